@@ -1,0 +1,1 @@
+//! Who vouched for which plugin file.

@@ -1,0 +1,1 @@
+//! What was found out about a file, kept until the file or the host changes.

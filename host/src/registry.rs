@@ -1,0 +1,1 @@
+//! Which vaults are registered: layers of folders, one file a vault.

@@ -1,0 +1,282 @@
+//! What a vault answers when it cannot do what was asked.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The result of every call to a vault.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The most bytes of a message that cross the boundary; the rest is cut.
+pub const MAX_MESSAGE_BYTES: usize = 4_096;
+
+/// What kind of failure an [`Error`] is. The numbers are part of the ABI.
+///
+/// A host that receives a number it does not know treats it as [`ErrorKind::Internal`]
+/// and keeps the message.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum ErrorKind {
+    /// There is no secret of this name. Never for anything else.
+    NotFound = 1,
+    /// A create-only write met a secret of this name.
+    AlreadyExists = 2,
+    /// The vault is locked; the error carries a [`Challenge`]. The call had no effect.
+    Locked = 3,
+    /// The vault's own rules or server refuse this caller.
+    Denied = 4,
+    /// The vault cannot be reached now; the same call may work later.
+    Unavailable = 5,
+    /// This vault cannot do this, or cannot hold this kind of value.
+    Unsupported = 6,
+    /// The request itself is wrong: a parameter, a name, a value.
+    Invalid = 7,
+    /// What the vault keeps is damaged.
+    Damaged = 8,
+    /// A fault of the plugin; a panic that was caught ends here.
+    Internal = 9,
+    /// The call's deadline passed before it was done.
+    Late = 10,
+    /// The vault asks to slow down. What a later minor version might add.
+    #[cfg(feature = "next")]
+    Throttled = 11,
+}
+
+impl ErrorKind {
+    const ALL: &'static [Self] = &[
+        Self::NotFound,
+        Self::AlreadyExists,
+        Self::Locked,
+        Self::Denied,
+        Self::Unavailable,
+        Self::Unsupported,
+        Self::Invalid,
+        Self::Damaged,
+        Self::Internal,
+        Self::Late,
+        #[cfg(feature = "next")]
+        Self::Throttled,
+    ];
+
+    /// Returns the kind of this number, or `None` where it is not known here.
+    pub fn from_code(code: u32) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| *kind as u32 == code)
+    }
+
+    /// Returns the number that stands for this kind in the ABI and in the runner's frames.
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+
+    /// Returns the kind as one lower-case word or two, for messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not found",
+            Self::AlreadyExists => "already exists",
+            Self::Locked => "locked",
+            Self::Denied => "denied",
+            Self::Unavailable => "unavailable",
+            Self::Unsupported => "unsupported",
+            Self::Invalid => "invalid",
+            Self::Damaged => "damaged",
+            Self::Internal => "internal error",
+            Self::Late => "late",
+            #[cfg(feature = "next")]
+            Self::Throttled => "throttled",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a vault could not do what was asked: a kind, a sentence, and for
+/// [`ErrorKind::Locked`] what would unlock it.
+///
+/// The message is for people: a lower-case fragment without a full stop that names the
+/// thing that is wrong. It must never hold a secret's bytes.
+///
+/// # Examples
+/// ```
+/// use keystead_plugin_api::{Error, ErrorKind};
+/// let error = Error::unavailable("the server at vault.example did not answer");
+/// assert_eq!(error.kind(), ErrorKind::Unavailable);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    challenge: Option<Box<Challenge>>,
+    retry_after: Option<Duration>,
+}
+
+impl Error {
+    /// Returns an error of this kind; a long message is cut at [`MAX_MESSAGE_BYTES`].
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if message.len() > MAX_MESSAGE_BYTES {
+            let mut end = MAX_MESSAGE_BYTES;
+            while !message.is_char_boundary(end) {
+                end -= 1;
+            }
+            message.truncate(end);
+        }
+        Self { kind, message, challenge: None, retry_after: None }
+    }
+
+    /// Returns [`ErrorKind::NotFound`]; the host adds the name that was asked for.
+    pub fn not_found() -> Self {
+        Self::new(ErrorKind::NotFound, "no such secret")
+    }
+
+    /// Returns [`ErrorKind::AlreadyExists`].
+    pub fn already_exists() -> Self {
+        Self::new(ErrorKind::AlreadyExists, "a secret of this name exists")
+    }
+
+    /// Returns [`ErrorKind::Locked`] with what would unlock the vault.
+    pub fn locked(challenge: Challenge) -> Self {
+        let mut error = Self::new(ErrorKind::Locked, "the vault is locked");
+        error.challenge = Some(Box::new(challenge));
+        error
+    }
+
+    /// Returns [`ErrorKind::Denied`].
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Denied, message)
+    }
+
+    /// Returns [`ErrorKind::Unavailable`].
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unavailable, message)
+    }
+
+    /// Returns [`ErrorKind::Unsupported`].
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unsupported, message)
+    }
+
+    /// Returns [`ErrorKind::Invalid`].
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// Returns [`ErrorKind::Damaged`].
+    pub fn damaged(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Damaged, message)
+    }
+
+    /// Returns [`ErrorKind::Internal`].
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    /// Returns [`ErrorKind::Late`].
+    pub fn late() -> Self {
+        Self::new(ErrorKind::Late, "the deadline passed")
+    }
+
+    /// Says after how long the same call may work: milliseconds are kept.
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Returns the kind.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Returns the sentence for people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Returns what would unlock the vault: present exactly with [`ErrorKind::Locked`].
+    pub fn challenge(&self) -> Option<&Challenge> {
+        self.challenge.as_deref()
+    }
+
+    /// Returns after how long the same call may work, where the vault said so.
+    pub fn wait(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What a locked vault wants to know: one step of unlocking.
+///
+/// `id` comes back with the answers, so that a vault with several steps knows which one
+/// is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Challenge {
+    /// Names this step to the vault; the host does not read it.
+    pub id: String,
+    /// The fields to ask for, in order. At least one, at most [`Challenge::MAX_PROMPTS`].
+    pub prompts: Vec<Prompt>,
+}
+
+impl Challenge {
+    /// The most fields one step may ask for: more is a form, not a prompt.
+    pub const MAX_PROMPTS: usize = 16;
+
+    /// Returns a step that asks for these fields.
+    pub fn new(id: impl Into<String>, prompts: Vec<Prompt>) -> Self {
+        Self { id: id.into(), prompts }
+    }
+}
+
+/// One field to ask a person for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// The field's name, for standing answers: `password`, `code`.
+    pub name: String,
+    /// What a person reads before typing.
+    pub label: String,
+    /// Whether what is typed must not be shown.
+    pub secret: bool,
+}
+
+impl Prompt {
+    /// Returns a field whose input is hidden.
+    pub fn secret(name: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { name: name.into(), label: label.into(), secret: true }
+    }
+
+    /// Returns a field whose input is shown.
+    pub fn plain(name: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { name: name.into(), label: label.into(), secret: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let error = Error::internal("é".repeat(MAX_MESSAGE_BYTES));
+        assert_eq!(error.message().len(), MAX_MESSAGE_BYTES);
+        let error = Error::internal(format!("a{}", "é".repeat(MAX_MESSAGE_BYTES)));
+        assert_eq!(error.message().len(), MAX_MESSAGE_BYTES - 1);
+    }
+
+    #[test]
+    fn every_kind_comes_back_from_its_number() {
+        for code in 1..=10 {
+            assert_eq!(ErrorKind::from_code(code).unwrap().code(), code);
+        }
+        assert_eq!(ErrorKind::from_code(0), None);
+        assert_eq!(ErrorKind::from_code(4_000), None);
+    }
+}

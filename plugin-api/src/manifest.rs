@@ -1,0 +1,141 @@
+//! What a plugin file says of itself, readable without running it: who made it, which
+//! kinds of vault it has, what it asks for. Written into the file by
+//! [`export_plugin!`](crate::export_plugin).
+
+mod json;
+pub mod section;
+
+use crate::parameters::Parameter;
+use crate::value::ValueKind;
+
+/// The version of the contract this crate is, as manifests carry it.
+pub const API_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a kind of vault can do beyond `get`, `list` and `describe`.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Capability {
+    /// `set` and `remove`.
+    Write,
+    /// Keeps metadata: `set` with metadata and `set_metadata`.
+    Metadata,
+    /// May be locked: `unlock` and `lock`.
+    Unlock,
+    /// Keeps earlier versions of a secret.
+    Versions,
+    /// Has actions of its own.
+    Actions,
+    /// Wants to be told when a registration ends: `unregister`.
+    Unregister,
+}
+
+impl Capability {
+    /// Every capability, in the order they are listed for people.
+    pub const ALL: &'static [Self] = &[
+        Self::Write,
+        Self::Metadata,
+        Self::Unlock,
+        Self::Versions,
+        Self::Actions,
+        Self::Unregister,
+    ];
+
+    /// Returns the capability's name in manifests and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Metadata => "metadata",
+            Self::Unlock => "unlock",
+            Self::Versions => "versions",
+            Self::Actions => "actions",
+            Self::Unregister => "unregister",
+        }
+    }
+
+    /// Returns the capability of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|capability| capability.as_str() == name)
+    }
+}
+
+/// Whether names that differ only by case are one secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NameRule {
+    /// `Token` and `token` are two secrets.
+    CaseSensitive,
+    /// `Token` and `token` are one.
+    CaseInsensitive,
+}
+
+impl NameRule {
+    /// Returns the rule's name in manifests.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CaseSensitive => "case-sensitive",
+            Self::CaseInsensitive => "case-insensitive",
+        }
+    }
+}
+
+/// One kind of vault that a plugin has. Most plugins have one.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// The kind's name: lower-case letters, digits and dashes. The first kind is the one
+    /// meant where none is named.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub description: &'static str,
+    /// What it can do beyond reading.
+    pub capabilities: &'static [Capability],
+    /// Which values it can hold.
+    pub values: &'static [ValueKind],
+    /// Whether case matters in names.
+    pub names: NameRule,
+    /// What a registration may or must say.
+    pub parameters: &'static [Parameter],
+}
+
+/// What a plugin says of itself.
+///
+/// # Examples
+/// ```
+/// use keystead_plugin_api::manifest::{Kind, Manifest, NameRule};
+/// const MANIFEST: Manifest = Manifest {
+///     id: "vendor-safe",
+///     version: "2.1.0",
+///     description: "Secrets in a Vendor Safe",
+///     vendor: "Vendor Ltd",
+///     licence: "MIT",
+///     homepage: "https://vendor.example/keystead",
+///     kinds: &[Kind {
+///         name: "safe",
+///         description: "one safe",
+///         capabilities: &[],
+///         values: &[],
+///         names: NameRule::CaseSensitive,
+///         parameters: &[],
+///     }],
+///     permissions: &["network"],
+/// };
+/// assert!(MANIFEST.json_len() > 0);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Manifest {
+    /// The plugin's id, unique on a machine: `[a-z0-9][a-z0-9-]{0,63}`.
+    pub id: &'static str,
+    /// The plugin's own version, a semantic version.
+    pub version: &'static str,
+    /// What it is for, in one line.
+    pub description: &'static str,
+    /// Who makes it.
+    pub vendor: &'static str,
+    /// Its licence, as an SPDX expression.
+    pub licence: &'static str,
+    /// Where people read more; may be empty.
+    pub homepage: &'static str,
+    /// The kinds of vault it has; at least one.
+    pub kinds: &'static [Kind],
+    /// What it asks for, as templates over the parameters: `files:{path}:rw`, `network`,
+    /// `env:NAME`, `exec:PROGRAM`, `dbus`, `library:SONAME`.
+    pub permissions: &'static [&'static str],
+}

@@ -1,0 +1,187 @@
+//! Parameters of a vault or an action: the schema a plugin declares, and the values that
+//! reach it after the host has checked them against it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::value::SecretText;
+
+/// What a parameter's value must be.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum ParameterKind {
+    /// Any text without control characters.
+    Text = 1,
+    /// A whole number.
+    Integer = 2,
+    /// `true` or `false`.
+    Boolean = 3,
+    /// An absolute path; the host expands `~/` and relative paths when it registers.
+    Path = 4,
+}
+
+impl ParameterKind {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: &'static [Self] = &[Self::Text, Self::Integer, Self::Boolean, Self::Path];
+
+    /// Returns the kind's name in manifests and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Path => "path",
+        }
+    }
+
+    /// Returns the kind of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == name)
+    }
+
+    /// Returns the kind of this number.
+    pub fn from_code(code: u32) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| *kind as u32 == code)
+    }
+
+    /// Returns the number that stands for this kind in the ABI.
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+}
+
+/// One parameter in a schema.
+///
+/// A `secret` parameter is never kept as a value: its registration holds a reference
+/// (`env:…`, `file:…`, `keystead://…`) that the host resolves when it opens the vault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// The name: lower-case letters, digits and dashes.
+    pub name: Cow<'static, str>,
+    /// What a value must be.
+    pub kind: ParameterKind,
+    /// What it is for, in one line.
+    pub description: Cow<'static, str>,
+    /// Whether a vault cannot do without it.
+    pub required: bool,
+    /// Whether its value is secret.
+    pub secret: bool,
+    /// The value where none is given, as it would be typed; empty for none.
+    pub default: Cow<'static, str>,
+}
+
+impl Parameter {
+    /// Returns a parameter that may be left out.
+    pub const fn optional(
+        name: &'static str,
+        kind: ParameterKind,
+        description: &'static str,
+    ) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            kind,
+            description: Cow::Borrowed(description),
+            required: false,
+            secret: false,
+            default: Cow::Borrowed(""),
+        }
+    }
+
+    /// Returns a parameter that must be given.
+    pub const fn required(
+        name: &'static str,
+        kind: ParameterKind,
+        description: &'static str,
+    ) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            kind,
+            description: Cow::Borrowed(description),
+            required: true,
+            secret: false,
+            default: Cow::Borrowed(""),
+        }
+    }
+}
+
+/// One parameter's value.
+#[non_exhaustive]
+#[derive(Debug, PartialEq, Eq)]
+pub enum ParameterValue {
+    /// A text or a path.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// Yes or no.
+    Boolean(bool),
+    /// The value of a parameter that is secret.
+    Secret(SecretText),
+}
+
+/// Parameter values by name, checked against the schema by the host.
+///
+/// # Examples
+/// ```
+/// use keystead_plugin_api::{ParameterValue, Parameters};
+/// let mut parameters = Parameters::new();
+/// parameters.insert("file", ParameterValue::Text("/srv/secrets.json".into()));
+/// assert_eq!(parameters.text("file"), Some("/srv/secrets.json"));
+/// assert_eq!(parameters.boolean("locked"), None);
+/// ```
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Parameters(BTreeMap<String, ParameterValue>);
+
+impl Parameters {
+    /// Returns parameters with nothing in them.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a value under a name.
+    pub fn insert(&mut self, name: impl Into<String>, value: ParameterValue) {
+        self.0.insert(name.into(), value);
+    }
+
+    /// Returns the text or path of this name.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.0.get(name) {
+            Some(ParameterValue::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns the number of this name.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.0.get(name) {
+            Some(ParameterValue::Integer(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Returns the yes or no of this name.
+    pub fn boolean(&self, name: &str) -> Option<bool> {
+        match self.0.get(name) {
+            Some(ParameterValue::Boolean(yes)) => Some(*yes),
+            _ => None,
+        }
+    }
+
+    /// Returns the secret of this name.
+    pub fn secret(&self, name: &str) -> Option<&SecretText> {
+        match self.0.get(name) {
+            Some(ParameterValue::Secret(secret)) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// Returns names and values, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ParameterValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,196 @@
+//! The contract of a plugin: how a vault is opened, and what it may ask of the host.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::name::VaultName;
+use crate::parameters::Parameters;
+use crate::value::SecretBytes;
+use crate::vault::{Deadline, Session, Vault};
+
+/// A plugin: opens vaults. Handed to [`export_plugin!`](crate::export_plugin).
+pub trait Plugin {
+    /// Opens a vault.
+    ///
+    /// - **open-no-login**: it does nothing that needs authentication: a locked vault
+    ///   opens, and its calls answer `Locked`.
+    /// - **open-own-handle**: it shares nothing with another open vault.
+    /// - **open-no-effect**: it creates nothing; the first write does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where the parameters make no
+    /// vault; any other kind where it cannot be opened now.
+    fn open(request: OpenRequest, context: Context) -> Result<Box<dyn Vault>>;
+}
+
+/// Opens one vault.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct OpenRequest {
+    /// The name it is registered under.
+    pub vault: VaultName,
+    /// Which of the manifest's kinds it is.
+    pub kind: String,
+    /// What its registration says, checked against the kind's schema, defaults filled in.
+    pub parameters: Parameters,
+    /// What an earlier unlock gave out, where it has not run out.
+    pub session: Option<Session>,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl OpenRequest {
+    /// Opens a vault of this kind without a session.
+    pub fn new(
+        vault: VaultName,
+        kind: impl Into<String>,
+        parameters: Parameters,
+        deadline: Deadline,
+    ) -> Self {
+        Self { vault, kind: kind.into(), parameters, session: None, deadline }
+    }
+}
+
+/// How much a log line matters.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum Level {
+    /// A person should know, although the call goes on.
+    Warning = 1,
+    /// Worth a line where somebody looks.
+    Information = 2,
+    /// For the plugin's author.
+    Debug = 3,
+}
+
+impl Level {
+    /// Returns the level of this number.
+    pub fn from_code(code: u32) -> Option<Self> {
+        [Self::Warning, Self::Information, Self::Debug].into_iter().find(|l| *l as u32 == code)
+    }
+
+    /// Returns the number that stands for this level in the ABI.
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+}
+
+/// Asks the host to run a program that the registration grants.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct ExecRequest {
+    /// The program as the permission `exec:PROGRAM` names it.
+    pub program: String,
+    /// Its arguments. Never put a secret here: other users can read arguments.
+    pub arguments: Vec<String>,
+    /// What it reads on standard input.
+    pub input: SecretBytes,
+    /// Until when; the host ends the program then.
+    pub deadline: Deadline,
+}
+
+impl ExecRequest {
+    /// Runs this program with nothing on its standard input.
+    pub fn new(program: impl Into<String>, arguments: Vec<String>, deadline: Deadline) -> Self {
+        Self {
+            program: program.into(),
+            arguments,
+            input: SecretBytes::new(Vec::new()),
+            deadline,
+        }
+    }
+}
+
+/// How a program ended.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct ExecOutput {
+    /// Its exit status; 128 plus the signal where a signal ended it.
+    pub status: i32,
+    /// What it wrote to standard output, at most 16 MiB.
+    pub output: SecretBytes,
+    /// What it wrote to standard error, at most 64 KiB, as text.
+    pub errors: String,
+}
+
+impl ExecOutput {
+    /// Returns how a program ended.
+    pub fn new(status: i32, output: SecretBytes, errors: String) -> Self {
+        Self { status, output, errors }
+    }
+}
+
+/// What the host does for a plugin. The host implements it; an author's tests may, too.
+pub trait Services: Send + Sync {
+    /// Takes a line for the log.
+    fn log(&self, level: Level, message: &str);
+
+    /// Runs a granted program.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) for a program that is not granted.
+    fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
+        Err(Error::denied(format!("running `{}` is not granted", request.program)))
+    }
+}
+
+/// A vault's way to its host: a log, and granted programs. Nothing else is reachable; no
+/// plugin sees another vault.
+pub struct Context(Box<dyn Services>);
+
+impl Context {
+    /// Returns a context over these services.
+    pub fn new(services: Box<dyn Services>) -> Self {
+        Self(services)
+    }
+
+    /// Returns a context that forgets what is logged and runs nothing.
+    pub fn silent() -> Self {
+        struct Silent;
+        impl Services for Silent {
+            fn log(&self, _: Level, _: &str) {}
+        }
+        Self::new(Box::new(Silent))
+    }
+
+    /// Tells a person something, although the call goes on. Never a secret.
+    pub fn warn(&self, message: &str) {
+        self.0.log(Level::Warning, message);
+    }
+
+    /// Tells whoever looks. Never a secret.
+    pub fn info(&self, message: &str) {
+        self.0.log(Level::Information, message);
+    }
+
+    /// Tells the plugin's author. Never a secret.
+    pub fn debug(&self, message: &str) {
+        self.0.log(Level::Debug, message);
+    }
+
+    /// Runs a program that the registration grants: code in the cage never forks.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) for a program that is not granted,
+    /// [`ErrorKind::Late`](crate::ErrorKind::Late) when the deadline ended it,
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when it cannot be started.
+    pub fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
+        self.0.exec(request)
+    }
+
+    /// Returns the services themselves.
+    pub fn into_services(self) -> Box<dyn Services> {
+        self.0
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Context")
+    }
+}
+
+/// The longest a session may live: a day.
+pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,0 +1,2 @@
+//! Reference plugin.
+#![forbid(unsafe_code)]

@@ -1,0 +1,3 @@
+//! Installs, tests and measures Keystead: `cargo xtask install | test | bench`.
+#![forbid(unsafe_code)]
+fn main() {}
