@@ -94,12 +94,7 @@ pub struct ExecRequest {
 impl ExecRequest {
     /// Runs this program with nothing on its standard input.
     pub fn new(program: impl Into<String>, arguments: Vec<String>, deadline: Deadline) -> Self {
-        Self {
-            program: program.into(),
-            arguments,
-            input: SecretBytes::new(Vec::new()),
-            deadline,
-        }
+        Self { program: program.into(), arguments, input: SecretBytes::new(Vec::new()), deadline }
     }
 }
 

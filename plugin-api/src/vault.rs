@@ -509,4 +509,3 @@ pub trait Vault: Send {
         Ok(BTreeMap::new())
     }
 }
-

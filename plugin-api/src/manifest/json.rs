@@ -43,10 +43,9 @@ impl<const N: usize> Writer<N> {
             let byte = text[i];
             out = match byte {
                 b'"' | b'\\' => out.byte(b'\\').byte(byte),
-                0..=0x1f => out
-                    .raw("\\u00")
-                    .byte(HEX[(byte >> 4) as usize])
-                    .byte(HEX[(byte & 15) as usize]),
+                0..=0x1f => {
+                    out.raw("\\u00").byte(HEX[(byte >> 4) as usize]).byte(HEX[(byte & 15) as usize])
+                }
                 _ => out.byte(byte),
             };
             i += 1;

@@ -339,10 +339,8 @@ mod tests {
 
     #[test]
     fn a_key_twice_and_bytes_behind_the_value_are_refused() {
-        let twice = Value::Map(Map(vec![
-            ("k".into(), Value::text("1")),
-            ("k".into(), Value::text("2")),
-        ]));
+        let twice =
+            Value::Map(Map(vec![("k".into(), Value::text("1")), ("k".into(), Value::text("2"))]));
         let bytes = twice.encode().unwrap();
         assert!(Value::decode(ValueKind::Map.code(), bytes.expose()).is_err());
         let mut bytes = Value::text("x").encode().unwrap().expose().to_vec();
