@@ -1,7 +1,13 @@
 //! From a plugin file to a vault: found, inspected, trusted, loaded, run.
 
+// Names abi_stable; the loader runs foreign code.
+mod abi_check;
 pub mod inspect;
+#[allow(unsafe_code)]
+pub mod loader;
 pub mod pins;
 pub mod runner;
 pub mod trust;
 pub mod verdict;
+
+pub use abi_check::Fit;

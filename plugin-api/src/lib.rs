@@ -4,7 +4,13 @@
 
 pub mod manifest;
 
+// The one place of unsafe code: see the module.
+#[allow(unsafe_code)]
+#[doc(hidden)]
+pub mod abi;
+
 mod error;
+mod export;
 mod metadata;
 mod name;
 mod parameters;
@@ -20,9 +26,7 @@ pub use plugin::*;
 pub use value::*;
 pub use vault::*;
 
-/// Placeholder until export.rs lands in the next commit.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! export_plugin {
-    ($($t:tt)*) => {};
-}
+#[cfg(panic = "abort")]
+compile_error!(
+    "a Keystead plugin must be built with `panic = \"unwind\"`: a panic is caught at the boundary"
+);

@@ -53,6 +53,7 @@ impl<const N: usize> Writer<N> {
         out.byte(b'"')
     }
 
+    #[allow(clippy::ptr_arg)] // `Deref` is not const
     const fn cow(self, text: &Cow<'static, str>) -> Self {
         match text {
             Cow::Borrowed(text) => self.string(text),

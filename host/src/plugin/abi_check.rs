@@ -1,0 +1,154 @@
+//! Whether a plugin's types are laid out as the host's: asked in both directions, since a
+//! plugin may be older or newer, and answered in one line where they are not.
+
+use std::panic;
+
+use abi_stable::StableAbi;
+use abi_stable::abi_stability::abi_checking::{
+    AbiInstability, AbiInstabilityError, AbiInstabilityErrors, CheckingGlobals, ExpectedFound,
+    check_layout_compatibility_with_globals as check,
+};
+use abi_stable::type_layout::{TLFieldOrFunction, TypeLayout};
+use keystead_plugin_api::abi::AbiPluginRef;
+
+/// How a plugin's contract relates to the host's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// The same.
+    Exact,
+    /// The plugin has what the host does not know; it goes unused.
+    PluginNewer,
+    /// The plugin lacks what the host knows; the host does without.
+    PluginOlder,
+}
+
+impl Fit {
+    /// Returns the name used in verdicts and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::PluginNewer => "plugin-newer",
+            Self::PluginOlder => "plugin-older",
+        }
+    }
+
+    /// Returns the fit of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Exact, Self::PluginNewer, Self::PluginOlder]
+            .into_iter()
+            .find(|fit| fit.as_str() == name)
+    }
+}
+
+/// Compares a plugin's root with the host's.
+///
+/// # Errors
+/// One line that leads from the root to what differs, with both sizes or types.
+pub(super) fn fit(plugin: &'static TypeLayout) -> Result<Fit, String> {
+    fit_of(<AbiPluginRef as StableAbi>::LAYOUT, plugin)
+}
+
+pub(super) fn fit_of(
+    host: &'static TypeLayout,
+    plugin: &'static TypeLayout,
+) -> Result<Fit, String> {
+    // Fresh globals each time: the stock ones remember, and make the answer depend on
+    // which plugin was loaded first. Stock abi_stable asks only one direction, and so
+    // refuses every plugin that is older than its host.
+    let one_way = |this, other| {
+        panic::catch_unwind(|| check(this, other, &CheckingGlobals::new()))
+            .map_err(|_| "its layout description cannot be read".to_owned())
+    };
+    match (one_way(host, plugin)?, one_way(plugin, host)?) {
+        (Ok(()), Ok(())) => Ok(Fit::Exact),
+        (Ok(()), Err(_)) => Ok(Fit::PluginNewer),
+        (Err(_), Ok(())) => Ok(Fit::PluginOlder),
+        (Err(difference), Err(_)) => Err(one_line(&difference)),
+    }
+}
+
+/// Walks a report of hundreds of lines down to what differs first.
+fn one_line(report: &AbiInstabilityErrors) -> String {
+    // The deepest is the cause; those above it only differ because it does. Two sizes say
+    // more than anything else, where there are any.
+    let depth = |error: &&AbiInstabilityError| error.stack_trace.len();
+    let sized = report.errors.iter().filter(|error| size(error).is_some()).max_by_key(depth);
+    let Some(cause) = sized.or_else(|| report.errors.iter().max_by_key(depth)) else {
+        return "the layouts differ".to_owned();
+    };
+    let mut path = vec!["plugin".to_owned()];
+    path.extend(cause.stack_trace.iter().map(|step| step_name(&step.expected)));
+    // Layers of the machinery say nothing to a reader.
+    path.retain(|step| !matches!(step.as_str(), "0" | "ptr" | "__field_0" | "field_0"));
+    path.dedup();
+    format!("{} > {}", path.join(" > "), difference(cause))
+}
+
+fn size(error: &AbiInstabilityError) -> Option<&ExpectedFound<usize>> {
+    error.errs.iter().find_map(|fault| match fault {
+        AbiInstability::Size(sizes) => Some(sizes),
+        _ => None,
+    })
+}
+
+fn step_name(step: &TLFieldOrFunction) -> String {
+    match step {
+        TLFieldOrFunction::Field(field) => match field.name() {
+            "__returns" => "returns".to_owned(),
+            name => name.to_owned(),
+        },
+        TLFieldOrFunction::Function(function) => function.name.to_string(),
+    }
+}
+
+fn difference(error: &AbiInstabilityError) -> String {
+    let owner = error.stack_trace.last().map(|step| match &step.expected {
+        TLFieldOrFunction::Field(field) => field.layout().name(),
+        TLFieldOrFunction::Function(_) => "function",
+    });
+    let owner = owner.map_or_else(String::new, |name| format!("{name}: "));
+    if let Some(sizes) = size(error) {
+        return format!("{owner}{}", pair("size", sizes));
+    }
+    let Some(first) = error.errs.first() else {
+        return format!("{owner}differs");
+    };
+    let what = match first {
+        AbiInstability::Alignment(sizes) => pair("alignment", sizes),
+        AbiInstability::FieldCountMismatch(counts) => pair("number of fields", counts),
+        AbiInstability::TooManyVariants(counts) => pair("number of variants", counts),
+        AbiInstability::MismatchedPrefixSize(counts) => pair("fields of the prefix", counts),
+        AbiInstability::NonZeroness(sides) => pair("never null", sides),
+        AbiInstability::Name(names) => {
+            format!("type: host {}, plugin {}", names.expected.name(), names.found.name())
+        }
+        AbiInstability::Package(names) => pair("package", names),
+        AbiInstability::PackageVersion(versions) => {
+            format!("version: host {}, plugin {}", versions.expected, versions.found)
+        }
+        AbiInstability::MismatchedPrimitive(sides) => {
+            format!("type: host {:?}, plugin {:?}", sides.expected, sides.found)
+        }
+        AbiInstability::UnexpectedField(fields) => {
+            format!("field: host `{}`, plugin `{}`", fields.expected.name(), fields.found.name())
+        }
+        AbiInstability::TLDataDiscriminant(sides) => {
+            format!("kind of type: host {:?}, plugin {:?}", sides.expected, sides.found)
+        }
+        AbiInstability::FnQualifierMismatch(_) => "one of the functions is unsafe".to_owned(),
+        other => {
+            let name = format!("{other:?}");
+            let end = name.find(['(', ' ', '{']).unwrap_or(name.len());
+            name[..end].to_owned()
+        }
+    };
+    format!("{owner}{what}")
+}
+
+fn pair<T: std::fmt::Display>(what: &str, sides: &ExpectedFound<T>) -> String {
+    format!("{what}: host {}, plugin {}", sides.expected, sides.found)
+}
+
+#[cfg(test)]
+#[allow(unsafe_code)] // the accessors that abi_stable generates
+mod tests;

@@ -1,0 +1,202 @@
+//! Maps a plugin file and takes its root: the first moment at which code of the plugin
+//! runs. Whether the file may be mapped was decided before ([`super::trust`]).
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use abi_stable::library::{
+    AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL, RootModuleError,
+};
+use keystead_plugin_api::abi::{self, AbiPluginRef};
+use keystead_plugin_api::{Context, OpenRequest, Result as PluginResult, Vault};
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+
+use super::abi_check::{self, Fit};
+
+/// Why a file that was inspected and trusted cannot be used.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system's loader refuses the file: a missing library or symbol.
+    #[error("{path} cannot be loaded: {message}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system's loader says.
+        message: String,
+    },
+    /// The file has no entry point of ours.
+    #[error("{path} has no plugin entry point")]
+    Symbol {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was made with another version of abi_stable.
+    #[error("{path} was made with abi_stable {major}.{minor}; this host needs 0.11")]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// The major version in the file's header.
+        major: u32,
+        /// The minor version in the file's header.
+        minor: u32,
+    },
+    /// The compilers disagree on the C calling convention for empty values.
+    #[error("{path} was built with another C calling convention")]
+    CallingConvention {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The plugin hides its types from the check.
+    #[error("{path} has its layout check switched off")]
+    LayoutCheckDisabled {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A type of the contract differs.
+    #[error("{path} does not fit this host: {difference}")]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// Where, from the root down, and both sides.
+        difference: String,
+    },
+    /// The plugin's own start-up code failed.
+    #[error("{path} failed to start: {message}")]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// What is known of it.
+        message: String,
+    },
+}
+
+impl Error {
+    /// Returns the stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "E08.open",
+            Self::Symbol { .. } => "E08.symbol",
+            Self::Header { .. } => "E09.header",
+            Self::CallingConvention { .. } => "E09.calling-convention",
+            Self::LayoutCheckDisabled { .. } => "E09.layout-check-disabled",
+            Self::Layout { .. } => "E09.layout",
+            Self::Root { .. } => "E10.root",
+        }
+    }
+}
+
+/// A plugin whose code is mapped and whose contract fits. It is never unmapped: its
+/// threads and destructors may outlive any handle.
+#[derive(Clone, Copy)]
+pub struct Loaded {
+    root: AbiPluginRef,
+    fit: Fit,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("fit", &self.fit).finish_non_exhaustive()
+    }
+}
+
+impl Loaded {
+    /// Returns how the plugin's contract relates to the host's.
+    pub fn fit(&self) -> Fit {
+        self.fit
+    }
+
+    /// Opens a vault.
+    ///
+    /// # Errors
+    /// What the plugin answers.
+    pub fn open(&self, request: &OpenRequest, context: Context) -> PluginResult<Box<dyn Vault>> {
+        let vault = abi::open(self.root, request, context)?;
+        Ok(Box::new(vault))
+    }
+}
+
+/// One image for each content: two of one plugin would share locks and files unaware of
+/// each other.
+static LOADED: Mutex<Option<HashMap<[u8; 32], Loaded>>> = Mutex::new(None);
+
+/// Maps the file with this content and checks that its contract fits.
+///
+/// `known` is what an earlier check of the same bytes by the same host found, where there
+/// was one: the check is most of what loading costs.
+///
+/// The caller vouches that `path` leads to a file of this hash that passed inspection and
+/// that nobody can change it: a file that is cut short while it is mapped ends the process.
+///
+/// # Errors
+/// [`Error`], before or after code of the plugin has run.
+pub fn load(path: &Path, sha256: [u8; 32], known: Option<Fit>) -> Result<Loaded, Error> {
+    let mut cache = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let cache = cache.get_or_insert_with(HashMap::new);
+    if let Some(loaded) = cache.get(&sha256) {
+        return Ok(*loaded);
+    }
+    let loaded = load_new(path, known)?;
+    cache.insert(sha256, loaded);
+    Ok(loaded)
+}
+
+fn load_new(path: &Path, known: Option<Fit>) -> Result<Loaded, Error> {
+    let own = || path.to_path_buf();
+
+    // RTLD_NOW: a missing symbol is an error here, not the end of the process at the first
+    // call. RTLD_LOCAL: plugins do not see each other's symbols.
+    // SAFETY: runs the file's constructors. The caller vouches for the file; in a runner
+    // the process has shut itself in before.
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
+        .map_err(|fault| Error::Open { path: own(), message: reason(&fault) })?;
+
+    // SAFETY: the symbol is the address of a static of this type, by the name that
+    // abi_stable gives it; inspection has compared magic, version and size in the file.
+    let header =
+        unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
+            .map(|symbol| *symbol)
+            .map_err(|_| Error::Symbol { path: own() })?;
+    std::mem::forget(library);
+
+    let header = header.upgrade().map_err(|fault| match fault {
+        LibraryError::InvalidAbiHeader(found) => {
+            Error::Header { path: own(), major: found.abi_major, minor: found.abi_minor }
+        }
+        _ => Error::CallingConvention { path: own() },
+    })?;
+    let layout = header.layout().ok_or_else(|| Error::LayoutCheckDisabled { path: own() })?;
+    let fit = match known {
+        Some(fit) => fit,
+        None => abi_check::fit(layout)
+            .map_err(|difference| Error::Layout { path: own(), difference })?,
+    };
+
+    // SAFETY: the layout fits: checked above, or earlier for the same bytes by this host.
+    let root = unsafe { header.init_root_module_with_unchecked_layout::<AbiPluginRef>() }
+        .map_err(|fault| Error::Root { path: own(), message: start_fault(&fault) })?;
+    Ok(Loaded { root, fit })
+}
+
+/// libloading's own text says only that loading failed; the reason is its source.
+fn reason(fault: &libloading::Error) -> String {
+    let message = std::error::Error::source(fault)
+        .map_or_else(|| fault.to_string(), |source| source.to_string());
+    let visible: String = message.chars().filter(|c| !c.is_control()).take(1_000).collect();
+    visible
+}
+
+fn start_fault(fault: &LibraryError) -> String {
+    match fault {
+        LibraryError::RootModule { err: RootModuleError::Unwound, .. } => {
+            "its constructor panicked".to_owned()
+        }
+        LibraryError::IncompatibleVersionNumber { expected_version, actual_version, .. } => {
+            format!(
+                "it has version {actual_version} of the contract; this host has {expected_version}"
+            )
+        }
+        _ => "its constructor refused".to_owned(),
+    }
+}

@@ -1,0 +1,30 @@
+//! The stable-ABI twins of the contract. Not for authors: [`export_plugin!`](crate::export_plugin)
+//! and the host are its only users, and nothing here is covered by the crate's promises
+//! except through them (docs/decisions/0001).
+//!
+//! What crosses is always a *view*: a pointer and a length into memory of the side that
+//! made it. A request lives until the call returns; a reply lives until the receiver
+//! gives it back to its maker ([`AbiReply`]). So nothing is ever freed by the side that
+//! did not allocate it, and who wipes a secret is always the side that holds it.
+//!
+//! Requests, replies, errors and tables are prefix types: a later minor version appends
+//! fields behind the last one. Kinds and modes are numbers: an unknown one is answered,
+//! never assumed.
+
+mod arena;
+mod host_side;
+mod lend;
+mod plugin_side;
+mod read;
+mod table;
+mod types;
+mod view;
+
+pub use host_side::{open, open_linked, HostVault};
+pub use plugin_side::header;
+pub use table::*;
+pub use types::*;
+pub use view::{AbiBytes, AbiSlice};
+
+#[doc(hidden)]
+pub use abi_stable;

@@ -1,0 +1,115 @@
+//! Views: a pointer and a length into the other side's memory.
+
+use abi_stable::StableAbi;
+
+use crate::error::{Error, Result};
+
+/// Bytes that belong to the other side. A null pointer means that there are none at all,
+/// which is not the same as zero bytes.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, StableAbi)]
+pub struct AbiBytes {
+    start: *const u8,
+    len: usize,
+}
+
+impl AbiBytes {
+    /// Stands for an absent value.
+    pub const NONE: Self = Self { start: std::ptr::null(), len: 0 };
+
+    /// Returns a view of these bytes; the caller keeps them alive.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { start: bytes.as_ptr(), len: bytes.len() }
+    }
+
+    /// Returns whether the value is absent.
+    pub fn is_none(self) -> bool {
+        self.start.is_null()
+    }
+
+    /// Returns the bytes, at most `limit` of them.
+    ///
+    /// # Safety
+    /// The pointer must be null or lead to `len` readable bytes that live and stay
+    /// unchanged for `'a`. This cannot be checked: a plugin in the host's own process is
+    /// believed in this (docs/decisions/0001).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when it is absent or too long.
+    pub unsafe fn read<'a>(self, what: &str, limit: usize) -> Result<&'a [u8]> {
+        if self.start.is_null() {
+            return Err(Error::internal(format!("{what} is missing")));
+        }
+        if self.len > limit {
+            return Err(Error::internal(format!(
+                "{what} has {} bytes; the most is {limit}",
+                self.len
+            )));
+        }
+        // SAFETY: not null and not longer than the caller vouches for; `limit` is far
+        // below `isize::MAX`.
+        Ok(unsafe { std::slice::from_raw_parts(self.start, self.len) })
+    }
+
+    /// Returns the bytes as text.
+    ///
+    /// # Safety
+    /// As for [`AbiBytes::read`].
+    ///
+    /// # Errors
+    /// As for [`AbiBytes::read`], and when they are not UTF-8.
+    pub unsafe fn text<'a>(self, what: &str, limit: usize) -> Result<&'a str> {
+        // SAFETY: passed on to the caller.
+        let bytes = unsafe { self.read(what, limit) }?;
+        std::str::from_utf8(bytes).map_err(|_| Error::internal(format!("{what} is not UTF-8")))
+    }
+
+    /// Returns the bytes as text, or `None` where they are absent.
+    ///
+    /// # Safety
+    /// As for [`AbiBytes::read`].
+    ///
+    /// # Errors
+    /// As for [`AbiBytes::text`], but for absence.
+    pub unsafe fn optional<'a>(self, what: &str, limit: usize) -> Result<Option<&'a str>> {
+        if self.is_none() {
+            return Ok(None);
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { self.text(what, limit) }.map(Some)
+    }
+}
+
+/// Items that belong to the other side.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, StableAbi)]
+pub struct AbiSlice<T> {
+    start: *const T,
+    len: usize,
+}
+
+impl<T: Copy> AbiSlice<T> {
+    /// Returns a view of these items; the caller keeps them alive.
+    pub fn of(items: &[T]) -> Self {
+        Self { start: items.as_ptr(), len: items.len() }
+    }
+
+    /// Returns the items, at most `limit` of them.
+    ///
+    /// # Safety
+    /// As for [`AbiBytes::read`], for items.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when there are too many, or
+    /// the pointer is null or not aligned.
+    pub unsafe fn read<'a>(self, what: &str, limit: usize) -> Result<&'a [T]> {
+        if self.len > limit {
+            return Err(Error::internal(format!("{what} are {}; the most is {limit}", self.len)));
+        }
+        if self.start.is_null() || self.start as usize % std::mem::align_of::<T>() != 0 {
+            return Err(Error::internal(format!("{what} are missing")));
+        }
+        // SAFETY: not null, aligned, and not longer than the caller vouches for.
+        Ok(unsafe { std::slice::from_raw_parts(self.start, self.len) })
+    }
+}

@@ -1,0 +1,62 @@
+//! The one macro of an author's.
+
+/// Makes this crate a plugin: exports its entry point and writes its manifest into the
+/// file.
+///
+/// Once per `cdylib`. The crate must be built with `panic = "unwind"` (the default).
+///
+/// # Examples
+/// ```
+/// # use keystead_plugin_api::*;
+/// # use keystead_plugin_api::manifest::{Kind, Manifest, NameRule};
+/// struct Empty;
+///
+/// impl Plugin for Empty {
+///     fn open(_: OpenRequest, _: Context) -> Result<Box<dyn Vault>> {
+///         Err(Error::unavailable("nothing is here yet"))
+///     }
+/// }
+///
+/// const MANIFEST: Manifest = Manifest {
+///     id: "empty",
+///     version: env!("CARGO_PKG_VERSION"),
+///     description: "No secrets at all",
+///     vendor: "Example",
+///     licence: "MIT",
+///     homepage: "",
+///     kinds: &[Kind {
+///         name: "empty",
+///         description: "an empty vault",
+///         capabilities: &[],
+///         values: &[],
+///         names: NameRule::CaseSensitive,
+///         parameters: &[],
+///     }],
+///     permissions: &[],
+/// };
+///
+/// keystead_plugin_api::export_plugin! { plugin: Empty, manifest: MANIFEST }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! export_plugin {
+    (plugin: $plugin:ty, manifest: $manifest:expr $(,)?) => {
+        const _: () = {
+            const MANIFEST: $crate::manifest::Manifest = $manifest;
+            const LEN: usize = MANIFEST.json_len();
+
+            // Allocated and referenced, so that neither the linker nor `strip` drops it.
+            #[used]
+            #[cfg_attr(not(any(windows, target_vendor = "apple")), link_section = ".note.keystead")]
+            #[cfg_attr(windows, link_section = ".keystd")]
+            #[cfg_attr(target_vendor = "apple", link_section = "__DATA,__keystead")]
+            static BLOCK: $crate::manifest::section::Block<LEN> =
+                $crate::manifest::section::Block::new(MANIFEST.json::<LEN>());
+
+            // The name under which abi_stable's hosts look for a root module.
+            #[export_name = "_1as_0lib_1header_0root_bmodule_bloader"]
+            static HEADER: $crate::abi::abi_stable::library::LibHeader =
+                $crate::abi::header::<$plugin>();
+        };
+    };
+}
