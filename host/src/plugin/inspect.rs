@@ -14,6 +14,11 @@ mod pe;
 mod permission;
 mod text;
 
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use object::Endianness;

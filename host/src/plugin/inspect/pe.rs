@@ -58,8 +58,10 @@ fn read_as<'data, Pe: ImageNtHeaders>(
     let mut block = None;
     let mut findings = Vec::new();
     for section in sections.iter() {
-        let (offset, len) = section.pe_file_range();
-        within(bytes, u64::from(offset) + u64::from(len))?;
+        let len = section.size_of_raw_data.get(LE);
+        if len != 0 {
+            within(bytes, u64::from(section.pointer_to_raw_data.get(LE)) + u64::from(len))?;
+        }
         let flags = section.characteristics.get(LE);
         if flags.contains(pe::IMAGE_SCN_MEM_EXECUTE)
             && flags.contains(pe::IMAGE_SCN_MEM_WRITE)
