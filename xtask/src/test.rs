@@ -1,0 +1,90 @@
+//! `cargo xtask test`: everything CI runs, in one order, with one closing line.
+//!
+//! A step that fails does not stop the others: one run tells everything that is wrong.
+
+mod dependency;
+mod place;
+mod source;
+
+use std::process::ExitCode;
+
+use crate::Result;
+use crate::cache::Cache;
+use crate::report::{Outcome, Report};
+use crate::workspace::Workspace;
+
+/// What the command line asks of a test run.
+struct Options {
+    /// How long each fuzz target runs.
+    fuzz_seconds: u32,
+}
+
+impl Options {
+    fn parse(words: &[String]) -> Result<Self> {
+        let mut options = Self { fuzz_seconds: 60 };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--fuzz-seconds" => {
+                    let number = words.next().ok_or("`--fuzz-seconds` needs a number")?;
+                    options.fuzz_seconds = number
+                        .parse()
+                        .map_err(|_| format!("`{number}` is not a number of seconds"))?;
+                }
+                other => return Err(format!("`test` knows no `{other}`").into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs everything.
+pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
+    let _options = Options::parse(words)?;
+    let workspace = Workspace::here()?;
+    let cache = Cache::open()?;
+    let mut report = Report::new(cache.fresh_logs(workspace.root())?);
+
+    report.step("sources: shape and place of every file", || outcome(source::faults(&workspace)));
+    report.step("sources: place of unsafe and abi_stable", || outcome(place::faults(&workspace)));
+    report.step("dependencies: directions", || outcome(dependency::faults(&workspace)));
+
+    report.command(
+        "dependencies: licences, bans, sources",
+        workspace
+            .cargo()
+            .args(["deny", "--all-features", "check", "bans", "licenses", "sources"])
+            .env("PATH", cache.tools_first()),
+    );
+    report.command("format", workspace.cargo().args(["fmt", "--all", "--check"]));
+    report.command(
+        "clippy",
+        workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    );
+    report.command(
+        "docs",
+        workspace
+            .cargo()
+            .args(["doc", "--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    );
+    // The plugins' libraries and the binary, where the tests expect them.
+    report.command("build", workspace.cargo().args(["build", "--workspace"]));
+    report.cargo_test(
+        "tests",
+        workspace.cargo().args(["test", "--workspace", "--all-targets", "--no-fail-fast"]),
+    );
+    report.cargo_test(
+        "doctests",
+        workspace.cargo().args(["test", "--workspace", "--doc", "--no-fail-fast"]),
+    );
+    Ok(report.finish())
+}
+
+/// Turns what a check found into the outcome of its step.
+fn outcome(faults: Result<Vec<String>>) -> Outcome {
+    match faults {
+        Ok(faults) => Outcome::faults(&faults),
+        Err(error) => Outcome::one(Err(error)),
+    }
+}
