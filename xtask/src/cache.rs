@@ -3,6 +3,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -31,6 +32,25 @@ impl Cache {
         };
         fs_err::create_dir_all(&root)?;
         Ok(Self { root })
+    }
+
+    /// Returns the folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns a folder in it, which is created where it is missing.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.root.join(name);
+        fs_err::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// Waits until no other run changes the cache, and keeps others waiting until dropped.
+    pub(crate) fn lock(&self) -> Result<File> {
+        let file = File::create(self.root.join("lock"))?;
+        file.lock()?;
+        Ok(file)
     }
 
     /// Returns the search path with the tools kept here before all others.

@@ -28,6 +28,11 @@ impl Outcome {
         }
     }
 
+    /// Counts nothing: a step that only makes ready.
+    pub(crate) fn quiet() -> Self {
+        Self { passed: 0, failed: 0, output: String::new() }
+    }
+
     /// Counts a check over many things by what it found fault with.
     pub(crate) fn faults(faults: &[String]) -> Self {
         let passed = usize::from(faults.is_empty());
@@ -70,7 +75,7 @@ impl Report {
         let log = self.logs.join(format!("{:02}-{slug}.log", self.steps.len() + 1));
         let word = if outcome.failed == 0 { "ok" } else { "FAILED" };
         let count = match outcome.passed + outcome.failed {
-            1 => String::new(),
+            0 | 1 => String::new(),
             _ => format!("   {} passed, {} failed", outcome.passed, outcome.failed),
         };
         println!("{word:>6} {:>8.1} s{count}", duration.as_secs_f64());

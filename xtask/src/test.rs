@@ -6,10 +6,12 @@ mod dependency;
 mod place;
 mod source;
 
+use std::env;
 use std::process::ExitCode;
 
 use crate::Result;
 use crate::cache::Cache;
+use crate::provision::Tools;
 use crate::report::{Outcome, Report};
 use crate::workspace::Workspace;
 
@@ -44,18 +46,30 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     let workspace = Workspace::here()?;
     let cache = Cache::open()?;
     let mut report = Report::new(cache.fresh_logs(workspace.root())?);
+    let mut tools = None;
+    report.step("tools", || match provided(&workspace, &cache, &mut tools) {
+        Ok(()) => Outcome::quiet(),
+        Err(error) => Outcome::one(Err(error)),
+    });
+    let Some(tools) = tools else { return Ok(report.finish()) };
 
-    report.step("sources: shape and place of every file", || outcome(source::faults(&workspace)));
+    report.step("sources: shape of every file", || outcome(source::faults(&workspace)));
     report.step("sources: place of unsafe and abi_stable", || outcome(place::faults(&workspace)));
     report.step("dependencies: directions", || outcome(dependency::faults(&workspace)));
+    if tools.has("cargo-deny") {
+        report.command(
+            "dependencies: licences, bans, sources",
+            tools.lend(workspace.cargo().args([
+                "deny",
+                "--all-features",
+                "check",
+                "bans",
+                "licenses",
+                "sources",
+            ])),
+        );
+    }
 
-    report.command(
-        "dependencies: licences, bans, sources",
-        workspace
-            .cargo()
-            .args(["deny", "--all-features", "check", "bans", "licenses", "sources"])
-            .env("PATH", cache.tools_first()),
-    );
     report.command("format", workspace.cargo().args(["fmt", "--all", "--check"]));
     report.command(
         "clippy",
@@ -70,15 +84,28 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     );
     // The plugins' libraries and the binary, where the tests expect them.
     report.command("build", workspace.cargo().args(["build", "--workspace"]));
-    report.cargo_test(
-        "tests",
-        workspace.cargo().args(["test", "--workspace", "--all-targets", "--no-fail-fast"]),
-    );
+    let mut tests = workspace.cargo();
+    tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast", "--"]);
+    tests.args(tools.unmet().flat_map(|marker| ["--skip", marker]));
+    report.cargo_test("tests", tools.lend(&mut tests));
     report.cargo_test(
         "doctests",
         workspace.cargo().args(["test", "--workspace", "--doc", "--no-fail-fast"]),
     );
+    if let Some(missing) = tools.missing() {
+        println!("\n{missing}");
+    }
     Ok(report.finish())
+}
+
+/// Provides the tools; with `CI=true` what is left out is an error.
+fn provided(workspace: &Workspace, cache: &Cache, tools: &mut Option<Tools>) -> Result<()> {
+    let _lock = cache.lock()?;
+    let tools = tools.insert(Tools::for_tests(workspace, cache)?);
+    match tools.missing() {
+        Some(missing) if env::var_os("CI").is_some_and(|ci| ci == "true") => Err(missing.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Turns what a check found into the outcome of its step.
