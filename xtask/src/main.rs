@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod cache;
+mod install;
 mod provision;
 mod report;
 mod test;
@@ -20,6 +21,7 @@ const HELP: &str = "\
 Usage: cargo xtask <COMMAND>
 
 Commands:
+  install [--prefix DIR]     Build host and plugins, try them, install them (default: ~/.local)
   test [--fuzz-seconds N]    Run everything CI runs (each fuzz target N seconds, default 60)
 ";
 
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let done = match command.as_str() {
+        "install" => install::run(rest),
         "test" => test::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
