@@ -67,6 +67,19 @@ impl Report {
         // A step can take minutes: its name is there before its result. A reader who has
         // gone away changes nothing about the run.
         let _ = io::stdout().flush();
+        self.timed(name, work)
+    }
+
+    /// Runs a step that speaks for itself, and prints its line at the end.
+    pub(crate) fn ready(&mut self, name: &str, work: impl FnOnce() -> Outcome) -> bool {
+        self.timed(name, || {
+            let outcome = work();
+            print!("{name:<44}");
+            outcome
+        })
+    }
+
+    fn timed(&mut self, name: &str, work: impl FnOnce() -> Outcome) -> bool {
         let began = Instant::now();
         let outcome = work();
         let duration = began.elapsed();

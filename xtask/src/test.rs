@@ -3,6 +3,8 @@
 //! A step that fails does not stop the others: one run tells everything that is wrong.
 
 mod dependency;
+mod docs;
+mod fuzz;
 mod place;
 mod source;
 
@@ -42,12 +44,12 @@ impl Options {
 
 /// Runs everything.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
-    let _options = Options::parse(words)?;
+    let options = Options::parse(words)?;
     let workspace = Workspace::here()?;
     let cache = Cache::open()?;
     let mut report = Report::new(cache.fresh_logs(workspace.root())?);
     let mut tools = None;
-    report.step("tools", || match provided(&workspace, &cache, &mut tools) {
+    report.ready("tools", || match provided(&workspace, &cache, &mut tools) {
         Ok(()) => Outcome::quiet(),
         Err(error) => Outcome::one(Err(error)),
     });
@@ -56,6 +58,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     report.step("sources: shape of every file", || outcome(source::faults(&workspace)));
     report.step("sources: place of unsafe and abi_stable", || outcome(place::faults(&workspace)));
     report.step("dependencies: directions", || outcome(dependency::faults(&workspace)));
+    report.step("documents: links", || outcome(docs::broken_links(&workspace)));
     if tools.has("cargo-deny") {
         report.command(
             "dependencies: licences, bans, sources",
@@ -92,6 +95,19 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         "doctests",
         workspace.cargo().args(["test", "--workspace", "--doc", "--no-fail-fast"]),
     );
+    if workspace.root().join("fuzz").is_dir() && tools.has("cargo-fuzz") {
+        report.step("fuzz targets", || {
+            counted(fuzz::run(&workspace, &cache, &tools, options.fuzz_seconds))
+        });
+    }
+    let prefix = tempfile::Builder::new().prefix("keystead-prefix-").tempdir()?;
+    let mut install = workspace.cargo();
+    install.args(["xtask", "install", "--prefix"]).arg(prefix.path());
+    if report.command("install, with its tour", &mut install) {
+        report.step("README and docs, executed", || {
+            counted(docs::executed(&workspace, prefix.path()))
+        });
+    }
     if let Some(missing) = tools.missing() {
         println!("\n{missing}");
     }
@@ -114,4 +130,9 @@ fn outcome(faults: Result<Vec<String>>) -> Outcome {
         Ok(faults) => Outcome::faults(&faults),
         Err(error) => Outcome::one(Err(error)),
     }
+}
+
+/// Returns the counts of a step, or one failure where it could not be run.
+fn counted(result: Result<Outcome>) -> Outcome {
+    result.unwrap_or_else(|error| Outcome::one(Err(error)))
 }

@@ -34,6 +34,14 @@ impl Workspace {
         &self.root
     }
 
+    /// Returns the folder cargo builds into.
+    pub(crate) fn target(&self) -> PathBuf {
+        match env::var_os("CARGO_TARGET_DIR") {
+            Some(own) => self.root.join(own),
+            None => self.root.join("target"),
+        }
+    }
+
     /// Returns a command for the cargo that runs us, started in the checkout.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
