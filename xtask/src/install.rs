@@ -6,6 +6,7 @@ mod tour;
 mod tree;
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -36,7 +37,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     let workspace = Workspace::here()?;
     println!("building the plugins and the host for {}", prefix.display());
     let plugins = build::plugins(&workspace)?;
-    let host = build::host(&workspace, &plugins)?;
+    let host = build::host(&workspace, &plugins, "release")?;
 
     let stage = Stage::below(&prefix)?;
     fill(&stage, &host, &plugins)?;
@@ -56,6 +57,22 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         println!("  export PATH=\"{}:$PATH\"", prefix.join("bin").display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Installs the binary, built with some profile, and the plugins with their pins, but nothing
+/// for people; returns the reference plugin's file.
+pub(crate) fn bare(workspace: &Workspace, prefix: &Path, profile: &str) -> Result<OsString> {
+    let plugins = build::plugins(workspace)?;
+    let host = build::host(workspace, &plugins, profile)?;
+    let stage = Stage::below(prefix)?;
+    fill_with_binaries(&stage, &host, &plugins)?;
+    let installed = stage.install(prefix)?;
+    let reference =
+        plugins.iter().find(|plugin| plugin.id == "memory").ok_or("there is no plugin `memory`")?;
+    let file = installed
+        .into_iter()
+        .find(|file| file.file_stem().is_some_and(|stem| stem == reference.sha256.as_str()));
+    Ok(file.ok_or("the plugin `memory` was not installed")?.into_os_string())
 }
 
 /// Returns the absolute folder to install below: `--prefix`, else `~/.local`.
@@ -78,11 +95,7 @@ fn prefix(words: &[String]) -> Result<PathBuf> {
 
 /// Puts every file of an installation into the stage.
 fn fill(stage: &Stage, host: &Path, plugins: &[Plugin]) -> Result<()> {
-    let keystead = stage.copy(host, "bin/keystead", 0o755)?;
-    for plugin in plugins {
-        stage.copy(&plugin.file, &format!("lib/keystead/plugins/{}.so", plugin.sha256), 0o444)?;
-        stage.write(&format!("lib/keystead/pins.d/{}.toml", plugin.id), plugin.pin().as_bytes())?;
-    }
+    let keystead = fill_with_binaries(stage, host, plugins)?;
     let home = tempfile::tempdir()?;
     for shell in &SHELLS {
         let text = printed(&keystead, home.path(), &["completions", shell.name])?;
@@ -97,6 +110,15 @@ fn fill(stage: &Stage, host: &Path, plugins: &[Plugin]) -> Result<()> {
         stage.write(&format!("share/man/man1/{name}"), &fs_err::read(&page)?)?;
     }
     Ok(())
+}
+
+/// Puts what runs into the stage and returns where the host is.
+fn fill_with_binaries(stage: &Stage, host: &Path, plugins: &[Plugin]) -> Result<PathBuf> {
+    for plugin in plugins {
+        stage.copy(&plugin.file, &format!("lib/keystead/plugins/{}.so", plugin.sha256), 0o444)?;
+        stage.write(&format!("lib/keystead/pins.d/{}.toml", plugin.id), plugin.pin().as_bytes())?;
+    }
+    stage.copy(host, "bin/keystead", 0o755)
 }
 
 /// Runs the new binary in a bare environment and returns what it printed.

@@ -5,6 +5,7 @@
 // Talking to whoever typed the command is what this program is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod cache;
 mod install;
 mod provision;
@@ -23,6 +24,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   install [--prefix DIR]     Build host and plugins, try them, install them (default: ~/.local)
   test [--fuzz-seconds N]    Run everything CI runs (each fuzz target N seconds, default 60)
+  bench                      Measure `keystead get` beside its floors
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let done = match command.as_str() {
+        "bench" => bench::run(rest),
         "install" => install::run(rest),
         "test" => test::run(rest),
         "help" | "--help" | "-h" => {

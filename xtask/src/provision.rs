@@ -123,6 +123,15 @@ impl Tools {
         Ok(tools)
     }
 
+    /// Provides what the benches need.
+    pub(crate) fn for_bench(cache: &Cache) -> Result<Self> {
+        let mut tools = Self::none(cache)?;
+        for program in PROGRAMS.iter().filter(|program| program.on_path) {
+            tools.program(cache, program);
+        }
+        Ok(tools)
+    }
+
     /// Starts with nothing but the cache's own folder of tools.
     fn none(cache: &Cache) -> Result<Self> {
         let own = cache.folder("test")?;
@@ -154,6 +163,12 @@ impl Tools {
         command
             .env("PATH", &self.path)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
+    }
+
+    /// Returns what one of the variables stands for.
+    pub(crate) fn path_of(&self, variable: &str) -> Result<OsString> {
+        let found = self.variables.iter().find(|(name, _)| *name == variable);
+        Ok(found.ok_or_else(|| format!("`{variable}` was not provided"))?.1.clone())
     }
 
     /// Says whether a cargo tool is there.

@@ -71,12 +71,21 @@ pub(super) fn plugins(workspace: &Workspace) -> Result<Vec<Plugin>> {
 }
 
 /// Builds the host, which vouches for these plugins itself, and returns its binary.
-pub(super) fn host(workspace: &Workspace, plugins: &[Plugin]) -> Result<PathBuf> {
+pub(super) fn host(workspace: &Workspace, plugins: &[Plugin], profile: &str) -> Result<PathBuf> {
     let hashes: Vec<String> =
         plugins.iter().map(|plugin| format!("{}={}", plugin.id, plugin.sha256)).collect();
     let mut build = workspace.cargo();
     build
-        .args(["build", "--locked", "--release", "--package", "keystead", "--bin", "keystead"])
+        .args([
+            "build",
+            "--locked",
+            "--profile",
+            profile,
+            "--package",
+            "keystead",
+            "--bin",
+            "keystead",
+        ])
         .env("KEYSTEAD_BUILTIN_PLUGINS", hashes.join(","))
         .env("KEYSTEAD_BUILD_ID", build_id(workspace, plugins)?);
     artifacts(&mut build)?
