@@ -1,3 +1,56 @@
 //! Installs, tests and measures Keystead: `cargo xtask install | test | bench`.
+//!
+//! Only the words of the command line are read here; each command is a module of its name.
 #![forbid(unsafe_code)]
-fn main() {}
+// Talking to whoever typed the command is what this program is for.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod cache;
+mod install;
+mod provision;
+mod report;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+/// What every fallible step of a task answers: these errors are only ever read by a person.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const HELP: &str = "\
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  install [--prefix DIR]     Build host and plugins, try them, install them (default: ~/.local)
+  test [--fuzz-seconds N]    Run everything CI runs (each fuzz target N seconds, default 60)
+  bench                      Measure `keystead get` beside its floors
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some((command, rest)) = words.split_first() else {
+        eprint!("{HELP}");
+        return ExitCode::from(2);
+    };
+    let done = match command.as_str() {
+        "bench" => bench::run(rest),
+        "install" => install::run(rest),
+        "test" => test::run(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            eprintln!("error: no command `{other}`\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

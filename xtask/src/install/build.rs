@@ -1,0 +1,146 @@
+//! Builds the first-party plugins and, with their hashes inside, the host.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::Result;
+use crate::cache::hex;
+use crate::workspace::Workspace;
+
+/// The crates of first-party plugins are named this and the plugin's id.
+const PLUGIN: &str = "keystead-plugin-";
+
+/// A first-party plugin, built.
+pub(super) struct Plugin {
+    /// The id of its manifest.
+    pub(super) id: String,
+    /// The shared library.
+    pub(super) file: PathBuf,
+    /// The library's hash, in hexadecimal.
+    pub(super) sha256: String,
+    size: usize,
+    version: String,
+}
+
+impl Plugin {
+    /// Returns the pin that says who vouches for these bytes: whoever installed them.
+    pub(super) fn pin(&self) -> String {
+        let Self { id, sha256, size, version, .. } = self;
+        format!(
+            "id = \"{id}\"\nsha256 = \"{sha256}\"\nsize = {size}\nversion = \"{version}\"\nvouched = \"packaged\"\n"
+        )
+    }
+}
+
+/// Builds every crate of `plugins/`, small, and hashes what came out.
+pub(super) fn plugins(workspace: &Workspace) -> Result<Vec<Plugin>> {
+    let metadata = workspace.metadata("Cargo.toml")?;
+    let mut build = workspace.cargo();
+    build.args(["build", "--locked", "--profile", "plugin", "--lib"]);
+    let mut packages: Vec<(&str, &str)> = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let (Some(name), Some(version)) = (package["name"].as_str(), package["version"].as_str())
+        else {
+            continue;
+        };
+        let folder = package["manifest_path"].as_str().map(Path::new).unwrap_or(Path::new(""));
+        if name.starts_with(PLUGIN) && folder.starts_with(workspace.root().join("plugins")) {
+            build.args(["--package", name]);
+            packages.push((name, version));
+        }
+    }
+    packages.sort_unstable();
+    let built = artifacts(&mut build)?;
+    let mut plugins = Vec::new();
+    for (name, version) in packages {
+        let library = name.replace('-', "_");
+        let file = built
+            .iter()
+            .find(|artifact| artifact["target"]["name"].as_str() == Some(&library))
+            .and_then(library_of)
+            .ok_or_else(|| format!("cargo built no shared library of {name}"))?;
+        let bytes = fs_err::read(&file)?;
+        let id = name.strip_prefix(PLUGIN).unwrap_or(name).to_owned();
+        let sha256 = hex(&Sha256::digest(&bytes));
+        plugins.push(Plugin { id, file, sha256, size: bytes.len(), version: version.to_owned() });
+    }
+    Ok(plugins)
+}
+
+/// Builds the host, which vouches for these plugins itself, and returns its binary.
+pub(super) fn host(workspace: &Workspace, plugins: &[Plugin], profile: &str) -> Result<PathBuf> {
+    let hashes: Vec<String> =
+        plugins.iter().map(|plugin| format!("{}={}", plugin.id, plugin.sha256)).collect();
+    let mut build = workspace.cargo();
+    build
+        .args([
+            "build",
+            "--locked",
+            "--profile",
+            profile,
+            "--package",
+            "keystead",
+            "--bin",
+            "keystead",
+        ])
+        .env("KEYSTEAD_BUILTIN_PLUGINS", hashes.join(","))
+        .env("KEYSTEAD_BUILD_ID", build_id(workspace, plugins)?);
+    artifacts(&mut build)?
+        .iter()
+        .find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from))
+        .ok_or_else(|| "cargo built no binary `keystead`".into())
+}
+
+/// Returns a hash over all that the host is made of: verdicts cached by another build are
+/// not believed.
+fn build_id(workspace: &Workspace, plugins: &[Plugin]) -> Result<String> {
+    let mut hash = Sha256::new();
+    let mut add = |name: &[u8], bytes: &[u8]| {
+        // Lengths between them: two files cannot pass for one.
+        for part in [name, bytes] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    };
+    for file in workspace
+        .files("rs")?
+        .into_iter()
+        .chain(workspace.files("toml")?)
+        .chain(["Cargo.lock".into()])
+    {
+        if ["host", "plugin-api", "Cargo.toml", "Cargo.lock"]
+            .iter()
+            .any(|part| file.starts_with(part))
+        {
+            add(file.as_os_str().as_encoded_bytes(), &fs_err::read(workspace.root().join(&file))?);
+        }
+    }
+    let rustc = Command::new("rustc").arg("-vV").current_dir(workspace.root()).output()?;
+    add(b"rustc", &rustc.stdout);
+    for plugin in plugins {
+        add(plugin.id.as_bytes(), plugin.sha256.as_bytes());
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+/// Runs a build, with its progress for all to see, and returns what it says it made.
+fn artifacts(build: &mut Command) -> Result<Vec<Value>> {
+    let output =
+        build.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("the build failed ({})", output.status).into());
+    }
+    let lines = String::from_utf8(output.stdout)?;
+    let messages =
+        lines.lines().map(serde_json::from_str).collect::<std::result::Result<Vec<Value>, _>>()?;
+    Ok(messages.into_iter().filter(|message| message["reason"] == "compiler-artifact").collect())
+}
+
+/// Returns the shared library among the files of an artifact.
+fn library_of(artifact: &Value) -> Option<PathBuf> {
+    let files = artifact["filenames"].as_array()?;
+    files.iter().filter_map(Value::as_str).find(|file| file.ends_with(".so")).map(PathBuf::from)
+}

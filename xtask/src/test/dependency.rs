@@ -1,0 +1,99 @@
+//! Checks that dependencies run one way: `bin -> host -> plugin-api <- plugins`.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::workspace::Workspace;
+
+const API: &str = "keystead-plugin-api";
+const HOST: &str = "keystead";
+const REFERENCE: &str = "keystead-plugin-memory";
+const PLUGIN: &str = "keystead-plugin-";
+const XTASK: &str = "xtask";
+
+/// One arrow from a package of ours to what it depends on.
+struct Arrow<'a> {
+    to: &'a str,
+    ours: bool,
+    dev: bool,
+}
+
+/// Returns what is wrong, one line a fault.
+pub(super) fn faults(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for manifest in ["Cargo.toml", "tests/plugins/Cargo.toml", "fuzz/Cargo.toml"] {
+        if !workspace.root().join(manifest).is_file() {
+            continue;
+        }
+        let metadata = workspace.metadata(manifest)?;
+        for package in list(&metadata["packages"]) {
+            let name = package["name"].as_str().unwrap_or_default();
+            let folder = package["manifest_path"].as_str().unwrap_or_default();
+            let faulty = Path::new(folder).starts_with(workspace.root().join("tests/plugins"));
+            for dependency in list(&package["dependencies"]) {
+                let arrow = Arrow {
+                    to: dependency["name"].as_str().unwrap_or_default(),
+                    ours: dependency["path"].is_string(),
+                    dev: dependency["kind"].as_str() == Some("dev"),
+                };
+                if let Some(reason) = refused(name, faulty, &arrow) {
+                    faults.push(format!("{name} -> {}: {reason}", arrow.to));
+                }
+            }
+        }
+    }
+    Ok(faults)
+}
+
+/// Returns why a package may not depend on another, where it may not.
+fn refused(from: &str, faulty: bool, arrow: &Arrow<'_>) -> Option<&'static str> {
+    let plugin = from.starts_with(PLUGIN) && from != API;
+    match arrow.to {
+        XTASK => Some("nothing depends on xtask"),
+        HOST if from == API || plugin || faulty => Some("no plugin and no author sees the host"),
+        "abi_stable" if from != API && from != HOST && !faulty => {
+            Some("only plugin-api and the host know abi_stable")
+        }
+        _ if from == API && arrow.ours => Some("plugin-api stands alone"),
+        _ if from == REFERENCE && arrow.to != API => {
+            Some("the reference plugin needs plugin-api and nothing else")
+        }
+        to if arrow.ours && (plugin || faulty) && to != API => Some("no plugin sees another"),
+        to if arrow.ours && from == HOST && to != API && !arrow.dev => {
+            Some("the host knows plugin-api only")
+        }
+        _ if arrow.ours && from == XTASK => Some("xtask builds the others and links none of them"),
+        _ => None,
+    }
+}
+
+/// Returns the items of a JSON list, or none where there is no list.
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(from: &str, to: &str, ours: bool, dev: bool) -> bool {
+        refused(from, false, &Arrow { to, ours, dev }).is_none()
+    }
+
+    #[test]
+    fn arrows_run_downwards_only() {
+        assert!(allowed(HOST, API, true, false));
+        assert!(allowed(REFERENCE, API, true, false));
+        assert!(allowed("keystead-plugin-store", "rusqlite", false, false));
+        assert!(allowed(HOST, REFERENCE, true, true));
+        assert!(!allowed(HOST, REFERENCE, true, false));
+        assert!(!allowed(REFERENCE, HOST, true, true));
+        assert!(!allowed(API, HOST, true, true));
+        assert!(!allowed("keystead-plugin-store", REFERENCE, true, false));
+        assert!(!allowed("keystead-plugin-store", "abi_stable", false, false));
+        assert!(!allowed(REFERENCE, "serde", false, false));
+        assert!(!allowed(XTASK, HOST, true, false));
+    }
+}

@@ -1,0 +1,91 @@
+//! The checkout this program was built from: where it is, its files, its packages, its cargo.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::Result;
+
+/// Folders that hold nothing anyone wrote.
+const GENERATED: [&str; 4] = ["target", "corpus", "artifacts", "node_modules"];
+
+/// The checkout.
+pub(crate) struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// Returns the checkout that holds this crate's sources.
+    pub(crate) fn here() -> Result<Self> {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = own.parent().ok_or("xtask lies in no workspace")?.to_owned();
+        if !root.join("Cargo.toml").is_file() {
+            return Err(
+                format!("{} is not there any more: build xtask again", root.display()).into()
+            );
+        }
+        Ok(Self { root })
+    }
+
+    /// Returns the checkout's folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the folder cargo builds into.
+    pub(crate) fn target(&self) -> PathBuf {
+        match env::var_os("CARGO_TARGET_DIR") {
+            Some(own) => self.root.join(own),
+            None => self.root.join("target"),
+        }
+    }
+
+    /// Returns a command for the cargo that runs us, started in the checkout.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(&self.root);
+        // Set for us by `cargo run`: a cargo started by us must find its own.
+        for name in ["CARGO_PKG_NAME", "CARGO_PKG_VERSION", "CARGO_MANIFEST_DIR"] {
+            cargo.env_remove(name);
+        }
+        cargo
+    }
+
+    /// Returns all files under the checkout whose name ends in `.extension`, sorted, relative.
+    pub(crate) fn files(&self, extension: &str) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs_err::read_dir(&folder)? {
+                let entry = entry?;
+                let name = entry.file_name();
+                let hidden = name.as_encoded_bytes().starts_with(b".");
+                let kind = entry.file_type()?;
+                if kind.is_dir() && !hidden && !GENERATED.iter().any(|generated| name == *generated)
+                {
+                    folders.push(entry.path());
+                } else if kind.is_file() && entry.path().extension().is_some_and(|e| e == extension)
+                {
+                    let path = entry.path();
+                    found.push(path.strip_prefix(&self.root).unwrap_or(&path).to_owned());
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Returns `cargo metadata` of a workspace in this checkout, without its dependencies.
+    pub(crate) fn metadata(&self, manifest: &str) -> Result<Value> {
+        let mut command = self.cargo();
+        command.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path", manifest]);
+        let output = command.output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(format!("cargo metadata of {manifest}: {said}").into());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+}
