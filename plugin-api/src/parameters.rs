@@ -103,6 +103,12 @@ impl Parameter {
             default: Cow::Borrowed(""),
         }
     }
+
+    /// Returns the parameter as one whose value is secret.
+    pub const fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
 }
 
 /// One parameter's value.

@@ -1,0 +1,193 @@
+//! One writer at a time, without locks of the system (std has them from Rust 1.89 on, and
+//! this plugin builds with 1.63), and so that a writer who was killed or put to sleep
+//! neither blocks the others for ever nor overwrites what they wrote.
+//!
+//! A writer's *claim* is the file `.NAME.<random>.new` beside `NAME`. It becomes the new
+//! content, and renaming it to `NAME` is the only way to write. Who makes a claim and then
+//! sees no other claim in the folder may read, change and rename. Of two claims at the same
+//! time the later one's owner sees the earlier one, or finds it renamed, thus written. A
+//! claim that is old is removed by whoever waits for it: its owner, should it still be
+//! alive, then cannot rename it, and says that nothing was written. So removing a claim is
+//! always safe, and how old is old only decides how long a dead writer delays the next.
+
+use std::collections::hash_map::RandomState;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, Hasher};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use keystead_plugin_api::{Deadline, Error, Result};
+
+use super::file::failed;
+
+/// The age from which on a claim is taken for left behind: a write takes milliseconds, and
+/// each piece that is written makes the claim young again.
+const OLD: Duration = Duration::from_secs(5);
+
+/// The right to write a file, until it is committed or dropped.
+pub(super) struct Claim {
+    target: PathBuf,
+    path: PathBuf,
+    file: File,
+}
+
+impl Claim {
+    /// Waits for its turn, until the deadline.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Late`](keystead_plugin_api::ErrorKind::Late) when others wrote all the
+    /// time; another kind when the folder cannot be read or written.
+    pub(super) fn take(target: &Path, deadline: Deadline) -> Result<Self> {
+        loop {
+            // Looked at before, too: claims made for nothing keep the others waiting.
+            if !others(target, None)? {
+                let claim = Self::new(target)?;
+                if !others(target, Some(&claim.path))? {
+                    return Ok(claim);
+                }
+            }
+            if deadline.has_passed() {
+                return Err(Error::late());
+            }
+            thread::sleep(Duration::from_micros(500 + random() % 10_000));
+        }
+    }
+
+    fn new(target: &Path) -> Result<Self> {
+        let path = target.with_file_name(name(target, &format!("{:016x}", random())));
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|error| failed("write", target, &error))?;
+        Ok(Self { target: target.to_owned(), path, file })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Writes the new content down to the disk.
+    pub(super) fn write(&mut self, content: &[u8]) -> Result<()> {
+        let written = self.file.write_all(content).and_then(|()| self.file.sync_all());
+        written.map_err(|error| failed("write", &self.target, &error))
+    }
+
+    /// Puts what was written in the file's place.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) when it took
+    /// so long that another process took over; nothing was written then.
+    pub(super) fn commit(self) -> Result<()> {
+        match fs::rename(&self.path, &self.target) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::unavailable(format!(
+                    "writing {} took too long and another process took over: nothing was written",
+                    self.target.display()
+                )));
+            }
+            Err(error) => return Err(failed("write", &self.target, &error)),
+        }
+        // Without this a power failure could bring the old file back.
+        #[cfg(unix)]
+        File::open(folder(&self.target))
+            .and_then(|folder| folder.sync_all())
+            .map_err(|error| failed("write", &self.target, &error))?;
+        Ok(())
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Gone already after a commit. Where it cannot be removed, it grows old.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Returns whether there are claims besides this one, after removing old ones.
+fn others(target: &Path, own: Option<&Path>) -> Result<bool> {
+    let unreadable = |error: io::Error| failed("read", folder(target), &error);
+    let own_name = target.file_name().unwrap_or_default().to_string_lossy();
+    let mut found = false;
+    for entry in fs::read_dir(folder(target)).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let path = entry.path();
+        if is_claim(&entry.file_name().to_string_lossy(), &own_name) && Some(path.as_path()) != own
+        {
+            let gone = is_old(&path) && fs::remove_file(&path).is_ok();
+            found |= !gone;
+        }
+    }
+    Ok(found)
+}
+
+/// Returns whether this is the name of a claim of the file of that name.
+fn is_claim(name: &str, target: &str) -> bool {
+    let rest = name.strip_prefix('.').and_then(|rest| rest.strip_prefix(target));
+    match rest.and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".new")) {
+        Some(number) => number.len() == 16 && number.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => false,
+    }
+}
+
+fn is_old(claim: &Path) -> bool {
+    let modified = match fs::symlink_metadata(claim).and_then(|meta| meta.modified()) {
+        Ok(modified) => modified,
+        Err(_) => return false,
+    };
+    match SystemTime::now().duration_since(modified) {
+        Ok(age) => age > OLD,
+        // From the future: a clock was set back.
+        Err(ahead) => ahead.duration() > OLD,
+    }
+}
+
+/// Returns `.NAME.<number>.new`.
+fn name(target: &Path, number: &str) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(format!(".{number}.new"));
+    name
+}
+
+fn folder(target: &Path) -> &Path {
+    target.parent().unwrap_or(target)
+}
+
+/// Returns a number that no other process has: std seeds its hash maps with randomness.
+pub(super) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keystead_plugin_api::ErrorKind;
+
+    #[test]
+    fn who_slept_until_another_took_over_writes_nothing() {
+        let folder = std::env::temp_dir().join(format!("keystead-claim-{:016x}", random()));
+        fs::create_dir(&folder).unwrap();
+        let target = folder.join("secrets");
+        let now = Deadline::after(Duration::ZERO);
+
+        let mut asleep = Claim::take(&target, now).unwrap();
+        asleep.write(b"of the sleeper").unwrap();
+        assert_eq!(Claim::take(&target, now).err().unwrap().kind(), ErrorKind::Late);
+
+        // Five seconds later the next one does this.
+        fs::remove_file(&asleep.path).unwrap();
+        let mut next = Claim::take(&target, now).unwrap();
+        next.write(b"of the next").unwrap();
+        assert_eq!(asleep.commit().unwrap_err().kind(), ErrorKind::Unavailable);
+        next.commit().unwrap();
+
+        assert_eq!(fs::read(&target).unwrap(), b"of the next");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

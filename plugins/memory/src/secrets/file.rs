@@ -1,0 +1,219 @@
+//! The file of a vault: a first line with a number that changes with every write, one
+//! secret a line, and a last line that counts them. Read again when somebody else wrote
+//! it; a damaged file is an error that names the line, and is never overwritten.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use keystead_plugin_api::{Deadline, Error, Result, SecretBytes};
+
+use super::claim::{self, Claim};
+use super::{line, Map};
+
+/// What the first line starts with; the digit is the version of the form.
+const FIRST: &str = "keystead-memory 1 ";
+
+/// How many bytes the first line has, its end included: [`FIRST`] and 16 digits.
+const FIRST_BYTES: usize = FIRST.len() + 17;
+
+/// The most bytes the file may have: it is held in memory whole.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The file, and which state of it was read last.
+pub(super) struct SecretFile {
+    path: PathBuf,
+    seen: Seen,
+}
+
+/// Which state of the file the map in memory is.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// None: the file must be read.
+    Nothing,
+    /// The state that these say.
+    State { first: [u8; FIRST_BYTES], modified: Option<SystemTime>, len: u64 },
+}
+
+impl SecretFile {
+    /// Returns the file at this path. Nothing is opened.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) when it cannot be a
+    /// file's path.
+    pub(super) fn new(path: &str) -> Result<Self> {
+        let path = PathBuf::from(path);
+        if !path.is_absolute() || path.file_name().is_none() || path.parent().is_none() {
+            let message = format!("`file` is not the absolute path of a file: {}", path.display());
+            return Err(Error::invalid(message));
+        }
+        Ok(Self { path, seen: Seen::Nothing })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Brings the map to what the file has now; a file that is not there has nothing.
+    pub(super) fn refresh(&mut self, map: &mut Map) -> Result<()> {
+        match fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                map.clear();
+                self.seen = Seen::Nothing;
+                return Ok(());
+            }
+            Err(error) => return Err(failed("read", &self.path, &error)),
+            // Opening a pipe would wait for ever.
+            Ok(meta) if !meta.is_file() => {
+                return Err(Error::invalid(format!("{} is not a file", self.path.display())));
+            }
+            Ok(_) => {}
+        }
+        match self.read_if_changed() {
+            Ok(None) => Ok(()),
+            Ok(Some((content, seen))) => {
+                // Should the file be damaged, nothing of it is used.
+                self.seen = Seen::Nothing;
+                map.clear();
+                *map = parse(content.expose()).map_err(|(line, fault)| {
+                    Error::damaged(format!("{}, line {line}: {fault}", self.path.display()))
+                })?;
+                self.seen = seen;
+                Ok(())
+            }
+            Err(error) => Err(failed("read", &self.path, &error)),
+        }
+    }
+
+    /// Changes the file: no other process writes between what `edit` sees and what is
+    /// written. Where anything fails, the file is as it was.
+    pub(super) fn change<T>(
+        &mut self,
+        map: &mut Map,
+        deadline: Deadline,
+        edit: impl FnOnce(&mut Map) -> Result<T>,
+    ) -> Result<T> {
+        let mut claim = Claim::take(&self.path, deadline)?;
+        self.refresh(map)?;
+        let done = edit(map)?;
+        // Until it is written, the map is ahead of the file.
+        self.seen = Seen::Nothing;
+        let content = render(map)?;
+        claim.write(content.expose())?;
+        let seen = seen_of(claim.file(), content.expose())
+            .map_err(|error| failed("write", &self.path, &error))?;
+        claim.commit()?;
+        self.seen = seen;
+        Ok(done)
+    }
+
+    /// Returns the file's content and which state that is, or `None` for the state seen.
+    fn read_if_changed(&self) -> io::Result<Option<(SecretBytes, Seen)>> {
+        let mut file = File::open(&self.path)?;
+        let len = file.metadata()?.len();
+        if len > MAX_BYTES {
+            let message = format!("it has more than {} MiB", MAX_BYTES >> 20);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        let mut first = [0; FIRST_BYTES];
+        if len >= FIRST_BYTES as u64 {
+            file.read_exact(&mut first)?;
+            if seen_of(&file, &first)? == self.seen {
+                return Ok(None);
+            }
+        }
+        let capacity = usize::try_from(len).unwrap_or(usize::MAX);
+        let mut content = Vec::with_capacity(capacity.saturating_add(1));
+        if len >= FIRST_BYTES as u64 {
+            content.extend_from_slice(&first);
+        }
+        file.by_ref().take(MAX_BYTES).read_to_end(&mut content)?;
+        let content = SecretBytes::new(content);
+        let seen = seen_of(&file, content.expose())?;
+        Ok(Some((content, seen)))
+    }
+}
+
+/// Returns which state of the file this is, by its first bytes, its time and its length.
+fn seen_of(file: &File, content: &[u8]) -> io::Result<Seen> {
+    let meta = file.metadata()?;
+    match content.get(..FIRST_BYTES) {
+        None => Ok(Seen::Nothing),
+        Some(start) => {
+            let mut first = [0; FIRST_BYTES];
+            first.copy_from_slice(start);
+            Ok(Seen::State { first, modified: meta.modified().ok(), len: meta.len() })
+        }
+    }
+}
+
+/// Returns the file's content for these secrets.
+fn render(map: &Map) -> Result<SecretBytes> {
+    let lines: Vec<SecretBytes> =
+        map.iter().map(|(name, secret)| line::write(name, secret)).collect::<Result<_>>()?;
+    let first = format!("{FIRST}{:016x}\n", claim::random());
+    let last = format!("end {}\n", lines.len());
+    let size = first.len() + lines.iter().map(|line| line.len() + 1).sum::<usize>() + last.len();
+    if size as u64 > MAX_BYTES {
+        let message = format!("a vault's file has at most {} MiB", MAX_BYTES >> 20);
+        return Err(Error::invalid(message));
+    }
+    let mut content = Vec::with_capacity(size);
+    content.extend_from_slice(first.as_bytes());
+    for line in &lines {
+        content.extend_from_slice(line.expose());
+        content.push(b'\n');
+    }
+    content.extend_from_slice(last.as_bytes());
+    Ok(SecretBytes::new(content))
+}
+
+/// Returns the secrets of this content, or the number of a line and what is wrong with it.
+fn parse(content: &[u8]) -> Result<Map, (usize, &'static str)> {
+    let mut map = Map::new();
+    let body = match content.split_last() {
+        Some((b'\n', body)) => body,
+        _ => return Err((content.split(|byte| *byte == b'\n').count(), "it ends too early")),
+    };
+    let mut lines = body.split(|byte| *byte == b'\n').zip(1..);
+    match lines.next() {
+        Some((first, _)) if first.starts_with(FIRST.as_bytes()) => {
+            if first.len() + 1 != FIRST_BYTES {
+                return Err((1, "the first line is too long or too short"));
+            }
+        }
+        Some((first, _)) if first.starts_with(b"keystead-memory ") => {
+            return Err((1, "it was written by another version of this plugin"));
+        }
+        _ => return Err((1, "it was not written by this plugin")),
+    }
+    let mut number = 1;
+    while let Some((content, at)) = lines.next() {
+        number = at;
+        if content.starts_with(b"end ") {
+            if content != format!("end {}", map.len()).as_bytes() {
+                return Err((number, "the count does not fit"));
+            }
+            return match lines.next() {
+                None => Ok(map),
+                Some((_, at)) => Err((at, "something follows the end")),
+            };
+        }
+        let (name, secret) = line::read(content).map_err(|fault| (number, fault))?;
+        if map.insert(name, secret).is_some() {
+            return Err((number, "the secret is there twice"));
+        }
+    }
+    Err((number, "the line with the count is missing"))
+}
+
+/// Returns what the host is told when the system refuses.
+pub(super) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
+    let message = format!("cannot {verb} {}: {error}", path.display());
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Error::denied(message),
+        io::ErrorKind::InvalidData => Error::damaged(message),
+        _ => Error::unavailable(message),
+    }
+}

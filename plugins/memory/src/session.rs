@@ -1,0 +1,60 @@
+//! What an unlock hands out and a later open takes: the moment it ends, then the password.
+//!
+//! A real vault would hand out a key that is of no use once its time is up; this plugin
+//! has no cryptography and no server to ask.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use keystead_plugin_api::{SecretBytes, SecretText, Session};
+
+/// How long a session is good for: long enough for a script, short for a lunch break.
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+/// Returns a session that opens a vault of this password from now on.
+pub(crate) fn new(password: &SecretText) -> Session {
+    Session { secret: until(now() + LIFETIME, password), lifetime: LIFETIME }
+}
+
+/// Returns whether a session was made for this password and has not run out.
+pub(crate) fn is_good(session: &Session, password: &SecretText) -> bool {
+    let mut end = [0; 8];
+    match session.secret.expose().get(..8) {
+        Some(bytes) => end.copy_from_slice(bytes),
+        None => return false,
+    }
+    let end = Duration::from_secs(u64::from_be_bytes(end));
+    let now = now();
+    // A moment further ahead than a lifetime was not written by `new`.
+    now < end && end <= now + LIFETIME && session.secret == until(end, password)
+}
+
+fn until(end: Duration, password: &SecretText) -> SecretBytes {
+    SecretBytes::new([&end.as_secs().to_be_bytes(), password.expose().as_bytes()].concat())
+}
+
+/// Returns the time since 1970; a clock before that gives sessions that never fit.
+fn now() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Duration::from_secs(now.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_for_its_password_and_its_time() {
+        let password = SecretText::new("canary-password");
+        assert!(is_good(&new(&password), &password));
+        assert!(!is_good(&new(&password), &SecretText::new("another")));
+
+        for end in [now(), now() - LIFETIME, now() + LIFETIME * 2, Duration::ZERO] {
+            let secret = until(end, &password);
+            assert!(!is_good(&Session { secret, lifetime: LIFETIME }, &password), "{end:?}");
+        }
+        for bytes in [&b""[..], &[0xff; 7], &[0xff; 8], &[0xff; 40]] {
+            let secret = SecretBytes::copy_of(bytes);
+            assert!(!is_good(&Session { secret, lifetime: LIFETIME }, &password));
+        }
+    }
+}

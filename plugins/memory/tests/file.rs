@@ -1,0 +1,272 @@
+//! The file of the memory plugin: shared by processes, damaged, in odd places.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use keystead_plugin_api::*;
+use keystead_plugin_memory::Memory;
+
+/// Returns an empty folder of this test's own.
+fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
+}
+
+fn name(text: &str) -> SecretName {
+    SecretName::parse(text).unwrap()
+}
+
+fn try_open(file: &Path) -> Result<Box<dyn Vault>> {
+    let mut parameters = Parameters::new();
+    parameters.insert("file", ParameterValue::Text(file.to_str().unwrap().to_owned()));
+    let vault = VaultName::parse("test").unwrap();
+    Memory::open(OpenRequest::new(vault, "memory", parameters, soon()), Context::silent())
+}
+
+fn open(file: &Path) -> Box<dyn Vault> {
+    try_open(file).unwrap()
+}
+
+fn set(vault: &mut dyn Vault, key: &str, value: &str) -> Result<()> {
+    vault.set(SetRequest::new(name(key), Value::text(value), soon()))
+}
+
+fn get(vault: &mut dyn Vault, key: &str) -> Result<Value> {
+    vault.get(&GetRequest::new(name(key), soon())).map(|secret| secret.value)
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_secret_is_there_when_the_vault_is_opened_again() {
+    let folder = folder("again");
+    let file = folder.join("secrets");
+    let mut vault = open(&file);
+    assert!(!file.exists(), "opening creates nothing");
+    set(vault.as_mut(), "a", "1").unwrap();
+    drop(vault);
+    assert_eq!(get(open(&file).as_mut(), "a"), Ok(Value::text("1")));
+    assert_eq!(files(&folder), ["secrets"]);
+
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn what_another_vault_writes_is_seen_by_the_next_call() {
+    let file = folder("seen").join("secrets");
+    let (mut one, mut other) = (open(&file), open(&file));
+    for turn in 0..50 {
+        set(one.as_mut(), "a", &turn.to_string()).unwrap();
+        assert_eq!(get(other.as_mut(), "a"), Ok(Value::text(turn.to_string())));
+        set(other.as_mut(), "a", "x").unwrap();
+        assert_eq!(get(one.as_mut(), "a"), Ok(Value::text("x")));
+    }
+    fs::remove_file(&file).unwrap();
+    assert_eq!(get(one.as_mut(), "a").unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_damaged_file_is_an_error_with_its_line_and_is_never_overwritten() {
+    let file = folder("damaged").join("secrets");
+    let mut vault = open(&file);
+    set(vault.as_mut(), "a", "canary-1").unwrap();
+    set(vault.as_mut(), "b", "canary-2").unwrap();
+    let sound = fs::read_to_string(&file).unwrap();
+    assert_eq!(sound.lines().count(), 4);
+
+    let lines: Vec<&str> = sound.lines().collect();
+    let joined = |lines: &[&str]| lines.join("\n") + "\n";
+    let flipped = sound.replacen("2d31", "2d32", 1);
+    let cases = [
+        (String::new(), "line 1: it ends too early"),
+        ("\n".to_owned(), "line 1: it was not written by this plugin"),
+        ("secret\n".to_owned(), "line 1: it was not written by this plugin"),
+        (sound.replacen(" 1 ", " 2 ", 1), "line 1: it was written by another version"),
+        (sound.replacen(" 1 ", " 1  ", 1), "line 1: the first line is too long"),
+        (flipped, "line 2: the checksum does not fit"),
+        (joined(&[lines[0], lines[1], lines[3]]), "line 3: the count does not fit"),
+        (joined(&lines[..3]), "line 3: the line with the count is missing"),
+        (joined(&[lines[0], lines[1], lines[1], lines[3]]), "line 3: the secret is there twice"),
+        (sound[..sound.len() - 1].to_owned(), "line 4: it ends too early"),
+        (sound.clone() + "x\n", "line 5: something follows the end"),
+    ];
+    for (content, fault) in cases {
+        fs::write(&file, &content).unwrap();
+        for vault in [&mut vault, &mut open(&file)] {
+            let read = get(vault.as_mut(), "a").unwrap_err();
+            let written = set(vault.as_mut(), "c", "canary-3").unwrap_err();
+            for error in [read, written] {
+                assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+                assert!(error.message().contains(fault), "{error} is not {fault}");
+                assert!(error.message().contains(file.to_str().unwrap()), "{error}");
+                assert!(!error.message().contains("canary"), "{error}");
+            }
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), content);
+    }
+
+    fs::write(&file, &sound).unwrap();
+    assert_eq!(get(vault.as_mut(), "a"), Ok(Value::text("canary-1")));
+}
+
+#[test]
+fn no_cut_and_no_changed_byte_gives_a_wrong_value() {
+    let file = folder("bytes").join("secrets");
+    set(open(&file).as_mut(), "a", "canary").unwrap();
+    let sound = fs::read(&file).unwrap();
+    let first_line = sound.iter().position(|byte| *byte == b'\n').unwrap();
+    for at in 0..sound.len() {
+        fs::write(&file, &sound[..at]).unwrap();
+        assert_eq!(get(open(&file).as_mut(), "a").unwrap_err().kind(), ErrorKind::Damaged);
+        let mut changed = sound.clone();
+        changed[at] ^= 1;
+        fs::write(&file, &changed).unwrap();
+        match get(open(&file).as_mut(), "a") {
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Damaged),
+            // The number in the first line only says that the file has changed.
+            Ok(value) => assert!(at < first_line && value == Value::text("canary"), "byte {at}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_file_is_refused_without_waiting() {
+    let folder = folder("odd");
+    for path in ["", "relative", "/", "/.."] {
+        assert_eq!(try_open(Path::new(path)).err().unwrap().kind(), ErrorKind::Invalid, "{path}");
+    }
+    let mut vault = open(&folder);
+    assert_eq!(get(vault.as_mut(), "a").unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(set(vault.as_mut(), "a", "1").unwrap_err().kind(), ErrorKind::Invalid);
+
+    #[cfg(unix)]
+    {
+        let pipe = folder.join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut vault = open(&pipe);
+        assert_eq!(get(vault.as_mut(), "a").unwrap_err().kind(), ErrorKind::Invalid);
+        assert_eq!(set(vault.as_mut(), "a", "1").unwrap_err().kind(), ErrorKind::Invalid);
+    }
+
+    let missing = folder.join("no such folder").join("secrets");
+    let mut vault = open(&missing);
+    assert_eq!(get(vault.as_mut(), "a").unwrap_err().kind(), ErrorKind::NotFound);
+    let error = set(vault.as_mut(), "a", "1").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.message().contains("no such folder"), "{error}");
+}
+
+const SECRETS_EACH: usize = 25;
+
+/// What the processes of the next tests do; an ordinary run does nothing here.
+#[test]
+fn writer() {
+    let file = match std::env::var_os("MEMORY_TEST_FILE") {
+        Some(file) => PathBuf::from(file),
+        None => return,
+    };
+    let id = std::env::var("MEMORY_TEST_ID").unwrap();
+    let mut vault = open(&file);
+    for n in 0..SECRETS_EACH {
+        set(vault.as_mut(), &format!("{id}-{n}"), &id).unwrap();
+        let create = |vault: &mut dyn Vault, key: &str| {
+            let mut request = SetRequest::new(name(key), Value::text(id.as_str()), soon());
+            request.mode = WriteMode::CreateOnly;
+            vault.set(request)
+        };
+        // Exactly one process makes each of these.
+        match create(vault.as_mut(), &format!("contested-{n}")) {
+            Ok(()) => set(vault.as_mut(), &format!("made-{n}-{id}"), &id).unwrap(),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
+        }
+    }
+}
+
+fn spawn_writer(file: &Path, id: usize) -> std::process::Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "writer", "--quiet"])
+        .env("MEMORY_TEST_FILE", file)
+        .env("MEMORY_TEST_ID", id.to_string())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn names(vault: &mut dyn Vault) -> Vec<String> {
+    let page = vault.list(&ListRequest::new(soon())).unwrap();
+    assert_eq!(page.next, None);
+    page.entries.iter().map(|entry| entry.name.to_string()).collect()
+}
+
+#[test]
+fn eight_processes_that_write_at_once_lose_nothing() {
+    let folder = folder("eight");
+    let file = folder.join("secrets");
+    let writers: Vec<_> = (0..8).map(|id| spawn_writer(&file, id)).collect();
+    for mut writer in writers {
+        assert!(writer.wait().unwrap().success());
+    }
+    let names = names(open(&file).as_mut());
+    for id in 0..8 {
+        for n in 0..SECRETS_EACH {
+            assert!(names.contains(&format!("{id}-{n}")), "{id}-{n} is lost");
+        }
+    }
+    for n in 0..SECRETS_EACH {
+        let start = format!("made-{n}-");
+        let made = names.iter().filter(|name| name.starts_with(&start)).count();
+        assert_eq!(made, 1, "contested-{n} was made {made} times");
+    }
+    assert_eq!(files(&folder), ["secrets"]);
+}
+
+#[test]
+fn a_killed_writer_damages_nothing_and_blocks_the_others_for_seconds_only() {
+    let folder = folder("killed");
+    let file = folder.join("secrets");
+    set(open(&file).as_mut(), "kept", "canary").unwrap();
+    for round in 0..20 {
+        let mut writer = spawn_writer(&file, round);
+        std::thread::sleep(Duration::from_millis(5 + 3 * round as u64));
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        assert_eq!(get(open(&file).as_mut(), "kept"), Ok(Value::text("canary")));
+    }
+    // As a process leaves it that is killed while it writes.
+    fs::write(folder.join(".secrets.0123456789abcdef.new"), "half a li").unwrap();
+    let start = Instant::now();
+    set(open(&file).as_mut(), "after", "1").unwrap();
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    assert_eq!(files(&folder), ["secrets"]);
+}
+
+#[test]
+fn a_writer_that_waits_for_another_gives_up_at_its_deadline() {
+    let folder = folder("waits");
+    let file = folder.join("secrets");
+    fs::write(folder.join(".secrets.0123456789abcdef.new"), "").unwrap();
+    // Neither is another file's claim, nor something that is named nearly like one.
+    fs::write(folder.join(".secrets2.0123456789abcdef.new"), "").unwrap();
+    fs::write(folder.join(".secrets.old.new"), "").unwrap();
+    let mut vault = open(&file);
+    let deadline = Deadline::after(Duration::from_millis(50));
+    let error = vault.set(SetRequest::new(name("a"), Value::text("1"), deadline)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Late);
+    fs::remove_file(folder.join(".secrets.0123456789abcdef.new")).unwrap();
+    set(vault.as_mut(), "a", "1").unwrap();
+}
