@@ -42,20 +42,22 @@
 macro_rules! export_plugin {
     (plugin: $plugin:ty, manifest: $manifest:expr $(,)?) => {
         const _: () = {
-            const MANIFEST: $crate::manifest::Manifest = $manifest;
-            const LEN: usize = MANIFEST.json_len();
+            // Items are not hygienic: a plain name here would hide the author's own of that
+            // name inside `$manifest`.
+            const __KEYSTEAD_MANIFEST: $crate::manifest::Manifest = $manifest;
+            const __KEYSTEAD_LEN: usize = __KEYSTEAD_MANIFEST.json_len();
 
             // Allocated and referenced, so that neither the linker nor `strip` drops it.
             #[used]
             #[cfg_attr(not(any(windows, target_vendor = "apple")), link_section = ".note.keystead")]
             #[cfg_attr(windows, link_section = ".keystd")]
             #[cfg_attr(target_vendor = "apple", link_section = "__DATA,__keystead")]
-            static BLOCK: $crate::manifest::section::Block<LEN> =
-                $crate::manifest::section::Block::new(MANIFEST.json::<LEN>());
+            static __KEYSTEAD_BLOCK: $crate::manifest::section::Block<__KEYSTEAD_LEN> =
+                $crate::manifest::section::Block::new(__KEYSTEAD_MANIFEST.json::<__KEYSTEAD_LEN>());
 
             // The name under which abi_stable's hosts look for a root module.
             #[export_name = "_1as_0lib_1header_0root_bmodule_bloader"]
-            static HEADER: $crate::abi::abi_stable::library::LibHeader =
+            static __KEYSTEAD_HEADER: $crate::abi::abi_stable::library::LibHeader =
                 $crate::abi::header::<$plugin>();
         };
     };

@@ -26,7 +26,8 @@ pub use plugin::*;
 pub use value::*;
 pub use vault::*;
 
-#[cfg(panic = "abort")]
+// Not only `abort`: newer compilers have `immediate-abort` as well.
+#[cfg(not(panic = "unwind"))]
 compile_error!(
     "a Keystead plugin must be built with `panic = \"unwind\"`: a panic is caught at the boundary"
 );
