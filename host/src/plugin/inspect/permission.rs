@@ -1,5 +1,6 @@
 //! What a plugin asks for, as its manifest writes it and as people read it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{Error, Result, text};
@@ -115,6 +116,35 @@ impl Permission {
         }
     }
 
+    /// Returns the permission with parameters put in for its template's names. A name that
+    /// is not among them stays as it is.
+    pub fn filled_in(&self, values: &BTreeMap<String, String>) -> Self {
+        let fill = |template: &str| {
+            // Part by part, so that braces in a value are not taken for names.
+            let mut out = String::new();
+            for (at, part) in template.split('{').enumerate() {
+                match part.split_once('}') {
+                    Some((name, rest)) if at > 0 => {
+                        match values.get(name) {
+                            Some(value) => out.push_str(value),
+                            None => out.push_str(&format!("{{{name}}}")),
+                        }
+                        out.push_str(rest);
+                    }
+                    _ => out.push_str(part),
+                }
+            }
+            out
+        };
+        match self {
+            Self::Files { template, access } => {
+                Self::Files { template: fill(template), access: *access }
+            }
+            Self::Exec(program) => Self::Exec(fill(program)),
+            other => other.clone(),
+        }
+    }
+
     /// Returns the names of the parameters that the template refers to.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         let template = match self {
@@ -163,4 +193,17 @@ fn check_path(template: &str) -> std::result::Result<(), &'static str> {
         }
     }
     if open { Err("the braces are not in pairs") } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_filled_in_part_by_part() {
+        let values = BTreeMap::from([("dir".to_owned(), "/srv/{sub}".to_owned())]);
+        let asked = Permission::parse("files:{dir}/{sub}:rw").unwrap();
+        assert_eq!(asked.filled_in(&values).text(), "files:/srv/{sub}/{sub}:rw");
+        assert_eq!(Permission::Network.filled_in(&values), Permission::Network);
+    }
 }
