@@ -128,6 +128,10 @@ fn refuses_a_folder_that_everyone_can_write() {
     std::fs::write(place.path.join("below/p.so"), b"").unwrap();
     chmod(&place.path.join("below"), 0o755);
     assert_eq!(code(&place.path.join("below/p.so")), "ok", "sticky and only an ancestor");
+    symlink("below/p.so", place.path.join("link.so")).unwrap();
+    assert_eq!(code(&place.path.join("link.so")), "E02.shared-folder", "a link there");
+    assert!(Folder::open(&place.path.join("below"), Rule::User).is_ok());
+    assert_eq!(Folder::open(&place.path, Rule::User).unwrap_err().code(), "E02.shared-folder");
 }
 
 #[test]
@@ -149,9 +153,9 @@ fn refuses_what_a_foreign_group_can_write() {
     must_be_root();
     let place = place();
     chmod(&place.file(), 0o664);
-    chown(&place.file(), None, Some(STRANGER)).unwrap();
+    chown(place.file(), None, Some(STRANGER)).unwrap();
     assert_eq!(code(&place.file()), "E02.group-write");
-    chown(&place.file(), None, Some(0)).unwrap();
+    chown(place.file(), None, Some(0)).unwrap();
     chown(&place.path, None, Some(STRANGER)).unwrap();
     chmod(&place.path, 0o775);
     assert_eq!(code(&place.file()), "E02.group-write");
@@ -166,7 +170,7 @@ fn accepts_what_the_users_private_group_can_write_and_only_outside_the_system() 
     assert_eq!(code(&place.file()), "ok");
     assert_eq!(walk::open(&place.file(), Rule::System).unwrap_err().code(), "E02.group-write");
     // Root's group is not the private group of anyone else.
-    chown(&place.file(), Some(NOBODY), None).unwrap();
+    chown(place.file(), Some(NOBODY), None).unwrap();
     let path = place.file();
     let walker = Walker { asked: &path, rule: Rule::User, uid: NOBODY };
     assert_eq!(walker.walk().err().unwrap().code(), "E02.group-write");
@@ -176,9 +180,9 @@ fn accepts_what_the_users_private_group_can_write_and_only_outside_the_system() 
 fn refuses_a_plugin_owned_by_someone_else() {
     must_be_root();
     let place = place();
-    chown(&place.file(), Some(STRANGER), None).unwrap();
+    chown(place.file(), Some(STRANGER), None).unwrap();
     assert_eq!(code(&place.file()), "E02.owner");
-    chown(&place.file(), Some(0), None).unwrap();
+    chown(place.file(), Some(0), None).unwrap();
     chown(&place.path, Some(STRANGER), None).unwrap();
     let error = walk::open(&place.file(), Rule::User).unwrap_err();
     assert_eq!(error.code(), "E02.owner");
@@ -190,7 +194,7 @@ fn the_system_rule_takes_root_s_files_only() {
     must_be_root();
     let place = place();
     assert!(walk::open(&place.file(), Rule::System).is_ok());
-    chown(&place.file(), Some(NOBODY), None).unwrap();
+    chown(place.file(), Some(NOBODY), None).unwrap();
     let path = place.file();
     let open = |rule| {
         let walker = Walker { asked: &path, rule, uid: NOBODY };

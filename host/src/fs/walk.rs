@@ -152,15 +152,17 @@ impl<'a> Walker<'a> {
                 // walk may leave a folder by another way than it came.
                 real.pop();
             } else {
-                if pending.is_empty() && shared == Shared::Yes {
-                    return Err(Error::SharedFolder { path: self.asked.to_owned(), at: real });
-                }
                 real.push(&next);
             }
             let entry =
                 open_place(place.as_fd(), &next).map_err(|e| self.system("look up", &real, e))?;
             let entry_stat = self.stat(&entry, &real)?;
-            match kind(&entry_stat) {
+            let kind = kind(&entry_stat);
+            if shared == Shared::Yes && pending.is_empty() && kind != FileType::Directory {
+                real.pop();
+                return Err(Error::SharedFolder { path: self.asked.to_owned(), at: real });
+            }
+            match kind {
                 FileType::Symlink => {
                     self.check_link(&entry_stat, &real)?;
                     links += 1;
