@@ -1,0 +1,205 @@
+//! Why a file is not a plugin, or not one for this machine.
+
+use super::{Format, Machine};
+
+/// Why a file is not a plugin (from [`inspect`](super::inspect)), or not one that can be
+/// loaded here (from [`Inspected::check_here`](super::Inspected::check_here)).
+///
+/// Text in it that comes from the file is cut short and has no control characters.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The file is something else than a shared library.
+    #[error("the file is not a shared library: it is {found}")]
+    NotLibrary {
+        /// What it looks like.
+        found: &'static str,
+    },
+    /// A macOS file for several machines at once; only single ones are loaded.
+    #[error("the file is a universal binary: split it with `lipo -thin`")]
+    Universal,
+    /// The file is shorter than its own headers say: cut off while it was copied.
+    #[error("the file is cut off: it has {has} bytes and needs at least {needs}")]
+    Truncated {
+        /// How many bytes there are.
+        has: u64,
+        /// Where the first part that is missing would end.
+        needs: u64,
+    },
+    /// The file's headers contradict themselves: damaged or made to mislead.
+    #[error("the file is malformed: {what}")]
+    Malformed {
+        /// Which header, and how.
+        what: String,
+    },
+    /// A shared library that carries no manifest: not a plugin.
+    #[error("the library has no manifest: it is not a plugin")]
+    NoManifest,
+    /// The manifest is not JSON of the form that plugins carry.
+    #[error("the manifest is not JSON as expected: {what}")]
+    ManifestNotJson {
+        /// What the parser met, with line and column.
+        what: String,
+    },
+    /// The manifest can be read, and says something it must not.
+    #[error("the manifest is not valid: {what}")]
+    BadManifest {
+        /// Which member, and what is wrong with it.
+        what: String,
+    },
+    /// The library has a manifest and not the symbol through which it would be entered.
+    #[error("the library does not export `{symbol}`")]
+    NoEntry {
+        /// The symbol that is missing, or is not of its kind.
+        symbol: &'static str,
+    },
+    /// The entry symbol is too small for what must lie there.
+    #[error("the symbol `{symbol}` has {has} bytes instead of {needs}")]
+    ShortEntry {
+        /// The symbol.
+        symbol: &'static str,
+        /// How many bytes lie there.
+        has: u64,
+        /// How many must.
+        needs: u64,
+    },
+    /// What lies at the entry symbol is not a header of abi_stable.
+    #[error("the symbol `{symbol}` is not a header of abi_stable")]
+    WrongMagic {
+        /// The symbol.
+        symbol: &'static str,
+    },
+    /// The file names folders where its libraries are looked for: whoever can write there
+    /// could add code.
+    #[error("the library brings its own search path: {what}")]
+    SearchPath {
+        /// The entry: `RUNPATH`, `RPATH`, or a needed library with a path.
+        what: String,
+    },
+    /// The file's code would be changed while it is loaded (`TEXTREL`).
+    #[error("the library has relocations in its code: it was built without `-fPIC`")]
+    TextRelocations,
+    /// The file asks for a stack that can be run.
+    #[error("the library asks for an executable stack")]
+    ExecutableStack,
+    /// The plugin was built for another operating system.
+    #[error("the plugin is a {found} file and this system loads {here} files")]
+    OtherPlatform {
+        /// The file's form.
+        found: Format,
+        /// The form that is loaded here.
+        here: Format,
+    },
+    /// The plugin was built for another machine.
+    #[error("the plugin is for {found} and this machine is {here}")]
+    OtherMachine {
+        /// The file's machine.
+        found: Machine,
+        /// This machine.
+        here: Machine,
+    },
+    /// The manifest's form is newer than this host.
+    #[error("the manifest has version {found} and this host reads version {here}")]
+    ManifestVersion {
+        /// The manifest's.
+        found: u32,
+        /// The newest that is understood.
+        here: u32,
+    },
+    /// The plugin has a door that this host does not know.
+    #[error("the plugin has the ABI `{found}`; this host knows `abi_stable-0.11` and `c-1`")]
+    UnknownAbi {
+        /// The name in the manifest's header.
+        found: String,
+    },
+    /// The plugin was built with another version of abi_stable.
+    #[error("the plugin is built with abi_stable {major}.{minor}; this host needs 0.11")]
+    AbiStable {
+        /// The major version in the file.
+        major: u32,
+        /// The minor version in the file.
+        minor: u32,
+    },
+    /// The plugin was built against another major version of the plugin contract.
+    #[error("the plugin is built for plugin API {found}; this host has {here}")]
+    Api {
+        /// The plugin's.
+        found: semver::Version,
+        /// This host's.
+        here: semver::Version,
+    },
+    /// The plugin uses symbols of a newer C library than this system has.
+    #[error("the plugin needs glibc {}.{}; this system has {}.{}", .needs.0, .needs.1, .has.0, .has.1)]
+    Glibc {
+        /// The newest version the plugin uses.
+        needs: (u32, u32),
+        /// The version that runs here.
+        has: (u32, u32),
+    },
+    /// A kind of vault must be given a parameter of a kind this host does not know.
+    #[error("the parameter `{parameter}` has the kind `{kind}`, which this host does not know")]
+    UnknownParameterKind {
+        /// The parameter.
+        parameter: String,
+        /// The name of its kind.
+        kind: String,
+    },
+    /// The manifest asks for something this host cannot grant.
+    #[error("the manifest asks for `{permission}`, which this host cannot grant")]
+    UnknownPermission {
+        /// The permission as it is written.
+        permission: String,
+    },
+    /// The file needs a library that its manifest does not ask for.
+    #[error("the plugin needs the library `{library}` and its manifest does not ask for it")]
+    LibraryNotAsked {
+        /// The library.
+        library: String,
+    },
+    /// The file needs a library that was asked for and not granted.
+    #[error("the plugin needs the library `{library}`, which was not granted")]
+    LibraryNotGranted {
+        /// The library.
+        library: String,
+    },
+}
+
+impl Error {
+    /// Returns the stable code of this kind of error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotLibrary { .. } => "E05.not-a-library",
+            Self::Universal => "E05.universal",
+            Self::Truncated { .. } => "E05.truncated",
+            Self::Malformed { .. } => "E05.malformed",
+            Self::NoManifest => "E05.no-manifest",
+            Self::ManifestNotJson { .. } => "E05.manifest-not-json",
+            Self::BadManifest { .. } => "E05.bad-manifest",
+            Self::NoEntry { .. } => "E05.no-entry",
+            Self::ShortEntry { .. } => "E05.short-entry",
+            Self::WrongMagic { .. } => "E05.wrong-magic",
+            Self::SearchPath { .. } => "E05.search-path",
+            Self::TextRelocations => "E05.text-relocations",
+            Self::ExecutableStack => "E05.executable-stack",
+            Self::OtherPlatform { .. } => "E05.other-platform",
+            Self::OtherMachine { .. } => "E05.other-machine",
+            Self::ManifestVersion { .. } => "E06.manifest-version",
+            Self::UnknownAbi { .. } => "E06.unknown-abi",
+            Self::AbiStable { .. } => "E06.abi-stable",
+            Self::Api { .. } => "E06.api",
+            Self::Glibc { .. } => "E06.glibc",
+            Self::UnknownParameterKind { .. } => "E06.parameter-kind",
+            Self::UnknownPermission { .. } => "E07.unknown-permission",
+            Self::LibraryNotAsked { .. } => "E07.library-not-asked",
+            Self::LibraryNotGranted { .. } => "E07.library-not-granted",
+        }
+    }
+
+    pub(super) fn malformed(what: impl Into<String>) -> Self {
+        Self::Malformed { what: what.into() }
+    }
+
+    pub(super) fn bad_manifest(what: impl Into<String>) -> Self {
+        Self::BadManifest { what: what.into() }
+    }
+}
