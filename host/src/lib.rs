@@ -4,4 +4,5 @@
 pub mod fs;
 pub mod paths;
 pub mod plugin;
+pub mod reference;
 pub mod registry;

@@ -1,1 +1,197 @@
-//! Which vaults are registered: layers of folders, one file a vault.
+//! Which vaults are registered: layers of folders, one file a vault. Reading one vault
+//! parses one file; nothing is read before it is asked for.
+
+mod circle;
+mod config;
+mod edit;
+mod entry;
+mod error;
+mod layer;
+mod read;
+mod render;
+pub mod schema;
+mod similar;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use keystead_plugin_api::VaultName;
+
+pub use edit::{Action, DefaultChoice, Edit, Plan, Replace, Step};
+pub use entry::{Entry, MAX_FILE_BYTES, Placement, SCHEMA, Setting};
+pub use error::{Error, Place};
+
+use crate::paths::{Layer, Paths};
+use config::Default;
+use layer::Shelf;
+
+/// The registered vaults: the user's over the administrator's.
+///
+/// A user's registration takes the place of the administrator's of the same name, unless
+/// that one is locked. Names are compared without case.
+///
+/// Nothing is kept between calls, so that each call sees what is there now.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    paths: Paths,
+}
+
+/// All vaults, and what hides none of them.
+#[derive(Debug)]
+pub struct Listing {
+    /// Each name once, sorted without case.
+    pub vaults: Vec<Listed>,
+    /// What is wrong beside them: a layer that cannot be read, a file with a name that is
+    /// no vault's, a user's registration of a locked name.
+    pub faults: Vec<Error>,
+}
+
+/// One vault in a [`Listing`].
+#[derive(Debug)]
+pub struct Listed {
+    /// The name.
+    pub name: VaultName,
+    /// Where it is registered.
+    pub layer: Layer,
+    /// The registration, or why there is none.
+    pub entry: Result<Entry, Error>,
+}
+
+impl Registry {
+    /// Returns the registry of these folders. Reads nothing.
+    pub fn open(paths: &Paths) -> Self {
+        Self { paths: paths.clone() }
+    }
+
+    /// Returns the registration of a vault.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVault`], or what is wrong with its file. A damaged file of the
+    /// administrator's is an error for users who registered the same name as well: it may
+    /// have been locked.
+    pub fn entry(&self, name: &VaultName) -> Result<Entry, Error> {
+        if let Some((shelf, file)) = self.find(Layer::System, name)? {
+            let (entry, _) = shelf.read(&file)?;
+            if entry.locked {
+                return Ok(entry);
+            }
+            return match self.find(Layer::User, name)? {
+                Some((shelf, file)) => Ok(shelf.read(&file)?.0),
+                None => Ok(entry),
+            };
+        }
+        match self.find(Layer::User, name)? {
+            Some((shelf, file)) => Ok(shelf.read(&file)?.0),
+            None => Err(self.no_such_vault(name)),
+        }
+    }
+
+    /// Returns the names of all vaults, sorted without case.
+    ///
+    /// # Errors
+    /// A layer that cannot be read. What is wrong with single files does not matter here.
+    pub fn names(&self) -> Result<Vec<VaultName>, Error> {
+        let mut names = BTreeSet::new();
+        // A user's spelling wins: the first of equal names stays.
+        for layer in [Layer::User, Layer::System] {
+            names.extend(self.names_in(layer)?);
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    /// Returns all vaults with their registrations; what is broken hides nothing else.
+    pub fn all(&self) -> Listing {
+        let mut listing = Listing { vaults: Vec::new(), faults: Vec::new() };
+        for layer in Layer::ALL {
+            if let Err(fault) = self.list(*layer, &mut listing) {
+                listing.faults.push(fault);
+            }
+        }
+        listing.vaults.sort_by(|a, b| a.name.cmp(&b.name));
+        listing
+    }
+
+    /// Returns the default vault, where there is one. Whether it is still registered shows
+    /// when it is asked for.
+    ///
+    /// # Errors
+    /// What is wrong with a layer's `config.toml`.
+    pub fn default(&self) -> Result<Option<VaultName>, Error> {
+        for layer in [Layer::User, Layer::System] {
+            match self.default_in(layer)? {
+                Default::Unsaid => {}
+                Default::None => return Ok(None),
+                Default::Vault(name) => return Ok(Some(name)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn shelf(&self, layer: Layer) -> Result<Option<Shelf>, Error> {
+        Shelf::open(&self.paths, layer)
+    }
+
+    fn find(&self, layer: Layer, name: &VaultName) -> Result<Option<(Shelf, String)>, Error> {
+        let Some(shelf) = self.shelf(layer)? else { return Ok(None) };
+        Ok(shelf.find(name)?.map(|file| (shelf, file)))
+    }
+
+    fn names_in(&self, layer: Layer) -> Result<Vec<VaultName>, Error> {
+        let Some(shelf) = self.shelf(layer)? else { return Ok(Vec::new()) };
+        Ok(shelf.files()?.vaults.into_keys().collect())
+    }
+
+    fn default_in(&self, layer: Layer) -> Result<Default, Error> {
+        Ok(self
+            .shelf(layer)?
+            .map(|shelf| shelf.default())
+            .transpose()?
+            .map_or(Default::Unsaid, |(default, _)| default))
+    }
+
+    /// Adds a layer's vaults to those of the layers below it.
+    fn list(&self, layer: Layer, listing: &mut Listing) -> Result<(), Error> {
+        let Some(shelf) = self.shelf(layer)? else { return Ok(()) };
+        let files = shelf.files()?;
+        listing.faults.extend(files.faults);
+        for (name, file) in files.vaults {
+            let path = file.as_ref().map_or_else(|_| shelf.path(""), |file| shelf.path(file));
+            let entry = file.and_then(|file| Ok(shelf.read(&file)?.0));
+            // Unregistered since the folder was listed.
+            if matches!(entry, Err(Error::NoSuchVault { .. })) {
+                continue;
+            }
+            let Some(below) = listing.vaults.iter_mut().find(|below| below.name == name) else {
+                listing.vaults.push(Listed { name, layer, entry });
+                continue;
+            };
+            match &below.entry {
+                Ok(system) if system.locked => {
+                    let system = self.system_path(&name);
+                    listing.faults.push(Error::Locked { name, system, user: path });
+                }
+                Ok(_) => *below = Listed { name, layer, entry },
+                // It may have been locked.
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn system_path(&self, name: &VaultName) -> PathBuf {
+        match self.find(Layer::System, name) {
+            Ok(Some((shelf, file))) => shelf.path(&file),
+            _ => self.paths.system_config.clone(),
+        }
+    }
+
+    fn no_such_vault(&self, name: &VaultName) -> Error {
+        let names = self.names().unwrap_or_default();
+        let texts: Vec<&str> = names.iter().map(VaultName::as_str).collect();
+        let similar = similar::similar(name.as_str(), texts.iter().copied());
+        let similar = similar.and_then(|text| VaultName::parse(text).ok());
+        Error::NoSuchVault { name: name.clone(), similar }
+    }
+}

@@ -1,1 +1,249 @@
-//! Who vouched for which plugin file.
+//! Pins: which file a plugin's id stands for, by hash, and who vouched for it. Three layers
+//! of folders, one TOML file for each id. What the file is like is not looked at here.
+
+mod digest;
+mod id;
+mod text;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::fs::{self, Folder};
+
+pub use digest::Digest;
+pub use id::PluginId;
+
+/// The folder of pins in each layer's own folder.
+pub const FOLDER: &str = "pins.d";
+
+/// The most bytes a pin may have: a pin has eight short lines.
+const MAX_BYTES: u64 = 16 * 1024;
+
+/// Why there is no usable pin.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A folder of pins, or a pin, is not safe to use or cannot be read.
+    #[error(transparent)]
+    File(#[from] fs::Error),
+    /// No layer has a pin for this id: the plugin was never installed.
+    #[error("no plugin `{id}` is installed")]
+    NotPinned {
+        /// The id.
+        id: PluginId,
+    },
+    /// The administrator denies the plugin, by its id or by its hash.
+    #[error("the administrator denies plugin `{id}` in `{path}`", path = path.display())]
+    Denied {
+        /// The plugin's id.
+        id: PluginId,
+        /// The file that denies it.
+        path: PathBuf,
+    },
+    /// The pin is not TOML, or has a key that pins do not have.
+    #[error("the pin `{path}` is malformed in line {line}, column {column}: {what}", path = path.display())]
+    Malformed {
+        /// The pin.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// The pin was written by a newer host, which may mean something else by it.
+    #[error("the pin `{path}` has version {found}; this host knows version {known}", path = path.display(), known = text::SCHEMA)]
+    Version {
+        /// The pin.
+        path: PathBuf,
+        /// The version it has.
+        found: i64,
+    },
+    /// The pin lacks a value, or has one that cannot be right.
+    #[error("the pin `{path}` is not valid: {what}", path = path.display())]
+    Invalid {
+        /// The pin.
+        path: PathBuf,
+        /// Which key, and what is wrong with it.
+        what: String,
+    },
+    /// The text is not a plugin's id.
+    #[error("`{text}` is not a plugin's id: lower-case letters, digits and dashes, at most 64")]
+    Id {
+        /// The text.
+        text: String,
+    },
+    /// The text is not a SHA-256 hash.
+    #[error("`{text}` is not a SHA-256 hash: 64 hexadecimal digits in lower case")]
+    Digest {
+        /// The text.
+        text: String,
+    },
+}
+
+impl Error {
+    /// Returns the error's stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::File(error) => error.code(),
+            Self::NotPinned { .. } => "E03.not-pinned",
+            Self::Denied { .. } => "E07.denied",
+            Self::Malformed { .. } => "E03.pin-malformed",
+            Self::Version { .. } => "E03.pin-version",
+            Self::Invalid { .. } => "E03.pin-invalid",
+            Self::Id { .. } => "E03.id",
+            Self::Digest { .. } => "E03.digest",
+        }
+    }
+}
+
+/// Whose folder a pin lies in: the order is the order they are asked in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// The administrator's, `/etc/keystead/pins.d`.
+    Administrator,
+    /// A package's, such as `/usr/lib/keystead/pins.d`.
+    Packaged,
+    /// The user's own.
+    User,
+}
+
+impl Layer {
+    /// Returns the layer's name in pins and for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Packaged => "packaged",
+            Self::User => "user",
+        }
+    }
+}
+
+/// Whether whoever vouched lets the plugin run in the host's own process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InProcess {
+    /// Never: a child process runs it.
+    Never,
+    /// Its faults and its reach are the host's own.
+    Danger,
+}
+
+/// What a pin says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// The plugin's id.
+    pub id: PluginId,
+    /// The hash of the only file that the id stands for.
+    pub sha256: Digest,
+    /// The layer the pin was found in or is written to.
+    pub layer: Layer,
+    /// Whether it may run in the host's process.
+    pub in_process: InProcess,
+    /// The file's length.
+    pub size: Option<u64>,
+    /// The plugin's version.
+    pub version: Option<semver::Version>,
+    /// Where the file came from.
+    pub source: Option<String>,
+    /// When it was vouched for.
+    pub when: Option<jiff::Timestamp>,
+}
+
+impl Pin {
+    /// Returns the pin's file name.
+    pub fn file_name(&self) -> String {
+        file_name(self.id.as_str())
+    }
+
+    /// Returns the pin as TOML.
+    pub fn to_toml(&self) -> String {
+        text::write(self)
+    }
+}
+
+/// A pin, or an administrator's word that there shall be none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// The id stands for this file.
+    Pin(Pin),
+    /// The administrator denies the id or the hash that the file is named for.
+    Denial,
+}
+
+/// The folder of pins of one layer.
+#[derive(Debug)]
+pub struct Book {
+    layer: Layer,
+    folder: Folder,
+}
+
+impl Book {
+    /// Returns the pins in the folder `pins.d` of this folder, if it has one.
+    ///
+    /// # Errors
+    /// When the folder is there and not safe.
+    pub fn open(layer: Layer, root: &Folder) -> Result<Option<Self>, Error> {
+        Ok(root.folder(FOLDER)?.map(|folder| Self { layer, folder }))
+    }
+
+    /// Returns what the layer says of this id.
+    ///
+    /// # Errors
+    /// When it says something that cannot be understood: never passed over in favour of a
+    /// layer below.
+    pub fn entry(&self, id: &PluginId) -> Result<Option<Entry>, Error> {
+        self.read(id.as_str())
+    }
+
+    /// Returns where the layer denies this hash, if it does.
+    ///
+    /// # Errors
+    /// When the file named for the hash cannot be understood.
+    pub fn denial(&self, sha256: &Digest) -> Result<Option<PathBuf>, Error> {
+        let stem = sha256.to_string();
+        Ok(self.read(&stem)?.map(|_| self.path(&stem)))
+    }
+
+    /// Returns the path of the entry for this id or hash, whether there is one or not.
+    pub fn path(&self, stem: &str) -> PathBuf {
+        self.folder.path().join(file_name(stem))
+    }
+
+    /// Returns every entry with its name without `.toml`, and for each that cannot be
+    /// understood its error.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn entries(&self) -> Result<Vec<(String, Result<Entry, Error>)>, Error> {
+        let mut entries = Vec::new();
+        for name in self.folder.names()? {
+            let Some(stem) = stem(&name) else { continue };
+            match self.read(&stem) {
+                Ok(Some(entry)) => entries.push((stem, Ok(entry))),
+                // Removed since it was listed.
+                Ok(None) => {}
+                Err(error) => entries.push((stem, Err(error))),
+            }
+        }
+        Ok(entries)
+    }
+
+    fn read(&self, stem: &str) -> Result<Option<Entry>, Error> {
+        let Some(bytes) = self.folder.read(&file_name(stem), MAX_BYTES)? else { return Ok(None) };
+        text::read(&bytes, stem, self.layer, &self.path(stem)).map(Some)
+    }
+}
+
+fn file_name(stem: &str) -> String {
+    format!("{stem}.toml")
+}
+
+/// The name without `.toml`; a name that is not text is shown as well as it can be, so
+/// that it fails by name and is not passed over.
+fn stem(name: &OsString) -> Option<String> {
+    Some(name.to_string_lossy().strip_suffix(".toml")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,327 @@
+//! A folder that passed the walk: what is in it is opened, written and removed relative to
+//! it, so that the way to it is proven once and not again for each file.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::walk::{self, Found, OpenedFile, Rule, Shared, Walker};
+use super::{Error, Lock, PRIVATE_FILE, PRIVATE_FOLDER};
+
+/// A folder that only root and the user (or only root) can change.
+#[derive(Debug)]
+pub struct Folder {
+    place: OwnedFd,
+    path: PathBuf,
+    rule: Rule,
+}
+
+impl Folder {
+    pub(super) fn proven(place: OwnedFd, path: PathBuf, rule: Rule) -> Self {
+        Self { place, path, rule }
+    }
+
+    /// Returns the folder's path without links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the folder if there is one: costs one system call where there is none.
+    ///
+    /// # Errors
+    /// What the walk found wrong with a folder that exists.
+    pub fn open_if_there(path: &Path, rule: Rule) -> Result<Option<Self>, Error> {
+        if path.is_absolute() && matches!(rustix::fs::stat(path), Err(Errno::NOENT)) {
+            return Ok(None);
+        }
+        if_there(Self::open(path, rule))
+    }
+
+    /// Opens the folder, and makes it, with mode 0700, and those above it where they are
+    /// missing.
+    ///
+    /// # Errors
+    /// What the walk found wrong, also with the part of the way that existed; or what the
+    /// system said to a new folder.
+    pub fn create(path: &Path, rule: Rule) -> Result<Self, Error> {
+        Self::create_with(path, rule, PRIVATE_FOLDER)
+    }
+
+    /// Does what [`Folder::create`] does, with this mode for new folders.
+    ///
+    /// # Errors
+    /// As [`Folder::create`].
+    pub fn create_with(path: &Path, rule: Rule, mode: u32) -> Result<Self, Error> {
+        match Self::open(path, rule) {
+            Err(error) if error.is_missing() => {}
+            done => return done,
+        }
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Error::Missing { path: path.to_owned() });
+        };
+        // A folder may be made in one that everyone can write to: it is then our own.
+        let walker = Walker::new(above, rule);
+        let above = match walker.walk() {
+            Ok(Found::Folder { place, .. }) => place,
+            Ok(Found::Other { stat, real, .. }) => {
+                let found = walk::word(walk::kind(&stat));
+                return Err(Error::NotAFolder { path: path.to_owned(), at: real, found });
+            }
+            Err(error) if error.is_missing() => Self::create_with(above, rule, mode)?.place,
+            Err(error) => return Err(error),
+        };
+        make(&above, name, mode).map_err(|e| Error::io("make the folder", path, e))?;
+        Self::open(path, rule)
+    }
+
+    /// Opens a folder in this one, if there is one.
+    ///
+    /// # Errors
+    /// What is wrong with a folder that exists.
+    pub fn folder(&self, name: &str) -> Result<Option<Self>, Error> {
+        let name = one_name(name)?;
+        let path = self.path.join(name);
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let place = match rustix::fs::openat(&self.place, name, flags, Mode::empty()) {
+            Ok(place) => place,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(Error::io("open", path, error)),
+        };
+        let stat = rustix::fs::fstat(&place).map_err(|e| Error::io("look at", &path, e))?;
+        match walk::kind(&stat) {
+            FileType::Directory => {}
+            FileType::Symlink => return if_there(Self::open(&path, self.rule)),
+            other => {
+                let found = walk::word(other);
+                return Err(Error::NotAFolder { path: path.clone(), at: path, found });
+            }
+        }
+        if Walker::new(&path, self.rule).check(&stat, &path)? == Shared::Yes {
+            return Err(Error::SharedFolder { path: path.clone(), at: path });
+        }
+        Ok(Some(Self::proven(place, path, self.rule)))
+    }
+
+    /// Opens a folder in this one, and makes it with this mode where it is missing.
+    ///
+    /// # Errors
+    /// As [`Folder::folder`], or what the system said to a new folder.
+    pub fn make_folder(&self, name: &str, mode: u32) -> Result<Self, Error> {
+        if let Some(folder) = self.folder(name)? {
+            return Ok(folder);
+        }
+        let path = self.path.join(name);
+        make(&self.place, OsStr::new(name), mode)
+            .map_err(|e| Error::io("make the folder", &path, e))?;
+        self.folder(name)?.ok_or(Error::Missing { path })
+    }
+
+    /// Opens a file in this folder for reading, if there is one.
+    ///
+    /// # Errors
+    /// What is wrong with a file that exists.
+    pub fn file(&self, name: &str) -> Result<Option<OpenedFile>, Error> {
+        let name = one_name(name)?;
+        let path = self.path.join(name);
+        let walker = Walker::new(&path, self.rule);
+        match walker.open_file(self.place.as_fd(), name, path.clone()) {
+            Err(Error::NotAFile { found: "a symbolic link", .. }) => {
+                if_there(walk::open(&path, self.rule))
+            }
+            done => if_there(done),
+        }
+    }
+
+    /// Reads a whole file in this folder, if there is one.
+    ///
+    /// # Errors
+    /// As [`Folder::file`] and [`read_once`](super::read_once).
+    pub fn read(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.file(name)?.map(|file| file.read(most)).transpose()
+    }
+
+    /// Returns the names of what is in the folder, in order; without those that start with
+    /// a dot, which are half-written files and editors' traces.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn names(&self) -> Result<Vec<OsString>, Error> {
+        let io = |e| Error::io("list", &self.path, e);
+        let mut names = Vec::new();
+        for entry in Dir::new(self.readable().map_err(io)?).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let name = entry.file_name().to_bytes();
+            if !name.starts_with(b".") {
+                names.push(OsStr::from_bytes(name).to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Writes a file as a whole: a temporary file beside it, synced, renamed over it, and
+    /// the folder synced. The file gets exactly this mode, whatever the umask.
+    ///
+    /// # Errors
+    /// When the system refuses; the old file is then untouched.
+    pub fn write(&self, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
+        self.put(name, bytes, mode, Sync::Yes)
+    }
+
+    /// Does what [`Folder::write`] does, without waiting for the disk: for what can be made
+    /// again, such as a cache.
+    ///
+    /// # Errors
+    /// As [`Folder::write`].
+    pub fn write_cache(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.put(name, bytes, PRIVATE_FILE, Sync::No)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8], mode: u32, sync: Sync) -> Result<(), Error> {
+        one_name(name)?;
+        let path = self.path.join(name);
+        let io = |e: std::io::Error| Error::io("write", &path, e);
+        let (temporary, file) = self.temporary(name).map_err(|e| io(e.into()))?;
+        let written = fill(file, bytes, mode, sync).and_then(|()| {
+            rustix::fs::renameat(&self.place, &*temporary, &self.place, name)?;
+            if sync == Sync::Yes {
+                rustix::fs::fsync(self.readable()?)?;
+            }
+            Ok(())
+        });
+        written.map_err(|e| {
+            // Best effort: the write has failed already, and its own error is the one to tell.
+            let _ = rustix::fs::unlinkat(&self.place, &*temporary, AtFlags::empty());
+            io(e)
+        })
+    }
+
+    fn temporary(&self, name: &str) -> Result<(String, OwnedFd), Errno> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let process = std::process::id();
+        loop {
+            let next = NEXT.fetch_add(1, Ordering::Relaxed);
+            let temporary = format!(".{name}.{process}-{next}.tmp");
+            let mode = Mode::from_raw_mode(PRIVATE_FILE);
+            match rustix::fs::openat(&self.place, &*temporary, flags, mode) {
+                Ok(file) => return Ok((temporary, file)),
+                // Left by an earlier process of the same number.
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Removes a file; returns whether there was one.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove(&self, name: &str) -> Result<bool, Error> {
+        let name = one_name(name)?;
+        match rustix::fs::unlinkat(&self.place, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(Error::io("remove", self.path.join(name), error)),
+        }
+    }
+
+    /// Gives the folder this mode.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn set_mode(&self, mode: u32) -> Result<(), Error> {
+        let change =
+            self.readable().and_then(|fd| rustix::fs::fchmod(fd, Mode::from_raw_mode(mode)));
+        change.map_err(|e| Error::io("change the mode of", &self.path, e))
+    }
+
+    /// Waits for the lock of this name: a file of its own, which stays.
+    ///
+    /// # Errors
+    /// When the file cannot be made or locked.
+    pub fn lock(&self, name: &str) -> Result<Lock, Error> {
+        let (file, path) = self.lock_file(name)?;
+        Lock::wait(file, &path)
+    }
+
+    /// Takes the lock of this name if nobody has it.
+    ///
+    /// # Errors
+    /// As [`Folder::lock`].
+    pub fn try_lock(&self, name: &str) -> Result<Option<Lock>, Error> {
+        let (file, path) = self.lock_file(name)?;
+        Lock::take(file, &path)
+    }
+
+    fn lock_file(&self, name: &str) -> Result<(File, PathBuf), Error> {
+        let name = one_name(name)?;
+        let path = self.path.join(name);
+        let flags = OFlags::RDWR
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::NOCTTY
+            | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(PRIVATE_FILE);
+        match rustix::fs::openat(&self.place, name, flags, mode) {
+            Ok(file) => Ok((File::from(file), path)),
+            Err(error) => Err(Error::io("open", path, error)),
+        }
+    }
+
+    /// The folder opened in the common way: a place alone cannot be listed or synced.
+    fn readable(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.place, ".", flags, Mode::empty())
+    }
+}
+
+/// Whether a write waits until the disk has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    Yes,
+    No,
+}
+
+fn fill(file: OwnedFd, bytes: &[u8], mode: u32, sync: Sync) -> std::io::Result<()> {
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+    let mut file = File::from(file);
+    file.write_all(bytes)?;
+    if sync == Sync::Yes {
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Makes a folder with exactly this mode; one that is there already is left as it is.
+fn make(holder: &OwnedFd, name: &OsStr, mode: u32) -> Result<(), Errno> {
+    match rustix::fs::mkdirat(holder, name, Mode::from_raw_mode(mode)) {
+        // The umask may have taken bits away.
+        Ok(()) => rustix::fs::chmodat(holder, name, Mode::from_raw_mode(mode), AtFlags::empty()),
+        Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn if_there<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_missing() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn one_name(name: &str) -> Result<&OsStr, Error> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+        return Err(Error::Name { name: name.to_owned() });
+    }
+    Ok(OsStr::new(name))
+}

@@ -1,0 +1,423 @@
+//! The rules of the walk, each by the attack it stops. Foreign owners need root, which CI
+//! is; what an ordinary user meets is run in a child that gave root up.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::walk::Walker;
+use super::*;
+
+/// A user id without account, whose files the walk should not use for anyone else.
+const STRANGER: u32 = 12_345;
+const NOBODY: u32 = 65_534;
+
+struct Place {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+/// A folder below the sticky `/tmp`, mode 0755, with a file `p.so` in it.
+fn place() -> Place {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap().join("held");
+    std::fs::create_dir(&path).unwrap();
+    chmod(folder.path(), 0o755);
+    chmod(&path, 0o755);
+    std::fs::write(path.join("p.so"), b"plugin").unwrap();
+    chmod(&path.join("p.so"), 0o644);
+    Place { _folder: folder, path }
+}
+
+impl Place {
+    fn file(&self) -> PathBuf {
+        self.path.join("p.so")
+    }
+}
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn code(path: &Path) -> &'static str {
+    walk::open(path, Rule::User).map_or_else(|e| e.code(), |_| "ok")
+}
+
+fn must_be_root() {
+    assert!(
+        rustix::process::geteuid().is_root(),
+        "this test gives files to others: run it as root"
+    );
+}
+
+/// Runs the named test again as an ordinary user, in the folder given; true in that child.
+fn as_nobody(test: &str, prepare: impl FnOnce(&Path)) -> Option<PathBuf> {
+    if let Some(folder) = std::env::var_os("KEYSTEAD_TEST_AS_NOBODY") {
+        assert_eq!(rustix::process::geteuid().as_raw(), NOBODY);
+        return Some(folder.into());
+    }
+    must_be_root();
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("tests");
+    std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    chmod(folder.path(), 0o755);
+    prepare(&own);
+    chown(&own, Some(NOBODY), Some(NOBODY)).unwrap();
+    let output = Command::new(&binary)
+        .args(["--exact", test, "--test-threads=1"])
+        .env_clear()
+        .env("KEYSTEAD_TEST_AS_NOBODY", &own)
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .current_dir("/")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    None
+}
+
+#[test]
+fn reads_a_file_below_a_sticky_folder() {
+    let place = place();
+    let opened = walk::open(&place.file(), Rule::User).unwrap();
+    assert_eq!(opened.path(), place.file());
+    assert_eq!(read_once(opened, 6).unwrap(), b"plugin");
+}
+
+#[test]
+fn refuses_a_relative_path() {
+    assert_eq!(code(Path::new("p.so")), "E02.not-absolute");
+}
+
+#[test]
+fn says_that_a_file_is_missing() {
+    let place = place();
+    assert!(walk::open(&place.path.join("q.so"), Rule::User).unwrap_err().is_missing());
+    assert!(walk::open(&place.path.join("q/r/s"), Rule::User).unwrap_err().is_missing());
+    assert_eq!(code(&place.file().join("below")), "E02.not-a-folder");
+}
+
+#[test]
+fn refuses_a_file_that_everyone_can_write() {
+    let place = place();
+    chmod(&place.file(), 0o646);
+    let error = walk::open(&place.file(), Rule::User).unwrap_err();
+    assert_eq!(error.code(), "E02.others-write");
+    let file = place.file();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "`{0}` is not safe to use: `{0}` can be written by everyone (mode 0646)",
+            file.display()
+        )
+    );
+}
+
+#[test]
+fn refuses_a_folder_that_everyone_can_write() {
+    let place = place();
+    chmod(&place.path, 0o777);
+    assert_eq!(code(&place.file()), "E02.others-write");
+    chmod(&place.path, 0o1777);
+    assert_eq!(code(&place.file()), "E02.shared-folder", "sticky, but it holds the file");
+    std::fs::create_dir(place.path.join("below")).unwrap();
+    std::fs::write(place.path.join("below/p.so"), b"").unwrap();
+    chmod(&place.path.join("below"), 0o755);
+    assert_eq!(code(&place.path.join("below/p.so")), "ok", "sticky and only an ancestor");
+    symlink("below/p.so", place.path.join("link.so")).unwrap();
+    assert_eq!(code(&place.path.join("link.so")), "E02.shared-folder", "a link there");
+    assert!(Folder::open(&place.path.join("below"), Rule::User).is_ok());
+    assert_eq!(Folder::open(&place.path, Rule::User).unwrap_err().code(), "E02.shared-folder");
+}
+
+#[test]
+fn refuses_a_sticky_folder_of_someone_else() {
+    must_be_root();
+    let place = place();
+    chown(&place.path, Some(NOBODY), None).unwrap();
+    chmod(&place.path, 0o1777);
+    std::fs::create_dir(place.path.join("below")).unwrap();
+    std::fs::write(place.path.join("below/p.so"), b"").unwrap();
+    let path = place.path.join("below/p.so");
+    let walker = Walker { asked: &path, rule: Rule::User, uid: NOBODY };
+    assert_eq!(walker.walk().err().unwrap().code(), "E02.others-write", "nobody's own");
+    assert_eq!(code(&path), "E02.owner");
+}
+
+#[test]
+fn refuses_what_a_foreign_group_can_write() {
+    must_be_root();
+    let place = place();
+    chmod(&place.file(), 0o664);
+    chown(place.file(), None, Some(STRANGER)).unwrap();
+    assert_eq!(code(&place.file()), "E02.group-write");
+    chown(place.file(), None, Some(0)).unwrap();
+    chown(&place.path, None, Some(STRANGER)).unwrap();
+    chmod(&place.path, 0o775);
+    assert_eq!(code(&place.file()), "E02.group-write");
+}
+
+#[test]
+fn accepts_what_the_users_private_group_can_write_and_only_outside_the_system() {
+    must_be_root();
+    let place = place();
+    chmod(&place.path, 0o775);
+    chmod(&place.file(), 0o664);
+    assert_eq!(code(&place.file()), "ok");
+    assert_eq!(walk::open(&place.file(), Rule::System).unwrap_err().code(), "E02.group-write");
+    // Root's group is not the private group of anyone else.
+    chown(place.file(), Some(NOBODY), None).unwrap();
+    let path = place.file();
+    let walker = Walker { asked: &path, rule: Rule::User, uid: NOBODY };
+    assert_eq!(walker.walk().err().unwrap().code(), "E02.group-write");
+}
+
+#[test]
+fn refuses_a_plugin_owned_by_someone_else() {
+    must_be_root();
+    let place = place();
+    chown(place.file(), Some(STRANGER), None).unwrap();
+    assert_eq!(code(&place.file()), "E02.owner");
+    chown(place.file(), Some(0), None).unwrap();
+    chown(&place.path, Some(STRANGER), None).unwrap();
+    let error = walk::open(&place.file(), Rule::User).unwrap_err();
+    assert_eq!(error.code(), "E02.owner");
+    assert!(error.to_string().contains("belongs to user id 12345, not to root"), "{error}");
+}
+
+#[test]
+fn the_system_rule_takes_root_s_files_only() {
+    must_be_root();
+    let place = place();
+    assert!(walk::open(&place.file(), Rule::System).is_ok());
+    chown(place.file(), Some(NOBODY), None).unwrap();
+    let path = place.file();
+    let open = |rule| {
+        let walker = Walker { asked: &path, rule, uid: NOBODY };
+        Folder::open_as(Walker { asked: path.parent().unwrap(), ..walker })?;
+        let found = walker.walk()?;
+        let walk::Found::Other { stat, real, .. } = found else { panic!("a folder") };
+        walker.check(&stat, &real).map(|_| ())
+    };
+    assert!(open(Rule::User).is_ok());
+    assert_eq!(open(Rule::System).unwrap_err().code(), "E02.owner");
+}
+
+#[test]
+fn refuses_a_link_owned_by_another() {
+    must_be_root();
+    let place = place();
+    let link = place.path.join("link.so");
+    symlink(place.file(), &link).unwrap();
+    assert_eq!(code(&link), "ok");
+    std::os::unix::fs::lchown(&link, Some(STRANGER), None).unwrap();
+    assert_eq!(code(&link), "E02.link-owner");
+}
+
+#[test]
+fn walks_the_target_of_a_link_by_the_same_rules() {
+    let place = place();
+    let open = place.path.join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::write(open.join("p.so"), b"").unwrap();
+    chmod(&open, 0o777);
+    for (name, target) in
+        [("a", open.join("p.so")), ("b", "open/p.so".into()), ("c", "../held/open/p.so".into())]
+    {
+        symlink(target, place.path.join(name)).unwrap();
+        assert_eq!(code(&place.path.join(name)), "E02.others-write", "{name}");
+    }
+    chmod(&open, 0o755);
+    for name in ["a", "b", "c"] {
+        let opened = walk::open(&place.path.join(name), Rule::User).unwrap();
+        assert_eq!(opened.path(), open.join("p.so"), "{name}");
+    }
+}
+
+#[test]
+fn refuses_links_that_lead_to_each_other() {
+    let place = place();
+    symlink(place.path.join("b"), place.path.join("a")).unwrap();
+    symlink("a", place.path.join("b")).unwrap();
+    assert_eq!(code(&place.path.join("a")), "E02.link-loop");
+    symlink(".", place.path.join("here")).unwrap();
+    assert_eq!(code(&place.path.join("here")), "E02.not-a-file");
+    symlink("/", place.path.join("root")).unwrap();
+    assert_eq!(code(&place.path.join("root")), "E02.not-a-file");
+    assert!(Folder::open(&place.path.join("root"), Rule::User).is_ok());
+}
+
+#[test]
+fn follows_a_home_that_is_a_link() {
+    let place = place();
+    std::fs::create_dir_all(place.path.join("var/home/ada")).unwrap();
+    symlink("var/home", place.path.join("home")).unwrap();
+    std::fs::write(place.path.join("var/home/ada/p.so"), b"").unwrap();
+    for folder in ["var", "var/home", "var/home/ada"] {
+        chmod(&place.path.join(folder), 0o755);
+    }
+    let opened = walk::open(&place.path.join("home/ada/./p.so"), Rule::User).unwrap();
+    assert_eq!(opened.path(), place.path.join("var/home/ada/p.so"));
+    let folder = Folder::create(&place.path.join("home/ada/x/y"), Rule::User).unwrap();
+    assert_eq!(folder.path(), place.path.join("var/home/ada/x/y"));
+}
+
+#[test]
+fn refuses_what_is_not_a_file_without_waiting_for_it() {
+    let place = place();
+    assert_eq!(code(Path::new("/dev/null")), "E02.not-a-file");
+    assert_eq!(code(&place.path), "E02.not-a-file");
+    assert_eq!(code(Path::new("/")), "E02.not-a-file");
+    let fifo = place.path.join("fifo");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, mode).unwrap();
+    let error = walk::open(&fifo, Rule::User).unwrap_err();
+    assert!(error.to_string().ends_with("is a pipe, not a file"), "{error}");
+    let socket = place.path.join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    assert_eq!(code(&socket), "E02.not-a-file");
+    let folder = Folder::open(&place.path, Rule::User).unwrap();
+    assert_eq!(folder.file("fifo").unwrap_err().code(), "E02.not-a-file");
+}
+
+#[test]
+fn refuses_two_gibibytes_before_reading_any() {
+    let place = place();
+    std::fs::File::create(place.file()).unwrap().set_len(2 << 30).unwrap();
+    assert_eq!(code(&place.file()), "E02.too-large");
+    std::fs::File::create(place.file()).unwrap().set_len(MAX_PLUGIN_BYTES).unwrap();
+    let opened = walk::open(&place.file(), Rule::User).unwrap();
+    assert_eq!(read_once(opened, 1 << 20).unwrap_err().code(), "E02.too-large");
+}
+
+#[test]
+fn refuses_a_file_that_grows_while_it_is_read() {
+    let place = place();
+    let opened = walk::open(&place.file(), Rule::User).unwrap();
+    std::fs::write(place.file(), b"plugin and more").unwrap();
+    assert_eq!(read_once(opened, 100).unwrap_err().code(), "E02.changed");
+}
+
+#[test]
+fn refuses_an_access_list_behind_a_private_group() {
+    must_be_root();
+    let place = place();
+    chmod(&place.file(), 0o664);
+    // Version 2; owner rw, user 12345 rw, group r, mask rw, others r.
+    let mut list = vec![2, 0, 0, 0];
+    for (tag, permission, id) in [
+        (1u16, 6u16, u32::MAX),
+        (2, 6, STRANGER),
+        (4, 4, u32::MAX),
+        (0x10, 6, u32::MAX),
+        (0x20, 4, u32::MAX),
+    ] {
+        list.extend(tag.to_le_bytes());
+        list.extend(permission.to_le_bytes());
+        list.extend(id.to_le_bytes());
+    }
+    let flags = rustix::fs::XattrFlags::empty();
+    match rustix::fs::setxattr(place.file(), "system.posix_acl_access", &list, flags) {
+        Ok(()) => assert_eq!(code(&place.file()), "E02.access-list"),
+        // A file system without access lists has no such hole.
+        Err(error) => assert_eq!(error, rustix::io::Errno::NOTSUP),
+    }
+}
+
+#[test]
+fn new_folders_and_files_have_their_modes_whatever_the_umask() {
+    let Some(own) =
+        as_nobody("fs::tests::new_folders_and_files_have_their_modes_whatever_the_umask", |_| {})
+    else {
+        return;
+    };
+    for mask in [0o000, 0o002, 0o077, 0o777] {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
+        let top = own.join(format!("{mask:o}"));
+        let folder = Folder::create(&top.join("a"), Rule::User).unwrap();
+        folder.write("f", b"x", 0o600).unwrap();
+        folder.write("f", b"y", 0o400).unwrap();
+        let plugins = folder.make_folder("plugins", 0o500).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
+        assert_eq!(mode(&top), 0o700);
+        assert_eq!(mode(&top.join("a")), 0o700);
+        assert_eq!(mode(plugins.path()), 0o500);
+        assert_eq!(mode(&top.join("a/f")), 0o400);
+        assert_eq!(folder.read("f", 10).unwrap().unwrap(), b"y");
+        assert_eq!(folder.names().unwrap(), ["f", "plugins"]);
+    }
+}
+
+#[test]
+fn an_ordinary_user_reads_root_s_files_and_her_own_and_no_others() {
+    let Some(own) = as_nobody(
+        "fs::tests::an_ordinary_user_reads_root_s_files_and_her_own_and_no_others",
+        |own| {
+            for (name, owner) in [("root", 0), ("mine", NOBODY), ("theirs", STRANGER)] {
+                std::fs::write(own.join(name), b"x").unwrap();
+                chown(own.join(name), Some(owner), None).unwrap();
+                chmod(&own.join(name), 0o644);
+            }
+        },
+    ) else {
+        return;
+    };
+    assert_eq!(code(&own.join("root")), "ok");
+    assert_eq!(code(&own.join("mine")), "ok");
+    let error = walk::open(&own.join("theirs"), Rule::User).unwrap_err();
+    assert!(error.to_string().ends_with("belongs to user id 12345, not to root or user id 65534"));
+    chmod(&own.join("mine"), 0o000);
+    assert_eq!(code(&own.join("mine")), "E02.io");
+}
+
+#[test]
+fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+    let Some(own) =
+        as_nobody("fs::tests::a_failed_write_leaves_the_old_file_and_nothing_else", |_| {})
+    else {
+        return;
+    };
+    let folder = Folder::open(&own, Rule::User).unwrap();
+    folder.write("f", b"old", 0o600).unwrap();
+    std::fs::create_dir(own.join("busy")).unwrap();
+    assert_eq!(folder.write("busy", b"new", 0o600).unwrap_err().code(), "E02.io");
+    folder.set_mode(0o500).unwrap();
+    assert_eq!(folder.write("f", b"new", 0o600).unwrap_err().code(), "E02.io");
+    assert_eq!(folder.read("f", 10).unwrap().unwrap(), b"old");
+    assert_eq!(std::fs::read_dir(&own).unwrap().count(), 2);
+}
+
+#[test]
+fn a_name_in_a_folder_cannot_lead_out_of_it() {
+    let place = place();
+    let folder = Folder::open(&place.path, Rule::User).unwrap();
+    for name in ["", ".", "..", "a/b", "../p.so", "/etc/passwd", "a\0b"] {
+        assert_eq!(folder.file(name).unwrap_err().code(), "E02.name", "{name:?}");
+        assert_eq!(folder.write(name, b"", 0o600).unwrap_err().code(), "E02.name");
+        assert_eq!(folder.remove(name).unwrap_err().code(), "E02.name");
+        assert_eq!(folder.lock(name).unwrap_err().code(), "E02.name");
+    }
+}
+
+#[test]
+fn a_lock_keeps_a_second_one_out_until_it_is_dropped() {
+    let place = place();
+    let folder = Folder::open(&place.path, Rule::User).unwrap();
+    let lock = folder.lock("lock").unwrap();
+    assert!(folder.try_lock("lock").unwrap().is_none());
+    drop(lock);
+    assert!(folder.try_lock("lock").unwrap().is_some());
+}
+
+#[test]
+fn an_absent_folder_is_absent_even_where_the_way_is_unsafe() {
+    let place = place();
+    chmod(&place.path, 0o777);
+    assert!(Folder::open_if_there(&place.path.join("none"), Rule::User).unwrap().is_none());
+    let error = Folder::open_if_there(&place.path, Rule::User).unwrap_err();
+    assert_eq!(error.code(), "E02.others-write");
+}

@@ -1,0 +1,130 @@
+//! A pin as TOML: read strictly, so that a pin never means less than it says.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml_edit::{DocumentMut, value};
+
+use super::{Digest, Entry, Error, InProcess, Layer, Pin, PluginId};
+
+/// The version of the form this host writes, and the only one it reads.
+pub(super) const SCHEMA: i64 = 1;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Text {
+    schema: i64,
+    id: Option<String>,
+    sha256: Option<String>,
+    vouched_by: Option<String>,
+    #[serde(default)]
+    deny: bool,
+    #[serde(default)]
+    in_process: bool,
+    size: Option<u64>,
+    version: Option<String>,
+    source: Option<String>,
+    when: Option<String>,
+}
+
+/// Reads the pin of this layer whose file is named for `stem`.
+pub(super) fn read(bytes: &[u8], stem: &str, layer: Layer, path: &Path) -> Result<Entry, Error> {
+    let invalid = |what: String| Error::Invalid { path: path.to_owned(), what };
+    let text = std::str::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
+    let pin: Text = toml::from_str(text).map_err(|error| malformed(&error, text, path))?;
+    if pin.schema != SCHEMA {
+        return Err(Error::Version { path: path.to_owned(), found: pin.schema });
+    }
+    let hash = |text: &str| Digest::parse(text).map_err(|e| invalid(e.to_string()));
+
+    if pin.deny {
+        if layer != Layer::Administrator {
+            return Err(invalid("only the administrator can say `deny`".to_owned()));
+        }
+        let named = match (&pin.id, &pin.sha256) {
+            (Some(id), None) => {
+                PluginId::parse(id).map_err(|e| invalid(e.to_string()))?.to_string()
+            }
+            (None, Some(sha256)) => hash(sha256)?.to_string(),
+            _ => return Err(invalid("a denial has either `id` or `sha256`".to_owned())),
+        };
+        if named != stem {
+            return Err(invalid(format!("it denies `{named}`, and is not named `{named}.toml`")));
+        }
+        return Ok(Entry::Denial);
+    }
+
+    let missing = |key: &str| invalid(format!("`{key}` is missing"));
+    let id = pin.id.ok_or_else(|| missing("id"))?;
+    let id = PluginId::parse(&id).map_err(|e| invalid(e.to_string()))?;
+    if id.as_str() != stem {
+        return Err(invalid(format!("it is for plugin `{id}`, and is not named `{id}.toml`")));
+    }
+    let vouched_by = pin.vouched_by.ok_or_else(|| missing("vouched-by"))?;
+    if vouched_by != layer.as_str() {
+        return Err(invalid(format!(
+            "`vouched-by` is not `{}`, whose folder it lies in",
+            layer.as_str()
+        )));
+    }
+    let version = match pin.version {
+        None => None,
+        Some(text) => Some(
+            semver::Version::parse(&text)
+                .map_err(|e| invalid(format!("`version` is not a version: {e}")))?,
+        ),
+    };
+    let when = match pin.when {
+        None => None,
+        Some(text) => {
+            Some(text.parse().map_err(|_| invalid("`when` is not an RFC 3339 time".to_owned()))?)
+        }
+    };
+    Ok(Entry::Pin(Pin {
+        id,
+        sha256: hash(&pin.sha256.ok_or_else(|| missing("sha256"))?)?,
+        layer,
+        in_process: if pin.in_process { InProcess::Danger } else { InProcess::Never },
+        size: pin.size,
+        version,
+        source: pin.source,
+        when,
+    }))
+}
+
+/// Writes the pin; [`read`] gives it back.
+pub(super) fn write(pin: &Pin) -> String {
+    let mut text = DocumentMut::new();
+    text["schema"] = value(SCHEMA);
+    text["id"] = value(pin.id.as_str());
+    text["sha256"] = value(pin.sha256.to_string());
+    text["vouched-by"] = value(pin.layer.as_str());
+    if pin.in_process == InProcess::Danger {
+        text["in-process"] = value(true);
+    }
+    if let Some(size) = pin.size.and_then(|size| i64::try_from(size).ok()) {
+        text["size"] = value(size);
+    }
+    if let Some(version) = &pin.version {
+        text["version"] = value(version.to_string());
+    }
+    if let Some(source) = &pin.source {
+        text["source"] = value(source);
+    }
+    if let Some(when) = pin.when {
+        text["when"] = value(when.to_string());
+    }
+    text.to_string()
+}
+
+fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> Error {
+    let start = error.span().map_or(0, |span| span.start).min(text.len());
+    let before = &text.as_bytes()[..start];
+    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    Error::Malformed {
+        path: path.to_owned(),
+        line: before.iter().filter(|b| **b == b'\n').count() + 1,
+        column: String::from_utf8_lossy(&before[line_start..]).chars().count() + 1,
+        what: error.message().to_owned(),
+    }
+}

@@ -1,0 +1,51 @@
+//! References that lead in a circle: found when a vault is registered, so that most of
+//! them never come to run.
+
+use keystead_plugin_api::VaultName;
+
+use super::{Entry, Error, Registry};
+use crate::reference::Reference;
+
+/// Checks that no reference of a new registration leads back to it. A reference without a
+/// vault leads to the default one; what a search may find is known only at run time.
+pub(super) fn check(
+    registry: &Registry,
+    new: &Entry,
+    default: Option<&VaultName>,
+) -> Result<(), Error> {
+    let mut seen = Vec::new();
+    let mut way = vec![new.name.clone()];
+    match leads_back(registry, new, new, default, &mut way, &mut seen) {
+        true => Err(Error::Cycle { vaults: way }),
+        false => Ok(()),
+    }
+}
+
+fn leads_back(
+    registry: &Registry,
+    new: &Entry,
+    from: &Entry,
+    default: Option<&VaultName>,
+    way: &mut Vec<VaultName>,
+    seen: &mut Vec<VaultName>,
+) -> bool {
+    for (_, reference) in from.references() {
+        let Reference::Secret { vault, .. } = reference else { continue };
+        let Some(next) = vault.as_ref().or(default) else { continue };
+        if *next == new.name {
+            return true;
+        }
+        if seen.contains(next) {
+            continue;
+        }
+        seen.push(next.clone());
+        // What is not registered or damaged leads nowhere.
+        let Ok(entry) = registry.entry(next) else { continue };
+        way.push(entry.name.clone());
+        if leads_back(registry, new, &entry, default, way, seen) {
+            return true;
+        }
+        way.pop();
+    }
+    false
+}

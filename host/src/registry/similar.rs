@@ -1,0 +1,59 @@
+//! "Did you mean": the known name that looks most like a given one.
+
+/// Returns the candidate that most likely was meant: at most a third of its letters differ.
+pub(super) fn similar<'a, T: AsRef<str> + ?Sized>(
+    given: &str,
+    candidates: impl IntoIterator<Item = &'a T>,
+) -> Option<&'a T> {
+    // Nothing of this length is a typing error, and the work grows with its square.
+    if given.len() > 64 {
+        return None;
+    }
+    let given = given.to_ascii_lowercase();
+    candidates
+        .into_iter()
+        .filter_map(|candidate| {
+            let known = candidate.as_ref().to_ascii_lowercase();
+            let away = distance(&given, &known);
+            (away * 3 <= known.chars().count().max(3)).then_some((away, candidate))
+        })
+        .min_by_key(|(away, _)| *away)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Returns how many letters must be put in, left out, replaced or swapped with the next.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut previous = None;
+    for (i, ca) in a.chars().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, cb) in b.iter().enumerate() {
+            let mut best = (last[j] + usize::from(ca != *cb)).min(last[j + 1] + 1).min(row[j] + 1);
+            if j > 0 && previous == Some(*cb) && b[j - 1] == ca {
+                best = best.min(before_last[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before_last = std::mem::replace(&mut last, row);
+        previous = Some(ca);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_error_finds_what_was_meant_and_a_stranger_does_not() {
+        let known = ["plugin", "kind", "parameters", "url"];
+        assert_eq!(similar("plugn", &known), Some(&"plugin"));
+        assert_eq!(similar("Parmaeters", &known), Some(&"parameters"));
+        assert_eq!(similar("ulr", &known), Some(&"url"));
+        assert_eq!(similar("password", &known), None);
+        assert_eq!(similar("", &known), None);
+        assert_eq!(similar(&"p".repeat(10_000), &known), None);
+    }
+}

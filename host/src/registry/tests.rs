@@ -1,0 +1,94 @@
+//! The registry as a whole, on folders of its own.
+
+mod changing;
+mod processes;
+mod reading;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use keystead_plugin_api::VaultName;
+use tempfile::TempDir;
+
+use super::*;
+use crate::paths::{Layer, Paths};
+
+/// Both layers in a temporary folder.
+struct Sandbox {
+    folder: TempDir,
+    registry: Registry,
+}
+
+impl Sandbox {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&paths_in(folder.path()));
+        Self { folder, registry }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    /// Puts a file down as configuration management would.
+    fn put(&self, path: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        self.mode(path.parent().unwrap(), 0o755);
+        self.mode(&path, 0o644);
+    }
+
+    fn mode(&self, path: impl AsRef<Path>, mode: u32) {
+        let path = self.folder.path().join(path);
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+
+    fn register(&self, layer: Layer, text: &str) -> Result<Plan, Error> {
+        self.registry
+            .register(layer, Entry::new(name(text), "memory"), Replace::Never, DefaultChoice::First)
+            .apply()
+    }
+
+    /// The error of one vault, with the sandbox's folder shortened to `.`.
+    fn fault(&self, vault: &str) -> String {
+        let error = self.registry.entry(&name(vault)).unwrap_err();
+        self.shown(&error)
+    }
+
+    fn shown(&self, error: &Error) -> String {
+        let real = self.folder.path().canonicalize().unwrap();
+        let text = format!("{}: {error}", error.code());
+        text.replace(real.to_str().unwrap(), ".").replace(self.folder.path().to_str().unwrap(), ".")
+    }
+}
+
+fn paths_in(folder: &Path) -> Paths {
+    Paths {
+        system_config: folder.join("system"),
+        user_config: Some(folder.join("user")),
+        user_data: None,
+        packaged: Vec::new(),
+    }
+}
+
+fn name(text: &str) -> VaultName {
+    VaultName::parse(text).unwrap()
+}
+
+fn texts(names: &[VaultName]) -> Vec<&str> {
+    names.iter().map(VaultName::as_str).collect()
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -1,0 +1,302 @@
+//! What only shows with several processes, with an ordinary user's rights, or when a
+//! process ends in the middle. The children are this test binary again.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Output, Stdio};
+
+use super::*;
+
+const PART: &str = "KEYSTEAD_TEST_PART";
+const FOLDER: &str = "KEYSTEAD_TEST_FOLDER";
+
+/// The user `nobody`, whom every machine has.
+const NOBODY: u32 = 65_534;
+
+/// Not a test: what the children of the tests below do. On its own it does nothing.
+#[test]
+fn child() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
+    let registry = Registry::open(&paths_in(&folder));
+    let (part, argument) = part.split_once(' ').unwrap_or((&part, ""));
+    let answer = match part {
+        "register" => {
+            let mut entry = Entry::new(name(argument), "memory");
+            // More than one block, so that a limit strikes in the middle.
+            entry.description = "x".repeat(5_000);
+            registry
+                .register(Layer::User, entry, Replace::Never, DefaultChoice::Yes)
+                .apply()
+                .map(|_| "registered".to_owned())
+        }
+        "first" => registry
+            .register(
+                Layer::User,
+                Entry::new(name(argument), "memory"),
+                Replace::Never,
+                DefaultChoice::First,
+            )
+            .apply()
+            .map(|_| "registered".to_owned()),
+        "unregister" => {
+            registry.unregister(Layer::User, name(argument)).apply().map(|_| "gone".to_owned())
+        }
+        "system" => registry
+            .register(
+                Layer::System,
+                Entry::new(name(argument), "memory"),
+                Replace::Never,
+                DefaultChoice::First,
+            )
+            .apply()
+            .map(|_| "registered".to_owned()),
+        "read" => registry.entry(&name(argument)).map(|entry| entry.plugin),
+        other => panic!("no part `{other}`"),
+    };
+    let answer = answer.unwrap_or_else(|error| {
+        let source = std::error::Error::source(&error).map(|s| format!(": {s}"));
+        format!("{}: {error}{}", error.code(), source.unwrap_or_default())
+    });
+    println!("\nanswer={answer}");
+}
+
+fn command(sandbox: &Sandbox, part: &str) -> Command {
+    // The link, not the path: another user may not be able to reach the build folder.
+    arguments(Command::new("/proc/self/exe"), sandbox, part)
+}
+
+fn arguments(mut command: Command, sandbox: &Sandbox, part: &str) -> Command {
+    command
+        .args(["--exact", "registry::tests::processes::child", "--nocapture"])
+        .env_clear()
+        .env(PART, part)
+        .env(FOLDER, sandbox.folder.path())
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Returns what the child says, with the sandbox's folder shortened to `.`.
+fn answer(sandbox: &Sandbox, output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let answer = text.lines().find_map(|line| line.strip_prefix("answer="));
+    let answer = answer.unwrap_or_else(|| panic!("no answer: {output:?}"));
+    let real = sandbox.folder.path().canonicalize().unwrap();
+    answer
+        .replace(real.to_str().unwrap(), ".")
+        .replace(sandbox.folder.path().to_str().unwrap(), ".")
+}
+
+/// Runs a part as a user for whom permissions count: where we are root, as `nobody`.
+fn as_ordinary_user(sandbox: &Sandbox, part: &str) -> String {
+    let mut command = command(sandbox, part);
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    answer(sandbox, &command.output().unwrap())
+}
+
+/// Gives the user's layer, and the sandbox itself, to that user.
+fn give_away(sandbox: &Sandbox) {
+    if !is_root() {
+        return;
+    }
+    let mut folders = vec![sandbox.folder.path().to_owned()];
+    while let Some(path) = folders.pop() {
+        if path.is_dir() && !path.ends_with("system") {
+            folders.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+        if !path.starts_with(sandbox.path("system")) {
+            chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn twenty_processes_that_register_at_once_lose_nothing() {
+    let sandbox = Sandbox::new();
+    let children: Vec<_> =
+        (0..20).map(|n| command(&sandbox, &format!("first v{n:02}")).spawn().unwrap()).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(answer(&sandbox, &output), "registered");
+    }
+    let listing = sandbox.registry.all();
+    assert!(listing.faults.is_empty(), "{:?}", listing.faults);
+    assert_eq!(listing.vaults.len(), 20);
+    assert!(listing.vaults.iter().all(|vault| vault.entry.is_ok()));
+    // Exactly one of them was the first.
+    let default = sandbox.registry.default().unwrap().unwrap();
+    assert!(sandbox.registry.entry(&default).is_ok());
+    // No half-written file is left.
+    let mut left: Vec<_> =
+        fs::read_dir(sandbox.path("user")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, [".lock", "config.toml", "vaults"]);
+    assert_eq!(fs::read_dir(sandbox.path("user/vaults")).unwrap().count(), 20);
+}
+
+#[test]
+fn twenty_processes_that_register_one_name_leave_one_vault() {
+    let sandbox = Sandbox::new();
+    let children: Vec<_> =
+        (0..20).map(|_| command(&sandbox, "first one").spawn().unwrap()).collect();
+    let answers: Vec<_> = children
+        .into_iter()
+        .map(|child| answer(&sandbox, &child.wait_with_output().unwrap()))
+        .collect();
+    assert_eq!(answers.iter().filter(|answer| *answer == "registered").count(), 1);
+    let exists = answers.iter().filter(|answer| answer.starts_with("E01.exists")).count();
+    assert_eq!(exists, 19, "{answers:?}");
+}
+
+#[test]
+fn twenty_threads_that_register_and_unregister_at_once_lose_nothing() {
+    let sandbox = Sandbox::new();
+    for n in 0..10 {
+        sandbox.register(Layer::User, &format!("old{n}")).unwrap();
+    }
+    std::thread::scope(|scope| {
+        for n in 0..10 {
+            let sandbox = &sandbox;
+            scope.spawn(move || sandbox.register(Layer::User, &format!("new{n}")).unwrap());
+            scope.spawn(move || {
+                let old = name(&format!("old{n}"));
+                sandbox.registry.unregister(Layer::User, old).apply().unwrap()
+            });
+            // Readers see whole files only.
+            scope.spawn(move || {
+                let listing = sandbox.registry.all();
+                assert!(listing.faults.is_empty());
+                assert!(listing.vaults.iter().all(|vault| vault.entry.is_ok()), "{listing:?}");
+            });
+        }
+    });
+    let names = sandbox.registry.names().unwrap();
+    assert_eq!(names.len(), 10);
+    assert!(names.iter().all(|name| name.as_str().starts_with("new")));
+    assert_eq!(sandbox.registry.default().unwrap(), None);
+}
+
+#[test]
+fn an_ordinary_user_without_environment_registers_and_reads() {
+    let sandbox = Sandbox::new();
+    sandbox.put("system/vaults/ours.toml", "plugin = \"theirs\"");
+    give_away(&sandbox);
+    assert_eq!(as_ordinary_user(&sandbox, "first mine"), "registered");
+    assert_eq!(as_ordinary_user(&sandbox, "read mine"), "memory");
+    assert_eq!(as_ordinary_user(&sandbox, "read ours"), "theirs");
+    assert_eq!(as_ordinary_user(&sandbox, "unregister mine"), "gone");
+}
+
+#[test]
+fn an_ordinary_user_cannot_change_the_system_layer() {
+    let sandbox = Sandbox::new();
+    sandbox.put("system/vaults/ours.toml", "plugin = \"theirs\"");
+    if !is_root() {
+        sandbox.mode("system", 0o500);
+    }
+    give_away(&sandbox);
+    let said = as_ordinary_user(&sandbox, "system mine");
+    assert_eq!(said, "E02.io: cannot open `./system/.lock`: Permission denied (os error 13)");
+    assert!(!sandbox.exists("system/vaults/mine.toml"));
+    sandbox.mode("system", 0o755);
+}
+
+#[test]
+fn an_unreadable_file_says_which_and_why() {
+    let sandbox = Sandbox::new();
+    sandbox.put("user/vaults/closed.toml", "plugin = \"m\"");
+    sandbox.put("user/vaults/open.toml", "plugin = \"m\"");
+    give_away(&sandbox);
+    sandbox.mode("user/vaults/closed.toml", 0o000);
+    let said = as_ordinary_user(&sandbox, "read closed");
+    assert_eq!(
+        said,
+        "E02.io: cannot open `./user/vaults/closed.toml`: Permission denied (os error 13)"
+    );
+    assert_eq!(as_ordinary_user(&sandbox, "read open"), "m");
+    sandbox.mode("user/vaults", 0o000);
+    let said = as_ordinary_user(&sandbox, "read open");
+    assert!(said.starts_with("E02.io") && said.contains("`./user/vaults"), "{said}");
+    sandbox.mode("user/vaults", 0o700);
+}
+
+#[test]
+fn a_registration_of_another_user_is_refused_by_an_ordinary_one() {
+    let sandbox = Sandbox::new();
+    sandbox.put("user/vaults/v.toml", "plugin = \"m\"");
+    give_away(&sandbox);
+    if !is_root() {
+        // Only root can give files away: the rule itself is tested beside the walk.
+        return;
+    }
+    chown(sandbox.path("user/vaults/v.toml"), Some(12_345), None).unwrap();
+    assert!(as_ordinary_user(&sandbox, "read v").starts_with("E02.owner"));
+    // Root's own is good for everybody.
+    chown(sandbox.path("user/vaults/v.toml"), Some(0), None).unwrap();
+    assert_eq!(as_ordinary_user(&sandbox, "read v"), "m");
+}
+
+#[test]
+fn a_read_only_folder_is_an_error_and_takes_back_what_was_done() {
+    let sandbox = Sandbox::new();
+    sandbox.register(Layer::User, "one").unwrap();
+    give_away(&sandbox);
+    let config = sandbox.text("user/config.toml");
+    // The vault's file can be written, the configuration beside it cannot.
+    sandbox.mode("user", 0o500);
+    let said = as_ordinary_user(&sandbox, "register two");
+    assert_eq!(said, "E02.io: cannot write `./user/config.toml`: Permission denied (os error 13)");
+    assert!(!sandbox.exists("user/vaults/two.toml"));
+    assert_eq!(sandbox.text("user/config.toml"), config);
+    sandbox.mode("user/vaults", 0o500);
+    let said = as_ordinary_user(&sandbox, "unregister one");
+    assert!(said.contains("Permission denied"), "{said}");
+    assert!(sandbox.exists("user/vaults/one.toml"));
+    assert_eq!(sandbox.text("user/config.toml"), config);
+    sandbox.mode("user", 0o700);
+    let said = as_ordinary_user(&sandbox, "unregister one");
+    assert!(said.contains("`./user/vaults/one.toml`"), "{said}");
+    assert_eq!(sandbox.text("user/config.toml"), config);
+    sandbox.mode("user/vaults", 0o700);
+}
+
+/// Runs a part in a process that may write files of 1,024 bytes: beyond them a write fails,
+/// as on a full disk, or the process is killed.
+fn with_little_room(sandbox: &Sandbox, part: &str, beyond: &str) -> Output {
+    let mut shell = Command::new("/bin/sh");
+    // A shell counts in blocks of 512 bytes or of 1,024.
+    shell.args(["-c", &format!("{beyond} ulimit -c 0; ulimit -f 1; exec \"$0\" \"$@\"")]);
+    shell.arg(std::env::current_exe().unwrap());
+    arguments(shell, sandbox, part).output().unwrap()
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_loses_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.register(Layer::User, "one").unwrap();
+    let output = with_little_room(&sandbox, "register two", "trap '' XFSZ;");
+    assert_eq!(
+        answer(&sandbox, &output),
+        "E02.io: cannot write `./user/vaults/two.toml`: File too large (os error 27)"
+    );
+    assert_eq!(fs::read_dir(sandbox.path("user/vaults")).unwrap().count(), 1);
+    assert_eq!(sandbox.registry.default().unwrap(), Some(name("one")));
+}
+
+#[test]
+fn a_process_killed_while_it_writes_leaves_no_trace_in_what_is_read() {
+    let sandbox = Sandbox::new();
+    sandbox.register(Layer::User, "one").unwrap();
+    let output = with_little_room(&sandbox, "register two", "");
+    assert!(output.status.signal().is_some(), "{output:?}");
+    assert_eq!(texts(&sandbox.registry.names().unwrap()), ["one"]);
+    assert!(sandbox.registry.all().faults.is_empty());
+    // Nor does it keep the lock.
+    sandbox.register(Layer::User, "two").unwrap();
+    assert_eq!(texts(&sandbox.registry.names().unwrap()), ["one", "two"]);
+}
