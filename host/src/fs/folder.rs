@@ -233,6 +233,17 @@ impl Folder {
         }
     }
 
+    /// Returns the folder's mode.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn mode(&self) -> Result<u32, Error> {
+        match rustix::fs::fstat(&self.place) {
+            Ok(stat) => Ok(stat.st_mode & 0o7777),
+            Err(error) => Err(Error::io("look at", &self.path, error)),
+        }
+    }
+
     /// Gives the folder this mode.
     ///
     /// # Errors

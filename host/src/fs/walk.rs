@@ -3,10 +3,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -39,6 +40,24 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Returns the state that an open file is in now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::of(&rustix::fs::fstat(file)?))
+    }
+
+    /// Whether the last change is old enough that a further one would show: file times move
+    /// in steps of up to 10 ms on Linux.
+    pub fn is_settled(&self) -> bool {
+        let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) else {
+            return false;
+        };
+        let changed = i128::from(self.changed.0) * 1_000 + i128::from(self.changed.1) / 1_000_000;
+        i128::try_from(now.as_millis()).is_ok_and(|now| now - changed > 50)
+    }
+
     #[allow(clippy::unnecessary_cast, reason = "the fields differ in width by platform")]
     fn of(stat: &Stat) -> Self {
         Self {
@@ -68,6 +87,11 @@ impl OpenedFile {
     /// Returns which file it is, as it was when it was opened.
     pub fn identity(&self) -> Identity {
         self.identity
+    }
+
+    /// Returns the open file. Whoever reads it by offset leaves its position alone.
+    pub fn as_file(&self) -> &File {
+        &self.file
     }
 
     /// Returns the open file and its path.

@@ -171,6 +171,9 @@ pub enum Entry {
     Denial,
 }
 
+/// An entry's name without `.toml`, and what it says or why that is not understood.
+pub type NamedEntry = (String, Result<Entry, Error>);
+
 /// The folder of pins of one layer.
 #[derive(Debug)]
 pub struct Book {
@@ -215,7 +218,7 @@ impl Book {
     ///
     /// # Errors
     /// When the folder cannot be listed.
-    pub fn entries(&self) -> Result<Vec<(String, Result<Entry, Error>)>, Error> {
+    pub fn entries(&self) -> Result<Vec<NamedEntry>, Error> {
         let mut entries = Vec::new();
         for name in self.folder.names()? {
             let Some(stem) = stem(&name) else { continue };
@@ -233,6 +236,14 @@ impl Book {
         let Some(bytes) = self.folder.read(&file_name(stem), MAX_BYTES)? else { return Ok(None) };
         text::read(&bytes, stem, self.layer, &self.path(stem)).map(Some)
     }
+}
+
+/// Returns line and column, both from 1, of a byte of a text.
+pub(super) fn position(text: &[u8], at: usize) -> (usize, usize) {
+    let before = &text[..at.min(text.len())];
+    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    (line, String::from_utf8_lossy(&before[line_start..]).chars().count() + 1)
 }
 
 fn file_name(stem: &str) -> String {

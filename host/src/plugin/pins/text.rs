@@ -118,13 +118,7 @@ pub(super) fn write(pin: &Pin) -> String {
 }
 
 fn malformed(error: &toml::de::Error, text: &str, path: &Path) -> Error {
-    let start = error.span().map_or(0, |span| span.start).min(text.len());
-    let before = &text.as_bytes()[..start];
-    let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
-    Error::Malformed {
-        path: path.to_owned(),
-        line: before.iter().filter(|b| **b == b'\n').count() + 1,
-        column: String::from_utf8_lossy(&before[line_start..]).chars().count() + 1,
-        what: error.message().to_owned(),
-    }
+    let start = error.span().map_or(0, |span| span.start);
+    let (line, column) = super::position(text.as_bytes(), start);
+    Error::Malformed { path: path.to_owned(), line, column, what: error.message().to_owned() }
 }

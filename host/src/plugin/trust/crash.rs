@@ -1,0 +1,207 @@
+//! Crashes, counted by hash: three in ten minutes quarantine a file until it is trusted
+//! again. A process that runs a plugin itself holds a locked marker meanwhile; one that is
+//! left over and not locked is a crash.
+//!
+//! A marker cannot tell a crash from `kill -9` or from Ctrl-C with no handler: all count.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use super::roots::Roots;
+use super::{Digest, Error, Store, Trusted, VouchedBy};
+use crate::fs::{self, Folder, Lock, PRIVATE_FILE, PRIVATE_FOLDER};
+
+/// How many crashes within [`CRASH_WINDOW`] quarantine a file.
+pub const CRASHES_TO_QUARANTINE: usize = 3;
+
+/// How far apart crashes may lie and still count together.
+pub const CRASH_WINDOW: Duration = Duration::from_secs(600);
+
+/// The folder of counts in the user's data folder.
+const COUNTS: &str = "crashes";
+
+/// The folder of markers in the user's data folder.
+const MARKERS: &str = "running";
+
+/// The lock that counts and markers are changed under.
+const LOCK: &str = "crashes.lock";
+
+/// What stands in a count instead of times.
+const QUARANTINED: &str = "quarantined";
+
+/// The most bytes a count has: three times.
+const MAX_BYTES: u64 = 1024;
+
+/// How a file stands after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crashes {
+    /// So many within the window, fewer than it takes.
+    Counted(usize),
+    /// It is quarantined.
+    Quarantined,
+    /// There is nowhere to count.
+    NotKept,
+}
+
+impl Store {
+    /// Counts a crash of the plugin with this hash.
+    ///
+    /// # Errors
+    /// When the count is not safe or cannot be kept.
+    pub fn record_crash(&self, sha256: &Digest) -> Result<Crashes, Error> {
+        let roots = Roots::new(&self.paths, self.privilege);
+        let Some(data) = roots.data()? else { return Ok(Crashes::NotKept) };
+        let _lock = data.lock(LOCK)?;
+        Ok(record(data, sha256, now())?)
+    }
+
+    /// Whether the plugin with this hash is quarantined.
+    ///
+    /// # Errors
+    /// When the count is not safe or cannot be read.
+    pub fn is_quarantined(&self, sha256: &Digest) -> Result<bool, Error> {
+        let roots = Roots::new(&self.paths, self.privilege);
+        match roots.data()? {
+            Some(data) => Ok(is_quarantined(data, sha256)?),
+            None => Ok(false),
+        }
+    }
+
+    /// Marks that this process is about to run the plugin itself, and counts what earlier
+    /// processes left behind. Nothing is marked for what the host was built with, and where
+    /// there is no folder for it.
+    ///
+    /// # Errors
+    /// [`Error::Quarantined`] when what was left behind was one crash too many; or when the
+    /// marker cannot be kept.
+    pub fn hold_marker(&self, trusted: &Trusted) -> Result<Option<Marker>, Error> {
+        if trusted.vouched_by() == VouchedBy::Builtin {
+            return Ok(None);
+        }
+        let roots = Roots::new(&self.paths, self.privilege);
+        let Some(data) = roots.data()? else { return Ok(None) };
+        // Held from before a marker is made until it is locked: none is ever seen between.
+        let _lock = data.lock(LOCK)?;
+        let folder = data.make_folder(MARKERS, PRIVATE_FOLDER)?;
+        let sha256 = trusted.sha256();
+        let mine = format!("{sha256}.");
+        for name in folder.names()? {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(&mine)) else {
+                continue;
+            };
+            if let Some(left_over) = folder.try_lock(name)? {
+                record(data, sha256, now())?;
+                folder.remove(name)?;
+                drop(left_over);
+            }
+        }
+        if is_quarantined(data, sha256)? {
+            return Err(Error::Quarantined { id: trusted.id().clone(), sha256: *sha256 });
+        }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{mine}{}-{next}", std::process::id());
+        let lock = folder.lock(&name)?;
+        Ok(Some(Marker { folder, name, _lock: lock }))
+    }
+}
+
+/// A plugin runs in this process. Dropped when it no longer does.
+#[derive(Debug)]
+pub struct Marker {
+    folder: Folder,
+    name: String,
+    _lock: Lock,
+}
+
+impl Drop for Marker {
+    fn drop(&mut self) {
+        // Should it stay, it counts as one crash too many: the safe side.
+        let _ = self.folder.remove(&self.name);
+    }
+}
+
+/// Whether this hash is quarantined.
+pub(super) fn is_quarantined(data: &Folder, sha256: &Digest) -> Result<bool, fs::Error> {
+    let Some(folder) = data.folder(COUNTS)? else { return Ok(false) };
+    let count = folder.read(&sha256.to_string(), MAX_BYTES)?;
+    Ok(count.is_some_and(|count| count == QUARANTINED.as_bytes()))
+}
+
+/// Forgets the crashes of this hash.
+pub(super) fn forget(data: &Folder, sha256: &Digest) -> Result<(), fs::Error> {
+    let _lock = data.lock(LOCK)?;
+    match data.folder(COUNTS)? {
+        Some(folder) => folder.remove(&sha256.to_string()).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+fn record(data: &Folder, sha256: &Digest, now: u64) -> Result<Crashes, fs::Error> {
+    let folder = data.make_folder(COUNTS, PRIVATE_FOLDER)?;
+    let name = sha256.to_string();
+    let text = folder.read(&name, MAX_BYTES)?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    if text == QUARANTINED {
+        return Ok(Crashes::Quarantined);
+    }
+    let window = CRASH_WINDOW.as_millis() as u64;
+    // A damaged line is no crash, and neither is one of a clock that was set back since.
+    let mut times: Vec<u64> = text
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .filter(|time| *time <= now && now - time < window)
+        .collect();
+    times.push(now);
+    let quarantined = times.len() >= CRASHES_TO_QUARANTINE;
+    let text = if quarantined {
+        QUARANTINED.to_owned()
+    } else {
+        times.iter().map(|time| format!("{time}\n")).collect()
+    };
+    folder.write(&name, text.as_bytes(), PRIVATE_FILE)?;
+    Ok(if quarantined { Crashes::Quarantined } else { Crashes::Counted(times.len()) })
+}
+
+/// Milliseconds since 1970; 0 for a clock before that.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::Rule;
+
+    #[test]
+    fn three_crashes_in_ten_minutes_quarantine_a_file_until_they_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+        let (bad, good) = (Digest::of(b"bad"), Digest::of(b"good"));
+        let window = CRASH_WINDOW.as_millis() as u64;
+        assert_eq!(record(&data, &bad, 1_000).unwrap(), Crashes::Counted(1));
+        assert_eq!(record(&data, &bad, 2_000).unwrap(), Crashes::Counted(2));
+        assert_eq!(record(&data, &bad, 1_000 + window).unwrap(), Crashes::Counted(2), "one is old");
+        assert!(!is_quarantined(&data, &bad).unwrap());
+        assert_eq!(record(&data, &bad, 1_001 + window).unwrap(), Crashes::Quarantined);
+        assert_eq!(record(&data, &bad, 9 * window).unwrap(), Crashes::Quarantined, "it stays");
+        assert!(is_quarantined(&data, &bad).unwrap());
+        assert!(!is_quarantined(&data, &good).unwrap());
+        forget(&data, &bad).unwrap();
+        assert!(!is_quarantined(&data, &bad).unwrap());
+        assert_eq!(record(&data, &bad, 9 * window).unwrap(), Crashes::Counted(1));
+    }
+
+    #[test]
+    fn a_damaged_count_is_begun_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+        let hash = Digest::of(b"x");
+        let counts = data.make_folder(COUNTS, PRIVATE_FOLDER).unwrap();
+        counts
+            .write(&hash.to_string(), b"\xff\n12x\n99999999999999999999\n-1\n500\n", 0o600)
+            .unwrap();
+        assert_eq!(record(&data, &hash, 1_000).unwrap(), Crashes::Counted(2));
+    }
+}

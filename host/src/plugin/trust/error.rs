@@ -1,0 +1,168 @@
+//! Why a plugin is not trusted, or cannot be.
+
+use std::path::PathBuf;
+
+use crate::fs;
+use crate::plugin::inspect;
+use crate::plugin::pins::{self, Digest, Layer, PluginId};
+
+/// Why a plugin is not trusted, or cannot be installed, trusted or removed.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder on the way is not safe to use, or cannot be read or written.
+    #[error(transparent)]
+    File(#[from] fs::Error),
+    /// There is no pin, it is not understood, or the administrator denies it.
+    #[error(transparent)]
+    Pin(#[from] pins::Error),
+    /// The file is no plugin, or none for this machine.
+    #[error("`{path}` cannot be used as a plugin", path = path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What inspection found.
+        source: inspect::Error,
+    },
+    /// The file changed after it was pinned: an upgrade past the host, damage, or an attack.
+    #[error("plugin `{id}` has changed since it was pinned: `{path}` has SHA-256 {found}, and {pinned} is pinned; if the change is meant, `keystead plugin trust {id}` accepts it", path = path.display())]
+    HashMismatch {
+        /// The plugin's id.
+        id: PluginId,
+        /// The file.
+        path: PathBuf,
+        /// The hash in the pin.
+        pinned: Digest,
+        /// The hash of the file as it is.
+        found: Digest,
+    },
+    /// The plugin is pinned, and its file is in none of the plugin folders.
+    #[error("plugin `{id}` is pinned, and its file `{name}` is in no plugin folder")]
+    FileMissing {
+        /// The plugin's id.
+        id: PluginId,
+        /// The file's name.
+        name: String,
+    },
+    /// The pinned file says that it is another plugin: the pin was made for the wrong file.
+    #[error("`{path}` is pinned as plugin `{pinned}` and says that it is `{found}`", path = path.display())]
+    IdDiffers {
+        /// The id in the pin.
+        pinned: PluginId,
+        /// The id in the file.
+        found: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another file is installed under the same id.
+    #[error("the id `{id}` is taken by the {layer} pin `{path}` of another file (SHA-256 {sha256})", path = path.display(), layer = layer.as_str())]
+    IdTaken {
+        /// The id.
+        id: PluginId,
+        /// Whose pin it is.
+        layer: Layer,
+        /// The pin that has it.
+        path: PathBuf,
+        /// The hash that is pinned.
+        sha256: Digest,
+    },
+    /// The pin belongs to a package or to the administrator, and is theirs to change.
+    #[error("plugin `{id}` is pinned in `{path}`, which only the {owner} can change", path = path.display(), owner = match layer { Layer::Packaged => "package that brought it", _ => "administrator" })]
+    NotYours {
+        /// The plugin's id.
+        id: PluginId,
+        /// Whose pin it is.
+        layer: Layer,
+        /// The pin.
+        path: PathBuf,
+    },
+    /// The policy does not let users install plugins of their own.
+    #[error("the policy `{path}` forbids plugins that users installed, such as `{id}`", path = path.display())]
+    UserPlugins {
+        /// The plugin's id.
+        id: PluginId,
+        /// The policy's file.
+        path: PathBuf,
+    },
+    /// The policy denies the plugin, by id or hash.
+    #[error("the policy `{path}` denies plugin `{id}`", path = path.display())]
+    Denied {
+        /// The plugin's id.
+        id: PluginId,
+        /// The policy's file.
+        path: PathBuf,
+    },
+    /// The policy lists what is allowed, and the plugin is not in the list.
+    #[error("the policy `{path}` does not allow plugin `{id}`", path = path.display())]
+    NotAllowed {
+        /// The plugin's id.
+        id: PluginId,
+        /// The policy's file.
+        path: PathBuf,
+    },
+    /// The plugin asks for more than the policy lets any plugin have.
+    #[error("plugin `{id}` asks for `{permission}`, which the policy `{path}` gives to no plugin", path = path.display())]
+    Permission {
+        /// The plugin's id.
+        id: PluginId,
+        /// What it asks for.
+        permission: String,
+        /// The policy's file.
+        path: PathBuf,
+    },
+    /// The policy's file is not TOML, or says something this host does not know.
+    #[error("the policy `{path}` is malformed in line {line}, column {column}: {what}", path = path.display())]
+    PolicyMalformed {
+        /// The policy's file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// The plugin crashed three times in ten minutes.
+    #[error(
+        "plugin `{id}` is quarantined because it crashed again and again (SHA-256 {sha256}); `keystead plugin trust {id}` gives it another chance"
+    )]
+    Quarantined {
+        /// The plugin's id.
+        id: PluginId,
+        /// The hash that is quarantined.
+        sha256: Digest,
+    },
+    /// There is no folder for the user's data: a user without a home, or a set-id program.
+    #[error("there is no folder to keep plugins of your own in")]
+    NoDataFolder,
+    /// The folder to install into is not one that plugins are looked for in.
+    #[error("`{path}` is not one of the folders that plugins are looked for in", path = path.display())]
+    NotAPluginFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    /// Returns the error's stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::File(error) => error.code(),
+            Self::Pin(error) => error.code(),
+            Self::Unfit { source, .. } => source.code(),
+            Self::HashMismatch { .. } => "E03.hash-mismatch",
+            Self::FileMissing { .. } => "E03.file-missing",
+            Self::IdDiffers { .. } => "E03.id-differs",
+            Self::IdTaken { .. } => "E07.id-taken",
+            Self::NotYours { .. } => "E07.not-yours",
+            Self::UserPlugins { .. } => "E07.user-plugins",
+            Self::Denied { .. } => "E07.policy-denied",
+            Self::NotAllowed { .. } => "E07.not-allowed",
+            Self::Permission { .. } => "E07.permission",
+            Self::PolicyMalformed { .. } => "E07.policy-malformed",
+            Self::Quarantined { .. } => "E07.quarantined",
+            Self::NotAPluginFolder { .. } => "E02.not-a-plugin-folder",
+            Self::NoDataFolder => "E02.no-data-folder",
+        }
+    }
+}

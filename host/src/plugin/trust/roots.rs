@@ -1,0 +1,149 @@
+//! The folders of one call: administrator's, packages', user's, each opened when it is first
+//! needed and at most once.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use super::{Error, Privilege, file_name};
+use crate::fs::{self, Folder, OpenedFile, Rule};
+use crate::paths::Paths;
+use crate::plugin::pins::{self, Book, Digest, Entry, Layer, Pin, PluginId};
+
+/// The folder of plugin files in each root.
+pub(super) const PLUGINS: &str = "plugins";
+
+/// All layers' folders, in the order they are asked in.
+pub(super) struct Roots<'paths> {
+    all: Vec<Root<'paths>>,
+}
+
+/// One layer's folder: `pins.d` and, but for the administrator's, `plugins` lie in it.
+pub(super) struct Root<'paths> {
+    pub(super) layer: Layer,
+    pub(super) path: &'paths Path,
+    pub(super) rule: Rule,
+    folder: OnceCell<Option<Folder>>,
+}
+
+/// A pin, and where it lies.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) pin: Pin,
+    /// The pin's file.
+    pub(super) path: PathBuf,
+    /// Which root it lies in.
+    at: usize,
+}
+
+impl<'paths> Roots<'paths> {
+    pub(super) fn new(paths: &'paths Paths, privilege: Privilege) -> Self {
+        let rule = match privilege {
+            Privilege::Ordinary => Rule::User,
+            Privilege::SetId => Rule::System,
+        };
+        let mut all = vec![Root::new(Layer::Administrator, &paths.system_config, Rule::System)];
+        all.extend(paths.packaged.iter().map(|path| Root::new(Layer::Packaged, path, rule)));
+        if let (Privilege::Ordinary, Some(path)) = (privilege, &paths.user_data) {
+            all.push(Root::new(Layer::User, path, rule));
+        }
+        Self { all }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Root<'paths>> {
+        self.all.iter()
+    }
+
+    /// The administrator's folder, if there is one.
+    pub(super) fn administrator(&self) -> Result<Option<&Folder>, fs::Error> {
+        self.all[0].folder()
+    }
+
+    /// The user's data folder, if there is one that this process can enter: a process of
+    /// another user that was left with this one's paths works without.
+    pub(super) fn data(&self) -> Result<Option<&Folder>, fs::Error> {
+        let Some(root) = self.all.iter().find(|root| root.layer == Layer::User) else {
+            return Ok(None);
+        };
+        match root.folder() {
+            Err(fs::Error::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                Ok(None)
+            }
+            done => done,
+        }
+    }
+
+    /// Finds the pin that counts: the first, unless the administrator denies the id.
+    pub(super) fn pin(&self, id: &PluginId) -> Result<Option<Found>, Error> {
+        for (at, root) in self.all.iter().enumerate() {
+            let Some(book) = root.book()? else { continue };
+            match book.entry(id)? {
+                None => {}
+                Some(Entry::Denial) => {
+                    let path = book.path(id.as_str());
+                    return Err(pins::Error::Denied { id: id.clone(), path }.into());
+                }
+                Some(Entry::Pin(pin)) => {
+                    return Ok(Some(Found { path: book.path(id.as_str()), pin, at }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Refuses what the administrator denies by hash.
+    pub(super) fn deny(&self, id: &PluginId, sha256: &Digest) -> Result<(), Error> {
+        let Some(book) = self.all[0].book()? else { return Ok(()) };
+        match book.denial(sha256)? {
+            Some(path) => Err(pins::Error::Denied { id: id.clone(), path }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the pinned file: beside the pin, or else in any other root, since its name is
+    /// its hash.
+    pub(super) fn locate(&self, found: &Found) -> Result<OpenedFile, Error> {
+        let name = file_name(&found.pin.sha256);
+        let others = (0..self.all.len()).filter(|at| *at != found.at);
+        for at in std::iter::once(found.at).chain(others) {
+            let root = &self.all[at];
+            if root.layer == Layer::Administrator {
+                continue;
+            }
+            let Some(folder) = root.folder()? else { continue };
+            let Some(plugins) = folder.folder(PLUGINS)? else { continue };
+            if let Some(file) = plugins.file(&name)? {
+                return Ok(file);
+            }
+        }
+        Err(Error::FileMissing { id: found.pin.id.clone(), name })
+    }
+
+    /// Takes a pin of this root as the one that was found.
+    pub(super) fn found(&self, root: &Root<'_>, pin: Pin, path: PathBuf) -> Found {
+        let at = self.all.iter().position(|one| std::ptr::eq(one.path, root.path)).unwrap_or(0);
+        Found { pin, path, at }
+    }
+}
+
+impl<'paths> Root<'paths> {
+    fn new(layer: Layer, path: &'paths Path, rule: Rule) -> Self {
+        Self { layer, path, rule, folder: OnceCell::new() }
+    }
+
+    pub(super) fn folder(&self) -> Result<Option<&Folder>, fs::Error> {
+        if self.folder.get().is_none() {
+            let opened = Folder::open_if_there(self.path, self.rule)?;
+            let _ = self.folder.set(opened);
+        }
+        Ok(self.folder.get().expect("it was set above").as_ref())
+    }
+
+    pub(super) fn book(&self) -> Result<Option<Book>, Error> {
+        match self.folder()? {
+            Some(folder) => Ok(Book::open(self.layer, folder)?),
+            None => Ok(None),
+        }
+    }
+}

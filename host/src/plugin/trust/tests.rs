@@ -1,0 +1,587 @@
+//! From a file to proof and back, with real ELF files and real folders: what changes a
+//! file, a pin, a policy or an owner behind the store's back must show.
+
+use std::borrow::Cow;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::*;
+use crate::plugin::verdict::{Fit, record_layout};
+
+/// How many bytes the fixture keeps for its manifest.
+const ROOM: usize = 2_048;
+
+/// A plugin of the C table, made by the system's compiler once; each test writes its own
+/// manifest into the room kept for it.
+fn plugin(id: &str, version: &str, permissions: &str) -> Vec<u8> {
+    static BASE: OnceLock<Vec<u8>> = OnceLock::new();
+    let mut bytes = BASE.get_or_init(compile).clone();
+    let json = format!(
+        r#"{{"schema":1,"id":"{id}","version":"{version}","api":"1.0.0","description":"for tests","vendor":"V","licence":"MIT","homepage":"","kinds":[{{"name":"one","description":"a kind","names":"case-sensitive","capabilities":["write"],"values":["text"],"parameters":[{{"name":"path","kind":"path","description":"","required":false,"secret":false,"default":""}}]}}],"permissions":[{permissions}]}}"#
+    );
+    let at = bytes.windows(8).position(|window| window == b"KEYSTEAD").unwrap() + 32;
+    bytes[at..at + json.len()].copy_from_slice(json.as_bytes());
+    bytes
+}
+
+fn compile() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut note = Vec::new();
+    note.extend(9_u32.to_le_bytes());
+    note.extend((32 + ROOM as u32).to_le_bytes());
+    note.extend(1_u32.to_le_bytes());
+    note.extend(b"Keystead\0\0\0\0KEYSTEAD");
+    note.extend(1_u32.to_le_bytes());
+    note.extend((ROOM as u32).to_le_bytes());
+    note.extend(keystead_plugin_api::manifest::section::ABI_C);
+    note.extend([b' '; ROOM]);
+    let numbers: Vec<_> = note.iter().map(u8::to_string).collect();
+    let code = format!(
+        "void keystead_plugin_v1(void) {{}}\n\
+         __attribute__((used, section(\".note.keystead\"), aligned(4)))\n\
+         static const unsigned char note[] = {{{}}};\n",
+        numbers.join(",")
+    );
+    std::fs::write(folder.path().join("p.c"), code).unwrap();
+    let done = Command::new("cc")
+        .args(["-shared", "-fPIC", "-s", "-o", "p.so", "p.c"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    std::fs::read(folder.path().join("p.so")).unwrap()
+}
+
+struct Machine {
+    folder: tempfile::TempDir,
+    paths: Paths,
+    store: Store,
+}
+
+fn machine() -> Machine {
+    let folder = tempfile::tempdir().unwrap();
+    let top = folder.path().canonicalize().unwrap();
+    let paths = Paths {
+        system_config: top.join("etc"),
+        user_config: None,
+        user_data: Some(top.join("data")),
+        packaged: vec![top.join("local"), top.join("lib")],
+    };
+    let store = Store::new(&paths, Privilege::Ordinary);
+    Machine { folder, paths, store }
+}
+
+impl Machine {
+    fn data(&self) -> &Path {
+        self.paths.user_data.as_deref().unwrap()
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.folder.path().canonicalize().unwrap().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn install_bytes(&self, bytes: &[u8], place: Place) -> Result<Trusted, Error> {
+        let candidate = self.store.examine(&self.file("p.so", bytes))?;
+        let vouch = Vouch { place, in_process: InProcess::Never };
+        self.store.install(candidate, &vouch, IfTaken::Refuse)
+    }
+
+    fn install(&self, id: &str) -> Trusted {
+        self.install_bytes(&plugin(id, "1.0.0", ""), Place::User).unwrap()
+    }
+
+    fn package(&self, id: &str, at: usize) -> Trusted {
+        let place = Place::Packaged(self.paths.packaged[at].clone());
+        self.install_bytes(&plugin(id, "1.0.0", ""), place).unwrap()
+    }
+
+    fn code(&self, id: &str) -> &'static str {
+        self.store.find(&self::id(id)).map_or_else(|error| error.code(), |_| "ok")
+    }
+
+    fn etc(&self, name: &str, text: &str) {
+        let path = self.paths.system_config.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
+fn id(text: &str) -> PluginId {
+    PluginId::parse(text).unwrap()
+}
+
+/// Whether the file was read for the proof; otherwise a verdict spared that.
+fn by_its_bytes(trusted: &Trusted) -> bool {
+    matches!(trusted.bytes().unwrap(), Cow::Borrowed(_))
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::symlink_metadata(path).unwrap().mode() & 0o7777
+}
+
+fn overwrite(path: &Path, bytes: &[u8]) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Lets a fresh file grow old enough to be remembered.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(80));
+}
+
+#[test]
+fn installs_the_bytes_that_were_looked_at() {
+    let machine = machine();
+    let bytes = plugin("memory", "1.2.3", "\"network\"");
+    let path = machine.file("p.so", &bytes);
+    let candidate = machine.store.examine(&path).unwrap();
+    assert_eq!(candidate.new_permissions().len(), 1);
+    // Exchanged between the look and the consent.
+    std::fs::write(&path, plugin("memory", "6.6.6", "\"dbus\"")).unwrap();
+    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
+    let trusted = machine.store.install(candidate, &vouch, IfTaken::Refuse).unwrap();
+    assert_eq!(trusted.manifest().version.to_string(), "1.2.3");
+    assert_eq!(*trusted.sha256(), Digest::of(&bytes));
+    assert_eq!(trusted.bytes().unwrap(), bytes);
+    assert_eq!(trusted.vouched_by(), VouchedBy::User);
+    assert_eq!(trusted.in_process(), InProcess::Never);
+    assert_eq!(trusted.fit(), None);
+    let plugins = machine.data().join("plugins");
+    assert_eq!(trusted.path(), plugins.join(format!("{}.so", Digest::of(&bytes))));
+    assert_eq!((mode(&plugins), mode(trusted.path())), (0o500, 0o400));
+    assert_eq!(mode(&machine.data().join("pins.d/memory.toml")), 0o600);
+}
+
+#[test]
+fn a_verdict_spares_the_second_reading_and_remembers_the_layout() {
+    let machine = machine();
+    machine.install("memory");
+    settle();
+    let first = machine.store.find(&id("memory")).unwrap();
+    assert!(by_its_bytes(&first), "proven by its bytes");
+    record_layout(&first, Fit::PluginOlder);
+    let second = machine.store.find(&id("memory")).unwrap();
+    assert!(!by_its_bytes(&second), "proven by a verdict");
+    assert_eq!(second.fit(), Some(Fit::PluginOlder));
+    assert_eq!(second.manifest(), first.manifest());
+    assert_eq!(second.bytes().unwrap(), plugin("memory", "1.0.0", ""));
+}
+
+#[test]
+fn a_damaged_verdict_costs_time_and_nothing_else() {
+    let machine = machine();
+    let trusted = machine.install("memory");
+    settle();
+    machine.store.find(&id("memory")).unwrap();
+    for entry in std::fs::read_dir(machine.data().join("verdicts")).unwrap() {
+        std::fs::write(entry.unwrap().path(), b"keystead-verdict 1\nhost 0\n").unwrap();
+    }
+    let again = machine.store.find(&id("memory")).unwrap();
+    assert!(by_its_bytes(&again));
+    assert_eq!(again.manifest(), trusted.manifest());
+}
+
+#[test]
+fn a_file_changed_after_pinning_names_both_hashes_and_the_way_out() {
+    let machine = machine();
+    let trusted = machine.install("memory");
+    settle();
+    machine.store.find(&id("memory")).unwrap();
+    let changed = plugin("memory", "1.0.1", "\"network\"");
+    overwrite(trusted.path(), &changed);
+    let error = machine.store.find(&id("memory")).unwrap_err();
+    assert_eq!(error.code(), "E03.hash-mismatch");
+    let (old, new) = (trusted.sha256(), Digest::of(&changed));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "plugin `memory` has changed since it was pinned: `{}` has SHA-256 {new}, and {old} \
+             is pinned; if the change is meant, `keystead plugin trust memory` accepts it",
+            trusted.path().display()
+        )
+    );
+    let verified = machine.store.verify(Some(&id("memory"))).unwrap();
+    assert_eq!(verified[0].outcome.as_ref().unwrap_err().code(), "E03.hash-mismatch");
+
+    let candidate = machine.store.reexamine(&id("memory")).unwrap();
+    assert_eq!(*candidate.sha256(), new);
+    let accepted = machine.store.trust(candidate, InProcess::Danger).unwrap();
+    assert_eq!(*accepted.sha256(), new);
+    assert_eq!(accepted.in_process(), InProcess::Danger);
+    assert!(!trusted.path().exists(), "the old name is gone");
+    assert_eq!(machine.code("memory"), "ok");
+    assert!(machine.store.verify(None).unwrap()[0].outcome.is_ok());
+}
+
+#[test]
+fn what_was_read_for_an_older_state_is_not_given_out() {
+    let machine = machine();
+    machine.install("memory");
+    settle();
+    machine.store.find(&id("memory")).unwrap();
+    let trusted = machine.store.find(&id("memory")).unwrap();
+    overwrite(trusted.path(), &plugin("memory", "1.0.1", ""));
+    assert_eq!(trusted.bytes().unwrap_err().code(), "E02.changed");
+}
+
+#[test]
+fn an_id_is_taken_once() {
+    let machine = machine();
+    machine.install("memory");
+    let other = plugin("memory", "2.0.0", "\"network\"");
+    let error = machine.install_bytes(&other, Place::User).unwrap_err();
+    assert_eq!(error.code(), "E07.id-taken");
+    assert!(error.to_string().contains("pins.d/memory.toml"), "{error}");
+    assert_eq!(machine.store.find(&id("memory")).unwrap().manifest().version.major, 1);
+    // The same file again is no other file.
+    machine.install("memory");
+
+    let candidate = machine.store.examine(&machine.file("p.so", &other)).unwrap();
+    assert_eq!(candidate.existing().unwrap().version.as_ref().unwrap().major, 1);
+    assert_eq!(candidate.new_permissions().len(), 1);
+    assert!(candidate.dropped_permissions().is_empty());
+    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
+    let upgraded = machine.store.install(candidate, &vouch, IfTaken::Replace).unwrap();
+    assert_eq!(upgraded.manifest().version.major, 2);
+    assert_eq!(std::fs::read_dir(machine.data().join("plugins")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_package_s_id_is_not_replaced_by_a_user() {
+    let machine = machine();
+    let packaged = machine.package("memory", 1);
+    assert_eq!(packaged.vouched_by(), VouchedBy::Packaged);
+    assert_eq!(mode(packaged.path()), 0o444);
+    let candidate =
+        machine.store.examine(&machine.file("q.so", &plugin("memory", "9.0.0", ""))).unwrap();
+    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
+    let error = machine.store.install(candidate, &vouch, IfTaken::Replace).unwrap_err();
+    assert_eq!(error.code(), "E07.id-taken");
+    // The same file: nothing to pin.
+    assert_eq!(machine.install("memory").vouched_by(), VouchedBy::Packaged);
+    assert!(!machine.data().join("pins.d").exists());
+    assert_eq!(machine.store.remove(&id("memory")).unwrap_err().code(), "E07.not-yours");
+    let candidate = machine.store.reexamine(&id("memory")).unwrap();
+    let error = machine.store.trust(candidate, InProcess::Danger).unwrap_err();
+    assert_eq!(error.code(), "E07.not-yours");
+}
+
+#[test]
+fn the_administrator_s_pin_comes_first_and_her_denial_beats_all() {
+    let machine = machine();
+    let user = machine.install("memory");
+    let pin = |id: &str, sha256: &Digest| {
+        format!(
+            "schema = 1\nid = '{id}'\nsha256 = '{sha256}'\nvouched-by = 'administrator'\nin-process = true\n"
+        )
+    };
+    machine.etc("pins.d/memory.toml", &pin("memory", user.sha256()));
+    let found = machine.store.find(&id("memory")).unwrap();
+    assert_eq!(found.vouched_by(), VouchedBy::Administrator);
+    assert_eq!(found.in_process(), InProcess::Danger);
+    assert_eq!(found.path(), user.path(), "a file is found by its hash, wherever it lies");
+
+    machine.etc("pins.d/memory.toml", &pin("memory", &Digest::of(b"another")));
+    assert_eq!(machine.code("memory"), "E03.file-missing");
+    machine.etc("pins.d/memory.toml", "schema = 1\nid = 'memory'\nsha = 1\n");
+    assert_eq!(machine.code("memory"), "E03.pin-malformed");
+    machine.etc("pins.d/memory.toml", "schema = 1\nid = 'memory'\ndeny = true\n");
+    assert_eq!(machine.code("memory"), "E07.denied");
+    std::fs::remove_file(machine.paths.system_config.join("pins.d/memory.toml")).unwrap();
+    assert_eq!(machine.code("memory"), "ok");
+    let hash = user.sha256();
+    let denial = format!("schema = 1\nsha256 = '{hash}'\ndeny = true\n");
+    machine.etc(&format!("pins.d/{hash}.toml"), &denial);
+    assert_eq!(machine.code("memory"), "E07.denied");
+    let again = machine.install_bytes(&plugin("memory", "1.0.0", ""), Place::User);
+    assert_eq!(again.unwrap_err().code(), "E07.denied");
+}
+
+#[test]
+fn the_administrator_s_folder_is_root_s_alone() {
+    let machine = machine();
+    machine.install("memory");
+    machine.etc("pins.d/x", "");
+    chown(&machine.paths.system_config, Some(65_534), None).unwrap();
+    assert_eq!(machine.code("memory"), "E02.owner");
+}
+
+#[test]
+fn a_set_id_program_does_not_look_into_the_user_s_folders() {
+    let machine = machine();
+    machine.install("mine");
+    machine.package("theirs", 0);
+    let store = Store::new(&machine.paths, Privilege::SetId);
+    assert_eq!(store.find(&id("mine")).unwrap_err().code(), "E03.not-pinned");
+    assert!(store.find(&id("theirs")).is_ok());
+    let candidate = store.examine(&machine.file("p.so", &plugin("new", "1.0.0", ""))).unwrap();
+    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
+    let error = store.install(candidate, &vouch, IfTaken::Refuse).unwrap_err();
+    assert_eq!(error.code(), "E02.no-data-folder");
+    chown(machine.paths.packaged[0].join("plugins"), Some(65_534), None).unwrap();
+    assert_eq!(store.find(&id("theirs")).unwrap_err().code(), "E02.owner");
+}
+
+#[test]
+fn the_policy_rules_over_every_pin() {
+    let machine = machine();
+    let bytes = plugin("memory", "1.0.0", "\"network\"");
+    machine.install_bytes(&bytes, Place::User).unwrap();
+    for (text, code) in [
+        ("user-plugins = false", "E07.user-plugins"),
+        ("deny = ['memory']", "E07.policy-denied"),
+        ("allow = ['store']", "E07.not-allowed"),
+        ("permissions = ['files']", "E07.permission"),
+        ("permisions = ['files']", "E07.policy-malformed"),
+        ("placement = 'isolated'", "ok"),
+    ] {
+        machine.etc("policy.toml", text);
+        assert_eq!(machine.code("memory"), code, "{text}");
+        let again = machine.install_bytes(&bytes, Place::User);
+        assert_eq!(again.map_or_else(|error| error.code(), |_| "ok"), code, "{text}");
+    }
+    machine.etc("policy.toml", "");
+    let candidate = machine.store.reexamine(&id("memory")).unwrap();
+    machine.store.trust(candidate, InProcess::Danger).unwrap();
+    machine.etc("policy.toml", "placement = 'isolated'");
+    assert_eq!(machine.store.find(&id("memory")).unwrap().in_process(), InProcess::Never);
+}
+
+#[test]
+fn a_pin_for_another_plugin_s_file_is_refused() {
+    let machine = machine();
+    machine.install("memory");
+    let pin = machine.data().join("pins.d/memory.toml");
+    let text = std::fs::read_to_string(&pin).unwrap().replace("\"memory\"", "\"store\"");
+    std::fs::write(machine.data().join("pins.d/store.toml"), text).unwrap();
+    assert_eq!(machine.code("store"), "E03.id-differs");
+    settle();
+    machine.store.find(&id("memory")).unwrap();
+    assert_eq!(machine.code("store"), "E03.id-differs", "from a verdict as well");
+}
+
+#[test]
+fn removing_takes_pin_and_file_and_leaves_shared_files() {
+    let machine = machine();
+    let trusted = machine.install("memory");
+    settle();
+    machine.store.find(&id("memory")).unwrap();
+    let kept = machine.install("kept");
+    machine.store.remove(&id("memory")).unwrap();
+    assert!(!trusted.path().exists());
+    assert!(kept.path().exists());
+    assert_eq!(mode(&machine.data().join("plugins")), 0o500);
+    assert_eq!(std::fs::read_dir(machine.data().join("verdicts")).unwrap().count(), 0);
+    assert_eq!(machine.code("memory"), "E03.not-pinned");
+    assert_eq!(machine.store.remove(&id("memory")).unwrap_err().code(), "E03.not-pinned");
+
+    std::fs::write(machine.data().join("pins.d/broken.toml"), "?").unwrap();
+    machine.store.remove(&id("kept")).unwrap();
+    assert!(kept.path().exists(), "the broken pin might have it");
+    machine.store.remove(&id("broken")).unwrap();
+    assert_eq!(machine.code("broken"), "E03.not-pinned");
+}
+
+#[test]
+fn lists_every_pin_and_how_it_stands() {
+    let machine = machine();
+    let gone = machine.install("gone");
+    machine.install("memory");
+    machine.package("packaged", 0);
+    std::fs::remove_file(gone.path()).unwrap();
+    std::fs::write(machine.data().join("pins.d/broken.toml"), "?").unwrap();
+    machine.etc("pins.d/memory.toml", "schema = 1\nid = 'memory'\ndeny = true\n");
+    let list = machine.store.list().unwrap();
+    let told: Vec<_> = list
+        .iter()
+        .map(|one| {
+            let problem = one.problem.as_ref().map_or("ok", Error::code);
+            (&*one.name, one.layer.as_str(), one.shadowed_by.is_some(), problem)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("memory", "administrator", false, "ok"),
+            ("packaged", "packaged", false, "ok"),
+            ("broken", "user", false, "E03.pin-malformed"),
+            ("gone", "user", false, "E03.file-missing"),
+            ("memory", "user", true, "ok"),
+        ]
+    );
+    let verified = machine.store.verify(None).unwrap();
+    let told: Vec<_> = verified
+        .iter()
+        .map(|one| (&*one.name, one.outcome.as_ref().map_or_else(|e| e.code(), |_| "ok")))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("packaged", "ok"),
+            ("broken", "E03.pin-malformed"),
+            ("gone", "E03.file-missing"),
+            ("memory", "ok")
+        ]
+    );
+    let none = machine.store.verify(Some(&id("none")));
+    assert_eq!(none.unwrap_err().code(), "E03.not-pinned");
+}
+
+#[test]
+fn refuses_what_is_no_plugin_or_not_safe() {
+    let machine = machine();
+    let code = |path: &Path| machine.store.examine(path).map_or_else(|e| e.code(), |_| "ok");
+    assert_eq!(code(&machine.file("empty.so", b"")), "E05.not-a-library");
+    assert_eq!(code(&machine.file("text.so", b"#!/bin/sh\n")), "E05.not-a-library");
+    let good = plugin("memory", "1.0.0", "");
+    for tenth in 1..10 {
+        let cut = machine.file("cut.so", &good[..good.len() * tenth / 10]);
+        assert!(code(&cut).starts_with("E05."), "{tenth}/10: {}", code(&cut));
+    }
+    let path = machine.file("p.so", &good);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(code(&path), "E02.others-write");
+    assert_eq!(code(&machine.folder.path().join("none.so")), "E02.missing");
+    let looks_like_hash = machine.file("h.so", &plugin(&"a".repeat(64), "1.0.0", ""));
+    assert_eq!(code(&looks_like_hash), "E03.id");
+    assert!(!machine.data().exists(), "looking writes nothing");
+}
+
+#[test]
+fn three_crashes_quarantine_a_plugin_until_it_is_trusted() {
+    let machine = machine();
+    let trusted = machine.install("memory");
+    let other = machine.install("other");
+    let crash = || machine.store.record_crash(trusted.sha256()).unwrap();
+    assert_eq!((crash(), crash()), (Crashes::Counted(1), Crashes::Counted(2)));
+    assert_eq!(machine.code("memory"), "ok");
+    assert_eq!(crash(), Crashes::Quarantined);
+    assert_eq!(machine.code("memory"), "E07.quarantined");
+    let again = machine.install_bytes(&plugin("memory", "1.0.0", ""), Place::User);
+    assert_eq!(again.unwrap_err().code(), "E07.quarantined");
+    assert!(!machine.store.is_quarantined(other.sha256()).unwrap());
+    let candidate = machine.store.reexamine(&id("memory")).unwrap();
+    machine.store.trust(candidate, InProcess::Never).unwrap();
+    assert_eq!(machine.code("memory"), "ok");
+}
+
+#[test]
+fn trusting_again_lifts_the_quarantine_of_a_package() {
+    let machine = machine();
+    let trusted = machine.package("memory", 0);
+    for _ in 0..3 {
+        // A user without plugins of her own has a data folder all the same.
+        std::fs::create_dir_all(machine.data()).unwrap();
+        machine.store.record_crash(trusted.sha256()).unwrap();
+    }
+    assert_eq!(machine.code("memory"), "E07.quarantined");
+    let candidate = machine.store.reexamine(&id("memory")).unwrap();
+    machine.store.trust(candidate, InProcess::Never).unwrap();
+    assert_eq!(machine.code("memory"), "ok");
+}
+
+#[test]
+fn a_marker_left_behind_is_a_crash_and_one_that_is_held_is_not() {
+    let machine = machine();
+    let trusted = machine.install("memory");
+    let running = machine.data().join("running");
+    let first = machine.store.hold_marker(&trusted).unwrap().unwrap();
+    let second = machine.store.hold_marker(&trusted).unwrap().unwrap();
+    assert_eq!(std::fs::read_dir(&running).unwrap().count(), 2);
+    drop((first, second));
+    assert_eq!(std::fs::read_dir(&running).unwrap().count(), 0);
+    assert!(!machine.data().join("crashes").exists());
+    for left in 1..=3 {
+        std::fs::write(running.join(format!("{}.1-{left}", trusted.sha256())), b"").unwrap();
+        let held = machine.store.hold_marker(&trusted);
+        let told = held.map_or_else(|error| error.code(), |_| "ok");
+        assert_eq!(told, if left < 3 { "ok" } else { "E07.quarantined" }, "crash {left}");
+    }
+    assert_eq!(machine.code("memory"), "E07.quarantined");
+}
+
+#[test]
+fn twenty_threads_that_install_at_once_lose_nothing() {
+    let machine = machine();
+    let sources: Vec<_> = (0..20)
+        .map(|n| machine.file(&format!("{n}.so"), &plugin(&format!("p{n}"), "1.0.0", "")))
+        .collect();
+    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
+    std::thread::scope(|scope| {
+        for source in &sources {
+            scope.spawn(|| {
+                let candidate = machine.store.examine(source).unwrap();
+                machine.store.install(candidate, &vouch, IfTaken::Refuse).unwrap();
+            });
+        }
+    });
+    assert_eq!(machine.store.list().unwrap().len(), 20);
+    for n in 0..20 {
+        assert_eq!(machine.code(&format!("p{n}")), "ok");
+    }
+    assert_eq!(mode(&machine.data().join("plugins")), 0o500);
+}
+
+#[test]
+fn of_twenty_files_for_one_id_one_wins_and_the_others_hear_of_it() {
+    let machine = machine();
+    let sources: Vec<_> = (0..20)
+        .map(|n| machine.file(&format!("{n}.so"), &plugin("same", &format!("1.0.{n}"), "")))
+        .collect();
+    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
+    let codes: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = sources
+            .iter()
+            .map(|source| {
+                let install = || {
+                    let candidate = machine.store.examine(source).unwrap();
+                    machine.store.install(candidate, &vouch, IfTaken::Refuse)
+                };
+                scope.spawn(move || install().map_or_else(|error| error.code(), |_| "ok"))
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(codes.iter().filter(|code| **code == "ok").count(), 1);
+    assert_eq!(codes.iter().filter(|code| **code == "E07.id-taken").count(), 19);
+    assert_eq!(std::fs::read_dir(machine.data().join("plugins")).unwrap().count(), 1);
+}
+
+#[test]
+fn works_without_a_folder_for_the_user() {
+    let machine = machine();
+    machine.package("memory", 0);
+    let paths = Paths { user_data: None, ..machine.paths.clone() };
+    let store = Store::new(&paths, Privilege::Ordinary);
+    let trusted = store.find(&id("memory")).unwrap();
+    record_layout(&trusted, Fit::Exact);
+    assert!(by_its_bytes(&store.find(&id("memory")).unwrap()));
+    assert_eq!(store.record_crash(trusted.sha256()).unwrap(), Crashes::NotKept);
+    assert!(store.hold_marker(&trusted).unwrap().is_none());
+    let candidate = store.examine(&machine.file("p.so", &plugin("new", "1.0.0", ""))).unwrap();
+    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
+    let error = store.install(candidate, &vouch, IfTaken::Refuse).unwrap_err();
+    assert_eq!(error.code(), "E02.no-data-folder");
+    assert_eq!(store.remove(&id("new")).unwrap_err().code(), "E02.no-data-folder");
+}
+
+#[test]
+fn an_unsafe_data_folder_is_an_error_and_not_passed_over() {
+    let machine = machine();
+    machine.install("memory");
+    let loosen = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for folder in ["", "pins.d", "plugins"] {
+        let path = machine.data().join(folder);
+        loosen(&path, 0o777);
+        assert_eq!(machine.code("memory"), "E02.others-write", "{folder}");
+        loosen(&path, 0o700);
+    }
+    assert_eq!(machine.code("memory"), "ok");
+}

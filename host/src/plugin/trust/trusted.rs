@@ -1,0 +1,153 @@
+//! The proof: only this module's parent makes one, and only what is proven can be loaded.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use crate::fs::{self, Identity, OpenedFile};
+use crate::plugin::inspect::{Abi, Manifest};
+use crate::plugin::pins::{Digest, InProcess, PluginId};
+use crate::plugin::verdict::{Fit, Verdict};
+
+/// Who says that a plugin may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum VouchedBy {
+    /// The administrator.
+    Administrator,
+    /// A package that root or the user installed.
+    Packaged,
+    /// A package, and the host itself, which was built with it.
+    Builtin,
+    /// The user.
+    User,
+}
+
+impl VouchedBy {
+    /// Returns its name for people and for `--json`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Packaged => "packaged",
+            Self::Builtin => "builtin",
+            Self::User => "user",
+        }
+    }
+}
+
+/// A plugin file that is the pinned one, was inspected, and may be loaded.
+#[derive(Debug)]
+pub struct Trusted {
+    id: PluginId,
+    vouched_by: VouchedBy,
+    in_process: InProcess,
+    file: OpenedFile,
+    verdict: Verdict,
+    /// Where they were read for the proof.
+    bytes: Option<Vec<u8>>,
+    /// The user's data folder, where verdicts lie.
+    data: Option<PathBuf>,
+}
+
+impl Trusted {
+    pub(super) fn new(
+        id: PluginId,
+        vouched_by: VouchedBy,
+        in_process: InProcess,
+        file: OpenedFile,
+        verdict: Verdict,
+        bytes: Option<Vec<u8>>,
+        data: Option<PathBuf>,
+    ) -> Self {
+        Self { id, vouched_by, in_process, file, verdict, bytes, data }
+    }
+
+    /// Returns the plugin's id.
+    pub fn id(&self) -> &PluginId {
+        &self.id
+    }
+
+    /// Returns the hash of the file's bytes.
+    pub fn sha256(&self) -> &Digest {
+        &self.verdict.sha256
+    }
+
+    /// Returns who vouched for it.
+    pub fn vouched_by(&self) -> VouchedBy {
+        self.vouched_by
+    }
+
+    /// Returns whether it may run in the host's own process, should a registration ask.
+    pub fn in_process(&self) -> InProcess {
+        self.in_process
+    }
+
+    /// Returns what the plugin says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.verdict.manifest
+    }
+
+    /// Returns which door it has.
+    pub fn abi(&self) -> Abi {
+        self.verdict.abi
+    }
+
+    /// Returns how well its layout fits this host, if it was loaded before.
+    pub fn fit(&self) -> Option<Fit> {
+        self.verdict.fit
+    }
+
+    /// Returns the file's path, of which every component was checked.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Returns the open file. Its position is nobody's: read it by offset.
+    pub fn file(&self) -> &File {
+        self.file.as_file()
+    }
+
+    /// Returns the file's bytes: those the proof read, or, where a verdict spared that, the
+    /// file's now.
+    ///
+    /// # Errors
+    /// [`fs::Error::Changed`] when the file is no longer in the state that was proven.
+    pub fn bytes(&self) -> Result<Cow<'_, [u8]>, Error> {
+        match &self.bytes {
+            Some(bytes) => Ok(Cow::Borrowed(bytes)),
+            None => Ok(Cow::Owned(read(&self.file)?)),
+        }
+    }
+
+    /// Returns the verdict with this fit, and the folder it is kept in.
+    pub(in crate::plugin) fn verdict_with(&self, fit: Fit) -> Option<(Verdict, &Path)> {
+        let verdict = Verdict { fit: Some(fit), ..self.verdict.clone() };
+        Some((verdict, self.data.as_deref()?))
+    }
+}
+
+/// Reads a file once, and hashes what was read.
+pub(super) fn read_and_hash(file: &OpenedFile) -> Result<(Vec<u8>, Digest), Error> {
+    let bytes = read(file)?;
+    let digest = Digest::of(&bytes);
+    Ok((bytes, digest))
+}
+
+/// Reads all of an open file by offset, and checks that it stayed as it was when opened.
+fn read(file: &OpenedFile) -> Result<Vec<u8>, fs::Error> {
+    let len = usize::try_from(file.identity().len)
+        .map_err(|_| fs::Error::Changed { path: file.path().to_owned() })?;
+    let mut bytes = vec![0; len];
+    let changed = || fs::Error::Changed { path: file.path().to_owned() };
+    file.as_file().read_exact_at(&mut bytes, 0).map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => changed(),
+        _ => fs::Error::io("read", file.path(), error),
+    })?;
+    let now = Identity::of_file(file.as_file())
+        .map_err(|error| fs::Error::io("look at", file.path(), error))?;
+    if now != file.identity() {
+        return Err(changed());
+    }
+    Ok(bytes)
+}

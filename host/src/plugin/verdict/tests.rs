@@ -1,0 +1,111 @@
+//! A verdict holds for one file and one host, and damage is no verdict.
+
+use super::*;
+
+fn verdict() -> Verdict {
+    let json = br#"{"schema":1,"id":"safe","version":"1.2.3","api":"1.0.0","description":"a safe",
+        "vendor":"V","licence":"MIT","homepage":"","kinds":[{"name":"one","description":"",
+        "names":"case-insensitive","capabilities":["write","levitate"],"values":["text","map"],
+        "parameters":[{"name":"path","kind":"path","description":"where it is","required":true,
+        "secret":false,"default":""}]},{"name":"two","description":"2","names":"case-sensitive",
+        "capabilities":[],"values":[],"parameters":[]}],
+        "permissions":["files:{path}:rw","network"]}"#;
+    Verdict {
+        sha256: Digest::of(b"safe"),
+        identity: Identity {
+            device: 1,
+            inode: 2,
+            len: 3,
+            modified: (1_700_000_000, 5),
+            changed: (-1, 999_999_999),
+        },
+        host: HostBuild(7),
+        abi: Abi::Rust,
+        fit: Some(Fit::PluginOlder),
+        manifest: Manifest::parse(json).unwrap(),
+    }
+}
+
+#[test]
+fn a_verdict_is_read_back_as_it_was_written() {
+    let mut verdict = verdict();
+    assert_eq!(text::read(text::write(&verdict).unwrap().as_bytes()).unwrap(), verdict);
+    verdict.fit = None;
+    verdict.abi = Abi::C;
+    assert_eq!(text::read(text::write(&verdict).unwrap().as_bytes()).unwrap(), verdict);
+}
+
+#[test]
+fn a_damaged_verdict_is_none() {
+    let good = text::write(&verdict()).unwrap().into_bytes();
+    for at in 0..good.len() {
+        assert!(text::read(&good[..at]).is_none(), "cut at {at}");
+        for bit in [0x01, 0x20, 0x80] {
+            let mut bad = good.clone();
+            bad[at] ^= bit;
+            assert!(text::read(&bad).is_none(), "byte {at}");
+        }
+    }
+    let more = [&good[..], b"end 0\n"].concat();
+    assert!(text::read(&more).is_none());
+}
+
+#[test]
+fn what_would_break_a_line_is_not_cached() {
+    let mut verdict = verdict();
+    verdict.manifest.description = "a\nfit exact".to_owned();
+    assert!(text::write(&verdict).is_none());
+}
+
+#[test]
+fn a_verdict_holds_for_one_state_of_one_file_and_one_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let v = verdict();
+    assert!(Verdict::read(&data, &v.sha256, &v.identity, v.host).is_none());
+    v.write(&data).unwrap();
+    assert_eq!(Verdict::read(&data, &v.sha256, &v.identity, v.host).unwrap(), v);
+    let other = |change: fn(&mut Identity)| {
+        let mut identity = v.identity;
+        change(&mut identity);
+        Verdict::read(&data, &v.sha256, &identity, v.host)
+    };
+    assert!(other(|i| i.device += 1).is_none());
+    assert!(other(|i| i.inode += 1).is_none());
+    assert!(other(|i| i.len += 1).is_none());
+    assert!(other(|i| i.modified.1 += 1).is_none());
+    assert!(other(|i| i.changed.0 += 1).is_none());
+    assert!(Verdict::read(&data, &v.sha256, &v.identity, HostBuild(8)).is_none());
+    // The right text under another hash's name.
+    let held = data.folder(FOLDER).unwrap().unwrap();
+    let wrong = Digest::of(b"other");
+    held.write(&name(&wrong, v.host), text::write(&v).unwrap().as_bytes(), 0o600).unwrap();
+    assert!(Verdict::read(&data, &wrong, &v.identity, v.host).is_none());
+    Verdict::forget(&data, &v.sha256).unwrap();
+    assert!(Verdict::read(&data, &v.sha256, &v.identity, v.host).is_none());
+}
+
+#[test]
+fn a_file_that_changed_just_now_is_not_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let mut v = verdict();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    v.identity.changed = (i64::try_from(now.as_secs()).unwrap() + 1, 0);
+    v.write(&data).unwrap();
+    assert!(Verdict::read(&data, &v.sha256, &v.identity, v.host).is_none());
+}
+
+#[test]
+fn verdicts_of_hosts_long_gone_do_not_pile_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let mut v = verdict();
+    for host in 1..=100 {
+        v.host = HostBuild(host);
+        v.write(&data).unwrap();
+    }
+    assert!(Verdict::read(&data, &v.sha256, &v.identity, v.host).is_some());
+    let held = data.folder(FOLDER).unwrap().unwrap();
+    assert!(held.names().unwrap().len() <= MAX_HOSTS);
+}
