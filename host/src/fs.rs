@@ -5,7 +5,7 @@ mod folder;
 mod lock;
 mod owner;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod walk;
 
 use std::io;

@@ -282,8 +282,16 @@ impl Folder {
             | OFlags::NOCTTY
             | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(PRIVATE_FILE);
-        match rustix::fs::openat(&self.place, name, flags, mode) {
-            Ok(file) => Ok((File::from(file), path)),
+        let open = || -> Result<File, Errno> {
+            let file = rustix::fs::openat(&self.place, name, flags, mode)?;
+            // The umask may have made a file that nobody could open again.
+            if rustix::fs::fstat(&file)?.st_mode & 0o600 != 0o600 {
+                rustix::fs::fchmod(&file, mode)?;
+            }
+            Ok(File::from(file))
+        };
+        match open() {
+            Ok(file) => Ok((file, path)),
             Err(error) => Err(Error::io("open", path, error)),
         }
     }

@@ -52,7 +52,7 @@ fn must_be_root() {
 }
 
 /// Runs the named test again as an ordinary user, in the folder given; true in that child.
-fn as_nobody(test: &str, prepare: impl FnOnce(&Path)) -> Option<PathBuf> {
+pub(crate) fn as_nobody(test: &str, prepare: impl FnOnce(&Path)) -> Option<PathBuf> {
     if let Some(folder) = std::env::var_os("KEYSTEAD_TEST_AS_NOBODY") {
         assert_eq!(rustix::process::geteuid().as_raw(), NOBODY);
         return Some(folder.into());
@@ -69,6 +69,7 @@ fn as_nobody(test: &str, prepare: impl FnOnce(&Path)) -> Option<PathBuf> {
     let output = Command::new(&binary)
         .args(["--exact", test, "--test-threads=1"])
         .env_clear()
+        .env("PATH", "/usr/bin:/bin")
         .env("KEYSTEAD_TEST_AS_NOBODY", &own)
         .uid(NOBODY)
         .gid(NOBODY)

@@ -62,7 +62,10 @@ struct Machine {
 }
 
 fn machine() -> Machine {
-    let folder = tempfile::tempdir().unwrap();
+    machine_in(tempfile::tempdir().unwrap())
+}
+
+fn machine_in(folder: tempfile::TempDir) -> Machine {
     let top = folder.path().canonicalize().unwrap();
     let paths = Paths {
         system_config: top.join("etc"),
@@ -584,4 +587,56 @@ fn an_unsafe_data_folder_is_an_error_and_not_passed_over() {
         loosen(&path, 0o700);
     }
     assert_eq!(machine.code("memory"), "ok");
+}
+
+#[test]
+fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
+    let Some(own) = crate::fs::tests::as_nobody(
+        "plugin::trust::tests::an_ordinary_user_installs_upgrades_and_removes_under_any_umask",
+        |_| {},
+    ) else {
+        return;
+    };
+    for mask in [0o022, 0o077, 0o777] {
+        let machine = machine_in(tempfile::tempdir_in(&own).unwrap());
+        let [first, second] = ["1.0.0", "1.0.1"].map(|version| {
+            let path = machine.file(&format!("{version}.so"), &plugin("memory", version, ""));
+            machine.store.examine(&path).unwrap()
+        });
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
+        let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
+        machine.store.install(first, &vouch, IfTaken::Refuse).unwrap();
+        let trusted = machine.store.install(second, &vouch, IfTaken::Replace).unwrap();
+        assert_eq!(trusted.manifest().version.patch, 1);
+        let plugins = machine.data().join("plugins");
+        assert_eq!((mode(&plugins), mode(trusted.path())), (0o500, 0o400));
+        assert_eq!(std::fs::read_dir(&plugins).unwrap().count(), 1);
+        settle();
+        assert_eq!(machine.code("memory"), "ok");
+        machine.store.record_crash(trusted.sha256()).unwrap();
+        drop(machine.store.hold_marker(&trusted).unwrap().unwrap());
+        machine.store.remove(&id("memory")).unwrap();
+        assert_eq!(machine.code("memory"), "E03.not-pinned");
+        assert_eq!(mode(&plugins), 0o500);
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        // For the temporary folder's own removal.
+        std::fs::set_permissions(&plugins, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}
+
+#[test]
+fn another_user_s_data_folder_is_worked_without() {
+    let Some(own) = crate::fs::tests::as_nobody(
+        "plugin::trust::tests::another_user_s_data_folder_is_worked_without",
+        |own| std::fs::create_dir(own.join("root")).unwrap(),
+    ) else {
+        return;
+    };
+    let machine = machine_in(tempfile::tempdir_in(&own).unwrap());
+    machine.package("memory", 0);
+    // What `su` leaves in HOME.
+    let paths = Paths { user_data: Some("/root/.local/share/keystead".into()), ..machine.paths };
+    let store = Store::new(&paths, Privilege::Ordinary);
+    assert!(store.find(&id("memory")).is_ok());
+    assert!(store.find(&id("none")).is_err());
 }
