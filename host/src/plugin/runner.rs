@@ -1,1 +1,84 @@
-//! A plugin in a process of its own.
+//! A plugin in a process of its own: whatever it does there becomes an error of one vault.
+//!
+//! The host's end is a [`Runner`], which is a [`Vault`](keystead_plugin_api::Vault). The
+//! other end is the keystead binary itself, started behind a hidden argument and picked
+//! up by [`dispatch`] before any command line is parsed. For Linux.
+
+mod call;
+mod child;
+mod connection;
+mod error;
+mod process;
+mod proto;
+mod sandbox;
+mod socket;
+mod supervise;
+mod words;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+pub use child::NotOpened;
+pub use error::{CallError, During, Ended, Error};
+pub use supervise::{Runner, Setup};
+
+/// The first argument of a runner. No command has this name.
+const ARGUMENT: &str = "__runner";
+
+/// How a runner is started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    program: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Launch {
+    /// Starts this keystead binary, given by its absolute path. A running keystead gives
+    /// `/proc/self/exe`, which stays what it is when an upgrade replaces the file.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), arguments: vec![ARGUMENT.into()] }
+    }
+}
+
+/// A plugin's bytes, read once and sealed: what was proven is what is run, whatever
+/// happens to the file. A clone is the same memory, for a further vault.
+#[derive(Debug, Clone)]
+pub struct Image(Arc<OwnedFd>);
+
+impl Image {
+    /// Returns an image of these bytes.
+    ///
+    /// # Errors
+    /// What the system answers where there is no memory or no descriptor left.
+    pub fn seal(bytes: &[u8]) -> io::Result<Self> {
+        Ok(Self(Arc::new(socket::sealed_memfd(bytes)?)))
+    }
+}
+
+impl AsFd for Image {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What a registration grants to its plugin, with its templates filled in:
+/// `files:/srv/secrets:rw`, `network`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants(pub Vec<String>);
+
+/// Runs the runner and returns its exit code where these are a runner's arguments.
+/// Called first of all in `main`; `open` loads the plugin from a path and opens the vault.
+pub fn dispatch(
+    mut arguments: impl Iterator<Item = OsString>,
+    open: &mut child::Open<'_>,
+) -> Option<ExitCode> {
+    let is_runner = arguments.nth(1).is_some_and(|argument| argument == ARGUMENT);
+    is_runner.then(|| child::run(open))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! What can go wrong with a runner, apart from what its plugin answers.
+
+use std::fmt;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use keystead_plugin_api as api;
+
+/// Why a runner could not do its work. A plugin's own answer is never one of these.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The process could not be started: the program is missing or may not be run, or
+    /// processes, descriptors or memory are exhausted.
+    #[error("cannot start the runner {}", program.display())]
+    Spawn {
+        /// What was to be started.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The program is not the keystead that started it: another program, or a version
+    /// that an upgrade has put in its place.
+    #[error("{} is no runner of this keystead: {problem}", program.display())]
+    Handshake {
+        /// What was started.
+        program: PathBuf,
+        /// What it did instead of a greeting.
+        problem: String,
+    },
+    /// The runner could not shut itself in, so it did not load the plugin.
+    #[error("the runner could not shut itself in: {problem}")]
+    Sandbox {
+        /// Which step, and what the system said.
+        problem: String,
+    },
+    /// The plugin passed every check on its file, and could not be loaded in the runner.
+    #[error("the plugin cannot be loaded: {problem} ({loader_code})")]
+    Unloadable {
+        /// The loader's own stable code.
+        loader_code: String,
+        /// What the loader said.
+        problem: String,
+    },
+    /// The plugin ended its process: it exited, aborted or crashed.
+    #[error("the plugin's process ended {call}: {status}")]
+    Died {
+        /// When.
+        call: During,
+        /// How it ended.
+        status: Ended,
+    },
+    /// The call was not done at its deadline, and the process was killed.
+    #[error("the plugin's process was late {call} and was killed after {} ms", after.as_millis())]
+    Late {
+        /// When.
+        call: During,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// The process sent what no runner sends, and was killed: the plugin wrote to its
+    /// connection, or broke a limit of the contract.
+    #[error("the plugin's process broke the protocol {call} and was killed: it sent {what}")]
+    Protocol {
+        /// When.
+        call: During,
+        /// What it sent.
+        what: String,
+    },
+    /// The plugin has ended its process several times in a row; it is started again after
+    /// a pause.
+    #[error(
+        "the plugin's process ended {deaths} times in a row; it can be started again in {} ms",
+        wait.as_millis()
+    )]
+    BackingOff {
+        /// How often it ended since its last answer.
+        deaths: u32,
+        /// How long the pause still is.
+        wait: Duration,
+    },
+    /// The system refused the host something on the way to the runner: descriptors or
+    /// memory are exhausted.
+    #[error("cannot talk to the plugin's process {call}")]
+    System {
+        /// When.
+        call: During,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Returns the stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Spawn { .. } => "E11.spawn",
+            Self::Handshake { .. } => "E11.handshake",
+            Self::Sandbox { .. } => "E11.sandbox",
+            Self::Unloadable { .. } => "E11.unloadable",
+            Self::Died { .. } => "E11.died",
+            Self::Late { .. } => "E11.late",
+            Self::Protocol { .. } => "E11.protocol",
+            Self::BackingOff { .. } => "E11.backing-off",
+            Self::System { .. } => "E11.system",
+        }
+    }
+
+    /// Returns whether the plugin is to blame: what counts towards its quarantine.
+    pub fn is_misbehaviour(&self) -> bool {
+        matches!(self, Self::Died { .. } | Self::Late { .. } | Self::Protocol { .. })
+    }
+}
+
+/// When something happened: during the call of this name, or between two calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct During(pub Option<&'static str>);
+
+impl fmt::Display for During {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(call) => write!(f, "during `{call}`"),
+            None => f.write_str("between calls"),
+        }
+    }
+}
+
+/// How a call on an isolated vault ends where it has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The vault's own error.
+    #[error(transparent)]
+    Plugin(#[from] api::Error),
+    /// The runner's.
+    #[error(transparent)]
+    Runner(#[from] Error),
+}
+
+/// The one error type that a [`Vault`](api::Vault) has: for callers who do not ask who is
+/// to blame.
+impl From<&Error> for api::Error {
+    fn from(runner: &Error) -> Self {
+        let kind = match runner {
+            Error::Late { .. } => api::ErrorKind::Late,
+            Error::Died { .. } | Error::Protocol { .. } | Error::Unloadable { .. } => {
+                api::ErrorKind::Internal
+            }
+            _ => api::ErrorKind::Unavailable,
+        };
+        let message = match std::error::Error::source(runner) {
+            Some(cause) => format!("{runner}: {cause}"),
+            None => runner.to_string(),
+        };
+        let flat = Self::new(kind, message);
+        match runner {
+            Error::BackingOff { wait, .. } => flat.retry_after(*wait),
+            _ => flat,
+        }
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this status.
+    Exit(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl From<ExitStatus> for Ended {
+    fn from(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Exit(code),
+            (None, signal) => Self::Signal(signal.unwrap_or_default()),
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(status) => write!(f, "exit status {status}"),
+            Self::Signal(number) => match signal_name(*number) {
+                Some(name) => write!(f, "signal {number} ({name})"),
+                None => write!(f, "signal {number}"),
+            },
+        }
+    }
+}
+
+/// Returns the names of the signals that end a plugin in practice.
+fn signal_name(number: i32) -> Option<&'static str> {
+    use rustix::process::Signal;
+    let signal = Signal::from_named_raw(number)?;
+    Some(match signal {
+        Signal::ABORT => "SIGABRT",
+        Signal::ALARM => "SIGALRM",
+        Signal::BUS => "SIGBUS",
+        Signal::FPE => "SIGFPE",
+        Signal::ILL => "SIGILL",
+        Signal::INT => "SIGINT",
+        Signal::KILL => "SIGKILL",
+        Signal::PIPE => "SIGPIPE",
+        Signal::SEGV => "SIGSEGV",
+        Signal::SYS => "SIGSYS",
+        Signal::TERM => "SIGTERM",
+        Signal::TRAP => "SIGTRAP",
+        Signal::XCPU => "SIGXCPU",
+        Signal::XFSZ => "SIGXFSZ",
+        _ => return None,
+    })
+}

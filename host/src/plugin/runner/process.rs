@@ -1,0 +1,149 @@
+//! One child process: started, watched, killed, reaped.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use super::{Ended, Launch};
+
+/// A running child. Dropped, it is killed and reaped: none is left behind.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    pidfd: OwnedFd,
+    pid: Pid,
+    ended: Option<Ended>,
+}
+
+impl Process {
+    /// Starts the program with this socket as its standard input, an empty environment
+    /// and `/` as its folder. Returns it with the end of its standard error.
+    pub(super) fn start(launch: &Launch, socket: OwnedFd) -> io::Result<(Self, OwnedFd)> {
+        let mut command = Command::new(&launch.program);
+        command
+            .args(&launch.arguments)
+            .env_clear()
+            .current_dir("/")
+            .stdin(socket)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = spawn(command)?;
+        let stderr = child.stderr.take().expect("it was asked to be piped");
+        let pid = Pid::from_child(&child);
+        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => Ok((Self { child, pidfd, pid, ended: None }, stderr.into())),
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Returns the process id.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns how the process ended, if it does so by itself within this time.
+    pub(super) fn ended_within(&mut self, patience: Duration) -> io::Result<Option<Ended>> {
+        if self.ended.is_none() && wait_for(self.pidfd.as_fd(), patience)? {
+            self.kill()?;
+        }
+        Ok(self.ended)
+    }
+
+    /// Ends the process, with all that it started and that is still in its session.
+    pub(super) fn kill(&mut self) -> io::Result<Ended> {
+        if let Some(ended) = self.ended {
+            return Ok(ended);
+        }
+        // The runner leads a group of its own. Not reaped yet, its number is not reused.
+        match rustix::process::kill_process_group(self.pid, Signal::KILL) {
+            // Gone, or so young that it leads none yet.
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.child.kill()?;
+        let ended = self.child.wait()?.into();
+        self.ended = Some(ended);
+        Ok(ended)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Killing and reaping a child of ours fails only where somebody else reaped it.
+        let _ = self.kill();
+    }
+}
+
+/// Waits until the descriptor is readable, at most this long.
+fn wait_for(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<bool> {
+    let until = std::time::Instant::now() + patience;
+    loop {
+        let left = until.saturating_duration_since(std::time::Instant::now());
+        let timeout = timespec(left);
+        let mut watched = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
+        match rustix::event::poll(&mut watched, Some(&timeout)) {
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+            Ok(ready) => return Ok(ready > 0),
+        }
+    }
+}
+
+/// Returns a time as the system wants it, rounded up to a microsecond so that a wait
+/// never ends before its time.
+pub(super) fn timespec(time: Duration) -> Timespec {
+    Timespec::try_from(time + Duration::from_micros(1))
+        .unwrap_or(Timespec { tv_sec: i64::from(u32::MAX), tv_nsec: 0 })
+}
+
+struct Job {
+    command: Command,
+    answer: mpsc::SyncSender<io::Result<Child>>,
+}
+
+/// Spawns from one thread that lives as long as this process: a child is killed when the
+/// *thread* that started it ends (`PR_SET_PDEATHSIG`), and callers' threads come and go.
+fn spawn(command: Command) -> io::Result<Child> {
+    // With the process id: a forked copy of this process has the sender, not the thread.
+    static SPAWNER: Mutex<Option<(u32, mpsc::Sender<Job>)>> = Mutex::new(None);
+    let (answer, answered) = mpsc::sync_channel(1);
+    let mut job = Job { command, answer };
+    {
+        let mut spawner = SPAWNER.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((pid, sender)) = &*spawner {
+            if *pid == std::process::id() {
+                match sender.send(job) {
+                    Ok(()) => return received(&answered),
+                    Err(mpsc::SendError(returned)) => job = returned,
+                }
+            }
+        }
+        let (sender, jobs) = mpsc::channel::<Job>();
+        std::thread::Builder::new().name("keystead-spawn".into()).spawn(move || {
+            for Job { mut command, answer } in jobs {
+                let spawned = command.spawn();
+                // Our copy of the child's end goes now, or its closing is never seen.
+                drop(command);
+                // A caller that has gone has dropped the child too; nothing waits for it.
+                let _ = answer.send(spawned);
+            }
+        })?;
+        let _ = sender.send(job);
+        *spawner = Some((std::process::id(), sender));
+    }
+    received(&answered)
+}
+
+fn received(answered: &mpsc::Receiver<io::Result<Child>>) -> io::Result<Child> {
+    answered.recv().unwrap_or_else(|_| Err(io::Error::other("the spawning thread has ended")))
+}

@@ -1,0 +1,240 @@
+//! The host's end of an isolated vault: its calls go to a runner, which is killed when it
+//! is late or misbehaves and started again when it is next needed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use keystead_plugin_api as api;
+
+use super::connection::{Answered, Connection, Lost};
+use super::proto::{self, Fault, Kind, Reader, Request};
+use super::{CallError, During, Ended, Error, Grants, Image, Launch};
+
+/// How long a runner that closed its connection may take to end: what its exit takes.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The pause after the second death in a row; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What a runner is made of.
+#[derive(Clone)]
+pub struct Setup {
+    /// What is started.
+    pub launch: Launch,
+    /// The plugin.
+    pub image: Image,
+    /// What it may do.
+    pub grants: Grants,
+    /// What the host does for it.
+    pub services: Arc<dyn api::Services>,
+    /// Is told of every runner's end that its plugin is to blame for: with
+    /// [`Error::Died`], [`Error::Late`] or [`Error::Protocol`].
+    pub on_misbehaviour: Arc<dyn Fn(&Error) + Send + Sync>,
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup")
+            .field("launch", &self.launch)
+            .field("grants", &self.grants)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One isolated vault.
+///
+/// After a death the next call starts a new process and opens the vault again as it was
+/// opened first; what had unlocked it is gone. The first death costs no pause, each
+/// further one in a row a longer one: until it is over, calls answer
+/// [`Error::BackingOff`]. An answer ends the row.
+pub struct Runner {
+    setup: Setup,
+    /// Kept to open the vault again; its secrets are wiped when it goes.
+    request: api::OpenRequest,
+    /// When the session in `request` began to run out.
+    since: Instant,
+    connection: Option<Connection>,
+    deaths: u32,
+    died: Instant,
+    pub(super) failure: Option<Error>,
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner")
+            .field("vault", &self.request.vault)
+            .field("alive", &self.connection.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Runner {
+    /// Starts a runner and opens a vault in it.
+    ///
+    /// # Errors
+    /// The vault's own error, or any of the runner's but [`Error::BackingOff`].
+    pub fn open(setup: Setup, request: api::OpenRequest) -> Result<Self, CallError> {
+        let now = Instant::now();
+        let mut runner = Self {
+            setup,
+            request,
+            since: now,
+            connection: None,
+            deaths: 0,
+            died: now,
+            failure: None,
+        };
+        runner.connect()?;
+        Ok(runner)
+    }
+
+    /// Returns the process id of the runner, if one lives.
+    pub fn process_id(&self) -> Option<u32> {
+        self.connection.as_ref().map(|connection| connection.process.id())
+    }
+
+    /// Returns, once, what was wrong with the runner, where the error that the last call
+    /// answered was not the vault's own.
+    pub fn failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+
+    /// Starts a process and opens the vault in it, by the deadline in `self.request`.
+    fn connect(&mut self) -> Result<(), CallError> {
+        let started = Instant::now();
+        let mut connection = Connection::start(&self.setup).map_err(|source| Error::Spawn {
+            program: self.setup.launch.program.clone(),
+            source,
+        })?;
+        let request = Request::Open(&self.request);
+        match connection.call(&self.setup, &request, proto::nothing) {
+            Ok(Answered::Done(())) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Ok(Answered::Failed(error)) => Err(error.into()),
+            Ok(Answered::Unloadable(loader_code, problem)) => {
+                Err(Error::Unloadable { loader_code, problem }.into())
+            }
+            Ok(Answered::TooMuch) => {
+                let lost = Lost::Fault(Fault("too much for an answer to `open`".into()));
+                Err(self.bury(connection, lost, Some(Kind::Open), started).into())
+            }
+            Err(lost) => Err(self.bury(connection, lost, Some(Kind::Open), started).into()),
+        }
+    }
+
+    /// Starts the next process, unless it is too early.
+    fn reconnect(&mut self, deadline: api::Deadline) -> Result<(), CallError> {
+        let pause = pause_after(self.deaths);
+        let wait = pause.saturating_sub(self.died.elapsed());
+        if !wait.is_zero() {
+            return Err(Error::BackingOff { deaths: self.deaths, wait }.into());
+        }
+        self.request.deadline = deadline;
+        let elapsed = self.since.elapsed();
+        self.since += elapsed;
+        self.request.session = self.request.session.take().and_then(|mut session| {
+            session.lifetime = session.lifetime.checked_sub(elapsed)?;
+            Some(session)
+        });
+        self.connect()
+    }
+
+    /// Makes a call, in a new process where the last one is gone.
+    pub(super) fn ask<T>(
+        &mut self,
+        request: &Request<'_>,
+        read: impl Fn(&mut Reader<'_>) -> Result<T, Fault>,
+    ) -> Result<Answered<T>, CallError> {
+        let started = Instant::now();
+        loop {
+            if request.deadline().has_passed() {
+                return Err(api::Error::late().into());
+            }
+            let Some(mut connection) = self.connection.take() else {
+                self.reconnect(request.deadline())?;
+                continue;
+            };
+            match connection.call(&self.setup, request, &read) {
+                Ok(answered) => {
+                    self.connection = Some(connection);
+                    self.deaths = 0;
+                    return Ok(answered);
+                }
+                Err(Lost::Before) => {
+                    // The call has not reached it, so that it may be made once more.
+                    self.bury(connection, Lost::Before, None, started);
+                }
+                Err(lost) => {
+                    return Err(self.bury(connection, lost, Some(request.kind()), started).into());
+                }
+            }
+        }
+    }
+
+    /// Makes sure that the process has ended and says why.
+    fn bury(
+        &mut self,
+        mut connection: Connection,
+        lost: Lost,
+        call: Option<Kind>,
+        started: Instant,
+    ) -> Error {
+        let program = || self.setup.launch.program.clone();
+        let after = started.elapsed();
+        let call = During(call.map(Kind::as_str));
+        let natural = match &lost {
+            Lost::Closed | Lost::Before => connection.process.ended_within(PATIENCE),
+            _ => Ok(None),
+        };
+        let killed = connection.process.kill();
+        connection.last_words(&self.setup);
+        let error = match (lost, natural, killed) {
+            (_, Err(source), _) | (_, _, Err(source)) | (Lost::System(source), ..) => {
+                Error::System { call, source }
+            }
+            (Lost::Unwelcome(code, problem), ..) if code == "sandbox" => Error::Sandbox { problem },
+            (Lost::Unwelcome(_, problem), ..) => Error::Handshake { program: program(), problem },
+            (Lost::Closed | Lost::Before, Ok(Some(status)), _) if connection.greeted => {
+                Error::Died { call, status }
+            }
+            (Lost::Closed | Lost::Before, Ok(Some(status)), _) => {
+                Error::Handshake { program: program(), problem: ended(status) }
+            }
+            (Lost::Closed | Lost::Before, Ok(None), _) => {
+                Error::Protocol { call, what: "the end of its connection".to_owned() }
+            }
+            (Lost::Late, ..) => Error::Late { call, after },
+            (Lost::Fault(fault), ..) if connection.greeted => {
+                Error::Protocol { call, what: fault.0.into_owned() }
+            }
+            (Lost::Fault(fault), ..) => {
+                Error::Handshake { program: program(), problem: format!("it sent {}", fault.0) }
+            }
+        };
+        self.deaths = self.deaths.saturating_add(1);
+        self.died = Instant::now();
+        if error.is_misbehaviour() {
+            (self.setup.on_misbehaviour)(&error);
+        }
+        error
+    }
+}
+
+fn ended(status: Ended) -> String {
+    format!("it ended with {status}")
+}
+
+/// Returns the pause after this many deaths in a row.
+pub(super) fn pause_after(deaths: u32) -> Duration {
+    match deaths {
+        0 | 1 => Duration::ZERO,
+        // Ten doublings are far beyond the longest.
+        deaths => (FIRST_PAUSE * (1 << (deaths - 2).min(10))).min(LONGEST_PAUSE),
+    }
+}

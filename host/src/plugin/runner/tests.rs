@@ -1,0 +1,537 @@
+//! Runners as real processes. The test binary itself stands in for keystead; what the
+//! plugin does wrong is chosen by the name of the secret that is asked for.
+
+mod stand_in;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use keystead_plugin_api::{self as api, Vault};
+
+use super::*;
+
+/// Services that remember what was logged, and a program that is granted: `upper`.
+#[derive(Default)]
+struct Log(Mutex<Vec<String>>);
+
+impl api::Services for Log {
+    fn log(&self, level: api::Level, message: &str) {
+        self.0.lock().unwrap().push(format!("{level:?}: {message}"));
+    }
+
+    fn exec(&self, request: api::ExecRequest) -> api::Result<api::ExecOutput> {
+        match request.program.as_str() {
+            "upper" => {
+                let output = request.input.expose().to_ascii_uppercase();
+                Ok(api::ExecOutput::new(4, api::SecretBytes::new(output), "done".to_owned()))
+            }
+            program => Err(api::Error::denied(format!("running `{program}` is not granted"))),
+        }
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+fn within(millis: u64) -> api::Deadline {
+    api::Deadline::after(Duration::from_millis(millis))
+}
+
+/// Long enough for a loaded machine.
+fn amply() -> api::Deadline {
+    within(20_000)
+}
+
+fn get_by(name: &str, deadline: api::Deadline) -> api::GetRequest {
+    api::GetRequest::new(api::SecretName::parse(name).unwrap(), deadline)
+}
+
+fn get(name: &str) -> api::GetRequest {
+    get_by(name, amply())
+}
+
+fn set(name: &str, value: api::Value) -> api::SetRequest {
+    api::SetRequest::new(api::SecretName::parse(name).unwrap(), value, amply())
+}
+
+struct Stage {
+    log: Arc<Log>,
+    blamed: Arc<Mutex<Vec<String>>>,
+    setup: Setup,
+}
+
+/// Returns a setup of this test binary with these bytes for a plugin.
+fn stage(plugin: &str) -> Stage {
+    let log = Arc::new(Log::default());
+    let blamed = Arc::new(Mutex::new(Vec::new()));
+    let blame = Arc::clone(&blamed);
+    let setup = Setup {
+        launch: stand_in::launch(),
+        image: Image::seal(plugin.as_bytes()).unwrap(),
+        grants: Grants(vec!["exec:upper".to_owned()]),
+        services: Arc::clone(&log) as Arc<dyn api::Services>,
+        on_misbehaviour: Arc::new(move |error| blame.lock().unwrap().push(error.to_string())),
+    };
+    Stage { log, blamed, setup }
+}
+
+fn request(deadline: api::Deadline) -> api::OpenRequest {
+    let mut parameters = api::Parameters::new();
+    parameters.insert("plain", api::ParameterValue::Text("as given".to_owned()));
+    parameters.insert("hidden", api::ParameterValue::Secret(api::SecretText::new("canary")));
+    parameters.insert("number", api::ParameterValue::Integer(-7));
+    parameters.insert("yes", api::ParameterValue::Boolean(true));
+    let vault = api::VaultName::parse("work").unwrap();
+    api::OpenRequest::new(vault, "faulty", parameters, deadline)
+}
+
+fn open(stage: &Stage) -> Runner {
+    Runner::open(stage.setup.clone(), request(amply())).unwrap()
+}
+
+/// Asks for a secret whose getting goes wrong, and returns the runner's error.
+fn failure(runner: &mut Runner, name: &str, deadline: api::Deadline) -> Error {
+    let error = Vault::get(runner, &get_by(name, deadline)).unwrap_err();
+    runner.failure().unwrap_or_else(|| panic!("the plugin's own: {error}"))
+}
+
+fn not_opened(plugin: &str, deadline: api::Deadline) -> CallError {
+    Runner::open(stage(plugin).setup, request(deadline)).unwrap_err()
+}
+
+fn is_gone(pid: &str) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        // Ended, and waiting for whoever adopted it.
+        Ok(stat) => stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'),
+        Err(_) => true,
+    }
+}
+
+fn eventually(what: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + Duration::from_secs(10);
+    while !what() {
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
+fn text(runner: &mut Runner, name: &str) -> String {
+    match Vault::get(runner, &get(name)).unwrap().value {
+        api::Value::Text(text) => text.expose().to_owned(),
+        value => panic!("{value:?}"),
+    }
+}
+
+#[test]
+fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
+    let stage = stage("");
+    let vault: &mut dyn Vault = &mut open(&stage);
+    let mut metadata = api::Metadata::new();
+    metadata.insert("t", api::MetadataValue::Text("é".into())).unwrap();
+    metadata.insert("i", api::MetadataValue::Integer(i64::MIN)).unwrap();
+    metadata.insert("b", api::MetadataValue::Boolean(true)).unwrap();
+    metadata.insert("at", api::MetadataValue::Timestamp(-1)).unwrap();
+
+    let mut written = set("a*", api::Value::credential("bob", "canary"));
+    written.metadata = Some(metadata.clone());
+    vault.set(written).unwrap();
+    let secret = vault.get(&get("a*")).unwrap();
+    assert_eq!(secret.value, api::Value::credential("bob", "canary"));
+    assert_eq!(secret.metadata, metadata);
+
+    let mut again = set("a*", api::Value::text(""));
+    again.mode = api::WriteMode::CreateOnly;
+    assert_eq!(vault.set(again).unwrap_err().kind(), api::ErrorKind::AlreadyExists);
+    assert_eq!(vault.get(&get("none")).unwrap_err().kind(), api::ErrorKind::NotFound);
+
+    vault.set_metadata(&get("a*"), api::Metadata::new()).unwrap();
+    let entry = vault.describe(&get("a*")).unwrap();
+    assert_eq!(entry.kind, Some(api::ValueKind::Credential));
+    assert!(entry.metadata.is_empty());
+    let page = vault.list(&api::ListRequest::new(amply())).unwrap();
+    assert_eq!((page.entries, page.next), (vec![entry], None));
+    let many = vault.get_many(&[get("a*"), get("none")]).unwrap();
+    assert!(many[0].is_ok() && many[1].is_err() && many.len() == 2);
+    let versions = vault.versions(&get("a*")).unwrap();
+    assert_eq!(versions, [api::Version::new("v1", Some(-5)), api::Version::new("v0", None)]);
+
+    let actions = vault.actions(amply()).unwrap();
+    assert_eq!(actions[0].parameters[0].name, "depth");
+    assert!(actions[0].destructive);
+    let mut parameters = api::Parameters::new();
+    parameters.insert("depth", api::ParameterValue::Integer(3));
+    let outcome = vault.act(&api::ActRequest::new("dig", parameters, amply())).unwrap();
+    assert_eq!(outcome.message, "dug 3 deep");
+    assert_eq!(outcome.value, Some(api::Value::text("gold")));
+
+    vault.lock(amply()).unwrap();
+    let locked = vault.get(&get("a*")).unwrap_err();
+    let challenge = locked.challenge().unwrap();
+    assert_eq!(challenge.prompts, [api::Prompt::secret("password", "Password")]);
+    let answer = |value: &str| {
+        let value = api::SecretText::new(value);
+        vec![api::Answer { name: "password".into(), value }]
+    };
+    let wrong = api::UnlockRequest::new(&challenge.id, answer("wrong"), amply());
+    let refused = vault.unlock(&wrong).unwrap_err();
+    assert_eq!(refused.kind(), api::ErrorKind::Denied);
+    assert_eq!(refused.wait(), Some(Duration::from_millis(1_500)));
+    let right = api::UnlockRequest::new(&challenge.id, answer("canary"), amply());
+    let session = vault.unlock(&right).unwrap().unwrap();
+    assert_eq!(session.secret.expose(), b"session");
+    assert_eq!(session.lifetime, Duration::from_secs(60));
+
+    vault.remove(&get("a*")).unwrap();
+    vault.test(amply()).unwrap();
+    vault.unregister(amply()).unwrap();
+    assert_eq!(stage.blamed.lock().unwrap().as_slice(), [""; 0]);
+}
+
+#[test]
+fn parameters_and_log_and_granted_programs_cross() {
+    let stage = stage("");
+    let mut runner = open(&stage);
+    assert_eq!(text(&mut runner, "parameters"), "as given canary -7 true");
+    assert_eq!(text(&mut runner, "exec"), "4 INPUT done, running `rm` is not granted");
+    assert!(stage.log.lines().contains(&"Warning: hello".to_owned()));
+}
+
+#[test]
+fn the_largest_value_and_the_largest_page_cross_in_both_directions() {
+    let stage = stage("");
+    let mut runner = open(&stage);
+    let largest = || api::Value::bytes(vec![7; api::MAX_VALUE_BYTES - 4]);
+    runner.set(set("big", largest())).unwrap();
+    assert_eq!(Vault::get(&mut runner, &get("big")).unwrap().value, largest());
+    let too_large = api::Value::bytes(vec![7; api::MAX_VALUE_BYTES - 3]);
+    assert_eq!(runner.set(set("big", too_large)).unwrap_err().kind(), api::ErrorKind::Invalid);
+
+    let mut pages = api::ListRequest::new(amply());
+    pages.filter = Some("heavy".to_owned());
+    let page = runner.list(&pages).unwrap();
+    assert_eq!(page.entries.len(), 1_000);
+    assert_eq!(page.entries[999].name.as_str().len(), 1_024);
+    assert_eq!(page.entries[999].metadata.len(), 1);
+
+    // Together they exceed an answer; one by one they do not.
+    let many = runner.get_many(&[get("big"), get("big"), get("big"), get("big"), get("big")]);
+    assert!(many.unwrap().iter().all(|secret| secret.as_ref().unwrap().value == largest()));
+    assert!(runner.failure().is_none());
+}
+
+#[test]
+fn the_plugin_finds_nothing_of_the_host_in_its_process() {
+    let stage = stage("");
+    let mut runner = open(&stage);
+    assert_eq!(text(&mut runner, "environment"), "");
+    assert_eq!(text(&mut runner, "folder"), "/");
+    assert_eq!(text(&mut runner, "stdin"), "0 bytes");
+    assert_eq!(text(&mut runner, "terminal"), "none");
+    // Standard streams, the socket and the plugin itself.
+    assert_eq!(text(&mut runner, "descriptors"), "/dev/null /dev/null pipe socket memfd");
+    assert_eq!(text(&mut runner, "sandbox"), "privileges true, dumpable false, core Some(0)");
+    assert_eq!(text(&mut runner, "umask"), "77");
+}
+
+#[test]
+fn what_a_plugin_prints_harms_nothing_and_its_errors_are_logged_and_capped() {
+    let stage = stage("");
+    let mut runner = open(&stage);
+    assert_eq!(text(&mut runner, "print"), "printed");
+    drop(runner);
+    let lines = stage.log.lines();
+    assert!(lines.contains(&"Debug: stderr: first [31mred".to_owned()), "{:?}", &lines[..3]);
+    assert_eq!(lines.last().unwrap(), "Debug: stderr: the rest is left out");
+    assert!(lines.iter().map(String::len).sum::<usize>() < 80 * 1024);
+}
+
+#[test]
+fn a_plugin_that_logs_too_much_is_cut_short() {
+    let stage = stage("");
+    let mut runner = open(&stage);
+    assert_eq!(text(&mut runner, "chatter"), "said");
+    let lines = stage.log.lines();
+    assert_eq!(lines.len(), 1_001, "the greeting's line, 999 lines, and one that says so");
+    assert!(lines[1_000].contains("logs too much"));
+}
+
+#[test]
+fn a_process_that_ends_in_a_call_is_one_error_that_says_how() {
+    for (name, how) in [
+        ("exit", "exit status 3"),
+        ("exit 0", "exit status 0"),
+        ("abort", "signal 6 (SIGABRT)"),
+        ("segv", "signal 11 (SIGSEGV)"),
+        ("term", "signal 15 (SIGTERM)"),
+    ] {
+        let stage = stage("");
+        let mut runner = open(&stage);
+        let failure = failure(&mut runner, name, amply());
+        assert_eq!(failure.code(), "E11.died");
+        let message = format!("the plugin's process ended during `get`: {how}");
+        assert_eq!(failure.to_string(), message);
+        assert_eq!(stage.blamed.lock().unwrap().as_slice(), [message]);
+        // The vault is there again at the next call.
+        assert_eq!(text(&mut runner, "folder"), "/");
+    }
+}
+
+#[test]
+fn a_panic_without_a_guard_is_a_death_of_the_process_alone() {
+    let mut runner = open(&stage(""));
+    assert_eq!(failure(&mut runner, "panic", amply()).code(), "E11.died");
+}
+
+#[test]
+fn a_call_that_hangs_is_killed_at_its_deadline_with_all_it_started() {
+    for name in ["hang", "spin", "hang with a child"] {
+        let stage = stage("");
+        let mut runner = open(&stage);
+        let pid = runner.process_id().unwrap().to_string();
+        let started = Instant::now();
+        let failure = failure(&mut runner, name, within(300));
+        assert_eq!(failure.code(), "E11.late");
+        let text = failure.to_string();
+        assert!(text.starts_with("the plugin's process was late during `get`"), "{text}");
+        let took = started.elapsed();
+        assert!((300..2_000).contains(&took.as_millis()), "{took:?}");
+        assert!(is_gone(&pid));
+        assert_eq!(runner.process_id(), None);
+        for line in stage.log.lines() {
+            if let Some(child) = line.strip_prefix("Warning: child ") {
+                assert!(eventually(|| is_gone(child)), "the plugin's child {child} lives");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_vault_that_says_late_itself_keeps_its_process() {
+    let mut runner = open(&stage(""));
+    let before = runner.process_id();
+    let error = Vault::get(&mut runner, &get_by("says late", within(100))).unwrap_err();
+    assert_eq!(error.kind(), api::ErrorKind::Late);
+    assert!(runner.failure().is_none());
+    assert_eq!(runner.process_id(), before);
+    let error = Vault::get(&mut runner, &get_by("folder", within(0))).unwrap_err();
+    assert_eq!(error.kind(), api::ErrorKind::Late);
+    assert_eq!(runner.process_id(), before, "it was not even asked");
+}
+
+#[test]
+fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_for_them() {
+    for (name, what) in [
+        ("send nothing", "the end of its connection"),
+        ("send shutdown", "the end of its connection"),
+        ("send short", "a frame without a header"),
+        ("send garbage", "a frame of an unknown kind"),
+        ("send oversized", "a frame of more than 64 KiB"),
+        ("send other id", "an answer to another call"),
+        ("send truncated", "a frame that ends too early"),
+        ("send extended", "a frame that goes on too long"),
+        ("send greeting", "an answer to another call"),
+        ("send unloadable", "an answer of another kind"),
+        ("send request", "an answer of another kind"),
+        ("send pipe", "a body that is not sealed"),
+        ("send descriptors", "a frame with the wrong number of descriptors"),
+        ("send no descriptor", "a frame with the wrong number of descriptors"),
+        ("send bad log", "a text that is not UTF-8"),
+        ("send large log", "a body that is too large"),
+    ] {
+        let stage = stage("");
+        let mut runner = open(&stage);
+        let pid = runner.process_id().unwrap().to_string();
+        let failure = failure(&mut runner, name, amply());
+        assert_eq!(failure.code(), "E11.protocol", "{name}");
+        assert_eq!(
+            failure.to_string(),
+            format!(
+                "the plugin's process broke the protocol during `get` and was killed: it sent {what}"
+            )
+        );
+        assert!(is_gone(&pid));
+    }
+}
+
+#[test]
+fn an_answer_given_twice_is_found_before_the_next_call() {
+    let stage = stage("");
+    let mut runner = open(&stage);
+    runner.remove(&get("answer twice")).unwrap();
+    let error = Vault::get(&mut runner, &get("folder")).unwrap_err();
+    assert_eq!(error.kind(), api::ErrorKind::Internal);
+    assert_eq!(runner.failure().unwrap().code(), "E11.protocol");
+    assert_eq!(text(&mut runner, "folder"), "/");
+}
+
+#[test]
+fn answers_outside_the_contracts_limits_are_the_plugins_fault() {
+    for (name, what) in
+        [("page", "a page of more than 1000 entries"), ("cursor", "a text of more than 4096 bytes")]
+    {
+        let mut runner = open(&stage(""));
+        let mut pages = api::ListRequest::new(amply());
+        pages.filter = Some(name.to_owned());
+        runner.list(&pages).unwrap_err();
+        let failure = runner.failure().unwrap();
+        assert_eq!(failure.code(), "E11.protocol");
+        assert!(failure.to_string().ends_with(what), "{failure}");
+    }
+    let mut runner = open(&stage(""));
+    let error = Vault::get(&mut runner, &get("too large")).unwrap_err();
+    assert_eq!(error.kind(), api::ErrorKind::Internal);
+    assert!(error.message().contains("the vault's answer: the value has"), "{error}");
+}
+
+#[test]
+fn an_exit_between_calls_costs_nothing_but_a_new_process() {
+    let stage = stage("");
+    let mut runner = open(&stage);
+    for round in 1..=3 {
+        let pid = runner.process_id().unwrap().to_string();
+        assert_eq!(text(&mut runner, "exit soon"), "soon");
+        assert!(eventually(|| is_gone(&pid)));
+        assert_eq!(text(&mut runner, "folder"), "/");
+        let blamed = stage.blamed.lock().unwrap();
+        assert_eq!(blamed.len(), round);
+        assert_eq!(blamed[0], "the plugin's process ended between calls: exit status 9");
+    }
+}
+
+#[test]
+fn deaths_in_a_row_are_answered_with_a_pause_that_an_answer_ends() {
+    let mut runner = open(&stage(""));
+    assert_eq!(failure(&mut runner, "exit", amply()).code(), "E11.died");
+    assert_eq!(failure(&mut runner, "exit", amply()).code(), "E11.died");
+    let error = Vault::get(&mut runner, &get("folder")).unwrap_err();
+    assert_eq!(error.kind(), api::ErrorKind::Unavailable);
+    let wait = error.wait().unwrap();
+    assert!(wait <= Duration::from_millis(100), "{wait:?}");
+    let failure = runner.failure().unwrap();
+    assert_eq!(failure.code(), "E11.backing-off");
+    assert!(failure.to_string().contains("ended 2 times in a row"), "{failure}");
+    std::thread::sleep(Duration::from_millis(120));
+    assert_eq!(text(&mut runner, "folder"), "/");
+    assert_eq!(super::supervise::pause_after(1), Duration::ZERO);
+    assert_eq!(super::supervise::pause_after(3), Duration::from_millis(200));
+    assert_eq!(super::supervise::pause_after(u32::MAX), Duration::from_secs(5));
+}
+
+#[test]
+fn a_plugin_that_does_not_open_says_why() {
+    let refused = not_opened("refuse", amply());
+    assert!(matches!(&refused, CallError::Plugin(e) if e.message() == "not today"), "{refused}");
+    let unloadable = not_opened("unloadable", amply());
+    assert_eq!(unloadable.to_string(), "the plugin cannot be loaded: no such door (E08.example)");
+    let died = not_opened("exit", amply());
+    assert_eq!(died.to_string(), "the plugin's process ended during `open`: exit status 5");
+    let late = not_opened("hang", within(300));
+    assert!(matches!(late, CallError::Runner(Error::Late { .. })), "{late}");
+}
+
+#[test]
+fn a_program_that_is_no_runner_is_named() {
+    let other = |program: &str, arguments: &[&str], millis| {
+        let mut setup = stage("").setup;
+        setup.launch = Launch {
+            program: program.into(),
+            arguments: arguments.iter().map(Into::into).collect(),
+        };
+        match Runner::open(setup, request(within(millis))).unwrap_err() {
+            CallError::Runner(error) => (error.code(), error.to_string()),
+            CallError::Plugin(error) => panic!("{error}"),
+        }
+    };
+    let handshake = "E11.handshake";
+    let says = |problem: &str| format!("/bin/sh is no runner of this keystead: {problem}");
+    assert_eq!(
+        other("/bin/sh", &["-c", "exit 3"], 20_000),
+        (handshake, says("it ended with exit status 3"))
+    );
+    assert_eq!(
+        other("/bin/sh", &["-c", "echo hello, world >&0; sleep 1000"], 20_000),
+        (handshake, says("it sent a frame of an unknown kind"))
+    );
+    assert_eq!(other("/bin/sleep", &["1000"], 200).0, "E11.late");
+    assert_eq!(
+        other("/nowhere/keystead", &[], 20_000),
+        ("E11.spawn", "cannot start the runner /nowhere/keystead".to_owned())
+    );
+}
+
+#[test]
+fn a_runner_outlives_the_thread_that_opened_it() {
+    let stage = stage("");
+    let setup = stage.setup.clone();
+    let opener = move || Runner::open(setup, request(amply())).unwrap();
+    let mut runner = std::thread::spawn(opener).join().unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(text(&mut runner, "folder"), "/");
+    assert!(stage.blamed.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_dropped_runner_is_gone() {
+    let runner = open(&stage(""));
+    let pid = runner.process_id().unwrap();
+    drop(runner);
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
+}
+
+#[test]
+fn two_hundred_runners_leave_no_process_and_no_descriptor_behind() {
+    let status = stand_in::host("rounds").status().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn a_host_that_is_killed_takes_its_runner_with_it_even_in_a_call() {
+    let mut host = stand_in::host("hang").stdout(Stdio::piped()).spawn().unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(host.stdout.take().unwrap()));
+    let pid =
+        lines.map(Result::unwrap).find_map(|line| Some(line.strip_prefix("pid ")?.to_owned()));
+    let pid = pid.unwrap();
+    assert!(!is_gone(&pid));
+    host.kill().unwrap();
+    host.wait().unwrap();
+    assert!(eventually(|| is_gone(&pid)));
+}
+
+#[test]
+fn a_runner_needs_no_root() {
+    if !rustix::process::geteuid().is_root() {
+        // Every other test says it already.
+        return;
+    }
+    let status = std::os::unix::process::CommandExt::uid(&mut stand_in::host("rounds"), 65_534)
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+}
+
+/// Not a test of the library: how fast it is, printed by `--nocapture`.
+#[test]
+fn a_call_and_a_start_are_counted_in_microseconds_and_milliseconds() {
+    let stage = stage("");
+    let start = Instant::now();
+    for _ in 0..20 {
+        drop(open(&stage));
+    }
+    println!("start, open and drop: {:?}", start.elapsed() / 20);
+    let mut runner = open(&stage);
+    let start = Instant::now();
+    for _ in 0..2_000 {
+        Vault::remove(&mut runner, &get("quick")).unwrap();
+    }
+    let call = start.elapsed() / 2_000;
+    println!("a call: {call:?}");
+    assert!(call < Duration::from_millis(5), "a call takes {call:?}");
+}

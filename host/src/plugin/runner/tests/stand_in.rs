@@ -1,0 +1,397 @@
+//! The other processes of these tests: this test binary, as a runner with a vault that
+//! does what the secret's name says, and as a host that is watched from outside.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::process::Signal;
+
+use super::super::proto::{APART, Kind, MAX_FRAME_BYTES};
+use super::*;
+
+/// Which host a process is to be.
+const ROLE: &str = "KEYSTEAD_TEST_HOST";
+
+fn this_test_only() -> Vec<OsString> {
+    let name = concat!(module_path!(), "::stands_in_when_it_is_started_by_another_test");
+    let name = name.split_once("::").unwrap().1;
+    [name, "--exact", "--nocapture", "--test-threads=1"].map(OsString::from).into()
+}
+
+/// Starts this test binary as a runner.
+pub(super) fn launch() -> Launch {
+    Launch { program: std::env::current_exe().unwrap(), arguments: this_test_only() }
+}
+
+/// Returns this test binary as a host.
+pub(super) fn host(role: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(this_test_only()).env(ROLE, role).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+#[test]
+fn stands_in_when_it_is_started_by_another_test() {
+    let socket = rustix::net::sockopt::socket_type(std::io::stdin());
+    if socket == Ok(rustix::net::SocketType::SEQPACKET) {
+        let _ = child::run(&mut open);
+        std::process::exit(0);
+    }
+    match std::env::var(ROLE).as_deref() {
+        Ok("rounds") => rounds(),
+        Ok("hang") => hang(),
+        // Started by the harness: it stands in for itself.
+        _ => assert_eq!(text(&mut super::open(&stage("")), "folder"), "/"),
+    }
+}
+
+fn rounds() {
+    let count = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    drop(super::open(&stage("")));
+    let before = count();
+    for round in 0..200 {
+        let stage = stage("");
+        let mut runner = super::open(&stage);
+        match round % 4 {
+            0 => drop(runner),
+            1 => assert_eq!(text(&mut runner, "folder"), "/"),
+            2 => assert_eq!(failure(&mut runner, "exit", amply()).code(), "E11.died"),
+            _ => assert_eq!(failure(&mut runner, "send pipe", amply()).code(), "E11.protocol"),
+        }
+    }
+    assert_eq!(count(), before, "descriptors are left");
+    let children = rustix::process::wait(rustix::process::WaitOptions::NOHANG);
+    assert_eq!(children.unwrap_err(), rustix::io::Errno::CHILD, "processes are left");
+}
+
+fn hang() {
+    let mut runner = super::open(&stage(""));
+    println!("\npid {}", runner.process_id().unwrap());
+    let _ = Vault::get(&mut runner, &get("hang"));
+}
+
+fn open(
+    path: &Path,
+    request: api::OpenRequest,
+    context: api::Context,
+) -> Result<Box<dyn Vault>, NotOpened> {
+    context.warn("hello");
+    match std::fs::read_to_string(path).unwrap().as_str() {
+        "refuse" => Err(api::Error::unavailable("not today").into()),
+        "unloadable" => {
+            Err(NotOpened::Unloadable { code: "E08.example", problem: "no such door".into() })
+        }
+        "exit" => std::process::exit(5),
+        "hang" => forever(),
+        _ => Ok(Box::new(Faulty {
+            request,
+            context,
+            kept: BTreeMap::new(),
+            locked: false,
+            calls: 1,
+        })),
+    }
+}
+
+struct Faulty {
+    request: api::OpenRequest,
+    context: api::Context,
+    kept: BTreeMap<String, (api::Value, api::Metadata)>,
+    locked: bool,
+    /// How many calls there were: what the host's next call has for an id.
+    calls: u64,
+}
+
+fn forever() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(1_000));
+    }
+}
+
+fn signal(signal: Signal) -> api::Value {
+    // Twice, since Rust's own handler takes the first SIGSEGV.
+    for _ in 0..2 {
+        rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
+    }
+    forever()
+}
+
+/// Finds the runner's socket, as a hostile plugin would.
+fn socket() -> OwnedFd {
+    let own = rustix::process::pidfd_open(
+        rustix::process::getpid(),
+        rustix::process::PidfdFlags::empty(),
+    )
+    .unwrap();
+    (3..64)
+        .filter_map(|number| {
+            let flags = rustix::process::PidfdGetfdFlags::empty();
+            rustix::process::pidfd_getfd(&own, number, flags).ok()
+        })
+        .find(|fd| rustix::net::sockopt::socket_type(fd).is_ok())
+        .unwrap()
+}
+
+fn packet(bytes: &[u8], with: &[BorrowedFd<'_>]) {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !with.is_empty() {
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(with)));
+    }
+    let bytes = [IoSlice::new(bytes)];
+    rustix::net::sendmsg(socket(), &bytes, &mut ancillary, SendFlags::NOSIGNAL).unwrap();
+}
+
+fn frame(id: u64, kind: u8, body: &[u8]) -> Vec<u8> {
+    [&id.to_le_bytes()[..], &[kind], body].concat()
+}
+
+impl Faulty {
+    fn misbehave(&mut self, name: &str) -> Option<api::Value> {
+        let id = self.calls;
+        Some(match name {
+            "exit" => std::process::exit(3),
+            "exit 0" => std::process::exit(0),
+            "abort" => std::process::abort(),
+            "segv" => signal(Signal::SEGV),
+            "term" => signal(Signal::TERM),
+            "panic" => panic!("the plugin panics"),
+            "hang" => forever(),
+            "spin" => loop {
+                std::hint::spin_loop();
+            },
+            "hang with a child" => {
+                let child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+                self.context.warn(&format!("child {}", child.id()));
+                forever()
+            }
+            "exit soon" => {
+                std::thread::spawn(|| {
+                    std::thread::sleep(Duration::from_millis(30));
+                    std::process::exit(9);
+                });
+                api::Value::text("soon")
+            }
+            "too large" => api::Value::bytes(vec![0; api::MAX_VALUE_BYTES]),
+            _ => {
+                let sent = name.strip_prefix("send ")?;
+                send(sent, id);
+                forever()
+            }
+        })
+    }
+
+    fn tell(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "parameters" => {
+                let p = &self.request.parameters;
+                let hidden = p.secret("hidden").unwrap().expose();
+                let (plain, number) = (p.text("plain").unwrap(), p.integer("number").unwrap());
+                format!("{plain} {hidden} {number} {}", p.boolean("yes").unwrap())
+            }
+            "exec" => {
+                let mut upper = api::ExecRequest::new("upper", vec!["-x".into()], amply());
+                upper.input = api::SecretBytes::copy_of(b"input");
+                let output = self.context.exec(upper).unwrap();
+                let refused = api::ExecRequest::new("rm", vec![], amply());
+                let refused = self.context.exec(refused).unwrap_err();
+                let text = String::from_utf8_lossy(output.output.expose()).into_owned();
+                format!("{} {text} {}, {refused}", output.status, output.errors)
+            }
+            "environment" => std::env::vars().fold(String::new(), |all, (name, _)| all + &name),
+            "folder" => std::env::current_dir().unwrap().display().to_string(),
+            "stdin" => {
+                let mut read = Vec::new();
+                std::io::stdin().read_to_end(&mut read).unwrap();
+                format!("{} bytes", read.len())
+            }
+            "terminal" => match std::fs::File::open("/dev/tty") {
+                Ok(_) => "there is one".to_owned(),
+                Err(_) => "none".to_owned(),
+            },
+            "descriptors" => descriptors(),
+            "sandbox" => {
+                use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+                format!(
+                    "privileges {}, dumpable {}, core {:?}",
+                    rustix::thread::no_new_privs().unwrap(),
+                    dumpable_behavior().unwrap() != DumpableBehavior::NotDumpable,
+                    getrlimit(Resource::Core).maximum,
+                )
+            }
+            "umask" => format!("{:o}", rustix::process::umask(rustix::fs::Mode::empty()).bits()),
+            "print" => {
+                // Not by `println!`, which the test harness could capture.
+                std::io::stdout().write_all(&[b'x'; 100_000]).unwrap();
+                std::io::stderr().write_all(b"first \x1b[31mred\n").unwrap();
+                std::io::stderr().write_all(&[b'y'; 1_000_000]).unwrap();
+                "printed".to_owned()
+            }
+            "chatter" => {
+                for _ in 0..5_000 {
+                    self.context.info("and another thing");
+                }
+                "said".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn descriptors() -> String {
+    let mut found = String::new();
+    for number in 0..64 {
+        let Ok(target) = std::fs::read_link(format!("/proc/self/fd/{number}")) else { continue };
+        let target = target.display().to_string();
+        let kind = match target.as_str() {
+            t if t.starts_with("pipe:") => "pipe",
+            t if t.starts_with("socket:") => "socket",
+            t if t.starts_with("/memfd:") => "memfd",
+            t => t,
+        };
+        write!(found, "{}{kind}", if found.is_empty() { "" } else { " " }).unwrap();
+    }
+    found
+}
+
+fn send(what: &str, id: u64) {
+    let done = Kind::Done as u8;
+    let (pipe, _write) = rustix::pipe::pipe().unwrap();
+    match what {
+        "nothing" => packet(&[], &[]),
+        "shutdown" => rustix::net::shutdown(socket(), rustix::net::Shutdown::Both).unwrap(),
+        "short" => packet(&[1, 2, 3], &[]),
+        "garbage" => packet(&[0x7f; 100], &[]),
+        "oversized" => packet(&frame(id, done, &[0; MAX_FRAME_BYTES]), &[]),
+        "other id" => packet(&frame(id + 1, done, &[]), &[]),
+        "truncated" => packet(&frame(id, done, &[1, 0, 0]), &[]),
+        "extended" => {
+            packet(&frame(id, done, &[2, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), &[])
+        }
+        "greeting" => packet(&frame(0, Kind::Ready as u8, &[]), &[]),
+        "unloadable" => packet(&frame(id, Kind::Unloadable as u8, &[]), &[]),
+        "request" => packet(&frame(id, Kind::Get as u8, &[]), &[]),
+        "pipe" => packet(&frame(id, done | APART, &[]), &[pipe.as_fd()]),
+        "descriptors" => packet(&frame(id, done | APART, &[]), &[pipe.as_fd(); 3]),
+        "no descriptor" => packet(&frame(id, done | APART, &[]), &[]),
+        "bad log" => packet(&frame(0, Kind::Log as u8, &[1, 0, 0, 0, 1, 0, 0, 0, 0xff]), &[]),
+        "large log" => {
+            let body = socket::sealed_memfd(&[0; 70_000]).unwrap();
+            packet(&frame(0, Kind::Log as u8 | APART, &[]), &[body.as_fd()]);
+        }
+        what => panic!("{what}"),
+    }
+}
+
+impl Vault for Faulty {
+    fn get(&mut self, request: &api::GetRequest) -> api::Result<api::Secret> {
+        self.calls += 1;
+        let name = request.name.as_str();
+        if self.locked {
+            let prompts = vec![api::Prompt::secret("password", "Password")];
+            return Err(api::Error::locked(api::Challenge::new("step 1", prompts)));
+        }
+        if name == "says late" {
+            std::thread::sleep(request.deadline.remaining() + Duration::from_millis(5));
+            return Err(api::Error::late());
+        }
+        if let Some(text) = self.tell(name) {
+            return Ok(api::Secret::new(api::Value::text(text)));
+        }
+        if let Some(value) = self.misbehave(name) {
+            return Ok(api::Secret::new(value));
+        }
+        let (value, metadata) = self.kept.get(name).ok_or_else(api::Error::not_found)?;
+        Ok(api::Secret::with_metadata(value.duplicate(), metadata.clone()))
+    }
+
+    fn list(&mut self, request: &api::ListRequest) -> api::Result<api::Page> {
+        self.calls += 1;
+        let name = |n: usize| api::SecretName::parse(&format!("{n:0>1024}")).unwrap();
+        match request.filter.as_deref() {
+            Some("heavy") => {
+                let mut metadata = api::Metadata::new();
+                let text = "x".repeat(api::MAX_METADATA_BYTES - 1);
+                metadata.insert("k", api::MetadataValue::Text(text)).unwrap();
+                let entry = |n| api::Entry::new(name(n), None, metadata.clone());
+                Ok(api::Page::new((0..1_000).map(entry).collect(), None))
+            }
+            Some("page") => {
+                let entry = |n| api::Entry::new(name(n), None, api::Metadata::new());
+                Ok(api::Page::new((0..1_001).map(entry).collect(), None))
+            }
+            Some("cursor") => Ok(api::Page::new(vec![], Some("x".repeat(5_000)))),
+            _ => {
+                let entry = |(name, (value, metadata)): (&String, &(api::Value, api::Metadata))| {
+                    let name = api::SecretName::parse(name).unwrap();
+                    api::Entry::new(name, Some(value.kind()), metadata.clone())
+                };
+                Ok(api::Page::new(self.kept.iter().map(entry).collect(), None))
+            }
+        }
+    }
+
+    fn set(&mut self, request: api::SetRequest) -> api::Result<()> {
+        self.calls += 1;
+        let name = request.name.as_str().to_owned();
+        if request.mode == api::WriteMode::CreateOnly && self.kept.contains_key(&name) {
+            return Err(api::Error::already_exists());
+        }
+        self.kept.insert(name, (request.value, request.metadata.unwrap_or_default()));
+        Ok(())
+    }
+
+    fn remove(&mut self, request: &api::GetRequest) -> api::Result<()> {
+        self.calls += 1;
+        if request.name.as_str() == "answer twice" {
+            packet(&frame(self.calls, Kind::Done as u8, &[]), &[]);
+        }
+        Ok(())
+    }
+
+    fn set_metadata(
+        &mut self,
+        request: &api::GetRequest,
+        metadata: api::Metadata,
+    ) -> api::Result<()> {
+        self.kept.get_mut(request.name.as_str()).ok_or_else(api::Error::not_found)?.1 = metadata;
+        Ok(())
+    }
+
+    fn unlock(&mut self, request: &api::UnlockRequest) -> api::Result<Option<api::Session>> {
+        if request.answer("password").map(api::SecretText::expose) != Some("canary") {
+            return Err(api::Error::denied("no").retry_after(Duration::from_millis(1_500)));
+        }
+        self.locked = false;
+        let secret = api::SecretBytes::copy_of(b"session");
+        Ok(Some(api::Session { secret, lifetime: Duration::from_secs(60) }))
+    }
+
+    fn lock(&mut self, _: api::Deadline) -> api::Result<()> {
+        self.locked = true;
+        Ok(())
+    }
+
+    fn versions(&mut self, _: &api::GetRequest) -> api::Result<Vec<api::Version>> {
+        Ok(vec![api::Version::new("v1", Some(-5)), api::Version::new("v0", None)])
+    }
+
+    fn actions(&mut self, _: api::Deadline) -> api::Result<Vec<api::Action>> {
+        let mut action = api::Action::new("dig", "digs");
+        let depth = api::Parameter::required("depth", api::ParameterKind::Integer, "how deep");
+        action.parameters = vec![depth];
+        action.destructive = true;
+        Ok(vec![action])
+    }
+
+    fn act(&mut self, request: &api::ActRequest) -> api::Result<api::Outcome> {
+        let depth = request.parameters.integer("depth").unwrap();
+        let mut outcome = api::Outcome::new(format!("dug {depth} deep"));
+        outcome.value = Some(api::Value::text("gold"));
+        Ok(outcome)
+    }
+}
