@@ -8,7 +8,8 @@ use keystead_plugin_api::manifest::section::{ABI_RUST, NOTE_OWNER};
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
 
-use super::entry::RUST_SYMBOL;
+/// The symbol of the Rust boundary, spelled out once more: the reader has its own.
+const RUST_SYMBOL: &str = "_1as_0lib_1header_0root_bmodule_bloader";
 
 /// What the fixtures say of themselves.
 const MANIFEST: Manifest = Manifest {
