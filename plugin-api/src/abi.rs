@@ -27,4 +27,4 @@ pub use types::*;
 pub use view::{AbiBytes, AbiSlice};
 
 #[doc(hidden)]
-pub use abi_stable;
+pub use abi_stable::library::LibHeader;

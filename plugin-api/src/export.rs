@@ -57,8 +57,7 @@ macro_rules! export_plugin {
 
             // The name under which abi_stable's hosts look for a root module.
             #[export_name = "_1as_0lib_1header_0root_bmodule_bloader"]
-            static __KEYSTEAD_HEADER: $crate::abi::abi_stable::library::LibHeader =
-                $crate::abi::header::<$plugin>();
+            static __KEYSTEAD_HEADER: $crate::abi::LibHeader = $crate::abi::header::<$plugin>();
         };
     };
 }

@@ -26,11 +26,13 @@ pub(super) struct Plugin {
 }
 
 impl Plugin {
-    /// Returns the pin that says who vouches for these bytes: whoever installed them.
+    /// Returns the pin that says who vouches for these bytes: the package that this
+    /// installation is. Made from the host's own sources, it may run in the host's process.
     pub(super) fn pin(&self) -> String {
         let Self { id, sha256, size, version, .. } = self;
         format!(
-            "id = \"{id}\"\nsha256 = \"{sha256}\"\nsize = {size}\nversion = \"{version}\"\nvouched = \"packaged\"\n"
+            "schema = 1\nid = \"{id}\"\nsha256 = \"{sha256}\"\nvouched-by = \"packaged\"\n\
+             in-process = true\nsize = {size}\nversion = \"{version}\"\n"
         )
     }
 }
