@@ -1,8 +1,28 @@
 //! The host: loads vault plugins that it has proven, and answers for all their vaults.
+//!
+//! [`Host`] is the door: it finds a registered vault's plugin, proves the file, runs it in
+//! a process of its own or in this one, and speaks to it. This library never reads the
+//! environment, never prints, never asks a person and never ends the process: what it needs
+//! of these, its caller hands it ([`Options`], [`Ask`]).
 #![deny(unsafe_code)]
 
+mod ask;
+mod error;
 pub mod fs;
+mod host;
+mod options;
 pub mod paths;
 pub mod plugin;
 pub mod reference;
 pub mod registry;
+mod secrets;
+
+pub use ask::{Ask, Nobody, Unanswered};
+pub use error::{Class, Error, Result};
+pub use host::{
+    Host, PlannedRegistration, Registered, Registration, Run, Unregistered, VaultDetails,
+    VaultInfo, serve,
+};
+pub use keystead_plugin_api as api;
+pub use options::{DEFAULT_TIMEOUT, Log, Options, Sources, UNLOCK_TIMEOUT};
+pub use secrets::{Described, Found, Listing, NewSecret, Place, Unasked};

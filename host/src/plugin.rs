@@ -2,6 +2,7 @@
 
 // Names abi_stable; the loader runs foreign code.
 mod abi_check;
+pub(crate) mod exec;
 pub mod inspect;
 #[allow(unsafe_code)]
 pub mod loader;

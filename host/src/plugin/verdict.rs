@@ -5,6 +5,7 @@
 mod text;
 
 use crate::fs::{self, Folder, Identity, Rule};
+use crate::plugin::Fit;
 use crate::plugin::inspect::{Abi, Manifest};
 use crate::plugin::pins::Digest;
 use crate::plugin::trust::Trusted;
@@ -18,31 +19,6 @@ const MAX_HOSTS: usize = 8;
 /// The most bytes a verdict may have: a manifest has at most 64 KiB, and this is one with
 /// a word more on each line.
 const MAX_BYTES: u64 = 256 * 1024;
-
-/// How well a plugin's layout fits this host's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Fit {
-    /// Each side has what the other has.
-    Exact,
-    /// The plugin has more: made with a newer minor version of the contract.
-    PluginNewer,
-    /// The host has more: what the plugin lacks has defaults.
-    PluginOlder,
-}
-
-impl Fit {
-    /// Every fit.
-    pub const ALL: &'static [Self] = &[Self::Exact, Self::PluginNewer, Self::PluginOlder];
-
-    /// Returns the fit's name in verdicts and for people.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::PluginNewer => "plugin-newer",
-            Self::PluginOlder => "plugin-older",
-        }
-    }
-}
 
 /// What was found out about a file, and when it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -144,6 +144,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Returns whether no plugin of that id is installed.
+    pub fn is_not_installed(&self) -> bool {
+        matches!(self, Self::Pin(pins::Error::NotPinned { .. }))
+    }
+
     /// Returns the error's stable code.
     pub fn code(&self) -> &'static str {
         match self {

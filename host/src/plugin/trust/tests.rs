@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::*;
-use crate::plugin::verdict::{Fit, record_layout};
+use crate::plugin::Fit;
+use crate::plugin::verdict::record_layout;
 
 /// How many bytes the fixture keeps for its manifest.
 const ROOM: usize = 2_048;

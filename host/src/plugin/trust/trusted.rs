@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::fs::{self, Identity, OpenedFile};
+use crate::plugin::Fit;
 use crate::plugin::inspect::{Abi, Manifest};
 use crate::plugin::pins::{Digest, InProcess, PluginId};
-use crate::plugin::verdict::{Fit, Verdict};
+use crate::plugin::verdict::Verdict;
 
 /// Who says that a plugin may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -112,7 +112,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Verdict> {
     let sha256 = Digest::parse(lines.take("sha256")?).ok()?;
     let fit = match lines.take("fit")? {
         "unknown" => None,
-        name => Some(Fit::ALL.iter().copied().find(|fit| fit.as_str() == name)?),
+        name => Some(Fit::parse(name)?),
     };
     let abi = lines.take("abi")?;
     let abi = [Abi::Rust, Abi::C].into_iter().find(|known| known.as_str() == abi)?;

@@ -1,0 +1,42 @@
+//! Who answers when a vault is locked: a person at a terminal, or nobody.
+
+use keystead_plugin_api::{Answer, Challenge, VaultName};
+
+/// Answers a locked vault's challenge. The binary asks at the terminal; a library's caller
+/// may do what it likes.
+pub trait Ask {
+    /// Returns an answer to each of these prompts.
+    ///
+    /// No deadline runs meanwhile.
+    ///
+    /// # Errors
+    /// [`Unanswered`], when nobody is there or somebody declines.
+    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered>;
+
+    /// Is told that an answer was wrong, before it is asked again.
+    fn wrong(&mut self, vault: &VaultName, message: &str) {
+        let _ = (vault, message);
+    }
+}
+
+/// Why there is no answer.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unanswered {
+    /// Nobody is there to ask: no terminal, or the caller said not to.
+    Nobody,
+    /// Somebody was asked and broke off.
+    Interrupted,
+    /// What was typed could not be read.
+    Failed(String),
+}
+
+/// Asks nobody: every locked vault stays locked.
+#[derive(Debug, Clone, Copy)]
+pub struct Nobody;
+
+impl Ask for Nobody {
+    fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        Err(Unanswered::Nobody)
+    }
+}

@@ -1,0 +1,341 @@
+//! What the library answers when it cannot do what was asked. The variants say who must
+//! act; [`Error::class`] says it in one word, [`Error::code`] names the cause for good.
+
+use std::sync::Arc;
+
+use keystead_plugin_api::{Prompt, SecretName, VaultName};
+
+use crate::ask::Unanswered;
+use crate::registry::schema;
+use crate::{fs, plugin, reference, registry};
+
+/// The result of every call to the host.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Who must act on an error, and so how a program ends that meets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// It could not be done; the caller can act.
+    CannotDo,
+    /// There is no such secret, vault or plugin.
+    NoSuch,
+    /// A person is needed, and none is there.
+    NeedsHuman,
+    /// Part of it was done.
+    Partly,
+    /// A plugin misbehaved, or we did.
+    Fault,
+}
+
+/// Why the host could not do what was asked. No variant holds a secret.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// None of the vaults that were asked has a secret of this name.
+    #[error("no secret `{name}` in {}", vaults(.searched))]
+    NoSuchSecret {
+        /// The name.
+        name: SecretName,
+        /// Where it was looked for.
+        searched: Vec<VaultName>,
+    },
+    /// No vault of this name is registered.
+    #[error("no vault `{name}` is registered")]
+    NoSuchVault {
+        /// The name.
+        name: VaultName,
+        /// A registered name that looks like it.
+        similar: Option<VaultName>,
+    },
+    /// The plugin has no kind of vault of this name.
+    #[error("plugin `{plugin}` has no kind of vault `{kind}`")]
+    NoSuchKind {
+        /// The plugin's id.
+        plugin: String,
+        /// The kind.
+        kind: String,
+        /// The kinds it has.
+        kinds: Vec<String>,
+    },
+    /// The vault has no action of this id.
+    #[error("vault `{vault}` has no action `{action}`")]
+    NoSuchAction {
+        /// The vault.
+        vault: VaultName,
+        /// The action.
+        action: String,
+        /// The actions it has.
+        actions: Vec<String>,
+    },
+    /// A value that is not a map was to have one of its fields changed.
+    #[error("secret `{name}` in vault `{vault}` is not a map: it has no field to change")]
+    NotAMap {
+        /// The vault.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+    },
+    /// Nothing says which vault is meant: none was named, and none is the default.
+    #[error("no vault was named, and there is no default vault")]
+    NoDefaultVault {
+        /// The vaults there are.
+        vaults: Vec<VaultName>,
+    },
+    /// A write that must not replace anything met a secret of this name.
+    #[error("secret `{name}` exists in vault `{vault}`")]
+    SecretExists {
+        /// The vault.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+    },
+    /// The vault is locked, and nobody answered what it asks for.
+    #[error("vault `{vault}` is locked{}", unanswered(.why))]
+    Locked {
+        /// The vault.
+        vault: VaultName,
+        /// What it asks for.
+        prompts: Vec<Prompt>,
+        /// Why there was no answer.
+        why: Unanswered,
+    },
+    /// The vault said no.
+    #[error("vault `{vault}` answered: {}", one_line(.answer))]
+    Refused {
+        /// The vault.
+        vault: VaultName,
+        /// In its own words.
+        answer: keystead_plugin_api::Error,
+    },
+    /// The plugin broke its contract, or its process ended.
+    #[error("plugin `{plugin}` misbehaved in vault `{vault}`: {}", one_line(.answer))]
+    Misbehaved {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// What it did.
+        answer: keystead_plugin_api::Error,
+    },
+    /// The plugin's process failed.
+    #[error("plugin `{plugin}` failed in vault `{vault}`")]
+    Runner {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// How.
+        source: plugin::runner::Error,
+    },
+    /// The vault cannot be opened: each request to it is answered with this until it can.
+    #[error("vault `{vault}` cannot be opened")]
+    Faulty {
+        /// The vault.
+        vault: VaultName,
+        /// Why.
+        source: Arc<Error>,
+    },
+    /// A vault that comes earlier in the search could not be asked: another vault's secret
+    /// of the same name is not the answer.
+    #[error("vault `{vault}` could not be asked for `{name}`")]
+    SearchIncomplete {
+        /// The secret.
+        name: SecretName,
+        /// The first vault that could not be asked.
+        vault: VaultName,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// Parameters do not fit the schema.
+    #[error("{} of {what} {} wrong", count(.faults.len(), "parameter"), if .faults.len() == 1 { "is" } else { "are" })]
+    Parameters {
+        /// Whose parameters they are.
+        what: String,
+        /// Every fault.
+        faults: Vec<schema::Fault>,
+    },
+    /// A reference could not be followed.
+    #[error("`{parameter}` could not be taken from `{reference}`: {why}")]
+    Unresolved {
+        /// The parameter or prompt it stands for.
+        parameter: String,
+        /// The reference.
+        reference: reference::Reference,
+        /// Why.
+        why: String,
+    },
+    /// The plugin asks for more than the registration grants.
+    #[error("plugin `{plugin}` asks for more than vault `{vault}` grants: {}", .missing.join(", "))]
+    NotGranted {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// What it asks for beyond that, as manifests write it.
+        missing: Vec<String>,
+    },
+    /// The registration asks for the host's own process, and nobody vouched for that.
+    #[error("plugin `{plugin}` may not run in the host's own process")]
+    InProcessForbidden {
+        /// The plugin's id.
+        plugin: String,
+    },
+    /// The plugin has a door that this host cannot open yet.
+    #[error("plugin `{plugin}` has the door `{abi}`, which this host cannot open")]
+    DoorUnknown {
+        /// The plugin's id.
+        plugin: String,
+        /// The door's name.
+        abi: &'static str,
+    },
+    /// The plugin's `open` refused.
+    #[error("plugin `{plugin}` refused to open it: {}", one_line(.answer))]
+    OpenRefused {
+        /// The plugin's id.
+        plugin: String,
+        /// In its own words.
+        answer: keystead_plugin_api::Error,
+    },
+    /// A text is not a name.
+    #[error("{0}")]
+    Name(keystead_plugin_api::Error),
+    /// What is registered cannot be read or changed.
+    #[error(transparent)]
+    Registry(registry::Error),
+    /// A path is not safe to use.
+    #[error(transparent)]
+    Path(#[from] fs::Error),
+    /// A plugin is not installed, not as it was pinned, or not allowed.
+    #[error(transparent)]
+    Trust(#[from] plugin::trust::Error),
+    /// A plugin file cannot be mapped, or its contract does not fit.
+    #[error(transparent)]
+    Load(#[from] plugin::loader::Error),
+}
+
+impl Error {
+    /// Returns the stable code of the cause: `E` and the family's number, a dot, a word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchSecret { .. } => "E12.no-such-secret",
+            Self::NoSuchVault { .. } => "E01.no-such-vault",
+            Self::NoSuchKind { .. } => "E01.no-such-kind",
+            Self::NoSuchAction { .. } => "E12.no-such-action",
+            Self::NotAMap { .. } => "E12.not-a-map",
+            Self::NoDefaultVault { .. } => "E01.no-default-vault",
+            Self::SecretExists { .. } => "E12.secret-exists",
+            Self::Locked { .. } => "E12.locked",
+            Self::Refused { answer, .. } => answer_code(answer.kind()),
+            Self::Misbehaved { .. } => "E12.misbehaved",
+            Self::Runner { source, .. } => source.code(),
+            Self::Faulty { source, .. } => source.code(),
+            Self::SearchIncomplete { .. } => "E12.search-incomplete",
+            Self::Parameters { .. } => "E01.parameters",
+            Self::Unresolved { .. } => "E01.unresolved",
+            Self::NotGranted { .. } => "E07.not-granted",
+            Self::InProcessForbidden { .. } => "E07.in-process-forbidden",
+            Self::DoorUnknown { .. } => "E09.door-unknown",
+            Self::OpenRefused { .. } => "E10.open",
+            Self::Name(_) => "E12.name",
+            Self::Registry(error) => error.code(),
+            Self::Path(error) => error.code(),
+            Self::Trust(error) => error.code(),
+            Self::Load(error) => error.code(),
+        }
+    }
+
+    /// Returns who must act.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NoSuchSecret { .. }
+            | Self::NoSuchVault { .. }
+            | Self::NoSuchKind { .. }
+            | Self::NoSuchAction { .. } => Class::NoSuch,
+            Self::Trust(error) if error.is_not_installed() => Class::NoSuch,
+            Self::Locked { why: Unanswered::Nobody, .. } => Class::NeedsHuman,
+            Self::SearchIncomplete { .. } => Class::Partly,
+            Self::Misbehaved { .. } => Class::Fault,
+            Self::Runner { source, .. } if source.is_misbehaviour() => Class::Fault,
+            Self::OpenRefused { answer, .. }
+                if answer.kind() == keystead_plugin_api::ErrorKind::Internal =>
+            {
+                Class::Fault
+            }
+            Self::Faulty { source, .. } => match source.class() {
+                // The vault is there; what it needs is not.
+                Class::NoSuch => Class::CannotDo,
+                class => class,
+            },
+            _ => Class::CannotDo,
+        }
+    }
+}
+
+impl From<registry::Error> for Error {
+    fn from(error: registry::Error) -> Self {
+        match error {
+            registry::Error::NoSuchVault { name, similar } => Self::NoSuchVault { name, similar },
+            other => Self::Registry(other),
+        }
+    }
+}
+
+/// The code of what a vault answered.
+fn answer_code(kind: keystead_plugin_api::ErrorKind) -> &'static str {
+    use keystead_plugin_api::ErrorKind as Kind;
+    match kind {
+        Kind::NotFound => "E12.not-found",
+        Kind::AlreadyExists => "E12.secret-exists",
+        Kind::Locked => "E12.locked",
+        Kind::Denied => "E12.denied",
+        Kind::Unavailable => "E12.unavailable",
+        Kind::Unsupported => "E12.unsupported",
+        Kind::Invalid => "E12.invalid",
+        Kind::Damaged => "E12.damaged",
+        Kind::Late => "E12.late",
+        _ => "E12.misbehaved",
+    }
+}
+
+/// Returns what a plugin wrote as one line without control characters or marks that turn
+/// the direction of text.
+pub(crate) fn one_line(error: &keystead_plugin_api::Error) -> String {
+    visible(error.message())
+}
+
+/// Returns foreign text as one line that can do nothing to a terminal.
+pub(crate) fn visible(text: &str) -> String {
+    let shown = text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c });
+    shown
+        .filter(|c| {
+            !c.is_control()
+                && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        })
+        .take(1_000)
+        .collect::<String>()
+        .trim()
+        .to_owned()
+}
+
+fn vaults(searched: &[VaultName]) -> String {
+    match searched {
+        [] => "any vault: none is registered".to_owned(),
+        [one] => format!("vault `{one}`"),
+        several => {
+            let names: Vec<_> = several.iter().map(|name| format!("`{name}`")).collect();
+            format!("the vaults {}", names.join(", "))
+        }
+    }
+}
+
+fn unanswered(why: &Unanswered) -> String {
+    match why {
+        Unanswered::Nobody => String::new(),
+        Unanswered::Interrupted => ", and unlocking was broken off".to_owned(),
+        Unanswered::Failed(why) => format!(", and the answer could not be read: {why}"),
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}

@@ -1,0 +1,352 @@
+//! The host: one object that answers for all registered vaults. Opens a vault when it is
+//! first asked, keeps it open, and lets one caller at a time speak to it.
+
+mod open;
+mod register;
+mod resolve;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keystead_plugin_api::{
+    Answer, Challenge, Deadline, Error as Refusal, ErrorKind, Result as Reply, UnlockRequest,
+    Vault, VaultName,
+};
+
+pub use open::serve;
+pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
+
+use crate::ask::{Ask, Unanswered};
+use crate::error::{Error, Result};
+use crate::options::{Options, UNLOCK_TIMEOUT};
+use crate::paths::Layer;
+use crate::plugin::inspect::Kind;
+use crate::plugin::trust::Store;
+use crate::registry::{Entry, Registry};
+use open::Open;
+
+/// The most steps one unlocking may have, and the most times a person may type it wrong.
+const MAX_UNLOCK_STEPS: usize = 8;
+
+/// How often a person may answer wrongly before the call gives up: what `sudo` allows.
+const MAX_WRONG_ANSWERS: usize = 3;
+
+/// Whether to do it, or only to say what would be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// Do it.
+    Real,
+    /// Check everything and change nothing.
+    Dry,
+}
+
+/// All registered vaults behind one door.
+///
+/// It is `Send + Sync`, and a clone is the same host. Calls to different vaults run at the
+/// same time, calls to one vault one after another. It never reads the environment and
+/// never touches a terminal.
+///
+/// # Examples
+/// ```no_run
+/// use keystead::{Host, Nobody, Options, Place};
+/// use keystead::paths::Paths;
+/// use keystead_plugin_api::{SecretName, Value};
+///
+/// # fn main() -> Result<(), keystead::Error> {
+/// let paths = Paths {
+///     system_config: "/etc/keystead".into(),
+///     user_config: Some("/srv/app/keystead".into()),
+///     user_data: Some("/srv/app/keystead-data".into()),
+///     packaged: vec!["/usr/lib/keystead".into()],
+/// };
+/// let host = Host::new(Options::new(paths, "/usr/bin/keystead".into()));
+/// let name = SecretName::parse("db/password").unwrap();
+/// let found = host.get(&name, &Place::anywhere(), &mut Nobody)?;
+/// if let Value::Text(text) = &found.secret.value {
+///     assert!(!text.expose().is_empty());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    options: Options,
+    registry: Registry,
+    plugins: Store,
+    slots: Mutex<HashMap<VaultName, Slot>>,
+    temporary: Mutex<HashMap<VaultName, Entry>>,
+}
+
+/// A vault's place: empty until it is first asked, and for one caller at a time.
+type Slot = Arc<Mutex<Option<State>>>;
+
+/// What opening a vault came to. A vault that cannot be opened stays, and answers every
+/// request with its error: skipping it in silence would let another vault answer for it.
+enum State {
+    Open(Open),
+    Faulty(Arc<Error>),
+}
+
+/// One vault as it is registered.
+#[derive(Debug)]
+pub struct VaultInfo {
+    /// Its name.
+    pub name: VaultName,
+    /// Where it is registered; `None` for this process only.
+    pub layer: Option<Layer>,
+    /// Whether it is the default vault.
+    pub is_default: bool,
+    /// Its registration, or why there is none.
+    pub entry: Result<Entry>,
+}
+
+/// One vault as it is registered, and what its plugin says of it now.
+#[derive(Debug)]
+pub struct VaultDetails {
+    /// The registration.
+    pub info: VaultInfo,
+    /// The kind of vault it is, as the plugin's manifest has it now, or why that cannot be
+    /// said.
+    pub kind: Result<Kind>,
+}
+
+impl Host {
+    /// Returns a host. Opens nothing and reads nothing.
+    pub fn new(options: Options) -> Self {
+        let registry = Registry::open(&options.paths);
+        let plugins = Store::new(&options.paths, options.privilege);
+        Self(Arc::new(Inner {
+            options,
+            registry,
+            plugins,
+            slots: Mutex::default(),
+            temporary: Mutex::default(),
+        }))
+    }
+
+    /// Forgets open vaults and faulty ones: the next call to each opens it anew, as it is
+    /// registered then. A call under way ends first, on its old vault.
+    pub fn reload(&self) {
+        lock(&self.0.slots).clear();
+    }
+
+    /// Returns the plugins that are installed.
+    pub fn plugins(&self) -> &Store {
+        &self.0.plugins
+    }
+
+    /// Returns the default vault.
+    ///
+    /// # Errors
+    /// What is wrong with the registry.
+    pub fn default_vault(&self) -> Result<Option<VaultName>> {
+        match &self.0.options.default_vault {
+            Some(name) => Ok(Some(name.clone())),
+            None => Ok(self.0.registry.default()?),
+        }
+    }
+
+    /// Makes a registered vault the default, or none.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVault`], or what is wrong with the registry.
+    pub fn set_default(&self, name: Option<&VaultName>, layer: Layer, run: Run) -> Result<()> {
+        let edit = self.0.registry.set_default(layer, name.cloned());
+        match run {
+            Run::Dry => edit.plan()?,
+            Run::Real => edit.apply()?,
+        };
+        Ok(())
+    }
+
+    /// Returns all vaults, sorted by name, and what is wrong beside them. A registration
+    /// that is broken is among them.
+    ///
+    /// # Errors
+    /// What is wrong with the default's setting.
+    pub fn vaults(&self) -> Result<(Vec<VaultInfo>, Vec<Error>)> {
+        let default = self.default_vault()?;
+        let is_default = |name: &VaultName| default.as_ref() == Some(name);
+        let listing = self.0.registry.all();
+        let temporary = lock(&self.0.temporary).clone();
+        let mut vaults: Vec<_> = listing
+            .vaults
+            .into_iter()
+            .filter(|listed| !temporary.contains_key(&listed.name))
+            .map(|listed| VaultInfo {
+                is_default: is_default(&listed.name),
+                name: listed.name,
+                layer: Some(listed.layer),
+                entry: listed.entry.map_err(Error::from),
+            })
+            .collect();
+        vaults.extend(temporary.into_iter().map(|(name, entry)| VaultInfo {
+            is_default: is_default(&name),
+            name,
+            layer: None,
+            entry: Ok(entry),
+        }));
+        vaults.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok((vaults, listing.faults.into_iter().map(Error::from).collect()))
+    }
+
+    /// Returns a vault's registration, and what its plugin says of it now. Runs no plugin.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVault`], or what is wrong with the registry.
+    pub fn vault(&self, name: &VaultName) -> Result<VaultDetails> {
+        let (vaults, _) = self.vaults()?;
+        let Some(info) = vaults.into_iter().find(|info| info.name == *name) else {
+            // The registry knows what is like it.
+            return Err(self
+                .entry(name)
+                .err()
+                .unwrap_or_else(|| Error::NoSuchVault { name: name.clone(), similar: None }));
+        };
+        let kind = self.entry(name).and_then(|entry| self.kind(&entry));
+        Ok(VaultDetails { info, kind })
+    }
+
+    /// Says whether a vault could do its work. Changes nothing.
+    ///
+    /// # Errors
+    /// What is wrong with it, in its plugin's words where it has any.
+    pub fn test(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<()> {
+        self.call(vault, ask, &mut |open, deadline| open.test(deadline))
+    }
+
+    /// Returns the names of all vaults, sorted.
+    pub(crate) fn names(&self) -> Result<Vec<VaultName>> {
+        let mut names = self.0.registry.names()?;
+        names.extend(lock(&self.0.temporary).keys().cloned());
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Returns a vault's registration.
+    pub(crate) fn entry(&self, name: &VaultName) -> Result<Entry> {
+        if let Some(entry) = lock(&self.0.temporary).get(name) {
+            return Ok(entry.clone());
+        }
+        Ok(self.0.registry.entry(name)?)
+    }
+
+    /// Returns the kind of vault that a registration means, from its plugin as it is now.
+    pub(crate) fn kind(&self, entry: &Entry) -> Result<Kind> {
+        let trusted = self.0.plugins.find(&open::plugin_id(&entry.plugin)?)?;
+        open::kind_of(trusted.manifest(), entry.kind.as_deref()).cloned()
+    }
+
+    /// Returns when a call that starts now must be done.
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(self.0.options.timeout)
+    }
+
+    /// Makes one call to a vault: opens it where it is not open, unlocks it where it is
+    /// locked and somebody answers, and then calls once more.
+    pub(crate) fn call<T>(
+        &self,
+        name: &VaultName,
+        ask: &mut dyn Ask,
+        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
+    ) -> Result<T> {
+        let slot = lock(&self.0.slots).entry(name.clone()).or_default().clone();
+        let mut state = lock(&slot);
+        if state.is_none() {
+            match self.open(name) {
+                Ok(open) => *state = Some(State::Open(open)),
+                // Nothing to keep: a name that is registered meanwhile is found.
+                Err(error @ Error::NoSuchVault { .. }) => return Err(error),
+                Err(error) => *state = Some(State::Faulty(Arc::new(error))),
+            }
+        }
+        match state.as_mut().expect("just filled") {
+            State::Open(open) => self.call_open(open, ask, run),
+            State::Faulty(source) => {
+                Err(Error::Faulty { vault: name.clone(), source: Arc::clone(source) })
+            }
+        }
+    }
+
+    fn call_open<T>(
+        &self,
+        open: &mut Open,
+        ask: &mut dyn Ask,
+        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
+    ) -> Result<T> {
+        let mut refusal = match run(open.vault(), self.deadline()) {
+            Ok(reply) => return Ok(reply),
+            Err(refusal) => refusal,
+        };
+        let mut wrong = 0;
+        for _ in 0..MAX_UNLOCK_STEPS {
+            let Some(challenge) = refusal.challenge().cloned() else {
+                return Err(open.error(refusal));
+            };
+            let (answers, whose) = self.answers(open, &challenge, ask)?;
+            let request =
+                UnlockRequest::new(challenge.id.clone(), answers, Deadline::after(UNLOCK_TIMEOUT));
+            refusal = match open.vault().unlock(&request) {
+                Ok(_) => match run(open.vault(), self.deadline()) {
+                    Ok(reply) => return Ok(reply),
+                    Err(refusal) => refusal,
+                },
+                Err(denied) if denied.kind() == ErrorKind::Denied => {
+                    wrong += 1;
+                    if whose == Whose::Standing || wrong == MAX_WRONG_ANSWERS {
+                        return Err(open.error(denied));
+                    }
+                    ask.wrong(&open.name, denied.message());
+                    Refusal::locked(challenge)
+                }
+                Err(refusal) => refusal,
+            };
+        }
+        Err(open.error(Refusal::internal("the vault asks for more and more to be unlocked")))
+    }
+
+    /// Returns an answer to each prompt: standing ones where there are any for all of them,
+    /// else what somebody types.
+    fn answers(
+        &self,
+        open: &Open,
+        challenge: &Challenge,
+        ask: &mut dyn Ask,
+    ) -> Result<(Vec<Answer>, Whose)> {
+        let standing = &open.entry.unlock;
+        if challenge.prompts.iter().all(|prompt| standing.contains_key(&prompt.name)) {
+            let mut answers = Vec::new();
+            for prompt in &challenge.prompts {
+                let value = self.resolve(&prompt.name, &standing[&prompt.name])?;
+                answers.push(Answer { name: prompt.name.clone(), value });
+            }
+            return Ok((answers, Whose::Standing));
+        }
+        let locked = |why| Error::Locked {
+            vault: open.name.clone(),
+            prompts: challenge.prompts.clone(),
+            why,
+        };
+        let answers = ask.ask(&open.name, challenge).map_err(locked)?;
+        let complete = challenge.prompts.iter().all(|p| answers.iter().any(|a| a.name == p.name));
+        if !complete {
+            return Err(locked(Unanswered::Failed("not every prompt was answered".into())));
+        }
+        Ok((answers, Whose::Typed))
+    }
+}
+
+/// Whose answers to a challenge they are.
+#[derive(PartialEq, Eq)]
+enum Whose {
+    Standing,
+    Typed,
+}
+
+/// A panic elsewhere while the lock was held left plain data: nothing half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,252 @@
+//! From a registration to an open vault: the plugin proven, its permissions granted, its
+//! parameters resolved, its code placed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use keystead_plugin_api::{
+    Context, Error as Refusal, ExecOutput, ExecRequest, Level, OpenRequest, Result as Reply,
+    Services, Vault, VaultName,
+};
+
+use super::Host;
+use crate::error::{Error, Result, visible};
+use crate::options::Log;
+use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
+use crate::plugin::pins::{InProcess, PluginId};
+use crate::plugin::runner::{self, CallError, Grants, Image, Launch, Runner, Setup};
+use crate::plugin::trust::{Marker, Trusted};
+use crate::plugin::{exec, loader, verdict};
+use crate::registry::{Entry, Placement, Setting};
+
+/// An open vault.
+pub(super) struct Open {
+    pub(super) name: VaultName,
+    pub(super) entry: Entry,
+    code: Code,
+}
+
+/// Where the vault's code runs. Fields are dropped in order: the vault before its marker.
+enum Code {
+    InProcess { vault: Box<dyn Vault>, _marker: Option<Marker> },
+    Isolated(Box<Runner>),
+}
+
+impl Open {
+    pub(super) fn vault(&mut self) -> &mut dyn Vault {
+        match &mut self.code {
+            Code::InProcess { vault, .. } => &mut **vault,
+            Code::Isolated(runner) => &mut **runner,
+        }
+    }
+
+    /// Returns whose fault a refusal is: the vault's own answer, the plugin's, the runner's.
+    pub(super) fn error(&mut self, answer: Refusal) -> Error {
+        let (vault, plugin) = (self.name.clone(), self.entry.plugin.clone());
+        if let Code::Isolated(runner) = &mut self.code
+            && let Some(source) = runner.failure()
+        {
+            return Error::Runner { vault, plugin, source };
+        }
+        if answer.kind() == keystead_plugin_api::ErrorKind::Internal {
+            return Error::Misbehaved { vault, plugin, answer };
+        }
+        Error::Refused { vault, answer }
+    }
+}
+
+impl Host {
+    /// Opens a vault as it is registered now.
+    pub(super) fn open(&self, name: &VaultName) -> Result<Open> {
+        let entry = self.entry(name)?;
+        let trusted = self.plugins().find(&plugin_id(&entry.plugin)?)?;
+        let manifest = trusted.manifest();
+        let kind = kind_of(manifest, entry.kind.as_deref())?;
+        if trusted.abi() != Abi::Rust {
+            let (plugin, abi) = (entry.plugin, trusted.abi().as_str());
+            return Err(Error::DoorUnknown { plugin, abi });
+        }
+
+        let asked = expand(manifest, kind, &entry, self.home().as_deref())?;
+        let missing = asked.iter().map(Permission::text).filter(|p| !entry.grants.contains(p));
+        let missing: Vec<_> = missing.collect();
+        if !missing.is_empty() {
+            return Err(Error::NotGranted { vault: name.clone(), plugin: entry.plugin, missing });
+        }
+
+        let what = format!("vault `{name}`");
+        let parameters = self.parameters(&entry.parameters, &kind.parameters, &what)?;
+        let request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
+        let services = VaultServices {
+            vault: name.clone(),
+            programs: programs(&asked),
+            log: Arc::clone(&self.0.options.log),
+        };
+        let code = match entry.placement.unwrap_or(Placement::Isolated) {
+            Placement::Isolated => self.isolated(&entry, &trusted, request, services)?,
+            Placement::InProcess => self.in_process(&entry, &trusted, &request, services)?,
+        };
+        Ok(Open { name: name.clone(), entry, code })
+    }
+
+    fn isolated(
+        &self,
+        entry: &Entry,
+        trusted: &Trusted,
+        request: OpenRequest,
+        services: VaultServices,
+    ) -> Result<Code> {
+        let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
+        let image = Image::seal(&trusted.bytes()?).map_err(|source| Error::Runner {
+            vault: entry.name.clone(),
+            plugin: entry.plugin.clone(),
+            source: runner::Error::Spawn { program: self.0.options.runner.clone(), source },
+        })?;
+        let setup = Setup {
+            launch: Launch::new(&self.0.options.runner),
+            image,
+            grants: Grants(entry.grants.clone()),
+            services: Arc::new(services),
+            on_misbehaviour: Arc::new(move |error| {
+                // A slow server is no crash, and must not quarantine anybody.
+                if !matches!(error, runner::Error::Late { .. }) {
+                    // Where it cannot be counted, the call's own error is the one to tell.
+                    let _ = plugins.record_crash(&sha256);
+                }
+            }),
+        };
+        match Runner::open(setup, request) {
+            Ok(runner) => Ok(Code::Isolated(Box::new(runner))),
+            Err(CallError::Plugin(answer)) => {
+                Err(Error::OpenRefused { plugin: entry.plugin.clone(), answer })
+            }
+            Err(CallError::Runner(source)) => Err(Error::Runner {
+                vault: entry.name.clone(),
+                plugin: entry.plugin.clone(),
+                source,
+            }),
+        }
+    }
+
+    fn in_process(
+        &self,
+        entry: &Entry,
+        trusted: &Trusted,
+        request: &OpenRequest,
+        services: VaultServices,
+    ) -> Result<Code> {
+        if trusted.in_process() == InProcess::Never {
+            return Err(Error::InProcessForbidden { plugin: entry.plugin.clone() });
+        }
+        let marker = self.plugins().hold_marker(trusted)?;
+        let loaded = loader::load(trusted.path(), *trusted.sha256().as_bytes(), trusted.fit())?;
+        if trusted.fit().is_none() {
+            // A cache: where it cannot be written the check is made again next time.
+            let _ = verdict::record_layout(trusted, loaded.fit());
+        }
+        let vault = loaded
+            .open(request, Context::new(Box::new(services)))
+            .map_err(|answer| Error::OpenRefused { plugin: entry.plugin.clone(), answer })?;
+        Ok(Code::InProcess { vault, _marker: marker })
+    }
+}
+
+/// Returns a registered plugin's id.
+pub(super) fn plugin_id(text: &str) -> Result<PluginId> {
+    PluginId::parse(text).map_err(|error| Error::Trust(error.into()))
+}
+
+/// Loads a plugin and opens a vault: what a runner does once it has shut itself in.
+///
+/// # Errors
+/// Why the file cannot be loaded, or what the plugin answers.
+pub fn serve(
+    path: &Path,
+    request: OpenRequest,
+    context: Context,
+) -> Result<Box<dyn Vault>, runner::NotOpened> {
+    // One plugin in a runner's life: the hash is nobody's key here.
+    let loaded = loader::load(path, [0; 32], None).map_err(|error| {
+        runner::NotOpened::Unloadable { code: error.code(), problem: error.to_string() }
+    })?;
+    Ok(loaded.open(&request, context)?)
+}
+
+/// Returns the manifest's kind of this name, or its first.
+pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<&'m Kind> {
+    manifest.kind(name).ok_or_else(|| Error::NoSuchKind {
+        plugin: manifest.id.clone(),
+        kind: name.unwrap_or_default().to_owned(),
+        kinds: manifest.kinds.iter().map(|kind| kind.name.clone()).collect(),
+    })
+}
+
+/// Returns what a plugin asks for with a registration's parameters put in. A permission
+/// whose parameter is not given is not asked for: there is nothing to permit.
+pub(super) fn expand(
+    manifest: &Manifest,
+    kind: &Kind,
+    entry: &Entry,
+    home: Option<&Path>,
+) -> Result<Vec<Permission>> {
+    let values = templates(kind, entry, home);
+    let mut asked = Vec::new();
+    for permission in &manifest.permissions {
+        if permission.parameters().all(|name| values.contains_key(name)) {
+            asked.push(permission.filled_in(&values));
+        }
+    }
+    asked.sort();
+    asked.dedup();
+    Ok(asked)
+}
+
+/// The texts that templates are filled in with: what is registered, else the defaults.
+fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    for parameter in &kind.parameters {
+        let value = match entry.parameters.get(parameter.name.as_ref()) {
+            Some(Setting::Text(text)) => text.clone(),
+            Some(Setting::Integer(number)) => number.to_string(),
+            Some(Setting::Boolean(yes)) => yes.to_string(),
+            Some(Setting::Reference(_)) => continue,
+            None if parameter.default.is_empty() => continue,
+            None => match (parameter.default.strip_prefix("~/"), home) {
+                (Some(rest), Some(home)) => home.join(rest).display().to_string(),
+                _ => parameter.default.to_string(),
+            },
+        };
+        values.insert(parameter.name.to_string(), value);
+    }
+    values
+}
+
+fn programs(asked: &[Permission]) -> Vec<String> {
+    let programs = asked.iter().filter_map(|permission| match permission {
+        Permission::Exec(program) => Some(program.clone()),
+        _ => None,
+    });
+    programs.collect()
+}
+
+/// What the host does for one vault.
+struct VaultServices {
+    vault: VaultName,
+    programs: Vec<String>,
+    log: Arc<dyn Log>,
+}
+
+impl Services for VaultServices {
+    fn log(&self, level: Level, message: &str) {
+        self.log.line(&self.vault, level, &visible(message));
+    }
+
+    fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
+        if !self.programs.contains(&request.program) {
+            let program = visible(&request.program);
+            return Err(Refusal::denied(format!("running `{program}` is not granted")));
+        }
+        exec::run(request)
+    }
+}

@@ -1,0 +1,228 @@
+//! Registering a vault: everything is checked and shown before anything is written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use keystead_plugin_api::VaultName;
+
+use super::{Host, Run, open};
+use crate::ask::Nobody;
+use crate::error::{Error, Result};
+use crate::paths::Layer;
+use crate::plugin::inspect::Permission;
+use crate::plugin::pins::InProcess;
+use crate::reference::Reference;
+use crate::registry::schema::{self, Base};
+use crate::registry::{DefaultChoice, Entry, Placement, Replace};
+
+/// A vault to be registered, as its user typed it.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// The name.
+    pub name: VaultName,
+    /// The plugin's id.
+    pub plugin: String,
+    /// The kind of vault; `None` for the plugin's first.
+    pub kind: Option<String>,
+    /// Parameters as typed.
+    pub parameters: BTreeMap<String, String>,
+    /// Standing answers to prompts.
+    pub unlock: BTreeMap<String, Reference>,
+    /// What the vault is for.
+    pub description: String,
+    /// Whether searches ask it.
+    pub search: bool,
+    /// Where the plugin's code is to run; `None` for the host's choice.
+    pub placement: Option<Placement>,
+    /// Whether it becomes the default.
+    pub default: DefaultChoice,
+    /// Whether it may take the place of a registration of this name.
+    pub replace: Replace,
+    /// Which layer it is written to.
+    pub layer: Layer,
+    /// What relative paths stand on: an absolute path.
+    pub folder: PathBuf,
+}
+
+impl Registration {
+    /// Returns a registration of a plugin's first kind of vault in the user's layer,
+    /// without parameters.
+    pub fn new(name: VaultName, plugin: impl Into<String>, folder: PathBuf) -> Self {
+        Self {
+            name,
+            plugin: plugin.into(),
+            kind: None,
+            parameters: BTreeMap::new(),
+            unlock: BTreeMap::new(),
+            description: String::new(),
+            search: true,
+            placement: None,
+            default: DefaultChoice::First,
+            replace: Replace::Never,
+            layer: Layer::User,
+            folder,
+        }
+    }
+}
+
+/// A registration that was found to be right, and what it grants.
+#[derive(Debug)]
+pub struct PlannedRegistration {
+    entry: Entry,
+    permissions: Vec<String>,
+    layer: Layer,
+    default: DefaultChoice,
+    replace: Replace,
+    becomes_default: bool,
+}
+
+impl PlannedRegistration {
+    /// Returns what the plugin will be granted, each in plain words.
+    pub fn permissions(&self) -> &[String] {
+        &self.permissions
+    }
+
+    /// Returns the registration as it will be written.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Returns whether the vault will be the default one.
+    pub fn becomes_default(&self) -> bool {
+        self.becomes_default
+    }
+}
+
+/// What registering came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The vault.
+    pub name: VaultName,
+    /// Whether it became the default.
+    pub became_default: bool,
+}
+
+/// What unregistering came to.
+#[derive(Debug)]
+pub struct Unregistered {
+    /// Whether it was the default. Nobody is promoted in its place.
+    pub was_default: bool,
+    /// What the plugin's own ending said, where it failed: the registration is gone all
+    /// the same.
+    pub warning: Option<Error>,
+}
+
+impl Host {
+    /// Checks a registration against its plugin and against what is registered. Changes
+    /// nothing, and runs no plugin.
+    ///
+    /// # Errors
+    /// The plugin is not there, has no such kind, may not run where it is to run;
+    /// [`Error::Parameters`] with every fault at once; the name is registered.
+    pub fn plan_registration(&self, new: Registration) -> Result<PlannedRegistration> {
+        let trusted = self.plugins().find(&open::plugin_id(&new.plugin)?)?;
+        let manifest = trusted.manifest();
+        let kind = open::kind_of(manifest, new.kind.as_deref())?;
+        if new.placement == Some(Placement::InProcess) && trusted.in_process() == InProcess::Never {
+            return Err(Error::InProcessForbidden { plugin: new.plugin });
+        }
+        let home = self.home();
+        let base = Base { folder: &new.folder, home: home.as_deref() };
+        let parameters =
+            schema::validate(&kind.parameters, &new.parameters, base).map_err(|faults| {
+                Error::Parameters { what: format!("vault `{}`", new.name), faults }
+            })?;
+        let mut entry = Entry::new(new.name, new.plugin);
+        entry.kind = new.kind;
+        entry.parameters = parameters;
+        entry.unlock = new.unlock;
+        entry.description = new.description;
+        entry.search = new.search;
+        entry.placement = new.placement;
+        let asked = open::expand(manifest, kind, &entry, home.as_deref())?;
+        entry.grants = asked.iter().map(Permission::text).collect();
+        let permissions = asked.iter().map(ToString::to_string).collect();
+
+        let before = self.default_vault()?;
+        let is_first = before.is_none() && self.names()?.is_empty();
+        let becomes_default = match new.default {
+            DefaultChoice::Yes => true,
+            DefaultChoice::First => is_first,
+            DefaultChoice::No => false,
+        };
+        // What would be refused is refused before anybody is asked for consent.
+        self.0.registry.register(new.layer, entry.clone(), new.replace, new.default).plan()?;
+        Ok(PlannedRegistration {
+            entry,
+            permissions,
+            layer: new.layer,
+            default: new.default,
+            replace: new.replace,
+            becomes_default,
+        })
+    }
+
+    /// Registers a vault.
+    ///
+    /// # Errors
+    /// What is wrong with the registry; nothing is half-written.
+    pub fn register(&self, plan: PlannedRegistration) -> Result<Registered> {
+        let name = plan.entry.name.clone();
+        self.0.registry.register(plan.layer, plan.entry, plan.replace, plan.default).apply()?;
+        self.forget(&name);
+        let became_default = plan.becomes_default;
+        Ok(Registered { name, became_default })
+    }
+
+    /// Registers a vault for this process only: nothing is written, and no other process
+    /// sees it. It stands before a registered vault of the same name.
+    pub fn register_for_this_process(&self, plan: PlannedRegistration) {
+        let name = plan.entry.name.clone();
+        super::lock(&self.0.temporary).insert(name.clone(), plan.entry);
+        self.forget(&name);
+    }
+
+    /// Ends a vault's registration. Its data stays. The plugin's own ending runs first; its
+    /// failure is a warning.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVault`], or what is wrong with the registry.
+    pub fn unregister(&self, name: &VaultName, layer: Layer, run: Run) -> Result<Unregistered> {
+        if super::lock(&self.0.temporary).contains_key(name) {
+            if run == Run::Real {
+                super::lock(&self.0.temporary).remove(name);
+                self.forget(name);
+            }
+            return Ok(Unregistered { was_default: false, warning: None });
+        }
+        let edit = self.0.registry.unregister(layer, name.clone());
+        edit.plan()?;
+        let was_default = self.0.registry.default().ok().flatten().as_ref() == Some(name);
+        if run == Run::Dry {
+            return Ok(Unregistered { was_default, warning: None });
+        }
+        let warning = self.tell_unregistered(name).err();
+        edit.apply()?;
+        self.forget(name);
+        Ok(Unregistered { was_default, warning })
+    }
+
+    /// Runs the plugin's own ending, where its kind of vault has one.
+    fn tell_unregistered(&self, name: &VaultName) -> Result<()> {
+        use keystead_plugin_api::manifest::Capability;
+        let kind = match self.entry(name).and_then(|entry| self.kind(&entry)) {
+            Ok(kind) => kind,
+            // A plugin that is gone or broken has nothing to say, and must not keep anybody
+            // from cleaning up.
+            Err(_) => return Ok(()),
+        };
+        if !kind.capabilities.contains(&Capability::Unregister) {
+            return Ok(());
+        }
+        self.call(name, &mut Nobody, &mut |vault, deadline| vault.unregister(deadline))
+    }
+
+    fn forget(&self, name: &VaultName) {
+        super::lock(&self.0.slots).remove(name);
+    }
+}

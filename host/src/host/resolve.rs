@@ -1,0 +1,154 @@
+//! What references stand for, at the moment they are needed: nothing is kept.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use keystead_plugin_api::{
+    ExecRequest, Parameter, Parameters, SecretBytes, SecretName, SecretText, Value, VaultName,
+};
+
+use super::Host;
+use crate::ask::Nobody;
+use crate::error::{Error, Result};
+use crate::plugin::exec;
+use crate::reference::{Field, Reference};
+use crate::registry::Setting;
+use crate::registry::schema::{self, Unready};
+use crate::secrets::Place;
+
+/// The most bytes that a file or descriptor may hold that a reference names: a key file
+/// or certificate chain is far smaller.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+thread_local! {
+    /// How many references to vaults are being followed on this thread: a vault's secret
+    /// may need another vault. Cycles are refused when registered; this ends those that
+    /// came about later.
+    static DEPTH: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// The most vaults that may stand behind each other.
+const MAX_DEPTH: usize = 4;
+
+impl Host {
+    /// Returns the secret that a reference stands for. `what` names what needs it.
+    ///
+    /// # Errors
+    /// [`Error::Unresolved`]; it never holds what was read.
+    pub(crate) fn resolve(&self, what: &str, reference: &Reference) -> Result<SecretText> {
+        let unresolved = |why: String| Error::Unresolved {
+            parameter: what.to_owned(),
+            reference: reference.clone(),
+            why,
+        };
+        match reference {
+            Reference::Env(variable) => {
+                let name = variable.as_str();
+                let value = self.0.options.sources.variable(name);
+                value.ok_or_else(|| unresolved("there is no such environment variable".into()))
+            }
+            Reference::File(path) => read(path.as_path()).and_then(line).map_err(unresolved),
+            Reference::Fd(number) => {
+                let bytes = self.0.options.sources.descriptor(*number);
+                bytes.map_err(|e| e.to_string()).and_then(line).map_err(unresolved)
+            }
+            Reference::Command(command) => {
+                let (program, arguments) =
+                    command.argv().split_first().expect("a command has a program");
+                let request = ExecRequest::new(program, arguments.to_vec(), self.deadline());
+                let output = exec::run(request).map_err(|e| unresolved(e.message().to_owned()))?;
+                if output.status != 0 {
+                    return Err(unresolved(format!("it ended with status {}", output.status)));
+                }
+                line(output.output).map_err(unresolved)
+            }
+            Reference::Secret { vault, name, field } => {
+                let depth = DEPTH.get();
+                if depth == MAX_DEPTH {
+                    return Err(unresolved(format!(
+                        "more than {MAX_DEPTH} vaults need each other"
+                    )));
+                }
+                DEPTH.set(depth + 1);
+                let found = self.secret(vault.as_ref(), name, field.as_ref());
+                DEPTH.set(depth);
+                found.map_err(unresolved)
+            }
+        }
+    }
+
+    fn secret(
+        &self,
+        vault: Option<&VaultName>,
+        name: &SecretName,
+        field: Option<&Field>,
+    ) -> Result<SecretText, String> {
+        let place = vault.map_or_else(Place::anywhere, |vault| Place::Vault(vault.clone()));
+        let found = self.get(name, &place, &mut Nobody).map_err(|error| error.to_string())?;
+        let value = match field {
+            None => found.secret.value,
+            Some(field) => found
+                .into_field(field.as_str())
+                .map_err(|_| format!("the secret has no field `{}`", field.as_str()))?,
+        };
+        match value {
+            Value::Text(text) => Ok(text),
+            Value::Credential(credential) => Ok(credential.password),
+            Value::Bytes(bytes) => SecretText::from_bytes(bytes).map_err(|e| e.to_string()),
+            _ => Err("the secret is a map: name a field with `#FIELD`".into()),
+        }
+    }
+
+    /// Returns registered settings as a plugin is given them.
+    pub(crate) fn parameters(
+        &self,
+        settings: &BTreeMap<String, Setting>,
+        schema: &[Parameter],
+        what: &str,
+    ) -> Result<Parameters> {
+        let home = self.0.options.sources.home();
+        let resolve = &mut |reference: &Reference| self.resolve("a parameter", reference);
+        schema::to_parameters(schema, settings, home.as_deref(), resolve).map_err(|unready| {
+            match unready {
+                Unready::Faults(faults) => Error::Parameters { what: what.to_owned(), faults },
+                Unready::Unresolved { name, source } => match source {
+                    Error::Unresolved { reference, why, .. } => {
+                        Error::Unresolved { parameter: name, reference, why }
+                    }
+                    other => other,
+                },
+            }
+        })
+    }
+
+    /// Returns the user's home, where there is one.
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        self.0.options.sources.home()
+    }
+}
+
+/// Reads a small file whole into memory that is wiped.
+fn read(path: &Path) -> Result<SecretBytes, String> {
+    use std::io::Read;
+    let file = fs_err::File::open(path).map_err(|error| error.to_string())?;
+    let size = file.metadata().map_err(|error| error.to_string())?.len();
+    if size > MAX_BYTES {
+        return Err(format!("it has {size} bytes; the most is {MAX_BYTES}"));
+    }
+    // Reserved once, with room to see that there is more than a pipe's or device's size
+    // says: a buffer that grows leaves copies behind.
+    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("it has more than {MAX_BYTES} bytes"));
+    }
+    Ok(SecretBytes::copy_of(&bytes))
+}
+
+/// Returns bytes as text without the line's end that editors and `echo` leave.
+fn line(bytes: SecretBytes) -> Result<SecretText, String> {
+    let whole = bytes.expose();
+    let cut =
+        whole.strip_suffix(b"\n").map_or(whole, |rest| rest.strip_suffix(b"\r").unwrap_or(rest));
+    SecretText::from_bytes(SecretBytes::copy_of(cut)).map_err(|error| error.message().to_owned())
+}

@@ -1,0 +1,96 @@
+//! What a caller gives the host: folders, the program for runners, and the few things of
+//! its surroundings that the library never looks up itself.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use keystead_plugin_api::{Level, SecretBytes, SecretText, VaultName};
+
+use crate::paths::Paths;
+use crate::plugin::trust::Privilege;
+
+/// How long a call to a vault may take where the caller does not say: a server across the
+/// world answers in one second, a person gives up after ten.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long unlocking may take: key derivation is slow on purpose.
+pub const UNLOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a [`Host`](crate::Host) works with.
+#[derive(Clone)]
+pub struct Options {
+    /// Where things are.
+    pub paths: Paths,
+    /// The program that serves isolated plugins: the `keystead` binary, or a program that
+    /// calls [`plugin::runner::dispatch`](crate::plugin::runner::dispatch) first.
+    pub runner: PathBuf,
+    /// Whether the process has rights that its user has not.
+    pub privilege: Privilege,
+    /// The default vault, instead of the registered one.
+    pub default_vault: Option<VaultName>,
+    /// How long one call to a vault may take.
+    pub timeout: Duration,
+    /// Where references find what they name.
+    pub sources: Arc<dyn Sources>,
+    /// Where plugins' log lines go.
+    pub log: Arc<dyn Log>,
+}
+
+impl Options {
+    /// Returns options for an ordinary process: nothing logged, and references to the
+    /// environment and to descriptors find nothing.
+    pub fn new(paths: Paths, runner: PathBuf) -> Self {
+        Self {
+            paths,
+            runner,
+            privilege: Privilege::Ordinary,
+            default_vault: None,
+            timeout: DEFAULT_TIMEOUT,
+            sources: Arc::new(Nothing),
+            log: Arc::new(Nothing),
+        }
+    }
+}
+
+/// What references may name beyond files, commands and vaults.
+pub trait Sources: Send + Sync {
+    /// Returns an environment variable.
+    fn variable(&self, name: &str) -> Option<SecretText>;
+
+    /// Reads an open file descriptor to its end.
+    ///
+    /// # Errors
+    /// When it is not open or cannot be read.
+    fn descriptor(&self, number: u32) -> io::Result<SecretBytes>;
+
+    /// Returns the user's home, for paths that start with `~/`.
+    fn home(&self) -> Option<PathBuf>;
+}
+
+/// Takes what plugins log. The message has no control characters and at most 4,096 bytes.
+pub trait Log: Send + Sync {
+    /// Takes one line.
+    fn line(&self, vault: &VaultName, level: Level, message: &str);
+}
+
+struct Nothing;
+
+impl Sources for Nothing {
+    fn variable(&self, _: &str) -> Option<SecretText> {
+        None
+    }
+
+    fn descriptor(&self, _: u32) -> io::Result<SecretBytes> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+impl Log for Nothing {
+    fn line(&self, _: &VaultName, _: Level, _: &str) {}
+}

@@ -1,0 +1,85 @@
+//! Patterns over names: `*` for any run of characters, `?` for any one. A name that is the
+//! pattern itself always matches, so that a name with `*` in it can be named.
+
+/// A pattern.
+pub(super) struct Pattern {
+    text: String,
+    parts: Vec<char>,
+}
+
+impl Pattern {
+    pub(super) fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), parts: text.chars().collect() }
+    }
+
+    /// Returns whether a name matches. Time grows with the product of the lengths, never
+    /// faster.
+    pub(super) fn matches(&self, name: &str) -> bool {
+        if name == self.text {
+            return true;
+        }
+        let name: Vec<char> = name.chars().collect();
+        let (mut at, mut in_name) = (0, 0);
+        // Where to go on when a `*` has to take one character more.
+        let mut star: Option<(usize, usize)> = None;
+        while in_name < name.len() {
+            match self.parts.get(at) {
+                Some('*') => {
+                    star = Some((at, in_name));
+                    at += 1;
+                }
+                Some(part) if *part == '?' || *part == name[in_name] => {
+                    at += 1;
+                    in_name += 1;
+                }
+                _ => match &mut star {
+                    Some((star_at, taken)) => {
+                        *taken += 1;
+                        at = *star_at + 1;
+                        in_name = *taken;
+                    }
+                    None => return false,
+                },
+            }
+        }
+        self.parts[at..].iter().all(|part| *part == '*')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_and_question_marks() {
+        for (pattern, name, expected) in [
+            ("", "", true),
+            ("*", "", true),
+            ("*", "anything/at all", true),
+            ("db/*", "db/password", true),
+            ("db/*", "web/password", false),
+            ("?", "é", true),
+            ("?", "", false),
+            ("a*b*c", "a--b--c", true),
+            ("a*b*c", "a--c--b", false),
+            ("*word", "password", true),
+            ("a", "A", false),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches(name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_a_star_is_found_by_itself() {
+        assert!(Pattern::new("a*").matches("a*"));
+        assert!(Pattern::new("[x]").matches("[x]"));
+        assert!(!Pattern::new("[x]").matches("x"));
+    }
+
+    #[test]
+    fn many_stars_do_not_take_for_ever() {
+        let pattern = "*a".repeat(500);
+        assert!(!Pattern::new(&pattern).matches(&"a".repeat(499)));
+        assert!(!Pattern::new(&pattern).matches(&"b".repeat(1_000)));
+    }
+}
