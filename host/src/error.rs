@@ -207,7 +207,7 @@ pub enum Error {
     Path(#[from] fs::Error),
     /// A plugin is not installed, not as it was pinned, or not allowed.
     #[error(transparent)]
-    Trust(#[from] plugin::trust::Error),
+    Trust(Box<plugin::trust::Error>),
     /// A plugin file cannot be mapped, or its contract does not fit.
     #[error(transparent)]
     Load(#[from] plugin::loader::Error),
@@ -268,6 +268,12 @@ impl Error {
             },
             _ => Class::CannotDo,
         }
+    }
+}
+
+impl From<plugin::trust::Error> for Error {
+    fn from(error: plugin::trust::Error) -> Self {
+        Self::Trust(Box::new(error))
     }
 }
 

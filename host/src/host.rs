@@ -85,7 +85,7 @@ type Slot = Arc<Mutex<Option<State>>>;
 /// What opening a vault came to. A vault that cannot be opened stays, and answers every
 /// request with its error: skipping it in silence would let another vault answer for it.
 enum State {
-    Open(Open),
+    Open(Box<Open>),
     Faulty(Arc<Error>),
 }
 
@@ -257,7 +257,7 @@ impl Host {
         let mut state = lock(&slot);
         if state.is_none() {
             match self.open(name) {
-                Ok(open) => *state = Some(State::Open(open)),
+                Ok(open) => *state = Some(State::Open(Box::new(open))),
                 // Nothing to keep: a name that is registered meanwhile is found.
                 Err(error @ Error::NoSuchVault { .. }) => return Err(error),
                 Err(error) => *state = Some(State::Faulty(Arc::new(error))),

@@ -17,7 +17,7 @@ use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{self, CallError, Grants, Image, Launch, Runner, Setup};
 use crate::plugin::trust::{Marker, Trusted};
-use crate::plugin::{exec, loader, verdict};
+use crate::plugin::{self, exec, loader, verdict};
 use crate::registry::{Entry, Placement, Setting};
 
 /// An open vault.
@@ -143,7 +143,7 @@ impl Host {
         let loaded = loader::load(trusted.path(), *trusted.sha256().as_bytes(), trusted.fit())?;
         if trusted.fit().is_none() {
             // A cache: where it cannot be written the check is made again next time.
-            let _ = verdict::record_layout(trusted, loaded.fit());
+            verdict::record_layout(trusted, loaded.fit());
         }
         let vault = loaded
             .open(request, Context::new(Box::new(services)))
@@ -154,7 +154,7 @@ impl Host {
 
 /// Returns a registered plugin's id.
 pub(super) fn plugin_id(text: &str) -> Result<PluginId> {
-    PluginId::parse(text).map_err(|error| Error::Trust(error.into()))
+    PluginId::parse(text).map_err(|error| plugin::trust::Error::from(error).into())
 }
 
 /// Loads a plugin and opens a vault: what a runner does once it has shut itself in.
