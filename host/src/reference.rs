@@ -168,11 +168,11 @@ impl Reference {
     }
 
     /// Returns the same reference with an absolute path where it names a file: against
-    /// `home` for `~/`, else against `folder`. `None` where `~/` is used without a home.
+    /// `home` for `~/`, else against `folder`. `None` where `~/` is used without a home, or
+    /// where the folder is not UTF-8 and the reference could not be written down.
     pub fn anchored(self, folder: &Path, home: Option<&Path>) -> Option<Self> {
         let Self::File(path) = self else { return Some(self) };
         let absolute = absolute(&path.0, folder, home)?;
-        // Both parts are UTF-8 or the reference could not be written down.
         Some(Self::File(FilePath(absolute.to_str()?.to_owned())))
     }
 

@@ -24,7 +24,10 @@ impl Sandbox {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::open(&paths_in(folder.path()));
-        Self { folder, registry }
+        let sandbox = Self { folder, registry };
+        // Whatever the umask of who runs the tests.
+        sandbox.mode("", 0o755);
+        sandbox
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -36,8 +39,10 @@ impl Sandbox {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
-        self.mode(path.parent().unwrap(), 0o755);
         self.mode(&path, 0o644);
+        for folder in path.ancestors().skip(1).take_while(|folder| *folder != self.folder.path()) {
+            self.mode(folder, 0o755);
+        }
     }
 
     fn mode(&self, path: impl AsRef<Path>, mode: u32) {
