@@ -117,13 +117,8 @@ impl Error {
     /// Returns an error of this kind; a long message is cut at [`MAX_MESSAGE_BYTES`].
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let mut message = message.into();
-        if message.len() > MAX_MESSAGE_BYTES {
-            let mut end = MAX_MESSAGE_BYTES;
-            while !message.is_char_boundary(end) {
-                end -= 1;
-            }
-            message.truncate(end);
-        }
+        let kept = cut(&message, MAX_MESSAGE_BYTES).len();
+        message.truncate(kept);
         Self { kind, message, challenge: None, retry_after: None }
     }
 
@@ -257,6 +252,15 @@ impl Prompt {
     pub fn plain(name: impl Into<String>, label: impl Into<String>) -> Self {
         Self { name: name.into(), label: label.into(), secret: false }
     }
+}
+
+/// Returns as much of the text's beginning as fits, cut between characters.
+pub(crate) fn cut(text: &str, limit: usize) -> &str {
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Write a Keystead vault plugin in plain Rust.
 #![warn(missing_docs)]
 #![deny(unsafe_code)]
+// Here as well as in Cargo.toml, which old cargos do not read for it.
+#![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod manifest;
 

@@ -98,6 +98,9 @@ impl ExecRequest {
     }
 }
 
+/// The most bytes of a program's standard error that reach a plugin: 64 KiB.
+pub const MAX_EXEC_ERRORS_BYTES: usize = 64 * 1024;
+
 /// How a program ended.
 #[non_exhaustive]
 #[derive(Debug)]
@@ -106,7 +109,8 @@ pub struct ExecOutput {
     pub status: i32,
     /// What it wrote to standard output, at most 16 MiB.
     pub output: SecretBytes,
-    /// What it wrote to standard error, at most 64 KiB, as text.
+    /// What it wrote to standard error, as text; more than [`MAX_EXEC_ERRORS_BYTES`] is
+    /// cut at the boundary.
     pub errors: String,
 }
 

@@ -14,6 +14,9 @@ use crate::value::{SecretBytes, SecretText, Value, ValueKind};
 /// The most entries a [`Page`] may have.
 pub const MAX_PAGE_ENTRIES: usize = 1_000;
 
+/// The most names one [`Vault::get_many`] may be asked for.
+pub const MAX_GET_MANY: usize = 10_000;
+
 /// The most bytes a [`Page`]'s cursor may have.
 pub const MAX_CURSOR_BYTES: usize = 4_096;
 
@@ -462,6 +465,7 @@ pub trait Vault: Send {
     }
 
     /// Returns several secrets, one result for each name, in order. By default one by one.
+    /// At most [`MAX_GET_MANY`] at once.
     ///
     /// - **get-many-each**: each result is what [`Vault::get`] gives for that name.
     fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {

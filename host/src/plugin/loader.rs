@@ -2,6 +2,7 @@
 //! runs. Whether the file may be mapped was decided before ([`super::trust`]).
 
 use std::collections::HashMap;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -151,6 +152,8 @@ fn load_new(path: &Path, known: Option<Fit>) -> Result<Loaded, Error> {
     // the process has shut itself in before.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
         .map_err(|fault| Error::Open { path: own(), message: reason(&fault) })?;
+    // Never unmapped, on no way out of here: its constructors may have started threads.
+    let library = ManuallyDrop::new(library);
 
     // SAFETY: the symbol is the address of a static of this type, by the name that
     // abi_stable gives it; inspection has compared magic, version and size in the file.
@@ -158,7 +161,6 @@ fn load_new(path: &Path, known: Option<Fit>) -> Result<Loaded, Error> {
         unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL.as_bytes()) }
             .map(|symbol| *symbol)
             .map_err(|_| Error::Symbol { path: own() })?;
-    std::mem::forget(library);
 
     let header = header.upgrade().map_err(|fault| match fault {
         LibraryError::InvalidAbiHeader(found) => {
@@ -170,7 +172,7 @@ fn load_new(path: &Path, known: Option<Fit>) -> Result<Loaded, Error> {
     let fit = match known {
         Some(fit) => fit,
         None => abi_check::fit(layout)
-            .map_err(|difference| Error::Layout { path: own(), difference })?,
+            .map_err(|difference| Error::Layout { path: own(), difference: line(&difference) })?,
     };
 
     // SAFETY: the layout fits: checked above, or earlier for the same bytes by this host.
@@ -181,10 +183,13 @@ fn load_new(path: &Path, known: Option<Fit>) -> Result<Loaded, Error> {
 
 /// libloading's own text says only that loading failed; the reason is its source.
 fn reason(fault: &libloading::Error) -> String {
-    let message = std::error::Error::source(fault)
-        .map_or_else(|| fault.to_string(), |source| source.to_string());
-    let visible: String = message.chars().filter(|c| !c.is_control()).take(1_000).collect();
-    visible
+    std::error::Error::source(fault)
+        .map_or_else(|| line(&fault.to_string()), |source| line(&source.to_string()))
+}
+
+/// Returns what may hold the file's own words as one line of at most 1,000 characters.
+fn line(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(1_000).collect()
 }
 
 fn start_fault(fault: &LibraryError) -> String {

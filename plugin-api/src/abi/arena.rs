@@ -5,9 +5,9 @@ use std::any::Any;
 use abi_stable::prefix_type::{PrefixRef, PrefixTypeTrait, WithMetadata};
 use abi_stable::std_types::{RErr, ROk};
 
-use super::lend;
 use super::table::{AbiReply, AbiState};
 use super::view::{AbiBytes, AbiSlice};
+use super::{lend, read};
 use crate::error::Result;
 use crate::value::SecretBytes;
 
@@ -22,16 +22,18 @@ impl Arena {
 
     /// Keeps secret bytes, wiped when the arena ends.
     pub(super) fn secret(&mut self, bytes: SecretBytes) -> AbiBytes {
-        let view = AbiBytes::of(bytes.expose());
-        self.0.push(Box::new(bytes));
+        // Boxed first: a view taken before would be of memory whose owner then moves.
+        let kept = Box::new(bytes);
+        let view = AbiBytes::of(kept.expose());
+        self.0.push(kept);
         view
     }
 
     /// Keeps text that is not secret.
     pub(super) fn text(&mut self, text: &str) -> AbiBytes {
-        let kept = text.to_owned();
+        let kept = Box::new(text.to_owned());
         let view = AbiBytes::of(kept.as_bytes());
-        self.0.push(Box::new(kept));
+        self.0.push(kept);
         view
     }
 
@@ -41,8 +43,9 @@ impl Arena {
 
     /// Keeps items.
     pub(super) fn items<T: Copy + 'static>(&mut self, items: Vec<T>) -> AbiSlice<T> {
-        let view = AbiSlice::of(&items);
-        self.0.push(Box::new(items));
+        let kept = Box::new(items);
+        let view = AbiSlice::of(&kept);
+        self.0.push(kept);
         view
     }
 
@@ -65,7 +68,7 @@ impl Arena {
         mut self,
         result: Result<impl FnOnce(&mut Self) -> Result<R>>,
     ) -> AbiReply<R> {
-        let result = match result.and_then(|lend| lend(&mut self)) {
+        let result = match result.and_then(|lend| read::blaming_the_answerer(lend(&mut self))) {
             Ok(view) => ROk(view),
             Err(error) => RErr(lend::error(&error, &mut self)),
         };

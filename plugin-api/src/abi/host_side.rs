@@ -1,14 +1,16 @@
 //! The host's side of the boundary: a foreign plugin's tables as a plain [`Vault`].
 
+use std::panic::{self, AssertUnwindSafe};
+
 use abi_stable::prefix_type::WithMetadata;
-use abi_stable::std_types::RSome;
+use abi_stable::std_types::RNone;
 
 use super::arena::Arena;
 use super::table::*;
 use super::types::*;
 use super::view::AbiBytes;
 use super::{lend, plugin_side, read};
-use crate::error::{Result, MAX_MESSAGE_BYTES};
+use crate::error::{Error, Result, MAX_MESSAGE_BYTES};
 use crate::metadata::Metadata;
 use crate::plugin::{Context, Level, OpenRequest, Plugin, Services};
 use crate::vault::*;
@@ -24,12 +26,11 @@ pub fn open(root: AbiPluginRef, request: &OpenRequest, context: Context) -> Resu
     let table = AbiContextTableRef(CONTEXT.static_as_prefix());
     // SAFETY: the request lives until the call returns; the context is handed over.
     let mut opened = unsafe { (root.open())(request, AbiContext { state, table }) };
+    // Taken before the error is looked at: a vault that came with one is closed again.
+    let vault = std::mem::replace(&mut opened.vault, RNone).map(HostVault);
     // SAFETY: the reply lives until `opened` ends.
     unsafe { read::result(&opened.reply.result, read::done) }?;
-    match std::mem::replace(&mut opened.vault, abi_stable::std_types::RNone) {
-        RSome(vault) => Ok(HostVault(vault)),
-        _ => Err(crate::Error::internal("the plugin opened a vault and gave none")),
-    }
+    vault.into_option().ok_or_else(|| Error::internal("the plugin opened a vault and gave none"))
 }
 
 /// Opens a vault of a plugin that is linked into this program, through the same tables.
@@ -77,7 +78,18 @@ impl Vault for HostVault {
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
         let mut arena = Arena::new();
-        self.call(self.0.table.list(), lend::list(request, &mut arena), read::page)
+        let page = self.call(self.0.table.list(), lend::list(request, &mut arena), read::page)?;
+        if page.entries.len() > request.limit {
+            return Err(Error::internal(format!(
+                "the page has {} entries; {} were asked for",
+                page.entries.len(),
+                request.limit
+            )));
+        }
+        if page.next.is_some() && page.next == request.after {
+            return Err(Error::internal("the page's cursor does not advance"));
+        }
+        Ok(page)
     }
 
     fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
@@ -122,11 +134,17 @@ impl Vault for HostVault {
     }
 
     fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
+        if requests.len() > MAX_GET_MANY {
+            return Err(Error::invalid(format!(
+                "{} secrets were asked for at once; the most is {MAX_GET_MANY}",
+                requests.len()
+            )));
+        }
         let mut arena = Arena::new();
         let request = lend::get_many(requests, &mut arena);
         let results = self.call(self.0.table.get_many(), request, read::secrets)?;
         if results.len() != requests.len() {
-            return Err(crate::Error::internal(format!(
+            return Err(Error::internal(format!(
                 "{} secrets were asked for and {} came back",
                 requests.len(),
                 results.len()
@@ -170,15 +188,15 @@ type State = Box<dyn Services>;
 unsafe extern "C" fn log(state: *mut AbiState, level: u32, message: AbiBytes) {
     // SAFETY: the state came from `open` and lives until `close`.
     let services = unsafe { &*state.cast::<State>() };
-    // SAFETY: the plugin keeps the message alive until this returns.
-    let message = unsafe { message.text("a log line", MAX_MESSAGE_BYTES) };
-    let run = || match (Level::from_code(level), message) {
-        (Some(level), Ok(message)) => services.log(level, message),
-        (None, Ok(message)) => services.log(Level::Debug, message),
-        (_, Err(fault)) => services.log(Level::Warning, fault.message()),
-    };
-    // A panic of ours must not unwind into the plugin.
-    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    let _ = contained(|| {
+        // SAFETY: the plugin keeps the message alive until this returns.
+        match (Level::from_code(level), unsafe { message.text("a log line", MAX_MESSAGE_BYTES) }) {
+            (Some(level), Ok(message)) => services.log(level, message),
+            (None, Ok(message)) => services.log(Level::Debug, message),
+            (_, Err(fault)) => services.log(Level::Warning, fault.message()),
+        }
+        Ok(())
+    });
 }
 
 unsafe extern "C" fn exec(
@@ -187,18 +205,30 @@ unsafe extern "C" fn exec(
 ) -> AbiReply<AbiExecOutputRef> {
     // SAFETY: the state came from `open` and lives until `close`.
     let services = unsafe { &*state.cast::<State>() };
-    // SAFETY: the plugin keeps the request alive until this returns.
-    let request = unsafe { read::exec(request) };
-    let run = || request.and_then(|request| services.exec(request));
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
-        .unwrap_or_else(|_| Err(crate::Error::internal("the host panicked")));
+    let result = contained(|| {
+        // SAFETY: the plugin keeps the request alive until this returns.
+        let request = read::blaming_the_caller(unsafe { read::exec(request) })?;
+        services.exec(request)
+    });
     Arena::new().reply(result.map(|plain| move |arena: &mut Arena| lend::exec_output(plain, arena)))
 }
 
 unsafe extern "C" fn close(state: *mut AbiState) {
     // SAFETY: the state came from `Box::into_raw` in `open`; the plugin calls this once.
     let services = unsafe { Box::from_raw(state.cast::<State>()) };
-    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(services)));
+    let _ = contained(|| {
+        drop(services);
+        Ok(())
+    });
+}
+
+/// Runs code of the host's that a plugin has called: a panic must not unwind into it.
+fn contained<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        // Dropping it could panic again.
+        std::mem::forget(payload);
+        Err(Error::internal("the host panicked"))
+    })
 }
 
 const CONTEXT: &WithMetadata<AbiContextTable> =

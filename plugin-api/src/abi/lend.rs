@@ -5,12 +5,13 @@ use std::time::Duration;
 use abi_stable::std_types::{RErr, ROk};
 
 use super::arena::Arena;
+use super::read;
 use super::types::*;
 use super::view::{AbiBytes, AbiSlice};
-use crate::error::{Error, Result};
+use crate::error::{cut, Error, Result, MAX_MESSAGE_BYTES};
 use crate::metadata::{Metadata, MetadataValue};
 use crate::parameters::{Parameter, ParameterValue, Parameters};
-use crate::plugin::{ExecOutput, ExecRequest, OpenRequest};
+use crate::plugin::{ExecOutput, ExecRequest, OpenRequest, MAX_EXEC_ERRORS_BYTES};
 use crate::value::SecretBytes;
 use crate::vault::*;
 
@@ -144,11 +145,12 @@ pub(super) fn secret(secret: Secret, arena: &mut Arena) -> Result<AbiSecretRef> 
 }
 
 pub(super) fn secrets(results: Vec<Result<Secret>>, arena: &mut Arena) -> Result<AbiSecretsRef> {
-    let each =
-        results.into_iter().map(|result| match result.and_then(|found| secret(found, arena)) {
+    let each = results.into_iter().map(|result| {
+        match result.and_then(|found| read::blaming_the_answerer(secret(found, arena))) {
             Ok(view) => ROk(view),
             Err(fault) => RErr(error(&fault, arena)),
-        });
+        }
+    });
     let each = each.collect();
     let plain = AbiSecrets { results: arena.items(each) };
     Ok(AbiSecretsRef(arena.prefix(plain)))
@@ -214,7 +216,8 @@ pub(super) fn actions(actions: Vec<Action>, arena: &mut Arena) -> Result<AbiActi
 
 pub(super) fn outcome(outcome: Outcome, arena: &mut Arena) -> Result<AbiOutcomeRef> {
     let plain = AbiOutcome {
-        message: arena.text(&outcome.message),
+        // Cut, not refused: what the action did is done.
+        message: arena.text(cut(&outcome.message, MAX_MESSAGE_BYTES)),
         value_kind: outcome.value.as_ref().map_or(0, |value| value.kind().code()),
         value: match &outcome.value {
             Some(value) => arena.secret(value.encode()?),
@@ -227,7 +230,7 @@ pub(super) fn outcome(outcome: Outcome, arena: &mut Arena) -> Result<AbiOutcomeR
 pub(super) fn exec_output(output: ExecOutput, arena: &mut Arena) -> Result<AbiExecOutputRef> {
     let plain = AbiExecOutput {
         status: output.status,
-        errors: arena.text(&output.errors),
+        errors: arena.text(cut(&output.errors, MAX_EXEC_ERRORS_BYTES)),
         output: arena.secret(output.output),
     };
     Ok(AbiExecOutputRef(arena.prefix(plain)))

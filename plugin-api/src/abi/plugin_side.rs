@@ -15,7 +15,7 @@ use super::table::*;
 use super::types::*;
 use super::view::AbiBytes;
 use super::{lend, read};
-use crate::error::{Error, Result};
+use crate::error::{cut, Error, Result, MAX_MESSAGE_BYTES};
 use crate::plugin::{Context, ExecOutput, ExecRequest, Level, Plugin, Services};
 use crate::vault::Vault;
 
@@ -42,7 +42,8 @@ extern "C" fn construct<P: Plugin>() -> RootModuleResult {
         // the default one prints may hold a secret; where it happened does not.
         panic::set_hook(Box::new(|info| {
             let place = info.location().map(|l| format!("{}:{}", l.file(), l.line()));
-            LAST_PANIC.with(|last| *last.borrow_mut() = place);
+            // A thread's own destructors may panic after this one is gone.
+            let _ = LAST_PANIC.try_with(|last| *last.borrow_mut() = place);
         }));
         root::<P>()
     } as fn() -> AbiPluginRef)
@@ -60,7 +61,7 @@ fn guard<T>(what: &str, run: impl FnOnce() -> Result<T>) -> (Result<T>, Panicked
         Err(payload) => {
             // Dropping it runs code of the author's, which may panic again.
             std::mem::forget(payload);
-            let place = LAST_PANIC.with(|last| last.borrow_mut().take());
+            let place = LAST_PANIC.try_with(|last| last.borrow_mut().take()).unwrap_or(None);
             let place = place.map_or_else(String::new, |place| format!(" at {place}"));
             (Err(Error::internal(format!("the plugin panicked in `{what}`{place}"))), Panicked::Yes)
         }
@@ -110,7 +111,7 @@ unsafe extern "C" fn open<P: Plugin>(request: AbiOpenRequestRef, context: AbiCon
     let context = Context::new(Box::new(HostServices(context)));
     let (result, _) = guard("open", || {
         // SAFETY: the host keeps the request alive until this returns.
-        let request = unsafe { read::open(request) }?;
+        let request = read::blaming_the_caller(unsafe { read::open(request) })?;
         P::open(request, context)
     });
     match result {
@@ -145,9 +146,10 @@ unsafe fn answer<Request, Plain, Answer, Reply>(
     // SAFETY: `state` came from `open`, and the host calls a vault from one place at a
     // time and not after `close`.
     let guarded = unsafe { &mut *state.cast::<Guarded>() };
-    // SAFETY: the host keeps the request alive until this returns.
-    let result = unsafe { read(request) };
-    let result = result.and_then(|plain| guarded.call(what, |vault| run(vault, plain)));
+    let result = guarded.call(what, |vault| {
+        // SAFETY: the host keeps the request alive until this returns.
+        run(vault, read::blaming_the_caller(unsafe { read(request) })?)
+    });
     Arena::new().reply(result.map(|plain| move |arena: &mut Arena| lend(plain, arena)))
 }
 
@@ -242,11 +244,7 @@ unsafe impl Sync for HostServices {}
 
 impl Services for HostServices {
     fn log(&self, level: Level, message: &str) {
-        let mut end = message.len().min(crate::MAX_MESSAGE_BYTES);
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        let view = AbiBytes::of(&message.as_bytes()[..end]);
+        let view = AbiBytes::of(cut(message, MAX_MESSAGE_BYTES).as_bytes());
         // SAFETY: the state lives until `close`; the view until this returns.
         unsafe { (self.0.table.log())(self.0.state, level.code(), view) }
     }

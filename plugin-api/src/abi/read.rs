@@ -19,7 +19,9 @@ use crate::error::*;
 use crate::metadata::*;
 use crate::name::{SecretName, VaultName, MAX_SECRET_NAME_BYTES};
 use crate::parameters::{Parameter, ParameterKind, ParameterValue, Parameters};
-use crate::plugin::{ExecOutput, ExecRequest, OpenRequest, MAX_SESSION_LIFETIME};
+use crate::plugin::{
+    ExecOutput, ExecRequest, OpenRequest, MAX_EXEC_ERRORS_BYTES, MAX_SESSION_LIFETIME,
+};
 use crate::value::{SecretBytes, SecretText, Value, ValueKind, MAX_VALUE_BYTES};
 use crate::vault::*;
 
@@ -32,8 +34,8 @@ const MAX_ITEMS: usize = 10_000;
 /// The most bytes of one parameter, session or answer: a key file may be one.
 const MAX_SECRET_PART_BYTES: usize = 1024 * 1024;
 
-/// The most bytes of a program's standard error that are kept.
-const MAX_EXEC_ERRORS_BYTES: usize = 64 * 1024;
+/// The longest wait before the same call may work that is believed: a day.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn after(millis: u64) -> Deadline {
     Deadline::after(Duration::from_millis(millis))
@@ -70,7 +72,7 @@ pub(super) unsafe fn get(request: AbiGetRequestRef) -> Result<GetRequest> {
 pub(super) unsafe fn get_many(request: AbiGetManyRequestRef) -> Result<Vec<GetRequest>> {
     // SAFETY: the module's promise, for each read.
     unsafe {
-        request.requests().read("the names", MAX_ITEMS)?.iter().map(|each| get(*each)).collect()
+        request.requests().read("the names", MAX_GET_MANY)?.iter().map(|each| get(*each)).collect()
     }
 }
 
@@ -155,6 +157,24 @@ pub(super) unsafe fn exec(request: AbiExecRequestRef) -> Result<ExecRequest> {
 
 // Replies.
 
+/// Returns what making or reading a reply gave: whatever is wrong with one is a fault of the side
+/// that answered, never of the request. A kind that is unknown here stays `Unsupported`.
+pub(super) fn blaming_the_answerer<T>(result: Result<T>) -> Result<T> {
+    result.map_err(|fault| match fault.kind() {
+        ErrorKind::Invalid => Error::internal(fault.message()),
+        _ => fault,
+    })
+}
+
+/// Returns what reading a request gave: whatever is wrong with one is a fault of the side
+/// that asked, never of the one that was asked.
+pub(super) fn blaming_the_caller<T>(result: Result<T>) -> Result<T> {
+    result.map_err(|fault| match fault.kind() {
+        ErrorKind::Internal => Error::invalid(fault.message()),
+        _ => fault,
+    })
+}
+
 /// Reads a reply's answer, or its error.
 pub(super) unsafe fn result<R: Copy, T>(
     result: &RResult<R, AbiErrorRef>,
@@ -162,7 +182,7 @@ pub(super) unsafe fn result<R: Copy, T>(
 ) -> Result<T> {
     match result {
         // SAFETY: passed on to the caller.
-        ROk(view) => unsafe { read(*view) },
+        ROk(view) => blaming_the_answerer(unsafe { read(*view) }),
         // SAFETY: passed on to the caller.
         RErr(view) => Err(unsafe { error(*view) }),
     }
@@ -189,25 +209,38 @@ pub(super) unsafe fn secret(view: AbiSecretRef) -> Result<Secret> {
 pub(super) unsafe fn secrets(view: AbiSecretsRef) -> Result<Vec<Result<Secret>>> {
     // SAFETY: the module's promise, for each read.
     unsafe {
-        let each = view.results().read("the secrets", MAX_ITEMS)?;
+        let each = view.results().read("the secrets", MAX_GET_MANY)?;
         Ok(each.iter().map(|one| result(one, secret)).collect())
     }
 }
 
 pub(super) unsafe fn entry(view: AbiEntryRef) -> Result<Entry> {
-    // SAFETY: the module's promise, for each read.
-    unsafe {
-        // A kind that is unknown here is a kind nonetheless: the entry is listed without.
-        let kind = ValueKind::from_code(view.value_kind());
-        Ok(Entry::new(name(view.name())?, kind, metadata(view.metadata())?))
-    }
+    // SAFETY: the module's promise.
+    let metadata = unsafe { metadata(view.metadata()) }?;
+    // SAFETY: the module's promise.
+    unsafe { entry_with(view, metadata) }
+}
+
+/// One of many: what is unknown here of one must not hide the others. It is listed
+/// without; asked for alone, it is refused, so that nobody writes back less than there was.
+unsafe fn listed_entry(view: AbiEntryRef) -> Result<Entry> {
+    // SAFETY: the module's promise.
+    let metadata = unsafe { known_metadata(view.metadata()) }?.0;
+    // SAFETY: the module's promise.
+    unsafe { entry_with(view, metadata) }
+}
+
+unsafe fn entry_with(view: AbiEntryRef, metadata: Metadata) -> Result<Entry> {
+    let kind = ValueKind::from_code(view.value_kind());
+    // SAFETY: the module's promise.
+    Ok(Entry::new(unsafe { name(view.name()) }?, kind, metadata))
 }
 
 pub(super) unsafe fn page(view: AbiPageRef) -> Result<Page> {
     // SAFETY: the module's promise, for each read.
     unsafe {
         let each = view.entries().read("the page's entries", MAX_PAGE_ENTRIES)?;
-        let entries: Result<Vec<_>> = each.iter().map(|one| entry(*one)).collect();
+        let entries: Result<Vec<_>> = each.iter().map(|one| listed_entry(*one)).collect();
         let next = view.next().optional("the page's cursor", MAX_CURSOR_BYTES)?;
         Ok(Page::new(entries?, next.map(Into::into)))
     }
@@ -225,7 +258,12 @@ pub(super) unsafe fn versions(view: AbiVersionsRef) -> Result<Vec<Version>> {
         each.map(|one| {
             let id = one.id().text("a version", MAX_LINE_BYTES)?;
             let created = (one.has_created() != 0).then(|| one.created_millis());
-            Ok(Version::new(id, created))
+            match created {
+                Some(at) if !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(&at) => {
+                    Err(Error::internal("a version's time is outside the years 1 to 9999"))
+                }
+                _ => Ok(Version::new(id, created)),
+            }
         })
         .collect()
     }
@@ -274,24 +312,23 @@ pub(super) unsafe fn exec_output(view: AbiExecOutputRef) -> Result<ExecOutput> {
 /// Reads an error; one that cannot be read is an error of the plugin.
 pub(super) unsafe fn error(view: AbiErrorRef) -> Error {
     // SAFETY: the module's promise.
-    unsafe { try_error(view) }.unwrap_or_else(|fault| fault)
+    blaming_the_answerer(unsafe { try_error(view) }).unwrap_or_else(|fault| fault)
 }
 
 unsafe fn try_error(view: AbiErrorRef) -> Result<Error> {
     // SAFETY: the module's promise, for each read.
     unsafe {
         let message = view.message().text("an error's message", MAX_MESSAGE_BYTES)?;
-        let kind = match ErrorKind::from_code(view.kind()) {
+        let mut plain = match ErrorKind::from_code(view.kind()) {
             Some(ErrorKind::Locked) => {
                 let id = view.challenge().text("a challenge's id", MAX_LINE_BYTES)?;
-                return Ok(Error::locked(Challenge::new(id, prompts(view.prompts())?)));
+                Error::locked(Challenge::new(id, prompts(view.prompts())?))
             }
-            Some(kind) => kind,
-            None => ErrorKind::Internal,
+            Some(kind) => Error::new(kind, message),
+            None => Error::internal(message),
         };
-        let mut plain = Error::new(kind, message);
         if view.has_wait() != 0 {
-            plain = plain.retry_after(Duration::from_millis(view.wait_millis()));
+            plain = plain.retry_after(Duration::from_millis(view.wait_millis()).min(LONGEST_WAIT));
         }
         Ok(plain)
     }
@@ -304,14 +341,20 @@ unsafe fn prompts(prompts: AbiSlice<AbiPrompt>) -> Result<Vec<Prompt>> {
         if each.is_empty() {
             return Err(Error::internal("a challenge asks for nothing"));
         }
-        let plain = each.iter().map(|one| {
-            Ok(Prompt {
-                name: one.name.text("a prompt's name", MAX_LINE_BYTES)?.to_owned(),
+        let mut plain: Vec<Prompt> = Vec::with_capacity(each.len());
+        for one in each {
+            let name = one.name.text("a prompt's name", MAX_LINE_BYTES)?;
+            // An answer is found by its prompt's name.
+            if plain.iter().any(|other| other.name == name) {
+                return Err(Error::internal(format!("a challenge asks for `{name}` twice")));
+            }
+            plain.push(Prompt {
+                name: name.to_owned(),
                 label: one.label.text("a prompt's label", MAX_LINE_BYTES)?.to_owned(),
                 secret: one.secret != 0,
-            })
-        });
-        plain.collect()
+            });
+        }
+        Ok(plain)
     }
 }
 
@@ -320,7 +363,6 @@ unsafe fn prompts(prompts: AbiSlice<AbiPrompt>) -> Result<Vec<Prompt>> {
 unsafe fn name(name: AbiBytes) -> Result<SecretName> {
     // SAFETY: the module's promise.
     SecretName::parse(unsafe { name.text("a secret's name", MAX_SECRET_NAME_BYTES) }?)
-        .map_err(|fault| Error::internal(fault.message()))
 }
 
 unsafe fn value(kind: u32, bytes: AbiBytes) -> Result<Value> {
@@ -376,7 +418,17 @@ unsafe fn parameters(parameters: AbiSlice<AbiParameter>) -> Result<Parameters> {
 }
 
 unsafe fn metadata(metadata: AbiSlice<AbiMetadata>) -> Result<Metadata> {
+    // SAFETY: the module's promise.
+    match unsafe { known_metadata(metadata) }? {
+        (plain, None) => Ok(plain),
+        (_, Some(unknown)) => Err(unknown),
+    }
+}
+
+/// Reads what is known here, and says what is not.
+unsafe fn known_metadata(metadata: AbiSlice<AbiMetadata>) -> Result<(Metadata, Option<Error>)> {
     let mut plain = Metadata::new();
+    let mut unknown = None;
     // SAFETY: the module's promise.
     for one in unsafe { metadata.read("the metadata", MAX_METADATA_ENTRIES) }? {
         // SAFETY: the module's promise.
@@ -391,14 +443,17 @@ unsafe fn metadata(metadata: AbiSlice<AbiMetadata>) -> Result<Metadata> {
             3 => MetadataValue::Boolean(one.integer != 0),
             4 => MetadataValue::Timestamp(one.integer),
             kind => {
-                return Err(Error::unsupported(format!(
-                    "the metadata `{key}` is of kind {kind}, unknown here"
-                )))
+                unknown.get_or_insert_with(|| {
+                    Error::unsupported(format!(
+                        "the metadata `{key}` is of kind {kind}, unknown here"
+                    ))
+                });
+                continue;
             }
         };
         plain.insert(key, value)?;
     }
-    Ok(plain)
+    Ok((plain, unknown))
 }
 
 unsafe fn parameter_schema(view: AbiParameterSchemaRef) -> Result<Parameter> {
@@ -422,3 +477,6 @@ unsafe fn parameter_schema(view: AbiParameterSchemaRef) -> Result<Parameter> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! Answers that no vault may give: each is a fault of the plugin, said in one sentence.
+
+use std::time::Duration;
+
+use keystead_plugin_api::*;
+
+use crate::host::{get, name, open, soon, text_parameter};
+
+struct Crooked;
+
+impl Plugin for Crooked {
+    fn open(request: OpenRequest, _: Context) -> Result<Box<dyn Vault>> {
+        Ok(Box::new(Crook(request.parameters.text("how").unwrap_or("").to_owned())))
+    }
+}
+
+struct Crook(String);
+
+impl Vault for Crook {
+    fn get(&mut self, _: &GetRequest) -> Result<Secret> {
+        let prompt = |name: &str| Prompt::secret(name, "?");
+        let locked = |prompts| Err(Error::locked(Challenge::new("c", prompts)));
+        match self.0.as_str() {
+            "no challenge" => Err(Error::new(ErrorKind::Locked, "the vault is locked")),
+            "no prompts" => locked(vec![]),
+            "many prompts" => locked((0..17).map(|n| prompt(&n.to_string())).collect()),
+            "twin prompts" => locked(vec![prompt("a"), prompt("b"), prompt("a")]),
+            "long prompt" => locked(vec![prompt(&"x".repeat(4_097))]),
+            "endless wait" => Err(Error::unavailable("later").retry_after(Duration::MAX)),
+            "too large" => Ok(Secret::new(Value::bytes(vec![0; MAX_VALUE_BYTES]))),
+            _ => {
+                let mut value = Value::text("");
+                for _ in 0..MAX_VALUE_DEPTH {
+                    let mut map = Map::new();
+                    map.insert("k", value);
+                    value = Value::Map(map);
+                }
+                Ok(Secret::new(value))
+            }
+        }
+    }
+
+    fn list(&mut self, request: &ListRequest) -> Result<Page> {
+        let entry = |n: usize| Entry::new(name(&n.to_string()), None, Metadata::new());
+        let count = match self.0.as_str() {
+            "over the limit" => MAX_PAGE_ENTRIES + 1,
+            "more than asked" => request.limit + 1,
+            _ => 0,
+        };
+        let next = match self.0.as_str() {
+            "stands still" => Some(request.after.clone().unwrap_or_else(|| "x".into())),
+            "long cursor" => Some("x".repeat(MAX_CURSOR_BYTES + 1)),
+            _ => None,
+        };
+        Ok(Page::new((0..count).map(entry).collect(), next))
+    }
+
+    fn get_many(&mut self, _: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
+        Ok((0..self.0.len()).map(|_| Err(Error::not_found())).collect())
+    }
+
+    fn unlock(&mut self, _: &UnlockRequest) -> Result<Option<Session>> {
+        Ok(Some(Session { secret: SecretBytes::new(vec![1]), lifetime: Duration::MAX }))
+    }
+
+    fn versions(&mut self, _: &GetRequest) -> Result<Vec<Version>> {
+        Ok(vec![Version::new("1", Some(i64::MAX))])
+    }
+
+    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
+        Ok(vec![Action::new("x".repeat(5_000), "")])
+    }
+}
+
+fn crook(how: &str) -> impl Vault {
+    open::<Crooked>(text_parameter("how", how)).0.unwrap()
+}
+
+fn blamed<T: std::fmt::Debug>(result: Result<T>) -> String {
+    let fault = result.unwrap_err();
+    assert_eq!(fault.kind(), ErrorKind::Internal, "{fault}");
+    fault.message().to_owned()
+}
+
+#[test]
+fn a_locked_vault_must_say_what_would_unlock_it() {
+    for (how, message) in [
+        ("no challenge", "a challenge's id is missing"),
+        ("no prompts", "a challenge asks for nothing"),
+        ("many prompts", "a challenge's prompts are 17; the most is 16"),
+        ("twin prompts", "a challenge asks for `a` twice"),
+        ("long prompt", "a prompt's name has 4097 bytes; the most is 4096"),
+    ] {
+        assert_eq!(blamed(crook(how).get(&get("n"))), message);
+    }
+}
+
+#[test]
+fn a_value_over_a_limit_is_not_taken() {
+    let too_large = crook("too large").get(&get("n")).unwrap_err();
+    assert_eq!(too_large.kind(), ErrorKind::Internal);
+    let too_deep = crook("too deep").get(&get("n")).unwrap_err();
+    assert_eq!(too_deep, Error::internal("the value has more than 16 levels"));
+}
+
+#[test]
+fn a_page_keeps_to_its_limit_and_its_cursor_advances() {
+    let mut request = ListRequest::new(soon());
+    assert_eq!(
+        blamed(crook("over the limit").list(&request)),
+        "the page's entries are 1001; the most is 1000"
+    );
+    assert_eq!(
+        blamed(crook("long cursor").list(&request)),
+        "the page's cursor has 4097 bytes; the most is 4096"
+    );
+    request.limit = 2;
+    assert_eq!(
+        blamed(crook("more than asked").list(&request)),
+        "the page has 3 entries; 2 were asked for"
+    );
+    assert_eq!(crook("stands still").list(&request).unwrap().next.as_deref(), Some("x"));
+    request.after = Some("x".into());
+    assert_eq!(blamed(crook("stands still").list(&request)), "the page's cursor does not advance");
+}
+
+#[test]
+fn as_many_results_as_names() {
+    let found = crook("four").get_many(&[get("a"), get("b")]);
+    assert_eq!(blamed(found), "2 secrets were asked for and 4 came back");
+}
+
+#[test]
+fn times_are_cut_to_what_can_be_counted_with() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let later = crook("endless wait").get(&get("n")).unwrap_err();
+    assert_eq!(later.wait(), Some(day));
+    let session = crook("").unlock(&UnlockRequest::new("", vec![], soon())).unwrap().unwrap();
+    assert_eq!(session.lifetime, day);
+    let versions = crook("").versions(&get("n"));
+    assert_eq!(blamed(versions), "a version's time is outside the years 1 to 9999");
+}
+
+#[test]
+fn a_line_is_a_line() {
+    let actions = crook("").actions(soon());
+    assert_eq!(blamed(actions), "an action's id has 5000 bytes; the most is 4096");
+}

@@ -1,0 +1,197 @@
+//! A panic, wherever it happens, becomes an error of that handle and of nothing else.
+
+use std::sync::Once;
+
+use keystead_plugin_api::*;
+
+use crate::host::{get, open, set, soon, text_parameter};
+
+struct Fragile;
+
+/// Panics in the call that its parameter `in` names.
+struct Cracked {
+    context: Context,
+    place: String,
+}
+
+impl Plugin for Fragile {
+    fn open(request: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
+        let place = request.parameters.text("in").unwrap_or("").to_owned();
+        let cracked = Cracked { context, place };
+        cracked.call("open");
+        Ok(Box::new(cracked))
+    }
+}
+
+/// A payload that panics once more when it is dropped.
+struct Grudge;
+
+impl Drop for Grudge {
+    fn drop(&mut self) {
+        panic!("on purpose, again");
+    }
+}
+
+impl Cracked {
+    fn call(&self, place: &str) {
+        self.context.info(place);
+        if self.place == place {
+            quiet();
+            std::panic::panic_any(Grudge);
+        }
+    }
+}
+
+impl Drop for Cracked {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.call("drop");
+        }
+    }
+}
+
+/// Keeps panics that are on purpose out of the tests' output.
+fn quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let message = info.to_string();
+            if !message.contains("on purpose") && !info.payload().is::<Grudge>() {
+                loud(info);
+            }
+        }));
+    });
+}
+
+impl Vault for Cracked {
+    fn get(&mut self, _: &GetRequest) -> Result<Secret> {
+        self.call("get");
+        Ok(Secret::new(Value::text("fine")))
+    }
+    fn list(&mut self, _: &ListRequest) -> Result<Page> {
+        self.call("list");
+        Ok(Page::default())
+    }
+    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+        self.call("describe");
+        Ok(Entry::new(request.name.clone(), None, Metadata::new()))
+    }
+    fn set(&mut self, _: SetRequest) -> Result<()> {
+        self.call("set");
+        Ok(())
+    }
+    fn remove(&mut self, _: &GetRequest) -> Result<()> {
+        self.call("remove");
+        Ok(())
+    }
+    fn set_metadata(&mut self, _: &GetRequest, _: Metadata) -> Result<()> {
+        self.call("set_metadata");
+        Ok(())
+    }
+    fn unlock(&mut self, _: &UnlockRequest) -> Result<Option<Session>> {
+        self.call("unlock");
+        Ok(None)
+    }
+    fn lock(&mut self, _: Deadline) -> Result<()> {
+        self.call("lock");
+        Ok(())
+    }
+    fn test(&mut self, _: Deadline) -> Result<()> {
+        self.call("test");
+        Ok(())
+    }
+    fn unregister(&mut self, _: Deadline) -> Result<()> {
+        self.call("unregister");
+        Ok(())
+    }
+    fn get_many(&mut self, _: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
+        self.call("get_many");
+        Ok(vec![])
+    }
+    fn versions(&mut self, _: &GetRequest) -> Result<Vec<Version>> {
+        self.call("versions");
+        Ok(vec![])
+    }
+    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
+        self.call("actions");
+        Ok(vec![])
+    }
+    fn act(&mut self, _: &ActRequest) -> Result<Outcome> {
+        self.call("act");
+        Ok(Outcome::new("fine"))
+    }
+}
+
+type Call = fn(&mut dyn Vault) -> Result<()>;
+
+const CALLS: &[(&str, Call)] = &[
+    ("get", |vault| vault.get(&get("n")).map(drop)),
+    ("list", |vault| vault.list(&ListRequest::new(soon())).map(drop)),
+    ("describe", |vault| vault.describe(&get("n")).map(drop)),
+    ("set", |vault| vault.set(set("n", Value::text("x")))),
+    ("remove", |vault| vault.remove(&get("n"))),
+    ("set_metadata", |vault| vault.set_metadata(&get("n"), Metadata::new())),
+    ("unlock", |vault| vault.unlock(&UnlockRequest::new("", vec![], soon())).map(drop)),
+    ("lock", |vault| vault.lock(soon())),
+    ("test", |vault| vault.test(soon())),
+    ("unregister", |vault| vault.unregister(soon())),
+    ("get_many", |vault| vault.get_many(&[]).map(drop)),
+    ("versions", |vault| vault.versions(&get("n")).map(drop)),
+    ("actions", |vault| vault.actions(soon()).map(drop)),
+    ("act", |vault| vault.act(&ActRequest::new("a", Parameters::new(), soon())).map(drop)),
+];
+
+#[test]
+fn a_panic_in_any_call_is_an_error_that_names_it_and_poisons_that_handle_only() {
+    for (place, call) in CALLS {
+        let (cracked, notes) = open::<Fragile>(text_parameter("in", place));
+        let (sound, _) = open::<Fragile>(Parameters::new());
+        let (mut cracked, mut sound) = (cracked.unwrap(), sound.unwrap());
+
+        let fault = call(&mut cracked).unwrap_err();
+        assert_eq!(fault, Error::internal(format!("the plugin panicked in `{place}`")));
+
+        notes.take();
+        for (_, call) in CALLS {
+            let fault = call(&mut cracked).unwrap_err();
+            assert_eq!(fault, Error::internal("the plugin panicked earlier in this vault"));
+        }
+        drop(cracked);
+        assert_eq!(notes.take(), [""; 0], "code of the author's ran after the panic in {place}");
+        for (_, call) in CALLS {
+            call(&mut sound).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_open_is_an_error_and_gives_the_context_back() {
+    let (vault, notes) = open::<Fragile>(text_parameter("in", "open"));
+    assert_eq!(vault.err(), Some(Error::internal("the plugin panicked in `open`")));
+    assert_eq!(notes.take(), ["Information: open", "context closed"]);
+}
+
+#[test]
+fn a_panic_while_a_vault_ends_stays_in_the_plugin() {
+    let (vault, notes) = open::<Fragile>(text_parameter("in", "drop"));
+    drop(vault.unwrap());
+    assert_eq!(notes.take(), ["Information: open", "Information: drop", "context closed"]);
+}
+
+struct Caller;
+
+impl Plugin for Caller {
+    fn open(_: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
+        context.info("the host panics on purpose");
+        let run = ExecRequest::new("the host panics on purpose", vec![], soon());
+        Err(context.exec(run).unwrap_err())
+    }
+}
+
+#[test]
+fn a_panic_of_the_hosts_services_does_not_unwind_into_the_plugin() {
+    quiet();
+    let (vault, _) = open::<Caller>(Parameters::new());
+    assert_eq!(vault.err(), Some(Error::internal("the host panicked")));
+}

@@ -1,0 +1,253 @@
+//! Every call, with everything that can be in it, comes out on the other side as it went in.
+
+use std::time::Duration;
+
+use keystead_plugin_api::abi::HostVault;
+use keystead_plugin_api::*;
+
+use crate::host::{get, name, open, request, set, soon, Notes};
+use crate::parrot::{error, Parrot};
+
+fn parrot() -> (HostVault, Notes) {
+    let (vault, notes) = open::<Parrot>(Parameters::new());
+    let vault = vault.unwrap();
+    notes.take();
+    (vault, notes)
+}
+
+fn everything() -> Vec<Value> {
+    let mut inner = Map::new();
+    inner.insert("", Value::text("under the empty key"));
+    let mut map = Map::new();
+    map.insert("z", Value::credential("bob", "pw"));
+    map.insert("a", Value::bytes(vec![]));
+    map.insert("m", Value::Map(inner));
+    vec![
+        Value::text(""),
+        Value::text("one\0two é"),
+        Value::bytes(vec![]),
+        Value::bytes(vec![0, 255, 128]),
+        Value::bytes(vec![7; MAX_VALUE_BYTES - 4]),
+        Value::credential("", ""),
+        Value::credential("bob", "hunter2"),
+        Value::Map(Map::new()),
+        Value::Map(map),
+    ]
+}
+
+fn metadata() -> Metadata {
+    let mut metadata = Metadata::new();
+    for (key, value) in [
+        ("text", MetadataValue::Text(String::new())),
+        ("most", MetadataValue::Integer(i64::MIN)),
+        ("yes", MetadataValue::Boolean(true)),
+        ("no", MetadataValue::Boolean(false)),
+        ("at", MetadataValue::Timestamp(MIN_TIMESTAMP_MILLIS)),
+    ] {
+        metadata.insert(key, value).unwrap();
+    }
+    metadata
+}
+
+#[test]
+fn every_value_and_all_metadata_come_back_as_they_were_written() {
+    let (mut vault, _) = parrot();
+    for value in everything() {
+        let mut write = set("n", value.duplicate());
+        write.metadata = Some(metadata());
+        vault.set(write).unwrap();
+        let found = vault.get(&get("n")).unwrap();
+        assert!(found.value == value, "{:?}", value.kind());
+        assert_eq!(found.metadata, metadata());
+        assert_eq!(vault.describe(&get("n")).unwrap().kind, Some(value.kind()));
+    }
+    vault.set_metadata(&get("n"), Metadata::new()).unwrap();
+    assert_eq!(vault.get(&get("n")).unwrap().metadata, Metadata::new());
+    vault.remove(&get("n")).unwrap();
+    assert_eq!(vault.get(&get("n")).unwrap_err(), Error::not_found());
+}
+
+#[test]
+fn a_value_over_the_limit_does_not_leave_the_host() {
+    let (mut vault, notes) = parrot();
+    let fault = vault.set(set("n", Value::bytes(vec![7; MAX_VALUE_BYTES]))).unwrap_err();
+    assert_eq!(fault.kind(), ErrorKind::Invalid);
+    assert_eq!(notes.take(), [""; 0]);
+}
+
+#[test]
+fn every_write_mode_arrives_as_itself() {
+    let (mut vault, notes) = parrot();
+    for mode in [WriteMode::CreateOnly, WriteMode::Replace, WriteMode::Upsert] {
+        let mut write = set("n", Value::text("x"));
+        write.mode = mode;
+        vault.set(write).unwrap();
+        assert_eq!(notes.take(), [format!("Debug: set {mode:?}")]);
+    }
+}
+
+#[test]
+fn every_error_arrives_with_kind_message_challenge_and_wait() {
+    let (mut vault, _) = parrot();
+    for code in 1..=10 {
+        let found = vault.get(&get(&format!("error/{code}"))).unwrap_err();
+        assert_eq!(found, error(code));
+        let opened = {
+            let mut parameters = Parameters::new();
+            parameters.insert("fail", ParameterValue::Integer(i64::from(code)));
+            open::<Parrot>(parameters).0
+        };
+        assert_eq!(opened.err(), Some(error(code)));
+    }
+    assert_eq!(error(3).challenge().unwrap().prompts.len(), 2);
+}
+
+#[test]
+fn a_vault_opens_with_its_name_kind_parameters_and_session() {
+    let mut parameters = Parameters::new();
+    parameters.insert("file", ParameterValue::Text("/srv/x".into()));
+    parameters.insert("count", ParameterValue::Integer(-3));
+    parameters.insert("on", ParameterValue::Boolean(true));
+    parameters.insert("token", ParameterValue::Secret(SecretText::new("hunter2")));
+    let mut request = request(parameters);
+    request.session =
+        Some(Session { secret: SecretBytes::new(vec![0, 9]), lifetime: Duration::MAX });
+    let notes = Notes::default();
+    let context = Context::new(Box::new(notes.clone()));
+    drop(abi::open_linked::<Parrot>(&request, context).unwrap());
+    assert_eq!(
+        notes.take(),
+        [
+            "Information: open Work as parrot",
+            "Information: parameter count = Integer(-3)",
+            "Information: parameter file = Text(\"/srv/x\")",
+            "Information: parameter on = Boolean(true)",
+            "Information: parameter token = Secret([redacted])",
+            "Debug: the token has 7 bytes",
+            "Debug: a session [0, 9] for 86400s",
+            "context closed",
+        ]
+    );
+}
+
+#[test]
+fn pages_follow_each_other_to_the_end() {
+    let (mut vault, notes) = parrot();
+    for n in 0..5 {
+        vault.set(set(&format!("n{n}"), Value::text(""))).unwrap();
+    }
+    notes.take();
+    let mut request = ListRequest::new(soon());
+    request.limit = 2;
+    request.filter = Some("n*".into());
+    let mut seen = Vec::new();
+    loop {
+        let page = vault.list(&request).unwrap();
+        seen.extend(page.entries.into_iter().map(|entry| entry.name));
+        request.after = page.next;
+        if request.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, [name("n0"), name("n1"), name("n2"), name("n3"), name("n4")]);
+    assert_eq!(
+        notes.take(),
+        [
+            "Debug: list None 2 Some(\"n*\")",
+            "Debug: list Some(\"n1\") 2 Some(\"n*\")",
+            "Debug: list Some(\"n3\") 2 Some(\"n*\")",
+        ]
+    );
+}
+
+#[test]
+fn several_secrets_come_back_in_order_each_with_its_own_result() {
+    let (mut vault, _) = parrot();
+    vault.set(set("a", Value::text("1"))).unwrap();
+    let results = vault.get_many(&[get("none"), get("a"), get("error/5")]).unwrap();
+    let expected = [Err(Error::not_found()), Ok(Secret::new(Value::text("1"))), Err(error(5))];
+    assert_eq!(results, expected);
+    assert_eq!(vault.get_many(&[]).unwrap(), []);
+    assert_eq!(vault.get_many(&[get("a"), get("error/3")]).unwrap_err(), error(3));
+    let many = vec![get("a"); MAX_GET_MANY];
+    assert_eq!(vault.get_many(&many).unwrap().len(), MAX_GET_MANY);
+    let many = vec![get("a"); MAX_GET_MANY + 1];
+    assert_eq!(vault.get_many(&many).unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[test]
+fn unlocking_gives_a_session_or_none() {
+    let (mut vault, _) = parrot();
+    let answer = |name: &str| Answer { name: name.into(), value: SecretText::new("hunter2") };
+    let right = UnlockRequest::new("step 1", vec![answer("user"), answer("password")], soon());
+    let session = vault.unlock(&right).unwrap().unwrap();
+    assert_eq!(session.secret.expose(), b"hunter2");
+    assert_eq!(session.lifetime, Duration::from_secs(61));
+    let wrong = UnlockRequest::new("step 1", vec![answer("user")], soon());
+    assert_eq!(vault.unlock(&wrong).unwrap_err().kind(), ErrorKind::Denied);
+    assert!(vault.unlock(&UnlockRequest::new("", vec![], soon())).unwrap().is_none());
+}
+
+#[test]
+fn a_deadline_that_has_passed_arrives_as_passed() {
+    let (mut vault, notes) = parrot();
+    vault.lock(Deadline::after(Duration::ZERO)).unwrap();
+    assert_eq!(notes.take(), ["Debug: lock, late: true"]);
+}
+
+#[test]
+fn versions_and_the_plain_calls_come_through() {
+    let (mut vault, notes) = parrot();
+    let versions = vault.versions(&get("a")).unwrap();
+    assert_eq!(versions, [Version::new("2", Some(-5)), Version::new("1", None)]);
+    let mut earlier = get("a");
+    earlier.version = Some("1".into());
+    assert_eq!(vault.get(&earlier).unwrap().value, Value::text("1"));
+    assert_eq!(vault.test(soon()).unwrap_err(), Error::unavailable("the branch is gone"));
+    vault.unregister(soon()).unwrap();
+    assert_eq!(notes.take(), ["Warning: it could be better", "Information: farewell"]);
+    drop(vault);
+    assert_eq!(notes.take(), ["context closed"]);
+}
+
+#[test]
+fn actions_come_with_their_schema_and_outcome() {
+    let (mut vault, _) = parrot();
+    let actions = vault.actions(soon()).unwrap();
+    assert_eq!(actions.len(), 2);
+    assert!(actions[0].destructive && !actions[1].destructive);
+    let mut times = Parameter::optional("times", ParameterKind::Integer, "how often");
+    times.secret = true;
+    times.default = "3".into();
+    let tune = Parameter::required("tune", ParameterKind::Text, "which");
+    assert_eq!(actions[0].parameters, [tune, times]);
+
+    let mut parameters = Parameters::new();
+    parameters.insert("times", ParameterValue::Integer(2));
+    let outcome = vault.act(&ActRequest::new("whistle", parameters, soon())).unwrap();
+    assert_eq!(outcome.message, r#"whistled Parameters({"times": Integer(2)})"#);
+    assert_eq!(outcome.value, Some(Value::text("a recovery code")));
+
+    let long = vault.act(&ActRequest::new("rest", Parameters::new(), soon())).unwrap();
+    assert_eq!(long.message.len(), MAX_MESSAGE_BYTES);
+    assert_eq!(long.value, None);
+}
+
+#[test]
+fn a_granted_program_runs_through_the_context_and_another_is_denied() {
+    let (mut vault, notes) = parrot();
+    let outcome = vault.act(&ActRequest::new("granted", Parameters::new(), soon())).unwrap();
+    assert_eq!(outcome.message, "-7 and 65536 bytes");
+    assert_eq!(outcome.value, Some(Value::bytes(vec![0, 1, 255])));
+    assert_eq!(notes.take(), [r#"exec ["-x", ""]"#]);
+    let denied = vault.act(&ActRequest::new("rm", Parameters::new(), soon())).unwrap_err();
+    assert_eq!(denied, Error::denied("running `rm` is not granted"));
+}
+
+#[test]
+fn a_vault_moves_to_another_thread_and_ends_there() {
+    let (mut vault, notes) = parrot();
+    vault.set(set("n", Value::text("x"))).unwrap();
+    std::thread::spawn(move || assert!(vault.get(&get("n")).is_ok())).join().unwrap();
+    assert_eq!(notes.take().last().unwrap(), "context closed");
+}
