@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod manifest;
+pub mod testing;
 
 mod error;
 mod metadata;
