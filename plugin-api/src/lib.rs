@@ -5,6 +5,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod manifest;
+pub mod testing;
 
 // The one place of unsafe code: see the module.
 #[allow(unsafe_code)]

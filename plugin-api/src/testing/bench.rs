@@ -1,0 +1,488 @@
+//! What the checks work with: open vaults that unlock themselves, remember what they wrote
+//! so that it is removed again, and keep every message they heard.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::{sample, Declared, Places, Subject, NAME_PREFIX};
+use crate::error::{Error, ErrorKind, Result};
+use crate::manifest::Capability;
+use crate::metadata::Metadata;
+use crate::name::SecretName;
+use crate::value::{SecretText, Value};
+use crate::vault::{
+    Answer, Deadline, Entry, GetRequest, ListRequest, Secret, Session, SetRequest, UnlockRequest,
+    Vault, WriteMode, MAX_PAGE_ENTRIES,
+};
+
+/// The name of the vault that most checks use.
+pub(super) const VAULT: &str = "keystead-conformance";
+
+/// The name of a second vault.
+pub(super) const SECOND_VAULT: &str = "keystead-conformance-2";
+
+/// How long an ordinary call may take: enough for a server at the other end of the world.
+const CALL: Duration = Duration::from_secs(60);
+
+/// How many steps of unlocking are answered before the vault is taken to ask for ever.
+const MAX_UNLOCK_STEPS: usize = 8;
+
+/// How a check ends.
+pub(super) type Verdict = Result<(), Fault>;
+
+/// Why a check did not pass.
+pub(super) enum Fault {
+    /// The obligation is broken.
+    Broken { expected: String, found: String },
+    /// Something else stands in the way of checking it.
+    Elsewhere { why: String },
+}
+
+/// Returns the verdict that an obligation is broken.
+pub(super) fn broken<T>(expected: impl Into<String>, found: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::Broken { expected: expected.into(), found: found.into() })
+}
+
+/// Returns the verdict that an obligation cannot be checked.
+pub(super) fn elsewhere<T>(why: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::Elsewhere { why: why.into() })
+}
+
+/// Says what a call answered, without the bytes of what it answered.
+pub(super) fn answer_of<T>(result: &Result<T>) -> String {
+    match result {
+        Ok(_) => "success".to_owned(),
+        Err(error) => format!("`{}` ({error})", error.kind()),
+    }
+}
+
+/// Breaks the obligation unless the call failed with this kind.
+pub(super) fn expect_error<T>(result: &Result<T>, kind: ErrorKind, call: &str) -> Verdict {
+    match result {
+        Err(error) if error.kind() == kind => Ok(()),
+        other => broken(format!("`{kind}` from {call}"), answer_of(other)),
+    }
+}
+
+/// Breaks the obligation unless the call succeeded.
+pub(super) fn expect_success<T>(result: Result<T>, call: &str) -> Result<T, Fault> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) => broken(format!("success from {call}"), answer_of::<T>(&Err(error))),
+    }
+}
+
+/// Goes no further where a step before the one in question did not work: another
+/// obligation has that one's name.
+pub(super) fn prepared<T>(result: Result<T>, call: &str) -> Result<T, Fault> {
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) => elsewhere(format!("{call} answered {}", answer_of::<T>(&Err(error)))),
+    }
+}
+
+/// Returns the deadline of an ordinary call.
+pub(super) fn soon() -> Deadline {
+    Deadline::after(CALL)
+}
+
+/// Everything that was ever heard of a vault: its messages.
+type Heard = Rc<RefCell<Vec<String>>>;
+
+/// The vaults under test, and what is known of them so far.
+pub(super) struct Bench<'a> {
+    pub(super) declared: &'a Declared,
+    subject: &'a mut dyn Subject,
+    main: Option<Handle<'a>>,
+    heard: Heard,
+    first_open: FirstOpen,
+    hangs: bool,
+}
+
+/// What was seen when the vault was opened for the first time.
+pub(super) struct FirstOpen {
+    /// The answer, where it was that somebody must log in first.
+    pub(super) refused: Option<Error>,
+    /// What it made out of nothing.
+    pub(super) created: Vec<PathBuf>,
+    /// What the vault said when it was asked something before any unlocking.
+    pub(super) locked: Option<Error>,
+    /// Why answering did not unlock it.
+    pub(super) stays_locked: Option<String>,
+}
+
+impl<'a> Bench<'a> {
+    /// Opens the vault, unlocks it where it is locked, and removes what an earlier run may
+    /// have left behind.
+    pub(super) fn new(subject: &'a mut dyn Subject, declared: &'a Declared) -> Result<Self> {
+        let heard = Heard::default();
+        let absent: Vec<PathBuf> =
+            subject.paths(VAULT).into_iter().filter(|path| !path.exists()).collect();
+        let opened = subject.open(VAULT, None);
+        let created = absent.into_iter().filter(|path| path.exists()).collect();
+        let mut first_open = FirstOpen { refused: None, created, locked: None, stays_locked: None };
+        let main = match opened {
+            Ok(vault) => {
+                let mut main = Handle::new(vault, declared, heard.clone());
+                let asked = main.ask(|vault| vault.list(&ListRequest::new(soon())));
+                if let Err(error) = asked {
+                    if error.kind() == ErrorKind::Locked {
+                        first_open.stays_locked = main.unlock(&error).err().map(|e| e.to_string());
+                        first_open.locked = Some(error);
+                    }
+                }
+                Some(main)
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Denied) => {
+                heard.borrow_mut().extend(texts(&error));
+                first_open.refused = Some(error);
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let mut bench = Self { declared, subject, main, heard, first_open, hangs: false };
+        bench.clean_up_after_earlier_runs();
+        Ok(bench)
+    }
+
+    /// Returns why this obligation cannot be checked, whatever it is: the vault does not
+    /// open, does not unlock, or hangs.
+    pub(super) fn obstacle(&self, obligation: &str) -> Option<String> {
+        const WITHOUT_VAULT: &[&str] = &["open-no-login"];
+        const WHILE_LOCKED: &[&str] =
+            &["no-prompt", "unlock-right", "unlock-wrong", "unlock-stale", "open-no-effect"];
+        if WITHOUT_VAULT.contains(&obligation) {
+            return None;
+        }
+        if self.first_open.refused.is_some() {
+            return Some("the vault does not open without a login: see open-no-login".to_owned());
+        }
+        if self.hangs && obligation != "no-secret-in-error" {
+            return Some("the vault hangs: see deadline".to_owned());
+        }
+        match &self.first_open.stays_locked {
+            Some(_) if WHILE_LOCKED.contains(&obligation) => None,
+            Some(why) => Some(format!("the vault is locked, and stays so: {why}")),
+            None => None,
+        }
+    }
+
+    pub(super) fn first_open(&self) -> &FirstOpen {
+        &self.first_open
+    }
+
+    pub(super) fn places(&self) -> Places {
+        self.subject.places()
+    }
+
+    /// Returns the handle that most checks share.
+    pub(super) fn main(&mut self) -> &mut Handle<'a> {
+        self.main.as_mut().expect("`obstacle` lets nobody here while it is missing")
+    }
+
+    /// Opens one more handle, locked where the vault is.
+    pub(super) fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Handle<'a>> {
+        let opened = self.subject.open(vault, session);
+        match opened {
+            Ok(vault) => Ok(Handle::new(vault, self.declared, self.heard.clone())),
+            Err(error) => {
+                self.heard.borrow_mut().extend(texts(&error));
+                Err(error)
+            }
+        }
+    }
+
+    /// Skips the check where the vault has no such capability.
+    pub(super) fn needs(&self, capability: Capability) -> Verdict {
+        if self.declared.can(capability) {
+            return Ok(());
+        }
+        elsewhere(format!("the vault does not declare `{}`", capability.as_str()))
+    }
+
+    /// Skips the check where the vault was not locked when it was opened.
+    pub(super) fn needs_lock(&self) -> Verdict {
+        self.needs(Capability::Unlock)?;
+        match self.first_open.locked {
+            Some(_) => Ok(()),
+            None => elsewhere("the vault was not locked when it was opened"),
+        }
+    }
+
+    /// Returns whether the vault did not come back from a call.
+    pub(super) fn hangs_now(&self) -> bool {
+        self.hangs
+    }
+
+    /// Notes that the vault did not come back from a call.
+    pub(super) fn hangs(&mut self) {
+        self.hangs = true;
+        // Another handle may hang the same way, with nobody to stop it.
+        if let Some(main) = &mut self.main {
+            main.written.clear();
+        }
+    }
+
+    /// Removes what the main handle wrote.
+    pub(super) fn clean(&mut self) {
+        if let Some(main) = &mut self.main {
+            main.clean();
+        }
+    }
+
+    /// Returns every message so far.
+    pub(super) fn heard(&mut self) -> Vec<String> {
+        let logged = self.subject.logged();
+        self.heard.borrow_mut().extend(logged);
+        self.heard.borrow().clone()
+    }
+
+    /// Returns the text without what a person would type to unlock the vault.
+    pub(super) fn redact(&self, mut text: String) -> String {
+        for answer in &self.declared.answers {
+            if !answer.value.expose().is_empty() {
+                text = text.replace(answer.value.expose(), "[redacted]");
+            }
+        }
+        text
+    }
+
+    fn clean_up_after_earlier_runs(&mut self) {
+        if self.first_open.stays_locked.is_some() || !self.declared.can(Capability::Write) {
+            return;
+        }
+        if let Some(main) = &mut self.main {
+            let listed = main.walk(MAX_PAGE_ENTRIES).map(|walk| walk.entries).unwrap_or_default();
+            let ours = |entry: &Entry| entry.name.as_str().starts_with(NAME_PREFIX);
+            main.written.extend(listed.into_iter().filter(ours).map(|entry| entry.name));
+            main.clean();
+        }
+    }
+}
+
+/// One open vault.
+pub(super) struct Handle<'a> {
+    vault: Option<Box<dyn Vault>>,
+    declared: &'a Declared,
+    heard: Heard,
+    written: BTreeSet<SecretName>,
+}
+
+/// What a walk through all pages of a listing found.
+#[derive(Default)]
+pub(super) struct Walk {
+    pub(super) entries: Vec<Entry>,
+    /// The most entries that one page had.
+    pub(super) largest_page: usize,
+    /// The most bytes that a cursor had.
+    pub(super) longest_cursor: usize,
+    /// Whether a cursor came a second time; the walk ended there.
+    pub(super) stands_still: bool,
+}
+
+impl<'a> Handle<'a> {
+    fn new(vault: Box<dyn Vault>, declared: &'a Declared, heard: Heard) -> Self {
+        Self { vault: Some(vault), declared, heard, written: BTreeSet::new() }
+    }
+
+    /// Calls the vault as it is, and keeps the message of a failure.
+    pub(super) fn ask<T>(&mut self, call: impl FnOnce(&mut dyn Vault) -> Result<T>) -> Result<T> {
+        let vault = match &mut self.vault {
+            Some(vault) => vault,
+            None => return Err(Error::late()),
+        };
+        let result = call(vault.as_mut());
+        if let Err(error) = &result {
+            self.heard.borrow_mut().extend(texts(error));
+        }
+        result
+    }
+
+    /// Calls the vault; where it is locked, unlocks it and calls once more.
+    pub(super) fn call<T>(
+        &mut self,
+        mut call: impl FnMut(&mut dyn Vault) -> Result<T>,
+    ) -> Result<T> {
+        match self.ask(&mut call) {
+            Err(error)
+                if error.kind() == ErrorKind::Locked && !self.declared.answers.is_empty() =>
+            {
+                self.unlock(&error)?;
+                self.ask(call)
+            }
+            result => result,
+        }
+    }
+
+    /// Answers this challenge, and those that follow from it, with the right answers.
+    pub(super) fn unlock(&mut self, locked: &Error) -> Result<Option<Session>> {
+        let mut locked = locked.clone();
+        for _ in 0..MAX_UNLOCK_STEPS {
+            let request = self.answers(&locked, |answer| answer.to_owned())?;
+            match self.ask(|vault| vault.unlock(&request)) {
+                Err(error) if error.kind() == ErrorKind::Locked => locked = error,
+                result => return result,
+            }
+        }
+        Err(Error::internal(format!("it still asks after {MAX_UNLOCK_STEPS} right answers")))
+    }
+
+    /// Returns an answer to each prompt of this challenge, changed by `change`.
+    pub(super) fn answers(
+        &self,
+        locked: &Error,
+        change: impl Fn(&str) -> String,
+    ) -> Result<UnlockRequest> {
+        let challenge = match locked.challenge() {
+            Some(challenge) => challenge,
+            None => return Err(Error::internal("`locked` came without a challenge")),
+        };
+        let mut answers = Vec::with_capacity(challenge.prompts.len());
+        for prompt in &challenge.prompts {
+            let known = self.declared.answers.iter().find(|answer| answer.name == prompt.name);
+            let value = match known {
+                Some(answer) => SecretText::new(change(answer.value.expose())),
+                None => {
+                    let message = format!("no answer was given for its prompt `{}`", prompt.name);
+                    return Err(Error::invalid(message));
+                }
+            };
+            answers.push(Answer { name: prompt.name.clone(), value });
+        }
+        Ok(UnlockRequest::new(challenge.id.clone(), answers, soon()))
+    }
+
+    pub(super) fn get(&mut self, name: &SecretName) -> Result<Secret> {
+        self.call(|vault| vault.get(&GetRequest::new(name.clone(), soon())))
+    }
+
+    /// Returns the value, or `None` where the vault gives none, for whatever reason.
+    pub(super) fn peek(&mut self, name: &SecretName) -> Option<Value> {
+        self.get(name).ok().map(|secret| secret.value)
+    }
+
+    pub(super) fn set(&mut self, name: &SecretName, value: &Value) -> Result<()> {
+        self.set_with(name, value, None, WriteMode::Upsert)
+    }
+
+    pub(super) fn set_with(
+        &mut self,
+        name: &SecretName,
+        value: &Value,
+        metadata: Option<&Metadata>,
+        mode: WriteMode,
+    ) -> Result<()> {
+        self.will_write(name);
+        self.call(|vault| {
+            let mut request = SetRequest::new(name.clone(), value.duplicate(), soon());
+            request.metadata = metadata.cloned();
+            request.mode = mode;
+            vault.set(request)
+        })
+    }
+
+    /// Notes a name that is going to be written, for it to be removed at the end.
+    pub(super) fn will_write(&mut self, name: &SecretName) {
+        debug_assert!(name.as_str().starts_with(NAME_PREFIX));
+        self.written.insert(name.clone());
+    }
+
+    /// Writes a value of a kind that the vault holds, for a check that is about something
+    /// else, and returns it.
+    pub(super) fn put(&mut self, name: &SecretName) -> Result<Value, Fault> {
+        let value = sample::plain(self.declared, name.as_str());
+        prepared(self.set(name, &value), "`set`")?;
+        Ok(value)
+    }
+
+    pub(super) fn set_metadata(&mut self, name: &SecretName, metadata: &Metadata) -> Result<()> {
+        self.call(|vault| {
+            vault.set_metadata(&GetRequest::new(name.clone(), soon()), metadata.clone())
+        })
+    }
+
+    pub(super) fn remove(&mut self, name: &SecretName) -> Result<()> {
+        self.call(|vault| vault.remove(&GetRequest::new(name.clone(), soon())))
+    }
+
+    pub(super) fn describe(&mut self, name: &SecretName) -> Result<Entry> {
+        self.call(|vault| vault.describe(&GetRequest::new(name.clone(), soon())))
+    }
+
+    /// Lists everything, page by page. Ends where a cursor comes again, and whatever a page
+    /// has too many of is kept: what that breaks has a check of its own.
+    pub(super) fn walk(&mut self, limit: usize) -> Result<Walk> {
+        let mut walk = Walk::default();
+        let mut request = ListRequest::new(soon());
+        request.limit = limit;
+        let mut cursors = HashSet::new();
+        loop {
+            request.deadline = soon();
+            let page = self.call(|vault| vault.list(&request))?;
+            walk.largest_page = walk.largest_page.max(page.entries.len());
+            walk.entries.extend(page.entries);
+            let next = match page.next {
+                Some(next) => next,
+                None => return Ok(walk),
+            };
+            walk.longest_cursor = walk.longest_cursor.max(next.len());
+            if !cursors.insert(next.clone()) {
+                walk.stands_still = true;
+                return Ok(walk);
+            }
+            request.after = Some(next);
+        }
+    }
+
+    /// Lists everything, for a check that is about something else.
+    pub(super) fn entries(&mut self) -> Result<Vec<Entry>, Fault> {
+        let walk = prepared(self.walk(MAX_PAGE_ENTRIES), "`list`")?;
+        if walk.stands_still {
+            return elsewhere("the listing does not advance: see list-advances");
+        }
+        Ok(walk.entries)
+    }
+
+    /// Returns the entry of this name in a listing.
+    pub(super) fn listed(&mut self, name: &SecretName) -> Result<Option<Entry>, Fault> {
+        Ok(self.entries()?.into_iter().find(|entry| entry.name == *name))
+    }
+
+    /// Returns the vault itself, which is then no longer here.
+    pub(super) fn take(&mut self) -> Option<Box<dyn Vault>> {
+        self.vault.take()
+    }
+
+    /// Puts a vault back that was taken.
+    pub(super) fn put_back(&mut self, vault: Box<dyn Vault>) {
+        self.vault = Some(vault);
+    }
+
+    /// Removes what was written. Failures are of no interest: what they break has a check.
+    fn clean(&mut self) {
+        for name in std::mem::take(&mut self.written) {
+            let _ = self.remove(&name);
+        }
+    }
+}
+
+impl Drop for Handle<'_> {
+    fn drop(&mut self) {
+        self.clean();
+    }
+}
+
+/// Returns all text of an error.
+fn texts(error: &Error) -> Vec<String> {
+    let mut texts = vec![error.message().to_owned()];
+    if let Some(challenge) = error.challenge() {
+        texts.push(challenge.id.clone());
+        for prompt in &challenge.prompts {
+            texts.push(format!("{} {}", prompt.name, prompt.label));
+        }
+    }
+    texts
+}

@@ -1,0 +1,214 @@
+//! The suite over a plugin that is linked into the test: no file, no loading, no host.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::{run, Declared, Outcome, Places, Subject};
+use crate::error::{Error, Result};
+use crate::manifest::{Kind, Manifest};
+use crate::name::VaultName;
+use crate::parameters::{Parameter, ParameterKind, ParameterValue, Parameters};
+use crate::plugin::{Context, Level, OpenRequest, Plugin, Services};
+use crate::value::SecretText;
+use crate::vault::{Deadline, Session, Vault};
+
+/// Checks the first kind of vault of this plugin, registered with these parameters.
+///
+/// In a parameter `{vault}` stands for the name of the vault: with it in a path, two vaults
+/// have two places, and one more obligation can be checked.
+///
+/// # Panics
+/// With a list of the broken obligations, where there are any; when a parameter does not
+/// fit the manifest; and when the vault does not open.
+///
+/// # Examples
+/// ```no_run
+/// # use keystead_plugin_api::{manifest::Manifest, Plugin};
+/// # fn example<MyPlugin: Plugin>(manifest: &Manifest) {
+/// keystead_plugin_api::testing::check::<MyPlugin>(manifest, &[("file", "/tmp/{vault}")]);
+/// # }
+/// ```
+pub fn check<P: Plugin>(manifest: &Manifest, parameters: &[(&str, &str)]) {
+    let start = Linked::<P>::new(manifest);
+    parameters.iter().fold(start, |linked, (name, value)| linked.parameter(name, value)).check();
+}
+
+/// A plugin that is linked into the test, with what its vaults are registered with.
+pub struct Linked<P> {
+    id: String,
+    kind: Kind,
+    parameters: Vec<(&'static Parameter, String)>,
+    declared: Declared,
+    places: Places,
+    log: Arc<Mutex<Vec<String>>>,
+    plugin: PhantomData<P>,
+}
+
+impl<P: Plugin> Linked<P> {
+    /// Starts with the manifest's first kind of vault.
+    ///
+    /// # Panics
+    /// When the manifest has no kind.
+    pub fn new(manifest: &Manifest) -> Self {
+        let kind = *manifest.kinds.first().expect("a manifest has at least one kind of vault");
+        Self {
+            id: manifest.id.to_owned(),
+            kind,
+            parameters: Vec::new(),
+            declared: Declared::of(&kind),
+            places: Places::PerhapsShared,
+            log: Arc::default(),
+            plugin: PhantomData,
+        }
+    }
+
+    /// Takes another kind of vault of this manifest.
+    ///
+    /// # Panics
+    /// When the manifest has no kind of this name.
+    pub fn kind(mut self, manifest: &Manifest, name: &str) -> Self {
+        let kind = manifest.kinds.iter().find(|kind| kind.name == name);
+        self.kind = *kind.unwrap_or_else(|| panic!("`{}` has no kind `{name}`", self.id));
+        self.declared = Declared::of(&self.kind);
+        self
+    }
+
+    /// Sets a parameter, written as on the command line; `{vault}` stands for the name of
+    /// the vault.
+    ///
+    /// # Panics
+    /// When the kind has no such parameter, or the value does not fit it.
+    pub fn parameter(mut self, name: &str, value: &str) -> Self {
+        let schema = self.kind.parameters.iter().find(|schema| schema.name == name);
+        let schema =
+            schema.unwrap_or_else(|| panic!("`{}` has no parameter `{name}`", self.kind.name));
+        if value.contains("{vault}") {
+            self.places = Places::Separate;
+        }
+        if let Err(fault) = parse(schema, value) {
+            panic!("{fault}");
+        }
+        self.parameters.push((schema, value.to_owned()));
+        self
+    }
+
+    /// Gives the right answer to a prompt of a vault that is locked when it is opened.
+    pub fn answer(mut self, prompt: &str, answer: &str) -> Self {
+        self.declared = self.declared.answering(prompt, SecretText::new(answer));
+        self
+    }
+
+    /// Says that vaults of different names keep their secrets in different places, although
+    /// no parameter has `{vault}` in it.
+    pub fn separate(mut self) -> Self {
+        self.places = Places::Separate;
+        self
+    }
+
+    /// Says how many secrets to write for a listing of many pages.
+    pub fn many(mut self, count: usize) -> Self {
+        self.declared.many = count;
+        self
+    }
+
+    /// Runs the suite and returns every outcome.
+    ///
+    /// # Errors
+    /// What the plugin answered when its vault does not open.
+    pub fn outcomes(mut self) -> Result<Vec<Outcome>> {
+        let nothing = Declared::new([], [], self.kind.names);
+        let declared = std::mem::replace(&mut self.declared, nothing);
+        let mut outcomes = Vec::new();
+        run(&mut self, &declared, &mut |outcome| outcomes.push(outcome.clone()))?;
+        Ok(outcomes)
+    }
+
+    /// Runs the suite.
+    ///
+    /// # Panics
+    /// With a list of the broken obligations, where there are any, and when the vault does
+    /// not open.
+    pub fn check(self) {
+        let what = format!("`{}` of `{}`", self.kind.name, self.id);
+        let outcomes = match self.outcomes() {
+            Ok(outcomes) => outcomes,
+            Err(error) => panic!("{what} does not open: {}: {error}", error.kind()),
+        };
+        let broken: Vec<String> = outcomes
+            .iter()
+            .filter(|outcome| outcome.is_broken())
+            .map(|outcome| format!("\n  {outcome}"))
+            .collect();
+        if !broken.is_empty() {
+            panic!("{what} breaks {} obligation(s):{}", broken.len(), broken.concat());
+        }
+    }
+
+    /// Returns the parameters of this vault: defaults, then what was set.
+    fn parameters(&self, vault: &str) -> Result<Parameters> {
+        let mut parameters = Parameters::new();
+        for schema in self.kind.parameters.iter().filter(|schema| !schema.default.is_empty()) {
+            parameters.insert(schema.name.as_ref(), parse(schema, &schema.default)?);
+        }
+        for (schema, value) in &self.parameters {
+            parameters.insert(schema.name.as_ref(), parse(schema, &of_vault(value, vault))?);
+        }
+        Ok(parameters)
+    }
+}
+
+impl<P: Plugin> Subject for Linked<P> {
+    fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
+        let parameters = self.parameters(vault)?;
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let vault = VaultName::parse(vault)?;
+        let mut request = OpenRequest::new(vault, self.kind.name, parameters, deadline);
+        request.session = session;
+        P::open(request, Context::new(Box::new(Recorder(self.log.clone()))))
+    }
+
+    fn places(&self) -> Places {
+        self.places
+    }
+
+    fn paths(&self, vault: &str) -> Vec<PathBuf> {
+        let paths = self.parameters.iter().filter(|(schema, _)| schema.kind == ParameterKind::Path);
+        paths.map(|(_, value)| PathBuf::from(of_vault(value, vault))).collect()
+    }
+
+    fn logged(&mut self) -> Vec<String> {
+        // A vault that panicked while it logged has left the lines before.
+        std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn of_vault(value: &str, vault: &str) -> String {
+    value.replace("{vault}", vault)
+}
+
+fn parse(schema: &Parameter, value: &str) -> Result<ParameterValue> {
+    let wrong = || {
+        let message =
+            format!("the parameter `{}` is not of kind {}", schema.name, schema.kind.as_str());
+        Error::invalid(message)
+    };
+    if schema.secret {
+        return Ok(ParameterValue::Secret(SecretText::new(value)));
+    }
+    Ok(match schema.kind {
+        ParameterKind::Text | ParameterKind::Path => ParameterValue::Text(value.to_owned()),
+        ParameterKind::Integer => ParameterValue::Integer(value.parse().map_err(|_| wrong())?),
+        ParameterKind::Boolean => ParameterValue::Boolean(value.parse().map_err(|_| wrong())?),
+    })
+}
+
+/// Services that keep what is logged and run nothing.
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+impl Services for Recorder {
+    fn log(&self, _: Level, message: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
+    }
+}

@@ -1,0 +1,313 @@
+//! Obligations of `get`, `get_many`, `versions`, `list` and `describe`.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::bench::{
+    answer_of, broken, elsewhere, expect_error, expect_success, prepared, soon, Bench, Fault,
+    Verdict,
+};
+use super::sample;
+use crate::error::{ErrorKind, Result};
+use crate::manifest::{Capability, NameRule};
+use crate::name::SecretName;
+use crate::value::Value;
+use crate::vault::{Entry, GetRequest, Secret, MAX_CURSOR_BYTES, MAX_PAGE_ENTRIES};
+
+/// How many secrets of somebody else are read where the vault cannot be written to.
+const FEW: usize = 3;
+
+pub(super) fn get_what_was_set(bench: &mut Bench<'_>) -> Verdict {
+    bench.needs(Capability::Write)?;
+    let declared = bench.declared;
+    for kind in &declared.values {
+        let name = sample::name(&format!("value-{kind}"));
+        let value = sample::of_kind(*kind, kind.as_str());
+        expect_success(bench.main().set(&name, &value), &format!("`set` of a small {kind}"))?;
+        expect_value(&value, bench.main().get(&name))?;
+        for (n, value) in sample::odd_values(*kind).iter().enumerate() {
+            let name = sample::name(&format!("odd-value-{kind}-{n}"));
+            if accepted(bench.main().set(&name, value), &sample::shape(value))? {
+                expect_value(value, bench.main().get(&name))?;
+            }
+            // Large values would make every later write of some vaults slow.
+            let _ = bench.main().remove(&name);
+        }
+    }
+
+    let mut kept = Vec::new();
+    for (n, name) in sample::odd_names(declared.names).into_iter().enumerate() {
+        let value = sample::plain(declared, &format!("of the odd name {n}"));
+        if accepted(bench.main().set(&name, &value), &format!("the name `{name}`"))? {
+            kept.push((name, value));
+        }
+    }
+    for (name, value) in kept {
+        expect_value(&value, bench.main().get(&name))?;
+    }
+    if declared.names == NameRule::CaseInsensitive {
+        let value = bench.main().put(&sample::name("fold"))?;
+        expect_value(&value, bench.main().get(&sample::name("FOLD")))?;
+    }
+    Ok(())
+}
+
+/// Returns whether the vault took it. To refuse what it cannot hold is honest.
+fn accepted(answer: Result<()>, what: &str) -> Result<bool, Fault> {
+    match answer {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Unsupported) => {
+            Ok(false)
+        }
+        refused => {
+            let expected = format!("success, `invalid` or `unsupported` from `set` of {what}");
+            broken(expected, answer_of(&refused))
+        }
+    }
+}
+
+fn expect_value(expected: &Value, answer: Result<Secret>) -> Verdict {
+    match answer {
+        Ok(secret) if secret.value == *expected => Ok(()),
+        Ok(secret) => {
+            let (expected, found) = (sample::shape(expected), sample::shape(&secret.value));
+            let other = if expected == found { ", other ones" } else { "" };
+            broken(expected, format!("{found}{other}"))
+        }
+        Err(error) => broken(sample::shape(expected), answer_of::<()>(&Err(error))),
+    }
+}
+
+pub(super) fn get_missing(bench: &mut Bench<'_>) -> Verdict {
+    if bench.declared.can(Capability::Write) {
+        // Neither a longer name nor a pattern finds it.
+        bench.main().put(&sample::name("missing-but-longer"))?;
+    }
+    for rest in ["missing", "missing*", "missing-but-longe?"] {
+        let answer = bench.main().get(&sample::name(rest));
+        // A vault may refuse a name that it could never hold.
+        if rest == "missing" || !matches!(&answer, Err(e) if e.kind() == ErrorKind::Invalid) {
+            expect_error(&answer, ErrorKind::NotFound, "`get` of a name that is not there")?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn get_empty(bench: &mut Bench<'_>) -> Verdict {
+    bench.needs(Capability::Write)?;
+    let mut checked = 0;
+    for kind in &bench.declared.values {
+        let name = sample::name(&format!("empty-{kind}"));
+        if let Some(value) = sample::empty(*kind) {
+            if accepted(bench.main().set(&name, &value), &format!("an empty {kind}"))? {
+                checked += 1;
+                expect_value(&value, bench.main().get(&name))?;
+            }
+        }
+    }
+    match checked {
+        0 => elsewhere("the vault takes no empty value"),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn get_no_effect(bench: &mut Bench<'_>) -> Verdict {
+    let names = some_names(bench)?;
+    let before = bench.main().entries()?;
+    for name in &names {
+        let first = prepared(bench.main().get(name), "`get`")?;
+        if bench.main().get(name).as_ref() != Ok(&first) {
+            return broken("the same from a second `get`", "another answer");
+        }
+    }
+    let _ = bench.main().get(&sample::name("missing"));
+    let after = bench.main().entries()?;
+    match before == after {
+        true => Ok(()),
+        false => broken("the same listing before and after `get`", "another listing"),
+    }
+}
+
+pub(super) fn get_many_each(bench: &mut Bench<'_>) -> Verdict {
+    let mut names = some_names(bench)?;
+    names.insert(names.len().min(1), sample::name("missing"));
+    let mut each = Vec::new();
+    for name in &names {
+        each.push(bench.main().get(name));
+    }
+    let requests: Vec<GetRequest> =
+        names.into_iter().map(|name| GetRequest::new(name, soon())).collect();
+    let many = expect_success(bench.main().call(|vault| vault.get_many(&requests)), "`get_many`")?;
+    if many.len() != each.len() {
+        return broken(format!("{} results", each.len()), many.len().to_string());
+    }
+    for (one, of_many) in each.iter().zip(&many) {
+        let same = match (one, of_many) {
+            (Ok(one), Ok(of_many)) => one == of_many,
+            (Err(one), Err(of_many)) => one.kind() == of_many.kind(),
+            _ => false,
+        };
+        if !same {
+            let expected = format!("what `get` gives, {}", answer_of(one));
+            return broken(expected, format!("another result, {}", answer_of(of_many)));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn versions_gettable(bench: &mut Bench<'_>) -> Verdict {
+    bench.needs(Capability::Versions)?;
+    let name = match bench.declared.can(Capability::Write) {
+        true => {
+            let name = sample::name("versions");
+            bench.main().put(&name)?;
+            let value = sample::plain(bench.declared, "a newer version");
+            prepared(bench.main().set(&name, &value), "`set`")?;
+            name
+        }
+        false => some_names(bench)?.remove(0),
+    };
+    let request = GetRequest::new(name, soon());
+    let versions =
+        expect_success(bench.main().call(|vault| vault.versions(&request)), "`versions`")?;
+    for version in versions {
+        let mut request = request.clone();
+        request.version = Some(version.id.clone());
+        let call = format!("`get` of the version `{}`", version.id);
+        expect_success(bench.main().call(|vault| vault.get(&request)), &call)?;
+    }
+    Ok(())
+}
+
+pub(super) fn list_all(bench: &mut Bench<'_>) -> Verdict {
+    let mut expected = HashSet::new();
+    if bench.declared.can(Capability::Write) {
+        for n in 0..bench.declared.many {
+            let name = sample::name(&format!("many-{n:05}"));
+            bench.main().put(&name)?;
+            expected.insert(name);
+        }
+    }
+    let walk = expect_success(bench.main().walk(MAX_PAGE_ENTRIES), "`list`")?;
+    if walk.stands_still {
+        return elsewhere("the listing does not advance: see list-advances");
+    }
+    let mut times: BTreeMap<&SecretName, usize> = BTreeMap::new();
+    for entry in &walk.entries {
+        *times.entry(&entry.name).or_default() += 1;
+    }
+    if let Some((name, times)) = times.iter().find(|(_, times)| **times > 1) {
+        return broken("every secret once", format!("`{name}` {times} times"));
+    }
+    let lost = expected.iter().filter(|name| !times.contains_key(name)).count();
+    match lost {
+        0 => Ok(()),
+        _ => broken(format!("all {} secrets", expected.len()), format!("{lost} of them not")),
+    }
+}
+
+pub(super) fn list_limit(bench: &mut Bench<'_>) -> Verdict {
+    several(bench)?;
+    for limit in [1, 2, 7, MAX_PAGE_ENTRIES] {
+        let walk = prepared(bench.main().walk(limit), "`list`")?;
+        if walk.largest_page > limit {
+            let found = format!("a page of {}", walk.largest_page);
+            return broken(format!("at most {limit} entries on a page"), found);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn list_advances(bench: &mut Bench<'_>) -> Verdict {
+    several(bench)?;
+    for limit in [1, 7] {
+        let walk = prepared(bench.main().walk(limit), "`list`")?;
+        if walk.stands_still {
+            return broken("each page's `next` different from all before", "one a second time");
+        }
+        if walk.longest_cursor > MAX_CURSOR_BYTES {
+            let found = walk.longest_cursor.to_string();
+            return broken(format!("a `next` of at most {MAX_CURSOR_BYTES} bytes"), found);
+        }
+    }
+    Ok(())
+}
+
+/// Writes enough secrets for several small pages, where the vault can be written to.
+fn several(bench: &mut Bench<'_>) -> Verdict {
+    if bench.declared.can(Capability::Write) {
+        for n in 0..20 {
+            bench.main().put(&sample::name(&format!("several-{n}")))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn list_as_given(bench: &mut Bench<'_>) -> Verdict {
+    bench.needs(Capability::Write)?;
+    let value = sample::plain(bench.declared, "as given");
+    let mut given = Vec::new();
+    for name in sample::odd_names(bench.declared.names) {
+        if bench.main().set(&name, &value).is_ok() {
+            given.push(name);
+        }
+    }
+    let listed = bench.main().entries()?.into_iter();
+    let listed: HashSet<SecretName> = listed.map(|entry| entry.name).collect();
+    match given.iter().find(|name| !listed.contains(name)) {
+        None => Ok(()),
+        Some(name) => broken(format!("the name `{name}` in the listing"), "no such name"),
+    }
+}
+
+pub(super) fn list_no_values(bench: &mut Bench<'_>) -> Verdict {
+    bench.needs(Capability::Write)?;
+    for kind in &bench.declared.values {
+        let name = sample::name(&format!("unopened-{kind}"));
+        prepared(bench.main().set(&name, &sample::of_kind(*kind, "unopened")), "`set`")?;
+    }
+    let tells =
+        |entry: &&Entry| format!("{} {:?}", entry.name, entry.metadata).contains(sample::CANARY);
+    match bench.main().entries()?.iter().find(tells) {
+        None => Ok(()),
+        Some(entry) => broken("no value in a listing", format!("one in that of `{}`", entry.name)),
+    }
+}
+
+pub(super) fn describe_as_listed(bench: &mut Bench<'_>) -> Verdict {
+    for name in some_names(bench)? {
+        if bench.declared.can(Capability::Metadata) && bench.declared.can(Capability::Write) {
+            let _ = bench.main().set_metadata(&name, &sample::metadata());
+        }
+        let listed = match bench.main().listed(&name)? {
+            Some(entry) => entry,
+            None => return elsewhere(format!("`{name}` is not listed: see list-all")),
+        };
+        let described = expect_success(bench.main().describe(&name), "`describe`")?;
+        if described != listed {
+            return broken(format!("{listed:?}"), format!("{described:?}"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn describe_missing(bench: &mut Bench<'_>) -> Verdict {
+    let answer = bench.main().describe(&sample::name("missing"));
+    expect_error(&answer, ErrorKind::NotFound, "`describe` of a name that is not there")
+}
+
+/// Returns names that are there: our own, or a few that were there before.
+fn some_names(bench: &mut Bench<'_>) -> Result<Vec<SecretName>, Fault> {
+    if bench.declared.can(Capability::Write) {
+        let names: Vec<SecretName> = ["some-a", "some-b", "some-c"].map(sample::name).into();
+        for name in &names {
+            bench.main().put(name)?;
+        }
+        return Ok(names);
+    }
+    let names: Vec<SecretName> =
+        bench.main().entries()?.into_iter().take(FEW).map(|entry| entry.name).collect();
+    match names.is_empty() {
+        true => elsewhere("the vault has no secrets and cannot be written to"),
+        false => Ok(names),
+    }
+}
