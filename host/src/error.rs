@@ -127,6 +127,14 @@ pub enum Error {
         /// How.
         source: plugin::runner::Error,
     },
+    /// There is no memory or descriptor left to hand the plugin's file to a runner.
+    #[error("plugin `{plugin}` cannot be handed to a runner")]
+    NoImage {
+        /// The plugin's id.
+        plugin: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The vault cannot be opened: each request to it is answered with this until it can.
     #[error("vault `{vault}` cannot be opened")]
     Faulty {
@@ -228,6 +236,7 @@ impl Error {
             Self::Refused { answer, .. } => answer_code(answer.kind()),
             Self::Misbehaved { .. } => "E12.misbehaved",
             Self::Runner { source, .. } => source.code(),
+            Self::NoImage { .. } => "E11.image",
             Self::Faulty { source, .. } => source.code(),
             Self::SearchIncomplete { .. } => "E12.search-incomplete",
             Self::Parameters { .. } => "E01.parameters",

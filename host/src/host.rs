@@ -1,6 +1,7 @@
 //! The host: one object that answers for all registered vaults. Opens a vault when it is
 //! first asked, keeps it open, and lets one caller at a time speak to it.
 
+mod conformance;
 mod open;
 mod register;
 mod resolve;
@@ -13,6 +14,7 @@ use keystead_plugin_api::{
     Vault, VaultName,
 };
 
+pub use conformance::Check;
 pub use open::serve;
 pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
 

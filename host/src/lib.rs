@@ -20,7 +20,7 @@ mod secrets;
 pub use ask::{Ask, Nobody, Unanswered};
 pub use error::{Class, Error, Result};
 pub use host::{
-    Host, PlannedRegistration, Registered, Registration, Run, Unregistered, VaultDetails,
+    Check, Host, PlannedRegistration, Registered, Registration, Run, Unregistered, VaultDetails,
     VaultInfo, serve,
 };
 pub use keystead_plugin_api as api;

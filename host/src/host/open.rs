@@ -15,7 +15,7 @@ use crate::error::{Error, Result, visible};
 use crate::options::Log;
 use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
-use crate::plugin::runner::{self, CallError, Grants, Image, Launch, Runner, Setup};
+use crate::plugin::runner::{self, CallError, Grants, Launch, Runner, Setup};
 use crate::plugin::trust::{Marker, Trusted};
 use crate::plugin::{self, exec, loader, verdict};
 use crate::registry::{Entry, Placement, Setting};
@@ -98,11 +98,7 @@ impl Host {
         services: VaultServices,
     ) -> Result<Code> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
-        let image = Image::seal(&trusted.bytes()?).map_err(|source| Error::Runner {
-            vault: entry.name.clone(),
-            plugin: entry.plugin.clone(),
-            source: runner::Error::Spawn { program: self.0.options.runner.clone(), source },
-        })?;
+        let image = self.seal(&entry.plugin, &trusted.bytes()?)?;
         let setup = Setup {
             launch: Launch::new(&self.0.options.runner),
             image,

@@ -1,0 +1,251 @@
+//! The conformance suite over a plugin file: in a runner before anybody trusts it, or as
+//! it is installed, in either placement.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use keystead_plugin_api::testing::{self, Declared, Outcome, Places, Subject};
+use keystead_plugin_api::{
+    Answer, Context, Deadline, Error as Refusal, Level, OpenRequest, ParameterKind,
+    Result as Reply, Services, Session, Vault, VaultName,
+};
+
+use super::{Host, open};
+use crate::error::{Error, Result};
+use crate::plugin::inspect::{Kind, Manifest, Permission};
+use crate::plugin::loader::{self, Loaded};
+use crate::plugin::pins::{InProcess, PluginId};
+use crate::plugin::runner::{CallError, Grants, Image, Launch, Runner, Setup};
+use crate::plugin::trust::Candidate;
+use crate::reference::Reference;
+use crate::registry::schema::{self, Base};
+use crate::registry::{Entry, Placement};
+
+/// How long a call of the suite may take.
+const CALL: Duration = Duration::from_secs(60);
+
+/// What a kind of vault is checked with.
+#[derive(Debug, Clone)]
+pub struct Check {
+    /// The kind; `None` for the plugin's first.
+    pub kind: Option<String>,
+    /// Parameters as typed. `{vault}` in a value stands for the vault's name, so that two
+    /// vaults have two places.
+    pub parameters: BTreeMap<String, String>,
+    /// Right answers to the prompts of a vault that is locked when it is opened.
+    pub unlock: BTreeMap<String, Reference>,
+    /// What relative paths stand on: an absolute path.
+    pub folder: PathBuf,
+    /// How many secrets are written for a listing of many pages; `None` for the suite's
+    /// own number.
+    pub many: Option<usize>,
+}
+
+impl Check {
+    /// Returns a check of the plugin's first kind of vault without parameters.
+    pub fn new(folder: PathBuf) -> Self {
+        let (parameters, unlock) = (BTreeMap::new(), BTreeMap::new());
+        Self { kind: None, parameters, unlock, folder, many: None }
+    }
+}
+
+impl Host {
+    /// Runs the suite on a file that need not be installed, in a runner.
+    ///
+    /// # Errors
+    /// What keeps the vault from being opened at all; a broken obligation is an outcome.
+    pub fn check_file(
+        &self,
+        candidate: &Candidate,
+        check: &Check,
+        report: &mut dyn FnMut(&Outcome),
+    ) -> Result<()> {
+        let image = self.seal(&candidate.inspected().manifest.id, candidate.bytes())?;
+        self.check(&candidate.inspected().manifest, Runs::Isolated(image), check, report)
+    }
+
+    /// Runs the suite on an installed plugin, in this placement.
+    ///
+    /// # Errors
+    /// As for [`Host::check_file`], and when it may not run there.
+    pub fn check_installed(
+        &self,
+        id: &PluginId,
+        placement: Placement,
+        check: &Check,
+        report: &mut dyn FnMut(&Outcome),
+    ) -> Result<()> {
+        let trusted = self.plugins().find(id)?;
+        let runs = match placement {
+            Placement::Isolated => Runs::Isolated(self.seal(id.as_str(), &trusted.bytes()?)?),
+            Placement::InProcess if trusted.in_process() == InProcess::Never => {
+                return Err(Error::InProcessForbidden { plugin: id.to_string() });
+            }
+            Placement::InProcess => {
+                let sha256 = *trusted.sha256().as_bytes();
+                Runs::InProcess(loader::load(trusted.path(), sha256, trusted.fit())?)
+            }
+        };
+        self.check(trusted.manifest(), runs, check, report)
+    }
+
+    pub(super) fn seal(&self, plugin: &str, bytes: &[u8]) -> Result<Image> {
+        Image::seal(bytes).map_err(|source| Error::NoImage { plugin: plugin.to_owned(), source })
+    }
+
+    fn check(
+        &self,
+        manifest: &Manifest,
+        runs: Runs,
+        check: &Check,
+        report: &mut dyn FnMut(&Outcome),
+    ) -> Result<()> {
+        let kind = open::kind_of(manifest, check.kind.as_deref())?;
+        let mut declared =
+            Declared::new(kind.capabilities.clone(), kind.values.clone(), kind.names);
+        for (prompt, reference) in &check.unlock {
+            let value = self.resolve(prompt, reference)?;
+            declared.answers.push(Answer { name: prompt.clone(), value });
+        }
+        declared.many = check.many.unwrap_or(declared.many);
+        let mut subject = Opener {
+            host: self,
+            manifest,
+            kind,
+            runs,
+            check,
+            fault: None,
+            log: Arc::new(Recorder(Mutex::default())),
+        };
+        let result = testing::run(&mut subject, &declared, report);
+        result.map_err(|answer| match subject.fault.take() {
+            Some(error) => error,
+            None => Error::OpenRefused { plugin: manifest.id.clone(), answer },
+        })
+    }
+}
+
+/// Where the plugin's code runs.
+enum Runs {
+    Isolated(Image),
+    InProcess(Loaded),
+}
+
+/// Opens vaults for the suite.
+struct Opener<'a> {
+    host: &'a Host,
+    manifest: &'a Manifest,
+    kind: &'a Kind,
+    runs: Runs,
+    check: &'a Check,
+    /// What kept the last vault from being opened, in the host's own terms.
+    fault: Option<Error>,
+    log: Arc<Recorder>,
+}
+
+impl Opener<'_> {
+    fn typed(&self, vault: &str) -> BTreeMap<String, String> {
+        let typed = self.check.parameters.iter();
+        typed.map(|(name, text)| (name.clone(), text.replace("{vault}", vault))).collect()
+    }
+
+    fn try_open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>, NotOpen> {
+        let name = VaultName::parse(vault).map_err(NotOpen::Plugin)?;
+        let home = self.host.home();
+        let base = Base { folder: &self.check.folder, home: home.as_deref() };
+        let what = format!("kind `{}`", self.kind.name);
+        let mut entry = Entry::new(name.clone(), &self.manifest.id);
+        entry.parameters = schema::validate(&self.kind.parameters, &self.typed(vault), base)
+            .map_err(|faults| Error::Parameters { what: what.clone(), faults })?;
+        let asked = open::expand(self.manifest, self.kind, &entry, home.as_deref())?;
+        let parameters = self.host.parameters(&entry.parameters, &self.kind.parameters, &what)?;
+        let deadline = Deadline::after(CALL);
+        let mut request = OpenRequest::new(name.clone(), &self.kind.name, parameters, deadline);
+        request.session = session;
+        match &self.runs {
+            Runs::InProcess(loaded) => loaded
+                .open(&request, Context::new(Box::new(Shared(Arc::clone(&self.log)))))
+                .map_err(NotOpen::Plugin),
+            Runs::Isolated(image) => {
+                let setup = Setup {
+                    launch: Launch::new(&self.host.0.options.runner),
+                    image: image.clone(),
+                    grants: Grants(asked.iter().map(Permission::text).collect()),
+                    services: Arc::new(Shared(Arc::clone(&self.log))),
+                    on_misbehaviour: Arc::new(|_| {}),
+                };
+                match Runner::open(setup, request) {
+                    Ok(runner) => Ok(Box::new(runner)),
+                    Err(CallError::Plugin(answer)) => Err(NotOpen::Plugin(answer)),
+                    Err(CallError::Runner(source)) => {
+                        let plugin = self.manifest.id.clone();
+                        Err(NotOpen::Host(Error::Runner { vault: name, plugin, source }))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Why no vault was opened: the plugin's answer is for the suite, the rest for its caller.
+enum NotOpen {
+    Plugin(Refusal),
+    Host(Error),
+}
+
+impl From<Error> for NotOpen {
+    fn from(error: Error) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl Subject for Opener<'_> {
+    fn open(&mut self, vault: &str, session: Option<Session>) -> Reply<Box<dyn Vault>> {
+        match self.try_open(vault, session) {
+            Ok(vault) => {
+                self.fault = None;
+                Ok(vault)
+            }
+            Err(NotOpen::Plugin(answer)) => Err(answer),
+            Err(NotOpen::Host(error)) => {
+                let answer = Refusal::unavailable(error.to_string());
+                self.fault = Some(error);
+                Err(answer)
+            }
+        }
+    }
+
+    fn places(&self) -> Places {
+        if self.check.parameters.values().any(|text| text.contains("{vault}")) {
+            Places::Separate
+        } else {
+            Places::PerhapsShared
+        }
+    }
+
+    fn paths(&self, vault: &str) -> Vec<PathBuf> {
+        let typed = self.typed(vault);
+        let schema = self.kind.parameters.iter();
+        let paths = schema.filter(|parameter| parameter.kind == ParameterKind::Path);
+        let paths = paths.filter_map(|parameter| typed.get(parameter.name.as_ref()));
+        paths.map(|path| self.check.folder.join(path)).collect()
+    }
+
+    fn logged(&mut self) -> Vec<String> {
+        std::mem::take(&mut *self.log.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Keeps what is logged.
+struct Recorder(Mutex<Vec<String>>);
+
+struct Shared(Arc<Recorder>);
+
+impl Services for Shared {
+    fn log(&self, _: Level, message: &str) {
+        let mut lines = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.push(message.to_owned());
+    }
+}
