@@ -21,11 +21,18 @@ pub struct Folder {
     place: OwnedFd,
     path: PathBuf,
     rule: Rule,
+    /// Whom it was proven for.
+    uid: u32,
 }
 
 impl Folder {
-    pub(super) fn proven(place: OwnedFd, path: PathBuf, rule: Rule) -> Self {
-        Self { place, path, rule }
+    pub(super) fn proven(place: OwnedFd, path: PathBuf, rule: Rule, uid: u32) -> Self {
+        Self { place, path, rule, uid }
+    }
+
+    /// A walk that goes on in this folder.
+    fn walker<'path>(&self, path: &'path Path) -> Walker<'path> {
+        Walker { asked: path, rule: self.rule, uid: self.uid }
     }
 
     /// Returns the folder's path without links.
@@ -103,10 +110,10 @@ impl Folder {
                 return Err(Error::NotAFolder { path: path.clone(), at: path, found });
             }
         }
-        if Walker::new(&path, self.rule).check(&stat, &path)? == Shared::Yes {
+        if self.walker(&path).check(&stat, &path)? == Shared::Yes {
             return Err(Error::SharedFolder { path: path.clone(), at: path });
         }
-        Ok(Some(Self::proven(place, path, self.rule)))
+        Ok(Some(Self::proven(place, path, self.rule, self.uid)))
     }
 
     /// Opens a folder in this one, and makes it with this mode where it is missing.
@@ -130,7 +137,7 @@ impl Folder {
     pub fn file(&self, name: &str) -> Result<Option<OpenedFile>, Error> {
         let name = one_name(name)?;
         let path = self.path.join(name);
-        let walker = Walker::new(&path, self.rule);
+        let walker = self.walker(&path);
         match walker.open_file(self.place.as_fd(), name, path.clone()) {
             Err(Error::NotAFile { found: "a symbolic link", .. }) => {
                 if_there(walk::open(&path, self.rule))

@@ -396,7 +396,7 @@ impl Folder {
         let asked = walker.asked.to_owned();
         match walker.walk()? {
             Found::Folder { place, shared: Shared::No, real } => {
-                Ok(Self::proven(place, real, walker.rule))
+                Ok(Self::proven(place, real, walker.rule, walker.uid))
             }
             Found::Folder { real, .. } => Err(Error::SharedFolder { path: asked, at: real }),
             Found::Other { stat, real, .. } => {
