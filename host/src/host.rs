@@ -13,7 +13,6 @@ use keystead_plugin_api::{
     Vault, VaultName,
 };
 
-pub use open::serve;
 pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
 
 use crate::ask::{Ask, Unanswered};

@@ -20,8 +20,7 @@ mod secrets;
 pub use ask::{Ask, Nobody, Unanswered};
 pub use error::{Class, Error, Result};
 pub use host::{
-    Host, PlannedRegistration, Registered, Registration, Run, Unregistered, VaultDetails,
-    VaultInfo, serve,
+    Host, PlannedRegistration, Registered, Registration, Run, Unregistered, VaultDetails, VaultInfo,
 };
 pub use keystead_plugin_api as api;
 pub use options::{DEFAULT_TIMEOUT, Log, Options, Sources, UNLOCK_TIMEOUT};
