@@ -17,9 +17,7 @@ use keystead::{Host, NewSecret, Nobody, Options, Place, Registration, Run};
 fn main() -> ExitCode {
     // Isolated plugins run in this very program, started once more: first of all, so that
     // nothing else of ours happens there.
-    if let Some(code) =
-        keystead::plugin::runner::dispatch(std::env::args_os(), &mut keystead::serve)
-    {
+    if let Some(code) = keystead::plugin::runner::dispatch(std::env::args_os()) {
         return code;
     }
     match run() {

@@ -15,7 +15,6 @@ use keystead_plugin_api::{
 };
 
 pub use conformance::Check;
-pub use open::serve;
 pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
 
 use crate::ask::{Ask, Unanswered};

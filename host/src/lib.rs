@@ -21,7 +21,7 @@ pub use ask::{Ask, Nobody, Unanswered};
 pub use error::{Class, Error, Result};
 pub use host::{
     Check, Host, PlannedRegistration, Registered, Registration, Run, Unregistered, VaultDetails,
-    VaultInfo, serve,
+    VaultInfo,
 };
 pub use keystead_plugin_api as api;
 pub use options::{DEFAULT_TIMEOUT, Log, Options, Sources, UNLOCK_TIMEOUT};

@@ -2,7 +2,7 @@
 //! it is installed, in either placement.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::{Host, open};
 use crate::error::{Error, Result};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::loader::{self, Loaded};
-use crate::plugin::pins::{InProcess, PluginId};
+use crate::plugin::pins::{Digest, InProcess, PluginId};
 use crate::plugin::runner::{CallError, Grants, Image, Launch, Runner, Setup};
 use crate::plugin::trust::Candidate;
 use crate::reference::Reference;
@@ -62,8 +62,10 @@ impl Host {
         check: &Check,
         report: &mut dyn FnMut(&Outcome),
     ) -> Result<()> {
-        let image = self.seal(&candidate.inspected().manifest.id, candidate.bytes())?;
-        self.check(&candidate.inspected().manifest, Runs::Isolated(image), check, report)
+        let manifest = &candidate.inspected().manifest;
+        let image =
+            self.seal(&manifest.id, candidate.bytes(), candidate.sha256(), candidate.path())?;
+        self.check(manifest, Runs::Isolated(image), check, report)
     }
 
     /// Runs the suite on an installed plugin, in this placement.
@@ -79,7 +81,12 @@ impl Host {
     ) -> Result<()> {
         let trusted = self.plugins().find(id)?;
         let runs = match placement {
-            Placement::Isolated => Runs::Isolated(self.seal(id.as_str(), &trusted.bytes()?)?),
+            Placement::Isolated => Runs::Isolated(self.seal(
+                id.as_str(),
+                &trusted.bytes()?,
+                trusted.sha256(),
+                trusted.path(),
+            )?),
             Placement::InProcess if trusted.in_process() == InProcess::Never => {
                 return Err(Error::InProcessForbidden { plugin: id.to_string() });
             }
@@ -91,8 +98,16 @@ impl Host {
         self.check(trusted.manifest(), runs, check, report)
     }
 
-    pub(super) fn seal(&self, plugin: &str, bytes: &[u8]) -> Result<Image> {
-        Image::seal(bytes).map_err(|source| Error::NoImage { plugin: plugin.to_owned(), source })
+    /// Returns a plugin's proven bytes as what a runner is given.
+    pub(super) fn seal(
+        &self,
+        plugin: &str,
+        bytes: &[u8],
+        sha256: &Digest,
+        file: &Path,
+    ) -> Result<Image> {
+        Image::seal(bytes, *sha256.as_bytes(), file)
+            .map_err(|source| Error::NoImage { plugin: plugin.to_owned(), source })
     }
 
     fn check(
@@ -172,6 +187,7 @@ impl Opener<'_> {
                 let setup = Setup {
                     launch: Launch::new(&self.host.0.options.runner),
                     image: image.clone(),
+                    known: None,
                     grants: Grants(asked.iter().map(Permission::text).collect()),
                     services: Arc::new(Shared(Arc::clone(&self.log))),
                     on_misbehaviour: Arc::new(|_| {}),

@@ -2,7 +2,7 @@
 //! parameters resolved, its code placed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keystead_plugin_api::{
@@ -81,6 +81,7 @@ impl Host {
         let services = VaultServices {
             vault: name.clone(),
             programs: programs(&asked),
+            home: self.home(),
             log: Arc::clone(&self.0.options.log),
         };
         let code = match entry.placement.unwrap_or(Placement::Isolated) {
@@ -98,22 +99,30 @@ impl Host {
         services: VaultServices,
     ) -> Result<Code> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
-        let image = self.seal(&entry.plugin, &trusted.bytes()?)?;
+        let image = self.seal(&entry.plugin, &trusted.bytes()?, &sha256, trusted.path())?;
         let setup = Setup {
             launch: Launch::new(&self.0.options.runner),
             image,
+            known: trusted.fit(),
             grants: Grants(entry.grants.clone()),
             services: Arc::new(services),
             on_misbehaviour: Arc::new(move |error| {
-                // A slow server is no crash, and must not quarantine anybody.
-                if !matches!(error, runner::Error::Late { .. }) {
-                    // Where it cannot be counted, the call's own error is the one to tell.
-                    let _ = plugins.record_crash(&sha256);
+                // A slow server is no crash (docs/decisions/0003).
+                if matches!(error, runner::Error::Late { .. }) {
+                    return;
                 }
+                // Where it cannot be counted, the call's own error is the one to tell.
+                let _ = plugins.record_crash(&sha256);
             }),
         };
         match Runner::open(setup, request) {
-            Ok(runner) => Ok(Code::Isolated(Box::new(runner))),
+            Ok(runner) => {
+                if trusted.fit().is_none() {
+                    // A cache, as in-process.
+                    verdict::record_layout(trusted, runner.fit());
+                }
+                Ok(Code::Isolated(Box::new(runner)))
+            }
             Err(CallError::Plugin(answer)) => {
                 Err(Error::OpenRefused { plugin: entry.plugin.clone(), answer })
             }
@@ -151,22 +160,6 @@ impl Host {
 /// Returns a registered plugin's id.
 pub(super) fn plugin_id(text: &str) -> Result<PluginId> {
     PluginId::parse(text).map_err(|error| plugin::trust::Error::from(error).into())
-}
-
-/// Loads a plugin and opens a vault: what a runner does once it has shut itself in.
-///
-/// # Errors
-/// Why the file cannot be loaded, or what the plugin answers.
-pub fn serve(
-    path: &Path,
-    request: OpenRequest,
-    context: Context,
-) -> Result<Box<dyn Vault>, runner::NotOpened> {
-    // One plugin in a runner's life: the hash is nobody's key here.
-    let loaded = loader::load(path, [0; 32], None).map_err(|error| {
-        runner::NotOpened::Unloadable { code: error.code(), problem: error.to_string() }
-    })?;
-    Ok(loaded.open(&request, context)?)
 }
 
 /// Returns the manifest's kind of this name, or its first.
@@ -230,6 +223,7 @@ fn programs(asked: &[Permission]) -> Vec<String> {
 struct VaultServices {
     vault: VaultName,
     programs: Vec<String>,
+    home: Option<PathBuf>,
     log: Arc<dyn Log>,
 }
 
@@ -243,6 +237,6 @@ impl Services for VaultServices {
             let program = visible(&request.program);
             return Err(Refusal::denied(format!("running `{program}` is not granted")));
         }
-        exec::run(request)
+        exec::run(&request, self.home.as_deref())
     }
 }

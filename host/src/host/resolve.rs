@@ -56,7 +56,9 @@ impl Host {
                 let (program, arguments) =
                     command.argv().split_first().expect("a command has a program");
                 let request = ExecRequest::new(program, arguments.to_vec(), self.deadline());
-                let output = exec::run(request).map_err(|e| unresolved(e.message().to_owned()))?;
+                let home = self.home();
+                let output = exec::run(&request, home.as_deref())
+                    .map_err(|e| unresolved(e.message().to_owned()))?;
                 if output.status != 0 {
                     return Err(unresolved(format!("it ended with status {}", output.status)));
                 }

@@ -17,12 +17,13 @@ mod words;
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub use child::NotOpened;
+pub(super) use process::timespec;
+
 pub use error::{CallError, During, Ended, Error};
 pub use supervise::{Runner, Setup};
 
@@ -47,21 +48,21 @@ impl Launch {
 /// A plugin's bytes, read once and sealed: what was proven is what is run, whatever
 /// happens to the file. A clone is the same memory, for a further vault.
 #[derive(Debug, Clone)]
-pub struct Image(Arc<OwnedFd>);
+pub struct Image {
+    memfd: Arc<OwnedFd>,
+    sha256: [u8; 32],
+    file: PathBuf,
+}
 
 impl Image {
-    /// Returns an image of these bytes.
+    /// Returns an image of these bytes, which the caller has proven to have this hash;
+    /// messages name the file that they were read from.
     ///
     /// # Errors
     /// What the system answers where there is no memory or no descriptor left.
-    pub fn seal(bytes: &[u8]) -> io::Result<Self> {
-        Ok(Self(Arc::new(socket::sealed_memfd(bytes)?)))
-    }
-}
-
-impl AsFd for Image {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+    pub fn seal(bytes: &[u8], sha256: [u8; 32], file: impl Into<PathBuf>) -> io::Result<Self> {
+        let memfd = Arc::new(socket::sealed_memfd(bytes)?);
+        Ok(Self { memfd, sha256, file: file.into() })
     }
 }
 
@@ -71,13 +72,10 @@ impl AsFd for Image {
 pub struct Grants(pub Vec<String>);
 
 /// Runs the runner and returns its exit code where these are a runner's arguments.
-/// Called first of all in `main`; `open` loads the plugin from a path and opens the vault.
-pub fn dispatch(
-    mut arguments: impl Iterator<Item = OsString>,
-    open: &mut child::Open<'_>,
-) -> Option<ExitCode> {
+/// Called first of all in `main`, before anything is opened and any thread is started.
+pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let is_runner = arguments.nth(1).is_some_and(|argument| argument == ARGUMENT);
-    is_runner.then(|| child::run(open))
+    is_runner.then(|| child::run(&mut child::load))
 }
 
 #[cfg(test)]

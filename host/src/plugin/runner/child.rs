@@ -4,31 +4,47 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keystead_plugin_api as api;
 use rustix::fs::{Mode, OFlags};
 
+use super::super::abi_check::Fit;
+use super::super::loader;
 use super::Grants;
 use super::proto::{
-    Asked, BUILD, Fault, Kind, MAX_VALUE_BODY, PROTOCOL, Reader, Writer, error, exec_output,
+    Asked, BUILD, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Writer, error, exec_output,
     write_error, write_exec_request, write_unwelcome,
 };
 use super::sandbox;
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait};
 
-/// The most grants that a greeting has.
-const MAX_GRANTS: usize = 1_000;
+/// The plugin, as the greeting brings it.
+pub(super) struct Plugin {
+    /// Where its bytes can be mapped.
+    pub(super) path: PathBuf,
+    /// The file they were read from, for messages.
+    pub(super) file: String,
+    pub(super) sha256: [u8; 32],
+    /// What an earlier layout check of these bytes found.
+    pub(super) known: Option<Fit>,
+}
 
-/// Loads the plugin from a path and opens its vault.
+/// Loads a plugin and opens its vault.
 pub(super) type Open<'a> =
-    dyn FnMut(&Path, api::OpenRequest, api::Context) -> Result<Box<dyn api::Vault>, NotOpened> + 'a;
+    dyn FnMut(&Plugin, api::OpenRequest, api::Context) -> Result<Opened, NotOpened> + 'a;
+
+/// A vault, and how its plugin fits.
+pub(super) struct Opened {
+    pub(super) vault: Box<dyn api::Vault>,
+    pub(super) fit: Fit,
+}
 
 /// Why there is no vault.
 #[derive(Debug)]
-pub enum NotOpened {
+pub(super) enum NotOpened {
     /// The plugin cannot be loaded.
     Unloadable {
         /// The loader's stable code.
@@ -44,6 +60,21 @@ impl From<api::Error> for NotOpened {
     fn from(error: api::Error) -> Self {
         Self::Plugin(error)
     }
+}
+
+/// Maps the plugin and opens a vault of it.
+pub(super) fn load(
+    plugin: &Plugin,
+    request: api::OpenRequest,
+    context: api::Context,
+) -> Result<Opened, NotOpened> {
+    let loaded = loader::load(&plugin.path, plugin.sha256, plugin.known).map_err(|fault| {
+        // Its path means nothing outside this process.
+        let problem = fault.to_string().replace(&plugin.path.display().to_string(), &plugin.file);
+        NotOpened::Unloadable { code: fault.code(), problem }
+    })?;
+    let vault = loaded.open(&request, context)?;
+    Ok(Opened { vault, fit: loaded.fit() })
 }
 
 /// The exit status where the other end is no keystead host, as for a wrong command line.
@@ -140,17 +171,16 @@ pub(super) fn serve(
 ) -> Result<(), Confused> {
     let link = Arc::new(Link::new(socket));
     // Open to the end of the process: dlopen knows the plugin by this descriptor's name.
-    let Some(image) = greet(&link, shut_in)? else { return Ok(()) };
-    let path = PathBuf::from(format!("/proc/self/fd/{}", image.as_raw_fd()));
+    let Some((plugin, _memfd)) = greet(&link, shut_in)? else { return Ok(()) };
     let mut vault: Option<Box<dyn api::Vault>> = None;
     while let Some((id, kind, asked)) = link.next()? {
         match (&mut vault, asked) {
             (none @ None, Asked::Open(request)) => {
                 let services = Box::new(Services(Arc::clone(&link)));
-                match open(&path, request, api::Context::new(services)) {
-                    Ok(opened) => {
-                        *none = Some(opened);
-                        link.reply(id, Kind::Done, MAX_VALUE_BODY, &|_| {})?;
+                match open(&plugin, request, api::Context::new(services)) {
+                    Ok(Opened { vault, fit }) => {
+                        *none = Some(vault);
+                        link.reply(id, Kind::Done, MAX_VALUE_BODY, &|w| w.text(fit.as_str()))?;
                     }
                     Err(NotOpened::Plugin(refused)) => {
                         link.reply(id, Kind::Failed, MAX_VALUE_BODY, &|w| {
@@ -178,51 +208,34 @@ pub(super) fn serve(
     Ok(())
 }
 
-/// Reads the greeting and returns the plugin's bytes, or nothing where the host has gone
-/// or is refused.
+/// Reads the greeting and returns the plugin and its bytes, or nothing where the host has
+/// gone or is refused.
 fn greet(
     link: &Link,
     shut_in: &mut dyn FnMut(u32, &Grants) -> Result<(), String>,
-) -> Result<Option<OwnedFd>, Confused> {
+) -> Result<Option<(Plugin, OwnedFd)>, Confused> {
     let mut inbox = link.inbox();
-    let (parent, build, grants, image) = {
+    let (greeting, memfd) = {
         let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
         let Received::Frame(mut frame) = received else { return Ok(None) };
-        let image = frame.descriptor.take().ok_or(Confused)?;
-        let mut r = Reader::new(frame.body());
-        // The number comes first and decides whether the rest can be read.
-        let protocol = r.u32()?;
-        let build = r.text(api::MAX_MESSAGE_BYTES, "a build of more than 4096 bytes")?.to_owned();
-        if protocol != PROTOCOL {
-            (0, format!("{build}, protocol {protocol}"), Grants::default(), image)
-        } else {
-            let parent = r.u32()?;
-            let count = r.count(MAX_GRANTS, "more than 1000 grants")?;
-            let mut grants = Vec::with_capacity(count);
-            for _ in 0..count {
-                grants.push(r.text(usize::MAX, "a long grant")?.to_owned());
+        let memfd = frame.descriptor.take().ok_or(Confused)?;
+        (Greeting::read(&mut Reader::new(frame.body()))?, memfd)
+    };
+    let (code, problem) = match greeting {
+        Greeting::Foreign { build } => {
+            ("build", format!("it is keystead {BUILD}, and was started by keystead {build}"))
+        }
+        Greeting::Own { parent, grants, plugin } => match shut_in(parent, &grants) {
+            Ok(()) => {
+                link.reply(0, Kind::Ready, 0, &|_| {})?;
+                let path = PathBuf::from(format!("/proc/self/fd/{}", memfd.as_raw_fd()));
+                return Ok(Some((Plugin { path, ..plugin }, memfd)));
             }
-            r.end()?;
-            (parent, build, Grants(grants), image)
-        }
+            Err(problem) => ("sandbox", problem),
+        },
     };
-    let refusal = if build != BUILD {
-        Some(("build", format!("it is keystead {BUILD}, and was started by keystead {build}")))
-    } else {
-        shut_in(parent, &grants).err().map(|problem| ("sandbox", problem))
-    };
-    match refusal {
-        None => {
-            link.reply(0, Kind::Ready, 0, &|_| {})?;
-            Ok(Some(image))
-        }
-        Some((code, problem)) => {
-            link.reply(0, Kind::Unwelcome, MAX_VALUE_BODY, &|w| {
-                write_unwelcome(w, code, &problem)
-            })?;
-            Ok(None)
-        }
-    }
+    link.reply(0, Kind::Unwelcome, MAX_VALUE_BODY, &|w| write_unwelcome(w, code, &problem))?;
+    Ok(None)
 }
 
 /// The runner's end of the connection, shared with whatever threads the plugin has.

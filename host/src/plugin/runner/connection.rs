@@ -11,8 +11,8 @@ use rustix::io::Errno;
 
 use super::process::{Process, timespec};
 use super::proto::{
-    self, BUILD, Fault, Kind, MAX_VALUE_BODY, PROTOCOL, Reader, Request, Writer, exec_request,
-    unwelcome, write_error, write_exec_output,
+    self, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Writer, exec_request, unwelcome,
+    write_error, write_exec_output,
 };
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
@@ -99,18 +99,12 @@ impl Connection {
         let (ours, theirs) = pair()?;
         let (process, stderr) = Process::start(&setup.launch, theirs)?;
         let mut outbox = Buffer::new();
-        let image = setup.image.as_fd();
+        let image = setup.image.memfd.as_fd();
         let hello = Outgoing { id: 0, kind: Kind::Hello, limit: MAX_VALUE_BODY, with: Some(image) };
         // Into an empty socket, so that there is room. A program that has ended already
         // is found out by the first call.
         outbox.send(ours.as_fd(), &hello, Wait::Never, &|w| {
-            w.u32(PROTOCOL);
-            w.text(BUILD);
-            w.u32(std::process::id());
-            w.count(setup.grants.0.len());
-            for grant in &setup.grants.0 {
-                w.text(grant);
-            }
+            Greeting::write(w, &setup.grants, &setup.image, setup.known);
         })?;
         Ok(Self {
             process,

@@ -39,11 +39,11 @@ pub enum Error {
         problem: String,
     },
     /// The plugin passed every check on its file, and could not be loaded in the runner.
-    #[error("the plugin cannot be loaded: {problem} ({loader_code})")]
+    #[error("{problem} ({loader_code})")]
     Unloadable {
         /// The loader's own stable code.
         loader_code: String,
-        /// What the loader said.
+        /// What the loader said, with the plugin's path.
         problem: String,
     },
     /// The plugin ended its process: it exited, aborted or crashed.
@@ -111,9 +111,10 @@ impl Error {
         }
     }
 
-    /// Returns whether the plugin is to blame: what counts towards its quarantine.
+    /// Returns whether the plugin is to blame: what counts towards its quarantine. Being
+    /// late does not: a slow server is no fault of the plugin's file.
     pub fn is_misbehaviour(&self) -> bool {
-        matches!(self, Self::Died { .. } | Self::Late { .. } | Self::Protocol { .. })
+        matches!(self, Self::Died { .. } | Self::Protocol { .. })
     }
 }
 

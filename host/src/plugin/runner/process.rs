@@ -101,7 +101,7 @@ fn wait_for(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<bool> 
 
 /// Returns a time as the system wants it, rounded up to a microsecond so that a wait
 /// never ends before its time.
-pub(super) fn timespec(time: Duration) -> Timespec {
+pub(in crate::plugin) fn timespec(time: Duration) -> Timespec {
     Timespec::try_from(time + Duration::from_micros(1))
         .unwrap_or(Timespec { tv_sec: i64::from(u32::MAX), tv_nsec: 0 })
 }
@@ -120,12 +120,10 @@ fn spawn(command: Command) -> io::Result<Child> {
     let mut job = Job { command, answer };
     {
         let mut spawner = SPAWNER.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((pid, sender)) = &*spawner {
-            if *pid == std::process::id() {
-                match sender.send(job) {
-                    Ok(()) => return received(&answered),
-                    Err(mpsc::SendError(returned)) => job = returned,
-                }
+        if let Some((_, sender)) = spawner.as_ref().filter(|(pid, _)| *pid == std::process::id()) {
+            match sender.send(job) {
+                Ok(()) => return received(&answered),
+                Err(mpsc::SendError(returned)) => job = returned,
             }
         }
         let (sender, jobs) = mpsc::channel::<Job>();

@@ -8,11 +8,13 @@
 
 mod answer;
 mod codec;
+mod greeting;
 mod request;
 mod shape;
 
 pub(super) use answer::{actions, entry, many, nothing, outcome, page, secret, session, versions};
 pub(super) use codec::{Fault, Reader, Writer};
+pub(super) use greeting::{Greeting, opened};
 pub(super) use request::{Asked, Request};
 pub(super) use shape::{error, exec_output, exec_request, write_error, write_exec_output};
 pub(super) use shape::{unwelcome, write_exec_request, write_unwelcome};
@@ -126,7 +128,8 @@ impl Kind {
     /// Returns the most bytes that the answer to a call of this kind may have.
     pub(super) fn answer_limit(self) -> usize {
         match self {
-            Self::List | Self::GetMany | Self::Versions | Self::Actions => MAX_MANY_BODY,
+            Self::List | Self::Versions | Self::Actions => MAX_MANY_BODY,
+            // Several secrets as well: what exceeds it is asked for one by one.
             _ => MAX_VALUE_BODY,
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use keystead_plugin_api as api;
 
+use super::super::Fit;
 use super::connection::{Answered, Connection, Lost};
 use super::proto::{self, Fault, Kind, Reader, Request};
 use super::{CallError, During, Ended, Error, Grants, Image, Launch};
@@ -27,12 +28,15 @@ pub struct Setup {
     pub launch: Launch,
     /// The plugin.
     pub image: Image,
+    /// What an earlier layout check of the plugin found ([`Runner::fit`]): it is most of
+    /// what loading costs.
+    pub known: Option<Fit>,
     /// What it may do.
     pub grants: Grants,
     /// What the host does for it.
     pub services: Arc<dyn api::Services>,
     /// Is told of every runner's end that its plugin is to blame for: with
-    /// [`Error::Died`], [`Error::Late`] or [`Error::Protocol`].
+    /// [`Error::Died`] or [`Error::Protocol`].
     pub on_misbehaviour: Arc<dyn Fn(&Error) + Send + Sync>,
 }
 
@@ -92,6 +96,11 @@ impl Runner {
         Ok(runner)
     }
 
+    /// Returns how the plugin's contract relates to the host's.
+    pub fn fit(&self) -> Fit {
+        self.setup.known.expect("it was opened, which tells")
+    }
+
     /// Returns the process id of the runner, if one lives.
     pub fn process_id(&self) -> Option<u32> {
         self.connection.as_ref().map(|connection| connection.process.id())
@@ -111,8 +120,9 @@ impl Runner {
             source,
         })?;
         let request = Request::Open(&self.request);
-        match connection.call(&self.setup, &request, proto::nothing) {
-            Ok(Answered::Done(())) => {
+        match connection.call(&self.setup, &request, proto::opened) {
+            Ok(Answered::Done(fit)) => {
+                self.setup.known = Some(fit);
                 self.connection = Some(connection);
                 Ok(())
             }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use keystead_plugin_api::{self as api, Vault};
 
+use super::super::Fit;
 use super::*;
 
 /// Services that remember what was logged, and a program that is granted: `upper`.
@@ -72,7 +73,8 @@ fn stage(plugin: &str) -> Stage {
     let blame = Arc::clone(&blamed);
     let setup = Setup {
         launch: stand_in::launch(),
-        image: Image::seal(plugin.as_bytes()).unwrap(),
+        image: Image::seal(plugin.as_bytes(), [7; 32], "/plugins/faulty.so").unwrap(),
+        known: None,
         grants: Grants(vec!["exec:upper".to_owned()]),
         services: Arc::clone(&log) as Arc<dyn api::Services>,
         on_misbehaviour: Arc::new(move |error| blame.lock().unwrap().push(error.to_string())),
@@ -196,9 +198,10 @@ fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
 }
 
 #[test]
-fn parameters_and_log_and_granted_programs_cross() {
+fn parameters_and_fit_and_log_and_granted_programs_cross() {
     let stage = stage("");
     let mut runner = open(&stage);
+    assert_eq!(runner.fit(), Fit::PluginOlder);
     assert_eq!(text(&mut runner, "parameters"), "as given canary -7 true");
     assert_eq!(text(&mut runner, "exec"), "4 INPUT done, running `rm` is not granted");
     assert!(stage.log.lines().contains(&"Warning: hello".to_owned()));
@@ -222,7 +225,7 @@ fn the_largest_value_and_the_largest_page_cross_in_both_directions() {
     assert_eq!(page.entries[999].metadata.len(), 1);
 
     // Together they exceed an answer; one by one they do not.
-    let many = runner.get_many(&[get("big"), get("big"), get("big"), get("big"), get("big")]);
+    let many = runner.get_many(&[get("big"), get("big")]);
     assert!(many.unwrap().iter().all(|secret| secret.as_ref().unwrap().value == largest()));
     assert!(runner.failure().is_none());
 }
@@ -430,7 +433,7 @@ fn a_plugin_that_does_not_open_says_why() {
     let refused = not_opened("refuse", amply());
     assert!(matches!(&refused, CallError::Plugin(e) if e.message() == "not today"), "{refused}");
     let unloadable = not_opened("unloadable", amply());
-    assert_eq!(unloadable.to_string(), "the plugin cannot be loaded: no such door (E08.example)");
+    assert_eq!(unloadable.to_string(), "/plugins/faulty.so has no door (E08.example)");
     let died = not_opened("exit", amply());
     assert_eq!(died.to_string(), "the plugin's process ended during `open`: exit status 5");
     let late = not_opened("hang", within(300));

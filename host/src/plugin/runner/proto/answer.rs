@@ -4,13 +4,7 @@
 use keystead_plugin_api as api;
 
 use super::codec::{Fault, Reader, Writer};
-use super::shape::{self, Sealed};
-
-/// The most versions of one secret that are told of.
-const MAX_VERSIONS: usize = 10_000;
-
-/// The most actions of one vault.
-const MAX_ACTIONS: usize = 256;
+use super::shape::{self, MAX_ITEMS, Sealed};
 
 /// What a vault answered.
 pub(in crate::plugin::runner) enum Answer {
@@ -172,7 +166,7 @@ pub(in crate::plugin::runner) fn many(
 
 /// Reads versions.
 pub(in crate::plugin::runner) fn versions(r: &mut Reader<'_>) -> Result<Vec<api::Version>, Fault> {
-    let count = r.count(MAX_VERSIONS, "more than 10000 versions")?;
+    let count = r.count(MAX_ITEMS, "more than 10000 versions")?;
     let mut versions = Vec::with_capacity(count);
     for _ in 0..count {
         let id = shape::text(r)?;
@@ -183,7 +177,7 @@ pub(in crate::plugin::runner) fn versions(r: &mut Reader<'_>) -> Result<Vec<api:
 
 /// Reads actions.
 pub(in crate::plugin::runner) fn actions(r: &mut Reader<'_>) -> Result<Vec<api::Action>, Fault> {
-    let count = r.count(MAX_ACTIONS, "more than 256 actions")?;
+    let count = r.count(MAX_ITEMS, "more than 10000 actions")?;
     let mut actions = Vec::with_capacity(count);
     for _ in 0..count {
         let id = shape::text(r)?;

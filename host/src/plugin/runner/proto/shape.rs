@@ -10,15 +10,13 @@ use super::codec::{Fault, Reader, Writer};
 /// label, a path.
 const MAX_TEXT_BYTES: usize = api::MAX_CURSOR_BYTES;
 
-/// The most bytes of one parameter or answer: room for a key file or a certificate chain.
+/// The most bytes of one parameter, answer or argument: room for a key file or a
+/// certificate chain.
 const MAX_PARAMETER_BYTES: usize = 1024 * 1024;
 
-/// The most parameters of a vault or an action.
-const MAX_PARAMETERS: usize = 256;
-
-/// The most arguments of a program, and bytes of each: what Linux itself takes.
-const MAX_ARGUMENTS: usize = 1_000;
-const MAX_ARGUMENT_BYTES: usize = 128 * 1024;
+/// The most parameters, arguments, versions or actions: as many as the loader takes from
+/// a plugin.
+pub(super) const MAX_ITEMS: usize = 10_000;
 
 /// The most bytes of a program's standard error.
 const MAX_ERRORS_BYTES: usize = 64 * 1024;
@@ -161,7 +159,7 @@ pub(super) fn write_parameters(w: &mut Writer<'_>, parameters: &api::Parameters)
 pub(super) fn parameters(r: &mut Reader<'_>) -> Result<api::Parameters, Fault> {
     const TOO_LONG: &str = "a parameter of more than 1 MiB";
     let mut parameters = api::Parameters::new();
-    for _ in 0..r.count(MAX_PARAMETERS, "more than 256 parameters")? {
+    for _ in 0..r.count(MAX_ITEMS, "more than 10000 parameters")? {
         let name = text(r)?;
         let value = match r.u8()? {
             1 => api::ParameterValue::Text(r.text(MAX_PARAMETER_BYTES, TOO_LONG)?.to_owned()),
@@ -192,7 +190,7 @@ pub(super) fn write_schema(w: &mut Writer<'_>, schema: &[api::Parameter]) {
 }
 
 pub(super) fn schema(r: &mut Reader<'_>) -> Result<Vec<api::Parameter>, Fault> {
-    let count = r.count(MAX_PARAMETERS, "more than 256 parameters")?;
+    let count = r.count(MAX_ITEMS, "more than 10000 parameters")?;
     let mut schema = Vec::with_capacity(count);
     for _ in 0..count {
         schema.push(api::Parameter {
@@ -310,10 +308,10 @@ pub(in crate::plugin::runner) fn exec_request(
 ) -> Result<api::ExecRequest, Fault> {
     let deadline = r.deadline()?;
     let program = text(r)?;
-    let count = r.count(MAX_ARGUMENTS, "a program with more than 1000 arguments")?;
+    let count = r.count(MAX_ITEMS, "a program with more than 10000 arguments")?;
     let mut arguments = Vec::with_capacity(count);
     for _ in 0..count {
-        let argument = r.text(MAX_ARGUMENT_BYTES, "an argument of more than 128 KiB")?;
+        let argument = r.text(MAX_PARAMETER_BYTES, "an argument of more than 1 MiB")?;
         arguments.push(argument.to_owned());
     }
     let mut request = api::ExecRequest::new(program, arguments, deadline);

@@ -75,25 +75,24 @@ fn hang() {
 }
 
 fn open(
-    path: &Path,
+    plugin: &child::Plugin,
     request: api::OpenRequest,
     context: api::Context,
-) -> Result<Box<dyn Vault>, NotOpened> {
+) -> Result<child::Opened, child::NotOpened> {
     context.warn("hello");
-    match std::fs::read_to_string(path).unwrap().as_str() {
+    match std::fs::read_to_string(&plugin.path).unwrap().as_str() {
         "refuse" => Err(api::Error::unavailable("not today").into()),
         "unloadable" => {
-            Err(NotOpened::Unloadable { code: "E08.example", problem: "no such door".into() })
+            let problem = format!("{} has no door", plugin.file);
+            Err(child::NotOpened::Unloadable { code: "E08.example", problem })
         }
         "exit" => std::process::exit(5),
         "hang" => forever(),
-        _ => Ok(Box::new(Faulty {
-            request,
-            context,
-            kept: BTreeMap::new(),
-            locked: false,
-            calls: 1,
-        })),
+        _ => {
+            let kept = BTreeMap::new();
+            let vault = Box::new(Faulty { request, context, kept, locked: false, calls: 1 });
+            Ok(child::Opened { vault, fit: plugin.known.unwrap_or(Fit::PluginOlder) })
+        }
     }
 }
 
@@ -112,12 +111,12 @@ fn forever() -> ! {
     }
 }
 
-fn signal(signal: Signal) -> api::Value {
-    // Twice, since Rust's own handler takes the first SIGSEGV.
-    for _ in 0..2 {
+fn signal(signal: Signal) -> ! {
+    // Again and again, since Rust's own handler takes the first SIGSEGV.
+    loop {
         rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
     }
-    forever()
 }
 
 /// Finds the runner's socket, as a hostile plugin would.
@@ -165,8 +164,9 @@ impl Faulty {
                 std::hint::spin_loop();
             },
             "hang with a child" => {
-                let child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
+                let mut child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
                 self.context.warn(&format!("child {}", child.id()));
+                child.wait().unwrap();
                 forever()
             }
             "exit soon" => {
@@ -315,7 +315,7 @@ impl Vault for Faulty {
         match request.filter.as_deref() {
             Some("heavy") => {
                 let mut metadata = api::Metadata::new();
-                let text = "x".repeat(api::MAX_METADATA_BYTES - 1);
+                let text = "x".repeat(16 * 1024);
                 metadata.insert("k", api::MetadataValue::Text(text)).unwrap();
                 let entry = |n| api::Entry::new(name(n), None, metadata.clone());
                 Ok(api::Page::new((0..1_000).map(entry).collect(), None))
