@@ -42,8 +42,13 @@ where
     }
     whole(header, endian, bytes)?;
     let image = Image::<Elf>::new(header, endian, bytes)?;
+    let table = image.dynamic_table()?;
+    if dynamic::is_program(&table) {
+        return Err(Error::NotLibrary { found: "a program" });
+    }
+    // Before what else could be wrong: most libraries are none of our business.
     let block = image.manifest()?;
-    let dynamic = image.dynamic()?;
+    let dynamic = Dynamic::read(&image, &table)?;
     let (rust_entry, c_entry) = image.entries(&dynamic)?;
     image.check_stack()?;
     let mut findings = Vec::new();
@@ -217,7 +222,8 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Image<'data, Elf> {
         if harmless { Ok(()) } else { Err(Error::ExecutableStack) }
     }
 
-    fn dynamic(&self) -> Result<Dynamic<'data>> {
+    /// Returns the entries of the dynamic table, up to the one that ends it.
+    fn dynamic_table(&self) -> Result<Vec<(elf::DynamicTag, u64)>> {
         let Some(segment) = self.segments(elf::PT_DYNAMIC).next() else {
             return Err(Error::malformed("the ELF file has no dynamic table"));
         };
@@ -228,8 +234,7 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Image<'data, Elf> {
         let (entries, _) = pod::slice_from_bytes::<Elf::Dyn>(data, size / size_of::<Elf::Dyn>())
             .map_err(|()| missing())?;
         let entries = entries.iter().map(|entry| (entry.tag(self.endian), entry.val(self.endian)));
-        let entries: Vec<_> = entries.take_while(|(tag, _)| *tag != elf::DT_NULL).collect();
-        Dynamic::read(self, &entries)
+        Ok(entries.take_while(|(tag, _)| *tag != elf::DT_NULL).collect())
     }
 
     fn entries(

@@ -122,7 +122,10 @@ fn compile(folder: &Path, code: &str, flags: &[&str]) {
         let name = "-Wl,-soname,libvendor.so.1";
         run(&["-shared", "-fPIC", name, "-o", "libvendor.so", "vendor.c"]);
     }
-    let mut all = vec!["-shared", "-fPIC", "-s", "-L.", "-o", "plugin.so", "plugin.c"];
+    let mut all = vec!["-fPIC", "-s", "-L.", "-o", "plugin.so", "plugin.c"];
+    if !flags.contains(&"-pie") {
+        all.push("-shared");
+    }
     all.extend(flags);
     run(&all);
 }

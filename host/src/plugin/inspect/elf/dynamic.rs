@@ -10,6 +10,12 @@ use super::{Image, index};
 /// The most versions of symbols that are walked: the whole of glibc has some hundred.
 const MAX_VERSIONS: usize = 4_096;
 
+/// Returns whether the table says that this is a program, which can lie anywhere in memory
+/// like a library.
+pub(super) fn is_program(table: &[(elf::DynamicTag, u64)]) -> bool {
+    table.iter().any(|(tag, value)| *tag == elf::DT_FLAGS_1 && value & elf::DF_1_PIE.0 != 0)
+}
+
 /// What the dynamic table says.
 pub(super) struct Dynamic<'data> {
     pub(super) strings: &'data [u8],
@@ -64,9 +70,6 @@ impl<'data> Dynamic<'data> {
                 elf::DT_TEXTREL => return Err(Error::TextRelocations),
                 elf::DT_FLAGS if value & elf::DF_TEXTREL.0 != 0 => {
                     return Err(Error::TextRelocations);
-                }
-                elf::DT_FLAGS_1 if value & elf::DF_1_PIE.0 != 0 => {
-                    return Err(Error::NotLibrary { found: "a program" });
                 }
                 _ => {}
             }
