@@ -1,12 +1,52 @@
-//! The command line.
+//! The command line of Keystead: the one place that reads the environment, talks to a
+//! terminal and ends the process. What a command means is decided in the library.
 #![forbid(unsafe_code)]
 
+mod cli;
+mod commands;
+mod duration;
+mod environment;
+mod failure;
+mod metadata;
+mod terminal;
+mod text;
+mod ui;
+mod value;
+mod waiting;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+use cli::Parsed;
+use failure::{Exit, Failure};
+use ui::Ui;
+
 fn main() -> ExitCode {
-    // A runner is no command, and starts before anything else of the binary does.
+    // A runner is no command: it must not parse, read or say anything else.
     if let Some(code) = keystead::plugin::runner::dispatch(std::env::args_os()) {
         return code;
     }
-    ExitCode::SUCCESS
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    // A fault of ours is told from what a user can act on, by the exit code as well.
+    let exit = catch_unwind(AssertUnwindSafe(|| work(&arguments))).unwrap_or(Exit::Bug);
+    ExitCode::from(exit.code())
+}
+
+fn work(arguments: &[OsString]) -> Exit {
+    let cli = match cli::parse(arguments) {
+        Ok(Parsed::Command(cli)) => cli,
+        Ok(Parsed::Answer(text)) => return Ui::before_parsing().answer_styled(&text),
+        Err(stop) => return Ui::before_parsing().usage(&stop),
+    };
+    let ui = Ui::new(&cli.global);
+    match commands::run(*cli, &ui) {
+        Ok(exit) => exit,
+        Err(failure) => report(&ui, &failure),
+    }
+}
+
+fn report(ui: &Ui, failure: &Failure) -> Exit {
+    ui.failure(failure);
+    failure.exit
 }

@@ -1,0 +1,229 @@
+//! The one command tree: completions, man pages and help come from it. A command that is
+//! asked for by its name is parsed with its own arguments only, since building the whole
+//! tree costs more than a `get` does.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
+
+use crate::commands::{completions, get, list, man, plugin, remove, set, show, vault};
+use crate::duration;
+
+/// One door to every vault
+///
+/// Keystead keeps no secrets itself: vaults do, and each vault comes from a plugin. Install
+/// one, register a vault, then get, set, list and remove secrets.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keystead",
+    version,
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 no such secret, vault or \
+                  plugin, 4 somebody must answer, 5 partly done, 70 a fault of Keystead or a plugin."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print version
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// Answer in JSON: one object, or one a line for lists; errors too, on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Never ask; what only a person can answer ends with exit code 4
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+    /// How long one call to a vault may take: `500ms`, `10s`, `2m`
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+    /// Say more; what plugins log as well. Twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say nothing but answers and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+    /// The folder of your registrations and settings, instead of the usual one
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) config_dir: Option<PathBuf>,
+    /// Change what holds for all users of this machine
+    #[arg(long, global = true)]
+    pub(crate) system: bool,
+    /// Answer yes to every question
+    #[arg(long, global = true)]
+    pub(crate) yes: bool,
+    /// Check everything, change nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands, one file each.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Get(get::Args),
+    Set(set::Args),
+    #[command(visible_alias = "ls")]
+    List(list::Args),
+    Show(show::Args),
+    #[command(visible_alias = "rm")]
+    Remove(remove::Args),
+    /// Register vaults, and look after them
+    #[command(subcommand)]
+    Vault(vault::Command),
+    /// Install plugins, look at them, and write one
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// What came of the command line.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// A command to run.
+    Command(Box<Cli>),
+    /// Help or the version, which is an answer.
+    Answer(StyledStr),
+}
+
+/// Why the command line is no command.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// What clap says of it.
+    Wrong(StyledStr),
+    /// `set` was given more than a name. What it was is not repeated: most likely a secret.
+    ValueAsArgument,
+}
+
+/// Parses the command line; the first argument is the program.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, Stop> {
+    if let Some(cli) = at_hand(arguments) {
+        return Ok(Parsed::Command(Box::new(cli)));
+    }
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => Ok(Parsed::Command(Box::new(cli))),
+        Err(error) if !error.use_stderr() => Ok(Parsed::Answer(error.render())),
+        Err(error) if is_value_for_set(&error, arguments) => Err(Stop::ValueAsArgument),
+        Err(error) => Err(Stop::Wrong(error.render())),
+    }
+}
+
+/// Returns the whole tree, for completions and man pages.
+pub(crate) fn tree() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses a command that stands first by its own definition alone. `None` where there is
+/// anything to explain: help, an error, a command of several words.
+fn at_hand(arguments: &[OsString]) -> Option<Cli> {
+    let arguments = arguments.get(1..)?;
+    match arguments.first()?.to_str()? {
+        "get" => alone(arguments, Command::Get),
+        "set" => alone(arguments, Command::Set),
+        "list" | "ls" => alone(arguments, Command::List),
+        "show" => alone(arguments, Command::Show),
+        "remove" | "rm" => alone(arguments, Command::Remove),
+        _ => None,
+    }
+}
+
+fn alone<A: Args + FromArgMatches>(
+    arguments: &[OsString],
+    command: fn(A) -> Command,
+) -> Option<Cli> {
+    let parser = clap::Command::new("keystead");
+    let parser = Global::augment_args(A::augment_args(parser));
+    let matches: ArgMatches = parser.try_get_matches_from(arguments).ok()?;
+    Some(Cli {
+        global: Global::from_arg_matches(&matches).ok()?,
+        command: command(A::from_arg_matches(&matches).ok()?),
+        version: None,
+    })
+}
+
+fn is_value_for_set(error: &clap::Error, arguments: &[OsString]) -> bool {
+    let is_set = arguments.iter().skip(1).any(|argument| argument == "set");
+    let extra = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(extra)) => !extra.starts_with('-'),
+        _ => false,
+    };
+    is_set && extra && error.kind() == ErrorKind::UnknownArgument
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Vec<OsString> {
+        text.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_tree_is_sound() {
+        tree().debug_assert();
+    }
+
+    #[test]
+    fn a_command_parsed_alone_means_what_it_means_in_the_tree() {
+        for text in [
+            "keystead get a",
+            "keystead get a -V work --json",
+            "keystead get --any --timeout 3s -- -a",
+            "keystead get keystead://work/a#b -q",
+            "keystead set a --kind map --stdin --meta k=v --meta n:=3",
+            "keystead set a -Vwork --user bob --file /tmp/x --dry-run",
+            "keystead ls db/* --color never",
+            "keystead list --config-dir /x -vv",
+            "keystead show a --any",
+            "keystead rm a --vault=work --yes",
+        ] {
+            let alone = at_hand(&line(text)).unwrap_or_else(|| panic!("{text}"));
+            let whole = Cli::try_parse_from(line(text)).unwrap();
+            assert_eq!(format!("{alone:?}"), format!("{whole:?}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_must_be_explained_is_left_to_the_whole_tree() {
+        for text in ["keystead get --help", "keystead get", "keystead get a --nojson", "keystead"] {
+            assert!(at_hand(&line(text)).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_given_to_set_is_not_repeated() {
+        let stop = parse(&line("keystead set token hunter2")).unwrap_err();
+        assert!(matches!(stop, Stop::ValueAsArgument));
+        let stop = parse(&line("keystead set token --nosuch")).unwrap_err();
+        assert!(matches!(stop, Stop::Wrong(_)));
+    }
+}

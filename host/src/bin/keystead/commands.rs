@@ -1,0 +1,152 @@
+//! One file for each command. What they share is what they run in.
+
+pub(crate) mod completions;
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod man;
+pub(crate) mod plugin;
+pub(crate) mod remove;
+pub(crate) mod set;
+pub(crate) mod show;
+pub(crate) mod vault;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use keystead::paths::Layer;
+use keystead::{Host, Options, Run};
+use keystead_plugin_api::{Level, VaultName};
+
+use crate::cli::{Cli, Command, Global};
+use crate::environment::{Environment, Sources};
+use crate::failure::{Exit, Failure};
+use crate::terminal::{Terminal, Untyped};
+use crate::text;
+use crate::ui::{Talk, Ui};
+use crate::waiting::Waiting;
+
+/// What a command runs in.
+pub(crate) struct Scene<'a> {
+    /// The streams.
+    pub(crate) ui: &'a Ui,
+    /// What every command takes.
+    pub(crate) global: Global,
+    /// The library.
+    pub(crate) host: Host,
+    /// Whoever can be asked.
+    pub(crate) terminal: Terminal,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// Why it ended early.
+pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
+    let scene = match cli.command {
+        // These two need no vaults, and must work where there is no home.
+        Command::Completions(args) => return completions::run(&args, ui),
+        Command::Man(args) => return man::run(&args),
+        _ => Scene::new(cli.global, ui)?,
+    };
+    match cli.command {
+        Command::Get(args) => get::run(args, scene),
+        Command::Set(args) => set::run(args, scene),
+        Command::List(args) => list::run(&args, scene),
+        Command::Show(args) => show::run(&args, scene),
+        Command::Remove(args) => remove::run(&args, scene),
+        Command::Vault(command) => vault::run(command, scene),
+        Command::Plugin(command) => plugin::run(command, scene),
+        Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),
+    }
+}
+
+impl<'a> Scene<'a> {
+    fn new(global: Global, ui: &'a Ui) -> Result<Self, Failure> {
+        let environment = Environment::read(global.config_dir.as_deref())?;
+        let mut options = Options::new(environment.paths, environment.program);
+        options.privilege = environment.privilege;
+        options.default_vault = environment.default_vault;
+        options.sources = Arc::new(Sources { privilege: environment.privilege });
+        options.log = Arc::new(PluginLog { talk: ui.talk() });
+        if let Some(timeout) = global.timeout {
+            options.timeout = timeout;
+        }
+        let terminal = Terminal::open(&global);
+        Ok(Self { ui, global, host: Host::new(options), terminal })
+    }
+
+    /// Returns whether anything is changed.
+    pub(crate) fn run(&self) -> Run {
+        if self.global.dry_run { Run::Dry } else { Run::Real }
+    }
+
+    /// Returns the layer that is changed.
+    pub(crate) fn layer(&self) -> Layer {
+        if self.global.system { Layer::System } else { Layer::User }
+    }
+
+    /// Starts a wait for a vault; nothing is said of it while a person is asked.
+    pub(crate) fn waiting(&mut self, vault: Option<&VaultName>) -> Waiting {
+        let waiting = Waiting::start(self.ui, &self.host, vault);
+        self.terminal.hushes(waiting.hush());
+        waiting
+    }
+
+    /// Asks before something is done that cannot be taken back, or that is trust.
+    ///
+    /// # Errors
+    /// When the answer is no, or nobody can be asked: `otherwise` says what to do then.
+    pub(crate) fn consent(&self, question: &str, otherwise: &str) -> Result<(), Failure> {
+        if self.global.yes {
+            return Ok(());
+        }
+        match self.terminal.confirm(question) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(Untyped::Interrupted) => Err(Failure::act("nothing was changed")),
+            Err(Untyped::Failed(fault)) => {
+                Err(Failure::act("cannot ask at the terminal").because(fault))
+            }
+            Err(Untyped::Nobody | Untyped::TooLong) => {
+                let message = format!("somebody must answer: {}", question.trim_end_matches('?'));
+                Err(Failure::new(Exit::NeedsHuman, message).hint(otherwise))
+            }
+        }
+    }
+
+    /// Says what was done, in the form that fits a dry run as well.
+    pub(crate) fn done(&self, done: &str, would: &str) {
+        match self.run() {
+            Run::Real => self.ui.note(done),
+            Run::Dry => self.ui.note(&format!("{would}; nothing was changed")),
+        }
+    }
+}
+
+/// Returns the folder that relative paths on the command line stand on.
+///
+/// # Errors
+/// Where it is gone.
+pub(crate) fn current_folder() -> Result<PathBuf, Failure> {
+    std::env::current_dir()
+        .map_err(|fault| Failure::act("cannot find the current folder").because(fault))
+}
+
+/// What plugins log, on standard error.
+struct PluginLog {
+    talk: Talk,
+}
+
+impl keystead::Log for PluginLog {
+    fn line(&self, vault: &VaultName, level: Level, message: &str) {
+        let from = match level {
+            Level::Warning => Talk::Usual,
+            Level::Information => Talk::More,
+            _ => Talk::All,
+        };
+        if self.talk >= from {
+            let line = format!("vault `{vault}`: {}\n", text::visible(message));
+            // In one write, since other threads may log as well.
+            let _ = rustix::io::write(rustix::stdio::stderr(), line.as_bytes());
+        }
+    }
+}

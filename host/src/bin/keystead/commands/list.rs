@@ -1,0 +1,85 @@
+//! `keystead list`: names, vaults, kinds and metadata; never values.
+
+use keystead::Described;
+use keystead_plugin_api::{Metadata, VaultName};
+use serde::Serialize;
+
+use super::Scene;
+use super::get::vault_name;
+use crate::failure::{Exit, Failure, in_one_line};
+use crate::metadata;
+
+/// List secrets: their names, vaults, kinds and metadata
+///
+/// Without a vault all vaults are listed; one that cannot be asked is a warning, and exit
+/// code 5. For programs the columns are separated by tabs and have no heading.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only names that match; `*` stands for any text, `?` for any character
+    pattern: Option<String>,
+    /// The vault to list
+    #[arg(short = 'V', long, value_parser = vault_name)]
+    vault: Option<VaultName>,
+}
+
+pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+    let waiting = scene.waiting(args.vault.as_ref());
+    let pattern = args.pattern.as_deref();
+    let listing = scene.host.list(pattern, args.vault.as_ref(), &mut scene.terminal)?;
+    drop(waiting);
+
+    let mut lines = scene.ui.lines();
+    if scene.ui.is_json() {
+        for described in &listing.entries {
+            lines.json(&Json::of(described))?;
+        }
+    } else {
+        let rows: Vec<Vec<String>> = listing.entries.iter().map(row).collect();
+        lines.table(&["NAME", "VAULT", "KIND", "METADATA"], &rows)?;
+    }
+    lines.finish()?;
+
+    for (vault, error) in &listing.failed {
+        scene.ui.warn(&format!("vault `{vault}` is not listed: {}", in_one_line(error)));
+    }
+    Ok(if listing.failed.is_empty() { Exit::Done } else { Exit::Partly })
+}
+
+fn row(Described { vault, entry }: &Described) -> Vec<String> {
+    vec![
+        entry.name.to_string(),
+        vault.to_string(),
+        entry.kind.map_or("", |kind| kind.as_str()).to_owned(),
+        in_words(&entry.metadata),
+    ]
+}
+
+/// Returns metadata as `a=b c=d`.
+fn in_words(metadata: &Metadata) -> String {
+    let words: Vec<String> =
+        metadata.iter().map(|(key, value)| format!("{key}={}", metadata::shown(value))).collect();
+    words.join(" ")
+}
+
+/// One secret in a listing, as JSON.
+#[derive(Serialize)]
+pub(crate) struct Json<'a> {
+    schema: u32,
+    name: &'a str,
+    vault: &'a str,
+    kind: Option<&'static str>,
+    metadata: metadata::Json<'a>,
+}
+
+impl<'a> Json<'a> {
+    /// Returns the form of `list --json` and `show --json`.
+    pub(crate) fn of(Described { vault, entry }: &'a Described) -> Self {
+        Self {
+            schema: 1,
+            name: entry.name.as_str(),
+            vault: vault.as_str(),
+            kind: entry.kind.map(|kind| kind.as_str()),
+            metadata: metadata::Json(&entry.metadata),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! `keystead vault register`: a vault's name, its plugin and its parameters.
+
+use keystead::Registration;
+use keystead::paths::Layer;
+use keystead::reference::Reference;
+use keystead::registry::{DefaultChoice, Placement, Replace};
+use keystead_plugin_api::VaultName;
+use serde::Serialize;
+
+use super::super::get::vault_name;
+use super::super::{Scene, current_folder};
+use super::{by_name, parameter};
+use crate::failure::{Exit, Failure};
+
+/// Register a vault
+///
+/// The first vault that is registered becomes the default one, unless told otherwise. What
+/// the plugin may do there is shown; `--dry-run` shows it and changes nothing.
+///
+/// A secret parameter is given as a reference: `env:VAR`, `file:PATH`,
+/// `command:["PROGRAM","ARGUMENT"]` or `keystead://VAULT/NAME`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// What the vault is to be called
+    #[arg(value_parser = vault_name)]
+    name: VaultName,
+    /// The plugin's id, and the kind of vault where it has several
+    #[arg(long, value_name = "PLUGIN[:KIND]", value_parser = plugin)]
+    plugin: Plugin,
+    /// A parameter; `keystead plugin show PLUGIN` lists them
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    param: Vec<(String, String)>,
+    /// Where the answer to a question of the vault's comes from, when it is locked
+    #[arg(long, value_name = "FIELD=REFERENCE", value_parser = standing)]
+    unlock: Vec<(String, Reference)>,
+    /// What the vault is for, in a line
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+    /// Make it the default vault
+    #[arg(long, conflicts_with = "no_default")]
+    default: bool,
+    /// Do not make it the default vault, even if it is the first
+    #[arg(long)]
+    no_default: bool,
+    /// Keep it out of searches that name no vault
+    #[arg(long)]
+    no_search: bool,
+    /// Take the place of a registration of this name, as a whole
+    #[arg(long)]
+    replace: bool,
+    /// Where the plugin's code runs
+    #[arg(long, value_name = "WHERE", value_enum)]
+    placement: Option<Place>,
+}
+
+/// A plugin's id, and a kind of vault it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Plugin {
+    id: String,
+    kind: Option<String>,
+}
+
+/// Where a plugin's code runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Place {
+    /// In a process of its own
+    Isolated,
+    /// In keystead's own process
+    InProcess,
+}
+
+fn plugin(text: &str) -> Result<Plugin, String> {
+    let (id, kind) = match text.split_once(':') {
+        Some((id, kind)) => (id, Some(kind)),
+        None => (text, None),
+    };
+    if id.is_empty() || kind == Some("") {
+        return Err("expected a plugin's id, or `ID:KIND`".to_owned());
+    }
+    Ok(Plugin { id: id.to_owned(), kind: kind.map(str::to_owned) })
+}
+
+fn standing(text: &str) -> Result<(String, Reference), String> {
+    let (field, reference) = parameter(text)?;
+    Ok((field, Reference::parse(&reference).map_err(|fault| fault.to_string())?))
+}
+
+pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
+    let registration = Registration {
+        name: args.name.clone(),
+        plugin: args.plugin.id,
+        kind: args.plugin.kind,
+        parameters: by_name(args.param, "parameter")?,
+        unlock: by_name(args.unlock, "`--unlock` for field")?,
+        description: args.description,
+        default: match (args.default, args.no_default) {
+            (true, _) => DefaultChoice::Yes,
+            (false, true) => DefaultChoice::No,
+            (false, false) => DefaultChoice::First,
+        },
+        search: !args.no_search,
+        replace: if args.replace { Replace::Whole } else { Replace::Never },
+        placement: args.placement.map(|place| match place {
+            Place::Isolated => Placement::Isolated,
+            Place::InProcess => Placement::InProcess,
+        }),
+        layer: scene.layer(),
+        folder: current_folder()?,
+    };
+    let plan = scene.host.plan_registration(registration)?;
+    let (permissions, is_default) = (plan.permissions().to_vec(), plan.becomes_default());
+    let plugin = plan.entry().plugin.clone();
+    let name = &args.name;
+
+    if !permissions.is_empty() {
+        scene.ui.note(&format!("Plugin `{plugin}` as vault `{name}`:"));
+        for permission in &permissions {
+            scene.ui.note(&format!("  {permission}"));
+        }
+    }
+    if !scene.global.dry_run {
+        scene.host.register(plan)?;
+    }
+    if scene.ui.is_json() {
+        scene.ui.json(&Answer {
+            schema: 1,
+            name: name.as_str(),
+            layer: scene.layer().as_str(),
+            plugin: &plugin,
+            permissions: &permissions,
+            default: is_default,
+            dry_run: scene.global.dry_run,
+        })?;
+    }
+    let for_whom = if scene.layer() == Layer::System { " for all users" } else { "" };
+    scene.done(
+        &format!("Registered vault `{name}`{for_whom}."),
+        &format!("Would register vault `{name}`{for_whom}"),
+    );
+    if is_default && !scene.global.dry_run {
+        scene.ui.note("It is the default vault.");
+    }
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: u32,
+    name: &'a str,
+    layer: &'static str,
+    plugin: &'a str,
+    permissions: &'a [String],
+    default: bool,
+    dry_run: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_may_name_its_kind() {
+        let parsed = |text| plugin(text).map(|Plugin { id, kind }| (id, kind));
+        assert_eq!(parsed("memory"), Ok(("memory".into(), None)));
+        assert_eq!(parsed("a:b"), Ok(("a".into(), Some("b".into()))));
+        assert!(parsed("").is_err());
+        assert!(parsed("a:").is_err());
+        assert!(parsed(":b").is_err());
+    }
+
+    #[test]
+    fn a_standing_answer_is_a_reference_and_no_password() {
+        let (field, reference) = standing("password=env:PASS").unwrap();
+        assert_eq!((field.as_str(), reference.to_string().as_str()), ("password", "env:PASS"));
+        let refusal = standing("password=hunter2").unwrap_err();
+        assert!(!refusal.contains("hunter2"), "{refusal}");
+    }
+}

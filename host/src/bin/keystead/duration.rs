@@ -1,0 +1,57 @@
+//! Lengths of time as they are typed.
+
+use std::time::Duration;
+
+/// The longest that can be asked for: a day, as long as a deadline may lie ahead.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Returns the length of time that `500ms`, `10s`, `2m` or `1h` stands for.
+///
+/// # Errors
+/// A fragment that says what would be right.
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    const EXPECTED: &str =
+        "expected a whole number with its unit, such as `500ms`, `10s`, `2m` or `1h`";
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let millis_each: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(EXPECTED.to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| EXPECTED.to_owned())?;
+    match number.checked_mul(millis_each).map(Duration::from_millis) {
+        Some(Duration::ZERO) => Err("must be more than nothing".to_owned()),
+        Some(duration) if duration <= LONGEST => Ok(duration),
+        _ => Err("must be at most a day, `24h`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_a_number_with_its_unit() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+            ("24h", 86_400_000),
+        ] {
+            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in
+            ["", "10", "s", "-1s", "1.5s", " 1s", "1 s", "0s", "25h", "99999999999999999999h", "1d"]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}

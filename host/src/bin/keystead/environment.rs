@@ -1,0 +1,214 @@
+//! The environment, read here and nowhere else: where folders are, which vault is meant,
+//! and what references take from variables and descriptors.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use keystead::paths::Paths;
+use keystead::plugin::trust::Privilege;
+use keystead_plugin_api::{MAX_VALUE_BYTES, SecretBytes, SecretText, VaultName};
+use zeroize::Zeroize;
+
+use crate::failure::Failure;
+use crate::value::input;
+
+/// The administrator's settings. No variable changes it: it holds the policy.
+const SYSTEM_CONFIG: &str = "/etc/keystead";
+
+/// Where packages put plugins and their pins.
+const PACKAGED: [&str; 2] = ["/usr/local/lib/keystead", "/usr/lib/keystead"];
+
+/// What the process was started with.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    /// The folders.
+    pub(crate) paths: Paths,
+    /// This program, which also runs isolated plugins.
+    pub(crate) program: PathBuf,
+    /// Whether the program runs with more rights than who started it has.
+    pub(crate) privilege: Privilege,
+    /// `KEYSTEAD_VAULT`.
+    pub(crate) default_vault: Option<VaultName>,
+}
+
+impl Environment {
+    /// Reads the environment. `config_dir` is the command line's, and goes before it.
+    ///
+    /// # Errors
+    /// A variable that is set to what cannot be meant.
+    pub(crate) fn read(config_dir: Option<&Path>) -> Result<Self, Failure> {
+        let privilege = privilege();
+        let program = std::env::current_exe()
+            .map_err(|fault| Failure::act("cannot find this program's own file").because(fault))?;
+        // Whoever starts a set-id program chooses its variables and where it is linked to.
+        let ordinary = privilege == Privilege::Ordinary;
+        let variable = |name: &str| if ordinary { variable(name) } else { None };
+
+        let config_dir = match config_dir {
+            Some(_) if !ordinary => {
+                return Err(Failure::usage("`--config-dir` is not for a set-id program"));
+            }
+            Some(typed) => Some(std::path::absolute(typed).map_err(|fault| {
+                Failure::usage(format!("`{}` is no folder", typed.display())).because(fault)
+            })?),
+            None => None,
+        };
+        let default_vault = match variable("KEYSTEAD_VAULT") {
+            None => None,
+            Some(name) => {
+                let parsed = name.to_str().and_then(|name| VaultName::parse(name).ok());
+                Some(parsed.ok_or_else(|| {
+                    Failure::usage("`KEYSTEAD_VAULT` is not a vault's name")
+                        .hint("run `keystead vault list` to see the names")
+                })?)
+            }
+        };
+        Ok(Self {
+            paths: Paths {
+                system_config: SYSTEM_CONFIG.into(),
+                user_config: match config_dir {
+                    Some(given) => Some(given),
+                    None => folder(&variable, "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")?,
+                },
+                user_data: folder(&variable, "KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share")?,
+                packaged: packaged(ordinary.then_some(&program)),
+            },
+            program,
+            privilege,
+            default_vault,
+        })
+    }
+}
+
+/// Reads a variable; one that is empty counts as not set.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn privilege() -> Privilege {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    if getuid() == geteuid() && getgid() == getegid() {
+        Privilege::Ordinary
+    } else {
+        Privilege::SetId
+    }
+}
+
+/// Returns one of the user's folders: our own variable, else the XDG rules (which pass over
+/// what is not absolute), else nothing.
+fn folder(
+    variable: &dyn Fn(&str) -> Option<OsString>,
+    own: &str,
+    xdg: &str,
+    in_home: &str,
+) -> Result<Option<PathBuf>, Failure> {
+    if let Some(own_dir) = variable(own).map(PathBuf::from) {
+        return match own_dir.is_absolute() {
+            true => Ok(Some(own_dir)),
+            false => Err(Failure::usage(format!(
+                "`{own}` is `{}`, which is not an absolute path",
+                own_dir.display()
+            ))),
+        };
+    }
+    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute(xdg).or_else(|| absolute("HOME").map(|home| home.join(in_home)));
+    Ok(base.map(|base| base.join("keystead")))
+}
+
+fn packaged(program: Option<&PathBuf>) -> Vec<PathBuf> {
+    let mut folders = Vec::with_capacity(PACKAGED.len() + 1);
+    let prefix = program.and_then(|program| program.parent()?.parent());
+    if let Some(prefix) = prefix {
+        folders.push(prefix.join("lib/keystead"));
+    }
+    for folder in PACKAGED {
+        if folders.iter().all(|known| known != Path::new(folder)) {
+            folders.push(folder.into());
+        }
+    }
+    folders
+}
+
+/// What references take from the environment: `env:VAR`, `fd:N`, `~/`.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// Whether the environment is the user's own to answer from.
+    pub(crate) privilege: Privilege,
+}
+
+impl keystead::Sources for Sources {
+    fn variable(&self, name: &str) -> Option<SecretText> {
+        if self.privilege != Privilege::Ordinary {
+            return None;
+        }
+        let text = std::env::var_os(name)?.into_string();
+        match text {
+            Ok(text) => Some(SecretText::new(text)),
+            Err(bytes) => {
+                bytes.into_encoded_bytes().zeroize();
+                None
+            }
+        }
+    }
+
+    fn descriptor(&self, number: u32) -> io::Result<SecretBytes> {
+        // By its name, since taking over a bare number cannot be proven safe.
+        let file = File::open(format!("/dev/fd/{number}"))?;
+        input::read_all(file, MAX_VALUE_BYTES)
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        if self.privilege != Privilege::Ordinary {
+            return None;
+        }
+        variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<OsString> {
+        |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+    }
+
+    fn config(variables: &'static [(&str, &str)]) -> Result<Option<PathBuf>, Failure> {
+        folder(&with(variables), "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")
+    }
+
+    #[test]
+    fn our_own_variable_goes_before_xdg_and_xdg_before_home() {
+        let all: &[_] = &[("KEYSTEAD_CONFIG_DIR", "/k"), ("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")];
+        assert_eq!(config(all).unwrap(), Some("/k".into()));
+        assert_eq!(
+            config(&[("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")]).unwrap(),
+            Some("/x/keystead".into())
+        );
+        assert_eq!(config(&[("HOME", "/h")]).unwrap(), Some("/h/.config/keystead".into()));
+        assert_eq!(config(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_relative_folder_is_an_error_for_ours_and_passed_over_for_xdg() {
+        assert!(config(&[("KEYSTEAD_CONFIG_DIR", "here")]).is_err());
+        assert_eq!(
+            config(&[("XDG_CONFIG_HOME", "x"), ("HOME", "/h")]).unwrap(),
+            Some("/h/.config/keystead".into())
+        );
+        assert_eq!(config(&[("HOME", "relative")]).unwrap(), None);
+    }
+
+    #[test]
+    fn the_program_brings_its_own_packages_once() {
+        assert_eq!(
+            packaged(Some(&"/usr/bin/keystead".into())),
+            [Path::new("/usr/lib/keystead"), Path::new("/usr/local/lib/keystead")]
+        );
+        assert_eq!(packaged(Some(&"/opt/k/bin/keystead".into())).len(), 3);
+        assert_eq!(packaged(None), PACKAGED.map(PathBuf::from));
+    }
+}

@@ -1,0 +1,167 @@
+//! From the library's errors to what the user sees, each with what can be done about it.
+
+use keystead::plugin::{inspect, pins, trust};
+use keystead::registry::schema::Fault;
+use keystead::{Class, Error, Unanswered, registry};
+
+use super::{Failure, in_one_line};
+use crate::commands::get::listed;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let mut found = Found::default();
+        found.look_into(&error);
+        if error.class() == Class::Fault && found.hints.is_empty() {
+            found.hint("please report it, with this whole message");
+        }
+        let (exit, code) = (error.class().into(), Some(error.code()));
+        Self { exit, error: Box::new(error), code, causes: found.causes, hints: found.hints }
+    }
+}
+
+impl From<trust::Error> for Failure {
+    fn from(error: trust::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<pins::Error> for Failure {
+    fn from(error: pins::Error) -> Self {
+        trust::Error::from(error).into()
+    }
+}
+
+/// What an error says beside its own text and sources.
+#[derive(Default)]
+struct Found {
+    causes: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Found {
+    fn hint(&mut self, hint: impl Into<String>) {
+        self.hints.push(hint.into());
+    }
+
+    fn look_into(&mut self, error: &Error) {
+        match error {
+            Error::NoSuchSecret { .. } => self.hint("run `keystead list` to see what there is"),
+            Error::NoSuchVault { similar, .. } => {
+                if let Some(similar) = similar {
+                    self.hint(format!("did you mean `{similar}`?"));
+                }
+                self.hint("run `keystead vault list` to see the vaults");
+            }
+            Error::NoSuchKind { kinds, .. } => self.there_are("its kinds are", kinds),
+            Error::NoSuchAction { actions, .. } => self.there_are("its actions are", actions),
+            Error::NotAMap { .. } => self.hint("leave `--field` out to replace the whole value"),
+            Error::NoDefaultVault { vaults } => match vaults.first() {
+                Some(vault) => {
+                    self.hint("name a vault with `-V VAULT`");
+                    self.hint(format!("run `keystead vault default {vault}` to have a default one"));
+                }
+                None => self.hint("run `keystead vault register --help` to see how to have one"),
+            },
+            Error::SecretExists { .. } => self.hint("leave `--no-clobber` out to replace it"),
+            Error::Locked { vault, prompts, why: Unanswered::Nobody } => {
+                let fields: Vec<&str> = prompts.iter().map(|prompt| prompt.name.as_str()).collect();
+                self.causes.push(format!("it asks for {}, and nobody can be asked", listed(&fields)));
+                let unlock: Vec<String> =
+                    fields.iter().map(|field| format!("--unlock {field}=REFERENCE")).collect();
+                self.hint(format!(
+                    "run it at a terminal, or register vault `{vault}` with `{}`",
+                    unlock.join(" ")
+                ));
+            }
+            Error::OpenRefused { .. } => {}
+            Error::Faulty { vault, source } => {
+                self.look_into(source);
+                self.hint(format!("run `keystead vault show {vault}` to see its registration"));
+            }
+            Error::SearchIncomplete { source, .. } => {
+                self.look_into(source);
+                self.hint("name a vault with `-V VAULT`, or take any that answers with `--any`");
+            }
+            Error::Parameters { faults, .. } => self.parameters(faults),
+            Error::NotGranted { vault, .. } => self.hint(format!(
+                "run `keystead vault show {vault}`, and register it anew with `--replace` to grant it"
+            )),
+            Error::InProcessForbidden { plugin } => self.hint(format!(
+                "leave `--placement` out, or run `keystead plugin trust {plugin} --danger-in-process`"
+            )),
+            Error::Misbehaved { plugin, .. } | Error::Runner { plugin, .. }
+                if error.class() == Class::Fault =>
+            {
+                self.hint(format!(
+                    "tell who makes the plugin: `keystead plugin show {plugin}` names them"
+                ));
+            }
+            Error::Registry(error) => self.registry(error),
+            Error::Trust(error) => self.trust(error),
+            _ => {}
+        }
+    }
+
+    fn there_are(&mut self, what: &str, names: &[String]) {
+        if !names.is_empty() {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            self.hint(format!("{what} {}", listed(&names).replace(" or ", " and ")));
+        }
+    }
+
+    fn parameters(&mut self, faults: &[Fault]) {
+        for fault in faults {
+            self.causes.push(in_one_line(fault));
+            if let Fault::Unknown { similar: Some(similar), .. } = fault {
+                self.hint(format!("did you mean `{similar}`?"));
+            }
+        }
+        self.hint("run `keystead plugin show PLUGIN` to see the parameters");
+    }
+
+    fn registry(&mut self, error: &registry::Error) {
+        use keystead::paths::Layer;
+        use registry::Error;
+        match error {
+            Error::UnknownKey { similar: Some(similar), .. } => {
+                self.hint(format!("did you mean `{similar}`?"));
+            }
+            Error::Exists { name, .. } => {
+                self.hint(format!("run `keystead vault show {name}` to see it"));
+                self.hint("add `--replace` to take its place");
+            }
+            Error::OtherLayer { found: Layer::System, .. } => {
+                self.hint("add `--system`, as an administrator");
+            }
+            Error::OtherLayer { found: Layer::User, .. } => self.hint("leave `--system` out"),
+            Error::NoLayer { layer: Layer::User } => self.hint(NO_HOME),
+            Error::Newer { .. } => self.hint("use the version of keystead that wrote it"),
+            Error::Locked { .. } => self.hint("choose another name, or ask your administrator"),
+            Error::Busy { .. } => self.hint("try again when the other process is done"),
+            _ => {}
+        }
+    }
+
+    fn trust(&mut self, error: &trust::Error) {
+        use trust::Error;
+        match error {
+            Error::Pin(pins::Error::NotPinned { .. }) => {
+                self.hint("run `keystead plugin list` to see the plugins");
+                self.hint("run `keystead plugin install FILE` to install one");
+            }
+            Error::Unfit { path, source }
+                if !matches!(source, inspect::Error::NotLibrary { .. }) =>
+            {
+                self.hint(format!("run `keystead plugin show {}` to look at it", path.display()));
+            }
+            Error::IdTaken { id, .. } => {
+                self.hint(format!("run `keystead plugin show {id}` to see what is installed"));
+                self.hint("run `keystead plugin trust FILE` to put the new file in its place");
+            }
+            Error::NoDataFolder => self.hint(NO_HOME),
+            _ => {}
+        }
+    }
+}
+
+const NO_HOME: &str = "set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`";

@@ -1,0 +1,200 @@
+//! Metadata as it is typed (`K=V`, `K:=JSON`, `K@=TIME`), shown, and written as JSON.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use keystead_plugin_api::{Metadata, MetadataValue};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::failure::Failure;
+
+/// The key that is always a moment, so that whatever expires can be found.
+const EXPIRES: &str = "expires";
+
+/// One `--meta`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Typed {
+    key: String,
+    value: MetadataValue,
+}
+
+impl FromStr for Typed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (left, right) =
+            text.split_once('=').ok_or("expected `KEY=TEXT`, `KEY:=JSON` or `KEY@=TIME`")?;
+        let (key, value) = if let Some(key) = left.strip_suffix(':') {
+            (key, json(right)?)
+        } else if let Some(key) = left.strip_suffix('@') {
+            (key, MetadataValue::Timestamp(time(right)?))
+        } else if left == EXPIRES {
+            (left, MetadataValue::Timestamp(time(right)?))
+        } else {
+            (left, MetadataValue::Text(right.to_owned()))
+        };
+        if key.is_empty() {
+            return Err("the key is missing".to_owned());
+        }
+        if key == EXPIRES && !matches!(value, MetadataValue::Timestamp(_)) {
+            return Err("`expires` is always a time: `expires=2030-01-31`".to_owned());
+        }
+        Ok(Self { key: key.to_owned(), value })
+    }
+}
+
+/// Returns what was typed as metadata; `None` where nothing was.
+///
+/// # Errors
+/// A key that was given twice, or that metadata cannot have.
+pub(crate) fn collect(typed: Vec<Typed>) -> Result<Option<Metadata>, Failure> {
+    if typed.is_empty() {
+        return Ok(None);
+    }
+    let mut metadata = Metadata::new();
+    for Typed { key, value } in typed {
+        match metadata.insert(key.clone(), value) {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                return Err(Failure::usage(format!("the metadata key `{key}` is given twice")));
+            }
+            Err(fault) => return Err(Failure::usage(fault.message())),
+        }
+    }
+    Ok(Some(metadata))
+}
+
+fn json(text: &str) -> Result<MetadataValue, String> {
+    match serde_json::from_str(text) {
+        Ok(serde_json::Value::String(text)) => Ok(MetadataValue::Text(text)),
+        Ok(serde_json::Value::Bool(yes)) => Ok(MetadataValue::Boolean(yes)),
+        Ok(serde_json::Value::Number(number)) => {
+            let whole = number.as_i64().map(MetadataValue::Integer);
+            whole.ok_or_else(|| "a number must be whole, of 64 bits".to_owned())
+        }
+        Ok(_) => Err("metadata is a text, a whole number, `true` or `false`".to_owned()),
+        Err(_) => Err("after `:=` must come JSON: `3`, `true` or `\"text\"`".to_owned()),
+    }
+}
+
+/// Returns the moment in milliseconds since 1970.
+fn time(text: &str) -> Result<i64, String> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment.as_millisecond());
+    }
+    // A date alone begins at midnight UTC; a time without a zone could be anybody's.
+    let is_date = text.len() == "2030-01-31".len();
+    let date = text.parse::<Date>().ok().filter(|_| is_date);
+    date.and_then(|date| date.to_zoned(TimeZone::UTC).ok())
+        .map(|midnight| midnight.timestamp().as_millisecond())
+        .ok_or_else(|| "expected a time such as `2030-01-31` or `2030-01-31T18:00:00Z`".to_owned())
+}
+
+/// Returns a value as people read it.
+pub(crate) fn shown(value: &MetadataValue) -> String {
+    match value {
+        MetadataValue::Text(text) => text.clone(),
+        MetadataValue::Integer(number) => number.to_string(),
+        MetadataValue::Boolean(yes) => yes.to_string(),
+        MetadataValue::Timestamp(at) => moment(*at),
+        _ => "?".to_owned(),
+    }
+}
+
+fn moment(millis: i64) -> String {
+    // Years 1 to 9999 lie within what a timestamp can be: the contract checks them.
+    Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |at| at.to_string())
+}
+
+/// Metadata as a JSON object. A moment is `{"timestamp":…}`, so that it differs from a text.
+pub(crate) struct Json<'a>(pub(crate) &'a Metadata);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in self.0.iter() {
+            match value {
+                MetadataValue::Text(text) => map.serialize_entry(key, text)?,
+                MetadataValue::Integer(number) => map.serialize_entry(key, number)?,
+                MetadataValue::Boolean(yes) => map.serialize_entry(key, yes)?,
+                MetadataValue::Timestamp(at) => {
+                    map.serialize_entry(key, &serde_json::json!({ "timestamp": moment(*at) }))?;
+                }
+                _ => map.serialize_entry(key, &())?,
+            }
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Result<MetadataValue, String> {
+        text.parse::<Typed>().map(|typed| typed.value)
+    }
+
+    #[test]
+    fn three_forms_make_four_kinds() {
+        assert_eq!(value("env=dev"), Ok(MetadataValue::Text("dev".into())));
+        assert_eq!(value("env="), Ok(MetadataValue::Text(String::new())));
+        assert_eq!(value("a=b=c:=d"), Ok(MetadataValue::Text("b=c:=d".into())));
+        assert_eq!(value("n:=-3"), Ok(MetadataValue::Integer(-3)));
+        assert_eq!(value("n:=true"), Ok(MetadataValue::Boolean(true)));
+        assert_eq!(value("n:=\"3\""), Ok(MetadataValue::Text("3".into())));
+        assert_eq!(value("at@=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
+        assert_eq!(value("at@=1970-01-01T01:00:00.5+01:00"), Ok(MetadataValue::Timestamp(500)));
+    }
+
+    #[test]
+    fn expires_is_always_a_time() {
+        assert_eq!(value("expires=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
+        assert_eq!(value("expires@=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
+        assert!(value("expires=soon").is_err());
+        assert!(value("expires:=3").is_err());
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in [
+            "",
+            "k",
+            "=v",
+            ":=1",
+            "@=2030-01-01",
+            "n:=1.5",
+            "n:=null",
+            "n:=[1]",
+            "n:=x",
+            "n:=99999999999999999999",
+            "at@=",
+            "at@=2030-13-01",
+            "at@=2030-01-01T10:00:00",
+            "at@=10000-01-01",
+        ] {
+            assert!(value(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_given_twice_is_refused() {
+        let typed = |text: &str| text.parse::<Typed>().unwrap();
+        assert!(collect(vec![typed("a=1"), typed("a:=2")]).is_err());
+        assert_eq!(collect(Vec::new()).unwrap(), None);
+        assert_eq!(collect(vec![typed("a=1"), typed("b=2")]).unwrap().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn json_tells_a_moment_from_a_text() {
+        let typed = ["s=1970-01-02", "t@=1970-01-02", "b:=true", "n:=3"];
+        let typed = typed.map(|text| text.parse().unwrap()).to_vec();
+        let metadata = collect(typed).unwrap().unwrap();
+        assert_eq!(
+            serde_json::to_string(&Json(&metadata)).unwrap(),
+            "{\"b\":true,\"n\":3,\"s\":\"1970-01-02\",\"t\":{\"timestamp\":\"1970-01-02T00:00:00Z\"}}"
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! Questions to a person at the terminal. What is typed hidden is read byte by byte into
+//! memory that is wiped, with the terminal's own line editing off: that would keep a copy
+//! and cut a line after 4,095 bytes.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+
+use keystead::{Ask, Unanswered};
+use keystead_plugin_api::{Answer, Challenge, SecretBytes, SecretText, VaultName};
+use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use zeroize::Zeroizing;
+
+use crate::cli::Global;
+use crate::text;
+use crate::waiting::Hush;
+
+/// The most bytes of one line that is typed or pasted: larger secrets come from a file.
+const MAX_LINE: usize = 64 * 1024;
+
+/// Whoever sits at the terminal, or nobody.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    tty: Option<File>,
+    waiting: Hush,
+}
+
+/// Why nothing was typed.
+#[derive(Debug)]
+pub(crate) enum Untyped {
+    /// Nobody is there to ask.
+    Nobody,
+    /// Somebody broke off: Ctrl-C, or the end of input.
+    Interrupted,
+    /// More was typed than a line can hold.
+    TooLong,
+    /// The terminal failed.
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Untyped {
+    fn from(fault: io::Error) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+impl Terminal {
+    /// Returns the controlling terminal, where somebody seems to sit there and may be asked.
+    pub(crate) fn open(global: &Global) -> Self {
+        // A process may have a terminal and nobody who looks: a service, a test.
+        let watched = isatty(rustix::stdio::stdin()) || isatty(rustix::stdio::stderr());
+        let tty = if watched && !global.no_input {
+            File::options().read(true).write(true).open("/dev/tty").ok()
+        } else {
+            None
+        };
+        Self { tty, waiting: Hush::default() }
+    }
+
+    /// Says nothing of waiting any more once a question is asked.
+    pub(crate) fn hushes(&mut self, waiting: Hush) {
+        self.waiting = waiting;
+    }
+
+    /// Returns whether somebody is there.
+    pub(crate) fn is_there(&self) -> bool {
+        self.tty.is_some()
+    }
+
+    /// Returns whether the standard input is a terminal.
+    pub(crate) fn is_input(&self) -> bool {
+        self.is_there() && isatty(rustix::stdio::stdin())
+    }
+
+    /// Asks for a line that is not shown.
+    pub(crate) fn hidden(&self, label: &str) -> Result<SecretText, Untyped> {
+        let mut tty = self.tty.as_ref().ok_or(Untyped::Nobody)?;
+        self.waiting.hush();
+        let quiet = Quiet::start(tty)?;
+        tty.write_all(prompt(label).as_bytes())?;
+        let line = read_hidden(tty);
+        // Without echo the cursor is still behind the question.
+        let _ = tty.write_all(b"\n");
+        drop(quiet);
+        line
+    }
+
+    /// Asks for a line that is shown.
+    pub(crate) fn plain(&self, label: &str) -> Result<String, Untyped> {
+        let mut tty = self.tty.as_ref().ok_or(Untyped::Nobody)?;
+        self.waiting.hush();
+        tty.write_all(prompt(label).as_bytes())?;
+        let mut line = String::new();
+        let read = BufReader::new(tty.take(MAX_LINE as u64)).read_line(&mut line)?;
+        if read == 0 {
+            return Err(Untyped::Interrupted);
+        }
+        if line.ends_with('\n') {
+            line.pop();
+        }
+        Ok(line)
+    }
+
+    /// Asks yes or no; only `y` or `yes` is yes.
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool, Untyped> {
+        let answer = self.plain(&format!("{question} [y/N]"))?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Writes a line to the person.
+    pub(crate) fn tell(&self, message: &str) {
+        if let Some(mut tty) = self.tty.as_ref() {
+            // A terminal that is gone shows itself at the question that follows.
+            let _ = tty.write_all(format!("{}\n", text::visible(message)).as_bytes());
+        }
+    }
+}
+
+impl Ask for Terminal {
+    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        if !self.is_there() {
+            return Err(Unanswered::Nobody);
+        }
+        self.waiting.hush();
+        self.tell(&format!("Vault `{vault}` is locked."));
+        let mut answers = Vec::with_capacity(challenge.prompts.len());
+        for prompt in &challenge.prompts {
+            let typed = match prompt.secret {
+                true => self.hidden(&prompt.label),
+                false => self.plain(&prompt.label).map(SecretText::new),
+            };
+            let value = typed.map_err(|why| match why {
+                Untyped::Nobody => Unanswered::Nobody,
+                Untyped::Interrupted => Unanswered::Interrupted,
+                Untyped::TooLong => Unanswered::Failed("the line is too long".to_owned()),
+                Untyped::Failed(fault) => Unanswered::Failed(fault.to_string()),
+            })?;
+            answers.push(Answer { name: prompt.name.clone(), value });
+        }
+        Ok(answers)
+    }
+}
+
+fn prompt(label: &str) -> String {
+    // A plugin's label is foreign text; ours ends without a colon as well.
+    let label = text::visible(label);
+    let label: String = label.trim_end_matches([':', ' ']).chars().take(200).collect();
+    format!("{label}: ")
+}
+
+/// The terminal without echo, line editing and signals from keys; as before when dropped.
+struct Quiet<'a> {
+    tty: &'a File,
+    before: Termios,
+}
+
+impl<'a> Quiet<'a> {
+    fn start(tty: &'a File) -> io::Result<Self> {
+        let before = tcgetattr(tty)?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(
+            LocalModes::ECHO
+                | LocalModes::ECHONL
+                | LocalModes::ICANON
+                | LocalModes::ISIG
+                | LocalModes::IEXTEN,
+        );
+        // What was typed before the question was not meant for it.
+        tcsetattr(tty, OptionalActions::Flush, &quiet)?;
+        Ok(Self { tty, before })
+    }
+}
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        let _ = tcsetattr(self.tty, OptionalActions::Flush, &self.before);
+    }
+}
+
+/// Reads up to the end of the line, with the keys that line editing would know.
+fn read_hidden(mut from: impl Read) -> Result<SecretText, Untyped> {
+    const INTERRUPT: u8 = 3;
+    const END: u8 = 4;
+    const BACKSPACE: [u8; 2] = [8, 127];
+    const ERASE_LINE: u8 = 21;
+
+    // Room for the longest line at once: growing would leave copies behind.
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
+    let mut byte = Zeroizing::new([0_u8]);
+    loop {
+        match from.read(byte.as_mut()) {
+            Ok(0) => return Err(Untyped::Interrupted),
+            Ok(_) => {}
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => continue,
+            Err(fault) => return Err(fault.into()),
+        }
+        match byte[0] {
+            b'\n' | b'\r' => break,
+            INTERRUPT => return Err(Untyped::Interrupted),
+            END if line.is_empty() => return Err(Untyped::Interrupted),
+            END => break,
+            ERASE_LINE => line.clear(),
+            key if BACKSPACE.contains(&key) => {
+                // A character may have several bytes: all but the first look like 10xxxxxx.
+                while line.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+            }
+            _ if line.len() == MAX_LINE => return Err(Untyped::TooLong),
+            key => line.push(key),
+        }
+    }
+    SecretText::from_bytes(SecretBytes::copy_of(&line)).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidData, "what was typed is not UTF-8").into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(keys: &[u8]) -> Result<String, Untyped> {
+        read_hidden(keys).map(|text| text.expose().to_owned())
+    }
+
+    #[test]
+    fn a_line_ends_with_enter_and_keeps_its_spaces() {
+        assert_eq!(typed(b" pass word \nrest").unwrap(), " pass word ");
+        assert_eq!(typed(b"\n").unwrap(), "");
+        assert_eq!(typed(b"a\x04").unwrap(), "a");
+    }
+
+    #[test]
+    fn backspace_takes_a_whole_character_and_ctrl_u_the_line() {
+        assert_eq!(typed("aé鍵\x7f\x08b\n".as_bytes()).unwrap(), "ab");
+        assert_eq!(typed(b"\x7fwrong\x15right\n").unwrap(), "right");
+    }
+
+    #[test]
+    fn ctrl_c_and_the_end_of_input_break_off() {
+        for keys in [b"abc\x03".as_slice(), b"\x04", b"abc"] {
+            assert!(matches!(typed(keys), Err(Untyped::Interrupted)));
+        }
+    }
+
+    #[test]
+    fn a_line_longer_than_a_terminals_own_limit_is_whole() {
+        let mut keys = vec![b'x'; MAX_LINE];
+        keys.push(b'\n');
+        assert_eq!(typed(&keys).unwrap().len(), MAX_LINE);
+        keys.insert(0, b'x');
+        assert!(matches!(typed(&keys), Err(Untyped::TooLong)));
+    }
+
+    #[test]
+    fn a_foreign_label_is_one_harmless_line() {
+        assert_eq!(prompt("Master password: "), "Master password: ");
+        assert_eq!(prompt("\x1b[2JPassword\nfor root"), "Password for root: ");
+        assert_eq!(prompt(&"x".repeat(1_000)).len(), 202);
+    }
+}

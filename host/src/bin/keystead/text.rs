@@ -1,0 +1,82 @@
+//! Foreign text made fit for a terminal and for one line of it.
+
+/// The most characters of one foreign line: more is no message any more.
+const MOST: usize = 4_096;
+
+/// Returns the text as one line without what a terminal would obey or a reader would be
+/// misled by: ANSI sequences, control characters, marks that turn the direction of writing,
+/// characters that are not seen. Line breaks and tabs become spaces.
+pub(crate) fn visible(text: &str) -> String {
+    let mut line = String::with_capacity(text.len().min(MOST));
+    let pieces = anstream::adapter::strip_str(text);
+    for c in pieces.flat_map(str::chars).take(MOST) {
+        match c {
+            '\n' | '\r' | '\t' => line.push(' '),
+            c if misleads(c) => {}
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+/// Returns whether a terminal would do something else with the text than show it.
+/// Line breaks and tabs are shown.
+pub(crate) fn is_obeyed(text: &str) -> bool {
+    text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t') || is_bidi(c))
+}
+
+fn misleads(c: char) -> bool {
+    c.is_control()
+        || is_bidi(c)
+        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2028}' | '\u{2029}')
+        || matches!(c, '\u{2060}'..='\u{2065}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}')
+}
+
+/// The marks that turn the direction of writing.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2066}'..='\u{2069}')
+}
+
+/// Returns how many columns the text takes, near enough for a table: wide characters of
+/// East Asia take two, marks that join the character before take none.
+pub(crate) fn width(text: &str) -> usize {
+    let one = |c: char| match c {
+        '\u{300}'..='\u{36f}' | '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' => 0,
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' => 2,
+        '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' => 2,
+        '\u{1f300}'..='\u{1f64f}' | '\u{1f900}'..='\u{1f9ff}' | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    };
+    text.chars().map(one).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_left() {
+        assert_eq!(visible("a\x1b[31mb\x1b[0mc"), "abc");
+        assert_eq!(visible("a\x1b]0;title\x07b"), "ab");
+        assert_eq!(visible("a\x08\x7fb\u{9b}c"), "abc");
+        assert_eq!(visible("one\r\ntwo\tthree"), "one  two three");
+        assert_eq!(visible("\u{202e}gnp.exe\u{2069}"), "gnp.exe");
+        assert_eq!(visible("grün 鍵"), "grün 鍵");
+        assert_eq!(visible(&"x".repeat(10_000)).len(), MOST);
+    }
+
+    #[test]
+    fn a_value_of_several_lines_is_shown_and_an_escape_is_not() {
+        assert!(!is_obeyed("-----BEGIN\nkey\t=\n"));
+        assert!(is_obeyed("\x1b]52;c;cm0gLXJm\x07"));
+        assert!(is_obeyed("\u{202e}"));
+    }
+
+    #[test]
+    fn columns_are_counted_not_bytes() {
+        assert_eq!(width("grün"), 4);
+        assert_eq!(width("鍵"), 2);
+    }
+}

@@ -1,0 +1,121 @@
+//! Secrets from standard input and from files, in one buffer that is wiped.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use fs_err::File;
+use keystead_plugin_api::{SecretBytes, SecretText};
+use rustix::fd::BorrowedFd;
+use zeroize::Zeroizing;
+
+use crate::failure::Failure;
+
+/// Enough for every password and key at once.
+const FIRST: usize = 16 * 1024;
+
+/// Whether a text keeps the newline it ends with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// As it is.
+    Exact,
+    /// One final newline is the shell's, not the secret's.
+    LessOneNewline,
+}
+
+/// Returns all that standard input has.
+///
+/// # Errors
+/// When it has more than `most` bytes, or cannot be read.
+pub(crate) fn standard(most: usize) -> Result<SecretBytes, Failure> {
+    read_all(Unbuffered(rustix::stdio::stdin()), most)
+        .map_err(|fault| Failure::act("cannot read the value from standard input").because(fault))
+}
+
+/// Returns all that a file has.
+///
+/// # Errors
+/// When it has more than `most` bytes, or cannot be read.
+pub(crate) fn file(path: &Path, most: usize) -> Result<SecretBytes, Failure> {
+    File::open(path)
+        .and_then(|file| read_all(file, most))
+        .map_err(|fault| Failure::act("cannot read the value from its file").because(fault))
+}
+
+/// Returns the bytes as a text.
+///
+/// # Errors
+/// When they are not UTF-8.
+pub(crate) fn text(bytes: SecretBytes, ending: Ending) -> Result<SecretText, Failure> {
+    let bytes = match (ending, bytes.expose().split_last()) {
+        (Ending::LessOneNewline, Some((b'\n', rest))) => SecretBytes::copy_of(rest),
+        _ => bytes,
+    };
+    SecretText::from_bytes(bytes).map_err(|fault| {
+        Failure::act("the value is no text")
+            .because(fault)
+            .hint("add `--kind bytes` to keep it as bytes")
+    })
+}
+
+/// Reads to the end. Where the buffer must grow, the smaller one is wiped.
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`] when there is more than `most`.
+pub(crate) fn read_all(mut from: impl Read, most: usize) -> io::Result<SecretBytes> {
+    let room = most.saturating_add(1);
+    let mut bytes = Zeroizing::new(vec![0_u8; FIRST.min(room)]);
+    let mut len = 0;
+    loop {
+        if len == bytes.len() {
+            if len == room {
+                return Err(io::Error::new(
+                    io::ErrorKind::FileTooLarge,
+                    format!("it has more than {most} bytes"),
+                ));
+            }
+            let mut larger = Zeroizing::new(vec![0_u8; (len * 4).min(room)]);
+            larger[..len].copy_from_slice(&bytes);
+            bytes = larger;
+        }
+        match from.read(&mut bytes[len..]) {
+            Ok(0) => return Ok(SecretBytes::copy_of(&bytes[..len])),
+            Ok(read) => len += read,
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+/// A standard stream without the buffer that std puts before it, which nobody wipes.
+struct Unbuffered(BorrowedFd<'static>);
+
+impl Read for Unbuffered {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(self.0, into)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_read_up_to_the_most_and_not_a_byte_more() {
+        for len in [0, 1, FIRST, FIRST + 1, 100_000] {
+            let given = vec![7_u8; len];
+            assert_eq!(read_all(&given[..], 100_000).unwrap().expose(), given);
+        }
+        let fault = read_all(&vec![7_u8; 100_001][..], 100_000).unwrap_err();
+        assert_eq!(fault.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_text_loses_one_newline_unless_it_is_exact() {
+        let given = || SecretBytes::copy_of(b"a\n\n");
+        assert_eq!(text(given(), Ending::LessOneNewline).unwrap().expose(), "a\n");
+        assert_eq!(text(given(), Ending::Exact).unwrap().expose(), "a\n\n");
+        let empty = text(SecretBytes::copy_of(b"\n"), Ending::LessOneNewline).unwrap();
+        assert_eq!(empty.expose(), "");
+        assert!(text(SecretBytes::copy_of(&[0xff]), Ending::Exact).is_err());
+    }
+}
