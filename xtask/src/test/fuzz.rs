@@ -1,7 +1,8 @@
 //! Runs every fuzz target of `fuzz/` for a while, as many at once as there are processors.
 //!
 //! They are built without a sanitizer: nothing they reach is unsafe, and so they need no
-//! nightly compiler. Corpora grow in the cache folder from run to run.
+//! nightly compiler. Each starts from the good inputs that `fuzz/seed.rs` writes; corpora grow
+//! in the cache folder from run to run.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ use crate::cache::Cache;
 use crate::provision::Tools;
 use crate::report::{Outcome, captured};
 use crate::workspace::Workspace;
+
+/// The program beside the targets that writes what they start from.
+const SEED: &str = "seed";
 
 /// Slowest input allowed, in seconds: parsers answer in microseconds.
 const SLOWEST: u32 = 10;
@@ -29,7 +33,7 @@ pub(super) fn run(
     let mut list = workspace.cargo();
     let output = tools.lend(list.args(["fuzz", "list"])).output()?;
     let names = String::from_utf8(output.stdout)?;
-    let mut targets: Vec<&str> = names.split_whitespace().collect();
+    let mut targets: Vec<&str> = names.split_whitespace().filter(|name| *name != SEED).collect();
     if !output.status.success() || targets.is_empty() {
         return Err(format!(
             "`cargo fuzz list` names no target: {}",
@@ -45,6 +49,12 @@ pub(super) fn run(
     }
 
     let folder = binaries(&built)?;
+    if folder.join(SEED).is_file() {
+        let (ok, said) = captured(&mut Command::new(folder.join(SEED)));
+        if !ok {
+            return Err(said.into());
+        }
+    }
     let outcome = Mutex::new(Outcome::quiet());
     targets.reverse();
     let queue = Mutex::new(targets);
@@ -97,7 +107,7 @@ fn command(
         cache.folder(&format!("fuzz/crashes/{target}"))?.display()
     ));
     run.arg(cache.folder(&format!("fuzz/corpus/{target}"))?);
-    let seeds = workspace.root().join("fuzz/seeds").join(target);
+    let seeds = workspace.root().join("fuzz/corpus").join(target);
     if seeds.is_dir() {
         run.arg(seeds);
     }
