@@ -1,8 +1,7 @@
 //! Runs every fuzz target of `fuzz/` for a while, as many at once as there are processors.
 //!
 //! They are built without a sanitizer: nothing they reach is unsafe, and so they need no
-//! nightly compiler. Each starts from the good inputs that `fuzz/seed.rs` writes; corpora grow
-//! in the cache folder from run to run.
+//! nightly compiler. Corpora grow in the cache folder from run to run.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,9 +14,6 @@ use crate::cache::Cache;
 use crate::provision::Tools;
 use crate::report::{Outcome, captured};
 use crate::workspace::Workspace;
-
-/// The program beside the targets that writes what they start from.
-const SEED: &str = "seed";
 
 /// Slowest input allowed, in seconds: parsers answer in microseconds.
 const SLOWEST: u32 = 10;
@@ -33,7 +29,7 @@ pub(super) fn run(
     let mut list = workspace.cargo();
     let output = tools.lend(list.args(["fuzz", "list"])).output()?;
     let names = String::from_utf8(output.stdout)?;
-    let mut targets: Vec<&str> = names.split_whitespace().filter(|name| *name != SEED).collect();
+    let mut targets: Vec<&str> = names.split_whitespace().collect();
     if !output.status.success() || targets.is_empty() {
         return Err(format!(
             "`cargo fuzz list` names no target: {}",
@@ -49,12 +45,6 @@ pub(super) fn run(
     }
 
     let folder = binaries(&built)?;
-    if folder.join(SEED).is_file() {
-        let (ok, said) = captured(&mut Command::new(folder.join(SEED)));
-        if !ok {
-            return Err(said.into());
-        }
-    }
     let outcome = Mutex::new(Outcome::quiet());
     targets.reverse();
     let queue = Mutex::new(targets);
@@ -63,7 +53,7 @@ pub(super) fn run(
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(target) = next() {
-                    let (ok, said) = match command(workspace, cache, &folder, target, seconds) {
+                    let (ok, said) = match command(cache, &folder, target, seconds) {
                         Ok(mut command) => captured(&mut command),
                         Err(error) => (false, error.to_string()),
                     };
@@ -107,9 +97,5 @@ fn command(
         cache.folder(&format!("fuzz/crashes/{target}"))?.display()
     ));
     run.arg(cache.folder(&format!("fuzz/corpus/{target}"))?);
-    let seeds = workspace.root().join("fuzz/corpus").join(target);
-    if seeds.is_dir() {
-        run.arg(seeds);
-    }
     Ok(run)
 }
