@@ -12,7 +12,7 @@ use std::thread;
 use crate::Result;
 use crate::cache::Cache;
 use crate::provision::Tools;
-use crate::report::{Outcome, captured};
+use crate::report::{self, Outcome, captured};
 use crate::workspace::Workspace;
 
 /// Slowest input allowed, in seconds: parsers answer in microseconds.
@@ -27,7 +27,7 @@ pub(super) fn run(
 ) -> Result<Outcome> {
     let built = workspace.target().join("fuzz");
     let mut list = workspace.cargo();
-    let output = tools.lend(list.args(["fuzz", "list"])).output()?;
+    let output = report::output(tools.lend(list.args(["fuzz", "list"])))?;
     let names = String::from_utf8(output.stdout)?;
     let mut targets: Vec<&str> = names.split_whitespace().collect();
     if !output.status.success() || targets.is_empty() {
@@ -81,13 +81,7 @@ fn binaries(built: &Path) -> Result<PathBuf> {
 }
 
 /// Returns the command that runs one target.
-fn command(
-    workspace: &Workspace,
-    cache: &Cache,
-    folder: &Path,
-    target: &str,
-    seconds: u32,
-) -> Result<Command> {
+fn command(cache: &Cache, folder: &Path, target: &str, seconds: u32) -> Result<Command> {
     let mut run = Command::new(folder.join(target));
     run.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={SLOWEST}"));
     run.arg("-print_final_stats=1");
