@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::Result;
-use crate::report::captured;
+use crate::report::{captured, output};
 use crate::workspace::Workspace;
 
 use build::Plugin;
@@ -125,9 +125,9 @@ fn fill_with_binaries(stage: &Stage, host: &Path, plugins: &[Plugin]) -> Result<
 fn printed(keystead: &Path, home: &Path, words: &[&str]) -> Result<String> {
     let mut command = Command::new(keystead);
     command.args(words).env_clear().env("HOME", home).current_dir(home);
-    let output = command.output()?;
-    if output.status.success() && (!output.stdout.is_empty() || words[0] == "man") {
-        return Ok(String::from_utf8(output.stdout)?);
+    let answer = output(&mut command)?;
+    if answer.status.success() && (!answer.stdout.is_empty() || words[0] == "man") {
+        return Ok(String::from_utf8(answer.stdout)?);
     }
     let (_, said) = captured(&mut command);
     Err(format!("the new binary does not answer `keystead {}`:\n{said}", words.join(" ")).into())

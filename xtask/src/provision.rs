@@ -1,5 +1,5 @@
-//! Provides what the tests and benches need beside the toolchain, in the cache folder only:
-//! nothing on the system changes and nothing needs root.
+//! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
+//! needs root, and nothing on the system changes but for a missing C++ compiler where we are root.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
 //! rest is built by cargo or unpacked from Debian's packages. What can be had neither way is
@@ -28,6 +28,7 @@ use std::process::Command;
 
 use crate::Result;
 use crate::cache::Cache;
+use crate::report;
 use crate::workspace::Workspace;
 
 /// Something that could not be had, and what adds it.
@@ -103,6 +104,9 @@ const PROGRAMS: [Program; 4] = [
 /// Programs that cargo builds, with the version known to work.
 const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2")];
 
+/// The compiler that the fuzzer's own C++ needs: part of a system, not of a cache.
+const COMPILER: &str = "c++";
+
 impl Tools {
     /// Provides everything the tests need.
     pub(crate) fn for_tests(workspace: &Workspace, cache: &Cache) -> Result<Self> {
@@ -116,6 +120,14 @@ impl Tools {
                     marker: name,
                 });
             }
+        }
+        if let Err(error) = debian::system(COMPILER, "g++") {
+            tools.left_out.push(LeftOut {
+                what: COMPILER,
+                why: error.to_string(),
+                command: "apt-get install g++   (as root)".to_owned(),
+                marker: COMPILER,
+            });
         }
         for program in &PROGRAMS {
             tools.program(cache, program);
@@ -171,7 +183,12 @@ impl Tools {
         Ok(found.ok_or_else(|| format!("`{variable}` was not provided"))?.1.clone())
     }
 
-    /// Says whether a cargo tool is there.
+    /// Says whether the fuzz targets can be built.
+    pub(crate) fn can_fuzz(&self) -> bool {
+        self.has("cargo-fuzz") && self.has(COMPILER)
+    }
+
+    /// Says whether a tool is there.
     pub(crate) fn has(&self, tool: &str) -> bool {
         !self.left_out.iter().any(|missing| missing.what == tool)
     }
@@ -222,7 +239,7 @@ fn found(cache: &Cache, program: &Program) -> Result<Vec<PathBuf>> {
         paths = program.provides.iter().map(|(_, name)| bin.join(name)).collect();
     }
     let first = paths.first().ok_or("nothing to look for")?;
-    let output = Command::new(first).arg("--version").output()?;
+    let output = report::output(Command::new(first).arg("--version"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     if output.status.success() && said.starts_with(program.version) {
         return Ok(paths);

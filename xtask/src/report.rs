@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Output};
 use std::time::{Duration, Instant};
 
 use crate::Result;
@@ -186,6 +186,13 @@ impl Counted {
         }
         sum
     }
+}
+
+/// Runs a command to its end and returns what it said, with its name in the error where there
+/// is no such program.
+pub(crate) fn output(command: &mut Command) -> Result<Output> {
+    let output = command.output();
+    Ok(output.map_err(|error| format!("{}: {error}", command.get_program().display()))?)
 }
 
 /// Runs a command to its end and returns whether it succeeded, with all that it said.

@@ -95,7 +95,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         "doctests",
         workspace.cargo().args(["test", "--workspace", "--doc", "--no-fail-fast"]),
     );
-    if workspace.root().join("fuzz").is_dir() && tools.has("cargo-fuzz") {
+    if tools.can_fuzz() {
         report.step("fuzz targets", || {
             counted(fuzz::run(&workspace, &cache, &tools, options.fuzz_seconds))
         });

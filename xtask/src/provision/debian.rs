@@ -4,7 +4,7 @@
 //! compiler of the system changes. Each program gets a small script that shows it the
 //! libraries it was unpacked with.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -42,6 +42,25 @@ pub(super) fn unpacked(cache: &Cache, folder: &str, packages: &[&str]) -> Result
         fs_err::rename(fresh.keep(), &done)?;
     }
     Ok(done.join("bin"))
+}
+
+/// Installs a package into the system, where a program of it is missing and we are root.
+pub(super) fn system(program: &str, package: &str) -> Result<()> {
+    if on_path(program).is_some() {
+        return Ok(());
+    }
+    if fs_err::metadata("/proc/self")?.uid() != 0 {
+        return Err(format!("there is no `{program}` on PATH, and we are not root").into());
+    }
+    println!("installing Debian's {package}");
+    let apt = |words: &[&str]| {
+        captured(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(words))
+    };
+    apt(&["-qq", "update"]);
+    match apt(&["-qq", "--yes", "--no-install-recommends", "install", package]) {
+        (true, _) => Ok(()),
+        (false, output) => Err(last_lines(&output, 3).into()),
+    }
 }
 
 /// Downloads packages with all that this system lacks for them, and returns the archives.

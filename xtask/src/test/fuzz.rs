@@ -12,7 +12,7 @@ use std::thread;
 use crate::Result;
 use crate::cache::Cache;
 use crate::provision::Tools;
-use crate::report::{Outcome, captured};
+use crate::report::{self, Outcome, captured};
 use crate::workspace::Workspace;
 
 /// Slowest input allowed, in seconds: parsers answer in microseconds.
@@ -27,7 +27,7 @@ pub(super) fn run(
 ) -> Result<Outcome> {
     let built = workspace.target().join("fuzz");
     let mut list = workspace.cargo();
-    let output = tools.lend(list.args(["fuzz", "list"])).output()?;
+    let output = report::output(tools.lend(list.args(["fuzz", "list"])))?;
     let names = String::from_utf8(output.stdout)?;
     let mut targets: Vec<&str> = names.split_whitespace().collect();
     if !output.status.success() || targets.is_empty() {
@@ -53,7 +53,7 @@ pub(super) fn run(
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(target) = next() {
-                    let (ok, said) = match command(workspace, cache, &folder, target, seconds) {
+                    let (ok, said) = match command(cache, &folder, target, seconds) {
                         Ok(mut command) => captured(&mut command),
                         Err(error) => (false, error.to_string()),
                     };
@@ -81,13 +81,7 @@ fn binaries(built: &Path) -> Result<PathBuf> {
 }
 
 /// Returns the command that runs one target.
-fn command(
-    workspace: &Workspace,
-    cache: &Cache,
-    folder: &Path,
-    target: &str,
-    seconds: u32,
-) -> Result<Command> {
+fn command(cache: &Cache, folder: &Path, target: &str, seconds: u32) -> Result<Command> {
     let mut run = Command::new(folder.join(target));
     run.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={SLOWEST}"));
     run.arg("-print_final_stats=1");
@@ -97,9 +91,5 @@ fn command(
         cache.folder(&format!("fuzz/crashes/{target}"))?.display()
     ));
     run.arg(cache.folder(&format!("fuzz/corpus/{target}"))?);
-    let seeds = workspace.root().join("fuzz/seeds").join(target);
-    if seeds.is_dir() {
-        run.arg(seeds);
-    }
     Ok(run)
 }
