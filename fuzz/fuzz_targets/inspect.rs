@@ -9,6 +9,9 @@
 #[path = "../../host/src/plugin/inspect/fixture.rs"]
 mod fixture;
 
+#[path = "../change.rs"]
+mod change;
+
 use std::sync::LazyLock;
 
 use keystead::plugin::inspect::{Here, Manifest, Permission, inspect};
@@ -39,7 +42,7 @@ static HERE: LazyLock<Here> = LazyLock::new(Here::current);
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((which, rest)) = input.split_first() else { return };
-    let changed = GOOD.get(usize::from(*which)).map(|good| change(good.clone(), rest));
+    let changed = GOOD.get(usize::from(*which)).map(|good| change::apply(good.clone(), rest));
     let bytes = changed.as_deref().unwrap_or(rest);
     if let Ok(found) = inspect(bytes) {
         let _ = found.check_here(&HERE);
@@ -51,22 +54,3 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         assert_eq!(Permission::parse(&permission.text()).as_ref(), Ok(&permission));
     }
 });
-
-/// Applies changes of seven bytes each: a place, what to do there, and a number to do it with.
-fn change(mut file: Vec<u8>, changes: &[u8]) -> Vec<u8> {
-    for change in changes.chunks_exact(7) {
-        let place = usize::from(u16::from_le_bytes([change[0], change[1]]));
-        let number = i32::from_le_bytes([change[3], change[4], change[5], change[6]]);
-        let wide = i64::from(number).to_le_bytes();
-        let at = place.min(file.len());
-        match change[2] % 6 {
-            0 => file.truncate(at),
-            1 => file.splice(at..at, wide[..4].iter().copied()).for_each(drop),
-            op => {
-                let len = [1, 2, 4, 8][usize::from(op) - 2].min(file.len() - at);
-                file[at..at + len].copy_from_slice(&wide[..len]);
-            }
-        }
-    }
-    file
-}

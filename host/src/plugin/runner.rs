@@ -8,6 +8,9 @@ mod call;
 mod child;
 mod connection;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
+mod link;
 mod process;
 mod proto;
 mod sandbox;

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use keystead_plugin_api as api;
 use rustix::fs::{Mode, OFlags};
@@ -14,12 +14,12 @@ use rustix::fs::{Mode, OFlags};
 use super::super::abi_check::Fit;
 use super::super::loader;
 use super::Grants;
+use super::link::{Confused, Link, Services};
 use super::proto::{
-    Asked, BUILD, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Writer, error, exec_output,
-    write_error, write_exec_request, write_unwelcome,
+    Asked, BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, write_error, write_unwelcome,
 };
 use super::sandbox;
-use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait};
+use super::socket::{Received, Wait};
 
 /// The plugin, as the greeting brings it.
 pub(super) struct Plugin {
@@ -140,28 +140,6 @@ fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-/// Why serving ended other than by the host's going.
-#[derive(Debug)]
-pub(super) struct Confused;
-
-impl From<Trouble> for Confused {
-    fn from(_: Trouble) -> Self {
-        Self
-    }
-}
-
-impl From<Fault> for Confused {
-    fn from(_: Fault) -> Self {
-        Self
-    }
-}
-
-impl From<io::Error> for Confused {
-    fn from(_: io::Error) -> Self {
-        Self
-    }
-}
-
 /// Greets, opens, and answers calls one at a time until the socket closes. `shut_in` is
 /// told the host's process id and the grants, before anything else happens.
 pub(super) fn serve(
@@ -238,126 +216,91 @@ fn greet(
     Ok(None)
 }
 
-/// The runner's end of the connection, shared with whatever threads the plugin has.
-///
-/// Who needs both locks takes `inbox` first.
-struct Link {
-    socket: OwnedFd,
-    inbox: Mutex<Buffer>,
-    outbox: Mutex<Outbox>,
-}
+#[cfg(test)]
+mod tests {
+    use super::super::proto::{PROTOCOL, Writer, unwelcome};
+    use super::super::socket::{Buffer, Frame, Outgoing, pair, sealed_memfd};
+    use super::*;
 
-struct Outbox {
-    buffer: Buffer,
-    /// The call that is being answered.
-    call: Option<u64>,
-}
-
-impl Link {
-    fn new(socket: OwnedFd) -> Self {
-        Self {
-            socket,
-            inbox: Mutex::new(Buffer::new()),
-            outbox: Mutex::new(Outbox { buffer: Buffer::new(), call: None }),
-        }
-    }
-
-    fn inbox(&self) -> MutexGuard<'_, Buffer> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for the next call; there is none where the host has gone.
-    fn next(&self) -> Result<Option<(u64, Kind, Asked)>, Confused> {
-        let mut inbox = self.inbox();
-        match inbox.receive(self.socket.as_fd(), Wait::Forever, |_| MAX_VALUE_BODY)? {
-            Received::Frame(frame) => {
-                let asked = Asked::read(frame.kind, frame.body())?;
-                // Before the inbox is let go: a thread of the plugin that waits for it to
-                // ask for a program finds the call that it asks within.
-                self.outbox().call = Some(frame.id);
-                Ok(Some((frame.id, frame.kind, asked)))
-            }
-            Received::Nothing | Received::Closed => Ok(None),
-        }
-    }
-
-    fn reply(
-        &self,
-        id: u64,
-        kind: Kind,
-        limit: usize,
-        write: &dyn Fn(&mut Writer<'_>),
-    ) -> Result<(), Confused> {
-        let mut outbox = self.outbox();
-        outbox.call = None;
-        let outgoing = Outgoing { id, kind, limit, with: None };
-        let socket = self.socket.as_fd();
-        match outbox.buffer.send(socket, &outgoing, Wait::Forever, write)? {
-            Sent::TooLarge(_) => {
-                let outgoing = Outgoing { kind: Kind::TooMuch, ..outgoing };
-                outbox.buffer.send(socket, &outgoing, Wait::Forever, &|_| {})?;
-                Ok(())
-            }
-            // Where the host has gone, the next read says so.
-            Sent::Whole | Sent::NoRoom | Sent::Closed => Ok(()),
-        }
-    }
-}
-
-/// The host's services, over the socket.
-struct Services(Arc<Link>);
-
-impl api::Services for Services {
-    fn log(&self, level: api::Level, message: &str) {
-        let mut end = message.len().min(api::MAX_MESSAGE_BYTES);
-        while !message.is_char_boundary(end) {
-            end -= 1;
-        }
-        let outgoing = Outgoing { id: 0, kind: Kind::Log, limit: usize::MAX, with: None };
-        let mut outbox = self.0.outbox();
-        // A line that cannot be sent is lost; there is nobody to tell.
-        let _ = outbox.buffer.send(self.0.socket.as_fd(), &outgoing, Wait::Forever, &|w| {
-            w.u32(level.code());
-            w.text(&message[..end]);
-        });
-    }
-
-    fn exec(&self, request: api::ExecRequest) -> api::Result<api::ExecOutput> {
-        let gone = || api::Error::unavailable("the host has gone");
-        let mut inbox = self.0.inbox();
-        let call = {
-            let mut outbox = self.0.outbox();
-            let Some(call) = outbox.call else {
-                return Err(api::Error::unavailable("a program is run only during a call"));
+    /// Greets a runner in a thread with these bytes and returns what it answers and
+    /// whether it called `shut_in` with a host of process 7.
+    fn greeted(hello: &[u8], refusal: Option<&str>) -> (Option<(Kind, String)>, bool) {
+        let (ours, theirs) = pair().unwrap();
+        let refusal = refusal.map(str::to_owned);
+        let runner = std::thread::spawn(move || {
+            let mut asked = false;
+            let shut_in = &mut |parent: u32, _: &Grants| {
+                asked = parent == 7;
+                refusal.clone().map_or(Ok(()), Err)
             };
-            let outgoing =
-                Outgoing { id: call, kind: Kind::Exec, limit: MAX_VALUE_BODY, with: None };
-            let write = |w: &mut Writer<'_>| write_exec_request(w, &request);
-            match outbox.buffer.send(self.0.socket.as_fd(), &outgoing, Wait::Forever, &write) {
-                Ok(Sent::Whole) => call,
-                Ok(Sent::TooLarge(size)) => {
-                    return Err(api::Error::invalid(format!(
-                        "the request to run `{}` has {size} bytes; the most is {MAX_VALUE_BODY}",
-                        request.program
-                    )));
-                }
-                Ok(Sent::NoRoom | Sent::Closed) | Err(_) => return Err(gone()),
-            }
+            let open = &mut |_: &Plugin, _: api::OpenRequest, _: api::Context| {
+                Err(api::Error::unavailable("no plugin here").into())
+            };
+            let _ = serve(theirs, shut_in, open);
+            asked
+        });
+        let plugin = sealed_memfd(b"plugin").unwrap();
+        let outgoing =
+            Outgoing { id: 0, kind: Kind::Hello, limit: 9_000, with: Some(plugin.as_fd()) };
+        let mut buffer = Buffer::new();
+        buffer.send(ours.as_fd(), &outgoing, Wait::Never, &|w| w.raw(hello)).unwrap();
+        let text = |frame: &Frame<'_>| match frame.kind {
+            Kind::Unwelcome => unwelcome(&mut Reader::new(frame.body())).unwrap().1,
+            _ => String::new(),
         };
-        match inbox.receive(self.0.socket.as_fd(), Wait::Forever, |_| MAX_VALUE_BODY) {
-            Ok(Received::Frame(frame)) if frame.id == call => {
-                let r = &mut Reader::new(frame.body());
-                match frame.kind {
-                    Kind::Executed => exec_output(r).map_err(|_| gone()),
-                    Kind::NotExecuted => Err(error(r).unwrap_or_else(|_| gone())),
-                    _ => Err(gone()),
-                }
-            }
-            _ => Err(gone()),
+        let answer = match buffer.receive(ours.as_fd(), Wait::Forever, |_| 0).unwrap() {
+            Received::Frame(frame) => Some((frame.kind, text(&frame))),
+            _ => None,
+        };
+        drop(ours);
+        (answer, runner.join().unwrap())
+    }
+
+    fn hello(protocol: u32, build: &str) -> Vec<u8> {
+        let mut bytes = vec![0; 200];
+        let mut w = Writer::new(&mut bytes);
+        w.u32(protocol);
+        w.text(build);
+        w.u32(7);
+        w.count(1);
+        w.text("network");
+        w.text("/plugins/x.so");
+        w.raw(&[9; 32]);
+        w.text("exact");
+        let wanted = w.wanted();
+        bytes.truncate(wanted);
+        bytes
+    }
+
+    #[test]
+    fn a_runner_shuts_itself_in_before_it_says_that_it_is_ready() {
+        let (answer, shut_in) = greeted(&hello(PROTOCOL, BUILD), None);
+        assert_eq!((answer, shut_in), (Some((Kind::Ready, String::new())), true));
+        let problem = "cannot become undumpable: no";
+        let (answer, shut_in) = greeted(&hello(PROTOCOL, BUILD), Some(problem));
+        assert_eq!((answer, shut_in), (Some((Kind::Unwelcome, problem.to_owned())), true));
+    }
+
+    #[test]
+    fn a_host_of_another_build_is_refused_before_anything_else_is_read() {
+        let mut other = hello(PROTOCOL, "9.9.9");
+        for (bytes, theirs) in [
+            (other.clone(), "9.9.9".to_owned()),
+            (other.drain(..13).collect(), "9.9.9".to_owned()),
+            (hello(77, BUILD), format!("{BUILD} with protocol 77")),
+        ] {
+            let (answer, shut_in) = greeted(&bytes, None);
+            let text = format!("it is keystead {BUILD}, and was started by keystead {theirs}");
+            assert_eq!((answer, shut_in), (Some((Kind::Unwelcome, text)), false));
         }
+    }
+
+    #[test]
+    fn a_greeting_that_is_none_ends_the_runner() {
+        let good = hello(PROTOCOL, BUILD);
+        for length in 0..good.len() {
+            assert_eq!(greeted(&good[..length], None), (None, false), "{length} bytes");
+        }
+        assert_eq!(greeted(&[&good[..], b"x"].concat(), None), (None, false));
     }
 }

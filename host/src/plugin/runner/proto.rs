@@ -12,7 +12,9 @@ mod greeting;
 mod request;
 mod shape;
 
-pub(super) use answer::{actions, entry, many, nothing, outcome, page, secret, session, versions};
+pub(super) use answer::{
+    Answer, actions, entry, many, nothing, outcome, page, secret, session, versions,
+};
 pub(super) use codec::{Fault, Reader, Writer};
 pub(super) use greeting::{Greeting, opened};
 pub(super) use request::{Asked, Request};

@@ -12,8 +12,12 @@ use super::connection::{Answered, Connection, Lost};
 use super::proto::{self, Fault, Kind, Reader, Request};
 use super::{CallError, During, Ended, Error, Grants, Image, Launch};
 
-/// How long a runner that closed its connection may take to end: what its exit takes.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a runner that closed its connection may take to end: what its exit takes on a
+/// busy machine.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How a process ends that we kill.
+const KILLED: Ended = Ended::Signal(9);
 
 /// The pause after the second death in a row; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -210,14 +214,15 @@ impl Runner {
             }
             (Lost::Unwelcome(code, problem), ..) if code == "sandbox" => Error::Sandbox { problem },
             (Lost::Unwelcome(_, problem), ..) => Error::Handshake { program: program(), problem },
-            (Lost::Closed | Lost::Before, Ok(Some(status)), _) if connection.greeted => {
+            // Still there, so that it was killed for it.
+            (Lost::Closed | Lost::Before, Ok(None), Ok(KILLED)) => {
+                Error::Protocol { call, what: "the end of its connection".to_owned() }
+            }
+            (Lost::Closed | Lost::Before, _, Ok(status)) if connection.greeted => {
                 Error::Died { call, status }
             }
-            (Lost::Closed | Lost::Before, Ok(Some(status)), _) => {
+            (Lost::Closed | Lost::Before, _, Ok(status)) => {
                 Error::Handshake { program: program(), problem: ended(status) }
-            }
-            (Lost::Closed | Lost::Before, Ok(None), _) => {
-                Error::Protocol { call, what: "the end of its connection".to_owned() }
             }
             (Lost::Late, ..) => Error::Late { call, after },
             (Lost::Fault(fault), ..) if connection.greeted => {

@@ -50,11 +50,11 @@ fn seal(value: &api::Value) -> api::Result<Sealed> {
 }
 
 impl Answer {
-    pub(super) fn secret(secret: api::Secret) -> api::Result<Self> {
+    pub(in crate::plugin::runner) fn secret(secret: api::Secret) -> api::Result<Self> {
         Secret::new(secret).map(Self::Secret)
     }
 
-    pub(super) fn many(secrets: Vec<api::Result<api::Secret>>) -> Self {
+    pub(in crate::plugin::runner) fn many(secrets: Vec<api::Result<api::Secret>>) -> Self {
         Self::Many(secrets.into_iter().map(|secret| secret.and_then(Secret::new)).collect())
     }
 
