@@ -1,30 +1,30 @@
 //! `keystead plugin test`: the conformance suite on a plugin file, whose code runs in a
 //! child process.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use keystead::{Log, Trial};
-use keystead_plugin_api::testing::{self, Declared, Outcome, Places, Subject};
-use keystead_plugin_api::{Level, Result as Reply, Session, Vault, VaultName};
+use keystead::Check;
+use keystead::plugin::pins::PluginId;
+use keystead::registry::Placement;
+use keystead_plugin_api::testing::Outcome;
 use serde::Serialize;
 
+use super::super::vault::register::Where;
 use super::super::vault::{parameters, standing};
 use super::super::{Scene, current_folder};
-use super::absolute;
+use super::{Wanted, absolute, id_or_file};
 use crate::commands::get::listed;
 use crate::failure::{Exit, Failure};
 use crate::text;
 
-/// Test a plugin file against the contract
+/// Test a plugin against the contract
 ///
 /// Runs the plugin's code, in a process of its own, and checks each obligation of the
 /// contract. It writes secrets of its own and removes them again: give it no vault that
 /// matters. `{vault}` in a parameter stands for the name of the vault that is opened.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The file
-    file: PathBuf,
+    /// A file, or an installed plugin's id; a file in the current folder is `./NAME`
+    #[arg(value_name = "FILE|ID", value_parser = id_or_file)]
+    plugin: Wanted,
     /// The kind of vault, where the plugin has several
     #[arg(long)]
     kind: Option<String>,
@@ -34,37 +34,48 @@ pub(crate) struct Args {
     /// Where the right answer to a question of the vault's comes from, when it is locked
     #[arg(long, value_name = "FIELD=REFERENCE")]
     unlock: Vec<String>,
+    /// Where an installed plugin's code runs
+    #[arg(long, value_name = "WHERE", value_enum, default_value = "isolated")]
+    placement: Where,
 }
 
 pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
-    let candidate = scene.host.plugins().examine(&absolute(&args.file)?)?;
-    let log = Arc::new(Heard::default());
-    let typed = parameters(args.param)?;
-    let listener = Arc::clone(&log);
-    let folder = current_folder()?;
-    let trial = scene.host.trial(&candidate, args.kind.as_deref(), typed, &folder, listener)?;
-    let kind = trial.kind();
-    let mut declared = Declared::new(kind.capabilities.clone(), kind.values.clone(), kind.names);
-    declared.answers = trial.answers(&standing(args.unlock)?)?;
+    let mut check = Check::new(current_folder()?);
+    check.kind = args.kind;
+    check.parameters = parameters(args.param)?;
+    check.unlock = standing(args.unlock)?;
 
-    let mut subject = OnTrial { trial, log };
     let mut tally = Tally::default();
     let mut lost = None;
-    let opened = testing::run(&mut subject, &declared, &mut |outcome| {
+    let report = &mut |outcome: &Outcome| {
         if lost.is_none() {
             lost = tally.take(scene, outcome).err();
         }
-    });
-    if let Some(lost) = lost {
-        return Err(lost);
+    };
+    let (id, checked): (PluginId, _) = match args.plugin {
+        Wanted::Id(id) => {
+            let checked = scene.host.check_installed(&id, args.placement.into(), &check, report);
+            (id, checked)
+        }
+        Wanted::File(path) => {
+            if Placement::from(args.placement) == Placement::InProcess {
+                return Err(Failure::usage(
+                    "only an installed plugin may run in keystead's process",
+                )
+                .hint("leave `--placement` out"));
+            }
+            let candidate = scene.host.plugins().examine(&absolute(&path)?)?;
+            (candidate.id().clone(), scene.host.check_file(&candidate, &check, report))
+        }
+    };
+    match lost {
+        // Nobody reads the answer any more, or it cannot be written.
+        Some(lost) => Err(lost),
+        None => {
+            checked?;
+            tally.verdict(scene, id.as_str())
+        }
     }
-    let id = candidate.id();
-    opened.map_err(|refusal| {
-        Failure::act(format!("no vault of plugin `{id}` could be opened"))
-            .because(refusal.message())
-            .hint("give its parameters with `--param NAME=VALUE`")
-    })?;
-    tally.verdict(scene, id.as_str())
 }
 
 /// What was found so far.
@@ -129,48 +140,4 @@ struct Json {
     found: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
-}
-
-/// The plugin as the suite wants it.
-struct OnTrial {
-    trial: Trial,
-    log: Arc<Heard>,
-}
-
-impl Subject for OnTrial {
-    fn open(&mut self, vault: &str, session: Option<Session>) -> Reply<Box<dyn Vault>> {
-        self.trial.open(&VaultName::parse(vault)?, session)
-    }
-
-    fn places(&self) -> Places {
-        match self.trial.names_the_vault() {
-            true => Places::Separate,
-            false => Places::PerhapsShared,
-        }
-    }
-
-    fn paths(&self, vault: &str) -> Vec<PathBuf> {
-        let vault = VaultName::parse(vault).ok();
-        vault.and_then(|vault| self.trial.paths(&vault).ok()).unwrap_or_default()
-    }
-
-    fn logged(&mut self) -> Vec<String> {
-        std::mem::take(&mut *self.log.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// What the plugin logged since it was last asked for.
-#[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
-
-/// The most lines that are kept: a plugin that logs without end must not fill memory.
-const MAX_LINES: usize = 10_000;
-
-impl Log for Heard {
-    fn line(&self, _: &VaultName, _: Level, message: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() < MAX_LINES {
-            lines.push(message.to_owned());
-        }
-    }
 }

@@ -49,7 +49,7 @@ pub(crate) struct Args {
     replace: bool,
     /// Where the plugin's code runs
     #[arg(long, value_name = "WHERE", value_enum)]
-    placement: Option<Place>,
+    placement: Option<Where>,
 }
 
 /// A plugin's id, and a kind of vault it has.
@@ -61,11 +61,20 @@ struct Plugin {
 
 /// Where a plugin's code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Place {
+pub(crate) enum Where {
     /// In a process of its own
     Isolated,
     /// In keystead's own process
     InProcess,
+}
+
+impl From<Where> for Placement {
+    fn from(where_: Where) -> Self {
+        match where_ {
+            Where::Isolated => Self::Isolated,
+            Where::InProcess => Self::InProcess,
+        }
+    }
 }
 
 fn plugin(text: &str) -> Result<Plugin, String> {
@@ -94,10 +103,7 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
         },
         search: !args.no_search,
         replace: if args.replace { Replace::Whole } else { Replace::Never },
-        placement: args.placement.map(|place| match place {
-            Place::Isolated => Placement::Isolated,
-            Place::InProcess => Placement::InProcess,
-        }),
+        placement: args.placement.map(Placement::from),
         layer: scene.layer(),
         folder: current_folder()?,
     };
