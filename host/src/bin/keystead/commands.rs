@@ -35,6 +35,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) host: Host,
     /// Whoever can be asked.
     pub(crate) terminal: Terminal,
+    /// What was installed beside this program for people who write plugins.
+    share: Option<PathBuf>,
 }
 
 /// Runs a command.
@@ -55,7 +57,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Show(args) => show::run(&args, scene),
         Command::Remove(args) => remove::run(&args, scene),
         Command::Vault(command) => vault::run(command, scene),
-        Command::Plugin(command) => plugin::run(command, scene),
+        Command::Plugin(command) => plugin::run(command, &scene),
         Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),
     }
 }
@@ -63,6 +65,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
 impl<'a> Scene<'a> {
     fn new(global: Global, ui: &'a Ui) -> Result<Self, Failure> {
         let environment = Environment::read(global.config_dir.as_deref())?;
+        let share = environment.share;
         let mut options = Options::new(environment.paths, environment.program);
         options.privilege = environment.privilege;
         options.default_vault = environment.default_vault;
@@ -72,7 +75,12 @@ impl<'a> Scene<'a> {
             options.timeout = timeout;
         }
         let terminal = Terminal::open(&global);
-        Ok(Self { ui, global, host: Host::new(options), terminal })
+        Ok(Self { ui, global, host: Host::new(options), terminal, share })
+    }
+
+    /// Returns where the crate of the contract is, if it was installed with this program.
+    pub(crate) fn installed_api(&self) -> Option<PathBuf> {
+        Some(self.share.as_ref()?.join("plugin-api"))
     }
 
     /// Returns whether anything is changed.

@@ -25,6 +25,8 @@ const PACKAGED: [&str; 2] = ["/usr/local/lib/keystead", "/usr/lib/keystead"];
 pub(crate) struct Environment {
     /// The folders.
     pub(crate) paths: Paths,
+    /// What was installed beside the program: `<prefix>/share/keystead`.
+    pub(crate) share: Option<PathBuf>,
     /// This program, which also runs isolated plugins.
     pub(crate) program: PathBuf,
     /// Whether the program runs with more rights than who started it has.
@@ -75,6 +77,7 @@ impl Environment {
                 user_data: folder(&variable, "KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share")?,
                 packaged: packaged(ordinary.then_some(&program)),
             },
+            share: prefix(&program).map(|prefix| prefix.join("share/keystead")),
             program,
             privilege,
             default_vault,
@@ -118,10 +121,14 @@ fn folder(
     Ok(base.map(|base| base.join("keystead")))
 }
 
+/// Returns where the program is installed: the folder of its `bin`.
+fn prefix(program: &Path) -> Option<&Path> {
+    program.parent()?.parent()
+}
+
 fn packaged(program: Option<&PathBuf>) -> Vec<PathBuf> {
     let mut folders = Vec::with_capacity(PACKAGED.len() + 1);
-    let prefix = program.and_then(|program| program.parent()?.parent());
-    if let Some(prefix) = prefix {
+    if let Some(prefix) = program.and_then(|program| prefix(program)) {
         folders.push(prefix.join("lib/keystead"));
     }
     for folder in PACKAGED {

@@ -115,6 +115,12 @@ impl Failure {
         self
     }
 
+    /// Leaves out what to do about it, where it does not fit the command.
+    pub(crate) fn without_hints(mut self) -> Self {
+        self.hints.clear();
+        self
+    }
+
     /// Returns what happens when nobody reads the answer any more: nothing is said.
     pub(crate) fn closed() -> Self {
         Self::new(Exit::Done, "")

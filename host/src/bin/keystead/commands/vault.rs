@@ -10,6 +10,8 @@ pub(crate) mod unregister;
 
 use std::collections::BTreeMap;
 
+use keystead::reference::Reference;
+
 use super::Scene;
 use crate::failure::{Exit, Failure};
 
@@ -38,26 +40,41 @@ pub(crate) fn run(command: Command, scene: Scene<'_>) -> Result<Exit, Failure> {
     }
 }
 
-/// Parses a parameter, `K=V`.
-pub(crate) fn parameter(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("expected `NAME=VALUE`".to_owned()),
-    }
-}
-
-/// Returns what was given by name, each name once.
+/// Returns what was typed as `NAME=VALUE`, each name once.
 ///
 /// # Errors
-/// When a name was given twice.
-pub(crate) fn by_name<V>(
-    given: Vec<(String, V)>,
-    what: &str,
-) -> Result<BTreeMap<String, V>, Failure> {
+/// Which one is not of that form, by its place: what was typed may be a secret that was
+/// put where it does not belong, and is not repeated.
+pub(crate) fn parameters(typed: Vec<String>) -> Result<BTreeMap<String, String>, Failure> {
+    named(typed, "--param")
+}
+
+/// Returns standing answers, typed as `FIELD=REFERENCE`, each field once.
+///
+/// # Errors
+/// As [`parameters`].
+pub(crate) fn standing(typed: Vec<String>) -> Result<BTreeMap<String, Reference>, Failure> {
+    let mut answers = BTreeMap::new();
+    for (field, text) in named(typed, "--unlock")? {
+        let reference = Reference::parse(&text).map_err(|fault| {
+            Failure::usage(format!("`--unlock {field}=...` needs a reference"))
+                .because(fault)
+                .hint("a reference is `env:VAR`, `file:PATH` or `keystead://VAULT/NAME`")
+        })?;
+        answers.insert(field, reference);
+    }
+    Ok(answers)
+}
+
+fn named(typed: Vec<String>, option: &str) -> Result<BTreeMap<String, String>, Failure> {
     let mut named = BTreeMap::new();
-    for (name, value) in given {
-        if named.insert(name.clone(), value).is_some() {
-            return Err(Failure::usage(format!("{what} `{name}` is given twice")));
+    for (at, text) in typed.into_iter().enumerate() {
+        let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            let message = format!("`{option}` number {} is not `NAME=VALUE`", at + 1);
+            return Err(Failure::usage(message));
+        };
+        if named.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(Failure::usage(format!("`{option} {name}` is given twice")));
         }
     }
     Ok(named)
@@ -67,17 +84,31 @@ pub(crate) fn by_name<V>(
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_parameter_is_a_name_and_all_that_follows() {
-        assert_eq!(parameter("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        assert_eq!(parameter("a="), Ok(("a".to_owned(), String::new())));
-        assert!(parameter("a").is_err());
-        assert!(parameter("=b").is_err());
+    fn typed(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
     }
 
     #[test]
-    fn a_name_given_twice_is_refused() {
-        let twice = vec![("a".to_owned(), 1), ("a".to_owned(), 2)];
-        assert!(by_name(twice, "parameter").is_err());
+    fn a_parameter_is_a_name_and_all_that_follows() {
+        let parsed = parameters(typed(&["a=b=c", "d="])).unwrap();
+        assert_eq!(parsed["a"], "b=c");
+        assert_eq!(parsed["d"], "");
+    }
+
+    #[test]
+    fn what_is_wrong_is_not_repeated() {
+        for wrong in [&["canary"][..], &["=canary"], &["a=canary", "a=canary"]] {
+            let failure = parameters(typed(wrong)).unwrap_err();
+            assert!(!failure.styled().contains("canary"), "{wrong:?}");
+            assert_eq!(failure.exit, Exit::Usage);
+        }
+        let failure = standing(typed(&["password=canary"])).unwrap_err();
+        assert!(!failure.styled().contains("canary"));
+    }
+
+    #[test]
+    fn a_standing_answer_is_a_reference() {
+        let answers = standing(typed(&["password=env:PASS"])).unwrap();
+        assert_eq!(answers["password"].to_string(), "env:PASS");
     }
 }

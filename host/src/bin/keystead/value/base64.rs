@@ -21,7 +21,7 @@ pub(crate) fn encode(bytes: &[u8], mut put: impl FnMut(&[u8])) {
 /// Returns the decoded bytes; `None` where the text is not exactly what [`encode`] makes.
 pub(crate) fn decode(text: &str) -> Option<SecretBytes> {
     let text = text.as_bytes();
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return None;
     }
     let padding = text.iter().rev().take_while(|&&byte| byte == b'=').count();

@@ -39,7 +39,7 @@ impl std::error::Error for Fault {}
 pub(crate) fn map(text: &str) -> Result<Map, Fault> {
     let mut reader = Reader { text, at: 0, left: 2 * MAX_VALUE_ENTRIES };
     let found = reader.document();
-    found.and_then(|object| as_map(object)).map_err(|Wrong { at, why }| {
+    found.and_then(as_map).map_err(|Wrong { at, why }| {
         let before = &text[..at];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Fault {

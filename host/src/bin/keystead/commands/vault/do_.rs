@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::super::get::{self, vault_name};
 use super::super::{Scene, current_folder};
-use super::{by_name, parameter};
+use super::parameters;
 use crate::failure::{Exit, Failure};
 use crate::value::write;
 
@@ -21,8 +21,8 @@ pub(crate) struct Args {
     /// The action
     action: Option<String>,
     /// A parameter of the action
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter, requires = "action")]
-    param: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME=VALUE", requires = "action")]
+    param: Vec<String>,
 }
 
 pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
@@ -34,7 +34,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         list(&scene, name, &actions)?;
         return Ok(Exit::Done);
     };
-    let parameters = by_name(args.param, "parameter")?;
+    let typed = parameters(args.param)?;
 
     // One that does not exist is the library's error to make.
     let known = actions.iter().find(|action| action.id == *wanted);
@@ -51,7 +51,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     let waiting = scene.waiting(Some(name));
     let folder = current_folder()?;
     let terminal = &mut scene.terminal;
-    let outcome = scene.host.act(name, wanted, &parameters, &folder, terminal)?;
+    let outcome = scene.host.act(name, wanted, &typed, &folder, terminal)?;
     drop(waiting);
     answer(&scene, name, wanted, outcome)?;
     Ok(Exit::Done)

@@ -2,14 +2,13 @@
 
 use keystead::Registration;
 use keystead::paths::Layer;
-use keystead::reference::Reference;
 use keystead::registry::{DefaultChoice, Placement, Replace};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
 use super::super::get::vault_name;
 use super::super::{Scene, current_folder};
-use super::{by_name, parameter};
+use super::{parameters, standing};
 use crate::failure::{Exit, Failure};
 
 /// Register a vault
@@ -28,11 +27,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PLUGIN[:KIND]", value_parser = plugin)]
     plugin: Plugin,
     /// A parameter; `keystead plugin show PLUGIN` lists them
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
-    param: Vec<(String, String)>,
+    #[arg(long, value_name = "NAME=VALUE")]
+    param: Vec<String>,
     /// Where the answer to a question of the vault's comes from, when it is locked
-    #[arg(long, value_name = "FIELD=REFERENCE", value_parser = standing)]
-    unlock: Vec<(String, Reference)>,
+    #[arg(long, value_name = "FIELD=REFERENCE")]
+    unlock: Vec<String>,
     /// What the vault is for, in a line
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
@@ -50,7 +49,7 @@ pub(crate) struct Args {
     replace: bool,
     /// Where the plugin's code runs
     #[arg(long, value_name = "WHERE", value_enum)]
-    placement: Option<Place>,
+    placement: Option<Where>,
 }
 
 /// A plugin's id, and a kind of vault it has.
@@ -62,11 +61,20 @@ struct Plugin {
 
 /// Where a plugin's code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Place {
+pub(crate) enum Where {
     /// In a process of its own
     Isolated,
     /// In keystead's own process
     InProcess,
+}
+
+impl From<Where> for Placement {
+    fn from(where_: Where) -> Self {
+        match where_ {
+            Where::Isolated => Self::Isolated,
+            Where::InProcess => Self::InProcess,
+        }
+    }
 }
 
 fn plugin(text: &str) -> Result<Plugin, String> {
@@ -80,18 +88,13 @@ fn plugin(text: &str) -> Result<Plugin, String> {
     Ok(Plugin { id: id.to_owned(), kind: kind.map(str::to_owned) })
 }
 
-fn standing(text: &str) -> Result<(String, Reference), String> {
-    let (field, reference) = parameter(text)?;
-    Ok((field, Reference::parse(&reference).map_err(|fault| fault.to_string())?))
-}
-
 pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
     let registration = Registration {
         name: args.name.clone(),
         plugin: args.plugin.id,
         kind: args.plugin.kind,
-        parameters: by_name(args.param, "parameter")?,
-        unlock: by_name(args.unlock, "`--unlock` for field")?,
+        parameters: parameters(args.param)?,
+        unlock: standing(args.unlock)?,
         description: args.description,
         default: match (args.default, args.no_default) {
             (true, _) => DefaultChoice::Yes,
@@ -100,10 +103,7 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
         },
         search: !args.no_search,
         replace: if args.replace { Replace::Whole } else { Replace::Never },
-        placement: args.placement.map(|place| match place {
-            Place::Isolated => Placement::Isolated,
-            Place::InProcess => Placement::InProcess,
-        }),
+        placement: args.placement.map(Placement::from),
         layer: scene.layer(),
         folder: current_folder()?,
     };
@@ -166,13 +166,5 @@ mod tests {
         assert!(parsed("").is_err());
         assert!(parsed("a:").is_err());
         assert!(parsed(":b").is_err());
-    }
-
-    #[test]
-    fn a_standing_answer_is_a_reference_and_no_password() {
-        let (field, reference) = standing("password=env:PASS").unwrap();
-        assert_eq!((field.as_str(), reference.to_string().as_str()), ("password", "env:PASS"));
-        let refusal = standing("password=hunter2").unwrap_err();
-        assert!(!refusal.contains("hunter2"), "{refusal}");
     }
 }

@@ -1,0 +1,168 @@
+//! A plugin file described, as `show`, `install` and `trust` do it: for people and as JSON.
+
+use keystead::plugin::inspect::{Here, Inspected, Kind, Permission};
+use keystead::plugin::pins::Digest;
+use serde::Serialize;
+
+use super::super::Scene;
+use super::super::vault::do_::Parameter;
+use crate::failure::in_one_line;
+
+/// Returns why the file cannot be used on this machine, if it cannot.
+pub(super) fn obstacle(inspected: &Inspected) -> Option<String> {
+    let here = Here::current().granting(&inspected.manifest.permissions);
+    inspected.check_here(&here).err().map(|error| in_one_line(&error))
+}
+
+/// Returns the description as lines for people.
+pub(super) fn lines(inspected: &Inspected, sha256: &Digest) -> Vec<String> {
+    let manifest = &inspected.manifest;
+    let mut lines = vec![
+        format!("Plugin:      {} {}", manifest.id, manifest.version),
+        format!("Description: {}", manifest.description),
+        format!("Vendor:      {}", manifest.vendor),
+        format!("Licence:     {}", manifest.licence),
+    ];
+    if !manifest.homepage.is_empty() {
+        lines.push(format!("Homepage:    {}", manifest.homepage));
+    }
+    lines.push(format!("Contract:    {} ({})", manifest.api, inspected.abi));
+    let glibc = match inspected.glibc {
+        Some((major, minor)) => format!(", glibc {major}.{minor} or newer"),
+        None => String::new(),
+    };
+    lines.push(format!("File:        {} for {}{glibc}", inspected.format, inspected.machine));
+    lines.push(format!("SHA-256:     {sha256}"));
+    lines.push("Permissions:".to_owned());
+    if manifest.permissions.is_empty() {
+        lines.push("  none".to_owned());
+    }
+    lines.extend(manifest.permissions.iter().map(|permission| format!("  {permission}")));
+    if !inspected.findings.is_empty() {
+        lines.push("Findings:".to_owned());
+        lines.extend(inspected.findings.iter().map(|finding| format!("  {finding}")));
+    }
+    lines
+}
+
+/// Returns the kinds of vault as lines for people.
+pub(super) fn kinds(inspected: &Inspected) -> Vec<String> {
+    let mut lines = Vec::new();
+    for kind in &inspected.manifest.kinds {
+        lines.push(format!("Vault `{}`: {}", kind.name, kind.description));
+        let names =
+            |list: Vec<&str>| if list.is_empty() { "-".to_owned() } else { list.join(", ") };
+        let can = kind.capabilities.iter().map(|capability| capability.as_str()).collect();
+        let holds = kind.values.iter().map(|value| value.as_str()).collect();
+        lines.push(format!("  Can:   {}", names(can)));
+        lines.push(format!("  Holds: {}", names(holds)));
+        lines.push(format!("  Names: {}", kind.names.as_str()));
+        if !kind.parameters.is_empty() {
+            lines.push("  Parameters:".to_owned());
+        }
+        for parameter in &kind.parameters {
+            let mut notes = vec![parameter.kind.as_str().to_owned()];
+            if parameter.required {
+                notes.push("required".to_owned());
+            }
+            if parameter.secret {
+                notes.push("secret: give a reference".to_owned());
+            }
+            if !parameter.default.is_empty() {
+                notes.push(format!("default {}", parameter.default));
+            }
+            let (name, description) = (&parameter.name, &parameter.description);
+            lines.push(format!("    {name} ({}): {description}", notes.join(", ")));
+        }
+        if !kind.unknown.is_empty() {
+            lines.push(format!("  Newer than this host: {}", kind.unknown.join(", ")));
+        }
+    }
+    lines
+}
+
+/// Shows lines to whoever decides: where somebody is asked they are shown even with
+/// `--quiet` and `--json`.
+pub(super) fn present(scene: &Scene<'_>, lines: &[String]) {
+    let decided = scene.global.yes || scene.global.dry_run;
+    for line in lines {
+        if !decided && scene.terminal.is_there() {
+            scene.terminal.tell(line);
+        } else {
+            scene.ui.note(line);
+        }
+    }
+}
+
+/// The description as JSON.
+#[derive(Serialize)]
+pub(super) struct Json<'a> {
+    id: &'a str,
+    version: String,
+    api: String,
+    description: &'a str,
+    vendor: &'a str,
+    licence: &'a str,
+    homepage: &'a str,
+    format: &'static str,
+    machine: String,
+    abi: &'static str,
+    glibc: Option<String>,
+    sha256: String,
+    needed: &'a [String],
+    permissions: Vec<PermissionJson>,
+    findings: Vec<String>,
+    kinds: Vec<KindJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct PermissionJson {
+    permission: String,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct KindJson<'a> {
+    name: &'a str,
+    description: &'a str,
+    names: &'static str,
+    capabilities: Vec<&'static str>,
+    values: Vec<&'static str>,
+    parameters: Vec<Parameter<'a>>,
+}
+
+impl<'a> Json<'a> {
+    pub(super) fn of(inspected: &'a Inspected, sha256: &Digest) -> Self {
+        let manifest = &inspected.manifest;
+        let permission = |permission: &Permission| PermissionJson {
+            permission: permission.text(),
+            text: permission.to_string(),
+        };
+        let kind = |kind: &'a Kind| KindJson {
+            name: &kind.name,
+            description: &kind.description,
+            names: kind.names.as_str(),
+            capabilities: kind.capabilities.iter().map(|one| one.as_str()).collect(),
+            values: kind.values.iter().map(|one| one.as_str()).collect(),
+            parameters: kind.parameters.iter().map(Parameter::of).collect(),
+        };
+        Self {
+            id: &manifest.id,
+            version: manifest.version.to_string(),
+            api: manifest.api.to_string(),
+            description: &manifest.description,
+            vendor: &manifest.vendor,
+            licence: &manifest.licence,
+            homepage: &manifest.homepage,
+            format: inspected.format.as_str(),
+            machine: inspected.machine.to_string(),
+            abi: inspected.abi.as_str(),
+            glibc: inspected.glibc.map(|(major, minor)| format!("{major}.{minor}")),
+            sha256: sha256.to_string(),
+            needed: &inspected.needed,
+            permissions: manifest.permissions.iter().map(permission).collect(),
+            findings: inspected.findings.iter().map(ToString::to_string).collect(),
+            kinds: manifest.kinds.iter().map(kind).collect(),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `keystead plugin test`: the conformance suite on a plugin file, whose code runs in a
+//! child process.
+
+use keystead::Check;
+use keystead::plugin::pins::PluginId;
+use keystead::registry::Placement;
+use keystead_plugin_api::testing::Outcome;
+use serde::Serialize;
+
+use super::super::vault::register::Where;
+use super::super::vault::{parameters, standing};
+use super::super::{Scene, current_folder};
+use super::{Wanted, absolute, id_or_file};
+use crate::commands::get::listed;
+use crate::failure::{Exit, Failure};
+use crate::text;
+
+/// Test a plugin against the contract
+///
+/// Runs the plugin's code, in a process of its own, and checks each obligation of the
+/// contract. It writes secrets of its own and removes them again: give it no vault that
+/// matters. `{vault}` in a parameter stands for the name of the vault that is opened.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A file, or an installed plugin's id; a file in the current folder is `./NAME`
+    #[arg(value_name = "FILE|ID", value_parser = id_or_file)]
+    plugin: Wanted,
+    /// The kind of vault, where the plugin has several
+    #[arg(long)]
+    kind: Option<String>,
+    /// A parameter
+    #[arg(long, value_name = "NAME=VALUE")]
+    param: Vec<String>,
+    /// Where the right answer to a question of the vault's comes from, when it is locked
+    #[arg(long, value_name = "FIELD=REFERENCE")]
+    unlock: Vec<String>,
+    /// Where an installed plugin's code runs
+    #[arg(long, value_name = "WHERE", value_enum, default_value = "isolated")]
+    placement: Where,
+}
+
+pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+    let mut check = Check::new(current_folder()?);
+    check.kind = args.kind;
+    check.parameters = parameters(args.param)?;
+    check.unlock = standing(args.unlock)?;
+
+    let mut tally = Tally::default();
+    let mut lost = None;
+    let report = &mut |outcome: &Outcome| {
+        if lost.is_none() {
+            lost = tally.take(scene, outcome).err();
+        }
+    };
+    let (id, checked): (PluginId, _) = match args.plugin {
+        Wanted::Id(id) => {
+            let checked = scene.host.check_installed(&id, args.placement.into(), &check, report);
+            (id, checked)
+        }
+        Wanted::File(path) => {
+            if Placement::from(args.placement) == Placement::InProcess {
+                return Err(Failure::usage(
+                    "only an installed plugin may run in keystead's process",
+                )
+                .hint("leave `--placement` out"));
+            }
+            let candidate = scene.host.plugins().examine(&absolute(&path)?)?;
+            (candidate.id().clone(), scene.host.check_file(&candidate, &check, report))
+        }
+    };
+    match lost {
+        // Nobody reads the answer any more, or it cannot be written.
+        Some(lost) => Err(lost),
+        None => {
+            checked?;
+            tally.verdict(scene, id.as_str())
+        }
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Tally {
+    kept: usize,
+    unchecked: usize,
+    broken: Vec<&'static str>,
+}
+
+impl Tally {
+    fn take(&mut self, scene: &Scene<'_>, outcome: &Outcome) -> Result<(), Failure> {
+        let mut json = Json { schema: 1, obligation: outcome.obligation(), ..Json::default() };
+        let line = match outcome {
+            Outcome::Passed { obligation } => {
+                self.kept += 1;
+                json.outcome = "kept";
+                format!("{obligation}: kept")
+            }
+            Outcome::Broken { obligation, expected, found } => {
+                self.broken.push(obligation);
+                json.outcome = "broken";
+                json.expected = Some(text::visible(expected));
+                json.found = Some(text::visible(found));
+                format!("{obligation}: BROKEN: expected {expected}, found {found}")
+            }
+            Outcome::NotApplicable { obligation, why } => {
+                self.unchecked += 1;
+                json.outcome = "not checked";
+                json.why = Some(text::visible(why));
+                format!("{obligation}: not checked: {why}")
+            }
+            other => other.to_string(),
+        };
+        match scene.ui.is_json() {
+            true => scene.ui.json(&json),
+            false => scene.ui.line(&text::visible(&line)),
+        }
+    }
+
+    fn verdict(self, scene: &Scene<'_>, id: &str) -> Result<Exit, Failure> {
+        let Self { kept, unchecked, broken } = self;
+        let count = broken.len();
+        scene.ui.note(&format!("{kept} kept, {count} broken, {unchecked} not checked."));
+        if broken.is_empty() {
+            return Ok(Exit::Done);
+        }
+        let names = listed(&broken).replace(" or ", " and ");
+        Err(Failure::act(format!("plugin `{id}` breaks the contract: {names}"))
+            .hint("each name stands in the documentation of the trait `Vault` or `Plugin`"))
+    }
+}
+
+#[derive(Default, Serialize)]
+struct Json {
+    schema: u32,
+    obligation: &'static str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+}
