@@ -1,0 +1,6 @@
+//! Does nothing wrong.
+#![forbid(unsafe_code)]
+
+use sound::Odd;
+
+sound::plugin!("in-order", |_, context| Ok(Odd::new(context).boxed()));

@@ -1,0 +1,8 @@
+//! Panics in `get`; everything else is in order.
+#![forbid(unsafe_code)]
+
+use sound::Odd;
+
+sound::plugin!("panics", |_, context| {
+    Ok(Odd::new(context).get(|_, _| panic!("hunter2 must not be told")).boxed())
+});

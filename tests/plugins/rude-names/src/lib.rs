@@ -1,0 +1,24 @@
+//! Lists names that no host lets through. Sound as it stands: built with a copy of
+//! plugin-api whose own check of names is taken out.
+
+use sound::api::{Entry, Metadata, Page, SecretName};
+use sound::Odd;
+
+fn rude(kind: &str) -> String {
+    match kind {
+        "long" => "x".repeat(1_025),
+        "control" => "a\u{1b}[2J".into(),
+        "empty" => String::new(),
+        // SAFETY: none: that is the point.
+        _ => unsafe { String::from_utf8_unchecked(vec![0xff, 0xfe]) },
+    }
+}
+
+sound::plugin!("rude-names", |_, context| {
+    Ok(Odd::new(context)
+        .list(|_, request| {
+            let name = SecretName::parse(&rude(request.filter.as_deref().unwrap_or("utf-8")))?;
+            Ok(Page::new(vec![Entry::new(name, None, Metadata::new())], None))
+        })
+        .boxed())
+});

@@ -1,0 +1,80 @@
+//! The host's own loader in a program as small as can be: built with and without the
+//! feature `next`, it is tomorrow's host and today's. Loads the plugin it is given, makes
+//! every call that differs, and prints what came of each.
+
+use std::time::Duration;
+
+use keystead_plugin_api::*;
+
+#[allow(dead_code)]
+#[path = "../../../../host/src/plugin"]
+mod plugin {
+    pub(crate) mod abi_check;
+    pub(crate) mod loader;
+}
+
+struct Printed;
+
+impl Services for Printed {
+    fn log(&self, _: Level, message: &str) {
+        println!("  logged: {message}");
+    }
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(10))
+}
+
+fn get(name: &str) -> GetRequest {
+    #[allow(unused_mut)]
+    let mut request = GetRequest::new(SecretName::parse(name).expect("a good name"), soon());
+    #[cfg(feature = "next")]
+    {
+        request.reason = Some("a test".into());
+    }
+    request
+}
+
+fn told<T: std::fmt::Debug>(what: &str, result: Result<T>) {
+    match result {
+        Ok(answer) => println!("{what}: {answer:?}"),
+        Err(error) => println!("{what}: {}: {error}", error.kind()),
+    }
+}
+
+fn main() {
+    let path = std::env::args_os().nth(1).expect("a plugin");
+    let loaded = match plugin::loader::load(path.as_ref(), [0; 32], None) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            println!("{}: {error}", error.code());
+            return;
+        }
+    };
+    println!("fit: {}", loaded.fit().as_str());
+    let name = VaultName::parse("skew").expect("a good name");
+    let request = OpenRequest::new(name, "vault", Parameters::new(), soon());
+    let mut vault =
+        loaded.open(&request, Context::new(Box::new(Printed))).expect("the plugin opens a vault");
+    for name in ["text", "link", "throttled"] {
+        told(&format!("get {name}"), vault.get(&get(name)));
+    }
+    let page = vault.list(&ListRequest::new(soon()));
+    let kinds = page.map(|page| {
+        let entries = page.entries.into_iter();
+        entries.map(|e| (e.name.to_string(), e.kind.map(ValueKind::as_str))).collect::<Vec<_>>()
+    });
+    told("list", kinds);
+    #[cfg(feature = "next")]
+    {
+        let link = Value::Link(SecretText::new("text"));
+        let mut map = Map::new();
+        map.insert("inner", Value::Link(SecretText::new("text")));
+        for (name, value) in [("new-link", link), ("new-map", Value::Map(map))] {
+            let request = SetRequest::new(get(name).name, value, soon());
+            told(&format!("set {name}"), vault.set(request));
+            told(&format!("get {name}"), vault.get(&get(name)));
+        }
+        told("health", vault.health(soon()));
+    }
+}

@@ -1,0 +1,173 @@
+//! What the misbehaving plugins have in common: a vault that is in order but for what is
+//! put in its place, and a manifest.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use keystead_plugin_api as api;
+
+use api::manifest::{Capability, Kind, Manifest, NameRule};
+use api::{
+    Context, Entry, Error, GetRequest, ListRequest, Metadata, Page, Result, Secret, SecretName,
+    Session, SetRequest, UnlockRequest, Value, ValueKind, Vault,
+};
+
+/// Makes this crate the plugin of that id; its vaults are what the function opens.
+#[macro_export]
+macro_rules! plugin {
+    ($id:literal, $open:expr) => {
+        struct ThePlugin;
+
+        impl $crate::api::Plugin for ThePlugin {
+            fn open(
+                request: $crate::api::OpenRequest,
+                context: $crate::api::Context,
+            ) -> $crate::api::Result<Box<dyn $crate::api::Vault>> {
+                type Open = fn(
+                    $crate::api::OpenRequest,
+                    $crate::api::Context,
+                ) -> $crate::api::Result<Box<dyn $crate::api::Vault>>;
+                let open: Open = $open;
+                open(request, context)
+            }
+        }
+
+        $crate::api::export_plugin! { plugin: ThePlugin, manifest: $crate::manifest($id) }
+    };
+}
+
+/// Writes the manifest into the file and nothing else: for crates with a door of their own.
+#[macro_export]
+macro_rules! manifest_note {
+    ($id:literal) => {
+        const _: () = {
+            const LEN: usize = $crate::manifest($id).json_len();
+
+            #[used]
+            #[link_section = ".note.keystead"]
+            static BLOCK: $crate::api::manifest::section::Block<LEN> =
+                $crate::api::manifest::section::Block::new($crate::manifest($id).json::<LEN>());
+        };
+    };
+}
+
+/// Returns a manifest in order.
+pub const fn manifest(id: &'static str) -> Manifest {
+    Manifest {
+        id,
+        version: "0.1.0",
+        description: "a plugin for tests",
+        vendor: "Keystead's tests",
+        licence: "MIT OR Apache-2.0",
+        homepage: "",
+        kinds: &[Kind {
+            name: "vault",
+            description: "a vault for tests",
+            capabilities: &[Capability::Write, Capability::Unlock],
+            values: &[ValueKind::Text, ValueKind::Bytes],
+            names: NameRule::CaseSensitive,
+            parameters: &[],
+        }],
+        permissions: &[],
+    }
+}
+
+/// Returns the one secret of every vault that is in order.
+pub fn secret() -> Secret {
+    Secret::new(Value::text("sound"))
+}
+
+/// Returns an entry of a long listing.
+pub fn entry(number: usize) -> Entry {
+    let name = SecretName::parse(&format!("n{number}")).expect("a good name");
+    Entry::new(name, None, Metadata::new())
+}
+
+/// Does nothing for so long.
+pub fn sleep_ms(millis: u64) {
+    std::thread::sleep(Duration::from_millis(millis));
+}
+
+type Several = fn(&[GetRequest]) -> Result<Vec<Result<Secret>>>;
+
+type Call<Request, Answer> = fn(&Context, &Request) -> Result<Answer>;
+
+/// A vault that is in order, but for what is put in its place.
+pub struct Odd {
+    context: Arc<Context>,
+    get: Call<GetRequest, Secret>,
+    list: Call<ListRequest, Page>,
+    get_many: Option<Several>,
+}
+
+impl Odd {
+    /// Returns a vault that is in order.
+    pub fn new(context: Context) -> Self {
+        Self::sharing(Arc::new(context))
+    }
+
+    /// Returns a vault that is in order, with a context that others have as well.
+    pub fn sharing(context: Arc<Context>) -> Self {
+        Self {
+            context,
+            get: |_, request| match request.name.as_str() {
+                "a" => Ok(secret()),
+                _ => Err(Error::not_found()),
+            },
+            list: |_, _| {
+                let name = SecretName::parse("a")?;
+                Ok(Page::new(vec![Entry::new(name, Some(ValueKind::Text), Metadata::new())], None))
+            },
+            get_many: None,
+        }
+    }
+
+    /// Does this instead of getting.
+    pub fn get(mut self, get: Call<GetRequest, Secret>) -> Self {
+        self.get = get;
+        self
+    }
+
+    /// Does this instead of listing.
+    pub fn list(mut self, list: Call<ListRequest, Page>) -> Self {
+        self.list = list;
+        self
+    }
+
+    /// Does this instead of getting several.
+    pub fn get_many(mut self, get: Several) -> Self {
+        self.get_many = Some(get);
+        self
+    }
+
+    /// Returns the vault as `open` must.
+    pub fn boxed(self) -> Box<dyn Vault> {
+        Box::new(self)
+    }
+}
+
+impl Vault for Odd {
+    fn get(&mut self, request: &GetRequest) -> Result<Secret> {
+        (self.get)(&self.context, request)
+    }
+
+    fn list(&mut self, request: &ListRequest) -> Result<Page> {
+        (self.list)(&self.context, request)
+    }
+
+    fn set(&mut self, _: SetRequest) -> Result<()> {
+        Ok(())
+    }
+
+    fn unlock(&mut self, _: &UnlockRequest) -> Result<Option<Session>> {
+        Ok(None)
+    }
+
+    fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
+        match self.get_many {
+            Some(get_many) => get_many(requests),
+            None => Ok(requests.iter().map(|request| self.get(request)).collect()),
+        }
+    }
+}
