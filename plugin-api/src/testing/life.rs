@@ -13,8 +13,8 @@ pub(super) fn test_read_only(bench: &mut Bench<'_>) -> Verdict {
     if bench.declared.can(Capability::Write) {
         bench.main().put(&name)?;
     }
-    let before = bench.main().entries()?;
     let value = bench.main().peek(&name);
+    let before = bench.main().entries()?;
     // What it says of the vault is the vault's business; it has its effect either way.
     let _ = bench.main().call(|vault| vault.test(soon()));
     let after = bench.main().entries()?;

@@ -6,11 +6,7 @@ use std::path::Path;
 
 use keystead_plugin_api::{Deadline, Result, Secret, SecretName};
 
-mod claim;
-mod file;
-mod line;
-
-use file::SecretFile;
+use crate::file::SecretFile;
 
 /// Secrets by name.
 pub(crate) type Map = BTreeMap<SecretName, Secret>;

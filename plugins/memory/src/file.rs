@@ -9,8 +9,9 @@ use std::time::SystemTime;
 
 use keystead_plugin_api::{Deadline, Error, Result, SecretBytes};
 
-use super::claim::{self, Claim};
-use super::{line, Map};
+use crate::claim::{self, Claim};
+use crate::line;
+use crate::secrets::Map;
 
 /// What the first line starts with; the digit is the version of the form.
 const FIRST: &str = "keystead-memory 1 ";
@@ -22,7 +23,7 @@ const FIRST_BYTES: usize = FIRST.len() + 17;
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The file, and which state of it was read last.
-pub(super) struct SecretFile {
+pub(crate) struct SecretFile {
     path: PathBuf,
     seen: Seen,
 }
@@ -42,7 +43,7 @@ impl SecretFile {
     /// # Errors
     /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) when it cannot be a
     /// file's path.
-    pub(super) fn new(path: &str) -> Result<Self> {
+    pub(crate) fn new(path: &str) -> Result<Self> {
         let path = PathBuf::from(path);
         if !path.is_absolute() || path.file_name().is_none() || path.parent().is_none() {
             let message = format!("`file` is not the absolute path of a file: {}", path.display());
@@ -51,12 +52,12 @@ impl SecretFile {
         Ok(Self { path, seen: Seen::Nothing })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Brings the map to what the file has now; a file that is not there has nothing.
-    pub(super) fn refresh(&mut self, map: &mut Map) -> Result<()> {
+    pub(crate) fn refresh(&mut self, map: &mut Map) -> Result<()> {
         match fs::metadata(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 map.clear();
@@ -88,7 +89,7 @@ impl SecretFile {
 
     /// Changes the file: no other process writes between what `edit` sees and what is
     /// written. Where anything fails, the file is as it was.
-    pub(super) fn change<T>(
+    pub(crate) fn change<T>(
         &mut self,
         map: &mut Map,
         deadline: Deadline,
@@ -209,7 +210,7 @@ fn parse(content: &[u8]) -> Result<Map, (usize, &'static str)> {
 }
 
 /// Returns what the host is told when the system refuses.
-pub(super) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
+pub(crate) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
     let message = format!("cannot {verb} {}: {error}", path.display());
     match error.kind() {
         io::ErrorKind::PermissionDenied => Error::denied(message),

@@ -21,14 +21,14 @@ use std::time::{Duration, SystemTime};
 
 use keystead_plugin_api::{Deadline, Error, Result};
 
-use super::file::failed;
+use crate::file::failed;
 
 /// The age from which on a claim is taken for left behind: a write takes milliseconds, and
 /// each piece that is written makes the claim young again.
 const OLD: Duration = Duration::from_secs(5);
 
 /// The right to write a file, until it is committed or dropped.
-pub(super) struct Claim {
+pub(crate) struct Claim {
     target: PathBuf,
     path: PathBuf,
     file: File,
@@ -40,7 +40,7 @@ impl Claim {
     /// # Errors
     /// [`ErrorKind::Late`](keystead_plugin_api::ErrorKind::Late) when others wrote all the
     /// time; another kind when the folder cannot be read or written.
-    pub(super) fn take(target: &Path, deadline: Deadline) -> Result<Self> {
+    pub(crate) fn take(target: &Path, deadline: Deadline) -> Result<Self> {
         loop {
             // Looked at before, too: claims made for nothing keep the others waiting.
             if !others(target, None)? {
@@ -66,12 +66,12 @@ impl Claim {
         Ok(Self { target: target.to_owned(), path, file })
     }
 
-    pub(super) fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
     /// Writes the new content down to the disk.
-    pub(super) fn write(&mut self, content: &[u8]) -> Result<()> {
+    pub(crate) fn write(&mut self, content: &[u8]) -> Result<()> {
         let written = self.file.write_all(content).and_then(|()| self.file.sync_all());
         written.map_err(|error| failed("write", &self.target, &error))
     }
@@ -81,7 +81,7 @@ impl Claim {
     /// # Errors
     /// [`ErrorKind::Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) when it took
     /// so long that another process took over; nothing was written then.
-    pub(super) fn commit(self) -> Result<()> {
+    pub(crate) fn commit(self) -> Result<()> {
         match fs::rename(&self.path, &self.target) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -159,7 +159,7 @@ fn folder(target: &Path) -> &Path {
 }
 
 /// Returns a number that no other process has: std seeds its hash maps with randomness.
-pub(super) fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

@@ -13,7 +13,7 @@ use keystead_plugin_api::{
 /// # Errors
 /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) for a value over the
 /// limits, `Unsupported` for metadata of a later version.
-pub(super) fn write(name: &SecretName, secret: &Secret) -> Result<SecretBytes> {
+pub(crate) fn write(name: &SecretName, secret: &Secret) -> Result<SecretBytes> {
     let value = secret.value.encode()?;
     let kind = secret.value.kind().code().to_string();
     let metadata = write_metadata(&secret.metadata)?;
@@ -33,7 +33,7 @@ pub(super) fn write(name: &SecretName, secret: &Secret) -> Result<SecretBytes> {
 }
 
 /// Returns the secret that this line stands for, or what is wrong with the line.
-pub(super) fn read(line: &[u8]) -> Result<(SecretName, Secret), &'static str> {
+pub(crate) fn read(line: &[u8]) -> Result<(SecretName, Secret), &'static str> {
     let end = line.iter().rposition(|byte| *byte == b' ').ok_or("no checksum")?;
     let (content, sum) = (&line[..end], &line[end + 1..]);
     if sum != format!("{:016x}", checksum(content)).as_bytes() {

@@ -1,0 +1,169 @@
+//! Keystead's reference plugin, whole on one page: a vault that keeps its secrets as long
+//! as it stays open or, with the parameter `file`, in that file in clear text. Not for
+//! secrets that matter: for tests, and as the page to start a plugin of your own from.
+
+use std::ops::Bound;
+
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::*;
+
+use crate::secrets::Secrets; // a map of secrets, and its file where it has one
+
+/// What the plugin says of itself; the host reads it without running the plugin.
+pub const MANIFEST: Manifest = Manifest {
+    id: "memory",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "Secrets in memory, or in a file in clear text: for tests and for plugin authors",
+    vendor: "Keystead",
+    licence: "MIT OR Apache-2.0",
+    homepage: "",
+    kinds: &[Kind {
+        name: "memory",
+        description: "forgets all when it is closed, unless it has a file",
+        capabilities: &[
+            Capability::Write,
+            Capability::Metadata,
+            Capability::Unlock,
+            Capability::Actions,
+        ],
+        values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
+        names: NameRule::CaseSensitive,
+        parameters: &[
+            Parameter::optional("file", ParameterKind::Path, "keep secrets here, IN CLEAR TEXT"),
+            Parameter::optional("locked", ParameterKind::Text, "the password to ask for").secret(),
+        ],
+    }],
+    permissions: &["files:{file}:rw"],
+};
+
+export_plugin! { plugin: Memory, manifest: MANIFEST }
+
+/// One open vault.
+pub struct Memory {
+    secrets: Secrets,
+    password: Option<SecretText>,
+    locked: bool,
+    context: Context,
+}
+
+impl Plugin for Memory {
+    fn open(request: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
+        let secrets = Secrets::new(request.parameters.text("file"))?;
+        let password = request.parameters.secret("locked").map(SecretText::duplicate);
+        let locked = match (&password, &request.session) {
+            (Some(password), Some(session)) => !crate::session::is_good(session, password),
+            (password, _) => password.is_some(),
+        };
+        let vault = Self { secrets, password, locked, context };
+        vault.warn_of_clear_text();
+        Ok(Box::new(vault))
+    }
+}
+
+impl Vault for Memory {
+    fn get(&mut self, request: &GetRequest) -> Result<Secret> {
+        if request.version.is_some() {
+            return Err(Error::unsupported("this vault keeps no earlier versions"));
+        }
+        let secret = self.unlocked()?.read()?.get(&request.name).ok_or_else(Error::not_found)?;
+        Ok(Secret::with_metadata(secret.value.duplicate(), secret.metadata.clone()))
+    }
+
+    fn list(&mut self, request: &ListRequest) -> Result<Page> {
+        // The cursor is the last name of the page before: good whatever is written meanwhile.
+        let after = request.after.as_deref().map(SecretName::parse).transpose()?;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.unlocked()?.read()?.range((from, Bound::Unbounded));
+        let entry = |(name, secret): (&SecretName, &Secret)| {
+            Entry::new(name.clone(), Some(secret.value.kind()), secret.metadata.clone())
+        };
+        let entries: Vec<Entry> = rest.by_ref().take(request.limit).map(entry).collect();
+        let last = entries.last().map(|entry| entry.name.to_string());
+        Ok(Page::new(entries, rest.next().and(last)))
+    }
+
+    fn set(&mut self, request: SetRequest) -> Result<()> {
+        let SetRequest { name, value, metadata, mode, deadline, .. } = request;
+        self.unlocked()?.change(deadline, |secrets| {
+            let kept = match (secrets.get(&name), mode) {
+                (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
+                (None, WriteMode::Replace) => return Err(Error::not_found()),
+                (old, _) => old.map(|old| old.metadata.clone()).unwrap_or_default(),
+            };
+            secrets.insert(name, Secret::with_metadata(value, metadata.unwrap_or(kept)));
+            Ok(())
+        })
+    }
+
+    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+        self.unlocked()?.change(request.deadline, |secrets| {
+            secrets.remove(&request.name).map(drop).ok_or_else(Error::not_found)
+        })
+    }
+
+    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
+        self.unlocked()?.change(request.deadline, |secrets| {
+            secrets.get_mut(&request.name).ok_or_else(Error::not_found)?.metadata = metadata;
+            Ok(())
+        })
+    }
+
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+        let password = self.password.as_ref().ok_or_else(never_locked)?;
+        if request.challenge != "password" {
+            return Err(Error::invalid("this vault did not give that challenge"));
+        }
+        if request.answer("password") != Some(password) {
+            return Err(Error::denied("the password is wrong"));
+        }
+        self.locked = false;
+        Ok(Some(crate::session::new(password)))
+    }
+
+    fn lock(&mut self, _: Deadline) -> Result<()> {
+        self.locked = self.password.is_some();
+        self.password.as_ref().map(drop).ok_or_else(never_locked)
+    }
+
+    fn test(&mut self, _: Deadline) -> Result<()> {
+        self.warn_of_clear_text();
+        self.secrets.read().map(drop)
+    }
+
+    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
+        let mut clear = Action::new("clear", "removes every secret");
+        clear.destructive = true;
+        Ok(vec![clear])
+    }
+
+    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+        if request.action != "clear" {
+            let message = format!("this vault has no action `{}`", request.action);
+            return Err(Error::unsupported(message));
+        }
+        self.unlocked()?.change(request.deadline, |secrets| {
+            let count = std::mem::take(secrets).len();
+            Ok(Outcome::new(format!("{count} secrets removed")))
+        })
+    }
+}
+
+impl Memory {
+    fn unlocked(&mut self) -> Result<&mut Secrets> {
+        if !self.locked {
+            return Ok(&mut self.secrets);
+        }
+        let prompt = Prompt::secret("password", "Password");
+        Err(Error::locked(Challenge::new("password", vec![prompt])))
+    }
+
+    fn warn_of_clear_text(&self) {
+        if let Some(path) = self.secrets.file() {
+            self.context.warn(&format!("secrets are kept in clear text in {}", path.display()));
+        }
+    }
+}
+
+fn never_locked() -> Error {
+    Error::unsupported("this vault is never locked: it was registered without `locked`")
+}

@@ -1,0 +1,387 @@
+//! A vault that keeps every obligation but the one it is told to break, and the subject
+//! that opens it. Its secrets outlive its handles, as those of most vaults do.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use keystead_plugin_api::manifest::{Capability, NameRule};
+use keystead_plugin_api::testing::{Declared, Places, Subject};
+use keystead_plugin_api::*;
+
+/// The password of the vault, where it has one.
+pub const PASSWORD: &str = "canary-password";
+
+/// The most entries on a page, whatever is asked for: small, so that there are many pages.
+const PAGE: usize = 10;
+
+/// Where the secrets of one vault are: all versions by name, the newest last.
+#[derive(Default)]
+pub struct Place {
+    secrets: BTreeMap<SecretName, Vec<Secret>>,
+    unlocked: bool,
+    count: usize,
+}
+
+/// Opens vaults with one fault.
+pub struct Faults {
+    pub fault: &'static str,
+    pub capabilities: Vec<Capability>,
+    pub values: Vec<ValueKind>,
+    pub locked: bool,
+    places: BTreeMap<String, Arc<Mutex<Place>>>,
+}
+
+impl Faults {
+    /// Returns vaults that have every capability and this fault.
+    pub fn new(fault: &'static str) -> Self {
+        let (mut capabilities, mut values) = (Capability::ALL.to_vec(), ValueKind::ALL.to_vec());
+        // Some obligations are about what is not declared.
+        if fault == "unsupported" {
+            capabilities.retain(|capability| *capability != Capability::Versions);
+        }
+        if fault == "set-kind" {
+            values.retain(|kind| *kind != ValueKind::Map);
+        }
+        Self { fault, capabilities, values, locked: true, places: BTreeMap::new() }
+    }
+
+    pub fn declared(&self) -> Declared {
+        let rule = NameRule::CaseSensitive;
+        let declared = Declared::new(self.capabilities.clone(), self.values.clone(), rule);
+        match self.locked {
+            true => declared.answering("password", SecretText::new(PASSWORD)),
+            false => declared,
+        }
+    }
+
+    /// Returns where the secrets of this vault are.
+    pub fn place(&mut self, vault: &str) -> Arc<Mutex<Place>> {
+        let place = if self.fault == "own-handle" { "one for all" } else { vault };
+        self.places.entry(place.to_owned()).or_default().clone()
+    }
+
+    pub fn names(&mut self, vault: &str) -> Vec<String> {
+        let place = self.place(vault);
+        let place = place.lock().unwrap();
+        place.secrets.keys().map(|name| name.to_string()).collect()
+    }
+
+    pub fn insert(&mut self, vault: &str, key: &str, value: Value) {
+        self.place(vault).lock().unwrap().insert(key, value);
+    }
+}
+
+impl Place {
+    fn insert(&mut self, key: &str, value: Value) {
+        let name = SecretName::parse(key).unwrap();
+        self.secrets.insert(name, vec![Secret::new(value)]);
+    }
+
+    fn newest(&self, name: &SecretName) -> Result<&Secret> {
+        self.secrets.get(name).and_then(|versions| versions.last()).ok_or_else(Error::not_found)
+    }
+}
+
+impl Subject for Faults {
+    fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
+        let place = self.place(vault);
+        if self.fault == "open-no-login" {
+            return Err(Error::denied("log in first"));
+        }
+        if self.fault == "open-no-effect" {
+            let mut place = place.lock().unwrap();
+            place.count += 1;
+            let key = format!("welcome {}", place.count);
+            place.insert(&key, Value::text("welcome"));
+        }
+        let locked = self.locked && session.is_none();
+        let (capabilities, values) = (self.capabilities.clone(), self.values.clone());
+        Ok(Box::new(Faulty { fault: self.fault, capabilities, values, locked, place }))
+    }
+
+    fn places(&self) -> Places {
+        Places::Separate
+    }
+}
+
+struct Faulty {
+    fault: &'static str,
+    capabilities: Vec<Capability>,
+    values: Vec<ValueKind>,
+    locked: bool,
+    place: Arc<Mutex<Place>>,
+}
+
+impl Faulty {
+    fn has(&self, fault: &str) -> bool {
+        self.fault == fault
+    }
+
+    fn needs(&self, capability: Capability) -> Result<()> {
+        match self.capabilities.contains(&capability) {
+            true => Ok(()),
+            false => Err(Error::unsupported("not this vault")),
+        }
+    }
+
+    fn place(&self) -> Result<MutexGuard<'_, Place>> {
+        let place = self.place.lock().unwrap();
+        if !self.locked || (self.has("open-own-handle") && place.unlocked) {
+            return Ok(place);
+        }
+        let prompt = Prompt::secret("password", "Password");
+        let prompts =
+            if self.has("no-prompt") { vec![prompt.clone(), prompt] } else { vec![prompt] };
+        Err(Error::locked(Challenge::new("password", prompts)))
+    }
+
+    fn writable(&self) -> Result<MutexGuard<'_, Place>> {
+        self.needs(Capability::Write)?;
+        self.place()
+    }
+}
+
+fn copy(secret: &Secret) -> Secret {
+    Secret::with_metadata(secret.value.duplicate(), secret.metadata.clone())
+}
+
+impl Vault for Faulty {
+    fn get(&mut self, request: &GetRequest) -> Result<Secret> {
+        if self.has("deadline") && request.deadline.remaining() < Duration::from_secs(1) {
+            std::thread::sleep(Duration::from_secs(60));
+        }
+        let mut place = self.place()?;
+        if let Some(version) = &request.version {
+            self.needs(Capability::Versions)?;
+            let versions = place.secrets.get(&request.name).ok_or_else(Error::not_found)?;
+            let at = version.parse().map_err(|_| Error::not_found())?;
+            return versions.get::<usize>(at).map(copy).ok_or_else(Error::not_found);
+        }
+        if self.has("get-no-effect") {
+            place.count += 1;
+            let key = format!("access log/{}", place.count);
+            place.insert(&key, Value::text(""));
+        }
+        let secret = match place.newest(&request.name) {
+            Err(_) if self.has("get-missing") => return Err(Error::unavailable("what?")),
+            newest => copy(newest?),
+        };
+        match &secret.value {
+            Value::Text(text) if self.has("get-what-was-set") => {
+                Ok(Secret::with_metadata(Value::text(text.expose().trim_end()), secret.metadata))
+            }
+            Value::Bytes(bytes) if self.has("get-empty") && bytes.is_empty() => {
+                Err(Error::not_found())
+            }
+            _ => Ok(secret),
+        }
+    }
+
+    fn list(&mut self, request: &ListRequest) -> Result<Page> {
+        let place = self.place()?;
+        if self.has("not-found-only") && request.filter.is_some() {
+            return Err(Error::not_found());
+        }
+        let mut from: usize = request.after.as_deref().map_or(Ok(0), str::parse).unwrap();
+        if self.has("list-advances") && from > PAGE {
+            from = PAGE;
+        }
+        let mut count = request.limit.min(PAGE);
+        if self.has("list-limit") && count < PAGE {
+            count += 1;
+        }
+        let entry = |(name, versions): (&SecretName, &Vec<Secret>)| {
+            let secret = versions.last().unwrap();
+            let mut name = name.clone();
+            if self.has("list-as-given") && name.as_str().chars().any(char::is_uppercase) {
+                name = SecretName::parse(&name.as_str().to_lowercase()).unwrap();
+            }
+            let mut metadata = secret.metadata.clone();
+            if self.has("list-no-values") && metadata.is_empty() {
+                if let Value::Text(text) = &secret.value {
+                    let text = MetadataValue::Text(text.expose().chars().take(20).collect());
+                    metadata.insert("preview", text).unwrap();
+                }
+            }
+            Entry::new(name, Some(secret.value.kind()), metadata)
+        };
+        let lost = |name: &SecretName| self.has("list-all") && name.as_str().ends_with("00007");
+        let entries: Vec<Entry> = place.secrets.iter().skip(from).take(count).map(entry).collect();
+        let to = from + entries.len();
+        let next = (to < place.secrets.len()).then(|| to.to_string());
+        Ok(Page::new(entries.into_iter().filter(|entry| !lost(&entry.name)).collect(), next))
+    }
+
+    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+        let place = self.place()?;
+        match place.newest(&request.name) {
+            Err(_) if self.has("describe-missing") => Err(Error::unavailable("what?")),
+            Err(error) => Err(error),
+            Ok(secret) => {
+                let kind = secret.value.kind();
+                let kind = if self.has("describe-as-listed") { None } else { Some(kind) };
+                Ok(Entry::new(request.name.clone(), kind, secret.metadata.clone()))
+            }
+        }
+    }
+
+    fn set(&mut self, request: SetRequest) -> Result<()> {
+        self.needs(Capability::Write)?;
+        if self.has("locked-no-effect") && self.locked {
+            let value = request.value.duplicate();
+            self.place.lock().unwrap().insert(request.name.as_str(), value);
+        }
+        let mut place = self.place()?;
+        if !self.values.contains(&request.value.kind()) && !self.has("set-kind") {
+            return Err(Error::unsupported("not this kind"));
+        }
+        if matches!(&request.metadata, Some(metadata) if !metadata.is_empty()) {
+            self.needs(Capability::Metadata)?;
+        }
+        let old = place.newest(&request.name).ok();
+        match (request.mode, old.is_some()) {
+            (WriteMode::CreateOnly, true) if self.has("no-secret-in-error") => {
+                let shown = match &request.value {
+                    Value::Text(text) => text.expose().to_owned(),
+                    _ => String::new(),
+                };
+                return Err(Error::new(ErrorKind::AlreadyExists, format!("no place for {shown}")));
+            }
+            (WriteMode::CreateOnly, true) if !self.has("set-create-only") => {
+                return Err(Error::already_exists());
+            }
+            (WriteMode::Replace, false) if !self.has("set-replace") => {
+                return Err(Error::not_found());
+            }
+            _ => {}
+        }
+        let mut metadata = old.map(|old| old.metadata.clone()).unwrap_or_default();
+        match request.metadata {
+            Some(given) if self.has("set-metadata-with-value") => {
+                for (key, value) in given.iter() {
+                    metadata.insert(key, value.clone()).unwrap();
+                }
+            }
+            Some(given) => metadata = given,
+            None => {}
+        }
+        let mut value = request.value;
+        if let (Some(Value::Map(old)), Value::Map(new)) = (old.map(|old| &old.value), &mut value) {
+            for (key, value) in old.iter().filter(|_| self.has("set-atomic")) {
+                if new.get(key).is_none() {
+                    new.insert(key, value.duplicate());
+                }
+            }
+        }
+        let versions = place.secrets.entry(request.name).or_default();
+        versions.push(Secret::with_metadata(value, metadata));
+        Ok(())
+    }
+
+    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+        let mut place = self.writable()?;
+        if self.has("remove-then-missing") && place.newest(&request.name).is_ok() {
+            return Ok(());
+        }
+        let removed = place.secrets.remove(&request.name).map(drop);
+        if self.has("remove-only-that") {
+            place.secrets.retain(|name, _| !name.as_str().starts_with(request.name.as_str()));
+        }
+        match removed {
+            None if self.has("remove-missing") => Ok(()),
+            removed => removed.ok_or_else(Error::not_found),
+        }
+    }
+
+    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
+        self.needs(Capability::Metadata)?;
+        let mut place = self.writable()?;
+        let secret = match place.secrets.get_mut(&request.name) {
+            None if self.has("set-metadata-missing") => return Ok(()),
+            versions => versions.and_then(|all| all.last_mut()).ok_or_else(Error::not_found)?,
+        };
+        if self.has("set-metadata-only") {
+            secret.value = Value::text("");
+        }
+        if self.has("set-metadata-replaces") {
+            for (key, value) in metadata.iter() {
+                secret.metadata.insert(key, value.clone()).unwrap();
+            }
+        } else {
+            secret.metadata = metadata;
+        }
+        Ok(())
+    }
+
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+        self.needs(Capability::Unlock)?;
+        if request.challenge != "password" && !self.has("unlock-stale") {
+            return Err(Error::invalid("not mine"));
+        }
+        let right = request.answer("password") == Some(&SecretText::new(PASSWORD));
+        if self.has("unlock-right") || !(right || self.has("unlock-wrong")) {
+            return Err(Error::denied("wrong"));
+        }
+        self.locked = false;
+        self.place.lock().unwrap().unlocked = true;
+        let secret = SecretBytes::new(b"a session".to_vec());
+        Ok(Some(Session { secret, lifetime: Duration::from_secs(60) }))
+    }
+
+    fn lock(&mut self, _: Deadline) -> Result<()> {
+        self.needs(Capability::Unlock)?;
+        self.locked = !self.has("lock-locks");
+        self.place.lock().unwrap().unlocked = false;
+        Ok(())
+    }
+
+    fn test(&mut self, _: Deadline) -> Result<()> {
+        let mut place = self.place()?;
+        if self.has("test-read-only") {
+            place.count += 1;
+            let key = format!("probe {}", place.count);
+            place.insert(&key, Value::text(""));
+        }
+        Ok(())
+    }
+
+    fn unregister(&mut self, _: Deadline) -> Result<()> {
+        if self.has("unregister-keeps") {
+            self.place.lock().unwrap().secrets.clear();
+        }
+        Ok(())
+    }
+
+    fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
+        drop(self.place()?);
+        let mut results: Vec<_> = requests.iter().map(|request| self.get(request)).collect();
+        if self.has("get-many-each") {
+            results.retain(Result::is_ok);
+        }
+        Ok(results)
+    }
+
+    fn versions(&mut self, request: &GetRequest) -> Result<Vec<Version>> {
+        if !self.has("unsupported") {
+            self.needs(Capability::Versions)?;
+        }
+        let place = self.place()?;
+        let count = place.secrets.get(&request.name).ok_or_else(Error::not_found)?.len();
+        let more = usize::from(self.has("versions-gettable"));
+        Ok((0..count + more).rev().map(|n| Version::new(n.to_string(), None)).collect())
+    }
+
+    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
+        let id = if self.has("actions-named") { "Do it" } else { "do-it" };
+        Ok(vec![Action::new(id, "does it")])
+    }
+
+    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+        match request.action.as_str() {
+            "do-it" => Ok(Outcome::new("done")),
+            _ if self.has("act-unknown") => Ok(Outcome::new("done?")),
+            _ => Err(Error::unsupported("no such action")),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The conformance suite itself: it passes what is sound, and names the one obligation
+//! that a vault breaks.
+
+mod faulty;
+
+use std::collections::BTreeSet;
+
+use keystead_plugin_api::manifest::Capability;
+use keystead_plugin_api::testing::{self, Declared, Outcome, Subject};
+use keystead_plugin_api::{Error, ErrorKind, Result, Session, Value, Vault};
+
+use faulty::{Faults, PASSWORD};
+
+fn outcomes(subject: &mut dyn Subject, declared: &Declared) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    testing::run(subject, declared, &mut |outcome| outcomes.push(outcome.clone())).unwrap();
+    outcomes
+}
+
+fn broken(outcomes: &[Outcome]) -> Vec<&'static str> {
+    outcomes.iter().filter(|outcome| outcome.is_broken()).map(Outcome::obligation).collect()
+}
+
+fn skipped(outcomes: &[Outcome]) -> Vec<&'static str> {
+    let is_skipped = |outcome: &&Outcome| matches!(outcome, Outcome::NotApplicable { .. });
+    outcomes.iter().filter(is_skipped).map(Outcome::obligation).collect()
+}
+
+#[test]
+fn every_obligation_in_the_docs_has_a_check_and_no_check_is_without_one() {
+    let mut promised = BTreeSet::new();
+    for source in [include_str!("../../src/vault.rs"), include_str!("../../src/plugin.rs")] {
+        for line in source.lines() {
+            if let Some(rest) = line.trim_start().strip_prefix("/// - **") {
+                let (name, _) = rest.split_once("**:").expect("a bullet is `- **name**: text`");
+                assert!(promised.insert(name), "{name} is promised twice");
+            }
+        }
+    }
+    let checked: BTreeSet<&str> = testing::obligations().collect();
+    assert_eq!(promised, checked);
+    assert_eq!(testing::obligations().count(), checked.len(), "a check is there twice");
+}
+
+#[test]
+fn a_sound_vault_passes_and_nothing_of_the_suite_is_left_in_it() {
+    let mut sound = Faults::new("none");
+    sound.insert("keystead-conformance", "of somebody else", Value::text("canary"));
+    sound.insert("keystead-conformance", "keystead-conformance-left-behind", Value::text("x"));
+    let declared = sound.declared();
+    let outcomes = outcomes(&mut sound, &declared);
+    assert_eq!(broken(&outcomes), [""; 0], "{outcomes:#?}");
+    assert_eq!(skipped(&outcomes), ["unsupported", "set-kind"]);
+    let reported: Vec<&str> = outcomes.iter().map(Outcome::obligation).collect();
+    assert_eq!(reported, testing::obligations().collect::<Vec<_>>());
+    assert_eq!(sound.names("keystead-conformance"), ["of somebody else"]);
+    assert_eq!(sound.names("keystead-conformance-2"), [""; 0]);
+}
+
+#[test]
+fn a_vault_that_cannot_be_written_to_passes_and_is_read_only() {
+    let mut sound = Faults::new("none");
+    sound.capabilities.clear();
+    sound.locked = false;
+    for n in 0..25 {
+        sound.insert("keystead-conformance", &format!("secret {n:02}"), Value::text("canary"));
+    }
+    let before = sound.names("keystead-conformance");
+    let declared = sound.declared();
+    let outcomes = outcomes(&mut sound, &declared);
+    assert_eq!(broken(&outcomes), [""; 0], "{outcomes:#?}");
+    for obligation in ["unsupported", "get-missing", "get-many-each", "list-limit", "deadline"] {
+        assert!(!skipped(&outcomes).contains(&obligation), "{obligation} was not checked");
+    }
+    assert_eq!(sound.names("keystead-conformance"), before);
+}
+
+#[test]
+fn each_broken_obligation_is_named_and_no_other() {
+    for fault in testing::obligations() {
+        let mut faulty = Faults::new(fault);
+        let mut declared = faulty.declared();
+        declared.many = 50;
+        let outcomes = outcomes(&mut faulty, &declared);
+        assert_eq!(broken(&outcomes), [fault], "{outcomes:#?}");
+        let shown = outcomes.iter().find(|outcome| outcome.is_broken()).unwrap().to_string();
+        assert!(shown.starts_with(&format!("{fault}: expected ")), "{shown}");
+    }
+}
+
+#[test]
+fn a_locked_vault_without_answers_is_not_blamed() {
+    let mut sound = Faults::new("none");
+    let mut declared = sound.declared();
+    declared.answers.clear();
+    let outcomes = outcomes(&mut sound, &declared);
+    assert_eq!(broken(&outcomes), [""; 0], "{outcomes:#?}");
+    let why = outcomes.iter().find(|outcome| outcome.obligation() == "get-missing").unwrap();
+    assert!(why.to_string().contains("no answer was given for its prompt `password`"), "{why}");
+}
+
+#[test]
+fn a_report_never_shows_the_answer_to_a_prompt() {
+    struct Telling(Faults);
+    impl Subject for Telling {
+        fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
+            self.0.open(vault, session)
+        }
+
+        fn logged(&mut self) -> Vec<String> {
+            vec![format!("unlocked with {PASSWORD}")]
+        }
+    }
+    let faults = Faults::new("none");
+    let mut declared = faults.declared();
+    declared.many = 1;
+    let outcomes = outcomes(&mut Telling(faults), &declared);
+    assert_eq!(broken(&outcomes), ["no-secret-in-error"]);
+    assert!(!format!("{outcomes:?}").contains(PASSWORD), "{outcomes:?}");
+}
+
+#[test]
+fn a_vault_that_does_not_open_is_an_error_and_breaks_nothing() {
+    struct Closed;
+    impl Subject for Closed {
+        fn open(&mut self, _: &str, _: Option<Session>) -> Result<Box<dyn Vault>> {
+            Err(Error::unavailable("the server is away"))
+        }
+    }
+    let declared = Faults::new("none").declared();
+    let error = testing::run(&mut Closed, &declared, &mut |_| unreachable!()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn a_path_that_opening_makes_is_found() {
+    struct Making(Faults, std::path::PathBuf);
+    impl Subject for Making {
+        fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
+            std::fs::write(&self.1, "").unwrap();
+            self.0.open(vault, session)
+        }
+
+        fn paths(&self, _: &str) -> Vec<std::path::PathBuf> {
+            vec![self.1.clone()]
+        }
+    }
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("made-by-opening");
+    let _ = std::fs::remove_file(&path);
+    let faults = Faults::new("none");
+    let mut declared = faults.declared();
+    declared.many = 1;
+    assert!(declared.can(Capability::Write));
+    let outcomes = outcomes(&mut Making(faults, path), &declared);
+    assert_eq!(broken(&outcomes), ["open-no-effect"]);
+}
