@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{Result, report};
+use crate::{Result, process};
 
 /// Folders that hold nothing anyone wrote.
 const GENERATED: [&str; 4] = ["target", "corpus", "artifacts", "node_modules"];
@@ -81,7 +81,7 @@ impl Workspace {
     pub(crate) fn metadata(&self, manifest: &str) -> Result<Value> {
         let mut command = self.cargo();
         command.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path", manifest]);
-        let output = report::output(&mut command)?;
+        let output = process::output(&mut command)?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(format!("cargo metadata of {manifest}: {said}").into());
