@@ -12,8 +12,8 @@ use std::process::{Command, ExitCode};
 use crate::Result;
 use crate::cache::Cache;
 use crate::install;
+use crate::process::captured;
 use crate::provision::Tools;
-use crate::report::captured;
 use crate::workspace::Workspace;
 
 /// Runs of each command whose median is printed, and runs before them that fill the caches.

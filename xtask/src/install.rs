@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::Result;
-use crate::report::{captured, output};
+use crate::process::{captured, output};
 use crate::workspace::Workspace;
 
 use build::Plugin;

@@ -8,6 +8,7 @@
 mod bench;
 mod cache;
 mod install;
+mod process;
 mod provision;
 mod report;
 mod test;

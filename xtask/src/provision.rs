@@ -28,7 +28,7 @@ use std::process::Command;
 
 use crate::Result;
 use crate::cache::Cache;
-use crate::report;
+use crate::process;
 use crate::workspace::Workspace;
 
 /// Something that could not be had, and what adds it.
@@ -239,7 +239,7 @@ fn found(cache: &Cache, program: &Program) -> Result<Vec<PathBuf>> {
         paths = program.provides.iter().map(|(_, name)| bin.join(name)).collect();
     }
     let first = paths.first().ok_or("nothing to look for")?;
-    let output = report::output(Command::new(first).arg("--version"))?;
+    let output = process::output(Command::new(first).arg("--version"))?;
     let said = String::from_utf8_lossy(&output.stdout);
     if output.status.success() && said.starts_with(program.version) {
         return Ok(paths);

@@ -4,10 +4,11 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::process::logged;
 
 /// What one step came to.
 pub(crate) struct Outcome {
@@ -79,13 +80,18 @@ impl Report {
         })
     }
 
+    /// Returns the log file of the next step.
+    fn log(&self, name: &str) -> PathBuf {
+        let slug: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        self.logs.join(format!("{:02}-{slug}.log", self.steps.len() + 1))
+    }
+
     fn timed(&mut self, name: &str, work: impl FnOnce() -> Outcome) -> bool {
         let began = Instant::now();
         let outcome = work();
         let duration = began.elapsed();
-        let slug: String =
-            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        let log = self.logs.join(format!("{:02}-{slug}.log", self.steps.len() + 1));
+        let log = self.log(name);
         let word = if outcome.failed == 0 { "ok" } else { "FAILED" };
         let count = match outcome.passed + outcome.failed {
             0 | 1 => String::new(),
@@ -107,16 +113,18 @@ impl Report {
 
     /// Runs a command as a step that counts once.
     pub(crate) fn command(&mut self, name: &str, command: &mut Command) -> bool {
+        let log = self.log(name);
         self.step(name, || {
-            let (ok, output) = captured(command);
+            let (ok, output) = logged(command, &log);
             Outcome { passed: usize::from(ok), failed: usize::from(!ok), output }
         })
     }
 
     /// Runs `cargo test` as a step that counts every test it ran.
     pub(crate) fn cargo_test(&mut self, name: &str, command: &mut Command) -> bool {
+        let log = self.log(name);
         self.step(name, || {
-            let (ok, mut output) = captured(command);
+            let (ok, mut output) = logged(command, &log);
             let counted = Counted::in_output(&output);
             let mut failed = counted.failed;
             if !ok {
@@ -188,41 +196,6 @@ impl Counted {
     }
 }
 
-/// Runs a command to its end and returns what it said, with its name in the error where there
-/// is no such program.
-pub(crate) fn output(command: &mut Command) -> Result<Output> {
-    let output = command.output();
-    Ok(output.map_err(|error| format!("{}: {error}", command.get_program().display()))?)
-}
-
-/// Runs a command to its end and returns whether it succeeded, with all that it said.
-pub(crate) fn captured(command: &mut Command) -> (bool, String) {
-    let mut output = format!("$ {command:?}\n");
-    let ran = io::pipe().and_then(|(mut reader, writer)| {
-        let copy = writer.try_clone()?;
-        let mut child =
-            command.stdin(std::process::Stdio::null()).stdout(copy).stderr(writer).spawn()?;
-        // The command still holds both ends for writing: with them open there is no end to read.
-        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-        let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut reader, &mut bytes)?;
-        Ok((child.wait()?, bytes))
-    });
-    match ran {
-        Ok((status, bytes)) => {
-            output.push_str(&String::from_utf8_lossy(&bytes));
-            if !status.success() {
-                let _ = writeln!(output, "{status}");
-            }
-            (status.success(), output)
-        }
-        Err(error) => {
-            let _ = writeln!(output, "error: {}: {error}", command.get_program().display());
-            (false, output)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,14 +205,5 @@ mod tests {
         let output = "running 2 tests\ntest result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
                       test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
         assert_eq!(Counted::in_output(output), Counted { passed: 5, failed: 4, ignored: 1 });
-    }
-
-    #[test]
-    fn keeps_what_a_failing_command_said_on_both_streams() {
-        let (ok, output) =
-            captured(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]));
-        assert!(!ok);
-        assert!(output.contains("out\nerr\n"), "{output}");
-        assert!(output.contains("exit status: 3"), "{output}");
     }
 }

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use crate::Result;
 use crate::cache::Cache;
+use crate::process::captured;
 use crate::provision::Tools;
 use crate::report::{Outcome, Report};
 use crate::workspace::Workspace;
@@ -73,7 +74,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         );
     }
 
-    report.command("format", workspace.cargo().args(["fmt", "--all", "--check"]));
+    report.step("format", || counted(format(&workspace)));
     report.command(
         "clippy",
         workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
@@ -122,6 +123,20 @@ fn provided(workspace: &Workspace, cache: &Cache, tools: &mut Option<Tools>) -> 
         Some(missing) if env::var_os("CI").is_some_and(|ci| ci == "true") => Err(missing.into()),
         _ => Ok(()),
     }
+}
+
+/// Checks the format of every workspace of the checkout, as one step.
+fn format(workspace: &Workspace) -> Result<Outcome> {
+    let mut wrong = String::new();
+    for manifest in workspace.manifests()? {
+        let mut fmt = workspace.cargo();
+        fmt.args(["fmt", "--all", "--check", "--manifest-path", &manifest]);
+        let (ok, said) = captured(&mut fmt);
+        if !ok {
+            wrong.push_str(&said);
+        }
+    }
+    Ok(Outcome::one(if wrong.is_empty() { Ok(wrong) } else { Err(wrong.into()) }))
 }
 
 /// Turns what a check found into the outcome of its step.

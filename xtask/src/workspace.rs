@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{Result, report};
+use crate::{Result, process};
 
 /// Folders that hold nothing anyone wrote.
 const GENERATED: [&str; 4] = ["target", "corpus", "artifacts", "node_modules"];
@@ -77,11 +77,30 @@ impl Workspace {
         Ok(found)
     }
 
+    /// Returns the manifests of the workspaces of this checkout, its own first: the fuzz targets
+    /// and the plugins of the tests are built the way a stranger's would be.
+    pub(crate) fn manifests(&self) -> Result<Vec<String>> {
+        let mut folders: Vec<PathBuf> = Vec::new();
+        for file in self.files("toml")? {
+            let apart = file.starts_with("fuzz") || file.starts_with("tests");
+            let Some(folder) = file.parent().filter(|_| apart && file.ends_with("Cargo.toml"))
+            else {
+                continue;
+            };
+            // Sorted: a workspace comes before its members, which it speaks for.
+            if !folders.iter().any(|above| folder.starts_with(above)) {
+                folders.push(folder.to_owned());
+            }
+        }
+        let apart = folders.iter().map(|folder| format!("{}/Cargo.toml", folder.display()));
+        Ok([String::from("Cargo.toml")].into_iter().chain(apart).collect())
+    }
+
     /// Returns `cargo metadata` of a workspace in this checkout, without its dependencies.
     pub(crate) fn metadata(&self, manifest: &str) -> Result<Value> {
         let mut command = self.cargo();
         command.args(["metadata", "--format-version=1", "--no-deps", "--manifest-path", manifest]);
-        let output = report::output(&mut command)?;
+        let output = process::output(&mut command)?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(format!("cargo metadata of {manifest}: {said}").into());

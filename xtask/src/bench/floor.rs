@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
-use crate::report::captured;
+use crate::process::captured;
 
 const HELLO: &str = r#"fn main() { println!("hello"); }"#;
 

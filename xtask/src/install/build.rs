@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Result;
 use crate::cache::hex;
-use crate::report;
+use crate::process;
 use crate::workspace::Workspace;
 
 /// The crates of first-party plugins are named this and the plugin's id.
@@ -121,7 +121,7 @@ fn build_id(workspace: &Workspace, plugins: &[Plugin]) -> Result<String> {
             add(file.as_os_str().as_encoded_bytes(), &fs_err::read(workspace.root().join(&file))?);
         }
     }
-    let rustc = report::output(Command::new("rustc").arg("-vV").current_dir(workspace.root()))?;
+    let rustc = process::output(Command::new("rustc").arg("-vV").current_dir(workspace.root()))?;
     add(b"rustc", &rustc.stdout);
     for plugin in plugins {
         add(plugin.id.as_bytes(), plugin.sha256.as_bytes());
@@ -132,7 +132,7 @@ fn build_id(workspace: &Workspace, plugins: &[Plugin]) -> Result<String> {
 /// Runs a build, with its progress for all to see, and returns what it says it made.
 fn artifacts(build: &mut Command) -> Result<Vec<Value>> {
     build.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
-    let output = report::output(build)?;
+    let output = process::output(build)?;
     if !output.status.success() {
         return Err(format!("the build failed ({})", output.status).into());
     }

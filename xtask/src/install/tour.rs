@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Result;
-use crate::report::captured;
+use crate::process::captured;
 
 /// One command of the tour.
 struct Step {

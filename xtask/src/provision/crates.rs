@@ -2,8 +2,8 @@
 
 use crate::Result;
 use crate::cache::Cache;
+use crate::process::captured;
 use crate::provision::on_path;
-use crate::report::captured;
 use crate::workspace::Workspace;
 
 /// Builds a tool unless it is in the cache or on PATH already.

@@ -11,8 +11,8 @@ use std::process::Command;
 use super::crates::last_lines;
 use crate::Result;
 use crate::cache::Cache;
+use crate::process::captured;
 use crate::provision::on_path;
-use crate::report::captured;
 
 /// Where Debian keeps libraries, relative to the root of a package.
 const LIBRARIES: [&str; 2] = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];

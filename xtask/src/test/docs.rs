@@ -16,7 +16,8 @@ use std::process::Command;
 use snapbox::{Assert, Data};
 
 use crate::Result;
-use crate::report::{Outcome, captured};
+use crate::process::captured;
+use crate::report::Outcome;
 use crate::workspace::Workspace;
 
 /// What a document calls the home it runs in.

@@ -11,8 +11,9 @@ use std::thread;
 
 use crate::Result;
 use crate::cache::Cache;
+use crate::process::{self, captured};
 use crate::provision::Tools;
-use crate::report::{self, Outcome, captured};
+use crate::report::Outcome;
 use crate::workspace::Workspace;
 
 /// Slowest input allowed, in seconds: parsers answer in microseconds.
@@ -27,7 +28,7 @@ pub(super) fn run(
 ) -> Result<Outcome> {
     let built = workspace.target().join("fuzz");
     let mut list = workspace.cargo();
-    let output = report::output(tools.lend(list.args(["fuzz", "list"])))?;
+    let output = process::output(tools.lend(list.args(["fuzz", "list"])))?;
     let names = String::from_utf8(output.stdout)?;
     let mut targets: Vec<&str> = names.split_whitespace().collect();
     if !output.status.success() || targets.is_empty() {
