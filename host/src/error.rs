@@ -204,9 +204,6 @@ pub enum Error {
         /// In its own words.
         answer: keystead_plugin_api::Error,
     },
-    /// A text is not a name.
-    #[error("{0}")]
-    Name(keystead_plugin_api::Error),
     /// What is registered cannot be read or changed.
     #[error(transparent)]
     Registry(registry::Error),
@@ -245,7 +242,6 @@ impl Error {
             Self::InProcessForbidden { .. } => "E07.in-process-forbidden",
             Self::DoorUnknown { .. } => "E09.door-unknown",
             Self::OpenRefused { .. } => "E10.open",
-            Self::Name(_) => "E12.name",
             Self::Registry(error) => error.code(),
             Self::Path(error) => error.code(),
             Self::Trust(error) => error.code(),

@@ -4,6 +4,7 @@
 
 mod dependency;
 mod docs;
+mod errors;
 mod fuzz;
 mod place;
 mod source;
@@ -59,6 +60,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     report.step("sources: shape of every file", || outcome(source::faults(&workspace)));
     report.step("sources: place of unsafe and abi_stable", || outcome(place::faults(&workspace)));
     report.step("dependencies: directions", || outcome(dependency::faults(&workspace)));
+    report.step("documents: every error code", || outcome(errors::faults(&workspace)));
     report.step("documents: links", || outcome(docs::broken_links(&workspace)));
     if tools.has("cargo-deny") {
         report.command(

@@ -92,7 +92,7 @@ impl Error {
             Self::Malformed { .. } => "E03.pin-malformed",
             Self::Version { .. } => "E03.pin-version",
             Self::Invalid { .. } => "E03.pin-invalid",
-            Self::Id { .. } => "E03.id",
+            Self::Id { .. } => "E01.plugin-id",
             Self::Digest { .. } => "E03.digest",
         }
     }

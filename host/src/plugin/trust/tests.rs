@@ -452,7 +452,7 @@ fn refuses_what_is_no_plugin_or_not_safe() {
     assert_eq!(code(&path), "E02.others-write");
     assert_eq!(code(&machine.folder.path().join("none.so")), "E02.missing");
     let looks_like_hash = machine.file("h.so", &plugin(&"a".repeat(64), "1.0.0", ""));
-    assert_eq!(code(&looks_like_hash), "E03.id");
+    assert_eq!(code(&looks_like_hash), "E01.plugin-id");
     assert!(!machine.data().exists(), "looking writes nothing");
 }
 
