@@ -10,6 +10,8 @@ mod policy;
 mod roots;
 mod trusted;
 
+use std::path::Path;
+
 use crate::fs::OpenedFile;
 use crate::paths::Paths;
 use crate::plugin::inspect::{self, Here, Inspected};
@@ -126,9 +128,9 @@ impl Store {
             fit: None,
             manifest: inspected.manifest,
         };
-        if let (Some(data), Some(_)) = (data, host) {
+        if let (Some(_), Some(data)) = (host, roots.data_made()) {
             // A cache: where it cannot be written the work is done again next time.
-            let _ = verdict.write(data);
+            let _ = verdict.write(&data);
         }
         self.trusted(roots, policy, pin, file, verdict, Some(bytes))
     }
@@ -163,7 +165,7 @@ impl Store {
             Placement::AsRegistered if allowed => InProcess::Danger,
             Placement::AsRegistered => InProcess::Never,
         };
-        let data = roots.data()?.map(|folder| folder.path().to_owned());
+        let data = roots.data_path().map(Path::to_owned);
         Ok(Trusted::new(pin.id, vouched_by, in_process, file, verdict, bytes, data))
     }
 }

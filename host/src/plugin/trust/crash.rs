@@ -50,9 +50,9 @@ impl Store {
     /// When the count is not safe or cannot be kept.
     pub fn record_crash(&self, sha256: &Digest) -> Result<Crashes, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
-        let Some(data) = roots.data()? else { return Ok(Crashes::NotKept) };
+        let Some(data) = roots.data_made() else { return Ok(Crashes::NotKept) };
         let _lock = data.lock(LOCK)?;
-        Ok(record(data, sha256, now())?)
+        Ok(record(&data, sha256, now())?)
     }
 
     /// Whether the plugin with this hash is quarantined.
@@ -79,7 +79,8 @@ impl Store {
             return Ok(None);
         }
         let roots = Roots::new(&self.paths, self.privilege);
-        let Some(data) = roots.data()? else { return Ok(None) };
+        let Some(data) = roots.data_made() else { return Ok(None) };
+        let data = &data;
         // Held from before a marker is made until it is locked: none is ever seen between.
         let _lock = data.lock(LOCK)?;
         let folder = data.make_folder(MARKERS, PRIVATE_FOLDER)?;

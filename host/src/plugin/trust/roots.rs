@@ -74,6 +74,18 @@ impl<'paths> Roots<'paths> {
         }
     }
 
+    /// The path of the user's data folder, whether it is there or not.
+    pub(super) fn data_path(&self) -> Option<&'paths Path> {
+        self.all.iter().find(|root| root.layer == Layer::User).map(|root| root.path)
+    }
+
+    /// The user's data folder, made where it is missing: what is found out about a packaged
+    /// plugin is kept there as well, by users who never installed one. `None` where it
+    /// cannot be.
+    pub(super) fn data_made(&self) -> Option<Folder> {
+        Folder::create(self.data_path()?, Rule::User).ok()
+    }
+
     /// Finds the pin that counts: the first, unless the administrator denies the id.
     pub(super) fn pin(&self, id: &PluginId) -> Result<Option<Found>, Error> {
         for (at, root) in self.all.iter().enumerate() {
