@@ -59,6 +59,9 @@ impl fmt::Debug for Setup {
 /// opened first; what had unlocked it is gone. The first death costs no pause, each
 /// further one in a row a longer one: until it is over, calls answer
 /// [`Error::BackingOff`]. An answer ends the row.
+///
+/// Dropped, it kills its process and waits for its end (0.2 ms), so that whoever opens the
+/// vault next does not meet it. What a vault has to keep, it keeps within the call.
 pub struct Runner {
     setup: Setup,
     /// Kept to open the vault again; its secrets are wiped when it goes.
