@@ -69,11 +69,7 @@ pub(super) fn fit_of(
 
 /// Walks a report of hundreds of lines down to what differs first.
 fn one_line(report: &AbiInstabilityErrors) -> String {
-    // The deepest is the cause; those above it only differ because it does. Two sizes say
-    // more than anything else, where there are any.
-    let depth = |error: &&AbiInstabilityError| error.stack_trace.len();
-    let sized = report.errors.iter().filter(|error| size(error).is_some()).max_by_key(depth);
-    let Some(cause) = sized.or_else(|| report.errors.iter().max_by_key(depth)) else {
+    let Some(cause) = cause(report) else {
         return "the layouts differ".to_owned();
     };
     let mut path = vec!["plugin".to_owned()];
@@ -82,6 +78,29 @@ fn one_line(report: &AbiInstabilityErrors) -> String {
     path.retain(|step| !matches!(step.as_str(), "0" | "ptr" | "__field_0" | "field_0"));
     path.dedup();
     format!("{} > {}", path.join(" > "), difference(cause))
+}
+
+/// Returns the one of many differences that the others follow from.
+fn cause(report: &AbiInstabilityErrors) -> Option<&AbiInstabilityError> {
+    let depth = |error: &&AbiInstabilityError| error.stack_trace.len();
+    let all = || report.errors.iter();
+    // Another version differs in every type: the root says it best.
+    let versions =
+        all().filter(|e| has(e, |fault| matches!(fault, AbiInstability::PackageVersion(_))));
+    // The deepest is the cause; those above it only differ because it does. Two sizes say
+    // more than anything else; more fields than the plugin are nothing wrong by themselves.
+    let sizes = all().filter(|error| size(error).is_some());
+    let others =
+        all().filter(|e| has(e, |fault| !matches!(fault, AbiInstability::FieldCountMismatch(_))));
+    versions
+        .min_by_key(depth)
+        .or_else(|| sizes.max_by_key(depth))
+        .or_else(|| others.max_by_key(depth))
+        .or_else(|| all().max_by_key(depth))
+}
+
+fn has(error: &AbiInstabilityError, wanted: impl Fn(&AbiInstability) -> bool) -> bool {
+    error.errs.iter().any(wanted)
 }
 
 fn size(error: &AbiInstabilityError) -> Option<&ExpectedFound<usize>> {
@@ -106,11 +125,12 @@ fn difference(error: &AbiInstabilityError) -> String {
         TLFieldOrFunction::Field(field) => field.layout().name(),
         TLFieldOrFunction::Function(_) => "function",
     });
-    let owner = owner.map_or_else(String::new, |name| format!("{name}: "));
+    let owner = owner.map_or_else(|| "root: ".to_owned(), |name| format!("{name}: "));
     if let Some(sizes) = size(error) {
         return format!("{owner}{}", pair("size", sizes));
     }
-    let Some(first) = error.errs.first() else {
+    let telling = |fault: &&AbiInstability| !matches!(fault, AbiInstability::FieldCountMismatch(_));
+    let Some(first) = error.errs.iter().find(telling).or_else(|| error.errs.first()) else {
         return format!("{owner}differs");
     };
     let what = match first {

@@ -50,7 +50,8 @@ fn older_and_newer_plugins_fit_in_any_order() {
 
 #[test]
 fn two_histories_do_not_fit() {
-    assert!(fit_of(TOMORROW, ASIDE).is_err());
+    let line = fit_of(TOMORROW, ASIDE).unwrap_err();
+    assert_eq!(line, "plugin > Table: field: host `health`, plugin `rotate`");
 }
 
 #[test]

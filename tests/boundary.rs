@@ -1,0 +1,7 @@
+//! What plugins do wrong, and what is left of it on the host's side.
+
+mod build;
+mod file;
+mod in_process;
+mod isolated;
+mod skew;

@@ -1,0 +1,16 @@
+//! What does not even build.
+
+use crate::plugin_files::{cargo, repository};
+
+#[test]
+fn a_plugin_that_aborts_on_panic_is_refused_when_it_is_built() {
+    let mut build = cargo(&repository().join("tests/plugins"));
+    // As far as the check is enough: that is as far as it gets.
+    build.args(["check", "--locked", "-p", "in-order", "--config", "profile.dev.panic='abort'"]);
+    let output = build.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{told}");
+    let expected = "error: a Keystead plugin must be built with `panic = \"unwind\"`: a panic is \
+                    caught at the boundary";
+    assert!(told.contains(expected), "{told}");
+}

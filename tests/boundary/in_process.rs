@@ -1,0 +1,199 @@
+//! A plugin in the host's own process: what the boundary contains, and what it cannot. The
+//! latter takes a process of these tests with it, and is counted by the next.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use keystead::api::{Answer, Challenge, SecretName, SecretText, Value, VaultName};
+use keystead::registry::Placement;
+use keystead::{Ask, Nobody, Place, Unanswered};
+
+use crate::plugin_files::plugin;
+use crate::scene::{Scene, story};
+
+const AMPLE: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_panic_is_an_error_and_poisons_that_vault_only() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("panics"), Placement::InProcess);
+    let twin = scene.register("twin", "panics", Placement::InProcess);
+    let other = scene.vault("other", &plugin("in-order"), Placement::InProcess);
+    let told = |answer: keystead::Result<_>| story(&answer.map(drop).unwrap_err());
+    let prefix = "E12.misbehaved: plugin `panics` misbehaved in vault `odd`: ";
+    assert_eq!(
+        told(scene.get(&odd, "a")),
+        format!("{prefix}the plugin panicked in `get` at panics/src/lib.rs:7")
+    );
+    assert_eq!(
+        told(scene.get(&odd, "a")),
+        format!("{prefix}the plugin panicked earlier in this vault")
+    );
+    assert_eq!(scene.list(&twin, None).unwrap(), 1);
+    assert_eq!(scene.get(&other, "a").unwrap().secret.value, Value::text("sound"));
+    // Opened anew, it is as it was at first.
+    scene.host.reload();
+    assert_eq!(scene.list(&odd, None).unwrap(), 1);
+    assert_eq!(scene.runners(), 0);
+}
+
+#[test]
+fn a_panic_in_open_makes_a_faulty_vault() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("panics-on-open"), Placement::InProcess);
+    for _ in 0..2 {
+        assert_eq!(
+            story(&scene.get(&odd, "a").unwrap_err()),
+            "E10.open: vault `odd` cannot be opened: plugin `panics-on-open` refused to open it: \
+             the plugin panicked in `open` at panics-on-open/src/lib.rs:4"
+        );
+    }
+}
+
+#[test]
+fn the_hosts_own_panics_are_told_as_before_beside_a_plugin() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("panics"), Placement::InProcess);
+    scene.get(&odd, "a").unwrap_err();
+    // A plugin silences its own panics only: its copy of the standard library has its own
+    // hook.
+    let told = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let inner = std::sync::Arc::clone(&told);
+    let before = std::panic::take_hook();
+    let this = std::thread::current().id();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == this {
+            *inner.lock().unwrap() = info.to_string();
+        } else {
+            before(info);
+        }
+    }));
+    let _ = std::panic::catch_unwind(|| panic!("the host's own"));
+    assert!(told.lock().unwrap().contains("the host's own"));
+}
+
+#[test]
+fn answers_that_break_the_contract_are_told_as_misbehaviour() {
+    for (name, what) in [
+        ("value-long", "the value has 16777217 bytes in its encoded form; the most is 16777216"),
+        ("page-over", "the page's entries are 1001; the most is 1000"),
+        ("cursor-still", "the page's cursor does not advance"),
+        ("cursor-cycles", "the cursor of a listing stands still"),
+    ] {
+        let scene = Scene::new();
+        let odd = scene.vault("odd", &plugin(name), Placement::InProcess);
+        let answer = match name {
+            "value-long" => scene.get(&odd, "a").map(drop),
+            _ => scene.list(&odd, None).map(drop),
+        };
+        assert_eq!(
+            story(&answer.unwrap_err()),
+            format!("E12.misbehaved: plugin `{name}` misbehaved in vault `odd`: {what}")
+        );
+    }
+}
+
+#[test]
+fn a_plugin_answers_for_every_secret_it_was_asked_for() {
+    use keystead::api::{Context, Deadline, GetRequest, OpenRequest, Parameters};
+    let loaded = keystead::plugin::loader::load(&plugin("count-wrong"), [1; 32], None).unwrap();
+    let deadline = Deadline::after(AMPLE);
+    let name = VaultName::parse("odd").unwrap();
+    let request = OpenRequest::new(name, "vault", Parameters::new(), deadline);
+    let mut vault = loaded.open(&request, Context::silent()).unwrap();
+    let asked = GetRequest::new(SecretName::parse("a").unwrap(), deadline);
+    let error = vault.get_many(&[asked.clone(), asked]).unwrap_err();
+    assert_eq!(error.message(), "2 secrets were asked for and 1 came back");
+}
+
+/// Answers everything, and counts.
+struct Patient(usize);
+
+impl Ask for Patient {
+    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        self.0 += 1;
+        let answers = challenge
+            .prompts
+            .iter()
+            .map(|prompt| Answer { name: prompt.name.clone(), value: SecretText::new("1234") });
+        Ok(answers.collect())
+    }
+}
+
+#[test]
+fn a_vault_that_stays_locked_stops_asking() {
+    for placement in [Placement::InProcess, Placement::Isolated] {
+        let scene = Scene::new();
+        let odd = scene.vault("odd", &plugin("locked-for-ever"), placement);
+        let mut ask = Patient(0);
+        let name = SecretName::parse("a").unwrap();
+        let error = scene.host.get(&name, &Place::Vault(odd.clone()), &mut ask).unwrap_err();
+        assert_eq!(
+            story(&error),
+            "E12.misbehaved: plugin `locked-for-ever` misbehaved in vault `odd`: the vault asks \
+             for more and more to be unlocked"
+        );
+        assert!((2..=8).contains(&ask.0), "asked {} times", ask.0);
+        let nobody = scene.host.get(&name, &Place::Vault(odd), &mut Nobody).unwrap_err();
+        assert_eq!(nobody.code(), "E12.locked");
+    }
+}
+
+#[test]
+fn a_thread_that_a_plugin_leaves_keeps_its_way_to_the_host() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("thread-stays"), Placement::InProcess);
+    scene.get(&odd, "a").unwrap();
+    scene.host.reload();
+    // The vault is closed; its context lives as long as the thread has it, and its code is
+    // never unmapped.
+    let before = scene.log.all().len();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(scene.log.all().len() > before);
+}
+
+/// Where it is set, the test is the process that the plugin is to end.
+const INSIDE: &str = "KEYSTEAD_TEST_INSIDE";
+
+/// Makes one call in a process of its own and returns how that ended.
+fn ended_by(test: &str, scene: &Scene) -> ExitStatus {
+    let mut inside = Command::new(std::env::current_exe().unwrap());
+    inside.args(["--exact", &format!("boundary::in_process::{test}"), "--nocapture"]);
+    inside.env(INSIDE, scene.path());
+    let output = inside.output().unwrap();
+    output.status
+}
+
+fn be_ended(root: &Path) -> ! {
+    let (host, _) = Scene::host_in(root, AMPLE);
+    let name = SecretName::parse("a").unwrap();
+    let odd = Place::Vault(VaultName::parse("odd").unwrap());
+    let error = host.get(&name, &odd, &mut Nobody).unwrap_err();
+    // What the process was not ended by is told by its status.
+    std::process::exit(if error.code() == "E07.quarantined" { 100 } else { 99 })
+}
+
+#[test]
+fn what_ends_the_process_ends_the_host_and_is_quarantined_the_third_time() {
+    if let Some(root) = std::env::var_os(INSIDE) {
+        be_ended(Path::new(&root));
+    }
+    let this = "what_ends_the_process_ends_the_host_and_is_quarantined_the_third_time";
+    for (name, code, signal) in [
+        ("exits", Some(7), None),
+        ("aborts", None, Some(6)),
+        ("segfaults", None, Some(11)),
+        ("overflows", None, Some(6)),
+        ("constructor-exits", Some(7), None),
+    ] {
+        let scene = Scene::new();
+        scene.vault("odd", &plugin(name), Placement::InProcess);
+        for _ in 0..3 {
+            let status = ended_by(this, &scene);
+            assert_eq!((status.code(), status.signal()), (code, signal), "{name}");
+        }
+        assert_eq!(ended_by(this, &scene).code(), Some(100), "{name}");
+    }
+}

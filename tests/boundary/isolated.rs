@@ -1,0 +1,191 @@
+//! A plugin in a process of its own: whatever it does there is an error of that vault, the
+//! others go on, and nothing is left running.
+
+use std::time::{Duration, Instant};
+
+use keystead::api::Value;
+use keystead::registry::Placement;
+
+use crate::plugin_files::plugin;
+use crate::scene::{Scene, story};
+
+/// Long enough for what is not late, on a machine with other things to do.
+const AMPLE: Duration = Duration::from_secs(20);
+
+/// What is late is so after this.
+const SHORT: Duration = Duration::from_millis(400);
+
+enum Call {
+    Get,
+    List,
+}
+
+/// Has the plugin misbehave beside one that does not, and returns what is told of it.
+fn misbehave(name: &str, call: &Call, timeout: Duration) -> String {
+    let scene = Scene::with_timeout(timeout);
+    let odd = scene.vault("odd", &plugin(name), Placement::Isolated);
+    let other = scene.vault("other", &plugin("in-order"), Placement::Isolated);
+    let sound = || {
+        // The other's process may have to start while the machine is busy.
+        let until = Instant::now() + AMPLE;
+        loop {
+            match scene.get(&other, "a") {
+                Ok(found) => break assert_eq!(found.secret.value, Value::text("sound")),
+                Err(error) if error.code().ends_with("late") && Instant::now() < until => {
+                    scene.host.reload();
+                }
+                Err(error) => panic!("{}", story(&error)),
+            }
+        }
+    };
+    sound();
+    let answer = match call {
+        Call::Get => scene.get(&odd, "a").map(drop),
+        Call::List => scene.list(&odd, None).map(drop),
+    };
+    let told = story(&answer.unwrap_err());
+    sound();
+    scene.end();
+    told
+}
+
+fn get(name: &str) -> String {
+    misbehave(name, &Call::Get, AMPLE)
+}
+
+#[test]
+fn a_panic_is_told_with_its_place_and_without_its_message() {
+    assert_eq!(
+        get("panics"),
+        "E12.misbehaved: plugin `panics` misbehaved in vault `odd`: the plugin panicked in `get` \
+         at panics/src/lib.rs:7"
+    );
+}
+
+#[test]
+fn a_panic_in_open_makes_a_faulty_vault() {
+    assert_eq!(
+        get("panics-on-open"),
+        "E10.open: vault `odd` cannot be opened: plugin `panics-on-open` refused to open it: the \
+         plugin panicked in `open` at panics-on-open/src/lib.rs:4"
+    );
+}
+
+#[test]
+fn a_process_that_ends_itself_is_told_by_how_it_ended() {
+    for (name, how) in [
+        ("exits", "exit status 7"),
+        ("aborts", "signal 6 (SIGABRT)"),
+        ("segfaults", "signal 11 (SIGSEGV)"),
+        ("overflows", "signal 6 (SIGABRT)"),
+    ] {
+        assert_eq!(
+            get(name),
+            format!(
+                "E11.died: plugin `{name}` failed in vault `odd`: the plugin's process ended \
+                 during `get`: {how}"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_process_that_ends_while_it_is_loaded_makes_a_faulty_vault() {
+    assert_eq!(
+        get("constructor-exits"),
+        "E11.died: vault `odd` cannot be opened: plugin `constructor-exits` failed in vault \
+         `odd`: the plugin's process ended during `open`: exit status 7"
+    );
+}
+
+#[test]
+fn a_process_that_ended_between_two_calls_is_replaced() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("exits-later"), Placement::Isolated);
+    for _ in 0..2 {
+        assert_eq!(scene.get(&odd, "a").unwrap().secret.value, Value::text("sound"));
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    scene.end();
+}
+
+#[test]
+fn a_call_that_hangs_is_late_and_its_process_gone() {
+    let told = misbehave("hangs", &Call::Get, SHORT);
+    let (before, after) = told.split_once("killed after ").unwrap();
+    assert_eq!(
+        before,
+        "E11.late: plugin `hangs` failed in vault `odd`: the plugin's process was late during \
+         `get` and was "
+    );
+    let millis: u64 = after.strip_suffix(" ms").unwrap().parse().unwrap();
+    assert!((400..10_000).contains(&millis), "{told}");
+}
+
+#[test]
+fn a_constructor_that_hangs_is_late_and_its_process_gone() {
+    let told = misbehave("constructor-hangs", &Call::Get, SHORT);
+    let expected = "E11.late: vault `odd` cannot be opened: plugin `constructor-hangs` failed in \
+                    vault `odd`: the plugin's process was late during `open`";
+    assert!(told.starts_with(expected), "{told}");
+}
+
+#[test]
+fn answers_that_break_the_contract_are_told_as_misbehaviour() {
+    for (name, call, what) in [
+        (
+            "value-long",
+            Call::Get,
+            "the value has 16777217 bytes in its encoded form; the most is 16777216",
+        ),
+        ("page-over", Call::List, "the page's entries are 1001; the most is 1000"),
+        ("cursor-still", Call::List, "the page's cursor does not advance"),
+        ("cursor-cycles", Call::List, "the cursor of a listing stands still"),
+    ] {
+        assert_eq!(
+            misbehave(name, &call, AMPLE),
+            format!("E12.misbehaved: plugin `{name}` misbehaved in vault `odd`: {what}")
+        );
+    }
+}
+
+#[test]
+fn a_plugin_that_crashes_three_times_is_not_started_a_fourth_time() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("segfaults"), Placement::Isolated);
+    let mut codes = Vec::new();
+    for _ in 0..4 {
+        codes.push(scene.get(&odd, "a").unwrap_err().code());
+        scene.host.reload();
+    }
+    assert_eq!(codes, ["E11.died", "E11.died", "E11.died", "E07.quarantined"]);
+    scene.end();
+}
+
+#[test]
+fn what_a_plugin_prints_and_logs_is_one_clean_line_each() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("chatters"), Placement::Isolated);
+    assert_eq!(scene.get(&odd, "a").unwrap().secret.value, Value::text("sound"));
+    let log = scene.log.all();
+    let of_plugin = |line: &&String| line.starts_with("odd Warning: logged");
+    assert_eq!(
+        log.iter().filter(of_plugin).collect::<Vec<_>>(),
+        ["odd Warning: logged by the plugin[2J keystead: forged line"]
+    );
+    assert!(log.iter().all(|line| line.len() < 5_000 && !line.chars().any(char::is_control)));
+    scene.end();
+}
+
+#[test]
+fn a_thread_that_a_plugin_leaves_ends_with_its_process() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("thread-stays"), Placement::Isolated);
+    scene.get(&odd, "a").unwrap();
+    assert_eq!(scene.runners(), 1);
+    let log = std::sync::Arc::clone(&scene.log);
+    scene.end();
+    let before = log.all().len();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(log.all().len(), before);
+}

@@ -1,0 +1,6 @@
+//! What needs a built plugin or the built command: the one integration binary.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod boundary;
+mod plugin_files;
+mod scene;

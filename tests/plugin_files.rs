@@ -1,0 +1,183 @@
+//! Builds the plugins under `tests/plugins`, once for each run of the tests and only what
+//! is asked for, and says where they are.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Where everything that is built here goes: one folder, so that what the plugins share is
+/// built once.
+pub(crate) fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("plugins")
+}
+
+/// Where the plugin `constructor-marks` leaves its mark.
+pub(crate) fn mark() -> PathBuf {
+    target().join("mark")
+}
+
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+fn plugins() -> PathBuf {
+    repository().join("tests/plugins")
+}
+
+/// Returns a cargo that nothing of this build leaks into.
+pub(crate) fn cargo(folder: &Path) -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let is_ours = text.starts_with("CARGO_") && text != "CARGO_HOME";
+        if is_ours
+            || text.starts_with("RUST") && !text.starts_with("RUSTUP")
+            || text == "LD_LIBRARY_PATH"
+        {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.current_dir(folder).env("CARGO_TARGET_DIR", target()).env("KEYSTEAD_TEST_MARK", mark());
+    cargo
+}
+
+pub(crate) fn succeed(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{command:?} failed:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    output
+}
+
+fn library(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("lib{}.so", name.replace('-', "_")))
+}
+
+/// Returns the file of the plugin in this folder of `tests/plugins`.
+pub(crate) fn plugin(name: &str) -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        // What is built in two ways is built apart.
+        let apart = ["--exclude", "skew", "--exclude", "skew-host"];
+        succeed(cargo(&plugins()).args(["build", "--locked", "--workspace"]).args(apart));
+    });
+    let file = library(&target().join("debug"), name);
+    assert!(file.exists(), "{} is not among the members of tests/plugins", file.display());
+    file
+}
+
+/// Which contract something is built with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contract {
+    Today,
+    Next,
+}
+
+/// Returns the plugin `skew` and the program `skew-host`, built with this contract.
+pub(crate) fn skewed(contract: Contract) -> (PathBuf, PathBuf) {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        for (name, features) in [("today", &[][..]), ("next", &["--features", "next"])] {
+            let folder = target().join(name);
+            fs::create_dir_all(&folder).unwrap();
+            for package in ["skew", "skew-host"] {
+                let mut build = cargo(&plugins());
+                build.args(["build", "--locked", "-p", package]).args(features);
+                build_and_keep(&mut build, package, &folder);
+            }
+        }
+    });
+    let folder = target().join(match contract {
+        Contract::Today => "today",
+        Contract::Next => "next",
+    });
+    (library(&folder, "skew"), folder.join("skew-host"))
+}
+
+/// Builds one package and keeps its file: what is built next in another way has its name.
+fn build_and_keep(build: &mut Command, package: &str, folder: &Path) {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    succeed(build);
+    let debug = target().join("debug");
+    let built = match package {
+        "skew-host" => debug.join(package),
+        plugin => library(&debug, plugin),
+    };
+    // A new file each time: the old one may be running.
+    let (new, kept) = (folder.join("new"), folder.join(built.file_name().unwrap()));
+    fs::copy(&built, &new).unwrap();
+    fs::rename(&new, &kept).unwrap();
+}
+
+/// One change to a copy of plugin-api: in this file, this text becomes that.
+pub(crate) type Patch = (&'static str, &'static str, &'static str);
+
+/// Returns the file of this plugin, built against a copy of plugin-api that was changed.
+pub(crate) fn patched(plugin: &str, label: &str, patches: &[Patch], features: &[&str]) -> PathBuf {
+    static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let built = built.get_or_insert_with(HashMap::new);
+    if let Some(file) = built.get(label) {
+        return file.clone();
+    }
+    let root = target().join("patched").join(label);
+    let (repository, plugins) = (repository(), root.join("tests/plugins"));
+    for folder in ["plugin-api/src", "tests/plugins"] {
+        copy_folder(&repository.join(folder), &root.join(folder), patches, &root);
+    }
+    copy_file(
+        &repository.join("plugin-api/Cargo.toml"),
+        &root.join("plugin-api/Cargo.toml"),
+        patches,
+        &root,
+    );
+    let mut build = cargo(&plugins);
+    build.args(["build", "-p", plugin]).args(features);
+    build_and_keep(&mut build, plugin, &root);
+    let file = library(&root, plugin);
+    built.insert(label.to_owned(), file.clone());
+    file
+}
+
+fn copy_folder(from: &Path, to: &Path, patches: &[Patch], root: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to, patches, root);
+        } else {
+            copy_file(&entry.path(), &to, patches, root);
+        }
+    }
+}
+
+/// Copies a file with its patches, and leaves one alone that is as it should be: cargo
+/// goes by times.
+fn copy_file(from: &Path, to: &Path, patches: &[Patch], root: &Path) {
+    let mut text = fs::read_to_string(from).unwrap();
+    let own = to.strip_prefix(root).unwrap();
+    for (_, old, new) in patches.iter().filter(|(path, ..)| own == Path::new(path)) {
+        assert_eq!(text.matches(old).count(), 1, "`{old}` in {}", from.display());
+        text = text.replace(old, new);
+    }
+    if fs::read_to_string(to).ok().as_ref() != Some(&text) {
+        fs::write(to, text).unwrap();
+    }
+}
+
+/// Returns a library made of this C file.
+pub(crate) fn c_library(name: &str, folder: &Path, options: &[String]) -> PathBuf {
+    let file = folder.join(format!("{name}.so"));
+    let source = plugins().join("c").join(format!("{name}.c"));
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-Wl,-z,noexecstack", "-o"]).arg(&file).arg(source).args(options);
+    succeed(&mut cc);
+    file
+}

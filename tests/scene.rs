@@ -1,0 +1,143 @@
+//! A host with folders, log and runners of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use keystead::api::{Level, SecretName, VaultName};
+use keystead::paths::Paths;
+use keystead::plugin::pins::InProcess;
+use keystead::plugin::trust::{self, IfTaken, Vouch};
+use keystead::registry::Placement;
+use keystead::{Found, Host, Log, Nobody, Options, Place, Registration};
+
+/// One host. Its runners are told from all others by the name they are started under.
+pub(crate) struct Scene {
+    folder: tempfile::TempDir,
+    pub(crate) host: Host,
+    pub(crate) log: Arc<Lines>,
+}
+
+/// What plugins logged.
+#[derive(Default)]
+pub(crate) struct Lines(Mutex<Vec<String>>);
+
+impl Lines {
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Log for Lines {
+    fn line(&self, vault: &VaultName, level: Level, message: &str) {
+        self.0.lock().unwrap().push(format!("{vault} {level:?}: {message}"));
+    }
+}
+
+impl Scene {
+    /// Returns a host whose vaults have this long for a call.
+    pub(crate) fn with_timeout(timeout: Duration) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let root = folder.path().to_path_buf();
+        let (host, log) = Self::host_in(&root, timeout);
+        Self { folder, host, log }
+    }
+
+    pub(crate) fn new() -> Self {
+        Self::with_timeout(Duration::from_secs(20))
+    }
+
+    /// Returns a host in a folder that another process may have as well.
+    pub(crate) fn host_in(root: &Path, timeout: Duration) -> (Host, Arc<Lines>) {
+        let runner = root.join("keystead");
+        if !runner.exists() {
+            std::fs::hard_link(env!("CARGO_BIN_EXE_keystead"), &runner).unwrap();
+        }
+        let mut options = Options::new(
+            Paths {
+                system_config: root.join("etc"),
+                user_config: Some(root.join("config")),
+                user_data: Some(root.join("data")),
+                packaged: Vec::new(),
+            },
+            runner,
+        );
+        options.timeout = timeout;
+        let log = Arc::new(Lines::default());
+        options.log = Arc::clone(&log) as Arc<dyn Log>;
+        (Host::new(options), log)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Installs a plugin file and returns its id.
+    pub(crate) fn install(&self, file: &Path) -> String {
+        let candidate = self.host.plugins().examine(file).unwrap();
+        let id = candidate.id().to_string();
+        let vouch = Vouch { place: trust::Place::User, in_process: InProcess::Danger };
+        self.host.plugins().install(candidate, &vouch, IfTaken::Refuse).unwrap();
+        id
+    }
+
+    /// Installs a plugin file and registers a vault of it.
+    pub(crate) fn vault(&self, name: &str, file: &Path, placement: Placement) -> VaultName {
+        let id = self.install(file);
+        self.register(name, &id, placement)
+    }
+
+    pub(crate) fn register(&self, name: &str, id: &str, placement: Placement) -> VaultName {
+        let name = VaultName::parse(name).unwrap();
+        let mut new = Registration::new(name.clone(), id, PathBuf::from("/"));
+        new.placement = Some(placement);
+        let plan = self.host.plan_registration(new).unwrap();
+        self.host.register(plan).unwrap();
+        name
+    }
+
+    pub(crate) fn get(&self, vault: &VaultName, name: &str) -> keystead::Result<Found> {
+        let name = SecretName::parse(name).unwrap();
+        self.host.get(&name, &Place::Vault(vault.clone()), &mut Nobody)
+    }
+
+    pub(crate) fn list(&self, vault: &VaultName, pattern: Option<&str>) -> keystead::Result<usize> {
+        let mut listing = self.host.list(pattern, Some(vault), &mut Nobody)?;
+        match listing.failed.pop() {
+            Some((_, error)) => Err(error),
+            None => Ok(listing.entries.len()),
+        }
+    }
+
+    /// Returns how many processes this host's runners are.
+    pub(crate) fn runners(&self) -> usize {
+        let own = self.folder.path().join("keystead");
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let line = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+            let program = line.split(|byte| *byte == 0).next()?.to_vec();
+            (program == own.as_os_str().as_encoded_bytes()).then_some(())
+        });
+        processes.count()
+    }
+
+    /// Ends the host and sees that nothing of it runs on.
+    pub(crate) fn end(self) {
+        self.host.reload();
+        let until = Instant::now() + Duration::from_secs(5);
+        while self.runners() > 0 {
+            assert!(Instant::now() < until, "a runner outlives its host");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Returns an error as a program would tell it: its code, and every cause.
+pub(crate) fn story(error: &keystead::Error) -> String {
+    let mut story = error.code().to_owned();
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(one) = cause {
+        story += &format!(": {one}");
+        cause = one.source();
+    }
+    story
+}
