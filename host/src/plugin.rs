@@ -6,6 +6,7 @@ pub(crate) mod exec;
 pub mod inspect;
 #[allow(unsafe_code)]
 pub mod loader;
+pub mod new;
 pub mod pins;
 pub mod runner;
 pub mod trust;
