@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
+use keystead::plugin::new::{self, ApiDependency};
 use keystead::plugin::pins::PluginId;
 use serde::Serialize;
 
@@ -24,19 +24,8 @@ pub(crate) struct Args {
     /// The folder of the crate `keystead-plugin-api`, instead of the one that was installed
     /// with keystead or the published one
     #[arg(long, value_name = "DIR")]
-    api: Option<PathBuf>,
+    api_path: Option<PathBuf>,
 }
-
-/// The reference plugin's sources, and where they go.
-const SOURCES: &[(&str, &str)] = &[
-    ("src/lib.rs", include_str!("../../../../../../plugins/memory/src/lib.rs")),
-    ("src/secrets.rs", include_str!("../../../../../../plugins/memory/src/secrets.rs")),
-    ("src/secrets/claim.rs", include_str!("../../../../../../plugins/memory/src/secrets/claim.rs")),
-    ("src/secrets/file.rs", include_str!("../../../../../../plugins/memory/src/secrets/file.rs")),
-    ("src/secrets/line.rs", include_str!("../../../../../../plugins/memory/src/secrets/line.rs")),
-    ("src/session.rs", include_str!("../../../../../../plugins/memory/src/session.rs")),
-    ("tests/conformance.rs", include_str!("../../../../../../plugins/memory/tests/conformance.rs")),
-];
 
 pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let dir = absolute(&args.dir)?;
@@ -44,23 +33,23 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         Some(id) => id.clone(),
         None => named_by(&dir)?,
     };
-    let api = api(args.api.as_deref(), scene)?;
-    check_empty(&dir)?;
-    let files = files(&id, &api);
-    if !scene.global.dry_run {
-        write(&dir, &files).map_err(|fault| {
-            Failure::act(format!("cannot write to `{}`", dir.display())).because(fault)
-        })?;
-    }
-    if scene.ui.is_json() {
-        let names = files.iter().map(|(name, _)| *name).collect();
-        let (dir, dry_run) = (dir.display().to_string(), scene.global.dry_run);
-        scene.ui.json(&Answer { schema: 1, id: id.as_str(), dir, files: names, dry_run })?;
-    }
     let shown = dir.display();
+    if scene.global.dry_run {
+        scene.done("", &format!("Would write plugin `{id}` to `{shown}`"));
+        return Ok(Exit::Done);
+    }
+    let files = new::new(&dir, &id, &api(args.api_path.as_deref(), scene)?).map_err(|fault| {
+        let code = Some(fault.code());
+        Failure { error: Box::new(fault), code, ..Failure::act("") }
+    })?;
+    if scene.ui.is_json() {
+        let files = files.iter().map(|path| path.display().to_string()).collect();
+        let dir = dir.display().to_string();
+        scene.ui.json(&Answer { schema: 1, id: id.as_str(), dir, files })?;
+    }
     scene.done(
         &format!("Wrote plugin `{id}` to `{shown}`; its README.md says what comes next."),
-        &format!("Would write plugin `{id}` to `{shown}`"),
+        "",
     );
     Ok(Exit::Done)
 }
@@ -74,126 +63,23 @@ fn named_by(dir: &Path) -> Result<PluginId, Failure> {
     })
 }
 
-fn check_empty(dir: &Path) -> Result<(), Failure> {
-    let shown = dir.display();
-    match std::fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Failure::act(format!("`{shown}` is not empty"))),
-        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(fault) => Err(Failure::act(format!("cannot use `{shown}`")).because(fault)),
-    }
-}
-
-/// Returns what Cargo is told of the crate of the contract.
-fn api(given: Option<&Path>, scene: &Scene<'_>) -> Result<String, Failure> {
-    const VERSION: &str = keystead_plugin_api::manifest::API_VERSION;
-    let is_api = |dir: &Path| dir.join("Cargo.toml").is_file();
-    let dir = match given {
-        Some(dir) => {
-            let dir = absolute(dir)?;
-            if !is_api(&dir) {
-                return Err(Failure::usage(format!("`{}` has no crate in it", dir.display())));
-            }
-            Some(dir)
-        }
-        None => scene.installed_api().filter(|dir| is_api(dir)),
-    };
-    Ok(match dir {
-        Some(dir) => {
-            format!("{{ version = \"{VERSION}\", path = {} }}", quoted(&dir.display().to_string()))
-        }
-        None => quoted(VERSION),
+/// Returns where the crate of the contract is taken from: what was named, what was installed
+/// beside this program, else the published one.
+fn api(given: Option<&Path>, scene: &Scene<'_>) -> Result<ApiDependency, Failure> {
+    let is_api = |dir: &PathBuf| dir.join("Cargo.toml").is_file();
+    Ok(match given {
+        Some(dir) => ApiDependency::Path(absolute(dir)?),
+        None => match scene.installed_api().filter(is_api) {
+            Some(dir) => ApiDependency::Path(dir),
+            None => ApiDependency::Version(keystead_plugin_api::manifest::API_VERSION.to_owned()),
+        },
     })
 }
-
-/// Returns a text as TOML writes it.
-fn quoted(text: &str) -> String {
-    toml_edit::value(text).to_string()
-}
-
-fn files(id: &PluginId, api: &str) -> Vec<(&'static str, String)> {
-    let package = format!("keystead-plugin-{id}");
-    let library = package.replace('-', "_");
-    let fill = |template: &str| {
-        template
-            .replace("{{id}}", id.as_str())
-            .replace("{{package}}", &package)
-            .replace("{{library}}", &library)
-            .replace("{{api}}", api)
-    };
-    let mut files = vec![
-        ("Cargo.toml", fill(CARGO_TOML)),
-        ("README.md", fill(README)),
-        (".gitignore", "/target\n".to_owned()),
-    ];
-    for (name, source) in SOURCES {
-        let source = source
-            .replace("id: \"memory\"", &format!("id: \"{id}\""))
-            .replace("vendor: \"Keystead\"", "vendor: \"Your name\"")
-            .replace("keystead_plugin_memory", &library);
-        files.push((name, source));
-    }
-    files
-}
-
-fn write(dir: &Path, files: &[(&str, String)]) -> std::io::Result<()> {
-    for (name, text) in files {
-        let path = dir.join(name);
-        fs::create_dir_all(path.parent().expect("it is in the folder"))?;
-        fs::write(path, text)?;
-    }
-    Ok(())
-}
-
-const CARGO_TOML: &str = include_str!("new/Cargo.toml.template");
-
-const README: &str = include_str!("new/README.md.template");
 
 #[derive(Serialize)]
 struct Answer<'a> {
     schema: u32,
     id: &'a str,
     dir: String,
-    files: Vec<&'static str>,
-    dry_run: bool,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_reference_plugin_gets_the_new_id_everywhere() {
-        let id = PluginId::parse("my-safe").unwrap();
-        let files = files(&id, "\"1.0.0\"");
-        let text = |name: &str| &files.iter().find(|(file, _)| *file == name).unwrap().1;
-        assert!(text("src/lib.rs").contains("id: \"my-safe\""));
-        assert!(text("tests/conformance.rs").contains("use keystead_plugin_my_safe::"));
-        assert!(text("Cargo.toml").contains("name = \"keystead-plugin-my-safe\""));
-        assert!(text("Cargo.toml").contains("keystead-plugin-api = \"1.0.0\""));
-        for (name, text) in &files {
-            assert!(!text.contains("keystead_plugin_memory"), "{name}");
-            assert!(!text.contains("{{"), "{name}");
-        }
-    }
-
-    #[test]
-    fn every_source_of_the_reference_plugin_is_written() {
-        fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-            for entry in std::fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                match path.is_dir() {
-                    true => sources(&path, found),
-                    false => found.push(path),
-                }
-            }
-        }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/memory");
-        let mut found = Vec::new();
-        sources(&root.join("src"), &mut found);
-        for path in found {
-            let name = path.strip_prefix(&root).unwrap().to_str().unwrap();
-            assert!(SOURCES.iter().any(|(known, _)| *known == name), "{name}");
-        }
-    }
+    files: Vec<String>,
 }
