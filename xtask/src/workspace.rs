@@ -55,21 +55,27 @@ impl Workspace {
 
     /// Returns all files under the checkout whose name ends in `.extension`, sorted, relative.
     pub(crate) fn files(&self, extension: &str) -> Result<Vec<PathBuf>> {
+        let mut files = self.files_below("")?;
+        files.retain(|file| file.extension().is_some_and(|own| own == extension));
+        Ok(files)
+    }
+
+    /// Returns all files below a folder that someone wrote, sorted, relative to the checkout.
+    pub(crate) fn files_below(&self, folder: &str) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
-        let mut folders = vec![self.root.clone()];
+        let mut folders = vec![self.root.join(folder)];
         while let Some(folder) = folders.pop() {
             for entry in fs_err::read_dir(&folder)? {
                 let entry = entry?;
-                let name = entry.file_name();
+                let (name, path) = (entry.file_name(), entry.path());
                 let hidden = name.as_encoded_bytes().starts_with(b".");
-                let kind = entry.file_type()?;
-                if kind.is_dir() && !hidden && !GENERATED.iter().any(|generated| name == *generated)
-                {
-                    folders.push(entry.path());
-                } else if kind.is_file() && entry.path().extension().is_some_and(|e| e == extension)
-                {
-                    let path = entry.path();
+                if entry.file_type()?.is_file() {
                     found.push(path.strip_prefix(&self.root).unwrap_or(&path).to_owned());
+                } else if entry.file_type()?.is_dir()
+                    && !hidden
+                    && !GENERATED.iter().any(|generated| name == *generated)
+                {
+                    folders.push(path);
                 }
             }
         }
