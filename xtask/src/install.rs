@@ -5,6 +5,7 @@ mod build;
 mod tour;
 mod tree;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -41,13 +42,14 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
 
     let stage = Stage::below(&prefix)?;
     fill(&stage, &host, &plugins)?;
+    fill_with_contract(&stage, &workspace)?;
     tour::walk(stage.path())?;
     let installed = stage.install(&prefix)?;
     tour::last_look(&prefix)?;
 
     println!("\ninstalled below {}:", prefix.display());
-    for file in installed {
-        println!("  {}", file.display());
+    for (folder, count) in by_folder(&installed, &prefix) {
+        println!("  {folder}: {count}");
     }
     if !is_on_path(&prefix.join("bin")) {
         println!(
@@ -112,6 +114,17 @@ fn fill(stage: &Stage, host: &Path, plugins: &[Plugin]) -> Result<()> {
     Ok(())
 }
 
+/// Puts the sources of plugin-api into the stage: `keystead plugin new` builds on them.
+fn fill_with_contract(stage: &Stage, workspace: &Workspace) -> Result<()> {
+    for file in workspace.files_below("plugin-api")? {
+        if !file.starts_with("plugin-api/tests") {
+            let bytes = fs_err::read(workspace.root().join(&file))?;
+            stage.write(&format!("share/keystead/{}", file.display()), &bytes)?;
+        }
+    }
+    Ok(())
+}
+
 /// Puts what runs into the stage and returns where the host is.
 fn fill_with_binaries(stage: &Stage, host: &Path, plugins: &[Plugin]) -> Result<PathBuf> {
     for plugin in plugins {
@@ -131,6 +144,23 @@ fn printed(keystead: &Path, home: &Path, words: &[&str]) -> Result<String> {
     }
     let (_, said) = captured(&mut command);
     Err(format!("the new binary does not answer `keystead {}`:\n{said}", words.join(" ")).into())
+}
+
+/// Returns what was installed in each folder: a name, or a number where there are many.
+fn by_folder(installed: &[PathBuf], prefix: &Path) -> BTreeMap<String, String> {
+    let contract = Path::new("share/keystead/plugin-api");
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in installed {
+        let file = file.strip_prefix(prefix).unwrap_or(file);
+        let folder = if file.starts_with(contract) { Some(contract) } else { file.parent() };
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        names.entry(folder.unwrap_or(file).display().to_string()).or_default().push(name);
+    }
+    let shown = |names: Vec<String>| match names.len() {
+        0..=3 => names.join(", "),
+        many => format!("{many} files"),
+    };
+    names.into_iter().map(|(folder, names)| (folder, shown(names))).collect()
 }
 
 /// Says whether a folder is on PATH.

@@ -108,18 +108,12 @@ fn build_id(workspace: &Workspace, plugins: &[Plugin]) -> Result<String> {
             hash.update(part);
         }
     };
-    for file in workspace
-        .files("rs")?
-        .into_iter()
-        .chain(workspace.files("toml")?)
-        .chain(["Cargo.lock".into()])
-    {
-        if ["host", "plugin-api", "Cargo.toml", "Cargo.lock"]
-            .iter()
-            .any(|part| file.starts_with(part))
-        {
-            add(file.as_os_str().as_encoded_bytes(), &fs_err::read(workspace.root().join(&file))?);
-        }
+    let mut files = vec![PathBuf::from("Cargo.toml"), PathBuf::from("Cargo.lock")];
+    for folder in ["host", "plugin-api"] {
+        files.extend(workspace.files_below(folder)?);
+    }
+    for file in files {
+        add(file.as_os_str().as_encoded_bytes(), &fs_err::read(workspace.root().join(&file))?);
     }
     let rustc = process::output(Command::new("rustc").arg("-vV").current_dir(workspace.root()))?;
     add(b"rustc", &rustc.stdout);

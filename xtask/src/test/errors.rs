@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn what_is_missing_unknown_or_printed_otherwise_is_a_fault() {
         let right = "### `E12.no-such`\n\n> no `a` in {} vault\n> `b`\n\n### `E05.cut`\n\n> the file is cut off\n\n### `E12.late`\n\n> any\n";
-        assert_eq!(compare(&codes(), right), [String::new(); 0]);
+        assert!(compare(&codes(), right).is_empty());
         let fault = |from: &str, to: &str| compare(&codes(), &right.replace(from, to));
         assert_eq!(fault("### `E05.cut`", "### `E05.cat`").len(), 2);
         assert_eq!(fault("the file is", "the file was").len(), 1);

@@ -15,7 +15,12 @@ const ROOTS: [&str; 4] = ["lib.rs", "main.rs", "build.rs", "mod.rs"];
 /// Returns what is wrong, one line a fault.
 pub(super) fn faults(workspace: &Workspace) -> Result<Vec<String>> {
     let mut faults = Vec::new();
-    for file in workspace.files("rs")? {
+    let files = workspace.files("rs")?;
+    let mut all = String::new();
+    for file in &files {
+        all.push_str(&fs_err::read_to_string(workspace.root().join(file))?);
+    }
+    for file in files {
         let text = fs_err::read_to_string(workspace.root().join(&file))?;
         let shown = file.display();
         if !text.lines().next().is_some_and(|line| line.starts_with("//!")) {
@@ -25,7 +30,7 @@ pub(super) fn faults(workspace: &Workspace) -> Result<Vec<String>> {
         if lines > LONGEST {
             faults.push(format!("{shown}: {lines} lines, at most {LONGEST} are allowed"));
         }
-        if !is_listed(workspace.root(), &file) {
+        if !is_listed(workspace.root(), &file) && !is_named(&all, &file) {
             faults
                 .push(format!("{shown}: no other file names it with `mod`: it is never compiled"));
         }
@@ -48,6 +53,13 @@ fn is_listed(root: &Path, file: &Path) -> bool {
             text.lines().any(|line| line.trim_start_matches("pub").contains(&wanted))
         })
     })
+}
+
+/// Says whether some file names another by its path, as `#[path]` and `include_str!` do.
+fn is_named(all: &str, file: &Path) -> bool {
+    let folder = file.parent().and_then(Path::file_name).unwrap_or_default();
+    let end = Path::new(folder).join(file.file_name().unwrap_or_default());
+    all.contains(&format!("/{}\"", end.display()))
 }
 
 /// Says whether cargo makes a target of every file in a folder.
