@@ -78,9 +78,9 @@ impl Error {
     /// Returns the error's stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Id { .. } => "E07.id",
-            Self::NotEmpty { .. } => "E02.not_empty",
-            Self::NoApi { .. } => "E02.no_api",
+            Self::Id { .. } => "E01.plugin-id-reserved",
+            Self::NotEmpty { .. } => "E02.not-empty",
+            Self::NoApi { .. } => "E02.no-api",
             Self::Write { .. } => "E02.write",
         }
     }
@@ -287,7 +287,7 @@ mod tests {
         fs::write(&mine, "mine").unwrap();
         for path in [folder.path(), mine.as_path()] {
             let error = new(path, &id("x"), &this_api()).unwrap_err();
-            assert_eq!(error.code(), "E02.not_empty", "{error}");
+            assert_eq!(error.code(), "E02.not-empty", "{error}");
         }
         assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -297,10 +297,10 @@ mod tests {
     fn a_wrong_id_or_a_folder_without_the_contract_makes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("project");
-        assert_eq!(new(&project, &id("api"), &this_api()).unwrap_err().code(), "E07.id");
+        assert_eq!(new(&project, &id("api"), &this_api()).unwrap_err().code(), "E01.plugin-id-reserved");
         for path in [folder.path().to_owned(), PathBuf::from("relative"), project.join("none")] {
             let error = new(&project, &id("x"), &ApiDependency::Path(path)).unwrap_err();
-            assert_eq!(error.code(), "E02.no_api", "{error}");
+            assert_eq!(error.code(), "E02.no-api", "{error}");
         }
         assert!(!project.exists());
     }
