@@ -54,9 +54,7 @@ impl Plugin for Memory {
             (Some(password), Some(session)) => !crate::session::is_good(session, password),
             (password, _) => password.is_some(),
         };
-        let vault = Self { secrets, password, locked, context };
-        vault.warn_of_clear_text();
-        Ok(Box::new(vault))
+        Ok(Box::new(Self { secrets, password, locked, context }))
     }
 }
 
@@ -126,7 +124,9 @@ impl Vault for Memory {
     }
 
     fn test(&mut self, _: Deadline) -> Result<()> {
-        self.warn_of_clear_text();
+        if let Some(path) = self.secrets.file() {
+            self.context.warn(&format!("secrets are kept in clear text in {}", path.display()));
+        }
         self.secrets.read().map(drop)
     }
 
@@ -155,12 +155,6 @@ impl Memory {
         }
         let prompt = Prompt::secret("password", "Password");
         Err(Error::locked(Challenge::new("password", vec![prompt])))
-    }
-
-    fn warn_of_clear_text(&self) {
-        if let Some(path) = self.secrets.file() {
-            self.context.warn(&format!("secrets are kept in clear text in {}", path.display()));
-        }
     }
 }
 
