@@ -297,7 +297,10 @@ mod tests {
     fn a_wrong_id_or_a_folder_without_the_contract_makes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("project");
-        assert_eq!(new(&project, &id("api"), &this_api()).unwrap_err().code(), "E01.plugin-id-reserved");
+        assert_eq!(
+            new(&project, &id("api"), &this_api()).unwrap_err().code(),
+            "E01.plugin-id-reserved"
+        );
         for path in [folder.path().to_owned(), PathBuf::from("relative"), project.join("none")] {
             let error = new(&project, &id("x"), &ApiDependency::Path(path)).unwrap_err();
             assert_eq!(error.code(), "E02.no-api", "{error}");
