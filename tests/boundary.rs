@@ -4,4 +4,5 @@ mod build;
 mod file;
 mod in_process;
 mod isolated;
+mod out_of_tree;
 mod skew;

@@ -2,6 +2,7 @@
 //! is asked for, and says where they are.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -28,7 +29,12 @@ fn plugins() -> PathBuf {
 
 /// Returns a cargo that nothing of this build leaks into.
 pub(crate) fn cargo(folder: &Path) -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
+    cargo_of(env!("CARGO").as_ref(), folder)
+}
+
+/// Returns this other cargo, likewise.
+pub(crate) fn cargo_of(program: &OsStr, folder: &Path) -> Command {
+    let mut cargo = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let is_ours = text.starts_with("CARGO_") && text != "CARGO_HOME";
@@ -129,7 +135,7 @@ pub(crate) fn patched(plugin: &str, label: &str, patches: &[Patch], features: &[
     let root = target().join("patched").join(label);
     let (repository, plugins) = (repository(), root.join("tests/plugins"));
     for folder in ["plugin-api/src", "tests/plugins"] {
-        copy_folder(&repository.join(folder), &root.join(folder), patches, &root);
+        copy_patched(&repository.join(folder), &root.join(folder), patches, &root);
     }
     copy_file(
         &repository.join("plugin-api/Cargo.toml"),
@@ -145,13 +151,18 @@ pub(crate) fn patched(plugin: &str, label: &str, patches: &[Patch], features: &[
     file
 }
 
-fn copy_folder(from: &Path, to: &Path, patches: &[Patch], root: &Path) {
+/// Copies a folder with all that is in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    copy_patched(from, to, &[], to);
+}
+
+fn copy_patched(from: &Path, to: &Path, patches: &[Patch], root: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &to, patches, root);
+            copy_patched(&entry.path(), &to, patches, root);
         } else {
             copy_file(&entry.path(), &to, patches, root);
         }

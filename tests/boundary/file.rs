@@ -1,1 +1,1 @@
-//! todo
+//! Files that are no plugins, or pretend to be.

@@ -1,0 +1,132 @@
+//! A plugin that is built where this repository is not: with a lock of its own, by this
+//! compiler and by others, and then installed into a host that was built before it.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use keystead::api::{Metadata, SecretName, Value, WriteMode};
+use keystead::registry::Placement;
+use keystead::{NewSecret, Nobody, Place, Run};
+
+use crate::plugin_files::{cargo, cargo_of, copy_folder, repository, succeed, target};
+use crate::scene::Scene;
+
+/// Where what is built stays from run to run.
+fn cache() -> PathBuf {
+    std::env::var_os("KEYSTEAD_TEST_CACHE").map_or_else(target, PathBuf::from).join("out-of-tree")
+}
+
+/// Copies plugin-api and the reference plugin to a folder that is in no workspace.
+fn project(root: &Path) -> PathBuf {
+    let repository = repository();
+    for folder in ["plugin-api/src", "plugin-api/docs"] {
+        copy_folder(&repository.join(folder), &root.join(folder));
+    }
+    fs::copy(repository.join("plugin-api/Cargo.toml"), root.join("plugin-api/Cargo.toml")).unwrap();
+    let plugin = root.join("plugins/outside");
+    copy_folder(&repository.join("plugins/memory/src"), &plugin.join("src"));
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        fs::copy(repository.join("tests/plugins/out-of-tree").join(file), plugin.join(file))
+            .unwrap();
+    }
+    plugin
+}
+
+/// Returns a folder with the sources of all that is in the lock: what an old cargo cannot
+/// fetch by itself, as registries do not speak its language any more.
+fn vendored(plugin: &Path) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    fs::read(plugin.join("Cargo.lock")).unwrap().hash(&mut hasher);
+    let folder = cache().join(format!("vendor-{:016x}", hasher.finish()));
+    if !folder.exists() {
+        let new = cache().join(format!("vendor-new-{}", std::process::id()));
+        succeed(cargo(plugin).args(["vendor", "--locked", "--versioned-dirs"]).arg(&new));
+        // Whole or not at all; somebody else's is as good.
+        let _ = fs::rename(&new, &folder);
+        let _ = fs::remove_dir_all(&new);
+    }
+    folder
+}
+
+/// Builds the plugin and returns its file.
+fn build(mut cargo: Command, compiler: &str, profile: &str) -> PathBuf {
+    let own = cache().join(compiler);
+    succeed(cargo.args(["build", "--locked", "--profile", profile]).env("CARGO_TARGET_DIR", &own));
+    let folder = if profile == "dev" { "debug" } else { profile };
+    own.join(folder).join("liboutside.so")
+}
+
+/// Installs the file and uses it, in both placements.
+fn use_it(file: &Path) {
+    let scene = Scene::new();
+    let id = scene.install(file);
+    for (name, placement) in
+        [("isolated", Placement::Isolated), ("in-process", Placement::InProcess)]
+    {
+        let vault = scene.register(name, &id, placement);
+        let secret = SecretName::parse("db/password").unwrap();
+        let new = NewSecret {
+            name: secret.clone(),
+            vault: Some(vault.clone()),
+            value: Value::credential("bob", "hunter2"),
+            field: None,
+            metadata: Some(Metadata::new()),
+            mode: WriteMode::CreateOnly,
+            run: Run::Real,
+        };
+        scene.host.set(new, &mut Nobody).unwrap();
+        let found = scene.host.get(&secret, &Place::Vault(vault.clone()), &mut Nobody).unwrap();
+        assert_eq!(found.secret.value, Value::credential("bob", "hunter2"));
+        assert_eq!(scene.list(&vault, None).unwrap(), 1);
+        assert_eq!(scene.list(&vault, Some("x*")).unwrap(), 0);
+    }
+    scene.end();
+}
+
+#[test]
+fn a_plugin_built_elsewhere_by_this_compiler_is_installed_and_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = project(folder.path());
+    for profile in ["dev", "release", "small"] {
+        use_it(&build(cargo(&plugin), "this", profile));
+    }
+}
+
+/// Builds with another compiler, by what `cargo xtask test` says of where it is.
+fn with_another(name: &str, profiles: &[&str], vendor: bool) {
+    let tool = |kind: &str| std::env::var_os(format!("KEYSTEAD_TEST_{kind}_{name}"));
+    let (Some(rustc), Some(other_cargo)) = (tool("RUSTC"), tool("CARGO")) else {
+        assert!(
+            std::env::var_os("CI").is_none_or(|ci| ci != "true"),
+            "KEYSTEAD_TEST_RUSTC_{name} and KEYSTEAD_TEST_CARGO_{name} are not set"
+        );
+        eprintln!("left out: no other compiler; `cargo xtask test` provides it");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let plugin = project(folder.path());
+    let sources = vendor.then(|| vendored(&plugin));
+    for profile in profiles {
+        let mut other = cargo_of(&other_cargo, &plugin);
+        other.env("RUSTC", &rustc).env_remove("RUSTUP_TOOLCHAIN");
+        if let Some(sources) = &sources {
+            let folder = format!("source.vendored.directory={:?}", sources.display().to_string());
+            other.args(["--offline", "--config", "source.crates-io.replace-with='vendored'"]);
+            other.args(["--config", &folder]);
+        }
+        use_it(&build(other, &name.to_lowercase(), profile));
+    }
+}
+
+#[test]
+fn a_plugin_built_by_needs_rust_163_is_installed_and_used() {
+    with_another("163", &["dev", "small"], true);
+}
+
+#[test]
+fn a_plugin_built_by_needs_rust_web_is_installed_and_used() {
+    with_another("WEB", &["release", "small"], false);
+}
