@@ -213,6 +213,9 @@ pub enum Error {
     /// A plugin is not installed, not as it was pinned, or not allowed.
     #[error(transparent)]
     Trust(Box<plugin::trust::Error>),
+    /// No project of a new plugin was made.
+    #[error(transparent)]
+    NewPlugin(#[from] plugin::new::Error),
     /// A plugin file cannot be mapped, or its contract does not fit.
     #[error(transparent)]
     Load(#[from] plugin::loader::Error),
@@ -245,6 +248,7 @@ impl Error {
             Self::Registry(error) => error.code(),
             Self::Path(error) => error.code(),
             Self::Trust(error) => error.code(),
+            Self::NewPlugin(error) => error.code(),
             Self::Load(error) => error.code(),
         }
     }

@@ -5,6 +5,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use keystead_plugin_api::manifest::API_VERSION;
+
 use super::pins::PluginId;
 
 /// The files that are made from templates of their own, and what they are made from.
@@ -30,8 +32,8 @@ const MODULES: [(&str, &str); 5] = [
 /// Where the project takes keystead-plugin-api from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiDependency {
-    /// A version in the registry of packages, as Cargo writes requirements.
-    Version(String),
+    /// The published crate, of the version that this host has.
+    Published,
     /// A folder with its sources: an absolute path.
     Path(PathBuf),
 }
@@ -86,34 +88,66 @@ impl Error {
     }
 }
 
-/// Writes a new project into this folder, which is made where it is missing, and returns the
-/// paths of its files.
-///
-/// # Errors
-/// Where the folder has something in it, nothing is written. What was written before the
-/// system refused stays.
-pub fn new(folder: &Path, id: &PluginId, api: &ApiDependency) -> Result<Vec<PathBuf>, Error> {
-    let names = Names::of(id)?;
-    let api = dependency(api)?;
-    let mut files = Vec::with_capacity(TEMPLATES.len() + MODULES.len() + 1);
-    for (path, template) in TEMPLATES {
-        files.push((path.to_owned(), names.fill(template).replace("{{api}}", &api)));
-    }
-    files.push(("src/lib.rs".to_owned(), names.page()));
-    for (module, text) in MODULES {
-        files.push((format!("src/{module}.rs"), text.to_owned()));
+/// The files of a new project, not written yet.
+#[derive(Debug)]
+pub struct Project {
+    files: Vec<(String, String)>,
+}
+
+impl Project {
+    /// Makes the project of a plugin of this id.
+    ///
+    /// # Errors
+    /// For an id that no crate can have, and where the contract is not where it should be.
+    pub fn new(id: &PluginId, api: &ApiDependency) -> Result<Self, Error> {
+        let names = Names::of(id)?;
+        let api = dependency(api)?;
+        let mut files = Vec::with_capacity(TEMPLATES.len() + MODULES.len() + 1);
+        for (path, template) in TEMPLATES {
+            files.push((path.to_owned(), names.fill(template).replace("{{api}}", &api)));
+        }
+        files.push(("src/lib.rs".to_owned(), names.page()));
+        for (module, text) in MODULES {
+            files.push((format!("src/{module}.rs"), text.to_owned()));
+        }
+        Ok(Self { files })
     }
 
-    prepare(folder)?;
-    let mut written = Vec::with_capacity(files.len());
-    for (path, text) in files {
-        let path = folder.join(path);
-        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
-        made.and_then(|()| write(&path, &text))
-            .map_err(|source| Error::Write { path: path.clone(), source })?;
-        written.push(path);
+    /// Returns the files' names below the project's folder.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(path, _)| path.as_str())
     }
-    Ok(written)
+
+    /// Checks that the project may go into this folder: it is empty or not there.
+    ///
+    /// # Errors
+    /// Where there is something in it, or it cannot be read.
+    pub fn check(&self, folder: &Path) -> Result<(), Error> {
+        let not_empty = || Error::NotEmpty { path: folder.to_owned() };
+        match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(not_empty()),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) if source.kind() == io::ErrorKind::NotADirectory => Err(not_empty()),
+            Err(source) => Err(Error::Write { path: folder.to_owned(), source }),
+        }
+    }
+
+    /// Writes the files into this folder, which is made where it is missing.
+    ///
+    /// # Errors
+    /// Where the folder has something in it, nothing is written. What was written before
+    /// the system refused stays.
+    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+        self.check(folder)?;
+        for (path, text) in &self.files {
+            let path = folder.join(path);
+            let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+            made.and_then(|()| write(&path, text))
+                .map_err(|source| Error::Write { path, source })?;
+        }
+        Ok(())
+    }
 }
 
 /// What the project and what is in it are called.
@@ -179,30 +213,18 @@ fn type_name(id: &str) -> String {
 fn dependency(api: &ApiDependency) -> Result<String, Error> {
     let quoted = |text: &str| toml_edit::Value::from(text).to_string();
     match api {
-        ApiDependency::Version(version) => Ok(quoted(version)),
+        ApiDependency::Published => Ok(quoted(API_VERSION)),
         ApiDependency::Path(path) => {
             let text = path.to_str().filter(|_| path.is_absolute());
             match text.filter(|_| path.join("Cargo.toml").is_file()) {
-                Some(text) => Ok(format!("{{ path = {} }}", quoted(text))),
+                // With a version too, so that it can be published one day.
+                Some(text) => {
+                    let version = quoted(API_VERSION);
+                    Ok(format!("{{ version = {version}, path = {} }}", quoted(text)))
+                }
                 None => Err(Error::NoApi { path: path.clone() }),
             }
         }
-    }
-}
-
-/// Makes the folder, unless there is an empty one.
-fn prepare(folder: &Path) -> Result<(), Error> {
-    let failed = |source| Error::Write { path: folder.to_owned(), source };
-    match fs::create_dir_all(folder) {
-        Ok(()) => {}
-        Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(Error::NotEmpty { path: folder.to_owned() });
-        }
-        Err(source) => return Err(failed(source)),
-    }
-    match fs::read_dir(folder).map_err(failed)?.next() {
-        None => Ok(()),
-        Some(_) => Err(Error::NotEmpty { path: folder.to_owned() }),
     }
 }
 
@@ -225,13 +247,16 @@ mod tests {
         ApiDependency::Path(api.canonicalize().unwrap())
     }
 
+    fn made(folder: &Path, text: &str, api: &ApiDependency) -> Result<(), Error> {
+        Project::new(&id(text), api)?.write(folder)
+    }
+
     /// Slow the first time: a plugin's author builds the contract, too.
     #[test]
     fn a_new_project_builds_offline_and_passes_its_tests() {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("my vault");
-        let files = new(&project, &id("my-vault"), &this_api()).unwrap();
-        assert!(files.contains(&project.join("src/lib.rs")), "{files:?}");
+        made(&project, "my-vault", &this_api()).unwrap();
 
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/new-plugin");
         let tested = Command::new(env!("CARGO"))
@@ -249,21 +274,35 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_template_is_left_in_a_project() {
-        let folder = tempfile::tempdir().unwrap();
-        let project = folder.path().join("a/b/c");
-        for path in new(&project, &id("1pass"), &ApiDependency::Version("1".into())).unwrap() {
-            let text = fs::read_to_string(&path).unwrap();
-            assert!(!text.contains("{{id}}") && !text.contains("{{api}}"), "{text}");
-            if path.ends_with("src/lib.rs") {
-                assert!(text.contains("id: \"1pass\"") && text.contains("pub struct V1passVault"));
-                assert!(!text.contains("\"memory\"") && !text.contains("Memory"), "{text}");
-                assert!(text.contains("vendor: \"Your name\""), "{text}");
+    fn nothing_of_the_templates_is_left_in_a_project() {
+        let project = Project::new(&id("1pass"), &ApiDependency::Published).unwrap();
+        for (path, text) in &project.files {
+            for hole in ["{{id}}", "{{api}}", "{{crate}}", "{{type}}", "{{module}}", "{{library}}"]
+            {
+                assert!(!text.contains(hole), "{hole} in {path}");
             }
+            assert!(!text.contains("keystead_plugin_memory"), "{path}");
         }
-        let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("\nkeystead-plugin-api = \"1\"\n"), "{manifest}");
-        manifest.parse::<toml_edit::DocumentMut>().unwrap();
+        let text = |name: &str| &project.files.iter().find(|(path, _)| path == name).unwrap().1;
+        let page = text("src/lib.rs");
+        assert!(page.contains("id: \"1pass\"") && page.contains("pub struct V1passVault"));
+        assert!(!page.contains("\"memory\"") && !page.contains("Memory"), "{page}");
+        assert!(page.contains("vendor: \"Your name\""), "{page}");
+        let manifest: toml_edit::DocumentMut = text("Cargo.toml").parse().unwrap();
+        assert_eq!(manifest["package"]["name"].as_str(), Some("keystead-plugin-1pass"));
+        let api = manifest["dependencies"]["keystead-plugin-api"].as_str();
+        assert_eq!(api, Some(API_VERSION));
+    }
+
+    #[test]
+    fn every_module_of_the_reference_plugin_is_in_a_project() {
+        let project = Project::new(&id("x"), &ApiDependency::Published).unwrap();
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/memory/src");
+        for entry in fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let there = project.files().any(|file| file == format!("src/{name}"));
+            assert!(there || !name.ends_with(".rs"), "{name} is missing");
+        }
     }
 
     #[test]
@@ -272,8 +311,8 @@ mod tests {
         let api = folder.path().join("it's \"here\"\\");
         fs::create_dir(&api).unwrap();
         fs::write(api.join("Cargo.toml"), "").unwrap();
-        let project = folder.path().join("project");
-        new(&project, &id("x"), &ApiDependency::Path(api.clone())).unwrap();
+        let project = folder.path().join("a/b/project");
+        made(&project, "x", &ApiDependency::Path(api.clone())).unwrap();
         let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
         let manifest: toml_edit::DocumentMut = manifest.parse().unwrap();
         let found = manifest["dependencies"]["keystead-plugin-api"]["path"].as_str();
@@ -286,7 +325,7 @@ mod tests {
         let mine = folder.path().join("Cargo.toml");
         fs::write(&mine, "mine").unwrap();
         for path in [folder.path(), mine.as_path()] {
-            let error = new(path, &id("x"), &this_api()).unwrap_err();
+            let error = made(path, "x", &this_api()).unwrap_err();
             assert_eq!(error.code(), "E02.not-empty", "{error}");
         }
         assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
@@ -297,12 +336,10 @@ mod tests {
     fn a_wrong_id_or_a_folder_without_the_contract_makes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("project");
-        assert_eq!(
-            new(&project, &id("api"), &this_api()).unwrap_err().code(),
-            "E01.plugin-id-reserved"
-        );
+        let error = made(&project, "api", &this_api()).unwrap_err();
+        assert_eq!(error.code(), "E01.plugin-id-reserved", "{error}");
         for path in [folder.path().to_owned(), PathBuf::from("relative"), project.join("none")] {
-            let error = new(&project, &id("x"), &ApiDependency::Path(path)).unwrap_err();
+            let error = made(&project, "x", &ApiDependency::Path(path)).unwrap_err();
             assert_eq!(error.code(), "E02.no-api", "{error}");
         }
         assert!(!project.exists());

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use keystead::plugin::new::{self, ApiDependency};
+use keystead::Error;
+use keystead::plugin::new::{ApiDependency, Project};
 use keystead::plugin::pins::PluginId;
 use serde::Serialize;
 
@@ -33,23 +34,21 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         Some(id) => id.clone(),
         None => named_by(&dir)?,
     };
-    let shown = dir.display();
+    let project = Project::new(&id, &api(args.api_path.as_deref(), scene)?).map_err(Error::from)?;
     if scene.global.dry_run {
-        scene.done("", &format!("Would write plugin `{id}` to `{shown}`"));
-        return Ok(Exit::Done);
+        project.check(&dir).map_err(Error::from)?;
+    } else {
+        project.write(&dir).map_err(Error::from)?;
     }
-    let files = new::new(&dir, &id, &api(args.api_path.as_deref(), scene)?).map_err(|fault| {
-        let code = Some(fault.code());
-        Failure { error: Box::new(fault), code, ..Failure::act("") }
-    })?;
     if scene.ui.is_json() {
-        let files = files.iter().map(|path| path.display().to_string()).collect();
-        let dir = dir.display().to_string();
-        scene.ui.json(&Answer { schema: 1, id: id.as_str(), dir, files })?;
+        let (dir, dry_run) = (dir.display().to_string(), scene.global.dry_run);
+        let files = project.files().collect();
+        scene.ui.json(&Answer { schema: 1, id: id.as_str(), dir, files, dry_run })?;
     }
+    let shown = dir.display();
     scene.done(
         &format!("Wrote plugin `{id}` to `{shown}`; its README.md says what comes next."),
-        "",
+        &format!("Would write plugin `{id}` to `{shown}`"),
     );
     Ok(Exit::Done)
 }
@@ -63,17 +62,13 @@ fn named_by(dir: &Path) -> Result<PluginId, Failure> {
     })
 }
 
-/// Returns where the crate of the contract is taken from: what was named, what was installed
-/// beside this program, else the published one.
+/// Returns where Cargo finds the crate of the contract.
 fn api(given: Option<&Path>, scene: &Scene<'_>) -> Result<ApiDependency, Failure> {
-    let is_api = |dir: &PathBuf| dir.join("Cargo.toml").is_file();
-    Ok(match given {
-        Some(dir) => ApiDependency::Path(absolute(dir)?),
-        None => match scene.installed_api().filter(is_api) {
-            Some(dir) => ApiDependency::Path(dir),
-            None => ApiDependency::Version(keystead_plugin_api::manifest::API_VERSION.to_owned()),
-        },
-    })
+    if let Some(dir) = given {
+        return Ok(ApiDependency::Path(absolute(dir)?));
+    }
+    let installed = scene.installed_api().filter(|dir| dir.join("Cargo.toml").is_file());
+    Ok(installed.map_or(ApiDependency::Published, ApiDependency::Path))
 }
 
 #[derive(Serialize)]
@@ -81,5 +76,6 @@ struct Answer<'a> {
     schema: u32,
     id: &'a str,
     dir: String,
-    files: Vec<String>,
+    files: Vec<&'a str>,
+    dry_run: bool,
 }
