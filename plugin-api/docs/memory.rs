@@ -143,7 +143,7 @@ impl Vault for Memory {
         }
         self.unlocked()?.change(request.deadline, |secrets| {
             let count = std::mem::take(secrets).len();
-            Ok(Outcome::new(format!("{count} secrets removed")))
+            Ok(Outcome::new(format!("secrets removed: {count}")))
         })
     }
 }
