@@ -9,7 +9,6 @@
 #[path = "../../host/src/plugin/inspect/fixture.rs"]
 mod fixture;
 
-#[path = "../change.rs"]
 mod change;
 
 use std::sync::LazyLock;

@@ -4,7 +4,6 @@
 
 #![no_main]
 
-#[path = "../change.rs"]
 mod change;
 
 use std::sync::LazyLock;
