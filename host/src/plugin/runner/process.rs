@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 use super::{Ended, Launch};
 
@@ -16,7 +16,8 @@ use super::{Ended, Launch};
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
-    pidfd: OwnedFd,
+    /// None where the kernel has none (before Linux 5.3, and under valgrind).
+    pidfd: Option<OwnedFd>,
     pid: Pid,
     ended: Option<Ended>,
 }
@@ -36,7 +37,11 @@ impl Process {
         let mut child = spawn(command)?;
         let stderr = child.stderr.take().expect("it was asked to be piped");
         let pid = Pid::from_child(&child);
-        match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::NOSYS) => Ok(None),
+            opened => opened.map(Some),
+        };
+        match pidfd {
             Ok(pidfd) => Ok((Self { child, pidfd, pid, ended: None }, stderr.into())),
             Err(error) => {
                 child.kill()?;
@@ -53,8 +58,14 @@ impl Process {
 
     /// Returns how the process ended, if it does so by itself within this time.
     pub(super) fn ended_within(&mut self, patience: Duration) -> io::Result<Option<Ended>> {
-        if self.ended.is_none() && wait_for(self.pidfd.as_fd(), patience)? {
-            self.kill()?;
+        if self.ended.is_none() {
+            let ended = match &self.pidfd {
+                Some(pidfd) => wait_for(pidfd.as_fd(), patience)?,
+                None => look_for_end(self.pid, patience)?,
+            };
+            if ended {
+                self.kill()?;
+            }
         }
         Ok(self.ended)
     }
@@ -96,6 +107,22 @@ fn wait_for(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<bool> 
             Err(error) => return Err(error.into()),
             Ok(ready) => return Ok(ready > 0),
         }
+    }
+}
+
+/// Looks until a child has ended, at most this long; it is not reaped.
+fn look_for_end(pid: Pid, patience: Duration) -> io::Result<bool> {
+    let until = std::time::Instant::now() + patience;
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    loop {
+        if rustix::process::waitid(WaitId::Pid(pid), look)?.is_some() {
+            return Ok(true);
+        }
+        let left = until.saturating_duration_since(std::time::Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        std::thread::sleep(left.min(Duration::from_millis(1)));
     }
 }
 
@@ -144,4 +171,20 @@ fn spawn(command: Command) -> io::Result<Child> {
 
 fn received(answered: &mpsc::Receiver<io::Result<Child>>) -> io::Result<Child> {
     answered.recv().unwrap_or_else(|_| Err(io::Error::other("the spawning thread has ended")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_pidfd_an_end_is_seen_and_left_to_be_reaped() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        assert!(!look_for_end(pid, Duration::from_millis(20)).unwrap());
+        child.kill().unwrap();
+        assert!(look_for_end(pid, Duration::from_secs(30)).unwrap());
+        assert!(look_for_end(pid, Duration::ZERO).unwrap());
+        assert!(!child.wait().unwrap().success());
+    }
 }
