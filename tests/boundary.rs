@@ -2,7 +2,9 @@
 
 mod build;
 mod file;
+mod home;
 mod in_process;
 mod isolated;
 mod out_of_tree;
+mod pretender;
 mod skew;

@@ -108,6 +108,22 @@ fn a_plugin_answers_for_every_secret_it_was_asked_for() {
     assert_eq!(error.message(), "2 secrets were asked for and 1 came back");
 }
 
+#[test]
+fn a_call_that_hangs_holds_its_own_vault_only() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("hangs"), Placement::InProcess);
+    let other = scene.vault("other", &plugin("in-order"), Placement::InProcess);
+    let (host, name) = (scene.host.clone(), SecretName::parse("a").unwrap());
+    let (sender, answered) = std::sync::mpsc::channel();
+    // Nothing can end it but the process: a deadline is advice here.
+    std::thread::spawn(move || {
+        let _ = host.get(&name, &Place::Vault(odd), &mut Nobody);
+        let _ = sender.send(());
+    });
+    assert!(answered.recv_timeout(Duration::from_millis(300)).is_err(), "it does not hang");
+    assert_eq!(scene.get(&other, "a").unwrap().secret.value, Value::text("sound"));
+}
+
 /// Answers everything, and counts.
 struct Patient(usize);
 

@@ -3,8 +3,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#ifndef MAGIC
+#define MAGIC "abi stable library for Rust     "
+#endif
+
+#ifndef POINTERS
+#define POINTERS 64
+#endif
+
 #define JSON                                                                                   \
-    "{\"id\":\"fake\",\"version\":\"1.0.0\",\"api\":\"1.0.0\",\"description\":\"\","            \
+    "{\"schema\":1,\"id\":\"fake\",\"version\":\"1.0.0\",\"api\":\"1.0.0\",\"description\":\"\","            \
     "\"vendor\":\"\",\"licence\":\"\",\"homepage\":\"\",\"kinds\":[{\"name\":\"fake\","         \
     "\"description\":\"\",\"capabilities\":[],\"values\":[],\"names\":\"case-sensitive\","      \
     "\"parameters\":[]}],\"permissions\":[]}"
@@ -26,11 +34,11 @@ __attribute__((section(".note.keystead"), used, aligned(4))) const struct block 
 struct header {
     char magic[32];
     uint32_t major, minor;
-    void *rest[64];
+    void *rest[POINTERS];
 };
 
 const struct header _1as_0lib_1header_0root_bmodule_bloader = {
-    "abi stable library for Rust     ", 0, 11, {(void *)16},
+    MAGIC, 0, 11, {(void *)16},
 };
 
 __attribute__((constructor)) static void mark(void) {

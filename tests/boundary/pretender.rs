@@ -1,0 +1,113 @@
+//! Files that look like plugins until they are used: nothing of them runs before that, and
+//! then it runs where it does no harm.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::home::Home;
+use crate::plugin_files::{Patch, mark, patched, plugin};
+
+#[test]
+fn a_header_in_c_crashes_its_own_process_and_no_sooner_than_it_is_used() {
+    let home = Home::new();
+    let fake = home.fake("fake.so", &[]);
+    home.run(&["plugin", "show", fake.to_str().unwrap()]);
+    home.installs(&fake, "fake");
+    home.run(&["plugin", "show", "fake"]);
+    home.run(&["plugin", "verify"]);
+    assert!(!home.mark().exists(), "it ran before it was used");
+    assert_eq!(
+        home.run(&["get", "a", "--vault", "odd"]),
+        "exit 70\n\
+         Error: Vault `odd` cannot be opened\n\
+         Caused by:\n  \
+           1: plugin `fake` failed in vault `odd`\n  \
+           2: the plugin's process ended during `open`: signal 11 (SIGSEGV)\n\
+         Hint: tell who makes the plugin: `keystead plugin show fake` names them\n\
+         Hint: run `keystead vault show odd` to see its registration\n\
+         Code: E11.died\n"
+    );
+    assert!(home.mark().exists(), "its constructor has not run: this test proves nothing");
+}
+
+#[test]
+fn nothing_of_a_sound_plugin_runs_before_it_is_used_either() {
+    let home = Home::new();
+    let _ = fs::remove_file(mark());
+    let file = plugin("constructor-marks");
+    home.run(&["plugin", "show", file.to_str().unwrap()]);
+    home.installs(&file, "constructor-marks");
+    for command in [&["plugin", "list"][..], &["plugin", "verify"], &["vault", "show", "odd"]] {
+        home.run(command);
+    }
+    assert!(!mark().exists(), "it ran before it was used");
+    assert_eq!(home.run(&["get", "a", "--vault", "odd"]), "exit 0\nsound");
+    assert!(mark().exists(), "its constructor has not run: this test proves nothing");
+}
+
+#[test]
+fn a_plugin_that_hides_its_layout_is_not_started() {
+    let home = Home::new();
+    home.installs(&plugin("no-layout"), "no-layout");
+    assert_eq!(
+        home.run(&["get", "a", "--vault", "odd"]),
+        "exit 1\n\
+         Error: Vault `odd` cannot be opened\n\
+         Caused by:\n  \
+           1: plugin `no-layout` failed in vault `odd`\n  \
+           2: [HOME]/home/.local/share/keystead/plugins/[SHA256].so has its layout check switched \
+         off (E09.layout-check-disabled)\n\
+         Hint: run `keystead vault show odd` to see its registration\n\
+         Code: E11.unloadable\n"
+    );
+}
+
+#[test]
+fn names_that_break_the_rules_do_not_come_through() {
+    // The check is taken out of the plugin's copy; the host has its own.
+    let unchecked: Patch = (
+        "plugin-api/src/name.rs",
+        "    pub(crate) fn check(text: &str) -> Result<()> {\n",
+        "    pub(crate) fn check(text: &str) -> Result<()> {\n        return Ok(());\n        \
+         #[allow(unreachable_code)]\n",
+    );
+    let home = Home::new();
+    home.installs(&patched("rude-names", "unchecked", &[unchecked], &[]), "rude-names");
+    for (pattern, fault) in [
+        ("utf-8", "a secret's name is not UTF-8"),
+        ("long", "a secret's name has 1025 bytes; the most is 1024"),
+        ("control", "a secret's name has the control character U+001B"),
+        ("empty", "a secret's name is empty"),
+    ] {
+        let told = home.run(&["list", pattern, "--vault", "odd"]);
+        let expected = format!("plugin `rude-names` misbehaved in vault `odd`: {fault}\n");
+        assert!(told.to_lowercase().contains(&expected.to_lowercase()), "{told}");
+    }
+}
+
+#[test]
+fn a_plugin_that_was_changed_after_it_was_installed_is_not_started() {
+    let home = Home::new();
+    home.installs(&plugin("in-order"), "in-order");
+    assert_eq!(home.run(&["get", "a", "--vault", "odd"]), "exit 0\nsound");
+    let folder = home.path("home/.local/share/keystead/plugins");
+    let file = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_library = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "so");
+    let file = file.filter(is_library).collect::<Vec<_>>().pop().unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    bytes.push(0);
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, bytes).unwrap();
+    let told = home.run(&["get", "a", "--vault", "odd"]);
+    assert!(told.contains("\nCode: E03."), "{told}");
+}
+
+#[test]
+fn an_id_stands_for_one_file() {
+    let home = Home::new();
+    home.installs(&plugin("in-order"), "in-order");
+    let twin = home.altered("twin.so", b"a plugin for tests", b"another for tests!");
+    let told = home.run(&["plugin", "install", "--yes", twin.to_str().unwrap()]);
+    assert!(told.contains("\nError: The id `in-order` is taken by the user pin "), "{told}");
+    assert!(told.ends_with("\nCode: E07.id-taken\n"), "{told}");
+}
