@@ -1,10 +1,13 @@
 //! `cargo xtask bench`: what one `keystead get` costs as a whole process, in instructions and
 //! in time, beside the least any program could cost, and where the instructions go.
+//!
+//! Times are of the binary as installed; instructions of the same build with its symbols.
 
 mod callgrind;
 mod floor;
 mod step;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -16,26 +19,17 @@ use crate::process::captured;
 use crate::provision::Tools;
 use crate::workspace::Workspace;
 
+use callgrind::Profile;
+
 /// Runs of each command whose median is printed, and runs before them that fill the caches.
 const RUNS: &str = "300";
 const WARM_UP: &str = "30";
 
 /// One thing measured.
 struct Row {
-    name: String,
-    command: Vec<OsString>,
+    words: Vec<OsString>,
     /// Whether the host's verdicts are forgotten before each run.
     forget: bool,
-}
-
-impl Row {
-    fn new<S: Into<OsString>>(name: &str, command: impl IntoIterator<Item = S>) -> Self {
-        Self {
-            name: name.to_owned(),
-            command: command.into_iter().map(Into::into).collect(),
-            forget: false,
-        }
-    }
 }
 
 /// A home with two vaults, in which everything is measured.
@@ -79,7 +73,7 @@ impl Scene {
     }
 
     fn forgetting(&self) -> String {
-        format!("rm -rf '{}'", self.home.join(".cache/keystead").display())
+        format!("rm -rf '{}'", self.home.join(".local/share/keystead/verdicts").display())
     }
 }
 
@@ -105,104 +99,94 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     install::bare(&workspace, &symbols, "profiling")?;
     let floors = floor::build(folder)?;
 
-    let scene = Scene::set(&folder.join("home"), &prefix)?;
-    let keystead = prefix.join("bin/keystead");
-    let get = |placement: &str| {
-        ["get", "greeting", "--vault", placement].iter().fold(
-            vec![keystead.clone().into_os_string()],
-            |mut all, word| {
-                all.push((*word).into());
-                all
-            },
-        )
-    };
-    let mut rows = vec![
-        Row::new(
-            "floor: cat FILE",
-            [OsString::from("/bin/cat"), scene.home.join("in-process").into()],
-        ),
-        Row::new("floor: hello world in Rust", [floors.hello.clone()]),
-        Row::new("floor: the same + dlopen of the plugin", [floors.dlopen.clone(), plugin.clone()]),
-        Row::new("keystead get, in-process", get("in-process")),
-        Row::new("keystead get, isolated", get("isolated")),
-        Row::new("keystead get, in-process, new plugin file", get("in-process")),
-    ];
-    if let Some(last) = rows.last_mut() {
-        last.forget = true;
-    }
+    let timed = Scene::set(&folder.join("timed"), &prefix)?;
+    let counted = Scene::set(&folder.join("counted"), &symbols)?;
 
     println!(
         "\n{:<44}{:>14}{:>12}{:>12}",
         "one whole process", "instructions", "median", "fastest"
     );
-    for row in &rows {
-        let counted = instructions(&tools, &scene, row, folder)?;
-        let (median, fastest) = times(&tools, &scene, row, folder)?;
-        println!(
-            "{:<44}{:>12.3} M{median:>9.2} ms{fastest:>9.2} ms",
-            row.name,
-            counted as f64 / 1e6
-        );
+    let mut tables = Vec::new();
+    for (name, words, forget) in [
+        ("floor: cat FILE", vec!["/bin/cat".into(), timed.home.join("in-process").into()], false),
+        ("floor: hello world in Rust", vec![floors.hello.clone()], false),
+        ("floor: the same + dlopen of the plugin", vec![floors.dlopen.clone(), plugin], false),
+        ("keystead get, in-process", get("in-process"), false),
+        ("keystead get, isolated", get("isolated"), false),
+        ("keystead get, in-process, new plugin file", get("in-process"), true),
+    ] {
+        let row = Row { words, forget };
+        let profiles = profiles(&tools, &counted, &row, folder)?;
+        let total: u64 = profiles.iter().map(Profile::total).sum();
+        let (median, fastest) = times(&tools, &timed, &row, folder)?;
+        println!("{name:<44}{:>12.3} M{median:>9.2} ms{fastest:>9.2} ms", total as f64 / 1e6);
+        if name.starts_with("keystead") {
+            tables.push((name, profiles));
+        }
     }
-
-    let scene = Scene::set(&folder.join("home-of-symbols"), &symbols)?;
-    for placement in ["in-process", "isolated"] {
-        let mut command = get(placement);
-        command[0] = symbols.join("bin/keystead").into_os_string();
-        let row = Row::new(placement, command);
-        let profiles = profiles(&tools, &scene, &row, folder)?;
-        println!("\nwhere the instructions of `get`, {placement}, go:");
-        for (name, cost) in step::shares(&profiles) {
-            println!("{:>12.3} M  {name}", cost / 1e6);
+    for (name, profiles) in &tables {
+        for (process, profile) in ["", " (the runner)"].iter().zip(profiles) {
+            println!("\nwhere the instructions go: {name}{process}");
+            for (step, cost) in step::shares(profile) {
+                println!("{:>12.3} M  {step}", cost / 1e6);
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the instructions of a row, over all its processes.
-fn instructions(tools: &Tools, scene: &Scene, row: &Row, folder: &Path) -> Result<u64> {
-    Ok(profiles(tools, scene, row, folder)?.iter().map(callgrind::Profile::total).sum())
+/// Returns the command that reads the secret of one placement.
+fn get(placement: &str) -> Vec<OsString> {
+    ["keystead", "get", "greeting", "--vault", placement].map(OsString::from).into()
 }
 
-/// Runs a row under callgrind and returns the profile of each of its processes.
-fn profiles(
-    tools: &Tools,
-    scene: &Scene,
-    row: &Row,
-    folder: &Path,
-) -> Result<Vec<callgrind::Profile>> {
-    let out = tempfile::tempdir_in(folder)?;
-    // Once before, so that what is cached is cached.
-    let (program, words) = row.command.split_first().ok_or("an empty command")?;
-    let (ok, output) = captured(scene.command(program).args(words));
-    if !ok {
-        return Err(output.into());
-    }
+/// Runs a row under callgrind and returns the profile of each of its processes, the first
+/// started first.
+fn profiles(tools: &Tools, scene: &Scene, row: &Row, folder: &Path) -> Result<Vec<Profile>> {
+    // Once before, so that what is cached is cached: under valgrind too, where the running
+    // program has another name, and a verdict of its own.
     if row.forget {
         scene.forget()?;
+    } else {
+        counted(tools, scene, row, tempfile::tempdir_in(folder)?.path())?;
     }
+    let out = tempfile::tempdir_in(folder)?;
+    counted(tools, scene, row, out.path())?;
+    let mut dumps: BTreeMap<u32, BTreeMap<u32, String>> = BTreeMap::new();
+    for file in fs_err::read_dir(out.path())? {
+        let file = file?;
+        let name = file.file_name().to_string_lossy().into_owned();
+        let mut numbers = name.split('.').filter_map(|part| part.parse::<u32>().ok());
+        let process = numbers.next().ok_or_else(|| format!("callgrind wrote `{name}`"))?;
+        // The file without a number is written last.
+        let part = numbers.next().unwrap_or(u32::MAX);
+        dumps.entry(process).or_default().insert(part, fs_err::read_to_string(file.path())?);
+    }
+    dumps
+        .into_values()
+        .map(|dumps| Profile::parse(&dumps.into_values().collect::<Vec<String>>()))
+        .collect()
+}
+
+/// Runs a row under callgrind, which writes into a folder.
+///
+/// A runner is killed when its host has what it wanted, and then writes nothing: so it dumps
+/// what it has counted after each of its replies.
+fn counted(tools: &Tools, scene: &Scene, row: &Row, out: &Path) -> Result<()> {
     let mut valgrind = scene.command(&tools.path_of("KEYSTEAD_TEST_VALGRIND")?);
     valgrind.args(["--tool=callgrind", "--trace-children=yes"]);
-    valgrind.arg(format!("--callgrind-out-file={}/%p.out", out.path().display()));
-    let (ok, output) = captured(valgrind.args(&row.command));
-    if !ok {
-        return Err(output.into());
+    valgrind.arg("--dump-after=keystead::plugin::runner::link::Link::reply");
+    valgrind.arg(format!("--callgrind-out-file={}/%p.out", out.display()));
+    match captured(valgrind.args(&row.words)) {
+        (true, _) => Ok(()),
+        (false, output) => Err(output.into()),
     }
-    let mut profiles = Vec::new();
-    for file in fs_err::read_dir(out.path())? {
-        profiles.push(callgrind::Profile::parse(&fs_err::read_to_string(file?.path())?)?);
-    }
-    if profiles.is_empty() {
-        return Err(format!("callgrind wrote no profile of {}", row.name).into());
-    }
-    Ok(profiles)
 }
 
 /// Returns the median and the shortest time of a row, in milliseconds.
 fn times(tools: &Tools, scene: &Scene, row: &Row, folder: &Path) -> Result<(f64, f64)> {
     let out = folder.join("times.json");
-    let words: Vec<String> =
-        row.command.iter().map(|word| format!("'{}'", word.display())).collect();
+    let words: Vec<String> = row.words.iter().map(|word| format!("'{}'", word.display())).collect();
     let mut hyperfine = scene.command(&tools.path_of("KEYSTEAD_TEST_HYPERFINE")?);
     hyperfine.args([
         "--shell=none",

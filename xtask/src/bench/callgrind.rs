@@ -28,10 +28,11 @@ impl Profile {
         self.total
     }
 
-    /// Reads a profile with one event, instructions, and positions by line.
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    /// Reads the dumps of one process, in their order, with one event, instructions, and
+    /// positions by line.
+    pub(super) fn parse<S: AsRef<str>>(dumps: &[S]) -> Result<Self> {
         let mut reader = Reader::default();
-        for line in text.lines() {
+        for line in dumps.iter().flat_map(|dump| dump.as_ref().lines()) {
             reader.line(line).map_err(|reason| format!("callgrind's file, `{line}`: {reason}"))?;
         }
         if reader.profile.total == 0 {
@@ -45,7 +46,7 @@ impl Profile {
 #[derive(Default)]
 struct Reader {
     profile: Profile,
-    /// Names given once and then named by number: one table for objects, one for functions.
+    /// Names given once in a process and then named by number: objects, and functions.
     objects: HashMap<String, String>,
     names: HashMap<String, String>,
     index: HashMap<(String, String), usize>,
@@ -60,7 +61,7 @@ struct Reader {
 impl Reader {
     fn line(&mut self, line: &str) -> std::result::Result<(), &'static str> {
         if let Some(total) = line.strip_prefix("totals:") {
-            self.profile.total = total.trim().parse().map_err(|_| "not a number")?;
+            self.profile.total += total.trim().parse::<u64>().map_err(|_| "not a number")?;
         } else if let Some(named) = line.strip_prefix("ob=") {
             self.object = resolved(&mut self.objects, named);
         } else if let Some(named) = line.strip_prefix("cob=") {
@@ -124,7 +125,7 @@ mod tests {
     fn reads_own_costs_and_calls_across_objects() {
         let text = "version: 1\nevents: Ir\nob=(1) /bin/keystead\nfl=(1) a.rs\nfn=(1) main\n16 400\n+2 20\n\
                     cob=(2) /lib/libc.so\ncfi=(2) m.c\ncfn=(2) malloc\ncalls=2 50\n* 300\n\nob=(2)\nfn=(2)\n51 300\ntotals: 720\n";
-        let profile = Profile::parse(text).unwrap();
+        let profile = Profile::parse(&[text]).unwrap();
         assert_eq!(profile.total(), 720);
         let [main, malloc] = &profile.functions[..] else { panic!("{profile:?}") };
         assert_eq!(
@@ -132,6 +133,16 @@ mod tests {
             ("main", 420, [(1, 300)].as_slice())
         );
         assert_eq!((malloc.object.as_str(), malloc.own), ("/lib/libc.so", 300));
-        assert!(Profile::parse("events: Ir\n").is_err());
+        assert!(Profile::parse(&["events: Ir\n"]).is_err());
+    }
+
+    #[test]
+    fn later_dumps_of_a_process_use_the_names_of_earlier_ones() {
+        let dumps = ["ob=(1) a\nfn=(1) main\n1 5\ntotals: 5\n", "ob=(1)\nfn=(1)\n1 7\ntotals: 7\n"];
+        let profile = Profile::parse(&dumps).unwrap();
+        assert_eq!(
+            (profile.functions.len(), profile.functions[0].own, profile.total()),
+            (1, 12, 12)
+        );
     }
 }

@@ -53,26 +53,24 @@ const PLUGIN: &str = "inside the plugin";
 const ROUNDS: usize = 64;
 
 /// Returns each step with its instructions, the dearest first, summing to the whole.
-pub(super) fn shares(profiles: &[Profile]) -> Vec<(&'static str, f64)> {
+pub(super) fn shares(profile: &Profile) -> Vec<(&'static str, f64)> {
     let mut sums: Vec<(&'static str, f64)> = Vec::new();
     let mut add =
         |name: &'static str, cost: f64| match sums.iter_mut().find(|(own, _)| *own == name) {
             Some((_, sum)) => *sum += cost,
             None => sums.push((name, cost)),
         };
-    for profile in profiles {
-        let unclaimed = unclaimed_shares(profile);
-        let mut left = profile.total() as f64;
-        for function in &profile.functions {
-            let Some(step) = step_of(function) else { continue };
-            let called: f64 =
-                function.calls.iter().map(|(callee, cost)| *cost as f64 * unclaimed[*callee]).sum();
-            let cost = function.own as f64 + called;
-            left -= cost;
-            add(step, cost);
-        }
-        add(REST, left);
+    let unclaimed = unclaimed_shares(profile);
+    let mut left = profile.total() as f64;
+    for function in &profile.functions {
+        let Some(step) = step_of(function) else { continue };
+        let called: f64 =
+            function.calls.iter().map(|(callee, cost)| *cost as f64 * unclaimed[*callee]).sum();
+        let cost = function.own as f64 + called;
+        left -= cost;
+        add(step, cost);
     }
+    add(REST, left);
     sums.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     sums
 }
@@ -98,7 +96,8 @@ fn unclaimed_shares(profile: &Profile) -> Vec<f64> {
 
 /// Returns the step a function belongs to by itself.
 fn step_of(function: &Function) -> Option<&'static str> {
-    if function.object.contains("/keystead/plugins/") || function.object.contains("memfd:") {
+    // A runner maps it from memory that has no name.
+    if function.object.contains("/keystead/plugins/") || function.object == "???" {
         return Some(PLUGIN);
     }
     let name = path_of(&function.name);
@@ -130,7 +129,7 @@ mod tests {
                     fn=(2) <keystead::registry::Entry as core::fmt::Debug>::fmt\n1 200\ncfn=(3)\ncalls=2 1\n1 60\n\
                     fn=(3)\n1 40\ncfn=(4) memset\ncalls=3 1\n1 50\nfn=(4)\n1 50\n\
                     fn=(5) lonely\n1 10\ntotals: 400\n";
-        let mut shares = shares(&[Profile::parse(text).unwrap()]);
+        let mut shares = shares(&Profile::parse(&[text]).unwrap());
         shares.retain(|(_, cost)| *cost != 0.0);
         assert_eq!(
             shares,
