@@ -1,0 +1,5 @@
+//! What needs a built plugin or the built command: the one integration binary.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod cli;
+mod listed;
