@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod boundary;
+mod cli;
+mod listed;
 mod plugin_files;
 mod scene;

@@ -14,6 +14,7 @@ use clap::{
 
 use crate::commands::{completions, get, list, man, plugin, remove, set, show, vault};
 use crate::duration;
+use crate::ui::Form;
 
 /// One door to every vault
 ///
@@ -30,13 +31,13 @@ use crate::duration;
                   plugin, 4 somebody must answer, 5 partly done, 70 a fault of Keystead or a plugin."
 )]
 pub(crate) struct Cli {
+    /// Print version
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
     #[command(flatten)]
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Print version
-    #[arg(long, action = ArgAction::Version)]
-    version: Option<bool>,
 }
 
 /// What every command takes.
@@ -118,10 +119,18 @@ pub(crate) enum Parsed {
 /// Why the command line is no command.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// What clap says of it.
-    Wrong(StyledStr),
+    /// What clap says of it, and in which form it is to be told.
+    Wrong {
+        /// In clap's words.
+        text: StyledStr,
+        /// What `--json` among the arguments asks for, since none were understood.
+        form: Form,
+    },
     /// `set` was given more than a name. What it was is not repeated: most likely a secret.
-    ValueAsArgument,
+    ValueAsArgument {
+        /// As above.
+        form: Form,
+    },
 }
 
 /// Parses the command line; the first argument is the program.
@@ -132,8 +141,10 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, Stop> {
     match Cli::try_parse_from(arguments) {
         Ok(cli) => Ok(Parsed::Command(Box::new(cli))),
         Err(error) if !error.use_stderr() => Ok(Parsed::Answer(error.render())),
-        Err(error) if is_value_for_set(&error, arguments) => Err(Stop::ValueAsArgument),
-        Err(error) => Err(Stop::Wrong(error.render())),
+        Err(error) if is_value_for_set(&error, arguments) => {
+            Err(Stop::ValueAsArgument { form: form_of(arguments) })
+        }
+        Err(error) => Err(Stop::Wrong { text: error.render(), form: form_of(arguments) }),
     }
 }
 
@@ -168,6 +179,11 @@ fn alone<A: Args + FromArgMatches>(
         command: command(A::from_arg_matches(&matches).ok()?),
         version: None,
     })
+}
+
+fn form_of(arguments: &[OsString]) -> Form {
+    let mut options = arguments.iter().take_while(|argument| *argument != "--");
+    if options.any(|argument| argument == "--json") { Form::Json } else { Form::Text }
 }
 
 fn is_value_for_set(error: &clap::Error, arguments: &[OsString]) -> bool {
@@ -222,8 +238,10 @@ mod tests {
     #[test]
     fn a_value_given_to_set_is_not_repeated() {
         let stop = parse(&line("keystead set token hunter2")).unwrap_err();
-        assert!(matches!(stop, Stop::ValueAsArgument));
+        assert!(matches!(stop, Stop::ValueAsArgument { form: Form::Text }));
         let stop = parse(&line("keystead set token --nosuch")).unwrap_err();
-        assert!(matches!(stop, Stop::Wrong(_)));
+        assert!(matches!(stop, Stop::Wrong { form: Form::Text, .. }));
+        let stop = parse(&line("keystead set token --nosuch --json")).unwrap_err();
+        assert!(matches!(stop, Stop::Wrong { form: Form::Json, .. }));
     }
 }

@@ -21,8 +21,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::environment::{Environment, Sources};
 use crate::failure::{Exit, Failure};
 use crate::terminal::{Terminal, Untyped};
-use crate::text;
-use crate::ui::{Talk, Ui};
+use crate::ui::{Form, Talk, Ui};
 use crate::waiting::Waiting;
 
 /// What a command runs in.
@@ -70,7 +69,7 @@ impl<'a> Scene<'a> {
         options.privilege = environment.privilege;
         options.default_vault = environment.default_vault;
         options.sources = Arc::new(Sources { privilege: environment.privilege });
-        options.log = Arc::new(PluginLog { talk: ui.talk() });
+        options.log = Arc::new(PluginLog { talk: ui.talk(), form: ui.form() });
         if let Some(timeout) = global.timeout {
             options.timeout = timeout;
         }
@@ -115,7 +114,7 @@ impl<'a> Scene<'a> {
                 Err(Failure::act("cannot ask at the terminal").because(fault))
             }
             Err(Untyped::Nobody | Untyped::TooLong) => {
-                let message = format!("somebody must answer: {}", question.trim_end_matches('?'));
+                let message = format!("nobody can be asked: {question}");
                 Err(Failure::new(Exit::NeedsHuman, message).hint(otherwise))
             }
         }
@@ -142,19 +141,18 @@ pub(crate) fn current_folder() -> Result<PathBuf, Failure> {
 /// What plugins log, on standard error.
 struct PluginLog {
     talk: Talk,
+    form: Form,
 }
 
 impl keystead::Log for PluginLog {
     fn line(&self, vault: &VaultName, level: Level, message: &str) {
-        let from = match level {
-            Level::Warning => Talk::Usual,
-            Level::Information => Talk::More,
-            _ => Talk::All,
+        let (from, level) = match level {
+            Level::Warning => (Talk::Usual, "warning"),
+            Level::Information => (Talk::More, "information"),
+            _ => (Talk::All, "debug"),
         };
         if self.talk >= from {
-            let line = format!("vault `{vault}`: {}\n", text::visible(message));
-            // In one write, since other threads may log as well.
-            let _ = rustix::io::write(rustix::stdio::stderr(), line.as_bytes());
+            Ui::logged(self.form, vault.as_str(), level, message);
         }
     }
 }

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use cli::Parsed;
 use failure::{Exit, Failure};
-use ui::Ui;
+use ui::{Form, Ui};
 
 fn main() -> ExitCode {
     // A runner is no command: it must not parse, read or say anything else.
@@ -36,8 +36,8 @@ fn main() -> ExitCode {
 fn work(arguments: &[OsString]) -> Exit {
     let cli = match cli::parse(arguments) {
         Ok(Parsed::Command(cli)) => cli,
-        Ok(Parsed::Answer(text)) => return Ui::before_parsing().answer_styled(&text),
-        Err(stop) => return Ui::before_parsing().usage(&stop),
+        Ok(Parsed::Answer(text)) => return Ui::before_parsing(Form::Text).answer_styled(&text),
+        Err(stop) => return Ui::usage(&stop),
     };
     let ui = Ui::new(&cli.global);
     match commands::run(*cli, &ui) {

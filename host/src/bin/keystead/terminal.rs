@@ -138,6 +138,10 @@ impl Ask for Terminal {
         }
         Ok(answers)
     }
+
+    fn wrong(&mut self, _: &VaultName, message: &str) {
+        self.tell(&format!("No: {message}."));
+    }
 }
 
 fn prompt(label: &str) -> String {

@@ -66,13 +66,18 @@ impl Ui {
     }
 
     /// Returns the streams for what goes wrong before the command line is understood.
-    pub(crate) fn before_parsing() -> Self {
+    pub(crate) fn before_parsing(form: Form) -> Self {
         Self {
-            form: Form::Text,
+            form,
             color: ColorChoice::Auto,
             talk: Talk::Usual,
             answers_terminal: rustix::termios::isatty(rustix::stdio::stdout()),
         }
+    }
+
+    /// Returns the form of answers and messages.
+    pub(crate) fn form(&self) -> Form {
+        self.form
     }
 
     /// Returns whether answers are JSON.
@@ -123,6 +128,28 @@ impl Ui {
         lines.finish()
     }
 
+    /// Says what a plugin logged, in the form of the other messages.
+    pub(crate) fn logged(form: Form, vault: &str, level: &'static str, message: &str) {
+        let message = text::visible(message);
+        let line = match form {
+            Form::Text => format!("vault `{vault}`: {message}\n"),
+            Form::Json => {
+                #[derive(Serialize)]
+                struct Object<'a> {
+                    schema: u32,
+                    log: &'a str,
+                    level: &'static str,
+                    vault: &'a str,
+                }
+                let object = Object { schema: 1, log: &message, level, vault };
+                let line = serde_json::to_string(&object).expect("texts are JSON");
+                format!("{line}\n")
+            }
+        };
+        // In one write, since other threads may log as well.
+        let _ = rustix::io::write(rustix::stdio::stderr(), line.as_bytes());
+    }
+
     /// Says what was done, unless nothing is to be said.
     pub(crate) fn note(&self, message: &str) {
         if self.talk > Talk::Quiet && self.form == Form::Text {
@@ -160,10 +187,19 @@ impl Ui {
     }
 
     /// Says why the command line is no command.
-    pub(crate) fn usage(&self, stop: &Stop) -> Exit {
+    pub(crate) fn usage(stop: &Stop) -> Exit {
         match stop {
-            Stop::Wrong(text) => self.say(&text.ansi().to_string()),
-            Stop::ValueAsArgument => self.failure(
+            Stop::Wrong { text, form: Form::Text } => {
+                let styled = text.ansi().to_string().replacen("error:", "Error:", 1);
+                Self::before_parsing(Form::Text).say(&styled);
+            }
+            Stop::Wrong { text, form: Form::Json } => {
+                let text = text.to_string();
+                let said = text.split("\n\n").next().unwrap_or_default();
+                let message = said.strip_prefix("error: ").unwrap_or(said);
+                Self::before_parsing(Form::Json).failure(&Failure::usage(message));
+            }
+            Stop::ValueAsArgument { form } => Self::before_parsing(*form).failure(
                 &Failure::usage("`set` takes one name, and no value on the command line")
                     .because("other users of this machine can read a program's arguments")
                     .hint("give the value with `--stdin` or `--file`, or type it when asked"),

@@ -45,6 +45,7 @@ impl Found {
 
     fn look_into(&mut self, error: &Error) {
         match error {
+            Error::NoSuchSecret { searched, .. } if searched.is_empty() => self.hint(NO_VAULT),
             Error::NoSuchSecret { .. } => self.hint("run `keystead list` to see what there is"),
             Error::NoSuchVault { similar, .. } => {
                 if let Some(similar) = similar {
@@ -60,7 +61,7 @@ impl Found {
                     self.hint("name a vault with `-V VAULT`");
                     self.hint(format!("run `keystead vault default {vault}` to have a default one"));
                 }
-                None => self.hint("run `keystead vault register --help` to see how to have one"),
+                None => self.hint(NO_VAULT),
             },
             Error::SecretExists { .. } => self.hint("leave `--no-clobber` out to replace it"),
             Error::Locked { vault, prompts, why: Unanswered::Nobody } => {
@@ -163,5 +164,7 @@ impl Found {
         }
     }
 }
+
+const NO_VAULT: &str = "run `keystead vault register --help` to see how to have a vault";
 
 const NO_HOME: &str = "set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`";

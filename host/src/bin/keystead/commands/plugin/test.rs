@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Where the right answer to a question of the vault's comes from, when it is locked
     #[arg(long, value_name = "FIELD=REFERENCE")]
     unlock: Vec<String>,
+    /// How many secrets to write for a listing of many pages: fewer where the vault is slow
+    #[arg(long, value_name = "N")]
+    many: Option<usize>,
     /// Where an installed plugin's code runs
     #[arg(long, value_name = "WHERE", value_enum, default_value = "isolated")]
     placement: Where,
@@ -44,6 +47,7 @@ pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     check.kind = args.kind;
     check.parameters = parameters(args.param)?;
     check.unlock = standing(args.unlock)?;
+    check.many = args.many;
 
     let mut tally = Tally::default();
     let mut lost = None;

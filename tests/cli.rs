@@ -1,0 +1,11 @@
+//! The command as a user meets it: whole outputs, exit codes, prompts.
+
+mod get;
+mod list;
+mod plugin;
+mod prompt;
+mod sandbox;
+mod set;
+mod surroundings;
+mod usage;
+mod vault;

@@ -1,0 +1,335 @@
+//! `get` and `show`.
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::{CANARY, Sandbox};
+
+fn secret(name: &str) -> String {
+    format!("{CANARY} {name}")
+}
+
+#[test]
+fn the_answer_is_exactly_the_bytes() {
+    let sandbox = Sandbox::with_work();
+    for (kind, bytes) in [
+        ("text", secret("text").into_bytes()),
+        ("text", format!("{CANARY}\nof two lines\n").into_bytes()),
+        ("text", Vec::new()),
+        ("bytes", [b"\0\xff\n".as_slice(), CANARY.as_bytes(), b"\n"].concat()),
+        ("bytes", Vec::new()),
+    ] {
+        sandbox.feed(&bytes, &format!("set a --kind {kind} --stdin --exact")).succeeds();
+        assert_eq!(sandbox.run("get a", &[]).succeeds(), bytes);
+    }
+}
+
+#[test]
+fn a_value_of_a_megabyte_comes_back_whole() {
+    let sandbox = Sandbox::with_work();
+    let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 251) as u8).collect();
+    sandbox.feed(&bytes, "set big --kind bytes --stdin").succeeds();
+    assert!(sandbox.run("get big", &[]).succeeds() == bytes);
+}
+
+#[test]
+fn a_credential_prints_its_password_and_any_of_its_fields() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(secret("password"), "set db --user bob --stdin").succeeds();
+    assert_eq!(sandbox.run("get db", &[]).succeeds(), secret("password").as_bytes());
+    assert_eq!(sandbox.run("get db --field user", &[]).succeeds(), b"bob");
+    assert_eq!(
+        sandbox.run("get db --field password", &[]).succeeds(),
+        secret("password").as_bytes()
+    );
+    assert_data_eq!(
+        sandbox.run("get db --field host", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: `db` has no field `host`
+Hint: add `--field F`, F being `user` or `password`
+
+"#]]
+    );
+}
+
+#[test]
+fn a_map_needs_a_field_or_json() {
+    let sandbox = Sandbox::with_work();
+    let json = format!("{{\"url\":\"{CANARY}\",\"key\":{{\"base64\":\"AP8=\"}}}}");
+    sandbox.feed(&json, "set m --kind map --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("get m", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: `m` is a map, which has no one value to print
+Hint: add `--field F`, F being `url` or `key`
+Hint: add `--json` for all of it
+
+"#]]
+    );
+    assert_eq!(sandbox.run("get m --field url", &[]).succeeds(), CANARY.as_bytes());
+    assert_eq!(sandbox.run("get m --field key", &[]).succeeds(), [0, 255]);
+    assert_data_eq!(
+        sandbox.run("get m --field nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: `m` has no field `nosuch`
+Hint: add `--field F`, F being `url` or `key`
+
+"#]]
+    );
+    sandbox.feed("{}", "set empty --kind map --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("get empty", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: `empty` is a map, which has no one value to print
+Caused by: it has no fields
+Hint: add `--json` for all of it
+
+"#]]
+    );
+}
+
+#[test]
+fn a_text_has_no_fields() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(secret("a"), "set a --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("get a --field b", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: `a` has no field `b`
+Caused by: it is a text without fields
+
+"#]]
+    );
+}
+
+#[test]
+fn json_says_what_it_is_and_ends_with_the_value() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed("bytes", "set b --kind bytes --stdin --meta env=dev --meta n:=3").succeeds();
+    sandbox.feed("pass\"word\n", "set c --user bob --stdin").succeeds();
+    sandbox.feed("{\"a\":{\"b\":\"c\"}}", "set m --kind map --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("get b --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"b","vault":"work","kind":"bytes","metadata":{"env":"dev","n":3},"value":{"base64":"Ynl0ZXM="}}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get c --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"c","vault":"work","kind":"credential","metadata":{},"value":{"user":"bob","password":"pass/"word"}}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get m --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"m","vault":"work","kind":"map","metadata":{},"value":{"map":{"a":{"map":{"b":{"text":"c"}}}}}}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get c --json --field user", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"c","vault":"work","field":"user","kind":"text","metadata":{},"value":{"text":"bob"}}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+}
+
+#[test]
+fn a_reference_names_vault_secret_and_field() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(secret("x"), "set db/main --user bob --stdin").succeeds();
+    let password = secret("x").into_bytes();
+    assert_eq!(sandbox.run("get keystead://work/db/main", &[]).succeeds(), password);
+    assert_eq!(sandbox.run("get keystead:///db%2Fmain", &[]).succeeds(), password);
+    assert_eq!(sandbox.run("get keystead://work/db/main#user", &[]).succeeds(), b"bob");
+    assert_data_eq!(
+        sandbox.run("get keystead://work/db/main -V work", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: The vault is named twice: by an option and in the name
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get keystead://work", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: invalid value 'keystead://work' for '<NAME>': the reference is wrong at character 16: a `/` and a secret's name must follow the vault
+
+For more information, try '--help'.
+
+"#]]
+    );
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.run("get nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: No secret `nosuch` in vault `work`
+Hint: run `keystead list` to see what there is
+Code: E12.no-such-secret
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get a -V wrok", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No vault `wrok` is registered
+Hint: did you mean `work`?
+Hint: run `keystead vault list` to see the vaults
+Code: E01.no-such-vault
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get nosuch --json", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+{"schema":1,"error":{"code":"E12.no-such-secret","exit":3,"message":"no secret `nosuch` in vault `work`","causes":[],"hints":["run `keystead list` to see what there is"]}}
+
+"#]]
+    );
+    assert_data_eq!(
+        Sandbox::empty().run("get a", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No secret `a` in any vault: none is registered
+Hint: run `keystead vault register --help` to see how to have a vault
+Code: E12.no-such-secret
+
+"#]]
+    );
+}
+
+#[test]
+fn a_vault_that_cannot_be_asked_stops_a_search() {
+    let sandbox = Sandbox::with_work();
+    sandbox
+        .run("vault register broken --plugin memory --param file=broken.secrets", &[])
+        .succeeds();
+    sandbox.run("vault register zero --plugin memory --param file=zero.secrets", &[]).succeeds();
+    sandbox.feed(secret("z"), "set a -V zero --stdin").succeeds();
+    std::fs::write(sandbox.here("broken.secrets"), "no such format\n").unwrap();
+    assert_data_eq!(
+        sandbox.run("get a", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+vault `broken`: secrets are kept in clear text in [ROOT]/here/broken.secrets
+Error: Vault `broken` could not be asked for `a`
+Caused by: vault `broken` answered: [ROOT]/here/broken.secrets, line 1: it was not written by this plugin
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+
+"#]]
+    );
+    assert_eq!(sandbox.run("get a --any", &[]).succeeds(), secret("z").as_bytes());
+    assert_eq!(sandbox.run("get a -V zero", &[]).succeeds(), secret("z").as_bytes());
+    assert_data_eq!(
+        sandbox.run("get a -V broken", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+vault `broken`: secrets are kept in clear text in [ROOT]/here/broken.secrets
+Error: Vault `broken` answered: [ROOT]/here/broken.secrets, line 1: it was not written by this plugin
+Code: E12.damaged
+
+"#]]
+    );
+}
+
+#[test]
+fn show_tells_all_but_the_value() {
+    let sandbox = Sandbox::with_work();
+    sandbox
+        .feed(secret("s"), "set a --stdin --meta env=dev --meta ok:=true --meta expires=2030-01-31")
+        .succeeds();
+    assert_data_eq!(
+        sandbox.run("show a", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+Name:  a
+Vault: work
+Kind:  text
+Metadata:
+  env: dev
+  expires: 2030-01-31T00:00:00Z
+  ok: true
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("show a --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"a","vault":"work","kind":"text","metadata":{"env":"dev","expires":{"timestamp":"2030-01-31T00:00:00Z"},"ok":true}}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("show b", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: No secret `b` in vault `work`
+Hint: run `keystead list` to see what there is
+Code: E12.no-such-secret
+
+"#]]
+    );
+}

@@ -1,0 +1,125 @@
+//! `list`.
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::{CANARY, Sandbox};
+
+fn two_vaults() -> Sandbox {
+    let sandbox = Sandbox::with_work();
+    sandbox.run("vault register home --plugin memory --param file=home.secrets", &[]).succeeds();
+    sandbox.feed(CANARY, "set db/password -V work --stdin --meta env=dev").succeeds();
+    sandbox.feed(CANARY, "set db/user -V home --stdin").succeeds();
+    sandbox.feed(CANARY, "set token -V home --user bob --stdin").succeeds();
+    sandbox.feed(CANARY, "set token -V work --kind bytes --stdin").succeeds();
+    sandbox
+}
+
+#[test]
+fn all_vaults_are_listed_by_name_and_no_values() {
+    let sandbox = two_vaults();
+    assert_data_eq!(
+        sandbox.run("list -q", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+db/password	work	text	env=dev
+db/user	home	text	
+token	home	credential	
+token	work	bytes	
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("ls -q --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"db/password","vault":"work","kind":"text","metadata":{"env":"dev"}}
+{"schema":1,"name":"db/user","vault":"home","kind":"text","metadata":{}}
+{"schema":1,"name":"token","vault":"home","kind":"credential","metadata":{}}
+{"schema":1,"name":"token","vault":"work","kind":"bytes","metadata":{}}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("ls -q db/*", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+db/password	work	text	env=dev
+db/user	home	text	
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("ls -V home", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+db/user	home	text	
+token	home	credential	
+--- stderr
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("ls -q nothing*", &[]),
+        str![[r#"
+exit code 0
+
+"#]]
+    );
+}
+
+#[test]
+fn a_vault_that_cannot_be_asked_is_a_warning_and_the_exit_code_remembers() {
+    let sandbox = two_vaults();
+    std::fs::write(sandbox.here("home.secrets"), "no such format\n").unwrap();
+    assert_data_eq!(
+        sandbox.run("list -q", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+db/password	work	text	env=dev
+token	work	bytes	
+--- stderr
+Warning: vault `home` is not listed: vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("list -q --json", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+{"schema":1,"name":"db/password","vault":"work","kind":"text","metadata":{"env":"dev"}}
+{"schema":1,"name":"token","vault":"work","kind":"bytes","metadata":{}}
+--- stderr
+{"schema":1,"warning":"vault `home` is not listed: vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin"}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("list -V home", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+Error: Vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin
+Code: E12.damaged
+
+"#]]
+    );
+}
+
+#[test]
+fn without_vaults_there_is_nothing_to_list() {
+    assert_data_eq!(
+        Sandbox::empty().run("list", &[]),
+        str![[r#"
+exit code 0
+
+"#]]
+    );
+}

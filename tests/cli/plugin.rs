@@ -1,0 +1,536 @@
+//! `plugin`.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::{Sandbox, plugin};
+
+fn file() -> &'static str {
+    plugin().to_str().unwrap()
+}
+
+/// Puts a copy of the plugin into the current folder.
+fn copy(sandbox: &Sandbox, name: &str) {
+    std::fs::copy(plugin(), sandbox.here(name)).unwrap();
+}
+
+#[test]
+fn installing_shows_what_it_is_and_needs_a_yes() {
+    let sandbox = Sandbox::empty();
+    assert_data_eq!(
+        sandbox.run("plugin install", &[file()]),
+        str![[r#"
+exit code 4
+--- stderr
+Plugin:      memory [VERSION]
+Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
+Vendor:      Keystead
+Licence:     MIT OR Apache-2.0
+Contract:    1.0.0 (abi_stable-0.11)
+File:        ELF for x86-64, glibc 2.34 or newer
+SHA-256:     [SHA256]
+Permissions:
+  may read and write files under {file}
+Findings:
+  is not stripped: larger than it has to be
+Error: Nobody can be asked: Install plugin `memory`?
+Hint: add `--yes` to install it without being asked
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin install --dry-run", &[file()]),
+        str![[r#"
+exit code 0
+--- stderr
+Plugin:      memory [VERSION]
+Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
+Vendor:      Keystead
+Licence:     MIT OR Apache-2.0
+Contract:    1.0.0 (abi_stable-0.11)
+File:        ELF for x86-64, glibc 2.34 or newer
+SHA-256:     [SHA256]
+Permissions:
+  may read and write files under {file}
+Findings:
+  is not stripped: larger than it has to be
+Would install plugin `memory` [VERSION]; nothing was changed
+
+"#]]
+    );
+    assert_eq!(sandbox.run("plugin list", &[]).succeeds(), b"");
+    assert_data_eq!(
+        sandbox.run("plugin install --yes", &[file()]),
+        str![[r#"
+exit code 0
+--- stderr
+Plugin:      memory [VERSION]
+Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
+Vendor:      Keystead
+Licence:     MIT OR Apache-2.0
+Contract:    1.0.0 (abi_stable-0.11)
+File:        ELF for x86-64, glibc 2.34 or newer
+SHA-256:     [SHA256]
+Permissions:
+  may read and write files under {file}
+Findings:
+  is not stripped: larger than it has to be
+Installed plugin `memory` [VERSION].
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin install --yes --quiet", &[file()]),
+        str![[r#"
+exit code 0
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin list", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+memory	[VERSION]	user	installed
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin verify", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+memory (user): ok, SHA-256 [SHA256]
+
+"#]]
+    );
+}
+
+#[test]
+fn show_runs_nothing_and_describes() {
+    let sandbox = Sandbox::installed();
+    assert_data_eq!(
+        sandbox.run("plugin show memory", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+Plugin:      memory [VERSION]
+Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
+Vendor:      Keystead
+Licence:     MIT OR Apache-2.0
+Contract:    1.0.0 (abi_stable-0.11)
+File:        ELF for x86-64, glibc 2.34 or newer
+SHA-256:     [SHA256]
+Permissions:
+  may read and write files under {file}
+Findings:
+  is not stripped: larger than it has to be
+Installed:   user
+Vault `memory`: forgets all when it is closed, unless it has a file
+  Can:   write, metadata, unlock, actions
+  Holds: text, bytes, credential, map
+  Names: case-sensitive
+  Parameters:
+    file (path): keep secrets here, IN CLEAR TEXT
+    locked (text, secret: give a reference): the password to ask for
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin show nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No plugin `nosuch` is installed
+Hint: run `keystead plugin list` to see the plugins
+Hint: run `keystead plugin install FILE` to install one
+Code: E03.not-pinned
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin show ./nosuch", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: `[ROOT]/here/nosuch` cannot be looked at
+Caused by: No such file or directory (os error 2)
+
+"#]]
+    );
+    std::fs::write(sandbox.here("text.so"), "hello\n").unwrap();
+    assert_data_eq!(
+        sandbox.run("plugin show text.so", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: `[ROOT]/here/text.so` cannot be used as a plugin
+Caused by: the file is not a shared library: it is text
+Code: E05.not-a-library
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin show .", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: `[ROOT]/here` cannot be looked at
+Caused by: it is not a file
+
+"#]]
+    );
+    let status = Command::new("mkfifo").arg(sandbox.here("pipe.so")).status().unwrap();
+    assert!(status.success());
+    assert_data_eq!(
+        sandbox.run("plugin show pipe.so", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: `[ROOT]/here/pipe.so` cannot be looked at
+Caused by: it is not a file
+
+"#]]
+    );
+}
+
+#[test]
+fn show_in_json_has_all_that_the_text_has() {
+    let sandbox = Sandbox::installed();
+    let answer = sandbox.run("plugin show --json memory", &[]);
+    let json: serde_json::Value = serde_json::from_slice(answer.succeeds()).unwrap();
+    assert_eq!(json["schema"], 1);
+    assert_eq!(json["id"], "memory");
+    assert_eq!(json["layer"], "user");
+    assert_eq!(json["problem"], serde_json::Value::Null);
+    assert_eq!(json["permissions"][0]["permission"], "files:{file}:rw");
+    assert_eq!(json["kinds"][0]["parameters"][1]["secret"], true);
+    let first = answer.stdout.iter().take(11).copied().collect::<Vec<u8>>();
+    assert_eq!(first, b"{\"schema\":1");
+}
+
+#[test]
+fn a_file_others_can_change_is_not_installed_but_may_be_looked_at() {
+    let sandbox = Sandbox::empty();
+    copy(&sandbox, "open.so");
+    let path = sandbox.here("open.so");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    assert_data_eq!(
+        sandbox.run("plugin install open.so --yes", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: `[ROOT]/here/open.so` is not safe to use: `[ROOT]/here/open.so` can be written by everyone (mode 0666)
+Code: E02.others-write
+
+"#]]
+    );
+    sandbox.run("plugin show open.so", &[]).succeeds();
+}
+
+#[test]
+fn what_is_no_plugin_is_not_installed() {
+    let sandbox = Sandbox::empty();
+    for (name, bytes) in [("empty.so", &b""[..]), ("text.so", b"#!/bin/sh\n")] {
+        std::fs::write(sandbox.here(name), bytes).unwrap();
+    }
+    let whole = std::fs::read(plugin()).unwrap();
+    std::fs::write(sandbox.here("half.so"), &whole[..whole.len() / 2]).unwrap();
+    assert_data_eq!(
+        sandbox.run("plugin install empty.so --yes", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: `[ROOT]/here/empty.so` cannot be used as a plugin
+Caused by: the file is not a shared library: it is empty
+Code: E05.not-a-library
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin install text.so --yes", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: `[ROOT]/here/text.so` cannot be used as a plugin
+Caused by: the file is not a shared library: it is a script
+Code: E05.not-a-library
+
+"#]]
+    );
+    sandbox.run("plugin install half.so --yes", &[]).ends_with(1);
+    sandbox.run("plugin install .. --yes", &[]).ends_with(1);
+    assert_eq!(sandbox.run("plugin list", &[]).succeeds(), b"");
+}
+
+#[test]
+fn a_changed_file_is_not_used_until_it_is_trusted() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed("v", "set a --stdin").succeeds();
+    let folder = sandbox.root().join("home/.local/share/keystead/plugins");
+    let installed = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&installed).unwrap();
+    bytes.extend_from_slice(b"one more byte");
+    std::fs::set_permissions(&installed, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(&installed, bytes).unwrap();
+    assert_data_eq!(
+        sandbox.run("get a", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+Error: Vault `work` could not be asked for `a`
+Caused by:
+  1: vault `work` cannot be opened
+  2: plugin `memory` has changed since it was pinned: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` has SHA-256 [SHA256], and [SHA256] is pinned; if the change is meant, `keystead plugin trust memory` accepts it
+Hint: run `keystead vault show work` to see its registration
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin verify memory", &[]),
+        str![[r#"
+exit code 1
+--- stdout
+memory (user): failed: plugin `memory` has changed since it was pinned: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` has SHA-256 [SHA256], and [SHA256] is pinned; if the change is meant, `keystead plugin trust memory` accepts it
+--- stderr
+Error: Plugin `memory` has changed since it was pinned: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` has SHA-256 [SHA256], and [SHA256] is pinned; if the change is meant, `keystead plugin trust memory` accepts it
+Code: E03.hash-mismatch
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin verify --json", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+{"schema":1,"id":"memory","layer":"user","ok":false,"sha256":null,"path":"[ROOT]/home/.local/share/keystead/plugins/[SHA256].so","code":"E03.hash-mismatch","error":"plugin `memory` has changed since it was pinned: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` has SHA-256 [SHA256], and [SHA256] is pinned; if the change is meant, `keystead plugin trust memory` accepts it"}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin trust memory", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+Plugin:      memory [VERSION]
+Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
+Vendor:      Keystead
+Licence:     MIT OR Apache-2.0
+Contract:    1.0.0 (abi_stable-0.11)
+File:        ELF for x86-64, glibc 2.34 or newer
+SHA-256:     [SHA256]
+Permissions:
+  may read and write files under {file}
+Findings:
+  is not stripped: larger than it has to be
+Pinned was SHA-256 [SHA256]
+  new:     may read and write files under {file}
+Error: Nobody can be asked: Trust plugin `memory` as it is now?
+Hint: add `--yes` to trust it without being asked
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin trust memory --yes", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Plugin:      memory [VERSION]
+Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
+Vendor:      Keystead
+Licence:     MIT OR Apache-2.0
+Contract:    1.0.0 (abi_stable-0.11)
+File:        ELF for x86-64, glibc 2.34 or newer
+SHA-256:     [SHA256]
+Permissions:
+  may read and write files under {file}
+Findings:
+  is not stripped: larger than it has to be
+Pinned was SHA-256 [SHA256]
+  new:     may read and write files under {file}
+Plugin `memory` is trusted as it is now.
+
+"#]]
+    );
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), b"v");
+}
+
+#[test]
+fn in_process_needs_a_word_of_its_own() {
+    let sandbox = Sandbox::installed();
+    assert_data_eq!(
+        sandbox.run("plugin trust memory --danger-in-process --yes -q", &[]),
+        str![[r#"
+exit code 0
+
+"#]]
+    );
+    let words = "vault register work --plugin memory --placement in-process --param file=w.secrets";
+    sandbox.run(words, &[]).succeeds();
+    sandbox.feed("v", "set a --stdin").succeeds();
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), b"v");
+}
+
+#[test]
+fn another_file_of_the_same_id_is_refused_and_trust_takes_it() {
+    let sandbox = Sandbox::installed();
+    let mut bytes = std::fs::read(plugin()).unwrap();
+    bytes.push(0);
+    std::fs::write(sandbox.here("other.so"), bytes).unwrap();
+    assert_data_eq!(
+        sandbox.run("plugin install other.so --yes -q", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: The id `memory` is taken by the user pin `[ROOT]/home/.local/share/keystead/pins.d/memory.toml` of another file (SHA-256 [SHA256])
+Hint: run `keystead plugin show memory` to see what is installed
+Hint: run `keystead plugin trust FILE` to put the new file in its place
+Code: E07.id-taken
+
+"#]]
+    );
+    sandbox.run("plugin trust other.so --yes", &[]).succeeds();
+    sandbox.run("plugin verify memory", &[]).succeeds();
+}
+
+#[test]
+fn removing_says_who_needs_it() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.run("plugin remove memory --dry-run", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Would remove plugin `memory`; nothing was changed
+Warning: it is needed by vault `work`
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin remove memory", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Removed plugin `memory`.
+Warning: it is needed by vault `work`
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin remove memory", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No plugin `memory` is installed
+Hint: run `keystead plugin list` to see the plugins
+Hint: run `keystead plugin install FILE` to install one
+Code: E03.not-pinned
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get a", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+Error: Vault `work` could not be asked for `a`
+Caused by:
+  1: vault `work` cannot be opened
+  2: no plugin `memory` is installed
+Hint: run `keystead plugin list` to see the plugins
+Hint: run `keystead plugin install FILE` to install one
+Hint: run `keystead vault show work` to see its registration
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault show work", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+Name:         work
+Default:      yes
+Layer:        user
+Plugin:       memory
+Searched:     yes
+Parameters:
+  file = [ROOT]/here/work.secrets
+Granted:
+  files:[ROOT]/here/work.secrets:rw
+--- stderr
+Warning: its plugin cannot be used: no plugin `memory` is installed
+
+"#]]
+    );
+}
+
+#[test]
+fn the_suite_names_each_obligation() {
+    let sandbox = Sandbox::empty();
+    let answer = sandbox.run("plugin test --many 50 --param file={vault}.secrets", &[file()]);
+    let lines = String::from_utf8(answer.succeeds().to_vec()).unwrap();
+    assert!(lines.lines().any(|line| line == "get-what-was-set: kept"), "{lines}");
+    assert!(!lines.contains("BROKEN"), "{lines}");
+    assert!(answer.stderr.ends_with(" 0 broken, 9 not checked.\n"), "{}", answer.stderr);
+    assert_data_eq!(
+        sandbox.run("plugin test --kind no", &[file()]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: Plugin `memory` has no kind of vault `no`
+Hint: its kinds are `memory`
+Code: E01.no-such-kind
+
+"#]]
+    );
+}
+
+#[test]
+fn a_new_plugin_is_written_once() {
+    let sandbox = Sandbox::empty();
+    assert_data_eq!(
+        sandbox.run("plugin new my-safe", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Wrote plugin `my-safe` to `[ROOT]/here/my-safe`; its README.md says what comes next.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin new my-safe", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: `[ROOT]/here/my-safe` is not empty
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin new My_Safe", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: The folder's name cannot be the plugin's id
+Caused by: `My_Safe` is not a plugin's id: lower-case letters, digits and dashes, at most 64
+Hint: add `--id ID`
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin new My_Safe --id other --dry-run --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"id":"other","dir":"[ROOT]/here/My_Safe","files":["Cargo.toml","README.md",".gitignore","src/lib.rs","src/secrets.rs","src/secrets/claim.rs","src/secrets/file.rs","src/secrets/line.rs","src/session.rs","tests/conformance.rs"],"dry_run":true}
+
+"#]]
+    );
+    assert!(!sandbox.here("My_Safe").exists());
+}

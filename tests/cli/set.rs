@@ -1,0 +1,450 @@
+//! `set` and `remove`.
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::{CANARY, Sandbox};
+
+#[test]
+fn a_value_is_never_taken_from_the_command_line() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.run("set a hunter2", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: `set` takes one name, and no value on the command line
+Caused by: other users of this machine can read a program's arguments
+Hint: give the value with `--stdin` or `--file`, or type it when asked
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("set a hunter2 --json", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+{"schema":1,"error":{"code":null,"exit":2,"message":"`set` takes one name, and no value on the command line","causes":["other users of this machine can read a program's arguments"],"hints":["give the value with `--stdin` or `--file`, or type it when asked"]}}
+
+"#]]
+    );
+    sandbox.run("get a", &[]).ends_with(3);
+}
+
+#[test]
+fn without_a_terminal_the_value_must_come_from_somewhere() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.feed(CANARY, "set a"),
+        str![[r#"
+exit code 4
+--- stderr
+Error: The value is missing, and nobody can be asked
+Caused by: there is no terminal
+Hint: add `--stdin` or `--file FILE`
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("set a --no-input", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+Error: The value is missing, and nobody can be asked
+Caused by: `--no-input` was given
+Hint: add `--stdin` or `--file FILE`
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.feed(CANARY, "set a --kind credential --stdin"),
+        str![[r#"
+exit code 4
+--- stderr
+Error: The user name is missing, and nobody can be asked
+Hint: add `--user NAME`
+
+"#]]
+    );
+}
+
+#[test]
+fn what_was_done_is_said_unless_quiet() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.feed(CANARY, "set a --stdin"),
+        str![[r#"
+exit code 0
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Set `a` in vault `work`.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.feed(CANARY, "set a --stdin --quiet"),
+        str![[r#"
+exit code 0
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.feed(CANARY, "set a --stdin --json"),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"a","vault":"work","dry_run":false}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+}
+
+#[test]
+fn one_final_newline_is_the_shells() {
+    let sandbox = Sandbox::with_work();
+    let get = || sandbox.run("get a", &[]).succeeds().to_vec();
+    sandbox.feed("x\n\n", "set a --stdin").succeeds();
+    assert_eq!(get(), b"x\n");
+    sandbox.feed("x\n", "set a --stdin --exact").succeeds();
+    assert_eq!(get(), b"x\n");
+    sandbox.feed("x\n", "set a --stdin --kind bytes").succeeds();
+    assert_eq!(get(), b"x\n");
+    std::fs::write(sandbox.here("a.given"), "x\n").unwrap();
+    sandbox.run("set a --file a.given", &[]).succeeds();
+    assert_eq!(get(), b"x\n");
+    assert_data_eq!(
+        sandbox.run("set a --file nosuch.given", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Cannot read the value from its file
+Caused by: failed to open file `nosuch.given`: No such file or directory (os error 2)
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("set a --exact", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: the following required arguments were not provided:
+  --stdin
+
+Usage: keystead set --stdin --exact <NAME>
+
+For more information, try '--help'.
+
+"#]]
+    );
+}
+
+#[test]
+fn what_is_not_text_is_refused_as_text() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.feed([b'a', 0xff], "set a --stdin"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: The value is no text
+Caused by: the text is not UTF-8 from byte 1 on
+Hint: add `--kind bytes` to keep it as bytes
+
+"#]]
+    );
+}
+
+#[test]
+fn a_map_that_is_no_object_of_texts_is_refused_where_it_is_wrong() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.feed("{\"port\":\n 5432}", "set a --kind map --stdin"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: The map is not an object of texts and maps
+Caused by: line 2, column 2: a secret has no numbers: write it as a text, in double quotes
+
+"#]]
+    );
+    let twice = format!("{{\"a\":\"{CANARY}\",\"a\":\"{CANARY}\"}}");
+    assert_data_eq!(
+        sandbox.feed(twice, "set a --kind map --stdin"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: The map is not an object of texts and maps
+Caused by: line 1, column 20: this name stands in the object twice
+
+"#]]
+    );
+    let bare = format!("{{\"a\":{CANARY}}}");
+    assert_data_eq!(
+        sandbox.feed(bare, "set a --kind map --stdin"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: The map is not an object of texts and maps
+Caused by: line 1, column 6: a text or an object must follow
+
+"#]]
+    );
+}
+
+#[test]
+fn one_field_is_changed_and_the_others_stay() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed("{\"a\":\"1\",\"b\":\"2\"}", "set m --kind map --stdin --meta k=v").succeeds();
+    sandbox.feed("3", "set m --field b --stdin").succeeds();
+    sandbox.feed("4", "set m --field c --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("get m --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"m","vault":"work","kind":"map","metadata":{"k":"v"},"value":{"map":{"a":{"text":"1"},"b":{"text":"3"},"c":{"text":"4"}}}}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    sandbox.feed("t", "set text --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.feed("1", "set text --field a --stdin"),
+        str![[r#"
+exit code 1
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: Secret `text` in vault `work` is not a map: it has no field to change
+Hint: leave `--field` out to replace the whole value
+Code: E12.not-a-map
+
+"#]]
+    );
+}
+
+#[test]
+fn no_clobber_keeps_what_is_there() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed("first", "set a --stdin --no-clobber").succeeds();
+    assert_data_eq!(
+        sandbox.feed("second", "set a --stdin --no-clobber"),
+        str![[r#"
+exit code 1
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: Secret `a` exists in vault `work`
+Hint: leave `--no-clobber` out to replace it
+Code: E12.secret-exists
+
+"#]]
+    );
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), b"first");
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.feed(CANARY, "set a --stdin --dry-run"),
+        str![[r#"
+exit code 0
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Would set `a` in vault `work`; nothing was changed
+
+"#]]
+    );
+    sandbox.run("get a", &[]).ends_with(3);
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("remove a --dry-run", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Would remove `a` from vault `work`; nothing was changed
+
+"#]]
+    );
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), CANARY.as_bytes());
+    let conflict = sandbox.feed("x", "set a --stdin --dry-run --no-clobber");
+    assert_eq!(conflict.status, 1, "{conflict}");
+}
+
+#[test]
+fn metadata_has_kinds_and_replaces_all_there_was() {
+    let sandbox = Sandbox::with_work();
+    let words = "set a --stdin --meta t=x --meta n:=-3 --meta b:=false --meta at@=2030-01-31T06:00:00+01:00";
+    sandbox.feed("v", words).succeeds();
+    assert_data_eq!(
+        sandbox.run("show a --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"a","vault":"work","kind":"text","metadata":{"at":{"timestamp":"2030-01-31T05:00:00Z"},"b":false,"n":-3,"t":"x"}}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    sandbox.feed("w", "set a --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("show a --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"a","vault":"work","kind":"text","metadata":{"at":{"timestamp":"2030-01-31T05:00:00Z"},"b":false,"n":-3,"t":"x"}}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    sandbox.feed("w", "set a --stdin --meta only=this").succeeds();
+    assert_data_eq!(
+        sandbox.run("show a --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"a","vault":"work","kind":"text","metadata":{"only":"this"}}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.feed("w", "set a --stdin --meta expires=soon"),
+        str![[r#"
+exit code 2
+--- stderr
+Error: invalid value 'expires=soon' for '--meta <K=V>': expected a time such as `2030-01-31` or `2030-01-31T18:00:00Z`
+
+For more information, try '--help'.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.feed("w", "set a --stdin --meta k=1 --meta k=2"),
+        str![[r#"
+exit code 2
+--- stderr
+Error: The metadata key `k` is given twice
+
+"#]]
+    );
+}
+
+#[test]
+fn options_that_do_not_fit_are_refused() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.feed("x", "set a --stdin --kind text --user bob"),
+        str![[r#"
+exit code 2
+--- stderr
+Error: A text has no user name
+Hint: add `--kind credential`, or leave `--user` out
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.feed("x", "set a --stdin --file b"),
+        str![[r#"
+exit code 2
+--- stderr
+Error: the argument '--stdin' cannot be used with '--file <FILE>'
+
+Usage: keystead set --stdin <NAME>
+
+For more information, try '--help'.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.feed("x", "set a --stdin -V nosuch"),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No vault `nosuch` is registered
+Hint: run `keystead vault list` to see the vaults
+Code: E01.no-such-vault
+
+"#]]
+    );
+    assert_data_eq!(
+        Sandbox::installed().feed("x", "set a --stdin"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: No vault was named, and there is no default vault
+Hint: run `keystead vault register --help` to see how to have a vault
+Code: E01.no-default-vault
+
+"#]]
+    );
+}
+
+#[test]
+fn odd_names_are_ordinary_names() {
+    let sandbox = Sandbox::with_work();
+    for name in ["*", "a?[b]", "Token", "token", "two words", "grün/鍵", "-dash", "\u{202e}x"] {
+        let command = sandbox.command("set --stdin --", &[name]);
+        sandbox.answer(command, name.as_bytes()).succeeds();
+    }
+    for name in ["*", "a?[b]", "Token", "token", "two words", "grün/鍵", "-dash", "\u{202e}x"] {
+        assert_eq!(sandbox.run("get --", &[name]).succeeds(), name.as_bytes());
+    }
+    assert_data_eq!(
+        sandbox.run("get", &["two\nlines"]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: invalid value 'two
+lines' for '<NAME>': a secret's name has the control character U+000A
+
+For more information, try '--help'.
+
+"#]]
+    );
+}
+
+#[test]
+fn what_is_removed_is_gone_and_nothing_else() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    sandbox.feed(CANARY, "set b --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("rm a", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Removed `a` from vault `work`.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("remove a", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: No secret `a` in vault `work`
+Hint: run `keystead list` to see what there is
+Code: E12.no-such-secret
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("remove b --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"b","vault":"work","dry_run":false}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+}

@@ -1,0 +1,280 @@
+//! The command line itself: help, errors, completions, manual.
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::Sandbox;
+
+#[test]
+fn a_wrong_command_line_is_exit_code_2() {
+    let sandbox = Sandbox::empty();
+    assert_data_eq!(
+        sandbox.run("gte a", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: unrecognized subcommand 'gte'
+
+Usage: keystead [OPTIONS] <COMMAND>
+
+For more information, try '--help'.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: the following required arguments were not provided:
+  <NAME>
+
+Usage: keystead get <NAME>
+
+For more information, try '--help'.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get a --filed x", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: unexpected argument '--filed' found
+
+  tip: a similar argument exists: '--field'
+
+Usage: keystead get --field <FIELD> <NAME>
+
+For more information, try '--help'.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get a --json --filed x", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+{"schema":1,"error":{"code":null,"exit":2,"message":"unexpected argument '--filed' found","causes":[],"hints":[]}}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get a --timeout soon", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: invalid value 'soon' for '--timeout <DURATION>': expected a whole number with its unit, such as `500ms`, `10s`, `2m` or `1h`
+
+For more information, try '--help'.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get a -V work --any", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: the argument '--vault <VAULT>' cannot be used with '--any'
+
+Usage: keystead get --vault <VAULT> <NAME>
+
+For more information, try '--help'.
+
+"#]]
+    );
+    sandbox.run("", &[]).ends_with(2);
+}
+
+#[test]
+fn help_is_an_answer() {
+    let sandbox = Sandbox::empty();
+    assert_data_eq!(
+        sandbox.run("--help", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+One door to every vault
+
+Keystead keeps no secrets itself: vaults do, and each vault comes from a plugin. Install one,
+register a vault, then get, set, list and remove secrets.
+
+Usage: keystead [OPTIONS] <COMMAND>
+
+Commands:
+  get          Print a secret's value
+  set          Write a secret
+  list         List secrets: their names, vaults, kinds and metadata [alias: ls]
+  show         Show what is known of a secret besides its value
+  remove       Remove a secret [alias: rm]
+  vault        Register vaults, and look after them
+  plugin       Install plugins, look at them, and write one
+  completions  Print completions for a shell
+  man          Write the manual's pages into a folder
+
+Options:
+      --version
+          Print version
+
+  -h, --help
+          Print help (see a summary with '-h')
+
+Everywhere:
+      --json
+          Answer in JSON: one object, or one a line for lists; errors too, on standard error
+
+      --no-input
+          Never ask; what only a person can answer ends with exit code 4
+
+      --timeout <DURATION>
+          How long one call to a vault may take: `500ms`, `10s`, `2m`
+
+  -v, --verbose...
+          Say more; what plugins log as well. Twice for everything
+
+  -q, --quiet
+          Say nothing but answers and errors
+
+      --color <WHEN>
+          When to use colours
+
+          Possible values:
+          - auto:   On a terminal, unless `NO_COLOR` is set
+          - always: Always
+          - never:  Never
+          
+          [default: auto]
+
+      --config-dir <DIR>
+          The folder of your registrations and settings, instead of the usual one
+
+      --system
+          Change what holds for all users of this machine
+
+      --yes
+          Answer yes to every question
+
+      --dry-run
+          Check everything, change nothing
+
+Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 no such secret, vault or plugin, 4
+somebody must answer, 5 partly done, 70 a fault of Keystead or a plugin.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get --help", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+Print a secret's value
+
+Prints exactly its bytes; a newline follows only on a terminal. Of a credential it is the password;
+a map needs `--field` or `--json`.
+
+Without a vault the default vault is asked, then the others by name, and the first that has the
+secret answers. A vault earlier in that order that cannot be asked is an error, exit code 5, unless
+`--any` is given.
+
+Usage: keystead get [OPTIONS] <NAME>
+
+Arguments:
+  <NAME>
+          The secret's name, or `keystead://[VAULT]/NAME[#FIELD]`
+
+Options:
+  -V, --vault <VAULT>
+          The vault to ask
+
+      --field <FIELD>
+          The part of a map or credential to print
+
+      --any
+          Take the first vault that answers, even if one before it cannot be asked
+
+  -h, --help
+          Print help (see a summary with '-h')
+
+Everywhere:
+      --json
+          Answer in JSON: one object, or one a line for lists; errors too, on standard error
+
+      --no-input
+          Never ask; what only a person can answer ends with exit code 4
+
+      --timeout <DURATION>
+          How long one call to a vault may take: `500ms`, `10s`, `2m`
+
+  -v, --verbose...
+          Say more; what plugins log as well. Twice for everything
+
+  -q, --quiet
+          Say nothing but answers and errors
+
+      --color <WHEN>
+          When to use colours
+
+          Possible values:
+          - auto:   On a terminal, unless `NO_COLOR` is set
+          - always: Always
+          - never:  Never
+          
+          [default: auto]
+
+      --config-dir <DIR>
+          The folder of your registrations and settings, instead of the usual one
+
+      --system
+          Change what holds for all users of this machine
+
+      --yes
+          Answer yes to every question
+
+      --dry-run
+          Check everything, change nothing
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("--version", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+keystead [VERSION]
+
+"#]]
+    );
+}
+
+#[test]
+fn completions_know_every_command() {
+    let sandbox = Sandbox::empty();
+    for shell in ["bash", "zsh", "fish", "powershell", "nushell"] {
+        let answer = sandbox.run("completions", &[shell]);
+        let text = String::from_utf8(answer.succeeds().to_vec()).unwrap();
+        for word in ["get", "remove", "unregister", "no-clobber", "trust"] {
+            assert!(text.contains(word), "{shell} does not know {word}");
+        }
+    }
+    sandbox.run("completions tcsh", &[]).ends_with(2);
+}
+
+#[test]
+fn the_manual_has_a_page_for_each_command() {
+    let sandbox = Sandbox::empty();
+    sandbox.run("man --dir pages", &[]).succeeds();
+    for page in ["keystead", "keystead-get", "keystead-vault-register", "keystead-plugin-show"] {
+        let text = std::fs::read_to_string(sandbox.here(&format!("pages/{page}.1"))).unwrap();
+        assert!(text.contains(".SH NAME"), "{page}");
+    }
+    std::fs::write(sandbox.here("file"), "").unwrap();
+    assert_data_eq!(
+        sandbox.run("man --dir file", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Cannot write to `file`
+Caused by: failed to create directory `file`: File exists (os error 17)
+
+"#]]
+    );
+}

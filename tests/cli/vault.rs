@@ -1,0 +1,671 @@
+//! `vault register` and the rest of `vault`.
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::{CANARY, Sandbox};
+
+#[test]
+fn the_first_vault_becomes_the_default_and_nobody_is_promoted() {
+    let sandbox = Sandbox::installed();
+    assert_data_eq!(
+        sandbox.run("vault default", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: There is no default vault
+Hint: run `keystead vault default NAME` to set one
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault register one --plugin memory", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Registered vault `one`.
+It is the default vault.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault register two --plugin memory:memory", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Registered vault `two`.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault default", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+one
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault list", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+one	default	user	memory	
+two		user	memory:memory	
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault unregister one", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Unregistered vault `one`; its secrets stay where they are.
+There is no default vault now: `keystead vault default NAME` sets one.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault default --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"default":null,"dry_run":false}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault default two", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Vault `two` is the default vault.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault default --clear", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+There is no default vault now.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault default nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No vault `nosuch` is registered
+Hint: run `keystead vault list` to see the vaults
+Code: E01.no-such-vault
+
+"#]]
+    );
+}
+
+#[test]
+fn the_default_is_as_was_asked_for() {
+    let sandbox = Sandbox::installed();
+    sandbox.run("vault register one --plugin memory --no-default", &[]).succeeds();
+    sandbox.run("vault default", &[]).ends_with(3);
+    sandbox.run("vault register two --plugin memory --default", &[]).succeeds();
+    assert_eq!(sandbox.run("vault default", &[]).succeeds(), b"two\n");
+    let mut command = sandbox.command("vault default", &[]);
+    command.env("KEYSTEAD_VAULT", "one");
+    assert_eq!(sandbox.answer(command, b"").succeeds(), b"one\n");
+    let mut command = sandbox.command("vault default", &[]);
+    command.env("KEYSTEAD_VAULT", "../x");
+    assert_data_eq!(
+        sandbox.answer(command, b""),
+        str![[r#"
+exit code 2
+--- stderr
+Error: `KEYSTEAD_VAULT` is not a vault's name
+Hint: run `keystead vault list` to see the names
+
+"#]]
+    );
+}
+
+#[test]
+fn a_registration_is_shown_as_it_is() {
+    let sandbox = Sandbox::installed();
+    let words = "vault register work --plugin memory:memory --param file=work.secrets \
+                 --param locked=env:PASS --unlock password=file:/run/pass --no-search \
+                 --placement isolated --description";
+    assert_data_eq!(
+        sandbox.run(words, &["the team's secrets"]),
+        str![[r#"
+exit code 0
+--- stderr
+Plugin `memory` as vault `work`:
+  may read and write files under [ROOT]/here/work.secrets
+Registered vault `work`.
+It is the default vault.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault show work", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+Name:         work
+Description:  the team's secrets
+Default:      yes
+Layer:        user
+Plugin:       memory:memory
+Placement:    isolated
+Searched:     no
+Capabilities: write, metadata, unlock, actions
+Parameters:
+  file = [ROOT]/here/work.secrets
+  locked = from env:PASS
+Unlocked with:
+  password from file:/run/pass
+Granted:
+  files:[ROOT]/here/work.secrets:rw
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault show work --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","placement":"isolated","search":false,"locked":false,"capabilities":["write","metadata","unlock","actions"],"grants":["files:[ROOT]/here/work.secrets:rw"],"parameters":{"file":"[ROOT]/here/work.secrets","locked":{"from":"env:PASS"}},"unlock":{"password":"file:/run/pass"}}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault list --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","search":false,"error":null}
+
+"#]]
+    );
+}
+
+#[test]
+fn every_fault_of_the_parameters_is_told_at_once_and_no_value() {
+    let sandbox = Sandbox::installed();
+    let words = "vault register work --plugin memory --param flie=x --param locked=hunter2";
+    assert_data_eq!(
+        sandbox.run(words, &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: 2 parameters of vault `work` are wrong
+Caused by:
+  1: there is no parameter `flie`
+  2: parameter `locked` is secret: it must be a reference, such as `env:NAME`: not a reference: it starts with none of `keystead://`, `env:`, `file:`, `command:`, `fd:`
+Hint: did you mean `file`?
+Hint: run `keystead plugin show PLUGIN` to see the parameters
+Code: E01.parameters
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault register work --plugin memory --param hunter2", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: `--param` number 1 is not `NAME=VALUE`
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault register work --plugin memory --unlock password=hunter2", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: `--unlock password=...` needs a reference
+Caused by: not a reference: it starts with none of `keystead://`, `env:`, `file:`, `command:`, `fd:`
+Hint: a reference is `env:VAR`, `file:PATH` or `keystead://VAULT/NAME`
+
+"#]]
+    );
+    assert_eq!(sandbox.run("vault list", &[]).succeeds(), b"");
+}
+
+#[test]
+fn a_name_is_taken_once() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.run("vault register WORK --plugin memory", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `WORK` is already registered, in `[ROOT]/home/.config/keystead/vaults/work.toml`
+Hint: run `keystead vault show WORK` to see it
+Hint: add `--replace` to take its place
+Code: E01.exists
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault register work --plugin memory --replace", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Registered vault `work`.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault show work", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+Name:         work
+Default:      yes
+Layer:        user
+Plugin:       memory
+Searched:     yes
+Capabilities: write, metadata, unlock, actions
+
+"#]]
+    );
+}
+
+#[test]
+fn what_is_not_there_cannot_be_registered() {
+    let sandbox = Sandbox::installed();
+    assert_data_eq!(
+        sandbox.run("vault register a --plugin nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No plugin `nosuch` is installed
+Hint: run `keystead plugin list` to see the plugins
+Hint: run `keystead plugin install FILE` to install one
+Code: E03.not-pinned
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault register a --plugin memory:nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: Plugin `memory` has no kind of vault `nosuch`
+Hint: its kinds are `memory`
+Code: E01.no-such-kind
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault register ../a --plugin memory", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: invalid value '../a' for '<NAME>': a vault's name is 1 to 64 letters, digits, dots, dashes or underscores, and starts with a letter or digit
+
+For more information, try '--help'.
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault register a --plugin memory --placement in-process", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Plugin `memory` may not run in the host's own process
+Hint: leave `--placement` out, or run `keystead plugin trust memory --danger-in-process`
+Code: E07.in-process-forbidden
+
+"#]]
+    );
+}
+
+#[test]
+fn a_dry_run_registers_nothing() {
+    let sandbox = Sandbox::installed();
+    let words = "vault register work --plugin memory --param file=x.secrets --dry-run";
+    assert_data_eq!(
+        sandbox.run(words, &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Plugin `memory` as vault `work`:
+  may read and write files under [ROOT]/here/x.secrets
+Would register vault `work`; nothing was changed
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run(words, &["--json"]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"work","layer":"user","plugin":"memory","permissions":["may read and write files under [ROOT]/here/x.secrets"],"default":true,"dry_run":true}
+
+"#]]
+    );
+    assert_eq!(sandbox.run("vault list", &[]).succeeds(), b"");
+    sandbox.run("vault register work --plugin memory", &[]).succeeds();
+    assert_data_eq!(
+        sandbox.run("vault unregister work --dry-run", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Would unregister vault `work`; nothing was changed
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault default --clear --dry-run", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Would clear the default vault; nothing was changed
+
+"#]]
+    );
+    assert_eq!(sandbox.run("vault default", &[]).succeeds(), b"work\n");
+}
+
+#[test]
+fn unregistering_keeps_the_secrets() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    sandbox.run("vault unregister work", &[]).succeeds();
+    sandbox.run("vault register again --plugin memory --param file=work.secrets", &[]).succeeds();
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), CANARY.as_bytes());
+    assert_data_eq!(
+        sandbox.run("vault unregister nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No vault `nosuch` is registered
+Hint: run `keystead vault list` to see the vaults
+Code: E01.no-such-vault
+
+"#]]
+    );
+}
+
+#[test]
+fn each_vault_is_tested_and_the_exit_code_remembers() {
+    let sandbox = Sandbox::with_work();
+    sandbox.run("vault register home --plugin memory --param file=home.secrets", &[]).succeeds();
+    assert_data_eq!(
+        sandbox.run("vault test", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+home: ok
+work: ok
+--- stderr
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+
+"#]]
+    );
+    std::fs::write(sandbox.here("home.secrets"), "no such format\n").unwrap();
+    assert_data_eq!(
+        sandbox.run("vault test", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+home: failed: vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin
+work: ok
+--- stderr
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault test --json", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+{"schema":1,"vault":"home","ok":false,"code":"E12.damaged","error":"vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin"}
+{"schema":1,"vault":"work","ok":true,"code":null,"error":null}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/home.secrets","level":"warning","vault":"home"}
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/home.secrets","level":"warning","vault":"home"}
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault test home", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+Error: Vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin
+Code: E12.damaged
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault test nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No vault `nosuch` is registered
+Hint: run `keystead vault list` to see the vaults
+Code: E01.no-such-vault
+
+"#]]
+    );
+}
+
+#[test]
+fn a_broken_registration_hides_no_other() {
+    let sandbox = Sandbox::with_work();
+    let file = sandbox.root().join("home/.config/keystead/vaults/broken.toml");
+    std::fs::write(file, "plugin = \n").unwrap();
+    assert_data_eq!(
+        sandbox.run("vault list", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+broken		user		
+work	default	user	memory	
+--- stderr
+Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 1, column 10: string values must be quoted, expected literal string
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault show broken", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 1, column 10: string values must be quoted, expected literal string
+Code: E01.not-toml
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault test", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+broken: failed: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 1, column 10: string values must be quoted, expected literal string
+work: ok
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+
+"#]]
+    );
+}
+
+#[test]
+fn actions_are_listed_and_a_destructive_one_asks() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("vault do work", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+clear		destructive	removes every secret
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"vault":"work","action":"clear","description":"removes every secret","destructive":true,"parameters":[]}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work clear", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: Nobody can be asked: Do `clear` in vault `work` (removes every secret)?
+Hint: something is lost by it: add `--yes` to do it all the same
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work claer", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: Vault `work` has no action `claer`
+Hint: its actions are `clear`
+Code: E12.no-such-action
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work clear --param x=1 --yes", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Error: 1 parameter of action `clear` is wrong
+Caused by: there is no parameter `x`
+Hint: run `keystead plugin show PLUGIN` to see the parameters
+Code: E01.parameters
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work clear --dry-run", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+Would do `clear` in vault `work`; nothing was changed
+
+"#]]
+    );
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), CANARY.as_bytes());
+    assert_data_eq!(
+        sandbox.run("vault do work clear --yes", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+1 secrets removed
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work clear --yes --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"vault":"work","action":"clear","message":"0 secrets removed"}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    sandbox.run("get a", &[]).ends_with(3);
+}
+
+#[test]
+fn a_locked_vault_without_a_terminal_says_how_to_answer() {
+    let sandbox = Sandbox::installed();
+    std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
+    let words = "vault register safe --plugin memory --param file=safe.secrets \
+                 --param locked=file:pass.given";
+    sandbox.run(words, &[]).succeeds();
+    assert_data_eq!(
+        sandbox.run("get a", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+vault `safe`: secrets are kept in clear text in [ROOT]/here/safe.secrets
+Error: Vault `safe` could not be asked for `a`
+Caused by:
+  1: vault `safe` is locked
+  2: it asks for `password`, and nobody can be asked
+Hint: run it at a terminal, or register vault `safe` with `--unlock password=REFERENCE`
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get a -V safe --no-input --json", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/safe.secrets","level":"warning","vault":"safe"}
+{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, or register vault `safe` with `--unlock password=REFERENCE`"]}}
+
+"#]]
+    );
+    sandbox.run(&format!("{words} --replace --unlock password=file:pass.given"), &[]).succeeds();
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), CANARY.as_bytes());
+    std::fs::write(sandbox.here("wrong.given"), format!("not {CANARY}")).unwrap();
+    sandbox.run(&format!("{words} --replace --unlock password=file:wrong.given"), &[]).succeeds();
+    assert_data_eq!(
+        sandbox.run("get a", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+vault `safe`: secrets are kept in clear text in [ROOT]/here/safe.secrets
+Error: Vault `safe` could not be asked for `a`
+Caused by: vault `safe` answered: the password is wrong
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+
+"#]]
+    );
+    sandbox.run(&format!("{words} --replace --unlock password=file:nosuch.given"), &[]).succeeds();
+    assert_data_eq!(
+        sandbox.run("get a", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+vault `safe`: secrets are kept in clear text in [ROOT]/here/safe.secrets
+Error: Vault `safe` could not be asked for `a`
+Caused by: `password` could not be taken from `file:nosuch.given`: failed to open file `nosuch.given`: No such file or directory (os error 2)
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+
+"#]]
+    );
+}
