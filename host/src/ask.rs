@@ -7,7 +7,9 @@ use keystead_plugin_api::{Answer, Challenge, VaultName};
 pub trait Ask {
     /// Returns an answer to each of these prompts.
     ///
-    /// No deadline runs meanwhile.
+    /// No deadline runs meanwhile. The vault that asks is busy: a call to it from here is
+    /// [`Error::NeedsItself`](crate::Error::NeedsItself), and from a thread that this waits
+    /// for it never ends.
     ///
     /// # Errors
     /// [`Unanswered`], when nobody is there or somebody declines.

@@ -27,6 +27,17 @@ pub enum Class {
     Fault,
 }
 
+impl Class {
+    /// Returns the class of an error whose cause this is: what was asked for is there, and
+    /// what it needs is not.
+    fn of_need(self) -> Self {
+        match self {
+            Self::NoSuch | Self::Partly => Self::CannotDo,
+            class => class,
+        }
+    }
+}
+
 /// Why the host could not do what was asked. No variant holds a secret.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
@@ -172,6 +183,23 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// A reference to a secret of another vault could not be followed.
+    #[error("`{parameter}` could not be taken from `{reference}`")]
+    UnresolvedSecret {
+        /// The parameter or prompt it stands for.
+        parameter: String,
+        /// The reference.
+        reference: reference::Reference,
+        /// What the vaults answered.
+        source: Box<Error>,
+    },
+    /// The vault is asked while the same caller has it opened or unlocked: references lead
+    /// in a circle, or a search that one of them makes comes to the vault itself.
+    #[error("vault `{vault}` is needed to open or unlock itself")]
+    NeedsItself {
+        /// The vault.
+        vault: VaultName,
+    },
     /// The plugin asks for more than the registration grants.
     #[error("plugin `{plugin}` asks for more than vault `{vault}` grants: {}", .missing.join(", "))]
     NotGranted {
@@ -240,7 +268,8 @@ impl Error {
             Self::Faulty { source, .. } => source.code(),
             Self::SearchIncomplete { .. } => "E12.search-incomplete",
             Self::Parameters { .. } => "E01.parameters",
-            Self::Unresolved { .. } => "E01.unresolved",
+            Self::Unresolved { .. } | Self::UnresolvedSecret { .. } => "E01.unresolved",
+            Self::NeedsItself { .. } => "E12.needs-itself",
             Self::NotGranted { .. } => "E07.not-granted",
             Self::InProcessForbidden { .. } => "E07.in-process-forbidden",
             Self::DoorUnknown { .. } => "E09.door-unknown",
@@ -270,11 +299,8 @@ impl Error {
             {
                 Class::Fault
             }
-            Self::Faulty { source, .. } => match source.class() {
-                // The vault is there; what it needs is not.
-                Class::NoSuch => Class::CannotDo,
-                class => class,
-            },
+            Self::Faulty { source, .. } => source.class().of_need(),
+            Self::UnresolvedSecret { source, .. } => source.class().of_need(),
             _ => Class::CannotDo,
         }
     }

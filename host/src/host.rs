@@ -5,6 +5,7 @@ mod conformance;
 mod open;
 mod register;
 mod resolve;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,7 @@ use crate::plugin::inspect::Kind;
 use crate::plugin::trust::Store;
 use crate::registry::{Entry, Registry};
 use open::Open;
+use turns::Turns;
 
 /// The most steps one unlocking may have, and the most times a person may type it wrong.
 const MAX_UNLOCK_STEPS: usize = 8;
@@ -77,6 +79,7 @@ struct Inner {
     registry: Registry,
     plugins: Store,
     slots: Mutex<HashMap<VaultName, Slot>>,
+    turns: Turns,
     temporary: Mutex<HashMap<VaultName, Entry>>,
 }
 
@@ -123,6 +126,7 @@ impl Host {
             registry,
             plugins,
             slots: Mutex::default(),
+            turns: Turns::default(),
             temporary: Mutex::default(),
         }))
     }
@@ -255,6 +259,9 @@ impl Host {
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
     ) -> Result<T> {
         let slot = lock(&self.0.slots).entry(name.clone()).or_default().clone();
+        let Some(_turn) = self.0.turns.wait(Arc::as_ptr(&slot).addr()) else {
+            return Err(Error::NeedsItself { vault: name.clone() });
+        };
         let mut state = lock(&slot);
         if state.is_none() {
             match self.open(name) {

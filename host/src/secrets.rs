@@ -5,6 +5,7 @@ mod pattern;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
@@ -15,6 +16,7 @@ use keystead_plugin_api::{
 use crate::ask::{Ask, Nobody};
 use crate::error::{Error, Result};
 use crate::host::{Host, Run};
+use crate::plugin::inspect::Kind;
 use crate::registry::schema::{self, Base};
 use pattern::Pattern;
 
@@ -152,7 +154,7 @@ impl Host {
     /// the vault cannot hold is refused before anything is written.
     pub fn set(&self, new: NewSecret, ask: &mut dyn Ask) -> Result<VaultName> {
         let vault = self.target(new.vault.as_ref())?;
-        let kind = self.kind(&self.entry(&vault)?)?;
+        let kind = self.kind_to_write(&vault)?;
         let refuse = |what: String| Error::Refused {
             vault: vault.clone(),
             answer: keystead_plugin_api::Error::unsupported(what),
@@ -382,6 +384,14 @@ impl Host {
     /// A registration that cannot be read takes part: it may be the one that has it.
     fn is_searched(&self, vault: &VaultName) -> bool {
         self.entry(vault).map_or(true, |entry| entry.search)
+    }
+
+    /// Returns the kind of a vault, or the error that it answers every request with.
+    fn kind_to_write(&self, vault: &VaultName) -> Result<Kind> {
+        self.entry(vault).and_then(|entry| self.kind(&entry)).map_err(|error| match error {
+            Error::NoSuchVault { .. } => error,
+            error => Error::Faulty { vault: vault.clone(), source: Arc::new(error) },
+        })
     }
 
     /// Returns the vault that a write goes to.

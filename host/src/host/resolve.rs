@@ -34,7 +34,7 @@ impl Host {
     /// Returns the secret that a reference stands for. `what` names what needs it.
     ///
     /// # Errors
-    /// [`Error::Unresolved`]; it never holds what was read.
+    /// [`Error::Unresolved`] or [`Error::UnresolvedSecret`]; neither holds what was read.
     pub(crate) fn resolve(&self, what: &str, reference: &Reference) -> Result<SecretText> {
         let unresolved = |why: String| Error::Unresolved {
             parameter: what.to_owned(),
@@ -74,7 +74,14 @@ impl Host {
                 DEPTH.set(depth + 1);
                 let found = self.secret(vault.as_ref(), name, field.as_ref());
                 DEPTH.set(depth);
-                found.map_err(unresolved)
+                found.map_err(|why| match why {
+                    Why::Vault(source) => Error::UnresolvedSecret {
+                        parameter: what.to_owned(),
+                        reference: reference.clone(),
+                        source,
+                    },
+                    Why::Value(why) => unresolved(why),
+                })
             }
         }
     }
@@ -84,20 +91,22 @@ impl Host {
         vault: Option<&VaultName>,
         name: &SecretName,
         field: Option<&Field>,
-    ) -> Result<SecretText, String> {
+    ) -> Result<SecretText, Why> {
         let place = vault.map_or_else(Place::anywhere, |vault| Place::Vault(vault.clone()));
-        let found = self.get(name, &place, &mut Nobody).map_err(|error| error.to_string())?;
+        let found = self.get(name, &place, &mut Nobody).map_err(|e| Why::Vault(Box::new(e)))?;
         let value = match field {
             None => found.secret.value,
             Some(field) => found
                 .into_field(field.as_str())
-                .map_err(|_| format!("the secret has no field `{}`", field.as_str()))?,
+                .map_err(|_| Why::Value(format!("the secret has no field `{}`", field.as_str())))?,
         };
         match value {
             Value::Text(text) => Ok(text),
             Value::Credential(credential) => Ok(credential.password),
-            Value::Bytes(bytes) => SecretText::from_bytes(bytes).map_err(|e| e.to_string()),
-            _ => Err("the secret is a map: name a field with `#FIELD`".into()),
+            Value::Bytes(bytes) => {
+                SecretText::from_bytes(bytes).map_err(|e| Why::Value(e.to_string()))
+            }
+            _ => Err(Why::Value("the secret is a map: name a field with `#FIELD`".into())),
         }
     }
 
@@ -117,6 +126,9 @@ impl Host {
                     Error::Unresolved { reference, why, .. } => {
                         Error::Unresolved { parameter: name, reference, why }
                     }
+                    Error::UnresolvedSecret { reference, source, .. } => {
+                        Error::UnresolvedSecret { parameter: name, reference, source }
+                    }
                     other => other,
                 },
             }
@@ -127,6 +139,14 @@ impl Host {
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.0.options.sources.home()
     }
+}
+
+/// Why a vault's secret is none for a reference.
+enum Why {
+    /// No vault answered with it.
+    Vault(Box<Error>),
+    /// It is there, and not what is needed.
+    Value(String),
 }
 
 /// Reads a small file whole into memory that is wiped.

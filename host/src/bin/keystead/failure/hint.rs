@@ -83,6 +83,7 @@ impl Found {
                 self.look_into(source);
                 self.hint("name a vault with `-V VAULT`, or take any that answers with `--any`");
             }
+            Error::UnresolvedSecret { source, .. } => self.look_into(source),
             Error::Parameters { faults, .. } => self.parameters(faults),
             Error::NotGranted { vault, .. } => self.hint(format!(
                 "run `keystead vault show {vault}`, and register it anew with `--replace` to grant it"
