@@ -3,6 +3,7 @@
 
 mod boundary;
 mod cli;
+mod host;
 mod listed;
 mod plugin_files;
 mod scene;

@@ -1,0 +1,167 @@
+//! The library without the command: what a program gets that embeds the host.
+
+mod calls;
+mod conformance;
+mod example;
+mod permission;
+mod search;
+mod unlocking;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use keystead::api::{SecretName, SecretText, Value, VaultName, WriteMode};
+use keystead::paths::Paths;
+use keystead::plugin::pins::Digest;
+use keystead::reference::Reference;
+use keystead::registry::{Placement, Replace};
+use keystead::{Host, NewSecret, Nobody, Options, Place, Registration, Run};
+
+use crate::plugin_files::{repository, succeed};
+use crate::scene::Scene;
+
+const PLACEMENTS: [Placement; 2] = [Placement::Isolated, Placement::InProcess];
+
+/// Where cargo puts what is built beside these tests.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_path_buf()
+}
+
+/// Builds something of this workspace, as it is built for these tests.
+fn build(arguments: &[&str]) {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked"]).args(arguments).current_dir(repository());
+    succeed(cargo.env("CARGO_TARGET_DIR", target()));
+}
+
+/// Returns the file of the plugin `memory`, built once.
+fn memory() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| build(&["--package", "keystead-plugin-memory"]));
+    target().join("debug/libkeystead_plugin_memory.so")
+}
+
+fn vault(name: &str) -> VaultName {
+    VaultName::parse(name).unwrap()
+}
+
+fn secret(name: &str) -> SecretName {
+    SecretName::parse(name).unwrap()
+}
+
+/// Returns the host's options over a scene's folders.
+fn options(scene: &Scene) -> Options {
+    let root = scene.path();
+    let paths = Paths {
+        system_config: root.join("etc"),
+        user_config: Some(root.join("config")),
+        user_data: Some(root.join("data")),
+        packaged: Vec::new(),
+    };
+    Options::new(paths, root.join("keystead"))
+}
+
+/// Returns a registration of the plugin `memory`; relative paths are the scene's.
+fn registration(
+    scene: &Scene,
+    name: &str,
+    parameters: &[(&str, &str)],
+    unlock: &[(&str, &str)],
+) -> Registration {
+    let mut new = Registration::new(vault(name), "memory", scene.path().to_path_buf());
+    let owned = |(key, text): &(&str, &str)| ((*key).to_owned(), (*text).to_owned());
+    new.parameters = parameters.iter().map(owned).collect();
+    let parse = |(key, text): &(&str, &str)| ((*key).to_owned(), Reference::parse(text).unwrap());
+    new.unlock = unlock.iter().map(parse).collect();
+    new
+}
+
+fn register(host: &Host, new: Registration) -> VaultName {
+    host.register(host.plan_registration(new).unwrap()).unwrap().name
+}
+
+/// Registers a vault that keeps its secrets in a file of its name.
+fn filed(scene: &Scene, name: &str, placement: Placement) -> VaultName {
+    let mut new = registration(scene, name, &[("file", name)], &[]);
+    new.placement = Some(placement);
+    register(&scene.host, new)
+}
+
+/// Returns a scene with the plugin `memory`.
+fn scene() -> Scene {
+    let scene = Scene::new();
+    scene.install(&memory());
+    scene
+}
+
+fn new_secret(vault: Option<&VaultName>, name: &str, text: &str) -> NewSecret {
+    NewSecret {
+        name: secret(name),
+        vault: vault.cloned(),
+        value: Value::text(text),
+        field: None,
+        metadata: None,
+        mode: WriteMode::Upsert,
+        run: Run::Real,
+    }
+}
+
+fn set(host: &Host, vault: &VaultName, name: &str, text: &str) {
+    host.set(new_secret(Some(vault), name, text), &mut Nobody).unwrap();
+}
+
+fn get(host: &Host, name: &str, place: &Place) -> keystead::Result<String> {
+    let found = host.get(&secret(name), place, &mut Nobody)?;
+    Ok(format!("{}: {}", found.vault, text(&found.secret.value)))
+}
+
+fn get_in(host: &Host, vault: &VaultName, name: &str) -> keystead::Result<String> {
+    get(host, name, &Place::Vault(vault.clone()))
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::Text(text) => SecretText::expose(text).to_owned(),
+        other => panic!("a {} was not expected", other.kind()),
+    }
+}
+
+/// Writes a registration as somebody with an editor does.
+fn write_registration(scene: &Scene, name: &str, text: &str) {
+    let folder = scene.path().join("config/vaults");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
+    write(&folder.join(format!("{name}.toml")), &format!("schema = 1\n{text}"));
+}
+
+/// Writes a file that nobody else may read or write.
+fn write(path: &Path, text: &str) {
+    let _ = fs::remove_file(path);
+    let mut file = fs::OpenOptions::new();
+    let mut file = file.write(true).create_new(true).mode(0o600).open(path).unwrap();
+    std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+}
+
+/// Returns every file below a folder with the hash of its bytes.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Digest> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.insert(path.clone(), Digest::of(b""));
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), Digest::of(&fs::read(&path).unwrap()));
+        }
+    }
+    found
+}
+
+/// Returns a registration that takes the place of the one of its name.
+fn replacing(mut new: Registration) -> Registration {
+    new.replace = Replace::Whole;
+    new
+}

@@ -1,0 +1,191 @@
+//! Calls from several threads, vaults side by side, and what is kept between calls.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use keystead::api::{Value, VaultName};
+use keystead::paths::Layer;
+use keystead::registry::Placement;
+use keystead::{Class, Error, Host, Nobody, Place, Run};
+
+use super::{
+    PLACEMENTS, filed, files, get, get_in, memory, options, register, registration, replacing,
+    scene, set, vault, write_registration,
+};
+use crate::plugin_files::plugin;
+use crate::scene::{Scene, story};
+
+#[test]
+fn threads_share_a_host_and_its_vaults_never_mix() {
+    fn shared<T: Send + Sync + Clone>(_: &T) {}
+    const EACH: usize = 6;
+    for placement in PLACEMENTS {
+        let scene = scene();
+        shared(&scene.host);
+        let vaults = ["a", "b"].map(|name| filed(&scene, name, placement));
+        thread::scope(|scope| {
+            for worker in 0..4 {
+                let (host, vaults) = (scene.host.clone(), &vaults);
+                scope.spawn(move || {
+                    for vault in vaults {
+                        for number in 0..EACH {
+                            let name = format!("{worker}/{number}");
+                            set(&host, vault, &name, &format!("{vault}-{name}"));
+                            let expected = format!("{vault}: {vault}-{name}");
+                            assert_eq!(get_in(&host, vault, &name).unwrap(), expected);
+                        }
+                        host.list(None, None, &mut Nobody).unwrap();
+                    }
+                });
+            }
+        });
+        for vault in &vaults {
+            let listing = scene.host.list(None, Some(vault), &mut Nobody).unwrap();
+            assert_eq!(listing.entries.len(), 4 * EACH);
+        }
+        let kept =
+            |vault: &VaultName| std::fs::read_to_string(scene.path().join(vault.as_str())).unwrap();
+        let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
+        assert!(
+            kept(&vaults[0]).contains(&hex("a-0/0")) && !kept(&vaults[0]).contains(&hex("b-0/0"))
+        );
+        assert!(
+            kept(&vaults[1]).contains(&hex("b-0/0")) && !kept(&vaults[1]).contains(&hex("a-0/0"))
+        );
+        scene.end();
+    }
+}
+
+#[test]
+fn a_changed_registration_takes_effect_when_the_host_is_reloaded() {
+    let scene = scene();
+    let a = filed(&scene, "a", Placement::Isolated);
+    set(&scene.host, &a, "x", "old");
+    let path = scene.path().join("config/vaults/a.toml");
+    let (mut text, old) = (std::fs::read_to_string(path).unwrap(), scene.path().join("a"));
+    text = text.replace(old.to_str().unwrap(), scene.path().join("other").to_str().unwrap());
+    write_registration(&scene, "a", text.strip_prefix("schema = 1\n").unwrap());
+    assert_eq!(get_in(&scene.host, &a, "x").unwrap(), "a: old");
+    scene.host.reload();
+    assert_eq!(get_in(&scene.host, &a, "x").unwrap_err().code(), "E12.no-such-secret");
+    scene.end();
+}
+
+#[test]
+fn a_faulty_vault_stays_so_until_the_host_is_reloaded() {
+    let scene = Scene::new();
+    write_registration(&scene, "a", "plugin = \"memory\"\n");
+    let a = vault("a");
+    for _ in 0..2 {
+        let error = get_in(&scene.host, &a, "x").unwrap_err();
+        assert!(matches!(error, Error::Faulty { .. }), "{error:?}");
+        assert_eq!((error.code(), error.class()), ("E03.not-pinned", Class::CannotDo));
+    }
+    scene.install(&memory());
+    assert_eq!(get_in(&scene.host, &a, "x").unwrap_err().code(), "E03.not-pinned");
+    scene.host.reload();
+    assert_eq!(get_in(&scene.host, &a, "x").unwrap_err().code(), "E12.no-such-secret");
+    scene.end();
+}
+
+#[test]
+fn a_faulty_vault_answers_every_request_with_its_error() {
+    let scene = Scene::new();
+    write_registration(&scene, "a", "plugin = \"memory\"\n");
+    let (host, a) = (&scene.host, vault("a"));
+    let (name, place) = (super::secret("x"), Place::Vault(a.clone()));
+    let errors = [
+        host.get(&name, &place, &mut Nobody).map(drop),
+        host.describe(&name, &place, &mut Nobody).map(drop),
+        host.set(super::new_secret(Some(&a), "x", "y"), &mut Nobody).map(drop),
+        host.remove(&name, Some(&a), Run::Real, &mut Nobody).map(drop),
+        host.remove(&name, Some(&a), Run::Dry, &mut Nobody).map(drop),
+        host.list(None, Some(&a), &mut Nobody).map(drop),
+        host.test(&a, &mut Nobody),
+        host.actions(&a, &mut Nobody).map(drop),
+        host.act(&a, "x", &Default::default(), scene.path(), &mut Nobody).map(drop),
+    ];
+    for (at, result) in errors.into_iter().enumerate() {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::Faulty { .. }), "request {at}: {error:?}");
+        assert_eq!((error.code(), error.class()), ("E03.not-pinned", Class::CannotDo));
+    }
+    let listing = host.list(None, None, &mut Nobody).unwrap();
+    assert_eq!(listing.failed.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a"]);
+}
+
+#[test]
+fn a_vault_of_this_process_only_is_written_nowhere_and_stands_before_a_registered_one() {
+    let scene = scene();
+    let host = &scene.host;
+    let a = filed(&scene, "a", Placement::Isolated);
+    set(host, &a, "x", "registered");
+
+    let written =
+        || (files(&scene.path().join("config")), std::fs::read(scene.path().join("a")).unwrap());
+    let before = written();
+    let mut own = replacing(registration(&scene, "A", &[], &[]));
+    own.placement = Some(Placement::InProcess);
+    let plan = host.plan_registration(own).unwrap();
+    host.register_for_this_process(plan);
+    let layers: Vec<_> = host.vaults().unwrap().0.into_iter().map(|v| (v.name, v.layer)).collect();
+    assert_eq!(layers, [(a.clone(), None)]);
+    assert_eq!(host.vault(&a).unwrap().info.layer, None);
+    assert_eq!(get_in(host, &a, "x").unwrap_err().code(), "E12.no-such-secret");
+    set(host, &a, "y", "here");
+    assert_eq!(get(host, "y", &Place::anywhere()).unwrap(), "a: here");
+
+    let another = Host::new(options(&scene));
+    assert_eq!(get_in(&another, &a, "y").unwrap_err().code(), "E12.no-such-secret");
+    assert_eq!(get_in(&another, &a, "x").unwrap(), "a: registered");
+
+    host.unregister(&a, Layer::User, Run::Dry).unwrap();
+    assert_eq!(get_in(host, &a, "y").unwrap(), "a: here");
+    host.unregister(&a, Layer::User, Run::Real).unwrap();
+    assert_eq!(get_in(host, &a, "x").unwrap(), "a: registered");
+    assert_eq!(written(), before);
+    drop(another);
+    scene.end();
+}
+
+#[test]
+fn a_vault_that_hangs_is_late_and_keeps_no_other_waiting() {
+    let scene = Scene::with_timeout(Duration::from_millis(1_500));
+    scene.install(&memory());
+    let hanging = scene.vault("hanging", &plugin("hangs"), Placement::Isolated);
+    let quick = filed(&scene, "quick", Placement::InProcess);
+    set(&scene.host, &quick, "a", "at once");
+    // Its process is started, so that only the call is late.
+    scene.list(&hanging, None).unwrap();
+    let started = Instant::now();
+    let error = thread::scope(|scope| {
+        let late = scope.spawn(|| scene.get(&hanging, "a").unwrap_err());
+        thread::sleep(Duration::from_millis(100));
+        while !late.is_finished() {
+            let asked = Instant::now();
+            assert_eq!(get_in(&scene.host, &quick, "a").unwrap(), "quick: at once");
+            assert!(asked.elapsed() < Duration::from_millis(1_200));
+            thread::sleep(Duration::from_millis(20));
+        }
+        late.join().unwrap()
+    });
+    assert!(started.elapsed() < Duration::from_millis(3_500), "{:?}", started.elapsed());
+    assert_eq!((error.code(), error.class()), ("E11.late", Class::CannotDo), "{}", story(&error));
+    scene.end();
+}
+
+#[test]
+fn a_registration_is_forgotten_with_its_vault_and_its_data_stays() {
+    let scene = scene();
+    let a = filed(&scene, "a", Placement::Isolated);
+    set(&scene.host, &a, "x", "kept");
+    let gone = scene.host.unregister(&a, Layer::User, Run::Real).unwrap();
+    assert!(gone.was_default && gone.warning.is_none());
+    let error = get_in(&scene.host, &a, "x").unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E01.no-such-vault", Class::NoSuch));
+    assert_eq!(scene.host.default_vault().unwrap(), None);
+    let again = register(&scene.host, registration(&scene, "again", &[("file", "a")], &[]));
+    let found = scene.get(&again, "x").unwrap();
+    assert_eq!(found.secret.value, Value::text("kept"));
+    scene.end();
+}

@@ -1,0 +1,105 @@
+//! The conformance suite as the host runs it, over the reference plugin.
+
+use keystead::api::testing::Outcome;
+use keystead::plugin::pins::{InProcess, PluginId};
+use keystead::plugin::trust::{self, IfTaken, Vouch};
+use keystead::reference::Reference;
+use keystead::registry::Placement;
+use keystead::{Check, Class, Error};
+
+use super::{PLACEMENTS, memory, scene, write};
+use crate::scene::{Scene, story};
+
+/// Returns a check of a vault with a file, small enough to take seconds.
+fn check(scene: &Scene) -> Check {
+    let mut check = Check::new(scene.path().to_path_buf());
+    check.parameters.insert("file".into(), "{vault}.secrets".into());
+    check.many = Some(40);
+    check
+}
+
+/// Runs the suite and returns how many obligations were kept and which were not checked.
+fn run(
+    suite: impl FnOnce(&mut dyn FnMut(&Outcome)) -> keystead::Result<()>,
+) -> (usize, Vec<&'static str>) {
+    let (mut passed, mut left_out) = (0, Vec::new());
+    suite(&mut |outcome| match outcome {
+        Outcome::Passed { .. } => passed += 1,
+        Outcome::NotApplicable { obligation, .. } => left_out.push(*obligation),
+        broken => panic!("{broken}"),
+    })
+    .unwrap_or_else(|error| panic!("{}", story(&error)));
+    (passed, left_out)
+}
+
+#[test]
+fn the_reference_plugin_keeps_every_obligation_in_both_placements() {
+    let scene = scene();
+    let id = PluginId::parse("memory").unwrap();
+    let check = check(&scene);
+    let [isolated, in_process] = PLACEMENTS
+        .map(|placement| run(|report| scene.host.check_installed(&id, placement, &check, report)));
+    assert_eq!(isolated, in_process);
+    assert!(isolated.0 >= 30, "{isolated:?}");
+    scene.end();
+}
+
+#[test]
+fn a_locked_vault_is_checked_with_its_password() {
+    let scene = scene();
+    let id = PluginId::parse("memory").unwrap();
+    write(&scene.path().join("password"), "canary-password\n");
+    let file = format!("file:{}", scene.path().join("password").display());
+    let mut check = check(&scene);
+    let (_, unlocked) =
+        run(|report| scene.host.check_installed(&id, Placement::InProcess, &check, report));
+    check.parameters.insert("locked".into(), file.clone());
+    check.unlock.insert("password".into(), Reference::parse(&file).unwrap());
+    let [isolated, in_process] = PLACEMENTS
+        .map(|placement| run(|report| scene.host.check_installed(&id, placement, &check, report)));
+    assert_eq!(isolated, in_process);
+    assert!(isolated.1.len() < unlocked.len(), "{isolated:?} {unlocked:?}");
+    scene.end();
+}
+
+#[test]
+fn a_file_that_is_not_installed_is_checked_and_stays_so() {
+    let scene = Scene::new();
+    let candidate = scene.host.plugins().examine(&memory()).unwrap();
+    let check = check(&scene);
+    let (passed, _) = run(|report| scene.host.check_file(&candidate, &check, report));
+    assert!(passed >= 30, "{passed}");
+    let id = PluginId::parse("memory").unwrap();
+    let error: Error = scene.host.plugins().find(&id).unwrap_err().into();
+    assert_eq!((error.code(), error.class()), ("E03.not-pinned", Class::NoSuch));
+    scene.end();
+}
+
+#[test]
+fn nothing_is_checked_in_this_process_without_a_word() {
+    let scene = Scene::new();
+    let candidate = scene.host.plugins().examine(&memory()).unwrap();
+    let vouch = Vouch { place: trust::Place::User, in_process: InProcess::Never };
+    scene.host.plugins().install(candidate, &vouch, IfTaken::Refuse).unwrap();
+    let id = PluginId::parse("memory").unwrap();
+    let error = scene
+        .host
+        .check_installed(&id, Placement::InProcess, &check(&scene), &mut |outcome| {
+            panic!("{outcome}")
+        })
+        .unwrap_err();
+    assert_eq!(error.code(), "E07.in-process-forbidden");
+}
+
+#[test]
+fn every_wrong_parameter_of_a_check_is_told_before_anything_runs() {
+    let scene = scene();
+    let mut check = check(&scene);
+    check.parameters.insert("colour".into(), "red".into());
+    check.parameters.insert("locked".into(), "hunter2".into());
+    let candidate = scene.host.plugins().examine(&memory()).unwrap();
+    let error = scene.host.check_file(&candidate, &check, &mut |_| ()).unwrap_err();
+    assert!(matches!(&error, Error::Parameters { faults, .. } if faults.len() == 2), "{error:?}");
+    assert!(!format!("{error:?} {}", story(&error)).contains("hunter2"));
+    assert_eq!(scene.runners(), 0);
+}

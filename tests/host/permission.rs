@@ -1,0 +1,139 @@
+//! What a registration grants, what the administrator allows, and where plugins may run.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+
+use keystead::plugin::pins::InProcess;
+use keystead::plugin::trust::{self, IfTaken, Vouch};
+use keystead::registry::Placement;
+use keystead::{Class, Error};
+
+use super::{
+    filed, get_in, memory, register, registration, replacing, scene, set, vault, write,
+    write_registration,
+};
+use crate::scene::{Scene, story};
+
+/// Writes the administrator's policy.
+fn policy(scene: &Scene, text: &str) {
+    let folder = scene.path().join("etc");
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder).unwrap();
+    write(&folder.join("policy.toml"), text);
+    scene.host.reload();
+}
+
+#[test]
+fn a_plugin_that_asks_for_more_than_was_granted_is_not_opened() {
+    let scene = scene();
+    let file = scene.path().join("secrets");
+    let text = |grants: &str| {
+        format!(
+            "plugin = \"memory\"\ngrants = [{grants}]\n[parameters]\nfile = \"{}\"\n",
+            file.display()
+        )
+    };
+    for grants in ["", "\"files:/other:rw\"", "\"network\""] {
+        write_registration(&scene, "a", &text(grants));
+        scene.host.reload();
+        let error = get_in(&scene.host, &vault("a"), "x").unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E07.not-granted", Class::CannotDo));
+        assert_eq!(
+            story(&error),
+            format!(
+                "E07.not-granted: vault `a` cannot be opened: plugin `memory` asks for more than \
+                 vault `a` grants: files:{}:rw",
+                file.display()
+            )
+        );
+    }
+    assert_eq!(scene.runners(), 0);
+    write_registration(&scene, "a", &text(&format!("\"files:{}:rw\"", file.display())));
+    scene.host.reload();
+    set(&scene.host, &vault("a"), "x", "y");
+    scene.end();
+}
+
+#[test]
+fn a_registration_that_takes_anothers_place_is_granted_what_it_asks_for_now() {
+    let scene = scene();
+    let a = filed(&scene, "a", Placement::Isolated);
+    set(&scene.host, &a, "x", "old");
+    let again = registration(&scene, "a", &[("file", "other")], &[]);
+    let error = scene.host.plan_registration(again.clone()).unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E01.exists", Class::CannotDo));
+    let plan = scene.host.plan_registration(replacing(again)).unwrap();
+    let other = scene.path().join("other");
+    assert_eq!(plan.entry().grants, [format!("files:{}:rw", other.display())]);
+    assert_eq!(plan.permissions().len(), 1);
+    assert!(plan.permissions()[0].contains(other.to_str().unwrap()), "{:?}", plan.permissions());
+    scene.host.register(plan).unwrap();
+    // At once: what was open is forgotten.
+    assert_eq!(get_in(&scene.host, &a, "x").unwrap_err().code(), "E12.no-such-secret");
+    set(&scene.host, &a, "x", "new");
+    assert!(other.exists());
+    scene.end();
+}
+
+#[test]
+fn a_vault_without_a_file_asks_for_nothing() {
+    let scene = scene();
+    let plan = scene.host.plan_registration(registration(&scene, "a", &[], &[])).unwrap();
+    assert!(plan.permissions().is_empty() && plan.entry().grants.is_empty());
+    assert!(plan.becomes_default());
+}
+
+#[test]
+fn nothing_runs_in_this_process_without_a_word() {
+    let scene = Scene::new();
+    let candidate = scene.host.plugins().examine(&memory()).unwrap();
+    let vouch = Vouch { place: trust::Place::User, in_process: InProcess::Never };
+    scene.host.plugins().install(candidate, &vouch, IfTaken::Refuse).unwrap();
+    let mut new = registration(&scene, "a", &[], &[]);
+    new.placement = Some(Placement::InProcess);
+    let error = scene.host.plan_registration(new).unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E07.in-process-forbidden", Class::CannotDo));
+    write_registration(&scene, "a", "plugin = \"memory\"\nplacement = \"in-process\"\n");
+    let error = get_in(&scene.host, &vault("a"), "x").unwrap_err();
+    assert!(matches!(&error, Error::Faulty { .. }), "{error:?}");
+    assert_eq!((error.code(), error.class()), ("E07.in-process-forbidden", Class::CannotDo));
+    scene.end();
+}
+
+#[test]
+fn the_administrator_keeps_plugins_out_of_this_process() {
+    let scene = scene();
+    let a = filed(&scene, "a", Placement::InProcess);
+    set(&scene.host, &a, "x", "y");
+    policy(&scene, "placement = \"isolated\"\n");
+    let error = get_in(&scene.host, &a, "x").unwrap_err();
+    assert_eq!(error.code(), "E07.in-process-forbidden", "{}", story(&error));
+    let isolated =
+        register(&scene.host, replacing(registration(&scene, "a", &[("file", "a")], &[])));
+    assert_eq!(get_in(&scene.host, &isolated, "x").unwrap(), "a: y");
+    assert_eq!(scene.runners(), 1);
+    scene.end();
+}
+
+#[test]
+fn the_administrator_denies_plugins_and_permissions() {
+    let scene = scene();
+    let a = filed(&scene, "a", Placement::Isolated);
+    set(&scene.host, &a, "x", "y");
+    for (text, code) in [
+        ("deny = [\"memory\"]\n", "E07.policy-denied"),
+        ("allow = [\"store\"]\n", "E07.not-allowed"),
+        ("permissions = [\"network\"]\n", "E07.permission"),
+        ("user-plugins = false\n", "E07.user-plugins"),
+        ("denied = [\"memory\"]\n", "E07.policy-malformed"),
+    ] {
+        policy(&scene, text);
+        let error = get_in(&scene.host, &a, "x").unwrap_err();
+        assert!(matches!(&error, Error::Faulty { .. }), "{error:?}");
+        assert_eq!((error.code(), error.class()), (code, Class::CannotDo), "{}", story(&error));
+        assert!(story(&error).contains("policy.toml"), "{}", story(&error));
+        assert!(scene.host.plan_registration(registration(&scene, "b", &[], &[])).is_err());
+    }
+    policy(&scene, "allow = [\"memory\"]\npermissions = [\"files\"]\n");
+    assert_eq!(get_in(&scene.host, &a, "x").unwrap(), "a: y");
+    scene.end();
+}

@@ -1,0 +1,165 @@
+//! Which vault answers where none is named, and what keeps a write from being made.
+
+use keystead::api::{Map, Metadata, MetadataValue, Value, WriteMode};
+use keystead::paths::Layer;
+use keystead::registry::Placement;
+use keystead::{Class, Error, Host, Nobody, Place, Run, Unasked};
+
+use super::{
+    filed, files, get, get_in, new_secret, options, register, registration, scene, secret, set,
+    vault, write_registration,
+};
+use crate::plugin_files::plugin;
+use crate::scene::story;
+
+#[test]
+fn the_default_vault_is_asked_first_then_the_others_by_name() {
+    let scene = scene();
+    let host = &scene.host;
+    // The first one becomes the default.
+    let [z, c, b] = ["z", "c", "b"].map(|name| filed(&scene, name, Placement::InProcess));
+    let mut quiet = registration(&scene, "a", &[("file", "a")], &[]);
+    (quiet.search, quiet.placement) = (false, Some(Placement::InProcess));
+    let a = register(host, quiet);
+    for vault in [&a, &b, &c, &z] {
+        set(host, vault, vault.as_str(), "own");
+        set(host, vault, "all", "x");
+    }
+    for vault in [&a, &b, &c] {
+        set(host, vault, "not-in-default", "x");
+    }
+    let anywhere = |name| get(host, name, &Place::anywhere());
+    assert_eq!(anywhere("all").unwrap(), "z: x");
+    assert_eq!(anywhere("not-in-default").unwrap(), "b: x");
+    assert_eq!(anywhere("c").unwrap(), "c: own");
+
+    let error = anywhere("a").unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E12.no-such-secret", Class::NoSuch));
+    assert_eq!(error.to_string(), "no secret `a` in the vaults `z`, `b`, `c`");
+
+    host.set_default(Some(&c), Layer::User, Run::Real).unwrap();
+    assert_eq!(anywhere("all").unwrap(), "c: x");
+    // Even a vault that searches pass over is the first where it is the default.
+    let mut options = options(&scene);
+    options.default_vault = Some(a.clone());
+    let another = Host::new(options);
+    assert_eq!(get(&another, "all", &Place::anywhere()).unwrap(), "a: x");
+    assert_eq!(another.set(new_secret(None, "new", "x"), &mut Nobody).unwrap(), a);
+    scene.end();
+}
+
+#[test]
+fn a_vault_that_cannot_be_asked_ends_a_search_unless_any_answer_will_do() {
+    let scene = scene();
+    let host = &scene.host;
+    let [a, c] = ["a", "c"].map(|name| filed(&scene, name, Placement::InProcess));
+    set(host, &a, "early", "x");
+    set(host, &c, "late", "x");
+    write_registration(&scene, "b", "plugin = \"memory\"\nkind = \"no-such\"\n");
+    let anywhere = |name| get(host, name, &Place::anywhere());
+    let any = |name| get(host, name, &Place::Search(Unasked::Skipped));
+
+    assert_eq!(anywhere("early").unwrap(), "a: x");
+    let error = anywhere("late").unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E12.search-incomplete", Class::Partly));
+    assert_eq!(
+        story(&error),
+        "E12.search-incomplete: vault `b` could not be asked for `late`: vault `b` cannot be \
+         opened: plugin `memory` has no kind of vault `no-such`"
+    );
+    assert_eq!(any("late").unwrap(), "c: x");
+    // Not having found it is not the same as its not being there.
+    assert_eq!(any("nowhere").unwrap_err().code(), "E12.search-incomplete");
+    assert_eq!(anywhere("nowhere").unwrap_err().code(), "E12.search-incomplete");
+
+    // So is a registration that cannot be read.
+    write_registration(&scene, "b", "plugin = 7\n");
+    host.reload();
+    assert!(matches!(anywhere("late").unwrap_err(), Error::SearchIncomplete { .. }));
+    assert_eq!(any("late").unwrap(), "c: x");
+    let listing = host.list(None, None, &mut Nobody).unwrap();
+    assert_eq!((listing.entries.len(), listing.failed.len()), (2, 1));
+    scene.end();
+}
+
+#[test]
+fn without_a_default_vault_a_write_says_which_vaults_there_are() {
+    let scene = scene();
+    let host = &scene.host;
+    let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::InProcess));
+    host.set_default(None, Layer::User, Run::Real).unwrap();
+    let refused = [
+        host.set(new_secret(None, "x", "y"), &mut Nobody).unwrap_err(),
+        host.remove(&secret("x"), None, Run::Real, &mut Nobody).unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!((error.code(), error.class()), ("E01.no-default-vault", Class::CannotDo));
+        assert!(
+            matches!(error, Error::NoDefaultVault { vaults } if vaults == [a.clone(), b.clone()])
+        );
+    }
+    let error = host.set_default(Some(&vault("bb")), Layer::User, Run::Real).unwrap_err();
+    assert!(
+        matches!(&error, Error::NoSuchVault { similar: Some(similar), .. } if *similar == b
+            || *similar == a),
+        "{error:?}"
+    );
+    scene.end();
+}
+
+#[test]
+fn what_a_vault_cannot_hold_is_refused_before_it_is_opened() {
+    let scene = scene();
+    let host = &scene.host;
+    let plain = scene.vault("plain", &plugin("in-order"), Placement::Isolated);
+    let mut metadata = Metadata::new();
+    metadata.insert("owner", MetadataValue::Text("me".into())).unwrap();
+    let mut described = new_secret(Some(&plain), "x", "canary");
+    described.metadata = Some(metadata);
+    let mut map = new_secret(Some(&plain), "x", "");
+    map.value = Value::Map(Map::new());
+    for (new, why) in [
+        (described, "vault `plain` answered: this vault keeps no metadata"),
+        (map, "vault `plain` answered: this vault cannot hold a value of kind map"),
+    ] {
+        let error = host.set(new, &mut Nobody).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E12.unsupported", Class::CannotDo));
+        assert_eq!(error.to_string(), why);
+    }
+    assert_eq!(scene.runners(), 0);
+}
+
+#[test]
+fn a_dry_run_says_what_a_run_would_and_changes_nothing() {
+    let scene = scene();
+    let host = &scene.host;
+    let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::Isolated));
+    for vault in [&a, &b] {
+        set(host, vault, "there", "x");
+    }
+    let before = files(scene.path());
+    let dry = |name, mode| {
+        let mut new = new_secret(Some(&a), name, "y");
+        (new.mode, new.run) = (mode, Run::Dry);
+        host.set(new, &mut Nobody).map_err(|error| error.code())
+    };
+    assert_eq!(dry("there", WriteMode::Upsert), Ok(a.clone()));
+    assert_eq!(dry("new", WriteMode::Upsert), Ok(a.clone()));
+    assert_eq!(dry("new", WriteMode::CreateOnly), Ok(a.clone()));
+    assert_eq!(dry("there", WriteMode::CreateOnly), Err("E12.secret-exists"));
+    assert_eq!(dry("new", WriteMode::Replace), Err("E12.no-such-secret"));
+    let remove = |name| {
+        let removed = host.remove(&secret(name), Some(&a), Run::Dry, &mut Nobody);
+        removed.map_err(|error| error.code())
+    };
+    assert_eq!(remove("there"), Ok(a.clone()));
+    assert_eq!(remove("new"), Err("E12.no-such-secret"));
+    host.set_default(Some(&b), Layer::User, Run::Dry).unwrap();
+    assert!(host.unregister(&a, Layer::User, Run::Dry).unwrap().was_default);
+    let plan = host.plan_registration(registration(&scene, "c", &[("file", "c")], &[])).unwrap();
+    drop(plan);
+    assert!(host.plan_registration(registration(&scene, "a", &[], &[])).is_err());
+    assert_eq!(files(scene.path()), before);
+    assert_eq!(get_in(host, &a, "there").unwrap(), "a: x");
+    scene.end();
+}

@@ -1,0 +1,350 @@
+//! Locked vaults: who answers what they ask for, and where references end that lead in a
+//! circle.
+
+use std::thread;
+use std::time::Duration;
+
+use keystead::api::{Answer, Challenge, SecretText, VaultName};
+use keystead::registry::Placement;
+use keystead::{Ask, Class, Error, Host, Nobody, Place, Unanswered};
+
+use super::{
+    filed, get, get_in, register, registration, scene, secret, set, vault, write,
+    write_registration,
+};
+use crate::plugin_files::plugin;
+use crate::scene::{Scene, story};
+
+const PASSWORD: &str = "canary-password";
+
+/// Registers a vault that is locked with the password, and returns it.
+fn locked(scene: &Scene, name: &str, unlock: &[(&str, &str)]) -> VaultName {
+    write(&scene.path().join("password"), &format!("{PASSWORD}\n"));
+    let from = format!("file:{}", scene.path().join("password").display());
+    let parameters = [("locked", from.as_str()), ("file", name)];
+    let mut new = registration(scene, name, &parameters, unlock);
+    new.placement = Some(Placement::InProcess);
+    register(&scene.host, new)
+}
+
+/// Registers vaults as somebody with an editor does, each locked and with this answer.
+fn locked_by_hand(scene: &Scene, vaults: &[(&str, &str)]) {
+    write(&scene.path().join("password"), PASSWORD);
+    let from = scene.path().join("password");
+    for (name, answer) in vaults {
+        let text = format!(
+            "plugin = \"memory\"\nplacement = \"in-process\"\n\
+             [parameters]\nlocked = {{ from = \"file:{}\" }}\n\
+             [unlock]\npassword = \"{answer}\"\n",
+            from.display()
+        );
+        write_registration(scene, name, &text);
+    }
+}
+
+/// Answers with these, one after another, and remembers what it was told.
+#[derive(Default)]
+struct Script {
+    answers: Vec<Result<Vec<Answer>, Unanswered>>,
+    asked: Vec<String>,
+    wrong: Vec<String>,
+}
+
+impl Script {
+    fn typing(passwords: &[&str]) -> Self {
+        let answer = |text: &&str| {
+            Ok(vec![Answer { name: "password".into(), value: SecretText::new(*text) }])
+        };
+        Self { answers: passwords.iter().rev().map(answer).collect(), ..Self::default() }
+    }
+}
+
+impl Ask for Script {
+    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        let labels: Vec<_> = challenge.prompts.iter().map(|prompt| prompt.label.as_str()).collect();
+        self.asked.push(format!("{vault}: {}", labels.join(", ")));
+        self.answers.pop().expect("it is asked no more often than it was meant to be")
+    }
+
+    fn wrong(&mut self, vault: &VaultName, message: &str) {
+        self.wrong.push(format!("{vault}: {message}"));
+    }
+}
+
+fn ask(host: &Host, vault: &VaultName, script: &mut Script) -> keystead::Result<()> {
+    host.get(&secret("x"), &Place::Vault(vault.clone()), script).map(drop)
+}
+
+#[test]
+fn standing_answers_come_from_files_programs_and_other_vaults() {
+    let scene = scene();
+    let keys = filed(&scene, "keys", Placement::InProcess);
+    set(&scene.host, &keys, "for/work", PASSWORD);
+    let file = format!("file:{}", scene.path().join("password").display());
+    for (name, reference) in [
+        ("by-file", file.as_str()),
+        ("by-command", &format!("command:[\"/bin/echo\", \"{PASSWORD}\"]")),
+        ("by-vault", "keystead://keys/for/work"),
+        ("by-search", "keystead:///for/work"),
+    ] {
+        let vault = locked(&scene, name, &[("password", reference)]);
+        set(&scene.host, &vault, "x", "open");
+        assert_eq!(get_in(&scene.host, &vault, "x").unwrap(), format!("{vault}: open"));
+    }
+    scene.end();
+}
+
+#[test]
+fn a_wrong_standing_answer_is_given_once_and_nobody_is_asked() {
+    let scene = scene();
+    write(&scene.path().join("wrong"), "canary-wrong");
+    let file = format!("file:{}", scene.path().join("wrong").display());
+    let vault = locked(&scene, "a", &[("password", &file)]);
+    let mut script = Script::default();
+    let error = ask(&scene.host, &vault, &mut script).unwrap_err();
+    assert_eq!(story(&error), "E12.denied: vault `a` answered: the password is wrong");
+    assert_eq!(error.class(), Class::CannotDo);
+    assert!(script.asked.is_empty() && script.wrong.is_empty());
+    assert!(!format!("{error:?}").contains("canary"));
+    scene.end();
+}
+
+#[test]
+fn whoever_is_there_is_asked_and_may_be_wrong_twice() {
+    let scene = scene();
+    let vault = locked(&scene, "a", &[]);
+    let mut script = Script::typing(&["one", "two", PASSWORD]);
+    let error = ask(&scene.host, &vault, &mut script).unwrap_err();
+    assert_eq!(error.code(), "E12.no-such-secret");
+    assert_eq!(script.asked, ["a: Password"; 3]);
+    assert_eq!(script.wrong, ["a: the password is wrong"; 2]);
+    // It stays open.
+    assert_eq!(get_in(&scene.host, &vault, "x").unwrap_err().code(), "E12.no-such-secret");
+
+    scene.host.reload();
+    let mut script = Script::typing(&["one", "two", "three"]);
+    let error = ask(&scene.host, &vault, &mut script).unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E12.denied", Class::CannotDo));
+    assert_eq!((script.asked.len(), script.wrong.len()), (3, 2));
+    scene.end();
+}
+
+#[test]
+fn a_vault_that_nobody_unlocks_says_what_it_asks_for() {
+    let scene = scene();
+    let vault = locked(&scene, "a", &[]);
+    let answers = [
+        (Err(Unanswered::Nobody), "vault `a` is locked", Class::NeedsHuman),
+        (
+            Err(Unanswered::Interrupted),
+            "vault `a` is locked, and unlocking was broken off",
+            Class::CannotDo,
+        ),
+        (
+            Ok(Vec::new()),
+            "vault `a` is locked, and the answer could not be read: not every prompt was answered",
+            Class::CannotDo,
+        ),
+    ];
+    for (answer, told, class) in answers {
+        let mut script = Script { answers: vec![answer], ..Script::default() };
+        let error = ask(&scene.host, &vault, &mut script).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E12.locked", class));
+        assert_eq!(error.to_string(), told);
+        let Error::Locked { prompts, .. } = error else { panic!("{error:?}") };
+        assert_eq!(prompts.len(), 1);
+        assert_eq!((prompts[0].name.as_str(), prompts[0].secret), ("password", true));
+    }
+    let error = scene.host.test(&vault, &mut Nobody);
+    assert!(error.is_ok(), "the plugin tests itself without its password: {error:?}");
+    scene.end();
+}
+
+#[test]
+fn a_search_asks_for_the_default_vaults_password_only() {
+    let scene = scene();
+    let first = locked(&scene, "a", &[]);
+    locked(&scene, "b", &[]);
+    let mut script = Script::typing(&[PASSWORD]);
+    let error = scene.host.get(&secret("x"), &Place::anywhere(), &mut script).unwrap_err();
+    assert_eq!(script.asked, [format!("{first}: Password")]);
+    assert_eq!(
+        story(&error),
+        "E12.search-incomplete: vault `b` could not be asked for `x`: vault `b` is locked"
+    );
+    scene.host.reload();
+    let mut script = Script::typing(&[PASSWORD]);
+    let listing = scene.host.list(None, None, &mut script).unwrap();
+    assert_eq!((script.asked.len(), listing.failed.len()), (1, 1));
+    scene.end();
+}
+
+#[test]
+fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
+    let scene = Scene::new();
+    let vault = scene.vault("odd", &plugin("locked-for-ever"), Placement::Isolated);
+    struct Always(usize);
+    impl Ask for Always {
+        fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+            self.0 += 1;
+            Ok(vec![Answer { name: "pin".into(), value: SecretText::new("1234") }])
+        }
+    }
+    let mut always = Always(0);
+    let place = Place::Vault(vault);
+    let error = scene.host.get(&secret("a"), &place, &mut always).unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E12.misbehaved", Class::Fault));
+    assert_eq!(always.0, 8);
+    scene.end();
+}
+
+#[test]
+fn a_locked_vault_behind_a_reference_needs_a_person_as_the_vault_itself_does() {
+    let scene = scene();
+    locked(&scene, "keys", &[]);
+    let vault = locked(&scene, "work", &[("password", "keystead://keys/for/work")]);
+    let error = get_in(&scene.host, &vault, "x").unwrap_err();
+    assert_eq!(
+        story(&error),
+        "E01.unresolved: `password` could not be taken from `keystead://keys/for/work`: vault \
+         `keys` is locked"
+    );
+    assert_eq!(error.class(), Class::NeedsHuman);
+
+    locked_by_hand(&scene, &[("other", "keystead://gone/x")]);
+    let error = get_in(&scene.host, &super::vault("other"), "x").unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E01.unresolved", Class::CannotDo));
+    scene.end();
+}
+
+#[test]
+fn a_vault_that_needs_itself_is_an_error_and_never_a_wait() {
+    within(|| {
+        let scene = scene();
+        // By its own name, by a search, over one other vault.
+        locked_by_hand(
+            &scene,
+            &[
+                ("alone", "keystead://alone/x"),
+                ("first", "keystead:///x"),
+                ("here", "keystead://there/x"),
+                ("there", "keystead://here/x"),
+            ],
+        );
+        let needs = "is needed to open or unlock itself";
+        for name in ["alone", "first", "here", "there"] {
+            let error = get_in(&scene.host, &vault(name), "x").unwrap_err();
+            let told = story(&error);
+            assert!(told.starts_with("E01.unresolved: `password` could not"), "{told}");
+            assert!(told.ends_with(needs), "{told}");
+            assert_eq!(error.class(), Class::CannotDo);
+        }
+        let error = get(&scene.host, "x", &Place::anywhere()).unwrap_err();
+        assert!(story(&error).ends_with(needs), "{}", story(&error));
+        scene.end();
+    });
+}
+
+#[test]
+fn vaults_that_need_each_other_end_in_an_error_from_several_threads() {
+    within(|| {
+        let scene = scene();
+        locked_by_hand(
+            &scene,
+            &[("a", "keystead://b/x"), ("b", "keystead://c/x"), ("c", "keystead://a/x")],
+        );
+        thread::scope(|scope| {
+            for name in ["a", "b", "c", "a", "b", "c"] {
+                let host = &scene.host;
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        let error = get_in(host, &vault(name), "x").unwrap_err();
+                        assert_eq!(error.code(), "E01.unresolved", "{}", story(&error));
+                        let listing = host.list(None, None, &mut Nobody).unwrap();
+                        assert_eq!((listing.entries.len(), listing.failed.len()), (0, 3));
+                    }
+                });
+            }
+        });
+        scene.end();
+    });
+}
+
+#[test]
+fn a_parameter_that_needs_its_own_vault_makes_a_faulty_vault() {
+    within(|| {
+        let scene = scene();
+        let text = "plugin = \"memory\"\nplacement = \"in-process\"\n\
+                    [parameters]\nlocked = { from = \"keystead:///x\" }\n";
+        write_registration(&scene, "a", text);
+        let error = get_in(&scene.host, &vault("a"), "x").unwrap_err();
+        assert_eq!(
+            story(&error),
+            "E01.unresolved: vault `a` cannot be opened: `locked` could not be taken from \
+             `keystead:///x`: vault `a` could not be asked for `x`: vault `a` is needed to open \
+             or unlock itself"
+        );
+        assert_eq!(error.class(), Class::CannotDo);
+    });
+}
+
+#[test]
+fn more_than_four_vaults_do_not_stand_behind_each_other() {
+    let scene = scene();
+    let keys = filed(&scene, "v0", Placement::InProcess);
+    set(&scene.host, &keys, "x", PASSWORD);
+    for at in 1..=5 {
+        let reference = format!("keystead://v{}/x", at - 1);
+        locked(&scene, &format!("v{at}"), &[("password", &reference)]);
+    }
+    let error = get_in(&scene.host, &vault("v5"), "x").unwrap_err();
+    let told = story(&error);
+    assert!(
+        told.starts_with("E01.unresolved: ")
+            && told.ends_with("more than 4 vaults need each other"),
+        "{told}"
+    );
+    // Up to the fourth, each has the password of the next one.
+    for at in 1..=4 {
+        set(&scene.host, &vault(&format!("v{at}")), "x", PASSWORD);
+    }
+    scene.host.reload();
+    assert_eq!(get_in(&scene.host, &vault("v4"), "x").unwrap(), format!("v4: {PASSWORD}"));
+    scene.end();
+}
+
+#[test]
+fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
+    within(|| {
+        struct Back<'h>(&'h Host, Vec<String>);
+        impl Ask for Back<'_> {
+            fn ask(&mut self, own: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+                self.1.push(story(&get_in(self.0, own, "x").unwrap_err()));
+                let found = get_in(self.0, &vault("keys"), "x").unwrap();
+                let value = SecretText::new(found.strip_prefix("keys: ").unwrap());
+                Ok(vec![Answer { name: "password".into(), value }])
+            }
+        }
+        let scene = scene();
+        let keys = filed(&scene, "keys", Placement::InProcess);
+        set(&scene.host, &keys, "x", PASSWORD);
+        let own = locked(&scene, "own", &[]);
+        let mut back = Back(&scene.host, Vec::new());
+        let error =
+            scene.host.get(&secret("x"), &Place::Vault(own.clone()), &mut back).unwrap_err();
+        assert_eq!(error.code(), "E12.no-such-secret");
+        assert_eq!(back.1, ["E12.needs-itself: vault `own` is needed to open or unlock itself"]);
+        scene.end();
+    });
+}
+
+/// Runs what must not wait for ever.
+fn within(test: impl FnOnce() + Send + 'static) {
+    let running = thread::spawn(test);
+    let until = std::time::Instant::now() + Duration::from_secs(60);
+    while !running.is_finished() {
+        assert!(std::time::Instant::now() < until, "it waits for ever");
+        thread::sleep(Duration::from_millis(5));
+    }
+    running.join().unwrap();
+}
