@@ -237,10 +237,9 @@ impl Host {
                     let asked: Vec<_> = others
                         .into_iter()
                         .map(|name| {
-                            scope.spawn(move || {
-                                let found = self.list_one(pattern, &name, &mut Nobody);
-                                (name, found)
-                            })
+                            let vault = name.clone();
+                            let list = move || self.list_one(pattern, &vault, &mut Nobody);
+                            (name, std::thread::Builder::new().spawn_scoped(scope, list))
                         })
                         .collect();
                     let mut results = Vec::new();
@@ -248,8 +247,15 @@ impl Host {
                         let found = self.list_one(pattern, &name, ask);
                         results.push((name, found));
                     }
-                    results.extend(asked.into_iter().map(|thread| {
-                        thread.join().expect("`list_one` does not panic: plugins are guarded")
+                    results.extend(asked.into_iter().map(|(name, thread)| {
+                        let found = match thread {
+                            Ok(thread) => thread
+                                .join()
+                                .expect("`list_one` does not panic: plugins are guarded"),
+                            // No thread is left to be had: one after another, then.
+                            Err(_) => self.list_one(pattern, &name, &mut Nobody),
+                        };
+                        (name, found)
                     }));
                     results
                 });

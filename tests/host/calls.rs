@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use keystead::api::{Value, VaultName};
 use keystead::paths::Layer;
-use keystead::registry::Placement;
-use keystead::{Class, Error, Host, Nobody, Place, Run};
+use keystead::registry::{Placement, Replace};
+use keystead::{Class, Error, Host, Nobody, Place, Registration, Run};
 
 use super::{
     PLACEMENTS, filed, files, get, get_in, memory, options, register, registration, replacing,
@@ -171,6 +171,24 @@ fn a_vault_that_hangs_is_late_and_keeps_no_other_waiting() {
     });
     assert!(started.elapsed() < Duration::from_millis(3_500), "{:?}", started.elapsed());
     assert_eq!((error.code(), error.class()), ("E11.late", Class::CannotDo), "{}", story(&error));
+    scene.end();
+}
+
+#[test]
+fn only_the_vault_that_is_unregistered_says_goodbye() {
+    let scene = Scene::new();
+    let a = scene.vault("a", &plugin("two-steps"), Placement::Isolated);
+    let mut same = Registration::new(a.clone(), "two-steps", scene.path().to_path_buf());
+    (same.layer, same.replace) = (Layer::System, Replace::Whole);
+    register(&scene.host, same);
+
+    // The user's registration lies over the one of the system layer, which nobody opened.
+    scene.host.unregister(&a, Layer::System, Run::Real).unwrap();
+    assert_eq!(scene.log.all(), [""; 0]);
+    scene.host.unregister(&a, Layer::User, Run::Dry).unwrap();
+    assert_eq!(scene.log.all(), [""; 0]);
+    scene.host.unregister(&a, Layer::User, Run::Real).unwrap();
+    assert_eq!(scene.log.all(), ["a Information: goodbye"]);
     scene.end();
 }
 

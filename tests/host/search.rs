@@ -118,7 +118,12 @@ fn what_a_vault_cannot_hold_is_refused_before_it_is_opened() {
     described.metadata = Some(metadata);
     let mut map = new_secret(Some(&plain), "x", "");
     map.value = Value::Map(Map::new());
+    let fixed = scene.vault("fixed", &plugin("two-steps"), Placement::Isolated);
     for (new, why) in [
+        (
+            new_secret(Some(&fixed), "x", "canary"),
+            "vault `fixed` answered: this vault cannot be written to",
+        ),
         (described, "vault `plain` answered: this vault keeps no metadata"),
         (map, "vault `plain` answered: this vault cannot hold a value of kind map"),
     ] {

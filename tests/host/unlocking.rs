@@ -199,6 +199,26 @@ fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
 }
 
 #[test]
+fn each_step_of_unlocking_is_answered_and_only_a_wrong_one_is_repeated() {
+    let scene = Scene::new();
+    let vault = scene.vault("two", &plugin("two-steps"), Placement::Isolated);
+    let answer = |name: &str, text: &str| {
+        Ok(vec![Answer { name: name.into(), value: SecretText::new(text) }])
+    };
+    let answers = vec![
+        answer("code", "canary-two"),
+        answer("code", "wrong"),
+        answer("password", "canary-one"),
+    ];
+    let mut script = Script { answers, ..Script::default() };
+    let place = Place::Vault(vault.clone());
+    scene.host.get(&secret("a"), &place, &mut script).unwrap();
+    assert_eq!(script.asked, ["two: password", "two: code", "two: code"]);
+    assert_eq!(script.wrong, ["two: that is wrong"]);
+    scene.end();
+}
+
+#[test]
 fn a_locked_vault_behind_a_reference_needs_a_person_as_the_vault_itself_does() {
     let scene = scene();
     locked(&scene, "keys", &[]);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use keystead_plugin_api::VaultName;
 
-use super::{Host, Run, open};
+use super::{Host, Run, VaultDetails, open};
 use crate::ask::Nobody;
 use crate::error::{Error, Result};
 use crate::paths::Layer;
@@ -201,22 +201,20 @@ impl Host {
         if run == Run::Dry {
             return Ok(Unregistered { was_default, warning: None });
         }
-        let warning = self.tell_unregistered(name).err();
+        let warning = self.tell_unregistered(name, layer).err();
         edit.apply()?;
         self.forget(name);
         Ok(Unregistered { was_default, warning })
     }
 
-    /// Runs the plugin's own ending, where its kind of vault has one.
-    fn tell_unregistered(&self, name: &VaultName) -> Result<()> {
+    /// Runs the plugin's own ending, where its kind of vault has one. What lies below
+    /// another layer's registration of the name was never open.
+    fn tell_unregistered(&self, name: &VaultName, layer: Layer) -> Result<()> {
         use keystead_plugin_api::manifest::Capability;
-        let kind = match self.entry(name).and_then(|entry| self.kind(&entry)) {
-            Ok(kind) => kind,
-            // A plugin that is gone or broken has nothing to say, and must not keep anybody
-            // from cleaning up.
-            Err(_) => return Ok(()),
-        };
-        if !kind.capabilities.contains(&Capability::Unregister) {
+        // A plugin that is gone or broken has nothing to say, and must not keep anybody from
+        // cleaning up.
+        let Ok(VaultDetails { info, kind: Ok(kind) }) = self.vault(name) else { return Ok(()) };
+        if info.layer != Some(layer) || !kind.capabilities.contains(&Capability::Unregister) {
             return Ok(());
         }
         self.call(name, &mut Nobody, &mut |vault, deadline| vault.unregister(deadline))

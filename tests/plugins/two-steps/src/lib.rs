@@ -1,0 +1,69 @@
+//! Asks twice to be unlocked, cannot be written to, and says goodbye when its registration
+//! ends.
+#![forbid(unsafe_code)]
+
+use sound::api::manifest::{Capability, Kind, Manifest};
+use sound::api::{
+    export_plugin, Challenge, Context, Deadline, Error, GetRequest, ListRequest, OpenRequest, Page,
+    Plugin, Prompt, Result, Secret, Session, UnlockRequest, Vault,
+};
+
+const MANIFEST: Manifest = Manifest {
+    kinds: &[Kind {
+        capabilities: &[Capability::Unlock, Capability::Unregister],
+        ..sound::manifest("two-steps").kinds[0]
+    }],
+    ..sound::manifest("two-steps")
+};
+
+export_plugin! { plugin: TwoSteps, manifest: MANIFEST }
+
+/// How many steps are done.
+struct TwoSteps(usize, Context);
+
+/// Each step with its right answer.
+const STEPS: [(&str, &str); 2] = [("password", "canary-one"), ("code", "canary-two")];
+
+impl TwoSteps {
+    fn open(&self) -> Result<()> {
+        match STEPS.get(self.0) {
+            Some((name, _)) => {
+                Err(Error::locked(Challenge::new(*name, vec![Prompt::secret(*name, *name)])))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Plugin for TwoSteps {
+    fn open(_: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
+        Ok(Box::new(Self(0, context)))
+    }
+}
+
+impl Vault for TwoSteps {
+    fn get(&mut self, _: &GetRequest) -> Result<Secret> {
+        self.open()?;
+        Ok(sound::secret())
+    }
+
+    fn list(&mut self, _: &ListRequest) -> Result<Page> {
+        self.open()?;
+        Ok(Page::new(Vec::new(), None))
+    }
+
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+        let (name, right) = STEPS[self.0];
+        if request.answer(name).map(|answer| answer.expose()) != Some(right) {
+            return Err(Error::denied("that is wrong"));
+        }
+        self.0 += 1;
+        self.open()?;
+        Ok(None)
+    }
+
+    fn unregister(&mut self, _: Deadline) -> Result<()> {
+        self.1.info("goodbye");
+        Ok(())
+    }
+}
