@@ -4,7 +4,7 @@ mod get;
 mod list;
 mod plugin;
 mod prompt;
-mod sandbox;
+pub(crate) mod sandbox;
 mod set;
 mod surroundings;
 mod usage;

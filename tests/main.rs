@@ -1,6 +1,7 @@
 //! What needs a built plugin or the built command: the one integration binary.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod bad;
 mod boundary;
 mod cli;
 mod host;

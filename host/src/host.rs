@@ -170,9 +170,13 @@ impl Host {
     /// that is broken is among them.
     ///
     /// # Errors
-    /// What is wrong with the default's setting.
+    /// What is wrong with the registry, when it has nothing that can be told.
     pub fn vaults(&self) -> Result<(Vec<VaultInfo>, Vec<Error>)> {
-        let default = self.default_vault()?;
+        // A damaged setting hides no vault.
+        let (default, unsaid) = match self.default_vault() {
+            Ok(default) => (default, None),
+            Err(error) => (None, Some(error)),
+        };
         let is_default = |name: &VaultName| default.as_ref() == Some(name);
         let listing = self.0.registry.all();
         let temporary = lock(&self.0.temporary).clone();
@@ -194,7 +198,15 @@ impl Host {
             entry: Ok(entry),
         }));
         vaults.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok((vaults, listing.faults.into_iter().map(Error::from).collect()))
+        let faults: Vec<_> = listing.faults.into_iter().map(Error::from).collect();
+        match unsaid {
+            Some(error) if vaults.is_empty() => Err(error),
+            // A folder that cannot be used is told once.
+            Some(error) if faults.iter().all(|fault| fault.to_string() != error.to_string()) => {
+                Ok((vaults, std::iter::once(error).chain(faults).collect()))
+            }
+            _ => Ok((vaults, faults)),
+        }
     }
 
     /// Returns a vault's registration, and what its plugin says of it now. Runs no plugin.

@@ -27,9 +27,14 @@ fn refused(home: &Home, file: &Path, expected: &str) {
 /// Installs a file that can be looked at, and cannot be used.
 #[track_caller]
 fn no_plugin(home: &Home, file: &Path, cause: &str, code: &str) {
+    // Only what can be read can be shown.
     let hint = match code {
-        "E05.not-a-library" => "",
-        _ => "Hint: run `keystead plugin show [FILE]` to look at it\n",
+        "E05.other-machine"
+        | "E05.other-platform"
+        | "E06.api"
+        | "E06.glibc"
+        | "E07.library-not-asked" => "Hint: run `keystead plugin show [FILE]` to look at it\n",
+        _ => "",
     };
     let head = "exit 1\nError: `[FILE]` cannot be used as a plugin\nCaused by: ";
     refused(home, file, &format!("{head}{cause}\n{hint}Code: {code}\n"));
@@ -187,7 +192,8 @@ fn a_file_that_others_may_change_is_refused() {
         &home,
         &file,
         "exit 1\nError: `[FILE]` is not safe to use: `[FILE]` can be written by everyone (mode \
-         0666)\nCode: E02.others-write\n",
+         0666)\nHint: look at what is in it; then run `chmod go-w [FILE]` to keep it to yourself\n\
+         Code: E02.others-write\n",
     );
     let open = home.path("open");
     fs::create_dir(&open).unwrap();
@@ -197,7 +203,8 @@ fn a_file_that_others_may_change_is_refused() {
         &home,
         &inside,
         "exit 1\nError: `[FILE]` is not safe to use: `[HOME]/open` can be written by everyone (mode \
-         0777)\nCode: E02.others-write\n",
+         0777)\nHint: look at what is in it; then run `chmod go-w [HOME]/open` to keep it to \
+         yourself\nCode: E02.others-write\n",
     );
 }
 
@@ -216,7 +223,8 @@ fn a_file_or_link_of_somebody_else_is_refused() {
         &home,
         &foreign,
         "exit 1\nError: `[FILE]` is not safe to use: `[FILE]` belongs to user id 65534, not to \
-         root\nCode: E02.owner\n",
+         root\nHint: if you trust what is in it, copy it to a folder of your own\n\
+         Code: E02.owner\n",
     );
     let group = home.file("group.so", &bytes);
     chown(&group, None, Some(NOBODY)).unwrap();
@@ -225,7 +233,8 @@ fn a_file_or_link_of_somebody_else_is_refused() {
         &home,
         &group,
         "exit 1\nError: `[FILE]` is not safe to use: `[FILE]` can be written by the group with id \
-         65534 (mode 0664)\nCode: E02.group-write\n",
+         65534 (mode 0664)\nHint: look at what is in it; then run `chmod go-w [FILE]` to keep it to \
+         yourself\nCode: E02.group-write\n",
     );
     let link = home.path("link.so");
     symlink(home.file("own.so", &bytes), &link).unwrap();
@@ -234,6 +243,7 @@ fn a_file_or_link_of_somebody_else_is_refused() {
         &home,
         &link,
         "exit 1\nError: `[FILE]` leads through the symbolic link `[FILE]`, which belongs to user \
-         id 65534, not to root\nCode: E02.link-owner\n",
+         id 65534, not to root\nHint: if you trust what is in it, copy it to a folder of \
+         your own\nCode: E02.link-owner\n",
     );
 }

@@ -115,7 +115,8 @@ impl Sandbox {
                 } else if path.is_file() && !name.ends_with(".secrets") && !name.ends_with(".given")
                 {
                     let bytes = std::fs::read(&path).unwrap();
-                    let found = bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
+                    // The standard library's search is optimised, whatever this is.
+                    let found = String::from_utf8_lossy(&bytes).contains(CANARY);
                     assert!(!found, "a secret in {}", path.display());
                 }
             }

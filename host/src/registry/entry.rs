@@ -121,9 +121,8 @@ impl Entry {
         table.check_schema()?;
 
         let mut entry = Self::new(name, "");
-        entry.plugin = table
-            .text("plugin", is_id, "a plugin's id: lower-case letters, digits and dashes")?
-            .ok_or_else(|| Error::MissingKey { path: path.to_owned(), key: "plugin" })?;
+        let plugin =
+            table.text("plugin", is_id, "a plugin's id: lower-case letters, digits and dashes")?;
         entry.kind =
             table.text("kind", is_id, "a kind of vault: lower-case letters, digits and dashes")?;
         entry.description = table
@@ -140,7 +139,10 @@ impl Entry {
         entry.grants = table.texts("grants", is_one_line)?;
         entry.parameters = parameters(&mut table)?;
         entry.unlock = unlock(&mut table)?;
+        // An unknown key first: it may be the missing one, misspelt.
         table.finish()?;
+        entry.plugin =
+            plugin.ok_or_else(|| Error::MissingKey { path: path.to_owned(), key: "plugin" })?;
         Ok(entry)
     }
 

@@ -1,8 +1,8 @@
 //! From the library's errors to what the user sees, each with what can be done about it.
 
-use keystead::plugin::{inspect, pins, trust};
+use keystead::plugin::{inspect, pins, runner, trust};
 use keystead::registry::schema::Fault;
-use keystead::{Class, Error, Unanswered, registry};
+use keystead::{Class, Error, Unanswered, fs, registry};
 
 use super::{Failure, in_one_line};
 use crate::commands::get::listed;
@@ -98,6 +98,9 @@ impl Found {
                     "tell who makes the plugin: `keystead plugin show {plugin}` names them"
                 ));
             }
+            Error::Runner { source: runner::Error::Late { .. }, .. } => {
+                self.hint("give it longer with `--timeout`");
+            }
             Error::Registry(error) => self.registry(error),
             Error::Trust(error) => self.trust(error),
             _ => {}
@@ -140,6 +143,21 @@ impl Found {
             Error::Newer { .. } => self.hint("use the version of keystead that wrote it"),
             Error::Locked { .. } => self.hint("choose another name, or ask your administrator"),
             Error::Busy { .. } => self.hint("try again when the other process is done"),
+            Error::File(error) => self.file(error),
+            _ => {}
+        }
+    }
+
+    fn file(&mut self, error: &fs::Error) {
+        use fs::Error;
+        match error {
+            Error::OthersWrite { at, .. } | Error::GroupWrite { at, .. } => self.hint(format!(
+                "look at what is in it; then run `chmod go-w {}` to keep it to yourself",
+                at.display()
+            )),
+            Error::Owner { .. } | Error::LinkOwner { .. } | Error::SharedFolder { .. } => {
+                self.hint("if you trust what is in it, copy it to a folder of your own");
+            }
             _ => {}
         }
     }
@@ -151,9 +169,7 @@ impl Found {
                 self.hint("run `keystead plugin list` to see the plugins");
                 self.hint("run `keystead plugin install FILE` to install one");
             }
-            Error::Unfit { path, source }
-                if !matches!(source, inspect::Error::NotLibrary { .. }) =>
-            {
+            Error::Unfit { path, source } if is_readable(source) => {
                 self.hint(format!("run `keystead plugin show {}` to look at it", path.display()));
             }
             Error::IdTaken { id, .. } => {
@@ -161,9 +177,17 @@ impl Found {
                 self.hint("run `keystead plugin trust FILE` to put the new file in its place");
             }
             Error::NoDataFolder => self.hint(NO_HOME),
+            Error::File(error) | Error::Pin(pins::Error::File(error)) => self.file(error),
             _ => {}
         }
     }
+}
+
+/// Returns whether the file says what it is, and only may not be used here.
+fn is_readable(error: &inspect::Error) -> bool {
+    ["E05.other-", "E06.glibc", "E06.api", "E07.library-"]
+        .iter()
+        .any(|code| error.code().starts_with(code))
 }
 
 const NO_VAULT: &str = "run `keystead vault register --help` to see how to have a vault";

@@ -1,0 +1,337 @@
+//! Who uses it, and where: many at once, without a home, as `nobody`, with the umask and the
+//! links that machines have.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::{Child, Command, Stdio};
+
+use snapbox::{assert_data_eq, str};
+
+use super::{give_to_ordinary, ordinary, session, session_as};
+use crate::cli::sandbox::{Sandbox, plugin};
+
+#[test]
+fn twenty_registrations_at_once_lose_nothing() {
+    let sandbox = Sandbox::installed();
+    let start = |number: usize| -> Child {
+        let name = format!("v{number:02}");
+        let mut command = sandbox.command("vault register", &[&name, "--plugin", "memory"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let started: Vec<Child> = (0..20).map(start).collect();
+    for child in started {
+        let output = child.wait_with_output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{told}");
+    }
+    let listed = sandbox.run("vault list", &[]);
+    let listed = String::from_utf8(listed.succeeds().to_vec()).unwrap();
+    let names: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let expected: Vec<_> = (0..20).map(|number| format!("v{number:02}")).collect();
+    assert_eq!(names, expected);
+}
+
+/// From nothing to a secret that is read, with a plugin in a process of its own.
+const TOUR: [&str; 8] = [
+    "plugin install --yes --quiet memory.so",
+    "vault register work --plugin memory --param file=work.secrets",
+    "set a --stdin --quiet",
+    "list",
+    "get a",
+    "show a",
+    "remove a --yes",
+    "list",
+];
+
+fn with_memory() -> Sandbox {
+    let sandbox = Sandbox::empty();
+    std::fs::copy(plugin(), sandbox.here("memory.so")).unwrap();
+    sandbox
+}
+
+#[test]
+fn works_without_a_home() {
+    let sandbox = with_memory();
+    let told = session_as(&sandbox, &TOUR, |command| {
+        command
+            .env_remove("HOME")
+            .env("KEYSTEAD_CONFIG_DIR", sandbox.root().join("config"))
+            .env("KEYSTEAD_DATA_DIR", sandbox.root().join("data"));
+    });
+    assert_data_eq!(
+        told,
+        str![[r#"
+$ keystead plugin install --yes --quiet memory.so
+exit code 0
+$ keystead vault register work --plugin memory --param file=work.secrets
+exit code 0
+--- stderr
+Plugin `memory` as vault `work`:
+  may read and write files under [ROOT]/here/work.secrets
+Registered vault `work`.
+It is the default vault.
+$ keystead set a --stdin --quiet
+exit code 0
+$ keystead list
+exit code 0
+--- stdout
+a	work	text	
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead show a
+exit code 0
+--- stdout
+Name:  a
+Vault: work
+Kind:  text
+$ keystead remove a --yes
+exit code 0
+--- stderr
+Removed `a` from vault `work`.
+$ keystead list
+exit code 0
+
+"#]]
+    );
+}
+
+#[test]
+fn says_what_is_missing_without_any_folder() {
+    let sandbox = with_memory();
+    let lines = [
+        "plugin install --yes --quiet memory.so",
+        "vault list",
+        "get a",
+        "vault register work --plugin memory",
+    ];
+    let told = session_as(&sandbox, &lines, |command| {
+        command.env_remove("HOME");
+    });
+    assert_data_eq!(
+        told,
+        str![[r#"
+$ keystead plugin install --yes --quiet memory.so
+exit code 1
+--- stderr
+Error: There is no folder to keep plugins of your own in
+Hint: set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`
+Code: E02.no-data-folder
+$ keystead vault list
+exit code 0
+$ keystead get a
+exit code 3
+--- stderr
+Error: No secret `a` in any vault: none is registered
+Hint: run `keystead list` to see what there is
+Code: E12.no-such-secret
+$ keystead vault register work --plugin memory
+exit code 3
+--- stderr
+Error: No plugin `memory` is installed
+Hint: run `keystead plugin list` to see the plugins
+Hint: run `keystead plugin install FILE` to install one
+Code: E03.not-pinned
+
+"#]]
+    );
+}
+
+#[test]
+fn works_for_nobody_without_a_home() {
+    let sandbox = with_memory();
+    for folder in ["config", "data"] {
+        std::fs::create_dir(sandbox.root().join(folder)).unwrap();
+    }
+    give_to_ordinary(sandbox.root());
+    let told = session_as(&sandbox, &TOUR, |command| {
+        ordinary(command);
+        command
+            .env_remove("HOME")
+            .env("KEYSTEAD_CONFIG_DIR", sandbox.root().join("config"))
+            .env("KEYSTEAD_DATA_DIR", sandbox.root().join("data"));
+    });
+    assert_data_eq!(
+        told,
+        str![[r#"
+$ keystead plugin install --yes --quiet memory.so
+exit code 0
+$ keystead vault register work --plugin memory --param file=work.secrets
+exit code 0
+--- stderr
+Plugin `memory` as vault `work`:
+  may read and write files under [ROOT]/here/work.secrets
+Registered vault `work`.
+It is the default vault.
+$ keystead set a --stdin --quiet
+exit code 0
+$ keystead list
+exit code 0
+--- stdout
+a	work	text	
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead show a
+exit code 0
+--- stdout
+Name:  a
+Vault: work
+Kind:  text
+$ keystead remove a --yes
+exit code 0
+--- stderr
+Removed `a` from vault `work`.
+$ keystead list
+exit code 0
+
+"#]]
+    );
+}
+
+#[test]
+fn nobody_cannot_use_what_is_closed_to_them() {
+    let sandbox = Sandbox::with_work();
+    give_to_ordinary(&sandbox.root().join("here"));
+    let closed = sandbox.root().join("home");
+    std::fs::set_permissions(sandbox.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let lines = ["vault list", "get a", "plugin list"];
+    let told = session_as(&sandbox, &lines, ordinary);
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert_data_eq!(
+        told,
+        str![[r#"
+$ keystead vault list
+exit code 1
+--- stderr
+Error: Cannot look up `[ROOT]/home/.config`
+Caused by: Permission denied (os error 13)
+Code: E02.io
+$ keystead get a
+exit code 1
+--- stderr
+Error: Cannot look up `[ROOT]/home/.config`
+Caused by: Permission denied (os error 13)
+Code: E02.io
+$ keystead plugin list
+exit code 1
+--- stderr
+Error: Cannot look up `[ROOT]/home/.local`
+Caused by: Permission denied (os error 13)
+Code: E02.io
+
+"#]]
+    );
+}
+
+#[test]
+fn works_under_a_umask_that_lets_the_group_write() {
+    let sandbox = with_memory();
+    give_to_ordinary(sandbox.root());
+    let mut told = String::new();
+    for line in TOUR {
+        let plain = sandbox.command(line, &[]);
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask 0002; exec \"$0\" \"$@\""]).arg(plain.get_program());
+        command.args(plain.get_args()).current_dir(sandbox.here("")).env_clear();
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        ordinary(&mut command);
+        told += &format!("$ keystead {line}\n{}", sandbox.answer(command, b"v"));
+    }
+    assert_data_eq!(
+        told,
+        str![[r#"
+$ keystead plugin install --yes --quiet memory.so
+exit code 0
+$ keystead vault register work --plugin memory --param file=work.secrets
+exit code 0
+--- stderr
+Plugin `memory` as vault `work`:
+  may read and write files under [ROOT]/here/work.secrets
+Registered vault `work`.
+It is the default vault.
+$ keystead set a --stdin --quiet
+exit code 0
+$ keystead list
+exit code 0
+--- stdout
+a	work	text	
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead show a
+exit code 0
+--- stdout
+Name:  a
+Vault: work
+Kind:  text
+$ keystead remove a --yes
+exit code 0
+--- stderr
+Removed `a` from vault `work`.
+$ keystead list
+exit code 0
+
+"#]]
+    );
+}
+
+#[test]
+fn works_where_the_home_is_behind_a_link() {
+    let sandbox = with_memory();
+    symlink("home", sandbox.root().join("link")).unwrap();
+    symlink("here", sandbox.root().join("there")).unwrap();
+    let told = session_as(&sandbox, &TOUR, |command| {
+        command.env("HOME", sandbox.root().join("link")).current_dir(sandbox.root().join("there"));
+    });
+    assert_data_eq!(
+        told,
+        str![[r#"
+$ keystead plugin install --yes --quiet memory.so
+exit code 0
+$ keystead vault register work --plugin memory --param file=work.secrets
+exit code 0
+--- stderr
+Plugin `memory` as vault `work`:
+  may read and write files under [ROOT]/here/work.secrets
+Registered vault `work`.
+It is the default vault.
+$ keystead set a --stdin --quiet
+exit code 0
+$ keystead list
+exit code 0
+--- stdout
+a	work	text	
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead show a
+exit code 0
+--- stdout
+Name:  a
+Vault: work
+Kind:  text
+$ keystead remove a --yes
+exit code 0
+--- stderr
+Removed `a` from vault `work`.
+$ keystead list
+exit code 0
+
+"#]]
+    );
+    assert_data_eq!(
+        session(&sandbox, &["vault list"]),
+        str![[r#"
+$ keystead vault list
+exit code 0
+--- stdout
+work	default	user	memory	
+
+"#]]
+    );
+}

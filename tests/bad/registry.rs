@@ -1,0 +1,485 @@
+//! Registrations that cannot be used: each is an error of its own vault, hides no other,
+//! and is never rewritten.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use snapbox::{assert_data_eq, str};
+
+use super::{STRANGER, chmod, give, give_to_ordinary, must_be_root, ordinary, session, session_as};
+use crate::cli::sandbox::Sandbox;
+
+/// What is asked of each: the vaults, the broken one, a search, the sound one.
+const LINES: [&str; 4] = ["vault list", "get -V broken a", "get a", "get -V work a"];
+
+fn vaults(sandbox: &Sandbox) -> PathBuf {
+    sandbox.root().join("home/.config/keystead/vaults")
+}
+
+/// Returns a home with the secret `a` in the vault `work`.
+fn with_secret() -> Sandbox {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed("v", "set a --stdin -V work --quiet").succeeds();
+    sandbox
+}
+
+/// Tells what comes of a vault `broken` with this registration, which stays as it is.
+#[track_caller]
+fn tell(text: &[u8]) -> String {
+    let sandbox = with_secret();
+    let file = vaults(&sandbox).join("broken.toml");
+    std::fs::write(&file, text).unwrap();
+    let told = session(&sandbox, &LINES);
+    sandbox.run("vault register broken --plugin memory", &[]).ends_with(1);
+    sandbox.run("vault default work", &[]).succeeds();
+    assert_eq!(std::fs::read(&file).unwrap(), text, "it was rewritten");
+    told
+}
+
+#[test]
+fn a_registration_that_is_not_toml() {
+    assert_data_eq!(
+        tell(b"schema = 1\nplugin = = \"memory\"\n"),
+        str![[r#"
+$ keystead vault list
+exit code 5
+--- stdout
+broken		user		
+work	default	user	memory	
+--- stderr
+Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 10: extra `=`, expected nothing
+$ keystead get -V broken a
+exit code 1
+--- stderr
+Error: Vault `broken` cannot be opened
+Caused by: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 10: extra `=`, expected nothing
+Hint: run `keystead vault show broken` to see its registration
+Code: E01.not-toml
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get -V work a
+exit code 0
+--- stdout
+v<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn a_registration_that_is_not_text() {
+    assert_data_eq!(
+        tell(b"plugin = \"memory\"\n\xff\xfe\n"),
+        str![[r#"
+$ keystead vault list
+exit code 5
+--- stdout
+broken		user		
+work	default	user	memory	
+--- stderr
+Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 1: this is not UTF-8
+$ keystead get -V broken a
+exit code 1
+--- stderr
+Error: Vault `broken` cannot be opened
+Caused by: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 1: this is not UTF-8
+Hint: run `keystead vault show broken` to see its registration
+Code: E01.not-toml
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get -V work a
+exit code 0
+--- stdout
+v<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn a_registration_with_an_unknown_key() {
+    assert_data_eq!(
+        tell(b"schema = 1\nplugins = \"memory\"\nserch = true\n"),
+        str![[r#"
+$ keystead vault list
+exit code 5
+--- stdout
+broken		user		
+work	default	user	memory	
+--- stderr
+Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 1: unknown key `plugins`
+$ keystead get -V broken a
+exit code 1
+--- stderr
+Error: Vault `broken` cannot be opened
+Caused by: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 1: unknown key `plugins`
+Hint: did you mean `plugin`?
+Hint: run `keystead vault show broken` to see its registration
+Code: E01.unknown-key
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get -V work a
+exit code 0
+--- stdout
+v<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn a_registration_of_a_newer_version() {
+    assert_data_eq!(
+        tell(b"schema = 2\nplugin = \"memory\"\nnew = true\n"),
+        str![[r#"
+$ keystead vault list
+exit code 5
+--- stdout
+broken		user		
+work	default	user	memory	
+--- stderr
+Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml` has schema 2; this version of keystead reads schemas up to 1
+$ keystead get -V broken a
+exit code 1
+--- stderr
+Error: Vault `broken` cannot be opened
+Caused by: `[ROOT]/home/.config/keystead/vaults/broken.toml` has schema 2; this version of keystead reads schemas up to 1
+Hint: use the version of keystead that wrote it
+Hint: run `keystead vault show broken` to see its registration
+Code: E01.newer-version
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get -V work a
+exit code 0
+--- stdout
+v<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn a_registration_of_a_plugin_that_is_not_installed() {
+    assert_data_eq!(
+        tell(b"schema = 1\nplugin = \"memroy\"\n"),
+        str![[r#"
+$ keystead vault list
+exit code 0
+--- stdout
+broken		user	memroy	
+work	default	user	memory	
+$ keystead get -V broken a
+exit code 1
+--- stderr
+Error: Vault `broken` cannot be opened
+Caused by: no plugin `memroy` is installed
+Hint: run `keystead plugin list` to see the plugins
+Hint: run `keystead plugin install FILE` to install one
+Hint: run `keystead vault show broken` to see its registration
+Code: E03.not-pinned
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get -V work a
+exit code 0
+--- stdout
+v<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn registrations_whose_names_differ_by_case_only() {
+    let sandbox = with_secret();
+    for name in ["broken.toml", "BROKEN.toml"] {
+        std::fs::write(vaults(&sandbox).join(name), "plugin = \"memory\"\n").unwrap();
+    }
+    assert_data_eq!(
+        session(&sandbox, &LINES),
+        str![[r#"
+$ keystead vault list
+exit code 5
+--- stdout
+BROKEN		user		
+work	default	user	memory	
+--- stderr
+Warning: vault `BROKEN` is broken: `[ROOT]/home/.config/keystead/vaults/BROKEN.toml` and `[ROOT]/home/.config/keystead/vaults/broken.toml` register the same vault: names are compared without case
+$ keystead get -V broken a
+exit code 1
+--- stderr
+Error: Vault `broken` cannot be opened
+Caused by: `[ROOT]/home/.config/keystead/vaults/BROKEN.toml` and `[ROOT]/home/.config/keystead/vaults/broken.toml` register the same vault: names are compared without case
+Hint: run `keystead vault show broken` to see its registration
+Code: E01.case-collision
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get -V work a
+exit code 0
+--- stdout
+v<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn a_registration_of_a_hundred_megabytes() {
+    let sandbox = with_secret();
+    let file = vaults(&sandbox).join("broken.toml");
+    File::create(&file).unwrap().set_len(100_000_000).unwrap();
+    assert_data_eq!(
+        session(&sandbox, &LINES),
+        str![[r#"
+$ keystead vault list
+exit code 5
+--- stdout
+broken		user		
+work	default	user	memory	
+--- stderr
+Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml` has 100000000 bytes; the most is 65536
+$ keystead get -V broken a
+exit code 1
+--- stderr
+Error: Vault `broken` cannot be opened
+Caused by: `[ROOT]/home/.config/keystead/vaults/broken.toml` has 100000000 bytes; the most is 65536
+Hint: run `keystead vault show broken` to see its registration
+Code: E02.too-large
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get -V work a
+exit code 0
+--- stdout
+v<no newline>
+
+"#]]
+    );
+    assert_eq!(file.metadata().unwrap().len(), 100_000_000);
+}
+
+#[test]
+fn a_registration_that_everyone_can_write() {
+    let sandbox = with_secret();
+    let file = vaults(&sandbox).join("broken.toml");
+    std::fs::write(&file, "plugin = \"memory\"\n").unwrap();
+    chmod(&file, 0o666);
+    assert_data_eq!(
+        session(&sandbox, &LINES),
+        str![[r#"
+$ keystead vault list
+exit code 5
+--- stdout
+broken		user		
+work	default	user	memory	
+--- stderr
+Warning: vault `broken` is broken: `[ROOT]/home/.config/keystead/vaults/broken.toml` is not safe to use: `[ROOT]/home/.config/keystead/vaults/broken.toml` can be written by everyone (mode 0666)
+$ keystead get -V broken a
+exit code 1
+--- stderr
+Error: Vault `broken` cannot be opened
+Caused by: `[ROOT]/home/.config/keystead/vaults/broken.toml` is not safe to use: `[ROOT]/home/.config/keystead/vaults/broken.toml` can be written by everyone (mode 0666)
+Hint: look at what is in it; then run `chmod go-w [ROOT]/home/.config/keystead/vaults/broken.toml` to keep it to yourself
+Hint: run `keystead vault show broken` to see its registration
+Code: E02.others-write
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get -V work a
+exit code 0
+--- stdout
+v<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn a_folder_of_registrations_that_everyone_can_write() {
+    let sandbox = with_secret();
+    chmod(&vaults(&sandbox), 0o777);
+    let lines = ["vault list", "get -V work a", "get a", "vault register new --plugin memory"];
+    assert_data_eq!(
+        session(&sandbox, &lines),
+        str![[r#"
+$ keystead vault list
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.config/keystead/vaults` can be written by everyone (mode 0777)
+Hint: look at what is in it; then run `chmod go-w [ROOT]/home/.config/keystead/vaults` to keep it to yourself
+Code: E02.others-write
+$ keystead get -V work a
+exit code 1
+--- stderr
+Error: Vault `work` cannot be opened
+Caused by: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.config/keystead/vaults` can be written by everyone (mode 0777)
+Hint: look at what is in it; then run `chmod go-w [ROOT]/home/.config/keystead/vaults` to keep it to yourself
+Hint: run `keystead vault show work` to see its registration
+Code: E02.others-write
+$ keystead get a
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.config/keystead/vaults` can be written by everyone (mode 0777)
+Hint: look at what is in it; then run `chmod go-w [ROOT]/home/.config/keystead/vaults` to keep it to yourself
+Code: E02.others-write
+$ keystead vault register new --plugin memory
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.config/keystead/vaults` can be written by everyone (mode 0777)
+Hint: look at what is in it; then run `chmod go-w [ROOT]/home/.config/keystead/vaults` to keep it to yourself
+Code: E02.others-write
+
+"#]]
+    );
+    assert!(!vaults(&sandbox).join("new.toml").exists());
+}
+
+#[test]
+fn a_registration_that_may_not_be_read() {
+    let sandbox = with_secret();
+    let file = vaults(&sandbox).join("broken.toml");
+    std::fs::write(&file, "plugin = \"memory\"\n").unwrap();
+    chmod(&file, 0o000);
+    give_to_ordinary(sandbox.root());
+    assert_data_eq!(
+        session_as(&sandbox, &LINES, ordinary),
+        str![[r#"
+$ keystead vault list
+exit code 5
+--- stdout
+broken		user		
+work	default	user	memory	
+--- stderr
+Warning: vault `broken` is broken: cannot open `[ROOT]/home/.config/keystead/vaults/broken.toml`: Permission denied (os error 13)
+$ keystead get -V broken a
+exit code 1
+--- stderr
+Error: Vault `broken` cannot be opened
+Caused by:
+  1: cannot open `[ROOT]/home/.config/keystead/vaults/broken.toml`
+  2: Permission denied (os error 13)
+Hint: run `keystead vault show broken` to see its registration
+Code: E02.io
+$ keystead get a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get -V work a
+exit code 0
+--- stdout
+v<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn settings_that_are_damaged() {
+    let sandbox = with_secret();
+    let file = sandbox.root().join("home/.config/keystead/config.toml");
+    let text = "default = work\n";
+    std::fs::write(&file, text).unwrap();
+    let lines = [
+        "vault list",
+        "get -V work a",
+        "get a",
+        "set b --stdin --dry-run",
+        "vault default",
+        "vault default work",
+    ];
+    assert_data_eq!(
+        session(&sandbox, &lines),
+        str![[r#"
+$ keystead vault list
+exit code 5
+--- stdout
+work		user	memory	
+--- stderr
+Warning: `[ROOT]/home/.config/keystead/config.toml`, line 1, column 11: string values must be quoted, expected literal string
+$ keystead get -V work a
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get a
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead/config.toml`, line 1, column 11: string values must be quoted, expected literal string
+Code: E01.not-toml
+$ keystead set b --stdin --dry-run
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead/config.toml`, line 1, column 11: string values must be quoted, expected literal string
+Code: E01.not-toml
+$ keystead vault default
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead/config.toml`, line 1, column 11: string values must be quoted, expected literal string
+Code: E01.not-toml
+$ keystead vault default work
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead/config.toml`, line 1, column 11: string values must be quoted, expected literal string
+Code: E01.not-toml
+
+"#]]
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "it was rewritten");
+}
+
+#[test]
+fn a_folder_that_belongs_to_somebody_else() {
+    must_be_root();
+    let sandbox = with_secret();
+    let folder = sandbox.root().join("home/.config/keystead");
+    give(&folder, STRANGER);
+    let lines = ["vault list", "get -V work a", "get a", "vault register new --plugin memory"];
+    let told = session_as(&sandbox, &lines, |command| {
+        command.env("KEYSTEAD_CONFIG_DIR", &folder);
+    });
+    assert_data_eq!(
+        told,
+        str![[r#"
+$ keystead vault list
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead` is not safe to use: `[ROOT]/home/.config/keystead` belongs to user id 12345, not to root
+Hint: if you trust what is in it, copy it to a folder of your own
+Code: E02.owner
+$ keystead get -V work a
+exit code 1
+--- stderr
+Error: Vault `work` cannot be opened
+Caused by: `[ROOT]/home/.config/keystead` is not safe to use: `[ROOT]/home/.config/keystead` belongs to user id 12345, not to root
+Hint: if you trust what is in it, copy it to a folder of your own
+Hint: run `keystead vault show work` to see its registration
+Code: E02.owner
+$ keystead get a
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead` is not safe to use: `[ROOT]/home/.config/keystead` belongs to user id 12345, not to root
+Hint: if you trust what is in it, copy it to a folder of your own
+Code: E02.owner
+$ keystead vault register new --plugin memory
+exit code 1
+--- stderr
+Error: `[ROOT]/home/.config/keystead` is not safe to use: `[ROOT]/home/.config/keystead` belongs to user id 12345, not to root
+Hint: if you trust what is in it, copy it to a folder of your own
+Code: E02.owner
+
+"#]]
+    );
+    assert!(!vaults(&sandbox).join("new.toml").exists());
+}

@@ -1,0 +1,410 @@
+//! Plugins that misbehave when they run: what a user is told, that other vaults go on, and
+//! that no process is left.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use snapbox::{assert_data_eq, str};
+
+use super::session;
+use crate::cli::sandbox::Sandbox;
+use crate::plugin_files::plugin;
+
+/// Returns a home with a vault `odd` of this plugin beside a vault `sound`.
+fn with(name: &str) -> Sandbox {
+    let sandbox = Sandbox::empty();
+    for (vault, name) in [("odd", name), ("sound", "in-order")] {
+        let file = plugin(name);
+        sandbox.run("plugin install --yes --quiet", &[file.to_str().unwrap()]).succeeds();
+        sandbox.run("vault register", &[vault, "--plugin", name]).succeeds();
+    }
+    sandbox
+}
+
+/// Tells what comes of these commands, and sees that nothing runs on.
+#[track_caller]
+fn tell(name: &str, lines: &[&str]) -> String {
+    let sandbox = with(name);
+    let told = session(&sandbox, lines);
+    nothing_runs();
+    told
+}
+
+/// Waits until each runner of the command belongs to a command that still runs: those of
+/// tests that go on beside this one.
+#[track_caller]
+fn nothing_runs() {
+    let until = Instant::now() + Duration::from_secs(10);
+    while let Some(process) = orphan() {
+        assert!(Instant::now() < until, "{process} outlives its command");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn orphan() -> Option<String> {
+    std::fs::read_dir("/proc").unwrap().find_map(|entry| {
+        let process = entry.ok()?.path();
+        let line = std::fs::read(process.join("cmdline")).ok()?;
+        let is_runner = line.split(|byte| *byte == 0).nth(1) == Some(b"__runner");
+        if !is_runner || !is_command(&process) {
+            return None;
+        }
+        let status = std::fs::read_to_string(process.join("status")).ok()?;
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().to_owned();
+        let is_left = !is_command(&Path::new("/proc").join(parent)) && process.exists();
+        is_left.then(|| process.display().to_string())
+    })
+}
+
+fn is_command(process: &Path) -> bool {
+    std::fs::read_link(process.join("exe"))
+        .is_ok_and(|exe| exe == Path::new(env!("CARGO_BIN_EXE_keystead")).canonicalize().unwrap())
+}
+
+#[test]
+fn a_panic_in_a_call() {
+    assert_data_eq!(
+        tell("panics", &["get -V odd a", "get a", "list"]),
+        str![[r#"
+$ keystead get -V odd a
+exit code 70
+--- stderr
+Error: Plugin `panics` misbehaved in vault `odd`: the plugin panicked in `get` at panics/src/lib.rs:7
+Hint: tell who makes the plugin: `keystead plugin show panics` names them
+Code: E12.misbehaved
+$ keystead get a
+exit code 5
+--- stderr
+Error: Vault `odd` could not be asked for `a`
+Caused by: plugin `panics` misbehaved in vault `odd`: the plugin panicked in `get` at panics/src/lib.rs:7
+Hint: tell who makes the plugin: `keystead plugin show panics` names them
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead list
+exit code 0
+--- stdout
+a	odd	text	
+a	sound	text	
+
+"#]]
+    );
+}
+
+#[test]
+fn a_panic_while_it_opens() {
+    assert_data_eq!(
+        tell("panics-on-open", &["get -V odd a", "list"]),
+        str![[r#"
+$ keystead get -V odd a
+exit code 70
+--- stderr
+Error: Vault `odd` cannot be opened
+Caused by: plugin `panics-on-open` refused to open it: the plugin panicked in `open` at panics-on-open/src/lib.rs:4
+Hint: run `keystead vault show odd` to see its registration
+Code: E10.open
+$ keystead list
+exit code 5
+--- stdout
+a	sound	text	
+--- stderr
+Warning: vault `odd` is not listed: vault `odd` cannot be opened: plugin `panics-on-open` refused to open it: the plugin panicked in `open` at panics-on-open/src/lib.rs:4
+
+"#]]
+    );
+}
+
+#[test]
+fn a_panic_in_our_own_process() {
+    let sandbox = with("panics");
+    let lines = [
+        "plugin trust --yes --quiet panics --danger-in-process",
+        "vault register here --plugin panics --placement in-process",
+        "get -V here a",
+        "get -V sound a",
+    ];
+    assert_data_eq!(
+        session(&sandbox, &lines),
+        str![[r#"
+$ keystead plugin trust --yes --quiet panics --danger-in-process
+exit code 0
+$ keystead vault register here --plugin panics --placement in-process
+exit code 0
+--- stderr
+Registered vault `here`.
+$ keystead get -V here a
+exit code 70
+--- stderr
+Error: Plugin `panics` misbehaved in vault `here`: the plugin panicked in `get` at panics/src/lib.rs:7
+Hint: tell who makes the plugin: `keystead plugin show panics` names them
+Code: E12.misbehaved
+$ keystead get -V sound a
+exit code 0
+--- stdout
+sound<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn the_end_of_the_process_in_a_call() {
+    assert_data_eq!(
+        tell("exits", &["get -V odd a", "get -V sound a"]),
+        str![[r#"
+$ keystead get -V odd a
+exit code 70
+--- stderr
+Error: Plugin `exits` failed in vault `odd`
+Caused by: the plugin's process ended during `get`: exit status 7
+Hint: tell who makes the plugin: `keystead plugin show exits` names them
+Code: E11.died
+$ keystead get -V sound a
+exit code 0
+--- stdout
+sound<no newline>
+
+"#]]
+    );
+    assert_data_eq!(
+        tell("aborts", &["get -V odd a", "get -V sound a"]),
+        str![[r#"
+$ keystead get -V odd a
+exit code 70
+--- stderr
+Error: Plugin `aborts` failed in vault `odd`
+Caused by: the plugin's process ended during `get`: signal 6 (SIGABRT)
+Hint: tell who makes the plugin: `keystead plugin show aborts` names them
+Code: E11.died
+$ keystead get -V sound a
+exit code 0
+--- stdout
+sound<no newline>
+
+"#]]
+    );
+    assert_data_eq!(
+        tell("segfaults", &["get -V odd a", "get -V sound a"]),
+        str![[r#"
+$ keystead get -V odd a
+exit code 70
+--- stderr
+Error: Plugin `segfaults` failed in vault `odd`
+Caused by: the plugin's process ended during `get`: signal 11 (SIGSEGV)
+Hint: tell who makes the plugin: `keystead plugin show segfaults` names them
+Code: E11.died
+$ keystead get -V sound a
+exit code 0
+--- stdout
+sound<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn the_end_of_the_process_while_it_is_loaded() {
+    assert_data_eq!(
+        tell("constructor-exits", &["get -V odd a", "list"]),
+        str![[r#"
+$ keystead get -V odd a
+exit code 70
+--- stderr
+Error: Vault `odd` cannot be opened
+Caused by:
+  1: plugin `constructor-exits` failed in vault `odd`
+  2: the plugin's process ended during `open`: exit status 7
+Hint: tell who makes the plugin: `keystead plugin show constructor-exits` names them
+Hint: run `keystead vault show odd` to see its registration
+Code: E11.died
+$ keystead list
+exit code 5
+--- stdout
+a	sound	text	
+--- stderr
+Warning: vault `odd` is not listed: vault `odd` cannot be opened: plugin `constructor-exits` failed in vault `odd`: the plugin's process ended during `open`: exit status 7
+
+"#]]
+    );
+}
+
+#[test]
+fn the_end_of_the_process_between_calls() {
+    assert_data_eq!(
+        tell("exits-later", &["get -V odd a", "list"]),
+        str![[r#"
+$ keystead get -V odd a
+exit code 0
+--- stdout
+sound<no newline>
+$ keystead list
+exit code 0
+--- stdout
+a	odd	text	
+a	sound	text	
+
+"#]]
+    );
+}
+
+#[test]
+fn a_call_that_hangs() {
+    let told = tell("hangs", &["get -V odd a --timeout 1s", "list"]);
+    assert_data_eq!(
+        without_times(&told),
+        str![[r#"
+$ keystead get -V odd a --timeout 1s
+exit code 1
+--- stderr
+Error: Plugin `hangs` failed in vault `odd`
+Caused by: the plugin's process was late during `get` and was killed after [TIME] ms
+Hint: give it longer with `--timeout`
+Code: E11.late
+$ keystead list
+exit code 0
+--- stdout
+a	odd	text	
+a	sound	text	
+
+"#]]
+    );
+}
+
+#[test]
+fn a_constructor_that_hangs() {
+    let told = tell("constructor-hangs", &["get -V odd a --timeout 2s", "list --timeout 2s"]);
+    assert_data_eq!(
+        without_times(&told),
+        str![[r#"
+$ keystead get -V odd a --timeout 2s
+exit code 1
+--- stderr
+Error: Vault `odd` cannot be opened
+Caused by:
+  1: plugin `constructor-hangs` failed in vault `odd`
+  2: the plugin's process was late during `open` and was killed after [TIME] ms
+Hint: give it longer with `--timeout`
+Hint: run `keystead vault show odd` to see its registration
+Code: E11.late
+$ keystead list --timeout 2s
+exit code 5
+--- stdout
+a	sound	text	
+--- stderr
+Warning: vault `odd` is not listed: vault `odd` cannot be opened: plugin `constructor-hangs` failed in vault `odd`: the plugin's process was late during `open` and was killed after [TIME] ms
+
+"#]]
+    );
+}
+
+/// How long it took is not the same twice.
+fn without_times(told: &str) -> String {
+    let words: Vec<_> = told.split(' ').collect();
+    let is_time = |at: usize| words[at].parse::<u64>().is_ok() && words[at - 1] == "after";
+    let shown = words.iter().enumerate();
+    let shown = shown.map(|(at, word)| if at > 0 && is_time(at) { "[TIME]" } else { word });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_value_that_is_too_long() {
+    assert_data_eq!(
+        tell("value-long", &["get -V odd a", "get -V sound a"]),
+        str![[r#"
+$ keystead get -V odd a
+exit code 70
+--- stderr
+Error: Plugin `value-long` misbehaved in vault `odd`: the value has 16777217 bytes in its encoded form; the most is 16777216
+Hint: tell who makes the plugin: `keystead plugin show value-long` names them
+Code: E12.misbehaved
+$ keystead get -V sound a
+exit code 0
+--- stdout
+sound<no newline>
+
+"#]]
+    );
+}
+
+#[test]
+fn a_page_over_the_limit() {
+    assert_data_eq!(
+        tell("page-over", &["list -V odd", "list"]),
+        str![[r#"
+$ keystead list -V odd
+exit code 70
+--- stderr
+Error: Plugin `page-over` misbehaved in vault `odd`: the page's entries are 1001; the most is 1000
+Hint: tell who makes the plugin: `keystead plugin show page-over` names them
+Code: E12.misbehaved
+$ keystead list
+exit code 5
+--- stdout
+a	sound	text	
+--- stderr
+Warning: vault `odd` is not listed: plugin `page-over` misbehaved in vault `odd`: the page's entries are 1001; the most is 1000
+
+"#]]
+    );
+}
+
+#[test]
+fn a_cursor_that_does_not_move() {
+    assert_data_eq!(
+        tell("cursor-still", &["list -V odd", "list"]),
+        str![[r#"
+$ keystead list -V odd
+exit code 70
+--- stderr
+Error: Plugin `cursor-still` misbehaved in vault `odd`: the page's cursor does not advance
+Hint: tell who makes the plugin: `keystead plugin show cursor-still` names them
+Code: E12.misbehaved
+$ keystead list
+exit code 5
+--- stdout
+a	sound	text	
+--- stderr
+Warning: vault `odd` is not listed: plugin `cursor-still` misbehaved in vault `odd`: the page's cursor does not advance
+
+"#]]
+    );
+    assert_data_eq!(
+        tell("cursor-cycles", &["list -V odd", "list"]),
+        str![[r#"
+$ keystead list -V odd
+exit code 70
+--- stderr
+Error: Plugin `cursor-cycles` misbehaved in vault `odd`: the cursor of a listing stands still
+Hint: tell who makes the plugin: `keystead plugin show cursor-cycles` names them
+Code: E12.misbehaved
+$ keystead list
+exit code 5
+--- stdout
+a	sound	text	
+--- stderr
+Warning: vault `odd` is not listed: plugin `cursor-cycles` misbehaved in vault `odd`: the cursor of a listing stands still
+
+"#]]
+    );
+}
+
+#[test]
+fn what_a_plugin_prints_and_logs_is_kept_apart() {
+    assert_data_eq!(
+        tell("chatters", &["get -V odd a", "list"]),
+        str![[r#"
+$ keystead get -V odd a
+exit code 0
+--- stdout
+sound<no newline>
+--- stderr
+vault `odd`: logged by the plugin[2J keystead: forged line
+vault `odd`: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+$ keystead list
+exit code 0
+--- stdout
+a	odd	text	
+a	sound	text	
+
+"#]]
+    );
+}
