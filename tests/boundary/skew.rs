@@ -126,7 +126,7 @@ fn a_type_that_has_changed_is_refused_in_one_line_with_path_and_sizes() {
                 "        status: output.status as u32,",
             ));
             patches.push((
-                "plugin-api/src/abi/read.rs",
+                "plugin-api/src/abi/read/reply.rs",
                 "ExecOutput::new(view.status(),",
                 "ExecOutput::new(view.status() as i32,",
             ));

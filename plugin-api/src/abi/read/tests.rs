@@ -1,8 +1,19 @@
 //! Views that no side of ours makes: read as hostile bytes.
 
+use std::time::Duration;
+
+use abi_stable::std_types::ROk;
+
+use super::part::parameters;
 use super::*;
 use crate::abi::arena::Arena;
 use crate::abi::lend;
+use crate::abi::types::*;
+use crate::abi::view::{AbiBytes, AbiSlice};
+use crate::metadata::{Metadata, MAX_METADATA_ENTRIES};
+use crate::name::{SecretName, MAX_SECRET_NAME_BYTES};
+use crate::value::MAX_VALUE_BYTES;
+use crate::vault::{Entry, Secret, WriteMode};
 
 const TEXT: fn(&'static [u8]) -> AbiBytes = |bytes| AbiBytes::of(bytes);
 
