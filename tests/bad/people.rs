@@ -123,7 +123,7 @@ $ keystead get a
 exit code 3
 --- stderr
 Error: No secret `a` in any vault: none is registered
-Hint: run `keystead list` to see what there is
+Hint: run `keystead vault register --help` to see how to have a vault
 Code: E12.no-such-secret
 $ keystead vault register work --plugin memory
 exit code 3
