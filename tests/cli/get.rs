@@ -46,7 +46,6 @@ fn a_credential_prints_its_password_and_any_of_its_fields() {
         str![[r#"
 exit code 3
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: `db` has no field `host`
 Hint: add `--field F`, F being `user` or `password`
 
@@ -64,7 +63,6 @@ fn a_map_needs_a_field_or_json() {
         str![[r#"
 exit code 2
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: `m` is a map, which has no one value to print
 Hint: add `--field F`, F being `url` or `key`
 Hint: add `--json` for all of it
@@ -78,7 +76,6 @@ Hint: add `--json` for all of it
         str![[r#"
 exit code 3
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: `m` has no field `nosuch`
 Hint: add `--field F`, F being `url` or `key`
 
@@ -90,7 +87,6 @@ Hint: add `--field F`, F being `url` or `key`
         str![[r#"
 exit code 2
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: `empty` is a map, which has no one value to print
 Caused by: it has no fields
 Hint: add `--json` for all of it
@@ -108,7 +104,6 @@ fn a_text_has_no_fields() {
         str![[r#"
 exit code 3
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: `a` has no field `b`
 Caused by: it is a text without fields
 
@@ -128,8 +123,6 @@ fn json_says_what_it_is_and_ends_with_the_value() {
 exit code 0
 --- stdout
 {"schema":1,"name":"b","vault":"work","kind":"bytes","metadata":{"env":"dev","n":3},"value":{"base64":"Ynl0ZXM="}}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -139,8 +132,6 @@ exit code 0
 exit code 0
 --- stdout
 {"schema":1,"name":"c","vault":"work","kind":"credential","metadata":{},"value":{"user":"bob","password":"pass/"word"}}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -150,8 +141,6 @@ exit code 0
 exit code 0
 --- stdout
 {"schema":1,"name":"m","vault":"work","kind":"map","metadata":{},"value":{"map":{"a":{"map":{"b":{"text":"c"}}}}}}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -161,8 +150,6 @@ exit code 0
 exit code 0
 --- stdout
 {"schema":1,"name":"c","vault":"work","field":"user","kind":"text","metadata":{},"value":{"text":"bob"}}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -206,7 +193,6 @@ fn what_is_not_there_is_not_found() {
         str![[r#"
 exit code 3
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: No secret `nosuch` in vault `work`
 Hint: run `keystead list` to see what there is
 Code: E12.no-such-secret
@@ -230,7 +216,6 @@ Code: E01.no-such-vault
         str![[r#"
 exit code 3
 --- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 {"schema":1,"error":{"code":"E12.no-such-secret","exit":3,"message":"no secret `nosuch` in vault `work`","causes":[],"hints":["run `keystead list` to see what there is"]}}
 
 "#]]
@@ -262,8 +247,6 @@ fn a_vault_that_cannot_be_asked_stops_a_search() {
         str![[r#"
 exit code 5
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
-vault `broken`: secrets are kept in clear text in [ROOT]/here/broken.secrets
 Error: Vault `broken` could not be asked for `a`
 Caused by: vault `broken` answered: [ROOT]/here/broken.secrets, line 1: it was not written by this plugin
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
@@ -278,7 +261,6 @@ Code: E12.search-incomplete
         str![[r#"
 exit code 1
 --- stderr
-vault `broken`: secrets are kept in clear text in [ROOT]/here/broken.secrets
 Error: Vault `broken` answered: [ROOT]/here/broken.secrets, line 1: it was not written by this plugin
 Code: E12.damaged
 
@@ -304,8 +286,6 @@ Metadata:
   env: dev
   expires: 2030-01-31T00:00:00Z
   ok: true
---- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 
 "#]]
     );
@@ -315,8 +295,6 @@ vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 exit code 0
 --- stdout
 {"schema":1,"name":"a","vault":"work","kind":"text","metadata":{"env":"dev","expires":{"timestamp":"2030-01-31T00:00:00Z"},"ok":true}}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -325,7 +303,6 @@ exit code 0
         str![[r#"
 exit code 3
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: No secret `b` in vault `work`
 Hint: run `keystead list` to see what there is
 Code: E12.no-such-secret

@@ -58,8 +58,6 @@ exit code 0
 --- stdout
 db/user	home	text	
 token	home	credential	
---- stderr
-vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
 
 "#]]
     );
@@ -105,7 +103,6 @@ exit code 5
         str![[r#"
 exit code 1
 --- stderr
-vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
 Error: Vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin
 Code: E12.damaged
 

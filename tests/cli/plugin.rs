@@ -509,7 +509,8 @@ Wrote plugin `my-safe` to `[ROOT]/here/my-safe`; its README.md says what comes n
         str![[r#"
 exit code 1
 --- stderr
-Error: `[ROOT]/here/my-safe` is not empty
+Error: `[ROOT]/here/my-safe` is not an empty folder
+Code: E02.not-empty
 
 "#]]
     );
@@ -529,7 +530,7 @@ Hint: add `--id ID`
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"id":"other","dir":"[ROOT]/here/My_Safe","files":["Cargo.toml","README.md",".gitignore","src/lib.rs","src/secrets.rs","src/secrets/claim.rs","src/secrets/file.rs","src/secrets/line.rs","src/session.rs","tests/conformance.rs"],"dry_run":true}
+{"schema":1,"id":"other","dir":"[ROOT]/here/My_Safe","files":["Cargo.toml","README.md",".gitignore","tests/conformance.rs","src/lib.rs","src/claim.rs","src/file.rs","src/line.rs","src/secrets.rs","src/session.rs"],"dry_run":true}
 
 "#]]
     );

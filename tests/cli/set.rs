@@ -75,7 +75,6 @@ fn what_was_done_is_said_unless_quiet() {
         str![[r#"
 exit code 0
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Set `a` in vault `work`.
 
 "#]]
@@ -93,8 +92,6 @@ exit code 0
 exit code 0
 --- stdout
 {"schema":1,"name":"a","vault":"work","dry_run":false}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -204,8 +201,6 @@ fn one_field_is_changed_and_the_others_stay() {
 exit code 0
 --- stdout
 {"schema":1,"name":"m","vault":"work","kind":"map","metadata":{"k":"v"},"value":{"map":{"a":{"text":"1"},"b":{"text":"3"},"c":{"text":"4"}}}}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -215,7 +210,6 @@ exit code 0
         str![[r#"
 exit code 1
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: Secret `text` in vault `work` is not a map: it has no field to change
 Hint: leave `--field` out to replace the whole value
 Code: E12.not-a-map
@@ -233,7 +227,6 @@ fn no_clobber_keeps_what_is_there() {
         str![[r#"
 exit code 1
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: Secret `a` exists in vault `work`
 Hint: leave `--no-clobber` out to replace it
 Code: E12.secret-exists
@@ -251,7 +244,6 @@ fn a_dry_run_changes_nothing() {
         str![[r#"
 exit code 0
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Would set `a` in vault `work`; nothing was changed
 
 "#]]
@@ -263,7 +255,6 @@ Would set `a` in vault `work`; nothing was changed
         str![[r#"
 exit code 0
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Would remove `a` from vault `work`; nothing was changed
 
 "#]]
@@ -284,8 +275,6 @@ fn metadata_has_kinds_and_replaces_all_there_was() {
 exit code 0
 --- stdout
 {"schema":1,"name":"a","vault":"work","kind":"text","metadata":{"at":{"timestamp":"2030-01-31T05:00:00Z"},"b":false,"n":-3,"t":"x"}}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -296,8 +285,6 @@ exit code 0
 exit code 0
 --- stdout
 {"schema":1,"name":"a","vault":"work","kind":"text","metadata":{"at":{"timestamp":"2030-01-31T05:00:00Z"},"b":false,"n":-3,"t":"x"}}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -308,8 +295,6 @@ exit code 0
 exit code 0
 --- stdout
 {"schema":1,"name":"a","vault":"work","kind":"text","metadata":{"only":"this"}}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -419,7 +404,6 @@ fn what_is_removed_is_gone_and_nothing_else() {
         str![[r#"
 exit code 0
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Removed `a` from vault `work`.
 
 "#]]
@@ -429,7 +413,6 @@ Removed `a` from vault `work`.
         str![[r#"
 exit code 3
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: No secret `a` in vault `work`
 Hint: run `keystead list` to see what there is
 Code: E12.no-such-secret
@@ -442,8 +425,6 @@ Code: E12.no-such-secret
 exit code 0
 --- stdout
 {"schema":1,"name":"b","vault":"work","dry_run":false}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );

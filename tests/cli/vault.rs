@@ -402,8 +402,6 @@ home: ok
 work: ok
 --- stderr
 vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
-vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 
 "#]]
@@ -418,8 +416,6 @@ home: failed: vault `home` answered: [ROOT]/here/home.secrets, line 1: it was no
 work: ok
 --- stderr
 vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
-vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 
 "#]]
@@ -433,8 +429,6 @@ exit code 5
 {"schema":1,"vault":"work","ok":true,"code":null,"error":null}
 --- stderr
 {"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/home.secrets","level":"warning","vault":"home"}
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/home.secrets","level":"warning","vault":"home"}
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 {"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
@@ -444,7 +438,6 @@ exit code 5
         str![[r#"
 exit code 1
 --- stderr
-vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
 vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
 Error: Vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin
 Code: E12.damaged
@@ -500,7 +493,6 @@ broken: failed: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 1, colum
 work: ok
 --- stderr
 vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 
 "#]]
     );
@@ -516,8 +508,6 @@ fn actions_are_listed_and_a_destructive_one_asks() {
 exit code 0
 --- stdout
 clear		destructive	removes every secret
---- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 
 "#]]
     );
@@ -527,8 +517,6 @@ vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 exit code 0
 --- stdout
 {"schema":1,"vault":"work","action":"clear","description":"removes every secret","destructive":true,"parameters":[]}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
 
 "#]]
     );
@@ -537,7 +525,6 @@ exit code 0
         str![[r#"
 exit code 4
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: Nobody can be asked: Do `clear` in vault `work` (removes every secret)?
 Hint: something is lost by it: add `--yes` to do it all the same
 
@@ -548,7 +535,6 @@ Hint: something is lost by it: add `--yes` to do it all the same
         str![[r#"
 exit code 3
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: Vault `work` has no action `claer`
 Hint: its actions are `clear`
 Code: E12.no-such-action
@@ -560,7 +546,6 @@ Code: E12.no-such-action
         str![[r#"
 exit code 1
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Error: 1 parameter of action `clear` is wrong
 Caused by: there is no parameter `x`
 Hint: run `keystead plugin show PLUGIN` to see the parameters
@@ -573,7 +558,6 @@ Code: E01.parameters
         str![[r#"
 exit code 0
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
 Would do `clear` in vault `work`; nothing was changed
 
 "#]]
@@ -584,8 +568,7 @@ Would do `clear` in vault `work`; nothing was changed
         str![[r#"
 exit code 0
 --- stderr
-vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
-1 secrets removed
+secrets removed: 1
 
 "#]]
     );
@@ -594,9 +577,7 @@ vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"vault":"work","action":"clear","message":"0 secrets removed"}
---- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+{"schema":1,"vault":"work","action":"clear","message":"secrets removed: 0"}
 
 "#]]
     );
@@ -615,7 +596,6 @@ fn a_locked_vault_without_a_terminal_says_how_to_answer() {
         str![[r#"
 exit code 5
 --- stderr
-vault `safe`: secrets are kept in clear text in [ROOT]/here/safe.secrets
 Error: Vault `safe` could not be asked for `a`
 Caused by:
   1: vault `safe` is locked
@@ -631,7 +611,6 @@ Code: E12.search-incomplete
         str![[r#"
 exit code 4
 --- stderr
-{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/safe.secrets","level":"warning","vault":"safe"}
 {"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, or register vault `safe` with `--unlock password=REFERENCE`"]}}
 
 "#]]
@@ -646,7 +625,6 @@ exit code 4
         str![[r#"
 exit code 5
 --- stderr
-vault `safe`: secrets are kept in clear text in [ROOT]/here/safe.secrets
 Error: Vault `safe` could not be asked for `a`
 Caused by: vault `safe` answered: the password is wrong
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
@@ -660,7 +638,6 @@ Code: E12.search-incomplete
         str![[r#"
 exit code 5
 --- stderr
-vault `safe`: secrets are kept in clear text in [ROOT]/here/safe.secrets
 Error: Vault `safe` could not be asked for `a`
 Caused by: `password` could not be taken from `file:nosuch.given`: failed to open file `nosuch.given`: No such file or directory (os error 2)
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
