@@ -9,3 +9,4 @@ mod set;
 mod surroundings;
 mod usage;
 mod vault;
+mod vault_itself;

@@ -185,9 +185,15 @@ impl Found {
 
 /// Returns whether the file says what it is, and only may not be used here.
 fn is_readable(error: &inspect::Error) -> bool {
-    ["E05.other-", "E06.glibc", "E06.api", "E07.library-"]
-        .iter()
-        .any(|code| error.code().starts_with(code))
+    matches!(
+        error.code(),
+        "E05.other-platform"
+            | "E05.other-machine"
+            | "E06.glibc"
+            | "E06.api"
+            | "E07.library-not-asked"
+            | "E07.library-not-granted"
+    )
 }
 
 const NO_VAULT: &str = "run `keystead vault register --help` to see how to have a vault";

@@ -1,0 +1,222 @@
+//! What a vault itself does: its test, its actions, its lock.
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::{CANARY, Sandbox};
+
+#[test]
+fn each_vault_is_tested_and_the_exit_code_remembers() {
+    let sandbox = Sandbox::with_work();
+    sandbox.run("vault register home --plugin memory --param file=home.secrets", &[]).succeeds();
+    assert_data_eq!(
+        sandbox.run("vault test", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+home: ok
+work: ok
+--- stderr
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+
+"#]]
+    );
+    std::fs::write(sandbox.here("home.secrets"), "no such format\n").unwrap();
+    assert_data_eq!(
+        sandbox.run("vault test", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+home: failed: vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin
+work: ok
+--- stderr
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault test --json", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+{"schema":1,"vault":"home","ok":false,"code":"E12.damaged","error":"vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin"}
+{"schema":1,"vault":"work","ok":true,"code":null,"error":null}
+--- stderr
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/home.secrets","level":"warning","vault":"home"}
+{"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault test home", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+vault `home`: secrets are kept in clear text in [ROOT]/here/home.secrets
+Error: Vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin
+Code: E12.damaged
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault test nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No vault `nosuch` is registered
+Hint: run `keystead vault list` to see the vaults
+Code: E01.no-such-vault
+
+"#]]
+    );
+}
+
+#[test]
+fn actions_are_listed_and_a_destructive_one_asks() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("vault do work", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+clear		destructive	removes every secret
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"vault":"work","action":"clear","description":"removes every secret","destructive":true,"parameters":[]}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work clear", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+Error: Nobody can be asked: Do `clear` in vault `work` (removes every secret)?
+Hint: something is lost by it: add `--yes` to do it all the same
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work claer", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: Vault `work` has no action `claer`
+Hint: its actions are `clear`
+Code: E12.no-such-action
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work clear --param x=1 --yes", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: 1 parameter of action `clear` is wrong
+Caused by: there is no parameter `x`
+Hint: run `keystead plugin show PLUGIN` to see the parameters
+Code: E01.parameters
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work clear --dry-run", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Would do `clear` in vault `work`; nothing was changed
+
+"#]]
+    );
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), CANARY.as_bytes());
+    assert_data_eq!(
+        sandbox.run("vault do work clear --yes", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+secrets removed: 1
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work clear --yes --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"vault":"work","action":"clear","message":"secrets removed: 0"}
+
+"#]]
+    );
+    sandbox.run("get a", &[]).ends_with(3);
+}
+
+#[test]
+fn a_locked_vault_without_a_terminal_says_how_to_answer() {
+    let sandbox = Sandbox::installed();
+    std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
+    let words = "vault register safe --plugin memory --param file=safe.secrets \
+                 --param locked=file:pass.given";
+    sandbox.run(words, &[]).succeeds();
+    assert_data_eq!(
+        sandbox.run("get a", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+Error: Vault `safe` could not be asked for `a`
+Caused by:
+  1: vault `safe` is locked
+  2: it asks for `password`, and nobody can be asked
+Hint: run it at a terminal, or register vault `safe` with `--unlock password=REFERENCE`
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get a -V safe --no-input --json", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, or register vault `safe` with `--unlock password=REFERENCE`"]}}
+
+"#]]
+    );
+    sandbox.run(&format!("{words} --replace --unlock password=file:pass.given"), &[]).succeeds();
+    sandbox.feed(CANARY, "set a --stdin").succeeds();
+    assert_eq!(sandbox.run("get a", &[]).succeeds(), CANARY.as_bytes());
+    std::fs::write(sandbox.here("wrong.given"), format!("not {CANARY}")).unwrap();
+    sandbox.run(&format!("{words} --replace --unlock password=file:wrong.given"), &[]).succeeds();
+    assert_data_eq!(
+        sandbox.run("get a", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+Error: Vault `safe` could not be asked for `a`
+Caused by: vault `safe` answered: the password is wrong
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+
+"#]]
+    );
+    sandbox.run(&format!("{words} --replace --unlock password=file:nosuch.given"), &[]).succeeds();
+    assert_data_eq!(
+        sandbox.run("get a", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+Error: Vault `safe` could not be asked for `a`
+Caused by: `password` could not be taken from `file:nosuch.given`: failed to open file `nosuch.given`: No such file or directory (os error 2)
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+
+"#]]
+    );
+}
