@@ -86,7 +86,7 @@ fn an_unsafe_data_folder_is_an_error_and_not_passed_over() {
 #[test]
 fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
     let Some(own) = crate::fs::tests::as_nobody(
-        "plugin::trust::tests::an_ordinary_user_installs_upgrades_and_removes_under_any_umask",
+        "plugin::trust::tests::people::an_ordinary_user_installs_upgrades_and_removes_under_any_umask",
         |_| {},
     ) else {
         return;
@@ -121,7 +121,7 @@ fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
 #[test]
 fn another_user_s_data_folder_is_worked_without() {
     let Some(own) = crate::fs::tests::as_nobody(
-        "plugin::trust::tests::another_user_s_data_folder_is_worked_without",
+        "plugin::trust::tests::people::another_user_s_data_folder_is_worked_without",
         |own| std::fs::create_dir(own.join("root")).unwrap(),
     ) else {
         return;
