@@ -70,7 +70,8 @@ pub(super) fn shares(profile: &Profile) -> Vec<(&'static str, f64)> {
         left -= cost;
         add(step, cost);
     }
-    add(REST, left);
+    // What rounding left over is nobody's.
+    add(REST, left.max(0.0));
     sums.sort_by(|(_, a), (_, b)| b.total_cmp(a));
     sums
 }
