@@ -215,3 +215,16 @@ fn a_terminal_gets_a_newline_and_nothing_it_would_obey() {
     assert!(shown.contains("NAME"), "{shown:?}");
     assert_eq!(code, 0);
 }
+
+#[test]
+fn whoever_waits_is_told_for_what() {
+    let sandbox = Sandbox::empty();
+    let file = crate::plugin_files::plugin("hangs");
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    sandbox.run("vault register slow --plugin hangs", &[]).succeeds();
+    let (shown, code) = end(at_terminal(sandbox.command("get a --timeout 3s", &["-V", "slow"])));
+    assert!(shown.contains("Waiting for vault `slow` (plugin `hangs`)...\n"), "{shown}");
+    assert_eq!(code, 1, "{shown}");
+    let (shown, _) = end(at_terminal(sandbox.command("get a -q --timeout 3s", &["-V", "slow"])));
+    assert!(!shown.contains("Waiting"), "{shown}");
+}

@@ -122,7 +122,7 @@ exit code 1
 --- stderr
 Error: 1 parameter of action `clear` is wrong
 Caused by: there is no parameter `x`
-Hint: run `keystead plugin show PLUGIN` to see the parameters
+Hint: run `keystead vault do VAULT` to see the actions and their parameters
 Code: E01.parameters
 
 "#]]
@@ -213,7 +213,7 @@ Code: E12.search-incomplete
 exit code 5
 --- stderr
 Error: Vault `safe` could not be asked for `a`
-Caused by: `password` could not be taken from `file:nosuch.given`: failed to open file `nosuch.given`: No such file or directory (os error 2)
+Caused by: `password` could not be taken from `file:[ROOT]/here/nosuch.given`: failed to open file `[ROOT]/here/nosuch.given`: No such file or directory (os error 2)
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 

@@ -12,7 +12,7 @@ use crate::paths::Layer;
 use crate::plugin::inspect::Permission;
 use crate::plugin::pins::InProcess;
 use crate::reference::Reference;
-use crate::registry::schema::{self, Base};
+use crate::registry::schema::{self, Base, Fault};
 use crate::registry::{DefaultChoice, Entry, Placement, Replace};
 
 /// A vault to be registered, as its user typed it.
@@ -128,14 +128,15 @@ impl Host {
         }
         let home = self.home();
         let base = Base { folder: &new.folder, home: home.as_deref() };
+        let what = format!("vault `{}`", new.name);
+        let wrong = |faults| Error::Parameters { what: what.clone(), faults };
         let parameters =
-            schema::validate(&kind.parameters, &new.parameters, base).map_err(|faults| {
-                Error::Parameters { what: format!("vault `{}`", new.name), faults }
-            })?;
+            schema::validate(&kind.parameters, &new.parameters, base).map_err(wrong)?;
+        let unlock = anchored(new.unlock, base).map_err(wrong)?;
         let mut entry = Entry::new(new.name, new.plugin);
         entry.kind = new.kind;
         entry.parameters = parameters;
-        entry.unlock = new.unlock;
+        entry.unlock = unlock;
         entry.description = new.description;
         entry.search = new.search;
         entry.placement = new.placement;
@@ -223,4 +224,22 @@ impl Host {
     fn forget(&self, name: &VaultName) {
         super::lock(&self.0.slots).remove(name);
     }
+}
+
+/// Returns standing answers that mean the same wherever a later command is run.
+fn anchored(
+    typed: BTreeMap<String, Reference>,
+    base: Base<'_>,
+) -> Result<BTreeMap<String, Reference>, Vec<Fault>> {
+    let mut answers = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (name, reference) in typed {
+        match reference.anchored(base.folder, base.home) {
+            Some(reference) => {
+                answers.insert(name, reference);
+            }
+            None => faults.push(Fault::NoHome { name }),
+        }
+    }
+    if faults.is_empty() { Ok(answers) } else { Err(faults) }
 }

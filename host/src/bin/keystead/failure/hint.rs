@@ -84,7 +84,7 @@ impl Found {
                 self.hint("name a vault with `-V VAULT`, or take any that answers with `--any`");
             }
             Error::UnresolvedSecret { source, .. } => self.look_into(source),
-            Error::Parameters { faults, .. } => self.parameters(faults),
+            Error::Parameters { what, faults } => self.parameters(what, faults),
             Error::NotGranted { vault, .. } => self.hint(format!(
                 "run `keystead vault show {vault}`, and register it anew with `--replace` to grant it"
             )),
@@ -114,14 +114,17 @@ impl Found {
         }
     }
 
-    fn parameters(&mut self, faults: &[Fault]) {
+    fn parameters(&mut self, what: &str, faults: &[Fault]) {
         for fault in faults {
             self.causes.push(in_one_line(fault));
             if let Fault::Unknown { similar: Some(similar), .. } = fault {
                 self.hint(format!("did you mean `{similar}`?"));
             }
         }
-        self.hint("run `keystead plugin show PLUGIN` to see the parameters");
+        self.hint(match what.starts_with("action") {
+            true => "run `keystead vault do VAULT` to see the actions and their parameters",
+            false => "run `keystead plugin show PLUGIN` to see the parameters",
+        });
     }
 
     fn registry(&mut self, error: &registry::Error) {
