@@ -169,6 +169,12 @@ fn copy_patched(from: &Path, to: &Path, patches: &[Patch], root: &Path) {
     }
 }
 
+/// Copies one file.
+pub(crate) fn copy_one(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    copy_file(from, to, &[], to.parent().unwrap());
+}
+
 /// Copies a file with its patches, and leaves one alone that is as it should be: cargo
 /// goes by times.
 fn copy_file(from: &Path, to: &Path, patches: &[Patch], root: &Path) {

@@ -11,7 +11,7 @@ use keystead::api::{Metadata, SecretName, Value, WriteMode};
 use keystead::registry::Placement;
 use keystead::{NewSecret, Nobody, Place, Run};
 
-use crate::plugin_files::{cargo, cargo_of, copy_folder, repository, succeed, target};
+use crate::plugin_files::{cargo, cargo_of, copy_folder, copy_one, repository, succeed, target};
 use crate::scene::Scene;
 
 /// Where what is built stays from run to run.
@@ -19,18 +19,34 @@ fn cache() -> PathBuf {
     std::env::var_os("KEYSTEAD_TEST_CACHE").map_or_else(target, PathBuf::from).join("out-of-tree")
 }
 
-/// Copies plugin-api and the reference plugin to a folder that is in no workspace.
-fn project(root: &Path) -> PathBuf {
+/// A folder that is in no workspace, with copies of plugin-api and the reference plugin.
+struct Project {
+    plugin: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// Returns the project: where there is a cache, in the same place each time, so that only
+/// what has changed is built again.
+fn project(compiler: &str) -> Project {
+    if std::env::var_os("KEYSTEAD_TEST_CACHE").is_some() {
+        let plugin = copied(&cache().join("source").join(compiler));
+        return Project { plugin, _temporary: None };
+    }
+    let folder = tempfile::tempdir().unwrap();
+    Project { plugin: copied(folder.path()), _temporary: Some(folder) }
+}
+
+fn copied(root: &Path) -> PathBuf {
     let repository = repository();
     for folder in ["plugin-api/src", "plugin-api/docs"] {
         copy_folder(&repository.join(folder), &root.join(folder));
     }
-    fs::copy(repository.join("plugin-api/Cargo.toml"), root.join("plugin-api/Cargo.toml")).unwrap();
+    copy_one(&repository.join("plugin-api/Cargo.toml"), &root.join("plugin-api/Cargo.toml"));
     let plugin = root.join("plugins/outside");
     copy_folder(&repository.join("plugins/memory/src"), &plugin.join("src"));
     for file in ["Cargo.toml", "Cargo.lock"] {
-        fs::copy(repository.join("tests/plugins/out-of-tree").join(file), plugin.join(file))
-            .unwrap();
+        let fixture = repository.join("tests/plugins/out-of-tree").join(file);
+        copy_one(&fixture, &plugin.join(file));
     }
     plugin
 }
@@ -88,10 +104,9 @@ fn use_it(file: &Path) {
 
 #[test]
 fn a_plugin_built_elsewhere_by_this_compiler_is_installed_and_used() {
-    let folder = tempfile::tempdir().unwrap();
-    let plugin = project(folder.path());
+    let project = project("this");
     for profile in ["dev", "release", "small"] {
-        use_it(&build(cargo(&plugin), "this", profile));
+        use_it(&build(cargo(&project.plugin), "this", profile));
     }
 }
 
@@ -109,18 +124,18 @@ fn with_another(name: &str, profiles: &[&str], vendor: bool) {
         }
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    let plugin = project(folder.path());
-    let sources = vendor.then(|| vendored(&plugin));
+    let compiler = name.to_lowercase();
+    let project = project(&compiler);
+    let sources = vendor.then(|| vendored(&project.plugin));
     for profile in profiles {
-        let mut other = cargo_of(&other_cargo, &plugin);
+        let mut other = cargo_of(&other_cargo, &project.plugin);
         other.env("RUSTC", &rustc).env_remove("RUSTUP_TOOLCHAIN");
         if let Some(sources) = &sources {
             let folder = format!("source.vendored.directory={:?}", sources.display().to_string());
             other.args(["--offline", "--config", "source.crates-io.replace-with='vendored'"]);
             other.args(["--config", &folder]);
         }
-        use_it(&build(other, &name.to_lowercase(), profile));
+        use_it(&build(other, &compiler, profile));
     }
 }
 
