@@ -134,7 +134,7 @@ pub(crate) fn patched(plugin: &str, label: &str, patches: &[Patch], features: &[
     }
     let root = target().join("patched").join(label);
     let (repository, plugins) = (repository(), root.join("tests/plugins"));
-    for folder in ["plugin-api/src", "tests/plugins"] {
+    for folder in ["plugin-api/src", "plugin-api/docs", "tests/plugins"] {
         copy_patched(&repository.join(folder), &root.join(folder), patches, &root);
     }
     copy_file(

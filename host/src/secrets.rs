@@ -20,6 +20,10 @@ use crate::plugin::inspect::Kind;
 use crate::registry::schema::{self, Base};
 use pattern::Pattern;
 
+/// How many empty pages in a row a listing may have: a vault that filters may well send
+/// some; one that sends nothing else would keep its caller for ever.
+const MAX_BARREN_PAGES: usize = 1_000;
+
 /// Where a secret is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -421,6 +425,7 @@ impl Host {
         let mut entries = Vec::new();
         let mut after: Option<String> = None;
         let mut cursors = std::collections::HashSet::new();
+        let mut barren = 0;
         loop {
             let page = self.call(vault, ask, &mut |open, deadline| {
                 let mut request = ListRequest::new(deadline);
@@ -440,9 +445,15 @@ impl Host {
                             "the cursor of a listing stands still",
                         ))
                     }
+                    Some(_) if page.entries.is_empty() && barren == MAX_BARREN_PAGES => {
+                        Err(keystead_plugin_api::Error::internal(format!(
+                            "{MAX_BARREN_PAGES} pages of a listing in a row were empty"
+                        )))
+                    }
                     _ => Ok(page),
                 }
             })?;
+            barren = if page.entries.is_empty() { barren + 1 } else { 0 };
             let found = page.entries.into_iter();
             let found = found.filter(|entry| match &wanted {
                 Some(wanted) => wanted.matches(entry.name.as_str()),
