@@ -60,3 +60,11 @@ fn a_changed_type_is_refused_in_one_line_with_path_and_sizes() {
     assert!(!line.contains('\n'), "{line}");
     assert_eq!(line, "plugin > get > returns > held > array: size: host 32, plugin 40");
 }
+
+#[test]
+fn the_inspector_knows_how_large_an_entry_point_is() {
+    // It reads files without naming abi_stable: `inspect/entry.rs` has the number as text.
+    let pointers = size_of::<usize>();
+    assert_eq!(size_of::<abi_stable::library::LibHeader>(), 40 + 14 * pointers);
+    assert_eq!(size_of::<abi_stable::library::AbiHeader>(), 40);
+}
