@@ -15,7 +15,7 @@ use crate::error::{Error, Result, visible};
 use crate::options::Log;
 use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
-use crate::plugin::runner::{self, CallError, Grants, Launch, Runner, Setup};
+use crate::plugin::runner::{CallError, Grants, Launch, Runner, Setup};
 use crate::plugin::trust::{Marker, Trusted};
 use crate::plugin::{self, exec, loader, verdict};
 use crate::registry::{Entry, Placement, Setting};
@@ -106,11 +106,7 @@ impl Host {
             known: trusted.fit(),
             grants: Grants(entry.grants.clone()),
             services: Arc::new(services),
-            on_misbehaviour: Arc::new(move |error| {
-                // A slow server is no crash (docs/decisions/0003).
-                if matches!(error, runner::Error::Late { .. }) {
-                    return;
-                }
+            on_misbehaviour: Arc::new(move |_| {
                 // Where it cannot be counted, the call's own error is the one to tell.
                 let _ = plugins.record_crash(&sha256);
             }),
