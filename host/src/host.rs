@@ -367,6 +367,6 @@ enum Whose {
 }
 
 /// A panic elsewhere while the lock was held left plain data: nothing half-changed.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

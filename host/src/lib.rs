@@ -10,6 +10,7 @@ mod ask;
 mod error;
 pub mod fs;
 mod host;
+pub mod json;
 mod options;
 pub mod paths;
 pub mod plugin;

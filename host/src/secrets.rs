@@ -1,28 +1,19 @@
 //! What people do with secrets, over one vault or many: which vault is meant, in which
 //! order they are asked, and what it means when one of them cannot answer.
 
+mod action;
+mod list;
 mod pattern;
+mod write;
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
-
-use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    ActRequest, Action, Credential, Entry, ErrorKind, GetRequest, ListRequest, Map, Metadata,
-    Outcome, Secret, SecretName, SetRequest, Value, VaultName, WriteMode,
+    Credential, Entry, ErrorKind, GetRequest, Metadata, Secret, SecretName, Value, VaultName,
+    WriteMode,
 };
 
 use crate::ask::{Ask, Nobody};
 use crate::error::{Error, Result};
 use crate::host::{Host, Run};
-use crate::plugin::inspect::Kind;
-use crate::registry::schema::{self, Base};
-use pattern::Pattern;
-
-/// How many empty pages in a row a listing may have: a vault that filters may well send
-/// some; one that sends nothing else would keep its caller for ever.
-const MAX_BARREN_PAGES: usize = 1_000;
 
 /// Where a secret is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,175 +142,6 @@ impl Host {
         Ok(Described { vault, entry })
     }
 
-    /// Writes a secret, and returns the vault it went to.
-    ///
-    /// # Errors
-    /// [`Error::NoDefaultVault`], [`Error::SecretExists`], or what the vault answers. What
-    /// the vault cannot hold is refused before anything is written.
-    pub fn set(&self, new: NewSecret, ask: &mut dyn Ask) -> Result<VaultName> {
-        let vault = self.target(new.vault.as_ref())?;
-        let kind = self.kind_to_write(&vault)?;
-        let refuse = |what: String| Error::Refused {
-            vault: vault.clone(),
-            answer: keystead_plugin_api::Error::unsupported(what),
-        };
-        if !kind.capabilities.contains(&Capability::Write) {
-            return Err(refuse("this vault cannot be written to".into()));
-        }
-        let has_metadata = new.metadata.as_ref().is_some_and(|metadata| !metadata.is_empty());
-        if has_metadata && !kind.capabilities.contains(&Capability::Metadata) {
-            return Err(refuse("this vault keeps no metadata".into()));
-        }
-        let value = match &new.field {
-            None => new.value,
-            Some(field) => self.with_field(&vault, &new.name, field, new.value, ask)?,
-        };
-        if !kind.values.contains(&value.kind()) {
-            return Err(refuse(format!("this vault cannot hold a value of kind {}", value.kind())));
-        }
-        // Limits are the same for every vault, and are met before anything is sent.
-        let refuse_value = |answer| Error::Refused { vault: vault.clone(), answer };
-        value.encode().map_err(refuse_value)?;
-        if new.run == Run::Dry {
-            self.check_mode(&vault, &new.name, new.mode, ask)?;
-            return Ok(vault);
-        }
-        let result = self.call(&vault, ask, &mut |open, deadline| {
-            let mut request = SetRequest::new(new.name.clone(), value.duplicate(), deadline);
-            request.metadata = new.metadata.clone();
-            request.mode = new.mode;
-            open.set(request)
-        });
-        result.map_err(|error| named(error, &vault, &new.name))?;
-        Ok(vault)
-    }
-
-    /// Removes a secret, and returns the vault it was in.
-    ///
-    /// # Errors
-    /// [`Error::NoDefaultVault`], [`Error::NoSuchSecret`], or what the vault answers.
-    pub fn remove(
-        &self,
-        name: &SecretName,
-        vault: Option<&VaultName>,
-        run: Run,
-        ask: &mut dyn Ask,
-    ) -> Result<VaultName> {
-        let vault = self.target(vault)?;
-        let result = self.call(&vault, ask, &mut |open, deadline| {
-            let request = GetRequest::new(name.clone(), deadline);
-            match run {
-                Run::Real => open.remove(&request),
-                Run::Dry => open.describe(&request).map(drop),
-            }
-        });
-        result.map_err(|error| named(error, &vault, name))?;
-        Ok(vault)
-    }
-
-    /// Returns what the vaults have, without any value. A vault that cannot be asked hides
-    /// no other.
-    ///
-    /// # Errors
-    /// What is wrong with the registry; for a named vault, what it answers.
-    pub fn list(
-        &self,
-        pattern: Option<&str>,
-        vault: Option<&VaultName>,
-        ask: &mut dyn Ask,
-    ) -> Result<Listing> {
-        let mut listing = Listing { entries: Vec::new(), failed: Vec::new() };
-        if let Some(vault) = vault {
-            listing.entries = self.list_one(pattern, vault, ask)?;
-        } else {
-            let default = self.default_vault()?;
-            let (prompting, others): (Vec<_>, Vec<_>) =
-                self.names()?.into_iter().partition(|name| Some(name) == default.as_ref());
-            // At the same time, each with its own deadline; only the default may prompt.
-            let mut results: Vec<(VaultName, Result<Vec<Described>>)> =
-                std::thread::scope(|scope| {
-                    let asked: Vec<_> = others
-                        .into_iter()
-                        .map(|name| {
-                            let vault = name.clone();
-                            let list = move || self.list_one(pattern, &vault, &mut Nobody);
-                            (name, std::thread::Builder::new().spawn_scoped(scope, list))
-                        })
-                        .collect();
-                    let mut results = Vec::new();
-                    for name in prompting {
-                        let found = self.list_one(pattern, &name, ask);
-                        results.push((name, found));
-                    }
-                    results.extend(asked.into_iter().map(|(name, thread)| {
-                        let found = match thread {
-                            Ok(thread) => thread
-                                .join()
-                                .expect("`list_one` does not panic: plugins are guarded"),
-                            // No thread is left to be had: one after another, then.
-                            Err(_) => self.list_one(pattern, &name, &mut Nobody),
-                        };
-                        (name, found)
-                    }));
-                    results
-                });
-            results.sort_by(|a, b| a.0.cmp(&b.0));
-            for (name, result) in results {
-                match result {
-                    Ok(entries) => listing.entries.extend(entries),
-                    Err(error) => listing.failed.push((name, error)),
-                }
-            }
-        }
-        listing
-            .entries
-            .sort_by(|a, b| a.entry.name.cmp(&b.entry.name).then_with(|| a.vault.cmp(&b.vault)));
-        Ok(listing)
-    }
-
-    /// Returns what only this vault can do.
-    ///
-    /// # Errors
-    /// What the vault answers.
-    pub fn actions(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<Vec<Action>> {
-        self.call(vault, ask, &mut |open, deadline| open.actions(deadline))
-    }
-
-    /// Does one of a vault's actions, with parameters as they were typed; relative paths
-    /// stand on `folder`.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchAction`], [`Error::Parameters`], or what the vault answers.
-    pub fn act(
-        &self,
-        vault: &VaultName,
-        action: &str,
-        typed: &BTreeMap<String, String>,
-        folder: &Path,
-        ask: &mut dyn Ask,
-    ) -> Result<Outcome> {
-        let actions = self.actions(vault, ask)?;
-        let Some(found) = actions.iter().find(|one| one.id == action) else {
-            return Err(Error::NoSuchAction {
-                vault: vault.clone(),
-                action: action.to_owned(),
-                actions: actions.into_iter().map(|one| one.id).collect(),
-            });
-        };
-        let what = format!("action `{action}`");
-        let home = self.home();
-        let base = Base { folder, home: home.as_deref() };
-        let settings = schema::validate(&found.parameters, typed, base)
-            .map_err(|faults| Error::Parameters { what: what.clone(), faults })?;
-        // References are followed before the vault is held: they may lead to it.
-        let parameters = self.parameters(&settings, &found.parameters, &what)?;
-        let mut request = ActRequest::new(action, parameters, self.deadline());
-        self.call(vault, ask, &mut |open, deadline| {
-            request.deadline = deadline;
-            open.act(&request)
-        })
-    }
-
     /// Asks vaults in order for the first answer.
     fn first<T>(
         &self,
@@ -394,128 +216,6 @@ impl Host {
     /// A registration that cannot be read takes part: it may be the one that has it.
     fn is_searched(&self, vault: &VaultName) -> bool {
         self.entry(vault).map_or(true, |entry| entry.search)
-    }
-
-    /// Returns the kind of a vault, or the error that it answers every request with.
-    fn kind_to_write(&self, vault: &VaultName) -> Result<Kind> {
-        self.entry(vault).and_then(|entry| self.kind(&entry)).map_err(|error| match error {
-            Error::NoSuchVault { .. } => error,
-            error => Error::Faulty { vault: vault.clone(), source: Arc::new(error) },
-        })
-    }
-
-    /// Returns the vault that a write goes to.
-    fn target(&self, named: Option<&VaultName>) -> Result<VaultName> {
-        if let Some(name) = named {
-            return Ok(name.clone());
-        }
-        match self.default_vault()? {
-            Some(name) => Ok(name),
-            None => Err(Error::NoDefaultVault { vaults: self.names()? }),
-        }
-    }
-
-    fn list_one(
-        &self,
-        pattern: Option<&str>,
-        vault: &VaultName,
-        ask: &mut dyn Ask,
-    ) -> Result<Vec<Described>> {
-        let wanted = pattern.map(Pattern::new);
-        let mut entries = Vec::new();
-        let mut after: Option<String> = None;
-        let mut cursors = std::collections::HashSet::new();
-        let mut barren = 0;
-        loop {
-            let page = self.call(vault, ask, &mut |open, deadline| {
-                let mut request = ListRequest::new(deadline);
-                request.after.clone_from(&after);
-                request.filter = pattern.map(str::to_owned);
-                let page = open.list(&request)?;
-                if page.entries.len() > request.limit {
-                    return Err(keystead_plugin_api::Error::internal(format!(
-                        "a page has {} entries; {} were asked for",
-                        page.entries.len(),
-                        request.limit
-                    )));
-                }
-                match &page.next {
-                    Some(next) if cursors.contains(next) => {
-                        Err(keystead_plugin_api::Error::internal(
-                            "the cursor of a listing stands still",
-                        ))
-                    }
-                    Some(_) if page.entries.is_empty() && barren == MAX_BARREN_PAGES => {
-                        Err(keystead_plugin_api::Error::internal(format!(
-                            "{MAX_BARREN_PAGES} pages of a listing in a row were empty"
-                        )))
-                    }
-                    _ => Ok(page),
-                }
-            })?;
-            barren = if page.entries.is_empty() { barren + 1 } else { 0 };
-            let found = page.entries.into_iter();
-            let found = found.filter(|entry| match &wanted {
-                Some(wanted) => wanted.matches(entry.name.as_str()),
-                None => true,
-            });
-            entries.extend(found.map(|entry| Described { vault: vault.clone(), entry }));
-            match page.next {
-                None => return Ok(entries),
-                Some(next) => {
-                    cursors.insert(next.clone());
-                    after = Some(next);
-                }
-            }
-        }
-    }
-
-    /// Returns the secret's map with one field changed; a secret that is not there becomes
-    /// a map of that field alone.
-    fn with_field(
-        &self,
-        vault: &VaultName,
-        name: &SecretName,
-        field: &str,
-        value: Value,
-        ask: &mut dyn Ask,
-    ) -> Result<Value> {
-        let mut map = match self.get(name, &Place::Vault(vault.clone()), ask) {
-            Ok(found) => match found.secret.value {
-                Value::Map(map) => map,
-                _ => {
-                    let (vault, name) = (vault.clone(), name.clone());
-                    return Err(Error::NotAMap { vault, name });
-                }
-            },
-            Err(Error::NoSuchSecret { .. }) => Map::new(),
-            Err(error) => return Err(error),
-        };
-        map.insert(field, value);
-        Ok(Value::Map(map))
-    }
-
-    /// Says what a write would say to the name being there or not.
-    fn check_mode(
-        &self,
-        vault: &VaultName,
-        name: &SecretName,
-        mode: WriteMode,
-        ask: &mut dyn Ask,
-    ) -> Result<()> {
-        let there = match self.describe(name, &Place::Vault(vault.clone()), ask) {
-            Ok(_) => true,
-            Err(Error::NoSuchSecret { .. }) => false,
-            Err(error) => return Err(error),
-        };
-        let (vault, name) = (vault.clone(), name.clone());
-        match mode {
-            WriteMode::CreateOnly if there => Err(Error::SecretExists { vault, name }),
-            WriteMode::Replace if !there => {
-                Err(Error::NoSuchSecret { name, searched: vec![vault] })
-            }
-            _ => Ok(()),
-        }
     }
 }
 

@@ -1,7 +1,3 @@
-//! Secrets on their way in and out: read into memory that is wiped, from and to JSON
-//! without a copy that is not.
+//! Secrets on their way in: read into memory that is wiped.
 
-pub(crate) mod base64;
 pub(crate) mod input;
-pub(crate) mod read;
-pub(crate) mod write;

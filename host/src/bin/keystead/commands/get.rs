@@ -10,7 +10,7 @@ use crate::failure::{Exit, Failure};
 use crate::metadata;
 use crate::text;
 use crate::ui::Ui;
-use crate::value::write;
+use keystead::json::write;
 
 /// Print a secret's value
 ///

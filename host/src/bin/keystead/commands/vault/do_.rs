@@ -7,7 +7,7 @@ use super::super::get::{self, vault_name};
 use super::super::{Scene, current_folder};
 use super::parameters;
 use crate::failure::{Exit, Failure};
-use crate::value::write;
+use keystead::json::write;
 
 /// Do what only this vault can do
 ///

@@ -16,7 +16,7 @@ const MAX_LEVELS: usize = 2 * MAX_VALUE_DEPTH;
 
 /// What is wrong with the text, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub struct Fault {
     line: usize,
     column: usize,
     why: &'static str,
@@ -36,7 +36,7 @@ impl std::error::Error for Fault {}
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub(crate) fn map(text: &str) -> Result<Map, Fault> {
+pub fn map(text: &str) -> Result<Map, Fault> {
     let mut reader = Reader { text, at: 0, left: 2 * MAX_VALUE_ENTRIES };
     let found = reader.document();
     found.and_then(as_map).map_err(|Wrong { at, why }| {
@@ -401,8 +401,8 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read(value in crate::value::write::tests::any_map()) {
-            let written = crate::value::write::map(&value);
+        fn what_is_written_is_read(value in crate::json::write::tests::any_map()) {
+            let written = crate::json::write::map(&value);
             proptest::prop_assert_eq!(map(std::str::from_utf8(&written).unwrap()).unwrap(), value);
         }
     }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Hands out the encoded bytes, four at a time.
-pub(crate) fn encode(bytes: &[u8], mut put: impl FnMut(&[u8])) {
+pub fn encode(bytes: &[u8], mut put: impl FnMut(&[u8])) {
     for group in bytes.chunks(3) {
         let at = |index: usize| u32::from(*group.get(index).unwrap_or(&0));
         let bits = at(0) << 16 | at(1) << 8 | at(2);
@@ -19,7 +19,7 @@ pub(crate) fn encode(bytes: &[u8], mut put: impl FnMut(&[u8])) {
 }
 
 /// Returns the decoded bytes; `None` where the text is not exactly what [`encode`] makes.
-pub(crate) fn decode(text: &str) -> Option<SecretBytes> {
+pub fn decode(text: &str) -> Option<SecretBytes> {
     let text = text.as_bytes();
     if !text.len().is_multiple_of(4) {
         return None;

@@ -8,7 +8,7 @@ use super::base64;
 
 /// Returns a JSON object: `head`, an object that is not secret, with the value as its last
 /// member, and a newline.
-pub(crate) fn object(head: &str, value: &Value) -> Zeroizing<Vec<u8>> {
+pub fn object(head: &str, value: &Value) -> Zeroizing<Vec<u8>> {
     let head = head.strip_suffix('}').expect("the head is an object with members");
     counted(|out| {
         out.put(head.as_bytes());
@@ -20,7 +20,7 @@ pub(crate) fn object(head: &str, value: &Value) -> Zeroizing<Vec<u8>> {
 
 /// Returns a map as the JSON object that [`super::read::map`] reads.
 #[cfg(test)]
-pub(crate) fn map(map: &Map) -> Zeroizing<Vec<u8>> {
+pub fn map(map: &Map) -> Zeroizing<Vec<u8>> {
     counted(|out| members(out, map))
 }
 
@@ -113,13 +113,13 @@ fn string(out: &mut Sink, text: &str) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub mod tests {
     use proptest::prelude::*;
 
     use super::*;
 
     /// Any map of a few fields and levels.
-    pub(crate) fn any_map() -> impl Strategy<Value = Map> {
+    pub fn any_map() -> impl Strategy<Value = Map> {
         let leaf = prop_oneof![
             ".*".prop_map(Made::Text),
             proptest::collection::vec(any::<u8>(), 0..9).prop_map(Made::Bytes),

@@ -1,0 +1,6 @@
+//! Values from and to JSON, in memory that is wiped. A value is `{"text":...}`,
+//! `{"base64":...}`, `{"user":...,"password":...}` or `{"map":{...}}`.
+
+pub mod base64;
+pub mod read;
+pub mod write;

@@ -1,0 +1,147 @@
+//! Changing secrets: what a vault cannot hold is refused before anything is written.
+
+use std::sync::Arc;
+
+use keystead_plugin_api::manifest::Capability;
+use keystead_plugin_api::{GetRequest, Map, SecretName, SetRequest, Value, VaultName, WriteMode};
+
+use super::{NewSecret, Place, named};
+use crate::ask::Ask;
+use crate::error::{Error, Result};
+use crate::host::{Host, Run};
+use crate::plugin::inspect::Kind;
+
+impl Host {
+    /// Writes a secret, and returns the vault it went to.
+    ///
+    /// # Errors
+    /// [`Error::NoDefaultVault`], [`Error::SecretExists`], or what the vault answers. What
+    /// the vault cannot hold is refused before anything is written.
+    pub fn set(&self, new: NewSecret, ask: &mut dyn Ask) -> Result<VaultName> {
+        let vault = self.target(new.vault.as_ref())?;
+        let kind = self.kind_to_write(&vault)?;
+        let refuse = |what: String| Error::Refused {
+            vault: vault.clone(),
+            answer: keystead_plugin_api::Error::unsupported(what),
+        };
+        if !kind.capabilities.contains(&Capability::Write) {
+            return Err(refuse("this vault cannot be written to".into()));
+        }
+        let has_metadata = new.metadata.as_ref().is_some_and(|metadata| !metadata.is_empty());
+        if has_metadata && !kind.capabilities.contains(&Capability::Metadata) {
+            return Err(refuse("this vault keeps no metadata".into()));
+        }
+        let value = match &new.field {
+            None => new.value,
+            Some(field) => self.with_field(&vault, &new.name, field, new.value, ask)?,
+        };
+        if !kind.values.contains(&value.kind()) {
+            return Err(refuse(format!("this vault cannot hold a value of kind {}", value.kind())));
+        }
+        // Limits are the same for every vault, and are met before anything is sent.
+        let refuse_value = |answer| Error::Refused { vault: vault.clone(), answer };
+        value.encode().map_err(refuse_value)?;
+        if new.run == Run::Dry {
+            self.check_mode(&vault, &new.name, new.mode, ask)?;
+            return Ok(vault);
+        }
+        let result = self.call(&vault, ask, &mut |open, deadline| {
+            let mut request = SetRequest::new(new.name.clone(), value.duplicate(), deadline);
+            request.metadata = new.metadata.clone();
+            request.mode = new.mode;
+            open.set(request)
+        });
+        result.map_err(|error| named(error, &vault, &new.name))?;
+        Ok(vault)
+    }
+
+    /// Removes a secret, and returns the vault it was in.
+    ///
+    /// # Errors
+    /// [`Error::NoDefaultVault`], [`Error::NoSuchSecret`], or what the vault answers.
+    pub fn remove(
+        &self,
+        name: &SecretName,
+        vault: Option<&VaultName>,
+        run: Run,
+        ask: &mut dyn Ask,
+    ) -> Result<VaultName> {
+        let vault = self.target(vault)?;
+        let result = self.call(&vault, ask, &mut |open, deadline| {
+            let request = GetRequest::new(name.clone(), deadline);
+            match run {
+                Run::Real => open.remove(&request),
+                Run::Dry => open.describe(&request).map(drop),
+            }
+        });
+        result.map_err(|error| named(error, &vault, name))?;
+        Ok(vault)
+    }
+
+    /// Returns the kind of a vault, or the error that it answers every request with.
+    fn kind_to_write(&self, vault: &VaultName) -> Result<Kind> {
+        self.entry(vault).and_then(|entry| self.kind(&entry)).map_err(|error| match error {
+            Error::NoSuchVault { .. } => error,
+            error => Error::Faulty { vault: vault.clone(), source: Arc::new(error) },
+        })
+    }
+
+    /// Returns the vault that a write goes to.
+    fn target(&self, named: Option<&VaultName>) -> Result<VaultName> {
+        if let Some(name) = named {
+            return Ok(name.clone());
+        }
+        match self.default_vault()? {
+            Some(name) => Ok(name),
+            None => Err(Error::NoDefaultVault { vaults: self.names()? }),
+        }
+    }
+
+    /// Returns the secret's map with one field changed; a secret that is not there becomes
+    /// a map of that field alone.
+    fn with_field(
+        &self,
+        vault: &VaultName,
+        name: &SecretName,
+        field: &str,
+        value: Value,
+        ask: &mut dyn Ask,
+    ) -> Result<Value> {
+        let mut map = match self.get(name, &Place::Vault(vault.clone()), ask) {
+            Ok(found) => match found.secret.value {
+                Value::Map(map) => map,
+                _ => {
+                    let (vault, name) = (vault.clone(), name.clone());
+                    return Err(Error::NotAMap { vault, name });
+                }
+            },
+            Err(Error::NoSuchSecret { .. }) => Map::new(),
+            Err(error) => return Err(error),
+        };
+        map.insert(field, value);
+        Ok(Value::Map(map))
+    }
+
+    /// Says what a write would say to the name being there or not.
+    fn check_mode(
+        &self,
+        vault: &VaultName,
+        name: &SecretName,
+        mode: WriteMode,
+        ask: &mut dyn Ask,
+    ) -> Result<()> {
+        let there = match self.describe(name, &Place::Vault(vault.clone()), ask) {
+            Ok(_) => true,
+            Err(Error::NoSuchSecret { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        let (vault, name) = (vault.clone(), name.clone());
+        match mode {
+            WriteMode::CreateOnly if there => Err(Error::SecretExists { vault, name }),
+            WriteMode::Replace if !there => {
+                Err(Error::NoSuchSecret { name, searched: vec![vault] })
+            }
+            _ => Ok(()),
+        }
+    }
+}
