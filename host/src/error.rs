@@ -7,7 +7,7 @@ use keystead_plugin_api::{Prompt, SecretName, VaultName};
 
 use crate::ask::Unanswered;
 use crate::registry::schema;
-use crate::{fs, plugin, reference, registry};
+use crate::{exchange, fs, plugin, reference, registry};
 
 /// The result of every call to the host.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -247,6 +247,9 @@ pub enum Error {
     /// A plugin file cannot be mapped, or its contract does not fit.
     #[error(transparent)]
     Load(#[from] plugin::loader::Error),
+    /// What is imported or exported cannot be read or written.
+    #[error(transparent)]
+    Exchange(#[from] exchange::Error),
 }
 
 impl Error {
@@ -279,6 +282,7 @@ impl Error {
             Self::Trust(error) => error.code(),
             Self::NewPlugin(error) => error.code(),
             Self::Load(error) => error.code(),
+            Self::Exchange(error) => error.code(),
         }
     }
 

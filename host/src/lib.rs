@@ -8,6 +8,7 @@
 
 mod ask;
 mod error;
+pub mod exchange;
 pub mod fs;
 mod host;
 pub mod json;

@@ -20,6 +20,7 @@ use keystead_plugin_api::{Level, VaultName};
 use crate::cli::{Cli, Command, Global};
 use crate::environment::{Environment, Sources};
 use crate::failure::{Exit, Failure};
+use crate::progress::Progress;
 use crate::terminal::{Terminal, Untyped};
 use crate::ui::{Form, Talk, Ui};
 use crate::waiting::Waiting;
@@ -97,6 +98,11 @@ impl<'a> Scene<'a> {
         let waiting = Waiting::start(self.ui, &self.host, vault);
         self.terminal.hushes(waiting.hush());
         waiting
+    }
+
+    /// Starts a bar for work on this many things; nothing of it where nobody watches.
+    pub(crate) fn progress(&self, what: &'static str, total: Option<u64>) -> Progress {
+        Progress::start(self.ui, what, total)
     }
 
     /// Asks before something is done that cannot be taken back, or that is trust.

@@ -8,6 +8,7 @@ mod duration;
 mod environment;
 mod failure;
 mod metadata;
+mod progress;
 mod terminal;
 mod text;
 mod ui;

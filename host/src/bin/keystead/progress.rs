@@ -1,0 +1,58 @@
+//! How far long work has come: a bar on standard error, where a person watches.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::ui::{Form, Talk, Ui};
+
+/// How often the bar is drawn at most, times a second.
+const DRAWS: u8 = 10;
+
+/// A bar; it is wiped from the screen when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    /// Starts a bar for this many things; without their number, one that only counts.
+    pub(crate) fn start(ui: &Ui, what: &'static str, total: Option<u64>) -> Self {
+        let watched = rustix::termios::isatty(rustix::stdio::stderr());
+        if !watched || ui.form() == Form::Json || ui.talk() == Talk::Quiet {
+            return Self(None);
+        }
+        let template = match total {
+            Some(_) => "{msg} {bar:30} {human_pos}/{human_len}, {eta} left",
+            None => "{msg} {spinner} {human_pos}",
+        };
+        let style = ProgressStyle::with_template(template).expect("the template is right");
+        let target = ProgressDrawTarget::stderr_with_hz(DRAWS);
+        let bar = ProgressBar::with_draw_target(total, target)
+            .with_style(style.progress_chars("=> "))
+            .with_message(what);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(Some(bar))
+    }
+
+    /// Counts further things as done.
+    pub(crate) fn step(&self, things: u64) {
+        if let Some(bar) = &self.0 {
+            bar.inc(things);
+        }
+    }
+
+    /// Says or asks something in between, with the bar out of the way.
+    pub(crate) fn aside<T>(&self, run: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(bar) => bar.suspend(run),
+            None => run(),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

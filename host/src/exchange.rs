@@ -1,0 +1,97 @@
+//! Secrets to and from the files of others: what an import reads and an export writes. The
+//! forms are read here; which vault they go to is decided by the caller.
+//!
+//! A file is hostile until it is read, and secret: no error repeats any value of it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use keystead_plugin_api::{Metadata, SecretName, Value};
+
+/// One secret of a file.
+#[derive(Debug)]
+pub struct Row {
+    /// Where it stands.
+    pub at: Position,
+    /// What it is to be called.
+    pub name: SecretName,
+    /// Its value.
+    pub value: Value,
+    /// Its metadata.
+    pub metadata: Metadata,
+}
+
+/// What stands where a secret was expected. The rows after it can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// Where it stands.
+    pub at: Position,
+    /// What is wrong, without any value: a lower-case fragment.
+    pub why: String,
+}
+
+/// Where in what is imported something stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// A line, from 1.
+    Line(u64),
+    /// An item of a list, from 1, and its title where it has one that can be shown.
+    Item(u64, Option<String>),
+    /// A file below the folder that is imported.
+    File(PathBuf),
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Item(number, None) => write!(f, "item {number}"),
+            Self::Item(number, Some(title)) => {
+                write!(f, "item {number}, `{}`", crate::error::visible(title))
+            }
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Reads one form, secret by secret.
+///
+/// A broken row is an item of its own and does not end the reading; an error does, and
+/// nothing follows it.
+pub trait Rows: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>> {}
+
+impl<T: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>>> Rows for T {}
+
+/// Why a file as a whole cannot be read or written. No variant holds a value of it.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read what is to be imported")]
+    Read(#[source] std::io::Error),
+    /// The file is not of the form it was said to be.
+    #[error("this is not {form}: {why}")]
+    NotOfForm {
+        /// The form, with its article: `a Bitwarden export`.
+        form: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file is encrypted, and only its own program can decrypt it.
+    #[error("this is an encrypted {form}")]
+    Encrypted {
+        /// The form, without its article.
+        form: &'static str,
+    },
+}
+
+impl Error {
+    /// Returns the stable code of this cause.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Read(_) => "E13.unreadable",
+            Self::NotOfForm { .. } => "E13.not-of-form",
+            Self::Encrypted { .. } => "E13.encrypted",
+        }
+    }
+}
