@@ -4,6 +4,7 @@ mod get;
 mod list;
 mod plugin;
 mod prompt;
+mod reference;
 pub(crate) mod sandbox;
 mod set;
 mod surroundings;

@@ -175,9 +175,8 @@ Error: The vault is named twice: by an option and in the name
         str![[r#"
 exit code 2
 --- stderr
-Error: invalid value 'keystead://work' for '<NAME>': the reference is wrong at character 16: a `/` and a secret's name must follow the vault
-
-For more information, try '--help'.
+Error: The argument is neither a secret's name nor a reference
+Caused by: the reference is wrong at character 16: a `/` and a secret's name must follow the vault
 
 "#]]
     );

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fs_err::os::unix::fs::OpenOptionsExt;
 use keystead_plugin_api::{
-    ExecRequest, Parameter, Parameters, SecretBytes, SecretName, SecretText, Value, VaultName,
+    Deadline, ExecRequest, Parameter, Parameters, SecretBytes, SecretName, SecretText, Value,
+    VaultName,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::Host;
 use crate::ask::Nobody;
@@ -31,6 +36,23 @@ thread_local! {
 const MAX_DEPTH: usize = 4;
 
 impl Host {
+    /// Returns the secret text that a reference stands for, as a parameter or a standing
+    /// answer would be given it: from a file, a command or a descriptor without the newline
+    /// at its end. A relative path stands on `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Unresolved`] or [`Error::UnresolvedSecret`]; neither holds what was read.
+    pub fn follow(&self, reference: &Reference, folder: &Path) -> Result<SecretText> {
+        match reference.clone().anchored(folder, self.home().as_deref()) {
+            Some(anchored) => self.resolve("value", &anchored),
+            None => Err(Error::Unresolved {
+                parameter: "value".to_owned(),
+                reference: reference.clone(),
+                why: "its path cannot be made absolute".to_owned(),
+            }),
+        }
+    }
+
     /// Returns the secret that a reference stands for. `what` names what needs it.
     ///
     /// # Errors
@@ -47,10 +69,16 @@ impl Host {
                 let value = self.0.options.sources.variable(name);
                 value.ok_or_else(|| unresolved("there is no such environment variable".into()))
             }
-            Reference::File(path) => read(path.as_path()).and_then(line).map_err(unresolved),
+            Reference::File(path) => {
+                read(path.as_path(), self.deadline()).and_then(line).map_err(unresolved)
+            }
             Reference::Fd(number) => {
                 let bytes = self.0.options.sources.descriptor(*number);
-                bytes.map_err(|e| e.to_string()).and_then(line).map_err(unresolved)
+                let said = |error: std::io::Error| match error.kind() {
+                    std::io::ErrorKind::NotFound => "no file of this number is open".to_owned(),
+                    _ => error.to_string(),
+                };
+                bytes.map_err(said).and_then(line).map_err(unresolved)
             }
             Reference::Command(command) => {
                 let (program, arguments) =
@@ -149,22 +177,42 @@ enum Why {
     Value(String),
 }
 
-/// Reads a small file whole into memory that is wiped.
-fn read(path: &Path) -> Result<SecretBytes, String> {
-    use std::io::Read;
-    let file = fs_err::File::open(path).map_err(|error| error.to_string())?;
+/// Reads a small file whole into memory that is wiped. A pipe may be slow until the
+/// deadline; one that nobody writes to would keep its reader for ever.
+fn read(path: &Path, deadline: Deadline) -> Result<SecretBytes, String> {
+    let said = |error: std::io::Error| format!("{}: {error}", path.display());
+    let file = fs_err::OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .map_err(|error| error.to_string())?;
     let size = file.metadata().map_err(|error| error.to_string())?.len();
     if size > MAX_BYTES {
         return Err(format!("it has {size} bytes; the most is {MAX_BYTES}"));
     }
     // Reserved once, with room to see that there is more than a pipe's or device's size
     // says: a buffer that grows leaves copies behind.
-    let mut bytes = zeroize::Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("it has more than {MAX_BYTES} bytes"));
+    let mut bytes = zeroize::Zeroizing::new(vec![0_u8; MAX_BYTES as usize + 1]);
+    let mut len = 0;
+    loop {
+        let mut wait = [PollFd::new(&file, PollFlags::IN)];
+        let left = Timespec::try_from(deadline.remaining()).expect("a deadline is at most a day");
+        match poll(&mut wait, Some(&left)) {
+            Ok(0) => return Err("nobody wrote to it in time".to_owned()),
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(fault) => return Err(said(fault.into())),
+        }
+        match rustix::io::read(&file, &mut bytes[len..]) {
+            Ok(0) => return Ok(SecretBytes::copy_of(&bytes[..len])),
+            Ok(read) => len += read,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(fault) => return Err(said(fault.into())),
+        }
+        if len > MAX_BYTES as usize {
+            return Err(format!("it has more than {MAX_BYTES} bytes"));
+        }
     }
-    Ok(SecretBytes::copy_of(&bytes))
 }
 
 /// Returns bytes as text without the line's end that editors and `echo` leave.

@@ -5,7 +5,7 @@ use keystead::{Found, Place, Unasked};
 use keystead_plugin_api::{SecretBytes, SecretName, Value, VaultName};
 use serde::Serialize;
 
-use super::Scene;
+use super::{Scene, current_folder};
 use crate::failure::{Exit, Failure};
 use crate::metadata;
 use crate::text;
@@ -20,11 +20,15 @@ use keystead::json::write;
 /// Without a vault the default vault is asked, then the others by name, and the first that
 /// has the secret answers. A vault earlier in that order that cannot be asked is an error,
 /// exit code 5, unless `--any` is given.
+///
+/// In place of a name any reference will do: `keystead://[VAULT]/NAME[#FIELD]`, `env:VAR`,
+/// `file:PATH`, `command:["PROGRAM","ARGUMENT"]`, `fd:N`. With `--vault` the argument is a
+/// name, whatever it looks like: do so where it comes from somebody else.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The secret's name, or `keystead://[VAULT]/NAME[#FIELD]`
-    #[arg(value_name = "NAME", value_parser = wanted)]
-    wanted: Wanted,
+    /// The secret's name, or a reference
+    #[arg(value_name = "NAME|REF")]
+    wanted: String,
     /// The vault to ask
     #[arg(short = 'V', long, value_parser = vault_name)]
     vault: Option<VaultName>,
@@ -36,24 +40,35 @@ pub(crate) struct Args {
     any: bool,
 }
 
-/// A name, or a reference to one.
-#[derive(Debug, Clone)]
-struct Wanted {
-    name: SecretName,
-    vault: Option<VaultName>,
-    field: Option<String>,
+/// What is to be printed.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    /// A secret of a vault.
+    Secret { name: SecretName, vault: Option<VaultName>, field: Option<String> },
+    /// What a reference to no vault stands for.
+    Elsewhere(Reference),
 }
 
-fn wanted(text: &str) -> Result<Wanted, String> {
-    if !text.starts_with("keystead://") {
-        return Ok(Wanted { name: secret_name(text)?, vault: None, field: None });
-    }
-    match Reference::parse(text) {
-        Ok(Reference::Secret { vault, name, field }) => {
-            Ok(Wanted { name, vault, field: field.map(|field| field.as_str().to_owned()) })
+/// How references to no vault start; all other texts are names.
+const ELSEWHERE: [&str; 4] = ["env:", "file:", "command:", "fd:"];
+
+impl Wanted {
+    /// Returns what an argument means; with a vault, references to other places are names.
+    fn parse(text: &str, has_vault: bool) -> Result<Self, Failure> {
+        let wrong = |fault: String| {
+            Failure::usage("the argument is neither a secret's name nor a reference").because(fault)
+        };
+        let is_elsewhere = !has_vault && ELSEWHERE.iter().any(|scheme| text.starts_with(scheme));
+        if !is_elsewhere && !text.starts_with("keystead://") {
+            let name = secret_name(text).map_err(wrong)?;
+            return Ok(Self::Secret { name, vault: None, field: None });
         }
-        Ok(_) => Err("only `keystead://` references name a secret".to_owned()),
-        Err(fault) => Err(fault.to_string()),
+        Ok(match Reference::parse(text).map_err(|fault| wrong(fault.to_string()))? {
+            Reference::Secret { vault, name, field } => {
+                Self::Secret { name, vault, field: field.map(|field| field.as_str().to_owned()) }
+            }
+            reference => Self::Elsewhere(reference),
+        })
     }
 }
 
@@ -68,7 +83,13 @@ pub(crate) fn vault_name(text: &str) -> Result<VaultName, String> {
 }
 
 pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
-    let Wanted { name, vault, field } = args.wanted;
+    let (name, vault, field) = match Wanted::parse(&args.wanted, args.vault.is_some())? {
+        Wanted::Secret { name, vault, field } => (name, vault, field),
+        Wanted::Elsewhere(_) if args.field.is_some() => {
+            return Err(Failure::usage("only secrets of vaults have fields"));
+        }
+        Wanted::Elsewhere(reference) => return elsewhere(&reference, &scene),
+    };
     let vault = one_of(args.vault, vault, "the vault")?;
     let field = one_of(args.field, field, "the field")?;
     let place = place(vault.as_ref(), args.any);
@@ -94,7 +115,27 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         let head = serde_json::to_string(&head).expect("our own types are JSON");
         scene.ui.answer(&write::object(&head, &value))?;
     } else {
-        print(scene.ui, &name, value)?;
+        print(scene.ui, name.as_str(), value)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints what a reference stands for that leads to no vault.
+fn elsewhere(reference: &Reference, scene: &Scene<'_>) -> Result<Exit, Failure> {
+    #[derive(Serialize)]
+    struct Head<'a> {
+        schema: u32,
+        reference: &'a str,
+        kind: &'static str,
+    }
+    let value = Value::Text(scene.host.follow(reference, &current_folder()?)?);
+    let shown = reference.to_string();
+    if scene.ui.is_json() {
+        let head = Head { schema: 1, reference: &shown, kind: value.kind().as_str() };
+        let head = serde_json::to_string(&head).expect("our own types are JSON");
+        scene.ui.answer(&write::object(&head, &value))?;
+    } else {
+        print(scene.ui, &shown, value)?;
     }
     Ok(Exit::Done)
 }
@@ -140,7 +181,7 @@ fn part(found: Found, name: &SecretName, field: &str) -> Result<Value, Failure> 
 }
 
 /// Prints a value: its bytes, and for a terminal what makes them fit for one.
-pub(crate) fn print(ui: &Ui, name: &SecretName, value: Value) -> Result<(), Failure> {
+pub(crate) fn print(ui: &Ui, name: &str, value: Value) -> Result<(), Failure> {
     let bytes = match value {
         Value::Text(text) => text.into_bytes(),
         Value::Bytes(bytes) => bytes,
@@ -166,7 +207,7 @@ pub(crate) fn print(ui: &Ui, name: &SecretName, value: Value) -> Result<(), Fail
     Ok(())
 }
 
-fn is_map(name: &SecretName, fields: &[&str]) -> Failure {
+fn is_map(name: &str, fields: &[&str]) -> Failure {
     let failure = Failure::usage(format!("`{name}` is a map, which has no one value to print"));
     let failure = match fields {
         [] => failure.because("it has no fields"),
@@ -191,7 +232,7 @@ pub(crate) fn listed(names: &[&str]) -> String {
 }
 
 /// A secret comes from elsewhere: a terminal must not obey it.
-fn check_for_terminal(bytes: &SecretBytes, name: &SecretName) -> Result<(), Failure> {
+fn check_for_terminal(bytes: &SecretBytes, name: &str) -> Result<(), Failure> {
     let why = match std::str::from_utf8(bytes.expose()) {
         Ok(text) if !text::is_obeyed(text) => return Ok(()),
         Ok(_) => "it has control characters, which a terminal would obey",
@@ -206,16 +247,33 @@ fn check_for_terminal(bytes: &SecretBytes, name: &SecretName) -> Result<(), Fail
 mod tests {
     use super::*;
 
+    fn parts(text: &str, has_vault: bool) -> (String, Option<String>, Option<String>) {
+        match Wanted::parse(text, has_vault).unwrap() {
+            Wanted::Secret { name, vault, field } => {
+                (name.to_string(), vault.map(|vault| vault.to_string()), field)
+            }
+            Wanted::Elsewhere(reference) => panic!("{reference} is no name"),
+        }
+    }
+
     #[test]
     fn a_reference_names_vault_secret_and_field() {
-        let found = wanted("keystead://work/db/pass%23word#user").unwrap();
-        assert_eq!(found.vault, Some(VaultName::parse("work").unwrap()));
-        assert_eq!(found.name.as_str(), "db/pass#word");
-        assert_eq!(found.field.as_deref(), Some("user"));
-        assert_eq!(wanted("keystead:///a").unwrap().vault, None);
-        assert_eq!(wanted("env:HOME").unwrap().name.as_str(), "env:HOME");
-        assert!(wanted("keystead://").is_err());
-        assert!(wanted("").is_err());
+        let named = |text| Some(String::from(text));
+        let whole = parts("keystead://work/db/pass%23word#user", false);
+        assert_eq!(whole, ("db/pass#word".into(), named("work"), named("user")));
+        assert_eq!(parts("keystead:///a", false), ("a".into(), None, None));
+        assert_eq!(parts("keystead:///env:HOME", false), ("env:HOME".into(), None, None));
+        for wrong in ["keystead://", "", "env:", "fd:x", "command:rm", "a\nb"] {
+            assert!(Wanted::parse(wrong, false).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn with_a_vault_nothing_but_a_vaults_reference_is_one() {
+        for text in ["env:HOME", "file:/etc/passwd", "fd:0", "command:[\"id\"]"] {
+            assert!(matches!(Wanted::parse(text, false), Ok(Wanted::Elsewhere(_))), "{text}");
+            assert_eq!(parts(text, true), (text.into(), None, None));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `keystead vault do`: what only this vault can do, such as changing its password.
 
-use keystead_plugin_api::{Action, Outcome, SecretName, VaultName};
+use keystead_plugin_api::{Action, Outcome, VaultName};
 use serde::Serialize;
 
 use super::super::get::{self, vault_name};
@@ -121,10 +121,7 @@ fn answer(
     }
     match outcome.value {
         None => Ok(()),
-        Some(value) => {
-            let name = SecretName::parse(action).expect("an action's id is a name");
-            get::print(scene.ui, &name, value)
-        }
+        Some(value) => get::print(scene.ui, action, value),
     }
 }
 
