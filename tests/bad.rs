@@ -3,7 +3,9 @@
 mod people;
 mod plugin_file;
 mod registry;
+mod registry_damage;
 mod run_time;
+mod value;
 
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::os::unix::process::CommandExt;

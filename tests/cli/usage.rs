@@ -26,9 +26,9 @@ For more information, try '--help'.
 exit code 2
 --- stderr
 Error: the following required arguments were not provided:
-  <NAME>
+  <NAME|REF>
 
-Usage: keystead get <NAME>
+Usage: keystead get <NAME|REF>
 
 For more information, try '--help'.
 
@@ -43,7 +43,7 @@ Error: unexpected argument '--filed' found
 
   tip: a similar argument exists: '--field'
 
-Usage: keystead get --field <FIELD> <NAME>
+Usage: keystead get --field <FIELD> <NAME|REF>
 
 For more information, try '--help'.
 
@@ -76,7 +76,7 @@ exit code 2
 --- stderr
 Error: the argument '--vault <VAULT>' cannot be used with '--any'
 
-Usage: keystead get --vault <VAULT> <NAME>
+Usage: keystead get --vault <VAULT> <NAME|REF>
 
 For more information, try '--help'.
 
@@ -175,11 +175,15 @@ Without a vault the default vault is asked, then the others by name, and the fir
 secret answers. A vault earlier in that order that cannot be asked is an error, exit code 5, unless
 `--any` is given.
 
-Usage: keystead get [OPTIONS] <NAME>
+In place of a name any reference will do: `keystead://[VAULT]/NAME[#FIELD]`, `env:VAR`, `file:PATH`,
+`command:["PROGRAM","ARGUMENT"]`, `fd:N`. With `--vault` the argument is a name, whatever it looks
+like: do so where it comes from somebody else.
+
+Usage: keystead get [OPTIONS] <NAME|REF>
 
 Arguments:
-  <NAME>
-          The secret's name, or `keystead://[VAULT]/NAME[#FIELD]`
+  <NAME|REF>
+          The secret's name, or a reference
 
 Options:
   -V, --vault <VAULT>

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use keystead_plugin_api::VaultName;
 
-use super::Error;
 use super::read::{Document, Table};
+use super::{Error, render};
 use crate::paths::Layer;
 use crate::reference::Reference;
 
@@ -144,6 +144,12 @@ impl Entry {
         entry.plugin =
             plugin.ok_or_else(|| Error::MissingKey { path: path.to_owned(), key: "plugin" })?;
         Ok(entry)
+    }
+
+    /// Returns the text of a file that holds this registration. Of an old text that
+    /// [`Entry::parse`] has read, comments, order and form are kept.
+    pub fn to_toml(&self, old: Option<&str>) -> String {
+        render::entry(self, old)
     }
 
     /// Returns each reference of this registration with the key it stands under.

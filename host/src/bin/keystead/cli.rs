@@ -13,8 +13,8 @@ use clap::{
 };
 
 use crate::commands::{completions, get, list, man, plugin, remove, set, show, vault};
-use crate::duration;
 use crate::ui::Form;
+use crate::{duration, text};
 
 /// One door to every vault
 ///
@@ -144,8 +144,21 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, Stop> {
         Err(error) if is_value_for_set(&error, arguments) => {
             Err(Stop::ValueAsArgument { form: form_of(arguments) })
         }
-        Err(error) => Err(Stop::Wrong { text: error.render(), form: form_of(arguments) }),
+        Err(error) => Err(Stop::Wrong { text: harmless(error).render(), form: form_of(arguments) }),
     }
+}
+
+/// Returns the error with arguments that can do nothing to a terminal: a script may have
+/// them from elsewhere.
+fn harmless(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand]
+    {
+        if let Some(ContextValue::String(argument)) = error.get(kind) {
+            let shown = text::visible(argument);
+            error.insert(kind, ContextValue::String(shown));
+        }
+    }
+    error
 }
 
 /// Returns the whole tree, for completions and man pages.

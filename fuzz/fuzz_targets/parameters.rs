@@ -1,0 +1,54 @@
+//! Parameters as they are typed: whatever the texts, they are settings that fit the schema
+//! or faults; and no fault repeats what was typed for a secret one.
+
+#![no_main]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use keystead::registry::schema::{self, Base};
+use keystead_plugin_api::{Parameter, ParameterKind, SecretText};
+
+static SCHEMA: LazyLock<Vec<Parameter>> = LazyLock::new(|| {
+    let mut cache = Parameter::optional("cache", ParameterKind::Path, "");
+    cache.default = "~/cache".into();
+    let mut port = Parameter::optional("port", ParameterKind::Integer, "");
+    port.default = "8200".into();
+    vec![
+        Parameter::required("url", ParameterKind::Text, ""),
+        Parameter::optional("token", ParameterKind::Text, "").secret(),
+        Parameter::optional("strict", ParameterKind::Boolean, ""),
+        Parameter::optional("file", ParameterKind::Path, ""),
+        cache,
+        port,
+    ]
+});
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    let mut given = BTreeMap::new();
+    for line in text.split('\n') {
+        if let Some((key, value)) = line.split_once('=') {
+            given.insert(key.to_owned(), value.to_owned());
+        }
+    }
+    let home = Some(Path::new("/home/a"));
+    let base = Base { folder: Path::new("/srv/here"), home };
+    match schema::validate(&SCHEMA, &given, base) {
+        Err(faults) => {
+            assert!(!faults.is_empty());
+            if let Some(token) = given.get("token").filter(|token| token.len() > 24) {
+                for fault in &faults {
+                    let said = format!("{fault} {fault:?}");
+                    assert!(!said.contains(&**token), "a secret is repeated: {said}");
+                }
+            }
+        }
+        Ok(settings) => {
+            assert_eq!(schema::check(&SCHEMA, &settings, home), []);
+            let resolve = &mut |_: &_| Ok::<_, ()>(SecretText::new("x"));
+            let parameters = schema::to_parameters(&SCHEMA, &settings, home, resolve);
+            assert!(parameters.is_ok_and(|parameters| parameters.text("cache").is_some()));
+        }
+    }
+});
