@@ -2,6 +2,7 @@
 
 mod people;
 mod plugin_file;
+mod processes;
 mod registry;
 mod registry_damage;
 mod run_time;

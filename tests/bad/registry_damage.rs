@@ -1,7 +1,7 @@
 //! A registry that an accident befell: fifty of them, and a full disk. Nothing of it is
 //! ever rewritten, everything is explained, and the other vaults go on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use snapbox::{assert_data_eq, str};

@@ -113,7 +113,7 @@ fn string(out: &mut Sink, text: &str) {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;

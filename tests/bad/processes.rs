@@ -1,0 +1,118 @@
+//! Eight processes at once on one vault's file: what was acknowledged is there, whole, and
+//! nothing else is.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use crate::cli::sandbox::{CANARY, Sandbox};
+
+const PROCESSES: usize = 8;
+
+/// How many commands each process's place runs, one after another.
+const ROUNDS: usize = 12;
+
+/// Runs eight lines of commands at the same time; each command is fed a value and has to
+/// end as `expected` says. Returns the exit codes of each line.
+fn at_once(command: impl Fn(usize, usize) -> (Command, String) + Sync) -> Vec<Vec<i32>> {
+    let line = |process: usize| {
+        let rounds = (0..ROUNDS).map(|round| {
+            let (mut command, value) = command(process, round);
+            let mut child = command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            std::io::Write::write_all(&mut child.stdin.take().unwrap(), value.as_bytes()).unwrap();
+            let output = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!said.contains(CANARY), "{said}");
+            output.status.code().unwrap_or_else(|| panic!("it was killed: {said}"))
+        });
+        rounds.collect()
+    };
+    thread::scope(|scope| {
+        let lines: Vec<_> =
+            (0..PROCESSES).map(|process| scope.spawn(move || line(process))).collect();
+        lines.into_iter().map(|line| line.join().unwrap()).collect()
+    })
+}
+
+/// Returns what the vault `work` has.
+fn all(sandbox: &Sandbox) -> BTreeMap<String, String> {
+    let listed = String::from_utf8(sandbox.run("list", &[]).succeeds().to_vec()).unwrap();
+    let names = listed.lines().map(|line| line.split('\t').next().unwrap().to_owned());
+    names
+        .map(|name| {
+            let value = sandbox.run(&format!("get {name}"), &[]).succeeds().to_vec();
+            (name, String::from_utf8(value).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn eight_that_set_lose_nothing() {
+    let sandbox = Sandbox::with_work();
+    let value = |process: usize, round: usize| format!("{CANARY}-{process}-{round}");
+    let codes = at_once(|process, round| {
+        // Their own names, and one that all of them write.
+        let name = if round % 3 == 2 { "shared".to_owned() } else { format!("n{process}-{round}") };
+        (sandbox.command("set --stdin --quiet --timeout 5m", &[&name]), value(process, round))
+    });
+    assert!(codes.iter().flatten().all(|code| *code == 0), "{codes:?}");
+    let mut found = all(&sandbox);
+    let shared = found.remove("shared").unwrap();
+    let mut expected = BTreeMap::new();
+    let mut last = Vec::new();
+    for process in 0..PROCESSES {
+        for round in 0..ROUNDS {
+            match round % 3 {
+                2 => last.push(value(process, round)),
+                _ => drop(expected.insert(format!("n{process}-{round}"), value(process, round))),
+            }
+        }
+    }
+    assert_eq!(found, expected);
+    assert!(last.contains(&shared), "nobody wrote that");
+    sandbox.check_files();
+}
+
+#[test]
+fn of_eight_that_create_the_same_one_does() {
+    let sandbox = Sandbox::with_work();
+    let codes = at_once(|process, round| {
+        let name = format!("n{round}");
+        let command = sandbox.command("set --stdin --no-clobber --timeout 5m", &[&name]);
+        (command, format!("{CANARY}-{process}"))
+    });
+    let found = all(&sandbox);
+    for round in 0..ROUNDS {
+        let winners: Vec<usize> = (0..PROCESSES).filter(|&p| codes[p][round] == 0).collect();
+        assert_eq!(winners.len(), 1, "round {round}: {codes:?}");
+        assert_eq!(found[&format!("n{round}")], format!("{CANARY}-{}", winners[0]));
+    }
+    assert!(codes.iter().flatten().all(|code| [0, 1].contains(code)), "{codes:?}");
+}
+
+#[test]
+fn eight_that_remove_take_away_what_they_name_and_nothing_else() {
+    let sandbox = Sandbox::with_work();
+    for round in 0..ROUNDS {
+        for name in [format!("shared{round}"), format!("kept{round}")] {
+            sandbox.feed(CANARY, &format!("set {name} --stdin --quiet")).succeeds();
+        }
+    }
+    let codes = at_once(|_, round| {
+        (sandbox.command("remove --timeout 5m", &[&format!("shared{round}")]), String::new())
+    });
+    for round in 0..ROUNDS {
+        let removed = codes.iter().filter(|line| line[round] == 0).count();
+        let missed = codes.iter().filter(|line| line[round] == 3).count();
+        assert_eq!((removed, missed), (1, PROCESSES - 1), "round {round}: {codes:?}");
+    }
+    let left: Vec<String> = all(&sandbox).into_keys().collect();
+    let mut expected: Vec<String> = (0..ROUNDS).map(|round| format!("kept{round}")).collect();
+    expected.sort();
+    assert_eq!(left, expected);
+}
