@@ -7,7 +7,7 @@ use std::ops::Bound;
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::*;
 
-use crate::secrets::Secrets; // a map of secrets, and its file where it has one
+use crate::secrets::{Map, Secrets}; // secrets by name, and their file where there is one
 
 /// What the plugin says of itself; the host reads it without running the plugin.
 pub const MANIFEST: Manifest = Manifest {
@@ -81,15 +81,18 @@ impl Vault for Memory {
     }
 
     fn set(&mut self, request: SetRequest) -> Result<()> {
-        let SetRequest { name, value, metadata, mode, deadline, .. } = request;
-        self.unlocked()?.change(deadline, |secrets| {
-            let kept = match (secrets.get(&name), mode) {
-                (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
-                (None, WriteMode::Replace) => return Err(Error::not_found()),
-                (old, _) => old.map(|old| old.metadata.clone()).unwrap_or_default(),
-            };
-            secrets.insert(name, Secret::with_metadata(value, metadata.unwrap_or(kept)));
-            Ok(())
+        self.unlocked()?.change(request.deadline, |secrets| put(secrets, request))
+    }
+
+    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+        let secrets = self.unlocked()?;
+        let deadline = match requests.first() {
+            Some(first) => first.deadline,
+            None => return Ok(Vec::new()),
+        };
+        // The file is written once for all of them.
+        secrets.change(deadline, |secrets| {
+            Ok(requests.into_iter().map(|request| put(secrets, request)).collect())
         })
     }
 
@@ -156,6 +159,17 @@ impl Memory {
         let prompt = Prompt::secret("password", "Password");
         Err(Error::locked(Challenge::new("password", vec![prompt])))
     }
+}
+
+fn put(secrets: &mut Map, request: SetRequest) -> Result<()> {
+    let kept = match (secrets.get(&request.name), request.mode) {
+        (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
+        (None, WriteMode::Replace) => return Err(Error::not_found()),
+        (old, _) => old.map(|old| old.metadata.clone()).unwrap_or_default(),
+    };
+    let metadata = request.metadata.unwrap_or(kept);
+    secrets.insert(request.name, Secret::with_metadata(request.value, metadata));
+    Ok(())
 }
 
 fn never_locked() -> Error {

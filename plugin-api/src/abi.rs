@@ -28,3 +28,24 @@ pub use view::{AbiBytes, AbiSlice};
 
 #[doc(hidden)]
 pub use abi_stable::library::LibHeader;
+
+use crate::error::{Error, Result};
+
+/// Returns the results of several writes: an error stays, and each success is replaced by
+/// the answer to what was passed on.
+///
+/// # Errors
+/// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where there are more answers or fewer
+/// than were to be given.
+pub fn merged(mut results: Vec<Result<()>>, answers: Vec<Result<()>>) -> Result<Vec<Result<()>>> {
+    let passed_on = results.iter().filter(|result| result.is_ok()).count();
+    if answers.len() != passed_on {
+        return Err(Error::internal(format!(
+            "{passed_on} secrets were to be written and {} answers came back",
+            answers.len()
+        )));
+    }
+    let places = results.iter_mut().filter(|result| result.is_ok());
+    places.zip(answers).for_each(|(place, answer)| *place = answer);
+    Ok(results)
+}

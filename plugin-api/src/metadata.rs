@@ -1,6 +1,9 @@
 //! What a vault may tell about a secret besides its value. Metadata is **not secret**: it
 //! is listed, logged and shown.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use crate::error::{Error, Result};
 
 /// The most entries a secret's metadata may have.
@@ -41,8 +44,12 @@ pub enum MetadataValue {
 /// metadata.insert("env", MetadataValue::Text("dev".into())).unwrap();
 /// assert_eq!(metadata.get("env"), Some(&MetadataValue::Text("dev".into())));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Metadata(std::collections::BTreeMap<String, MetadataValue>);
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    map: BTreeMap<String, MetadataValue>,
+    /// What keys and values have together, so that an insertion need not count them all.
+    bytes: usize,
+}
 
 impl Metadata {
     /// Returns metadata with nothing in it.
@@ -75,47 +82,58 @@ impl Metadata {
                 )));
             }
         }
-        let replaced = self.0.get(&key).map_or(0, |old| key.len() + size(old));
-        if self.bytes() - replaced + key.len() + size(&value) > MAX_METADATA_BYTES {
+        let replaced = self.map.get(&key).map_or(0, |old| key.len() + size(old));
+        let bytes = self.bytes - replaced + key.len() + size(&value);
+        if bytes > MAX_METADATA_BYTES {
             return Err(Error::invalid(format!(
                 "metadata has more than {MAX_METADATA_BYTES} bytes"
             )));
         }
-        if !self.0.contains_key(&key) && self.0.len() == MAX_METADATA_ENTRIES {
+        if !self.map.contains_key(&key) && self.map.len() == MAX_METADATA_ENTRIES {
             return Err(Error::invalid(format!(
                 "metadata has more than {MAX_METADATA_ENTRIES} entries"
             )));
         }
-        Ok(self.0.insert(key, value))
+        self.bytes = bytes;
+        Ok(self.map.insert(key, value))
     }
 
     /// Returns the value under this key.
     pub fn get(&self, key: &str) -> Option<&MetadataValue> {
-        self.0.get(key)
+        self.map.get(key)
     }
 
     /// Takes the value under this key out.
     pub fn remove(&mut self, key: &str) -> Option<MetadataValue> {
-        self.0.remove(key)
+        let removed = self.map.remove(key)?;
+        self.bytes -= key.len() + size(&removed);
+        Some(removed)
     }
 
     /// Returns keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &MetadataValue)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
+        self.map.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// Returns how many keys there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.map.len()
     }
 
     /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.map.is_empty()
     }
 
-    fn bytes(&self) -> usize {
-        self.0.iter().map(|(key, value)| key.len() + size(value)).sum()
+    /// Returns how many of [`MAX_METADATA_BYTES`] there are.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Metadata").field(&self.map).finish()
     }
 }
 
@@ -137,6 +155,17 @@ mod tests {
         metadata.insert("k", big.clone()).unwrap();
         metadata.insert("k", big).unwrap();
         assert!(metadata.insert("l", MetadataValue::Boolean(true)).is_err());
+        // What was refused or removed is not counted.
+        assert!(metadata.remove("l").is_none());
+        metadata.remove("k").unwrap();
+        assert_eq!(metadata, Metadata::new());
+        let rest = MetadataValue::Text("x".repeat(MAX_METADATA_BYTES - 10));
+        metadata.insert("l", MetadataValue::Boolean(true)).unwrap();
+        metadata.insert("k", rest.clone()).unwrap();
+        assert!(metadata.insert("m", MetadataValue::Text(String::new())).is_err());
+        metadata.insert("l", MetadataValue::Text(String::new())).unwrap();
+        metadata.insert("m", MetadataValue::Text("x".repeat(7))).unwrap();
+        assert_eq!(metadata.bytes(), MAX_METADATA_BYTES);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod call;
 mod life;
 mod linked;
 mod lock;
+mod many;
 mod read;
 mod sample;
 mod write;
@@ -210,6 +211,10 @@ const CHECKS: &[Check] = &[
     Check { obligation: "set-replace", run: write::set_replace },
     Check { obligation: "set-kind", run: write::set_kind },
     Check { obligation: "set-metadata-with-value", run: write::set_metadata_with_value },
+    Check { obligation: "set-many-each", run: many::set_many_each },
+    Check { obligation: "set-many-order", run: many::set_many_order },
+    Check { obligation: "set-many-kept", run: many::set_many_kept },
+    Check { obligation: "set-many-refused", run: many::set_many_refused },
     Check { obligation: "set-metadata-replaces", run: write::set_metadata_replaces },
     Check { obligation: "set-metadata-missing", run: write::set_metadata_missing },
     Check { obligation: "set-metadata-only", run: write::set_metadata_only },

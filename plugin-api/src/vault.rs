@@ -1,6 +1,8 @@
 //! The contract of a vault: what each call must do. Every bullet is an obligation with a
 //! name; the conformance suite ([`testing`](crate::testing)) checks it under that name.
 
+mod write;
+
 #[cfg(feature = "next")]
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,6 +12,9 @@ use crate::metadata::Metadata;
 use crate::name::SecretName;
 use crate::parameters::{Parameter, Parameters};
 use crate::value::{SecretBytes, SecretText, Value, ValueKind};
+
+pub(crate) use write::one_by_one;
+pub use write::{SetRequest, WriteMode, MAX_SET_MANY, MAX_SET_MANY_BYTES};
 
 /// The most entries a [`Page`] may have.
 pub const MAX_PAGE_ENTRIES: usize = 1_000;
@@ -101,54 +106,6 @@ impl Secret {
             #[cfg(feature = "next")]
             lease_millis: None,
         }
-    }
-}
-
-/// What a write does when the name is there already, or is not.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u32)]
-pub enum WriteMode {
-    /// Only a new secret; [`ErrorKind::AlreadyExists`] otherwise.
-    CreateOnly = 1,
-    /// Only a present one; [`ErrorKind::NotFound`] otherwise.
-    Replace = 2,
-    /// Either.
-    Upsert = 3,
-}
-
-impl WriteMode {
-    /// Returns the mode of this number.
-    pub fn from_code(code: u32) -> Option<Self> {
-        [Self::CreateOnly, Self::Replace, Self::Upsert].into_iter().find(|m| *m as u32 == code)
-    }
-
-    /// Returns the number that stands for this mode in the ABI.
-    pub fn code(self) -> u32 {
-        self as u32
-    }
-}
-
-/// Writes one secret: value, metadata and mode in one step.
-#[non_exhaustive]
-#[derive(Debug)]
-pub struct SetRequest {
-    /// Its name.
-    pub name: SecretName,
-    /// Its new value.
-    pub value: Value,
-    /// Its new metadata, instead of all there was; absent: what there was stays.
-    pub metadata: Option<Metadata>,
-    /// What to do when the name is there already, or is not.
-    pub mode: WriteMode,
-    /// Until when.
-    pub deadline: Deadline,
-}
-
-impl SetRequest {
-    /// Writes this value, whether the name is there or not, and keeps metadata.
-    pub fn new(name: SecretName, value: Value, deadline: Deadline) -> Self {
-        Self { name, value, metadata: None, mode: WriteMode::Upsert, deadline }
     }
 }
 
@@ -402,6 +359,21 @@ pub trait Vault: Send {
     fn set(&mut self, request: SetRequest) -> Result<()> {
         let _ = request;
         Err(Error::unsupported("this vault cannot be written to"))
+    }
+
+    /// Writes several secrets, one result for each, in order. By default one by one; a vault
+    /// that pays for each write, with a transaction or a round trip, does better. At most
+    /// [`MAX_SET_MANY`] and [`MAX_SET_MANY_BYTES`] at once. For
+    /// [`Capability::Write`](crate::manifest::Capability::Write).
+    ///
+    /// - **set-many-each**: each result is what [`Vault::set`] gives for that request, and
+    ///   each secret is as after it: one that is refused hinders no other.
+    /// - **set-many-order**: they take effect in the order in which they are given.
+    /// - **set-many-kept**: what is answered with success is kept as well as after `set`.
+    /// - **set-many-refused**: where the call as a whole is an error, nothing was written.
+    ///   [`ErrorKind::Locked`] is such an error unless something was written before.
+    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+        one_by_one(requests, |request| self.set(request))
     }
 
     /// Removes a secret. For [`Capability::Write`](crate::manifest::Capability::Write).

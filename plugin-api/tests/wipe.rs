@@ -114,6 +114,9 @@ impl Vault for Kept {
     }
 
     fn set(&mut self, request: SetRequest) -> Result<()> {
+        if request.name.as_str() == "refused" {
+            return Err(Error::denied("not that one"));
+        }
         self.secrets.insert(request.name, request.value);
         Ok(())
     }
@@ -156,8 +159,9 @@ const BYTES: u8 = 8;
 const PASSWORD: u8 = 9;
 const IN_MAP: u8 = 10;
 const ACTION: u8 = 11;
-const NEVER_MADE: u8 = 12;
-const ALL: std::ops::Range<u8> = 1..13;
+const OF_MANY: u8 = 12;
+const NEVER_MADE: u8 = 13;
+const ALL: std::ops::Range<u8> = 1..14;
 
 fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(10))
@@ -206,6 +210,10 @@ fn no_copy_of_a_secret_outlives_its_owner_on_either_side() {
     let names = held.iter().enumerate().map(|(n, _)| name(&(usize::from(TEXT) + n).to_string()));
     let requests: Vec<_> = names.map(|name| GetRequest::new(name, soon())).collect();
     let many = vault.get_many(&requests).unwrap();
+    let of_many = ["of many", "refused"].map(name);
+    let of_many = of_many.map(|name| SetRequest::new(name, value(OF_MANY), soon()));
+    let written = vault.set_many(of_many.into()).unwrap();
+    assert_eq!(written, [Ok(()), Err(Error::denied("not that one"))]);
     let answers = vec![Answer { name: "password".into(), value: secret_text(ANSWER) }];
     let unlock = UnlockRequest::new("c", answers, soon());
     let session = vault.unlock(&unlock).unwrap().unwrap();
@@ -228,6 +236,7 @@ fn no_copy_of_a_secret_outlives_its_owner_on_either_side() {
         (PASSWORD, 3),
         (IN_MAP, 3),
         (ACTION, 1),
+        (OF_MANY, 1),
         (NEVER_MADE, 0),
     ];
     assert_eq!(found, BTreeMap::from(expected));
@@ -236,7 +245,8 @@ fn no_copy_of_a_secret_outlives_its_owner_on_either_side() {
     let found = scan(ALL);
     for (number, count) in found {
         // The vault still keeps what it was told to keep, once.
-        let kept = [TOKEN, SESSION_IN, ANSWER, TEXT, BYTES, PASSWORD, IN_MAP].contains(&number);
+        let kept =
+            [TOKEN, SESSION_IN, ANSWER, TEXT, BYTES, PASSWORD, IN_MAP, OF_MANY].contains(&number);
         assert_eq!(count, usize::from(kept), "canary {number}");
     }
 

@@ -97,7 +97,7 @@ fn answers_that_break_the_contract_are_told_as_misbehaviour() {
 
 #[test]
 fn a_plugin_answers_for_every_secret_it_was_asked_for() {
-    use keystead::api::{Context, Deadline, GetRequest, OpenRequest, Parameters};
+    use keystead::api::{Context, Deadline, GetRequest, OpenRequest, Parameters, SetRequest};
     let loaded = keystead::plugin::loader::load(&plugin("count-wrong"), [1; 32], None).unwrap();
     let deadline = Deadline::after(AMPLE);
     let name = VaultName::parse("odd").unwrap();
@@ -106,6 +106,9 @@ fn a_plugin_answers_for_every_secret_it_was_asked_for() {
     let asked = GetRequest::new(SecretName::parse("a").unwrap(), deadline);
     let error = vault.get_many(&[asked.clone(), asked]).unwrap_err();
     assert_eq!(error.message(), "2 secrets were asked for and 1 came back");
+    let new = |name| SetRequest::new(SecretName::parse(name).unwrap(), Value::text("x"), deadline);
+    let error = vault.set_many(vec![new("a"), new("b")]).unwrap_err();
+    assert_eq!(error.message(), "2 secrets were to be written and 1 answers came back");
 }
 
 #[test]

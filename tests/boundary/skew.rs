@@ -27,6 +27,10 @@ get text: Secret { value: Text([redacted]), metadata: Metadata({}) }
 get link: not found: no such secret
 get throttled: not found: no such secret
 list: [(\"text\", Some(\"text\"))]
+  logged: set one
+  logged: set two
+set_many: [Ok(()), Ok(())]
+get two: Secret { value: Text([redacted]), metadata: Metadata({}) }
 "
     );
     let next = told_of(Contract::Next, Contract::Next);
@@ -47,6 +51,11 @@ get link: unsupported: the value is of kind 5, unknown here
   logged: reason: None
 get throttled: internal error: slow down
 list: [(\"link\", None), (\"text\", Some(\"text\"))]
+  logged: set one
+  logged: set two
+set_many: [Ok(()), Ok(())]
+  logged: reason: None
+get two: Secret { value: Text([redacted]), metadata: Metadata({}) }
 "
     );
 }
@@ -62,6 +71,10 @@ get text: Secret { value: Text([redacted]), metadata: Metadata({}), lease_millis
 get link: not found: no such secret
 get throttled: not found: no such secret
 list: [(\"text\", Some(\"text\"))]
+  logged: set one
+  logged: set two
+set_many: [Ok(()), Ok(())]
+get two: Secret { value: Text([redacted]), metadata: Metadata({}), lease_millis: None }
 set new-link: unsupported: the value is of kind 5, unknown here
 get new-link: not found: no such secret
 set new-map: unsupported: the value is of kind 5, unknown here
@@ -69,6 +82,30 @@ get new-map: not found: no such secret
 health: {}
 "
     );
+}
+
+#[test]
+fn a_plugin_from_before_set_many_is_written_to_one_by_one() {
+    let table: Patch = (
+        "plugin-api/src/abi/table.rs",
+        "    /// [`Vault::set_many`](crate::Vault::set_many).
+    pub set_many:
+        unsafe extern \"C\" fn(*mut AbiState, AbiSetManyRequestRef) -> AbiReply<AbiWrittenRef>,\n",
+        "",
+    );
+    let plugin_side: Patch =
+        ("plugin-api/src/abi/plugin_side.rs", "    close,\n    set_many,\n", "    close,\n");
+    let host_side: Patch = (
+        "plugin-api/src/abi/host_side.rs",
+        "match self.0.table.set_many() {",
+        "match None::<AbiCall<AbiSetManyRequestRef, AbiWrittenRef>> {",
+    );
+    let older = patched("skew", "before-set-many", &[table, plugin_side, host_side], &[]);
+    let told = told(Contract::Today, &older);
+    assert!(told.starts_with("fit: plugin-older\n"), "{told}");
+    let end = "  logged: set one\n  logged: set two\nset_many: [Ok(()), Ok(())]\n\
+               get two: Secret { value: Text([redacted]), metadata: Metadata({}) }\n";
+    assert!(told.ends_with(end), "{told}");
 }
 
 const NEXT: &[&str] = &["--features", "next"];

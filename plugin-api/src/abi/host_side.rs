@@ -9,7 +9,7 @@ use super::arena::Arena;
 use super::table::*;
 use super::types::*;
 use super::view::AbiBytes;
-use super::{lend, plugin_side, read};
+use super::{lend, merged, plugin_side, read};
 use crate::error::{Error, Result, MAX_MESSAGE_BYTES};
 use crate::metadata::Metadata;
 use crate::plugin::{Context, Level, OpenRequest, Plugin, Services};
@@ -100,6 +100,18 @@ impl Vault for HostVault {
     fn set(&mut self, request: SetRequest) -> Result<()> {
         let mut arena = Arena::new();
         self.call(self.0.table.set(), lend::set(request, &mut arena)?, read::done)
+    }
+
+    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+        SetRequest::check_many(&requests)?;
+        let function = match self.0.table.set_many() {
+            Some(function) => function,
+            // An older plugin: what the plain trait does by default.
+            None => return one_by_one(requests, |request| self.set(request)),
+        };
+        let mut arena = Arena::new();
+        let (request, lent) = lend::set_many(requests, &mut arena);
+        merged(lent, self.call(function, request, read::written)?)
     }
 
     fn remove(&mut self, request: &GetRequest) -> Result<()> {

@@ -69,6 +69,19 @@ pub(super) fn set(request: SetRequest, arena: &mut Arena) -> Result<AbiSetReques
     Ok(AbiSetRequestRef(arena.prefix(plain)))
 }
 
+/// Lends all requests but those whose value exceeds a limit: of these, the second list has
+/// the error, and of the others success.
+pub(super) fn set_many(
+    requests: Vec<SetRequest>,
+    arena: &mut Arena,
+) -> (AbiSetManyRequestRef, Vec<Result<()>>) {
+    let mut each = Vec::with_capacity(requests.len());
+    let lent = requests.into_iter().map(|request| set(request, arena).map(|view| each.push(view)));
+    let lent = lent.collect();
+    let plain = AbiSetManyRequest { requests: arena.items(each) };
+    (AbiSetManyRequestRef(arena.prefix(plain)), lent)
+}
+
 pub(super) fn set_metadata(
     request: &GetRequest,
     new: &Metadata,
@@ -154,6 +167,18 @@ pub(super) fn secrets(results: Vec<Result<Secret>>, arena: &mut Arena) -> Result
     let each = each.collect();
     let plain = AbiSecrets { results: arena.items(each) };
     Ok(AbiSecretsRef(arena.prefix(plain)))
+}
+
+pub(super) fn written(results: Vec<Result<()>>, arena: &mut Arena) -> Result<AbiWrittenRef> {
+    // One for all: there is nothing in it.
+    let nothing = done((), arena)?;
+    let each = results.into_iter().map(|result| match result {
+        Ok(()) => ROk(nothing),
+        Err(fault) => RErr(error(&fault, arena)),
+    });
+    let each = each.collect();
+    let plain = AbiWritten { results: arena.items(each) };
+    Ok(AbiWrittenRef(arena.prefix(plain)))
 }
 
 pub(super) fn entry(entry: Entry, arena: &mut Arena) -> Result<AbiEntryRef> {

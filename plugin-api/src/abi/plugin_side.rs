@@ -14,10 +14,10 @@ use super::arena::Arena;
 use super::table::*;
 use super::types::*;
 use super::view::AbiBytes;
-use super::{lend, read};
+use super::{lend, merged, read};
 use crate::error::{cut, Error, Result, MAX_MESSAGE_BYTES};
 use crate::plugin::{Context, ExecOutput, ExecRequest, Level, Plugin, Services};
-use crate::vault::Vault;
+use crate::vault::{SetRequest, Vault};
 
 /// Returns the exported header of this plugin. Called by
 /// [`export_plugin!`](crate::export_plugin) in a `static`.
@@ -196,6 +196,20 @@ entries! {
         |vault, deadline| vault.actions(deadline);
     act: AbiActRequestRef => AbiOutcomeRef, read::act, lend::outcome,
         |vault, request| vault.act(&request);
+    set_many: AbiSetManyRequestRef => AbiWrittenRef, read::set_many, lend::written,
+        |vault, requests| set_readable(vault, requests);
+}
+
+/// Writes what could be read and puts the answers between the errors of what could not.
+fn set_readable(
+    vault: &mut dyn Vault,
+    requests: Vec<Result<SetRequest>>,
+) -> Result<Vec<Result<()>>> {
+    let mut readable = Vec::with_capacity(requests.len());
+    let each = requests.into_iter().map(|request| request.map(|request| readable.push(request)));
+    let results: Vec<Result<()>> = each.collect();
+    let answers = vault.set_many(readable)?;
+    merged(results, answers)
 }
 
 #[cfg(feature = "next")]
@@ -229,6 +243,7 @@ const TABLE: &WithMetadata<AbiVaultTable> = &WithMetadata::new(AbiVaultTable {
     actions,
     act,
     close,
+    set_many,
     #[cfg(feature = "next")]
     health,
 });

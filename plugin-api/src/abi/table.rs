@@ -80,6 +80,9 @@ pub struct AbiVaultTable {
     /// Ends the vault; its state is gone afterwards.
     #[sabi(last_prefix_field)]
     pub close: unsafe extern "C" fn(*mut AbiState),
+    /// [`Vault::set_many`](crate::Vault::set_many).
+    pub set_many:
+        unsafe extern "C" fn(*mut AbiState, AbiSetManyRequestRef) -> AbiReply<AbiWrittenRef>,
     /// [`Vault::health`](crate::Vault::health), as text.
     #[cfg(feature = "next")]
     pub health: unsafe extern "C" fn(*mut AbiState, AbiPlainRequestRef) -> AbiReply<AbiOutcomeRef>,

@@ -83,6 +83,13 @@ prefix_types! {
         deadline_millis: u64,
     }
 
+    /// Several [`SetRequest`](crate::SetRequest)s.
+    AbiSetManyRequest as AbiSetManyRequestRef, AbiSetManyRequestPrefix {
+        /// Each of them.
+        #[sabi(last_prefix_field)]
+        requests: AbiSlice<AbiSetRequestRef>,
+    }
+
     /// New metadata for a name.
     AbiSetMetadataRequest as AbiSetMetadataRequestRef, AbiSetMetadataRequestPrefix {
         /// Which secret.
@@ -190,6 +197,13 @@ prefix_types! {
         /// Each of them.
         #[sabi(last_prefix_field)]
         results: AbiSlice<RResult<AbiSecretRef, AbiErrorRef>>,
+    }
+
+    /// A result for each of several writes.
+    AbiWritten as AbiWrittenRef, AbiWrittenPrefix {
+        /// Each of them.
+        #[sabi(last_prefix_field)]
+        results: AbiSlice<RResult<AbiDoneRef, AbiErrorRef>>,
     }
 
     /// [`Entry`](crate::Entry).

@@ -83,10 +83,11 @@ pub(super) fn lock_locks(bench: &mut Bench<'_>) -> Verdict {
     bench.needs_lock()?;
     let (mut handle, locked) = open_locked(bench)?;
     prepared(handle.unlock(&locked), "`unlock`")?;
-    let name = sample::name("locked");
+    let (name, other) = (sample::name("locked"), sample::name("locked-many"));
     let writable = bench.declared.can(Capability::Write);
     if writable {
         handle.put(&name)?;
+        handle.will_write(&other);
     }
     for call in ["`lock`", "a second `lock`"] {
         expect_success(handle.ask(|vault| vault.lock(soon())), call)?;
@@ -105,6 +106,9 @@ pub(super) fn lock_locks(bench: &mut Bench<'_>) -> Verdict {
     if writable {
         let set = SetRequest::new(name, sample::plain(bench.declared, "locked"), soon());
         answers.push(("`set`", handle.ask(|vault| vault.set(set))));
+        let set = SetRequest::new(other, sample::plain(bench.declared, "locked"), soon());
+        let set = handle.ask(|vault| vault.set_many(vec![set]).and_then(first));
+        answers.push(("`set_many`", set));
         answers.push(("`remove`", handle.ask(|vault| vault.remove(&request))));
     }
     if bench.declared.can(Capability::Metadata) {
@@ -165,7 +169,7 @@ pub(super) fn locked_no_effect(bench: &mut Bench<'_>) -> Verdict {
 }
 
 /// Opens one more handle and asks it something; it must be locked as the first one was.
-fn open_locked<'a>(bench: &mut Bench<'a>) -> Result<(Handle<'a>, Error), Fault> {
+pub(super) fn open_locked<'a>(bench: &mut Bench<'a>) -> Result<(Handle<'a>, Error), Fault> {
     let mut handle = prepared(bench.open(VAULT, None), "`open`")?;
     match list(&mut handle) {
         Err(error) if error.kind() == ErrorKind::Locked => Ok((handle, error)),

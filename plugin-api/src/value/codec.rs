@@ -29,6 +29,14 @@ impl Value {
         Ok(SecretBytes::new(out))
     }
 
+    /// Returns how many bytes its byte form has.
+    ///
+    /// # Errors
+    /// As for [`Value::encode`].
+    pub fn encoded_len(&self) -> Result<usize> {
+        measure(self)
+    }
+
     /// Returns the value of this kind that these bytes stand for.
     ///
     /// # Errors

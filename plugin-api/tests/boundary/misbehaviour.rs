@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keystead_plugin_api::*;
 
-use crate::host::{get, name, open, soon, text_parameter};
+use crate::host::{get, name, open, set, soon, text_parameter};
 
 struct Crooked;
 
@@ -57,6 +57,10 @@ impl Vault for Crook {
 
     fn get_many(&mut self, _: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
         Ok((0..self.0.len()).map(|_| Err(Error::not_found())).collect())
+    }
+
+    fn set_many(&mut self, _: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+        Ok((0..self.0.len()).map(|_| Ok(())).collect())
     }
 
     fn unlock(&mut self, _: &UnlockRequest) -> Result<Option<Session>> {
@@ -128,6 +132,17 @@ fn a_page_keeps_to_its_limit_and_its_cursor_advances() {
 fn as_many_results_as_names() {
     let found = crook("four").get_many(&[get("a"), get("b")]);
     assert_eq!(blamed(found), "2 secrets were asked for and 4 came back");
+}
+
+#[test]
+fn as_many_answers_as_secrets_to_write() {
+    let two = || vec![set("a", Value::text("1")), set("b", Value::text("2"))];
+    let answered = crook("four").set_many(two());
+    assert_eq!(blamed(answered), "2 secrets were to be written and 4 answers came back");
+    let answered = crook("a").set_many(two());
+    assert_eq!(blamed(answered), "2 secrets were to be written and 1 answers came back");
+    let many = crook(&"x".repeat(MAX_SET_MANY + 1)).set_many(two());
+    assert_eq!(blamed(many), "2 secrets were to be written and 1001 answers came back");
 }
 
 #[test]

@@ -81,6 +81,10 @@ impl Vault for Cracked {
         self.call("set");
         Ok(())
     }
+    fn set_many(&mut self, _: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+        self.call("set_many");
+        Ok(vec![])
+    }
     fn remove(&mut self, _: &GetRequest) -> Result<()> {
         self.call("remove");
         Ok(())
@@ -130,6 +134,7 @@ const CALLS: &[(&str, Call)] = &[
     ("list", |vault| vault.list(&ListRequest::new(soon())).map(drop)),
     ("describe", |vault| vault.describe(&get("n")).map(drop)),
     ("set", |vault| vault.set(set("n", Value::text("x")))),
+    ("set_many", |vault| vault.set_many(vec![]).map(drop)),
     ("remove", |vault| vault.remove(&get("n"))),
     ("set_metadata", |vault| vault.set_metadata(&get("n"), Metadata::new())),
     ("unlock", |vault| vault.unlock(&UnlockRequest::new("", vec![], soon())).map(drop)),

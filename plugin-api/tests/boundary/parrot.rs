@@ -85,6 +85,9 @@ impl Vault for Perch {
 
     fn set(&mut self, request: SetRequest) -> Result<()> {
         self.context.debug(&format!("set {:?}", request.mode));
+        if let Some(code) = request.name.as_str().strip_prefix("error/") {
+            return Err(error(code.parse().unwrap()));
+        }
         let metadata = request.metadata.unwrap_or_default();
         self.secrets.insert(request.name, Secret::with_metadata(request.value, metadata));
         Ok(())

@@ -176,6 +176,84 @@ fn several_secrets_come_back_in_order_each_with_its_own_result() {
 }
 
 #[test]
+fn several_secrets_are_written_in_order_each_with_its_own_result() {
+    let (mut vault, notes) = parrot();
+    let mut first = set("a", Value::text("1"));
+    first.metadata = Some(metadata());
+    first.mode = WriteMode::CreateOnly;
+    let mut last = set("a", Value::text("2"));
+    last.mode = WriteMode::Replace;
+    // What exceeds a limit does not leave the host, and hinders no other.
+    let too_large = set("large", Value::bytes(vec![7; MAX_VALUE_BYTES]));
+    let refusing = set("error/5", Value::text(""));
+    let written = vec![first, too_large, set("b", Value::bytes(vec![])), refusing, last];
+    let results = vault.set_many(written).unwrap();
+    assert_eq!(results[1].as_ref().unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!([&results[0], &results[2], &results[4]], [&Ok(()); 3]);
+    assert_eq!((&results[3], results.len()), (&Err(error(5)), 5));
+    assert_eq!(
+        notes.take(),
+        ["CreateOnly", "Upsert", "Upsert", "Replace"].map(|m| format!("Debug: set {m}"))
+    );
+    assert_eq!(vault.get(&get("a")).unwrap().value, Value::text("2"));
+    assert_eq!(vault.get(&get("b")).unwrap().value, Value::bytes(vec![]));
+    assert_eq!(vault.set_many(vec![]).unwrap(), []);
+}
+
+#[test]
+fn a_vault_that_locks_in_the_middle_of_many_says_so_of_the_rest() {
+    let (mut vault, notes) = parrot();
+    let locks = || set("error/3", Value::text(""));
+    let refused = vault.set_many(vec![set("error/5", Value::text("")), locks()]);
+    assert_eq!(refused.unwrap_err(), error(3));
+    let some = vec![set("a", Value::text("1")), locks(), set("b", Value::text("2")), locks()];
+    let expected = [Ok(()), Err(error(3)), Err(error(3)), Err(error(3))];
+    notes.take();
+    assert_eq!(vault.set_many(some).unwrap(), expected);
+    assert_eq!(notes.take().len(), 2);
+    assert_eq!(vault.get(&get("b")).unwrap_err(), Error::not_found());
+}
+
+#[test]
+fn what_is_due_already_is_not_begun() {
+    let (mut vault, notes) = parrot();
+    let mut late = set("b", Value::text("2"));
+    late.deadline = Deadline::after(Duration::ZERO);
+    let results = vault.set_many(vec![set("a", Value::text("1")), late]).unwrap();
+    assert_eq!(results, [Ok(()), Err(Error::late())]);
+    assert_eq!(notes.take().len(), 1);
+}
+
+#[test]
+fn what_is_written_at_once_is_bounded_in_number_and_in_bytes() {
+    let (mut vault, notes) = parrot();
+    let many = |count| (0..count).map(|n| set(&format!("{n}"), Value::text(""))).collect();
+    assert_eq!(vault.set_many(many(MAX_SET_MANY)).unwrap().len(), MAX_SET_MANY);
+    notes.take();
+    let refused = vault.set_many(many(MAX_SET_MANY + 1)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    assert_eq!(refused.message(), "1001 secrets were to be written at once; the most is 1000");
+
+    let largest = || {
+        let mut largest =
+            set(&"n".repeat(MAX_SECRET_NAME_BYTES), Value::bytes(vec![7; MAX_VALUE_BYTES - 4]));
+        let mut metadata = Metadata::new();
+        let text = "x".repeat(MAX_METADATA_BYTES - 1);
+        metadata.insert("k", MetadataValue::Text(text)).unwrap();
+        largest.metadata = Some(metadata);
+        largest
+    };
+    assert_eq!(vault.set_many(vec![largest()]).unwrap(), [Ok(())]);
+    notes.take();
+    let refused = vault.set_many(vec![largest(), largest()]).unwrap_err();
+    assert_eq!(
+        refused.message(),
+        "secrets of 33687552 bytes were to be written at once; the most is 17825792"
+    );
+    assert_eq!(notes.take(), [""; 0]);
+}
+
+#[test]
 fn unlocking_gives_a_session_or_none() {
     let (mut vault, _) = parrot();
     let answer = |name: &str| Answer { name: name.into(), value: SecretText::new("hunter2") };

@@ -21,6 +21,8 @@ pub struct Place {
     secrets: BTreeMap<SecretName, Vec<Secret>>,
     unlocked: bool,
     count: usize,
+    /// What only the handle that wrote it may see.
+    unsaved: Vec<SecretName>,
 }
 
 /// Opens vaults with one fault.
@@ -95,6 +97,8 @@ impl Subject for Faults {
             let key = format!("welcome {}", place.count);
             place.insert(&key, Value::text("welcome"));
         }
+        let unsaved = std::mem::take(&mut place.lock().unwrap().unsaved);
+        place.lock().unwrap().secrets.retain(|name, _| !unsaved.contains(name));
         let locked = self.locked && session.is_none();
         let (capabilities, values) = (self.capabilities.clone(), self.values.clone());
         Ok(Box::new(Faulty { fault: self.fault, capabilities, values, locked, place }))
@@ -277,6 +281,30 @@ impl Vault for Faulty {
         let versions = place.secrets.entry(request.name).or_default();
         versions.push(Secret::with_metadata(value, metadata));
         Ok(())
+    }
+
+    fn set_many(&mut self, mut requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+        if self.has("set-many-refused") && self.locked {
+            let value = requests[0].value.duplicate();
+            self.place.lock().unwrap().insert(requests[0].name.as_str(), value);
+        }
+        drop(self.place()?);
+        if self.has("set-many-order") {
+            requests.reverse();
+        }
+        let mut results: Vec<Result<()>> = Vec::new();
+        for request in requests {
+            if self.has("set-many-kept") {
+                self.place()?.unsaved.push(request.name.clone());
+            }
+            let stopped = self.has("set-many-each") && results.iter().any(Result::is_err);
+            let late = || Err(Error::late());
+            results.push(if stopped { late() } else { self.set(request) });
+        }
+        if self.has("set-many-order") {
+            results.reverse();
+        }
+        Ok(results)
     }
 
     fn remove(&mut self, request: &GetRequest) -> Result<()> {

@@ -67,6 +67,41 @@ fn a_secret_is_there_when_the_vault_is_opened_again() {
 }
 
 #[test]
+fn many_secrets_are_one_change_of_the_file_or_none() {
+    let folder = folder("many");
+    let file = folder.join("secrets");
+    let mut vault = open(&file);
+    set(vault.as_mut(), "taken", "old").unwrap();
+    let state = || (fs::read(&file).unwrap(), fs::metadata(&file).unwrap().modified().unwrap());
+    let first_line = |content: &[u8]| content.split(|byte| *byte == b'\n').next().unwrap().to_vec();
+    let request = |key: &str, mode| {
+        let mut request = SetRequest::new(name(key), Value::text("new"), soon());
+        request.mode = mode;
+        request
+    };
+    let many = (0..100).map(|n| request(&n.to_string(), WriteMode::CreateOnly));
+    let many = many.chain([request("taken", WriteMode::CreateOnly)]).collect();
+    let before = state();
+    let results = vault.set_many(many).unwrap();
+    assert_eq!(results[100].as_ref().unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert!(results[..100].iter().all(Result::is_ok) && results.len() == 101);
+    assert_ne!(first_line(&state().0), first_line(&before.0), "nothing was written");
+    let mut other = open(&file);
+    assert_eq!(get(other.as_mut(), "99"), Ok(Value::text("new")));
+    assert_eq!(get(other.as_mut(), "taken"), Ok(Value::text("old")));
+
+    // What cannot be written is nothing at all, not a part.
+    let before = state();
+    fs::write(folder.join(".secrets.0123456789abcdef.new"), "another writer").unwrap();
+    let late = Deadline::after(Duration::ZERO);
+    let mut request = request("late", WriteMode::Upsert);
+    request.deadline = late;
+    assert_eq!(vault.set_many(vec![request]).unwrap_err().kind(), ErrorKind::Late);
+    assert_eq!(state(), before);
+    assert_eq!(get(vault.as_mut(), "late").unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
 fn what_another_vault_writes_is_seen_by_the_next_call() {
     let file = folder("seen").join("secrets");
     let (mut one, mut other) = (open(&file), open(&file));

@@ -4,7 +4,7 @@ use keystead_plugin_api as api;
 use keystead_plugin_api::Vault;
 
 use super::connection::Answered;
-use super::proto::{self, Fault, Reader, Request};
+use super::proto::{self, Fault, Reader, Request, Write};
 use super::{CallError, Runner};
 
 impl Runner {
@@ -55,6 +55,24 @@ impl Vault for Runner {
 
     fn set(&mut self, request: api::SetRequest) -> api::Result<()> {
         self.answer(&Request::set(&request)?, proto::nothing)
+    }
+
+    fn set_many(&mut self, requests: Vec<api::SetRequest>) -> api::Result<Vec<api::Result<()>>> {
+        api::SetRequest::check_many(&requests)?;
+        let deadlines = requests.iter().map(|request| request.deadline);
+        let Some(latest) = deadlines.max_by_key(|deadline| deadline.remaining()) else {
+            return Ok(Vec::new());
+        };
+        let mut writes = Vec::with_capacity(requests.len());
+        let each = requests.into_iter();
+        let results = each.map(|request| Write::new(request).map(|write| writes.push(write)));
+        let results: Vec<api::Result<()>> = results.collect();
+        let count = writes.len();
+        let answers = match count {
+            0 => Vec::new(),
+            _ => self.answer(&Request::SetMany(&writes, latest), |r| proto::written(r, count))?,
+        };
+        api::abi::merged(results, answers)
     }
 
     fn remove(&mut self, request: &api::GetRequest) -> api::Result<()> {

@@ -135,7 +135,8 @@ impl Connection {
         let sent = self.send(id, kind, until, &|w| request.write(w))?;
         if let Sent::TooLarge(size) = sent {
             return Ok(Answered::Failed(api::Error::invalid(format!(
-                "the request has {size} bytes; the most is {MAX_VALUE_BODY}"
+                "the request has {size} bytes; the most is {}",
+                kind.request_limit()
             ))));
         }
         let limit = |of: Kind| match of {
@@ -216,7 +217,7 @@ impl Connection {
         until: Instant,
         write: &dyn Fn(&mut Writer<'_>),
     ) -> Result<Sent, Lost> {
-        let outgoing = Outgoing { id, kind, limit: MAX_VALUE_BODY, with: None };
+        let outgoing = Outgoing { id, kind, limit: kind.request_limit(), with: None };
         loop {
             match self.outbox.send(self.socket.as_fd(), &outgoing, Wait::Never, write)? {
                 Sent::NoRoom => self.wait_for_room(until)?,

@@ -8,7 +8,7 @@ use keystead_plugin_api::Vault;
 use zeroize::Zeroizing;
 
 use super::proto::{
-    self, Answer, Asked, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Writer,
+    self, Answer, Asked, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Write, Writer,
 };
 use super::socket::{Buffer, Outgoing, Received, Sent, Wait, pair};
 
@@ -33,7 +33,7 @@ pub fn read(bytes: &[u8]) {
     let _ = Greeting::read(&mut Reader::new(body));
     // To the host: what can be read can be written, and is read again as the same.
     let r = || Reader::new(body);
-    match kind % 12 {
+    match kind % 13 {
         0 => {
             if let Ok(page) = proto::page(&mut r()) {
                 let answer = Answer::Page(page.clone());
@@ -69,6 +69,7 @@ pub fn read(bytes: &[u8]) {
         8 => drop(proto::outcome(&mut r())),
         9 => drop(proto::exec_request(&mut r())),
         10 => drop(proto::exec_output(&mut r())),
+        11 => drop(proto::written(&mut r(), 3)),
         _ => {
             let _ = proto::unwelcome(&mut r());
             let _ = proto::opened(&mut r());
@@ -101,12 +102,18 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let unlock = api::UnlockRequest::new("step", answers, deadline);
     let mut set = api::SetRequest::new(name.clone(), api::Value::credential("u", "p"), deadline);
     set.metadata = Some(metadata.clone());
+    let mut again = api::SetRequest::new(name.clone(), api::Value::bytes(vec![0]), deadline);
+    again.metadata = Some(metadata.clone());
 
     let mut seeds = Vec::new();
     let mut seed = |first: u8, write: &dyn Fn(&mut Writer<'_>)| {
         seeds.push([&[first], &written(write)[..]].concat());
     };
     let many = vec![get.clone(), get.clone()];
+    let mut plain = api::SetRequest::new(name.clone(), api::Value::text("x"), deadline);
+    plain.mode = api::WriteMode::Replace;
+    let write = |request| Write::new(request).expect("it is small");
+    let writes = [write(plain), write(again)];
     let requests = [
         Request::Get(&get),
         Request::set(&set).expect("it is small"),
@@ -116,6 +123,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         Request::Test(deadline),
         Request::GetMany(&many, deadline),
         Request::Act(&act),
+        Request::SetMany(&writes, deadline),
     ];
     for request in &requests {
         seed(request.kind() as u8, &|w| request.write(w));
@@ -135,14 +143,15 @@ pub fn seeds() -> Vec<Vec<u8>> {
         (3, Answer::Actions(vec![action])),
         (5, secret),
         (7, Answer::many(secrets)),
+        (11, Answer::Written(vec![Ok(()), Err(api::Error::already_exists()), Ok(())])),
     ];
     for (first, answer) in &answers {
         // Numbers that are no kind of frame: the answers alone are read.
-        seed(first + 12 * 20, &|w| answer.write(w));
+        seed(first + 13 * 18, &|w| answer.write(w));
     }
-    seed(4 + 12 * 20, &|w| proto::write_error(w, &locked));
+    seed(4 + 13 * 18, &|w| proto::write_error(w, &locked));
     let exec = api::ExecRequest::new("op", vec!["read".into()], deadline);
-    seed(9 + 12 * 20, &|w| proto::write_exec_request(w, &exec));
+    seed(9 + 13 * 18, &|w| proto::write_exec_request(w, &exec));
     seeds
 }
 

@@ -69,7 +69,7 @@ impl Link {
     /// Waits for the next call; there is none where the host has gone.
     pub(super) fn next(&self) -> Result<Option<(u64, Kind, Asked)>, Confused> {
         let mut inbox = self.inbox();
-        match inbox.receive(self.socket.as_fd(), Wait::Forever, |_| MAX_VALUE_BODY)? {
+        match inbox.receive(self.socket.as_fd(), Wait::Forever, Kind::request_limit)? {
             Received::Frame(frame) => {
                 let asked = Asked::read(frame.kind, frame.body())?;
                 // Before the inbox is let go: a thread of the plugin that waits for it to

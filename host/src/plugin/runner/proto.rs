@@ -13,11 +13,11 @@ mod request;
 mod shape;
 
 pub(super) use answer::{
-    Answer, actions, entry, many, nothing, outcome, page, secret, session, versions,
+    Answer, actions, entry, many, nothing, outcome, page, secret, session, versions, written,
 };
 pub(super) use codec::{Fault, Reader, Writer};
 pub(super) use greeting::{Greeting, opened};
-pub(super) use request::{Asked, Request};
+pub(super) use request::{Asked, Request, Write};
 pub(super) use shape::{error, exec_output, exec_request, write_error, write_exec_output};
 pub(super) use shape::{unwelcome, write_exec_request, write_unwelcome};
 
@@ -41,6 +41,11 @@ pub(super) const APART: u8 = 0x80;
 /// The most bytes of a body with one value: 16 MiB, and as much beside it as a call may
 /// have (64 KiB of metadata, 1 MiB of arguments).
 pub(super) const MAX_VALUE_BODY: usize = 18 * 1024 * 1024;
+
+/// The most bytes of a body with several secrets to write: 17 MiB as the contract counts
+/// them, and at most 29 bytes more for each of 1,000 and 9 for each of their 256 entries of
+/// metadata.
+pub(super) const MAX_WRITES_BODY: usize = 20 * 1024 * 1024;
 
 /// The most bytes of a body with many things: a page of 1,000 entries with full names
 /// and 64 KiB of metadata each has 71 MiB.
@@ -90,6 +95,7 @@ pub(super) enum Kind {
     Versions = 47,
     Actions = 48,
     Act = 49,
+    SetMany = 50,
 }
 
 impl Kind {
@@ -120,11 +126,20 @@ impl Kind {
         Self::Versions,
         Self::Actions,
         Self::Act,
+        Self::SetMany,
     ];
 
     /// Returns the kind of this number.
     pub(super) fn from_code(code: u8) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| *kind as u8 == code)
+    }
+
+    /// Returns the most bytes that a frame of this kind to the runner may have.
+    pub(super) fn request_limit(self) -> usize {
+        match self {
+            Self::SetMany => MAX_WRITES_BODY,
+            _ => MAX_VALUE_BODY,
+        }
     }
 
     /// Returns the most bytes that the answer to a call of this kind may have.
@@ -154,6 +169,7 @@ impl Kind {
             Self::Versions => "versions",
             Self::Actions => "actions",
             Self::Act => "act",
+            Self::SetMany => "set_many",
             _ => "a greeting",
         }
     }

@@ -162,6 +162,18 @@ fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
     assert_eq!((page.entries, page.next), (vec![entry], None));
     let many = vault.get_many(&[get("a*"), get("none")]).unwrap();
     assert!(many[0].is_ok() && many[1].is_err() && many.len() == 2);
+    let mut new = set("b", api::Value::text("canary"));
+    new.metadata = Some(metadata.clone());
+    let mut taken = set("a*", api::Value::text(""));
+    taken.mode = api::WriteMode::CreateOnly;
+    let too_large = set("c", api::Value::bytes(vec![7; api::MAX_VALUE_BYTES]));
+    let written = vault.set_many(vec![new, too_large, taken]).unwrap();
+    assert_eq!(written[1].as_ref().unwrap_err().kind(), api::ErrorKind::Invalid);
+    assert_eq!(written[2].as_ref().unwrap_err().kind(), api::ErrorKind::AlreadyExists);
+    assert_eq!((&written[0], written.len()), (&Ok(()), 3));
+    let secret = vault.get(&get("b")).unwrap();
+    assert_eq!((secret.value, secret.metadata), (api::Value::text("canary"), metadata));
+    assert_eq!(vault.set_many(vec![]).unwrap(), []);
     let versions = vault.versions(&get("a*")).unwrap();
     assert_eq!(versions, [api::Version::new("v1", Some(-5)), api::Version::new("v0", None)]);
 
@@ -223,6 +235,25 @@ fn the_largest_value_and_the_largest_page_cross_in_both_directions() {
     assert_eq!(page.entries.len(), 1_000);
     assert_eq!(page.entries[999].name.as_str().len(), 1_024);
     assert_eq!(page.entries[999].metadata.len(), 1);
+
+    // As many as may be written at once, with as much framing as there can be.
+    let mut small = api::Metadata::new();
+    for key in 0..api::MAX_METADATA_ENTRIES {
+        small.insert(format!("{key:x}"), api::MetadataValue::Text(String::new())).unwrap();
+    }
+    let half = api::MAX_VALUE_BYTES / 2;
+    let mut most: Vec<_> = (0..api::MAX_SET_MANY - 2)
+        .map(|n| set(&n.to_string(), api::Value::text("")))
+        .chain(["x", "y"].map(|name| set(name, api::Value::bytes(vec![7; half]))))
+        .collect();
+    most.iter_mut().for_each(|one| one.metadata = Some(small.clone()));
+    let written = runner.set_many(most).unwrap();
+    assert!(written.len() == api::MAX_SET_MANY && written.iter().all(Result::is_ok));
+    let found = Vault::get(&mut runner, &get("y")).unwrap();
+    assert_eq!((found.value, found.metadata), (api::Value::bytes(vec![7; half]), small));
+    let name = |n: usize| n.to_string();
+    let more = (0..=api::MAX_SET_MANY).map(|n| set(&name(n), api::Value::text(""))).collect();
+    assert_eq!(runner.set_many(more).unwrap_err().kind(), api::ErrorKind::Invalid);
 
     // Together they exceed an answer; one by one they do not.
     let many = runner.get_many(&[get("big"), get("big")]);
@@ -362,6 +393,18 @@ fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_f
         );
         assert!(is_gone(&pid));
     }
+}
+
+#[test]
+fn a_missing_result_for_what_was_written_is_the_plugins_fault() {
+    let mut runner = open(&stage(""));
+    let two = ["a", "too few"].map(|name| set(name, api::Value::text("canary")));
+    runner.set_many(two.into()).unwrap_err();
+    assert_eq!(
+        runner.failure().unwrap().to_string(),
+        "the plugin's process broke the protocol during `set_many` and was killed: it sent \
+         another number of results than of secrets to write"
+    );
 }
 
 #[test]

@@ -58,6 +58,14 @@ pub(in crate::abi) unsafe fn secrets(view: AbiSecretsRef) -> Result<Vec<Result<S
     }
 }
 
+pub(in crate::abi) unsafe fn written(view: AbiWrittenRef) -> Result<Vec<Result<()>>> {
+    // SAFETY: the module's promise, for each read.
+    unsafe {
+        let each = view.results().read("the results", MAX_SET_MANY)?;
+        Ok(each.iter().map(|one| result(one, done)).collect())
+    }
+}
+
 pub(in crate::abi) unsafe fn entry(view: AbiEntryRef) -> Result<Entry> {
     // SAFETY: the module's promise.
     let metadata = unsafe { metadata(view.metadata()) }?;

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::part::{metadata, name, parameters, secret_text, session, value};
-use super::{MAX_ITEMS, MAX_LINE_BYTES, MAX_SECRET_PART_BYTES};
+use super::{blaming_the_caller, MAX_ITEMS, MAX_LINE_BYTES, MAX_SECRET_PART_BYTES};
 use crate::abi::types::*;
 use crate::error::{Challenge, Error, Result};
 use crate::metadata::Metadata;
@@ -65,6 +65,18 @@ pub(in crate::abi) unsafe fn set(request: AbiSetRequestRef) -> Result<SetRequest
             plain.metadata = Some(metadata(request.metadata())?);
         }
         Ok(plain)
+    }
+}
+
+/// Reads several, each for itself: one that cannot be read is answered, and no other is
+/// kept from being written.
+pub(in crate::abi) unsafe fn set_many(
+    request: AbiSetManyRequestRef,
+) -> Result<Vec<Result<SetRequest>>> {
+    // SAFETY: the module's promise, for each read.
+    unsafe {
+        let each = request.requests().read("the secrets", MAX_SET_MANY)?.iter();
+        Ok(each.map(|one| blaming_the_caller(set(*one))).collect())
     }
 }
 

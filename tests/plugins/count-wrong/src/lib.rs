@@ -4,5 +4,6 @@
 use sound::Odd;
 
 sound::plugin!("count-wrong", |_, context| {
-    Ok(Odd::new(context).get_many(|_| Ok(vec![Ok(sound::secret())])).boxed())
+    let odd = Odd::new(context).get_many(|_| Ok(vec![Ok(sound::secret())]));
+    Ok(odd.set_many(|_| Ok(vec![Ok(())])).boxed())
 });

@@ -91,6 +91,8 @@ pub fn sleep_ms(millis: u64) {
 
 type Several = fn(&[GetRequest]) -> Result<Vec<Result<Secret>>>;
 
+type Written = fn(Vec<SetRequest>) -> Result<Vec<Result<()>>>;
+
 type Call<Request, Answer> = fn(&Context, &Request) -> Result<Answer>;
 
 /// A vault that is in order, but for what is put in its place.
@@ -99,6 +101,7 @@ pub struct Odd {
     get: Call<GetRequest, Secret>,
     list: Call<ListRequest, Page>,
     get_many: Option<Several>,
+    set_many: Written,
 }
 
 impl Odd {
@@ -120,6 +123,7 @@ impl Odd {
                 Ok(Page::new(vec![Entry::new(name, Some(ValueKind::Text), Metadata::new())], None))
             },
             get_many: None,
+            set_many: |requests| Ok(requests.iter().map(|_| Ok(())).collect()),
         }
     }
 
@@ -141,6 +145,12 @@ impl Odd {
         self
     }
 
+    /// Does this instead of writing several.
+    pub fn set_many(mut self, set: Written) -> Self {
+        self.set_many = set;
+        self
+    }
+
     /// Returns the vault as `open` must.
     pub fn boxed(self) -> Box<dyn Vault> {
         Box::new(self)
@@ -158,6 +168,10 @@ impl Vault for Odd {
 
     fn set(&mut self, _: SetRequest) -> Result<()> {
         Ok(())
+    }
+
+    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+        (self.set_many)(requests)
     }
 
     fn unlock(&mut self, _: &UnlockRequest) -> Result<Option<Session>> {

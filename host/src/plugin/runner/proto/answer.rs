@@ -17,6 +17,7 @@ pub(in crate::plugin::runner) enum Answer {
     Versions(Vec<api::Version>),
     Actions(Vec<api::Action>),
     Outcome(Outcome),
+    Written(Vec<api::Result<()>>),
 }
 
 /// A secret in its byte form.
@@ -92,6 +93,12 @@ impl Answer {
                     }
                 }
             }
+            Self::Written(results) => {
+                w.count(results.len());
+                for result in results {
+                    w.optional(result.as_ref().err(), shape::write_error);
+                }
+            }
             Self::Versions(versions) => {
                 w.count(versions.len());
                 for version in versions {
@@ -162,6 +169,21 @@ pub(in crate::plugin::runner) fn many(
         secrets.push(if r.flag()? { Ok(secret(r)?) } else { Err(shape::error(r)?) });
     }
     Ok(secrets)
+}
+
+/// Reads as many results as secrets were to be written.
+pub(in crate::plugin::runner) fn written(
+    r: &mut Reader<'_>,
+    asked: usize,
+) -> Result<Vec<api::Result<()>>, Fault> {
+    if r.u32()? as usize != asked {
+        return Err(Fault::new("another number of results than of secrets to write"));
+    }
+    let mut results = Vec::with_capacity(asked);
+    for _ in 0..asked {
+        results.push(r.optional(shape::error)?.map_or(Ok(()), Err));
+    }
+    Ok(results)
 }
 
 /// Reads versions.

@@ -29,6 +29,33 @@ pub(in crate::plugin::runner) enum Request<'a> {
     Versions(&'a api::GetRequest),
     Actions(api::Deadline),
     Act(&'a api::ActRequest),
+    /// Several, with the latest of their deadlines.
+    SetMany(&'a [Write], api::Deadline),
+}
+
+/// One of several secrets to write, its value in its byte form.
+pub(in crate::plugin::runner) struct Write {
+    name: api::SecretName,
+    value: Sealed,
+    metadata: Option<api::Metadata>,
+    mode: api::WriteMode,
+    deadline: api::Deadline,
+}
+
+impl Write {
+    /// Returns the secret with its value in its byte form, which takes the value's place.
+    ///
+    /// # Errors
+    /// [`api::ErrorKind::Invalid`] when the value exceeds a limit.
+    pub(in crate::plugin::runner) fn new(request: api::SetRequest) -> api::Result<Self> {
+        Ok(Self {
+            value: Sealed::new(&request.value)?,
+            name: request.name,
+            metadata: request.metadata,
+            mode: request.mode,
+            deadline: request.deadline,
+        })
+    }
 }
 
 /// The value of a [`Request::Set`], in its byte form.
@@ -64,6 +91,7 @@ impl<'a> Request<'a> {
             Self::Versions(_) => Kind::Versions,
             Self::Actions(_) => Kind::Actions,
             Self::Act(_) => Kind::Act,
+            Self::SetMany(..) => Kind::SetMany,
         }
     }
 
@@ -84,6 +112,7 @@ impl<'a> Request<'a> {
             | Self::Test(deadline)
             | Self::Unregister(deadline)
             | Self::GetMany(_, deadline)
+            | Self::SetMany(_, deadline)
             | Self::Actions(deadline) => *deadline,
         }
     }
@@ -102,13 +131,14 @@ impl<'a> Request<'a> {
             | Self::Remove(request)
             | Self::Describe(request)
             | Self::Versions(request) => write_get(w, request),
-            Self::Set(request, value) => {
-                w.deadline(request.deadline);
-                shape::write_name(w, &request.name);
-                value.0.write(w);
-                w.optional(request.metadata.as_ref(), shape::write_metadata);
-                w.u32(request.mode.code());
-            }
+            Self::Set(request, value) => write_set(
+                w,
+                &request.name,
+                &value.0,
+                request.metadata.as_ref(),
+                request.mode,
+                request.deadline,
+            ),
             Self::List(request) => {
                 w.deadline(request.deadline);
                 w.optional(request.after.as_deref(), |w, after| w.text(after));
@@ -130,6 +160,14 @@ impl<'a> Request<'a> {
                     write_get(w, request);
                 }
             }
+            Self::SetMany(writes, _) => {
+                w.count(writes.len());
+                for write in *writes {
+                    let metadata = write.metadata.as_ref();
+                    let (name, value) = (&write.name, &write.value);
+                    write_set(w, name, value, metadata, write.mode, write.deadline);
+                }
+            }
             Self::Act(request) => {
                 w.deadline(request.deadline);
                 w.text(&request.action);
@@ -147,6 +185,21 @@ fn write_get(w: &mut Writer<'_>, request: &api::GetRequest) {
     w.deadline(request.deadline);
     shape::write_name(w, &request.name);
     w.optional(request.version.as_deref(), |w, version| w.text(version));
+}
+
+fn write_set(
+    w: &mut Writer<'_>,
+    name: &api::SecretName,
+    value: &Sealed,
+    metadata: Option<&api::Metadata>,
+    mode: api::WriteMode,
+    deadline: api::Deadline,
+) {
+    w.deadline(deadline);
+    shape::write_name(w, name);
+    value.write(w);
+    w.optional(metadata, shape::write_metadata);
+    w.u32(mode.code());
 }
 
 fn get(r: &mut Reader<'_>) -> Result<api::GetRequest, Fault> {
@@ -174,6 +227,7 @@ pub(in crate::plugin::runner) enum Asked {
     Versions(api::GetRequest),
     Actions(api::Deadline),
     Act(api::ActRequest),
+    SetMany(Vec<api::SetRequest>),
 }
 
 impl Asked {
@@ -215,6 +269,15 @@ impl Asked {
                 let action = shape::text(r)?;
                 Self::Act(api::ActRequest::new(action, shape::parameters(r)?, deadline))
             }
+            Kind::SetMany => {
+                let count =
+                    r.count(api::MAX_SET_MANY, "more than 1000 secrets to write at once")?;
+                let mut requests = Vec::with_capacity(count);
+                for _ in 0..count {
+                    requests.push(set(r)?);
+                }
+                Self::SetMany(requests)
+            }
             _ => return Err(Fault::new("a frame that is no call")),
         };
         r.end()?;
@@ -249,6 +312,7 @@ impl Asked {
             Self::Versions(request) => vault.versions(&request).map(Answer::Versions),
             Self::Actions(deadline) => vault.actions(deadline).map(Answer::Actions),
             Self::Act(request) => Answer::outcome(vault.act(&request)?),
+            Self::SetMany(requests) => vault.set_many(requests).map(Answer::Written),
         }
     }
 }

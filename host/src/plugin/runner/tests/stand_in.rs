@@ -345,6 +345,16 @@ impl Vault for Faulty {
         Ok(())
     }
 
+    fn set_many(&mut self, requests: Vec<api::SetRequest>) -> api::Result<Vec<api::Result<()>>> {
+        let count = self.calls;
+        let too_few = requests.iter().any(|request| request.name.as_str() == "too few");
+        let mut results: Vec<_> = requests.into_iter().map(|one| self.set(one)).collect();
+        // One call, however many secrets.
+        self.calls = count + 1;
+        results.truncate(if too_few { 1 } else { results.len() });
+        Ok(results)
+    }
+
     fn remove(&mut self, request: &api::GetRequest) -> api::Result<()> {
         self.calls += 1;
         if request.name.as_str() == "answer twice" {

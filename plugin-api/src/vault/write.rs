@@ -1,0 +1,125 @@
+//! What a write is told: one secret, and the limits of writing several at once.
+
+use super::Deadline;
+#[cfg(doc)]
+use super::Vault;
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::Metadata;
+use crate::name::SecretName;
+use crate::value::{Value, MAX_VALUE_BYTES};
+
+/// The most secrets one [`Vault::set_many`] may be given: as many as a vault that writes one
+/// after the other gets done within a call's deadline.
+pub const MAX_SET_MANY: usize = 1_000;
+
+/// The most bytes one [`Vault::set_many`] may be given: 17 MiB, room for any one secret.
+/// Counted are names, values in their byte form, and keys and texts of metadata. A call is
+/// held in memory a few times on its way to the vault.
+pub const MAX_SET_MANY_BYTES: usize = MAX_VALUE_BYTES + 1024 * 1024;
+
+/// What a write does when the name is there already, or is not.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum WriteMode {
+    /// Only a new secret; [`ErrorKind::AlreadyExists`] otherwise.
+    CreateOnly = 1,
+    /// Only a present one; [`ErrorKind::NotFound`] otherwise.
+    Replace = 2,
+    /// Either.
+    Upsert = 3,
+}
+
+impl WriteMode {
+    /// Returns the mode of this number.
+    pub fn from_code(code: u32) -> Option<Self> {
+        [Self::CreateOnly, Self::Replace, Self::Upsert].into_iter().find(|m| *m as u32 == code)
+    }
+
+    /// Returns the number that stands for this mode in the ABI.
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+}
+
+/// Writes one secret: value, metadata and mode in one step.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct SetRequest {
+    /// Its name.
+    pub name: SecretName,
+    /// Its new value.
+    pub value: Value,
+    /// Its new metadata, instead of all there was; absent: what there was stays.
+    pub metadata: Option<Metadata>,
+    /// What to do when the name is there already, or is not.
+    pub mode: WriteMode,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl SetRequest {
+    /// Writes this value, whether the name is there or not, and keeps metadata.
+    pub fn new(name: SecretName, value: Value, deadline: Deadline) -> Self {
+        Self { name, value, metadata: None, mode: WriteMode::Upsert, deadline }
+    }
+
+    /// Returns how many bytes of [`MAX_SET_MANY_BYTES`] this secret takes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the value exceeds a limit of its own.
+    pub fn bytes(&self) -> Result<usize> {
+        let metadata = self.metadata.as_ref().map_or(0, Metadata::bytes);
+        Ok(self.name.as_str().len() + self.value.encoded_len()? + metadata)
+    }
+
+    /// Checks that these may be one call of [`Vault::set_many`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when they are more than [`MAX_SET_MANY`] or have more than
+    /// [`MAX_SET_MANY_BYTES`]. A value that exceeds a limit of its own is not counted: it is
+    /// refused alone.
+    pub fn check_many(requests: &[Self]) -> Result<()> {
+        if requests.len() > MAX_SET_MANY {
+            return Err(Error::invalid(format!(
+                "{} secrets were to be written at once; the most is {MAX_SET_MANY}",
+                requests.len()
+            )));
+        }
+        let bytes: usize = requests.iter().map(|request| request.bytes().unwrap_or(0)).sum();
+        if bytes > MAX_SET_MANY_BYTES {
+            return Err(Error::invalid(format!(
+                "secrets of {bytes} bytes were to be written at once; the most is \
+                 {MAX_SET_MANY_BYTES}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Writes one after the other: what [`Vault::set_many`] does by default.
+pub(crate) fn one_by_one(
+    requests: Vec<SetRequest>,
+    mut set: impl FnMut(SetRequest) -> Result<()>,
+) -> Result<Vec<Result<()>>> {
+    let mut results: Vec<Result<()>> = Vec::with_capacity(requests.len());
+    let mut locked: Option<Error> = None;
+    for request in requests {
+        let result = match &locked {
+            Some(locked) => Err(locked.clone()),
+            // Nobody waits any longer: better told than cut off in the middle of a write.
+            None if request.deadline.has_passed() => Err(Error::late()),
+            None => set(request),
+        };
+        if let Err(error) = &result {
+            if error.kind() == ErrorKind::Locked && locked.is_none() {
+                if results.iter().all(Result::is_err) {
+                    return Err(error.clone());
+                }
+                locked = Some(error.clone());
+            }
+        }
+        results.push(result);
+    }
+    Ok(results)
+}
