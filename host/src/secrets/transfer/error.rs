@@ -80,9 +80,7 @@ pub enum Error {
         refused: Vec<Refusal>,
     },
     /// The target gave back something else than was written to it.
-    #[error(
-        "vault `{vault}` gave back another `{name}` than was written to it; the source keeps it"
-    )]
+    #[error("vault `{vault}` did not keep `{name}` as it was written; the source still has it")]
     NotKept {
         /// The target.
         vault: VaultName,

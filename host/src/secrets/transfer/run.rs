@@ -130,10 +130,13 @@ impl Plan {
             }
             written => written?,
         }
-        if !is_same(&host.read(to, target, ask)?) {
-            return Err(Error::NotKept { vault: to.clone(), name: target.clone() }.into());
+        match host.read(to, target, ask) {
+            Ok(there) if is_same(&there) => Ok(outcome),
+            Ok(_) | Err(HostError::NoSuchSecret { .. }) => {
+                Err(Error::NotKept { vault: to.clone(), name: target.clone() }.into())
+            }
+            Err(error) => Err(error),
         }
-        Ok(outcome)
     }
 
     fn write(
