@@ -94,14 +94,13 @@ fn show(plan: &Plan, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let mut lines = scene.ui.lines();
     let mut count = Count::default();
     let mut rows = Vec::new();
+    let source = plan.transfer().source;
     for planned in plan.planned() {
         let (action, reasons) = match &planned.action {
             Action::Write => (count.did(), Vec::new()),
             Action::Replace => (count.replaced(), Vec::new()),
-            Action::Same => (count.same(plan.transfer().source), Vec::new()),
-            Action::Refused(reasons) => {
-                (count.left_out(), reasons.iter().map(ToString::to_string).collect())
-            }
+            Action::Same => (count.same(source), Vec::new()),
+            Action::Refused(_) => (count.left_out(), reasons(planned)),
         };
         if scene.ui.is_json() {
             let mut json = Json::of(plan, planned, action);
@@ -111,7 +110,7 @@ fn show(plan: &Plan, scene: &Scene<'_>) -> Result<Exit, Failure> {
             rows.push(vec![
                 planned.name.to_string(),
                 planned.target.to_string(),
-                action.word(plan.transfer().source).to_owned(),
+                if action == Deed::Replaced { "replace" } else { action.word(source) }.to_owned(),
                 reasons.join("; "),
             ]);
         }
@@ -154,14 +153,21 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     let ui = scene.ui;
     let ended = scene.host.transfer(plan, &mut scene.terminal, &mut |Step { planned, outcome }| {
         let mut json = Json::of(plan, planned, count.add(&outcome, transfer.source));
-        if let Outcome::Failed(error) = outcome {
-            json.error = Some(Fault::of(&error));
-            if several {
-                let warn = || ui.warn(&format!("`{}`: {}", planned.name, in_one_line(&error)));
-                progress.as_ref().map_or_else(warn, |progress| progress.aside(warn));
-            } else {
-                only = Some(error);
+        json.reasons = reasons(planned);
+        let warn = |why: &str| {
+            let warn = || ui.warn(&format!("`{}`: {why}", planned.name));
+            progress.as_ref().map_or_else(warn, |progress| progress.aside(warn));
+        };
+        match outcome {
+            Outcome::Skipped => warn(&json.reasons.join("; ")),
+            Outcome::Failed(error) => {
+                json.error = Some(Fault::of(&error));
+                match several {
+                    true => warn(&in_one_line(&error)),
+                    false => only = Some(error),
+                }
             }
+            _ => {}
         }
         if ui.is_json() && written.is_ok() {
             // Line by line: whoever reads them knows how far it came, whatever comes.
@@ -186,6 +192,14 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     ended?;
     written?;
     Ok(if count.failed + count.left_out > 0 { Exit::Partly } else { Exit::Done })
+}
+
+/// Returns why the target cannot have a secret.
+fn reasons(planned: &Planned) -> Vec<String> {
+    match &planned.action {
+        Action::Refused(reasons) => reasons.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What is done with a secret, or was.
@@ -281,6 +295,7 @@ impl Count {
             [one] if self.same == 1 => {
                 return format!("`{}` is in vault `{to}` already", one.target);
             }
+            _ if self.done == 0 => format!("{verb} nothing from vault `{from}` to vault `{to}`"),
             [one] if one.name == one.target => {
                 format!("{verb} `{}`{without} from vault `{from}` to vault `{to}`", one.name)
             }
