@@ -3,8 +3,10 @@
 mod calls;
 mod conformance;
 mod example;
+mod killed;
 mod permission;
 mod search;
+mod transfer;
 mod unlocking;
 
 use std::collections::BTreeMap;

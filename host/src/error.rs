@@ -7,7 +7,7 @@ use keystead_plugin_api::{Prompt, SecretName, VaultName};
 
 use crate::ask::Unanswered;
 use crate::registry::schema;
-use crate::{exchange, fs, plugin, reference, registry};
+use crate::{exchange, fs, plugin, reference, registry, transfer};
 
 /// The result of every call to the host.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -250,6 +250,9 @@ pub enum Error {
     /// What is imported or exported cannot be read or written.
     #[error(transparent)]
     Exchange(#[from] exchange::Error),
+    /// Secrets are not copied or moved.
+    #[error(transparent)]
+    Transfer(#[from] transfer::Error),
 }
 
 impl Error {
@@ -283,6 +286,7 @@ impl Error {
             Self::NewPlugin(error) => error.code(),
             Self::Load(error) => error.code(),
             Self::Exchange(error) => error.code(),
+            Self::Transfer(error) => error.code(),
         }
     }
 
@@ -305,6 +309,7 @@ impl Error {
             }
             Self::Faulty { source, .. } => source.class().of_need(),
             Self::UnresolvedSecret { source, .. } => source.class().of_need(),
+            Self::Transfer(error) => error.class(),
             _ => Class::CannotDo,
         }
     }

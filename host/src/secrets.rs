@@ -4,6 +4,7 @@
 mod action;
 mod list;
 mod pattern;
+pub mod transfer;
 mod write;
 
 use keystead_plugin_api::{

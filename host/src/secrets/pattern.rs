@@ -7,6 +7,11 @@ pub(super) struct Pattern {
     parts: Vec<char>,
 }
 
+/// Returns whether a pattern may match more than the name that it is itself.
+pub(super) fn has_wildcards(text: &str) -> bool {
+    text.contains(['*', '?'])
+}
+
 impl Pattern {
     pub(super) fn new(text: &str) -> Self {
         Self { text: text.to_owned(), parts: text.chars().collect() }

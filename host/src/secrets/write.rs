@@ -79,7 +79,7 @@ impl Host {
     }
 
     /// Returns the kind of a vault, or the error that it answers every request with.
-    fn kind_to_write(&self, vault: &VaultName) -> Result<Kind> {
+    pub(super) fn kind_to_write(&self, vault: &VaultName) -> Result<Kind> {
         self.entry(vault).and_then(|entry| self.kind(&entry)).map_err(|error| match error {
             Error::NoSuchVault { .. } => error,
             error => Error::Faulty { vault: vault.clone(), source: Arc::new(error) },
@@ -87,7 +87,7 @@ impl Host {
     }
 
     /// Returns the vault that a write goes to.
-    fn target(&self, named: Option<&VaultName>) -> Result<VaultName> {
+    pub(super) fn target(&self, named: Option<&VaultName>) -> Result<VaultName> {
         if let Some(name) = named {
             return Ok(name.clone());
         }

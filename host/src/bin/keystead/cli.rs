@@ -12,7 +12,7 @@ use clap::{
     ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 
-use crate::commands::{completions, get, list, man, plugin, remove, set, show, vault};
+use crate::commands::{completions, copy, get, list, man, move_, plugin, remove, set, show, vault};
 use crate::ui::Form;
 use crate::{duration, text};
 
@@ -97,6 +97,10 @@ pub(crate) enum Command {
     Show(show::Args),
     #[command(visible_alias = "rm")]
     Remove(remove::Args),
+    #[command(visible_alias = "cp")]
+    Copy(copy::Args),
+    #[command(visible_alias = "mv")]
+    Move(move_::Args),
     /// Register vaults, and look after them
     #[command(subcommand)]
     Vault(vault::Command),

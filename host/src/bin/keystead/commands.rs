@@ -1,13 +1,16 @@
 //! One file for each command. What they share is what they run in.
 
 pub(crate) mod completions;
+pub(crate) mod copy;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod move_;
 pub(crate) mod plugin;
 pub(crate) mod remove;
 pub(crate) mod set;
 pub(crate) mod show;
+mod transfer;
 pub(crate) mod vault;
 
 use std::path::PathBuf;
@@ -56,6 +59,8 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::List(args) => list::run(&args, scene),
         Command::Show(args) => show::run(&args, scene),
         Command::Remove(args) => remove::run(&args, scene),
+        Command::Copy(args) => copy::run(args, scene),
+        Command::Move(args) => move_::run(args, scene),
         Command::Vault(command) => vault::run(command, scene),
         Command::Plugin(command) => plugin::run(command, &scene),
         Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),

@@ -2,9 +2,12 @@
 //! put in its place, and a manifest.
 #![forbid(unsafe_code)]
 
+mod keeper;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use keeper::Keeper;
 pub use keystead_plugin_api as api;
 
 use api::manifest::{Capability, Kind, Manifest, NameRule};
@@ -17,6 +20,9 @@ use api::{
 #[macro_export]
 macro_rules! plugin {
     ($id:literal, $open:expr) => {
+        $crate::plugin!($crate::manifest($id), $open);
+    };
+    ($manifest:expr, $open:expr) => {
         struct ThePlugin;
 
         impl $crate::api::Plugin for ThePlugin {
@@ -33,7 +39,7 @@ macro_rules! plugin {
             }
         }
 
-        $crate::api::export_plugin! { plugin: ThePlugin, manifest: $crate::manifest($id) }
+        $crate::api::export_plugin! { plugin: ThePlugin, manifest: $manifest }
     };
 }
 

@@ -2,7 +2,7 @@
 
 use keystead::plugin::{inspect, pins, runner, trust};
 use keystead::registry::schema::Fault;
-use keystead::{Class, Error, Unanswered, fs, registry};
+use keystead::{Class, Error, Unanswered, fs, registry, transfer};
 
 use super::{Failure, in_one_line};
 use crate::commands::get::listed;
@@ -103,6 +103,7 @@ impl Found {
             }
             Error::Registry(error) => self.registry(error),
             Error::Trust(error) => self.trust(error),
+            Error::Transfer(error) => self.transfer(error),
             _ => {}
         }
     }
@@ -147,6 +148,44 @@ impl Found {
             Error::Locked { .. } => self.hint("choose another name, or ask your administrator"),
             Error::Busy { .. } => self.hint("try again when the other process is done"),
             Error::File(error) => self.file(error),
+            _ => {}
+        }
+    }
+
+    fn transfer(&mut self, error: &transfer::Error) {
+        /// More would fill the screen.
+        const MOST: usize = 20;
+        use transfer::Error;
+        match error {
+            Error::NoMatch { vault, .. } => {
+                self.hint(format!("run `keystead list -V {vault}` to see what there is"));
+            }
+            Error::Several { .. } => self.hint("leave `--as` out, or name one secret"),
+            Error::OntoItself { .. } => self.hint("add `--as NAME` for another name"),
+            Error::Refused { refused, by_others, by_metadata, total, .. } => {
+                for one in refused.iter().take(MOST) {
+                    self.causes.push(format!("`{}`: {}", one.name, one.reasons.join("; ")));
+                }
+                if let Some(more @ 1..) = refused.len().checked_sub(MOST) {
+                    self.causes.push(format!("and {more} more, which `--dry-run` shows"));
+                }
+                if *by_others {
+                    self.hint("add `--replace` to replace what is there");
+                }
+                if *by_metadata {
+                    self.hint("add `--without-metadata` to leave metadata behind");
+                }
+                if refused.len() < *total {
+                    self.hint("add `--skip` to leave these out and do the rest");
+                }
+            }
+            Error::NotKept { vault, name } => {
+                self.hint(format!("run `keystead show {name} -V {vault}` to see what is there"));
+            }
+            Error::Changed { .. } => self.hint("run it again with `--replace`"),
+            Error::Vanished { .. } => {
+                self.hint("run `keystead vault show VAULT` to see where each keeps its secrets");
+            }
             _ => {}
         }
     }

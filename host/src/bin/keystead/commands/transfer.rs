@@ -1,0 +1,377 @@
+//! What `copy` and `move` share: which secrets are meant, the plan as people and programs
+//! read it, and what came of it.
+
+use keystead::transfer::{
+    Action, Carried, IfRefused, IfThere, Outcome, Plan, Planned, Source, Step, Transfer,
+};
+use keystead::{Error, Run};
+use keystead_plugin_api::{SecretName, VaultName};
+use serde::Serialize;
+
+use super::Scene;
+use super::get::{secret_name, vault_name};
+use crate::failure::{Exit, Failure, in_one_line};
+
+/// Which secrets go where.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Which {
+    /// The secret's name, or a pattern: `*` stands for any text, `?` for any character
+    pattern: String,
+    /// The vault they are in
+    #[arg(long, value_name = "VAULT", value_parser = vault_name, requires = "to")]
+    from: Option<VaultName>,
+    /// The vault they go to
+    #[arg(long, value_name = "VAULT", value_parser = vault_name, requires = "from")]
+    to: Option<VaultName>,
+    /// The name there, for one secret
+    #[arg(long = "as", value_name = "NAME", value_parser = secret_name)]
+    name: Option<SecretName>,
+    /// With `--as`: the one vault it is about, instead of the default one
+    #[arg(
+        short = 'V',
+        long,
+        value_parser = vault_name,
+        requires = "name",
+        conflicts_with_all = ["from", "to"],
+    )]
+    vault: Option<VaultName>,
+    /// Replace what is there under the name
+    #[arg(long)]
+    replace: bool,
+    /// Leave the metadata behind
+    #[arg(long)]
+    without_metadata: bool,
+    /// Leave out what the other vault cannot have, and do the rest; exit code 5 then
+    #[arg(long)]
+    skip: bool,
+}
+
+pub(crate) fn run(which: Which, source: Source, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+    let (from, to) = vaults(&which, &scene)?;
+    let mut transfer = Transfer::new(which.pattern, from, to);
+    transfer.rename = which.name;
+    transfer.source = source;
+    if which.replace {
+        transfer.if_there = IfThere::Replace;
+    }
+    if which.without_metadata {
+        transfer.carried = Carried::ValueOnly;
+    }
+    if which.skip {
+        transfer.if_refused = IfRefused::Skip;
+    }
+    let waiting = scene.waiting(Some(&transfer.from));
+    let plan = scene.host.plan_transfer(transfer, &mut scene.terminal)?;
+    drop(waiting);
+    match scene.run() {
+        Run::Dry => show(&plan, &scene),
+        Run::Real => carry_out(&plan, scene),
+    }
+}
+
+/// Returns where the secrets are and where they go.
+fn vaults(which: &Which, scene: &Scene<'_>) -> Result<(VaultName, VaultName), Failure> {
+    if let (Some(from), Some(to)) = (&which.from, &which.to) {
+        return Ok((from.clone(), to.clone()));
+    }
+    if which.name.is_none() {
+        return Err(Failure::usage("both vaults must be named")
+            .hint("add `--from VAULT --to VAULT`, or `--as NAME` for another name in one vault"));
+    }
+    let one = match &which.vault {
+        Some(vault) => Some(vault.clone()),
+        None => scene.host.default_vault()?,
+    };
+    let one = one.ok_or_else(|| {
+        Failure::usage("no vault was named, and there is no default vault")
+            .hint("add `-V VAULT`, or `--from VAULT --to VAULT`")
+    })?;
+    Ok((one.clone(), one))
+}
+
+/// Answers with the plan.
+fn show(plan: &Plan, scene: &Scene<'_>) -> Result<Exit, Failure> {
+    let mut lines = scene.ui.lines();
+    let mut count = Count::default();
+    let mut rows = Vec::new();
+    let source = plan.transfer().source;
+    for planned in plan.planned() {
+        let (action, reasons) = match &planned.action {
+            Action::Write => (count.did(), Vec::new()),
+            Action::Replace => (count.replaced(), Vec::new()),
+            Action::Same => (count.same(source), Vec::new()),
+            Action::Refused(_) => (count.left_out(), reasons(planned)),
+        };
+        if scene.ui.is_json() {
+            let mut json = Json::of(plan, planned, action);
+            (json.reasons, json.dry_run) = (reasons, true);
+            lines.json(&json)?;
+        } else {
+            rows.push(vec![
+                planned.name.to_string(),
+                planned.target.to_string(),
+                if action == Deed::Replaced { "replace" } else { action.word(source) }.to_owned(),
+                reasons.join("; "),
+            ]);
+        }
+    }
+    lines.table(&["NAME", "AS", "ACTION", "WHY NOT"], &rows)?;
+    lines.finish()?;
+    match plan.refused() {
+        Some(refused) if plan.transfer().if_refused == IfRefused::Stop => {
+            Err(Error::from(refused).into())
+        }
+        refused => {
+            scene.ui.note(&format!("{}; nothing was changed", count.in_words(plan, Run::Dry)));
+            Ok(if refused.is_some() { Exit::Partly } else { Exit::Done })
+        }
+    }
+}
+
+fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+    let transfer = plan.transfer();
+    let several = plan.planned().len() > 1;
+    let replaced = plan.planned().iter().filter(|one| matches!(one.action, Action::Replace));
+    let replaced = replaced.count();
+    // One secret that was named is replaced without a question, as `set` does it.
+    if several && replaced > 0 {
+        if transfer.if_refused == IfRefused::Stop
+            && let Some(refused) = plan.refused()
+        {
+            return Err(Error::from(refused).into());
+        }
+        scene.consent(
+            &format!("Replace {} in vault `{}`?", secrets(replaced), transfer.to),
+            "add `--yes` to replace them, or `--dry-run` to see which they are",
+        )?;
+    }
+
+    let doing = if transfer.source == Source::Kept { "Copying" } else { "Moving" };
+    let progress = several.then(|| scene.progress(doing, Some(plan.planned().len() as u64)));
+    let mut count = Count::default();
+    let (mut only, mut written) = (None, Ok(()));
+    let ui = scene.ui;
+    let ended = scene.host.transfer(plan, &mut scene.terminal, &mut |Step { planned, outcome }| {
+        let mut json = Json::of(plan, planned, count.add(&outcome, transfer.source));
+        json.reasons = reasons(planned);
+        let warn = |why: &str| {
+            let warn = || ui.warn(&format!("`{}`: {why}", planned.name));
+            progress.as_ref().map_or_else(warn, |progress| progress.aside(warn));
+        };
+        match outcome {
+            Outcome::Skipped => warn(&json.reasons.join("; ")),
+            Outcome::Failed(error) => {
+                json.error = Some(Fault::of(&error));
+                match several {
+                    true => warn(&in_one_line(&error)),
+                    false => only = Some(error),
+                }
+            }
+            _ => {}
+        }
+        if ui.is_json() && written.is_ok() {
+            // Line by line: whoever reads them knows how far it came, whatever comes.
+            written = ui.json(&json);
+        }
+        if let Some(progress) = &progress {
+            progress.step(1);
+        }
+    });
+    drop(progress);
+    if let Some(error) = only {
+        let is_there = matches!(error, Error::SecretExists { .. });
+        let failure = Failure::from(error);
+        return Err(match is_there {
+            true => failure.without_hints().hint("add `--replace` to replace what is there"),
+            false => failure,
+        });
+    }
+    if ended.is_ok() || count.all() > 0 {
+        scene.ui.note(&format!("{}.", count.in_words(plan, Run::Real)));
+    }
+    ended?;
+    written?;
+    Ok(if count.failed + count.left_out > 0 { Exit::Partly } else { Exit::Done })
+}
+
+/// Returns why the target cannot have a secret.
+fn reasons(planned: &Planned) -> Vec<String> {
+    match &planned.action {
+        Action::Refused(reasons) => reasons.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What is done with a secret, or was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deed {
+    Done,
+    Replaced,
+    Same,
+    LeftOut,
+    Failed,
+}
+
+impl Deed {
+    fn word(self, source: Source) -> &'static str {
+        match (self, source) {
+            (Self::Done | Self::Replaced, Source::Kept) => "copy",
+            (Self::Done | Self::Replaced, Source::Removed) => "move",
+            (Self::Same, _) => "unchanged",
+            (Self::LeftOut, _) => "refused",
+            (Self::Failed, _) => "failed",
+        }
+    }
+}
+
+/// How many secrets came to what.
+#[derive(Debug, Default)]
+struct Count {
+    done: usize,
+    replaced: usize,
+    same: usize,
+    left_out: usize,
+    failed: usize,
+}
+
+impl Count {
+    fn add(&mut self, outcome: &Outcome, source: Source) -> Deed {
+        match outcome {
+            Outcome::Written => self.did(),
+            Outcome::Replaced => self.replaced(),
+            Outcome::Same => self.same(source),
+            Outcome::Skipped => self.left_out(),
+            Outcome::Failed(_) => {
+                self.failed += 1;
+                Deed::Failed
+            }
+        }
+    }
+
+    fn did(&mut self) -> Deed {
+        self.done += 1;
+        Deed::Done
+    }
+
+    fn replaced(&mut self) -> Deed {
+        self.done += 1;
+        self.replaced += 1;
+        Deed::Replaced
+    }
+
+    /// What the target has already is still to be removed by a move.
+    fn same(&mut self, source: Source) -> Deed {
+        if source == Source::Removed {
+            return self.did();
+        }
+        self.same += 1;
+        Deed::Same
+    }
+
+    fn left_out(&mut self) -> Deed {
+        self.left_out += 1;
+        Deed::LeftOut
+    }
+
+    fn all(&self) -> usize {
+        self.done + self.same + self.left_out + self.failed
+    }
+
+    /// Returns a sentence without its full stop.
+    fn in_words(&self, plan: &Plan, run: Run) -> String {
+        let transfer = plan.transfer();
+        let verb = match (transfer.source, run) {
+            (Source::Kept, Run::Real) => "Copied",
+            (Source::Kept, Run::Dry) => "Would copy",
+            (Source::Removed, Run::Real) => "Moved",
+            (Source::Removed, Run::Dry) => "Would move",
+        };
+        let without = match transfer.carried {
+            Carried::All => "",
+            Carried::ValueOnly => " without metadata",
+        };
+        let (from, to) = (&transfer.from, &transfer.to);
+        let mut words = match plan.planned() {
+            [one] if self.same == 1 => {
+                return format!("`{}` is in vault `{to}` already", one.target);
+            }
+            _ if self.done == 0 => format!("{verb} nothing from vault `{from}` to vault `{to}`"),
+            [one] if one.name == one.target => {
+                format!("{verb} `{}`{without} from vault `{from}` to vault `{to}`", one.name)
+            }
+            [one] if from == to => {
+                format!("{verb} `{}`{without} to `{}` in vault `{to}`", one.name, one.target)
+            }
+            [one] => format!(
+                "{verb} `{}`{without} from vault `{from}` to `{}` in vault `{to}`",
+                one.name, one.target
+            ),
+            _ => format!(
+                "{verb} {}{without} from vault `{from}` to vault `{to}`",
+                secrets(self.done)
+            ),
+        };
+        for (number, what) in [
+            (self.replaced, "replaced"),
+            (self.same, "there already"),
+            (self.left_out, "refused"),
+            (self.failed, "failed"),
+        ] {
+            if number > 0 && plan.planned().len() > 1 {
+                words += &format!(", {number} {what}");
+            }
+        }
+        words
+    }
+}
+
+fn secrets(number: usize) -> String {
+    if number == 1 { "1 secret".to_owned() } else { format!("{number} secrets") }
+}
+
+/// One secret, as a line of JSON.
+#[derive(Serialize)]
+struct Json<'a> {
+    schema: u32,
+    name: &'a str,
+    from: &'a str,
+    to: &'a str,
+    r#as: &'a str,
+    action: &'static str,
+    replaced: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasons: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Fault>,
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+struct Fault {
+    code: &'static str,
+    message: String,
+}
+
+impl Fault {
+    fn of(error: &Error) -> Self {
+        Self { code: error.code(), message: in_one_line(error) }
+    }
+}
+
+impl<'a> Json<'a> {
+    fn of(plan: &'a Plan, planned: &'a Planned, deed: Deed) -> Self {
+        let transfer = plan.transfer();
+        Self {
+            schema: 1,
+            name: planned.name.as_str(),
+            from: transfer.from.as_str(),
+            to: transfer.to.as_str(),
+            r#as: planned.target.as_str(),
+            action: deed.word(transfer.source),
+            replaced: deed == Deed::Replaced,
+            reasons: Vec::new(),
+            error: None,
+            dry_run: false,
+        }
+    }
+}

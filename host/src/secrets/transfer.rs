@@ -1,0 +1,346 @@
+//! Copying and moving secrets between two vaults: first a plan, made by reading only, then
+//! its run. Nothing is written while anything in the plan cannot be done.
+
+mod compare;
+mod error;
+mod run;
+
+use std::collections::{BTreeMap, HashMap};
+
+use keystead_plugin_api::manifest::{Capability, NameRule};
+use keystead_plugin_api::{Entry, ErrorKind, GetRequest, Secret, SecretName, ValueKind, VaultName};
+
+pub use error::{Error, Reason, Refusal};
+pub use run::{Outcome, Step};
+
+use super::named;
+use super::pattern::has_wildcards;
+use crate::ask::Ask;
+use crate::error::{Error as HostError, Result};
+use crate::host::Host;
+use crate::plugin::inspect::Kind;
+
+/// What becomes of the secret that is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It stays: a copy.
+    Kept,
+    /// It is removed once its copy was read back: a move.
+    Removed,
+}
+
+/// What is done where the target has another secret of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfThere {
+    /// The plan is refused.
+    Refuse,
+    /// It is replaced.
+    Replace,
+}
+
+/// What is copied of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// Value and metadata; a target that keeps no metadata refuses a secret that has some.
+    All,
+    /// The value alone; what the target has of metadata stays as it is.
+    ValueOnly,
+}
+
+/// What is done about secrets that the target cannot have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfRefused {
+    /// Nothing is written.
+    Stop,
+    /// They are left out.
+    Skip,
+}
+
+/// What is to be copied or moved.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// The name of a secret, or a pattern with `*` and `?`. A secret whose name it is
+    /// exactly is the only one meant.
+    pub pattern: String,
+    /// The vault it is in.
+    pub from: VaultName,
+    /// The vault it goes to. The same one only with a new name.
+    pub to: VaultName,
+    /// What it is called there; for one secret only.
+    pub rename: Option<SecretName>,
+    /// Whether it is copied or moved.
+    pub source: Source,
+    /// What to do where the target has another secret of the name.
+    pub if_there: IfThere,
+    /// What is copied of it.
+    pub carried: Carried,
+    /// What to do about what the target cannot have.
+    pub if_refused: IfRefused,
+}
+
+impl Transfer {
+    /// Returns a copy that replaces nothing and loses nothing.
+    pub fn new(pattern: impl Into<String>, from: VaultName, to: VaultName) -> Self {
+        Self {
+            pattern: pattern.into(),
+            from,
+            to,
+            rename: None,
+            source: Source::Kept,
+            if_there: IfThere::Refuse,
+            carried: Carried::All,
+            if_refused: IfRefused::Stop,
+        }
+    }
+}
+
+/// One secret of a plan.
+#[derive(Debug)]
+pub struct Planned {
+    /// Its name in the source.
+    pub name: SecretName,
+    /// Its name in the target.
+    pub target: SecretName,
+    /// What is going to happen.
+    pub action: Action,
+}
+
+/// What is going to happen to a secret.
+#[derive(Debug)]
+pub enum Action {
+    /// It is written to the target, which does not have it.
+    Write,
+    /// It is written over another one in the target.
+    Replace,
+    /// The target has it already. A move removes it from the source.
+    Same,
+    /// The target cannot have it.
+    Refused(Vec<Reason>),
+}
+
+/// What a transfer is going to do, secret by secret and sorted by name.
+#[derive(Debug)]
+pub struct Plan {
+    transfer: Transfer,
+    keeps_metadata: bool,
+    planned: Vec<Planned>,
+}
+
+impl Plan {
+    /// Returns what is to be copied or moved.
+    pub fn transfer(&self) -> &Transfer {
+        &self.transfer
+    }
+
+    /// Returns the secrets: at least one.
+    pub fn planned(&self) -> &[Planned] {
+        &self.planned
+    }
+
+    /// Returns the error of a run that is not to leave anything out; `None` where nothing
+    /// is refused.
+    pub fn refused(&self) -> Option<Error> {
+        let refused = self.planned.iter().filter_map(|planned| match &planned.action {
+            Action::Refused(reasons) => Some(Refusal {
+                name: planned.name.clone(),
+                reasons: reasons.iter().map(ToString::to_string).collect(),
+            }),
+            _ => None,
+        });
+        let refused: Vec<Refusal> = refused.collect();
+        let any = |wanted: fn(&Reason) -> bool| {
+            self.planned.iter().any(|planned| match &planned.action {
+                Action::Refused(reasons) => reasons.iter().any(wanted),
+                _ => false,
+            })
+        };
+        (!refused.is_empty()).then(|| Error::Refused {
+            to: self.transfer.to.clone(),
+            total: self.planned.len(),
+            by_others: any(|reason| matches!(reason, Reason::Exists(_))),
+            by_metadata: any(|reason| matches!(reason, Reason::Metadata)),
+            refused,
+        })
+    }
+}
+
+impl Host {
+    /// Says what a transfer is going to do. Reads both vaults and writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoMatch`] and [`HostError::NoSuchSecret`] when there is nothing to copy,
+    /// [`Error::Several`] and [`Error::OntoItself`] when it makes no sense, and whatever
+    /// keeps either vault from being used at all. What is wrong with one secret is an
+    /// [`Action::Refused`] of the plan.
+    pub fn plan_transfer(&self, transfer: Transfer, ask: &mut dyn Ask) -> Result<Plan> {
+        let Transfer { from, to, .. } = &transfer;
+        if from == to && transfer.rename.is_none() {
+            let what = transfer.pattern.clone();
+            return Err(Error::OntoItself { vault: from.clone(), what }.into());
+        }
+        let target = self.kind_to_write(to)?;
+        let source = self.kind_to_write(from)?;
+        let writes = |kind: &Kind| kind.capabilities.contains(&Capability::Write);
+        for (vault, writes) in
+            [(to, writes(&target)), (from, writes(&source) || transfer.source == Source::Kept)]
+        {
+            if !writes {
+                let answer =
+                    keystead_plugin_api::Error::unsupported("this vault cannot be written to");
+                return Err(HostError::Refused { vault: vault.clone(), answer });
+            }
+        }
+
+        let found = self.matching(&transfer, ask)?;
+        if let (Some(_), [_, _, ..]) = (&transfer.rename, found.as_slice()) {
+            let (pattern, count) = (transfer.pattern.clone(), found.len());
+            return Err(Error::Several { pattern, count }.into());
+        }
+        let targets: Vec<SecretName> = found
+            .iter()
+            .map(|entry| transfer.rename.clone().unwrap_or_else(|| entry.name.clone()))
+            .collect();
+        if let ([entry], true) = (found.as_slice(), from == to)
+            && folded(&entry.name, source.names) == folded(&targets[0], source.names)
+        {
+            let (vault, what) = (from.clone(), targets[0].to_string());
+            return Err(Error::OntoItself { vault, what }.into());
+        }
+
+        let mut together: HashMap<String, Vec<&SecretName>> = HashMap::new();
+        for name in &targets {
+            together.entry(folded(name, target.names)).or_default().push(name);
+        }
+        let mut planned = Vec::with_capacity(found.len());
+        for (entry, name) in found.into_iter().zip(&targets) {
+            let same = &together[&folded(name, target.names)];
+            let others = same.iter().filter(|other| **other != name);
+            let clash: Vec<SecretName> = others.map(|other| (*other).clone()).collect();
+            let action = self.action(&transfer, &target, &entry, name, clash, ask)?;
+            planned.push(Planned { name: entry.name, target: name.clone(), action });
+        }
+        let keeps_metadata = target.capabilities.contains(&Capability::Metadata);
+        Ok(Plan { transfer, keeps_metadata, planned })
+    }
+
+    /// Returns the secrets that are meant, sorted, each once.
+    fn matching(&self, transfer: &Transfer, ask: &mut dyn Ask) -> Result<Vec<Entry>> {
+        let Transfer { pattern, from, .. } = transfer;
+        let nothing =
+            || HostError::from(Error::NoMatch { pattern: pattern.clone(), vault: from.clone() });
+        if !has_wildcards(pattern) {
+            // The vault finds it by its own rule, and without listing all it has.
+            let name = SecretName::parse(pattern).map_err(|_| nothing())?;
+            let secret = self.read(from, &name, ask)?;
+            return Ok(vec![Entry::new(name, Some(secret.value.kind()), secret.metadata)]);
+        }
+        let mut found = BTreeMap::new();
+        self.each_page(Some(pattern), from, ask, &mut |entries| {
+            found.extend(entries.into_iter().map(|entry| (entry.name.clone(), entry)));
+            Ok(())
+        })?;
+        let exact = SecretName::parse(pattern).ok().and_then(|name| found.remove(&name));
+        if let Some(exact) = exact {
+            return Ok(vec![exact]);
+        }
+        if found.is_empty() {
+            return Err(nothing());
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Decides what is going to happen to one secret.
+    fn action(
+        &self,
+        transfer: &Transfer,
+        target: &Kind,
+        entry: &Entry,
+        name: &SecretName,
+        clash: Vec<SecretName>,
+        ask: &mut dyn Ask,
+    ) -> Result<Action> {
+        let Transfer { from, to, .. } = transfer;
+        let mut reasons = Vec::new();
+        if !clash.is_empty() {
+            reasons.push(Reason::Clash(clash));
+        }
+        let there = match self.read(to, name, ask) {
+            Ok(there) => Some(there),
+            Err(HostError::NoSuchSecret { .. }) => None,
+            Err(error) => {
+                reasons.push(Reason::Target(Box::new(of_one_secret(error)?)));
+                None
+            }
+        };
+        // The value is read only where it decides something: what a run reads is the truth.
+        let secret = match (entry.kind, &there) {
+            (Some(_), None) => None,
+            _ => match self.read(from, &entry.name, ask) {
+                Ok(secret) => Some(secret),
+                Err(error @ HostError::NoSuchSecret { .. }) => return Err(error),
+                Err(error) => {
+                    reasons.push(Reason::Source(Box::new(of_one_secret(error)?)));
+                    None
+                }
+            },
+        };
+        let kind = secret.as_ref().map(|secret| secret.value.kind()).or(entry.kind);
+        let metadata = secret.as_ref().map_or(&entry.metadata, |secret| &secret.metadata);
+        reasons.extend(kind.and_then(|kind| cannot_hold(target, kind)));
+        if transfer.carried == Carried::All
+            && !metadata.is_empty()
+            && !target.capabilities.contains(&Capability::Metadata)
+        {
+            reasons.push(Reason::Metadata);
+        }
+        let action = match (there, secret) {
+            (Some(there), Some(secret)) if compare::same(&secret, &there, transfer.carried) => {
+                Action::Same
+            }
+            (Some(_), Some(_)) if transfer.if_there == IfThere::Replace => Action::Replace,
+            (Some(_), Some(_)) => {
+                reasons.push(Reason::Exists(name.clone()));
+                Action::Write
+            }
+            _ => Action::Write,
+        };
+        Ok(if reasons.is_empty() { action } else { Action::Refused(reasons) })
+    }
+
+    /// Reads a secret from exactly this vault.
+    fn read(&self, vault: &VaultName, name: &SecretName, ask: &mut dyn Ask) -> Result<Secret> {
+        let secret = self.call(vault, ask, &mut |open, deadline| {
+            open.get(&GetRequest::new(name.clone(), deadline))
+        });
+        secret.map_err(|error| named(error, vault, name))
+    }
+}
+
+/// Tells what a vault says of one secret from what keeps the vault from being used.
+///
+/// # Errors
+/// The latter.
+fn of_one_secret(error: HostError) -> Result<HostError> {
+    match &error {
+        HostError::Refused { answer, .. } => match answer.kind() {
+            ErrorKind::Invalid
+            | ErrorKind::Unsupported
+            | ErrorKind::Denied
+            | ErrorKind::Damaged => Ok(error),
+            _ => Err(error),
+        },
+        _ => Err(error),
+    }
+}
+
+fn cannot_hold(target: &Kind, kind: ValueKind) -> Option<Reason> {
+    (!target.values.contains(&kind)).then_some(Reason::Kind(kind))
+}
+
+/// Returns what names have in common that are one secret.
+fn folded(name: &SecretName, rule: NameRule) -> String {
+    match rule {
+        NameRule::CaseSensitive => name.as_str().to_owned(),
+        NameRule::CaseInsensitive => name.as_str().to_lowercase(),
+    }
+}

@@ -1,0 +1,139 @@
+//! Why secrets are not copied or moved, all of them or one.
+
+use keystead_plugin_api::{SecretName, ValueKind, VaultName};
+
+use crate::error::{Class, Error as HostError};
+
+/// Why the target cannot have a secret.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Reason {
+    /// It has another one of this name.
+    #[error("another secret is there as `{0}`")]
+    Exists(SecretName),
+    /// It cannot hold a value of this kind.
+    #[error("this vault cannot hold a value of kind {0}")]
+    Kind(ValueKind),
+    /// The secret has metadata, and the target keeps none.
+    #[error("it has metadata, and this vault keeps none")]
+    Metadata,
+    /// These, of the same transfer, would be the same secret by the target's rule for names.
+    #[error("it would be the same secret there as {}", quoted(.0))]
+    Clash(Vec<SecretName>),
+    /// The target has something to say of this name.
+    #[error("{0}")]
+    Target(Box<HostError>),
+    /// The source does not give the secret out.
+    #[error("{0}")]
+    Source(Box<HostError>),
+}
+
+/// A secret that the target cannot have.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// Its name in the source.
+    pub name: SecretName,
+    /// Every reason, as a lower-case fragment.
+    pub reasons: Vec<String>,
+}
+
+/// Why secrets are not copied or moved. No variant holds a value.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The vault has no secret whose name matches.
+    #[error("no secret in vault `{vault}` matches `{pattern}`")]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// The vault.
+        vault: VaultName,
+    },
+    /// A new name is for one secret, and the pattern matches several.
+    #[error("`{pattern}` matches {count} secrets, which cannot all have one new name")]
+    Several {
+        /// The pattern.
+        pattern: String,
+        /// How many it matches.
+        count: usize,
+    },
+    /// Source and target are the same secret.
+    #[error("`{what}` in vault `{vault}` is both what is copied and where it goes")]
+    OntoItself {
+        /// The vault.
+        vault: VaultName,
+        /// The secret or the pattern.
+        what: String,
+    },
+    /// The target cannot have some of the secrets.
+    #[error("nothing was written: vault `{to}` cannot have {} of {total} secrets", .refused.len())]
+    Refused {
+        /// The target.
+        to: VaultName,
+        /// How many secrets the plan has.
+        total: usize,
+        /// Whether some are refused because others are in their place.
+        by_others: bool,
+        /// Whether some are refused because of their metadata.
+        by_metadata: bool,
+        /// What is refused.
+        refused: Vec<Refusal>,
+    },
+    /// The target gave back something else than was written to it.
+    #[error("vault `{vault}` did not keep `{name}` as it was written; the source still has it")]
+    NotKept {
+        /// The target.
+        vault: VaultName,
+        /// The secret's name there.
+        name: SecretName,
+    },
+    /// The secret in the source changed between its copy and its removal.
+    #[error("secret `{name}` in vault `{vault}` changed while it was moved, and stays there")]
+    Changed {
+        /// The source.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+    },
+    /// The secret went from the target as it was removed from the source: it was put back.
+    #[error(
+        "`{name}` went from vault `{to}` as it was removed from vault `{from}`, and was put back into `{to}`"
+    )]
+    Vanished {
+        /// The source.
+        from: VaultName,
+        /// The target.
+        to: VaultName,
+        /// The secret's name in the target.
+        name: SecretName,
+    },
+}
+
+impl Error {
+    /// Returns the stable code of this cause.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoMatch { .. } => "E12.no-match",
+            Self::Several { .. } => "E12.several",
+            Self::OntoItself { .. } => "E12.onto-itself",
+            Self::Refused { .. } => "E12.transfer-refused",
+            Self::NotKept { .. } => "E12.not-kept",
+            Self::Changed { .. } => "E12.changed",
+            Self::Vanished { .. } => "E12.vanished",
+        }
+    }
+
+    /// Returns who must act.
+    pub(crate) fn class(&self) -> Class {
+        match self {
+            Self::NoMatch { .. } => Class::NoSuch,
+            Self::NotKept { .. } => Class::Fault,
+            _ => Class::CannotDo,
+        }
+    }
+}
+
+fn quoted(names: &[SecretName]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}

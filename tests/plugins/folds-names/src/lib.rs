@@ -1,0 +1,11 @@
+//! In order: names that differ by case are one secret, as its manifest says.
+#![forbid(unsafe_code)]
+
+use sound::api::manifest::{Kind, NameRule};
+use sound::Keeper;
+
+const KINDS: &[Kind] = &[Keeper::kind(NameRule::CaseInsensitive)];
+
+sound::plugin!(Keeper::manifest("folds-names", KINDS), |_, _| {
+    Ok(Keeper::default().key(str::to_lowercase).boxed())
+});

@@ -1,0 +1,17 @@
+//! Does not give out what is called `bad`, and takes nothing that starts with `#`.
+#![forbid(unsafe_code)]
+
+use sound::api::manifest::{Kind, NameRule};
+use sound::api::Error;
+use sound::Keeper;
+
+const KINDS: &[Kind] = &[Keeper::kind(NameRule::CaseSensitive)];
+
+sound::plugin!(Keeper::manifest("holds-back", KINDS), |_, _| {
+    let keeper = Keeper::default().before_get(|name| match name {
+        "bad" => Err(Error::damaged("the record of `bad` is torn")),
+        _ if name.starts_with('#') => Err(Error::invalid("a name cannot start with `#` here")),
+        _ => Ok(()),
+    });
+    Ok(keeper.boxed())
+});

@@ -1,0 +1,113 @@
+//! A vault that really keeps what it is given as long as it is open, but for what is put in
+//! the place of its parts.
+
+use std::collections::BTreeMap;
+
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::{
+    Entry, Error, GetRequest, ListRequest, Metadata, Page, Result, Secret, SecretName, SetRequest,
+    ValueKind, Vault, WriteMode,
+};
+
+/// A vault in order, with metadata and every kind of value.
+pub struct Keeper {
+    secrets: BTreeMap<String, (SecretName, Secret)>,
+    sets: usize,
+    key: fn(&str) -> String,
+    before_get: fn(&str) -> Result<()>,
+    before_set: fn(usize, &mut SetRequest) -> Result<()>,
+}
+
+impl Default for Keeper {
+    fn default() -> Self {
+        Self {
+            secrets: BTreeMap::new(),
+            sets: 0,
+            key: str::to_owned,
+            before_get: |_| Ok(()),
+            before_set: |_, _| Ok(()),
+        }
+    }
+}
+
+impl Keeper {
+    /// Returns the manifest that goes with it.
+    pub const fn manifest(id: &'static str, kinds: &'static [Kind]) -> Manifest {
+        Manifest { kinds, ..crate::manifest(id) }
+    }
+
+    /// Returns its kind of vault.
+    pub const fn kind(names: NameRule) -> Kind {
+        Kind {
+            capabilities: &[Capability::Write, Capability::Metadata],
+            values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
+            names,
+            ..crate::manifest("").kinds[0]
+        }
+    }
+
+    /// Takes names for one whose keys are the same.
+    pub fn key(mut self, key: fn(&str) -> String) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Does this before a secret is given out.
+    pub fn before_get(mut self, run: fn(&str) -> Result<()>) -> Self {
+        self.before_get = run;
+        self
+    }
+
+    /// Does this before a secret is kept; the number counts from 1.
+    pub fn before_set(mut self, run: fn(usize, &mut SetRequest) -> Result<()>) -> Self {
+        self.before_set = run;
+        self
+    }
+
+    /// Returns the vault as `open` must.
+    pub fn boxed(self) -> Box<dyn Vault> {
+        Box::new(self)
+    }
+}
+
+impl Vault for Keeper {
+    fn get(&mut self, request: &GetRequest) -> Result<Secret> {
+        (self.before_get)(request.name.as_str())?;
+        let key = (self.key)(request.name.as_str());
+        let (_, secret) = self.secrets.get(&key).ok_or_else(Error::not_found)?;
+        Ok(Secret::with_metadata(secret.value.duplicate(), secret.metadata.clone()))
+    }
+
+    fn list(&mut self, _: &ListRequest) -> Result<Page> {
+        let entry = |(name, secret): &(SecretName, Secret)| {
+            // Some vaults cannot tell a kind without opening the value.
+            Entry::new(name.clone(), None, secret.metadata.clone())
+        };
+        Ok(Page::new(self.secrets.values().map(entry).collect(), None))
+    }
+
+    fn set(&mut self, mut request: SetRequest) -> Result<()> {
+        self.sets += 1;
+        (self.before_set)(self.sets, &mut request)?;
+        let key = (self.key)(request.name.as_str());
+        let kept = match (self.secrets.get(&key), request.mode) {
+            (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
+            (None, WriteMode::Replace) => return Err(Error::not_found()),
+            (old, _) => old.map(|old| old.1.metadata.clone()).unwrap_or_default(),
+        };
+        let secret = Secret::with_metadata(request.value, request.metadata.unwrap_or(kept));
+        self.secrets.insert(key, (request.name, secret));
+        Ok(())
+    }
+
+    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+        let key = (self.key)(request.name.as_str());
+        self.secrets.remove(&key).map(drop).ok_or_else(Error::not_found)
+    }
+
+    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
+        let key = (self.key)(request.name.as_str());
+        self.secrets.get_mut(&key).ok_or_else(Error::not_found)?.1.metadata = metadata;
+        Ok(())
+    }
+}
