@@ -6,5 +6,6 @@ mod boundary;
 mod cli;
 mod host;
 mod listed;
+mod oracle;
 mod plugin_files;
 mod scene;

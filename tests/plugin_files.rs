@@ -77,6 +77,15 @@ pub(crate) fn plugin(name: &str) -> PathBuf {
     file
 }
 
+/// Returns the file of the plugin `ledger`, which is of no workspace and has its own lock.
+pub(crate) fn ledger() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        succeed(cargo(&plugins().join("ledger")).args(["build", "--locked"]));
+    });
+    library(&target().join("debug"), "ledger")
+}
+
 /// Which contract something is built with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contract {

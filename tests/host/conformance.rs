@@ -8,6 +8,7 @@ use keystead::registry::Placement;
 use keystead::{Check, Class, Error};
 
 use super::{PLACEMENTS, memory, scene, write};
+use crate::plugin_files::ledger;
 use crate::scene::{Scene, story};
 
 /// Returns a check of a vault with a file, small enough to take seconds.
@@ -59,6 +60,34 @@ fn a_locked_vault_is_checked_with_its_password() {
         .map(|placement| run(|report| scene.host.check_installed(&id, placement, &check, report)));
     assert_eq!(isolated, in_process);
     assert!(isolated.1.len() < unlocked.len(), "{isolated:?} {unlocked:?}");
+    scene.end();
+}
+
+#[test]
+fn somebody_elses_plugin_keeps_every_obligation_in_each_of_its_kinds() {
+    let scene = Scene::new();
+    let id = PluginId::parse(&scene.install(&ledger())).unwrap();
+    write(&scene.path().join("pin"), "canary-pin");
+    write(&scene.path().join("clerk"), "ann");
+    let from = |name: &str| format!("file:{}", scene.path().join(name).display());
+    for (kind, locked, least) in [("book", false, 30), ("book", true, 35), ("slip", false, 25)] {
+        let mut check = Check::new(scene.path().to_path_buf());
+        check.kind = Some(kind.to_owned());
+        check.parameters.insert("ledger".into(), format!("{{vault}}-{kind}-{locked}.secrets"));
+        check.many = Some(40);
+        if locked {
+            check.parameters.insert("clerk".into(), "ann".into());
+            check.parameters.insert("pin".into(), from("pin"));
+            for field in ["clerk", "pin"] {
+                check.unlock.insert(field.into(), Reference::parse(&from(field)).unwrap());
+            }
+        }
+        let [isolated, in_process] = PLACEMENTS.map(|placement| {
+            run(|report| scene.host.check_installed(&id, placement, &check, report))
+        });
+        assert_eq!(isolated, in_process);
+        assert!(isolated.0 >= least, "{kind} {locked}: {isolated:?}");
+    }
     scene.end();
 }
 

@@ -1,13 +1,19 @@
 //! Which vault answers where none is named, and what keeps a write from being made.
 
+use std::collections::BTreeSet;
+use std::mem::MaybeUninit;
+use std::path::Path;
+
 use keystead::api::{Map, Metadata, MetadataValue, Value, WriteMode};
 use keystead::paths::Layer;
 use keystead::registry::Placement;
 use keystead::{Class, Error, Host, Nobody, Place, Run, Unasked};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::Errno;
 
 use super::{
-    filed, files, get, get_in, new_secret, options, register, registration, scene, secret, set,
-    vault, write_registration,
+    PLACEMENTS, filed, files, get, get_in, new_secret, options, register, registration, scene,
+    secret, set, vault, write_registration,
 };
 use crate::plugin_files::plugin;
 use crate::scene::story;
@@ -167,4 +173,52 @@ fn a_dry_run_says_what_a_run_would_and_changes_nothing() {
     assert_eq!(files(scene.path()), before);
     assert_eq!(get_in(host, &a, "there").unwrap(), "a: x");
     scene.end();
+}
+
+#[test]
+fn of_fifty_registrations_the_default_vaults_is_the_only_one_that_is_opened() {
+    for placement in PLACEMENTS {
+        let scene = scene();
+        let main = filed(&scene, "m", placement);
+        set(&scene.host, &main, "here", "x");
+        for number in 0..49 {
+            let text = "plugin = \"memory\"\nplacement = \"in-process\"\n";
+            write_registration(&scene, &format!("v{number}"), text);
+        }
+        scene.host.reload();
+        let opened = Opened::in_folder(&scene.path().join("config/vaults"));
+        assert_eq!(get(&scene.host, "here", &Place::anywhere()).unwrap(), "m: x");
+        assert_eq!(opened.names(), BTreeSet::from(["m.toml".to_owned()]));
+        // What the default vault does not have is looked for in all of them.
+        get(&scene.host, "nowhere", &Place::anywhere()).unwrap_err();
+        assert_eq!(opened.names().len(), 49);
+        scene.end();
+    }
+}
+
+/// The files of a folder that are opened, as the system tells it.
+struct Opened(rustix::fd::OwnedFd);
+
+impl Opened {
+    fn in_folder(folder: &Path) -> Self {
+        let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(&watch, folder, WatchFlags::OPEN).unwrap();
+        Self(watch)
+    }
+
+    /// Returns which were opened since it was last asked, each once.
+    fn names(&self) -> BTreeSet<String> {
+        let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
+        let mut events = inotify::Reader::new(&self.0, &mut buffer);
+        let mut names = BTreeSet::new();
+        loop {
+            match events.next() {
+                Ok(event) => {
+                    names.extend(event.file_name().map(|name| name.to_str().unwrap().to_owned()));
+                }
+                Err(Errno::AGAIN) => return names,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
 }

@@ -4,16 +4,20 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use super::walk::{self, Found, OpenedFile, Rule, Shared, Walker};
 use super::{Error, Lock, PRIVATE_FILE, PRIVATE_FOLDER};
+
+/// How many bytes of a folder's list are asked for at once: some hundred names.
+const NAMES_AT_ONCE_BYTES: usize = 8 * 1024;
 
 /// A folder that only root and the user (or only root) can change.
 #[derive(Debug)]
@@ -160,17 +164,29 @@ impl Folder {
     /// # Errors
     /// When the system refuses.
     pub fn names(&self) -> Result<Vec<OsString>, Error> {
-        let io = |e| Error::io("list", &self.path, e);
         let mut names = Vec::new();
-        for entry in Dir::new(self.readable().map_err(io)?).map_err(io)? {
+        self.each_name(&mut |name| names.push(name.to_owned()))?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Hands out the names that [`Folder::names`] returns, in no order. Nothing is kept of
+    /// them, so that one file is found among a thousand for little more than among one.
+    ///
+    /// # Errors
+    /// As [`Folder::names`].
+    pub fn each_name(&self, each: &mut dyn FnMut(&OsStr)) -> Result<(), Error> {
+        let io = |e| Error::io("list", &self.path, e);
+        let mut buffer = [MaybeUninit::uninit(); NAMES_AT_ONCE_BYTES];
+        let mut entries = RawDir::new(self.readable().map_err(io)?, &mut buffer);
+        while let Some(entry) = entries.next() {
             let entry = entry.map_err(io)?;
             let name = entry.file_name().to_bytes();
             if !name.starts_with(b".") {
-                names.push(OsStr::from_bytes(name).to_owned());
+                each(OsStr::from_bytes(name));
             }
         }
-        names.sort();
-        Ok(names)
+        Ok(())
     }
 
     /// Writes a file as a whole: a temporary file beside it, synced, renamed over it, and

@@ -51,22 +51,20 @@ impl Shelf {
 
     /// Returns the name of the file a vault is registered in.
     pub(super) fn find(&self, name: &VaultName) -> Result<Option<String>, Error> {
-        let mut found: Option<String> = None;
-        let names = self.vaults.as_ref().map_or_else(|| Ok(Vec::new()), Folder::names)?;
-        for file in names {
-            let Some(file) = file.to_str() else { continue };
-            let matches = file
-                .strip_suffix(EXTENSION)
-                .is_some_and(|stem| stem.eq_ignore_ascii_case(name.as_str()));
-            if !matches {
-                continue;
+        let mut found: Vec<String> = Vec::new();
+        let Some(vaults) = &self.vaults else { return Ok(None) };
+        vaults.each_name(&mut |file| {
+            let stem = file.as_encoded_bytes().strip_suffix(EXTENSION.as_bytes());
+            if stem.is_some_and(|stem| stem.eq_ignore_ascii_case(name.as_str().as_bytes())) {
+                // Equal to a name but for the case of letters: it is text.
+                found.extend(file.to_str().map(str::to_owned));
             }
-            if let Some(first) = found {
-                return Err(self.collision(&first, file));
-            }
-            found = Some(file.to_owned());
+        })?;
+        found.sort();
+        match found.as_slice() {
+            [first, second, ..] => Err(self.collision(first, second)),
+            _ => Ok(found.pop()),
         }
-        Ok(found)
     }
 
     /// Returns the files of all vaults, and what is wrong with the others' names.

@@ -32,23 +32,11 @@ impl Host {
         vault: Option<&VaultName>,
         ask: &mut dyn Ask,
     ) -> Result<Listing> {
-        let mut listing = Listing { entries: Vec::new(), failed: Vec::new() };
-        if let Some(vault) = vault {
-            listing.entries = self.list_one(pattern, vault, ask)?;
-        } else {
-            let mut results = self.list_each(pattern, ask)?;
-            results.sort_by(|a, b| a.0.cmp(&b.0));
-            for (name, result) in results {
-                match result {
-                    Ok(entries) => listing.entries.extend(entries),
-                    Err(error) => listing.failed.push((name, error)),
-                }
-            }
-        }
-        listing
-            .entries
-            .sort_by(|a, b| a.entry.name.cmp(&b.entry.name).then_with(|| a.vault.cmp(&b.vault)));
-        Ok(listing)
+        let results = match vault {
+            Some(vault) => vec![(vault.clone(), Ok(self.list_one(pattern, vault, ask)?))],
+            None => self.list_each(pattern, ask)?,
+        };
+        Ok(merged(results))
     }
 
     /// Hands out what a vault has, page by page in its own order: only what matches, and
@@ -137,6 +125,22 @@ impl Host {
     }
 }
 
+/// Returns what several vaults have as one listing.
+fn merged(mut results: Vec<(VaultName, Result<Vec<Described>>)>) -> Listing {
+    let mut listing = Listing { entries: Vec::new(), failed: Vec::new() };
+    results.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, result) in results {
+        match result {
+            Ok(entries) => listing.entries.extend(entries),
+            Err(error) => listing.failed.push((name, error)),
+        }
+    }
+    listing
+        .entries
+        .sort_by(|a, b| a.entry.name.cmp(&b.entry.name).then_with(|| a.vault.cmp(&b.vault)));
+    listing
+}
+
 /// How far a listing has come, and whether the vault leads it on.
 #[derive(Default)]
 struct Walk {
@@ -174,5 +178,101 @@ impl Walk {
         }
         self.after.clone_from(&page.next);
         self.after.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use keystead_plugin_api::{Metadata, SecretName};
+
+    use super::*;
+    use crate::error::Error;
+
+    /// Few names, so that many are equal, with case pairs, wildcards and letters of several
+    /// bytes among them.
+    fn names() -> impl Strategy<Value = String> {
+        "[aAbB*?\\[\\]/\u{e9}\u{c9}\u{17f}\u{1f511} -]{1,3}"
+    }
+
+    /// What a vault of this name answers.
+    type Answer = (String, Option<Vec<String>>);
+
+    fn answers() -> impl Strategy<Value = Vec<Answer>> {
+        let names = proptest::collection::vec(names(), 0..6);
+        let answer = ("[abAB][0-9]{0,1}", proptest::option::weighted(0.8, names));
+        proptest::collection::vec(answer, 0..5).prop_map(|mut answers: Vec<Answer>| {
+            // A vault is asked once, whatever the case of its name.
+            let mut seen = HashSet::new();
+            answers.retain(|(vault, _)| seen.insert(vault.to_ascii_lowercase()));
+            answers
+        })
+    }
+
+    fn results(answers: &[Answer]) -> Vec<(VaultName, Result<Vec<Described>>)> {
+        let of = |(vault, names): &Answer| {
+            let vault = VaultName::parse(vault).unwrap();
+            let described = |name: &String| Described {
+                vault: vault.clone(),
+                entry: Entry::new(SecretName::parse(name).unwrap(), None, Metadata::new()),
+            };
+            let listed = match names {
+                Some(names) => Ok(names.iter().map(described).collect()),
+                None => Err(Error::NoSuchVault { name: vault.clone(), similar: None }),
+            };
+            (vault, listed)
+        };
+        answers.iter().map(of).collect()
+    }
+
+    /// The listing as one would make it by hand: again and again the least of what is left,
+    /// by the bytes of its name, then by its vault in lower case.
+    fn by_hand(answers: &[Answer]) -> (Vec<(String, String)>, Vec<String>) {
+        let mut left: Vec<(String, String)> = Vec::new();
+        let mut failed: Vec<String> = Vec::new();
+        for (vault, names) in answers {
+            match names {
+                Some(names) => {
+                    left.extend(names.iter().map(|name| (name.clone(), vault.clone())));
+                }
+                None => failed.push(vault.clone()),
+            }
+        }
+        let mut listed = Vec::new();
+        let key = |one: &(String, String)| (one.0.clone().into_bytes(), one.1.to_ascii_lowercase());
+        while !left.is_empty() {
+            let mut least = 0;
+            for at in 1..left.len() {
+                if key(&left[at]) < key(&left[least]) {
+                    least = at;
+                }
+            }
+            listed.push(left.remove(least));
+        }
+        failed.sort_by_key(|vault| vault.to_ascii_lowercase());
+        (listed, failed)
+    }
+
+    proptest! {
+        #[test]
+        fn a_listing_is_what_one_would_make_by_hand(answers in answers()) {
+            let listing = merged(results(&answers));
+            let listed: Vec<_> = listing
+                .entries
+                .iter()
+                .map(|one| (one.entry.name.to_string(), one.vault.to_string()))
+                .collect();
+            let failed: Vec<_> = listing.failed.iter().map(|(name, _)| name.to_string()).collect();
+            prop_assert_eq!((listed, failed), by_hand(&answers));
+        }
+
+        #[test]
+        fn a_listing_is_the_same_in_whichever_order_vaults_answer(answers in answers()) {
+            let told = |answers: &[Answer]| format!("{:?}", merged(results(answers)));
+            let mut turned = answers.clone();
+            turned.reverse();
+            prop_assert_eq!(told(&answers), told(&turned));
+        }
     }
 }

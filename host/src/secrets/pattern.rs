@@ -53,7 +53,50 @@ impl Pattern {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What a pattern means, in the plainest words: slow, and easy to believe.
+    fn means(pattern: &[char], name: &[char]) -> bool {
+        match (pattern, name) {
+            ([], []) => true,
+            (['*', rest @ ..], _) => (0..=name.len()).any(|taken| means(rest, &name[taken..])),
+            (['?', rest @ ..], [_, tail @ ..]) => means(rest, tail),
+            ([part, rest @ ..], [first, tail @ ..]) => part == first && means(rest, tail),
+            _ => false,
+        }
+    }
+
+    /// Few letters, so that many names match: case pairs, brackets, letters of two and four
+    /// bytes, one that is two characters.
+    const TEXTS: &str = "[abAB/\\[\\]\\\\\u{e9}\u{c9}\u{1f511}e\u{301}*?]{0,9}";
+
+    proptest! {
+        #[test]
+        fn a_pattern_means_what_it_says(
+            pattern in TEXTS,
+            name in TEXTS,
+        ) {
+            let chars = |text: &str| text.chars().collect::<Vec<char>>();
+            let expected = name == pattern || means(&chars(&pattern), &chars(&name));
+            prop_assert_eq!(Pattern::new(&pattern).matches(&name), expected);
+        }
+
+        #[test]
+        fn a_name_matches_itself_and_what_is_left_of_it_under_a_star(
+            name in "\\PC{1,20}",
+            cut in 0_usize..20,
+        ) {
+            prop_assert!(Pattern::new(&name).matches(&name));
+            let kept = name.chars().take(cut).chain(['*']).collect::<String>();
+            prop_assert!(Pattern::new(&kept).matches(&name));
+            let hidden: String = name.chars().map(|_| '?').collect();
+            prop_assert!(Pattern::new(&hidden).matches(&name));
+            let longer = format!("{hidden}?");
+            prop_assert!(!Pattern::new(&longer).matches(&name));
+        }
+    }
 
     #[test]
     fn stars_and_question_marks() {

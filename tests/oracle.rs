@@ -1,0 +1,67 @@
+//! What users of PowerShell's SecretManagement and SecretStore count on, line by line: each
+//! line is a test named by its number, for the reference plugin and for one that somebody
+//! else might have made, in both placements. Where we differ on purpose the test asserts
+//! what we do, and says why.
+
+mod command;
+mod line;
+mod metadata;
+mod registration;
+mod secret;
+mod unlocking;
+mod value;
+mod world;
+
+/// Makes each line a module of its name, with a test for each plugin and placement, so that
+/// a failure names all three. `both` is the reference plugin and a book of the other one,
+/// `all` a slip as well, which keeps no metadata and is never locked.
+macro_rules! oracle {
+    ($($(#[doc = $doc:literal])+ $name:ident for $plugins:ident |$world:ident| $body:block)+) => {
+        /// The names of the tests in this file.
+        pub(super) const NAMES: &[&str] = &[$(stringify!($name)),+];
+
+        $(
+            $(#[doc = $doc])+
+            mod $name {
+                use super::*;
+
+                fn line($world: &World) $body
+
+                crate::oracle::oracle_tests! { $plugins }
+            }
+        )+
+    };
+}
+
+macro_rules! oracle_tests {
+    (all) => {
+        crate::oracle::oracle_tests! { both }
+        crate::oracle::oracle_tests! { slip }
+    };
+    (both) => {
+        crate::oracle::oracle_tests! { book }
+        crate::oracle::oracle_test! { memory_isolated Memory Isolated }
+        crate::oracle::oracle_test! { memory_in_process Memory InProcess }
+    };
+    (book) => {
+        crate::oracle::oracle_test! { book_isolated Book Isolated }
+        crate::oracle::oracle_test! { book_in_process Book InProcess }
+    };
+    (slip) => {
+        crate::oracle::oracle_test! { slip_isolated Slip Isolated }
+        crate::oracle::oracle_test! { slip_in_process Slip InProcess }
+    };
+}
+
+macro_rules! oracle_test {
+    ($test:ident $kind:ident $placement:ident) => {
+        #[test]
+        fn $test() {
+            let world = World::new(Kind::$kind, Placement::$placement);
+            line(&world);
+            world.end();
+        }
+    };
+}
+
+use {oracle, oracle_test, oracle_tests};

@@ -1,0 +1,153 @@
+//! What stands beside a value.
+
+use keystead::api::{Metadata, MetadataValue, Value, VaultName};
+use keystead::registry::Placement;
+use keystead::{Class, NewSecret, Nobody};
+
+use super::oracle;
+use super::world::{Kind, World, metadata, new};
+use crate::scene::story;
+
+fn listed(world: &World, vault: &VaultName, name: &str) -> Metadata {
+    let mut listed = world.list(Some(vault), name);
+    assert_eq!(listed.len(), 1);
+    listed.remove(0).entry.metadata
+}
+
+/// Puts other metadata beside a secret that is there, and leaves its value.
+fn change(
+    world: &World,
+    vault: &VaultName,
+    name: &str,
+    metadata: &Metadata,
+) -> keystead::Result<VaultName> {
+    let value = world.get(vault, name)?;
+    let replacing = keystead::api::WriteMode::Replace;
+    let new = new(Some(vault), name, value, Some(metadata.clone()));
+    world.host().set(NewSecret { mode: replacing, ..new }, &mut Nobody)
+}
+
+fn text(text: &str) -> MetadataValue {
+    MetadataValue::Text(text.into())
+}
+
+oracle! {
+    /// Value and metadata are written in one step by the vault itself: there they are two
+    /// calls where the vault cannot do both in one, and the second may fail.
+    sm_33_metadata_is_set_with_the_secret_and_false_stays_false for both |world| {
+        let vault = world.vault("work");
+        let about = metadata(&[("Fail", MetadataValue::Boolean(false)), ("Target", text("here"))]);
+        world.set_with(&vault, "TestMetadata", &about).unwrap();
+        assert_eq!(listed(world, &vault, "TestMetadata"), about);
+        assert_eq!(world.get(&vault, "TestMetadata").unwrap(), Value::text("canary-5d1f"));
+    }
+
+    /// Metadata is changed later, and the value stays as it is.
+    sm_34_metadata_is_changed_later_and_the_value_stays for both |world| {
+        let vault = world.vault("work");
+        world.set(&vault, "TestMetadata", Value::credential("bob", "canary-5d1f"));
+        let about = metadata(&[("Fail", MetadataValue::Boolean(false))]);
+        change(world, &vault, "TestMetadata", &about).unwrap();
+        assert_eq!(listed(world, &vault, "TestMetadata"), about);
+        let value = world.get(&vault, "TestMetadata").unwrap();
+        assert_eq!(value, Value::credential("bob", "canary-5d1f"));
+    }
+
+    /// A vault that cannot do it says why in its own words. There it is one error id for all
+    /// of it; here the code tells what kind of failure it is.
+    sm_35_metadata_that_a_vault_cannot_change_is_its_error for all |world| {
+        let vault = world.vault("work");
+        world.set(&vault, "TestMetadata", Value::text("canary-5d1f"));
+        let about = metadata(&[("Fail", MetadataValue::Boolean(true))]);
+        let because = match world.kind {
+            Kind::Slip => "E12.unsupported: vault `work` answered: this vault keeps no metadata",
+            Kind::Memory => {
+                world.damage("work");
+                "line 1: it was not written by this plugin"
+            }
+            Kind::Book => {
+                world.damage("work");
+                "byte 0: this is no entry of a ledger"
+            }
+        };
+        let error = world.set_with(&vault, "TestMetadata", &about).unwrap_err();
+        assert_eq!(error.class(), Class::CannotDo);
+        assert!(story(&error).ends_with(because), "{}", story(&error));
+        if world.kind != Kind::Slip {
+            assert_eq!(error.code(), "E12.damaged");
+        }
+    }
+
+    /// What was set with a secret is listed by the secret's exact name.
+    ss_12_metadata_is_listed_with_its_secret for both |world| {
+        let vault = world.vault("work");
+        let about = metadata(&[("Id", text("WriteWithMetadata")), ("Size", MetadataValue::Integer(3))]);
+        world.set_with(&vault, "TestMetadata", &about).unwrap();
+        world.set_with(&vault, "TestMetadata2", &Metadata::new()).unwrap();
+        assert_eq!(listed(world, &vault, "TestMetadata"), about);
+        assert!(listed(world, &vault, "TestMetadata2").is_empty());
+    }
+
+    /// What is changed is listed as it is then, and stays so.
+    ss_13_changed_metadata_is_listed_as_it_is_then for both |world| {
+        let vault = world.vault("work");
+        world.set_with(&vault, "TestMetadata", &metadata(&[("Id", text("before"))])).unwrap();
+        let after = metadata(&[("Id", text("after"))]);
+        change(world, &vault, "TestMetadata", &after).unwrap();
+        for _ in 0..2 {
+            assert_eq!(listed(world, &vault, "TestMetadata"), after);
+            world.host().reload();
+        }
+    }
+
+    /// A moment is metadata, to the millisecond and from the year 1 to 9999.
+    ss_15_a_date_and_time_is_metadata for both |world| {
+        use keystead::api::{MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
+        let vault = world.vault("work");
+        let about = metadata(&[
+            ("first", MetadataValue::Timestamp(MIN_TIMESTAMP_MILLIS)),
+            ("then", MetadataValue::Timestamp(1_616_161_616_161)),
+            ("last", MetadataValue::Timestamp(MAX_TIMESTAMP_MILLIS)),
+        ]);
+        world.set_with(&vault, "TestMetadata", &about).unwrap();
+        world.host().reload();
+        assert_eq!(listed(world, &vault, "TestMetadata"), about);
+    }
+
+    /// There is no metadata without a secret: it is not found, and none is made.
+    ss_16_metadata_of_what_is_not_there_is_not_found for both |world| {
+        let vault = world.vault("work");
+        let error = change(world, &vault, "nosuch", &metadata(&[("Id", text("x"))])).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E12.no-such-secret", Class::NoSuch));
+        assert!(world.list(Some(&vault), "*").is_empty());
+    }
+
+    /// Metadata for a vault that keeps none is refused before the secret is written, from
+    /// what the plugin says of itself.
+    d4_metadata_is_refused_before_anything_is_written for slip |world| {
+        let vault = world.vault("LocalStore2");
+        let about = metadata(&[("expires", text("soon"))]);
+        let error = world.set_with(&vault, "PublishSecret", &about).unwrap_err();
+        assert_eq!(
+            story(&error),
+            "E12.unsupported: vault `LocalStore2` answered: this vault keeps no metadata"
+        );
+        assert_eq!(world.scene.runners(), 0);
+        assert!(!world.file("LocalStore2").exists());
+        // Metadata with nothing in it is none.
+        world.set_with(&vault, "PublishSecret", &Metadata::new()).unwrap();
+    }
+
+    /// Metadata that is given with a value takes the place of all there was.
+    d7_metadata_takes_the_place_of_all_there_was for both |world| {
+        let vault = world.vault("work");
+        let before = metadata(&[("kept", text("no")), ("Id", text("one"))]);
+        world.set_with(&vault, "token", &before).unwrap();
+        let after = metadata(&[("Id", text("two"))]);
+        world.set_with(&vault, "token", &after).unwrap();
+        assert_eq!(listed(world, &vault, "token"), after);
+        // A value without metadata leaves it.
+        world.set(&vault, "token", Value::text("canary-5d1f again"));
+        assert_eq!(listed(world, &vault, "token"), after);
+    }
+}

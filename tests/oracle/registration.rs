@@ -1,0 +1,280 @@
+//! Vaults come and go: registering, the default one, testing, unregistering.
+
+use std::fs;
+
+use keystead::api::{SecretName, Value, VaultName};
+use keystead::paths::Layer;
+use keystead::registry::{DefaultChoice, Placement, Replace};
+use keystead::{Class, Error, Nobody, Run};
+
+use super::oracle;
+use super::world::{Kind, World, new, vault_name};
+use crate::scene::story;
+
+/// Returns the vaults that are registered, and which is the default one.
+fn registered(world: &World) -> Vec<(String, bool)> {
+    let (vaults, faults) = world.host().vaults().unwrap();
+    assert!(faults.is_empty(), "{faults:?}");
+    vaults.into_iter().map(|vault| (vault.name.to_string(), vault.is_default)).collect()
+}
+
+fn is_default(world: &World, vault: &VaultName) -> bool {
+    world.host().vault(vault).unwrap().info.is_default
+}
+
+fn unregister(world: &World, vault: &VaultName) -> keystead::Unregistered {
+    world.host().unregister(vault, Layer::User, Run::Real).unwrap()
+}
+
+oracle! {
+    /// One name is reserved here as it was there, in any case; and since a parameter reaches
+    /// the plugin only if its schema has the name, any other name is refused as well. Both
+    /// are told at once, and nothing is registered.
+    sm_22_a_reserved_parameter_and_an_unknown_one_are_refused for all |world| {
+        let mut wrong = world.registration("work");
+        for name in ["Verbose", "verbose", "debug"] {
+            wrong.parameters.insert(name.into(), "true".into());
+        }
+        let error = world.host().plan_registration(wrong).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E01.parameters", Class::CannotDo));
+        let Error::Parameters { faults, .. } = &error else { panic!("{error:?}") };
+        let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "the parameter name `Verbose` is reserved",
+                "there is no parameter `debug`",
+                "the parameter name `verbose` is reserved",
+            ]
+        );
+        assert_eq!(registered(world), []);
+        assert!(!world.scene.path().join("config").exists());
+    }
+
+    /// There anything was registered, and the mistake came out at the first use. Here what
+    /// does not fit the schema is refused at once, every fault of it; only what the schema
+    /// cannot say is left to the vault, which then says it in its own words.
+    sm_23_parameters_are_held_against_the_schema_and_what_they_mean_is_the_vaults for both |world| {
+        let (wrong, faults, meaningless, words) = match world.kind {
+            Kind::Memory => (
+                [("flie", "x"), ("locked", "canary-5d1f")],
+                2,
+                ("file", "/"),
+                "E10.open: vault `work` cannot be opened: plugin `memory` refused to open it: \
+                 `file` is not the absolute path of a file: /",
+            ),
+            _ => (
+                [("remarks", "many"), ("shut", "perhaps")],
+                2,
+                ("clerk", "ann"),
+                "E10.open: vault `work` cannot be opened: plugin `ledger` refused to open it: \
+                 `clerk` and `pin` go together",
+            ),
+        };
+        let mut refused = world.registration("work");
+        refused.parameters.extend(wrong.map(|(key, text)| (key.to_owned(), text.to_owned())));
+        let error = world.host().plan_registration(refused).unwrap_err();
+        assert!(
+            matches!(&error, Error::Parameters { faults: all, .. } if all.len() == faults),
+            "{error:?}"
+        );
+        assert!(!format!("{error:?} {}", story(&error)).contains("canary"));
+        assert_eq!(registered(world), []);
+
+        let mut new = world.registration("work");
+        new.parameters.insert(meaningless.0.into(), meaningless.1.into());
+        let vault = world.register(new);
+        assert_eq!(story(&world.get(&vault, "a").unwrap_err()), words);
+    }
+
+    /// A vault that fails its test is told in its plugin's words.
+    sm_24_a_vault_fails_its_test_in_its_own_words for both |world| {
+        let mut new = world.registration("work");
+        let words = if world.kind == Kind::Memory {
+            "line 1: it was not written by this plugin"
+        } else {
+            new.parameters.insert("shut".into(), "true".into());
+            "E12.unavailable: vault `work` answered: the counter is shut: come back tomorrow"
+        };
+        let vault = world.register(new);
+        if world.kind == Kind::Memory {
+            world.damage("work");
+        }
+        let error = world.host().test(&vault, &mut Nobody).unwrap_err();
+        assert!(story(&error).ends_with(words), "{}", story(&error));
+        assert_eq!(error.class(), Class::CannotDo);
+    }
+
+    /// A vault that is the only one is the default.
+    sm_25_the_only_vault_is_the_default_one for all |world| {
+        let vault = world.vault("work");
+        assert_eq!(registered(world), [("work".to_owned(), true)]);
+        assert_eq!(world.host().default_vault().unwrap(), Some(vault));
+    }
+
+    /// A vault is unregistered by its name, in whichever case.
+    sm_27_a_vault_is_unregistered_by_its_name for all |world| {
+        world.vault("work");
+        let gone = unregister(world, &vault_name("WORK"));
+        assert!(gone.was_default && gone.warning.is_none(), "{gone:?}");
+        assert_eq!(registered(world), []);
+    }
+
+    /// The name is free again, for other parameters and with a description.
+    sm_28_a_name_is_registered_again_after_it_was_unregistered for all |world| {
+        let vault = world.vault("work");
+        world.set(&vault, "token", Value::text("canary-5d1f"));
+        unregister(world, &vault);
+        let mut again = world.registration("other");
+        again.name = vault.clone();
+        again.description = "another file".into();
+        world.register(again);
+        assert_eq!(world.get(&vault, "token").unwrap_err().code(), "E12.no-such-secret");
+        world.set(&vault, "token", Value::text("canary-5d1f"));
+        assert_eq!(registered(world), [("work".to_owned(), true)]);
+    }
+
+    /// A description is kept to the letter.
+    sm_29_a_description_is_kept_to_the_letter for all |world| {
+        let words = "  \"Secrets\" of the team\u{2019}s # [vault] = { \\t \u{1f511} }  ";
+        let mut new = world.registration("work");
+        new.description = words.into();
+        let vault = world.register(new);
+        assert_eq!(world.host().vault(&vault).unwrap().info.entry.unwrap().description, words);
+    }
+
+    /// A name that is registered is not taken over unless that is asked for, and then as a
+    /// whole.
+    sm_30_a_registered_name_is_taken_over_only_on_demand for all |world| {
+        world.vault("work");
+        let error = world.host().plan_registration(world.registration("Work")).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E01.exists", Class::CannotDo));
+        let mut replacing = world.registration("other");
+        (replacing.name, replacing.replace) = (vault_name("work"), Replace::Whole);
+        let vault = world.register(replacing);
+        world.set(&vault, "token", Value::text("canary-5d1f"));
+        assert!(world.file("other").exists() && !world.file("work").exists());
+    }
+
+    /// A vault is tested as it is registered: with its parameters, which tell in its log that
+    /// they arrived. No error is what was `True` there.
+    sm_31_a_vault_passes_its_test_with_its_parameters for both |world| {
+        let mut new = world.registration("work");
+        if world.kind == Kind::Book {
+            new.parameters.insert("shut".into(), "false".into());
+            new.parameters.insert("remarks".into(), "1".into());
+        }
+        let vault = world.register(new);
+        world.host().test(&vault, &mut Nobody).unwrap();
+        let arrived = match world.kind {
+            Kind::Memory => {
+                let file = world.file("work");
+                vec![format!("work Warning: secrets are kept in clear text in {}", file.display())]
+            }
+            _ => vec![
+                "work Warning: remark 1: the ink is dry".to_owned(),
+                "work Information: remark 1: the pen is mended".to_owned(),
+            ],
+        };
+        assert_eq!(world.scene.log.all(), arrived);
+        // Nothing was made by it.
+        assert!(!world.file("work").exists());
+    }
+
+    /// What is not registered cannot be the default, and the default stays.
+    sm_37_a_vault_that_is_not_there_cannot_be_the_default_one for both |world| {
+        let vault = world.vault("work");
+        let unknown = vault_name("wrok");
+        let error = world.host().set_default(Some(&unknown), Layer::User, Run::Real).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E01.no-such-vault", Class::NoSuch));
+        assert!(matches!(&error, Error::NoSuchVault { similar: Some(near), .. } if *near == vault));
+        assert!(is_default(world, &vault));
+    }
+
+    /// A vault is made the default one, and the one before is not any more.
+    sm_38_a_vault_is_made_the_default_one for both |world| {
+        let [first, second] = ["first", "second"].map(|name| world.vault(name));
+        world.host().set_default(Some(&second), Layer::User, Run::Real).unwrap();
+        assert!(is_default(world, &second) && !is_default(world, &first));
+    }
+
+    /// The default is cleared: no vault is it, and a write that names none is an error that
+    /// names those there are.
+    sm_39_the_default_is_cleared for both |world| {
+        let vault = world.vault("work");
+        world.host().set_default(None, Layer::User, Run::Real).unwrap();
+        assert!(!is_default(world, &vault));
+        assert_eq!(world.host().default_vault().unwrap(), None);
+        let error = world.host().set(new(None, "a", Value::text("x"), None), &mut Nobody);
+        assert!(
+            matches!(error.unwrap_err(), Error::NoDefaultVault { vaults } if vaults == [vault])
+        );
+    }
+
+    /// What is set without a vault is got from the default one by its name, to the letter.
+    sm_40_what_is_set_in_the_default_vault_is_got_from_it_by_name for both |world| {
+        world.vault("first");
+        let vault = world.vault("second");
+        world.host().set_default(Some(&vault), Layer::User, Run::Real).unwrap();
+        let value = || Value::text("canary-5d1f {\"to\": 'the' letter} ");
+        world.host().set(new(None, "GetDefault", value(), None), &mut Nobody).unwrap();
+        assert_eq!(world.get(&vault, "GetDefault").unwrap(), value());
+    }
+
+    /// A plugin that wants to know is told while the vault is still registered; one that
+    /// does not is not asked. Where telling fails the registration ends all the same, with a
+    /// warning: nobody must keep a vault for its plugin's sake.
+    sm_41_a_vault_is_told_before_it_is_unregistered for both |world| {
+        let mut new = world.registration("work");
+        if world.kind == Kind::Book {
+            new.parameters.insert("bell".into(), "bell.given".into());
+        }
+        let vault = world.register(new);
+        world.set(&vault, "token", Value::text("canary-5d1f"));
+        let before = fs::read(world.file("work")).unwrap();
+        let gone = unregister(world, &vault);
+        assert!(gone.warning.is_none(), "{gone:?}");
+        assert_eq!(world.bell(), if world.kind == Kind::Book { "work: closed\n" } else { "" });
+        assert_eq!(registered(world), []);
+        assert_eq!(fs::read(world.file("work")).unwrap(), before);
+
+        if world.kind == Kind::Book {
+            let mut stuck = world.registration("stuck");
+            stuck.parameters.insert("bell".into(), "no/such/folder".into());
+            let vault = world.register(stuck);
+            let warning = unregister(world, &vault).warning.unwrap();
+            assert!(story(&warning).contains("is stuck"), "{}", story(&warning));
+            assert_eq!(registered(world), []);
+        }
+    }
+
+    /// A vault's secrets are the vault's: registered under another name they are all there.
+    d6_secrets_outlive_their_registration for all |world| {
+        let vault = world.vault("LocalStore");
+        world.set(&vault, "token", Value::text("canary-5d1f"));
+        unregister(world, &vault);
+        let mut again = world.registration("LocalStore");
+        again.name = vault_name("Renamed");
+        let renamed = world.register(again);
+        assert_eq!(world.get(&renamed, "token").unwrap(), Value::text("canary-5d1f"));
+        let listed = world.list(None, "*");
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].entry.name, SecretName::parse("token").unwrap());
+    }
+
+    /// The first vault becomes the default one without being told to, unless told not to;
+    /// the second does not. Differently from there nobody is promoted when the default one
+    /// goes: a later write must not land where nobody said.
+    d11_the_first_vault_becomes_the_default_one for all |world| {
+        let first = world.vault("zebra");
+        world.vault("aardvark");
+        assert_eq!(registered(world), [("aardvark".to_owned(), false), ("zebra".to_owned(), true)]);
+        unregister(world, &first);
+        assert_eq!(registered(world), [("aardvark".to_owned(), false)]);
+        unregister(world, &vault_name("aardvark"));
+        let mut quiet = world.registration("quiet");
+        quiet.default = DefaultChoice::No;
+        world.register(quiet);
+        assert_eq!(registered(world), [("quiet".to_owned(), false)]);
+    }
+}

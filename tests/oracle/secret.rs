@@ -1,0 +1,77 @@
+//! Where a secret is looked for and written to when no vault is named, and what a listing
+//! has.
+
+use keystead::Nobody;
+use keystead::api::{MetadataValue, SecretName, Value, ValueKind};
+use keystead::registry::Placement;
+
+use super::oracle;
+use super::world::{Kind, World, metadata, new, secret_name};
+
+oracle! {
+    /// What describes a secret is a plain value: name, kind, vault and metadata are what the
+    /// vault keeps, each entry of the metadata with its type.
+    sm_21_what_describes_a_secret_is_what_was_set for both |world| {
+        let vault = world.vault("work");
+        let about = metadata(&[
+            ("data1", MetadataValue::Text("hello".into())),
+            ("data2", MetadataValue::Integer(-7)),
+            ("data3", MetadataValue::Boolean(true)),
+            ("data4", MetadataValue::Timestamp(1_700_000_000_123)),
+        ]);
+        world.set_with(&vault, "MyName", &about).unwrap();
+        let place = keystead::Place::Vault(vault.clone());
+        let described = world.host().describe(&secret_name("MyName"), &place, &mut Nobody).unwrap();
+        assert_eq!(described.entry.name, SecretName::parse("MyName").unwrap());
+        assert_eq!(described.entry.kind, Some(ValueKind::Text));
+        assert_eq!((described.vault, described.entry.metadata), (vault, about));
+    }
+
+    /// A write without a vault goes to the default one, and says which that is.
+    sm_26_a_secret_set_without_a_vault_goes_to_the_default_one for both |world| {
+        let first = world.vault("zebra");
+        let other = world.vault("aardvark");
+        let set = world.host().set(new(None, "TestDefault", Value::text("x"), None), &mut Nobody);
+        assert_eq!(set.unwrap(), first);
+        assert_eq!(world.get(&first, "TestDefault").unwrap(), Value::text("x"));
+        world.get(&other, "TestDefault").unwrap_err();
+    }
+
+    /// The default vault answers before any other, whatever their names.
+    d1_the_default_vault_is_asked_before_any_other for both |world| {
+        let default = world.vault("zebra");
+        let other = world.vault("aardvark");
+        world.set(&other, "token", Value::text("the other's"));
+        world.set(&default, "token", Value::text("the default's"));
+        assert_eq!(world.search("token").unwrap(), (default, Value::text("the default's")));
+    }
+
+    /// One vault answers, the first in the order that has it: never two, never a mix. Behind
+    /// the default the order is that of the names. Differently from there: an earlier vault
+    /// that cannot be asked is an error and not passed over, since what a later one has under
+    /// the name would not be the answer.
+    d2_the_first_vault_that_has_it_answers_alone for both |world| {
+        let _default = world.vault("m");
+        let [first, second] = ["b", "c"].map(|name| world.vault(name));
+        world.set(&second, "token", Value::text("second"));
+        assert_eq!(world.search("token").unwrap(), (second.clone(), Value::text("second")));
+        world.set(&first, "token", Value::text("first"));
+        assert_eq!(world.search("token").unwrap(), (first.clone(), Value::text("first")));
+        world.damage("b");
+        let error = world.search("token").unwrap_err();
+        assert_eq!(error.code(), "E12.search-incomplete");
+    }
+
+    /// Without a vault's name all vaults are listed, equal names in each of them.
+    d3_without_a_vault_all_are_listed for all |world| {
+        let [a, b, c] = ["a", "b", "c"].map(|name| world.vault(name));
+        for vault in [&c, &a, &b] {
+            world.set(vault, "shared", Value::text("x"));
+        }
+        world.set(&b, "own", Value::text("x"));
+        let listed = world.list(None, "*");
+        let told: Vec<_> =
+            listed.iter().map(|one| (one.entry.name.as_str(), one.vault.as_str())).collect();
+        assert_eq!(told, [("own", "b"), ("shared", "a"), ("shared", "b"), ("shared", "c")]);
+    }
+}

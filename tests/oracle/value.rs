@@ -1,0 +1,146 @@
+//! Five kinds of value, which are four here: a text is always protected in memory. Each is
+//! written, read, listed and removed.
+
+use keystead::api::{Map, SecretName, Value, ValueKind};
+use keystead::registry::Placement;
+use keystead::{Class, Error};
+
+use super::oracle;
+use super::world::{Kind, World, vault_name};
+
+/// Bytes that are no text, among them a NUL.
+const BYTES: [u8; 4] = [0, 0xff, 0x0a, 0x80];
+
+/// Returns a value of each kind under a name: what was a plain string and what was a
+/// protected one are both texts.
+fn values() -> Vec<(&'static str, Value)> {
+    vec![
+        ("bytes", Value::bytes(BYTES.to_vec())),
+        ("text", Value::text("canary-5d1f plain")),
+        ("protected text", Value::text("canary-5d1f protected")),
+        ("credential", Value::credential("bob", "canary-5d1f")),
+        ("map", Value::Map(map())),
+    ]
+}
+
+fn map() -> Map {
+    let mut map = Map::new();
+    map.insert("bytes", Value::bytes(BYTES[..2].to_vec()));
+    map.insert("text", Value::text("canary-5d1f\nin two lines"));
+    map.insert("protected text", Value::text("canary-5d1f"));
+    map.insert("credential", Value::credential("ann", "canary-5d1f"));
+    map
+}
+
+/// Writes a value, reads it, lists it under the name its caller gives the vault, and
+/// removes it.
+#[track_caller]
+fn lives_and_goes(world: &World, name: &str, value: &Value) {
+    let vault = world.vault("work");
+    world.set(&vault, "neighbour", Value::text("canary-5d1f"));
+    world.set(&vault, name, value.duplicate());
+    assert_eq!(world.get(&vault, name).unwrap(), *value);
+
+    // Names of vaults are compared without case, and told as they were asked for.
+    let as_called = vault_name("WORK");
+    let listed = world.list(Some(&as_called), name);
+    let [one] = listed.as_slice() else { panic!("{listed:?}") };
+    assert_eq!((one.entry.name.as_str(), one.entry.kind), (name, Some(value.kind())));
+    assert_eq!(one.vault.as_str(), "WORK");
+
+    world.remove(&vault, name).unwrap();
+    let error = world.get(&vault, name).unwrap_err();
+    assert!(matches!(error, Error::NoSuchSecret { .. }), "{error:?}");
+    assert!(world.list(Some(&vault), name).is_empty());
+    world.get(&vault, "neighbour").unwrap();
+}
+
+oracle! {
+    /// Each kind of value can be set. Both kinds of string are a text, and no text shows
+    /// itself by accident.
+    sm_01_05_set_writes_every_kind_of_value for both |world| {
+        let vault = world.vault("work");
+        for (name, value) in values() {
+            assert!(!format!("{value:?}").contains("canary"));
+            world.set(&vault, name, value);
+        }
+        assert_eq!(world.list(Some(&vault), "*").len(), values().len());
+    }
+
+    /// Each comes back as it was, also to a process that starts anew.
+    sm_06_10_get_returns_what_was_set for both |world| {
+        let vault = world.vault("work");
+        for (name, value) in values() {
+            world.set(&vault, name, value);
+        }
+        for _ in 0..2 {
+            for (name, value) in values() {
+                assert_eq!(world.get(&vault, name).unwrap(), value, "{name}");
+            }
+            world.host().reload();
+        }
+    }
+
+    /// An exact name lists that secret alone: with its kind and its vault's name as it was
+    /// registered.
+    sm_11_15_an_exact_name_lists_one_secret_with_kind_and_vault for both |world| {
+        let vault = world.vault("Work");
+        for (name, value) in values() {
+            world.set(&vault, name, value);
+        }
+        for (name, value) in values() {
+            let listed = world.list(None, name);
+            let [one] = listed.as_slice() else { panic!("{listed:?}") };
+            assert_eq!(one.entry.name, SecretName::parse(name).unwrap());
+            assert_eq!(one.entry.kind, Some(value.kind()));
+            assert_eq!(one.vault.as_str(), "Work");
+        }
+    }
+
+    /// What is removed is gone, and asking for it is that error and no other: one has a
+    /// code and an exit code of its own.
+    sm_16_20_what_is_removed_is_not_found for both |world| {
+        let vault = world.vault("work");
+        for (name, value) in values() {
+            world.set(&vault, name, value);
+        }
+        for (name, _) in values() {
+            assert_eq!(world.remove(&vault, name).unwrap(), vault);
+            let error = world.get(&vault, name).unwrap_err();
+            assert_eq!((error.code(), error.class()), ("E12.no-such-secret", Class::NoSuch));
+            assert_eq!(error.to_string(), format!("no secret `{name}` in vault `work`"));
+        }
+        assert!(world.list(Some(&vault), "*").is_empty());
+    }
+
+    /// Bytes, from writing to removing.
+    ss_17_20_bytes_live_and_go for both |world| {
+        lives_and_goes(world, "TestByteArray", &Value::bytes(BYTES.to_vec()));
+    }
+
+    /// A text, to the letter: spaces and the line's end at its end are its own.
+    ss_21_24_a_text_lives_and_goes for both |world| {
+        lives_and_goes(world, "TestString", &Value::text("  canary-5d1f \u{e9}\u{1f511}\r\n"));
+    }
+
+    /// A protected text is a text: there is no other.
+    ss_25_28_a_protected_text_lives_and_goes for both |world| {
+        let value = Value::text("canary-5d1f");
+        assert_eq!((value.kind(), &*format!("{value:?}")), (ValueKind::Text, "Text([redacted])"));
+        lives_and_goes(world, "TestSecureString", &value);
+    }
+
+    /// A credential with its user name and its password.
+    ss_29_32_a_credential_lives_and_goes for both |world| {
+        lives_and_goes(world, "TestPSCredential", &Value::credential("user", "canary-5d1f"));
+    }
+
+    /// A map is one secret whatever is in it, and is removed as one.
+    ss_33_36_a_map_lives_and_goes_as_one for both |world| {
+        lives_and_goes(world, "TestHashtable", &Value::Map(map()));
+        let vault = vault_name("work");
+        for key in ["bytes", "text", "protected text", "credential"] {
+            assert!(world.list(Some(&vault), &format!("*{key}*")).is_empty());
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! A host with one plugin, and vaults of it that are told apart by nothing but their plugin
+//! and where it runs.
+
+use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use keystead::api::{
+    Answer, Challenge, Metadata, MetadataValue, SecretName, SecretText, Value, VaultName, WriteMode,
+};
+use keystead::reference::Reference;
+use keystead::registry::Placement;
+use keystead::{Ask, Described, Host, NewSecret, Nobody, Place, Registration, Run, Unanswered};
+
+use crate::cli::sandbox;
+use crate::plugin_files;
+use crate::scene::Scene;
+
+/// A plugin's kind of vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The reference plugin.
+    Memory,
+    /// The other plugin's ledger with a clerk.
+    Book,
+    /// The other plugin's ledger with nobody: no metadata, never locked.
+    Slip,
+}
+
+/// What unlocks every locked vault here.
+pub(super) const SECRET: &str = "canary-5d1f-pin";
+
+/// One plugin in one placement.
+pub(super) struct World {
+    pub(super) scene: Scene,
+    pub(super) kind: Kind,
+    pub(super) placement: Placement,
+}
+
+impl World {
+    pub(super) fn new(kind: Kind, placement: Placement) -> Self {
+        let scene = Scene::new();
+        let installed = match kind {
+            Kind::Memory => scene.install(sandbox::plugin()),
+            Kind::Book | Kind::Slip => scene.install(&plugin_files::ledger()),
+        };
+        let world = Self { scene, kind, placement };
+        assert_eq!(installed, world.plugin());
+        world
+    }
+
+    /// Sees that nothing of it runs on.
+    pub(super) fn end(self) {
+        self.scene.end();
+    }
+
+    pub(super) fn host(&self) -> &Host {
+        &self.scene.host
+    }
+
+    pub(super) fn plugin(&self) -> &'static str {
+        match self.kind {
+            Kind::Memory => "memory",
+            Kind::Book | Kind::Slip => "ledger",
+        }
+    }
+
+    /// Returns the file that a vault of this name keeps its secrets in.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.scene.path().join(format!("{name}.secrets"))
+    }
+
+    /// Returns a registration of a vault with a file of its own.
+    pub(super) fn registration(&self, name: &str) -> Registration {
+        let folder = self.scene.path().to_path_buf();
+        let mut new = Registration::new(vault_name(name), self.plugin(), folder);
+        new.placement = Some(self.placement);
+        new.kind = (self.kind == Kind::Slip).then(|| "slip".to_owned());
+        let key = if self.kind == Kind::Memory { "file" } else { "ledger" };
+        new.parameters.insert(key.to_owned(), format!("{name}.secrets"));
+        new
+    }
+
+    /// Returns a registration of a vault that is locked with [`SECRET`].
+    pub(super) fn locked(&self, name: &str) -> Registration {
+        let mut new = self.registration(name);
+        let secret = self.secret_file();
+        match self.kind {
+            Kind::Memory => new.parameters.insert("locked".into(), secret),
+            Kind::Book => {
+                new.parameters.insert("clerk".into(), "ann".into());
+                new.parameters.insert("bell".into(), "bell.given".into());
+                new.parameters.insert("pin".into(), secret)
+            }
+            Kind::Slip => panic!("a slip is never locked"),
+        };
+        new
+    }
+
+    /// Returns a reference to a file that holds [`SECRET`].
+    pub(super) fn secret_file(&self) -> String {
+        let path = self.scene.path().join("secret");
+        let mut options = fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600);
+        let file = file.open(&path).unwrap();
+        std::io::Write::write_all(&mut &file, SECRET.as_bytes()).unwrap();
+        format!("file:{}", path.display())
+    }
+
+    /// Returns the lines that the book's clerk left at the bell.
+    pub(super) fn bell(&self) -> String {
+        fs::read_to_string(self.scene.path().join("bell.given")).unwrap_or_default()
+    }
+
+    pub(super) fn register(&self, new: Registration) -> VaultName {
+        let plan = self.host().plan_registration(new).unwrap();
+        self.host().register(plan).unwrap().name
+    }
+
+    /// Registers a vault with a file of its own.
+    pub(super) fn vault(&self, name: &str) -> VaultName {
+        self.register(self.registration(name))
+    }
+
+    /// Writes over a vault's file what no plugin can read.
+    pub(super) fn damage(&self, name: &str) {
+        fs::write(self.file(name), "scribble\n").unwrap();
+        self.host().reload();
+    }
+
+    pub(super) fn set(&self, vault: &VaultName, name: &str, value: Value) {
+        self.host().set(new(Some(vault), name, value, None), &mut Nobody).unwrap();
+    }
+
+    /// Sets a text with this metadata.
+    pub(super) fn set_with(
+        &self,
+        vault: &VaultName,
+        name: &str,
+        metadata: &Metadata,
+    ) -> keystead::Result<VaultName> {
+        let new = new(Some(vault), name, Value::text("canary-5d1f"), Some(metadata.clone()));
+        self.host().set(new, &mut Nobody)
+    }
+
+    pub(super) fn get(&self, vault: &VaultName, name: &str) -> keystead::Result<Value> {
+        self.scene.get(vault, name).map(|found| found.secret.value)
+    }
+
+    pub(super) fn remove(&self, vault: &VaultName, name: &str) -> keystead::Result<VaultName> {
+        self.host().remove(&secret_name(name), Some(vault), Run::Real, &mut Nobody)
+    }
+
+    /// Lists what has this name, or matches it as a pattern.
+    pub(super) fn list(&self, vault: Option<&VaultName>, pattern: &str) -> Vec<Described> {
+        let listing = self.host().list(Some(pattern), vault, &mut Nobody).unwrap();
+        assert!(listing.failed.is_empty(), "{:?}", listing.failed);
+        listing.entries
+    }
+
+    /// Looks for a secret where no vault is named.
+    pub(super) fn search(&self, name: &str) -> keystead::Result<(VaultName, Value)> {
+        let found = self.host().get(&secret_name(name), &Place::anywhere(), &mut Nobody)?;
+        Ok((found.vault, found.secret.value))
+    }
+
+    /// Runs the command over the same folders, and returns its exit code, standard output
+    /// and standard error.
+    pub(super) fn command(&self, words: &str, input: &str) -> (i32, String, String) {
+        let root = self.scene.path();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keystead"));
+        let mut child = command
+            .args(words.split_whitespace())
+            .env_clear()
+            .env("KEYSTEAD_CONFIG_DIR", root.join("config"))
+            .env("KEYSTEAD_DATA_DIR", root.join("data"))
+            .current_dir(root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One that takes no input may be gone before it is written.
+        let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let told = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), told(output.stdout), told(output.stderr))
+    }
+
+    /// Returns a right answer to each prompt of this plugin's locked vaults.
+    pub(super) fn right(&self) -> Vec<(&'static str, &'static str)> {
+        match self.kind {
+            Kind::Memory => vec![("password", SECRET)],
+            _ => vec![("clerk", "ann"), ("pin", SECRET)],
+        }
+    }
+}
+
+pub(super) fn vault_name(text: &str) -> VaultName {
+    VaultName::parse(text).unwrap()
+}
+
+pub(super) fn secret_name(text: &str) -> SecretName {
+    SecretName::parse(text).unwrap()
+}
+
+pub(super) fn reference(text: &str) -> Reference {
+    Reference::parse(text).unwrap()
+}
+
+/// Returns a write whether or not the name is there.
+pub(super) fn new(
+    vault: Option<&VaultName>,
+    name: &str,
+    value: Value,
+    metadata: Option<Metadata>,
+) -> NewSecret {
+    NewSecret {
+        name: secret_name(name),
+        vault: vault.cloned(),
+        value,
+        field: None,
+        metadata,
+        mode: WriteMode::Upsert,
+        run: Run::Real,
+    }
+}
+
+pub(super) fn metadata(pairs: &[(&str, MetadataValue)]) -> Metadata {
+    let mut metadata = Metadata::new();
+    for (key, value) in pairs {
+        metadata.insert(*key, value.clone()).unwrap();
+    }
+    metadata
+}
+
+/// Somebody who answers with these, and counts how often.
+pub(super) struct Person {
+    pub(super) answers: Vec<(&'static str, &'static str)>,
+    pub(super) asked: Vec<String>,
+}
+
+impl Person {
+    pub(super) fn new(answers: Vec<(&'static str, &'static str)>) -> Self {
+        Self { answers, asked: Vec::new() }
+    }
+}
+
+impl Ask for Person {
+    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        let shown = |secret| if secret { "hidden" } else { "shown" };
+        let prompts: Vec<_> = challenge
+            .prompts
+            .iter()
+            .map(|prompt| format!("{} ({})", prompt.label, shown(prompt.secret)))
+            .collect();
+        self.asked.push(format!("{vault}: {}", prompts.join(", ")));
+        let answer = |(name, text): &(&str, &str)| Answer {
+            name: (*name).to_owned(),
+            value: SecretText::new(*text),
+        };
+        Ok(self.answers.iter().map(answer).collect())
+    }
+}

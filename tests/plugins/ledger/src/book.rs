@@ -1,0 +1,138 @@
+//! A book: a ledger with a clerk, who may want to know who is there, notes visits at the
+//! bell, and has remarks.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+
+use keystead_plugin_api::{
+    Challenge, Context, Deadline, Entry, Error, GetRequest, ListRequest, Metadata, OpenRequest,
+    Page, Prompt, Result, Secret, SecretText, Session, SetRequest, UnlockRequest, Vault, VaultName,
+    WriteMode,
+};
+
+use crate::file::{Case, LedgerFile};
+
+struct Book {
+    vault: VaultName,
+    file: LedgerFile,
+    clerk: Option<(String, SecretText)>,
+    locked: bool,
+    bell: Option<PathBuf>,
+    shut: bool,
+    remarks: i64,
+    context: Context,
+}
+
+pub(crate) fn open(
+    request: OpenRequest,
+    path: PathBuf,
+    context: Context,
+) -> Result<Box<dyn Vault>> {
+    let parameters = &request.parameters;
+    let clerk = match (parameters.text("clerk"), parameters.secret("pin")) {
+        (Some(clerk), Some(pin)) => Some((clerk.to_owned(), pin.duplicate())),
+        (None, None) => None,
+        _ => return Err(Error::invalid("`clerk` and `pin` go together")),
+    };
+    Ok(Box::new(Book {
+        file: LedgerFile::new(path, Case::Matters),
+        locked: clerk.is_some(),
+        clerk,
+        bell: parameters.text("bell").map(PathBuf::from),
+        shut: parameters.boolean("shut").unwrap_or(false),
+        remarks: parameters.integer("remarks").unwrap_or(0),
+        vault: request.vault,
+        context,
+    }))
+}
+
+impl Book {
+    fn file(&mut self) -> Result<&mut LedgerFile> {
+        if !self.locked {
+            return Ok(&mut self.file);
+        }
+        let prompts = vec![Prompt::plain("clerk", "Clerk"), Prompt::secret("pin", "PIN")];
+        Err(Error::locked(Challenge::new("counter", prompts)))
+    }
+
+    /// Leaves a line at the bell, where there is one.
+    fn ring(&self, line: &str) -> Result<()> {
+        let Some(bell) = &self.bell else { return Ok(()) };
+        let opened = OpenOptions::new().append(true).create(true).open(bell);
+        opened.and_then(|mut file| writeln!(file, "{line}")).map_err(|fault| {
+            Error::unavailable(format!("the bell {} is stuck: {fault}", bell.display()))
+        })
+    }
+}
+
+impl Vault for Book {
+    fn get(&mut self, request: &GetRequest) -> Result<Secret> {
+        self.file()?.get(request)
+    }
+
+    fn list(&mut self, request: &ListRequest) -> Result<Page> {
+        self.file()?.list(request)
+    }
+
+    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+        self.file()?.describe(request)
+    }
+
+    fn set(&mut self, request: SetRequest) -> Result<()> {
+        self.file()?.set(request)
+    }
+
+    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+        self.file()?.remove(request)
+    }
+
+    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
+        let file = self.file()?;
+        let value = file.get(request)?.value;
+        let mut again = SetRequest::new(request.name.clone(), value, request.deadline);
+        again.metadata = Some(metadata);
+        again.mode = WriteMode::Replace;
+        file.set(again)
+    }
+
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+        let Some((clerk, pin)) = &self.clerk else {
+            return Err(Error::unsupported("this book has no clerk"));
+        };
+        if request.challenge != "counter" {
+            return Err(Error::invalid("that was not asked at this counter"));
+        }
+        let says =
+            |name: &str, right: &str| request.answer(name).map(SecretText::expose) == Some(right);
+        if !says("clerk", clerk) || !says("pin", pin.expose()) {
+            return Err(Error::denied("the clerk does not know you"));
+        }
+        self.ring(&format!("{}: {clerk} was here", self.vault))?;
+        self.locked = false;
+        Ok(None)
+    }
+
+    fn lock(&mut self, _: Deadline) -> Result<()> {
+        if self.clerk.is_none() {
+            return Err(Error::unsupported("this book has no clerk"));
+        }
+        self.locked = true;
+        Ok(())
+    }
+
+    fn test(&mut self, _: Deadline) -> Result<()> {
+        for number in 1..=self.remarks {
+            self.context.warn(&format!("remark {number}: the ink is dry"));
+            self.context.info(&format!("remark {number}: the pen is mended"));
+        }
+        if self.shut {
+            return Err(Error::unavailable("the counter is shut: come back tomorrow"));
+        }
+        self.file.check()
+    }
+
+    fn unregister(&mut self, _: Deadline) -> Result<()> {
+        self.ring(&format!("{}: closed", self.vault))
+    }
+}

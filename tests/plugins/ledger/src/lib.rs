@@ -1,0 +1,77 @@
+//! Secrets as entries of a ledger, IN CLEAR TEXT: a file that is only ever appended to, in
+//! two kinds of vault. A `book` has a clerk who may ask who is there; a `slip` keeps texts
+//! and bytes and nothing beside them. For tests: not for secrets that matter.
+#![forbid(unsafe_code)]
+
+mod book;
+mod entry;
+mod file;
+mod slip;
+
+use std::path::PathBuf;
+
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::{
+    Context, Error, OpenRequest, Parameter, ParameterKind, Plugin, Result, ValueKind, Vault,
+    export_plugin,
+};
+
+const MANIFEST: Manifest = Manifest {
+    id: "ledger",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "Secrets in a ledger, in clear text",
+    vendor: "Ledgers & Daughters",
+    licence: "MIT OR Apache-2.0",
+    homepage: "https://ledger.example/keystead",
+    kinds: &[
+        Kind {
+            name: "book",
+            description: "a ledger with a clerk",
+            capabilities: &[
+                Capability::Write,
+                Capability::Metadata,
+                Capability::Unlock,
+                Capability::Unregister,
+            ],
+            values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
+            names: NameRule::CaseSensitive,
+            parameters: &[
+                Parameter::required("ledger", ParameterKind::Path, "the file, in CLEAR TEXT"),
+                Parameter::optional("clerk", ParameterKind::Text, "who is to be asked for a PIN"),
+                Parameter::optional("pin", ParameterKind::Text, "the clerk's PIN").secret(),
+                Parameter::optional("bell", ParameterKind::Path, "the file that visits go to"),
+                Parameter::optional("shut", ParameterKind::Boolean, "whether tests fail"),
+                Parameter::optional("remarks", ParameterKind::Integer, "how many tests make"),
+            ],
+        },
+        Kind {
+            name: "slip",
+            description: "a ledger of texts and bytes, where case does not matter in names",
+            capabilities: &[Capability::Write],
+            values: &[ValueKind::Text, ValueKind::Bytes],
+            names: NameRule::CaseInsensitive,
+            parameters: &[Parameter::required(
+                "ledger",
+                ParameterKind::Path,
+                "the file, in CLEAR TEXT",
+            )],
+        },
+    ],
+    permissions: &["files:{ledger}:rw", "files:{bell}:rw"],
+};
+
+export_plugin! { plugin: Ledger, manifest: MANIFEST }
+
+struct Ledger;
+
+impl Plugin for Ledger {
+    fn open(request: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
+        let path = request.parameters.text("ledger").map(PathBuf::from);
+        let path = path.ok_or_else(|| Error::invalid("`ledger` is missing"))?;
+        match request.kind.as_str() {
+            "book" => book::open(request, path, context),
+            "slip" => Ok(slip::open(path)),
+            other => Err(Error::invalid(format!("a ledger has no kind `{other}`"))),
+        }
+    }
+}
