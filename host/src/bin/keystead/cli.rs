@@ -12,7 +12,7 @@ use clap::{
     ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 
-use crate::commands::{completions, get, list, man, plugin, remove, set, show, vault};
+use crate::commands::{completions, doctor, get, list, man, plugin, remove, set, show, vault};
 use crate::duration;
 use crate::ui::Form;
 
@@ -103,6 +103,7 @@ pub(crate) enum Command {
     /// Install plugins, look at them, and write one
     #[command(subcommand)]
     Plugin(plugin::Command),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
 }

@@ -1,6 +1,7 @@
 //! One file for each command. What they share is what they run in.
 
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod man;
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Remove(args) => remove::run(&args, scene),
         Command::Vault(command) => vault::run(command, scene),
         Command::Plugin(command) => plugin::run(command, &scene),
+        Command::Doctor(args) => doctor::run(&args, &scene),
         Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),
     }
 }
