@@ -2,6 +2,7 @@
 
 mod calls;
 mod conformance;
+mod doctor;
 mod example;
 mod killed;
 mod permission;

@@ -142,6 +142,16 @@ impl Host {
         &self.0.plugins
     }
 
+    /// Returns what this host works with.
+    pub(crate) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// Returns the registered vaults.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
     /// Returns the default vault.
     ///
     /// # Errors

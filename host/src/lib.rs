@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod ask;
+pub mod doctor;
 mod error;
 pub mod exchange;
 pub mod fs;

@@ -129,6 +129,49 @@ impl Registry {
         Ok(None)
     }
 
+    /// Returns each user's registration that takes the place of the administrator's, with
+    /// its file.
+    pub(crate) fn shadowing(&self) -> Vec<(VaultName, PathBuf)> {
+        // What cannot be listed is told where all vaults are.
+        let Ok(system) = self.names_in(Layer::System) else { return Vec::new() };
+        let shadowing = system.into_iter().filter_map(|name| {
+            let (shelf, file) = self.find(Layer::User, &name).ok()??;
+            let (below, below_file) = self.find(Layer::System, &name).ok()??;
+            let is_locked = below.read(&below_file).map_or(true, |(entry, _)| entry.locked);
+            (!is_locked).then(|| (name, shelf.path(&file)))
+        });
+        shadowing.collect()
+    }
+
+    /// Returns what each layer alone says of the default vault, lower layer first.
+    pub(crate) fn defaults(&self) -> Vec<(Layer, Result<Option<VaultName>, Error>)> {
+        let said = |layer: &Layer| {
+            let name = self.default_in(*layer).map(|default| match default {
+                Default::Vault(name) => Some(name),
+                Default::Unsaid | Default::None => None,
+            });
+            (*layer, name)
+        };
+        Layer::ALL.iter().map(said).collect()
+    }
+
+    /// Checks that no reference of a registered vault leads back to it.
+    pub(crate) fn check_circle(
+        &self,
+        entry: &Entry,
+        default: Option<&VaultName>,
+    ) -> Result<(), Error> {
+        circle::check(self, entry, default)
+    }
+
+    /// Returns the registered name that looks most like this one.
+    pub(crate) fn similar(&self, name: &VaultName) -> Option<VaultName> {
+        match self.no_such_vault(name) {
+            Error::NoSuchVault { similar, .. } => similar,
+            _ => None,
+        }
+    }
+
     fn shelf(&self, layer: Layer) -> Result<Option<Shelf>, Error> {
         Shelf::open(&self.paths, layer)
     }

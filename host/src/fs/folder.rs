@@ -189,6 +189,25 @@ impl Folder {
         Ok(())
     }
 
+    /// Returns the half-written files that processes left behind when they were ended in the
+    /// middle of [`Folder::write`]; not those of processes that still run.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn left_over(&self) -> Result<Vec<PathBuf>, Error> {
+        let io = |e| Error::io("list", &self.path, e);
+        let mut left_over = Vec::new();
+        for entry in Dir::new(self.readable().map_err(io)?).map_err(io)? {
+            let entry = entry.map_err(io)?;
+            let name = entry.file_name().to_bytes();
+            if writer(name).is_some_and(|process| !is_running(process)) {
+                left_over.push(self.path.join(OsStr::from_bytes(name)));
+            }
+        }
+        left_over.sort();
+        Ok(left_over)
+    }
+
     /// Writes a file as a whole: a temporary file beside it, synced, renamed over it, and
     /// the folder synced. The file gets exactly this mode, whatever the umask.
     ///
@@ -324,6 +343,22 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::openat(&self.place, ".", flags, Mode::empty())
     }
+}
+
+/// Returns the process that a temporary file's name, `.NAME.PROCESS-N.tmp`, tells of.
+fn writer(name: &[u8]) -> Option<i32> {
+    let name = std::str::from_utf8(name).ok()?;
+    let (_, number) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
+    let (process, next) = number.split_once('-')?;
+    next.parse::<u64>().ok()?;
+    process.parse().ok().filter(|process| *process > 0)
+}
+
+/// Whether there is a process of this number. One that took over the number of a process
+/// that has ended counts: what it may be writing is left alone.
+fn is_running(process: i32) -> bool {
+    let Some(pid) = rustix::process::Pid::from_raw(process) else { return false };
+    !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))
 }
 
 /// Whether a write waits until the disk has it.

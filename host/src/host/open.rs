@@ -69,8 +69,7 @@ impl Host {
         }
 
         let asked = expand(manifest, kind, &entry, self.home().as_deref())?;
-        let missing = asked.iter().map(Permission::text).filter(|p| !entry.grants.contains(p));
-        let missing: Vec<_> = missing.collect();
+        let missing = beyond(&asked, &entry);
         if !missing.is_empty() {
             return Err(Error::NotGranted { vault: name.clone(), plugin: entry.plugin, missing });
         }
@@ -89,6 +88,18 @@ impl Host {
             Placement::InProcess => self.in_process(&entry, &trusted, &request, services)?,
         };
         Ok(Open { name: name.clone(), entry, code })
+    }
+
+    /// Returns what a vault's plugin asks for beyond what its registration grants.
+    pub(crate) fn not_granted(
+        &self,
+        entry: &Entry,
+        manifest: &Manifest,
+        kind: &Kind,
+    ) -> Vec<String> {
+        // Templates are filled in whatever they hold: there is nothing to go wrong.
+        let asked = expand(manifest, kind, entry, self.home().as_deref());
+        asked.map(|asked| beyond(&asked, entry)).unwrap_or_default()
     }
 
     fn isolated(
@@ -205,6 +216,11 @@ fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String
         values.insert(parameter.name.to_string(), value);
     }
     values
+}
+
+fn beyond(asked: &[Permission], entry: &Entry) -> Vec<String> {
+    let asked = asked.iter().map(Permission::text);
+    asked.filter(|permission| !entry.grants.contains(permission)).collect()
 }
 
 fn programs(asked: &[Permission]) -> Vec<String> {

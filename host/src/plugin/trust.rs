@@ -8,6 +8,7 @@ mod install;
 mod list;
 mod policy;
 mod roots;
+mod survey;
 mod trusted;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ pub use error::Error;
 pub use install::{Candidate, IfTaken, Place, Vouch};
 pub use list::{Listed, Verified};
 pub use policy::{Placement, Policy};
+pub(crate) use survey::{Survey, Surveyed};
 pub use trusted::{Trusted, VouchedBy};
 
 use roots::Roots;
@@ -113,21 +115,7 @@ impl Store {
             return self.trusted(roots, policy, pin, file, verdict, None);
         }
 
-        let (bytes, found) = trusted::read_and_hash(&file)?;
-        if found != pin.sha256 {
-            let path = file.path().to_owned();
-            return Err(Error::HashMismatch { id: pin.id, path, pinned: pin.sha256, found });
-        }
-        let inspected = look_into(&bytes, &file)?;
-        // Without a known host build there is no cache; the number is then never compared.
-        let verdict = Verdict {
-            sha256: found,
-            identity,
-            host: host.unwrap_or(HostBuild::UNKNOWN),
-            abi: inspected.abi,
-            fit: None,
-            manifest: inspected.manifest,
-        };
+        let (bytes, verdict) = judge(&pin, &file)?;
         if let (Some(_), Some(data)) = (host, roots.data_made()) {
             // A cache: where it cannot be written the work is done again next time.
             let _ = verdict.write(&data);
@@ -168,6 +156,26 @@ impl Store {
         let data = roots.data_path().map(Path::to_owned);
         Ok(Trusted::new(pin.id, vouched_by, in_process, file, verdict, bytes, data))
     }
+}
+
+/// Reads a pinned file, hashes and inspects it.
+fn judge(pin: &Pin, file: &OpenedFile) -> Result<(Vec<u8>, Verdict), Error> {
+    let (bytes, found) = trusted::read_and_hash(file)?;
+    if found != pin.sha256 {
+        let (id, path) = (pin.id.clone(), file.path().to_owned());
+        return Err(Error::HashMismatch { id, path, pinned: pin.sha256, found });
+    }
+    let inspected = look_into(&bytes, file)?;
+    let verdict = Verdict {
+        sha256: found,
+        identity: file.identity(),
+        // Without a known host build there is no cache; the number is then never compared.
+        host: HostBuild::current().unwrap_or(HostBuild::UNKNOWN),
+        abi: inspected.abi,
+        fit: None,
+        manifest: inspected.manifest,
+    };
+    Ok((bytes, verdict))
 }
 
 /// Inspects a file's bytes, and whether it can be loaded here. Libraries beyond the system's

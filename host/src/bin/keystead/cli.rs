@@ -12,7 +12,9 @@ use clap::{
     ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 
-use crate::commands::{completions, copy, get, list, man, move_, plugin, remove, set, show, vault};
+use crate::commands::{
+    completions, copy, doctor, get, list, man, move_, plugin, remove, set, show, vault,
+};
 use crate::ui::Form;
 use crate::{duration, text};
 
@@ -107,6 +109,7 @@ pub(crate) enum Command {
     /// Install plugins, look at them, and write one
     #[command(subcommand)]
     Plugin(plugin::Command),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
 }

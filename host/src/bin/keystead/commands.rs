@@ -2,6 +2,7 @@
 
 pub(crate) mod completions;
 pub(crate) mod copy;
+pub(crate) mod doctor;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod man;
@@ -63,6 +64,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Move(args) => move_::run(args, scene),
         Command::Vault(command) => vault::run(command, scene),
         Command::Plugin(command) => plugin::run(command, &scene),
+        Command::Doctor(args) => doctor::run(&args, &scene),
         Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),
     }
 }

@@ -1,0 +1,211 @@
+//! Commands that mend: as a POSIX shell takes them, with all that is known put in.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::fs;
+use crate::paths::Layer;
+use crate::plugin::inspect::Kind;
+use crate::registry::schema::{self, Fault};
+use crate::registry::{Entry, Setting};
+
+/// A command that mends a finding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mend {
+    /// The command, quoted for a POSIX shell. Words in capitals are to be filled in:
+    /// `FILE`, `VALUE`, `REFERENCE`.
+    pub command: String,
+    /// What it comes to.
+    pub does: &'static str,
+}
+
+impl Mend {
+    pub(super) fn new(command: impl Into<String>, does: &'static str) -> Self {
+        Self { command: command.into(), does }
+    }
+
+    /// Returns a command of another program about a path, with the rights it takes.
+    pub(super) fn about(command: &str, path: &Path, does: &'static str) -> Self {
+        let command = format!("{command} {}", quoted(&path.to_string_lossy()));
+        Self { command: as_owner(path, command), does }
+    }
+
+    /// Returns a command that puts a file out of the way, and keeps it.
+    pub(super) fn put_away(path: &Path, does: &'static str) -> Self {
+        let text = path.to_string_lossy();
+        let command = format!("mv {} {}", quoted(&text), quoted(&format!("{text}.old")));
+        Self { command: as_owner(path, command), does }
+    }
+
+    /// Returns a command that opens a file for a person to put right.
+    pub(super) fn edit(path: &Path, line: usize) -> Self {
+        let path_word = quoted(&path.to_string_lossy());
+        let command = format!("${{EDITOR:-vi}} +{line} {path_word}");
+        Self { command: as_owner(path, command), does: "put it right there" }
+    }
+}
+
+/// Returns what mends a path that is not safe or cannot be used; nothing where trying again
+/// is all there is.
+pub(super) fn of_path(error: &fs::Error) -> Vec<Mend> {
+    use fs::Error;
+    match error {
+        Error::OthersWrite { at, .. }
+        | Error::GroupWrite { at, .. }
+        | Error::AccessList { at, .. } => {
+            vec![Mend::about(
+                "chmod go-w",
+                at,
+                "look at what is in it first: others could change it",
+            )]
+        }
+        Error::Owner { at, allowed, .. } => vec![Mend {
+            command: format!("sudo chown {} {}", user(allowed), quoted(&at.to_string_lossy())),
+            does: "look at what is in it first: its owner could change it",
+        }],
+        Error::LinkOwner { at, allowed, .. } => vec![Mend {
+            command: format!("sudo chown -h {} {}", user(allowed), quoted(&at.to_string_lossy())),
+            does: "look at where it leads first: its owner could point it elsewhere",
+        }],
+        Error::SharedFolder { at, .. } => vec![Mend::new(
+            format!("install -d -m 700 {}", quoted(&format!("{}/keystead", at.display()))),
+            "have a folder of your own there, and name that one instead",
+        )],
+        Error::NotAFile { path, .. } | Error::TooLarge { path, .. } | Error::LinkLoop { path } => {
+            vec![Mend::put_away(path, "put it out of the way")]
+        }
+        Error::NotAFolder { at, .. } => vec![Mend::put_away(at, "put it out of the way")],
+        Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            vec![Mend::about("chmod u+rwX", path, "let its owner use it")]
+        }
+        Error::Io { path, .. } | Error::Missing { path } | Error::Changed { path } => {
+            vec![Mend::about("ls -ld", path, "see what is there")]
+        }
+        Error::NotAbsolute { .. } | Error::Name { .. } => Vec::new(),
+    }
+}
+
+/// Returns the command that ends a registration.
+pub(super) fn unregister(name: &str, layer: Layer, path: Option<&Path>) -> Mend {
+    let command = in_layer(format!("keystead vault unregister {name}"), layer, path);
+    Mend { command, does: "give the registration up; the vault's secrets stay where they are" }
+}
+
+/// Returns the command that registers a vault anew as it is, with what no longer fits its
+/// plugin's schema left out and what is missing to be filled in.
+pub(super) fn register(
+    entry: &Entry,
+    kind: Option<&Kind>,
+    layer: Layer,
+    path: Option<&Path>,
+) -> Mend {
+    let mut command = format!("keystead vault register {} --plugin {}", entry.name, entry.plugin);
+    if let Some(kind) = &entry.kind {
+        command += &format!(":{kind}");
+    }
+    for (name, text) in settings(entry, kind) {
+        command += &format!(" --param {}", quoted(&format!("{name}={text}")));
+    }
+    for (name, reference) in &entry.unlock {
+        command += &format!(" --unlock {}", quoted(&format!("{name}={reference}")));
+    }
+    if !entry.description.is_empty() {
+        command += &format!(" --description {}", quoted(&entry.description));
+    }
+    if !entry.search {
+        command += " --no-search";
+    }
+    if let Some(placement) = entry.placement {
+        command += &format!(" --placement {}", placement.as_str());
+    }
+    command += " --replace";
+    Mend { command: in_layer(command, layer, path), does: "register it anew" }
+}
+
+/// Returns the parameters as they are typed, of those that are right, and a word to fill in
+/// for those that must be given.
+fn settings(entry: &Entry, kind: Option<&Kind>) -> Vec<(String, String)> {
+    let faults = kind.map(|kind| schema::check(&kind.parameters, &entry.parameters, None));
+    let faults = faults.unwrap_or_default();
+    let wrong = |name: &str| faults.iter().any(|fault| named(fault) == Some(name));
+    let mut settings = Vec::new();
+    for (name, setting) in &entry.parameters {
+        let text = match setting {
+            _ if wrong(name) => continue,
+            Setting::Text(text) => text.clone(),
+            Setting::Integer(number) => number.to_string(),
+            Setting::Boolean(yes) => yes.to_string(),
+            Setting::Reference(reference) => reference.to_string(),
+        };
+        settings.push((name.clone(), text));
+    }
+    for parameter in kind.map(|kind| &kind.parameters[..]).unwrap_or_default() {
+        let given = settings.iter().any(|(name, _)| *name == *parameter.name);
+        let was_meant = parameter.required || entry.parameters.contains_key(&*parameter.name);
+        if was_meant && !given {
+            let word = if parameter.secret { "REFERENCE" } else { "VALUE" };
+            settings.push((parameter.name.to_string(), word.to_owned()));
+        }
+    }
+    settings
+}
+
+/// Returns the parameter that a fault is about, where leaving it out helps.
+fn named(fault: &Fault) -> Option<&str> {
+    match fault {
+        Fault::Unknown { name, .. }
+        | Fault::Reserved { name }
+        | Fault::WrongKind { name, .. }
+        | Fault::ControlCharacter { name }
+        | Fault::EmptyPath { name }
+        | Fault::RelativePath { name }
+        | Fault::NotAReference { name, .. }
+        | Fault::Descriptor { name }
+        | Fault::NotSecret { name } => Some(name),
+        Fault::Missing { .. } | Fault::NoHome { .. } | Fault::BadDefault { .. } => None,
+    }
+}
+
+/// Returns a command of ours for this layer, with the rights it takes.
+pub(super) fn in_layer(command: String, layer: Layer, path: Option<&Path>) -> String {
+    match (layer, path) {
+        (Layer::User, _) => command,
+        (Layer::System, Some(path)) => as_owner(path, command + " --system"),
+        (Layer::System, None) => command + " --system",
+    }
+}
+
+/// Returns a command as whoever owns the path may run it.
+fn as_owner(path: &Path, command: String) -> String {
+    let own = rustix::process::geteuid().as_raw();
+    let owner = std::fs::symlink_metadata(path).map_or(own, |metadata| metadata.uid());
+    if own == 0 || owner == own { command } else { format!("sudo {command}") }
+}
+
+/// Returns whose a path is to be: root's where nobody else's is good enough.
+fn user(allowed: &str) -> u32 {
+    if allowed == "root" { 0 } else { rustix::process::geteuid().as_raw() }
+}
+
+/// Returns one word for a POSIX shell.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_one_word_for_a_shell() {
+        assert_eq!(quoted("/home/ada/a.toml"), "/home/ada/a.toml");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's $HOME"), "'it'\\''s $HOME'");
+        assert_eq!(quoted("~/x"), "'~/x'");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,384 @@
+//! What is wrong with registrations: each against its file's form, its plugin as it is now,
+//! and the vaults that it refers to.
+
+use std::path::{Path, PathBuf};
+
+use keystead_plugin_api::VaultName;
+use keystead_plugin_api::manifest::Capability;
+
+use super::mend::{self, Mend};
+use super::{Finding, Severity, folder, is_blind, listed};
+use crate::error::Error;
+use crate::host::{Host, VaultInfo};
+use crate::paths::Layer;
+use crate::plugin::inspect::Abi;
+use crate::plugin::pins::InProcess;
+use crate::plugin::trust::{Survey, Trusted};
+use crate::reference::Reference;
+use crate::registry::schema;
+use crate::registry::{self, Entry, Placement, Setting};
+
+const STALE: &str = "the vault answers every request with this error";
+
+/// A registration, and where it lies.
+struct Case<'a> {
+    entry: &'a Entry,
+    layer: Layer,
+    path: Option<PathBuf>,
+}
+
+impl Host {
+    pub(super) fn all_vaults(&self, survey: &Survey, findings: &mut Vec<Finding>) {
+        let (vaults, faults) = match self.vaults() {
+            Ok(all) => all,
+            Err(error) => (Vec::new(), vec![error]),
+        };
+        for fault in &faults {
+            findings.extend(self.beside(fault));
+        }
+        self.defaults(&vaults, findings);
+        for (name, path) in self.registry().shadowing() {
+            let what = format!(
+                "your registration of vault `{name}` in `{}` hides the administrator's",
+                path.display()
+            );
+            findings.push(
+                Finding::new(Severity::Warning, "E01.shadowed", what)
+                    .because("commands ask your vault, not the one that all users share")
+                    .mended([mend::unregister(name.as_str(), Layer::User, None)]),
+            );
+        }
+        let mut circles: Vec<Vec<VaultName>> = Vec::new();
+        for vault in &vaults {
+            let Some(layer) = vault.layer else { continue };
+            let path = self.options().paths.vault_file(layer, &vault.name);
+            match &vault.entry {
+                Err(error) => findings.push(broken(vault, layer, path.as_deref(), error)),
+                Ok(entry) => {
+                    let case = Case { entry, layer, path };
+                    self.references(&case, &vaults, &mut circles, findings);
+                    self.against_plugin(&case, survey, findings);
+                }
+            }
+        }
+    }
+
+    /// Returns what is wrong beside the vaults: a layer, a file's name, a locked name.
+    fn beside(&self, error: &Error) -> Option<Finding> {
+        let Error::Registry(fault) = error else {
+            return Some(Finding::of(Severity::Error, error.code(), error).because(STALE));
+        };
+        let finding = Finding::of(Severity::Error, fault.code(), fault);
+        Some(match fault {
+            registry::Error::File(fault) => folder::of_path(Severity::Error, fault),
+            registry::Error::BadFileName { path } => {
+                Finding { severity: Severity::Warning, ..finding }
+                    .because("no vault is registered by it")
+                    .mended([Mend::put_away(path, "put it out of the way")])
+            }
+            registry::Error::Locked { user, .. } => {
+                Finding { severity: Severity::Warning, ..finding }
+                    .because("commands ask the administrator's vault, not yours")
+                    .mended([Mend::put_away(user, "put your registration out of the way")])
+            }
+            // Each layer's settings are looked at by themselves.
+            _ if place_of(fault).is_some_and(|(path, _)| path.ends_with("config.toml")) => {
+                return None;
+            }
+            _ => finding.because(STALE),
+        })
+    }
+
+    fn defaults(&self, vaults: &[VaultInfo], findings: &mut Vec<Finding>) {
+        let is_there = |name: &VaultName| vaults.iter().any(|vault| vault.name == *name);
+        let why = "commands that name no vault go to it, and fail";
+        if let Some(name) = self.options().default_vault.as_ref().filter(|name| !is_there(name)) {
+            let what = format!("`KEYSTEAD_VAULT` is `{name}`, and no such vault is registered");
+            let mut mends = vec![Mend::new("unset KEYSTEAD_VAULT", "have the usual default vault")];
+            if let Some(similar) = self.registry().similar(name) {
+                let command = format!("export KEYSTEAD_VAULT={similar}");
+                mends.insert(0, Mend::new(command, "name the vault that looks like it"));
+            }
+            findings.push(
+                Finding::new(Severity::Error, "E01.no-such-vault", what).because(why).mended(mends),
+            );
+        }
+        for (layer, default) in self.registry().defaults() {
+            let path = self.options().paths.config_file(layer);
+            match default {
+                Ok(None) => {}
+                Ok(Some(name)) if is_there(&name) => {}
+                Ok(Some(name)) => {
+                    let what = format!(
+                        "the default vault of the {layer} layer, `{name}`, is not registered"
+                    );
+                    let default = |words: &str| {
+                        mend::in_layer(
+                            format!("keystead vault default {words}"),
+                            layer,
+                            path.as_deref(),
+                        )
+                    };
+                    let mut mends = vec![Mend::new(default("--clear"), "have no default vault")];
+                    if let Some(similar) = self.registry().similar(&name) {
+                        let command = default(similar.as_str());
+                        mends.insert(0, Mend::new(command, "have the one that looks like it"));
+                    }
+                    findings.push(
+                        Finding::new(Severity::Error, "E01.no-such-vault", what)
+                            .because(why)
+                            .mended(mends),
+                    );
+                }
+                Err(registry::Error::File(fault)) => {
+                    findings.push(folder::of_path(Severity::Error, &fault));
+                }
+                Err(fault) => {
+                    let mends = place_of(&fault).map(|(path, line)| Mend::edit(path, line));
+                    findings.push(
+                        Finding::of(Severity::Error, fault.code(), &fault)
+                            .because("which vault is the default one cannot be told")
+                            .mended(mends),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Looks at the vaults that a registration's references name.
+    fn references(
+        &self,
+        case: &Case<'_>,
+        vaults: &[VaultInfo],
+        circles: &mut Vec<Vec<VaultName>>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let entry = case.entry;
+        let name = &entry.name;
+        for (key, reference) in entry.references() {
+            let Reference::Secret { vault: Some(needed), .. } = reference else { continue };
+            if vaults.iter().any(|vault| vault.name == *needed) {
+                continue;
+            }
+            let what = format!(
+                "`{key}` of vault `{name}` is taken from vault `{needed}`, which is not registered"
+            );
+            let similar = self.registry().similar(needed);
+            let similar = similar.map(|similar| {
+                let entry = with_vault(entry, needed, &similar);
+                mend::register(&entry, None, case.layer, case.path.as_deref())
+            });
+            let new = format!("keystead vault register {needed} --plugin PLUGIN");
+            findings.push(
+                Finding::new(Severity::Error, "E01.no-such-vault", what)
+                    .because(format!("vault `{name}` cannot be opened or unlocked without it"))
+                    .mended(similar)
+                    .mended([
+                        Mend::new(new, "register the vault that is missing"),
+                        case.unregister(),
+                    ]),
+            );
+        }
+        let default = self.default_vault().ok().flatten();
+        if let Err(error @ registry::Error::Cycle { .. }) =
+            self.registry().check_circle(entry, default.as_ref())
+            && let registry::Error::Cycle { vaults: circle } = &error
+        {
+            let mut sorted = circle.clone();
+            sorted.sort();
+            if circles.contains(&sorted) {
+                return;
+            }
+            circles.push(sorted);
+            findings.push(
+                Finding::of(Severity::Error, error.code(), &error)
+                    .because("none of these vaults can be opened or unlocked")
+                    .mended([case.without_references(), case.unregister()]),
+            );
+        }
+    }
+
+    /// Looks at a registration against its plugin as it is now.
+    fn against_plugin(&self, case: &Case<'_>, survey: &Survey, findings: &mut Vec<Finding>) {
+        let entry = case.entry;
+        let (name, id) = (&entry.name, &entry.plugin);
+        let trusted = match survey.plugin(id).map(|one| (&one.outcome, &one.path)) {
+            Some((Ok(Some(trusted)), _)) => trusted,
+            // It was said with the plugin.
+            Some((Err(_), _)) => return,
+            Some((Ok(None), path)) => {
+                let what = format!("the administrator denies plugin `{id}` of vault `{name}`");
+                findings.push(
+                    Finding::new(Severity::Error, "E07.denied", what).because(STALE).mended([
+                        Mend::about("rm", path, "as the administrator: allow it again"),
+                        case.unregister(),
+                    ]),
+                );
+                return;
+            }
+            None if is_blind(survey) => return,
+            None => {
+                let what = format!("plugin `{id}` of vault `{name}` is not installed");
+                findings.push(
+                    Finding::new(Severity::Error, "E03.not-pinned", what).because(STALE).mended([
+                        Mend::new("keystead plugin install FILE", "install it"),
+                        case.unregister(),
+                    ]),
+                );
+                return;
+            }
+        };
+        findings.extend(self.against_manifest(case, trusted));
+    }
+
+    fn against_manifest(&self, case: &Case<'_>, trusted: &Trusted) -> Vec<Finding> {
+        let entry = case.entry;
+        let (name, id) = (&entry.name, &entry.plugin);
+        let manifest = trusted.manifest();
+        let mut findings = Vec::new();
+        let mut add = |severity, code, what: String, why: &str, mends: Vec<Mend>| {
+            findings.push(Finding::new(severity, code, what).because(why).mended(mends));
+        };
+        if trusted.abi() != Abi::Rust {
+            let abi = trusted.abi().as_str();
+            let what = format!(
+                "plugin `{id}` of vault `{name}` has the door `{abi}`, which this Keystead cannot open"
+            );
+            add(Severity::Error, "E09.door-unknown", what, STALE, vec![case.unregister()]);
+            return findings;
+        }
+        let Some(kind) = manifest.kind(entry.kind.as_deref()) else {
+            let wanted = entry.kind.as_deref().unwrap_or_default();
+            let kinds: Vec<&str> = manifest.kinds.iter().map(|kind| kind.name.as_str()).collect();
+            let what = format!(
+                "vault `{name}` is of kind `{wanted}`, which plugin `{id}` does not have: it has {}",
+                listed(&kinds)
+            );
+            let first = manifest.kinds.first();
+            let new = Entry { kind: first.map(|kind| kind.name.clone()), ..entry.clone() };
+            let again = mend::register(&new, first, case.layer, case.path.as_deref());
+            add(Severity::Error, "E01.no-such-kind", what, STALE, vec![again, case.unregister()]);
+            return findings;
+        };
+        let again = || mend::register(entry, Some(kind), case.layer, case.path.as_deref());
+        let faults = schema::check(&kind.parameters, &entry.parameters, self.home().as_deref());
+        if !faults.is_empty() {
+            let what = format!("the parameters of vault `{name}` do not fit its plugin `{id}`");
+            let mut finding = Finding::new(Severity::Error, "E01.parameters", what)
+                .because(STALE)
+                .mended([again(), case.unregister()]);
+            finding.causes = faults.iter().map(ToString::to_string).collect();
+            return vec![finding];
+        }
+        let missing = self.not_granted(entry, manifest, kind);
+        if !missing.is_empty() {
+            let what = format!(
+                "plugin `{id}` asks for more than vault `{name}` grants: {}",
+                missing.join(", ")
+            );
+            add(Severity::Error, "E07.not-granted", what, STALE, vec![again(), case.unregister()]);
+        }
+        if entry.placement == Some(Placement::InProcess) && trusted.in_process() == InProcess::Never
+        {
+            let what = format!(
+                "vault `{name}` is to run plugin `{id}` in the host's own process, and nobody allows that"
+            );
+            let isolated = Entry { placement: None, ..entry.clone() };
+            let isolated = mend::register(&isolated, Some(kind), case.layer, case.path.as_deref());
+            let allow = format!("keystead plugin trust {id} --danger-in-process");
+            let allow = Mend::new(allow, "let it: it can then read all that Keystead can");
+            add(Severity::Error, "E07.in-process-forbidden", what, STALE, vec![isolated, allow]);
+        }
+        if !entry.unlock.is_empty() && !kind.capabilities.contains(&Capability::Unlock) {
+            let fields: Vec<&String> = entry.unlock.keys().collect();
+            let what = format!(
+                "vault `{name}` has standing answers for {}, and its kind of vault is never locked",
+                listed(&fields)
+            );
+            let new = Entry { unlock: Default::default(), ..entry.clone() };
+            let new = mend::register(&new, Some(kind), case.layer, case.path.as_deref());
+            let why = "they are never used, and name where a secret is kept";
+            add(Severity::Warning, "E01.answer-unneeded", what, why, vec![new]);
+        }
+        findings
+    }
+}
+
+impl Case<'_> {
+    fn unregister(&self) -> Mend {
+        mend::unregister(self.entry.name.as_str(), self.layer, self.path.as_deref())
+    }
+
+    /// Returns the command that registers the vault anew with other references.
+    fn without_references(&self) -> Mend {
+        let Ok(other) = Reference::parse("env:VARIABLE") else { return self.unregister() };
+        let mut entry = self.entry.clone();
+        for setting in entry.parameters.values_mut() {
+            if matches!(setting, Setting::Reference(Reference::Secret { .. })) {
+                *setting = Setting::Reference(other.clone());
+            }
+        }
+        for reference in entry.unlock.values_mut() {
+            if matches!(reference, Reference::Secret { .. }) {
+                *reference = other.clone();
+            }
+        }
+        let again = mend::register(&entry, None, self.layer, self.path.as_deref());
+        Mend { does: "take its secret from elsewhere, such as a variable", ..again }
+    }
+}
+
+/// Returns a registration whose references name another vault.
+fn with_vault(entry: &Entry, from: &VaultName, to: &VaultName) -> Entry {
+    let mut entry = entry.clone();
+    let renamed = |reference: &mut Reference| {
+        if let Reference::Secret { vault: Some(vault), .. } = reference
+            && vault == from
+        {
+            *vault = to.clone();
+        }
+    };
+    for setting in entry.parameters.values_mut() {
+        if let Setting::Reference(reference) = setting {
+            renamed(reference);
+        }
+    }
+    entry.unlock.values_mut().for_each(renamed);
+    entry
+}
+
+fn broken(vault: &VaultInfo, layer: Layer, path: Option<&Path>, error: &Error) -> Finding {
+    let name = vault.name.as_str();
+    let Error::Registry(fault) = error else {
+        return Finding::of(Severity::Error, error.code(), error).because(STALE);
+    };
+    let unregister = mend::unregister(name, layer, path);
+    let finding = Finding::of(Severity::Error, fault.code(), fault)
+        .because(format!("vault `{name}` answers every request with this error"));
+    match fault {
+        registry::Error::File(fault) => folder::of_path(Severity::Error, fault),
+        registry::Error::CaseCollision { second, .. } => {
+            finding.mended([Mend::put_away(second, "put one of them out of the way")])
+        }
+        registry::Error::MissingKey { path, .. } => {
+            finding.mended([Mend::edit(path, 1), unregister])
+        }
+        _ => {
+            let edit = place_of(fault).map(|(path, line)| Mend::edit(path, line));
+            finding.mended(edit).mended([unregister])
+        }
+    }
+}
+
+/// Returns where in which file a fault is.
+fn place_of(error: &registry::Error) -> Option<(&Path, usize)> {
+    use registry::Error;
+    match error {
+        Error::NotToml { at, .. }
+        | Error::UnknownKey { at, .. }
+        | Error::WrongValue { at, .. }
+        | Error::WrongReference { at, .. } => Some((&at.path, at.line)),
+        Error::Newer { path, .. } | Error::MissingKey { path, .. } => Some((path, 1)),
+        _ => None,
+    }
+}

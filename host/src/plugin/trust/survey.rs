@@ -1,0 +1,135 @@
+//! All plugins of all layers looked at afresh, for a diagnosis: unlike everywhere else, a
+//! fault hides nothing beside it, and nothing that is found out is kept.
+
+use std::path::PathBuf;
+
+use super::roots::{PLUGINS, Root, Roots};
+use super::{Error, Policy, Store, Trusted, file_name, judge};
+use crate::fs::{self, Folder, OpenedFile};
+use crate::plugin::pins::{self, Entry, Layer, Pin};
+
+/// What a look at every plugin found.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// What is wrong with folders and with the policy.
+    pub(crate) faults: Vec<Error>,
+    /// Every pin and denial, in the order they count.
+    pub(crate) pins: Vec<Surveyed>,
+    /// Files in the plugin folders that no pin stands for.
+    pub(crate) unpinned: Vec<PathBuf>,
+    /// Half-written files.
+    pub(crate) left_over: Vec<PathBuf>,
+}
+
+/// One pin or denial.
+#[derive(Debug)]
+pub(crate) struct Surveyed {
+    /// The name without `.toml`.
+    pub(crate) name: String,
+    /// The layer it lies in.
+    pub(crate) layer: Layer,
+    /// Its file.
+    pub(crate) path: PathBuf,
+    /// What it says, where that is a pin that is understood.
+    pub(crate) pin: Option<Pin>,
+    /// Whether another one of this name counts instead.
+    pub(crate) is_shadowed: bool,
+    /// The plugin, proven afresh; nothing for a denial.
+    pub(crate) outcome: Result<Option<Trusted>, Error>,
+}
+
+impl Survey {
+    /// Returns the pin or denial that counts for this id.
+    pub(crate) fn plugin(&self, id: &str) -> Option<&Surveyed> {
+        self.pins.iter().find(|one| one.name == id)
+    }
+}
+
+impl Store {
+    /// Looks at every pin, every plugin file and the policy. Runs nothing, changes nothing.
+    pub(crate) fn survey(&self) -> Survey {
+        let roots = Roots::new(&self.paths, self.privilege);
+        let mut survey = Survey::default();
+        let policy = Policy::read(&roots).unwrap_or_else(|fault| {
+            survey.faults.push(fault);
+            Policy::default()
+        });
+        for root in roots.iter() {
+            if let Err(fault) = self.survey_pins(&roots, &policy, root, &mut survey) {
+                survey.faults.push(fault);
+            }
+        }
+        for root in roots.iter() {
+            // What keeps a folder from being opened was found out above.
+            let Ok(Some(folder)) = root.folder() else { continue };
+            if let Err(fault) = survey.files(root.layer, folder) {
+                survey.faults.push(fault.into());
+            }
+        }
+        survey
+    }
+
+    fn survey_pins(
+        &self,
+        roots: &Roots<'_>,
+        policy: &Policy,
+        root: &Root<'_>,
+        survey: &mut Survey,
+    ) -> Result<(), Error> {
+        let Some(book) = root.book()? else { return Ok(()) };
+        for (name, entry) in book.entries()? {
+            let path = book.path(&name);
+            let (pin, outcome) = match entry {
+                Err(fault) => (None, Err(fault.into())),
+                Ok(Entry::Denial) => (None, Ok(None)),
+                Ok(Entry::Pin(pin)) => {
+                    let found = roots.found(root, pin.clone(), path.clone());
+                    let proven = self
+                        .permit(roots, policy, &pin)
+                        .and_then(|()| roots.locate(&found))
+                        .and_then(|file| self.prove_afresh(roots, policy, pin.clone(), file));
+                    (Some(pin), proven.map(Some))
+                }
+            };
+            let is_shadowed = survey.plugin(&name).is_some();
+            survey.pins.push(Surveyed { name, layer: root.layer, path, pin, is_shadowed, outcome });
+        }
+        Ok(())
+    }
+
+    fn prove_afresh(
+        &self,
+        roots: &Roots<'_>,
+        policy: &Policy,
+        pin: Pin,
+        file: OpenedFile,
+    ) -> Result<Trusted, Error> {
+        let (bytes, verdict) = judge(&pin, &file)?;
+        self.trusted(roots, policy, pin, file, verdict, Some(bytes))
+    }
+}
+
+impl Survey {
+    /// Looks for what lies in a layer's folders and belongs to nothing.
+    fn files(&mut self, layer: Layer, folder: &Folder) -> Result<(), fs::Error> {
+        self.left_over.extend(folder.left_over()?);
+        if let Some(pins) = folder.folder(pins::FOLDER)? {
+            self.left_over.extend(pins.left_over()?);
+        }
+        if layer == Layer::Administrator {
+            return Ok(());
+        }
+        let Some(plugins) = folder.folder(PLUGINS)? else { return Ok(()) };
+        self.left_over.extend(plugins.left_over()?);
+        let pinned: Vec<String> =
+            self.pins.iter().filter_map(|one| Some(file_name(&one.pin.as_ref()?.sha256))).collect();
+        // A pin that is not understood may be the one of any file.
+        let is_certain = self.pins.iter().all(|one| one.pin.is_some() || one.outcome.is_ok());
+        if is_certain {
+            let names = plugins.names()?.into_iter();
+            let stray = names.filter(|name| pinned.iter().all(|pinned| name != pinned.as_str()));
+            self.unpinned.extend(stray.map(|name| plugins.path().join(name)));
+        }
+        Ok(())
+    }
+}

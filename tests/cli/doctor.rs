@@ -1,0 +1,707 @@
+//! `doctor`: one broken home per finding, and that what it suggests mends it.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::{Sandbox, plugin};
+
+impl Sandbox {
+    fn config(&self, name: &str) -> PathBuf {
+        self.root().join("home/.config/keystead").join(name)
+    }
+
+    fn data(&self, name: &str) -> PathBuf {
+        self.root().join("home/.local/share/keystead").join(name)
+    }
+
+    fn doctor(&self) -> super::sandbox::Answer {
+        self.run("doctor", &[])
+    }
+
+    /// Runs a suggestion of the first finding as a shell does, and sees that nothing is left
+    /// to be found.
+    fn mends(&self, nth: usize) {
+        let report = self.run("doctor --json", &[]);
+        let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+        let command = report["findings"][0]["mends"][nth]["command"].as_str().unwrap().to_owned();
+        // Nobody is there to be asked.
+        let yes = if command.starts_with("keystead plugin") { " --yes" } else { "" };
+        let command = command + yes;
+        let mut shell = std::process::Command::new("/bin/sh");
+        let own = PathBuf::from(env!("CARGO_BIN_EXE_keystead"));
+        shell.args(["-c", &format!("keystead() {{ {} \"$@\"; }}; {command}", own.display())]);
+        let like = self.command("", &[]);
+        shell.env_clear().current_dir(like.get_current_dir().unwrap());
+        for (name, value) in like.get_envs() {
+            shell.env(name, value.unwrap());
+        }
+        assert!(shell.status().unwrap().success(), "{command}");
+        let after = self.doctor();
+        assert!(after.status == 0 && after.stdout == b"All is sound.\n", "{command}:\n{after}");
+    }
+}
+
+#[test]
+fn a_sound_home_has_no_faults() {
+    assert_data_eq!(
+        Sandbox::empty().doctor(),
+        str![[r#"
+exit code 0
+--- stdout
+All is sound.
+
+"#]]
+    );
+    assert_data_eq!(
+        Sandbox::with_work().run("doctor --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"sound":true,"errors":0,"warnings":0,"findings":[]}
+
+"#]]
+    );
+}
+
+#[test]
+fn a_folder_that_others_can_write() {
+    let sandbox = Sandbox::with_work();
+    let folder = sandbox.config("vaults");
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.config/keystead/vaults` can be written by everyone (mode 0777)
+  Why:   whoever can change it decides which code runs and where secrets go, so that nothing in it is used
+  Mend:  chmod go-w [ROOT]/home/.config/keystead/vaults
+         (look at what is in it first: others could change it)
+  Code:  E02.others-write
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn a_registration_that_others_can_write() {
+    let sandbox = Sandbox::with_work();
+    let file = sandbox.config("vaults/work.toml");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: `[ROOT]/home/.config/keystead/vaults/work.toml` is not safe to use: `[ROOT]/home/.config/keystead/vaults/work.toml` can be written by everyone (mode 0666)
+  Why:   whoever can change it decides which code runs and where secrets go, so that nothing in it is used
+  Mend:  chmod go-w [ROOT]/home/.config/keystead/vaults/work.toml
+         (look at what is in it first: others could change it)
+  Code:  E02.others-write
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn pins_that_others_can_write() {
+    let sandbox = Sandbox::with_work();
+    std::fs::set_permissions(sandbox.data("pins.d"), PermissionsExt::from_mode(0o722)).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: `[ROOT]/home/.local/share/keystead/pins.d` is not safe to use: `[ROOT]/home/.local/share/keystead/pins.d` can be written by everyone (mode 0722)
+  Why:   whoever can change it decides which code runs and where secrets go, so that nothing in it is used
+  Mend:  chmod go-w [ROOT]/home/.local/share/keystead/pins.d
+         (look at what is in it first: others could change it)
+  Code:  E02.others-write
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn a_plugin_file_that_others_can_write() {
+    let sandbox = Sandbox::with_work();
+    let file = plugin_file(&sandbox);
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o522)).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` is not safe to use: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` can be written by everyone (mode 0522)
+  Why:   whoever can change it decides which code runs and where secrets go, so that nothing in it is used; it is the plugin of vault `work`
+  Mend:  chmod go-w [ROOT]/home/.local/share/keystead/plugins/[SHA256].so
+         (look at what is in it first: others could change it)
+  Code:  E02.others-write
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn settings_that_lead_in_a_circle_of_links() {
+    let sandbox = Sandbox::empty();
+    std::fs::create_dir_all(sandbox.config("")).unwrap();
+    symlink("vaults", sandbox.config("vaults")).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: `[ROOT]/home/.config/keystead/vaults` leads through more than 40 symbolic links
+  Why:   what it holds is not used, and commands that need it fail
+  Mend:  mv [ROOT]/home/.config/keystead/vaults [ROOT]/home/.config/keystead/vaults.old
+         (put it out of the way)
+  Code:  E02.link-loop
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn a_plugin_file_that_changed() {
+    let sandbox = Sandbox::with_work();
+    let file = plugin_file(&sandbox);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.push(0);
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: plugin `memory` has changed since it was pinned: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` has SHA-256 [SHA256], and [SHA256] is pinned; if the change is meant, `keystead plugin trust memory` accepts it
+  Why:   it is not the file that was vouched for, and does not run: an upgrade past Keystead, damage, or an attack; it is the plugin of vault `work`
+  Mend:  keystead plugin show [ROOT]/home/.local/share/keystead/plugins/[SHA256].so
+         (look at it without running it)
+     or: keystead plugin trust memory
+         (accept it, if it is meant)
+     or: keystead plugin remove memory
+         (be rid of it)
+  Code:  E03.hash-mismatch
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(1);
+}
+
+#[test]
+fn a_pin_without_its_file() {
+    let sandbox = Sandbox::with_work();
+    std::fs::remove_file(plugin_file(&sandbox)).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: plugin `memory` is pinned, and its file `[SHA256].so` is in no plugin folder
+  Why:   a plugin without its file cannot run; it is the plugin of vault `work`
+  Mend:  keystead plugin install [PLUGIN]
+         (install it again)
+     or: keystead plugin remove memory
+         (be rid of it)
+  Code:  E03.file-missing
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn a_file_without_a_pin() {
+    let sandbox = Sandbox::installed();
+    std::fs::remove_file(sandbox.data("pins.d/memory.toml")).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 0
+--- stdout
+Warning: no pin stands for the plugin file `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so`
+  Why:   it is never used; an installation was broken off, or a pin was removed
+  Mend:  rm [ROOT]/home/.local/share/keystead/plugins/[SHA256].so
+         (remove it)
+  Code:  E03.unpinned
+
+0 errors, 1 warning.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn a_pin_that_is_not_understood() {
+    let sandbox = Sandbox::with_work();
+    std::fs::write(sandbox.data("pins.d/memory.toml"), "schema = 1\nid = memory\n").unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: the pin `[ROOT]/home/.local/share/keystead/pins.d/memory.toml` is malformed in line 2, column 6: string values must be quoted, expected literal string
+  Why:   a pin that is not understood is never passed over, so that the plugin does not run; it is the plugin of vault `work`
+  Mend:  keystead plugin remove memory
+         (be rid of the pin; then install the plugin's file again)
+     or: ${EDITOR:-vi} +2 [ROOT]/home/.local/share/keystead/pins.d/memory.toml
+         (put it right there)
+  Code:  E03.pin-malformed
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.run("plugin remove memory --yes", &[]).succeeds();
+    sandbox.run(&format!("plugin install --yes {}", plugin().display()), &[]).succeeds();
+    assert_eq!(sandbox.doctor().succeeds(), b"All is sound.\n");
+}
+
+#[test]
+fn a_plugin_in_quarantine() {
+    let sandbox = Sandbox::with_work();
+    let file = plugin_file(&sandbox);
+    let hash = file.file_stem().unwrap().to_str().unwrap();
+    std::fs::create_dir_all(sandbox.data("crashes")).unwrap();
+    std::fs::write(sandbox.data("crashes").join(hash), "quarantined").unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: plugin `memory` is quarantined because it crashed again and again (SHA-256 [SHA256]); `keystead plugin trust memory` gives it another chance
+  Why:   it does not run until somebody gives it another chance; it is the plugin of vault `work`
+  Mend:  keystead plugin trust memory
+         (give it another chance)
+  Code:  E07.quarantined
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn a_plugin_that_is_not_installed() {
+    let sandbox = Sandbox::with_work();
+    sandbox.run("plugin remove memory --yes", &[]).succeeds();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: plugin `memory` of vault `work` is not installed
+  Why:   the vault answers every request with this error
+  Mend:  keystead plugin install FILE
+         (install it)
+     or: keystead vault unregister work
+         (give the registration up; the vault's secrets stay where they are)
+  Code:  E03.not-pinned
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(1);
+}
+
+#[test]
+fn a_registration_that_does_not_parse() {
+    let sandbox = Sandbox::with_work();
+    std::fs::write(sandbox.config("vaults/broken.toml"), "schema = 1\nplugin = \n").unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 10: string values must be quoted, expected literal string
+  Why:   vault `broken` answers every request with this error
+  Mend:  ${EDITOR:-vi} +2 [ROOT]/home/.config/keystead/vaults/broken.toml
+         (put it right there)
+     or: keystead vault unregister broken
+         (give the registration up; the vault's secrets stay where they are)
+  Code:  E01.not-toml
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(1);
+}
+
+#[test]
+fn a_file_that_is_not_named_after_a_vault() {
+    let sandbox = Sandbox::with_work();
+    std::fs::write(sandbox.config("vaults/a b's.toml"), "plugin = 'memory'").unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 0
+--- stdout
+Warning: `[ROOT]/home/.config/keystead/vaults/a b's.toml` is not named after a vault
+  Why:   no vault is registered by it
+  Mend:  mv '[ROOT]/home/.config/keystead/vaults/a b'/''s.toml' '[ROOT]/home/.config/keystead/vaults/a b'/''s.toml.old'
+         (put it out of the way)
+  Code:  E01.bad-file-name
+
+0 errors, 1 warning.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn two_files_for_one_vault() {
+    let sandbox = Sandbox::with_work();
+    std::fs::copy(sandbox.config("vaults/work.toml"), sandbox.config("vaults/Work.toml")).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: `[ROOT]/home/.config/keystead/vaults/Work.toml` and `[ROOT]/home/.config/keystead/vaults/work.toml` register the same vault: names are compared without case
+  Why:   vault `Work` answers every request with this error
+  Mend:  mv [ROOT]/home/.config/keystead/vaults/work.toml [ROOT]/home/.config/keystead/vaults/work.toml.old
+         (put one of them out of the way)
+  Code:  E01.case-collision
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn parameters_that_no_longer_fit() {
+    let sandbox = Sandbox::with_work();
+    let text = "plugin = 'memory'\n[parameters]\nflie = 'x'\nfile = 7\nsize = 3\n";
+    std::fs::write(sandbox.config("vaults/work.toml"), text).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: the parameters of vault `work` do not fit its plugin `memory`
+  Cause: parameter `file` must be a path in UTF-8
+  Cause: there is no parameter `flie`
+  Cause: there is no parameter `size`
+  Why:   the vault answers every request with this error
+  Mend:  keystead vault register work --plugin memory --param file=VALUE --replace
+         (register it anew)
+     or: keystead vault unregister work
+         (give the registration up; the vault's secrets stay where they are)
+  Code:  E01.parameters
+
+1 error, 0 warnings.
+
+"#]]
+    );
+}
+
+#[test]
+fn a_kind_that_is_gone() {
+    let sandbox = Sandbox::with_work();
+    let text = "plugin = 'memory'\nkind = 'safe'\n";
+    std::fs::write(sandbox.config("vaults/work.toml"), text).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: vault `work` is of kind `safe`, which plugin `memory` does not have: it has `memory`
+  Why:   the vault answers every request with this error
+  Mend:  keystead vault register work --plugin memory:memory --replace
+         (register it anew)
+     or: keystead vault unregister work
+         (give the registration up; the vault's secrets stay where they are)
+  Code:  E01.no-such-kind
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn grants_that_are_too_narrow() {
+    let sandbox = Sandbox::with_work();
+    let text = "plugin = 'memory'\ndescription = \"it's mine\"\nsearch = false\n[parameters]\n\
+                file = '/tmp/a b.secrets'\n";
+    std::fs::write(sandbox.config("vaults/work.toml"), text).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: plugin `memory` asks for more than vault `work` grants: files:/tmp/a b.secrets:rw
+  Why:   the vault answers every request with this error
+  Mend:  keystead vault register work --plugin memory --param 'file=/tmp/a b.secrets' --description 'it'/''s mine' --no-search --replace
+         (register it anew)
+     or: keystead vault unregister work
+         (give the registration up; the vault's secrets stay where they are)
+  Code:  E07.not-granted
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn a_placement_that_nobody_allows() {
+    let sandbox = Sandbox::with_work();
+    let text = "plugin = 'memory'\nplacement = 'in-process'\n";
+    std::fs::write(sandbox.config("vaults/work.toml"), text).unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: vault `work` is to run plugin `memory` in the host's own process, and nobody allows that
+  Why:   the vault answers every request with this error
+  Mend:  keystead vault register work --plugin memory --replace
+         (register it anew)
+     or: keystead plugin trust memory --danger-in-process
+         (let it: it can then read all that Keystead can)
+  Code:  E07.in-process-forbidden
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn a_reference_to_a_vault_that_is_not_registered() {
+    let sandbox = Sandbox::with_work();
+    sandbox
+        .run("vault register other --plugin memory --param locked=keystead://wrok/pass", &[])
+        .succeeds();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: `locked` of vault `other` is taken from vault `wrok`, which is not registered
+  Why:   vault `other` cannot be opened or unlocked without it
+  Mend:  keystead vault register other --plugin memory --param locked=keystead://work/pass --replace
+         (register it anew)
+     or: keystead vault register wrok --plugin PLUGIN
+         (register the vault that is missing)
+     or: keystead vault unregister other
+         (give the registration up; the vault's secrets stay where they are)
+  Code:  E01.no-such-vault
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn references_that_lead_in_a_circle() {
+    let sandbox = Sandbox::with_work();
+    for (name, other) in [("one", "two"), ("two", "one")] {
+        let text = format!(
+            "plugin = 'memory'\n[parameters]\nlocked = {{ from = 'keystead://{other}/x' }}"
+        );
+        std::fs::write(sandbox.config(&format!("vaults/{name}.toml")), text).unwrap();
+    }
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: references lead in a circle: `one` -> `two` -> `one`
+  Why:   none of these vaults can be opened or unlocked
+  Mend:  keystead vault register one --plugin memory --param locked=env:VARIABLE --replace
+         (take its secret from elsewhere, such as a variable)
+     or: keystead vault unregister one
+         (give the registration up; the vault's secrets stay where they are)
+  Code:  E01.cycle
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
+
+#[test]
+fn a_default_vault_that_is_not_registered() {
+    let sandbox = Sandbox::with_work();
+    std::fs::write(sandbox.config("config.toml"), "default = 'nosuch'\n").unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: the default vault of the user layer, `nosuch`, is not registered
+  Why:   commands that name no vault go to it, and fail
+  Mend:  keystead vault default --clear
+         (have no default vault)
+  Code:  E01.no-such-vault
+
+1 error, 0 warnings.
+
+"#]]
+    );
+    sandbox.mends(0);
+    let mut command = sandbox.command("doctor", &[]);
+    command.env("KEYSTEAD_VAULT", "wrok");
+    assert_data_eq!(
+        sandbox.answer(command, b""),
+        str![[r#"
+exit code 1
+--- stdout
+Error: `KEYSTEAD_VAULT` is `wrok`, and no such vault is registered
+  Why:   commands that name no vault go to it, and fail
+  Mend:  export KEYSTEAD_VAULT=work
+         (name the vault that looks like it)
+     or: unset KEYSTEAD_VAULT
+         (have the usual default vault)
+  Code:  E01.no-such-vault
+
+1 error, 0 warnings.
+
+"#]]
+    );
+}
+
+#[test]
+fn settings_that_do_not_parse() {
+    let sandbox = Sandbox::with_work();
+    std::fs::write(sandbox.config("config.toml"), "schema = 1\ndefualt = 'work'\n").unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 1
+--- stdout
+Error: `[ROOT]/home/.config/keystead/config.toml`, line 2, column 1: unknown key `defualt`
+  Why:   which vault is the default one cannot be told
+  Mend:  ${EDITOR:-vi} +2 [ROOT]/home/.config/keystead/config.toml
+         (put it right there)
+  Code:  E01.unknown-key
+
+1 error, 0 warnings.
+
+"#]]
+    );
+}
+
+#[test]
+fn what_was_left_half_written() {
+    let sandbox = Sandbox::with_work();
+    // No process has this number: it is above the most that Linux gives.
+    let file = sandbox.config("vaults/.work.toml.4194305-0.tmp");
+    std::fs::write(&file, "plugin").unwrap();
+    let running = sandbox.config(&format!("vaults/.work.toml.{}-0.tmp", std::process::id()));
+    std::fs::write(&running, "plugin").unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 0
+--- stdout
+Warning: `[ROOT]/home/.config/keystead/vaults/.work.toml.4194305-0.tmp` was left behind half-written
+  Why:   nothing reads it; a process was ended while it wrote
+  Mend:  rm [ROOT]/home/.config/keystead/vaults/.work.toml.4194305-0.tmp
+         (remove it)
+  Code:  E02.left-over
+
+0 errors, 1 warning.
+
+"#]]
+    );
+    sandbox.mends(0);
+    assert!(running.exists());
+}
+
+#[test]
+fn a_command_to_paste_means_the_same_folder() {
+    let sandbox = Sandbox::installed();
+    let dir = sandbox.here("it's");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("config.toml"), "default = 'nosuch'\n").unwrap();
+    assert_data_eq!(
+        sandbox.run("doctor --config-dir", &["it's"]),
+        str![[r#"
+exit code 1
+--- stdout
+Error: the default vault of the user layer, `nosuch`, is not registered
+  Why:   commands that name no vault go to it, and fail
+  Mend:  keystead vault default --clear --config-dir '[ROOT]/here/it'/''s'
+         (have no default vault)
+  Code:  E01.no-such-vault
+
+1 error, 0 warnings.
+
+"#]]
+    );
+}
+
+#[test]
+fn nothing_is_changed_and_nothing_run() {
+    let sandbox = Sandbox::with_work();
+    // Whatever was found out about the plugin before is not needed, and not kept.
+    std::fs::remove_dir_all(sandbox.root().join("home/.cache")).ok();
+    let before = tree(&sandbox);
+    sandbox.doctor().succeeds();
+    assert_eq!(tree(&sandbox), before);
+    std::fs::remove_dir_all(sandbox.data("")).unwrap();
+    sandbox.doctor().ends_with(1);
+    assert!(!sandbox.data("").exists());
+}
+
+/// Returns every file with its time of change.
+fn tree(sandbox: &Sandbox) -> Vec<(PathBuf, std::time::SystemTime)> {
+    let mut files = Vec::new();
+    let mut folders = vec![sandbox.root().to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = path.symlink_metadata().unwrap();
+            if metadata.is_dir() {
+                folders.push(path.clone());
+            }
+            files.push((path, metadata.modified().unwrap()));
+        }
+    }
+    files.sort();
+    files
+}
+
+fn plugin_file(sandbox: &Sandbox) -> PathBuf {
+    let mut files = std::fs::read_dir(sandbox.data("plugins")).unwrap();
+    files.next().unwrap().unwrap().path()
+}

@@ -1,0 +1,118 @@
+//! What the diagnosis finds that the command's own folders cannot be made to have.
+
+use std::path::Path;
+use std::time::Duration;
+
+use keystead::doctor::{Finding, Severity};
+use keystead::paths::Paths;
+use keystead::{Host, Options};
+
+use crate::scene::Scene;
+
+fn host(root: &Path, runner: &str) -> Host {
+    let paths = Paths {
+        system_config: root.join("etc"),
+        user_config: Some(root.join("config")),
+        user_data: Some(root.join("data")),
+        packaged: vec![root.join("lib")],
+    };
+    Host::new(Options::new(paths, runner.into()))
+}
+
+fn find<'a>(findings: &'a [Finding], code: &str) -> &'a Finding {
+    findings.iter().find(|finding| finding.code == code).unwrap_or_else(|| {
+        panic!("no {code}: {findings:#?}");
+    })
+}
+
+fn register(root: &Path, layer: &str, text: &str) {
+    let vaults = root.join(layer).join("vaults");
+    std::fs::create_dir_all(&vaults).unwrap();
+    std::fs::write(vaults.join("work.toml"), text).unwrap();
+}
+
+/// Returns whether the administrator's folder is root's, as it is where root runs the tests.
+/// Anybody else's is what is found.
+fn is_administrator(findings: &[Finding]) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        assert!(find(findings, "E02.owner").mends[0].command.starts_with("sudo chown "));
+    }
+    is_root
+}
+
+#[test]
+fn a_runner_that_cannot_be_started_is_found() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let findings = host(folder.path(), "/nonexistent/keystead").diagnose();
+    let finding = find(&findings, "E11.spawn");
+    assert_eq!(finding.severity, Severity::Error);
+    assert_eq!(finding.causes, ["No such file or directory (os error 2)"]);
+    assert_eq!(finding.mends[0].command, "ls -ld /nonexistent/keystead");
+    assert!(host(folder.path(), env!("CARGO_BIN_EXE_keystead")).diagnose().is_empty());
+}
+
+#[test]
+fn a_registration_over_the_administrators_is_found() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let root = folder.path();
+    register(root, "etc", "plugin = 'memory'");
+    register(root, "config", "plugin = 'memory'");
+    let findings = host(root, env!("CARGO_BIN_EXE_keystead")).diagnose();
+    let finding = find(&findings, "E01.shadowed");
+    assert_eq!(finding.severity, Severity::Warning);
+    assert_eq!(finding.mends[0].command, "keystead vault unregister work");
+
+    register(root, "etc", "plugin = 'memory'\nlocked = true");
+    let findings = host(root, env!("CARGO_BIN_EXE_keystead")).diagnose();
+    assert!(findings.iter().all(|finding| finding.code != "E01.shadowed"));
+    let finding = find(&findings, "E01.locked");
+    let file = root.join("config/vaults/work.toml").display().to_string();
+    assert_eq!(finding.mends[0].command, format!("mv {file} {file}.old"));
+}
+
+#[test]
+fn a_policy_that_is_not_understood_is_found_and_nothing_after_it_is_hidden() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let root = folder.path();
+    register(root, "config", "plugin = 'nosuch'\nkind = 7");
+    std::fs::create_dir_all(root.join("etc")).unwrap();
+    std::fs::write(root.join("etc/policy.toml"), "user-plugins = false\ndney = []").unwrap();
+    let findings = host(root, env!("CARGO_BIN_EXE_keystead")).diagnose();
+    if !is_administrator(&findings) {
+        return;
+    }
+    let finding = find(&findings, "E07.policy-malformed");
+    let policy = root.join("etc/policy.toml").display().to_string();
+    assert_eq!(finding.mends[0].command, format!("${{EDITOR:-vi}} +2 {policy}"));
+    assert_eq!(find(&findings, "E01.wrong-value").severity, Severity::Error);
+}
+
+#[test]
+fn a_plugin_that_is_forbidden_is_an_error_where_a_vault_needs_it() {
+    let scene = Scene::with_timeout(Duration::from_secs(20));
+    let plugin = crate::cli::sandbox::plugin();
+    let id = scene.install(plugin);
+    let root = scene.path();
+    std::fs::create_dir_all(root.join("etc/pins.d")).unwrap();
+    let policy = root.join("etc/policy.toml");
+    std::fs::write(&policy, "deny = ['memory']").unwrap();
+    let findings = scene.host.diagnose();
+    if !is_administrator(&findings) {
+        return;
+    }
+    assert_eq!(find(&findings, "E07.policy-denied").severity, Severity::Warning);
+    register(root, "config", "plugin = 'memory'");
+    let findings = scene.host.diagnose();
+    let finding = find(&findings, "E07.policy-denied");
+    assert_eq!(finding.severity, Severity::Error);
+    assert!(finding.why.ends_with("it is the plugin of vault `work`"), "{finding:?}");
+
+    std::fs::remove_file(policy).unwrap();
+    let denial = root.join("etc/pins.d/memory.toml");
+    std::fs::write(&denial, format!("schema = 1\nid = '{id}'\ndeny = true\n")).unwrap();
+    let findings = scene.host.diagnose();
+    let finding = find(&findings, "E07.denied");
+    assert_eq!(finding.severity, Severity::Error);
+    assert_eq!(finding.mends[0].command, format!("rm {}", denial.display()));
+}
