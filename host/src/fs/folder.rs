@@ -197,7 +197,9 @@ impl Folder {
     pub fn left_over(&self) -> Result<Vec<PathBuf>, Error> {
         let io = |e| Error::io("list", &self.path, e);
         let mut left_over = Vec::new();
-        for entry in Dir::new(self.readable().map_err(io)?).map_err(io)? {
+        let mut buffer = [MaybeUninit::uninit(); NAMES_AT_ONCE_BYTES];
+        let mut entries = RawDir::new(self.readable().map_err(io)?, &mut buffer);
+        while let Some(entry) = entries.next() {
             let entry = entry.map_err(io)?;
             let name = entry.file_name().to_bytes();
             if writer(name).is_some_and(|process| !is_running(process)) {

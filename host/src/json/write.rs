@@ -119,7 +119,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// Any map of a few fields and levels.
-    pub fn any_map() -> impl Strategy<Value = Map> {
+    pub(crate) fn any_map() -> impl Strategy<Value = Map> {
         let leaf = prop_oneof![
             ".*".prop_map(Made::Text),
             proptest::collection::vec(any::<u8>(), 0..9).prop_map(Made::Bytes),
