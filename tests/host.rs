@@ -5,6 +5,7 @@ mod conformance;
 mod doctor;
 mod example;
 mod killed;
+mod many;
 mod permission;
 mod search;
 mod transfer;

@@ -154,6 +154,16 @@ pub enum Error {
         /// Why.
         source: Arc<Error>,
     },
+    /// The vault failed while several secrets were written; some were before.
+    #[error("vault `{vault}` failed in the middle: {}", if *.tried { "this secret may be written or not" } else { "this secret was not written" })]
+    Stopped {
+        /// The vault.
+        vault: VaultName,
+        /// Whether this secret was among those being written.
+        tried: bool,
+        /// How the vault failed.
+        source: Arc<Error>,
+    },
     /// A vault that comes earlier in the search could not be asked: another vault's secret
     /// of the same name is not the answer.
     #[error("vault `{vault}` could not be asked for `{name}`")]
@@ -271,7 +281,7 @@ impl Error {
             Self::Misbehaved { .. } => "E12.misbehaved",
             Self::Runner { source, .. } => source.code(),
             Self::NoImage { .. } => "E11.image",
-            Self::Faulty { source, .. } => source.code(),
+            Self::Faulty { source, .. } | Self::Stopped { source, .. } => source.code(),
             Self::SearchIncomplete { .. } => "E12.search-incomplete",
             Self::Parameters { .. } => "E01.parameters",
             Self::Unresolved { .. } | Self::UnresolvedSecret { .. } => "E01.unresolved",
@@ -307,7 +317,7 @@ impl Error {
             {
                 Class::Fault
             }
-            Self::Faulty { source, .. } => source.class().of_need(),
+            Self::Faulty { source, .. } | Self::Stopped { source, .. } => source.class().of_need(),
             Self::UnresolvedSecret { source, .. } => source.class().of_need(),
             Self::Transfer(error) => error.class(),
             _ => Class::CannotDo,

@@ -9,6 +9,7 @@ mod turns;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use keystead_plugin_api::{
     Answer, Challenge, Deadline, Error as Refusal, ErrorKind, Result as Reply, UnlockRequest,
@@ -81,6 +82,8 @@ struct Inner {
     slots: Mutex<HashMap<VaultName, Slot>>,
     turns: Turns,
     temporary: Mutex<HashMap<VaultName, Entry>>,
+    /// How many secrets each vault was written at once, and got done well in time.
+    paces: Mutex<HashMap<VaultName, usize>>,
 }
 
 /// A vault's place: empty until it is first asked, and for one caller at a time.
@@ -128,6 +131,7 @@ impl Host {
             slots: Mutex::default(),
             turns: Turns::default(),
             temporary: Mutex::default(),
+            paces: Mutex::default(),
         }))
     }
 
@@ -265,6 +269,16 @@ impl Host {
     pub(crate) fn kind(&self, entry: &Entry) -> Result<Kind> {
         let trusted = self.0.plugins.find(&open::plugin_id(&entry.plugin)?)?;
         open::kind_of(trusted.manifest(), entry.kind.as_deref()).cloned()
+    }
+
+    /// Returns how many secrets each vault was written at once.
+    pub(crate) fn paces(&self) -> MutexGuard<'_, HashMap<VaultName, usize>> {
+        lock(&self.0.paces)
+    }
+
+    /// Returns how long a call may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.0.options.timeout
     }
 
     /// Returns when a call that starts now must be done.

@@ -3,6 +3,7 @@
 
 mod action;
 mod list;
+mod many;
 mod pattern;
 pub mod transfer;
 mod write;
@@ -11,6 +12,8 @@ use keystead_plugin_api::{
     Credential, Entry, ErrorKind, GetRequest, Metadata, Secret, SecretName, Value, VaultName,
     WriteMode,
 };
+
+pub use many::Write;
 
 use crate::ask::{Ask, Nobody};
 use crate::error::{Error, Result};

@@ -126,7 +126,7 @@ impl Metadata {
     }
 
     /// Returns how many of [`MAX_METADATA_BYTES`] there are.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.bytes
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use keystead_plugin_api::manifest::Capability;
-use keystead_plugin_api::{GetRequest, Map, SecretName, SetRequest, Value, VaultName, WriteMode};
+use keystead_plugin_api::{
+    GetRequest, Map, Metadata, SecretName, SetRequest, Value, VaultName, WriteMode,
+};
 
 use super::{NewSecret, Place, named};
 use crate::ask::Ask;
@@ -20,27 +22,12 @@ impl Host {
     pub fn set(&self, new: NewSecret, ask: &mut dyn Ask) -> Result<VaultName> {
         let vault = self.target(new.vault.as_ref())?;
         let kind = self.kind_to_write(&vault)?;
-        let refuse = |what: String| Error::Refused {
-            vault: vault.clone(),
-            answer: keystead_plugin_api::Error::unsupported(what),
-        };
-        if !kind.capabilities.contains(&Capability::Write) {
-            return Err(refuse("this vault cannot be written to".into()));
-        }
-        let has_metadata = new.metadata.as_ref().is_some_and(|metadata| !metadata.is_empty());
-        if has_metadata && !kind.capabilities.contains(&Capability::Metadata) {
-            return Err(refuse("this vault keeps no metadata".into()));
-        }
+        can_write(&vault, &kind, new.metadata.as_ref())?;
         let value = match &new.field {
             None => new.value,
             Some(field) => self.with_field(&vault, &new.name, field, new.value, ask)?,
         };
-        if !kind.values.contains(&value.kind()) {
-            return Err(refuse(format!("this vault cannot hold a value of kind {}", value.kind())));
-        }
-        // Limits are the same for every vault, and are met before anything is sent.
-        let refuse_value = |answer| Error::Refused { vault: vault.clone(), answer };
-        value.encode().map_err(refuse_value)?;
+        can_hold(&vault, &kind, &value)?;
         if new.run == Run::Dry {
             self.check_mode(&vault, &new.name, new.mode, ask)?;
             return Ok(vault);
@@ -144,4 +131,31 @@ impl Host {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses a write to a vault of this kind that cannot be written to, or keeps no metadata.
+pub(super) fn can_write(vault: &VaultName, kind: &Kind, metadata: Option<&Metadata>) -> Result<()> {
+    if !kind.capabilities.contains(&Capability::Write) {
+        return Err(unsupported(vault, "this vault cannot be written to".into()));
+    }
+    let has_metadata = metadata.is_some_and(|metadata| !metadata.is_empty());
+    if has_metadata && !kind.capabilities.contains(&Capability::Metadata) {
+        return Err(unsupported(vault, "this vault keeps no metadata".into()));
+    }
+    Ok(())
+}
+
+/// Refuses a value that a vault of this kind cannot hold, or that exceeds a limit of every
+/// vault, and returns how many bytes its byte form has.
+pub(super) fn can_hold(vault: &VaultName, kind: &Kind, value: &Value) -> Result<usize> {
+    if !kind.values.contains(&value.kind()) {
+        let what = format!("this vault cannot hold a value of kind {}", value.kind());
+        return Err(unsupported(vault, what));
+    }
+    value.encoded_len().map_err(|answer| Error::Refused { vault: vault.clone(), answer })
+}
+
+fn unsupported(vault: &VaultName, what: String) -> Error {
+    let answer = keystead_plugin_api::Error::unsupported(what);
+    Error::Refused { vault: vault.clone(), answer }
 }

@@ -1,0 +1,246 @@
+//! Several secrets of one vault at once: in as few calls as the vault gets done in time, and
+//! with a result for each.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use keystead_plugin_api::{
+    Deadline, Error as Answer, ErrorKind, GetRequest, MAX_SET_MANY, MAX_SET_MANY_BYTES, Metadata,
+    Result as Reply, Secret, SecretName, SetRequest, Value, VaultName, WriteMode,
+};
+
+use super::named;
+use super::write::{can_hold, can_write};
+use crate::ask::Ask;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::plugin::inspect::Kind;
+
+/// How many secrets the first call has: a vault that takes long for each shall be in time.
+const FIRST: usize = 16;
+
+/// The most names in one call: a vault that does not read them together has time for these.
+const MOST_READ: usize = 1_000;
+
+/// One of several secrets to be written.
+#[derive(Debug)]
+pub struct Write {
+    /// Its name.
+    pub name: SecretName,
+    /// Its value.
+    pub value: Value,
+    /// Its metadata, instead of all there was; `None` leaves it.
+    pub metadata: Option<Metadata>,
+    /// What to do when the name is there already, or is not.
+    pub mode: WriteMode,
+}
+
+impl Write {
+    fn request(&self, deadline: Deadline) -> SetRequest {
+        let mut request = SetRequest::new(self.name.clone(), self.value.duplicate(), deadline);
+        request.metadata.clone_from(&self.metadata);
+        request.mode = self.mode;
+        request
+    }
+
+    /// Refuses what the vault cannot hold, and returns the bytes that a call counts of it.
+    fn check(&self, vault: &VaultName, kind: &Kind) -> Result<usize> {
+        can_write(vault, kind, self.metadata.as_ref())?;
+        let value = can_hold(vault, kind, &self.value)?;
+        Ok(self.name.as_str().len() + value + self.metadata.as_ref().map_or(0, Metadata::bytes))
+    }
+}
+
+impl Host {
+    /// Writes several secrets, in order, and returns a result for each. Whoever has very many
+    /// hands them over in parts, as large as its memory allows.
+    ///
+    /// What the vault cannot hold is refused without being sent; a secret that is refused
+    /// hinders no other. Where the vault fails in the middle, what follows has
+    /// [`Error::Stopped`].
+    ///
+    /// # Errors
+    /// [`Error::NoDefaultVault`], or what the vault answers as long as it has said of no
+    /// secret that it was written.
+    pub fn set_many(
+        &self,
+        vault: Option<&VaultName>,
+        new: &[Write],
+        ask: &mut dyn Ask,
+    ) -> Result<Vec<Result<()>>> {
+        let vault = self.target(vault)?;
+        let kind = self.kind_to_write(&vault)?;
+        can_write(&vault, &kind, None)?;
+        let plugin = self.entry(&vault)?.plugin;
+        let mut results: Vec<Option<Result<()>>> = Vec::with_capacity(new.len());
+        // Where each that is sent stands, and its bytes.
+        let mut left = Vec::with_capacity(new.len());
+        for (at, one) in new.iter().enumerate() {
+            results.push(match one.check(&vault, &kind) {
+                Ok(bytes) => {
+                    left.push((at, bytes));
+                    None
+                }
+                Err(refused) => Some(Err(refused)),
+            });
+        }
+        let mut left = left.as_slice();
+        let mut written = false;
+        while !left.is_empty() {
+            let pace = self.paces().get(&vault).copied().unwrap_or(FIRST);
+            let some = &left[..fitting(left, pace)];
+            let mut took = Duration::ZERO;
+            let answers = self.call(&vault, ask, &mut |open, deadline| {
+                let requests = some.iter().map(|(at, _)| new[*at].request(deadline)).collect();
+                let begun = Instant::now();
+                let answers = open.set_many(requests);
+                took = begun.elapsed();
+                answers
+            });
+            let answers = match answers {
+                Ok(answers) => answers,
+                Err(error) if !written => return Err(error),
+                Err(error) => {
+                    let source = Arc::new(error);
+                    for (at, _) in left {
+                        let tried = some.iter().any(|(tried, _)| tried == at);
+                        let (vault, source) = (vault.clone(), Arc::clone(&source));
+                        results[*at] = Some(Err(Error::Stopped { vault, tried, source }));
+                    }
+                    break;
+                }
+            };
+            self.keep_pace(&vault, some.len(), took);
+            // Locked in the middle: the rest was not touched, and the next call unlocks.
+            let locked = |answer: &Reply<()>| {
+                answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Locked)
+            };
+            let done = answers.iter().position(locked).filter(|done| *done > 0);
+            let done = done.unwrap_or(answers.len());
+            for ((at, _), answer) in some.iter().zip(answers).take(done) {
+                written |= answer.is_ok();
+                let name = &new[*at].name;
+                results[*at] = Some(answer.map_err(|answer| told(answer, &vault, &plugin, name)));
+            }
+            left = &left[done..];
+        }
+        Ok(results.into_iter().map(|result| result.expect("each is answered or refused")).collect())
+    }
+
+    /// Returns several secrets of a vault, a result for each name, in order. All are in memory
+    /// at once.
+    ///
+    /// # Errors
+    /// What the vault answers to a call as a whole.
+    pub fn get_many(
+        &self,
+        vault: &VaultName,
+        names: &[SecretName],
+        ask: &mut dyn Ask,
+    ) -> Result<Vec<Result<Secret>>> {
+        let plugin = match names {
+            [] => return Ok(Vec::new()),
+            _ => self.entry(vault)?.plugin,
+        };
+        let mut results = Vec::with_capacity(names.len());
+        let mut left = names;
+        let mut pace = FIRST;
+        while !left.is_empty() {
+            let some;
+            (some, left) = left.split_at(pace.min(left.len()));
+            let mut took = Duration::ZERO;
+            let answers = self.call(vault, ask, &mut |open, deadline| {
+                let request = |name: &SecretName| GetRequest::new(name.clone(), deadline);
+                let requests: Vec<_> = some.iter().map(request).collect();
+                let begun = Instant::now();
+                let answers = open.get_many(&requests);
+                took = begun.elapsed();
+                answers
+            })?;
+            pace = next_pace(pace, took, self.timeout()).min(MOST_READ);
+            let each = some.iter().zip(answers);
+            results.extend(
+                each.map(|(name, answer)| {
+                    answer.map_err(|answer| told(answer, vault, &plugin, name))
+                }),
+            );
+        }
+        Ok(results)
+    }
+
+    /// Notes how long a vault took for so many, for the next call.
+    fn keep_pace(&self, vault: &VaultName, count: usize, took: Duration) {
+        let mut paces = self.paces();
+        let pace = paces.entry(vault.clone()).or_insert(FIRST);
+        // The last few of many say little about a full call.
+        if count >= *pace || took > self.timeout() / 4 {
+            *pace = next_pace(*pace, took, self.timeout());
+        }
+    }
+}
+
+/// Returns how many of these fit into one call.
+fn fitting(left: &[(usize, usize)], pace: usize) -> usize {
+    let mut bytes = 0_usize;
+    let fits = left.iter().take(pace).take_while(|(_, size)| {
+        bytes += size;
+        bytes <= MAX_SET_MANY_BYTES
+    });
+    fits.count().max(1)
+}
+
+/// Returns how many the next call has: four times as many after a short one, a quarter after
+/// a long one.
+fn next_pace(pace: usize, took: Duration, timeout: Duration) -> usize {
+    if took < timeout / 16 {
+        (pace * 4).min(MAX_SET_MANY)
+    } else if took > timeout / 4 {
+        (pace / 4).max(1)
+    } else {
+        pace
+    }
+}
+
+/// Returns what a vault answered to one of many as its answer to that one alone.
+fn told(answer: Answer, vault: &VaultName, plugin: &str, name: &SecretName) -> Error {
+    let (owner, plugin) = (vault.clone(), plugin.to_owned());
+    let error = match answer.kind() {
+        ErrorKind::Internal => Error::Misbehaved { vault: owner, plugin, answer },
+        _ => Error::Refused { vault: owner, answer },
+    };
+    named(error, vault, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_follows_what_a_vault_gets_done_in_time() {
+        let timeout = Duration::from_secs(16);
+        let paces = |each: Duration| {
+            let mut pace = FIRST;
+            let next = |_| {
+                let count = u32::try_from(pace).unwrap();
+                // No call comes near its deadline.
+                assert!(each * count < timeout * 3 / 4, "{pace}");
+                pace = next_pace(pace, each * count, timeout);
+                pace
+            };
+            (0..5).map(next).collect::<Vec<_>>()
+        };
+        assert_eq!(paces(Duration::from_micros(10)), [64, 256, 1_000, 1_000, 1_000]);
+        assert_eq!(paces(Duration::from_millis(10)), [64, 256, 256, 256, 256]);
+        assert_eq!(paces(Duration::from_millis(500)), [4, 4, 4, 4, 4]);
+    }
+
+    #[test]
+    fn a_call_has_what_fits_and_never_nothing() {
+        let of = |sizes: &[usize]| sizes.iter().copied().enumerate().collect::<Vec<_>>();
+        assert_eq!(fitting(&of(&[1; 5]), 3), 3);
+        assert_eq!(fitting(&of(&[1; 5]), 16), 5);
+        let half = MAX_SET_MANY_BYTES / 2;
+        assert_eq!(fitting(&of(&[half, half, 1]), 16), 2);
+        assert_eq!(fitting(&of(&[MAX_SET_MANY_BYTES + 1, 1]), 16), 1);
+    }
+}

@@ -1,0 +1,202 @@
+//! Several secrets at once.
+
+use keystead::api::{MAX_SET_MANY, Metadata, MetadataValue, Value, WriteMode};
+use keystead::registry::Placement;
+use keystead::{Class, Error, Nobody, Write};
+
+use super::{PLACEMENTS, filed, get_in, register, registration, scene, secret, set, text};
+use crate::plugin_files::plugin;
+use crate::scene::{Scene, story};
+
+fn write(name: &str, text: &str) -> Write {
+    let (name, value) = (secret(name), Value::text(text));
+    Write { name, value, metadata: None, mode: WriteMode::Upsert }
+}
+
+fn told(result: &keystead::Result<()>) -> String {
+    match result {
+        Ok(()) => "written".to_owned(),
+        Err(error) => story(error),
+    }
+}
+
+#[test]
+fn each_secret_has_its_own_result_and_what_cannot_be_held_is_not_sent() {
+    for placement in PLACEMENTS {
+        let scene = scene();
+        let a = filed(&scene, "a", placement);
+        set(&scene.host, &a, "taken", "canary old");
+        let mut metadata = Metadata::new();
+        metadata.insert("env", MetadataValue::Text("dev".into())).unwrap();
+        let mut described = write("described", "canary 1");
+        described.metadata = Some(metadata.clone());
+        let mut taken = write("taken", "canary new");
+        taken.mode = WriteMode::CreateOnly;
+        let mut absent = write("absent", "canary new");
+        absent.mode = WriteMode::Replace;
+        let mut large = write("large", "");
+        large.value = Value::bytes(vec![7; keystead::api::MAX_VALUE_BYTES]);
+        let all = [described, taken, large, absent, write("twice", "1"), write("twice", "2")];
+        let results = scene.host.set_many(Some(&a), &all, &mut Nobody).unwrap();
+        assert_eq!(
+            results.iter().map(told).collect::<Vec<_>>(),
+            [
+                "written",
+                "E12.secret-exists: secret `taken` exists in vault `a`",
+                "E12.invalid: vault `a` answered: the value has 16777220 bytes in its encoded \
+                 form; the most is 16777216",
+                "E12.no-such-secret: no secret `absent` in vault `a`",
+                "written",
+                "written",
+            ]
+        );
+        assert_eq!(get_in(&scene.host, &a, "taken").unwrap(), "a: canary old");
+        assert_eq!(get_in(&scene.host, &a, "twice").unwrap(), "a: 2");
+        let listing = scene.host.list(Some("described"), Some(&a), &mut Nobody).unwrap();
+        assert_eq!(listing.entries[0].entry.metadata, metadata);
+
+        let names = ["twice", "absent", "taken"].map(secret);
+        let found = scene.host.get_many(&a, &names, &mut Nobody).unwrap();
+        assert_eq!(text(&found[0].as_ref().unwrap().value), "2");
+        assert_eq!(text(&found[2].as_ref().unwrap().value), "canary old");
+        let missing = found[1].as_ref().unwrap_err();
+        assert_eq!(story(missing), "E12.no-such-secret: no secret `absent` in vault `a`");
+        assert!(scene.host.get_many(&a, &[], &mut Nobody).unwrap().is_empty());
+        assert!(scene.host.set_many(Some(&a), &[], &mut Nobody).unwrap().is_empty());
+        scene.end();
+    }
+}
+
+#[test]
+fn more_than_one_call_may_have_are_all_written_and_read_in_order() {
+    let scene = scene();
+    let a = filed(&scene, "a", Placement::Isolated);
+    let count = 2 * MAX_SET_MANY + 77;
+    let all: Vec<_> = (0..count).map(|n| write(&format!("n{n}"), &format!("v{n}"))).collect();
+    let results = scene.host.set_many(Some(&a), &all, &mut Nobody).unwrap();
+    assert!(results.len() == count && results.iter().all(Result::is_ok));
+    let names: Vec<_> = all.into_iter().map(|one| one.name).collect();
+    let found = scene.host.get_many(&a, &names, &mut Nobody).unwrap();
+    assert_eq!(found.len(), count);
+    for (n, found) in found.iter().enumerate() {
+        assert_eq!(text(&found.as_ref().unwrap().value), format!("v{n}"));
+    }
+    scene.end();
+}
+
+#[test]
+fn large_secrets_go_in_calls_that_can_hold_them() {
+    let scene = scene();
+    let a = register(&scene.host, registration(&scene, "a", &[], &[]));
+    let large = |n: usize| {
+        let mut one = write(&n.to_string(), "");
+        one.value = Value::bytes(vec![b'0' + n as u8; 7 * 1024 * 1024]);
+        one
+    };
+    let all: Vec<_> = (0..5).map(large).collect();
+    let results = scene.host.set_many(Some(&a), &all, &mut Nobody).unwrap();
+    assert!(results.len() == 5 && results.iter().all(Result::is_ok), "{results:?}");
+    let names: Vec<_> = all.iter().map(|one| one.name.clone()).collect();
+    let found = scene.host.get_many(&a, &names, &mut Nobody).unwrap();
+    for (one, found) in all.iter().zip(&found) {
+        assert!(found.as_ref().unwrap().value == one.value);
+    }
+    scene.end();
+}
+
+#[test]
+fn a_locked_vault_answers_for_all_of_them_and_is_unlocked_once() {
+    let scene = scene();
+    super::write(&scene.path().join("password"), "hunter2");
+    let locked = [("locked", "file:password")];
+    let shut = register(&scene.host, registration(&scene, "shut", &locked, &[]));
+    let error = scene.host.set_many(Some(&shut), &[write("x", "1")], &mut Nobody).unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E12.locked", Class::NeedsHuman));
+    let standing = [("password", "file:password")];
+    let open = register(&scene.host, registration(&scene, "open", &locked, &standing));
+    let results = scene.host.set_many(Some(&open), &[write("x", "1")], &mut Nobody).unwrap();
+    assert_eq!(results.iter().map(told).collect::<Vec<_>>(), ["written"]);
+    scene.end();
+}
+
+#[test]
+fn a_plugin_that_answers_for_fewer_misbehaves() {
+    for placement in PLACEMENTS {
+        let scene = Scene::new();
+        let odd = scene.vault("odd", &plugin("count-wrong"), placement);
+        let two = [write("x", "1"), write("y", "2")];
+        let error = scene.host.set_many(Some(&odd), &two, &mut Nobody).unwrap_err();
+        assert_eq!(
+            story(&error),
+            "E12.misbehaved: plugin `count-wrong` misbehaved in vault `odd`: 2 secrets were to \
+             be written and 1 answers came back"
+        );
+        let names = ["x", "y"].map(secret);
+        let error = scene.host.get_many(&odd, &names, &mut Nobody).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E12.misbehaved", Class::Fault));
+        scene.end();
+    }
+}
+
+#[test]
+fn a_vault_that_fails_in_the_middle_says_what_was_written_and_what_was_not() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("stops-writing"), Placement::Isolated);
+    // Ends its process at the twentieth: in the second call, after the sixteen of the first.
+    let all: Vec<_> = (0..200).map(|n| write(&n.to_string(), "1")).collect();
+    let results = scene.host.set_many(Some(&odd), &all, &mut Nobody).unwrap();
+    assert!(results[..16].iter().all(Result::is_ok));
+    let prefix = "E11.died: vault `odd` failed in the middle: ";
+    let cause = ": plugin `stops-writing` failed in vault `odd`: the plugin's process ended \
+                 during `set_many`: exit status 7";
+    for (at, result) in results.iter().enumerate().skip(16) {
+        let what = match at {
+            ..80 => "this secret may be written or not",
+            _ => "this secret was not written",
+        };
+        assert_eq!(told(result), format!("{prefix}{what}{cause}"), "secret {at}");
+        assert!(matches!(result, Err(Error::Stopped { tried, .. }) if *tried == (at < 80)));
+    }
+    scene.end();
+}
+
+#[test]
+fn a_vault_that_locks_itself_in_the_middle_is_unlocked_again() {
+    let scene = Scene::new();
+    let odd = scene.vault("odd", &plugin("locks-itself"), Placement::Isolated);
+    let all: Vec<_> = (0..40).map(|n| write(&n.to_string(), "1")).collect();
+    let mut asked = Asked(0);
+    let results = scene.host.set_many(Some(&odd), &all, &mut asked).unwrap();
+    assert_eq!(results.iter().map(told).filter(|told| told != "written").count(), 0);
+    assert_eq!(asked.0, 4, "once for each ten");
+    let results = scene.host.set_many(Some(&odd), &all, &mut Nobody).unwrap_err();
+    assert_eq!(results.code(), "E12.locked");
+    scene.end();
+}
+
+struct Asked(usize);
+
+impl keystead::Ask for Asked {
+    fn ask(
+        &mut self,
+        _: &keystead::api::VaultName,
+        challenge: &keystead::api::Challenge,
+    ) -> Result<Vec<keystead::api::Answer>, keystead::Unanswered> {
+        self.0 += 1;
+        let answer = |prompt: &keystead::api::Prompt| keystead::api::Answer {
+            name: prompt.name.clone(),
+            value: keystead::api::SecretText::new("yes"),
+        };
+        Ok(challenge.prompts.iter().map(answer).collect())
+    }
+}
+
+#[test]
+fn a_vault_that_cannot_be_written_to_says_so_once() {
+    let scene = scene();
+    let nowhere = super::vault("nowhere");
+    let error = scene.host.set_many(Some(&nowhere), &[write("x", "1")], &mut Nobody).unwrap_err();
+    assert_eq!(error.code(), "E01.no-such-vault");
+    let error = scene.host.set_many(None, &[write("x", "1")], &mut Nobody).unwrap_err();
+    assert_eq!(error.code(), "E01.no-default-vault");
+}

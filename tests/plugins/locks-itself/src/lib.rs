@@ -1,0 +1,37 @@
+//! Locks itself again after ten writes.
+#![forbid(unsafe_code)]
+
+use sound::api::{
+    Challenge, Error, GetRequest, ListRequest, Page, Prompt, Result, Secret, Session, SetRequest,
+    UnlockRequest, Vault,
+};
+
+struct Locks(u32);
+
+impl Vault for Locks {
+    fn get(&mut self, _: &GetRequest) -> Result<Secret> {
+        Err(Error::not_found())
+    }
+
+    fn list(&mut self, _: &ListRequest) -> Result<Page> {
+        Ok(Page::default())
+    }
+
+    fn set(&mut self, _: SetRequest) -> Result<()> {
+        match self.0.checked_sub(1) {
+            Some(left) => self.0 = left,
+            None => {
+                let prompts = vec![Prompt::secret("go-on", "Go on?")];
+                return Err(Error::locked(Challenge::new("go-on", prompts)));
+            }
+        }
+        Ok(())
+    }
+
+    fn unlock(&mut self, _: &UnlockRequest) -> Result<Option<Session>> {
+        self.0 = 10;
+        Ok(None)
+    }
+}
+
+sound::plugin!("locks-itself", |_, _| Ok(Box::new(Locks(0))));
