@@ -10,6 +10,7 @@ mod reference;
 pub(crate) mod sandbox;
 mod set;
 mod surroundings;
+mod unlock;
 mod usage;
 mod vault;
 mod vault_itself;

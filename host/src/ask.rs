@@ -1,11 +1,20 @@
 //! Who answers when a vault is locked: a person at a terminal, or nobody.
 
-use keystead_plugin_api::{Answer, Challenge, VaultName};
+use keystead_plugin_api::{Answer, Challenge, Prompt, VaultName};
+
+use crate::reference::Reference;
 
 /// Answers a locked vault's challenge. The binary asks at the terminal; a library's caller
 /// may do what it likes.
 pub trait Ask {
-    /// Returns an answer to each of these prompts.
+    /// Returns where the answer to this prompt is to come from, where that was said for this
+    /// call. It goes before what the vault is registered with.
+    fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
+        let _ = (vault, prompt);
+        None
+    }
+
+    /// Returns an answer to each of these prompts: those of a step that nothing else answers.
     ///
     /// No deadline runs meanwhile. The vault that asks is busy: a call to it from here is
     /// [`Error::NeedsItself`](crate::Error::NeedsItself), and from a thread that this waits

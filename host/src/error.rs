@@ -118,6 +118,16 @@ pub enum Error {
         /// In its own words.
         answer: keystead_plugin_api::Error,
     },
+    /// What the vault asked for was answered, and wrongly.
+    #[error("vault `{vault}` answered: {}", one_line(.answer))]
+    WrongAnswer {
+        /// The vault.
+        vault: VaultName,
+        /// In its own words.
+        answer: keystead_plugin_api::Error,
+        /// The prompts that were answered from references; the others were typed.
+        from: Vec<(String, reference::Reference)>,
+    },
     /// The plugin broke its contract, or its process ended.
     #[error("plugin `{plugin}` misbehaved in vault `{vault}`: {}", one_line(.answer))]
     Misbehaved {
@@ -277,7 +287,9 @@ impl Error {
             Self::NoDefaultVault { .. } => "E01.no-default-vault",
             Self::SecretExists { .. } => "E12.secret-exists",
             Self::Locked { .. } => "E12.locked",
-            Self::Refused { answer, .. } => answer_code(answer.kind()),
+            Self::Refused { answer, .. } | Self::WrongAnswer { answer, .. } => {
+                answer_code(answer.kind())
+            }
             Self::Misbehaved { .. } => "E12.misbehaved",
             Self::Runner { source, .. } => source.code(),
             Self::NoImage { .. } => "E11.image",

@@ -6,34 +6,26 @@ mod open;
 mod register;
 mod resolve;
 mod turns;
+mod unlock;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use keystead_plugin_api::{
-    Answer, Challenge, Deadline, Error as Refusal, ErrorKind, Result as Reply, UnlockRequest,
-    Vault, VaultName,
-};
+use keystead_plugin_api::{Deadline, Result as Reply, Vault, VaultName};
 
 pub use conformance::Check;
 pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
 
-use crate::ask::{Ask, Unanswered};
+use crate::ask::Ask;
 use crate::error::{Error, Result};
-use crate::options::{Options, UNLOCK_TIMEOUT};
+use crate::options::Options;
 use crate::paths::Layer;
 use crate::plugin::inspect::Kind;
 use crate::plugin::trust::Store;
 use crate::registry::{Entry, Registry};
 use open::Open;
 use turns::Turns;
-
-/// The most steps one unlocking may have, and the most times a person may type it wrong.
-const MAX_UNLOCK_STEPS: usize = 8;
-
-/// How often a person may answer wrongly before the call gives up: what `sudo` allows.
-const MAX_WRONG_ANSWERS: usize = 3;
 
 /// Whether to do it, or only to say what would be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -308,86 +300,12 @@ impl Host {
             }
         }
         match state.as_mut().expect("just filled") {
-            State::Open(open) => self.call_open(open, ask, run),
+            State::Open(open) => self.call_unlocking(open, ask, run),
             State::Faulty(source) => {
                 Err(Error::Faulty { vault: name.clone(), source: Arc::clone(source) })
             }
         }
     }
-
-    fn call_open<T>(
-        &self,
-        open: &mut Open,
-        ask: &mut dyn Ask,
-        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
-    ) -> Result<T> {
-        let mut refusal = match run(open.vault(), self.deadline()) {
-            Ok(reply) => return Ok(reply),
-            Err(refusal) => refusal,
-        };
-        let mut wrong = 0;
-        for _ in 0..MAX_UNLOCK_STEPS {
-            let Some(challenge) = refusal.challenge().cloned() else {
-                return Err(open.error(refusal));
-            };
-            let (answers, whose) = self.answers(open, &challenge, ask)?;
-            let request =
-                UnlockRequest::new(challenge.id.clone(), answers, Deadline::after(UNLOCK_TIMEOUT));
-            refusal = match open.vault().unlock(&request) {
-                Ok(_) => match run(open.vault(), self.deadline()) {
-                    Ok(reply) => return Ok(reply),
-                    Err(refusal) => refusal,
-                },
-                Err(denied) if denied.kind() == ErrorKind::Denied => {
-                    wrong += 1;
-                    if whose == Whose::Standing || wrong == MAX_WRONG_ANSWERS {
-                        return Err(open.error(denied));
-                    }
-                    ask.wrong(&open.name, denied.message());
-                    Refusal::locked(challenge)
-                }
-                Err(refusal) => refusal,
-            };
-        }
-        Err(open.error(Refusal::internal("the vault asks for more and more to be unlocked")))
-    }
-
-    /// Returns an answer to each prompt: standing ones where there are any for all of them,
-    /// else what somebody types.
-    fn answers(
-        &self,
-        open: &Open,
-        challenge: &Challenge,
-        ask: &mut dyn Ask,
-    ) -> Result<(Vec<Answer>, Whose)> {
-        let standing = &open.entry.unlock;
-        if challenge.prompts.iter().all(|prompt| standing.contains_key(&prompt.name)) {
-            let mut answers = Vec::new();
-            for prompt in &challenge.prompts {
-                let value = self.resolve(&prompt.name, &standing[&prompt.name])?;
-                answers.push(Answer { name: prompt.name.clone(), value });
-            }
-            return Ok((answers, Whose::Standing));
-        }
-        let locked = |why| Error::Locked {
-            vault: open.name.clone(),
-            prompts: challenge.prompts.clone(),
-            why,
-        };
-        let answers = ask.ask(&open.name, challenge).map_err(locked)?;
-        let complete = challenge.prompts.iter().all(|p| answers.iter().any(|a| a.name == p.name));
-        if !complete {
-            return Err(locked(Unanswered::Failed("not every prompt was answered".into())));
-        }
-        Ok((answers, Whose::Typed))
-    }
-}
-
-/// Whose answers to a challenge they are.
-#[derive(PartialEq, Eq)]
-enum Whose {
-    Standing,
-    Typed,
 }
 
 /// A panic elsewhere while the lock was held left plain data: nothing half-changed.

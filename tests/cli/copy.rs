@@ -488,7 +488,7 @@ exit code 4
 --- stderr
 Error: Vault `locked` is locked
 Caused by: it asks for `password`, and nobody can be asked
-Hint: run it at a terminal, or register vault `locked` with `--unlock password=REFERENCE`
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `locked` with that
 Code: E12.locked
 
 "#]]
@@ -500,7 +500,7 @@ exit code 4
 --- stderr
 Error: Vault `locked` is locked
 Caused by: it asks for `password`, and nobody can be asked
-Hint: run it at a terminal, or register vault `locked` with `--unlock password=REFERENCE`
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `locked` with that
 Code: E12.locked
 
 "#]]

@@ -178,7 +178,7 @@ fn no_input_asks_nobody_even_at_a_terminal() {
     let sandbox = locked();
     let session = at_terminal(sandbox.command("get a -V safe --no-input", &[]));
     let (rest, code) = end(session);
-    assert!(rest.contains("--unlock password=REFERENCE"), "{rest}");
+    assert!(rest.contains("--unlock password=env:VAR"), "{rest}");
     assert_eq!(code, 4);
 }
 

@@ -106,8 +106,11 @@ Commands:
   list         List secrets: their names, vaults, kinds and metadata [alias: ls]
   show         Show what is known of a secret besides its value
   remove       Remove a secret [alias: rm]
+  copy         Copy secrets from one vault to another [alias: cp]
+  move         Move secrets from one vault to another, or give one another name [alias: mv]
   vault        Register vaults, and look after them
   plugin       Install plugins, look at them, and write one
+  doctor       Find what is wrong with folders, plugins and registrations, and what mends it
   completions  Print completions for a shell
   man          Write the manual's pages into a folder
 
@@ -121,6 +124,10 @@ Options:
 Everywhere:
       --json
           Answer in JSON: one object, or one a line for lists; errors too, on standard error
+
+      --unlock <FIELD=REFERENCE>
+          Where the answer to a question of a locked vault comes from, such as `password=env:VAR`,
+          before what it is registered with; `vault register` keeps it
 
       --no-input
           Never ask; what only a person can answer ends with exit code 4
@@ -201,6 +208,10 @@ Options:
 Everywhere:
       --json
           Answer in JSON: one object, or one a line for lists; errors too, on standard error
+
+      --unlock <FIELD=REFERENCE>
+          Where the answer to a question of a locked vault comes from, such as `password=env:VAR`,
+          before what it is registered with; `vault register` keeps it
 
       --no-input
           Never ask; what only a person can answer ends with exit code 4

@@ -174,7 +174,7 @@ Error: Vault `safe` could not be asked for `a`
 Caused by:
   1: vault `safe` is locked
   2: it asks for `password`, and nobody can be asked
-Hint: run it at a terminal, or register vault `safe` with `--unlock password=REFERENCE`
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 
@@ -185,7 +185,7 @@ Code: E12.search-incomplete
         str![[r#"
 exit code 4
 --- stderr
-{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, or register vault `safe` with `--unlock password=REFERENCE`"]}}
+{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that"]}}
 
 "#]]
     );
@@ -201,6 +201,7 @@ exit code 5
 --- stderr
 Error: Vault `safe` could not be asked for `a`
 Caused by: vault `safe` answered: the password is wrong
+Hint: the answer to `password` came from `file:[ROOT]/here/wrong.given`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 

@@ -4,7 +4,8 @@
 use std::thread;
 use std::time::Duration;
 
-use keystead::api::{Answer, Challenge, SecretText, VaultName};
+use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
+use keystead::reference::Reference;
 use keystead::registry::Placement;
 use keystead::{Ask, Class, Error, Host, Nobody, Place, Unanswered};
 
@@ -45,6 +46,8 @@ fn locked_by_hand(scene: &Scene, vaults: &[(&str, &str)]) {
 /// Answers with these, one after another, and remembers what it was told.
 #[derive(Default)]
 struct Script {
+    /// By prompt: references that were given for this call.
+    given: Vec<(&'static str, String)>,
     answers: Vec<Result<Vec<Answer>, Unanswered>>,
     asked: Vec<String>,
     wrong: Vec<String>,
@@ -60,6 +63,11 @@ impl Script {
 }
 
 impl Ask for Script {
+    fn given(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
+        let (_, reference) = self.given.iter().find(|(name, _)| *name == prompt.name)?;
+        Some(Reference::parse(reference).unwrap())
+    }
+
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         let labels: Vec<_> = challenge.prompts.iter().map(|prompt| prompt.label.as_str()).collect();
         self.asked.push(format!("{vault}: {}", labels.join(", ")));
@@ -216,6 +224,152 @@ fn each_step_of_unlocking_is_answered_and_only_a_wrong_one_is_repeated() {
     assert_eq!(script.asked, ["two: password", "two: code", "two: code"]);
     assert_eq!(script.wrong, ["two: that is wrong"]);
     scene.end();
+}
+
+/// Registers a vault that asks for user and password, then for a code.
+fn two_fields(scene: &Scene, unlock: &[(&str, &str)]) -> VaultName {
+    scene.install(&plugin("user-and-code"));
+    let mut new = registration(scene, "odd", &[], unlock);
+    new.plugin = "user-and-code".into();
+    register(&scene.host, new)
+}
+
+/// Writes a file with this text and returns the reference to it.
+fn kept(scene: &Scene, name: &str, text: &str) -> String {
+    write(&scene.path().join(name), text);
+    format!("file:{}", scene.path().join(name).display())
+}
+
+/// Returns what a person types into these fields at once.
+fn typing(fields: &[(&str, &str)]) -> Result<Vec<Answer>, Unanswered> {
+    let answer = |(name, text): &(&str, &str)| Answer {
+        name: (*name).to_owned(),
+        value: SecretText::new(*text),
+    };
+    Ok(fields.iter().map(answer).collect())
+}
+
+#[test]
+fn only_what_no_reference_answers_is_asked_for() {
+    let scene = Scene::new();
+    let password = kept(&scene, "password", "canary-password");
+    let vault = two_fields(&scene, &[("password", &password)]);
+    let answers = vec![typing(&[("code", "canary-code")]), typing(&[("user", "bob")])];
+    let mut script = Script { answers, ..Script::default() };
+    ask_for(&scene, &vault, &mut script).unwrap();
+    assert_eq!(script.asked, ["odd: Your name", "odd: The code on your device"]);
+    scene.end();
+}
+
+#[test]
+fn what_is_given_for_the_call_goes_before_the_registration() {
+    let scene = Scene::new();
+    let wrong = kept(&scene, "wrong", "canary-wrong");
+    let unlock = [("password", wrong.as_str()), ("user", &wrong), ("code", &wrong)];
+    let vault = two_fields(&scene, &unlock);
+    let given = vec![
+        ("password", kept(&scene, "password", "canary-password")),
+        ("user", kept(&scene, "user", "bob")),
+        ("code", kept(&scene, "code", "canary-code")),
+    ];
+    let mut script = Script { given, ..Script::default() };
+    ask_for(&scene, &vault, &mut script).unwrap();
+    assert!(script.asked.is_empty());
+    scene.end();
+}
+
+#[test]
+fn wrong_answers_from_references_alone_are_given_once_and_say_where_they_came_from() {
+    let scene = Scene::new();
+    let wrong = kept(&scene, "wrong", "canary-wrong");
+    let vault = two_fields(&scene, &[("password", &wrong)]);
+    let user = kept(&scene, "user", "bob");
+    let mut script = Script { given: vec![("user", user.clone())], ..Script::default() };
+    let error = ask_for(&scene, &vault, &mut script).unwrap_err();
+    assert_eq!(story(&error), "E12.denied: vault `odd` answered: the password is wrong");
+    assert_eq!(error.class(), Class::CannotDo);
+    assert!(!format!("{error:?}").contains("canary"));
+    let Error::WrongAnswer { from, .. } = error else { panic!("{error:?}") };
+    let from: Vec<_> = from.iter().map(|(name, from)| (&**name, from.to_string())).collect();
+    assert_eq!(from, [("user", user), ("password", wrong)]);
+    assert!(script.asked.is_empty() && script.wrong.is_empty());
+    scene.end();
+}
+
+#[test]
+fn what_is_typed_beside_a_reference_may_be_wrong_twice_and_the_reference_is_read_once() {
+    let scene = Scene::new();
+    let count = scene.path().join("count");
+    let command = format!(
+        "command:[\"/bin/sh\",\"-c\",\"echo x >> {}; echo canary-password\"]",
+        count.display()
+    );
+    let vault = two_fields(&scene, &[("password", &command)]);
+    let user = |name| typing(&[("user", name)]);
+    let code = |text| typing(&[("code", text)]);
+    // A right step clears what was wrong before it.
+    let answers = ["canary-code", "no", "no"].map(code).into_iter();
+    let answers = answers.chain(["bob", "eve", "ann"].map(user)).collect();
+    let mut script = Script { answers, ..Script::default() };
+    ask_for(&scene, &vault, &mut script).unwrap();
+    assert_eq!(script.asked.len(), 6);
+    assert_eq!(
+        script.wrong,
+        [
+            "odd: the user is wrong",
+            "odd: the user is wrong",
+            "odd: the code is wrong",
+            "odd: the code is wrong"
+        ]
+    );
+    assert_eq!(std::fs::read_to_string(&count).unwrap(), "x\n");
+
+    scene.host.reload();
+    let answers = ["eve", "eve", "eve"].map(user).into();
+    let mut script = Script { answers, ..Script::default() };
+    let error = ask_for(&scene, &vault, &mut script).unwrap_err();
+    assert_eq!((error.code(), script.asked.len(), script.wrong.len()), ("E12.denied", 3, 2));
+    let Error::WrongAnswer { from, .. } = error else { panic!("{error:?}") };
+    assert_eq!(from.len(), 1);
+    scene.end();
+}
+
+#[test]
+fn whoever_is_not_there_is_told_of_the_missing_prompts_only() {
+    let scene = Scene::new();
+    let password = kept(&scene, "password", "canary-password");
+    let vault = two_fields(&scene, &[("password", &password)]);
+    let missing = |script: &mut Script| match ask_for(&scene, &vault, script).unwrap_err() {
+        Error::Locked { prompts, why: Unanswered::Nobody, .. } => {
+            prompts.into_iter().map(|prompt| prompt.name).collect::<Vec<_>>()
+        }
+        error => panic!("{error:?}"),
+    };
+    let nobody = || vec![Err(Unanswered::Nobody)];
+    let mut script = Script { answers: nobody(), ..Script::default() };
+    assert_eq!(missing(&mut script), ["user"]);
+    let given = vec![("user", kept(&scene, "user", "bob"))];
+    let mut script = Script { given, answers: nobody(), ..Script::default() };
+    assert_eq!(missing(&mut script), ["code"]);
+    scene.end();
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_is_the_error_and_nobody_is_asked_instead() {
+    let scene = Scene::new();
+    let vault = two_fields(&scene, &[("password", "env:KEYSTEAD_TEST_NOT_SET")]);
+    let mut script = Script::default();
+    let error = ask_for(&scene, &vault, &mut script).unwrap_err();
+    assert_eq!(
+        story(&error),
+        "E01.unresolved: `password` could not be taken from `env:KEYSTEAD_TEST_NOT_SET`: there \
+         is no such environment variable"
+    );
+    scene.end();
+}
+
+fn ask_for(scene: &Scene, vault: &VaultName, script: &mut Script) -> keystead::Result<()> {
+    scene.host.get(&secret("a"), &Place::Vault(vault.clone()), script).map(drop)
 }
 
 #[test]

@@ -49,6 +49,10 @@ pub(crate) struct Global {
     /// Answer in JSON: one object, or one a line for lists; errors too, on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Where the answer to a question of a locked vault comes from, such as
+    /// `password=env:VAR`, before what it is registered with; `vault register` keeps it
+    #[arg(long, global = true, value_name = "FIELD=REFERENCE")]
+    pub(crate) unlock: Vec<String>,
     /// Never ask; what only a person can answer ends with exit code 4
     #[arg(long, global = true)]
     pub(crate) no_input: bool,

@@ -27,6 +27,7 @@ use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
 use crate::terminal::{Terminal, Untyped};
 use crate::ui::{Form, Talk, Ui};
+use crate::unlock::Unlock;
 use crate::waiting::Waiting;
 
 /// What a command runs in.
@@ -39,6 +40,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) host: Host,
     /// Whoever can be asked.
     pub(crate) terminal: Terminal,
+    /// Answers to locked vaults that the command line names.
+    pub(crate) unlock: Unlock,
     /// What was installed beside this program for people who write plugins.
     share: Option<PathBuf>,
 }
@@ -54,7 +57,8 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Man(args) => return man::run(&args),
         _ => Scene::new(cli.global, ui)?,
     };
-    match cli.command {
+    let unlock = scene.unlock.clone();
+    let result = match cli.command {
         Command::Get(args) => get::run(args, scene),
         Command::Set(args) => set::run(args, scene),
         Command::List(args) => list::run(&args, scene),
@@ -66,11 +70,13 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Plugin(command) => plugin::run(command, &scene),
         Command::Doctor(args) => doctor::run(&args, &scene),
         Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),
-    }
+    };
+    unlock.unasked().iter().for_each(|message| ui.warn(message));
+    result
 }
 
 impl<'a> Scene<'a> {
-    fn new(global: Global, ui: &'a Ui) -> Result<Self, Failure> {
+    fn new(mut global: Global, ui: &'a Ui) -> Result<Self, Failure> {
         let environment = Environment::read(global.config_dir.as_deref())?;
         let share = environment.share;
         let mut options = Options::new(environment.paths, environment.program);
@@ -81,8 +87,9 @@ impl<'a> Scene<'a> {
         if let Some(timeout) = global.timeout {
             options.timeout = timeout;
         }
-        let terminal = Terminal::open(&global);
-        Ok(Self { ui, global, host: Host::new(options), terminal, share })
+        let unlock = Unlock::new(std::mem::take(&mut global.unlock))?;
+        let terminal = Terminal::open(&global, unlock.clone(), options.sources.home());
+        Ok(Self { ui, global, host: Host::new(options), terminal, unlock, share })
     }
 
     /// Returns where the crate of the contract is, if it was installed with this program.

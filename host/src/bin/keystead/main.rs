@@ -12,6 +12,7 @@ mod progress;
 mod terminal;
 mod text;
 mod ui;
+mod unlock;
 mod value;
 mod waiting;
 

@@ -4,14 +4,17 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
 
+use keystead::reference::Reference;
 use keystead::{Ask, Unanswered};
-use keystead_plugin_api::{Answer, Challenge, SecretBytes, SecretText, VaultName};
+use keystead_plugin_api::{Answer, Challenge, Prompt, SecretBytes, SecretText, VaultName};
 use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::cli::Global;
 use crate::text;
+use crate::unlock::Unlock;
 use crate::waiting::Hush;
 
 /// The most bytes of one line that is typed or pasted: larger secrets come from a file.
@@ -22,6 +25,8 @@ const MAX_LINE: usize = 64 * 1024;
 pub(crate) struct Terminal {
     tty: Option<File>,
     waiting: Hush,
+    unlock: Unlock,
+    home: Option<PathBuf>,
 }
 
 /// Why nothing was typed.
@@ -45,7 +50,7 @@ impl From<io::Error> for Untyped {
 
 impl Terminal {
     /// Returns the controlling terminal, where somebody seems to sit there and may be asked.
-    pub(crate) fn open(global: &Global) -> Self {
+    pub(crate) fn open(global: &Global, unlock: Unlock, home: Option<PathBuf>) -> Self {
         // A process may have a terminal and nobody who looks: a service, a test.
         let watched = isatty(rustix::stdio::stdin()) || isatty(rustix::stdio::stderr());
         let tty = if watched && !global.no_input {
@@ -53,7 +58,7 @@ impl Terminal {
         } else {
             None
         };
-        Self { tty, waiting: Hush::default() }
+        Self { tty, waiting: Hush::default(), unlock, home }
     }
 
     /// Says nothing of waiting any more once a question is asked.
@@ -116,6 +121,11 @@ impl Terminal {
 }
 
 impl Ask for Terminal {
+    fn given(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
+        let folder = std::env::current_dir().ok();
+        self.unlock.answer(&prompt.name, folder.as_deref(), self.home.as_deref())
+    }
+
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         if !self.is_there() {
             return Err(Unanswered::Nobody);

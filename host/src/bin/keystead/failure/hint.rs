@@ -3,9 +3,11 @@
 use keystead::plugin::{inspect, pins, runner, trust};
 use keystead::registry::schema::Fault;
 use keystead::{Class, Error, Unanswered, fs, registry, transfer};
+use keystead_plugin_api::Prompt;
 
 use super::{Failure, in_one_line};
 use crate::commands::get::listed;
+use crate::text;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -65,14 +67,32 @@ impl Found {
             },
             Error::SecretExists { .. } => self.hint("leave `--no-clobber` out to replace it"),
             Error::Locked { vault, prompts, why: Unanswered::Nobody } => {
-                let fields: Vec<&str> = prompts.iter().map(|prompt| prompt.name.as_str()).collect();
-                self.causes.push(format!("it asks for {}, and nobody can be asked", listed(&fields)));
-                let unlock: Vec<String> =
-                    fields.iter().map(|field| format!("--unlock {field}=REFERENCE")).collect();
+                for prompt in prompts {
+                    let label = text::visible(&prompt.label);
+                    let asks = format!("it asks for {}", listed(&[&prompt.name]));
+                    self.causes.push(match label.eq_ignore_ascii_case(&prompt.name) {
+                        true => asks,
+                        false => format!("{asks} ({label})"),
+                    });
+                }
+                if let Some(last) = self.causes.last_mut() {
+                    last.push_str(", and nobody can be asked");
+                }
+                let answer = |prompt: &Prompt| {
+                    let name = text::visible(&prompt.name);
+                    format!("--unlock {name}=env:VAR")
+                };
+                let answers: Vec<String> = prompts.iter().map(answer).collect();
+                let answers = answers.join(" ");
                 self.hint(format!(
-                    "run it at a terminal, or register vault `{vault}` with `{}`",
-                    unlock.join(" ")
+                    "run it at a terminal, add `{answers}`, or register vault `{vault}` with that"
                 ));
+            }
+            Error::WrongAnswer { from, .. } => {
+                for (prompt, reference) in from {
+                    let prompt = listed(&[prompt]);
+                    self.hint(format!("the answer to {prompt} came from `{reference}`"));
+                }
             }
             Error::OpenRefused { .. } => {}
             Error::Faulty { vault, source } => {

@@ -7,8 +7,8 @@ use keystead::registry::Placement;
 use keystead_plugin_api::testing::Outcome;
 use serde::Serialize;
 
+use super::super::vault::parameters;
 use super::super::vault::register::Where;
-use super::super::vault::{parameters, standing};
 use super::super::{Scene, current_folder};
 use super::{Wanted, absolute, id_or_file};
 use crate::commands::get::listed;
@@ -31,9 +31,6 @@ pub(crate) struct Args {
     /// A parameter
     #[arg(long, value_name = "NAME=VALUE")]
     param: Vec<String>,
-    /// Where the right answer to a question of the vault's comes from, when it is locked
-    #[arg(long, value_name = "FIELD=REFERENCE")]
-    unlock: Vec<String>,
     /// How many secrets to write for a listing of many pages: fewer where the vault is slow
     #[arg(long, value_name = "N")]
     many: Option<usize>,
@@ -46,7 +43,7 @@ pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let mut check = Check::new(current_folder()?);
     check.kind = args.kind;
     check.parameters = parameters(args.param)?;
-    check.unlock = standing(args.unlock)?;
+    check.unlock = scene.unlock.take();
     check.many = args.many;
 
     let mut tally = Tally::default();

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::get::vault_name;
 use super::super::{Scene, current_folder};
-use super::{parameters, standing};
+use super::parameters;
 use crate::failure::{Exit, Failure};
 
 /// Register a vault
@@ -29,9 +29,6 @@ pub(crate) struct Args {
     /// A parameter; `keystead plugin show PLUGIN` lists them
     #[arg(long, value_name = "NAME=VALUE")]
     param: Vec<String>,
-    /// Where the answer to a question of the vault's comes from, when it is locked
-    #[arg(long, value_name = "FIELD=REFERENCE")]
-    unlock: Vec<String>,
     /// What the vault is for, in a line
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
@@ -94,7 +91,7 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
         plugin: args.plugin.id,
         kind: args.plugin.kind,
         parameters: parameters(args.param)?,
-        unlock: standing(args.unlock)?,
+        unlock: scene.unlock.take(),
         description: args.description,
         default: match (args.default, args.no_default) {
             (true, _) => DefaultChoice::Yes,

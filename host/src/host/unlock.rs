@@ -1,0 +1,123 @@
+//! Answering a locked vault: from references that were given for this call, from those of its
+//! registration, and for the rest by asking.
+
+use std::collections::BTreeMap;
+
+use keystead_plugin_api::{
+    Answer, Challenge, Deadline, Error as Refusal, ErrorKind, Result as Reply, SecretText,
+    UnlockRequest, Vault,
+};
+
+use super::Host;
+use super::open::Open;
+use crate::ask::{Ask, Unanswered};
+use crate::error::{Error, Result};
+use crate::options::UNLOCK_TIMEOUT;
+use crate::reference::Reference;
+
+/// The most steps one unlocking may have, wrong answers included.
+const MAX_STEPS: usize = 8;
+
+/// How often a person may answer one step wrongly before the call gives up: what `sudo`
+/// allows.
+const MAX_WRONG_ANSWERS: usize = 3;
+
+/// What references gave during one unlocking, by prompt. Kept for its length only: a
+/// descriptor can be read once, and a mistyped code must not run a program again.
+type Given = BTreeMap<String, (Reference, SecretText)>;
+
+impl Host {
+    /// Makes a call; where the vault is locked, unlocks it step by step and calls once more.
+    pub(super) fn call_unlocking<T>(
+        &self,
+        open: &mut Open,
+        ask: &mut dyn Ask,
+        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
+    ) -> Result<T> {
+        let mut refusal = match run(open.vault(), self.deadline()) {
+            Ok(reply) => return Ok(reply),
+            Err(refusal) => refusal,
+        };
+        let mut given = Given::new();
+        let mut wrong = 0;
+        for _ in 0..MAX_STEPS {
+            let Some(challenge) = refusal.challenge().cloned() else {
+                return Err(open.error(refusal));
+            };
+            let (answers, missing) = self.answers(open, &challenge, &mut given, ask)?;
+            let request =
+                UnlockRequest::new(challenge.id.clone(), answers, Deadline::after(UNLOCK_TIMEOUT));
+            refusal = match open.vault().unlock(&request) {
+                Ok(_) => match run(open.vault(), self.deadline()) {
+                    Ok(reply) => return Ok(reply),
+                    Err(refusal) => refusal,
+                },
+                Err(denied) if denied.kind() == ErrorKind::Denied => {
+                    wrong += 1;
+                    // What was not typed would be as wrong again.
+                    if missing == 0 || wrong == MAX_WRONG_ANSWERS {
+                        return Err(denied_by(open, &challenge, &given, denied));
+                    }
+                    ask.wrong(&open.name, denied.message());
+                    Refusal::locked(challenge)
+                }
+                Err(refusal) => {
+                    // Another step: whoever got this far starts it afresh.
+                    wrong = 0;
+                    refusal
+                }
+            };
+        }
+        Err(open.error(Refusal::internal("the vault asks for more and more to be unlocked")))
+    }
+
+    /// Returns an answer to each prompt, and how many of them were asked for.
+    fn answers(
+        &self,
+        open: &Open,
+        challenge: &Challenge,
+        given: &mut Given,
+        ask: &mut dyn Ask,
+    ) -> Result<(Vec<Answer>, usize)> {
+        let mut answers = Vec::with_capacity(challenge.prompts.len());
+        let mut missing = Vec::new();
+        for prompt in &challenge.prompts {
+            if !given.contains_key(&prompt.name) {
+                let here = ask.given(&open.name, prompt);
+                let Some(from) = here.or_else(|| open.entry.unlock.get(&prompt.name).cloned())
+                else {
+                    missing.push(prompt.clone());
+                    continue;
+                };
+                let value = self.resolve(&prompt.name, &from)?;
+                given.insert(prompt.name.clone(), (from, value));
+            }
+            let value = given[&prompt.name].1.duplicate();
+            answers.push(Answer { name: prompt.name.clone(), value });
+        }
+        let count = missing.len();
+        if count > 0 {
+            let locked =
+                |why| Error::Locked { vault: open.name.clone(), prompts: missing.clone(), why };
+            let asked = Challenge::new(challenge.id.clone(), missing.clone());
+            let typed = ask.ask(&open.name, &asked).map_err(locked)?;
+            for prompt in &missing {
+                if !typed.iter().any(|answer| answer.name == prompt.name) {
+                    let why = "not every prompt was answered".to_owned();
+                    return Err(locked(Unanswered::Failed(why)));
+                }
+            }
+            answers.extend(typed);
+        }
+        Ok((answers, count))
+    }
+}
+
+/// Returns the error of wrong answers, with the references that some of them came from.
+fn denied_by(open: &Open, challenge: &Challenge, given: &Given, answer: Refusal) -> Error {
+    let from = challenge.prompts.iter().filter_map(|prompt| {
+        let (from, _) = given.get(&prompt.name)?;
+        Some((prompt.name.clone(), from.clone()))
+    });
+    Error::WrongAnswer { vault: open.name.clone(), answer, from: from.collect() }
+}

@@ -1,0 +1,60 @@
+//! Asks for a user and a password together, then for a code.
+#![forbid(unsafe_code)]
+
+use sound::api::{
+    Challenge, Error, GetRequest, ListRequest, Page, Prompt, Result, Secret, Session, SetRequest,
+    UnlockRequest, Vault,
+};
+
+/// How many steps are done.
+struct Steps(usize);
+
+/// The prompts of each step and their right answers.
+const STEPS: [&[(&str, &str, &str)]; 2] = [
+    &[("user", "Your name", "bob"), ("password", "Password", "canary-password")],
+    &[("code", "The code on your device", "canary-code")],
+];
+
+impl Steps {
+    fn open(&self) -> Result<()> {
+        let Some(step) = STEPS.get(self.0) else { return Ok(()) };
+        let prompt = |(name, label, _): &(&str, &str, &str)| match *name {
+            "user" => Prompt::plain(*name, *label),
+            _ => Prompt::secret(*name, *label),
+        };
+        let prompts = step.iter().map(prompt).collect();
+        Err(Error::locked(Challenge::new(format!("step {}", self.0), prompts)))
+    }
+}
+
+impl Vault for Steps {
+    fn get(&mut self, _: &GetRequest) -> Result<Secret> {
+        self.open()?;
+        Ok(sound::secret())
+    }
+
+    fn list(&mut self, _: &ListRequest) -> Result<Page> {
+        self.open()?;
+        Ok(Page::default())
+    }
+
+    fn set(&mut self, _: SetRequest) -> Result<()> {
+        self.open()
+    }
+
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+        let given = |name| request.answer(name).map(|answer| answer.expose());
+        let step = STEPS[self.0];
+        if request.answers.len() != step.len() {
+            return Err(Error::invalid("an answer to each prompt, and no more"));
+        }
+        if let Some((name, ..)) = step.iter().find(|(name, _, right)| given(name) != Some(right)) {
+            return Err(Error::denied(format!("the {name} is wrong")));
+        }
+        self.0 += 1;
+        self.open()?;
+        Ok(None)
+    }
+}
+
+sound::plugin!("user-and-code", |_, _| Ok(Box::new(Steps(0))));
