@@ -3,6 +3,7 @@
 
 mod action;
 mod list;
+pub mod metadata;
 mod pattern;
 pub mod transfer;
 mod write;
