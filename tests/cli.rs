@@ -4,6 +4,7 @@ mod copy;
 mod doctor;
 mod get;
 mod list;
+mod meta;
 mod plugin;
 mod prompt;
 mod reference;

@@ -6,6 +6,7 @@ mod doctor;
 mod example;
 mod killed;
 mod many;
+mod metadata;
 mod permission;
 mod search;
 mod transfer;

@@ -28,5 +28,5 @@ pub use host::{
 };
 pub use keystead_plugin_api as api;
 pub use options::{DEFAULT_TIMEOUT, Log, Options, Sources, UNLOCK_TIMEOUT};
-pub use secrets::transfer;
 pub use secrets::{Described, Found, Listing, NewSecret, Place, Unasked, Write};
+pub use secrets::{metadata, transfer};

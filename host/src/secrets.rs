@@ -4,6 +4,7 @@
 mod action;
 mod list;
 mod many;
+pub mod metadata;
 mod pattern;
 pub mod transfer;
 mod write;

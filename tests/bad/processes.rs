@@ -116,3 +116,63 @@ fn eight_that_remove_take_away_what_they_name_and_nothing_else() {
     expected.sort();
     assert_eq!(left, expected);
 }
+
+/// Returns a home with the vaults `work`, which has these secrets, and `home`, empty.
+fn two_vaults(names: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::with_work();
+    sandbox.run("vault register home --plugin memory --param file=home.secrets", &[]).succeeds();
+    for name in names {
+        sandbox.feed(format!("{CANARY}-{name}"), &format!("set {name} --stdin -q")).succeeds();
+    }
+    sandbox
+}
+
+/// Returns whether the vault has the secret, and sees that it has it whole.
+fn has(sandbox: &Sandbox, vault: &str, name: &str) -> bool {
+    let got = sandbox.run(&format!("get {name} -V {vault}"), &[]);
+    match got.status {
+        0 => assert_eq!(got.stdout, format!("{CANARY}-{name}").as_bytes()),
+        _ => drop(got.ends_with(3)),
+    }
+    got.status == 0
+}
+
+#[test]
+fn eight_that_copy_the_same_are_all_done() {
+    let names = ["a", "b", "c"];
+    let sandbox = two_vaults(&names);
+    let codes = at_once(|_, round| {
+        if round == ROUNDS / 2 {
+            return (sandbox.command("remove b -V home --timeout 5m", &[]), String::new());
+        }
+        let words = "copy ? --from work --to home --quiet --timeout 5m";
+        (sandbox.command(words, &[]), String::new())
+    });
+    for line in codes {
+        for (round, code) in line.into_iter().enumerate() {
+            // Whoever is late to remove it finds nothing; who reads back what another one
+            // has removed meanwhile says so.
+            assert!([0, 3, 5].contains(&code), "round {round}: {code}");
+        }
+    }
+    for name in names {
+        assert!(has(&sandbox, "work", name) && has(&sandbox, "home", name), "{name}");
+    }
+}
+
+#[test]
+fn eight_that_move_to_and_fro_lose_nothing() {
+    let names = ["a", "b", "c", "d"];
+    let sandbox = two_vaults(&names);
+    let codes = at_once(|process, round| {
+        let (from, to) =
+            if (process + round) % 2 == 0 { ("work", "home") } else { ("home", "work") };
+        let words = format!("move ? --from {from} --to {to} --quiet --timeout 5m");
+        (sandbox.command(&words, &[]), String::new())
+    });
+    // Done, put back, nothing there to move, or some of it gone before it was read.
+    assert!(codes.iter().flatten().all(|code| [0, 1, 3, 5].contains(code)), "{codes:?}");
+    for name in names {
+        assert!(has(&sandbox, "work", name) || has(&sandbox, "home", name), "{name}: {codes:?}");
+    }
+}

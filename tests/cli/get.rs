@@ -281,7 +281,7 @@ Vault: work
 Kind:  text
 Metadata:
   env: dev
-  expires: 2030-01-31T00:00:00Z
+  expires: 2030-01-31T00:00:00Z ([..])
   ok: true
 
 "#]]

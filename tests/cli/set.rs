@@ -385,10 +385,8 @@ fn odd_names_are_ordinary_names() {
         str![[r#"
 exit code 2
 --- stderr
-Error: invalid value 'two
-lines' for '<NAME>': a secret's name has the control character U+000A
-
-For more information, try '--help'.
+Error: The argument is neither a secret's name nor a reference
+Caused by: a secret's name has the control character U+000A
 
 "#]]
     );

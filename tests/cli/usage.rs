@@ -108,6 +108,7 @@ Commands:
   remove       Remove a secret [alias: rm]
   copy         Copy secrets from one vault to another [alias: cp]
   move         Move secrets from one vault to another, or give one another name [alias: mv]
+  meta         Change what is known of a secret besides its value
   vault        Register vaults, and look after them
   plugin       Install plugins, look at them, and write one
   doctor       Find what is wrong with folders, plugins and registrations, and what mends it

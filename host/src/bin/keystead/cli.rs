@@ -13,7 +13,7 @@ use clap::{
 };
 
 use crate::commands::{
-    completions, copy, doctor, get, list, man, move_, plugin, remove, set, show, vault,
+    completions, copy, doctor, get, list, man, meta, move_, plugin, remove, set, show, vault,
 };
 use crate::ui::Form;
 use crate::{duration, text};
@@ -107,6 +107,9 @@ pub(crate) enum Command {
     Copy(copy::Args),
     #[command(visible_alias = "mv")]
     Move(move_::Args),
+    /// Change what is known of a secret besides its value
+    #[command(subcommand)]
+    Meta(meta::Command),
     /// Register vaults, and look after them
     #[command(subcommand)]
     Vault(vault::Command),

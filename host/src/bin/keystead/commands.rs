@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod man;
+pub(crate) mod meta;
 pub(crate) mod move_;
 pub(crate) mod plugin;
 pub(crate) mod remove;
@@ -66,6 +67,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Remove(args) => remove::run(&args, scene),
         Command::Copy(args) => copy::run(args, scene),
         Command::Move(args) => move_::run(args, scene),
+        Command::Meta(command) => meta::run(command, scene),
         Command::Vault(command) => vault::run(command, scene),
         Command::Plugin(command) => plugin::run(command, &scene),
         Command::Doctor(args) => doctor::run(&args, &scene),

@@ -29,9 +29,56 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Returns the length of time that `12h`, `30d` or `2w` stands for.
+///
+/// # Errors
+/// A fragment that says what would be right.
+pub(crate) fn parse_days(text: &str) -> Result<Duration, String> {
+    const EXPECTED: &str = "expected a whole number with its unit, such as `12h`, `30d` or `2w`";
+    const HOUR: u64 = 60 * 60;
+    /// More than anybody plans ahead.
+    const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * HOUR);
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let seconds_each = match unit {
+        "h" => HOUR,
+        "d" => 24 * HOUR,
+        "w" => 7 * 24 * HOUR,
+        _ => return Err(EXPECTED.to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| EXPECTED.to_owned())?;
+    match number.checked_mul(seconds_each).map(Duration::from_secs) {
+        Some(Duration::ZERO) => Err("must be more than nothing".to_owned()),
+        Some(duration) if duration <= LONGEST => Ok(duration),
+        _ => Err("must be at most a hundred years".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_and_weeks_are_for_plans() {
+        for (text, hours) in [("12h", 12), ("30d", 720), ("2w", 336), ("36600d", 878_400)] {
+            assert_eq!(parse_days(text), Ok(Duration::from_secs(hours * 3_600)), "{text}");
+        }
+        for text in [
+            "",
+            "30",
+            "d",
+            "-1d",
+            "1.5d",
+            "0d",
+            "1 d",
+            "1m",
+            "1y",
+            "36601d",
+            "9999999999999999999w",
+        ] {
+            assert!(parse_days(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_duration_is_a_number_with_its_unit() {

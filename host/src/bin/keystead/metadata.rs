@@ -5,15 +5,13 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use keystead::metadata::Convention;
 use keystead_plugin_api::{Metadata, MetadataValue};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::failure::Failure;
 
-/// The key that is always a moment, so that whatever expires can be found.
-const EXPIRES: &str = "expires";
-
-/// One `--meta`.
+/// One piece of metadata as it is typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Typed {
     key: String,
@@ -30,7 +28,7 @@ impl FromStr for Typed {
             (key, json(right)?)
         } else if let Some(key) = left.strip_suffix('@') {
             (key, MetadataValue::Timestamp(time(right)?))
-        } else if left == EXPIRES {
+        } else if Convention::of(left) == Some(Convention::Moment) {
             (left, MetadataValue::Timestamp(time(right)?))
         } else {
             (left, MetadataValue::Text(right.to_owned()))
@@ -38,10 +36,14 @@ impl FromStr for Typed {
         if key.is_empty() {
             return Err("the key is missing".to_owned());
         }
-        if key == EXPIRES && !matches!(value, MetadataValue::Timestamp(_)) {
-            return Err("`expires` is always a time: `expires=2030-01-31`".to_owned());
+        match Convention::of(key) {
+            Some(convention) if !convention.fits(&value) => Err(match convention {
+                Convention::Moment => format!("`{key}` is always a time: `{key}=2030-01-31`"),
+                Convention::Text => format!("`{key}` is always a text: `{key}=TEXT`"),
+                Convention::Tags => format!("`{key}` is always a text: `{key}=one,two`"),
+            }),
+            _ => Ok(Self { key: key.to_owned(), value }),
         }
-        Ok(Self { key: key.to_owned(), value })
     }
 }
 
@@ -103,7 +105,38 @@ pub(crate) fn shown(value: &MetadataValue) -> String {
     }
 }
 
-fn moment(millis: i64) -> String {
+/// Returns the moment it is now, in milliseconds since 1970.
+pub(crate) fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+/// Returns how far a moment lies ahead, `in 3 days`, or how long ago it was.
+pub(crate) fn distance(at: i64, now: i64) -> String {
+    const DAY: u64 = 86_400_000;
+    const HOUR: u64 = 3_600_000;
+    const MINUTE: u64 = 60_000;
+    /// From when on a unit is used, and how long it is: less than two years are days.
+    const UNITS: [(u64, u64, &str); 4] = [
+        (730 * DAY, 365 * DAY, "year"),
+        (DAY, DAY, "day"),
+        (HOUR, HOUR, "hour"),
+        (MINUTE, MINUTE, "minute"),
+    ];
+    let apart = at.abs_diff(now);
+    let words = UNITS.iter().find(|(from, ..)| apart >= *from).map(|(_, millis, unit)| {
+        let number = apart / millis;
+        if number == 1 { format!("1 {unit}") } else { format!("{number} {unit}s") }
+    });
+    match words {
+        None if at > now => "in less than a minute".to_owned(),
+        None => "just now".to_owned(),
+        Some(words) if at > now => format!("in {words}"),
+        Some(words) => format!("{words} ago"),
+    }
+}
+
+/// Returns a moment as people and programs read it.
+pub(crate) fn moment(millis: i64) -> String {
     // Years 1 to 9999 lie within what a timestamp can be: the contract checks them.
     Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |at| at.to_string())
 }
@@ -147,6 +180,37 @@ mod tests {
         assert_eq!(value("n:=\"3\""), Ok(MetadataValue::Text("3".into())));
         assert_eq!(value("at@=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
         assert_eq!(value("at@=1970-01-01T01:00:00.5+01:00"), Ok(MetadataValue::Timestamp(500)));
+    }
+
+    #[test]
+    fn a_moment_lies_ahead_or_behind() {
+        const DAY: i64 = 86_400_000;
+        for (at, words) in [
+            (3 * DAY - 1, "in 2 days"),
+            (DAY, "in 1 day"),
+            (DAY - 1, "in 23 hours"),
+            (60_000, "in 1 minute"),
+            (59_999, "in less than a minute"),
+            (0, "just now"),
+            (-59_999, "just now"),
+            (-2 * 3_600_000, "2 hours ago"),
+            (-729 * DAY, "729 days ago"),
+            (-730 * DAY, "2 years ago"),
+        ] {
+            assert_eq!(distance(1_000 + at, 1_000), words, "{at}");
+        }
+        assert_eq!(distance(i64::MAX, i64::MIN), "in 584942417 years");
+    }
+
+    #[test]
+    fn known_keys_have_the_type_they_always_have() {
+        assert_eq!(value("created=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
+        assert_eq!(value("updated@=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
+        assert_eq!(value("description:=\"x\""), Ok(MetadataValue::Text("x".into())));
+        assert_eq!(value("tags=a, b"), Ok(MetadataValue::Text("a, b".into())));
+        for text in ["created=soon", "updated:=3", "description:=3", "tags@=1970-01-02"] {
+            assert!(value(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! `keystead get`: a secret's value, exactly its bytes.
 
+use keystead::metadata::expires;
 use keystead::reference::Reference;
 use keystead::{Found, Place, Unasked};
-use keystead_plugin_api::{SecretBytes, SecretName, Value, VaultName};
+use keystead_plugin_api::{Metadata, SecretBytes, SecretName, Value, VaultName};
 use serde::Serialize;
 
 use super::{Scene, current_folder};
 use crate::failure::{Exit, Failure};
 use crate::metadata;
 use crate::text;
-use crate::ui::Ui;
+use crate::ui::{Talk, Ui};
 use keystead::json::write;
 
 /// Print a secret's value
@@ -117,7 +118,18 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     } else {
         print(scene.ui, name.as_str(), value)?;
     }
+    warn_if_expired(&scene, name.as_str(), &metadata);
     Ok(Exit::Done)
+}
+
+/// Says that a secret has expired; it is given out all the same.
+fn warn_if_expired(scene: &Scene<'_>, name: &str, metadata: &Metadata) {
+    if let Some(at) = expires(metadata)
+        && scene.ui.talk() > Talk::Quiet
+        && at <= metadata::now()
+    {
+        scene.ui.warn(&format!("`{name}` expired on {}", metadata::moment(at)));
+    }
 }
 
 /// Prints what a reference stands for that leads to no vault.

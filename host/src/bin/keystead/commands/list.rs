@@ -1,13 +1,16 @@
 //! `keystead list`: names, vaults, kinds and metadata; never values.
 
+use std::time::Duration;
+
 use keystead::Described;
+use keystead::metadata::Filter;
 use keystead_plugin_api::{Metadata, VaultName};
 use serde::Serialize;
 
 use super::Scene;
 use super::get::vault_name;
 use crate::failure::{Exit, Failure, in_one_line};
-use crate::metadata;
+use crate::{duration, metadata};
 
 /// List secrets: their names, vaults, kinds and metadata
 ///
@@ -20,13 +23,38 @@ pub(crate) struct Args {
     /// The vault to list
     #[arg(short = 'V', long, value_parser = vault_name)]
     vault: Option<VaultName>,
+    /// Only secrets that expire within this time: `12h`, `30d`, `2w`
+    #[arg(long, value_name = "TIME", value_parser = duration::parse_days)]
+    expiring: Option<Duration>,
+    /// Only secrets that have expired; with `--expiring`, these too
+    #[arg(long)]
+    expired: bool,
+    /// Only secrets with this tag; several times: with all of them
+    #[arg(long = "tag", value_name = "TAG", value_parser = tag)]
+    tags: Vec<String>,
+}
+
+/// Parses a tag: one that could stand between commas.
+fn tag(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("a tag is not empty".to_owned()),
+        tag if tag.contains(',') => Err("a tag has no comma; give `--tag` again".to_owned()),
+        tag => Ok(tag.to_owned()),
+    }
 }
 
 pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     let waiting = scene.waiting(args.vault.as_ref());
     let pattern = args.pattern.as_deref();
-    let listing = scene.host.list(pattern, args.vault.as_ref(), &mut scene.terminal)?;
+    let mut listing = scene.host.list(pattern, args.vault.as_ref(), &mut scene.terminal)?;
     drop(waiting);
+    let filter = Filter {
+        now: metadata::now(),
+        expiring: args.expiring,
+        expired: args.expired,
+        tags: args.tags.clone(),
+    };
+    listing.entries.retain(|described| filter.matches(&described.entry.metadata));
 
     let mut lines = scene.ui.lines();
     if scene.ui.is_json() {

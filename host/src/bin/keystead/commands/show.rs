@@ -1,5 +1,6 @@
 //! `keystead show`: what is known of a secret besides its value.
 
+use keystead::metadata::expires;
 use keystead_plugin_api::{SecretName, VaultName};
 
 use super::Scene;
@@ -41,8 +42,17 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     if !described.entry.metadata.is_empty() {
         lines.line("Metadata:")?;
     }
+    let expires = expires(&described.entry.metadata);
     for (key, value) in described.entry.metadata.iter() {
-        lines.line(&format!("  {key}: {}", metadata::shown(value)))?;
+        let shown = metadata::shown(value);
+        match (expires, key) {
+            (Some(at), "expires") => {
+                let (now, verb) = (metadata::now(), "expired ");
+                let verb = if at <= now { verb } else { "" };
+                lines.line(&format!("  {key}: {shown} ({verb}{})", metadata::distance(at, now)))?;
+            }
+            _ => lines.line(&format!("  {key}: {shown}"))?,
+        }
     }
     lines.finish()?;
     Ok(Exit::Done)

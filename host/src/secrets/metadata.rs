@@ -1,0 +1,175 @@
+//! Metadata: the keys that mean the same in every vault, secrets chosen by them, and
+//! changing metadata alone.
+//!
+//! What other programs write under these keys with values of another type is theirs: it is
+//! shown as it is, and decides nothing.
+
+mod change;
+
+use std::time::Duration;
+
+use keystead_plugin_api::{Metadata, MetadataValue};
+
+pub use change::{Change, Changed, Edit};
+
+/// What the value under one of the known keys is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Convention {
+    /// A moment.
+    Moment,
+    /// A text.
+    Text,
+    /// A text: tags between commas, spaces around them not counted.
+    Tags,
+}
+
+/// The known keys.
+const KEYS: [(&str, Convention); 5] = [
+    ("created", Convention::Moment),
+    ("updated", Convention::Moment),
+    (EXPIRES, Convention::Moment),
+    ("description", Convention::Text),
+    (TAGS, Convention::Tags),
+];
+
+const EXPIRES: &str = "expires";
+const TAGS: &str = "tags";
+
+impl Convention {
+    /// Returns what is known of a key; `None` for a key that is anybody's.
+    pub fn of(key: &str) -> Option<Self> {
+        KEYS.iter().find(|(known, _)| *known == key).map(|(_, convention)| *convention)
+    }
+
+    /// Returns whether a value is of the type that the key is to have.
+    pub fn fits(self, value: &MetadataValue) -> bool {
+        match self {
+            Self::Moment => matches!(value, MetadataValue::Timestamp(_)),
+            Self::Text | Self::Tags => matches!(value, MetadataValue::Text(_)),
+        }
+    }
+}
+
+/// Returns from when on a secret is not to be used any more, in milliseconds since 1970.
+pub fn expires(metadata: &Metadata) -> Option<i64> {
+    match metadata.get(EXPIRES) {
+        Some(MetadataValue::Timestamp(at)) => Some(*at),
+        _ => None,
+    }
+}
+
+/// Returns a secret's tags.
+pub fn tags(metadata: &Metadata) -> impl Iterator<Item = &str> {
+    let text = match metadata.get(TAGS) {
+        Some(MetadataValue::Text(text)) => text.as_str(),
+        _ => "",
+    };
+    text.split(',').map(str::trim).filter(|tag| !tag.is_empty())
+}
+
+/// Chooses secrets by their metadata. As it is by default it chooses all.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// The moment it is now, in milliseconds since 1970.
+    pub now: i64,
+    /// Those that have not expired and will so within this time.
+    pub expiring: Option<Duration>,
+    /// Those that have expired. With `expiring`: either.
+    pub expired: bool,
+    /// Those that have each of these tags.
+    pub tags: Vec<String>,
+}
+
+impl Filter {
+    /// Returns whether it chooses a secret of this metadata.
+    pub fn matches(&self, metadata: &Metadata) -> bool {
+        self.matches_time(metadata)
+            && self.tags.iter().all(|wanted| tags(metadata).any(|tag| tag == wanted))
+    }
+
+    fn matches_time(&self, metadata: &Metadata) -> bool {
+        if self.expiring.is_none() && !self.expired {
+            return true;
+        }
+        let Some(at) = expires(metadata) else { return false };
+        if at <= self.now {
+            return self.expired;
+        }
+        let left = Duration::from_millis(at.saturating_sub(self.now).unsigned_abs());
+        self.expiring.is_some_and(|within| left <= within)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata(key: &str, value: MetadataValue) -> Metadata {
+        let mut metadata = Metadata::new();
+        metadata.insert(key, value).unwrap();
+        metadata
+    }
+
+    fn text(key: &str, text: &str) -> Metadata {
+        metadata(key, MetadataValue::Text(text.into()))
+    }
+
+    #[test]
+    fn tags_stand_between_commas() {
+        let all = |text_of: &str| {
+            let metadata = text(TAGS, text_of);
+            tags(&metadata).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(all("prod, db ,,grün "), ["prod", "db", "grün"]);
+        assert_eq!(all(""), [""; 0]);
+        assert_eq!(tags(&metadata(TAGS, MetadataValue::Integer(3))).count(), 0);
+        assert_eq!(tags(&Metadata::new()).count(), 0);
+        let filter = |wanted: &[&str]| Filter {
+            tags: wanted.iter().map(|tag| (*tag).to_owned()).collect(),
+            ..Filter::default()
+        };
+        let both = text(TAGS, "prod,db");
+        assert!(filter(&["db"]).matches(&both) && filter(&["db", "prod"]).matches(&both));
+        assert!(!filter(&["d"]).matches(&both) && !filter(&["db", "x"]).matches(&both));
+        assert!(filter(&[]).matches(&Metadata::new()));
+    }
+
+    #[test]
+    fn what_expires_is_chosen_to_the_millisecond() {
+        let now = 1_000_000;
+        let filter = |expiring: Option<u64>, expired| Filter {
+            now,
+            expiring: expiring.map(Duration::from_millis),
+            expired,
+            tags: Vec::new(),
+        };
+        let at = |millis| metadata(EXPIRES, MetadataValue::Timestamp(millis));
+        for (at_millis, in_500, over, either) in [
+            (now - 1, false, true, true),
+            (now, false, true, true),
+            (now + 1, true, false, true),
+            (now + 500, true, false, true),
+            (now + 501, false, false, false),
+            (keystead_plugin_api::MIN_TIMESTAMP_MILLIS, false, true, true),
+            (keystead_plugin_api::MAX_TIMESTAMP_MILLIS, false, false, false),
+        ] {
+            let metadata = at(at_millis);
+            assert_eq!(filter(Some(500), false).matches(&metadata), in_500, "{at_millis}");
+            assert_eq!(filter(None, true).matches(&metadata), over, "{at_millis}");
+            assert_eq!(filter(Some(500), true).matches(&metadata), either, "{at_millis}");
+            assert!(filter(None, false).matches(&metadata));
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_type_decides_nothing() {
+        for odd in [text(EXPIRES, "2020-01-01"), metadata(EXPIRES, MetadataValue::Integer(1))] {
+            assert_eq!(expires(&odd), None);
+            let filter = Filter { now: 5, expired: true, ..Filter::default() };
+            assert!(!filter.matches(&odd));
+        }
+        assert_eq!(Convention::of("Expires"), None);
+        assert!(Convention::of("created").unwrap().fits(&MetadataValue::Timestamp(0)));
+        assert!(!Convention::of("tags").unwrap().fits(&MetadataValue::Boolean(true)));
+    }
+}

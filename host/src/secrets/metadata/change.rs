@@ -1,0 +1,162 @@
+//! Changing a secret's metadata while its value stays.
+
+use keystead_plugin_api::manifest::Capability;
+use keystead_plugin_api::{GetRequest, Metadata, SecretName, VaultName};
+
+use crate::ask::Ask;
+use crate::error::{Error, Result};
+use crate::host::{Host, Run};
+use crate::secrets::{Place, named};
+
+/// A change to a secret's metadata.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The secret's name.
+    pub name: SecretName,
+    /// The vault; `None` for the default one.
+    pub vault: Option<VaultName>,
+    /// What is changed.
+    pub edit: Edit,
+    /// Whether to write.
+    pub run: Run,
+}
+
+/// What is changed in metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
+    /// These keys get these values; the others stay.
+    Merge(Metadata),
+    /// It is exactly this from then on.
+    Replace(Metadata),
+    /// These keys go; the others stay.
+    Remove(Vec<String>),
+    /// All keys go.
+    Clear,
+}
+
+/// What came of a change.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// The vault that has the secret.
+    pub vault: VaultName,
+    /// Its metadata from then on.
+    pub metadata: Metadata,
+    /// Whether it differs from what it was. Where it does not, nothing was written.
+    pub differs: bool,
+    /// The keys that were to go and were not there.
+    pub missing: Vec<String>,
+}
+
+impl Edit {
+    /// Returns the metadata as it is changed, and the keys that were missing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) when it would be over
+    /// the limits.
+    fn apply(&self, metadata: &Metadata) -> keystead_plugin_api::Result<(Metadata, Vec<String>)> {
+        let mut new = metadata.clone();
+        let mut missing = Vec::new();
+        match self {
+            Self::Merge(more) => {
+                // What is replaced goes first, so that only the whole counts.
+                for (key, _) in more.iter() {
+                    new.remove(key);
+                }
+                for (key, value) in more.iter() {
+                    new.insert(key, value.clone())?;
+                }
+            }
+            Self::Replace(all) => new = all.clone(),
+            Self::Remove(keys) => {
+                for key in keys {
+                    new.remove(key);
+                    if metadata.get(key).is_none() && !missing.contains(key) {
+                        missing.push(key.clone());
+                    }
+                }
+            }
+            Self::Clear => new = Metadata::new(),
+        }
+        Ok((new, missing))
+    }
+}
+
+impl Host {
+    /// Changes a secret's metadata. Its value is neither read nor written.
+    ///
+    /// What is there is read first and written as a whole: another program's change between
+    /// the two is lost.
+    ///
+    /// # Errors
+    /// That the vault keeps no metadata, before it is opened; [`Error::NoDefaultVault`],
+    /// [`Error::NoSuchSecret`], or what the vault answers.
+    pub fn change_metadata(&self, change: &Change, ask: &mut dyn Ask) -> Result<Changed> {
+        let vault = self.target(change.vault.as_ref())?;
+        let refuse = |answer| Error::Refused { vault: vault.clone(), answer };
+        if !self.kind_to_write(&vault)?.capabilities.contains(&Capability::Metadata) {
+            let message = "this vault keeps no metadata";
+            return Err(refuse(keystead_plugin_api::Error::unsupported(message)));
+        }
+        let old = self.describe(&change.name, &Place::Vault(vault.clone()), ask)?.entry.metadata;
+        let (metadata, missing) = change.edit.apply(&old).map_err(refuse)?;
+        let differs = metadata != old;
+        if differs && change.run == Run::Real {
+            let written = self.call(&vault, ask, &mut |open, deadline| {
+                let request = GetRequest::new(change.name.clone(), deadline);
+                open.set_metadata(&request, metadata.clone())
+            });
+            written.map_err(|error| named(error, &vault, &change.name))?;
+        }
+        Ok(Changed { vault, metadata, differs, missing })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keystead_plugin_api::{MAX_METADATA_BYTES, MAX_METADATA_ENTRIES, MetadataValue};
+
+    use super::*;
+
+    fn metadata(entries: &[(&str, i64)]) -> Metadata {
+        let mut metadata = Metadata::new();
+        for (key, number) in entries {
+            metadata.insert(*key, MetadataValue::Integer(*number)).unwrap();
+        }
+        metadata
+    }
+
+    #[test]
+    fn an_edit_merges_replaces_removes_or_clears() {
+        let old = metadata(&[("a", 1), ("b", 2)]);
+        let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        for (edit, new, missing) in [
+            (
+                Edit::Merge(metadata(&[("b", 3), ("c", 4)])),
+                metadata(&[("a", 1), ("b", 3), ("c", 4)]),
+                owned(&[]),
+            ),
+            (Edit::Replace(metadata(&[("c", 4)])), metadata(&[("c", 4)]), owned(&[])),
+            (Edit::Remove(owned(&["x", "a"])), metadata(&[("b", 2)]), owned(&["x"])),
+            (Edit::Remove(owned(&["a", "a", "x", "x"])), metadata(&[("b", 2)]), owned(&["x"])),
+            (Edit::Clear, metadata(&[]), owned(&[])),
+        ] {
+            assert_eq!(edit.apply(&old).unwrap(), (new, missing), "{edit:?}");
+        }
+    }
+
+    #[test]
+    fn limits_hold_for_what_comes_of_a_merge() {
+        let long = |key: &str| {
+            let mut metadata = Metadata::new();
+            let text = MetadataValue::Text("x".repeat(MAX_METADATA_BYTES - 10));
+            metadata.insert(key, text).unwrap();
+            metadata
+        };
+        assert!(Edit::Merge(long("b")).apply(&long("a")).is_err());
+        assert!(Edit::Merge(long("a")).apply(&long("a")).is_ok());
+        let full: Vec<String> = (0..MAX_METADATA_ENTRIES).map(|n| n.to_string()).collect();
+        let full: Vec<(&str, i64)> = full.iter().map(|key| (key.as_str(), 1)).collect();
+        assert!(Edit::Merge(metadata(&[("new", 1)])).apply(&metadata(&full)).is_err());
+        assert!(Edit::Merge(metadata(&[("0", 2)])).apply(&metadata(&full)).is_ok());
+    }
+}
