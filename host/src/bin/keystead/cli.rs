@@ -13,7 +13,8 @@ use clap::{
 };
 
 use crate::commands::{
-    completions, copy, doctor, get, list, man, move_, plugin, remove, set, show, vault,
+    completions, copy, doctor, export, get, import, list, man, move_, plugin, remove, set, show,
+    vault,
 };
 use crate::ui::Form;
 use crate::{duration, text};
@@ -103,6 +104,8 @@ pub(crate) enum Command {
     Copy(copy::Args),
     #[command(visible_alias = "mv")]
     Move(move_::Args),
+    Import(import::Args),
+    Export(export::Args),
     /// Register vaults, and look after them
     #[command(subcommand)]
     Vault(vault::Command),
