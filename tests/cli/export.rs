@@ -131,45 +131,47 @@ Code: E13.unwritable
 #[test]
 fn an_export_that_fails_or_is_killed_leaves_nothing_that_looks_whole() {
     let sandbox = two_vaults();
-    // A limit on the size of files stands in for a full disk.
     sandbox.feed(vec![b'x'; 300_000], "set large -V work --stdin").succeeds();
-    let export = || sandbox.command("export --output x.given", &["--yes"]);
-    let shell = through(export(), "trap '' XFSZ; ulimit -f 100");
-    let answer = sandbox.answer(shell, b"");
+    std::fs::create_dir(sandbox.here("small")).unwrap();
+    // In a namespace of its own, where a small disk can be mounted without rights.
+    let script = "mount -t tmpfs -o size=64k small small
+        \"$@\" --output small/x.given --yes || echo \"exit code $?\"
+        ls -A small";
+    let mut disk = Command::new("unshare");
+    disk.args(["--user", "--map-root-user", "--mount", "--", "/bin/sh", "-ec", script, "sh"]);
     assert_data_eq!(
-        answer,
+        sandbox.answer(as_arguments(disk, &sandbox.command("export", &[])), b""),
         str![[r#"
+exit code 0
+--- stdout
 exit code 1
 --- stderr
 Error: Cannot write what is exported
-Caused by: File too large (os error 27)
+Caused by: No space left on device (os error 28)
 Code: E13.unwritable
 
 "#]]
     );
-    assert!(names(&sandbox).is_empty());
 
     let export = sandbox.command("export --output x.given", &[]);
-    let mut session = at_terminal(through(export, "echo \"process $$.\""));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "echo \"process $$.\"; exec \"$0\" \"$@\""]);
+    let mut session = at_terminal(as_arguments(shell, &export));
     session.exp_string("process ").unwrap();
     let process = session.exp_string(".").unwrap();
     session.exp_string("[y/N]: ").unwrap();
     let killed = Command::new("kill").args(["-9", &process]).status().unwrap();
     assert!(killed.success());
     session.exp_eof().unwrap();
-    assert!(names(&sandbox).is_empty());
+    assert_eq!(names(&sandbox), ["small"]);
 }
 
-/// Returns the command as a shell runs it after something else.
-fn through(command: Command, first: &str) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("{first}; exec \"$0\" \"$@\"")]).env_clear();
-    shell.arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        shell.env(name, value.unwrap());
-    }
-    shell.current_dir(command.get_current_dir().unwrap());
-    shell
+/// Returns a program that is given a command to run.
+fn as_arguments(mut program: Command, command: &Command) -> Command {
+    program.arg(command.get_program()).args(command.get_args()).env_clear();
+    program.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    program.current_dir(command.get_current_dir().unwrap());
+    program
 }
 
 #[test]
