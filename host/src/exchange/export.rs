@@ -14,7 +14,7 @@ use crate::ask::{Ask, Unanswered};
 use crate::host::Host;
 
 /// How many values are asked for at once, as long as they are small.
-const MOST_AT_ONCE: usize = 256;
+pub(super) const MOST_AT_ONCE: usize = 64;
 
 /// About how many bytes of values are held at once: after a batch that had more, the next
 /// one is smaller.

@@ -6,21 +6,22 @@ use std::collections::hash_map::Entry;
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    ErrorKind, Metadata, Secret, SecretName, Value, ValueKind, VaultName, WriteMode,
+    ErrorKind, MAX_SET_MANY, Metadata, Secret, SecretName, Value, ValueKind, VaultName, WriteMode,
 };
 
+use super::export::MOST_AT_ONCE;
 use super::print::{Prints, Seal};
 use super::{Position, Row, Rows};
 use crate::ask::Ask;
 use crate::error::{Error, Result};
 use crate::host::{Host, Run};
 use crate::plugin::inspect::Kind;
-use crate::secrets::{NewSecret, Place};
+use crate::secrets::Write;
 
-/// The most rows that are held at once, and their most bytes unless one alone has more: more
-/// at once is no faster with any vault that was measured.
-const BATCH_ROWS: usize = 256;
-const BATCH_BYTES: usize = 1024 * 1024;
+/// The most rows that are held at once, as many as one call to a vault may have; and their
+/// most bytes, unless one alone has more.
+const BATCH_ROWS: usize = MAX_SET_MANY;
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// What is done where a vault has another secret of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,23 +223,30 @@ impl Import<'_> {
         ask: &mut dyn Ask,
         each: &mut dyn FnMut(Imported),
     ) -> Result<()> {
-        let new: Vec<usize> =
-            (0..batch.items.len()).filter(|&at| batch.items[at].2.is_row()).collect();
-        let there = match run {
-            Run::Dry => new,
-            Run::Real => self.write(&mut batch, &new, WriteMode::CreateOnly, ask)?,
-        };
-        let replaced = self.compare(&mut batch, &there, run, ask)?;
-        match run {
-            Run::Dry => replaced.iter().for_each(|&at| batch.items[at].2.done(Became::Replaced)),
-            Run::Real => drop(self.write(&mut batch, &replaced, WriteMode::Upsert, ask)?),
-        }
+        let done = self.settle(&mut batch, run, ask);
         for (index, told, Item { at, secret, what }) in batch.items {
-            let What::Done(became) = what else { unreachable!("each row was written or compared") };
+            // Where the vault failed in the middle, some rows are left as they were.
+            let What::Done(became) = what else { continue };
             if !became.is_fine() {
                 prints.tell(index);
             }
             each(Imported { at, secret, became, told });
+        }
+        done
+    }
+
+    /// Decides what becomes of each row of a batch.
+    fn settle(&self, batch: &mut Batch, run: Run, ask: &mut dyn Ask) -> Result<()> {
+        let new: Vec<usize> =
+            (0..batch.items.len()).filter(|&at| batch.items[at].2.is_row()).collect();
+        let there = match run {
+            Run::Dry => new,
+            Run::Real => self.write(batch, &new, WriteMode::CreateOnly, ask)?,
+        };
+        let replaced = self.compare(batch, &there, run, ask)?;
+        match run {
+            Run::Dry => replaced.iter().for_each(|&at| batch.items[at].2.done(Became::Replaced)),
+            Run::Real => drop(self.write(batch, &replaced, WriteMode::Upsert, ask)?),
         }
         Ok(())
     }
@@ -251,22 +259,26 @@ impl Import<'_> {
         mode: WriteMode,
         ask: &mut dyn Ask,
     ) -> Result<Vec<usize>> {
-        let mut there = Vec::new();
-        let new = which.iter().map(|&at| batch.items[at].2.new_secret(&self.vault, mode)).collect();
-        let results = store(self.host, new, ask)?;
+        let new: Vec<Write> = which.iter().map(|&at| batch.items[at].2.to_write(mode)).collect();
+        let results = self.host.set_many(Some(&self.vault), &new, ask)?;
+        let (mut there, mut stopped) = (Vec::new(), None);
         for (&at, result) in which.iter().zip(results) {
-            let became = match result {
+            let became = match result.map_err(of_one) {
                 Ok(()) if mode == WriteMode::CreateOnly => Became::New,
                 Ok(()) => Became::Replaced,
-                Err(Error::SecretExists { .. }) if mode == WriteMode::CreateOnly => {
+                Err(Ok(Error::SecretExists { .. })) if mode == WriteMode::CreateOnly => {
                     there.push(at);
                     continue;
                 }
-                Err(error) => Became::Failed(error),
+                Err(Ok(error)) => Became::Failed(error),
+                Err(Err(error)) => {
+                    stopped.get_or_insert(error);
+                    continue;
+                }
             };
             batch.items[at].2.done(became);
         }
-        Ok(there)
+        stopped.map_or(Ok(there), Err)
     }
 
     /// Compares these rows of the batch with what the vault has, and returns those that are
@@ -279,28 +291,31 @@ impl Import<'_> {
         ask: &mut dyn Ask,
     ) -> Result<Vec<usize>> {
         let mut replaced = Vec::new();
-        let names: Vec<SecretName> =
-            which.iter().map(|&at| batch.items[at].2.name().clone()).collect();
-        let found = fetch(self.host, &self.vault, &names, ask)?;
-        for (&at, found) in which.iter().zip(found) {
-            let item = &mut batch.items[at].2;
-            let became = match (found, self.if_there) {
-                (Ok(None), _) if run == Run::Dry => Became::New,
-                // It was there when it was to be created, and is gone: somebody else is at work.
-                (Ok(None), _) => {
-                    let (name, searched) = (item.name().clone(), vec![self.vault.clone()]);
-                    Became::Failed(Error::NoSuchSecret { name, searched })
-                }
-                (Ok(Some(secret)), _) if item.is(&secret) => Became::Unchanged,
-                (Ok(Some(_)), IfThere::Tell) => Became::Different,
-                (Ok(Some(_)), IfThere::Skip) => Became::Skipped,
-                (Ok(Some(_)), IfThere::Replace) => {
-                    replaced.push(at);
-                    continue;
-                }
-                (Err(error), _) => Became::Failed(error),
-            };
-            item.done(became);
+        // What the vault has may be larger than the rows are.
+        for which in which.chunks(MOST_AT_ONCE) {
+            let names: Vec<SecretName> =
+                which.iter().map(|&at| batch.items[at].2.name().clone()).collect();
+            let found = fetch(self.host, &self.vault, &names, ask)?;
+            for (&at, found) in which.iter().zip(found) {
+                let item = &mut batch.items[at].2;
+                let became = match (found, self.if_there) {
+                    (Ok(None), _) if run == Run::Dry => Became::New,
+                    // It was there when it was to be created, and is gone: somebody else is at work.
+                    (Ok(None), _) => {
+                        let (name, searched) = (item.name().clone(), vec![self.vault.clone()]);
+                        Became::Failed(Error::NoSuchSecret { name, searched })
+                    }
+                    (Ok(Some(secret)), _) if item.is(&secret) => Became::Unchanged,
+                    (Ok(Some(_)), IfThere::Tell) => Became::Different,
+                    (Ok(Some(_)), IfThere::Skip) => Became::Skipped,
+                    (Ok(Some(_)), IfThere::Replace) => {
+                        replaced.push(at);
+                        continue;
+                    }
+                    (Err(error), _) => Became::Failed(error),
+                };
+                item.done(became);
+            }
         }
         Ok(replaced)
     }
@@ -363,23 +378,15 @@ impl Item {
         }
     }
 
-    fn new_secret(&self, vault: &VaultName, mode: WriteMode) -> NewSecret {
+    fn to_write(&self, mode: WriteMode) -> Write {
         let What::Row(value, metadata) = &self.what else { unreachable!("only rows are written") };
-        NewSecret {
+        Write {
             name: self.name().clone(),
-            vault: Some(vault.clone()),
             value: value.duplicate(),
-            field: None,
             metadata: Some(metadata.clone()).filter(|metadata| !metadata.is_empty()),
             mode,
-            run: Run::Real,
         }
     }
-}
-
-/// Writes secrets, and returns for each what the vault says of it.
-fn store(host: &Host, new: Vec<NewSecret>, ask: &mut dyn Ask) -> Result<Vec<Result<()>>> {
-    new.into_iter().map(|new| of_one(host.set(new, ask).map(drop))).collect()
 }
 
 /// Returns the secrets of these names, `None` for those that are not there.
@@ -389,33 +396,26 @@ pub(super) fn fetch(
     names: &[SecretName],
     ask: &mut dyn Ask,
 ) -> Result<Vec<Result<Option<Secret>>>> {
-    let place = Place::Vault(vault.clone());
-    let one = |name| {
-        of_one(match host.get(name, &place, ask) {
-            Ok(found) => Ok(Some(found.secret)),
-            Err(Error::NoSuchSecret { .. }) => Ok(None),
-            Err(error) => Err(error),
-        })
+    let found = host.get_many(vault, names, ask)?;
+    let one = |found| match found {
+        Ok(secret) => Ok(Ok(Some(secret))),
+        Err(Error::NoSuchSecret { .. }) => Ok(Ok(None)),
+        Err(error) => of_one(error).map(Err),
     };
-    names.iter().map(one).collect()
+    found.into_iter().map(one).collect()
 }
 
 /// Tells what a vault says of one secret from what ends the work with all.
-fn of_one<T>(result: Result<T>) -> Result<Result<T>> {
-    match result {
-        Err(error @ (Error::SecretExists { .. } | Error::NoSuchSecret { .. })) => Ok(Err(error)),
-        Err(Error::Refused { vault, answer }) => {
-            let is_of_one = matches!(
-                answer.kind(),
-                ErrorKind::Denied
-                    | ErrorKind::Unsupported
-                    | ErrorKind::Invalid
-                    | ErrorKind::Damaged
-            );
-            let error = Error::Refused { vault, answer };
-            if is_of_one { Ok(Err(error)) } else { Err(error) }
-        }
-        Err(error) => Err(error),
-        Ok(done) => Ok(Ok(done)),
+fn of_one(error: Error) -> Result<Error> {
+    match &error {
+        Error::SecretExists { .. } | Error::NoSuchSecret { .. } => Ok(error),
+        Error::Refused { answer, .. } => match answer.kind() {
+            ErrorKind::Denied
+            | ErrorKind::Unsupported
+            | ErrorKind::Invalid
+            | ErrorKind::Damaged => Ok(error),
+            _ => Err(error),
+        },
+        _ => Err(error),
     }
 }
