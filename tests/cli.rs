@@ -2,7 +2,9 @@
 
 mod copy;
 mod doctor;
+mod export;
 mod get;
+mod import;
 mod list;
 mod meta;
 mod plugin;

@@ -3,10 +3,24 @@
 //!
 //! A file is hostile until it is read, and secret: no error repeats any value of it.
 
+pub mod dotenv;
+mod export;
+mod form;
+mod import;
+pub mod json_lines;
+mod output;
+mod print;
+mod window;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use keystead_plugin_api::{Metadata, SecretName, Value};
+
+pub use export::{Export, Exported, To};
+pub use form::{Form, HEAD, Source, open};
+pub use import::{Became, IfThere, Import, Imported};
+pub use output::{Output, Overwrite};
 
 /// One secret of a file.
 #[derive(Debug)]
@@ -28,6 +42,12 @@ pub struct BadRow {
     pub at: Position,
     /// What is wrong, without any value: a lower-case fragment.
     pub why: String,
+}
+
+impl fmt::Display for BadRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.why)
+    }
 }
 
 /// Where in what is imported something stands.
@@ -83,6 +103,29 @@ pub enum Error {
         /// The form, without its article.
         form: &'static str,
     },
+    /// Neither its name nor its start tells the form.
+    #[error("cannot tell what form this is of")]
+    UnknownForm,
+    /// It is read twice, and was changed meanwhile.
+    #[error("what is imported was changed after it was looked at")]
+    Changed,
+    /// What is exported cannot be written.
+    #[error("cannot write what is exported")]
+    Write(#[source] std::io::Error),
+    /// The file that an export writes cannot be made.
+    #[error("cannot write `{path}`", path = path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file that an export would write is there.
+    #[error("`{path}` exists", path = path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 impl Error {
@@ -92,6 +135,10 @@ impl Error {
             Self::Read(_) => "E13.unreadable",
             Self::NotOfForm { .. } => "E13.not-of-form",
             Self::Encrypted { .. } => "E13.encrypted",
+            Self::UnknownForm => "E13.unknown-form",
+            Self::Changed => "E13.changed",
+            Self::Write(_) | Self::Output { .. } => "E13.unwritable",
+            Self::Exists { .. } => "E13.exists",
         }
     }
 }

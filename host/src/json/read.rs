@@ -30,6 +30,13 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
+impl Fault {
+    /// Returns the fault of a text that is one line of many.
+    pub(super) fn in_line(self) -> String {
+        format!("column {}: {}", self.column, self.why)
+    }
+}
+
 /// Returns the map that a JSON object is: its members are the fields. A member is a text, or
 /// one of `{"text":…}`, `{"base64":…}`, `{"user":…,"password":…}`, `{"map":{…}}`; any other
 /// object is a map as well.
@@ -37,43 +44,68 @@ impl std::error::Error for Fault {}
 /// # Errors
 /// The first thing that is wrong.
 pub fn map(text: &str) -> Result<Map, Fault> {
-    let mut reader = Reader { text, at: 0, left: 2 * MAX_VALUE_ENTRIES };
+    let mut reader = Reader::new(text);
     let found = reader.document();
-    found.and_then(as_map).map_err(|Wrong { at, why }| {
-        let before = &text[..at];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Fault {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            why,
-        }
-    })
+    found.and_then(as_map).map_err(|wrong| wrong.fault(text))
 }
 
 /// What JSON has that a value can be made of.
-struct Node {
-    at: usize,
-    kind: NodeKind,
+pub(super) struct Node {
+    pub(super) at: usize,
+    pub(super) kind: NodeKind,
 }
 
-enum NodeKind {
+pub(super) enum NodeKind {
     Text(SecretText),
     Object(Vec<(String, Node)>),
 }
 
-struct Wrong {
-    at: usize,
-    why: &'static str,
+pub(super) struct Wrong {
+    pub(super) at: usize,
+    pub(super) why: &'static str,
 }
 
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
+impl Wrong {
+    /// Says where in the text it is.
+    pub(super) fn fault(self, text: &str) -> Fault {
+        let before = &text[..self.at];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Fault {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            why: self.why,
+        }
+    }
+}
+
+/// Reads a text piece by piece.
+pub(super) struct Reader<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
     /// How many more members there may be.
     left: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, left: 2 * MAX_VALUE_ENTRIES }
+    }
+
+    /// Allows for this many members beside those of the value.
+    pub(super) fn and(mut self, more: usize) -> Self {
+        self.left += more;
+        self
+    }
+
+    /// Counts one member more.
+    pub(super) fn count(&mut self) -> Result<(), Wrong> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return self.wrong("there are too many members");
+        };
+        self.left = left;
+        Ok(())
+    }
+
     fn document(&mut self) -> Result<Vec<(String, Node)>, Wrong> {
         self.space();
         if self.peek() != Some(b'{') {
@@ -113,10 +145,7 @@ impl Reader<'_> {
             }
             self.at += 1;
             self.space();
-            let Some(left) = self.left.checked_sub(1) else {
-                return self.wrong("there are too many members");
-            };
-            self.left = left;
+            self.count()?;
             members.push((key, self.node(level)?));
             self.space();
             match self.peek() {
@@ -130,7 +159,7 @@ impl Reader<'_> {
         }
     }
 
-    fn node(&mut self, level: usize) -> Result<Node, Wrong> {
+    pub(super) fn node(&mut self, level: usize) -> Result<Node, Wrong> {
         let at = self.at;
         let kind = match self.peek() {
             Some(b'"') => NodeKind::Text(self.string("")?),
@@ -149,7 +178,7 @@ impl Reader<'_> {
     }
 
     /// Reads a string: once for its length, once into memory of exactly that length.
-    fn string(&mut self, expected: &'static str) -> Result<SecretText, Wrong> {
+    pub(super) fn string(&mut self, expected: &'static str) -> Result<SecretText, Wrong> {
         if self.peek() != Some(b'"') {
             return self.wrong(expected);
         }
@@ -232,16 +261,16 @@ impl Reader<'_> {
         Ok(code)
     }
 
-    fn space(&mut self) {
+    pub(super) fn space(&mut self) {
         let rest = &self.text.as_bytes()[self.at..];
         self.at += rest.iter().take_while(|b| b" \t\r\n".contains(b)).count();
     }
 
-    fn peek(&self) -> Option<u8> {
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn wrong<T>(&self, why: &'static str) -> Result<T, Wrong> {
+    pub(super) fn wrong<T>(&self, why: &'static str) -> Result<T, Wrong> {
         // Never between the bytes of a character: only ASCII is looked at one by one.
         let mut at = self.at;
         while !self.text.is_char_boundary(at) {
@@ -259,7 +288,7 @@ fn as_map(members: Vec<(String, Node)>) -> Result<Map, Wrong> {
     Ok(map)
 }
 
-fn as_value(node: Node) -> Result<Value, Wrong> {
+pub(super) fn as_value(node: Node) -> Result<Value, Wrong> {
     let mut members = match node.kind {
         NodeKind::Text(text) => return Ok(Value::Text(text)),
         NodeKind::Object(members) => members,

@@ -66,7 +66,7 @@ impl Host {
     }
 
     /// Returns the kind of a vault, or the error that it answers every request with.
-    pub(super) fn kind_to_write(&self, vault: &VaultName) -> Result<Kind> {
+    pub(crate) fn kind_to_write(&self, vault: &VaultName) -> Result<Kind> {
         self.entry(vault).and_then(|entry| self.kind(&entry)).map_err(|error| match error {
             Error::NoSuchVault { .. } => error,
             error => Error::Faulty { vault: vault.clone(), source: Arc::new(error) },
@@ -74,7 +74,7 @@ impl Host {
     }
 
     /// Returns the vault that a write goes to.
-    pub(super) fn target(&self, named: Option<&VaultName>) -> Result<VaultName> {
+    pub(crate) fn target(&self, named: Option<&VaultName>) -> Result<VaultName> {
         if let Some(name) = named {
             return Ok(name.clone());
         }

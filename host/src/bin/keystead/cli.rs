@@ -13,7 +13,8 @@ use clap::{
 };
 
 use crate::commands::{
-    completions, copy, doctor, get, list, man, meta, move_, plugin, remove, set, show, vault,
+    completions, copy, doctor, export, get, import, list, man, meta, move_, plugin, remove, set,
+    show, vault,
 };
 use crate::ui::Form;
 use crate::{duration, text};
@@ -110,6 +111,8 @@ pub(crate) enum Command {
     /// Change what is known of a secret besides its value
     #[command(subcommand)]
     Meta(meta::Command),
+    Import(import::Args),
+    Export(export::Args),
     /// Register vaults, and look after them
     #[command(subcommand)]
     Vault(vault::Command),

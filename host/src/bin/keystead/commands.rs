@@ -3,7 +3,9 @@
 pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod man;
 pub(crate) mod meta;
@@ -68,6 +70,8 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Copy(args) => copy::run(args, scene),
         Command::Move(args) => move_::run(args, scene),
         Command::Meta(command) => meta::run(command, scene),
+        Command::Import(args) => import::run(args, scene),
+        Command::Export(args) => export::run(args, scene),
         Command::Vault(command) => vault::run(command, scene),
         Command::Plugin(command) => plugin::run(command, &scene),
         Command::Doctor(args) => doctor::run(&args, &scene),

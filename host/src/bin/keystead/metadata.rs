@@ -1,13 +1,14 @@
-//! Metadata as it is typed (`K=V`, `K:=JSON`, `K@=TIME`), shown, and written as JSON.
+//! Metadata as it is typed (`K=V`, `K:=JSON`, `K@=TIME`) and shown.
 
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+pub(crate) use keystead::json::metadata::Json;
+pub(crate) use keystead::json::metadata::moment;
 use keystead::metadata::Convention;
 use keystead_plugin_api::{Metadata, MetadataValue};
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::failure::Failure;
 
@@ -135,33 +136,6 @@ pub(crate) fn distance(at: i64, now: i64) -> String {
     }
 }
 
-/// Returns a moment as people and programs read it.
-pub(crate) fn moment(millis: i64) -> String {
-    // Years 1 to 9999 lie within what a timestamp can be: the contract checks them.
-    Timestamp::from_millisecond(millis).map_or_else(|_| millis.to_string(), |at| at.to_string())
-}
-
-/// Metadata as a JSON object. A moment is `{"timestamp":…}`, so that it differs from a text.
-pub(crate) struct Json<'a>(pub(crate) &'a Metadata);
-
-impl Serialize for Json<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in self.0.iter() {
-            match value {
-                MetadataValue::Text(text) => map.serialize_entry(key, text)?,
-                MetadataValue::Integer(number) => map.serialize_entry(key, number)?,
-                MetadataValue::Boolean(yes) => map.serialize_entry(key, yes)?,
-                MetadataValue::Timestamp(at) => {
-                    map.serialize_entry(key, &serde_json::json!({ "timestamp": moment(*at) }))?;
-                }
-                _ => map.serialize_entry(key, &())?,
-            }
-        }
-        map.end()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,16 +223,5 @@ mod tests {
         assert!(collect(vec![typed("a=1"), typed("a:=2")]).is_err());
         assert_eq!(collect(Vec::new()).unwrap(), None);
         assert_eq!(collect(vec![typed("a=1"), typed("b=2")]).unwrap().unwrap().len(), 2);
-    }
-
-    #[test]
-    fn json_tells_a_moment_from_a_text() {
-        let typed = ["s=1970-01-02", "t@=1970-01-02", "b:=true", "n:=3"];
-        let typed = typed.map(|text| text.parse().unwrap()).to_vec();
-        let metadata = collect(typed).unwrap().unwrap();
-        assert_eq!(
-            serde_json::to_string(&Json(&metadata)).unwrap(),
-            "{\"b\":true,\"n\":3,\"s\":\"1970-01-02\",\"t\":{\"timestamp\":\"1970-01-02T00:00:00Z\"}}"
-        );
     }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use keystead::{Ask, Unanswered};
+use keystead_plugin_api::{Answer, Challenge, VaultName};
 
 use crate::ui::{Form, Talk, Ui};
 
@@ -46,6 +48,26 @@ impl Progress {
             Some(bar) => bar.suspend(run),
             None => run(),
         }
+    }
+}
+
+/// Whoever can be asked, with the bar out of the way meanwhile.
+pub(crate) struct Asking<'a>(&'a Progress, &'a mut dyn Ask);
+
+impl Progress {
+    /// Returns whoever can be asked while this bar is there.
+    pub(crate) fn asking<'a>(&'a self, ask: &'a mut dyn Ask) -> Asking<'a> {
+        Asking(self, ask)
+    }
+}
+
+impl Ask for Asking<'_> {
+    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        self.0.aside(|| self.1.ask(vault, challenge))
+    }
+
+    fn wrong(&mut self, vault: &VaultName, message: &str) {
+        self.0.aside(|| self.1.wrong(vault, message));
     }
 }
 

@@ -103,6 +103,11 @@ impl Ui {
         Stream::answer().write_all(bytes).map_err(lost)
     }
 
+    /// Returns standard output, unbuffered, for secrets that go out one after the other.
+    pub(crate) fn stream(&self) -> impl Write {
+        Stream::answer()
+    }
+
     /// Writes one object as a line of JSON.
     ///
     /// # Errors

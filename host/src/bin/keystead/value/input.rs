@@ -27,7 +27,7 @@ pub(crate) enum Ending {
 /// # Errors
 /// When it has more than `most` bytes, or cannot be read.
 pub(crate) fn standard(most: usize) -> Result<SecretBytes, Failure> {
-    read_all(Unbuffered(rustix::stdio::stdin()), most)
+    read_all(Unbuffered::standard(), most)
         .map_err(|fault| Failure::act("cannot read the value from standard input").because(fault))
 }
 
@@ -87,7 +87,14 @@ pub(crate) fn read_all(mut from: impl Read, most: usize) -> io::Result<SecretByt
 }
 
 /// A standard stream without the buffer that std puts before it, which nobody wipes.
-struct Unbuffered(BorrowedFd<'static>);
+pub(crate) struct Unbuffered(BorrowedFd<'static>);
+
+impl Unbuffered {
+    /// Returns the standard input.
+    pub(crate) fn standard() -> Self {
+        Self(rustix::stdio::stdin())
+    }
+}
 
 impl Read for Unbuffered {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {

@@ -1,0 +1,29 @@
+//! JSON Lines: whatever the bytes, each row is a secret that is written and read the same, or
+//! is broken with a reason that repeats nothing of it; and nothing is read without end.
+
+#![no_main]
+
+use keystead::exchange::json_lines::{self, JsonLines};
+use keystead_plugin_api::{Secret, VaultName};
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let vault = VaultName::parse("work").expect("a good name");
+    let mut rows = 0;
+    for row in JsonLines::new(input) {
+        rows += 1;
+        match row.expect("a slice can be read") {
+            Ok(row) => {
+                let secret = Secret::with_metadata(row.value, row.metadata);
+                let written = json_lines::write(&row.name, &vault, &secret);
+                let mut again = JsonLines::new(&written[..]).map(|row| row.expect("as above"));
+                let read = again.next().expect("one line").expect("what is written is read");
+                assert_eq!(read.name, row.name);
+                assert_eq!(read.metadata, secret.metadata);
+                assert!(read.value == secret.value);
+                assert!(again.next().is_none());
+            }
+            Err(bad) => assert!(!bad.why.is_empty() && bad.why.len() < 300),
+        }
+    }
+    assert!(rows <= input.len());
+});

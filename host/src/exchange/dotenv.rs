@@ -1,0 +1,213 @@
+//! Environment files: `KEY=VALUE`, as shells and the many readers of `.env` have it, where
+//! these agree. Texts only, without metadata.
+//!
+//! Nothing is expanded: `$NAME` and `$(...)` are taken as they stand.
+
+mod read;
+mod write;
+
+use std::io::Read;
+
+use keystead_plugin_api::{MAX_VALUE_BYTES, Metadata, SecretName, Value};
+
+use super::window::{More, Window};
+use super::{BadRow, Error, Position, Row};
+use read::Parsed;
+
+pub use write::{Keys, key, write};
+
+/// The most bytes of an entry: a text of the most bytes, each of them escaped, and as much
+/// as is read at once for the key.
+pub const MAX_ENTRY: usize = 2 * MAX_VALUE_BYTES + 64 * 1024;
+
+/// The secrets of an environment file.
+pub struct Dotenv<R> {
+    window: Window<R>,
+    line: u64,
+    over: bool,
+}
+
+impl<R: Read> Dotenv<R> {
+    /// Returns the secrets of this stream, which is read as they are asked for.
+    pub fn new(from: R) -> Self {
+        Self { window: Window::new(from, MAX_ENTRY), line: 0, over: false }
+    }
+
+    fn row(&mut self) -> Result<Option<Result<Row, BadRow>>, Error> {
+        if self.line == 0 {
+            self.window.skip_mark().map_err(Error::Read)?;
+            self.line = 1;
+        }
+        let mut ended = false;
+        loop {
+            let at = Position::Line(self.line);
+            let bad = |why: &str| Some(Err(BadRow { at: at.clone(), why: why.to_owned() }));
+            let row = match read::entry(self.window.rest(), ended) {
+                Parsed::End => return Ok(None),
+                Parsed::NeedsMore => match self.window.more().map_err(Error::Read)? {
+                    More::Came => continue,
+                    More::Ended => {
+                        ended = true;
+                        continue;
+                    }
+                    // A comment may be of any length.
+                    More::Full if read::is_comment(self.window.rest()) => None,
+                    More::Full => bad("its quote is never closed, or the value is too large"),
+                },
+                Parsed::Blank => None,
+                Parsed::Bad(why) => bad(why),
+                Parsed::Entry { len, key, value } => {
+                    let breaks = self.window.rest()[..len].iter().filter(|&&b| b == b'\n').count();
+                    self.line += breaks as u64;
+                    self.window.take(len);
+                    Some(as_row(at, &key, value))
+                }
+            };
+            self.window.skip_line().map_err(Error::Read)?;
+            self.line += 1;
+            if row.is_some() {
+                return Ok(row);
+            }
+        }
+    }
+}
+
+impl<R: Read> Iterator for Dotenv<R> {
+    type Item = Result<Result<Row, BadRow>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let row = self.row().transpose();
+        self.over = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+fn as_row(at: Position, key: &str, value: Value) -> Result<Row, BadRow> {
+    let checked = SecretName::parse(key).and_then(|name| value.encoded_len().map(|_| name));
+    match checked {
+        Ok(name) => Ok(Row { at, name, value, metadata: Metadata::new() }),
+        Err(fault) => Err(BadRow { at, why: fault.message().to_owned() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keystead_plugin_api::MAX_SECRET_NAME_BYTES;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn found(text: &[u8]) -> Vec<String> {
+        let rows = Dotenv::new(text).map(Result::unwrap);
+        rows.map(|row| match row {
+            Ok(Row { at: Position::Line(line), name, value: Value::Text(text), .. }) => {
+                format!("{line} {name}={}", text.expose())
+            }
+            Ok(row) => panic!("{row:?}"),
+            Err(bad) => format!("{}! {}", bad.at, bad.why),
+        })
+        .collect()
+    }
+
+    #[test]
+    fn what_readers_of_these_files_agree_on_is_read() {
+        let text = "\u{feff}# a comment\nA=one\r\nexport B=two words  # said\n\tC = 'x # y'\n\
+                    D=\n\nE=\"\"\nF=a#b\nG='a\\n\"$X'# no\nH=\"a\\n\\\"\\\\\\$X $Y\\x\"\n\
+                    I='two\nlines' # end\nJ=\"two\r\nlines\\\nless\"\nexport=K\nL= # only\nM=it's\n\
+                    N.o-p=$(id) `id`\nQ=z";
+        assert_eq!(
+            found(text.as_bytes()),
+            [
+                "2 A=one",
+                "3 B=two words",
+                "4 C=x # y",
+                "5 D=",
+                "7 E=",
+                "8 F=a#b",
+                "line 9! there is more behind the closing quote",
+                "10 H=a\n\"\\$X $Y\\x",
+                "11 I=two\nlines",
+                "13 J=two\r\nlinesless",
+                "16 export=K",
+                "17 L=",
+                "18 M=it's",
+                "19 N.o-p=$(id) `id`",
+                "20 Q=z",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_broken_line_hides_no_other_and_is_not_repeated() {
+        let text =
+            b"canary\nexport canary\n=canary\nca nary=1\nA=\xff\nB='canary\nC=1\nD=\"canary\nE=2";
+        assert_eq!(
+            found(text),
+            [
+                "line 1! there is no `=` behind a key",
+                "line 2! there is no `=` behind a key",
+                "line 3! there is no key before the `=`",
+                "line 4! there is no `=` behind a key",
+                "line 5! it is not UTF-8",
+                "line 6! its quote is never closed",
+                "7 C=1",
+                "line 8! its quote is never closed",
+                "9 E=2",
+            ]
+        );
+    }
+
+    #[test]
+    fn values_up_to_the_limit_are_read_and_longer_ones_are_one_broken_row() {
+        let value = "x".repeat(MAX_VALUE_BYTES - 4);
+        let text = format!("A='{value}'\nB={value}x\nC='{value}{value}{value}'\nD=1\n");
+        let rows: Vec<_> = Dotenv::new(text.as_bytes()).map(Result::unwrap).collect();
+        assert!(rows[0].is_ok());
+        let why = |at: usize| rows[at].as_ref().unwrap_err().why.as_str();
+        assert!(why(1).starts_with("the value has 16777217 bytes"));
+        assert_eq!(why(2), "its quote is never closed, or the value is too large");
+        assert_eq!(rows[3].as_ref().unwrap().at, Position::Line(4));
+        assert_eq!(rows.len(), 4);
+    }
+
+    #[test]
+    fn a_comment_may_be_longer_than_any_value() {
+        let text = format!("#{}\nA=1", "x".repeat(MAX_ENTRY));
+        assert_eq!(found(text.as_bytes()), ["2 A=1"]);
+    }
+
+    #[test]
+    fn a_key_that_no_secret_can_have_is_a_broken_row() {
+        let text = format!("{}=1", "K".repeat(MAX_SECRET_NAME_BYTES + 1));
+        assert_eq!(
+            found(text.as_bytes()),
+            ["line 1! a secret's name has 1025 bytes; the most is 1024"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic_or_stand_still(
+            bytes in proptest::collection::vec(any::<u8>(), 0..200),
+            text in "[A-C= '\"\\\\$#\r\n]{0,200}",
+        ) {
+            prop_assert!(Dotenv::new(&bytes[..]).count() <= bytes.len());
+            prop_assert!(Dotenv::new(text.as_bytes()).count() <= text.len());
+        }
+
+        #[test]
+        fn what_is_written_is_read(values in proptest::collection::vec("[^\0]*|[a '\"\\\\$`#\r\n!]*", 1..9)) {
+            let mut bytes = Vec::new();
+            for value in &values {
+                bytes.extend_from_slice(&write("KEY", &Value::text(value.as_str())).unwrap());
+            }
+            let rows = Dotenv::new(&bytes[..]).map(|row| row.unwrap().unwrap().value);
+            let read: Vec<Value> = rows.collect();
+            let given: Vec<Value> = values.into_iter().map(Value::text).collect();
+            prop_assert_eq!(read, given);
+        }
+    }
+}

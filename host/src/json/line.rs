@@ -1,0 +1,431 @@
+//! One line of JSON Lines: a whole secret. Hostile until it is parsed, and secret: nothing
+//! of it is repeated in an error. What a later version adds to a line is left out of
+//! account; a line of another schema is refused.
+
+use std::collections::BTreeSet;
+
+use keystead_plugin_api::{MAX_METADATA_ENTRIES, Metadata, MetadataValue, Value, ValueKind};
+
+use super::metadata::millis;
+use super::read::{Node, NodeKind, Reader, Wrong, as_value};
+
+/// The schema that is written and read.
+pub const SCHEMA: i64 = 1;
+
+/// The most levels of what is left out of account.
+const MAX_UNKNOWN_LEVELS: usize = 64;
+
+/// How many members a line may have beside those of its value: four of metadata's most, for
+/// moments and for what a later version adds.
+const MORE_MEMBERS: usize = 4 * MAX_METADATA_ENTRIES;
+
+/// A secret as a line has it.
+#[derive(Debug)]
+pub struct Line {
+    /// Its name, not checked yet.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+    /// Its metadata.
+    pub metadata: Metadata,
+}
+
+/// Returns the secret that a line is.
+///
+/// # Errors
+/// The first thing that is wrong, and its column.
+pub fn read(text: &str) -> Result<Line, String> {
+    let mut reader = Reader::new(text).and(MORE_MEMBERS);
+    match reader.line() {
+        Ok(line) => Ok(line),
+        Err(Fault::Wrong(wrong)) => Err(wrong.fault(text).in_line()),
+        Err(Fault::Whole(why)) => Err(why),
+    }
+}
+
+/// What is wrong with a line.
+enum Fault {
+    /// At one place.
+    Wrong(Wrong),
+    /// As a whole.
+    Whole(String),
+}
+
+impl From<Wrong> for Fault {
+    fn from(wrong: Wrong) -> Self {
+        Self::Wrong(wrong)
+    }
+}
+
+impl Reader<'_> {
+    fn line(&mut self) -> Result<Line, Fault> {
+        let (mut schema, mut name, mut kind) = (None, None, None);
+        let (mut value, mut metadata) = (None, Metadata::new());
+        self.space();
+        if self.peek() != Some(b'{') {
+            return Ok(self.wrong("a line is one JSON object, `{...}`")?);
+        }
+        self.members(&mut |reader, key| {
+            match key {
+                "schema" => schema = Some(reader.schema()?),
+                "name" => {
+                    let text = reader.string("the name is a text, in double quotes")?;
+                    name = Some(text.expose().to_owned());
+                }
+                "kind" if reader.peek() == Some(b'"') => {
+                    kind = Some(reader.string("")?.expose().to_owned());
+                }
+                "metadata" => metadata = reader.metadata()?,
+                "value" => value = Some(reader.value()?),
+                // `vault` says where it came from; where it goes to is not for a file to say.
+                _ => reader.skip(0)?,
+            }
+            Ok(())
+        })?;
+        self.space();
+        if self.peek().is_some() {
+            return Ok(self.wrong("there is more after the object")?);
+        }
+        let missing = |member| Fault::Whole(format!("the member `{member}` is missing"));
+        schema.ok_or_else(|| missing("schema"))?;
+        let name = name.ok_or_else(|| missing("name"))?;
+        let value = value.ok_or_else(|| missing("value"))?;
+        match kind {
+            Some(kind) if kind != value.kind().as_str() => {
+                Err(Fault::Whole(match ValueKind::parse(&kind) {
+                    Some(kind) => format!("the kind is {kind}, and the value is not"),
+                    None => "this version knows no such kind".to_owned(),
+                }))
+            }
+            _ => Ok(Line { name, value, metadata }),
+        }
+    }
+
+    /// Reads an object, and hands out each member's name where its value begins.
+    fn members(
+        &mut self,
+        each: &mut dyn FnMut(&mut Self, &str) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.at += 1;
+        let mut seen = BTreeSet::new();
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.space();
+            let at = self.at;
+            let key = self.string("a member's name in double quotes must follow")?;
+            self.space();
+            if self.peek() != Some(b':') {
+                return Ok(self.wrong("a `:` must follow")?);
+            }
+            self.at += 1;
+            self.space();
+            self.count()?;
+            each(self, key.expose())?;
+            if !seen.insert(key.expose().to_owned()) {
+                let why = "this name stands in the object twice";
+                return Err(Fault::Wrong(Wrong { at, why }));
+            }
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Ok(self.wrong("a `,` or `}` must follow")?),
+            }
+        }
+    }
+
+    fn schema(&mut self) -> Result<(), Fault> {
+        let number = self.number()?.parse::<i64>();
+        match number {
+            Ok(SCHEMA) => Ok(()),
+            _ => Err(Fault::Whole(format!("its schema is not {SCHEMA}: a later version wrote it"))),
+        }
+    }
+
+    /// Reads a number, and returns it as it stands.
+    fn number(&mut self) -> Result<&str, Wrong> {
+        let start = self.at;
+        let rest = &self.text.as_bytes()[start..];
+        let of_number = |b: &&u8| b.is_ascii_digit() || b"+-.eE".contains(b);
+        let len = rest.iter().take_while(of_number).count();
+        let number = &self.text[start..start + len];
+        if !is_number(number) {
+            return self.wrong("a number must follow");
+        }
+        self.at += len;
+        Ok(number)
+    }
+
+    fn metadata(&mut self) -> Result<Metadata, Fault> {
+        if self.peek() != Some(b'{') {
+            return Ok(self.wrong("metadata is an object, `{...}`")?);
+        }
+        let mut metadata = Metadata::new();
+        self.members(&mut |reader, key| {
+            let value = reader.metadata_value()?;
+            let refused = |fault: keystead_plugin_api::Error| fault.message().to_owned();
+            metadata.insert(key, value).map(drop).map_err(refused).map_err(Fault::Whole)
+        })?;
+        Ok(metadata)
+    }
+
+    fn metadata_value(&mut self) -> Result<MetadataValue, Fault> {
+        let at = self.at;
+        let wrong = |why| Fault::Wrong(Wrong { at, why });
+        match self.peek() {
+            Some(b'"') => Ok(MetadataValue::Text(self.string("")?.expose().to_owned())),
+            Some(b't') if self.word("true") => Ok(MetadataValue::Boolean(true)),
+            Some(b'f') if self.word("false") => Ok(MetadataValue::Boolean(false)),
+            Some(b'-' | b'0'..=b'9') => match self.number()?.parse() {
+                Ok(number) => Ok(MetadataValue::Integer(number)),
+                Err(_) => Err(wrong("a number in metadata is whole, of 64 bits")),
+            },
+            Some(b'{') => {
+                let mut found = None;
+                self.members(&mut |reader, key| {
+                    if key != "timestamp" {
+                        return Err(wrong("an object in metadata is `{\"timestamp\":...}`"));
+                    }
+                    found = Some(reader.string("a timestamp is a text, in double quotes")?);
+                    Ok(())
+                })?;
+                match found.and_then(|text| millis(text.expose())) {
+                    Some(at) => Ok(MetadataValue::Timestamp(at)),
+                    None => Err(wrong("a timestamp is a time such as `2030-01-31T18:00:00Z`")),
+                }
+            }
+            _ => Err(wrong("metadata is a text, a whole number, `true`, `false` or a timestamp")),
+        }
+    }
+
+    fn value(&mut self) -> Result<Value, Fault> {
+        let node = self.node(0)?;
+        let is_form = match &node.kind {
+            NodeKind::Text(_) => false,
+            NodeKind::Object(members) => {
+                let keys: Vec<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
+                let is_object = |node: &Node| matches!(node.kind, NodeKind::Object(_));
+                match keys.as_slice() {
+                    ["map"] => is_object(&members[0].1),
+                    ["text" | "base64"] | ["user", "password"] | ["password", "user"] => {
+                        !members.iter().any(|(_, node)| is_object(node))
+                    }
+                    _ => false,
+                }
+            }
+        };
+        if !is_form {
+            let why = "a value is `{\"text\":...}`, `{\"base64\":...}`, \
+                       `{\"user\":...,\"password\":...}` or `{\"map\":{...}}`";
+            return Err(Fault::Wrong(Wrong { at: node.at, why }));
+        }
+        let value = as_value(node)?;
+        // Counted here, so that a row that no vault can hold is one line's fault.
+        value.encoded_len().map_err(|fault| Fault::Whole(fault.message().to_owned()))?;
+        Ok(value)
+    }
+
+    /// Reads whatever JSON has, and forgets it.
+    fn skip(&mut self, level: usize) -> Result<(), Fault> {
+        if level > MAX_UNKNOWN_LEVELS {
+            return Ok(self.wrong("this is nested too deep")?);
+        }
+        match self.peek() {
+            Some(b'"') => self.string("").map(drop)?,
+            Some(b'-' | b'0'..=b'9') => self.number().map(drop)?,
+            Some(b'{') => return self.members(&mut |reader, _| reader.skip(level + 1)),
+            Some(b'[') => return self.items(level),
+            _ if self.word("true") || self.word("false") || self.word("null") => {}
+            _ => return Ok(self.wrong("JSON must follow")?),
+        }
+        Ok(())
+    }
+
+    fn items(&mut self, level: usize) -> Result<(), Fault> {
+        self.at += 1;
+        self.space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.space();
+            self.count()?;
+            self.skip(level + 1)?;
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(b']') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                _ => return Ok(self.wrong("a `,` or `]` must follow")?),
+            }
+        }
+    }
+
+    fn word(&mut self, word: &str) -> bool {
+        let there = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
+        self.at += if there { word.len() } else { 0 };
+        there
+    }
+}
+
+/// Returns whether JSON would call this a number.
+fn is_number(text: &str) -> bool {
+    fn digits(text: &str) -> Option<&str> {
+        let len = text.bytes().take_while(u8::is_ascii_digit).count();
+        (len > 0).then(|| &text[len..])
+    }
+    let text = text.strip_prefix('-').unwrap_or(text);
+    let whole = match text.strip_prefix('0') {
+        Some(rest) => Some(rest),
+        None => digits(text),
+    };
+    let Some(mut rest) = whole else { return false };
+    if let Some(fraction) = rest.strip_prefix('.') {
+        let Some(behind) = digits(fraction) else { return false };
+        rest = behind;
+    }
+    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
+        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        let Some(behind) = digits(exponent) else { return false };
+        rest = behind;
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use keystead_plugin_api::MAX_VALUE_ENTRIES;
+
+    use super::*;
+
+    const HEAD: &str = "{\"schema\":1,\"name\":\"a\"";
+
+    fn line(rest: &str) -> Result<Line, String> {
+        read(&format!("{HEAD},{rest}}}"))
+    }
+
+    #[test]
+    fn each_form_of_a_value_is_read() {
+        let value = |form: &str| line(&format!("\"value\":{form}")).unwrap().value;
+        assert_eq!(value("{\"text\":\"x\"}"), Value::text("x"));
+        assert_eq!(value("{\"base64\":\"AAH/\"}"), Value::bytes(vec![0, 1, 255]));
+        assert_eq!(value("{\"user\":\"u\",\"password\":\"p\"}"), Value::credential("u", "p"));
+        let Value::Map(map) = value("{\"map\":{\"text\":{\"text\":\"t\"}}}") else { panic!() };
+        assert_eq!(map.get("text"), Some(&Value::text("t")));
+    }
+
+    #[test]
+    fn metadata_keeps_its_types() {
+        let metadata = line(
+            "\"metadata\":{\"s\":\"1\",\"n\":-3,\"b\":true,\
+             \"t\":{\"timestamp\":\"1970-01-02T00:00:00Z\"}},\"value\":{\"text\":\"\"}",
+        )
+        .unwrap()
+        .metadata;
+        assert_eq!(metadata.get("s"), Some(&MetadataValue::Text("1".into())));
+        assert_eq!(metadata.get("n"), Some(&MetadataValue::Integer(-3)));
+        assert_eq!(metadata.get("b"), Some(&MetadataValue::Boolean(true)));
+        assert_eq!(metadata.get("t"), Some(&MetadataValue::Timestamp(86_400_000)));
+    }
+
+    #[test]
+    fn what_a_later_version_adds_is_left_out_of_account() {
+        let found = line(
+            "\"vault\":null,\"history\":[1,-0.5e+3,{\"a\":[]},true,false,null,\"x\"],\
+             \"kind\":null,\"value\":{\"text\":\"x\"},\"last\":{}",
+        );
+        assert_eq!(found.unwrap().value, Value::text("x"));
+    }
+
+    #[test]
+    fn a_fault_is_named_with_its_column_and_repeats_nothing() {
+        for (text, why) in [
+            ("", "column 1: a line is one JSON object, `{...}`"),
+            ("[]", "column 1: a line is one JSON object, `{...}`"),
+            ("{}", "the member `schema` is missing"),
+            ("{\"schema\":1}", "the member `name` is missing"),
+            (HEAD, "column 23: a `,` or `}` must follow"),
+            ("{\"schema\":1,\"name\":\"a\"}", "the member `value` is missing"),
+            ("{\"schema\":2,\"canary\"", "its schema is not 1: a later version wrote it"),
+            ("{\"schema\":\"1\"}", "column 11: a number must follow"),
+            ("{\"schema\":01}", "column 11: a number must follow"),
+            ("{\"name\":3}", "column 9: the name is a text, in double quotes"),
+            ("{\"x\":1,\"x\":2}", "column 8: this name stands in the object twice"),
+            ("{\"x\":canary}", "column 6: JSON must follow"),
+            ("{\"x\":[1 2]}", "column 9: a `,` or `]` must follow"),
+            ("{\"x\":1.}", "column 6: a number must follow"),
+        ] {
+            assert_eq!(read(text).unwrap_err(), why, "{text}");
+        }
+        for (rest, why) in [
+            (
+                "\"value\":\"canary\"",
+                "column 32: a value is `{\"text\":...}`, `{\"base64\":...}`, \
+                 `{\"user\":...,\"password\":...}` or `{\"map\":{...}}`",
+            ),
+            ("\"value\":{\"base64\":\"canary\"}", "column 32: this is not base64"),
+            (
+                "\"kind\":\"bytes\",\"value\":{\"text\":\"canary\"}",
+                "the kind is bytes, and the value is not",
+            ),
+            ("\"kind\":\"link\",\"value\":{\"text\":\"\"}", "this version knows no such kind"),
+            ("\"metadata\":[]", "column 35: metadata is an object, `{...}`"),
+            ("\"metadata\":{\"n\":1.5}", "column 40: a number in metadata is whole, of 64 bits"),
+            (
+                "\"metadata\":{\"t\":{\"timestamp\":\"soon\"}}",
+                "column 40: a timestamp is a time such as `2030-01-31T18:00:00Z`",
+            ),
+            (
+                "\"metadata\":{\"\":1}",
+                "a metadata key is 1 to 256 bytes without control characters",
+            ),
+        ] {
+            assert_eq!(line(rest).unwrap_err(), why, "{rest}");
+        }
+        for form in ["{\"link\":\"canary\"}", "{\"text\":{}}", "{\"map\":\"x\"}", "{\"user\":\"\"}"]
+        {
+            assert!(line(&format!("\"value\":{form}")).is_err(), "{form}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_most_entries_fits_and_one_more_does_not() {
+        let map = |number: usize| {
+            let members: Vec<String> =
+                (0..number).map(|at| format!("\"{at}\":{{\"text\":\"\"}}")).collect();
+            line(&format!("\"value\":{{\"map\":{{{}}}}}", members.join(",")))
+        };
+        assert!(map(MAX_VALUE_ENTRIES).is_ok());
+        assert_eq!(
+            map(MAX_VALUE_ENTRIES + 1).unwrap_err(),
+            "the value has more than 10000 entries"
+        );
+    }
+
+    #[test]
+    fn depth_is_bounded_in_what_is_left_out_of_account_as_well() {
+        for open in ["[", "{\"a\":"] {
+            assert!(
+                read(&format!("{{\"x\":{}", open.repeat(100_000))).unwrap_err().contains("deep")
+            );
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".*", rest in ".*") {
+            let _ = read(&text);
+            let _ = line(&rest);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! `export`.
+
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use snapbox::{assert_data_eq, str};
+
+use super::import::most_memory;
+use super::prompt::{at_terminal, end};
+use super::sandbox::{CANARY, Sandbox};
+
+fn two_vaults() -> Sandbox {
+    let sandbox = Sandbox::with_work();
+    sandbox.run("vault register home --plugin memory --param file=home.secrets", &[]).succeeds();
+    sandbox.feed(CANARY, "set TOKEN -V work --stdin --meta env=dev").succeeds();
+    sandbox.feed(CANARY, "set db/login -V work --stdin --user bob").succeeds();
+    sandbox.feed(CANARY, "set db/password -V home --stdin").succeeds();
+    sandbox
+}
+
+fn names(sandbox: &Sandbox) -> Vec<String> {
+    let entries = std::fs::read_dir(sandbox.here("")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| !name.ends_with(".secrets")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn values_leave_only_after_somebody_said_so() {
+    let sandbox = two_vaults();
+    assert_data_eq!(
+        sandbox.run("export --output x.given", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+Error: Nobody can be asked: Write the values of 1 secret of vault `home` and 2 secrets of vault `work` to `x.given`?
+Hint: add `--yes` to export without being asked
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("export db/* -V work --dry-run", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Would export 1 secret of vault `work` to standard output; nothing was changed
+
+"#]]
+    );
+    sandbox.run("export --output x.given --yes --dry-run", &[]).succeeds();
+    assert!(names(&sandbox).is_empty());
+    let answer = sandbox.run("export --yes", &[]);
+    assert_eq!(
+        String::from_utf8(answer.succeeds().to_vec()).unwrap().replace(CANARY, "[CANARY]"),
+        "{\"schema\":1,\"name\":\"db/password\",\"vault\":\"home\",\"kind\":\"text\",\"metadata\":{},\
+         \"value\":{\"text\":\"[CANARY]\"}}\n\
+         {\"schema\":1,\"name\":\"TOKEN\",\"vault\":\"work\",\"kind\":\"text\",\
+         \"metadata\":{\"env\":\"dev\"},\"value\":{\"text\":\"[CANARY]\"}}\n\
+         {\"schema\":1,\"name\":\"db/login\",\"vault\":\"work\",\"kind\":\"credential\",\
+         \"metadata\":{},\"value\":{\"user\":\"bob\",\"password\":\"[CANARY]\"}}\n"
+    );
+    assert_eq!(answer.stderr, "Exported 3 secrets to standard output.\n");
+}
+
+#[test]
+fn a_terminal_gets_values_only_where_that_is_what_was_asked_for() {
+    let sandbox = two_vaults();
+    let (shown, status) = end(at_terminal(sandbox.command("export --yes", &[])));
+    assert_eq!(status, 2);
+    assert!(!shown.contains(CANARY), "{shown}");
+    assert!(shown.contains("Error: Values would be shown on the terminal"), "{shown}");
+    assert!(shown.contains("Hint: add `--output FILE`, or `--output -`"), "{shown}");
+    let (shown, status) = end(at_terminal(sandbox.command("export --yes --output -", &[])));
+    assert_eq!(status, 0);
+    assert!(shown.contains(CANARY), "{shown}");
+
+    let mut session = at_terminal(sandbox.command("export -V home --output x.given", &[]));
+    session
+        .exp_string("Write the values of 1 secret of vault `home` to `x.given`? [y/N]: ")
+        .unwrap();
+    session.send_line("y").unwrap();
+    let (shown, status) = end(session);
+    assert_eq!(status, 0, "{shown}");
+    assert!(!shown.contains(CANARY), "{shown}");
+}
+
+#[test]
+fn the_file_is_its_owners_alone_and_replaces_no_other() {
+    let sandbox = two_vaults();
+    assert_data_eq!(
+        sandbox.run("export -V home --output x.given --yes --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"dry_run":false,"exported":1,"gone":0,"unfit":0,"refused":0}
+
+"#]]
+    );
+    let file = sandbox.here("x.given");
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+    let first = std::fs::read(&file).unwrap();
+    assert_data_eq!(
+        sandbox.run("export --output x.given --yes", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: `x.given` exists
+Hint: add `--replace` to replace it
+Code: E13.exists
+
+"#]]
+    );
+    assert_eq!(std::fs::read(&file).unwrap(), first);
+    sandbox.run("export -V work --output x.given --replace --yes", &[]).succeeds();
+    assert_ne!(std::fs::read(&file).unwrap(), first);
+    assert_eq!(names(&sandbox), ["x.given"]);
+    assert_data_eq!(
+        sandbox.run("export --output no/x.given --yes", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Cannot write `no/x.given`
+Caused by: No such file or directory (os error 2)
+Code: E13.unwritable
+
+"#]]
+    );
+}
+
+#[test]
+fn an_export_that_fails_or_is_killed_leaves_nothing_that_looks_whole() {
+    let sandbox = two_vaults();
+    sandbox.feed(vec![b'x'; 300_000], "set large -V work --stdin").succeeds();
+    std::fs::create_dir(sandbox.here("small")).unwrap();
+    // In a namespace of its own, where a small disk can be mounted without rights.
+    let script = "mount -t tmpfs -o size=64k small small
+        \"$@\" --output small/x.given --yes || echo \"exit code $?\"
+        ls -A small";
+    let mut disk = Command::new("unshare");
+    disk.args(["--user", "--map-root-user", "--mount", "--", "/bin/sh", "-ec", script, "sh"]);
+    assert_data_eq!(
+        sandbox.answer(as_arguments(disk, &sandbox.command("export", &[])), b""),
+        str![[r#"
+exit code 0
+--- stdout
+exit code 1
+--- stderr
+Error: Cannot write what is exported
+Caused by: No space left on device (os error 28)
+Code: E13.unwritable
+
+"#]]
+    );
+
+    let export = sandbox.command("export --output x.given", &[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "echo \"process $$.\"; exec \"$0\" \"$@\""]);
+    let mut session = at_terminal(as_arguments(shell, &export));
+    session.exp_string("process ").unwrap();
+    let process = session.exp_string(".").unwrap();
+    session.exp_string("[y/N]: ").unwrap();
+    let killed = Command::new("kill").args(["-9", &process]).status().unwrap();
+    assert!(killed.success());
+    session.exp_eof().unwrap();
+    assert_eq!(names(&sandbox), ["small"]);
+}
+
+/// Returns a program that is given a command to run.
+fn as_arguments(mut program: Command, command: &Command) -> Command {
+    program.arg(command.get_program()).args(command.get_args()).env_clear();
+    program.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    program.current_dir(command.get_current_dir().unwrap());
+    program
+}
+
+#[test]
+fn a_vault_that_cannot_be_asked_is_a_warning_and_the_exit_code_remembers() {
+    let sandbox = two_vaults();
+    std::fs::write(sandbox.here("home.secrets"), "no such format\n").unwrap();
+    assert_data_eq!(
+        sandbox.run("export --output x.given --yes", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: vault `home` is not exported: vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin
+Exported 2 secrets to `x.given`.
+
+"#]]
+    );
+    sandbox.run("export -V home --yes", &[]).ends_with(1);
+}
+
+#[test]
+fn what_an_environment_file_cannot_hold_is_told() {
+    let sandbox = two_vaults();
+    assert_data_eq!(
+        sandbox.run("export --to dotenv --output x.given --yes", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: `db/password` in vault `home`: its name is no key of an environment file
+Warning: `db/login` in vault `work`: its name is no key of an environment file
+Exported 1 secret to `x.given`.
+
+"#]]
+    );
+    assert_eq!(
+        std::fs::read_to_string(sandbox.here("x.given")).unwrap(),
+        format!("TOKEN={CANARY}\n")
+    );
+    sandbox.feed(CANARY, "set db.password -V work --stdin").succeeds();
+    assert_data_eq!(
+        sandbox.run("export --to dotenv --keys upper --output x.given --replace --yes", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: `db.password` in vault `work`: its key `DB_PASSWORD` is another secret's already
+Warning: `db/login` in vault `work`: an environment file cannot hold a value of kind credential
+Exported 2 secrets to `x.given`.
+
+"#]]
+    );
+    sandbox.run("export --keys upper --yes", &[]).ends_with(2);
+}
+
+/// Values that quoting may spoil.
+const VALUES: [&str; 12] = [
+    "plain",
+    "",
+    " spaces ",
+    "it's",
+    "\"quoted\"",
+    "$HOME ${HOME} $(id) `id` !x",
+    "it's $HOME `id` \"x\" \\n \\\\",
+    "ends with \\",
+    "two\nlines\n\nand 'quotes'\n",
+    "\ttab\rand\r\nreturns",
+    "# no comment #",
+    "grün 鍵 \u{1f511} ~ * ? [a] {b,c} a=b;c&d|e>f",
+];
+
+#[test]
+fn a_shell_and_an_import_read_an_environment_file_as_it_was_meant() {
+    let sandbox = Sandbox::with_work();
+    for (at, value) in VALUES.iter().enumerate() {
+        sandbox.feed(format!("{CANARY}{value}"), &format!("set K{at} --stdin --exact")).succeeds();
+    }
+    sandbox.run("export --to dotenv --output x.given --yes", &[]).succeeds();
+    for (at, value) in VALUES.iter().enumerate() {
+        let mut shell = Command::new("bash");
+        shell.env_clear().env("HOME", "/nowhere").current_dir(sandbox.here(""));
+        shell.args(["-c", &format!("set -a; . ./x.given; exec /usr/bin/printenv -0 K{at}")]);
+        let output = shell.output().unwrap();
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        let read = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(read, format!("{CANARY}{value}\0"), "K{at}");
+    }
+    sandbox.run("vault register again --plugin memory --param file=again.secrets", &[]).succeeds();
+    sandbox.run("import x.given --from dotenv -V again --yes", &[]).succeeds();
+    for (at, value) in VALUES.iter().enumerate() {
+        let got = sandbox.run(&format!("get K{at} -V again"), &[]).succeeds().to_vec();
+        assert_eq!(String::from_utf8(got).unwrap(), format!("{CANARY}{value}"));
+    }
+}
+
+#[test]
+fn what_was_exported_is_imported_as_it_was() {
+    let sandbox = two_vaults();
+    let map =
+        format!("{{\"a\":{{\"base64\":\"AAH/\"}},\"b\":{{\"map\":{{\"c\":\"{CANARY} 鍵\\n\"}}}}}}");
+    sandbox
+        .feed(
+            map,
+            "set map -V work --kind map --stdin --meta n:=-1 --meta at@=2030-01-31 --meta b:=true",
+        )
+        .succeeds();
+    sandbox.feed([0, 255, 10], "set bytes -V work --kind bytes --stdin").succeeds();
+    sandbox.feed("", "set empty -V work --stdin").succeeds();
+    sandbox.run("export -V work --output x.given --yes", &[]).succeeds();
+    sandbox.run("vault register again --plugin memory --param file=again.secrets", &[]).succeeds();
+    sandbox.run("import x.given -V again --yes", &[]).succeeds();
+    let all = |vault: &str| {
+        let answer = sandbox.run("export --yes -V", &[vault]);
+        String::from_utf8(answer.succeeds().to_vec()).unwrap().replace(vault, "work")
+    };
+    assert_eq!(all("again"), all("work"));
+    assert_eq!(all("work").lines().count(), 5);
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let sandbox = Sandbox::with_work();
+    for at in 0..3 {
+        sandbox.feed(vec![b'x'; 100_000], &format!("set a{at} --stdin")).succeeds();
+    }
+    let mut export = sandbox.command("export --yes -q", &[]);
+    let mut child = export.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn a_hundred_thousand_secrets_take_little_memory() {
+    const SECRETS: usize = 100_000;
+    let sandbox = Sandbox::with_work();
+    let row = |at: usize| {
+        let name = format!("service/{at}/password");
+        format!("{{\"schema\":1,\"name\":\"{name}\",\"value\":{{\"text\":\"{CANARY} {at}\"}}}}\n")
+    };
+    std::fs::write(sandbox.here("x.given"), (0..SECRETS).map(row).collect::<String>()).unwrap();
+    sandbox.run("import x.given --from jsonl --yes --timeout 60s", &[]).succeeds();
+    let most = most_memory(sandbox.command("export --output y.given --yes", &[]));
+    let written = std::fs::read_to_string(sandbox.here("y.given")).unwrap();
+    assert_eq!(written.lines().count(), SECRETS);
+    // A page of 1,000 names and a batch of values: the program itself has most of it.
+    assert!(most < 32 * 1024, "{most} KiB for {} KiB", written.len() / 1024);
+}

@@ -1,0 +1,400 @@
+//! `import`.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use snapbox::{assert_data_eq, str};
+
+use super::prompt::{at_terminal, end};
+use super::sandbox::{Answer, CANARY, Sandbox};
+use crate::plugin_files;
+
+/// Returns a line of JSON Lines; each value has the canary.
+fn line(name: &str, value: &str) -> String {
+    format!("{{\"schema\":1,\"name\":\"{name}\",\"value\":{{\"text\":\"{CANARY} {value}\"}}}}\n")
+}
+
+/// Puts a file where commands run, and imports it.
+fn import(sandbox: &Sandbox, content: impl AsRef<[u8]>, words: &str) -> Answer {
+    std::fs::write(sandbox.here("x.given"), content).unwrap();
+    sandbox.run(&format!("import x.given {words}"), &[])
+}
+
+fn get(sandbox: &Sandbox, name: &str) -> String {
+    String::from_utf8(sandbox.run("get", &[name]).succeeds().to_vec()).unwrap()
+}
+
+#[test]
+fn what_would_happen_is_shown_and_nothing_happens_unasked() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(format!("{CANARY} old"), "set b --stdin").succeeds();
+    sandbox.feed(format!("{CANARY} c"), "set c --stdin").succeeds();
+    let content = [
+        line("a", "new"),
+        line("b", "new"),
+        line("c", "c"),
+        format!("{CANARY}\n"),
+        format!(
+            "{{\"schema\":1,\"name\":\"d\",\"metadata\":{{\"env\":\"dev\"}},\
+             \"value\":{{\"user\":\"u\",\"password\":\"{CANARY}\"}}}}\n"
+        ),
+    ]
+    .concat();
+    assert_data_eq!(
+        import(&sandbox, &content, ""),
+        str![[r#"
+exit code 4
+--- stderr
+Warning: line 2, `b`: another value or other metadata is there, and stays
+Warning: line 4: column 1: a line is one JSON object, `{...}`
+To vault `work`: 2 new (1 credential, 1 text), 1 there already, 1 different from what is there, 1 that cannot be imported.
+Error: Nobody can be asked: Import 2 secrets into vault `work`?
+Hint: add `--yes` to import without being asked
+
+"#]]
+    );
+    sandbox.run("get a", &[]).ends_with(3);
+    assert_data_eq!(
+        import(&sandbox, &content, "--dry-run --json"),
+        str![[r#"
+exit code 5
+--- stdout
+{"schema":1,"vault":"work","form":"jsonl","dry_run":true,"new":2,"replaced":0,"unchanged":1,"skipped":0,"different":1,"broken":1,"unfit":0,"failed":0,"kinds":{"credential":1,"text":1}}
+--- stderr
+{"schema":1,"warning":"line 2, `b`: another value or other metadata is there, and stays"}
+{"schema":1,"warning":"line 4: column 1: a line is one JSON object, `{...}`"}
+
+"#]]
+    );
+    sandbox.run("get a", &[]).ends_with(3);
+    assert_data_eq!(
+        import(&sandbox, &content, "--yes"),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: line 2, `b`: another value or other metadata is there, and stays
+Warning: line 4: column 1: a line is one JSON object, `{...}`
+To vault `work`: 2 new (1 credential, 1 text), 1 there already, 1 different from what is there, 1 that cannot be imported.
+Imported into vault `work`: 2 new (1 credential, 1 text), 1 there already, 1 different from what is there, 1 not imported.
+
+"#]]
+    );
+    assert_eq!(get(&sandbox, "a"), format!("{CANARY} new"));
+    assert_eq!(get(&sandbox, "b"), format!("{CANARY} old"));
+    let shown = sandbox.run("show d --json", &[]).succeeds().to_vec();
+    assert!(String::from_utf8(shown).unwrap().contains("\"metadata\":{\"env\":\"dev\"}"));
+}
+
+#[test]
+fn whoever_is_asked_decides() {
+    let sandbox = Sandbox::with_work();
+    std::fs::write(sandbox.here("x.given"), line("a", "")).unwrap();
+    for (answer, status, there) in [("n", 1, 3), ("y", 0, 0)] {
+        let mut session = at_terminal(sandbox.command("import x.given", &[]));
+        session.exp_string("Import 1 secret into vault `work`? [y/N]: ").unwrap();
+        session.send_line(answer).unwrap();
+        assert_eq!(end(session).1, status);
+        sandbox.run("get a", &[]).ends_with(there);
+    }
+}
+
+#[test]
+fn a_file_that_is_changed_while_somebody_is_asked_is_not_written() {
+    let sandbox = Sandbox::with_work();
+    let rows: Vec<String> = (0..600).map(|at| line(&format!("a{at}"), "seen")).collect();
+    std::fs::write(sandbox.here("x.given"), rows.concat()).unwrap();
+    let mut session = at_terminal(sandbox.command("import x.given", &[]));
+    session.exp_string("Import 600 secrets into vault `work`? [y/N]: ").unwrap();
+    std::fs::write(sandbox.here("x.given"), rows.concat().replace("a599", "b599")).unwrap();
+    session.send_line("y").unwrap();
+    let (rest, status) = end(session);
+    assert_eq!(status, 1, "{rest}");
+    assert!(rest.contains("Error: What is imported was changed after it was looked at"), "{rest}");
+    assert!(rest.contains("Code: E13.changed"), "{rest}");
+    sandbox.run("get b599", &[]).ends_with(3);
+
+    // Rows that are gone or came anew are a change as well.
+    for changed in [rows[..599].concat(), rows.concat() + &line("more", "")] {
+        std::fs::write(sandbox.here("x.given"), rows.concat()).unwrap();
+        let mut session = at_terminal(sandbox.command("import x.given --prefix p/", &[]));
+        session.exp_string("[y/N]: ").unwrap();
+        std::fs::write(sandbox.here("x.given"), changed).unwrap();
+        session.send_line("y").unwrap();
+        assert_eq!(end(session).1, 1);
+        sandbox.run("get p/a599", &[]).ends_with(3);
+        sandbox.run("get p/more", &[]).ends_with(3);
+    }
+}
+
+#[test]
+fn broken_rows_are_told_with_their_lines_up_to_twenty_and_the_rest_goes_in() {
+    let sandbox = Sandbox::with_work();
+    let rows: Vec<String> = (1..=50)
+        .map(|at| if at % 2 == 0 { line(&format!("a{at}"), "") } else { "{}\n".into() })
+        .collect();
+    let answer = import(&sandbox, rows.concat(), "--from jsonl --yes");
+    answer.ends_with(5);
+    assert_eq!(answer.stderr.matches("Warning: line").count(), 20);
+    assert!(answer.stderr.contains("Warning: line 39: the member `schema` is missing\n"));
+    assert!(answer.stderr.contains("Warning: and 5 more\n"));
+    assert!(
+        answer.stderr.contains("Imported into vault `work`: 25 new (25 text), 25 not imported.")
+    );
+    assert_eq!(get(&sandbox, "a50"), format!("{CANARY} "));
+}
+
+#[test]
+fn what_is_there_stays_unless_it_is_to_be_replaced() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(format!("{CANARY} old"), "set a --stdin --meta env=dev").succeeds();
+    sandbox.feed(format!("{CANARY} new"), "set b --stdin --meta env=dev").succeeds();
+    let content = [line("a", "new"), line("b", "new")].concat();
+    import(&sandbox, &content, "--yes").ends_with(5);
+    assert_eq!(get(&sandbox, "a"), format!("{CANARY} old"));
+    assert_data_eq!(
+        import(&sandbox, &content, "--skip-existing"),
+        str![[r#"
+exit code 0
+--- stderr
+Imported into vault `work`: 0 new, 1 there already, 1 left as they are.
+
+"#]]
+    );
+    assert_eq!(get(&sandbox, "a"), format!("{CANARY} old"));
+    assert_data_eq!(
+        import(&sandbox, &content, "--replace --dry-run"),
+        str![[r#"
+exit code 0
+--- stderr
+Would import into vault `work`: 0 new and 1 replaced (1 text), 1 there already; nothing was changed
+
+"#]]
+    );
+    assert_eq!(get(&sandbox, "a"), format!("{CANARY} old"));
+    import(&sandbox, &content, "--replace --yes").succeeds();
+    assert_eq!(get(&sandbox, "a"), format!("{CANARY} new"));
+    // A row without metadata leaves what there is.
+    let listed = sandbox.run("list -q", &[]).succeeds().to_vec();
+    assert_eq!(
+        String::from_utf8(listed).unwrap(),
+        "a\twork\ttext\tenv=dev\nb\twork\ttext\tenv=dev\n"
+    );
+}
+
+#[test]
+fn metadata_that_differs_is_a_difference() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set a --stdin --meta env=dev").succeeds();
+    let row = |metadata: &str| {
+        format!(
+            "{{\"schema\":1,\"name\":\"a\",\"metadata\":{metadata},\"value\":{{\"text\":\"{CANARY}\"}}}}"
+        )
+    };
+    import(&sandbox, row("{\"env\":\"dev\"}"), "").succeeds();
+    import(&sandbox, row("{\"env\":\"prod\"}"), "").ends_with(5);
+    import(&sandbox, row("{\"n\":1}"), "--replace --yes").succeeds();
+    let listed = sandbox.run("list -q", &[]).succeeds().to_vec();
+    assert_eq!(String::from_utf8(listed).unwrap(), "a\twork\ttext\tn=1\n");
+}
+
+#[test]
+fn of_two_rows_of_one_name_the_first_is_taken() {
+    let sandbox = Sandbox::with_work();
+    let content = [line("a", "one"), line("b", ""), line("a", "two")].concat();
+    assert_data_eq!(
+        import(&sandbox, content, "--yes -q"),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: line 3: its name stood in line 1 already
+
+"#]]
+    );
+    assert_eq!(get(&sandbox, "a"), format!("{CANARY} one"));
+}
+
+#[test]
+fn a_pipe_can_be_read_once_and_needs_a_word() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        sandbox.feed(line("a", ""), "import - --from jsonl"),
+        str![[r#"
+exit code 2
+--- stderr
+Error: What is piped in can be read only once, and not shown first
+Hint: add `--dry-run` to see what would happen, or `--yes` to do it
+
+"#]]
+    );
+    sandbox.feed(line("a", ""), "import - --from jsonl --dry-run").succeeds();
+    sandbox.run("get a", &[]).ends_with(3);
+    sandbox.feed(line("a", ""), "import - --from jsonl --yes").succeeds();
+    assert_eq!(get(&sandbox, "a"), format!("{CANARY} "));
+}
+
+#[test]
+fn a_form_that_nobody_can_tell_is_asked_for() {
+    let sandbox = Sandbox::with_work();
+    assert_data_eq!(
+        import(&sandbox, CANARY, ""),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Cannot tell what form this is of
+Hint: add `--from FORMAT`: `jsonl`, `dotenv`
+Code: E13.unknown-form
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("import . --from dotenv --yes", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: This is not an environment file: it is a folder
+Code: E13.not-of-form
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("import nothing.env", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Cannot open `nothing.env`
+Caused by: No such file or directory (os error 2)
+
+"#]]
+    );
+    sandbox.run("import x --from word", &[]).ends_with(2);
+}
+
+#[test]
+fn an_environment_file_becomes_texts_under_its_keys() {
+    let sandbox = Sandbox::with_work();
+    let content = format!("# said\nexport A='{CANARY} $X'\r\nB={CANARY} # no\nC\n");
+    assert_data_eq!(
+        import(&sandbox, content, "--from dotenv --prefix app/ --yes"),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: line 4: there is no `=` behind a key
+To vault `work`: 2 new (2 text), 1 that cannot be imported.
+Imported into vault `work`: 2 new (2 text), 1 not imported.
+
+"#]]
+    );
+    assert_eq!(get(&sandbox, "app/A"), format!("{CANARY} $X"));
+    assert_eq!(get(&sandbox, "app/B"), CANARY);
+}
+
+#[test]
+fn what_the_vault_cannot_hold_is_told_and_not_tried() {
+    let sandbox = Sandbox::installed();
+    let file = plugin_files::plugin("in-order");
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    sandbox.run("vault register odd --plugin in-order", &[]).succeeds();
+    let content = format!(
+        "{}{{\"schema\":1,\"name\":\"c\",\"value\":{{\"user\":\"u\",\"password\":\"{CANARY}\"}}}}\n\
+         {{\"schema\":1,\"name\":\"m\",\"metadata\":{{\"a\":1}},\"value\":{{\"text\":\"{CANARY}\"}}}}\n{}",
+        line("b", ""),
+        line(&"x".repeat(1_020), "")
+    );
+    assert_data_eq!(
+        import(&sandbox, content, "--dry-run --prefix long/"),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: line 2, `long/c`: this vault cannot hold a value of kind credential
+Warning: line 3, `long/m`: this vault keeps no metadata
+Warning: line 4: a secret's name has 1025 bytes; the most is 1024
+Would import into vault `odd`: 1 new (1 text), 3 that cannot be imported; nothing was changed
+
+"#]]
+    );
+}
+
+#[test]
+fn an_import_that_was_killed_is_made_again() {
+    const ROWS: usize = 2_000;
+    let sandbox = Sandbox::with_work();
+    let rows: Vec<String> = (0..ROWS).map(|at| line(&format!("a{at}"), "")).collect();
+    std::fs::write(sandbox.here("x.given"), rows.concat()).unwrap();
+    let mut command = sandbox.command("import x.given --yes", &[]);
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let vault = sandbox.here("work.secrets");
+    let until = Instant::now() + Duration::from_secs(60);
+    while !vault.metadata().is_ok_and(|found| found.len() > 1_000) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
+        assert!(Instant::now() < until, "nothing is written");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let answer = sandbox.run("import x.given --yes --json", &[]);
+    let told: serde_json::Value = serde_json::from_slice(answer.succeeds()).unwrap();
+    let number = |what: &str| told[what].as_u64().unwrap() as usize;
+    assert!(number("new") > 0 && number("unchanged") > 0, "{answer}");
+    assert_eq!(number("new") + number("unchanged"), ROWS);
+    let listed = sandbox.run("list -q", &[]).succeeds().to_vec();
+    assert_eq!(String::from_utf8(listed).unwrap().lines().count(), ROWS);
+    sandbox.check_files();
+}
+
+#[test]
+fn eight_imports_of_one_file_at_once_lose_nothing() {
+    const ROWS: usize = 100;
+    let sandbox = Sandbox::with_work();
+    let rows: Vec<String> = (0..ROWS).map(|at| line(&format!("a{at}"), "")).collect();
+    std::fs::write(sandbox.here("x.given"), rows.concat()).unwrap();
+    let start = |_| {
+        let mut command = sandbox.command("import x.given --yes --timeout 60s", &[]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let children: Vec<Child> = (0..8).map(start).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    for at in [0, ROWS / 2, ROWS - 1] {
+        assert_eq!(get(&sandbox, &format!("a{at}")), format!("{CANARY} "));
+    }
+    let listed = sandbox.run("list -q", &[]).succeeds().to_vec();
+    assert_eq!(String::from_utf8(listed).unwrap().lines().count(), ROWS);
+}
+
+/// Runs a command to its end, and returns the most memory that it had, in KiB.
+pub(super) fn most_memory(mut command: Command) -> u64 {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let path = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let status = std::fs::read_to_string(&path).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        if let Some(kib) = line.and_then(|line| line.trim().strip_suffix(" kB")) {
+            most = kib.parse().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    most
+}
+
+#[test]
+fn a_hundred_thousand_rows_take_little_memory() {
+    const ROWS: usize = 100_000;
+    let sandbox = Sandbox::installed();
+    // Without a file: what is measured is this process, and the vault is another one's.
+    sandbox.run("vault register work --plugin memory", &[]).succeeds();
+    let rows: Vec<String> =
+        (0..ROWS).map(|at| line(&format!("service/{at}/password"), "")).collect();
+    let content = rows.concat();
+    std::fs::write(sandbox.here("x.given"), &content).unwrap();
+    let most = most_memory(sandbox.command("import x.given --yes", &[]));
+    // What each row leaves: a print (16 bytes) and the name's (16) with its line (40), twice
+    // while a table grows: 15 MiB. The program itself and a batch have less than 25 MiB.
+    assert!(most < 40 * 1024, "{most} KiB for {} KiB", content.len() / 1024);
+    sandbox.check_files();
+}
