@@ -1,6 +1,7 @@
 //! The command as a user meets it: whole outputs, exit codes, prompts.
 
 mod copy;
+mod completion;
 mod doctor;
 mod get;
 mod list;

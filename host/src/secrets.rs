@@ -15,6 +15,7 @@ use keystead_plugin_api::{
 use crate::ask::{Ask, Nobody};
 use crate::error::{Error, Result};
 use crate::host::{Host, Run};
+pub(crate) use list::Walk;
 
 /// Where a secret is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

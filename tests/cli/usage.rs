@@ -250,19 +250,6 @@ keystead [VERSION]
 }
 
 #[test]
-fn completions_know_every_command() {
-    let sandbox = Sandbox::empty();
-    for shell in ["bash", "zsh", "fish", "powershell", "nushell"] {
-        let answer = sandbox.run("completions", &[shell]);
-        let text = String::from_utf8(answer.succeeds().to_vec()).unwrap();
-        for word in ["get", "remove", "unregister", "no-clobber", "trust"] {
-            assert!(text.contains(word), "{shell} does not know {word}");
-        }
-    }
-    sandbox.run("completions tcsh", &[]).ends_with(2);
-}
-
-#[test]
 fn the_manual_has_a_page_for_each_command() {
     let sandbox = Sandbox::empty();
     sandbox.run("man --dir pages", &[]).succeeds();

@@ -1,5 +1,6 @@
 //! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
-//! needs root, and nothing on the system changes but for a missing C++ compiler where we are root.
+//! needs root, and nothing on the system changes but for a C++ compiler, zsh and fish, where
+//! they are missing and we are root.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
 //! rest is built by cargo or unpacked from Debian's packages. What can be had neither way is
@@ -13,6 +14,8 @@
 //! | `KEYSTEAD_TEST_RUSTC_WEB`, `KEYSTEAD_TEST_CARGO_WEB` | Debian's newer `rustc-web` and its cargo | `…needs_rust_web…` |
 //! | `KEYSTEAD_TEST_HYPERFINE` | hyperfine | `…needs_hyperfine…` |
 //! | `KEYSTEAD_TEST_VALGRIND` | valgrind | `…needs_valgrind…` |
+//! | `KEYSTEAD_TEST_ZSH` | zsh | `…needs_zsh…` |
+//! | `KEYSTEAD_TEST_FISH` | fish | `…needs_fish…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
 //!
 //! A test whose tool was left out is not run and not counted: its name (a module's is enough)
@@ -104,6 +107,12 @@ const PROGRAMS: [Program; 4] = [
 /// Programs that cargo builds, with the version known to work.
 const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2")];
 
+/// Shells whose completion is tested: variable, program and package, marker. They look for
+/// their functions and modules where packages put them, so that they cannot be unpacked
+/// elsewhere.
+const SHELLS: [(&str, &str, &str); 2] =
+    [("KEYSTEAD_TEST_ZSH", "zsh", "needs_zsh"), ("KEYSTEAD_TEST_FISH", "fish", "needs_fish")];
+
 /// The compiler that the fuzzer's own C++ needs: part of a system, not of a cache.
 const COMPILER: &str = "c++";
 
@@ -128,6 +137,19 @@ impl Tools {
                 command: "apt-get install g++   (as root)".to_owned(),
                 marker: COMPILER,
             });
+        }
+        for (variable, shell, marker) in SHELLS {
+            match debian::system(shell, shell)
+                .and_then(|()| Ok(on_path(shell).ok_or("it is gone")?))
+            {
+                Ok(path) => tools.variables.push((variable, path.into_os_string())),
+                Err(error) => tools.left_out.push(LeftOut {
+                    what: shell,
+                    why: error.to_string(),
+                    command: format!("apt-get install {shell}   (as root)"),
+                    marker,
+                }),
+            }
         }
         for program in &PROGRAMS {
             tools.program(cache, program);

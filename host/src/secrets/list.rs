@@ -143,15 +143,16 @@ fn merged(mut results: Vec<(VaultName, Result<Vec<Described>>)>) -> Listing {
 
 /// How far a listing has come, and whether the vault leads it on.
 #[derive(Default)]
-struct Walk {
-    after: Option<String>,
+pub(crate) struct Walk {
+    /// The cursor of the next page.
+    pub(crate) after: Option<String>,
     cursors: HashSet<String>,
     barren: usize,
 }
 
 impl Walk {
     /// Says whether a page keeps the contract.
-    fn check(&self, page: &Page, limit: usize) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, page: &Page, limit: usize) -> Result<(), Refusal> {
         if page.entries.len() > limit {
             let entries = page.entries.len();
             let message = format!("a page has {entries} entries; {limit} were asked for");
@@ -171,7 +172,7 @@ impl Walk {
     }
 
     /// Goes on behind a page, and returns whether it was the last.
-    fn step(&mut self, page: &Page) -> bool {
+    pub(crate) fn step(&mut self, page: &Page) -> bool {
         self.barren = if page.entries.is_empty() { self.barren + 1 } else { 0 };
         if let Some(next) = &page.next {
             self.cursors.insert(next.clone());

@@ -4,6 +4,7 @@
 
 mod cli;
 mod commands;
+mod completion;
 mod duration;
 mod environment;
 mod failure;
@@ -29,6 +30,9 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = completion::dispatch(&arguments) {
+        return code;
+    }
     // A fault of ours is told from what a user can act on, by the exit code as well.
     let exit = catch_unwind(AssertUnwindSafe(|| work(&arguments))).unwrap_or(Exit::Bug);
     ExitCode::from(exit.code())

@@ -103,6 +103,11 @@ impl Ui {
         Stream::answer().write_all(bytes).map_err(lost)
     }
 
+    /// Writes what completes a word. Where nobody reads it nothing is to be done.
+    pub(crate) fn candidates(answer: &str) {
+        let _ = Stream::answer().write_all(answer.as_bytes());
+    }
+
     /// Writes one object as a line of JSON.
     ///
     /// # Errors
