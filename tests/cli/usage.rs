@@ -1,6 +1,6 @@
 //! The command line itself: help, errors, completions, manual.
 
-use snapbox::{assert_data_eq, str};
+use snapbox::{assert_data_eq, file, str};
 
 use super::sandbox::Sandbox;
 
@@ -108,6 +108,7 @@ Commands:
   remove       Remove a secret [alias: rm]
   vault        Register vaults, and look after them
   plugin       Install plugins, look at them, and write one
+  doctor       Find what is wrong with folders, plugins and registrations, and what mends it
   completions  Print completions for a shell
   man          Write the manual's pages into a folder
 
@@ -268,4 +269,30 @@ Caused by: failed to create directory `file`: File exists (os error 17)
 
 "#]]
     );
+}
+
+#[test]
+fn the_page_of_all_commands_is_what_the_tree_gives() {
+    let sandbox = Sandbox::empty();
+    let answer = sandbox.run("man --markdown", &[]);
+    let page = String::from_utf8(answer.succeeds().to_vec()).unwrap();
+    // Written anew by `SNAPSHOTS=overwrite`, as all that tests compare with.
+    assert_data_eq!(page, file!["../../docs/cli.md"].raw());
+}
+
+#[test]
+fn the_manual_is_set_without_a_warning_needs_groff() {
+    let groff = std::env::var_os("KEYSTEAD_TEST_GROFF").expect("`cargo xtask test` provides groff");
+    let sandbox = Sandbox::empty();
+    sandbox.run("man --dir pages", &[]).succeeds();
+    let mut pages = 0;
+    for page in std::fs::read_dir(sandbox.here("pages")).unwrap() {
+        let page = page.unwrap().path();
+        let mut set = std::process::Command::new(&groff);
+        let output = set.args(["-man", "-ww", "-Kutf8", "-Tutf8"]).arg(&page).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{}: {said}", page.display());
+        pages += 1;
+    }
+    assert!(pages > 20, "{pages}");
 }

@@ -51,7 +51,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     let scene = match cli.command {
         // These two need no vaults, and must work where there is no home.
         Command::Completions(args) => return completions::run(&args, ui),
-        Command::Man(args) => return man::run(&args),
+        Command::Man(args) => return man::run(&args, ui),
         _ => Scene::new(cli.global, ui)?,
     };
     match cli.command {

@@ -96,7 +96,8 @@ impl<'t> Line<'t> {
             };
         }
         if !current.starts_with("--")
-            && let Some((argument, value)) = self.short(current).filter(|(_, value)| *value != "")
+            && let Some((argument, value)) =
+                self.short(current).filter(|(_, value)| !value.is_empty())
         {
             return (Sought::Value(argument), &current[..current.len() - value.len()]);
         }
