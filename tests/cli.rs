@@ -1,10 +1,11 @@
 //! The command as a user meets it: whole outputs, exit codes, prompts.
 
-mod copy;
 mod completion;
+mod copy;
 mod doctor;
 mod get;
 mod list;
+mod look;
 mod plugin;
 mod prompt;
 mod reference;

@@ -38,7 +38,7 @@ fn tab(sandbox: &Sandbox, line: &str) -> super::sandbox::Answer {
 /// person gives it are none of a test's business.
 fn patient(sandbox: &Sandbox, words: &str, more: &[&str]) -> Command {
     let mut command = sandbox.command(words, more);
-    command.env("KEYSTEAD_COMPLETION_TIMEOUT", "60s");
+    command.env("KEYSTEAD_NAMES_TIMEOUT", "60s");
     command
 }
 
@@ -649,7 +649,7 @@ fn a_vault_that_hangs_keeps_nobody_waiting_and_hides_no_other() {
     let tab = |line: &str| {
         let mut command = sandbox.command("__complete bash", &[line, BREAKS]);
         // Long enough for the sound vault on a busy machine; the calls' own deadline is longer.
-        command.env("KEYSTEAD_COMPLETION_TIMEOUT", "6s");
+        command.env("KEYSTEAD_NAMES_TIMEOUT", "6s");
         let started = Instant::now();
         let answer = sandbox.answer(command, b"");
         (answer, started.elapsed())

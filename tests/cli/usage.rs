@@ -14,6 +14,8 @@ exit code 2
 --- stderr
 Error: unrecognized subcommand 'gte'
 
+  tip: a similar subcommand exists: 'get'
+
 Usage: keystead [OPTIONS] <COMMAND>
 
 For more information, try '--help'.
@@ -95,8 +97,8 @@ exit code 0
 --- stdout
 One door to every vault
 
-Keystead keeps no secrets itself: vaults do, and each vault comes from a plugin. Install one,
-register a vault, then get, set, list and remove secrets.
+Keystead keeps no secrets itself: vaults do, and each vault comes from a plugin.
+Install one, register a vault, then get, set, list and remove secrets.
 
 Usage: keystead [OPTIONS] <COMMAND>
 
@@ -108,7 +110,8 @@ Commands:
   remove       Remove a secret [alias: rm]
   vault        Register vaults, and look after them
   plugin       Install plugins, look at them, and write one
-  doctor       Find what is wrong with folders, plugins and registrations, and what mends it
+  doctor       Find what is wrong with folders, plugins and registrations, and
+               what mends it
   completions  Print completions for a shell
   man          Write the manual's pages into a folder
 
@@ -121,7 +124,8 @@ Options:
 
 Everywhere:
       --json
-          Answer in JSON: one object, or one a line for lists; errors too, on standard error
+          Answer in JSON: one object, or one a line for lists; errors too, on
+          standard error
 
       --no-input
           Never ask; what only a person can answer ends with exit code 4
@@ -146,7 +150,8 @@ Everywhere:
           [default: auto]
 
       --config-dir <DIR>
-          The folder of your registrations and settings, instead of the usual one
+          The folder of your registrations and settings, instead of the usual
+          one
 
       --system
           Change what holds for all users of this machine
@@ -157,8 +162,13 @@ Everywhere:
       --dry-run
           Check everything, change nothing
 
-Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 no such secret, vault or plugin, 4
-somebody must answer, 5 partly done, 70 a fault of Keystead or a plugin.
+First steps: `keystead plugin list`, `keystead vault register NAME --plugin
+PLUGIN`, `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says
+more.
+
+Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 no such secret, vault
+or plugin, 4 somebody must answer, 5 partly done, 70 a fault of Keystead or a
+plugin.
 
 "#]]
     );
@@ -169,16 +179,17 @@ exit code 0
 --- stdout
 Print a secret's value
 
-Prints exactly its bytes; a newline follows only on a terminal. Of a credential it is the password;
-a map needs `--field` or `--json`.
+Prints exactly its bytes; a newline follows only on a terminal. Of a credential
+it is the password; a map needs `--field` or `--json`.
 
-Without a vault the default vault is asked, then the others by name, and the first that has the
-secret answers. A vault earlier in that order that cannot be asked is an error, exit code 5, unless
-`--any` is given.
+Without a vault the default vault is asked, then the others by name, and the
+first that has the secret answers. A vault earlier in that order that cannot be
+asked is an error, exit code 5, unless `--any` is given.
 
-In place of a name any reference will do: `keystead://[VAULT]/NAME[#FIELD]`, `env:VAR`, `file:PATH`,
-`command:["PROGRAM","ARGUMENT"]`, `fd:N`. With `--vault` the argument is a name, whatever it looks
-like: do so where it comes from somebody else.
+In place of a name any reference will do: `keystead://[VAULT]/NAME[#FIELD]`,
+`env:VAR`, `file:PATH`, `command:["PROGRAM","ARGUMENT"]`, `fd:N`. With `--vault`
+the argument is a name, whatever it looks like: do so where it comes from
+somebody else.
 
 Usage: keystead get [OPTIONS] <NAME|REF>
 
@@ -194,14 +205,16 @@ Options:
           The part of a map or credential to print
 
       --any
-          Take the first vault that answers, even if one before it cannot be asked
+          Take the first vault that answers, even if one before it cannot be
+          asked
 
   -h, --help
           Print help (see a summary with '-h')
 
 Everywhere:
       --json
-          Answer in JSON: one object, or one a line for lists; errors too, on standard error
+          Answer in JSON: one object, or one a line for lists; errors too, on
+          standard error
 
       --no-input
           Never ask; what only a person can answer ends with exit code 4
@@ -226,7 +239,8 @@ Everywhere:
           [default: auto]
 
       --config-dir <DIR>
-          The folder of your registrations and settings, instead of the usual one
+          The folder of your registrations and settings, instead of the usual
+          one
 
       --system
           Change what holds for all users of this machine

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::thread;
 
-use keystead_plugin_api::{Entry, Error as Refusal, ListRequest, Page, VaultName};
+use keystead_plugin_api::{Entry, Error as Refusal, ListRequest, Page, SecretName, VaultName};
 
 use super::pattern::Pattern;
 use super::{Described, Listing};
@@ -72,6 +72,20 @@ impl Host {
                 return Ok(());
             }
         }
+    }
+
+    /// Returns the names on the first page of a vault: at most 1,000, in its own order.
+    ///
+    /// # Errors
+    /// What the vault answers.
+    pub fn first_names(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<Vec<SecretName>> {
+        let page = self.call(vault, ask, &mut |open, deadline| {
+            let request = ListRequest::new(deadline);
+            let page = open.list(&request)?;
+            Walk::default().check(&page, request.limit)?;
+            Ok(page)
+        })?;
+        Ok(page.entries.into_iter().map(|entry| entry.name).collect())
     }
 
     fn list_one(

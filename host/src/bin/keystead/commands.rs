@@ -25,6 +25,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::environment::{Environment, Sources};
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
+use crate::similar::with_similar;
 use crate::terminal::{Terminal, Untyped};
 use crate::ui::{Form, Talk, Ui};
 use crate::waiting::Waiting;
@@ -54,7 +55,8 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Man(args) => return man::run(&args, ui),
         _ => Scene::new(cli.global, ui)?,
     };
-    match cli.command {
+    let host = scene.host.clone();
+    let done = match cli.command {
         Command::Get(args) => get::run(args, scene),
         Command::Set(args) => set::run(args, scene),
         Command::List(args) => list::run(&args, scene),
@@ -66,7 +68,8 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Plugin(command) => plugin::run(command, &scene),
         Command::Doctor(args) => doctor::run(&args, &scene),
         Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),
-    }
+    };
+    done.map_err(|failure| with_similar(failure, &host, ui))
 }
 
 impl<'a> Scene<'a> {

@@ -20,7 +20,7 @@ use line::{Line, Sought};
 /// The first argument of a completion. No command has this name.
 const ARGUMENT: &str = "__complete";
 
-/// How long an answer may take, where `KEYSTEAD_COMPLETION_TIMEOUT` does not say: after this
+/// How long an answer may take, where `KEYSTEAD_NAMES_TIMEOUT` does not say: after this
 /// a person notices.
 const PATIENCE: Duration = Duration::from_millis(200);
 
@@ -62,7 +62,7 @@ pub(crate) fn dispatch(arguments: &[OsString]) -> Option<ExitCode> {
         return None;
     }
     let started = Instant::now();
-    let patience = environment::completion_timeout().unwrap_or(PATIENCE) - STARTING;
+    let patience = environment::names_timeout().unwrap_or(PATIENCE) - STARTING;
     let arguments: Vec<String> =
         arguments.iter().skip(2).filter_map(|word| word.to_str().map(str::to_owned)).collect();
     let (sender, answered) = mpsc::sync_channel(1);

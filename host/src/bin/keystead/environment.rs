@@ -87,10 +87,10 @@ impl Environment {
     }
 }
 
-/// Returns how long a completion may take, where `KEYSTEAD_COMPLETION_TIMEOUT` says so and
+/// Returns how long names may be looked for that nobody waits for, where `KEYSTEAD_NAMES_TIMEOUT` says so and
 /// leaves time to answer at all.
-pub(crate) fn completion_timeout() -> Option<Duration> {
-    let text = variable("KEYSTEAD_COMPLETION_TIMEOUT")?;
+pub(crate) fn names_timeout() -> Option<Duration> {
+    let text = variable("KEYSTEAD_NAMES_TIMEOUT")?;
     duration::parse(text.to_str()?).ok().filter(|time| *time >= Duration::from_millis(100))
 }
 

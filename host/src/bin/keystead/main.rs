@@ -10,6 +10,7 @@ mod environment;
 mod failure;
 mod metadata;
 mod progress;
+mod similar;
 mod terminal;
 mod text;
 mod ui;
@@ -41,8 +42,10 @@ fn main() -> ExitCode {
 fn work(arguments: &[OsString]) -> Exit {
     let cli = match cli::parse(arguments) {
         Ok(Parsed::Command(cli)) => cli,
-        Ok(Parsed::Answer(text)) => return Ui::before_parsing(Form::Text).answer_styled(&text),
-        Err(stop) => return Ui::usage(&stop),
+        Ok(Parsed::Answer(text)) => {
+            return Ui::before_parsing(Form::Text, cli::color_of(arguments)).answer_styled(&text);
+        }
+        Err(stop) => return Ui::usage(&stop, cli::color_of(arguments)),
     };
     let ui = Ui::new(&cli.global);
     match commands::run(*cli, &ui) {

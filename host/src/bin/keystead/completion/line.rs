@@ -38,7 +38,10 @@ impl<'t> Line<'t> {
             is_escaped: false,
             awaits: None,
         };
-        for word in words.iter().skip(1) {
+        let mut words = words.iter().skip(1).peekable();
+        // `keystead help COMMAND`.
+        words.next_if(|word| *word == "help");
+        for word in words {
             line.read(word);
         }
         line

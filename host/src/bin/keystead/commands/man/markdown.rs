@@ -49,7 +49,7 @@ fn command(page: &mut String, command: &Command, path: &str) {
         item(page, argument);
     }
     if is_root {
-        paragraphs(page, command.get_after_help());
+        paragraphs(page, command.get_after_long_help().or_else(|| command.get_after_help()));
     }
     let nested = command.get_subcommands().filter(|nested| !nested.is_hide_set());
     for nested in nested.filter(|nested| nested.get_name() != "help") {
