@@ -1,11 +1,13 @@
 //! The command as a user meets it: whole outputs, exit codes, prompts.
 
+mod completion;
 mod copy;
 mod doctor;
 mod export;
 mod get;
 mod import;
 mod list;
+mod look;
 mod meta;
 mod plugin;
 mod prompt;

@@ -1,6 +1,7 @@
 //! The host: one object that answers for all registered vaults. Opens a vault when it is
 //! first asked, keeps it open, and lets one caller at a time speak to it.
 
+mod at_hand;
 mod conformance;
 mod open;
 mod register;

@@ -19,6 +19,7 @@ pub mod plugin;
 pub mod reference;
 pub mod registry;
 mod secrets;
+pub mod similar;
 
 pub use ask::{Ask, Nobody, Unanswered};
 pub use error::{Class, Error, Result};

@@ -10,7 +10,6 @@ mod layer;
 mod read;
 mod render;
 pub mod schema;
-mod similar;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +23,7 @@ pub use entry::{Entry, MAX_FILE_BYTES, Placement, SCHEMA, Setting};
 pub use error::{Error, Place};
 
 use crate::paths::{Layer, Paths};
+use crate::similar::similar;
 use config::Default;
 use layer::Shelf;
 
@@ -233,7 +233,7 @@ impl Registry {
     fn no_such_vault(&self, name: &VaultName) -> Error {
         let names = self.names().unwrap_or_default();
         let texts: Vec<&str> = names.iter().map(VaultName::as_str).collect();
-        let similar = similar::similar(name.as_str(), texts.iter().copied());
+        let similar = similar(name.as_str(), texts.iter().copied());
         let similar = similar.and_then(|text| VaultName::parse(text).ok());
         Error::NoSuchVault { name: name.clone(), similar }
     }

@@ -19,6 +19,7 @@ pub use many::Write;
 use crate::ask::{Ask, Nobody};
 use crate::error::{Error, Result};
 use crate::host::{Host, Run};
+pub(crate) use list::Walk;
 
 /// Where a secret is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
-//! needs root, and nothing on the system changes but for a missing C++ compiler where we are root.
+//! needs root, and nothing on the system changes but for a C++ compiler, zsh, fish and
+//! groff, where they are missing and we are root.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
 //! rest is built by cargo or unpacked from Debian's packages. What can be had neither way is
@@ -13,6 +14,9 @@
 //! | `KEYSTEAD_TEST_RUSTC_WEB`, `KEYSTEAD_TEST_CARGO_WEB` | Debian's newer `rustc-web` and its cargo | `…needs_rust_web…` |
 //! | `KEYSTEAD_TEST_HYPERFINE` | hyperfine | `…needs_hyperfine…` |
 //! | `KEYSTEAD_TEST_VALGRIND` | valgrind | `…needs_valgrind…` |
+//! | `KEYSTEAD_TEST_ZSH` | zsh | `…needs_zsh…` |
+//! | `KEYSTEAD_TEST_FISH` | fish | `…needs_fish…` |
+//! | `KEYSTEAD_TEST_GROFF` | groff | `…needs_groff…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
 //!
 //! A test whose tool was left out is not run and not counted: its name (a module's is enough)
@@ -104,6 +108,14 @@ const PROGRAMS: [Program; 4] = [
 /// Programs that cargo builds, with the version known to work.
 const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2")];
 
+/// Programs that look for their own files where packages put them, so that they cannot be
+/// unpacked elsewhere: variable, program, package, marker.
+const SYSTEM: [(&str, &str, &str, &str); 3] = [
+    ("KEYSTEAD_TEST_ZSH", "zsh", "zsh", "needs_zsh"),
+    ("KEYSTEAD_TEST_FISH", "fish", "fish", "needs_fish"),
+    ("KEYSTEAD_TEST_GROFF", "groff", "groff-base", "needs_groff"),
+];
+
 /// The compiler that the fuzzer's own C++ needs: part of a system, not of a cache.
 const COMPILER: &str = "c++";
 
@@ -128,6 +140,18 @@ impl Tools {
                 command: "apt-get install g++   (as root)".to_owned(),
                 marker: COMPILER,
             });
+        }
+        for (variable, program, package, marker) in SYSTEM {
+            let found = debian::system(program, package);
+            match found.and_then(|()| on_path(program).ok_or_else(|| "it is gone".into())) {
+                Ok(path) => tools.variables.push((variable, path.into_os_string())),
+                Err(error) => tools.left_out.push(LeftOut {
+                    what: program,
+                    why: error.to_string(),
+                    command: format!("apt-get install {package}   (as root)"),
+                    marker,
+                }),
+            }
         }
         for program in &PROGRAMS {
             tools.program(cache, program);

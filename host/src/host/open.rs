@@ -59,7 +59,12 @@ impl Open {
 impl Host {
     /// Opens a vault as it is registered now.
     pub(super) fn open(&self, name: &VaultName) -> Result<Open> {
-        let entry = self.entry(name)?;
+        self.open_as(self.entry(name)?)
+    }
+
+    /// Opens a vault as this registration says.
+    pub(super) fn open_as(&self, entry: Entry) -> Result<Open> {
+        let name = &entry.name.clone();
         let trusted = self.plugins().find(&plugin_id(&entry.plugin)?)?;
         let manifest = trusted.manifest();
         let kind = kind_of(manifest, entry.kind.as_deref())?;

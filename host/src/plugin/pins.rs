@@ -31,6 +31,8 @@ pub enum Error {
     NotPinned {
         /// The id.
         id: PluginId,
+        /// An installed plugin's id that looks like it.
+        similar: Option<PluginId>,
     },
     /// The administrator denies the plugin, by its id or by its hash.
     #[error("the administrator denies plugin `{id}` in `{path}`", path = path.display())]

@@ -16,7 +16,7 @@ use std::path::Path;
 use crate::fs::OpenedFile;
 use crate::paths::Paths;
 use crate::plugin::inspect::{self, Here, Inspected};
-use crate::plugin::pins::{self, Digest, InProcess, Layer, Pin, PluginId};
+use crate::plugin::pins::{Digest, InProcess, Layer, Pin, PluginId};
 use crate::plugin::verdict::{HostBuild, Verdict};
 
 pub use builtin::BUILTIN;
@@ -73,7 +73,7 @@ impl Store {
     fn find_once(&self, id: &PluginId) -> Result<Trusted, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let policy = Policy::read(&roots)?;
-        let found = roots.pin(id)?.ok_or_else(|| pins::Error::NotPinned { id: id.clone() })?;
+        let found = roots.pin(id)?.ok_or_else(|| roots.not_pinned(id))?;
         self.permit(&roots, &policy, &found.pin)?;
         let file = roots.locate(&found)?;
         self.prove(&roots, &policy, found.pin, file)

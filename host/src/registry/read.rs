@@ -9,9 +9,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::entry::{SCHEMA, Setting};
 use super::error::shown;
-use super::similar::similar;
 use super::{Error, Place};
 use crate::reference::Reference;
+use crate::similar::similar;
 
 /// A file's text and its path, which is for errors only.
 #[derive(Clone, Copy)]

@@ -9,8 +9,8 @@ use keystead_plugin_api::{Parameter, ParameterKind, ParameterValue, Parameters, 
 
 use super::entry::Setting;
 use super::error::shown;
-use super::similar::similar;
 use crate::reference::{self, Reference, absolute};
+use crate::similar::similar;
 
 /// A name that no parameter may have, in any case: PowerShell's hosts give each command a
 /// switch of this name.

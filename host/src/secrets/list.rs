@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Mutex;
 use std::thread;
 
-use keystead_plugin_api::{Entry, Error as Refusal, ListRequest, Page, VaultName};
+use keystead_plugin_api::{Entry, Error as Refusal, ListRequest, Page, SecretName, VaultName};
 
 use super::pattern::Pattern;
 use super::{Described, Listing};
@@ -72,6 +72,20 @@ impl Host {
                 return Ok(());
             }
         }
+    }
+
+    /// Returns the names on the first page of a vault: at most 1,000, in its own order.
+    ///
+    /// # Errors
+    /// What the vault answers.
+    pub fn first_names(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<Vec<SecretName>> {
+        let page = self.call(vault, ask, &mut |open, deadline| {
+            let request = ListRequest::new(deadline);
+            let page = open.list(&request)?;
+            Walk::default().check(&page, request.limit)?;
+            Ok(page)
+        })?;
+        Ok(page.entries.into_iter().map(|entry| entry.name).collect())
     }
 
     fn list_one(
@@ -143,15 +157,16 @@ fn merged(mut results: Vec<(VaultName, Result<Vec<Described>>)>) -> Listing {
 
 /// How far a listing has come, and whether the vault leads it on.
 #[derive(Default)]
-struct Walk {
-    after: Option<String>,
+pub(crate) struct Walk {
+    /// The cursor of the next page.
+    pub(crate) after: Option<String>,
     cursors: HashSet<String>,
     barren: usize,
 }
 
 impl Walk {
     /// Says whether a page keeps the contract.
-    fn check(&self, page: &Page, limit: usize) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, page: &Page, limit: usize) -> Result<(), Refusal> {
         if page.entries.len() > limit {
             let entries = page.entries.len();
             let message = format!("a page has {entries} entries; {limit} were asked for");
@@ -171,7 +186,7 @@ impl Walk {
     }
 
     /// Goes on behind a page, and returns whether it was the last.
-    fn step(&mut self, page: &Page) -> bool {
+    pub(crate) fn step(&mut self, page: &Page) -> bool {
         self.barren = if page.entries.is_empty() { self.barren + 1 } else { 0 };
         if let Some(next) = &page.next {
             self.cursors.insert(next.clone());

@@ -12,6 +12,8 @@ use clap::{
     ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 
+use keystead::similar::similar;
+
 use crate::commands::{
     completions, copy, doctor, export, get, import, list, man, meta, move_, plugin, remove, set,
     show, vault,
@@ -30,7 +32,12 @@ use crate::{duration, text};
     disable_version_flag = true,
     disable_help_subcommand = true,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 no such secret, vault or \
+    max_term_width = 80,
+    after_help = "First steps: `keystead plugin list`, `keystead vault register NAME --plugin PLUGIN`, \
+                  `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says more.",
+    after_long_help = "First steps: `keystead plugin list`, `keystead vault register NAME --plugin PLUGIN`, \
+                  `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says more.\n\n\
+                  Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 no such secret, vault or \
                   plugin, 4 somebody must answer, 5 partly done, 70 a fault of Keystead or a plugin."
 )]
 pub(crate) struct Cli {
@@ -155,14 +162,29 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, Stop> {
     if let Some(cli) = at_hand(arguments) {
         return Ok(Parsed::Command(Box::new(cli)));
     }
-    match Cli::try_parse_from(arguments) {
+    let asked = without_help_word(arguments);
+    match Cli::try_parse_from(&asked) {
         Ok(cli) => Ok(Parsed::Command(Box::new(cli))),
         Err(error) if !error.use_stderr() => Ok(Parsed::Answer(error.render())),
         Err(error) if is_value_for_set(&error, arguments) => {
             Err(Stop::ValueAsArgument { form: form_of(arguments) })
         }
-        Err(error) => Err(Stop::Wrong { text: harmless(error).render(), form: form_of(arguments) }),
+        Err(error) => {
+            let error = harmless(with_similar(error, &asked));
+            Err(Stop::Wrong { text: error.render(), form: form_of(arguments) })
+        }
     }
+}
+
+/// Returns `keystead get --help` for `keystead help get`. A command of its own would have
+/// the whole tree below it once more.
+fn without_help_word(arguments: &[OsString]) -> Vec<OsString> {
+    let mut asked = arguments.to_vec();
+    if asked.get(1).is_some_and(|word| word == "help") {
+        asked.remove(1);
+        asked.push("--help".into());
+    }
+    asked
 }
 
 /// Returns the error with arguments that can do nothing to a terminal: a script may have
@@ -174,6 +196,30 @@ fn harmless(mut error: clap::Error) -> clap::Error {
             let shown = text::visible(argument);
             error.insert(kind, ContextValue::String(shown));
         }
+    }
+    error
+}
+
+/// Names the command that was meant. Clap compares how words begin, and sees none or several
+/// where two letters changed places.
+fn with_similar(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return error;
+    }
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    let tree = tree();
+    let before = arguments.iter().skip(1).take_while(|word| *word != given.as_str());
+    let command =
+        before.fold(&tree, |command, word| command.find_subcommand(word).unwrap_or(command));
+    let names: Vec<&str> = command
+        .get_subcommands()
+        .flat_map(|nested| std::iter::once(nested.get_name()).chain(nested.get_visible_aliases()))
+        .collect();
+    if let Some(similar) = similar(given, names.iter().copied()) {
+        let similar = ContextValue::Strings(vec![similar.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, similar);
     }
     error
 }
@@ -209,6 +255,15 @@ fn alone<A: Args + FromArgMatches>(
         command: command(A::from_arg_matches(&matches).ok()?),
         version: None,
     })
+}
+
+/// Returns what `--color` asks for where the arguments could not be understood.
+pub(crate) fn color_of(arguments: &[OsString]) -> Color {
+    let options: Vec<_> = arguments.iter().take_while(|argument| *argument != "--").collect();
+    let attached = options.iter().find_map(|option| option.to_str()?.strip_prefix("--color="));
+    let next = options.iter().position(|option| *option == "--color");
+    let next = next.and_then(|at| options.get(at + 1)?.to_str());
+    attached.or(next).and_then(|when| Color::from_str(when, false).ok()).unwrap_or(Color::Auto)
 }
 
 fn form_of(arguments: &[OsString]) -> Form {

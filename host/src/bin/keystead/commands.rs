@@ -28,6 +28,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::environment::{Environment, Sources};
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
+use crate::similar::with_similar;
 use crate::terminal::{Terminal, Untyped};
 use crate::ui::{Form, Talk, Ui};
 use crate::unlock::Unlock;
@@ -57,11 +58,11 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     let scene = match cli.command {
         // These two need no vaults, and must work where there is no home.
         Command::Completions(args) => return completions::run(&args, ui),
-        Command::Man(args) => return man::run(&args),
+        Command::Man(args) => return man::run(&args, ui),
         _ => Scene::new(cli.global, ui)?,
     };
-    let unlock = scene.unlock.clone();
-    let result = match cli.command {
+    let (host, unlock) = (scene.host.clone(), scene.unlock.clone());
+    let done = match cli.command {
         Command::Get(args) => get::run(args, scene),
         Command::Set(args) => set::run(args, scene),
         Command::List(args) => list::run(&args, scene),
@@ -78,7 +79,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),
     };
     unlock.unasked().iter().for_each(|message| ui.warn(message));
-    result
+    done.map_err(|failure| with_similar(failure, &host, ui))
 }
 
 impl<'a> Scene<'a> {

@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use keystead::paths::Paths;
 use keystead::plugin::trust::Privilege;
 use keystead_plugin_api::{MAX_VALUE_BYTES, SecretBytes, SecretText, VaultName};
 use zeroize::Zeroize;
 
+use crate::duration;
 use crate::failure::Failure;
 use crate::value::input;
 
@@ -83,6 +85,13 @@ impl Environment {
             default_vault,
         })
     }
+}
+
+/// Returns how long names may be looked for that nobody waits for, where `KEYSTEAD_NAMES_TIMEOUT` says so and
+/// leaves time to answer at all.
+pub(crate) fn names_timeout() -> Option<Duration> {
+    let text = variable("KEYSTEAD_NAMES_TIMEOUT")?;
+    duration::parse(text.to_str()?).ok().filter(|time| *time >= Duration::from_millis(100))
 }
 
 /// Reads a variable; one that is empty counts as not set.

@@ -4,11 +4,13 @@
 
 mod cli;
 mod commands;
+mod completion;
 mod duration;
 mod environment;
 mod failure;
 mod metadata;
 mod progress;
+mod similar;
 mod terminal;
 mod text;
 mod ui;
@@ -30,6 +32,9 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = completion::dispatch(&arguments) {
+        return code;
+    }
     // A fault of ours is told from what a user can act on, by the exit code as well.
     let exit = catch_unwind(AssertUnwindSafe(|| work(&arguments))).unwrap_or(Exit::Bug);
     ExitCode::from(exit.code())
@@ -38,8 +43,10 @@ fn main() -> ExitCode {
 fn work(arguments: &[OsString]) -> Exit {
     let cli = match cli::parse(arguments) {
         Ok(Parsed::Command(cli)) => cli,
-        Ok(Parsed::Answer(text)) => return Ui::before_parsing(Form::Text).answer_styled(&text),
-        Err(stop) => return Ui::usage(&stop),
+        Ok(Parsed::Answer(text)) => {
+            return Ui::before_parsing(Form::Text, cli::color_of(arguments)).answer_styled(&text);
+        }
+        Err(stop) => return Ui::usage(&stop, cli::color_of(arguments)),
     };
     let ui = Ui::new(&cli.global);
     match commands::run(*cli, &ui) {

@@ -52,6 +52,23 @@ pub(crate) fn width(text: &str) -> usize {
     text.chars().map(one).sum()
 }
 
+/// Returns the text if it takes at most so many columns, else its beginning with `...`.
+pub(crate) fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut left = columns.saturating_sub(3);
+    let mut cut = String::new();
+    for c in text.chars() {
+        match left.checked_sub(width(c.encode_utf8(&mut [0; 4]))) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        cut.push(c);
+    }
+    cut + "..."
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +89,14 @@ mod tests {
         assert!(!is_obeyed("-----BEGIN\nkey\t=\n"));
         assert!(is_obeyed("\x1b]52;c;cm0gLXJm\x07"));
         assert!(is_obeyed("\u{202e}"));
+    }
+
+    #[test]
+    fn what_is_too_wide_is_cut_where_a_character_ends() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdefg", 6), "abc...");
+        assert_eq!(cut("鍵鍵鍵鍵", 6), "鍵...");
+        assert_eq!(cut("abcdefg", 0), "...");
     }
 
     #[test]

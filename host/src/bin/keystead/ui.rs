@@ -50,11 +50,7 @@ impl Ui {
     pub(crate) fn new(global: &Global) -> Self {
         Self {
             form: if global.json { Form::Json } else { Form::Text },
-            color: match global.color {
-                Color::Auto => ColorChoice::Auto,
-                Color::Always => ColorChoice::Always,
-                Color::Never => ColorChoice::Never,
-            },
+            color: choice(global.color),
             talk: match (global.quiet, global.verbose) {
                 (true, _) => Talk::Quiet,
                 (false, 0) => Talk::Usual,
@@ -66,10 +62,10 @@ impl Ui {
     }
 
     /// Returns the streams for what goes wrong before the command line is understood.
-    pub(crate) fn before_parsing(form: Form) -> Self {
+    pub(crate) fn before_parsing(form: Form, color: Color) -> Self {
         Self {
             form,
-            color: ColorChoice::Auto,
+            color: choice(color),
             talk: Talk::Usual,
             answers_terminal: rustix::termios::isatty(rustix::stdio::stdout()),
         }
@@ -90,6 +86,11 @@ impl Ui {
         self.answers_terminal
     }
 
+    /// Returns whether a person reads what is said, as text.
+    pub(crate) fn tells_terminal(&self) -> bool {
+        self.form == Form::Text && rustix::termios::isatty(rustix::stdio::stderr())
+    }
+
     /// Returns how much is said.
     pub(crate) fn talk(&self) -> Talk {
         self.talk
@@ -106,6 +107,11 @@ impl Ui {
     /// Returns standard output, unbuffered, for secrets that go out one after the other.
     pub(crate) fn stream(&self) -> impl Write {
         Stream::answer()
+    }
+
+    /// Writes what completes a word. Where nobody reads it nothing is to be done.
+    pub(crate) fn candidates(answer: &str) {
+        let _ = Stream::answer().write_all(answer.as_bytes());
     }
 
     /// Writes one object as a line of JSON.
@@ -192,19 +198,19 @@ impl Ui {
     }
 
     /// Says why the command line is no command.
-    pub(crate) fn usage(stop: &Stop) -> Exit {
+    pub(crate) fn usage(stop: &Stop, color: Color) -> Exit {
         match stop {
             Stop::Wrong { text, form: Form::Text } => {
                 let styled = text.ansi().to_string().replacen("error:", "Error:", 1);
-                Self::before_parsing(Form::Text).say(&styled);
+                Self::before_parsing(Form::Text, color).say(&styled);
             }
             Stop::Wrong { text, form: Form::Json } => {
                 let text = text.to_string();
                 let said = text.split("\n\n").next().unwrap_or_default();
                 let message = said.strip_prefix("error: ").unwrap_or(said);
-                Self::before_parsing(Form::Json).failure(&Failure::usage(message));
+                Self::before_parsing(Form::Json, color).failure(&Failure::usage(message));
             }
-            Stop::ValueAsArgument { form } => Self::before_parsing(*form).failure(
+            Stop::ValueAsArgument { form } => Self::before_parsing(*form, color).failure(
                 &Failure::usage("`set` takes one name, and no value on the command line")
                     .because("other users of this machine can read a program's arguments")
                     .hint("give the value with `--stdin` or `--file`, or type it when asked"),
@@ -285,12 +291,18 @@ impl Lines {
             let cells = rows.iter().chain([&heading]).filter_map(|row| row.get(column));
             cells.map(|cell| text::width(cell)).max().unwrap_or(0)
         };
-        let widths: Vec<usize> = (0..heading.len()).map(widest).collect();
+        let mut widths: Vec<usize> = (0..heading.len()).map(widest).collect();
+        // The last column is for reading; names before it are for copying, and stay whole.
+        if let Some((last, before)) = widths.split_last_mut() {
+            let taken: usize = before.iter().map(|width| width + 2).sum();
+            *last = (*last).min(columns().saturating_sub(taken).max(LEAST));
+        }
         for row in [&heading].into_iter().chain(&rows) {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
-                line.push_str(cell);
-                line.push_str(&" ".repeat(width - text::width(cell) + 2));
+                let cell = text::cut(cell, *width);
+                line.push_str(&cell);
+                line.push_str(&" ".repeat(width.saturating_sub(text::width(&cell)) + 2));
             }
             writeln!(self.out, "{}", line.trim_end()).map_err(lost)?;
         }
@@ -304,6 +316,24 @@ impl Lines {
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         self.out.flush().map_err(lost)
     }
+}
+
+fn choice(color: Color) -> ColorChoice {
+    match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+}
+
+/// The least that is left of the last column, however narrow the terminal.
+const LEAST: usize = 8;
+
+/// Returns how wide the terminal is that answers go to.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout());
+    // What says nothing of its size is as wide as terminals always were.
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80)
 }
 
 /// A standard stream without the buffer that std puts before it.

@@ -117,7 +117,7 @@ impl Store {
     /// When there is no pin or no file, or what [`Store::examine`] says.
     pub fn reexamine(&self, id: &PluginId) -> Result<Candidate, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
-        let found = roots.pin(id)?.ok_or_else(|| pins::Error::NotPinned { id: id.clone() })?;
+        let found = roots.pin(id)?.ok_or_else(|| roots.not_pinned(id))?;
         let file = roots.locate(&found)?;
         let path = file.path().to_owned();
         let candidate = self.candidate(&roots, file)?;
@@ -192,7 +192,7 @@ impl Store {
     pub fn trust(&self, candidate: Candidate, in_process: InProcess) -> Result<Trusted, Error> {
         let id = candidate.id.clone();
         let roots = Roots::new(&self.paths, self.privilege);
-        let found = roots.pin(&id)?.ok_or_else(|| pins::Error::NotPinned { id: id.clone() })?;
+        let found = roots.pin(&id)?.ok_or_else(|| roots.not_pinned(&id))?;
         if let Some(data) = roots.data()? {
             crash::forget(data, &candidate.sha256)?;
             crash::forget(data, &found.pin.sha256)?;
@@ -241,7 +241,7 @@ impl Store {
             Ok(Some(found)) => {
                 Error::NotYours { id: id.clone(), layer: found.pin.layer, path: found.path }
             }
-            Ok(None) => pins::Error::NotPinned { id: id.clone() }.into(),
+            Ok(None) => roots.not_pinned(id),
             Err(error) => error,
         }
     }

@@ -102,7 +102,7 @@ impl Store {
             }
         }
         match id {
-            Some(id) if all.is_empty() => Err(pins::Error::NotPinned { id: id.clone() }.into()),
+            Some(id) if all.is_empty() => Err(roots.not_pinned(id)),
             _ => Ok(all),
         }
     }

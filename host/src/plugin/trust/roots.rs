@@ -8,6 +8,7 @@ use super::{Error, Privilege, file_name};
 use crate::fs::{self, Folder, OpenedFile, Rule};
 use crate::paths::Paths;
 use crate::plugin::pins::{self, Book, Digest, Entry, Layer, Pin, PluginId};
+use crate::similar::similar;
 
 /// The folder of plugin files in each root.
 pub(super) const PLUGINS: &str = "plugins";
@@ -102,6 +103,20 @@ impl<'paths> Roots<'paths> {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the error for an id that nothing is pinned under.
+    pub(super) fn not_pinned(&self, id: &PluginId) -> Error {
+        // What cannot be listed has nothing to offer; the id is missing all the same.
+        let books = self.all.iter().filter_map(|root| root.book().ok().flatten());
+        let names: Vec<String> = books
+            .flat_map(|book| book.entries().unwrap_or_default())
+            .filter(|(_, entry)| matches!(entry, Ok(Entry::Pin(_))))
+            .map(|(name, _)| name)
+            .collect();
+        let similar = similar(id.as_str(), names.iter().map(String::as_str));
+        let similar = similar.and_then(|name| PluginId::parse(name).ok());
+        pins::Error::NotPinned { id: id.clone(), similar }.into()
     }
 
     /// Refuses what the administrator denies by hash.

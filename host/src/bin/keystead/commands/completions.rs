@@ -1,6 +1,5 @@
 //! `keystead completions`: what a shell needs to complete commands, from the one tree.
 
-use clap_complete::Shell as Known;
 use clap_complete_nushell::Nushell;
 
 use crate::cli;
@@ -9,7 +8,9 @@ use crate::ui::Ui;
 
 /// Print completions for a shell
 ///
-/// For bash: `source <(keystead completions bash)`.
+/// bash: `source <(keystead completions bash)`, zsh: `source <(keystead completions zsh)`,
+/// fish: `keystead completions fish | source`. They complete commands, options, vaults,
+/// plugins and the names of secrets: those of vaults that are open without anybody's answer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The shell
@@ -28,17 +29,43 @@ enum Shell {
 }
 
 pub(crate) fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
+    match args.shell {
+        Shell::Bash => ui.answer(include_bytes!("../completion/keystead.bash"))?,
+        Shell::Zsh => ui.answer(include_bytes!("../completion/keystead.zsh"))?,
+        Shell::Fish => ui.answer(include_bytes!("../completion/keystead.fish"))?,
+        Shell::Powershell => ui.answer(include_bytes!("../completion/keystead.ps1"))?,
+        Shell::Nushell => ui.answer(nushell().as_bytes())?,
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns Nushell's script: declarations from the tree, each text with the completer that
+/// asks keystead itself.
+fn nushell() -> String {
+    const COMPLETER: &str = "nu-complete keystead";
     let mut tree = cli::tree();
     let mut text = Vec::new();
-    let name = tree.get_name().to_owned();
-    let out = &mut text;
-    match args.shell {
-        Shell::Bash => clap_complete::generate(Known::Bash, &mut tree, name, out),
-        Shell::Zsh => clap_complete::generate(Known::Zsh, &mut tree, name, out),
-        Shell::Fish => clap_complete::generate(Known::Fish, &mut tree, name, out),
-        Shell::Powershell => clap_complete::generate(Known::PowerShell, &mut tree, name, out),
-        Shell::Nushell => clap_complete::generate(Nushell, &mut tree, name, out),
+    clap_complete::generate(Nushell, &mut tree, "keystead", &mut text);
+    let text = String::from_utf8_lossy(&text);
+    let mut script = String::from("# Completion of keystead for Nushell.\n");
+    for line in text.lines() {
+        if line.starts_with("module completions {") {
+            script.push_str(line);
+            script.push_str(&format!(
+                "\n\n  def \"{COMPLETER}\" [context: string] {{\n    \
+                 ^keystead __complete nushell $context | from json\n  }}\n"
+            ));
+            continue;
+        }
+        // Ahead of the comment that tells what it is.
+        let (declared, comment) = line.split_at(line.find('#').unwrap_or(line.len()));
+        script.push_str(&declared.replace(": string ", &format!(": string@\"{COMPLETER}\" ")));
+        if let Some(bare) = declared.strip_suffix(": string") {
+            script.truncate(script.len() - declared.len());
+            script.push_str(&format!("{bare}: string@\"{COMPLETER}\""));
+        }
+        script.push_str(comment);
+        script.push('\n');
     }
-    ui.answer(&text)?;
-    Ok(Exit::Done)
+    script
 }

@@ -1,9 +1,12 @@
-//! `keystead man`: the manual's pages, from the one tree.
+//! `keystead man`: the manual's pages and docs/cli.md, from the one tree.
+
+mod markdown;
 
 use std::path::PathBuf;
 
 use crate::cli;
 use crate::failure::{Exit, Failure};
+use crate::ui::Ui;
 
 /// Write the manual's pages into a folder
 ///
@@ -11,14 +14,21 @@ use crate::failure::{Exit, Failure};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folder, which is made where it is missing
-    #[arg(long)]
-    dir: PathBuf,
+    #[arg(long, required_unless_present = "markdown")]
+    dir: Option<PathBuf>,
+    /// Print docs/cli.md instead
+    #[arg(long, hide = true, conflicts_with = "dir")]
+    markdown: bool,
 }
 
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
-    let written = fs_err::create_dir_all(&args.dir)
-        .and_then(|()| clap_mangen::generate_to(cli::tree(), &args.dir));
-    let dir = args.dir.display();
+pub(crate) fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
+    let Some(dir) = &args.dir else {
+        ui.answer(markdown::page(cli::tree()).as_bytes())?;
+        return Ok(Exit::Done);
+    };
+    let written =
+        fs_err::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(cli::tree(), dir));
+    let dir = dir.display();
     written.map_err(|fault| Failure::act(format!("cannot write to `{dir}`")).because(fault))?;
     Ok(Exit::Done)
 }

@@ -2,6 +2,7 @@
 
 use keystead::plugin::{inspect, pins, runner, trust};
 use keystead::registry::schema::Fault;
+use keystead::similar::similar;
 use keystead::{Class, Error, Unanswered, fs, registry, transfer};
 use keystead_plugin_api::Prompt;
 
@@ -55,8 +56,14 @@ impl Found {
                 }
                 self.hint("run `keystead vault list` to see the vaults");
             }
-            Error::NoSuchKind { kinds, .. } => self.there_are("its kinds are", kinds),
-            Error::NoSuchAction { actions, .. } => self.there_are("its actions are", actions),
+            Error::NoSuchKind { kind, kinds, .. } => {
+                self.did_you_mean(kind, kinds);
+                self.there_are("its kinds are", kinds);
+            }
+            Error::NoSuchAction { action, actions, .. } => {
+                self.did_you_mean(action, actions);
+                self.there_are("its actions are", actions);
+            }
             Error::NotAMap { .. } => self.hint("leave `--field` out to replace the whole value"),
             Error::NoDefaultVault { vaults } => match vaults.first() {
                 Some(vault) => {
@@ -125,6 +132,12 @@ impl Found {
             Error::Trust(error) => self.trust(error),
             Error::Transfer(error) => self.transfer(error),
             _ => {}
+        }
+    }
+
+    fn did_you_mean(&mut self, given: &str, names: &[String]) {
+        if let Some(similar) = similar(given, names) {
+            self.hint(format!("did you mean `{similar}`?"));
         }
     }
 
@@ -227,7 +240,10 @@ impl Found {
     fn trust(&mut self, error: &trust::Error) {
         use trust::Error;
         match error {
-            Error::Pin(pins::Error::NotPinned { .. }) => {
+            Error::Pin(pins::Error::NotPinned { similar, .. }) => {
+                if let Some(similar) = similar {
+                    self.hint(format!("did you mean `{similar}`?"));
+                }
                 self.hint("run `keystead plugin list` to see the plugins");
                 self.hint("run `keystead plugin install FILE` to install one");
             }

@@ -41,7 +41,9 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
 fn installed(scene: &Scene<'_>, id: &PluginId) -> Result<Exit, Failure> {
     let pinned = scene.host.plugins().verify(Some(id))?;
     let Some(first) = pinned.into_iter().next() else {
-        return Err(keystead::plugin::pins::Error::NotPinned { id: id.clone() }.into());
+        return Err(
+            keystead::plugin::pins::Error::NotPinned { id: id.clone(), similar: None }.into()
+        );
     };
     let Some(path) = &first.path else {
         return Err(match first.outcome {

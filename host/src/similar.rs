@@ -1,7 +1,8 @@
-//! "Did you mean": the known name that looks most like a given one.
+//! "Did you mean": the known name that looks most like a given one. For hints only: nothing is
+//! ever done to what was not named.
 
 /// Returns the candidate that most likely was meant: at most a third of its letters differ.
-pub(super) fn similar<'a, T: AsRef<str> + ?Sized>(
+pub fn similar<'a, T: AsRef<str> + ?Sized>(
     given: &str,
     candidates: impl IntoIterator<Item = &'a T>,
 ) -> Option<&'a T> {

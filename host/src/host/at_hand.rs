@@ -1,0 +1,77 @@
+//! The names that are to be had without anybody's answer: for completion, which must never
+//! ask, run a program or change anything.
+
+use std::ops::ControlFlow;
+
+use keystead_plugin_api::{ListRequest, SecretName, VaultName};
+
+use super::Host;
+use crate::error::Result;
+use crate::reference::Reference;
+use crate::registry::{Entry, Placement, Setting};
+use crate::secrets::Walk;
+
+impl Host {
+    /// Hands out the names of a vault's secrets, in its own order, until there are no more
+    /// or `each` breaks off. `pattern` is a hint: other names may be among them.
+    ///
+    /// Nobody is asked, and standing answers are not used. A vault is passed over where
+    /// opening it would run a program or ask another vault: parameters taken from
+    /// `command:` or `keystead://`, a plugin that was granted programs or the session bus.
+    /// The plugin runs in a process of its own, whatever is registered, and is closed
+    /// again.
+    ///
+    /// # Errors
+    /// What is wrong with the registration or the plugin; that the vault is locked.
+    pub fn names_at_hand(
+        &self,
+        vault: &VaultName,
+        pattern: Option<&str>,
+        each: &mut dyn FnMut(SecretName) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let mut entry = self.entry(vault)?;
+        if !is_at_hand(&entry) {
+            return Ok(());
+        }
+        entry.unlock.clear();
+        // A caller that does not wait ends while a plugin hangs: in its own process that
+        // would count as the plugin's crash.
+        entry.placement = Some(Placement::Isolated);
+        let mut open = self.open_as(entry)?;
+        let mut walk = Walk::default();
+        loop {
+            let mut request = ListRequest::new(self.deadline());
+            request.after.clone_from(&walk.after);
+            request.filter = pattern.map(str::to_owned);
+            let listed = open.vault().list(&request).and_then(|page| {
+                walk.check(&page, request.limit)?;
+                Ok(page)
+            });
+            let page = match listed {
+                Ok(page) => page,
+                Err(refusal) => return Err(open.error(refusal)),
+            };
+            let last = walk.step(&page);
+            for entry in page.entries {
+                if each(entry.name).is_break() {
+                    return Ok(());
+                }
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Whether opening the vault takes nothing but its plugin, variables and files.
+fn is_at_hand(entry: &Entry) -> bool {
+    let asks = |setting: &Setting| match setting {
+        Setting::Reference(reference) => {
+            !matches!(reference, Reference::Env(_) | Reference::File(_))
+        }
+        _ => false,
+    };
+    let reaches_out = |grant: &String| grant.starts_with("exec:") || grant == "dbus";
+    !entry.parameters.values().any(asks) && !entry.grants.iter().any(reaches_out)
+}

@@ -1,0 +1,682 @@
+//! What Tab completes, in the shells themselves: names as they are, quoted as each shell
+//! wants, from what is open and from nothing else.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rexpect::session::{PtySession, spawn_command};
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::{CANARY, Sandbox};
+use crate::plugin_files;
+
+/// Names that some shell would take for something else.
+const NAMES: [&str; 12] = [
+    "$HOME", "-lead", "a b", "db:prod", "db:test", "grün", "it's", "q\"uote", "star*", "sub/key",
+    "tick`s", "~home",
+];
+
+const BREAKS: &str = " \t\n\"'><=;|&(:";
+
+fn with_names() -> Sandbox {
+    let sandbox = Sandbox::with_work();
+    for name in NAMES {
+        let set = sandbox.command("set --stdin --", &[name]);
+        sandbox.answer(set, CANARY.as_bytes()).succeeds();
+    }
+    sandbox
+}
+
+/// Returns what bash's script is told for this line.
+fn tab(sandbox: &Sandbox, line: &str) -> super::sandbox::Answer {
+    sandbox.answer(patient(sandbox, "__complete bash", &[line, BREAKS]), b"")
+}
+
+/// Returns a command that completes with all the time that it takes: the 200 ms that a
+/// person gives it are none of a test's business.
+fn patient(sandbox: &Sandbox, words: &str, more: &[&str]) -> Command {
+    let mut command = sandbox.command(words, more);
+    command.env("KEYSTEAD_NAMES_TIMEOUT", "60s");
+    command
+}
+
+/// A shell at a terminal in which `keystead` shows what it would be called with; Tab still
+/// asks the real one.
+struct AtTerminal(PtySession);
+
+impl AtTerminal {
+    fn start(sandbox: &Sandbox, program: &OsString, arguments: &[&str], setup: &str) -> Self {
+        let bin = sandbox.root().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_keystead"), bin.join("keystead")).unwrap();
+        let like = patient(sandbox, "", &[]);
+        let mut shell = Command::new(program);
+        shell.args(arguments).env_clear().current_dir(like.get_current_dir().unwrap());
+        for (name, value) in like.get_envs() {
+            shell.env(name, value.unwrap());
+        }
+        shell.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+        shell.env("TERM", "dumb").env("LC_ALL", "C.UTF-8").env("INPUTRC", "/dev/null");
+        let mut session = spawn_command(shell, Some(30_000)).unwrap();
+        session.send_line(setup).unwrap();
+        // Written so that the echo of the line is not what is waited for.
+        let show = "keystead() { printf '\\ncalled:'; printf '<%s>' \"$@\"; echo; }; echo rea''dy";
+        session.send_line(show).unwrap();
+        session.exp_string("ready\r\n").unwrap();
+        Self(session)
+    }
+
+    /// Types a line with Tab at its end, and returns the arguments that the command gets.
+    fn arguments(&mut self, line: &str) -> String {
+        self.0.send(&format!("{line}\t")).unwrap();
+        self.0.send_line("").unwrap();
+        let (_, shown) = self.0.exp_regex("called:[^\r\n]*\r\n").unwrap();
+        // The terminal's bytes come as one character each.
+        let bytes = shown.trim().chars().map(|c| u8::try_from(c).unwrap()).collect();
+        String::from_utf8(bytes).unwrap().replace("called:", "")
+    }
+}
+
+#[test]
+fn bash_puts_in_every_name_as_one_word() {
+    let sandbox = with_names();
+    let mut bash = AtTerminal::start(
+        &sandbox,
+        &"bash".into(),
+        &["--norc", "--noprofile", "-i"],
+        "source <(command keystead completions bash)",
+    );
+    for (typed, arguments) in [
+        (r"keystead get \$", "<get><$HOME>"),
+        ("keystead get -- -l", "<get><--><-lead>"),
+        ("keystead get a", "<get><a b>"),
+        ("keystead get 'a", "<get><a b>"),
+        ("keystead get \"a", "<get><a b>"),
+        ("keystead get db:p", "<get><db:prod>"),
+        ("keystead get 'db:t", "<get><db:test>"),
+        ("keystead get gr", "<get><grün>"),
+        ("keystead get it", "<get><it's>"),
+        ("keystead get 'it", "<get><it's>"),
+        ("keystead get q", "<get><q\"uote>"),
+        ("keystead get \"q", "<get><q\"uote>"),
+        ("keystead get st", "<get><star*>"),
+        ("keystead get sub/", "<get><sub/key>"),
+        ("keystead get ti", "<get><tick`s>"),
+        (r"keystead get \~", "<get><~home>"),
+        ("keystead get a --vault=w", "<get><a><--vault=work>"),
+        ("keystead get a -V w", "<get><a><-V><work>"),
+        ("keystead va", "<vault>"),
+        ("keystead vault show w", "<vault><show><work>"),
+    ] {
+        assert_eq!(bash.arguments(typed), arguments, "{typed}");
+    }
+}
+
+#[test]
+fn zsh_puts_in_every_name_as_one_word_needs_zsh() {
+    let sandbox = with_names();
+    let zsh = std::env::var_os("KEYSTEAD_TEST_ZSH").expect("`cargo xtask test` provides zsh");
+    let mut zsh = AtTerminal::start(
+        &sandbox,
+        &zsh,
+        &["-f", "-i"],
+        "autoload -U compinit; compinit -u -D; unsetopt zle_bracketed_paste 2>/dev/null; \
+         source <(command keystead completions zsh)",
+    );
+    for (typed, arguments) in [
+        (r"keystead get \$", "<get><$HOME>"),
+        ("keystead get -- -l", "<get><--><-lead>"),
+        ("keystead get a", "<get><a b>"),
+        ("keystead get 'a", "<get><a b>"),
+        ("keystead get db:p", "<get><db:prod>"),
+        ("keystead get gr", "<get><grün>"),
+        ("keystead get it", "<get><it's>"),
+        ("keystead get q", "<get><q\"uote>"),
+        ("keystead get st", "<get><star*>"),
+        ("keystead get sub/", "<get><sub/key>"),
+        ("keystead get a --vault=w", "<get><a><--vault=work>"),
+        ("keystead vault show w", "<vault><show><work>"),
+    ] {
+        assert_eq!(zsh.arguments(typed), arguments, "{typed}");
+    }
+}
+
+#[test]
+fn fish_lists_every_name_needs_fish() {
+    let sandbox = with_names();
+    let fish = std::env::var_os("KEYSTEAD_TEST_FISH").expect("`cargo xtask test` provides fish");
+    let complete = |line: &str| {
+        let like = patient(&sandbox, "", &[]);
+        let mut shell = Command::new(&fish);
+        shell.env_clear().current_dir(like.get_current_dir().unwrap());
+        for (name, value) in like.get_envs() {
+            shell.env(name, value.unwrap());
+        }
+        shell.env("LC_ALL", "C.UTF-8").env("LINE", line);
+        let own = env!("CARGO_BIN_EXE_keystead");
+        let folder = PathBuf::from(own).parent().unwrap().display().to_string();
+        shell.env("PATH", format!("{folder}:/usr/bin:/bin"));
+        shell.args(["--no-config", "-c", "keystead completions fish | source; complete -C $LINE"]);
+        let output = shell.output().unwrap();
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_data_eq!(
+        complete("keystead get "),
+        str![[r#"
+$HOME	work
+a b	work
+db:prod	work
+db:test	work
+grün	work
+it's	work
+q"uote	work
+star*	work
+sub/key	work
+tick`s	work
+~home	work
+
+"#]]
+    );
+    assert_data_eq!(
+        complete("keystead get 'it"),
+        str![[r#"
+it's	work
+
+"#]]
+    );
+    assert_data_eq!(
+        complete("keystead get a\\ "),
+        str![[r#"
+a b	work
+
+"#]]
+    );
+    assert_data_eq!(
+        complete("keystead get -- -"),
+        str![[r#"
+-lead	work
+
+"#]]
+    );
+    assert_data_eq!(
+        complete("keystead vault show w"),
+        str![[r#"
+work
+
+"#]]
+    );
+    assert_data_eq!(
+        complete("keystead get a --vault=w"),
+        str![[r#"
+--vault=work
+
+"#]]
+    );
+}
+
+#[test]
+fn what_is_named_before_narrows_what_is_offered() {
+    let sandbox = with_names();
+    sandbox
+        .run("vault register other --plugin memory --param file=other.secrets --no-search", &[])
+        .succeeds();
+    sandbox.feed(CANARY, "set only-there -V other --stdin").succeeds();
+    assert_data_eq!(
+        tab(&sandbox, "keystead get -V other "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+only-there
+
+"#]]
+    );
+    // A search does not come to it, a listing does; a write goes to the default vault.
+    assert_data_eq!(
+        tab(&sandbox, "keystead get only"),
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead list only"),
+        str![[r#"
+exit code 0
+--- stdout
+words
+only-there
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead rm only"),
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead get a --vault "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+other
+work
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead vault "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+default
+do
+list
+ls
+register
+show
+test
+unregister
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead vault register x --plugin m"),
+        str![[r#"
+exit code 0
+--- stdout
+words
+memory
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead vault register x --plugin memory:"),
+        str![[r#"
+exit code 0
+--- stdout
+words
+memory
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead vault register x --plugin memory --param "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+file=
+locked=
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead plugin remove "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+memory
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead plugin show ./"),
+        str![[r#"
+exit code 0
+--- stdout
+files
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead set a --file "),
+        str![[r#"
+exit code 0
+--- stdout
+files
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead set a --kind "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+bytes
+credential
+map
+text
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead get a --a"),
+        str![[r#"
+exit code 0
+--- stdout
+words
+--any
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead completions "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+bash
+fish
+nushell
+powershell
+zsh
+
+"#]]
+    );
+}
+
+#[test]
+fn powershell_and_nushell_ask_the_same() {
+    let sandbox = with_names();
+    let words = ["new", "--", "keystead", "get", "-V", "work"];
+    assert_data_eq!(
+        sandbox.answer(patient(&sandbox, "__complete powershell", &words), b""),
+        str![[r#"
+exit code 0
+--- stdout
+words
+$HOME	work
+a b	work
+db:prod	work
+db:test	work
+grün	work
+it's	work
+q"uote	work
+star*	work
+sub/key	work
+tick`s	work
+~home	work
+
+"#]]
+    );
+    let words = ["within", "--", "keystead", "get", "db:"];
+    assert_data_eq!(
+        sandbox.answer(patient(&sandbox, "__complete powershell", &words), b""),
+        str![[r#"
+exit code 0
+--- stdout
+words
+db:prod	work
+db:test	work
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.answer(patient(&sandbox, "__complete nushell", &["ls | keystead get "]), b""),
+        str![[r#"
+exit code 0
+--- stdout
+[{"value":"/"$HOME/"","description":"work"},{"value":"/"a b/"","description":"work"},{"value":"db:prod","description":"work"},{"value":"db:test","description":"work"},{"value":"grün","description":"work"},{"value":"/"it's/"","description":"work"},{"value":"/"q///"uote/"","description":"work"},{"value":"/"star*/"","description":"work"},{"value":"sub/key","description":"work"},{"value":"/"tick`s/"","description":"work"},{"value":"/"~home/"","description":"work"}]
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.answer(patient(&sandbox, "__complete nushell", &["keystead set x --file "]), b""),
+        str![[r#"
+exit code 0
+--- stdout
+null
+
+"#]]
+    );
+}
+
+#[test]
+fn the_scripts_of_shells_that_are_not_here_are_as_they_were_read() {
+    let sandbox = Sandbox::empty();
+    assert_data_eq!(
+        sandbox.run("completions powershell", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+# Completion of keystead for PowerShell: asks keystead itself, which says nothing else.
+Register-ArgumentCompleter -Native -CommandName keystead -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $words = @()
+    $current = ''
+    foreach ($element in $commandAst.CommandElements) {
+        if ($element.Extent.StartOffset -ge $cursorPosition) { break }
+        $word = $element.Extent.Text
+        if ($element -is [System.Management.Automation.Language.StringConstantExpressionAst]) {
+            $word = $element.Value
+        }
+        if ($element.Extent.EndOffset -ge $cursorPosition) {
+            $current = $word.TrimStart("'", '"')
+        } else {
+            $words += $word
+        }
+    }
+    # Windows PowerShell drops an empty argument: a cursor behind a blank is a word of its own.
+    if ($current -eq '') { $place = 'new' } else { $place = 'within'; $words += $current }
+    $answer = @(& keystead __complete powershell $place -- @words 2>$null)
+    if ($answer.Count -eq 0) { return }
+    if ($answer[0] -eq 'files') {
+        [System.Management.Automation.CompletionCompleters]::CompleteFilename($current)
+        return
+    }
+    $answer | Select-Object -Skip 1 | ForEach-Object {
+        $value, $help = $_ -split "`t", 2
+        if (-not $help) { $help = $value }
+        $text = $value
+        if ($value -notmatch '^[A-Za-z0-9_./-][A-Za-z0-9_./:=+-]*$') {
+            $text = "'" + $value.Replace("'", "''") + "'"
+        }
+        [System.Management.Automation.CompletionResult]::new($text, $value, 'ParameterValue', $help)
+    }
+}
+
+"#]]
+    );
+    // The whole of it follows the command tree: its beginning, and that nothing is left out.
+    let script = sandbox.run("completions nushell", &[]);
+    let script = String::from_utf8(script.succeeds().to_vec()).unwrap();
+    let beginning: String = script.split_inclusive('\n').take(11).collect();
+    assert_data_eq!(
+        beginning,
+        str![[r##"
+# Completion of keystead for Nushell.
+module completions {
+
+  def "nu-complete keystead" [context: string] {
+    ^keystead __complete nushell $context | from json
+  }
+
+  def "nu-complete keystead color" [] {
+    [ "auto" "always" "never" ]
+  }
+
+
+"##]]
+    );
+    assert!(script.contains(r#"    wanted: string@"nu-complete keystead""#), "{script}");
+    assert!(script.contains(r#"    --vault(-V): string@"nu-complete keystead""#), "{script}");
+    assert!(!script.contains(": string\n") && !script.contains(": string "), "{script}");
+    assert_eq!(script.matches('{').count(), script.matches('}').count());
+}
+
+#[test]
+fn nothing_is_said_and_nobody_asked_whatever_is_wrong() {
+    let sandbox = with_names();
+    std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
+    // One that is locked and has a standing answer, one that needs a program, a broken one.
+    let ran = sandbox.here("ran");
+    for (name, locked) in [
+        ("locked", "file:pass.given".to_owned()),
+        ("needs", format!("command:[\"touch\",\"{}\"]", ran.display())),
+        ("chain", "keystead://work/db:prod".to_owned()),
+    ] {
+        let words = "vault register --plugin memory --unlock password=file:pass.given";
+        let file = format!("file={name}.secrets");
+        let locked = format!("locked={locked}");
+        sandbox.run(words, &[name, "--param", &file, "--param", &locked]).succeeds();
+    }
+    sandbox.feed(CANARY, "set inside -V locked --stdin").succeeds();
+    let broken = sandbox.root().join("home/.config/keystead/vaults/broken.toml");
+    std::fs::write(&broken, "plugin = ").unwrap();
+    assert_data_eq!(
+        tab(&sandbox, "keystead list sub"),
+        str![[r#"
+exit code 0
+--- stdout
+words
+sub/key
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead list -V locked "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead list -V needs "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead list -V chain "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead list -V broken "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead list -V nosuch "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead list -V '../x' "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead nosuch --nosuch "),
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("__complete bash", &[]),
+        str![[r#"
+exit code 0
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("__complete tcsh", &["keystead "]),
+        str![[r#"
+exit code 0
+
+"#]]
+    );
+    assert!(!ran.exists());
+    let mut homeless = sandbox.command("__complete bash", &["keystead get ", BREAKS]);
+    homeless.env("HOME", "relative").env("KEYSTEAD_VAULT", "../no");
+    assert_data_eq!(
+        sandbox.answer(homeless, b""),
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+}
+
+#[test]
+fn a_vault_that_hangs_keeps_nobody_waiting_and_hides_no_other() {
+    let sandbox = with_names();
+    let hangs = plugin_files::plugin("constructor-hangs");
+    sandbox.run("plugin install --yes", &[hangs.to_str().unwrap()]).succeeds();
+    for name in ["hangs", "hangs-too"] {
+        sandbox.run("vault register --plugin constructor-hangs", &[name]).succeeds();
+    }
+    let tab = |line: &str| {
+        let mut command = sandbox.command("__complete bash", &[line, BREAKS]);
+        // Long enough for the sound vault on a busy machine; the calls' own deadline is longer.
+        command.env("KEYSTEAD_NAMES_TIMEOUT", "6s");
+        let started = Instant::now();
+        let answer = sandbox.answer(command, b"");
+        (answer, started.elapsed())
+    };
+    let (answer, took) = tab("keystead get sub");
+    assert_data_eq!(
+        answer,
+        str![[r#"
+exit code 0
+--- stdout
+words
+sub/key
+
+"#]]
+    );
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    let (answer, took) = tab("keystead get -V hangs ");
+    assert_data_eq!(
+        answer,
+        str![[r#"
+exit code 0
+--- stdout
+words
+
+"#]]
+    );
+    assert!(took < Duration::from_secs(60), "{took:?}");
+    // Nothing of it is counted as a crash.
+    sandbox.run("doctor", &[]).succeeds();
+}

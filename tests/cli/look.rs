@@ -1,0 +1,307 @@
+//! How it looks: colours and their absence, 80 columns, and what was meant by a name that is
+//! not there.
+
+use std::process::Command;
+
+use rexpect::session::spawn_command;
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::{CANARY, Sandbox};
+
+/// Runs a command at a terminal of 80 columns and returns all that is shown.
+fn shown(sandbox: &Sandbox, command: &Command) -> String {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "stty cols 80 -echo && exec \"$0\" \"$@\""]).env_clear();
+    shell.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    shell.env_remove("COLUMNS").current_dir(command.get_current_dir().unwrap());
+    let mut session = spawn_command(shell, Some(30_000)).unwrap();
+    let shown = session.exp_eof().unwrap().replace('\r', "");
+    sandbox.check_files();
+    shown
+}
+
+fn at_terminal(sandbox: &Sandbox, words: &str, variables: &[(&str, &str)]) -> String {
+    let mut command = sandbox.command(words, &[]);
+    command.env("TERM", "xterm-256color").envs(variables.iter().copied());
+    shown(sandbox, &command)
+}
+
+#[test]
+fn a_terminal_gets_colours_unless_somebody_said_no() {
+    let sandbox = Sandbox::empty();
+    let plain = "Error: No vault `nosuch` is registered\n\
+                 Hint: run `keystead vault list` to see the vaults\n\
+                 Code: E01.no-such-vault\n";
+    let missing = "vault show nosuch";
+    let coloured = at_terminal(&sandbox, missing, &[]);
+    assert!(coloured.contains("\x1b["), "{coloured:?}");
+    // Nothing is said by colour alone.
+    assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+    for no in [("NO_COLOR", "1"), ("CLICOLOR", "0"), ("TERM", "dumb")] {
+        assert_eq!(at_terminal(&sandbox, missing, &[no]), plain, "{no:?}");
+    }
+    assert_eq!(at_terminal(&sandbox, "vault show nosuch --color never", &[]), plain);
+    let always = at_terminal(&sandbox, "vault show nosuch --color always", &[("NO_COLOR", "1")]);
+    assert_eq!(always, coloured);
+}
+
+#[test]
+fn a_pipe_gets_none_unless_somebody_asked() {
+    let sandbox = Sandbox::empty();
+    let piped = |words: &str, variables: &[(&str, &str)]| {
+        let mut command = sandbox.command(words, &[]);
+        command.env("TERM", "xterm-256color").envs(variables.iter().copied());
+        sandbox.answer(command, b"").stderr
+    };
+    let missing = "vault show nosuch";
+    assert!(!piped(missing, &[]).contains('\x1b'));
+    assert!(piped("vault show nosuch --color always", &[]).contains("\x1b["));
+    assert!(piped(missing, &[("CLICOLOR_FORCE", "1")]).contains("\x1b["));
+    assert!(!piped(missing, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).contains('\x1b'));
+    // What is wrong with the command line itself, and help.
+    assert!(!piped("gte", &[]).contains('\x1b'));
+    assert!(piped("gte --color always", &[]).contains("\x1b["));
+    assert!(!piped("gte --color=never", &[("CLICOLOR_FORCE", "1")]).contains('\x1b'));
+}
+
+#[test]
+fn help_and_tables_fit_80_columns() {
+    let sandbox = Sandbox::with_work();
+    let note = "n".repeat(200);
+    let mut set = sandbox.command("set a-long-name/with-parts --stdin --meta", &[]);
+    set.arg(format!("note={note}"));
+    sandbox.answer(set, CANARY.as_bytes()).succeeds();
+    let description = "d".repeat(100);
+    sandbox.run("vault register other --plugin memory --description", &[&description]).succeeds();
+    let help = ["", "vault", "vault register --help", "get --help", "plugin test -h", "--help"];
+    for words in help.iter().chain(&["list", "vault list", "plugin list"]) {
+        let shown = at_terminal(&sandbox, words, &[("NO_COLOR", "1")]);
+        assert!(!shown.is_empty());
+        for line in shown.lines() {
+            assert!(line.chars().count() <= 80, "{words}: {line}");
+        }
+    }
+    assert_data_eq!(
+        at_terminal(&sandbox, "list", &[]),
+        str![[r#"
+NAME                    VAULT  KIND  METADATA
+a-long-name/with-parts  work   text  note=nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn...
+
+"#]]
+    );
+    // A program gets all of it.
+    let listed = sandbox.run("list", &[]);
+    assert!(String::from_utf8_lossy(listed.succeeds()).contains(&note));
+    let listed = sandbox.run("list --json", &[]);
+    assert!(String::from_utf8_lossy(listed.succeeds()).contains(&note));
+}
+
+#[test]
+fn a_name_that_is_not_there_brings_to_mind_one_that_is() {
+    let sandbox = Sandbox::with_work();
+    sandbox.feed(CANARY, "set db/password --stdin").succeeds();
+    let variables = [("NO_COLOR", "1"), ("KEYSTEAD_NAMES_TIMEOUT", "60s")];
+    let at = |words: &str| at_terminal(&sandbox, words, &variables);
+    assert_data_eq!(
+        at("get db/pasword"),
+        str![[r#"
+Error: No secret `db/pasword` in vault `work`
+Hint: did you mean `db/password`?
+Hint: run `keystead list` to see what there is
+Code: E12.no-such-secret
+
+"#]]
+    );
+    assert_data_eq!(
+        at("show db/passwrod -V work"),
+        str![[r#"
+Error: No secret `db/passwrod` in vault `work`
+Hint: did you mean `db/password`?
+Hint: run `keystead list` to see what there is
+Code: E12.no-such-secret
+
+"#]]
+    );
+    assert_data_eq!(
+        at("rm db/passwort --yes"),
+        str![[r#"
+Error: No secret `db/passwort` in vault `work`
+Hint: did you mean `db/password`?
+Hint: run `keystead list` to see what there is
+Code: E12.no-such-secret
+
+"#]]
+    );
+    assert_data_eq!(
+        at("get nothing-like-it"),
+        str![[r#"
+Error: No secret `nothing-like-it` in vault `work`
+Hint: run `keystead list` to see what there is
+Code: E12.no-such-secret
+
+"#]]
+    );
+    // A program is not kept waiting for it.
+    assert_data_eq!(
+        sandbox.run("get db/pasword", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No secret `db/pasword` in vault `work`
+Hint: run `keystead list` to see what there is
+Code: E12.no-such-secret
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("get a -V wrok", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No vault `wrok` is registered
+Hint: did you mean `work`?
+Hint: run `keystead vault list` to see the vaults
+Code: E01.no-such-vault
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("plugin show memroy", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No plugin `memroy` is installed
+Hint: did you mean `memory`?
+Hint: run `keystead plugin list` to see the plugins
+Hint: run `keystead plugin install FILE` to install one
+Code: E03.not-pinned
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault register a --plugin memory:memroy", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: Plugin `memory` has no kind of vault `memroy`
+Hint: did you mean `memory`?
+Hint: its kinds are `memory`
+Code: E01.no-such-kind
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault register a --plugin memory --param fiel=x", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: 1 parameter of vault `a` is wrong
+Caused by: there is no parameter `fiel`
+Hint: did you mean `file`?
+Hint: run `keystead plugin show PLUGIN` to see the parameters
+Code: E01.parameters
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault do work compcat", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: Vault `work` has no action `compcat`
+Hint: its actions are `clear`
+Code: E12.no-such-action
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault regsiter", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: unrecognized subcommand 'regsiter'
+
+  tip: a similar subcommand exists: 'register'
+
+Usage: keystead vault [OPTIONS] <COMMAND>
+
+For more information, try '--help'.
+
+"#]]
+    );
+}
+
+#[test]
+fn a_new_user_is_shown_the_first_steps() {
+    let sandbox = Sandbox::empty();
+    assert_data_eq!(
+        sandbox.run("", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+One door to every vault
+
+Usage: keystead [OPTIONS] <COMMAND>
+
+Commands:
+  get          Print a secret's value
+  set          Write a secret
+  list         List secrets: their names, vaults, kinds and metadata [alias: ls]
+  show         Show what is known of a secret besides its value
+  remove       Remove a secret [alias: rm]
+  vault        Register vaults, and look after them
+  plugin       Install plugins, look at them, and write one
+  doctor       Find what is wrong with folders, plugins and registrations, and
+               what mends it
+  completions  Print completions for a shell
+  man          Write the manual's pages into a folder
+
+Options:
+      --version  Print version
+  -h, --help     Print help (see more with '--help')
+
+Everywhere:
+      --json                Answer in JSON: one object, or one a line for lists;
+                            errors too, on standard error
+      --no-input            Never ask; what only a person can answer ends with
+                            exit code 4
+      --timeout <DURATION>  How long one call to a vault may take: `500ms`,
+                            `10s`, `2m`
+  -v, --verbose...          Say more; what plugins log as well. Twice for
+                            everything
+  -q, --quiet               Say nothing but answers and errors
+      --color <WHEN>        When to use colours [default: auto] [possible
+                            values: auto, always, never]
+      --config-dir <DIR>    The folder of your registrations and settings,
+                            instead of the usual one
+      --system              Change what holds for all users of this machine
+      --yes                 Answer yes to every question
+      --dry-run             Check everything, change nothing
+
+First steps: `keystead plugin list`, `keystead vault register NAME --plugin
+PLUGIN`, `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says
+more.
+
+"#]]
+    );
+    let help = sandbox.run("help", &[]);
+    assert_eq!(help.succeeds(), sandbox.run("--help", &[]).succeeds());
+    let help = sandbox.run("help vault register", &[]);
+    assert_eq!(help.succeeds(), sandbox.run("vault register --help", &[]).succeeds());
+    assert_data_eq!(
+        sandbox.run("help nosuch", &[]),
+        str![[r#"
+exit code 2
+--- stderr
+Error: unrecognized subcommand 'nosuch'
+
+Usage: keystead [OPTIONS] <COMMAND>
+
+For more information, try '--help'.
+
+"#]]
+    );
+}
