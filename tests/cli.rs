@@ -1,5 +1,6 @@
 //! The command as a user meets it: whole outputs, exit codes, prompts.
 
+mod between;
 mod copy;
 mod doctor;
 mod get;
@@ -8,6 +9,7 @@ mod plugin;
 mod prompt;
 mod reference;
 pub(crate) mod sandbox;
+mod search;
 mod set;
 mod surroundings;
 mod usage;

@@ -5,6 +5,7 @@ mod conformance;
 mod doctor;
 mod example;
 mod killed;
+mod listing;
 mod permission;
 mod search;
 mod transfer;
