@@ -1,5 +1,6 @@
 //! The command as a user meets it: whole outputs, exit codes, prompts.
 
+mod between;
 mod completion;
 mod copy;
 mod doctor;
@@ -13,6 +14,7 @@ mod plugin;
 mod prompt;
 mod reference;
 pub(crate) mod sandbox;
+mod search;
 mod set;
 mod surroundings;
 mod unlock;

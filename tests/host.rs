@@ -5,6 +5,7 @@ mod conformance;
 mod doctor;
 mod example;
 mod killed;
+mod listing;
 mod many;
 mod metadata;
 mod permission;

@@ -5,6 +5,7 @@ mod write;
 
 #[cfg(feature = "next")]
 use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -328,6 +329,7 @@ pub trait Vault: Send {
     /// - **describe-missing**: a name that is not there is [`ErrorKind::NotFound`].
     fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
         let mut page = ListRequest::new(request.deadline);
+        let mut cursors = HashSet::new();
         loop {
             let found = self.list(&page)?;
             for entry in found.entries {
@@ -335,13 +337,15 @@ pub trait Vault: Send {
                     return Ok(entry);
                 }
             }
-            if found.next.is_none() || found.next == page.after {
-                return Err(Error::not_found());
+            let next = found.next.ok_or_else(Error::not_found)?;
+            // Not having seen every page is not the same as there being no such secret.
+            if !cursors.insert(next.clone()) {
+                return Err(Error::internal("the cursor of a listing stands still"));
             }
             if request.deadline.has_passed() {
                 return Err(Error::late());
             }
-            page.after = found.next;
+            page.after = Some(next);
         }
     }
 

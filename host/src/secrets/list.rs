@@ -116,8 +116,11 @@ impl Host {
         let threads = others.len().min(AT_ONCE);
         let queue = Mutex::new(others.into_iter());
         let results = Mutex::new(Vec::new());
+        // A function of its own: in the loop's head the queue would stay locked while a vault
+        // is asked, and one would be asked after the other.
+        let next = || lock(&queue).next();
         let work = || {
-            while let Some(name) = lock(&queue).next() {
+            while let Some(name) = next() {
                 let found = self.list_one(pattern, &name, &mut Nobody);
                 lock(&results).push((name, found));
             }

@@ -1,0 +1,663 @@
+//! Vaults in between that are locked, broken, late, crash or lie: a search does not pass
+//! over them in silence, and a listing loses nothing but them.
+
+use std::path::PathBuf;
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::{CANARY, Sandbox};
+use crate::plugin_files::{plugin, unchecked};
+
+/// Returns a home with the vaults `early`, which is the default, and `late`, both of the
+/// reference plugin; what is between them by name is a test's to register.
+fn home() -> Sandbox {
+    let sandbox = Sandbox::installed();
+    for vault in ["early", "late"] {
+        let file = format!("vault register {vault} --plugin memory --param file={vault}.secrets");
+        sandbox.run(&file, &[]).succeeds();
+    }
+    sandbox.feed(CANARY, "set first -V early --stdin").succeeds();
+    sandbox.feed(CANARY, "set last -V late --stdin").succeeds();
+    sandbox
+}
+
+/// Returns such a home with the vault `fishy` of this plugin in between.
+fn with(file: PathBuf, id: &str) -> Sandbox {
+    let sandbox = home();
+    sandbox.run("plugin install --yes -q", &[file.to_str().unwrap()]).succeeds();
+    sandbox.run("vault register fishy --plugin", &[id]).succeeds();
+    sandbox
+}
+
+/// Tells what comes of each command, as a terminal would show it.
+fn told(sandbox: &Sandbox, lines: &[&str]) -> String {
+    let mut all = String::new();
+    for line in lines {
+        let answer = sandbox.run(line, &[]);
+        // A value is for the test to compare.
+        let answer = answer.to_string().replace(CANARY, "[VALUE]");
+        all += &format!("$ keystead {line}\n{answer}");
+    }
+    without_times(&all)
+}
+
+/// How long it took is not the same twice.
+fn without_times(told: &str) -> String {
+    let mut words: Vec<&str> = told.split(' ').collect();
+    for at in 1..words.len() {
+        if words[at].starts_with("ms") && words[at - 1].parse::<u64>().is_ok() {
+            words[at - 1] = "[TIME]";
+        }
+    }
+    words.join(" ")
+}
+
+/// What everybody does: the vault before `fishy`, through it, whatever it takes, and all.
+const ALL: [&str; 5] =
+    ["-q get first", "-q get last", "-q get last --any", "-q show last", "-q list"];
+
+/// Those of them that the vault is asked in for one secret.
+const SEARCH: [&str; 3] = ["-q get first", "-q get last", "-q get last --any"];
+
+#[test]
+fn a_locked_vault_in_between() {
+    let sandbox = home();
+    std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
+    let words = "vault register fishy --plugin memory --param file=fishy.secrets \
+                 --param locked=file:pass.given";
+    sandbox.run(words, &[]).succeeds();
+    assert_data_eq!(
+        told(&sandbox, &ALL),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: vault `fishy` is locked
+  2: it asks for `password`, and nobody can be asked
+Hint: run it at a terminal, or register vault `fishy` with `--unlock password=REFERENCE`
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q show last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: vault `fishy` is locked
+  2: it asks for `password`, and nobody can be asked
+Hint: run it at a terminal, or register vault `fishy` with `--unlock password=REFERENCE`
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q list
+exit code 5
+--- stdout
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `fishy` is not listed: vault `fishy` is locked
+
+"#]]
+    );
+}
+
+#[test]
+fn a_broken_vault_in_between() {
+    let sandbox = home();
+    sandbox.run("vault register fishy --plugin memory --param file=fishy.secrets", &[]).succeeds();
+    std::fs::write(sandbox.here("fishy.secrets"), "no such format\n").unwrap();
+    assert_data_eq!(
+        told(&sandbox, &ALL),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by: vault `fishy` answered: [ROOT]/here/fishy.secrets, line 1: it was not written by this plugin
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q show last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by: vault `fishy` answered: [ROOT]/here/fishy.secrets, line 1: it was not written by this plugin
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q list
+exit code 5
+--- stdout
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `fishy` is not listed: vault `fishy` answered: [ROOT]/here/fishy.secrets, line 1: it was not written by this plugin
+
+"#]]
+    );
+}
+
+#[test]
+fn a_registration_in_between_that_cannot_be_read() {
+    let sandbox = home();
+    sandbox.run("vault register fishy --plugin memory", &[]).succeeds();
+    let file = sandbox.root().join("home/.config/keystead/vaults/fishy.toml");
+    std::fs::write(file, "plugin = \n").unwrap();
+    assert_data_eq!(
+        told(&sandbox, &ALL),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: vault `fishy` cannot be opened
+  2: `[ROOT]/home/.config/keystead/vaults/fishy.toml`, line 1, column 10: string values must be quoted, expected literal string
+Hint: run `keystead vault show fishy` to see its registration
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q show last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: vault `fishy` cannot be opened
+  2: `[ROOT]/home/.config/keystead/vaults/fishy.toml`, line 1, column 10: string values must be quoted, expected literal string
+Hint: run `keystead vault show fishy` to see its registration
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q list
+exit code 5
+--- stdout
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `fishy` is not listed: vault `fishy` cannot be opened: `[ROOT]/home/.config/keystead/vaults/fishy.toml`, line 1, column 10: string values must be quoted, expected literal string
+
+"#]]
+    );
+}
+
+#[test]
+fn a_vault_in_between_whose_plugin_is_gone() {
+    let sandbox = with(plugin("in-order"), "in-order");
+    sandbox.run("plugin remove in-order --yes", &[]).succeeds();
+    assert_data_eq!(
+        told(&sandbox, &ALL),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: vault `fishy` cannot be opened
+  2: no plugin `in-order` is installed
+Hint: run `keystead plugin list` to see the plugins
+Hint: run `keystead plugin install FILE` to install one
+Hint: run `keystead vault show fishy` to see its registration
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q show last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: vault `fishy` cannot be opened
+  2: no plugin `in-order` is installed
+Hint: run `keystead plugin list` to see the plugins
+Hint: run `keystead plugin install FILE` to install one
+Hint: run `keystead vault show fishy` to see its registration
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q list
+exit code 5
+--- stdout
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `fishy` is not listed: vault `fishy` cannot be opened: no plugin `in-order` is installed
+
+"#]]
+    );
+}
+
+#[test]
+fn a_vault_in_between_that_is_late() {
+    let sandbox = with(plugin("hangs"), "hangs");
+    let lines = ["-q get first", "-q get last --timeout 3s", "-q get last --any --timeout 3s"];
+    assert_data_eq!(
+        told(&sandbox, &lines),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last --timeout 3s
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: plugin `hangs` failed in vault `fishy`
+  2: the plugin's process was late during `get` and was killed after [TIME] ms
+Hint: give it longer with `--timeout`
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any --timeout 3s
+exit code 0
+--- stdout
+[VALUE]<no newline>
+
+"#]]
+    );
+    let sandbox = with(plugin("list-hangs"), "list-hangs");
+    let lines = ["-q get last", "-q show last --timeout 3s", "-q list --timeout 3s"];
+    assert_data_eq!(
+        told(&sandbox, &lines),
+        str![[r#"
+$ keystead -q get last
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q show last --timeout 3s
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: plugin `list-hangs` failed in vault `fishy`
+  2: the plugin's process was late during `describe` and was killed after [TIME] ms
+Hint: give it longer with `--timeout`
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q list --timeout 3s
+exit code 5
+--- stdout
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `fishy` is not listed: plugin `list-hangs` failed in vault `fishy`: the plugin's process was late during `list` and was killed after [TIME] ms
+
+"#]]
+    );
+}
+
+#[test]
+fn vaults_in_between_that_crash() {
+    assert_data_eq!(
+        told(&with(plugin("exits"), "exits"), &SEARCH),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: plugin `exits` failed in vault `fishy`
+  2: the plugin's process ended during `get`: exit status 7
+Hint: tell who makes the plugin: `keystead plugin show exits` names them
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any
+exit code 0
+--- stdout
+[VALUE]<no newline>
+
+"#]]
+    );
+    assert_data_eq!(
+        told(&with(plugin("aborts"), "aborts"), &SEARCH),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: plugin `aborts` failed in vault `fishy`
+  2: the plugin's process ended during `get`: signal 6 (SIGABRT)
+Hint: tell who makes the plugin: `keystead plugin show aborts` names them
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any
+exit code 0
+--- stdout
+[VALUE]<no newline>
+
+"#]]
+    );
+    assert_data_eq!(
+        told(&with(plugin("segfaults"), "segfaults"), &SEARCH),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: plugin `segfaults` failed in vault `fishy`
+  2: the plugin's process ended during `get`: signal 11 (SIGSEGV)
+Hint: tell who makes the plugin: `keystead plugin show segfaults` names them
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any
+exit code 0
+--- stdout
+[VALUE]<no newline>
+
+"#]]
+    );
+    assert_data_eq!(
+        told(&with(plugin("panics"), "panics"), &SEARCH),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by: plugin `panics` misbehaved in vault `fishy`: the plugin panicked in `get` at panics/src/lib.rs:7
+Hint: tell who makes the plugin: `keystead plugin show panics` names them
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any
+exit code 0
+--- stdout
+[VALUE]<no newline>
+
+"#]]
+    );
+    let sandbox = with(plugin("panics-on-open"), "panics-on-open");
+    assert_data_eq!(
+        told(&sandbox, &ALL),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: vault `fishy` cannot be opened
+  2: plugin `panics-on-open` refused to open it: the plugin panicked in `open` at panics-on-open/src/lib.rs:4
+Hint: run `keystead vault show fishy` to see its registration
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q show last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: vault `fishy` cannot be opened
+  2: plugin `panics-on-open` refused to open it: the plugin panicked in `open` at panics-on-open/src/lib.rs:4
+Hint: run `keystead vault show fishy` to see its registration
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q list
+exit code 5
+--- stdout
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `fishy` is not listed: vault `fishy` cannot be opened: plugin `panics-on-open` refused to open it: the plugin panicked in `open` at panics-on-open/src/lib.rs:4
+
+"#]]
+    );
+}
+
+#[test]
+fn vaults_in_between_that_lie() {
+    let lists = ["-q show last", "-q show last --any", "-q list", "-q list --json"];
+    assert_data_eq!(
+        told(&with(plugin("page-over"), "page-over"), &lists),
+        str![[r#"
+$ keystead -q show last
+exit code 0
+--- stdout
+Name:  last
+Vault: late
+Kind:  text
+$ keystead -q show last --any
+exit code 0
+--- stdout
+Name:  last
+Vault: late
+Kind:  text
+$ keystead -q list
+exit code 5
+--- stdout
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `fishy` is not listed: plugin `page-over` misbehaved in vault `fishy`: the page's entries are 1001; the most is 1000
+$ keystead -q list --json
+exit code 5
+--- stdout
+{"schema":1,"name":"first","vault":"early","kind":"text","metadata":{}}
+{"schema":1,"name":"last","vault":"late","kind":"text","metadata":{}}
+--- stderr
+{"schema":1,"warning":"vault `fishy` is not listed: plugin `page-over` misbehaved in vault `fishy`: the page's entries are 1001; the most is 1000"}
+
+"#]]
+    );
+    assert_data_eq!(
+        told(&with(plugin("cursor-still"), "cursor-still"), &lists),
+        str![[r#"
+$ keystead -q show last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by: plugin `cursor-still` misbehaved in vault `fishy`: the cursor of a listing stands still
+Hint: tell who makes the plugin: `keystead plugin show cursor-still` names them
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q show last --any
+exit code 0
+--- stdout
+Name:  last
+Vault: late
+Kind:  text
+$ keystead -q list
+exit code 5
+--- stdout
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `fishy` is not listed: plugin `cursor-still` misbehaved in vault `fishy`: the page's cursor does not advance
+$ keystead -q list --json
+exit code 5
+--- stdout
+{"schema":1,"name":"first","vault":"early","kind":"text","metadata":{}}
+{"schema":1,"name":"last","vault":"late","kind":"text","metadata":{}}
+--- stderr
+{"schema":1,"warning":"vault `fishy` is not listed: plugin `cursor-still` misbehaved in vault `fishy`: the page's cursor does not advance"}
+
+"#]]
+    );
+    assert_data_eq!(
+        told(&with(plugin("cursor-cycles"), "cursor-cycles"), &lists),
+        str![[r#"
+$ keystead -q show last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by: plugin `cursor-cycles` misbehaved in vault `fishy`: the cursor of a listing stands still
+Hint: tell who makes the plugin: `keystead plugin show cursor-cycles` names them
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q show last --any
+exit code 0
+--- stdout
+Name:  last
+Vault: late
+Kind:  text
+$ keystead -q list
+exit code 5
+--- stdout
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `fishy` is not listed: plugin `cursor-cycles` misbehaved in vault `fishy`: the cursor of a listing stands still
+$ keystead -q list --json
+exit code 5
+--- stdout
+{"schema":1,"name":"first","vault":"early","kind":"text","metadata":{}}
+{"schema":1,"name":"last","vault":"late","kind":"text","metadata":{}}
+--- stderr
+{"schema":1,"warning":"vault `fishy` is not listed: plugin `cursor-cycles` misbehaved in vault `fishy`: the cursor of a listing stands still"}
+
+"#]]
+    );
+    let sandbox = with(unchecked("rude-names"), "rude-names");
+    assert_data_eq!(
+        told(&sandbox, &["-q list", "-q list control"]),
+        str![[r#"
+$ keystead -q list
+exit code 5
+--- stdout
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `fishy` is not listed: plugin `rude-names` misbehaved in vault `fishy`: a secret's name is not UTF-8
+$ keystead -q list control
+exit code 5
+--- stderr
+Warning: vault `fishy` is not listed: plugin `rude-names` misbehaved in vault `fishy`: a secret's name has the control character U+001B
+
+"#]]
+    );
+    let sandbox = with(plugin("value-long"), "value-long");
+    assert_data_eq!(
+        told(&sandbox, &["-q get last", "-q list"]),
+        str![[r#"
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by: plugin `value-long` misbehaved in vault `fishy`: the value has 16777217 bytes in its encoded form; the most is 16777216
+Hint: tell who makes the plugin: `keystead plugin show value-long` names them
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q list
+exit code 0
+--- stdout
+a	fishy	text	
+first	early	text	
+last	late	text	
+
+"#]]
+    );
+}
+
+#[test]
+fn a_vault_in_between_that_is_never_unlocked() {
+    let sandbox = with(plugin("locked-for-ever"), "locked-for-ever");
+    assert_data_eq!(
+        told(&sandbox, &ALL),
+        str![[r#"
+$ keystead -q get first
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q get last
+exit code 5
+--- stderr
+Error: Vault `fishy` could not be asked for `last`
+Caused by:
+  1: vault `fishy` is locked
+  2: it asks for `pin`, and nobody can be asked
+Hint: run it at a terminal, or register vault `fishy` with `--unlock pin=REFERENCE`
+Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
+Code: E12.search-incomplete
+$ keystead -q get last --any
+exit code 0
+--- stdout
+[VALUE]<no newline>
+$ keystead -q show last
+exit code 0
+--- stdout
+Name:  last
+Vault: late
+Kind:  text
+$ keystead -q list
+exit code 0
+--- stdout
+a	fishy	text	
+first	early	text	
+last	late	text	
+
+"#]]
+    );
+}
+
+#[test]
+fn of_many_bad_vaults_each_is_one_warning() {
+    let sandbox = home();
+    let bad = ["list-hangs", "page-over", "cursor-still", "panics-on-open", "in-order"];
+    for id in bad {
+        sandbox.run("plugin install --yes -q", &[plugin(id).to_str().unwrap()]).succeeds();
+        sandbox.run("vault register", &[id, "--plugin", id]).succeeds();
+    }
+    assert_data_eq!(
+        told(&sandbox, &["-q list --timeout 5s"]),
+        str![[r#"
+$ keystead -q list --timeout 5s
+exit code 5
+--- stdout
+a	in-order	text	
+first	early	text	
+last	late	text	
+--- stderr
+Warning: vault `cursor-still` is not listed: plugin `cursor-still` misbehaved in vault `cursor-still`: the page's cursor does not advance
+Warning: vault `list-hangs` is not listed: plugin `list-hangs` failed in vault `list-hangs`: the plugin's process was late during `list` and was killed after [TIME] ms
+Warning: vault `page-over` is not listed: plugin `page-over` misbehaved in vault `page-over`: the page's entries are 1001; the most is 1000
+Warning: vault `panics-on-open` is not listed: vault `panics-on-open` cannot be opened: plugin `panics-on-open` refused to open it: the plugin panicked in `open` at panics-on-open/src/lib.rs:4
+
+"#]]
+    );
+}

@@ -1,0 +1,72 @@
+//! A listing asks its vaults at the same time, and waits for none longer than for one.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use keystead::api::VaultName;
+use keystead::registry::Placement;
+use keystead::{Listing, Nobody, Registration};
+
+use super::{PLACEMENTS, register};
+use crate::plugin_files::plugin;
+use crate::scene::Scene;
+
+/// Registers vaults that answer once so many have been asked.
+fn waiting(scene: &Scene, placement: Placement, names: &[String], vaults: usize) {
+    let folder = scene.path().join("meeting");
+    fs::create_dir(&folder).unwrap();
+    scene.install(&plugin("waits-for-others"));
+    for name in names {
+        let name = VaultName::parse(name).unwrap();
+        let mut new = Registration::new(name, "waits-for-others", scene.path().to_path_buf());
+        new.parameters.insert("folder".into(), "meeting".into());
+        new.parameters.insert("vaults".into(), vaults.to_string());
+        new.placement = Some(placement);
+        register(&scene.host, new);
+    }
+}
+
+fn list(scene: &Scene) -> Listing {
+    scene.host.list(None, None, &mut Nobody).unwrap()
+}
+
+#[test]
+fn sixteen_vaults_are_asked_before_the_first_must_have_answered() {
+    for placement in PLACEMENTS {
+        let scene = Scene::new();
+        let names: Vec<String> = (0..16).map(|number| format!("v{number:02}")).collect();
+        waiting(&scene, placement, &names, names.len());
+        let listing = list(&scene);
+        assert!(listing.failed.is_empty(), "{:?}", listing.failed);
+        let listed: Vec<_> = listing.entries.iter().map(|one| one.vault.as_str()).collect();
+        assert_eq!(listed, names);
+        scene.end();
+    }
+}
+
+#[test]
+fn vaults_that_never_answer_are_waited_for_together_and_hide_no_other() {
+    const DEADLINE: Duration = Duration::from_secs(3);
+    for placement in PLACEMENTS {
+        let scene = Scene::with_timeout(DEADLINE);
+        let sound = scene.vault("sound", &plugin("in-order"), Placement::InProcess);
+        let late: Vec<String> = (0..12).map(|number| format!("late{number:02}")).collect();
+        waiting(&scene, placement, &late, usize::from(u8::MAX));
+        let started = Instant::now();
+        let listing = list(&scene);
+        let took = started.elapsed();
+        // One after the other they take twelve times as long as one; the half of it leaves
+        // room for a machine with other things to do.
+        assert!(took < DEADLINE * 6, "{took:?}");
+        assert_eq!(listing.entries.len(), 1);
+        assert_eq!(listing.entries[0].vault, sound);
+        let failed: Vec<_> = listing
+            .failed
+            .iter()
+            .map(|(name, error)| (name.as_str(), error.code().split_once('.').unwrap().1))
+            .collect();
+        let expected: Vec<_> = late.iter().map(|name| (name.as_str(), "late")).collect();
+        assert_eq!(failed, expected);
+        scene.end();
+    }
+}

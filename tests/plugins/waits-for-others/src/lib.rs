@@ -1,0 +1,62 @@
+//! Lists nothing until as many vaults as were agreed on have been asked, each of which leaves
+//! a file of its name in a folder that they share: whoever asks one after the other waits for
+//! ever.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::path::PathBuf;
+
+use sound::api::manifest::{Kind, Manifest};
+use sound::api::{
+    export_plugin, Context, Error, GetRequest, ListRequest, OpenRequest, Page, Parameter,
+    ParameterKind, Plugin, Result, Secret, Vault,
+};
+
+const MANIFEST: Manifest = Manifest {
+    kinds: &[Kind {
+        capabilities: &[],
+        parameters: &[
+            Parameter::required("folder", ParameterKind::Path, "where vaults meet"),
+            Parameter::required("vaults", ParameterKind::Integer, "how many meet there"),
+        ],
+        ..sound::manifest("waits-for-others").kinds[0]
+    }],
+    permissions: &["files:{folder}:rw"],
+    ..sound::manifest("waits-for-others")
+};
+
+export_plugin! { plugin: Waits, manifest: MANIFEST }
+
+struct Waits {
+    name: String,
+    folder: PathBuf,
+    vaults: i64,
+}
+
+impl Plugin for Waits {
+    fn open(request: OpenRequest, _: Context) -> Result<Box<dyn Vault>> {
+        Ok(Box::new(Self {
+            name: request.vault.to_string(),
+            folder: request.parameters.text("folder").unwrap_or_default().into(),
+            vaults: request.parameters.integer("vaults").unwrap_or_default(),
+        }))
+    }
+}
+
+impl Vault for Waits {
+    fn get(&mut self, _: &GetRequest) -> Result<Secret> {
+        Err(Error::not_found())
+    }
+
+    fn list(&mut self, request: &ListRequest) -> Result<Page> {
+        let failed = |fault: std::io::Error| Error::unavailable(fault.to_string());
+        fs::write(self.folder.join(&self.name), "").map_err(failed)?;
+        while (fs::read_dir(&self.folder).map_err(failed)?.count() as i64) < self.vaults {
+            if request.deadline.has_passed() {
+                return Err(Error::late());
+            }
+            sound::sleep_ms(5);
+        }
+        Ok(Page::new(vec![sound::entry(0)], None))
+    }
+}
