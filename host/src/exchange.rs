@@ -11,6 +11,13 @@ pub mod json_lines;
 mod output;
 mod print;
 mod window;
+pub mod bitwarden;
+mod distinct;
+mod input;
+mod item;
+mod left_out;
+#[cfg(test)]
+mod shown;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,6 +28,7 @@ pub use export::{Export, Exported, To};
 pub use form::{Form, HEAD, Source, open};
 pub use import::{Became, IfThere, Import, Imported};
 pub use output::{Output, Overwrite};
+pub use left_out::LeftOut;
 
 /// One secret of a file.
 #[derive(Debug)]

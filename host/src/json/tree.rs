@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use keystead_plugin_api::SecretText;
 
-use super::read::{Fault, Reader, Wrong};
+pub use super::read::Fault;
+use super::read::{Reader, Wrong};
 
 /// The most levels of lists and objects. What password managers write has nine at most.
 pub const MAX_LEVELS: usize = 32;
