@@ -16,6 +16,7 @@ mod distinct;
 mod input;
 mod item;
 mod left_out;
+pub mod onepux;
 #[cfg(test)]
 mod shown;
 

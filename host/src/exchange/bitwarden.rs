@@ -125,7 +125,10 @@ impl Items {
             item.text("collections", &folders.join(","));
         }
         let folder = folders.first().copied().unwrap_or_default();
-        Some(item.into_row(at, &[folder, name], &mut self.names, &mut self.left_out))
+        Some(match self.names.name(&[folder, name]) {
+            Ok(name) => item.into_row(at, name, &mut self.left_out),
+            Err(why) => Err(BadRow { at, why }),
+        })
     }
 
     fn login(&mut self, item: &mut Item, login: Option<Tree>) -> &'static str {

@@ -6,7 +6,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use keystead_plugin_api::{
     Credential, MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS, Map, Metadata, MetadataValue,
-    SecretText, Value,
+    SecretName, SecretText, Value,
 };
 
 use super::distinct::{Distinct, clean};
@@ -157,27 +157,22 @@ impl Item {
         self.fields.is_empty() && self.fault.is_none()
     }
 
-    /// Returns the row, with the name that these parts make.
+    /// Returns the row.
     pub(super) fn into_row(
         self,
         at: Position,
-        parts: &[&str],
-        names: &mut Distinct,
+        name: SecretName,
         left_out: &mut LeftOut,
     ) -> Result<Row, BadRow> {
         let Self { fields, metadata, fault, times_unread, .. } = self;
-        let (value, why) = match (fault, value(fields, &metadata)) {
-            (None, Some(value)) => (value, names.name(parts)),
-            (Some(fault), _) => return Err(BadRow { at, why: fault }),
-            (None, None) => return Err(BadRow { at, why: "there is nothing in it".into() }),
-        };
-        match why {
-            Ok(name) => {
-                left_out.count(UNREAD_TIMES, times_unread);
-                Ok(Row { at, name, value, metadata })
-            }
-            Err(why) => Err(BadRow { at, why }),
+        if let Some(why) = fault {
+            return Err(BadRow { at, why });
         }
+        let Some(value) = value(fields, &metadata) else {
+            return Err(BadRow { at, why: "there is nothing in it".into() });
+        };
+        left_out.count(UNREAD_TIMES, times_unread);
+        Ok(Row { at, name, value, metadata })
     }
 }
 
@@ -269,7 +264,7 @@ mod tests {
     fn row(fill: impl FnOnce(&mut Item)) -> Result<Row, BadRow> {
         let mut item = Item::default();
         fill(&mut item);
-        item.into_row(Position::Line(1), &["a"], &mut Distinct::default(), &mut LeftOut::default())
+        item.into_row(Position::Line(1), SecretName::parse("a").unwrap(), &mut LeftOut::default())
     }
 
     fn text(text: &str) -> Option<SecretText> {
@@ -354,7 +349,7 @@ mod tests {
         item.expires_after(2026, 12);
         let mut left_out = LeftOut::default();
         let row = item
-            .into_row(Position::Line(1), &["a"], &mut Distinct::default(), &mut left_out)
+            .into_row(Position::Line(1), SecretName::parse("a").unwrap(), &mut left_out)
             .unwrap();
         let found: Vec<_> = row.metadata.iter().collect();
         // 2027-01-01.
