@@ -12,6 +12,7 @@ mod output;
 mod print;
 mod window;
 pub mod bitwarden;
+pub mod csv;
 mod distinct;
 mod input;
 mod item;
