@@ -3,23 +3,24 @@
 //!
 //! A file is hostile until it is read, and secret: no error repeats any value of it.
 
+pub mod bitwarden;
+pub mod csv;
+mod distinct;
 pub mod dotenv;
 mod export;
 mod form;
 mod import;
-pub mod json_lines;
-mod output;
-mod print;
-mod window;
-pub mod bitwarden;
-pub mod csv;
-mod distinct;
 mod input;
 mod item;
+pub mod json_lines;
 mod left_out;
 pub mod onepux;
+mod output;
+pub mod pass;
+mod print;
 #[cfg(test)]
 mod shown;
+mod window;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -29,8 +30,8 @@ use keystead_plugin_api::{Metadata, SecretName, Value};
 pub use export::{Export, Exported, To};
 pub use form::{Form, HEAD, Source, open};
 pub use import::{Became, IfThere, Import, Imported};
-pub use output::{Output, Overwrite};
 pub use left_out::LeftOut;
+pub use output::{Output, Overwrite};
 
 /// One secret of a file.
 #[derive(Debug)]
@@ -113,6 +114,14 @@ pub enum Error {
         /// The form, without its article.
         form: &'static str,
     },
+    /// The program that has to decrypt it cannot be run.
+    #[error("cannot run `{program}`: {why}")]
+    NoProgram {
+        /// The program.
+        program: String,
+        /// Why not.
+        why: String,
+    },
     /// Neither its name nor its start tells the form.
     #[error("cannot tell what form this is of")]
     UnknownForm,
@@ -145,6 +154,7 @@ impl Error {
             Self::Read(_) => "E13.unreadable",
             Self::NotOfForm { .. } => "E13.not-of-form",
             Self::Encrypted { .. } => "E13.encrypted",
+            Self::NoProgram { .. } => "E13.no-program",
             Self::UnknownForm => "E13.unknown-form",
             Self::Changed => "E13.changed",
             Self::Write(_) | Self::Output { .. } => "E13.unwritable",

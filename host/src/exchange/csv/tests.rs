@@ -37,7 +37,9 @@ fn chrome_and_edge() {
         github.com,https://github.com/login,bob,canary-5d1f,\r\n\
         github.com,https://github.com/login,alice,canary-5d1f,\"a note,\r\nof two lines\"\r\n\
         ,https://x.example:8080/a?b,,canary-5d1f,\r\n";
-    assert_data_eq!(whole(text.as_bytes(), &[]), str![[r#"
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
 Some("Chrome or Edge"): name=name url=url user=username password=password notes=note; left out: ; secret: 
 line 2: github.com
   "bob" / "canary-5d1f"
@@ -51,7 +53,8 @@ line 5: x.example:8080
   "canary-5d1f"
   [url] https://x.example:8080/a?b
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -59,7 +62,9 @@ fn firefox() {
     let text = "\"url\",\"username\",\"password\",\"httpRealm\",\"formActionOrigin\",\"guid\",\"timeCreated\",\"timeLastUsed\",\"timePasswordChanged\"\n\
         \"https://github.com\",\"bob\",\"canary-5d1f \"\"quoted\"\"\",,\"https://github.com\",\"{1}\",\"1614298956000\",\"1614298956001\",\"1635346445000\"\n\
         \"https://github.com\",\"alice\",\"canary-5d1f\",,\"\",\"{2}\",\"soon\",\"\",\"\"\n";
-    assert_data_eq!(whole(text.as_bytes(), &[]), str![[r#"
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
 Some("Firefox"): url=url user=username password=password created=timeCreated updated=timePasswordChanged; left out: httpRealm formActionOrigin guid timeLastUsed; secret: 
 line 2: github.com
   "bob" / "canary-5d1f /"quoted/""
@@ -71,7 +76,8 @@ line 3: github.com (2)
   [url] https://github.com
 left out: 1 date that cannot be read
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -79,7 +85,9 @@ fn keepassxc() {
     let text = "\"Group\",\"Title\",\"Username\",\"Password\",\"URL\",\"Notes\",\"TOTP\",\"Icon\",\"Last Modified\",\"Created\"\n\
         \"Root/Internet/Mail\",\"Post\",\"bob\",\"canary-5d1f\",\"https://mail.example\",\"\",\"otpauth://totp/x?secret=canary-5d1f\",\"0\",\"2024-05-06T07:08:09Z\",\"2022-03-04T05:06:07Z\"\n\
         \"Root\",\"Top\",\"\",\"canary-5d1f\",\"\",\"\",\"\",\"0\",\"2024-05-06T07:08:09Z\",\"2022-03-04T05:06:07Z\"\n";
-    assert_data_eq!(whole(text.as_bytes(), &[]), str![[r#"
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
 Some("KeePassXC"): folder=Group name=Title user=Username password=Password url=URL notes=Notes totp=TOTP updated=Last Modified created=Created; left out: Icon; secret: 
 line 2: Internet/Mail/Post
   user: "bob"
@@ -93,7 +101,8 @@ line 3: Top
   [created] 2022-03-04T05:06:07Z
   [updated] 2024-05-06T07:08:09Z
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -101,7 +110,9 @@ fn lastpass() {
     let text = "url,username,password,totp,extra,name,grouping,fav\n\
         https://github.com,bob,canary-5d1f,,,GitHub,Work\\Code,1\n\
         http://sn,,,,canary-5d1f note,Alarm,,0\n";
-    assert_data_eq!(whole(text.as_bytes(), &[]), str![[r#"
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
 Some("LastPass"): url=url user=username password=password totp=totp notes=extra name=name folder=grouping favourite=fav; left out: ; secret: 
 line 2: Work/Code/GitHub
   "bob" / "canary-5d1f"
@@ -110,7 +121,8 @@ line 2: Work/Code/GitHub
 line 3: Alarm
   "canary-5d1f note"
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -118,7 +130,9 @@ fn bitwarden_csv() {
     let text = "folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n\
         Work,1,login,GitHub,,\"PIN: canary-5d1f\nkey: a: b\nsecond line\r\n\",0,\"https://github.com,https://api.github.com\",bob,canary-5d1f,\n\
         ,,note,Alarm,canary-5d1f,,0,,,,\n";
-    assert_data_eq!(whole(text.as_bytes(), &[]), str![[r#"
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
 Some("Bitwarden"): folder=folder favourite=favorite name=name notes=notes fields=fields url=login_uri user=login_username password=login_password totp=login_totp; left out: type reprompt; secret: 
 line 2: Work/GitHub
   PIN: "canary-5d1f"
@@ -131,14 +145,17 @@ line 2: Work/GitHub
 line 6: Alarm
   "canary-5d1f"
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
 fn onepassword_and_safari() {
     let text = "Title,Url,Username,Password,OTPAuth,Favorite,Archived,Tags,Notes\n\
         GitHub,https://github.com,bob,canary-5d1f,,true,true,code;work,\n";
-    assert_data_eq!(whole(text.as_bytes(), &[]), str![[r#"
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
 Some("1Password"): name=Title url=Url user=Username password=Password totp=OTPAuth favourite=Favorite state=Archived tags=Tags notes=Notes; left out: ; secret: 
 line 2: GitHub
   "bob" / "canary-5d1f"
@@ -147,16 +164,20 @@ line 2: GitHub
   [tags] code,work
   [url] https://github.com
 
-"#]]);
+"#]]
+    );
     let text = "Title,URL,Username,Password,Notes,OTPAuth\n\
         GitHub,https://github.com,bob,canary-5d1f,,\n";
-    assert_data_eq!(whole(text.as_bytes(), &[]), str![[r#"
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
 Some("Safari"): name=Title url=URL user=Username password=Password notes=Notes totp=OTPAuth; left out: ; secret: 
 line 2: GitHub
   "bob" / "canary-5d1f"
   [url] https://github.com
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -172,7 +193,9 @@ fn columns_are_named_and_what_is_left_out_is_said() {
         "expires=Valid until",
         "field.extra=Extra",
     ];
-    assert_data_eq!(whole(text.as_bytes(), &typed), str![[r#"
+    assert_data_eq!(
+        whole(text.as_bytes(), &typed),
+        str![[r#"
 None: name=Title value=Token meta.owner=Owner meta.team=Team expires=Valid until field.extra=Extra; left out: PIN code (no header); secret: PIN code
 line 2: deploy
   value: "canary-5d1f"
@@ -183,15 +206,19 @@ line 2: deploy
 line 3: next
   "canary-5d1f"
 
-"#]]);
+"#]]
+    );
     let tabs = "Title\tUser\tPassword\na,b\tbob\tcanary-5d1f\n";
     let typed = ["name=Title", "user=User", "password=Password"];
-    assert_data_eq!(whole(tabs.as_bytes(), &typed), str![[r#"
+    assert_data_eq!(
+        whole(tabs.as_bytes(), &typed),
+        str![[r#"
 None: name=Title user=User password=Password; left out: ; secret: 
 line 2: a,b
   "bob" / "canary-5d1f"
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -199,11 +226,14 @@ fn a_delimiter_that_is_given_counts() {
     let text = b"n,a,m,e;v\nx;canary\n";
     let typed = columns(&["name=n,a,m,e", "value=v"]);
     let table = read(&text[..], &typed, Some(Delimiter::Semicolon)).unwrap();
-    assert_data_eq!(shown(table).unwrap(), str![[r#"
+    assert_data_eq!(
+        shown(table).unwrap(),
+        str![[r#"
 line 2: x
   "canary"
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -219,7 +249,9 @@ fn broken_rows_are_reported_with_their_line_and_the_rest_goes_in() {
         e,,,\n\
         a,,,canary\n\
         \"f,,,canary\n";
-    assert_data_eq!(whole(text, &[]), str![[r#"
+    assert_data_eq!(
+        whole(text, &[]),
+        str![[r#"
 Some("Chrome or Edge"): name=name url=url user=username password=password; left out: ; secret: 
 line 2: a
   "canary"
@@ -235,7 +267,8 @@ line 11: a (2)
   "canary"
 line 12: BAD: a quote is not closed: all that follows it is lost
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]
@@ -257,7 +290,9 @@ fn a_first_row_that_may_be_a_secret_is_never_repeated() {
     .into_iter()
     .map(|(bytes, typed)| whole(bytes, typed))
     .collect();
-    assert_data_eq!(answers.join("\n"), str![[r#"
+    assert_data_eq!(
+        answers.join("\n"),
+        str![[r#"
 E13.not-of-form: this is not a CSV table: its first row is not the header row of a known export: say which column is what
 E13.not-of-form: this is not a CSV table: its first row has no column `Title`
 E13.not-of-form: this is not a CSV table: its header row: a quote is not closed: all that follows it is lost
@@ -271,7 +306,8 @@ E13.not-of-form: this is not a CSV table: `name` was given two columns
 E13.not-of-form: this is not a CSV table: the column `a` was named twice
 E13.not-of-form: this is not a CSV table: no column was named to be the secrets' name: `name=HEADER`
 E13.not-of-form: this is not a CSV table: no column was named to be the secret: `value=HEADER` or `password=HEADER`
-"#]]);
+"#]]
+    );
     let wide = ",".repeat(2_000);
     assert_eq!(
         whole(wide.as_bytes(), &[]),
@@ -285,11 +321,14 @@ fn a_column_that_is_typed_wrong_is_explained() {
         .into_iter()
         .map(|text| Column::parse(text).unwrap_err().to_string())
         .collect();
-    assert_data_eq!(answers.join("\n"), str![[r#"
+    assert_data_eq!(
+        answers.join("\n"),
+        str![[r#"
 `name` is not ROLE=HEADER, like `name=Title`
 a column is no `colour`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
 a column is no `field.`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
 a column is no `meta`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
 a column is no ``, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
-"#]]);
+"#]]
+    );
 }
