@@ -28,9 +28,8 @@ use std::path::PathBuf;
 use keystead_plugin_api::{Metadata, SecretName, Value};
 
 pub use export::{Export, Exported, To};
-pub use form::{Form, HEAD, Source, open};
+pub use form::{Form, HEAD, Reading, Source, open};
 pub use import::{Became, IfThere, Import, Imported};
-pub use left_out::LeftOut;
 pub use output::{Output, Overwrite};
 
 /// One secret of a file.
@@ -89,9 +88,19 @@ impl fmt::Display for Position {
 ///
 /// A broken row is an item of its own and does not end the reading; an error does, and
 /// nothing follows it.
-pub trait Rows: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>> {}
+pub trait Rows: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>> {
+    /// Returns what is to be known before the first row: what is read, in lines that fit
+    /// behind that word.
+    fn plan(&self) -> Vec<String> {
+        Vec::new()
+    }
 
-impl<T: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>>> Rows for T {}
+    /// Returns what has been left out so far, in lines: `2 items of the trash`. After the
+    /// last row that is all.
+    fn left_out(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
 
 /// Why a file as a whole cannot be read or written. No variant holds a value of it.
 #[non_exhaustive]

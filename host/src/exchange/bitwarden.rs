@@ -9,10 +9,10 @@ use keystead_plugin_api::{SecretText, Value};
 use super::distinct::{Distinct, title};
 use super::item::Item;
 use super::left_out::{LeftOut, Thing};
-use super::{BadRow, Error, Position, Row, input};
+use super::{BadRow, Error, Position, Row, Rows, input};
 use crate::json::tree::{self, Tree};
 
-const FORM: &str = "a Bitwarden export";
+pub(super) const FORM: &str = "a Bitwarden export";
 
 const TRASH: Thing = Thing("item of the trash", "items of the trash");
 const OLD_PASSWORDS: Thing = Thing("old password", "old passwords");
@@ -75,11 +75,6 @@ pub struct Items {
 }
 
 impl Items {
-    /// Returns what has been left out so far.
-    pub fn left_out(&self) -> &LeftOut {
-        &self.left_out
-    }
-
     /// Returns what an item becomes; nothing for one of the trash.
     fn item(&mut self, number: u64, place: &Range<usize>) -> Option<Result<Row, BadRow>> {
         let mut from = match tree::parse(self.text.expose(), place) {
@@ -156,6 +151,12 @@ impl Items {
             Some(Tree::Boolean(boolean)) => item.value(label, Value::text(boolean.to_string())),
             value => item.field(label, value.and_then(Tree::into_text)),
         }
+    }
+}
+
+impl Rows for Items {
+    fn left_out(&self) -> Vec<String> {
+        self.left_out.lines().collect()
     }
 }
 

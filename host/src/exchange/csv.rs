@@ -15,9 +15,9 @@ use self::record::{Record, Records};
 use super::distinct::{Distinct, clean, title};
 use super::item::{Item, sounds_secret};
 use super::left_out::LeftOut;
-use super::{BadRow, Error, Position, Row, input};
+use super::{BadRow, Error, Position, Row, Rows, input};
 
-const FORM: &str = "a CSV table";
+pub(super) const FORM: &str = "a CSV table";
 
 /// The most columns: a table of secrets that is wider is none.
 const MAX_COLUMNS: usize = 1_000;
@@ -35,6 +35,16 @@ pub enum Delimiter {
 
 impl Delimiter {
     const ALL: [Self; 3] = [Self::Comma, Self::Semicolon, Self::Tab];
+
+    /// Returns the delimiter of this name: `comma`, `semicolon` or `tab`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "comma" => Some(Self::Comma),
+            "semicolon" => Some(Self::Semicolon),
+            "tab" => Some(Self::Tab),
+            _ => None,
+        }
+    }
 
     fn byte(self) -> u8 {
         match self {
@@ -56,6 +66,28 @@ pub struct Plan {
     pub left_out: Vec<String>,
     /// Those of them that sound secret.
     pub left_out_secret: Vec<String>,
+}
+
+impl Plan {
+    /// Returns the plan in words: what is read.
+    fn lines(&self) -> Vec<String> {
+        let whose = self.program.map_or(String::new(), |program| format!(" of {program}"));
+        let used: Vec<_> =
+            self.used.iter().map(|(role, header)| format!("{role} from `{header}`")).collect();
+        let mut lines = vec![format!("a table{whose}: {}", used.join(", "))];
+        if !self.left_out.is_empty() {
+            let left_out: Vec<_> = self
+                .left_out
+                .iter()
+                .map(|header| match self.left_out_secret.contains(header) {
+                    true => format!("`{header}` (sounds secret)"),
+                    false => format!("`{header}`"),
+                })
+                .collect();
+            lines.push(format!("nothing of the columns {}", left_out.join(", ")));
+        }
+        lines
+    }
 }
 
 /// Reads a table, row by row. Without columns its header row must be that of Chrome, Edge,
@@ -108,6 +140,21 @@ pub fn read(
         names: Distinct::default(),
         left_out: LeftOut::default(),
     })
+}
+
+/// Returns whether what a file starts with is the header row of a known export.
+pub(super) fn is_known(head: &[u8]) -> bool {
+    let start = if head.starts_with(input::MARK) { input::MARK.len() } else { 0 };
+    // A row that goes on behind this is not known.
+    let Some(end) = head.iter().position(|&byte| byte == b'\n') else { return false };
+    let head = &head[..end];
+    let mut records = Records::new(start, most_frequent(&head[start.min(end)..]).byte());
+    let Some(header) = records.next(head).filter(|header| header.fault.is_none()) else {
+        return false;
+    };
+    let headers: Option<Vec<String>> =
+        (0..header.len()).map(|at| Some(clean(header.text(head, at)?.expose()))).collect();
+    headers.is_some_and(|headers| known::program(&headers).is_some())
 }
 
 fn wrong(why: &str) -> Error {
@@ -176,11 +223,6 @@ impl Table {
         &self.plan
     }
 
-    /// Returns what has been left out so far.
-    pub fn left_out(&self) -> &LeftOut {
-        &self.left_out
-    }
-
     fn row(&mut self, record: &Record) -> Result<Row, BadRow> {
         let at = Position::Line(record.line);
         let bad = |why: String| BadRow { at: at.clone(), why };
@@ -239,6 +281,16 @@ impl Table {
         let name = if name.is_empty() { place } else { name };
         let name = self.names.name(&[&within, &name]).map_err(bad)?;
         item.into_row(at.clone(), name, &mut self.left_out)
+    }
+}
+
+impl Rows for Table {
+    fn plan(&self) -> Vec<String> {
+        self.plan.lines()
+    }
+
+    fn left_out(&self) -> Vec<String> {
+        self.left_out.lines().collect()
     }
 }
 

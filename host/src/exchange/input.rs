@@ -18,7 +18,15 @@ const PIECE_BYTES: usize = 1024 * 1024;
 ///
 /// # Errors
 /// Where it cannot be read, or is longer than [`MAX_BYTES`].
-pub(super) fn whole(mut input: impl Read, form: &'static str) -> Result<SecretBytes, Error> {
+pub(super) fn whole(input: impl Read, form: &'static str) -> Result<SecretBytes, Error> {
+    Ok(SecretBytes::new(std::mem::take(&mut *wiped(input, form)?)))
+}
+
+/// Reads everything there is into a buffer.
+///
+/// # Errors
+/// As those of [`whole`].
+pub(super) fn wiped(mut input: impl Read, form: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
     // In pieces, since one buffer that grows would leave copies behind.
     let mut pieces: Vec<Zeroizing<Vec<u8>>> = Vec::new();
     let mut total = 0;
@@ -49,7 +57,7 @@ pub(super) fn whole(mut input: impl Read, form: &'static str) -> Result<SecretBy
     for piece in &pieces {
         bytes.extend_from_slice(piece);
     }
-    Ok(SecretBytes::new(std::mem::take(&mut *bytes)))
+    Ok(bytes)
 }
 
 /// Reads everything there is as a text, without the mark some programs begin it with.

@@ -6,7 +6,7 @@ pub(super) struct Thing(pub(super) &'static str, pub(super) &'static str);
 
 /// What is left out so far.
 #[derive(Debug, Default)]
-pub struct LeftOut(Vec<(Thing, u64)>);
+pub(super) struct LeftOut(Vec<(Thing, u64)>);
 
 impl LeftOut {
     pub(super) fn count(&mut self, thing: Thing, number: u64) {
@@ -20,7 +20,7 @@ impl LeftOut {
     }
 
     /// Returns a line for each thing, in the order they were met: `2 items of the trash`.
-    pub fn lines(&self) -> impl Iterator<Item = String> {
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(Thing(one, many), count)| match count {
             1 => format!("1 {one}"),
             several => format!("{several} {many}"),

@@ -16,10 +16,10 @@ use self::zip::{Archive, Fault};
 use super::distinct::{Distinct, clean, title};
 use super::item::Item;
 use super::left_out::{LeftOut, Thing};
-use super::{BadRow, Error, Position, Row, input};
+use super::{BadRow, Error, Position, Row, Rows, input};
 use crate::json::tree::{self, MAX_PARTS, Tree};
 
-const FORM: &str = "a 1PUX export";
+pub(super) const FORM: &str = "a 1PUX export";
 
 /// The newest version of the form that is read: what 1Password 8 writes.
 const NEWEST: i64 = 3;
@@ -147,6 +147,12 @@ pub struct Items<R> {
     left_out: LeftOut,
 }
 
+impl<R: Read + Seek> Rows for Items<R> {
+    fn left_out(&self) -> Vec<String> {
+        self.left_out.lines().collect()
+    }
+}
+
 impl<R: Read + Seek> Iterator for Items<R> {
     type Item = Result<Result<Row, BadRow>, Error>;
 
@@ -162,11 +168,6 @@ impl<R: Read + Seek> Iterator for Items<R> {
 }
 
 impl<R: Read + Seek> Items<R> {
-    /// Returns what has been left out so far.
-    pub fn left_out(&self) -> &LeftOut {
-        &self.left_out
-    }
-
     fn bad(&mut self, at: Position, why: impl Into<String>) {
         self.ready.push_back(Ok(Err(BadRow { at, why: why.into() })));
     }

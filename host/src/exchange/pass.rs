@@ -10,11 +10,11 @@ use self::folder::Found;
 pub use self::gpg::{Gpg, Prompt};
 use super::distinct::Distinct;
 use super::left_out::{LeftOut, Thing};
-use super::{BadRow, Error, Position, Row};
+use super::{BadRow, Error, Position, Row, Rows};
 
 pub use entry::decrypted;
 
-const FORM: &str = "a password store";
+pub(super) const FORM: &str = "a password store";
 
 const OTHERS: Thing =
     Thing("file that is not encrypted with gpg", "files that are not encrypted with gpg");
@@ -47,11 +47,6 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Returns what is left out.
-    pub fn left_out(&self) -> &LeftOut {
-        &self.left_out
-    }
-
     fn row(&mut self, found: Found) -> Result<Row, BadRow> {
         let at = Position::File(found.path.clone());
         let bad = |why: String| BadRow { at: at.clone(), why };
@@ -62,6 +57,12 @@ impl Entries {
         let encrypted = folder::content(&place).map_err(bad)?;
         let text = self.gpg.decrypt(encrypted).map_err(bad)?;
         decrypted(text, at.clone(), name)
+    }
+}
+
+impl Rows for Entries {
+    fn left_out(&self) -> Vec<String> {
+        self.left_out.lines().collect()
     }
 }
 

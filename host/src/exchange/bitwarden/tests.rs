@@ -85,7 +85,7 @@ item 9, `From the future`: BAD: type 99 is not known
 
 "#]]
     );
-    let left_out: Vec<String> = items.left_out().lines().collect();
+    let left_out: Vec<String> = items.left_out();
     assert_data_eq!(
         left_out.join("\n"),
         str![[r#"

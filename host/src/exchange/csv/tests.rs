@@ -25,7 +25,7 @@ fn whole(bytes: &[u8], typed: &[&str]) -> String {
         left_out_secret.join(" ")
     );
     text += &shown(&mut table).unwrap();
-    for line in table.left_out().lines() {
+    for line in table.left_out() {
         text += &format!("left out: {line}\n");
     }
     text

@@ -116,7 +116,7 @@ item 7, `deploy`: Work/deploy (2)
 
 "#]]
     );
-    let left_out: Vec<String> = items.left_out().lines().collect();
+    let left_out: Vec<String> = items.left_out();
     assert_data_eq!(
         left_out.join("\n"),
         str![[r#"

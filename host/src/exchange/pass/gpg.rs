@@ -36,6 +36,19 @@ pub struct Gpg {
     pub timeout: Duration,
 }
 
+impl Default for Gpg {
+    /// The user's gpg, which may ask nothing and has a minute for each file.
+    fn default() -> Self {
+        Self {
+            program: "gpg".to_owned(),
+            home: None,
+            keys: None,
+            prompt: Prompt::Never,
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
 impl Gpg {
     /// Asks gpg for its version.
     ///
