@@ -5,6 +5,7 @@ mod doctor;
 mod export;
 mod get;
 mod import;
+mod import_form;
 mod list;
 mod plugin;
 mod prompt;

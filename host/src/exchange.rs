@@ -89,8 +89,7 @@ impl fmt::Display for Position {
 /// A broken row is an item of its own and does not end the reading; an error does, and
 /// nothing follows it.
 pub trait Rows: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>> {
-    /// Returns what is to be known before the first row: what is read, in lines that fit
-    /// behind that word.
+    /// Returns what is to be known before the first row, in lines: which column is what.
     fn plan(&self) -> Vec<String> {
         Vec::new()
     }
@@ -131,6 +130,9 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// Nobody said which column of a table is what, and its first row does not tell.
+    #[error("its first row is not the header row of a known table")]
+    UnknownTable,
     /// Neither its name nor its start tells the form.
     #[error("cannot tell what form this is of")]
     UnknownForm,
@@ -164,6 +166,7 @@ impl Error {
             Self::NotOfForm { .. } => "E13.not-of-form",
             Self::Encrypted { .. } => "E13.encrypted",
             Self::NoProgram { .. } => "E13.no-program",
+            Self::UnknownTable => "E13.unknown-table",
             Self::UnknownForm => "E13.unknown-form",
             Self::Changed => "E13.changed",
             Self::Write(_) | Self::Output { .. } => "E13.unwritable",

@@ -69,12 +69,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Returns the plan in words: what is read.
+    /// Returns the plan in words.
     fn lines(&self) -> Vec<String> {
         let whose = self.program.map_or(String::new(), |program| format!(" of {program}"));
         let used: Vec<_> =
             self.used.iter().map(|(role, header)| format!("{role} from `{header}`")).collect();
-        let mut lines = vec![format!("a table{whose}: {}", used.join(", "))];
+        let mut lines = vec![format!("reading a table{whose}: {}", used.join(", "))];
         if !self.left_out.is_empty() {
             let left_out: Vec<_> = self
                 .left_out
@@ -84,7 +84,7 @@ impl Plan {
                     false => format!("`{header}`"),
                 })
                 .collect();
-            lines.push(format!("nothing of the columns {}", left_out.join(", ")));
+            lines.push(format!("leaving out the columns {}", left_out.join(", ")));
         }
         lines
     }
@@ -95,8 +95,8 @@ impl Plan {
 /// one of which the header row has most.
 ///
 /// # Errors
-/// [`Error::Read`], or [`Error::NotOfForm`] where the table is longer than 64 MiB, its header
-/// row is not known, or has no column that was named.
+/// [`Error::Read`], [`Error::UnknownTable`], or [`Error::NotOfForm`] where the table is longer
+/// than 64 MiB, or its header row has no column that was named.
 pub fn read(
     file: impl Read,
     columns: &[Column],
@@ -123,9 +123,7 @@ pub fn read(
     let (program, roles) = if columns.is_empty() {
         // Nothing of it is repeated: without a header row this would be somebody's password.
         let Some((program, roles)) = known::program(&headers) else {
-            let why = "its first row is not the header row of a known export: say which column \
-                       is what";
-            return Err(wrong(why));
+            return Err(Error::UnknownTable);
         };
         (Some(program), roles)
     } else {

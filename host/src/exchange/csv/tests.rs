@@ -293,7 +293,7 @@ fn a_first_row_that_may_be_a_secret_is_never_repeated() {
     assert_data_eq!(
         answers.join("\n"),
         str![[r#"
-E13.not-of-form: this is not a CSV table: its first row is not the header row of a known export: say which column is what
+E13.unknown-table: its first row is not the header row of a known table
 E13.not-of-form: this is not a CSV table: its first row has no column `Title`
 E13.not-of-form: this is not a CSV table: its header row: a quote is not closed: all that follows it is lost
 E13.not-of-form: this is not a CSV table: its header row is not UTF-8

@@ -216,7 +216,7 @@ const CRC_TABLE: [u32; 256] = {
 };
 
 /// Returns the checksum of zip: it finds accidents, not intent.
-pub(super) fn crc32(bytes: &[u8]) -> u32 {
+fn crc32(bytes: &[u8]) -> u32 {
     !bytes
         .iter()
         .fold(!0_u32, |sum, &byte| (sum >> 8) ^ CRC_TABLE[usize::from((sum & 0xff) as u8 ^ byte)])

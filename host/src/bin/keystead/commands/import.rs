@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::Scene;
 use super::get::vault_name;
 use crate::environment::ForGpg;
-use crate::failure::{Exit, Failure, in_one_line};
+use crate::failure::{Exit, Failure, capitalised, in_one_line};
 use crate::progress::Progress;
 use crate::ui::Ui;
 use crate::value::input::Unbuffered;
@@ -147,7 +147,7 @@ fn pass(
     // Once is enough: with a number, all of this has been looked at before.
     if to_do.is_none() {
         for line in rows.plan() {
-            scene.ui.note(&format!("Reading {line}."));
+            scene.ui.note(&format!("{}.", capitalised(&line)));
         }
     }
     let progress = scene.progress(what, to_do);
