@@ -79,7 +79,7 @@ impl fmt::Display for Position {
             Self::Item(number, Some(title)) => {
                 write!(f, "item {number}, `{}`", crate::error::visible(title))
             }
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path) => f.write_str(&crate::error::visible(&path.to_string_lossy())),
         }
     }
 }

@@ -71,7 +71,17 @@ Work/Servers/Alarm code	work	text	category=note created=2022-03-04T05:06:07.08Z 
     assert_eq!(get(&sandbox, "Work/GitHub", ""), format!("{CANARY}-github \u{e4}\"\\"));
     assert_eq!(get(&sandbox, "Bank", "--field PIN"), format!("{CANARY}-0815"));
     // The same names are found again.
-    assert_data_eq!(import(&sandbox, BITWARDEN, "--yes"), str![]);
+    assert_data_eq!(
+        import(&sandbox, BITWARDEN, "--yes"),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: item 9, `From the future`: type 99 is not known
+Left out: 2 old passwords, 1 passkey, 1 field that repeats another, 1 item of the trash.
+Imported into vault `work`: 0 new, 7 there already, 1 not imported.
+
+"#]]
+    );
 }
 
 #[test]
@@ -84,6 +94,7 @@ fn an_encrypted_export_is_refused_with_what_to_do() {
 exit code 1
 --- stderr
 Error: This is an encrypted Bitwarden export
+Hint: export it again without encryption (with `bw export --format json`, or in the application), import that, and delete it
 Code: E13.encrypted
 
 "#]]
@@ -169,7 +180,7 @@ fn a_table_of_a_known_program_goes_in() {
 exit code 5
 --- stderr
 Reading a table of Firefox: url from `url`, user from `username`, password from `password`, created from `timeCreated`, updated from `timePasswordChanged`.
-Reading nothing of the columns `httpRealm`, `formActionOrigin`, `guid`, `timeLastUsed`.
+Leaving out the columns `httpRealm`, `formActionOrigin`, `guid`, `timeLastUsed`.
 Warning: line 4: it has 2 fields, and the header row 9
 To vault `work`: 2 new (2 credential), 1 that cannot be imported.
 Imported into vault `work`: 2 new (2 credential), 1 not imported.
@@ -195,8 +206,9 @@ fn the_columns_of_another_table_are_named() {
         str![[r#"
 exit code 1
 --- stderr
-Error: This is not a CSV table: its first row is not the header row of a known export: say which column is what
-Code: E13.not-of-form
+Error: Its first row is not the header row of a known table
+Hint: say which column is what: add `--column name=HEADER --column password=HEADER`
+Code: E13.unknown-table
 
 "#]]
     );
@@ -208,16 +220,45 @@ Code: E13.not-of-form
 exit code 0
 --- stderr
 Reading a table: name from `Title`, value from `Secret`, meta.team from `Team`.
-Reading nothing of the columns `Recovery code` (sounds secret).
+Leaving out the columns `Recovery code` (sounds secret).
 To vault `work`: 1 new (1 text).
 Imported into vault `work`: 1 new (1 text).
 
 "#]]
     );
     assert_eq!(get(&sandbox, "deploy", ""), CANARY);
-    assert_data_eq!(import(&sandbox, &table, "--from csv --column colour=Title"), str![]);
-    assert_data_eq!(import(&sandbox, &table, "--from csv --delimiter pipe"), str![]);
-    assert_data_eq!(import(&sandbox, "a=b\n", "--from dotenv --column name=a"), str![]);
+    assert_data_eq!(
+        import(&sandbox, &table, "--from csv --column colour=Title"),
+        str![[r#"
+exit code 2
+--- stderr
+Error: invalid value 'colour=Title' for '--column <ROLE=HEADER>': a column is no `colour`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
+
+For more information, try '--help'.
+
+"#]]
+    );
+    assert_data_eq!(
+        import(&sandbox, &table, "--from csv --delimiter pipe"),
+        str![[r#"
+exit code 2
+--- stderr
+Error: invalid value 'pipe' for '--delimiter <WORD>': expected `comma`, `semicolon` or `tab`
+
+For more information, try '--help'.
+
+"#]]
+    );
+    assert_data_eq!(
+        import(&sandbox, "a=b\n", "--from dotenv --column name=a"),
+        str![[r#"
+exit code 2
+--- stderr
+Error: `--column` and `--delimiter` are for CSV tables
+Hint: add `--from csv` if it is one
+
+"#]]
+    );
 }
 
 /// Runs gpg with the keys of this folder.
@@ -238,7 +279,7 @@ fn gpg(keys: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_folder_of_pass_goes_in_and_what_gpg_refuses_is_told() {
+fn a_folder_of_pass_goes_in_and_what_gpg_refuses_is_told_needs_gpg() {
     let sandbox = Sandbox::with_work();
     // Its agent's socket has a path of 108 bytes at most.
     let keys = tempfile::tempdir().unwrap();
@@ -283,7 +324,19 @@ Imported into vault `work`: 2 new (1 credential, 1 text), 1 not imported.
 "#]]
     );
     assert_eq!(get(&sandbox, "web/shop", ""), CANARY);
-    assert_data_eq!(without, str![]);
+    assert_data_eq!(
+        without,
+        str![[r#"
+exit code 5
+--- stderr
+Warning: damaged.gpg: it is not encrypted with gpg, or cut off
+Warning: web/shop.gpg: gpg has no key that it is encrypted for
+Warning: wifi.gpg: gpg has no key that it is encrypted for
+Left out: 1 file that is not encrypted with gpg.
+Imported into vault `work`: 0 new, 3 not imported.
+
+"#]]
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
-//! needs root, and nothing on the system changes but for a missing C++ compiler where we are root.
+//! needs root, and nothing on the system changes but for a missing C++ compiler or GnuPG where
+//! we are root.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
 //! rest is built by cargo or unpacked from Debian's packages. What can be had neither way is
@@ -14,6 +15,8 @@
 //! | `KEYSTEAD_TEST_HYPERFINE` | hyperfine | `…needs_hyperfine…` |
 //! | `KEYSTEAD_TEST_VALGRIND` | valgrind | `…needs_valgrind…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
+//!
+//! gpg is found on PATH alone; the tests that need it are named `…needs_gpg…`.
 //!
 //! A test whose tool was left out is not run and not counted: its name (a module's is enough)
 //! holds the words of the last column, and it fails where its variable is missing.
@@ -104,8 +107,13 @@ const PROGRAMS: [Program; 4] = [
 /// Programs that cargo builds, with the version known to work.
 const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2")];
 
-/// The compiler that the fuzzer's own C++ needs: part of a system, not of a cache.
+/// The compiler that the fuzzer's own C++ needs.
 const COMPILER: &str = "c++";
+
+/// Programs that are part of a system, not of a cache: their package, and the words in the
+/// names of the tests that need them. gpg starts an agent, which looks for others of its files.
+const SYSTEM: [(&str, &str, &str); 2] =
+    [(COMPILER, "g++", COMPILER), ("gpg", "gnupg", "needs_gpg")];
 
 impl Tools {
     /// Provides everything the tests need.
@@ -121,13 +129,15 @@ impl Tools {
                 });
             }
         }
-        if let Err(error) = debian::system(COMPILER, "g++") {
-            tools.left_out.push(LeftOut {
-                what: COMPILER,
-                why: error.to_string(),
-                command: "apt-get install g++   (as root)".to_owned(),
-                marker: COMPILER,
-            });
+        for (program, package, marker) in SYSTEM {
+            if let Err(error) = debian::system(program, package) {
+                tools.left_out.push(LeftOut {
+                    what: program,
+                    why: error.to_string(),
+                    command: format!("apt-get install {package}   (as root)"),
+                    marker,
+                });
+            }
         }
         for program in &PROGRAMS {
             tools.program(cache, program);

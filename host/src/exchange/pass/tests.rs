@@ -88,7 +88,7 @@ impl Drop for Store {
 }
 
 #[test]
-fn each_file_is_decrypted_and_what_cannot_be_is_reported() {
+fn each_file_is_decrypted_and_what_cannot_be_is_reported_needs_gpg() {
     let store = Store::new(&[("open@example.com", ""), ("locked@example.com", "canary-5d1f")]);
     let open = "open@example.com";
     store.write(".gpg-id", b"open@example.com\n");
