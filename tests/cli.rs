@@ -7,6 +7,7 @@ mod doctor;
 mod export;
 mod get;
 mod import;
+mod import_form;
 mod list;
 mod look;
 mod meta;

@@ -3,13 +3,23 @@
 //!
 //! A file is hostile until it is read, and secret: no error repeats any value of it.
 
+pub mod bitwarden;
+pub mod csv;
+mod distinct;
 pub mod dotenv;
 mod export;
 mod form;
 mod import;
+mod input;
+mod item;
 pub mod json_lines;
+mod left_out;
+pub mod onepux;
 mod output;
+pub mod pass;
 mod print;
+#[cfg(test)]
+mod shown;
 mod window;
 
 use std::fmt;
@@ -18,7 +28,7 @@ use std::path::PathBuf;
 use keystead_plugin_api::{Metadata, SecretName, Value};
 
 pub use export::{Export, Exported, To};
-pub use form::{Form, HEAD, Source, open};
+pub use form::{Form, HEAD, Reading, Source, open};
 pub use import::{Became, IfThere, Import, Imported};
 pub use output::{Output, Overwrite};
 
@@ -69,7 +79,7 @@ impl fmt::Display for Position {
             Self::Item(number, Some(title)) => {
                 write!(f, "item {number}, `{}`", crate::error::visible(title))
             }
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File(path) => f.write_str(&crate::error::visible(&path.to_string_lossy())),
         }
     }
 }
@@ -78,9 +88,18 @@ impl fmt::Display for Position {
 ///
 /// A broken row is an item of its own and does not end the reading; an error does, and
 /// nothing follows it.
-pub trait Rows: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>> {}
+pub trait Rows: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>> {
+    /// Returns what is to be known before the first row, in lines: which column is what.
+    fn plan(&self) -> Vec<String> {
+        Vec::new()
+    }
 
-impl<T: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>>> Rows for T {}
+    /// Returns what has been left out so far, in lines: `2 items of the trash`. After the
+    /// last row that is all.
+    fn left_out(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
 
 /// Why a file as a whole cannot be read or written. No variant holds a value of it.
 #[non_exhaustive]
@@ -103,6 +122,17 @@ pub enum Error {
         /// The form, without its article.
         form: &'static str,
     },
+    /// The program that has to decrypt it cannot be run.
+    #[error("cannot run `{program}`: {why}")]
+    NoProgram {
+        /// The program.
+        program: String,
+        /// Why not.
+        why: String,
+    },
+    /// Nobody said which column of a table is what, and its first row does not tell.
+    #[error("its first row is not the header row of a known table")]
+    UnknownTable,
     /// Neither its name nor its start tells the form.
     #[error("cannot tell what form this is of")]
     UnknownForm,
@@ -135,6 +165,8 @@ impl Error {
             Self::Read(_) => "E13.unreadable",
             Self::NotOfForm { .. } => "E13.not-of-form",
             Self::Encrypted { .. } => "E13.encrypted",
+            Self::NoProgram { .. } => "E13.no-program",
+            Self::UnknownTable => "E13.unknown-table",
             Self::UnknownForm => "E13.unknown-form",
             Self::Changed => "E13.changed",
             Self::Write(_) | Self::Output { .. } => "E13.unwritable",

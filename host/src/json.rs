@@ -5,4 +5,5 @@ pub mod base64;
 pub mod line;
 pub mod metadata;
 pub mod read;
+pub mod tree;
 pub mod write;

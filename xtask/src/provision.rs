@@ -1,5 +1,5 @@
 //! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
-//! needs root, and nothing on the system changes but for a C++ compiler, zsh, fish and
+//! needs root, and nothing on the system changes but for a C++ compiler, GnuPG, zsh, fish and
 //! groff, where they are missing and we are root.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
@@ -18,6 +18,8 @@
 //! | `KEYSTEAD_TEST_FISH` | fish | `…needs_fish…` |
 //! | `KEYSTEAD_TEST_GROFF` | groff | `…needs_groff…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
+//!
+//! gpg is found on PATH alone; the tests that need it are named `…needs_gpg…`.
 //!
 //! A test whose tool was left out is not run and not counted: its name (a module's is enough)
 //! holds the words of the last column, and it fails where its variable is missing.
@@ -108,15 +110,18 @@ const PROGRAMS: [Program; 4] = [
 /// Programs that cargo builds, with the version known to work.
 const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2")];
 
-/// Programs that look for their own files where packages put them, so that they cannot be
-/// unpacked elsewhere: variable, program, package, marker.
-const SYSTEM: [(&str, &str, &str, &str); 3] = [
-    ("KEYSTEAD_TEST_ZSH", "zsh", "zsh", "needs_zsh"),
-    ("KEYSTEAD_TEST_FISH", "fish", "fish", "needs_fish"),
-    ("KEYSTEAD_TEST_GROFF", "groff", "groff-base", "needs_groff"),
+/// Programs that are part of a system, not of a cache: they look for other files of theirs
+/// where packages put them. The variable, if a test asks for one; program, package, and the
+/// words in the names of the tests that need it.
+const SYSTEM: [(Option<&str>, &str, &str, &str); 5] = [
+    (None, COMPILER, "g++", COMPILER),
+    (None, "gpg", "gnupg", "needs_gpg"),
+    (Some("KEYSTEAD_TEST_ZSH"), "zsh", "zsh", "needs_zsh"),
+    (Some("KEYSTEAD_TEST_FISH"), "fish", "fish", "needs_fish"),
+    (Some("KEYSTEAD_TEST_GROFF"), "groff", "groff-base", "needs_groff"),
 ];
 
-/// The compiler that the fuzzer's own C++ needs: part of a system, not of a cache.
+/// The compiler that the fuzzer's own C++ needs.
 const COMPILER: &str = "c++";
 
 impl Tools {
@@ -133,18 +138,12 @@ impl Tools {
                 });
             }
         }
-        if let Err(error) = debian::system(COMPILER, "g++") {
-            tools.left_out.push(LeftOut {
-                what: COMPILER,
-                why: error.to_string(),
-                command: "apt-get install g++   (as root)".to_owned(),
-                marker: COMPILER,
-            });
-        }
         for (variable, program, package, marker) in SYSTEM {
             let found = debian::system(program, package);
             match found.and_then(|()| on_path(program).ok_or_else(|| "it is gone".into())) {
-                Ok(path) => tools.variables.push((variable, path.into_os_string())),
+                Ok(path) => {
+                    tools.variables.extend(variable.map(|name| (name, path.into_os_string())));
+                }
                 Err(error) => tools.left_out.push(LeftOut {
                     what: program,
                     why: error.to_string(),

@@ -11,7 +11,7 @@ use std::io::Read;
 use keystead_plugin_api::{MAX_VALUE_BYTES, Metadata, SecretName, Value};
 
 use super::window::{More, Window};
-use super::{BadRow, Error, Position, Row};
+use super::{BadRow, Error, Position, Row, Rows};
 use read::Parsed;
 
 pub use write::{Keys, key, write};
@@ -71,6 +71,8 @@ impl<R: Read> Dotenv<R> {
         }
     }
 }
+
+impl<R: Read> Rows for Dotenv<R> {}
 
 impl<R: Read> Iterator for Dotenv<R> {
     type Item = Result<Result<Row, BadRow>, Error>;

@@ -40,13 +40,13 @@ pub enum IfThere {
 /// ```no_run
 /// # fn main() -> Result<(), keystead::Error> {
 /// # let host: keystead::Host = unimplemented!();
-/// use keystead::exchange::{Form, IfThere, Source, open};
+/// use keystead::exchange::{Form, IfThere, Reading, Source, open};
 /// use keystead::{Nobody, Run};
 ///
 /// let mut import = host.import(None, "", IfThere::Tell)?;
 /// for run in [Run::Dry, Run::Real] {
 ///     let file = std::fs::File::open("secrets.jsonl").expect("it is there");
-///     let mut rows = open(Form::JsonLines, Source::File(file))?;
+///     let mut rows = open(Form::JsonLines, Source::File(file), &Reading::default())?;
 ///     import.pass(&mut *rows, run, &mut Nobody, &mut |row| assert!(row.became.is_fine()))?;
 /// }
 /// # Ok(())

@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::window::{More, Window};
-use super::{BadRow, Error, Position, Row};
+use super::{BadRow, Error, Position, Row, Rows};
 use crate::json::{line, metadata, write};
 
 /// The most bytes of a line: a value and metadata of the most bytes, all of them characters
@@ -75,6 +75,8 @@ impl<R: Read> JsonLines<R> {
         }
     }
 }
+
+impl<R: Read> Rows for JsonLines<R> {}
 
 impl<R: Read> Iterator for JsonLines<R> {
     type Item = Result<Result<Row, BadRow>, Error>;

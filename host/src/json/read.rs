@@ -83,7 +83,7 @@ pub(super) struct Reader<'a> {
     pub(super) text: &'a str,
     pub(super) at: usize,
     /// How many more members there may be.
-    left: usize,
+    pub(super) left: usize,
 }
 
 impl<'a> Reader<'a> {

@@ -37,6 +37,32 @@ pub(crate) struct Environment {
     pub(crate) default_vault: Option<VaultName>,
 }
 
+/// What gpg takes from the environment, where it decrypts for an import.
+#[derive(Debug, Default)]
+pub(crate) struct ForGpg {
+    /// `HOME`.
+    pub(crate) home: Option<PathBuf>,
+    /// `GNUPGHOME`.
+    pub(crate) keys: Option<PathBuf>,
+    /// `GPG_TTY`, or else the terminal that a stream is.
+    pub(crate) terminal: Option<PathBuf>,
+}
+
+impl ForGpg {
+    /// Reads the environment: nothing of it in a set-id program.
+    pub(crate) fn read() -> Self {
+        if privilege() != Privilege::Ordinary {
+            return Self::default();
+        }
+        let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        Self {
+            home: absolute("HOME"),
+            keys: absolute("GNUPGHOME"),
+            terminal: absolute("GPG_TTY").or_else(terminal),
+        }
+    }
+}
+
 impl Environment {
     /// Reads the environment. `config_dir` is the command line's, and goes before it.
     ///
@@ -97,6 +123,15 @@ pub(crate) fn names_timeout() -> Option<Duration> {
 /// Reads a variable; one that is empty counts as not set.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Returns the device of the terminal that a stream is.
+fn terminal() -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let streams = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    let name =
+        streams.into_iter().find_map(|one| rustix::termios::ttyname(one, Vec::new()).ok())?;
+    Some(OsString::from_vec(name.into_bytes()).into())
 }
 
 fn privilege() -> Privilege {

@@ -232,7 +232,7 @@ fn headed(out: &mut String, style: Style, head: &str, rest: &str) {
 }
 
 /// The library's messages are fragments; the first one begins a sentence here.
-fn capitalised(message: &str) -> String {
+pub(crate) fn capitalised(message: &str) -> String {
     let mut chars = message.chars();
     match chars.next() {
         Some(first) => first.to_ascii_uppercase().to_string() + chars.as_str(),

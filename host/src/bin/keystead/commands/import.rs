@@ -6,13 +6,18 @@ use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use keystead::Run;
-use keystead::exchange::{Became, Form, HEAD, IfThere, Import, Imported, Source, open};
+use keystead::exchange::csv::{Column, Delimiter};
+use keystead::exchange::pass::{Gpg, Prompt};
+use keystead::exchange::{
+    Became, Form, HEAD, IfThere, Import, Imported, Reading, Rows, Source, open,
+};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
 use super::Scene;
 use super::get::vault_name;
-use crate::failure::{Exit, Failure, in_one_line};
+use crate::environment::ForGpg;
+use crate::failure::{Exit, Failure, capitalised, in_one_line};
 use crate::progress::Progress;
 use crate::ui::Ui;
 use crate::value::input::Unbuffered;
@@ -32,7 +37,8 @@ pub(crate) struct Args {
     /// The file or folder; `-` for standard input
     #[arg(value_name = "FILE")]
     from: PathBuf,
-    /// What form it has: `jsonl` or `dotenv`; by default what its name or start says
+    /// What form it has: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv` or `pass`; by default
+    /// what its name or start says
     #[arg(long = "from", value_name = "FORMAT", value_parser = form)]
     form: Option<Form>,
     /// The vault to write to, instead of the default one
@@ -47,6 +53,19 @@ pub(crate) struct Args {
     /// Leave secrets that are there as they are, and do not mention them
     #[arg(long)]
     skip_existing: bool,
+    /// What a column of a CSV table is: `name=Title`, `password=Secret`, `meta.team=Team`. A
+    /// role is name, folder, value, user, password, notes, totp, url, tags, favourite, created,
+    /// updated, expires, field.LABEL (secret) or meta.KEY (not secret). Tables of Chrome, Edge,
+    /// Firefox, Safari, KeePassXC, LastPass, Bitwarden and 1Password are known without
+    #[arg(long = "column", value_name = "ROLE=HEADER", value_parser = Column::parse)]
+    columns: Vec<Column>,
+    /// What stands between the fields of a CSV table, if its header row does not tell
+    #[arg(long, value_name = "WORD", value_parser = delimiter)]
+    delimiter: Option<Delimiter>,
+}
+
+fn delimiter(text: &str) -> Result<Delimiter, String> {
+    Delimiter::parse(text).ok_or_else(|| "expected `comma`, `semicolon` or `tab`".to_owned())
 }
 
 fn form(text: &str) -> Result<Form, String> {
@@ -74,16 +93,23 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         return Err(Failure::usage("what is piped in can be read only once, and not shown first")
             .hint("add `--dry-run` to see what would happen, or `--yes` to do it"));
     }
+    if form != Form::Csv && !(args.columns.is_empty() && args.delimiter.is_none()) {
+        return Err(Failure::usage("`--column` and `--delimiter` are for CSV tables")
+            .hint("add `--from csv` if it is one"));
+    }
+    let reading = Reading { columns: args.columns, delimiter: args.delimiter, gpg: gpg(&scene) };
     let host = scene.host.clone();
     let mut import = host.import(args.vault.as_ref(), &args.prefix, if_there)?;
     let vault = import.vault().clone();
 
     if origin.is_read_once() {
         let run = scene.run();
-        let tally = pass(&mut import, &mut scene, run, form, origin.source()?, None)?;
+        let tally =
+            pass(&mut import, &mut scene, run, open(form, origin.source()?, &reading), None)?;
         return finish(&scene, &vault, form, &tally);
     }
-    let plan = pass(&mut import, &mut scene, Run::Dry, form, origin.source()?, None)?;
+    let plan =
+        pass(&mut import, &mut scene, Run::Dry, open(form, origin.source()?, &reading), None)?;
     let to_do = plan.new + plan.replaced;
     if scene.run() == Run::Dry || to_do == 0 {
         return finish(&scene, &vault, form, &plan);
@@ -91,9 +117,20 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     scene.ui.note(&format!("To vault `{vault}`: {}.", plan.in_words(true)));
     let question = format!("Import {} into vault `{vault}`?", secrets(to_do));
     scene.consent(&question, "add `--yes` to import without being asked")?;
-    let source = origin.source()?;
-    let tally = pass(&mut import, &mut scene, Run::Real, form, source, Some(to_do))?;
+    let rows = open(form, origin.source()?, &reading);
+    let tally = pass(&mut import, &mut scene, Run::Real, rows, Some(to_do))?;
     finish(&scene, &vault, form, &tally)
+}
+
+/// Returns how gpg is run for a folder of `pass`: it may ask wherever we may.
+fn gpg(scene: &Scene<'_>) -> Gpg {
+    let ForGpg { home, keys, terminal } = ForGpg::read();
+    let prompt = match scene.global.no_input {
+        true => Prompt::Never,
+        false => Prompt::Pinentry { terminal },
+    };
+    let usual = Gpg::default();
+    Gpg { home, keys, prompt, timeout: scene.global.timeout.unwrap_or(usual.timeout), ..usual }
 }
 
 /// Reads all rows once, and says what is not fine.
@@ -101,14 +138,19 @@ fn pass(
     import: &mut Import<'_>,
     scene: &mut Scene<'_>,
     run: Run,
-    form: Form,
-    source: Source,
+    rows: Result<Box<dyn Rows>, keystead::exchange::Error>,
     to_do: Option<u64>,
 ) -> Result<Tally, Failure> {
     let what = if run == Run::Dry { "Reading" } else { "Importing" };
-    let progress = scene.progress(what, to_do);
+    let mut rows = rows.map_err(keystead::Error::from)?;
     let mut tally = Tally::default();
-    let mut rows = open(form, source).map_err(keystead::Error::from)?;
+    // Once is enough: with a number, all of this has been looked at before.
+    if to_do.is_none() {
+        for line in rows.plan() {
+            scene.ui.note(&format!("{}.", capitalised(&line)));
+        }
+    }
+    let progress = scene.progress(what, to_do);
     let mut ask = progress.asking(&mut scene.terminal);
     let done = import.pass(&mut *rows, run, &mut ask, &mut |row| {
         if to_do.is_none() || matches!(row.became, Became::New | Became::Replaced) {
@@ -119,6 +161,10 @@ fn pass(
     drop(progress);
     if tally.untold > 0 {
         scene.ui.warn(&format!("and {} more", tally.untold));
+    }
+    tally.left_out = rows.left_out();
+    if to_do.is_none() && !tally.left_out.is_empty() {
+        scene.ui.note(&format!("Left out: {}.", tally.left_out.join(", ")));
     }
     match done {
         Ok(()) => Ok(tally),
@@ -171,6 +217,8 @@ struct Tally {
     failed: u64,
     /// Of what is new or replaced.
     kinds: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
     #[serde(skip)]
     told: usize,
     #[serde(skip)]

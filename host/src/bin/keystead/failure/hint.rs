@@ -3,7 +3,7 @@
 use keystead::plugin::{inspect, pins, runner, trust};
 use keystead::registry::schema::Fault;
 use keystead::similar::similar;
-use keystead::{Class, Error, Unanswered, fs, registry, transfer};
+use keystead::{Class, Error, Unanswered, exchange, fs, registry, transfer};
 use keystead_plugin_api::Prompt;
 
 use super::{Failure, in_one_line};
@@ -127,6 +127,21 @@ impl Found {
             }
             Error::Runner { source: runner::Error::Late { .. }, .. } => {
                 self.hint("give it longer with `--timeout`");
+            }
+            Error::Exchange(exchange::Error::Encrypted { form }) => {
+                let how = match form.starts_with("Bitwarden") {
+                    true => "with `bw export --format json`, or in the application",
+                    false => "in the application",
+                };
+                self.hint(format!(
+                    "export it again without encryption ({how}), import that, and delete it"
+                ));
+            }
+            Error::Exchange(exchange::Error::UnknownTable) => self.hint(
+                "say which column is what: add `--column name=HEADER --column password=HEADER`",
+            ),
+            Error::Exchange(exchange::Error::NoProgram { .. }) => {
+                self.hint("install GnuPG: the package is called `gnupg`")
             }
             Error::Registry(error) => self.registry(error),
             Error::Trust(error) => self.trust(error),

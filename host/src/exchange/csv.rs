@@ -1,0 +1,342 @@
+//! Tables: a header row, and a secret in each row below it. Which column is what is said by
+//! the caller, or seen from the header row of a well-known export.
+
+mod column;
+mod known;
+mod record;
+
+use std::io::Read;
+
+use keystead_plugin_api::{SecretBytes, SecretText, Value};
+
+pub use self::column::{BadColumn, Column};
+use self::column::{Role, folder};
+use self::record::{Record, Records};
+use super::distinct::{Distinct, clean, title};
+use super::item::{Item, sounds_secret};
+use super::left_out::LeftOut;
+use super::{BadRow, Error, Position, Row, Rows, input};
+
+pub(super) const FORM: &str = "a CSV table";
+
+/// The most columns: a table of secrets that is wider is none.
+const MAX_COLUMNS: usize = 1_000;
+
+/// What stands between the fields of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delimiter {
+    /// `,`
+    Comma,
+    /// `;`
+    Semicolon,
+    /// A tab.
+    Tab,
+}
+
+impl Delimiter {
+    const ALL: [Self; 3] = [Self::Comma, Self::Semicolon, Self::Tab];
+
+    /// Returns the delimiter of this name: `comma`, `semicolon` or `tab`.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "comma" => Some(Self::Comma),
+            "semicolon" => Some(Self::Semicolon),
+            "tab" => Some(Self::Tab),
+            _ => None,
+        }
+    }
+
+    fn byte(self) -> u8 {
+        match self {
+            Self::Comma => b',',
+            Self::Semicolon => b';',
+            Self::Tab => b'\t',
+        }
+    }
+}
+
+/// Which column is what, before anything is imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The program whose export this was seen to be.
+    pub program: Option<&'static str>,
+    /// Each column that is used: what as, and its header.
+    pub used: Vec<(String, String)>,
+    /// The headers of the columns that are left out.
+    pub left_out: Vec<String>,
+    /// Those of them that sound secret.
+    pub left_out_secret: Vec<String>,
+}
+
+impl Plan {
+    /// Returns the plan in words.
+    fn lines(&self) -> Vec<String> {
+        let whose = self.program.map_or(String::new(), |program| format!(" of {program}"));
+        let used: Vec<_> =
+            self.used.iter().map(|(role, header)| format!("{role} from `{header}`")).collect();
+        let mut lines = vec![format!("reading a table{whose}: {}", used.join(", "))];
+        if !self.left_out.is_empty() {
+            let left_out: Vec<_> = self
+                .left_out
+                .iter()
+                .map(|header| match self.left_out_secret.contains(header) {
+                    true => format!("`{header}` (sounds secret)"),
+                    false => format!("`{header}`"),
+                })
+                .collect();
+            lines.push(format!("leaving out the columns {}", left_out.join(", ")));
+        }
+        lines
+    }
+}
+
+/// Reads a table, row by row. Without columns its header row must be that of Chrome, Edge,
+/// Firefox, Safari, KeePassXC, LastPass, Bitwarden or 1Password; without a delimiter it is the
+/// one of which the header row has most.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::UnknownTable`], or [`Error::NotOfForm`] where the table is longer
+/// than 64 MiB, or its header row has no column that was named.
+pub fn read(
+    file: impl Read,
+    columns: &[Column],
+    delimiter: Option<Delimiter>,
+) -> Result<Table, Error> {
+    let bytes = input::whole(file, FORM)?;
+    let start = if bytes.expose().starts_with(input::MARK) { input::MARK.len() } else { 0 };
+    let delimiter = delimiter.unwrap_or_else(|| most_frequent(&bytes.expose()[start..]));
+    let mut records = Records::new(start, delimiter.byte());
+    let header = match records.next(bytes.expose()) {
+        None => return Err(wrong("it is empty")),
+        Some(Record { fault: Some(why), .. }) => {
+            return Err(wrong(&format!("its header row: {why}")));
+        }
+        Some(header) => header,
+    };
+    if header.len() > MAX_COLUMNS {
+        return Err(wrong(&format!("it has more than {MAX_COLUMNS} columns")));
+    }
+    let headers: Option<Vec<String>> = (0..header.len())
+        .map(|at| Some(clean(header.text(bytes.expose(), at)?.expose())))
+        .collect();
+    let headers = headers.ok_or_else(|| wrong("its header row is not UTF-8"))?;
+    let (program, roles) = if columns.is_empty() {
+        // Nothing of it is repeated: without a header row this would be somebody's password.
+        let Some((program, roles)) = known::program(&headers) else {
+            return Err(Error::UnknownTable);
+        };
+        (Some(program), roles)
+    } else {
+        (None, column::roles(columns, &headers).map_err(|why| wrong(&why))?)
+    };
+    let plan = plan(program, &headers, &roles);
+    Ok(Table {
+        bytes,
+        records,
+        roles,
+        plan,
+        names: Distinct::default(),
+        left_out: LeftOut::default(),
+    })
+}
+
+/// Returns whether what a file starts with is the header row of a known export.
+pub(super) fn is_known(head: &[u8]) -> bool {
+    let start = if head.starts_with(input::MARK) { input::MARK.len() } else { 0 };
+    // A row that goes on behind this is not known.
+    let Some(end) = head.iter().position(|&byte| byte == b'\n') else { return false };
+    let head = &head[..end];
+    let mut records = Records::new(start, most_frequent(&head[start.min(end)..]).byte());
+    let Some(header) = records.next(head).filter(|header| header.fault.is_none()) else {
+        return false;
+    };
+    let headers: Option<Vec<String>> =
+        (0..header.len()).map(|at| Some(clean(header.text(head, at)?.expose()))).collect();
+    headers.is_some_and(|headers| known::program(&headers).is_some())
+}
+
+fn wrong(why: &str) -> Error {
+    Error::NotOfForm { form: FORM, why: why.to_owned() }
+}
+
+/// Returns the delimiter of which the first line has most, outside of quotes.
+fn most_frequent(bytes: &[u8]) -> Delimiter {
+    let mut counts = [0_usize; 3];
+    let mut quoted = false;
+    for byte in bytes {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\n' if !quoted => break,
+            byte if !quoted => {
+                let found = Delimiter::ALL.iter().position(|one| one.byte() == *byte);
+                if let Some(found) = found {
+                    counts[found] += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    let [commas, semicolons, tabs] = counts;
+    if commas >= semicolons && commas >= tabs {
+        Delimiter::Comma
+    } else if semicolons >= tabs {
+        Delimiter::Semicolon
+    } else {
+        Delimiter::Tab
+    }
+}
+
+fn plan(program: Option<&'static str>, headers: &[String], roles: &[Role]) -> Plan {
+    let shown = |header: &str| title(header).unwrap_or_else(|| "(no header)".into());
+    let mut plan =
+        Plan { program, used: Vec::new(), left_out: Vec::new(), left_out_secret: Vec::new() };
+    for (header, role) in headers.iter().zip(roles) {
+        if *role != Role::LeftOut {
+            plan.used.push((role.to_string(), shown(header)));
+            continue;
+        }
+        plan.left_out.push(shown(header));
+        if sounds_secret(header) {
+            plan.left_out_secret.push(shown(header));
+        }
+    }
+    plan
+}
+
+/// The rows of a table.
+#[derive(Debug)]
+pub struct Table {
+    bytes: SecretBytes,
+    records: Records,
+    /// What each column is.
+    roles: Vec<Role>,
+    plan: Plan,
+    names: Distinct,
+    left_out: LeftOut,
+}
+
+impl Table {
+    /// Returns which column is what.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn row(&mut self, record: &Record) -> Result<Row, BadRow> {
+        let at = Position::Line(record.line);
+        let bad = |why: String| BadRow { at: at.clone(), why };
+        if let Some(why) = record.fault {
+            return Err(bad(why.into()));
+        }
+        let (found, expected) = (record.len(), self.roles.len());
+        if found != expected {
+            return Err(bad(format!("it has {found} fields, and the header row {expected}")));
+        }
+        let mut item = Item::default();
+        let (mut name, mut within, mut place) = (String::new(), String::new(), String::new());
+        for (column, role) in self.roles.iter().enumerate() {
+            if *role == Role::LeftOut {
+                continue;
+            }
+            let Some(text) = record.text(self.bytes.expose(), column) else {
+                return Err(bad(format!("field {} is not UTF-8", column + 1)));
+            };
+            match role {
+                Role::Name => name = clean(text.expose()),
+                Role::Folder(form) => within = folder(*form, text.expose()),
+                Role::Url => {
+                    if place.is_empty() {
+                        place = host(text.expose());
+                    }
+                    // LastPass says so where a note has no address.
+                    if text.expose() != "http://sn" {
+                        item.url(Some(text));
+                    }
+                }
+                Role::Urls => {
+                    for url in text.expose().split(',') {
+                        item.url(Some(SecretText::new(url.trim())));
+                    }
+                }
+                Role::Fields => fields(&mut item, text.expose()),
+                Role::Value => item.field("value", Some(text)),
+                Role::User => item.field("user", Some(text)),
+                Role::Password => item.field("password", Some(text)),
+                Role::Notes => item.field("notes", Some(text)),
+                Role::Totp => item.field("totp", Some(text)),
+                Role::Field(label) => item.field(label, Some(text)),
+                Role::Tags => item.tags(text.expose().split([',', ';'])),
+                Role::Favourite => item.flag("favourite", is_yes(text.expose())),
+                Role::Archived => {
+                    item.text("state", if is_yes(text.expose()) { "archived" } else { "" });
+                }
+                Role::Created => item.time("created", text.expose()),
+                Role::Updated => item.time("updated", text.expose()),
+                Role::Expires => item.time("expires", text.expose()),
+                Role::Meta(key) => item.text(key, text.expose()),
+                Role::LeftOut => {}
+            }
+        }
+        let name = if name.is_empty() { place } else { name };
+        let name = self.names.name(&[&within, &name]).map_err(bad)?;
+        item.into_row(at.clone(), name, &mut self.left_out)
+    }
+}
+
+impl Rows for Table {
+    fn plan(&self) -> Vec<String> {
+        self.plan.lines()
+    }
+
+    fn left_out(&self) -> Vec<String> {
+        self.left_out.lines().collect()
+    }
+}
+
+impl Iterator for Table {
+    type Item = Result<Result<Row, BadRow>, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let record = self.records.next(self.bytes.expose())?;
+        Some(Ok(self.row(&record)))
+    }
+}
+
+fn is_yes(text: &str) -> bool {
+    text.trim() == "1" || text.trim().eq_ignore_ascii_case("true")
+}
+
+/// Returns the host of an address: the name of an entry that has no other.
+fn host(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    host.rsplit('@').next().unwrap_or_default().to_owned()
+}
+
+/// Adds what Bitwarden writes of own fields: `LABEL: VALUE` in lines. A line that is none
+/// belongs to the value above it.
+fn fields(item: &mut Item, text: &str) {
+    let mut current: Option<(&str, usize, usize)> = None;
+    let mut at = 0;
+    let mut put = |current: Option<(&str, usize, usize)>| {
+        if let Some((label, start, end)) = current {
+            item.value(label, Value::text(text[start..end].trim_end_matches('\r')));
+        }
+    };
+    for line in text.split_inclusive('\n') {
+        let end = at + line.trim_end_matches('\n').len();
+        match (text[at..end].split_once(": "), &mut current) {
+            (Some((label, _)), _) => {
+                put(current.take());
+                current = Some((label, at + label.len() + 2, end));
+            }
+            (None, Some((_, _, last))) => *last = end,
+            (None, None) if end > at => current = Some(("field", at, end)),
+            (None, None) => {}
+        }
+        at += line.len();
+    }
+    put(current);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,242 @@
+//! Rows of a table, by RFC 4180: where each field lies, without copying it. Lines end with LF
+//! or CR LF; a quoted field may hold both, delimiters, and quotes written twice.
+
+use std::ops::Range;
+
+use keystead_plugin_api::{SecretBytes, SecretText};
+use zeroize::Zeroizing;
+
+use super::MAX_COLUMNS;
+
+/// Where the reading of a table is.
+#[derive(Debug)]
+pub(super) struct Records {
+    at: usize,
+    line: u64,
+    delimiter: u8,
+}
+
+/// One row.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// The line it begins at.
+    pub(super) line: u64,
+    /// What is wrong with it.
+    pub(super) fault: Option<&'static str>,
+    /// Where each field lies, and whether quotes in it are written twice: those that may be
+    /// looked at.
+    fields: Vec<(Range<usize>, bool)>,
+    /// How many there are.
+    count: usize,
+}
+
+impl Record {
+    /// Returns how many fields there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Returns a field; `None` where it is not UTF-8.
+    pub(super) fn text(&self, bytes: &[u8], at: usize) -> Option<SecretText> {
+        let (place, doubled) = self.fields.get(at)?;
+        let field = &bytes[place.clone()];
+        if !doubled {
+            return SecretText::from_bytes(SecretBytes::copy_of(field)).ok();
+        }
+        let mut single = Zeroizing::new(Vec::with_capacity(field.len()));
+        let mut rest = field;
+        while let Some(quote) = rest.iter().position(|&byte| byte == b'"') {
+            single.extend_from_slice(&rest[..=quote]);
+            rest = &rest[(quote + 2).min(rest.len())..];
+        }
+        single.extend_from_slice(rest);
+        SecretText::from_bytes(SecretBytes::new(std::mem::take(&mut *single))).ok()
+    }
+}
+
+impl Records {
+    pub(super) fn new(at: usize, delimiter: u8) -> Self {
+        Self { at, line: 1, delimiter }
+    }
+
+    /// Returns the next row; lines with nothing in them are none.
+    pub(super) fn next(&mut self, bytes: &[u8]) -> Option<Record> {
+        loop {
+            match bytes.get(self.at..)? {
+                [] => return None,
+                [b'\n', ..] => self.at += 1,
+                [b'\r', b'\n', ..] => self.at += 2,
+                _ => return Some(self.record(bytes)),
+            }
+            self.line += 1;
+        }
+    }
+
+    fn record(&mut self, bytes: &[u8]) -> Record {
+        let mut record = Record { line: self.line, fault: None, fields: Vec::new(), count: 0 };
+        loop {
+            let field = match bytes.get(self.at) {
+                Some(b'"') => match self.quoted(bytes) {
+                    Ok(field) => field,
+                    Err(why) => {
+                        record.fault = Some(why);
+                        return record;
+                    }
+                },
+                _ => (self.plain(bytes), false),
+            };
+            record.count += 1;
+            // Beyond these no field is looked at: the header row has no more.
+            if record.count <= MAX_COLUMNS {
+                record.fields.push(field);
+            }
+            match bytes.get(self.at) {
+                Some(&byte) if byte == self.delimiter => self.at += 1,
+                // `plain` and `quoted` end at a delimiter, an end of line, or the end.
+                _ => {
+                    self.end_line(bytes);
+                    return record;
+                }
+            }
+        }
+    }
+
+    /// Reads up to a delimiter or the end of the line.
+    fn plain(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.at;
+        let rest = &bytes[start..];
+        let len = rest.iter().position(|&byte| byte == self.delimiter || byte == b'\n');
+        self.at += len.unwrap_or(rest.len());
+        let mut end = self.at;
+        if end > start && bytes[end - 1] == b'\r' && bytes.get(end).is_none_or(|&b| b == b'\n') {
+            end -= 1;
+        }
+        start..end
+    }
+
+    /// Reads a field in quotes, up to what follows it.
+    fn quoted(&mut self, bytes: &[u8]) -> Result<(Range<usize>, bool), &'static str> {
+        let start = self.at + 1;
+        let (mut at, mut doubled) = (start, false);
+        let end = loop {
+            match bytes.get(at) {
+                None => {
+                    self.at = bytes.len();
+                    return Err("a quote is not closed: all that follows it is lost");
+                }
+                Some(b'"') if bytes.get(at + 1) == Some(&b'"') => {
+                    doubled = true;
+                    at += 2;
+                }
+                Some(b'"') => break at,
+                Some(b'\n') => {
+                    self.line += 1;
+                    at += 1;
+                }
+                Some(_) => at += 1,
+            }
+        };
+        self.at = end + 1;
+        match &bytes[self.at..] {
+            [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n', ..] => Ok((start..end, doubled)),
+            [byte, ..] if *byte == self.delimiter => Ok((start..end, doubled)),
+            rest => {
+                // The next line is where sense may begin again.
+                self.at += rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+                self.end_line(bytes);
+                Err("something follows a closing quote")
+            }
+        }
+    }
+
+    fn end_line(&mut self, bytes: &[u8]) {
+        if bytes.get(self.at) == Some(&b'\r') {
+            self.at += 1;
+        }
+        if bytes.get(self.at) == Some(&b'\n') {
+            self.at += 1;
+            self.line += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Each row as its line and its fields, or what is wrong.
+    fn rows(text: &str) -> Vec<(u64, Result<Vec<String>, &'static str>)> {
+        let mut records = Records::new(0, b',');
+        let mut rows = Vec::new();
+        while let Some(record) = records.next(text.as_bytes()) {
+            let fields = (0..record.fields.len())
+                .map(|at| record.text(text.as_bytes(), at).unwrap().expose().to_owned());
+            rows.push((record.line, record.fault.map_or_else(|| Ok(fields.collect()), Err)));
+        }
+        rows
+    }
+
+    fn good(line: u64, fields: &[&str]) -> (u64, Result<Vec<String>, &'static str>) {
+        (line, Ok(fields.iter().map(|&field| field.to_owned()).collect()))
+    }
+
+    #[test]
+    fn fields_are_plain_or_quoted_and_lines_end_with_lf_or_crlf() {
+        assert_eq!(
+            rows("a,b\r\n\"c,\"\"d\"\"\",\"e\r\nf\ng\"\n\n,\nh \"x\", i\n\"\",\"\"\"\"\rz,\rj\r"),
+            [
+                good(1, &["a", "b"]),
+                good(2, &["c,\"d\"", "e\r\nf\ng"]),
+                good(6, &["", ""]),
+                good(7, &["h \"x\"", " i"]),
+                (8, Err("something follows a closing quote")),
+            ]
+        );
+        assert_eq!(rows("\"a\"\r"), [good(1, &["a"])]);
+        assert_eq!(rows("a,"), [good(1, &["a", ""])]);
+        assert_eq!(rows("\n\r\n"), []);
+    }
+
+    #[test]
+    fn after_a_broken_row_the_reading_goes_on_at_the_next_line() {
+        assert_eq!(
+            rows("a\n\"b\"x,\"c\nd\n\"e\nf"),
+            [
+                good(1, &["a"]),
+                (2, Err("something follows a closing quote")),
+                good(3, &["d"]),
+                (4, Err("a quote is not closed: all that follows it is lost")),
+            ]
+        );
+    }
+
+    #[test]
+    fn many_fields_cost_no_memory() {
+        let text = ",".repeat(1_000_000);
+        let record = Records::new(0, b',').next(text.as_bytes()).unwrap();
+        assert_eq!((record.len(), record.fields.len()), (1_000_001, MAX_COLUMNS));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_quoted_right_is_read_back(
+            table in prop::collection::vec(prop::collection::vec("[a\",\r\n ]{0,5}", 1..4), 0..5)
+        ) {
+            let mut text = String::new();
+            for row in &table {
+                let fields: Vec<_> =
+                    row.iter().map(|field| format!("\"{}\"", field.replace('"', "\"\""))).collect();
+                text += &(fields.join(",") + "\r\n");
+            }
+            let read: Vec<_> = rows(&text).into_iter().map(|(_, row)| row.unwrap()).collect();
+            prop_assert_eq!(read, table);
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "[a\",\r\n]{0,40}") {
+            let _ = rows(&text);
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! What becomes of tables: of well-known exports, of one whose columns are named, and of
+//! broken ones.
+
+use snapbox::{assert_data_eq, str};
+
+use super::super::shown::shown;
+use super::*;
+
+fn columns(typed: &[&str]) -> Vec<Column> {
+    typed.iter().map(|text| Column::parse(text).unwrap()).collect()
+}
+
+/// Returns what an import would say and do.
+fn whole(bytes: &[u8], typed: &[&str]) -> String {
+    let mut table = match read(bytes, &columns(typed), None) {
+        Ok(table) => table,
+        Err(error) => return format!("{}: {error}", error.code()),
+    };
+    let Plan { program, used, left_out, left_out_secret } = table.plan().clone();
+    let used: Vec<_> = used.iter().map(|(role, header)| format!("{role}={header}")).collect();
+    let mut text = format!(
+        "{program:?}: {}; left out: {}; secret: {}\n",
+        used.join(" "),
+        left_out.join(" "),
+        left_out_secret.join(" ")
+    );
+    text += &shown(&mut table).unwrap();
+    for line in table.left_out() {
+        text += &format!("left out: {line}\n");
+    }
+    text
+}
+
+#[test]
+fn chrome_and_edge() {
+    let text = "name,url,username,password,note\r\n\
+        github.com,https://github.com/login,bob,canary-5d1f,\r\n\
+        github.com,https://github.com/login,alice,canary-5d1f,\"a note,\r\nof two lines\"\r\n\
+        ,https://x.example:8080/a?b,,canary-5d1f,\r\n";
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
+Some("Chrome or Edge"): name=name url=url user=username password=password notes=note; left out: ; secret: 
+line 2: github.com
+  "bob" / "canary-5d1f"
+  [url] https://github.com/login
+line 3: github.com (2)
+  user: "alice"
+  password: "canary-5d1f"
+  notes: "a note,/r/nof two lines"
+  [url] https://github.com/login
+line 5: x.example:8080
+  "canary-5d1f"
+  [url] https://x.example:8080/a?b
+
+"#]]
+    );
+}
+
+#[test]
+fn firefox() {
+    let text = "\"url\",\"username\",\"password\",\"httpRealm\",\"formActionOrigin\",\"guid\",\"timeCreated\",\"timeLastUsed\",\"timePasswordChanged\"\n\
+        \"https://github.com\",\"bob\",\"canary-5d1f \"\"quoted\"\"\",,\"https://github.com\",\"{1}\",\"1614298956000\",\"1614298956001\",\"1635346445000\"\n\
+        \"https://github.com\",\"alice\",\"canary-5d1f\",,\"\",\"{2}\",\"soon\",\"\",\"\"\n";
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
+Some("Firefox"): url=url user=username password=password created=timeCreated updated=timePasswordChanged; left out: httpRealm formActionOrigin guid timeLastUsed; secret: 
+line 2: github.com
+  "bob" / "canary-5d1f /"quoted/""
+  [created] 2021-02-26T00:22:36Z
+  [updated] 2021-10-27T14:54:05Z
+  [url] https://github.com
+line 3: github.com (2)
+  "alice" / "canary-5d1f"
+  [url] https://github.com
+left out: 1 date that cannot be read
+
+"#]]
+    );
+}
+
+#[test]
+fn keepassxc() {
+    let text = "\"Group\",\"Title\",\"Username\",\"Password\",\"URL\",\"Notes\",\"TOTP\",\"Icon\",\"Last Modified\",\"Created\"\n\
+        \"Root/Internet/Mail\",\"Post\",\"bob\",\"canary-5d1f\",\"https://mail.example\",\"\",\"otpauth://totp/x?secret=canary-5d1f\",\"0\",\"2024-05-06T07:08:09Z\",\"2022-03-04T05:06:07Z\"\n\
+        \"Root\",\"Top\",\"\",\"canary-5d1f\",\"\",\"\",\"\",\"0\",\"2024-05-06T07:08:09Z\",\"2022-03-04T05:06:07Z\"\n";
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
+Some("KeePassXC"): folder=Group name=Title user=Username password=Password url=URL notes=Notes totp=TOTP updated=Last Modified created=Created; left out: Icon; secret: 
+line 2: Internet/Mail/Post
+  user: "bob"
+  password: "canary-5d1f"
+  totp: "otpauth://totp/x?secret=canary-5d1f"
+  [created] 2022-03-04T05:06:07Z
+  [updated] 2024-05-06T07:08:09Z
+  [url] https://mail.example
+line 3: Top
+  "canary-5d1f"
+  [created] 2022-03-04T05:06:07Z
+  [updated] 2024-05-06T07:08:09Z
+
+"#]]
+    );
+}
+
+#[test]
+fn lastpass() {
+    let text = "url,username,password,totp,extra,name,grouping,fav\n\
+        https://github.com,bob,canary-5d1f,,,GitHub,Work\\Code,1\n\
+        http://sn,,,,canary-5d1f note,Alarm,,0\n";
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
+Some("LastPass"): url=url user=username password=password totp=totp notes=extra name=name folder=grouping favourite=fav; left out: ; secret: 
+line 2: Work/Code/GitHub
+  "bob" / "canary-5d1f"
+  [favourite] Boolean(true)
+  [url] https://github.com
+line 3: Alarm
+  "canary-5d1f note"
+
+"#]]
+    );
+}
+
+#[test]
+fn bitwarden_csv() {
+    let text = "folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n\
+        Work,1,login,GitHub,,\"PIN: canary-5d1f\nkey: a: b\nsecond line\r\n\",0,\"https://github.com,https://api.github.com\",bob,canary-5d1f,\n\
+        ,,note,Alarm,canary-5d1f,,0,,,,\n";
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
+Some("Bitwarden"): folder=folder favourite=favorite name=name notes=notes fields=fields url=login_uri user=login_username password=login_password totp=login_totp; left out: type reprompt; secret: 
+line 2: Work/GitHub
+  PIN: "canary-5d1f"
+  key: "a: b/nsecond line"
+  user: "bob"
+  password: "canary-5d1f"
+  [favourite] Boolean(true)
+  [url] https://github.com
+  [url.2] https://api.github.com
+line 6: Alarm
+  "canary-5d1f"
+
+"#]]
+    );
+}
+
+#[test]
+fn onepassword_and_safari() {
+    let text = "Title,Url,Username,Password,OTPAuth,Favorite,Archived,Tags,Notes\n\
+        GitHub,https://github.com,bob,canary-5d1f,,true,true,code;work,\n";
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
+Some("1Password"): name=Title url=Url user=Username password=Password totp=OTPAuth favourite=Favorite state=Archived tags=Tags notes=Notes; left out: ; secret: 
+line 2: GitHub
+  "bob" / "canary-5d1f"
+  [favourite] Boolean(true)
+  [state] archived
+  [tags] code,work
+  [url] https://github.com
+
+"#]]
+    );
+    let text = "Title,URL,Username,Password,Notes,OTPAuth\n\
+        GitHub,https://github.com,bob,canary-5d1f,,\n";
+    assert_data_eq!(
+        whole(text.as_bytes(), &[]),
+        str![[r#"
+Some("Safari"): name=Title url=URL user=Username password=Password notes=Notes totp=OTPAuth; left out: ; secret: 
+line 2: GitHub
+  "bob" / "canary-5d1f"
+  [url] https://github.com
+
+"#]]
+    );
+}
+
+#[test]
+fn columns_are_named_and_what_is_left_out_is_said() {
+    let text = "\u{feff}Title;Token;Owner;Team;PIN code;Valid until;;Extra\n\
+        deploy;canary-5d1f;bob;core;canary-5d1f;2027-01-01;x;e\n\
+        next;canary-5d1f;;;;;;\n";
+    let typed = [
+        "name=title",
+        "value=Token",
+        "meta.owner=Owner",
+        "meta.team=Team",
+        "expires=Valid until",
+        "field.extra=Extra",
+    ];
+    assert_data_eq!(
+        whole(text.as_bytes(), &typed),
+        str![[r#"
+None: name=Title value=Token meta.owner=Owner meta.team=Team expires=Valid until field.extra=Extra; left out: PIN code (no header); secret: PIN code
+line 2: deploy
+  value: "canary-5d1f"
+  extra: "e"
+  [expires] 2027-01-01T00:00:00Z
+  [owner] bob
+  [team] core
+line 3: next
+  "canary-5d1f"
+
+"#]]
+    );
+    let tabs = "Title\tUser\tPassword\na,b\tbob\tcanary-5d1f\n";
+    let typed = ["name=Title", "user=User", "password=Password"];
+    assert_data_eq!(
+        whole(tabs.as_bytes(), &typed),
+        str![[r#"
+None: name=Title user=User password=Password; left out: ; secret: 
+line 2: a,b
+  "bob" / "canary-5d1f"
+
+"#]]
+    );
+}
+
+#[test]
+fn a_delimiter_that_is_given_counts() {
+    let text = b"n,a,m,e;v\nx;canary\n";
+    let typed = columns(&["name=n,a,m,e", "value=v"]);
+    let table = read(&text[..], &typed, Some(Delimiter::Semicolon)).unwrap();
+    assert_data_eq!(
+        shown(table).unwrap(),
+        str![[r#"
+line 2: x
+  "canary"
+
+"#]]
+    );
+}
+
+#[test]
+fn broken_rows_are_reported_with_their_line_and_the_rest_goes_in() {
+    let text = b"name,url,username,password\n\
+        a,,,canary\n\
+        too,few\n\
+        too,many,fields,canary,canary\n\
+        \"b\n2\",,,canary\n\
+        \"c\"x,,,canary\n\
+        \xff,,,canary\n\
+        d,,,ca\xffnary\n\
+        e,,,\n\
+        a,,,canary\n\
+        \"f,,,canary\n";
+    assert_data_eq!(
+        whole(text, &[]),
+        str![[r#"
+Some("Chrome or Edge"): name=name url=url user=username password=password; left out: ; secret: 
+line 2: a
+  "canary"
+line 3: BAD: it has 2 fields, and the header row 4
+line 4: BAD: it has 5 fields, and the header row 4
+line 5: b 2
+  "canary"
+line 7: BAD: something follows a closing quote
+line 8: BAD: field 1 is not UTF-8
+line 9: BAD: field 4 is not UTF-8
+line 10: BAD: there is nothing in it
+line 11: a (2)
+  "canary"
+line 12: BAD: a quote is not closed: all that follows it is lost
+
+"#]]
+    );
+}
+
+#[test]
+fn a_first_row_that_may_be_a_secret_is_never_repeated() {
+    let answers: Vec<String> = [
+        (&b"github,bob,canary\n"[..], &[][..]),
+        (b"github,bob,canary\n", &["name=Title", "value=Token"]),
+        (b"\"canary", &[]),
+        (b"\xff", &[]),
+        (b"", &[]),
+        (b"\xef\xbb\xbf\n\n", &[]),
+        (b"a,a,b\n", &["name=a", "value=b"]),
+        (b"A,a,b\n", &["name=a", "value=B"]),
+        (b"a,b\n", &["name=a", "name=b"]),
+        (b"a,b\n", &["name=a", "value=a"]),
+        (b"a,b\n", &["value=a"]),
+        (b"a,b\n", &["name=a", "url=b"]),
+    ]
+    .into_iter()
+    .map(|(bytes, typed)| whole(bytes, typed))
+    .collect();
+    assert_data_eq!(
+        answers.join("\n"),
+        str![[r#"
+E13.unknown-table: its first row is not the header row of a known table
+E13.not-of-form: this is not a CSV table: its first row has no column `Title`
+E13.not-of-form: this is not a CSV table: its header row: a quote is not closed: all that follows it is lost
+E13.not-of-form: this is not a CSV table: its header row is not UTF-8
+E13.not-of-form: this is not a CSV table: it is empty
+E13.not-of-form: this is not a CSV table: it is empty
+E13.not-of-form: this is not a CSV table: its first row has the column `a` twice
+None: name=a value=b; left out: A; secret: 
+
+E13.not-of-form: this is not a CSV table: `name` was given two columns
+E13.not-of-form: this is not a CSV table: the column `a` was named twice
+E13.not-of-form: this is not a CSV table: no column was named to be the secrets' name: `name=HEADER`
+E13.not-of-form: this is not a CSV table: no column was named to be the secret: `value=HEADER` or `password=HEADER`
+"#]]
+    );
+    let wide = ",".repeat(2_000);
+    assert_eq!(
+        whole(wide.as_bytes(), &[]),
+        "E13.not-of-form: this is not a CSV table: it has more than 1000 columns"
+    );
+}
+
+#[test]
+fn a_column_that_is_typed_wrong_is_explained() {
+    let answers: Vec<String> = ["name", "colour=x", "field.=x", "meta=x", "=x"]
+        .into_iter()
+        .map(|text| Column::parse(text).unwrap_err().to_string())
+        .collect();
+    assert_data_eq!(
+        answers.join("\n"),
+        str![[r#"
+`name` is not ROLE=HEADER, like `name=Title`
+a column is no `colour`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
+a column is no `field.`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
+a column is no `meta`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
+a column is no ``, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
+"#]]
+    );
+}

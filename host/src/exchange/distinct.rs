@@ -1,0 +1,119 @@
+//! Names of what is imported: what a stranger calls it, made a name that a secret may have,
+//! and each only once. The same file always gives the same names.
+
+use std::collections::{HashMap, HashSet};
+
+use keystead_plugin_api::SecretName;
+
+/// What something without a title is called.
+const UNTITLED: &str = "untitled";
+
+/// The names that are taken.
+#[derive(Debug, Default)]
+pub(super) struct Distinct {
+    taken: HashSet<String>,
+    /// Where to go on counting, so that a million of one name are a million steps.
+    next: HashMap<String, u64>,
+}
+
+impl Distinct {
+    /// Returns the name where it is free, else the first of `NAME (2)`, `NAME (3)`, ... that
+    /// is. Names that differ by case alone count as one: some vaults could not keep both.
+    pub(super) fn take(&mut self, wanted: &str) -> String {
+        let folded = wanted.to_lowercase();
+        if self.taken.insert(folded.clone()) {
+            return wanted.to_owned();
+        }
+        let next = self.next.entry(folded).or_insert(2);
+        loop {
+            let name = format!("{wanted} ({next})");
+            *next += 1;
+            if self.taken.insert(name.to_lowercase()) {
+                return name;
+            }
+        }
+    }
+
+    /// Returns the name for a secret with these parts, joined by `/`.
+    ///
+    /// # Errors
+    /// Why it is none: too long.
+    pub(super) fn name(&mut self, parts: &[&str]) -> Result<SecretName, String> {
+        let (folders, title) = parts.split_at(parts.len().saturating_sub(1));
+        let mut name = String::new();
+        for folder in folders {
+            let folder = clean(folder);
+            if !folder.is_empty() {
+                name.push_str(&folder);
+                name.push('/');
+            }
+        }
+        match title.first().map(|title| clean(title)) {
+            Some(title) if !title.is_empty() => name.push_str(&title),
+            _ => name.push_str(UNTITLED),
+        }
+        // Looked at before it is taken: what is no name needs no room.
+        SecretName::parse(&name).map_err(|refused| refused.message().to_owned())?;
+        let name = self.take(&name);
+        SecretName::parse(&name).map_err(|refused| refused.message().to_owned())
+    }
+}
+
+/// Returns a stranger's title as one line: each control character is a space, and there is
+/// none at the ends.
+pub(super) fn clean(text: &str) -> String {
+    let spaced: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    spaced.trim().to_owned()
+}
+
+/// Returns a title as it is shown beside a position: what fits on a line.
+pub(super) fn title(text: &str) -> Option<String> {
+    let text = clean(text);
+    let mut shown: String = text.chars().take(60).collect();
+    if shown.len() < text.len() {
+        shown.push_str("...");
+    }
+    (!shown.is_empty()).then_some(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_stands_twice_gets_a_number_that_no_other_has() {
+        let mut names = Distinct::default();
+        let given: Vec<_> = ["a", "b", "A", "a", "a (2)", "a (4)", "a"]
+            .iter()
+            .map(|name| names.take(name))
+            .collect();
+        assert_eq!(given, ["a", "b", "A (2)", "a (3)", "a (2) (2)", "a (4)", "a (5)"]);
+    }
+
+    #[test]
+    fn a_title_becomes_a_name_of_one_line() {
+        let mut names = Distinct::default();
+        let mut name = |parts: &[&str]| names.name(parts).unwrap().as_str().to_owned();
+        assert_eq!(name(&["Work/Web", " two\nlines\u{7} "]), "Work/Web/two lines");
+        assert_eq!(name(&["", "x"]), "x");
+        assert_eq!(name(&["\t", ""]), "untitled");
+        assert_eq!(name(&[""]), "untitled (2)");
+        assert_eq!(name(&[]), "untitled (3)");
+        let long = "x".repeat(1_024);
+        assert_eq!(name(&[&long]), long);
+        // The number does not fit any more.
+        assert!(names.name(&[&long]).unwrap_err().starts_with("a secret's name has 1028 bytes"));
+        assert!(
+            names.name(&["y", &long]).unwrap_err().starts_with("a secret's name has 1026 bytes")
+        );
+    }
+
+    #[test]
+    fn a_million_of_one_name_are_a_million_steps() {
+        let mut names = Distinct::default();
+        for _ in 0..100_000 {
+            names.take("a");
+        }
+        assert_eq!(names.take("a"), "a (100001)");
+    }
+}

@@ -1,0 +1,99 @@
+//! A whole file in memory that is wiped, up to a size.
+
+use std::io::{self, Read};
+
+use keystead_plugin_api::{SecretBytes, SecretText};
+use zeroize::Zeroizing;
+
+use super::Error;
+
+/// The most bytes of a text that is imported as a whole: 64 MiB, a hundred times the export of
+/// a password manager with a thousand items.
+pub(super) const MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// How much is read at once.
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// Reads everything there is.
+///
+/// # Errors
+/// Where it cannot be read, or is longer than [`MAX_BYTES`].
+pub(super) fn whole(input: impl Read, form: &'static str) -> Result<SecretBytes, Error> {
+    Ok(SecretBytes::new(std::mem::take(&mut *wiped(input, form)?)))
+}
+
+/// Reads everything there is into a buffer.
+///
+/// # Errors
+/// As those of [`whole`].
+pub(super) fn wiped(mut input: impl Read, form: &'static str) -> Result<Zeroizing<Vec<u8>>, Error> {
+    // In pieces, since one buffer that grows would leave copies behind.
+    let mut pieces: Vec<Zeroizing<Vec<u8>>> = Vec::new();
+    let mut total = 0;
+    loop {
+        let mut piece = Zeroizing::new(vec![0; PIECE_BYTES]);
+        let mut len = 0;
+        while len < PIECE_BYTES {
+            match input.read(&mut piece[len..]) {
+                Ok(0) => break,
+                Ok(count) => len += count,
+                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+                Err(fault) => return Err(Error::Read(fault)),
+            }
+        }
+        total += len;
+        if total > MAX_BYTES {
+            let why = format!("it has more than {} MiB", MAX_BYTES / 1024 / 1024);
+            return Err(Error::NotOfForm { form, why });
+        }
+        let ended = len < PIECE_BYTES;
+        piece.truncate(len);
+        pieces.push(piece);
+        if ended {
+            break;
+        }
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(total));
+    for piece in &pieces {
+        bytes.extend_from_slice(piece);
+    }
+    Ok(bytes)
+}
+
+/// Reads everything there is as a text, without the mark some programs begin it with.
+///
+/// # Errors
+/// As those of [`whole`], or where it is not UTF-8.
+pub(super) fn text(input: impl Read, form: &'static str) -> Result<SecretText, Error> {
+    let bytes = whole(input, form)?;
+    let not_utf8 = |_| Error::NotOfForm { form, why: "it is not UTF-8".into() };
+    match bytes.expose().strip_prefix(MARK) {
+        Some(rest) => SecretText::from_bytes(SecretBytes::copy_of(rest)).map_err(not_utf8),
+        None => SecretText::from_bytes(bytes).map_err(not_utf8),
+    }
+}
+
+/// The byte order mark in UTF-8.
+pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_any_length_up_to_the_most_is_read_whole() {
+        for len in [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1] {
+            let read = whole(io::repeat(b'x').take(len as u64), "a form").unwrap();
+            assert_eq!(read.len(), len);
+        }
+        let error = whole(io::repeat(b'x'), "a form").unwrap_err();
+        assert_eq!(error.to_string(), "this is not a form: it has more than 64 MiB");
+    }
+
+    #[test]
+    fn a_text_is_utf8_and_its_mark_is_no_part_of_it() {
+        assert_eq!(text(&b"\xef\xbb\xbfabc"[..], "a form").unwrap().expose(), "abc");
+        let error = text(&b"\xff"[..], "a form").unwrap_err();
+        assert_eq!(error.to_string(), "this is not a form: it is not UTF-8");
+    }
+}

@@ -1,0 +1,44 @@
+//! What a reader does not take over, counted: to be said after the last row.
+
+/// One thing that is left out of an import: its words for one and for several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Thing(pub(super) &'static str, pub(super) &'static str);
+
+/// What is left out so far.
+#[derive(Debug, Default)]
+pub(super) struct LeftOut(Vec<(Thing, u64)>);
+
+impl LeftOut {
+    pub(super) fn count(&mut self, thing: Thing, number: u64) {
+        if number == 0 {
+            return;
+        }
+        match self.0.iter_mut().find(|(known, _)| *known == thing) {
+            Some((_, count)) => *count += number,
+            None => self.0.push((thing, number)),
+        }
+    }
+
+    /// Returns a line for each thing, in the order they were met: `2 items of the trash`.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|(Thing(one, many), count)| match count {
+            1 => format!("1 {one}"),
+            several => format!("{several} {many}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_are_counted_in_the_order_they_are_met() {
+        let (item, file) = (Thing("item", "items"), Thing("file", "files"));
+        let mut left_out = LeftOut::default();
+        for (thing, number) in [(file, 1), (item, 0), (item, 2), (item, 1)] {
+            left_out.count(thing, number);
+        }
+        assert_eq!(left_out.lines().collect::<Vec<_>>(), ["1 file", "3 items"]);
+    }
+}

@@ -1,0 +1,413 @@
+//! Any JSON of others: where its parts lie, and one part at a time as a tree. What is read is
+//! hostile and may be secret: texts and numbers are kept in memory that is wiped.
+
+use std::ops::Range;
+
+use keystead_plugin_api::SecretText;
+
+pub use super::read::Fault;
+use super::read::{Reader, Wrong};
+
+/// The most levels of lists and objects. What password managers write has nine at most.
+pub const MAX_LEVELS: usize = 32;
+
+/// The most members of one object or list that is taken apart: more than any program's
+/// secrets, and their places are at most 16 MiB.
+pub const MAX_PARTS: usize = 1_000_000;
+
+/// The most nodes of one tree: twice what a value may have entries.
+pub const MAX_NODES: usize = 20_000;
+
+/// One value of JSON.
+#[derive(Debug)]
+pub enum Tree {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A number, as it was written.
+    Number(SecretText),
+    /// A text.
+    Text(SecretText),
+    /// A list.
+    List(Vec<Tree>),
+    /// An object: each name once.
+    Object(Vec<(String, Tree)>),
+}
+
+impl Tree {
+    /// Returns a member of an object; `None` where there is none, or it is `null`.
+    pub fn get(&self, name: &str) -> Option<&Self> {
+        let Self::Object(members) = self else { return None };
+        let found = members.iter().find(|(present, _)| present == name);
+        found.map(|(_, tree)| tree).filter(|tree| !matches!(tree, Self::Null))
+    }
+
+    /// Takes a member out of an object.
+    pub fn take(&mut self, name: &str) -> Option<Self> {
+        let Self::Object(members) = self else { return None };
+        let at = members.iter().position(|(present, _)| present == name)?;
+        Some(members.swap_remove(at).1).filter(|tree| !matches!(tree, Self::Null))
+    }
+
+    /// Takes a text, or a number as it was written, out of an object.
+    pub fn take_text(&mut self, name: &str) -> Option<SecretText> {
+        self.take(name)?.into_text()
+    }
+
+    /// Takes a list out of an object: empty where there is none.
+    pub fn take_list(&mut self, name: &str) -> Vec<Self> {
+        match self.take(name) {
+            Some(Self::List(list)) => list,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns a text, or a number as it was written.
+    pub fn into_text(self) -> Option<SecretText> {
+        match self {
+            Self::Text(text) | Self::Number(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns the text of a text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text.expose()),
+            _ => None,
+        }
+    }
+
+    /// Returns a whole number.
+    pub fn as_integer(&self) -> Option<i64> {
+        match self {
+            Self::Number(text) => text.expose().parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether this is `true`.
+    pub fn is_true(&self) -> bool {
+        matches!(self, Self::Boolean(true))
+    }
+
+    /// Returns the elements of a list: none where this is no list.
+    pub fn elements(&self) -> &[Self] {
+        match self {
+            Self::List(list) => list,
+            _ => &[],
+        }
+    }
+}
+
+/// Returns the members of the object that a whole text is: the name and the place of each.
+/// Nothing of them is kept in memory but this.
+///
+/// # Errors
+/// Where the text is no object, is broken in its structure, or has more than [`MAX_PARTS`].
+pub fn document(text: &str) -> Result<Vec<(String, Range<usize>)>, Fault> {
+    let mut reader = Reader { text, at: 0, left: 0 };
+    let found = members_of(&mut reader).and_then(|members| {
+        reader.space();
+        match reader.peek() {
+            None => Ok(members),
+            Some(_) => reader.wrong("there is more after the object"),
+        }
+    });
+    found.map_err(|wrong| wrong.fault(text))
+}
+
+/// Returns the members of the object at this place of the text: empty for anything else.
+///
+/// # Errors
+/// As those of [`document`].
+pub fn members(text: &str, place: &Range<usize>) -> Result<Vec<(String, Range<usize>)>, Fault> {
+    if text.as_bytes().get(place.start) != Some(&b'{') {
+        return Ok(Vec::new());
+    }
+    let mut reader = Reader { text, at: place.start, left: 0 };
+    members_of(&mut reader).map_err(|wrong| wrong.fault(text))
+}
+
+/// Returns the places of the elements of the list at this place: empty for anything else.
+///
+/// # Errors
+/// As those of [`document`].
+pub fn elements(text: &str, place: &Range<usize>) -> Result<Vec<Range<usize>>, Fault> {
+    let mut reader = Reader { text, at: place.start, left: 0 };
+    if reader.peek() != Some(b'[') {
+        return Ok(Vec::new());
+    }
+    let mut places = Vec::new();
+    let found = each(&mut reader, b']', |reader| {
+        let start = reader.at;
+        skip(reader, 2)?;
+        if places.len() == MAX_PARTS {
+            return reader.wrong("there are too many elements");
+        }
+        places.push(start..reader.at);
+        Ok(())
+    });
+    found.map_err(|wrong| wrong.fault(text))?;
+    Ok(places)
+}
+
+/// Returns what stands at this place, which is one of [`members`] or [`elements`].
+///
+/// # Errors
+/// Why it is refused: broken, too deep, more than [`MAX_NODES`], or a name twice in an object.
+pub fn parse(text: &str, place: &Range<usize>) -> Result<Tree, &'static str> {
+    let mut reader = Reader { text, at: place.start, left: MAX_NODES };
+    tree(&mut reader, 1).map_err(|wrong| wrong.why)
+}
+
+fn members_of(reader: &mut Reader<'_>) -> Result<Vec<(String, Range<usize>)>, Wrong> {
+    reader.space();
+    if reader.peek() != Some(b'{') {
+        return reader.wrong("an object, `{...}`, is expected");
+    }
+    let mut members = Vec::new();
+    each(reader, b'}', |reader| {
+        let name = name(reader)?;
+        let start = reader.at;
+        skip(reader, 2)?;
+        if members.len() == MAX_PARTS {
+            return reader.wrong("there are too many members");
+        }
+        members.push((name, start..reader.at));
+        Ok(())
+    })?;
+    Ok(members)
+}
+
+/// Reads from a bracket to its end, and lets each part be read.
+fn each<'a>(
+    reader: &mut Reader<'a>,
+    end: u8,
+    mut part: impl FnMut(&mut Reader<'a>) -> Result<(), Wrong>,
+) -> Result<(), Wrong> {
+    reader.at += 1;
+    reader.space();
+    if reader.peek() == Some(end) {
+        reader.at += 1;
+        return Ok(());
+    }
+    loop {
+        reader.space();
+        part(reader)?;
+        reader.space();
+        match reader.peek() {
+            Some(b',') => reader.at += 1,
+            Some(found) if found == end => {
+                reader.at += 1;
+                return Ok(());
+            }
+            _ => return reader.wrong("a `,` or the end must follow"),
+        }
+    }
+}
+
+/// Reads a member's name and its colon.
+fn name(reader: &mut Reader<'_>) -> Result<String, Wrong> {
+    let name = reader.string("a member's name in double quotes must follow")?;
+    colon(reader)?;
+    Ok(name.expose().to_owned())
+}
+
+fn colon(reader: &mut Reader<'_>) -> Result<(), Wrong> {
+    reader.space();
+    if reader.peek() != Some(b':') {
+        return reader.wrong("a `:` must follow");
+    }
+    reader.at += 1;
+    reader.space();
+    Ok(())
+}
+
+/// Passes over one value. What its texts stand for is looked at when it is parsed.
+fn skip(reader: &mut Reader<'_>, level: usize) -> Result<(), Wrong> {
+    if level > MAX_LEVELS {
+        return reader.wrong("it is nested too deep");
+    }
+    match reader.peek() {
+        Some(b'"') => skip_string(reader),
+        Some(b'[') => each(reader, b']', |reader| skip(reader, level + 1)),
+        Some(b'{') => each(reader, b'}', |reader| {
+            if reader.peek() != Some(b'"') {
+                return reader.wrong("a member's name in double quotes must follow");
+            }
+            skip_string(reader)?;
+            colon(reader)?;
+            skip(reader, level + 1)
+        }),
+        _ => plain(reader).map(drop),
+    }
+}
+
+fn skip_string(reader: &mut Reader<'_>) -> Result<(), Wrong> {
+    let bytes = reader.text.as_bytes();
+    let mut at = reader.at + 1;
+    loop {
+        match bytes.get(at) {
+            Some(b'"') => break,
+            // Whatever is escaped: neither half of it ends the string.
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+            None => return reader.wrong("the text ends inside a string"),
+        }
+    }
+    reader.at = at + 1;
+    Ok(())
+}
+
+/// Reads `null`, `true`, `false` or a number.
+fn plain(reader: &mut Reader<'_>) -> Result<Tree, Wrong> {
+    let rest = &reader.text[reader.at..];
+    let len = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"+-.".contains(b)).count();
+    let word = &rest[..len];
+    let found = match word {
+        "null" => Tree::Null,
+        "true" => Tree::Boolean(true),
+        "false" => Tree::Boolean(false),
+        _ if is_number(word) => Tree::Number(SecretText::new(word)),
+        _ => return reader.wrong("no value of JSON begins like this"),
+    };
+    reader.at += len;
+    Ok(found)
+}
+
+fn is_number(word: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let word = word.strip_prefix('-').unwrap_or(word);
+    let (word, exponent) = match word.split_once(['e', 'E']) {
+        Some((word, exponent)) => (word, exponent.strip_prefix(['+', '-']).unwrap_or(exponent)),
+        None => (word, "0"),
+    };
+    let (whole, fraction) = word.split_once('.').unwrap_or((word, "0"));
+    digits(whole)
+        && digits(fraction)
+        && digits(exponent)
+        && (whole.len() == 1 || !whole.starts_with('0'))
+}
+
+fn tree(reader: &mut Reader<'_>, level: usize) -> Result<Tree, Wrong> {
+    if level > MAX_LEVELS {
+        return reader.wrong("it is nested too deep");
+    }
+    let Some(left) = reader.left.checked_sub(1) else {
+        return reader.wrong("it has too many parts");
+    };
+    reader.left = left;
+    match reader.peek() {
+        Some(b'"') => Ok(Tree::Text(reader.string("")?)),
+        Some(b'[') => {
+            let mut list = Vec::new();
+            each(reader, b']', |reader| {
+                list.push(tree(reader, level + 1)?);
+                Ok(())
+            })?;
+            Ok(Tree::List(list))
+        }
+        Some(b'{') => {
+            let mut object = Vec::new();
+            let mut seen = std::collections::BTreeSet::new();
+            each(reader, b'}', |reader| {
+                let name = name(reader)?;
+                if !seen.insert(name.clone()) {
+                    return reader.wrong("a name stands in an object twice");
+                }
+                object.push((name, tree(reader, level + 1)?));
+                Ok(())
+            })?;
+            Ok(Tree::Object(object))
+        }
+        _ => plain(reader),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(text: &str) -> Result<Tree, &'static str> {
+        parse(text, &(0..text.len()))
+    }
+
+    fn shown(tree: &Tree) -> String {
+        let listed = |list: Vec<String>| list.join(",");
+        match tree {
+            Tree::Null => "null".into(),
+            Tree::Boolean(boolean) => boolean.to_string(),
+            Tree::Number(text) => text.expose().to_owned(),
+            Tree::Text(text) => format!("{:?}", text.expose()),
+            Tree::List(list) => format!("[{}]", listed(list.iter().map(shown).collect())),
+            Tree::Object(object) => {
+                let member = |(name, tree): &(String, Tree)| format!("{name}:{}", shown(tree));
+                format!("{{{}}}", listed(object.iter().map(member).collect()))
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_json_is_read() {
+        let text = r#"{"a": [1, -2.5e+10, true, false, null], "b": {"c": "\u00e4\ud83d\ude00\n"}, "d": {}, "e": []}"#;
+        assert_eq!(
+            shown(&whole(text).unwrap()),
+            "{a:[1,-2.5e+10,true,false,null],b:{c:\"ä😀\\n\"},d:{},e:[]}"
+        );
+    }
+
+    #[test]
+    fn the_places_of_parts_are_found_without_reading_them() {
+        // `x` is no text (half of a surrogate pair), and that harms nobody else.
+        let text = r#" {"x": "\ud800", "items": [ {"a":"]}\"\\"}, 2 ,[] ] } "#;
+        let members = document(text).unwrap();
+        let names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["x", "items"]);
+        assert_eq!(parse(text, &members[0].1).unwrap_err(), "half of a surrogate pair");
+        let places = elements(text, &members[1].1).unwrap();
+        let parts: Vec<_> = places.iter().map(|place| &text[place.clone()]).collect();
+        assert_eq!(parts, [r#"{"a":"]}\"\\"}"#, "2", "[]"]);
+        assert_eq!(shown(&parse(text, &places[0]).unwrap()), "{a:\"]}\\\"\\\\\"}");
+        assert!(elements(text, &members[0].1).unwrap().is_empty());
+        assert!(super::members(text, &members[1].1).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_place_and_without_the_text() {
+        let fault = |text: &str| document(text).unwrap_err().to_string();
+        assert_eq!(fault("[1]"), "line 1, column 1: an object, `{...}`, is expected");
+        assert_eq!(
+            fault("{\"a\": hunter2}"),
+            "line 1, column 7: no value of JSON begins like this"
+        );
+        assert_eq!(fault("{\"a\":\n \"hunter2"), "line 2, column 2: the text ends inside a string");
+        assert_eq!(fault("{\"a\":\"\\"), "line 1, column 6: the text ends inside a string");
+        assert_eq!(fault("{\"a\" 1}"), "line 1, column 6: a `:` must follow");
+        assert_eq!(fault("{\"a\":1"), "line 1, column 7: a `,` or the end must follow");
+        assert_eq!(fault("{\"a\":1} x"), "line 1, column 9: there is more after the object");
+        assert_eq!(
+            fault("{\"a\":{1:2}}"),
+            "line 1, column 7: a member's name in double quotes must follow"
+        );
+        for word in ["01", "1.", ".5", "--1", "1e", "+1", "NaN", "nul", "", "0x10"] {
+            assert!(whole(word).is_err(), "{word}");
+        }
+        assert_eq!(whole("{\"a\":1,\"a\":2}").unwrap_err(), "a name stands in an object twice");
+    }
+
+    #[test]
+    fn depth_and_number_are_bounded_without_a_deep_stack() {
+        let deep = format!("{{\"a\":{}", "[".repeat(1_000_000));
+        assert!(document(&deep).unwrap_err().to_string().ends_with("it is nested too deep"));
+        assert_eq!(whole(&"[".repeat(1_000_000)).unwrap_err(), "it is nested too deep");
+        let fits = format!("{}{}", "[".repeat(MAX_LEVELS), "]".repeat(MAX_LEVELS));
+        assert!(whole(&fits).is_ok());
+        let many = format!("[{}1]", "1,".repeat(MAX_NODES));
+        assert_eq!(whole(&many).unwrap_err(), "it has too many parts");
+        let parts = format!("[{}1]", "1,".repeat(MAX_PARTS));
+        let fault = elements(&parts, &(0..parts.len())).unwrap_err().to_string();
+        assert!(fault.ends_with("there are too many elements"), "{fault}");
+    }
+}
