@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// Folders that are no part of this binary: workspaces of their own.
-const OTHERS: [&str; 1] = ["plugins"];
+/// Folders that are no part of this binary: workspaces of their own, and files for tests.
+const OTHERS: [&str; 2] = ["plugins", "fixtures"];
 
 fn check(folder: &Path, parent: &Path, missing: &mut Vec<String>) {
     let list = std::fs::read_to_string(parent).unwrap();

@@ -252,6 +252,12 @@ Commands:
   list         List secrets: their names, vaults, kinds and metadata [alias: ls]
   show         Show what is known of a secret besides its value
   remove       Remove a secret [alias: rm]
+  copy         Copy secrets from one vault to another [alias: cp]
+  move         Move secrets from one vault to another, or give one another name
+               [alias: mv]
+  meta         Change what is known of a secret besides its value
+  import       Take secrets over from a file
+  export       Write secrets, with their values, to a file or a pipe
   vault        Register vaults, and look after them
   plugin       Install plugins, look at them, and write one
   doctor       Find what is wrong with folders, plugins and registrations, and
@@ -264,22 +270,33 @@ Options:
   -h, --help     Print help (see more with '--help')
 
 Everywhere:
-      --json                Answer in JSON: one object, or one a line for lists;
-                            errors too, on standard error
-      --no-input            Never ask; what only a person can answer ends with
-                            exit code 4
-      --timeout <DURATION>  How long one call to a vault may take: `500ms`,
-                            `10s`, `2m`
-  -v, --verbose...          Say more; what plugins log as well. Twice for
-                            everything
-  -q, --quiet               Say nothing but answers and errors
-      --color <WHEN>        When to use colours [default: auto] [possible
-                            values: auto, always, never]
-      --config-dir <DIR>    The folder of your registrations and settings,
-                            instead of the usual one
-      --system              Change what holds for all users of this machine
-      --yes                 Answer yes to every question
-      --dry-run             Check everything, change nothing
+      --json
+          Answer in JSON: one object, or one a line for lists; errors too, on
+          standard error
+      --unlock <FIELD=REFERENCE>
+          Where the answer to a question of a locked vault comes from, such as
+          `password=env:VAR`, before what it is registered with; `vault
+          register` keeps it
+      --no-input
+          Never ask; what only a person can answer ends with exit code 4
+      --timeout <DURATION>
+          How long one call to a vault may take: `500ms`, `10s`, `2m`
+  -v, --verbose...
+          Say more; what plugins log as well. Twice for everything
+  -q, --quiet
+          Say nothing but answers and errors
+      --color <WHEN>
+          When to use colours [default: auto] [possible values: auto, always,
+          never]
+      --config-dir <DIR>
+          The folder of your registrations and settings, instead of the usual
+          one
+      --system
+          Change what holds for all users of this machine
+      --yes
+          Answer yes to every question
+      --dry-run
+          Check everything, change nothing
 
 First steps: `keystead plugin list`, `keystead vault register NAME --plugin
 PLUGIN`, `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says

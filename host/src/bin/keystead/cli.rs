@@ -59,7 +59,7 @@ pub(crate) struct Global {
     pub(crate) json: bool,
     /// Where the answer to a question of a locked vault comes from, such as
     /// `password=env:VAR`, before what it is registered with; `vault register` keeps it
-    #[arg(long, global = true, value_name = "FIELD=REFERENCE")]
+    #[arg(long, global = true, value_name = "FIELD=REF")]
     pub(crate) unlock: Vec<String>,
     /// Never ask; what only a person can answer ends with exit code 4
     #[arg(long, global = true)]
