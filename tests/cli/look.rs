@@ -270,33 +270,25 @@ Options:
   -h, --help     Print help (see more with '--help')
 
 Everywhere:
-      --json
-          Answer in JSON: one object, or one a line for lists; errors too, on
-          standard error
-      --unlock <FIELD=REFERENCE>
-          Where the answer to a question of a locked vault comes from, such as
-          `password=env:VAR`, before what it is registered with; `vault
-          register` keeps it
-      --no-input
-          Never ask; what only a person can answer ends with exit code 4
-      --timeout <DURATION>
-          How long one call to a vault may take: `500ms`, `10s`, `2m`
-  -v, --verbose...
-          Say more; what plugins log as well. Twice for everything
-  -q, --quiet
-          Say nothing but answers and errors
-      --color <WHEN>
-          When to use colours [default: auto] [possible values: auto, always,
-          never]
-      --config-dir <DIR>
-          The folder of your registrations and settings, instead of the usual
-          one
-      --system
-          Change what holds for all users of this machine
-      --yes
-          Answer yes to every question
-      --dry-run
-          Check everything, change nothing
+      --json                Answer in JSON: one object, or one a line for lists;
+                            errors too, on standard error
+      --unlock <FIELD=REF>  Where the answer to a question of a locked vault
+                            comes from, such as `password=env:VAR`, before what
+                            it is registered with; `vault register` keeps it
+      --no-input            Never ask; what only a person can answer ends with
+                            exit code 4
+      --timeout <DURATION>  How long one call to a vault may take: `500ms`,
+                            `10s`, `2m`
+  -v, --verbose...          Say more; what plugins log as well. Twice for
+                            everything
+  -q, --quiet               Say nothing but answers and errors
+      --color <WHEN>        When to use colours [default: auto] [possible
+                            values: auto, always, never]
+      --config-dir <DIR>    The folder of your registrations and settings,
+                            instead of the usual one
+      --system              Change what holds for all users of this machine
+      --yes                 Answer yes to every question
+      --dry-run             Check everything, change nothing
 
 First steps: `keystead plugin list`, `keystead vault register NAME --plugin
 PLUGIN`, `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says

@@ -133,7 +133,7 @@ Everywhere:
           Answer in JSON: one object, or one a line for lists; errors too, on
           standard error
 
-      --unlock <FIELD=REFERENCE>
+      --unlock <FIELD=REF>
           Where the answer to a question of a locked vault comes from, such as
           `password=env:VAR`, before what it is registered with; `vault
           register` keeps it
@@ -227,7 +227,7 @@ Everywhere:
           Answer in JSON: one object, or one a line for lists; errors too, on
           standard error
 
-      --unlock <FIELD=REFERENCE>
+      --unlock <FIELD=REF>
           Where the answer to a question of a locked vault comes from, such as
           `password=env:VAR`, before what it is registered with; `vault
           register` keeps it
