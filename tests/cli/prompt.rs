@@ -228,3 +228,30 @@ fn whoever_waits_is_told_for_what() {
     let (shown, _) = end(at_terminal(sandbox.command("get a -q --timeout 3s", &["-V", "slow"])));
     assert!(!shown.contains("Waiting"), "{shown}");
 }
+
+#[test]
+fn replacing_several_asks_and_no_changes_nothing() {
+    let sandbox = Sandbox::with_work();
+    sandbox.run("vault register home --plugin memory --param file=home.secrets", &[]).succeeds();
+    for name in ["a", "b"] {
+        sandbox.feed(CANARY, &format!("set {name} --stdin")).succeeds();
+        sandbox.feed("other", &format!("set {name} -V home --stdin")).succeeds();
+    }
+    for (answer, said, expected) in [
+        ("n", "Error: Nothing was changed", (1, &b"other"[..])),
+        (
+            "yes",
+            "Moved 2 secrets from vault `work` to vault `home`, 2 replaced.",
+            (0, CANARY.as_bytes()),
+        ),
+    ] {
+        let words = "move * --from work --to home --replace";
+        let mut session = at_terminal(sandbox.command(words, &[]));
+        session.exp_string("Replace 2 secrets in vault `home`? [y/N]: ").unwrap();
+        session.send_line(answer).unwrap();
+        let (rest, code) = end(session);
+        assert!(rest.contains(said), "{rest}");
+        assert_eq!((code, sandbox.run("get a -V home", &[]).succeeds()), expected);
+    }
+    sandbox.run("get a -V work", &[]).ends_with(3);
+}

@@ -435,14 +435,19 @@ impl Ask for Meanwhile<'_> {
     }
 }
 
+/// Registers the vault `locked` over this file.
+fn locked(scene: &Scene, file: &str) -> VaultName {
+    write(&scene.path().join("password"), "canary-password");
+    let from = format!("file:{}", scene.path().join("password").display());
+    let new = registration(scene, "locked", &[("locked", from.as_str()), ("file", file)], &[]);
+    register(&scene.host, new)
+}
+
 /// Moves `x` from `a` to a vault that is locked anew after the plan was made, and does
 /// something when it asks for its password: after `x` was read, before it is written.
 fn while_moved(scene: &Scene, meanwhile: &mut dyn FnMut(&VaultName)) -> Vec<String> {
     let host = &scene.host;
-    write(&scene.path().join("password"), "canary-password");
-    let from = format!("file:{}", scene.path().join("password").display());
-    let new = registration(scene, "locked", &[("locked", from.as_str()), ("file", "b")], &[]);
-    let locked = register(host, new);
+    let locked = locked(scene, "b");
     let a = vault("a");
     let plan = host.plan_transfer(moved("x", &a, &locked), &mut Meanwhile(&mut || ())).unwrap();
     host.reload();
@@ -496,6 +501,34 @@ fn what_came_to_the_target_after_the_plan_is_not_replaced() {
         assert_eq!(names(host, &a).is_empty(), expected == "Same");
         scene.end();
     }
+}
+
+/// Breaks off when it is asked for anything, and counts.
+struct BreaksOff(usize);
+
+impl Ask for BreaksOff {
+    fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        self.0 += 1;
+        Err(Unanswered::Interrupted)
+    }
+}
+
+#[test]
+fn a_vault_that_is_locked_again_is_asked_about_once_and_not_for_each_secret() {
+    let scene = scene();
+    let host = &scene.host;
+    let a = filed(&scene, "a", Placement::InProcess);
+    for name in ["x", "y", "z"] {
+        set(host, &a, name, "canary");
+    }
+    let locked = locked(&scene, "b");
+    let plan = host.plan_transfer(moved("*", &a, &locked), &mut Meanwhile(&mut || ())).unwrap();
+    host.reload();
+    let mut ask = BreaksOff(0);
+    let error = host.transfer(&plan, &mut ask, &mut |_| panic!("nothing is done")).unwrap_err();
+    assert_eq!((error.code(), ask.0), ("E12.locked", 1));
+    assert_eq!(names(host, &a).len(), 3);
+    scene.end();
 }
 
 #[test]

@@ -216,8 +216,13 @@ impl Host {
             let same = &together[&folded(name, target.names)];
             let others = same.iter().filter(|other| **other != name);
             let clash: Vec<SecretName> = others.map(|other| (*other).clone()).collect();
-            let action = self.action(&transfer, &target, &entry, name, clash, ask)?;
-            planned.push(Planned { name: entry.name, target: name.clone(), action });
+            if let Some(action) = self.action(&transfer, &target, &entry, name, clash, ask)? {
+                planned.push(Planned { name: entry.name, target: name.clone(), action });
+            }
+        }
+        if planned.is_empty() {
+            let (pattern, vault) = (transfer.pattern, transfer.from);
+            return Err(Error::NoMatch { pattern, vault }.into());
         }
         let keeps_metadata = target.capabilities.contains(&Capability::Metadata);
         Ok(Plan { transfer, keeps_metadata, planned })
@@ -249,7 +254,8 @@ impl Host {
         Ok(found.into_values().collect())
     }
 
-    /// Decides what is going to happen to one secret.
+    /// Decides what is going to happen to one secret; `None` where it is gone since it was
+    /// listed.
     fn action(
         &self,
         transfer: &Transfer,
@@ -258,7 +264,7 @@ impl Host {
         name: &SecretName,
         clash: Vec<SecretName>,
         ask: &mut dyn Ask,
-    ) -> Result<Action> {
+    ) -> Result<Option<Action>> {
         let Transfer { from, to, .. } = transfer;
         let mut reasons = Vec::new();
         if !clash.is_empty() {
@@ -277,7 +283,7 @@ impl Host {
             (Some(_), None) => None,
             _ => match self.read(from, &entry.name, ask) {
                 Ok(secret) => Some(secret),
-                Err(error @ HostError::NoSuchSecret { .. }) => return Err(error),
+                Err(HostError::NoSuchSecret { .. }) => return Ok(None),
                 Err(error) => {
                     reasons.push(Reason::Source(Box::new(of_one_secret(error)?)));
                     None
@@ -304,7 +310,7 @@ impl Host {
             }
             _ => Action::Write,
         };
-        Ok(if reasons.is_empty() { action } else { Action::Refused(reasons) })
+        Ok(Some(if reasons.is_empty() { action } else { Action::Refused(reasons) }))
     }
 
     /// Reads a secret from exactly this vault.

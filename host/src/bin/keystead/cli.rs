@@ -304,6 +304,7 @@ mod tests {
             "keystead set a -Vwork --user bob --file /tmp/x --dry-run",
             "keystead ls db/* --color never",
             "keystead list --config-dir /x -vv",
+            "keystead list --expiring 30d --expired --tag a --tag b",
             "keystead show a --any",
             "keystead rm a --vault=work --yes",
         ] {

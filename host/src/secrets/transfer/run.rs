@@ -44,8 +44,8 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::Refused`] before anything is written, unless such secrets are to be left
-    /// out; [`Error::Vanished`], which ends the run, since it most likely concerns all that
-    /// follow.
+    /// out. In the middle of a run what concerns all that follow as well: that a vault is
+    /// locked again and nobody unlocks it, that it cannot be opened, [`Error::Vanished`].
     pub fn transfer(
         &self,
         plan: &Plan,
@@ -60,9 +60,7 @@ impl Host {
         for planned in &plan.planned {
             let outcome = match plan.one(self, planned, ask) {
                 Ok(outcome) => outcome,
-                Err(HostError::Transfer(error @ Error::Vanished { .. })) => {
-                    return Err(error.into());
-                }
+                Err(error) if ends_a_run(&error) => return Err(error),
                 Err(error) => Outcome::Failed(error),
             };
             each(Step { planned, outcome });
@@ -222,6 +220,17 @@ fn write(
         open.set(request)
     });
     written.map_err(|error| named(error, vault, name))
+}
+
+/// Whether the secrets that follow would meet the same, and a person the same question.
+fn ends_a_run(error: &HostError) -> bool {
+    matches!(
+        error,
+        HostError::Locked { .. }
+            | HostError::Faulty { .. }
+            | HostError::NoSuchVault { .. }
+            | HostError::Transfer(Error::Vanished { .. })
+    )
 }
 
 fn exists(vault: &VaultName, name: &SecretName) -> HostError {

@@ -4,13 +4,15 @@
 use keystead::transfer::{
     Action, Carried, IfRefused, IfThere, Outcome, Plan, Planned, Source, Step, Transfer,
 };
-use keystead::{Error, Run};
-use keystead_plugin_api::{SecretName, VaultName};
+use keystead::{Ask, Error, Run, Unanswered};
+use keystead_plugin_api::{Answer, Challenge, SecretName, VaultName};
 use serde::Serialize;
 
 use super::Scene;
 use super::get::{secret_name, vault_name};
 use crate::failure::{Exit, Failure, in_one_line};
+use crate::progress::Progress;
+use crate::terminal::Terminal;
 
 /// Which secrets go where.
 #[derive(Debug, clap::Args)]
@@ -151,7 +153,8 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     let mut count = Count::default();
     let (mut only, mut written) = (None, Ok(()));
     let ui = scene.ui;
-    let ended = scene.host.transfer(plan, &mut scene.terminal, &mut |Step { planned, outcome }| {
+    let mut ask = Aside { terminal: &mut scene.terminal, progress: progress.as_ref() };
+    let ended = scene.host.transfer(plan, &mut ask, &mut |Step { planned, outcome }| {
         let mut json = Json::of(plan, planned, count.add(&outcome, transfer.source));
         json.reasons = reasons(planned);
         let warn = |why: &str| {
@@ -192,6 +195,28 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     ended?;
     written?;
     Ok(if count.failed + count.left_out > 0 { Exit::Partly } else { Exit::Done })
+}
+
+/// Asks at the terminal with the bar out of the way.
+struct Aside<'a> {
+    terminal: &'a mut Terminal,
+    progress: Option<&'a Progress>,
+}
+
+impl Ask for Aside<'_> {
+    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        match self.progress {
+            Some(progress) => progress.aside(|| self.terminal.ask(vault, challenge)),
+            None => self.terminal.ask(vault, challenge),
+        }
+    }
+
+    fn wrong(&mut self, vault: &VaultName, message: &str) {
+        match self.progress {
+            Some(progress) => progress.aside(|| self.terminal.wrong(vault, message)),
+            None => self.terminal.wrong(vault, message),
+        }
+    }
 }
 
 /// Returns why the target cannot have a secret.
