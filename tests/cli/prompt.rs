@@ -1,6 +1,8 @@
 //! What happens at a terminal: questions, hidden input, and a terminal left as it was.
 
+use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rexpect::process::WaitStatus;
 use rexpect::session::{PtySession, spawn_command};
@@ -151,26 +153,103 @@ fn an_answer_is_for_the_person_and_the_rest_for_the_pipe() {
     assert_eq!(std::fs::read(sandbox.here("out.given")).unwrap(), CANARY.as_bytes());
 }
 
-#[test]
-fn breaking_off_leaves_the_terminal_as_it_was() {
-    let sandbox = locked();
-    let program = env!("CARGO_BIN_EXE_keystead");
-    let script = format!(
-        "before=$(stty -g); {program} get a -V safe; echo code $?; \
-                          test \"$before\" = \"$(stty -g)\" && echo the same"
-    );
+/// Starts a shell script at a terminal, in the surroundings of the sandbox.
+fn script(sandbox: &Sandbox, script: &str) -> PtySession {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(script).env_clear().current_dir(sandbox.root().join("here"));
+    let script = script.replace("keystead", env!("CARGO_BIN_EXE_keystead"));
+    command.args(["-c", &script]).env_clear().current_dir(sandbox.root().join("here"));
     for (name, value) in sandbox.command("", &[]).get_envs() {
         command.env(name, value.unwrap());
     }
-    let mut session = at_terminal(command);
+    at_terminal(command)
+}
+
+/// Says how the command ended, and whether the terminal is as it was before.
+const COMPARED: &str = "before=$(stty -g); sh -c 'echo pid $$.; exec keystead get a -V safe'; \
+                        echo code $?; test \"$before\" = \"$(stty -g)\" && echo the same";
+
+#[test]
+fn breaking_off_leaves_the_terminal_as_it_was() {
+    let sandbox = locked();
+    for key in ['c', 'd'] {
+        let mut session = script(&sandbox, COMPARED);
+        session.exp_string("Password: ").unwrap();
+        session.send_control(key).unwrap();
+        let (rest, _) = end(session);
+        assert!(rest.contains("unlocking was broken off"), "{rest}");
+        assert!(rest.contains("code 1\n"), "{rest}");
+        assert!(rest.contains("the same"), "{rest}");
+    }
+}
+
+#[test]
+fn a_signal_from_elsewhere_ends_the_command_and_leaves_the_terminal_as_it_was() {
+    let sandbox = locked();
+    for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
+        let mut session = script(&sandbox, COMPARED);
+        session.exp_string("pid ").unwrap();
+        let pid = session.exp_string(".").unwrap();
+        session.exp_string("Password: ").unwrap();
+        // Something is typed already.
+        session.send("canary").unwrap();
+        session.flush().unwrap();
+        let kill = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
+        assert!(kill.success(), "{pid}");
+        let (rest, _) = end(session);
+        assert!(rest.contains(&format!("code {code}\n")), "{signal}: {rest}");
+        assert!(rest.contains("the same"), "{signal}: {rest}");
+        assert!(!rest.contains("canary"), "{signal}: {rest}");
+    }
+}
+
+#[test]
+fn a_command_that_was_put_to_sleep_asks_again_and_its_shell_has_the_terminal_meanwhile() {
+    let sandbox = locked();
+    let words = "set -m; before=$(stty -g); keystead get nosuch -V safe; \
+                 test \"$before\" = \"$(stty -g)\" && echo the same; fg; echo code $?; \
+                 test \"$before\" = \"$(stty -g)\" && echo the same";
+    let mut session = script(&sandbox, words);
     session.exp_string("Password: ").unwrap();
-    session.send_control('c').unwrap();
+    session.send("wrong").unwrap();
+    session.send_control('z').unwrap();
+    session.exp_string("the same").unwrap();
+    session.exp_string("Password: ").unwrap();
+    session.send_line(CANARY).unwrap();
     let (rest, _) = end(session);
-    assert!(rest.contains("unlocking was broken off"), "{rest}");
-    assert!(rest.contains("code 1\n"), "{rest}");
+    assert!(!rest.contains(CANARY), "{rest}");
+    assert!(rest.contains("code 3\n"), "{rest}");
     assert!(rest.contains("the same"), "{rest}");
+    assert!(!rest.contains("wrong"), "{rest}");
+}
+
+#[test]
+fn a_terminal_that_is_gone_ends_the_command_that_asks_there() {
+    let sandbox = locked();
+    // `script` makes a terminal inside of ours, and takes it along when it is killed.
+    let words = "echo outer $$.; exec script -q -c \
+                 'echo inner $$.; exec keystead get a -V safe' /dev/null";
+    let mut session = script(&sandbox, words);
+    session.exp_string("outer ").unwrap();
+    let outer = session.exp_string(".").unwrap();
+    session.exp_string("inner ").unwrap();
+    let inner = session.exp_string(".").unwrap();
+    session.exp_string("Password: ").unwrap();
+    let process = Path::new("/proc").join(&inner);
+    assert!(process.exists());
+    assert!(Command::new("kill").args(["-s", "KILL", &outer]).status().unwrap().success());
+    let until = Instant::now() + Duration::from_secs(20);
+    while is_running(&process) {
+        assert!(Instant::now() < until, "it still waits for a key");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Ended, and waiting for whoever adopted it, is ended.
+fn is_running(process: &Path) -> bool {
+    match std::fs::read_to_string(process.join("stat")) {
+        Ok(stat) => !stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'),
+        Err(_) => false,
+    }
 }
 
 #[test]

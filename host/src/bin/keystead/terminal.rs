@@ -2,6 +2,8 @@
 //! memory that is wiped, with the terminal's own line editing off: that would keep a copy
 //! and cut a line after 4,095 bytes.
 
+mod quiet;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
@@ -9,8 +11,10 @@ use std::path::PathBuf;
 use keystead::reference::Reference;
 use keystead::{Ask, Unanswered};
 use keystead_plugin_api::{Answer, Challenge, Prompt, SecretBytes, SecretText, VaultName};
-use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
-use zeroize::Zeroizing;
+use rustix::termios::isatty;
+use zeroize::{Zeroize, Zeroizing};
+
+use quiet::{Key, Quiet};
 
 use crate::cli::Global;
 use crate::text;
@@ -80,9 +84,9 @@ impl Terminal {
     pub(crate) fn hidden(&self, label: &str) -> Result<SecretText, Untyped> {
         let mut tty = self.tty.as_ref().ok_or(Untyped::Nobody)?;
         self.waiting.hush();
-        let quiet = Quiet::start(tty)?;
-        tty.write_all(prompt(label).as_bytes())?;
-        let line = read_hidden(tty);
+        let question = prompt(label);
+        let mut quiet = Quiet::start(tty, &question)?;
+        let line = read_hidden(|| quiet.key());
         // Without echo the cursor is still behind the question.
         let _ = tty.write_all(b"\n");
         drop(quiet);
@@ -161,37 +165,8 @@ fn prompt(label: &str) -> String {
     format!("{label}: ")
 }
 
-/// The terminal without echo, line editing and signals from keys; as before when dropped.
-struct Quiet<'a> {
-    tty: &'a File,
-    before: Termios,
-}
-
-impl<'a> Quiet<'a> {
-    fn start(tty: &'a File) -> io::Result<Self> {
-        let before = tcgetattr(tty)?;
-        let mut quiet = before.clone();
-        quiet.local_modes.remove(
-            LocalModes::ECHO
-                | LocalModes::ECHONL
-                | LocalModes::ICANON
-                | LocalModes::ISIG
-                | LocalModes::IEXTEN,
-        );
-        // What was typed before the question was not meant for it.
-        tcsetattr(tty, OptionalActions::Flush, &quiet)?;
-        Ok(Self { tty, before })
-    }
-}
-
-impl Drop for Quiet<'_> {
-    fn drop(&mut self) {
-        let _ = tcsetattr(self.tty, OptionalActions::Flush, &self.before);
-    }
-}
-
 /// Reads up to the end of the line, with the keys that line editing would know.
-fn read_hidden(mut from: impl Read) -> Result<SecretText, Untyped> {
+fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, Untyped> {
     const INTERRUPT: u8 = 3;
     const END: u8 = 4;
     const BACKSPACE: [u8; 2] = [8, 127];
@@ -199,15 +174,16 @@ fn read_hidden(mut from: impl Read) -> Result<SecretText, Untyped> {
 
     // Room for the longest line at once: growing would leave copies behind.
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
-    let mut byte = Zeroizing::new([0_u8]);
     loop {
-        match from.read(byte.as_mut()) {
-            Ok(0) => return Err(Untyped::Interrupted),
-            Ok(_) => {}
-            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => continue,
-            Err(fault) => return Err(fault.into()),
-        }
-        match byte[0] {
+        let byte = match key()? {
+            Key::Byte(byte) => byte,
+            Key::End => return Err(Untyped::Interrupted),
+            Key::Again => {
+                line.zeroize();
+                continue;
+            }
+        };
+        match byte {
             b'\n' | b'\r' => break,
             INTERRUPT => return Err(Untyped::Interrupted),
             END if line.is_empty() => return Err(Untyped::Interrupted),
@@ -230,8 +206,18 @@ fn read_hidden(mut from: impl Read) -> Result<SecretText, Untyped> {
 mod tests {
     use super::*;
 
+    /// Stands for a sleep of the process; no text in UTF-8 has it.
+    const AGAIN: u8 = 0xff;
+
     fn typed(keys: &[u8]) -> Result<String, Untyped> {
-        read_hidden(keys).map(|text| text.expose().to_owned())
+        let mut keys = keys.iter().copied();
+        let key = || {
+            Ok(keys.next().map_or(Key::End, |key| match key {
+                AGAIN => Key::Again,
+                key => Key::Byte(key),
+            }))
+        };
+        read_hidden(key).map(|text| text.expose().to_owned())
     }
 
     #[test]
@@ -252,6 +238,11 @@ mod tests {
         for keys in [b"abc\x03".as_slice(), b"\x04", b"abc"] {
             assert!(matches!(typed(keys), Err(Untyped::Interrupted)));
         }
+    }
+
+    #[test]
+    fn what_was_typed_before_a_sleep_does_not_count() {
+        assert_eq!(typed(b"before\xffafter\n").unwrap(), "after");
     }
 
     #[test]

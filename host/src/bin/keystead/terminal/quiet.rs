@@ -1,0 +1,180 @@
+//! The terminal while something is typed hidden. However that ends, by keys, by a signal from
+//! elsewhere or by being put to sleep, the terminal is as it was before.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::Signal;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use zeroize::Zeroizing;
+
+/// Ctrl-Z: puts the process to sleep, as line editing would.
+const SUSPEND: u8 = 26;
+
+/// What a person at the terminal did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    /// A byte was typed.
+    Byte(u8),
+    /// The end of input.
+    End,
+    /// The process slept meanwhile: what was typed before does not count.
+    Again,
+}
+
+/// The terminal without echo, line editing and signals from keys; as before when dropped.
+pub(super) struct Quiet<'a> {
+    tty: &'a File,
+    before: Termios,
+    question: &'a str,
+}
+
+impl<'a> Quiet<'a> {
+    /// Asks this question.
+    pub(super) fn start(tty: &'a File, question: &'a str) -> io::Result<Self> {
+        let quiet = Self { tty, before: tcgetattr(tty)?, question };
+        // Signals first: from here on one finds a terminal that can be given back.
+        Signals::get()?.hold(true);
+        quiet.ask()?;
+        Ok(quiet)
+    }
+
+    fn ask(&self) -> io::Result<()> {
+        let mut modes = self.before.clone();
+        modes.local_modes.remove(
+            LocalModes::ECHO
+                | LocalModes::ECHONL
+                | LocalModes::ICANON
+                | LocalModes::ISIG
+                | LocalModes::IEXTEN,
+        );
+        // What was typed before the question was not meant for it.
+        tcsetattr(self.tty, OptionalActions::Flush, &modes)?;
+        let mut tty = self.tty;
+        tty.write_all(self.question.as_bytes())
+    }
+
+    fn give_back(&self) {
+        let _ = tcsetattr(self.tty, OptionalActions::Flush, &self.before);
+    }
+
+    /// Waits for a key. A signal that ends the process ends it, with the terminal as before.
+    pub(super) fn key(&mut self) -> io::Result<Key> {
+        let signals = Signals::get()?;
+        loop {
+            let mut watched: Vec<_> =
+                signals.pipes.iter().map(|(_, pipe)| wait_for(pipe)).collect();
+            watched.push(wait_for(self.tty));
+            match poll(&mut watched, None) {
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(fault) => return Err(fault.into()),
+            }
+            let is_typed = watched.pop().is_some_and(|tty| !tty.revents().is_empty());
+            if let Some(signal) = signals.caught() {
+                if signal != SIGCONT {
+                    self.give_back();
+                    signal_hook::low_level::emulate_default_handler(signal)?;
+                }
+                // Woken: a shell may have set the terminal for itself meanwhile.
+                self.ask()?;
+                return Ok(Key::Again);
+            }
+            if !is_typed {
+                continue;
+            }
+            let mut byte = Zeroizing::new([0_u8]);
+            let mut tty = self.tty;
+            match tty.read(byte.as_mut()) {
+                Ok(0) => return Ok(Key::End),
+                Ok(_) if byte[0] == SUSPEND => {
+                    self.give_back();
+                    // The whole job, such as a pipeline. Where there is nobody to wake it, the
+                    // kernel does not let it sleep.
+                    rustix::process::kill_current_process_group(Signal::TSTP)?;
+                    // That it was woken is no news any more.
+                    while signals.caught() == Some(SIGCONT) {}
+                    self.ask()?;
+                    return Ok(Key::Again);
+                }
+                Ok(_) => return Ok(Key::Byte(byte[0])),
+                Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+                // The terminal is gone, and the signal that says so is on its way.
+                Err(fault) if fault.raw_os_error() == Some(Errno::IO.raw_os_error()) => {
+                    return Ok(Key::End);
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+}
+
+impl Drop for Quiet<'_> {
+    fn drop(&mut self) {
+        self.give_back();
+        if let Ok(signals) = Signals::get() {
+            signals.hold(false);
+            // One that came in this very moment is not lost.
+            if let Some(signal) = signals.caught().filter(|signal| *signal != SIGCONT) {
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+        }
+    }
+}
+
+fn wait_for(what: &impl AsFd) -> PollFd<'_> {
+    PollFd::new(what, PollFlags::IN)
+}
+
+/// Signals that end the process: they do so at once, unless a terminal has to be given back
+/// first. And the one that it was woken by.
+struct Signals {
+    /// Whether each does what it does by default.
+    at_once: Arc<AtomicBool>,
+    /// Where each leaves a byte.
+    pipes: Vec<(i32, UnixStream)>,
+}
+
+impl Signals {
+    /// Returns those of this process, which has them from its first hidden question on.
+    fn get() -> io::Result<&'static Self> {
+        static SIGNALS: OnceLock<Signals> = OnceLock::new();
+        if let Some(signals) = SIGNALS.get() {
+            return Ok(signals);
+        }
+        let at_once = Arc::new(AtomicBool::new(true));
+        let mut pipes = Vec::new();
+        for signal in [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGCONT] {
+            let (ours, theirs) = UnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            if signal != SIGCONT {
+                signal_hook::flag::register_conditional_default(signal, Arc::clone(&at_once))?;
+            }
+            signal_hook::low_level::pipe::register(signal, theirs)?;
+            pipes.push((signal, ours));
+        }
+        Ok(SIGNALS.get_or_init(|| Self { at_once, pipes }))
+    }
+
+    fn hold(&self, held: bool) {
+        // What woke the process before has nothing to do with this question.
+        while held && self.caught().is_some() {}
+        self.at_once.store(!held, Ordering::SeqCst);
+    }
+
+    /// Returns a signal that came, and forgets it.
+    fn caught(&self) -> Option<i32> {
+        let came = |pipe: &UnixStream| {
+            let mut pipe = pipe;
+            matches!(pipe.read(&mut [0; 64]), Ok(1..))
+        };
+        self.pipes.iter().find(|(_, pipe)| came(pipe)).map(|(signal, _)| *signal)
+    }
+}
