@@ -302,17 +302,35 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     assert!(output.stderr.is_empty());
 }
 
+/// Returns a vault's file as the plugin `memory` writes it: setting so many one after the
+/// other would be most of the test.
+fn vault_file(secrets: impl Iterator<Item = (String, String)>) -> String {
+    let hex = |text: &[u8]| text.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut file = format!("keystead-memory 1 {:016x}\n", 1);
+    let mut count = 0;
+    for (name, text) in secrets {
+        let length = u32::try_from(text.len()).unwrap().to_le_bytes();
+        let value = [&length, text.as_bytes()].concat();
+        let line = format!("{} 1 {} -", hex(name.as_bytes()), hex(&value));
+        let sum = line.as_bytes().chunks(8).fold(0xcbf2_9ce4_8422_2325_u64, |sum, chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            (sum ^ u64::from_le_bytes(word)).wrapping_mul(0x0100_0000_01b3).rotate_left(29)
+        });
+        file += &format!("{line} {sum:016x}\n");
+        count += 1;
+    }
+    file + &format!("end {count}\n")
+}
+
 #[test]
 fn a_hundred_thousand_secrets_take_little_memory() {
     const SECRETS: usize = 100_000;
     let sandbox = Sandbox::with_work();
-    let row = |at: usize| {
-        let name = format!("service/{at}/password");
-        format!("{{\"schema\":1,\"name\":\"{name}\",\"value\":{{\"text\":\"{CANARY} {at}\"}}}}\n")
-    };
-    std::fs::write(sandbox.here("x.given"), (0..SECRETS).map(row).collect::<String>()).unwrap();
-    sandbox.run("import x.given --from jsonl --yes --timeout 60s", &[]).succeeds();
-    let most = most_memory(sandbox.command("export --output y.given --yes", &[]));
+    let secrets =
+        (0..SECRETS).map(|at| (format!("service/{at}/password"), format!("{CANARY} {at}")));
+    std::fs::write(sandbox.here("work.secrets"), vault_file(secrets)).unwrap();
+    let most = most_memory(sandbox.command("export --output y.given --yes --timeout 60s", &[]));
     let written = std::fs::read_to_string(sandbox.here("y.given")).unwrap();
     assert_eq!(written.lines().count(), SECRETS);
     // A page of 1,000 names and a batch of values: the program itself has most of it.

@@ -34,8 +34,8 @@ pub(crate) struct Args {
     #[arg(short = 'V', long, value_parser = vault_name)]
     vault: Option<VaultName>,
     /// What form to write
-    #[arg(long, value_enum, default_value = "jsonl", value_name = "FORMAT")]
-    to: Form,
+    #[arg(long = "to", value_enum, default_value = "jsonl", value_name = "FORMAT")]
+    form: Form,
     /// The file to write; `-` for standard output, even if that is a terminal
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -66,7 +66,7 @@ enum KeysArg {
 }
 
 pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
-    let to = match (args.to, args.keys) {
+    let to = match (args.form, args.keys) {
         (Form::Jsonl, None) => To::JsonLines,
         (Form::Jsonl, Some(_)) => {
             return Err(Failure::usage("only an environment file has keys")

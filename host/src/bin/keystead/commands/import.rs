@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use keystead::Run;
 use keystead::exchange::csv::{Column, Delimiter};
 use keystead::exchange::pass::{Gpg, Prompt};
@@ -15,7 +16,7 @@ use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
 use super::Scene;
-use super::get::vault_name;
+use super::get::{listed, vault_name};
 use crate::environment::ForGpg;
 use crate::failure::{Exit, Failure, capitalised, in_one_line};
 use crate::progress::Progress;
@@ -36,10 +37,9 @@ const MOST_TOLD: usize = 20;
 pub(crate) struct Args {
     /// The file or folder; `-` for standard input
     #[arg(value_name = "FILE")]
-    from: PathBuf,
-    /// What form it has: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv` or `pass`; by default
-    /// what its name or start says
-    #[arg(long = "from", value_name = "FORMAT", value_parser = form)]
+    source: PathBuf,
+    /// What form it has; by default what its name or start says
+    #[arg(long = "from", value_name = "FORMAT", value_parser = forms())]
     form: Option<Form>,
     /// The vault to write to, instead of the default one
     #[arg(short = 'V', long, value_parser = vault_name)]
@@ -68,14 +68,10 @@ fn delimiter(text: &str) -> Result<Delimiter, String> {
     Delimiter::parse(text).ok_or_else(|| "expected `comma`, `semicolon` or `tab`".to_owned())
 }
 
-fn form(text: &str) -> Result<Form, String> {
-    Form::parse(text).ok_or_else(|| format!("expected one of {}", forms()))
-}
-
-/// Returns the names of all forms, for people.
-fn forms() -> String {
-    let names: Vec<String> = Form::ALL.iter().map(|form| format!("`{}`", form.as_str())).collect();
-    names.join(", ")
+/// Parses a form for the command line.
+fn forms() -> impl TypedValueParser<Value = Form> {
+    PossibleValuesParser::new(Form::ALL.iter().map(|form| form.as_str()))
+        .map(|name| Form::parse(&name).expect("it is one of them"))
 }
 
 pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
@@ -84,10 +80,10 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         (_, true) => IfThere::Skip,
         _ => IfThere::Tell,
     };
-    let mut origin = Origin::open(&args.from)?;
+    let mut origin = Origin::open(&args.source)?;
     let form = match args.form {
         Some(form) => form,
-        None => origin.form(&args.from)?,
+        None => origin.form(&args.source)?,
     };
     if origin.is_read_once() && !scene.global.yes && !scene.global.dry_run {
         return Err(Failure::usage("what is piped in can be read only once, and not shown first")
@@ -367,7 +363,8 @@ impl Origin {
         Form::recognise(path, head.as_ref().map(|head| head.as_slice())).map_err(|error| {
             let mut failure = Failure::from(keystead::Error::from(error));
             failure.hints.clear();
-            failure.hint(format!("add `--from FORMAT`: {}", forms()))
+            let forms: Vec<&str> = Form::ALL.iter().map(|form| form.as_str()).collect();
+            failure.hint(format!("add `--from FORMAT`: {}", listed(&forms)))
         })
     }
 
