@@ -12,7 +12,7 @@ use super::Error;
 pub(super) const MAX_BYTES: usize = 64 * 1024 * 1024;
 
 /// How much is read at once.
-const PIECE_BYTES: usize = 1024 * 1024;
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// Reads everything there is.
 ///

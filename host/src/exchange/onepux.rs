@@ -79,8 +79,11 @@ pub fn read<R: Read + Seek>(file: R) -> Result<Items<R>, Error> {
     })
 }
 
-/// Returns the names of the vaults, and the place of each item with the number of its vault.
-fn outline(text: &str) -> Result<(Vec<String>, Vec<(usize, Range<usize>)>), Error> {
+/// Where an item lies, behind the number of its vault.
+type Place = (usize, Range<usize>);
+
+/// Returns the names of the vaults, and the place of each item.
+fn outline(text: &str) -> Result<(Vec<String>, Vec<Place>), Error> {
     let fault = |fault: tree::Fault| wrong(format!("`export.data`: {fault}"));
     let member = |members: Vec<(String, Range<usize>)>, name: &str| {
         members.into_iter().find(|(present, _)| present == name).map(|(_, place)| place)
@@ -141,7 +144,7 @@ pub struct Items<R> {
     text: SecretText,
     /// The names of the vaults; one alone is not named.
     vaults: Vec<String>,
-    places: std::iter::Enumerate<std::vec::IntoIter<(usize, Range<usize>)>>,
+    places: std::iter::Enumerate<std::vec::IntoIter<Place>>,
     ready: VecDeque<Result<Result<Row, BadRow>, Error>>,
     names: Distinct,
     left_out: LeftOut,

@@ -58,3 +58,32 @@ fn one(text: &mut String, indent: &str, value: &Value) {
         _ => unreachable!("there are four kinds"),
     }
 }
+
+/// Reads a file with bytes of it changed, in two thousand ways that are the same each time.
+pub(super) fn changed(good: &[u8], mut read: impl FnMut(&[u8])) {
+    let mut state = 1_u64;
+    // The numbers of Knuth's MMIX.
+    let mut next = |below: usize| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below.max(1)
+    };
+    for _ in 0..2_000 {
+        let mut bytes = good.to_vec();
+        for _ in 0..=next(4) {
+            let at = next(bytes.len());
+            match next(5) {
+                0 => bytes.truncate(at),
+                1 => drop(bytes.drain(at..(at + next(40)).min(bytes.len()))),
+                2 => bytes.insert(at, b"{}[],:\"\\\n\xff0"[next(11)]),
+                3 if at < bytes.len() => bytes[at] = next(256) as u8,
+                _ => {
+                    let piece = bytes[at..(at + next(40)).min(bytes.len())].to_vec();
+                    let to = next(bytes.len());
+                    bytes.splice(to..to, piece);
+                }
+            }
+        }
+        read(&bytes);
+    }
+}

@@ -328,6 +328,8 @@ fn tree(reader: &mut Reader<'_>, level: usize) -> Result<Tree, Wrong> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn whole(text: &str) -> Result<Tree, &'static str> {
@@ -409,5 +411,56 @@ mod tests {
         let parts = format!("[{}1]", "1,".repeat(MAX_PARTS));
         let fault = elements(&parts, &(0..parts.len())).unwrap_err().to_string();
         assert!(fault.ends_with("there are too many elements"), "{fault}");
+    }
+
+    fn as_others_have_it(tree: &Tree) -> serde_json::Value {
+        use serde_json::Value;
+        match tree {
+            Tree::Null => Value::Null,
+            Tree::Boolean(boolean) => Value::Bool(*boolean),
+            Tree::Number(text) => text.expose().parse::<serde_json::Number>().unwrap().into(),
+            Tree::Text(text) => Value::String(text.expose().to_owned()),
+            Tree::List(list) => list.iter().map(as_others_have_it).collect(),
+            Tree::Object(object) => {
+                object.iter().map(|(name, tree)| (name.clone(), as_others_have_it(tree))).collect()
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_another_program_writes_is_read_the_same(
+            value in Just(serde_json::Value::Null).boxed().prop_union(
+                prop_oneof![
+                    any::<bool>().prop_map(Into::into),
+                    any::<i64>().prop_map(Into::into),
+                    "\\PC{0,6}|[\"\\\\\n\u{1}]{0,3}".prop_map(Into::into),
+                ].boxed()
+            ).boxed().prop_recursive(4, 20, 4, |inner| prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                prop::collection::btree_map("\\PC{0,3}", inner, 0..4).prop_map(|members| {
+                    members.into_iter().collect::<serde_json::Map<_, _>>().into()
+                }),
+            ]),
+            pretty: bool,
+        ) {
+            let text = if pretty { format!("{value:#}") } else { value.to_string() };
+            let tree = whole(&text).unwrap();
+            prop_assert_eq!(as_others_have_it(&tree), value);
+        }
+
+        #[test]
+        fn no_text_is_read_that_is_no_json(text in "[{}\\[\\],:\"\\\\ae1 0.-]{0,12}|[\\[0-9eE.+-]{1,6}") {
+            let place = 0..text.len();
+            let _ = (document(&text), elements(&text, &place), members(&text, &place));
+            let braced = format!("{{\"a\":{text}}}");
+            if let Ok(found) = document(&braced) {
+                let all = serde_json::from_str::<serde_json::Value>(&braced);
+                let known = all.is_ok() || parse(&braced, &found[0].1).is_err();
+                // A number of any size is kept as it was written; others give up on some.
+                let large = all.is_err_and(|fault| fault.to_string().contains("out of range"));
+                prop_assert!(known || large || found.len() > 1, "{braced}");
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use snapbox::{assert_data_eq, str};
 
-use super::super::shown::shown;
+use super::super::shown::{changed, shown};
 use super::*;
 
 const EXPORT: &str = include_str!("../../../../tests/fixtures/bitwarden.json");
@@ -209,4 +209,13 @@ fn a_second_run_finds_the_same_names() {
         rows.map(|row| row.name).collect()
     };
     assert_eq!(names(), names());
+}
+
+#[test]
+fn no_change_of_an_export_makes_it_panic() {
+    changed(EXPORT.as_bytes(), |bytes| {
+        if let Ok(items) = read(bytes) {
+            items.for_each(|row| drop(row.unwrap()));
+        }
+    });
 }

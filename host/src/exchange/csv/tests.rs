@@ -3,7 +3,7 @@
 
 use snapbox::{assert_data_eq, str};
 
-use super::super::shown::shown;
+use super::super::shown::{changed, shown};
 use super::*;
 
 fn columns(typed: &[&str]) -> Vec<Column> {
@@ -331,4 +331,16 @@ a column is no `meta`, but one of name, folder, value, user, password, notes, to
 a column is no ``, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
 "#]]
     );
+}
+
+#[test]
+fn no_change_of_a_table_makes_it_panic() {
+    let good = "folder,favorite,type,name,notes,fields,reprompt,login_uri,login_username,login_password,login_totp\n\
+        Work,1,login,GitHub,,\"PIN: canary\nkey: a: b\nsecond\r\n\",0,\"https://a.example,b\",bob,canary,\n\
+        ,,note,Alarm,\"can\"\"ary\",,0,,,,\n";
+    changed(good.as_bytes(), |bytes| {
+        if let Ok(table) = read(bytes, &[], None) {
+            table.for_each(|row| drop(row.unwrap()));
+        }
+    });
 }

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use snapbox::{assert_data_eq, str};
 
-use super::super::shown::shown;
+use super::super::shown::{changed, shown};
 use super::packed::{Packed, zip};
 use super::*;
 
@@ -276,4 +276,18 @@ E13.not-of-form: this is not a 1PUX export: `export.data`: it is damaged
 E13.not-of-form: this is not a 1PUX export: `export.data` is not UTF-8
 "#]]
     );
+}
+
+#[test]
+fn no_change_of_an_export_makes_it_panic() {
+    let file = || vec![Packed::deflated("files/docpassport__scan.pdf", b"canary canary")];
+    let read_all = |bytes: Vec<u8>| {
+        if let Ok(items) = read(Cursor::new(bytes)) {
+            items.for_each(|row| drop(row.unwrap()));
+        }
+    };
+    changed(&export("{}", file()), |bytes| read_all(bytes.to_vec()));
+    changed(DATA.as_bytes(), |bytes| {
+        read_all(export(&String::from_utf8_lossy(bytes), file()));
+    });
 }

@@ -87,7 +87,7 @@ fn pair(line: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::shown::shown;
+    use super::super::super::shown::{changed, shown};
     use super::*;
 
     fn of(text: &str) -> String {
@@ -150,5 +150,15 @@ mod tests {
         let name = SecretName::parse("x").unwrap();
         let row = decrypted(SecretBytes::copy_of(b"\xff\n"), Position::Line(1), name).unwrap();
         assert_eq!(row.value, Value::bytes(b"\xff\n".to_vec()));
+    }
+
+    #[test]
+    fn no_change_of_a_text_makes_it_panic() {
+        let good =
+            "canary\nlogin: bob\nurl: https://x.example\n---\nPIN:\t1\notpauth://totp/x\n\nnote\n";
+        changed(good.as_bytes(), |bytes| {
+            let name = SecretName::parse("x").unwrap();
+            let _ = decrypted(SecretBytes::copy_of(bytes), Position::Line(1), name);
+        });
     }
 }
