@@ -1,11 +1,12 @@
 //! What stands beside a value.
 
 use keystead::api::{Metadata, MetadataValue, Value, VaultName};
+use keystead::metadata::{Change, Changed, Edit};
 use keystead::registry::Placement;
-use keystead::{Class, NewSecret, Nobody};
+use keystead::{Class, Nobody, Run};
 
 use super::oracle;
-use super::world::{Kind, World, metadata, new};
+use super::world::{Kind, World, metadata, secret_name};
 use crate::scene::story;
 
 fn listed(world: &World, vault: &VaultName, name: &str) -> Metadata {
@@ -14,17 +15,21 @@ fn listed(world: &World, vault: &VaultName, name: &str) -> Metadata {
     listed.remove(0).entry.metadata
 }
 
-/// Puts other metadata beside a secret that is there, and leaves its value.
+/// Changes a secret's metadata alone.
+fn edit(world: &World, vault: &VaultName, name: &str, edit: Edit) -> keystead::Result<Changed> {
+    let (name, vault) = (secret_name(name), Some(vault.clone()));
+    let change = Change { name, vault, edit, run: Run::Real };
+    world.host().change_metadata(&change, &mut Nobody)
+}
+
+/// Puts this metadata in the place of all there was.
 fn change(
     world: &World,
     vault: &VaultName,
     name: &str,
     metadata: &Metadata,
-) -> keystead::Result<VaultName> {
-    let value = world.get(vault, name)?;
-    let replacing = keystead::api::WriteMode::Replace;
-    let new = new(Some(vault), name, value, Some(metadata.clone()));
-    world.host().set(NewSecret { mode: replacing, ..new }, &mut Nobody)
+) -> keystead::Result<Changed> {
+    edit(world, vault, name, Edit::Replace(metadata.clone()))
 }
 
 fn text(text: &str) -> MetadataValue {
@@ -70,7 +75,7 @@ oracle! {
                 "byte 0: this is no entry of a ledger"
             }
         };
-        let error = world.set_with(&vault, "TestMetadata", &about).unwrap_err();
+        let error = change(world, &vault, "TestMetadata", &about).unwrap_err();
         assert_eq!(error.class(), Class::CannotDo);
         assert!(story(&error).ends_with(because), "{}", story(&error));
         if world.kind != Kind::Slip {
@@ -138,8 +143,11 @@ oracle! {
         world.set_with(&vault, "PublishSecret", &Metadata::new()).unwrap();
     }
 
-    /// Metadata that is given with a value takes the place of all there was.
-    d7_metadata_takes_the_place_of_all_there_was for both |world| {
+    /// Metadata that is given with a value takes the place of all there was, and so does what
+    /// replaces it later. Differently from there, where that was the only way and lost what
+    /// nobody thought of, changing metadata keeps the keys that are not named unless it is
+    /// told otherwise.
+    d7_metadata_takes_the_place_of_all_there_was_where_that_is_asked_for for both |world| {
         let vault = world.vault("work");
         let before = metadata(&[("kept", text("no")), ("Id", text("one"))]);
         world.set_with(&vault, "token", &before).unwrap();
@@ -149,5 +157,12 @@ oracle! {
         // A value without metadata leaves it.
         world.set(&vault, "token", Value::text("canary-5d1f again"));
         assert_eq!(listed(world, &vault, "token"), after);
+
+        let more = metadata(&[("Owner", text("ann"))]);
+        edit(world, &vault, "token", Edit::Merge(more.clone())).unwrap();
+        let both = metadata(&[("Id", text("two")), ("Owner", text("ann"))]);
+        assert_eq!(listed(world, &vault, "token"), both);
+        change(world, &vault, "token", &more).unwrap();
+        assert_eq!(listed(world, &vault, "token"), more);
     }
 }
