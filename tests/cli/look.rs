@@ -252,6 +252,9 @@ Commands:
   list         List secrets: their names, vaults, kinds and metadata [alias: ls]
   show         Show what is known of a secret besides its value
   remove       Remove a secret [alias: rm]
+  copy         Copy secrets from one vault to another [alias: cp]
+  move         Move secrets from one vault to another, or give one another name
+               [alias: mv]
   vault        Register vaults, and look after them
   plugin       Install plugins, look at them, and write one
   doctor       Find what is wrong with folders, plugins and registrations, and

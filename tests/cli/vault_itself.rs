@@ -110,6 +110,7 @@ Hint: something is lost by it: add `--yes` to do it all the same
 exit code 3
 --- stderr
 Error: Vault `work` has no action `claer`
+Hint: did you mean `clear`?
 Hint: its actions are `clear`
 Code: E12.no-such-action
 
