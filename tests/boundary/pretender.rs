@@ -56,9 +56,9 @@ fn a_plugin_that_hides_its_layout_is_not_started() {
          Caused by:\n  \
            1: plugin `no-layout` failed in vault `odd`\n  \
            2: [HOME]/home/.local/share/keystead/plugins/[SHA256].so has its layout check switched \
-         off (E09.layout-check-disabled)\n\
+         off\n\
          Hint: run `keystead vault show odd` to see its registration\n\
-         Code: E11.unloadable\n"
+         Code: E09.layout-check-disabled\n"
     );
 }
 

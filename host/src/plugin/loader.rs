@@ -86,6 +86,20 @@ impl Error {
             Self::Root { .. } => "E10.root",
         }
     }
+
+    /// Returns the stable code that this text is, if it is one of these.
+    pub(super) fn known_code(text: &str) -> Option<&'static str> {
+        const ALL: [&str; 7] = [
+            "E08.open",
+            "E08.symbol",
+            "E09.header",
+            "E09.calling-convention",
+            "E09.layout-check-disabled",
+            "E09.layout",
+            "E10.root",
+        ];
+        ALL.into_iter().find(|code| *code == text)
+    }
 }
 
 /// A plugin whose code is mapped and whose contract fits. It is never unmapped: its
@@ -203,5 +217,29 @@ fn start_fault(fault: &LibraryError) -> String {
             )
         }
         _ => "its constructor refused".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_known_again_and_no_other() {
+        let path = || PathBuf::from("/plugin.so");
+        let message = String::new;
+        let all = [
+            Error::Open { path: path(), message: message() },
+            Error::Symbol { path: path() },
+            Error::Header { path: path(), major: 0, minor: 10 },
+            Error::CallingConvention { path: path() },
+            Error::LayoutCheckDisabled { path: path() },
+            Error::Layout { path: path(), difference: message() },
+            Error::Root { path: path(), message: message() },
+        ];
+        for error in all {
+            assert_eq!(Error::known_code(error.code()), Some(error.code()));
+        }
+        assert_eq!(Error::known_code("E08.example"), None);
     }
 }

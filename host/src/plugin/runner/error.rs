@@ -9,6 +9,10 @@ use std::time::Duration;
 
 use keystead_plugin_api as api;
 
+/// The code of a plugin that could not be loaded, by a runner that does not say why: its
+/// plugin may have spoken in its place.
+pub(super) const UNLOADABLE: &str = "E11.unloadable";
+
 /// Why a runner could not do its work. A plugin's own answer is never one of these.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +43,11 @@ pub enum Error {
         problem: String,
     },
     /// The plugin passed every check on its file, and could not be loaded in the runner.
-    #[error("{problem} ({loader_code})")]
+    #[error("{problem}")]
     Unloadable {
-        /// The loader's own stable code.
-        loader_code: String,
+        /// The loader's own stable code, or `E11.unloadable` where the runner gave none that
+        /// the loader has.
+        code: &'static str,
         /// What the loader said, with the plugin's path.
         problem: String,
     },
@@ -102,7 +107,7 @@ impl Error {
             Self::Spawn { .. } => "E11.spawn",
             Self::Handshake { .. } => "E11.handshake",
             Self::Sandbox { .. } => "E11.sandbox",
-            Self::Unloadable { .. } => "E11.unloadable",
+            Self::Unloadable { code, .. } => code,
             Self::Died { .. } => "E11.died",
             Self::Late { .. } => "E11.late",
             Self::Protocol { .. } => "E11.protocol",

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use keystead_plugin_api as api;
 
-use super::super::Fit;
+use super::super::{Fit, loader};
 use super::connection::{Answered, Connection, Lost};
+use super::error::UNLOADABLE;
 use super::proto::{self, Fault, Kind, Reader, Request};
 use super::{CallError, During, Ended, Error, Grants, Image, Launch};
 
@@ -134,8 +135,9 @@ impl Runner {
                 Ok(())
             }
             Ok(Answered::Failed(error)) => Err(error.into()),
-            Ok(Answered::Unloadable(loader_code, problem)) => {
-                Err(Error::Unloadable { loader_code, problem }.into())
+            Ok(Answered::Unloadable(code, problem)) => {
+                let code = loader::Error::known_code(&code).unwrap_or(UNLOADABLE);
+                Err(Error::Unloadable { code, problem }.into())
             }
             Ok(Answered::TooMuch) => {
                 let lost = Lost::Fault(Fault("too much for an answer to `open`".into()));

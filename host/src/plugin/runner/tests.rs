@@ -475,8 +475,12 @@ fn deaths_in_a_row_are_answered_with_a_pause_that_an_answer_ends() {
 fn a_plugin_that_does_not_open_says_why() {
     let refused = not_opened("refuse", amply());
     assert!(matches!(&refused, CallError::Plugin(e) if e.message() == "not today"), "{refused}");
-    let unloadable = not_opened("unloadable", amply());
-    assert_eq!(unloadable.to_string(), "/plugins/faulty.so has no door (E08.example)");
+    // The loader's own code; one that it does not have is not believed.
+    for (plugin, code) in [("unloadable", "E08.symbol"), ("unknown", "E11.unloadable")] {
+        let unloadable = not_opened(plugin, amply());
+        assert_eq!(unloadable.to_string(), "/plugins/faulty.so has no door");
+        assert!(matches!(unloadable, CallError::Runner(error) if error.code() == code));
+    }
     let died = not_opened("exit", amply());
     assert_eq!(died.to_string(), "the plugin's process ended during `open`: exit status 5");
     let late = not_opened("hang", within(300));

@@ -82,9 +82,10 @@ fn open(
     context.warn("hello");
     match std::fs::read_to_string(&plugin.path).unwrap().as_str() {
         "refuse" => Err(api::Error::unavailable("not today").into()),
-        "unloadable" => {
+        how @ ("unloadable" | "unknown") => {
             let problem = format!("{} has no door", plugin.file);
-            Err(child::NotOpened::Unloadable { code: "E08.example", problem })
+            let code = if how == "unknown" { "E08.example" } else { "E08.symbol" };
+            Err(child::NotOpened::Unloadable { code, problem })
         }
         "exit" => std::process::exit(5),
         "hang" => forever(),
