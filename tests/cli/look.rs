@@ -255,9 +255,6 @@ Commands:
   copy         Copy secrets from one vault to another [alias: cp]
   move         Move secrets from one vault to another, or give one another name
                [alias: mv]
-  meta         Change what is known of a secret besides its value
-  import       Take secrets over from a file
-  export       Write secrets, with their values, to a file or a pipe
   vault        Register vaults, and look after them
   plugin       Install plugins, look at them, and write one
   doctor       Find what is wrong with folders, plugins and registrations, and
@@ -272,9 +269,6 @@ Options:
 Everywhere:
       --json                Answer in JSON: one object, or one a line for lists;
                             errors too, on standard error
-      --unlock <FIELD=REF>  Where the answer to a question of a locked vault
-                            comes from, such as `password=env:VAR`, before what
-                            it is registered with; `vault register` keeps it
       --no-input            Never ask; what only a person can answer ends with
                             exit code 4
       --timeout <DURATION>  How long one call to a vault may take: `500ms`,
