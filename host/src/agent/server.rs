@@ -54,7 +54,7 @@ struct Client {
 
 /// Whether the agent goes on.
 #[derive(PartialEq, Eq)]
-enum Then {
+pub(super) enum Then {
     GoOn,
     End,
 }
@@ -223,7 +223,11 @@ pub(super) struct Desk<'m> {
 
 impl Desk<'_> {
     /// Answers a request.
-    fn answer(&mut self, frame: &[u8], now: Duration) -> Result<(Reply<'_>, Then), Fault> {
+    pub(super) fn answer(
+        &mut self,
+        frame: &[u8],
+        now: Duration,
+    ) -> Result<(Reply<'_>, Then), Fault> {
         let Some(request) = Request::read(frame)? else {
             return Ok((Reply::OtherVersion, Then::GoOn));
         };
