@@ -225,9 +225,9 @@ fn a_plugin_without_sessions_says_that_it_cannot_be_kept_unlocked() {
     home.0.run("vault register steps --plugin two-steps --no-default -q", &[]).succeeds();
     let mut session = home.terminal("vault unlock steps");
     session.exp_string(": ").unwrap();
-    session.send_line("one").unwrap();
+    session.send_line("canary-one").unwrap();
     session.exp_string(": ").unwrap();
-    session.send_line("two").unwrap();
+    session.send_line("canary-two").unwrap();
     let (rest, code) = end(session);
     assert!(rest.contains("plugin `two-steps` gives no session"), "{rest}");
     assert!(rest.contains("Code: E12.no-session"), "{rest}");
