@@ -162,7 +162,7 @@ exit code 4
 --- stderr
 Error: Vault `safe` is locked
 Caused by: it asks for `password`, and nobody can be asked
-Hint: run it at a terminal, or register vault `safe` with `--unlock password=REFERENCE`
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
 Code: E12.locked
 
 "#]]
@@ -347,7 +347,7 @@ exit code 4
 vault `safe`: the agent did not answer within 250 ms
 Error: Vault `safe` is locked
 Caused by: it asks for `password`, and nobody can be asked
-Hint: run it at a terminal, or register vault `safe` with `--unlock password=REFERENCE`
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
 Code: E12.locked
 
 "#]]
@@ -394,6 +394,8 @@ fn a_session_opens_nothing_but_what_it_was_made_for() {
     home.0.run("plugin trust --danger-in-process --yes -q", &[&other]).succeeds();
     assert_eq!(home.get(), 4);
     assert_eq!(home.kept(), "safe (15 minutes)");
+    home.0.run("vault unregister safe -q", &[]).succeeds();
+    assert_eq!(home.kept(), "");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use keystead_plugin_api::{MAX_SESSION_LIFETIME, SecretBytes, Session, VaultName};
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::codec::Writer;
 use crate::fs::{Folder, Rule};
+use crate::host::lock;
 use crate::plugin::runner::timespec;
 
 /// How long a `get` waits for an agent: a hundred times what one needs that is well.
@@ -28,6 +29,10 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// How long a command waits that is about the agent itself.
 const LONG_PATIENCE: Duration = Duration::from_secs(5);
 
+/// For how long an agent that was of no use is not asked for sessions: longer than any one
+/// command, and not for ever in a program that stays.
+const GIVEN_UP: Duration = Duration::from_secs(60);
+
 /// The pause before an agent is looked for again that another process is starting.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -35,14 +40,14 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Client {
     folder: PathBuf,
-    /// Set once it was of no use to a `get`: the next vault does not wait for it again.
-    given_up: AtomicBool,
+    /// When it was of no use to a `get`: the next vault does not wait for it again.
+    given_up: Mutex<Option<Instant>>,
 }
 
 impl Client {
     /// Returns a client for the agent of this folder. Looks for nothing.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), given_up: AtomicBool::new(false) }
+        Self { folder: folder.into(), given_up: Mutex::default() }
     }
 
     /// Makes the folder, in which commands that ask for the same vault find each other.
@@ -257,6 +262,10 @@ impl Client {
         Error::Socket { action, path: place::socket(&self.folder), source }
     }
 
+    fn has_given_up(&self) -> bool {
+        lock(&self.given_up).is_some_and(|since| since.elapsed() < GIVEN_UP)
+    }
+
     fn folder(&self) -> Option<Folder> {
         Folder::open_if_there(&self.folder, Rule::User).ok().flatten()
     }
@@ -265,12 +274,11 @@ impl Client {
 impl Sessions for Client {
     fn any(&self) -> bool {
         let socket = place::socket(&self.folder);
-        !self.given_up.load(Ordering::Relaxed)
-            && rustix::fs::access(&socket, Access::EXISTS).is_ok()
+        rustix::fs::access(&socket, Access::EXISTS).is_ok() && !self.has_given_up()
     }
 
     fn get(&self, key: &SessionKey) -> Result<Option<Kept>, Error> {
-        if self.given_up.load(Ordering::Relaxed) {
+        if self.has_given_up() {
             return Ok(None);
         }
         let got = self.ask(&Request::Get(key.clone()), PATIENCE, |reply| match reply {
@@ -282,7 +290,7 @@ impl Sessions for Client {
             _ => None,
         });
         if got.is_err() {
-            self.given_up.store(true, Ordering::Relaxed);
+            *lock(&self.given_up) = Some(Instant::now());
         }
         Ok(got?.flatten())
     }

@@ -20,7 +20,7 @@ pub struct SessionKey {
     /// The kind of vault.
     pub kind: String,
     /// The hash of what is registered and decides what is opened: see
-    /// [`SessionKey::registered`].
+    /// [`SessionKey::registered()`].
     pub registered: Digest,
 }
 
