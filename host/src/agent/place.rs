@@ -51,7 +51,7 @@ pub(super) fn asking(folder: &Folder, vault: &VaultName) -> Result<Option<Lock>,
 /// Makes a socket and connects it. Waits for nothing.
 pub(super) fn connect(folder: &Path) -> io::Result<OwnedFd> {
     let ours = unix_socket()?;
-    match SocketAddrUnix::new(&socket(folder)) {
+    match SocketAddrUnix::new(socket(folder)) {
         Ok(address) => rustix::net::connect(&ours, &address)?,
         Err(Errno::NAMETOOLONG) => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
