@@ -1,5 +1,6 @@
 //! The command as a user meets it: whole outputs, exit codes, prompts.
 
+mod agent;
 mod between;
 mod completion;
 mod copy;

@@ -24,6 +24,16 @@ pub trait Ask {
     /// [`Unanswered`], when nobody is there or somebody declines.
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered>;
 
+    /// Returns whether somebody is there who could answer.
+    fn is_there(&self) -> bool {
+        true
+    }
+
+    /// Is told that another process asks for this vault just now, before that is waited for.
+    fn waits(&mut self, vault: &VaultName) {
+        let _ = vault;
+    }
+
     /// Is told that an answer was wrong, before it is asked again.
     fn wrong(&mut self, vault: &VaultName, message: &str) {
         let _ = (vault, message);
@@ -49,5 +59,9 @@ pub struct Nobody;
 impl Ask for Nobody {
     fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         Err(Unanswered::Nobody)
+    }
+
+    fn is_there(&self) -> bool {
+        false
     }
 }

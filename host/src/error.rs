@@ -7,7 +7,7 @@ use keystead_plugin_api::{Prompt, SecretName, VaultName};
 
 use crate::ask::Unanswered;
 use crate::registry::schema;
-use crate::{exchange, fs, plugin, reference, registry, transfer};
+use crate::{agent, exchange, fs, plugin, reference, registry, transfer};
 
 /// The result of every call to the host.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -109,6 +109,14 @@ pub enum Error {
         prompts: Vec<Prompt>,
         /// Why there was no answer.
         why: Unanswered,
+    },
+    /// The vault was unlocked, and its plugin hands out nothing that keeps it so.
+    #[error("vault `{vault}` cannot be kept unlocked: plugin `{plugin}` gives no session")]
+    NoSession {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
     },
     /// The vault said no.
     #[error("vault `{vault}` answered: {}", one_line(.answer))]
@@ -273,6 +281,9 @@ pub enum Error {
     /// Secrets are not copied or moved.
     #[error(transparent)]
     Transfer(#[from] transfer::Error),
+    /// The agent could not be used.
+    #[error(transparent)]
+    Agent(#[from] agent::Error),
 }
 
 impl Error {
@@ -287,6 +298,7 @@ impl Error {
             Self::NoDefaultVault { .. } => "E01.no-default-vault",
             Self::SecretExists { .. } => "E12.secret-exists",
             Self::Locked { .. } => "E12.locked",
+            Self::NoSession { .. } => "E12.no-session",
             Self::Refused { answer, .. } | Self::WrongAnswer { answer, .. } => {
                 answer_code(answer.kind())
             }
@@ -309,6 +321,7 @@ impl Error {
             Self::Load(error) => error.code(),
             Self::Exchange(error) => error.code(),
             Self::Transfer(error) => error.code(),
+            Self::Agent(error) => error.code(),
         }
     }
 

@@ -6,6 +6,7 @@ mod conformance;
 mod open;
 mod register;
 mod resolve;
+mod session;
 mod turns;
 mod unlock;
 
@@ -17,6 +18,7 @@ use keystead_plugin_api::{Deadline, Result as Reply, Vault, VaultName};
 
 pub use conformance::Check;
 pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
+pub use session::{Renew, Unlocked, Unlocking};
 
 use crate::ask::Ask;
 use crate::error::{Error, Result};
@@ -26,6 +28,7 @@ use crate::plugin::inspect::Kind;
 use crate::plugin::trust::Store;
 use crate::registry::{Entry, Registry};
 use open::Open;
+use session::Course;
 use turns::Turns;
 
 /// Whether to do it, or only to say what would be done.
@@ -252,10 +255,21 @@ impl Host {
 
     /// Returns a vault's registration.
     pub(crate) fn entry(&self, name: &VaultName) -> Result<Entry> {
+        Ok(self.layered(name)?.1)
+    }
+
+    /// Returns a vault's registration and its layer; none for this process only.
+    fn layered(&self, name: &VaultName) -> Result<(Option<Layer>, Entry)> {
         if let Some(entry) = lock(&self.0.temporary).get(name) {
-            return Ok(entry.clone());
+            return Ok((None, entry.clone()));
         }
-        Ok(self.0.registry.entry(name)?)
+        let (layer, entry) = self.0.registry.layered(name)?;
+        Ok((Some(layer), entry))
+    }
+
+    /// Forgets an open vault, or a faulty one.
+    fn close(&self, name: &VaultName) {
+        lock(&self.0.slots).remove(name);
     }
 
     /// Returns the kind of vault that a registration means, from its plugin as it is now.
@@ -287,26 +301,56 @@ impl Host {
         ask: &mut dyn Ask,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
     ) -> Result<T> {
+        self.call_in(name, ask, run, &mut Course::default(), &mut |_| {})
+    }
+
+    /// Does what [`Host::call`] does. `done` is shown the vault that has answered.
+    fn call_in<T>(
+        &self,
+        name: &VaultName,
+        ask: &mut dyn Ask,
+        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
+        course: &mut Course,
+        done: &mut dyn FnMut(&Open),
+    ) -> Result<T> {
         let slot = lock(&self.0.slots).entry(name.clone()).or_default().clone();
         let Some(_turn) = self.0.turns.wait(Arc::as_ptr(&slot).addr()) else {
             return Err(Error::NeedsItself { vault: name.clone() });
         };
         let mut state = lock(&slot);
-        if state.is_none() {
-            match self.open(name) {
-                Ok(open) => *state = Some(State::Open(Box::new(open))),
-                // Nothing to keep: a name that is registered meanwhile is found.
-                Err(error @ Error::NoSuchVault { .. }) => return Err(error),
-                Err(error) => *state = Some(State::Faulty(Arc::new(error))),
+        loop {
+            if state.is_none() {
+                match self.open(name, course) {
+                    Ok(open) => *state = Some(State::Open(Box::new(open))),
+                    // Nothing to keep: a name that is registered meanwhile is found.
+                    Err(error @ Error::NoSuchVault { .. }) => return Err(error),
+                    Err(error) => *state = Some(State::Faulty(Arc::new(error))),
+                }
             }
-        }
-        match state.as_mut().expect("just filled") {
-            State::Open(open) => self.call_unlocking(open, ask, run),
-            State::Faulty(source) => {
-                Err(Error::Faulty { vault: name.clone(), source: Arc::clone(source) })
+            match state.as_mut().expect("just filled") {
+                State::Open(open) => match self.call_unlocking(open, ask, run, course)? {
+                    Called::Done(reply) => {
+                        done(open);
+                        return Ok(reply);
+                    }
+                    // Closed before it is opened again: a vault may allow one at a time.
+                    Called::Reopen => *state = None,
+                },
+                State::Faulty(source) => {
+                    let source = Arc::clone(source);
+                    return Err(Error::Faulty { vault: name.clone(), source });
+                }
             }
         }
     }
+}
+
+/// What a call to an open vault came to.
+enum Called<T> {
+    /// It answered.
+    Done(T),
+    /// There is a session to open it with.
+    Reopen,
 }
 
 /// A panic elsewhere while the lock was held left plain data: nothing half-changed.

@@ -6,7 +6,9 @@
 //! of these, its caller hands it ([`Options`], [`Ask`]).
 #![deny(unsafe_code)]
 
+pub mod agent;
 mod ask;
+mod codec;
 pub mod doctor;
 mod error;
 pub mod exchange;
@@ -24,8 +26,8 @@ pub mod similar;
 pub use ask::{Ask, Nobody, Unanswered};
 pub use error::{Class, Error, Result};
 pub use host::{
-    Check, Host, PlannedRegistration, Registered, Registration, Run, Unregistered, VaultDetails,
-    VaultInfo,
+    Check, Host, PlannedRegistration, Registered, Registration, Renew, Run, Unlocked, Unlocking,
+    Unregistered, VaultDetails, VaultInfo,
 };
 pub use keystead_plugin_api as api;
 pub use options::{DEFAULT_TIMEOUT, Log, Options, Sources, UNLOCK_TIMEOUT};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use keystead_plugin_api::{Level, SecretBytes, SecretText, VaultName};
 
+use crate::agent::{self, Asking, Kept, SessionKey, Sessions};
 use crate::paths::Paths;
 use crate::plugin::trust::Privilege;
 
@@ -34,13 +35,16 @@ pub struct Options {
     pub timeout: Duration,
     /// Where references find what they name.
     pub sources: Arc<dyn Sources>,
+    /// Where sessions are that reopen unlocked vaults: an
+    /// [`agent::Client`](crate::agent::Client), or nowhere.
+    pub sessions: Arc<dyn Sessions>,
     /// Where plugins' log lines go.
     pub log: Arc<dyn Log>,
 }
 
 impl Options {
-    /// Returns options for an ordinary process: nothing logged, and references to the
-    /// environment and to descriptors find nothing.
+    /// Returns options for an ordinary process: nothing logged, no sessions, and references
+    /// to the environment and to descriptors find nothing.
     pub fn new(paths: Paths, runner: PathBuf) -> Self {
         Self {
             paths,
@@ -49,6 +53,7 @@ impl Options {
             default_vault: None,
             timeout: DEFAULT_TIMEOUT,
             sources: Arc::new(Nothing),
+            sessions: Arc::new(Nothing),
             log: Arc::new(Nothing),
         }
     }
@@ -93,4 +98,20 @@ impl Sources for Nothing {
 
 impl Log for Nothing {
     fn line(&self, _: &VaultName, _: Level, _: &str) {}
+}
+
+impl Sessions for Nothing {
+    fn any(&self) -> bool {
+        false
+    }
+
+    fn get(&self, _: &SessionKey) -> Result<Option<Kept>, agent::Error> {
+        Ok(None)
+    }
+
+    fn refused(&self, _: &SessionKey, _: u64) {}
+
+    fn asking(&self, _: &VaultName) -> Option<Asking> {
+        Some(Asking::default())
+    }
 }

@@ -72,18 +72,23 @@ impl Registry {
     /// administrator's is an error for users who registered the same name as well: it may
     /// have been locked.
     pub fn entry(&self, name: &VaultName) -> Result<Entry, Error> {
+        Ok(self.layered(name)?.1)
+    }
+
+    /// Does what [`Registry::entry`] does, and says in which layer it was found.
+    pub(crate) fn layered(&self, name: &VaultName) -> Result<(Layer, Entry), Error> {
         if let Some((shelf, file)) = self.find(Layer::System, name)? {
             let (entry, _) = shelf.read(&file)?;
             if entry.locked {
-                return Ok(entry);
+                return Ok((Layer::System, entry));
             }
             return match self.find(Layer::User, name)? {
-                Some((shelf, file)) => Ok(shelf.read(&file)?.0),
-                None => Ok(entry),
+                Some((shelf, file)) => Ok((Layer::User, shelf.read(&file)?.0)),
+                None => Ok((Layer::System, entry)),
             };
         }
         match self.find(Layer::User, name)? {
-            Some((shelf, file)) => Ok(shelf.read(&file)?.0),
+            Some((shelf, file)) => Ok((Layer::User, shelf.read(&file)?.0)),
             None => Err(self.no_such_vault(name)),
         }
     }

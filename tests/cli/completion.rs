@@ -107,10 +107,12 @@ words
 default
 do
 list
+lock
 ls
 register
 show
 test
+unlock
 unregister
 
 "#]]

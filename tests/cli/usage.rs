@@ -118,6 +118,7 @@ Commands:
   plugin       Install plugins, look at them, and write one
   doctor       Find what is wrong with folders, plugins and registrations, and
                what mends it
+  agent        Look at the agent that keeps vaults unlocked, or stop it
   completions  Print completions for a shell
   man          Write the manual's pages into a folder
 

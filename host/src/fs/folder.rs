@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -361,6 +361,12 @@ fn writer(name: &[u8]) -> Option<i32> {
 fn is_running(process: i32) -> bool {
     let Some(pid) = rustix::process::Pid::from_raw(process) else { return false };
     !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.place.as_fd()
+    }
 }
 
 /// Whether a write waits until the disk has it.

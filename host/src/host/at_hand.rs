@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use keystead_plugin_api::{ListRequest, SecretName, VaultName};
 
 use super::Host;
+use super::session::Course;
 use crate::error::Result;
 use crate::reference::Reference;
 use crate::registry::{Entry, Placement, Setting};
@@ -37,7 +38,7 @@ impl Host {
         // A caller that does not wait ends while a plugin hangs: in its own process that
         // would count as the plugin's crash.
         entry.placement = Some(Placement::Isolated);
-        let mut open = self.open_as(entry)?;
+        let mut open = self.open_as(None, entry, &mut Course::default())?;
         let mut walk = Walk::default();
         loop {
             let mut request = ListRequest::new(self.deadline());

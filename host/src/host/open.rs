@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
     Context, Error as Refusal, ExecOutput, ExecRequest, Level, OpenRequest, Result as Reply,
     Services, Vault, VaultName,
 };
 
 use super::Host;
+use super::session::{Binding, Course};
 use crate::error::{Error, Result, visible};
 use crate::options::Log;
+use crate::paths::Layer;
 use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{CallError, Grants, Launch, Runner, Setup};
@@ -24,6 +27,10 @@ use crate::registry::{Entry, Placement, Setting};
 pub(super) struct Open {
     pub(super) name: VaultName,
     pub(super) entry: Entry,
+    /// What a session of it is bound to; none where there can be none.
+    pub(super) binding: Option<Binding>,
+    /// The serial number of the kept session that it was opened with.
+    pub(super) kept: Option<u64>,
     code: Code,
 }
 
@@ -57,13 +64,19 @@ impl Open {
 }
 
 impl Host {
-    /// Opens a vault as it is registered now.
-    pub(super) fn open(&self, name: &VaultName) -> Result<Open> {
-        self.open_as(self.entry(name)?)
+    /// Opens a vault as it is registered now, with the session that is kept for it.
+    pub(super) fn open(&self, name: &VaultName, course: &mut Course) -> Result<Open> {
+        let (layer, entry) = self.layered(name)?;
+        self.open_as(layer, entry, course)
     }
 
-    /// Opens a vault as this registration says.
-    pub(super) fn open_as(&self, entry: Entry) -> Result<Open> {
+    /// Opens a vault as this registration of a layer says; of none, without a session.
+    pub(super) fn open_as(
+        &self,
+        layer: Option<Layer>,
+        entry: Entry,
+        course: &mut Course,
+    ) -> Result<Open> {
         let name = &entry.name.clone();
         let trusted = self.plugins().find(&plugin_id(&entry.plugin)?)?;
         let manifest = trusted.manifest();
@@ -81,18 +94,42 @@ impl Host {
 
         let what = format!("vault `{name}`");
         let parameters = self.parameters(&entry.parameters, &kind.parameters, &what)?;
-        let request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
+        let mut request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
         let services = VaultServices {
             vault: name.clone(),
             programs: programs(&asked),
             home: self.home(),
             log: Arc::clone(&self.0.options.log),
         };
-        let code = match entry.placement.unwrap_or(Placement::Isolated) {
-            Placement::Isolated => self.isolated(&entry, &trusted, request, services)?,
-            Placement::InProcess => self.in_process(&entry, &trusted, &request, services)?,
+        let unlocks = kind.capabilities.contains(&Capability::Unlock);
+        let binding = layer.filter(|_| unlocks).map(|layer| Binding {
+            layer,
+            plugin: *trusted.sha256(),
+            kind: kind.name.clone(),
+        });
+        let kept = match &binding {
+            Some(binding) => self.kept(course, || Some(self.key_of(&entry, binding))),
+            None => None,
         };
-        Ok(Open { name: name.clone(), entry, code })
+        let kept = kept.map(|(key, kept)| {
+            request.session = Some(kept.session);
+            (key, kept.serial)
+        });
+        let placed = match entry.placement.unwrap_or(Placement::Isolated) {
+            Placement::Isolated => self.isolated(&entry, &trusted, request, services),
+            Placement::InProcess => self.in_process(&entry, &trusted, &request, services),
+        };
+        match (placed, kept) {
+            (Err(error), Some((key, serial))) if refuses_session(&error) => {
+                self.0.options.sessions.refused(&key, serial);
+                course.without = true;
+                self.open_as(layer, entry, course)
+            }
+            (placed, kept) => {
+                let kept = kept.map(|(_, serial)| serial);
+                Ok(Open { name: name.clone(), entry, binding, kept, code: placed? })
+            }
+        }
     }
 
     /// Returns what a vault's plugin asks for beyond what its registration grants.
@@ -167,6 +204,14 @@ impl Host {
             .map_err(|answer| Error::OpenRefused { plugin: entry.plugin.clone(), answer })?;
         Ok(Code::InProcess { vault, _marker: marker })
     }
+}
+
+/// Whether an `open` may have failed because of its session: a vault should open and be
+/// locked then, but one that says no is no reason to keep it shut.
+fn refuses_session(error: &Error) -> bool {
+    use keystead_plugin_api::ErrorKind::{Denied, Invalid, Locked};
+    matches!(error, Error::OpenRefused { answer, .. }
+        if matches!(answer.kind(), Denied | Invalid | Locked))
 }
 
 /// Returns a registered plugin's id.

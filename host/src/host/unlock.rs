@@ -8,8 +8,9 @@ use keystead_plugin_api::{
     UnlockRequest, Vault,
 };
 
-use super::Host;
 use super::open::Open;
+use super::session::Course;
+use super::{Called, Host};
 use crate::ask::{Ask, Unanswered};
 use crate::error::{Error, Result};
 use crate::options::UNLOCK_TIMEOUT;
@@ -33,9 +34,10 @@ impl Host {
         open: &mut Open,
         ask: &mut dyn Ask,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
-    ) -> Result<T> {
+        course: &mut Course,
+    ) -> Result<Called<T>> {
         let mut refusal = match run(open.vault(), self.deadline()) {
-            Ok(reply) => return Ok(reply),
+            Ok(reply) => return Ok(Called::Done(reply)),
             Err(refusal) => refusal,
         };
         let mut given = Given::new();
@@ -44,14 +46,19 @@ impl Host {
             let Some(challenge) = refusal.challenge().cloned() else {
                 return Err(open.error(refusal));
             };
-            let (answers, missing) = self.answers(open, &challenge, &mut given, ask)?;
+            self.session_failed(open);
+            let answers = self.answers(open, &challenge, &mut given, ask, course)?;
+            let Some((answers, missing)) = answers else { return Ok(Called::Reopen) };
             let request =
                 UnlockRequest::new(challenge.id.clone(), answers, Deadline::after(UNLOCK_TIMEOUT));
             refusal = match open.vault().unlock(&request) {
-                Ok(_) => match run(open.vault(), self.deadline()) {
-                    Ok(reply) => return Ok(reply),
-                    Err(refusal) => refusal,
-                },
+                Ok(session) => {
+                    course.unlocked(session);
+                    match run(open.vault(), self.deadline()) {
+                        Ok(reply) => return Ok(Called::Done(reply)),
+                        Err(refusal) => refusal,
+                    }
+                }
                 Err(denied) if denied.kind() == ErrorKind::Denied => {
                     wrong += 1;
                     // What was not typed would be as wrong again.
@@ -71,14 +78,16 @@ impl Host {
         Err(open.error(Refusal::internal("the vault asks for more and more to be unlocked")))
     }
 
-    /// Returns an answer to each prompt, and how many of them were asked for.
+    /// Returns an answer to each prompt, and how many of them were asked for; nothing where
+    /// a session has come that makes them needless.
     fn answers(
         &self,
         open: &Open,
         challenge: &Challenge,
         given: &mut Given,
         ask: &mut dyn Ask,
-    ) -> Result<(Vec<Answer>, usize)> {
+        course: &mut Course,
+    ) -> Result<Option<(Vec<Answer>, usize)>> {
         let mut answers = Vec::with_capacity(challenge.prompts.len());
         let mut missing = Vec::new();
         for prompt in &challenge.prompts {
@@ -97,6 +106,9 @@ impl Host {
         }
         let count = missing.len();
         if count > 0 {
+            if self.session_came(open, ask, course) {
+                return Ok(None);
+            }
             let locked =
                 |why| Error::Locked { vault: open.name.clone(), prompts: missing.clone(), why };
             let asked = Challenge::new(challenge.id.clone(), missing.clone());
@@ -109,7 +121,7 @@ impl Host {
             }
             answers.extend(typed);
         }
-        Ok((answers, count))
+        Ok(Some((answers, count)))
     }
 }
 

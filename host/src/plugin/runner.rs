@@ -25,7 +25,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-pub(super) use process::timespec;
+pub(crate) use child::close_inherited;
+pub(crate) use process::timespec;
 
 pub use error::{CallError, During, Ended, Error};
 pub use supervise::{Runner, Setup};

@@ -15,8 +15,8 @@ use clap::{
 use keystead::similar::similar;
 
 use crate::commands::{
-    completions, copy, doctor, export, get, import, list, man, meta, move_, plugin, remove, set,
-    show, vault,
+    agent, completions, copy, doctor, export, get, import, list, man, meta, move_, plugin, remove,
+    set, show, vault,
 };
 use crate::ui::Form;
 use crate::{duration, text};
@@ -127,6 +127,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Plugin(plugin::Command),
     Doctor(doctor::Args),
+    /// Look at the agent that keeps vaults unlocked, or stop it
+    #[command(subcommand)]
+    Agent(agent::Command),
     Completions(completions::Args),
     Man(man::Args),
 }

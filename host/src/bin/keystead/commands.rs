@@ -1,5 +1,6 @@
 //! One file for each command. What they share is what they run in.
 
+pub(crate) mod agent;
 pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod doctor;
@@ -17,9 +18,10 @@ pub(crate) mod show;
 mod transfer;
 pub(crate) mod vault;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use keystead::agent::{Client, Sessions};
 use keystead::paths::Layer;
 use keystead::{Host, Options, Run};
 use keystead_plugin_api::{Level, VaultName};
@@ -46,6 +48,10 @@ pub(crate) struct Scene<'a> {
     pub(crate) terminal: Terminal,
     /// Answers to locked vaults that the command line names.
     pub(crate) unlock: Unlock,
+    /// The agent of this user, where there can be one.
+    agent: Option<Arc<Client>>,
+    /// This program.
+    program: PathBuf,
     /// What was installed beside this program for people who write plugins.
     share: Option<PathBuf>,
 }
@@ -76,6 +82,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Vault(command) => vault::run(command, scene),
         Command::Plugin(command) => plugin::run(command, &scene),
         Command::Doctor(args) => doctor::run(&args, &scene),
+        Command::Agent(command) => agent::run(&command, &scene),
         Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),
     };
     unlock.unasked().iter().for_each(|message| ui.warn(message));
@@ -86,7 +93,12 @@ impl<'a> Scene<'a> {
     fn new(mut global: Global, ui: &'a Ui) -> Result<Self, Failure> {
         let environment = Environment::read(global.config_dir.as_deref())?;
         let share = environment.share;
-        let mut options = Options::new(environment.paths, environment.program);
+        let program = environment.program;
+        let agent = environment.agent.map(|folder| Arc::new(Client::new(folder)));
+        let mut options = Options::new(environment.paths, program.clone());
+        if let Some(agent) = &agent {
+            options.sessions = Arc::clone(agent) as Arc<dyn Sessions>;
+        }
         options.privilege = environment.privilege;
         options.default_vault = environment.default_vault;
         options.sources = Arc::new(Sources { privilege: environment.privilege });
@@ -96,12 +108,28 @@ impl<'a> Scene<'a> {
         }
         let unlock = Unlock::new(std::mem::take(&mut global.unlock))?;
         let terminal = Terminal::open(&global, unlock.clone(), options.sources.home());
-        Ok(Self { ui, global, host: Host::new(options), terminal, unlock, share })
+        Ok(Self { ui, global, host: Host::new(options), terminal, unlock, agent, program, share })
     }
 
     /// Returns where the crate of the contract is, if it was installed with this program.
     pub(crate) fn installed_api(&self) -> Option<PathBuf> {
         Some(self.share.as_ref()?.join("plugin-api"))
+    }
+
+    /// Returns this user's agent, whether it lives or not.
+    ///
+    /// # Errors
+    /// Where there is no folder that its socket could lie in.
+    pub(crate) fn agent(&self) -> Result<&Client, Failure> {
+        self.agent.as_deref().ok_or_else(|| {
+            Failure::act("there is no folder for the agent's socket")
+                .hint("set `XDG_RUNTIME_DIR` or `HOME`")
+        })
+    }
+
+    /// Returns this program, which is the agent's as well.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
     }
 
     /// Returns whether anything is changed.

@@ -54,6 +54,23 @@ pub(crate) fn parse_days(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Returns a length of time in words, rounded up: `2 hours 30 minutes`, `15 minutes`,
+/// `1 second`. Seconds only where it is less than ten minutes.
+pub(crate) fn words(span: Duration) -> String {
+    let mut seconds = span.as_millis().div_ceil(1_000);
+    if seconds >= 600 {
+        seconds = seconds.div_ceil(60) * 60;
+    }
+    let parts =
+        [(seconds / 3_600, "hour"), (seconds / 60 % 60, "minute"), (seconds % 60, "second")];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, unit)| format!("{number} {unit}{}", if *number == 1 { "" } else { "s" }))
+        .collect();
+    if parts.is_empty() { "no time".to_owned() } else { parts.join(" ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +116,22 @@ mod tests {
             ["", "10", "s", "-1s", "1.5s", " 1s", "1 s", "0s", "25h", "99999999999999999999h", "1d"]
         {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_length_of_time_reads_as_people_say_it() {
+        for (millis, text) in [
+            (0, "no time"),
+            (1, "1 second"),
+            (61_000, "1 minute 1 second"),
+            (599_001, "10 minutes"),
+            (898_000, "15 minutes"),
+            (3_600_000, "1 hour"),
+            (9_000_000, "2 hours 30 minutes"),
+            (86_400_000, "24 hours"),
+        ] {
+            assert_eq!(words(Duration::from_millis(millis)), text);
         }
     }
 }

@@ -27,6 +27,8 @@ const PACKAGED: [&str; 2] = ["/usr/local/lib/keystead", "/usr/lib/keystead"];
 pub(crate) struct Environment {
     /// The folders.
     pub(crate) paths: Paths,
+    /// Where the agent's socket lies; `None` where there is no such user.
+    pub(crate) agent: Option<PathBuf>,
     /// What was installed beside the program: `<prefix>/share/keystead`.
     pub(crate) share: Option<PathBuf>,
     /// This program, which also runs isolated plugins.
@@ -95,14 +97,16 @@ impl Environment {
                 })?)
             }
         };
+        let user_data = folder(&variable, "KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share")?;
         Ok(Self {
+            agent: agent(&variable, user_data.as_deref()),
             paths: Paths {
                 system_config: SYSTEM_CONFIG.into(),
                 user_config: match config_dir {
                     Some(given) => Some(given),
                     None => folder(&variable, "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")?,
                 },
-                user_data: folder(&variable, "KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share")?,
+                user_data,
                 packaged: packaged(ordinary.then_some(&program)),
             },
             share: prefix(&program).map(|prefix| prefix.join("share/keystead")),
@@ -163,6 +167,17 @@ fn folder(
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute(xdg).or_else(|| absolute("HOME").map(|home| home.join(in_home)));
     Ok(base.map(|base| base.join("keystead")))
+}
+
+/// Returns the folder of the agent's socket: the user's own of this machine and boot, else
+/// one beside her data. Never one below `/tmp`: whoever makes a folder of that name there
+/// first can keep her from having an agent.
+fn agent(variable: &dyn Fn(&str) -> Option<OsString>, user_data: Option<&Path>) -> Option<PathBuf> {
+    let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    match runtime {
+        Some(runtime) => Some(runtime.join("keystead")),
+        None => Some(user_data?.join("agent")),
+    }
 }
 
 /// Returns where the program is installed: the folder of its `bin`.
@@ -261,5 +276,15 @@ mod tests {
         );
         assert_eq!(packaged(Some(&"/opt/k/bin/keystead".into())).len(), 3);
         assert_eq!(packaged(None), PACKAGED.map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_agent_is_in_the_runtime_folder_or_beside_the_data() {
+        let data = Path::new("/d");
+        let folder = |variables, data| agent(&with(variables), data);
+        assert_eq!(folder(&[("XDG_RUNTIME_DIR", "/r")], None), Some("/r/keystead".into()));
+        assert_eq!(folder(&[("XDG_RUNTIME_DIR", "r")], Some(data)), Some("/d/agent".into()));
+        assert_eq!(folder(&[], Some(data)), Some("/d/agent".into()));
+        assert_eq!(folder(&[], None), None);
     }
 }

@@ -27,8 +27,11 @@ use failure::{Exit, Failure};
 use ui::{Form, Ui};
 
 fn main() -> ExitCode {
-    // A runner is no command: it must not parse, read or say anything else.
+    // Neither runner nor agent is a command: they must not parse, read or say anything else.
     if let Some(code) = keystead::plugin::runner::dispatch(std::env::args_os()) {
+        return code;
+    }
+    if let Some(code) = keystead::agent::dispatch(std::env::args_os()) {
         return code;
     }
     let arguments: Vec<OsString> = std::env::args_os().collect();

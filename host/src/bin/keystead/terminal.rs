@@ -153,6 +153,15 @@ impl Ask for Terminal {
         Ok(answers)
     }
 
+    fn is_there(&self) -> bool {
+        Terminal::is_there(self)
+    }
+
+    fn waits(&mut self, vault: &VaultName) {
+        self.waiting.hush();
+        self.tell(&format!("Another command asks for vault `{vault}` just now; waiting for it."));
+    }
+
     fn wrong(&mut self, _: &VaultName, message: &str) {
         self.tell(&format!("No: {message}."));
     }

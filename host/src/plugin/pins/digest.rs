@@ -34,6 +34,11 @@ impl Digest {
         Ok(Self(bytes))
     }
 
+    /// Returns the hash that these 32 bytes are.
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the hash's 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

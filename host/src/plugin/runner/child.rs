@@ -121,8 +121,9 @@ fn prepare() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Closes what an embedding program left open across `exec`: a plugin would have it.
-fn close_inherited() -> io::Result<()> {
+/// Closes what an embedding program left open across `exec`: a plugin would have it, and an
+/// agent would keep it from ending. For a process of ours that has just started.
+pub(crate) fn close_inherited() -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let listing = rustix::fs::open("/proc/self/fd", flags, Mode::empty())?;
     let own = listing.as_raw_fd();
@@ -133,8 +134,9 @@ fn close_inherited() -> io::Result<()> {
         inherited.extend(number.filter(|number| *number > 2 && *number != own));
     }
     for number in inherited {
-        // SAFETY: the process has just started, this is its only thread, and the listing
-        // is the only descriptor that it has opened itself: nobody owns this one.
+        // SAFETY: the process has just started (both callers are the first thing that a
+        // hidden argument runs), this is its only thread, and the listing is the only
+        // descriptor that it has opened itself: nobody owns this one.
         unsafe { rustix::io::close(number) };
     }
     Ok(())

@@ -128,7 +128,7 @@ fn look_for_end(pid: Pid, patience: Duration) -> io::Result<bool> {
 
 /// Returns a time as the system wants it, rounded up to a microsecond so that a wait
 /// never ends before its time.
-pub(in crate::plugin) fn timespec(time: Duration) -> Timespec {
+pub(crate) fn timespec(time: Duration) -> Timespec {
     Timespec::try_from(time + Duration::from_micros(1))
         .unwrap_or(Timespec { tv_sec: i64::from(u32::MAX), tv_nsec: 0 })
 }

@@ -7,15 +7,14 @@
 //! whole and its file descriptor with it, and there is no length to lie about.
 
 mod answer;
-mod codec;
 mod greeting;
 mod request;
 mod shape;
 
+pub(super) use crate::codec::{Fault, Reader, Writer};
 pub(super) use answer::{
     Answer, actions, entry, many, nothing, outcome, page, secret, session, versions, written,
 };
-pub(super) use codec::{Fault, Reader, Writer};
 pub(super) use greeting::{Greeting, opened};
 pub(super) use request::{Asked, Request, Write};
 pub(super) use shape::{error, exec_output, exec_request, write_error, write_exec_output};

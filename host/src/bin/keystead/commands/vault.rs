@@ -3,9 +3,11 @@
 pub(crate) mod default;
 pub(crate) mod do_;
 pub(crate) mod list;
+pub(crate) mod lock;
 pub(crate) mod register;
 pub(crate) mod show;
 pub(crate) mod test;
+pub(crate) mod unlock;
 pub(crate) mod unregister;
 
 use std::collections::BTreeMap;
@@ -25,6 +27,8 @@ pub(crate) enum Command {
     Show(show::Args),
     Default(default::Args),
     Test(test::Args),
+    Unlock(unlock::Args),
+    Lock(lock::Args),
     Do(do_::Args),
 }
 
@@ -36,6 +40,8 @@ pub(crate) fn run(command: Command, scene: Scene<'_>) -> Result<Exit, Failure> {
         Command::Show(args) => show::run(&args, &scene),
         Command::Default(args) => default::run(&args, &scene),
         Command::Test(args) => test::run(&args, scene),
+        Command::Unlock(args) => unlock::run(&args, scene),
+        Command::Lock(args) => lock::run(&args, &scene),
         Command::Do(args) => do_::run(args, scene),
     }
 }

@@ -3,7 +3,7 @@
 use keystead::plugin::{inspect, pins, runner, trust};
 use keystead::registry::schema::Fault;
 use keystead::similar::similar;
-use keystead::{Class, Error, Unanswered, exchange, fs, registry, transfer};
+use keystead::{Class, Error, Unanswered, agent, exchange, fs, registry, transfer};
 use keystead_plugin_api::Prompt;
 
 use super::{Failure, in_one_line};
@@ -24,6 +24,12 @@ impl From<Error> for Failure {
 
 impl From<trust::Error> for Failure {
     fn from(error: trust::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<agent::Error> for Failure {
+    fn from(error: agent::Error) -> Self {
         Error::from(error).into()
     }
 }
@@ -143,6 +149,10 @@ impl Found {
             Error::Exchange(exchange::Error::NoProgram { .. }) => {
                 self.hint("install GnuPG: the package is called `gnupg`")
             }
+            Error::NoSession { .. } => {
+                self.hint("register it with `--unlock FIELD=REFERENCE` to be asked no more");
+            }
+            Error::Agent(error) => self.agent(error),
             Error::Registry(error) => self.registry(error),
             Error::Trust(error) => self.trust(error),
             Error::Transfer(error) => self.transfer(error),
@@ -174,6 +184,21 @@ impl Found {
             true => "run `keystead vault do VAULT` to see the actions and their parameters",
             false => "run `keystead plugin show PLUGIN` to see the parameters",
         });
+    }
+
+    fn agent(&mut self, error: &agent::Error) {
+        use agent::Error;
+        match error {
+            Error::OpenFolder { path, .. } => {
+                self.hint(format!("run `chmod 0700 {}`, if it is yours", path.display()));
+            }
+            Error::Full => self.hint("run `keystead vault lock --all` to have it forget them"),
+            Error::Late { .. } | Error::OtherVersion | Error::Protocol { .. } => {
+                self.hint("run `keystead agent stop` to have a new one");
+            }
+            Error::Folder(error) => self.file(error),
+            _ => {}
+        }
     }
 
     fn registry(&mut self, error: &registry::Error) {

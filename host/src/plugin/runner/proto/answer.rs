@@ -3,8 +3,8 @@
 
 use keystead_plugin_api as api;
 
-use super::codec::{Fault, Reader, Writer};
 use super::shape::{self, MAX_ITEMS, Sealed};
+use crate::codec::{Fault, Reader, Writer};
 
 /// What a vault answered.
 pub(in crate::plugin::runner) enum Answer {

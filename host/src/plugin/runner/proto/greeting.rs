@@ -5,8 +5,8 @@ use keystead_plugin_api as api;
 use super::super::super::abi_check::Fit;
 use super::super::child::Plugin;
 use super::super::{Grants, Image};
-use super::codec::{Fault, Reader, Writer};
 use super::{BUILD, PROTOCOL};
+use crate::codec::{Fault, Reader, Writer};
 
 /// The most grants that a greeting has.
 const MAX_GRANTS: usize = 1_000;

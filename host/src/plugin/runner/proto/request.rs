@@ -5,8 +5,8 @@ use keystead_plugin_api as api;
 
 use super::Kind;
 use super::answer::Answer;
-use super::codec::{Fault, Reader, Writer};
 use super::shape::{self, Sealed};
+use crate::codec::{Fault, Reader, Writer};
 
 /// The most names that are asked for in one frame.
 const MAX_MANY: usize = 100;

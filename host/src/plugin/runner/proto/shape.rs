@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use keystead_plugin_api as api;
 
-use super::codec::{Fault, Reader, Writer};
+use crate::codec::{Fault, Reader, Writer};
 
 /// The most bytes of a text that is neither a name nor a message: a cursor, a version, a
 /// label, a path.

@@ -1,5 +1,6 @@
 //! `keystead vault unregister`: forgets a registration, and touches none of its secrets.
 
+use keystead::Run;
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
@@ -20,6 +21,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let name = &args.name;
     let gone = scene.host.unregister(name, scene.layer(), scene.run())?;
+    if let (Run::Real, Ok(agent)) = (scene.run(), scene.agent()) {
+        // What keeps it unlocked is of no use any more, and ends by itself where this fails.
+        let _ = agent.forget(Some(name));
+    }
     if let Some(warning) = &gone.warning {
         scene.ui.warn(&format!("the plugin was not told: {}", in_one_line(warning)));
     }

@@ -8,15 +8,15 @@ use keystead_plugin_api as api;
 
 /// What is wrong with the other end's bytes: a fragment that follows "it sent".
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::plugin::runner) struct Fault(pub(in crate::plugin::runner) Cow<'static, str>);
+pub(crate) struct Fault(pub(crate) Cow<'static, str>);
 
 impl Fault {
-    pub(super) fn new(what: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str) -> Self {
         Self(Cow::Borrowed(what))
     }
 
     /// A value that its own decoder refused; its messages hold sizes, never bytes.
-    pub(super) fn value(refused: &api::Error) -> Self {
+    pub(crate) fn value(refused: &api::Error) -> Self {
         Self(Cow::Owned(format!("a value that is none: {}", refused.message())))
     }
 }
@@ -24,23 +24,23 @@ impl Fault {
 /// Writes a body into a buffer that never grows, since growth would leave copies of a
 /// secret behind. What does not fit is counted only: [`Writer::wanted`] then tells how
 /// large a second buffer has to be.
-pub(in crate::plugin::runner) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     buffer: &'a mut [u8],
     wanted: usize,
 }
 
 impl<'a> Writer<'a> {
     /// Returns a writer into this buffer.
-    pub(in crate::plugin::runner) fn new(buffer: &'a mut [u8]) -> Self {
+    pub(crate) fn new(buffer: &'a mut [u8]) -> Self {
         Self { buffer, wanted: 0 }
     }
 
     /// Returns how many bytes were written, or would have been.
-    pub(in crate::plugin::runner) fn wanted(&self) -> usize {
+    pub(crate) fn wanted(&self) -> usize {
         self.wanted
     }
 
-    pub(in crate::plugin::runner) fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
         let end = self.wanted.saturating_add(bytes.len());
         if let Some(room) = self.buffer.get_mut(self.wanted..end) {
             room.copy_from_slice(bytes);
@@ -48,42 +48,42 @@ impl<'a> Writer<'a> {
         self.wanted = end;
     }
 
-    pub(in crate::plugin::runner) fn u8(&mut self, number: u8) {
+    pub(crate) fn u8(&mut self, number: u8) {
         self.raw(&[number]);
     }
 
-    pub(in crate::plugin::runner) fn u32(&mut self, number: u32) {
+    pub(crate) fn u32(&mut self, number: u32) {
         self.raw(&number.to_le_bytes());
     }
 
-    pub(in crate::plugin::runner) fn u64(&mut self, number: u64) {
+    pub(crate) fn u64(&mut self, number: u64) {
         self.raw(&number.to_le_bytes());
     }
 
-    pub(super) fn i64(&mut self, number: i64) {
+    pub(crate) fn i64(&mut self, number: i64) {
         self.raw(&number.to_le_bytes());
     }
 
-    pub(super) fn flag(&mut self, yes: bool) {
+    pub(crate) fn flag(&mut self, yes: bool) {
         self.u8(u8::from(yes));
     }
 
     /// Writes a length or count. One beyond `u32` makes the body exceed every limit, so
     /// that it is never sent.
-    pub(in crate::plugin::runner) fn count(&mut self, count: usize) {
+    pub(crate) fn count(&mut self, count: usize) {
         self.u32(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
-    pub(in crate::plugin::runner) fn bytes(&mut self, bytes: &[u8]) {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
         self.raw(bytes);
     }
 
-    pub(in crate::plugin::runner) fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
-    pub(super) fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+    pub(crate) fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
         self.flag(value.is_some());
         if let Some(value) = value {
             write(self, value);
@@ -92,24 +92,24 @@ impl<'a> Writer<'a> {
 
     /// Writes a span in whole milliseconds, rounded up: a deadline that is not over yet
     /// must not arrive as one that is.
-    pub(super) fn span(&mut self, span: Duration) {
+    pub(crate) fn span(&mut self, span: Duration) {
         let millis = span.as_nanos().div_ceil(1_000_000);
         self.u64(u64::try_from(millis).unwrap_or(u64::MAX));
     }
 
-    pub(super) fn deadline(&mut self, deadline: api::Deadline) {
+    pub(crate) fn deadline(&mut self, deadline: api::Deadline) {
         self.span(deadline.remaining());
     }
 }
 
 /// Reads a body.
-pub(in crate::plugin::runner) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     /// Returns a reader of these bytes.
-    pub(in crate::plugin::runner) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
@@ -122,29 +122,29 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
-    pub(in crate::plugin::runner) fn u8(&mut self) -> Result<u8, Fault> {
+    pub(crate) fn u8(&mut self) -> Result<u8, Fault> {
         Ok(self.array::<1>()?[0])
     }
 
-    pub(in crate::plugin::runner) fn u32(&mut self) -> Result<u32, Fault> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Fault> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    pub(in crate::plugin::runner) fn u64(&mut self) -> Result<u64, Fault> {
+    pub(crate) fn u64(&mut self) -> Result<u64, Fault> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    pub(super) fn i64(&mut self) -> Result<i64, Fault> {
+    pub(crate) fn i64(&mut self) -> Result<i64, Fault> {
         Ok(i64::from_le_bytes(self.array()?))
     }
 
-    pub(super) fn flag(&mut self) -> Result<bool, Fault> {
+    pub(crate) fn flag(&mut self) -> Result<bool, Fault> {
         match self.u8()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -154,11 +154,7 @@ impl<'a> Reader<'a> {
 
     /// Reads a count of things that are at least a byte each: more than the frame could
     /// hold is refused before anything is reserved for them.
-    pub(in crate::plugin::runner) fn count(
-        &mut self,
-        most: usize,
-        too_many: &'static str,
-    ) -> Result<usize, Fault> {
+    pub(crate) fn count(&mut self, most: usize, too_many: &'static str) -> Result<usize, Fault> {
         let count = self.u32()? as usize;
         if count > most || count > self.rest.len() {
             return Err(Fault::new(too_many));
@@ -166,7 +162,7 @@ impl<'a> Reader<'a> {
         Ok(count)
     }
 
-    pub(super) fn bytes(&mut self, most: usize, too_long: &'static str) -> Result<&'a [u8], Fault> {
+    pub(crate) fn bytes(&mut self, most: usize, too_long: &'static str) -> Result<&'a [u8], Fault> {
         let length = self.u32()? as usize;
         if length > most {
             return Err(Fault::new(too_long));
@@ -174,32 +170,28 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    pub(in crate::plugin::runner) fn text(
-        &mut self,
-        most: usize,
-        too_long: &'static str,
-    ) -> Result<&'a str, Fault> {
+    pub(crate) fn text(&mut self, most: usize, too_long: &'static str) -> Result<&'a str, Fault> {
         std::str::from_utf8(self.bytes(most, too_long)?)
             .map_err(|_| Fault::new("a text that is not UTF-8"))
     }
 
-    pub(super) fn optional<T>(
+    pub(crate) fn optional<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
-    pub(super) fn span(&mut self) -> Result<Duration, Fault> {
+    pub(crate) fn span(&mut self) -> Result<Duration, Fault> {
         Ok(Duration::from_millis(self.u64()?))
     }
 
-    pub(super) fn deadline(&mut self) -> Result<api::Deadline, Fault> {
+    pub(crate) fn deadline(&mut self) -> Result<api::Deadline, Fault> {
         Ok(api::Deadline::after(self.span()?))
     }
 
     /// Ends the body: bytes that nobody read are a fault.
-    pub(in crate::plugin::runner) fn end(&self) -> Result<(), Fault> {
+    pub(crate) fn end(&self) -> Result<(), Fault> {
         if self.rest.is_empty() { Ok(()) } else { Err(Fault::new("a frame that goes on too long")) }
     }
 }

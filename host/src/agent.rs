@@ -1,0 +1,96 @@
+//! The agent: a small process of each user that keeps the sessions of unlocked vaults, in
+//! memory only, until they run out. No plugin's code runs in it, and it reads no file.
+//!
+//! [`Client`] is the host's end; [`dispatch`] is the agent itself, the same binary behind a
+//! hidden argument. Both are given the folder of the socket: nothing is looked up here, and
+//! only [`Client::keep`] starts anything. For Linux.
+
+mod client;
+mod error;
+#[doc(hidden)]
+pub mod fuzzing;
+mod keep;
+mod key;
+mod memory;
+mod place;
+mod process;
+mod proto;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use keystead_plugin_api::{Session, VaultName};
+
+pub use client::Client;
+pub use error::Error;
+pub use key::SessionKey;
+pub use process::dispatch;
+pub use proto::{HeldVault, Locked, Status};
+
+use crate::fs::Lock;
+
+/// The most bytes of a session's secret: a key or a token has far fewer.
+pub const MAX_SESSION_BYTES: usize = 16 * 1024;
+
+/// The most sessions that one agent keeps.
+pub const MAX_SESSIONS: usize = 64;
+
+/// How long an agent lives that keeps nothing: long enough to unlock the next vault.
+pub const LINGER: Duration = Duration::from_secs(60);
+
+/// How long a session is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// At most this long in all; the plugin's own limit may be shorter.
+    pub whole: Duration,
+    /// At most this long without being used.
+    pub idle: Duration,
+}
+
+impl Span {
+    /// A quarter of an hour: what people know of `sudo`.
+    pub const DEFAULT_WHOLE: Duration = Duration::from_secs(15 * 60);
+
+    /// An hour: a longer unlocking is for a day's work, and ends with it.
+    pub const DEFAULT_IDLE: Duration = Duration::from_secs(60 * 60);
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self { whole: Self::DEFAULT_WHOLE, idle: Self::DEFAULT_IDLE }
+    }
+}
+
+/// A session that is kept somewhere.
+#[derive(Debug)]
+pub struct Kept {
+    /// The session; its lifetime is what is left of it.
+    pub session: Session,
+    /// What tells it from earlier and later ones of the same key.
+    pub serial: u64,
+}
+
+/// Where the host finds sessions that reopen unlocked vaults.
+pub trait Sessions: Send + Sync {
+    /// Returns whether there may be any: asked before the work that a key costs.
+    fn any(&self) -> bool;
+
+    /// Returns the session that is kept for exactly this key.
+    ///
+    /// # Errors
+    /// Why that cannot be said. The host goes on without a session.
+    fn get(&self, key: &SessionKey) -> Result<Option<Kept>, Error>;
+
+    /// Is told that the vault did not take this session.
+    fn refused(&self, key: &SessionKey, serial: u64);
+
+    /// Takes the turn to ask a person to unlock this vault; `None` while another process
+    /// has it.
+    fn asking(&self, vault: &VaultName) -> Option<Asking>;
+}
+
+/// The turn to ask a person; given back when dropped.
+#[derive(Debug, Default)]
+pub struct Asking(#[expect(dead_code, reason = "held, not used")] Option<Lock>);

@@ -1,0 +1,331 @@
+//! The host's end: one connection, one question, one answer, by a deadline.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use keystead_plugin_api::{MAX_SESSION_LIFETIME, SecretBytes, Session, VaultName};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::Access;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::{Pid, Signal};
+use zeroize::Zeroize;
+
+use super::proto::{MAX_FRAME_BYTES, Reply, Request, Secret};
+use super::{
+    Asking, Error, Kept, MAX_SESSION_BYTES, SessionKey, Sessions, Span, Status, place, process,
+};
+use crate::codec::Writer;
+use crate::fs::{Folder, Rule};
+use crate::host::lock;
+use crate::plugin::runner::timespec;
+
+/// How long a `get` waits for an agent: a hundred times what one needs that is well.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long a command waits that is about the agent itself.
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
+
+/// For how long an agent that was of no use is not asked for sessions: longer than any one
+/// command, and not for ever in a program that stays.
+const GIVEN_UP: Duration = Duration::from_secs(60);
+
+/// The pause before an agent is looked for again that another process is starting.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Speaks to the agent whose socket lies in a folder, where there is one.
+#[derive(Debug)]
+pub struct Client {
+    folder: PathBuf,
+    /// When it was of no use to a `get`: the next vault does not wait for it again.
+    given_up: Mutex<Option<Instant>>,
+}
+
+impl Client {
+    /// Returns a client for the agent of this folder. Looks for nothing.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), given_up: Mutex::default() }
+    }
+
+    /// Makes the folder, in which commands that ask for the same vault find each other.
+    ///
+    /// # Errors
+    /// [`Error::OpenFolder`], [`Error::Folder`].
+    pub fn prepare(&self) -> Result<(), Error> {
+        place::make(&self.folder).map(drop)
+    }
+
+    /// Gives the agent a session to keep; where there is no agent, starts one from this
+    /// program: the `keystead` binary, or one that calls [`dispatch`](super::dispatch) first.
+    /// Returns for how long it is kept, and how the agent is.
+    ///
+    /// # Errors
+    /// Why it is not kept.
+    pub fn keep(
+        &self,
+        program: &Path,
+        key: &SessionKey,
+        session: &Session,
+        span: Span,
+    ) -> Result<(Span, Status), Error> {
+        let secret = session.secret.expose();
+        if secret.len() > MAX_SESSION_BYTES {
+            return Err(Error::TooLarge { len: secret.len() });
+        }
+        let whole = span.whole.min(session.lifetime).min(MAX_SESSION_LIFETIME);
+        let idle = span.idle.min(whole);
+        let started = Instant::now();
+        loop {
+            let status = self.start(program, started)?;
+            let request = Request::Keep { key: key.clone(), secret: Secret(secret), whole, idle };
+            let kept = self.ask(&request, LONG_PATIENCE, |reply| match reply {
+                Reply::Kept => Some(Ok(())),
+                Reply::Full => Some(Err(Error::Full)),
+                _ => None,
+            })?;
+            // Else it ended just now, having kept nothing for too long.
+            if let Some(kept) = kept {
+                return kept.map(|()| (Span { whole, idle }, status));
+            }
+        }
+    }
+
+    /// Starts an agent unless one lives.
+    fn start(&self, program: &Path, started: Instant) -> Result<Status, Error> {
+        self.prepare()?;
+        loop {
+            if let Some(status) = self.status()? {
+                return Ok(status);
+            }
+            if started.elapsed() > LONG_PATIENCE {
+                return Err(Error::Late { waited: LONG_PATIENCE });
+            }
+            match process::start(program, &self.folder, LONG_PATIENCE)? {
+                process::Started::Ready => {}
+                process::Started::Another => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+
+    /// Has the agent forget a vault's sessions, or all. Returns how many there were.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub fn forget(&self, vault: Option<&VaultName>) -> Result<u32, Error> {
+        let request = match vault {
+            Some(vault) => Request::Forget(vault.clone()),
+            None => Request::ForgetAll,
+        };
+        let forgotten = self.ask(&request, LONG_PATIENCE, |reply| match reply {
+            Reply::Forgotten(count) => Some(count),
+            _ => None,
+        })?;
+        Ok(forgotten.unwrap_or(0))
+    }
+
+    /// Returns how the agent is, where there is one.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub fn status(&self) -> Result<Option<Status>, Error> {
+        self.ask(&Request::Status, LONG_PATIENCE, |reply| match reply {
+            Reply::Is(status) => Some(status),
+            _ => None,
+        })
+    }
+
+    /// Has the agent forget everything and end. One that does not answer, or is of another
+    /// version, is killed. Returns whether there was one.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub fn stop(&self) -> Result<bool, Error> {
+        let Some((socket, process)) = self.connect()? else { return Ok(false) };
+        let stopping = self.converse(&socket, &Request::Stop, LONG_PATIENCE, |reply| match reply {
+            Reply::Stopping => Some(()),
+            _ => None,
+        });
+        match stopping {
+            Err(Error::Late { .. } | Error::OtherVersion | Error::Protocol { .. }) => {
+                match rustix::process::kill_process(process, Signal::KILL) {
+                    Ok(()) | Err(Errno::SRCH) => Ok(true),
+                    Err(error) => Err(self.io("stop what serves", error.into())),
+                }
+            }
+            done => done.map(|()| true),
+        }
+    }
+
+    /// Makes one request. `read` takes the answers that fit it; `None` where no agent is.
+    fn ask<T>(
+        &self,
+        request: &Request<'_>,
+        patience: Duration,
+        read: impl FnOnce(Reply<'_>) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        match self.connect()? {
+            Some((socket, _)) => self.converse(&socket, request, patience, read).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Connects to a process of our own user, where one is there.
+    fn connect(&self) -> Result<Option<(OwnedFd, Pid)>, Error> {
+        let socket = match place::connect(&self.folder) {
+            Ok(socket) => socket,
+            Err(error) => {
+                return match Errno::from_io_error(&error) {
+                    // Nobody there, or left behind by an agent that was killed.
+                    Some(Errno::NOENT | Errno::NOTDIR | Errno::CONNREFUSED) => Ok(None),
+                    // So many wait before us that there is no room for us to wait.
+                    Some(Errno::AGAIN) => Err(Error::Late { waited: Duration::ZERO }),
+                    _ => Err(self.io("connect to", error)),
+                };
+            }
+        };
+        let peer = rustix::net::sockopt::socket_peercred(&socket)
+            .map_err(|e| self.io("look at", e.into()))?;
+        if peer.uid != rustix::process::geteuid() {
+            let path = place::socket(&self.folder);
+            return Err(Error::Stranger { path, uid: peer.uid.as_raw() });
+        }
+        Ok(Some((socket, peer.pid)))
+    }
+
+    fn converse<T>(
+        &self,
+        socket: &OwnedFd,
+        request: &Request<'_>,
+        patience: Duration,
+        read: impl FnOnce(Reply<'_>) -> Option<T>,
+    ) -> Result<T, Error> {
+        let mut frame = Frame::new();
+        let mut writer = Writer::new(&mut frame.bytes);
+        request.write(&mut writer);
+        let len = writer.wanted();
+        debug_assert!(len <= MAX_FRAME_BYTES, "names and sessions are bounded");
+        frame.used = len;
+        // The one packet of a new connection always has room.
+        rustix::net::send(socket, &frame.bytes[..len], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+            .map_err(|e| self.io("write to", e.into()))?;
+        let size = self.receive(socket, &mut frame, patience)?;
+        let reply = Reply::read(&frame.bytes[..size])
+            .map_err(|fault| Error::Protocol { what: fault.0.into_owned() })?;
+        if reply == Reply::OtherVersion {
+            return Err(Error::OtherVersion);
+        }
+        let odd = || Error::Protocol { what: "an answer of another kind".to_owned() };
+        read(reply).ok_or_else(odd)
+    }
+
+    /// Receives one packet and returns its size.
+    fn receive(
+        &self,
+        socket: &OwnedFd,
+        frame: &mut Frame,
+        patience: Duration,
+    ) -> Result<usize, Error> {
+        let until = Instant::now() + patience;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let mut watched = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)];
+            match rustix::event::poll(&mut watched, Some(&timespec(left))) {
+                Ok(0) => return Err(Error::Late { waited: patience }),
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(self.io("read from", error.into())),
+            }
+            let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+            match rustix::net::recv(socket, &mut *frame.bytes, flags) {
+                Ok((_, 0)) => {
+                    return Err(Error::Protocol { what: "nothing, and hung up".to_owned() });
+                }
+                // The packet's own size, of which only so much was read.
+                Ok((read, size)) => {
+                    frame.used = frame.used.max(read);
+                    if size > read {
+                        let what = "a frame that is too large".to_owned();
+                        return Err(Error::Protocol { what });
+                    }
+                    return Ok(size);
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return Err(self.io("read from", error.into())),
+            }
+        }
+    }
+
+    fn io(&self, action: &'static str, source: io::Error) -> Error {
+        Error::Socket { action, path: place::socket(&self.folder), source }
+    }
+
+    fn has_given_up(&self) -> bool {
+        lock(&self.given_up).is_some_and(|since| since.elapsed() < GIVEN_UP)
+    }
+
+    fn folder(&self) -> Option<Folder> {
+        Folder::open_if_there(&self.folder, Rule::User).ok().flatten()
+    }
+}
+
+impl Sessions for Client {
+    fn any(&self) -> bool {
+        let socket = place::socket(&self.folder);
+        rustix::fs::access(&socket, Access::EXISTS).is_ok() && !self.has_given_up()
+    }
+
+    fn get(&self, key: &SessionKey) -> Result<Option<Kept>, Error> {
+        if self.has_given_up() {
+            return Ok(None);
+        }
+        let got = self.ask(&Request::Get(key.clone()), PATIENCE, |reply| match reply {
+            Reply::Session { serial, secret, left } => {
+                let secret = SecretBytes::copy_of(secret.0);
+                Some(Some(Kept { session: Session { secret, lifetime: left }, serial }))
+            }
+            Reply::None => Some(None),
+            _ => None,
+        });
+        if got.is_err() {
+            *lock(&self.given_up) = Some(Instant::now());
+        }
+        Ok(got?.flatten())
+    }
+
+    fn refused(&self, key: &SessionKey, serial: u64) {
+        let request = Request::Refused { key: key.clone(), serial };
+        // Where the agent does not hear of it, the vault refuses it once more.
+        let _ = self.ask(&request, PATIENCE, |_| Some(()));
+    }
+
+    fn asking(&self, vault: &VaultName) -> Option<Asking> {
+        // Where there can be no lock, everybody asks for himself.
+        let Some(folder) = self.folder() else { return Some(Asking(None)) };
+        match place::asking(&folder, vault) {
+            Ok(Some(lock)) => Some(Asking(Some(lock))),
+            Ok(None) => None,
+            Err(_) => Some(Asking(None)),
+        }
+    }
+}
+
+/// A packet's worth of memory, of which what was used is wiped.
+struct Frame {
+    bytes: Box<[u8]>,
+    used: usize,
+}
+
+impl Frame {
+    fn new() -> Self {
+        Self { bytes: vec![0; MAX_FRAME_BYTES].into_boxed_slice(), used: 0 }
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        self.bytes[..self.used].zeroize();
+    }
+}

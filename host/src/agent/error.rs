@@ -1,0 +1,100 @@
+//! Why the agent could not be used. A `get` goes on without it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{MAX_SESSION_BYTES, MAX_SESSIONS};
+use crate::fs;
+
+/// Why the agent could not be used. No variant holds a secret.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The folder of the socket can be read or written by others.
+    #[error("`{path}` is open to others (mode {mode:04o}): the agent's socket must not lie there", path = path.display())]
+    OpenFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The folder of the socket is not safe, or cannot be made.
+    #[error(transparent)]
+    Folder(#[from] fs::Error),
+    /// The program could not be run as an agent.
+    #[error("the agent cannot be started from `{program}`", program = program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The agent was started and gave up at once.
+    #[error("the agent could not begin: {problem}")]
+    GaveUp {
+        /// In its own words.
+        problem: String,
+    },
+    /// The agent is there and does not answer.
+    #[error("the agent did not answer within {} ms", waited.as_millis())]
+    Late {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// What answers at the socket is another user's process.
+    #[error("the agent's socket `{path}` is served by user id {uid}", path = path.display())]
+    Stranger {
+        /// The socket.
+        path: PathBuf,
+        /// Whose process it is.
+        uid: u32,
+    },
+    /// The agent is of another version of Keystead.
+    #[error("the agent speaks another version of its protocol")]
+    OtherVersion,
+    /// The agent broke its protocol.
+    #[error("the agent sent {what}")]
+    Protocol {
+        /// What it sent.
+        what: String,
+    },
+    /// The agent has no room for a further session.
+    #[error("the agent keeps {MAX_SESSIONS} sessions already")]
+    Full,
+    /// The plugin's session is larger than the agent keeps.
+    #[error("the session has {len} bytes; the agent keeps at most {MAX_SESSION_BYTES}")]
+    TooLarge {
+        /// Its size.
+        len: usize,
+    },
+    /// The system refused something about the socket.
+    #[error("cannot {action} the agent's socket `{path}`", path = path.display())]
+    Socket {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// Returns the error's stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OpenFolder { .. } => "E14.open-folder",
+            Self::Folder(error) => error.code(),
+            Self::Start { .. } => "E14.start",
+            Self::GaveUp { .. } => "E14.gave-up",
+            Self::Late { .. } => "E14.late",
+            Self::Stranger { .. } => "E14.stranger",
+            Self::OtherVersion => "E14.other-version",
+            Self::Protocol { .. } => "E14.protocol",
+            Self::Full => "E14.full",
+            Self::TooLarge { .. } => "E14.too-large",
+            Self::Socket { .. } => "E14.socket",
+        }
+    }
+}

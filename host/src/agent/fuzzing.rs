@@ -1,0 +1,129 @@
+//! A door for the fuzz target: what each end reads of the other, and what the agent does
+//! with it. Not part of the library's interface.
+
+use std::time::Duration;
+
+use keystead_plugin_api::VaultName;
+
+use super::keep::Keep;
+use super::proto::{HeldVault, Locked, MAX_FRAME_BYTES, Reply, Request, Secret, Status};
+use super::server::Desk;
+use super::{MAX_SESSIONS, SessionKey};
+use crate::codec::Writer;
+use crate::paths::Layer;
+use crate::plugin::pins::Digest;
+
+/// What a block is like that has nothing in it.
+static ZEROES: [u8; Keep::BLOCK_BYTES] = [0; Keep::BLOCK_BYTES];
+
+/// Gives an agent these frames, one after another, and reads each as an agent's as well.
+///
+/// A frame stands behind its length (`u16`), and that behind the seconds that have passed
+/// since the last one (`u8`).
+///
+/// # Panics
+/// Where a reader panics, something is read back as something else than was written, or an
+/// agent keeps more than it may or for longer.
+pub fn talk(mut bytes: &[u8]) {
+    let mut block = vec![0; Keep::BLOCK_BYTES];
+    let keep = Keep::new(&mut block);
+    let mut desk = Desk { keep, locked: Locked::No, used: Duration::ZERO };
+    let mut now = Duration::ZERO;
+    while let Some(([seconds, low, high], rest)) = bytes.split_first_chunk() {
+        let (frame, rest) = rest.split_at(rest.len().min(u16::from_le_bytes([*low, *high]).into()));
+        bytes = rest;
+        now += Duration::from_secs((*seconds).into());
+        if let Ok(Some(request)) = Request::read(frame) {
+            let again = written(&|w| request.write(w));
+            assert!(Request::read(&again) == Ok(Some(request)), "a request is read as another");
+        }
+        if let Ok(reply) = Reply::read(frame) {
+            let again = written(&|w| reply.write(w));
+            assert!(Reply::read(&again) == Ok(reply), "an answer is read as another");
+        }
+        // A client that breaks the rules is not answered.
+        if let Ok((reply, _)) = desk.answer(frame, now) {
+            let answer = written(&|w| reply.write(w));
+            assert!(answer.len() <= MAX_FRAME_BYTES, "an answer of {} bytes", answer.len());
+            assert!(Reply::read(&answer) == Ok(reply), "an answer is read as another");
+        }
+        let held = desk.keep.vaults(now);
+        assert!(held.len() <= MAX_SESSIONS);
+        assert!(held.iter().all(|held| !held.idle_left.is_zero() && held.idle_left <= held.left));
+    }
+    drop(desk);
+    assert!(block == ZEROES, "something is left behind");
+}
+
+/// Returns good inputs to start from: a talk with every request, and every answer.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let vault = VaultName::parse("work").expect("it keeps the rules");
+    let key = SessionKey {
+        vault: vault.clone(),
+        layer: Layer::User,
+        plugin: Digest::of(b"plugin"),
+        kind: "memory".to_owned(),
+        registered: Digest::of(b"parameters"),
+    };
+    let (whole, idle) = (Duration::from_secs(9), Duration::from_secs(5));
+    let keep = || Request::Keep { key: key.clone(), secret: Secret(b"session"), whole, idle };
+    let requests = [
+        keep(),
+        Request::Get(key.clone()),
+        Request::Status,
+        Request::Refused { key: key.clone(), serial: 1 },
+        keep(),
+        Request::Forget(vault.clone()),
+        keep(),
+        Request::ForgetAll,
+        keep(),
+        Request::Stop,
+    ];
+    let held = HeldVault { vault, layer: Layer::System, left: whole, idle_left: idle };
+    let status = Status {
+        process: 7,
+        version: "1.2.3".to_owned(),
+        locked: Locked::Sessions,
+        vaults: vec![held.clone(), held],
+    };
+    let replies = [
+        Reply::Session { serial: 3, secret: Secret(b"session"), left: idle },
+        Reply::None,
+        Reply::Kept,
+        Reply::Full,
+        Reply::Forgotten(2),
+        Reply::Is(status),
+        Reply::Stopping,
+        Reply::OtherVersion,
+    ];
+    let record = |frame: Vec<u8>| {
+        let len = u16::try_from(frame.len()).expect("these are short").to_le_bytes();
+        [&[1, len[0], len[1]], &frame[..]].concat()
+    };
+    let requests = requests.iter().map(|request| record(written(&|w| request.write(w))));
+    let replies = replies.iter().map(|reply| record(written(&|w| reply.write(w))));
+    let mut seeds: Vec<_> = replies.collect();
+    seeds.push(requests.collect::<Vec<_>>().concat());
+    seeds
+}
+
+/// Writes a frame as both ends do.
+fn written(write: &dyn Fn(&mut Writer<'_>)) -> Vec<u8> {
+    let mut measure = Writer::new(&mut []);
+    write(&mut measure);
+    let mut frame = vec![0; measure.wanted()];
+    write(&mut Writer::new(&mut frame));
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_seeds_are_read_as_what_they_are_and_cut_short_as_nothing() {
+        for seed in super::seeds() {
+            for length in 0..=seed.len() {
+                super::talk(&seed[..length]);
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The folder that an agent is found in: its socket, the lock that says that one lives, and
+//! a lock for each vault that a person is being asked for.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use keystead_plugin_api::VaultName;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use super::Error;
+use crate::fs::{Folder, Lock, PRIVATE_FILE, Rule};
+
+/// The socket's name.
+const SOCKET: &str = "agent";
+
+/// The name of the lock that a living agent holds.
+const LOCK: &str = "agent.lock";
+
+/// How many clients may wait to be let in: more than ever ask at once.
+const BACKLOG: i32 = 64;
+
+/// Returns the socket's path.
+pub(super) fn socket(folder: &Path) -> PathBuf {
+    folder.join(SOCKET)
+}
+
+/// Opens the folder, and makes it where it is missing: only its owner may look into it.
+pub(super) fn make(folder: &Path) -> Result<Folder, Error> {
+    let folder = Folder::create(folder, Rule::User)?;
+    let mode = folder.mode()?;
+    if mode & 0o077 != 0 {
+        return Err(Error::OpenFolder { path: folder.path().to_owned(), mode });
+    }
+    Ok(folder)
+}
+
+/// Takes the lock that a living agent holds; `None` where one lives.
+pub(super) fn lock(folder: &Folder) -> Result<Option<Lock>, Error> {
+    Ok(folder.try_lock(LOCK)?)
+}
+
+/// Takes the turn to ask a person for a vault; `None` where another process has it.
+pub(super) fn asking(folder: &Folder, vault: &VaultName) -> Result<Option<Lock>, Error> {
+    let name = format!("asking-{}.lock", vault.as_str().to_ascii_lowercase());
+    Ok(folder.try_lock(&name)?)
+}
+
+/// Makes a socket and connects it. Waits for nothing.
+pub(super) fn connect(folder: &Path) -> io::Result<OwnedFd> {
+    let ours = unix_socket()?;
+    match SocketAddrUnix::new(socket(folder)) {
+        Ok(address) => rustix::net::connect(&ours, &address)?,
+        Err(Errno::NAMETOOLONG) => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let opened = rustix::fs::open(folder, flags, Mode::empty())?;
+            rustix::net::connect(&ours, &short(&opened)?)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(ours)
+}
+
+/// A socket that can be connected to, and is gone again when dropped. Its maker holds the
+/// lock.
+#[derive(Debug)]
+pub(super) struct Listener {
+    socket: OwnedFd,
+    folder: Folder,
+    /// What was put into the folder: what lies there now may be another agent's.
+    made: (u64, u64),
+    /// Let go last.
+    _lock: Lock,
+}
+
+impl Listener {
+    /// Puts a socket into the folder, in place of one that a killed agent left.
+    pub(super) fn bind(folder: Folder, lock: Lock) -> Result<Self, Error> {
+        let path = socket(folder.path());
+        let io =
+            |action, error: io::Error| Error::Socket { action, path: path.clone(), source: error };
+        let ours = unix_socket().map_err(|e| io("make", e))?;
+        // Nobody else makes one: we hold the lock.
+        folder.remove(SOCKET)?;
+        let put = || -> io::Result<(u64, u64)> {
+            // Relative to the folder that was proven, whatever has become of its path.
+            rustix::net::bind(&ours, &short(&folder)?)?;
+            let mode = Mode::from_raw_mode(PRIVATE_FILE);
+            rustix::fs::chmodat(&folder, SOCKET, mode, AtFlags::empty())?;
+            rustix::net::listen(&ours, BACKLOG)?;
+            Ok(identity(&folder)?)
+        };
+        let made = put().map_err(|e| io("put up", e))?;
+        Ok(Self { socket: ours, folder, made, _lock: lock })
+    }
+
+    /// Lets a client in, if one waits.
+    pub(super) fn accept(&self) -> io::Result<Option<OwnedFd>> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        match rustix::net::accept_with(&self.socket, flags) {
+            Ok(client) => Ok(Some(client)),
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if identity(&self.folder).is_ok_and(|found| found == self.made) {
+            // What stays is replaced by the next agent.
+            let _ = self.folder.remove(SOCKET);
+        }
+    }
+}
+
+/// Packets, which the kernel keeps whole: there is no length to lie about.
+fn unix_socket() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+}
+
+/// Returns the socket's address by the number of its opened folder: a path may be longer
+/// than an address can be.
+fn short(folder: &impl AsFd) -> io::Result<SocketAddrUnix> {
+    let number = folder.as_fd().as_raw_fd();
+    Ok(SocketAddrUnix::new(format!("/proc/self/fd/{number}/{SOCKET}"))?)
+}
+
+fn identity(folder: &Folder) -> Result<(u64, u64), Errno> {
+    let stat = rustix::fs::statat(folder, SOCKET, AtFlags::SYMLINK_NOFOLLOW)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Socket => Ok((stat.st_dev, stat.st_ino)),
+        _ => Err(Errno::NOTSOCK),
+    }
+}

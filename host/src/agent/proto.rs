@@ -1,0 +1,319 @@
+//! What goes over the agent's socket: one packet a request, one packet its answer. Both ends
+//! check each other's user and still take the other's bytes for an enemy's.
+//!
+//! A frame is the protocol's number (`u8`), its kind (`u8`), and a body; little-endian.
+
+use std::time::Duration;
+
+use keystead_plugin_api::{MAX_SESSION_LIFETIME, VaultName};
+
+use super::{MAX_SESSION_BYTES, MAX_SESSIONS, SessionKey};
+use crate::codec::{Fault, Reader, Writer};
+use crate::paths::Layer;
+use crate::plugin::pins::Digest;
+
+/// The number of this protocol. An agent outlives an upgrade of the program.
+pub(super) const PROTOCOL: u8 = 1;
+
+/// The most bytes of a frame: a session, and a key with its longest names beside it.
+pub(super) const MAX_FRAME_BYTES: usize = MAX_SESSION_BYTES + 1024;
+
+/// The most bytes of a vault's name or a kind's.
+const MAX_NAME_BYTES: usize = 64;
+
+/// The most bytes of the agent's version.
+const MAX_VERSION_BYTES: usize = 64;
+
+const GET: u8 = 1;
+const KEEP: u8 = 2;
+const REFUSED: u8 = 3;
+const FORGET: u8 = 4;
+const FORGET_ALL: u8 = 5;
+const STATUS: u8 = 6;
+const STOP: u8 = 7;
+
+const SESSION: u8 = 65;
+const NONE: u8 = 66;
+const KEPT: u8 = 67;
+const FULL: u8 = 68;
+const FORGOTTEN: u8 = 69;
+const IS: u8 = 70;
+const STOPPING: u8 = 71;
+/// The same in every version, and without a body.
+const OTHER_VERSION: u8 = 255;
+
+/// What is asked of the agent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Request<'a> {
+    /// The session of exactly this key.
+    Get(SessionKey),
+    /// Keep a session, instead of the one of this key.
+    Keep {
+        key: SessionKey,
+        secret: Secret<'a>,
+        /// At most this long in all.
+        whole: Duration,
+        /// At most this long without being asked for.
+        idle: Duration,
+    },
+    /// The vault did not take this session.
+    Refused { key: SessionKey, serial: u64 },
+    /// Forget a vault's sessions, whatever else their keys say.
+    Forget(VaultName),
+    /// Forget everything.
+    ForgetAll,
+    /// Say what is kept, without secrets.
+    Status,
+    /// Forget everything and end.
+    Stop,
+}
+
+/// What the agent answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reply<'a> {
+    Session { serial: u64, secret: Secret<'a>, left: Duration },
+    None,
+    Kept,
+    Full,
+    Forgotten(u32),
+    Is(Status),
+    Stopping,
+    OtherVersion,
+}
+
+/// Bytes that are not shown.
+#[derive(PartialEq, Eq)]
+pub(super) struct Secret<'a>(pub(super) &'a [u8]);
+
+impl std::fmt::Debug for Secret<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// How an agent is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Its process.
+    pub process: u32,
+    /// The version of Keystead that it is.
+    pub version: String,
+    /// How much of its memory stays out of swap.
+    pub locked: Locked,
+    /// The vaults that it keeps a session of, by name.
+    pub vaults: Vec<HeldVault>,
+}
+
+/// How much of an agent's memory stays out of swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locked {
+    /// All of it.
+    Whole,
+    /// The memory that sessions are kept in.
+    Sessions,
+    /// None: the limit on locked memory is too small.
+    No,
+}
+
+impl Locked {
+    const ALL: [Self; 3] = [Self::Whole, Self::Sessions, Self::No];
+
+    /// Returns its name in messages and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Sessions => "sessions",
+            Self::No => "no",
+        }
+    }
+}
+
+/// A vault whose session is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldVault {
+    /// Its name.
+    pub vault: VaultName,
+    /// Where it is registered.
+    pub layer: Layer,
+    /// After this long it is forgotten, used or not.
+    pub left: Duration,
+    /// After this long it is forgotten unless it is used.
+    pub idle_left: Duration,
+}
+
+impl<'a> Request<'a> {
+    /// Writes the frame.
+    pub(super) fn write(&self, w: &mut Writer<'_>) {
+        w.u8(PROTOCOL);
+        match self {
+            Self::Get(key) => {
+                w.u8(GET);
+                write_key(w, key);
+            }
+            Self::Keep { key, secret, whole, idle } => {
+                w.u8(KEEP);
+                write_key(w, key);
+                w.span(*whole);
+                w.span(*idle);
+                w.bytes(secret.0);
+            }
+            Self::Refused { key, serial } => {
+                w.u8(REFUSED);
+                write_key(w, key);
+                w.u64(*serial);
+            }
+            Self::Forget(vault) => {
+                w.u8(FORGET);
+                w.text(vault.as_str());
+            }
+            Self::ForgetAll => w.u8(FORGET_ALL),
+            Self::Status => w.u8(STATUS),
+            Self::Stop => w.u8(STOP),
+        }
+    }
+
+    /// Reads a frame; `None` where it is of another version.
+    pub(super) fn read(frame: &'a [u8]) -> Result<Option<Self>, Fault> {
+        let r = &mut Reader::new(frame);
+        if r.u8()? != PROTOCOL {
+            return Ok(None);
+        }
+        let request = match r.u8()? {
+            GET => Self::Get(key(r)?),
+            KEEP => {
+                let key = key(r)?;
+                let (whole, idle) = (lifetime(r)?, lifetime(r)?);
+                Self::Keep { key, secret: secret(r)?, whole, idle }
+            }
+            REFUSED => Self::Refused { key: key(r)?, serial: r.u64()? },
+            FORGET => Self::Forget(vault(r)?),
+            FORGET_ALL => Self::ForgetAll,
+            STATUS => Self::Status,
+            STOP => Self::Stop,
+            _ => return Err(Fault::new("a request of an unknown kind")),
+        };
+        r.end()?;
+        Ok(Some(request))
+    }
+}
+
+impl<'a> Reply<'a> {
+    /// Writes the frame.
+    pub(super) fn write(&self, w: &mut Writer<'_>) {
+        w.u8(PROTOCOL);
+        match self {
+            Self::Session { serial, secret, left } => {
+                w.u8(SESSION);
+                w.u64(*serial);
+                w.span(*left);
+                w.bytes(secret.0);
+            }
+            Self::None => w.u8(NONE),
+            Self::Kept => w.u8(KEPT),
+            Self::Full => w.u8(FULL),
+            Self::Forgotten(count) => {
+                w.u8(FORGOTTEN);
+                w.u32(*count);
+            }
+            Self::Is(status) => {
+                w.u8(IS);
+                w.u32(status.process);
+                w.text(&status.version);
+                w.u8(Locked::ALL.iter().position(|l| *l == status.locked).unwrap_or(0) as u8);
+                w.count(status.vaults.len());
+                for held in &status.vaults {
+                    w.text(held.vault.as_str());
+                    write_layer(w, held.layer);
+                    w.span(held.left);
+                    w.span(held.idle_left);
+                }
+            }
+            Self::Stopping => w.u8(STOPPING),
+            Self::OtherVersion => w.u8(OTHER_VERSION),
+        }
+    }
+
+    /// Reads a frame.
+    pub(super) fn read(frame: &'a [u8]) -> Result<Self, Fault> {
+        let r = &mut Reader::new(frame);
+        if r.u8()? != PROTOCOL {
+            return Ok(Self::OtherVersion);
+        }
+        let reply = match r.u8()? {
+            SESSION => {
+                let (serial, left) = (r.u64()?, lifetime(r)?);
+                Self::Session { serial, secret: secret(r)?, left }
+            }
+            NONE => Self::None,
+            KEPT => Self::Kept,
+            FULL => Self::Full,
+            FORGOTTEN => Self::Forgotten(r.u32()?),
+            IS => Self::Is(status(r)?),
+            STOPPING => Self::Stopping,
+            OTHER_VERSION => Self::OtherVersion,
+            _ => return Err(Fault::new("an answer of an unknown kind")),
+        };
+        r.end()?;
+        Ok(reply)
+    }
+}
+
+fn write_key(w: &mut Writer<'_>, key: &SessionKey) {
+    w.text(key.vault.as_str());
+    write_layer(w, key.layer);
+    w.raw(key.plugin.as_bytes());
+    w.text(&key.kind);
+    w.raw(key.registered.as_bytes());
+}
+
+fn key(r: &mut Reader<'_>) -> Result<SessionKey, Fault> {
+    Ok(SessionKey {
+        vault: vault(r)?,
+        layer: layer(r)?,
+        plugin: Digest::from_bytes(r.array()?),
+        kind: r.text(MAX_NAME_BYTES, "a kind of more than 64 bytes")?.to_owned(),
+        registered: Digest::from_bytes(r.array()?),
+    })
+}
+
+fn vault(r: &mut Reader<'_>) -> Result<VaultName, Fault> {
+    let name = r.text(MAX_NAME_BYTES, "a vault's name of more than 64 bytes")?;
+    VaultName::parse(name).map_err(|_| Fault::new("a name that is no vault's"))
+}
+
+fn write_layer(w: &mut Writer<'_>, layer: Layer) {
+    w.flag(layer == Layer::User);
+}
+
+fn layer(r: &mut Reader<'_>) -> Result<Layer, Fault> {
+    Ok(if r.flag()? { Layer::User } else { Layer::System })
+}
+
+fn lifetime(r: &mut Reader<'_>) -> Result<Duration, Fault> {
+    match r.span()? {
+        span if span <= MAX_SESSION_LIFETIME => Ok(span),
+        _ => Err(Fault::new("a lifetime of more than a day")),
+    }
+}
+
+fn secret<'a>(r: &mut Reader<'a>) -> Result<Secret<'a>, Fault> {
+    r.bytes(MAX_SESSION_BYTES, "a session that is too large").map(Secret)
+}
+
+fn status(r: &mut Reader<'_>) -> Result<Status, Fault> {
+    let process = r.u32()?;
+    let version = r.text(MAX_VERSION_BYTES, "a version of more than 64 bytes")?.to_owned();
+    let locked = Locked::ALL.get(usize::from(r.u8()?)).copied();
+    let locked = locked.ok_or_else(|| Fault::new("memory that is locked in an unknown way"))?;
+    let count = r.count(MAX_SESSIONS, "too many vaults")?;
+    let mut vaults = Vec::with_capacity(count);
+    for _ in 0..count {
+        vaults.push(HeldVault {
+            vault: vault(r)?,
+            layer: layer(r)?,
+            left: lifetime(r)?,
+            idle_left: lifetime(r)?,
+        });
+    }
+    Ok(Status { process, version, locked, vaults })
+}

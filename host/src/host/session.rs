@@ -1,0 +1,207 @@
+//! Sessions in a call: where one is looked for, what becomes of one that the vault does not
+//! take, and that of several processes one asks the person and the others look again.
+
+use std::time::{Duration, Instant};
+
+use keystead_plugin_api::{Level, ListRequest, Session, VaultName};
+
+use super::Host;
+use super::open::Open;
+use crate::agent::{Asking, Kept, SessionKey};
+use crate::ask::Ask;
+use crate::error::{Error, Result, visible};
+use crate::paths::Layer;
+use crate::plugin::pins::Digest;
+use crate::registry::Entry;
+
+/// How long a command waits for another one that asks for the same vault. Then it asks as
+/// well: the other terminal may be one that nobody looks at any more.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The pause before it looks again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether a vault that a session keeps unlocked is unlocked once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renew {
+    /// Yes: for a session of its own length.
+    Yes,
+    /// No: the one there is will do.
+    No,
+}
+
+/// What became of unlocking a vault.
+#[derive(Debug)]
+pub enum Unlocking {
+    /// It was locked, and this session reopens it.
+    Unlocked(Unlocked),
+    /// A session that is kept has unlocked it already.
+    Already,
+    /// It asks for nothing.
+    NeverLocked,
+}
+
+/// A session, and what it is for. As long as it lives, other processes wait that would ask
+/// a person for the same vault: hand the session over, then drop it.
+#[derive(Debug)]
+pub struct Unlocked {
+    /// What it is bound to.
+    pub key: SessionKey,
+    /// What the plugin gave.
+    pub session: Session,
+    _asking: Option<Asking>,
+}
+
+/// What a vault's session is bound to, beside its registration.
+pub(super) struct Binding {
+    pub(super) layer: Layer,
+    pub(super) plugin: Digest,
+    pub(super) kind: String,
+}
+
+/// How sessions are used in one call.
+#[derive(Default)]
+pub(super) struct Course {
+    /// Whether the vault is opened without a session that may be kept.
+    pub(super) without: bool,
+    /// Whether sessions were looked for since the call began.
+    looked: bool,
+    /// Held while a person is asked, and until what was answered has been used.
+    asking: Option<Asking>,
+    /// Whether the vault was unlocked, and what it gave then.
+    unlocked: Option<Option<Session>>,
+}
+
+impl Course {
+    /// Takes what an unlocking gave. Of several steps the last one counts.
+    pub(super) fn unlocked(&mut self, session: Option<Session>) {
+        self.unlocked = Some(session);
+    }
+}
+
+impl Host {
+    /// Unlocks a vault, and returns the session that keeps it so. Nothing is kept by it: the
+    /// session is the caller's, for an [`agent::Client`](crate::agent::Client).
+    ///
+    /// # Errors
+    /// [`Error::NoSession`], where the plugin gives none; and as every call.
+    pub fn unlock(&self, vault: &VaultName, renew: Renew, ask: &mut dyn Ask) -> Result<Unlocking> {
+        let mut course = Course { without: renew == Renew::Yes, ..Course::default() };
+        // What was opened before may be unlocked already, and gives no session then.
+        self.close(vault);
+        let mut key = None;
+        let mut by_session = false;
+        // Every call on secrets is locked; this one is the cheapest.
+        self.call_in(
+            vault,
+            ask,
+            &mut |open, deadline| {
+                let mut first = ListRequest::new(deadline);
+                first.limit = 1;
+                open.list(&first).map(drop)
+            },
+            &mut course,
+            &mut |open| {
+                key = self.session_key(open);
+                by_session = open.kept.is_some();
+            },
+        )?;
+        match (course.unlocked, key) {
+            (Some(Some(session)), Some(key)) => {
+                Ok(Unlocking::Unlocked(Unlocked { key, session, _asking: course.asking }))
+            }
+            (Some(_), _) => {
+                let plugin = self.entry(vault)?.plugin;
+                Err(Error::NoSession { vault: vault.clone(), plugin })
+            }
+            (None, _) if by_session => Ok(Unlocking::Already),
+            (None, _) => Ok(Unlocking::NeverLocked),
+        }
+    }
+
+    /// Returns what an open vault's session is bound to; none where it is registered for
+    /// this process only, or never locked.
+    pub(super) fn session_key(&self, open: &Open) -> Option<SessionKey> {
+        open.binding.as_ref().map(|binding| self.key_of(&open.entry, binding))
+    }
+
+    /// Returns what the session of a vault that is registered so is bound to.
+    pub(super) fn key_of(&self, entry: &Entry, binding: &Binding) -> SessionKey {
+        SessionKey {
+            vault: entry.name.clone(),
+            layer: binding.layer,
+            plugin: binding.plugin,
+            kind: binding.kind.clone(),
+            registered: SessionKey::registered(entry, self.home().as_deref()),
+        }
+    }
+
+    /// Returns the session that is kept for a vault, and its key. What it costs where there
+    /// can be none is one question whether there is an agent.
+    pub(super) fn kept(
+        &self,
+        course: &mut Course,
+        key: impl FnOnce() -> Option<SessionKey>,
+    ) -> Option<(SessionKey, Kept)> {
+        course.looked = true;
+        let sessions = &self.0.options.sessions;
+        if course.without || !sessions.any() {
+            return None;
+        }
+        let key = key()?;
+        match sessions.get(&key) {
+            Ok(kept) => kept.map(|kept| (key, kept)),
+            Err(error) => {
+                // Without an agent everything goes on as if there were none.
+                let message = visible(&error.to_string());
+                self.0.options.log.line(&key.vault, Level::Information, &message);
+                None
+            }
+        }
+    }
+
+    /// Is told that an open vault is locked: a session that opened it is good for nothing.
+    pub(super) fn session_failed(&self, open: &mut Open) {
+        if let Some(serial) = open.kept.take()
+            && let Some(key) = self.session_key(open)
+        {
+            self.0.options.sessions.refused(&key, serial);
+        }
+    }
+
+    /// Takes the turn to ask somebody, where there is somebody. Returns whether a session
+    /// has come meanwhile: then the vault is opened with it instead.
+    pub(super) fn session_came(&self, open: &Open, ask: &mut dyn Ask, course: &mut Course) -> bool {
+        if open.binding.is_none() {
+            return false;
+        }
+        let waited =
+            course.asking.is_none() && ask.is_there() && self.wait_to_ask(open, ask, course);
+        if waited {
+            // Whoever had the turn may have unlocked it, for as long as anyone could ask for.
+            course.without = false;
+        } else if course.looked {
+            return false;
+        }
+        self.kept(course, || self.session_key(open)).is_some()
+    }
+
+    /// Returns whether another process had the turn.
+    fn wait_to_ask(&self, open: &Open, ask: &mut dyn Ask, course: &mut Course) -> bool {
+        let sessions = &self.0.options.sessions;
+        let until = Instant::now() + PATIENCE;
+        let mut waited = false;
+        while Instant::now() < until {
+            course.asking = sessions.asking(&open.name);
+            if course.asking.is_some() {
+                break;
+            }
+            if !waited {
+                ask.waits(&open.name);
+            }
+            waited = true;
+            std::thread::sleep(PAUSE);
+        }
+        waited
+    }
+}

@@ -1,0 +1,560 @@
+//! Vaults that stay unlocked for a while: one question, then none, then one again; and
+//! nothing that a session opens but what it was made for.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rexpect::session::PtySession;
+use rustix::process::{Pid, Signal, kill_process};
+use snapbox::{assert_data_eq, str};
+
+use super::prompt::{at_terminal, end};
+use super::sandbox::{CANARY, Sandbox, plugin};
+
+/// How long something may take that takes no time: a machine that builds besides is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The user that owns nothing.
+const NOBODY: u32 = 65_534;
+
+const SAFE: &str = "vault register safe --plugin memory --param file=safe.secrets \
+                    --param locked=file:pass.given --no-default";
+
+/// A home with a vault `safe` that asks for a password, and an agent that is ended with it.
+struct Home(Sandbox);
+
+impl Home {
+    fn new(placement: &str) -> Self {
+        let sandbox = Sandbox::installed();
+        std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
+        sandbox.run("plugin trust memory --danger-in-process --yes -q", &[]).succeeds();
+        sandbox.run(&format!("{SAFE} --placement {placement}"), &[]).succeeds();
+        Self(sandbox)
+    }
+
+    fn terminal(&self, words: &str) -> PtySession {
+        at_terminal(self.0.command(words, &[]))
+    }
+
+    /// Unlocks the vault with the right password, and returns what was said after it.
+    fn unlock(&self, words: &str) -> String {
+        let mut session = self.terminal(words);
+        session.exp_string("Password: ").unwrap();
+        session.send_line(CANARY).unwrap();
+        let (rest, code) = end(session);
+        assert_eq!(code, 0, "{rest}");
+        rest
+    }
+
+    /// Returns the exit code of a `get` that cannot ask: 3 where the vault is unlocked, since
+    /// there is no such secret, and 4 where it is locked.
+    fn get(&self) -> i32 {
+        self.0.run("get nothing -V safe --no-input", &[]).status
+    }
+
+    fn agent(&self) -> Option<Pid> {
+        let status = self.0.run("agent status --json", &[]);
+        let status = String::from_utf8(status.succeeds().to_vec()).unwrap();
+        let number = status.split("\"process\":").nth(1).unwrap();
+        Pid::from_raw(number.split(',').next().unwrap().parse().unwrap_or(0))
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(self.agent().unwrap(), signal).unwrap();
+    }
+
+    /// Returns what the agent keeps, without what differs from run to run.
+    fn kept(&self) -> String {
+        let status = self.0.run("agent status", &[]);
+        let status = String::from_utf8(status.succeeds().to_vec()).unwrap();
+        let vaults = status.lines().filter_map(|line| line.strip_prefix("Vault:   "));
+        vaults.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Whatever is wrong, no agent stays behind.
+            self.0.command("agent stop", &[]).output().unwrap();
+        } else if let Some(agent) = self.agent() {
+            kill_process(agent, Signal::TERM).unwrap();
+            until("it does not end", || self.agent().is_none());
+        }
+        self.0.check_files();
+    }
+}
+
+#[track_caller]
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn unlocks_for_a_while(placement: &str) {
+    let home = Home::new(placement);
+    assert_eq!(home.get(), 4);
+    let told = home.unlock("vault unlock safe");
+    assert!(told.contains("Vault `safe` is unlocked for 15 minutes."), "{told}");
+    home.0.feed(CANARY, "set a -V safe --stdin").succeeds();
+    assert_eq!(home.0.run("get a -V safe", &[]).succeeds(), CANARY.as_bytes());
+    assert_eq!(home.0.run("get a -V safe", &[]).succeeds(), CANARY.as_bytes());
+
+    // Said for how long, it is asked anew; and then it ends by itself.
+    home.unlock("vault unlock safe --for 1s");
+    until("it stays unlocked", || home.get() == 4);
+    let mut session = home.terminal("get nothing -V safe");
+    session.exp_string("Password: ").unwrap();
+    session.send_line(CANARY).unwrap();
+    assert_eq!(end(session).1, 3);
+    assert_eq!(home.get(), 4, "a `get` does not leave it unlocked");
+}
+
+#[test]
+fn an_isolated_vault_is_asked_for_once_and_again_when_the_time_is_over() {
+    unlocks_for_a_while("isolated");
+}
+
+#[test]
+fn a_vault_in_process_is_asked_for_once_and_again_when_the_time_is_over() {
+    unlocks_for_a_while("in-process");
+}
+
+#[test]
+fn a_session_that_is_not_used_ends_earlier() {
+    let home = Home::new("in-process");
+    let told = home.unlock("vault unlock safe --for 8h --idle 90m");
+    let said = "Vault `safe` is unlocked for 15 minutes.";
+    assert!(told.contains(said), "the plugin's own limit: {told}");
+    home.unlock("vault unlock safe --idle 1s");
+    // Each look is a use: so rarely that it ends between two of them.
+    until("it stays unlocked", || {
+        std::thread::sleep(Duration::from_millis(1_200));
+        home.get() == 4
+    });
+}
+
+#[test]
+fn a_wrong_password_three_times_leaves_it_locked() {
+    let home = Home::new("isolated");
+    let mut session = home.terminal("vault unlock safe");
+    for _ in 0..3 {
+        session.exp_string("Password: ").unwrap();
+        session.send_line("wrong").unwrap();
+    }
+    let (rest, code) = end(session);
+    assert!(rest.contains("the password is wrong"), "{rest}");
+    assert_eq!((code, home.get()), (1, 4));
+    assert!(home.agent().is_none());
+}
+
+#[test]
+fn without_a_terminal_it_says_what_is_missing() {
+    let home = Home::new("isolated");
+    assert_data_eq!(
+        home.0.run("vault unlock safe", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+Error: Vault `safe` is locked
+Caused by: it asks for `password`, and nobody can be asked
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Code: E12.locked
+
+"#]]
+    );
+    let session = home.terminal("vault unlock safe --no-input");
+    assert_eq!(end(session).1, 4);
+}
+
+#[test]
+fn a_vault_that_is_never_locked_says_so() {
+    let home = Home::new("isolated");
+    let open = "vault register open --plugin memory --param file=open.secrets --no-default -q";
+    home.0.run(open, &[]).succeeds();
+    assert_data_eq!(
+        home.0.run("vault unlock open", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Vault `open` is never locked: there is nothing to unlock.
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.run("vault unlock open --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"vault":"open","state":"never-locked","seconds":null,"idle_seconds":null}
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.run("vault unlock safe --dry-run", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Would unlock vault `safe`; nothing was changed
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.run("vault unlock nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No vault `nosuch` is registered
+Hint: run `keystead vault list` to see the vaults
+Code: E01.no-such-vault
+
+"#]]
+    );
+    assert!(home.agent().is_none());
+}
+
+#[test]
+fn a_plugin_without_sessions_says_that_it_cannot_be_kept_unlocked() {
+    let home = Home::new("isolated");
+    let file = crate::plugin_files::plugin("two-steps");
+    home.0.run("plugin install --yes -q", &[file.to_str().unwrap()]).succeeds();
+    home.0.run("vault register steps --plugin two-steps --no-default -q", &[]).succeeds();
+    let mut session = home.terminal("vault unlock steps");
+    session.exp_string(": ").unwrap();
+    session.send_line("canary-one").unwrap();
+    session.exp_string(": ").unwrap();
+    session.send_line("canary-two").unwrap();
+    let (rest, code) = end(session);
+    assert!(rest.contains("plugin `two-steps` gives no session"), "{rest}");
+    assert!(rest.contains("Code: E12.no-session"), "{rest}");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn locking_forgets_at_once() {
+    let home = Home::new("in-process");
+    assert_data_eq!(
+        home.0.run("vault lock safe", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Vault `safe` was not unlocked.
+
+"#]]
+    );
+    home.unlock("vault unlock safe");
+    assert_data_eq!(
+        home.0.run("vault lock SAFE --dry-run", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Would lock vault `SAFE`; nothing was changed
+
+"#]]
+    );
+    assert_eq!(home.get(), 3);
+    assert_data_eq!(
+        home.0.run("vault lock safe --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"vault":"safe","forgotten":1,"dry_run":false}
+
+"#]]
+    );
+    assert_eq!(home.get(), 4);
+    home.unlock("vault unlock safe");
+    assert_data_eq!(
+        home.0.run("vault lock --all", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+1 vault is locked.
+
+"#]]
+    );
+    assert_eq!(home.get(), 4);
+    assert_data_eq!(
+        home.0.run("vault lock nosuch", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No vault `nosuch` is registered
+Hint: run `keystead vault list` to see the vaults
+Code: E01.no-such-vault
+
+"#]]
+    );
+    home.0.run("vault lock", &[]).ends_with(2);
+    home.0.run("vault lock safe --all", &[]).ends_with(2);
+}
+
+#[test]
+fn a_hang_up_forgets_and_a_termination_takes_the_socket_with_it() {
+    let home = Home::new("in-process");
+    home.unlock("vault unlock safe");
+    home.signal(Signal::HUP);
+    until("it is still unlocked", || home.get() == 4);
+    assert!(home.agent().is_some());
+    home.signal(Signal::TERM);
+    until("it does not end", || home.agent().is_none());
+    let socket = home.0.root().join("home/.local/share/keystead/agent/agent");
+    assert!(!socket.exists());
+    assert_data_eq!(
+        home.0.run("agent status --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"running":false,"process":null,"version":null,"locked_memory":null,"vaults":[]}
+
+"#]]
+    );
+}
+
+#[test]
+fn a_killed_agent_is_as_none_and_a_new_one_takes_its_place() {
+    let home = Home::new("in-process");
+    home.unlock("vault unlock safe");
+    home.signal(Signal::KILL);
+    until("it lives", || home.agent().is_none());
+    let mut session = home.terminal("get nothing -V safe");
+    session.exp_string("Password: ").unwrap();
+    session.send_line(CANARY).unwrap();
+    assert_eq!(end(session).1, 3);
+    home.unlock("vault unlock safe");
+    assert_eq!(home.get(), 3);
+
+    home.0.run("agent stop", &[]).succeeds();
+    until("it lives", || home.agent().is_none());
+    assert_eq!(home.get(), 4);
+}
+
+#[test]
+fn an_agent_that_hangs_hinders_no_get() {
+    let home = Home::new("in-process");
+    home.unlock("vault unlock safe");
+    let agent = home.agent().unwrap();
+    kill_process(agent, Signal::STOP).unwrap();
+    assert_data_eq!(
+        home.0.run("get nothing -V safe --no-input -v", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+vault `safe`: the agent did not answer within 250 ms
+Error: Vault `safe` is locked
+Caused by: it asks for `password`, and nobody can be asked
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Code: E12.locked
+
+"#]]
+    );
+    let mut session = home.terminal("get nothing -V safe");
+    session.exp_string("Password: ").unwrap();
+    session.send_line(CANARY).unwrap();
+    assert_eq!(end(session).1, 3);
+    // Stopping it does not depend on its answer.
+    home.0.run("agent stop", &[]).succeeds();
+    until("it lives", || home.agent().is_none());
+}
+
+#[test]
+fn a_session_opens_nothing_but_what_it_was_made_for() {
+    let home = Home::new("in-process");
+    home.unlock("vault unlock safe");
+    assert_eq!(home.get(), 3);
+    let changed = [
+        // Another file, and so another vault.
+        SAFE.replace("safe.secrets", "other.secrets") + " --placement in-process",
+        // Another place for its code.
+        SAFE.to_owned() + " --placement isolated",
+        // The password from elsewhere.
+        SAFE.replace("pass.given", "same.given") + " --placement in-process",
+    ];
+    std::fs::copy(home.0.here("pass.given"), home.0.here("same.given")).unwrap();
+    for words in changed {
+        home.0.run(&format!("{words} --replace -q"), &[]).succeeds();
+        assert_eq!(home.get(), 4, "{words}");
+    }
+    let original = format!("{SAFE} --placement in-process --replace -q");
+    home.0.run(&original, &[]).succeeds();
+    assert_eq!(home.get(), 3, "the session itself was still there");
+    home.0.run(&format!("{original} --description changed"), &[]).succeeds();
+    assert_eq!(home.get(), 3, "a description opens nothing");
+
+    // A plugin of another hash; what follows the image changes nothing else.
+    let mut bytes = std::fs::read(plugin()).unwrap();
+    bytes.push(0);
+    let other = home.0.here("other.so");
+    std::fs::write(&other, bytes).unwrap();
+    let other = other.to_str().unwrap().to_owned();
+    home.0.run("plugin trust --danger-in-process --yes -q", &[&other]).succeeds();
+    assert_eq!(home.get(), 4);
+    assert_eq!(home.kept(), "safe (15 minutes)");
+    home.0.run("vault unregister safe -q", &[]).succeeds();
+    assert_eq!(home.kept(), "");
+}
+
+#[test]
+fn a_session_that_the_vault_does_not_take_is_forgotten() {
+    let home = Home::new("in-process");
+    home.unlock("vault unlock safe");
+    // The password changes behind the reference: the session was made for the old one.
+    std::fs::write(home.0.here("pass.given"), format!("new {CANARY}")).unwrap();
+    assert_eq!(home.kept(), "safe (15 minutes)");
+    assert_eq!(home.get(), 4);
+    assert_eq!(home.kept(), "");
+    std::fs::write(home.0.here("pass.given"), CANARY).unwrap();
+    assert_eq!(home.get(), 4);
+}
+
+#[test]
+fn of_several_at_once_one_asks() {
+    let home = Home::new("isolated");
+    let mut first = home.terminal("vault unlock safe");
+    first.exp_string("Password: ").unwrap();
+    let mut others: Vec<PtySession> =
+        ["vault unlock safe", "get nothing -V safe", "vault unlock safe --for 5m"]
+            .map(|words| home.terminal(words))
+            .into();
+    for other in &mut others {
+        other.exp_string("Another command asks for vault `safe` just now").unwrap();
+    }
+    // Whoever may not ask does not wait either.
+    assert_eq!(home.get(), 4);
+    first.send_line(CANARY).unwrap();
+    let (rest, code) = end(first);
+    assert!(rest.contains("is unlocked for 15 minutes."), "{rest}");
+    assert_eq!(code, 0);
+    for (other, expected) in others.into_iter().zip([0, 3, 0]) {
+        let (rest, code) = end(other);
+        assert!(!rest.contains("Password"), "{rest}");
+        assert_eq!(code, expected, "{rest}");
+    }
+}
+
+#[test]
+fn whoever_breaks_off_gives_the_turn_to_the_next() {
+    let home = Home::new("isolated");
+    let mut first = home.terminal("get nothing -V safe");
+    // The folder that they find each other in is made by the first unlocking.
+    first.exp_string("Password: ").unwrap();
+    first.send_control('c').unwrap();
+    assert_eq!(end(first).1, 1);
+    let mut first = home.terminal("vault unlock safe");
+    first.exp_string("Password: ").unwrap();
+    let mut second = home.terminal("get nothing -V safe");
+    second.exp_string("Another command asks").unwrap();
+    first.send_control('c').unwrap();
+    assert_eq!(end(first).1, 1);
+    second.exp_string("Password: ").unwrap();
+    second.send_line(CANARY).unwrap();
+    assert_eq!(end(second).1, 3);
+}
+
+#[test]
+fn the_agent_is_a_process_of_its_own_that_holds_nothing_of_its_starter() {
+    let home = Home::new("isolated");
+    // With a standing answer no terminal is needed; and this waits until nobody holds the
+    // other end of its standard streams.
+    let words = format!("{SAFE} --unlock password=file:pass.given --replace -q");
+    home.0.run(&words, &[]).succeeds();
+    let mut command = home.0.command("vault unlock safe", &[]);
+    command.env("NOT_FOR_THE_AGENT", "1");
+    home.0.answer(command, b"").succeeds();
+
+    let agent = home.agent().unwrap().as_raw_nonzero().get();
+    let of = |name: &str| std::fs::read(format!("/proc/{agent}/{name}"));
+    let command = String::from_utf8(of("cmdline").unwrap()).unwrap();
+    let arguments: Vec<&str> = command.split('\0').collect();
+    assert_eq!(arguments[1], "__agent");
+    assert!(arguments[2].ends_with(".local/share/keystead/agent"), "{arguments:?}");
+    let stat = String::from_utf8(of("stat").unwrap()).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    assert_eq!(fields[3], agent.to_string(), "it leads a session of its own: {stat}");
+    assert_eq!(fields[4], "0", "it has no terminal: {stat}");
+    let status = String::from_utf8(of("status").unwrap()).unwrap();
+    assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    let limits = String::from_utf8(of("limits").unwrap()).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{limits}");
+    // Not dumpable: what tells most of it is root's.
+    if rustix::process::geteuid().is_root() {
+        assert_eq!(of("environ").unwrap(), b"");
+        let at = |name: &str| std::fs::read_link(format!("/proc/{agent}/{name}")).unwrap();
+        assert_eq!(at("cwd").to_str(), Some("/"));
+        for number in 0..3 {
+            assert_eq!(at(&format!("fd/{number}")).to_str(), Some("/dev/null"));
+        }
+        // As root the limit on locked memory does not count.
+        let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+        assert_ne!(locked.trim(), "0 kB");
+    } else {
+        assert!(of("environ").is_err());
+    }
+}
+
+#[test]
+fn the_limit_on_locked_memory_costs_a_warning_and_nothing_else() {
+    let home = Home::new("in-process");
+    let words = format!("{SAFE} --unlock password=file:pass.given --replace -q");
+    home.0.run(&words, &[]).succeeds();
+    for (limit, swapped) in [("64", true), ("4096", false), ("0", true)] {
+        let keystead = home.0.command("vault unlock safe --for 5m", &[]);
+        let mut limited = Command::new("prlimit");
+        limited.arg(format!("--memlock={}", limit.parse::<u64>().unwrap() * 1024)).env_clear();
+        limited.arg(keystead.get_program()).args(keystead.get_args());
+        for (name, value) in keystead.get_envs() {
+            limited.env(name, value.unwrap());
+        }
+        limited.current_dir(home.0.root().join("here"));
+        if rustix::process::geteuid().is_root() {
+            // Whoever is root without this has no limit.
+            let mut dropped = Command::new("setpriv");
+            dropped.args(["--bounding-set=-ipc_lock", "--inh-caps=-all"]).env_clear();
+            dropped.arg(limited.get_program()).args(limited.get_args());
+            for (name, value) in limited.get_envs() {
+                dropped.env(name, value.unwrap());
+            }
+            dropped.current_dir(home.0.root().join("here"));
+            limited = dropped;
+        }
+        let answer = home.0.answer(limited, b"");
+        answer.succeeds();
+        assert_eq!(answer.stderr.contains("may be written to swap"), swapped, "{limit}: {answer}");
+        assert_eq!(home.get(), 3);
+        home.0.run("agent stop", &[]).succeeds();
+        until("it lives", || home.agent().is_none());
+    }
+}
+
+#[test]
+fn another_user_gets_nothing_from_it() {
+    let home = Home::new("in-process");
+    home.unlock("vault unlock safe");
+    if !rustix::process::geteuid().is_root() {
+        // Nobody else can be become; what the library checks is tested there.
+        return;
+    }
+    let folder = home.0.root().join("home/.local/share/keystead");
+    let status = |words: &str| {
+        let mut command = home.0.command(words, &[]);
+        // The agent of the runtime folder is the one whose socket is there.
+        command.env("XDG_RUNTIME_DIR", home.0.root().join("run")).uid(NOBODY).gid(NOBODY);
+        command.output().unwrap()
+    };
+    let run = home.0.root().join("run");
+    std::fs::create_dir(&run).unwrap();
+    std::os::unix::fs::symlink(folder.join("agent"), run.join("keystead")).unwrap();
+    for words in ["agent status", "agent stop", "vault lock --all"] {
+        let output = status(words);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{words}: {told}");
+        assert!(told.contains("Code: E14.socket"), "{words}: {told}");
+        assert_eq!(output.stdout, b"");
+    }
+    assert_eq!(home.get(), 3);
+}
