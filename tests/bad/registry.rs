@@ -181,6 +181,7 @@ exit code 1
 --- stderr
 Error: Vault `broken` cannot be opened
 Caused by: no plugin `memroy` is installed
+Hint: did you mean `memory`?
 Hint: run `keystead plugin list` to see the plugins
 Hint: run `keystead plugin install FILE` to install one
 Hint: run `keystead vault show broken` to see its registration

@@ -145,7 +145,7 @@ Kind:  map
 Metadata:
   category: api-credential
   created: 2021-02-26T00:22:36Z
-  expires: 2027-01-01T00:00:00Z
+  expires: 2027-01-01T00:00:00Z ([..])
   updated: 2021-10-27T14:54:05Z
 
 "#]]
@@ -359,7 +359,7 @@ Code: E13.not-of-form
 exit code 1
 --- stderr
 Error: Cannot tell what form this is of
-Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv`, `pass`
+Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv` or `pass`
 Code: E13.unknown-form
 
 "#]]
