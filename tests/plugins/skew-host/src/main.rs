@@ -65,7 +65,8 @@ fn main() {
         entries.map(|e| (e.name.to_string(), e.kind.map(ValueKind::as_str))).collect::<Vec<_>>()
     });
     told("list", kinds);
-    let written = ["one", "two"].map(|name| SetRequest::new(get(name).name, Value::text("x"), soon()));
+    let written =
+        ["one", "two"].map(|name| SetRequest::new(get(name).name, Value::text("x"), soon()));
     told("set_many", vault.set_many(written.into()));
     told("get two", vault.get(&get("two")));
     #[cfg(feature = "next")]
