@@ -179,7 +179,7 @@ fn is_code(text: &str) -> bool {
 /// Says whether a code is of a family that there is, and its word of letters and dashes.
 fn is_well_formed(code: &str) -> bool {
     let (family, slug) = code.split_once('.').unwrap_or_default();
-    ("E01"..="E12").contains(&family)
+    ("E01"..="E14").contains(&family)
         && slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
