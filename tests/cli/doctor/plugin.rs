@@ -157,3 +157,32 @@ Error: plugin `memory` of vault `work` is not installed
     );
     sandbox.mends(1);
 }
+
+#[test]
+fn answers_for_a_vault_that_is_never_locked() {
+    let sandbox = Sandbox::empty();
+    let ledger = crate::plugin_files::ledger();
+    sandbox.run("plugin install --yes", &[ledger.to_str().unwrap()]).succeeds();
+    sandbox
+        .run("vault register notes --plugin ledger:slip --param ledger=l.secrets", &[])
+        .succeeds();
+    let file = sandbox.config("vaults/notes.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text + "\n[unlock]\npassword = \"env:PASSWORD\"\n").unwrap();
+    assert_data_eq!(
+        sandbox.doctor(),
+        str![[r#"
+exit code 0
+--- stdout
+Warning: vault `notes` has standing answers for `password`, and its kind of vault is never locked
+  Why:   they are never used, and name where a secret is kept
+  Mend:  keystead vault register notes --plugin ledger:slip --param ledger=[ROOT]/here/l.secrets --replace
+         (register it anew)
+  Code:  E01.answer-unneeded
+
+0 errors, 1 warning.
+
+"#]]
+    );
+    sandbox.mends(0);
+}
