@@ -334,6 +334,17 @@ fn a_killed_agent_is_as_none_and_a_new_one_takes_its_place() {
 }
 
 #[test]
+fn an_agent_that_nobody_can_reach_any_more_ends() {
+    let home = Home::new("in-process");
+    home.unlock("vault unlock safe");
+    let agent = home.agent().unwrap();
+    let folder = home.0.root().join("home/.local/share/keystead/agent");
+    std::fs::remove_dir_all(&folder).unwrap();
+    until("it lives", || rustix::process::test_kill_process(agent).is_err());
+    assert_eq!(home.get(), 4);
+}
+
+#[test]
 fn an_agent_that_hangs_hinders_no_get() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");

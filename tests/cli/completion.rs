@@ -309,7 +309,7 @@ Register-ArgumentCompleter -Native -CommandName keystead -ScriptBlock {
         if (-not $help) { $help = $value }
         $text = $value
         if ($value -notmatch '^[A-Za-z0-9_./-][A-Za-z0-9_./:=+-]*$') {
-            $text = "'" + $value.Replace("'", "''") + "'"
+            $text = "'" + [System.Management.Automation.Language.CodeGeneration]::EscapeSingleQuotedStringContent($value) + "'"
         }
         [System.Management.Automation.CompletionResult]::new($text, $value, 'ParameterValue', $help)
     }

@@ -192,6 +192,26 @@ Exported 2 secrets to `x.given`.
 }
 
 #[test]
+fn a_part_of_all_vaults_never_takes_the_place_of_an_export_that_is_there() {
+    let sandbox = two_vaults();
+    sandbox.run("export --output x.given --yes", &[]).succeeds();
+    let whole = std::fs::read(sandbox.here("x.given")).unwrap();
+    std::fs::write(sandbox.here("home.secrets"), "no such format\n").unwrap();
+    assert_data_eq!(
+        sandbox.run("export --output x.given --replace --yes -q", &[]),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: vault `home` is not exported: vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin
+Error: Not everything could be exported: `x.given` stays as it was
+Hint: name the vaults that can be asked with `-V`, or another file
+
+"#]]
+    );
+    assert_eq!(std::fs::read(sandbox.here("x.given")).unwrap(), whole);
+}
+
+#[test]
 fn what_an_environment_file_cannot_hold_is_told() {
     let sandbox = two_vaults();
     assert_data_eq!(

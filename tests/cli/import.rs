@@ -289,6 +289,26 @@ Imported into vault `work`: 2 new (2 text), 1 not imported.
 }
 
 #[test]
+fn of_two_names_that_are_one_in_the_vault_the_first_is_taken() {
+    let sandbox = Sandbox::installed();
+    let file = plugin_files::plugin("folds-names");
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    sandbox.run("vault register odd --plugin folds-names", &[]).succeeds();
+    let content = [line("A", "one"), line("b", ""), line("a", "two")].concat();
+    assert_data_eq!(
+        import(&sandbox, content, "--yes --replace"),
+        str![[r#"
+exit code 5
+--- stderr
+Warning: line 3: its name stood in line 1 already
+To vault `odd`: 2 new (2 text), 1 that cannot be imported.
+Imported into vault `odd`: 2 new (2 text), 1 not imported.
+
+"#]]
+    );
+}
+
+#[test]
 fn what_the_vault_cannot_hold_is_told_and_not_tried() {
     let sandbox = Sandbox::installed();
     let file = plugin_files::plugin("in-order");

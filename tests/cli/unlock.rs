@@ -196,10 +196,22 @@ Error: Vault `other` could not be asked for `nosuch`
 Caused by:
   1: vault `other` is locked
   2: it asks for `password`, and nobody can be asked
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `other` with that
+Hint: run `keystead vault unlock other` first, or name it with `-V other` to answer
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 
 "#]]
     );
+}
+
+#[test]
+fn answers_of_the_command_line_unlock_for_import_and_export_as_well() {
+    let sandbox = safe();
+    let answer = "--unlock password=file:pass.given --no-input";
+    let export = format!("export -V safe --yes --output all.given {answer}");
+    sandbox.run(&export, &[]).succeeds();
+    let import = format!("import all.given -V safe --prefix copy/ --yes {answer}");
+    sandbox.run(&import, &[]).succeeds();
+    let get = sandbox.run(&format!("get copy/a -V safe {answer}"), &[]);
+    assert_eq!(get.succeeds(), format!("{CANARY} kept").as_bytes());
 }

@@ -96,6 +96,12 @@ impl Listener {
         Ok(Self { socket: ours, folder, made, _lock: lock })
     }
 
+    /// Returns whether clients still find the socket. Who removes it, or its whole folder as
+    /// at the end of a login, means that this agent is not to be reached any more.
+    pub(super) fn is_in_place(&self) -> bool {
+        identity(&self.folder).is_ok_and(|found| found == self.made)
+    }
+
     /// Lets a client in, if one waits.
     pub(super) fn accept(&self) -> io::Result<Option<OwnedFd>> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -115,7 +121,7 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if identity(&self.folder).is_ok_and(|found| found == self.made) {
+        if self.is_in_place() {
             // What stays is replaced by the next agent.
             let _ = self.folder.remove(SOCKET);
         }

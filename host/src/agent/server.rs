@@ -26,6 +26,9 @@ const MAX_CLIENTS: usize = 64;
 /// How long a client may stay: each asks one thing.
 const STAY: Duration = Duration::from_secs(10);
 
+/// How often the agent looks whether its socket is still where clients look for it.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// What the system tells the process; each end becomes readable.
 pub(super) struct Signals {
     /// Forget everything.
@@ -82,8 +85,12 @@ impl<'m> Server<'m> {
             let at = now();
             self.desk.keep.expire(at);
             self.clients.retain(|client| client.until > at);
+            // What nobody can reach, nobody can lock.
+            if !self.listener.is_in_place() {
+                return Ok(());
+            }
             let Some(next) = self.next_event(at) else { return Ok(()) };
-            set(&self.timer, next)?;
+            set(&self.timer, next.min(at.saturating_add(LOOK)))?;
             let ready = self.wait(signals)?;
             if ready.end {
                 return Ok(());
@@ -181,7 +188,13 @@ impl<'m> Server<'m> {
             self.inbox.zeroize();
             return Err(Gone);
         };
-        let (reply, then) = self.desk.answer(frame, now()).map_err(|_| Gone)?;
+        let (reply, then) = match self.desk.answer(frame, now()) {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.inbox.zeroize();
+                return Err(Gone);
+            }
+        };
         let mut writer = Writer::new(self.outbox);
         reply.write(&mut writer);
         let len = writer.wanted();

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::Write;
 
-use keystead_plugin_api::{Answer, Challenge, Secret, SecretName, VaultName};
+use keystead_plugin_api::{Answer, Challenge, Prompt, Secret, SecretName, VaultName};
 
 use super::dotenv::{self, Keys};
 use super::import::fetch;
@@ -12,6 +12,7 @@ use super::print::Seal;
 use super::{Error, json_lines};
 use crate::ask::{Ask, Unanswered};
 use crate::host::Host;
+use crate::reference::Reference;
 
 /// How many values are asked for at once, as long as they are small.
 pub(super) const MOST_AT_ONCE: usize = 64;
@@ -133,6 +134,18 @@ impl Export<'_> {
 struct InTurn<'a, 'b>(&'a RefCell<&'b mut dyn Ask>);
 
 impl Ask for InTurn<'_, '_> {
+    fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
+        self.0.borrow_mut().given(vault, prompt)
+    }
+
+    fn is_there(&self) -> bool {
+        self.0.borrow().is_there()
+    }
+
+    fn waits(&mut self, vault: &VaultName) {
+        self.0.borrow_mut().waits(vault);
+    }
+
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         self.0.borrow_mut().ask(vault, challenge)
     }

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::host::{Host, Run};
 use crate::plugin::inspect::Kind;
 use crate::secrets::Write;
+use crate::secrets::transfer::{folded, same_value};
 
 /// The most rows that are held at once, as many as one call to a vault may have; and their
 /// most bytes, unless one alone has more.
@@ -197,7 +198,8 @@ impl Import<'_> {
             Ok(name) => name,
             Err(fault) => return done(at, None, Became::Broken(fault.message().to_owned())),
         };
-        match names.entry(self.seal.text(name.as_str())) {
+        // Names that are one secret there would take each other's place.
+        match names.entry(self.seal.text(&folded(&name, self.kind.names))) {
             Entry::Occupied(first) => {
                 let why = format!("its name stood in {} already", first.get());
                 return done(at, None, Became::Broken(why));
@@ -371,7 +373,7 @@ impl Item {
     fn is(&self, secret: &Secret) -> bool {
         match &self.what {
             What::Row(value, metadata) => {
-                *value == secret.value
+                same_value(value, &secret.value)
                     && metadata.iter().all(|(key, value)| secret.metadata.get(key) == Some(value))
             }
             What::Done(_) => false,

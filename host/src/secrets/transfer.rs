@@ -13,6 +13,8 @@ use keystead_plugin_api::{Entry, ErrorKind, GetRequest, Secret, SecretName, Valu
 pub use error::{Error, Reason, Refusal};
 pub use run::{Outcome, Step};
 
+pub(crate) use compare::same_value;
+
 use super::named;
 use super::pattern::has_wildcards;
 use crate::ask::Ask;
@@ -344,7 +346,7 @@ fn cannot_hold(target: &Kind, kind: ValueKind) -> Option<Reason> {
 }
 
 /// Returns what names have in common that are one secret.
-fn folded(name: &SecretName, rule: NameRule) -> String {
+pub(crate) fn folded(name: &SecretName, rule: NameRule) -> String {
     match rule {
         NameRule::CaseSensitive => name.as_str().to_owned(),
         NameRule::CaseInsensitive => name.as_str().to_lowercase(),

@@ -64,7 +64,10 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     let scene = match cli.command {
         // These two need no vaults, and must work where there is no home.
         Command::Completions(args) => return completions::run(&args, ui),
-        Command::Man(args) => return man::run(&args, ui),
+        Command::Man(args) => {
+            let run = if cli.global.dry_run { Run::Dry } else { Run::Real };
+            return man::run(&args, run, ui);
+        }
         _ => Scene::new(cli.global, ui)?,
     };
     let (host, unlock) = (scene.host.clone(), scene.unlock.clone());

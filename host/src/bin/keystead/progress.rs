@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use keystead::reference::Reference;
 use keystead::{Ask, Unanswered};
-use keystead_plugin_api::{Answer, Challenge, VaultName};
+use keystead_plugin_api::{Answer, Challenge, Prompt, VaultName};
 
 use crate::ui::{Form, Talk, Ui};
 
@@ -35,6 +36,11 @@ impl Progress {
         Self(Some(bar))
     }
 
+    /// Returns a bar for work that needs none.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     /// Counts further things as done.
     pub(crate) fn step(&self, things: u64) {
         if let Some(bar) = &self.0 {
@@ -62,6 +68,18 @@ impl Progress {
 }
 
 impl Ask for Asking<'_> {
+    fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
+        self.1.given(vault, prompt)
+    }
+
+    fn is_there(&self) -> bool {
+        self.1.is_there()
+    }
+
+    fn waits(&mut self, vault: &VaultName) {
+        self.0.aside(|| self.1.waits(vault));
+    }
+
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         self.0.aside(|| self.1.ask(vault, challenge))
     }

@@ -11,7 +11,7 @@ pub(super) fn same(one: &Secret, other: &Secret, carried: Carried) -> bool {
 }
 
 /// Goes as deep as a value may: the boundary refuses more levels than 16.
-fn same_value(one: &Value, other: &Value) -> bool {
+pub(crate) fn same_value(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Map(one), Value::Map(other)) => {
             let (one, other) = (sorted(one), sorted(other));

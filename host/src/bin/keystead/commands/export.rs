@@ -108,6 +108,18 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         let vaults: Vec<&VaultName> = vaults.map(|(vault, _)| vault).collect();
         tally = write(&args, &mut scene, to, out, &vaults, total)?;
         if let Some(file) = file {
+            let whole = !failed && tally.refused == 0;
+            if let (false, Some(path)) =
+                (whole, args.output.as_deref().filter(|path| path.exists()))
+            {
+                // Never a part in place of what may be whole.
+                let path = path.display();
+                return Err(Failure::new(
+                    Exit::Partly,
+                    format!("not everything could be exported: `{path}` stays as it was"),
+                )
+                .hint("name the vaults that can be asked with `-V`, or another file"));
+            }
             file.finish().map_err(keystead::Error::from)?;
         }
     }

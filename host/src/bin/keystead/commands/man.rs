@@ -4,6 +4,8 @@ mod markdown;
 
 use std::path::PathBuf;
 
+use keystead::Run;
+
 use crate::cli;
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
@@ -21,11 +23,15 @@ pub(crate) struct Args {
     markdown: bool,
 }
 
-pub(crate) fn run(args: &Args, ui: &Ui) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, run: Run, ui: &Ui) -> Result<Exit, Failure> {
     let Some(dir) = &args.dir else {
         ui.answer(markdown::page(cli::tree()).as_bytes())?;
         return Ok(Exit::Done);
     };
+    if run == Run::Dry {
+        ui.note(&format!("Would write the pages into `{}`; nothing was changed", dir.display()));
+        return Ok(Exit::Done);
+    }
     let written =
         fs_err::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(cli::tree(), dir));
     let dir = dir.display();

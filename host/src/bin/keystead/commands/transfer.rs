@@ -4,15 +4,14 @@
 use keystead::transfer::{
     Action, Carried, IfRefused, IfThere, Outcome, Plan, Planned, Source, Step, Transfer,
 };
-use keystead::{Ask, Error, Run, Unanswered};
-use keystead_plugin_api::{Answer, Challenge, SecretName, VaultName};
+use keystead::{Error, Run};
+use keystead_plugin_api::{SecretName, VaultName};
 use serde::Serialize;
 
 use super::Scene;
 use super::get::{secret_name, vault_name};
 use crate::failure::{Exit, Failure, in_one_line};
 use crate::progress::Progress;
-use crate::terminal::Terminal;
 
 /// Which secrets go where.
 #[derive(Debug, clap::Args)]
@@ -149,17 +148,19 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     }
 
     let doing = if transfer.source == Source::Kept { "Copying" } else { "Moving" };
-    let progress = several.then(|| scene.progress(doing, Some(plan.planned().len() as u64)));
+    let progress = match several {
+        true => scene.progress(doing, Some(plan.planned().len() as u64)),
+        false => Progress::none(),
+    };
     let mut count = Count::default();
     let (mut only, mut written) = (None, Ok(()));
     let ui = scene.ui;
-    let mut ask = Aside { terminal: &mut scene.terminal, progress: progress.as_ref() };
+    let mut ask = progress.asking(&mut scene.terminal);
     let ended = scene.host.transfer(plan, &mut ask, &mut |Step { planned, outcome }| {
         let mut json = Json::of(plan, planned, count.add(&outcome, transfer.source));
         json.reasons = reasons(planned);
         let warn = |why: &str| {
-            let warn = || ui.warn(&format!("`{}`: {why}", planned.name));
-            progress.as_ref().map_or_else(warn, |progress| progress.aside(warn));
+            progress.aside(|| ui.warn(&format!("`{}`: {why}", planned.name)));
         };
         match outcome {
             Outcome::Skipped => warn(&json.reasons.join("; ")),
@@ -176,9 +177,7 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
             // Line by line: whoever reads them knows how far it came, whatever comes.
             written = ui.json(&json);
         }
-        if let Some(progress) = &progress {
-            progress.step(1);
-        }
+        progress.step(1);
     });
     drop(progress);
     if let Some(error) = only {
@@ -195,28 +194,6 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     ended?;
     written?;
     Ok(if count.failed + count.left_out > 0 { Exit::Partly } else { Exit::Done })
-}
-
-/// Asks at the terminal with the bar out of the way.
-struct Aside<'a> {
-    terminal: &'a mut Terminal,
-    progress: Option<&'a Progress>,
-}
-
-impl Ask for Aside<'_> {
-    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
-        match self.progress {
-            Some(progress) => progress.aside(|| self.terminal.ask(vault, challenge)),
-            None => self.terminal.ask(vault, challenge),
-        }
-    }
-
-    fn wrong(&mut self, vault: &VaultName, message: &str) {
-        match self.progress {
-            Some(progress) => progress.aside(|| self.terminal.wrong(vault, message)),
-            None => self.terminal.wrong(vault, message),
-        }
-    }
 }
 
 /// Returns why the target cannot have a secret.

@@ -95,7 +95,7 @@ fn escaped(word: &str, at_start: bool) -> String {
         let is_plain = c.is_alphanumeric() || !c.is_ascii() && !c.is_whitespace();
         let is_plain = is_plain || "_-./:=@%+,".contains(c);
         // Within a word these two mean nothing.
-        let is_harmless = matches!(c, '~' | '#') && !(at_start && at == 0);
+        let is_harmless = c == '#' && !(at_start && at == 0);
         if !is_plain && !is_harmless {
             text.push('\\');
         }

@@ -112,8 +112,15 @@ impl Found {
                 self.look_into(source);
                 self.hint(format!("run `keystead vault show {vault}` to see its registration"));
             }
-            Error::SearchIncomplete { source, .. } => {
+            Error::SearchIncomplete { vault, source, .. } => {
                 self.look_into(source);
+                if let Error::Locked { why: Unanswered::Nobody, .. } = &**source {
+                    // A search asks for no vault but the default one, also at a terminal.
+                    self.hints.pop();
+                    self.hint(format!(
+                        "run `keystead vault unlock {vault}` first, or name it with `-V {vault}` to answer"
+                    ));
+                }
                 self.hint("name a vault with `-V VAULT`, or take any that answers with `--any`");
             }
             Error::UnresolvedSecret { source, .. } => self.look_into(source),
