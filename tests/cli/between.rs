@@ -79,7 +79,8 @@ Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: vault `fishy` is locked
   2: it asks for `password`, and nobody can be asked
-Hint: run `keystead vault unlock fishy` first, or name it with `-V fishy` to answer
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `fishy` with that
+Hint: a search asks for the default vault only: run `keystead vault unlock fishy` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead -q get last --any
@@ -93,7 +94,8 @@ Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: vault `fishy` is locked
   2: it asks for `password`, and nobody can be asked
-Hint: run `keystead vault unlock fishy` first, or name it with `-V fishy` to answer
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `fishy` with that
+Hint: a search asks for the default vault only: run `keystead vault unlock fishy` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead -q list
@@ -326,7 +328,8 @@ Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: vault `fishy` is locked
   2: it asks for `pin`, and nobody can be asked
-Hint: run `keystead vault unlock fishy` first, or name it with `-V fishy` to answer
+Hint: run it at a terminal, add `--unlock pin=env:VAR`, or register vault `fishy` with that
+Hint: a search asks for the default vault only: run `keystead vault unlock fishy` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead -q get last --any

@@ -196,7 +196,8 @@ Error: Vault `other` could not be asked for `nosuch`
 Caused by:
   1: vault `other` is locked
   2: it asks for `password`, and nobody can be asked
-Hint: run `keystead vault unlock other` first, or name it with `-V other` to answer
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `other` with that
+Hint: a search asks for the default vault only: run `keystead vault unlock other` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 

@@ -176,6 +176,7 @@ Caused by:
   1: vault `safe` is locked
   2: it asks for `password`, and nobody can be asked
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Hint: a search asks for the default vault only: run `keystead vault unlock safe` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 

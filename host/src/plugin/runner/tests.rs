@@ -108,8 +108,13 @@ fn not_opened(plugin: &str, deadline: api::Deadline) -> CallError {
 
 fn is_gone(pid: &str) -> bool {
     match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
-        // Ended, and waiting for whoever adopted it.
-        Ok(stat) => stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'),
+        // Ended, and waiting for whoever adopted it. Its first thread may be so before the
+        // others, and only the last one closes its sockets.
+        Ok(stat) => {
+            let ended = stat.rsplit(')').next().unwrap().trim_start().starts_with('Z');
+            let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+            ended && threads.map_or(true, |threads| threads.count() <= 1)
+        }
         Err(_) => true,
     }
 }

@@ -115,10 +115,8 @@ impl Found {
             Error::SearchIncomplete { vault, source, .. } => {
                 self.look_into(source);
                 if let Error::Locked { why: Unanswered::Nobody, .. } = &**source {
-                    // A search asks for no vault but the default one, also at a terminal.
-                    self.hints.pop();
                     self.hint(format!(
-                        "run `keystead vault unlock {vault}` first, or name it with `-V {vault}` to answer"
+                        "a search asks for the default vault only: run `keystead vault unlock {vault}` first"
                     ));
                 }
                 self.hint("name a vault with `-V VAULT`, or take any that answers with `--any`");
