@@ -93,9 +93,6 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     let mut tests = workspace.cargo();
     tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast", "--"]);
     tests.args(tools.unmet().flat_map(|marker| ["--skip", marker]));
-    // Most tests wait for processes and deadlines of others, not for a processor.
-    let threads = 2 * std::thread::available_parallelism().map_or(1, usize::from);
-    tests.arg(format!("--test-threads={threads}"));
     report.cargo_test("tests", tools.lend(&mut tests));
     report.cargo_test(
         "doctests",
