@@ -2,8 +2,6 @@
 //! of it is repeated in an error. What a later version adds to a line is left out of
 //! account; a line of another schema is refused.
 
-use std::collections::BTreeSet;
-
 use keystead_plugin_api::{MAX_METADATA_ENTRIES, Metadata, MetadataValue, Value, ValueKind};
 
 use super::metadata::millis;
@@ -65,7 +63,7 @@ impl Reader<'_> {
         if self.peek() != Some(b'{') {
             return Ok(self.wrong("a line is one JSON object, `{...}`")?);
         }
-        self.members(&mut |reader, key| {
+        self.members::<Fault>(&mut |reader, key| {
             match key {
                 "schema" => schema = Some(reader.schema()?),
                 "name" => {
@@ -101,46 +99,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads an object, and hands out each member's name where its value begins.
-    fn members(
-        &mut self,
-        each: &mut dyn FnMut(&mut Self, &str) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        self.at += 1;
-        let mut seen = BTreeSet::new();
-        self.space();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            self.space();
-            let at = self.at;
-            let key = self.string("a member's name in double quotes must follow")?;
-            self.space();
-            if self.peek() != Some(b':') {
-                return Ok(self.wrong("a `:` must follow")?);
-            }
-            self.at += 1;
-            self.space();
-            self.count()?;
-            each(self, key.expose())?;
-            if !seen.insert(key.expose().to_owned()) {
-                let why = "this name stands in the object twice";
-                return Err(Fault::Wrong(Wrong { at, why }));
-            }
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return Ok(self.wrong("a `,` or `}` must follow")?),
-            }
-        }
-    }
-
     fn schema(&mut self) -> Result<(), Fault> {
         let number = self.number()?.parse::<i64>();
         match number {
@@ -168,7 +126,7 @@ impl Reader<'_> {
             return Ok(self.wrong("metadata is an object, `{...}`")?);
         }
         let mut metadata = Metadata::new();
-        self.members(&mut |reader, key| {
+        self.members::<Fault>(&mut |reader, key| {
             let value = reader.metadata_value()?;
             let refused = |fault: keystead_plugin_api::Error| fault.message().to_owned();
             metadata.insert(key, value).map(drop).map_err(refused).map_err(Fault::Whole)
@@ -189,7 +147,7 @@ impl Reader<'_> {
             },
             Some(b'{') => {
                 let mut found = None;
-                self.members(&mut |reader, key| {
+                self.members::<Fault>(&mut |reader, key| {
                     if key != "timestamp" {
                         return Err(wrong("an object in metadata is `{\"timestamp\":...}`"));
                     }
@@ -240,7 +198,7 @@ impl Reader<'_> {
         match self.peek() {
             Some(b'"') => self.string("").map(drop)?,
             Some(b'-' | b'0'..=b'9') => self.number().map(drop)?,
-            Some(b'{') => return self.members(&mut |reader, _| reader.skip(level + 1)),
+            Some(b'{') => return self.members::<Fault>(&mut |reader, _| reader.skip(level + 1)),
             Some(b'[') => return self.items(level),
             _ if self.word("true") || self.word("false") || self.word("null") => {}
             _ => return Ok(self.wrong("JSON must follow")?),

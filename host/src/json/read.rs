@@ -123,38 +123,49 @@ impl<'a> Reader<'a> {
         if level > MAX_LEVELS {
             return self.wrong("objects are nested too deep");
         }
-        self.at += 1;
         let mut members = Vec::new();
+        self.members(&mut |reader, key| {
+            members.push((key.to_owned(), reader.node(level)?));
+            Ok::<(), Wrong>(())
+        })?;
+        Ok(members)
+    }
+
+    /// Reads an object, and hands out each member's name where its value begins.
+    pub(super) fn members<E: From<Wrong>>(
+        &mut self,
+        each: &mut dyn FnMut(&mut Self, &str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.at += 1;
         let mut seen = BTreeSet::new();
         self.space();
         if self.peek() == Some(b'}') {
             self.at += 1;
-            return Ok(members);
+            return Ok(());
         }
         loop {
             self.space();
             let at = self.at;
             let key = self.string("a member's name in double quotes must follow")?;
-            let key = key.expose().to_owned();
-            if !seen.insert(key.clone()) {
-                return Err(Wrong { at, why: "this name stands in the object twice" });
+            if !seen.insert(key.expose().to_owned()) {
+                return Err(Wrong { at, why: "this name stands in the object twice" }.into());
             }
             self.space();
             if self.peek() != Some(b':') {
-                return self.wrong("a `:` must follow");
+                return Ok(self.wrong("a `:` must follow")?);
             }
             self.at += 1;
             self.space();
             self.count()?;
-            members.push((key, self.node(level)?));
+            each(self, key.expose())?;
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
                 Some(b'}') => {
                     self.at += 1;
-                    return Ok(members);
+                    return Ok(());
                 }
-                _ => return self.wrong("a `,` or `}` must follow"),
+                _ => return Ok(self.wrong("a `,` or `}` must follow")?),
             }
         }
     }

@@ -2,31 +2,20 @@
 
 use std::time::Duration;
 
-/// The longest that can be asked for: a day, as long as a deadline may lie ahead.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest that a call or a session may be given: a day, as long as a deadline may lie
+/// ahead.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest that anybody plans ahead.
+const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
 /// Returns the length of time that `500ms`, `10s`, `2m` or `1h` stands for.
 ///
 /// # Errors
 /// A fragment that says what would be right.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
-    const EXPECTED: &str =
-        "expected a whole number with its unit, such as `500ms`, `10s`, `2m` or `1h`";
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let millis_each: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(EXPECTED.to_owned()),
-    };
-    let number: u64 = number.parse().map_err(|_| EXPECTED.to_owned())?;
-    match number.checked_mul(millis_each).map(Duration::from_millis) {
-        Some(Duration::ZERO) => Err("must be more than nothing".to_owned()),
-        Some(duration) if duration <= LONGEST => Ok(duration),
-        _ => Err("must be at most a day, `24h`".to_owned()),
-    }
+    let examples = "such as `500ms`, `10s`, `2m` or `1h`";
+    at_most(DAY, "a day, `24h`", text, examples)
 }
 
 /// Returns the length of time that `12h`, `30d` or `2w` stands for.
@@ -34,23 +23,27 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// A fragment that says what would be right.
 pub(crate) fn parse_days(text: &str) -> Result<Duration, String> {
-    const EXPECTED: &str = "expected a whole number with its unit, such as `12h`, `30d` or `2w`";
-    const HOUR: u64 = 60 * 60;
-    /// More than anybody plans ahead.
-    const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * HOUR);
+    at_most(CENTURY, "a hundred years", text, "such as `12h`, `30d` or `2w`")
+}
+
+fn at_most(most: Duration, named: &str, text: &str, examples: &str) -> Result<Duration, String> {
+    let expected = || format!("expected a whole number with its unit, {examples}");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let seconds_each = match unit {
-        "h" => HOUR,
-        "d" => 24 * HOUR,
-        "w" => 7 * 24 * HOUR,
-        _ => return Err(EXPECTED.to_owned()),
+    let millis_each: u64 = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 24 * 3_600_000,
+        "w" => 7 * 24 * 3_600_000,
+        _ => return Err(expected()),
     };
-    let number: u64 = number.parse().map_err(|_| EXPECTED.to_owned())?;
-    match number.checked_mul(seconds_each).map(Duration::from_secs) {
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    match number.checked_mul(millis_each).map(Duration::from_millis) {
         Some(Duration::ZERO) => Err("must be more than nothing".to_owned()),
-        Some(duration) if duration <= LONGEST => Ok(duration),
-        _ => Err("must be at most a hundred years".to_owned()),
+        Some(duration) if duration <= most => Ok(duration),
+        _ => Err(format!("must be at most {named}")),
     }
 }
 
@@ -80,19 +73,9 @@ mod tests {
         for (text, hours) in [("12h", 12), ("30d", 720), ("2w", 336), ("36600d", 878_400)] {
             assert_eq!(parse_days(text), Ok(Duration::from_secs(hours * 3_600)), "{text}");
         }
-        for text in [
-            "",
-            "30",
-            "d",
-            "-1d",
-            "1.5d",
-            "0d",
-            "1 d",
-            "1m",
-            "1y",
-            "36601d",
-            "9999999999999999999w",
-        ] {
+        for text in
+            ["", "30", "d", "-1d", "1.5d", "0d", "1 d", "1y", "36601d", "9999999999999999999w"]
+        {
             assert!(parse_days(text).is_err(), "{text}");
         }
     }
@@ -105,6 +88,7 @@ mod tests {
             ("2m", 120_000),
             ("1h", 3_600_000),
             ("24h", 86_400_000),
+            ("1d", 86_400_000),
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
@@ -113,7 +97,7 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         for text in
-            ["", "10", "s", "-1s", "1.5s", " 1s", "1 s", "0s", "25h", "99999999999999999999h", "1d"]
+            ["", "10", "s", "-1s", "1.5s", " 1s", "1 s", "0s", "25h", "99999999999999999999h", "2d"]
         {
             assert!(parse(text).is_err(), "{text}");
         }
