@@ -5,14 +5,12 @@ use keystead_plugin_api::{Answer, Challenge, Prompt, VaultName};
 use crate::reference::Reference;
 
 /// Answers a locked vault's challenge. The binary asks at the terminal; a library's caller
-/// may do what it likes.
+/// may do what it likes. Whoever wraps another one hands on every question: that is why
+/// those with an answer have no default.
 pub trait Ask {
     /// Returns where the answer to this prompt is to come from, where that was said for this
     /// call. It goes before what the vault is registered with.
-    fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
-        let _ = (vault, prompt);
-        None
-    }
+    fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference>;
 
     /// Returns an answer to each of these prompts: those of a step that nothing else answers.
     ///
@@ -25,9 +23,7 @@ pub trait Ask {
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered>;
 
     /// Returns whether somebody is there who could answer.
-    fn is_there(&self) -> bool {
-        true
-    }
+    fn is_there(&self) -> bool;
 
     /// Is told that another process asks for this vault just now, before that is waited for.
     fn waits(&mut self, vault: &VaultName) {
@@ -57,6 +53,10 @@ pub enum Unanswered {
 pub struct Nobody;
 
 impl Ask for Nobody {
+    fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
+        None
+    }
+
     fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         Err(Unanswered::Nobody)
     }

@@ -177,6 +177,18 @@ fn a_vault_that_locks_itself_in_the_middle_is_unlocked_again() {
 struct Asked(usize);
 
 impl keystead::Ask for Asked {
+    fn given(
+        &mut self,
+        _: &keystead::api::VaultName,
+        _: &keystead::api::Prompt,
+    ) -> Option<keystead::reference::Reference> {
+        None
+    }
+
+    fn is_there(&self) -> bool {
+        true
+    }
+
     fn ask(
         &mut self,
         _: &keystead::api::VaultName,

@@ -428,6 +428,18 @@ fn what_the_source_does_not_give_out_is_never_written() {
 struct Meanwhile<'a>(&'a mut dyn FnMut());
 
 impl Ask for Meanwhile<'_> {
+    fn given(
+        &mut self,
+        _: &VaultName,
+        _: &keystead::api::Prompt,
+    ) -> Option<keystead::reference::Reference> {
+        None
+    }
+
+    fn is_there(&self) -> bool {
+        true
+    }
+
     fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         (self.0)();
         let name = challenge.prompts[0].name.clone();
@@ -507,6 +519,18 @@ fn what_came_to_the_target_after_the_plan_is_not_replaced() {
 struct BreaksOff(usize);
 
 impl Ask for BreaksOff {
+    fn given(
+        &mut self,
+        _: &VaultName,
+        _: &keystead::api::Prompt,
+    ) -> Option<keystead::reference::Reference> {
+        None
+    }
+
+    fn is_there(&self) -> bool {
+        true
+    }
+
     fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         self.0 += 1;
         Err(Unanswered::Interrupted)

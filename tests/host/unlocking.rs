@@ -63,6 +63,10 @@ impl Script {
 }
 
 impl Ask for Script {
+    fn is_there(&self) -> bool {
+        true
+    }
+
     fn given(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
         let (_, reference) = self.given.iter().find(|(name, _)| *name == prompt.name)?;
         Some(Reference::parse(reference).unwrap())
@@ -193,6 +197,18 @@ fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
     let vault = scene.vault("odd", &plugin("locked-for-ever"), Placement::Isolated);
     struct Always(usize);
     impl Ask for Always {
+        fn given(
+            &mut self,
+            _: &VaultName,
+            _: &keystead::api::Prompt,
+        ) -> Option<keystead::reference::Reference> {
+            None
+        }
+
+        fn is_there(&self) -> bool {
+            true
+        }
+
         fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
             self.0 += 1;
             Ok(vec![Answer { name: "pin".into(), value: SecretText::new("1234") }])
@@ -492,6 +508,18 @@ fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
     within(|| {
         struct Back<'h>(&'h Host, Vec<String>);
         impl Ask for Back<'_> {
+            fn given(
+                &mut self,
+                _: &VaultName,
+                _: &keystead::api::Prompt,
+            ) -> Option<keystead::reference::Reference> {
+                None
+            }
+
+            fn is_there(&self) -> bool {
+                true
+            }
+
             fn ask(&mut self, own: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
                 self.1.push(story(&get_in(self.0, own, "x").unwrap_err()));
                 let found = get_in(self.0, &vault("keys"), "x").unwrap();

@@ -248,6 +248,18 @@ impl Person {
 }
 
 impl Ask for Person {
+    fn given(
+        &mut self,
+        _: &VaultName,
+        _: &keystead::api::Prompt,
+    ) -> Option<keystead::reference::Reference> {
+        None
+    }
+
+    fn is_there(&self) -> bool {
+        true
+    }
+
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         let shown = |secret| if secret { "hidden" } else { "shown" };
         let prompts: Vec<_> = challenge
