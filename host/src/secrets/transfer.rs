@@ -193,6 +193,11 @@ impl Host {
             }
         }
 
+        if transfer.source == Source::Removed && from != to && self.is_one_place(from, to)? {
+            let (from, to) = (from.clone(), to.clone());
+            return Err(Error::OnePlace { from, to }.into());
+        }
+
         let found = self.matching(&transfer, ask)?;
         if let (Some(_), [_, _, ..]) = (&transfer.rename, found.as_slice()) {
             let (pattern, count) = (transfer.pattern.clone(), found.len());
@@ -228,6 +233,17 @@ impl Host {
         }
         let keeps_metadata = target.capabilities.contains(&Capability::Metadata);
         Ok(Plan { transfer, keeps_metadata, planned })
+    }
+
+    /// Returns whether two vaults are registered for the same place: what a move puts there
+    /// it would remove. Places that are written differently are found out in the run.
+    fn is_one_place(&self, one: &VaultName, other: &VaultName) -> Result<bool> {
+        let (one, other) = (self.entry(one)?, self.entry(other)?);
+        // Without parameters they may as well keep nothing together, as in memory.
+        Ok(!one.parameters.is_empty()
+            && one.parameters == other.parameters
+            && one.plugin == other.plugin
+            && self.kind(&one)?.name == self.kind(&other)?.name)
     }
 
     /// Returns the secrets that are meant, sorted, each once.

@@ -65,6 +65,14 @@ pub enum Error {
         /// The secret or the pattern.
         what: String,
     },
+    /// Source and target are registered for the same place.
+    #[error("the vaults `{from}` and `{to}` are registered for the same place")]
+    OnePlace {
+        /// The vault they are in.
+        from: VaultName,
+        /// The vault they were to go to.
+        to: VaultName,
+    },
     /// The target cannot have some of the secrets.
     #[error("nothing was written: vault `{to}` cannot have {} of {total} secrets", .refused.len())]
     Refused {
@@ -116,6 +124,7 @@ impl Error {
             Self::NoMatch { .. } => "E12.no-match",
             Self::Several { .. } => "E12.several",
             Self::OntoItself { .. } => "E12.onto-itself",
+            Self::OnePlace { .. } => "E12.one-place",
             Self::Refused { .. } => "E12.transfer-refused",
             Self::NotKept { .. } => "E12.not-kept",
             Self::Changed { .. } => "E12.changed",

@@ -1,5 +1,6 @@
 //! Running a plan, secret by secret: read, write, read back, compare, and only then, for a
-//! move, remove. Killed at any point, every secret is whole in the source or the target.
+//! move, remove. Killed at any point, every secret is whole in the source or the target: unless
+//! both are one place that is registered in two ways (docs/limits.md).
 
 use keystead_plugin_api::{
     GetRequest, Metadata, Secret, SecretName, SetRequest, Value, VaultName, WriteMode,
