@@ -81,7 +81,11 @@ impl Vault for Memory {
     }
 
     fn set(&mut self, request: SetRequest) -> Result<()> {
-        self.unlocked()?.change(request.deadline, |secrets| put(secrets, request))
+        self.unlocked()?.change(request.deadline, |secrets| put(secrets, request))?;
+        if self.secrets.file().is_none() {
+            self.context.warn("this vault has no file: what is set is gone when it is closed");
+        }
+        Ok(())
     }
 
     fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {

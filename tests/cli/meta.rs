@@ -324,11 +324,11 @@ For more information, try '--help'.
 "#]]
     );
     assert_data_eq!(
-        sandbox.run("ls --expiring 3m", &[]),
+        sandbox.run("ls --expiring 3y", &[]),
         str![[r#"
 exit code 2
 --- stderr
-Error: invalid value '3m' for '--expiring <TIME>': expected a whole number with its unit, such as `12h`, `30d` or `2w`
+Error: invalid value '3y' for '--expiring <TIME>': expected a whole number with its unit, such as `12h`, `30d` or `2w`
 
 For more information, try '--help'.
 

@@ -427,3 +427,19 @@ exit code 0
 "#]]
     );
 }
+
+#[test]
+fn a_vault_that_keeps_nothing_says_so_when_it_is_written_to() {
+    let sandbox = Sandbox::installed();
+    sandbox.run("vault register brief --plugin memory", &[]).succeeds();
+    assert_data_eq!(
+        sandbox.feed(CANARY, "set a --stdin"),
+        str![[r#"
+exit code 0
+--- stderr
+vault `brief`: this vault has no file: what is set is gone when it is closed
+Set `a` in vault `brief`.
+
+"#]]
+    );
+}

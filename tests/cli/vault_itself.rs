@@ -129,6 +129,15 @@ Code: E01.parameters
 "#]]
     );
     assert_data_eq!(
+        sandbox.run("vault do work clear --dry-run --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"vault":"work","action":"clear","dry_run":true}
+
+"#]]
+    );
+    assert_data_eq!(
         sandbox.run("vault do work clear --dry-run", &[]),
         str![[r#"
 exit code 0

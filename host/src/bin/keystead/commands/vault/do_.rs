@@ -39,6 +39,10 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     // One that does not exist is the library's error to make.
     let known = actions.iter().find(|action| action.id == *wanted);
     if scene.global.dry_run && known.is_some() {
+        if scene.ui.is_json() {
+            let (vault, action) = (name.as_str(), wanted.as_str());
+            scene.ui.json(&Would { schema: 1, vault, action, dry_run: true })?;
+        }
         scene.done("", &format!("Would do `{wanted}` in vault `{name}`"));
         return Ok(Exit::Done);
     }
@@ -131,6 +135,15 @@ struct Head<'a> {
     vault: &'a str,
     action: &'a str,
     message: &'a str,
+}
+
+/// What a dry run answers.
+#[derive(Serialize)]
+struct Would<'a> {
+    schema: u32,
+    vault: &'a str,
+    action: &'a str,
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
