@@ -39,8 +39,7 @@ pub enum IfThere {
 ///
 /// # Examples
 /// ```no_run
-/// # fn main() -> Result<(), keystead::Error> {
-/// # let host: keystead::Host = unimplemented!();
+/// # fn import(host: &keystead::Host) -> Result<(), keystead::Error> {
 /// use keystead::exchange::{Form, IfThere, Reading, Source, open};
 /// use keystead::{Nobody, Run};
 ///
