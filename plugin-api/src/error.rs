@@ -240,17 +240,24 @@ pub struct Prompt {
     pub label: String,
     /// Whether what is typed must not be shown.
     pub secret: bool,
+    /// Whether it is chosen now, as a new password is: a person types it twice.
+    pub new: bool,
 }
 
 impl Prompt {
     /// Returns a field whose input is hidden.
     pub fn secret(name: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { name: name.into(), label: label.into(), secret: true }
+        Self { name: name.into(), label: label.into(), secret: true, new: false }
+    }
+
+    /// Returns a field whose input is hidden, and typed twice, since it is chosen now.
+    pub fn new_secret(name: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { new: true, ..Self::secret(name, label) }
     }
 
     /// Returns a field whose input is shown.
     pub fn plain(name: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { name: name.into(), label: label.into(), secret: false }
+        Self { name: name.into(), label: label.into(), secret: false, new: false }
     }
 }
 

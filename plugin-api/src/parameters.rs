@@ -104,6 +104,27 @@ impl Parameter {
         }
     }
 
+    /// Returns a parameter that has this value where none is given, as it would be typed.
+    ///
+    /// A path may begin with `~/`, for the user's home, or with `{data}/`, for the folder
+    /// where Keystead keeps the user's data, and hold `{vault}`, for the vault's name in
+    /// lower case. The host puts what they stand for into the registration.
+    pub const fn defaulting(
+        name: &'static str,
+        kind: ParameterKind,
+        default: &'static str,
+        description: &'static str,
+    ) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            kind,
+            description: Cow::Borrowed(description),
+            required: false,
+            secret: false,
+            default: Cow::Borrowed(default),
+        }
+    }
+
     /// Returns the parameter as one whose value is secret.
     pub const fn secret(mut self) -> Self {
         self.secret = true;

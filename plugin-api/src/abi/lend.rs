@@ -267,7 +267,7 @@ pub(super) fn error(error: &Error, arena: &mut Arena) -> AbiErrorRef {
     let prompts = prompts.map(|prompt| AbiPrompt {
         name: arena.text(&prompt.name),
         label: arena.text(&prompt.label),
-        secret: u8::from(prompt.secret),
+        secret: u8::from(prompt.secret) | u8::from(prompt.new) << 1,
     });
     let prompts = prompts.collect();
     let plain = AbiError {

@@ -359,6 +359,6 @@ pub struct AbiPrompt {
     pub name: AbiBytes,
     /// What a person reads.
     pub label: AbiBytes,
-    /// 1 where what is typed must not be shown.
+    /// Bit 0: what is typed must not be shown. Bit 1: it is chosen now, and typed twice.
     pub secret: u8,
 }

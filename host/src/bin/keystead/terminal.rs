@@ -93,6 +93,18 @@ impl Terminal {
         line
     }
 
+    /// Asks for a line that is not shown and is chosen now, twice; again where the two differ.
+    pub(crate) fn hidden_twice(&self, label: &str) -> Result<SecretText, Untyped> {
+        for _ in 0..MOST_CHOICES {
+            let chosen = self.hidden(label)?;
+            if self.hidden(&format!("{} again", label.trim_end_matches([':', ' '])))? == chosen {
+                return Ok(chosen);
+            }
+            self.tell("No: the two are not the same.");
+        }
+        Err(Untyped::Failed(io::Error::other("the two were never the same")))
+    }
+
     /// Asks for a line that is shown.
     pub(crate) fn plain(&self, label: &str) -> Result<String, Untyped> {
         let mut tty = self.tty.as_ref().ok_or(Untyped::Nobody)?;
@@ -124,6 +136,9 @@ impl Terminal {
     }
 }
 
+/// How often two lines that should be the same may differ, before the call gives up.
+const MOST_CHOICES: usize = 3;
+
 impl Ask for Terminal {
     fn given(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
         let folder = std::env::current_dir().ok();
@@ -135,10 +150,13 @@ impl Ask for Terminal {
             return Err(Unanswered::Nobody);
         }
         self.waiting.hush();
-        self.tell(&format!("Vault `{vault}` is locked."));
+        if !challenge.prompts.iter().all(|prompt| prompt.new) {
+            self.tell(&format!("Vault `{vault}` is locked."));
+        }
         let mut answers = Vec::with_capacity(challenge.prompts.len());
         for prompt in &challenge.prompts {
             let typed = match prompt.secret {
+                true if prompt.new => self.hidden_twice(&prompt.label),
                 true => self.hidden(&prompt.label),
                 false => self.plain(&prompt.label).map(SecretText::new),
             };

@@ -203,7 +203,8 @@ unsafe fn prompts(prompts: AbiSlice<AbiPrompt>) -> Result<Vec<Prompt>> {
             plain.push(Prompt {
                 name: name.to_owned(),
                 label: one.label.text("a prompt's label", MAX_LINE_BYTES)?.to_owned(),
-                secret: one.secret != 0,
+                secret: one.secret & 1 != 0,
+                new: one.secret & 2 != 0,
             });
         }
         Ok(plain)

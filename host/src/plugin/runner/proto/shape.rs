@@ -249,6 +249,7 @@ pub(in crate::plugin::runner) fn write_error(w: &mut Writer<'_>, error: &api::Er
             w.text(&prompt.name);
             w.text(&prompt.label);
             w.flag(prompt.secret);
+            w.flag(prompt.new);
         }
     });
 }
@@ -283,7 +284,8 @@ fn challenge(r: &mut Reader<'_>) -> Result<api::Challenge, Fault> {
     }
     let mut prompts = Vec::with_capacity(count);
     for _ in 0..count {
-        prompts.push(api::Prompt { name: text(r)?, label: message(r)?, secret: r.flag()? });
+        let (name, label) = (text(r)?, message(r)?);
+        prompts.push(api::Prompt { name, label, secret: r.flag()?, new: r.flag()? });
     }
     Ok(api::Challenge::new(id, prompts))
 }

@@ -1,0 +1,397 @@
+//! What only this vault can do: its key slots, a check of everything, a copy while it is in use,
+//! and giving back room.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keystead_plugin_api::{
+    ActRequest, Action, Challenge, Deadline, Error, Outcome, Parameter, ParameterKind, Prompt,
+    Result, SecretText, Value,
+};
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+
+use crate::chain::{self, HEAD};
+use crate::database::{self, damaged, fault};
+use crate::folder::{self, NewFile};
+use crate::header::Header;
+use crate::key::Key;
+use crate::key_file;
+use crate::manifest::KEY_FILE;
+use crate::opening::{self, PASSWORD, Unlocked};
+use crate::recovery::Code;
+use crate::slot::{Opener, Slot, label_fits};
+use crate::vault::Store;
+
+/// The challenge of an action that needs a new password and was given none.
+pub(crate) const NEW_PASSWORD: &str = "new-password";
+
+/// How many rows are checked at a time.
+const ROWS: usize = 500;
+
+/// How many pages are copied before other processes may write.
+const PAGES: i32 = 256;
+
+/// Returns every action.
+pub(crate) fn all() -> Vec<Action> {
+    let password = || {
+        let what = "the new password; asked for where it is not given";
+        Parameter::optional("password", ParameterKind::Text, what).secret()
+    };
+    let label = || Parameter::optional("label", ParameterKind::Text, "what to call the new slot");
+    let slot = |what| Parameter::required("slot", ParameterKind::Integer, what);
+    let action = |id: &str, description: &str, parameters: Vec<Parameter>| {
+        let mut action = Action::new(id, description);
+        action.parameters = parameters;
+        action
+    };
+    let mut remove = action(
+        "remove-slot",
+        "takes away one of the ways in; never the last one",
+        vec![slot("its number, as `slots` shows it")],
+    );
+    remove.destructive = true;
+    vec![
+        action("slots", "shows what opens the vault", Vec::new()),
+        action("change-password", "sets another password; no secret is written anew", {
+            let which = "which password, where there are several";
+            vec![password(), Parameter::optional("slot", ParameterKind::Integer, which)]
+        }),
+        action("add-password", "adds a password", vec![password(), label()]),
+        action("add-key-file", "adds a key file, which is made where there is none", {
+            let which = "the file; the registration's where it is not given";
+            vec![Parameter::optional("file", ParameterKind::Path, which), label()]
+        }),
+        action("add-recovery-code", "adds a recovery code, which is shown once", vec![label()]),
+        remove,
+        action("verify", "opens and checks every secret, and changes nothing", Vec::new()),
+        action("backup", "writes a copy while the vault is in use", {
+            let which = "the new file; it must not exist";
+            vec![Parameter::required("to", ParameterKind::Path, which)]
+        }),
+        action("compact", "gives room back that removed secrets had", Vec::new()),
+    ]
+}
+
+/// Runs an action.
+pub(crate) fn run(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+    let deadline = request.deadline;
+    let known = all().iter().any(|action| action.id == request.action);
+    if !known {
+        return Err(Error::unsupported(format!("this vault has no action `{}`", request.action)));
+    }
+    if store.opened(deadline)?.is_none() {
+        return Err(Error::unavailable("there is no vault yet: the first secret makes it"));
+    }
+    match request.action.as_str() {
+        "slots" => slots(store, deadline),
+        "change-password" => change_password(store, request),
+        "add-password" => {
+            let label = label(request)?;
+            let password = new_password(store, request)?;
+            add(store, deadline, |header, data, number| {
+                Slot::password(number, label, &password, data, &header.store)
+            })
+        }
+        "add-key-file" => add_key_file(store, request),
+        "add-recovery-code" => add_recovery_code(store, request),
+        "remove-slot" => remove_slot(store, request),
+        "verify" => verify(store, deadline),
+        "backup" => backup(store, request),
+        _ => compact(store, deadline),
+    }
+}
+
+fn slots(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
+    let Some((database, _)) = store.opened(deadline)? else { return Err(Error::not_found()) };
+    let (header, _) = opening::header(database, deadline)?;
+    let slots: Vec<String> = header.slots.iter().map(ToString::to_string).collect();
+    Ok(Outcome::new(slots.join("\n")))
+}
+
+/// Returns the password that an action was given, or that was typed for it.
+///
+/// # Errors
+/// `Locked`, with a question, where it is neither.
+fn new_password(store: &mut Store, request: &ActRequest) -> Result<SecretText> {
+    if let Some(given) = request.parameters.secret("password") {
+        return opening::chosen(Some(given)).map_err(|error| Error::invalid(error.message()));
+    }
+    store.chosen.take().ok_or_else(|| {
+        let prompt = Prompt::new_secret(PASSWORD, "New password");
+        Error::locked(Challenge::new(NEW_PASSWORD, vec![prompt]))
+    })
+}
+
+fn label(request: &ActRequest) -> Result<&str> {
+    let label = request.parameters.text("label").unwrap_or("");
+    match label_fits(label) {
+        true => Ok(label),
+        false => Err(Error::invalid("a label has at most 64 bytes and no control characters")),
+    }
+}
+
+fn change_password(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+    let deadline = request.deadline;
+    let number = the_password(store, request)?;
+    let password = new_password(store, request)?;
+    let new = edit(store, deadline, |header, unlocked| {
+        remake(header, unlocked, number, &password, true)
+    })?;
+    store.unlocked_by(new);
+    Ok(Outcome::new("the password was changed; sessions of the old one are at an end"))
+}
+
+/// Returns the number of the password slot that is meant.
+fn the_password(store: &mut Store, request: &ActRequest) -> Result<u32> {
+    let Some((database, unlocked)) = store.opened(request.deadline)? else {
+        return Err(Error::not_found());
+    };
+    let (header, _) = opening::header(database, request.deadline)?;
+    let is_password = |slot: &&Slot| matches!(slot.opener, Opener::Password { .. });
+    if let Some(wanted) = request.parameters.integer("slot") {
+        let found =
+            header.slots.iter().filter(is_password).find(|slot| i64::from(slot.number) == wanted);
+        return found.map(|slot| slot.number).ok_or_else(|| {
+            Error::invalid(format!("there is no password in slot {wanted}: see the action `slots`"))
+        });
+    }
+    let passwords: Vec<&Slot> = header.slots.iter().filter(is_password).collect();
+    match passwords.as_slice() {
+        [] => Err(Error::invalid("this vault has no password: see the action `add-password`")),
+        [one] => Ok(one.number),
+        several => several
+            .iter()
+            .find(|slot| slot.number == unlocked.slot)
+            .map(|slot| slot.number)
+            .ok_or_else(|| Error::invalid("this vault has several passwords: say which `slot`")),
+    }
+}
+
+/// Puts a new slot in the place of a password's: under the same password it only costs more.
+fn remake(
+    header: &mut Header,
+    unlocked: &Unlocked,
+    number: u32,
+    password: &SecretText,
+    renumber: bool,
+) -> Result<u32> {
+    let store = header.store;
+    // A new number: whatever refers to the old slot is at an end.
+    let new_number = if renumber { header.renumber() } else { number };
+    let Some(slot) = header.slots.iter_mut().find(|slot| slot.number == number) else {
+        return Err(Error::unavailable("another process has taken the slot away"));
+    };
+    *slot = Slot::password(new_number, &slot.label, password, &unlocked.keys.data, &store)?;
+    Ok(new_number)
+}
+
+/// Makes the slot that was just opened as expensive as a new one.
+pub(crate) fn rewrap(store: &mut Store, password: &SecretText, deadline: Deadline) -> Result<()> {
+    edit(store, deadline, |header, unlocked| {
+        remake(header, unlocked, unlocked.slot, password, false).map(drop)
+    })
+}
+
+/// Adds a slot, and says which.
+fn add(
+    store: &mut Store,
+    deadline: Deadline,
+    make: impl FnOnce(&Header, &Key, u32) -> Result<Slot>,
+) -> Result<Outcome> {
+    edit(store, deadline, |header, unlocked| {
+        let number = header.number()?;
+        let slot = make(header, &unlocked.keys.data, number)?;
+        let said = format!("added {slot}");
+        header.slots.push(slot);
+        Ok(Outcome::new(said))
+    })
+}
+
+fn add_key_file(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+    let label = label(request)?;
+    let given = request.parameters.text("file").map(PathBuf::from);
+    let path = given.or_else(|| store.key_file.clone()).ok_or_else(|| {
+        Error::invalid(format!("say which `file`, or register the vault with `{KEY_FILE}`"))
+    })?;
+    let key = key_file::read_or_make(&path)?;
+    let mut outcome = add(store, request.deadline, |header, data, number| {
+        if header.slots.iter().any(|slot| slot.open(&key, &header.store).is_some()) {
+            return Err(Error::invalid("this key file opens the vault already"));
+        }
+        Slot::new(number, Opener::KeyFile, label, &key, data, &header.store)
+    })?;
+    if store.key_file.as_deref() != Some(path.as_path()) {
+        let advice =
+            format!("; register the vault with `{KEY_FILE}={}` so that it is used", path.display());
+        outcome.message.push_str(&advice);
+    }
+    Ok(outcome)
+}
+
+fn add_recovery_code(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+    let label = label(request)?;
+    let code = Code::random()?;
+    let mut outcome = add(store, request.deadline, |header, data, number| {
+        Slot::new(number, Opener::RecoveryCode, label, &code.key(), data, &header.store)
+    })?;
+    outcome.message.push_str("; write the code down, it is not shown again");
+    outcome.value = Some(Value::Text(code.text()));
+    Ok(outcome)
+}
+
+fn remove_slot(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+    let wanted = request.parameters.integer("slot").unwrap_or_default();
+    edit(store, request.deadline, |header, _| {
+        let Some(at) = header.slots.iter().position(|slot| i64::from(slot.number) == wanted) else {
+            return Err(Error::invalid(format!(
+                "there is no slot {wanted}: see the action `slots`"
+            )));
+        };
+        if header.slots.len() == 1 {
+            return Err(Error::denied("it is the last way in: add another one first"));
+        }
+        let gone = header.slots.remove(at);
+        Ok(Outcome::new(format!("removed {gone}")))
+    })
+}
+
+/// Changes the header, as it is now and not as it was when the vault was opened.
+fn edit<T>(
+    store: &mut Store,
+    deadline: Deadline,
+    change: impl FnOnce(&mut Header, &Unlocked) -> Result<T>,
+) -> Result<T> {
+    store.write(deadline, |file, unlocked| {
+        let bytes = database::header(file)?;
+        let mut header = opening::parse(Path::new(file.path().unwrap_or_default()), &bytes)?;
+        if !Header::is_by(&unlocked.keys.header, &bytes) {
+            return Err(damaged(file, "its header was changed by others"));
+        }
+        let done = change(&mut header, unlocked)?;
+        let new = header.write(&unlocked.keys.header);
+        let rows = file
+            .execute("UPDATE header SET body = ?1 WHERE id = 1", [new])
+            .map_err(|error| fault(file, error))?;
+        match rows {
+            1 => Ok(done),
+            _ => Err(damaged(file, "its header is missing")),
+        }
+    })
+}
+
+fn verify(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
+    let Some((database, unlocked)) = store.opened(deadline)? else {
+        return Err(Error::not_found());
+    };
+    let file = database.reading(deadline)?;
+    let said: String = file
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|error| fault(file, error))?;
+    if said != "ok" {
+        return Err(damaged(file, &said));
+    }
+    // One state of the file from here on, whatever is written meanwhile.
+    let snapshot = file.unchecked_transaction().map_err(|error| fault(file, error))?;
+    if !Header::is_by(&unlocked.keys.header, &database::header(&snapshot)?) {
+        return Err(damaged(file, "its header was changed by others"));
+    }
+    let mut after = HEAD;
+    let mut secrets = 0_i64;
+    loop {
+        if deadline.has_passed() {
+            return Err(Error::late());
+        }
+        let rows = chain::from(&snapshot, &unlocked.keys, after, ROWS)?;
+        let last = rows.last().map_or(HEAD, |row| row.place);
+        for row in rows.iter().filter(|row| row.place > after && row.place != HEAD) {
+            verify_one(&snapshot, unlocked, row)?;
+            secrets += 1;
+        }
+        match rows.last() {
+            Some(row) if row.next != HEAD => after = last,
+            _ => break,
+        }
+    }
+    let values: i64 = snapshot
+        .query_row("SELECT count(*) FROM value", [], |row| row.get(0))
+        .map_err(|error| fault(file, error))?;
+    if values != secrets {
+        return Err(damaged(file, "it has values that belong to no secret"));
+    }
+    Ok(Outcome::new(format!("everything is as it was written; secrets: {secrets}")))
+}
+
+/// Opens one secret whole.
+fn verify_one(file: &Connection, unlocked: &Unlocked, row: &chain::Row) -> Result<()> {
+    let records = &unlocked.keys.records;
+    let overview = records
+        .open_overview(row.place, &row.overview)
+        .ok_or_else(|| damaged(file, "the description of a secret"))?;
+    if unlocked.keys.place(overview.name.as_str(), unlocked.case) != row.place {
+        return Err(damaged(file, "a secret is in another one's place"));
+    }
+    let whole = chain::find(file, &unlocked.keys, row.place, chain::Want::Value)?;
+    let sealed = whole.and_then(|row| row.sealed);
+    let sealed = sealed.ok_or_else(|| damaged(file, "a secret's value is missing from it"))?;
+    records.open_value(row.place, overview, &sealed).map(drop)
+}
+
+fn backup(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+    let to = request.parameters.text("to").unwrap_or_default();
+    let to = Path::new(to);
+    let deadline = request.deadline;
+    let Some((database, _)) = store.opened(deadline)? else { return Err(Error::not_found()) };
+    let file = database.reading(deadline)?;
+    let (new, made) = NewFile::make(to)?;
+    copy(file, new.temporary(), deadline)?;
+    made.sync_all().map_err(|error| folder::failed("write", to, &error))?;
+    match new.publish()? {
+        true => Ok(Outcome::new(format!(
+            "wrote {}; as `{}` in a folder of its own it is a vault",
+            to.display(),
+            database::FILE
+        ))),
+        false => Err(Error::invalid(format!("{} exists", to.display()))),
+    }
+}
+
+/// Copies page by page; what is written meanwhile is in the copy as well.
+fn copy(file: &Connection, to: &Path, deadline: Deadline) -> Result<()> {
+    let copied = |error| fault(file, error);
+    let mut target = Connection::open(to).map_err(copied)?;
+    {
+        let backup = Backup::new(file, &mut target).map_err(copied)?;
+        loop {
+            if deadline.has_passed() {
+                return Err(Error::late());
+            }
+            match backup.step(PAGES).map_err(copied)? {
+                StepResult::Done => break,
+                StepResult::More => {}
+                _ => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+    target.close().map_err(|(_, error)| copied(error))
+}
+
+fn compact(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
+    let size = |file: &Connection| -> Result<i64> {
+        file.query_row("PRAGMA page_count", [], |row| row.get(0))
+            .map_err(|error| fault(file, error))
+    };
+    let (before, after) = store.write(deadline, |file, _| {
+        let before = size(file)?;
+        // Each step of the statement gives one page back.
+        file.prepare("PRAGMA incremental_vacuum")
+            .and_then(|mut statement| {
+                let mut rows = statement.query([])?;
+                while rows.next()?.is_some() {}
+                Ok(())
+            })
+            .map_err(|error| fault(file, error))?;
+        Ok((before, size(file)?))
+    })?;
+    Ok(Outcome::new(format!("gave {} KiB back", (before - after) * 4)))
+}

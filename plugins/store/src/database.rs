@@ -1,0 +1,296 @@
+//! The SQLite file of a vault: opened only if it is one of ours, read and written in
+//! transactions, and every refusal of SQLite told as what it means here.
+//!
+//! A rollback journal, not a write-ahead log (docs/decisions/0012): whatever is committed is
+//! in the one file, where damage is found; a log with a flipped bit would lose its end silently.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keystead_plugin_api::{Deadline, Error, Result};
+use rusqlite::ffi::ErrorCode;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
+
+use crate::chain::HEAD;
+use crate::claim::{Claim, FileId};
+use crate::folder::{self, NewFile};
+use crate::header::VERSION;
+use crate::keys::Keys;
+
+/// The file's name in a vault's folder.
+pub(crate) const FILE: &str = "store.db";
+
+/// `KSTR`: what `file(1)` and SQLite's own tools see.
+const APPLICATION: i32 = 0x4b53_5452;
+
+/// The tables, exactly as a sound file has them: nothing else may be in its schema, since a
+/// trigger or a view would be code of whoever wrote it.
+const SCHEMA: [&str; 3] = [
+    "CREATE TABLE header (id INTEGER PRIMARY KEY, body BLOB NOT NULL)",
+    "CREATE TABLE secret (place INTEGER PRIMARY KEY, next INTEGER NOT NULL, \
+     link BLOB NOT NULL, overview BLOB NOT NULL, value INTEGER NOT NULL)",
+    "CREATE TABLE value (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL)",
+];
+
+/// An open file. Fields are dropped in order: the connection before its claim.
+pub(crate) struct Database {
+    path: PathBuf,
+    id: FileId,
+    connection: Connection,
+    /// Whether it was made ready for writing.
+    writable: bool,
+    _claim: Claim,
+}
+
+impl Database {
+    /// Opens the file in a vault's folder; `None` where there is none.
+    ///
+    /// # Errors
+    /// `Denied` where others may use it, `Invalid` where it is no vault's file, `Unsupported`
+    /// where a later version of this plugin wrote it, `Damaged`.
+    pub(crate) fn open(in_folder: &Path) -> Result<Option<Self>> {
+        let path = in_folder.join(FILE);
+        let Some(id) = identify(&path)? else { return Ok(None) };
+        folder::check(in_folder)?;
+        let claim = Claim::of(id, &path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(&path, flags).map_err(|error| refused(&path, error))?;
+        let database = Self { path, id, connection, writable: false, _claim: claim };
+        database.recognise()?;
+        Ok(Some(database))
+    }
+
+    /// Makes the file of a new vault; `false` where there is one.
+    pub(crate) fn create(in_folder: &Path, header: &[u8], keys: &Keys) -> Result<bool> {
+        folder::make(in_folder)?;
+        folder::check(in_folder)?;
+        let path = in_folder.join(FILE);
+        let (new, file) = NewFile::make(&path)?;
+        let made = || -> rusqlite::Result<()> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let mut connection = Connection::open_with_flags(new.temporary(), flags)?;
+            // Room that is given up can be given back without copying the whole file.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+            connection.pragma_update(None, "application_id", APPLICATION)?;
+            connection.pragma_update(None, "user_version", VERSION)?;
+            let transaction = connection.transaction()?;
+            for table in SCHEMA {
+                transaction.execute(table, [])?;
+            }
+            transaction.execute("INSERT INTO header (id, body) VALUES (1, ?1)", [header])?;
+            transaction.execute(
+                "INSERT INTO secret (place, next, link, overview, value) VALUES (?1, ?1, ?2, x'', 0)",
+                params![HEAD, keys.link(HEAD, HEAD)],
+            )?;
+            transaction.commit()?;
+            connection.close().map_err(|(_, error)| error)
+        };
+        made().map_err(|error| refused(&path, error))?;
+        file.sync_all().map_err(|error| folder::failed("write", &path, &error))?;
+        new.publish()
+    }
+
+    /// Says whether the path still means this file: it may have been moved away or restored.
+    pub(crate) fn is_still_there(&self) -> bool {
+        matches!(identify(&self.path), Ok(Some(id)) if id == self.id)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the connection, to read. Whatever waits for other processes waits until then.
+    pub(crate) fn reading(&self, deadline: Deadline) -> Result<&Connection> {
+        self.wait_until(deadline)?;
+        Ok(&self.connection)
+    }
+
+    /// Begins to write: no other process writes until it is committed or dropped.
+    pub(crate) fn writing(&mut self, deadline: Deadline) -> Result<Transaction<'_>> {
+        self.wait_until(deadline)?;
+        let path = &self.path;
+        if !self.writable {
+            // Both are a connection's own. What was removed is overwritten, in the file as in
+            // its journal, which is cut to nothing rather than kept.
+            self.connection
+                .pragma_update(None, "secure_delete", "ON")
+                .and_then(|()| {
+                    let set = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+                    self.connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", set)
+                })
+                .map_err(|error| refused(path, error))?;
+            self.writable = true;
+        }
+        self.connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(|error| refused(path, error))
+    }
+
+    fn wait_until(&self, deadline: Deadline) -> Result<()> {
+        let left = deadline.remaining();
+        if left.is_zero() {
+            return Err(Error::late());
+        }
+        // A little less: who waited in vain still has to say so.
+        let wait = left.saturating_sub((left / 10).min(Duration::from_millis(500)));
+        self.connection.busy_timeout(wait).map_err(|error| refused(&self.path, error))
+    }
+
+    /// Returns the header's bytes.
+    pub(crate) fn header(&self, deadline: Deadline) -> Result<Vec<u8>> {
+        header(self.reading(deadline)?)
+    }
+
+    /// Checks that the file is a vault's.
+    fn recognise(&self) -> Result<()> {
+        let found = || -> rusqlite::Result<bool> {
+            let mut statement = self.connection.prepare("SELECT sql FROM sqlite_schema")?;
+            let mut rows = statement.query([])?;
+            let mut expected = SCHEMA.iter();
+            while let Some(row) = rows.next()? {
+                let sql = row.get_ref(0)?.as_str_or_null()?;
+                if sql != expected.next().copied() {
+                    return Ok(false);
+                }
+            }
+            Ok(expected.next().is_none())
+        };
+        let foreign = match found() {
+            Ok(true) => return Ok(()),
+            Ok(false) => None,
+            // What is damaged is recognised by what is left of it.
+            Err(error) if is_damage(&error) => Some(error),
+            Err(error) => return Err(refused(&self.path, error)),
+        };
+        let marks = marks(&self.path).unwrap_or_default();
+        let shown = self.path.display();
+        match (marks.ours, foreign) {
+            (true, None) if marks.version > u32::from(VERSION) => {
+                Err(newer(&self.path, marks.version))
+            }
+            (true, Some(error)) => Err(refused(&self.path, error)),
+            (true, None) => {
+                Err(Error::damaged(format!("{shown} is damaged: its tables are not ours")))
+            }
+            (false, _) => Err(Error::invalid(format!("{shown} is not a vault's file"))),
+        }
+    }
+}
+
+/// Returns the header's bytes.
+pub(crate) fn header(file: &Connection) -> Result<Vec<u8>> {
+    file.query_row("SELECT body FROM header WHERE id = 1", [], |row| row.get(0))
+        .map_err(|error| fault(file, error))
+}
+
+/// Returns the error of a file of a later format.
+pub(crate) fn newer(path: &Path, version: u32) -> Error {
+    Error::unsupported(format!(
+        "{} was written by a later version of this plugin (format {version}; this one reads up to \
+         {VERSION})",
+        path.display()
+    ))
+}
+
+/// Returns the error of a file that is not as it was written.
+pub(crate) fn damaged(file: &Connection, why: &str) -> Error {
+    Error::damaged(format!("{} is damaged: {why}", file.path().unwrap_or(FILE)))
+}
+
+/// Returns what an error of SQLite means.
+pub(crate) fn fault(file: &Connection, error: rusqlite::Error) -> Error {
+    refused(Path::new(file.path().unwrap_or(FILE)), error)
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => {
+            matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        }
+        // Columns of another type than were written.
+        rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::Utf8Error(..)
+        | rusqlite::Error::InvalidQuery
+        | rusqlite::Error::QueryReturnedNoRows => true,
+        _ => false,
+    }
+}
+
+pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
+    let shown = path.display();
+    if is_damage(&error) {
+        return Error::damaged(format!("{shown} is damaged: {error}"));
+    }
+    let rusqlite::Error::SqliteFailure(failure, _) = &error else {
+        return Error::internal(format!("{shown}: {error}"));
+    };
+    match failure.code {
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+            Error::unavailable(format!("{shown} is in use by another process all the time"))
+                .retry_after(Duration::from_secs(1))
+        }
+        ErrorCode::DiskFull => {
+            Error::unavailable(format!("cannot write {shown}: the disk, or a quota on it, is full"))
+        }
+        ErrorCode::ReadOnly
+        | ErrorCode::PermissionDenied
+        | ErrorCode::AuthorizationForStatementDenied => {
+            Error::denied(format!("cannot write {shown}: {error}"))
+        }
+        ErrorCode::CannotOpen => {
+            Error::denied(format!("cannot open {shown}, or write beside it: {error}"))
+        }
+        // Its tables are not those that were recognised.
+        ErrorCode::Unknown | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => {
+            Error::damaged(format!("{shown} is damaged: {error}"))
+        }
+        _ => Error::unavailable(format!("cannot use {shown}: {error}")),
+    }
+}
+
+/// Returns which file this is; `None` where there is none.
+fn identify(path: &Path) -> Result<Option<FileId>> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(folder::failed("read", path, &error)),
+    };
+    if !found.is_file() {
+        return Err(Error::invalid(format!("{} is not a file", path.display())));
+    }
+    folder::private(path, &found, "600")?;
+    // A journal lies beside one name of a file: under another, it would not be found.
+    if found.nlink() > 1 {
+        return Err(Error::denied(format!("{} has another name (a hard link)", path.display())));
+    }
+    Ok(Some(FileId { device: found.dev(), inode: found.ino() }))
+}
+
+/// What the first bytes of a file say of it.
+#[derive(Default)]
+struct Marks {
+    ours: bool,
+    version: u32,
+}
+
+/// Reads the marks that SQLite's header has room for. Only where SQLite gave up: closing the
+/// file takes locks away that this process may have on it.
+fn marks(path: &Path) -> io::Result<Marks> {
+    use std::io::Read;
+    let mut start = Vec::with_capacity(4_096);
+    fs::File::open(path)?.take(4_096).read_to_end(&mut start)?;
+    let number = |at: usize| {
+        let bytes = start.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u32::from_be_bytes)
+    };
+    // Either may be what is damaged.
+    let has = |text: &str| start.windows(text.len()).any(|window| window == text.as_bytes());
+    let ours = number(68) == APPLICATION as u32 || has(&SCHEMA[1][..60]) || has(&SCHEMA[2][..40]);
+    Ok(Marks { ours, version: number(60) })
+}

@@ -1,0 +1,154 @@
+//! The folder of a vault: only its owner may enter it, it is on a disk of this machine, and what
+//! is made in it appears whole or not at all.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use keystead_plugin_api::{Error, Result};
+use rustix::fs::{CWD, RenameFlags};
+
+use crate::key::fill;
+
+/// File systems whose locks other machines may not see: the numbers of `statfs(2)`.
+const OF_A_NETWORK: [(u64, &str); 9] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "SMB"),
+    (0xfe53_4d42, "SMB"),
+    (0x5346_414f, "AFS"),
+    (0x7375_7245, "Coda"),
+    (0x00c3_6400, "Ceph"),
+    (0x0bd0_0bd0, "Lustre"),
+    (0x0102_1997, "9P"),
+];
+
+/// Checks that only its owner, who we are, may enter a folder, and that it is of this machine.
+pub(crate) fn check(folder: &Path) -> Result<()> {
+    let found = fs::metadata(folder).map_err(|error| failed("read", folder, &error))?;
+    if !found.is_dir() {
+        return Err(Error::invalid(format!("{} is not a folder", folder.display())));
+    }
+    private(folder, &found, "700")?;
+    let system =
+        rustix::fs::statfs(folder).map_err(|error| failed("read", folder, &error.into()))?;
+    // The number's type differs between architectures; only 32 bits of it mean anything.
+    let number = system.f_type as u64 & 0xffff_ffff;
+    match OF_A_NETWORK.iter().find(|(known, _)| *known == number) {
+        None => Ok(()),
+        Some((_, name)) => Err(Error::unsupported(format!(
+            "{} is on a network file system ({name}), whose locks cannot be relied on",
+            folder.display()
+        ))),
+    }
+}
+
+/// Checks that a file or folder is ours, and that nobody else may do anything with it.
+pub(crate) fn private(path: &Path, found: &Metadata, mode: &str) -> Result<()> {
+    let shown = path.display();
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(Error::denied(format!(
+            "{shown} belongs to another user (number {}): a vault is opened by its owner alone",
+            found.uid()
+        )));
+    }
+    match found.mode() & 0o077 {
+        0 => Ok(()),
+        _ => Err(Error::denied(format!(
+            "others may use {shown} (mode {:03o}): run `chmod {mode} {shown}` if that is not meant",
+            found.mode() & 0o777
+        ))),
+    }
+}
+
+/// Makes a folder and those above it that are missing, for its owner alone.
+pub(crate) fn make(folder: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| failed("make", folder, &error))
+}
+
+/// A new file that appears under its name when it is whole, and never in another's place.
+pub(crate) struct NewFile {
+    path: PathBuf,
+    temporary: PathBuf,
+}
+
+impl NewFile {
+    /// Makes an empty file, for its owner alone, that has no name yet that anybody looks for.
+    pub(crate) fn make(path: &Path) -> Result<(Self, File)> {
+        let mut random = [0; 8];
+        fill(&mut random)?;
+        let mut name = std::ffi::OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{:016x}.new", u64::from_le_bytes(random)));
+        let temporary = path.with_file_name(name);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)
+            .map_err(|error| failed("write", path, &error))?;
+        Ok((Self { path: path.to_owned(), temporary }, file))
+    }
+
+    /// Returns where it is until it has its name.
+    pub(crate) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Gives it its name, for good; `false` where another file has it.
+    pub(crate) fn publish(self) -> Result<bool> {
+        let written = |error: io::Error| failed("write", &self.path, &error);
+        let renamed = rustix::fs::renameat_with(
+            CWD,
+            &self.temporary,
+            CWD,
+            &self.path,
+            RenameFlags::NOREPLACE,
+        );
+        match renamed {
+            Ok(()) => {}
+            Err(rustix::io::Errno::EXIST) => return Ok(false),
+            Err(error) => return Err(written(error.into())),
+        }
+        sync_folder_of(&self.path).map_err(written)?;
+        Ok(true)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // Gone already once it has its name.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+/// Writes a new file; `false` where there is one.
+pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<bool> {
+    let (new, mut file) = NewFile::make(path)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    written.map_err(|error| failed("write", path, &error))?;
+    new.publish()
+}
+
+/// Without this a power failure could take a new file's name away.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+/// Returns what the host is told when the system refuses.
+pub(crate) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
+    let message = format!("cannot {verb} {}: {error}", path.display());
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => Error::denied(message),
+        _ => Error::unavailable(message),
+    }
+}

@@ -1,0 +1,215 @@
+//! A vault's header: which vault it is, its rule for names, and its key slots. A checksum tells
+//! damage from a wrong password before anybody is asked; a tag under the data key tells that
+//! nobody else wrote it.
+
+use keystead_plugin_api::{Error, Result};
+
+use crate::bytes::Reader;
+use crate::key::{Key, TAG_BYTES, checksum, fill};
+use crate::name::{Case, TABLES};
+use crate::slot::Slot;
+
+/// The version of the format that this plugin reads and writes.
+pub(crate) const VERSION: u16 = 1;
+
+/// What a header begins with.
+const MAGIC: &[u8; 14] = b"keystead-store";
+
+/// The most slots a vault may have.
+pub(crate) const MAX_SLOTS: usize = 64;
+
+/// A vault's header.
+pub(crate) struct Header {
+    /// Which vault this is, at random.
+    pub(crate) store: [u8; 16],
+    /// Its rule for names.
+    pub(crate) case: Case,
+    /// The versions of Unicode that its names were folded with.
+    tables: [u8; 2],
+    /// The number of the next slot.
+    next: u32,
+    /// What opens it.
+    pub(crate) slots: Vec<Slot>,
+}
+
+/// Why bytes are not a header.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It was written by a later version of the format.
+    Newer(u16),
+    /// It is not as it was written.
+    Damaged,
+}
+
+impl Header {
+    /// Returns the header of a new vault, without slots.
+    pub(crate) fn new(case: Case) -> Result<Self> {
+        let mut store = [0; 16];
+        fill(&mut store)?;
+        Ok(Self { store, case, tables: TABLES, next: 1, slots: Vec::new() })
+    }
+
+    /// Returns the number for a slot that is about to be made.
+    ///
+    /// # Errors
+    /// `Unsupported` when the vault has as many slots as it may have.
+    pub(crate) fn number(&mut self) -> Result<u32> {
+        if self.slots.len() >= MAX_SLOTS {
+            return Err(Error::unsupported(format!("a vault has at most {MAX_SLOTS} key slots")));
+        }
+        Ok(self.renumber())
+    }
+
+    /// Returns a number that no slot has had.
+    pub(crate) fn renumber(&mut self) -> u32 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    /// Returns the slot of this number.
+    pub(crate) fn slot(&self, number: u32) -> Option<&Slot> {
+        self.slots.iter().find(|slot| slot.number == number)
+    }
+
+    /// Returns the byte form: what is authenticated, its checksum, and its tag.
+    pub(crate) fn write(&self, key: &Key) -> Vec<u8> {
+        let mut out = Vec::with_capacity(256);
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&self.store);
+        out.push(u8::from(self.case == Case::Sensitive));
+        out.extend_from_slice(&self.tables);
+        out.extend_from_slice(&self.next.to_le_bytes());
+        out.push(u8::try_from(self.slots.len()).expect("at most 64 slots"));
+        for slot in &self.slots {
+            slot.write(&mut out);
+        }
+        let sum = checksum(&[&out]);
+        let tag = key.tag(&[&out]);
+        out.extend_from_slice(&sum);
+        out.extend_from_slice(&tag);
+        out
+    }
+
+    /// Reads a header. That it is ours is known after [`Header::is_by`].
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Fault> {
+        let (body, rest) = bytes
+            .len()
+            .checked_sub(2 * TAG_BYTES)
+            .map(|at| bytes.split_at(at))
+            .ok_or(Fault::Damaged)?;
+        let mut reader = Reader::new(body);
+        if reader.array() != Some(*MAGIC) {
+            return Err(Fault::Damaged);
+        }
+        let version = reader.array().map(u16::from_le_bytes).ok_or(Fault::Damaged)?;
+        let sound = checksum(&[body]) == rest[..TAG_BYTES];
+        match version {
+            // A later format may have another checksum, but no flipped bit makes one.
+            version if version > VERSION && sound => return Err(Fault::Newer(version)),
+            VERSION if sound => {}
+            _ => return Err(Fault::Damaged),
+        }
+        Self::body(reader).ok_or(Fault::Damaged)
+    }
+
+    fn body(mut reader: Reader<'_>) -> Option<Self> {
+        let store = reader.array()?;
+        let case = match reader.u8()? {
+            0 => Case::Folded,
+            1 => Case::Sensitive,
+            _ => return None,
+        };
+        let tables = reader.array()?;
+        let next = reader.u32()?;
+        let count = usize::from(reader.u8()?);
+        if count > MAX_SLOTS {
+            return None;
+        }
+        let slots: Vec<Slot> =
+            (0..count).map(|_| Slot::read(&mut reader)).collect::<Option<_>>()?;
+        let numbered = slots.iter().all(|slot| slot.number < next);
+        (numbered && reader.is_empty()).then_some(Self { store, case, tables, next, slots })
+    }
+
+    /// Says whether bytes that were read as a header were written by whoever has the key.
+    pub(crate) fn is_by(key: &Key, bytes: &[u8]) -> bool {
+        match bytes.len().checked_sub(2 * TAG_BYTES) {
+            Some(at) => key.fits(&[&bytes[..at]], &bytes[at + TAG_BYTES..]),
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keystead_plugin_api::SecretText;
+
+    use super::*;
+    use crate::kdf::Cost;
+    use crate::recovery::Code;
+    use crate::slot::Opener;
+
+    fn sample(data_key: &Key) -> Header {
+        let mut header = Header::new(Case::Folded).unwrap();
+        let store = header.store;
+        let number = header.number().unwrap();
+        let password = SecretText::new("canary-password");
+        header.slots.push(
+            Slot::with_cost(number, "desk", &password, Cost::CHEAP, data_key, &store).unwrap(),
+        );
+        let number = header.number().unwrap();
+        let key = Code::random().unwrap().key();
+        header
+            .slots
+            .push(Slot::new(number, Opener::RecoveryCode, "", &key, data_key, &store).unwrap());
+        header
+    }
+
+    #[test]
+    fn a_header_comes_back_and_each_slot_opens_with_its_own() {
+        let data_key = Key::random().unwrap();
+        let header = sample(&data_key);
+        let bytes = header.write(&data_key.derive("header"));
+        let back = Header::read(&bytes).unwrap();
+        assert!(Header::is_by(&data_key.derive("header"), &bytes));
+        assert!(!Header::is_by(&data_key, &bytes));
+        assert_eq!((back.store, back.case), (header.store, header.case));
+        let Opener::Password { salt, cost } = back.slots[0].opener else { panic!() };
+        let key = cost.key(&SecretText::new("canary-password"), &salt).unwrap();
+        let opened = back.slots[0].open(&key, &back.store).unwrap();
+        assert_eq!(opened.bytes(), data_key.bytes());
+        assert!(back.slots[1].open(&key, &back.store).is_none());
+        assert!(back.slots[0].open(&key, &[0; 16]).is_none());
+    }
+
+    #[test]
+    fn a_flipped_bit_is_damage_and_never_a_newer_version() {
+        let key = Key::random().unwrap();
+        let bytes = sample(&key).write(&key);
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                match Header::read(&flipped) {
+                    Err(fault) => assert_eq!(fault, Fault::Damaged, "byte {at}"),
+                    // The tag is looked at when there is a key.
+                    Ok(_) => assert!(!Header::is_by(&key, &flipped), "byte {at}"),
+                }
+            }
+            assert_eq!(Header::read(&bytes[..at]).err(), Some(Fault::Damaged), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_later_format_says_so() {
+        let key = Key::random().unwrap();
+        let mut bytes = sample(&key).write(&key);
+        bytes[14] = 2;
+        let body = bytes.len() - 2 * TAG_BYTES;
+        let sum = checksum(&[&bytes[..body]]);
+        bytes[body..body + TAG_BYTES].copy_from_slice(&sum);
+        assert_eq!(Header::read(&bytes).err(), Some(Fault::Newer(2)));
+    }
+}

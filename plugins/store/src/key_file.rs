@@ -1,0 +1,108 @@
+//! Key files: a file of random bytes that opens a vault without anybody being asked.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use keystead_plugin_api::{Error, Result};
+use zeroize::Zeroizing;
+
+use crate::folder;
+use crate::key::{KEY_BYTES, Key, fill};
+
+/// How many bytes a key file may have. All of them are the key, so that any random file will
+/// do: fewer could be guessed, more is some other file.
+const SIZES: std::ops::RangeInclusive<usize> = KEY_BYTES..=4_096;
+
+/// Returns the key of a file; `None` where there is no file.
+///
+/// # Errors
+/// `Denied` where others may read it, `Invalid` where it cannot be a key.
+pub(crate) fn read(path: &Path) -> Result<Option<Key>> {
+    let refused = |error: io::Error| folder::failed("read", path, &error);
+    let found = match std::fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(refused(error)),
+    };
+    // Opening a pipe would wait for ever.
+    if !found.is_file() {
+        return Err(Error::invalid(format!("the key file {} is not a file", path.display())));
+    }
+    let file = File::open(path).map_err(refused)?;
+    folder::private(path, &file.metadata().map_err(refused)?, "600")?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(SIZES.end() + 1));
+    file.take(*SIZES.end() as u64 + 1).read_to_end(&mut bytes).map_err(refused)?;
+    if !SIZES.contains(&bytes.len()) {
+        return Err(Error::invalid(format!(
+            "the key file {} has not between {} and {} bytes",
+            path.display(),
+            SIZES.start(),
+            SIZES.end()
+        )));
+    }
+    Ok(Some(Key::of_material("key file", &bytes)))
+}
+
+/// Returns the key of a file, which is made where there is none.
+pub(crate) fn read_or_make(path: &Path) -> Result<Key> {
+    if let Some(key) = read(path)? {
+        return Ok(key);
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+        folder::make(parent)?;
+    }
+    let mut random = Zeroizing::new([0; KEY_BYTES]);
+    fill(&mut random[..])?;
+    // In letters: it survives a clipboard, and a line break at its end.
+    let mut text = Zeroizing::new(Vec::with_capacity(2 * KEY_BYTES + 1));
+    for byte in random.iter() {
+        for half in [byte >> 4, byte & 15] {
+            text.push(b"0123456789abcdef"[usize::from(half)]);
+        }
+    }
+    text.push(b'\n');
+    // Where another process was faster, its file is the key.
+    folder::write_new(path, &text)?;
+    read(path)?
+        .ok_or_else(|| Error::unavailable(format!("the key file {} is gone", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use keystead_plugin_api::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_key_file_is_made_once_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys/work.key");
+        assert!(read(&path).unwrap().is_none());
+        let key = read_or_make(&path).unwrap();
+        assert_eq!(read_or_make(&path).unwrap().bytes(), key.bytes());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let kind = |mode: u32, bytes: usize| {
+            std::fs::write(&path, vec![b'x'; bytes]).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            read(&path).map(|key| key.is_some()).map_err(|error| error.kind())
+        };
+        assert_eq!(kind(0o600, 31), Err(ErrorKind::Invalid));
+        assert_eq!(kind(0o600, 32), Ok(true));
+        assert_eq!(kind(0o400, 4_096), Ok(true));
+        assert_eq!(kind(0o600, 4_097), Err(ErrorKind::Invalid));
+        assert_eq!(kind(0o640, 64), Err(ErrorKind::Denied));
+        assert_eq!(kind(0o604, 64), Err(ErrorKind::Denied));
+        assert_eq!(read(folder.path()).err().unwrap().kind(), ErrorKind::Invalid);
+    }
+}

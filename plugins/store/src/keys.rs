@@ -1,0 +1,47 @@
+//! All keys of one unlocked vault, and where its names are.
+
+use crate::key::{Key, TAG_BYTES};
+use crate::name::{Case, folded};
+use crate::record::{Place, RecordKeys};
+
+/// The keys that the data key stands for.
+pub(crate) struct Keys {
+    /// The data key itself: for new slots and for sessions.
+    pub(crate) data: Key,
+    pub(crate) header: Key,
+    pub(crate) session: Key,
+    pub(crate) records: RecordKeys,
+    places: Key,
+    links: Key,
+}
+
+impl Keys {
+    /// Returns the keys of a vault with this data key.
+    pub(crate) fn of(data: Key) -> Self {
+        Self {
+            header: data.derive("header"),
+            session: data.derive("session"),
+            records: RecordKeys::of(&data),
+            places: data.derive("place"),
+            links: data.derive("link"),
+            data,
+        }
+    }
+
+    /// Returns where a secret of this name is, or would be.
+    pub(crate) fn place(&self, name: &str, case: Case) -> Place {
+        let place = Place::from_le_bytes(self.places.place(folded(name, case).as_bytes()));
+        // The first place is nobody's: the chain begins there.
+        place.max(Place::MIN + 1)
+    }
+
+    /// Returns the tag that says that nothing is between two places.
+    pub(crate) fn link(&self, place: Place, next: Place) -> [u8; TAG_BYTES] {
+        self.links.tag(&[&place.to_le_bytes(), &next.to_le_bytes()])
+    }
+
+    /// Says whether this is that tag.
+    pub(crate) fn linked(&self, place: Place, next: Place, tag: &[u8]) -> bool {
+        self.links.fits(&[&place.to_le_bytes(), &next.to_le_bytes()], tag)
+    }
+}

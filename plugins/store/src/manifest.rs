@@ -1,0 +1,55 @@
+//! What the plugin says of itself.
+
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
+
+/// The parameter that names the vault's folder.
+pub(crate) const PATH: &str = "path";
+
+/// The parameter that names a key file.
+pub(crate) const KEY_FILE: &str = "key-file";
+
+/// The parameter that makes names differ by case.
+pub(crate) const CASE_SENSITIVE: &str = "case-sensitive";
+
+/// What the plugin says of itself; the host reads it without running the plugin.
+pub const MANIFEST: Manifest = Manifest {
+    id: "store",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "The local vault: secrets in one encrypted file",
+    vendor: "Keystead",
+    licence: "MIT OR Apache-2.0",
+    homepage: "",
+    kinds: &[Kind {
+        name: "store",
+        description: "a folder with an encrypted file, opened by a password or a key file",
+        capabilities: &[
+            Capability::Write,
+            Capability::Metadata,
+            Capability::Unlock,
+            Capability::Actions,
+        ],
+        values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
+        names: NameRule::CaseInsensitive,
+        parameters: &[
+            Parameter::defaulting(
+                PATH,
+                ParameterKind::Path,
+                "{data}/store/{vault}",
+                "the vault's own folder",
+            ),
+            Parameter::optional(
+                KEY_FILE,
+                ParameterKind::Path,
+                "a file that opens the vault without a question; made where there is none",
+            ),
+            Parameter::defaulting(
+                CASE_SENSITIVE,
+                ParameterKind::Boolean,
+                "false",
+                "whether names that differ by case are two secrets; decided when the vault is made",
+            ),
+        ],
+    }],
+    permissions: &["files:{path}:rw", "files:{key-file}:rw"],
+};

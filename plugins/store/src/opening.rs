@@ -1,0 +1,180 @@
+//! From a folder to an unlocked vault: the file opened, its header read, and a key found that
+//! opens one of its slots.
+
+use std::path::{Path, PathBuf};
+
+use keystead_plugin_api::{Challenge, Deadline, Error, Prompt, Result, SecretText, Session};
+
+use crate::database::{self, Database};
+use crate::header::{Fault, Header};
+use crate::kdf::Cost;
+use crate::key::Key;
+use crate::key_file;
+use crate::keys::Keys;
+use crate::name::Case;
+use crate::recovery::{Code, Typed};
+use crate::slot::{Opener, Slot};
+
+/// The challenge of a vault that a password or a recovery code opens.
+pub(crate) const PASSWORD: &str = "password";
+
+/// The challenge of a vault that is about to be made.
+pub(crate) const NEW_VAULT: &str = "new-vault";
+
+/// What unlocked a vault.
+pub(crate) struct Unlocked {
+    pub(crate) keys: Keys,
+    /// The vault that they are of.
+    pub(crate) store: [u8; 16],
+    /// Its rule for names.
+    pub(crate) case: Case,
+    /// The number of the slot that was opened.
+    pub(crate) slot: u32,
+}
+
+/// Returns the header of an open file, and its bytes.
+pub(crate) fn header(database: &Database, deadline: Deadline) -> Result<(Header, Vec<u8>)> {
+    let bytes = database.header(deadline)?;
+    Ok((parse(database.path(), &bytes)?, bytes))
+}
+
+/// Returns the header that these bytes of a file are.
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
+    Header::read(bytes).map_err(|fault| match fault {
+        Fault::Newer(version) => database::newer(path, u32::from(version)),
+        Fault::Damaged => Error::damaged(format!("{} is damaged: its header", path.display())),
+    })
+}
+
+/// Returns what a data key unlocks, once the header is known to be by whoever has it.
+fn unlocked(path: &Path, header: &Header, bytes: &[u8], data: Key, slot: u32) -> Result<Unlocked> {
+    let keys = Keys::of(data);
+    if !Header::is_by(&keys.header, bytes) {
+        let message = format!("{} is damaged: its header was changed by others", path.display());
+        return Err(Error::damaged(message));
+    }
+    Ok(Unlocked { keys, store: header.store, case: header.case, slot })
+}
+
+/// Unlocks without asking anybody: by a session, or by the key file. `None` where neither does.
+///
+/// # Errors
+/// What is wrong with the file; what is wrong with the key file where nothing else would open
+/// the vault.
+pub(crate) fn unasked(
+    path: &Path,
+    header: &Header,
+    bytes: &[u8],
+    session: Option<&Session>,
+    key_file: Option<&PathBuf>,
+    warn: &dyn Fn(&str),
+) -> Result<Option<Unlocked>> {
+    if let Some((keys, slot)) = session.and_then(|session| crate::session::keys(session, header))
+        && Header::is_by(&keys.header, bytes)
+    {
+        return Ok(Some(Unlocked { keys, store: header.store, case: header.case, slot }));
+    }
+    let Some(key_file) = key_file else { return Ok(None) };
+    let shown = key_file.display();
+    let no = match key_file::read(key_file) {
+        Ok(Some(key)) => {
+            let slots = header.slots.iter().filter(|slot| slot.opener == Opener::KeyFile);
+            for slot in slots {
+                if let Some(data) = slot.open(&key, &header.store) {
+                    return unlocked(path, header, bytes, data, slot.number).map(Some);
+                }
+            }
+            Error::denied(format!("the key file {shown} does not open this vault"))
+        }
+        Ok(None) => Error::unavailable(format!("the key file {shown} is not there")),
+        Err(error) => error,
+    };
+    // A key file that is lost or new is no reason to be locked out.
+    if header.slots.iter().any(is_typed) {
+        warn(no.message());
+        return Ok(None);
+    }
+    Err(no)
+}
+
+/// Returns what a locked vault asks for.
+pub(crate) fn challenge(header: &Header) -> Result<Challenge> {
+    let has = |wanted: fn(&Opener) -> bool| header.slots.iter().any(|slot| wanted(&slot.opener));
+    let password = has(|opener| matches!(opener, Opener::Password { .. }));
+    let code = has(|opener| *opener == Opener::RecoveryCode);
+    let label = match (password, code) {
+        (true, false) => "Password",
+        (true, true) => "Password or recovery code",
+        (false, true) => "Recovery code",
+        (false, false) => {
+            return Err(Error::denied(
+                "this vault is opened by a key file alone: register it with `key-file`",
+            ));
+        }
+    };
+    Ok(Challenge::new(PASSWORD, vec![Prompt::secret(PASSWORD, label)]))
+}
+
+/// Returns what a vault asks for that is about to be made.
+pub(crate) fn new_vault() -> Challenge {
+    Challenge::new(NEW_VAULT, vec![Prompt::new_secret(PASSWORD, "Password for the new vault")])
+}
+
+/// Unlocks with what was typed: a password, or a recovery code.
+///
+/// # Errors
+/// `Denied` where it opens no slot.
+pub(crate) fn typed(
+    path: &Path,
+    header: &Header,
+    bytes: &[u8],
+    text: &SecretText,
+) -> Result<Unlocked> {
+    let code = Code::read(text);
+    if let Typed::Code(code) = &code {
+        let key = code.key();
+        let slots = header.slots.iter().filter(|slot| slot.opener == Opener::RecoveryCode);
+        for slot in slots {
+            if let Some(data) = slot.open(&key, &header.store) {
+                return unlocked(path, header, bytes, data, slot.number);
+            }
+        }
+    }
+    let mut passwords = false;
+    for slot in &header.slots {
+        let Opener::Password { salt, cost } = slot.opener else { continue };
+        passwords = true;
+        if let Some(data) = slot.open(&cost.key(text, &salt)?, &header.store) {
+            return unlocked(path, header, bytes, data, slot.number);
+        }
+    }
+    Err(Error::denied(match code {
+        Typed::Slip => "the recovery code is mistyped",
+        Typed::Code(_) => "the recovery code is not one of this vault",
+        Typed::Other if passwords => "the password is wrong",
+        Typed::Other => "that is no recovery code",
+    }))
+}
+
+/// Returns the cost of a slot that was cheaper than today's floor.
+pub(crate) fn cheap(slot: &Slot) -> Option<Cost> {
+    match slot.opener {
+        Opener::Password { cost, .. } => Some(cost).filter(|cost| cost.is_below_the_floor()),
+        _ => None,
+    }
+}
+
+fn is_typed(slot: &Slot) -> bool {
+    slot.opener != Opener::KeyFile
+}
+
+/// Returns the password that a person chose.
+///
+/// # Errors
+/// `Denied`, so that it is asked for again.
+pub(crate) fn chosen(password: Option<&SecretText>) -> Result<SecretText> {
+    match password {
+        Some(password) if !password.expose().is_empty() => Ok(password.duplicate()),
+        _ => Err(Error::denied("an empty password protects nothing")),
+    }
+}

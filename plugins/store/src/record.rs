@@ -1,0 +1,196 @@
+//! One secret's two sealed parts: the *overview* (name, kind, metadata), which a listing opens,
+//! and the *value*, which it does not. Both belong to one place in the vault, and a value to one
+//! version of its overview, so that no part of one secret passes for another's.
+
+use keystead_plugin_api::{
+    Entry, Error, Metadata, MetadataValue, Result, Secret, SecretBytes, SecretName, Value,
+    ValueKind,
+};
+use zeroize::Zeroizing;
+
+use crate::bytes::{Reader, put_text};
+use crate::key::{Key, fill};
+use crate::seal;
+
+/// Where a secret is: its folded name, by a keyed hash.
+pub(crate) type Place = i64;
+
+/// What seals secrets.
+pub(crate) struct RecordKeys {
+    overview: Key,
+    value: Key,
+}
+
+/// What is known of a secret without opening its value.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Overview {
+    pub(crate) name: SecretName,
+    /// The kind's number in the contract: a later version may write one that is new.
+    pub(crate) kind: u32,
+    pub(crate) metadata: Metadata,
+    /// Which value belongs to it.
+    version: [u8; 8],
+}
+
+impl Overview {
+    /// Returns the overview of a value that is about to be written.
+    pub(crate) fn new(name: SecretName, kind: ValueKind, metadata: Metadata) -> Result<Self> {
+        let mut version = [0; 8];
+        fill(&mut version)?;
+        Ok(Self { name, kind: kind.code(), metadata, version })
+    }
+
+    pub(crate) fn into_entry(self) -> Entry {
+        Entry::new(self.name, ValueKind::from_code(self.kind), self.metadata)
+    }
+
+    fn write(&self) -> Result<Vec<u8>> {
+        let size = 64 + self.name.as_str().len() + self.metadata.bytes() + self.metadata.len() * 16;
+        let mut out = Vec::with_capacity(size);
+        out.extend_from_slice(&self.version);
+        out.extend_from_slice(&self.kind.to_le_bytes());
+        put_text(&mut out, self.name.as_str());
+        let count = u32::try_from(self.metadata.len()).expect("at most 256 entries");
+        out.extend_from_slice(&count.to_le_bytes());
+        for (key, value) in self.metadata.iter() {
+            put_text(&mut out, key);
+            match value {
+                MetadataValue::Text(text) => {
+                    out.push(1);
+                    put_text(&mut out, text);
+                }
+                MetadataValue::Integer(number) => {
+                    out.push(2);
+                    out.extend_from_slice(&number.to_le_bytes());
+                }
+                MetadataValue::Boolean(yes) => out.extend_from_slice(&[3, u8::from(*yes)]),
+                MetadataValue::Timestamp(at) => {
+                    out.push(4);
+                    out.extend_from_slice(&at.to_le_bytes());
+                }
+                _ => {
+                    let message =
+                        format!("the metadata `{key}` is of a kind this vault does not know");
+                    return Err(Error::unsupported(message));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let version = reader.array()?;
+        let kind = reader.u32()?;
+        let name = SecretName::parse(reader.text()?).ok()?;
+        let mut metadata = Metadata::new();
+        for _ in 0..reader.u32()? {
+            let key = reader.text()?;
+            let value = match reader.u8()? {
+                1 => MetadataValue::Text(reader.text()?.to_owned()),
+                2 => MetadataValue::Integer(reader.i64()?),
+                3 => MetadataValue::Boolean(reader.u8()? != 0),
+                4 => MetadataValue::Timestamp(reader.i64()?),
+                _ => return None,
+            };
+            if metadata.insert(key, value).ok()?.is_some() {
+                return None;
+            }
+        }
+        reader.is_empty().then_some(Self { name, kind, metadata, version })
+    }
+}
+
+impl RecordKeys {
+    /// Returns the keys of a vault with this data key.
+    pub(crate) fn of(data_key: &Key) -> Self {
+        Self { overview: data_key.derive("overview"), value: data_key.derive("value") }
+    }
+
+    pub(crate) fn seal_overview(&self, place: Place, overview: &Overview) -> Result<Vec<u8>> {
+        seal::seal(&self.overview, &[&place.to_le_bytes()], &overview.write()?)
+    }
+
+    /// Opens an overview; `None` where it is not the one of this place.
+    pub(crate) fn open_overview(&self, place: Place, sealed: &[u8]) -> Option<Overview> {
+        let plain = seal::open(&self.overview, &[&place.to_le_bytes()], sealed)?;
+        Overview::read(plain.expose())
+    }
+
+    pub(crate) fn seal_value(&self, place: Place, of: &Overview, value: &Value) -> Result<Vec<u8>> {
+        let encoded: SecretBytes = value.encode()?;
+        let mut plain = Zeroizing::new(Vec::with_capacity(4 + encoded.len()));
+        plain.extend_from_slice(&value.kind().code().to_le_bytes());
+        plain.extend_from_slice(encoded.expose());
+        seal::seal(&self.value, &[&place.to_le_bytes(), &of.version], &plain)
+    }
+
+    /// Opens the value that belongs to an overview.
+    ///
+    /// # Errors
+    /// `Damaged` where it is another one; `Unsupported` for a kind of a later contract.
+    pub(crate) fn open_value(&self, place: Place, of: Overview, sealed: &[u8]) -> Result<Secret> {
+        let plain = seal::open(&self.value, &[&place.to_le_bytes(), &of.version], sealed);
+        let value = plain.as_ref().and_then(|plain| {
+            let mut reader = Reader::new(plain.expose());
+            let kind = reader.u32()?;
+            (kind == of.kind).then(|| Value::decode(kind, reader.rest()))
+        });
+        let Some(value) = value else {
+            return Err(Error::damaged("a secret's value is damaged"));
+        };
+        Ok(Secret::with_metadata(value?, of.metadata))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overview() -> Overview {
+        let mut metadata = Metadata::new();
+        metadata.insert("text", MetadataValue::Text("dev ü".into())).unwrap();
+        metadata.insert("number", MetadataValue::Integer(i64::MIN)).unwrap();
+        metadata.insert("yes", MetadataValue::Boolean(true)).unwrap();
+        metadata.insert("no", MetadataValue::Boolean(false)).unwrap();
+        metadata.insert("at", MetadataValue::Timestamp(1_651_363_200_000)).unwrap();
+        let name = SecretName::parse("db/Password ü").unwrap();
+        Overview::new(name, ValueKind::Text, metadata).unwrap()
+    }
+
+    #[test]
+    fn both_parts_come_back() {
+        let keys = RecordKeys::of(&Key::random().unwrap());
+        let overview = overview();
+        let value = Value::text("canary-value");
+        let sealed = keys.seal_overview(7, &overview).unwrap();
+        let details = keys.seal_value(7, &overview, &value).unwrap();
+        let back = keys.open_overview(7, &sealed).unwrap();
+        assert_eq!(back, overview);
+        let secret = keys.open_value(7, back, &details).unwrap();
+        assert_eq!((secret.value, secret.metadata), (value, overview.metadata));
+    }
+
+    #[test]
+    fn no_part_passes_for_another_places_or_versions() {
+        let keys = RecordKeys::of(&Key::random().unwrap());
+        let (old, new) = (overview(), overview());
+        let value = Value::text("canary-old");
+        assert!(keys.open_overview(8, &keys.seal_overview(7, &old).unwrap()).is_none());
+        let sealed = keys.seal_value(7, &old, &value).unwrap();
+        assert!(keys.open_value(8, overview(), &sealed).is_err());
+        // The value before the last one, put back beside the overview of today.
+        assert!(keys.open_value(7, new, &sealed).is_err());
+        // One part is not the other.
+        assert!(keys.open_overview(7, &sealed).is_none());
+    }
+
+    #[test]
+    fn an_overview_that_is_cut_is_none() {
+        let bytes = overview().write().unwrap();
+        for at in 0..bytes.len() {
+            assert!(Overview::read(&bytes[..at]).is_none());
+        }
+        assert!(Overview::read(&[&bytes[..], b"x"].concat()).is_none());
+    }
+}

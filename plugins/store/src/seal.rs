@@ -1,0 +1,78 @@
+//! Sealing: XChaCha20-Poly1305 with a random nonce, and what the sealed bytes belong to as
+//! associated data, so that they open nowhere else. Sealed is nonce (24), ciphertext, tag (16).
+
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
+use keystead_plugin_api::{Error, Result, SecretBytes};
+use zeroize::Zeroizing;
+
+use crate::key::{Key, fill};
+
+/// How many bytes a nonce has: enough that random ones never meet.
+const NONCE_BYTES: usize = 24;
+
+/// How many bytes the tag has.
+const TAG_BYTES: usize = 16;
+
+/// How many bytes sealing adds.
+pub(crate) const SEALED_BYTES: usize = NONCE_BYTES + TAG_BYTES;
+
+/// Seals bytes under a key, for one place.
+pub(crate) fn seal(key: &Key, belongs: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>> {
+    let mut sealed = vec![0; NONCE_BYTES];
+    sealed.reserve_exact(plain.len() + TAG_BYTES);
+    fill(&mut sealed)?;
+    let nonce = XNonce::try_from(&sealed[..]).expect("it has 24 bytes");
+    sealed.extend_from_slice(plain);
+    let tag = cipher(key)
+        .encrypt_inout_detached(&nonce, &belongs.concat(), (&mut sealed[NONCE_BYTES..]).into())
+        .map_err(|_| Error::invalid("the secret is too long to be sealed"))?;
+    sealed.extend_from_slice(&tag);
+    Ok(sealed)
+}
+
+/// Opens sealed bytes. `None` where the key, the place or a byte is another.
+pub(crate) fn open(key: &Key, belongs: &[&[u8]], sealed: &[u8]) -> Option<SecretBytes> {
+    let (nonce, rest) = sealed.split_at_checked(NONCE_BYTES)?;
+    let (cipher_text, tag) = rest.split_at_checked(rest.len().checked_sub(TAG_BYTES)?)?;
+    let nonce = XNonce::try_from(nonce).ok()?;
+    let tag = Tag::try_from(tag).ok()?;
+    let mut plain = Zeroizing::new(cipher_text.to_vec());
+    cipher(key)
+        .decrypt_inout_detached(&nonce, &belongs.concat(), (&mut plain[..]).into(), &tag)
+        .ok()?;
+    Some(SecretBytes::new(std::mem::take(&mut *plain)))
+}
+
+fn cipher(key: &Key) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new_from_slice(key.bytes()).expect("a key has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sealed_opens_with_its_key_at_its_place_and_unchanged() {
+        let (key, other) = (Key::random().unwrap(), Key::random().unwrap());
+        for plain in [&b""[..], b"x", &[7; 1_000]] {
+            let sealed = seal(&key, &[b"here"], plain).unwrap();
+            assert_eq!(sealed.len(), plain.len() + SEALED_BYTES);
+            assert_eq!(open(&key, &[b"here"], &sealed).unwrap().expose(), plain);
+            assert!(open(&other, &[b"here"], &sealed).is_none());
+            assert!(open(&key, &[b"there"], &sealed).is_none());
+            for at in 0..sealed.len() {
+                let mut flipped = sealed.clone();
+                flipped[at] ^= 1;
+                assert!(open(&key, &[b"here"], &flipped).is_none(), "byte {at}");
+                assert!(open(&key, &[b"here"], &sealed[..at]).is_none(), "cut at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_is_never_sealed_twice_alike() {
+        let key = Key::random().unwrap();
+        assert_ne!(seal(&key, &[], b"x").unwrap(), seal(&key, &[], b"x").unwrap());
+    }
+}

@@ -1,0 +1,412 @@
+//! The vault as the host sees it. It opens lazily: nothing is read before the first call, and
+//! nothing is made before the first write.
+
+use std::path::PathBuf;
+
+use keystead_plugin_api::{
+    ActRequest, Action, Context, Deadline, Entry, Error, ErrorKind, GetRequest, ListRequest,
+    Metadata, OpenRequest, Outcome, Page, Plugin, Result, Secret, SecretText, Session, SetRequest,
+    UnlockRequest, Vault, WriteMode,
+};
+use rusqlite::Connection;
+
+use crate::action;
+use crate::chain::{self, HEAD, Want};
+use crate::database::{Database, damaged};
+use crate::header::Header;
+use crate::key::Key;
+use crate::key_file;
+use crate::keys::Keys;
+use crate::manifest::{CASE_SENSITIVE, KEY_FILE, PATH};
+use crate::name::{Case, folded};
+use crate::opening::{self, NEW_VAULT, PASSWORD, Unlocked};
+use crate::record::{Overview, Place};
+use crate::session;
+use crate::slot::{Opener, Slot};
+
+/// One open vault.
+pub struct Store {
+    folder: PathBuf,
+    pub(crate) key_file: Option<PathBuf>,
+    case: Case,
+    session: Option<Session>,
+    database: Option<Database>,
+    unlocked: Option<Unlocked>,
+    /// What was typed for an action that asked for a new password.
+    pub(crate) chosen: Option<SecretText>,
+    context: Context,
+}
+
+impl Plugin for Store {
+    fn open(request: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
+        let path = |name: &str| request.parameters.text(name).map(PathBuf::from);
+        let folder = path(PATH).ok_or_else(|| Error::invalid("`path` is missing"))?;
+        let key_file = path(KEY_FILE);
+        for path in std::iter::once(&folder).chain(&key_file) {
+            if !path.is_absolute() {
+                let message = format!("{} is not an absolute path", path.display());
+                return Err(Error::invalid(message));
+            }
+        }
+        let case = match request.parameters.boolean(CASE_SENSITIVE) {
+            Some(true) => Case::Sensitive,
+            _ => Case::Folded,
+        };
+        Ok(Box::new(Self {
+            folder,
+            key_file,
+            case,
+            session: request.session,
+            database: None,
+            unlocked: None,
+            chosen: None,
+            context,
+        }))
+    }
+}
+
+impl Vault for Store {
+    fn get(&mut self, request: &GetRequest) -> Result<Secret> {
+        if request.version.is_some() {
+            return Err(Error::unsupported("this vault keeps no earlier versions"));
+        }
+        let Some((database, unlocked)) = self.opened(request.deadline)? else {
+            return Err(Error::not_found());
+        };
+        let file = database.reading(request.deadline)?;
+        let (row, overview) = found(file, unlocked, request, Want::Value)?;
+        let sealed =
+            row.sealed.ok_or_else(|| damaged(file, "a secret's value is missing from it"))?;
+        unlocked.keys.records.open_value(row.place, overview, &sealed)
+    }
+
+    fn list(&mut self, request: &ListRequest) -> Result<Page> {
+        let after = request.after.as_deref().map(cursor).transpose()?.unwrap_or(HEAD);
+        let Some((database, unlocked)) = self.opened(request.deadline)? else {
+            return Ok(Page::default());
+        };
+        let file = database.reading(request.deadline)?;
+        let rows = chain::from(file, &unlocked.keys, after, request.limit + 1)?;
+        let next = rows.last().filter(|last| last.next != HEAD).map(|last| last.place);
+        let mut entries = Vec::with_capacity(rows.len());
+        // The first one is of the page before.
+        for row in rows.into_iter().filter(|row| row.place > after && row.place != HEAD) {
+            let overview = unlocked.keys.records.open_overview(row.place, &row.overview);
+            let overview = overview.ok_or_else(|| damaged(file, "the description of a secret"))?;
+            entries.push(overview.into_entry());
+        }
+        Ok(Page::new(entries, next.map(|place| place.to_string())))
+    }
+
+    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+        let Some((database, unlocked)) = self.opened(request.deadline)? else {
+            return Err(Error::not_found());
+        };
+        let file = database.reading(request.deadline)?;
+        found(file, unlocked, request, Want::Overview).map(|(_, overview)| overview.into_entry())
+    }
+
+    fn set(&mut self, request: SetRequest) -> Result<()> {
+        let mut results = self.set_many(vec![request])?;
+        results.pop().unwrap_or(Ok(()))
+    }
+
+    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+        let Some(deadline) = requests.first().map(|request| request.deadline) else {
+            return Ok(Vec::new());
+        };
+        if self.opened(deadline)?.is_none() {
+            if requests.iter().all(|request| request.mode == WriteMode::Replace) {
+                return Ok(requests.iter().map(|_| Err(Error::not_found())).collect());
+            }
+            self.make(deadline)?;
+        }
+        self.write(deadline, |file, unlocked| {
+            let mut results = Vec::with_capacity(requests.len());
+            for request in requests {
+                match put(file, unlocked, request) {
+                    // What these refuse has changed nothing; anything else may have.
+                    Err(error) if !is_of_one_secret(error.kind()) => return Err(error),
+                    result => results.push(result),
+                }
+            }
+            Ok(results)
+        })
+    }
+
+    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+        self.change(request, |file, unlocked, row, _| chain::remove(file, &unlocked.keys, row))
+    }
+
+    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
+        self.change(request, |file, unlocked, row, mut overview| {
+            overview.metadata = metadata;
+            let sealed = unlocked.keys.records.seal_overview(row.place, &overview)?;
+            chain::replace_overview(file, row, &sealed)
+        })
+    }
+
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+        match request.challenge.as_str() {
+            PASSWORD => self.unlock_with(request).map(Some),
+            NEW_VAULT => {
+                let password = opening::chosen(request.answer(PASSWORD))?;
+                if self.file(request.deadline)?.is_some() {
+                    return Err(Error::invalid("another process has made the vault meanwhile"));
+                }
+                self.make_with(request.deadline, |header, data| {
+                    let number = header.number()?;
+                    Slot::password(number, "", &password, data, &header.store)
+                })?;
+                self.session(request.deadline).map(Some)
+            }
+            action::NEW_PASSWORD => {
+                self.chosen = Some(opening::chosen(request.answer(PASSWORD))?);
+                Ok(None)
+            }
+            _ => Err(Error::invalid("this vault did not give that challenge")),
+        }
+    }
+
+    fn lock(&mut self, deadline: Deadline) -> Result<()> {
+        if let Some(database) = self.file(deadline)? {
+            let (header, _) = opening::header(database, deadline)?;
+            opening::challenge(&header)?;
+        }
+        if self.key_file.is_some() {
+            return Err(Error::unsupported("this vault is never locked: its key file opens it"));
+        }
+        self.unlocked = None;
+        self.session = None;
+        self.chosen = None;
+        Ok(())
+    }
+
+    fn test(&mut self, deadline: Deadline) -> Result<()> {
+        let Some(database) = self.file(deadline)? else {
+            self.context.info("there is no vault yet: the first secret makes it");
+            return Ok(());
+        };
+        opening::header(database, deadline).map(drop)
+    }
+
+    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
+        Ok(action::all())
+    }
+
+    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+        action::run(self, request)
+    }
+}
+
+impl Store {
+    /// Returns the open file; `None` where there is none.
+    fn file(&mut self, deadline: Deadline) -> Result<Option<&mut Database>> {
+        if deadline.has_passed() {
+            return Err(Error::late());
+        }
+        if self.database.as_ref().is_some_and(|database| !database.is_still_there()) {
+            self.database = None;
+        }
+        if self.database.is_none() {
+            self.database = Database::open(&self.folder)?;
+        }
+        Ok(self.database.as_mut())
+    }
+
+    /// Returns the open file and what unlocks it; `None` where there is no file.
+    ///
+    /// # Errors
+    /// `Locked` where somebody has to be asked.
+    pub(crate) fn opened(
+        &mut self,
+        deadline: Deadline,
+    ) -> Result<Option<(&mut Database, &Unlocked)>> {
+        let was_open = self.database.is_some();
+        if self.file(deadline)?.is_none() {
+            return Ok(None);
+        }
+        let database = self.database.as_mut().expect("just opened");
+        if self.unlocked.is_none() || !was_open {
+            let (header, bytes) = opening::header(database, deadline)?;
+            // Another vault may have taken the folder's place.
+            self.unlocked.take_if(|unlocked| unlocked.store != header.store);
+            if self.unlocked.is_none() {
+                let warn = |message: &str| self.context.warn(message);
+                let (session, key_file) = (self.session.as_ref(), self.key_file.as_ref());
+                let path = database.path();
+                self.unlocked = opening::unasked(path, &header, &bytes, session, key_file, &warn)?;
+                if self.unlocked.is_none() {
+                    return Err(Error::locked(opening::challenge(&header)?));
+                }
+            }
+        }
+        Ok(Some((database, self.unlocked.as_ref().expect("just unlocked"))))
+    }
+
+    /// Makes the vault, where nobody has to be asked for it.
+    fn make(&mut self, deadline: Deadline) -> Result<()> {
+        let Some(path) = self.key_file.clone() else {
+            return Err(Error::locked(opening::new_vault()));
+        };
+        let key = key_file::read_or_make(&path)?;
+        self.make_with(deadline, |header, data| {
+            let number = header.number()?;
+            Slot::new(number, Opener::KeyFile, "", &key, data, &header.store)
+        })
+    }
+
+    /// Makes the vault with one slot.
+    fn make_with(
+        &mut self,
+        deadline: Deadline,
+        slot: impl FnOnce(&mut Header, &Key) -> Result<Slot>,
+    ) -> Result<()> {
+        let data = Key::random()?;
+        let mut header = Header::new(self.case)?;
+        let slot = slot(&mut header, &data)?;
+        let number = slot.number;
+        header.slots.push(slot);
+        let keys = Keys::of(data);
+        if Database::create(&self.folder, &header.write(&keys.header), &keys)? {
+            self.unlocked =
+                Some(Unlocked { keys, store: header.store, case: header.case, slot: number });
+        }
+        // Where another process was faster, its vault is opened, or asks.
+        self.opened(deadline).map(drop)
+    }
+
+    fn unlock_with(&mut self, request: &UnlockRequest) -> Result<Session> {
+        let Some(database) = self.file(request.deadline)? else {
+            return Err(Error::invalid("this vault did not give that challenge"));
+        };
+        let (header, bytes) = opening::header(database, request.deadline)?;
+        opening::challenge(&header)?;
+        let empty = SecretText::new("");
+        let text = request.answer(PASSWORD).unwrap_or(&empty);
+        let unlocked = opening::typed(database.path(), &header, &bytes, text)?;
+        let cheap = header.slot(unlocked.slot).and_then(opening::cheap);
+        self.unlocked = Some(unlocked);
+        if cheap.is_some()
+            && let Err(error) = action::rewrap(self, text, request.deadline)
+        {
+            // It opens as before; the next time may be better.
+            self.context.info(error.message());
+        }
+        self.session(request.deadline)
+    }
+
+    /// Returns a session of the slot that was opened.
+    fn session(&mut self, deadline: Deadline) -> Result<Session> {
+        let Some((database, unlocked)) = self.opened(deadline)? else {
+            return Err(Error::unavailable("the vault is gone"));
+        };
+        let (header, _) = opening::header(database, deadline)?;
+        match header.slot(unlocked.slot) {
+            Some(slot) => Ok(session::new(&unlocked.keys, slot)),
+            None => Err(Error::unavailable("the key slot is gone")),
+        }
+    }
+
+    /// Changes the file: all of it or nothing, and for good once this returns.
+    pub(crate) fn write<T>(
+        &mut self,
+        deadline: Deadline,
+        edit: impl FnOnce(&Connection, &Unlocked) -> Result<T>,
+    ) -> Result<T> {
+        let Some((database, unlocked)) = self.opened(deadline)? else {
+            return Err(Error::not_found());
+        };
+        let transaction = database.writing(deadline)?;
+        let done = edit(&transaction, unlocked)?;
+        let path = transaction.path().unwrap_or_default().to_owned();
+        transaction.commit().map_err(|error| crate::database::refused(path.as_ref(), error))?;
+        Ok(done)
+    }
+
+    /// Changes one secret that is there.
+    fn change(
+        &mut self,
+        request: &GetRequest,
+        edit: impl FnOnce(&Connection, &Unlocked, &chain::Row, Overview) -> Result<()>,
+    ) -> Result<()> {
+        self.write(request.deadline, |file, unlocked| {
+            let (row, overview) = found(file, unlocked, request, Want::Overview)?;
+            edit(file, unlocked, &row, overview)
+        })
+    }
+
+    /// Notes which slot unlocks the vault from now on.
+    pub(crate) fn unlocked_by(&mut self, slot: u32) {
+        if let Some(unlocked) = &mut self.unlocked {
+            unlocked.slot = slot;
+        }
+    }
+}
+
+/// Returns a secret's row and its overview.
+fn found(
+    file: &Connection,
+    unlocked: &Unlocked,
+    request: &GetRequest,
+    want: Want,
+) -> Result<(chain::Row, Overview)> {
+    let place = unlocked.keys.place(request.name.as_str(), unlocked.case);
+    let row = chain::find(file, &unlocked.keys, place, want)?.ok_or_else(Error::not_found)?;
+    let overview = overview(file, unlocked, &row)?;
+    match is_called(&overview, request.name.as_str(), unlocked.case) {
+        true => Ok((row, overview)),
+        // Its place is another secret's: it cannot be there.
+        false => Err(Error::not_found()),
+    }
+}
+
+fn overview(file: &Connection, unlocked: &Unlocked, row: &chain::Row) -> Result<Overview> {
+    unlocked
+        .keys
+        .records
+        .open_overview(row.place, &row.overview)
+        .ok_or_else(|| damaged(file, "the description of a secret"))
+}
+
+fn is_called(overview: &Overview, name: &str, case: Case) -> bool {
+    folded(overview.name.as_str(), case) == folded(name, case)
+}
+
+/// Writes one secret.
+fn put(file: &Connection, unlocked: &Unlocked, request: SetRequest) -> Result<()> {
+    let keys = &unlocked.keys;
+    let place = keys.place(request.name.as_str(), unlocked.case);
+    let row = chain::find(file, keys, place, Want::Overview)?;
+    let old = row.as_ref().map(|row| overview(file, unlocked, row)).transpose()?;
+    if old.as_ref().is_some_and(|old| !is_called(old, request.name.as_str(), unlocked.case)) {
+        return Err(Error::unsupported(
+            "this name falls on the place of another one, by a chance of one in a billion \
+             billions: give the secret another name",
+        ));
+    }
+    let kept = match (old, request.mode) {
+        (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
+        (None, WriteMode::Replace) => return Err(Error::not_found()),
+        (old, _) => old.map(|old| old.metadata).unwrap_or_default(),
+    };
+    let metadata = request.metadata.unwrap_or(kept);
+    let new = Overview::new(request.name, request.value.kind(), metadata)?;
+    let value = keys.records.seal_value(place, &new, &request.value)?;
+    let overview = keys.records.seal_overview(place, &new)?;
+    match row {
+        Some(row) => chain::replace(file, &row, &overview, &value),
+        None => chain::insert(file, keys, place, &overview, &value),
+    }
+}
+
+/// Whether a refusal is about one secret, made before anything was changed.
+fn is_of_one_secret(kind: ErrorKind) -> bool {
+    use ErrorKind::{AlreadyExists, Invalid, NotFound, Unsupported};
+    matches!(kind, AlreadyExists | Invalid | NotFound | Unsupported)
+}
+
+/// Returns the place that a cursor stands for.
+fn cursor(text: &str) -> Result<Place> {
+    text.parse().map_err(|_| Error::invalid("this vault did not give that cursor"))
+}

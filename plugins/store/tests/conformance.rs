@@ -1,0 +1,98 @@
+//! The local vault keeps every obligation: with a key file, and with a password.
+
+use std::path::PathBuf;
+
+use keystead_plugin_api::manifest::Manifest;
+use keystead_plugin_api::testing::{Linked, Outcome};
+use keystead_plugin_api::{
+    Context, Deadline, OpenRequest, ParameterValue, Parameters, Plugin, SecretName, SecretText,
+    SetRequest, UnlockRequest, Value, VaultName,
+};
+use keystead_plugin_store::{MANIFEST, Store};
+
+/// Returns an empty folder.
+fn folder(test: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Runs the suite and asserts that all is checked but these obligations.
+#[track_caller]
+fn conforms(linked: Linked<Store>, not_applicable: &[&str]) {
+    let mut skipped = Vec::new();
+    for outcome in linked.outcomes().unwrap() {
+        assert!(!outcome.is_broken(), "{outcome}");
+        if let Outcome::NotApplicable { obligation, .. } = outcome {
+            skipped.push(obligation);
+        }
+    }
+    skipped.sort_unstable();
+    let mut expected = not_applicable.to_vec();
+    expected.sort_unstable();
+    assert_eq!(skipped, expected);
+}
+
+/// More than a page; each write waits for the disk.
+const MANY: usize = 1_100;
+
+/// What a vault of this kind never does.
+const NEVER: [&str; 3] = ["versions-gettable", "set-kind", "unregister-keeps"];
+
+#[test]
+fn with_a_key_file() {
+    let folder = folder("key-file");
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let linked = Linked::new(&MANIFEST)
+        .parameter("path", &path("{vault}"))
+        .parameter("key-file", &path("{vault}.key"))
+        .many(MANY);
+    let without_lock = [
+        "no-prompt",
+        "unlock-right",
+        "unlock-wrong",
+        "unlock-stale",
+        "lock-locks",
+        "locked-no-effect",
+        "set-many-refused",
+    ];
+    conforms(linked, &[&NEVER[..], &without_lock].concat());
+}
+
+#[test]
+fn with_a_password() {
+    let folder = folder("password");
+    for vault in ["keystead-conformance", "keystead-conformance-2"] {
+        make(&folder, vault, "canary-password");
+    }
+    let linked = Linked::new(&MANIFEST)
+        .parameter("path", folder.join("{vault}").to_str().unwrap())
+        .answer("password", "canary-password")
+        .many(20);
+    conforms(linked, &NEVER);
+}
+
+/// Makes a vault with a password.
+fn make(folder: &std::path::Path, vault: &str, password: &str) {
+    let mut parameters = Parameters::new();
+    let path = folder.join(vault).to_str().unwrap().to_owned();
+    parameters.insert("path", ParameterValue::Text(path));
+    let _: &Manifest = &MANIFEST;
+    let soon = Deadline::after(std::time::Duration::from_secs(60));
+    let name = VaultName::parse(vault).unwrap();
+    let request = OpenRequest::new(name, "store", parameters, soon);
+    let mut vault = Store::open(request, Context::silent()).unwrap();
+    let set = || SetRequest::new(SecretName::parse("x").unwrap(), Value::text("y"), soon);
+    let locked = vault.set(set()).unwrap_err();
+    let challenge = locked.challenge().unwrap();
+    assert!(challenge.prompts[0].new);
+    let answers = vec![keystead_plugin_api::Answer {
+        name: "password".into(),
+        value: SecretText::new(password),
+    }];
+    vault.unlock(&UnlockRequest::new(&challenge.id, answers, soon)).unwrap();
+    vault.set(set()).unwrap();
+    let name = SecretName::parse("x").unwrap();
+    vault.remove(&keystead_plugin_api::GetRequest::new(name, soon)).unwrap();
+}
