@@ -162,7 +162,10 @@ fn named(fault: &Fault) -> Option<&str> {
         | Fault::NotAReference { name, .. }
         | Fault::Descriptor { name }
         | Fault::NotSecret { name } => Some(name),
-        Fault::Missing { .. } | Fault::NoHome { .. } | Fault::BadDefault { .. } => None,
+        Fault::Missing { .. }
+        | Fault::NoHome { .. }
+        | Fault::NoDataFolder { .. }
+        | Fault::BadDefault { .. } => None,
     }
 }
 

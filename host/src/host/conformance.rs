@@ -169,7 +169,9 @@ impl Opener<'_> {
     fn try_open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>, NotOpen> {
         let name = VaultName::parse(vault).map_err(NotOpen::Plugin)?;
         let home = self.host.home();
-        let base = Base { folder: &self.check.folder, home: home.as_deref() };
+        let data = self.host.options().paths.user_data.as_deref();
+        let folder = &self.check.folder;
+        let base = Base { folder, home: home.as_deref(), data, vault: Some(&name) };
         let what = format!("kind `{}`", self.kind.name);
         let mut entry = Entry::new(name.clone(), &self.manifest.id);
         entry.parameters = schema::validate(&self.kind.parameters, &self.typed(vault), base)

@@ -19,9 +19,9 @@ use crate::paths::Layer;
 use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{CallError, Grants, Launch, Runner, Setup};
-use crate::plugin::trust::{Marker, Trusted};
+use crate::plugin::trust::{Marker, Trusted, VouchedBy};
 use crate::plugin::{self, exec, loader, verdict};
-use crate::registry::{Entry, Placement, Setting};
+use crate::registry::{Entry, Placement, Setting, schema};
 
 /// An open vault.
 pub(super) struct Open {
@@ -115,7 +115,7 @@ impl Host {
             request.session = Some(kept.session);
             (key, kept.serial)
         });
-        let placed = match entry.placement.unwrap_or(Placement::Isolated) {
+        let placed = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
             Placement::Isolated => self.isolated(&entry, &trusted, request, services),
             Placement::InProcess => self.in_process(&entry, &trusted, &request, services),
         };
@@ -206,6 +206,19 @@ impl Host {
     }
 }
 
+/// Plugins of ours that run in the host's process unless a registration says otherwise, as they
+/// were built with this host: they keep their secrets in files of the user, so that a process of
+/// their own would cost time and keep nothing away from them.
+const AT_HOME: [&str; 2] = ["store", "files"];
+
+/// Returns where a plugin's code runs that a registration says nothing of.
+fn usual_placement(trusted: &Trusted) -> Placement {
+    let ours = trusted.vouched_by() == VouchedBy::Builtin
+        && trusted.in_process() != InProcess::Never
+        && AT_HOME.contains(&trusted.id().as_str());
+    if ours { Placement::InProcess } else { Placement::Isolated }
+}
+
 /// Whether an `open` may have failed because of its session: a vault should open and be
 /// locked then, but one that says no is no reason to keep it shut.
 fn refuses_session(error: &Error) -> bool {
@@ -257,7 +270,7 @@ fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String
             Some(Setting::Integer(number)) => number.to_string(),
             Some(Setting::Boolean(yes)) => yes.to_string(),
             Some(Setting::Reference(_)) => continue,
-            None if parameter.default.is_empty() => continue,
+            None if parameter.default.is_empty() || schema::depends(parameter) => continue,
             None => match (parameter.default.strip_prefix("~/"), home) {
                 (Some(rest), Some(home)) => home.join(rest).display().to_string(),
                 _ => parameter.default.to_string(),

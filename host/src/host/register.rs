@@ -127,7 +127,9 @@ impl Host {
             return Err(Error::InProcessForbidden { plugin: new.plugin });
         }
         let home = self.home();
-        let base = Base { folder: &new.folder, home: home.as_deref() };
+        let data = self.options().paths.user_data.as_deref();
+        let vault = new.name.clone();
+        let base = Base { folder: &new.folder, home: home.as_deref(), data, vault: Some(&vault) };
         let what = format!("vault `{}`", new.name);
         let wrong = |faults| Error::Parameters { what: what.clone(), faults };
         let parameters =

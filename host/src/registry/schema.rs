@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use keystead_plugin_api::{Parameter, ParameterKind, ParameterValue, Parameters, SecretText};
+use keystead_plugin_api::{
+    Parameter, ParameterKind, ParameterValue, Parameters, SecretText, VaultName,
+};
 
 use super::entry::Setting;
 use super::error::shown;
@@ -94,6 +96,12 @@ pub enum Fault {
         /// The name.
         name: String,
     },
+    /// The plugin's default lies in the user's data folder, and there is no such user.
+    #[error("parameter `{name}` is in the user's data folder by default, and there is none")]
+    NoDataFolder {
+        /// The name.
+        name: String,
+    },
     /// The plugin's own default is no value for the parameter: a fault of the plugin.
     #[error("the plugin's own default for parameter `{name}` is wrong")]
     BadDefault {
@@ -117,6 +125,7 @@ impl Fault {
             Self::NotAReference { .. } => "E01.parameter-not-a-reference",
             Self::Descriptor { .. } => "E01.parameter-descriptor",
             Self::NotSecret { .. } => "E01.parameter-not-secret",
+            Self::NoDataFolder { .. } => "E01.parameter-no-data-folder",
             Self::BadDefault { .. } => "E01.parameter-bad-default",
         }
     }
@@ -143,10 +152,15 @@ pub struct Base<'a> {
     pub folder: &'a Path,
     /// The user's home, where there is one.
     pub home: Option<&'a Path>,
+    /// The folder of the user's data, where there is such a user: `{data}` in a default.
+    pub data: Option<&'a Path>,
+    /// The vault that is registered: `{vault}` in a default.
+    pub vault: Option<&'a VaultName>,
 }
 
 /// Returns typed parameters, `K=V` each, as they are registered. Defaults are checked but
-/// not filled in, so that a plugin's later default takes effect.
+/// not filled in, so that a plugin's later default takes effect; all but those that depend on
+/// the vault or on where data is kept, which must stay what they are.
 ///
 /// # Errors
 /// Every fault, sorted by the parameters' names; the missing ones last.
@@ -165,10 +179,23 @@ pub fn validate(
             Err(fault) => faults.push(fault),
         }
     }
+    for parameter in schema.iter().filter(|parameter| depends(parameter)) {
+        if given.contains_key(&*parameter.name) {
+            continue;
+        }
+        match filled_in(parameter, base).and_then(|text| typed(parameter, &text, base)) {
+            Ok(setting) => {
+                settings.insert(parameter.name.clone().into_owned(), setting);
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
     faults.extend(
         defaults(schema, |name| given.contains_key(name), base.home).filter_map(Result::err),
     );
-    faults.extend(missing(schema, |name| given.contains_key(name)));
+    faults.extend(missing(schema, |name| {
+        given.contains_key(name) || declared(schema, name).is_ok_and(depends)
+    }));
     if faults.is_empty() { Ok(settings) } else { Err(faults) }
 }
 
@@ -249,10 +276,10 @@ fn defaults<'a>(
     home: Option<&'a Path>,
 ) -> impl Iterator<Item = Result<(String, Setting), Fault>> + 'a {
     // A default has no folder to be relative to.
-    let base = Base { folder: Path::new(""), home };
+    let base = Base { folder: Path::new(""), home, data: None, vault: None };
     schema
         .iter()
-        .filter(|parameter| !parameter.default.is_empty())
+        .filter(|parameter| !parameter.default.is_empty() && !depends(parameter))
         .filter(move |parameter| !given(&parameter.name))
         .map(move |parameter| match typed(parameter, &parameter.default, base) {
             Ok(setting) => Ok((parameter.name.clone().into_owned(), setting)),
@@ -268,9 +295,39 @@ fn missing<'a>(
 ) -> impl Iterator<Item = Fault> + 'a {
     schema
         .iter()
-        .filter(|parameter| parameter.required && parameter.default.is_empty())
+        .filter(|parameter| {
+            parameter.required && parameter.default.is_empty() || depends(parameter)
+        })
         .filter(move |parameter| !given(&parameter.name))
         .map(|parameter| Fault::Missing { name: shown(&parameter.name) })
+}
+
+/// Whether a default depends on the vault, or on where data is kept: such a one is filled in
+/// when the vault is registered, and has to be there from then on.
+pub(crate) fn depends(parameter: &Parameter) -> bool {
+    parameter.kind == ParameterKind::Path && !parameter.secret && parameter.default.contains('{')
+}
+
+/// Returns a default with what it depends on put in.
+fn filled_in(parameter: &Parameter, base: Base<'_>) -> Result<String, Fault> {
+    let name = || shown(&parameter.name);
+    let mut text = parameter.default.clone().into_owned();
+    if let Some(rest) = text.strip_prefix("{data}/") {
+        let data = base.data.ok_or_else(|| Fault::NoDataFolder { name: name() })?;
+        let path = data.join(rest).into_os_string().into_string();
+        text = path.map_err(|_| Fault::WrongKind { name: name(), kind: ParameterKind::Path })?;
+    }
+    let vault = base.vault.map_or_else(|| "vault".to_owned(), VaultName::folded);
+    let text = text.replace("{vault}", &vault);
+    // Whatever else stands in braces is not known here.
+    match text.contains(['{', '}']) && !base.data.is_some_and(|data| has_braces(data)) {
+        true => Err(Fault::BadDefault { name: name() }),
+        false => Ok(text),
+    }
+}
+
+fn has_braces(path: &Path) -> bool {
+    path.to_string_lossy().contains(['{', '}'])
 }
 
 fn declared<'s>(schema: &'s [Parameter], name: &str) -> Result<&'s Parameter, Fault> {
@@ -386,7 +443,12 @@ mod tests {
     }
 
     fn base() -> Base<'static> {
-        Base { folder: Path::new("/srv/here"), home: Some(Path::new("/home/a")) }
+        Base {
+            folder: Path::new("/srv/here"),
+            home: Some(Path::new("/home/a")),
+            data: Some(Path::new("/data/keystead")),
+            vault: None,
+        }
     }
 
     fn faults(pairs: &[(&str, &str)], base: Base<'_>) -> Vec<Fault> {
@@ -411,6 +473,28 @@ mod tests {
         assert_eq!(settings["strict"], Setting::Boolean(true));
         assert_eq!(settings["file"], Setting::Text("/home/a/a/b".into()));
         assert_eq!(settings["cache"], Setting::Text("/srv/here/c/../d".into()));
+    }
+
+    #[test]
+    fn a_default_that_depends_on_the_vault_is_registered() {
+        let path = Parameter::defaulting("path", ParameterKind::Path, "{data}/store/{vault}", "");
+        let vault = VaultName::parse("Work").unwrap();
+        let base = Base { vault: Some(&vault), ..base() };
+        let settings = validate(std::slice::from_ref(&path), &BTreeMap::new(), base).unwrap();
+        assert_eq!(settings["path"], Setting::Text("/data/keystead/store/work".into()));
+        // A file of the registry that somebody wrote by hand has to say it.
+        let schema = [path];
+        let name = || "path".to_owned();
+        let missing = vec![Fault::Missing { name: name() }];
+        assert_eq!(check(&schema, &BTreeMap::new(), None), missing);
+        let nobody = Base { data: None, ..base };
+        let faults = validate(&schema, &BTreeMap::new(), nobody).unwrap_err();
+        assert_eq!(faults, [Fault::NoDataFolder { name: name() }]);
+        for bad in ["{other}/x", "{data}", "{data}x", "store/{vault}/{x}"] {
+            let schema = [Parameter::defaulting("path", ParameterKind::Path, bad, "")];
+            let faults = validate(&schema, &BTreeMap::new(), base).unwrap_err();
+            assert_eq!(faults, [Fault::BadDefault { name: name() }], "{bad}");
+        }
     }
 
     #[test]
@@ -476,7 +560,7 @@ mod tests {
 
     #[test]
     fn without_a_home_only_what_needs_it_is_a_fault() {
-        let homeless = Base { folder: Path::new("/srv"), home: None };
+        let homeless = Base { folder: Path::new("/srv"), home: None, data: None, vault: None };
         let typed = [("token", "file:~/t"), ("url", "~/kept"), ("file", "~/f")];
         let names = |name: &str| Fault::NoHome { name: name.into() };
         assert_eq!(faults(&typed, homeless), [names("file"), names("token"), names("cache")]);

@@ -42,7 +42,8 @@ impl Host {
         };
         let what = format!("action `{action}`");
         let home = self.home();
-        let base = Base { folder, home: home.as_deref() };
+        let data = self.options().paths.user_data.as_deref();
+        let base = Base { folder, home: home.as_deref(), data, vault: Some(vault) };
         let settings = schema::validate(&found.parameters, typed, base)
             .map_err(|faults| Error::Parameters { what: what.clone(), faults })?;
         // References are followed before the vault is held: they may lead to it.
