@@ -32,6 +32,8 @@ pub struct Store {
     session: Option<Session>,
     database: Option<Database>,
     unlocked: Option<Unlocked>,
+    /// Whether what unlocked the vault is known to be of the file that is open now.
+    known: bool,
     /// What was typed for an action that asked for a new password.
     pub(crate) chosen: Option<SecretText>,
     context: Context,
@@ -59,6 +61,7 @@ impl Plugin for Store {
             session: request.session,
             database: None,
             unlocked: None,
+            known: false,
             chosen: None,
             context,
         }))
@@ -169,12 +172,19 @@ impl Vault for Store {
     }
 
     fn lock(&mut self, deadline: Deadline) -> Result<()> {
-        if let Some(database) = self.file(deadline)? {
-            let (header, _) = opening::header(database, deadline)?;
-            opening::challenge(&header)?;
-        }
-        if self.key_file.is_some() {
-            return Err(Error::unsupported("this vault is never locked: its key file opens it"));
+        // What opens by itself opens here as well.
+        match self.opened(deadline) {
+            Err(error) if error.kind() == ErrorKind::Locked => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(None) => return Err(Error::unsupported("there is no vault yet")),
+            Ok(Some((database, unlocked))) => {
+                let (header, _) = opening::header(database, deadline)?;
+                let slot = header.slot(unlocked.slot);
+                if slot.is_some_and(|slot| slot.opener == Opener::KeyFile) {
+                    let message = "this vault is never locked: its key file opens it";
+                    return Err(Error::unsupported(message));
+                }
+            }
         }
         self.unlocked = None;
         self.session = None;
@@ -210,6 +220,7 @@ impl Store {
         }
         if self.database.is_none() {
             self.database = Database::open(&self.folder)?;
+            self.known = false;
         }
         Ok(self.database.as_mut())
     }
@@ -222,12 +233,11 @@ impl Store {
         &mut self,
         deadline: Deadline,
     ) -> Result<Option<(&mut Database, &Unlocked)>> {
-        let was_open = self.database.is_some();
         if self.file(deadline)?.is_none() {
             return Ok(None);
         }
         let database = self.database.as_mut().expect("just opened");
-        if self.unlocked.is_none() || !was_open {
+        if self.unlocked.is_none() || !self.known {
             let (header, bytes) = opening::header(database, deadline)?;
             // Another vault may have taken the folder's place.
             self.unlocked.take_if(|unlocked| unlocked.store != header.store);
@@ -240,6 +250,7 @@ impl Store {
                     return Err(Error::locked(opening::challenge(&header)?));
                 }
             }
+            self.known = true;
         }
         Ok(Some((database, self.unlocked.as_ref().expect("just unlocked"))))
     }

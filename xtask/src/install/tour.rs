@@ -19,8 +19,8 @@ struct Step {
 
 const STEPS: [Step; 7] = [
     Step {
-        why: "A vault is a place that holds secrets. The reference plugin keeps them in a file, in clear text.",
-        typed: "keystead vault register tour --plugin memory --param file=\"$HOME/tour.secrets\"",
+        why: "A vault is a place that holds secrets. The local one is an encrypted file; here a key file opens it.",
+        typed: "keystead vault register tour --plugin store --param path=\"$HOME/tour\" --param key-file=\"$HOME/tour.key\"",
         answers: "tour",
         code: 0,
     },
@@ -51,8 +51,8 @@ const STEPS: [Step; 7] = [
     },
     Step {
         why: "Unregistering leaves the vault's own file alone.",
-        typed: "keystead vault unregister tour && ls \"$HOME/tour.secrets\"",
-        answers: "tour.secrets",
+        typed: "keystead vault unregister tour && ls \"$HOME/tour\"",
+        answers: "store.db",
         code: 0,
     },
 ];
@@ -87,7 +87,8 @@ pub(super) fn walk(prefix: &Path) -> Result<()> {
 /// Checks that the installed binary accepts its plugins where they are now.
 pub(super) fn last_look(prefix: &Path) -> Result<()> {
     let home = tempfile::tempdir()?;
-    let typed = "keystead vault register look --plugin memory && keystead list";
+    let typed = "keystead vault register look --plugin memory && \
+                 keystead vault register safe --plugin store && keystead list";
     match typed_in(prefix, home.path(), typed)? {
         (Some(0), _) => Ok(()),
         (_, output) => Err(format!(
