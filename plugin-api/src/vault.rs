@@ -276,7 +276,7 @@ impl ActRequest {
 #[non_exhaustive]
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// A sentence for people; not secret.
+    /// A sentence for people, or several lines of them; not secret.
     pub message: String,
     /// Something secret that is shown once, such as a recovery code.
     pub value: Option<Value>,

@@ -120,8 +120,8 @@ fn answer(
             }
         };
     }
-    if !outcome.message.is_empty() {
-        scene.ui.note(&outcome.message);
+    for line in outcome.message.lines() {
+        scene.ui.note(line);
     }
     match outcome.value {
         None => Ok(()),
