@@ -9,6 +9,8 @@ mod export;
 mod get;
 mod import;
 mod import_form;
+mod import_secretstore;
+mod import_vaultinfo;
 mod list;
 mod look;
 mod meta;

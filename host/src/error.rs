@@ -334,6 +334,7 @@ impl Error {
             | Self::NoSuchAction { .. } => Class::NoSuch,
             Self::Trust(error) if error.is_not_installed() => Class::NoSuch,
             Self::Locked { why: Unanswered::Nobody, .. } => Class::NeedsHuman,
+            Self::Exchange(exchange::Error::NoPassword) => Class::NeedsHuman,
             Self::SearchIncomplete { .. } => Class::Partly,
             Self::Misbehaved { .. } => Class::Fault,
             Self::Runner { source, .. } if source.is_misbehaviour() => Class::Fault,

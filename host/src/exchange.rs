@@ -18,8 +18,10 @@ pub mod onepux;
 mod output;
 pub mod pass;
 mod print;
+pub mod secretstore;
 #[cfg(test)]
 mod shown;
+pub mod vaultinfo;
 mod window;
 
 use std::fmt;
@@ -130,6 +132,18 @@ pub enum Error {
         /// Why not.
         why: String,
     },
+    /// An encrypted store belongs to another account than was said, or is damaged.
+    #[error("`storeconfig` is not that of account `{user}`, or it is damaged")]
+    WrongAccount {
+        /// The account.
+        user: String,
+    },
+    /// An encrypted store is locked with a password, and none was given.
+    #[error("this store is locked with a password")]
+    NoPassword,
+    /// The password is not that of an encrypted store, or the store is damaged.
+    #[error("the password is wrong, or `storefile` is damaged: both look the same")]
+    WrongPassword,
     /// Nobody said which column of a table is what, and its first row does not tell.
     #[error("its first row is not the header row of a known table")]
     UnknownTable,
@@ -166,6 +180,9 @@ impl Error {
             Self::NotOfForm { .. } => "E13.not-of-form",
             Self::Encrypted { .. } => "E13.encrypted",
             Self::NoProgram { .. } => "E13.no-program",
+            Self::WrongAccount { .. } => "E13.wrong-account",
+            Self::NoPassword => "E13.locked",
+            Self::WrongPassword => "E13.wrong-password",
             Self::UnknownTable => "E13.unknown-table",
             Self::UnknownForm => "E13.unknown-form",
             Self::Changed => "E13.changed",

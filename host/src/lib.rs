@@ -21,6 +21,7 @@ pub mod plugin;
 pub mod reference;
 pub mod registry;
 mod secrets;
+mod shell;
 pub mod similar;
 
 pub use ask::{Ask, Nobody, Unanswered};

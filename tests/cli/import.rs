@@ -241,7 +241,7 @@ fn a_form_that_nobody_can_tell_is_asked_for() {
 exit code 1
 --- stderr
 Error: Cannot tell what form this is of
-Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv` or `pass`
+Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv`, `pass`, `secretstore` or `vaultinfo`
 Code: E13.unknown-form
 
 "#]]

@@ -359,7 +359,7 @@ Code: E13.not-of-form
 exit code 1
 --- stderr
 Error: Cannot tell what form this is of
-Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv` or `pass`
+Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv`, `pass`, `secretstore` or `vaultinfo`
 Code: E13.unknown-form
 
 "#]]

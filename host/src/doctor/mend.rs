@@ -8,6 +8,7 @@ use crate::paths::Layer;
 use crate::plugin::inspect::Kind;
 use crate::registry::schema::{self, Fault};
 use crate::registry::{Entry, Setting};
+use crate::shell::word;
 
 /// A command that mends a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,20 +27,20 @@ impl Mend {
 
     /// Returns a command of another program about a path, with the rights it takes.
     pub(super) fn about(command: &str, path: &Path, does: &'static str) -> Self {
-        let command = format!("{command} {}", quoted(&path.to_string_lossy()));
+        let command = format!("{command} {}", word(&path.to_string_lossy()));
         Self { command: as_owner(path, command), does }
     }
 
     /// Returns a command that puts a file out of the way, and keeps it.
     pub(super) fn put_away(path: &Path, does: &'static str) -> Self {
         let text = path.to_string_lossy();
-        let command = format!("mv {} {}", quoted(&text), quoted(&format!("{text}.old")));
+        let command = format!("mv {} {}", word(&text), word(&format!("{text}.old")));
         Self { command: as_owner(path, command), does }
     }
 
     /// Returns a command that opens a file for a person to put right.
     pub(super) fn edit(path: &Path, line: usize) -> Self {
-        let path_word = quoted(&path.to_string_lossy());
+        let path_word = word(&path.to_string_lossy());
         let command = format!("${{EDITOR:-vi}} +{line} {path_word}");
         Self { command: as_owner(path, command), does: "put it right there" }
     }
@@ -60,15 +61,15 @@ pub(super) fn of_path(error: &fs::Error) -> Vec<Mend> {
             )]
         }
         Error::Owner { at, allowed, .. } => vec![Mend {
-            command: format!("sudo chown {} {}", user(allowed), quoted(&at.to_string_lossy())),
+            command: format!("sudo chown {} {}", user(allowed), word(&at.to_string_lossy())),
             does: "look at what is in it first: its owner could change it",
         }],
         Error::LinkOwner { at, allowed, .. } => vec![Mend {
-            command: format!("sudo chown -h {} {}", user(allowed), quoted(&at.to_string_lossy())),
+            command: format!("sudo chown -h {} {}", user(allowed), word(&at.to_string_lossy())),
             does: "look at where it leads first: its owner could point it elsewhere",
         }],
         Error::SharedFolder { at, .. } => vec![Mend::new(
-            format!("install -d -m 700 {}", quoted(&format!("{}/keystead", at.display()))),
+            format!("install -d -m 700 {}", word(&format!("{}/keystead", at.display()))),
             "have a folder of your own there, and name that one instead",
         )],
         Error::NotAFile { path, .. } | Error::TooLarge { path, .. } | Error::LinkLoop { path } => {
@@ -104,13 +105,13 @@ pub(super) fn register(
         command += &format!(":{kind}");
     }
     for (name, text) in settings(entry, kind) {
-        command += &format!(" --param {}", quoted(&format!("{name}={text}")));
+        command += &format!(" --param {}", word(&format!("{name}={text}")));
     }
     for (name, reference) in &entry.unlock {
-        command += &format!(" --unlock {}", quoted(&format!("{name}={reference}")));
+        command += &format!(" --unlock {}", word(&format!("{name}={reference}")));
     }
     if !entry.description.is_empty() {
-        command += &format!(" --description {}", quoted(&entry.description));
+        command += &format!(" --description {}", word(&entry.description));
     }
     if !entry.search {
         command += " --no-search";
@@ -188,27 +189,4 @@ fn as_owner(path: &Path, command: String) -> String {
 /// Returns whose a path is to be: root's where nobody else's is good enough.
 fn user(allowed: &str) -> u32 {
     if allowed == "root" { 0 } else { rustix::process::geteuid().as_raw() }
-}
-
-/// Returns one word for a POSIX shell.
-pub(super) fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_is_one_word_for_a_shell() {
-        assert_eq!(quoted("/home/ada/a.toml"), "/home/ada/a.toml");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's $HOME"), "'it'\\''s $HOME'");
-        assert_eq!(quoted("~/x"), "'~/x'");
-        assert_eq!(quoted(""), "''");
-    }
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::mend::{Mend, quoted};
+use super::mend::Mend;
 use super::{Finding, Severity, folder, listed, users_of};
 use crate::host::Host;
 use crate::plugin::inspect;
 use crate::plugin::pins::{self, Layer};
 use crate::plugin::trust::{Error, Survey, Surveyed};
+use crate::shell::word;
 
 impl Host {
     pub(super) fn all_plugins(&self, survey: &Survey, findings: &mut Vec<Finding>) {
@@ -42,7 +43,7 @@ fn is_forbidden(error: &Error) -> bool {
 }
 
 fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
-    let id = quoted(&one.name);
+    let id = word(&one.name);
     let finding = Finding::of(severity, error.code(), error);
     let own = one.layer == Layer::User;
     let why = |finding: Finding, why: &str| finding.because(why);
@@ -73,7 +74,7 @@ fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
             match own {
                 true => finding.mended([
                     Mend::new(
-                        format!("keystead plugin show {}", quoted(&path.to_string_lossy())),
+                        format!("keystead plugin show {}", word(&path.to_string_lossy())),
                         "look at it without running it",
                     ),
                     Mend::new(format!("keystead plugin trust {id}"), "accept it, if it is meant"),
@@ -119,7 +120,7 @@ fn again(one: &Surveyed) -> Vec<Mend> {
             "put the pin out of the way; installing its package again brings both back",
         )];
     }
-    let id = quoted(&one.name);
+    let id = word(&one.name);
     let Some(pin) = &one.pin else {
         return vec![Mend::new(
             format!("keystead plugin remove {id}"),
@@ -127,7 +128,7 @@ fn again(one: &Surveyed) -> Vec<Mend> {
         )];
     };
     let file = pin.source.as_deref().filter(|source| Path::new(source).is_file());
-    let file = file.map_or_else(|| "FILE".to_owned(), quoted);
+    let file = file.map_or_else(|| "FILE".to_owned(), word);
     vec![
         Mend::new(format!("keystead plugin install {file}"), "install it again"),
         Mend::new(format!("keystead plugin remove {id}"), "be rid of it"),

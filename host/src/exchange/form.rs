@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::dotenv::Dotenv;
 use super::json_lines::JsonLines;
-use super::{Error, Rows, bitwarden, csv, input, onepux, pass};
+use super::{Error, Rows, bitwarden, csv, input, onepux, pass, secretstore};
 
 /// A form of file or folder that secrets are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,10 +23,12 @@ pub enum Form {
     Csv,
     /// A folder of `pass`.
     Pass,
+    /// The folder of PowerShell's SecretStore.
+    SecretStore,
 }
 
 /// What has to be known to read some forms.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Reading {
     /// Which column of a table is what; without, a well-known table is recognised.
     pub columns: Vec<csv::Column>,
@@ -34,6 +36,8 @@ pub struct Reading {
     pub delimiter: Option<csv::Delimiter>,
     /// How a folder of `pass` is decrypted.
     pub gpg: pass::Gpg,
+    /// Whose SecretStore it is, and its password.
+    pub owner: secretstore::Owner,
 }
 
 /// What is imported, at its start.
@@ -51,8 +55,15 @@ pub const HEAD: usize = 4_096;
 
 impl Form {
     /// Every form, in the order in which they are listed.
-    pub const ALL: &'static [Self] =
-        &[Self::JsonLines, Self::Dotenv, Self::Bitwarden, Self::OnePux, Self::Csv, Self::Pass];
+    pub const ALL: &'static [Self] = &[
+        Self::JsonLines,
+        Self::Dotenv,
+        Self::Bitwarden,
+        Self::OnePux,
+        Self::Csv,
+        Self::Pass,
+        Self::SecretStore,
+    ];
 
     /// Returns the form's name on the command line.
     pub fn as_str(self) -> &'static str {
@@ -63,6 +74,7 @@ impl Form {
             Self::OnePux => "1pux",
             Self::Csv => "csv",
             Self::Pass => "pass",
+            Self::SecretStore => "secretstore",
         }
     }
 
@@ -85,6 +97,9 @@ impl Form {
         if head.is_none() && path.join(".gpg-id").is_file() {
             return Ok(Self::Pass);
         }
+        if head.is_none() && secretstore::is_store(path) {
+            return Ok(Self::SecretStore);
+        }
         let named = only(&|form| form.has_name(&name, head.is_none()));
         let starts = || head.and_then(|head| only(&|form| form.starts(head)));
         named.or_else(starts).ok_or(Error::UnknownForm)
@@ -100,7 +115,7 @@ impl Form {
             Self::OnePux => !is_folder && name.ends_with(".1pux"),
             Self::Csv => !is_folder && (name.ends_with(".csv") || name.ends_with(".tsv")),
             Self::Pass => is_folder && name == ".password-store",
-            Self::Bitwarden => false,
+            Self::Bitwarden | Self::SecretStore => false,
         }
     }
 
@@ -120,7 +135,7 @@ impl Form {
                     && (holds(b"export.attributes") || holds(b"export.data"))
             }
             Self::Csv => csv::is_known(head),
-            Self::Pass => false,
+            Self::Pass | Self::SecretStore => false,
             Self::JsonLines => {
                 let line = text.trim_start().lines().next().unwrap_or_default();
                 let inner = line.strip_prefix('{').map(str::trim_start);
@@ -142,7 +157,7 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::NotOfForm`] for a folder.
-    fn into_read(self, form: &'static str) -> Result<Box<dyn Read>, Error> {
+    pub(super) fn into_read(self, form: &'static str) -> Result<Box<dyn Read>, Error> {
         match self {
             Self::File(file) => Ok(Box::new(file)),
             Self::Stream(stream) => Ok(stream),
@@ -173,6 +188,10 @@ pub fn open(form: Form, source: Source, reading: &Reading) -> Result<Box<dyn Row
         Form::Pass => match source {
             Source::Folder(folder) => Ok(Box::new(pass::read(&folder, reading.gpg.clone())?)),
             _ => Err(Error::NotOfForm { form: pass::FORM, why: "it is no folder".into() }),
+        },
+        Form::SecretStore => match source {
+            Source::Folder(folder) => Ok(Box::new(secretstore::read(&folder, &reading.owner)?)),
+            _ => Err(Error::NotOfForm { form: secretstore::FORM, why: "it is no folder".into() }),
         },
         Form::JsonLines => Ok(Box::new(JsonLines::new(source.into_read("JSON Lines")?))),
         Form::Dotenv => Ok(Box::new(Dotenv::new(source.into_read("an environment file")?))),
@@ -210,5 +229,8 @@ mod tests {
         assert!(Form::recognise(folder.path(), None).is_err(), "it has no keys");
         fs_err::write(folder.path().join(".gpg-id"), "x").unwrap();
         assert_eq!(Form::recognise(folder.path(), None).ok(), Some(Form::Pass));
+        let store =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/secretstore/no-password");
+        assert_eq!(Form::recognise(Path::new(store), None).ok(), Some(Form::SecretStore));
     }
 }

@@ -218,7 +218,7 @@ pub(super) fn sounds_secret(name: &str) -> bool {
 
 /// Returns whether an address may hold a secret: a password before its host, or a parameter
 /// whose name sounds like one.
-fn may_be_secret(url: &str) -> bool {
+pub(super) fn may_be_secret(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (place, parameters) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
     let host = place.split('/').next().unwrap_or_default();

@@ -38,15 +38,15 @@ const MAX_DEPTH: usize = 4;
 impl Host {
     /// Returns the secret text that a reference stands for, as a parameter or a standing
     /// answer would be given it: from a file, a command or a descriptor without the newline
-    /// at its end. A relative path stands on `folder`.
+    /// at its end. A relative path stands on `folder`; `what` names what needs it, in errors.
     ///
     /// # Errors
     /// [`Error::Unresolved`] or [`Error::UnresolvedSecret`]; neither holds what was read.
-    pub fn follow(&self, reference: &Reference, folder: &Path) -> Result<SecretText> {
+    pub fn follow(&self, what: &str, reference: &Reference, folder: &Path) -> Result<SecretText> {
         match reference.clone().anchored(folder, self.home().as_deref()) {
-            Some(anchored) => self.resolve("value", &anchored),
+            Some(anchored) => self.resolve(what, &anchored),
             None => Err(Error::Unresolved {
-                parameter: "value".to_owned(),
+                parameter: what.to_owned(),
                 reference: reference.clone(),
                 why: "its path cannot be made absolute".to_owned(),
             }),

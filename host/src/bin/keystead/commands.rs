@@ -50,6 +50,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) unlock: Unlock,
     /// The agent of this user, where there can be one.
     agent: Option<Arc<Client>>,
+    /// The user's home.
+    home: Option<PathBuf>,
     /// This program.
     program: PathBuf,
     /// What was installed beside this program for people who write plugins.
@@ -110,8 +112,10 @@ impl<'a> Scene<'a> {
             options.timeout = timeout;
         }
         let unlock = Unlock::new(std::mem::take(&mut global.unlock))?;
-        let terminal = Terminal::open(&global, unlock.clone(), options.sources.home());
-        Ok(Self { ui, global, host: Host::new(options), terminal, unlock, agent, program, share })
+        let home = options.sources.home();
+        let terminal = Terminal::open(&global, unlock.clone(), home.clone());
+        let host = Host::new(options);
+        Ok(Self { ui, global, host, terminal, unlock, agent, home, program, share })
     }
 
     /// Returns where the crate of the contract is, if it was installed with this program.
@@ -133,6 +137,11 @@ impl<'a> Scene<'a> {
     /// Returns this program, which is the agent's as well.
     pub(crate) fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// Returns the user's home, where there is one.
+    pub(crate) fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
     }
 
     /// Returns whether anything is changed.

@@ -124,6 +124,29 @@ pub(crate) fn names_timeout() -> Option<Duration> {
     duration::parse(text.to_str()?).ok().filter(|time| *time >= Duration::from_millis(100))
 }
 
+/// Returns what the account is called that this runs as: as the system's list has it, since
+/// that is what .NET goes by, or else `USER` or `LOGNAME`.
+pub(crate) fn account() -> Option<String> {
+    let user = rustix::process::geteuid().as_raw();
+    let listed = fs_err::read_to_string("/etc/passwd").ok();
+    let listed = listed.and_then(|list| named(&list, user));
+    let set = |name| match privilege() {
+        Privilege::Ordinary => variable(name)?.into_string().ok(),
+        Privilege::SetId => None,
+    };
+    listed.or_else(|| set("USER")).or_else(|| set("LOGNAME"))
+}
+
+/// Returns the name of this user in the text of a `passwd`.
+fn named(list: &str, user: u32) -> Option<String> {
+    list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let found = fields.nth(1)?.parse::<u32>().ok()?;
+        (found == user && !name.is_empty()).then(|| name.to_owned())
+    })
+}
+
 /// Reads a variable; one that is empty counts as not set.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
@@ -244,6 +267,15 @@ mod tests {
 
     fn config(variables: &'static [(&str, &str)]) -> Result<Option<PathBuf>, Failure> {
         folder(&with(variables), "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")
+    }
+
+    #[test]
+    fn an_account_is_called_as_the_list_says() {
+        let list = "# x\nroot:x:0:0::/root:/bin/sh\n::7:\nbroken\nbob:x:1000:1000::/:/bin/sh\nalso:x:1000:";
+        assert_eq!(named(list, 1000).as_deref(), Some("bob"));
+        assert_eq!(named(list, 0).as_deref(), Some("root"));
+        assert_eq!(named(list, 7), None);
+        assert_eq!(named(list, 9), None);
     }
 
     #[test]

@@ -53,6 +53,18 @@ impl Unlock {
         }
     }
 
+    /// As [`Unlock::answer`], for something that is no vault: none is given the answer as well.
+    pub(crate) fn answer_once(
+        &self,
+        prompt: &str,
+        folder: Option<&Path>,
+        home: Option<&Path>,
+    ) -> Option<Reference> {
+        let answer = self.answer(prompt, folder, home);
+        self.0.borrow_mut().typed.remove(prompt);
+        answer
+    }
+
     /// Says of each answer that nobody asked for it: most likely it is misspelt.
     pub(crate) fn unasked(&self) -> Vec<String> {
         let named = self.0.borrow();
@@ -71,6 +83,14 @@ impl Unlock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_is_given_once_is_given_to_nobody_else() {
+        let unlock = Unlock::new(vec!["password=env:A".into()]).unwrap();
+        assert!(unlock.answer_once("password", None, None).is_some());
+        assert_eq!(unlock.answer("password", None, None), None);
+        assert!(unlock.unasked().is_empty());
+    }
 
     #[test]
     fn an_answer_that_nobody_asked_for_is_told_with_what_was_asked_for() {

@@ -140,7 +140,7 @@ fn elsewhere(reference: &Reference, scene: &Scene<'_>) -> Result<Exit, Failure> 
         reference: &'a str,
         kind: &'static str,
     }
-    let value = Value::Text(scene.host.follow(reference, &current_folder()?)?);
+    let value = Value::Text(scene.host.follow("value", reference, &current_folder()?)?);
     let shown = reference.to_string();
     if scene.ui.is_json() {
         let head = Head { schema: 1, reference: &shown, kind: value.kind().as_str() };

@@ -151,6 +151,13 @@ impl Found {
             Error::Exchange(exchange::Error::UnknownTable) => self.hint(
                 "say which column is what: add `--column name=HEADER --column password=HEADER`",
             ),
+            Error::Exchange(exchange::Error::WrongAccount { .. }) => self.hint(
+                "name the account that SecretStore ran as with `--user NAME`",
+            ),
+            Error::Exchange(exchange::Error::NoPassword) => {
+                self.causes.push("it asks for `password`, and nobody can be asked".into());
+                self.hint("run it at a terminal, or add `--unlock password=env:VAR`");
+            }
             Error::Exchange(exchange::Error::NoProgram { .. }) => {
                 self.hint("install GnuPG: the package is called `gnupg`")
             }
