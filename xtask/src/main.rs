@@ -27,7 +27,8 @@ Commands:
   test [--fuzz-seconds N]    Run everything CI runs (each fuzz target N seconds, default 60)
   bench [--quick]            Measure Keystead beside its floors and the peers that are installed
   bench --write              Do so, and write docs/speed.md and docs/speed.svg
-  bench --accept             Write the figure anew that `test` holds the instructions to
+  bench --gate | --accept    Hold the instructions of a `get` to their figure, as `test` does; or
+                             write the figure anew
 ";
 
 fn main() -> ExitCode {

@@ -179,7 +179,9 @@ fn tried(row: &Row) -> Result<(f64, u64)> {
                 most.entry(id).and_modify(|most| *most = memory.max(*most)).or_insert(memory);
             }
         }
-        thread::sleep(Duration::from_millis(1));
+        // Seldom enough not to be in the way of what takes long.
+        let pause = began.elapsed() / 50;
+        thread::sleep(pause.clamp(Duration::from_millis(1), Duration::from_millis(20)));
     };
     let took = began.elapsed().as_secs_f64() * 1e3;
     let text = String::from_utf8_lossy(&fs_err::read(answer.path())?).into_owned();

@@ -29,12 +29,8 @@ pub(super) const SECRET_TOOL: Peer = Peer {
 pub(super) const KEYRING: Peer = Peer {
     name: "keyring (Python)",
     programs: &["keyring", "gnome-keyring-daemon", "dbus-daemon"],
-    // The program does not tell its version; the Python beside it knows.
-    version: &[
-        "sh",
-        "-c",
-        "\"$(sed -n '1s/^#!//p' \"$(command -v keyring)\")\" -c 'import importlib.metadata as m; print(m.version(\"keyring\"))'",
-    ],
+    // The program does not tell it; the Python beside it does.
+    version: &["python3", "-c", "import importlib.metadata as m; print(m.version('keyring'))"],
     kept: KEPT,
     most: super::MANY,
     hold: |home, count| {
