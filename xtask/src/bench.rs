@@ -32,7 +32,7 @@ use callgrind::Profile;
 use home::Home;
 use machine::{Machine, said};
 use measure::Meter;
-use own::{OWN, Scope};
+use own::{OWN, Own, Scope};
 use page::Findings;
 use peer::Peers;
 use row::{Measured, Race, Row, Whose};
@@ -78,7 +78,9 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     let scratch = tempfile::Builder::new().prefix("keystead-bench-").tempdir()?;
     let folder = scratch.path();
     let prefix = folder.join("prefix");
-    let plugin = install::bare(&workspace, &prefix, "release")?;
+    let own: Vec<&Own> = OWN.iter().filter(|own| own.is_in(&workspace)).collect();
+    let first = own.first().ok_or("there is no plugin of ours to measure")?;
+    let plugin = install::bare(&workspace, &prefix, "release", first.id)?;
     let scope = match task {
         Task::Gate => {
             print!("{}", gate::check(&workspace, &tools, &prefix)?);
@@ -92,17 +94,17 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         Task::Write => Scope::Whole,
     };
     let symbols = folder.join("symbols");
-    install::bare(&workspace, &symbols, "profiling")?;
+    install::bare(&workspace, &symbols, "profiling", first.id)?;
 
     let meter = Meter { tools: &tools, folder: folder.to_owned(), counted: search_path(&symbols) };
     let mut bench = Bench { meter, measured: Vec::new(), profiles: Vec::new() };
     let home = Home::new(folder.join("floors"), search_path(&prefix))?;
-    let floors = floor::rows(&cache, &workspace, &home, Path::new(&plugin), scope)?;
+    let floors = floor::rows(&cache, &workspace, &home, &plugin, scope)?;
     let mut machine = Machine::look(folder)?;
     for row in &floors {
         bench.measure(row)?;
     }
-    for own in OWN.iter().filter(|own| own.is_in(&workspace)) {
+    for own in own {
         let home = Home::new(folder.join(own.id), search_path(&prefix))?;
         let vaults = own.vaults(&home, scope)?;
         for row in &vaults.rows {
