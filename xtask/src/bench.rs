@@ -1,87 +1,71 @@
-//! `cargo xtask bench`: what one `keystead get` costs as a whole process, in instructions and
-//! in time, beside the least any program could cost, and where the instructions go.
+//! `cargo xtask bench`: what Keystead costs as a whole process, in time and in instructions,
+//! beside the least any program could cost and beside what others use; and where the
+//! instructions go.
 //!
 //! Times are of the binary as installed; instructions of the same build with its symbols.
 
 mod callgrind;
+mod chart;
+mod data;
 mod floor;
+pub(crate) mod gate;
+mod home;
+mod machine;
+mod measure;
+mod own;
+mod page;
+mod peer;
+mod row;
 mod step;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 
 use crate::Result;
 use crate::cache::Cache;
 use crate::install;
-use crate::process::captured;
 use crate::provision::Tools;
 use crate::workspace::Workspace;
 
 use callgrind::Profile;
+use home::Home;
+use machine::{Machine, said};
+use measure::Meter;
+use own::{OWN, Own, Scope};
+use page::Findings;
+use peer::Peers;
+use row::{Measured, Race, Row, Whose};
 
-/// Runs of each command whose median is printed, and runs before them that fill the caches.
-const RUNS: &str = "300";
-const WARM_UP: &str = "30";
-
-/// One thing measured.
-struct Row {
-    words: Vec<OsString>,
-    /// Whether the host's verdicts are forgotten before each run.
-    forget: bool,
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Task {
+    /// Measure, and print.
+    Print(Scope),
+    /// Measure everything, and write docs/speed.md and its chart too.
+    Write,
+    /// Hold the instructions to the figure, as `cargo xtask test` does.
+    Gate,
+    /// Write the figure anew.
+    Accept,
 }
 
-/// A home with two vaults, in which everything is measured.
-struct Scene {
-    home: PathBuf,
-    path: OsString,
-}
-
-impl Scene {
-    /// Registers one vault for each placement and sets a secret in both.
-    fn set(home: &Path, prefix: &Path) -> Result<Self> {
-        fs_err::create_dir(home)?;
-        let mut path = prefix.join("bin").into_os_string();
-        path.push(":/usr/bin:/bin");
-        let scene = Self { home: home.to_owned(), path };
-        for placement in ["in-process", "isolated"] {
-            scene.typed(&format!(
-                "keystead vault register {placement} --plugin memory --placement {placement} --param file=\"$HOME/{placement}\"\n\
-                 printf value | keystead set greeting --vault {placement} --stdin"
-            ))?;
+impl Task {
+    fn parse(words: &[String]) -> Result<Self> {
+        match words {
+            [] => Ok(Self::Print(Scope::Whole)),
+            [word] if word == "--quick" => Ok(Self::Print(Scope::Quick)),
+            [word] if word == "--write" => Ok(Self::Write),
+            [word] if word == "--gate" => Ok(Self::Gate),
+            [word] if word == "--accept" => Ok(Self::Accept),
+            _ => Err("usage: cargo xtask bench [--quick | --write | --gate | --accept]".into()),
         }
-        Ok(scene)
-    }
-
-    fn command(&self, program: &OsString) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear().env("HOME", &self.home).env("PATH", &self.path).current_dir(&self.home);
-        command
-    }
-
-    fn typed(&self, script: &str) -> Result<()> {
-        match captured(self.command(&"/bin/sh".into()).args(["-e", "-c", script])) {
-            (true, _) => Ok(()),
-            (false, output) => Err(output.into()),
-        }
-    }
-
-    /// Makes the host check its plugins as if it had never seen them.
-    fn forget(&self) -> Result<()> {
-        self.typed(&self.forgetting())
-    }
-
-    fn forgetting(&self) -> String {
-        format!("rm -rf '{}'", self.home.join(".local/share/keystead/verdicts").display())
     }
 }
 
 /// Measures and prints.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
-    if let Some(word) = words.first() {
-        return Err(format!("`bench` knows no `{word}`").into());
-    }
+    let task = Task::parse(words)?;
     let workspace = Workspace::here()?;
     let cache = Cache::open()?;
     let tools = {
@@ -94,37 +78,80 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     let scratch = tempfile::Builder::new().prefix("keystead-bench-").tempdir()?;
     let folder = scratch.path();
     let prefix = folder.join("prefix");
-    let plugin = install::bare(&workspace, &prefix, "release")?;
+    let own: Vec<&Own> = OWN.iter().filter(|own| own.is_in(&workspace)).collect();
+    let first = own.first().ok_or("there is no plugin of ours to measure")?;
+    let plugin = install::bare(&workspace, &prefix, "release", first.id)?;
+    let scope = match task {
+        Task::Gate => {
+            print!("{}", gate::check(&workspace, &tools, &prefix)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Task::Accept => {
+            gate::accept(&workspace, &tools, &prefix)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Task::Print(scope) => scope,
+        Task::Write => Scope::Whole,
+    };
     let symbols = folder.join("symbols");
-    install::bare(&workspace, &symbols, "profiling")?;
-    let floors = floor::build(folder)?;
+    install::bare(&workspace, &symbols, "profiling", first.id)?;
 
-    let timed = Scene::set(&folder.join("timed"), &prefix)?;
-    let counted = Scene::set(&folder.join("counted"), &symbols)?;
-
-    println!(
-        "\n{:<44}{:>14}{:>12}{:>12}",
-        "one whole process", "instructions", "median", "fastest"
-    );
-    let mut tables = Vec::new();
-    for (name, words, forget) in [
-        ("floor: cat FILE", vec!["/bin/cat".into(), timed.home.join("in-process").into()], false),
-        ("floor: hello world in Rust", vec![floors.hello.clone()], false),
-        ("floor: the same + dlopen of the plugin", vec![floors.dlopen.clone(), plugin], false),
-        ("keystead get, in-process", get("in-process"), false),
-        ("keystead get, isolated", get("isolated"), false),
-        ("keystead get, in-process, new plugin file", get("in-process"), true),
-    ] {
-        let row = Row { words, forget };
-        let profiles = profiles(&tools, &counted, &row, folder)?;
-        let total: u64 = profiles.iter().map(Profile::total).sum();
-        let (median, fastest) = times(&tools, &timed, &row, folder)?;
-        println!("{name:<44}{:>12.3} M{median:>9.2} ms{fastest:>9.2} ms", total as f64 / 1e6);
-        if name.starts_with("keystead") {
-            tables.push((name, profiles));
+    let meter = Meter { tools: &tools, folder: folder.to_owned(), counted: search_path(&symbols) };
+    let mut bench = Bench { meter, measured: Vec::new(), profiles: Vec::new() };
+    let home = Home::new(folder.join("floors"), search_path(&prefix))?;
+    let floors = floor::rows(&cache, &workspace, &home, &plugin, scope)?;
+    let mut machine = Machine::look(folder)?;
+    for row in &floors {
+        bench.measure(row)?;
+    }
+    for own in own {
+        let home = Home::new(folder.join(own.id), search_path(&prefix))?;
+        let vaults = own.vaults(&home, scope)?;
+        for row in &vaults.rows {
+            bench.measure(row)?;
         }
     }
-    for (name, profiles) in &tables {
+    let peers = match scope {
+        Scope::Quick => Peers::default(),
+        Scope::Whole => peer::each(&cache, folder, &mut |row| bench.measure(row))?,
+    };
+    machine.look_again()?;
+
+    let versions = versions(&workspace, &tools, &prefix)?;
+    let Bench { measured, profiles, .. } = bench;
+    let mut findings = Findings { machine, versions, measured, peers };
+    findings.sort();
+    println!("{}", findings.text());
+    print_steps(&profiles);
+    if task == Task::Write {
+        findings.write(&workspace)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What has been measured so far.
+struct Bench<'a> {
+    meter: Meter<'a>,
+    measured: Vec<Measured>,
+    /// Where the instructions of our small vaults go.
+    profiles: Vec<(String, Vec<Profile>)>,
+}
+
+impl Bench<'_> {
+    fn measure(&mut self, row: &Row) -> Result<()> {
+        // For who waits: it can take minutes.
+        eprintln!("measuring: {}", row.name);
+        let (measured, profiles) = self.meter.measure(row)?;
+        if row.whose == Whose::Ours && row.race == Race::One {
+            self.profiles.push((row.name.clone(), profiles));
+        }
+        self.measured.push(measured);
+        Ok(())
+    }
+}
+
+fn print_steps(profiles: &[(String, Vec<Profile>)]) {
+    for (name, profiles) in profiles {
         for (process, profile) in ["", " (the runner)"].iter().zip(profiles) {
             println!("\nwhere the instructions go: {name}{process}");
             for (step, cost) in step::shares(profile) {
@@ -132,81 +159,28 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-/// Returns the command that reads the secret of one placement.
-fn get(placement: &str) -> Vec<OsString> {
-    ["keystead", "get", "greeting", "--vault", placement].map(OsString::from).into()
+/// Returns the search path on which a prefix's host is.
+fn search_path(prefix: &Path) -> OsString {
+    let mut path = prefix.join("bin").into_os_string();
+    path.push(":/usr/bin:/bin");
+    path
 }
 
-/// Runs a row under callgrind and returns the profile of each of its processes, the first
-/// started first.
-fn profiles(tools: &Tools, scene: &Scene, row: &Row, folder: &Path) -> Result<Vec<Profile>> {
-    // Once before, so that what is cached is cached: under valgrind too, where the running
-    // program has another name, and a verdict of its own.
-    if row.forget {
-        scene.forget()?;
-    } else {
-        counted(tools, scene, row, tempfile::tempdir_in(folder)?.path())?;
-    }
-    let out = tempfile::tempdir_in(folder)?;
-    counted(tools, scene, row, out.path())?;
-    let mut dumps: BTreeMap<u32, BTreeMap<u32, String>> = BTreeMap::new();
-    for file in fs_err::read_dir(out.path())? {
-        let file = file?;
-        let name = file.file_name().to_string_lossy().into_owned();
-        let mut numbers = name.split('.').filter_map(|part| part.parse::<u32>().ok());
-        let process = numbers.next().ok_or_else(|| format!("callgrind wrote `{name}`"))?;
-        // The file without a number is written last.
-        let part = numbers.next().unwrap_or(u32::MAX);
-        dumps.entry(process).or_default().insert(part, fs_err::read_to_string(file.path())?);
-    }
-    dumps
-        .into_values()
-        .map(|dumps| Profile::parse(&dumps.into_values().collect::<Vec<String>>()))
-        .collect()
-}
-
-/// Runs a row under callgrind, which writes into a folder.
-///
-/// A runner is killed when its host has what it wanted, and then writes nothing: so it dumps
-/// what it has counted after each of its replies.
-fn counted(tools: &Tools, scene: &Scene, row: &Row, out: &Path) -> Result<()> {
-    let mut valgrind = scene.command(&tools.path_of("KEYSTEAD_TEST_VALGRIND")?);
-    valgrind.args(["--tool=callgrind", "--trace-children=yes"]);
-    valgrind.arg("--dump-after=keystead::plugin::runner::link::Link::reply");
-    valgrind.arg(format!("--callgrind-out-file={}/%p.out", out.display()));
-    match captured(valgrind.args(&row.words)) {
-        (true, _) => Ok(()),
-        (false, output) => Err(output.into()),
-    }
-}
-
-/// Returns the median and the shortest time of a row, in milliseconds.
-fn times(tools: &Tools, scene: &Scene, row: &Row, folder: &Path) -> Result<(f64, f64)> {
-    let out = folder.join("times.json");
-    let words: Vec<String> = row.words.iter().map(|word| format!("'{}'", word.display())).collect();
-    let mut hyperfine = scene.command(&tools.path_of("KEYSTEAD_TEST_HYPERFINE")?);
-    hyperfine.args([
-        "--shell=none",
-        "--runs",
-        RUNS,
-        "--warmup",
-        WARM_UP,
-        "--style",
-        "none",
-        "--export-json",
-    ]);
-    hyperfine.arg(&out);
-    if row.forget {
-        hyperfine.arg("--prepare").arg(scene.forgetting());
-    }
-    let (ok, output) = captured(hyperfine.arg(words.join(" ")));
-    if !ok {
-        return Err(output.into());
-    }
-    let json: serde_json::Value = serde_json::from_slice(&fs_err::read(&out)?)?;
-    let seconds = |name: &str| json["results"][0][name].as_f64().ok_or("hyperfine wrote no times");
-    Ok((seconds("median")? * 1e3, seconds("min")? * 1e3))
+/// Returns what we are, and what measured and built us.
+fn versions(workspace: &Workspace, tools: &Tools, prefix: &Path) -> Result<Vec<(String, String)>> {
+    let root = workspace.root().to_string_lossy().into_owned();
+    let commit = said(&["git", "-C", &root, "describe", "--always", "--dirty"])?;
+    let keystead = said(&[&prefix.join("bin/keystead").to_string_lossy(), "--version"])?;
+    let of = |variable: &str| -> Result<String> {
+        said(&[&tools.path_of(variable)?.to_string_lossy(), "--version"])
+    };
+    Ok(vec![
+        ("Keystead".into(), format!("{keystead}, commit {commit}")),
+        ("built by".into(), said(&["rustc", "--version"])?),
+        ("C library".into(), said(&["getconf", "GNU_LIBC_VERSION"])?),
+        ("times by".into(), of("KEYSTEAD_TEST_HYPERFINE")?),
+        ("instructions by".into(), of("KEYSTEAD_TEST_VALGRIND")?),
+    ])
 }

@@ -7,7 +7,6 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -62,19 +61,26 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
 }
 
 /// Installs the binary, built with some profile, and the plugins with their pins, but nothing
-/// for people; returns the reference plugin's file.
-pub(crate) fn bare(workspace: &Workspace, prefix: &Path, profile: &str) -> Result<OsString> {
+/// for people; returns the file of one of the plugins.
+pub(crate) fn bare(
+    workspace: &Workspace,
+    prefix: &Path,
+    profile: &str,
+    wanted: &str,
+) -> Result<PathBuf> {
     let plugins = build::plugins(workspace)?;
     let host = build::host(workspace, &plugins, profile)?;
     let stage = Stage::below(prefix)?;
     fill_with_binaries(&stage, &host, &plugins)?;
     let installed = stage.install(prefix)?;
-    let reference =
-        plugins.iter().find(|plugin| plugin.id == "memory").ok_or("there is no plugin `memory`")?;
+    let wanted = plugins
+        .iter()
+        .find(|plugin| plugin.id == wanted)
+        .ok_or_else(|| format!("there is no plugin `{wanted}`"))?;
     let file = installed
         .into_iter()
-        .find(|file| file.file_stem().is_some_and(|stem| stem == reference.sha256.as_str()));
-    Ok(file.ok_or("the plugin `memory` was not installed")?.into_os_string())
+        .find(|file| file.file_stem().is_some_and(|stem| stem == wanted.sha256.as_str()));
+    Ok(file.ok_or_else(|| format!("the plugin `{}` was not installed", wanted.id))?)
 }
 
 /// Returns the absolute folder to install below: `--prefix`, else `~/.local`.

@@ -71,8 +71,21 @@ fn run(command: &mut Command, log: &Path, head: &str, limit: Duration) -> Result
     }
 }
 
+/// Returns the last line of an output that says something.
+pub(crate) fn last_line(output: &str) -> &str {
+    output.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("nothing was said").trim()
+}
+
 /// Kills a process and all that came from it.
 fn stop(id: u32) -> Result<()> {
+    // The shell's own `kill`: it is there on every system.
+    let ids: Vec<String> = family(id)?.iter().map(u32::to_string).collect();
+    Command::new("/bin/sh").args(["-c", &format!("kill -KILL {}", ids.join(" "))]).status()?;
+    Ok(())
+}
+
+/// Returns a process and all that came from it.
+pub(crate) fn family(id: u32) -> Result<Vec<u32>> {
     let mut family = vec![id];
     let mut parents = Vec::new();
     for entry in fs_err::read_dir("/proc")? {
@@ -91,10 +104,7 @@ fn stop(id: u32) -> Result<()> {
         family.extend(parents.iter().filter(|(_, own)| *own == parent).map(|(child, _)| *child));
         next += 1;
     }
-    // The shell's own `kill`: it is there on every system.
-    let ids: Vec<String> = family.iter().map(u32::to_string).collect();
-    Command::new("/bin/sh").args(["-c", &format!("kill -KILL {}", ids.join(" "))]).status()?;
-    Ok(())
+    Ok(family)
 }
 
 #[cfg(test)]

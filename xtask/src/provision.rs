@@ -28,7 +28,7 @@ mod crates;
 mod debian;
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -273,6 +273,10 @@ fn found(cache: &Cache, program: &Program) -> Result<Vec<PathBuf>> {
 
 /// Returns the first file of a name on PATH.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).map(|folder| folder.join(name)).find(|file| Path::is_file(file))
+    on_search_path(&env::var_os("PATH")?, name)
+}
+
+/// Returns the first file of a name on a search path.
+pub(crate) fn on_search_path(path: &OsStr, name: &str) -> Option<PathBuf> {
+    env::split_paths(path).map(|folder| folder.join(name)).find(|file| Path::is_file(file))
 }

@@ -13,6 +13,7 @@ use std::env;
 use std::process::ExitCode;
 
 use crate::Result;
+use crate::bench::gate;
 use crate::cache::Cache;
 use crate::process::captured;
 use crate::provision::Tools;
@@ -110,6 +111,17 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         report.step("README and docs, executed", || {
             counted(docs::executed(&workspace, prefix.path()))
         });
+        if tools.has("valgrind") {
+            let mut said = String::new();
+            report.step("instructions of a get, against the figure", || {
+                Outcome::one(
+                    gate::check(&workspace, &tools, prefix.path())
+                        .inspect(|text| said.clone_from(text)),
+                )
+            });
+            // What is a little more or less is for all to see, too.
+            print!("{said}");
+        }
     }
     if let Some(missing) = tools.missing() {
         println!("\n{missing}");
