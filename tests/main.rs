@@ -4,6 +4,7 @@
 mod bad;
 mod boundary;
 mod cli;
+mod format;
 mod host;
 mod listed;
 mod oracle;

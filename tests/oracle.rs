@@ -5,6 +5,7 @@
 
 mod command;
 mod line;
+mod local_vault;
 mod metadata;
 mod registration;
 mod secret;
@@ -13,8 +14,9 @@ mod value;
 mod world;
 
 /// Makes each line a module of its name, with a test for each plugin and placement, so that
-/// a failure names all three. `both` is the reference plugin and a book of the other one,
-/// `all` a slip as well, which keeps no metadata and is never locked.
+/// a failure names all three. `both` is the reference plugin, a book of the other one and the
+/// local vault; `all` a slip as well, which keeps no metadata and is never locked; `store` the
+/// local vault alone.
 macro_rules! oracle {
     ($($(#[doc = $doc:literal])+ $name:ident for $plugins:ident |$world:ident| $body:block)+) => {
         /// The names of the tests in this file.
@@ -42,6 +44,11 @@ macro_rules! oracle_tests {
         crate::oracle::oracle_tests! { book }
         crate::oracle::oracle_test! { memory_isolated Memory Isolated }
         crate::oracle::oracle_test! { memory_in_process Memory InProcess }
+        crate::oracle::oracle_tests! { store }
+    };
+    (store) => {
+        crate::oracle::oracle_test! { store_isolated Store Isolated }
+        crate::oracle::oracle_test! { store_in_process Store InProcess }
     };
     (book) => {
         crate::oracle::oracle_test! { book_isolated Book Isolated }

@@ -188,18 +188,34 @@ fn plain(text: &str, root: &str) -> String {
     out
 }
 
+/// Returns a folder where nothing waits for a disk, if there is one.
+pub(crate) fn fast() -> &'static Path {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory } else { Path::new(env!("CARGO_TARGET_TMPDIR")) }
+}
+
 /// Returns the file of the plugin `memory`, built once.
 pub(crate) fn plugin() -> &'static Path {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
-    FILE.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--package", "keystead-plugin-memory"])
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
-            .env("CARGO_TARGET_DIR", target)
-            .status()
-            .unwrap();
-        assert!(built.success(), "the plugin `memory` does not build");
-        target.join("debug/libkeystead_plugin_memory.so")
-    })
+    FILE.get_or_init(|| built("memory"))
+}
+
+/// Returns the file of the local vault's plugin, built once.
+pub(crate) fn store() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| built("store"))
+}
+
+/// Builds a plugin of the workspace.
+fn built(id: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let package = format!("keystead-plugin-{id}");
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "--package", &package])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+        .env("CARGO_TARGET_DIR", target)
+        .status()
+        .unwrap();
+    assert!(built.success(), "the plugin `{id}` does not build");
+    target.join(format!("debug/libkeystead_plugin_{id}.so"))
 }

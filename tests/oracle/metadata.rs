@@ -74,6 +74,10 @@ oracle! {
                 world.damage("work");
                 "byte 0: this is no entry of a ledger"
             }
+            Kind::Store => {
+                world.damage("work");
+                "store.db is damaged: its header"
+            }
         };
         let error = change(world, &vault, "TestMetadata", &about).unwrap_err();
         assert_eq!(error.class(), Class::CannotDo);

@@ -63,6 +63,13 @@ oracle! {
                 "E10.open: vault `work` cannot be opened: plugin `memory` refused to open it: \
                  `file` is not the absolute path of a file: /",
             ),
+            Kind::Store => (
+                [("paht", "x"), ("case-sensitive", "perhaps")],
+                2,
+                ("path", "/dev/null"),
+                "E12.unavailable: vault `work` answered: cannot read /dev/null/store.db: Not a \
+                 directory (os error 20)",
+            ),
             _ => (
                 [("remarks", "many"), ("shut", "perhaps")],
                 2,
@@ -90,14 +97,19 @@ oracle! {
     /// A vault that fails its test is told in its plugin's words.
     sm_24_a_vault_fails_its_test_in_its_own_words for both |world| {
         let mut new = world.registration("work");
-        let words = if world.kind == Kind::Memory {
-            "line 1: it was not written by this plugin"
-        } else {
-            new.parameters.insert("shut".into(), "true".into());
-            "E12.unavailable: vault `work` answered: the counter is shut: come back tomorrow"
+        let words = match world.kind {
+            Kind::Memory => "line 1: it was not written by this plugin",
+            Kind::Store => "store.db is damaged: its header",
+            _ => {
+                new.parameters.insert("shut".into(), "true".into());
+                "E12.unavailable: vault `work` answered: the counter is shut: come back tomorrow"
+            }
         };
         let vault = world.register(new);
-        if world.kind == Kind::Memory {
+        if world.kind == Kind::Store {
+            world.set(&vault, "token", Value::text("canary-5d1f"));
+        }
+        if world.kind != Kind::Book {
             world.damage("work");
         }
         let error = world.host().test(&vault, &mut Nobody).unwrap_err();
@@ -170,6 +182,9 @@ oracle! {
             Kind::Memory => {
                 let file = world.file("work");
                 vec![format!("work Warning: secrets are kept in clear text in {}", file.display())]
+            }
+            Kind::Store => {
+                vec!["work Information: there is no vault yet: the first secret makes it".to_owned()]
             }
             _ => vec![
                 "work Warning: remark 1: the ink is dry".to_owned(),

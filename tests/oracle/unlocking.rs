@@ -18,6 +18,7 @@ oracle! {
         assert_eq!(set.unwrap(), vault);
         let (asked, rung) = match world.kind {
             Kind::Memory => ("work: Password (hidden)", ""),
+            Kind::Store => ("work: Password for the new vault (hidden)", ""),
             _ => ("work: Clerk (shown), PIN (hidden)", "work: ann was here\n"),
         };
         assert_eq!(person.asked, [asked]);

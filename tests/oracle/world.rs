@@ -26,6 +26,8 @@ pub(super) enum Kind {
     Book,
     /// The other plugin's ledger with nobody: no metadata, never locked.
     Slip,
+    /// The local vault, with a key file; where it is locked, with a password.
+    Store,
 }
 
 /// What unlocks every locked vault here.
@@ -34,6 +36,8 @@ pub(super) const SECRET: &str = "canary-5d1f-pin";
 /// One plugin in one placement.
 pub(super) struct World {
     pub(super) scene: Scene,
+    /// Where local vaults are: each write waits for the disk, and in memory for none.
+    stores: tempfile::TempDir,
     pub(super) kind: Kind,
     pub(super) placement: Placement,
 }
@@ -44,8 +48,10 @@ impl World {
         let installed = match kind {
             Kind::Memory => scene.install(sandbox::plugin()),
             Kind::Book | Kind::Slip => scene.install(&plugin_files::ledger()),
+            Kind::Store => scene.install(sandbox::store()),
         };
-        let world = Self { scene, kind, placement };
+        let stores = tempfile::tempdir_in(sandbox::fast()).unwrap();
+        let world = Self { scene, stores, kind, placement };
         assert_eq!(installed, world.plugin());
         world
     }
@@ -63,12 +69,21 @@ impl World {
         match self.kind {
             Kind::Memory => "memory",
             Kind::Book | Kind::Slip => "ledger",
+            Kind::Store => "store",
         }
     }
 
     /// Returns the file that a vault of this name keeps its secrets in.
     pub(super) fn file(&self, name: &str) -> PathBuf {
-        self.scene.path().join(format!("{name}.secrets"))
+        match self.kind {
+            Kind::Store => self.folder(name).join("store.db"),
+            _ => self.scene.path().join(format!("{name}.secrets")),
+        }
+    }
+
+    /// Returns the folder of a local vault.
+    pub(super) fn folder(&self, name: &str) -> PathBuf {
+        self.stores.path().join(name)
     }
 
     /// Returns a registration of a vault with a file of its own.
@@ -77,8 +92,17 @@ impl World {
         let mut new = Registration::new(vault_name(name), self.plugin(), folder);
         new.placement = Some(self.placement);
         new.kind = (self.kind == Kind::Slip).then(|| "slip".to_owned());
-        let key = if self.kind == Kind::Memory { "file" } else { "ledger" };
-        new.parameters.insert(key.to_owned(), format!("{name}.secrets"));
+        let shown = |path: PathBuf| path.to_str().unwrap().to_owned();
+        let (key, path) = match self.kind {
+            Kind::Memory => ("file", format!("{name}.secrets")),
+            Kind::Book | Kind::Slip => ("ledger", format!("{name}.secrets")),
+            Kind::Store => {
+                let key = shown(self.stores.path().join(format!("{name}.key")));
+                new.parameters.insert("key-file".into(), key);
+                ("path", shown(self.folder(name)))
+            }
+        };
+        new.parameters.insert(key.to_owned(), path);
         new
     }
 
@@ -93,6 +117,7 @@ impl World {
                 new.parameters.insert("bell".into(), "bell.given".into());
                 new.parameters.insert("pin".into(), secret)
             }
+            Kind::Store => new.parameters.remove("key-file"),
             Kind::Slip => panic!("a slip is never locked"),
         };
         new
@@ -125,7 +150,17 @@ impl World {
 
     /// Writes over a vault's file what no plugin can read.
     pub(super) fn damage(&self, name: &str) {
-        fs::write(self.file(name), "scribble\n").unwrap();
+        let file = self.file(name);
+        if self.kind == Kind::Store {
+            // Behind the mark by which a header is known.
+            let mut bytes = fs::read(&file).unwrap();
+            let mark = b"keystead-store";
+            let at = bytes.windows(mark.len()).position(|window| window == mark).unwrap();
+            bytes[at + mark.len() + 5] ^= 1;
+            fs::write(file, bytes).unwrap();
+        } else {
+            fs::write(file, "scribble\n").unwrap();
+        }
         self.host().reload();
     }
 
@@ -168,9 +203,21 @@ impl World {
     /// Runs the command over the same folders, and returns its exit code, standard output
     /// and standard error.
     pub(super) fn command(&self, words: &str, input: &str) -> (i32, String, String) {
+        self.command_with(":", words, input)
+    }
+
+    /// Runs it behind a command of the shell.
+    pub(super) fn command_with(
+        &self,
+        shell: &str,
+        words: &str,
+        input: &str,
+    ) -> (i32, String, String) {
         let root = self.scene.path();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keystead"));
+        let mut command = Command::new("/bin/sh");
         let mut child = command
+            .args(["-c", &format!("{shell}; exec \"$0\" \"$@\"")])
+            .arg(env!("CARGO_BIN_EXE_keystead"))
             .args(words.split_whitespace())
             .env_clear()
             .env("KEYSTEAD_CONFIG_DIR", root.join("config"))
@@ -191,7 +238,7 @@ impl World {
     /// Returns a right answer to each prompt of this plugin's locked vaults.
     pub(super) fn right(&self) -> Vec<(&'static str, &'static str)> {
         match self.kind {
-            Kind::Memory => vec![("password", SECRET)],
+            Kind::Memory | Kind::Store => vec![("password", SECRET)],
             _ => vec![("clerk", "ann"), ("pin", SECRET)],
         }
     }

@@ -3,7 +3,8 @@
 //! groff, where they are missing and we are root.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
-//! rest is built by cargo or unpacked from Debian's packages. What can be had neither way is
+//! rest is built by cargo, unpacked from Debian's packages or, for a Python library, installed by
+//! pip into a virtual environment. What can be had neither way is
 //! left out: said in one list, and, with `CI=true`, a failure.
 //!
 //! Tests learn where things are from these variables, which may also be set by hand:
@@ -17,6 +18,7 @@
 //! | `KEYSTEAD_TEST_ZSH` | zsh | `…needs_zsh…` |
 //! | `KEYSTEAD_TEST_FISH` | fish | `…needs_fish…` |
 //! | `KEYSTEAD_TEST_GROFF` | groff | `…needs_groff…` |
+//! | `KEYSTEAD_TEST_PYTHON` | a Python 3 that has PyNaCl | `…needs_pynacl…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
 //!
 //! gpg is found on PATH alone; the tests that need it are named `…needs_gpg…`.
@@ -26,6 +28,7 @@
 
 mod crates;
 mod debian;
+mod python;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -154,6 +157,15 @@ impl Tools {
         }
         for program in &PROGRAMS {
             tools.program(cache, program);
+        }
+        match python::provide(cache) {
+            Ok(path) => tools.variables.push((python::VARIABLE, path.into_os_string())),
+            Err(error) => tools.left_out.push(LeftOut {
+                what: "PyNaCl",
+                why: error.to_string(),
+                command: python::by_hand(),
+                marker: python::MARKER,
+            }),
         }
         Ok(tools)
     }

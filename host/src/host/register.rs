@@ -127,7 +127,11 @@ impl Host {
             return Err(Error::InProcessForbidden { plugin: new.plugin });
         }
         let home = self.home();
-        let data = self.options().paths.user_data.as_deref();
+        // What is registered for every user is in nobody's own folder.
+        let data = match new.layer {
+            Layer::System => None,
+            _ => self.options().paths.user_data.as_deref(),
+        };
         let vault = new.name.clone();
         let base = Base { folder: &new.folder, home: home.as_deref(), data, vault: Some(&vault) };
         let what = format!("vault `{}`", new.name);

@@ -96,8 +96,9 @@ pub enum Fault {
         /// The name.
         name: String,
     },
-    /// The plugin's default lies in the user's data folder, and there is no such user.
-    #[error("parameter `{name}` is in the user's data folder by default, and there is none")]
+    /// The plugin's default lies in a user's data folder, and there is no such user, or all of
+    /// them are meant.
+    #[error("parameter `{name}` is in one user's data folder by default, and here there is none")]
     NoDataFolder {
         /// The name.
         name: String,

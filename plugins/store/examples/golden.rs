@@ -1,0 +1,76 @@
+//! Makes the golden files of this version of the format, in a new folder:
+//!
+//! ```sh
+//! cargo run -p keystead-plugin-store --example golden FOLDER
+//! ```
+//!
+//! Files that are committed stay as they are: they are what that version wrote. This is run
+//! again for a version that comes after it, into a folder of its own.
+#![allow(clippy::unwrap_used, reason = "whoever makes golden files looks at what happens")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keystead_plugin_api::{
+    ActRequest, Answer, Context, Deadline, GetRequest, OpenRequest, ParameterValue, Parameters,
+    Plugin, SecretName, SecretText, SetRequest, UnlockRequest, Value, Vault, VaultName,
+};
+use keystead_plugin_store::Store;
+
+#[path = "../tests/golden/secrets.rs"]
+mod secrets;
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
+}
+
+fn text(path: &Path) -> ParameterValue {
+    ParameterValue::Text(path.to_str().unwrap().to_owned())
+}
+
+fn act(vault: &mut dyn Vault, action: &str, parameters: Parameters) -> Option<Value> {
+    vault.act(&ActRequest::new(action, parameters, soon())).unwrap().value
+}
+
+fn main() {
+    let folder = PathBuf::from(std::env::args().nth(1).expect("the folder is an argument"));
+    std::fs::create_dir(&folder).unwrap();
+    let folder = folder.canonicalize().unwrap();
+    let place = folder.join("vault");
+    let mut parameters = Parameters::new();
+    parameters.insert("path", text(&place));
+    let name = VaultName::parse("golden").unwrap();
+    let request = OpenRequest::new(name, "store", parameters, soon());
+    let mut vault = Store::open(request, Context::silent()).unwrap();
+
+    // The first secret makes the vault, with this password.
+    let password = Answer { name: "password".into(), value: SecretText::new(secrets::PASSWORD) };
+    vault.unlock(&UnlockRequest::new("new-vault", vec![password], soon())).unwrap();
+    for secret in secrets::secrets() {
+        let name = SecretName::parse(secret.name).unwrap();
+        // Each is written twice, and one is removed: numbers of rows have gaps.
+        for value in [Value::text("before"), secret.value] {
+            let mut set = SetRequest::new(name.clone(), value, soon());
+            set.metadata = Some(secret.metadata.clone());
+            vault.set(set).unwrap();
+        }
+        let gone = SecretName::parse("gone").unwrap();
+        vault.set(SetRequest::new(gone.clone(), Value::text("gone"), soon())).unwrap();
+        vault.remove(&GetRequest::new(gone, soon())).unwrap();
+    }
+
+    let mut key_file = Parameters::new();
+    key_file.insert("file", text(&folder.join("golden.key")));
+    key_file.insert("label", ParameterValue::Text("b\u{fc}ro".into()));
+    act(&mut *vault, "add-key-file", key_file);
+    let Some(Value::Text(code)) = act(&mut *vault, "add-recovery-code", Parameters::new()) else {
+        panic!("no code");
+    };
+    act(&mut *vault, "verify", Parameters::new());
+    drop(vault);
+
+    std::fs::rename(place.join("store.db"), folder.join("store.db")).unwrap();
+    std::fs::remove_dir_all(place).unwrap();
+    std::fs::write(folder.join("golden.code"), format!("{}\n", code.expose())).unwrap();
+    std::fs::write(folder.join("golden.password"), secrets::PASSWORD).unwrap();
+}

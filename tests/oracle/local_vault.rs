@@ -1,0 +1,203 @@
+//! The local vault's files, settings and passwords. There they were files with access rules of
+//! Windows; here they are files of Unix, and their modes are what keeps others out.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use keystead::api::{Value, ValueKind};
+use keystead::paths::Layer;
+use keystead::registry::{Placement, Replace};
+use keystead::{Class, Error, Nobody, Registration};
+
+use super::oracle;
+use super::world::{Kind, Person, World, new, secret_name, vault_name};
+use crate::scene::story;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+/// Runs a command that must succeed, under a umask that takes no right away.
+#[track_caller]
+fn answer(world: &World, words: &str, input: &str) -> String {
+    let (code, answer, told) = world.command_with("umask 0", words, input);
+    assert_eq!(code, 0, "{words}: {told}");
+    answer
+}
+
+oracle! {
+    /// Folder, file, journal and key file are their owner's alone, whatever the umask and the
+    /// folders above allow; a folder that is not there is made so. There, settings had a file
+    /// of their own (SS-02, SS-06): here they are the registration, which holds no secret, and
+    /// the file's header. What somebody opened to others later is refused, not mended: it was
+    /// open, and may have been read.
+    ss_01_08_the_folder_and_every_file_are_their_owners_alone for store |world| {
+        let open = world.folder("open");
+        fs::create_dir(&open).unwrap();
+        set_mode(&open, 0o777);
+        let (between, folder) = (open.join("between"), open.join("between/work"));
+        let key_file = open.join("keys/work.key");
+        let mut registration = world.registration("work");
+        let shown = |path: &Path| path.to_str().unwrap().to_owned();
+        registration.parameters.insert("path".into(), shown(&folder));
+        registration.parameters.insert("key-file".into(), shown(&key_file));
+        world.register(registration);
+        answer(world, "set token --stdin", "canary-5d1f");
+        // The journal is there from the first write to a vault that is there already.
+        answer(world, "set token --stdin", "canary-5d1f again");
+        assert_eq!(answer(world, "-q get token", ""), "canary-5d1f again");
+
+        for folder in [&between, &folder, &open.join("keys")] {
+            assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        }
+        let mut files: Vec<_> =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        files.sort();
+        assert_eq!(files, ["store.db", "store.db-journal"]);
+        for file in [folder.join("store.db"), folder.join("store.db-journal"), key_file.clone()] {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+        }
+
+        for (path, wrong, right) in [
+            (&folder, 0o701, 0o700),
+            (&folder.join("store.db"), 0o640, 0o600),
+            (&key_file, 0o604, 0o600),
+        ] {
+            set_mode(path, wrong);
+            let (code, _, told) = world.command("-q get token -V work", "");
+            assert_eq!(code, 1, "{told}");
+            let chmod = format!("run `chmod {right:o} {}` if that is not meant", path.display());
+            assert!(told.contains(&chmod), "{told}");
+            set_mode(path, right);
+        }
+        assert_eq!(answer(world, "-q get token", ""), "canary-5d1f again");
+    }
+
+    /// What a vault was set up with, without anybody being asked, is read back: where it is and
+    /// what opens it. There it was `CurrentUser`, no password, no time after which it locks, no
+    /// prompts. A vault that is thrown away is one folder less, and the next write makes it anew.
+    ss_09_what_a_vault_was_set_up_with_is_read_back for store |world| {
+        let vault = world.vault("work");
+        answer(world, "set token --stdin --no-input", "canary-5d1f");
+        let shown: serde_json::Value =
+            serde_json::from_str(&answer(world, "vault show work --json", "")).unwrap();
+        assert_eq!(shown["layer"], "user");
+        assert_eq!(shown["parameters"]["path"], world.folder("work").to_str().unwrap());
+        let key_file = world.folder("work").with_extension("key");
+        assert_eq!(shown["parameters"]["key-file"], key_file.to_str().unwrap());
+        let slots = |world: &World| answer(world, "vault do work slots --json", "");
+        assert!(slots(world).contains("\"message\":\"slot 1: key file\""), "{}", slots(world));
+
+        fs::remove_dir_all(world.folder("work")).unwrap();
+        world.host().reload();
+        assert!(world.list(Some(&vault), "*").is_empty());
+        assert!(world.get(&vault, "token").is_err_and(|error| error.class() == Class::NoSuch));
+        world.set(&vault, "token", Value::text("canary-5d1f"));
+        assert!(slots(world).contains("slot 1: key file"));
+    }
+
+    /// A vault is one user's: a registration for all users has no folder by default, and that is
+    /// what is said. Where one is named the registration stands for its owner.
+    ss_10_a_vault_for_all_users_is_refused for store |world| {
+        let folder = world.scene.path().to_path_buf();
+        let mut all = Registration::new(vault_name("work"), "store", folder);
+        all.layer = Layer::System;
+        let error = world.host().plan_registration(all).unwrap_err();
+        assert_eq!(error.code(), "E01.parameters");
+        let Error::Parameters { faults, .. } = &error else { panic!("{error:?}") };
+        let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            ["parameter `path` is in one user's data folder by default, and here there is none"]
+        );
+        let mut named = world.registration("work");
+        named.layer = Layer::System;
+        world.host().plan_registration(named).unwrap();
+    }
+
+    /// A password for a vault that has none. Where the key file is at hand nothing is asked, so
+    /// that the password is not even looked up, as with any vault that is never locked (D5).
+    /// Where it is not, the error says that no password will do, and what will.
+    ss_11_a_password_for_a_vault_without_one_is_an_error_that_says_so for store |world| {
+        let vault = world.vault("work");
+        world.set(&vault, "token", Value::text("canary-5d1f"));
+        let mut person = Person::new(world.right());
+        let words = "vault unlock work --unlock password=env:NO_SUCH_VARIABLE";
+        let (code, _, told) = world.command(words, "");
+        assert_eq!(code, 0, "{told}");
+        assert_eq!(
+            told,
+            "Vault `work` is never locked: there is nothing to unlock.\n\
+             Warning: `password` of `--unlock` answered nothing: nothing was asked for\n"
+        );
+
+        let mut without = world.locked("work");
+        without.replace = Replace::Whole;
+        world.register(without);
+        let set = world.host().set(new(Some(&vault), "a", Value::text("x"), None), &mut person);
+        let error = set.unwrap_err();
+        assert_eq!(
+            story(&error),
+            "E12.denied: vault `work` answered: this vault is opened by a key file alone: \
+             register it with `key-file`"
+        );
+        assert!(person.asked.is_empty());
+        let (code, _, told) = world.command(&words.replace("NO_SUCH_VARIABLE", "PATH"), "");
+        assert_eq!(code, 1, "{told}");
+        assert!(told.contains("this vault is opened by a key file alone"), "{told}");
+    }
+
+    /// Names are compared without case, in every script: setting one that differs by case
+    /// overwrites, and it is listed once, as it was typed last.
+    d8_a_name_that_differs_by_case_overwrites for store |world| {
+        let vault = world.vault("work");
+        for (first, second, third) in
+            [("Token", "tOKEN", "TOKEN"), ("Schlüssel/Ä", "SCHLÜSSEL/ä", "schlu\u{308}ssel/ä")]
+        {
+            world.set(&vault, first, Value::text("canary-5d1f first"));
+            world.set(&vault, second, Value::credential("ann", "canary-5d1f"));
+            let value = || Value::credential("ann", "canary-5d1f");
+            for name in [first, second, third] {
+                assert_eq!(world.get(&vault, name).unwrap(), value(), "{name}");
+            }
+            let listed: Vec<_> = world.list(Some(&vault), "*");
+            let [one] = listed.as_slice() else { panic!("{listed:?}") };
+            assert_eq!(one.entry.name.as_str(), second);
+            assert_eq!(one.entry.kind, Some(ValueKind::Credential));
+            world.remove(&vault, third).unwrap();
+            assert!(world.list(Some(&vault), "*").is_empty());
+        }
+    }
+
+    /// A locked vault and nobody to ask: an error of its own, that names what is missing, with
+    /// an exit code of its own. Nothing waits, and nothing is asked. It is so before the vault
+    /// is made as well: nobody chooses a password by accident.
+    d12_a_locked_vault_and_nobody_to_ask_is_an_error_and_no_prompt for store |world| {
+        let vault = world.register(world.locked("work"));
+        let (code, answer, told) = world.command("set token --stdin --no-input", "canary-5d1f");
+        assert_eq!((code, &*answer), (4, ""), "{told}");
+        assert!(told.contains("it asks for `password` (Password for the new vault)"), "{told}");
+        assert!(!world.folder("work").exists());
+
+        let mut person = Person::new(world.right());
+        let set = new(Some(&vault), "token", Value::text("canary-5d1f"), None);
+        world.host().set(set, &mut person).unwrap();
+        assert_eq!(person.asked, ["work: Password for the new vault (hidden)"]);
+        world.host().reload();
+        let place = keystead::Place::Vault(vault.clone());
+        let name = secret_name("token");
+        let error = world.host().get(&name, &place, &mut Nobody).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E12.locked", Class::NeedsHuman));
+        for words in ["get token -V work", "list -V work", "remove token", "vault do work slots"] {
+            let (code, answer, told) = world.command(&format!("{words} --no-input"), "");
+            assert_eq!((code, &*answer), (4, ""), "{words}: {told}");
+            assert!(told.contains("it asks for `password`, and nobody can be asked"), "{told}");
+            assert!(told.contains("--unlock password=env:VAR"), "{told}");
+        }
+    }
+}
