@@ -232,16 +232,47 @@ pub(crate) fn tree() -> clap::Command {
     Cli::command()
 }
 
-/// Parses a command that stands first by its own definition alone. `None` where there is
-/// anything to explain: help, an error, a command of several words.
+/// The options for every command that take a value.
+const VALUED: [&str; 4] = ["--unlock", "--timeout", "--color", "--config-dir"];
+
+/// The options for every command that take none.
+const FLAGS: [&str; 10] = [
+    "--json",
+    "--no-input",
+    "--verbose",
+    "-v",
+    "-vv",
+    "--quiet",
+    "-q",
+    "--system",
+    "--yes",
+    "--dry-run",
+];
+
+/// Parses a command by its own definition alone, whatever options for every command stand before
+/// it. `None` where there is anything to explain: help, an error, a command of several words.
 fn at_hand(arguments: &[OsString]) -> Option<Cli> {
     let arguments = arguments.get(1..)?;
-    match arguments.first()?.to_str()? {
-        "get" => alone(arguments, Command::Get),
-        "set" => alone(arguments, Command::Set),
-        "list" | "ls" => alone(arguments, Command::List),
-        "show" => alone(arguments, Command::Show),
-        "remove" | "rm" => alone(arguments, Command::Remove),
+    let mut at = 0;
+    let command = loop {
+        let word = arguments.get(at)?.to_str()?;
+        let name = word.split_once('=').map_or(word, |(name, _)| name);
+        match word {
+            _ if VALUED.contains(&word) => at += 2,
+            _ if VALUED.contains(&name) || FLAGS.contains(&word) => at += 1,
+            _ if word.starts_with('-') => return None,
+            command => break command,
+        }
+    };
+    // They mean the same behind it.
+    let mut ordered = arguments.to_vec();
+    ordered[..=at].rotate_right(1);
+    match command {
+        "get" => alone(&ordered, Command::Get),
+        "set" => alone(&ordered, Command::Set),
+        "list" | "ls" => alone(&ordered, Command::List),
+        "show" => alone(&ordered, Command::Show),
+        "remove" | "rm" => alone(&ordered, Command::Remove),
         _ => None,
     }
 }
@@ -310,6 +341,9 @@ mod tests {
             "keystead list --expiring 30d --expired --tag a --tag b",
             "keystead show a --any",
             "keystead rm a --vault=work --yes",
+            "keystead -q get a",
+            "keystead --json --timeout 3s -vv --color=never list --tag a",
+            "keystead --unlock password=env:X --config-dir /x set a --stdin",
         ] {
             let alone = at_hand(&line(text)).unwrap_or_else(|| panic!("{text}"));
             let whole = Cli::try_parse_from(line(text)).unwrap();
@@ -318,8 +352,30 @@ mod tests {
     }
 
     #[test]
+    fn the_options_for_every_command_are_known_by_name() {
+        for argument in Global::augment_args(clap::Command::new("keystead")).get_arguments() {
+            let Some(long) = argument.get_long() else { continue };
+            let long = format!("--{long}");
+            let valued = argument.get_action().takes_values();
+            assert_eq!(VALUED.contains(&&*long), valued, "{long}");
+            assert_eq!(FLAGS.contains(&&*long), !valued, "{long}");
+        }
+    }
+
+    #[test]
     fn what_must_be_explained_is_left_to_the_whole_tree() {
-        for text in ["keystead get --help", "keystead get", "keystead get a --nojson", "keystead"] {
+        for text in [
+            "keystead get --help",
+            "keystead get",
+            "keystead get a --nojson",
+            "keystead",
+            "keystead -q",
+            "keystead --timeout",
+            "keystead --help get a",
+            "keystead -V work get a",
+            "keystead --vault=work get a",
+            "keystead -- get a",
+        ] {
             assert!(at_hand(&line(text)).is_none(), "{text}");
         }
     }
