@@ -18,6 +18,7 @@ mod reference;
 pub(crate) mod sandbox;
 mod search;
 mod set;
+mod store;
 mod surroundings;
 mod unlock;
 mod usage;
