@@ -20,6 +20,7 @@ mod reference;
 pub(crate) mod sandbox;
 mod search;
 mod set;
+mod store;
 mod surroundings;
 mod unlock;
 mod usage;

@@ -119,8 +119,8 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::NoSuchSecret`] when every vault that was to be asked was asked and none has
-    /// it; [`Error::SearchIncomplete`] when one could not be asked; what a named vault
-    /// answers.
+    /// it; [`Error::SearchIncomplete`] when one of several could not be asked; what a named
+    /// vault answers, or the only one there is.
     pub fn get(&self, name: &SecretName, place: &Place, ask: &mut dyn Ask) -> Result<Found> {
         let (vault, secret) = self.first(name, place, ask, &mut |vault, ask| {
             self.call(vault, ask, &mut |open, deadline| {
@@ -205,6 +205,8 @@ impl Host {
     ) -> Result<()> {
         match named(error, vault, name) {
             Error::NoSuchSecret { .. } => searched.push(vault.clone()),
+            // Where no other vault could have it, nothing is incomplete: what it says is all.
+            error if self.is_searched_alone(vault)? => return Err(error),
             error if unasked == Unasked::Skipped => {
                 failed.get_or_insert((vault.clone(), error));
             }
@@ -217,6 +219,10 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    fn is_searched_alone(&self, vault: &VaultName) -> Result<bool> {
+        Ok(self.names()?.iter().all(|other| other == vault || !self.is_searched(other)))
     }
 
     /// A registration that cannot be read takes part: it may be the one that has it.

@@ -181,7 +181,7 @@ fn a_vault_that_is_never_locked_says_so() {
         str![[r#"
 exit code 0
 --- stderr
-Vault `open` is never locked: there is nothing to unlock.
+Vault `open` asks for nothing: there is nothing to unlock.
 
 "#]]
     );

@@ -18,12 +18,13 @@ use crate::header::Header;
 use crate::key::Key;
 use crate::key_file;
 use crate::manifest::KEY_FILE;
-use crate::opening::{self, PASSWORD, Unlocked};
+use crate::opening::{self, Unlocked};
 use crate::recovery::Code;
 use crate::slot::{Opener, Slot, label_fits};
 use crate::vault::Store;
 
-/// The challenge of an action that needs a new password and was given none.
+/// The challenge of an action that needs a new password and was given none, and its prompt: not
+/// that of the old one, which a registration may answer.
 pub(crate) const NEW_PASSWORD: &str = "new-password";
 
 /// How many rows are checked at a time.
@@ -105,8 +106,10 @@ pub(crate) fn run(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
 fn slots(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
     let Some((database, _)) = store.opened(deadline)? else { return Err(Error::not_found()) };
     let (header, _) = opening::header(database, deadline)?;
-    let slots: Vec<String> = header.slots.iter().map(ToString::to_string).collect();
-    Ok(Outcome::new(slots.join("\n")))
+    let slots: String = header.slots.iter().map(|slot| format!("{slot}\n")).collect();
+    let mut outcome = Outcome::new("");
+    outcome.value = Some(Value::text(slots));
+    Ok(outcome)
 }
 
 /// Returns the password that an action was given, or that was typed for it.
@@ -118,7 +121,7 @@ fn new_password(store: &mut Store, request: &ActRequest) -> Result<SecretText> {
         return opening::chosen(Some(given)).map_err(|error| Error::invalid(error.message()));
     }
     store.chosen.take().ok_or_else(|| {
-        let prompt = Prompt::new_secret(PASSWORD, "New password");
+        let prompt = Prompt::new_secret(NEW_PASSWORD, "New password");
         Error::locked(Challenge::new(NEW_PASSWORD, vec![prompt]))
     })
 }

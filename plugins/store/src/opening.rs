@@ -76,6 +76,8 @@ pub(crate) fn unasked(
     }
     let Some(key_file) = key_file else { return Ok(None) };
     let shown = key_file.display();
+    let is_typed = header.slots.iter().any(is_typed);
+    let rest = if is_typed { "" } else { ", and this vault has no password" };
     let no = match key_file::read(key_file) {
         Ok(Some(key)) => {
             let slots = header.slots.iter().filter(|slot| slot.opener == Opener::KeyFile);
@@ -84,13 +86,13 @@ pub(crate) fn unasked(
                     return unlocked(path, header, bytes, data, slot.number).map(Some);
                 }
             }
-            Error::denied(format!("the key file {shown} does not open this vault"))
+            Error::denied(format!("the key file {shown} does not open this vault{rest}"))
         }
-        Ok(None) => Error::unavailable(format!("the key file {shown} is not there")),
+        Ok(None) => Error::unavailable(format!("the key file {shown} is not there{rest}")),
         Err(error) => error,
     };
     // A key file that is lost or new is no reason to be locked out.
-    if header.slots.iter().any(is_typed) {
+    if is_typed {
         warn(no.message());
         return Ok(None);
     }

@@ -164,7 +164,8 @@ impl Vault for Store {
                 self.session(request.deadline).map(Some)
             }
             action::NEW_PASSWORD => {
-                self.chosen = Some(opening::chosen(request.answer(PASSWORD))?);
+                let password = request.answer(action::NEW_PASSWORD);
+                self.chosen = Some(opening::chosen(password)?);
                 Ok(None)
             }
             _ => Err(Error::invalid("this vault did not give that challenge")),

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use keystead_plugin_api::{
     ActRequest, Answer, Context, Deadline, ErrorKind, GetRequest, ListRequest, OpenRequest,
-    ParameterValue, Parameters, Plugin, SecretName, SecretText, UnlockRequest, Vault, VaultName,
+    ParameterValue, Parameters, Plugin, SecretName, SecretText, SetRequest, UnlockRequest, Value,
+    Vault, VaultName,
 };
 use keystead_plugin_store::Store;
 
@@ -129,7 +130,8 @@ fn the_slots_of_the_first_version_are_told_as_they_were_made() {
     let copy = Copy::new();
     let mut vault = copy.open(true);
     let slots = ActRequest::new("slots", Parameters::new(), soon());
-    let said = vault.act(&slots).unwrap().message;
+    let Some(Value::Text(said)) = vault.act(&slots).unwrap().value else { panic!("no answer") };
+    let said = said.expose();
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].starts_with("slot 1: password (Argon2id, 64 MiB, "), "{said}");
     assert_eq!(lines[1..], ["slot 2: key file, `b\u{fc}ro`", "slot 3: recovery code"]);
@@ -138,7 +140,6 @@ fn the_slots_of_the_first_version_are_told_as_they_were_made() {
 /// It is written to as well, and stays what it is.
 #[test]
 fn a_vault_of_the_first_version_takes_new_secrets() {
-    use keystead_plugin_api::{SetRequest, Value};
     let copy = Copy::new();
     let mut vault = copy.open(true);
     vault.set(SetRequest::new(name("new"), Value::text("canary-5d1f new"), soon())).unwrap();

@@ -213,7 +213,7 @@ pub(crate) fn print(ui: &Ui, name: &str, value: Value) -> Result<(), Failure> {
         check_for_terminal(&bytes, name)?;
     }
     ui.answer(bytes.expose())?;
-    if ui.answers_terminal() {
+    if ui.answers_terminal() && !bytes.expose().ends_with(b"\n") {
         ui.answer(b"\n")?;
     }
     Ok(())

@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
             format!("Vault `{name}` is unlocked already, for another {}.", words(span))
         }
         ("already", None) => format!("Vault `{name}` is unlocked already."),
-        _ => format!("Vault `{name}` is never locked: there is nothing to unlock."),
+        _ => format!("Vault `{name}` asks for nothing: there is nothing to unlock."),
     });
     Ok(Exit::Done)
 }

@@ -1,0 +1,236 @@
+//! A vault is registered first, and made by its first secret.
+
+use snapbox::{assert_data_eq, str};
+
+use super::super::prompt::end;
+use super::{CANARY, Home, answer};
+
+#[test]
+fn a_vault_is_registered_with_a_folder_of_its_own_and_made_by_its_first_secret() {
+    let home = Home::new();
+    assert_data_eq!(
+        home.0.run("vault register Safe --plugin store", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Plugin `store` as vault `Safe`:
+  may read and write files under [ROOT]/home/.local/share/keystead/store/safe
+Registered vault `Safe`.
+It is the default vault.
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.run("vault show safe", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+Name:         Safe
+Default:      yes
+Layer:        user
+Plugin:       store
+Searched:     yes
+Capabilities: write, metadata, unlock, actions
+Parameters:
+  path = [ROOT]/home/.local/share/keystead/store/safe
+Granted:
+  files:[ROOT]/home/.local/share/keystead/store/safe:rw
+
+"#]]
+    );
+    assert!(!home.folder("safe").exists());
+    assert_data_eq!(
+        home.0.run("list", &[]),
+        str![[r#"
+exit code 0
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.run("get a", &[]),
+        str![[r#"
+exit code 3
+--- stderr
+Error: No secret `a` in vault `Safe`
+Hint: run `keystead list` to see what there is
+Code: E12.no-such-secret
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.run("vault test safe", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+safe: ok
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.run("vault do safe slots", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `Safe` answered: there is no vault yet: the first secret makes it
+Code: E12.unavailable
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.run("vault unlock safe", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Vault `safe` asks for nothing: there is nothing to unlock.
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.feed("x", "set a --stdin"),
+        str![[r#"
+exit code 4
+--- stderr
+Error: Vault `Safe` is locked
+Caused by: it asks for `password` (Password for the new vault), and nobody can be asked
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `Safe` with that
+Code: E12.locked
+
+"#]]
+    );
+    assert!(!home.folder("safe").exists(), "nobody chose a password");
+}
+
+#[test]
+fn the_new_password_is_typed_twice_until_both_are_the_same_and_it_is_not_empty() {
+    let home = Home::new();
+    home.0.run("vault register safe --plugin store", &[]).succeeds();
+    let mut session = home.terminal("set a --file secret.given");
+    std::fs::write(home.0.here("secret.given"), CANARY).unwrap();
+    answer(&mut session, "Password for the new vault: ", CANARY);
+    answer(&mut session, "Password for the new vault again: ", "another");
+    session.exp_string("No: the two are not the same.").unwrap();
+    answer(&mut session, "Password for the new vault: ", "");
+    answer(&mut session, "Password for the new vault again: ", "");
+    session.exp_string("No: an empty password protects nothing.").unwrap();
+    assert!(!home.folder("safe").exists());
+    answer(&mut session, "Password for the new vault: ", CANARY);
+    answer(&mut session, "Password for the new vault again: ", CANARY);
+    let (rest, code) = end(session);
+    assert!(rest.contains("Set `a` in vault `safe`."), "{rest}");
+    assert!(!rest.contains(CANARY), "{rest}");
+    assert_eq!(code, 0, "{rest}");
+    assert_eq!(home.with(CANARY, "get a").succeeds(), CANARY.as_bytes());
+    home.0.check_files();
+
+    // From now on it asks once.
+    let mut session = home.terminal("get nosuch");
+    session.exp_string("Vault `safe` is locked.").unwrap();
+    answer(&mut session, "Password: ", CANARY);
+    assert_eq!(end(session).1, 3);
+}
+
+#[test]
+fn breaking_off_makes_no_vault() {
+    let home = Home::new();
+    home.0.run("vault register safe --plugin store", &[]).succeeds();
+    std::fs::write(home.0.here("secret.given"), CANARY).unwrap();
+    let mut session = home.terminal("set a --file secret.given");
+    session.exp_string("Password for the new vault: ").unwrap();
+    session.send_control('c').unwrap();
+    assert_eq!(end(session).1, 1);
+    assert!(!home.folder("safe").exists());
+}
+
+#[test]
+fn a_reference_gives_the_new_password_where_nobody_is() {
+    let home = Home::new();
+    home.0.run("vault register safe --plugin store", &[]).succeeds();
+    assert_data_eq!(
+        home.with("", "set a --stdin"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `safe` answered: an empty password protects nothing
+Hint: the answer to `password` came from `env:PW`
+Code: E12.denied
+
+"#]]
+    );
+    assert!(!home.folder("safe").exists());
+    assert_data_eq!(
+        home.with(CANARY, "set a --stdin"),
+        str![[r#"
+exit code 0
+--- stderr
+Set `a` in vault `safe`.
+
+"#]]
+    );
+    assert_eq!(home.with(CANARY, "get a").succeeds(), b"");
+    assert_data_eq!(
+        home.with(CANARY, "vault do safe slots --json"),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"vault":"safe","action":"slots","message":"","value":{"text":"slot 1: password (Argon2id, 64 MiB, [..] passes)/n"}}
+
+"#]]
+    );
+}
+
+#[test]
+fn a_key_file_is_made_with_the_vault_and_nobody_is_asked() {
+    let home = Home::new();
+    let register = "vault register safe --plugin store --param key-file=keys/work.key";
+    assert_data_eq!(
+        home.0.run(register, &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Plugin `store` as vault `safe`:
+  may read and write files under [ROOT]/here/keys/work.key
+  may read and write files under [ROOT]/home/.local/share/keystead/store/safe
+Registered vault `safe`.
+It is the default vault.
+
+"#]]
+    );
+    home.0.feed(CANARY, "set a --stdin --no-input").succeeds();
+    assert_eq!(home.0.run("get a --no-input", &[]).succeeds(), CANARY.as_bytes());
+    assert_data_eq!(
+        home.0.run("vault do safe slots", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+slot 1: key file
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.run("vault lock safe", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Vault `safe` was not unlocked.
+
+"#]]
+    );
+}
+
+#[test]
+fn names_may_differ_by_case_where_the_vault_was_made_so() {
+    let home = Home::new();
+    let register = "vault register safe --plugin store --param key-file=work.key \
+                    --param case-sensitive=true";
+    home.0.run(register, &[]).succeeds();
+    home.0.feed("1", "set Token --stdin").succeeds();
+    home.0.feed("2", "set TOKEN --stdin").succeeds();
+    assert_eq!(home.0.run("get Token", &[]).succeeds(), b"1");
+    assert_eq!(home.0.run("get TOKEN", &[]).succeeds(), b"2");
+    home.0.run("get token", &[]).ends_with(3);
+    // It was decided when the vault was made.
+    let otherwise = "vault register safe --plugin store --param key-file=work.key --replace";
+    home.0.run(otherwise, &[]).succeeds();
+    assert_eq!(home.0.run("get TOKEN", &[]).succeeds(), b"2");
+    home.0.run("get token", &[]).ends_with(3);
+}

@@ -1,0 +1,197 @@
+//! What opens a vault: a password from anywhere, a key file, a recovery code, a session.
+
+use std::process::Command;
+
+use snapbox::{assert_data_eq, str};
+
+use super::super::prompt::end;
+use super::{CANARY, Home, answer};
+
+#[test]
+fn a_password_comes_from_any_reference() {
+    let home = Home::with_password();
+    std::fs::write(home.0.here("pass.given"), format!("{CANARY}\n")).unwrap();
+    let path = home.0.here("pass.given");
+    for reference in
+        ["file:pass.given", &format!("command:[\"/bin/cat\",\"{}\"]", path.display()), "env:PW"]
+    {
+        let words = format!("get a --no-input --unlock password={reference}");
+        assert_eq!(home.run_with(&[("PW", CANARY)], &words).succeeds(), b"", "{reference}");
+    }
+    let script = format!(
+        "{} get a --unlock password=fd:3 --no-input 3<pass.given",
+        env!("CARGO_BIN_EXE_keystead")
+    );
+    let like = home.0.command("", &[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).env_clear().current_dir(like.get_current_dir().unwrap());
+    shell.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert_eq!(home.0.answer(shell, b"").succeeds(), b"");
+}
+
+#[test]
+fn a_password_comes_from_another_vault() {
+    let home = Home::with_key_file();
+    let register = "vault register second --plugin store --no-search \
+                    --unlock password=keystead://safe/a";
+    home.0.run(register, &[]).succeeds();
+    home.0.feed("kept", "set b -V second --stdin").succeeds();
+    assert_eq!(home.0.run("get b -V second --no-input", &[]).succeeds(), b"kept");
+    // The password is that secret, and no other.
+    assert_eq!(home.with(CANARY, "get b -V second").succeeds(), b"kept");
+    home.with("another", "get b -V second").ends_with(1);
+}
+
+#[test]
+fn a_wrong_password_is_told_and_nothing_else() {
+    let home = Home::with_password();
+    assert_data_eq!(
+        home.with("wrong", "get a"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `safe` answered: the password is wrong
+Hint: the answer to `password` came from `env:PW`
+Code: E12.denied
+
+"#]]
+    );
+    let mut session = home.terminal("get nosuch");
+    answer(&mut session, "Password: ", "wrong");
+    session.exp_string("No: the password is wrong.").unwrap();
+    answer(&mut session, "Password: ", CANARY);
+    assert_eq!(end(session).1, 3);
+}
+
+#[test]
+fn a_lost_key_file_is_told_and_the_password_asked_for() {
+    let home = Home::with_key_file();
+    let add = "vault do safe add-password --param password=env:NEW";
+    home.run_with(&[("NEW", CANARY)], add).succeeds();
+    std::fs::rename(home.0.here("work.key"), home.0.here("lost.given")).unwrap();
+    assert_data_eq!(
+        home.0.run("get a --no-input", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+vault `safe`: the key file [ROOT]/here/work.key is not there
+Error: Vault `safe` is locked
+Caused by: it asks for `password`, and nobody can be asked
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Code: E12.locked
+
+"#]]
+    );
+    assert_data_eq!(
+        home.with("wrong", "get a"),
+        str![[r#"
+exit code 1
+--- stderr
+vault `safe`: the key file [ROOT]/here/work.key is not there
+Error: Vault `safe` answered: the password is wrong
+Hint: the answer to `password` came from `env:PW`
+Code: E12.denied
+
+"#]]
+    );
+    assert_eq!(home.with(CANARY, "-q get a").succeeds(), CANARY.as_bytes());
+    // Another key file is none of its, and no reason to be locked out either.
+    std::fs::write(home.0.here("work.key"), [b'x'; 64]).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(home.0.here("work.key"), mode).unwrap();
+    let mut session = home.terminal("get nosuch");
+    session.exp_string("work.key does not open this vault").unwrap();
+    answer(&mut session, "Password: ", CANARY);
+    assert_eq!(end(session).1, 3);
+    // Found again, it is enough.
+    std::fs::rename(home.0.here("lost.given"), home.0.here("work.key")).unwrap();
+    home.0.run("get a --no-input", &[]).succeeds();
+}
+
+#[test]
+fn a_lost_key_file_that_was_the_only_way_in_is_never_made_anew() {
+    let home = Home::with_key_file();
+    std::fs::rename(home.0.here("work.key"), home.0.here("lost.given")).unwrap();
+    for words in ["get a", "set b --stdin", "vault do safe slots"] {
+        let answer = home.0.run(words, &[]);
+        answer.ends_with(1);
+        assert!(answer.stderr.contains("work.key is not there"), "{answer}");
+        assert!(!home.0.here("work.key").exists(), "{words}: another one would not open it");
+    }
+    assert_data_eq!(
+        home.0.run("get a", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `safe` answered: the key file [ROOT]/here/work.key is not there, and this vault has no password
+Code: E12.unavailable
+
+"#]]
+    );
+    std::fs::rename(home.0.here("lost.given"), home.0.here("work.key")).unwrap();
+    assert_eq!(home.0.run("get a", &[]).succeeds(), CANARY.as_bytes());
+}
+
+#[test]
+fn a_recovery_code_is_shown_once_and_opens_the_vault() {
+    let home = Home::with_password();
+    let added = home.with(CANARY, "vault do safe add-recovery-code --param label=drawer");
+    let code = String::from_utf8(added.succeeds().to_vec()).unwrap().trim().to_owned();
+    assert_eq!(code.split('-').map(str::len).collect::<Vec<_>>(), [4; 9], "{code}");
+    assert!(!added.stderr.contains(&code));
+    assert_data_eq!(
+        added.stderr,
+        str![[r#"
+added slot 2: recovery code, `drawer`; write the code down, it is not shown again
+
+"#]]
+    );
+    assert_eq!(home.with(&code, "get a").succeeds(), b"");
+    assert_eq!(home.with(&code.replace('-', "").to_lowercase(), "get a").succeeds(), b"");
+
+    let mut session = home.terminal("get nosuch");
+    let last = if code.ends_with('7') { "8" } else { "7" };
+    let mistyped = format!("{}{last}", &code[..code.len() - 1]);
+    answer(&mut session, "Password or recovery code: ", &mistyped);
+    session.exp_string("No: the recovery code is mistyped.").unwrap();
+    answer(&mut session, "Password or recovery code: ", &code);
+    assert_eq!(end(session).1, 3);
+
+    // Another vault's code has no slip in it, and opens nothing here.
+    let other = Home::with_password();
+    assert_data_eq!(
+        other.with(&code, "get a"),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `safe` answered: the recovery code is not one of this vault
+Hint: the answer to `password` came from `env:PW`
+Code: E12.denied
+
+"#]]
+    );
+    let slots = home.with(CANARY, "-q vault do safe slots --json");
+    assert!(!String::from_utf8_lossy(slots.succeeds()).contains(&code));
+}
+
+#[test]
+fn sessions_of_the_old_password_end_with_it() {
+    let home = Home::with_password();
+    home.with(CANARY, "vault unlock safe").succeeds();
+    assert_eq!(home.0.run("get a --no-input", &[]).succeeds(), b"");
+    // What is unlocked needs no old password to get a new one.
+    let change = "vault do safe change-password --param password=env:NEW --no-input";
+    assert_data_eq!(
+        home.run_with(&[("NEW", "canary-new")], change),
+        str![[r#"
+exit code 0
+--- stderr
+the password was changed; sessions of the old one are at an end
+
+"#]]
+    );
+    home.0.run("get a --no-input", &[]).ends_with(4);
+    home.with(CANARY, "get a").ends_with(1);
+    home.with("canary-new", "get a").succeeds();
+    home.0.run("agent stop", &[]).succeeds();
+}

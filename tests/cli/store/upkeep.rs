@@ -1,0 +1,104 @@
+//! Checking a vault, copying it while it is in use, and giving room back.
+
+use std::os::unix::fs::PermissionsExt;
+
+use snapbox::{assert_data_eq, str};
+
+use super::{CANARY, Home};
+
+#[test]
+fn a_vault_is_checked_whole() {
+    let home = Home::with_key_file();
+    assert_data_eq!(
+        home.0.run("vault do safe verify", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+everything is as it was written; secrets: 1
+
+"#]]
+    );
+    let file = home.folder("safe").join("store.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // Where values are: the last page.
+    let last = bytes.len() - 10;
+    bytes[last] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let answer = home.0.run("vault do safe verify", &[]);
+    answer.ends_with(1);
+    assert!(answer.stderr.contains("E12.damaged"), "{answer}");
+}
+
+/// The copy is whole while another process writes, and a vault like any other, opened by what
+/// opened the one it was made of.
+#[test]
+fn a_copy_is_made_while_the_vault_is_in_use_and_is_a_vault() {
+    let home = Home::with_key_file();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0.. {
+                if done.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                home.0.feed(CANARY, &format!("set busy/{round} --stdin")).succeeds();
+            }
+        });
+        for copy in 0..4 {
+            let words = format!("vault do safe backup --param to=copy{copy}.db");
+            home.0.run(&words, &[]).succeeds();
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_data_eq!(
+        home.0.run("vault do safe backup --param to=copy0.db", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `safe` answered: [ROOT]/here/copy0.db exists
+Code: E12.invalid
+
+"#]]
+    );
+    assert_data_eq!(
+        home.0.run("vault do safe backup --param to=copy9.db", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+wrote [ROOT]/here/copy9.db; as `store.db` in a folder of its own it is a vault
+
+"#]]
+    );
+    for copy in 0..4 {
+        let from = home.0.here(&format!("copy{copy}.db"));
+        assert_eq!(std::fs::metadata(&from).unwrap().permissions().mode() & 0o777, 0o600);
+        let folder = home.0.here(&format!("restored{copy}"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::rename(from, folder.join("store.db")).unwrap();
+        let name = format!("copy{copy}");
+        let register = format!(
+            "vault register {name} --plugin store --param path=restored{copy} \
+             --param key-file=work.key"
+        );
+        home.0.run(&register, &[]).succeeds();
+        home.0.run("vault do --", &[&name, "verify"]).succeeds();
+        assert_eq!(home.0.run("get a -V", &[&name]).succeeds(), CANARY.as_bytes());
+    }
+}
+
+#[test]
+fn room_is_given_back() {
+    let home = Home::with_key_file();
+    std::fs::write(home.0.here("large.given"), vec![b'x'; 400_000]).unwrap();
+    home.0.run("set large --file large.given", &[]).succeeds();
+    home.0.run("remove large", &[]).succeeds();
+    let size = || std::fs::metadata(home.folder("safe").join("store.db")).unwrap().len();
+    let before = size();
+    let answer = home.0.run("vault do safe compact", &[]);
+    answer.succeeds();
+    // The pages of the value, and not those that the vault keeps.
+    assert!(before - size() > 390_000, "{answer}");
+    assert_eq!(answer.stderr, format!("gave {} KiB back\n", (before - size()) / 1024));
+    assert_eq!(home.0.run("get a", &[]).succeeds(), CANARY.as_bytes());
+}
