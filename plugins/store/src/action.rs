@@ -19,6 +19,7 @@ use crate::key::Key;
 use crate::key_file;
 use crate::manifest::KEY_FILE;
 use crate::opening::{self, Unlocked};
+use crate::record::Place;
 use crate::recovery::Code;
 use crate::slot::{Opener, Slot, label_fits};
 use crate::vault::Store;
@@ -305,15 +306,13 @@ fn verify(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
         if deadline.has_passed() {
             return Err(Error::late());
         }
-        let rows = chain::from(&snapshot, &unlocked.keys, after, ROWS)?;
-        let last = rows.last().map_or(HEAD, |row| row.place);
-        for row in rows.iter().filter(|row| row.place > after && row.place != HEAD) {
-            verify_one(&snapshot, unlocked, row)?;
+        let next = chain::walk(&snapshot, &unlocked.keys, after, ROWS, &mut |place, sealed| {
             secrets += 1;
-        }
-        match rows.last() {
-            Some(row) if row.next != HEAD => after = last,
-            _ => break,
+            verify_one(&snapshot, unlocked, place, sealed)
+        })?;
+        match next {
+            Some(place) => after = place,
+            None => break,
         }
     }
     let values: i64 = snapshot
@@ -326,18 +325,18 @@ fn verify(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
 }
 
 /// Opens one secret whole.
-fn verify_one(file: &Connection, unlocked: &Unlocked, row: &chain::Row) -> Result<()> {
+fn verify_one(file: &Connection, unlocked: &Unlocked, place: Place, sealed: &[u8]) -> Result<()> {
     let records = &unlocked.keys.records;
     let overview = records
-        .open_overview(row.place, &row.overview)
+        .open_overview(place, sealed)
         .ok_or_else(|| damaged(file, "the description of a secret"))?;
-    if unlocked.keys.place(overview.name.as_str(), unlocked.case) != row.place {
+    if unlocked.keys.place(overview.name.as_str(), unlocked.case) != place {
         return Err(damaged(file, "a secret is in another one's place"));
     }
-    let whole = chain::find(file, &unlocked.keys, row.place, chain::Want::Value)?;
+    let whole = chain::find(file, &unlocked.keys, place, chain::Want::Value)?;
     let sealed = whole.and_then(|row| row.sealed);
     let sealed = sealed.ok_or_else(|| damaged(file, "a secret's value is missing from it"))?;
-    records.open_value(row.place, overview, &sealed).map(drop)
+    records.open_value(place, overview, &sealed).map(drop)
 }
 
 fn backup(store: &mut Store, request: &ActRequest) -> Result<Outcome> {

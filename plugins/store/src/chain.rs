@@ -67,42 +67,57 @@ fn last_up_to(file: &Connection, keys: &Keys, place: Place, want: Want) -> Resul
     );
     let row = file
         .prepare(&sql)
-        .and_then(|mut statement| statement.query_row([place], |row| read(row)).optional())
+        .and_then(|mut statement| statement.query_row([place], read).optional())
         .map_err(|error| fault(file, error))?;
     checked(file, keys, row)
 }
 
-/// Returns some rows of the chain, from the last one up to a place on: that one first.
-pub(crate) fn from(file: &Connection, keys: &Keys, place: Place, rows: usize) -> Result<Vec<Row>> {
-    let sql = format!(
-        "SELECT {COLUMNS}, NULL FROM secret \
-         WHERE place >= (SELECT max(place) FROM secret WHERE place <= ?1) ORDER BY place LIMIT ?2"
-    );
-    let limit = i64::try_from(rows).unwrap_or(i64::MAX);
-    let found = file
-        .prepare(&sql)
-        .and_then(|mut statement| {
-            statement
-                .query_map(params![place, limit], |row| read(row))?
-                .collect::<Result<Vec<_>, _>>()
-        })
-        .map_err(|error| fault(file, error))?;
-    if found.is_empty() {
-        return Err(damaged(file, "the beginning of its chain is missing"));
-    }
-    let complete = found.len() < rows;
-    let mut chain: Vec<Row> = Vec::with_capacity(found.len());
-    for row in found {
-        let row = checked(file, keys, Some(row))?;
-        if chain.last().is_some_and(|before| before.next != row.place) {
+/// Shows the secrets behind a place, in the order of the chain, with their sealed overviews: at
+/// most this many. Returns the place of the last one where more follow.
+///
+/// # Errors
+/// `Damaged` where the chain is broken in between; what `each` answers.
+pub(crate) fn walk(
+    file: &Connection,
+    keys: &Keys,
+    after: Place,
+    most: usize,
+    each: &mut dyn FnMut(Place, &[u8]) -> Result<()>,
+) -> Result<Option<Place>> {
+    // The row up to the place comes first: it proves what follows it.
+    let sql = "SELECT place, next, link, overview FROM secret \
+               WHERE place >= (SELECT max(place) FROM secret WHERE place <= ?1) \
+               ORDER BY place LIMIT ?2";
+    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    let failed = |error| fault(file, error);
+    let mut statement = file.prepare_cached(sql).map_err(failed)?;
+    let mut rows = statement.query(params![after, limit]).map_err(failed)?;
+    let mut last = None;
+    let mut count = 0;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let read = || -> rusqlite::Result<(Place, Place, &[u8], &[u8])> {
+            let blob = |at| Ok::<_, rusqlite::Error>(row.get_ref(at)?.as_blob()?);
+            Ok((row.get(0)?, row.get(1)?, blob(2)?, blob(3)?))
+        };
+        let (place, next, link, overview) = read().map_err(failed)?;
+        if !keys.linked(place, next, link) {
+            return Err(damaged(file, "a link of its chain is wrong"));
+        }
+        if last.is_some_and(|(_, expected)| expected != place) {
             return Err(damaged(file, "a secret is missing from it"));
         }
-        chain.push(row);
+        if place > after && place != HEAD {
+            each(place, overview)?;
+        }
+        last = Some((place, next));
+        count += 1;
     }
-    if complete && chain.last().is_some_and(|last| last.next != HEAD) {
-        return Err(damaged(file, "secrets are missing at its end"));
+    match last {
+        None => Err(damaged(file, "the beginning of its chain is missing")),
+        Some((_, HEAD)) => Ok(None),
+        Some(_) if count < limit => Err(damaged(file, "secrets are missing at its end")),
+        Some((place, _)) => Ok(Some(place)),
     }
-    Ok(chain)
 }
 
 /// Puts a new secret into the chain.

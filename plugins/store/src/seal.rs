@@ -1,6 +1,8 @@
 //! Sealing: XChaCha20-Poly1305 with a random nonce, and what the sealed bytes belong to as
 //! associated data, so that they open nowhere else. Sealed is nonce (24), ciphertext, tag (16).
 
+use std::borrow::Cow;
+
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 use keystead_plugin_api::{Error, Result, SecretBytes};
@@ -25,7 +27,7 @@ pub(crate) fn seal(key: &Key, belongs: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>
     let nonce = XNonce::try_from(&sealed[..]).expect("it has 24 bytes");
     sealed.extend_from_slice(plain);
     let tag = cipher(key)
-        .encrypt_inout_detached(&nonce, &belongs.concat(), (&mut sealed[NONCE_BYTES..]).into())
+        .encrypt_inout_detached(&nonce, &joined(belongs), (&mut sealed[NONCE_BYTES..]).into())
         .map_err(|_| Error::invalid("the secret is too long to be sealed"))?;
     sealed.extend_from_slice(&tag);
     Ok(sealed)
@@ -39,9 +41,17 @@ pub(crate) fn open(key: &Key, belongs: &[&[u8]], sealed: &[u8]) -> Option<Secret
     let tag = Tag::try_from(tag).ok()?;
     let mut plain = Zeroizing::new(cipher_text.to_vec());
     cipher(key)
-        .decrypt_inout_detached(&nonce, &belongs.concat(), (&mut plain[..]).into(), &tag)
+        .decrypt_inout_detached(&nonce, &joined(belongs), (&mut plain[..]).into(), &tag)
         .ok()?;
     Some(SecretBytes::new(std::mem::take(&mut *plain)))
+}
+
+/// Returns the associated data: a single part as it is, since listings open by the thousand.
+fn joined<'a>(belongs: &[&'a [u8]]) -> Cow<'a, [u8]> {
+    match belongs {
+        [one] => Cow::Borrowed(one),
+        several => Cow::Owned(several.concat()),
+    }
 }
 
 fn cipher(key: &Key) -> XChaCha20Poly1305 {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use keystead_plugin_api::{
     ActRequest, Action, Context, Deadline, Entry, Error, ErrorKind, GetRequest, ListRequest,
-    Metadata, OpenRequest, Outcome, Page, Plugin, Result, Secret, SecretText, Session, SetRequest,
-    UnlockRequest, Vault, WriteMode,
+    MAX_PAGE_ENTRIES, Metadata, OpenRequest, Outcome, Page, Plugin, Result, Secret, SecretText,
+    Session, SetRequest, UnlockRequest, Vault, WriteMode,
 };
 use rusqlite::Connection;
 
@@ -89,15 +89,15 @@ impl Vault for Store {
             return Ok(Page::default());
         };
         let file = database.reading(request.deadline)?;
-        let rows = chain::from(file, &unlocked.keys, after, request.limit + 1)?;
-        let next = rows.last().filter(|last| last.next != HEAD).map(|last| last.place);
-        let mut entries = Vec::with_capacity(rows.len());
-        // The first one is of the page before.
-        for row in rows.into_iter().filter(|row| row.place > after && row.place != HEAD) {
-            let overview = unlocked.keys.records.open_overview(row.place, &row.overview);
-            let overview = overview.ok_or_else(|| damaged(file, "the description of a secret"))?;
-            entries.push(overview.into_entry());
-        }
+        let mut entries = Vec::with_capacity(request.limit.min(MAX_PAGE_ENTRIES));
+        let next =
+            chain::walk(file, &unlocked.keys, after, request.limit, &mut |place, sealed| {
+                let overview = unlocked.keys.records.open_overview(place, sealed);
+                let overview =
+                    overview.ok_or_else(|| damaged(file, "the description of a secret"))?;
+                entries.push(overview.into_entry());
+                Ok(())
+            })?;
         Ok(Page::new(entries, next.map(|place| place.to_string())))
     }
 
