@@ -40,6 +40,10 @@ fn main() -> ExitCode {
     }
     // A fault of ours is told from what a user can act on, by the exit code as well.
     let exit = catch_unwind(AssertUnwindSafe(|| work(&arguments))).unwrap_or(Exit::Bug);
+    if let Some(signal) = terminal::ended_by() {
+        // Whoever waits for this process, such as a shell's loop, sees what ended it.
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
     ExitCode::from(exit.code())
 }
 

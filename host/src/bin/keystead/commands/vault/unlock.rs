@@ -40,8 +40,9 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     scene.agent()?.prepare()?;
     let renew = if args.whole.or(args.idle).is_some() { Renew::Yes } else { Renew::No };
     let waiting = scene.waiting(Some(name));
-    let unlocking = scene.host.unlock(name, renew, &mut scene.terminal)?;
+    let unlocking = scene.host.unlock(name, renew, &mut scene.terminal);
     drop(waiting);
+    let unlocking = unlocking.map_err(|error| Failure::from(error).without_unlocking(name))?;
     let (state, span) = match unlocking {
         Unlocking::NeverLocked => ("never-locked", None),
         Unlocking::Already => ("already", left(name, &scene)?),
