@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use cli::Parsed;
 use failure::{Exit, Failure};
+use rustix::process::DumpableBehavior;
 use ui::{Form, Ui};
 
 fn main() -> ExitCode {
@@ -34,6 +35,9 @@ fn main() -> ExitCode {
     if let Some(code) = keystead::agent::dispatch(std::env::args_os()) {
         return code;
     }
+    // Secrets and sessions pass through: no core file, and no other program of this user
+    // reads along. Where the system refuses that, they do as with any program.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = completion::dispatch(&arguments) {
         return code;
