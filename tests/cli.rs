@@ -1,6 +1,7 @@
 //! The command as a user meets it: whole outputs, exit codes, prompts.
 
 mod agent;
+mod agent_process;
 mod between;
 mod completion;
 mod copy;

@@ -12,6 +12,7 @@ pub mod fuzzing;
 mod keep;
 mod key;
 mod memory;
+mod peer;
 mod place;
 mod process;
 mod proto;

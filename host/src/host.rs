@@ -14,7 +14,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use keystead_plugin_api::{Deadline, Result as Reply, Vault, VaultName};
+use keystead_plugin_api::manifest::Capability;
+use keystead_plugin_api::{Deadline, ErrorKind, ListRequest, Result as Reply, Vault, VaultName};
 
 pub use conformance::Check;
 pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
@@ -239,9 +240,30 @@ impl Host {
     /// Says whether a vault could do its work. Changes nothing.
     ///
     /// # Errors
-    /// What is wrong with it, in its plugin's words where it has any.
+    /// What is wrong with it, in its plugin's words where it has any; and
+    /// [`Error::Locked`], [`Error::Refused`] and the like where it is locked and that does not
+    /// end: a plugin may test itself without what opens the vault.
     pub fn test(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<()> {
-        self.call(vault, ask, &mut |open, deadline| open.test(deadline))
+        let kind = self.entry(vault).and_then(|entry| self.kind(&entry));
+        let locks = kind.is_ok_and(|kind| kind.capabilities.contains(&Capability::Unlock));
+        let mut is_well = false;
+        self.call(vault, ask, &mut |open, deadline| {
+            // Once: what it says of itself is logged, and this is run again when unlocked.
+            if !is_well {
+                open.test(deadline)?;
+                is_well = true;
+            }
+            if !locks {
+                return Ok(());
+            }
+            let mut first = ListRequest::new(deadline);
+            first.limit = 1;
+            match open.list(&first) {
+                Err(refusal) if refusal.kind() == ErrorKind::Locked => Err(refusal),
+                // Whether it lists is another question: it has said that it is well.
+                _ => Ok(()),
+            }
+        })
     }
 
     /// Returns the names of all vaults, sorted.

@@ -489,6 +489,7 @@ exit code 4
 Error: Vault `locked` is locked
 Caused by: it asks for `password`, and nobody can be asked
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `locked` with that
+Hint: run `keystead vault unlock locked` at a terminal to be asked once for a while
 Code: E12.locked
 
 "#]]
@@ -501,6 +502,7 @@ exit code 4
 Error: Vault `locked` is locked
 Caused by: it asks for `password`, and nobody can be asked
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `locked` with that
+Hint: run `keystead vault unlock locked` at a terminal to be asked once for a while
 Code: E12.locked
 
 "#]]

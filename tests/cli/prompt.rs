@@ -24,11 +24,13 @@ pub(super) fn at_terminal(command: Command) -> PtySession {
     spawn_command(shell, PATIENCE).unwrap()
 }
 
-/// Waits for the end and returns the rest of what was shown, and the exit code.
+/// Waits for the end and returns the rest of what was shown, and the exit code as a shell
+/// has it: beyond 128 for a signal.
 pub(super) fn end(mut session: PtySession) -> (String, i32) {
     let rest = session.exp_eof().unwrap();
     match session.process().wait().unwrap() {
         WaitStatus::Exited(_, code) => (rest.replace('\r', ""), code),
+        WaitStatus::Signaled(_, signal, _) => (rest.replace('\r', ""), 128 + signal as i32),
         other => panic!("{other:?}: {rest}"),
     }
 }
@@ -171,15 +173,86 @@ const COMPARED: &str = "before=$(stty -g); sh -c 'echo pid $$.; exec keystead ge
 #[test]
 fn breaking_off_leaves_the_terminal_as_it_was() {
     let sandbox = locked();
-    for key in ['c', 'd'] {
-        let mut session = script(&sandbox, COMPARED);
-        session.exp_string("Password: ").unwrap();
-        session.send_control(key).unwrap();
-        let (rest, _) = end(session);
-        assert!(rest.contains("unlocking was broken off"), "{rest}");
-        assert!(rest.contains("code 1\n"), "{rest}");
-        assert!(rest.contains("the same"), "{rest}");
+    let mut session = script(&sandbox, COMPARED);
+    session.exp_string("Password: ").unwrap();
+    session.send_control('d').unwrap();
+    let (rest, _) = end(session);
+    assert!(rest.contains("unlocking was broken off"), "{rest}");
+    assert!(rest.contains("code 1\n"), "{rest}");
+    assert!(rest.contains("the same"), "{rest}");
+
+    // Its shell is interrupted as well, and must live to tell.
+    let mut session = script(&sandbox, &format!("trap : INT; {COMPARED}"));
+    session.exp_string("Password: ").unwrap();
+    session.send("canary").unwrap();
+    session.send_control('c').unwrap();
+    let (rest, _) = end(session);
+    assert!(rest.contains("code 130\n"), "{rest}");
+    assert!(rest.contains("the same"), "{rest}");
+    assert!(!rest.contains("Error") && !rest.contains("canary"), "{rest}");
+}
+
+#[test]
+fn a_loop_that_asks_can_be_interrupted() {
+    let sandbox = locked();
+    // A shell that was started with this signal ignored, as in the background, never heeds it.
+    for shell in ["sh", "bash"] {
+        for more in ["", "set -m; "] {
+            let words = format!(
+                "exec env --default-signal=INT {shell} -c \
+                 '{more}while ! keystead get a -V safe; do echo once more; done; \
+                 echo after'"
+            );
+            let mut session = script(&sandbox, &words);
+            session.exp_string("Password: ").unwrap();
+            session.send_control('c').unwrap();
+            let (rest, code) = end(session);
+            assert_eq!(rest.trim(), "", "{shell}, {more}");
+            assert_eq!(code, 130, "{shell}, {more}");
+        }
     }
+}
+
+#[test]
+fn nothing_is_answered_and_nobody_else_asked_after_an_interruption() {
+    let sandbox = locked();
+    let words = "vault register other --plugin memory --param file=other.secrets";
+    sandbox.run(words, &[]).succeeds();
+    sandbox.feed(CANARY, "set a -V other --stdin").succeeds();
+    for words in ["get a --any", "list", "set b", "vault test"] {
+        let mut session = at_terminal(sandbox.command(words, &[]));
+        session.exp_regex("(Password|Value of `b`): ").unwrap();
+        session.send_control('c').unwrap();
+        let (rest, code) = end(session);
+        assert_eq!((rest.trim(), code), ("", 130), "{words}");
+    }
+}
+
+#[test]
+fn breaking_off_is_no_crash_of_the_plugin() {
+    let sandbox = locked();
+    sandbox.run("plugin trust memory --danger-in-process --yes -q", &[]).succeeds();
+    let words = "vault register safe --plugin memory --param file=safe.secrets --replace -q \
+                 --param locked=file:pass.given --placement in-process";
+    sandbox.run(words, &[]).succeeds();
+    // Three crashes are a quarantine.
+    for signal in ["INT", "HUP", "TERM", "key"] {
+        let mut session = script(&sandbox, COMPARED);
+        session.exp_string("pid ").unwrap();
+        let pid = session.exp_string(".").unwrap();
+        session.exp_string("Password: ").unwrap();
+        if signal == "key" {
+            session.send_control('c').unwrap();
+            session.exp_eof().unwrap();
+            continue;
+        }
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        end(session);
+    }
+    let mut session = at_terminal(sandbox.command("get a -V safe", &[]));
+    session.exp_string("Password: ").unwrap();
+    session.send_line(CANARY).unwrap();
+    assert_eq!(end(session).1, 3);
 }
 
 #[test]

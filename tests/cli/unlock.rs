@@ -98,6 +98,7 @@ exit code 4
 Error: Vault `odd` is locked
 Caused by: it asks for `user` (Your name), and nobody can be asked
 Hint: run it at a terminal, add `--unlock user=env:VAR`, or register vault `odd` with that
+Hint: run `keystead vault unlock odd` at a terminal to be asked once for a while
 Code: E12.locked
 
 "#]]
@@ -111,6 +112,7 @@ exit code 4
 Error: Vault `odd` is locked
 Caused by: it asks for `code` (The code on your device), and nobody can be asked
 Hint: run it at a terminal, add `--unlock code=env:VAR`, or register vault `odd` with that
+Hint: run `keystead vault unlock odd` at a terminal to be asked once for a while
 Code: E12.locked
 
 "#]]
@@ -123,7 +125,7 @@ Code: E12.locked
         str![[r#"
 exit code 4
 --- stderr
-{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `odd` is locked","causes":["it asks for `user` (Your name)","it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, add `--unlock user=env:VAR --unlock password=env:VAR`, or register vault `odd` with that"]}}
+{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `odd` is locked","causes":["it asks for `user` (Your name)","it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, add `--unlock user=env:VAR --unlock password=env:VAR`, or register vault `odd` with that","run `keystead vault unlock odd` at a terminal to be asked once for a while"]}}
 
 "#]]
     );
@@ -141,6 +143,7 @@ Warning: `pasword` of `--unlock` answered nothing: what was asked for is `passwo
 Error: Vault `safe` is locked
 Caused by: it asks for `password`, and nobody can be asked
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Hint: run `keystead vault unlock safe` at a terminal to be asked once for a while
 Code: E12.locked
 
 "#]]

@@ -169,6 +169,64 @@ exit code 0
 }
 
 #[test]
+fn a_locked_vault_is_not_ok() {
+    let sandbox = Sandbox::with_work();
+    std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
+    let words = "vault register safe --plugin memory --param file=safe.secrets \
+                 --param locked=file:pass.given";
+    sandbox.run(words, &[]).succeeds();
+    assert_data_eq!(
+        sandbox.run("vault test -q", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+safe: locked: it asks for `password`; run `keystead vault unlock safe` first
+work: ok
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault test --json -q", &[]),
+        str![[r#"
+exit code 5
+--- stdout
+{"schema":1,"vault":"safe","ok":false,"code":"E12.locked","error":"vault `safe` is locked"}
+{"schema":1,"vault":"work","ok":true,"code":null,"error":null}
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault test safe -q", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+Error: Vault `safe` is locked
+Caused by: it asks for `password`, and nobody can be asked
+Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Hint: run `keystead vault unlock safe` at a terminal to be asked once for a while
+Code: E12.locked
+
+"#]]
+    );
+    // An answer is for the one that is named, or the default one.
+    let answer = "--unlock password=file:pass.given";
+    assert_eq!(sandbox.run(&format!("vault test safe -q {answer}"), &[]).succeeds(), b"safe: ok\n");
+    sandbox.run(&format!("vault test -q {answer}"), &[]).ends_with(5);
+    sandbox.run("vault default safe", &[]).succeeds();
+    sandbox.run(&format!("vault test -q {answer}"), &[]).succeeds();
+
+    // A standing answer that is wrong is found out.
+    std::fs::write(sandbox.here("wrong.given"), "wrong").unwrap();
+    let wrong = "--replace -q --unlock password=file:wrong.given";
+    sandbox.run(&format!("{words} {wrong}"), &[]).succeeds();
+    let answer = sandbox.run("vault test safe -q", &[]);
+    assert!(answer.ends_with(1).stderr.contains("the password is wrong"), "{answer}");
+    let right = "--replace -q --unlock password=file:pass.given";
+    sandbox.run(&format!("{words} {right}"), &[]).succeeds();
+    assert_eq!(sandbox.run("vault test -q", &[]).succeeds(), b"safe: ok\nwork: ok\n");
+}
+
+#[test]
 fn a_locked_vault_without_a_terminal_says_how_to_answer() {
     let sandbox = Sandbox::installed();
     std::fs::write(sandbox.here("pass.given"), CANARY).unwrap();
@@ -196,7 +254,7 @@ Code: E12.search-incomplete
         str![[r#"
 exit code 4
 --- stderr
-{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that"]}}
+{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that","run `keystead vault unlock safe` at a terminal to be asked once for a while"]}}
 
 "#]]
     );

@@ -11,15 +11,14 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::Access;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
-use rustix::process::{Pid, Signal};
 use zeroize::Zeroize;
 
+use super::peer::Peer;
 use super::proto::{MAX_FRAME_BYTES, Reply, Request, Secret};
 use super::{
     Asking, Error, Kept, MAX_SESSION_BYTES, SessionKey, Sessions, Span, Status, place, process,
 };
 use crate::codec::Writer;
-use crate::fs::{Folder, Rule};
 use crate::host::lock;
 use crate::plugin::runner::timespec;
 
@@ -35,6 +34,10 @@ const GIVEN_UP: Duration = Duration::from_secs(60);
 
 /// The pause before an agent is looked for again that another process is starting.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// To how many agents a session is offered: one may end right after it has said that it is
+/// there, and the one that is started instead may be stopped as well.
+const OFFERS: usize = 3;
 
 /// Speaks to the agent whose socket lies in a folder, where there is one.
 #[derive(Debug)]
@@ -77,20 +80,22 @@ impl Client {
         }
         let whole = span.whole.min(session.lifetime).min(MAX_SESSION_LIFETIME);
         let idle = span.idle.min(whole);
+        let request = Request::Keep { key: key.clone(), secret: Secret(secret), whole, idle };
         let started = Instant::now();
-        loop {
+        for _ in 0..OFFERS {
             let status = self.start(program, started)?;
-            let request = Request::Keep { key: key.clone(), secret: Secret(secret), whole, idle };
             let kept = self.ask(&request, LONG_PATIENCE, |reply| match reply {
                 Reply::Kept => Some(Ok(())),
                 Reply::Full => Some(Err(Error::Full)),
                 _ => None,
             })?;
-            // Else it ended just now, having kept nothing for too long.
+            // Else it ended just now, having kept nothing for too long, or by a signal. A
+            // person has typed what is to be kept: another one is started, or joined.
             if let Some(kept) = kept {
                 return kept.map(|()| (Span { whole, idle }, status));
             }
         }
+        Err(Error::HungUp)
     }
 
     /// Starts an agent unless one lives.
@@ -143,37 +148,52 @@ impl Client {
     /// # Errors
     /// Why that cannot be said.
     pub fn stop(&self) -> Result<bool, Error> {
-        let Some((socket, process)) = self.connect()? else { return Ok(false) };
-        let stopping = self.converse(&socket, &Request::Stop, LONG_PATIENCE, |reply| match reply {
-            Reply::Stopping => Some(()),
-            _ => None,
-        });
-        match stopping {
-            Err(Error::Late { .. } | Error::OtherVersion | Error::Protocol { .. }) => {
-                match rustix::process::kill_process(process, Signal::KILL) {
-                    Ok(()) | Err(Errno::SRCH) => Ok(true),
-                    Err(error) => Err(self.io("stop what serves", error.into())),
+        let mut was_there = false;
+        loop {
+            let Some((socket, peer)) = self.connect()? else { return Ok(was_there) };
+            let said = self.converse(&socket, &Request::Stop, LONG_PATIENCE, |reply| match reply {
+                Reply::Stopping => Some(()),
+                _ => None,
+            });
+            match said {
+                // It ends already, and is gone by now; or it had to make room for others.
+                Err(Error::HungUp) if !was_there => was_there = true,
+                Err(
+                    Error::HungUp
+                    | Error::Late { .. }
+                    | Error::OtherVersion
+                    | Error::Protocol { .. },
+                ) => {
+                    let killed = peer.kill(&socket).map_err(|e| self.io("stop what serves", e));
+                    return killed.map(|()| true);
                 }
+                said => return said.map(|()| true),
             }
-            done => done.map(|()| true),
         }
     }
 
     /// Makes one request. `read` takes the answers that fit it; `None` where no agent is.
+    /// Every request may be made twice.
     fn ask<T>(
         &self,
         request: &Request<'_>,
         patience: Duration,
-        read: impl FnOnce(Reply<'_>) -> Option<T>,
+        read: impl Fn(Reply<'_>) -> Option<T>,
     ) -> Result<Option<T>, Error> {
-        match self.connect()? {
-            Some((socket, _)) => self.converse(&socket, request, patience, read).map(Some),
-            None => Ok(None),
+        let mut again = true;
+        loop {
+            let Some((socket, _)) = self.connect()? else { return Ok(None) };
+            match self.converse(&socket, request, patience, &read) {
+                // It ended before it had read this, and is gone by now; or it had to make
+                // room for others.
+                Err(Error::HungUp) if again => again = false,
+                said => return said.map(Some),
+            }
         }
     }
 
     /// Connects to a process of our own user, where one is there.
-    fn connect(&self) -> Result<Option<(OwnedFd, Pid)>, Error> {
+    fn connect(&self) -> Result<Option<(OwnedFd, Peer)>, Error> {
         let socket = match place::connect(&self.folder) {
             Ok(socket) => socket,
             Err(error) => {
@@ -186,13 +206,11 @@ impl Client {
                 };
             }
         };
-        let peer = rustix::net::sockopt::socket_peercred(&socket)
-            .map_err(|e| self.io("look at", e.into()))?;
-        if peer.uid != rustix::process::geteuid() {
-            let path = place::socket(&self.folder);
-            return Err(Error::Stranger { path, uid: peer.uid.as_raw() });
+        let peer = Peer::of(&socket).map_err(|e| self.io("look at", e))?;
+        if !peer.is_us() {
+            return Err(Error::Stranger { path: place::socket(&self.folder), uid: peer.user });
         }
-        Ok(Some((socket, peer.pid)))
+        Ok(Some((socket, peer)))
     }
 
     fn converse<T>(
@@ -200,7 +218,7 @@ impl Client {
         socket: &OwnedFd,
         request: &Request<'_>,
         patience: Duration,
-        read: impl FnOnce(Reply<'_>) -> Option<T>,
+        read: impl Fn(Reply<'_>) -> Option<T>,
     ) -> Result<T, Error> {
         let mut frame = Frame::new();
         let mut writer = Writer::new(&mut frame.bytes);
@@ -210,7 +228,7 @@ impl Client {
         frame.used = len;
         // The one packet of a new connection always has room.
         rustix::net::send(socket, &frame.bytes[..len], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
-            .map_err(|e| self.io("write to", e.into()))?;
+            .map_err(|error| self.broken("write to", error))?;
         let size = self.receive(socket, &mut frame, patience)?;
         let reply = Reply::read(&frame.bytes[..size])
             .map_err(|fault| Error::Protocol { what: fault.0.into_owned() })?;
@@ -240,9 +258,7 @@ impl Client {
             }
             let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
             match rustix::net::recv(socket, &mut *frame.bytes, flags) {
-                Ok((_, 0)) => {
-                    return Err(Error::Protocol { what: "nothing, and hung up".to_owned() });
-                }
+                Ok((_, 0)) => return Err(Error::HungUp),
                 // The packet's own size, of which only so much was read.
                 Ok((read, size)) => {
                     frame.used = frame.used.max(read);
@@ -253,8 +269,16 @@ impl Client {
                     return Ok(size);
                 }
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(error) => return Err(self.io("read from", error.into())),
+                Err(error) => return Err(self.broken("read from", error)),
             }
+        }
+    }
+
+    /// Returns what it means that a connection does not work any more.
+    fn broken(&self, action: &'static str, error: Errno) -> Error {
+        match error {
+            Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN => Error::HungUp,
+            error => self.io(action, error.into()),
         }
     }
 
@@ -262,12 +286,8 @@ impl Client {
         Error::Socket { action, path: place::socket(&self.folder), source }
     }
 
-    fn has_given_up(&self) -> bool {
+    pub(super) fn has_given_up(&self) -> bool {
         lock(&self.given_up).is_some_and(|since| since.elapsed() < GIVEN_UP)
-    }
-
-    fn folder(&self) -> Option<Folder> {
-        Folder::open_if_there(&self.folder, Rule::User).ok().flatten()
     }
 }
 
@@ -303,7 +323,7 @@ impl Sessions for Client {
 
     fn asking(&self, vault: &VaultName) -> Option<Asking> {
         // Where there can be no lock, everybody asks for himself.
-        let Some(folder) = self.folder() else { return Some(Asking(None)) };
+        let Ok(folder) = place::make(&self.folder) else { return Some(Asking(None)) };
         match place::asking(&folder, vault) {
             Ok(Some(lock)) => Some(Asking(Some(lock))),
             Ok(None) => None,

@@ -42,6 +42,9 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
     },
+    /// The agent hung up before it answered: it ended, or had to make room.
+    #[error("the agent hung up without an answer")]
+    HungUp,
     /// What answers at the socket is another user's process.
     #[error("the agent's socket `{path}` is served by user id {uid}", path = path.display())]
     Stranger {
@@ -89,6 +92,7 @@ impl Error {
             Self::Start { .. } => "E14.start",
             Self::GaveUp { .. } => "E14.gave-up",
             Self::Late { .. } => "E14.late",
+            Self::HungUp => "E14.hung-up",
             Self::Stranger { .. } => "E14.stranger",
             Self::OtherVersion => "E14.other-version",
             Self::Protocol { .. } => "E14.protocol",

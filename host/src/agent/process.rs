@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::SigSet;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -179,5 +180,7 @@ fn signals() -> std::io::Result<Signals> {
     signal_hook::low_level::pipe::register(SIGTERM, ours.try_clone()?)?;
     signal_hook::low_level::pipe::register(SIGINT, ours)?;
     hang_up.set_nonblocking(true)?;
+    // `exec` hands on which ones the starter has blocked.
+    SigSet::empty().thread_set_mask()?;
     Ok(Signals { hang_up, end })
 }

@@ -16,6 +16,7 @@ use zeroize::Zeroize;
 
 use super::MAX_SESSION_BYTES;
 use super::keep::Keep;
+use super::peer::Peer;
 use super::place::Listener;
 use super::proto::{Locked, MAX_FRAME_BYTES, Reply, Request, Secret, Status};
 use crate::codec::{Fault, Writer};
@@ -163,9 +164,8 @@ impl<'m> Server<'m> {
             Err(error) => return Err(error),
         };
         // The folder and the socket are closed to others already; this is the second lock.
-        match rustix::net::sockopt::socket_peercred(&socket) {
-            Ok(peer) if peer.uid == rustix::process::geteuid() => {}
-            _ => return Ok(()),
+        if !Peer::of(&socket).is_ok_and(|peer| peer.is_us()) {
+            return Ok(());
         }
         if self.clients.len() == MAX_CLIENTS {
             self.clients.remove(0);
@@ -286,7 +286,7 @@ fn is_passing(error: &io::Error) -> bool {
 }
 
 /// Returns for how long the machine has been started, its sleep included.
-fn now() -> Duration {
+pub(super) fn now() -> Duration {
     let now = rustix::time::clock_gettime(ClockId::Boottime);
     Duration::try_from(now).expect("it counts up from the start")
 }

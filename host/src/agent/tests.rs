@@ -186,6 +186,29 @@ fn an_agent_forgets_by_itself_and_ends_when_nothing_is_left() {
 }
 
 #[test]
+fn time_goes_on_while_the_machine_sleeps_and_nobody_sets_it() {
+    let (_root, folder) = folder();
+    let _agent = Agent::start(&folder, LONG);
+    assert!(Client::new(&folder).status().unwrap().is_some());
+    // Every timer of this process is an agent's: by the clock that counts from the machine's
+    // start, sleep included (`CLOCK_BOOTTIME`, 7), to a point in time.
+    let mut timers = 0;
+    for entry in fs::read_dir("/proc/self/fdinfo").unwrap() {
+        // Other tests' come and go.
+        let Ok(info) = fs::read_to_string(entry.unwrap().path()) else { continue };
+        if let Some(clock) = info.lines().find_map(|line| line.strip_prefix("clockid: ")) {
+            assert_eq!(clock, "7", "{info}");
+            timers += 1;
+        }
+    }
+    assert!(timers > 0);
+    let clock = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let before = Duration::try_from(clock).unwrap();
+    let now = super::server::now();
+    assert!(now >= before && now - before < LONG, "{now:?}, {before:?}");
+}
+
+#[test]
 fn a_hang_up_forgets_everything_and_the_agent_goes_on() {
     use std::io::Write;
     let (_root, folder) = folder();
@@ -311,13 +334,135 @@ fn an_agent_that_hangs_or_talks_nonsense_is_asked_once() {
     }
 }
 
+/// Answers one client after another, each with the next of these, and hangs up on whoever
+/// gets none; then it is gone.
+fn dying(folder: &Path, answers: Vec<Option<Vec<u8>>>) -> JoinHandle<()> {
+    let place = place::make(folder).unwrap();
+    let lock = place::lock(&place).unwrap().unwrap();
+    let listener = Listener::bind(place, lock).unwrap();
+    std::thread::spawn(move || {
+        let mut last = None;
+        let count = answers.len();
+        for (at, answer) in answers.into_iter().enumerate() {
+            let socket = loop {
+                wait_for(&listener);
+                if let Some(socket) = listener.accept().unwrap() {
+                    break socket;
+                }
+            };
+            wait_for(&socket);
+            match answer {
+                Some(answer) => {
+                    // What nobody has read would break the connection before the answer.
+                    let mut request = [0_u8; 1024];
+                    rustix::net::recv(&socket, &mut request[..], RecvFlags::DONTWAIT).unwrap();
+                    rustix::net::send(&socket, &answer, SendFlags::NOSIGNAL).unwrap();
+                }
+                None if at + 1 == count => last = Some(socket),
+                None => {}
+            }
+        }
+        // As when a process ends: nobody is let in any more before the last one is let go.
+        drop(listener);
+        drop(last);
+    })
+}
+
+fn wait_for(what: &impl AsFd) {
+    let mut watched = [rustix::event::PollFd::new(what, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut watched, None).unwrap();
+}
+
+fn status() -> Vec<u8> {
+    let version = "1".to_owned();
+    let status = Status { process: 1, version, locked: Locked::No, vaults: Vec::new() };
+    let mut bytes = vec![0; MAX_FRAME_BYTES];
+    let mut writer = crate::codec::Writer::new(&mut bytes);
+    super::proto::Reply::Is(status).write(&mut writer);
+    let len = writer.wanted();
+    bytes.truncate(len);
+    bytes
+}
+
+/// A program that stands for the agent's: it says this, and leaves a file of this name.
+fn program(root: &Path, says: &str, leaves: &str) -> PathBuf {
+    let path = root.join("program");
+    let leaves = root.join(leaves);
+    fs::write(&path, format!("#!/bin/sh\n: > {}\nprintf {says}", leaves.display())).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+#[test]
+fn what_was_typed_outlives_an_agent_that_ends_between_two_questions() {
+    let end_of_it: [&[Option<Vec<u8>>]; 3] = [
+        // Before it is asked whether it is there, after it has said so, and after it is gone.
+        &[None],
+        &[Some(status()), None],
+        &[Some(status())],
+    ];
+    for answers in end_of_it {
+        let (root, folder) = folder();
+        let dies = dying(&folder, answers.to_vec());
+        let program = program(root.path(), "another", "started");
+        let (theirs, started) = (folder.clone(), root.path().join("started"));
+        let next = std::thread::spawn(move || {
+            dies.join().unwrap();
+            until("none is started", || started.exists());
+            Agent::start(&theirs, LONG)
+        });
+        let client = Client::new(&folder);
+        let span = Span { whole: LONG, idle: LONG };
+        client.keep(&program, &key("a"), &session(b"canary-session"), span).unwrap();
+        let _agent = next.join().unwrap();
+        let kept = client.get(&key("a")).unwrap().unwrap();
+        assert_eq!(kept.session.secret.expose(), b"canary-session");
+    }
+}
+
+#[test]
+fn an_agent_that_always_hangs_up_is_an_error_and_no_endless_wait() {
+    let (root, folder) = folder();
+    let dies = dying(&folder, vec![Some(status()), None, None]);
+    let program = program(root.path(), "another", "started");
+    let span = Span { whole: LONG, idle: LONG };
+    let client = Client::new(&folder);
+    let error = client.keep(&program, &key("a"), &session(b"s"), span).unwrap_err();
+    assert_eq!(error.code(), "E14.hung-up", "{error}");
+    dies.join().unwrap();
+    assert!(!root.path().join("started").exists(), "one was there");
+}
+
+#[test]
+fn an_agent_that_ends_while_it_is_asked_has_forgotten_everything() {
+    for hung_up in [1, 2] {
+        let answers = vec![None; hung_up];
+        let (_root, folder) = folder();
+        let client = Client::new(&folder);
+        let with = |ask: &dyn Fn(&Client)| {
+            let dies = dying(&folder, answers.clone());
+            ask(&client);
+            dies.join().unwrap();
+        };
+        if hung_up == 1 {
+            with(&|client| assert_eq!(client.forget(None).unwrap(), 0));
+            with(&|client| assert!(client.status().unwrap().is_none()));
+            with(&|client| assert!(client.get(&key("a")).unwrap().is_none()));
+            with(&|client| assert!(client.stop().unwrap()));
+            assert!(!client.has_given_up());
+        } else {
+            with(&|client| assert_eq!(client.forget(None).unwrap_err().code(), "E14.hung-up"));
+        }
+    }
+}
+
 #[test]
 fn one_process_at_a_time_asks_for_a_vault() {
     let (_root, folder) = folder();
     let (one, other) = (Client::new(&folder), Client::new(&folder));
     let vault = |name| VaultName::parse(name).unwrap();
-    assert!(one.asking(&vault("a")).is_some(), "without a folder nobody waits");
-    one.prepare().unwrap();
+    let nowhere = Client::new(folder.join("x".repeat(300)));
+    assert!(nowhere.asking(&vault("a")).is_some(), "where there can be no folder nobody waits");
     let asking = one.asking(&vault("Work"));
     assert!(asking.is_some());
     assert!(other.asking(&vault("work")).is_none());

@@ -8,6 +8,7 @@ use std::error::Error;
 use std::fmt;
 
 use anstyle::{AnsiColor, Style};
+use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
 use crate::text;
@@ -118,6 +119,13 @@ impl Failure {
     /// Leaves out what to do about it, where it does not fit the command.
     pub(crate) fn without_hints(mut self) -> Self {
         self.hints.clear();
+        self
+    }
+
+    /// Leaves out to run `vault unlock`, where that is the command.
+    pub(crate) fn without_unlocking(mut self, vault: &VaultName) -> Self {
+        let hint = hint::unlock_first(vault);
+        self.hints.retain(|known| *known != hint);
         self
     }
 

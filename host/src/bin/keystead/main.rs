@@ -24,6 +24,7 @@ use std::process::ExitCode;
 
 use cli::Parsed;
 use failure::{Exit, Failure};
+use rustix::process::DumpableBehavior;
 use ui::{Form, Ui};
 
 fn main() -> ExitCode {
@@ -34,12 +35,19 @@ fn main() -> ExitCode {
     if let Some(code) = keystead::agent::dispatch(std::env::args_os()) {
         return code;
     }
+    // Secrets and sessions pass through: no core file, and no other program of this user
+    // reads along. Where the system refuses that, they do as with any program.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = completion::dispatch(&arguments) {
         return code;
     }
     // A fault of ours is told from what a user can act on, by the exit code as well.
     let exit = catch_unwind(AssertUnwindSafe(|| work(&arguments))).unwrap_or(Exit::Bug);
+    if let Some(signal) = terminal::ended_by() {
+        // Whoever waits for this process, such as a shell's loop, sees what ended it.
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
     ExitCode::from(exit.code())
 }
 

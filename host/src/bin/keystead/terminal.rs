@@ -14,6 +14,7 @@ use keystead_plugin_api::{Answer, Challenge, Prompt, SecretBytes, SecretText, Va
 use rustix::termios::isatty;
 use zeroize::{Zeroize, Zeroizing};
 
+pub(crate) use quiet::ended_by;
 use quiet::{Key, Quiet};
 
 use crate::cli::Global;
@@ -38,7 +39,8 @@ pub(crate) struct Terminal {
 pub(crate) enum Untyped {
     /// Nobody is there to ask.
     Nobody,
-    /// Somebody broke off: Ctrl-C, or the end of input.
+    /// Somebody broke off: Ctrl-C or another signal, which the process ends by; or the end of
+    /// input.
     Interrupted,
     /// More was typed than a line can hold.
     TooLong,
@@ -80,9 +82,18 @@ impl Terminal {
         self.is_there() && isatty(rustix::stdio::stdin())
     }
 
+    /// Returns the terminal, where somebody is there and has not broken off.
+    fn askable(&self) -> Result<&File, Untyped> {
+        match (&self.tty, ended_by()) {
+            (_, Some(_)) => Err(Untyped::Interrupted),
+            (Some(tty), None) => Ok(tty),
+            (None, None) => Err(Untyped::Nobody),
+        }
+    }
+
     /// Asks for a line that is not shown.
     pub(crate) fn hidden(&self, label: &str) -> Result<SecretText, Untyped> {
-        let mut tty = self.tty.as_ref().ok_or(Untyped::Nobody)?;
+        let mut tty = self.askable()?;
         self.waiting.hush();
         let question = prompt(label);
         let mut quiet = Quiet::start(tty, &question)?;
@@ -90,7 +101,10 @@ impl Terminal {
         // Without echo the cursor is still behind the question.
         let _ = tty.write_all(b"\n");
         drop(quiet);
-        line
+        match ended_by() {
+            Some(_) => Err(Untyped::Interrupted),
+            None => line,
+        }
     }
 
     /// Asks for a line that is not shown and is chosen now, twice; again where the two differ.
@@ -107,7 +121,7 @@ impl Terminal {
 
     /// Asks for a line that is shown.
     pub(crate) fn plain(&self, label: &str) -> Result<String, Untyped> {
-        let mut tty = self.tty.as_ref().ok_or(Untyped::Nobody)?;
+        let mut tty = self.askable()?;
         self.waiting.hush();
         tty.write_all(prompt(label).as_bytes())?;
         let mut line = String::new();
@@ -146,9 +160,7 @@ impl Ask for Terminal {
     }
 
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
-        if !self.is_there() {
-            return Err(Unanswered::Nobody);
-        }
+        self.askable().map_err(unanswered)?;
         self.waiting.hush();
         if !challenge.prompts.iter().all(|prompt| prompt.new) {
             self.tell(&format!("Vault `{vault}` is locked."));
@@ -160,19 +172,15 @@ impl Ask for Terminal {
                 true => self.hidden(&prompt.label),
                 false => self.plain(&prompt.label).map(SecretText::new),
             };
-            let value = typed.map_err(|why| match why {
-                Untyped::Nobody => Unanswered::Nobody,
-                Untyped::Interrupted => Unanswered::Interrupted,
-                Untyped::TooLong => Unanswered::Failed("the line is too long".to_owned()),
-                Untyped::Failed(fault) => Unanswered::Failed(fault.to_string()),
-            })?;
+            let value = typed.map_err(unanswered)?;
             answers.push(Answer { name: prompt.name.clone(), value });
         }
         Ok(answers)
     }
 
     fn is_there(&self) -> bool {
-        Terminal::is_there(self)
+        // Whoever has broken off does not wait for another command's question either.
+        self.askable().is_ok()
     }
 
     fn waits(&mut self, vault: &VaultName) {
@@ -185,6 +193,15 @@ impl Ask for Terminal {
     }
 }
 
+fn unanswered(why: Untyped) -> Unanswered {
+    match why {
+        Untyped::Nobody => Unanswered::Nobody,
+        Untyped::Interrupted => Unanswered::Interrupted,
+        Untyped::TooLong => Unanswered::Failed("the line is too long".to_owned()),
+        Untyped::Failed(fault) => Unanswered::Failed(fault.to_string()),
+    }
+}
+
 fn prompt(label: &str) -> String {
     // A plugin's label is foreign text; ours ends without a colon as well.
     let label = text::visible(label);
@@ -194,7 +211,6 @@ fn prompt(label: &str) -> String {
 
 /// Reads up to the end of the line, with the keys that line editing would know.
 fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, Untyped> {
-    const INTERRUPT: u8 = 3;
     const END: u8 = 4;
     const BACKSPACE: [u8; 2] = [8, 127];
     const ERASE_LINE: u8 = 21;
@@ -212,7 +228,6 @@ fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, U
         };
         match byte {
             b'\n' | b'\r' => break,
-            INTERRUPT => return Err(Untyped::Interrupted),
             END if line.is_empty() => return Err(Untyped::Interrupted),
             END => break,
             ERASE_LINE => line.clear(),
@@ -261,8 +276,8 @@ mod tests {
     }
 
     #[test]
-    fn ctrl_c_and_the_end_of_input_break_off() {
-        for keys in [b"abc\x03".as_slice(), b"\x04", b"abc"] {
+    fn the_end_of_input_breaks_off() {
+        for keys in [b"\x04".as_slice(), b"abc"] {
             assert!(matches!(typed(keys), Err(Untyped::Interrupted)));
         }
     }

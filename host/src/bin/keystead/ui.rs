@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::cli::{Color, Global, Stop};
 use crate::failure::{Exit, Failure};
+use crate::terminal::ended_by;
 use crate::text;
 
 /// Where answers and messages go, and in which form.
@@ -232,8 +233,11 @@ impl Ui {
         }
     }
 
-    /// Where standard error is gone there is nobody to tell.
+    /// Where standard error is gone there is nobody to tell; and whoever has broken off knows.
     fn say(&self, styled: &str) {
+        if ended_by().is_some() {
+            return;
+        }
         let mut stream = AutoStream::new(io::stderr(), self.color);
         let _ = stream.write_all(styled.as_bytes()).and_then(|()| stream.flush());
     }
@@ -348,6 +352,10 @@ impl Stream {
 
 impl Write for Stream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Whoever has broken off wants no answer, as if nobody read it any more.
+        if ended_by().is_some() {
+            return Err(Errno::PIPE.into());
+        }
         Ok(rustix::io::write(self.0, bytes)?)
     }
 

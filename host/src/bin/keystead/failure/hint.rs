@@ -4,7 +4,7 @@ use keystead::plugin::{inspect, pins, runner, trust};
 use keystead::registry::schema::Fault;
 use keystead::similar::similar;
 use keystead::{Class, Error, Unanswered, agent, exchange, fs, registry, transfer};
-use keystead_plugin_api::Prompt;
+use keystead_plugin_api::{Prompt, VaultName};
 
 use super::{Failure, in_one_line};
 use crate::commands::get::listed;
@@ -38,6 +38,11 @@ impl From<pins::Error> for Failure {
     fn from(error: pins::Error) -> Self {
         trust::Error::from(error).into()
     }
+}
+
+/// Returns the hint to have a vault unlocked before the command is run.
+pub(crate) fn unlock_first(vault: &VaultName) -> String {
+    format!("run `keystead vault unlock {vault}` at a terminal to be asked once for a while")
 }
 
 /// What an error says beside its own text and sources.
@@ -80,26 +85,8 @@ impl Found {
             },
             Error::SecretExists { .. } => self.hint("leave `--no-clobber` out to replace it"),
             Error::Locked { vault, prompts, why: Unanswered::Nobody } => {
-                for prompt in prompts {
-                    let label = text::visible(&prompt.label);
-                    let asks = format!("it asks for {}", listed(&[&prompt.name]));
-                    self.causes.push(match label.eq_ignore_ascii_case(&prompt.name) {
-                        true => asks,
-                        false => format!("{asks} ({label})"),
-                    });
-                }
-                if let Some(last) = self.causes.last_mut() {
-                    last.push_str(", and nobody can be asked");
-                }
-                let answer = |prompt: &Prompt| {
-                    let name = text::visible(&prompt.name);
-                    format!("--unlock {name}=env:VAR")
-                };
-                let answers: Vec<String> = prompts.iter().map(answer).collect();
-                let answers = answers.join(" ");
-                self.hint(format!(
-                    "run it at a terminal, add `{answers}`, or register vault `{vault}` with that"
-                ));
+                self.locked(vault, prompts);
+                self.hint(unlock_first(vault));
             }
             Error::WrongAnswer { from, .. } => {
                 for (prompt, reference) in from {
@@ -113,11 +100,13 @@ impl Found {
                 self.hint(format!("run `keystead vault show {vault}` to see its registration"));
             }
             Error::SearchIncomplete { vault, source, .. } => {
-                self.look_into(source);
-                if let Error::Locked { why: Unanswered::Nobody, .. } = &**source {
+                if let Error::Locked { prompts, why: Unanswered::Nobody, .. } = &**source {
+                    self.locked(vault, prompts);
                     self.hint(format!(
                         "a search asks for the default vault only: run `keystead vault unlock {vault}` first"
                     ));
+                } else {
+                    self.look_into(source);
                 }
                 self.hint("name a vault with `-V VAULT`, or take any that answers with `--any`");
             }
@@ -170,6 +159,30 @@ impl Found {
             Error::Transfer(error) => self.transfer(error),
             _ => {}
         }
+    }
+
+    /// Says what a locked vault asks for, and who could answer.
+    fn locked(&mut self, vault: &VaultName, prompts: &[Prompt]) {
+        for prompt in prompts {
+            let label = text::visible(&prompt.label);
+            let asks = format!("it asks for {}", listed(&[&prompt.name]));
+            self.causes.push(match label.eq_ignore_ascii_case(&prompt.name) {
+                true => asks,
+                false => format!("{asks} ({label})"),
+            });
+        }
+        if let Some(last) = self.causes.last_mut() {
+            last.push_str(", and nobody can be asked");
+        }
+        let answer = |prompt: &Prompt| {
+            let name = text::visible(&prompt.name);
+            format!("--unlock {name}=env:VAR")
+        };
+        let answers: Vec<String> = prompts.iter().map(answer).collect();
+        let answers = answers.join(" ");
+        self.hint(format!(
+            "run it at a terminal, add `{answers}`, or register vault `{vault}` with that"
+        ));
     }
 
     fn did_you_mean(&mut self, given: &str, names: &[String]) {

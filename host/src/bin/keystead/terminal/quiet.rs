@@ -1,29 +1,49 @@
 //! The terminal while something is typed hidden. However that ends, by keys, by a signal from
 //! elsewhere or by being put to sleep, the terminal is as it was before.
+//!
+//! A signal that would end the process ends the question: the process itself ends by it in
+//! `main`, once vaults are closed and plugins let go. One that was killed with a plugin in it
+//! would count as a crash of that plugin.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use zeroize::Zeroizing;
 
+/// Ctrl-C: interrupts the whole job, as line editing would.
+const INTERRUPT: u8 = 3;
+
 /// Ctrl-Z: puts the process to sleep, as line editing would.
 const SUSPEND: u8 = 26;
+
+/// The signal that the process is to end by; 0 for none.
+static ENDED_BY: AtomicI32 = AtomicI32::new(0);
+
+/// Returns the signal that the process is to end by, since it came while something was typed.
+pub(crate) fn ended_by() -> Option<i32> {
+    Some(ENDED_BY.load(Ordering::SeqCst)).filter(|signal| *signal != 0)
+}
+
+fn end_by(signal: i32) {
+    // The first one it was.
+    let _ = ENDED_BY.compare_exchange(0, signal, Ordering::SeqCst, Ordering::SeqCst);
+}
 
 /// What a person at the terminal did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     /// A byte was typed.
     Byte(u8),
-    /// The end of input.
+    /// The end of input, or a signal that [`ended_by`] tells.
     End,
     /// The process slept meanwhile: what was typed before does not count.
     Again,
@@ -65,7 +85,7 @@ impl<'a> Quiet<'a> {
         let _ = tcsetattr(self.tty, OptionalActions::Flush, &self.before);
     }
 
-    /// Waits for a key. A signal that ends the process ends it, with the terminal as before.
+    /// Waits for a key.
     pub(super) fn key(&mut self) -> io::Result<Key> {
         let signals = Signals::get()?;
         loop {
@@ -80,8 +100,8 @@ impl<'a> Quiet<'a> {
             let is_typed = watched.pop().is_some_and(|tty| !tty.revents().is_empty());
             if let Some(signal) = signals.caught() {
                 if signal != SIGCONT {
-                    self.give_back();
-                    signal_hook::low_level::emulate_default_handler(signal)?;
+                    end_by(signal);
+                    return Ok(Key::End);
                 }
                 // Woken: a shell may have set the terminal for itself meanwhile.
                 self.ask()?;
@@ -94,6 +114,14 @@ impl<'a> Quiet<'a> {
             let mut tty = self.tty;
             match tty.read(byte.as_mut()) {
                 Ok(0) => return Ok(Key::End),
+                Ok(_) if byte[0] == INTERRUPT => {
+                    self.give_back();
+                    // The whole job: a shell stops its loop only if it was interrupted too.
+                    rustix::process::kill_current_process_group(Signal::INT)?;
+                    signals.wait_for(SIGINT)?;
+                    end_by(SIGINT);
+                    return Ok(Key::End);
+                }
                 Ok(_) if byte[0] == SUSPEND => {
                     self.give_back();
                     // The whole job, such as a pipeline. Where there is nobody to wake it, the
@@ -123,7 +151,7 @@ impl Drop for Quiet<'_> {
             signals.hold(false);
             // One that came in this very moment is not lost.
             if let Some(signal) = signals.caught().filter(|signal| *signal != SIGCONT) {
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
+                end_by(signal);
             }
         }
     }
@@ -167,6 +195,26 @@ impl Signals {
         // What woke the process before has nothing to do with this question.
         while held && self.caught().is_some() {}
         self.at_once.store(!held, Ordering::SeqCst);
+    }
+
+    /// Waits for a signal that was sent to this process, and forgets it. Not for long: it may
+    /// be blocked.
+    fn wait_for(&self, signal: i32) -> io::Result<()> {
+        let Some((_, pipe)) = self.pipes.iter().find(|(number, _)| *number == signal) else {
+            return Ok(());
+        };
+        let at_most = Timespec { tv_sec: 1, tv_nsec: 0 };
+        loop {
+            match poll(&mut [wait_for(pipe)], Some(&at_most)) {
+                // It broke the wait off and has been noted by now.
+                Err(Errno::INTR) => {}
+                Err(fault) => return Err(fault.into()),
+                Ok(_) => break,
+            }
+        }
+        let mut pipe = pipe;
+        let _ = pipe.read(&mut [0; 64]);
+        Ok(())
     }
 
     /// Returns a signal that came, and forgets it.

@@ -1,16 +1,18 @@
 //! `keystead vault test`: whether vaults could do their work. Changes nothing.
 
+use keystead::{Ask, Error, Nobody, Unanswered};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
 use super::super::Scene;
-use super::super::get::vault_name;
+use super::super::get::{listed, vault_name};
 use crate::failure::{Exit, Failure, in_one_line};
 
 /// Test whether a vault could do its work
 ///
-/// Without a name all vaults are tested, and exit code 5 says that some failed. Nothing is
-/// changed.
+/// Without a name all vaults are tested, and exit code 5 says that some failed. A vault that is
+/// locked could not do its work; only the one that is named, or the default one, asks to be
+/// unlocked. Nothing is changed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The vault
@@ -20,7 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     if let Some(name) = &args.name {
-        test(&mut scene, name)?;
+        test(&mut scene, name, Asked::Person)?;
         answer(&scene, name, None)?;
         return Ok(Exit::Done);
     }
@@ -31,7 +33,9 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         exit = Exit::Partly;
     }
     for vault in vaults {
-        let tested = vault.entry.and_then(|_| test(&mut scene, &vault.name));
+        let name = &vault.name;
+        let asked = if vault.is_default { Asked::Person } else { Asked::Nobody };
+        let tested = vault.entry.and_then(|_| test(&mut scene, name, asked));
         if tested.is_err() {
             exit = Exit::Partly;
         }
@@ -40,29 +44,42 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn test(scene: &mut Scene<'_>, name: &VaultName) -> Result<(), keystead::Error> {
+/// Who is asked where a vault is locked.
+enum Asked {
+    Person,
+    Nobody,
+}
+
+fn test(scene: &mut Scene<'_>, name: &VaultName, asked: Asked) -> Result<(), Error> {
     let waiting = scene.waiting(Some(name));
-    let tested = scene.host.test(name, &mut scene.terminal);
+    let ask: &mut dyn Ask = match asked {
+        Asked::Person => &mut scene.terminal,
+        Asked::Nobody => &mut Nobody,
+    };
+    let tested = scene.host.test(name, ask);
     drop(waiting);
     tested
 }
 
-fn answer(
-    scene: &Scene<'_>,
-    name: &VaultName,
-    error: Option<&keystead::Error>,
-) -> Result<(), Failure> {
+fn answer(scene: &Scene<'_>, name: &VaultName, error: Option<&Error>) -> Result<(), Failure> {
     if scene.ui.is_json() {
         return scene.ui.json(&Answer {
             schema: 1,
             vault: name.as_str(),
             ok: error.is_none(),
-            code: error.map(keystead::Error::code),
+            code: error.map(Error::code),
             error: error.map(|error| in_one_line(error)),
         });
     }
     match error {
         None => scene.ui.line(&format!("{name}: ok")),
+        Some(Error::Locked { prompts, why: Unanswered::Nobody, .. }) => {
+            let asked: Vec<&str> = prompts.iter().map(|prompt| &*prompt.name).collect();
+            let asked = listed(&asked).replace(" or ", " and ");
+            scene.ui.line(&format!(
+                "{name}: locked: it asks for {asked}; run `keystead vault unlock {name}` first"
+            ))
+        }
         Some(error) => scene.ui.line(&format!("{name}: failed: {}", in_one_line(error))),
     }
 }

@@ -38,10 +38,13 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     }
     // Where commands that ask for the same vault find each other.
     scene.agent()?.prepare()?;
+    // One that would take nothing is found out before a person has typed for it.
+    scene.agent()?.status()?;
     let renew = if args.whole.or(args.idle).is_some() { Renew::Yes } else { Renew::No };
     let waiting = scene.waiting(Some(name));
-    let unlocking = scene.host.unlock(name, renew, &mut scene.terminal)?;
+    let unlocking = scene.host.unlock(name, renew, &mut scene.terminal);
     drop(waiting);
+    let unlocking = unlocking.map_err(|error| Failure::from(error).without_unlocking(name))?;
     let (state, span) = match unlocking {
         Unlocking::NeverLocked => ("never-locked", None),
         Unlocking::Already => ("already", left(name, &scene)?),
