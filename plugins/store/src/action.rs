@@ -22,7 +22,7 @@ use crate::opening::{self, Unlocked};
 use crate::record::Place;
 use crate::recovery::Code;
 use crate::slot::{Opener, Slot, label_fits};
-use crate::vault::Store;
+use crate::vault::{DESCRIPTION, Store};
 
 /// The challenge of an action that needs a new password and was given none, and its prompt: not
 /// that of the old one, which a registration may answer.
@@ -142,7 +142,7 @@ fn change_password(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
     let new = edit(store, deadline, |header, unlocked| {
         remake(header, unlocked, number, &password, true)
     })?;
-    store.unlocked_by(new);
+    store.unlocked_by(number, new);
     Ok(Outcome::new("the password was changed; sessions of the old one are at an end"))
 }
 
@@ -318,18 +318,20 @@ fn verify(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
     let values: i64 = snapshot
         .query_row("SELECT count(*) FROM value", [], |row| row.get(0))
         .map_err(|error| fault(file, error))?;
-    if values != secrets {
-        return Err(damaged(file, "it has values that belong to no secret"));
+    let mut said = format!("everything is as it was written; secrets: {secrets}");
+    // They are left where a damaged secret was written over or removed.
+    if values > secrets {
+        let left = values - secrets;
+        said.push_str(&format!("; values of no secret, which `compact` removes: {left}"));
     }
-    Ok(Outcome::new(format!("everything is as it was written; secrets: {secrets}")))
+    Ok(Outcome::new(said))
 }
 
 /// Opens one secret whole.
 fn verify_one(file: &Connection, unlocked: &Unlocked, place: Place, sealed: &[u8]) -> Result<()> {
     let records = &unlocked.keys.records;
-    let overview = records
-        .open_overview(place, sealed)
-        .ok_or_else(|| damaged(file, "the description of a secret"))?;
+    let overview =
+        records.open_overview(place, sealed).ok_or_else(|| damaged(file, DESCRIPTION))?;
     if unlocked.keys.place(overview.name.as_str(), unlocked.case) != place {
         return Err(damaged(file, "a secret is in another one's place"));
     }
@@ -345,9 +347,11 @@ fn backup(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
     let deadline = request.deadline;
     let Some((database, _)) = store.opened(deadline)? else { return Err(Error::not_found()) };
     let file = database.reading(deadline)?;
+    database::no_journal(to)?;
     let (new, made) = NewFile::make(to)?;
     copy(file, new.temporary(), deadline)?;
     made.sync_all().map_err(|error| folder::failed("write", to, &error))?;
+    drop(made);
     match new.publish()? {
         true => Ok(Outcome::new(format!(
             "wrote {}; as `{}` in a folder of its own it is a vault",
@@ -385,11 +389,14 @@ fn compact(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
     };
     let (before, after) = store.write(deadline, |file, _| {
         let before = size(file)?;
+        file.execute("DELETE FROM value WHERE id NOT IN (SELECT value FROM secret)", [])
+            .map_err(|error| fault(file, error))?;
         // Each step of the statement gives one page back.
         file.prepare("PRAGMA incremental_vacuum")
             .and_then(|mut statement| {
                 let mut rows = statement.query([])?;
-                while rows.next()?.is_some() {}
+                // What is done by the deadline is kept.
+                while !deadline.has_passed() && rows.next()?.is_some() {}
                 Ok(())
             })
             .map_err(|error| fault(file, error))?;

@@ -32,6 +32,15 @@ pub(crate) enum Want {
     Value,
 }
 
+/// Whose value a row names, before it is written over or deleted: the number is under no tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// It was opened as this secret's.
+    Its,
+    /// It may be another one's, and stays.
+    NotKnown,
+}
+
 const COLUMNS: &str = "secret.place, secret.next, secret.link, secret.overview, secret.value";
 
 /// Returns the row at this place. `None` is proven: there is no such secret.
@@ -132,8 +141,7 @@ pub(crate) fn insert(
     if before.place == place || (before.next <= place && before.next != HEAD) {
         return Err(damaged(file, "a secret is missing from it"));
     }
-    changed(file, "INSERT INTO value (sealed) VALUES (?1)", params![value])?;
-    let number = file.last_insert_rowid();
+    let number = insert_value(file, value)?;
     changed(
         file,
         "INSERT INTO secret (place, next, link, overview, value) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -142,9 +150,30 @@ pub(crate) fn insert(
     lead(file, keys, &before, place)
 }
 
+/// Puts a value into the file and returns its number.
+fn insert_value(file: &Connection, value: &[u8]) -> Result<i64> {
+    changed(file, "INSERT INTO value (sealed) VALUES (?1)", params![value])?;
+    Ok(file.last_insert_rowid())
+}
+
 /// Writes both parts of a secret anew.
-pub(crate) fn replace(file: &Connection, row: &Row, overview: &[u8], value: &[u8]) -> Result<()> {
-    changed(file, "UPDATE value SET sealed = ?2 WHERE id = ?1", params![row.value, value])?;
+pub(crate) fn replace(
+    file: &Connection,
+    row: &Row,
+    whose: Whose,
+    overview: &[u8],
+    value: &[u8],
+) -> Result<()> {
+    match whose {
+        Whose::Its => {
+            changed(file, "UPDATE value SET sealed = ?2 WHERE id = ?1", params![row.value, value])?;
+        }
+        Whose::NotKnown => {
+            let number = insert_value(file, value)?;
+            let sql = "UPDATE secret SET value = ?2 WHERE place = ?1";
+            changed(file, sql, params![row.place, number])?;
+        }
+    }
     replace_overview(file, row, overview)
 }
 
@@ -154,12 +183,14 @@ pub(crate) fn replace_overview(file: &Connection, row: &Row, overview: &[u8]) ->
 }
 
 /// Takes a secret out of the chain.
-pub(crate) fn remove(file: &Connection, keys: &Keys, row: &Row) -> Result<()> {
+pub(crate) fn remove(file: &Connection, keys: &Keys, row: &Row, whose: Whose) -> Result<()> {
     let before = last_up_to(file, keys, row.place - 1, Want::Overview)?;
     if before.next != row.place {
         return Err(damaged(file, "a secret is missing from it"));
     }
-    changed(file, "DELETE FROM value WHERE id = ?1", params![row.value])?;
+    if whose == Whose::Its {
+        changed(file, "DELETE FROM value WHERE id = ?1", params![row.value])?;
+    }
     changed(file, "DELETE FROM secret WHERE place = ?1", params![row.place])?;
     lead(file, keys, &before, row.next)
 }

@@ -10,8 +10,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keystead_plugin_api::{Deadline, Error, Result};
+use keystead_plugin_api::{Deadline, Error, MAX_VALUE_BYTES, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::ffi::ErrorCode;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use crate::chain::HEAD;
@@ -22,6 +24,9 @@ use crate::keys::Keys;
 
 /// The file's name in a vault's folder.
 pub(crate) const FILE: &str = "store.db";
+
+/// The most bytes of one column: a value of the largest size, sealed, and room to spare.
+const MAX_BLOB_BYTES: i32 = MAX_VALUE_BYTES as i32 + 64 * 1024;
 
 /// `KSTR`: what `file(1)` and SQLite's own tools see.
 const APPLICATION: i32 = 0x4b53_5452;
@@ -51,14 +56,30 @@ impl Database {
     /// # Errors
     /// `Denied` where others may use it, `Invalid` where it is no vault's file, `Unsupported`
     /// where a later version of this plugin wrote it, `Damaged`.
-    pub(crate) fn open(in_folder: &Path) -> Result<Option<Self>> {
+    /// `Unavailable` where there was one before, or the folder holds other things: then it was
+    /// moved away, and nobody is told that a secret is not there.
+    pub(crate) fn open(in_folder: &Path, seen: bool) -> Result<Option<Self>> {
         let path = in_folder.join(FILE);
-        let Some(id) = identify(&path)? else { return Ok(None) };
+        let Some(id) = identify(&path)? else {
+            return match seen || holds_other_things(in_folder)? {
+                true => Err(Error::unavailable(format!("{} is gone", path.display()))),
+                false => Ok(None),
+            };
+        };
         folder::check(in_folder)?;
         let claim = Claim::of(id, &path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&path, flags).map_err(|error| refused(&path, error))?;
+        // Whatever else this was compiled for: the schema is not believed, and a value has the
+        // size that the contract allows.
+        let hardened = || -> rusqlite::Result<()> {
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+            connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_BLOB_BYTES)?;
+            Ok(())
+        };
+        hardened().map_err(|error| refused(&path, error))?;
         let database = Self { path, id, connection, writable: false, _claim: claim };
         database.recognise()?;
         Ok(Some(database))
@@ -69,6 +90,7 @@ impl Database {
         folder::make(in_folder)?;
         folder::check(in_folder)?;
         let path = in_folder.join(FILE);
+        no_journal(&path)?;
         let (new, file) = NewFile::make(&path)?;
         let made = || -> rusqlite::Result<()> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -91,6 +113,8 @@ impl Database {
         };
         made().map_err(|error| refused(&path, error))?;
         file.sync_all().map_err(|error| folder::failed("write", &path, &error))?;
+        // Closed before anybody can open it: closing takes this process's locks away.
+        drop(file);
         new.publish()
     }
 
@@ -105,13 +129,13 @@ impl Database {
 
     /// Returns the connection, to read. Whatever waits for other processes waits until then.
     pub(crate) fn reading(&self, deadline: Deadline) -> Result<&Connection> {
-        self.wait_until(deadline)?;
+        wait_until(&self.connection, deadline)?;
         Ok(&self.connection)
     }
 
     /// Begins to write: no other process writes until it is committed or dropped.
     pub(crate) fn writing(&mut self, deadline: Deadline) -> Result<Transaction<'_>> {
-        self.wait_until(deadline)?;
+        wait_until(&self.connection, deadline)?;
         let path = &self.path;
         if !self.writable {
             // Both are a connection's own. What was removed is overwritten, in the file as in
@@ -122,22 +146,19 @@ impl Database {
                     let set = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
                     self.connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", set)
                 })
-                .map_err(|error| refused(path, error))?;
+                .map_err(|error| refused(path, error))
+                .and_then(|mode| match mode.as_str() {
+                    "truncate" => Ok(()),
+                    _ => Err(Error::unavailable(format!(
+                        "{} was given a journal of another kind (`{mode}`), and is in use",
+                        path.display()
+                    ))),
+                })?;
             self.writable = true;
         }
         self.connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(|error| refused(path, error))
-    }
-
-    fn wait_until(&self, deadline: Deadline) -> Result<()> {
-        let left = deadline.remaining();
-        if left.is_zero() {
-            return Err(Error::late());
-        }
-        // A little less: who waited in vain still has to say so.
-        let wait = left.saturating_sub((left / 10).min(Duration::from_millis(500)));
-        self.connection.busy_timeout(wait).map_err(|error| refused(&self.path, error))
     }
 
     /// Returns the header's bytes.
@@ -179,6 +200,54 @@ impl Database {
             (false, _) => Err(Error::invalid(format!("{shown} is not a vault's file"))),
         }
     }
+}
+
+/// Lets a connection wait for others until then.
+///
+/// # Errors
+/// `Late`.
+pub(crate) fn wait_until(file: &Connection, deadline: Deadline) -> Result<()> {
+    let left = deadline.remaining();
+    if left.is_zero() {
+        return Err(Error::late());
+    }
+    // A little less: who waited in vain still has to say so.
+    let wait = left.saturating_sub((left / 10).min(Duration::from_millis(500)));
+    file.busy_timeout(wait).map_err(|error| fault(file, error))
+}
+
+/// Refuses a path beside which another file has left its journal: SQLite would play it into
+/// whatever comes to be called so.
+pub(crate) fn no_journal(path: &Path) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push("-journal");
+    let journal = path.with_file_name(name);
+    match fs::symlink_metadata(&journal) {
+        Ok(found) if found.len() > 0 => Err(Error::unavailable(format!(
+            "{} belongs to a file that is no longer there: move it away, or to where that file is",
+            journal.display()
+        ))),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(folder::failed("read", &journal, &error)),
+    }
+}
+
+/// Says whether a folder without a vault's file has anything else in it. What begins with a dot
+/// may be of a vault that was never made whole.
+fn holds_other_things(folder: &Path) -> Result<bool> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(folder::failed("read", folder, &error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(|error| folder::failed("read", folder, &error))?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the header's bytes.

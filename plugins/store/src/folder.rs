@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use keystead_plugin_api::{Error, Result};
 use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 
 use crate::key::fill;
 
@@ -62,13 +63,19 @@ pub(crate) fn private(path: &Path, found: &Metadata, mode: &str) -> Result<()> {
     }
 }
 
-/// Makes a folder and those above it that are missing, for its owner alone.
+/// Makes a folder and those above it that are missing, for its owner alone and for good.
 pub(crate) fn make(folder: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|error| failed("make", folder, &error))
+    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    for folder in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Ok(()) => {}
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            Err(error) => return Err(failed("make", folder, &error)),
+        }
+        sync_folder_of(folder).map_err(|error| failed("make", folder, &error))?;
+    }
+    Ok(())
 }
 
 /// A new file that appears under its name when it is whole, and never in another's place.
@@ -113,7 +120,15 @@ impl NewFile {
         );
         match renamed {
             Ok(()) => {}
-            Err(rustix::io::Errno::EXIST) => return Ok(false),
+            Err(Errno::EXIST) => return Ok(false),
+            // A file system that knows no such renaming: a second name does the same.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                match fs::hard_link(&self.temporary, &self.path) {
+                    Ok(()) => fs::remove_file(&self.temporary).map_err(written)?,
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+                    Err(error) => return Err(written(error)),
+                }
+            }
             Err(error) => return Err(written(error.into())),
         }
         sync_folder_of(&self.path).map_err(written)?;

@@ -37,6 +37,8 @@ pub(crate) struct Header {
 pub(crate) enum Fault {
     /// It was written by a later version of the format.
     Newer(u16),
+    /// Its names were folded with tables that are newer than ours.
+    NewerTables,
     /// It is not as it was written.
     Damaged,
 }
@@ -111,7 +113,9 @@ impl Header {
             VERSION if sound => {}
             _ => return Err(Fault::Damaged),
         }
-        Self::body(reader).ok_or(Fault::Damaged)
+        let header = Self::body(reader).ok_or(Fault::Damaged)?;
+        let newer = header.tables.iter().zip(TABLES).any(|(theirs, ours)| *theirs > ours);
+        if newer { Err(Fault::NewerTables) } else { Ok(header) }
     }
 
     fn body(mut reader: Reader<'_>) -> Option<Self> {
@@ -199,6 +203,19 @@ mod tests {
                 }
             }
             assert_eq!(Header::read(&bytes[..at]).err(), Some(Fault::Damaged), "cut at {at}");
+        }
+    }
+
+    /// Such a vault may hold a name where we would not look: "not found" would be wrong.
+    #[test]
+    fn newer_tables_are_not_looked_past() {
+        for at in 0..2 {
+            let key = Key::random().unwrap();
+            let mut header = sample(&key);
+            header.tables[at] += 1;
+            assert_eq!(Header::read(&header.write(&key)).err(), Some(Fault::NewerTables));
+            header.tables[at] -= 2;
+            assert!(Header::read(&header.write(&key)).is_ok());
         }
     }
 

@@ -30,6 +30,10 @@ const LEAST_PASSES: u32 = 3;
 const MOST_MEMORY_KIB: u32 = 2 * 1024 * 1024;
 const MOST_PASSES: u32 = 1_000;
 
+/// The most that both come to: 64 GiB written, minutes of work. A header is believed only after
+/// the key is found, and asks for this before.
+const MOST_WORK_KIB: u64 = 64 * 1024 * 1024;
+
 /// What a guess costs. One lane: the readers of this format need no threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cost {
@@ -93,7 +97,8 @@ impl Cost {
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let cost = Self { memory_kib: reader.u32()?, passes: reader.u32()? };
         let sane = (8..=MOST_MEMORY_KIB).contains(&cost.memory_kib)
-            && (1..=MOST_PASSES).contains(&cost.passes);
+            && (1..=MOST_PASSES).contains(&cost.passes)
+            && u64::from(cost.memory_kib) * u64::from(cost.passes) <= MOST_WORK_KIB;
         sane.then_some(cost)
     }
 
@@ -141,7 +146,9 @@ mod tests {
             (64 * 1024, 3, true),
             (8, 1, true),
             (7, 1, false),
-            (MOST_MEMORY_KIB, MOST_PASSES, true),
+            (LEAST_MEMORY_KIB, MOST_PASSES, true),
+            (MOST_MEMORY_KIB, 32, true),
+            (MOST_MEMORY_KIB, 33, false),
             (MOST_MEMORY_KIB + 1, 1, false),
             (64, MOST_PASSES + 1, false),
             (64, 0, false),

@@ -42,6 +42,11 @@ pub(crate) fn header(database: &Database, deadline: Deadline) -> Result<(Header,
 pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
     Header::read(bytes).map_err(|fault| match fault {
         Fault::Newer(version) => database::newer(path, u32::from(version)),
+        Fault::NewerTables => Error::unsupported(format!(
+            "{} was made with newer tables of Unicode than this plugin has: it could look for a \
+             name in the wrong place",
+            path.display()
+        )),
         Fault::Damaged => Error::damaged(format!("{} is damaged: its header", path.display())),
     })
 }
@@ -131,6 +136,7 @@ pub(crate) fn typed(
     header: &Header,
     bytes: &[u8],
     text: &SecretText,
+    deadline: Deadline,
 ) -> Result<Unlocked> {
     let code = Code::read(text);
     if let Typed::Code(code) = &code {
@@ -146,6 +152,9 @@ pub(crate) fn typed(
     for slot in &header.slots {
         let Opener::Password { salt, cost } = slot.opener else { continue };
         passwords = true;
+        if deadline.has_passed() {
+            return Err(Error::late());
+        }
         if let Some(data) = slot.open(&cost.key(text, &salt)?, &header.store) {
             return unlocked(path, header, bytes, data, slot.number);
         }

@@ -125,6 +125,11 @@ impl RecordKeys {
         seal::seal(&self.value, &[&place.to_le_bytes(), &of.version], &plain)
     }
 
+    /// Says whether this is the value that belongs to an overview.
+    pub(crate) fn is_value(&self, place: Place, of: &Overview, sealed: &[u8]) -> bool {
+        seal::open(&self.value, &[&place.to_le_bytes(), &of.version], sealed).is_some()
+    }
+
     /// Opens the value that belongs to an overview.
     ///
     /// # Errors

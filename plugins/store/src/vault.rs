@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use keystead_plugin_api::{
     ActRequest, Action, Context, Deadline, Entry, Error, ErrorKind, GetRequest, ListRequest,
-    MAX_PAGE_ENTRIES, Metadata, OpenRequest, Outcome, Page, Plugin, Result, Secret, SecretText,
-    Session, SetRequest, UnlockRequest, Vault, WriteMode,
+    MAX_PAGE_ENTRIES, Metadata, OpenRequest, Outcome, Page, Plugin, Result, Secret, SecretName,
+    SecretText, Session, SetRequest, UnlockRequest, Vault, WriteMode,
 };
 use rusqlite::Connection;
 
 use crate::action;
-use crate::chain::{self, HEAD, Want};
+use crate::chain::{self, HEAD, Want, Whose};
 use crate::database::{Database, damaged};
 use crate::header::Header;
 use crate::key::Key;
@@ -34,6 +34,8 @@ pub struct Store {
     unlocked: Option<Unlocked>,
     /// Whether what unlocked the vault is known to be of the file that is open now.
     known: bool,
+    /// Whether there was a file: then there is none only if somebody has moved it away.
+    seen: bool,
     /// What was typed for an action that asked for a new password.
     pub(crate) chosen: Option<SecretText>,
     context: Context,
@@ -55,6 +57,7 @@ impl Plugin for Store {
             _ => Case::Folded,
         };
         Ok(Box::new(Self {
+            seen: request.session.is_some(),
             folder,
             key_file,
             case,
@@ -93,8 +96,7 @@ impl Vault for Store {
         let next =
             chain::walk(file, &unlocked.keys, after, request.limit, &mut |place, sealed| {
                 let overview = unlocked.keys.records.open_overview(place, sealed);
-                let overview =
-                    overview.ok_or_else(|| damaged(file, "the description of a secret"))?;
+                let overview = overview.ok_or_else(|| damaged(file, DESCRIPTION))?;
                 entries.push(overview.into_entry());
                 Ok(())
             })?;
@@ -138,7 +140,17 @@ impl Vault for Store {
     }
 
     fn remove(&mut self, request: &GetRequest) -> Result<()> {
-        self.change(request, |file, unlocked, row, _| chain::remove(file, &unlocked.keys, row))
+        self.write(request.deadline, |file, unlocked| {
+            let place = unlocked.keys.place(request.name.as_str(), unlocked.case);
+            let row = chain::find(file, &unlocked.keys, place, Want::Value)?;
+            let row = row.ok_or_else(Error::not_found)?;
+            let old = unlocked.keys.records.open_overview(place, &row.overview);
+            if old.as_ref().is_some_and(|old| !is_called(old, &request.name, unlocked.case)) {
+                return Err(Error::not_found());
+            }
+            // Its place is proven: what is damaged there can be taken away.
+            chain::remove(file, &unlocked.keys, &row, value_of(unlocked, &row, old.as_ref()))
+        })
     }
 
     fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
@@ -152,7 +164,7 @@ impl Vault for Store {
     fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
         match request.challenge.as_str() {
             PASSWORD => self.unlock_with(request).map(Some),
-            NEW_VAULT => {
+            NEW_VAULT if self.key_file.is_none() => {
                 let password = opening::chosen(request.answer(PASSWORD))?;
                 if self.file(request.deadline)?.is_some() {
                     return Err(Error::invalid("another process has made the vault meanwhile"));
@@ -163,7 +175,7 @@ impl Vault for Store {
                 })?;
                 self.session(request.deadline).map(Some)
             }
-            action::NEW_PASSWORD => {
+            action::NEW_PASSWORD if self.unlocked.is_some() => {
                 let password = request.answer(action::NEW_PASSWORD);
                 self.chosen = Some(opening::chosen(password)?);
                 Ok(None)
@@ -173,29 +185,23 @@ impl Vault for Store {
     }
 
     fn lock(&mut self, deadline: Deadline) -> Result<()> {
-        // What opens by itself opens here as well.
-        match self.opened(deadline) {
-            Err(error) if error.kind() == ErrorKind::Locked => return Ok(()),
-            Err(error) => return Err(error),
-            Ok(None) => return Err(Error::unsupported("there is no vault yet")),
-            Ok(Some((database, unlocked))) => {
-                let (header, _) = opening::header(database, deadline)?;
-                let slot = header.slot(unlocked.slot);
-                if slot.is_some_and(|slot| slot.opener == Opener::KeyFile) {
-                    let message = "this vault is never locked: its key file opens it";
-                    return Err(Error::unsupported(message));
-                }
-            }
-        }
         self.unlocked = None;
         self.session = None;
         self.chosen = None;
-        Ok(())
+        // What opens by itself opens again.
+        match self.opened(deadline) {
+            Err(error) if error.kind() == ErrorKind::Locked => Ok(()),
+            Err(error) => Err(error),
+            Ok(None) => Err(Error::unsupported("there is no vault yet")),
+            Ok(Some(_)) => {
+                Err(Error::unsupported("this vault is never locked: its key file opens it"))
+            }
+        }
     }
 
     fn test(&mut self, deadline: Deadline) -> Result<()> {
         let Some(database) = self.file(deadline)? else {
-            self.context.info("there is no vault yet: the first secret makes it");
+            self.context.warn("there is no vault yet: the first secret makes it");
             return Ok(());
         };
         opening::header(database, deadline).map(drop)
@@ -206,7 +212,12 @@ impl Vault for Store {
     }
 
     fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
-        action::run(self, request)
+        let done = action::run(self, request);
+        // What was typed for this action is for no other one.
+        if !matches!(&done, Err(error) if error.kind() == ErrorKind::Locked) {
+            self.chosen = None;
+        }
+        done
     }
 }
 
@@ -220,8 +231,9 @@ impl Store {
             self.database = None;
         }
         if self.database.is_none() {
-            self.database = Database::open(&self.folder)?;
+            self.database = Database::open(&self.folder, self.seen)?;
             self.known = false;
+            self.seen |= self.database.is_some();
         }
         Ok(self.database.as_mut())
     }
@@ -296,7 +308,7 @@ impl Store {
         opening::challenge(&header)?;
         let empty = SecretText::new("");
         let text = request.answer(PASSWORD).unwrap_or(&empty);
-        let unlocked = opening::typed(database.path(), &header, &bytes, text)?;
+        let unlocked = opening::typed(database.path(), &header, &bytes, text, request.deadline)?;
         let cheap = header.slot(unlocked.slot).and_then(opening::cheap);
         self.unlocked = Some(unlocked);
         if cheap.is_some()
@@ -332,6 +344,8 @@ impl Store {
         let transaction = database.writing(deadline)?;
         let done = edit(&transaction, unlocked)?;
         let path = transaction.path().unwrap_or_default().to_owned();
+        // Whoever reads is waited for once more, and not from the beginning.
+        crate::database::wait_until(&transaction, deadline)?;
         transaction.commit().map_err(|error| crate::database::refused(path.as_ref(), error))?;
         Ok(done)
     }
@@ -348,10 +362,10 @@ impl Store {
         })
     }
 
-    /// Notes which slot unlocks the vault from now on.
-    pub(crate) fn unlocked_by(&mut self, slot: u32) {
-        if let Some(unlocked) = &mut self.unlocked {
-            unlocked.slot = slot;
+    /// Notes that a slot has another number from now on.
+    pub(crate) fn unlocked_by(&mut self, old: u32, new: u32) {
+        if let Some(unlocked) = self.unlocked.as_mut().filter(|unlocked| unlocked.slot == old) {
+            unlocked.slot = new;
         }
     }
 }
@@ -366,7 +380,7 @@ fn found(
     let place = unlocked.keys.place(request.name.as_str(), unlocked.case);
     let row = chain::find(file, &unlocked.keys, place, want)?.ok_or_else(Error::not_found)?;
     let overview = overview(file, unlocked, &row)?;
-    match is_called(&overview, request.name.as_str(), unlocked.case) {
+    match is_called(&overview, &request.name, unlocked.case) {
         true => Ok((row, overview)),
         // Its place is another secret's: it cannot be there.
         false => Err(Error::not_found()),
@@ -378,36 +392,51 @@ fn overview(file: &Connection, unlocked: &Unlocked, row: &chain::Row) -> Result<
         .keys
         .records
         .open_overview(row.place, &row.overview)
-        .ok_or_else(|| damaged(file, "the description of a secret"))
+        .ok_or_else(|| damaged(file, DESCRIPTION))
 }
 
-fn is_called(overview: &Overview, name: &str, case: Case) -> bool {
-    folded(overview.name.as_str(), case) == folded(name, case)
+/// What to say of an overview that does not open.
+pub(crate) const DESCRIPTION: &str =
+    "the description of a secret; to set or remove that secret by its name mends it";
+
+fn is_called(overview: &Overview, name: &SecretName, case: Case) -> bool {
+    folded(overview.name.as_str(), case) == folded(name.as_str(), case)
+}
+
+/// Whose value it is that a row names: another secret's is left alone, whatever happens to this.
+fn value_of(unlocked: &Unlocked, row: &chain::Row, overview: Option<&Overview>) -> Whose {
+    let sealed = row.sealed.as_deref();
+    let records = &unlocked.keys.records;
+    let opens =
+        |overview| sealed.is_some_and(|sealed| records.is_value(row.place, overview, sealed));
+    if overview.is_some_and(opens) { Whose::Its } else { Whose::NotKnown }
 }
 
 /// Writes one secret.
 fn put(file: &Connection, unlocked: &Unlocked, request: SetRequest) -> Result<()> {
     let keys = &unlocked.keys;
     let place = keys.place(request.name.as_str(), unlocked.case);
-    let row = chain::find(file, keys, place, Want::Overview)?;
-    let old = row.as_ref().map(|row| overview(file, unlocked, row)).transpose()?;
-    if old.as_ref().is_some_and(|old| !is_called(old, request.name.as_str(), unlocked.case)) {
+    let row = chain::find(file, keys, place, Want::Value)?;
+    // One that does not open is written over: its place is proven, and nothing else mends it.
+    let old = row.as_ref().and_then(|row| keys.records.open_overview(place, &row.overview));
+    if old.as_ref().is_some_and(|old| !is_called(old, &request.name, unlocked.case)) {
         return Err(Error::unsupported(
             "this name falls on the place of another one, by a chance of one in a billion \
              billions: give the secret another name",
         ));
     }
-    let kept = match (old, request.mode) {
+    let whose = row.as_ref().map(|row| value_of(unlocked, row, old.as_ref()));
+    let kept = match (&row, request.mode) {
         (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
         (None, WriteMode::Replace) => return Err(Error::not_found()),
-        (old, _) => old.map(|old| old.metadata).unwrap_or_default(),
+        _ => old.map(|old| old.metadata).unwrap_or_default(),
     };
     let metadata = request.metadata.unwrap_or(kept);
     let new = Overview::new(request.name, request.value.kind(), metadata)?;
     let value = keys.records.seal_value(place, &new, &request.value)?;
     let overview = keys.records.seal_overview(place, &new)?;
-    match row {
-        Some(row) => chain::replace(file, &row, &overview, &value),
+    match row.as_ref().zip(whose) {
+        Some((row, whose)) => chain::replace(file, row, whose, &overview, &value),
         None => chain::insert(file, keys, place, &overview, &value),
     }
 }

@@ -1,4 +1,5 @@
 //! The local vault keeps every obligation: with a key file, and with a password.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 use std::path::PathBuf;
 

@@ -1,0 +1,230 @@
+//! What is missing or damaged is said, hurts nothing else, and can be mended by its name.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keystead_plugin_api::{
+    ActRequest, Answer, Context, Deadline, Error, ErrorKind, GetRequest, ListRequest, OpenRequest,
+    ParameterValue, Parameters, Plugin, Result, SecretName, SecretText, SetRequest, UnlockRequest,
+    Value, Vault, VaultName,
+};
+use keystead_plugin_store::Store;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+/// A vault with a key file, in memory where the system has a disk of that kind.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        Self(match memory.is_dir() {
+            true => tempfile::tempdir_in(memory).unwrap(),
+            false => tempfile::tempdir().unwrap(),
+        })
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.path().join("vault")
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder().join("store.db")
+    }
+
+    fn open(&self) -> Box<dyn Vault> {
+        open(&self.folder(), Some(&self.0.path().join("key")))
+    }
+
+    /// Changes the file as somebody would who can write it.
+    fn tamper(&self, sql: &str) {
+        Connection::open(self.file()).unwrap().execute_batch(sql).unwrap();
+    }
+}
+
+fn open(folder: &Path, key_file: Option<&Path>) -> Box<dyn Vault> {
+    let mut parameters = Parameters::new();
+    let text = |path: &Path| ParameterValue::Text(path.to_str().unwrap().to_owned());
+    parameters.insert("path", text(folder));
+    if let Some(key_file) = key_file {
+        parameters.insert("key-file", text(key_file));
+    }
+    let name = VaultName::parse("test").unwrap();
+    let request = OpenRequest::new(name, "store", parameters, soon());
+    Store::open(request, Context::silent()).unwrap()
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
+}
+
+fn name(text: &str) -> GetRequest {
+    GetRequest::new(SecretName::parse(text).unwrap(), soon())
+}
+
+fn set(vault: &mut dyn Vault, key: &str, value: &str) -> Result<()> {
+    vault.set(SetRequest::new(name(key).name, Value::text(value), soon()))
+}
+
+fn get(vault: &mut dyn Vault, key: &str) -> Result<String, ErrorKind> {
+    match vault.get(&name(key)).map(|secret| secret.value) {
+        Ok(Value::Text(text)) => Ok(text.expose().to_owned()),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.kind()),
+    }
+}
+
+fn names(vault: &mut dyn Vault) -> Result<usize, Error> {
+    vault.list(&ListRequest::new(soon())).map(|page| page.entries.len())
+}
+
+fn act(vault: &mut dyn Vault, action: &str) -> Result<String> {
+    let request = ActRequest::new(action, Parameters::new(), soon());
+    vault.act(&request).map(|outcome| outcome.message)
+}
+
+/// Another vault's value would be taken for this one's otherwise.
+#[test]
+fn a_file_that_was_moved_away_is_gone_and_holds_not_nothing() {
+    let home = Home::new();
+    let mut vault = home.open();
+    assert_eq!(get(&mut *vault, "a"), Err(ErrorKind::NotFound));
+    set(&mut *vault, "a", "canary-a").unwrap();
+
+    let away = home.0.path().join("away");
+    fs::rename(home.file(), &away).unwrap();
+    assert_eq!(get(&mut *vault, "a"), Err(ErrorKind::Unavailable));
+    assert_eq!(names(&mut *vault).unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(set(&mut *vault, "b", "x").unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(!home.file().exists(), "no second vault in its place");
+    fs::rename(&away, home.file()).unwrap();
+    assert_eq!(get(&mut *vault, "a").as_deref(), Ok("canary-a"));
+
+    // Who opens it afterwards sees what was left in the folder.
+    fs::rename(home.file(), home.folder().join("store.db.old")).unwrap();
+    let mut other = home.open();
+    let gone = format!("{} is gone", home.file().display());
+    assert_eq!(names(&mut *other).unwrap_err().message(), gone);
+    assert_eq!(set(&mut *other, "b", "x").unwrap_err().message(), gone);
+}
+
+#[test]
+fn a_journal_that_was_left_behind_is_not_played_into_another_file() {
+    let home = Home::new();
+    set(&mut *home.open(), "a", "canary-a").unwrap();
+    fs::remove_file(home.file()).unwrap();
+    let journal = home.folder().join("store.db-journal");
+    fs::write(&journal, b"of another file").unwrap();
+    let refused = set(&mut *home.open(), "b", "x").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    assert!(!home.file().exists());
+    fs::remove_file(&journal).unwrap();
+    set(&mut *home.open(), "b", "x").unwrap();
+
+    let to = home.0.path().join("copy.db");
+    fs::write(home.0.path().join("copy.db-journal"), b"of another file").unwrap();
+    let mut parameters = Parameters::new();
+    parameters.insert("to", ParameterValue::Text(to.to_str().unwrap().to_owned()));
+    let refused = home.open().act(&ActRequest::new("backup", parameters, soon())).unwrap_err();
+    assert!(refused.message().contains("copy.db-journal"), "{refused}");
+    assert!(!to.exists());
+}
+
+#[test]
+fn to_write_a_secret_whose_value_is_anothers_leaves_the_other_alone() {
+    let home = Home::new();
+    let mut vault = home.open();
+    for key in ["a", "b", "c", "d"] {
+        set(&mut *vault, key, &format!("canary-{key}")).unwrap();
+    }
+    // `a` and `d` name the value of `c`, whoever did that.
+    home.tamper(
+        "UPDATE secret SET value = 3 WHERE value = 1; UPDATE secret SET value = 3 WHERE value = 4",
+    );
+    let mut vault = home.open();
+    assert_eq!(get(&mut *vault, "a"), Err(ErrorKind::Damaged));
+    assert_eq!(act(&mut *vault, "verify").unwrap_err().kind(), ErrorKind::Damaged);
+
+    set(&mut *vault, "a", "mended").unwrap();
+    vault.remove(&name("d")).unwrap();
+    assert_eq!(get(&mut *vault, "a").as_deref(), Ok("mended"));
+    assert_eq!(get(&mut *vault, "b").as_deref(), Ok("canary-b"));
+    assert_eq!(get(&mut *vault, "c").as_deref(), Ok("canary-c"));
+    assert_eq!(get(&mut *vault, "d"), Err(ErrorKind::NotFound));
+
+    let said = act(&mut *vault, "verify").unwrap();
+    assert!(
+        said.ends_with("secrets: 3; values of no secret, which `compact` removes: 2"),
+        "{said}"
+    );
+    act(&mut *vault, "compact").unwrap();
+    assert!(act(&mut *vault, "verify").unwrap().ends_with("secrets: 3"));
+}
+
+#[test]
+fn a_damaged_description_is_mended_by_the_secrets_name() {
+    let home = Home::new();
+    let mut vault = home.open();
+    for key in ["a", "b"] {
+        set(&mut *vault, key, &format!("canary-{key}")).unwrap();
+    }
+    let flipped = "UPDATE secret SET overview = CAST(x'00' || substr(overview, 2) AS BLOB) WHERE length(overview) > 0";
+    home.tamper(flipped);
+    assert_eq!(get(&mut *vault, "a"), Err(ErrorKind::Damaged));
+    let error = names(&mut *vault).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(
+        error.message().ends_with("to set or remove that secret by its name mends it"),
+        "{error}"
+    );
+
+    set(&mut *vault, "a", "mended").unwrap();
+    vault.remove(&name("b")).unwrap();
+    assert_eq!(names(&mut *vault).unwrap(), 1);
+    assert_eq!(get(&mut *vault, "a").as_deref(), Ok("mended"));
+    assert_eq!(get(&mut *vault, "b"), Err(ErrorKind::NotFound));
+}
+
+#[test]
+fn a_row_that_is_taken_out_is_missed() {
+    let home = Home::new();
+    let mut vault = home.open();
+    for key in ["a", "b", "c"] {
+        set(&mut *vault, key, "x").unwrap();
+    }
+    home.tamper("DELETE FROM secret WHERE value = 2");
+    assert_eq!(get(&mut *vault, "b"), Err(ErrorKind::Damaged));
+    assert_eq!(names(&mut *vault).unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(set(&mut *vault, "b", "y").unwrap_err().kind(), ErrorKind::Damaged);
+}
+
+#[test]
+fn an_answer_that_was_not_asked_for_is_not_kept() {
+    let home = Home::new();
+    let mut vault = home.open();
+    set(&mut *vault, "a", "x").unwrap();
+    let answer = |challenge: &str| {
+        let value = SecretText::new("canary-password");
+        let answers = ["password", "new-password"]
+            .map(|name| Answer { name: name.into(), value: value.duplicate() });
+        UnlockRequest::new(challenge, answers.into(), soon())
+    };
+    // A vault with a key file is never made by a password.
+    let mut fresh = open(&home.0.path().join("other"), Some(&home.0.path().join("key")));
+    assert_eq!(fresh.unlock(&answer("new-vault")).unwrap_err().kind(), ErrorKind::Invalid);
+    assert!(!home.0.path().join("other").exists());
+    // Nobody who has not unlocked the vault chooses its next password.
+    let mut locked = open(&home.folder(), None);
+    assert_eq!(locked.unlock(&answer("new-password")).unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[test]
+fn what_its_key_file_opens_is_never_locked() {
+    let home = Home::new();
+    let mut vault = home.open();
+    set(&mut *vault, "a", "canary-a").unwrap();
+    assert_eq!(vault.lock(soon()).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(get(&mut *vault, "a").as_deref(), Ok("canary-a"));
+}
