@@ -25,6 +25,15 @@ pub(crate) struct Row {
     pub(crate) sealed: Option<Vec<u8>>,
 }
 
+impl Row {
+    /// Says whether no secret is between this one and a place. The file's own order may be what
+    /// is damaged, so that a row behind the place was found instead.
+    fn is_last_up_to(&self, place: Place) -> bool {
+        // `next` is the head behind the last secret.
+        self.place <= place && (self.next > place || self.next == HEAD)
+    }
+}
+
 /// Whether to read a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -45,17 +54,10 @@ pub(crate) fn find(
     want: Want,
 ) -> Result<Option<Row>> {
     let row = last_up_to(file, keys, place, want)?;
-    if row.place == place {
-        return Ok(Some(row));
-    }
-    // `next` is the head behind the last secret.
-    match row.next > place || row.next == HEAD {
-        true => Ok(None),
-        false => Err(damaged(file, "a secret is missing from it")),
-    }
+    Ok((row.place == place).then_some(row))
 }
 
-/// Returns the last row up to this place.
+/// Returns the last row up to this place: proven, there is none between.
 fn last_up_to(file: &Connection, keys: &Keys, place: Place, want: Want) -> Result<Row> {
     let (value, join) = match want {
         Want::Overview => ("NULL", ""),
@@ -66,10 +68,14 @@ fn last_up_to(file: &Connection, keys: &Keys, place: Place, want: Want) -> Resul
          WHERE secret.place <= ?1 ORDER BY secret.place DESC LIMIT 1"
     );
     let row = file
-        .prepare(&sql)
+        .prepare_cached(&sql)
         .and_then(|mut statement| statement.query_row([place], |row| read(row)).optional())
         .map_err(|error| fault(file, error))?;
-    checked(file, keys, row)
+    let row = checked(file, keys, row)?;
+    match row.is_last_up_to(place) {
+        true => Ok(row),
+        false => Err(damaged(file, "a secret is missing from it")),
+    }
 }
 
 /// Returns some rows of the chain, from the last one up to a place on: that one first.
@@ -80,7 +86,7 @@ pub(crate) fn from(file: &Connection, keys: &Keys, place: Place, rows: usize) ->
     );
     let limit = i64::try_from(rows).unwrap_or(i64::MAX);
     let found = file
-        .prepare(&sql)
+        .prepare_cached(&sql)
         .and_then(|mut statement| {
             statement
                 .query_map(params![place, limit], |row| read(row))?
@@ -94,7 +100,12 @@ pub(crate) fn from(file: &Connection, keys: &Keys, place: Place, rows: usize) ->
     let mut chain: Vec<Row> = Vec::with_capacity(found.len());
     for row in found {
         let row = checked(file, keys, Some(row))?;
-        if chain.last().is_some_and(|before| before.next != row.place) {
+        // Pages that are led to wrongly may begin behind the place, or far before it.
+        let follows = match chain.last() {
+            Some(before) => before.next == row.place,
+            None => row.is_last_up_to(place),
+        };
+        if !follows {
             return Err(damaged(file, "a secret is missing from it"));
         }
         chain.push(row);
@@ -114,7 +125,7 @@ pub(crate) fn insert(
     value: &[u8],
 ) -> Result<()> {
     let before = last_up_to(file, keys, place, Want::Overview)?;
-    if before.place == place || (before.next <= place && before.next != HEAD) {
+    if before.place == place {
         return Err(damaged(file, "a secret is missing from it"));
     }
     changed(file, "INSERT INTO value (sealed) VALUES (?1)", params![value])?;
