@@ -25,6 +25,13 @@ pub(crate) struct Row {
     pub(crate) sealed: Option<Vec<u8>>,
 }
 
+/// Says whether no secret is between the row of a link and this place. The file's own order may
+/// be what is damaged, so that a row behind the place was found instead.
+fn covers(row: Place, next: Place, place: Place) -> bool {
+    // `next` is the head behind the last secret.
+    row <= place && (next > place || next == HEAD)
+}
+
 /// Whether to read a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -54,17 +61,10 @@ pub(crate) fn find(
     want: Want,
 ) -> Result<Option<Row>> {
     let row = last_up_to(file, keys, place, want)?;
-    if row.place == place {
-        return Ok(Some(row));
-    }
-    // `next` is the head behind the last secret.
-    match row.next > place || row.next == HEAD {
-        true => Ok(None),
-        false => Err(damaged(file, "a secret is missing from it")),
-    }
+    Ok((row.place == place).then_some(row))
 }
 
-/// Returns the last row up to this place.
+/// Returns the last row up to this place: proven, there is none between.
 fn last_up_to(file: &Connection, keys: &Keys, place: Place, want: Want) -> Result<Row> {
     let (value, join) = match want {
         Want::Overview => ("NULL", ""),
@@ -75,10 +75,14 @@ fn last_up_to(file: &Connection, keys: &Keys, place: Place, want: Want) -> Resul
          WHERE secret.place <= ?1 ORDER BY secret.place DESC LIMIT 1"
     );
     let row = file
-        .prepare(&sql)
+        .prepare_cached(&sql)
         .and_then(|mut statement| statement.query_row([place], read).optional())
         .map_err(|error| fault(file, error))?;
-    checked(file, keys, row)
+    let row = checked(file, keys, row)?;
+    match covers(row.place, row.next, place) {
+        true => Ok(row),
+        false => Err(damaged(file, "a secret is missing from it")),
+    }
 }
 
 /// Shows the secrets behind a place, in the order of the chain, with their sealed overviews: at
@@ -112,7 +116,12 @@ pub(crate) fn walk(
         if !keys.linked(place, next, link) {
             return Err(damaged(file, "a link of its chain is wrong"));
         }
-        if last.is_some_and(|(_, expected)| expected != place) {
+        // Pages that are led to wrongly may begin behind the place, or far before it.
+        let follows = match last {
+            Some((_, expected)) => expected == place,
+            None => covers(place, next, after),
+        };
+        if !follows {
             return Err(damaged(file, "a secret is missing from it"));
         }
         if place > after && place != HEAD {
@@ -138,7 +147,7 @@ pub(crate) fn insert(
     value: &[u8],
 ) -> Result<()> {
     let before = last_up_to(file, keys, place, Want::Overview)?;
-    if before.place == place || (before.next <= place && before.next != HEAD) {
+    if before.place == place {
         return Err(damaged(file, "a secret is missing from it"));
     }
     let number = insert_value(file, value)?;

@@ -316,7 +316,11 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
             Error::denied(format!("cannot open {shown}, or write beside it: {error}"))
         }
         // Its tables are not those that were recognised.
-        ErrorCode::Unknown | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch => {
+        ErrorCode::Unknown
+        | ErrorCode::ConstraintViolation
+        | ErrorCode::TypeMismatch
+        // A size beyond all reason.
+        | ErrorCode::TooBig => {
             Error::damaged(format!("{shown} is damaged: {error}"))
         }
         _ => Error::unavailable(format!("cannot use {shown}: {error}")),

@@ -1,0 +1,237 @@
+//! Each byte of a vault's file flipped: never a wrong value, never "not found" for what is there.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use keystead_plugin_api::{ErrorKind, Secret, Value, Vault};
+
+use crate::vault::{self, Home, bytes, get, list, verify};
+
+/// Names that are not there.
+const ABSENT: [&str; 3] = ["removed", "d", "Text "];
+
+/// How many bytes a page has.
+const PAGE: usize = 4_096;
+
+/// A vault whose file is to be flipped.
+pub(crate) struct Sound {
+    pub(crate) home: Home,
+    pub(crate) file: Vec<u8>,
+    pub(crate) secrets: BTreeMap<String, Secret>,
+}
+
+/// Returns the vault with a dozen secrets, a value of many pages, and room that was given up.
+pub(crate) fn small() -> Sound {
+    let home = Home::new();
+    let mut vault = home.open();
+    let secrets = vault::dozen();
+    vault::fill(&mut *vault, &secrets);
+    vault::set(&mut *vault, "removed", bytes(6, 9_000)).unwrap();
+    vault::set(&mut *vault, "removed too", bytes(7, 30)).unwrap();
+    for name in ["removed", "removed too"] {
+        vault::remove(&mut *vault, name).unwrap();
+    }
+    Sound::new(home, secrets)
+}
+
+/// Returns a vault whose tables are trees of pages.
+pub(crate) fn tree() -> Sound {
+    let home = Home::new();
+    let secrets = (0..200)
+        .map(|number| (format!("n{number}"), Secret::new(Value::text(format!("canary {number}")))))
+        .collect();
+    vault::fill(&mut *home.open(), &secrets);
+    Sound::new(home, secrets)
+}
+
+impl Sound {
+    fn new(home: Home, secrets: BTreeMap<String, Secret>) -> Self {
+        let file = std::fs::read(home.file()).unwrap();
+        let sound = Self { home, file, secrets };
+        let all: Vec<&str> = sound.secrets.keys().map(String::as_str).collect();
+        assert_eq!(sound.faults(&mut *sound.home.open(), &all), [""; 0]);
+        sound
+    }
+
+    /// Returns which of these names give their secret.
+    ///
+    /// # Errors
+    /// What a vault says that it must not, whatever is damaged.
+    pub(crate) fn readable<'a>(
+        &self,
+        vault: &mut dyn Vault,
+        names: &[&'a str],
+    ) -> Result<Vec<&'a str>, String> {
+        let mut readable = Vec::new();
+        for name in names {
+            match get(vault, name) {
+                Ok(found) if found == self.secrets[*name] => readable.push(*name),
+                Ok(_) => return Err(format!("`{name}` has a wrong value")),
+                Err(error) if error.kind() == ErrorKind::Damaged => {}
+                Err(error) => return Err(format!("`{name}`: {:?}: {error}", error.kind())),
+            }
+        }
+        Ok(readable)
+    }
+
+    /// Returns what a vault says that it must not, whatever is damaged.
+    fn faults(&self, vault: &mut dyn Vault, names: &[&str]) -> Vec<String> {
+        let mut faults = Vec::new();
+        let whole = match self.readable(vault, names) {
+            Ok(readable) => readable.len() == names.len(),
+            Err(fault) => {
+                faults.push(fault);
+                false
+            }
+        };
+        for name in ABSENT {
+            match get(vault, name).map_err(|error| error.kind()) {
+                Err(ErrorKind::NotFound | ErrorKind::Damaged) => {}
+                other => faults.push(format!("`{name}` is not there, and: {other:?}")),
+            }
+        }
+        // More than one page of it.
+        match list(vault, self.secrets.len() * 2 / 5) {
+            Ok(listed) => {
+                let same = listed.len() == self.secrets.len()
+                    && self.secrets.iter().all(|(name, secret)| {
+                        listed.get(name).is_some_and(|entry| entry.metadata == secret.metadata)
+                    });
+                if !same {
+                    faults.push(format!("the list has {} entries", listed.len()));
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Damaged => {}
+            Err(error) => faults.push(format!("the list: {:?}: {error}", error.kind())),
+        }
+        match verify(vault) {
+            Ok(_) if whole => {}
+            Ok(said) => faults.push(format!("a secret cannot be read, and the check: {said}")),
+            Err(error) if error.kind() == ErrorKind::Damaged => {}
+            Err(error) => faults.push(format!("the check: {:?}: {error}", error.kind())),
+        }
+        faults
+    }
+
+    /// Flips these bits, one after the other, and asserts that `judge` finds no fault.
+    pub(crate) fn flipped(
+        &self,
+        flips: &[(usize, u8)],
+        judge: impl Fn(&Home, usize) -> Vec<String> + Sync,
+    ) {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let home = self.home.copied();
+            let mut faults = Vec::new();
+            loop {
+                let turn = next.fetch_add(1, Ordering::Relaxed);
+                let Some(&(at, mask)) = flips.get(turn) else { return faults };
+                // Nothing but the vault may have the file open while it is.
+                let put = |byte: u8| {
+                    let file = File::options().write(true).open(home.file()).unwrap();
+                    file.write_all_at(&[byte], at as u64).unwrap();
+                };
+                put(self.file[at] ^ mask);
+                for fault in judge(&home, turn) {
+                    faults.push(format!("byte {at} ^ {mask:#04x}: {fault}"));
+                }
+                put(self.file[at]);
+            }
+        };
+        let faults: Vec<String> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        let shown = &faults[..faults.len().min(20)];
+        assert!(faults.is_empty(), "{} faults of {} flips: {shown:#?}", faults.len(), flips.len());
+        println!("{} flips", flips.len());
+    }
+
+    /// Returns what each page is for.
+    fn pages(&self) -> impl Iterator<Item = (usize, Use)> {
+        self.file.chunks(PAGE).enumerate().map(|(number, page)| {
+            let what = match page[0] {
+                _ if number < 2 => Use::Map,
+                0x05 => Use::Branch,
+                0x0d => Use::Leaf,
+                _ => Use::Value,
+            };
+            (number * PAGE, what)
+        })
+    }
+}
+
+/// What a page is for.
+#[derive(Clone, Copy, PartialEq)]
+enum Use {
+    /// The file's header and schema, and which page belongs to which.
+    Map,
+    /// Leads to other pages of its table.
+    Branch,
+    /// Has rows.
+    Leaf,
+    /// Part of one long value, or free.
+    Value,
+}
+
+/// Returns one bit of a byte, another one for each.
+fn one_bit(at: usize) -> u8 {
+    1 << (at.wrapping_mul(2_654_435_761) >> 7 & 7)
+}
+
+/// Returns flips of each byte: twice where it is neither one long value's nor unused.
+pub(crate) fn each_byte(sound: &Sound) -> Vec<(usize, u8)> {
+    let mut flips = Vec::new();
+    for (start, what) in sound.pages() {
+        for at in start..start + PAGE {
+            let all = (at, 0xff);
+            let one = (at, one_bit(at));
+            let around = &sound.file[at.saturating_sub(8)..(at + 8).min(sound.file.len())];
+            match what == Use::Value || around.iter().all(|byte| *byte == 0) {
+                true if at % 2 == 0 => flips.push(all),
+                true => flips.push(one),
+                false => flips.extend([all, one]),
+            }
+        }
+    }
+    flips
+}
+
+#[test]
+fn a_flipped_byte_is_never_a_wrong_value_and_never_an_absence() {
+    let small = small();
+    let names: Vec<&str> = small.secrets.keys().map(String::as_str).collect();
+    let flips = each_byte(&small);
+    small.flipped(&flips, |home, _| small.faults(&mut *home.open(), &names));
+}
+
+#[test]
+fn a_flipped_byte_of_what_leads_to_pages_hides_no_secret() {
+    let tree = tree();
+    let names: Vec<&str> = tree.secrets.keys().map(String::as_str).collect();
+    let flips: Vec<(usize, u8)> = tree
+        .pages()
+        .filter(|(_, what)| *what == Use::Branch)
+        .flat_map(|(start, _)| start..start + PAGE)
+        .filter(|at| tree.file[*at] != 0)
+        .flat_map(|at| [(at, 0xff), (at, one_bit(at)), (at, one_bit(at + 1)), (at, 1)])
+        .collect();
+    assert!(tree.pages().filter(|(_, what)| *what == Use::Branch).count() >= 2);
+    tree.flipped(&flips, |home, _| tree.faults(&mut *home.open(), &names));
+}
+
+#[test]
+fn a_flipped_byte_anywhere_in_a_tree_of_pages_hides_no_secret() {
+    let tree = tree();
+    let names: Vec<&str> = tree.secrets.keys().map(String::as_str).collect();
+    let flips: Vec<(usize, u8)> =
+        (0..tree.file.len()).step_by(7).map(|at| (at, one_bit(at))).collect();
+    tree.flipped(&flips, |home, turn| {
+        // Some of them in turn; the list and the check look at all.
+        let some: Vec<&str> = (0..5).map(|n| names[(turn * 5 + n) % names.len()]).collect();
+        tree.faults(&mut *home.open(), &some)
+    });
+}
