@@ -279,15 +279,12 @@ fn a_changed_file_is_not_used_until_it_is_trusted() {
     assert_data_eq!(
         sandbox.run("get a", &[]),
         str![[r#"
-exit code 5
+exit code 1
 --- stderr
-Error: Vault `work` could not be asked for `a`
-Caused by:
-  1: vault `work` cannot be opened
-  2: plugin `memory` has changed since it was pinned: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` has SHA-256 [SHA256], and [SHA256] is pinned; if the change is meant, `keystead plugin trust memory` accepts it
+Error: Vault `work` cannot be opened
+Caused by: plugin `memory` has changed since it was pinned: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` has SHA-256 [SHA256], and [SHA256] is pinned; if the change is meant, `keystead plugin trust memory` accepts it
 Hint: run `keystead vault show work` to see its registration
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
+Code: E03.hash-mismatch
 
 "#]]
     );
@@ -436,17 +433,14 @@ Code: E03.not-pinned
     assert_data_eq!(
         sandbox.run("get a", &[]),
         str![[r#"
-exit code 5
+exit code 1
 --- stderr
-Error: Vault `work` could not be asked for `a`
-Caused by:
-  1: vault `work` cannot be opened
-  2: no plugin `memory` is installed
+Error: Vault `work` cannot be opened
+Caused by: no plugin `memory` is installed
 Hint: run `keystead plugin list` to see the plugins
 Hint: run `keystead plugin install FILE` to install one
 Hint: run `keystead vault show work` to see its registration
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
+Code: E03.not-pinned
 
 "#]]
     );

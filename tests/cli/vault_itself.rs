@@ -236,16 +236,12 @@ fn a_locked_vault_without_a_terminal_says_how_to_answer() {
     assert_data_eq!(
         sandbox.run("get a", &[]),
         str![[r#"
-exit code 5
+exit code 4
 --- stderr
-Error: Vault `safe` could not be asked for `a`
-Caused by:
-  1: vault `safe` is locked
-  2: it asks for `password`, and nobody can be asked
+Error: Vault `safe` is locked
+Caused by: it asks for `password`, and nobody can be asked
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
-Hint: a search asks for the default vault only: run `keystead vault unlock safe` first
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
+Code: E12.locked
 
 "#]]
     );
@@ -266,13 +262,11 @@ exit code 4
     assert_data_eq!(
         sandbox.run("get a", &[]),
         str![[r#"
-exit code 5
+exit code 1
 --- stderr
-Error: Vault `safe` could not be asked for `a`
-Caused by: vault `safe` answered: the password is wrong
+Error: Vault `safe` answered: the password is wrong
 Hint: the answer to `password` came from `file:[ROOT]/here/wrong.given`
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
+Code: E12.denied
 
 "#]]
     );
@@ -280,12 +274,10 @@ Code: E12.search-incomplete
     assert_data_eq!(
         sandbox.run("get a", &[]),
         str![[r#"
-exit code 5
+exit code 1
 --- stderr
-Error: Vault `safe` could not be asked for `a`
-Caused by: `password` could not be taken from `file:[ROOT]/here/nosuch.given`: failed to open file `[ROOT]/here/nosuch.given`: No such file or directory (os error 2)
-Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
-Code: E12.search-incomplete
+Error: `password` could not be taken from `file:[ROOT]/here/nosuch.given`: failed to open file `[ROOT]/here/nosuch.given`: No such file or directory (os error 2)
+Code: E01.unresolved
 
 "#]]
     );

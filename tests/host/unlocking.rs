@@ -474,8 +474,7 @@ fn a_parameter_that_needs_its_own_vault_makes_a_faulty_vault() {
         assert_eq!(
             story(&error),
             "E01.unresolved: vault `a` cannot be opened: `locked` could not be taken from \
-             `keystead:///x`: vault `a` could not be asked for `x`: vault `a` is needed to open \
-             or unlock itself"
+             `keystead:///x`: vault `a` is needed to open or unlock itself"
         );
         assert_eq!(error.class(), Class::CannotDo);
     });
