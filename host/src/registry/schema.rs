@@ -321,7 +321,7 @@ fn filled_in(parameter: &Parameter, base: Base<'_>) -> Result<String, Fault> {
     let vault = base.vault.map_or_else(|| "vault".to_owned(), VaultName::folded);
     let text = text.replace("{vault}", &vault);
     // Whatever else stands in braces is not known here.
-    match text.contains(['{', '}']) && !base.data.is_some_and(|data| has_braces(data)) {
+    match text.contains(['{', '}']) && !base.data.is_some_and(has_braces) {
         true => Err(Fault::BadDefault { name: name() }),
         false => Ok(text),
     }
