@@ -18,8 +18,8 @@ use crate::options::Log;
 use crate::paths::Layer;
 use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
-use crate::plugin::runner::{CallError, Grants, Launch, Runner, Setup};
-use crate::plugin::trust::{Marker, Trusted, VouchedBy};
+use crate::plugin::runner::{CallError, Grants, Image, Launch, Runner, Setup, Started};
+use crate::plugin::trust::{CopyError, Marker, Trusted, VouchedBy};
 use crate::plugin::{self, exec, loader, verdict};
 use crate::registry::{Entry, Placement, Setting, schema};
 
@@ -152,9 +152,16 @@ impl Host {
         services: VaultServices,
     ) -> Result<Code> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
-        let image = self.seal(&entry.plugin, &trusted.bytes()?, &sha256, trusted.path())?;
+        let launch = Launch::new(&self.0.options.runner);
+        // It comes up while the image is made: where it cannot be started, it is tried again.
+        let started = Started::start(&launch).ok();
+        let image = Image::seal_with(*sha256.as_bytes(), trusted.path(), |to| trusted.copy_to(to))
+            .map_err(|error| match error {
+                CopyError::From(error) => error.into(),
+                CopyError::To(source) => Error::NoImage { plugin: entry.plugin.clone(), source },
+            })?;
         let setup = Setup {
-            launch: Launch::new(&self.0.options.runner),
+            launch,
             image,
             known: trusted.fit(),
             grants: Grants(entry.grants.clone()),
@@ -164,7 +171,7 @@ impl Host {
                 let _ = plugins.record_crash(&sha256);
             }),
         };
-        match Runner::open(setup, request) {
+        match Runner::open_in(started, setup, request) {
             Ok(runner) => {
                 if trusted.fit().is_none() {
                     // A cache, as in-process.

@@ -28,6 +28,7 @@ use std::sync::Arc;
 pub(crate) use child::close_inherited;
 pub(crate) use process::timespec;
 
+pub use connection::Started;
 pub use error::{CallError, During, Ended, Error};
 pub use supervise::{Runner, Setup};
 
@@ -66,6 +67,19 @@ impl Image {
     /// What the system answers where there is no memory or no descriptor left.
     pub fn seal(bytes: &[u8], sha256: [u8; 32], file: impl Into<PathBuf>) -> io::Result<Self> {
         let memfd = Arc::new(socket::sealed_memfd(bytes)?);
+        Ok(Self { memfd, sha256, file: file.into() })
+    }
+
+    /// Does what [`Image::seal`] does, with the bytes that `fill` writes.
+    ///
+    /// # Errors
+    /// The system's, and those of `fill`.
+    pub(crate) fn seal_with<E: From<io::Error>>(
+        sha256: [u8; 32],
+        file: impl Into<PathBuf>,
+        fill: impl FnOnce(&OwnedFd) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let memfd = Arc::new(socket::sealed_memfd_with(fill)?);
         Ok(Self { memfd, sha256, file: file.into() })
     }
 }

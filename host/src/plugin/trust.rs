@@ -26,6 +26,7 @@ pub use install::{Candidate, IfTaken, Place, Vouch};
 pub use list::{Listed, Verified};
 pub use policy::{Placement, Policy};
 pub(crate) use survey::{Survey, Surveyed};
+pub(crate) use trusted::CopyError;
 pub use trusted::{Trusted, VouchedBy};
 
 use roots::Roots;

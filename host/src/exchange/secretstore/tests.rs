@@ -1,3 +1,5 @@
+//! The golden stores, damaged ones, and stores that nobody should have.
+
 use keystead_plugin_api::Value;
 
 use super::super::shown::shown;

@@ -1,3 +1,5 @@
+//! What is proposed for each registered vault, and what is never repeated.
+
 use std::fmt::Write as _;
 use std::io::Cursor;
 use std::path::Path;

@@ -9,6 +9,7 @@ use keystead_plugin_api as api;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
+use super::Launch;
 use super::process::{Process, timespec};
 use super::proto::{
     self, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Writer, exec_request, unwelcome,
@@ -92,12 +93,31 @@ fn fault<T>(what: &'static str) -> Result<T, Lost> {
     Err(Lost::Fault(Fault(what.into())))
 }
 
+/// A process that waits to be greeted. Dropped, it is killed and reaped.
+#[derive(Debug)]
+pub struct Started {
+    process: Process,
+    socket: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl Started {
+    /// Starts the program. It comes up while the caller gets ready what it is to run.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn start(launch: &Launch) -> io::Result<Self> {
+        let (socket, theirs) = pair()?;
+        let (process, stderr) = Process::start(launch, theirs)?;
+        Ok(Self { process, socket, stderr })
+    }
+}
+
 impl Connection {
-    /// Starts a runner and greets it, without waiting for its answer: the first call
-    /// goes out at once behind the greeting.
-    pub(super) fn start(setup: &Setup) -> io::Result<Self> {
-        let (ours, theirs) = pair()?;
-        let (process, stderr) = Process::start(&setup.launch, theirs)?;
+    /// Greets a runner, without waiting for its answer: the first call goes out at once
+    /// behind the greeting.
+    pub(super) fn greet(setup: &Setup, started: Started) -> io::Result<Self> {
+        let Started { process, socket: ours, stderr } = started;
         let mut outbox = Buffer::new();
         let image = setup.image.memfd.as_fd();
         let hello = Outgoing { id: 0, kind: Kind::Hello, limit: MAX_VALUE_BODY, with: Some(image) };

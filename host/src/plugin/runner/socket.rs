@@ -31,23 +31,37 @@ pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Returns a memfd with these bytes that nobody can change any more.
 pub(super) fn sealed_memfd(bytes: &[u8]) -> io::Result<OwnedFd> {
+    sealed_memfd_with(|memfd| write_all(memfd, bytes))
+}
+
+/// Returns a memfd that nobody can change any more, with what is written to it before.
+pub(super) fn sealed_memfd_with<E: From<io::Error>>(
+    fill: impl FnOnce(&OwnedFd) -> Result<(), E>,
+) -> Result<OwnedFd, E> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     // Not to be run as a program, where the kernel can say so (6.3); dlopen maps it anyway.
     let memfd = match rustix::fs::memfd_create(c"keystead", flags | MemfdFlags::NOEXEC_SEAL) {
         Err(Errno::INVAL) => rustix::fs::memfd_create(c"keystead", flags),
         made => made,
-    }?;
+    }
+    .map_err(io::Error::from)?;
+    fill(&memfd)?;
+    rustix::fs::fcntl_add_seals(&memfd, SEALS).map_err(io::Error::from)?;
+    Ok(memfd)
+}
+
+/// Writes all of these bytes.
+fn write_all(file: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        match rustix::io::write(&memfd, rest) {
+        match rustix::io::write(file, rest) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => rest = &rest[written..],
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    rustix::fs::fcntl_add_seals(&memfd, SEALS)?;
-    Ok(memfd)
+    Ok(())
 }
 
 /// Why nothing could be read.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api as api;
 
 use super::super::{Fit, loader};
-use super::connection::{Answered, Connection, Lost};
+use super::connection::{Answered, Connection, Lost, Started};
 use super::error::UNLOADABLE;
 use super::proto::{self, Fault, Kind, Reader, Request};
 use super::{CallError, During, Ended, Error, Grants, Image, Launch};
@@ -90,6 +90,18 @@ impl Runner {
     /// # Errors
     /// The vault's own error, or any of the runner's but [`Error::BackingOff`].
     pub fn open(setup: Setup, request: api::OpenRequest) -> Result<Self, CallError> {
+        Self::open_in(None, setup, request)
+    }
+
+    /// Opens a vault in a runner that was started already, or in a new one.
+    ///
+    /// # Errors
+    /// As for [`Runner::open`].
+    pub fn open_in(
+        started: Option<Started>,
+        setup: Setup,
+        request: api::OpenRequest,
+    ) -> Result<Self, CallError> {
         let now = Instant::now();
         let mut runner = Self {
             setup,
@@ -100,7 +112,7 @@ impl Runner {
             died: now,
             failure: None,
         };
-        runner.connect()?;
+        runner.connect(started)?;
         Ok(runner)
     }
 
@@ -121,9 +133,11 @@ impl Runner {
     }
 
     /// Starts a process and opens the vault in it, by the deadline in `self.request`.
-    fn connect(&mut self) -> Result<(), CallError> {
+    fn connect(&mut self, waiting: Option<Started>) -> Result<(), CallError> {
         let started = Instant::now();
-        let mut connection = Connection::start(&self.setup).map_err(|source| Error::Spawn {
+        let waiting = waiting.map_or_else(|| Started::start(&self.setup.launch), Ok);
+        let greeted = waiting.and_then(|waiting| Connection::greet(&self.setup, waiting));
+        let mut connection = greeted.map_err(|source| Error::Spawn {
             program: self.setup.launch.program.clone(),
             source,
         })?;
@@ -161,7 +175,7 @@ impl Runner {
             session.lifetime = session.lifetime.checked_sub(elapsed)?;
             Some(session)
         });
-        self.connect()
+        self.connect(None)
     }
 
     /// Makes a call, in a new process where the last one is gone.

@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
 
 use super::Error;
 use crate::fs::{self, Identity, OpenedFile};
@@ -121,6 +125,28 @@ impl Trusted {
         }
     }
 
+    /// Writes what [`Trusted::bytes`] returns to an empty file, without a copy of ours where the
+    /// system can do it.
+    ///
+    /// # Errors
+    /// As for [`Trusted::bytes`]; what the system answers for the other file.
+    pub(crate) fn copy_to(&self, to: &OwnedFd) -> Result<(), CopyError> {
+        if let Some(bytes) = &self.bytes {
+            return File::from(to.try_clone()?).write_all(bytes).map_err(CopyError::To);
+        }
+        let mut offset = 0;
+        while offset < self.file.identity().len {
+            let left = self.file.identity().len - offset;
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            match rustix::fs::sendfile(to, self.file(), Some(&mut offset), left) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(CopyError::To(error.into())),
+            }
+        }
+        unchanged(&self.file).map_err(|error| CopyError::From(error.into()))
+    }
+
     /// Returns the verdict with this fit, and the folder it is kept in.
     pub(in crate::plugin) fn verdict_with(&self, fit: Fit) -> Option<(Verdict, &Path)> {
         let verdict = Verdict { fit: Some(fit), ..self.verdict.clone() };
@@ -145,10 +171,31 @@ fn read(file: &OpenedFile) -> Result<Vec<u8>, fs::Error> {
         std::io::ErrorKind::UnexpectedEof => changed(),
         _ => fs::Error::io("read", file.path(), error),
     })?;
+    unchanged(file)?;
+    Ok(bytes)
+}
+
+/// Checks that a file is as it was when it was opened.
+fn unchanged(file: &OpenedFile) -> Result<(), fs::Error> {
     let now = Identity::of_file(file.as_file())
         .map_err(|error| fs::Error::io("look at", file.path(), error))?;
-    if now != file.identity() {
-        return Err(changed());
+    match now == file.identity() {
+        true => Ok(()),
+        false => Err(fs::Error::Changed { path: file.path().to_owned() }),
     }
-    Ok(bytes)
+}
+
+/// Why a plugin's bytes could not be copied.
+#[derive(Debug)]
+pub(crate) enum CopyError {
+    /// They are no longer those that were proven.
+    From(Error),
+    /// The copy could not be written.
+    To(std::io::Error),
+}
+
+impl From<std::io::Error> for CopyError {
+    fn from(error: std::io::Error) -> Self {
+        Self::To(error)
+    }
 }

@@ -1,0 +1,231 @@
+//! What is typed, what is registered, what a plugin is given: and every fault at once.
+
+use super::*;
+
+fn schema() -> Vec<Parameter> {
+    let mut token = Parameter::required("token", ParameterKind::Text, "");
+    token.secret = true;
+    let mut cache = Parameter::optional("cache", ParameterKind::Path, "");
+    cache.default = "~/cache".into();
+    let mut port = Parameter::optional("port", ParameterKind::Integer, "");
+    port.default = "8200".into();
+    vec![
+        Parameter::required("url", ParameterKind::Text, ""),
+        token,
+        cache,
+        port,
+        Parameter::optional("strict", ParameterKind::Boolean, ""),
+        Parameter::optional("file", ParameterKind::Path, ""),
+    ]
+}
+
+fn given(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+fn base() -> Base<'static> {
+    Base {
+        folder: Path::new("/srv/here"),
+        home: Some(Path::new("/home/a")),
+        data: Some(Path::new("/data/keystead")),
+        vault: None,
+    }
+}
+
+fn faults(pairs: &[(&str, &str)], base: Base<'_>) -> Vec<Fault> {
+    validate(&schema(), &given(pairs), base).unwrap_err()
+}
+
+#[test]
+fn what_is_typed_becomes_values_of_the_right_kind() {
+    let typed = [
+        ("url", "https://x"),
+        ("token", "env:TOKEN"),
+        ("port", "-1"),
+        ("strict", "true"),
+        ("file", "~/a/./b"),
+        ("cache", "c/../d"),
+    ];
+    let settings = validate(&schema(), &given(&typed), base()).unwrap();
+    assert_eq!(settings["url"], Setting::Text("https://x".into()));
+    let token = Reference::parse("env:TOKEN").unwrap();
+    assert_eq!(settings["token"], Setting::Reference(token));
+    assert_eq!(settings["port"], Setting::Integer(-1));
+    assert_eq!(settings["strict"], Setting::Boolean(true));
+    assert_eq!(settings["file"], Setting::Text("/home/a/a/b".into()));
+    assert_eq!(settings["cache"], Setting::Text("/srv/here/c/../d".into()));
+}
+
+#[test]
+fn a_default_that_depends_on_the_vault_is_registered() {
+    let path = Parameter::defaulting("path", ParameterKind::Path, "{data}/store/{vault}", "");
+    let vault = VaultName::parse("Work").unwrap();
+    let base = Base { vault: Some(&vault), ..base() };
+    let settings = validate(std::slice::from_ref(&path), &BTreeMap::new(), base).unwrap();
+    assert_eq!(settings["path"], Setting::Text("/data/keystead/store/work".into()));
+    // A file of the registry that somebody wrote by hand has to say it.
+    let schema = [path];
+    let name = || "path".to_owned();
+    let missing = vec![Fault::Missing { name: name() }];
+    assert_eq!(check(&schema, &BTreeMap::new(), None), missing);
+    let nobody = Base { data: None, ..base };
+    let faults = validate(&schema, &BTreeMap::new(), nobody).unwrap_err();
+    assert_eq!(faults, [Fault::NoDataFolder { name: name() }]);
+    for bad in ["{other}/x", "{data}", "{data}x", "store/{vault}/{x}"] {
+        let schema = [Parameter::defaulting("path", ParameterKind::Path, bad, "")];
+        let faults = validate(&schema, &BTreeMap::new(), base).unwrap_err();
+        assert_eq!(faults, [Fault::BadDefault { name: name() }], "{bad}");
+    }
+}
+
+#[test]
+fn every_fault_is_reported_at_once() {
+    let typed = [
+        ("VERBOSE", "1"),
+        ("file", ""),
+        ("port", "80a"),
+        ("prot", "80"),
+        ("strict", "yes"),
+        ("token", "canary"),
+    ];
+    let found = faults(&typed, base());
+    let codes: Vec<_> = found.iter().map(|fault| fault.code()).collect();
+    assert_eq!(
+        codes,
+        [
+            "E01.parameter-reserved",
+            "E01.parameter-empty-path",
+            "E01.parameter-kind",
+            "E01.parameter-unknown",
+            "E01.parameter-kind",
+            "E01.parameter-not-a-reference",
+            "E01.parameter-missing",
+        ]
+    );
+    let Fault::Unknown { similar, .. } = &found[3] else { panic!("{found:?}") };
+    assert_eq!(similar.as_deref(), Some("port"));
+    assert_eq!(found[6].to_string(), "parameter `url` is required");
+}
+
+#[test]
+fn a_value_is_never_repeated_in_a_fault() {
+    let typed = [
+        ("token", "canary"),
+        ("tokn", "canary"),
+        ("port", "canary"),
+        ("strict", "canary"),
+        ("url", "canary\n"),
+        ("file", "canary\0"),
+    ];
+    let found = faults(&typed, base());
+    assert_eq!(found.len(), 6, "{found:?}");
+    for fault in found {
+        assert!(!format!("{fault} {fault:?}").contains("canary"), "{fault:?}");
+    }
+}
+
+#[test]
+fn the_reserved_name_is_refused_even_where_a_plugin_declares_it() {
+    let schema = [Parameter::optional("verbose", ParameterKind::Boolean, "")];
+    for name in ["verbose", "Verbose", "VERBOSE"] {
+        let found = validate(&schema, &given(&[(name, "true")]), base()).unwrap_err();
+        assert_eq!(found, [Fault::Reserved { name: name.into() }]);
+    }
+}
+
+#[test]
+fn a_descriptor_cannot_be_registered() {
+    let found = faults(&[("token", "fd:3"), ("url", "x")], base());
+    assert_eq!(found, [Fault::Descriptor { name: "token".into() }]);
+}
+
+#[test]
+fn without_a_home_only_what_needs_it_is_a_fault() {
+    let homeless = Base { folder: Path::new("/srv"), home: None, data: None, vault: None };
+    let typed = [("token", "file:~/t"), ("url", "~/kept"), ("file", "~/f")];
+    let names = |name: &str| Fault::NoHome { name: name.into() };
+    assert_eq!(faults(&typed, homeless), [names("file"), names("token"), names("cache")]);
+    let typed = [("token", "file:t"), ("url", "x"), ("cache", "/c")];
+    let settings = validate(&schema(), &given(&typed), homeless).unwrap();
+    let token = Reference::parse("file:/srv/t").unwrap();
+    assert_eq!(settings["token"], Setting::Reference(token));
+}
+
+fn registered(pairs: &[(&str, Setting)]) -> BTreeMap<String, Setting> {
+    pairs.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect()
+}
+
+#[test]
+fn a_plugin_is_given_defaults_and_resolved_secrets() {
+    let token = Reference::parse("env:TOKEN").unwrap();
+    let settings = registered(&[
+        ("url", Setting::Text("x".into())),
+        ("token", Setting::Reference(token.clone())),
+    ]);
+    let mut asked = Vec::new();
+    let parameters = to_parameters(&schema(), &settings, base().home, &mut |reference| {
+        asked.push(reference.clone());
+        Ok::<_, ()>(SecretText::new("resolved"))
+    })
+    .unwrap();
+    assert_eq!(asked, [token]);
+    assert_eq!(parameters.secret("token").unwrap().expose(), "resolved");
+    assert_eq!(parameters.text("url"), Some("x"));
+    assert_eq!(parameters.text("cache"), Some("/home/a/cache"));
+    assert_eq!(parameters.integer("port"), Some(8200));
+    assert_eq!(parameters.boolean("strict"), None);
+}
+
+#[test]
+fn a_hand_written_file_is_held_to_the_schema_before_anything_is_resolved() {
+    let settings = registered(&[
+        ("cache", Setting::Text("relative".into())),
+        ("file", Setting::Integer(1)),
+        ("other", Setting::Boolean(true)),
+        ("port", Setting::Text("80".into())),
+        ("token", Setting::Text("canary".into())),
+        ("url", Setting::Reference(Reference::parse("env:URL").unwrap())),
+    ]);
+    let result = to_parameters(&schema(), &settings, base().home, &mut |_| {
+        panic!("resolved before it was checked") as Result<_, ()>
+    });
+    let Err(Unready::Faults(found)) = result else { panic!("{result:?}") };
+    let name = |name: &str| name.to_owned();
+    assert_eq!(
+        found,
+        [
+            Fault::RelativePath { name: name("cache") },
+            Fault::WrongKind { name: name("file"), kind: ParameterKind::Path },
+            Fault::Unknown { name: name("other"), similar: None },
+            Fault::WrongKind { name: name("port"), kind: ParameterKind::Integer },
+            Fault::NotAReference { name: name("token"), source: None },
+            Fault::NotSecret { name: name("url") },
+        ]
+    );
+    assert_eq!(check(&schema(), &settings, base().home), found);
+}
+
+#[test]
+fn a_reference_that_cannot_be_resolved_names_its_parameter() {
+    let token = Reference::parse("env:TOKEN").unwrap();
+    let settings =
+        registered(&[("url", Setting::Text("x".into())), ("token", Setting::Reference(token))]);
+    let result = to_parameters(&schema(), &settings, base().home, &mut |_| Err("unset"));
+    let Err(Unready::Unresolved { name, source }) = result else { panic!("{result:?}") };
+    assert_eq!((name.as_str(), source), ("token", "unset"));
+}
+
+#[test]
+fn a_default_that_is_no_value_is_the_plugins_fault() {
+    for (kind, default) in [
+        (ParameterKind::Integer, "x"),
+        (ParameterKind::Boolean, "1"),
+        (ParameterKind::Path, "relative"),
+        (ParameterKind::Text, "a\nb"),
+    ] {
+        let mut parameter = Parameter::required("p", kind, "");
+        parameter.default = default.into();
+        let found = validate(&[parameter], &given(&[]), base()).unwrap_err();
+        assert_eq!(found, [Fault::BadDefault { name: "p".into() }], "{default}");
+    }
+}
