@@ -127,11 +127,11 @@ impl Meter<'_> {
 
 /// Makes valgrind count into a folder.
 ///
-/// A runner is killed when its host has what it wanted, and then writes nothing: so it dumps
-/// what it has counted after each of its replies.
+/// A runner is killed when its host has what it wanted, and then writes nothing. So it dumps
+/// what it has counted before each of its replies: after the last it may be gone already.
 pub(super) fn callgrind(mut valgrind: Command, out: &Path) -> Command {
     valgrind.args(["--tool=callgrind", "--trace-children=yes"]);
-    valgrind.arg("--dump-after=keystead::plugin::runner::link::Link::reply");
+    valgrind.arg("--dump-before=keystead::plugin::runner::link::Link::reply");
     valgrind.arg(format!("--callgrind-out-file={}/%p.out", out.display()));
     valgrind
 }
