@@ -32,7 +32,7 @@ oracle! {
                 let file = world.file("work");
                 line("warning", &format!("secrets are kept in clear text in {}", file.display()))
             }
-            Kind::Store => line("information", "there is no vault yet: the first secret makes it"),
+            Kind::Store => line("warning", "there is no vault yet: the first secret makes it"),
             _ => (1..=2)
                 .flat_map(|number| {
                     [

@@ -184,7 +184,7 @@ oracle! {
                 vec![format!("work Warning: secrets are kept in clear text in {}", file.display())]
             }
             Kind::Store => {
-                vec!["work Information: there is no vault yet: the first secret makes it".to_owned()]
+                vec!["work Warning: there is no vault yet: the first secret makes it".to_owned()]
             }
             _ => vec![
                 "work Warning: remark 1: the ink is dry".to_owned(),

@@ -63,6 +63,8 @@ Code: E12.no-such-secret
 exit code 0
 --- stdout
 safe: ok
+--- stderr
+vault `Safe`: there is no vault yet: the first secret makes it
 
 "#]]
     );
@@ -93,6 +95,7 @@ exit code 4
 Error: Vault `Safe` is locked
 Caused by: it asks for `password` (Password for the new vault), and nobody can be asked
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `Safe` with that
+Hint: run `keystead vault unlock Safe` at a terminal to be asked once for a while
 Code: E12.locked
 
 "#]]
@@ -137,7 +140,7 @@ fn breaking_off_makes_no_vault() {
     let mut session = home.terminal("set a --file secret.given");
     session.exp_string("Password for the new vault: ").unwrap();
     session.send_control('c').unwrap();
-    assert_eq!(end(session).1, 1);
+    assert_eq!(end(session).1, 130);
     assert!(!home.folder("safe").exists());
 }
 
