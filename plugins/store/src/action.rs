@@ -289,9 +289,7 @@ fn verify(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
         return Err(Error::not_found());
     };
     let file = database.reading(deadline)?;
-    let said: String = file
-        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-        .map_err(|error| fault(file, error))?;
+    let said = database::said_of_structure(file)?;
     if said != "ok" {
         return Err(damaged(file, &said));
     }

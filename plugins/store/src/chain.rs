@@ -156,7 +156,8 @@ pub(crate) fn insert(
         "INSERT INTO secret (place, next, link, overview, value) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![place, before.next, keys.link(place, before.next), overview, number],
     )?;
-    lead(file, keys, &before, place)
+    lead(file, keys, &before, place)?;
+    is_found(file, keys, place, overview, Some(value))
 }
 
 /// Puts a value into the file and returns its number.
@@ -168,6 +169,7 @@ fn insert_value(file: &Connection, value: &[u8]) -> Result<i64> {
 /// Writes both parts of a secret anew.
 pub(crate) fn replace(
     file: &Connection,
+    keys: &Keys,
     row: &Row,
     whose: Whose,
     overview: &[u8],
@@ -183,11 +185,22 @@ pub(crate) fn replace(
             changed(file, sql, params![row.place, number])?;
         }
     }
-    replace_overview(file, row, overview)
+    set_overview(file, row, overview)?;
+    is_found(file, keys, row.place, overview, Some(value))
 }
 
 /// Writes a secret's overview anew: its value stays.
-pub(crate) fn replace_overview(file: &Connection, row: &Row, overview: &[u8]) -> Result<()> {
+pub(crate) fn replace_overview(
+    file: &Connection,
+    keys: &Keys,
+    row: &Row,
+    overview: &[u8],
+) -> Result<()> {
+    set_overview(file, row, overview)?;
+    is_found(file, keys, row.place, overview, None)
+}
+
+fn set_overview(file: &Connection, row: &Row, overview: &[u8]) -> Result<()> {
     changed(file, "UPDATE secret SET overview = ?2 WHERE place = ?1", params![row.place, overview])
 }
 
@@ -201,7 +214,28 @@ pub(crate) fn remove(file: &Connection, keys: &Keys, row: &Row, whose: Whose) ->
         changed(file, "DELETE FROM value WHERE id = ?1", params![row.value])?;
     }
     changed(file, "DELETE FROM secret WHERE place = ?1", params![row.place])?;
-    lead(file, keys, &before, row.next)
+    lead(file, keys, &before, row.next)?;
+    match find(file, keys, row.place, Want::Overview)? {
+        None => Ok(()),
+        Some(_) => Err(damaged(file, "a secret that was removed is still there")),
+    }
+}
+
+/// Checks that what was written is found, as it was written, while it can still be taken back: a
+/// file whose order is damaged may have put it where nobody looks.
+fn is_found(
+    file: &Connection,
+    keys: &Keys,
+    place: Place,
+    overview: &[u8],
+    value: Option<&[u8]>,
+) -> Result<()> {
+    let want = if value.is_some() { Want::Value } else { Want::Overview };
+    let row = find(file, keys, place, want)?;
+    match row.is_some_and(|row| row.overview == overview && row.sealed.as_deref() == value) {
+        true => Ok(()),
+        false => Err(damaged(file, "what was written to it is not found there")),
+    }
 }
 
 /// Lets a row lead to another one.

@@ -31,6 +31,10 @@ const MAX_BLOB_BYTES: i32 = MAX_VALUE_BYTES as i32 + 64 * 1024;
 /// `KSTR`: what `file(1)` and SQLite's own tools see.
 const APPLICATION: i32 = 0x4b53_5452;
 
+/// Up to how many pages a file is checked at each change: 1 MiB, some thousand secrets, in one
+/// millisecond.
+const CHECKED_PAGES: i64 = 256;
+
 /// The tables, exactly as a sound file has them: nothing else may be in its schema, since a
 /// trigger or a view would be code of whoever wrote it.
 const SCHEMA: [&str; 3] = [
@@ -256,6 +260,28 @@ pub(crate) fn header(file: &Connection) -> Result<Vec<u8>> {
         .map_err(|error| fault(file, error))
 }
 
+/// Checks the file's own structure before a change is committed: a page that says wrongly which
+/// of its bytes are free would lose what is there. Only where that takes no longer than the disk
+/// does.
+pub(crate) fn check(file: &Connection) -> Result<()> {
+    let pages: i64 = file
+        .query_row("PRAGMA page_count", [], |row| row.get(0))
+        .map_err(|error| fault(file, error))?;
+    if pages > CHECKED_PAGES {
+        return Ok(());
+    }
+    match said_of_structure(file)?.as_str() {
+        "ok" => Ok(()),
+        said => Err(damaged(file, said)),
+    }
+}
+
+/// Returns what SQLite says of the file's structure: `ok`, or its first fault.
+pub(crate) fn said_of_structure(file: &Connection) -> Result<String> {
+    file.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|error| fault(file, error))
+}
+
 /// Returns the error of a file of a later format.
 pub(crate) fn newer(path: &Path, version: u32) -> Error {
     Error::unsupported(format!(
@@ -307,6 +333,10 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
         ErrorCode::DiskFull => {
             Error::unavailable(format!("cannot write {shown}: the disk, or a quota on it, is full"))
         }
+        // Its own word for it, where the system has none.
+        ErrorCode::ReadOnly if failure.extended_code == SAYS_READ_ONLY && may_write(path) => {
+            Error::damaged(format!("{shown} is damaged: it says of itself that it is read-only"))
+        }
         ErrorCode::ReadOnly
         | ErrorCode::PermissionDenied
         | ErrorCode::AuthorizationForStatementDenied => {
@@ -325,6 +355,14 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
         }
         _ => Error::unavailable(format!("cannot use {shown}: {error}")),
     }
+}
+
+/// SQLite's `SQLITE_READONLY` without a reason: the file was opened to be read, or says in its own
+/// header that it is of a later SQLite.
+const SAYS_READ_ONLY: i32 = 8;
+
+fn may_write(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 /// Returns which file this is; `None` where there is none.

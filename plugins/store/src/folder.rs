@@ -69,8 +69,8 @@ pub(crate) fn make(folder: &Path) -> Result<()> {
     for folder in missing.into_iter().rev() {
         match DirBuilder::new().mode(0o700).create(folder) {
             Ok(()) => {}
-            // Another process was faster.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            // Another process was faster, and may be killed before it is made for good.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed("make", folder, &error)),
         }
         sync_folder_of(folder).map_err(|error| failed("make", folder, &error))?;

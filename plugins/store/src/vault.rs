@@ -157,7 +157,7 @@ impl Vault for Store {
         self.change(request, |file, unlocked, row, mut overview| {
             overview.metadata = metadata;
             let sealed = unlocked.keys.records.seal_overview(row.place, &overview)?;
-            chain::replace_overview(file, row, &sealed)
+            chain::replace_overview(file, &unlocked.keys, row, &sealed)
         })
     }
 
@@ -343,6 +343,7 @@ impl Store {
         };
         let transaction = database.writing(deadline)?;
         let done = edit(&transaction, unlocked)?;
+        crate::database::check(&transaction)?;
         let path = transaction.path().unwrap_or_default().to_owned();
         // Whoever reads is waited for once more, and not from the beginning.
         crate::database::wait_until(&transaction, deadline)?;
@@ -436,7 +437,7 @@ fn put(file: &Connection, unlocked: &Unlocked, request: SetRequest) -> Result<()
     let value = keys.records.seal_value(place, &new, &request.value)?;
     let overview = keys.records.seal_overview(place, &new)?;
     match row.as_ref().zip(whose) {
-        Some((row, whose)) => chain::replace(file, row, whose, &overview, &value),
+        Some((row, whose)) => chain::replace(file, keys, row, whose, &overview, &value),
         None => chain::insert(file, keys, place, &overview, &value),
     }
 }

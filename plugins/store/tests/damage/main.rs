@@ -4,4 +4,5 @@
 #![allow(missing_docs, reason = "a test binary has no readers of its items")]
 
 mod flip;
+mod flip_write;
 mod vault;
