@@ -147,7 +147,6 @@ impl Sound {
         });
         let shown = &faults[..faults.len().min(20)];
         assert!(faults.is_empty(), "{} faults of {} flips: {shown:#?}", faults.len(), flips.len());
-        println!("{} flips", flips.len());
     }
 
     /// Returns what each page is for.
