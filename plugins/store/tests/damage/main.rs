@@ -1,8 +1,12 @@
 //! Nothing lost: what becomes of a vault whose process is killed, whose power fails, whose disk
 //! is full, and whose file is damaged. Each test says what was acknowledged and looks for it.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
-#![allow(missing_docs, reason = "a test binary has no readers of its items")]
 
+mod child;
+mod error;
 mod flip;
 mod flip_write;
+mod killed;
+mod many;
+mod place;
 mod vault;

@@ -20,18 +20,28 @@ pub(crate) fn amply() -> Deadline {
 }
 
 /// A folder with a vault's folder and a key file, both still to be made.
-pub(crate) struct Home(tempfile::TempDir);
+pub(crate) struct Home {
+    path: PathBuf,
+    /// Removed with it, where it is this process's own.
+    _own: Option<tempfile::TempDir>,
+}
 
 impl Home {
     /// Returns one in memory, where there is a file system for that: `fsync` costs nothing.
     pub(crate) fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let base = if memory.is_dir() { memory } else { Path::new(env!("CARGO_TARGET_TMPDIR")) };
-        Self(tempfile::Builder::new().prefix("keystead-store-").tempdir_in(base).unwrap())
+        let own = tempfile::Builder::new().prefix("keystead-store-").tempdir_in(base).unwrap();
+        Self { path: own.path().to_owned(), _own: Some(own) }
+    }
+
+    /// Returns that of another process.
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self { path, _own: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        &self.path
     }
 
     /// Returns the vault's folder.

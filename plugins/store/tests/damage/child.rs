@@ -1,0 +1,79 @@
+//! The other processes of these tests: this test binary, in a role that a variable names.
+
+use std::fmt;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::vault::Home;
+
+/// Which role a process has.
+const ROLE: &str = "KEYSTEAD_TEST_ROLE";
+
+/// The folder it works in.
+const FOLDER: &str = "KEYSTEAD_TEST_FOLDER";
+
+/// Returns this test binary in a role, to be run in a vault's folder.
+pub(crate) fn in_role(role: &str, home: &Home) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(arguments()).env_clear().envs(environment(role, home)).stdin(Stdio::null());
+    command
+}
+
+/// Returns the arguments that make this test binary stand in.
+pub(crate) fn arguments() -> [&'static str; 4] {
+    let name = concat!(module_path!(), "::stands_in_when_it_is_started_by_another_test");
+    let name = name.split_once("::").unwrap().1;
+    [name, "--exact", "--nocapture", "--test-threads=1"]
+}
+
+/// Returns the variables of a role.
+pub(crate) fn environment(role: &str, home: &Home) -> [(&'static str, String); 2] {
+    [(ROLE, role.to_owned()), (FOLDER, home.path().to_str().unwrap().to_owned())]
+}
+
+#[test]
+fn stands_in_when_it_is_started_by_another_test() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let home = Home::at(PathBuf::from(std::env::var_os(FOLDER).unwrap()));
+    let (role, argument) = role.split_once(' ').unwrap_or((&role, ""));
+    match role {
+        "writer" => crate::killed::write(&home, argument.parse().unwrap()),
+        "hundred" => crate::many::hundred(&home, argument),
+        _ => panic!("there is no role `{role}`"),
+    }
+}
+
+/// Tells the test a line, in one piece: not by `println!`, which the harness could capture.
+pub(crate) fn say(line: impl fmt::Display) {
+    std::io::stdout().write_all(format!("\n{line}\n").as_bytes()).unwrap();
+}
+
+/// Numbers that look random and are the same for the same seed.
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// Returns one with a seed of its own, or with that of `KEYSTEAD_TEST_SEED`.
+    pub(crate) fn new(what: &str) -> Self {
+        use std::hash::{BuildHasher, Hasher};
+        let given = std::env::var("KEYSTEAD_TEST_SEED").ok();
+        let seed = given.map_or_else(
+            || std::collections::hash_map::RandomState::new().build_hasher().finish(),
+            |seed| seed.parse().unwrap(),
+        );
+        println!("{what}: KEYSTEAD_TEST_SEED={seed}");
+        Self::of(seed)
+    }
+
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// Returns a number below this one.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
+    }
+}

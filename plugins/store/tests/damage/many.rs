@@ -1,0 +1,73 @@
+//! Eight processes at once: each set and each new vault is one that all of them see.
+
+use std::process::Stdio;
+
+use keystead_plugin_api::Value;
+
+use crate::child::{in_role, say};
+use crate::vault::{Home, get, list, set, verify};
+
+const PROCESSES: usize = 8;
+
+/// How many names each process sets.
+const NAMES: usize = 100;
+
+/// Sets names of its own, and one that all set, in a vault that may still have to be made.
+pub(crate) fn hundred(home: &Home, process: &str) {
+    for number in 0..NAMES {
+        // Half of them as commands do: opened for one call.
+        let mut vault = home.open();
+        let value = || Value::text(format!("canary {process} {number}"));
+        set(&mut *vault, &format!("{process}/{number}"), value()).unwrap();
+        if number % 2 == 0 {
+            set(&mut *vault, "shared", value()).unwrap();
+        }
+    }
+    say("done");
+}
+
+/// Runs eight of them at the same time.
+fn eight(home: &Home) {
+    let start = |process: usize| {
+        let mut command = in_role(&format!("hundred {process}"), home);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let children: Vec<_> = (0..PROCESSES).map(start).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("\ndone\n"), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn eight_processes_that_make_one_vault_and_set_a_hundred_names_each_lose_none() {
+    // Neither the vault nor its folder nor its key file is there.
+    let home = Home::new();
+    eight(&home);
+    let mut vault = home.open();
+    for process in 0..PROCESSES {
+        for number in 0..NAMES {
+            let found = get(&mut *vault, &format!("{process}/{number}")).unwrap();
+            assert_eq!(found.value, Value::text(format!("canary {process} {number}")));
+        }
+    }
+    // The last one of somebody.
+    let last = get(&mut *vault, "shared").unwrap().value;
+    let lasts = |process| Value::text(format!("canary {process} {}", NAMES - 2));
+    assert!((0..PROCESSES).any(|process| last == lasts(process)));
+    assert_eq!(list(&mut *vault, 99).unwrap().len(), PROCESSES * NAMES + 1);
+    verify(&mut *vault).unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(home.folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["store.db", "store.db-journal"], "something is left of making it");
+    let mut beside: Vec<_> = std::fs::read_dir(home.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    beside.sort();
+    assert_eq!(beside, ["key", "vault"]);
+}
