@@ -163,7 +163,9 @@ fn a_backup_that_is_put_back_is_what_an_open_vault_reads() {
             fs::rename(home.path().join("new"), home.file()).unwrap();
         },
         // Into the file itself, as `cp` does.
-        &|| drop(fs::copy(&backup, home.file()).unwrap()),
+        &|| {
+            fs::copy(&backup, home.file()).unwrap();
+        },
     ];
     for put_back in put_back {
         for round in 0..30 {
