@@ -241,6 +241,7 @@ exit code 4
 Error: Vault `safe` is locked
 Caused by: it asks for `password`, and nobody can be asked
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Hint: run `keystead vault unlock safe` at a terminal to be asked once for a while
 Code: E12.locked
 
 "#]]
