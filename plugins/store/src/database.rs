@@ -64,11 +64,16 @@ impl Database {
     /// moved away, and nobody is told that a secret is not there.
     pub(crate) fn open(in_folder: &Path, seen: bool) -> Result<Option<Self>> {
         let path = in_folder.join(FILE);
-        let Some(id) = identify(&path)? else {
-            return match seen || holds_other_things(in_folder)? {
-                true => Err(Error::unavailable(format!("{} is gone", path.display()))),
-                false => Ok(None),
-            };
+        let mut found = identify(&path)?;
+        if found.is_none() {
+            if !seen && !holds_other_things(in_folder)? {
+                return Ok(None);
+            }
+            // What the folder holds may be the vault that another process has made meanwhile.
+            found = identify(&path)?;
+        }
+        let Some(id) = found else {
+            return Err(Error::unavailable(format!("{} is gone", path.display())));
         };
         folder::check(in_folder)?;
         let claim = Claim::of(id, &path)?;

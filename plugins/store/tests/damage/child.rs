@@ -39,7 +39,8 @@ fn stands_in_when_it_is_started_by_another_test() {
     let (role, argument) = role.split_once(' ').unwrap_or((&role, ""));
     match role {
         "writer" => crate::killed::write(&home, argument.parse().unwrap()),
-        "hundred" => crate::many::hundred(&home, argument),
+        "recorded" => crate::power::write(&home, argument.parse().unwrap()),
+        "many" => crate::many::write(&home, argument),
         _ => panic!("there is no role `{role}`"),
     }
 }

@@ -10,4 +10,5 @@ mod flip_write;
 mod killed;
 mod many;
 mod place;
+mod power;
 mod vault;
