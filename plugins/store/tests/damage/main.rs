@@ -5,8 +5,10 @@
 
 mod child;
 mod error;
+mod fault;
 mod flip;
 mod flip_write;
+mod full;
 mod killed;
 mod many;
 mod place;
