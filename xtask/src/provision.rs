@@ -1,6 +1,6 @@
 //! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
-//! needs root, and nothing on the system changes but for a C++ compiler, GnuPG, zsh, fish and
-//! groff, where they are missing and we are root.
+//! needs root, and nothing on the system changes but for a C++ compiler, GnuPG, zsh, fish, groff and
+//! strace, where they are missing and we are root.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
 //! rest is built by cargo, unpacked from Debian's packages or, for a Python library, installed by
@@ -18,6 +18,7 @@
 //! | `KEYSTEAD_TEST_ZSH` | zsh | `…needs_zsh…` |
 //! | `KEYSTEAD_TEST_FISH` | fish | `…needs_fish…` |
 //! | `KEYSTEAD_TEST_GROFF` | groff | `…needs_groff…` |
+//! | `KEYSTEAD_TEST_STRACE` | strace | `…needs_strace…` |
 //! | `KEYSTEAD_TEST_PYTHON` | a Python 3 that has PyNaCl | `…needs_pynacl…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
 //!
@@ -116,12 +117,13 @@ const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.1
 /// Programs that are part of a system, not of a cache: they look for other files of theirs
 /// where packages put them. The variable, if a test asks for one; program, package, and the
 /// words in the names of the tests that need it.
-const SYSTEM: [(Option<&str>, &str, &str, &str); 5] = [
+const SYSTEM: [(Option<&str>, &str, &str, &str); 6] = [
     (None, COMPILER, "g++", COMPILER),
     (None, "gpg", "gnupg", "needs_gpg"),
     (Some("KEYSTEAD_TEST_ZSH"), "zsh", "zsh", "needs_zsh"),
     (Some("KEYSTEAD_TEST_FISH"), "fish", "fish", "needs_fish"),
     (Some("KEYSTEAD_TEST_GROFF"), "groff", "groff-base", "needs_groff"),
+    (Some("KEYSTEAD_TEST_STRACE"), "strace", "strace", "needs_strace"),
 ];
 
 /// The compiler that the fuzzer's own C++ needs.

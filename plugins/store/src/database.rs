@@ -17,7 +17,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use crate::chain::HEAD;
-use crate::claim::{Claim, FileId};
+use crate::claim::{Claim, Claimed, FileId};
 use crate::folder::{self, NewFile};
 use crate::header::VERSION;
 use crate::keys::Keys;
@@ -44,14 +44,13 @@ const SCHEMA: [&str; 3] = [
     "CREATE TABLE value (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL)",
 ];
 
-/// An open file. Fields are dropped in order: the connection before its claim.
+/// An open file.
 pub(crate) struct Database {
     path: PathBuf,
     id: FileId,
-    connection: Connection,
+    connection: Claimed,
     /// Whether it was made ready for writing.
     writable: bool,
-    _claim: Claim,
 }
 
 impl Database {
@@ -64,17 +63,23 @@ impl Database {
     /// moved away, and nobody is told that a secret is not there.
     pub(crate) fn open(in_folder: &Path, seen: bool) -> Result<Option<Self>> {
         let path = in_folder.join(FILE);
-        let Some(id) = identify(&path)? else {
-            return match seen || holds_other_things(in_folder)? {
-                true => Err(Error::unavailable(format!("{} is gone", path.display()))),
-                false => Ok(None),
-            };
+        let mut found = identify(&path)?;
+        if found.is_none() {
+            if !seen && !holds_other_things(in_folder)? {
+                return Ok(None);
+            }
+            // What the folder holds may be the vault that another process has made meanwhile.
+            found = identify(&path)?;
+        }
+        let Some(id) = found else {
+            return Err(Error::unavailable(format!("{} is gone", path.display())));
         };
         folder::check(in_folder)?;
         let claim = Claim::of(id, &path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(&path, flags).map_err(|error| refused(&path, error))?;
+        let connection = Claimed::new(connection, claim);
         // Whatever else this was compiled for: the schema is not believed, and a value has the
         // size that the contract allows.
         let hardened = || -> rusqlite::Result<()> {
@@ -84,7 +89,7 @@ impl Database {
             Ok(())
         };
         hardened().map_err(|error| refused(&path, error))?;
-        let database = Self { path, id, connection, writable: false, _claim: claim };
+        let database = Self { path, id, connection, writable: false };
         database.recognise()?;
         Ok(Some(database))
     }
@@ -122,9 +127,10 @@ impl Database {
         new.publish()
     }
 
-    /// Says whether the path still means this file: it may have been moved away or restored.
+    /// Says whether the path still means this file: it may have been moved away or restored. And
+    /// whether it is open still.
     pub(crate) fn is_still_there(&self) -> bool {
-        matches!(identify(&self.path), Ok(Some(id)) if id == self.id)
+        matches!(identify(&self.path), Ok(Some(id)) if id == self.id) && self.connection.is_open()
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -337,6 +343,12 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
         ErrorCode::ReadOnly if failure.extended_code == SAYS_READ_ONLY && may_write(path) => {
             Error::damaged(format!("{shown} is damaged: it says of itself that it is read-only"))
         }
+        ErrorCode::ReadOnly if failure.extended_code == FOLDER_READ_ONLY => {
+            Error::denied(format!("cannot write beside {shown}: its folder may only be read"))
+        }
+        ErrorCode::ReadOnly if failure.extended_code == SAYS_READ_ONLY => {
+            Error::denied(format!("cannot write {shown}: it may only be read"))
+        }
         ErrorCode::ReadOnly
         | ErrorCode::PermissionDenied
         | ErrorCode::AuthorizationForStatementDenied => {
@@ -353,6 +365,12 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
         | ErrorCode::TooBig => {
             Error::damaged(format!("{shown} is damaged: {error}"))
         }
+        ErrorCode::SystemIoFailure if NOT_WRITTEN.contains(&failure.extended_code) => {
+            Error::unavailable(format!(
+                "cannot write {shown}: the system refuses it; a quota, a limit on the size of files \
+                 or a fault of the disk ({error})"
+            ))
+        }
         _ => Error::unavailable(format!("cannot use {shown}: {error}")),
     }
 }
@@ -360,6 +378,13 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
 /// SQLite's `SQLITE_READONLY` without a reason: the file was opened to be read, or says in its own
 /// header that it is of a later SQLite.
 const SAYS_READ_ONLY: i32 = 8;
+
+/// SQLite's `SQLITE_READONLY_DIRECTORY`: there is no room for a journal.
+const FOLDER_READ_ONLY: i32 = 8 | 6 << 8;
+
+/// SQLite's `SQLITE_IOERR` of a write, of making it last, of the folder's names, of cutting a file
+/// and of removing one.
+const NOT_WRITTEN: [i32; 5] = [10 | 3 << 8, 10 | 4 << 8, 10 | 5 << 8, 10 | 6 << 8, 10 | 10 << 8];
 
 fn may_write(path: &Path) -> bool {
     rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()

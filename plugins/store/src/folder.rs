@@ -66,6 +66,14 @@ pub(crate) fn private(path: &Path, found: &Metadata, mode: &str) -> Result<()> {
 /// Makes a folder and those above it that are missing, for its owner alone and for good.
 pub(crate) fn make(folder: &Path) -> Result<()> {
     let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    // Another process may have made it a moment ago, and been killed before that was for good.
+    if missing.is_empty() {
+        return match sync_folder_of(folder) {
+            // Where one may not look was not made by us.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced.map_err(|error| failed("make", folder, &error)),
+        };
+    }
     for folder in missing.into_iter().rev() {
         match DirBuilder::new().mode(0o700).create(folder) {
             Ok(()) => {}

@@ -49,7 +49,7 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key> {
     if let Some(key) = read(path)? {
         return Ok(key);
     }
-    if let Some(parent) = path.parent().filter(|parent| !parent.exists()) {
+    if let Some(parent) = path.parent() {
         folder::make(parent)?;
     }
     let mut random = Zeroizing::new([0; KEY_BYTES]);

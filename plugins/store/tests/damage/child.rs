@@ -39,7 +39,14 @@ fn stands_in_when_it_is_started_by_another_test() {
     let (role, argument) = role.split_once(' ').unwrap_or((&role, ""));
     match role {
         "writer" => crate::killed::write(&home, argument.parse().unwrap()),
-        "hundred" => crate::many::hundred(&home, argument),
+        "recorded" => crate::power::write(&home, argument.parse().unwrap()),
+        "small-disk" => crate::full::on_a_small_disk(&home),
+        "limited" => crate::full::under_a_limit(&home, argument.parse().unwrap()),
+        "reading" => crate::full::reading(&home),
+        "broken-off" => crate::full::reading_broken_off(&home),
+        "refused" => crate::fault::write(&home),
+        "closed" => crate::fault::closed(&home),
+        "many" => crate::many::write(&home, argument),
         _ => panic!("there is no role `{role}`"),
     }
 }

@@ -138,7 +138,7 @@ fn what_is_no_file_is_refused_and_a_pipe_waits_for_nobody() {
     let other = with_a();
     fs::remove_file(other.key()).unwrap();
     fifo(&other.key());
-    all_open(&other, "invalid: the key file ~/key is not a file");
+    all_open(&other, "invalid: the key file ~/keys/key is not a file");
 }
 
 /// As [`all_say`]; reading the file itself would wait.
@@ -242,7 +242,7 @@ fn a_page_of_zeros_or_of_an_older_time_is_damage() {
 }
 
 pub(crate) const NOT_ITS_KEY: &str =
-    "denied: the key file ~/key does not open this vault, and this vault has no password";
+    "denied: the key file ~/keys/key does not open this vault, and this vault has no password";
 
 #[test]
 fn a_wrong_key_file_is_not_damage() {
@@ -253,11 +253,14 @@ fn a_wrong_key_file_is_not_damage() {
     let mut key = Vec::new();
     File::open(home.key()).unwrap().read_to_end(&mut key).unwrap();
     fs::remove_file(home.key()).unwrap();
-    all_open(&home, "unavailable: the key file ~/key is not there, and this vault has no password");
+    all_open(
+        &home,
+        "unavailable: the key file ~/keys/key is not there, and this vault has no password",
+    );
     assert!(!home.key().exists(), "a key was made that opens nothing");
     fs::write(home.key(), &key[..20]).unwrap();
     chmod(&home.key(), 0o600);
-    all_open(&home, "invalid: the key file ~/key has not between 32 and 4096 bytes");
+    all_open(&home, "invalid: the key file ~/keys/key has not between 32 and 4096 bytes");
     fs::write(home.key(), &key).unwrap();
     File::options().write(true).open(home.key()).unwrap().write_all_at(b"#", 9).unwrap();
     all_open(&home, NOT_ITS_KEY);

@@ -47,6 +47,17 @@ pub(crate) fn tree() -> Sound {
     Sound::new(home, secrets)
 }
 
+/// Returns a vault that is too large to be checked as a whole at each write.
+pub(crate) fn large() -> Sound {
+    let home = Home::new();
+    let mut secrets: BTreeMap<String, Secret> = (0..60)
+        .map(|number| (format!("n{number}"), Secret::new(Value::text(format!("canary {number}")))))
+        .collect();
+    secrets.insert("large".to_owned(), Secret::new(bytes(1, 1_200_000)));
+    vault::fill(&mut *home.open(), &secrets);
+    Sound::new(home, secrets)
+}
+
 impl Sound {
     fn new(home: Home, secrets: BTreeMap<String, Secret>) -> Self {
         let file = std::fs::read(home.file()).unwrap();
@@ -174,6 +185,15 @@ enum Use {
     Leaf,
     /// Part of one long value, or free.
     Value,
+}
+
+/// Returns flips of what each page of rows says of itself.
+pub(crate) fn of_page_headers(sound: &Sound) -> Vec<(usize, u8)> {
+    let pages = sound.pages().filter(|(_, what)| matches!(what, Use::Branch | Use::Leaf));
+    pages
+        .flat_map(|(start, _)| start..start + 40)
+        .flat_map(|at| [(at, 0xff), (at, one_bit(at))])
+        .collect()
 }
 
 /// Returns one bit of a byte, another one for each.

@@ -117,3 +117,25 @@ fn a_write_to_a_damaged_file_takes_nothing_away_that_could_be_read() {
     // Each kind of change meets every part of every page, and not every byte of it.
     small.flipped(&flips, |home, turn| faults(&small, home, turn));
 }
+
+#[test]
+fn a_write_to_a_large_damaged_file_hides_nothing() {
+    // It may damage what is beside it, and then says so (docs/limits.md).
+    let large = flip::large();
+    let names: Vec<&str> = large.secrets.keys().map(String::as_str).collect();
+    large.flipped(&flip::of_page_headers(&large), |home, turn| {
+        let number = turn % 7 * 30;
+        let done = vault::set(&mut *home.open(), "new", bytes(turn, 20 + number));
+        let mut vault = home.open();
+        let mut faults: Vec<String> =
+            large.readable(&mut *vault, &names).err().into_iter().collect();
+        match (done, get(&mut *vault, "new")) {
+            (Ok(()), Ok(found)) if found.value == bytes(turn, 20 + number) => {}
+            (Err(error), _) if error.kind() == ErrorKind::Damaged => {}
+            (done, found) => faults.push(format!("{done:?}, and: {found:?}")),
+        }
+        drop(vault);
+        home.put(&large.file);
+        faults
+    });
+}

@@ -1,7 +1,7 @@
 //! Processes that are killed while they write: what they had acknowledged is there, whole, and
 //! what they were at is done or not done.
 
-mod script;
+pub(crate) mod script;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Lines, PipeReader, PipeWriter};

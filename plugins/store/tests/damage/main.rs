@@ -5,9 +5,12 @@
 
 mod child;
 mod error;
+mod fault;
 mod flip;
 mod flip_write;
+mod full;
 mod killed;
 mod many;
 mod place;
+mod power;
 mod vault;

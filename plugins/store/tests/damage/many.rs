@@ -13,8 +13,9 @@ const PROCESSES: usize = 8;
 const NAMES: usize = 100;
 
 /// Sets names of its own, and one that all set, in a vault that may still have to be made.
-pub(crate) fn hundred(home: &Home, process: &str) {
-    for number in 0..NAMES {
+pub(crate) fn write(home: &Home, process: &str) {
+    let (process, names) = process.split_once(' ').unwrap();
+    for number in 0..names.parse().unwrap() {
         // Half of them as commands do: opened for one call.
         let mut vault = home.open();
         let value = || Value::text(format!("canary {process} {number}"));
@@ -27,9 +28,9 @@ pub(crate) fn hundred(home: &Home, process: &str) {
 }
 
 /// Runs eight of them at the same time.
-fn eight(home: &Home) {
+fn eight(home: &Home, names: usize) {
     let start = |process: usize| {
-        let mut command = in_role(&format!("hundred {process}"), home);
+        let mut command = in_role(&format!("many {process} {names}"), home);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
     let children: Vec<_> = (0..PROCESSES).map(start).collect();
@@ -44,7 +45,7 @@ fn eight(home: &Home) {
 fn eight_processes_that_make_one_vault_and_set_a_hundred_names_each_lose_none() {
     // Neither the vault nor its folder nor its key file is there.
     let home = Home::new();
-    eight(&home);
+    eight(&home, NAMES);
     let mut vault = home.open();
     for process in 0..PROCESSES {
         for number in 0..NAMES {
@@ -69,5 +70,15 @@ fn eight_processes_that_make_one_vault_and_set_a_hundred_names_each_lose_none() 
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     beside.sort();
-    assert_eq!(beside, ["key", "vault"]);
+    assert_eq!(beside, ["keys", "vault"]);
+}
+
+#[test]
+fn of_eight_processes_that_make_a_vault_at_once_none_is_told_that_it_is_gone() {
+    for _ in 0..12 {
+        let home = Home::new();
+        eight(&home, 2);
+        assert_eq!(list(&mut *home.open(), 5).unwrap().len(), PROCESSES * 2 + 1);
+        verify(&mut *home.open()).unwrap();
+    }
 }

@@ -97,7 +97,7 @@ fn what_is_somebody_elses_is_refused() {
     all_say(&home, &expected("~/vault"));
     lchown(home.folder(), Some(0), None).unwrap();
     lchown(home.key(), Some(STRANGER), None).unwrap();
-    assert_eq!(told(&home, get(&mut *home.open(), "a")), expected("~/key"));
+    assert_eq!(told(&home, get(&mut *home.open(), "a")), expected("~/keys/key"));
     lchown(home.key(), Some(0), None).unwrap();
     assert_eq!(get(&mut *home.open(), "a").unwrap().value, text("canary"));
 }

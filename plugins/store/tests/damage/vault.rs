@@ -56,7 +56,7 @@ impl Home {
 
     /// Returns the key file.
     pub(crate) fn key(&self) -> PathBuf {
-        self.path().join("key")
+        self.path().join("keys/key")
     }
 
     pub(crate) fn open(&self) -> Box<dyn Vault> {
@@ -66,6 +66,7 @@ impl Home {
     /// Makes another home with a copy of this one's key and file.
     pub(crate) fn copied(&self) -> Self {
         let copy = Self::new();
+        std::fs::create_dir(copy.key().parent().unwrap()).unwrap();
         std::fs::copy(self.key(), copy.key()).unwrap();
         copy.put(&std::fs::read(self.file()).unwrap());
         copy

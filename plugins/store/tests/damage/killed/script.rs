@@ -97,6 +97,15 @@ impl Step {
         Self { what, number, names }
     }
 
+    /// Sets these names at once.
+    pub(crate) fn many(number: usize, names: Vec<String>) -> Self {
+        Self { what: "many", number, names }
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     pub(crate) fn parse(text: &str) -> Self {
         let mut words = text.split(' ');
         let what = words.next().unwrap();
