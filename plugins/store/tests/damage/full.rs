@@ -90,7 +90,7 @@ fn is_full(error: &Error, what: &str) {
 pub(crate) fn on_a_small_disk(disk: &Home) {
     let ballast = disk.path().join("ballast");
     let mut refused = [0; 4];
-    for how in 0..refused.len() {
+    for (how, refused) in refused.iter_mut().enumerate() {
         for pages in 0..60 {
             let what = format!("{how} with {pages} pages left");
             let home = Home::at(disk.path().join("home"));
@@ -101,7 +101,7 @@ pub(crate) fn on_a_small_disk(disk: &Home) {
             let done = grow(&mut *vault, &mut known, how);
             if let Err(error) = &done {
                 is_full(error, &what);
-                refused[how] += 1;
+                *refused += 1;
             }
             // As it is, for the one that was refused, and for the next one.
             has_all(&mut *vault, &known, &what);
