@@ -25,42 +25,37 @@ pub(crate) struct FileId {
 /// The number of an open file.
 type Descriptor = u32;
 
-/// What this copy of the plugin has open, with its number where that is known. Not a vault's
-/// state: it is about the process.
-static OPEN: Mutex<Vec<(FileId, Option<Descriptor>)>> = Mutex::new(Vec::new());
+/// What this copy of the plugin has open, once for each connection. Not a vault's state: it is
+/// about the process. Held while a file is opened, so that its number is known for certain.
+static OPEN: Mutex<Vec<FileId>> = Mutex::new(Vec::new());
 
 /// One open file, until it is dropped.
-pub(crate) struct Claim {
+struct Claim {
     file: FileId,
+    /// Not known where `/proc` is not there, or where SQLite took an open file up again.
     descriptor: Option<Descriptor>,
 }
 
 impl Claim {
-    /// Notes that a file is about to be opened.
+    /// Opens a file and notes it.
     ///
     /// # Errors
-    /// `Unavailable` where another copy of this plugin has it open in this process.
-    pub(crate) fn of(file: FileId, path: &Path) -> Result<Self> {
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let ours = open.iter().any(|(other, _)| *other == file);
-        if !ours && descriptors().any(|descriptor| is_of(descriptor, file)) {
+    /// `Unavailable` where another copy of this plugin has it open in this process; those of
+    /// `open`.
+    fn of<T>(file: FileId, path: &Path, open: impl FnOnce() -> Result<T>) -> Result<(Self, T)> {
+        let mut claims = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = || descriptors().filter(|descriptor| is_of(*descriptor, file));
+        let before: Vec<Descriptor> = here().collect();
+        if !claims.contains(&file) && !before.is_empty() {
             return Err(Error::unavailable(format!(
                 "{} is open already in this process, outside this copy of the plugin",
                 path.display()
             )));
         }
-        open.push((file, None));
-        Ok(Self { file, descriptor: None })
-    }
-
-    /// Notes by which number it was opened: one of this file that was not noted before.
-    fn opened(&mut self) {
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = |descriptor| open.iter().any(|(_, other)| *other == Some(descriptor));
-        self.descriptor = descriptors().find(|found| !known(*found) && is_of(*found, self.file));
-        if let Some(claim) = open.iter_mut().find(|claim| **claim == (self.file, None)) {
-            claim.1 = self.descriptor;
-        }
+        let opened = open()?;
+        let descriptor = here().find(|descriptor| !before.contains(descriptor));
+        claims.push(file);
+        Ok((Self { file, descriptor }, opened))
     }
 
     /// Says whether the number is still that file's. It was closed by somebody else, if not.
@@ -71,9 +66,9 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = open.iter().position(|claim| *claim == (self.file, self.descriptor)) {
-            open.swap_remove(at);
+        let mut claims = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = claims.iter().position(|file| *file == self.file) {
+            claims.swap_remove(at);
         }
     }
 }
@@ -98,9 +93,17 @@ pub(crate) struct Claimed {
 }
 
 impl Claimed {
-    pub(crate) fn new(connection: Connection, mut claim: Claim) -> Self {
-        claim.opened();
-        Self { connection: Some(connection), claim }
+    /// Opens a file that nothing else in this process has open.
+    ///
+    /// # Errors
+    /// `Unavailable` where something has; those of `open`.
+    pub(crate) fn open(
+        file: FileId,
+        path: &Path,
+        open: impl FnOnce() -> Result<Connection>,
+    ) -> Result<Self> {
+        let (claim, connection) = Claim::of(file, path, open)?;
+        Ok(Self { connection: Some(connection), claim })
     }
 
     /// Says whether it still has its file open.
@@ -139,20 +142,26 @@ mod tests {
 
     #[test]
     fn a_file_that_something_else_has_open_is_refused_and_one_of_ours_is_shared() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
         let found = file.as_file().metadata().unwrap();
         let id = FileId { device: found.dev(), inode: found.ino() };
         // The descriptor of this test stands for another copy's.
-        assert!(Claim::of(id, file.path()).is_err());
+        assert!(Claim::of(id, file.path(), || Ok(())).is_err());
         let other = tempfile::NamedTempFile::new().unwrap();
         let path = other.into_temp_path();
         let found = fs::metadata(&path).unwrap();
         let id = FileId { device: found.dev(), inode: found.ino() };
-        let first = Claim::of(id, &path).unwrap();
-        *file.as_file_mut() = fs::File::open(&path).unwrap();
-        let second = Claim::of(id, &path).unwrap();
+        let open = || Ok(fs::File::open(&path).unwrap());
+        let (first, one) = Claim::of(id, &path, open).unwrap();
+        let (second, two) = Claim::of(id, &path, open).unwrap();
+        assert!(first.is_open() && second.is_open());
+        drop(one);
+        assert!(!first.is_open() && second.is_open());
         drop(first);
         drop(second);
-        assert!(Claim::of(id, &path).is_err());
+        // What is still open is nobody's of ours.
+        assert!(Claim::of(id, &path, open).is_err());
+        drop(two);
+        assert!(Claim::of(id, &path, open).is_ok());
     }
 }

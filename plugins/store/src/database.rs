@@ -17,7 +17,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use crate::chain::HEAD;
-use crate::claim::{Claim, Claimed, FileId};
+use crate::claim::{Claimed, FileId};
 use crate::folder::{self, NewFile};
 use crate::header::VERSION;
 use crate::keys::Keys;
@@ -75,11 +75,10 @@ impl Database {
             return Err(Error::unavailable(format!("{} is gone", path.display())));
         };
         folder::check(in_folder)?;
-        let claim = Claim::of(id, &path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection =
-            Connection::open_with_flags(&path, flags).map_err(|error| refused(&path, error))?;
-        let connection = Claimed::new(connection, claim);
+        let connection = Claimed::open(id, &path, || {
+            Connection::open_with_flags(&path, flags).map_err(|error| refused(&path, error))
+        })?;
         // Whatever else this was compiled for: the schema is not believed, and a value has the
         // size that the contract allows.
         let hardened = || -> rusqlite::Result<()> {
