@@ -98,7 +98,10 @@ impl Database {
         folder::make(in_folder)?;
         folder::check(in_folder)?;
         let path = in_folder.join(FILE);
-        no_journal(&path)?;
+        if let Err(error) = no_journal(&path) {
+            // Or another process has made the vault meanwhile, and writes to it.
+            return identify(&path)?.map(|_| false).ok_or(error);
+        }
         let (new, file) = NewFile::make(&path)?;
         let made = || -> rusqlite::Result<()> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
