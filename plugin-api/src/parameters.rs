@@ -108,7 +108,7 @@ impl Parameter {
     ///
     /// A path may begin with `~/`, for the user's home, or with `{data}/`, for the folder
     /// where Keystead keeps the user's data, and hold `{vault}`, for the vault's name in
-    /// lower case. The host puts what they stand for into the registration.
+    /// lower case. What stands in braces the host puts in when it registers the vault.
     pub const fn defaulting(
         name: &'static str,
         kind: ParameterKind,
