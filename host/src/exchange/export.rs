@@ -49,7 +49,7 @@ pub struct Export<'a> {
     to: To,
     out: &'a mut dyn Write,
     seal: Seal,
-    keys: HashSet<u128>,
+    keys: HashSet<[u32; 4]>,
 }
 
 impl Host {

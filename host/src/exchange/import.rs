@@ -1,16 +1,13 @@
 //! Rows on their way into a vault: what each would become, and then does. A look comes first
 //! where the rows can be read twice, and then only what was looked at is written.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
     ErrorKind, MAX_SET_MANY, Metadata, Secret, SecretName, Value, ValueKind, VaultName, WriteMode,
 };
 
 use super::export::MOST_AT_ONCE;
-use super::print::{Prints, Seal};
+use super::print::{Names, Prints, Seal};
 use super::{Position, Row, Rows};
 use crate::ask::Ask;
 use crate::error::{Error, Result};
@@ -149,7 +146,7 @@ impl Import<'_> {
         ask: &mut dyn Ask,
         each: &mut dyn FnMut(Imported),
     ) -> Result<()> {
-        let mut names = HashMap::new();
+        let mut names = Names::default();
         let mut prints = Prints::default();
         let mut batch = Batch::default();
         let changed = || Error::from(super::Error::Changed);
@@ -157,7 +154,7 @@ impl Import<'_> {
             let row = row?;
             let print = self.seal.print(&row);
             let told = match self.looked.as_ref().map(|looked| looked.get(index)) {
-                Some(Some(seen)) if seen.print == print => seen.told,
+                Some(Some((seen, told))) if seen == print => told,
                 Some(_) => return Err(changed()),
                 None => false,
             };
@@ -183,7 +180,7 @@ impl Import<'_> {
     }
 
     /// Decides what can be decided without the vault.
-    fn item(&self, row: Row, names: &mut HashMap<u128, Position>) -> Item {
+    fn item(&self, row: Row, names: &mut Names) -> Item {
         let Row { at, name, value, metadata } = row;
         let kind = value.kind();
         let done = |at, secret, became| Item { at, secret, what: What::Done(became) };
@@ -198,13 +195,11 @@ impl Import<'_> {
             Err(fault) => return done(at, None, Became::Broken(fault.message().to_owned())),
         };
         // Names that are one secret there would take each other's place.
-        match names.entry(self.seal.text(&folded(&name, self.kind.names))) {
-            Entry::Occupied(first) => {
-                let why = format!("its name stood in {} already", first.get());
-                return done(at, None, Became::Broken(why));
-            }
-            Entry::Vacant(first) => first.insert(at.clone()),
-        };
+        let folded = self.seal.text(&folded(&name, self.kind.names));
+        if let Some(first) = names.take(folded, &at) {
+            let why = format!("its name stood in {first} already");
+            return done(at, None, Became::Broken(why));
+        }
         let why = if !self.kind.values.contains(&kind) {
             format!("this vault cannot hold a value of kind {kind}")
         } else if !metadata.is_empty() && !self.kind.capabilities.contains(&Capability::Metadata) {

@@ -2,42 +2,80 @@
 //! is the one that was seen, and of which nobody can make out the row. Their key is random
 //! and is forgotten with them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::PathBuf;
 
 use keystead_plugin_api::{MetadataValue, Value};
 
-use super::{BadRow, Row};
+use super::{BadRow, Position, Row};
 
 /// The key of the prints of one import.
 pub(super) struct Seal([RandomState; 2]);
 
-/// The prints of all rows, in order.
+/// The prints of all rows, in order: eight bytes a row.
 #[derive(Default)]
-pub(super) struct Prints(Vec<Seen>);
-
-/// What is remembered of one row.
-#[derive(Clone, Copy)]
-pub(super) struct Seen {
-    pub(super) print: u64,
-    /// Whether somebody had to be told of it.
-    pub(super) told: bool,
+pub(super) struct Prints {
+    prints: Vec<u64>,
+    /// The rows that somebody had to be told of, ascending.
+    told: Vec<usize>,
 }
 
 impl Prints {
     pub(super) fn push(&mut self, print: u64) {
-        self.0.push(Seen { print, told: false });
+        self.prints.push(print);
     }
 
+    /// Notes that somebody was told of a row; none before the last one noted.
     pub(super) fn tell(&mut self, index: usize) {
-        self.0[index].told = true;
+        self.told.push(index);
     }
 
-    pub(super) fn get(&self, index: usize) -> Option<Seen> {
-        self.0.get(index).copied()
+    /// Returns the print of a row, and whether somebody was told of it.
+    pub(super) fn get(&self, index: usize) -> Option<(u64, bool)> {
+        let told = || self.told.binary_search(&index).is_ok();
+        self.prints.get(index).map(|print| (*print, told()))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.prints.len()
+    }
+}
+
+/// The names of all rows, and where each stood first. There may be millions: one takes 20
+/// bytes, in a table of which at least 7 in 16 are taken.
+#[derive(Default)]
+pub(super) struct Names {
+    first: HashMap<[u32; 4], u32>,
+    files: Vec<PathBuf>,
+}
+
+impl Names {
+    /// Notes a name that stands here, and returns where it stood before. All rows stand in
+    /// the same kind of thing; titles are not kept, and of lines the first four billion.
+    pub(super) fn take(&mut self, name: [u32; 4], at: &Position) -> Option<Position> {
+        let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        let vacant = match self.first.entry(name) {
+            Entry::Vacant(vacant) => vacant,
+            Entry::Occupied(first) => {
+                let first = *first.get();
+                return Some(match at {
+                    Position::Line(_) => Position::Line(first.into()),
+                    Position::Item(..) => Position::Item(first.into(), None),
+                    Position::File(_) => Position::File(self.files[first as usize].clone()),
+                });
+            }
+        };
+        vacant.insert(match at {
+            Position::Line(line) => number(*line),
+            Position::Item(item, _) => number(*item),
+            Position::File(file) => {
+                self.files.push(file.clone());
+                number(self.files.len() as u64 - 1)
+            }
+        });
+        None
     }
 }
 
@@ -48,9 +86,9 @@ impl Seal {
 
     /// Returns a number that no other text has: of 128 bits, so that none is ever taken for
     /// another.
-    pub(super) fn text(&self, text: &str) -> u128 {
-        let [high, low] = self.0.each_ref().map(|key| u128::from(key.hash_one(text)));
-        high << 64 | low
+    pub(super) fn text(&self, text: &str) -> [u32; 4] {
+        let [a, b] = self.0.each_ref().map(|key| key.hash_one(text));
+        [(a >> 32) as u32, a as u32, (b >> 32) as u32, b as u32]
     }
 
     /// Returns the print of a row.
@@ -119,5 +157,42 @@ fn metadata(hasher: &mut impl Hasher, of: &MetadataValue) {
             hasher.write_i64(*at);
         }
         _ => hasher.write_u8(5),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_remembered_with_the_place_where_it_stood_first() {
+        let seal = Seal::new();
+        let [one, two] = ["one", "two"].map(|name| seal.text(name));
+        assert_eq!(std::mem::size_of::<([u32; 4], u32)>(), 20);
+
+        let mut lines = Names::default();
+        assert_eq!(lines.take(one, &Position::Line(3)), None);
+        assert_eq!(lines.take(two, &Position::Line(u64::MAX)), None);
+        assert_eq!(lines.take(one, &Position::Line(5)), Some(Position::Line(3)));
+        assert_eq!(lines.take(two, &Position::Line(6)), Some(Position::Line(u32::MAX.into())));
+
+        let mut items = Names::default();
+        assert_eq!(items.take(one, &Position::Item(7, Some("title".to_owned()))), None);
+        assert_eq!(items.take(one, &Position::Item(8, None)), Some(Position::Item(7, None)));
+
+        let file = |name: &str| Position::File(name.into());
+        let mut files = Names::default();
+        assert_eq!(files.take(one, &file("a")), None);
+        assert_eq!(files.take(two, &file("b")), None);
+        assert_eq!(files.take(two, &file("c")), Some(file("b")));
+    }
+
+    #[test]
+    fn prints_say_of_which_rows_somebody_was_told() {
+        let mut prints = Prints::default();
+        [10, 11, 12].into_iter().for_each(|print| prints.push(print));
+        prints.tell(1);
+        let all: Vec<_> = (0..4).map(|index| prints.get(index)).collect();
+        assert_eq!(all, [Some((10, false)), Some((11, true)), Some((12, false)), None]);
     }
 }

@@ -78,6 +78,7 @@ impl Host {
         course: &mut Course,
     ) -> Result<Open> {
         let name = &entry.name.clone();
+        let started = self.started(&entry);
         let trusted = self.plugins().find(&plugin_id(&entry.plugin)?)?;
         let manifest = trusted.manifest();
         let kind = kind_of(manifest, entry.kind.as_deref())?;
@@ -116,7 +117,7 @@ impl Host {
             (key, kept.serial)
         });
         let placed = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
-            Placement::Isolated => self.isolated(&entry, &trusted, request, services),
+            Placement::Isolated => self.isolated(&entry, &trusted, started, request, services),
             Placement::InProcess => self.in_process(&entry, &trusted, &request, services),
         };
         match (placed, kept) {
@@ -144,24 +145,37 @@ impl Host {
         asked.map(|asked| beyond(&asked, entry)).unwrap_or_default()
     }
 
+    /// Starts the runner of a vault that will need one. It is this program and knows of no
+    /// plugin yet: it comes up while the plugin is looked up and its image is made. Where it
+    /// cannot be started, it is tried again when it is needed.
+    fn started(&self, entry: &Entry) -> Option<Started> {
+        let isolated = match entry.placement {
+            Some(placement) => placement == Placement::Isolated,
+            None => !AT_HOME.contains(&entry.plugin.as_str()),
+        };
+        isolated.then(|| Started::start(&self.launch()).ok()).flatten()
+    }
+
+    fn launch(&self) -> Launch {
+        Launch::new(&self.0.options.runner)
+    }
+
     fn isolated(
         &self,
         entry: &Entry,
         trusted: &Trusted,
+        started: Option<Started>,
         request: OpenRequest,
         services: VaultServices,
     ) -> Result<Code> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
-        let launch = Launch::new(&self.0.options.runner);
-        // It comes up while the image is made: where it cannot be started, it is tried again.
-        let started = Started::start(&launch).ok();
         let image = Image::seal_with(*sha256.as_bytes(), trusted.path(), |to| trusted.copy_to(to))
             .map_err(|error| match error {
                 CopyError::From(error) => error.into(),
                 CopyError::To(source) => Error::NoImage { plugin: entry.plugin.clone(), source },
             })?;
         let setup = Setup {
-            launch,
+            launch: self.launch(),
             image,
             known: trusted.fit(),
             grants: Grants(entry.grants.clone()),

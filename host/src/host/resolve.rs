@@ -190,9 +190,10 @@ fn read(path: &Path, deadline: Deadline) -> Result<SecretBytes, String> {
     if size > MAX_BYTES {
         return Err(format!("it has {size} bytes; the most is {MAX_BYTES}"));
     }
-    // Reserved once, with room to see that there is more than a pipe's or device's size
-    // says: a buffer that grows leaves copies behind.
-    let mut bytes = zeroize::Zeroizing::new(vec![0_u8; MAX_BYTES as usize + 1]);
+    // Reserved once: a buffer that grows leaves copies behind. With room to see that there is
+    // more than its size says, which is nothing of a pipe, a device and a file of `/proc`.
+    let most = if size == 0 { MAX_BYTES } else { size } as usize;
+    let mut bytes = zeroize::Zeroizing::new(vec![0_u8; most + 1]);
     let mut len = 0;
     loop {
         let mut wait = [PollFd::new(&file, PollFlags::IN)];
@@ -209,8 +210,9 @@ fn read(path: &Path, deadline: Deadline) -> Result<SecretBytes, String> {
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(fault) => return Err(said(fault.into())),
         }
-        if len > MAX_BYTES as usize {
-            return Err(format!("it has more than {MAX_BYTES} bytes"));
+        if len > most {
+            let now = if size == 0 { "" } else { " now" };
+            return Err(format!("it has more than {most} bytes{now}"));
         }
     }
 }

@@ -58,7 +58,11 @@ fn main() -> rusqlite::Result<()> {
             };
             write(&mut db, &mut (0..count).map(row))
         }
-        "set" => write(&mut db, &mut std::iter::once((rest[0].clone(), rest[1].clone()))),
+        "set" => {
+            // Another value each time: SQLite leaves a page alone in which nothing changes.
+            let value = format!("{}{:010}", &rest[1][..22], std::process::id());
+            write(&mut db, &mut std::iter::once((rest[0].clone(), value)))
+        }
         _ => {
             let get = "SELECT value FROM secret WHERE name = ?1";
             let value: String = db.query_row(get, [&rest[0]], |row| row.get(0))?;

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use super::Launch;
-use super::process::{Process, timespec};
+use super::process::{Process, Starting, timespec};
 use super::proto::{
     self, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Writer, exec_request, unwelcome,
     write_error, write_exec_output,
@@ -96,9 +96,8 @@ fn fault<T>(what: &'static str) -> Result<T, Lost> {
 /// A process that waits to be greeted. Dropped, it is killed and reaped.
 #[derive(Debug)]
 pub struct Started {
-    process: Process,
+    process: Starting,
     socket: OwnedFd,
-    stderr: OwnedFd,
 }
 
 impl Started {
@@ -108,8 +107,7 @@ impl Started {
     /// What the system answers.
     pub fn start(launch: &Launch) -> io::Result<Self> {
         let (socket, theirs) = pair()?;
-        let (process, stderr) = Process::start(launch, theirs)?;
-        Ok(Self { process, socket, stderr })
+        Ok(Self { process: Starting::new(launch, theirs)?, socket })
     }
 }
 
@@ -117,7 +115,8 @@ impl Connection {
     /// Greets a runner, without waiting for its answer: the first call goes out at once
     /// behind the greeting.
     pub(super) fn greet(setup: &Setup, started: Started) -> io::Result<Self> {
-        let Started { process, socket: ours, stderr } = started;
+        let Started { process, socket: ours } = started;
+        let (process, stderr) = process.started()?;
         let mut outbox = Buffer::new();
         let image = setup.image.memfd.as_fd();
         let hello = Outgoing { id: 0, kind: Kind::Hello, limit: MAX_VALUE_BODY, with: Some(image) };

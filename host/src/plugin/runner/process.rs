@@ -23,18 +23,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts the program with this socket as its standard input, an empty environment
-    /// and `/` as its folder. Returns it with the end of its standard error.
-    pub(super) fn start(launch: &Launch, socket: OwnedFd) -> io::Result<(Self, OwnedFd)> {
-        let mut command = Command::new(&launch.program);
-        command
-            .args(&launch.arguments)
-            .env_clear()
-            .current_dir("/")
-            .stdin(socket)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = spawn(command)?;
+    /// Returns it, once it was started, with the end of its standard error.
+    fn of(mut child: Child) -> io::Result<(Self, OwnedFd)> {
         let stderr = child.stderr.take().expect("it was asked to be piped");
         let pid = Pid::from_child(&child);
         let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
@@ -95,6 +85,42 @@ impl Drop for Process {
     }
 }
 
+/// A child that is being started, by another thread unless this is the main one. Dropped, it
+/// is killed and reaped.
+#[derive(Debug)]
+pub(super) struct Starting(Option<mpsc::Receiver<io::Result<Child>>>);
+
+impl Starting {
+    /// Has the program started, with this socket as its standard input, an empty environment
+    /// and `/` as its folder.
+    pub(super) fn new(launch: &Launch, socket: OwnedFd) -> io::Result<Self> {
+        let mut command = Command::new(&launch.program);
+        command
+            .args(&launch.arguments)
+            .env_clear()
+            .current_dir("/")
+            .stdin(socket)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        spawn(command).map(|answered| Self(Some(answered)))
+    }
+
+    /// Returns the child, once it is there, with the end of its standard error.
+    pub(super) fn started(mut self) -> io::Result<(Process, OwnedFd)> {
+        let answered = self.0.take().expect("it is taken here, and when it is dropped");
+        received(&answered).and_then(Process::of)
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(answered) = self.0.take() {
+            // A process, as it is dropped here, is killed and reaped.
+            let _ = received(&answered).and_then(Process::of);
+        }
+    }
+}
+
 /// Waits until the descriptor is readable, at most this long.
 fn wait_for(descriptor: BorrowedFd<'_>, patience: Duration) -> io::Result<bool> {
     let until = std::time::Instant::now() + patience;
@@ -138,35 +164,43 @@ struct Job {
     answer: mpsc::SyncSender<io::Result<Child>>,
 }
 
-/// Spawns from one thread that lives as long as this process: a child is killed when the
-/// *thread* that started it ends (`PR_SET_PDEATHSIG`), and callers' threads come and go.
-fn spawn(command: Command) -> io::Result<Child> {
+impl Job {
+    fn run(self) {
+        let Self { mut command, answer } = self;
+        let spawned = command.spawn();
+        // Our copy of the child's end goes now, or its closing is never seen.
+        drop(command);
+        // There is room for it, and whoever asked for it waits for it even if unwanted.
+        let _ = answer.send(spawned);
+    }
+}
+
+/// Spawns from a thread that lives as long as this process: a child is killed when the
+/// *thread* that started it ends (`PR_SET_PDEATHSIG`), and callers' threads come and go. The
+/// main one stays, and needs no other for it.
+fn spawn(command: Command) -> io::Result<mpsc::Receiver<io::Result<Child>>> {
     // With the process id: a forked copy of this process has the sender, not the thread.
     static SPAWNER: Mutex<Option<(u32, mpsc::Sender<Job>)>> = Mutex::new(None);
     let (answer, answered) = mpsc::sync_channel(1);
     let mut job = Job { command, answer };
-    {
+    if rustix::thread::gettid() == rustix::process::getpid() {
+        job.run();
+    } else {
         let mut spawner = SPAWNER.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, sender)) = spawner.as_ref().filter(|(pid, _)| *pid == std::process::id()) {
             match sender.send(job) {
-                Ok(()) => return received(&answered),
+                Ok(()) => return Ok(answered),
                 Err(mpsc::SendError(returned)) => job = returned,
             }
         }
         let (sender, jobs) = mpsc::channel::<Job>();
         std::thread::Builder::new().name("keystead-spawn".into()).spawn(move || {
-            for Job { mut command, answer } in jobs {
-                let spawned = command.spawn();
-                // Our copy of the child's end goes now, or its closing is never seen.
-                drop(command);
-                // A caller that has gone has dropped the child too; nothing waits for it.
-                let _ = answer.send(spawned);
-            }
+            jobs.into_iter().for_each(Job::run);
         })?;
         let _ = sender.send(job);
         *spawner = Some((std::process::id(), sender));
     }
-    received(&answered)
+    Ok(answered)
 }
 
 fn received(answered: &mpsc::Receiver<io::Result<Child>>) -> io::Result<Child> {
@@ -176,6 +210,23 @@ fn received(answered: &mpsc::Receiver<io::Result<Child>>) -> io::Result<Child> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_that_nobody_waits_for_is_killed() {
+        let launch = Launch { program: "sleep".into(), arguments: vec!["60".into()] };
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        drop(Starting::new(&launch, theirs.into()).unwrap());
+        // Nobody has the other end any more.
+        assert_eq!(std::io::Read::read(&mut &ours, &mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_told_when_it_is_needed() {
+        let launch = Launch { program: "/nowhere".into(), arguments: Vec::new() };
+        let (_ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let starting = Starting::new(&launch, theirs.into()).unwrap();
+        assert_eq!(starting.started().unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn without_a_pidfd_an_end_is_seen_and_left_to_be_reaped() {
