@@ -86,6 +86,25 @@ pub(crate) fn ledger() -> PathBuf {
     library(&target().join("debug"), "ledger")
 }
 
+/// Returns plugin-api as its package has it, which is what an author gets.
+pub(crate) fn packaged_api() -> &'static Path {
+    static PACKAGED: OnceLock<PathBuf> = OnceLock::new();
+    PACKAGED.get_or_init(|| {
+        let api = repository().join("plugin-api");
+        let mut package = cargo(&api);
+        // Built by those who use it: where it is, and with its own manifest.
+        succeed(package.args(["package", "--locked", "--no-verify", "--allow-dirty", "--quiet"]));
+        let name = format!("keystead-plugin-api-{}", keystead::api::manifest::API_VERSION);
+        let folder = target().join("package");
+        let unpacked = folder.join("unpacked");
+        let _ = fs::remove_dir_all(&unpacked);
+        fs::create_dir_all(&unpacked).unwrap();
+        let archive = folder.join(format!("{name}.crate"));
+        succeed(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(&unpacked));
+        unpacked.join(name)
+    })
+}
+
 /// Which contract something is built with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Contract {

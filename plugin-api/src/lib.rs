@@ -57,3 +57,7 @@ pub use vault::*;
 compile_error!(
     "a Keystead plugin must be built with `panic = \"unwind\"`: a panic is caught at the boundary"
 );
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

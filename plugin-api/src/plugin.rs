@@ -87,6 +87,10 @@ pub struct ExecRequest {
     pub arguments: Vec<String>,
     /// What it reads on standard input.
     pub input: SecretBytes,
+    /// Variables of its environment, by name, beside `PATH` and the user's `HOME`, which the
+    /// host sets. Nothing secret either: the user's other programs can read them. The host
+    /// takes no name that changes what is run: `PATH`, `HOME`, `LD_…`, `GLIBC_…`.
+    pub environment: Vec<(String, String)>,
     /// Until when; the host ends the program then.
     pub deadline: Deadline,
 }
@@ -94,7 +98,13 @@ pub struct ExecRequest {
 impl ExecRequest {
     /// Runs this program with nothing on its standard input.
     pub fn new(program: impl Into<String>, arguments: Vec<String>, deadline: Deadline) -> Self {
-        Self { program: program.into(), arguments, input: SecretBytes::new(Vec::new()), deadline }
+        Self {
+            program: program.into(),
+            arguments,
+            input: SecretBytes::new(Vec::new()),
+            environment: Vec::new(),
+            deadline,
+        }
     }
 }
 

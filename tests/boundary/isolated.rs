@@ -178,6 +178,18 @@ fn what_a_plugin_prints_and_logs_is_one_clean_line_each() {
 }
 
 #[test]
+fn a_plugin_has_the_variables_that_it_was_granted_and_no_others() {
+    let scene = Scene::new();
+    let vault = scene.vault("odd", &plugin("reads-variables"), Placement::Isolated);
+    let path = scene.get(&vault, "PATH").unwrap().secret.value;
+    assert_eq!(path, Value::text(std::env::var("PATH").unwrap()));
+    let other = "CARGO_MANIFEST_DIR";
+    assert!(std::env::var_os(other).is_some(), "the host has it");
+    assert_eq!(scene.get(&vault, other).unwrap_err().code(), "E12.no-such-secret");
+    scene.end();
+}
+
+#[test]
 fn a_thread_that_a_plugin_leaves_ends_with_its_process() {
     let scene = Scene::new();
     let odd = scene.vault("odd", &plugin("thread-stays"), Placement::Isolated);

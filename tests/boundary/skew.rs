@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::plugin_files::{Contract, Patch, patched, plugin, skewed, succeed};
 
 /// Has a host of this contract load the plugin, and returns all that it says.
-fn told(host: Contract, plugin: &Path) -> String {
+pub(super) fn told(host: Contract, plugin: &Path) -> String {
     let output = succeed(Command::new(skewed(host).1).arg(plugin));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -153,11 +153,11 @@ impl Host {
             Some(placement) => placement == Placement::Isolated,
             None => !AT_HOME.contains(&entry.plugin.as_str()),
         };
-        isolated.then(|| Started::start(&self.launch()).ok()).flatten()
+        isolated.then(|| Started::start(&self.launch(entry)).ok()).flatten()
     }
 
-    fn launch(&self) -> Launch {
-        Launch::new(&self.0.options.runner)
+    fn launch(&self, entry: &Entry) -> Launch {
+        Launch::new(&self.0.options.runner).with_granted(&Grants(entry.grants.clone()))
     }
 
     fn isolated(
@@ -175,7 +175,7 @@ impl Host {
                 CopyError::To(source) => Error::NoImage { plugin: entry.plugin.clone(), source },
             })?;
         let setup = Setup {
-            launch: self.launch(),
+            launch: self.launch(entry),
             image,
             known: trusted.fit(),
             grants: Grants(entry.grants.clone()),

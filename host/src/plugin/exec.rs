@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::inspect::steers_loading;
 use super::runner::timespec;
 
 /// Where a program that is no path is looked for: what any user of the machine would run.
@@ -28,19 +29,22 @@ const MAX_ERRORS_BYTES: usize = 64 * 1024;
 /// How much is read and written at once: what a pipe holds.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Runs a program to its end, with `PATH` and the user's `HOME` for an environment.
+/// Runs a program to its end, with `PATH`, the user's `HOME` and what the request has for an
+/// environment.
 /// Whether it is granted has been asked before.
 ///
 /// What it leaves running in the background keeps running, unless the deadline ends the
 /// program with all that it started in its process group.
 ///
 /// # Errors
-/// [`Invalid`](keystead_plugin_api::ErrorKind::Invalid) for a relative path,
+/// [`Invalid`](keystead_plugin_api::ErrorKind::Invalid) for a relative path and a variable that
+/// is none or changes what is run,
 /// [`Late`](keystead_plugin_api::ErrorKind::Late) at the deadline,
 /// [`Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) where it cannot be started
 /// or writes more than 16 MiB.
 pub(crate) fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutput> {
     let program = find(&request.program)?;
+    request.environment.iter().try_for_each(|(name, value)| check_variable(name, value))?;
     let until = Instant::now() + request.deadline.remaining();
     let failed = |fault: &io::Error| {
         Error::unavailable(format!("cannot run {}: {fault}", program.display()))
@@ -75,6 +79,21 @@ fn find(name: &str) -> Result<PathBuf> {
     })
 }
 
+/// Checks that a program's variable is one, and none that the loader of programs obeys, or the
+/// host decides: a grant is of this program, not of another library in its place.
+fn check_variable(name: &str, value: &str) -> Result<()> {
+    let is_name = !name.is_empty()
+        && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+        && !name.starts_with(|c: char| c.is_ascii_digit());
+    if !is_name || value.contains('\0') {
+        return Err(Error::invalid("a variable for a program has no name or an impossible value"));
+    }
+    match matches!(name, "PATH" | "HOME") || steers_loading(name) {
+        true => Err(Error::invalid(format!("a plugin cannot set the variable {name}"))),
+        false => Ok(()),
+    }
+}
+
 /// A program on its way. Dropped, it is ended with all of its process group.
 struct Running {
     child: Child,
@@ -103,6 +122,7 @@ impl Running {
             .env_clear()
             .env("PATH", SEARCH_PATH.join(":"))
             .envs(home.map(|home| ("HOME", home)))
+            .envs(request.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .process_group(0)
             .stdin(if request.input.is_empty() { Stdio::null() } else { Stdio::piped() })
@@ -301,6 +321,26 @@ mod tests {
             sh("echo $PATH $HOME; pwd; env | wc -l").output.expose(),
             b"/usr/local/bin:/usr/bin:/bin /srv\n/\n3\n"
         );
+    }
+
+    #[test]
+    fn its_variables_are_the_requests_but_for_those_that_change_what_is_run() {
+        let with = |name: &str, value: &str| {
+            let deadline = Deadline::after(Duration::from_secs(20));
+            let arguments = vec!["-c".to_owned(), "echo $HOME $CLUSTER".to_owned()];
+            let mut request = ExecRequest::new("/bin/sh", arguments, deadline);
+            request.environment = vec![(name.to_owned(), value.to_owned())];
+            super::run(&request, Some(Path::new("/srv")))
+        };
+        assert_eq!(with("CLUSTER", "a=b c").unwrap().output.expose(), b"/srv a=b c\n");
+        for name in ["PATH", "HOME", "LD_PRELOAD", "GLIBC_TUNABLES"] {
+            let refused = with(name, "/x").unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Invalid);
+            assert_eq!(refused.message(), format!("a plugin cannot set the variable {name}"));
+        }
+        for (name, value) in [("", ""), ("A=B", ""), ("1A", ""), ("A", "a\0b")] {
+            assert_eq!(with(name, value).unwrap_err().kind(), ErrorKind::Invalid);
+        }
     }
 
     #[test]

@@ -26,6 +26,7 @@ use object::Endianness;
 pub use error::Error;
 pub use here::Here;
 pub use manifest::{Kind, Manifest};
+pub(crate) use permission::steers_loading;
 pub use permission::{FileAccess, Permission};
 
 /// The result of looking into a file.

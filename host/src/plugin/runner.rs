@@ -28,6 +28,8 @@ use std::sync::Arc;
 pub(crate) use child::close_inherited;
 pub(crate) use process::timespec;
 
+use super::inspect::Permission;
+
 pub use connection::Started;
 pub use error::{CallError, During, Ended, Error};
 pub use supervise::{Runner, Setup};
@@ -40,13 +42,28 @@ const ARGUMENT: &str = "__runner";
 pub struct Launch {
     program: PathBuf,
     arguments: Vec<OsString>,
+    /// All of the program's environment.
+    environment: Vec<(String, OsString)>,
 }
 
 impl Launch {
     /// Starts this keystead binary, given by its absolute path. A running keystead gives
     /// `/proc/self/exe`, which stays what it is when an upgrade replaces the file.
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), arguments: vec![ARGUMENT.into()] }
+        Self { program: program.into(), arguments: vec![ARGUMENT.into()], environment: Vec::new() }
+    }
+
+    /// Gives it the variables of this process that are granted, where there are such.
+    #[must_use]
+    pub fn with_granted(mut self, grants: &Grants) -> Self {
+        for grant in &grants.0 {
+            if let Ok(Permission::Env(name)) = Permission::parse(grant)
+                && let Some(value) = std::env::var_os(&name)
+            {
+                self.environment.push((name, value));
+            }
+        }
+        self
     }
 }
 

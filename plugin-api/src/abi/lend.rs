@@ -131,10 +131,13 @@ pub(super) fn act(request: &ActRequest, arena: &mut Arena) -> AbiActRequestRef {
 
 pub(super) fn exec(request: ExecRequest, arena: &mut Arena) -> AbiExecRequestRef {
     let arguments = request.arguments.iter().map(|text| arena.text(text)).collect();
+    let variables = request.environment.iter().flat_map(|(name, value)| [name, value]);
+    let environment = variables.map(|text| arena.text(text)).collect();
     let plain = AbiExecRequest {
         program: arena.text(&request.program),
         arguments: arena.items(arguments),
         input: arena.secret(request.input),
+        environment: arena.items(environment),
         deadline_millis: left(request.deadline),
     };
     AbiExecRequestRef(arena.prefix(plain))

@@ -149,6 +149,8 @@ prefix_types! {
         arguments: AbiSlice<AbiBytes>,
         /// What it reads.
         input: AbiBytes,
+        /// Its variables, each name followed by its value.
+        environment: AbiSlice<AbiBytes>,
         /// Until when.
         #[sabi(last_prefix_field)]
         deadline_millis: u64,

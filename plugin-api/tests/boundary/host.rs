@@ -32,7 +32,7 @@ impl Services for Notes {
         if request.program != "granted" {
             return Err(Error::denied(format!("running `{}` is not granted", request.program)));
         }
-        self.add(format!("exec {:?}", request.arguments));
+        self.add(format!("exec {:?} {:?}", request.arguments, request.environment));
         let mut errors = "e".repeat(MAX_EXEC_ERRORS_BYTES);
         errors.push_str("cut");
         Ok(ExecOutput::new(-7, request.input, errors))

@@ -156,6 +156,7 @@ impl Vault for Perch {
                 let mut run =
                     ExecRequest::new(program, vec!["-x".into(), "".into()], request.deadline);
                 run.input = SecretBytes::new(vec![0, 1, 255]);
+                run.environment = vec![("A".into(), "b=c".into()), ("D".into(), "".into())];
                 let output = self.context.exec(run)?;
                 let mut outcome =
                     Outcome::new(format!("{} and {} bytes", output.status, output.errors.len()));

@@ -317,7 +317,7 @@ fn a_granted_program_runs_through_the_context_and_another_is_denied() {
     let outcome = vault.act(&ActRequest::new("granted", Parameters::new(), soon())).unwrap();
     assert_eq!(outcome.message, "-7 and 65536 bytes");
     assert_eq!(outcome.value, Some(Value::bytes(vec![0, 1, 255])));
-    assert_eq!(notes.take(), [r#"exec ["-x", ""]"#]);
+    assert_eq!(notes.take(), [r#"exec ["-x", ""] [("A", "b=c"), ("D", "")]"#]);
     let denied = vault.act(&ActRequest::new("rm", Parameters::new(), soon())).unwrap_err();
     assert_eq!(denied, Error::denied("running `rm` is not granted"));
 }

@@ -80,6 +80,9 @@ impl Permission {
                 if name.is_empty() || !name.bytes().enumerate().all(fits) {
                     return Err(bad("that is not the name of a variable"));
                 }
+                if steers_loading(name) {
+                    return Err(bad("that variable changes which code a program runs"));
+                }
                 Ok(Self::Env(name.to_owned()))
             }
             ("exec", Some(program)) => {
@@ -171,6 +174,11 @@ impl fmt::Display for Permission {
             Self::Library(name) => write!(f, "is linked with the library {name}"),
         }
     }
+}
+
+/// Returns whether the loader of programs obeys this variable: who sets it runs code of theirs.
+pub(crate) fn steers_loading(name: &str) -> bool {
+    name.starts_with("LD_") || name.starts_with("GLIBC_")
 }
 
 /// Checks that a template is absolute or starts with a parameter, climbs nowhere, and that

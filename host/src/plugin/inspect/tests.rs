@@ -330,6 +330,8 @@ fn refuses_a_permission_it_cannot_grant() {
         "env:",
         "env:1A",
         "env:A=B",
+        "env:LD_PRELOAD",
+        "env:GLIBC_TUNABLES",
         "exec:",
         "exec:a/b",
         "exec:../sh",

@@ -150,7 +150,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seed(first + 13 * 18, &|w| answer.write(w));
     }
     seed(4 + 13 * 18, &|w| proto::write_error(w, &locked));
-    let exec = api::ExecRequest::new("op", vec!["read".into()], deadline);
+    let mut exec = api::ExecRequest::new("op", vec!["read".into()], deadline);
+    exec.environment = vec![("ACCOUNT".into(), "work".into())];
     seed(9 + 13 * 18, &|w| proto::write_exec_request(w, &exec));
     seeds
 }

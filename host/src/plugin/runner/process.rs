@@ -91,13 +91,14 @@ impl Drop for Process {
 pub(super) struct Starting(Option<mpsc::Receiver<io::Result<Child>>>);
 
 impl Starting {
-    /// Has the program started, with this socket as its standard input, an empty environment
-    /// and `/` as its folder.
+    /// Has the program started, with this socket as its standard input, no more environment
+    /// than it is given, and `/` as its folder.
     pub(super) fn new(launch: &Launch, socket: OwnedFd) -> io::Result<Self> {
         let mut command = Command::new(&launch.program);
         command
             .args(&launch.arguments)
             .env_clear()
+            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .stdin(socket)
             .stdout(Stdio::null())
@@ -213,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_child_that_nobody_waits_for_is_killed() {
-        let launch = Launch { program: "sleep".into(), arguments: vec!["60".into()] };
+        let launch = Launch { arguments: vec!["60".into()], ..Launch::new("sleep") };
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         drop(Starting::new(&launch, theirs.into()).unwrap());
         // Nobody has the other end any more.
@@ -222,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_told_when_it_is_needed() {
-        let launch = Launch { program: "/nowhere".into(), arguments: Vec::new() };
+        let launch = Launch::new("/nowhere");
         let (_ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let starting = Starting::new(&launch, theirs.into()).unwrap();
         assert_eq!(starting.started().unwrap_err().kind(), io::ErrorKind::NotFound);

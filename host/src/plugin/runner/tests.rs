@@ -26,7 +26,8 @@ impl api::Services for Log {
         match request.program.as_str() {
             "upper" => {
                 let output = request.input.expose().to_ascii_uppercase();
-                Ok(api::ExecOutput::new(4, api::SecretBytes::new(output), "done".to_owned()))
+                let done = format!("done {:?}", request.environment);
+                Ok(api::ExecOutput::new(4, api::SecretBytes::new(output), done))
             }
             program => Err(api::Error::denied(format!("running `{program}` is not granted"))),
         }
@@ -220,7 +221,10 @@ fn parameters_and_fit_and_log_and_granted_programs_cross() {
     let mut runner = open(&stage);
     assert_eq!(runner.fit(), Fit::PluginOlder);
     assert_eq!(text(&mut runner, "parameters"), "as given canary -7 true");
-    assert_eq!(text(&mut runner, "exec"), "4 INPUT done, running `rm` is not granted");
+    assert_eq!(
+        text(&mut runner, "exec"),
+        "4 INPUT done [(\"A\", \"b\")], running `rm` is not granted"
+    );
     assert!(stage.log.lines().contains(&"Warning: hello".to_owned()));
 }
 
@@ -271,6 +275,14 @@ fn the_plugin_finds_nothing_of_the_host_in_its_process() {
     let stage = stage("");
     let mut runner = open(&stage);
     assert_eq!(text(&mut runner, "environment"), "");
+
+    // But for what was granted, and is there.
+    let mut stage = stage;
+    let grants = ["env:PATH", "env:KEYSTEAD_NOT_SET", "env:LD_PRELOAD", "network"];
+    stage.setup.grants = Grants(grants.map(str::to_owned).into());
+    stage.setup.launch = stage.setup.launch.with_granted(&stage.setup.grants);
+    assert_eq!(text(&mut open(&stage), "environment"), "PATH");
+
     assert_eq!(text(&mut runner, "folder"), "/");
     assert_eq!(text(&mut runner, "stdin"), "0 bytes");
     assert_eq!(text(&mut runner, "terminal"), "none");
@@ -497,8 +509,8 @@ fn a_program_that_is_no_runner_is_named() {
     let other = |program: &str, arguments: &[&str], millis| {
         let mut setup = stage("").setup;
         setup.launch = Launch {
-            program: program.into(),
             arguments: arguments.iter().map(Into::into).collect(),
+            ..Launch::new(program)
         };
         match Runner::open(setup, request(within(millis))).unwrap_err() {
             CallError::Runner(error) => (error.code(), error.to_string()),

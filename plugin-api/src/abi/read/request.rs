@@ -138,6 +138,14 @@ pub(in crate::abi) unsafe fn exec(request: AbiExecRequestRef) -> Result<ExecRequ
         let mut plain = ExecRequest::new(program, arguments, after(request.deadline_millis()));
         plain.input =
             SecretBytes::copy_of(request.input().read("a program's input", MAX_VALUE_BYTES)?);
+        for pair in request.environment().read("the variables", MAX_ITEMS)?.chunks(2) {
+            let [name, value] = pair else {
+                return Err(Error::internal("a variable has no value"));
+            };
+            let name = name.text("a variable's name", MAX_LINE_BYTES)?.to_owned();
+            let value = value.text("a variable's value", MAX_SECRET_PART_BYTES)?.to_owned();
+            plain.environment.push((name, value));
+        }
         Ok(plain)
     }
 }

@@ -302,6 +302,11 @@ pub(in crate::plugin::runner) fn write_exec_request(
         w.text(argument);
     }
     w.bytes(request.input.expose());
+    w.count(request.environment.len());
+    for (name, value) in &request.environment {
+        w.text(name);
+        w.text(value);
+    }
 }
 
 /// Reads a request for a program.
@@ -319,6 +324,11 @@ pub(in crate::plugin::runner) fn exec_request(
     let mut request = api::ExecRequest::new(program, arguments, deadline);
     let input = r.bytes(api::MAX_VALUE_BYTES, "input of more than 16 MiB for a program")?;
     request.input = api::SecretBytes::copy_of(input);
+    for _ in 0..r.count(MAX_ITEMS, "a program with more than 10000 variables")? {
+        let name = text(r)?;
+        let value = r.text(MAX_PARAMETER_BYTES, "a variable of more than 1 MiB")?;
+        request.environment.push((name, value.to_owned()));
+    }
     Ok(request)
 }
 

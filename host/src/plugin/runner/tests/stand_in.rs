@@ -24,7 +24,7 @@ fn this_test_only() -> Vec<OsString> {
 
 /// Starts this test binary as a runner.
 pub(super) fn launch() -> Launch {
-    Launch { program: std::env::current_exe().unwrap(), arguments: this_test_only() }
+    Launch { arguments: this_test_only(), ..Launch::new(std::env::current_exe().unwrap()) }
 }
 
 /// Returns this test binary as a host.
@@ -197,6 +197,7 @@ impl Faulty {
             "exec" => {
                 let mut upper = api::ExecRequest::new("upper", vec!["-x".into()], amply());
                 upper.input = api::SecretBytes::copy_of(b"input");
+                upper.environment = vec![("A".into(), "b".into())];
                 let output = self.context.exec(upper).unwrap();
                 let refused = api::ExecRequest::new("rm", vec![], amply());
                 let refused = self.context.exec(refused).unwrap_err();
