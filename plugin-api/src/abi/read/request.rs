@@ -139,8 +139,10 @@ pub(in crate::abi) unsafe fn exec(request: AbiExecRequestRef) -> Result<ExecRequ
         plain.input =
             SecretBytes::copy_of(request.input().read("a program's input", MAX_VALUE_BYTES)?);
         for pair in request.environment().read("the variables", MAX_ITEMS)?.chunks(2) {
-            let [name, value] = pair else {
-                return Err(Error::internal("a variable has no value"));
+            // No `let ... else` before Rust 1.65.
+            let (name, value) = match pair {
+                [name, value] => (name, value),
+                _ => return Err(Error::internal("a variable has no value")),
             };
             let name = name.text("a variable's name", MAX_LINE_BYTES)?.to_owned();
             let value = value.text("a variable's value", MAX_SECRET_PART_BYTES)?.to_owned();
