@@ -1,6 +1,8 @@
 //! What plugins do wrong, and what is left of it on the host's side.
 
 mod build;
+mod c_door;
+mod c_vaults;
 mod file;
 mod home;
 mod in_process;

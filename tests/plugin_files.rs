@@ -235,3 +235,46 @@ pub(crate) fn c_library(name: &str, folder: &Path, options: &[String]) -> PathBu
     succeed(&mut cc);
     file
 }
+
+/// Returns where C finds the contract.
+fn include() -> String {
+    format!("-I{}", repository().join("plugin-api/include").display())
+}
+
+/// Returns the file of a plugin of the C door that breaks a rule: the one that these macros
+/// say, or whichever it is asked for.
+pub(crate) fn hostile(folder: &Path, macros: &[&str]) -> PathBuf {
+    let mut options = vec![include()];
+    options.extend(macros.iter().map(|text| format!("-D{text}")));
+    c_library("hostile", folder, &options)
+}
+
+/// Returns the file of the vault in C, built as docs/writing-a-plugin-in-c.md says.
+pub(crate) fn c_vault(folder: &Path) -> PathBuf {
+    let file = folder.join("c_vault.so");
+    let source = plugins().join("c-vault/c_vault.c");
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c11", "-O2", "-shared", "-fPIC", "-s", "-Wall", "-Wextra", "-Werror"]);
+    cc.arg(include()).arg("-o").arg(&file).arg(source);
+    succeed(&mut cc);
+    file
+}
+
+/// Returns the file of the vault in Go, built as docs/writing-a-plugin-in-c.md says.
+pub(crate) fn go_vault() -> PathBuf {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    let folder = target().join("go");
+    let file = folder.join("go_vault.so");
+    BUILT.get_or_init(|| {
+        let go = std::env::var_os("KEYSTEAD_TEST_GO").expect("`cargo xtask test` provides Go");
+        fs::create_dir_all(&folder).unwrap();
+        let mut build = Command::new(go);
+        build.current_dir(plugins().join("go-vault"));
+        build.args(["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o"]);
+        build.arg(&file).arg(".").env("CGO_CFLAGS", format!("-O2 {}", include()));
+        build.env("GOCACHE", folder.join("cache")).env("GOPATH", folder.join("path"));
+        build.env("GOENV", "off").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
+        succeed(&mut build);
+    });
+    file
+}

@@ -244,14 +244,6 @@ pub enum Error {
         /// The plugin's id.
         plugin: String,
     },
-    /// The plugin has a door that this host cannot open yet.
-    #[error("plugin `{plugin}` has the door `{abi}`, which this host cannot open")]
-    DoorUnknown {
-        /// The plugin's id.
-        plugin: String,
-        /// The door's name.
-        abi: &'static str,
-    },
     /// The plugin's `open` refused.
     #[error("plugin `{plugin}` refused to open it: {}", one_line(.answer))]
     OpenRefused {
@@ -312,7 +304,6 @@ impl Error {
             Self::NeedsItself { .. } => "E12.needs-itself",
             Self::NotGranted { .. } => "E07.not-granted",
             Self::InProcessForbidden { .. } => "E07.in-process-forbidden",
-            Self::DoorUnknown { .. } => "E09.door-unknown",
             Self::OpenRefused { .. } => "E10.open",
             Self::Registry(error) => error.code(),
             Self::Path(error) => error.code(),

@@ -2,6 +2,9 @@
 
 // Names abi_stable; the loader runs foreign code.
 mod abi_check;
+// Runs and is run by foreign code.
+#[allow(unsafe_code)]
+mod c_door;
 pub(crate) mod exec;
 pub mod inspect;
 #[allow(unsafe_code)]

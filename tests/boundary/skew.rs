@@ -5,6 +5,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use keystead::plugin::inspect::Abi;
+
 use crate::plugin_files::{Contract, Patch, patched, plugin, skewed, succeed};
 
 /// Has a host of this contract load the plugin, and returns all that it says.
@@ -205,7 +207,8 @@ fn a_plugin_that_does_not_fit_leaves_the_next_one_alone() {
         &[("plugin-api/Cargo.toml", "version = \"1.0.0\"", "version = \"2.0.0\"")],
         &[],
     );
-    let load = |file: &Path, number| keystead::plugin::loader::load(file, [number; 32], None);
+    let load =
+        |file: &Path, number| keystead::plugin::loader::load(file, [number; 32], Abi::Rust, None);
     for _ in 0..2 {
         assert_eq!(load(&changed, 2).unwrap_err().code(), "E09.layout");
         assert!(load(&skewed(Contract::Next).0, 3).is_ok());

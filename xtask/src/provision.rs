@@ -15,6 +15,7 @@
 //! | `KEYSTEAD_TEST_RUSTC_WEB`, `KEYSTEAD_TEST_CARGO_WEB` | Debian's newer `rustc-web` and its cargo | `…needs_rust_web…` |
 //! | `KEYSTEAD_TEST_HYPERFINE` | hyperfine | `…needs_hyperfine…` |
 //! | `KEYSTEAD_TEST_VALGRIND` | valgrind | `…needs_valgrind…` |
+//! | `KEYSTEAD_TEST_GO` | go | `…needs_go…` |
 //! | `KEYSTEAD_TEST_ZSH` | zsh | `…needs_zsh…` |
 //! | `KEYSTEAD_TEST_FISH` | fish | `…needs_fish…` |
 //! | `KEYSTEAD_TEST_GROFF` | groff | `…needs_groff…` |
@@ -22,13 +23,15 @@
 //! | `KEYSTEAD_TEST_PYTHON` | a Python 3 that has PyNaCl | `…needs_pynacl…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
 //!
-//! gpg is found on PATH alone; the tests that need it are named `…needs_gpg…`.
+//! gpg and c++ are found on PATH alone; the tests that need them are named `…needs_gpg…` and
+//! `…needs_cxx…`.
 //!
 //! A test whose tool was left out is not run and not counted: its name (a module's is enough)
 //! holds the words of the last column, and it fails where its variable is missing.
 
 mod crates;
 mod debian;
+mod go;
 mod python;
 
 use std::env;
@@ -118,7 +121,7 @@ const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.1
 /// where packages put them. The variable, if a test asks for one; program, package, and the
 /// words in the names of the tests that need it.
 const SYSTEM: [(Option<&str>, &str, &str, &str); 6] = [
-    (None, COMPILER, "g++", COMPILER),
+    (None, COMPILER, "g++", "needs_cxx"),
     (None, "gpg", "gnupg", "needs_gpg"),
     (Some("KEYSTEAD_TEST_ZSH"), "zsh", "zsh", "needs_zsh"),
     (Some("KEYSTEAD_TEST_FISH"), "fish", "fish", "needs_fish"),
@@ -159,6 +162,15 @@ impl Tools {
         }
         for program in &PROGRAMS {
             tools.program(cache, program);
+        }
+        match go::provide(cache) {
+            Ok(path) => tools.variables.push((go::VARIABLE, path.into_os_string())),
+            Err(error) => tools.left_out.push(LeftOut {
+                what: "Go",
+                why: error.to_string(),
+                command: go::by_hand(),
+                marker: go::MARKER,
+            }),
         }
         match python::provide(cache) {
             Ok(path) => tools.variables.push((python::VARIABLE, path.into_os_string())),

@@ -11,7 +11,6 @@ use super::{Finding, Severity, folder, is_blind, listed};
 use crate::error::Error;
 use crate::host::{Host, VaultInfo};
 use crate::paths::Layer;
-use crate::plugin::inspect::Abi;
 use crate::plugin::pins::InProcess;
 use crate::plugin::trust::{Survey, Trusted};
 use crate::reference::Reference;
@@ -239,14 +238,6 @@ impl Host {
         let mut add = |severity, code, what: String, why: &str, mends: Vec<Mend>| {
             findings.push(Finding::new(severity, code, what).because(why).mended(mends));
         };
-        if trusted.abi() != Abi::Rust {
-            let abi = trusted.abi().as_str();
-            let what = format!(
-                "plugin `{id}` of vault `{name}` has the door `{abi}`, which this Keystead cannot open"
-            );
-            add(Severity::Error, "E09.door-unknown", what, STALE, vec![case.unregister()]);
-            return findings;
-        }
         let Some(kind) = manifest.kind(entry.kind.as_deref()) else {
             let wanted = entry.kind.as_deref().unwrap_or_default();
             let kinds: Vec<&str> = manifest.kinds.iter().map(|kind| kind.name.as_str()).collect();

@@ -14,7 +14,7 @@ use keystead_plugin_api::{
 
 use super::{Host, open};
 use crate::error::{Error, Result};
-use crate::plugin::inspect::{Kind, Manifest, Permission};
+use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::loader::{self, Loaded};
 use crate::plugin::pins::{Digest, InProcess, PluginId};
 use crate::plugin::runner::{CallError, Grants, Image, Launch, Runner, Setup};
@@ -63,8 +63,8 @@ impl Host {
         report: &mut dyn FnMut(&Outcome),
     ) -> Result<()> {
         let manifest = &candidate.inspected().manifest;
-        let image =
-            self.seal(&manifest.id, candidate.bytes(), candidate.sha256(), candidate.path())?;
+        let (bytes, door) = (candidate.bytes(), candidate.inspected().abi);
+        let image = self.seal(&manifest.id, bytes, candidate.sha256(), door, candidate.path())?;
         self.check(manifest, Runs::Isolated(image), check, report)
     }
 
@@ -85,6 +85,7 @@ impl Host {
                 id.as_str(),
                 &trusted.bytes()?,
                 trusted.sha256(),
+                trusted.abi(),
                 trusted.path(),
             )?),
             Placement::InProcess if trusted.in_process() == InProcess::Never => {
@@ -92,7 +93,8 @@ impl Host {
             }
             Placement::InProcess => {
                 let sha256 = *trusted.sha256().as_bytes();
-                Runs::InProcess(loader::load(trusted.path(), sha256, trusted.fit())?)
+                let (door, fit) = (trusted.abi(), trusted.fit());
+                Runs::InProcess(loader::load(trusted.path(), sha256, door, fit)?)
             }
         };
         self.check(trusted.manifest(), runs, check, report)
@@ -104,9 +106,10 @@ impl Host {
         plugin: &str,
         bytes: &[u8],
         sha256: &Digest,
+        door: Abi,
         file: &Path,
     ) -> Result<Image> {
-        Image::seal(bytes, *sha256.as_bytes(), file)
+        Image::seal(bytes, *sha256.as_bytes(), door, file)
             .map_err(|source| Error::NoImage { plugin: plugin.to_owned(), source })
     }
 

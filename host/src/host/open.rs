@@ -16,7 +16,7 @@ use super::session::{Binding, Course};
 use crate::error::{Error, Result, visible};
 use crate::options::Log;
 use crate::paths::Layer;
-use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
+use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{CallError, Grants, Image, Launch, Runner, Setup, Started};
 use crate::plugin::trust::{CopyError, Marker, Trusted, VouchedBy};
@@ -82,10 +82,6 @@ impl Host {
         let trusted = self.plugins().find(&plugin_id(&entry.plugin)?)?;
         let manifest = trusted.manifest();
         let kind = kind_of(manifest, entry.kind.as_deref())?;
-        if trusted.abi() != Abi::Rust {
-            let (plugin, abi) = (entry.plugin, trusted.abi().as_str());
-            return Err(Error::DoorUnknown { plugin, abi });
-        }
 
         let asked = expand(manifest, kind, &entry, self.home().as_deref())?;
         let missing = beyond(&asked, &entry);
@@ -169,7 +165,8 @@ impl Host {
         services: VaultServices,
     ) -> Result<Code> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
-        let image = Image::seal_with(*sha256.as_bytes(), trusted.path(), |to| trusted.copy_to(to))
+        let (bytes, door) = (*sha256.as_bytes(), trusted.abi());
+        let image = Image::seal_with(bytes, door, trusted.path(), |to| trusted.copy_to(to))
             .map_err(|error| match error {
                 CopyError::From(error) => error.into(),
                 CopyError::To(source) => Error::NoImage { plugin: entry.plugin.clone(), source },
@@ -215,7 +212,8 @@ impl Host {
             return Err(Error::InProcessForbidden { plugin: entry.plugin.clone() });
         }
         let marker = self.plugins().hold_marker(trusted)?;
-        let loaded = loader::load(trusted.path(), *trusted.sha256().as_bytes(), trusted.fit())?;
+        let sha256 = *trusted.sha256().as_bytes();
+        let loaded = loader::load(trusted.path(), sha256, trusted.abi(), trusted.fit())?;
         if trusted.fit().is_none() {
             // A cache: where it cannot be written the check is made again next time.
             verdict::record_layout(trusted, loaded.fit());

@@ -123,6 +123,11 @@ impl Abi {
             Self::C => "c-1",
         }
     }
+
+    /// Returns the door of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Rust, Self::C].into_iter().find(|door| door.as_str() == name)
+    }
 }
 
 impl fmt::Display for Abi {

@@ -1,5 +1,5 @@
-//! Maps a plugin file and takes its root: the first moment at which code of the plugin
-//! runs. Whether the file may be mapped was decided before ([`super::trust`]).
+//! Maps a plugin file and takes its root, or its C table: the first moment at which code of
+//! the plugin runs. Whether the file may be mapped was decided before ([`super::trust`]).
 
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
@@ -14,6 +14,8 @@ use keystead_plugin_api::{Context, OpenRequest, Result as PluginResult, Vault};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use super::abi_check::{self, Fit};
+use super::c_door::{self, CPlugin};
+use super::inspect::Abi;
 
 /// Why a file that was inspected and trusted cannot be used.
 #[non_exhaustive]
@@ -63,6 +65,14 @@ pub enum Error {
         /// Where, from the root down, and both sides.
         difference: String,
     },
+    /// The plugin's C table cannot be used.
+    #[error("{path} has no table of the C door: {problem}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The plugin's own start-up code failed.
     #[error("{path} failed to start: {message}")]
     Root {
@@ -83,19 +93,21 @@ impl Error {
             Self::CallingConvention { .. } => "E09.calling-convention",
             Self::LayoutCheckDisabled { .. } => "E09.layout-check-disabled",
             Self::Layout { .. } => "E09.layout",
+            Self::Table { .. } => "E09.table",
             Self::Root { .. } => "E10.root",
         }
     }
 
     /// Returns the stable code that this text is, if it is one of these.
     pub(super) fn known_code(text: &str) -> Option<&'static str> {
-        const ALL: [&str; 7] = [
+        const ALL: [&str; 8] = [
             "E08.open",
             "E08.symbol",
             "E09.header",
             "E09.calling-convention",
             "E09.layout-check-disabled",
             "E09.layout",
+            "E09.table",
             "E10.root",
         ];
         ALL.into_iter().find(|code| *code == text)
@@ -106,8 +118,15 @@ impl Error {
 /// threads and destructors may outlive any handle.
 #[derive(Clone, Copy)]
 pub struct Loaded {
-    root: AbiPluginRef,
+    door: Door,
     fit: Fit,
+}
+
+/// What a plugin is entered through.
+#[derive(Clone, Copy)]
+enum Door {
+    Rust(AbiPluginRef),
+    C(CPlugin),
 }
 
 impl std::fmt::Debug for Loaded {
@@ -127,8 +146,10 @@ impl Loaded {
     /// # Errors
     /// What the plugin answers.
     pub fn open(&self, request: &OpenRequest, context: Context) -> PluginResult<Box<dyn Vault>> {
-        let vault = abi::open(self.root, request, context)?;
-        Ok(Box::new(vault))
+        match self.door {
+            Door::Rust(root) => Ok(Box::new(abi::open(root, request, context)?)),
+            Door::C(plugin) => plugin.open(request, context),
+        }
     }
 }
 
@@ -136,7 +157,8 @@ impl Loaded {
 /// each other.
 static LOADED: Mutex<Option<HashMap<[u8; 32], Loaded>>> = Mutex::new(None);
 
-/// Maps the file with this content and checks that its contract fits.
+/// Maps the file with this content and checks that its contract fits. The door is the one
+/// that inspection found in its manifest.
 ///
 /// `known` is what an earlier check of the same bytes by the same host found, where there
 /// was one: the check is most of what loading costs.
@@ -146,18 +168,18 @@ static LOADED: Mutex<Option<HashMap<[u8; 32], Loaded>>> = Mutex::new(None);
 ///
 /// # Errors
 /// [`Error`], before or after code of the plugin has run.
-pub fn load(path: &Path, sha256: [u8; 32], known: Option<Fit>) -> Result<Loaded, Error> {
+pub fn load(path: &Path, sha256: [u8; 32], door: Abi, known: Option<Fit>) -> Result<Loaded, Error> {
     let mut cache = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let cache = cache.get_or_insert_with(HashMap::new);
     if let Some(loaded) = cache.get(&sha256) {
         return Ok(*loaded);
     }
-    let loaded = load_new(path, known)?;
+    let loaded = load_new(path, door, known)?;
     cache.insert(sha256, loaded);
     Ok(loaded)
 }
 
-fn load_new(path: &Path, known: Option<Fit>) -> Result<Loaded, Error> {
+fn load_new(path: &Path, door: Abi, known: Option<Fit>) -> Result<Loaded, Error> {
     let own = || path.to_path_buf();
 
     // RTLD_NOW: a missing symbol is an error here, not the end of the process at the first
@@ -168,7 +190,28 @@ fn load_new(path: &Path, known: Option<Fit>) -> Result<Loaded, Error> {
         .map_err(|fault| Error::Open { path: own(), message: reason(&fault) })?;
     // Never unmapped, on no way out of here: its constructors may have started threads.
     let library = ManuallyDrop::new(library);
+    match door {
+        Abi::Rust => enter(&library, path, known),
+        Abi::C => enter_c(&library, path),
+    }
+}
 
+/// Takes the table of a plugin of the C door. The check costs nothing worth keeping.
+fn enter_c(library: &Library, path: &Path) -> Result<Loaded, Error> {
+    let own = || path.to_path_buf();
+    // SAFETY: the symbol is a function of this type, by the header of the C door; inspection
+    // has found it in the file.
+    let entry = unsafe { library.get::<c_door::Entry>(c_door::ENTRY) }
+        .map_err(|_| Error::Symbol { path: own() })?;
+    // SAFETY: as above.
+    let (plugin, fit) = unsafe { c_door::enter(*entry) }
+        .map_err(|problem| Error::Table { path: own(), problem })?;
+    Ok(Loaded { door: Door::C(plugin), fit })
+}
+
+/// Takes the root of a plugin of the Rust door.
+fn enter(library: &Library, path: &Path, known: Option<Fit>) -> Result<Loaded, Error> {
+    let own = || path.to_path_buf();
     // SAFETY: the symbol is the address of a static of this type, by the name that
     // abi_stable gives it; inspection has compared magic, version and size in the file.
     let header =
@@ -192,7 +235,7 @@ fn load_new(path: &Path, known: Option<Fit>) -> Result<Loaded, Error> {
     // SAFETY: the layout fits: checked above, or earlier for the same bytes by this host.
     let root = unsafe { header.init_root_module_with_unchecked_layout::<AbiPluginRef>() }
         .map_err(|fault| Error::Root { path: own(), message: start_fault(&fault) })?;
-    Ok(Loaded { root, fit })
+    Ok(Loaded { door: Door::Rust(root), fit })
 }
 
 /// libloading's own text says only that loading failed; the reason is its source.
@@ -235,6 +278,7 @@ mod tests {
             Error::CallingConvention { path: path() },
             Error::LayoutCheckDisabled { path: path() },
             Error::Layout { path: path(), difference: message() },
+            Error::Table { path: path(), problem: message() },
             Error::Root { path: path(), message: message() },
         ];
         for error in all {

@@ -25,6 +25,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use super::inspect::Abi;
+
 pub(crate) use child::close_inherited;
 pub(crate) use process::timespec;
 
@@ -73,18 +75,24 @@ impl Launch {
 pub struct Image {
     memfd: Arc<OwnedFd>,
     sha256: [u8; 32],
+    door: Abi,
     file: PathBuf,
 }
 
 impl Image {
-    /// Returns an image of these bytes, which the caller has proven to have this hash;
-    /// messages name the file that they were read from.
+    /// Returns an image of these bytes, which the caller has proven to have this hash and
+    /// this door; messages name the file that they were read from.
     ///
     /// # Errors
     /// What the system answers where there is no memory or no descriptor left.
-    pub fn seal(bytes: &[u8], sha256: [u8; 32], file: impl Into<PathBuf>) -> io::Result<Self> {
+    pub fn seal(
+        bytes: &[u8],
+        sha256: [u8; 32],
+        door: Abi,
+        file: impl Into<PathBuf>,
+    ) -> io::Result<Self> {
         let memfd = Arc::new(socket::sealed_memfd(bytes)?);
-        Ok(Self { memfd, sha256, file: file.into() })
+        Ok(Self { memfd, sha256, door, file: file.into() })
     }
 
     /// Does what [`Image::seal`] does, with the bytes that `fill` writes.
@@ -93,11 +101,12 @@ impl Image {
     /// The system's, and those of `fill`.
     pub(crate) fn seal_with<E: From<io::Error>>(
         sha256: [u8; 32],
+        door: Abi,
         file: impl Into<PathBuf>,
         fill: impl FnOnce(&OwnedFd) -> Result<(), E>,
     ) -> Result<Self, E> {
         let memfd = Arc::new(socket::sealed_memfd_with(fill)?);
-        Ok(Self { memfd, sha256, file: file.into() })
+        Ok(Self { memfd, sha256, door, file: file.into() })
     }
 }
 

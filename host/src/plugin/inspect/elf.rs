@@ -256,6 +256,10 @@ impl<'data, Elf: FileHeader<Endian = Endianness>> Image<'data, Elf> {
                 }
                 &mut found.0
             } else if text::is_name(name, C_SYMBOL) {
+                // Data would be run, and an indirect function before there is a check of ours.
+                if kind != elf::STT_FUNC && kind != elf::STT_NOTYPE {
+                    continue;
+                }
                 &mut found.1
             } else {
                 continue;

@@ -108,8 +108,13 @@ fn reads_a_plugin_of_the_c_table() {
     let code = "const void *keystead_plugin_v1(void) { return 0; }";
     let file = Elf { block: Some(block.clone()), header: None, code, ..Elf::default() }.build();
     assert_eq!(inspect(&file).unwrap().abi, Abi::C);
-    let file = Elf { block: Some(block), ..Elf::default() }.build();
-    assert_eq!(refusal(&file), "E05.no-entry: the library does not export `keystead_plugin_v1`");
+    let missing = "E05.no-entry: the library does not export `keystead_plugin_v1`";
+    // A table under the entry's name is not the function that returns it.
+    for code in ["", "const void *keystead_plugin_v1[19] = {0};"] {
+        let block = Some(block.clone());
+        let file = Elf { block, header: None, code, ..Elf::default() }.build();
+        assert_eq!(refusal(&file), missing);
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use keystead_plugin_api as api;
 use rustix::fs::{Mode, OFlags};
 
 use super::super::abi_check::Fit;
+use super::super::inspect::Abi;
 use super::super::loader;
 use super::Grants;
 use super::link::{Confused, Link, Services};
@@ -28,6 +29,7 @@ pub(super) struct Plugin {
     /// The file they were read from, for messages.
     pub(super) file: String,
     pub(super) sha256: [u8; 32],
+    pub(super) door: Abi,
     /// What an earlier layout check of these bytes found.
     pub(super) known: Option<Fit>,
 }
@@ -68,7 +70,8 @@ pub(super) fn load(
     request: api::OpenRequest,
     context: api::Context,
 ) -> Result<Opened, NotOpened> {
-    let loaded = loader::load(&plugin.path, plugin.sha256, plugin.known).map_err(|fault| {
+    let loaded = loader::load(&plugin.path, plugin.sha256, plugin.door, plugin.known);
+    let loaded = loaded.map_err(|fault| {
         // Its path means nothing outside this process.
         let problem = fault.to_string().replace(&plugin.path.display().to_string(), &plugin.file);
         NotOpened::Unloadable { code: fault.code(), problem }
@@ -268,6 +271,7 @@ mod tests {
         w.text("network");
         w.text("/plugins/x.so");
         w.raw(&[9; 32]);
+        w.text("c-1");
         w.text("exact");
         let wanted = w.wanted();
         bytes.truncate(wanted);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api::{self as api, Vault};
 
 use super::super::Fit;
+use super::super::inspect::Abi;
 use super::*;
 
 /// Services that remember what was logged, and a program that is granted: `upper`.
@@ -74,7 +75,7 @@ fn stage(plugin: &str) -> Stage {
     let blame = Arc::clone(&blamed);
     let setup = Setup {
         launch: stand_in::launch(),
-        image: Image::seal(plugin.as_bytes(), [7; 32], "/plugins/faulty.so").unwrap(),
+        image: Image::seal(plugin.as_bytes(), [7; 32], Abi::Rust, "/plugins/faulty.so").unwrap(),
         known: None,
         grants: Grants(vec!["exec:upper".to_owned()]),
         services: Arc::clone(&log) as Arc<dyn api::Services>,

@@ -115,7 +115,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Verdict> {
         name => Some(Fit::parse(name)?),
     };
     let abi = lines.take("abi")?;
-    let abi = [Abi::Rust, Abi::C].into_iter().find(|known| known.as_str() == abi)?;
+    let abi = Abi::parse(abi)?;
     let mut manifest = Manifest {
         id: lines.text("id")?,
         version: lines.parse("version")?,

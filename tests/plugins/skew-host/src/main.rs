@@ -10,7 +10,17 @@ use keystead_plugin_api::*;
 #[path = "../../../../host/src/plugin"]
 mod plugin {
     pub(crate) mod abi_check;
+    mod c_door;
     pub(crate) mod loader;
+
+    /// What the loader asks of inspection: which door it found.
+    pub(crate) mod inspect {
+        #[derive(Clone, Copy)]
+        pub(crate) enum Abi {
+            Rust,
+            C,
+        }
+    }
 }
 
 struct Printed;
@@ -44,7 +54,8 @@ fn told<T: std::fmt::Debug>(what: &str, result: Result<T>) {
 
 fn main() {
     let path = std::env::args_os().nth(1).expect("a plugin");
-    let loaded = match plugin::loader::load(path.as_ref(), [0; 32], None) {
+    let door = plugin::inspect::Abi::Rust;
+    let loaded = match plugin::loader::load(path.as_ref(), [0; 32], door, None) {
         Ok(loaded) => loaded,
         Err(error) => {
             println!("{}: {error}", error.code());

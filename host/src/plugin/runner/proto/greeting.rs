@@ -3,6 +3,7 @@
 use keystead_plugin_api as api;
 
 use super::super::super::abi_check::Fit;
+use super::super::super::inspect::Abi;
 use super::super::child::Plugin;
 use super::super::{Grants, Image};
 use super::{BUILD, PROTOCOL};
@@ -49,6 +50,7 @@ impl Greeting {
         }
         w.text(&image.file.to_string_lossy());
         w.raw(&image.sha256);
+        w.text(image.door.as_str());
         w.text(known.map_or("", Fit::as_str));
     }
 
@@ -70,9 +72,11 @@ impl Greeting {
         }
         let file = r.text(MAX_GRANT_BYTES, "a path of more than 8192 bytes")?.to_owned();
         let sha256 = r.array()?;
+        let door = Abi::parse(r.text(64, "a door of more than 64 bytes")?);
+        let door = door.ok_or_else(|| Fault::new("an unknown door"))?;
         let known = Fit::parse(r.text(64, "a fit of more than 64 bytes")?);
         r.end()?;
-        let plugin = Plugin { path: "".into(), file, sha256, known };
+        let plugin = Plugin { path: "".into(), file, sha256, door, known };
         Ok(Self::Own { parent, grants: Grants(grants), plugin })
     }
 }

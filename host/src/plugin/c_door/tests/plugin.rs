@@ -1,0 +1,358 @@
+//! Each call of the contract through the C door, what ends with a call, and tables that are
+//! none.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use keystead_plugin_api as api;
+use keystead_plugin_api::{
+    Answer, Context, Deadline, Error, ErrorKind, Level, Metadata, MetadataValue, ParameterValue,
+    Parameters, Result, SecretBytes, SecretName, SecretText, Services, Session, Value, Vault,
+    VaultName,
+};
+
+use super::super::table::*;
+use super::super::told::HOST;
+use super::super::{copied, vault};
+use super::whole::{LAST, asked, bare, bytes, set, shown, whole};
+
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+impl Services for Recorder {
+    fn log(&self, level: Level, message: &str) {
+        self.0.lock().unwrap().push(format!("{level:?} {message}"));
+    }
+
+    fn exec(&self, request: api::ExecRequest) -> Result<api::ExecOutput> {
+        if request.program != "program" {
+            return Err(Error::denied("not granted"));
+        }
+        let api::ExecRequest { arguments, input, environment, .. } = &request;
+        let said = format!("{arguments:?} {:?} {environment:?}", input.expose());
+        let output = SecretBytes::new(said.into_bytes());
+        Ok(api::ExecOutput::new(3, output, "warned".to_owned()))
+    }
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
+}
+
+fn opened(table: PluginTable, context: Context) -> vault::CVault {
+    let mut parameters = Parameters::new();
+    parameters.insert("text", ParameterValue::Text("x".to_owned()));
+    parameters.insert("number", ParameterValue::Integer(-1));
+    parameters.insert("yes", ParameterValue::Boolean(true));
+    parameters.insert("secret", ParameterValue::Secret(SecretText::new("s")));
+    let name = VaultName::parse("v").unwrap();
+    let mut request = api::OpenRequest::new(name, "k", parameters, soon());
+    let secret = SecretBytes::new(b"old".to_vec());
+    request.session = Some(Session { secret, lifetime: Duration::from_secs(2) });
+    vault::open(Box::leak(Box::new(table)), &request, context).unwrap()
+}
+
+fn named(text: &str) -> api::GetRequest {
+    api::GetRequest::new(SecretName::parse(text).unwrap(), soon())
+}
+
+fn write(name: &str) -> api::SetRequest {
+    api::SetRequest::new(SecretName::parse(name).unwrap(), Value::text("x"), soon())
+}
+
+fn metadata() -> Metadata {
+    let mut metadata = Metadata::new();
+    metadata.insert("t", MetadataValue::Text("x".to_owned())).unwrap();
+    metadata.insert("i", MetadataValue::Integer(-4)).unwrap();
+    metadata.insert("b", MetadataValue::Boolean(true)).unwrap();
+    metadata.insert("at", MetadataValue::Timestamp(5)).unwrap();
+    metadata
+}
+
+#[test]
+fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
+    let mut vault = opened(whole(), Context::silent());
+    let parameters = "[number:2:-1:- secret:4:0:s text:1:0:x yes:3:1:-]";
+    assert_eq!(asked(), [format!("open v k {parameters} old 2000")]);
+
+    for (name, value) in [
+        ("text", Value::text("a text")),
+        ("bytes", Value::bytes(vec![0, 255])),
+        ("credential", Value::credential("user", "password")),
+        ("form", Value::text("ab")),
+    ] {
+        assert_eq!(vault.get(&named(name)), Ok(api::Secret::with_metadata(value, metadata())));
+    }
+    asked();
+    let mut request = named("none");
+    request.version = Some("7".to_owned());
+    assert_eq!(vault.get(&request), Err(Error::not_found()));
+    let slow = Error::unavailable("slow down").retry_after(Duration::from_millis(1_500));
+    assert_eq!(vault.get(&named("slow")), Err(slow));
+    assert_eq!(asked(), ["get none 7", "get slow -"]);
+
+    let mut page = api::ListRequest::new(soon());
+    (page.limit, page.filter) = (7, Some("*".to_owned()));
+    let found = vault.list(&page).unwrap();
+    assert_eq!(found.next.as_deref(), Some("a"));
+    // A kind of metadata that is unknown here must not hide the entry.
+    assert_eq!((found.entries.len(), found.entries[0].metadata.len()), (1, 0));
+    assert_eq!(vault.describe(&named("n")).unwrap().kind, None);
+    assert_eq!(asked(), ["list - * 7", "describe n"]);
+
+    vault.set(write("n")).unwrap();
+    let mut request = write("n");
+    (request.metadata, request.mode) = (Some(metadata()), api::WriteMode::CreateOnly);
+    vault.set(request).unwrap();
+    let mut request = write("n");
+    request.metadata = Some(Metadata::new());
+    vault.set(request).unwrap();
+    vault.set_metadata(&named("n"), metadata()).unwrap();
+    vault.remove(&named("n")).unwrap();
+    let sorted = "[at:4:5:- b:3:1:- i:2:-4:- t:1:0:x]";
+    assert_eq!(
+        asked(),
+        [
+            "set n 1 [1, 0, 0, 0, 120] 3 -".to_owned(),
+            format!("set n 1 [1, 0, 0, 0, 120] 1 {sorted}"),
+            "set n 1 [1, 0, 0, 0, 120] 3 []".to_owned(),
+            format!("set_metadata n {sorted}"),
+            "remove n".to_owned(),
+        ]
+    );
+
+    let answer = Answer { name: "pin".to_owned(), value: SecretText::new("12") };
+    let unlock = api::UnlockRequest::new("id", vec![answer], soon());
+    let session = vault.unlock(&unlock).unwrap().unwrap();
+    assert_eq!(session.secret.expose(), b"session");
+    assert_eq!(session.lifetime, Duration::from_secs(60));
+    let locked = vault.lock(soon()).unwrap_err();
+    let prompts =
+        vec![api::Prompt::new_secret("pin", "The PIN"), api::Prompt::plain("user", "User")];
+    assert_eq!(locked, Error::locked(api::Challenge::new("id", prompts)));
+    vault.test(soon()).unwrap();
+    vault.unregister(soon()).unwrap();
+    assert_eq!(asked(), ["unlock id 1 pin 12", "lock", "plain true", "plain true"]);
+
+    let versions = [api::Version::new("2", Some(7)), api::Version::new("1", None)];
+    assert_eq!(vault.versions(&named("n")).unwrap(), versions);
+    let mut action = api::Action::new("burn", "burns it");
+    action.destructive = true;
+    let kind = api::ParameterKind::Integer;
+    let mut parameter = api::Parameter::required("how", kind, "how much");
+    parameter.default = "3".into();
+    action.parameters.push(parameter);
+    assert_eq!(vault.actions(soon()).unwrap(), [action]);
+    let mut parameters = Parameters::new();
+    parameters.insert("how", ParameterValue::Integer(3));
+    let outcome = vault.act(&api::ActRequest::new("burn", parameters, soon())).unwrap();
+    assert_eq!((outcome.message.as_str(), outcome.value), ("done", Some(Value::text("a code"))));
+    assert_eq!(asked(), ["versions n", "actions", "act burn [how:2:3:-]"]);
+
+    let many = vault.get_many(&[named("text"), named("none"), named("form")]).unwrap();
+    assert_eq!(many[0].as_ref().unwrap().value, Value::text("a text"));
+    assert_eq!(many[1], Err(Error::not_found()));
+    assert_eq!(many[2].as_ref().unwrap().metadata, metadata());
+    let mut large = write("large");
+    large.value = Value::bytes(vec![0; api::MAX_VALUE_BYTES]);
+    let many = vault.set_many(vec![write("a"), large, write("bad"), write("b")]).unwrap();
+    let kinds: Vec<_> = many.iter().map(|one| one.as_ref().err().map(Error::kind)).collect();
+    assert_eq!(kinds, [None, Some(ErrorKind::Invalid), Some(ErrorKind::Denied), None]);
+    assert_eq!(asked(), ["get_many 3", "set_many 3"]);
+    drop(vault);
+    assert_eq!(asked(), ["close"]);
+}
+
+#[test]
+fn what_is_null_is_what_the_plain_trait_does_without() {
+    let mut vault = opened(bare(), Context::silent());
+    asked();
+    let unsupported = |result: Result<()>| {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Unsupported);
+    };
+    unsupported(vault.set(write("n")));
+    unsupported(vault.remove(&named("n")));
+    unsupported(vault.set_metadata(&named("n"), Metadata::new()));
+    unsupported(vault.unlock(&api::UnlockRequest::new("id", Vec::new(), soon())).map(drop));
+    unsupported(vault.lock(soon()));
+    unsupported(vault.versions(&named("n")).map(drop));
+    unsupported(vault.act(&api::ActRequest::new("a", Parameters::new(), soon())).map(drop));
+    vault.test(soon()).unwrap();
+    vault.unregister(soon()).unwrap();
+    assert_eq!(vault.actions(soon()).unwrap(), []);
+    assert_eq!(asked(), [] as [String; 0]);
+    // The second page has it.
+    assert_eq!(vault.describe(&named("b")).unwrap().name.as_str(), "b");
+    assert_eq!(vault.describe(&named("c")), Err(Error::not_found()));
+    assert_eq!(asked().len(), 4);
+    let many = vault.get_many(&[named("text"), named("none")]).unwrap();
+    assert_eq!(many[1], Err(Error::not_found()));
+    let many = vault.set_many(vec![write("a")]).unwrap();
+    assert_eq!(many[0].as_ref().unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(asked(), ["get text -", "get none -"]);
+
+    let mut vault = opened(PluginTable { set: Some(set), ..bare() }, Context::silent());
+    asked();
+    assert_eq!(vault.set_many(vec![write("a"), write("b")]).unwrap(), [Ok(()), Ok(())]);
+    assert_eq!(asked().len(), 2);
+}
+
+#[test]
+fn as_many_results_as_requests_are_answered() {
+    let mut vault = opened(whole(), Context::silent());
+    let told = |error: Error| error.message().to_owned();
+    let few = vault.get_many(&[named("text"), named("unanswered")]).unwrap_err();
+    assert_eq!(told(few), "2 secrets were asked for and 1 came back");
+    let many = vault.set_many(vec![write("a"), write("twice")]).unwrap_err();
+    assert_eq!(told(many), "the results are more than 2");
+}
+
+#[test]
+fn a_reply_ends_with_its_call() {
+    let recorder = Recorder::default();
+    let mut vault = opened(whole(), Context::new(Box::new(recorder.clone())));
+    vault.get(&named("text")).unwrap();
+    let (context, stale) = LAST.with_borrow(|last| *last);
+    let tell = |reply| unsafe { (HOST.text)(reply, bytes("late")) };
+    // Nobody's, and the context's own number.
+    assert_eq!([0, 1, u64::MAX, context].map(tell), [1; 4]);
+    assert!(vault.get(&named("text")).is_err(), "the context's number is no reply");
+    assert!(vault.get(&named("text")).is_ok(), "one fault is told once");
+    assert_eq!(tell(stale), 1);
+    let error = vault.get(&named("text")).unwrap_err();
+    assert_eq!(error.message(), "something was told to a reply that had ended");
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    vault.get(&named("text")).unwrap();
+
+    // After the last call there is only the log for it, and then nothing.
+    assert_eq!(tell(stale), 1);
+    drop(vault);
+    let line = "Warning something was told to a reply that had ended";
+    assert_eq!(*recorder.0.lock().unwrap(), [line]);
+    assert_eq!(tell(stale), 1);
+    assert_eq!(unsafe { (HOST.log)(context, 1, bytes("late")) }, 1);
+    assert_eq!(recorder.0.lock().unwrap().len(), 1);
+}
+
+unsafe extern "C" fn keep_output(own: *mut c_void, output: *const ExecOutput) {
+    let kept = unsafe { &mut *own.cast::<String>() };
+    let o = unsafe { &*output };
+    let (output, errors, message) = unsafe { (shown(o.output), shown(o.errors), shown(o.message)) };
+    *kept = format!("{} {output} {errors} {message}", o.status);
+}
+
+#[test]
+fn logs_and_programs_go_through_the_context() {
+    let recorder = Recorder::default();
+    let vault = opened(whole(), Context::new(Box::new(recorder.clone())));
+    let context = LAST.with_borrow(|last| last.0);
+    let log = |level, line| assert_eq!(unsafe { (HOST.log)(context, level, line) }, 0);
+    log(1, bytes("careful"));
+    log(9, bytes("who knows"));
+    log(2, Bytes::of(b"\xff"));
+    log(2, Bytes { start: ptr::null(), length: 7 });
+    log(2, Bytes { start: b"x".as_ptr(), length: usize::MAX });
+    let most = usize::MAX;
+    assert_eq!(
+        *recorder.0.lock().unwrap(),
+        [
+            "Warning careful".to_owned(),
+            "Debug who knows".to_owned(),
+            "Warning a log line is not UTF-8".to_owned(),
+            "Warning a log line is missing".to_owned(),
+            format!("Warning a log line has {most} bytes; the most is 4096"),
+        ]
+    );
+
+    let arguments = [bytes("a"), bytes("b c")];
+    let variables = [Variable { name: bytes("A"), value: bytes("b=c") }];
+    let sound = || ExecRequest {
+        size: size_of::<ExecRequest>(),
+        deadline_millis: 1_000,
+        program: bytes("program"),
+        arguments: arguments.as_ptr(),
+        argument_count: 2,
+        input: Bytes::of(&[1, 2]),
+        variables: variables.as_ptr(),
+        variable_count: 1,
+    };
+    let exec = |context, request: *const ExecRequest| {
+        let mut kept = String::new();
+        let own = (&raw mut kept).cast();
+        let status = unsafe { (HOST.exec)(context, request, Some(keep_output), own) };
+        (status, kept)
+    };
+    let said = r#"3 [\"a\", \"b c\"] [1, 2] [(\"A\", \"b=c\")] warned -"#;
+    assert_eq!(exec(context, &sound()), (0, said.to_owned()));
+    // Without a place for it the output is forgotten.
+    assert_eq!(unsafe { (HOST.exec)(context, &sound(), None, ptr::null_mut()) }, 0);
+    let denied = ExecRequest { program: bytes("other"), ..sound() };
+    let (status, kept) = exec(context, &denied);
+    assert_eq!((status, kept.as_str()), (ErrorKind::Denied.code(), "0 - - not granted"));
+    for (context, request, why) in [
+        (context + 1, Some(sound()), "0 - - the context has ended"),
+        (0, Some(sound()), "0 - - the context has ended"),
+        (context, None, "0 - - no request"),
+        (context, Some(ExecRequest { size: 8, ..sound() }), "0 - - a request of 8 bytes"),
+        (context, Some(ExecRequest { argument_count: most, ..sound() }), "0 - - more than 10000"),
+        (
+            context,
+            Some(ExecRequest { arguments: ptr::null(), ..sound() }),
+            "0 - - an argument is missing",
+        ),
+        (context, Some(ExecRequest { program: Bytes::NONE, ..sound() }), "0 - - a program is"),
+        (context, Some(ExecRequest { variable_count: most, ..sound() }), "0 - - more than 10000"),
+        (
+            context,
+            Some(ExecRequest { variables: ptr::null(), ..sound() }),
+            "0 - - a variable is missing",
+        ),
+    ] {
+        let pointer = request.as_ref().map_or(ptr::null(), ptr::from_ref);
+        let (status, kept) = exec(context, pointer);
+        assert!(kept.starts_with(why), "{kept}");
+        assert_ne!(status, 0, "{kept}");
+    }
+    drop(vault);
+}
+
+#[test]
+fn what_is_told_from_another_thread_within_the_call_is_taken() {
+    unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
+        let told = std::thread::spawn(move || unsafe { (HOST.text)(reply, bytes("threaded")) });
+        told.join().unwrap()
+    }
+    let mut vault = opened(PluginTable { get: Some(get), ..whole() }, Context::silent());
+    assert_eq!(vault.get(&named("n")).unwrap().value, Value::text("threaded"));
+}
+
+#[test]
+fn a_table_that_is_none_is_refused_and_told_why() {
+    let check = |table: *const PluginTable| unsafe { copied(table) }.map(|_| ()).unwrap_err();
+    assert_eq!(check(ptr::null()), "it is null");
+    let table = whole();
+    assert_eq!(
+        check(ptr::from_ref(&table).wrapping_byte_add(4)),
+        "its address is not one of a table"
+    );
+    for (table, why) in [
+        (PluginTable { magic: 0, ..whole() }, "it does not begin as the header says"),
+        (PluginTable { size: 0, ..whole() }, "it has 0 bytes; the first version has 152"),
+        (PluginTable { size: 151, ..whole() }, "it has 151 bytes; the first version has 152"),
+        (
+            PluginTable { size: usize::MAX, ..whole() },
+            "it says that it has 18446744073709551615 bytes; the most is 65536",
+        ),
+        (PluginTable { open: None, ..whole() }, "its function `open` is null"),
+        (PluginTable { close: None, ..whole() }, "its function `close` is null"),
+        (PluginTable { get: None, ..whole() }, "its function `get` is null"),
+        (PluginTable { list: None, ..whole() }, "its function `list` is null"),
+    ] {
+        assert_eq!(check(&table), why);
+    }
+    // A newer one has more behind.
+    let newer = (PluginTable { size: 152 + 8, ..whole() }, 0_u64);
+    assert!(unsafe { copied(&newer.0) }.is_ok());
+}

@@ -1,0 +1,442 @@
+//! The functions that a plugin calls: the host's table, and which vault and call a number
+//! stands for.
+//!
+//! # Safety
+//! Every function in here reads what a plugin passes, and so needs what [`Bytes::read`]
+//! needs of each: that the plugin told the truth about its own memory. Numbers of contexts
+//! and replies are looked up and never followed.
+
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use keystead_plugin_api::{
+    Deadline, Error, Level, MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES,
+    MAX_SECRET_NAME_BYTES, MetadataValue, Result, SecretBytes, Services, ValueKind,
+};
+
+use super::reply::*;
+use super::table::{Bytes, ExecOutput, ExecRequest, HostTable, Item, MAGIC, Take, Variable};
+
+/// The most arguments of a program.
+const MAX_ARGUMENTS: usize = 10_000;
+
+/// The most bytes of one argument or of a program's name: what Linux takes for one.
+const MAX_ARGUMENT_BYTES: usize = 128 * 1024;
+
+/// How many bits of a number say which of a vault's calls it is.
+const CALL_BITS: u32 = 24;
+
+/// Every vault that a plugin of this door has open in this process, by its number.
+static OPEN: Mutex<Option<HashMap<u64, Arc<Shared>>>> = Mutex::new(None);
+
+/// One vault, as far as its plugin's calls of the host see it.
+struct Shared {
+    services: Box<dyn Services>,
+    call: Mutex<Current>,
+}
+
+/// The call that is being answered.
+#[derive(Default)]
+struct Current {
+    /// Its number: one more each time.
+    number: u64,
+    /// What was told so far; none between two calls.
+    reply: Option<Reply>,
+    /// What was told when there was no call for it.
+    stray: Option<Error>,
+}
+
+/// A vault's place among the open ones; given up when it is dropped.
+pub(super) struct Place {
+    number: u64,
+    shared: Arc<Shared>,
+}
+
+impl Place {
+    /// Takes a place for a vault.
+    pub(super) fn take(services: Box<dyn Services>) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        let shared = Arc::new(Shared { services, call: Mutex::default() });
+        let mut open = locked(&OPEN);
+        open.get_or_insert_with(HashMap::new).insert(number, Arc::clone(&shared));
+        Self { number, shared }
+    }
+
+    /// Returns the number that stands for this vault's way to its host.
+    pub(super) fn context(&self) -> u64 {
+        self.number << CALL_BITS
+    }
+
+    /// Begins a call and returns the number of its reply.
+    pub(super) fn begin(&self, asked: Asked) -> u64 {
+        let mut current = locked(&self.shared.call);
+        // Never 0, which is the context's.
+        current.number = current.number % ((1 << CALL_BITS) - 1) + 1;
+        let mut reply = Reply::to(asked);
+        if let Some(stray) = current.stray.take() {
+            reply.spoil(stray);
+        }
+        current.reply = Some(reply);
+        self.context() | current.number
+    }
+
+    /// Ends the call with its status, and returns what was told.
+    pub(super) fn end(&self, status: u32) -> Result<Reply> {
+        let reply = locked(&self.shared.call).reply.take();
+        reply.unwrap_or_default().end(status)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(open) = locked(&OPEN).as_mut() {
+            open.remove(&self.number);
+        }
+        if let Some(stray) = locked(&self.shared.call).stray.take() {
+            // No call follows whose answer it could be.
+            self.shared.services.log(Level::Warning, stray.message());
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn vault_of(number: u64) -> Option<Arc<Shared>> {
+    locked(&OPEN).as_ref()?.get(&(number >> CALL_BITS)).cloned()
+}
+
+/// Returns the vault whose way to its host this number is.
+fn host_of(context: u64) -> Option<Arc<Shared>> {
+    let is_reply = context & ((1 << CALL_BITS) - 1) != 0;
+    if is_reply { None } else { vault_of(context) }
+}
+
+/// Takes what is told to a reply. Returns 0 where it was taken.
+fn tell(reply: u64, tell: impl FnOnce(&mut Reply) -> Result<()>) -> u32 {
+    let taken = contained(|| {
+        let vault = vault_of(reply)?;
+        let mut current = locked(&vault.call);
+        let is_of_call = reply & ((1 << CALL_BITS) - 1) == current.number;
+        match &mut current.reply {
+            Some(told) if is_of_call => told.take(tell).then_some(()),
+            told => {
+                let stray = Error::internal("something was told to a reply that had ended");
+                match told {
+                    Some(told) => told.spoil(stray),
+                    None => current.stray = Some(stray),
+                }
+                None
+            }
+        }
+    });
+    if taken.is_none()
+        && let Some(vault) = vault_of(reply)
+        && let Some(told) = &mut locked(&vault.call).reply
+    {
+        // Something is missing from the answer.
+        told.spoil(Error::internal("the host panicked"));
+    }
+    u32::from(taken.flatten().is_none())
+}
+
+/// Runs code of the host's that a plugin has called: a panic must not unwind into it.
+fn contained<T>(run: impl FnOnce() -> T) -> Option<T> {
+    // Dropping what was thrown could panic again.
+    panic::catch_unwind(AssertUnwindSafe(run)).map_err(std::mem::forget).ok()
+}
+
+/// The host's table. A plugin keeps its address.
+pub(super) static HOST: HostTable = HostTable {
+    magic: MAGIC,
+    size: size_of::<HostTable>(),
+    log,
+    exec,
+    message,
+    challenge,
+    prompt,
+    wait,
+    value,
+    text,
+    bytes,
+    credential,
+    metadata,
+    entry,
+    next,
+    session,
+    version,
+    action,
+    parameter,
+    result,
+};
+
+unsafe extern "C" fn log(context: u64, level: u32, line: Bytes) -> u32 {
+    let logged = contained(|| {
+        let vault = host_of(context)?;
+        // SAFETY: the module's promise.
+        let line = unsafe { line.text("a log line", MAX_MESSAGE_BYTES) };
+        match (Level::from_code(level), line) {
+            (Some(level), Ok(line)) => vault.services.log(level, line),
+            (None, Ok(line)) => vault.services.log(Level::Debug, line),
+            (_, Err(fault)) => vault.services.log(Level::Warning, fault.message()),
+        }
+        Some(())
+    });
+    u32::from(logged.flatten().is_none())
+}
+
+unsafe extern "C" fn exec(
+    context: u64,
+    request: *const ExecRequest,
+    take: Option<Take>,
+    own: *mut c_void,
+) -> u32 {
+    let answer = contained(|| {
+        let none = || Error::invalid("the context has ended");
+        let vault = host_of(context).ok_or_else(none)?;
+        // SAFETY: the module's promise.
+        let request = unsafe { exec_request(request) }?;
+        vault.services.exec(request)
+    });
+    let answer = answer.unwrap_or_else(|| Err(Error::internal("the host panicked")));
+    let size = size_of::<ExecOutput>();
+    let (status, given) = match &answer {
+        Ok(output) => {
+            let (text, errors) = (Bytes::of(output.output.expose()), output.errors.as_bytes());
+            let errors = Bytes::of(errors);
+            let status = output.status;
+            (0, ExecOutput { size, status, output: text, errors, message: Bytes::NONE })
+        }
+        Err(error) => {
+            let message = Bytes::of(error.message().as_bytes());
+            let (output, errors) = (Bytes::NONE, Bytes::NONE);
+            (error.kind().code(), ExecOutput { size, status: 0, output, errors, message })
+        }
+    };
+    if let Some(take) = take {
+        // SAFETY: the plugin's own function with the plugin's own pointer; what it is given
+        // lives until `answer` ends.
+        unsafe { take(own, &given) };
+    }
+    status
+}
+
+/// # Safety
+/// As for the module.
+unsafe fn exec_request(request: *const ExecRequest) -> Result<keystead_plugin_api::ExecRequest> {
+    // SAFETY: the module's promise; null and misaligned are told apart.
+    let request = unsafe { checked(request) }.ok_or_else(|| Error::invalid("no request"))?;
+    if request.size < size_of::<ExecRequest>() {
+        return Err(Error::invalid(format!("a request of {} bytes", request.size)));
+    }
+    let invalid = |fault: Error| Error::invalid(fault.message());
+    // SAFETY: the module's promise.
+    let program = unsafe { request.program.text("a program", MAX_ARGUMENT_BYTES) };
+    let program = program.map_err(invalid)?;
+    let mut arguments = Vec::new();
+    if request.argument_count > MAX_ARGUMENTS {
+        return Err(Error::invalid(format!("more than {MAX_ARGUMENTS} arguments")));
+    }
+    for at in 0..request.argument_count {
+        // SAFETY: the module's promise: there are so many.
+        let argument = unsafe { checked(request.arguments.wrapping_add(at)) };
+        let argument = argument.ok_or_else(|| Error::invalid("an argument is missing"))?;
+        // SAFETY: the module's promise.
+        let argument = unsafe { argument.text("an argument", MAX_ARGUMENT_BYTES) };
+        arguments.push(argument.map_err(invalid)?.to_owned());
+    }
+    let mut environment = Vec::new();
+    if request.variable_count > MAX_ARGUMENTS {
+        return Err(Error::invalid(format!("more than {MAX_ARGUMENTS} variables")));
+    }
+    for at in 0..request.variable_count {
+        // SAFETY: the module's promise: there are so many.
+        let variable = unsafe { checked::<Variable>(request.variables.wrapping_add(at)) };
+        let variable = variable.ok_or_else(|| Error::invalid("a variable is missing"))?;
+        // SAFETY: the module's promise.
+        let name = unsafe { variable.name.text("a variable's name", MAX_ARGUMENT_BYTES) };
+        // SAFETY: the module's promise.
+        let value = unsafe { variable.value.text("a variable's value", MAX_ARGUMENT_BYTES) };
+        environment.push((name.map_err(invalid)?.to_owned(), value.map_err(invalid)?.to_owned()));
+    }
+    let deadline = Deadline::after(Duration::from_millis(request.deadline_millis));
+    let mut plain = keystead_plugin_api::ExecRequest::new(program, arguments, deadline);
+    plain.environment = environment;
+    if !request.input.start.is_null() {
+        // SAFETY: the module's promise.
+        let input = unsafe { request.input.read("a program's input", MAX_VALUE) };
+        plain.input = SecretBytes::copy_of(input.map_err(invalid)?);
+    }
+    Ok(plain)
+}
+
+/// Returns what a pointer leads to, unless it is null or misaligned.
+///
+/// # Safety
+/// Any other must lead to a `T` that stays unchanged for `'a`.
+unsafe fn checked<'a, T>(pointer: *const T) -> Option<&'a T> {
+    if !pointer.is_aligned() {
+        return None;
+    }
+    // SAFETY: aligned, and passed on to the caller.
+    unsafe { pointer.as_ref() }
+}
+
+unsafe extern "C" fn message(reply: u64, text: Bytes) -> u32 {
+    // More is cut, not refused: what the plugin did is done. A length that no message has is
+    // a lie, and nothing of it is read.
+    // SAFETY: the module's promise.
+    let read = || unsafe { text.read("a message", MAX_VALUE) };
+    tell(reply, |told| told.message(cut_message(read()?)?))
+}
+
+unsafe extern "C" fn challenge(reply: u64, id: Bytes) -> u32 {
+    // SAFETY: the module's promise.
+    tell(reply, |told| told.challenge(unsafe { id.text("a challenge's id", MAX_LINE_BYTES) }?))
+}
+
+unsafe extern "C" fn prompt(reply: u64, name: Bytes, label: Bytes, flags: u32) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let name = unsafe { name.text("a prompt's name", MAX_LINE_BYTES) }?;
+        // SAFETY: the module's promise.
+        let label = unsafe { label.text("a prompt's label", MAX_LINE_BYTES) }?;
+        told.prompt(name, label, flags)
+    })
+}
+
+unsafe extern "C" fn wait(reply: u64, millis: u64) -> u32 {
+    tell(reply, |told| told.wait(millis))
+}
+
+unsafe extern "C" fn value(reply: u64, kind: u32, value: Bytes) -> u32 {
+    tell(reply, |told| {
+        told.value(|| {
+            // An unknown kind is refused before its bytes are looked at.
+            if ValueKind::from_code(kind).is_none() {
+                let unknown = format!("the value is of kind {kind}, unknown here");
+                return Err(Error::unsupported(unknown));
+            }
+            // SAFETY: the module's promise.
+            decoded(kind, unsafe { value.read("a value", MAX_VALUE) }?)
+        })
+    })
+}
+
+unsafe extern "C" fn text(reply: u64, text: Bytes) -> u32 {
+    // SAFETY: the module's promise.
+    let read = || unsafe { text.read("a text", MAX_VALUE) };
+    tell(reply, |told| told.value(|| text_value(read()?)))
+}
+
+unsafe extern "C" fn bytes(reply: u64, bytes: Bytes) -> u32 {
+    // SAFETY: the module's promise.
+    let read = || unsafe { bytes.read("a value", MAX_VALUE) };
+    tell(reply, |told| told.value(|| Ok(bytes_value(read()?))))
+}
+
+unsafe extern "C" fn credential(reply: u64, user: Bytes, password: Bytes) -> u32 {
+    tell(reply, |told| {
+        told.value(|| {
+            // SAFETY: the module's promise.
+            let user = unsafe { user.text("a user name", MAX_VALUE) }?;
+            // SAFETY: the module's promise.
+            credential_value(user, unsafe { password.read("a password", MAX_VALUE) }?)
+        })
+    })
+}
+
+unsafe extern "C" fn metadata(reply: u64, metadata: *const Item) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise; null and misaligned are told apart.
+        let item = unsafe { checked(metadata) };
+        let item = item.ok_or_else(|| Error::internal("a piece of metadata is missing"))?;
+        // SAFETY: the module's promise.
+        let key = unsafe { item.name.text("a metadata key", MAX_METADATA_KEY_BYTES) }?;
+        let value = match item.kind {
+            1 => {
+                // SAFETY: the module's promise.
+                let text = unsafe { item.text.text("a metadata text", MAX_METADATA_BYTES) }?;
+                Some(MetadataValue::Text(text.to_owned()))
+            }
+            2 => Some(MetadataValue::Integer(item.integer)),
+            3 => Some(MetadataValue::Boolean(item.integer != 0)),
+            4 => Some(MetadataValue::Timestamp(item.integer)),
+            _ => None,
+        };
+        told.metadata(key, value)
+    })
+}
+
+unsafe extern "C" fn entry(reply: u64, name: Bytes, kind: u32) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let name = unsafe { name.text("a secret's name", MAX_SECRET_NAME_BYTES) }?;
+        told.entry(name, kind)
+    })
+}
+
+unsafe extern "C" fn next(reply: u64, cursor: Bytes) -> u32 {
+    // SAFETY: the module's promise.
+    tell(reply, |told| told.next(unsafe { cursor.text("the page's cursor", MAX_CURSOR) }?))
+}
+
+unsafe extern "C" fn session(reply: u64, secret: Bytes, millis: u64) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        told.session(unsafe { secret.read("a session", MAX_SESSION_BYTES) }?, millis)
+    })
+}
+
+unsafe extern "C" fn version(reply: u64, id: Bytes, created: *const i64) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let id = unsafe { id.text("a version", MAX_LINE_BYTES) }?;
+        if created.is_null() {
+            return told.version(id, None);
+        }
+        // SAFETY: not null; the module's promise.
+        let created = unsafe { checked(created) };
+        let created = created.ok_or_else(|| Error::internal("a version's time is missing"))?;
+        told.version(id, Some(*created))
+    })
+}
+
+unsafe extern "C" fn action(reply: u64, id: Bytes, description: Bytes, destructive: u32) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let id = unsafe { id.text("an action's id", MAX_LINE_BYTES) }?;
+        // SAFETY: the module's promise.
+        let description = unsafe { description.text("a description", MAX_LINE_BYTES) }?;
+        told.action(id, description, destructive != 0)
+    })
+}
+
+unsafe extern "C" fn parameter(
+    reply: u64,
+    name: Bytes,
+    kind: u32,
+    flags: u32,
+    description: Bytes,
+    preset: Bytes,
+) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let name = unsafe { name.text("a parameter's name", MAX_LINE_BYTES) }?;
+        // SAFETY: the module's promise.
+        let description = unsafe { description.text("a description", MAX_LINE_BYTES) }?;
+        // SAFETY: the module's promise.
+        let preset = unsafe { preset.text("a parameter's default", MAX_LINE_BYTES) }?;
+        told.parameter(name, kind, flags, description, preset)
+    })
+}
+
+unsafe extern "C" fn result(reply: u64, status: u32) -> u32 {
+    tell(reply, |told| told.result(status))
+}

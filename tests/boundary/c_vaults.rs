@@ -1,0 +1,146 @@
+//! Whole vaults of the C door, in C and in Go: the same conformance suite as for every other
+//! plugin, in both placements, and what a person sees of them.
+
+use std::fs;
+use std::path::Path;
+
+use keystead::api::testing::Outcome;
+use keystead::plugin::pins::PluginId;
+use keystead::registry::Placement;
+use keystead::{Check, reference::Reference};
+
+use super::home::Home;
+use crate::plugin_files::{c_vault, go_vault, repository};
+use crate::scene::Scene;
+
+/// Runs the suite on an installed plugin and returns which obligations were kept; none may be
+/// broken.
+fn kept(scene: &Scene, id: &str, placement: Placement, check: &Check) -> Vec<&'static str> {
+    let (mut kept, mut broken) = (Vec::new(), Vec::new());
+    let id = PluginId::parse(id).unwrap();
+    let report = &mut |outcome: &Outcome| match outcome {
+        Outcome::Passed { obligation } => kept.push(*obligation),
+        Outcome::NotApplicable { .. } => {}
+        other => broken.push(other.to_string()),
+    };
+    scene.host.check_installed(&id, placement, check, report).unwrap();
+    assert!(broken.is_empty(), "{placement:?}: {broken:#?}");
+    kept
+}
+
+/// The suite's obligations of a vault that can be written to.
+const OF_WRITING: [&str; 6] = [
+    "get-what-was-set",
+    "list-all",
+    "set-create-only",
+    "set-many-each",
+    "remove-missing",
+    "deadline",
+];
+
+fn passes(file: &Path, id: &str, check: impl Fn(&Scene) -> Check, more: &[&str]) {
+    for placement in [Placement::Isolated, Placement::InProcess] {
+        let scene = Scene::new();
+        scene.install(file);
+        let kept = kept(&scene, id, placement, &check(&scene));
+        for obligation in OF_WRITING.iter().chain(more) {
+            assert!(kept.contains(obligation), "{obligation} was not checked: {kept:?}");
+        }
+        scene.end();
+    }
+}
+
+#[test]
+fn the_vault_in_c_keeps_every_promise() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = c_vault(folder.path());
+    let of_metadata = ["set-metadata-with-value", "set-metadata-replaces", "describe-as-listed"];
+    passes(&file, "c-vault", |scene| Check::new(scene.path().to_path_buf()), &of_metadata);
+
+    let password = folder.path().join("password");
+    fs::write(&password, "a password\n").unwrap();
+    let reference = format!("file:{}", password.display());
+    let locked = |scene: &Scene| {
+        let mut check = Check::new(scene.path().to_path_buf());
+        check.parameters.insert("password".to_owned(), reference.clone());
+        check.unlock.insert("password".to_owned(), Reference::parse(&reference).unwrap());
+        check
+    };
+    let of_locking = ["unlock-right", "unlock-wrong", "unlock-stale", "lock-locks", "no-prompt"];
+    passes(&file, "c-vault", locked, &of_locking);
+}
+
+#[test]
+fn the_vault_in_go_keeps_every_promise_needs_go() {
+    let in_file = |scene: &Scene| {
+        let mut check = Check::new(scene.path().to_path_buf());
+        check.parameters.insert("file".to_owned(), "{vault}.json".to_owned());
+        // Each write makes the whole file anew.
+        check.many = Some(300);
+        check
+    };
+    passes(&go_vault(), "go-vault", in_file, &["own-handle", "open-no-effect", "set-many-kept"]);
+}
+
+#[test]
+fn the_vault_in_c_has_at_most_200_lines() {
+    let text = fs::read_to_string(repository().join("tests/plugins/c-vault/c_vault.c")).unwrap();
+    let (comment, code) = text.split_once("*/\n").unwrap();
+    assert!(comment.contains("SPDX-License-Identifier"));
+    assert!(code.lines().count() <= 200, "{} lines", code.lines().count());
+}
+
+/// The page for authors shows code that was tested: that of the vaults above.
+#[test]
+fn the_page_for_authors_shows_the_code_that_is_tested() {
+    let read = |path: &str| fs::read_to_string(repository().join(path)).unwrap();
+    let page = read("docs/writing-a-plugin-in-c.md");
+    let c = read("tests/plugins/c-vault/c_vault.c");
+    let go = read("tests/plugins/go-vault/vault.go");
+    let mut shown = 0;
+    for (language, source) in [("```c\n", &c), ("```go\n", &go)] {
+        for block in page.split(language).skip(1) {
+            let block = block.split("```").next().unwrap();
+            assert!(source.contains(block), "this is in no vault:\n{block}");
+            shown += 1;
+        }
+    }
+    assert!(shown >= 5, "{shown} pieces of code");
+}
+
+#[test]
+fn a_vault_of_the_c_door_is_used_like_any_other() {
+    let home = Home::new();
+    let file = c_vault(home.path("").as_path());
+    home.installs(&file, "c-vault");
+    let shown = home.run(&["plugin", "show", "c-vault"]);
+    assert!(shown.contains("\nContract:    1.0.0 (c-1)\n"), "{shown}");
+    // Each command opens it anew, and what it had is gone: so says its description.
+    assert_eq!(
+        home.run(&["get", "a", "--vault", "odd"]),
+        "exit 3\nError: No secret `a` in vault `odd`\nHint: run `keystead list` to see what there is\n\
+         Code: E12.no-such-secret\n"
+    );
+    assert_eq!(home.run(&["list", "--vault", "odd"]), "exit 0\n");
+    let told = home.run(&["doctor"]);
+    assert!(!told.contains("door"), "{told}");
+}
+
+#[test]
+fn secrets_of_the_vault_in_go_stay_needs_go() {
+    let home = Home::new();
+    let file = home.path("plugin.so");
+    fs::copy(go_vault(), &file).unwrap();
+    let file = file.to_str().unwrap();
+    let told = home.run(&["plugin", "install", "--yes", file]);
+    assert!(told.starts_with("exit 0\n"), "{told}");
+    let register = ["vault", "register", "--yes", "odd", "--plugin", "go-vault"];
+    let told = home.run(&[&register[..], &["--param", "file=secrets.json"]].concat());
+    assert!(told.starts_with("exit 0\n"), "{told}");
+    let value = home.file("value", b"correct horse");
+    let set = ["set", "a/b", "--vault", "odd", "--file", value.to_str().unwrap()];
+    assert!(home.run(&set).starts_with("exit 0\n"));
+    assert_eq!(home.run(&["get", "a/b", "--vault", "odd"]), "exit 0\ncorrect horse");
+    let told = home.run(&["list", "--vault", "odd", "--json"]);
+    assert!(told.contains("\"name\":\"a/b\"") && told.contains("\"kind\":\"text\""), "{told}");
+}

@@ -1,0 +1,3 @@
+module example/go-vault
+
+go 1.19
