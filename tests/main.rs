@@ -4,6 +4,7 @@
 mod bad;
 mod boundary;
 mod cli;
+mod files;
 mod format;
 mod host;
 mod listed;
