@@ -8,6 +8,7 @@ mod files;
 mod format;
 mod host;
 mod listed;
+mod one_script;
 mod oracle;
 mod plugin_files;
 mod scene;

@@ -213,7 +213,7 @@ pub(crate) fn files() -> &'static Path {
 }
 
 /// Builds a plugin of the workspace.
-fn built(id: &str) -> PathBuf {
+pub(crate) fn built(id: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let package = format!("keystead-plugin-{id}");
     let built = Command::new(env!("CARGO"))
