@@ -155,6 +155,22 @@ fn secrets_that_podman_mounts_are_read_in_the_container_needs_podman() {
 }
 
 #[test]
+fn what_is_mounted_read_only_is_believed_whoever_owns_it_needs_podman() {
+    let podman = Podman::new();
+    // As Compose mounts a secret that is a file of somebody's outside.
+    let given = podman.path("given");
+    fs::write(&given, "canary-5d1f").unwrap();
+    fs::set_permissions(&given, fs::Permissions::from_mode(0o666)).unwrap();
+    std::os::unix::fs::chown(&given, Some(1000), Some(1000)).unwrap();
+    for (options, code, expected) in [("ro", 0, &b"canary-5d1f"[..]), ("rw", 1, b"")] {
+        let volume = format!("--volume={}:/run/secrets/token:{options}", given.display());
+        let (ended, answer, told) = podman.run(&[&volume], &format!("{READY} keystead get token"));
+        assert_eq!((ended, &*answer), (Some(code), expected), "{options}: {told}");
+        podman.sweep();
+    }
+}
+
+#[test]
 fn a_secret_of_another_user_is_for_that_user_alone_needs_podman() {
     let podman = Podman::new();
     podman.secret("password", b"canary-5d1f\n");

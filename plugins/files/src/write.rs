@@ -21,6 +21,9 @@ use crate::trust;
 /// How long to wait before the folder's lock is asked for again.
 const LOCKED: Duration = Duration::from_millis(5);
 
+/// How often a folder is looked for that is taken away again.
+const TRIES: usize = 5;
+
 /// What becomes of a folder that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfMissing {
@@ -46,7 +49,7 @@ impl Writer {
         if_missing: IfMissing,
         deadline: Deadline,
     ) -> Result<Option<Self>> {
-        loop {
+        for _ in 0..TRIES {
             let opened = folder.read(deadline, |snapshot| open(snapshot).map(Read::Whole))?;
             let Some(opened) = opened else {
                 if if_missing == IfMissing::Leave {
@@ -61,6 +64,9 @@ impl Writer {
                 return Ok(Some(Self { folder: opened }));
             }
         }
+        // A link to nothing, for example: no folder can be made in its place.
+        let shown = folder.path().display();
+        Err(Error::unavailable(format!("{shown} is no folder that stays, and none can be made")))
     }
 
     /// Writes one file. It is there for good once [`Writer::finish`] has succeeded.
@@ -112,14 +118,7 @@ impl Writer {
         rustix::fs::fchmod(&file, own).map_err(|error| wrong(error.into()))?;
         let mut file = File::from(file);
         file.write_all(content.expose()).map_err(wrong)?;
-        mark.write(&file).map_err(|error| match error {
-            Errno::NOTSUP | Errno::PERM | Errno::NOSPC => Error::unsupported(format!(
-                "these bytes are UTF-8 and would be read as a text: {} is on a file system that \
-                 cannot mark them as bytes ({error})",
-                path.display()
-            )),
-            other => wrong(other.into()),
-        })?;
+        mark.write(&file).map_err(|error| unmarked(&path, error))?;
         file.sync_all().map_err(wrong)
     }
 
@@ -163,6 +162,18 @@ impl Writer {
     pub(crate) fn finish(self) -> Result<()> {
         rustix::fs::fsync(&self.folder.dir)
             .map_err(|error| failed("write", &self.folder.path, error))
+    }
+}
+
+/// Returns the error for a mark that could not be written.
+fn unmarked(path: &Path, error: Errno) -> Error {
+    match error {
+        Errno::NOTSUP | Errno::PERM => Error::unsupported(format!(
+            "these bytes are UTF-8 and would be read as a text: {} is on a file system that \
+             cannot mark them as bytes",
+            path.display()
+        )),
+        other => failed("write", path, other),
     }
 }
 
@@ -213,4 +224,26 @@ fn make(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+    use super::*;
+    use keystead_plugin_api::ErrorKind;
+
+    #[test]
+    fn bytes_that_cannot_be_marked_are_refused_rather_than_changed_into_a_text() {
+        // A device takes no attributes of users, as some file systems take none at all.
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        let refused = Mark::Bytes.write(&null).unwrap_err();
+        Mark::None.write(&null).unwrap();
+        for error in [refused, Errno::NOTSUP] {
+            let error = unmarked(Path::new("/srv/token"), error);
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert!(error.message().contains("/srv/token is on a file system that cannot mark"));
+        }
+        assert_eq!(unmarked(Path::new("/x"), Errno::NOSPC).kind(), ErrorKind::Unavailable);
+    }
 }

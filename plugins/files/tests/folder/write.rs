@@ -104,6 +104,17 @@ fn of_many_that_create_one_secret_one_does() {
 }
 
 #[test]
+fn a_link_to_nothing_is_not_taken_for_a_folder_that_could_be_made() {
+    let world = World::new();
+    fs::remove_dir(world.folder()).unwrap();
+    std::os::unix::fs::symlink("nowhere", world.folder()).unwrap();
+    let mut vault = world.read_write();
+    let words = "is no folder that stays, and none can be made";
+    refused(set(&mut *vault, "token", Value::text("canary")), ErrorKind::Unavailable, words);
+    assert_eq!(fs::read_dir(world.above()).unwrap().count(), 1);
+}
+
+#[test]
 fn a_vault_of_others_is_not_written_to() {
     let world = World::new();
     world.file("token", "canary");
