@@ -9,7 +9,7 @@ use keystead_plugin_api::{ErrorKind, ListRequest, Value};
 
 use crate::world::{World, ask, get, mode, names, refused, set, soon};
 
-/// How often what was swapped meanwhile is read.
+/// How often what was swapped meanwhile is read, at least.
 const READS: usize = 2_000;
 
 /// Writes a generation of a volume as the kubelet does, and removes the one before.
@@ -87,13 +87,15 @@ fn a_reading_is_of_one_generation_however_often_it_is_swapped() {
                 generation += 1;
                 write(generation);
             }
-            generation
         });
         // Whatever fails here must not leave the writer running.
         let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut vault = world.read_only();
             let mut seen = std::collections::BTreeSet::new();
-            for _ in 0..READS {
+            let mut reads = 0;
+            // As often as it takes to meet two generations, and then some.
+            while reads < READS || seen.len() < 2 {
+                reads += 1;
                 let both = vault.get_many(&[ask("user"), ask("password")]).unwrap();
                 let [user, password] = both
                     .try_into()
@@ -112,12 +114,10 @@ fn a_reading_is_of_one_generation_however_often_it_is_swapped() {
                     "{listed:?}"
                 );
             }
-            seen.len()
         }));
         done.store(true, Ordering::Relaxed);
-        let written = writer.join().unwrap();
-        let seen = read.unwrap();
-        assert!(written > 1 && seen > 1, "nothing was swapped: {written} written, {seen} seen");
+        writer.join().unwrap();
+        read.unwrap();
     });
 }
 

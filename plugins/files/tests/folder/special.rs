@@ -4,6 +4,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use keystead_plugin_api::{ErrorKind, Value};
 use rustix::fs::{CWD, FileType, Mode};
@@ -69,6 +72,54 @@ fn pipes_and_sockets_are_refused_and_not_waited_for() {
     }
     let mut own = world.read_write();
     refused(set(&mut *own, "pipe", Value::text("canary")), ErrorKind::Denied, "a pipe");
+}
+
+#[test]
+fn a_pipe_that_takes_a_files_place_is_not_waited_for_either() {
+    let world = World::new();
+    let own = Mode::RUSR | Mode::WUSR;
+    world.file("token", "canary");
+    let done = AtomicBool::new(false);
+    let mut vault = world.read_only();
+    std::thread::scope(|scope| {
+        let swapper = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                rustix::fs::mknodat(CWD, world.path("..new"), FileType::Fifo, own, 0).unwrap();
+                fs::rename(world.path("..new"), world.path("token")).unwrap();
+                world.file("..new", "canary");
+                fs::rename(world.path("..new"), world.path("token")).unwrap();
+            }
+        });
+        let (tell, told) = mpsc::sync_channel(16);
+        scope.spawn(move || {
+            // Until nobody listens.
+            while tell.send(get(&mut *vault, "token").map_err(|error| error.kind())).is_ok() {}
+        });
+        let mut seen = (0, 0);
+        // As often as it takes to meet both, and then some.
+        while seen.0 + seen.1 < 20_000 || seen.0 == 0 || seen.1 == 0 {
+            // One that waits for a pipe waits for ever.
+            match told.recv_timeout(Duration::from_secs(30)) {
+                Ok(Ok(value)) => {
+                    assert_eq!(value, Value::text("canary"));
+                    seen.0 += 1;
+                }
+                Ok(Err(kind)) => {
+                    assert_eq!(kind, ErrorKind::Denied);
+                    seen.1 += 1;
+                }
+                Err(_) => {
+                    // Whoever waits is let go, so that the test ends.
+                    done.store(true, Ordering::Relaxed);
+                    let _ = fs::OpenOptions::new().write(true).open(world.path("token"));
+                    panic!("reading waits for a pipe");
+                }
+            }
+        }
+        drop(told);
+        done.store(true, Ordering::Relaxed);
+        swapper.join().unwrap();
+    });
 }
 
 #[test]
