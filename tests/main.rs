@@ -4,9 +4,11 @@
 mod bad;
 mod boundary;
 mod cli;
+mod files;
 mod format;
 mod host;
 mod listed;
+mod one_script;
 mod oracle;
 mod plugin_files;
 mod scene;

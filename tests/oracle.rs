@@ -15,8 +15,8 @@ mod world;
 
 /// Makes each line a module of its name, with a test for each plugin and placement, so that
 /// a failure names all three. `both` is the reference plugin, a book of the other one and the
-/// local vault; `all` a slip as well, which keeps no metadata and is never locked; `store` the
-/// local vault alone.
+/// local vault; `most` a folder of files as well, and `all` a slip, too: these two, `bare`, keep
+/// no metadata, hold texts and bytes alone, and are never locked. `store` is the local vault alone.
 macro_rules! oracle {
     ($($(#[doc = $doc:literal])+ $name:ident for $plugins:ident |$world:ident| $body:block)+) => {
         /// The names of the tests in this file.
@@ -38,7 +38,15 @@ macro_rules! oracle {
 macro_rules! oracle_tests {
     (all) => {
         crate::oracle::oracle_tests! { both }
+        crate::oracle::oracle_tests! { bare }
+    };
+    (most) => {
+        crate::oracle::oracle_tests! { both }
+        crate::oracle::oracle_tests! { files }
+    };
+    (bare) => {
         crate::oracle::oracle_tests! { slip }
+        crate::oracle::oracle_tests! { files }
     };
     (both) => {
         crate::oracle::oracle_tests! { book }
@@ -53,6 +61,10 @@ macro_rules! oracle_tests {
     (book) => {
         crate::oracle::oracle_test! { book_isolated Book Isolated }
         crate::oracle::oracle_test! { book_in_process Book InProcess }
+    };
+    (files) => {
+        crate::oracle::oracle_test! { files_isolated Files Isolated }
+        crate::oracle::oracle_test! { files_in_process Files InProcess }
     };
     (slip) => {
         crate::oracle::oracle_test! { slip_isolated Slip Isolated }

@@ -206,8 +206,14 @@ pub(crate) fn store() -> &'static Path {
     FILE.get_or_init(|| built("store"))
 }
 
+/// Returns the file of the plugin `files`, built once.
+pub(crate) fn files() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| built("files"))
+}
+
 /// Builds a plugin of the workspace.
-fn built(id: &str) -> PathBuf {
+pub(crate) fn built(id: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let package = format!("keystead-plugin-{id}");
     let built = Command::new(env!("CARGO"))

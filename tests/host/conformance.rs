@@ -1,5 +1,7 @@
 //! The conformance suite as the host runs it, over the reference plugin.
 
+use std::fs;
+
 use keystead::api::testing::Outcome;
 use keystead::plugin::pins::{InProcess, PluginId};
 use keystead::plugin::trust::{self, IfTaken, Vouch};
@@ -8,6 +10,7 @@ use keystead::registry::Placement;
 use keystead::{Check, Class, Error};
 
 use super::{PLACEMENTS, memory, scene, write};
+use crate::cli::sandbox::files;
 use crate::plugin_files::ledger;
 use crate::scene::{Scene, story};
 
@@ -87,6 +90,31 @@ fn somebody_elses_plugin_keeps_every_obligation_in_each_of_its_kinds() {
         });
         assert_eq!(isolated, in_process);
         assert!(isolated.0 >= least, "{kind} {locked}: {isolated:?}");
+    }
+    scene.end();
+}
+
+#[test]
+fn the_plugin_files_keeps_every_obligation_in_each_of_its_kinds() {
+    let scene = Scene::new();
+    let id = PluginId::parse(&scene.install(files())).unwrap();
+    let given = scene.path().join("given");
+    fs::create_dir(&given).unwrap();
+    for name in ["one", "two", "three"] {
+        write(&given.join(name), "canary");
+    }
+    for (kind, parameter, path, least) in
+        [("read-only", "path", "given", 13), ("read-write", "folder", "{vault}", 25)]
+    {
+        let mut check = Check::new(scene.path().to_path_buf());
+        check.kind = Some(kind.to_owned());
+        check.parameters.insert(parameter.into(), path.into());
+        check.many = Some(40);
+        let [isolated, in_process] = PLACEMENTS.map(|placement| {
+            run(|report| scene.host.check_installed(&id, placement, &check, report))
+        });
+        assert_eq!(isolated, in_process);
+        assert!(isolated.0 >= least, "{kind}: {isolated:?}");
     }
     scene.end();
 }

@@ -17,7 +17,7 @@ fn answer(world: &World, words: &str, input: &str) -> String {
 oracle! {
     /// What a vault has to say while it works goes to standard error, in order and each line
     /// with its weight; the answer alone goes to standard output.
-    sm_32_warnings_and_remarks_come_apart_from_the_answer_and_in_order for both |world| {
+    sm_32_warnings_and_remarks_come_apart_from_the_answer_and_in_order for most |world| {
         let mut new = world.registration("work");
         if world.kind == Kind::Book {
             new.parameters.insert("remarks".into(), "2".into());
@@ -33,6 +33,7 @@ oracle! {
                 line("warning", &format!("secrets are kept in clear text in {}", file.display()))
             }
             Kind::Store => line("warning", "there is no vault yet: the first secret makes it"),
+            Kind::Files => line("warning", "there is no folder yet: the first secret makes it"),
             _ => (1..=2)
                 .flat_map(|number| {
                     [
@@ -83,7 +84,7 @@ oracle! {
     }
 
     /// Vaults that are tested together pass only if each one does; each is told by name.
-    d10_vaults_pass_their_test_only_if_every_one_does for both |world| {
+    d10_vaults_pass_their_test_only_if_every_one_does for most |world| {
         for name in ["a", "b", "c"] {
             let vault = world.vault(name);
             if world.kind == Kind::Store {

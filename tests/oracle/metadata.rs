@@ -65,7 +65,9 @@ oracle! {
         world.set(&vault, "TestMetadata", Value::text("canary-5d1f"));
         let about = metadata(&[("Fail", MetadataValue::Boolean(true))]);
         let because = match world.kind {
-            Kind::Slip => "E12.unsupported: vault `work` answered: this vault keeps no metadata",
+            Kind::Slip | Kind::Files => {
+                "E12.unsupported: vault `work` answered: this vault keeps no metadata"
+            }
             Kind::Memory => {
                 world.damage("work");
                 "line 1: it was not written by this plugin"
@@ -82,7 +84,7 @@ oracle! {
         let error = change(world, &vault, "TestMetadata", &about).unwrap_err();
         assert_eq!(error.class(), Class::CannotDo);
         assert!(story(&error).ends_with(because), "{}", story(&error));
-        if world.kind != Kind::Slip {
+        if !matches!(world.kind, Kind::Slip | Kind::Files) {
             assert_eq!(error.code(), "E12.damaged");
         }
     }
@@ -133,7 +135,7 @@ oracle! {
 
     /// Metadata for a vault that keeps none is refused before the secret is written, from
     /// what the plugin says of itself.
-    d4_metadata_is_refused_before_anything_is_written for slip |world| {
+    d4_metadata_is_refused_before_anything_is_written for bare |world| {
         let vault = world.vault("LocalStore2");
         let about = metadata(&[("expires", text("soon"))]);
         let error = world.set_with(&vault, "PublishSecret", &about).unwrap_err();

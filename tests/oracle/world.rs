@@ -2,12 +2,13 @@
 //! and where it runs.
 
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use keystead::api::{
-    Answer, Challenge, Metadata, MetadataValue, SecretName, SecretText, Value, VaultName, WriteMode,
+    Answer, Challenge, Metadata, MetadataValue, SecretName, SecretText, Value, ValueKind,
+    VaultName, WriteMode,
 };
 use keystead::reference::Reference;
 use keystead::registry::Placement;
@@ -28,6 +29,8 @@ pub(super) enum Kind {
     Slip,
     /// The local vault, with a key file; where it is locked, with a password.
     Store,
+    /// A folder with one secret a file: no metadata, texts and bytes alone, never locked.
+    Files,
 }
 
 /// What unlocks every locked vault here.
@@ -49,6 +52,7 @@ impl World {
             Kind::Memory => scene.install(sandbox::plugin()),
             Kind::Book | Kind::Slip => scene.install(&plugin_files::ledger()),
             Kind::Store => scene.install(sandbox::store()),
+            Kind::Files => scene.install(sandbox::files()),
         };
         let stores = tempfile::tempdir_in(sandbox::fast()).unwrap();
         let world = Self { scene, stores, kind, placement };
@@ -70,18 +74,43 @@ impl World {
             Kind::Memory => "memory",
             Kind::Book | Kind::Slip => "ledger",
             Kind::Store => "store",
+            Kind::Files => "files",
         }
     }
 
-    /// Returns the file that a vault of this name keeps its secrets in.
+    /// Returns the file that a vault of this name keeps its secrets in, or their folder.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         match self.kind {
             Kind::Store => self.folder(name).join("store.db"),
+            Kind::Files => self.folder(name),
             _ => self.scene.path().join(format!("{name}.secrets")),
         }
     }
 
-    /// Returns the folder of a local vault.
+    /// Returns what a vault's file has in it, or its folder's files.
+    pub(super) fn bytes(&self, name: &str) -> Vec<u8> {
+        let file = self.file(name);
+        if !file.is_dir() {
+            return fs::read(file).unwrap();
+        }
+        let mut files: Vec<_> =
+            fs::read_dir(file).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files.into_iter().flat_map(|file| fs::read(file).unwrap()).collect()
+    }
+
+    /// Returns whether the vaults hold this kind of value.
+    pub(super) fn holds(&self, kind: ValueKind) -> bool {
+        !matches!(self.kind, Kind::Files | Kind::Slip)
+            || matches!(kind, ValueKind::Text | ValueKind::Bytes)
+    }
+
+    /// Returns how a secret of this kind is listed: no file is opened to tell.
+    pub(super) fn listed_as(&self, kind: ValueKind) -> Option<ValueKind> {
+        (self.kind != Kind::Files).then_some(kind)
+    }
+
+    /// Returns the folder of a local vault, or of one of files.
     pub(super) fn folder(&self, name: &str) -> PathBuf {
         self.stores.path().join(name)
     }
@@ -91,7 +120,11 @@ impl World {
         let folder = self.scene.path().to_path_buf();
         let mut new = Registration::new(vault_name(name), self.plugin(), folder);
         new.placement = Some(self.placement);
-        new.kind = (self.kind == Kind::Slip).then(|| "slip".to_owned());
+        new.kind = match self.kind {
+            Kind::Slip => Some("slip".to_owned()),
+            Kind::Files => Some("read-write".to_owned()),
+            _ => None,
+        };
         let shown = |path: PathBuf| path.to_str().unwrap().to_owned();
         let (key, path) = match self.kind {
             Kind::Memory => ("file", format!("{name}.secrets")),
@@ -101,6 +134,7 @@ impl World {
                 new.parameters.insert("key-file".into(), key);
                 ("path", shown(self.folder(name)))
             }
+            Kind::Files => ("folder", shown(self.folder(name))),
         };
         new.parameters.insert(key.to_owned(), path);
         new
@@ -118,7 +152,7 @@ impl World {
                 new.parameters.insert("pin".into(), secret)
             }
             Kind::Store => new.parameters.remove("key-file"),
-            Kind::Slip => panic!("a slip is never locked"),
+            Kind::Slip | Kind::Files => panic!("it is never locked"),
         };
         new
     }
@@ -148,10 +182,13 @@ impl World {
         self.register(self.registration(name))
     }
 
-    /// Writes over a vault's file what no plugin can read.
+    /// Writes over a vault's file what no plugin can read, or opens its folder to all.
     pub(super) fn damage(&self, name: &str) {
         let file = self.file(name);
-        if self.kind == Kind::Store {
+        if self.kind == Kind::Files {
+            fs::create_dir_all(&file).unwrap();
+            fs::set_permissions(file, fs::Permissions::from_mode(0o777)).unwrap();
+        } else if self.kind == Kind::Store {
             // Behind the mark by which a header is known.
             let mut bytes = fs::read(&file).unwrap();
             let mark = b"keystead-store";

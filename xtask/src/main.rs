@@ -1,4 +1,4 @@
-//! Installs, tests and measures Keystead: `cargo xtask install | test | bench`.
+//! Installs, tests and measures Keystead: `cargo xtask install | test | bench | vaults`.
 //!
 //! Only the words of the command line are read here; each command is a module of its name.
 #![forbid(unsafe_code)]
@@ -8,10 +8,12 @@
 mod bench;
 mod cache;
 mod install;
+mod part;
 mod process;
 mod provision;
 mod report;
 mod test;
+mod vaults;
 mod workspace;
 
 use std::process::ExitCode;
@@ -29,6 +31,8 @@ Commands:
   bench --write              Do so, and write docs/speed.md and docs/speed.svg
   bench --gate | --accept    Hold the instructions of a `get` to their figure, as `test` does; or
                              write the figure anew
+  vaults [--write]           Compare the tables of docs/vaults.md with the plugins' manifests, as
+                             `test` does; or write them anew
 ";
 
 fn main() -> ExitCode {
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "install" => install::run(rest),
         "test" => test::run(rest),
+        "vaults" => vaults::run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             return ExitCode::SUCCESS;

@@ -1,6 +1,7 @@
 //! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
-//! needs root, and nothing on the system changes but for a C++ compiler, GnuPG, zsh, fish, groff and
-//! strace, where they are missing and we are root.
+//! needs root, and nothing on the system changes but for a C++ compiler, GnuPG, zsh, fish, groff,
+//! strace and systemd's programs, where they are missing and we are root. Podman is run by root
+//! alone: for others it is left out.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
 //! rest is built by cargo, unpacked from Debian's packages or, for a Python library, installed by
@@ -20,6 +21,8 @@
 //! | `KEYSTEAD_TEST_FISH` | fish | `…needs_fish…` |
 //! | `KEYSTEAD_TEST_GROFF` | groff | `…needs_groff…` |
 //! | `KEYSTEAD_TEST_STRACE` | strace | `…needs_strace…` |
+//! | `KEYSTEAD_TEST_SYSTEMD_CREDS` | systemd-creds | `…needs_systemd…` |
+//! | `KEYSTEAD_TEST_PODMAN`, `KEYSTEAD_TEST_CONMON`, `KEYSTEAD_TEST_RUNC` | podman and what it starts | `…needs_podman…` |
 //! | `KEYSTEAD_TEST_PYTHON` | a Python 3 that has PyNaCl | `…needs_pynacl…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
 //!
@@ -73,9 +76,11 @@ struct Program {
     version: &'static str,
     /// Whether one found on PATH does as well.
     on_path: bool,
+    /// Whether it is of use to root alone.
+    by_root: bool,
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     Program {
         name: "Debian's rustc 1.63",
         marker: "needs_rust_163",
@@ -84,6 +89,7 @@ const PROGRAMS: [Program; 4] = [
         provides: &[("KEYSTEAD_TEST_RUSTC_163", "rustc"), ("KEYSTEAD_TEST_CARGO_163", "cargo")],
         version: "rustc 1.63.",
         on_path: false,
+        by_root: false,
     },
     Program {
         name: "Debian's rustc-web",
@@ -93,6 +99,7 @@ const PROGRAMS: [Program; 4] = [
         provides: &[("KEYSTEAD_TEST_RUSTC_WEB", "rustc"), ("KEYSTEAD_TEST_CARGO_WEB", "cargo")],
         version: "rustc ",
         on_path: false,
+        by_root: false,
     },
     Program {
         name: "hyperfine",
@@ -102,6 +109,7 @@ const PROGRAMS: [Program; 4] = [
         provides: &[("KEYSTEAD_TEST_HYPERFINE", "hyperfine")],
         version: "hyperfine ",
         on_path: true,
+        by_root: false,
     },
     Program {
         name: "valgrind",
@@ -111,6 +119,21 @@ const PROGRAMS: [Program; 4] = [
         provides: &[("KEYSTEAD_TEST_VALGRIND", "valgrind")],
         version: "valgrind-",
         on_path: true,
+        by_root: false,
+    },
+    Program {
+        name: "podman",
+        marker: "needs_podman",
+        folder: "debian-podman",
+        packages: &["podman", "runc"],
+        provides: &[
+            ("KEYSTEAD_TEST_PODMAN", "podman"),
+            ("KEYSTEAD_TEST_CONMON", "conmon"),
+            ("KEYSTEAD_TEST_RUNC", "runc"),
+        ],
+        version: "podman version ",
+        on_path: false,
+        by_root: true,
     },
 ];
 
@@ -120,13 +143,14 @@ const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.1
 /// Programs that are part of a system, not of a cache: they look for other files of theirs
 /// where packages put them. The variable, if a test asks for one; program, package, and the
 /// words in the names of the tests that need it.
-const SYSTEM: [(Option<&str>, &str, &str, &str); 6] = [
+const SYSTEM: [(Option<&str>, &str, &str, &str); 7] = [
     (None, COMPILER, "g++", "needs_cxx"),
     (None, "gpg", "gnupg", "needs_gpg"),
     (Some("KEYSTEAD_TEST_ZSH"), "zsh", "zsh", "needs_zsh"),
     (Some("KEYSTEAD_TEST_FISH"), "fish", "fish", "needs_fish"),
     (Some("KEYSTEAD_TEST_GROFF"), "groff", "groff-base", "needs_groff"),
     (Some("KEYSTEAD_TEST_STRACE"), "strace", "strace", "needs_strace"),
+    (Some("KEYSTEAD_TEST_SYSTEMD_CREDS"), "systemd-creds", "systemd", "needs_systemd"),
 ];
 
 /// The compiler that the fuzzer's own C++ needs.
@@ -273,6 +297,9 @@ fn by_hand(program: &Program) -> String {
 
 /// Returns where the programs are, in the order of `provides`.
 fn found(cache: &Cache, program: &Program) -> Result<Vec<PathBuf>> {
+    if program.by_root && !debian::is_root()? {
+        return Err("it is of use to root alone".into());
+    }
     let named: Vec<PathBuf> = program
         .provides
         .iter()

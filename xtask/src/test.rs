@@ -18,6 +18,7 @@ use crate::cache::Cache;
 use crate::process::captured;
 use crate::provision::Tools;
 use crate::report::{Outcome, Report};
+use crate::vaults;
 use crate::workspace::Workspace;
 
 /// What the command line asks of a test run.
@@ -91,6 +92,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     );
     // The plugins' libraries and the binary, where the tests expect them.
     report.command("build", workspace.cargo().args(["build", "--workspace"]));
+    report.step("documents: tables of docs/vaults.md", || outcome(vaults::faults(&workspace)));
     let mut tests = workspace.cargo();
     tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast", "--"]);
     tests.args(tools.unmet().flat_map(|marker| ["--skip", marker]));

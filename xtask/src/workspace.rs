@@ -11,6 +11,9 @@ use crate::{Result, process};
 /// Folders that hold nothing anyone wrote.
 const GENERATED: [&str; 4] = ["target", "corpus", "artifacts", "node_modules"];
 
+/// The crates of first-party plugins are named this and the plugin's id.
+pub(crate) const PLUGIN: &str = "keystead-plugin-";
+
 /// The checkout.
 pub(crate) struct Workspace {
     root: PathBuf,
@@ -100,6 +103,25 @@ impl Workspace {
         }
         let apart = folders.iter().map(|folder| format!("{}/Cargo.toml", folder.display()));
         Ok([String::from("Cargo.toml")].into_iter().chain(apart).collect())
+    }
+
+    /// Returns the crates of first-party plugins with their versions, sorted by name.
+    pub(crate) fn plugins(&self) -> Result<Vec<(String, String)>> {
+        let metadata = self.metadata("Cargo.toml")?;
+        let mut plugins = Vec::new();
+        for package in metadata["packages"].as_array().into_iter().flatten() {
+            let (Some(name), Some(version)) =
+                (package["name"].as_str(), package["version"].as_str())
+            else {
+                continue;
+            };
+            let folder = package["manifest_path"].as_str().map(Path::new).unwrap_or(Path::new(""));
+            if name.starts_with(PLUGIN) && folder.starts_with(self.root.join("plugins")) {
+                plugins.push((name.to_owned(), version.to_owned()));
+            }
+        }
+        plugins.sort_unstable();
+        Ok(plugins)
     }
 
     /// Returns `cargo metadata` of a workspace in this checkout, without its dependencies.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::Result;
+use crate::part::Part;
 use crate::workspace::Workspace;
 
 use super::chart;
@@ -10,12 +11,14 @@ use super::machine::Machine;
 use super::peer::Peers;
 use super::row::{Measured, Race, Whose, duration};
 
-const PAGE: &str = "docs/speed.md";
 const CHART: &str = "docs/speed.svg";
 
-/// What stands between these lines is written by `bench --write`, the rest by people.
-const BEGIN: &str = "<!-- measured: begin, written by `cargo xtask bench --write` -->\n";
-const END: &str = "<!-- measured: end -->\n";
+/// What is written by `bench --write`.
+const PART: Part = Part {
+    page: "docs/speed.md",
+    begin: "<!-- measured: begin, written by `cargo xtask bench --write` -->\n",
+    end: "<!-- measured: end -->\n",
+};
 
 /// All that one run found out.
 pub(super) struct Findings {
@@ -81,11 +84,11 @@ impl Findings {
 
     /// Writes page and chart into the checkout.
     pub(super) fn write(&self, workspace: &Workspace) -> Result<()> {
-        let page = workspace.root().join(PAGE);
+        let page = workspace.root().join(PART.page);
         let text = fs_err::read_to_string(&page)?;
-        fs_err::write(&page, replaced(&text, &self.markdown())?)?;
+        fs_err::write(&page, PART.replaced(&text, &self.markdown())?)?;
         fs_err::write(workspace.root().join(CHART), chart::svg(&self.measured, &self.note()))?;
-        println!("\nwritten: {PAGE}, {CHART}");
+        println!("\nwritten: {}, {CHART}", PART.page);
         Ok(())
     }
 
@@ -149,31 +152,5 @@ fn named(row: &Measured) -> String {
     match row.whose {
         Whose::Floor => format!("floor: {}", row.name),
         _ => row.name.clone(),
-    }
-}
-
-/// Returns a page with its measured part replaced.
-fn replaced(page: &str, measured: &str) -> Result<String> {
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before, after))
-    });
-    let (before, after) = parts.ok_or_else(|| {
-        format!("{PAGE} has no lines `{}` and `{}`", BEGIN.trim_end(), END.trim_end())
-    })?;
-    Ok(format!("{before}{BEGIN}\n{}\n\n{END}{after}", measured.trim_end()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_measured_part_of_the_page_is_replaced() {
-        let page = format!("# Speed\n\n{BEGIN}old\n{END}\nHow to repeat.\n");
-        let new = replaced(&page, "new\n").unwrap();
-        assert_eq!(new, format!("# Speed\n\n{BEGIN}\nnew\n\n{END}\nHow to repeat.\n"));
-        assert_eq!(replaced(&new, "new").unwrap(), new);
-        assert!(replaced("# Speed\n", "new").is_err());
     }
 }

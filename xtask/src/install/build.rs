@@ -1,6 +1,6 @@
 //! Builds the first-party plugins and, with their hashes inside, the host.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -9,10 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::Result;
 use crate::cache::hex;
 use crate::process;
-use crate::workspace::Workspace;
-
-/// The crates of first-party plugins are named this and the plugin's id.
-const PLUGIN: &str = "keystead-plugin-";
+use crate::workspace::{PLUGIN, Workspace};
 
 /// A first-party plugin, built.
 pub(super) struct Plugin {
@@ -40,22 +37,12 @@ impl Plugin {
 
 /// Builds every crate of `plugins/`, small, and hashes what came out.
 pub(super) fn plugins(workspace: &Workspace) -> Result<Vec<Plugin>> {
-    let metadata = workspace.metadata("Cargo.toml")?;
+    let packages = workspace.plugins()?;
     let mut build = workspace.cargo();
     build.args(["build", "--locked", "--profile", "plugin", "--lib"]);
-    let mut packages: Vec<(&str, &str)> = Vec::new();
-    for package in metadata["packages"].as_array().into_iter().flatten() {
-        let (Some(name), Some(version)) = (package["name"].as_str(), package["version"].as_str())
-        else {
-            continue;
-        };
-        let folder = package["manifest_path"].as_str().map(Path::new).unwrap_or(Path::new(""));
-        if name.starts_with(PLUGIN) && folder.starts_with(workspace.root().join("plugins")) {
-            build.args(["--package", name]);
-            packages.push((name, version));
-        }
+    for (name, _) in &packages {
+        build.args(["--package", name]);
     }
-    packages.sort_unstable();
     let built = artifacts(&mut build)?;
     let mut plugins = Vec::new();
     for (name, version) in packages {
@@ -66,9 +53,9 @@ pub(super) fn plugins(workspace: &Workspace) -> Result<Vec<Plugin>> {
             .and_then(library_of)
             .ok_or_else(|| format!("cargo built no shared library of {name}"))?;
         let bytes = fs_err::read(&file)?;
-        let id = name.strip_prefix(PLUGIN).unwrap_or(name).to_owned();
+        let id = name.strip_prefix(PLUGIN).unwrap_or(&name).to_owned();
         let sha256 = hex(&Sha256::digest(&bytes));
-        plugins.push(Plugin { id, file, sha256, size: bytes.len(), version: version.to_owned() });
+        plugins.push(Plugin { id, file, sha256, size: bytes.len(), version });
     }
     Ok(plugins)
 }

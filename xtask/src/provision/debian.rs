@@ -49,7 +49,7 @@ pub(super) fn system(program: &str, package: &str) -> Result<()> {
     if on_path(program).is_some() {
         return Ok(());
     }
-    if fs_err::metadata("/proc/self")?.uid() != 0 {
+    if !is_root()? {
         return Err(format!("there is no `{program}` on PATH, and we are not root").into());
     }
     println!("installing Debian's {package}");
@@ -61,6 +61,11 @@ pub(super) fn system(program: &str, package: &str) -> Result<()> {
         (true, _) => Ok(()),
         (false, output) => Err(last_lines(&output, 3).into()),
     }
+}
+
+/// Says whether we are root.
+pub(super) fn is_root() -> Result<bool> {
+    Ok(fs_err::metadata("/proc/self")?.uid() == 0)
 }
 
 /// Downloads packages with all that this system lacks for them, and returns the archives.
@@ -105,7 +110,8 @@ fn download(cache: &Cache, packages: &[&str]) -> Result<Vec<PathBuf>> {
 /// Writes `bin/NAME` for every program of `usr/bin`, for the place the folder will have.
 fn write_scripts(fresh: &Path, done: &Path) -> Result<()> {
     let bin = fresh.join("bin");
-    fs_err::create_dir(&bin)?;
+    // Some packages still have programs of their own there.
+    fs_err::create_dir_all(&bin)?;
     let libraries: Vec<String> =
         LIBRARIES.iter().map(|own| done.join(own).display().to_string()).collect();
     let libraries = libraries.join(":");

@@ -1,0 +1,171 @@
+//! From a file's bytes to a value and back: a text is what is UTF-8, but for bytes that are
+//! marked as such.
+
+use std::fs::File;
+
+use keystead_plugin_api::{Error, MAX_VALUE_BYTES, Result, SecretBytes, SecretText, Value};
+use rustix::fs::XattrFlags;
+
+/// The attribute of a file that marks its content as bytes although it is UTF-8.
+const MARK: &str = "user.keystead.kind";
+
+/// What the attribute holds.
+const BYTES: &[u8] = b"bytes";
+
+/// What becomes of the line end at the end of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Newline {
+    /// It is part of the text, as every other byte.
+    Kept,
+    /// One is taken off when a text is read, and put there when it is written.
+    Trimmed,
+}
+
+/// Whether a file says of itself that it holds bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It says nothing.
+    None,
+    /// It does.
+    Bytes,
+}
+
+impl Mark {
+    /// Returns what an open file says. A file system without attributes has said nothing.
+    pub(crate) fn of(file: &File) -> Self {
+        let mut found = [0u8; 16];
+        match rustix::fs::fgetxattr(file, MARK, &mut found[..]) {
+            Ok(len) if found.get(..len) == Some(BYTES) => Self::Bytes,
+            _ => Self::None,
+        }
+    }
+
+    /// Writes the mark, where there is one.
+    pub(crate) fn write(self, file: &File) -> rustix::io::Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::Bytes => rustix::fs::fsetxattr(file, MARK, BYTES, XattrFlags::empty()),
+        }
+    }
+}
+
+/// Returns the value that a file's content is.
+///
+/// # Errors
+/// `Unsupported` where it is more than a secret may have.
+pub(crate) fn value(content: SecretBytes, mark: Mark, newline: Newline) -> Result<Value> {
+    let value = match (mark, std::str::from_utf8(content.expose())) {
+        (Mark::None, Ok(text)) => match (newline, text.strip_suffix('\n')) {
+            (Newline::Trimmed, Some(line)) => {
+                Value::Text(SecretText::from_bytes(SecretBytes::copy_of(line.as_bytes()))?)
+            }
+            _ => Value::Text(SecretText::from_bytes(content)?),
+        },
+        _ => Value::Bytes(content),
+    };
+    match value.encoded_len() {
+        Ok(_) => Ok(value),
+        Err(_) => Err(too_large()),
+    }
+}
+
+/// Returns the error for what is larger than a secret may be.
+pub(crate) fn too_large() -> Error {
+    Error::unsupported(format!("more than the {MAX_VALUE_BYTES} bytes that a secret may have"))
+}
+
+/// Returns the content and the mark of a file that is to hold a value.
+///
+/// # Errors
+/// `Unsupported` where it is neither text nor bytes.
+pub(crate) fn content(value: Value, newline: Newline) -> Result<(SecretBytes, Mark)> {
+    match value {
+        Value::Text(text) if newline == Newline::Kept => Ok((text.into_bytes(), Mark::None)),
+        Value::Text(text) => {
+            // At its full size from the start: growing would leave a copy behind.
+            let mut line = Vec::with_capacity(text.expose().len() + 1);
+            line.extend_from_slice(text.expose().as_bytes());
+            line.push(b'\n');
+            Ok((SecretBytes::new(line), Mark::None))
+        }
+        Value::Bytes(bytes) => {
+            let is_text = std::str::from_utf8(bytes.expose()).is_ok();
+            Ok((bytes, if is_text { Mark::Bytes } else { Mark::None }))
+        }
+        other => Err(Error::unsupported(format!(
+            "a file holds a text or bytes, and this is a {}",
+            other.kind()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+    use super::*;
+    use keystead_plugin_api::{ErrorKind, Map};
+
+    #[test]
+    fn what_is_written_is_read_with_either_rule_for_line_ends() {
+        let values = || {
+            [
+                Value::text(""),
+                Value::text("canary"),
+                Value::text("canary\n"),
+                Value::text("canary\n\n"),
+                Value::text("canary\r\n"),
+                Value::text("\n"),
+                Value::text("\u{feff}canary\0"),
+                Value::bytes(Vec::new()),
+                Value::bytes(b"canary\n".to_vec()),
+                Value::bytes(b"\xff\n".to_vec()),
+            ]
+        };
+        for newline in [Newline::Kept, Newline::Trimmed] {
+            for set in values() {
+                let expected = set.duplicate();
+                let (written, mark) = content(set, newline).unwrap();
+                assert_eq!(value(written, mark, newline).unwrap(), expected, "{newline:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_is_a_text_where_it_is_utf8() {
+        let read = |bytes: &[u8], newline| {
+            value(SecretBytes::copy_of(bytes), Mark::None, newline).unwrap()
+        };
+        assert_eq!(read(b"canary\n", Newline::Kept), Value::text("canary\n"));
+        assert_eq!(read(b"canary\n", Newline::Trimmed), Value::text("canary"));
+        assert_eq!(read(b"canary", Newline::Trimmed), Value::text("canary"));
+        assert_eq!(read(b"canary\r\n", Newline::Trimmed), Value::text("canary\r"));
+        assert_eq!(read(b"\x80\n", Newline::Trimmed), Value::bytes(b"\x80\n".to_vec()));
+        assert_eq!(read(b"", Newline::Trimmed), Value::text(""));
+    }
+
+    #[test]
+    fn a_value_at_its_limit_is_read_and_one_byte_more_is_not() {
+        let overhead = Value::text("").encoded_len().unwrap();
+        let read = |len: usize| value(SecretBytes::new(vec![b'x'; len]), Mark::None, Newline::Kept);
+        // The length itself takes a few bytes more in a large value.
+        let most = (0..16).map(|less| MAX_VALUE_BYTES - overhead - less);
+        let most = most.into_iter().find(|len| read(*len).is_ok()).unwrap();
+        let error = read(most + 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn other_kinds_are_refused_by_name() {
+        for (value, kind) in
+            [(Value::credential("bob", "canary"), "credential"), (Value::Map(Map::new()), "map")]
+        {
+            let error = content(value, Newline::Kept).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert_eq!(
+                error.message(),
+                format!("a file holds a text or bytes, and this is a {kind}")
+            );
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! One file of a folder: what it is, without waiting for a pipe or following a link, and its
+//! content as it was at one moment.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use keystead_plugin_api::{
+    Entry, Error, MAX_VALUE_BYTES, Metadata, MetadataValue, Result, Secret, SecretBytes, SecretName,
+};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use crate::content::{self, Mark, Newline};
+use crate::failed;
+use crate::folder::Snapshot;
+use crate::trust::{self, Mount};
+
+/// How often a file is read again that somebody writes to meanwhile.
+const TRIES: usize = 5;
+
+/// What a name stands for.
+pub(crate) enum Look {
+    Nothing,
+    /// A folder: not a secret.
+    Folder,
+    File(Stat),
+    /// A link.
+    Link,
+    /// A pipe, a socket, a device.
+    Special,
+}
+
+/// Returns what a name stands for; nothing is opened.
+pub(crate) fn look(snapshot: &Snapshot, name: &str) -> Result<Look> {
+    match rustix::fs::statat(&snapshot.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Look::File(stat),
+            FileType::Directory => Look::Folder,
+            FileType::Symlink => Look::Link,
+            _ => Look::Special,
+        }),
+        Err(Errno::NOENT) => Ok(Look::Nothing),
+        Err(error) => Err(failed("read", &path(snapshot, name), error)),
+    }
+}
+
+/// Returns the state of the file of this name.
+///
+/// # Errors
+/// `NotFound` where there is nothing or a folder, `Denied` where there is what is no file.
+pub(crate) fn file(snapshot: &Snapshot, name: &str) -> Result<Stat> {
+    match look(snapshot, name)? {
+        Look::File(stat) => Ok(stat),
+        Look::Nothing | Look::Folder => Err(Error::not_found()),
+        Look::Link => Err(link(snapshot, name)),
+        Look::Special => Err(special(snapshot, name)),
+    }
+}
+
+/// Returns the error for a link, which could lead anywhere.
+pub(crate) fn link(snapshot: &Snapshot, name: &str) -> Error {
+    let shown = path(snapshot, name);
+    Error::denied(format!("{} is a link, which is not followed", shown.display()))
+}
+
+/// Returns the error for a pipe and its like.
+pub(crate) fn special(snapshot: &Snapshot, name: &str) -> Error {
+    let shown = path(snapshot, name);
+    Error::denied(format!("{} is a pipe, a socket or a device, not a file", shown.display()))
+}
+
+pub(crate) fn path(snapshot: &Snapshot, name: &str) -> PathBuf {
+    snapshot.path.join(name)
+}
+
+/// Returns a secret.
+///
+/// # Errors
+/// As for [`file`]; `Denied` where others may write the file; `Unsupported` where it is too
+/// large; `Unavailable` where it does not stay the same for as long as it takes to read it.
+pub(crate) fn read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<Secret> {
+    for _ in 0..TRIES {
+        if let Some(secret) = try_read(snapshot, name, newline)? {
+            return Ok(secret);
+        }
+    }
+    let shown = path(snapshot, name);
+    Err(Error::unavailable(format!("{} changes while it is read", shown.display())))
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// As for [`read`].
+pub(crate) fn open(snapshot: &Snapshot, name: &str) -> Result<(File, Stat)> {
+    // Opening alone does something to some devices.
+    file(snapshot, name)?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
+    // What took the file's place since is not waited for.
+    let flags = flags | OFlags::NONBLOCK;
+    let opened = match rustix::fs::openat(&snapshot.dir, name, flags, Mode::empty()) {
+        Ok(opened) => File::from(opened),
+        Err(Errno::NOENT) => return Err(Error::not_found()),
+        Err(Errno::LOOP) => return Err(link(snapshot, name)),
+        Err(Errno::NXIO) => return Err(special(snapshot, name)),
+        Err(error) => return Err(failed("read", &path(snapshot, name), error)),
+    };
+    let read = |error| failed("read", &path(snapshot, name), error);
+    let stat = rustix::fs::fstat(&opened).map_err(read)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(special(snapshot, name));
+    }
+    let mount = Mount::of(&opened).map_err(read)?;
+    trust::file(&path(snapshot, name), &stat, mount)?;
+    Ok((opened, stat))
+}
+
+/// Returns a secret, or `None` where it changed while it was read.
+fn try_read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<Option<Secret>> {
+    let (mut file, before) = open(snapshot, name)?;
+    let shown = || path(snapshot, name);
+    let large = |error: Error| {
+        Error::new(error.kind(), format!("{} has {}", shown().display(), error.message()))
+    };
+    let size = usize::try_from(before.st_size).unwrap_or(usize::MAX);
+    if size > MAX_VALUE_BYTES {
+        return Err(large(content::too_large()));
+    }
+    let bytes = all(&mut file, size).map_err(|error| failed("read", &shown(), error))?;
+    let mark = Mark::of(&file);
+    let after = rustix::fs::fstat(&file).map_err(|error| failed("read", &shown(), error))?;
+    if changes(&before) != changes(&after) {
+        return Ok(None);
+    }
+    let Some(bytes) = bytes else { return Err(large(content::too_large())) };
+    let value = content::value(bytes, mark, newline).map_err(large)?;
+    Ok(Some(Secret::with_metadata(value, metadata(&before))))
+}
+
+/// Reads a file to its end; `None` where it has more than a secret may have.
+fn all(file: &mut File, size: usize) -> io::Result<Option<SecretBytes>> {
+    // One more than there should be: the end is seen without growing.
+    let mut buffer = Zeroizing::new(vec![0; size + 1]);
+    let mut len = 0;
+    loop {
+        if len > MAX_VALUE_BYTES {
+            return Ok(None);
+        }
+        if len == buffer.len() {
+            let mut larger = Zeroizing::new(vec![0; (2 * len).min(MAX_VALUE_BYTES + 1)]);
+            larger[..len].copy_from_slice(&buffer);
+            buffer = larger;
+        }
+        match file.read(&mut buffer[len..]) {
+            Ok(0) => return Ok(Some(SecretBytes::copy_of(&buffer[..len]))),
+            Ok(more) => len += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Returns what differs in a file after it was written to.
+fn changes(stat: &Stat) -> impl PartialEq + use<> {
+    (stat.st_size, stat.st_mtime, stat.st_mtime_nsec, stat.st_ctime, stat.st_ctime_nsec)
+}
+
+/// Returns a file as an entry of a listing; its kind would take opening it.
+pub(crate) fn listed(name: SecretName, stat: &Stat) -> Entry {
+    Entry::new(name, None, metadata(stat))
+}
+
+/// Returns what a file tells besides its content: when it was last written.
+fn metadata(stat: &Stat) -> Metadata {
+    let millis = i64::try_from(stat.st_mtime_nsec).unwrap_or(0) / 1_000_000;
+    let at = stat.st_mtime.saturating_mul(1_000).saturating_add(millis);
+    let mut metadata = Metadata::new();
+    // A clock outside the years 1 to 9999 tells nothing.
+    let _ = metadata.insert("updated", MetadataValue::Timestamp(at));
+    metadata
+}

@@ -1,0 +1,179 @@
+//! The folder of a vault as it is at one moment. Kubernetes changes all files of a volume at
+//! once: it makes a new folder beside the old one and turns the link `..data`. So what belongs
+//! together is read from one open folder, and read again where it was swapped meanwhile.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keystead_plugin_api::{Deadline, Error, Result};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use crate::failed;
+use crate::trust::{self, Mount};
+
+/// The link of a Kubernetes volume to the folder that holds its files now.
+const DATA: &str = "..data";
+
+/// How long to wait before a folder that was just swapped is read again.
+const SWAP: Duration = Duration::from_millis(1);
+
+/// How folders are opened: never through a link as their last part, but for the vault's own.
+const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Where a vault's files are.
+pub(crate) struct Folder {
+    path: PathBuf,
+}
+
+/// Who lays the files out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// They are in the folder itself.
+    Plain,
+    /// They are in the folder that `..data` leads to, which is swapped as a whole.
+    Kubernetes,
+}
+
+/// An open folder with the files of one moment.
+pub(crate) struct Snapshot {
+    /// The folder that holds the files.
+    pub(crate) dir: OwnedFd,
+    /// How people call it.
+    pub(crate) path: PathBuf,
+    pub(crate) mount: Mount,
+    pub(crate) layout: Layout,
+    /// The state of the folder itself.
+    pub(crate) stat: Stat,
+}
+
+/// What was read from a snapshot.
+pub(crate) enum Read<T> {
+    /// It is whole, whatever became of the snapshot since.
+    Whole(T),
+    /// Something may be missing in it, if the snapshot was being taken away.
+    Perhaps(T),
+}
+
+/// What is at the path.
+enum Found {
+    Nothing,
+    Snapshot(Snapshot),
+    /// A snapshot that was taken away before it could be opened.
+    Swapped,
+}
+
+impl Folder {
+    /// Returns the folder at this path. Nothing is opened.
+    ///
+    /// # Errors
+    /// `Invalid` where it cannot be a folder's path.
+    pub(crate) fn new(parameter: &str, path: &str) -> Result<Self> {
+        let path = PathBuf::from(path);
+        if !path.is_absolute() {
+            let shown = path.display();
+            return Err(Error::invalid(format!("`{parameter}` is not an absolute path: {shown}")));
+        }
+        Ok(Self { path })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads from one snapshot; `None` where there is no folder. `read` is called again where
+    /// the snapshot was swapped for another while it read.
+    ///
+    /// # Errors
+    /// Those of `read` from a snapshot that stayed; `Late` where none does.
+    pub(crate) fn read<T>(
+        &self,
+        deadline: Deadline,
+        mut read: impl FnMut(&Snapshot) -> Result<Read<T>>,
+    ) -> Result<Option<T>> {
+        loop {
+            match self.find()? {
+                Found::Nothing => return Ok(None),
+                Found::Swapped => {}
+                Found::Snapshot(snapshot) => match read(&snapshot) {
+                    Ok(Read::Whole(answer)) => return Ok(Some(answer)),
+                    Ok(Read::Perhaps(answer)) if self.is_still(&snapshot) => {
+                        return Ok(Some(answer));
+                    }
+                    Err(error) if self.is_still(&snapshot) => return Err(error),
+                    _ => {}
+                },
+            }
+            if deadline.has_passed() {
+                return Err(Error::late());
+            }
+            std::thread::sleep(SWAP);
+        }
+    }
+
+    /// Returns whether a snapshot is what is there now. While it is open no other folder has
+    /// its number.
+    pub(crate) fn is_still(&self, snapshot: &Snapshot) -> bool {
+        let id = |stat: &Stat| (stat.st_dev, stat.st_ino);
+        matches!(self.find(), Ok(Found::Snapshot(now)) if id(&now.stat) == id(&snapshot.stat))
+    }
+
+    fn find(&self) -> Result<Found> {
+        let path = &self.path;
+        let dir = match rustix::fs::open(path, OPEN, Mode::empty()) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT) => return Ok(Found::Nothing),
+            Err(Errno::NOTDIR) => {
+                return Err(Error::invalid(format!("{} is not a folder", path.display())));
+            }
+            Err(error) => return Err(failed("open", path, error)),
+        };
+        let outer = opened(dir, path, Layout::Plain)?;
+        let Some(target) = data(&outer)? else { return Ok(Found::Snapshot(outer)) };
+        // Not through another link: the name is of a folder beside it.
+        let flags = OPEN.union(OFlags::NOFOLLOW);
+        match rustix::fs::openat(&outer.dir, target.as_slice(), flags, Mode::empty()) {
+            Ok(dir) => opened(dir, path, Layout::Kubernetes).map(Found::Snapshot),
+            Err(Errno::NOENT) => Ok(Found::Swapped),
+            Err(Errno::LOOP | Errno::NOTDIR) => Err(leads_out(path)),
+            Err(error) => Err(failed("open", &path.join(DATA), error)),
+        }
+    }
+}
+
+/// Returns what an open folder is, if it is one to believe.
+fn opened(dir: OwnedFd, path: &Path, layout: Layout) -> Result<Snapshot> {
+    let stat = rustix::fs::fstat(&dir).map_err(|error| failed("read", path, error))?;
+    let mount = Mount::of(&dir).map_err(|error| failed("read", path, error))?;
+    trust::folder(path, &stat, mount)?;
+    Ok(Snapshot { dir, path: path.to_owned(), mount, layout, stat })
+}
+
+/// Returns the name that the link `..data` has in it, where there is one.
+fn data(outer: &Snapshot) -> Result<Option<Vec<u8>>> {
+    let path = outer.path.join(DATA);
+    let stat = match rustix::fs::statat(&outer.dir, DATA, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(failed("read", &path, error)),
+    };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+        return Ok(None);
+    }
+    trust::owner(&path, &stat, outer.mount)?;
+    let target = match rustix::fs::readlinkat(&outer.dir, DATA, Vec::new()) {
+        Ok(target) => target.into_bytes(),
+        Err(error) => return Err(failed("read", &path, error)),
+    };
+    // What Kubernetes writes: `..2026_11_26_02_23_32.1234567890`.
+    let beside = target.starts_with(b"..") && target.len() > 2 && !target.contains(&b'/');
+    if beside { Ok(Some(target)) } else { Err(leads_out(&outer.path)) }
+}
+
+fn leads_out(path: &Path) -> Error {
+    Error::denied(format!(
+        "the link {} does not lead to a folder beside it, as those of Kubernetes do",
+        path.join(DATA).display()
+    ))
+}

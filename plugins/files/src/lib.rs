@@ -1,0 +1,33 @@
+//! A folder as a vault, one secret a file, raw: the secrets of Docker and Podman, Kubernetes
+//! volumes, systemd credentials; and folders of one's own, which are written to as well.
+//! docs/files.md has every rule.
+#![forbid(unsafe_code)]
+
+mod content;
+mod entry;
+mod folder;
+mod listing;
+mod manifest;
+mod name;
+mod trust;
+mod vault;
+mod write;
+
+pub use manifest::MANIFEST;
+pub use vault::Files;
+
+keystead_plugin_api::export_plugin! { plugin: Files, manifest: MANIFEST }
+
+/// Returns what the host is told when the system refuses.
+fn failed(
+    verb: &str,
+    path: &std::path::Path,
+    error: impl Into<std::io::Error>,
+) -> keystead_plugin_api::Error {
+    let error = error.into();
+    let message = format!("cannot {verb} {}: {error}", path.display());
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => keystead_plugin_api::Error::denied(message),
+        _ => keystead_plugin_api::Error::unavailable(message),
+    }
+}

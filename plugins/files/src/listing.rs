@@ -1,0 +1,103 @@
+//! What a folder has, read once and given out page by page: all pages are of one moment.
+
+use std::collections::VecDeque;
+
+use keystead_plugin_api::{Deadline, Entry, Error, ListRequest, Page, Result};
+use rustix::fs::Dir;
+
+use crate::entry::{self, Look};
+use crate::failed;
+use crate::folder::{Folder, Read, Snapshot};
+use crate::name;
+
+/// After how many files the clock is looked at.
+const BETWEEN_LOOKS: usize = 1_024;
+
+/// The rest of a listing, behind the page that ended with this cursor.
+pub(crate) struct Rest {
+    cursor: String,
+    entries: VecDeque<Entry>,
+}
+
+/// Everything in a folder.
+#[derive(Default)]
+pub(crate) struct Contents {
+    /// Its secrets, sorted by name.
+    pub(crate) entries: Vec<Entry>,
+    /// What else has a name of its own there, and why it is no secret.
+    pub(crate) left_out: Vec<String>,
+}
+
+/// Returns what is in a snapshot.
+///
+/// # Errors
+/// `Late`, and what the system refuses.
+pub(crate) fn contents(snapshot: &Snapshot, deadline: Deadline) -> Result<Contents> {
+    let read = |error| failed("read", &snapshot.path, error);
+    let mut contents = Contents::default();
+    let dir = Dir::read_from(&snapshot.dir).map_err(read)?;
+    for (number, found) in dir.enumerate() {
+        if number % BETWEEN_LOOKS == BETWEEN_LOOKS - 1 && deadline.has_passed() {
+            return Err(Error::late());
+        }
+        let found = found.map_err(read)?;
+        let bytes = found.file_name().to_bytes();
+        let mut leave_out = |why: &str| {
+            let shown = String::from_utf8_lossy(bytes).escape_debug().to_string();
+            contents.left_out.push(format!("`{shown}` {why}"));
+        };
+        let secret = match name::of_file(bytes) {
+            Ok(Some(secret)) => secret,
+            Ok(None) => continue,
+            Err(()) => {
+                leave_out("is not UTF-8 or has control characters");
+                continue;
+            }
+        };
+        match entry::look(snapshot, secret.as_str())? {
+            Look::File(stat) => contents.entries.push(entry::listed(secret, &stat)),
+            Look::Folder => leave_out("is a folder"),
+            Look::Link => leave_out("is a link"),
+            Look::Special => leave_out("is a pipe, a socket or a device"),
+            // Removed a moment ago.
+            Look::Nothing => {}
+        }
+    }
+    contents.entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    contents.left_out.sort_unstable();
+    Ok(contents)
+}
+
+/// Returns a page, and leaves in `rest` what comes behind it. `None` where there is no folder.
+///
+/// # Errors
+/// Those of [`contents`].
+pub(crate) fn page(
+    folder: &Folder,
+    rest: &mut Option<Rest>,
+    request: &ListRequest,
+) -> Result<Option<Page>> {
+    let after = request.after.as_deref();
+    let mut entries = match rest.take() {
+        Some(rest) if Some(rest.cursor.as_str()) == after => rest.entries,
+        _ => {
+            let read = folder.read(request.deadline, |snapshot| {
+                contents(snapshot, request.deadline).map(Read::Perhaps)
+            })?;
+            let Some(contents) = read else { return Ok(None) };
+            let mut entries = VecDeque::from(contents.entries);
+            if let Some(after) = after {
+                let seen = entries.partition_point(|entry| entry.name.as_str() <= after);
+                entries.drain(..seen);
+            }
+            entries
+        }
+    };
+    let page: Vec<Entry> = entries.drain(..request.limit.min(entries.len())).collect();
+    let next = match page.last() {
+        Some(last) if !entries.is_empty() => Some(last.name.to_string()),
+        _ => None,
+    };
+    *rest = next.clone().map(|cursor| Rest { cursor, entries });
+    Ok(Some(Page::new(page, next)))
+}

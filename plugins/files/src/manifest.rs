@@ -1,0 +1,64 @@
+//! What the plugin says of itself.
+
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
+
+/// The kind of vault that is written to.
+pub(crate) const READ_WRITE: &str = "read-write";
+
+/// The parameter that names a folder to read. Not the same as [`FOLDER`]: a permission is asked
+/// for wherever its parameters are given, and this one is for reading only.
+pub(crate) const PATH: &str = "path";
+
+/// The parameter that names a folder to read and write.
+pub(crate) const FOLDER: &str = "folder";
+
+/// The parameter that takes the last line end off a text.
+pub(crate) const TRIM_NEWLINE: &str = "trim-newline";
+
+const TRIM: Parameter = Parameter::defaulting(
+    TRIM_NEWLINE,
+    ParameterKind::Boolean,
+    "false",
+    "whether a text is without the one line end at its end; writing puts it there",
+);
+
+/// What the plugin says of itself; the host reads it without running the plugin.
+pub const MANIFEST: Manifest = Manifest {
+    id: "files",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "A folder with one secret a file, in clear text",
+    vendor: "Keystead",
+    licence: "MIT OR Apache-2.0",
+    homepage: "",
+    kinds: &[
+        Kind {
+            name: "read-only",
+            description: "what others put there: Docker, Podman, Kubernetes, systemd",
+            capabilities: &[],
+            values: &[ValueKind::Text, ValueKind::Bytes],
+            names: NameRule::CaseSensitive,
+            parameters: &[
+                Parameter::required(PATH, ParameterKind::Path, "the folder, such as /run/secrets"),
+                TRIM,
+            ],
+        },
+        Kind {
+            name: READ_WRITE,
+            description: "a folder of your own, made where there is none",
+            capabilities: &[Capability::Write],
+            values: &[ValueKind::Text, ValueKind::Bytes],
+            names: NameRule::CaseSensitive,
+            parameters: &[
+                Parameter::defaulting(
+                    FOLDER,
+                    ParameterKind::Path,
+                    "{data}/files/{vault}",
+                    "the folder, which is yours alone",
+                ),
+                TRIM,
+            ],
+        },
+    ],
+    permissions: &["files:{path}:r", "files:{folder}:rw"],
+};

@@ -1,0 +1,105 @@
+//! Names of secrets as names of files in one folder: nothing that a path could be made of.
+
+use keystead_plugin_api::{Error, Result, SecretName};
+
+/// The most bytes that a file's name has on Linux.
+const MAX_BYTES: usize = 255;
+
+/// What names begin with that are never secrets: Kubernetes' own `..data` and `..2026_01_31…`,
+/// the folders `.` and `..`, and the file that a write goes through. Kubernetes allows no key
+/// that begins so.
+const RESERVED: &str = "..";
+
+/// The name of a file that is being written, until it has its own. One is enough: who writes
+/// has the folder's lock.
+pub(crate) const TEMPORARY: &str = "..keystead-new";
+
+/// Returns whether a file of this name can be a secret, and why not.
+fn fault(name: &str) -> Option<&'static str> {
+    if name.contains('/') {
+        Some("it has a `/`")
+    } else if name == "." || name.starts_with(RESERVED) {
+        Some("it is `.` or begins with `..`")
+    } else if name.len() > MAX_BYTES {
+        Some("it has more than 255 bytes")
+    } else {
+        None
+    }
+}
+
+/// Returns the file's name of a secret; `None` where no file can have it, so that there is none.
+pub(crate) fn of(secret: &SecretName) -> Option<&str> {
+    let name = secret.as_str();
+    fault(name).is_none().then_some(name)
+}
+
+/// Returns the file's name of a secret that is to be written.
+///
+/// # Errors
+/// `Invalid` where no file can have it.
+pub(crate) fn to_write(secret: &SecretName) -> Result<&str> {
+    let name = secret.as_str();
+    match fault(name) {
+        None => Ok(name),
+        Some(why) => Err(Error::invalid(format!("`{name}` cannot be the name of a file: {why}"))),
+    }
+}
+
+/// Returns the secret that a file is by its name: `Ok(None)` where the name is not for secrets.
+///
+/// # Errors
+/// Where no secret can have this name: it is not UTF-8, or has control characters.
+pub(crate) fn of_file(name: &[u8]) -> Result<Option<SecretName>, ()> {
+    if name == b"." || name.starts_with(RESERVED.as_bytes()) {
+        return Ok(None);
+    }
+    let name = std::str::from_utf8(name).map_err(drop)?;
+    SecretName::parse(name).map(Some).map_err(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+    use super::*;
+    use keystead_plugin_api::ErrorKind;
+
+    fn secret(name: &str) -> SecretName {
+        SecretName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        let long = "n".repeat(256);
+        for name in
+            [".", "..", "../x", "a/b", "/etc/passwd", "a/../b", "/", "..data", TEMPORARY, &long]
+        {
+            assert_eq!(of(&secret(name)), None, "{name}");
+            let error = to_write(&secret(name)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{name}");
+            assert!(error.message().contains(name), "{error}");
+        }
+        // A NUL would end the name early; no secret's name has one.
+        SecretName::parse("a\0b").unwrap_err();
+    }
+
+    #[test]
+    fn odd_names_are_names() {
+        let long = "n".repeat(255);
+        for name in [".dockerconfigjson", ".env", "-rf", "a b ", "*", "back\\slash", "ü", &long] {
+            assert_eq!(of(&secret(name)), Some(name));
+            assert_eq!(to_write(&secret(name)).unwrap(), name);
+            assert_eq!(of_file(name.as_bytes()), Ok(Some(secret(name))));
+        }
+    }
+
+    #[test]
+    fn files_that_are_no_secrets_are_told_from_those_that_cannot_be_named() {
+        for name in [&b"."[..], b"..", b"..data", b"..2026_11_26", TEMPORARY.as_bytes()] {
+            assert_eq!(of_file(name), Ok(None));
+        }
+        for name in [&b"\xff"[..], b"a\nb", b"\x1b[0m", b""] {
+            assert_eq!(of_file(name), Err(()));
+        }
+    }
+}

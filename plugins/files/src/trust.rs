@@ -1,0 +1,115 @@
+//! Who could have written what is read: only root and we ourselves, or whoever mounted it
+//! read-only.
+
+use std::path::Path;
+
+use keystead_plugin_api::{Error, Result};
+use rustix::fs::{Mode, Stat, StatVfsMountFlags};
+
+/// Whether what is read can be written where we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mount {
+    /// It is mounted read-only: what is there is what the one who mounted it gave us.
+    ReadOnly,
+    /// Whoever has the right to may write.
+    Writable,
+}
+
+impl Mount {
+    /// Returns how the file system of an open folder or file is mounted there.
+    pub(crate) fn of(open: impl std::os::fd::AsFd) -> rustix::io::Result<Self> {
+        let flags = rustix::fs::fstatvfs(open)?.f_flag;
+        let read_only = flags.contains(StatVfsMountFlags::RDONLY);
+        Ok(if read_only { Self::ReadOnly } else { Self::Writable })
+    }
+}
+
+/// Returns the permission bits.
+pub(crate) fn mode(stat: &Stat) -> u32 {
+    Mode::from_raw_mode(stat.st_mode).bits()
+}
+
+/// Checks that nobody but root and us put a folder's entries there. In a sticky folder others
+/// may add entries, as in those of Kubernetes, but not replace one: each entry's own owner tells.
+pub(crate) fn folder(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
+    owner(path, stat, mount)?;
+    let sticky = Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX);
+    if sticky { Ok(()) } else { writers(path, stat, mount, "go-w") }
+}
+
+/// Checks that nobody but root and us wrote a file.
+pub(crate) fn file(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
+    owner(path, stat, mount)?;
+    writers(path, stat, mount, "go-w")
+}
+
+/// Checks that a folder that is written to is ours, and that nobody else may write there.
+pub(crate) fn own_folder(path: &Path, stat: &Stat) -> Result<()> {
+    if stat.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(not_ours(path, stat));
+    }
+    writers(path, stat, Mount::Writable, "700")
+}
+
+/// Checks who owns an entry, and nothing else of it: a link has no mode of its own.
+pub(crate) fn owner(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
+    let ours = stat.st_uid == 0 || stat.st_uid == rustix::process::geteuid().as_raw();
+    if ours || mount == Mount::ReadOnly { Ok(()) } else { Err(not_ours(path, stat)) }
+}
+
+fn not_ours(path: &Path, stat: &Stat) -> Error {
+    Error::denied(format!(
+        "{} belongs to another user (number {}), who may write there",
+        path.display(),
+        stat.st_uid
+    ))
+}
+
+fn writers(path: &Path, stat: &Stat, mount: Mount, remedy: &str) -> Result<()> {
+    if mount == Mount::ReadOnly || mode(stat) & 0o022 == 0 {
+        return Ok(());
+    }
+    let shown = path.display();
+    Err(Error::denied(format!(
+        "others may write {shown} (mode {:03o}): run `chmod {remedy} {shown}` if that is not meant",
+        mode(stat) & 0o7777
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+    use super::*;
+
+    /// Returns the state of something with this owner and mode.
+    fn stat(uid: u32, mode: u32) -> Stat {
+        let mut stat = rustix::fs::stat("/").unwrap();
+        stat.st_uid = uid;
+        stat.st_mode = (stat.st_mode & !0o7777) | mode;
+        stat
+    }
+
+    #[test]
+    fn what_another_user_owns_is_believed_only_where_it_is_mounted_read_only() {
+        let us = rustix::process::geteuid().as_raw();
+        let path = Path::new("/run/secrets/token");
+        for ours in [0, us] {
+            file(path, &stat(ours, 0o400), Mount::Writable).unwrap();
+            folder(path, &stat(ours, 0o1777), Mount::Writable).unwrap();
+        }
+        let other = us + 1;
+        for check in [file, folder] {
+            let error = check(path, &stat(other, 0o700), Mount::Writable).unwrap_err();
+            let words = format!(
+                "/run/secrets/token belongs to another user (number {other}), who may write there"
+            );
+            assert_eq!(error.message(), words);
+            // A file that Compose mounts is still its owner's outside.
+            check(path, &stat(other, 0o666), Mount::ReadOnly).unwrap();
+        }
+        own_folder(path, &stat(us, 0o755)).unwrap();
+        own_folder(path, &stat(other, 0o755)).unwrap_err();
+        own_folder(path, &stat(us, 0o1777)).unwrap_err();
+    }
+}

@@ -1,0 +1,274 @@
+//! One open vault: which calls lead where.
+
+use keystead_plugin_api::{
+    Context, Deadline, Entry, Error, GetRequest, ListRequest, OpenRequest, Page, Plugin, Result,
+    Secret, SecretBytes, SetRequest, Vault,
+};
+
+use crate::content::{self, Mark, Newline};
+use crate::entry;
+use crate::folder::{Folder, Layout, Read, Snapshot};
+use crate::listing::{self, Rest};
+use crate::manifest::{FOLDER, PATH, READ_WRITE, TRIM_NEWLINE};
+use crate::name;
+use crate::trust;
+use crate::write::{IfMissing, Writer};
+
+/// The most files that a test tells of one by one.
+const MOST_TOLD: usize = 20;
+
+/// A folder with one secret a file.
+pub struct Files {
+    folder: Folder,
+    access: Access,
+    newline: Newline,
+    rest: Option<Rest>,
+    context: Context,
+}
+
+/// What may be done with the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// It is somebody else's to fill: if it is not there, that is an error.
+    Read,
+    /// It is ours: if it is not there, it is empty.
+    ReadWrite,
+}
+
+impl Plugin for Files {
+    fn open(request: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
+        let (access, parameter) = match request.kind.as_str() {
+            READ_WRITE => (Access::ReadWrite, FOLDER),
+            _ => (Access::Read, PATH),
+        };
+        let path = request.parameters.text(parameter);
+        let path = path.ok_or_else(|| Error::invalid(format!("`{parameter}` is missing")))?;
+        let newline = match request.parameters.boolean(TRIM_NEWLINE) {
+            Some(true) => Newline::Trimmed,
+            _ => Newline::Kept,
+        };
+        let folder = Folder::new(parameter, path)?;
+        Ok(Box::new(Self { folder, access, newline, rest: None, context }))
+    }
+}
+
+impl Vault for Files {
+    fn get(&mut self, request: &GetRequest) -> Result<Secret> {
+        let newline = self.newline;
+        self.one(request, |snapshot, name| entry::read(snapshot, name, newline))
+    }
+
+    fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
+        let Some(first) = requests.first() else { return Ok(Vec::new()) };
+        let newline = self.newline;
+        let read = self.folder.read(first.deadline, |snapshot| {
+            let mut results = Vec::with_capacity(requests.len());
+            for request in requests {
+                results.push(match file_name(request) {
+                    _ if request.deadline.has_passed() => Err(Error::late()),
+                    Ok(name) => entry::read(snapshot, name, newline),
+                    Err(error) => Err(error),
+                });
+            }
+            let whole = results.iter().all(Result::is_ok);
+            Ok(if whole { Read::Whole(results) } else { Read::Perhaps(results) })
+        })?;
+        match read {
+            Some(results) => Ok(results),
+            None => {
+                let missing = self.missing()?;
+                Ok(requests.iter().map(|_| Err(missing.clone())).collect())
+            }
+        }
+    }
+
+    fn list(&mut self, request: &ListRequest) -> Result<Page> {
+        match listing::page(&self.folder, &mut self.rest, request)? {
+            Some(page) => Ok(page),
+            None => self.missing().map(|_| Page::default()),
+        }
+    }
+
+    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+        let secret = request.name.clone();
+        self.one(request, |snapshot, name| {
+            entry::file(snapshot, name).map(|stat| entry::listed(secret.clone(), &stat))
+        })
+    }
+
+    fn set(&mut self, request: SetRequest) -> Result<()> {
+        let deadline = request.deadline;
+        let new = self.new_file(request)?;
+        let writer = self.writer(IfMissing::Make, deadline)?.ok_or_else(Error::late)?;
+        put(&writer, &new)?;
+        writer.finish()
+    }
+
+    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+        let Some(first) = requests.first() else { return Ok(Vec::new()) };
+        // Checked first: a folder is not made for what is refused.
+        let deadline = first.deadline;
+        let new: Vec<_> = requests.into_iter().map(|request| self.new_file(request)).collect();
+        if new.iter().all(Result::is_err) {
+            return Ok(new.into_iter().map(|new| new.map(drop)).collect());
+        }
+        let writer = self.writer(IfMissing::Make, deadline)?.ok_or_else(Error::late)?;
+        let write = |new: Result<NewFile>| {
+            let new = new?;
+            // Nobody waits any longer: better told than cut off in the middle.
+            if deadline.has_passed() { Err(Error::late()) } else { put(&writer, &new) }
+        };
+        let results: Vec<Result<()>> = new.into_iter().map(write).collect();
+        // The names become lasting together.
+        Ok(match writer.finish() {
+            Ok(()) => results,
+            Err(error) => results.into_iter().map(|one| one.and(Err(error.clone()))).collect(),
+        })
+    }
+
+    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+        self.writable()?;
+        let name = file_name(request)?;
+        let writer = self.writer(IfMissing::Leave, request.deadline)?;
+        let writer = writer.ok_or_else(Error::not_found)?;
+        writer.remove(name)?;
+        writer.finish()
+    }
+
+    fn test(&mut self, deadline: Deadline) -> Result<()> {
+        let tested = self.folder.read(deadline, |snapshot| {
+            // Something may be gone because the folder was swapped; that is told then.
+            self.tested(snapshot, deadline).map(Read::Perhaps)
+        })?;
+        let Some(Tested { told, refused }) = tested else {
+            self.missing()?;
+            self.context.warn("there is no folder yet: the first secret makes it");
+            return Ok(());
+        };
+        let more = told.len().saturating_sub(MOST_TOLD);
+        told.iter().take(MOST_TOLD).for_each(|line| self.context.warn(line));
+        if more > 0 {
+            self.context.warn(&format!("{more} more are not told one by one"));
+        }
+        let shown = self.folder.path().display();
+        match refused {
+            0 => Ok(()),
+            1 => Err(Error::denied(format!("one secret in {shown} cannot be read"))),
+            more => Err(Error::denied(format!("{more} secrets in {shown} cannot be read"))),
+        }
+    }
+}
+
+/// What a test found.
+struct Tested {
+    told: Vec<String>,
+    refused: usize,
+}
+
+/// A secret as it is about to be written.
+struct NewFile {
+    request: SetRequest,
+    content: SecretBytes,
+    mark: Mark,
+}
+
+impl Files {
+    /// Asks one snapshot for one secret.
+    fn one<T>(
+        &self,
+        request: &GetRequest,
+        ask: impl Fn(&Snapshot, &str) -> Result<T>,
+    ) -> Result<T> {
+        let name = file_name(request)?;
+        let found =
+            self.folder.read(request.deadline, |snapshot| ask(snapshot, name).map(Read::Whole));
+        match found? {
+            Some(found) => Ok(found),
+            None => Err(self.missing()?),
+        }
+    }
+
+    /// Returns the answer for a secret where there is no folder.
+    ///
+    /// # Errors
+    /// `Unavailable` where others should have made it.
+    fn missing(&self) -> Result<Error> {
+        match self.access {
+            Access::ReadWrite => Ok(Error::not_found()),
+            Access::Read => Err(Error::unavailable(format!(
+                "the folder {} is not there",
+                self.folder.path().display()
+            ))),
+        }
+    }
+
+    fn writable(&self) -> Result<()> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::Read => Err(Error::unsupported(
+                "this vault is read-only: one of the kind `read-write` is written to",
+            )),
+        }
+    }
+
+    fn writer(&self, if_missing: IfMissing, deadline: Deadline) -> Result<Option<Writer>> {
+        self.writable()?;
+        Writer::take(&self.folder, if_missing, deadline)
+    }
+
+    /// Returns what a request writes, once all is checked that can be without the folder.
+    fn new_file(&self, mut request: SetRequest) -> Result<NewFile> {
+        self.writable()?;
+        name::to_write(&request.name)?;
+        if request.metadata.as_ref().is_some_and(|metadata| !metadata.is_empty()) {
+            return Err(Error::unsupported("this vault keeps no metadata"));
+        }
+        let value = std::mem::replace(&mut request.value, keystead_plugin_api::Value::text(""));
+        let (content, mark) = content::content(value, self.newline)?;
+        Ok(NewFile { request, content, mark })
+    }
+
+    /// Looks at everything in a snapshot; no content is read.
+    fn tested(&self, snapshot: &Snapshot, deadline: Deadline) -> Result<Tested> {
+        if self.access == Access::ReadWrite && snapshot.layout == Layout::Plain {
+            trust::own_folder(&snapshot.path, &snapshot.stat)?;
+        }
+        let contents = listing::contents(snapshot, deadline)?;
+        let left_out = |what: &String| format!("left out: {what}");
+        let mut told: Vec<String> = contents.left_out.iter().map(left_out).collect();
+        let (mut refused, mut open_to_all) = (0, 0);
+        for entry in &contents.entries {
+            if deadline.has_passed() {
+                return Err(Error::late());
+            }
+            match entry::open(snapshot, entry.name.as_str()) {
+                Ok((_, stat)) => open_to_all += usize::from(trust::mode(&stat) & 0o004 != 0),
+                Err(error) => {
+                    refused += 1;
+                    told.push(error.message().to_owned());
+                }
+            }
+        }
+        // Where nobody else may enter, it does not matter.
+        if open_to_all > 0 && trust::mode(&snapshot.stat) & 0o001 != 0 {
+            told.push(format!("every user may read {open_to_all} of the files"));
+        }
+        Ok(Tested { told, refused })
+    }
+}
+
+fn put(writer: &Writer, new: &NewFile) -> Result<()> {
+    let name = name::to_write(&new.request.name)?;
+    writer.write(name, &new.content, new.mark, new.request.mode)
+}
+
+/// Returns the file's name of the secret that is asked for.
+///
+/// # Errors
+/// `NotFound` where no file can have the name; `Unsupported` for an earlier version.
+fn file_name(request: &GetRequest) -> Result<&str> {
+    if request.version.is_some() {
+        return Err(Error::unsupported("this vault keeps no earlier versions"));
+    }
+    name::of(&request.name).ok_or_else(Error::not_found)
+}

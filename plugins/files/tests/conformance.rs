@@ -1,0 +1,92 @@
+//! Both kinds of vault keep every obligation.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+use std::path::PathBuf;
+
+use keystead_plugin_api::testing::{Linked, Outcome};
+use keystead_plugin_files::{Files, MANIFEST};
+
+/// Returns an empty folder.
+fn folder(test: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Runs the suite and asserts that all is checked but these obligations.
+#[track_caller]
+fn conforms(linked: Linked<Files>, not_applicable: &[&str]) {
+    let mut skipped = Vec::new();
+    for outcome in linked.outcomes().unwrap() {
+        assert!(!outcome.is_broken(), "{outcome}");
+        if let Outcome::NotApplicable { obligation, .. } = outcome {
+            skipped.push(obligation);
+        }
+    }
+    skipped.sort_unstable();
+    let mut expected = not_applicable.to_vec();
+    expected.sort_unstable();
+    assert_eq!(skipped, expected);
+}
+
+/// More than a page; each write waits for the disk.
+const MANY: usize = 1_100;
+
+/// What a vault of this plugin never does: it is not locked, keeps no metadata and no versions,
+/// has no actions and does not mind being unregistered.
+const NEVER: [&str; 13] = [
+    "actions-named",
+    "lock-locks",
+    "locked-no-effect",
+    "no-prompt",
+    "set-many-refused",
+    "set-metadata-missing",
+    "set-metadata-only",
+    "set-metadata-replaces",
+    "unlock-right",
+    "unlock-stale",
+    "unlock-wrong",
+    "unregister-keeps",
+    "versions-gettable",
+];
+
+#[test]
+fn a_folder_of_ones_own() {
+    for (test, trim) in [("kept", "false"), ("trimmed", "true")] {
+        let linked = Linked::new(&MANIFEST)
+            .kind(&MANIFEST, "read-write")
+            .parameter("folder", folder(test).join("below/{vault}").to_str().unwrap())
+            .parameter("trim-newline", trim)
+            .many(MANY);
+        conforms(linked, &NEVER);
+    }
+}
+
+#[test]
+fn a_folder_of_others() {
+    let folder = folder("others");
+    for name in ["one", "two", "three"] {
+        std::fs::write(folder.join(name), format!("of {name}\n")).unwrap();
+    }
+    let linked = Linked::new(&MANIFEST).parameter("path", folder.to_str().unwrap());
+    let written = [
+        "get-empty",
+        "get-what-was-set",
+        "list-as-given",
+        "list-no-values",
+        "own-handle",
+        "remove-missing",
+        "remove-only-that",
+        "remove-then-missing",
+        "set-atomic",
+        "set-create-only",
+        "set-kind",
+        "set-many-each",
+        "set-many-kept",
+        "set-many-order",
+        "set-metadata-with-value",
+        "set-replace",
+    ];
+    conforms(linked, &[&NEVER[..], &written].concat());
+}

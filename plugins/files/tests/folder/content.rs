@@ -1,0 +1,124 @@
+//! Texts, bytes, their limit, and what is told besides.
+
+use std::fs::{self, File};
+use std::time::{Duration, UNIX_EPOCH};
+
+use keystead_plugin_api::{ErrorKind, MAX_VALUE_BYTES, Metadata, MetadataValue, Value};
+
+use crate::world::{World, ask, entries, get, names, refused, set};
+
+#[test]
+fn what_others_wrote_is_read_to_the_byte() {
+    let world = World::new();
+    let cases: [(&str, &[u8], Value); 6] = [
+        ("text", b"canary\n", Value::text("canary\n")),
+        ("crlf", b"canary\r\n", Value::text("canary\r\n")),
+        ("mark", b"\xef\xbb\xbfcanary", Value::text("\u{feff}canary")),
+        ("nul", b"can\0ary", Value::text("can\0ary")),
+        ("empty", b"", Value::text("")),
+        ("binary", b"\x89PNG\r\n\x1a\n\xff", Value::bytes(b"\x89PNG\r\n\x1a\n\xff".to_vec())),
+    ];
+    for (name, bytes, _) in &cases {
+        world.file(name, bytes);
+    }
+    for mut vault in [world.read_only(), world.read_write()] {
+        for (name, _, value) in &cases {
+            assert_eq!(get(&mut *vault, name).unwrap(), *value, "{name}");
+        }
+    }
+    assert_eq!(get(&mut *world.trimmed(), "text").unwrap(), Value::text("canary"));
+    assert_eq!(get(&mut *world.trimmed(), "binary").unwrap(), cases[5].2);
+}
+
+#[test]
+fn bytes_that_are_utf8_stay_bytes_until_another_program_writes_them() {
+    let world = World::new();
+    let mut vault = world.read_write();
+    set(&mut *vault, "key", Value::bytes(b"canary".to_vec())).unwrap();
+    assert_eq!(fs::read(world.path("key")).unwrap(), b"canary");
+    assert_eq!(get(&mut *vault, "key").unwrap(), Value::bytes(b"canary".to_vec()));
+    // A vault that only reads sees the mark as well.
+    assert_eq!(get(&mut *world.read_only(), "key").unwrap(), Value::bytes(b"canary".to_vec()));
+
+    set(&mut *vault, "key", Value::text("canary")).unwrap();
+    assert_eq!(get(&mut *vault, "key").unwrap(), Value::text("canary"));
+
+    set(&mut *vault, "key", Value::bytes(b"canary".to_vec())).unwrap();
+    world.file("new", fs::read(world.path("key")).unwrap());
+    fs::rename(world.path("new"), world.path("key")).unwrap();
+    assert_eq!(get(&mut *vault, "key").unwrap(), Value::text("canary"));
+}
+
+#[test]
+fn trimmed_texts_end_their_line_on_the_disk() {
+    let world = World::new();
+    let mut vault = world.trimmed();
+    for (value, bytes) in [("canary", "canary\n"), ("canary\n", "canary\n\n"), ("", "\n")] {
+        set(&mut *vault, "token", Value::text(value)).unwrap();
+        assert_eq!(fs::read(world.path("token")).unwrap(), bytes.as_bytes());
+        assert_eq!(get(&mut *vault, "token").unwrap(), Value::text(value));
+    }
+}
+
+#[test]
+fn a_file_that_is_larger_than_a_secret_is_refused_by_name_and_without_reading_it() {
+    let world = World::new();
+    let large = |name: &str, len: u64| {
+        world.file(name, "");
+        File::options().write(true).open(world.path(name)).unwrap().set_len(len).unwrap();
+    };
+    let limit = u64::try_from(MAX_VALUE_BYTES).unwrap();
+    large("fits", limit - 64);
+    large("over", limit + 1);
+    large("huge", 1 << 40);
+    let mut vault = world.read_only();
+    let Value::Text(text) = get(&mut *vault, "fits").unwrap() else { panic!("not a text") };
+    assert_eq!(text.expose().len(), MAX_VALUE_BYTES - 64);
+    for name in ["over", "huge"] {
+        let shown = world.path(name).display().to_string();
+        let words = format!("{shown} has more than the {MAX_VALUE_BYTES} bytes");
+        refused(get(&mut *vault, name), ErrorKind::Unsupported, &words);
+    }
+    // It is there all the same.
+    assert_eq!(names(&mut *vault), ["fits", "huge", "over"]);
+}
+
+#[test]
+fn a_file_tells_when_it_was_written_and_nothing_else() {
+    let world = World::new();
+    world.file("token", "canary");
+    let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
+    File::options().write(true).open(world.path("token")).unwrap().set_modified(at).unwrap();
+    let mut expected = Metadata::new();
+    expected.insert("updated", MetadataValue::Timestamp(1_700_000_000_123)).unwrap();
+    let mut vault = world.read_only();
+    let [entry] = &entries(&mut *vault)[..] else { panic!("not one") };
+    assert_eq!((entry.name.as_str(), entry.kind, &entry.metadata), ("token", None, &expected));
+    assert_eq!(vault.describe(&ask("token")).unwrap(), *entry);
+    assert_eq!(vault.get(&ask("token")).unwrap().metadata, expected);
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_an_error_where_others_should_have_made_it() {
+    let world = World::new();
+    fs::remove_dir(world.folder()).unwrap();
+    let mut vault = world.read_only();
+    let words = format!("the folder {} is not there", world.folder().display());
+    refused(get(&mut *vault, "token"), ErrorKind::Unavailable, &words);
+    refused(vault.describe(&ask("token")), ErrorKind::Unavailable, &words);
+    refused(vault.test(crate::world::soon()), ErrorKind::Unavailable, &words);
+    refused(vault.get_many(&[ask("token")]), ErrorKind::Unavailable, &words);
+    let list = keystead_plugin_api::ListRequest::new(crate::world::soon());
+    refused(vault.list(&list), ErrorKind::Unavailable, &words);
+
+    let mut own = world.read_write();
+    assert_eq!(get(&mut *own, "token").unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(names(&mut *own).is_empty());
+    own.test(crate::world::soon()).unwrap();
+    assert_eq!(world.logged(), ["there is no folder yet: the first secret makes it"]);
+    assert!(!world.folder().exists());
+
+    // What is there is no folder.
+    fs::write(world.folder(), "canary").unwrap();
+    refused(get(&mut *vault, "token"), ErrorKind::Invalid, "is not a folder");
+}

@@ -1,0 +1,9 @@
+//! Folders as others leave them, and what a vault makes of them.
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+mod content;
+mod kubernetes;
+mod mode;
+mod special;
+mod world;
+mod write;

@@ -1,0 +1,76 @@
+//! Who may have written what is read. Owners are tested beside the rule itself: only root could
+//! make files of another user here.
+
+use keystead_plugin_api::{ErrorKind, Value};
+
+use crate::world::{World, get, mode, names, refused, set, soon};
+
+#[test]
+fn a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_not() {
+    let world = World::new();
+    world.file("token", "canary");
+    for allowed in [0o400, 0o600, 0o440, 0o444, 0o644, 0o755] {
+        mode(&world.path("token"), allowed);
+        assert_eq!(get(&mut *world.read_only(), "token").unwrap(), Value::text("canary"));
+    }
+    for wrong in [0o620, 0o602, 0o666, 0o777] {
+        mode(&world.path("token"), wrong);
+        let shown = world.path("token").display().to_string();
+        let words = format!(
+            "others may write {shown} (mode {wrong:03o}): run `chmod go-w {shown}` if that is not \
+             meant"
+        );
+        for mut vault in [world.read_only(), world.read_write()] {
+            refused(get(&mut *vault, "token"), ErrorKind::Denied, &words);
+            // It is not hidden, and a test says so.
+            assert_eq!(names(&mut *vault), ["token"]);
+            world.logged();
+            refused(vault.test(soon()), ErrorKind::Denied, "one secret in");
+            assert_eq!(world.logged(), [words.as_str()]);
+        }
+    }
+    // Whoever replaces it makes it right.
+    set(&mut *world.read_write(), "token", Value::text("canary")).unwrap();
+    get(&mut *world.read_only(), "token").unwrap();
+}
+
+#[test]
+fn a_folder_that_others_may_write_is_refused_unless_it_is_sticky() {
+    let world = World::new();
+    world.file("token", "canary");
+    for wrong in [0o770, 0o702, 0o777] {
+        mode(&world.folder(), wrong);
+        let words = format!("others may write {} (mode {wrong:03o})", world.folder().display());
+        for mut vault in [world.read_only(), world.read_write()] {
+            refused(get(&mut *vault, "token"), ErrorKind::Denied, &words);
+            refused(vault.test(soon()), ErrorKind::Denied, &words);
+        }
+        refused(
+            set(&mut *world.read_write(), "b", Value::text("canary")),
+            ErrorKind::Denied,
+            &words,
+        );
+    }
+    // As Kubernetes mounts its volumes: others may add files there, but not replace one.
+    mode(&world.folder(), 0o1777);
+    get(&mut *world.read_only(), "token").unwrap();
+    let mut own = world.read_write();
+    refused(set(&mut *own, "b", Value::text("canary")), ErrorKind::Denied, "mode 1777");
+    refused(own.test(soon()), ErrorKind::Denied, "mode 1777");
+    assert_eq!(names(&mut *own), ["token"]);
+}
+
+#[test]
+fn a_test_tells_that_every_user_may_read() {
+    let world = World::new();
+    for name in ["a", "b"] {
+        world.file(name, "canary");
+        mode(&world.path(name), 0o444);
+    }
+    let mut vault = world.read_only();
+    vault.test(soon()).unwrap();
+    assert!(world.logged().is_empty(), "nobody else may enter the folder");
+    mode(&world.folder(), 0o755);
+    vault.test(soon()).unwrap();
+    assert_eq!(world.logged(), ["every user may read 2 of the files"]);
+}

@@ -1,0 +1,159 @@
+//! Writing: whole or not at all, one writer at a time, and nothing left behind.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::Duration;
+
+use keystead_plugin_api::{Deadline, ErrorKind, Value, WriteMode};
+use rustix::fs::FlockOperation;
+
+use crate::world::{World, ask, get, mode, names, refused, set, soon, to_set};
+
+/// The file that a write goes through.
+const TEMPORARY: &str = "..keystead-new";
+
+fn bits(world: &World, name: &str) -> u32 {
+    fs::metadata(world.path(name)).unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn the_first_secret_makes_the_folder_for_its_owner_alone() {
+    let world = World::new();
+    fs::remove_dir(world.folder()).unwrap();
+    let mut vault = world.read_write();
+    assert_eq!(vault.remove(&ask("token")).unwrap_err().kind(), ErrorKind::NotFound);
+    let mut replace = to_set("a/b", Value::text("canary"));
+    refused(vault.set(replace), ErrorKind::Invalid, "cannot be the name of a file: it has a `/`");
+    replace = to_set("token", Value::credential("bob", "canary"));
+    refused(vault.set(replace), ErrorKind::Unsupported, "this is a credential");
+    assert!(!world.folder().exists(), "what was refused made it");
+
+    set(&mut *vault, "token", Value::text("canary")).unwrap();
+    assert_eq!((bits(&world, ""), bits(&world, "token")), (0o700, 0o600));
+}
+
+#[test]
+fn a_new_file_takes_the_old_ones_place_as_a_whole() {
+    let world = World::new();
+    world.file("token", "canary-old");
+    mode(&world.path("token"), 0o444);
+    let mut before = File::open(world.path("token")).unwrap();
+    set(&mut *world.read_write(), "token", Value::text("canary-new")).unwrap();
+    let mut seen = String::new();
+    before.read_to_string(&mut seen).unwrap();
+    assert_eq!(seen, "canary-old", "who was reading sees no mix");
+    assert_eq!(fs::read(world.path("token")).unwrap(), b"canary-new");
+    assert_eq!(bits(&world, "token"), 0o600);
+    assert_ne!(before.metadata().unwrap().ino(), fs::metadata(world.path("token")).unwrap().ino());
+    assert!(!world.path(TEMPORARY).exists());
+}
+
+#[test]
+fn what_a_killed_writer_left_is_no_secret_and_goes_with_the_next_write() {
+    let world = World::new();
+    world.file(TEMPORARY, "canary-half");
+    let mut vault = world.read_write();
+    assert!(names(&mut *vault).is_empty());
+    assert_eq!(get(&mut *vault, TEMPORARY).unwrap_err().kind(), ErrorKind::NotFound);
+    refused(set(&mut *vault, TEMPORARY, Value::text("canary")), ErrorKind::Invalid, "begins with");
+    set(&mut *vault, "token", Value::text("canary")).unwrap();
+    assert_eq!(fs::read_dir(world.folder()).unwrap().count(), 1);
+}
+
+#[test]
+fn one_who_holds_the_folders_lock_is_waited_for_until_the_deadline() {
+    let world = World::new();
+    world.file("token", "canary-old");
+    let other = File::open(world.folder()).unwrap();
+    rustix::fs::flock(&other, FlockOperation::LockExclusive).unwrap();
+    let mut vault = world.read_write();
+    let mut late = to_set("token", Value::text("canary-new"));
+    late.deadline = Deadline::after(Duration::from_millis(20));
+    assert_eq!(vault.set(late).unwrap_err().kind(), ErrorKind::Late);
+    assert_eq!(fs::read(world.path("token")).unwrap(), b"canary-old");
+    // Reading waits for nobody.
+    assert_eq!(get(&mut *vault, "token").unwrap(), Value::text("canary-old"));
+    drop(other);
+    set(&mut *vault, "token", Value::text("canary-new")).unwrap();
+}
+
+#[test]
+fn of_many_that_create_one_secret_one_does() {
+    let world = World::new();
+    fs::remove_dir(world.folder()).unwrap();
+    let won: Vec<usize> = std::thread::scope(|scope| {
+        let create = |number: usize| {
+            let mut vault = world.read_write();
+            let mut request = to_set("token", Value::text(format!("canary {number}")));
+            request.mode = WriteMode::CreateOnly;
+            match vault.set(request) {
+                Ok(()) => Some(number),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+                    None
+                }
+            }
+        };
+        let threads: Vec<_> = (0..8).map(|number| scope.spawn(move || create(number))).collect();
+        threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
+    });
+    let [winner] = won[..] else { panic!("{won:?}") };
+    let expected = Value::text(format!("canary {winner}"));
+    assert_eq!(get(&mut *world.read_write(), "token").unwrap(), expected);
+}
+
+#[test]
+fn a_link_to_nothing_is_not_taken_for_a_folder_that_could_be_made() {
+    let world = World::new();
+    fs::remove_dir(world.folder()).unwrap();
+    std::os::unix::fs::symlink("nowhere", world.folder()).unwrap();
+    let mut vault = world.read_write();
+    let words = "is no folder that stays, and none can be made";
+    refused(set(&mut *vault, "token", Value::text("canary")), ErrorKind::Unavailable, words);
+    assert_eq!(fs::read_dir(world.above()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_vault_of_others_is_not_written_to() {
+    let world = World::new();
+    world.file("token", "canary");
+    let mut vault = world.read_only();
+    let words = "this vault is read-only: one of the kind `read-write` is written to";
+    refused(set(&mut *vault, "token", Value::text("canary-new")), ErrorKind::Unsupported, words);
+    refused(vault.remove(&ask("token")), ErrorKind::Unsupported, words);
+    let each = vault.set_many(vec![to_set("a", Value::text("canary"))]).unwrap();
+    for answer in each {
+        refused(answer, ErrorKind::Unsupported, words);
+    }
+    assert_eq!(fs::read(world.path("token")).unwrap(), b"canary");
+    assert_eq!(fs::read_dir(world.folder()).unwrap().count(), 1);
+}
+
+#[test]
+fn many_are_written_in_order_and_one_that_is_refused_hinders_no_other() {
+    let world = World::new();
+    let mut create = to_set("a", Value::text("canary-3"));
+    create.mode = WriteMode::CreateOnly;
+    let mut vault = world.read_write();
+    let results = vault
+        .set_many(vec![
+            to_set("a", Value::text("canary-1")),
+            to_set("a/b", Value::text("canary")),
+            to_set("a", Value::text("canary-2")),
+            create,
+            to_set("map", Value::Map(keystead_plugin_api::Map::new())),
+            to_set("bytes", Value::bytes(b"canary".to_vec())),
+        ])
+        .unwrap();
+    let kinds: Vec<_> =
+        results.into_iter().map(|result| result.err().map(|error| error.kind())).collect();
+    use ErrorKind::{AlreadyExists, Invalid, Unsupported};
+    let expected = [None, Some(Invalid), None, Some(AlreadyExists), Some(Unsupported), None];
+    assert_eq!(kinds, expected);
+    assert_eq!(names(&mut *vault), ["a", "bytes"]);
+    assert_eq!(get(&mut *vault, "a").unwrap(), Value::text("canary-2"));
+    assert_eq!(get(&mut *vault, "bytes").unwrap(), Value::bytes(b"canary".to_vec()));
+    vault.test(soon()).unwrap();
+    assert!(world.logged().is_empty());
+}
