@@ -113,7 +113,10 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     }
     let peers = match scope {
         Scope::Quick => Peers::default(),
-        Scope::Whole => peer::each(&cache, folder, &mut |row| bench.measure(row))?,
+        Scope::Whole => {
+            let ours = search_path(&prefix);
+            peer::each(&cache, folder, &ours, &mut |row| bench.measure(row))?
+        }
     };
     machine.look_again()?;
 

@@ -14,9 +14,12 @@ use crate::workspace::Workspace;
 pub(super) struct Own {
     /// The plugin's id, and the name of its folder in `plugins/`.
     pub(super) id: &'static str,
+    /// The plugin and its kind of vault, as a registration has them.
+    kind: &'static str,
     /// Parameters of a vault that opens without a question. `{vault}` is a path of its own.
     open: &'static [&'static str],
-    /// Parameters of a vault that asks for the password in the file `{vault}.password`.
+    /// Parameters of a vault that asks for the password in the file `{vault}.password`; none
+    /// where no vault asks.
     asking: &'static [&'static str],
     /// How many secrets a vault has of which one is read; the first is one.
     get: &'static [usize],
@@ -28,9 +31,10 @@ pub(super) struct Own {
 }
 
 /// The plugins that are measured where they are part of the workspace.
-pub(super) const OWN: [Own; 2] = [
+pub(super) const OWN: [Own; 3] = [
     Own {
         id: "store",
+        kind: "store",
         open: &["path={vault}", "key-file={vault}.key"],
         asking: &["path={vault}"],
         get: &[1, 1_000, 10_000, 100_000, 1_000_000],
@@ -38,9 +42,20 @@ pub(super) const OWN: [Own; 2] = [
         import: 1_000_000,
         gated: &[1, 10_000],
     },
+    Own {
+        id: "files",
+        kind: "files:read-write",
+        open: &["folder={vault}"],
+        asking: &[],
+        get: &[1, 10_000],
+        list: 10_000,
+        import: 10_000,
+        gated: &[1],
+    },
     // Reads its whole file for each answer: what it is for is not speed.
     Own {
         id: "memory",
+        kind: "memory",
         open: &["file={vault}"],
         asking: &["file={vault}", "locked=file:{vault}.password"],
         get: &[1, 10_000],
@@ -92,8 +107,10 @@ impl Own {
         };
         vaults.rows.push(row("in-process", &vault));
         vaults.rows.push(row("isolated", &isolated));
-        let unlocked = self.unlocked(home, vaults)?;
-        vaults.rows.push(row("by an agent's session", &unlocked));
+        if !self.asking.is_empty() {
+            let unlocked = self.unlocked(home, vaults)?;
+            vaults.rows.push(row("by an agent's session", &unlocked));
+        }
 
         let mut new = row("plugin file never seen", &vault);
         let verdicts = home.at(".local/share/keystead/verdicts").into_os_string();
@@ -114,7 +131,7 @@ impl Own {
         let password = home.at(format!("{vault}.password"));
         fs_err::write(&password, "correct horse battery staple\n")?;
         let own = parameters(self.asking, &home.at(&vault));
-        home.run(&registration(&vault, self.id, "in-process", &own))?;
+        home.run(&registration(&vault, self.kind, "in-process", &own))?;
         vaults._started.push(home.at_the_end(&["keystead", "agent", "stop"]));
         let answer = OsString::from(format!("password=file:{}", password.display()));
         let mut import = self.import(home, &vault, 1)?;
@@ -164,7 +181,7 @@ impl Own {
         let own = parameters(self.open, &home.at(format!("{}-{secrets}", self.id)));
         let names = ["in-process", "isolated"].map(|placement| {
             let vault = format!("{}-{secrets}-{placement}", self.id);
-            home.run(&registration(&vault, self.id, placement, &own)).map(|_| vault)
+            home.run(&registration(&vault, self.kind, placement, &own)).map(|_| vault)
         });
         let [own, isolated] = names;
         Ok([own?, isolated?])
@@ -191,7 +208,7 @@ fn parameters(templates: &[&str], vault: &Path) -> Vec<String> {
     templates.iter().map(|template| template.replace("{vault}", &vault)).collect()
 }
 
-fn registration(
+pub(super) fn registration(
     vault: &str,
     plugin: &str,
     placement: &str,

@@ -12,7 +12,7 @@ mod pass;
 mod secret_service;
 mod secretspec;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,12 +48,24 @@ struct Peer {
 struct Ready {
     /// The command that reads the one that is measured.
     words: Vec<OsString>,
+    /// Other commands that read the same secret from it.
+    beside: Vec<Beside>,
     started: Vec<Started>,
+}
+
+/// Another command that reads a secret which a peer holds.
+struct Beside {
+    name: &'static str,
+    whose: Whose,
+    words: Vec<OsString>,
+    /// Whether it answers the value alone.
+    plain: bool,
 }
 
 impl Ready {
     fn new<S: Into<OsString>>(words: impl IntoIterator<Item = S>) -> Self {
-        Self { words: words.into_iter().map(Into::into).collect(), started: Vec::new() }
+        let words = words.into_iter().map(Into::into).collect();
+        Self { words, beside: Vec::new(), started: Vec::new() }
     }
 }
 
@@ -84,14 +96,18 @@ pub(super) struct Peers {
     pub(super) left_out: Vec<String>,
 }
 
-/// Hands each row of each peer that is here to a function while the peer is ready.
+/// Hands each row of each peer that is here to a function while the peer is ready. `ours` is
+/// the search path on which our own program is.
 pub(super) fn each(
     cache: &Cache,
     folder: &Path,
+    ours: &OsStr,
     measure: &mut dyn FnMut(&Row) -> Result<()>,
 ) -> Result<Peers> {
     let mut peers = Peers::default();
-    let path = search_path(cache);
+    let mut path = search_path(cache);
+    path.push(":");
+    path.push(ours);
     for peer in PEERS {
         let missing = peer.programs.iter().find(|own| on_search_path(&path, own).is_none());
         if let Some(missing) = missing {
@@ -137,12 +153,21 @@ impl Peer {
     ) -> Result<()> {
         eprintln!("{}: {} made ready", self.name, data::grouped(secrets));
         let ready = (self.hold)(&mut home, secrets)?;
-        let name = match race {
-            Race::One => self.name.to_owned(),
-            _ => format!("{}, 1 of {}", self.name, data::grouped(secrets)),
+        let row = |whose, name: &str, words: Vec<OsString>| {
+            let name = match race {
+                Race::One => name.to_owned(),
+                _ => format!("{name}, 1 of {}", data::grouped(secrets)),
+            };
+            Row::read(race, whose, name, &home).words(words)
         };
-        let row = Row::read(race, Whose::Peer, name, &home).words(ready.words);
-        let done = measure(&row.answers(data::value(data::measured(secrets))));
+        let answer = data::value(data::measured(secrets));
+        let own = row(Whose::Peer, self.name, ready.words).answers(answer.clone());
+        let mut done = measure(&own);
+        for Beside { name, whose, words, plain } in ready.beside {
+            let row = row(whose, name, words);
+            let row = if plain { row.answers(answer.clone()) } else { row };
+            done = done.and_then(|()| measure(&row));
+        }
         drop(ready.started);
         done
     }

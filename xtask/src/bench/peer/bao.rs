@@ -1,10 +1,13 @@
 //! OpenBao: the real server in development mode, and its own client.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use super::super::home::eventually;
-use super::{Peer, Ready, Result, secrets, wanted};
+use super::super::own::registration;
+use super::super::row::Whose;
+use super::{Beside, Peer, Ready, Result, on_search_path, secrets, wanted};
 
 const TOKEN: &str = "root";
 
@@ -36,9 +39,32 @@ pub(super) const PEER: Peer = Peer {
         }
         let mut ready = Ready::new(["bao", "kv", "get", "-field=value", "-mount=secret", &name]);
         ready.started.push(server);
+        if on_search_path(home.path(), "curl").is_some() {
+            let (token, url) = (format!("X-Vault-Token: {TOKEN}"), url(&address, &name));
+            let words = ["curl", "--silent", "--fail", "--header", &token, &url];
+            let words = words.map(OsString::from).into();
+            ready.beside.push(Beside { name: "curl", whose: Whose::Peer, words, plain: false });
+        }
+        for (placement, shown) in OURS {
+            // The server's own variables stand for what a person would have there.
+            let parameters = [format!("address=http://{address}"), "token=env:BAO_TOKEN".into()];
+            home.run(&registration(placement, "hashicorp", placement, &parameters))?;
+            let words = ["keystead", "get", &name, "--vault", placement].map(OsString::from).into();
+            ready.beside.push(Beside { name: shown, whose: Whose::Ours, words, plain: true });
+        }
         Ok(ready)
     },
 };
+
+/// Our own rows: the placement, which is the vault's name as well, and what the row is called.
+const OURS: [(&str, &str); 2] = [
+    ("in-process", "keystead get, hashicorp, in-process"),
+    ("isolated", "keystead get, hashicorp, isolated"),
+];
+
+fn url(address: &str, name: &str) -> String {
+    format!("http://{address}/v1/secret/data/{name}")
+}
 
 /// Just enough of HTTP to store secrets over one connection.
 struct Connection(BufReader<TcpStream>);
