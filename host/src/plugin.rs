@@ -4,7 +4,8 @@
 mod abi_check;
 // Runs and is run by foreign code.
 #[allow(unsafe_code)]
-mod c_door;
+#[doc(hidden)]
+pub mod c_door;
 pub(crate) mod exec;
 pub mod inspect;
 #[allow(unsafe_code)]

@@ -9,6 +9,8 @@
 //! pointers lead to memory of the length it says, and its functions to functions. Everything
 //! in that memory is read as from a stranger. docs/abi.md says what comes of a lie.
 
+#[doc(hidden)]
+pub mod fuzzing;
 mod lend;
 mod reply;
 mod table;

@@ -1,0 +1,7 @@
+//! A plugin of the C door that tells its host whatever the input says.
+
+#![no_main]
+
+use keystead::plugin::c_door::fuzzing::answer;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| answer(input));

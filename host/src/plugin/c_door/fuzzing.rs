@@ -1,0 +1,228 @@
+//! A door for the fuzz target: a plugin that tells the host whatever the input says, and
+//! calls whose answers are held to the contract. Not part of the library's interface.
+
+use std::cell::RefCell;
+use std::ptr;
+use std::time::Duration;
+
+use keystead_plugin_api as api;
+use keystead_plugin_api::{
+    Challenge, Context, Deadline, ErrorKind, MAX_CURSOR_BYTES, MAX_MESSAGE_BYTES, Parameters,
+    SecretName, Value, Vault, VaultName,
+};
+
+use super::table::*;
+use super::told::HOST;
+use super::vault;
+
+thread_local! {
+    /// What the plugin is still to tell.
+    static SCRIPT: RefCell<Script> = const { RefCell::new(Script { bytes: Vec::new(), at: 0 }) };
+}
+
+/// Bytes that decide.
+struct Script {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Script {
+    fn byte(&mut self) -> Option<u8> {
+        let byte = self.bytes.get(self.at).copied();
+        self.at += 1;
+        byte
+    }
+
+    fn number(&mut self) -> u64 {
+        let mut number = 0;
+        for _ in 0..8 {
+            number = number << 8 | u64::from(self.byte().unwrap_or(0));
+        }
+        number
+    }
+
+    /// Returns bytes of the script, or none, or more than anybody takes.
+    fn some(&mut self) -> Bytes {
+        let length = self.byte().unwrap_or(0);
+        let start = self.bytes.as_ptr().wrapping_add(self.at.min(self.bytes.len()));
+        let left = self.bytes.len().saturating_sub(self.at);
+        match length {
+            255 => Bytes::NONE,
+            254 => Bytes { start: ptr::null(), length: 9 },
+            // No length that is believed leads out of the script.
+            253 => Bytes { start, length: usize::MAX / 2 },
+            252 => Bytes { start, length: (16 << 20) + 1 },
+            length => {
+                let length = usize::from(length).min(left);
+                self.at += length;
+                Bytes { start, length }
+            }
+        }
+    }
+}
+
+/// Tells what the script says, until it says with which status to end.
+fn tell(reply: u64) -> u32 {
+    loop {
+        // The borrow ends before the host is called: nothing there comes back here.
+        let Some(what) = SCRIPT.with_borrow_mut(Script::byte) else { return 0 };
+        let (a, b, number) = SCRIPT.with_borrow_mut(|script| match what % 20 {
+            0 => (Bytes::NONE, Bytes::NONE, u64::from(script.byte().unwrap_or(0))),
+            3 | 7 | 11..=16 => (script.some(), script.some(), script.number()),
+            _ => (script.some(), Bytes::NONE, u64::from(script.byte().unwrap_or(0))),
+        });
+        let small = (number & 0xff) as u32;
+        let item = Item { name: a, kind: small, integer: number.cast_signed(), text: b };
+        let time = number.cast_signed();
+        // SAFETY: every length that the host believes is that of bytes of the script, which
+        // stays as it is until the call has returned; see `Script::some`.
+        let _ = unsafe { told(what % 20, reply, a, b, number, &item, &time) };
+        if what % 20 == 0 {
+            return small % 13;
+        }
+    }
+}
+
+/// # Safety
+/// The bytes are as the script gives them.
+#[allow(clippy::multiple_unsafe_ops_per_block, reason = "one of many calls is made")]
+unsafe fn told(
+    what: u8,
+    reply: u64,
+    a: Bytes,
+    b: Bytes,
+    number: u64,
+    item: &Item,
+    time: &i64,
+) -> u32 {
+    let small = (number & 0xff) as u32;
+    // SAFETY: passed on to the caller.
+    unsafe {
+        match what {
+            1 => (HOST.message)(reply, a),
+            2 => (HOST.challenge)(reply, a),
+            3 => (HOST.prompt)(reply, a, b, small),
+            4 => (HOST.wait)(reply, number),
+            5 => (HOST.value)(reply, small, a),
+            6 => (HOST.text)(reply, a),
+            7 => (HOST.credential)(reply, a, b),
+            8 => (HOST.bytes)(reply, a),
+            9 => (HOST.entry)(reply, a, small),
+            10 => (HOST.next)(reply, a),
+            11 => (HOST.metadata)(reply, item),
+            12 => (HOST.session)(reply, a, number),
+            13 => (HOST.version)(reply, a, time),
+            14 => (HOST.action)(reply, a, b, small),
+            15 => (HOST.parameter)(reply, a, small, small >> 4, b, b),
+            16 => (HOST.text)(number, a),
+            17 => (HOST.result)(reply, small % 13),
+            18 => (HOST.metadata)(reply, ptr::null()),
+            19 => (HOST.version)(reply, a, ptr::null()),
+            _ => 0,
+        }
+    }
+}
+
+unsafe extern "C" fn open(_: *const OpenRequest, _: u64, reply: u64, state: *mut State) -> u32 {
+    // SAFETY: the host gives a place for it.
+    unsafe { state.write(8 as State) };
+    tell(reply)
+}
+
+unsafe extern "C" fn close(_: State) {}
+
+unsafe extern "C" fn call<R>(_: State, _: *const R, reply: u64) -> u32 {
+    tell(reply)
+}
+
+unsafe extern "C" fn call_many<R>(_: State, _: *const *const R, _: usize, reply: u64) -> u32 {
+    tell(reply)
+}
+
+static PLUGIN: PluginTable = PluginTable {
+    magic: MAGIC,
+    size: size_of::<PluginTable>(),
+    open: Some(open),
+    close: Some(close),
+    get: Some(call),
+    list: Some(call),
+    describe: Some(call),
+    set: Some(call),
+    remove: Some(call),
+    set_metadata: Some(call),
+    unlock: Some(call),
+    lock: Some(call),
+    test: Some(call),
+    unregister: Some(call),
+    versions: Some(call),
+    actions: Some(call),
+    act: Some(call),
+    get_many: Some(call_many),
+    set_many: Some(call_many),
+};
+
+/// Opens a vault and calls it while the plugin tells what these bytes say.
+///
+/// # Panics
+/// Where an answer breaks the contract.
+pub fn answer(bytes: &[u8]) {
+    SCRIPT.set(Script { bytes: bytes.to_vec(), at: 0 });
+    let deadline = Deadline::after(Duration::from_secs(60));
+    let name = VaultName::parse("v").expect("a good name");
+    let request = api::OpenRequest::new(name, "k", Parameters::new(), deadline);
+    let Some(mut vault) = seen(vault::open(&PLUGIN, &request, Context::silent())) else { return };
+    let name = SecretName::parse("n").expect("a good name");
+    let get = api::GetRequest::new(name.clone(), deadline);
+    let set = || api::SetRequest::new(name.clone(), Value::text("x"), deadline);
+    while SCRIPT.with_borrow(|script| script.at < script.bytes.len()) {
+        let Some(which) = SCRIPT.with_borrow_mut(Script::byte) else { return };
+        match which % 11 {
+            0 => drop(seen(vault.get(&get)).map(|secret| secret.value.encode().expect("checked"))),
+            1 => {
+                let mut request = api::ListRequest::new(deadline);
+                (request.limit, request.after) = (2, Some("n".to_owned()));
+                if let Some(page) = seen(vault.list(&request)) {
+                    assert!(page.entries.len() <= 2 && page.next != request.after);
+                    assert!(page.next.is_none_or(|next| next.len() <= MAX_CURSOR_BYTES));
+                }
+            }
+            2 => drop(seen(vault.describe(&get))),
+            3 => drop(seen(vault.set(set()))),
+            4 => {
+                let many = seen(vault.get_many(&[get.clone(), get.clone()]));
+                assert!(many.is_none_or(|many| many.into_iter().map(seen).count() == 2));
+            }
+            5 => {
+                let many = seen(vault.set_many(vec![set(), set()]));
+                assert!(many.is_none_or(|many| many.into_iter().map(seen).count() == 2));
+            }
+            6 => {
+                let request = api::UnlockRequest::new("id", Vec::new(), deadline);
+                let session = seen(vault.unlock(&request)).flatten();
+                assert!(session.is_none_or(|it| it.lifetime <= api::MAX_SESSION_LIFETIME));
+            }
+            7 => drop(seen(vault.versions(&get))),
+            8 => drop(seen(vault.actions(deadline))),
+            9 => {
+                let request = api::ActRequest::new("a", Parameters::new(), deadline);
+                let outcome = seen(vault.act(&request));
+                assert!(outcome.is_none_or(|it| it.message.len() <= MAX_MESSAGE_BYTES));
+            }
+            _ => drop(seen(vault.test(deadline))),
+        }
+    }
+}
+
+/// Returns what was answered, after a look at an error.
+fn seen<T>(answer: api::Result<T>) -> Option<T> {
+    let error = match answer {
+        Ok(answer) => return Some(answer),
+        Err(error) => error,
+    };
+    assert!(error.message().len() <= MAX_MESSAGE_BYTES);
+    assert_eq!(error.challenge().is_some(), error.kind() == ErrorKind::Locked);
+    if let Some(challenge) = error.challenge() {
+        assert!((1..=Challenge::MAX_PROMPTS).contains(&challenge.prompts.len()));
+    }
+    None
+}
