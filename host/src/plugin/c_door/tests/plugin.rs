@@ -319,6 +319,35 @@ fn what_is_told_from_another_thread_within_the_call_is_taken() {
 }
 
 #[test]
+fn an_answer_without_an_end_is_cut_off() {
+    unsafe extern "C" fn versions(_: State, _: *const GetRequest, reply: u64) -> u32 {
+        // Until the host does not take any more: a plugin that tells on is heard no longer.
+        let tell = || unsafe { (HOST.version)(reply, bytes("1"), ptr::null()) };
+        while tell() == 0 {}
+        assert_eq!(tell(), 1);
+        0
+    }
+    unsafe extern "C" fn actions(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+        unsafe { (HOST.action)(reply, bytes("a"), bytes("a"), 0) };
+        let (name, note) = (bytes("a"), bytes(""));
+        let mut action = 0;
+        while unsafe { (HOST.parameter)(reply, name, 1, 0, note, note) } == 0 {
+            action += 1;
+            if action % 100 == 0 {
+                unsafe { (HOST.action)(reply, bytes("a"), bytes("a"), 0) };
+            }
+        }
+        0
+    }
+    let (versions, actions) = (Some(versions as Call<_>), Some(actions as Call<_>));
+    let mut vault = opened(PluginTable { versions, actions, ..whole() }, Context::silent());
+    let told = vault.versions(&named("n")).unwrap_err();
+    assert_eq!(told.message(), "the versions are more than 10000");
+    let told = vault.actions(soon()).unwrap_err();
+    assert_eq!(told.message(), "the actions' parameters are more than 10000");
+}
+
+#[test]
 fn a_table_that_is_none_is_refused_and_told_why() {
     let check = |table: *const PluginTable| unsafe { copied(table) }.map(|_| ()).unwrap_err();
     assert_eq!(check(ptr::null()), "it is null");
