@@ -235,6 +235,20 @@ fn a_reply_ends_with_its_call() {
     assert_eq!(recorder.0.lock().unwrap().len(), 1);
 }
 
+#[test]
+fn an_earlier_calls_reply_is_not_a_later_calls() {
+    unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
+        let earlier = LAST.with_borrow(|last| last.1);
+        // Only what is told to the own reply could be a value.
+        unsafe { (HOST.text)(earlier, bytes("mixed up")) };
+        u32::from(earlier == reply)
+    }
+    let mut vault = opened(PluginTable { get: Some(get), ..whole() }, Context::silent());
+    vault.test(soon()).unwrap();
+    let error = vault.get(&named("n")).unwrap_err();
+    assert_eq!(error.message(), "something was told to a reply that had ended");
+}
+
 unsafe extern "C" fn keep_output(own: *mut c_void, output: *const ExecOutput) {
     let kept = unsafe { &mut *own.cast::<String>() };
     let o = unsafe { &*output };
