@@ -270,7 +270,8 @@ pub(crate) fn go_vault() -> PathBuf {
         fs::create_dir_all(&folder).unwrap();
         let mut build = Command::new(go);
         build.current_dir(plugins().join("go-vault"));
-        build.args(["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-s -w", "-o"]);
+        build.args(["build", "-buildvcs=false", "-buildmode=c-shared", "-trimpath"]);
+        build.args(["-ldflags=-s -w", "-o"]);
         build.arg(&file).arg(".").env("CGO_CFLAGS", format!("-O2 {}", include()));
         build.env("GOCACHE", folder.join("cache")).env("GOPATH", folder.join("path"));
         build.env("GOENV", "off").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");

@@ -402,6 +402,7 @@ static inline int keystead_part(keystead_bytes *value, keystead_bytes *part) {
     return 1;
 }
 
+/* Where the manifest lies. Of these three only ELF, the last, has been tried. */
 #if defined(_WIN32)
 #define KEYSTEAD_SECTION ".keystd"
 #elif defined(__APPLE__)

@@ -5,6 +5,8 @@
 //! [`testing`] checks that a vault keeps what the contract's bullets promise. No unsafe code,
 //! no foreign types, no other dependency.
 //!
+//! The same contract as C functions is `include/keystead_plugin.h`.
+//!
 //! This is a whole one. `keystead plugin new DIR` writes it as a project of your own, with the
 //! two things that it leaves to other modules: a map of secrets with its file, and sessions.
 //!

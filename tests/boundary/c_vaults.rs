@@ -55,13 +55,19 @@ fn the_vault_in_c_keeps_every_promise() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = c_vault(folder.path());
     let of_metadata = ["set-metadata-with-value", "set-metadata-replaces", "describe-as-listed"];
-    passes(&file, "c-vault", |scene| Check::new(scene.path().to_path_buf()), &of_metadata);
+    let open = |scene: &Scene| {
+        let mut check = Check::new(scene.path().to_path_buf());
+        // Enough for a second page of the largest size.
+        check.many = Some(1_200);
+        check
+    };
+    passes(&file, "c-vault", open, &of_metadata);
 
     let password = folder.path().join("password");
     fs::write(&password, "a password\n").unwrap();
     let reference = format!("file:{}", password.display());
     let locked = |scene: &Scene| {
-        let mut check = Check::new(scene.path().to_path_buf());
+        let mut check = open(scene);
         check.parameters.insert("password".to_owned(), reference.clone());
         check.unlock.insert("password".to_owned(), Reference::parse(&reference).unwrap());
         check

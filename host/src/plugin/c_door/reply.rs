@@ -16,7 +16,7 @@ pub(super) const MAX_LINE_BYTES: usize = 4_096;
 /// The most bytes of a session: a key file may be one.
 pub(super) const MAX_SESSION_BYTES: usize = 1024 * 1024;
 
-/// The most versions or actions in one answer, and parameters of one action.
+/// The most versions or actions in one answer, and parameters of all its actions.
 const MAX_ITEMS: usize = 10_000;
 
 /// The longest wait before the same call may work that is believed: a day.
@@ -65,6 +65,8 @@ pub(super) struct Reply {
     pub(super) session: Option<Session>,
     pub(super) versions: Vec<Version>,
     pub(super) actions: Vec<Action>,
+    /// How many parameters they have together.
+    parameters: usize,
     pub(super) secrets: Vec<Result<Secret>>,
     pub(super) results: Vec<Result<()>>,
 }
@@ -284,6 +286,10 @@ impl Reply {
         description: &str,
         preset: &str,
     ) -> Result<()> {
+        if self.parameters == MAX_ITEMS {
+            let most = MAX_ITEMS;
+            return Err(Error::internal(format!("the actions' parameters are more than {most}")));
+        }
         let Some(action) = self.actions.last_mut() else {
             return Err(Error::internal("a parameter was told before an action"));
         };
@@ -298,7 +304,9 @@ impl Reply {
             secret: flags & 2 != 0,
             default: preset.to_owned().into(),
         };
-        push(&mut action.parameters, "an action's parameters", parameter)
+        action.parameters.push(parameter);
+        self.parameters += 1;
+        Ok(())
     }
 
     /// Ends one of several parts.

@@ -236,6 +236,20 @@ fn a_reply_ends_with_its_call() {
     assert_eq!(recorder.0.lock().unwrap().len(), 1);
 }
 
+#[test]
+fn an_earlier_calls_reply_is_not_a_later_calls() {
+    unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
+        let earlier = LAST.with_borrow(|last| last.1);
+        // Only what is told to the own reply could be a value.
+        unsafe { (HOST.text)(earlier, bytes("mixed up")) };
+        u32::from(earlier == reply)
+    }
+    let mut vault = opened(PluginTable { get: Some(get), ..whole() }, Context::silent());
+    vault.test(soon()).unwrap();
+    let error = vault.get(&named("n")).unwrap_err();
+    assert_eq!(error.message(), "something was told to a reply that had ended");
+}
+
 unsafe extern "C" fn keep_output(own: *mut c_void, output: *const ExecOutput) {
     let kept = unsafe { &mut *own.cast::<String>() };
     let o = unsafe { &*output };
@@ -326,6 +340,35 @@ fn what_is_told_from_another_thread_within_the_call_is_taken() {
     }
     let mut vault = opened(PluginTable { get: Some(get), ..whole() }, Context::silent());
     assert_eq!(vault.get(&named("n")).unwrap().value, Value::text("threaded"));
+}
+
+#[test]
+fn an_answer_without_an_end_is_cut_off() {
+    unsafe extern "C" fn versions(_: State, _: *const GetRequest, reply: u64) -> u32 {
+        // Until the host does not take any more: a plugin that tells on is heard no longer.
+        let tell = || unsafe { (HOST.version)(reply, bytes("1"), ptr::null()) };
+        while tell() == 0 {}
+        assert_eq!(tell(), 1);
+        0
+    }
+    unsafe extern "C" fn actions(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+        unsafe { (HOST.action)(reply, bytes("a"), bytes("a"), 0) };
+        let (name, note) = (bytes("a"), bytes(""));
+        let mut action = 0;
+        while unsafe { (HOST.parameter)(reply, name, 1, 0, note, note) } == 0 {
+            action += 1;
+            if action % 100 == 0 {
+                unsafe { (HOST.action)(reply, bytes("a"), bytes("a"), 0) };
+            }
+        }
+        0
+    }
+    let (versions, actions) = (Some(versions as Call<_>), Some(actions as Call<_>));
+    let mut vault = opened(PluginTable { versions, actions, ..whole() }, Context::silent());
+    let told = vault.versions(&named("n")).unwrap_err();
+    assert_eq!(told.message(), "the versions are more than 10000");
+    let told = vault.actions(soon()).unwrap_err();
+    assert_eq!(told.message(), "the actions' parameters are more than 10000");
 }
 
 #[test]
