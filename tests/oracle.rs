@@ -14,8 +14,8 @@ mod value;
 mod world;
 
 /// Makes each line a module of its name, with a test for each plugin and placement, so that
-/// a failure names all three. `both` is the reference plugin, a book of the other one and the
-/// local vault; `all` a slip as well, which keeps no metadata and is never locked; `store` the
+/// a failure names all three. `both` is the reference plugin, a book of the other one, the
+/// local vault and a folder of a real OpenBao; `all` a slip as well, which keeps no metadata and is never locked; `store` the
 /// local vault alone.
 macro_rules! oracle {
     ($($(#[doc = $doc:literal])+ $name:ident for $plugins:ident |$world:ident| $body:block)+) => {
@@ -45,6 +45,8 @@ macro_rules! oracle_tests {
         crate::oracle::oracle_test! { memory_isolated Memory Isolated }
         crate::oracle::oracle_test! { memory_in_process Memory InProcess }
         crate::oracle::oracle_tests! { store }
+        crate::oracle::oracle_test! { needs_bao_isolated Bao Isolated }
+        crate::oracle::oracle_test! { needs_bao_in_process Bao InProcess }
     };
     (store) => {
         crate::oracle::oracle_test! { store_isolated Store Isolated }

@@ -206,6 +206,12 @@ pub(crate) fn store() -> &'static Path {
     FILE.get_or_init(|| built("store"))
 }
 
+/// Returns the file of the plugin for HashiCorp Vault and OpenBao, built once.
+pub(crate) fn hashicorp() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| built("hashicorp"))
+}
+
 /// Builds a plugin of the workspace.
 fn built(id: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();

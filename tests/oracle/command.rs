@@ -33,6 +33,7 @@ oracle! {
                 line("warning", &format!("secrets are kept in clear text in {}", file.display()))
             }
             Kind::Store => line("warning", "there is no vault yet: the first secret makes it"),
+            Kind::Bao => line("information", &world.remark()),
             _ => (1..=2)
                 .flat_map(|number| {
                     [
@@ -60,7 +61,7 @@ oracle! {
             assert_eq!(code, 2, "{value}: {told}");
             assert!(told.contains('k') && !told.contains("canary"), "{told}");
         }
-        assert!(!world.file("work").exists());
+        assert!(!world.is_made("work"));
     }
 
     /// There a switch turned protected strings into plain ones and left other kinds alone.

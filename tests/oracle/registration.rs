@@ -1,7 +1,5 @@
 //! Vaults come and go: registering, the default one, testing, unregistering.
 
-use std::fs;
-
 use keystead::api::{SecretName, Value, VaultName};
 use keystead::paths::Layer;
 use keystead::registry::{DefaultChoice, Placement, Replace};
@@ -70,6 +68,13 @@ oracle! {
                 "E12.unavailable: vault `work` answered: cannot read /dev/null/store.db: Not a \
                  directory (os error 20)",
             ),
+            Kind::Bao => (
+                [("adress", "x"), ("kv-version", "two")],
+                2,
+                ("mount", "../sys"),
+                "E10.open: vault `work` cannot be opened: plugin `hashicorp` refused to open it: \
+                 `mount` is no path on the server: `../sys`",
+            ),
             _ => (
                 [("remarks", "many"), ("shut", "perhaps")],
                 2,
@@ -100,6 +105,7 @@ oracle! {
         let words = match world.kind {
             Kind::Memory => "line 1: it was not written by this plugin",
             Kind::Store => "store.db is damaged: its header",
+            Kind::Bao => "does not know the token: it has expired, was revoked, or is none",
             _ => {
                 new.parameters.insert("shut".into(), "true".into());
                 "E12.unavailable: vault `work` answered: the counter is shut: come back tomorrow"
@@ -165,7 +171,7 @@ oracle! {
         (replacing.name, replacing.replace) = (vault_name("work"), Replace::Whole);
         let vault = world.register(replacing);
         world.set(&vault, "token", Value::text("canary-5d1f"));
-        assert!(world.file("other").exists() && !world.file("work").exists());
+        assert!(world.is_made("other") && !world.is_made("work"));
     }
 
     /// A vault is tested as it is registered: with its parameters, which tell in its log that
@@ -186,6 +192,7 @@ oracle! {
             Kind::Store => {
                 vec!["work Warning: there is no vault yet: the first secret makes it".to_owned()]
             }
+            Kind::Bao => vec![format!("work Information: {}", world.remark())],
             _ => vec![
                 "work Warning: remark 1: the ink is dry".to_owned(),
                 "work Information: remark 1: the pen is mended".to_owned(),
@@ -193,7 +200,7 @@ oracle! {
         };
         assert_eq!(world.scene.log.all(), arrived);
         // Nothing was made by it.
-        assert!(!world.file("work").exists());
+        assert!(!world.is_made("work"));
     }
 
     /// What is not registered cannot be the default, and the default stays.
@@ -246,12 +253,12 @@ oracle! {
         }
         let vault = world.register(new);
         world.set(&vault, "token", Value::text("canary-5d1f"));
-        let before = fs::read(world.file("work")).unwrap();
+        let before = world.kept("work");
         let gone = unregister(world, &vault);
         assert!(gone.warning.is_none(), "{gone:?}");
         assert_eq!(world.bell(), if world.kind == Kind::Book { "work: closed\n" } else { "" });
         assert_eq!(registered(world), []);
-        assert_eq!(fs::read(world.file("work")).unwrap(), before);
+        assert_eq!(world.kept("work"), before);
 
         if world.kind == Kind::Book {
             let mut stuck = world.registration("stuck");
