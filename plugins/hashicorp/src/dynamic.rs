@@ -203,8 +203,10 @@ fn made(answer: &Answer<'_>) -> Option<Result<Made>> {
 /// Returns the value of what was made: a credential where there is a user and a password.
 fn value(data: Object<'_>) -> Result<Value> {
     let text = |name: &str| data.get(name).and_then(|raw: &&RawValue| as_string(raw));
-    if let (Some(user), Some(password)) = (text("username"), text("password")) {
-        return Ok(Value::Credential(Credential { user, password: SecretText::new(password) }));
+    if let Some(password) = text("password").map(SecretText::new)
+        && let Some(user) = text("username")
+    {
+        return Ok(Value::Credential(Credential { user, password }));
     }
     let mut map = Map::new();
     for (key, raw) in data {

@@ -156,7 +156,10 @@ impl Client {
                 .build();
             self.agent.run(asked)
         };
-        let asked_for = |error| fault(ureq::Error::Http(error));
+        let asked_for = |_| {
+            let message = "what is asked for has characters that no request can have";
+            Fault::stays(Error::invalid(message))
+        };
         match &request.body {
             Some(body) => run(asked.body(body.expose()).map_err(asked_for)?),
             None if matches!(request.method, Method::Post | Method::Put) => {
@@ -270,9 +273,10 @@ fn grow(bytes: &mut Vec<u8>) {
 }
 
 fn read_proxy(text: &str) -> Result<Proxy> {
+    // No password in it: registrations keep it as it is. It is not shown, either.
+    let is_address = text.starts_with("http://") && Address::read(text).is_some();
     match Proxy::new(text) {
-        Ok(proxy) if text.starts_with("http://") => Ok(proxy),
-        // It may hold a password: it is not shown.
+        Ok(proxy) if is_address => Ok(proxy),
         _ => Err(Error::invalid("the proxy is not like `http://proxy.example:3128`")),
     }
 }

@@ -143,5 +143,10 @@ fn a_header_that_cannot_be_sent_is_refused_before_anything_is() {
         .secret_header("x-token", &token);
     let error = client(&server.url()).send(&asked).err().unwrap();
     assert_eq!(error.message(), "what goes into the header `x-token` has control characters");
+    let asked = keystead_rest::Request::new(Method::Get, "/", Deadline::after(AMPLE))
+        .header("x-namespace", "t\u{e9}am\n");
+    let error = client(&server.url()).send(&asked).err().unwrap();
+    let words = "what is asked for has characters that no request can have";
+    assert_eq!(error.message(), words);
     assert_eq!(server.connections(), 0);
 }

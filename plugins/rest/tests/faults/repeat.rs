@@ -103,7 +103,7 @@ fn a_proxy_that_refuses_and_one_that_is_none() {
         told(get(&Client::new(refused).unwrap())),
         "unavailable: the proxy does not connect to https://vault.invalid"
     );
-    for wrong in ["", "socks5://u:canary@p:1", "nonsense://x"] {
+    for wrong in ["", "socks5://p:1", "http://u:canary@p:1", "nonsense://x"] {
         let mut settings = settings("http://vault.invalid");
         settings.proxy = Some(wrong.into());
         let error = Client::new(settings).err().unwrap();

@@ -375,6 +375,37 @@ fn a_token_that_may_only_write_values_writes_them() {
 }
 
 #[test]
+fn a_listing_needs_neither_details_nor_the_right_to_look() {
+    let server = Bao::shared();
+    let (mut writer, folder) = vault(&[]);
+    let mut about = Metadata::new();
+    about.insert("owner", MetadataValue::Text("ann".into())).unwrap();
+    writer.set_with("a/x", Value::text(CANARY), Some(about.clone()), WriteMode::Upsert).unwrap();
+    writer.set("b", Value::text(CANARY)).unwrap();
+    writer.set("gone", Value::text(CANARY)).unwrap();
+    writer.remove("gone").unwrap();
+    let url = server.url();
+    // As HashiCorp Vault has it, one request a secret; and one who sees names alone.
+    for (rights, expected) in [
+        ("\"list\", \"read\"", vec![("a/x", about), ("b", Metadata::new())]),
+        ("\"list\"", ["a/x", "b", "gone"].map(|name| (name, Metadata::new())).into()),
+    ] {
+        let policy = unique("rights");
+        let rules = format!("path \"secret/metadata/{folder}/*\" {{ capabilities = [{rights}] }}");
+        server.must("PUT", &format!("sys/policies/acl/{policy}"), &json!({ "policy": rules }));
+        let token = server.token(&["default", &policy], "1h");
+        let mut vault = Opened::new(&[("address", &url), ("token", &token), ("prefix", &folder)]);
+        let page = vault.0.list(&keystead_plugin_api::ListRequest::new(soon())).unwrap();
+        let listed: Vec<_> = page
+            .entries
+            .iter()
+            .map(|entry| (entry.name.as_str(), entry.metadata.clone()))
+            .collect();
+        assert_eq!(listed, expected, "{rights}");
+    }
+}
+
+#[test]
 fn what_only_version_2_has_version_1_says_it_has_not() {
     let one = mount_one();
     let mut vault =
