@@ -212,7 +212,7 @@ fn value(data: Object<'_>) -> Result<Value> {
     for (key, raw) in data {
         let value = match field::lines(raw) {
             Some(lines) => Value::Text(lines),
-            None => field::any(raw, 2)?,
+            None => field::unshaped(raw, 2)?,
         };
         map.insert(key, value);
     }

@@ -171,7 +171,7 @@ fn shaped(mut fields: Object<'_>, shape: Vec<(String, Shape)>, depth: usize) -> 
         }
     }
     for (key, raw) in fields {
-        entries.push((key, any(raw, depth + 1)?));
+        entries.push((key, unshaped(raw, depth + 1)?));
     }
     Ok(Value::Map(map_of(entries)))
 }
@@ -195,7 +195,7 @@ fn as_shape(raw: &RawValue, shape: Shape, depth: usize) -> Result<Value> {
             object(fields, depth)
         }
         // Others have made something else of it.
-        _ => any(raw, depth),
+        _ => unshaped(raw, depth),
     }
 }
 
@@ -213,7 +213,7 @@ pub(crate) fn lines(raw: &RawValue) -> Option<SecretText> {
 }
 
 /// Returns what a field is that nothing more is known of.
-pub(crate) fn any(raw: &RawValue, depth: usize) -> Result<Value> {
+pub(crate) fn unshaped(raw: &RawValue, depth: usize) -> Result<Value> {
     if let Some(fields) = as_object(raw) {
         return object(fields, depth);
     }
@@ -223,6 +223,8 @@ pub(crate) fn any(raw: &RawValue, depth: usize) -> Result<Value> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn map(pairs: Vec<(&str, Value)>) -> Value {
@@ -311,6 +313,35 @@ mod tests {
         assert_eq!(value_of(r#"{"value":5}"#).unwrap(), number);
         let no_base64 = map(vec![("base64", Value::text("%"))]);
         assert_eq!(value_of(r#"{"base64":"%"}"#).unwrap(), no_base64);
+    }
+
+    /// Any value that is not nested too deeply.
+    fn values() -> impl Strategy<Value = Value> {
+        let key = prop_oneof!["value|base64|username|password|keystead", ".{0,4}"];
+        let leaf = prop_oneof![
+            ".{0,8}".prop_map(Value::text),
+            any::<Vec<u8>>().prop_map(Value::bytes),
+            (".{0,4}", ".{0,4}").prop_map(|(user, password)| Value::credential(user, password)),
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop::collection::vec((key.clone(), inner), 0..4)
+                .prop_map(|entries| Value::Map(map_of(entries)))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_comes_back_however_the_server_sorts_its_fields(value in values()) {
+            let sorted: serde_json::Value = serde_json::from_str(&json_of(&value)).unwrap();
+            prop_assert_eq!(value_of(&sorted.to_string()).unwrap(), value);
+        }
+
+        #[test]
+        fn no_shape_makes_fields_disappear(shape in ".{0,40}", text in ".{0,8}") {
+            let fields = serde_json::json!({ "keystead.shape": shape, "a": { "b": text }, "c": 1 });
+            let Value::Map(map) = value_of(&fields.to_string()).unwrap() else { panic!() };
+            prop_assert!(map.get("a").is_some() && map.get("c").is_some());
+        }
     }
 
     #[test]

@@ -115,9 +115,7 @@ impl Two<'_> {
         for _ in 0..RACES {
             let before = match self.state(server, path, deadline) {
                 Ok(state) => Before::Known(state),
-                Err(error) if is_denied(&error) && given.as_ref().is_none_or(Custom::is_empty) => {
-                    Before::Hidden
-                }
+                Err(error) if is_denied(&error) && given.is_none() => Before::Hidden,
                 Err(error) => return Err(error),
             };
             let cas = match &before {
