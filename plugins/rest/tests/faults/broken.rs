@@ -31,7 +31,10 @@ fn a_port_that_nothing_listens_at() {
 fn a_host_that_has_no_address() {
     // A name that can be none, whatever a resolver is asked.
     let words = told(get(&client("http://keystead.invalid")));
-    assert_eq!(words, "unavailable: http://keystead.invalid is unknown: its host has no address");
+    // Where nobody answers for names at all it takes as long as connecting may.
+    let unknown = "unavailable: http://keystead.invalid is unknown: its host has no address";
+    let silent = "unavailable: http://keystead.invalid takes no connection";
+    assert!(words == unknown || words == silent, "{words}");
 }
 
 #[test]

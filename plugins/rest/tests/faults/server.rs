@@ -80,10 +80,13 @@ pub(crate) fn request(stream: impl Read) -> std::io::Result<String> {
     Ok(head)
 }
 
-/// Returns a response that says how long it is.
+/// Returns a response that says how long it is, and that it is the connection's last.
 pub(crate) fn response(status: &str, headers: &str, body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
-        .into_bytes()
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\n{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 /// How many bytes of a reply these clients take.

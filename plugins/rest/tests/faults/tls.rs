@@ -63,7 +63,7 @@ fn server(authority: &Authority, name: &str, until: i32, wants: Option<&Authorit
         let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
         request(&mut stream)?;
-        stream.write_all(&response("200 OK", "Connection: close\r\n", "over TLS"))?;
+        stream.write_all(&response("200 OK", "", "over TLS"))?;
         stream.conn.send_close_notify();
         stream.flush()
     })
