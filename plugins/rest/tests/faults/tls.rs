@@ -4,13 +4,13 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keystead_rest::{Authorities, Client, Identity};
+use keystead_rest::{Authorities, Client, Identity, Method};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
-use crate::server::{Server, get, request, response, settings, told};
+use crate::server::{AMPLE, SOON, Server, ask, get, request, response, settings, told};
 
 /// An authority.
 struct Authority {
@@ -131,6 +131,31 @@ fn a_certificate_is_believed_or_it_is_said_why_not() {
         std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
     });
     assert_eq!(ask(&plain), "unavailable: URL does not speak TLS");
+}
+
+#[test]
+fn a_handshake_that_does_not_end_ends_at_the_deadline() {
+    let files = Files::new();
+    let path = files.write("ca.pem", &Authority::new("ours").pem);
+    // One that says nothing, and one that says each byte in time and all of them never.
+    for drips in [false, true] {
+        let server = Server::raw(move |mut stream, _| {
+            if !drips {
+                std::thread::sleep(AMPLE);
+            }
+            stream.write_all(&[22, 3, 3, 0x3f, 0xff])?;
+            loop {
+                stream.write_all(&[0])?;
+                std::thread::sleep(SOON / 10);
+            }
+        });
+        let mut settings = settings(&format!("https://localhost:{}", server.address.port()));
+        settings.authorities = Authorities::File(path.clone());
+        let begun = std::time::Instant::now();
+        let answer = ask(&Client::new(settings).unwrap(), Method::Get, SOON);
+        assert!(told(answer).starts_with("late: "), "{drips}");
+        assert!(begun.elapsed() < AMPLE / 2, "{drips}");
+    }
 }
 
 #[test]
