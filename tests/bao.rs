@@ -195,9 +195,21 @@ pub(crate) fn program() -> PathBuf {
     named.into()
 }
 
-/// Returns a host and port that were free a moment ago.
+/// Returns a host and port that were free a moment ago, and that this process gives out once.
+/// The system gives out none of these by itself, to a client for example.
 pub(crate) fn free() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    // Processes that run at once begin in different places.
+    let begin = std::process::id() as usize * 97;
+    loop {
+        let at = (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % usize::from(COUNT);
+        let port = FIRST + u16::try_from(at).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return format!("127.0.0.1:{port}");
+        }
+    }
 }
 
 /// Returns a name that nothing else in this process has.
