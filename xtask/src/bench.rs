@@ -113,7 +113,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     }
     let peers = match scope {
         Scope::Quick => Peers::default(),
-        Scope::Whole => peer::each(&cache, folder, &mut |row| bench.measure(row))?,
+        Scope::Whole => peer::each(&cache, folder, &prefix, &mut |row| bench.measure(row))?,
     };
     machine.look_again()?;
 

@@ -48,13 +48,25 @@ struct Peer {
 struct Ready {
     /// The command that reads the one that is measured.
     words: Vec<OsString>,
+    /// What else reads the same secret of the same server.
+    beside: Vec<Beside>,
     started: Vec<Started>,
 }
 
 impl Ready {
     fn new<S: Into<OsString>>(words: impl IntoIterator<Item = S>) -> Self {
-        Self { words: words.into_iter().map(Into::into).collect(), started: Vec::new() }
+        let words = words.into_iter().map(Into::into).collect();
+        Self { words, beside: Vec::new(), started: Vec::new() }
     }
+}
+
+/// A command beside a peer's.
+struct Beside {
+    whose: Whose,
+    name: &'static str,
+    words: Vec<OsString>,
+    /// Whether it answers the value alone.
+    bare: bool,
 }
 
 const PEERS: [&Peer; 8] = [
@@ -88,10 +100,11 @@ pub(super) struct Peers {
 pub(super) fn each(
     cache: &Cache,
     folder: &Path,
+    prefix: &Path,
     measure: &mut dyn FnMut(&Row) -> Result<()>,
 ) -> Result<Peers> {
     let mut peers = Peers::default();
-    let path = search_path(cache);
+    let path = search_path(cache, prefix);
     for peer in PEERS {
         let missing = peer.programs.iter().find(|own| on_search_path(&path, own).is_none());
         if let Some(missing) = missing {
@@ -142,16 +155,27 @@ impl Peer {
             _ => format!("{}, 1 of {}", self.name, data::grouped(secrets)),
         };
         let row = Row::read(race, Whose::Peer, name, &home).words(ready.words);
-        let done = measure(&row.answers(data::value(data::measured(secrets))));
+        let value = || data::value(data::measured(secrets));
+        let mut done = measure(&row.answers(value()));
+        for Beside { whose, name, words, bare } in ready.beside {
+            let name = match race {
+                Race::One => name.to_owned(),
+                _ => format!("{name}, 1 of {}", data::grouped(secrets)),
+            };
+            let row = Row::read(race, whose, name, &home).words(words);
+            let row = if bare { row.answers(value()) } else { row };
+            done = done.and_then(|()| measure(&row));
+        }
         drop(ready.started);
         done
     }
 }
 
-/// Returns the search path, with what was installed for us alone first.
-fn search_path(cache: &Cache) -> OsString {
+/// Returns the search path, with what was installed for us alone first, and us.
+fn search_path(cache: &Cache, prefix: &Path) -> OsString {
     let mut path = cache.root().join("peers/bin").into_os_string();
-    for more in [cache.root().join("peers/venv/bin").into(), cache.tools_first()] {
+    let venv = cache.root().join("peers/venv/bin").into();
+    for more in [venv, prefix.join("bin").into(), cache.tools_first()] {
         path.push(":");
         path.push(more);
     }

@@ -1,16 +1,18 @@
 //! OpenBao: the real server in development mode, and its own client.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-use super::super::home::eventually;
-use super::{Peer, Ready, Result, secrets, wanted};
+use super::super::home::{Home, eventually};
+use super::super::row::Whose;
+use super::{Beside, Peer, Ready, Result, secrets, wanted, write};
 
 const TOKEN: &str = "root";
 
 pub(super) const PEER: Peer = Peer {
     name: "bao",
-    programs: &["bao"],
+    programs: &["bao", "curl"],
     version: &["bao", "version"],
     kept: "a development server beside it, without TLS, in memory; its own work is in the time, but not among the \
            instructions",
@@ -35,10 +37,46 @@ pub(super) const PEER: Peer = Peer {
             connection.put(&name, &value)?;
         }
         let mut ready = Ready::new(["bao", "kv", "get", "-field=value", "-mount=secret", &name]);
+        ready.beside = beside(home, &address, &name)?;
         ready.started.push(server);
         Ok(ready)
     },
 };
+
+/// Returns what else reads that secret: ours, in a process of its own and in the host's, and
+/// `curl`, which does nothing but ask.
+fn beside(home: &Home, address: &str, name: &str) -> Result<Vec<Beside>> {
+    let mut beside = Vec::new();
+    for (placement, shown) in [
+        ("in-process", "keystead get, hashicorp, in-process"),
+        ("isolated", "keystead get, hashicorp, isolated"),
+    ] {
+        let address = format!("address=http://{address}");
+        home.run(&[
+            "keystead",
+            "vault",
+            "register",
+            placement,
+            "--plugin",
+            "hashicorp",
+            "--placement",
+            placement,
+            "--param",
+            &address,
+            "--param",
+            "token=env:BAO_TOKEN",
+            "--param",
+            "kv-version=2",
+        ])?;
+        let words = ["keystead", "get", name, "--vault", placement].map(OsString::from).into();
+        beside.push(Beside { whose: Whose::Ours, name: shown, words, bare: true });
+    }
+    write(home, "header", format!("X-Vault-Token: {TOKEN}"))?;
+    let url = format!("http://{address}/v1/secret/data/{name}");
+    let words = ["curl", "--silent", "--header", "@header", &url].map(OsString::from).into();
+    beside.push(Beside { whose: Whose::Peer, name: "curl of OpenBao", words, bare: false });
+    Ok(beside)
+}
 
 /// Just enough of HTTP to store secrets over one connection.
 struct Connection(BufReader<TcpStream>);
