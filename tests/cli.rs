@@ -20,6 +20,7 @@ mod prompt;
 mod reference;
 pub(crate) mod sandbox;
 mod search;
+mod server;
 mod set;
 mod store;
 mod surroundings;

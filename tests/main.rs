@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod bad;
+#[allow(dead_code, reason = "shared with the tests of the plugin, which need other parts")]
+mod bao;
 mod boundary;
 mod cli;
 mod files;

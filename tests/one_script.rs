@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::bao::{self, Bao};
 use crate::cli::sandbox;
 use crate::plugin_files::repository;
 
@@ -29,6 +30,15 @@ vaults! {
     files_run_the_script: "files", |_| ((), "files:read-write --param folder=folder".into());
     files_with_ended_lines_run_the_script: "files",
         |_| ((), "files:read-write --param folder=folder --param trim-newline=true".into());
+    needs_bao_openbao_runs_the_script: "hashicorp", |home| {
+        let (server, token) = (Bao::shared(), home.join("token"));
+        fs::write(&token, bao::ROOT).unwrap();
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+        let (url, folder, token) = (server.url(), bao::unique("script"), token.display());
+        (server, format!(
+            "hashicorp --param address={url} --param prefix={folder} --param token=file:{token}"
+        ))
+    };
 }
 
 /// Returns the script as the page shows it being typed.

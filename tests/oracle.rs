@@ -14,9 +14,10 @@ mod value;
 mod world;
 
 /// Makes each line a module of its name, with a test for each plugin and placement, so that
-/// a failure names all three. `both` is the reference plugin, a book of the other one and the
-/// local vault; `most` a folder of files as well, and `all` a slip, too: these two, `bare`, keep
-/// no metadata, hold texts and bytes alone, and are never locked. `store` is the local vault alone.
+/// a failure names all three. `both` is the reference plugin, a book of the other one, the local
+/// vault and a folder of a real OpenBao; `most` a folder of files as well, and `all` a slip, too:
+/// these two, `bare`, keep no metadata, hold texts and bytes alone, and are never locked. `store`
+/// is the local vault alone.
 macro_rules! oracle {
     ($($(#[doc = $doc:literal])+ $name:ident for $plugins:ident |$world:ident| $body:block)+) => {
         /// The names of the tests in this file.
@@ -53,6 +54,8 @@ macro_rules! oracle_tests {
         crate::oracle::oracle_test! { memory_isolated Memory Isolated }
         crate::oracle::oracle_test! { memory_in_process Memory InProcess }
         crate::oracle::oracle_tests! { store }
+        crate::oracle::oracle_test! { needs_bao_isolated Bao Isolated }
+        crate::oracle::oracle_test! { needs_bao_in_process Bao InProcess }
     };
     (store) => {
         crate::oracle::oracle_test! { store_isolated Store Isolated }

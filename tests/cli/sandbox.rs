@@ -212,6 +212,12 @@ pub(crate) fn files() -> &'static Path {
     FILE.get_or_init(|| built("files"))
 }
 
+/// Returns the file of the plugin for HashiCorp Vault and OpenBao, built once.
+pub(crate) fn hashicorp() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| built("hashicorp"))
+}
+
 /// Builds a plugin of the workspace.
 pub(crate) fn built(id: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();

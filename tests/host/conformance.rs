@@ -10,7 +10,8 @@ use keystead::registry::Placement;
 use keystead::{Check, Class, Error};
 
 use super::{PLACEMENTS, memory, scene, write};
-use crate::cli::sandbox::files;
+use crate::bao::{self, Bao};
+use crate::cli::sandbox;
 use crate::plugin_files::ledger;
 use crate::scene::{Scene, story};
 
@@ -97,7 +98,7 @@ fn somebody_elses_plugin_keeps_every_obligation_in_each_of_its_kinds() {
 #[test]
 fn the_plugin_files_keeps_every_obligation_in_each_of_its_kinds() {
     let scene = Scene::new();
-    let id = PluginId::parse(&scene.install(files())).unwrap();
+    let id = PluginId::parse(&scene.install(sandbox::files())).unwrap();
     let given = scene.path().join("given");
     fs::create_dir(&given).unwrap();
     for name in ["one", "two", "three"] {
@@ -116,6 +117,27 @@ fn the_plugin_files_keeps_every_obligation_in_each_of_its_kinds() {
         assert_eq!(isolated, in_process);
         assert!(isolated.0 >= least, "{kind}: {isolated:?}");
     }
+    scene.end();
+}
+
+#[test]
+fn needs_bao_a_folder_of_a_server_keeps_every_obligation_in_both_placements() {
+    let scene = Scene::new();
+    let id = PluginId::parse(&scene.install(sandbox::hashicorp())).unwrap();
+    write(&scene.path().join("token"), bao::ROOT);
+    let mut check = Check::new(scene.path().to_path_buf());
+    check.many = Some(40);
+    let token = format!("file:{}", scene.path().join("token").display());
+    for (name, text) in [("address", Bao::shared().url()), ("token", token)] {
+        check.parameters.insert(name.into(), text);
+    }
+    let [isolated, in_process] = PLACEMENTS.map(|placement| {
+        let folder = bao::unique("placement");
+        check.parameters.insert("prefix".into(), format!("{folder}/{{vault}}"));
+        run(|report| scene.host.check_installed(&id, placement, &check, report))
+    });
+    assert_eq!(isolated, in_process);
+    assert!(isolated.0 >= 33, "{isolated:?}");
     scene.end();
 }
 

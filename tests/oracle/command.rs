@@ -34,6 +34,7 @@ oracle! {
             }
             Kind::Store => line("warning", "there is no vault yet: the first secret makes it"),
             Kind::Files => line("warning", "there is no folder yet: the first secret makes it"),
+            Kind::Bao => line("information", &world.remark()),
             _ => (1..=2)
                 .flat_map(|number| {
                     [
@@ -61,7 +62,7 @@ oracle! {
             assert_eq!(code, 2, "{value}: {told}");
             assert!(told.contains('k') && !told.contains("canary"), "{told}");
         }
-        assert!(!world.file("work").exists());
+        assert!(!world.is_made("work"));
     }
 
     /// There a switch turned protected strings into plain ones and left other kinds alone.

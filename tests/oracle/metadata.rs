@@ -80,12 +80,17 @@ oracle! {
                 world.damage("work");
                 "store.db is damaged: its header"
             }
+            Kind::Bao => {
+                world.damage("work");
+                "does not know the token: it has expired, was revoked, or is none"
+            }
         };
         let error = change(world, &vault, "TestMetadata", &about).unwrap_err();
         assert_eq!(error.class(), Class::CannotDo);
         assert!(story(&error).ends_with(because), "{}", story(&error));
         if !matches!(world.kind, Kind::Slip | Kind::Files) {
-            assert_eq!(error.code(), "E12.damaged");
+            let code = if world.kind == Kind::Bao { "E12.denied" } else { "E12.damaged" };
+            assert_eq!(error.code(), code);
         }
     }
 

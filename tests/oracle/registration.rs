@@ -74,6 +74,13 @@ oracle! {
                 ("folder", "/dev/null"),
                 "E12.invalid: vault `work` answered: /dev/null is not a folder",
             ),
+            Kind::Bao => (
+                [("adress", "x"), ("kv-version", "two")],
+                2,
+                ("mount", "../sys"),
+                "E10.open: vault `work` cannot be opened: plugin `hashicorp` refused to open it: \
+                 `mount` is no path on the server: `../sys`",
+            ),
             _ => (
                 [("remarks", "many"), ("shut", "perhaps")],
                 2,
@@ -105,6 +112,7 @@ oracle! {
             Kind::Memory => "line 1: it was not written by this plugin",
             Kind::Store => "store.db is damaged: its header",
             Kind::Files => "if that is not meant",
+            Kind::Bao => "does not know the token: it has expired, was revoked, or is none",
             _ => {
                 new.parameters.insert("shut".into(), "true".into());
                 "E12.unavailable: vault `work` answered: the counter is shut: come back tomorrow"
@@ -170,7 +178,7 @@ oracle! {
         (replacing.name, replacing.replace) = (vault_name("work"), Replace::Whole);
         let vault = world.register(replacing);
         world.set(&vault, "token", Value::text("canary-5d1f"));
-        assert!(world.file("other").exists() && !world.file("work").exists());
+        assert!(world.is_made("other") && !world.is_made("work"));
     }
 
     /// A vault is tested as it is registered: with its parameters, which tell in its log that
@@ -194,6 +202,7 @@ oracle! {
             Kind::Files => {
                 vec!["work Warning: there is no folder yet: the first secret makes it".to_owned()]
             }
+            Kind::Bao => vec![format!("work Information: {}", world.remark())],
             _ => vec![
                 "work Warning: remark 1: the ink is dry".to_owned(),
                 "work Information: remark 1: the pen is mended".to_owned(),
@@ -201,7 +210,7 @@ oracle! {
         };
         assert_eq!(world.scene.log.all(), arrived);
         // Nothing was made by it.
-        assert!(!world.file("work").exists());
+        assert!(!world.is_made("work"));
     }
 
     /// What is not registered cannot be the default, and the default stays.
@@ -254,12 +263,12 @@ oracle! {
         }
         let vault = world.register(new);
         world.set(&vault, "token", Value::text("canary-5d1f"));
-        let before = world.bytes("work");
+        let before = world.kept("work");
         let gone = unregister(world, &vault);
         assert!(gone.warning.is_none(), "{gone:?}");
         assert_eq!(world.bell(), if world.kind == Kind::Book { "work: closed\n" } else { "" });
         assert_eq!(registered(world), []);
-        assert_eq!(world.bytes("work"), before);
+        assert_eq!(world.kept("work"), before);
 
         if world.kind == Kind::Book {
             let mut stuck = world.registration("stuck");

@@ -17,7 +17,7 @@ oracle! {
         let set = world.host().set(new(None, "a", Value::text("canary-5d1f"), None), &mut person);
         assert_eq!(set.unwrap(), vault);
         let (asked, rung) = match world.kind {
-            Kind::Memory => ("work: Password (hidden)", ""),
+            Kind::Memory | Kind::Bao => ("work: Password (hidden)", ""),
             Kind::Store => ("work: Password for the new vault (hidden)", ""),
             _ => ("work: Clerk (shown), PIN (hidden)", "work: ann was here\n"),
         };

@@ -14,6 +14,9 @@ use keystead::reference::Reference;
 use keystead::registry::Placement;
 use keystead::{Ask, Described, Host, NewSecret, Nobody, Place, Registration, Run, Unanswered};
 
+use serde_json::{Value as Json, json};
+
+use crate::bao::{self, Bao};
 use crate::cli::sandbox;
 use crate::plugin_files;
 use crate::scene::Scene;
@@ -31,6 +34,8 @@ pub(super) enum Kind {
     Store,
     /// A folder with one secret a file: no metadata, texts and bytes alone, never locked.
     Files,
+    /// A folder of OpenBao, with a token for it alone; where it is locked, with a password.
+    Bao,
 }
 
 /// What unlocks every locked vault here.
@@ -41,6 +46,8 @@ pub(super) struct World {
     pub(super) scene: Scene,
     /// Where local vaults are: each write waits for the disk, and in memory for none.
     stores: tempfile::TempDir,
+    /// The folder of the server that the folders of this world's vaults are in.
+    pub(super) remote: String,
     pub(super) kind: Kind,
     pub(super) placement: Placement,
 }
@@ -53,9 +60,10 @@ impl World {
             Kind::Book | Kind::Slip => scene.install(&plugin_files::ledger()),
             Kind::Store => scene.install(sandbox::store()),
             Kind::Files => scene.install(sandbox::files()),
+            Kind::Bao => scene.install(sandbox::hashicorp()),
         };
         let stores = tempfile::tempdir_in(sandbox::fast()).unwrap();
-        let world = Self { scene, stores, kind, placement };
+        let world = Self { scene, stores, remote: bao::unique("world"), kind, placement };
         assert_eq!(installed, world.plugin());
         world
     }
@@ -75,6 +83,7 @@ impl World {
             Kind::Book | Kind::Slip => "ledger",
             Kind::Store => "store",
             Kind::Files => "files",
+            Kind::Bao => "hashicorp",
         }
     }
 
@@ -87,8 +96,35 @@ impl World {
         }
     }
 
+    /// Says whether a vault of this name keeps anything.
+    pub(super) fn is_made(&self, name: &str) -> bool {
+        match self.kind {
+            Kind::Bao => !self.remote_names(name).is_empty(),
+            _ => self.file(name).exists(),
+        }
+    }
+
+    /// Returns all that a vault of this name keeps.
+    pub(super) fn kept(&self, name: &str) -> Vec<u8> {
+        if self.kind != Kind::Bao {
+            return self.bytes(name);
+        }
+        let read = |secret: String| {
+            let path = format!("secret/data/{}/{name}/{secret}", self.remote);
+            Bao::shared().must("GET", &path, &Json::Null)["data"].to_string()
+        };
+        self.remote_names(name).into_iter().map(read).collect::<String>().into_bytes()
+    }
+
+    /// Returns what the server has in the folder of a vault.
+    fn remote_names(&self, name: &str) -> Vec<String> {
+        let path = format!("secret/metadata/{}/{name}?list=true", self.remote);
+        let (_, answer) = Bao::shared().root("GET", &path, &Json::Null);
+        serde_json::from_value(answer["data"]["keys"].clone()).unwrap_or_default()
+    }
+
     /// Returns what a vault's file has in it, or its folder's files.
-    pub(super) fn bytes(&self, name: &str) -> Vec<u8> {
+    fn bytes(&self, name: &str) -> Vec<u8> {
         let file = self.file(name);
         if !file.is_dir() {
             return fs::read(file).unwrap();
@@ -135,6 +171,14 @@ impl World {
                 ("path", shown(self.folder(name)))
             }
             Kind::Files => ("folder", shown(self.folder(name))),
+            Kind::Bao => {
+                let folder = format!("{}/{name}", self.remote);
+                let token = Bao::shared().token_for("secret", &folder);
+                let token = self.private(&format!("{name}.token"), &token);
+                new.parameters.insert("token".into(), token);
+                new.parameters.insert("prefix".into(), folder);
+                ("address", Bao::shared().url())
+            }
         };
         new.parameters.insert(key.to_owned(), path);
         new
@@ -152,19 +196,45 @@ impl World {
                 new.parameters.insert("pin".into(), secret)
             }
             Kind::Store => new.parameters.remove("key-file"),
+            Kind::Bao => {
+                let user = self.remote_user(name);
+                new.parameters.insert("login".into(), "userpass".into());
+                new.parameters.insert("user".into(), user);
+                new.parameters.remove("token")
+            }
             Kind::Slip | Kind::Files => panic!("it is never locked"),
         };
         new
     }
 
+    /// Makes an account at the server that may use the folder of a vault, with [`SECRET`].
+    fn remote_user(&self, name: &str) -> String {
+        let user = format!("{}-{name}", self.remote);
+        // Once is enough, and more often is refused.
+        Bao::shared().root("POST", "sys/auth/userpass", &json!({ "type": "userpass" }));
+        let account = json!({ "password": SECRET, "token_policies": [format!("secret-{user}")] });
+        Bao::shared().must("POST", &format!("auth/userpass/users/{user}"), &account);
+        user
+    }
+
     /// Returns a reference to a file that holds [`SECRET`].
     pub(super) fn secret_file(&self) -> String {
-        let path = self.scene.path().join("secret");
+        self.private("secret", SECRET)
+    }
+
+    /// Writes a file that nobody else can read, and returns a reference to it.
+    fn private(&self, name: &str, text: &str) -> String {
+        let path = self.scene.path().join(name);
         let mut options = fs::OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600);
         let file = file.open(&path).unwrap();
-        std::io::Write::write_all(&mut &file, SECRET.as_bytes()).unwrap();
+        std::io::Write::write_all(&mut &file, text.as_bytes()).unwrap();
         format!("file:{}", path.display())
+    }
+
+    /// Returns what a vault at the server says when it is tested.
+    pub(super) fn remark(&self) -> String {
+        format!("the mount `secret` of {} is KV version 2", Bao::shared().url())
     }
 
     /// Returns the lines that the book's clerk left at the bell.
@@ -182,8 +252,15 @@ impl World {
         self.register(self.registration(name))
     }
 
-    /// Writes over a vault's file what no plugin can read, or opens its folder to all.
+    /// Writes over a vault's file what no plugin can read, or opens its folder to all; at a
+    /// server, ends the token.
     pub(super) fn damage(&self, name: &str) {
+        if self.kind == Kind::Bao {
+            let token =
+                fs::read_to_string(self.scene.path().join(format!("{name}.token"))).unwrap();
+            Bao::shared().must("POST", "auth/token/revoke", &json!({ "token": token }));
+            return self.host().reload();
+        }
         let file = self.file(name);
         if self.kind == Kind::Files {
             fs::create_dir_all(&file).unwrap();
@@ -275,7 +352,7 @@ impl World {
     /// Returns a right answer to each prompt of this plugin's locked vaults.
     pub(super) fn right(&self) -> Vec<(&'static str, &'static str)> {
         match self.kind {
-            Kind::Memory | Kind::Store => vec![("password", SECRET)],
+            Kind::Memory | Kind::Store | Kind::Bao => vec![("password", SECRET)],
             _ => vec![("clerk", "ann"), ("pin", SECRET)],
         }
     }

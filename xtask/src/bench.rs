@@ -113,10 +113,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     }
     let peers = match scope {
         Scope::Quick => Peers::default(),
-        Scope::Whole => {
-            let ours = search_path(&prefix);
-            peer::each(&cache, folder, &ours, &mut |row| bench.measure(row))?
-        }
+        Scope::Whole => peer::each(&cache, folder, &prefix, &mut |row| bench.measure(row))?,
     };
     machine.look_again()?;
 

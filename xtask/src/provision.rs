@@ -4,9 +4,9 @@
 //! alone: for others it is left out.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
-//! rest is built by cargo, unpacked from Debian's packages or, for a Python library, installed by
-//! pip into a virtual environment. What can be had neither way is
-//! left out: said in one list, and, with `CI=true`, a failure.
+//! rest is built by cargo, unpacked from Debian's packages or, for what Python packages carry,
+//! installed by pip into a virtual environment. What can be had neither way is left out: said
+//! in one list, and, with `CI=true`, a failure.
 //!
 //! Tests learn where things are from these variables, which may also be set by hand:
 //!
@@ -24,6 +24,8 @@
 //! | `KEYSTEAD_TEST_SYSTEMD_CREDS` | systemd-creds | `…needs_systemd…` |
 //! | `KEYSTEAD_TEST_PODMAN`, `KEYSTEAD_TEST_CONMON`, `KEYSTEAD_TEST_RUNC` | podman and what it starts | `…needs_podman…` |
 //! | `KEYSTEAD_TEST_PYTHON` | a Python 3 that has PyNaCl | `…needs_pynacl…` |
+//! | `KEYSTEAD_TEST_REDIS` | `redis-server` | `…needs_redis…` |
+//! | `KEYSTEAD_TEST_BAO` | OpenBao's `bao` | `…needs_bao…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
 //!
 //! gpg and c++ are found on PATH alone; the tests that need them are named `…needs_gpg…` and
@@ -32,6 +34,7 @@
 //! A test whose tool was left out is not run and not counted: its name (a module's is enough)
 //! holds the words of the last column, and it fails where its variable is missing.
 
+mod bao;
 mod crates;
 mod debian;
 mod go;
@@ -80,7 +83,7 @@ struct Program {
     by_root: bool,
 }
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
     Program {
         name: "Debian's rustc 1.63",
         marker: "needs_rust_163",
@@ -134,6 +137,16 @@ const PROGRAMS: [Program; 5] = [
         version: "podman version ",
         on_path: false,
         by_root: true,
+    },
+    Program {
+        name: "redis",
+        marker: "needs_redis",
+        folder: "debian-redis",
+        packages: &["redis-server", "redis-tools"],
+        provides: &[("KEYSTEAD_TEST_REDIS", "redis-server")],
+        version: "Redis server v=",
+        on_path: false,
+        by_root: false,
     },
 ];
 
@@ -203,6 +216,15 @@ impl Tools {
                 why: error.to_string(),
                 command: python::by_hand(),
                 marker: python::MARKER,
+            }),
+        }
+        match bao::provide(cache) {
+            Ok(path) => tools.variables.push((bao::VARIABLE, path.into_os_string())),
+            Err(error) => tools.left_out.push(LeftOut {
+                what: "OpenBao",
+                why: error.to_string(),
+                command: bao::by_hand(),
+                marker: bao::MARKER,
             }),
         }
         Ok(tools)

@@ -39,11 +39,6 @@ impl Home {
         self.folder.join(name)
     }
 
-    /// Returns the search path.
-    pub(super) fn path(&self) -> &OsStr {
-        &self.path
-    }
-
     /// Returns a command that runs here.
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

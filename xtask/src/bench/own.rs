@@ -208,7 +208,7 @@ fn parameters(templates: &[&str], vault: &Path) -> Vec<String> {
     templates.iter().map(|template| template.replace("{vault}", &vault)).collect()
 }
 
-pub(super) fn registration(
+fn registration(
     vault: &str,
     plugin: &str,
     placement: &str,

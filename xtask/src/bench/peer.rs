@@ -12,7 +12,7 @@ mod pass;
 mod secret_service;
 mod secretspec;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,18 +48,9 @@ struct Peer {
 struct Ready {
     /// The command that reads the one that is measured.
     words: Vec<OsString>,
-    /// Other commands that read the same secret from it.
+    /// What else reads the same secret of the same server.
     beside: Vec<Beside>,
     started: Vec<Started>,
-}
-
-/// Another command that reads a secret which a peer holds.
-struct Beside {
-    name: &'static str,
-    whose: Whose,
-    words: Vec<OsString>,
-    /// Whether it answers the value alone.
-    plain: bool,
 }
 
 impl Ready {
@@ -67,6 +58,15 @@ impl Ready {
         let words = words.into_iter().map(Into::into).collect();
         Self { words, beside: Vec::new(), started: Vec::new() }
     }
+}
+
+/// A command beside a peer's.
+struct Beside {
+    whose: Whose,
+    name: &'static str,
+    words: Vec<OsString>,
+    /// Whether it answers the value alone.
+    bare: bool,
 }
 
 const PEERS: [&Peer; 8] = [
@@ -96,18 +96,15 @@ pub(super) struct Peers {
     pub(super) left_out: Vec<String>,
 }
 
-/// Hands each row of each peer that is here to a function while the peer is ready. `ours` is
-/// the search path on which our own program is.
+/// Hands each row of each peer that is here to a function while the peer is ready.
 pub(super) fn each(
     cache: &Cache,
     folder: &Path,
-    ours: &OsStr,
+    prefix: &Path,
     measure: &mut dyn FnMut(&Row) -> Result<()>,
 ) -> Result<Peers> {
     let mut peers = Peers::default();
-    let mut path = search_path(cache);
-    path.push(":");
-    path.push(ours);
+    let path = search_path(cache, prefix);
     for peer in PEERS {
         let missing = peer.programs.iter().find(|own| on_search_path(&path, own).is_none());
         if let Some(missing) = missing {
@@ -153,19 +150,20 @@ impl Peer {
     ) -> Result<()> {
         eprintln!("{}: {} made ready", self.name, data::grouped(secrets));
         let ready = (self.hold)(&mut home, secrets)?;
-        let row = |whose, name: &str, words: Vec<OsString>| {
+        let name = match race {
+            Race::One => self.name.to_owned(),
+            _ => format!("{}, 1 of {}", self.name, data::grouped(secrets)),
+        };
+        let row = Row::read(race, Whose::Peer, name, &home).words(ready.words);
+        let value = || data::value(data::measured(secrets));
+        let mut done = measure(&row.answers(value()));
+        for Beside { whose, name, words, bare } in ready.beside {
             let name = match race {
                 Race::One => name.to_owned(),
                 _ => format!("{name}, 1 of {}", data::grouped(secrets)),
             };
-            Row::read(race, whose, name, &home).words(words)
-        };
-        let answer = data::value(data::measured(secrets));
-        let own = row(Whose::Peer, self.name, ready.words).answers(answer.clone());
-        let mut done = measure(&own);
-        for Beside { name, whose, words, plain } in ready.beside {
-            let row = row(whose, name, words);
-            let row = if plain { row.answers(answer.clone()) } else { row };
+            let row = Row::read(race, whose, name, &home).words(words);
+            let row = if bare { row.answers(value()) } else { row };
             done = done.and_then(|()| measure(&row));
         }
         drop(ready.started);
@@ -173,10 +171,11 @@ impl Peer {
     }
 }
 
-/// Returns the search path, with what was installed for us alone first.
-fn search_path(cache: &Cache) -> OsString {
+/// Returns the search path, with what was installed for us alone first, and us.
+fn search_path(cache: &Cache, prefix: &Path) -> OsString {
     let mut path = cache.root().join("peers/bin").into_os_string();
-    for more in [cache.root().join("peers/venv/bin").into(), cache.tools_first()] {
+    let venv = cache.root().join("peers/venv/bin").into();
+    for more in [venv, prefix.join("bin").into(), cache.tools_first()] {
         path.push(":");
         path.push(more);
     }

@@ -10,6 +10,8 @@ use crate::workspace::Workspace;
 const API: &str = "keystead-plugin-api";
 const HOST: &str = "keystead";
 const REFERENCE: &str = "keystead-plugin-memory";
+/// What plugins for vaults behind a server share; it knows no plugin.
+const REST: &str = "keystead-rest";
 const PLUGIN: &str = "keystead-plugin-";
 const XTASK: &str = "xtask";
 
@@ -57,7 +59,9 @@ fn refused(from: &str, faulty: bool, arrow: &Arrow<'_>) -> Option<&'static str> 
         _ if from == REFERENCE && arrow.to != API => {
             Some("the reference plugin needs plugin-api and nothing else")
         }
-        to if arrow.ours && plugin && to != API => Some("no plugin sees another"),
+        to if arrow.ours && from == REST && to != API => Some("what plugins share knows none"),
+        REST if !plugin => Some("only plugins speak to servers"),
+        to if arrow.ours && plugin && to != API && to != REST => Some("no plugin sees another"),
         to if arrow.ours && from == HOST && to != API && !arrow.dev => {
             Some("the host knows plugin-api only")
         }
@@ -91,6 +95,11 @@ mod tests {
         assert!(!allowed("keystead-plugin-store", REFERENCE, true, false));
         assert!(!allowed("keystead-plugin-store", "abi_stable", false, false));
         assert!(!allowed(REFERENCE, "serde", false, false));
+        assert!(allowed("keystead-plugin-hashicorp", REST, true, false));
+        assert!(allowed(REST, API, true, false));
+        assert!(!allowed(REST, "keystead-plugin-hashicorp", true, true));
+        assert!(!allowed(REFERENCE, REST, true, false));
+        assert!(!allowed(HOST, REST, true, true));
         assert!(!allowed(XTASK, HOST, true, false));
     }
 }

@@ -31,7 +31,7 @@ const MODULES: &[Module] = &[
     },
     Module {
         name: "secretmanagement.hashicorp.vault.kv",
-        instead: Instead::Plugin("hashicorp-vault"),
+        instead: Instead::Plugin("hashicorp"),
         parameters: &[("vaultserver", "address")],
     },
     Module {

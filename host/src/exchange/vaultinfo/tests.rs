@@ -88,14 +88,14 @@ Work db -> Work-db Some("keepass") ready: true
 LocalStore -> LocalStore Some("store") ready: true
   $ keystead vault register LocalStore --plugin store --default
   $ keystead import /home/ann/.secretmanagement/localstore --from secretstore --vault LocalStore
-hc -> hc Some("hashicorp-vault") ready: false
-  $ keystead vault register hc --plugin hashicorp-vault
+hc -> hc Some("hashicorp") ready: false
+  $ keystead vault register hc --plugin hashicorp
   - VaultServer: it may be a secret, and is not shown: give the plugin a reference to it, such as `env:VAR`
   - VaultAuthType: it may be a secret, and is not shown: give the plugin a reference to it, such as `env:VAR`
   - VaultToken: it may be a secret, and is not shown: give the plugin a reference to it, such as `env:VAR`
   - KVVersion: nothing of the plugin is known to be like it
   a vault `hc` is registered here already: choose another name, or add `--replace`
-  plugin `hashicorp-vault` is not installed
+  plugin `hashicorp` is not installed
 Azure -> Azure None ready: false
   - AZKVaultName: there is no plugin
   - ClientSecret: it may be a secret, and is not shown

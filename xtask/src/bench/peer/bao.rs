@@ -4,16 +4,15 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
-use super::super::home::eventually;
-use super::super::own::registration;
+use super::super::home::{Home, eventually};
 use super::super::row::Whose;
-use super::{Beside, Peer, Ready, Result, on_search_path, secrets, wanted};
+use super::{Beside, Peer, Ready, Result, secrets, wanted, write};
 
 const TOKEN: &str = "root";
 
 pub(super) const PEER: Peer = Peer {
     name: "bao",
-    programs: &["bao"],
+    programs: &["bao", "curl"],
     version: &["bao", "version"],
     kept: "a development server beside it, without TLS, in memory; its own work is in the time, but not among the \
            instructions",
@@ -38,32 +37,43 @@ pub(super) const PEER: Peer = Peer {
             connection.put(&name, &value)?;
         }
         let mut ready = Ready::new(["bao", "kv", "get", "-field=value", "-mount=secret", &name]);
+        ready.beside = beside(home, &address, &name)?;
         ready.started.push(server);
-        if on_search_path(home.path(), "curl").is_some() {
-            let (token, url) = (format!("X-Vault-Token: {TOKEN}"), url(&address, &name));
-            let words = ["curl", "--silent", "--fail", "--header", &token, &url];
-            let words = words.map(OsString::from).into();
-            ready.beside.push(Beside { name: "curl", whose: Whose::Peer, words, plain: false });
-        }
-        for (placement, shown) in OURS {
-            // The server's own variables stand for what a person would have there.
-            let parameters = [format!("address=http://{address}"), "token=env:BAO_TOKEN".into()];
-            home.run(&registration(placement, "hashicorp", placement, &parameters))?;
-            let words = ["keystead", "get", &name, "--vault", placement].map(OsString::from).into();
-            ready.beside.push(Beside { name: shown, whose: Whose::Ours, words, plain: true });
-        }
         Ok(ready)
     },
 };
 
-/// Our own rows: the placement, which is the vault's name as well, and what the row is called.
-const OURS: [(&str, &str); 2] = [
-    ("in-process", "keystead get, hashicorp, in-process"),
-    ("isolated", "keystead get, hashicorp, isolated"),
-];
-
-fn url(address: &str, name: &str) -> String {
-    format!("http://{address}/v1/secret/data/{name}")
+/// Returns what else reads that secret: ours, in a process of its own and in the host's, and
+/// `curl`, which does nothing but ask.
+fn beside(home: &Home, address: &str, name: &str) -> Result<Vec<Beside>> {
+    let mut beside = Vec::new();
+    for (placement, shown) in [
+        ("in-process", "keystead get, hashicorp, in-process"),
+        ("isolated", "keystead get, hashicorp, isolated"),
+    ] {
+        let address = format!("address=http://{address}");
+        home.run(&[
+            "keystead",
+            "vault",
+            "register",
+            placement,
+            "--plugin",
+            "hashicorp",
+            "--placement",
+            placement,
+            "--param",
+            &address,
+            "--param",
+            "token=env:BAO_TOKEN",
+        ])?;
+        let words = ["keystead", "get", name, "--vault", placement].map(OsString::from).into();
+        beside.push(Beside { whose: Whose::Ours, name: shown, words, bare: true });
+    }
+    write(home, "header", format!("X-Vault-Token: {TOKEN}"))?;
+    let url = format!("http://{address}/v1/secret/data/{name}");
+    let words = ["curl", "--silent", "--header", "@header", &url].map(OsString::from).into();
+    beside.push(Beside { whose: Whose::Peer, name: "curl of OpenBao", words, bare: false });
+    Ok(beside)
 }
 
 /// Just enough of HTTP to store secrets over one connection.

@@ -1,0 +1,86 @@
+//! What only this vault can do: with the versions of a secret of KV version 2.
+
+use keystead_plugin_api::{
+    ActRequest, Action, Error, Outcome, Parameter, ParameterKind, Result, SecretName,
+};
+
+use crate::kv::{Kv, number};
+use crate::server::Server;
+
+/// The most versions that one action is told of.
+const MOST: usize = 100;
+
+/// Returns the actions.
+pub(crate) fn all() -> Vec<Action> {
+    let name = || Parameter::required("name", ParameterKind::Text, "the secret");
+    let versions =
+        |words: &'static str| Parameter::optional("versions", ParameterKind::Text, words);
+    let action = |id: &str, words: &str, parameters, destructive| {
+        let mut action = Action::new(id, words);
+        action.parameters = parameters;
+        action.destructive = destructive;
+        action
+    };
+    let newest = "their numbers with commas between them; the newest where none is given";
+    vec![
+        action(
+            "delete",
+            "deletes versions so that they can be undeleted",
+            vec![name(), versions(newest)],
+            false,
+        ),
+        action("undelete", "brings deleted versions back", vec![name(), versions(newest)], false),
+        action(
+            "destroy",
+            "destroys versions for good",
+            vec![
+                name(),
+                Parameter::required(
+                    "versions",
+                    ParameterKind::Text,
+                    "their numbers with commas between them",
+                ),
+            ],
+            true,
+        ),
+        action(
+            "erase",
+            "removes a secret with all of its versions and its metadata",
+            vec![name()],
+            true,
+        ),
+    ]
+}
+
+/// Does one of them.
+pub(crate) fn act(server: &mut Server, kv: &mut Kv, request: &ActRequest) -> Result<Outcome> {
+    let deadline = request.deadline;
+    let name = SecretName::parse(request.parameters.text("name").unwrap_or_default())?;
+    let path = kv.path(&name)?;
+    let two = kv.two(server, "versions", deadline)?;
+    let state = two.state(server, &path, deadline)?;
+    let state = state.filter(|state| state.current_version > 0).ok_or_else(Error::not_found)?;
+    if request.action == "erase" {
+        two.erase(server, &path, deadline)?;
+        return Ok(Outcome::new(format!("`{name}` is removed with all of its versions")));
+    }
+    let versions = match request.parameters.text("versions") {
+        None => vec![state.current_version],
+        Some(text) => text.split(',').map(|one| number(one.trim())).collect::<Result<Vec<_>>>()?,
+    };
+    if versions.len() > MOST {
+        return Err(Error::invalid(format!("more than {MOST} versions at once")));
+    }
+    // The server passes over what it does not have.
+    if let Some(unknown) = versions.iter().find(|version| !state.has(**version)) {
+        return Err(Error::invalid(format!("`{name}` has no version {unknown}")));
+    }
+    two.change(server, &request.action, &path, &versions, deadline)?;
+    let told: Vec<String> = versions.iter().map(u64::to_string).collect();
+    let done = match &*request.action {
+        "delete" => "deleted",
+        "undelete" => "back",
+        _ => "destroyed",
+    };
+    Ok(Outcome::new(format!("version {} of `{name}`: {done}", told.join(", "))))
+}

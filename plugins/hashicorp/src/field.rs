@@ -1,0 +1,357 @@
+//! Values as fields: what stands in the server, for others to read and to write.
+//!
+//! A text is the one field `value`, bytes the one field `base64`, a credential the two fields
+//! `username` and `password`; everything else is a map. Inside a map a text is a string, bytes
+//! are `{"base64": …}`, a credential is `{"username": …, "password": …}`, a map an object; what
+//! others put there, numbers, lists, `true` and `null`, is the text of it.
+
+use std::io::{self, Write};
+
+use keystead_plugin_api::{
+    Credential, Error, MAX_VALUE_DEPTH, MAX_VALUE_ENTRIES, Map, Result, SecretBytes, SecretText,
+    Value,
+};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::json::{self, Object, as_object, as_string};
+use crate::shape::{self, Kind, Shape};
+
+const VALUE: &str = "value";
+const BASE64: &str = "base64";
+const USER: &str = "username";
+const PASSWORD: &str = "password";
+
+/// Checks that a value can be kept as fields.
+///
+/// # Errors
+/// `Invalid` where a key is ours, `Unsupported` for a kind that is not known here.
+pub(crate) fn check(value: &Value) -> Result<()> {
+    match value {
+        Value::Text(_) | Value::Bytes(_) | Value::Credential(_) => Ok(()),
+        Value::Map(map) => {
+            if map.get(shape::FIELD).is_some() {
+                let message = format!("the key `{}` is this plugin's own", shape::FIELD);
+                return Err(Error::invalid(message));
+            }
+            map.iter().try_for_each(|(_, value)| is_known(value))
+        }
+        _ => is_known(value),
+    }
+}
+
+fn is_known(value: &Value) -> Result<()> {
+    match value {
+        Value::Text(_) | Value::Bytes(_) | Value::Credential(_) => Ok(()),
+        Value::Map(map) => map.iter().try_for_each(|(_, value)| is_known(value)),
+        _ => Err(Error::unsupported("this vault cannot hold that kind of value")),
+    }
+}
+
+/// Writes a value's fields as an object.
+pub(crate) fn write(to: &mut dyn Write, value: &Value) -> io::Result<()> {
+    match value {
+        Value::Text(text) => {
+            name(to, b"{", VALUE)?;
+            json::string(to, text.expose())?;
+            to.write_all(b"}")
+        }
+        Value::Map(map) => {
+            let mut before: &[u8] = b"{";
+            if shape::is_needed(map) {
+                name(to, before, shape::FIELD)?;
+                // The shape is JSON in a string: it holds keys, nothing secret.
+                let mut text = Vec::new();
+                shape::write(&mut text, map)?;
+                json::string(to, &String::from_utf8_lossy(&text))?;
+                before = b",";
+            }
+            fields(to, before, map)
+        }
+        other => inner(to, other),
+    }
+}
+
+/// Writes a value inside a map.
+fn inner(to: &mut dyn Write, value: &Value) -> io::Result<()> {
+    match value {
+        Value::Text(text) => json::string(to, text.expose()),
+        Value::Bytes(bytes) => {
+            name(to, b"{", BASE64)?;
+            json::base64(to, bytes.expose())?;
+            to.write_all(b"}")
+        }
+        Value::Credential(credential) => {
+            name(to, b"{", PASSWORD)?;
+            json::string(to, credential.password.expose())?;
+            name(to, b",", USER)?;
+            json::string(to, &credential.user)?;
+            to.write_all(b"}")
+        }
+        Value::Map(map) => fields(to, b"{", map),
+        _ => Err(io::Error::other("a kind that was checked before")),
+    }
+}
+
+fn fields(to: &mut dyn Write, mut before: &[u8], map: &Map) -> io::Result<()> {
+    for (key, value) in map.iter() {
+        name(to, before, key)?;
+        inner(to, value)?;
+        before = b",";
+    }
+    to.write_all(if before == b"{" { b"{}" } else { b"}" })
+}
+
+fn name(to: &mut dyn Write, before: &[u8], name: &str) -> io::Result<()> {
+    to.write_all(before)?;
+    json::string(to, name)?;
+    to.write_all(b":")
+}
+
+/// Returns the value that these fields are.
+///
+/// # Errors
+/// `Unsupported` where they are nested more deeply than a value may be; `Damaged` where they
+/// are no object.
+pub(crate) fn read(raw: &RawValue) -> Result<Value> {
+    let mut fields =
+        as_object(raw).ok_or_else(|| Error::damaged("the secret's data is no object"))?;
+    let shape = fields.get(shape::FIELD).and_then(|raw| as_string(raw));
+    if let Some(Shape::Map(shape)) = shape.as_deref().and_then(Shape::parse) {
+        fields.remove(shape::FIELD);
+        return shaped(fields, shape, 1);
+    }
+    if fields.len() == 1
+        && let Some(text) = fields.get(VALUE).and_then(|raw| as_string(raw))
+    {
+        return Ok(Value::Text(SecretText::new(text)));
+    }
+    object(fields, 1)
+}
+
+/// Returns what an object is that nothing more is known of.
+fn object(fields: Object<'_>, depth: usize) -> Result<Value> {
+    if let Some(value) = bytes(&fields).or_else(|| credential(&fields)) {
+        return Ok(value);
+    }
+    shaped(fields, Vec::new(), depth)
+}
+
+fn bytes(fields: &Object<'_>) -> Option<Value> {
+    let text = fields.get(BASE64).filter(|_| fields.len() == 1)?;
+    let text = SecretText::new(as_string(text)?);
+    Some(Value::Bytes(SecretBytes::new(json::from_base64(text.expose())?)))
+}
+
+fn credential(fields: &Object<'_>) -> Option<Value> {
+    if fields.len() != 2 {
+        return None;
+    }
+    let user = as_string(fields.get(USER)?)?;
+    let password = SecretText::new(as_string(fields.get(PASSWORD)?)?);
+    Some(Value::Credential(Credential { user, password }))
+}
+
+/// Returns the map of these fields: those of the shape first, as it says where that fits, then
+/// what others have added, by name.
+fn shaped(mut fields: Object<'_>, shape: Vec<(String, Shape)>, depth: usize) -> Result<Value> {
+    // The contract's limit, held here so that nothing deeper is even looked at.
+    if depth >= MAX_VALUE_DEPTH && !fields.is_empty() {
+        let message = format!("the secret is nested more than {MAX_VALUE_DEPTH} levels deep");
+        return Err(Error::unsupported(message));
+    }
+    if fields.len() > MAX_VALUE_ENTRIES {
+        let message = format!("the secret has more than {MAX_VALUE_ENTRIES} fields");
+        return Err(Error::unsupported(message));
+    }
+    let mut entries = Vec::with_capacity(fields.len());
+    for (key, shape) in shape {
+        if let Some(raw) = fields.remove(&key) {
+            entries.push((key, as_shape(raw, shape, depth + 1)?));
+        }
+    }
+    for (key, raw) in fields {
+        entries.push((key, unshaped(raw, depth + 1)?));
+    }
+    Ok(Value::Map(map_of(entries)))
+}
+
+/// Puts entries with keys that differ into a map.
+fn map_of(entries: Vec<(String, Value)>) -> Map {
+    let mut map = Map::new();
+    for (key, value) in entries {
+        map.insert(key, value);
+    }
+    map
+}
+
+fn as_shape(raw: &RawValue, shape: Shape, depth: usize) -> Result<Value> {
+    match (shape, as_object(raw)) {
+        (Shape::Map(shape), Some(fields)) => shaped(fields, shape, depth),
+        (Shape::Kind(Kind::Bytes), Some(fields)) if bytes(&fields).is_some() => {
+            object(fields, depth)
+        }
+        (Shape::Kind(Kind::Credential), Some(fields)) if credential(&fields).is_some() => {
+            object(fields, depth)
+        }
+        // Others have made something else of it.
+        _ => unshaped(raw, depth),
+    }
+}
+
+/// Returns a text that is one string or several: several are put one below the other, as PEM is.
+pub(crate) fn lines(raw: &RawValue) -> Option<SecretText> {
+    let lines: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+    let lines: Option<Vec<String>> = lines.into_iter().map(as_string).collect();
+    let lines = Zeroizing::new(lines?);
+    let mut text = String::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
+    for (n, line) in lines.iter().enumerate() {
+        text.push_str(if n == 0 { "" } else { "\n" });
+        text.push_str(line);
+    }
+    Some(SecretText::new(text))
+}
+
+/// Returns what a field is that nothing more is known of.
+pub(crate) fn unshaped(raw: &RawValue, depth: usize) -> Result<Value> {
+    if let Some(fields) = as_object(raw) {
+        return object(fields, depth);
+    }
+    let text = as_string(raw).unwrap_or_else(|| raw.get().to_owned());
+    Ok(Value::Text(SecretText::new(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn map(pairs: Vec<(&str, Value)>) -> Value {
+        Value::Map(map_of(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()))
+    }
+
+    fn json_of(value: &Value) -> String {
+        let bytes = json::written(|to| write(to, value)).unwrap();
+        String::from_utf8(bytes.expose().to_vec()).unwrap()
+    }
+
+    fn value_of(text: &str) -> Result<Value> {
+        read(serde_json::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn each_kind_has_fields_that_others_understand() {
+        let entries = vec![
+            ("a", Value::text("x")),
+            ("b", Value::bytes(vec![0, 255])),
+            ("c", Value::credential("ann", "pw")),
+            ("d", map(vec![("value", Value::text("y"))])),
+        ];
+        for (value, json) in [
+            (Value::text("a \"b\""), r#"{"value":"a \"b\""}"#),
+            (Value::bytes(vec![0, 255]), r#"{"base64":"AP8="}"#),
+            (Value::credential("ann", "pw"), r#"{"password":"pw","username":"ann"}"#),
+            (
+                map(entries),
+                r#"{"a":"x","b":{"base64":"AP8="},"c":{"password":"pw","username":"ann"},"d":{"value":"y"}}"#,
+            ),
+        ] {
+            assert_eq!(json_of(&value), json);
+            assert_eq!(value_of(json).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn what_fields_alone_do_not_tell_is_told_by_the_shape() {
+        for value in [
+            map(vec![]),
+            map(vec![("value", Value::text("x"))]),
+            map(vec![("base64", Value::text("AP8="))]),
+            map(vec![("password", Value::text("x")), ("username", Value::text("y"))]),
+            map(vec![("b", Value::text("1")), ("a", Value::text("2"))]),
+            map(vec![("a", map(vec![("base64", Value::text(""))])), ("b", map(vec![]))]),
+            map(vec![("a", map(vec![("z", Value::text("")), ("y", Value::credential("", ""))]))]),
+        ] {
+            let json = json_of(&value);
+            assert!(json.contains("keystead.shape"), "{json}");
+            // The server sorts the fields.
+            let sorted: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(value_of(&sorted.to_string()).unwrap(), value, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_others_add_or_change_beside_a_shape_is_there() {
+        let shape = r#""keystead.shape":"[[\"b\",\"bytes\"],[\"a\",\"text\"]]""#;
+        let value = value_of(&format!(r#"{{{shape},"a":7,"b":"no bytes","c":"new"}}"#)).unwrap();
+        let expected = vec![
+            ("b", Value::text("no bytes")),
+            ("a", Value::text("7")),
+            ("c", Value::text("new")),
+        ];
+        assert_eq!(value, map(expected));
+        // A shape that is none is a field like others.
+        let value = value_of(r#"{"keystead.shape":"what","a":"x"}"#).unwrap();
+        assert_eq!(
+            value,
+            map(vec![("a", Value::text("x")), ("keystead.shape", Value::text("what"))])
+        );
+    }
+
+    #[test]
+    fn what_is_no_string_is_its_own_text() {
+        let json = r#"{"big":12345678901234567890123.50,"list":[1, "x"],"no":null,"yes":true}"#;
+        let expected = vec![
+            ("big", Value::text("12345678901234567890123.50")),
+            ("list", Value::text("[1, \"x\"]")),
+            ("no", Value::text("null")),
+            ("yes", Value::text("true")),
+        ];
+        assert_eq!(value_of(json).unwrap(), map(expected));
+        let number = map(vec![("value", Value::text("5"))]);
+        assert_eq!(value_of(r#"{"value":5}"#).unwrap(), number);
+        let no_base64 = map(vec![("base64", Value::text("%"))]);
+        assert_eq!(value_of(r#"{"base64":"%"}"#).unwrap(), no_base64);
+    }
+
+    /// Any value that is not nested too deeply.
+    fn values() -> impl Strategy<Value = Value> {
+        let key = prop_oneof!["value|base64|username|password|keystead", ".{0,4}"];
+        let leaf = prop_oneof![
+            ".{0,8}".prop_map(Value::text),
+            any::<Vec<u8>>().prop_map(Value::bytes),
+            (".{0,4}", ".{0,4}").prop_map(|(user, password)| Value::credential(user, password)),
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop::collection::vec((key.clone(), inner), 0..4)
+                .prop_map(|entries| Value::Map(map_of(entries)))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_comes_back_however_the_server_sorts_its_fields(value in values()) {
+            let sorted: serde_json::Value = serde_json::from_str(&json_of(&value)).unwrap();
+            prop_assert_eq!(value_of(&sorted.to_string()).unwrap(), value);
+        }
+
+        #[test]
+        fn no_shape_makes_fields_disappear(shape in ".{0,40}", text in ".{0,8}") {
+            let fields = serde_json::json!({ "keystead.shape": shape, "a": { "b": text }, "c": 1 });
+            let Value::Map(map) = value_of(&fields.to_string()).unwrap() else { panic!() };
+            prop_assert!(map.get("a").is_some() && map.get("c").is_some());
+        }
+    }
+
+    #[test]
+    fn nesting_ends_at_the_contracts_limit() {
+        let nested =
+            |depth: usize| format!("{}\"x\"{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        assert!(value_of(&nested(MAX_VALUE_DEPTH - 1)).is_ok());
+        let error = value_of(&nested(MAX_VALUE_DEPTH)).unwrap_err();
+        assert_eq!(error.message(), "the secret is nested more than 16 levels deep");
+        assert!(value_of(&nested(100)).is_err());
+        assert!(value_of("[]").is_err());
+    }
+}

@@ -1,0 +1,250 @@
+//! Secrets of a KV engine: which version it is, where a name is in it, and reading and writing
+//! in both.
+
+mod engine;
+mod state;
+mod two;
+mod walk;
+
+use keystead_plugin_api::{
+    Deadline, Entry, Error, GetRequest, ListRequest, Metadata, Page, Parameters, Result, Secret,
+    SecretName, SetRequest, Version, WriteMode,
+};
+
+use crate::answer::Answer;
+use crate::server::{Ask, Server};
+use crate::settings::{folder, is_path};
+use crate::{field, json};
+
+pub(crate) use engine::{Engine, Mount};
+pub(crate) use two::{Two, number};
+use walk::Walk;
+
+/// One vault: a folder of a mount.
+pub(crate) struct Kv {
+    mount: String,
+    /// With a slash at its end, unless it is empty.
+    prefix: String,
+    engine: Option<Engine>,
+    /// Where the last page of a listing ended, under its cursor.
+    walk: Option<(String, Walk)>,
+    /// Whether the server lists names with their metadata, where that is known.
+    detailed: Option<bool>,
+}
+
+impl Kv {
+    /// Returns the vault of these parameters.
+    ///
+    /// # Errors
+    /// `Invalid` where they name no place.
+    pub(crate) fn new(parameters: &Parameters) -> Result<Self> {
+        let mount = folder("mount", parameters.text("mount").unwrap_or("secret"))?;
+        if mount.is_empty() {
+            return Err(Error::invalid("`mount` is empty"));
+        }
+        let mut prefix = folder("prefix", parameters.text("prefix").unwrap_or_default())?;
+        if !prefix.is_empty() {
+            prefix.push('/');
+        }
+        let engine = match parameters.integer("kv-version") {
+            None => None,
+            Some(1) => Some(Engine::One),
+            Some(2) => Some(Engine::Two),
+            Some(_) => return Err(Error::invalid("`kv-version` is 1 or 2")),
+        };
+        Ok(Self { mount, prefix, engine, walk: None, detailed: None })
+    }
+
+    /// Returns the engine's version, asking the server once.
+    pub(crate) fn engine(&mut self, server: &mut Server, deadline: Deadline) -> Result<Engine> {
+        if let Some(engine) = self.engine {
+            return Ok(engine);
+        }
+        let engine = Engine::ask(server, &self.mount, deadline)?;
+        self.engine = Some(engine);
+        Ok(engine)
+    }
+
+    /// Returns version 2's view of this vault.
+    ///
+    /// # Errors
+    /// `Unsupported` where the engine is version 1.
+    pub(crate) fn two(
+        &mut self,
+        server: &mut Server,
+        what: &str,
+        deadline: Deadline,
+    ) -> Result<Two<'_>> {
+        match self.engine(server, deadline)? {
+            Engine::Two => Ok(Two { mount: &self.mount }),
+            Engine::One => {
+                let message =
+                    format!("the mount `{}` is KV version 1: it keeps no {what}", self.mount);
+                Err(Error::unsupported(message))
+            }
+        }
+    }
+
+    /// Returns where a name is below the mount's `data/` or the like.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that no path can be.
+    pub(crate) fn path(&self, name: &SecretName) -> Result<String> {
+        if is_path(name.as_str()) {
+            return Ok(format!("{}{name}", self.prefix));
+        }
+        Err(Error::invalid(format!(
+            "the server has no place for `{name}`: between slashes there is to be something, not \
+             `.` and not `..`, and every character must be visible or a space"
+        )))
+    }
+
+    pub(crate) fn get(&mut self, server: &mut Server, request: &GetRequest) -> Result<Secret> {
+        let path = self.path(&request.name)?;
+        let deadline = request.deadline;
+        match self.engine(server, deadline)? {
+            Engine::Two => {
+                Two { mount: &self.mount }.get(server, &path, request.version.as_deref(), deadline)
+            }
+            Engine::One if request.version.is_some() => {
+                self.two(server, "versions", deadline)?;
+                Err(Error::not_found())
+            }
+            Engine::One => {
+                let secret = self.one(server, &path, deadline)?;
+                secret.ok_or_else(Error::not_found)
+            }
+        }
+    }
+
+    /// Reads from version 1.
+    fn one(&self, server: &mut Server, path: &str, deadline: Deadline) -> Result<Option<Secret>> {
+        let path = format!("{}/{path}", self.mount);
+        let ask = Ask::get(&path);
+        let reply = server.ask(&ask, deadline)?;
+        let address = server.address();
+        let answer = Answer::read(&reply, address);
+        if answer.as_ref().is_ok_and(|answer| answer.is_nothing(&reply)) {
+            return Ok(None);
+        }
+        if !reply.is_success() {
+            return Err(server.refused(&ask, &reply));
+        }
+        let data = answer?.data.ok_or_else(|| crate::answer::no_answer(address))?;
+        Ok(Some(Secret::new(field::read(data)?)))
+    }
+
+    pub(crate) fn set(&mut self, server: &mut Server, request: SetRequest) -> Result<()> {
+        let path = self.path(&request.name)?;
+        field::check(&request.value)?;
+        let deadline = request.deadline;
+        if self.engine(server, deadline)? == Engine::Two {
+            return Two { mount: &self.mount }.set(server, &path, &request);
+        }
+        if request.metadata.as_ref().is_some_and(|metadata| !metadata.is_empty()) {
+            self.two(server, "metadata", deadline)?;
+        }
+        // Version 1 cannot check and write in one step.
+        if request.mode != WriteMode::Upsert {
+            match (self.one(server, &path, deadline)?, request.mode) {
+                (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
+                (None, WriteMode::Replace) => return Err(Error::not_found()),
+                _ => {}
+            }
+        }
+        let body = json::written(|to| field::write(to, &request.value))?;
+        let path = format!("{}/{path}", self.mount);
+        server.succeed(&Ask::post(&path, &body).harmless(), deadline).map(drop)
+    }
+
+    pub(crate) fn remove(&mut self, server: &mut Server, request: &GetRequest) -> Result<()> {
+        let path = self.path(&request.name)?;
+        let deadline = request.deadline;
+        if self.engine(server, deadline)? == Engine::Two {
+            return Two { mount: &self.mount }.remove(server, &path, deadline);
+        }
+        // The server answers the same whether or not there was something.
+        self.one(server, &path, deadline)?.ok_or_else(Error::not_found)?;
+        let path = format!("{}/{path}", self.mount);
+        server.succeed(&Ask::delete(&path), deadline).map(drop)
+    }
+
+    pub(crate) fn set_metadata(
+        &mut self,
+        server: &mut Server,
+        request: &GetRequest,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        let path = self.path(&request.name)?;
+        let two = self.two(server, "metadata", request.deadline)?;
+        two.set_metadata(server, &path, metadata, request.deadline)
+    }
+
+    pub(crate) fn versions(
+        &mut self,
+        server: &mut Server,
+        request: &GetRequest,
+    ) -> Result<Vec<Version>> {
+        let path = self.path(&request.name)?;
+        let two = self.two(server, "earlier versions", request.deadline)?;
+        let state = two.state(server, &path, request.deadline)?.ok_or_else(Error::not_found)?;
+        if !state.is_alive() {
+            return Err(Error::not_found());
+        }
+        Ok(state.versions())
+    }
+
+    /// Returns one secret's entry.
+    pub(crate) fn describe(&mut self, server: &mut Server, request: &GetRequest) -> Result<Entry> {
+        let path = self.path(&request.name)?;
+        let name = request.name.clone();
+        if self.engine(server, request.deadline)? == Engine::One {
+            self.one(server, &path, request.deadline)?.ok_or_else(Error::not_found)?;
+            return Ok(Entry::new(name, None, Metadata::new()));
+        }
+        let two = Two { mount: &self.mount };
+        let state = two.state(server, &path, request.deadline)?;
+        let state = state.filter(state::State::is_alive).ok_or_else(Error::not_found)?;
+        state.entry(name)
+    }
+
+    pub(crate) fn list(&mut self, server: &mut Server, request: &ListRequest) -> Result<Page> {
+        let engine = self.engine(server, request.deadline)?;
+        let mut walk = match (self.walk.take(), &request.after) {
+            (Some((cursor, walk)), Some(after)) if cursor == *after => walk,
+            _ => Walk::new(request.filter.as_deref(), request.after.as_deref()),
+        };
+        let place = walk::Place {
+            mount: &self.mount,
+            prefix: &self.prefix,
+            engine,
+            detailed: &mut self.detailed,
+        };
+        let page = walk.page(server, place, request)?;
+        self.walk = page.next.clone().map(|cursor| (cursor, walk));
+        Ok(page)
+    }
+
+    /// Says whether secrets could be listed, and returns the engine's version.
+    pub(crate) fn test(&mut self, server: &mut Server, deadline: Deadline) -> Result<Engine> {
+        let engine = self.engine(server, deadline)?;
+        let folder = match engine {
+            Engine::One => format!("{}/{}", self.mount, self.prefix),
+            Engine::Two => format!("{}/metadata/{}", self.mount, self.prefix),
+        };
+        let ask = Ask::list(&folder);
+        let reply = server.ask(&ask, deadline)?;
+        let is_nothing =
+            Answer::read(&reply, server.address()).is_ok_and(|answer| answer.is_nothing(&reply));
+        if reply.is_success() || is_nothing {
+            Ok(engine)
+        } else {
+            Err(server.refused(&ask, &reply))
+        }
+    }
+
+    /// Returns the mount, for messages.
+    pub(crate) fn mount(&self) -> &str {
+        &self.mount
+    }
+}

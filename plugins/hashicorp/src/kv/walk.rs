@@ -1,0 +1,221 @@
+//! A listing: the folders of a vault one after the other, in the order of the bytes of their
+//! names, a page at a time.
+
+use std::collections::BTreeMap;
+
+use keystead_plugin_api::{
+    Deadline, Entry, Error, ListRequest, MAX_PAGE_ENTRIES, Metadata, Page, Result, SecretName,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::engine::Engine;
+use super::state::State;
+use super::two::Two;
+use crate::answer::{Answer, no_answer};
+use crate::server::{Ask, Server};
+
+/// How deep folders may lie in each other: a name of 1,024 bytes has no more parts than half.
+const DEEPEST: usize = 512;
+
+/// Where what is listed is.
+pub(super) struct Place<'a> {
+    pub(super) mount: &'a str,
+    pub(super) prefix: &'a str,
+    pub(super) engine: Engine,
+    /// Whether the server lists names with their metadata, once that is known.
+    pub(super) detailed: &'a mut Option<bool>,
+}
+
+/// How far a listing has come.
+pub(crate) struct Walk {
+    /// The folders that are not done, innermost last.
+    folders: Vec<Folder>,
+    /// The folder to begin with, until it is begun.
+    begin: Option<String>,
+    /// The name that the listing goes on behind.
+    after: Option<String>,
+}
+
+/// A folder: its name in the vault, and what is left of its keys, first at the end.
+struct Folder {
+    name: String,
+    keys: Vec<Key>,
+}
+
+/// A key, with what the server tells of it.
+type Key = (String, Option<State>);
+
+#[derive(Deserialize)]
+struct Listed<'a> {
+    keys: Vec<String>,
+    #[serde(borrow, default)]
+    key_info: Option<BTreeMap<String, &'a RawValue>>,
+}
+
+impl Walk {
+    /// Returns a walk through all that may match a filter, behind this name.
+    pub(super) fn new(filter: Option<&str>, after: Option<&str>) -> Self {
+        // What stands before the first wildcard, as far as that is a folder.
+        let fixed = filter.unwrap_or("*").split(['*', '?']).next().unwrap_or_default();
+        let folder = fixed.rfind('/').map_or("", |at| &fixed[..=at]);
+        let folder = match crate::settings::is_path(folder.trim_end_matches('/')) {
+            true => folder,
+            false => "",
+        };
+        Self {
+            folders: Vec::new(),
+            begin: Some(folder.to_owned()),
+            after: after.map(str::to_owned),
+        }
+    }
+
+    /// Returns the next page.
+    pub(super) fn page(
+        &mut self,
+        server: &mut Server,
+        mut place: Place<'_>,
+        request: &ListRequest,
+    ) -> Result<Page> {
+        let deadline = request.deadline;
+        // Half of the time is for this page: the next one has a deadline of its own.
+        let half = Deadline::after(deadline.remaining() / 2);
+        if let Some(folder) = self.begin.take() {
+            self.enter(server, &mut place, folder, deadline)?;
+        }
+        let limit = request.limit.clamp(1, MAX_PAGE_ENTRIES);
+        let mut entries = Vec::new();
+        while let Some(folder) = self.folders.last_mut() {
+            let Some((key, state)) = folder.keys.pop() else {
+                self.folders.pop();
+                continue;
+            };
+            let full = format!("{}{key}", folder.name);
+            if key.ends_with('/') {
+                if self.folders.len() >= DEEPEST {
+                    continue;
+                }
+                self.enter(server, &mut place, full, deadline)?;
+                continue;
+            }
+            // Longer than a name may be, or with a character that it may not have.
+            let Ok(name) = SecretName::parse(&full) else { continue };
+            if let Some(entry) = entry(server, &place, name, state, deadline)? {
+                entries.push(entry);
+            }
+            let done = self.folders.iter().all(|folder| folder.keys.is_empty());
+            if entries.len() == limit || half.has_passed() {
+                let next = Some(full).filter(|_| !done);
+                return Ok(Page::new(entries, next));
+            }
+        }
+        Ok(Page::new(entries, None))
+    }
+
+    /// Lists a folder, and takes what is behind the name that the listing goes on behind.
+    fn enter(
+        &mut self,
+        server: &mut Server,
+        place: &mut Place<'_>,
+        name: String,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let mut keys = listed(server, place, &name, deadline)?;
+        if let Some(after) = &self.after {
+            keys.retain(|(key, _)| {
+                let full = format!("{name}{key}");
+                full > *after || (key.ends_with('/') && after.starts_with(&full))
+            });
+        }
+        keys.sort_unstable_by(|(one, _), (other, _)| other.cmp(one));
+        keys.dedup_by(|(one, _), (other, _)| one == other);
+        self.folders.push(Folder { name, keys });
+        Ok(())
+    }
+}
+
+/// Returns the keys of a folder, with what the server tells of them.
+fn listed(
+    server: &mut Server,
+    place: &mut Place<'_>,
+    folder: &str,
+    deadline: Deadline,
+) -> Result<Vec<Key>> {
+    let Place { mount, prefix, engine, .. } = *place;
+    if engine == Engine::One {
+        let path = format!("{mount}/{prefix}{folder}");
+        return Ok(keys(server, &path, deadline)?.unwrap_or_default());
+    }
+    let plain = format!("{mount}/metadata/{prefix}{folder}");
+    if *place.detailed != Some(false) {
+        // OpenBao's; HashiCorp Vault has nothing there, and a policy may not allow it.
+        let path = format!("{mount}/detailed-metadata/{prefix}{folder}");
+        match keys(server, &path, deadline) {
+            Ok(Some(keys)) => {
+                *place.detailed = Some(true);
+                return Ok(keys);
+            }
+            Ok(None) if *place.detailed == Some(true) => return Ok(Vec::new()),
+            Ok(None) => {}
+            Err(error) if is_passing(&error) => return Err(error),
+            Err(_) => *place.detailed = Some(false),
+        }
+    }
+    Ok(keys(server, &plain, deadline)?.unwrap_or_default())
+}
+
+/// Says whether an error has nothing to do with what was asked.
+fn is_passing(error: &Error) -> bool {
+    use keystead_plugin_api::ErrorKind::{Late, Locked};
+    matches!(error.kind(), Late | Locked)
+}
+
+/// Returns the keys at a path, or nothing where the server says that there are none.
+fn keys(server: &mut Server, path: &str, deadline: Deadline) -> Result<Option<Vec<Key>>> {
+    let ask = Ask::list(path);
+    let reply = server.ask(&ask, deadline)?;
+    let address = server.address();
+    let answer = Answer::read(&reply, address);
+    if answer.as_ref().is_ok_and(|answer| answer.is_nothing(&reply)) {
+        return Ok(None);
+    }
+    if !reply.is_success() {
+        return Err(server.refused(&ask, &reply));
+    }
+    let read = answer?.data.and_then(|data| serde_json::from_str::<Listed<'_>>(data.get()).ok());
+    let Listed { keys, key_info } = read.ok_or_else(|| no_answer(address))?;
+    let mut info = key_info.unwrap_or_default();
+    let with_state = |key: String| {
+        let state = info.remove(&key).and_then(|raw| serde_json::from_str(raw.get()).ok());
+        (key, state)
+    };
+    Ok(Some(keys.into_iter().map(with_state).collect()))
+}
+
+/// Returns the entry of a name, or nothing where its newest version is deleted.
+fn entry(
+    server: &mut Server,
+    place: &Place<'_>,
+    name: SecretName,
+    state: Option<State>,
+    deadline: Deadline,
+) -> Result<Option<Entry>> {
+    if place.engine == Engine::One {
+        return Ok(Some(Entry::new(name, None, Metadata::new())));
+    }
+    let state = match state {
+        Some(state) => Some(state),
+        None => {
+            let path = format!("{}{name}", place.prefix);
+            match (Two { mount: place.mount }).state(server, &path, deadline) {
+                Ok(state) => state,
+                // Who may list but not look is told the name.
+                Err(error) if error.kind() == keystead_plugin_api::ErrorKind::Denied => {
+                    return Ok(Some(Entry::new(name, None, Metadata::new())));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    state.filter(State::is_alive).map(|state| state.entry(name)).transpose()
+}

@@ -1,0 +1,110 @@
+//! What the plugin says of itself.
+
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
+
+/// The kind of vault that keeps secrets.
+pub(crate) const KV: &str = "kv";
+
+/// The kind of vault that makes them.
+pub(crate) const DYNAMIC: &str = "dynamic";
+
+const fn text(name: &'static str, description: &'static str) -> Parameter {
+    Parameter::optional(name, ParameterKind::Text, description)
+}
+
+const fn path(name: &'static str, description: &'static str) -> Parameter {
+    Parameter::optional(name, ParameterKind::Path, description)
+}
+
+/// Puts what every kind has, how the server is reached and logged in to, behind a kind's own.
+macro_rules! parameters {
+    ($($own:expr),* $(,)?) => {
+        &[
+            Parameter::required(
+                "address",
+                ParameterKind::Text,
+                "the server, such as https://vault.example:8200",
+            ),
+            $($own,)*
+            text("namespace", "the namespace that mount and login are in"),
+            Parameter::defaulting(
+                "login",
+                ParameterKind::Text,
+                "token",
+                "how to log in: token, approle, userpass, kubernetes or jwt",
+            ),
+            text("login-mount", "where the login method is mounted, if not under its own name"),
+            text("token", "the token; asked for where there is neither it nor `token-file`").secret(),
+            path("token-file", "a file with the token"),
+            text("role", "the role: approle's role id, kubernetes' and jwt's role"),
+            text("secret-id", "approle's secret id; asked for where there is none").secret(),
+            text("user", "userpass's user; asked for where there is none"),
+            text("jwt", "the JWT; asked for where there is neither it nor `jwt-file`").secret(),
+            path("jwt-file", "a file with the JWT, such as a Kubernetes service account's"),
+            path("ca-file", "the authorities to believe, in PEM, instead of the machine's"),
+            path("client-cert-file", "our certificate for TLS, in PEM"),
+            path("client-key-file", "its private key, in PEM"),
+            text("proxy", "the proxy on the way, such as http://proxy.example:3128"),
+        ]
+    };
+}
+
+/// What the plugin says of itself; the host reads it without running the plugin.
+pub const MANIFEST: Manifest = Manifest {
+    id: "hashicorp",
+    version: env!("CARGO_PKG_VERSION"),
+    description: "HashiCorp Vault and OpenBao",
+    vendor: "Keystead",
+    licence: "MIT OR Apache-2.0",
+    homepage: "",
+    kinds: &[
+        Kind {
+            name: KV,
+            description: "secrets that a KV engine keeps, version 1 or 2",
+            capabilities: &[
+                Capability::Write,
+                Capability::Metadata,
+                Capability::Unlock,
+                Capability::Versions,
+                Capability::Actions,
+            ],
+            values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
+            names: NameRule::CaseSensitive,
+            parameters: parameters![
+                Parameter::defaulting(
+                    "mount",
+                    ParameterKind::Text,
+                    "secret",
+                    "where the KV engine is mounted",
+                ),
+                text("prefix", "the folder in the mount that is this vault"),
+                Parameter::optional(
+                    "kv-version",
+                    ParameterKind::Integer,
+                    "the engine's version, 1 or 2; asked of the server where it is not given",
+                ),
+            ],
+        },
+        Kind {
+            name: DYNAMIC,
+            description: "credentials and certificates that an engine makes each time",
+            capabilities: &[Capability::Unlock, Capability::Actions],
+            values: &[ValueKind::Credential, ValueKind::Map],
+            names: NameRule::CaseSensitive,
+            parameters: parameters![Parameter::required(
+                "mount",
+                ParameterKind::Text,
+                "where the engine is mounted: database, pki or another that makes credentials",
+            ),],
+        },
+    ],
+    permissions: &[
+        "network",
+        "files:{token-file}:r",
+        "files:{jwt-file}:r",
+        "files:{ca-file}:r",
+        "files:{client-cert-file}:r",
+        "files:{client-key-file}:r",
+    ],
+};

@@ -1,0 +1,203 @@
+//! Metadata as the custom metadata of KV version 2, which is texts of up to 512 bytes. A text
+//! is itself; what is none says what it is: `integer:42`, `boolean:true`,
+//! `timestamp:2026-01-31T12:00:00.000Z`, and `json:"…"` a text with characters that the server
+//! would refuse, or one that looks like one of these.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+use keystead_plugin_api::{Error, Metadata, MetadataValue, Result, ValueKind};
+
+/// The most entries that the server takes, without ours.
+const MOST_ENTRIES: usize = 63;
+
+/// The most bytes that the server takes of a key and of a text.
+const MOST_KEY_BYTES: usize = 128;
+const MOST_TEXT_BYTES: usize = 512;
+
+/// The key under which the kind of a version's value is kept, so that a listing knows it.
+const KIND: &str = "keystead.kind";
+
+/// What timestamps count from. A moment of the library ends a day before the year 9999 does.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
+/// What a secret's custom metadata is, or is to be.
+pub(crate) type Custom = BTreeMap<String, String>;
+
+/// Returns metadata as the server keeps it.
+///
+/// # Errors
+/// `Invalid` for more than the server takes, or keys that it does not take.
+pub(crate) fn custom(metadata: &Metadata) -> Result<Custom> {
+    if metadata.len() > MOST_ENTRIES {
+        let message = format!("this vault keeps at most {MOST_ENTRIES} entries of metadata");
+        return Err(Error::invalid(message));
+    }
+    let mut custom = Custom::new();
+    for (key, value) in metadata.iter() {
+        if key.len() > MOST_KEY_BYTES || !is_plain(key) || key == KIND {
+            let message = format!(
+                "this vault takes no metadata key `{}`: it is to be up to {MOST_KEY_BYTES} bytes of \
+                 letters, digits and signs",
+                key.escape_debug()
+            );
+            return Err(Error::invalid(message));
+        }
+        let text = text(value)?;
+        if text.len() > MOST_TEXT_BYTES {
+            let message = format!("this vault keeps at most {MOST_TEXT_BYTES} bytes of `{key}`");
+            return Err(Error::invalid(message));
+        }
+        custom.insert(key.to_owned(), text);
+    }
+    Ok(custom)
+}
+
+fn text(value: &MetadataValue) -> Result<String> {
+    Ok(match value {
+        MetadataValue::Text(text) if is_plain(text) && typed(text).is_none() => text.clone(),
+        MetadataValue::Text(text) => format!("json:{}", escaped(text)),
+        MetadataValue::Integer(number) => format!("integer:{number}"),
+        MetadataValue::Boolean(yes) => format!("boolean:{yes}"),
+        MetadataValue::Timestamp(at) => {
+            let at = EPOCH
+                .checked_add(SignedDuration::from_millis(*at))
+                .map_err(|_| Error::invalid("the timestamp is outside the years 1 to 9999"))?;
+            format!("timestamp:{at:.3}Z")
+        }
+        _ => return Err(Error::unsupported("this vault cannot hold that kind of metadata")),
+    })
+}
+
+/// Says whether the server surely takes a text as it is.
+fn is_plain(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().all(|c| c == ' ' || c.is_ascii_graphic() || c.is_alphanumeric())
+}
+
+/// Returns a text as a string of JSON, everything escaped that is not in ASCII or printable.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::from("\"");
+    for c in text.chars() {
+        if (c == ' ' || c.is_ascii_graphic()) && !matches!(c, '"' | '\\') {
+            escaped.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    escaped.push('"');
+    escaped
+}
+
+/// Returns what a text says that it is, if it says so.
+fn typed(text: &str) -> Option<MetadataValue> {
+    let (kind, rest) = text.split_once(':')?;
+    Some(match kind {
+        "json" => MetadataValue::Text(serde_json::from_str(rest).ok()?),
+        "integer" => MetadataValue::Integer(rest.parse().ok()?),
+        "boolean" => MetadataValue::Boolean(rest.parse().ok()?),
+        "timestamp" => {
+            let at: DateTime = rest.strip_suffix('Z')?.parse().ok()?;
+            MetadataValue::Timestamp(i64::try_from(at.duration_since(EPOCH).as_millis()).ok()?)
+        }
+        _ => return None,
+    })
+}
+
+/// Returns the metadata that the server keeps, ours left out.
+///
+/// # Errors
+/// `Damaged` where it exceeds the contract's limits, which no server lets it.
+pub(crate) fn metadata(custom: &Custom) -> Result<Metadata> {
+    let mut metadata = Metadata::new();
+    for (key, text) in custom.iter().filter(|(key, _)| *key != KIND) {
+        let value = typed(text).unwrap_or_else(|| MetadataValue::Text(text.clone()));
+        metadata.insert(key, value).map_err(|error| {
+            Error::damaged(format!("the secret's custom metadata: {}", error.message()))
+        })?;
+    }
+    Ok(metadata)
+}
+
+/// Says of what kind this version's value is.
+pub(crate) fn put_kind(custom: &mut Custom, version: u64, kind: ValueKind) {
+    custom.insert(KIND.to_owned(), format!("{version} {kind}"));
+}
+
+/// Returns of what kind this version's value is, where it is said of just this version: others
+/// may have written since.
+pub(crate) fn kind(custom: &Custom, version: u64) -> Option<ValueKind> {
+    let (of, kind) = custom.get(KIND)?.split_once(' ')?;
+    (of.parse() == Ok(version)).then(|| ValueKind::parse(kind))?
+}
+
+/// Copies what is said of a value's kind.
+pub(crate) fn keep_kind(from: &Custom, to: &mut Custom) {
+    if let Some(kind) = from.get(KIND) {
+        to.insert(KIND.to_owned(), kind.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keystead_plugin_api::{MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
+
+    use super::*;
+
+    #[test]
+    fn every_type_comes_back_as_it_was() {
+        let text = |text: &str| MetadataValue::Text(text.into());
+        for (value, kept) in [
+            (text("some text, ü"), "some text, ü"),
+            (text(""), "json:\"\""),
+            (text("integer:5"), "json:\"integer:5\""),
+            (text("integer:five"), "integer:five"),
+            (text("json:\"x\""), "json:\"json:\\u0022x\\u0022\""),
+            (text("a\n\u{200b}😀\\"), "json:\"a\\u000a\\u200b\\ud83d\\ude00\\u005c\""),
+            (MetadataValue::Integer(i64::MIN), "integer:-9223372036854775808"),
+            (MetadataValue::Boolean(false), "boolean:false"),
+            (MetadataValue::Timestamp(1_700_000_000_123), "timestamp:2023-11-14T22:13:20.123Z"),
+            (MetadataValue::Timestamp(MIN_TIMESTAMP_MILLIS), "timestamp:0001-01-01T00:00:00.000Z"),
+            (MetadataValue::Timestamp(MAX_TIMESTAMP_MILLIS), "timestamp:9999-12-31T23:59:59.999Z"),
+        ] {
+            let mut given = Metadata::new();
+            given.insert("k", value).unwrap();
+            let custom = custom(&given).unwrap();
+            assert_eq!(custom["k"], kept);
+            assert_eq!(metadata(&custom).unwrap(), given);
+        }
+    }
+
+    #[test]
+    fn more_than_the_server_takes_is_refused_before_it_is_asked() {
+        let of = |key: &str, text: &str| {
+            let mut metadata = Metadata::new();
+            metadata.insert(key, MetadataValue::Text(text.into())).unwrap();
+            custom(&metadata)
+        };
+        assert!(of(&"k".repeat(128), &"x".repeat(512)).is_ok());
+        assert!(of(&"k".repeat(129), "x").is_err());
+        assert!(of("k", &"x".repeat(513)).is_err());
+        assert!(of("a\u{200b}", "x").is_err());
+        assert!(of(KIND, "1 text").is_err());
+        let mut many = Metadata::new();
+        for n in 0..64 {
+            many.insert(format!("k{n}"), MetadataValue::Integer(n)).unwrap();
+        }
+        assert!(custom(&many).is_err());
+    }
+
+    #[test]
+    fn a_kind_is_believed_of_its_own_version_only() {
+        let mut custom = Custom::new();
+        put_kind(&mut custom, 3, ValueKind::Bytes);
+        assert_eq!(kind(&custom, 3), Some(ValueKind::Bytes));
+        assert_eq!(kind(&custom, 4), None);
+        assert!(metadata(&custom).unwrap().is_empty());
+        custom.insert(KIND.into(), "3 nonsense".into());
+        assert_eq!(kind(&custom, 3), None);
+    }
+}

@@ -1,0 +1,275 @@
+//! The server as this vault may use it: requests with a token, which is fetched when it is
+//! first needed, renewed while it lasts, and fetched anew where that needs nobody.
+
+use keystead_plugin_api::{
+    Deadline, Error, ErrorKind, OpenRequest, Result, SecretBytes, SecretText, Session,
+    UnlockRequest,
+};
+use keystead_rest::{Address, Client, Method, Repeat, Reply, Request};
+
+use crate::answer::{Answer, Wanted, is_denied, no_answer, refused, words_without};
+use crate::login::Proof;
+use crate::settings::Settings;
+use crate::ticket::{Known, Origin, Ticket};
+
+/// A server, and who we are to it.
+pub(crate) struct Server {
+    settings: Settings,
+    client: Option<Client>,
+    ticket: Option<Ticket>,
+}
+
+/// One request to the server.
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
+    /// The path behind `/v1/`, as policies name it; not encoded.
+    pub(crate) path: &'a str,
+    /// What stands behind the `?`; encoded.
+    pub(crate) query: &'a str,
+    pub(crate) body: Option<&'a SecretBytes>,
+    pub(crate) repeat: Repeat,
+}
+
+impl<'a> Ask<'a> {
+    pub(crate) fn get(path: &'a str) -> Self {
+        Self { method: Method::Get, path, query: "", body: None, repeat: Repeat::Harmless }
+    }
+
+    pub(crate) fn list(path: &'a str) -> Self {
+        Self { query: "list=true", ..Self::get(path) }
+    }
+
+    pub(crate) fn post(path: &'a str, body: &'a SecretBytes) -> Self {
+        let (method, repeat) = (Method::Post, Repeat::Never);
+        Self { method, path, query: "", body: Some(body), repeat }
+    }
+
+    /// Removing twice is removing once.
+    pub(crate) fn delete(path: &'a str) -> Self {
+        Self { method: Method::Delete, ..Self::get(path) }
+    }
+
+    /// Says that doing it twice is the same as once.
+    pub(crate) fn harmless(mut self) -> Self {
+        self.repeat = Repeat::Harmless;
+        self
+    }
+
+    fn wanted(&self) -> Wanted<'a> {
+        let verb = match self.method {
+            Method::Get if self.query.starts_with("list") => "list",
+            Method::Get => "read",
+            Method::Delete => "delete",
+            Method::Post | Method::Put => "write",
+        };
+        Wanted { verb, path: self.path, secret: self.body.is_some() }
+    }
+}
+
+impl Server {
+    /// Returns the server of a registration. Nothing is connected to.
+    pub(crate) fn new(request: &OpenRequest) -> Result<Self> {
+        let settings = Settings::read(&request.parameters)?;
+        let ticket = request.session.as_ref().and_then(crate::session::read);
+        Ok(Self { settings, client: None, ticket })
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.settings.address
+    }
+
+    /// Returns the error of a reply that is no success.
+    pub(crate) fn refused(&self, ask: &Ask<'_>, reply: &Reply) -> Error {
+        refused(reply, self.address(), &ask.wanted())
+    }
+
+    /// Returns it with the server's own words, where a request held nothing secret.
+    pub(crate) fn refused_openly(&self, ask: &Ask<'_>, reply: &Reply) -> Error {
+        refused(reply, self.address(), &Wanted { secret: false, ..ask.wanted() })
+    }
+
+    /// Asks, and returns whatever is answered but that the token is not good.
+    pub(crate) fn ask(&mut self, ask: &Ask<'_>, deadline: Deadline) -> Result<Reply> {
+        self.log_in(deadline)?;
+        let reply = self.ask_once(ask, deadline)?;
+        if !is_denied(&reply) || self.token_is_good(deadline)? {
+            return Ok(reply);
+        }
+        // The token is dead: once more with another, where one can be had.
+        let Some(dead) = self.ticket.take() else { return Ok(reply) };
+        match dead.origin {
+            Origin::LoggedIn | Origin::Session => {
+                self.log_in(deadline)?;
+                self.ask_once(ask, deadline)
+            }
+            Origin::Answered => Err(Error::locked(self.settings.login.challenge())),
+            Origin::Registered => {
+                // A file may have another by now: agents put it there.
+                if let Some(Proof::Token(token)) = self.settings.login.proof()?
+                    && token != dead.token
+                {
+                    self.ticket = Some(Ticket::unknown(token, Origin::Registered));
+                    return self.ask_once(ask, deadline);
+                }
+                self.ticket = Some(dead);
+                let message = format!(
+                    "{} does not know the token: it has expired, was revoked, or is none",
+                    self.address()
+                );
+                Err(Error::denied(message))
+            }
+        }
+    }
+
+    /// Asks, and returns only what is a success.
+    pub(crate) fn succeed(&mut self, ask: &Ask<'_>, deadline: Deadline) -> Result<Reply> {
+        let reply = self.ask(ask, deadline)?;
+        if reply.is_success() { Ok(reply) } else { Err(self.refused(ask, &reply)) }
+    }
+
+    fn ask_once(&mut self, ask: &Ask<'_>, deadline: Deadline) -> Result<Reply> {
+        let token = self.ticket.as_ref().map(|ticket| ticket.token.duplicate());
+        self.send(ask, token.as_ref(), deadline)
+    }
+
+    fn send(
+        &mut self,
+        ask: &Ask<'_>,
+        token: Option<&SecretText>,
+        deadline: Deadline,
+    ) -> Result<Reply> {
+        let mut path = format!("/v1/{}", keystead_rest::encoded(ask.path));
+        if !ask.query.is_empty() {
+            path = format!("{path}?{}", ask.query);
+        }
+        let mut request = Request::new(ask.method, path, deadline).repeat(ask.repeat);
+        // The header by which a server knows that no browser was tricked into asking.
+        request = request.header("x-vault-request", "true");
+        if let Some(namespace) = &self.settings.namespace {
+            request = request.header("x-vault-namespace", namespace);
+        }
+        if let Some(token) = token {
+            request = request.secret_header("x-vault-token", token);
+        }
+        if let Some(body) = ask.body {
+            request = request.json(body.duplicate());
+        }
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => none.insert(self.settings.client()?),
+        };
+        client.send(&request)
+    }
+
+    /// Says whether the server knows the token.
+    fn token_is_good(&mut self, deadline: Deadline) -> Result<bool> {
+        let reply = self.ask_once(&Ask::get("auth/token/lookup-self"), deadline)?;
+        Ok(!is_denied(&reply))
+    }
+
+    /// Sees that there is a token, and that it lasts.
+    fn log_in(&mut self, deadline: Deadline) -> Result<()> {
+        if self.ticket.as_ref().is_some_and(Ticket::is_short) {
+            self.renew(deadline)?;
+        }
+        if self.ticket.is_some() {
+            return Ok(());
+        }
+        match self.settings.login.proof()? {
+            None => Err(Error::locked(self.settings.login.challenge())),
+            Some(Proof::Token(token)) => {
+                self.ticket = Some(Ticket::unknown(token, Origin::Registered));
+                Ok(())
+            }
+            Some(proof) => {
+                self.ticket = Some(self.exchange(&proof, Origin::LoggedIn, deadline)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Exchanges a proof for a token.
+    fn exchange(&mut self, proof: &Proof, origin: Origin, deadline: Deadline) -> Result<Ticket> {
+        let (path, body, secret) = match proof {
+            Proof::Token(token) => return Ok(Ticket::unknown(token.duplicate(), origin)),
+            Proof::Request { path, body, secret } => (path, body, secret),
+        };
+        let ask = Ask::post(path, body);
+        let reply = self.send(&ask, None, deadline)?;
+        let place = self.settings.login.place();
+        match reply.status {
+            200..=299 => {
+                let answer = Answer::read(&reply, self.address())?;
+                let ticket = answer.auth.and_then(|auth| Ticket::of_login(auth, origin));
+                ticket.ok_or_else(|| no_answer(self.address()))
+            }
+            400 | 401 | 403 => {
+                let error = self.refused(&ask, &reply);
+                // Sealed and the like come first; the rest is a login that was not taken.
+                match error.kind() {
+                    ErrorKind::Unavailable => Err(error),
+                    _ => {
+                        let said = words_without(&reply, secret);
+                        let server = self.address();
+                        Err(Error::denied(format!("{server} refused the login at `{place}`{said}")))
+                    }
+                }
+            }
+            _ => {
+                let mut wanted = ask.wanted();
+                (wanted.path, wanted.verb) = (&place, "log in at");
+                Err(refused(&reply, self.address(), &wanted))
+            }
+        }
+    }
+
+    /// Renews the token; one that cannot be renewed is used as long as it lasts.
+    fn renew(&mut self, deadline: Deadline) -> Result<()> {
+        let body = SecretBytes::copy_of(b"{}");
+        let reply =
+            self.ask_once(&Ask::post("auth/token/renew-self", &body).harmless(), deadline)?;
+        let Some(ticket) = &mut self.ticket else { return Ok(()) };
+        ticket.renewable = false;
+        if reply.is_success() {
+            let answer = Answer::read(&reply, &self.settings.address)?;
+            if let Some(auth) = answer.auth {
+                ticket.renewed(auth);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes answers to the challenge.
+    pub(crate) fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+        let proof = self.settings.login.answered(request)?;
+        let mut ticket = self.exchange(&proof, Origin::Answered, request.deadline)?;
+        if self.settings.login.is_token() {
+            // What was typed is a token only if the server says so.
+            let ask = Ask::get("auth/token/lookup-self");
+            let reply = self.send(&ask, Some(&ticket.token), request.deadline)?;
+            if is_denied(&reply) {
+                return Err(Error::denied(format!("{} does not know that token", self.address())));
+            }
+            if !reply.is_success() {
+                return Err(self.refused(&ask, &reply));
+            }
+            let answer = Answer::read(&reply, self.address())?;
+            let known = answer.data.and_then(|data| serde_json::from_str::<Known>(data.get()).ok());
+            ticket.known(&known.ok_or_else(|| no_answer(self.address()))?);
+        }
+        let session = ticket.session()?;
+        self.ticket = Some(ticket);
+        Ok(session)
+    }
+
+    /// Forgets the token.
+    pub(crate) fn lock(&mut self) -> Result<()> {
+        if !self.settings.login.asks() {
+            return Err(Error::unsupported(
+                "this vault is never locked: its registration says all that logs in",
+            ));
+        }
+        self.ticket = None;
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! The vault keeps every obligation: version 2 with a token and with a password, version 1 as
+//! far as that goes.
+
+use keystead_plugin_api::manifest::{Capability, Kind};
+use keystead_plugin_api::testing::{Declared, Linked, Outcome, Places, Subject, run};
+use keystead_plugin_api::{
+    Context, Deadline, OpenRequest, Plugin, Result, Session, Vault, VaultName,
+};
+use keystead_plugin_hashicorp::{Hashicorp, MANIFEST};
+use serde_json::json;
+
+use crate::bao::{Bao, ROOT, unique};
+use crate::opened::parameters;
+
+/// Asserts that all is kept, and that all is checked but these obligations.
+#[track_caller]
+fn kept(outcomes: Vec<Outcome>, not_applicable: &[&str]) {
+    let mut skipped = Vec::new();
+    for outcome in outcomes {
+        assert!(!outcome.is_broken(), "{outcome}");
+        if let Outcome::NotApplicable { obligation, .. } = outcome {
+            skipped.push(obligation);
+        }
+    }
+    skipped.sort_unstable();
+    let mut expected = not_applicable.to_vec();
+    expected.sort_unstable();
+    assert_eq!(skipped, expected);
+}
+
+/// What is not checked of a vault that is never locked.
+const WITHOUT_LOCK: [&str; 7] = [
+    "no-prompt",
+    "unlock-right",
+    "unlock-wrong",
+    "unlock-stale",
+    "lock-locks",
+    "locked-no-effect",
+    "set-many-refused",
+];
+
+#[test]
+fn version_2_with_a_token() {
+    let linked = Linked::<Hashicorp>::new(&MANIFEST)
+        .parameter("address", &Bao::shared().url())
+        .parameter("token", ROOT)
+        .parameter("prefix", &format!("{}/{{vault}}", unique("conformance")))
+        .many(1_100);
+    let outcomes = linked.outcomes().unwrap();
+    kept(outcomes, &[&["set-kind", "unregister-keeps", "unsupported"][..], &WITHOUT_LOCK].concat());
+}
+
+#[test]
+fn version_2_with_a_password() {
+    let (server, user) = (Bao::shared(), unique("conformer"));
+    server.root("POST", "sys/auth/userpass", &json!({ "type": "userpass" }));
+    let rules = json!({ "policy": "path \"*\" { capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }" });
+    server.must("PUT", "sys/policies/acl/all", &rules);
+    let account = json!({ "password": "canary-password", "token_policies": ["all"] });
+    server.must("POST", &format!("auth/userpass/users/{user}"), &account);
+    let linked = Linked::<Hashicorp>::new(&MANIFEST)
+        .parameter("address", &server.url())
+        .parameter("login", "userpass")
+        .parameter("user", &user)
+        .parameter("prefix", &format!("{}/{{vault}}", unique("conformance")))
+        .answer("password", "canary-password")
+        .many(20);
+    kept(linked.outcomes().unwrap(), &["set-kind", "unregister-keeps", "unsupported"]);
+}
+
+/// A mount of version 1: what the manifest declares of the kind, without what only version 2
+/// has.
+struct One {
+    mount: String,
+}
+
+impl Subject for One {
+    fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
+        let url = Bao::shared().url();
+        let pairs =
+            [("address", &*url), ("token", ROOT), ("mount", &self.mount), ("prefix", vault)];
+        let deadline = Deadline::after(std::time::Duration::from_secs(60));
+        let parameters = parameters("kv", &pairs);
+        let mut request = OpenRequest::new(VaultName::parse(vault)?, "kv", parameters, deadline);
+        request.session = session;
+        Hashicorp::open(request, Context::silent())
+    }
+
+    fn places(&self) -> Places {
+        Places::Separate
+    }
+}
+
+#[test]
+fn version_1_as_far_as_it_goes() {
+    let mount = unique("one");
+    let body = json!({ "type": "kv", "options": { "version": "1" } });
+    Bao::shared().must("POST", &format!("sys/mounts/{mount}"), &body);
+    let kind: Kind = MANIFEST.kinds[0];
+    let mut declared = Declared::of(&kind);
+    declared.capabilities = vec![Capability::Write, Capability::Unlock, Capability::Actions];
+    declared.many = 1_100;
+    let mut outcomes = Vec::new();
+    run(&mut One { mount }, &declared, &mut |outcome| outcomes.push(outcome.clone())).unwrap();
+    let without_metadata = [
+        "set-kind",
+        "unregister-keeps",
+        "versions-gettable",
+        "set-metadata-replaces",
+        "set-metadata-missing",
+        "set-metadata-only",
+    ];
+    kept(outcomes, &[&without_metadata[..], &WITHOUT_LOCK].concat());
+}

@@ -1,0 +1,427 @@
+//! What the server's own client writes is read here, and what is written here it reads.
+
+use keystead_plugin_api::{Map, Metadata, MetadataValue, SetRequest, Value, ValueKind, WriteMode};
+use serde_json::{Value as Json, json};
+
+use crate::bao::{Bao, ROOT, unique};
+use crate::opened::{CANARY, Opened, name, soon, told};
+
+/// Returns a vault in a folder of its own, and the folder.
+fn vault(more: &[(&str, &str)]) -> (Opened, String) {
+    let folder = unique("foreign");
+    let url = Bao::shared().url();
+    let mut pairs = vec![("address", &*url), ("token", ROOT), ("prefix", &folder)];
+    pairs.extend(more);
+    (Opened::new(&pairs), folder)
+}
+
+/// Returns a new mount of version 1.
+fn mount_one() -> String {
+    let mount = unique("foreign-one");
+    let body = json!({ "type": "kv", "options": { "version": "1" } });
+    Bao::shared().must("POST", &format!("sys/mounts/{mount}"), &body);
+    mount
+}
+
+fn map(pairs: Vec<(&str, Value)>) -> Value {
+    let mut map = Map::new();
+    for (key, value) in pairs {
+        map.insert(key, value);
+    }
+    Value::Map(map)
+}
+
+/// What the client writes, and what that is.
+fn theirs() -> Vec<(&'static str, Vec<&'static str>, Value)> {
+    vec![
+        ("text", vec!["value=canary-5d1f"], Value::text(CANARY)),
+        ("empty", vec!["value="], Value::text("")),
+        ("login", vec!["username=ann", "password=canary-5d1f"], Value::credential("ann", CANARY)),
+        ("bytes", vec!["base64=AP8K"], Value::bytes(vec![0, 255, 10])),
+        ("a/b c/dee*p", vec!["value=x"], Value::text("x")),
+        (
+            "map",
+            vec!["host=db.example", "password=canary-5d1f", "port=5432"],
+            map(vec![
+                ("host", Value::text("db.example")),
+                ("password", Value::text(CANARY)),
+                ("port", Value::text("5432")),
+            ]),
+        ),
+    ]
+}
+
+#[test]
+fn what_the_client_writes_is_read() {
+    let (mut vault, folder) = vault(&[]);
+    let one = mount_one();
+    let url = Bao::shared().url();
+    let mut vault_one = Opened::new(&[("address", &url), ("token", ROOT), ("mount", &one)]);
+    for (secret, fields, expected) in theirs() {
+        let path = format!("{folder}/{secret}");
+        Bao::shared().client(&[&["kv", "put", "-mount=secret", &path][..], &fields].concat());
+        assert_eq!(vault.value(secret), expected, "{secret}");
+        Bao::shared()
+            .client(&[&["kv", "put", &format!("-mount={one}"), secret][..], &fields].concat());
+        assert_eq!(vault_one.value(secret), expected, "{secret}");
+    }
+    let mut names: Vec<&str> = theirs().iter().map(|(name, ..)| *name).collect();
+    names.sort_unstable();
+    assert_eq!(vault.names(1_000, None), names);
+    assert_eq!(vault_one.names(1_000, None), names);
+}
+
+#[test]
+fn what_is_written_here_the_client_reads() {
+    let (mut vault, folder) = vault(&[]);
+    let one = mount_one();
+    let url = Bao::shared().url();
+    let mut vault_one = Opened::new(&[("address", &url), ("token", ROOT), ("mount", &one)]);
+    for (secret, value, expected) in [
+        ("text", Value::text(CANARY), json!({ "value": CANARY })),
+        ("bytes", Value::bytes(vec![0, 255, 10]), json!({ "base64": "AP8K" })),
+        (
+            "a/login",
+            Value::credential("ann", CANARY),
+            json!({ "username": "ann", "password": CANARY }),
+        ),
+        (
+            "map",
+            map(vec![("a", Value::text("1")), ("b", Value::credential("u", "p"))]),
+            json!({ "a": "1", "b": { "username": "u", "password": "p" } }),
+        ),
+        (
+            "order",
+            map(vec![("b", Value::text("1")), ("a", Value::text("2"))]),
+            json!({ "a": "2", "b": "1", "keystead.shape": "[[\"b\",\"text\"],[\"a\",\"text\"]]" }),
+        ),
+    ] {
+        vault.set(secret, value.duplicate()).unwrap();
+        let path = format!("{folder}/{secret}");
+        let read = Bao::shared().client(&["kv", "get", "-format=json", "-mount=secret", &path]);
+        let read: Json = serde_json::from_str(&read).unwrap();
+        assert_eq!(read["data"]["data"], expected);
+        vault_one.set(secret, value).unwrap();
+        let mount = format!("-mount={one}");
+        let read = Bao::shared().client(&["kv", "get", "-format=json", &mount, secret]);
+        let read: Json = serde_json::from_str(&read).unwrap();
+        assert_eq!(read["data"], expected);
+    }
+}
+
+#[test]
+fn a_field_that_the_client_changes_is_changed_and_the_rest_stays() {
+    let (mut vault, folder) = vault(&[]);
+    vault.set("map", map(vec![("b", Value::bytes(vec![1])), ("a", Value::text("2"))])).unwrap();
+    let path = format!("{folder}/map");
+    Bao::shared().client(&["kv", "patch", "-mount=secret", &path, "a=new", "c=more"]);
+    let expected = map(vec![
+        ("b", Value::bytes(vec![1])),
+        ("a", Value::text("new")),
+        ("c", Value::text("more")),
+    ]);
+    assert_eq!(vault.value("map"), expected);
+}
+
+#[test]
+fn metadata_is_the_clients_custom_metadata() {
+    let (mut vault, folder) = vault(&[]);
+    let path = format!("{folder}/x");
+    Bao::shared().client(&["kv", "put", "-mount=secret", &path, "value=x"]);
+    Bao::shared().client(&[
+        "kv",
+        "metadata",
+        "put",
+        "-mount=secret",
+        "-custom-metadata=owner=ann",
+        "-custom-metadata=count=integer:3",
+        &path,
+    ]);
+    let mut expected = Metadata::new();
+    expected.insert("owner", MetadataValue::Text("ann".into())).unwrap();
+    expected.insert("count", MetadataValue::Integer(3)).unwrap();
+    assert_eq!(vault.get("x").unwrap().metadata, expected);
+
+    // And the other way; a kind that the client's own write has made stale is not told.
+    expected.insert("owner", MetadataValue::Text("bob".into())).unwrap();
+    vault.set_with("x", Value::bytes(vec![1]), Some(expected.clone()), WriteMode::Replace).unwrap();
+    let read =
+        Bao::shared().client(&["kv", "metadata", "get", "-format=json", "-mount=secret", &path]);
+    let read: Json = serde_json::from_str(&read).unwrap();
+    let custom = json!({ "owner": "bob", "count": "integer:3", "keystead.kind": "2 bytes" });
+    assert_eq!(read["data"]["custom_metadata"], custom);
+    let request = keystead_plugin_api::GetRequest::new(name("x"), soon());
+    assert_eq!(vault.0.describe(&request).unwrap().kind, Some(ValueKind::Bytes));
+    Bao::shared().client(&["kv", "put", "-mount=secret", &path, "value=y"]);
+    let described = vault.0.describe(&request).unwrap();
+    assert_eq!((described.kind, described.metadata), (None, expected));
+}
+
+#[test]
+fn versions_are_the_clients_and_actions_bring_them_back() {
+    let (mut vault, folder) = vault(&[]);
+    let path = format!("{folder}/x");
+    for text in ["one", "two", "three"] {
+        Bao::shared().client(&["kv", "put", "-mount=secret", &path, &format!("value={text}")]);
+    }
+    let request = || keystead_plugin_api::GetRequest::new(name("x"), soon());
+    let versions = |vault: &mut Opened| -> Vec<String> {
+        let versions = vault.0.versions(&request()).unwrap();
+        assert!(
+            versions.iter().all(|version| version.created.is_some_and(|at| at > 1_700_000_000_000))
+        );
+        versions.into_iter().map(|version| version.id).collect()
+    };
+    assert_eq!(versions(&mut vault), ["3", "2", "1"]);
+    let at = |vault: &mut Opened, version: &str| {
+        let mut request = request();
+        request.version = Some(version.to_owned());
+        vault.0.get(&request).map(|secret| secret.value)
+    };
+    assert_eq!(at(&mut vault, "1").unwrap(), Value::text("one"));
+    assert_eq!(told(at(&mut vault, "9")), "not found: no such secret");
+    assert_eq!(told(at(&mut vault, "x")), "invalid: `x` is no version's number");
+
+    // Removing is what the client's `delete` is: it can be undone.
+    vault.remove("x").unwrap();
+    assert_eq!(told(vault.get("x")), "not found: no such secret: its version 3 is deleted");
+    assert_eq!(told(vault.remove("x")), "not found: no such secret");
+    assert!(vault.names(1_000, None).is_empty());
+    assert_eq!(vault.act("undelete", &[("name", "x")]).unwrap(), "version 3 of `x`: back");
+    assert_eq!(vault.value("x"), Value::text("three"));
+
+    assert_eq!(
+        vault.act("delete", &[("name", "x"), ("versions", "1, 2")]).unwrap(),
+        "version 1, 2 of `x`: deleted"
+    );
+    assert_eq!(versions(&mut vault), ["3"]);
+    vault.act("undelete", &[("name", "x"), ("versions", "1")]).unwrap();
+    vault.act("destroy", &[("name", "x"), ("versions", "1")]).unwrap();
+    assert_eq!(versions(&mut vault), ["3"]);
+    assert_eq!(
+        told(vault.act("undelete", &[("name", "x"), ("versions", "7")])),
+        "invalid: `x` has no version 7"
+    );
+    vault.act("undelete", &[("name", "x"), ("versions", "1,2")]).unwrap();
+    assert_eq!(versions(&mut vault), ["3", "2"], "what is destroyed does not come back");
+
+    assert_eq!(
+        vault.act("erase", &[("name", "x")]).unwrap(),
+        "`x` is removed with all of its versions"
+    );
+    assert_eq!(told(vault.act("undelete", &[("name", "x")])), "not found: no such secret");
+    assert_eq!(
+        told(vault.act("shred", &[("name", "x")])),
+        "unsupported: this vault has no action `shred`"
+    );
+    let (status, _) = Bao::shared().root("GET", &format!("secret/metadata/{path}"), &Json::Null);
+    assert_eq!(status, 404);
+}
+
+#[test]
+fn a_secret_written_over_a_deleted_one_is_new() {
+    let (mut vault, _) = vault(&[]);
+    let mut about = Metadata::new();
+    about.insert("owner", MetadataValue::Text("ann".into())).unwrap();
+    vault.set_with("x", Value::text("1"), Some(about), WriteMode::CreateOnly).unwrap();
+    assert_eq!(
+        told(vault.set_with("x", Value::text("2"), None, WriteMode::CreateOnly)),
+        "already exists: a secret of this name exists"
+    );
+    vault.remove("x").unwrap();
+    assert_eq!(
+        told(vault.set_with("x", Value::text("2"), None, WriteMode::Replace)),
+        "not found: no such secret"
+    );
+    vault.set_with("x", Value::text("3"), None, WriteMode::CreateOnly).unwrap();
+    let secret = vault.get("x").unwrap();
+    assert_eq!((secret.value, secret.metadata), (Value::text("3"), Metadata::new()));
+}
+
+#[test]
+fn of_many_who_create_at_once_one_does() {
+    let (_, folder) = vault(&[]);
+    let url = Bao::shared().url();
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..8)
+            .map(|number| {
+                let (url, folder) = (&url, &folder);
+                scope.spawn(move || {
+                    let pairs = [("address", &**url), ("token", ROOT), ("prefix", folder)];
+                    let mut vault = Opened::new(&pairs);
+                    let mut set =
+                        SetRequest::new(name("x"), Value::text(format!("{number}")), soon());
+                    set.mode = WriteMode::CreateOnly;
+                    vault.0.set(set).map_err(|error| error.kind())
+                })
+            })
+            .collect();
+        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+    });
+    let created = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(created, 1, "{outcomes:?}");
+    let exists = keystead_plugin_api::ErrorKind::AlreadyExists;
+    assert!(outcomes.iter().all(|outcome| outcome.is_ok() || *outcome == Err(exists)));
+}
+
+#[test]
+fn of_many_who_write_at_once_all_do_and_each_is_a_version() {
+    let (mut vault, folder) = vault(&[]);
+    let url = Bao::shared().url();
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let (url, folder) = (&url, &folder);
+            scope.spawn(move || {
+                let mut vault =
+                    Opened::new(&[("address", url), ("token", ROOT), ("prefix", folder)]);
+                vault.set("x", Value::text(format!("{number}"))).unwrap();
+            });
+        }
+    });
+    let request = keystead_plugin_api::GetRequest::new(name("x"), soon());
+    assert_eq!(vault.0.versions(&request).unwrap().len(), 4);
+}
+
+#[test]
+fn a_listing_goes_through_folders_in_order_whatever_the_size_of_its_pages() {
+    let (mut vault, folder) = vault(&[]);
+    let mut names =
+        vec!["a", "a-b", "a/b", "a/b/c/d/e", "a.b", "b/*", "b/c", "c", "ü/x", "z/z/z/z/z/z"];
+    for secret in &names {
+        vault.set(secret, Value::text("x")).unwrap();
+    }
+    // Beside the folder, and not in it.
+    Bao::shared().client(&["kv", "put", "-mount=secret", &format!("{folder}-other/x"), "value=x"]);
+    vault.set("b/gone", Value::text("x")).unwrap();
+    vault.remove("b/gone").unwrap();
+    names.sort_unstable();
+    for limit in [1, 2, 3, 1_000] {
+        assert_eq!(vault.names(limit, None), names, "{limit}");
+    }
+    let some = vault.names(1_000, Some("b/*"));
+    assert!(some == ["b/*", "b/c"], "{some:?}");
+    // A page that nobody has begun here is found by its cursor.
+    for (at, after) in names.iter().enumerate() {
+        let (mut fresh, mut request) =
+            (self::again(&folder), keystead_plugin_api::ListRequest::new(soon()));
+        request.after = Some((*after).to_owned());
+        let page = fresh.0.list(&request).unwrap();
+        let rest: Vec<_> = page.entries.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(rest, names[at + 1..]);
+    }
+}
+
+fn again(folder: &str) -> Opened {
+    Opened::new(&[("address", &Bao::shared().url()), ("token", ROOT), ("prefix", folder)])
+}
+
+#[test]
+fn two_vaults_with_two_accounts_never_mix() {
+    let server = Bao::shared();
+    let (mine, yours) = (unique("mine"), unique("yours"));
+    let tokens = [&mine, &yours].map(|folder| server.token_for("secret", folder));
+    let url = server.url();
+    let open = |token: &str, folder: &str| {
+        Opened::new(&[("address", &url), ("token", token), ("prefix", folder)])
+    };
+    let mut vaults = [open(&tokens[0], &mine), open(&tokens[1], &yours)];
+    for (number, vault) in vaults.iter_mut().enumerate() {
+        vault.set("x", Value::text(format!("{CANARY} {number}"))).unwrap();
+    }
+    for (number, vault) in vaults.iter_mut().enumerate() {
+        assert_eq!(vault.value("x"), Value::text(format!("{CANARY} {number}")));
+        assert_eq!(vault.names(10, None), ["x"]);
+    }
+    // Each account is kept out of the other's folder by the server.
+    let mut crossed = open(&tokens[0], &yours);
+    let denied = |verb: &str| {
+        format!("denied: permission denied: the token may not {verb} `secret/data/{yours}/x`")
+    };
+    assert_eq!(told(crossed.get("x")), denied("read"));
+    assert_eq!(told(crossed.set("x", Value::text(CANARY))), denied("write"));
+    assert_eq!(vaults[1].value("x"), Value::text(format!("{CANARY} 1")));
+}
+
+#[test]
+fn a_token_that_may_only_write_values_writes_them() {
+    let server = Bao::shared();
+    let folder = unique("narrow");
+    let rules = format!(
+        "path \"secret/data/{folder}/*\" {{ capabilities = [\"create\", \"read\", \"update\", \"delete\"] }}"
+    );
+    server.must("PUT", &format!("sys/policies/acl/{folder}"), &json!({ "policy": rules }));
+    let token = server.token(&[&folder], "1h");
+    let url = server.url();
+    let mut vault = Opened::new(&[("address", &url), ("token", &token), ("prefix", &folder)]);
+    vault.set_with("x", Value::text("1"), None, WriteMode::CreateOnly).unwrap();
+    assert!(
+        told(vault.set_with("x", Value::text("2"), None, WriteMode::CreateOnly))
+            .starts_with("already exists")
+    );
+    vault.set_with("x", Value::text("3"), None, WriteMode::Replace).unwrap();
+    assert!(
+        told(vault.set_with("y", Value::text("3"), None, WriteMode::Replace))
+            .starts_with("not found")
+    );
+    vault.set("x", Value::text("4")).unwrap();
+    assert_eq!(vault.value("x"), Value::text("4"));
+    let mut about = Metadata::new();
+    about.insert("k", MetadataValue::Boolean(true)).unwrap();
+    for about in [about, Metadata::new()] {
+        let words = told(vault.set_with("x", Value::text("5"), Some(about), WriteMode::Upsert));
+        assert!(words.starts_with("denied: "), "{words}");
+    }
+    assert_eq!(vault.value("x"), Value::text("4"), "it was refused before anything was written");
+    vault.remove("x").unwrap();
+    assert!(told(vault.get("x")).starts_with("not found"));
+}
+
+#[test]
+fn a_listing_needs_neither_details_nor_the_right_to_look() {
+    let server = Bao::shared();
+    let (mut writer, folder) = vault(&[]);
+    let mut about = Metadata::new();
+    about.insert("owner", MetadataValue::Text("ann".into())).unwrap();
+    writer.set_with("a/x", Value::text(CANARY), Some(about.clone()), WriteMode::Upsert).unwrap();
+    writer.set("b", Value::text(CANARY)).unwrap();
+    writer.set("gone", Value::text(CANARY)).unwrap();
+    writer.remove("gone").unwrap();
+    let url = server.url();
+    // As HashiCorp Vault has it, one request a secret; and one who sees names alone.
+    for (rights, expected) in [
+        ("\"list\", \"read\"", vec![("a/x", about), ("b", Metadata::new())]),
+        ("\"list\"", ["a/x", "b", "gone"].map(|name| (name, Metadata::new())).into()),
+    ] {
+        let policy = unique("rights");
+        let rules = format!("path \"secret/metadata/{folder}/*\" {{ capabilities = [{rights}] }}");
+        server.must("PUT", &format!("sys/policies/acl/{policy}"), &json!({ "policy": rules }));
+        let token = server.token(&["default", &policy], "1h");
+        let mut vault = Opened::new(&[("address", &url), ("token", &token), ("prefix", &folder)]);
+        let page = vault.0.list(&keystead_plugin_api::ListRequest::new(soon())).unwrap();
+        let listed: Vec<_> = page
+            .entries
+            .iter()
+            .map(|entry| (entry.name.as_str(), entry.metadata.clone()))
+            .collect();
+        assert_eq!(listed, expected, "{rights}");
+    }
+}
+
+#[test]
+fn what_only_version_2_has_version_1_says_it_has_not() {
+    let one = mount_one();
+    let mut vault =
+        Opened::new(&[("address", &Bao::shared().url()), ("token", ROOT), ("mount", &one)]);
+    vault.set("x", Value::text("1")).unwrap();
+    let has_no =
+        |what: &str| format!("unsupported: the mount `{one}` is KV version 1: it keeps no {what}");
+    let request = keystead_plugin_api::GetRequest::new(name("x"), soon());
+    assert_eq!(told(vault.0.versions(&request)), has_no("earlier versions"));
+    assert_eq!(told(vault.act("undelete", &[("name", "x")])), has_no("versions"));
+    let mut about = Metadata::new();
+    about.insert("k", MetadataValue::Boolean(true)).unwrap();
+    assert_eq!(told(vault.0.set_metadata(&request, about.clone())), has_no("metadata"));
+    let set = vault.set_with("x", Value::text("2"), Some(about), WriteMode::Upsert);
+    assert_eq!(told(set), has_no("metadata"));
+    assert_eq!(vault.value("x"), Value::text("1"));
+}

@@ -1,0 +1,148 @@
+//! Vaults, opened as a host opens them.
+
+use std::time::Duration;
+
+use keystead_plugin_api::{
+    ActRequest, Answer, Context, Deadline, Error, GetRequest, Metadata, OpenRequest,
+    ParameterValue, Parameters, Plugin, Result, Secret, SecretName, SecretText, Session,
+    SetRequest, UnlockRequest, Value, Vault, VaultName, WriteMode,
+};
+use keystead_plugin_hashicorp::{Hashicorp, MANIFEST};
+
+/// What the values of these tests have in them.
+pub(crate) const CANARY: &str = "canary-5d1f";
+
+pub(crate) fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
+}
+
+pub(crate) fn name(text: &str) -> SecretName {
+    SecretName::parse(text).unwrap()
+}
+
+/// Returns parameters: numbers and secrets are what the manifest says they are.
+pub(crate) fn parameters(kind: &str, pairs: &[(&str, &str)]) -> Parameters {
+    let kind = MANIFEST.kinds.iter().find(|one| one.name == kind).unwrap();
+    let mut parameters = Parameters::new();
+    for schema in kind.parameters {
+        let given = pairs.iter().find(|(name, _)| *name == schema.name);
+        let text = given.map_or(&*schema.default, |(_, text)| text);
+        if text.is_empty() && given.is_none() {
+            continue;
+        }
+        let value = match schema.kind {
+            _ if schema.secret => ParameterValue::Secret(SecretText::new(text)),
+            keystead_plugin_api::ParameterKind::Integer => {
+                ParameterValue::Integer(text.parse().unwrap())
+            }
+            _ => ParameterValue::Text(text.to_owned()),
+        };
+        parameters.insert(schema.name.as_ref(), value);
+    }
+    for (name, _) in pairs {
+        assert!(kind.parameters.iter().any(|schema| schema.name == *name), "{name}");
+    }
+    parameters
+}
+
+/// One open vault.
+pub(crate) struct Opened(pub(crate) Box<dyn Vault>);
+
+impl Opened {
+    pub(crate) fn new(pairs: &[(&str, &str)]) -> Self {
+        Self::with("kv", pairs, None).unwrap()
+    }
+
+    pub(crate) fn with(
+        kind: &str,
+        pairs: &[(&str, &str)],
+        session: Option<Session>,
+    ) -> Result<Self> {
+        let vault = VaultName::parse("test").unwrap();
+        let mut request = OpenRequest::new(vault, kind, parameters(kind, pairs), soon());
+        request.session = session;
+        Hashicorp::open(request, Context::silent()).map(Self)
+    }
+
+    pub(crate) fn get(&mut self, secret: &str) -> Result<Secret> {
+        self.0.get(&GetRequest::new(name(secret), soon()))
+    }
+
+    pub(crate) fn value(&mut self, secret: &str) -> Value {
+        self.get(secret).unwrap().value
+    }
+
+    pub(crate) fn set(&mut self, secret: &str, value: Value) -> Result<()> {
+        self.0.set(SetRequest::new(name(secret), value, soon()))
+    }
+
+    pub(crate) fn set_with(
+        &mut self,
+        secret: &str,
+        value: Value,
+        metadata: Option<Metadata>,
+        mode: WriteMode,
+    ) -> Result<()> {
+        let mut request = SetRequest::new(name(secret), value, soon());
+        (request.metadata, request.mode) = (metadata, mode);
+        self.0.set(request)
+    }
+
+    pub(crate) fn remove(&mut self, secret: &str) -> Result<()> {
+        self.0.remove(&GetRequest::new(name(secret), soon()))
+    }
+
+    /// Returns the names of a listing with pages of this size.
+    pub(crate) fn names(&mut self, limit: usize, filter: Option<&str>) -> Vec<String> {
+        let mut request = keystead_plugin_api::ListRequest::new(soon());
+        (request.limit, request.filter) = (limit, filter.map(str::to_owned));
+        let mut names = Vec::new();
+        loop {
+            let page = self.0.list(&request).unwrap();
+            assert!(page.entries.len() <= limit);
+            names.extend(page.entries.into_iter().map(|entry| entry.name.to_string()));
+            request.after = page.next;
+            if request.after.is_none() {
+                return names;
+            }
+        }
+    }
+
+    /// Does an action with texts as parameters, and returns what it says.
+    pub(crate) fn act(&mut self, action: &str, pairs: &[(&str, &str)]) -> Result<String> {
+        let mut parameters = Parameters::new();
+        for (name, text) in pairs {
+            parameters.insert(*name, ParameterValue::Text((*text).to_owned()));
+        }
+        let outcome = self.0.act(&ActRequest::new(action, parameters, soon()))?;
+        assert!(outcome.value.is_none());
+        Ok(outcome.message)
+    }
+
+    /// Answers a challenge.
+    pub(crate) fn unlock(
+        &mut self,
+        locked: &Error,
+        answers: &[(&str, &str)],
+    ) -> Result<Option<Session>> {
+        let challenge = locked.challenge().expect("a challenge");
+        let answer = |(name, text): &(&str, &str)| Answer {
+            name: (*name).to_owned(),
+            value: SecretText::new(*text),
+        };
+        let answers = answers.iter().map(answer).collect();
+        self.0.unlock(&UnlockRequest::new(&challenge.id, answers, soon()))
+    }
+}
+
+/// Returns an error as kind and words; no secret is among them.
+#[track_caller]
+pub(crate) fn told<T>(answer: Result<T>) -> String {
+    match answer {
+        Ok(_) => panic!("it succeeded"),
+        Err(error) => {
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+            format!("{}: {error}", error.kind())
+        }
+    }
+}

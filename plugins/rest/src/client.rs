@@ -1,0 +1,282 @@
+//! The client of one server: sends requests, again where that is safe, and reads replies up to
+//! a limit.
+
+use std::io::Read;
+use std::time::{Duration, SystemTime};
+
+use keystead_plugin_api::{Error, ErrorKind, Result, SecretBytes};
+use ureq::http::{self, HeaderValue, StatusCode, header};
+use ureq::{Agent, Proxy};
+use zeroize::Zeroize;
+
+use crate::fault::Fault;
+use crate::tls::{self, Authorities, Identity};
+use crate::{Address, Method, Reply, Request, pause};
+
+/// How long a connection may take to come about, where the deadline is further away.
+const CONNECTING: Duration = Duration::from_secs(10);
+
+/// The most redirects of one request: a server has no reason for more.
+const REDIRECTS: u32 = 3;
+
+/// The most bytes of headers.
+const HEADERS: usize = 32 * 1024;
+
+/// What a client is told when it is made.
+pub struct Settings {
+    /// The server.
+    pub address: Address,
+    /// Whose signature its certificate must have.
+    pub authorities: Authorities,
+    /// Who we are, where the server wants to know by TLS.
+    pub identity: Option<Identity>,
+    /// The proxy on the way, such as `http://proxy.example:3128`. Nothing else is looked at:
+    /// no variable of the environment.
+    pub proxy: Option<String>,
+    /// What is said in `User-Agent`.
+    pub agent: String,
+    /// The most bytes of a reply.
+    pub most: usize,
+}
+
+/// A client of one server. It keeps connections open between requests.
+pub struct Client {
+    address: Address,
+    authorities: Authorities,
+    agent: Agent,
+    most: usize,
+}
+
+impl Client {
+    /// Returns a client. Nothing is connected to.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] and [`ErrorKind::Unavailable`] for files that are not what they
+    /// should be, or cannot be read, and for a proxy that is none.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let Settings { address, authorities, identity, proxy, agent, most } = settings;
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_response_header_size(HEADERS)
+            .proxy(proxy.as_deref().map(read_proxy).transpose()?)
+            .user_agent(agent);
+        if address.is_tls() {
+            config = config.tls_config(tls::config(&authorities, identity.as_ref())?);
+        }
+        let agent = Agent::new_with_config(config.build());
+        Ok(Self { address, authorities, agent, most })
+    }
+
+    /// Returns the server's address.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) fn authorities(&self) -> &Authorities {
+        &self.authorities
+    }
+
+    /// Sends a request, again where that is safe, until a reply is one to stand by or the
+    /// deadline is too near.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Late`] when the deadline passed; [`ErrorKind::Unavailable`] when there is
+    /// no server to be had, none that is to be believed, or a reply that is none. A reply with
+    /// a bad status is a reply.
+    pub fn send(&self, request: &Request<'_>) -> Result<Reply> {
+        let mut sent = 0;
+        loop {
+            if request.deadline.has_passed() {
+                return Err(Error::new(
+                    ErrorKind::Late,
+                    format!("the deadline passed before {} was asked", self.address),
+                ));
+            }
+            let outcome = self.redirected(request);
+            sent += 1;
+            let pause = match &outcome {
+                Ok(reply) => pause::after_reply(reply, request.repeat, sent),
+                Err(fault) => pause::after_fault(fault, request.repeat, sent),
+            };
+            match pause {
+                Some(pause) if pause < request.deadline.remaining() => std::thread::sleep(pause),
+                _ => return outcome.map_err(|fault| fault.error),
+            }
+        }
+    }
+
+    /// Sends a request once, and on where the server says so of itself.
+    fn redirected(&self, request: &Request<'_>) -> Result<Reply, Fault> {
+        let mut target = format!("{}{}{}", self.address, self.address.path(), request.path);
+        for _ in 0..=REDIRECTS {
+            let response = self.once(request, &target)?;
+            match self.next(request, &response)? {
+                Some(next) => target = next,
+                None => return self.read(request, response),
+            }
+        }
+        let message = format!("{} redirects in a circle", self.address);
+        Err(Fault::stays(Error::unavailable(message)))
+    }
+
+    fn once(
+        &self,
+        request: &Request<'_>,
+        target: &str,
+    ) -> Result<http::Response<ureq::Body>, Fault> {
+        let method = match request.method {
+            Method::Get => http::Method::GET,
+            Method::Post => http::Method::POST,
+            Method::Put => http::Method::PUT,
+            Method::Delete => http::Method::DELETE,
+        };
+        let mut asked = http::Request::builder().method(method).uri(target);
+        for (name, value) in &request.plain {
+            asked = asked.header(*name, value);
+        }
+        for (name, value) in &request.headers {
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+                let message = format!("what goes into the header `{name}` has control characters");
+                Fault::stays(Error::invalid(message))
+            })?;
+            value.set_sensitive(true);
+            asked = asked.header(*name, value);
+        }
+        let remaining = request.deadline.remaining();
+        let fault = |error| Fault::of(error, self, request.deadline);
+        let run = |asked: http::Request<&[u8]>| {
+            let asked = self
+                .agent
+                .configure_request(asked)
+                .timeout_global(Some(remaining))
+                .timeout_connect(Some(CONNECTING.min(remaining)))
+                .timeout_resolve(Some(CONNECTING.min(remaining)))
+                .build();
+            self.agent.run(asked)
+        };
+        let asked_for = |_| {
+            let message = "what is asked for has characters that no request can have";
+            Fault::stays(Error::invalid(message))
+        };
+        match &request.body {
+            Some(body) => run(asked.body(body.expose()).map_err(asked_for)?),
+            None if matches!(request.method, Method::Post | Method::Put) => {
+                run(asked.body(&[][..]).map_err(asked_for)?)
+            }
+            None => {
+                let asked = asked.body(()).map_err(asked_for)?;
+                let asked = self
+                    .agent
+                    .configure_request(asked)
+                    .timeout_global(Some(remaining))
+                    .timeout_connect(Some(CONNECTING.min(remaining)))
+                    .timeout_resolve(Some(CONNECTING.min(remaining)))
+                    .build();
+                self.agent.run(asked)
+            }
+        }
+        .map_err(fault)
+    }
+
+    /// Returns where a redirect leads, or nothing where the response is none.
+    fn next(
+        &self,
+        request: &Request<'_>,
+        response: &http::Response<ureq::Body>,
+    ) -> Result<Option<String>, Fault> {
+        let status = response.status();
+        let kept =
+            matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+        let changed = matches!(
+            status,
+            StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER
+        );
+        if !kept && !changed {
+            return Ok(None);
+        }
+        let stays = |words: String| Err(Fault::stays(Error::unavailable(words)));
+        // With these a request that writes would become one that reads.
+        if changed && request.method != Method::Get {
+            return stays(format!("{} redirects a request that writes", self.address));
+        }
+        let location = response.headers().get(header::LOCATION);
+        let location = location.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if location.starts_with('/') && !location.starts_with("//") {
+            return Ok(Some(format!("{}{location}", self.address)));
+        }
+        let origin = location.split(['?', '#']).next().and_then(Address::read);
+        match origin {
+            Some(other) if other.is_origin_of(&self.address) => Ok(Some(location.to_owned())),
+            Some(other) => stays(format!(
+                "{} sends to {other}, which is not followed: what logs in goes to one server only",
+                self.address
+            )),
+            None => stays(format!("{} redirects to what is no address", self.address)),
+        }
+    }
+
+    /// Reads a response up to the limit.
+    fn read(
+        &self,
+        request: &Request<'_>,
+        mut response: http::Response<ureq::Body>,
+    ) -> Result<Reply, Fault> {
+        let status = response.status().as_u16();
+        let wait = response.headers().get(header::RETRY_AFTER);
+        let wait = wait.and_then(|value| value.to_str().ok());
+        let wait = wait.and_then(|value| pause::wait(value, SystemTime::now()));
+        let too_much = || {
+            let message = format!("{} answers with more than {} bytes", self.address, self.most);
+            Fault::stays(Error::unavailable(message))
+        };
+        let told = response.body().content_length();
+        if told.is_some_and(|told| told > self.most as u64) {
+            return Err(too_much());
+        }
+        // What a server says of its length is believed only as far as it sends.
+        let first = told.map_or(4096, |told| (told as usize).min(64 * 1024)) + 1;
+        let mut bytes = vec![0; first];
+        let mut reader = response.body_mut().as_reader();
+        let mut length = 0;
+        loop {
+            if length == bytes.len() {
+                grow(&mut bytes);
+            }
+            match reader.read(&mut bytes[length..]) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(error) => {
+                    bytes.zeroize();
+                    let error = ureq::Error::from(error);
+                    return Err(Fault::of(error, self, request.deadline));
+                }
+            }
+            if length > self.most {
+                bytes.zeroize();
+                return Err(too_much());
+            }
+        }
+        let body = SecretBytes::copy_of(&bytes[..length]);
+        bytes.zeroize();
+        Ok(Reply { status, body, wait })
+    }
+}
+
+/// Doubles a buffer, and wipes the one it was.
+fn grow(bytes: &mut Vec<u8>) {
+    let mut larger = vec![0; bytes.len() * 2];
+    larger[..bytes.len()].copy_from_slice(bytes);
+    bytes.zeroize();
+    *bytes = larger;
+}
+
+fn read_proxy(text: &str) -> Result<Proxy> {
+    // No password in it: registrations keep it as it is. It is not shown, either.
+    let is_address = text.starts_with("http://") && Address::read(text).is_some();
+    match Proxy::new(text) {
+        Ok(proxy) if is_address => Ok(proxy),
+        _ => Err(Error::invalid("the proxy is not like `http://proxy.example:3128`")),
+    }
+}

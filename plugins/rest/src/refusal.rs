@@ -1,0 +1,42 @@
+//! From a status to an error of the contract, where the vendor has no better word.
+
+use keystead_plugin_api::{Error, ErrorKind};
+
+use crate::Reply;
+
+/// Returns the error of a reply that is no success, with a sentence that says who refused what.
+///
+/// A 404 is [`ErrorKind::Unavailable`]: only a plugin knows when it means that there is no such
+/// secret.
+pub fn refusal(reply: &Reply, message: impl Into<String>) -> Error {
+    let kind = match reply.status {
+        400 | 411 | 413 | 414 | 422 | 431 => ErrorKind::Invalid,
+        401 | 403 | 407 => ErrorKind::Denied,
+        405 | 501 => ErrorKind::Unsupported,
+        _ => ErrorKind::Unavailable,
+    };
+    let error = Error::new(kind, message);
+    match reply.wait {
+        Some(wait) => error.retry_after(wait),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keystead_plugin_api::SecretBytes;
+    use std::time::Duration;
+
+    #[test]
+    fn a_status_has_a_kind_and_none_is_not_found() {
+        for status in 200..600 {
+            let reply = Reply { status, body: SecretBytes::new(Vec::new()), wait: None };
+            assert_ne!(refusal(&reply, "x").kind(), ErrorKind::NotFound, "{status}");
+        }
+        let wait = Some(Duration::from_secs(3));
+        let busy = Reply { status: 429, body: SecretBytes::new(Vec::new()), wait };
+        let error = refusal(&busy, "x");
+        assert_eq!((error.kind(), error.wait()), (ErrorKind::Unavailable, wait));
+    }
+}

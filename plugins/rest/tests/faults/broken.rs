@@ -1,0 +1,155 @@
+//! Servers that are not there, do not answer, or answer what is no answer.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::time::Instant;
+
+use keystead_rest::Method;
+
+use crate::server::{AMPLE, MOST, SOON, Server, ask, client, get, request, response, told};
+
+#[test]
+fn a_server_that_is_well_answers() {
+    let server = Server::answering(|_| response("200 OK", "", "{\"a\":1}"));
+    let reply = get(&client(&server.url())).unwrap();
+    assert_eq!((reply.status, reply.body.expose()), (200, &b"{\"a\":1}"[..]));
+    assert!(server.heads.lock().unwrap()[0].starts_with("GET /v1/thing?list=true HTTP/1.1\r\n"));
+    for method in [Method::Post, Method::Put, Method::Delete] {
+        assert!(ask(&client(&server.url()), method, AMPLE).unwrap().is_success());
+    }
+}
+
+#[test]
+fn a_port_that_nothing_listens_at() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let words =
+        format!("unavailable: http://{address} refuses the connection: nothing listens there");
+    assert_eq!(told(get(&client(&format!("http://{address}")))), words);
+}
+
+#[test]
+fn a_host_that_has_no_address() {
+    // A name that can be none, whatever a resolver is asked.
+    let words = told(get(&client("http://keystead.invalid")));
+    // Where nobody answers for names at all it takes as long as connecting may.
+    let unknown = "unavailable: http://keystead.invalid is unknown: its host has no address";
+    let silent = "unavailable: http://keystead.invalid takes no connection";
+    assert!(words == unknown || words == silent, "{words}");
+}
+
+#[test]
+fn a_server_that_takes_a_connection_and_says_nothing() {
+    let server = Server::raw(|stream, _| {
+        request(&stream)?;
+        std::thread::sleep(AMPLE);
+        Ok(())
+    });
+    let begun = Instant::now();
+    let words = format!("late: the deadline passed: {} does not answer in time", server.url());
+    assert_eq!(told(ask(&client(&server.url()), Method::Get, SOON)), words);
+    assert!(begun.elapsed() >= SOON && begun.elapsed() < AMPLE / 2);
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn a_server_that_drips() {
+    // Each byte in time, all of them never: in its headers, and in its body.
+    for start in ["HTTP/1.1 200 OK\r\nX-Long: ", "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"]
+    {
+        let server = Server::raw(move |mut stream, _| {
+            request(&stream)?;
+            stream.write_all(start.as_bytes())?;
+            loop {
+                stream.write_all(b"x")?;
+                std::thread::sleep(SOON / 10);
+            }
+        });
+        let begun = Instant::now();
+        assert!(told(ask(&client(&server.url()), Method::Get, SOON)).starts_with("late: "));
+        assert!(begun.elapsed() < AMPLE / 2, "{start}");
+    }
+}
+
+#[test]
+fn a_server_that_hangs_up_half_way() {
+    for (cut, what) in [
+        (&b""[..], "before a word"),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", "in its headers"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "in its body"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", "in a chunk"),
+    ] {
+        let server = Server::answering(move |_| cut.to_vec());
+        let words = told(get(&client(&server.url())));
+        assert!(words.starts_with(&format!("unavailable: {} ", server.url())), "{what}: {words}");
+    }
+}
+
+#[test]
+fn a_server_that_speaks_something_else() {
+    for garbage in [
+        &b"220 mail.example ESMTP\r\n"[..],
+        b"\x00\x01\x02\x03\xff\xfe\r\n\r\n",
+        b"HTTP/1.1 9999 What\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ] {
+        let server = Server::answering(move |_| garbage.to_vec());
+        let words = told(get(&client(&server.url())));
+        let expected = format!("unavailable: {} answers with what is not HTTP", server.url());
+        assert_eq!(words, expected, "{garbage:?}");
+    }
+}
+
+#[test]
+fn a_body_over_the_limit() {
+    let words = |server: &Server| {
+        format!("unavailable: {} answers with more than {MOST} bytes", server.url())
+    };
+    let long = || "x".repeat(MOST + 1);
+    // One that says so, one that does not, and one that says less than there is room for.
+    let told_before = Server::answering(move |_| response("200 OK", "", &long()));
+    assert_eq!(told(get(&client(&told_before.url()))), words(&told_before));
+    let endless = Server::raw(|mut stream, _| {
+        request(&stream)?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+        loop {
+            stream.write_all(&[b'x'; 4096])?;
+        }
+    });
+    assert_eq!(told(get(&client(&endless.url()))), words(&endless));
+    let lying = Server::answering(|_| {
+        b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nx".to_vec()
+    });
+    assert_eq!(told(get(&client(&lying.url()))), words(&lying));
+    let just = Server::answering(|_| response("200 OK", "", &"x".repeat(MOST)));
+    assert_eq!(get(&client(&just.url())).unwrap().body.len(), MOST);
+}
+
+#[test]
+fn headers_without_an_end() {
+    let server = Server::raw(|mut stream, _| {
+        request(&stream)?;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
+        loop {
+            stream.write_all(b"X-Header: and another one of them\r\n")?;
+        }
+    });
+    let words = told(get(&client(&server.url())));
+    assert!(words.starts_with(&format!("unavailable: {} ", server.url())), "{words}");
+}
+
+#[test]
+fn a_header_that_cannot_be_sent_is_refused_before_anything_is() {
+    use keystead_plugin_api::{Deadline, SecretText};
+    let server = Server::answering(|_| response("200 OK", "", ""));
+    let token = SecretText::new("canary\r\nX-Other: 1");
+    let asked = keystead_rest::Request::new(Method::Get, "/", Deadline::after(AMPLE))
+        .secret_header("x-token", &token);
+    let error = client(&server.url()).send(&asked).err().unwrap();
+    assert_eq!(error.message(), "what goes into the header `x-token` has control characters");
+    let asked = keystead_rest::Request::new(Method::Get, "/", Deadline::after(AMPLE))
+        .header("x-namespace", "t\u{e9}am\n");
+    let error = client(&server.url()).send(&asked).err().unwrap();
+    let words = "what is asked for has characters that no request can have";
+    assert_eq!(error.message(), words);
+    assert_eq!(server.connections(), 0);
+}
