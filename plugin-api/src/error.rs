@@ -169,7 +169,8 @@ impl Error {
         Self::new(ErrorKind::Internal, message)
     }
 
-    /// Returns [`ErrorKind::Late`].
+    /// Returns [`ErrorKind::Late`] with its usual sentence; `Error::new(ErrorKind::Late, ...)`
+    /// says what was waited for.
     pub fn late() -> Self {
         Self::new(ErrorKind::Late, "the deadline passed")
     }

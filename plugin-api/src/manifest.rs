@@ -85,9 +85,10 @@ pub struct Kind {
     pub name: &'static str,
     /// What it is, in one line.
     pub description: &'static str,
-    /// What it can do beyond reading.
+    /// What it can do beyond reading. One vault of it that cannot, since a server or a folder is
+    /// so, answers [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
     pub capabilities: &'static [Capability],
-    /// Which values it can hold.
+    /// Which values it can hold; of one that is only read, which it may give.
     pub values: &'static [ValueKind],
     /// Whether case matters in names.
     pub names: NameRule,
@@ -136,6 +137,8 @@ pub struct Manifest {
     /// The kinds of vault it has; at least one.
     pub kinds: &'static [Kind],
     /// What it asks for, as templates over the parameters: `files:{path}:rw`, `network`,
-    /// `env:NAME`, `exec:PROGRAM`, `dbus`, `library:SONAME`.
+    /// `env:NAME`, `exec:PROGRAM`, `dbus`, `library:SONAME`. Each is asked for by every vault
+    /// whose registration has all parameters that it names, whatever its kind: a folder that one
+    /// kind reads and another one writes is two parameters.
     pub permissions: &'static [&'static str],
 }

@@ -10,8 +10,8 @@ use zeroize::Zeroize;
 
 use crate::error::{Error, Result};
 
-/// The most bytes a value may have in its encoded form: 16 MiB, the largest secret a
-/// vault must be able to take in one piece.
+/// The most bytes a value may have in its encoded form ([`Value::encoded_len`]): 16 MiB, the
+/// largest secret a vault must be able to take in one piece. A text or bytes have four fewer.
 pub const MAX_VALUE_BYTES: usize = 16 * 1024 * 1024;
 
 /// The most levels a value may have: a map of texts has two.

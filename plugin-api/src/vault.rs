@@ -309,9 +309,11 @@ pub trait Vault: Send {
     ///
     /// - **get-what-was-set**: the value is equal to the one last set: same kind, same
     ///   bytes, same keys.
-    /// - **get-missing**: a name that is not there is [`ErrorKind::NotFound`].
+    /// - **get-missing**: a name that is not there is [`ErrorKind::NotFound`], also one that
+    ///   this vault could never hold: whoever searches several vaults goes on to the next.
     /// - **get-empty**: an empty text, bytes or map is a value, not an absence.
-    /// - **get-no-effect**: it changes nothing.
+    /// - **get-no-effect**: it changes nothing. A secret that is made for whoever asks is given
+    ///   again by the same open vault as long as it is good.
     fn get(&mut self, request: &GetRequest) -> Result<Secret>;
 
     /// Returns one page of what is there.
@@ -321,6 +323,9 @@ pub trait Vault: Send {
     /// - **list-advances**: each page's `next` differs from all before it.
     /// - **list-as-given**: names are as they were set.
     /// - **list-no-values**: no value is opened for it.
+    ///
+    /// Pages need not be of one moment: what others change meanwhile may be in the listing or
+    /// not. An open vault may keep what it needs from one page to the next.
     fn list(&mut self, request: &ListRequest) -> Result<Page>;
 
     /// Returns a secret's entry. By default it is looked for page by page.
@@ -351,7 +356,9 @@ pub trait Vault: Send {
 
     /// Writes a secret. For [`Capability::Write`](crate::manifest::Capability::Write).
     ///
-    /// - **set-atomic**: afterwards the old secret is there or the new one, never a mix.
+    /// - **set-atomic**: afterwards the old secret is there or the new one, never a mix. Where
+    ///   a server takes value and metadata in two steps, the value is first, and an error after
+    ///   it says that the metadata is missing.
     /// - **set-create-only**: with [`WriteMode::CreateOnly`] a present name is
     ///   [`ErrorKind::AlreadyExists`] and stays as it was.
     /// - **set-replace**: with [`WriteMode::Replace`] an absent name is
