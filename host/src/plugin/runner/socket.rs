@@ -4,6 +4,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
@@ -18,6 +19,9 @@ use super::proto::{APART, Fault, HEADER_BYTES, Kind, MAX_FRAME_BYTES, Writer};
 /// What makes a memfd's bytes stay as they are while we read them.
 const SEALS: SealFlags =
     SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
+
+/// The pause after which sealing is given up; it doubles, so that all of them are twice as long.
+const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
 /// Returns the two ends of a connection, neither inherited by a program that is run.
 pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -46,8 +50,21 @@ pub(super) fn sealed_memfd_with<E: From<io::Error>>(
     }
     .map_err(io::Error::from)?;
     fill(&memfd)?;
-    rustix::fs::fcntl_add_seals(&memfd, SEALS).map_err(io::Error::from)?;
+    seal(|| rustix::fs::fcntl_add_seals(&memfd, SEALS)).map_err(io::Error::from)?;
     Ok(memfd)
+}
+
+/// Tries to seal until the kernel holds none of the pages any more: right after they were
+/// written it may, for a moment, for work of its own (`EBUSY`).
+fn seal(mut attempt: impl FnMut() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
+    let mut pause = Duration::from_micros(100);
+    loop {
+        match attempt() {
+            Err(Errno::BUSY) if pause < LONGEST_PAUSE => std::thread::sleep(pause),
+            done => return done,
+        }
+        pause *= 2;
+    }
 }
 
 /// Writes all of these bytes.
@@ -347,6 +364,20 @@ mod tests {
     use super::*;
 
     const LIMIT: usize = 1_000_000;
+
+    #[test]
+    fn sealing_is_tried_again_while_the_kernel_is_busy_and_not_for_ever() {
+        let (mut busy, mut tries) = (3, 0);
+        seal(|| {
+            tries += 1;
+            busy -= 1;
+            if busy > 0 { Err(Errno::BUSY) } else { Ok(()) }
+        })
+        .unwrap();
+        assert_eq!(tries, 3);
+        assert_eq!(seal(|| Err(Errno::BUSY)), Err(Errno::BUSY));
+        assert_eq!(seal(|| Err(Errno::PERM)), Err(Errno::PERM));
+    }
 
     fn send(socket: &OwnedFd, bytes: &[u8], limit: usize) -> Sent {
         let outgoing = Outgoing { id: 7, kind: Kind::Get, limit, with: None };
