@@ -222,6 +222,15 @@ mod tests {
     }
 
     #[test]
+    fn a_child_has_the_variables_that_are_granted_and_are_there() {
+        let grants = ["env:PATH", "env:KEYSTEAD_NOT_SET", "env:LD_PRELOAD", "network"];
+        let grants = super::super::Grants(grants.map(str::to_owned).into());
+        let launch = Launch::new("/nowhere").with_granted(&grants);
+        let path = std::env::var_os("PATH").unwrap();
+        assert_eq!(launch.environment, [("PATH".to_owned(), path)]);
+    }
+
+    #[test]
     fn a_program_that_is_not_there_is_told_when_it_is_needed() {
         let launch = Launch::new("/nowhere");
         let (_ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
