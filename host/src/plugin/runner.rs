@@ -19,18 +19,17 @@ mod supervise;
 mod words;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::inspect::Abi;
+use super::inspect::{Abi, Permission};
 
 pub(crate) use child::close_inherited;
 pub(crate) use process::timespec;
-
-use super::inspect::Permission;
 
 pub use connection::Started;
 pub use error::{CallError, During, Ended, Error};
@@ -40,12 +39,24 @@ pub use supervise::{Runner, Setup};
 const ARGUMENT: &str = "__runner";
 
 /// How a runner is started.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Launch {
     program: PathBuf,
     arguments: Vec<OsString>,
     /// All of the program's environment.
     environment: Vec<(String, OsString)>,
+}
+
+impl fmt::Debug for Launch {
+    /// Without the variables' values: a granted one may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.environment.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Launch")
+            .field("program", &self.program)
+            .field("arguments", &self.arguments)
+            .field("environment", &names)
+            .finish()
+    }
 }
 
 impl Launch {
@@ -58,7 +69,8 @@ impl Launch {
     /// Gives it the variables of this process that are granted, where there are such.
     #[must_use]
     pub fn with_granted(mut self, grants: &Grants) -> Self {
-        for grant in &grants.0 {
+        // Most grants are of files and the network, and say so at once.
+        for grant in grants.0.iter().filter(|grant| grant.starts_with("env:")) {
             if let Ok(Permission::Env(name)) = Permission::parse(grant)
                 && let Some(value) = std::env::var_os(&name)
             {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use keystead_plugin_api::{Error, ErrorKind, Result, SecretBytes};
 use ureq::http::{self, HeaderValue, StatusCode, header};
-use ureq::{Agent, Proxy};
+use ureq::{Agent, AsSendBody, Proxy};
 use zeroize::Zeroize;
 
 use crate::fault::Fault;
@@ -146,38 +146,33 @@ impl Client {
         }
         let remaining = request.deadline.remaining();
         let fault = |error| Fault::of(error, self, request.deadline);
-        let run = |asked: http::Request<&[u8]>| {
-            let asked = self
-                .agent
-                .configure_request(asked)
-                .timeout_global(Some(remaining))
-                .timeout_connect(Some(CONNECTING.min(remaining)))
-                .timeout_resolve(Some(CONNECTING.min(remaining)))
-                .build();
-            self.agent.run(asked)
-        };
         let asked_for = |_| {
             let message = "what is asked for has characters that no request can have";
             Fault::stays(Error::invalid(message))
         };
         match &request.body {
-            Some(body) => run(asked.body(body.expose()).map_err(asked_for)?),
+            Some(body) => self.run(asked.body(body.expose()).map_err(asked_for)?, remaining),
             None if matches!(request.method, Method::Post | Method::Put) => {
-                run(asked.body(&[][..]).map_err(asked_for)?)
+                self.run(asked.body(&[][..]).map_err(asked_for)?, remaining)
             }
-            None => {
-                let asked = asked.body(()).map_err(asked_for)?;
-                let asked = self
-                    .agent
-                    .configure_request(asked)
-                    .timeout_global(Some(remaining))
-                    .timeout_connect(Some(CONNECTING.min(remaining)))
-                    .timeout_resolve(Some(CONNECTING.min(remaining)))
-                    .build();
-                self.agent.run(asked)
-            }
+            None => self.run(asked.body(()).map_err(asked_for)?, remaining),
         }
         .map_err(fault)
+    }
+
+    fn run(
+        &self,
+        asked: http::Request<impl AsSendBody>,
+        remaining: Duration,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        let asked = self
+            .agent
+            .configure_request(asked)
+            .timeout_global(Some(remaining))
+            .timeout_connect(Some(CONNECTING.min(remaining)))
+            .timeout_resolve(Some(CONNECTING.min(remaining)))
+            .build();
+        self.agent.run(asked)
     }
 
     /// Returns where a redirect leads, or nothing where the response is none.

@@ -227,6 +227,8 @@ mod tests {
         let grants = super::super::Grants(grants.map(str::to_owned).into());
         let launch = Launch::new("/nowhere").with_granted(&grants);
         let path = std::env::var_os("PATH").unwrap();
+        let shown = format!("{launch:?}");
+        assert!(shown.contains("PATH") && !shown.contains(path.to_str().unwrap()), "{shown}");
         assert_eq!(launch.environment, [("PATH".to_owned(), path)]);
     }
 
