@@ -141,6 +141,25 @@ pub enum Outcome {
     },
 }
 
+/// Asserts that a vault keeps every obligation, and that each was checked but these.
+///
+/// # Panics
+/// At the first obligation that is broken, and where others than these were not checked.
+#[track_caller]
+pub fn assert_kept(outcomes: &[Outcome], not_applicable: &[&str]) {
+    let mut skipped = Vec::new();
+    for outcome in outcomes {
+        assert!(!outcome.is_broken(), "{}", outcome);
+        if let Outcome::NotApplicable { obligation, .. } = outcome {
+            skipped.push(*obligation);
+        }
+    }
+    skipped.sort_unstable();
+    let mut expected = not_applicable.to_vec();
+    expected.sort_unstable();
+    assert_eq!(skipped, expected);
+}
+
 impl Outcome {
     /// Returns the name of the obligation that was checked.
     pub fn obligation(&self) -> &'static str {

@@ -134,14 +134,8 @@ impl Dynamic {
         let path = format!("{}/{part}", self.mount);
         let ask = Ask::list(&path);
         let reply = self.server.ask(&ask, deadline)?;
-        let answer = Answer::read(&reply, self.server.address());
-        if answer.as_ref().is_ok_and(|answer| answer.is_nothing(&reply)) {
-            return Ok(Vec::new());
-        }
-        if !reply.is_success() {
-            return Err(self.server.refused(&ask, &reply));
-        }
-        let keys = answer?.data.and_then(as_object).and_then(|mut data| data.remove("keys"));
+        let Some(answer) = self.server.found(&ask, &reply)? else { return Ok(Vec::new()) };
+        let keys = answer.data.and_then(as_object).and_then(|mut data| data.remove("keys"));
         let keys = keys.and_then(|raw| serde_json::from_str::<Vec<String>>(raw.get()).ok());
         let keys = keys.ok_or_else(|| no_answer(self.server.address()))?;
         Ok(keys.into_iter().map(|key| format!("{prefix}{key}")).collect())

@@ -122,15 +122,8 @@ impl Kv {
         let path = format!("{}/{path}", self.mount);
         let ask = Ask::get(&path);
         let reply = server.ask(&ask, deadline)?;
-        let address = server.address();
-        let answer = Answer::read(&reply, address);
-        if answer.as_ref().is_ok_and(|answer| answer.is_nothing(&reply)) {
-            return Ok(None);
-        }
-        if !reply.is_success() {
-            return Err(server.refused(&ask, &reply));
-        }
-        let data = answer?.data.ok_or_else(|| crate::answer::no_answer(address))?;
+        let Some(answer) = server.found(&ask, &reply)? else { return Ok(None) };
+        let data = answer.data.ok_or_else(|| crate::answer::no_answer(server.address()))?;
         Ok(Some(Secret::new(field::read(data)?)))
     }
 

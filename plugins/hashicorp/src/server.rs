@@ -121,6 +121,22 @@ impl Server {
         }
     }
 
+    /// Returns the answer that a reply is, or `None` where it says that there is nothing of that
+    /// name.
+    ///
+    /// # Errors
+    /// The refusal of a reply that is no success, and of one that is no answer.
+    pub(crate) fn found<'r>(&self, ask: &Ask<'_>, reply: &'r Reply) -> Result<Option<Answer<'r>>> {
+        let answer = Answer::read(reply, self.address());
+        if answer.as_ref().is_ok_and(|answer| answer.is_nothing(reply)) {
+            return Ok(None);
+        }
+        if !reply.is_success() {
+            return Err(self.refused(ask, reply));
+        }
+        answer.map(Some)
+    }
+
     /// Asks, and returns only what is a success.
     pub(crate) fn succeed(&mut self, ask: &Ask<'_>, deadline: Deadline) -> Result<Reply> {
         let reply = self.ask(ask, deadline)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use keystead_plugin_api::testing::{Linked, Outcome};
+use keystead_plugin_api::testing::{assert_kept, Linked};
 use keystead_plugin_memory::{Memory, MANIFEST};
 
 /// Returns a path in which `{vault}` stands for the vault, in an empty folder.
@@ -15,17 +15,7 @@ fn file(test: &str) -> String {
 
 /// Runs the suite and asserts that all is checked but these obligations.
 fn conforms(linked: Linked<Memory>, not_applicable: &[&[&str]]) {
-    let mut skipped = Vec::new();
-    for outcome in linked.outcomes().unwrap() {
-        assert!(!outcome.is_broken(), "{outcome}");
-        if let Outcome::NotApplicable { obligation, .. } = outcome {
-            skipped.push(obligation);
-        }
-    }
-    skipped.sort_unstable();
-    let mut expected = not_applicable.concat();
-    expected.sort_unstable();
-    assert_eq!(skipped, expected);
+    assert_kept(&linked.outcomes().unwrap(), &not_applicable.concat());
 }
 
 /// More than a page. Fewer than by default, since each write waits for the disk.

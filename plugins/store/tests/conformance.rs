@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use keystead_plugin_api::manifest::Manifest;
-use keystead_plugin_api::testing::{Linked, Outcome};
+use keystead_plugin_api::testing::{Linked, assert_kept};
 use keystead_plugin_api::{
     Context, Deadline, OpenRequest, ParameterValue, Parameters, Plugin, SecretName, SecretText,
     SetRequest, UnlockRequest, Value, VaultName,
@@ -22,17 +22,7 @@ fn folder(test: &str) -> PathBuf {
 /// Runs the suite and asserts that all is checked but these obligations.
 #[track_caller]
 fn conforms(linked: Linked<Store>, not_applicable: &[&str]) {
-    let mut skipped = Vec::new();
-    for outcome in linked.outcomes().unwrap() {
-        assert!(!outcome.is_broken(), "{outcome}");
-        if let Outcome::NotApplicable { obligation, .. } = outcome {
-            skipped.push(obligation);
-        }
-    }
-    skipped.sort_unstable();
-    let mut expected = not_applicable.to_vec();
-    expected.sort_unstable();
-    assert_eq!(skipped, expected);
+    assert_kept(&linked.outcomes().unwrap(), not_applicable);
 }
 
 /// More than a page; each write waits for the disk.

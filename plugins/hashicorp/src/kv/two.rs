@@ -71,16 +71,10 @@ impl Two<'_> {
         let ask = Ask { query: &query, ..Ask::get(&data) };
         let reply = server.ask(&ask, deadline)?;
         let address = server.address();
-        let answer = Answer::read(&reply, address);
-        if let Ok(answer) = &answer
-            && answer.is_nothing(&reply)
-        {
-            return Err(missing(answer));
-        }
-        if !reply.is_success() {
-            return Err(server.refused(&ask, &reply));
-        }
-        let read = answer?.data.and_then(|data| serde_json::from_str::<Read<'_>>(data.get()).ok());
+        let Some(answer) = server.found(&ask, &reply)? else {
+            return Err(missing(&Answer::read(&reply, address)?));
+        };
+        let read = answer.data.and_then(|data| serde_json::from_str::<Read<'_>>(data.get()).ok());
         let read = read.ok_or_else(|| no_answer(address))?;
         let Some(fields) = read.data else { return Err(Error::not_found()) };
         let metadata = metadata::metadata(&read.metadata.custom_metadata.unwrap_or_default())?;
@@ -97,16 +91,9 @@ impl Two<'_> {
         let path = self.at("metadata", path);
         let ask = Ask::get(&path);
         let reply = server.ask(&ask, deadline)?;
-        let address = server.address();
-        let answer = Answer::read(&reply, address);
-        if answer.as_ref().is_ok_and(|answer| answer.is_nothing(&reply)) {
-            return Ok(None);
-        }
-        if !reply.is_success() {
-            return Err(server.refused(&ask, &reply));
-        }
-        let state = answer?.data.and_then(|data| serde_json::from_str(data.get()).ok());
-        Ok(Some(state.ok_or_else(|| no_answer(address))?))
+        let Some(answer) = server.found(&ask, &reply)? else { return Ok(None) };
+        let state = answer.data.and_then(|data| serde_json::from_str(data.get()).ok());
+        Ok(Some(state.ok_or_else(|| no_answer(server.address()))?))
     }
 
     pub(super) fn set(&self, server: &mut Server, path: &str, request: &SetRequest) -> Result<()> {

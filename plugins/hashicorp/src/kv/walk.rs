@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::engine::Engine;
 use super::state::State;
 use super::two::Two;
-use crate::answer::{Answer, no_answer};
+use crate::answer::no_answer;
 use crate::server::{Ask, Server};
 
 /// How deep folders may lie in each other: a name of 1,024 bytes has no more parts than half.
@@ -174,16 +174,9 @@ fn is_passing(error: &Error) -> bool {
 fn keys(server: &mut Server, path: &str, deadline: Deadline) -> Result<Option<Vec<Key>>> {
     let ask = Ask::list(path);
     let reply = server.ask(&ask, deadline)?;
-    let address = server.address();
-    let answer = Answer::read(&reply, address);
-    if answer.as_ref().is_ok_and(|answer| answer.is_nothing(&reply)) {
-        return Ok(None);
-    }
-    if !reply.is_success() {
-        return Err(server.refused(&ask, &reply));
-    }
-    let read = answer?.data.and_then(|data| serde_json::from_str::<Listed<'_>>(data.get()).ok());
-    let Listed { keys, key_info } = read.ok_or_else(|| no_answer(address))?;
+    let Some(answer) = server.found(&ask, &reply)? else { return Ok(None) };
+    let read = answer.data.and_then(|data| serde_json::from_str::<Listed<'_>>(data.get()).ok());
+    let Listed { keys, key_info } = read.ok_or_else(|| no_answer(server.address()))?;
     let mut info = key_info.unwrap_or_default();
     let with_state = |key: String| {
         let state = info.remove(&key).and_then(|raw| serde_json::from_str(raw.get()).ok());

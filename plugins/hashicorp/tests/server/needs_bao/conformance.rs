@@ -2,7 +2,7 @@
 //! far as that goes.
 
 use keystead_plugin_api::manifest::{Capability, Kind};
-use keystead_plugin_api::testing::{Declared, Linked, Outcome, Places, Subject, run};
+use keystead_plugin_api::testing::{Declared, Linked, Places, Subject, assert_kept, run};
 use keystead_plugin_api::{
     Context, Deadline, OpenRequest, Plugin, Result, Session, Vault, VaultName,
 };
@@ -11,22 +11,6 @@ use serde_json::json;
 
 use crate::bao::{Bao, ROOT, unique};
 use crate::opened::parameters;
-
-/// Asserts that all is kept, and that all is checked but these obligations.
-#[track_caller]
-fn kept(outcomes: Vec<Outcome>, not_applicable: &[&str]) {
-    let mut skipped = Vec::new();
-    for outcome in outcomes {
-        assert!(!outcome.is_broken(), "{outcome}");
-        if let Outcome::NotApplicable { obligation, .. } = outcome {
-            skipped.push(obligation);
-        }
-    }
-    skipped.sort_unstable();
-    let mut expected = not_applicable.to_vec();
-    expected.sort_unstable();
-    assert_eq!(skipped, expected);
-}
 
 /// What is not checked of a vault that is never locked.
 const WITHOUT_LOCK: [&str; 7] = [
@@ -47,7 +31,10 @@ fn version_2_with_a_token() {
         .parameter("prefix", &format!("{}/{{vault}}", unique("conformance")))
         .many(1_100);
     let outcomes = linked.outcomes().unwrap();
-    kept(outcomes, &[&["set-kind", "unregister-keeps", "unsupported"][..], &WITHOUT_LOCK].concat());
+    assert_kept(
+        &outcomes,
+        &[&["set-kind", "unregister-keeps", "unsupported"][..], &WITHOUT_LOCK].concat(),
+    );
 }
 
 #[test]
@@ -65,7 +52,7 @@ fn version_2_with_a_password() {
         .parameter("prefix", &format!("{}/{{vault}}", unique("conformance")))
         .answer("password", "canary-password")
         .many(20);
-    kept(linked.outcomes().unwrap(), &["set-kind", "unregister-keeps", "unsupported"]);
+    assert_kept(&linked.outcomes().unwrap(), &["set-kind", "unregister-keeps", "unsupported"]);
 }
 
 /// A mount of version 1: what the manifest declares of the kind, without what only version 2
@@ -110,5 +97,5 @@ fn version_1_as_far_as_it_goes() {
         "set-metadata-missing",
         "set-metadata-only",
     ];
-    kept(outcomes, &[&without_metadata[..], &WITHOUT_LOCK].concat());
+    assert_kept(&outcomes, &[&without_metadata[..], &WITHOUT_LOCK].concat());
 }
