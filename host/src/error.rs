@@ -238,6 +238,23 @@ pub enum Error {
         /// What it asks for beyond that, as manifests write it.
         missing: Vec<String>,
     },
+    /// The plugin could write where Keystead keeps what plugins may do.
+    #[error(
+        "vault `{vault}` would let plugin `{plugin}` write under {}, and so to {}, which says what \
+         plugins may do",
+        path.display(),
+        own.display()
+    )]
+    ReachesOwn {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// Where it could write.
+        path: std::path::PathBuf,
+        /// The folder of Keystead's own.
+        own: std::path::PathBuf,
+    },
     /// The registration asks for the host's own process, and nobody vouched for that.
     #[error("plugin `{plugin}` may not run in the host's own process")]
     InProcessForbidden {
@@ -303,6 +320,7 @@ impl Error {
             Self::Unresolved { .. } | Self::UnresolvedSecret { .. } => "E01.unresolved",
             Self::NeedsItself { .. } => "E12.needs-itself",
             Self::NotGranted { .. } => "E07.not-granted",
+            Self::ReachesOwn { .. } => "E07.own-folder",
             Self::InProcessForbidden { .. } => "E07.in-process-forbidden",
             Self::OpenRefused { .. } => "E10.open",
             Self::Registry(error) => error.code(),

@@ -3,6 +3,7 @@
 
 mod at_hand;
 mod conformance;
+mod grant;
 mod open;
 mod register;
 mod resolve;
@@ -18,6 +19,7 @@ use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{Deadline, ErrorKind, ListRequest, Result as Reply, Vault, VaultName};
 
 pub use conformance::Check;
+pub use grant::PlannedGrant;
 pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
 pub use session::{Renew, Unlocked, Unlocking};
 

@@ -33,7 +33,7 @@ pub const MANIFEST: Manifest = Manifest {
             Parameter::optional("locked", ParameterKind::Text, "the password to ask for").secret(),
         ],
     }],
-    permissions: &["files:{file}:rw"],
+    permissions: &["files:{file}/..:rw"],
 };
 
 export_plugin! { plugin: Memory, manifest: MANIFEST }

@@ -66,7 +66,7 @@ $ keystead vault register work --plugin memory --param file=work.secrets
 exit code 0
 --- stderr
 Plugin `memory` as vault `work`:
-  may read and write files under [ROOT]/here/work.secrets
+  may read and write files under [ROOT]/here
 Registered vault `work`.
 It is the default vault.
 $ keystead set a --stdin --quiet
@@ -160,7 +160,7 @@ $ keystead vault register work --plugin memory --param file=work.secrets
 exit code 0
 --- stderr
 Plugin `memory` as vault `work`:
-  may read and write files under [ROOT]/here/work.secrets
+  may read and write files under [ROOT]/here
 Registered vault `work`.
 It is the default vault.
 $ keystead set a --stdin --quiet
@@ -249,7 +249,7 @@ $ keystead vault register work --plugin memory --param file=work.secrets
 exit code 0
 --- stderr
 Plugin `memory` as vault `work`:
-  may read and write files under [ROOT]/here/work.secrets
+  may read and write files under [ROOT]/here
 Registered vault `work`.
 It is the default vault.
 $ keystead set a --stdin --quiet
@@ -296,7 +296,7 @@ $ keystead vault register work --plugin memory --param file=work.secrets
 exit code 0
 --- stderr
 Plugin `memory` as vault `work`:
-  may read and write files under [ROOT]/here/work.secrets
+  may read and write files under [ROOT]/here
 Registered vault `work`.
 It is the default vault.
 $ keystead set a --stdin --quiet

@@ -39,7 +39,7 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for aarch64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files under {file}
+  may read and write files in the folder of {file}
 Findings:
   is not stripped: larger than it has to be
 Vault `memory`: forgets all when it is closed, unless it has a file

@@ -32,7 +32,7 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files under {file}
+  may read and write files in the folder of {file}
 Findings:
   is not stripped: larger than it has to be
 Error: Nobody can be asked: Install plugin `memory`?
@@ -53,7 +53,7 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files under {file}
+  may read and write files in the folder of {file}
 Findings:
   is not stripped: larger than it has to be
 Would install plugin `memory` [VERSION]; nothing was changed
@@ -74,7 +74,7 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files under {file}
+  may read and write files in the folder of {file}
 Findings:
   is not stripped: larger than it has to be
 Installed plugin `memory` [VERSION].
@@ -124,7 +124,7 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files under {file}
+  may read and write files in the folder of {file}
 Findings:
   is not stripped: larger than it has to be
 Installed:   user
@@ -205,7 +205,7 @@ fn show_in_json_has_all_that_the_text_has() {
     assert_eq!(json["id"], "memory");
     assert_eq!(json["layer"], "user");
     assert_eq!(json["problem"], serde_json::Value::Null);
-    assert_eq!(json["permissions"][0]["permission"], "files:{file}:rw");
+    assert_eq!(json["permissions"][0]["permission"], "files:{file}/..:rw");
     assert_eq!(json["kinds"][0]["parameters"][1]["secret"], true);
     let first = answer.stdout.iter().take(11).copied().collect::<Vec<u8>>();
     assert_eq!(first, b"{\"schema\":1");
@@ -322,11 +322,11 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files under {file}
+  may read and write files in the folder of {file}
 Findings:
   is not stripped: larger than it has to be
 Pinned was SHA-256 [SHA256]
-  new:     may read and write files under {file}
+  new:     may read and write files in the folder of {file}
 Error: Nobody can be asked: Trust plugin `memory` as it is now?
 Hint: add `--yes` to trust it without being asked
 
@@ -345,11 +345,11 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files under {file}
+  may read and write files in the folder of {file}
 Findings:
   is not stripped: larger than it has to be
 Pinned was SHA-256 [SHA256]
-  new:     may read and write files under {file}
+  new:     may read and write files in the folder of {file}
 Plugin `memory` is trusted as it is now.
 
 "#]]
@@ -457,7 +457,7 @@ Searched:     yes
 Parameters:
   file = [ROOT]/here/work.secrets
 Granted:
-  files:[ROOT]/here/work.secrets:rw
+  files:[ROOT]/here/:rw
 --- stderr
 Warning: its plugin cannot be used: no plugin `memory` is installed
 

@@ -141,7 +141,7 @@ fn a_registration_is_shown_as_it_is() {
 exit code 0
 --- stderr
 Plugin `memory` as vault `work`:
-  may read and write files under [ROOT]/here/work.secrets
+  may read and write files under [ROOT]/here
 Registered vault `work`.
 It is the default vault.
 
@@ -166,7 +166,7 @@ Parameters:
 Unlocked with:
   password from file:/run/pass
 Granted:
-  files:[ROOT]/here/work.secrets:rw
+  files:[ROOT]/here/:rw
 
 "#]]
     );
@@ -175,7 +175,7 @@ Granted:
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","placement":"isolated","search":false,"locked":false,"capabilities":["write","metadata","unlock","actions"],"grants":["files:[ROOT]/here/work.secrets:rw"],"parameters":{"file":"[ROOT]/here/work.secrets","locked":{"from":"env:PASS"}},"unlock":{"password":"file:/run/pass"}}
+{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","placement":"isolated","search":false,"locked":false,"capabilities":["write","metadata","unlock","actions"],"grants":["files:[ROOT]/here/:rw"],"parameters":{"file":"[ROOT]/here/work.secrets","locked":{"from":"env:PASS"}},"unlock":{"password":"file:/run/pass"}}
 
 "#]]
     );
@@ -332,7 +332,7 @@ fn a_dry_run_registers_nothing() {
 exit code 0
 --- stderr
 Plugin `memory` as vault `work`:
-  may read and write files under [ROOT]/here/x.secrets
+  may read and write files under [ROOT]/here
 Would register vault `work`; nothing was changed
 
 "#]]
@@ -342,7 +342,7 @@ Would register vault `work`; nothing was changed
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"name":"work","layer":"user","plugin":"memory","permissions":["may read and write files under [ROOT]/here/x.secrets"],"default":true,"dry_run":true}
+{"schema":1,"name":"work","layer":"user","plugin":"memory","permissions":["may read and write files under [ROOT]/here"],"default":true,"dry_run":true}
 
 "#]]
     );

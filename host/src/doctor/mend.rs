@@ -86,6 +86,12 @@ pub(super) fn of_path(error: &fs::Error) -> Vec<Mend> {
     }
 }
 
+/// Returns the command that shows what a plugin asks for now, and grants it.
+pub(super) fn grant(name: &str, layer: Layer, path: Option<&Path>) -> Mend {
+    let command = in_layer(format!("keystead vault grant {name}"), layer, path);
+    Mend { command, does: "see what it asks for beyond that, and grant it" }
+}
+
 /// Returns the command that ends a registration.
 pub(super) fn unregister(name: &str, layer: Layer, path: Option<&Path>) -> Mend {
     let command = in_layer(format!("keystead vault unregister {name}"), layer, path);

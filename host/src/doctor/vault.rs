@@ -267,7 +267,13 @@ impl Host {
                 "plugin `{id}` asks for more than vault `{name}` grants: {}",
                 missing.join(", ")
             );
-            add(Severity::Error, "E07.not-granted", what, STALE, vec![again(), case.unregister()]);
+            let grant = mend::grant(name.as_str(), case.layer, case.path.as_deref());
+            add(Severity::Error, "E07.not-granted", what, STALE, vec![grant, case.unregister()]);
+        }
+        if let Some(fault) = self.reaches_own(entry, manifest, kind) {
+            let why = "a plugin could grant itself everything there";
+            let mends = vec![again(), case.unregister()];
+            add(Severity::Error, fault.code(), fault.to_string(), why, mends);
         }
         if entry.placement == Some(Placement::InProcess) && trusted.in_process() == InProcess::Never
         {

@@ -12,7 +12,7 @@ use keystead_plugin_api::{
     Result as Reply, Services, Session, Vault, VaultName,
 };
 
-use super::{Host, open};
+use super::{Host, grant, open};
 use crate::error::{Error, Result};
 use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::loader::{self, Loaded};
@@ -179,7 +179,7 @@ impl Opener<'_> {
         let mut entry = Entry::new(name.clone(), &self.manifest.id);
         entry.parameters = schema::validate(&self.kind.parameters, &self.typed(vault), base)
             .map_err(|faults| Error::Parameters { what: what.clone(), faults })?;
-        let asked = open::expand(self.manifest, self.kind, &entry, home.as_deref())?;
+        let asked = grant::expand(self.manifest, self.kind, &entry, home.as_deref());
         let parameters = self.host.parameters(&entry.parameters, &self.kind.parameters, &what)?;
         let deadline = Deadline::after(CALL);
         let mut request = OpenRequest::new(name.clone(), &self.kind.name, parameters, deadline);

@@ -1,8 +1,7 @@
 //! From a registration to an open vault: the plugin proven, its permissions granted, its
 //! parameters resolved, its code placed.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use keystead_plugin_api::manifest::Capability;
@@ -11,8 +10,8 @@ use keystead_plugin_api::{
     Services, Vault, VaultName,
 };
 
-use super::Host;
 use super::session::{Binding, Course};
+use super::{Host, grant};
 use crate::error::{Error, Result, visible};
 use crate::options::Log;
 use crate::paths::Layer;
@@ -21,7 +20,7 @@ use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{CallError, Grants, Greeted, Image, Launch, Runner, Setup, Started};
 use crate::plugin::trust::{CopyError, Marker, Trusted, VouchedBy};
 use crate::plugin::{self, exec, loader, verdict};
-use crate::registry::{Entry, Placement, Setting, schema};
+use crate::registry::{Entry, Placement};
 
 /// An open vault.
 pub(super) struct Open {
@@ -83,8 +82,9 @@ impl Host {
         let manifest = trusted.manifest();
         let kind = kind_of(manifest, entry.kind.as_deref())?;
 
-        let asked = expand(manifest, kind, &entry, self.home().as_deref())?;
-        let missing = beyond(&asked, &entry);
+        let asked = grant::expand(manifest, kind, &entry, self.home().as_deref());
+        self.keep_off_own_folders(&entry, &asked)?;
+        let missing = grant::beyond(&asked, &entry);
         if !missing.is_empty() {
             return Err(Error::NotGranted { vault: name.clone(), plugin: entry.plugin, missing });
         }
@@ -133,18 +133,6 @@ impl Host {
                 Ok(Open { name: name.clone(), entry, binding, kept, code: placed? })
             }
         }
-    }
-
-    /// Returns what a vault's plugin asks for beyond what its registration grants.
-    pub(crate) fn not_granted(
-        &self,
-        entry: &Entry,
-        manifest: &Manifest,
-        kind: &Kind,
-    ) -> Vec<String> {
-        // Templates are filled in whatever they hold: there is nothing to go wrong.
-        let asked = expand(manifest, kind, entry, self.home().as_deref());
-        asked.map(|asked| beyond(&asked, entry)).unwrap_or_default()
     }
 
     /// Starts the runner of a vault that will need one. It is this program and knows of no
@@ -265,51 +253,6 @@ pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<
         kind: name.unwrap_or_default().to_owned(),
         kinds: manifest.kinds.iter().map(|kind| kind.name.clone()).collect(),
     })
-}
-
-/// Returns what a plugin asks for with a registration's parameters put in. A permission
-/// whose parameter is not given is not asked for: there is nothing to permit.
-pub(super) fn expand(
-    manifest: &Manifest,
-    kind: &Kind,
-    entry: &Entry,
-    home: Option<&Path>,
-) -> Result<Vec<Permission>> {
-    let values = templates(kind, entry, home);
-    let mut asked = Vec::new();
-    for permission in &manifest.permissions {
-        if permission.parameters().all(|name| values.contains_key(name)) {
-            asked.push(permission.filled_in(&values));
-        }
-    }
-    asked.sort();
-    asked.dedup();
-    Ok(asked)
-}
-
-/// The texts that templates are filled in with: what is registered, else the defaults.
-fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
-    for parameter in &kind.parameters {
-        let value = match entry.parameters.get(parameter.name.as_ref()) {
-            Some(Setting::Text(text)) => text.clone(),
-            Some(Setting::Integer(number)) => number.to_string(),
-            Some(Setting::Boolean(yes)) => yes.to_string(),
-            Some(Setting::Reference(_)) => continue,
-            None if parameter.default.is_empty() || schema::depends(parameter) => continue,
-            None => match (parameter.default.strip_prefix("~/"), home) {
-                (Some(rest), Some(home)) => home.join(rest).display().to_string(),
-                _ => parameter.default.to_string(),
-            },
-        };
-        values.insert(parameter.name.to_string(), value);
-    }
-    values
-}
-
-fn beyond(asked: &[Permission], entry: &Entry) -> Vec<String> {
-    let asked = asked.iter().map(Permission::text);
-    asked.filter(|permission| !entry.grants.contains(permission)).collect()
 }
 
 fn programs(asked: &[Permission]) -> Vec<String> {

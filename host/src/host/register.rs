@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use keystead_plugin_api::VaultName;
 
-use super::{Host, Run, VaultDetails, open};
+use super::{Host, Run, VaultDetails, grant, open};
 use crate::ask::Nobody;
 use crate::error::{Error, Result};
 use crate::paths::Layer;
@@ -146,7 +146,8 @@ impl Host {
         entry.description = new.description;
         entry.search = new.search;
         entry.placement = new.placement;
-        let asked = open::expand(manifest, kind, &entry, home.as_deref())?;
+        let asked = grant::expand(manifest, kind, &entry, home.as_deref());
+        self.keep_off_own_folders(&entry, &asked)?;
         entry.grants = asked.iter().map(Permission::text).collect();
         let permissions = asked.iter().map(ToString::to_string).collect();
 

@@ -40,6 +40,9 @@ pub use supervise::{Runner, Setup};
 /// The first argument of a runner. No command has this name.
 const ARGUMENT: &str = "__runner";
 
+/// The variables that say where the session bus is.
+const BUS: [&str; 2] = ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"];
+
 /// How a runner is started.
 #[derive(Clone)]
 pub struct Launch {
@@ -68,15 +71,21 @@ impl Launch {
         Self { program: program.into(), arguments: vec![ARGUMENT.into()], environment: Vec::new() }
     }
 
-    /// Gives it the variables of this process that are granted, where there are such.
+    /// Gives it the variables of this process that are granted, where there are such, and with the
+    /// session bus those that say where it is.
     #[must_use]
     pub fn with_granted(mut self, grants: &Grants) -> Self {
         // Most grants are of files and the network, and say so at once.
-        for grant in grants.0.iter().filter(|grant| grant.starts_with("env:")) {
-            if let Ok(Permission::Env(name)) = Permission::parse(grant)
-                && let Some(value) = std::env::var_os(&name)
-            {
-                self.environment.push((name, value));
+        let others = |grant: &&String| !grant.starts_with("files:") && *grant != "network";
+        for grant in grants.0.iter().filter(others) {
+            let names = match Permission::parse(grant) {
+                Ok(Permission::Env(name)) => vec![name],
+                Ok(Permission::Dbus) => BUS.map(str::to_owned).into(),
+                _ => Vec::new(),
+            };
+            for name in names {
+                let value = std::env::var_os(&name);
+                self.environment.extend(value.map(|value| (name, value)));
             }
         }
         self

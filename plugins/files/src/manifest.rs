@@ -60,5 +60,5 @@ pub const MANIFEST: Manifest = Manifest {
             ],
         },
     ],
-    permissions: &["files:{path}:r", "files:{folder}:rw"],
+    permissions: &["files:{path}:r", "files:{folder}/:rw"],
 };

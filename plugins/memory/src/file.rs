@@ -87,6 +87,20 @@ impl SecretFile {
         }
     }
 
+    /// Makes the file's folder where it is missing, for its owner alone.
+    fn make_folder(&self) -> io::Result<()> {
+        match self.path.parent() {
+            Some(folder) if !folder.exists() => {
+                let mut make = fs::DirBuilder::new();
+                make.recursive(true);
+                #[cfg(unix)]
+                std::os::unix::fs::DirBuilderExt::mode(&mut make, 0o700);
+                make.create(folder)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Changes the file: no other process writes between what `edit` sees and what is
     /// written. Where anything fails, the file is as it was.
     pub(crate) fn change<T>(
@@ -95,6 +109,7 @@ impl SecretFile {
         deadline: Deadline,
         edit: impl FnOnce(&mut Map) -> Result<T>,
     ) -> Result<T> {
+        self.make_folder().map_err(|error| failed("make the folder of", &self.path, &error))?;
         let mut claim = Claim::take(&self.path, deadline)?;
         self.refresh(map)?;
         let done = edit(map)?;

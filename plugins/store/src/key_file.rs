@@ -1,7 +1,7 @@
 //! Key files: a file of random bytes that opens a vault without anybody being asked.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use keystead_plugin_api::{Error, Result};
@@ -14,7 +14,8 @@ use crate::key::{KEY_BYTES, Key, fill};
 /// do: fewer could be guessed, more is some other file.
 const SIZES: std::ops::RangeInclusive<usize> = KEY_BYTES..=4_096;
 
-/// Returns the key of a file; `None` where there is no file.
+/// Returns the key of a file; `None` where there is no file, or an empty one: a cage can be left
+/// a file to be filled, and no way to make one.
 ///
 /// # Errors
 /// `Denied` where others may read it, `Invalid` where it cannot be a key.
@@ -33,6 +34,9 @@ pub(crate) fn read(path: &Path) -> Result<Option<Key>> {
     folder::private(path, &file.metadata().map_err(refused)?, "600")?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(SIZES.end() + 1));
     file.take(*SIZES.end() as u64 + 1).read_to_end(&mut bytes).map_err(refused)?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
     if !SIZES.contains(&bytes.len()) {
         return Err(Error::invalid(format!(
             "the key file {} has not between {} and {} bytes",
@@ -63,9 +67,27 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key> {
     }
     text.push(b'\n');
     // Where another process was faster, its file is the key.
-    folder::write_new(path, &text)?;
+    if !fill_empty(path, &text)? {
+        folder::write_new(path, &text)?;
+    }
     read(path)?
         .ok_or_else(|| Error::unavailable(format!("the key file {} is gone", path.display())))
+}
+
+/// Writes into a file that is there and empty; `false` where there is none.
+fn fill_empty(path: &Path, text: &[u8]) -> Result<bool> {
+    let failed = |error: io::Error| folder::failed("write", path, &error);
+    let mut file = match File::options().append(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed(error)),
+    };
+    // Of several that fill it at once the first does; its writing takes no longer than a sync.
+    file.lock().map_err(failed)?;
+    if file.metadata().map_err(failed)?.len() == 0 {
+        file.write_all(text).and_then(|()| file.sync_all()).map_err(failed)?;
+    }
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -86,6 +108,29 @@ mod tests {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_empty_file_is_filled_by_the_first_that_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("work.key");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        assert!(read(&path).unwrap().is_none());
+        let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap());
+        let make = || {
+            std::thread::spawn({
+                let path = path.clone();
+                move || read_or_make(&path).unwrap().bytes().to_vec()
+            })
+        };
+        let all: Vec<_> = (0..8).map(|_| make()).collect();
+        let mut keys: Vec<_> = all.into_iter().map(|one| one.join().unwrap()).collect();
+        keys.dedup();
+        assert_eq!(keys.len(), 1);
+        let filled = std::fs::metadata(&path).unwrap();
+        assert_eq!(std::os::unix::fs::MetadataExt::ino(&filled), inode);
+        assert_eq!(filled.len(), 2 * KEY_BYTES as u64 + 1);
     }
 
     #[test]

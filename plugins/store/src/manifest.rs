@@ -51,5 +51,5 @@ pub const MANIFEST: Manifest = Manifest {
             ),
         ],
     }],
-    permissions: &["files:{path}:rw", "files:{key-file}:rw"],
+    permissions: &["files:{path}/:rw", "files:{key-file}:rw"],
 };

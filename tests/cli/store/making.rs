@@ -34,7 +34,7 @@ Capabilities: write, metadata, unlock, actions
 Parameters:
   path = [ROOT]/home/.local/share/keystead/store/safe
 Granted:
-  files:[ROOT]/home/.local/share/keystead/store/safe:rw
+  files:[ROOT]/home/.local/share/keystead/store/safe/:rw
 
 "#]]
     );

@@ -8,6 +8,9 @@ use super::{Error, Result, text};
 /// The most bytes a permission may have: a path of the longest kind, and some words.
 const MAX_BYTES: usize = 4_096 + 64;
 
+/// What ends the template of a file's folder.
+const FOLDER_OF: &str = "/..";
+
 /// Whether files may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileAccess {
@@ -26,7 +29,9 @@ pub enum FileAccess {
 pub enum Permission {
     /// Files below a folder, or one file.
     Files {
-        /// The path, absolute once its parameters are put in.
+        /// The path, absolute once its parameters are put in: one that ends with `/` is a folder,
+        /// any other a folder or a file, whichever is there. At the end of a template `/..` is the
+        /// folder of a file.
         template: String,
         /// What may be done with them.
         access: FileAccess,
@@ -70,7 +75,7 @@ impl Permission {
                     Some((template, "rw")) => (template, FileAccess::ReadWrite),
                     _ => return Err(bad("it ends neither with `:r` nor with `:rw`")),
                 };
-                check_path(template).map_err(bad)?;
+                check_path(template.strip_suffix(FOLDER_OF).unwrap_or(template)).map_err(bad)?;
                 Ok(Self::Files { template: template.to_owned(), access })
             }
             ("env", Some(name)) => {
@@ -141,10 +146,25 @@ impl Permission {
         };
         match self {
             Self::Files { template, access } => {
-                Self::Files { template: fill(template), access: *access }
+                Self::Files { template: resolved(fill(template)), access: *access }
             }
             Self::Exec(program) => Self::Exec(fill(program)),
             other => other.clone(),
+        }
+    }
+
+    /// Returns whether this permission, filled in and granted, is enough for another one.
+    pub fn covers(&self, asked: &Self) -> bool {
+        match (self, asked) {
+            (
+                Self::Files { template: granted, access: may },
+                Self::Files { template: wanted, access: wants },
+            ) => {
+                let is_below = granted.ends_with('/') && wanted.starts_with(granted.as_str());
+                let is_same = granted.trim_end_matches('/') == wanted.trim_end_matches('/');
+                (is_below || is_same) && may >= wants
+            }
+            _ => self == asked,
         }
     }
 
@@ -161,11 +181,16 @@ impl Permission {
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Files { template, access: FileAccess::Read } => {
-                write!(f, "may read files under {template}")
-            }
-            Self::Files { template, access: FileAccess::ReadWrite } => {
-                write!(f, "may read and write files under {template}")
+            Self::Files { template, access } => {
+                f.write_str(match access {
+                    FileAccess::Read => "may read files ",
+                    FileAccess::ReadWrite => "may read and write files ",
+                })?;
+                match template.strip_suffix(FOLDER_OF) {
+                    Some(file) => write!(f, "in the folder of {file}"),
+                    None if template == "/" => f.write_str("under /"),
+                    None => write!(f, "under {}", template.trim_end_matches('/')),
+                }
             }
             Self::Network => f.write_str("may use the network"),
             Self::Env(name) => write!(f, "may read the environment variable {name}"),
@@ -179,6 +204,21 @@ impl fmt::Display for Permission {
 /// Returns whether the loader of programs obeys this variable: who sets it runs code of theirs.
 pub(crate) fn steers_loading(name: &str) -> bool {
     name.starts_with("LD_") || name.starts_with("GLIBC_")
+}
+
+/// Returns a filled-in path without empty parts, and a file's folder for what ends with `/..`.
+fn resolved(filled: String) -> String {
+    let is_folder = filled.ends_with('/') || filled.ends_with(FOLDER_OF);
+    let mut parts: Vec<&str> = filled.split('/').filter(|part| !part.is_empty()).collect();
+    if filled.ends_with(FOLDER_OF) {
+        parts.truncate(parts.len().saturating_sub(2));
+    }
+    let path = parts.join("/");
+    match (path.is_empty(), is_folder) {
+        (true, _) => "/".to_owned(),
+        (false, true) => format!("/{path}/"),
+        (false, false) => format!("/{path}"),
+    }
 }
 
 /// Checks that a template is absolute or starts with a parameter, climbs nowhere, and that
@@ -213,5 +253,60 @@ mod tests {
         let asked = Permission::parse("files:{dir}/{sub}:rw").unwrap();
         assert_eq!(asked.filled_in(&values).text(), "files:/srv/{sub}/{sub}:rw");
         assert_eq!(Permission::Network.filled_in(&values), Permission::Network);
+    }
+
+    #[test]
+    fn a_folder_ends_with_a_slash_and_a_files_folder_is_the_one_it_is_in() {
+        for (template, value, filled, shown) in [
+            ("{x}", "/a/b", "/a/b", "under /a/b"),
+            ("{x}/", "/a/b", "/a/b/", "under /a/b"),
+            ("{x}/", "/a//b/", "/a/b/", "under /a/b"),
+            ("{x}/..", "/a/b", "/a/", "under /a"),
+            ("{x}/..", "/a/b/", "/a/", "under /a"),
+            ("{x}/..", "/a", "/", "under /"),
+            ("{x}/", "/", "/", "under /"),
+            ("{x}/sub/..", "/a/b", "/a/b/", "under /a/b"),
+        ] {
+            let values = BTreeMap::from([("x".to_owned(), value.to_owned())]);
+            let asked = Permission::parse(&format!("files:{template}:r")).unwrap();
+            let asked = asked.filled_in(&values);
+            assert_eq!(asked.text(), format!("files:{filled}:r"), "{template} {value}");
+            assert_eq!(asked.to_string(), format!("may read files {shown}"));
+        }
+        let asked = Permission::parse("files:{file}/..:rw").unwrap();
+        assert_eq!(asked.to_string(), "may read and write files in the folder of {file}");
+        assert_eq!(asked.text(), "files:{file}/..:rw");
+        for wrong in
+            ["files:{file}/../..:r", "files:{file}/../x:r", "files:..:r", "files:/..x/../:r"]
+        {
+            assert!(Permission::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_grant_covers_what_is_no_more_than_it() {
+        let covers = |granted: &str, asked: &str| {
+            Permission::parse(granted).unwrap().covers(&Permission::parse(asked).unwrap())
+        };
+        for (granted, asked) in [
+            ("files:/a/:rw", "files:/a/:rw"),
+            ("files:/a/:rw", "files:/a:r"),
+            ("files:/a:rw", "files:/a/:rw"),
+            ("files:/a/:rw", "files:/a/b/c:rw"),
+            ("files:/a/:r", "files:/a/b/:r"),
+            ("network", "network"),
+        ] {
+            assert!(covers(granted, asked), "{granted} {asked}");
+        }
+        for (granted, asked) in [
+            ("files:/a/:r", "files:/a/:rw"),
+            ("files:/a/:rw", "files:/ab:r"),
+            ("files:/a:rw", "files:/a/b:r"),
+            ("files:/a/b/:rw", "files:/a/:r"),
+            ("network", "dbus"),
+            ("env:A", "env:B"),
+        ] {
+            assert!(!covers(granted, asked), "{granted} {asked}");
+        }
     }
 }

@@ -21,7 +21,7 @@ const MANIFEST: Manifest = Manifest {
         ],
         ..sound::manifest("waits-for-others").kinds[0]
     }],
-    permissions: &["files:{folder}:rw"],
+    permissions: &["files:{folder}/:rw"],
     ..sound::manifest("waits-for-others")
 };
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod default;
 pub(crate) mod do_;
+pub(crate) mod grant;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod register;
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     List(list::Args),
     Show(show::Args),
     Default(default::Args),
+    Grant(grant::Args),
     Test(test::Args),
     Unlock(unlock::Args),
     Lock(lock::Args),
@@ -39,6 +41,7 @@ pub(crate) fn run(command: Command, scene: Scene<'_>) -> Result<Exit, Failure> {
         Command::List(args) => list::run(&args, &scene),
         Command::Show(args) => show::run(&args, &scene),
         Command::Default(args) => default::run(&args, &scene),
+        Command::Grant(args) => grant::run(&args, &scene),
         Command::Test(args) => test::run(&args, scene),
         Command::Unlock(args) => unlock::run(&args, scene),
         Command::Lock(args) => lock::run(&args, &scene),

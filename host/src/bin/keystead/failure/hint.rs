@@ -113,8 +113,9 @@ impl Found {
             Error::UnresolvedSecret { source, .. } => self.look_into(source),
             Error::Parameters { what, faults } => self.parameters(what, faults),
             Error::NotGranted { vault, .. } => self.hint(format!(
-                "run `keystead vault show {vault}`, and register it anew with `--replace` to grant it"
+                "run `keystead vault grant {vault}` to see what is new, and to grant it"
             )),
+            Error::ReachesOwn { .. } => self.hint("give the vault a folder of its own"),
             Error::InProcessForbidden { plugin } => self.hint(format!(
                 "leave `--placement` out, or run `keystead plugin trust {plugin} --danger-in-process`"
             )),

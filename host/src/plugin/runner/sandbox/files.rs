@@ -70,20 +70,24 @@ pub(in crate::plugin::runner) fn relied_on(network: bool) -> &'static [&'static 
     if network { &FOR_NETWORK[..2] } else { &[] }
 }
 
-/// Makes what is granted and missing: a folder with its parents, an empty file. What cannot be
+/// Makes what is granted and missing, with the folders above it: a folder, an empty file. What cannot be
 /// made stays missing: the plugin says so when it needs it, as it would without a cage.
 pub(super) fn make_missing(granted: &[Files]) {
     for (path, access) in granted {
         if *access != FileAccess::ReadWrite || is_covered(path, granted) {
             continue;
         }
-        let _ = match path.ends_with('/') {
-            true => DirBuilder::new().recursive(true).mode(0o700).create(path),
-            false => {
-                let mut options = OpenOptions::new();
-                options.write(true).create_new(true).mode(0o600).open(path).map(drop)
-            }
+        let folder = match path.ends_with('/') {
+            true => Some(Path::new(path)),
+            false => Path::new(path).parent(),
         };
+        if let Some(folder) = folder {
+            let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        }
+        if !path.ends_with('/') {
+            let mut options = OpenOptions::new();
+            let _ = options.write(true).create_new(true).mode(0o600).open(path);
+        }
     }
 }
 

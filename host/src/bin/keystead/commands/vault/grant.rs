@@ -1,0 +1,68 @@
+//! `keystead vault grant`: what a vault's plugin asks for now, shown and granted.
+
+use keystead_plugin_api::VaultName;
+use serde::Serialize;
+
+use super::super::Scene;
+use super::super::get::vault_name;
+use crate::failure::{Exit, Failure};
+
+/// Grant what a vault's plugin asks for now
+///
+/// A plugin that was upgraded, or whose parameters were changed, may ask for more than was granted
+/// when the vault was registered: the vault is not opened then. This shows what is new, and asks.
+/// What is no longer asked for is no longer granted.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The vault
+    #[arg(value_parser = vault_name)]
+    name: VaultName,
+}
+
+pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+    let name = &args.name;
+    let plan = scene.host.plan_grant(name, scene.layer())?;
+    let more = plan.more().to_vec();
+    let answer = Answer {
+        schema: 1,
+        name: name.as_str(),
+        plugin: &plan.entry().plugin.clone(),
+        permissions: &more,
+        dry_run: scene.global.dry_run,
+    };
+    if more.is_empty() {
+        if scene.ui.is_json() {
+            scene.ui.json(&answer)?;
+        }
+        scene.ui.note(&format!("Vault `{name}` grants all that its plugin asks for."));
+        return Ok(Exit::Done);
+    }
+    scene.ui.note(&format!("Plugin `{}` as vault `{name}` asks for more:", answer.plugin));
+    for permission in &more {
+        scene.ui.note(&format!("  {permission}"));
+    }
+    if !scene.global.dry_run {
+        scene.consent(
+            &format!("Grant this to vault `{name}`?"),
+            "add `--yes` to grant it without being asked",
+        )?;
+        scene.host.grant(plan)?;
+    }
+    if scene.ui.is_json() {
+        scene.ui.json(&answer)?;
+    }
+    scene.done(
+        &format!("Vault `{name}` grants what its plugin asks for."),
+        &format!("Would grant this to vault `{name}`"),
+    );
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: u32,
+    name: &'a str,
+    plugin: &'a str,
+    permissions: &'a [String],
+    dry_run: bool,
+}
