@@ -18,7 +18,7 @@ use crate::options::Log;
 use crate::paths::Layer;
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
-use crate::plugin::runner::{CallError, Grants, Image, Launch, Runner, Setup, Started};
+use crate::plugin::runner::{CallError, Grants, Greeted, Image, Launch, Runner, Setup, Started};
 use crate::plugin::trust::{CopyError, Marker, Trusted, VouchedBy};
 use crate::plugin::{self, exec, loader, verdict};
 use crate::registry::{Entry, Placement, Setting, schema};
@@ -89,6 +89,10 @@ impl Host {
             return Err(Error::NotGranted { vault: name.clone(), plugin: entry.plugin, missing });
         }
 
+        let grants = Grants(asked.iter().map(Permission::text).collect());
+        // It shuts itself in while the image is made.
+        let greeted = started.and_then(|started| started.greet(&grants, trusted.cage()).ok());
+
         let what = format!("vault `{name}`");
         let parameters = self.parameters(&entry.parameters, &kind.parameters, &what)?;
         let mut request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
@@ -113,7 +117,9 @@ impl Host {
             (key, kept.serial)
         });
         let placed = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
-            Placement::Isolated => self.isolated(&entry, &trusted, started, request, services),
+            Placement::Isolated => {
+                self.isolated(&entry, &trusted, greeted, request, (grants, services))
+            }
             Placement::InProcess => self.in_process(&entry, &trusted, &request, services),
         };
         match (placed, kept) {
@@ -160,9 +166,9 @@ impl Host {
         &self,
         entry: &Entry,
         trusted: &Trusted,
-        started: Option<Started>,
+        greeted: Option<Greeted>,
         request: OpenRequest,
-        services: VaultServices,
+        (grants, services): (Grants, VaultServices),
     ) -> Result<Code> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
         let (bytes, door) = (*sha256.as_bytes(), trusted.abi());
@@ -175,14 +181,15 @@ impl Host {
             launch: self.launch(entry),
             image,
             known: trusted.fit(),
-            grants: Grants(entry.grants.clone()),
+            grants,
+            cage: trusted.cage(),
             services: Arc::new(services),
             on_misbehaviour: Arc::new(move |_| {
                 // Where it cannot be counted, the call's own error is the one to tell.
                 let _ = plugins.record_crash(&sha256);
             }),
         };
-        match Runner::open_in(started, setup, request) {
+        match Runner::open_in(greeted, setup, request) {
             Ok(runner) => {
                 if trusted.fit().is_none() {
                     // A cache, as in-process.

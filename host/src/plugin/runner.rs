@@ -16,6 +16,7 @@ mod proto;
 mod sandbox;
 mod socket;
 mod supervise;
+mod watch;
 mod words;
 
 use std::ffi::OsString;
@@ -31,8 +32,9 @@ use super::inspect::{Abi, Permission};
 pub(crate) use child::close_inherited;
 pub(crate) use process::timespec;
 
-pub use connection::Started;
+pub use connection::{Greeted, Started};
 pub use error::{CallError, During, Ended, Error};
+pub use sandbox::{Cage, Lack, lacking};
 pub use supervise::{Runner, Setup};
 
 /// The first argument of a runner. No command has this name.

@@ -27,6 +27,7 @@ pub use list::{Listed, Verified};
 pub use policy::{Placement, Policy};
 pub(crate) use survey::{Survey, Surveyed};
 pub(crate) use trusted::CopyError;
+use trusted::Terms;
 pub use trusted::{Trusted, VouchedBy};
 
 use roots::Roots;
@@ -155,7 +156,8 @@ impl Store {
             Placement::AsRegistered => InProcess::Never,
         };
         let data = roots.data_path().map(Path::to_owned);
-        Ok(Trusted::new(pin.id, vouched_by, in_process, file, verdict, bytes, data))
+        let terms = Terms { in_process, cage: policy.cage };
+        Ok(Trusted::new(pin.id, vouched_by, terms, file, verdict, bytes, data))
     }
 }
 

@@ -17,9 +17,9 @@ use super::super::loader;
 use super::Grants;
 use super::link::{Confused, Link, Services};
 use super::proto::{
-    Asked, BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, write_error, write_unwelcome,
+    Asked, BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, plugin, write_error, write_unwelcome,
 };
-use super::sandbox;
+use super::sandbox::{self, Cage};
 use super::socket::{Received, Wait};
 
 /// The plugin, as the greeting brings it.
@@ -33,6 +33,10 @@ pub(super) struct Plugin {
     /// What an earlier layout check of these bytes found.
     pub(super) known: Option<Fit>,
 }
+
+/// Shuts the runner in: told the host's process id, what is granted, and how much there has to be
+/// of a cage.
+pub(super) type ShutIn<'a> = dyn FnMut(u32, &Grants, Cage) -> Result<(), String> + 'a;
 
 /// Loads a plugin and opens its vault.
 pub(super) type Open<'a> =
@@ -91,14 +95,14 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
     let Ok(socket) = prepare() else {
         return ExitCode::from(NO_HOST);
     };
-    let shut_in = &mut |parent: u32, grants: &Grants| {
+    let shut_in = &mut |parent: u32, grants: &Grants, cage: Cage| {
         sandbox::tie_to_parent()?;
         // It may have gone before that was asked for.
         let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
         if u32::try_from(now) != Ok(parent) {
             return Err("the host has gone".to_owned());
         }
-        sandbox::enter(grants)
+        sandbox::enter(grants, cage)
     };
     match serve(socket, shut_in, open) {
         Ok(()) => ExitCode::SUCCESS,
@@ -146,10 +150,10 @@ pub(crate) fn close_inherited() -> io::Result<()> {
 }
 
 /// Greets, opens, and answers calls one at a time until the socket closes. `shut_in` is
-/// told the host's process id and the grants, before anything else happens.
+/// called before anything of the plugin arrives.
 pub(super) fn serve(
     socket: OwnedFd,
-    shut_in: &mut dyn FnMut(u32, &Grants) -> Result<(), String>,
+    shut_in: &mut ShutIn<'_>,
     open: &mut Open<'_>,
 ) -> Result<(), Confused> {
     let link = Arc::new(Link::new(socket));
@@ -191,27 +195,33 @@ pub(super) fn serve(
     Ok(())
 }
 
-/// Reads the greeting and returns the plugin and its bytes, or nothing where the host has
-/// gone or is refused.
-fn greet(
-    link: &Link,
-    shut_in: &mut dyn FnMut(u32, &Grants) -> Result<(), String>,
-) -> Result<Option<(Plugin, OwnedFd)>, Confused> {
+/// Reads the greeting, shuts the runner in, and returns the plugin and its bytes; or nothing
+/// where the host has gone or is refused.
+fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedFd)>, Confused> {
     let mut inbox = link.inbox();
-    let (greeting, memfd) = {
+    let greeting = {
         let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
-        let Received::Frame(mut frame) = received else { return Ok(None) };
-        let memfd = frame.descriptor.take().ok_or(Confused)?;
-        (Greeting::read(&mut Reader::new(frame.body()))?, memfd)
+        let Received::Frame(frame) = received else { return Ok(None) };
+        match frame.kind {
+            Kind::Hello => Greeting::read(&mut Reader::new(frame.body()))?,
+            _ => return Err(Confused),
+        }
     };
     let (code, problem) = match greeting {
         Greeting::Foreign { build } => {
             ("build", format!("it is keystead {BUILD}, and was started by keystead {build}"))
         }
-        Greeting::Own { parent, grants, plugin } => match shut_in(parent, &grants) {
+        Greeting::Own { parent, grants, cage } => match shut_in(parent, &grants, cage) {
             Ok(()) => {
                 link.reply(0, Kind::Ready, 0, &|_| {})?;
+                let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
+                let Received::Frame(mut frame) = received else { return Ok(None) };
+                if frame.kind != Kind::Plugin {
+                    return Err(Confused);
+                }
+                let memfd = frame.descriptor.take().ok_or(Confused)?;
                 let path = PathBuf::from(format!("/proc/self/fd/{}", memfd.as_raw_fd()));
+                let plugin = plugin(&mut Reader::new(frame.body()))?;
                 return Ok(Some((Plugin { path, ..plugin }, memfd)));
             }
             Err(problem) => ("sandbox", problem),
@@ -224,7 +234,7 @@ fn greet(
 #[cfg(test)]
 mod tests {
     use super::super::proto::{PROTOCOL, Writer, unwelcome};
-    use super::super::socket::{Buffer, Frame, Outgoing, pair, sealed_memfd};
+    use super::super::socket::{Buffer, Frame, Outgoing, pair};
     use super::*;
 
     /// Greets a runner in a thread with these bytes and returns what it answers and
@@ -234,7 +244,7 @@ mod tests {
         let refusal = refusal.map(str::to_owned);
         let runner = std::thread::spawn(move || {
             let mut asked = false;
-            let shut_in = &mut |parent: u32, _: &Grants| {
+            let shut_in = &mut |parent: u32, _: &Grants, _: Cage| {
                 asked = parent == 7;
                 refusal.clone().map_or(Ok(()), Err)
             };
@@ -244,9 +254,7 @@ mod tests {
             let _ = serve(theirs, shut_in, open);
             asked
         });
-        let plugin = sealed_memfd(b"plugin").unwrap();
-        let outgoing =
-            Outgoing { id: 0, kind: Kind::Hello, limit: 9_000, with: Some(plugin.as_fd()) };
+        let outgoing = Outgoing { id: 0, kind: Kind::Hello, limit: 9_000, with: None };
         let mut buffer = Buffer::new();
         buffer.send(ours.as_fd(), &outgoing, Wait::Never, &|w| w.raw(hello)).unwrap();
         let text = |frame: &Frame<'_>| match frame.kind {
@@ -267,12 +275,9 @@ mod tests {
         w.u32(protocol);
         w.text(build);
         w.u32(7);
+        w.u32(1);
         w.count(1);
         w.text("network");
-        w.text("/plugins/x.so");
-        w.raw(&[9; 32]);
-        w.text("c-1");
-        w.text("exact");
         let wanted = w.wanted();
         bytes.truncate(wanted);
         bytes

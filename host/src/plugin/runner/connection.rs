@@ -1,6 +1,7 @@
 //! One runner's life as the host sees it: the greeting, then calls, each bounded by its
 //! deadline. Nothing the other end sends is believed.
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -9,15 +10,15 @@ use keystead_plugin_api as api;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
-use super::Launch;
 use super::process::{Process, Starting, timespec};
 use super::proto::{
     self, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Writer, exec_request, unwelcome,
-    write_error, write_exec_output,
+    write_error, write_exec_output, write_plugin,
 };
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
 use super::words::Words;
+use super::{Cage, Grants, Launch};
 
 /// How much later than its deadline a call may answer: time for the vault's own `late`.
 pub(super) const GRACE: Duration = Duration::from_millis(50);
@@ -93,37 +94,60 @@ fn fault<T>(what: &'static str) -> Result<T, Lost> {
     Err(Lost::Fault(Fault(what.into())))
 }
 
-/// A process that waits to be greeted. Dropped, it is killed and reaped.
-#[derive(Debug)]
+/// A process that waits for its plugin. Dropped, it is killed and reaped.
 pub struct Started {
     process: Starting,
     socket: OwnedFd,
+    outbox: Buffer,
+}
+
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started").field("process", &self.process).finish_non_exhaustive()
+    }
 }
 
 impl Started {
-    /// Starts the program. It comes up while the caller gets ready what it is to run.
+    /// Starts the program. It comes up while the caller finds out what it may do.
     ///
     /// # Errors
     /// What the system answers.
     pub fn start(launch: &Launch) -> io::Result<Self> {
         let (socket, theirs) = pair()?;
-        Ok(Self { process: Starting::new(launch, theirs)?, socket })
+        let process = Starting::new(launch, theirs)?;
+        Ok(Self { process, socket, outbox: Buffer::new() })
+    }
+
+    /// Greets it: it shuts itself in while the caller makes the plugin's image.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub fn greet(mut self, grants: &Grants, cage: Cage) -> io::Result<Greeted> {
+        // Into an empty socket, so that there is room. A program that has ended already is found
+        // out by the first call.
+        let hello = Outgoing { id: 0, kind: Kind::Hello, limit: MAX_VALUE_BODY, with: None };
+        self.outbox.send(self.socket.as_fd(), &hello, Wait::Never, &|w| {
+            Greeting::write(w, grants, cage);
+        })?;
+        Ok(Greeted(self))
     }
 }
 
+/// A process that shuts itself in. Dropped, it is killed and reaped.
+#[derive(Debug)]
+pub struct Greeted(Started);
+
 impl Connection {
-    /// Greets a runner, without waiting for its answer: the first call goes out at once
-    /// behind the greeting.
-    pub(super) fn greet(setup: &Setup, started: Started) -> io::Result<Self> {
-        let Started { process, socket: ours } = started;
+    /// Gives a runner its plugin, without waiting for its answer to the greeting: the first call
+    /// goes out at once behind it.
+    pub(super) fn new(setup: &Setup, greeted: Greeted) -> io::Result<Self> {
+        let Started { process, socket: ours, mut outbox } = greeted.0;
         let (process, stderr) = process.started()?;
-        let mut outbox = Buffer::new();
         let image = setup.image.memfd.as_fd();
-        let hello = Outgoing { id: 0, kind: Kind::Hello, limit: MAX_VALUE_BODY, with: Some(image) };
-        // Into an empty socket, so that there is room. A program that has ended already
-        // is found out by the first call.
-        outbox.send(ours.as_fd(), &hello, Wait::Never, &|w| {
-            Greeting::write(w, &setup.grants, &setup.image, setup.known);
+        let plugin =
+            Outgoing { id: 0, kind: Kind::Plugin, limit: MAX_VALUE_BODY, with: Some(image) };
+        outbox.send(ours.as_fd(), &plugin, Wait::Never, &|w| {
+            write_plugin(w, &setup.image, setup.known);
         })?;
         Ok(Self {
             process,

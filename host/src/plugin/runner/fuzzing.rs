@@ -31,6 +31,7 @@ pub fn read(bytes: &[u8]) {
         through_a_socket(kind, body);
     }
     let _ = Greeting::read(&mut Reader::new(body));
+    let _ = proto::plugin(&mut Reader::new(body));
     // To the host: what can be read can be written, and is read again as the same.
     let r = || Reader::new(body);
     match kind % 13 {
@@ -184,7 +185,7 @@ fn through_a_socket(kind: Kind, body: &[u8]) {
     let received = inbox.receive(theirs.as_fd(), Wait::Never, |_| MAX_VALUE_BODY);
     match (sent, received, kind) {
         // It has to bring the plugin, and is refused.
-        (_, Err(_), Kind::Hello) => {}
+        (_, Err(_), Kind::Plugin) => {}
         (Ok(Sent::Whole), Ok(Received::Frame(frame)), _) => assert!(frame.body() == body),
         _ => panic!("a frame of {} bytes is lost", body.len()),
     }

@@ -15,14 +15,14 @@ pub(super) use crate::codec::{Fault, Reader, Writer};
 pub(super) use answer::{
     Answer, actions, entry, many, nothing, outcome, page, secret, session, versions, written,
 };
-pub(super) use greeting::{Greeting, opened};
+pub(super) use greeting::{Greeting, opened, plugin, write_plugin};
 pub(super) use request::{Asked, Request, Write};
 pub(super) use shape::{error, exec_output, exec_request, write_error, write_exec_output};
 pub(super) use shape::{unwelcome, write_exec_request, write_unwelcome};
 
 /// The number of this protocol. Frames of another number are never read: the greeting
 /// is refused first.
-pub(super) const PROTOCOL: u32 = 2;
+pub(super) const PROTOCOL: u32 = 3;
 
 /// Names this build to the other end.
 pub(super) const BUILD: &str = env!("CARGO_PKG_VERSION");
@@ -73,7 +73,7 @@ pub(super) enum Kind {
     Exec = 8,
 
     // To the runner.
-    /// The greeting: protocol, build, grants; the plugin's bytes travel with it.
+    /// The greeting: protocol, build, grants.
     Hello = 32,
     /// How the program ended.
     Executed = 33,
@@ -95,6 +95,8 @@ pub(super) enum Kind {
     Actions = 48,
     Act = 49,
     SetMany = 50,
+    /// The plugin, for a runner that has shut itself in: its bytes travel with the frame.
+    Plugin = 51,
 }
 
 impl Kind {
@@ -126,6 +128,7 @@ impl Kind {
         Self::Actions,
         Self::Act,
         Self::SetMany,
+        Self::Plugin,
     ];
 
     /// Returns the kind of this number.

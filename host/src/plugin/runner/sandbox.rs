@@ -1,11 +1,87 @@
-//! What a runner gives up before it loads its plugin. So far what costs no decision:
-//! debuggers, core files, new privileges. The cage by grants (landlock, seccomp, limits)
-//! goes into [`enter`], which nothing of the plugin precedes.
+//! The cage: what a runner gives up before it loads its plugin, from what was granted. It is
+//! taken once, and nothing opens it again: new privileges, debuggers, core files, memory and
+//! descriptors without end, files ([`files`]), system calls ([`calls`]).
+//!
+//! What a kernel does not have is left out, unless a whole cage is demanded: [`lacking`] tells.
 
+mod calls;
+mod files;
+
+use std::fmt;
+
+use landlock::{LandlockStatus, RulesetCreated};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use rustix::thread::{CapabilitySet, CapabilitySets};
 
+use super::super::inspect::Permission;
 use super::Grants;
+
+pub(super) use files::relied_on;
+
+/// The most memory that is mapped, in bytes. Go alone reserves 1 GiB that it never uses.
+const MAX_MAPPED: u64 = 8 << 30;
+
+/// The most memory of its own that can be written, in bytes: values have 16 MiB at most, and a
+/// password's key takes 64 MiB to be derived.
+const MAX_DATA: u64 = 1 << 30;
+
+/// The largest file that can be written, in bytes: a plugin that runs away ends before a disk.
+const MAX_FILE: u64 = 16 << 30;
+
+/// The most descriptors.
+const MAX_DESCRIPTORS: u64 = 256;
+
+/// What a plugin can reach beyond its own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Reach {
+    /// Other machines.
+    network: bool,
+    /// The session bus.
+    bus: bool,
+    /// The system's libraries.
+    libraries: bool,
+}
+
+/// How much of the cage there has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cage {
+    /// As much as the kernel has.
+    #[default]
+    Possible,
+    /// All of it, or no plugin is loaded.
+    Whole,
+}
+
+/// What a kernel does not have, and what is open for it.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// No landlock: Linux 5.13, and not turned off.
+    Files,
+    /// No right of landlock to cut files short: Linux 6.2.
+    Truncate,
+    /// No filter for system calls.
+    Calls,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Files => {
+                "this kernel has no landlock (Linux 5.13 and later, unless it is turned off): \
+                 plugins can open all files that you can"
+            }
+            Self::Truncate => {
+                "the landlock of this kernel is older than Linux 6.2: plugins can empty files that \
+                 they may only read"
+            }
+            Self::Calls => {
+                "this kernel filters no system calls: plugins can run programs and use the network"
+            }
+        })
+    }
+}
 
 /// Binds this process to the one that started it: it is killed when that one ends.
 pub(super) fn tie_to_parent() -> Result<(), String> {
@@ -14,19 +90,123 @@ pub(super) fn tie_to_parent() -> Result<(), String> {
 }
 
 /// Shuts this process in, before any code of the plugin runs. It cannot be undone.
-pub(super) fn enter(grants: &Grants) -> Result<(), String> {
-    // No grant widens anything yet, because nothing is narrowed by them yet.
-    let _ = grants;
-    rustix::thread::set_no_new_privs(true)
-        .map_err(|error| step("give up new privileges", error))?;
+pub(super) fn enter(grants: &Grants, cage: Cage) -> Result<(), String> {
+    let (reach, granted) = meaning(grants)?;
+    files::make_missing(&granted);
+    let rules = files::rules(&granted, reach).map_err(|error| told("confine files", &error))?;
+    // Before it is undumpable: this file belongs to root then. Where memory runs out, the
+    // plugin is what ends, and neither the host nor what else runs there.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // Other processes of the same user can neither attach to it nor read its memory.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| step("become undumpable", error))?;
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    rustix::process::setrlimit(Resource::Core, none)
-        .map_err(|error| step("give up core files", error))
+    for (resource, most) in [
+        (Resource::Core, 0),
+        (Resource::As, MAX_MAPPED),
+        (Resource::Data, MAX_DATA),
+        (Resource::Fsize, MAX_FILE),
+        (Resource::Nofile, MAX_DESCRIPTORS),
+    ] {
+        limit(resource, most)?;
+    }
+    let lacking = confine(rules, reach)?;
+    match lacking.first() {
+        Some(lack) if cage == Cage::Whole => {
+            Err(format!("the policy demands a whole cage, and {lack}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns what this kernel lacks for the cage: it is taken, without grants, by a thread that
+/// ends with it.
+///
+/// # Errors
+/// What the system answers where it lacks nothing and still refuses.
+pub fn lacking() -> Result<Vec<Lack>, String> {
+    let tried = std::thread::spawn(|| {
+        let reach = Reach::default();
+        let rules = files::rules(&[], reach).map_err(|error| told("confine files", &error))?;
+        confine(rules, reach)
+    });
+    tried.join().unwrap_or_else(|_| Err("the trial of the cage panicked".to_owned()))
+}
+
+/// Gives up privileges, files and system calls, for this thread and those it starts, and
+/// returns what the kernel lacks for that.
+fn confine(rules: RulesetCreated, reach: Reach) -> Result<Vec<Lack>, String> {
+    let mut lacking = Vec::new();
+    rustix::thread::set_no_new_privs(true)
+        .map_err(|error| step("give up new privileges", error))?;
+    // Of root's, those over files stay: which files, landlock says.
+    let kept = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+    let has = rustix::thread::capabilities(None).map_err(|error| step("see what it may", error))?;
+    if !kept.contains(has.permitted) {
+        let effective = has.effective & kept;
+        let permitted = has.permitted & kept;
+        let sets = CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() };
+        rustix::thread::set_capabilities(None, sets)
+            .map_err(|error| step("give up capabilities", error))?;
+    }
+    let confined = rules.restrict_self().map_err(|error| told("confine files", &error))?;
+    match confined.landlock {
+        LandlockStatus::Available { effective_abi, .. } if effective_abi < landlock::ABI::V3 => {
+            lacking.push(Lack::Truncate);
+        }
+        LandlockStatus::Available { .. } => {}
+        _ => lacking.push(Lack::Files),
+    }
+    let filters = calls::filters(reach, std::process::id())
+        .map_err(|error| told("make its filter of system calls", &error))?;
+    for filter in &filters {
+        match seccompiler::apply_filter(filter) {
+            Ok(()) => {}
+            Err(seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error))
+                if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) =>
+            {
+                lacking.push(Lack::Calls);
+                break;
+            }
+            Err(error) => return Err(told("filter system calls", &error)),
+        }
+    }
+    Ok(lacking)
+}
+
+/// Returns what these grants let a plugin reach and open.
+fn meaning(grants: &Grants) -> Result<(Reach, Vec<files::Files>), String> {
+    let (mut reach, mut granted) = (Reach::default(), Vec::new());
+    for grant in &grants.0 {
+        match Permission::parse(grant).map_err(|error| told("read its grants", &error))? {
+            Permission::Network => reach.network = true,
+            Permission::Dbus => reach.bus = true,
+            Permission::Library(_) => reach.libraries = true,
+            Permission::Files { template, access } => granted.push((template, access)),
+            // The host's work: it gives the variable, and runs the program.
+            Permission::Env(_) | Permission::Exec(_) => {}
+        }
+    }
+    Ok((reach, granted))
+}
+
+/// Lowers a limit for good, where it is not lower already.
+fn limit(resource: Resource, most: u64) -> Result<(), String> {
+    let now = rustix::process::getrlimit(resource);
+    let lower = |limit: Option<u64>| Some(limit.map_or(most, |limit| limit.min(most)));
+    let limit = Rlimit { current: lower(now.current), maximum: lower(now.maximum) };
+    rustix::process::setrlimit(resource, limit).map_err(|error| step("limit what it takes", error))
 }
 
 fn step(what: &str, error: Errno) -> String {
-    format!("cannot {what}: {}", std::io::Error::from(error))
+    told(what, &std::io::Error::from(error))
+}
+
+fn told(what: &str, error: &dyn std::error::Error) -> String {
+    let mut text = format!("cannot {what}: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
 }

@@ -201,7 +201,7 @@ impl Buffer {
             Kind::from_code(code[0] & !APART).ok_or_else(|| fault("a frame of an unknown kind"))?;
         let apart = code[0] & APART != 0;
         let descriptor = descriptors.pop();
-        if !descriptors.is_empty() || descriptor.is_some() != (apart || kind == Kind::Hello) {
+        if !descriptors.is_empty() || descriptor.is_some() != (apart || kind == Kind::Plugin) {
             return Err(fault("a frame with the wrong number of descriptors"));
         }
         match descriptor {

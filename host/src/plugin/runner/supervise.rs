@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api as api;
 
 use super::super::{Fit, loader};
-use super::connection::{Answered, Connection, Lost, Started};
+use super::connection::{Answered, Connection, Greeted, Lost, Started};
 use super::error::UNLOADABLE;
 use super::proto::{self, Fault, Kind, Reader, Request};
-use super::{CallError, During, Ended, Error, Grants, Image, Launch};
+use super::watch::Watch;
+use super::{Cage, CallError, During, Ended, Error, Grants, Image, Launch};
 
 /// How long a runner that closed its connection may take to end: what its exit takes on a
 /// busy machine.
@@ -38,6 +39,8 @@ pub struct Setup {
     pub known: Option<Fit>,
     /// What it may do.
     pub grants: Grants,
+    /// How much there has to be of a cage.
+    pub cage: Cage,
     /// What the host does for it.
     pub services: Arc<dyn api::Services>,
     /// Is told of every runner's end that its plugin is to blame for: with
@@ -59,7 +62,8 @@ impl fmt::Debug for Setup {
 /// After a death the next call starts a new process and opens the vault again as it was
 /// opened first; what had unlocked it is gone. The first death costs no pause, each
 /// further one in a row a longer one: until it is over, calls answer
-/// [`Error::BackingOff`]. An answer ends the row.
+/// [`Error::BackingOff`]. An answer ends the row. A new process is started as well, at once, where
+/// a file that was granted has been replaced since.
 ///
 /// Dropped, it kills its process and waits for its end (0.2 ms), so that whoever opens the
 /// vault next does not meet it. What a vault has to keep, it keeps within the call.
@@ -70,6 +74,8 @@ pub struct Runner {
     /// When the session in `request` began to run out.
     since: Instant,
     connection: Option<Connection>,
+    /// What it could open when it was started.
+    watch: Watch,
     deaths: u32,
     died: Instant,
     pub(super) failure: Option<Error>,
@@ -93,17 +99,19 @@ impl Runner {
         Self::open_in(None, setup, request)
     }
 
-    /// Opens a vault in a runner that was started already, or in a new one.
+    /// Opens a vault in a runner that was started and greeted already, with the grants and the cage
+    /// of this setup, or in a new one.
     ///
     /// # Errors
     /// As for [`Runner::open`].
     pub fn open_in(
-        started: Option<Started>,
+        greeted: Option<Greeted>,
         setup: Setup,
         request: api::OpenRequest,
     ) -> Result<Self, CallError> {
         let now = Instant::now();
         let mut runner = Self {
+            watch: Watch::new(&setup.grants),
             setup,
             request,
             since: now,
@@ -112,7 +120,7 @@ impl Runner {
             died: now,
             failure: None,
         };
-        runner.connect(started)?;
+        runner.connect(greeted)?;
         Ok(runner)
     }
 
@@ -133,11 +141,15 @@ impl Runner {
     }
 
     /// Starts a process and opens the vault in it, by the deadline in `self.request`.
-    fn connect(&mut self, waiting: Option<Started>) -> Result<(), CallError> {
+    fn connect(&mut self, greeted: Option<Greeted>) -> Result<(), CallError> {
         let started = Instant::now();
-        let waiting = waiting.map_or_else(|| Started::start(&self.setup.launch), Ok);
-        let greeted = waiting.and_then(|waiting| Connection::greet(&self.setup, waiting));
-        let mut connection = greeted.map_err(|source| Error::Spawn {
+        let setup = &self.setup;
+        let greeted = greeted.map_or_else(
+            || Started::start(&setup.launch).and_then(|new| new.greet(&setup.grants, setup.cage)),
+            Ok,
+        );
+        let connection = greeted.and_then(|greeted| Connection::new(setup, greeted));
+        let mut connection = connection.map_err(|source| Error::Spawn {
             program: self.setup.launch.program.clone(),
             source,
         })?;
@@ -145,6 +157,7 @@ impl Runner {
         match connection.call(&self.setup, &request, proto::opened) {
             Ok(Answered::Done(fit)) => {
                 self.setup.known = Some(fit);
+                self.watch.settle();
                 self.connection = Some(connection);
                 Ok(())
             }
@@ -175,6 +188,7 @@ impl Runner {
             session.lifetime = session.lifetime.checked_sub(elapsed)?;
             Some(session)
         });
+        self.watch = Watch::new(&self.setup.grants);
         self.connect(None)
     }
 
@@ -185,6 +199,10 @@ impl Runner {
         read: impl Fn(&mut Reader<'_>) -> Result<T, Fault>,
     ) -> Result<Answered<T>, CallError> {
         let started = Instant::now();
+        if self.connection.is_some() && self.watch.is_outdated() {
+            // It can open what was there, and nothing in its place: the next one can.
+            self.connection = None;
+        }
         loop {
             if request.deadline().has_passed() {
                 return Err(api::Error::late().into());

@@ -9,6 +9,7 @@ use super::roots::Roots;
 use super::{Error, Layer};
 use crate::plugin::inspect::Permission;
 use crate::plugin::pins::{Digest, PluginId};
+use crate::plugin::runner::Cage;
 
 /// The policy's file in the administrator's folder.
 const FILE: &str = "policy.toml";
@@ -34,6 +35,8 @@ pub struct Policy {
     path: PathBuf,
     /// Where plugins may run.
     pub placement: Placement,
+    /// How much of a cage isolated plugins must have.
+    pub cage: Cage,
     user_plugins: UserPlugins,
     permissions: Option<Vec<Ability>>,
     allow: Option<Vec<Name>>,
@@ -66,6 +69,13 @@ enum Ability {
     Library,
 }
 
+/// What is demanded of the cage, as the file writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Demand {
+    Whole,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Text {
@@ -73,6 +83,7 @@ struct Text {
     user_plugins: bool,
     #[serde(default)]
     placement: Placement,
+    cage: Option<Demand>,
     permissions: Option<Vec<Ability>>,
     allow: Option<Vec<toml::Spanned<String>>>,
     #[serde(default)]
@@ -119,6 +130,7 @@ impl Policy {
         Ok(Self {
             path: path.to_owned(),
             placement: text.placement,
+            cage: text.cage.map_or(Cage::Possible, |Demand::Whole| Cage::Whole),
             user_plugins: match text.user_plugins {
                 true => UserPlugins::Allowed,
                 false => UserPlugins::Forbidden,
@@ -251,14 +263,21 @@ mod tests {
         assert_eq!(
             message("# ours\nuser-plugin = false"),
             "the policy `/etc/keystead/policy.toml` is malformed in line 2, column 1: unknown \
-             field `user-plugin`, expected one of `user-plugins`, `placement`, `permissions`, \
-             `allow`, `deny`"
+             field `user-plugin`, expected one of `user-plugins`, `placement`, `cage`, \
+             `permissions`, `allow`, `deny`"
         );
         assert!(message("deny = ['A']").contains("line 1, column 9: `A` is not a plugin's id"));
-        for text in ["placement = 'as-registered'", "placement = 'x'", "permissions = ['all']", "?"]
-        {
+        for text in [
+            "placement = 'as-registered'",
+            "cage = 'possible'",
+            "placement = 'x'",
+            "permissions = ['all']",
+            "?",
+        ] {
             assert_eq!(policy(text).unwrap_err().code(), "E07.policy-malformed", "{text}");
         }
+        assert_eq!(policy("cage = 'whole'").unwrap().cage, Cage::Whole);
+        assert_eq!(policy("").unwrap().cage, Cage::Possible);
         assert_eq!(policy("placement = 'isolated'").unwrap().placement, Placement::Isolated);
     }
 }

@@ -14,6 +14,7 @@ use crate::fs::{self, Identity, OpenedFile};
 use crate::plugin::Fit;
 use crate::plugin::inspect::{Abi, Manifest};
 use crate::plugin::pins::{Digest, InProcess, PluginId};
+use crate::plugin::runner::Cage;
 use crate::plugin::verdict::Verdict;
 
 /// Who says that a plugin may be used.
@@ -41,12 +42,19 @@ impl VouchedBy {
     }
 }
 
+/// On which terms a plugin may run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    pub(super) in_process: InProcess,
+    pub(super) cage: Cage,
+}
+
 /// A plugin file that is the pinned one, was inspected, and may be loaded.
 #[derive(Debug)]
 pub struct Trusted {
     id: PluginId,
     vouched_by: VouchedBy,
-    in_process: InProcess,
+    terms: Terms,
     file: OpenedFile,
     verdict: Verdict,
     /// Where they were read for the proof.
@@ -59,13 +67,13 @@ impl Trusted {
     pub(super) fn new(
         id: PluginId,
         vouched_by: VouchedBy,
-        in_process: InProcess,
+        terms: Terms,
         file: OpenedFile,
         verdict: Verdict,
         bytes: Option<Vec<u8>>,
         data: Option<PathBuf>,
     ) -> Self {
-        Self { id, vouched_by, in_process, file, verdict, bytes, data }
+        Self { id, vouched_by, terms, file, verdict, bytes, data }
     }
 
     /// Returns the plugin's id.
@@ -85,7 +93,12 @@ impl Trusted {
 
     /// Returns whether it may run in the host's own process, should a registration ask.
     pub fn in_process(&self) -> InProcess {
-        self.in_process
+        self.terms.in_process
+    }
+
+    /// Returns how much there has to be of a cage where it runs isolated.
+    pub fn cage(&self) -> Cage {
+        self.terms.cage
     }
 
     /// Returns what the plugin says of itself.

@@ -1,11 +1,12 @@
-//! The first frame: who speaks, what is granted, and which plugin comes with it.
+//! The first two frames: who speaks and what is granted; then which plugin comes with it. The
+//! runner shuts itself in between them.
 
 use keystead_plugin_api as api;
 
 use super::super::super::abi_check::Fit;
 use super::super::super::inspect::Abi;
 use super::super::child::Plugin;
-use super::super::{Grants, Image};
+use super::super::{Cage, Grants, Image};
 use super::{BUILD, PROTOCOL};
 use crate::codec::{Fault, Reader, Writer};
 
@@ -28,30 +29,22 @@ pub(in crate::plugin::runner) enum Greeting {
         parent: u32,
         /// What is granted.
         grants: Grants,
-        /// The plugin, not yet at a path.
-        plugin: Plugin,
+        /// How much there has to be of a cage.
+        cage: Cage,
     },
 }
 
 impl Greeting {
     /// Writes this process's greeting.
-    pub(in crate::plugin::runner) fn write(
-        w: &mut Writer<'_>,
-        grants: &Grants,
-        image: &Image,
-        known: Option<Fit>,
-    ) {
+    pub(in crate::plugin::runner) fn write(w: &mut Writer<'_>, grants: &Grants, cage: Cage) {
         w.u32(PROTOCOL);
         w.text(BUILD);
         w.u32(std::process::id());
+        w.u32(u32::from(cage == Cage::Whole));
         w.count(grants.0.len());
         for grant in &grants.0 {
             w.text(grant);
         }
-        w.text(&image.file.to_string_lossy());
-        w.raw(&image.sha256);
-        w.text(image.door.as_str());
-        w.text(known.map_or("", Fit::as_str));
     }
 
     /// Reads a greeting; the protocol's number decides whether the rest can be read.
@@ -65,20 +58,42 @@ impl Greeting {
             return Ok(Self::Foreign { build: build.to_owned() });
         }
         let parent = r.u32()?;
+        let cage = match r.u32()? {
+            0 => Cage::Possible,
+            1 => Cage::Whole,
+            _ => return Err(Fault::new("an unknown cage")),
+        };
         let count = r.count(MAX_GRANTS, "more than 1000 grants")?;
         let mut grants = Vec::with_capacity(count);
         for _ in 0..count {
             grants.push(r.text(MAX_GRANT_BYTES, "a grant of more than 8192 bytes")?.to_owned());
         }
-        let file = r.text(MAX_GRANT_BYTES, "a path of more than 8192 bytes")?.to_owned();
-        let sha256 = r.array()?;
-        let door = Abi::parse(r.text(64, "a door of more than 64 bytes")?);
-        let door = door.ok_or_else(|| Fault::new("an unknown door"))?;
-        let known = Fit::parse(r.text(64, "a fit of more than 64 bytes")?);
         r.end()?;
-        let plugin = Plugin { path: "".into(), file, sha256, door, known };
-        Ok(Self::Own { parent, grants: Grants(grants), plugin })
+        Ok(Self::Own { parent, grants: Grants(grants), cage })
     }
+}
+
+/// Writes which plugin travels with the frame.
+pub(in crate::plugin::runner) fn write_plugin(
+    w: &mut Writer<'_>,
+    image: &Image,
+    known: Option<Fit>,
+) {
+    w.text(&image.file.to_string_lossy());
+    w.raw(&image.sha256);
+    w.text(image.door.as_str());
+    w.text(known.map_or("", Fit::as_str));
+}
+
+/// Reads which plugin travels with the frame; it is not at a path yet.
+pub(in crate::plugin::runner) fn plugin(r: &mut Reader<'_>) -> Result<Plugin, Fault> {
+    let file = r.text(MAX_GRANT_BYTES, "a path of more than 8192 bytes")?.to_owned();
+    let sha256 = r.array()?;
+    let door = Abi::parse(r.text(64, "a door of more than 64 bytes")?);
+    let door = door.ok_or_else(|| Fault::new("an unknown door"))?;
+    let known = Fit::parse(r.text(64, "a fit of more than 64 bytes")?);
+    r.end()?;
+    Ok(Plugin { path: "".into(), file, sha256, door, known })
 }
 
 /// Reads the answer to `open`: how the plugin fits.

@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IoSlice, Read, Write};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, RawFd};
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown, sendmsg};
 use rustix::process::Signal;
 
 use super::super::proto::{APART, Kind, MAX_FRAME_BYTES};
@@ -121,29 +120,19 @@ fn signal(signal: Signal) -> ! {
 }
 
 /// Finds the runner's socket, as a hostile plugin would.
-fn socket() -> OwnedFd {
-    let own = rustix::process::pidfd_open(
-        rustix::process::getpid(),
-        rustix::process::PidfdFlags::empty(),
-    )
-    .unwrap();
-    (3..64)
-        .filter_map(|number| {
-            let flags = rustix::process::PidfdGetfdFlags::empty();
-            rustix::process::pidfd_getfd(&own, number, flags).ok()
-        })
-        .find(|fd| rustix::net::sockopt::socket_type(fd).is_ok())
-        .unwrap()
+fn socket() -> RawFd {
+    let is_socket = |number: &RawFd| {
+        std::fs::read_link(format!("/proc/self/fd/{number}"))
+            .is_ok_and(|target| target.to_str().unwrap().starts_with("socket:"))
+    };
+    (3..64).find(is_socket).unwrap()
 }
 
-fn packet(bytes: &[u8], with: &[BorrowedFd<'_>]) {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !with.is_empty() {
-        assert!(ancillary.push(SendAncillaryMessage::ScmRights(with)));
-    }
+fn packet(bytes: &[u8], with: &[RawFd]) {
+    let rights = [ControlMessage::ScmRights(with)];
+    let rights = if with.is_empty() { &[][..] } else { &rights[..] };
     let bytes = [IoSlice::new(bytes)];
-    rustix::net::sendmsg(socket(), &bytes, &mut ancillary, SendFlags::NOSIGNAL).unwrap();
+    sendmsg::<()>(socket(), &bytes, rights, MsgFlags::MSG_NOSIGNAL, None).unwrap();
 }
 
 fn frame(id: u64, kind: u8, body: &[u8]) -> Vec<u8> {
@@ -164,12 +153,6 @@ impl Faulty {
             "spin" => loop {
                 std::hint::spin_loop();
             },
-            "hang with a child" => {
-                let mut child = Command::new("/bin/sleep").arg("1000").spawn().unwrap();
-                self.context.warn(&format!("child {}", child.id()));
-                child.wait().unwrap();
-                forever()
-            }
             "exit soon" => {
                 std::thread::spawn(|| {
                     std::thread::sleep(Duration::from_millis(30));
@@ -225,6 +208,7 @@ impl Faulty {
                     getrlimit(Resource::Core).maximum,
                 )
             }
+            "child" => Command::new("/bin/true").spawn().unwrap_err().to_string(),
             "umask" => format!("{:o}", rustix::process::umask(rustix::fs::Mode::empty()).bits()),
             "print" => {
                 // Not by `println!`, which the test harness could capture.
@@ -265,7 +249,7 @@ fn send(what: &str, id: u64) {
     let (pipe, _write) = rustix::pipe::pipe().unwrap();
     match what {
         "nothing" => packet(&[], &[]),
-        "shutdown" => rustix::net::shutdown(socket(), rustix::net::Shutdown::Both).unwrap(),
+        "shutdown" => nix::sys::socket::shutdown(socket(), Shutdown::Both).unwrap(),
         "short" => packet(&[1, 2, 3], &[]),
         "garbage" => packet(&[0x7f; 100], &[]),
         "oversized" => packet(&frame(id, done, &[0; MAX_FRAME_BYTES]), &[]),
@@ -277,13 +261,13 @@ fn send(what: &str, id: u64) {
         "greeting" => packet(&frame(0, Kind::Ready as u8, &[]), &[]),
         "unloadable" => packet(&frame(id, Kind::Unloadable as u8, &[]), &[]),
         "request" => packet(&frame(id, Kind::Get as u8, &[]), &[]),
-        "pipe" => packet(&frame(id, done | APART, &[]), &[pipe.as_fd()]),
-        "descriptors" => packet(&frame(id, done | APART, &[]), &[pipe.as_fd(); 3]),
+        "pipe" => packet(&frame(id, done | APART, &[]), &[pipe.as_raw_fd()]),
+        "descriptors" => packet(&frame(id, done | APART, &[]), &[pipe.as_raw_fd(); 3]),
         "no descriptor" => packet(&frame(id, done | APART, &[]), &[]),
         "bad log" => packet(&frame(0, Kind::Log as u8, &[1, 0, 0, 0, 1, 0, 0, 0, 0xff]), &[]),
         "large log" => {
             let body = socket::sealed_memfd(&[0; 70_000]).unwrap();
-            packet(&frame(0, Kind::Log as u8 | APART, &[]), &[body.as_fd()]);
+            packet(&frame(0, Kind::Log as u8 | APART, &[]), &[body.as_raw_fd()]);
         }
         what => panic!("{what}"),
     }

@@ -1,0 +1,152 @@
+//! Which files a caged plugin can open and make: landlock rules, from its grants and from what
+//! every program needs. A rule is of what is there now: what is missing is made first, where
+//! the plugin may write.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
+};
+use rustix::fs::{Mode, OFlags};
+
+use super::super::super::inspect::FileAccess;
+use super::Reach;
+
+/// The rights that are asked of the kernel, of those that it has: Linux 6.12 has all of them.
+/// Later ones change what a plugin may do, and are put in once they were tried.
+const RIGHTS: ABI = ABI::V6;
+
+/// What is read of a file.
+const READ_FILE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile});
+
+/// What is read of a folder.
+const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
+
+/// What is done with a file in place.
+const WRITE_FILE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFile | Truncate});
+
+/// What is done below a folder: no devices, pipes or sockets are made, and nothing is run.
+const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
+    ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | MakeSym | RemoveFile
+        | RemoveDir | Refer
+});
+
+/// What every program may open.
+const EVERYBODY: &[&str] =
+    &["/dev/zero", "/dev/random", "/dev/urandom", "/etc/localtime", "/usr/share/zoneinfo"];
+
+/// What is read before a name of the network becomes a connection: how names are resolved, and
+/// whom a certificate may be from.
+const FOR_NETWORK: &[&str] = &[
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/services",
+    "/etc/protocols",
+    "/run/systemd/resolve",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+];
+
+/// Where the system's libraries are: for granted ones, and for those that resolve names.
+const LIBRARIES: &[&str] =
+    &["/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"];
+
+/// A grant of files: where, and what for. A folder's path ends with `/`.
+pub(super) type Files = (String, FileAccess);
+
+/// Returns the files of the system that a plugin with this reach relies on while it runs.
+pub(in crate::plugin::runner) fn relied_on(network: bool) -> &'static [&'static str] {
+    // The two of them that change while a machine runs, and are replaced as a whole.
+    if network { &FOR_NETWORK[..2] } else { &[] }
+}
+
+/// Makes what is granted and missing: a folder with its parents, an empty file. What cannot be
+/// made stays missing: the plugin says so when it needs it, as it would without a cage.
+pub(super) fn make_missing(granted: &[Files]) {
+    for (path, access) in granted {
+        if *access != FileAccess::ReadWrite || is_covered(path, granted) {
+            continue;
+        }
+        let _ = match path.ends_with('/') {
+            true => DirBuilder::new().recursive(true).mode(0o700).create(path),
+            false => {
+                let mut options = OpenOptions::new();
+                options.write(true).create_new(true).mode(0o600).open(path).map(drop)
+            }
+        };
+    }
+}
+
+/// Returns the rules of a plugin with these grants.
+pub(super) fn rules(granted: &[Files], reach: Reach) -> Result<RulesetCreated, RulesetError> {
+    let mut ruleset = Ruleset::default()
+        .handle_access(AccessFs::from_all(RIGHTS))?
+        // Servers are nobody's: there is no rule that lets a port be bound.
+        .handle_access(AccessNet::BindTcp)?
+        .scope(Scope::Signal)?;
+    if !reach.network {
+        ruleset = ruleset.handle_access(AccessNet::ConnectTcp)?;
+    }
+    if !reach.bus {
+        ruleset = ruleset.scope(Scope::AbstractUnixSocket)?;
+    }
+    let mut rules = ruleset.create()?;
+    rules = allow(rules, Path::new("/dev/null"), WRITE_FILE, WRITE_FILE)?;
+    rules = allow(rules, Path::new("/proc/self"), READ, READ_FILE)?;
+    for path in EVERYBODY {
+        rules = allow(rules, Path::new(path), READ, READ_FILE)?;
+    }
+    if reach.network {
+        for path in FOR_NETWORK {
+            rules = allow(rules, Path::new(path), READ, READ_FILE)?;
+        }
+    }
+    if reach.network || reach.libraries {
+        for path in LIBRARIES {
+            rules = allow(rules, Path::new(path), READ, READ_FILE)?;
+        }
+    }
+    for (path, access) in granted.iter().filter(|(path, _)| !is_covered(path, granted)) {
+        rules = match access {
+            FileAccess::Read => allow(rules, Path::new(path), READ, READ_FILE)?,
+            FileAccess::ReadWrite => allow(rules, Path::new(path), WRITE, WRITE_FILE)?,
+        };
+    }
+    Ok(rules)
+}
+
+/// Whether a path lies in a folder that the plugin may write itself. It has no rule of its own:
+/// the plugin could have put a link there that leads out of the folder.
+fn is_covered(path: &str, granted: &[Files]) -> bool {
+    let path = PathBuf::from(path);
+    granted.iter().any(|(other, access)| {
+        *access == FileAccess::ReadWrite && path != Path::new(other) && path.starts_with(other)
+    })
+}
+
+/// Allows what is at a path, if there is something.
+fn allow(
+    rules: RulesetCreated,
+    path: &Path,
+    folder: BitFlags<AccessFs>,
+    file: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, RulesetError> {
+    let Some((opened, is_folder)) = opened(path) else { return Ok(rules) };
+    rules.add_rule(PathBeneath::new(opened, if is_folder { folder } else { file }))
+}
+
+fn opened(path: &Path) -> Option<(OwnedFd, bool)> {
+    let opened = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&opened).ok()?.st_mode);
+    Some((opened, kind == rustix::fs::FileType::Directory))
+}
