@@ -10,3 +10,4 @@ mod isolated;
 mod out_of_tree;
 mod pretender;
 mod skew;
+mod zoo;

@@ -27,6 +27,18 @@ static const char *local(const char *what, const char *target) {
         if (socketpair(AF_UNIX, SOCK_DGRAM, 0, pair) < 0) return outcome(-1);
         return outcome(sendto(pair[0], "zoo", 3, 0, (struct sockaddr *)&to, size));
     }
+    if (same(what, "pair-message")) {
+        struct msghdr message = {.msg_name = &to, .msg_namelen = size};
+        message.msg_iov = &(struct iovec){"zoo", 3};
+        message.msg_iovlen = 1;
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0) return outcome(-1);
+        return outcome(sendmsg(pair[0], &message, MSG_NOSIGNAL));
+    }
+    if (same(what, "squat")) { /* a name that others may want */
+        to = named(target, 1, &size);
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0) return outcome(-1);
+        return outcome(bind(pair[0], (struct sockaddr *)&to, size));
+    }
     if (same(what, "pair-again")) { /* the half of a pair that has lost the other */
         if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0) return outcome(-1);
         close(pair[1]);

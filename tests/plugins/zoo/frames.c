@@ -58,9 +58,12 @@ static const char *attempt(const char *what, const char *target) {
         return outcome(send_with(DONE | APART, file_of(1ul << 33, seals), 1));
     if (same(what, "own-connection")) return outcome(send_with(DONE | APART, one, 1));
     if (same(what, "shutdown")) return shutdown(one, SHUT_RDWR), "done";
-    if (same(what, "twice")) { /* once for the runner, once more for whoever asks next */
-        memset(frame, 0, sizeof frame);
-        return outcome(send_frame(calls + 1, DONE, 40));
+    if (same(what, "twice")) { /* `zoo`, before the runner answers what is returned here */
+        uint32_t value[] = {1, 7, 3}, nothing = 0;
+        memcpy(frame + 9, value, sizeof value);
+        memcpy(frame + 21, "zoo", 3);
+        memcpy(frame + 24, &nothing, sizeof nothing);
+        return outcome(send_frame(calls, DONE, 19));
     }
     if (same(what, "flood")) /* lines for the log, without end */
         for (;;) {

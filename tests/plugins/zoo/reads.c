@@ -17,22 +17,27 @@ static const char *by_openat2(const char *path) {
 
 static const char *by_handle(const char *path) {
     struct { struct file_handle head; char more[128]; } handle = {{.handle_bytes = 128}, {0}};
-    int mount, root = open("/", O_PATH | O_DIRECTORY);
+    int mount, root = open("/", O_RDONLY | O_DIRECTORY);
     if (name_to_handle_at(AT_FDCWD, path, &handle.head, &mount, 0) < 0) return outcome(-1);
     return read_from(open_by_handle_at(root, &handle.head, O_RDONLY));
 }
 
 static const char *by_map(const char *path) {
     int file = open(path, O_RDONLY);
-    char *memory = mmap(NULL, 100, PROT_READ, MAP_PRIVATE, file, 0);
-    if (file < 0 || memory == MAP_FAILED) return outcome(-1);
+    char *memory = file < 0 ? MAP_FAILED : mmap(NULL, 100, PROT_READ, MAP_PRIVATE, file, 0);
+    if (memory == MAP_FAILED) return outcome(-1);
     snprintf(found, sizeof found, "%.90s", memory);
     return found;
 }
 
-static const char *by_link(const char *path, int hard) {
-    const char *name = own(hard ? "hard" : "soft");
-    if ((hard ? link(path, name) : symlink(path, name)) < 0) return outcome(-1);
+static const char *by_link(const char *what, const char *path) {
+    const char *name = own("link");
+    char number[64];
+    snprintf(number, sizeof number, "/proc/self/fd/%d", open(path, O_PATH));
+    if ((same(what, "hard-link") ? link(path, name)
+         : same(what, "symlink") ? symlink(path, name)
+                                 : linkat(AT_FDCWD, number, AT_FDCWD, name, AT_SYMLINK_FOLLOW)) < 0)
+        return outcome(-1);
     const char *answer = read_from(open(name, O_RDONLY));
     unlink(name);
     return answer;
@@ -43,8 +48,8 @@ static const char *attempt(const char *what, const char *target) {
     int at;
     if (same(what, "open")) return read_at("%2$s", 0, target);
     if (same(what, "openat2")) return by_openat2(target);
-    if (same(what, "symlink")) return by_link(target, 0);
-    if (same(what, "hard-link")) return by_link(target, 1);
+    if (same(what, "symlink") || same(what, "hard-link") || same(what, "link-by-number"))
+        return by_link(what, target);
     if (same(what, "own-root")) return read_at("/proc/self/root%2$s", 0, target);
     if (same(what, "thread-root")) return read_at("/proc/thread-self/root%2$s", 0, target);
     if (same(what, "parent-root")) return read_at("/proc/%ld/root%s", getppid(), target);

@@ -1,4 +1,5 @@
 /* Changes what is at a path, or beside it: `what:path`. */
+#include <sys/file.h>
 #include <sys/xattr.h>
 
 #include "zoo.h"
@@ -50,6 +51,7 @@ static const char *attempt(const char *what, const char *target) {
     CALLS("removexattr", removexattr(target, "user.keep"));
     if (same(what, "fchmod") || same(what, "fchown") || same(what, "futimens"))
         return outcome(by_reading(what, target));
+    if (same(what, "lock")) return outcome(flock(open(target, O_RDONLY), LOCK_EX | LOCK_NB));
     /* Out of its own folder. */
     if (opened(mine, O_WRONLY | O_CREAT) < 0) return "EOWN";
     CALLS("rename-out", rename(mine, beside));

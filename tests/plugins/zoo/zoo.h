@@ -24,6 +24,10 @@
 
 #include "keystead_plugin.h"
 
+/* What it asks for: its own folder, unless the row says so; and what the row has beside it. */
+#ifndef FILES
+#define FILES "files:{folder}/:rw"
+#endif
 #ifndef PERMISSIONS
 #define PERMISSIONS ""
 #endif
@@ -31,7 +35,7 @@
 KEYSTEAD_MANIFEST(
     "{\"schema\":1,\"id\":\"" ZOO "\",\"version\":\"1.0.0\",\"api\":\"" KEYSTEAD_API_VERSION "\","
     "\"description\":\"\",\"vendor\":\"\",\"licence\":\"\",\"homepage\":\"\","
-    "\"permissions\":[\"files:{folder}/:rw\"" PERMISSIONS "],\"kinds\":[{\"name\":\"zoo\","
+    "\"permissions\":[\"" FILES "\"" PERMISSIONS "],\"kinds\":[{\"name\":\"zoo\","
     "\"description\":\"\",\"names\":\"case-sensitive\",\"capabilities\":[],"
     "\"values\":[\"text\"],\"parameters\":[{\"name\":\"folder\",\"kind\":\"path\","
     "\"description\":\"its own\",\"required\":false,\"secret\":false,\"default\":\"\"}]}]}");
