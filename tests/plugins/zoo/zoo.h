@@ -107,12 +107,19 @@ static keystead_status get(keystead_vault *vault, const keystead_get_request *re
     return KEYSTEAD_OK;
 }
 
+/* Tells its names, where the row has any. */
+#ifndef LIST
+#define LIST list
 static keystead_status list(keystead_vault *vault, const keystead_list_request *request,
                             keystead_reply reply) {
     (void)vault, (void)request, (void)reply;
     calls++;
     return KEYSTEAD_OK;
 }
+#else
+static keystead_status LIST(keystead_vault *vault, const keystead_list_request *request,
+                            keystead_reply reply);
+#endif
 
 static keystead_status open_vault(const keystead_open_request *request, keystead_context given,
                                   keystead_reply reply, keystead_vault **vault) {
@@ -131,7 +138,7 @@ static void close_vault(keystead_vault *vault) { (void)vault; }
 
 static const keystead_plugin table = {.magic = KEYSTEAD_MAGIC, .size = sizeof table,
                                       .open = open_vault, .close = close_vault, .get = get,
-                                      .list = list};
+                                      .list = LIST};
 
 KEYSTEAD_EXPORT const keystead_plugin *keystead_plugin_v1(const keystead_host *given) {
     host = given;
