@@ -7,6 +7,7 @@ mod file;
 mod home;
 mod in_process;
 mod isolated;
+mod next_debian;
 mod out_of_tree;
 mod pretender;
 mod skew;

@@ -30,3 +30,35 @@ fn every_test_file_is_listed() {
     check(&tests, &tests.join("main.rs"), &mut missing);
     assert!(missing.is_empty(), "not listed: {missing:?}");
 }
+
+/// Returns the Rust files below a folder, one behind the other.
+fn sources(folder: &Path, all: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && name != "target" {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            all.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn what_the_threat_model_is_shown_by_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut all = String::new();
+    for folder in ["host", "plugin-api", "plugins", "tests"] {
+        sources(&root.join(folder), &mut all);
+    }
+    let page = std::fs::read_to_string(root.join("docs/threat-model.md")).unwrap();
+    let is_test = |name: &&str| {
+        let is_word = |c: char| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit();
+        name.chars().all(is_word) && name.matches('_').count() > 2
+    };
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_test).collect();
+    assert!(named.len() > 40, "{named:?}");
+    let missing: Vec<_> =
+        named.iter().filter(|name| !all.contains(&format!("fn {name}()"))).collect();
+    assert!(missing.is_empty(), "docs/threat-model.md names tests that are not there: {missing:?}");
+}

@@ -1,6 +1,7 @@
 //! What is wrong with what is installed and registered, why that matters, and what mends
 //! it. Looks at everything, runs no plugin, opens no vault and changes nothing.
 
+mod cage;
 mod folder;
 mod mend;
 mod plugin;
@@ -90,6 +91,7 @@ impl Host {
         let survey = self.plugins().survey();
         let mut findings = Vec::new();
         self.folders(&survey, &mut findings);
+        findings.extend(cage::findings(survey.cage));
         self.all_plugins(&survey, &mut findings);
         self.all_vaults(&survey, &mut findings);
         // One unsafe folder stands in the way of many things.

@@ -148,3 +148,31 @@ fn colours_are_for_terminals_or_on_demand() {
     let answer = sandbox.run("get a --color auto", &[]);
     assert!(!answer.stderr.contains('\u{1b}'), "{answer}");
 }
+
+#[test]
+fn nothing_in_a_projects_folder_is_used() {
+    let sandbox = Sandbox::empty();
+    let registration = "plugin = \"memory\"\ngrants = []\n";
+    // As many places as somebody could hope for.
+    for folder in ["", ".keystead/", "keystead/", ".config/keystead/", "etc/keystead/"] {
+        for (name, text) in [
+            ("vaults/trap.toml", registration),
+            ("config.toml", "default = \"trap\"\n"),
+            ("keystead.toml", "default = \"trap\"\n"),
+            ("pins.d/memory.toml", "in-process = \"danger\"\n"),
+        ] {
+            let path = sandbox.here(&format!("{folder}{name}"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+        }
+        let plugins = sandbox.here(&format!("{folder}plugins"));
+        std::fs::create_dir_all(&plugins).unwrap();
+        std::fs::copy(super::sandbox::plugin(), plugins.join("memory.so")).unwrap();
+    }
+    assert_eq!(sandbox.run("vault list --json", &[]).succeeds(), b"");
+    assert_eq!(sandbox.run("plugin list --json", &[]).succeeds(), b"");
+    let answer = sandbox.run("vault register trap --plugin memory", &[]);
+    assert!(answer.ends_with(3).stderr.contains("is not installed"), "{answer}");
+    let report = sandbox.run("doctor --json", &[]);
+    assert!(String::from_utf8_lossy(report.succeeds()).contains("\"sound\":true"), "{report}");
+}

@@ -26,6 +26,7 @@
 //! | `KEYSTEAD_TEST_PYTHON` | a Python 3 that has PyNaCl | `…needs_pynacl…` |
 //! | `KEYSTEAD_TEST_REDIS` | `redis-server` | `…needs_redis…` |
 //! | `KEYSTEAD_TEST_BAO` | OpenBao's `bao` | `…needs_bao…` |
+//! | `KEYSTEAD_TEST_NEXT_DEBIAN` | a root folder with the C library of Debian's next release | `…needs_next_debian…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
 //!
 //! gpg and c++ are found on PATH alone; the tests that need them are named `…needs_gpg…` and
@@ -38,6 +39,7 @@ mod bao;
 mod crates;
 mod debian;
 mod go;
+mod next_debian;
 mod python;
 
 use std::env;
@@ -225,6 +227,15 @@ impl Tools {
                 why: error.to_string(),
                 command: bao::by_hand(),
                 marker: bao::MARKER,
+            }),
+        }
+        match next_debian::provide(cache) {
+            Ok(path) => tools.variables.push((next_debian::VARIABLE, path.into_os_string())),
+            Err(error) => tools.left_out.push(LeftOut {
+                what: "Debian's next release",
+                why: error.to_string(),
+                command: next_debian::by_hand(),
+                marker: next_debian::MARKER,
             }),
         }
         Ok(tools)

@@ -6,6 +6,7 @@
 
 mod calls;
 mod files;
+mod filter;
 
 use std::fmt;
 
@@ -156,19 +157,14 @@ fn confine(rules: RulesetCreated, reach: Reach) -> Result<Vec<Lack>, String> {
         LandlockStatus::Available { .. } => {}
         _ => lacking.push(Lack::Files),
     }
-    let filters = calls::filters(reach, std::process::id())
-        .map_err(|error| told("make its filter of system calls", &error))?;
-    for filter in &filters {
-        match seccompiler::apply_filter(filter) {
-            Ok(()) => {}
-            Err(seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error))
-                if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) =>
-            {
-                lacking.push(Lack::Calls);
-                break;
-            }
-            Err(error) => return Err(told("filter system calls", &error)),
+    match seccompiler::apply_filter(&calls::filter(reach, std::process::id())) {
+        Ok(()) => {}
+        Err(seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error))
+            if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) =>
+        {
+            lacking.push(Lack::Calls);
         }
+        Err(error) => return Err(told("filter system calls", &error)),
     }
     Ok(lacking)
 }

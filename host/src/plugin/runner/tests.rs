@@ -1,6 +1,7 @@
 //! Runners as real processes. The test binary itself stands in for keystead; what the
 //! plugin does wrong is chosen by the name of the secret that is asked for.
 
+mod cage;
 mod stand_in;
 
 use std::path::Path;

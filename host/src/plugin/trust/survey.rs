@@ -7,12 +7,15 @@ use super::roots::{PLUGINS, Root, Roots};
 use super::{Error, Policy, Store, Trusted, file_name, judge};
 use crate::fs::{self, Folder, OpenedFile};
 use crate::plugin::pins::{self, Entry, Layer, Pin};
+use crate::plugin::runner::Cage;
 
 /// What a look at every plugin found.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     /// What is wrong with folders and with the policy.
     pub(crate) faults: Vec<Error>,
+    /// What the policy demands of the cage.
+    pub(crate) cage: Cage,
     /// Every pin and denial, in the order they count.
     pub(crate) pins: Vec<Surveyed>,
     /// Files in the plugin folders that no pin stands for.
@@ -54,6 +57,7 @@ impl Store {
             survey.faults.push(fault);
             Policy::default()
         });
+        survey.cage = policy.cage;
         for root in roots.iter() {
             if let Err(fault) = self.survey_pins(&roots, &policy, root, &mut survey) {
                 survey.faults.push(fault);

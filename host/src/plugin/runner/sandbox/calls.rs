@@ -1,7 +1,7 @@
-//! Which system calls a caged plugin can make: three seccomp filters. What is not listed here
-//! does not exist for it (`ENOSYS`, so that libraries fall back as on an older kernel); what
-//! reaches other processes, programs, sockets or the metadata of any path is refused (`EPERM`);
-//! what only an attack needs kills.
+//! Which system calls a caged plugin can make. What is not listed here does not exist for it
+//! (`ENOSYS`, so that libraries fall back as on an older kernel); what reaches other processes,
+//! programs, sockets or the metadata of any path is refused (`EPERM`); what only an attack needs
+//! kills.
 //!
 //! Files that are opened and made are landlock's business ([`super::files`]): a filter sees
 //! pointers, not paths.
@@ -9,12 +9,10 @@
 use std::collections::BTreeMap;
 
 use libc::c_long;
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
-};
+use seccompiler::BpfProgram;
 
 use super::Reach;
+use super::filter::{self, Answer, Test};
 
 /// What a plugin may do with itself, its files and its connections.
 #[rustfmt::skip]
@@ -150,7 +148,7 @@ const IOCTLS: &[u64] =
     &[libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX, libc::FIONCLEX, libc::TCGETS, libc::TIOCGWINSZ];
 
 /// Names of interfaces, for addresses that are bound to one.
-const IOCTLS_OF_NETWORK: &[u64] = &[0x8910, 0x8933]; // SIOCGIFNAME, SIOCGIFINDEX
+const IOCTLS_OF_NETWORK: &[u64] = &[libc::SIOCGIFNAME, libc::SIOCGIFINDEX];
 
 /// Not: owners of signals, leases, notifications.
 #[rustfmt::skip]
@@ -171,165 +169,186 @@ const PRCTLS: &[i32] = &[
     libc::PR_CAPBSET_READ,
 ];
 
-/// Namespaces of any kind.
-const CLONE_NEW: &[i32] = &[
-    libc::CLONE_NEWNS,
-    libc::CLONE_NEWCGROUP,
-    libc::CLONE_NEWUTS,
-    libc::CLONE_NEWIPC,
-    libc::CLONE_NEWUSER,
-    libc::CLONE_NEWPID,
-    libc::CLONE_NEWNET,
-];
+/// A thread, in no new namespace.
+const THREAD: u32 = libc::CLONE_THREAD as u32;
+const CLONE_MASK: u32 = THREAD
+    | (libc::CLONE_NEWNS
+        | libc::CLONE_NEWCGROUP
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUSER
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWNET) as u32;
 
 /// The part of a socket's type that is no flag.
-const TYPE_MASK: u64 = 0xf;
+const TYPE: u32 = 0xf;
 
-type Rules = BTreeMap<c_long, Vec<SeccompRule>>;
+const STREAM: u32 = libc::SOCK_STREAM as u32;
+const DATAGRAM: u32 = libc::SOCK_DGRAM as u32;
+const PACKETS: u32 = libc::SOCK_SEQPACKET as u32;
+const RAW: u32 = libc::SOCK_RAW as u32;
 
-/// Returns the filters of a process that may reach this much, in the order in which they are
-/// to be installed.
-pub(super) fn filters(
-    reach: Reach,
-    pid: u32,
-) -> Result<[BpfProgram; 3], seccompiler::BackendError> {
-    let all = |lists: &[&[c_long]]| -> Rules {
-        lists.iter().flat_map(|list| list.iter()).map(|call| (*call, Vec::new())).collect()
-    };
-    let known = all(&[ALLOWED, ALLOWED_HERE, REFUSED, REFUSED_HERE, KILLED]);
-    let killed = all(&[KILLED]);
-    let mut refused = all(&[REFUSED, REFUSED_HERE]);
-    refuse_in_part(&mut refused, reach, u64::from(pid))?;
-
-    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let missing = SeccompAction::Errno(libc::ENOSYS as u32);
-    let refusal = SeccompAction::Errno(libc::EPERM as u32);
-    // Of several answers to one call the strictest counts, of two errors that of the last filter:
-    // refused goes before missing.
-    Ok([
-        SeccompFilter::new(known, missing, SeccompAction::Allow, arch)?.try_into()?,
-        SeccompFilter::new(killed, SeccompAction::Allow, SeccompAction::KillProcess, arch)?
-            .try_into()?,
-        SeccompFilter::new(refused, SeccompAction::Allow, refusal, arch)?.try_into()?,
-    ])
-}
-
-/// Adds the calls of which a part is refused, by their arguments.
-fn refuse_in_part(
-    rules: &mut Rules,
-    reach: Reach,
-    pid: u64,
-) -> Result<(), seccompiler::BackendError> {
-    let mut refuse = |call: c_long, ways: Vec<Vec<SeccompCondition>>| {
-        let ways = ways.into_iter().map(SeccompRule::new).collect::<Result<Vec<_>, _>>();
-        ways.map(|ways| drop(rules.insert(call, ways)))
-    };
-    // Threads, and no processes.
-    let mut ways = vec![vec![masked(0, libc::CLONE_THREAD as u64, 0)?]];
-    for namespace in CLONE_NEW {
-        let bit = *namespace as u32 as u64;
-        ways.push(vec![masked(0, bit, bit)?]);
+/// Returns the filter of a process of this number that may reach this much.
+pub(super) fn filter(reach: Reach, pid: u32) -> BpfProgram {
+    let mut answers = BTreeMap::new();
+    for (lists, answer) in [
+        ([ALLOWED, ALLOWED_HERE], Answer::Allowed),
+        ([REFUSED, REFUSED_HERE], Answer::Refused),
+        ([KILLED, &[]], Answer::Killed),
+    ] {
+        let calls = lists.into_iter().flatten();
+        answers.extend(calls.map(|call| (*call, answer.clone())));
     }
-    refuse(libc::SYS_clone, ways)?;
-    // Itself, and no others: neither signals, nor priorities, nor limits.
-    refuse(libc::SYS_kill, vec![vec![word(0, SeccompCmpOp::Ne, pid)?]])?;
-    refuse(libc::SYS_tgkill, vec![vec![word(0, SeccompCmpOp::Ne, pid)?]])?;
-    refuse(libc::SYS_sched_setaffinity, vec![vec![word(0, SeccompCmpOp::Ne, 0)?]])?;
-    let others = vec![word(0, SeccompCmpOp::Ne, 0)?, word(0, SeccompCmpOp::Ne, pid)?];
-    refuse(libc::SYS_prlimit64, vec![others, vec![given(2)?]])?;
-    // The times of an open file, not of a path.
-    refuse(libc::SYS_utimensat, vec![vec![given(1)?]])?;
-    refuse(libc::SYS_fcntl, vec![none_of(1, FCNTLS.iter().map(|one| *one as u64))?])?;
-    refuse(libc::SYS_prctl, vec![none_of(0, PRCTLS.iter().map(|one| *one as u64))?])?;
-    let network: &[u64] = if reach.network { IOCTLS_OF_NETWORK } else { &[] };
-    refuse(libc::SYS_ioctl, vec![none_of(1, IOCTLS.iter().chain(network).copied())?])?;
-
-    // Pairs that are connected for good: a datagram could be sent from one to any name.
-    let mut pairs = vec![vec![word(0, SeccompCmpOp::Ne, libc::AF_UNIX as u64)?]];
-    let lasting = [libc::SOCK_STREAM as u64, libc::SOCK_SEQPACKET as u64];
-    for odd in (0..=TYPE_MASK).filter(|one| !lasting.contains(one)) {
-        pairs.push(vec![masked(1, TYPE_MASK, odd)?]);
+    for (call, ways) in in_part(pid).into_iter().chain(sockets(reach)) {
+        answers.insert(call, Answer::AllowedIf(ways));
     }
-    refuse(libc::SYS_socketpair, pairs)?;
-    sockets(&mut refuse, reach)
-}
-
-/// Adds what of sockets is refused.
-fn sockets(
-    refuse: &mut dyn FnMut(
-        c_long,
-        Vec<Vec<SeccompCondition>>,
-    ) -> Result<(), seccompiler::BackendError>,
-    reach: Reach,
-) -> Result<(), seccompiler::BackendError> {
-    let (stream, datagram) = (libc::SOCK_STREAM as u64, libc::SOCK_DGRAM as u64);
-    let raw = libc::SOCK_RAW as u64;
-    let mut families: Vec<(i32, &[u64])> = Vec::new();
-    let internet = [stream, datagram];
-    // Route sockets tell which addresses the machine has; their type is raw or datagram.
-    let route = [raw, datagram];
-    let local = [stream];
     if reach.network {
-        families.extend([
-            (libc::AF_INET, &internet[..]),
-            (libc::AF_INET6, &internet[..]),
-            (libc::AF_NETLINK, &route[..]),
-        ]);
+        answers.insert(libc::SYS_sendto, Answer::Allowed);
+    }
+    filter::compiled(&answers)
+}
+
+/// A call, and the ways in which it may be made.
+type InPart = (c_long, Vec<Vec<Test>>);
+
+/// Returns what may be done to this process and to nothing else.
+fn in_part(pid: u32) -> Vec<InPart> {
+    let itself = |argument| vec![vec![Test::word(argument, [pid])]];
+    let words = |list: &[i32]| list.iter().map(|one| *one as u32).collect::<Vec<_>>();
+    let [low, high] = Test::null(2);
+    vec![
+        // Threads, and no processes.
+        (libc::SYS_clone, vec![vec![Test::masked(0, CLONE_MASK, [THREAD])]]),
+        (libc::SYS_kill, itself(0)),
+        (libc::SYS_tgkill, itself(0)),
+        (libc::SYS_sched_setaffinity, vec![vec![Test::word(0, [0])]]),
+        // To see its limits, not to set them.
+        (libc::SYS_prlimit64, vec![vec![Test::word(0, [0, pid]), low, high]]),
+        // The times of an open file, not of a path.
+        (libc::SYS_utimensat, vec![Test::null(1).into()]),
+        (libc::SYS_fcntl, vec![vec![Test::word(1, words(FCNTLS))]]),
+        (libc::SYS_prctl, vec![vec![Test::word(0, words(PRCTLS))]]),
+    ]
+}
+
+/// Returns what may be done with sockets.
+fn sockets(reach: Reach) -> Vec<InPart> {
+    let is = |family: i32| Test::word(0, [family as u32]);
+    let of = |types: &[u32]| Test::masked(1, TYPE, types.iter().copied());
+    let (mut made, mut bound, mut connected) = (vec![], vec![], vec![]);
+    if reach.network {
+        made.push(vec![is(libc::AF_INET), of(&[STREAM, DATAGRAM])]);
+        made.push(vec![is(libc::AF_INET6), of(&[STREAM, DATAGRAM])]);
+        // Which addresses this machine has, for a choice among a server's.
+        let route = Test::word(2, [libc::NETLINK_ROUTE as u32]);
+        made.push(vec![is(libc::AF_NETLINK), of(&[RAW, DATAGRAM]), route]);
+        bound.push(vec![]);
     }
     if reach.bus {
-        families.push((libc::AF_UNIX, &local[..]));
+        made.push(vec![is(libc::AF_UNIX), of(&[STREAM])]);
     }
-    let mut ways = Vec::new();
-    if families.is_empty() {
-        // Any at all.
-    } else {
-        ways.push(none_of(0, families.iter().map(|(family, _)| *family as u64))?);
-        for (family, types) in &families {
-            for odd in (0..=TYPE_MASK).filter(|one| !types.contains(one)) {
-                let family = word(0, SeccompCmpOp::Eq, *family as u64)?;
-                ways.push(vec![family, masked(1, TYPE_MASK, odd)?]);
+    if reach.network || reach.bus {
+        connected.push(vec![]);
+    }
+    let network: &[u64] = if reach.network { IOCTLS_OF_NETWORK } else { &[] };
+    let ioctls = IOCTLS.iter().chain(network).map(|one| *one as u32);
+    vec![
+        (libc::SYS_socket, made),
+        // Connected for good: a datagram could be sent from one of a pair to any name.
+        (libc::SYS_socketpair, vec![vec![is(libc::AF_UNIX), of(&[STREAM, PACKETS])]]),
+        (libc::SYS_connect, connected),
+        (libc::SYS_bind, bound.clone()),
+        (libc::SYS_sendmmsg, bound.clone()),
+        (libc::SYS_recvmmsg, bound),
+        // Without a network, to whom it is connected and nobody else.
+        (libc::SYS_sendto, vec![Test::null(4).into()]),
+        (libc::SYS_ioctl, vec![vec![Test::word(1, ioctls)]]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::filter::tests::answer;
+    use super::*;
+
+    const REFUSAL: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+
+    #[cfg(target_arch = "x86_64")]
+    fn answered(reach: Reach, call: c_long, arguments: [u64; 6]) -> u32 {
+        answer(&filter(reach, 77), 0xc000_003e, call as u32, arguments)
+    }
+
+    #[test]
+    fn no_call_is_in_two_lists() {
+        let lists = [ALLOWED, ALLOWED_HERE, REFUSED, REFUSED_HERE, KILLED];
+        let mut all: Vec<_> = lists.into_iter().flatten().collect();
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn what_is_given_reaches_no_further_than_it_says() {
+        let nothing = Reach::default();
+        let network = Reach { network: true, ..nothing };
+        let bus = Reach { bus: true, ..nothing };
+        let (unix, inet, inet6) = (libc::AF_UNIX, libc::AF_INET, libc::AF_INET6);
+        let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC) as u64;
+        for (family, kind, protocol, allowed_to) in [
+            (inet, stream, 0, vec![network]),
+            (inet6, libc::SOCK_DGRAM as u64, 0, vec![network]),
+            (inet, libc::SOCK_RAW as u64, 1, vec![]),
+            (libc::AF_NETLINK, libc::SOCK_RAW as u64, 0, vec![network]),
+            (libc::AF_NETLINK, libc::SOCK_RAW as u64, 9, vec![]),
+            (unix, stream, 0, vec![bus]),
+            (unix, libc::SOCK_DGRAM as u64, 0, vec![]),
+            (libc::AF_VSOCK, stream, 0, vec![]),
+        ] {
+            for reach in [nothing, network, bus] {
+                let arguments = [family as u64, kind, protocol, 0, 0, 0];
+                let allowed = answered(reach, libc::SYS_socket, arguments);
+                let expected = match allowed_to.contains(&reach) {
+                    true => libc::SECCOMP_RET_ALLOW,
+                    false => REFUSAL,
+                };
+                assert_eq!(allowed, expected, "{family} {kind} {protocol} {reach:?}");
             }
         }
-        if reach.network {
-            let netlink = word(0, SeccompCmpOp::Eq, libc::AF_NETLINK as u64)?;
-            let route = libc::NETLINK_ROUTE as u64;
-            ways.push(vec![netlink, word(2, SeccompCmpOp::Ne, route)?]);
+        for (call, reaches) in [
+            (libc::SYS_connect, vec![network, bus]),
+            (libc::SYS_bind, vec![network]),
+            (libc::SYS_listen, vec![]),
+        ] {
+            for reach in [nothing, network, bus] {
+                let allowed = answered(reach, call, [3, 1, 1, 0, 0, 0]) == libc::SECCOMP_RET_ALLOW;
+                assert_eq!(allowed, reaches.contains(&reach), "{call} {reach:?}");
+            }
         }
     }
-    refuse(libc::SYS_socket, ways)?;
-    if !reach.network {
-        refuse(libc::SYS_bind, Vec::new())?;
-        refuse(libc::SYS_sendmmsg, Vec::new())?;
-        refuse(libc::SYS_recvmmsg, Vec::new())?;
-        refuse(libc::SYS_sendto, vec![vec![given(4)?]])?;
-        if !reach.bus {
-            refuse(libc::SYS_connect, Vec::new())?;
+
+    #[test]
+    fn a_process_signals_and_sees_itself_alone() {
+        let allows = |call, arguments| {
+            answered(Reach::default(), call, arguments) == libc::SECCOMP_RET_ALLOW
+        };
+        for (call, itself, other) in [
+            (libc::SYS_kill, [77, 9, 0, 0, 0, 0], [78, 9, 0, 0, 0, 0]),
+            (libc::SYS_kill, [77, 9, 0, 0, 0, 0], [0, 9, 0, 0, 0, 0]),
+            (libc::SYS_kill, [77, 9, 0, 0, 0, 0], [u64::MAX, 9, 0, 0, 0, 0]),
+            (libc::SYS_tgkill, [77, 80, 6, 0, 0, 0], [1, 1, 6, 0, 0, 0]),
+            (libc::SYS_prlimit64, [0, 7, 0, 1, 0, 0], [0, 7, 1 << 40, 0, 0, 0]),
+            (libc::SYS_prlimit64, [77, 7, 0, 1, 0, 0], [1, 7, 0, 1, 0, 0]),
+            (libc::SYS_clone, [0x3d_0f00, 0, 0, 0, 0, 0], [0x11, 0, 0, 0, 0, 0]),
+            (libc::SYS_clone, [0x3d_0f00, 0, 0, 0, 0, 0], [0x103d_0f00, 0, 0, 0, 0, 0]),
+            (libc::SYS_fcntl, [3, 1030, 0, 0, 0, 0], [3, 8, 1, 0, 0, 0]),
+            (libc::SYS_prctl, [15, 0, 0, 0, 0, 0], [4, 1, 0, 0, 0, 0]),
+            (libc::SYS_ioctl, [1, 0x5421, 0, 0, 0, 0], [1, 0x5412, 0, 0, 0, 0]),
+            (libc::SYS_utimensat, [3, 0, 0, 0, 0, 0], [3, 64, 0, 0, 0, 0]),
+            (libc::SYS_sendto, [3, 1, 1, 0, 0, 0], [3, 1, 1, 0, 64, 16]),
+        ] {
+            assert!(allows(call, itself), "{call} {itself:?}");
+            assert_eq!(answered(Reach::default(), call, other), REFUSAL, "{call} {other:?}");
         }
     }
-    Ok(())
-}
-
-/// The low 32 bits of an argument: all that the kernel reads of an `int`.
-fn word(
-    at: u8,
-    operator: SeccompCmpOp,
-    value: u64,
-) -> Result<SeccompCondition, seccompiler::BackendError> {
-    SeccompCondition::new(at, SeccompCmpArgLen::Dword, operator, value & 0xffff_ffff)
-}
-
-fn masked(at: u8, mask: u64, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
-    word(at, SeccompCmpOp::MaskedEq(mask), value)
-}
-
-/// A pointer that is not null.
-fn given(at: u8) -> Result<SeccompCondition, seccompiler::BackendError> {
-    SeccompCondition::new(at, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)
-}
-
-fn none_of(
-    at: u8,
-    values: impl Iterator<Item = u64>,
-) -> Result<Vec<SeccompCondition>, seccompiler::BackendError> {
-    values.map(|value| word(at, SeccompCmpOp::Ne, value)).collect()
 }

@@ -12,6 +12,9 @@ use rustix::process::Signal;
 use super::super::proto::{APART, Kind, MAX_FRAME_BYTES};
 use super::*;
 
+/// What a runner's kernel lacks.
+pub(super) const KERNEL: &str = "KEYSTEAD_TEST_KERNEL_WITHOUT";
+
 /// Which host a process is to be.
 const ROLE: &str = "KEYSTEAD_TEST_HOST";
 
@@ -37,6 +40,9 @@ pub(super) fn host(role: &str) -> Command {
 fn stands_in_when_it_is_started_by_another_test() {
     let socket = rustix::net::sockopt::socket_type(std::io::stdin());
     if socket == Ok(rustix::net::SocketType::SEQPACKET) {
+        if let Ok(without) = std::env::var(KERNEL) {
+            lack(&without);
+        }
         let _ = child::run(&mut open);
         std::process::exit(0);
     }
@@ -46,6 +52,29 @@ fn stands_in_when_it_is_started_by_another_test() {
         // Started by the harness: it stands in for itself.
         _ => assert_eq!(text(&mut super::open(&stage("")), "folder"), "/"),
     }
+}
+
+/// Makes this process's kernel one that is older, or that something forbids it to.
+fn lack(what: &str) {
+    let calls: &[libc::c_long] = match what {
+        "landlock" => &[
+            libc::SYS_landlock_create_ruleset,
+            libc::SYS_landlock_add_rule,
+            libc::SYS_landlock_restrict_self,
+        ],
+        "filters" => &[libc::SYS_seccomp],
+        what => panic!("{what}"),
+    };
+    let rules = calls.iter().map(|call| (*call, vec![])).collect();
+    let missing = seccompiler::SeccompAction::Errno(libc::ENOSYS as u32);
+    let filter = seccompiler::SeccompFilter::new(
+        rules,
+        seccompiler::SeccompAction::Allow,
+        missing,
+        std::env::consts::ARCH.try_into().unwrap(),
+    );
+    let program: seccompiler::BpfProgram = filter.unwrap().try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
 }
 
 fn rounds() {

@@ -1,0 +1,261 @@
+//! A filter of system calls as the kernel's BPF: a binary search over numbers, then words of the
+//! arguments. seccompiler's own compiler compares one number after the other, and the kernel runs
+//! a new filter once for every call that there is: measured, 1.25 ms for these lists, against
+//! 0.05 ms for a search.
+
+use std::collections::BTreeMap;
+
+use libc::c_long;
+use seccompiler::{BpfProgram, sock_filter};
+
+/// The answer to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It is made.
+    Allowed,
+    /// It is made where one of these holds, else refused: each is a list of tests that all pass.
+    AllowedIf(Vec<Vec<Test>>),
+    /// `EPERM`.
+    Refused,
+    /// The process is killed.
+    Killed,
+}
+
+/// Whether 32 bits of an argument, some masked out, are one of a few values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Test {
+    /// Where the bits lie in what the kernel shows of a call.
+    at: u32,
+    mask: u32,
+    values: Vec<u32>,
+}
+
+/// Where the arguments begin in what the kernel shows of a call (`struct seccomp_data`); 8 bytes
+/// each, behind the number, the architecture and the instruction's address.
+const ARGUMENTS: u32 = 16;
+
+/// Where the architecture is.
+const ARCHITECTURE: u32 = 4;
+
+/// The architecture of this program's calls, as the kernel numbers them (`AUDIT_ARCH_…`).
+#[cfg(target_arch = "x86_64")]
+const HERE: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const HERE: u32 = 0xc000_00b7;
+
+impl Test {
+    /// The low half of an argument, which is all that the kernel reads of an `int`.
+    pub(super) fn word(argument: u32, values: impl IntoIterator<Item = u32>) -> Self {
+        Self::masked(argument, u32::MAX, values)
+    }
+
+    /// Some bits of the low half of an argument.
+    pub(super) fn masked(argument: u32, mask: u32, values: impl IntoIterator<Item = u32>) -> Self {
+        // Both architectures have the low half first.
+        let at = ARGUMENTS + 8 * argument;
+        Self { at, mask, values: values.into_iter().collect() }
+    }
+
+    /// A pointer that is null.
+    pub(super) fn null(argument: u32) -> [Self; 2] {
+        let low = Self::word(argument, [0]);
+        let high = Self { at: low.at + 4, ..low.clone() };
+        [low, high]
+    }
+}
+
+/// Returns the filter with these answers; what is not among them answers `ENOSYS`.
+pub(super) fn compiled(answers: &BTreeMap<c_long, Answer>) -> BpfProgram {
+    let mut program = vec![
+        load(ARCHITECTURE),
+        jump(libc::BPF_JEQ, HERE, 1, 0),
+        give(libc::SECCOMP_RET_KILL_PROCESS),
+        load(0),
+    ];
+    program.extend(search(&pieces(answers)));
+    program
+}
+
+/// A stretch of numbers with one answer, from its first one on; none is `ENOSYS`.
+type Piece<'a> = (u32, Option<&'a Answer>);
+
+/// Returns all numbers from 0 on as stretches.
+fn pieces(answers: &BTreeMap<c_long, Answer>) -> Vec<Piece<'_>> {
+    let mut pieces: Vec<Piece<'_>> = vec![(0, None)];
+    let mut add = |from: u32, answer| {
+        match pieces.last_mut() {
+            Some((_, last)) if *last == answer => {}
+            Some((start, last)) if *start == from => *last = answer,
+            _ => pieces.push((from, answer)),
+        };
+    };
+    for (call, answer) in answers {
+        let call = u32::try_from(*call).expect("the numbers of calls are small");
+        add(call, Some(answer));
+        if !answers.contains_key(&(c_long::from(call) + 1)) {
+            add(call + 1, None);
+        }
+    }
+    pieces
+}
+
+/// Returns what answers a number that lies in one of these stretches.
+fn search(pieces: &[Piece<'_>]) -> BpfProgram {
+    let (lower, upper) = match pieces {
+        [(_, only)] => return leaf(*only),
+        _ => pieces.split_at(pieces.len() / 2),
+    };
+    let below = search(lower);
+    // A conditional jump reaches 255 instructions only.
+    let mut program = vec![jump(libc::BPF_JGE, upper[0].0, 0, 1), skip(below.len())];
+    program.extend(below);
+    program.extend(search(upper));
+    program
+}
+
+fn leaf(answer: Option<&Answer>) -> BpfProgram {
+    let refusal = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+    match answer {
+        None => vec![give(libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32)],
+        Some(Answer::Allowed) => vec![give(libc::SECCOMP_RET_ALLOW)],
+        Some(Answer::Refused) => vec![give(refusal)],
+        Some(Answer::Killed) => vec![give(libc::SECCOMP_RET_KILL_PROCESS)],
+        Some(Answer::AllowedIf(ways)) => {
+            let mut program: BpfProgram = ways.iter().flat_map(|way| way_through(way)).collect();
+            program.push(give(refusal));
+            program
+        }
+    }
+}
+
+/// Returns what allows the call where all tests pass, and goes on behind itself otherwise.
+fn way_through(tests: &[Test]) -> BpfProgram {
+    let mut program = vec![give(libc::SECCOMP_RET_ALLOW)];
+    // From the last test to the first: each has to know how much it skips where it fails.
+    for test in tests.iter().rev() {
+        let mut passes = vec![load(test.at)];
+        if test.mask != u32::MAX {
+            passes.push(instruction(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, test.mask, 0, 0));
+        }
+        let count = test.values.len();
+        for (index, value) in test.values.iter().enumerate() {
+            let over = u8::try_from(count - index).expect("a test has few values");
+            passes.push(jump(libc::BPF_JEQ, *value, over, 0));
+        }
+        passes.push(skip(program.len()));
+        passes.extend(program);
+        program = passes;
+    }
+    program
+}
+
+fn load(at: u32) -> sock_filter {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at, 0, 0)
+}
+
+fn jump(comparison: u32, with: u32, over_if: u8, over_else: u8) -> sock_filter {
+    instruction(libc::BPF_JMP | comparison | libc::BPF_K, with, over_if, over_else)
+}
+
+fn skip(count: usize) -> sock_filter {
+    let count = u32::try_from(count).expect("the kernel takes 4096 instructions");
+    instruction(libc::BPF_JMP | libc::BPF_JA, count, 0, 0)
+}
+
+fn give(answer: u32) -> sock_filter {
+    instruction(libc::BPF_RET | libc::BPF_K, answer, 0, 0)
+}
+
+fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
+    sock_filter { code: code as u16, jt, jf, k }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Answers a call as the kernel would run the filter.
+    pub(in super::super) fn answer(
+        program: &BpfProgram,
+        arch: u32,
+        call: u32,
+        arguments: [u64; 6],
+    ) -> u32 {
+        let mut shown = Vec::new();
+        shown.extend(call.to_le_bytes());
+        shown.extend(arch.to_le_bytes());
+        shown.extend(0u64.to_le_bytes());
+        arguments.iter().for_each(|argument| shown.extend(argument.to_le_bytes()));
+        let (mut at, mut held) = (0, 0u32);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[at];
+            at += 1;
+            let code = u32::from(code);
+            let far = |taken: bool| usize::from(if taken { jt } else { jf });
+            if code == libc::BPF_LD | libc::BPF_W | libc::BPF_ABS {
+                let word = &shown[k as usize..k as usize + 4];
+                held = u32::from_le_bytes(word.try_into().unwrap());
+            } else if code == libc::BPF_ALU | libc::BPF_AND | libc::BPF_K {
+                held &= k;
+            } else if code == libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K {
+                at += far(held == k);
+            } else if code == libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K {
+                at += far(held >= k);
+            } else if code == libc::BPF_JMP | libc::BPF_JA {
+                at += k as usize;
+            } else if code == libc::BPF_RET | libc::BPF_K {
+                return k;
+            } else {
+                panic!("no instruction of ours: {code:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_number_has_its_own_answer_and_no_others() {
+        let with = |one: u32| Answer::AllowedIf(vec![vec![Test::word(0, [one])]]);
+        let answers = BTreeMap::from([
+            (0, Answer::Allowed),
+            (1, Answer::Allowed),
+            (2, Answer::Refused),
+            (5, Answer::Killed),
+            (7, with(4)),
+            (8, with(5)),
+            (450, Answer::Allowed),
+        ]);
+        let program = compiled(&answers);
+        for call in (0..1_000).chain([u32::MAX, 0x4000_0000, 0x4000_0001]) {
+            let expected = match call {
+                0 | 1 | 7 | 450 => libc::SECCOMP_RET_ALLOW,
+                2 | 8 => libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
+                5 => libc::SECCOMP_RET_KILL_PROCESS,
+                _ => libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
+            };
+            assert_eq!(answer(&program, HERE, call, [4, 0, 0, 0, 0, 0]), expected, "{call}");
+            let elsewhere = answer(&program, 0x4000_0003, call, [0; 6]);
+            assert_eq!(elsewhere, libc::SECCOMP_RET_KILL_PROCESS);
+        }
+    }
+
+    #[test]
+    fn all_tests_of_one_way_have_to_pass() {
+        let ways = vec![
+            vec![Test::word(0, [1, 2]), Test::masked(1, 0xf, [3, 5])],
+            [&[Test::word(0, [9])][..], &Test::null(2)].concat(),
+        ];
+        let program = compiled(&BTreeMap::from([(3, Answer::AllowedIf(ways))]));
+        let allows = |arguments| answer(&program, HERE, 3, arguments) == libc::SECCOMP_RET_ALLOW;
+        for (arguments, expected) in [
+            ([1, 3, 7, 0, 0, 0], true),
+            ([2, 0x85, 7, 0, 0, 0], true),
+            ([2, 4, 7, 0, 0, 0], false),
+            ([3, 3, 0, 0, 0, 0], false),
+            ([9, 0, 0, 0, 0, 0], true),
+            ([9, 0, 1, 0, 0, 0], false),
+            ([9, 0, 1 << 32, 0, 0, 0], false),
+            ([1 << 32 | 1, 3, 0, 0, 0, 0], true),
+        ] {
+            assert_eq!(allows(arguments), expected, "{arguments:?}");
+        }
+    }
+}

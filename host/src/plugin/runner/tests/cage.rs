@@ -1,0 +1,45 @@
+//! The cage where a kernel lacks something, and grants that mean nothing.
+
+use super::*;
+
+#[test]
+fn what_the_kernel_lacks_is_left_out_unless_a_whole_cage_is_demanded() {
+    for (without, lack) in [("landlock", Lack::Files), ("filters", Lack::Calls)] {
+        let Stage { mut setup, .. } = stage("");
+        setup.launch.environment.push((stand_in::KERNEL.to_owned(), without.into()));
+        setup.cage = Cage::Possible;
+        assert_eq!(
+            text(&mut Runner::open(setup.clone(), request(amply())).unwrap(), "folder"),
+            "/"
+        );
+        setup.cage = Cage::Whole;
+        let refused = match Runner::open(setup, request(amply())) {
+            Err(CallError::Runner(error)) => error,
+            opened => panic!("{opened:?}"),
+        };
+        assert_eq!(refused.code(), "E11.sandbox");
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "the runner could not shut itself in: the policy demands a whole cage, and {lack}"
+            )
+        );
+    }
+}
+
+#[test]
+fn a_grant_that_nobody_knows_opens_nothing() {
+    let Stage { mut setup, .. } = stage("");
+    setup.grants = Grants(vec!["moon".to_owned()]);
+    let refused = match Runner::open(setup, request(amply())) {
+        Err(CallError::Runner(error)) => error,
+        opened => panic!("{opened:?}"),
+    };
+    assert_eq!(refused.code(), "E11.sandbox");
+}
+
+#[test]
+fn this_kernel_lacks_nothing_and_trying_it_changes_nothing_here() {
+    assert_eq!(lacking(), Ok(vec![]));
+    assert!(Command::new("/bin/true").status().unwrap().success());
+}

@@ -1,0 +1,122 @@
+//! The C library of Debian's next release, unpacked as the root folder of a system that has
+//! nothing else: what is built here has to run there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+use crate::cache::Cache;
+use crate::process::captured;
+
+/// The variable that tells tests where it is.
+pub(super) const VARIABLE: &str = "KEYSTEAD_TEST_NEXT_DEBIAN";
+
+/// The words in the names of tests that need it.
+pub(super) const MARKER: &str = "needs_next_debian";
+
+/// What is unpacked: what a Rust program is linked with.
+const PACKAGES: [&str; 2] = ["libc6", "libgcc-s1"];
+
+/// Which release comes after which.
+const NEXT: [(&str, &str); 2] = [("bookworm", "trixie"), ("trixie", "forky")];
+
+/// Returns the root folder.
+pub(super) fn provide(cache: &Cache) -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(VARIABLE) {
+        return Ok(named.into());
+    }
+    let (here, next) = releases()?;
+    let done = cache.root().join(format!("debian-{next}"));
+    if !done.is_dir() {
+        println!("unpacking the C library of Debian {next} once, into {}", done.display());
+        let fresh = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(cache.root())?;
+        for archive in download(cache, here, next)? {
+            run(Command::new("dpkg").arg("-x").arg(&archive).arg(fresh.path()))?;
+            fs_err::remove_file(archive)?;
+        }
+        // What the package of the system's first folders would have linked.
+        for folder in ["lib", "lib64"] {
+            let (link, target) = (fresh.path().join(folder), Path::new("usr").join(folder));
+            if !link.exists() {
+                std::os::unix::fs::symlink(target, link)?;
+            }
+        }
+        fs_err::set_permissions(fresh.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        fs_err::rename(fresh.keep(), &done)?;
+    }
+    Ok(done)
+}
+
+/// Returns how a person adds it.
+pub(super) fn by_hand() -> String {
+    format!("{VARIABLE}=/path/to/root cargo xtask test   (a root folder with that C library)")
+}
+
+/// Returns the name of this release, and that of the next.
+fn releases() -> Result<(&'static str, &'static str)> {
+    let about = fs_err::read_to_string("/etc/os-release")?;
+    let name = about.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
+    let next = NEXT.iter().find(|(here, _)| Some(*here) == name);
+    Ok(*next.ok_or("this is no Debian whose next release is known here")?)
+}
+
+/// Downloads the packages of a release, from where this system has its own.
+fn download(cache: &Cache, here: &str, release: &str) -> Result<Vec<PathBuf>> {
+    let sources = cache.folder(&format!("apt-{release}/sources"))?;
+    let lists = cache.folder(&format!("apt-{release}/lists/partial"))?;
+    let archives = cache.folder(&format!("apt-{release}/archives"))?;
+    fs_err::write(sources.join("next.sources"), next_sources(here, release)?)?;
+    let apt = |words: &[&str]| {
+        let mut apt = Command::new("apt-get");
+        apt.current_dir(&archives).env("LC_ALL", "C").arg("-qq");
+        for (option, value) in [
+            ("Dir::Etc::sourcelist", "/dev/null".into()),
+            ("Dir::Etc::sourceparts", sources.display().to_string()),
+            ("Dir::State::Lists", lists.parent().unwrap_or(&lists).display().to_string()),
+            ("Dir::Cache::pkgcache", String::new()),
+            ("Dir::Cache::srcpkgcache", String::new()),
+            ("Debug::NoLocking", "1".into()),
+            ("APT::Sandbox::User", String::new()),
+        ] {
+            apt.arg("-o").arg(format!("{option}={value}"));
+        }
+        run(apt.args(words))
+    };
+    apt(&["update"])?;
+    apt(&[&["download"][..], &PACKAGES].concat())?;
+    let found = fs_err::read_dir(&archives)?.map(|entry| Ok(entry?.path()));
+    found.collect()
+}
+
+/// Returns this system's sources, of another release.
+fn next_sources(here: &str, release: &str) -> Result<String> {
+    let folder = Path::new("/etc/apt/sources.list.d");
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "sources") {
+            continue;
+        }
+        let text = fs_err::read_to_string(path)?;
+        for paragraph in text.split("\n\n") {
+            let value = |key: &str| {
+                paragraph.lines().find_map(|line| line.strip_prefix(key)).map(str::trim)
+            };
+            let suites = value("Suites:").unwrap_or_default();
+            let is_main = value("Components:").is_some_and(|c| c.starts_with("main"));
+            if is_main && suites.split_whitespace().next() == Some(here) {
+                let (Some(uris), Some(key)) = (value("URIs:"), value("Signed-By:")) else {
+                    continue;
+                };
+                return Ok(format!(
+                    "Types: deb\nURIs: {uris}\nSuites: {release}\nComponents: main\nSigned-By: {key}\n"
+                ));
+            }
+        }
+    }
+    Err("no source of Debian's packages was found in /etc/apt/sources.list.d".into())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let (ok, output) = captured(command);
+    if ok { Ok(()) } else { Err(super::crates::last_lines(&output, 3).into()) }
+}
