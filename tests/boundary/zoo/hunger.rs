@@ -12,6 +12,7 @@ pub(super) const ROWS: &[Row] = &[
             ("mapping:16384", Says("ENOMEM"), Untried),
             ("mapping:1100", Says("ENOMEM"), Untried),
             ("shared:16384", Says("ENOMEM"), Untried),
+            ("shared:1100", Says("done"), Untried),
             ("memfd:1100", Says("done"), Untried),
             ("malloc:64", Says("done"), Says("done")),
             ("shared:64", Untried, Says("done")),

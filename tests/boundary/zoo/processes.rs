@@ -139,6 +139,7 @@ pub(super) const ROWS: &[Row] = &[
             ("fd:{host}", SHUT, Untried),
             ("environ:{victim}", SHUT, Says("done|EACCES")),
             ("cmdline:{victim}", SHUT, Says("done")),
+            ("environ:self/../{victim}", SHUT, Says("done|EACCES")),
             ("cwd:{victim}", SHUT, Says("done|EACCES")),
             ("status:1", SHUT, Says("done")),
             ("cmdline:1", SHUT, Says("done")),

@@ -191,7 +191,14 @@ fn renew(row: &Row, place: &mut Place) {
 
 /// Tells what has changed that must not, or has not changed that must.
 fn look(place: &mut Place, end: End) -> Option<String> {
-    match (place.changed(), end) {
+    let until = Instant::now() + SHORT;
+    let mut changed = place.changed();
+    // A process that was killed may take a moment to be gone.
+    while changed.is_none() && matches!(end, End::Changes) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+        changed = place.changed();
+    }
+    match (changed, end) {
         (None, End::Changes) => Some("it says that it is done, and nothing has changed".into()),
         (Some(_), End::Changes) => None,
         (changed, _) => changed,
