@@ -38,7 +38,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "refused",
-        does: "makes system calls that change the machine, its identity or its cage, in a form that harms nobody",
+        does: "makes system calls that change the machine, its identity or its cage, in a form \
+               that harms nobody",
         tries: &[
             ("perf_event_open", NO, Fails),
             ("unshare", NO, DONE),

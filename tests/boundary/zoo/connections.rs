@@ -12,7 +12,9 @@ const SOME: super::End = Says("done|EPERM|EAFNOSUPPORT|ESOCKTNOSUPPORT|EPROTONOS
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "connects",
-        does: "connects and sends: TCP in three ways, UDP, sockets with a path or a name, by pairs of its own and by its connection to the host; listens; opens sockets of rare families",
+        does: "connects and sends: TCP in three ways, UDP, sockets with a path or a name, by \
+               pairs of its own and by its connection to the host; listens; opens sockets of rare \
+               families",
         tries: &[
             ("tcp:{tcp}", NO, Changes),
             ("fast-open:{tcp}", NO, Changes),

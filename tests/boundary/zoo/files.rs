@@ -18,7 +18,8 @@ const READ: super::End = Says(super::place::TOLD);
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "writes",
-        does: "writes, makes, moves, links, removes and changes what belongs to others; its own folder it may use",
+        does: "writes, makes, moves, links, removes and changes what belongs to others; its own \
+               folder it may use",
         tries: &[
             ("append:{secret}", SHUT, Changes),
             ("create:{secret}", SHUT, Changes),
@@ -81,7 +82,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "reads",
-        does: "reads files of others: by their path, by links, by /proc, by a descriptor, by a handle; looks at folders, watches them",
+        does: "reads files of others: by their path, by links, by /proc, by a descriptor, by a \
+               handle; looks at folders, watches them",
         tries: &[
             ("open:{secret}", SHUT, READ),
             ("open:{vault}", SHUT, READ),
@@ -122,7 +124,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "widens",
-        does: "puts a link into its own folder, where it was granted a second folder, and waits for its next process",
+        does: "puts a link into its own folder, where it was granted a second folder, and waits \
+               for its next process",
         tries: &[("put:{folder}", Says("done"), Says("done")), ("read:secret", SHUT, READ)],
         in_process: "not contained: it needs no grants",
         pace: Pace::Anew,

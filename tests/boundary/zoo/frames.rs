@@ -8,7 +8,9 @@ const NONE: super::End = Says("no connection");
 
 pub(super) const ROWS: &[Row] = &[Row {
     name: "frames",
-    does: "speaks on the runner's connection to the host: garbage, answers to nobody, answers twice, bodies without end, 250 descriptors, its own connection; floods it, shuts it, reads from it",
+    does: "speaks on the runner's connection to the host: garbage, answers to nobody, answers \
+           twice, bodies without end, 250 descriptors, its own connection; floods it, shuts it, \
+           reads from it",
     tries: &[
         ("sound", Says("done"), NONE),
         ("garbage", Protocol("a frame of an unknown kind"), NONE),

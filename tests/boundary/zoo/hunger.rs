@@ -6,7 +6,8 @@ use super::{Pace, Row, in_both_placements};
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "allocates",
-        does: "takes memory and writes to all of it, so many MiB: from the heap, by a mapping of its own or to be shared, in a file that is nowhere",
+        does: "takes memory and writes to all of it, so many MiB: from the heap, by a mapping of \
+               its own or to be shared, in a file that is nowhere",
         tries: &[
             ("malloc:16384", Says("ENOMEM"), Untried),
             ("mapping:16384", Says("ENOMEM"), Untried),
@@ -57,7 +58,8 @@ pub(super) const ROWS: &[Row] = &[
             ("file:20000", Dies("signal 25 (SIGXFSZ)"), Untried),
             ("file:1", Says("done"), Says("done")),
         ],
-        in_process: "not contained, as the cage does not either below 16 GiB: a granted folder can be filled",
+        in_process: "not contained, as the cage does not either below 16 GiB: a granted folder \
+                     can be filled",
         pace: Pace::Quick,
     },
     Row {
@@ -80,7 +82,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "late",
-        does: "answers after so many milliseconds: it sleeps, works, stops itself, or sleeps with all signals shut out",
+        does: "answers after so many milliseconds: it sleeps, works, stops itself, or sleeps with \
+               all signals shut out",
         tries: &[
             ("sleep:60000", Late, Untried),
             ("busy:60000", Late, Untried),
@@ -95,7 +98,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "floods",
-        does: "writes so many lines of 4,000 bytes to the log, its standard error, its standard output",
+        does: "writes so many lines of 4,000 bytes to the log, its standard error, its standard \
+               output",
         tries: &[
             ("log:25000", Says("done"), Untried),
             ("stderr:25000", Says("done"), Untried),

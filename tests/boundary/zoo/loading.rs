@@ -37,7 +37,8 @@ pub(super) const ROWS: &[Row] = &[
             ("exit", Says("done"), Dies("exit status 9")),
             ("neither", Says("done"), Says("done")),
         ],
-        in_process: "not contained: the command hangs after its answer, or ends with the plugin's exit status",
+        in_process: "not contained: the command hangs after its answer, or ends with the plugin's \
+                     exit status",
         pace: Pace::Quick,
     },
 ];

