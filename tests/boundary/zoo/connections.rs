@@ -49,6 +49,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "connects-granted",
         does: "with the network granted: talks to those who are not on the network",
         tries: &[
+            ("resolve:localhost", Says("done"), Says("done")),
             ("tcp:{tcp}", Changes, Changes),
             ("udp:{udp}", Changes, Changes),
             ("listen", Says("EACCES"), Says("done")),

@@ -1,4 +1,5 @@
 /* Talks to somebody: `tcp:PORT`, `unix:PATH`, `abstract:NAME` and so on. */
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -72,6 +73,11 @@ static const char *attempt(const char *what, const char *target) {
         one = socket(AF_INET, SOCK_DGRAM, 0);
         if (one < 0) return outcome(-1);
         return outcome(sendto(one, "zoo", 3, 0, (struct sockaddr *)&to, sizeof to));
+    }
+    if (same(what, "resolve")) {
+        struct addrinfo *found_addresses;
+        int failure = getaddrinfo(target, "80", NULL, &found_addresses);
+        return failure ? gai_strerror(failure) : "done";
     }
     if (same(what, "listen")) return listens(SOCK_STREAM, AF_INET);
     if (same(what, "raw")) return outcome(socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
