@@ -11,3 +11,4 @@ mod next_debian;
 mod out_of_tree;
 mod pretender;
 mod skew;
+mod zoo;

@@ -249,6 +249,17 @@ pub(crate) fn hostile(folder: &Path, macros: &[&str]) -> PathBuf {
     c_library("hostile", folder, &options)
 }
 
+/// Returns the file of this plugin of the zoo, built with these macros.
+pub(crate) fn zoo(name: &str, folder: &Path, macros: &[String]) -> PathBuf {
+    let file = folder.join(format!("{name}.so"));
+    let mut cc = Command::new("cc");
+    cc.args(["-std=gnu11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wl,-z,noexecstack"]);
+    cc.args(["-Wall", "-Wextra", "-Werror"]).arg(include()).arg(format!("-DZOO=\"{name}\""));
+    cc.args(macros.iter().map(|text| format!("-D{text}"))).arg("-o").arg(&file);
+    succeed(cc.arg(plugins().join("zoo").join(format!("{name}.c"))));
+    file
+}
+
 /// Returns the file of the vault in C, built as docs/writing-a-plugin-in-c.md says.
 pub(crate) fn c_vault(folder: &Path) -> PathBuf {
     let file = folder.join("c_vault.so");

@@ -26,6 +26,11 @@ impl Lines {
     pub(crate) fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
+
+    /// Forgets them, for who counts memory.
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap() = Vec::new();
+    }
 }
 
 impl Log for Lines {
