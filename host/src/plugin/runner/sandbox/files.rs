@@ -74,7 +74,9 @@ pub(in crate::plugin::runner) fn relied_on(network: bool) -> &'static [&'static 
 /// made stays missing: the plugin says so when it needs it, as it would without a cage.
 pub(super) fn make_missing(granted: &[Files]) {
     for (path, access) in granted {
-        if *access != FileAccess::ReadWrite || is_covered(path, granted) {
+        // Where `..` leads depends on what is there: nothing is made on such a way.
+        let climbs = path.split('/').any(|part| part == "..");
+        if *access != FileAccess::ReadWrite || climbs || is_covered(path, granted) {
             continue;
         }
         let folder = match path.ends_with('/') {
