@@ -328,6 +328,19 @@ impl Host {
         self.call_in(name, ask, run, &mut Course::default(), &mut |_| {})
     }
 
+    /// Does what [`Host::call`] does, where what is asked for names these paths: a plugin in a cage can
+    /// write to the folders they are in for this call, and for no other.
+    pub(crate) fn call_with_paths<T>(
+        &self,
+        name: &VaultName,
+        paths: &[&str],
+        ask: &mut dyn Ask,
+        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
+    ) -> Result<T> {
+        let more = paths.iter().filter_map(|path| grant::folder_of(path)).collect();
+        self.call_in(name, ask, run, &mut Course::with_more(more), &mut |_| {})
+    }
+
     /// Does what [`Host::call`] does. `done` is shown the vault that has answered.
     fn call_in<T>(
         &self,
@@ -342,6 +355,14 @@ impl Host {
             return Err(Error::NeedsItself { vault: name.clone() });
         };
         let mut state = lock(&slot);
+        let leaves = |state: &Option<State>, course: &Course| {
+            !course.more.is_empty()
+                && matches!(state, Some(State::Open(open)) if open.is_isolated())
+        };
+        if leaves(&state, course) {
+            // Its cage is as it is.
+            *state = None;
+        }
         loop {
             if state.is_none() {
                 match self.open(name, course) {
@@ -355,6 +376,9 @@ impl Host {
                 State::Open(open) => match self.call_unlocking(open, ask, run, course)? {
                     Called::Done(reply) => {
                         done(open);
+                        if leaves(&state, course) {
+                            *state = None;
+                        }
                         return Ok(reply);
                     }
                     // Closed before it is opened again: a vault may allow one at a time.

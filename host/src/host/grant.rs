@@ -209,6 +209,12 @@ fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String
     values
 }
 
+/// Returns the right to write to the folder that a path is in.
+pub(super) fn folder_of(path: &str) -> Option<Permission> {
+    let asked = Permission::parse(&format!("files:{path}/..:rw")).ok()?;
+    Some(asked.filled_in(&BTreeMap::new()))
+}
+
 /// Returns what is asked for beyond what a registration grants.
 pub(super) fn beyond(asked: &[Permission], entry: &Entry) -> Vec<String> {
     let missing = asked.iter().filter(|asked| !is_granted(asked, entry));

@@ -47,6 +47,11 @@ impl Open {
         }
     }
 
+    /// Whether its code runs in a cage.
+    pub(super) fn is_isolated(&self) -> bool {
+        matches!(self.code, Code::Isolated(_))
+    }
+
     /// Returns whose fault a refusal is: the vault's own answer, the plugin's, the runner's.
     pub(super) fn error(&mut self, answer: Refusal) -> Error {
         let (vault, plugin) = (self.name.clone(), self.entry.plugin.clone());
@@ -89,7 +94,9 @@ impl Host {
             return Err(Error::NotGranted { vault: name.clone(), plugin: entry.plugin, missing });
         }
 
-        let grants = Grants(asked.iter().map(Permission::text).collect());
+        self.keep_off_own_folders(&entry, &course.more, grant::Look::AtFiles)?;
+        let grants = asked.iter().chain(&course.more).map(Permission::text);
+        let grants = Grants(grants.collect());
         // It shuts itself in while the image is made.
         let greeted = started.and_then(|started| started.greet(&grants, trusted.cage()).ok());
 

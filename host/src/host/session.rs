@@ -11,6 +11,7 @@ use crate::agent::{Asking, Kept, SessionKey};
 use crate::ask::Ask;
 use crate::error::{Error, Result, visible};
 use crate::paths::Layer;
+use crate::plugin::inspect::Permission;
 use crate::plugin::pins::Digest;
 use crate::registry::Entry;
 
@@ -62,6 +63,8 @@ pub(super) struct Binding {
 /// How sessions are used in one call.
 #[derive(Default)]
 pub(super) struct Course {
+    /// What the vault's plugin may do beyond what it was granted, in this course only.
+    pub(super) more: Vec<Permission>,
     /// Whether the vault is opened without a session that may be kept.
     pub(super) without: bool,
     /// Whether sessions were looked for since the call began.
@@ -73,6 +76,11 @@ pub(super) struct Course {
 }
 
 impl Course {
+    /// Returns one in which the vault's plugin may do this as well.
+    pub(super) fn with_more(more: Vec<Permission>) -> Self {
+        Self { more, ..Self::default() }
+    }
+
     /// Takes what an unlocking gave. Of several steps the last one counts.
     pub(super) fn unlocked(&mut self, session: Option<Session>) {
         self.unlocked = Some(session);

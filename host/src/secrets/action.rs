@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use keystead_plugin_api::{ActRequest, Action, Outcome, VaultName};
+use keystead_plugin_api::{ActRequest, Action, Outcome, ParameterKind, VaultName};
 
 use crate::ask::Ask;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::registry::Setting;
 use crate::registry::schema::{self, Base};
 
 impl Host {
@@ -48,8 +49,15 @@ impl Host {
             .map_err(|faults| Error::Parameters { what: what.clone(), faults })?;
         // References are followed before the vault is held: they may lead to it.
         let parameters = self.parameters(&settings, &found.parameters, &what)?;
+        let paths = found.parameters.iter().filter(|one| one.kind == ParameterKind::Path);
+        let paths: Vec<&str> = paths
+            .filter_map(|one| match settings.get(&*one.name) {
+                Some(Setting::Text(path)) => Some(path.as_str()),
+                _ => None,
+            })
+            .collect();
         let mut request = ActRequest::new(action, parameters, self.deadline());
-        self.call(vault, ask, &mut |open, deadline| {
+        self.call_with_paths(vault, &paths, ask, &mut |open, deadline| {
             request.deadline = deadline;
             open.act(&request)
         })
