@@ -141,7 +141,11 @@ fn inside() -> ! {
     let grown = memory().saturating_sub(size);
     assert!(grown < MAX_GROWTH, "it has grown by {grown} bytes");
     assert_eq!(zoo.place.changed(), None);
-    zoo.scene.end();
+    let Zoo { scene, place, .. } = zoo;
+    scene.end();
+    // Its process ends with it.
+    drop(place);
+    assert_eq!(children(std::process::id()), Vec::<PathBuf>::new());
     std::process::exit(0)
 }
 
