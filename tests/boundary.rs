@@ -3,6 +3,7 @@
 mod build;
 mod c_door;
 mod c_vaults;
+mod cage;
 mod file;
 mod home;
 mod in_process;

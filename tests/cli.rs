@@ -8,6 +8,7 @@ mod copy;
 mod doctor;
 mod export;
 mod get;
+mod grant;
 mod import;
 mod import_form;
 mod import_secretstore;

@@ -79,7 +79,11 @@ fn registration(
     unlock: &[(&str, &str)],
 ) -> Registration {
     let mut new = Registration::new(vault(name), "memory", scene.path().to_path_buf());
-    let owned = |(key, text): &(&str, &str)| ((*key).to_owned(), (*text).to_owned());
+    // Apart from Keystead's own folders, where no plugin may write.
+    let owned = |(key, text): &(&str, &str)| match *key {
+        "file" => ("file".to_owned(), format!("here/{text}")),
+        key => (key.to_owned(), (*text).to_owned()),
+    };
     new.parameters = parameters.iter().map(owned).collect();
     let parse = |(key, text): &(&str, &str)| ((*key).to_owned(), Reference::parse(text).unwrap());
     new.unlock = unlock.iter().map(parse).collect();

@@ -249,12 +249,34 @@ pub(crate) fn hostile(folder: &Path, macros: &[&str]) -> PathBuf {
     c_library("hostile", folder, &options)
 }
 
+/// Returns the file of the plugin that does what these permissions allow.
+pub(crate) fn able(folder: &Path, permissions: &[&str]) -> PathBuf {
+    let asked: String = permissions.iter().map(|one| format!(",\\\"{one}\\\"")).collect();
+    let file = folder.join("able.so");
+    let mut cc = gnu_c("able");
+    cc.arg(format!("-DPERMISSIONS_ASKED=\"{asked}\"")).arg("-o").arg(&file);
+    cc.arg(plugins().join("able/able.c"));
+    if permissions.iter().any(|one| one.starts_with("library:")) {
+        // The name for building with it is in a package of its own.
+        let library = ["/lib/x86_64-linux-gnu/libz.so.1", "/usr/lib64/libz.so.1"];
+        let library = library.iter().find(|path| Path::new(path).exists()).unwrap();
+        cc.args(["-DWITH_LIBRARY", library]);
+    }
+    succeed(&mut cc);
+    file
+}
+
+fn gnu_c(id: &str) -> Command {
+    let mut cc = Command::new("cc");
+    cc.args(["-std=gnu11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wl,-z,noexecstack"]);
+    cc.args(["-Wall", "-Wextra", "-Werror"]).arg(include()).arg(format!("-DZOO=\"{id}\""));
+    cc
+}
+
 /// Returns the file of this plugin of the zoo, built with these macros.
 pub(crate) fn zoo(name: &str, folder: &Path, macros: &[String]) -> PathBuf {
     let file = folder.join(format!("{name}.so"));
-    let mut cc = Command::new("cc");
-    cc.args(["-std=gnu11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wl,-z,noexecstack"]);
-    cc.args(["-Wall", "-Wextra", "-Werror"]).arg(include()).arg(format!("-DZOO=\"{name}\""));
+    let mut cc = gnu_c(name);
     cc.args(macros.iter().map(|text| format!("-D{text}"))).arg("-o").arg(&file);
     succeed(cc.arg(plugins().join("zoo").join(format!("{name}.c"))));
     file

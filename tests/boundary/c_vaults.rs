@@ -141,7 +141,7 @@ fn secrets_of_the_vault_in_go_stay_needs_go() {
     let told = home.run(&["plugin", "install", "--yes", file]);
     assert!(told.starts_with("exit 0\n"), "{told}");
     let register = ["vault", "register", "--yes", "odd", "--plugin", "go-vault"];
-    let told = home.run(&[&register[..], &["--param", "file=secrets.json"]].concat());
+    let told = home.run(&[&register[..], &["--param", "file=own/secrets.json"]].concat());
     assert!(told.starts_with("exit 0\n"), "{told}");
     let value = home.file("value", b"correct horse");
     let set = ["set", "a/b", "--vault", "odd", "--file", value.to_str().unwrap()];

@@ -27,7 +27,9 @@ fn a_header_in_c_crashes_its_own_process_and_no_sooner_than_it_is_used() {
          Hint: run `keystead vault show odd` to see its registration\n\
          Code: E11.died\n"
     );
-    assert!(home.mark().exists(), "its constructor has not run: this test proves nothing");
+    let told = home.run(&["get", "a", "--vault", "odd", "-vv"]);
+    assert!(told.contains("constructed"), "its constructor has not run: this test proves nothing");
+    assert!(!home.mark().exists(), "it has left its cage");
 }
 
 #[test]
@@ -42,7 +44,9 @@ fn nothing_of_a_sound_plugin_runs_before_it_is_used_either() {
     }
     assert!(!mark().exists(), "it ran before it was used");
     assert_eq!(home.run(&["get", "a", "--vault", "odd"]), "exit 0\nsound");
-    assert!(mark().exists(), "its constructor has not run: this test proves nothing");
+    let told = home.run(&["get", "a", "--vault", "odd", "-vv"]);
+    assert!(told.contains("constructed"), "its constructor has not run: this test proves nothing");
+    assert!(!mark().exists(), "it has left its cage");
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn nothing_in_a_projects_folder_is_used() {
     assert_eq!(sandbox.run("vault list --json", &[]).succeeds(), b"");
     assert_eq!(sandbox.run("plugin list --json", &[]).succeeds(), b"");
     let answer = sandbox.run("vault register trap --plugin memory", &[]);
-    assert!(answer.ends_with(3).stderr.contains("is not installed"), "{answer}");
+    assert!(answer.ends_with(3).stderr.contains("No plugin `memory` is installed"), "{answer}");
     let report = sandbox.run("doctor --json", &[]);
     assert!(String::from_utf8_lossy(report.succeeds()).contains("\"sound\":true"), "{report}");
 }

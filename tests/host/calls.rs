@@ -43,8 +43,9 @@ fn threads_share_a_host_and_its_vaults_never_mix() {
             let listing = scene.host.list(None, Some(vault), &mut Nobody).unwrap();
             assert_eq!(listing.entries.len(), 4 * EACH);
         }
-        let kept =
-            |vault: &VaultName| std::fs::read_to_string(scene.path().join(vault.as_str())).unwrap();
+        let kept = |vault: &VaultName| {
+            std::fs::read_to_string(scene.path().join("here").join(vault.as_str())).unwrap()
+        };
         let hex = |text: &str| text.bytes().map(|b| format!("{b:02x}")).collect::<String>();
         assert!(
             kept(&vaults[0]).contains(&hex("a-0/0")) && !kept(&vaults[0]).contains(&hex("b-0/0"))
@@ -62,8 +63,8 @@ fn a_changed_registration_takes_effect_when_the_host_is_reloaded() {
     let a = filed(&scene, "a", Placement::Isolated);
     set(&scene.host, &a, "x", "old");
     let path = scene.path().join("config/vaults/a.toml");
-    let (mut text, old) = (std::fs::read_to_string(path).unwrap(), scene.path().join("a"));
-    text = text.replace(old.to_str().unwrap(), scene.path().join("other").to_str().unwrap());
+    let (mut text, old) = (std::fs::read_to_string(path).unwrap(), scene.path().join("here/a"));
+    text = text.replace(old.to_str().unwrap(), scene.path().join("here/other").to_str().unwrap());
     write_registration(&scene, "a", text.strip_prefix("schema = 1\n").unwrap());
     assert_eq!(get_in(&scene.host, &a, "x").unwrap(), "a: old");
     scene.host.reload();
@@ -121,8 +122,9 @@ fn a_vault_of_this_process_only_is_written_nowhere_and_stands_before_a_registere
     let a = filed(&scene, "a", Placement::Isolated);
     set(host, &a, "x", "registered");
 
-    let written =
-        || (files(&scene.path().join("config")), std::fs::read(scene.path().join("a")).unwrap());
+    let written = || {
+        (files(&scene.path().join("config")), std::fs::read(scene.path().join("here/a")).unwrap())
+    };
     let before = written();
     let mut own = replacing(registration(&scene, "A", &[], &[]));
     own.placement = Some(Placement::InProcess);

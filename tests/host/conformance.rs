@@ -18,7 +18,7 @@ use crate::scene::{Scene, story};
 /// Returns a check of a vault with a file, small enough to take seconds.
 fn check(scene: &Scene) -> Check {
     let mut check = Check::new(scene.path().to_path_buf());
-    check.parameters.insert("file".into(), "{vault}.secrets".into());
+    check.parameters.insert("file".into(), "here/{vault}.secrets".into());
     check.many = Some(40);
     check
 }

@@ -25,7 +25,7 @@ fn policy(scene: &Scene, text: &str) {
 #[test]
 fn a_plugin_that_asks_for_more_than_was_granted_is_not_opened() {
     let scene = scene();
-    let file = scene.path().join("secrets");
+    let file = scene.path().join("here/secrets");
     let text = |grants: &str| {
         format!(
             "plugin = \"memory\"\ngrants = [{grants}]\n[parameters]\nfile = \"{}\"\n",
@@ -41,13 +41,17 @@ fn a_plugin_that_asks_for_more_than_was_granted_is_not_opened() {
             story(&error),
             format!(
                 "E07.not-granted: vault `a` cannot be opened: plugin `memory` asks for more than \
-                 vault `a` grants: files:{}:rw",
-                file.display()
+                 vault `a` grants: files:{}/:rw",
+                file.parent().unwrap().display()
             )
         );
     }
     assert_eq!(scene.runners(), 0);
-    write_registration(&scene, "a", &text(&format!("\"files:{}:rw\"", file.display())));
+    write_registration(
+        &scene,
+        "a",
+        &text(&format!("\"files:{}/:rw\"", scene.path().join("here").display())),
+    );
     scene.host.reload();
     set(&scene.host, &vault("a"), "x", "y");
     scene.end();
@@ -62,15 +66,15 @@ fn a_registration_that_takes_anothers_place_is_granted_what_it_asks_for_now() {
     let error = scene.host.plan_registration(again.clone()).unwrap_err();
     assert_eq!((error.code(), error.class()), ("E01.exists", Class::CannotDo));
     let plan = scene.host.plan_registration(replacing(again)).unwrap();
-    let other = scene.path().join("other");
-    assert_eq!(plan.entry().grants, [format!("files:{}:rw", other.display())]);
+    let other = scene.path().join("here");
+    assert_eq!(plan.entry().grants, [format!("files:{}/:rw", other.display())]);
     assert_eq!(plan.permissions().len(), 1);
     assert!(plan.permissions()[0].contains(other.to_str().unwrap()), "{:?}", plan.permissions());
     scene.host.register(plan).unwrap();
     // At once: what was open is forgotten.
     assert_eq!(get_in(&scene.host, &a, "x").unwrap_err().code(), "E12.no-such-secret");
     set(&scene.host, &a, "x", "new");
-    assert!(other.exists());
+    assert!(other.join("other").exists());
     scene.end();
 }
 

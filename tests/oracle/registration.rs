@@ -57,9 +57,9 @@ oracle! {
             Kind::Memory => (
                 [("flie", "x"), ("locked", "canary-5d1f")],
                 2,
-                ("file", "/"),
+                ("file", "/nonexistent/a/b/.."),
                 "E10.open: vault `work` cannot be opened: plugin `memory` refused to open it: \
-                 `file` is not the absolute path of a file: /",
+                 `file` is not the absolute path of a file: /nonexistent/a/b/..",
             ),
             Kind::Store => (
                 [("paht", "x"), ("case-sensitive", "perhaps")],

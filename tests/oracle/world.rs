@@ -92,6 +92,7 @@ impl World {
         match self.kind {
             Kind::Store => self.folder(name).join("store.db"),
             Kind::Files => self.folder(name),
+            Kind::Memory => self.scene.path().join(format!("here/{name}.secrets")),
             _ => self.scene.path().join(format!("{name}.secrets")),
         }
     }
@@ -163,7 +164,7 @@ impl World {
         };
         let shown = |path: PathBuf| path.to_str().unwrap().to_owned();
         let (key, path) = match self.kind {
-            Kind::Memory => ("file", format!("{name}.secrets")),
+            Kind::Memory => ("file", format!("here/{name}.secrets")),
             Kind::Book | Kind::Slip => ("ledger", format!("{name}.secrets")),
             Kind::Store => {
                 let key = shown(self.stores.path().join(format!("{name}.key")));

@@ -1,6 +1,6 @@
 //! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
 //! needs root, and nothing on the system changes but for a C++ compiler, GnuPG, zsh, fish, groff,
-//! strace and systemd's programs, where they are missing and we are root. Podman is run by root
+//! strace, dbus-daemon and systemd's programs, where they are missing and we are root. Podman is run by root
 //! alone: for others it is left out.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
@@ -21,6 +21,7 @@
 //! | `KEYSTEAD_TEST_FISH` | fish | `…needs_fish…` |
 //! | `KEYSTEAD_TEST_GROFF` | groff | `…needs_groff…` |
 //! | `KEYSTEAD_TEST_STRACE` | strace | `…needs_strace…` |
+//! | `KEYSTEAD_TEST_DBUS_DAEMON` | dbus-daemon | `…needs_dbus…` |
 //! | `KEYSTEAD_TEST_SYSTEMD_CREDS` | systemd-creds | `…needs_systemd…` |
 //! | `KEYSTEAD_TEST_PODMAN`, `KEYSTEAD_TEST_CONMON`, `KEYSTEAD_TEST_RUNC` | podman and what it starts | `…needs_podman…` |
 //! | `KEYSTEAD_TEST_PYTHON` | a Python 3 that has PyNaCl | `…needs_pynacl…` |
@@ -158,13 +159,14 @@ const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.1
 /// Programs that are part of a system, not of a cache: they look for other files of theirs
 /// where packages put them. The variable, if a test asks for one; program, package, and the
 /// words in the names of the tests that need it.
-const SYSTEM: [(Option<&str>, &str, &str, &str); 7] = [
+const SYSTEM: [(Option<&str>, &str, &str, &str); 8] = [
     (None, COMPILER, "g++", "needs_cxx"),
     (None, "gpg", "gnupg", "needs_gpg"),
     (Some("KEYSTEAD_TEST_ZSH"), "zsh", "zsh", "needs_zsh"),
     (Some("KEYSTEAD_TEST_FISH"), "fish", "fish", "needs_fish"),
     (Some("KEYSTEAD_TEST_GROFF"), "groff", "groff-base", "needs_groff"),
     (Some("KEYSTEAD_TEST_STRACE"), "strace", "strace", "needs_strace"),
+    (Some("KEYSTEAD_TEST_DBUS_DAEMON"), "dbus-daemon", "dbus-daemon", "needs_dbus"),
     (Some("KEYSTEAD_TEST_SYSTEMD_CREDS"), "systemd-creds", "systemd", "needs_systemd"),
 ];
 

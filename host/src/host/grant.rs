@@ -12,6 +12,15 @@ use crate::paths::{Layer, Paths};
 use crate::plugin::inspect::{FileAccess, Kind, Manifest, Permission};
 use crate::registry::{DefaultChoice, Entry, Replace, Setting, schema};
 
+/// How closely grants are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// At their text: they were looked at when they were registered.
+    AtText,
+    /// At where they lead as well.
+    AtFiles,
+}
+
 /// What of the user's data folder decides which code runs, and is no plugin's.
 const OWN_DATA: [&str; 5] = ["plugins", "pins.d", "verdicts", "crashes", "running"];
 
@@ -49,7 +58,7 @@ impl Host {
         let trusted = self.plugins().find(&open::plugin_id(&entry.plugin)?)?;
         let kind = open::kind_of(trusted.manifest(), entry.kind.as_deref())?;
         let asked = expand(trusted.manifest(), kind, &entry, self.home().as_deref());
-        self.keep_off_own_folders(&entry, &asked)?;
+        self.keep_off_own_folders(&entry, &asked, Look::AtFiles)?;
         let is_new = |asked: &&Permission| !is_granted(asked, &entry);
         let more = asked.iter().filter(is_new).map(ToString::to_string).collect();
         entry.grants = asked.iter().map(Permission::text).collect();
@@ -86,7 +95,7 @@ impl Host {
         kind: &Kind,
     ) -> Option<Error> {
         let asked = expand(manifest, kind, entry, self.home().as_deref());
-        self.keep_off_own_folders(entry, &asked).err()
+        self.keep_off_own_folders(entry, &asked, Look::AtFiles).err()
     }
 
     /// Refuses what would let a plugin write where Keystead keeps what plugins may do: it would
@@ -94,12 +103,24 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::ReachesOwn`].
-    pub(super) fn keep_off_own_folders(&self, entry: &Entry, asked: &[Permission]) -> Result<()> {
+    pub(super) fn keep_off_own_folders(
+        &self,
+        entry: &Entry,
+        asked: &[Permission],
+        look: Look,
+    ) -> Result<()> {
         for permission in asked {
             let Permission::Files { template, access: FileAccess::ReadWrite } = permission else {
                 continue;
             };
-            if let Some(own) = own_folder_in_reach(&self.options().paths, Path::new(template)) {
+            let path = Path::new(template);
+            let paths = &self.options().paths;
+            let written = own_folder_in_reach(paths, path);
+            let found = || match look == Look::AtFiles || climbs(path) {
+                true => own_folder_in_reach(paths, &actual(path)),
+                false => None,
+            };
+            if let Some(own) = written.or_else(found) {
                 return Err(Error::ReachesOwn {
                     vault: entry.name.clone(),
                     plugin: entry.plugin.clone(),
@@ -110,6 +131,23 @@ impl Host {
         }
         Ok(())
     }
+}
+
+fn climbs(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
+}
+
+/// Returns where a path leads, as far as there is something.
+fn actual(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let Some((above, mut actual)) = there else { return path.to_owned() };
+    for part in path.strip_prefix(above).into_iter().flat_map(Path::components) {
+        match part {
+            Component::ParentDir => drop(actual.pop()),
+            part => actual.push(part),
+        }
+    }
+    actual
 }
 
 /// Returns the folder of Keystead's own that somebody could change who may write to this path.
@@ -219,6 +257,23 @@ mod tests {
             "/srv/x",
         ] {
             assert_eq!(reached(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_followed_as_far_as_there_is_something() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
+        for (path, leads_to) in [
+            ("link", "a/b"),
+            ("link/none/x", "a/b/none/x"),
+            ("link/../c", "a/c"),
+            ("link/none/../..", "a"),
+            ("none/../c", "c"),
+        ] {
+            assert_eq!(actual(&root.join(path)), root.join(leads_to), "{path}");
         }
     }
 }

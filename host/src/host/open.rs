@@ -83,7 +83,7 @@ impl Host {
         let kind = kind_of(manifest, entry.kind.as_deref())?;
 
         let asked = grant::expand(manifest, kind, &entry, self.home().as_deref());
-        self.keep_off_own_folders(&entry, &asked)?;
+        self.keep_off_own_folders(&entry, &asked, grant::Look::AtText)?;
         let missing = grant::beyond(&asked, &entry);
         if !missing.is_empty() {
             return Err(Error::NotGranted { vault: name.clone(), plugin: entry.plugin, missing });

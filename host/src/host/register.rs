@@ -147,7 +147,7 @@ impl Host {
         entry.search = new.search;
         entry.placement = new.placement;
         let asked = grant::expand(manifest, kind, &entry, home.as_deref());
-        self.keep_off_own_folders(&entry, &asked)?;
+        self.keep_off_own_folders(&entry, &asked, grant::Look::AtFiles)?;
         entry.grants = asked.iter().map(Permission::text).collect();
         let permissions = asked.iter().map(ToString::to_string).collect();
 

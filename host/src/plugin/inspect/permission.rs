@@ -211,6 +211,10 @@ fn resolved(filled: String) -> String {
     let is_folder = filled.ends_with('/') || filled.ends_with(FOLDER_OF);
     let mut parts: Vec<&str> = filled.split('/').filter(|part| !part.is_empty()).collect();
     if filled.ends_with(FOLDER_OF) {
+        // What another `..` leads to only the system knows.
+        if parts.len() > 1 && parts[parts.len() - 2] == ".." {
+            return filled;
+        }
         parts.truncate(parts.len().saturating_sub(2));
     }
     let path = parts.join("/");
@@ -266,6 +270,7 @@ mod tests {
             ("{x}/..", "/a", "/", "under /"),
             ("{x}/", "/", "/", "under /"),
             ("{x}/sub/..", "/a/b", "/a/b/", "under /a/b"),
+            ("{x}/..", "/a/b/..", "/a/b/../..", "in the folder of /a/b/.."),
         ] {
             let values = BTreeMap::from([("x".to_owned(), value.to_owned())]);
             let asked = Permission::parse(&format!("files:{template}:r")).unwrap();

@@ -153,6 +153,11 @@ impl Kind {
         }
     }
 
+    /// Returns whether a vault may make something for this call that was not there.
+    pub(super) fn may_write(self) -> bool {
+        matches!(self, Self::Set | Self::SetMany | Self::SetMetadata | Self::Act | Self::Unlock)
+    }
+
     /// Returns the call's name in messages.
     pub(super) fn as_str(self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets};
 use super::super::inspect::Permission;
 use super::Grants;
 
-pub(super) use files::relied_on;
+pub(super) use files::{Files, is_covered, relied_on};
 
 /// The most memory that is mapped, in bytes. Go alone reserves 1 GiB that it never uses.
 const MAX_MAPPED: u64 = 8 << 30;
@@ -93,7 +93,6 @@ pub(super) fn tie_to_parent() -> Result<(), String> {
 /// Shuts this process in, before any code of the plugin runs. It cannot be undone.
 pub(super) fn enter(grants: &Grants, cage: Cage) -> Result<(), String> {
     let (reach, granted) = meaning(grants)?;
-    files::make_missing(&granted);
     let rules = files::rules(&granted, reach).map_err(|error| told("confine files", &error))?;
     // Before it is undumpable: this file belongs to root then. Where memory runs out, the
     // plugin is what ends, and neither the host nor what else runs there.

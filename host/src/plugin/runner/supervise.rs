@@ -120,7 +120,14 @@ impl Runner {
             died: now,
             failure: None,
         };
-        runner.connect(greeted)?;
+        match runner.connect(greeted) {
+            // It may have wanted to make what only the host can make.
+            Err(CallError::Plugin(_)) if runner.watch.make_missing() => {
+                runner.watch = Watch::new(&runner.setup.grants);
+                runner.connect(None)?;
+            }
+            connected => connected?,
+        }
         Ok(runner)
     }
 
@@ -157,7 +164,6 @@ impl Runner {
         match connection.call(&self.setup, &request, proto::opened) {
             Ok(Answered::Done(fit)) => {
                 self.setup.known = Some(fit);
-                self.watch.settle();
                 self.connection = Some(connection);
                 Ok(())
             }
@@ -199,7 +205,8 @@ impl Runner {
         read: impl Fn(&mut Reader<'_>) -> Result<T, Fault>,
     ) -> Result<Answered<T>, CallError> {
         let started = Instant::now();
-        if self.connection.is_some() && self.watch.is_outdated() {
+        let made = request.kind().may_write() && self.watch.make_missing();
+        if self.connection.is_some() && (made || self.watch.is_outdated()) {
             // It can open what was there, and nothing in its place: the next one can.
             self.connection = None;
         }

@@ -1,14 +1,20 @@
-//! What a caged plugin relies on by path, and was replaced: its rules are of what was there when
-//! it was started, so that a token that is written anew would stay out of its reach.
+//! What a caged plugin relies on by path: its rules are of what was there when it was started. What
+//! was replaced since, as a token is that is written anew, is out of its reach; what is missing is
+//! made before it is written.
 
-use std::path::PathBuf;
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
-use super::super::inspect::Permission;
+use super::super::inspect::{FileAccess, Permission};
 use super::Grants;
-use super::sandbox::relied_on;
+use super::sandbox::{Files, is_covered, relied_on};
 
 /// Paths, and what was there when the runner began to rely on them.
-pub(super) struct Watch(Vec<(PathBuf, Option<Identity>)>);
+pub(super) struct Watch {
+    seen: Vec<(PathBuf, Option<Identity>)>,
+    granted: Vec<Files>,
+}
 
 /// Which file or folder it is, whatever it is called.
 type Identity = (u64, u64);
@@ -16,28 +22,59 @@ type Identity = (u64, u64);
 impl Watch {
     /// Looks at what is granted, before a runner is started with it.
     pub(super) fn new(grants: &Grants) -> Self {
-        let mut paths = Vec::new();
+        let (mut paths, mut granted) = (Vec::new(), Vec::new());
         for grant in &grants.0 {
             match Permission::parse(grant) {
-                Ok(Permission::Files { template, .. }) => paths.push(PathBuf::from(template)),
+                Ok(Permission::Files { template, access }) => {
+                    paths.push(PathBuf::from(&template));
+                    granted.push((template, access));
+                }
                 Ok(Permission::Network) => paths.extend(relied_on(true).iter().map(PathBuf::from)),
                 _ => {}
             }
         }
-        Self(paths.into_iter().map(|path| (path.clone(), identity(&path))).collect())
-    }
-
-    /// Looks again at what was missing: the runner may have made it.
-    pub(super) fn settle(&mut self) {
-        for (path, seen) in &mut self.0 {
-            *seen = seen.or_else(|| identity(path));
+        Self {
+            seen: paths.into_iter().map(|path| (path.clone(), identity(&path))).collect(),
+            granted,
         }
     }
 
     /// Whether something else is there now.
     pub(super) fn is_outdated(&self) -> bool {
-        self.0.iter().any(|(path, seen)| identity(path) != *seen)
+        self.seen.iter().any(|(path, seen)| identity(path) != *seen)
     }
+
+    /// Makes what the plugin may write and is missing, with the folders above it: a folder, an
+    /// empty file. Returns whether anything was made; what cannot be made stays missing, and the
+    /// plugin says so, as it would without a cage.
+    pub(super) fn make_missing(&self) -> bool {
+        let mut made = false;
+        for (path, access) in &self.granted {
+            // Where `..` leads depends on what is there: nothing is made on such a way.
+            let climbs = path.split('/').any(|part| part == "..");
+            let is_written = *access == FileAccess::ReadWrite;
+            if !is_written || climbs || is_covered(path, &self.granted) || Path::new(path).exists()
+            {
+                continue;
+            }
+            made |= make(path).is_ok();
+        }
+        made
+    }
+}
+
+fn make(path: &str) -> std::io::Result<()> {
+    let folder = match path.ends_with('/') {
+        true => Some(Path::new(path)),
+        false => Path::new(path).parent(),
+    };
+    if let Some(folder) = folder {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    if !path.ends_with('/') {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    }
+    Ok(())
 }
 
 /// Returns what a path leads to, if anything.
@@ -55,11 +92,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (token, beside) = (folder.path().join("token"), folder.path().join("beside"));
         let grants = Grants(vec![format!("files:{}:r", token.display()), "env:PATH".into()]);
-        let mut watch = Watch::new(&grants);
+        let watch = Watch::new(&grants);
         assert!(!watch.is_outdated());
+        assert!(!watch.make_missing(), "it may only be read");
         std::fs::write(&token, "1").unwrap();
         assert!(watch.is_outdated());
-        watch.settle();
+        let watch = Watch::new(&grants);
         assert!(!watch.is_outdated());
         std::fs::write(&token, "2").unwrap();
         assert!(!watch.is_outdated());
@@ -71,9 +109,34 @@ mod tests {
     }
 
     #[test]
+    fn makes_what_is_missing_and_may_be_written_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display();
+        let grants = [
+            format!("files:{root}/a/b/:rw"),
+            format!("files:{root}/a/b/c/:rw"),
+            format!("files:{root}/d/e:rw"),
+            format!("files:{root}/f/:r"),
+            format!("files:{root}/g/../h/:rw"),
+        ];
+        let watch = Watch::new(&Grants(grants.into()));
+        assert!(watch.make_missing());
+        assert!(!watch.make_missing(), "it is there");
+        let mut found: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        found.sort();
+        assert_eq!(found, ["a", "d"]);
+        assert!(folder.path().join("a/b").is_dir() && !folder.path().join("a/b/c").exists());
+        assert_eq!(std::fs::read(folder.path().join("d/e")).unwrap(), b"");
+        assert!(watch.is_outdated());
+    }
+
+    #[test]
     fn the_network_relies_on_how_names_are_resolved() {
         let watch = Watch::new(&Grants(vec!["network".into()]));
-        let paths: Vec<_> = watch.0.iter().map(|(path, _)| path.to_str().unwrap()).collect();
+        let paths: Vec<_> = watch.seen.iter().map(|(path, _)| path.to_str().unwrap()).collect();
         assert_eq!(paths, ["/etc/resolv.conf", "/etc/hosts"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Leaves a mark on the disk when it is loaded, and is sound.
+//! Leaves a mark on the disk, or in the log where it cannot, when it is loaded, and is sound.
 
 use sound::Odd;
 
@@ -10,6 +10,7 @@ extern "C" fn constructor() {
     // Where it is not said when it is built, nothing is marked.
     if let Some(path) = option_env!("KEYSTEAD_TEST_MARK") {
         let _ = std::fs::write(path, "run");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"constructed\n");
     }
 }
 

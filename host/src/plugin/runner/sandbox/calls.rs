@@ -6,13 +6,11 @@
 //! Files that are opened and made are landlock's business ([`super::files`]): a filter sees
 //! pointers, not paths.
 
-use std::collections::BTreeMap;
-
 use libc::c_long;
 use seccompiler::BpfProgram;
 
 use super::Reach;
-use super::filter::{self, Answer, Test};
+use super::filter::{Answer, Answers, Test};
 
 /// What a plugin may do with itself, its files and its connections.
 #[rustfmt::skip]
@@ -190,22 +188,21 @@ const RAW: u32 = libc::SOCK_RAW as u32;
 
 /// Returns the filter of a process of this number that may reach this much.
 pub(super) fn filter(reach: Reach, pid: u32) -> BpfProgram {
-    let mut answers = BTreeMap::new();
-    for (lists, answer) in [
-        ([ALLOWED, ALLOWED_HERE], Answer::Allowed),
-        ([REFUSED, REFUSED_HERE], Answer::Refused),
-        ([KILLED, &[]], Answer::Killed),
-    ] {
-        let calls = lists.into_iter().flatten();
-        answers.extend(calls.map(|call| (*call, answer.clone())));
+    let mut answers = Answers::new();
+    for list in [ALLOWED, ALLOWED_HERE] {
+        answers.answer(list, &Answer::Allowed);
     }
+    for list in [REFUSED, REFUSED_HERE] {
+        answers.answer(list, &Answer::Refused);
+    }
+    answers.answer(KILLED, &Answer::Killed);
     for (call, ways) in in_part(pid).into_iter().chain(sockets(reach)) {
-        answers.insert(call, Answer::AllowedIf(ways));
+        answers.set(call, Answer::AllowedIf(ways));
     }
     if reach.network {
-        answers.insert(libc::SYS_sendto, Answer::Allowed);
+        answers.set(libc::SYS_sendto, Answer::Allowed);
     }
-    filter::compiled(&answers)
+    answers.compiled()
 }
 
 /// A call, and the ways in which it may be made.

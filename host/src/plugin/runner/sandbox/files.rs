@@ -1,10 +1,7 @@
 //! Which files a caged plugin can open and make: landlock rules, from its grants and from what
-//! every program needs. A rule is of what is there now: what is missing is made first, where
-//! the plugin may write.
+//! every program needs. A rule is of what is there now.
 
-use std::fs::{DirBuilder, OpenOptions};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use landlock::{
@@ -62,33 +59,12 @@ const LIBRARIES: &[&str] =
     &["/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"];
 
 /// A grant of files: where, and what for. A folder's path ends with `/`.
-pub(super) type Files = (String, FileAccess);
+pub(in crate::plugin::runner) type Files = (String, FileAccess);
 
 /// Returns the files of the system that a plugin with this reach relies on while it runs.
 pub(in crate::plugin::runner) fn relied_on(network: bool) -> &'static [&'static str] {
     // The two of them that change while a machine runs, and are replaced as a whole.
     if network { &FOR_NETWORK[..2] } else { &[] }
-}
-
-/// Makes what is granted and missing, with the folders above it: a folder, an empty file. What cannot be
-/// made stays missing: the plugin says so when it needs it, as it would without a cage.
-pub(super) fn make_missing(granted: &[Files]) {
-    for (path, access) in granted {
-        if *access != FileAccess::ReadWrite || is_covered(path, granted) {
-            continue;
-        }
-        let folder = match path.ends_with('/') {
-            true => Some(Path::new(path)),
-            false => Path::new(path).parent(),
-        };
-        if let Some(folder) = folder {
-            let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        }
-        if !path.ends_with('/') {
-            let mut options = OpenOptions::new();
-            let _ = options.write(true).create_new(true).mode(0o600).open(path);
-        }
-    }
 }
 
 /// Returns the rules of a plugin with these grants.
@@ -131,7 +107,7 @@ pub(super) fn rules(granted: &[Files], reach: Reach) -> Result<RulesetCreated, R
 
 /// Whether a path lies in a folder that the plugin may write itself. It has no rule of its own:
 /// the plugin could have put a link there that leads out of the folder.
-fn is_covered(path: &str, granted: &[Files]) -> bool {
+pub(in crate::plugin::runner) fn is_covered(path: &str, granted: &[Files]) -> bool {
     let path = PathBuf::from(path);
     granted.iter().any(|(other, access)| {
         *access == FileAccess::ReadWrite && path != Path::new(other) && path.starts_with(other)

@@ -22,22 +22,26 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let name = &args.name;
     let plan = scene.host.plan_grant(name, scene.layer())?;
-    let more = plan.more().to_vec();
+    let (more, plugin) = (plan.more().to_vec(), plan.entry().plugin.clone());
     let answer = Answer {
         schema: 1,
         name: name.as_str(),
-        plugin: &plan.entry().plugin.clone(),
+        plugin: &plugin,
         permissions: &more,
         dry_run: scene.global.dry_run,
     };
     if more.is_empty() {
+        // Nobody has to be asked before something is taken away.
+        if !scene.global.dry_run {
+            scene.host.grant(plan)?;
+        }
         if scene.ui.is_json() {
             scene.ui.json(&answer)?;
         }
         scene.ui.note(&format!("Vault `{name}` grants all that its plugin asks for."));
         return Ok(Exit::Done);
     }
-    scene.ui.note(&format!("Plugin `{}` as vault `{name}` asks for more:", answer.plugin));
+    scene.ui.note(&format!("Plugin `{plugin}` as vault `{name}` asks for more:"));
     for permission in &more {
         scene.ui.note(&format!("  {permission}"));
     }

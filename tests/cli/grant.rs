@@ -1,0 +1,165 @@
+//! What is granted is shown, kept, and asked for again when a plugin or a parameter wants more.
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::Sandbox;
+use crate::plugin_files::able;
+
+/// Returns a home with the vault `able`, whose plugin asks for its folder alone.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::empty();
+    install(&sandbox, "install", &[]);
+    sandbox.run("vault register able --plugin able --param folder=own", &[]).succeeds();
+    sandbox
+}
+
+/// Puts in the plugin that asks for these as well.
+fn install(sandbox: &Sandbox, verb: &str, permissions: &[&str]) {
+    let file = able(sandbox.root(), permissions);
+    sandbox.run(&format!("plugin {verb} --yes"), &[file.to_str().unwrap()]).succeeds();
+}
+
+#[test]
+fn an_upgrade_that_asks_for_more_is_not_opened_before_it_is_granted() {
+    let sandbox = sandbox();
+    assert_eq!(sandbox.run("get variable:PATH", &[]).succeeds(), b"none");
+    install(&sandbox, "trust", &["network", "env:PATH"]);
+    assert_data_eq!(
+        sandbox.run("get variable:PATH", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `able` cannot be opened
+Caused by: plugin `able` asks for more than vault `able` grants: network, env:PATH
+Hint: run `keystead vault grant able` to see what is new, and to grant it
+Hint: run `keystead vault show able` to see its registration
+Code: E07.not-granted
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault grant able", &[]),
+        str![[r#"
+exit code 4
+--- stderr
+Plugin `able` as vault `able` asks for more:
+  may use the network
+  may read the environment variable PATH
+Error: Nobody can be asked: Grant this to vault `able`?
+Hint: add `--yes` to grant it without being asked
+
+"#]]
+    );
+    assert_data_eq!(
+        sandbox.run("vault grant able --dry-run", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Plugin `able` as vault `able` asks for more:
+  may use the network
+  may read the environment variable PATH
+Would grant this to vault `able`; nothing was changed
+
+"#]]
+    );
+    sandbox.run("get variable:PATH", &[]).ends_with(1);
+    assert_data_eq!(
+        sandbox.run("vault grant able --yes --json", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+{"schema":1,"name":"able","plugin":"able","permissions":["may use the network","may read the environment variable PATH"],"dry_run":false}
+
+"#]]
+    );
+    assert_eq!(sandbox.run("get variable:PATH", &[]).succeeds(), b"/usr/bin:/bin");
+    assert_data_eq!(
+        sandbox.run("vault grant able", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Vault `able` grants all that its plugin asks for.
+
+"#]]
+    );
+    // What it no longer asks for it is no longer granted.
+    install(&sandbox, "trust", &[]);
+    sandbox.run("vault grant able", &[]).succeeds();
+    assert_eq!(sandbox.run("get variable:PATH", &[]).succeeds(), b"none");
+}
+
+#[test]
+fn a_parameter_that_is_changed_by_hand_is_granted_anew() {
+    let sandbox = sandbox();
+    let file = sandbox.root().join("home/.config/keystead/vaults/able.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let other = sandbox.here("other");
+    let changed = text.replace(
+        &format!("folder = \"{}\"", sandbox.here("own").display()),
+        &format!("folder = \"{}\" # moved", other.display()),
+    );
+    assert_ne!(text, changed);
+    std::fs::write(&file, changed).unwrap();
+    let list = format!("list:{}", other.display());
+    sandbox.run("get", &[&list]).ends_with(1);
+    assert_data_eq!(
+        sandbox.run("vault grant able --yes", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Plugin `able` as vault `able` asks for more:
+  may read and write files under [ROOT]/here/other
+Vault `able` grants what its plugin asks for.
+
+"#]]
+    );
+    assert_eq!(sandbox.run("get", &[&list]).succeeds(), b"nothing");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("# moved") && text.contains("/here/other/:rw"), "{text}");
+    // A part of what is granted is granted.
+    let within = text.replace("/here/other\"", "/here/other/within\"");
+    std::fs::write(&file, within).unwrap();
+    let list = format!("list:{}", other.join("within").display());
+    assert_eq!(sandbox.run("get", &[&list]).succeeds(), b"nothing");
+    // And is all that the plugin has.
+    let list = format!("list:{}", other.display());
+    assert_eq!(sandbox.run("get", &[&list]).succeeds(), b"EACCES");
+}
+
+#[test]
+fn nobody_is_let_to_where_grants_are_kept() {
+    let sandbox = sandbox();
+    for folder in ["", ".config", ".config/keystead", ".local/share/keystead/pins.d/x"] {
+        let folder = sandbox.root().join("home").join(folder);
+        let parameter = format!("folder={}", folder.display());
+        let answer = sandbox.run("vault register own --plugin able --param", &[&parameter]);
+        assert!(answer.ends_with(1).stderr.contains("E07.own-folder"), "{answer}");
+    }
+    assert_data_eq!(
+        sandbox.run("vault register own --plugin able --param folder=../home", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `own` would let plugin `able` write under [ROOT]/here/../home/, and so to [ROOT]/home/.config/keystead, which says what plugins may do
+Hint: give the vault a folder of its own
+Code: E07.own-folder
+
+"#]]
+    );
+    let below = format!("folder={}/home/.local/share/keystead/own", sandbox.root().display());
+    sandbox.run("vault register own --plugin able --param", &[&below]).succeeds();
+    let file = sandbox.root().join("home/.config/keystead/vaults/own.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("/.local/share/keystead/own", "/.config")).unwrap();
+    let answer = sandbox.run("get a --vault own", &[]);
+    assert!(answer.ends_with(1).stderr.contains("E07.own-folder"), "{answer}");
+    let report = sandbox.run("doctor", &[]);
+    assert!(report.ends_with(1).to_string().contains("E07.own-folder"), "{report}");
+}
+
+#[test]
+fn a_vault_that_is_not_there_is_granted_nothing() {
+    let sandbox = sandbox();
+    let answer = sandbox.run("vault grant none --yes", &[]);
+    assert!(answer.ends_with(3).stderr.contains("No vault `none`"), "{answer}");
+}
