@@ -25,7 +25,7 @@ macro_rules! vaults {
 }
 
 vaults! {
-    memory_runs_the_script: "memory", |_| ((), "memory --param file=plain".into());
+    memory_runs_the_script: "memory", |_| ((), "memory --param file=plain/secrets".into());
     store_runs_the_script: "store", |_| ((), "store --param path=safe --param key-file=safe.key".into());
     files_run_the_script: "files", |_| ((), "files:read-write --param folder=folder".into());
     files_with_ended_lines_run_the_script: "files",

@@ -106,6 +106,7 @@ exit code 0
 words
 default
 do
+grant
 list
 lock
 ls

@@ -94,6 +94,7 @@ fn a_parameter_that_is_changed_by_hand_is_granted_anew() {
     let file = sandbox.root().join("home/.config/keystead/vaults/able.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let other = sandbox.here("other");
+    std::fs::create_dir(&other).unwrap();
     let changed = text.replace(
         &format!("folder = \"{}\"", sandbox.here("own").display()),
         &format!("folder = \"{}\" # moved", other.display()),
@@ -119,6 +120,7 @@ Vault `able` grants what its plugin asks for.
     // A part of what is granted is granted.
     let within = text.replace("/here/other\"", "/here/other/within\"");
     std::fs::write(&file, within).unwrap();
+    std::fs::create_dir(other.join("within")).unwrap();
     let list = format!("list:{}", other.join("within").display());
     assert_eq!(sandbox.run("get", &[&list]).succeeds(), b"nothing");
     // And is all that the plugin has.

@@ -564,7 +564,7 @@ fn two_registrations_of_one_place_lose_nothing() {
     let error = run(host, moved("*", &a, &twin)).unwrap_err();
     assert_eq!(error.code(), "E12.one-place");
     // Written in another way, it is found out when it is gone.
-    std::fs::create_dir(scene.path().join("here/sub")).unwrap();
+    std::fs::create_dir_all(scene.path().join("here/sub")).unwrap();
     let alias = register(host, registration(&scene, "alias", &[("file", "sub/../a")], &[]));
     for name in ["x", "y"] {
         put(host, &a, name, Value::text("canary"), Some(metadata(name)));

@@ -274,6 +274,7 @@ impl World {
             bytes[at + mark.len() + 5] ^= 1;
             fs::write(file, bytes).unwrap();
         } else {
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "scribble\n").unwrap();
         }
         self.host().reload();

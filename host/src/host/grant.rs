@@ -116,7 +116,7 @@ impl Host {
             let path = Path::new(template);
             let paths = &self.options().paths;
             let written = own_folder_in_reach(paths, path);
-            let found = || match look == Look::AtFiles || climbs(path) {
+            let found = || match look == Look::AtFiles {
                 true => own_folder_in_reach(paths, &actual(path)),
                 false => None,
             };
@@ -133,20 +133,11 @@ impl Host {
     }
 }
 
-fn climbs(path: &Path) -> bool {
-    path.components().any(|part| part == Component::ParentDir)
-}
-
 /// Returns where a path leads, as far as there is something.
 fn actual(path: &Path) -> PathBuf {
     let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
     let Some((above, mut actual)) = there else { return path.to_owned() };
-    for part in path.strip_prefix(above).into_iter().flat_map(Path::components) {
-        match part {
-            Component::ParentDir => drop(actual.pop()),
-            part => actual.push(part),
-        }
-    }
+    actual.extend(path.strip_prefix(above));
     actual
 }
 
@@ -272,13 +263,7 @@ mod tests {
         let root = folder.path().canonicalize().unwrap();
         std::fs::create_dir_all(root.join("a/b")).unwrap();
         std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
-        for (path, leads_to) in [
-            ("link", "a/b"),
-            ("link/none/x", "a/b/none/x"),
-            ("link/../c", "a/c"),
-            ("link/none/../..", "a"),
-            ("none/../c", "c"),
-        ] {
+        for (path, leads_to) in [("link", "a/b"), ("link/none/x", "a/b/none/x")] {
             assert_eq!(actual(&root.join(path)), root.join(leads_to), "{path}");
         }
     }

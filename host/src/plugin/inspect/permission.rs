@@ -146,7 +146,7 @@ impl Permission {
         };
         match self {
             Self::Files { template, access } => {
-                Self::Files { template: resolved(fill(template)), access: *access }
+                Self::Files { template: resolved(&fill(template)), access: *access }
             }
             Self::Exec(program) => Self::Exec(fill(program)),
             other => other.clone(),
@@ -206,16 +206,18 @@ pub(crate) fn steers_loading(name: &str) -> bool {
     name.starts_with("LD_") || name.starts_with("GLIBC_")
 }
 
-/// Returns a filled-in path without empty parts, and a file's folder for what ends with `/..`.
-fn resolved(filled: String) -> String {
+/// Returns a filled-in path without empty parts and without `..`: each is taken back with the part
+/// before it, so that at a template's end it leaves a file's folder. Where a link stands before it
+/// the system would go elsewhere, where nothing is granted.
+fn resolved(filled: &str) -> String {
     let is_folder = filled.ends_with('/') || filled.ends_with(FOLDER_OF);
-    let mut parts: Vec<&str> = filled.split('/').filter(|part| !part.is_empty()).collect();
-    if filled.ends_with(FOLDER_OF) {
-        // What another `..` leads to only the system knows.
-        if parts.len() > 1 && parts[parts.len() - 2] == ".." {
-            return filled;
+    let mut parts = Vec::new();
+    for part in filled.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
         }
-        parts.truncate(parts.len().saturating_sub(2));
     }
     let path = parts.join("/");
     match (path.is_empty(), is_folder) {
@@ -270,7 +272,9 @@ mod tests {
             ("{x}/..", "/a", "/", "under /"),
             ("{x}/", "/", "/", "under /"),
             ("{x}/sub/..", "/a/b", "/a/b/", "under /a/b"),
-            ("{x}/..", "/a/b/..", "/a/b/../..", "in the folder of /a/b/.."),
+            ("{x}/..", "/a/b/c/..", "/a/", "under /a"),
+            ("{x}", "/a/./b/../c", "/a/c", "under /a/c"),
+            ("{x}", "/../a", "/a", "under /a"),
         ] {
             let values = BTreeMap::from([("x".to_owned(), value.to_owned())]);
             let asked = Permission::parse(&format!("files:{template}:r")).unwrap();

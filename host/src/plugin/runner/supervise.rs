@@ -205,8 +205,8 @@ impl Runner {
         read: impl Fn(&mut Reader<'_>) -> Result<T, Fault>,
     ) -> Result<Answered<T>, CallError> {
         let started = Instant::now();
-        let made = request.kind().may_write() && self.watch.make_missing();
-        if self.connection.is_some() && (made || self.watch.is_outdated()) {
+        let mut may_make = request.kind().may_write();
+        if self.connection.is_some() && self.watch.is_outdated() {
             // It can open what was there, and nothing in its place: the next one can.
             self.connection = None;
         }
@@ -219,6 +219,15 @@ impl Runner {
                 continue;
             };
             match connection.call(&self.setup, request, &read) {
+                Ok(Answered::Failed(error))
+                    if may_make
+                        && error.kind() == api::ErrorKind::Denied
+                        && self.watch.make_missing() =>
+                {
+                    // What failed has had no effect, and may only have wanted to make what is
+                    // made now. The next process can write to it.
+                    may_make = false;
+                }
                 Ok(answered) => {
                     self.connection = Some(connection);
                     self.deaths = 0;

@@ -32,6 +32,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_fdatasync, libc::SYS_sync_file_range, libc::SYS_syncfs, libc::SYS_renameat,
     libc::SYS_renameat2, libc::SYS_unlinkat, libc::SYS_mkdirat, libc::SYS_linkat,
     libc::SYS_symlinkat, libc::SYS_fchmod, libc::SYS_utimensat,
+    libc::SYS_fgetxattr, libc::SYS_flistxattr, libc::SYS_fsetxattr, libc::SYS_fremovexattr,
     // Memory.
     libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_madvise,
     libc::SYS_brk, libc::SYS_msync, libc::SYS_mincore, libc::SYS_mlock, libc::SYS_mlock2,
@@ -93,8 +94,8 @@ const REFUSED: &[c_long] = &[
     libc::SYS_perf_event_open,
     // Metadata of a path, which landlock leaves to whoever owns the file.
     libc::SYS_fchmodat, libc::SYS_fchmodat2, libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_truncate,
-    libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_fsetxattr, libc::SYS_removexattr,
-    libc::SYS_lremovexattr, libc::SYS_fremovexattr, libc::SYS_getxattr, libc::SYS_lgetxattr,
+    libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_removexattr,
+    libc::SYS_lremovexattr, libc::SYS_getxattr, libc::SYS_lgetxattr,
     libc::SYS_listxattr, libc::SYS_llistxattr, libc::SYS_mknodat, libc::SYS_name_to_handle_at,
     libc::SYS_open_by_handle_at, libc::SYS_inotify_init1, libc::SYS_inotify_add_watch,
     libc::SYS_fanotify_init, libc::SYS_fanotify_mark,
