@@ -145,7 +145,8 @@ fn secrets_of_the_vault_in_go_stay_needs_go() {
     assert!(told.starts_with("exit 0\n"), "{told}");
     let value = home.file("value", b"correct horse");
     let set = ["set", "a/b", "--vault", "odd", "--file", value.to_str().unwrap()];
-    assert!(home.run(&set).starts_with("exit 0\n"));
+    let told = home.run(&set);
+    assert!(told.starts_with("exit 0\n"), "{told}");
     assert_eq!(home.run(&["get", "a/b", "--vault", "odd"]), "exit 0\ncorrect horse");
     let told = home.run(&["list", "--vault", "odd", "--json"]);
     assert!(told.contains("\"name\":\"a/b\"") && told.contains("\"kind\":\"text\""), "{told}");

@@ -1,5 +1,7 @@
 //! A vault is registered first, and made by its first secret.
 
+use std::path::Path;
+
 use snapbox::{assert_data_eq, str};
 
 use super::super::prompt::end;
@@ -115,7 +117,7 @@ fn the_new_password_is_typed_twice_until_both_are_the_same_and_it_is_not_empty()
     answer(&mut session, "Password for the new vault: ", "");
     answer(&mut session, "Password for the new vault again: ", "");
     session.exp_string("No: an empty password protects nothing.").unwrap();
-    assert!(!home.folder("safe").exists());
+    assert!(holds_nothing(&home.folder("safe")));
     answer(&mut session, "Password for the new vault: ", CANARY);
     answer(&mut session, "Password for the new vault again: ", CANARY);
     let (rest, code) = end(session);
@@ -141,7 +143,7 @@ fn breaking_off_makes_no_vault() {
     session.exp_string("Password for the new vault: ").unwrap();
     session.send_control('c').unwrap();
     assert_eq!(end(session).1, 130);
-    assert!(!home.folder("safe").exists());
+    assert!(holds_nothing(&home.folder("safe")));
 }
 
 #[test]
@@ -236,4 +238,9 @@ fn names_may_differ_by_case_where_the_vault_was_made_so() {
     home.0.run(otherwise, &[]).succeeds();
     assert_eq!(home.0.run("get TOKEN", &[]).succeeds(), b"2");
     home.0.run("get token", &[]).ends_with(3);
+}
+
+/// Says whether nothing was made there but, for a plugin in a cage, the folder to make it in.
+fn holds_nothing(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut found| found.next().is_none()) || !folder.exists()
 }

@@ -153,9 +153,9 @@ impl Kind {
         }
     }
 
-    /// Returns whether a vault may make something for this call that was not there.
-    pub(super) fn may_write(self) -> bool {
-        matches!(self, Self::Set | Self::SetMany | Self::SetMetadata | Self::Act | Self::Unlock)
+    /// Returns whether a vault may make what is not there for this call.
+    pub(super) fn may_make(self) -> bool {
+        matches!(self, Self::Set | Self::SetMany | Self::SetMetadata | Self::Act)
     }
 
     /// Returns the call's name in messages.

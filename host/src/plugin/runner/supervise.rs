@@ -11,7 +11,7 @@ use super::super::{Fit, loader};
 use super::connection::{Answered, Connection, Greeted, Lost, Started};
 use super::error::UNLOADABLE;
 use super::proto::{self, Fault, Kind, Reader, Request};
-use super::watch::Watch;
+use super::watch::{Made, Watch};
 use super::{Cage, CallError, During, Ended, Error, Grants, Image, Launch};
 
 /// How long a runner that closed its connection may take to end: what its exit takes on a
@@ -76,6 +76,8 @@ pub struct Runner {
     connection: Option<Connection>,
     /// What it could open when it was started.
     watch: Watch,
+    /// What was made for it, as long as nothing came of it. Goes with the runner.
+    made: Made,
     deaths: u32,
     died: Instant,
     pub(super) failure: Option<Error>,
@@ -112,6 +114,7 @@ impl Runner {
         let now = Instant::now();
         let mut runner = Self {
             watch: Watch::new(&setup.grants),
+            made: Made::default(),
             setup,
             request,
             since: now,
@@ -121,8 +124,12 @@ impl Runner {
             failure: None,
         };
         match runner.connect(greeted) {
-            // It may have wanted to make what only the host can make.
-            Err(CallError::Plugin(_)) if runner.watch.make_missing() => {
+            Err(CallError::Plugin(refused)) => {
+                // It may have wanted to make it.
+                runner.made = runner.watch.make_missing();
+                if runner.made.is_empty() {
+                    return Err(refused.into());
+                }
                 runner.watch = Watch::new(&runner.setup.grants);
                 runner.connect(None)?;
             }
@@ -205,7 +212,9 @@ impl Runner {
         read: impl Fn(&mut Reader<'_>) -> Result<T, Fault>,
     ) -> Result<Answered<T>, CallError> {
         let started = Instant::now();
-        let mut may_make = request.kind().may_write();
+        if request.kind().may_make() && self.made.is_empty() {
+            self.made = self.watch.make_missing();
+        }
         if self.connection.is_some() && self.watch.is_outdated() {
             // It can open what was there, and nothing in its place: the next one can.
             self.connection = None;
@@ -219,18 +228,24 @@ impl Runner {
                 continue;
             };
             match connection.call(&self.setup, request, &read) {
-                Ok(Answered::Failed(error))
-                    if may_make
-                        && error.kind() == api::ErrorKind::Denied
-                        && self.watch.make_missing() =>
-                {
-                    // What failed has had no effect, and may only have wanted to make what is
-                    // made now. The next process can write to it.
-                    may_make = false;
-                }
                 Ok(answered) => {
-                    self.connection = Some(connection);
                     self.deaths = 0;
+                    let unlocks = request.kind() == Kind::Unlock;
+                    if unlocks && self.made.is_empty() && is_refusal(&answered) {
+                        self.made = self.watch.make_missing();
+                        if !self.made.is_empty() {
+                            // It may only have wanted to make this. The next process can write
+                            // to it.
+                            continue;
+                        }
+                    }
+                    self.connection = Some(connection);
+                    match &answered {
+                        Answered::Failed(error) if error.kind() == api::ErrorKind::Locked => {}
+                        Answered::Failed(_) => self.made.undo(),
+                        _ if unlocks || request.kind().may_make() => self.made.keep(),
+                        _ => {}
+                    }
                     return Ok(answered);
                 }
                 Err(Lost::Before) => {
@@ -292,6 +307,13 @@ impl Runner {
         }
         error
     }
+}
+
+/// Whether a plugin may have failed because it may make nothing where nothing is.
+fn is_refusal<T>(answered: &Answered<T>) -> bool {
+    use api::ErrorKind::{Denied, Internal, Unavailable};
+    matches!(answered, Answered::Failed(error)
+        if matches!(error.kind(), Denied | Internal | Unavailable))
 }
 
 fn ended(status: Ended) -> String {

@@ -45,33 +45,72 @@ impl Watch {
     }
 
     /// Makes what the plugin may write and is missing, with the folders above it: a folder, an
-    /// empty file. Returns whether anything was made; what cannot be made stays missing, and the
-    /// plugin says so, as it would without a cage.
-    pub(super) fn make_missing(&self) -> bool {
-        let mut made = false;
+    /// empty file. What cannot be made stays missing, and the plugin says so, as it would without
+    /// a cage.
+    pub(super) fn make_missing(&self) -> Made {
+        let mut made = Made(Vec::new());
         for (path, access) in &self.granted {
             let is_written = *access == FileAccess::ReadWrite;
             if !is_written || is_covered(path, &self.granted) || Path::new(path).exists() {
                 continue;
             }
-            made |= make(path).is_ok();
+            // Undone where only a part of it could be made, and nothing came of it.
+            let _ = made.make(path);
         }
         made
     }
 }
 
-fn make(path: &str) -> std::io::Result<()> {
-    let folder = match path.ends_with('/') {
-        true => Some(Path::new(path)),
-        false => Path::new(path).parent(),
-    };
-    if let Some(folder) = folder {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+/// What was made for a plugin, in that order. Dropped, what is empty of it is taken away.
+#[derive(Default)]
+pub(super) struct Made(Vec<PathBuf>);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        self.undo();
     }
-    if !path.ends_with('/') {
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+}
+
+impl Made {
+    /// Whether it is nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
-    Ok(())
+
+    fn make(&mut self, path: &str) -> std::io::Result<()> {
+        let folder = match path.ends_with('/') {
+            true => Some(Path::new(path)),
+            false => Path::new(path).parent(),
+        };
+        let missing = folder.into_iter().flat_map(Path::ancestors).take_while(|one| !one.exists());
+        let missing: Vec<_> = missing.collect();
+        for folder in missing.into_iter().rev() {
+            DirBuilder::new().mode(0o700).create(folder)?;
+            self.0.push(folder.to_owned());
+        }
+        if !path.ends_with('/') {
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            self.0.push(path.into());
+        }
+        Ok(())
+    }
+
+    /// Leaves it there for good.
+    pub(super) fn keep(&mut self) {
+        self.0.clear();
+    }
+
+    /// Takes away what is still empty: nothing came of it.
+    pub(super) fn undo(&mut self) {
+        for path in self.0.drain(..).rev() {
+            let Ok(found) = std::fs::symlink_metadata(&path) else { continue };
+            let _ = match (found.is_dir(), found.is_file() && found.len() == 0) {
+                (true, _) => std::fs::remove_dir(&path),
+                (_, true) => std::fs::remove_file(&path),
+                _ => Ok(()),
+            };
+        }
+    }
 }
 
 /// Returns what a path leads to, if anything.
@@ -91,7 +130,7 @@ mod tests {
         let grants = Grants(vec![format!("files:{}:r", token.display()), "env:PATH".into()]);
         let watch = Watch::new(&grants);
         assert!(!watch.is_outdated());
-        assert!(!watch.make_missing(), "it may only be read");
+        assert!(watch.make_missing().is_empty(), "it may only be read");
         std::fs::write(&token, "1").unwrap();
         assert!(watch.is_outdated());
         let watch = Watch::new(&grants);
@@ -116,8 +155,9 @@ mod tests {
             format!("files:{root}/f/:r"),
         ];
         let watch = Watch::new(&Grants(grants.into()));
-        assert!(watch.make_missing());
-        assert!(!watch.make_missing(), "it is there");
+        let mut made = watch.make_missing();
+        assert!(!made.is_empty());
+        assert!(watch.make_missing().is_empty(), "it is there");
         let mut found: Vec<_> = std::fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -127,6 +167,15 @@ mod tests {
         assert!(folder.path().join("a/b").is_dir() && !folder.path().join("a/b/c").exists());
         assert_eq!(std::fs::read(folder.path().join("d/e")).unwrap(), b"");
         assert!(watch.is_outdated());
+        // What something came of stays.
+        std::fs::write(folder.path().join("d/e"), "kept").unwrap();
+        made.undo();
+        assert!(!folder.path().join("a").exists());
+        watch.make_missing().keep();
+        assert!(folder.path().join("a/b").exists());
+        drop(Made(vec![folder.path().join("a/b")]));
+        assert!(!folder.path().join("a/b").exists());
+        assert_eq!(std::fs::read(folder.path().join("d/e")).unwrap(), b"kept");
     }
 
     #[test]
