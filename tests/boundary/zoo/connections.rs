@@ -61,6 +61,7 @@ pub(super) const ROWS: &[Row] = &[
             ("pair-datagram:{datagram}", NO, Changes),
             ("pair-again:{unix}", Says("EISCONN"), Says("EISCONN")),
             ("pair-message:{unix}", Says("EISCONN"), Says("EISCONN")),
+            ("squat:{name}.zoo", NO, Says("done")),
             ("host-again:{unix}", Says("EPROTOTYPE"), Says("EBADF")),
             ("raw", NO, SOME),
             ("audit", NO, SOME),
