@@ -16,6 +16,10 @@ use crate::host::{Host, lock};
 /// some; one that sends nothing else would keep its caller for ever.
 const MAX_BARREN_PAGES: usize = 1_000;
 
+/// The most bytes of names and metadata that a vault may list: a million of the longest names. One
+/// that goes on and on would take the host's memory, page by page and each in time.
+const MAX_LISTED_BYTES: usize = 1 << 30;
+
 /// How many vaults are asked at the same time: they wait for disks and servers, not for
 /// processors, and each may be a process of its own.
 const AT_ONCE: usize = 16;
@@ -165,6 +169,8 @@ pub(crate) struct Walk {
     pub(crate) after: Option<String>,
     cursors: HashSet<String>,
     barren: usize,
+    /// The bytes of all names, metadata and cursors so far.
+    told: usize,
 }
 
 impl Walk {
@@ -173,6 +179,10 @@ impl Walk {
         if page.entries.len() > limit {
             let entries = page.entries.len();
             let message = format!("a page has {entries} entries; {limit} were asked for");
+            return Err(Refusal::internal(message));
+        }
+        if self.told > MAX_LISTED_BYTES {
+            let message = "a listing has more than 1 GiB of names and metadata";
             return Err(Refusal::internal(message));
         }
         match &page.next {
@@ -190,6 +200,9 @@ impl Walk {
 
     /// Goes on behind a page, and returns whether it was the last.
     pub(crate) fn step(&mut self, page: &Page) -> bool {
+        let size = |entry: &Entry| entry.name.as_str().len() + entry.metadata.bytes();
+        self.told += page.entries.iter().map(size).sum::<usize>();
+        self.told += page.next.as_ref().map_or(0, String::len);
         self.barren = if page.entries.is_empty() { self.barren + 1 } else { 0 };
         if let Some(next) = &page.next {
             self.cursors.insert(next.clone());

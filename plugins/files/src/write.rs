@@ -114,8 +114,11 @@ impl Writer {
         let own = Mode::RUSR | Mode::WUSR;
         let file = rustix::fs::openat(dir, TEMPORARY, flags | OFlags::CLOEXEC, own)
             .map_err(|error| wrong(error.into()))?;
-        // Whatever the umask took away.
-        rustix::fs::fchmod(&file, own).map_err(|error| wrong(error.into()))?;
+        // Where the umask took something away. The cage refuses it, and takes nothing of this.
+        let made = rustix::fs::fstat(&file).map_err(|error| wrong(error.into()))?;
+        if Mode::from_raw_mode(made.st_mode) != own {
+            rustix::fs::fchmod(&file, own).map_err(|error| wrong(error.into()))?;
+        }
         let mut file = File::from(file);
         file.write_all(content.expose()).map_err(wrong)?;
         mark.write(&file).map_err(|error| unmarked(&path, error))?;

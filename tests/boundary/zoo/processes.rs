@@ -132,7 +132,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "others",
-        does: "reads what /proc tells of other processes",
+        does: "reads what /proc tells of other processes and of the machine's sockets",
         tries: &[
             ("environ:{host}", SHUT, Untried),
             ("maps:{host}", SHUT, Untried),
@@ -146,6 +146,7 @@ pub(super) const ROWS: &[Row] = &[
             ("status:1", SHUT, Says("done")),
             ("cmdline:1", SHUT, Says("done")),
             ("all", SHUT, Says("done")),
+            ("sockets", SHUT, Says("done")),
         ],
         in_process: "not contained",
         pace: Pace::Quick,

@@ -51,6 +51,8 @@ static const char *attempt(const char *what, const char *target) {
     CALLS("removexattr", removexattr(target, "user.keep"));
     if (same(what, "fchmod") || same(what, "fchown") || same(what, "futimens"))
         return outcome(by_reading(what, target));
+    if (same(what, "set-user")) /* whoever runs it is the user whose plugin wrote it */
+        return outcome(fchmod(open(target, O_RDWR), 04755));
     if (same(what, "lock")) return outcome(flock(open(target, O_RDONLY), LOCK_EX | LOCK_NB));
     /* Out of its own folder. */
     if (opened(mine, O_WRONLY | O_CREAT) < 0) return "EOWN";

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
-use super::super::inspect::Permission;
+use super::super::inspect::{FileAccess, Permission};
 use super::Grants;
 
 pub(super) use files::{Files, is_covered, relied_on};
@@ -42,6 +42,8 @@ struct Reach {
     bus: bool,
     /// The system's libraries.
     libraries: bool,
+    /// Files, to write them.
+    writes: bool,
 }
 
 /// How much of the cage there has to be.
@@ -176,7 +178,10 @@ fn meaning(grants: &Grants) -> Result<(Reach, Vec<files::Files>), String> {
             Permission::Network => reach.network = true,
             Permission::Dbus => reach.bus = true,
             Permission::Library(_) => reach.libraries = true,
-            Permission::Files { template, access } => granted.push((template, access)),
+            Permission::Files { template, access } => {
+                reach.writes |= access == FileAccess::ReadWrite;
+                granted.push((template, access));
+            }
             // The host's work: it gives the variable, and runs the program.
             Permission::Env(_) | Permission::Exec(_) => {}
         }

@@ -31,8 +31,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_fadvise64, libc::SYS_readahead, libc::SYS_flock, libc::SYS_fsync,
     libc::SYS_fdatasync, libc::SYS_sync_file_range, libc::SYS_syncfs, libc::SYS_renameat,
     libc::SYS_renameat2, libc::SYS_unlinkat, libc::SYS_mkdirat, libc::SYS_linkat,
-    libc::SYS_symlinkat, libc::SYS_fchmod, libc::SYS_utimensat,
-    libc::SYS_fgetxattr, libc::SYS_flistxattr, libc::SYS_fsetxattr, libc::SYS_fremovexattr,
+    libc::SYS_symlinkat, libc::SYS_fgetxattr, libc::SYS_flistxattr,
     // Memory.
     libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_munmap, libc::SYS_mremap, libc::SYS_madvise,
     libc::SYS_brk, libc::SYS_msync, libc::SYS_mincore, libc::SYS_mlock, libc::SYS_mlock2,
@@ -93,9 +92,10 @@ const REFUSED: &[c_long] = &[
     libc::SYS_process_mrelease, libc::SYS_migrate_pages, libc::SYS_move_pages,
     libc::SYS_perf_event_open,
     // Metadata of a path, which landlock leaves to whoever owns the file.
-    libc::SYS_fchmodat, libc::SYS_fchmodat2, libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_truncate,
-    libc::SYS_setxattr, libc::SYS_lsetxattr, libc::SYS_removexattr,
-    libc::SYS_lremovexattr, libc::SYS_getxattr, libc::SYS_lgetxattr,
+    libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_fchmodat2, libc::SYS_utimensat,
+    libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_truncate, libc::SYS_setxattr,
+    libc::SYS_lsetxattr, libc::SYS_removexattr, libc::SYS_lremovexattr, libc::SYS_getxattr,
+    libc::SYS_lgetxattr, libc::SYS_fsetxattr, libc::SYS_fremovexattr,
     libc::SYS_listxattr, libc::SYS_llistxattr, libc::SYS_mknodat, libc::SYS_name_to_handle_at,
     libc::SYS_open_by_handle_at, libc::SYS_inotify_init1, libc::SYS_inotify_add_watch,
     libc::SYS_fanotify_init, libc::SYS_fanotify_mark,
@@ -179,6 +179,23 @@ const CLONE_MASK: u32 = THREAD
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWNET) as u32;
 
+/// Whose options may be set: of the internet's protocols.
+const LEVELS: [i32; 4] =
+    [libc::IPPROTO_IP, libc::IPPROTO_IPV6, libc::IPPROTO_TCP, libc::IPPROTO_UDP];
+
+/// Which options of any socket may be set.
+const OPTIONS: [i32; 9] = [
+    libc::SO_REUSEADDR,
+    libc::SO_BROADCAST,
+    libc::SO_SNDBUF,
+    libc::SO_RCVBUF,
+    libc::SO_KEEPALIVE,
+    libc::SO_OOBINLINE,
+    libc::SO_PRIORITY,
+    libc::SO_RCVTIMEO,
+    libc::SO_SNDTIMEO,
+];
+
 /// The part of a socket's type that is no flag.
 const TYPE: u32 = 0xf;
 
@@ -203,6 +220,10 @@ pub(super) fn filter(reach: Reach, pid: u32) -> BpfProgram {
     if reach.network {
         answers.set(libc::SYS_sendto, Answer::Allowed);
     }
+    if reach.writes {
+        // A mark on a file of its own. It cannot be told from one that it may only read.
+        answers.answer(&[libc::SYS_fsetxattr, libc::SYS_fremovexattr], &Answer::Allowed);
+    }
     answers.compiled()
 }
 
@@ -222,8 +243,6 @@ fn in_part(pid: u32) -> Vec<InPart> {
         (libc::SYS_sched_setaffinity, vec![vec![Test::word(0, [0])]]),
         // To see its limits, not to set them.
         (libc::SYS_prlimit64, vec![vec![Test::word(0, [0, pid]), low, high]]),
-        // The times of an open file, not of a path.
-        (libc::SYS_utimensat, vec![Test::null(1).into()]),
         (libc::SYS_fcntl, vec![vec![Test::word(1, words(FCNTLS))]]),
         (libc::SYS_prctl, vec![vec![Test::word(0, words(PRCTLS))]]),
     ]
@@ -255,7 +274,19 @@ fn sockets(reach: Reach) -> Vec<InPart> {
         // Connected for good: a datagram could be sent from one of a pair to any name.
         (libc::SYS_socketpair, vec![vec![is(libc::AF_UNIX), of(&[STREAM, PACKETS])]]),
         (libc::SYS_connect, connected),
-        (libc::SYS_bind, bound.clone()),
+        // A name of a socket with a path or a name is bound by nobody: nor is a port.
+        (libc::SYS_bind, vec![]),
+        // Not SO_LINGER: whoever closes such a connection last waits, and that may be the host.
+        (
+            libc::SYS_setsockopt,
+            vec![
+                vec![Test::word(1, LEVELS.map(|one| one as u32))],
+                vec![
+                    Test::word(1, [libc::SOL_SOCKET as u32]),
+                    Test::word(2, OPTIONS.map(|one| one as u32)),
+                ],
+            ],
+        ),
         (libc::SYS_sendmmsg, bound.clone()),
         (libc::SYS_recvmmsg, bound),
         // Without a network, to whom it is connected and nobody else.
@@ -315,7 +346,7 @@ mod tests {
         }
         for (call, reaches) in [
             (libc::SYS_connect, vec![network, bus]),
-            (libc::SYS_bind, vec![network]),
+            (libc::SYS_bind, vec![]),
             (libc::SYS_listen, vec![]),
         ] {
             for reach in [nothing, network, bus] {
@@ -342,7 +373,6 @@ mod tests {
             (libc::SYS_fcntl, [3, 1030, 0, 0, 0, 0], [3, 8, 1, 0, 0, 0]),
             (libc::SYS_prctl, [15, 0, 0, 0, 0, 0], [4, 1, 0, 0, 0, 0]),
             (libc::SYS_ioctl, [1, 0x5421, 0, 0, 0, 0], [1, 0x5412, 0, 0, 0, 0]),
-            (libc::SYS_utimensat, [3, 0, 0, 0, 0, 0], [3, 64, 0, 0, 0, 0]),
             (libc::SYS_sendto, [3, 1, 1, 0, 0, 0], [3, 1, 1, 0, 64, 16]),
         ] {
             assert!(allows(call, itself), "{call} {itself:?}");

@@ -36,6 +36,10 @@ const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
 const EVERYBODY: &[&str] =
     &["/dev/zero", "/dev/random", "/dev/urandom", "/etc/localtime", "/usr/share/zoneinfo"];
 
+/// What a program reads of itself in /proc: not `net`, which tells of all sockets, nor `task`, which
+/// has it again.
+const OF_ITSELF: &[&str] = &["cgroup", "fd", "maps", "stat", "status"];
+
 /// What is read before a name of the network becomes a connection: how names are resolved, and
 /// whom a certificate may be from.
 const FOR_NETWORK: &[&str] = &[
@@ -47,8 +51,13 @@ const FOR_NETWORK: &[&str] = &[
     "/etc/services",
     "/etc/protocols",
     "/run/systemd/resolve",
-    "/etc/ssl",
-    "/etc/pki",
+    "/etc/ssl/certs",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/pki/ca-trust/extracted",
     "/etc/ca-certificates",
     "/usr/share/ca-certificates",
     "/usr/local/share/ca-certificates",
@@ -82,7 +91,9 @@ pub(super) fn rules(granted: &[Files], reach: Reach) -> Result<RulesetCreated, R
     }
     let mut rules = ruleset.create()?;
     rules = allow(rules, Path::new("/dev/null"), WRITE_FILE, WRITE_FILE)?;
-    rules = allow(rules, Path::new("/proc/self"), READ, READ_FILE)?;
+    for name in OF_ITSELF {
+        rules = allow(rules, &Path::new("/proc/self").join(name), READ, READ_FILE)?;
+    }
     for path in EVERYBODY {
         rules = allow(rules, Path::new(path), READ, READ_FILE)?;
     }

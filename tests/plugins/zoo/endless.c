@@ -1,0 +1,24 @@
+/* Lists names without end, page after page, each with as much metadata as it may have. */
+#define LIST endless
+#include "zoo.h"
+
+static keystead_status endless(keystead_vault *vault, const keystead_list_request *request,
+                               keystead_reply reply) {
+    static unsigned long next;
+    static char much[60000], name[32];
+    keystead_metadata one = {{"much", 4}, KEYSTEAD_METADATA_TEXT, 0, {much, sizeof much}};
+    (void)vault;
+    memset(much, 'z', sizeof much);
+    for (size_t at = 0; at < request->limit; at++) {
+        snprintf(name, sizeof name, "%lu", next++);
+        host->entry(reply, keystead_text(name), KEYSTEAD_VALUE_TEXT);
+        host->metadata(reply, &one);
+    }
+    host->next(reply, keystead_text(name));
+    return KEYSTEAD_OK;
+}
+
+static const char *attempt(const char *what, const char *target) {
+    (void)what, (void)target;
+    return "done";
+}
