@@ -131,6 +131,27 @@ fn three_crashes_in_its_own_process_until_it_is_trusted_again() {
             &["get -V odd a", "plugin trust segfaults --yes -q", "get -V odd a", "doctor"]
         ),
         str![[r#"
+$ keystead get -V odd a
+exit code 1
+--- stderr
+Error: Vault `odd` cannot be opened
+Caused by: plugin `segfaults` is quarantined because it crashed again and again (SHA-256 [SHA256]); `keystead plugin trust segfaults` gives it another chance
+Hint: run `keystead vault show odd` to see its registration
+Code: E07.quarantined
+$ keystead plugin trust segfaults --yes -q
+exit code 0
+$ keystead get -V odd a
+exit code 70
+--- stderr
+Error: Plugin `segfaults` failed in vault `odd`
+Caused by: the plugin's process ended during `get`: signal 11 (SIGSEGV)
+Hint: tell who makes the plugin: `keystead plugin show segfaults` names them
+Code: E11.died
+$ keystead doctor
+exit code 0
+--- stdout
+All is sound.
+
 "#]]
     );
 }
@@ -168,9 +189,9 @@ fn another_file_of_the_same_plugin_is_not_quarantined() {
     std::fs::write(sandbox.here("another.so"), bytes).unwrap();
     let old = plugin("segfaults");
     let old = old.to_str().unwrap();
-    sandbox.run("plugin remove --yes -q segfaults", &[]).succeeds();
     let refused = sandbox.run("plugin install --yes -q", &[old]);
     assert!(refused.ends_with(1).stderr.contains("Code: E07.quarantined\n"), "{refused}");
+    sandbox.run("plugin remove --yes -q segfaults", &[]).succeeds();
     sandbox.run("plugin install --yes -q another.so", &[]).succeeds();
     for _ in 0..3 {
         sandbox.run("get -V odd a", &[]).ends_with(70);
@@ -346,6 +367,22 @@ fn of_two_plugins_in_our_process_the_one_that_crashed_is_to_blame() {
     assert_data_eq!(
         session(&sandbox, &["get -V odd a", "get mine", "get mine -V early"]),
         str![[r#"
+$ keystead get -V odd a
+exit code 1
+--- stderr
+Error: Vault `odd` cannot be opened
+Caused by: plugin `segfaults` is quarantined because it crashed again and again (SHA-256 [SHA256]); `keystead plugin trust segfaults` gives it another chance
+Hint: run `keystead vault show odd` to see its registration
+Code: E07.quarantined
+$ keystead get mine
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get mine -V early
+exit code 0
+--- stdout
+v<no newline>
+
 "#]]
     );
     assert_eq!(std::fs::read_dir(data(&sandbox, "crashes")).unwrap().count(), 1);
