@@ -3,6 +3,7 @@
 mod people;
 mod plugin_file;
 mod processes;
+mod quarantine;
 mod registry;
 mod registry_damage;
 mod run_time;

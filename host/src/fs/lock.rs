@@ -29,6 +29,13 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Returns the file that is locked.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // Closing lets go as well; a child that inherited the description would keep it.

@@ -35,8 +35,8 @@ impl Host {
             return Ok(());
         }
         entry.unlock.clear();
-        // A caller that does not wait ends while a plugin hangs: in its own process that
-        // would count as the plugin's crash.
+        // A caller that does not wait ends while a plugin hangs, and is not to end by a plugin's
+        // crash: neither harms anybody where the plugin has a process of its own.
         entry.placement = Some(Placement::Isolated);
         let mut open = self.open_as(None, entry, &mut Course::default())?;
         let mut walk = Walk::default();

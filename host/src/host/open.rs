@@ -16,10 +16,11 @@ use crate::error::{Error, Result, visible};
 use crate::options::Log;
 use crate::paths::Layer;
 use crate::plugin::inspect::{Kind, Manifest, Permission};
+use crate::plugin::loader::{self, Watch, in_the_host};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{CallError, Grants, Greeted, Image, Launch, Runner, Setup, Started};
-use crate::plugin::trust::{CopyError, Marker, Trusted, VouchedBy};
-use crate::plugin::{self, exec, loader, verdict};
+use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
+use crate::plugin::{self, exec, verdict};
 use crate::registry::{Entry, Placement};
 
 /// An open vault.
@@ -33,16 +34,16 @@ pub(super) struct Open {
     code: Code,
 }
 
-/// Where the vault's code runs. Fields are dropped in order: the vault before its marker.
+/// Where the vault's code runs.
 enum Code {
-    InProcess { vault: Box<dyn Vault>, _marker: Option<Marker> },
+    InProcess(Box<dyn Vault>),
     Isolated(Box<Runner>),
 }
 
 impl Open {
     pub(super) fn vault(&mut self) -> &mut dyn Vault {
         match &mut self.code {
-            Code::InProcess { vault, .. } => &mut **vault,
+            Code::InProcess(vault) => &mut **vault,
             Code::Isolated(runner) => &mut **runner,
         }
     }
@@ -213,17 +214,18 @@ impl Host {
         if trusted.in_process() == InProcess::Never {
             return Err(Error::InProcessForbidden { plugin: entry.plugin.clone() });
         }
-        let marker = self.plugins().hold_marker(trusted)?;
-        let sha256 = *trusted.sha256().as_bytes();
-        let loaded = loader::load(trusted.path(), sha256, trusted.abi(), trusted.fit())?;
+        let watch = Watch::start(self.plugins().hold_marker(trusted)?);
+        let (path, sha256) = (trusted.path(), *trusted.sha256().as_bytes());
+        let loaded = watch.call(|| loader::load(path, sha256, trusted.abi(), trusted.fit()))?;
+        watch.look_for(path);
         if trusted.fit().is_none() {
             // A cache: where it cannot be written the check is made again next time.
             verdict::record_layout(trusted, loaded.fit());
         }
-        let vault = loaded
-            .open(request, Context::new(Box::new(services)))
+        let vault = watch
+            .call(|| loaded.open(request, Context::new(Box::new(services))))
             .map_err(|answer| Error::OpenRefused { plugin: entry.plugin.clone(), answer })?;
-        Ok(Code::InProcess { vault, _marker: marker })
+        Ok(Code::InProcess(watch.around(vault)))
     }
 }
 
@@ -280,7 +282,7 @@ struct VaultServices {
 
 impl Services for VaultServices {
     fn log(&self, level: Level, message: &str) {
-        self.log.line(&self.vault, level, &visible(message));
+        in_the_host(|| self.log.line(&self.vault, level, &visible(message)));
     }
 
     fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
@@ -288,6 +290,6 @@ impl Services for VaultServices {
             let program = visible(&request.program);
             return Err(Refusal::denied(format!("running `{program}` is not granted")));
         }
-        exec::run(&request, self.home.as_deref())
+        in_the_host(|| exec::run(&request, self.home.as_deref()))
     }
 }

@@ -51,7 +51,7 @@ pub enum Error {
         /// What the loader said, with the plugin's path.
         problem: String,
     },
-    /// The plugin ended its process: it exited, aborted or crashed.
+    /// The plugin ended its process, it exited, aborted or crashed; or somebody else did.
     #[error("the plugin's process ended {call}: {status}")]
     Died {
         /// When.
@@ -117,9 +117,14 @@ impl Error {
     }
 
     /// Returns whether the plugin is to blame: what counts towards its quarantine. Being
-    /// late does not: a slow server is no fault of the plugin's file.
+    /// late does not: a slow server is no fault of the plugin's file. Neither does an end from
+    /// outside.
     pub fn is_misbehaviour(&self) -> bool {
-        matches!(self, Self::Died { .. } | Self::Protocol { .. })
+        match self {
+            Self::Died { status, .. } => status.is_own_doing(),
+            Self::Protocol { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -179,6 +184,32 @@ pub enum Ended {
     Signal(i32),
 }
 
+impl Ended {
+    /// Returns whether it was the process's own doing: it exited, or has a signal that a fault
+    /// of its own or a broken limit sends. Any other comes from people, from service managers or,
+    /// where memory runs out, from the kernel. A process that sends itself one of those is taken
+    /// for innocent.
+    pub fn is_own_doing(self) -> bool {
+        use rustix::process::Signal;
+        const OWN: [Signal; 8] = [
+            Signal::ABORT,
+            Signal::BUS,
+            Signal::FPE,
+            Signal::ILL,
+            Signal::SEGV,
+            Signal::SYS,
+            Signal::TRAP,
+            Signal::XFSZ,
+        ];
+        match self {
+            Self::Exit(_) => true,
+            Self::Signal(number) => {
+                Signal::from_named_raw(number).is_some_and(|signal| OWN.contains(&signal))
+            }
+        }
+    }
+}
+
 impl From<ExitStatus> for Ended {
     fn from(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
@@ -200,7 +231,7 @@ impl fmt::Display for Ended {
     }
 }
 
-/// Returns the names of the signals that end a plugin in practice.
+/// Returns the names of the signals that end a runner in practice.
 fn signal_name(number: i32) -> Option<&'static str> {
     use rustix::process::Signal;
     let signal = Signal::from_named_raw(number)?;
@@ -209,10 +240,12 @@ fn signal_name(number: i32) -> Option<&'static str> {
         Signal::ALARM => "SIGALRM",
         Signal::BUS => "SIGBUS",
         Signal::FPE => "SIGFPE",
+        Signal::HUP => "SIGHUP",
         Signal::ILL => "SIGILL",
         Signal::INT => "SIGINT",
         Signal::KILL => "SIGKILL",
         Signal::PIPE => "SIGPIPE",
+        Signal::QUIT => "SIGQUIT",
         Signal::SEGV => "SIGSEGV",
         Signal::SYS => "SIGSYS",
         Signal::TERM => "SIGTERM",
@@ -221,4 +254,28 @@ fn signal_name(number: i32) -> Option<&'static str> {
         Signal::XFSZ => "SIGXFSZ",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_from_outside_is_no_fault_of_the_plugin() {
+        let died = |status| Error::Died { call: During(Some("get")), status };
+        for own in
+            ["SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP", "SIGXFSZ"]
+        {
+            let number: nix::sys::signal::Signal = own.parse().unwrap();
+            assert!(died(Ended::Signal(number as i32)).is_misbehaviour(), "{own}");
+        }
+        for other in ["SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGALRM"] {
+            let number: nix::sys::signal::Signal = other.parse().unwrap();
+            assert!(!died(Ended::Signal(number as i32)).is_misbehaviour(), "{other}");
+        }
+        // A real-time signal, and one that there is not.
+        assert!(!died(Ended::Signal(40)).is_misbehaviour());
+        assert!(!died(Ended::Signal(0)).is_misbehaviour());
+        assert!(died(Ended::Exit(0)).is_misbehaviour());
+    }
 }

@@ -325,7 +325,8 @@ fn a_process_that_ends_in_a_call_is_one_error_that_says_how() {
         assert_eq!(failure.code(), "E11.died");
         let message = format!("the plugin's process ended during `get`: {how}");
         assert_eq!(failure.to_string(), message);
-        assert_eq!(stage.blamed.lock().unwrap().as_slice(), [message]);
+        let blamed = if name == "term" { vec![] } else { vec![message] };
+        assert_eq!(*stage.blamed.lock().unwrap(), blamed);
         // The vault is there again at the next call.
         assert_eq!(text(&mut runner, "folder"), "/");
     }

@@ -1,9 +1,10 @@
 //! Crashes, counted by hash: three in ten minutes quarantine a file until it is trusted
-//! again. A process that runs a plugin itself holds a locked marker meanwhile; one that is
-//! left over and not locked is a crash.
-//!
-//! A marker cannot tell a crash from `kill -9` or from Ctrl-C with no handler: all count.
+//! again. A process that runs a plugin itself holds a locked marker meanwhile. One that is
+//! left over and not locked is a crash where the process wrote evidence of one into it as it
+//! ended ([`super::super::loader`]); an empty one tells of a `kill -9`, of Ctrl-C, of a machine
+//! that went off, or of another's crash, and is swept away.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -52,7 +53,8 @@ impl Store {
         let roots = Roots::new(&self.paths, self.privilege);
         let Some(data) = roots.data_made() else { return Ok(Crashes::NotKept) };
         let _lock = data.lock(LOCK)?;
-        Ok(record(&data, sha256, now())?)
+        let now = now();
+        Ok(record(&data, sha256, now, now)?)
     }
 
     /// Whether the plugin with this hash is quarantined.
@@ -67,12 +69,12 @@ impl Store {
         }
     }
 
-    /// Marks that this process is about to run the plugin itself, and counts what earlier
-    /// processes left behind. Nothing is marked for what the host was built with, and where
+    /// Marks that this process is about to run the plugin itself, and counts the crashes that
+    /// earlier processes left evidence of, each at its own time. Nothing is marked for what the host was built with, and where
     /// there is no folder for it.
     ///
     /// # Errors
-    /// [`Error::Quarantined`] when what was left behind was one crash too many; or when the
+    /// [`Error::Quarantined`] when what was left behind was a crash too many; or when the
     /// marker cannot be kept.
     pub fn hold_marker(&self, trusted: &Trusted) -> Result<Option<Marker>, Error> {
         if trusted.vouched_by() == VouchedBy::Builtin {
@@ -91,9 +93,10 @@ impl Store {
                 continue;
             };
             if let Some(left_over) = folder.try_lock(name)? {
-                record(data, sha256, now())?;
+                if let Some(crashed) = evidence(&left_over) {
+                    record(data, sha256, crashed, now())?;
+                }
                 folder.remove(name)?;
-                drop(left_over);
             }
         }
         if is_quarantined(data, sha256)? {
@@ -103,7 +106,7 @@ impl Store {
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{mine}{}-{next}", std::process::id());
         let lock = folder.lock(&name)?;
-        Ok(Some(Marker { folder, name, _lock: lock }))
+        Ok(Some(Marker { folder, name, lock }))
     }
 }
 
@@ -112,12 +115,19 @@ impl Store {
 pub struct Marker {
     folder: Folder,
     name: String,
-    _lock: Lock,
+    lock: Lock,
+}
+
+impl AsFd for Marker {
+    /// Where evidence of a crash goes: a byte is enough.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.lock.file().as_fd()
+    }
 }
 
 impl Drop for Marker {
     fn drop(&mut self) {
-        // Should it stay, it counts as one crash too many: the safe side.
+        // Should it stay, it is empty and tells of nothing.
         let _ = self.folder.remove(&self.name);
     }
 }
@@ -138,7 +148,16 @@ pub(super) fn forget(data: &Folder, sha256: &Digest) -> Result<(), fs::Error> {
     }
 }
 
-fn record(data: &Folder, sha256: &Digest, now: u64) -> Result<Crashes, fs::Error> {
+/// Returns when the process of a left-over marker crashed in the plugin, if it did.
+fn evidence(left_over: &Lock) -> Option<u64> {
+    // A file that does not tell accuses nobody.
+    let metadata = left_over.file().metadata().ok().filter(|metadata| metadata.len() > 0)?;
+    metadata.modified().ok().map(millis)
+}
+
+/// Counts a crash at this time, as it is now. One that is long past, or in a future that a clock
+/// was set back from, is as old as it looks: the former counts no more, the latter is of now.
+fn record(data: &Folder, sha256: &Digest, crashed: u64, now: u64) -> Result<Crashes, fs::Error> {
     let folder = data.make_folder(COUNTS, PRIVATE_FOLDER)?;
     let name = sha256.to_string();
     let text = folder.read(&name, MAX_BYTES)?.unwrap_or_default();
@@ -153,7 +172,11 @@ fn record(data: &Folder, sha256: &Digest, now: u64) -> Result<Crashes, fs::Error
         .filter_map(|line| line.parse().ok())
         .filter(|time| *time <= now && now - time < window)
         .collect();
-    times.push(now);
+    let crashed = crashed.min(now);
+    if now - crashed >= window {
+        return Ok(Crashes::Counted(times.len()));
+    }
+    times.push(crashed);
     let quarantined = times.len() >= CRASHES_TO_QUARANTINE;
     let text = if quarantined {
         QUARANTINED.to_owned()
@@ -164,9 +187,13 @@ fn record(data: &Folder, sha256: &Digest, now: u64) -> Result<Crashes, fs::Error
     Ok(if quarantined { Crashes::Quarantined } else { Crashes::Counted(times.len()) })
 }
 
-/// Milliseconds since 1970; 0 for a clock before that.
 fn now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    millis(SystemTime::now())
+}
+
+/// Milliseconds since 1970; 0 for a time before that.
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -175,23 +202,44 @@ mod tests {
     use super::*;
     use crate::fs::Rule;
 
+    /// Counts a crash as it happens.
+    fn crash(data: &Folder, sha256: &Digest, now: u64) -> Result<Crashes, fs::Error> {
+        record(data, sha256, now, now)
+    }
+
     #[test]
     fn three_crashes_in_ten_minutes_quarantine_a_file_until_they_are_forgotten() {
         let folder = tempfile::tempdir().unwrap();
         let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
         let (bad, good) = (Digest::of(b"bad"), Digest::of(b"good"));
         let window = CRASH_WINDOW.as_millis() as u64;
-        assert_eq!(record(&data, &bad, 1_000).unwrap(), Crashes::Counted(1));
-        assert_eq!(record(&data, &bad, 2_000).unwrap(), Crashes::Counted(2));
-        assert_eq!(record(&data, &bad, 1_000 + window).unwrap(), Crashes::Counted(2), "one is old");
+        assert_eq!(crash(&data, &bad, 1_000).unwrap(), Crashes::Counted(1));
+        assert_eq!(crash(&data, &bad, 2_000).unwrap(), Crashes::Counted(2));
+        assert_eq!(crash(&data, &bad, 1_000 + window).unwrap(), Crashes::Counted(2), "one is old");
         assert!(!is_quarantined(&data, &bad).unwrap());
-        assert_eq!(record(&data, &bad, 1_001 + window).unwrap(), Crashes::Quarantined);
-        assert_eq!(record(&data, &bad, 9 * window).unwrap(), Crashes::Quarantined, "it stays");
+        assert_eq!(crash(&data, &bad, 1_001 + window).unwrap(), Crashes::Quarantined);
+        assert_eq!(crash(&data, &bad, 9 * window).unwrap(), Crashes::Quarantined, "it stays");
         assert!(is_quarantined(&data, &bad).unwrap());
         assert!(!is_quarantined(&data, &good).unwrap());
         forget(&data, &bad).unwrap();
         assert!(!is_quarantined(&data, &bad).unwrap());
-        assert_eq!(record(&data, &bad, 9 * window).unwrap(), Crashes::Counted(1));
+        assert_eq!(crash(&data, &bad, 9 * window).unwrap(), Crashes::Counted(1));
+    }
+
+    #[test]
+    fn a_crash_counts_at_its_own_time_and_not_when_it_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+        let hash = Digest::of(b"x");
+        let window = CRASH_WINDOW.as_millis() as u64;
+        let now = 5 * window;
+        assert_eq!(record(&data, &hash, now - window, now).unwrap(), Crashes::Counted(0));
+        assert_eq!(record(&data, &hash, now - window + 1, now).unwrap(), Crashes::Counted(1));
+        assert_eq!(record(&data, &hash, now - 1, now).unwrap(), Crashes::Counted(2));
+        // By then the first is old.
+        assert_eq!(record(&data, &hash, now, now + 1).unwrap(), Crashes::Counted(2));
+        // A clock that was set back since makes none that never ends to count.
+        assert_eq!(record(&data, &hash, now + window, now + 2).unwrap(), Crashes::Quarantined);
     }
 
     #[test]
@@ -203,6 +251,6 @@ mod tests {
         counts
             .write(&hash.to_string(), b"\xff\n12x\n99999999999999999999\n-1\n500\n", 0o600)
             .unwrap();
-        assert_eq!(record(&data, &hash, 1_000).unwrap(), Crashes::Counted(2));
+        assert_eq!(crash(&data, &hash, 1_000).unwrap(), Crashes::Counted(2));
     }
 }

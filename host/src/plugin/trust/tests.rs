@@ -494,7 +494,7 @@ fn trusting_again_lifts_the_quarantine_of_a_package() {
 }
 
 #[test]
-fn a_marker_left_behind_is_a_crash_and_one_that_is_held_is_not() {
+fn a_marker_left_behind_with_evidence_is_a_crash_and_no_other_is() {
     let machine = machine();
     let trusted = machine.install("memory");
     let running = machine.data().join("running");
@@ -504,11 +504,34 @@ fn a_marker_left_behind_is_a_crash_and_one_that_is_held_is_not() {
     drop((first, second));
     assert_eq!(std::fs::read_dir(&running).unwrap().count(), 0);
     assert!(!machine.data().join("crashes").exists());
-    for left in 1..=3 {
-        std::fs::write(running.join(format!("{}.1-{left}", trusted.sha256())), b"").unwrap();
+    let hold = || {
         let held = machine.store.hold_marker(&trusted);
-        let told = held.map_or_else(|error| error.code(), |_| "ok");
-        assert_eq!(told, if left < 3 { "ok" } else { "E07.quarantined" }, "crash {left}");
+        held.map_or_else(|error| error.code(), |_| "ok")
+    };
+    let leave = |name: usize, evidence: &[u8]| {
+        let left = running.join(format!("{}.1-{name}", trusted.sha256()));
+        std::fs::write(&left, evidence).unwrap();
+        std::fs::File::open(left).unwrap()
+    };
+    for left in 0..10 {
+        leave(left, b"");
     }
+    let old = leave(10, b"!");
+    old.set_modified(std::time::SystemTime::now() - crate::plugin::trust::CRASH_WINDOW).unwrap();
+    assert_eq!(hold(), "ok");
+    assert_eq!(
+        std::fs::read_dir(&running).unwrap().count(),
+        0,
+        "what accuses nobody is swept away"
+    );
+    // What is held is no crash yet, whatever is in it.
+    let held = machine.store.hold_marker(&trusted).unwrap().unwrap();
+    rustix::io::write(&held, b"!").unwrap();
+    for crash in 1..=3 {
+        leave(crash, b"!");
+        assert_eq!(hold(), if crash < 3 { "ok" } else { "E07.quarantined" }, "crash {crash}");
+    }
+    drop(held);
+    assert_eq!(std::fs::read_dir(&running).unwrap().count(), 0);
     assert_eq!(machine.code("memory"), "E07.quarantined");
 }

@@ -126,6 +126,9 @@ impl Found {
                     "tell who makes the plugin: `keystead plugin show {plugin}` names them"
                 ));
             }
+            Error::Runner { source: runner::Error::Died { .. }, .. } => {
+                self.hint("it was ended from outside, or there was no memory left: try again");
+            }
             Error::Runner { source: runner::Error::Late { .. }, .. } => {
                 self.hint("give it longer with `--timeout`");
             }

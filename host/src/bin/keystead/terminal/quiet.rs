@@ -2,8 +2,7 @@
 //! elsewhere or by being put to sleep, the terminal is as it was before.
 //!
 //! A signal that would end the process ends the question: the process itself ends by it in
-//! `main`, once vaults are closed and plugins let go. One that was killed with a plugin in it
-//! would count as a crash of that plugin.
+//! `main`, once vaults are closed and plugins let go.
 
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -1,0 +1,389 @@
+//! What quarantines a plugin, and what does not: real signals to real commands.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use snapbox::{assert_data_eq, str};
+
+use super::{must_be_root, session};
+use crate::cli::sandbox::Sandbox;
+use crate::plugin_files::plugin;
+
+/// How often an innocent plugin is in a process that ends: three crashes would be enough.
+const ROUNDS: usize = 10;
+
+const IN_PROCESS: &str = "in-process";
+const ISOLATED: &str = "isolated";
+
+fn install(sandbox: &Sandbox, file: &Path, id: &str, placement: &str) {
+    sandbox.run("plugin install --yes -q", &[file.to_str().unwrap()]).succeeds();
+    trust(sandbox, id, placement);
+}
+
+fn trust(sandbox: &Sandbox, id: &str, placement: &str) {
+    let danger = if placement == IN_PROCESS { "--danger-in-process" } else { "" };
+    sandbox.run(&format!("plugin trust {id} --yes -q {danger}"), &[]).succeeds();
+}
+
+/// Returns a home with a vault `odd` of this plugin.
+fn with(id: &str, placement: &str) -> Sandbox {
+    let sandbox = Sandbox::empty();
+    install(&sandbox, &plugin(id), id, placement);
+    register(&sandbox, "odd", id, placement, "");
+    sandbox
+}
+
+fn register(sandbox: &Sandbox, vault: &str, id: &str, placement: &str, more: &str) {
+    let words = format!("vault register {vault} --plugin {id} --placement {placement} -q {more}");
+    sandbox.run(&words, &[]).succeeds();
+}
+
+/// Returns a home with a vault `odd` whose listing leaves a file in `here/meet` and does not
+/// end; what it is asked for by name is not found.
+fn with_one_that_waits(placement: &str) -> Sandbox {
+    let sandbox = Sandbox::empty();
+    std::fs::create_dir(sandbox.here("meet")).unwrap();
+    install(&sandbox, &plugin("waits-for-others"), "waits-for-others", placement);
+    let more = "--param folder=meet --param vaults=2";
+    register(&sandbox, "odd", "waits-for-others", placement, more);
+    sandbox
+}
+
+/// How a command ends that may be ended by a signal.
+fn status(sandbox: &Sandbox, words: &str) -> ExitStatus {
+    sandbox.command(words, &[]).output().unwrap().status
+}
+
+fn data(sandbox: &Sandbox, name: &str) -> PathBuf {
+    sandbox.root().join("home/.local/share/keystead").join(name)
+}
+
+/// Asserts that nothing was counted against anybody, and that the vault `odd` is still asked.
+#[track_caller]
+fn is_innocent(sandbox: &Sandbox) {
+    sandbox.run("get -V odd nosuch", &[]).ends_with(3);
+    assert!(!data(sandbox, "crashes").exists());
+    let left = std::fs::read_dir(data(sandbox, "running"));
+    assert_eq!(left.map_or(0, Iterator::count), 0, "what accuses nobody is swept away");
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what} in vain");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until the plugin is in its call.
+#[track_caller]
+fn wait_for_call(sandbox: &Sandbox) {
+    let left = sandbox.here("meet/odd");
+    wait_until("waited for the call", || left.exists());
+    std::fs::remove_file(left).unwrap();
+}
+
+/// Starts a call that does not end, and returns its command when the plugin is in it.
+#[track_caller]
+fn in_call(sandbox: &Sandbox) -> Child {
+    let mut command = sandbox.command("list -V odd --timeout 10m", &[]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    wait_for_call(sandbox);
+    child
+}
+
+fn send(process: u32, signal: Signal) {
+    let process = Pid::from_raw(i32::try_from(process).unwrap()).unwrap();
+    kill_process(process, signal).unwrap();
+}
+
+/// Returns the runner of a command.
+#[track_caller]
+fn runner_of(command: &Child) -> u32 {
+    let is_runner = |process: &PathBuf| {
+        let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).nth(1) == Some(b"__runner")
+    };
+    let parent = |process: &PathBuf| {
+        let status = std::fs::read_to_string(process.join("status")).unwrap_or_default();
+        status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse::<u32>().ok())
+    };
+    let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let mut own = processes.filter(|one| is_runner(one) && parent(one) == Some(command.id()));
+    own.next().expect("it has one").file_name().unwrap().to_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn three_crashes_in_its_own_process_until_it_is_trusted_again() {
+    let sandbox = with("segfaults", ISOLATED);
+    for _ in 0..3 {
+        let answer = sandbox.run("get -V odd a", &[]);
+        assert!(answer.ends_with(70).stderr.contains("Code: E11.died\n"), "{answer}");
+    }
+    assert_data_eq!(
+        session(
+            &sandbox,
+            &["get -V odd a", "plugin trust segfaults --yes -q", "get -V odd a", "doctor"]
+        ),
+        str![[r#"
+$ keystead get -V odd a
+exit code 1
+--- stderr
+Error: Vault `odd` cannot be opened
+Caused by: plugin `segfaults` is quarantined because it crashed again and again (SHA-256 [SHA256]); `keystead plugin trust segfaults` gives it another chance
+Hint: run `keystead vault show odd` to see its registration
+Code: E07.quarantined
+$ keystead plugin trust segfaults --yes -q
+exit code 0
+$ keystead get -V odd a
+exit code 70
+--- stderr
+Error: Plugin `segfaults` failed in vault `odd`
+Caused by: the plugin's process ended during `get`: signal 11 (SIGSEGV)
+Hint: tell who makes the plugin: `keystead plugin show segfaults` names them
+Code: E11.died
+$ keystead doctor
+exit code 0
+--- stdout
+All is sound.
+
+"#]]
+    );
+}
+
+#[test]
+fn three_crashes_in_ours_until_it_is_trusted_again() {
+    for id in ["segfaults", "aborts", "thread-segfaults"] {
+        let sandbox = with(id, IN_PROCESS);
+        let signal = if id == "aborts" { Signal::ABORT } else { Signal::SEGV };
+        for _ in 0..2 {
+            for _ in 0..3 {
+                assert_eq!(
+                    status(&sandbox, "get -V odd a").signal(),
+                    Some(signal.as_raw()),
+                    "{id}"
+                );
+            }
+            let answer = sandbox.run("get -V odd a", &[]);
+            let told = &answer.ends_with(1).stderr;
+            assert!(told.contains("Code: E07.quarantined\n"), "{answer}");
+            assert!(told.contains(&format!("`keystead plugin trust {id}`")), "{answer}");
+            trust(&sandbox, id, IN_PROCESS);
+        }
+    }
+}
+
+#[test]
+fn another_file_of_the_same_plugin_is_not_quarantined() {
+    let sandbox = with("segfaults", ISOLATED);
+    for _ in 0..3 {
+        sandbox.run("get -V odd a", &[]).ends_with(70);
+    }
+    let mut bytes = std::fs::read(plugin("segfaults")).unwrap();
+    bytes.extend(b"another");
+    std::fs::write(sandbox.here("another.so"), bytes).unwrap();
+    let old = plugin("segfaults");
+    let old = old.to_str().unwrap();
+    let refused = sandbox.run("plugin install --yes -q", &[old]);
+    assert!(refused.ends_with(1).stderr.contains("Code: E07.quarantined\n"), "{refused}");
+    sandbox.run("plugin remove --yes -q segfaults", &[]).succeeds();
+    sandbox.run("plugin install --yes -q another.so", &[]).succeeds();
+    for _ in 0..3 {
+        sandbox.run("get -V odd a", &[]).ends_with(70);
+    }
+    let answer = sandbox.run("get -V odd a", &[]);
+    assert!(answer.ends_with(1).stderr.contains("Code: E07.quarantined\n"), "{answer}");
+}
+
+#[test]
+fn a_command_that_is_ended_in_a_call_in_process_accuses_nobody() {
+    let sandbox = with_one_that_waits(IN_PROCESS);
+    let signals = [Signal::INT, Signal::TERM, Signal::KILL, Signal::HUP, Signal::QUIT];
+    for signal in signals {
+        for _ in 0..ROUNDS {
+            let mut command = in_call(&sandbox);
+            send(command.id(), signal);
+            let ended = command.wait().unwrap();
+            assert_eq!(ended.signal(), Some(signal.as_raw()));
+        }
+        is_innocent(&sandbox);
+    }
+}
+
+#[test]
+fn a_fault_that_is_sent_from_elsewhere_accuses_nobody() {
+    let sandbox = with_one_that_waits(IN_PROCESS);
+    for _ in 0..4 {
+        let mut command = in_call(&sandbox);
+        // As a service manager does that hears nothing.
+        send(command.id(), Signal::ABORT);
+        assert_eq!(command.wait().unwrap().signal(), Some(Signal::ABORT.as_raw()));
+    }
+    is_innocent(&sandbox);
+}
+
+#[test]
+fn a_runner_that_is_ended_from_outside_accuses_nobody() {
+    let sandbox = with_one_that_waits(ISOLATED);
+    let signals = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
+    for signal in [Signal::KILL; ROUNDS].into_iter().chain(signals) {
+        let command = in_call(&sandbox);
+        send(runner_of(&command), signal);
+        let output = command.wait_with_output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        let number = signal.as_raw();
+        let how = format!("the plugin's process ended during `list`: signal {number} (SIG");
+        assert!(told.contains(&how), "{told}");
+        assert!(told.contains("Hint: it was ended from outside"), "{told}");
+        assert!(told.contains("Code: E11.died\n"), "{told}");
+    }
+    is_innocent(&sandbox);
+}
+
+#[test]
+fn interrupting_an_isolated_plugin_accuses_nobody() {
+    let sandbox = with_one_that_waits(ISOLATED);
+    for _ in 0..4 {
+        let command = sandbox.command("list -V odd --timeout 10m", &[]);
+        let mut terminal = rexpect::session::spawn_command(command, Some(60_000)).unwrap();
+        wait_for_call(&sandbox);
+        terminal.send_control('c').unwrap();
+        terminal.exp_eof().unwrap();
+    }
+    for signal in [Signal::KILL; 4] {
+        let mut command = in_call(&sandbox);
+        let runner = runner_of(&command);
+        send(command.id(), signal);
+        command.wait().unwrap();
+        let runner = Path::new("/proc").join(runner.to_string());
+        wait_until("waited for the runner's end", || !runner.exists());
+    }
+    is_innocent(&sandbox);
+}
+
+/// A group of processes that have 64 MiB together; it needs root. Removed when dropped.
+struct Small(PathBuf);
+
+impl Small {
+    fn new() -> Self {
+        must_be_root();
+        let root = Path::new("/sys/fs/cgroup");
+        let (root, limit, swap, none) = match root.join("memory").is_dir() {
+            true => (
+                root.join("memory"),
+                "memory.limit_in_bytes",
+                "memory.memsw.limit_in_bytes",
+                "67108864",
+            ),
+            false => (root.to_path_buf(), "memory.max", "memory.swap.max", "0"),
+        };
+        let small = Self(root.join(format!("keystead-test-{}", std::process::id())));
+        std::fs::create_dir(&small.0).expect("this test limits memory by a group of processes");
+        std::fs::write(small.0.join(limit), "67108864").expect("groups limit memory");
+        // Where swap is not counted there is none to take.
+        let _ = std::fs::write(small.0.join(swap), none);
+        small
+    }
+
+    fn command(&self, sandbox: &Sandbox, words: &str) -> Command {
+        let command = sandbox.command(words, &[]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(self.0.join("cgroup.procs"));
+        shell.arg(command.get_program()).args(command.get_args()).env_clear();
+        for (name, value) in command.get_envs() {
+            shell.env(name, value.unwrap());
+        }
+        shell.current_dir(sandbox.here(""));
+        shell
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // A process that was reaped may be in it for a moment.
+        let until = Instant::now() + Duration::from_secs(5);
+        while std::fs::remove_dir(&self.0).is_err() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn running_out_of_memory_accuses_nobody() {
+    let small = Small::new();
+    let sandbox = with("hungry", ISOLATED);
+    for _ in 0..4 {
+        let answer = sandbox.answer(small.command(&sandbox, "get -V odd a --timeout 10m"), b"");
+        assert!(answer.ends_with(1).stderr.contains("signal 9 (SIGKILL)"), "{answer}");
+    }
+    assert!(!data(&sandbox, "crashes").exists());
+    trust(&sandbox, "hungry", IN_PROCESS);
+    register(&sandbox, "here", "hungry", IN_PROCESS, "");
+    for _ in 0..4 {
+        let output = small.command(&sandbox, "get -V here a --timeout 10m").output().unwrap();
+        assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()));
+        assert_eq!(std::fs::read_dir(data(&sandbox, "running")).unwrap().count(), 1);
+    }
+    assert!(!data(&sandbox, "crashes").exists());
+}
+
+#[test]
+fn eight_processes_that_load_at_once_accuse_nobody() {
+    let sandbox = with("in-order", IN_PROCESS);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..60 {
+                    let output = sandbox.command("get -V odd a", &[]).output().unwrap();
+                    assert!(output.status.success(), "{output:?}");
+                }
+            });
+        }
+    });
+    assert!(!data(&sandbox, "crashes").exists());
+    assert_eq!(std::fs::read_dir(data(&sandbox, "running")).unwrap().count(), 0);
+}
+
+#[test]
+fn of_two_plugins_in_our_process_the_one_that_crashed_is_to_blame() {
+    let sandbox = with("segfaults", IN_PROCESS);
+    let memory = crate::cli::sandbox::plugin();
+    install(&sandbox, memory, "memory", IN_PROCESS);
+    register(&sandbox, "early", "memory", IN_PROCESS, "--param file=early.secrets --default");
+    sandbox.feed("v", "set mine -V early --stdin").succeeds();
+    for _ in 0..3 {
+        // Asked first, it does not have it, and is still open when the other one crashes.
+        assert_eq!(status(&sandbox, "get a").signal(), Some(Signal::SEGV.as_raw()));
+        let left = std::fs::read_dir(data(&sandbox, "running")).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().metadata().unwrap().len()).collect();
+        assert_eq!((left.len(), left.iter().sum::<u64>()), (2, 1));
+    }
+    assert_data_eq!(
+        session(&sandbox, &["get -V odd a", "get mine", "get mine -V early"]),
+        str![[r#"
+$ keystead get -V odd a
+exit code 1
+--- stderr
+Error: Vault `odd` cannot be opened
+Caused by: plugin `segfaults` is quarantined because it crashed again and again (SHA-256 [SHA256]); `keystead plugin trust segfaults` gives it another chance
+Hint: run `keystead vault show odd` to see its registration
+Code: E07.quarantined
+$ keystead get mine
+exit code 0
+--- stdout
+v<no newline>
+$ keystead get mine -V early
+exit code 0
+--- stdout
+v<no newline>
+
+"#]]
+    );
+    assert_eq!(std::fs::read_dir(data(&sandbox, "crashes")).unwrap().count(), 1);
+}

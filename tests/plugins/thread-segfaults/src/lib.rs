@@ -1,0 +1,14 @@
+//! Writes where nothing is, on a thread of its own while `get` waits for that.
+
+use sound::Odd;
+
+sound::plugin!("thread-segfaults", |_, context| {
+    Ok(Odd::new(context)
+        .get(|_, _| {
+            // SAFETY: none: that is the point.
+            let fault = || unsafe { std::ptr::without_provenance_mut::<u8>(16).write_volatile(1) };
+            let _ = std::thread::spawn(fault).join();
+            Ok(sound::secret())
+        })
+        .boxed())
+});
