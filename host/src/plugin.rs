@@ -6,6 +6,8 @@ mod abi_check;
 #[allow(unsafe_code)]
 #[doc(hidden)]
 pub mod c_door;
+#[allow(unsafe_code)]
+pub(crate) mod evidence;
 pub(crate) mod exec;
 pub mod inspect;
 #[allow(unsafe_code)]

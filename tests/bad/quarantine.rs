@@ -179,6 +179,19 @@ fn three_crashes_in_ours_until_it_is_trusted_again() {
 }
 
 #[test]
+fn removed_and_installed_again_it_is_the_file_that_it_was() {
+    let sandbox = with("segfaults", ISOLATED);
+    for _ in 0..3 {
+        sandbox.run("get -V odd a", &[]).ends_with(70);
+    }
+    sandbox.run("plugin remove segfaults --yes", &[]).succeeds();
+    let file = plugin("segfaults");
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    let answer = sandbox.run("get -V odd a", &[]);
+    assert!(answer.ends_with(1).stderr.contains("Code: E07.quarantined\n"), "{answer}");
+}
+
+#[test]
 fn another_file_of_the_same_plugin_is_not_quarantined() {
     let sandbox = with("segfaults", ISOLATED);
     for _ in 0..3 {

@@ -4,6 +4,7 @@
 //!
 //! Times are of the binary as installed; instructions of the same build with its symbols.
 
+mod cage;
 mod callgrind;
 mod chart;
 mod data;
@@ -111,6 +112,8 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
             bench.measure(row)?;
         }
     }
+    let memory = install::bare(&workspace, &prefix, "release", "memory")?;
+    let caged = cage::Caged::measure(&workspace, &memory)?;
     let peers = match scope {
         Scope::Quick => Peers::default(),
         Scope::Whole => peer::each(&cache, folder, &prefix, &mut |row| bench.measure(row))?,
@@ -119,7 +122,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
 
     let versions = versions(&workspace, &tools, &prefix)?;
     let Bench { measured, profiles, .. } = bench;
-    let mut findings = Findings { machine, versions, measured, peers };
+    let mut findings = Findings { machine, versions, measured, caged, peers };
     findings.sort();
     println!("{}", findings.text());
     print_steps(&profiles);

@@ -1,9 +1,6 @@
 //! Maps a plugin file and takes its root, or its C table: the first moment at which code of
 //! the plugin runs. Whether the file may be mapped was decided before ([`super::trust`]).
 
-mod evidence;
-mod watch;
-
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -19,8 +16,6 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use super::abi_check::{self, Fit};
 use super::c_door::{self, CPlugin};
 use super::inspect::Abi;
-
-pub(crate) use watch::{Watch, in_the_host};
 
 /// Why a file that was inspected and trusted cannot be used.
 #[non_exhaustive]

@@ -6,6 +6,7 @@ use crate::Result;
 use crate::part::Part;
 use crate::workspace::Workspace;
 
+use super::cage::Caged;
 use super::chart;
 use super::machine::Machine;
 use super::peer::Peers;
@@ -25,6 +26,7 @@ pub(super) struct Findings {
     pub(super) machine: Machine,
     pub(super) versions: Vec<(String, String)>,
     pub(super) measured: Vec<Measured>,
+    pub(super) caged: Caged,
     pub(super) peers: Peers,
 }
 
@@ -67,6 +69,10 @@ impl Findings {
                     row.runs
                 );
             }
+        }
+        let _ = writeln!(text, "\n{:<52}{:>10}{:>11}", "The cage", "", "at most");
+        for [what, is, most] in self.caged.lines(&self.measured) {
+            let _ = writeln!(text, "{what:<52}{is:>10}{most:>11}");
         }
         if !self.peers.left_out.is_empty() {
             let _ = writeln!(text, "\nleft out:\n  {}", self.peers.left_out.join("\n  "));
@@ -124,7 +130,11 @@ impl Findings {
             }
             text.push('\n');
         }
-        text.push_str("### Versions\n\n| | |\n| --- | --- |\n");
+        text.push_str("### The cage\n\n| | | at most |\n| --- | ---: | ---: |\n");
+        for [what, is, most] in self.caged.lines(&self.measured) {
+            let _ = writeln!(text, "| {what} | {is} | {most} |");
+        }
+        text.push_str("\n### Versions\n\n| | |\n| --- | --- |\n");
         for (name, version) in &self.versions {
             let _ = writeln!(text, "| {name} | {version} |");
         }

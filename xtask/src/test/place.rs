@@ -15,7 +15,7 @@ const UNSAFE: [&str; 6] = [
     "host/src/plugin/abi_check",
     "host/src/plugin/c_door",
     "host/src/plugin/runner/child",
-    "host/src/plugin/runner/sandbox",
+    "host/src/plugin/evidence",
 ];
 
 /// Files and folders that may say `abi_stable`: the last writes the boundary's layouts down.

@@ -36,7 +36,7 @@ fn end(test: &str, way: &str) -> (Left, Output) {
     let folder = tempfile::tempdir().unwrap();
     let marker = folder.path().join("marker");
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("plugin::loader::evidence::tests::{test}"), "--nocapture"])
+        .args(["--exact", &format!("plugin::evidence::tests::{test}"), "--nocapture"])
         .envs([(INSIDE, marker.as_os_str()), (END, way.as_ref())])
         .output()
         .unwrap();

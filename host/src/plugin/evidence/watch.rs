@@ -10,7 +10,7 @@ use keystead_plugin_api::{
 };
 
 use super::super::trust::Marker;
-use super::evidence::{Called, Kept};
+use super::{Called, Kept};
 
 /// Watches over one vault's plugin. Of a plugin without a marker, which is the host's own,
 /// nothing is watched.

@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
@@ -18,6 +19,8 @@ use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use nix::errno::Errno;
 use nix::libc::{self, siginfo_t};
 use nix::sys::signal::{self, SaFlags, SigAction, SigHandler, SigSet, Signal};
+
+pub(crate) use watch::{Watch, in_the_host};
 
 /// The signals that a fault in a process's own code sends it.
 const SIGNALS: [Signal; 7] = [
