@@ -87,7 +87,7 @@ fn be_ended(marker: &Path, way: &str) {
             "exit" => std::process::exit(7),
             "in the plugin's code" => {
                 let this = std::env::current_exe().unwrap();
-                let (from, to) = super::super::watch::code_of(&this).unwrap();
+                let (from, to) = super::watch::code_of(&this).unwrap();
                 kept.has_code(from, to);
                 other.has_code(1, from);
                 // SAFETY: none: that is the point.
