@@ -186,9 +186,11 @@ fn removed_and_installed_again_it_is_the_file_that_it_was() {
     }
     sandbox.run("plugin remove segfaults --yes", &[]).succeeds();
     let file = plugin("segfaults");
-    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
-    let answer = sandbox.run("get -V odd a", &[]);
+    let file = file.to_str().unwrap();
+    let answer = sandbox.run("plugin install --yes", &[file]);
     assert!(answer.ends_with(1).stderr.contains("Code: E07.quarantined\n"), "{answer}");
+    sandbox.run("plugin trust --yes", &[file]).succeeds();
+    sandbox.run("get -V odd a", &[]).ends_with(70);
 }
 
 #[test]
