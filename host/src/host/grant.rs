@@ -2,6 +2,7 @@
 //! that was granted, and what nobody can grant.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use keystead_plugin_api::VaultName;
@@ -141,17 +142,28 @@ fn actual(path: &Path) -> PathBuf {
     actual
 }
 
+/// Whether a path is a folder or lies in it: both absolute and without `..`. By bytes, since it is
+/// asked at each opening, and `Path` takes each apart anew.
+fn is_within(path: &Path, folder: &Path) -> bool {
+    let (path, folder) = (path.as_os_str().as_bytes(), folder.as_os_str().as_bytes());
+    let folder = folder.strip_suffix(b"/").unwrap_or(folder);
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+}
+
 /// Returns the folder of Keystead's own that somebody could change who may write to this path.
 fn own_folder_in_reach(paths: &Paths, path: &Path) -> Option<PathBuf> {
-    let meets = |own: &Path| own.starts_with(path) || path.starts_with(own);
+    let meets = |own: &Path| is_within(own, path) || is_within(path, own);
     let settings = [Some(&paths.system_config), paths.user_config.as_ref()];
     let packaged = paths.packaged.iter().map(Some);
     if let Some(own) = settings.into_iter().chain(packaged).flatten().find(|own| meets(own)) {
         return Some(own.clone());
     }
     let data = paths.user_data.as_ref()?;
-    if data.starts_with(path) {
+    if is_within(data, path) {
         return Some(data.clone());
+    }
+    if !is_within(path, data) {
+        return None;
     }
     // Vaults of ours keep their files in other folders there.
     match path.strip_prefix(data).ok()?.components().next()? {

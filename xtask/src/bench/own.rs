@@ -56,8 +56,8 @@ pub(super) const OWN: [Own; 3] = [
     Own {
         id: "memory",
         kind: "memory",
-        open: &["file={vault}"],
-        asking: &["file={vault}", "locked=file:{vault}.password"],
+        open: &["file={vault}/secrets"],
+        asking: &["file={vault}/secrets", "locked=file:{vault}.password"],
         get: &[1, 10_000],
         list: 10_000,
         import: 10_000,
