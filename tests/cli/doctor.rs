@@ -1,5 +1,6 @@
 //! `doctor`: one broken home per finding, and that what it suggests mends it.
 
+mod kernel;
 mod plugin;
 
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -20,23 +20,22 @@ pub(super) struct Watch {
 type Identity = (u64, u64);
 
 impl Watch {
-    /// Looks at what is granted, before a runner is started with it.
+    /// Looks at what is granted, before a runner is started with it. What lies in a folder that the
+    /// plugin may write has no rule of its own, and may be a link of the plugin's: it is left alone.
     pub(super) fn new(grants: &Grants) -> Self {
-        let (mut paths, mut granted) = (Vec::new(), Vec::new());
+        let (mut granted, mut network) = (Vec::new(), false);
         for grant in &grants.0 {
             match Permission::parse(grant) {
-                Ok(Permission::Files { template, access }) => {
-                    paths.push(PathBuf::from(&template));
-                    granted.push((template, access));
-                }
-                Ok(Permission::Network) => paths.extend(relied_on(true).iter().map(PathBuf::from)),
+                Ok(Permission::Files { template, access }) => granted.push((template, access)),
+                Ok(Permission::Network) => network = true,
                 _ => {}
             }
         }
-        Self {
-            seen: paths.into_iter().map(|path| (path.clone(), identity(&path))).collect(),
-            granted,
-        }
+        let own = granted.iter().filter(|(path, _)| !is_covered(path, &granted));
+        let paths = own.map(|(path, _)| PathBuf::from(path));
+        let paths = paths.chain(relied_on(network).iter().map(PathBuf::from));
+        let seen = paths.map(|path| (path.clone(), identity(&path))).collect();
+        Self { seen, granted }
     }
 
     /// Whether something else is there now.

@@ -254,8 +254,12 @@ fn sockets(reach: Reach) -> Vec<InPart> {
     let of = |types: &[u32]| Test::masked(1, TYPE, types.iter().copied());
     let (mut made, mut bound, mut connected) = (vec![], vec![], vec![]);
     if reach.network {
-        made.push(vec![is(libc::AF_INET), of(&[STREAM, DATAGRAM])]);
-        made.push(vec![is(libc::AF_INET6), of(&[STREAM, DATAGRAM])]);
+        // By the protocols that are meant: others would have the kernel load more of its code.
+        let protocols = [0, libc::IPPROTO_TCP as u32, libc::IPPROTO_UDP as u32];
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            let protocol = Test::word(2, protocols);
+            made.push(vec![is(family), of(&[STREAM, DATAGRAM]), protocol]);
+        }
         // Which addresses this machine has, for a choice among a server's.
         let route = Test::word(2, [libc::NETLINK_ROUTE as u32]);
         made.push(vec![is(libc::AF_NETLINK), of(&[RAW, DATAGRAM]), route]);
@@ -327,6 +331,8 @@ mod tests {
         for (family, kind, protocol, allowed_to) in [
             (inet, stream, 0, vec![network]),
             (inet6, libc::SOCK_DGRAM as u64, 0, vec![network]),
+            (inet, stream, 6, vec![network]),
+            (inet, stream, 262, vec![]), // several paths
             (inet, libc::SOCK_RAW as u64, 1, vec![]),
             (libc::AF_NETLINK, libc::SOCK_RAW as u64, 0, vec![network]),
             (libc::AF_NETLINK, libc::SOCK_RAW as u64, 9, vec![]),
