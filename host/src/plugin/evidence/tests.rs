@@ -35,7 +35,10 @@ fn dies(signal: Signal, evidence: &'static str) -> Left {
 fn end(test: &str, way: &str) -> (Left, Output) {
     let folder = tempfile::tempdir().unwrap();
     let marker = folder.path().join("marker");
-    let output = Command::new(std::env::current_exe().unwrap())
+    // Whoever runs the tests in the background may have it ignored.
+    let output = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(std::env::current_exe().unwrap())
         .args(["--exact", &format!("plugin::evidence::tests::{test}"), "--nocapture"])
         .envs([(INSIDE, marker.as_os_str()), (END, way.as_ref())])
         .output()

@@ -324,8 +324,9 @@ impl Store {
         }
         let roots = Roots::new(&self.paths, self.privilege);
         if let Some(data) = roots.data()? {
-            // Not its crashes: installed again it is the file that it was.
             Verdict::forget(data, sha256)?;
+            // Whoever installs it again trusts it again.
+            crash::forget(data, sha256)?;
         }
         Ok(())
     }
