@@ -198,12 +198,25 @@ fn what_is_not_a_file_is_refused_without_waiting() {
         assert_eq!(set(vault.as_mut(), "a", "1").unwrap_err().kind(), ErrorKind::Invalid);
     }
 
-    let missing = folder.join("no such folder").join("secrets");
-    let mut vault = open(&missing);
-    assert_eq!(get(vault.as_mut(), "a").unwrap_err().kind(), ErrorKind::NotFound);
+    // Below a file there can be no folder.
+    fs::write(folder.join("a file"), "").unwrap();
+    let mut vault = open(&folder.join("a file/secrets"));
     let error = set(vault.as_mut(), "a", "1").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.message().contains("no such folder"), "{error}");
+    assert!(error.message().contains("a file"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_missing_is_made_by_the_first_secret_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = folder("missing").join("no such folder");
+    let mut vault = open(&folder.join("secrets"));
+    assert_eq!(get(vault.as_mut(), "a").unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(!folder.exists());
+    set(vault.as_mut(), "a", "1").unwrap();
+    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 const SECRETS_EACH: usize = 25;
