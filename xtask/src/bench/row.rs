@@ -56,6 +56,8 @@ pub(super) enum Also {
     Instructions,
     /// The most memory that these processes had.
     Memory,
+    /// Nothing: a cage keeps valgrind from its own files and calls.
+    Nothing,
 }
 
 /// One command to be measured.
@@ -76,6 +78,10 @@ pub(super) struct Row {
 impl Row {
     /// Returns a row that reads one secret.
     pub(super) fn read(race: Race, whose: Whose, name: impl Into<String>, home: &Home) -> Self {
+        let also = match name.contains("isolated") {
+            true => Also::Nothing,
+            false => Also::Instructions,
+        };
         Self {
             race,
             whose,
@@ -85,7 +91,7 @@ impl Row {
             answer: None,
             before: None,
             runs: Runs::Many,
-            also: Also::Instructions,
+            also,
         }
     }
 
