@@ -78,6 +78,7 @@ pub(super) struct Row {
 impl Row {
     /// Returns a row that reads one secret.
     pub(super) fn read(race: Race, whose: Whose, name: impl Into<String>, home: &Home) -> Self {
+        let name = name.into();
         let also = match name.contains("isolated") {
             true => Also::Nothing,
             false => Also::Instructions,
@@ -85,7 +86,7 @@ impl Row {
         Self {
             race,
             whose,
-            name: name.into(),
+            name,
             home: home.clone(),
             words: Vec::new(),
             answer: None,
