@@ -194,7 +194,7 @@ fn limit(resource: Resource, most: u64) -> Result<(), String> {
     let now = rustix::process::getrlimit(resource);
     let lower = |limit: Option<u64>| Some(limit.map_or(most, |limit| limit.min(most)));
     let limit = Rlimit { current: lower(now.current), maximum: lower(now.maximum) };
-    match rustix::process::setrlimit(resource, limit.clone()) {
+    match rustix::process::setrlimit(resource, limit) {
         // An emulated kernel (valgrind's) keeps the outer limit for itself. The inner one counts,
         // and the filter of calls keeps it where it is.
         Err(Errno::PERM) => {
