@@ -1,6 +1,7 @@
 //! What the library answers when it cannot do what was asked. The variants say who must
 //! act; [`Error::class`] says it in one word, [`Error::code`] names the cause for good.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use keystead_plugin_api::{Prompt, SecretName, VaultName};
@@ -251,9 +252,9 @@ pub enum Error {
         /// The plugin's id.
         plugin: String,
         /// Where it could write.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// The folder of Keystead's own.
-        own: std::path::PathBuf,
+        own: PathBuf,
     },
     /// The registration asks for the host's own process, and nobody vouched for that.
     #[error("plugin `{plugin}` may not run in the host's own process")]
@@ -396,6 +397,17 @@ fn answer_code(kind: keystead_plugin_api::ErrorKind) -> &'static str {
 /// the direction of text.
 pub(crate) fn one_line(error: &keystead_plugin_api::Error) -> String {
     visible(error.message())
+}
+
+/// Returns an error with its causes, as one line.
+pub(crate) fn story(error: &dyn std::error::Error) -> String {
+    let mut story = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        story += &format!(": {error}");
+        cause = error.source();
+    }
+    story
 }
 
 /// Returns foreign text as one line that can do nothing to a terminal.

@@ -425,7 +425,7 @@ token	work	bytes
     assert_data_eq!(
         sandbox.run("mv token --from work --to lies", &[]),
         str![[r#"
-exit code 70
+exit code 1
 --- stderr
 Error: Vault `lies` did not keep `token` as it was written; the source still has it
 Hint: run `keystead show token -V lies` to see what is there
@@ -436,11 +436,11 @@ Code: E12.not-kept
     assert_data_eq!(
         sandbox.run("mv token --from work --to lies --json", &[]),
         str![[r#"
-exit code 70
+exit code 1
 --- stdout
 {"schema":1,"name":"token","from":"work","to":"lies","as":"token","action":"failed","replaced":false,"error":{"code":"E12.not-kept","message":"vault `lies` did not keep `token` as it was written; the source still has it"},"dry_run":false}
 --- stderr
-{"schema":1,"error":{"code":"E12.not-kept","exit":70,"message":"vault `lies` did not keep `token` as it was written; the source still has it","causes":[],"hints":["run `keystead show token -V lies` to see what is there"]}}
+{"schema":1,"error":{"code":"E12.not-kept","exit":1,"message":"vault `lies` did not keep `token` as it was written; the source still has it","causes":[],"hints":["run `keystead show token -V lies` to see what is there"]}}
 
 "#]]
     );

@@ -1,7 +1,7 @@
 //! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
 //! needs root, and nothing on the system changes but for a C++ compiler, GnuPG, zsh, fish, groff,
-//! strace, dbus-daemon and systemd's programs, where they are missing and we are root. Podman is run by root
-//! alone: for others it is left out.
+//! strace, dbus-daemon and systemd's programs, where they are missing and we are root. Podman is
+//! run by root alone: for others it is left out.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
 //! rest is built by cargo, unpacked from Debian's packages or, for what Python packages carry,

@@ -21,7 +21,7 @@ use super::place::{self, Listener};
 use super::proto::MAX_FRAME_BYTES;
 use super::server::{Server, Signals};
 use super::{Error, LINGER, memory};
-use crate::error::visible;
+use crate::error::{story, visible};
 use crate::plugin::runner::{close_inherited, timespec};
 
 /// The first argument of an agent. No command has this name.
@@ -149,17 +149,6 @@ fn listen(folder: &Path) -> Result<Option<Listener>, Error> {
         Some(lock) => Listener::bind(folder, lock).map(Some),
         None => Ok(None),
     }
-}
-
-/// Returns an error with its causes, as one line.
-fn story(error: &Error) -> String {
-    let mut story = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        story += &format!(": {error}");
-        cause = error.source();
-    }
-    story
 }
 
 /// Says one thing to whoever started it, and lets go of its streams.

@@ -27,9 +27,7 @@ impl Lock {
             Err(TryLockError::Error(source)) => Err(Error::io("lock", path, source)),
         }
     }
-}
 
-impl Lock {
     /// Returns the file that is locked.
     pub(crate) fn file(&self) -> &File {
         &self.file

@@ -17,11 +17,12 @@ use crate::options::Log;
 use crate::paths::Layer;
 use crate::plugin::evidence::{Watch, in_the_host};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
-use crate::plugin::loader;
 use crate::plugin::pins::{InProcess, PluginId};
-use crate::plugin::runner::{CallError, Grants, Greeted, Image, Launch, Runner, Setup, Started};
+use crate::plugin::runner::{
+    Cage, CallError, Grants, Greeted, Image, Launch, Runner, Setup, Started,
+};
 use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
-use crate::plugin::{self, exec, verdict};
+use crate::plugin::{self, exec, loader, verdict};
 use crate::registry::{Entry, Placement};
 
 /// An open vault.
@@ -96,12 +97,13 @@ impl Host {
             return Err(Error::NotGranted { vault: name.clone(), plugin: entry.plugin, missing });
         }
 
-        self.keep_off_own_folders(&entry, &course.more, grant::Look::AtFiles)?;
-        let grants = asked.iter().chain(&course.more).map(Permission::text);
-        let grants = Grants(grants.collect());
-        // It shuts itself in while the image is made.
-        let greeted = started.and_then(|started| started.greet(&grants, trusted.cage()).ok());
-
+        let ready = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
+            Placement::Isolated => {
+                self.keep_off_own_folders(&entry, &course.more, grant::Look::AtFiles)?;
+                Some(Ready::new(started, asked.iter().chain(&course.more), trusted.cage()))
+            }
+            Placement::InProcess => None,
+        };
         let what = format!("vault `{name}`");
         let parameters = self.parameters(&entry.parameters, &kind.parameters, &what)?;
         let mut request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
@@ -125,11 +127,9 @@ impl Host {
             request.session = Some(kept.session);
             (key, kept.serial)
         });
-        let placed = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
-            Placement::Isolated => {
-                self.isolated(&entry, &trusted, greeted, request, (grants, services))
-            }
-            Placement::InProcess => self.in_process(&entry, &trusted, &request, services),
+        let placed = match ready {
+            Some(ready) => self.isolated(&entry, &trusted, ready, request, services),
+            None => self.in_process(&entry, &trusted, &request, services),
         };
         match (placed, kept) {
             (Err(error), Some((key, serial))) if refuses_session(&error) => {
@@ -163,9 +163,9 @@ impl Host {
         &self,
         entry: &Entry,
         trusted: &Trusted,
-        greeted: Option<Greeted>,
+        ready: Ready,
         request: OpenRequest,
-        (grants, services): (Grants, VaultServices),
+        services: VaultServices,
     ) -> Result<Code> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
         let (bytes, door) = (*sha256.as_bytes(), trusted.abi());
@@ -178,7 +178,7 @@ impl Host {
             launch: self.launch(entry),
             image,
             known: trusted.fit(),
-            grants,
+            grants: ready.grants,
             cage: trusted.cage(),
             services: Arc::new(services),
             on_misbehaviour: Arc::new(move |_| {
@@ -186,7 +186,7 @@ impl Host {
                 let _ = plugins.record_crash(&sha256);
             }),
         };
-        match Runner::open_in(greeted, setup, request) {
+        match Runner::open_in(ready.greeted, setup, request) {
             Ok(runner) => {
                 if trusted.fit().is_none() {
                     // A cache, as in-process.
@@ -227,6 +227,25 @@ impl Host {
             .call(|| loaded.open(request, Context::new(Box::new(services))))
             .map_err(|answer| Error::OpenRefused { plugin: entry.plugin.clone(), answer })?;
         Ok(Code::InProcess(watch.around(vault)))
+    }
+}
+
+/// What a cage is made of, and the runner that takes it while the image is made.
+struct Ready {
+    grants: Grants,
+    greeted: Option<Greeted>,
+}
+
+impl Ready {
+    fn new<'p>(
+        started: Option<Started>,
+        allowed: impl Iterator<Item = &'p Permission>,
+        cage: Cage,
+    ) -> Self {
+        let grants = Grants(allowed.map(Permission::text).collect());
+        // Where it cannot be greeted, another one is started when it is needed.
+        let greeted = started.and_then(|started| started.greet(&grants, cage).ok());
+        Self { grants, greeted }
     }
 }
 

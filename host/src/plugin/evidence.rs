@@ -198,25 +198,23 @@ extern "C" fn on_exit() {
 
 extern "C" fn on_signal(number: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = Errno::last_raw();
-    let blamed = if is_own(info) { blamed(context) } else { None };
+    // SAFETY: the kernel gives it to a handler that was set with SA_SIGINFO, as nix does.
+    let told = unsafe { &*info };
+    let by_kernel = told.si_code > 0;
+    // This process did it, with a fault, `abort` or `raise`, and not a `kill` from elsewhere.
+    // SAFETY: signals that a process sends have a sender; what other signals have there is compared
+    // with a process id and no more.
+    let is_own = by_kernel || unsafe { told.si_pid() } == process();
+    let blamed = if is_own { blamed(context) } else { None };
     if let Some(place) = blamed {
         place.write();
     }
-    if go_on(number, info, context) == After::Lives
+    if go_on(number, info, context, by_kernel) == After::Lives
         && let Some(place) = blamed
     {
         place.take_back();
     }
     Errno::set_raw(errno);
-}
-
-/// Whether this process did it: a fault, `abort` or `raise`, and not a `kill` from elsewhere.
-fn is_own(info: *mut siginfo_t) -> bool {
-    // SAFETY: the kernel gives it to a handler that was set with SA_SIGINFO, as nix does.
-    let info = unsafe { &*info };
-    // SAFETY: signals that a process sends have one; what other signals have there is compared
-    // with a process id and no more.
-    info.si_code > 0 || unsafe { info.si_pid() } == process()
 }
 
 fn blamed(context: *mut c_void) -> Option<&'static Place> {
@@ -227,18 +225,15 @@ fn blamed(context: *mut c_void) -> Option<&'static Place> {
 }
 
 /// The instruction that the thread was at.
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn instruction(context: *mut c_void) -> Option<usize> {
     // SAFETY: the kernel gives a handler that was set with SA_SIGINFO a context of this type.
     let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-    usize::try_from(context.uc_mcontext.gregs[libc::REG_RIP as usize]).ok()
-}
-
-#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
-fn instruction(context: *mut c_void) -> Option<usize> {
-    // SAFETY: the kernel gives a handler that was set with SA_SIGINFO a context of this type.
-    let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-    usize::try_from(context.uc_mcontext.pc).ok()
+    #[cfg(target_arch = "x86_64")]
+    let at = context.uc_mcontext.gregs[libc::REG_RIP as usize];
+    #[cfg(target_arch = "aarch64")]
+    let at = context.uc_mcontext.pc;
+    usize::try_from(at).ok()
 }
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
@@ -255,11 +250,9 @@ enum After {
 }
 
 /// Does what was done about the signal before there was a handler of ours.
-fn go_on(number: c_int, info: *mut siginfo_t, context: *mut c_void) -> After {
+fn go_on(number: c_int, info: *mut siginfo_t, context: *mut c_void, by_kernel: bool) -> After {
     let known = SIGNALS.iter().position(|signal| *signal as c_int == number);
     let earlier = known.and_then(|at| EARLIER[at].get());
-    // SAFETY: as in `is_own`.
-    let by_kernel = unsafe { (*info).si_code } > 0;
     match earlier.map(SigAction::handler) {
         Some(SigHandler::Handler(handler)) => handler(number),
         Some(SigHandler::SigAction(handler)) => handler(number, info, context),
@@ -292,7 +285,6 @@ fn end_by(number: c_int, by_kernel: bool) {
     unsafe { libc::signal(number, libc::SIG_DFL) };
     let happens_again = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
     if !(by_kernel && happens_again.contains(&number)) {
-        // SAFETY: `raise` may be called in a handler.
-        unsafe { libc::raise(number) };
+        let _ = Signal::try_from(number).map(signal::raise);
     }
 }

@@ -10,13 +10,13 @@ mod connection;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+mod granted;
 mod link;
 mod process;
 mod proto;
 mod sandbox;
 mod socket;
 mod supervise;
-mod watch;
 mod words;
 
 use std::ffi::OsString;

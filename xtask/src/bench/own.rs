@@ -106,7 +106,7 @@ impl Own {
                 .answers(data::value(0))
         };
         vaults.rows.push(row("in-process", &vault));
-        vaults.rows.push(row("isolated", &isolated));
+        vaults.rows.push(row("isolated", &isolated).caged(true));
         if !self.asking.is_empty() {
             let unlocked = self.unlocked(home, vaults)?;
             vaults.rows.push(row("by an agent's session", &unlocked));
@@ -167,6 +167,7 @@ impl Own {
             for (placement, vault) in [("in-process", &vault), ("isolated", &isolated)] {
                 let name = format!("keystead get, {id}, {placement}, 1 of {shown}");
                 let row = Row::read(Race::Many, Whose::Ours, name, home).words(get(vault, secrets));
+                let row = row.caged(placement == "isolated");
                 vaults.rows.push(row.answers(data::value(data::measured(secrets))));
             }
             if secrets == self.list {

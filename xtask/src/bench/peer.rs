@@ -67,6 +67,8 @@ struct Beside {
     words: Vec<OsString>,
     /// Whether it answers the value alone.
     bare: bool,
+    /// Whether it is a plugin of ours in a cage.
+    caged: bool,
 }
 
 const PEERS: [&Peer; 8] = [
@@ -157,12 +159,12 @@ impl Peer {
         let row = Row::read(race, Whose::Peer, name, &home).words(ready.words);
         let value = || data::value(data::measured(secrets));
         let mut done = measure(&row.answers(value()));
-        for Beside { whose, name, words, bare } in ready.beside {
+        for Beside { whose, name, words, bare, caged } in ready.beside {
             let name = match race {
                 Race::One => name.to_owned(),
                 _ => format!("{name}, 1 of {}", data::grouped(secrets)),
             };
-            let row = Row::read(race, whose, name, &home).words(words);
+            let row = Row::read(race, whose, name, &home).words(words).caged(caged);
             let row = if bare { row.answers(value()) } else { row };
             done = done.and_then(|()| measure(&row));
         }

@@ -78,22 +78,25 @@ pub(super) struct Row {
 impl Row {
     /// Returns a row that reads one secret.
     pub(super) fn read(race: Race, whose: Whose, name: impl Into<String>, home: &Home) -> Self {
-        let name = name.into();
-        let also = match name.contains("isolated") {
-            true => Also::Nothing,
-            false => Also::Instructions,
-        };
         Self {
             race,
             whose,
-            name,
+            name: name.into(),
             home: home.clone(),
             words: Vec::new(),
             answer: None,
             before: None,
             runs: Runs::Many,
-            also,
+            also: Also::Instructions,
         }
+    }
+
+    /// Returns the row of a plugin in a cage, if it is in one: its instructions are not counted.
+    pub(super) fn caged(mut self, is_caged: bool) -> Self {
+        if is_caged {
+            self.also = Also::Nothing;
+        }
+        self
     }
 
     /// Returns the row with its command.

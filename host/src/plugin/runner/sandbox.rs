@@ -14,9 +14,11 @@ use landlock::{LandlockStatus, RulesetCreated};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
+use serde::Deserialize;
 
 use super::super::inspect::{FileAccess, Permission};
 use super::Grants;
+use crate::error::story;
 
 pub(super) use files::{Files, is_covered, relied_on};
 
@@ -47,10 +49,12 @@ struct Reach {
 }
 
 /// How much of the cage there has to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Cage {
     /// As much as the kernel has.
     #[default]
+    #[serde(skip)]
     Possible,
     /// All of it, or no plugin is loaded.
     Whole,
@@ -210,11 +214,5 @@ fn step(what: &str, error: Errno) -> String {
 }
 
 fn told(what: &str, error: &dyn std::error::Error) -> String {
-    let mut text = format!("cannot {what}: {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
+    format!("cannot {what}: {}", story(error))
 }

@@ -10,8 +10,8 @@ use keystead_plugin_api as api;
 use super::super::{Fit, loader};
 use super::connection::{Answered, Connection, Greeted, Lost, Started};
 use super::error::UNLOADABLE;
+use super::granted::{Granted, Made};
 use super::proto::{self, Fault, Kind, Reader, Request};
-use super::watch::{Made, Watch};
 use super::{Cage, CallError, During, Ended, Error, Grants, Image, Launch};
 
 /// How long a runner that closed its connection may take to end: what its exit takes on a
@@ -75,7 +75,7 @@ pub struct Runner {
     since: Instant,
     connection: Option<Connection>,
     /// What it could open when it was started.
-    watch: Watch,
+    granted: Granted,
     /// What was made for it, as long as nothing came of it. Goes with the runner.
     made: Made,
     deaths: u32,
@@ -113,7 +113,7 @@ impl Runner {
     ) -> Result<Self, CallError> {
         let now = Instant::now();
         let mut runner = Self {
-            watch: Watch::new(&setup.grants),
+            granted: Granted::new(&setup.grants),
             made: Made::default(),
             setup,
             request,
@@ -125,12 +125,13 @@ impl Runner {
         };
         match runner.connect(greeted) {
             Err(CallError::Plugin(refused)) => {
-                // It may have wanted to make it.
-                runner.made = runner.watch.make_missing();
+                if may_want_to_make(&refused) {
+                    runner.made = runner.granted.make_missing();
+                }
                 if runner.made.is_empty() {
                     return Err(refused.into());
                 }
-                runner.watch = Watch::new(&runner.setup.grants);
+                runner.granted = Granted::new(&runner.setup.grants);
                 runner.connect(None)?;
             }
             connected => connected?,
@@ -201,7 +202,7 @@ impl Runner {
             session.lifetime = session.lifetime.checked_sub(elapsed)?;
             Some(session)
         });
-        self.watch = Watch::new(&self.setup.grants);
+        self.granted = Granted::new(&self.setup.grants);
         self.connect(None)
     }
 
@@ -213,9 +214,9 @@ impl Runner {
     ) -> Result<Answered<T>, CallError> {
         let started = Instant::now();
         if request.kind().may_make() && self.made.is_empty() {
-            self.made = self.watch.make_missing();
+            self.made = self.granted.make_missing();
         }
-        if self.connection.is_some() && self.watch.is_outdated() {
+        if self.connection.is_some() && self.granted.is_outdated() {
             // It can open what was there, and nothing in its place: the next one can.
             self.connection = None;
         }
@@ -231,8 +232,12 @@ impl Runner {
                 Ok(answered) => {
                     self.deaths = 0;
                     let unlocks = request.kind() == Kind::Unlock;
-                    if unlocks && self.made.is_empty() && is_refusal(&answered) {
-                        self.made = self.watch.make_missing();
+                    if let Answered::Failed(refused) = &answered
+                        && unlocks
+                        && self.made.is_empty()
+                        && may_want_to_make(refused)
+                    {
+                        self.made = self.granted.make_missing();
                         if !self.made.is_empty() {
                             // It may only have wanted to make this. The next process can write
                             // to it.
@@ -310,10 +315,9 @@ impl Runner {
 }
 
 /// Whether a plugin may have failed because it may make nothing where nothing is.
-fn is_refusal<T>(answered: &Answered<T>) -> bool {
+fn may_want_to_make(refused: &api::Error) -> bool {
     use api::ErrorKind::{Denied, Internal, Unavailable};
-    matches!(answered, Answered::Failed(error)
-        if matches!(error.kind(), Denied | Internal | Unavailable))
+    matches!(refused.kind(), Denied | Internal | Unavailable)
 }
 
 fn ended(status: Ended) -> String {

@@ -1,7 +1,7 @@
 //! Crashes, counted by hash: three in ten minutes quarantine a file until it is trusted
 //! again. A process that runs a plugin itself holds a locked marker meanwhile. One that is
 //! left over and not locked is a crash where the process wrote evidence of one into it as it
-//! ended ([`super::super::loader`]); an empty one tells of a `kill -9`, of Ctrl-C, of a machine
+//! ended ([`crate::plugin::evidence`]); an empty one tells of a `kill -9`, of Ctrl-C, of a machine
 //! that went off, or of another's crash, and is swept away.
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -70,7 +70,8 @@ impl Store {
     }
 
     /// Marks that this process is about to run the plugin itself, and counts the crashes that
-    /// earlier processes left evidence of, each at its own time. Nothing is marked for what the host was built with, and where
+    /// earlier processes left evidence of, each at its own time. Nothing is marked for what the
+    /// host was built with, and where
     /// there is no folder for it.
     ///
     /// # Errors

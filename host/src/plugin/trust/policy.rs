@@ -69,13 +69,6 @@ enum Ability {
     Library,
 }
 
-/// What is demanded of the cage, as the file writes it.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Demand {
-    Whole,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Text {
@@ -83,7 +76,8 @@ struct Text {
     user_plugins: bool,
     #[serde(default)]
     placement: Placement,
-    cage: Option<Demand>,
+    #[serde(default)]
+    cage: Cage,
     permissions: Option<Vec<Ability>>,
     allow: Option<Vec<toml::Spanned<String>>>,
     #[serde(default)]
@@ -130,7 +124,7 @@ impl Policy {
         Ok(Self {
             path: path.to_owned(),
             placement: text.placement,
-            cage: text.cage.map_or(Cage::Possible, |Demand::Whole| Cage::Whole),
+            cage: text.cage,
             user_plugins: match text.user_plugins {
                 true => UserPlugins::Allowed,
                 false => UserPlugins::Forbidden,

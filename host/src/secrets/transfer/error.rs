@@ -87,7 +87,8 @@ pub enum Error {
         /// What is refused.
         refused: Vec<Refusal>,
     },
-    /// The target gave back something else than was written to it.
+    /// The target gave back something else than was written to it, or nothing: another program may
+    /// have been at it meanwhile, so that nobody is blamed.
     #[error("vault `{vault}` did not keep `{name}` as it was written; the source still has it")]
     NotKept {
         /// The target.
@@ -136,7 +137,6 @@ impl Error {
     pub(crate) fn class(&self) -> Class {
         match self {
             Self::NoMatch { .. } => Class::NoSuch,
-            Self::NotKept { .. } => Class::Fault,
             _ => Class::CannotDo,
         }
     }

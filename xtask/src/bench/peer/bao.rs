@@ -67,12 +67,14 @@ fn beside(home: &Home, address: &str, name: &str) -> Result<Vec<Beside>> {
             "token=env:BAO_TOKEN",
         ])?;
         let words = ["keystead", "get", name, "--vault", placement].map(OsString::from).into();
-        beside.push(Beside { whose: Whose::Ours, name: shown, words, bare: true });
+        let caged = placement == "isolated";
+        beside.push(Beside { whose: Whose::Ours, name: shown, words, bare: true, caged });
     }
     write(home, "header", format!("X-Vault-Token: {TOKEN}"))?;
     let url = format!("http://{address}/v1/secret/data/{name}");
     let words = ["curl", "--silent", "--header", "@header", &url].map(OsString::from).into();
-    beside.push(Beside { whose: Whose::Peer, name: "curl of OpenBao", words, bare: false });
+    let name = "curl of OpenBao";
+    beside.push(Beside { whose: Whose::Peer, name, words, bare: false, caged: false });
     Ok(beside)
 }
 

@@ -11,15 +11,15 @@ use super::Grants;
 use super::sandbox::{Files, is_covered, relied_on};
 
 /// Paths, and what was there when the runner began to rely on them.
-pub(super) struct Watch {
+pub(super) struct Granted {
     seen: Vec<(PathBuf, Option<Identity>)>,
-    granted: Vec<Files>,
+    files: Vec<Files>,
 }
 
 /// Which file or folder it is, whatever it is called.
 type Identity = (u64, u64);
 
-impl Watch {
+impl Granted {
     /// Looks at what is granted, before a runner is started with it. What lies in a folder that the
     /// plugin may write has no rule of its own, and may be a link of the plugin's: it is left alone.
     pub(super) fn new(grants: &Grants) -> Self {
@@ -35,7 +35,7 @@ impl Watch {
         let paths = own.map(|(path, _)| PathBuf::from(path));
         let paths = paths.chain(relied_on(network).iter().map(PathBuf::from));
         let seen = paths.map(|path| (path.clone(), identity(&path))).collect();
-        Self { seen, granted }
+        Self { seen, files: granted }
     }
 
     /// Whether something else is there now.
@@ -48,9 +48,9 @@ impl Watch {
     /// a cage.
     pub(super) fn make_missing(&self) -> Made {
         let mut made = Made(Vec::new());
-        for (path, access) in &self.granted {
+        for (path, access) in &self.files {
             let is_written = *access == FileAccess::ReadWrite;
-            if !is_written || is_covered(path, &self.granted) || Path::new(path).exists() {
+            if !is_written || is_covered(path, &self.files) || Path::new(path).exists() {
                 continue;
             }
             // Undone where only a part of it could be made, and nothing came of it.
@@ -127,20 +127,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (token, beside) = (folder.path().join("token"), folder.path().join("beside"));
         let grants = Grants(vec![format!("files:{}:r", token.display()), "env:PATH".into()]);
-        let watch = Watch::new(&grants);
-        assert!(!watch.is_outdated());
-        assert!(watch.make_missing().is_empty(), "it may only be read");
+        let granted = Granted::new(&grants);
+        assert!(!granted.is_outdated());
+        assert!(granted.make_missing().is_empty(), "it may only be read");
         std::fs::write(&token, "1").unwrap();
-        assert!(watch.is_outdated());
-        let watch = Watch::new(&grants);
-        assert!(!watch.is_outdated());
+        assert!(granted.is_outdated());
+        let granted = Granted::new(&grants);
+        assert!(!granted.is_outdated());
         std::fs::write(&token, "2").unwrap();
-        assert!(!watch.is_outdated());
+        assert!(!granted.is_outdated());
         std::fs::write(&beside, "3").unwrap();
         std::fs::rename(&beside, &token).unwrap();
-        assert!(watch.is_outdated());
+        assert!(granted.is_outdated());
         std::fs::remove_file(&token).unwrap();
-        assert!(watch.is_outdated());
+        assert!(granted.is_outdated());
     }
 
     #[test]
@@ -153,10 +153,10 @@ mod tests {
             format!("files:{root}/d/e:rw"),
             format!("files:{root}/f/:r"),
         ];
-        let watch = Watch::new(&Grants(grants.into()));
-        let mut made = watch.make_missing();
+        let granted = Granted::new(&Grants(grants.into()));
+        let mut made = granted.make_missing();
         assert!(!made.is_empty());
-        assert!(watch.make_missing().is_empty(), "it is there");
+        assert!(granted.make_missing().is_empty(), "it is there");
         let mut found: Vec<_> = std::fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -165,12 +165,12 @@ mod tests {
         assert_eq!(found, ["a", "d"]);
         assert!(folder.path().join("a/b").is_dir() && !folder.path().join("a/b/c").exists());
         assert_eq!(std::fs::read(folder.path().join("d/e")).unwrap(), b"");
-        assert!(watch.is_outdated());
+        assert!(granted.is_outdated());
         // What something came of stays.
         std::fs::write(folder.path().join("d/e"), "kept").unwrap();
         made.undo();
         assert!(!folder.path().join("a").exists());
-        watch.make_missing().keep();
+        granted.make_missing().keep();
         assert!(folder.path().join("a/b").exists());
         drop(Made(vec![folder.path().join("a/b")]));
         assert!(!folder.path().join("a/b").exists());
@@ -179,8 +179,8 @@ mod tests {
 
     #[test]
     fn the_network_relies_on_how_names_are_resolved() {
-        let watch = Watch::new(&Grants(vec!["network".into()]));
-        let paths: Vec<_> = watch.seen.iter().map(|(path, _)| path.to_str().unwrap()).collect();
+        let granted = Granted::new(&Grants(vec!["network".into()]));
+        let paths: Vec<_> = granted.seen.iter().map(|(path, _)| path.to_str().unwrap()).collect();
         assert_eq!(paths, ["/etc/resolv.conf", "/etc/hosts"]);
     }
 }
