@@ -4,12 +4,14 @@
 use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use keystead::Registration;
 use keystead::api::{Value, VaultName};
+use keystead::plugin::pins::PluginId;
 use keystead::registry::Placement;
 
 use crate::cli::sandbox::Sandbox;
@@ -142,6 +144,20 @@ fn a_file_that_is_replaced_or_comes_later_is_read_all_the_same() {
         }
         assert_eq!(able.on("read", &token), generation);
     }
+    able.scene.end();
+}
+
+#[test]
+fn a_plugin_that_only_root_can_change_is_mapped_from_its_file_and_any_other_is_copied() {
+    let able = Able::with(&[]);
+    let id = PluginId::parse("able").unwrap();
+    let file = able.scene.host.plugins().find(&id).unwrap().path().to_owned();
+    assert_eq!(able.does("mapped"), file.to_str().unwrap());
+    assert_eq!(able.on("write", &file), "EACCES");
+    // What root's group can write is root's all the same, but not root's alone.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+    able.scene.host.reload();
+    assert_eq!(able.does("mapped"), "/memfd:keystead (deleted)");
     able.scene.end();
 }
 

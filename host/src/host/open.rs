@@ -18,9 +18,7 @@ use crate::paths::Layer;
 use crate::plugin::evidence::{Watch, in_the_host};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
-use crate::plugin::runner::{
-    Cage, CallError, Grants, Greeted, Image, Launch, Runner, Setup, Started,
-};
+use crate::plugin::runner::{CallError, Grants, Greeted, Image, Launch, Runner, Setup, Started};
 use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
 use crate::plugin::{self, exec, loader, verdict};
 use crate::registry::{Entry, Placement};
@@ -100,7 +98,7 @@ impl Host {
         let ready = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
             Placement::Isolated => {
                 self.keep_off_own_folders(&entry, &course.more, grant::Look::AtFiles)?;
-                Some(Ready::new(started, asked.iter().chain(&course.more), trusted.cage()))
+                Some(Ready::new(started, asked.iter().chain(&course.more), &trusted))
             }
             Placement::InProcess => None,
         };
@@ -168,12 +166,7 @@ impl Host {
         services: VaultServices,
     ) -> Result<Code> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
-        let (bytes, door) = (*sha256.as_bytes(), trusted.abi());
-        let image = Image::seal_with(bytes, door, trusted.path(), |to| trusted.copy_to(to))
-            .map_err(|error| match error {
-                CopyError::From(error) => error.into(),
-                CopyError::To(source) => Error::NoImage { plugin: entry.plugin.clone(), source },
-            })?;
+        let image = ready.image.map_or_else(|| self.sealed(entry, trusted), Ok)?;
         let setup = Setup {
             launch: self.launch(entry),
             image,
@@ -205,6 +198,17 @@ impl Host {
         }
     }
 
+    /// Returns a copy of the plugin's bytes.
+    fn sealed(&self, entry: &Entry, trusted: &Trusted) -> Result<Image> {
+        let (bytes, door) = (*trusted.sha256().as_bytes(), trusted.abi());
+        Image::seal_with(bytes, door, trusted.path(), |to| trusted.copy_to(to)).map_err(|error| {
+            match error {
+                CopyError::From(error) => error.into(),
+                CopyError::To(source) => Error::NoImage { plugin: entry.plugin.clone(), source },
+            }
+        })
+    }
+
     fn in_process(
         &self,
         entry: &Entry,
@@ -230,22 +234,27 @@ impl Host {
     }
 }
 
-/// What a cage is made of, and the runner that takes it while the image is made.
+/// What a cage is made of, and the runner that takes it, while the image is made if it is not there.
 struct Ready {
     grants: Grants,
     greeted: Option<Greeted>,
+    image: Option<Image>,
 }
 
 impl Ready {
     fn new<'p>(
         started: Option<Started>,
         allowed: impl Iterator<Item = &'p Permission>,
-        cage: Cage,
+        trusted: &Trusted,
     ) -> Self {
         let grants = Grants(allowed.map(Permission::text).collect());
+        let image = trusted
+            .of_roots()
+            .map(|file| Image::of_roots(file, *trusted.sha256().as_bytes(), trusted.abi()));
         // Where it cannot be greeted, another one is started when it is needed.
-        let greeted = started.and_then(|started| started.greet(&grants, cage).ok());
-        Self { grants, greeted }
+        let greeted =
+            started.and_then(|started| started.greet(&grants, trusted.cage(), image.as_ref()).ok());
+        Self { grants, greeted, image }
     }
 }
 

@@ -7,6 +7,7 @@
 mod call;
 mod child;
 mod connection;
+mod eager;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -21,6 +22,7 @@ mod words;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::inspect::{Abi, Permission};
+use crate::fs::{Identity, OpenedFile};
 
 pub(crate) use child::close_inherited;
 pub(crate) use process::timespec;
@@ -92,11 +95,12 @@ impl Launch {
     }
 }
 
-/// A plugin's bytes, read once and sealed: what was proven is what is run, whatever
-/// happens to the file. A clone is the same memory, for a further vault.
+/// A plugin's bytes, as they were proven: read once and sealed, so that they are what is run,
+/// whatever happens to the file; or the file itself, where nobody but root can change it. A clone
+/// is the same bytes, for a further vault.
 #[derive(Debug, Clone)]
 pub struct Image {
-    memfd: Arc<OwnedFd>,
+    bytes: Bytes,
     sha256: [u8; 32],
     door: Abi,
     file: PathBuf,
@@ -114,8 +118,8 @@ impl Image {
         door: Abi,
         file: impl Into<PathBuf>,
     ) -> io::Result<Self> {
-        let memfd = Arc::new(socket::sealed_memfd(bytes)?);
-        Ok(Self { memfd, sha256, door, file: file.into() })
+        let bytes = Bytes::Sealed(Arc::new(socket::sealed_memfd(bytes)?));
+        Ok(Self { bytes, sha256, door, file: file.into() })
     }
 
     /// Does what [`Image::seal`] does, with the bytes that `fill` writes.
@@ -128,9 +132,25 @@ impl Image {
         file: impl Into<PathBuf>,
         fill: impl FnOnce(&OwnedFd) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let memfd = Arc::new(socket::sealed_memfd_with(fill)?);
-        Ok(Self { memfd, sha256, door, file: file.into() })
+        let bytes = Bytes::Sealed(Arc::new(socket::sealed_memfd_with(fill)?));
+        Ok(Self { bytes, sha256, door, file: file.into() })
     }
+
+    /// Returns the image that an open file of root's is: neither copied, nor to be freed.
+    pub(crate) fn of_roots(file: OpenedFile, sha256: [u8; 32], door: Abi) -> Self {
+        let identity = file.identity();
+        let (opened, file) = file.into_parts();
+        Self { bytes: Bytes::Roots(Arc::new(opened), identity), sha256, door, file }
+    }
+}
+
+/// Where an image's bytes are.
+#[derive(Debug, Clone)]
+enum Bytes {
+    /// In memory that nobody can change.
+    Sealed(Arc<OwnedFd>),
+    /// In a file that only root can change, and the state in which they were proven.
+    Roots(Arc<File>, Identity),
 }
 
 /// What a registration grants to its plugin, with its templates filled in:

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "closing inherited descriptors, which no type owns")]
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,9 +34,10 @@ pub(super) struct Plugin {
     pub(super) known: Option<Fit>,
 }
 
-/// Shuts the runner in: told the host's process id, what is granted, and how much there has to be
-/// of a cage.
-pub(super) type ShutIn<'a> = dyn FnMut(u32, &Grants, Cage) -> Result<(), String> + 'a;
+/// Shuts the runner in: told the host's process id, what is granted, how much there has to be of a
+/// cage, and the plugin's file if it is one that is opened again from within.
+pub(super) type ShutIn<'a> =
+    dyn FnMut(u32, &Grants, Cage, Option<BorrowedFd<'_>>) -> Result<(), String> + 'a;
 
 /// Loads a plugin and opens its vault.
 pub(super) type Open<'a> =
@@ -95,15 +96,16 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
     let Ok(socket) = prepare() else {
         return ExitCode::from(NO_HOST);
     };
-    let shut_in = &mut |parent: u32, grants: &Grants, cage: Cage| {
-        sandbox::tie_to_parent()?;
-        // It may have gone before that was asked for.
-        let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
-        if u32::try_from(now) != Ok(parent) {
-            return Err("the host has gone".to_owned());
-        }
-        sandbox::enter(grants, cage)
-    };
+    let shut_in =
+        &mut |parent: u32, grants: &Grants, cage: Cage, plugin: Option<BorrowedFd<'_>>| {
+            sandbox::tie_to_parent()?;
+            // It may have gone before that was asked for.
+            let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+            if u32::try_from(now) != Ok(parent) {
+                return Err("the host has gone".to_owned());
+            }
+            sandbox::enter(grants, cage, plugin)
+        };
     match serve(socket, shut_in, open) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(CONFUSED),
@@ -131,6 +133,14 @@ fn prepare() -> io::Result<OwnedFd> {
 /// Closes what an embedding program left open across `exec`: a plugin would have it, and an
 /// agent would keep it from ending. For a process of ours that has just started.
 pub(crate) fn close_inherited() -> io::Result<()> {
+    // SAFETY: the process has just started (both callers are the first thing that a hidden
+    // argument runs), this is its only thread, and it has opened nothing: nobody owns these.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0) };
+    // Before Linux 5.9, or where a filter does not know it.
+    if closed == 0 { Ok(()) } else { close_listed() }
+}
+
+fn close_listed() -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let listing = rustix::fs::open("/proc/self/fd", flags, Mode::empty())?;
     let own = listing.as_raw_fd();
@@ -141,9 +151,7 @@ pub(crate) fn close_inherited() -> io::Result<()> {
         inherited.extend(number.filter(|number| *number > 2 && *number != own));
     }
     for number in inherited {
-        // SAFETY: the process has just started (both callers are the first thing that a
-        // hidden argument runs), this is its only thread, and the listing is the only
-        // descriptor that it has opened itself: nobody owns this one.
+        // SAFETY: as above; the listing was opened since, and is not among them.
         unsafe { rustix::io::close(number) };
     }
     Ok(())
@@ -158,7 +166,7 @@ pub(super) fn serve(
 ) -> Result<(), Confused> {
     let link = Arc::new(Link::new(socket));
     // Open to the end of the process: dlopen knows the plugin by this descriptor's name.
-    let Some((plugin, _memfd)) = greet(&link, shut_in)? else { return Ok(()) };
+    let Some((plugin, _bytes)) = greet(&link, shut_in)? else { return Ok(()) };
     let mut vault: Option<Box<dyn api::Vault>> = None;
     while let Some((id, kind, asked)) = link.next()? {
         match (&mut vault, asked) {
@@ -199,33 +207,39 @@ pub(super) fn serve(
 /// where the host has gone or is refused.
 fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedFd)>, Confused> {
     let mut inbox = link.inbox();
-    let greeting = {
+    let (greeting, file) = {
         let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
-        let Received::Frame(frame) = received else { return Ok(None) };
-        match frame.kind {
-            Kind::Hello => Greeting::read(&mut Reader::new(frame.body()))?,
-            _ => return Err(Confused),
+        let Received::Frame(mut frame) = received else { return Ok(None) };
+        if frame.kind != Kind::Hello {
+            return Err(Confused);
         }
+        let file = frame.descriptor.take();
+        (Greeting::read(&mut Reader::new(frame.body()))?, file)
     };
     let (code, problem) = match greeting {
         Greeting::Foreign { build } => {
             ("build", format!("it is keystead {BUILD}, and was started by keystead {build}"))
         }
-        Greeting::Own { parent, grants, cage } => match shut_in(parent, &grants, cage) {
-            Ok(()) => {
-                link.reply(0, Kind::Ready, 0, &|_| {})?;
-                let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
-                let Received::Frame(mut frame) = received else { return Ok(None) };
-                if frame.kind != Kind::Plugin {
-                    return Err(Confused);
+        Greeting::Own { parent, grants, cage } => {
+            match shut_in(parent, &grants, cage, file.as_ref().map(AsFd::as_fd)) {
+                Ok(()) => {
+                    link.reply(0, Kind::Ready, 0, &|_| {})?;
+                    let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
+                    let Received::Frame(mut frame) = received else { return Ok(None) };
+                    if frame.kind != Kind::Plugin {
+                        return Err(Confused);
+                    }
+                    let bytes = match (file, frame.descriptor.take()) {
+                        (Some(bytes), None) | (None, Some(bytes)) => bytes,
+                        _ => return Err(Confused),
+                    };
+                    let path = PathBuf::from(format!("/proc/self/fd/{}", bytes.as_raw_fd()));
+                    let plugin = plugin(&mut Reader::new(frame.body()))?;
+                    return Ok(Some((Plugin { path, ..plugin }, bytes)));
                 }
-                let memfd = frame.descriptor.take().ok_or(Confused)?;
-                let path = PathBuf::from(format!("/proc/self/fd/{}", memfd.as_raw_fd()));
-                let plugin = plugin(&mut Reader::new(frame.body()))?;
-                return Ok(Some((Plugin { path, ..plugin }, memfd)));
+                Err(problem) => ("sandbox", problem),
             }
-            Err(problem) => ("sandbox", problem),
-        },
+        }
     };
     link.reply(0, Kind::Unwelcome, MAX_VALUE_BODY, &|w| write_unwelcome(w, code, &problem))?;
     Ok(None)
@@ -244,7 +258,7 @@ mod tests {
         let refusal = refusal.map(str::to_owned);
         let runner = std::thread::spawn(move || {
             let mut asked = false;
-            let shut_in = &mut |parent: u32, _: &Grants, _: Cage| {
+            let shut_in = &mut |parent: u32, _: &Grants, _: Cage, _: Option<BorrowedFd<'_>>| {
                 asked = parent == 7;
                 refusal.clone().map_or(Ok(()), Err)
             };

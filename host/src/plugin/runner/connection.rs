@@ -10,6 +10,7 @@ use keystead_plugin_api as api;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
+use super::eager::Eager;
 use super::process::{Process, Starting, timespec};
 use super::proto::{
     self, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Writer, exec_request, unwelcome,
@@ -18,7 +19,8 @@ use super::proto::{
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
 use super::words::Words;
-use super::{Cage, Grants, Launch};
+use super::{Bytes, Cage, Grants, Image, Launch};
+use crate::fs::Identity;
 
 /// How much later than its deadline a call may answer: time for the vault's own `late`.
 pub(super) const GRACE: Duration = Duration::from_millis(50);
@@ -36,6 +38,7 @@ pub(super) struct Connection {
     words: Words,
     /// Whether it has greeted back: whether it has proven to be a runner.
     pub(super) greeted: bool,
+    eager: Eager,
     call: u64,
     lines: u32,
 }
@@ -118,14 +121,29 @@ impl Started {
         Ok(Self { process, socket, outbox: Buffer::new() })
     }
 
-    /// Greets it: it shuts itself in while the caller makes the plugin's image.
+    /// Greets it: it shuts itself in while the caller makes the plugin's image. One that is a file
+    /// of root's is there already, and has to be known now: nothing can be opened from within.
     ///
     /// # Errors
-    /// What the system answers.
-    pub fn greet(mut self, grants: &Grants, cage: Cage) -> io::Result<Greeted> {
+    /// What the system answers; the file no longer has the content that was proven.
+    pub fn greet(
+        mut self,
+        grants: &Grants,
+        cage: Cage,
+        image: Option<&Image>,
+    ) -> io::Result<Greeted> {
+        let with = match image.map(|image| &image.bytes) {
+            Some(Bytes::Roots(file, proven))
+                if !Identity::of_file(file)?.has_content_of(proven) =>
+            {
+                return Err(io::Error::other("the plugin's file has changed since it was checked"));
+            }
+            Some(Bytes::Roots(file, _)) => Some(file.as_fd()),
+            Some(Bytes::Sealed(_)) | None => None,
+        };
         // Into an empty socket, so that there is room. A program that has ended already is found
         // out by the first call.
-        let hello = Outgoing { id: 0, kind: Kind::Hello, limit: MAX_VALUE_BODY, with: None };
+        let hello = Outgoing { id: 0, kind: Kind::Hello, limit: MAX_VALUE_BODY, with };
         self.outbox.send(self.socket.as_fd(), &hello, Wait::Never, &|w| {
             Greeting::write(w, grants, cage);
         })?;
@@ -143,9 +161,11 @@ impl Connection {
     pub(super) fn new(setup: &Setup, greeted: Greeted) -> io::Result<Self> {
         let Started { process, socket: ours, mut outbox } = greeted.0;
         let (process, stderr) = process.started()?;
-        let image = setup.image.memfd.as_fd();
-        let plugin =
-            Outgoing { id: 0, kind: Kind::Plugin, limit: MAX_VALUE_BODY, with: Some(image) };
+        let with = match &setup.image.bytes {
+            Bytes::Sealed(memfd) => Some(memfd.as_fd()),
+            Bytes::Roots(..) => None,
+        };
+        let plugin = Outgoing { id: 0, kind: Kind::Plugin, limit: MAX_VALUE_BODY, with };
         outbox.send(ours.as_fd(), &plugin, Wait::Never, &|w| {
             write_plugin(w, &setup.image, setup.known);
         })?;
@@ -156,6 +176,7 @@ impl Connection {
             outbox,
             words: Words::new(stderr)?,
             greeted: false,
+            eager: Eager::new(),
             call: 0,
             lines: 0,
         })
@@ -302,12 +323,12 @@ impl Connection {
             let (socket_ready, words_ready) = match self.words.descriptor() {
                 Some(stderr) => {
                     let mut watched = [socket, PollFd::from_borrowed_fd(stderr, PollFlags::IN)];
-                    poll(&mut watched, left)?;
+                    poll(&mut watched, self.eager, left)?;
                     (!watched[0].revents().is_empty(), !watched[1].revents().is_empty())
                 }
                 None => {
                     let mut watched = [socket];
-                    poll(&mut watched, left)?;
+                    poll(&mut watched, self.eager, left)?;
                     (!watched[0].revents().is_empty(), false)
                 }
             };
@@ -325,7 +346,7 @@ impl Connection {
         if left.is_zero() {
             return Err(Lost::Late);
         }
-        poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], left)?;
+        poll(&mut [PollFd::new(&self.socket, PollFlags::OUT)], self.eager, left)?;
         Ok(())
     }
 
@@ -336,7 +357,10 @@ impl Connection {
     }
 }
 
-fn poll(watched: &mut [PollFd<'_>], left: Duration) -> Result<(), Lost> {
+fn poll(watched: &mut [PollFd<'_>], eager: Eager, left: Duration) -> Result<(), Lost> {
+    if eager.look(watched).map_err(io::Error::from)? {
+        return Ok(());
+    }
     match rustix::event::poll(watched, Some(&timespec(left))) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(Lost::System(error.into())),

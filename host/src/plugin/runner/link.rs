@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keystead_plugin_api as api;
+use rustix::event::{PollFd, PollFlags};
 
+use super::eager::Eager;
 use super::proto::{
     Asked, Fault, Kind, MAX_VALUE_BODY, Reader, Writer, error, exec_output, write_exec_request,
 };
@@ -39,6 +41,7 @@ impl From<io::Error> for Confused {
 /// Who needs both locks takes `inbox` first.
 pub(super) struct Link {
     pub(super) socket: OwnedFd,
+    eager: Eager,
     inbox: Mutex<Buffer>,
     outbox: Mutex<Outbox>,
 }
@@ -53,6 +56,7 @@ impl Link {
     pub(super) fn new(socket: OwnedFd) -> Self {
         Self {
             socket,
+            eager: Eager::new(),
             inbox: Mutex::new(Buffer::new()),
             outbox: Mutex::new(Outbox { buffer: Buffer::new(), call: None }),
         }
@@ -69,6 +73,8 @@ impl Link {
     /// Waits for the next call; there is none where the host has gone.
     pub(super) fn next(&self) -> Result<Option<(u64, Kind, Asked)>, Confused> {
         let mut inbox = self.inbox();
+        // What it comes to does not matter: what is not there yet is waited for.
+        let _ = self.eager.look(&mut [PollFd::new(&self.socket, PollFlags::IN)]);
         match inbox.receive(self.socket.as_fd(), Wait::Forever, Kind::request_limit)? {
             Received::Frame(frame) => {
                 let asked = Asked::read(frame.kind, frame.body())?;

@@ -22,7 +22,7 @@ pub(super) use shape::{unwelcome, write_exec_request, write_unwelcome};
 
 /// The number of this protocol. Frames of another number are never read: the greeting
 /// is refused first.
-pub(super) const PROTOCOL: u32 = 3;
+pub(super) const PROTOCOL: u32 = 4;
 
 /// Names this build to the other end.
 pub(super) const BUILD: &str = env!("CARGO_PKG_VERSION");
@@ -73,7 +73,7 @@ pub(super) enum Kind {
     Exec = 8,
 
     // To the runner.
-    /// The greeting: protocol, build, grants.
+    /// The greeting: protocol, build, grants. The plugin's file may travel with it.
     Hello = 32,
     /// How the program ended.
     Executed = 33,
@@ -95,7 +95,8 @@ pub(super) enum Kind {
     Actions = 48,
     Act = 49,
     SetMany = 50,
-    /// The plugin, for a runner that has shut itself in: its bytes travel with the frame.
+    /// The plugin, for a runner that has shut itself in: its bytes travel with the frame, unless
+    /// its file came with the greeting.
     Plugin = 51,
 }
 

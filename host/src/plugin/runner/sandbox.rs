@@ -9,6 +9,7 @@ mod files;
 mod filter;
 
 use std::fmt;
+use std::os::fd::BorrowedFd;
 
 use landlock::{LandlockStatus, RulesetCreated};
 use rustix::io::Errno;
@@ -96,10 +97,16 @@ pub(super) fn tie_to_parent() -> Result<(), String> {
         .map_err(|error| step("be killed with the host", error))
 }
 
-/// Shuts this process in, before any code of the plugin runs. It cannot be undone.
-pub(super) fn enter(grants: &Grants, cage: Cage) -> Result<(), String> {
+/// Shuts this process in, before any code of the plugin runs. It cannot be undone. Where the plugin
+/// is a file, that can be opened again.
+pub(super) fn enter(
+    grants: &Grants,
+    cage: Cage,
+    plugin: Option<BorrowedFd<'_>>,
+) -> Result<(), String> {
     let (reach, granted) = meaning(grants)?;
-    let rules = files::rules(&granted, reach).map_err(|error| told("confine files", &error))?;
+    let rules =
+        files::rules(&granted, reach, plugin).map_err(|error| told("confine files", &error))?;
     // Before it is undumpable: this file belongs to root then. Where memory runs out, the
     // plugin is what ends, and neither the host nor what else runs there.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
@@ -132,7 +139,8 @@ pub(super) fn enter(grants: &Grants, cage: Cage) -> Result<(), String> {
 pub fn lacking() -> Result<Vec<Lack>, String> {
     let tried = std::thread::spawn(|| {
         let reach = Reach::default();
-        let rules = files::rules(&[], reach).map_err(|error| told("confine files", &error))?;
+        let rules =
+            files::rules(&[], reach, None).map_err(|error| told("confine files", &error))?;
         confine(rules, reach)
     });
     tried.join().unwrap_or_else(|_| Err("the trial of the cage panicked".to_owned()))

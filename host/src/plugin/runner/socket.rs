@@ -20,6 +20,10 @@ use super::proto::{APART, Fault, HEADER_BYTES, Kind, MAX_FRAME_BYTES, Writer};
 const SEALS: SealFlags =
     SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
 
+/// What an allocation has that is mapped for itself: all of it is zero, and only what frames take
+/// of it is ever touched. A smaller one would be zeroed byte by byte, when it is made.
+const MAPPED_BYTES: usize = 4 * MAX_FRAME_BYTES;
+
 /// The pause after which sealing is given up; it doubles, so that all of them are twice as long.
 const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
@@ -138,7 +142,11 @@ pub(super) struct Buffer(Box<[u8]>);
 impl Buffer {
     /// Returns an empty one.
     pub(super) fn new() -> Self {
-        Self(vec![0; MAX_FRAME_BYTES].into_boxed_slice())
+        Self(vec![0; MAPPED_BYTES].into_boxed_slice())
+    }
+
+    fn packet(&mut self) -> &mut [u8] {
+        &mut self.0[..MAX_FRAME_BYTES]
     }
 
     /// Sends a frame. `write` is called twice where the body does not fit into a packet.
@@ -149,7 +157,8 @@ impl Buffer {
         wait: Wait,
         write: &dyn Fn(&mut Writer<'_>),
     ) -> io::Result<Sent> {
-        let (header, body) = self.0.split_at_mut(HEADER_BYTES);
+        let packet = self.packet();
+        let (header, body) = packet.split_at_mut(HEADER_BYTES);
         let mut writer = Writer::new(body);
         write(&mut writer);
         let wanted = writer.wanted();
@@ -157,15 +166,15 @@ impl Buffer {
             Ok(Sent::TooLarge(wanted))
         } else if wanted <= body.len() {
             put_header(header, outgoing.id, outgoing.kind as u8);
-            send_packet(socket, &self.0[..HEADER_BYTES + wanted], outgoing.with, wait)
+            send_packet(socket, &packet[..HEADER_BYTES + wanted], outgoing.with, wait)
         } else {
             put_header(header, outgoing.id, outgoing.kind as u8 | APART);
             memfd_of(wanted, write).and_then(|memfd| {
-                send_packet(socket, &self.0[..HEADER_BYTES], Some(memfd.as_fd()), wait)
+                send_packet(socket, &packet[..HEADER_BYTES], Some(memfd.as_fd()), wait)
             })
         };
         let used = (HEADER_BYTES + wanted).min(MAX_FRAME_BYTES);
-        self.0[..used].zeroize();
+        packet[..used].zeroize();
         sent
     }
 
@@ -177,7 +186,7 @@ impl Buffer {
         limit: impl FnOnce(Kind) -> usize,
     ) -> Result<Received<'_>, Trouble> {
         let (size, mut descriptors) = loop {
-            match receive_packet(socket, &mut self.0, wait) {
+            match receive_packet(socket, self.packet(), wait) {
                 Ok(packet) => break packet,
                 // Sent when the other end closed with frames unread: what it had sent
                 // before is still to be had.
@@ -201,7 +210,9 @@ impl Buffer {
             Kind::from_code(code[0] & !APART).ok_or_else(|| fault("a frame of an unknown kind"))?;
         let apart = code[0] & APART != 0;
         let descriptor = descriptors.pop();
-        if !descriptors.is_empty() || descriptor.is_some() != (apart || kind == Kind::Plugin) {
+        // Whether these bring one, their reader knows.
+        let may_bring = matches!(kind, Kind::Hello | Kind::Plugin);
+        if !descriptors.is_empty() || (descriptor.is_some() != apart && !may_bring) {
             return Err(fault("a frame with the wrong number of descriptors"));
         }
         match descriptor {
@@ -332,7 +343,7 @@ pub(super) struct Frame<'b> {
     pub(super) id: u64,
     pub(super) kind: Kind,
     body: Body<'b>,
-    /// What travelled with it, for [`Kind::Hello`].
+    /// What travelled with it, for [`Kind::Hello`] and [`Kind::Plugin`].
     pub(super) descriptor: Option<OwnedFd>,
 }
 

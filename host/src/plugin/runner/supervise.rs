@@ -102,7 +102,7 @@ impl Runner {
     }
 
     /// Opens a vault in a runner that was started and greeted already, with the grants and the cage
-    /// of this setup, or in a new one.
+    /// of this setup, and its image where that is a file of root's, or in a new one.
     ///
     /// # Errors
     /// As for [`Runner::open`].
@@ -160,7 +160,10 @@ impl Runner {
         let started = Instant::now();
         let setup = &self.setup;
         let greeted = greeted.map_or_else(
-            || Started::start(&setup.launch).and_then(|new| new.greet(&setup.grants, setup.cage)),
+            || {
+                let image = Some(&setup.image);
+                Started::start(&setup.launch)?.greet(&setup.grants, setup.cage, image)
+            },
             Ok,
         );
         let connection = greeted.and_then(|greeted| Connection::new(setup, greeted));

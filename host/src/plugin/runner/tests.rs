@@ -2,6 +2,7 @@
 //! plugin does wrong is chosen by the name of the secret that is asked for.
 
 mod cage;
+mod image;
 mod stand_in;
 
 use std::path::Path;

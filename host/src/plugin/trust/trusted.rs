@@ -7,10 +7,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::StatVfsMountFlags;
 use rustix::io::Errno;
 
 use super::Error;
-use crate::fs::{self, Identity, OpenedFile};
+use crate::fs::{self, Identity, OpenedFile, Rule};
 use crate::plugin::Fit;
 use crate::plugin::inspect::{Abi, Manifest};
 use crate::plugin::pins::{Digest, InProcess, PluginId};
@@ -136,6 +137,15 @@ impl Trusted {
             Some(bytes) => Ok(Cow::Borrowed(bytes)),
             None => Ok(Cow::Owned(read(&self.file)?)),
         }
+    }
+
+    /// Returns the file, opened once more, where nobody but root can change it or put another one in
+    /// its place, and it can be mapped to be run.
+    pub(crate) fn of_roots(&self) -> Option<OpenedFile> {
+        let file = fs::walk::open(self.path(), Rule::System).ok()?;
+        let system = rustix::fs::fstatvfs(file.as_file()).ok()?;
+        let proven = file.identity() == self.file.identity();
+        (proven && !system.f_flag.contains(StatVfsMountFlags::NOEXEC)).then_some(file)
     }
 
     /// Writes what [`Trusted::bytes`] returns to an empty file, without a copy of ours where the

@@ -1,7 +1,7 @@
 //! Which files a caged plugin can open and make: landlock rules, from its grants and from what
 //! every program needs. A rule is of what is there now.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use landlock::{
@@ -76,8 +76,12 @@ pub(in crate::plugin::runner) fn relied_on(network: bool) -> &'static [&'static 
     if network { &FOR_NETWORK[..2] } else { &[] }
 }
 
-/// Returns the rules of a plugin with these grants.
-pub(super) fn rules(granted: &[Files], reach: Reach) -> Result<RulesetCreated, RulesetError> {
+/// Returns the rules of a plugin with these grants, and its own file where it is mapped from one.
+pub(super) fn rules(
+    granted: &[Files],
+    reach: Reach,
+    plugin: Option<BorrowedFd<'_>>,
+) -> Result<RulesetCreated, RulesetError> {
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(RIGHTS))?
         // Servers are nobody's: there is no rule that lets a port be bound.
@@ -91,6 +95,9 @@ pub(super) fn rules(granted: &[Files], reach: Reach) -> Result<RulesetCreated, R
     }
     let mut rules = ruleset.create()?;
     rules = allow(rules, Path::new("/dev/null"), WRITE_FILE, WRITE_FILE)?;
+    if let Some(plugin) = plugin {
+        rules = rules.add_rule(PathBeneath::new(plugin, READ_FILE))?;
+    }
     for name in OF_ITSELF {
         rules = allow(rules, &Path::new("/proc/self").join(name), READ, READ_FILE)?;
     }
