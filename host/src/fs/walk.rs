@@ -58,10 +58,16 @@ impl Identity {
         i128::try_from(now.as_millis()).is_ok_and(|now| now - changed > 50)
     }
 
-    /// Whether it is the same file with the same content, should it have been renamed, removed or
-    /// given to somebody else since. Whoever can set its times can make this true.
-    pub(crate) fn has_content_of(&self, other: &Self) -> bool {
-        Self { changed: other.changed, ..*self } == *other
+    /// Whether a file of root's that was in this state has the same content, and is root's alone
+    /// still. It may have been renamed or removed since: of those who could set its times there is
+    /// only root.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn is_still_roots(&self, file: &File) -> io::Result<bool> {
+        let stat = rustix::fs::fstat(file)?;
+        let same = Self { changed: self.changed, ..Self::of(&stat) } == *self;
+        Ok(same && stat.st_uid == 0 && stat.st_mode & 0o022 == 0)
     }
 
     #[allow(clippy::unnecessary_cast, reason = "the fields differ in width by platform")]

@@ -144,6 +144,16 @@ impl Image {
     }
 }
 
+impl Image {
+    /// Whether it has the bytes that were proven. What cannot be told counts as no.
+    fn is_as_proven(&self) -> bool {
+        match &self.bytes {
+            Bytes::Sealed(_) => true,
+            Bytes::Roots(file, proven) => proven.is_still_roots(file).unwrap_or(false),
+        }
+    }
+}
+
 /// Where an image's bytes are.
 #[derive(Debug, Clone)]
 enum Bytes {

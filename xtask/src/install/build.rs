@@ -1,7 +1,7 @@
 //! Builds the first-party plugins and, with their hashes inside, the host.
 
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -38,12 +38,14 @@ impl Plugin {
 /// Builds every crate of `plugins/`, small, and hashes what came out.
 pub(super) fn plugins(workspace: &Workspace) -> Result<Vec<Plugin>> {
     let packages = workspace.plugins()?;
-    let unwinder = unwinder();
+    let mut build = workspace.cargo();
+    build.args(["build", "--locked", "--profile", "plugin", "--lib"]);
+    for (name, _) in &packages {
+        build.args(["--package", name]);
+    }
+    let built = artifacts(&mut build)?;
     let mut plugins = Vec::new();
     for (name, version) in packages {
-        let mut build = workspace.cargo();
-        build.args(["rustc", "--locked", "--profile", "plugin", "--lib", "--package", &name]);
-        let built = artifacts(&mut build, unwinder)?;
         let library = name.replace('-', "_");
         let file = built
             .iter()
@@ -65,7 +67,7 @@ pub(super) fn host(workspace: &Workspace, plugins: &[Plugin], profile: &str) -> 
     let mut build = workspace.cargo();
     build
         .args([
-            "rustc",
+            "build",
             "--locked",
             "--profile",
             profile,
@@ -76,7 +78,7 @@ pub(super) fn host(workspace: &Workspace, plugins: &[Plugin], profile: &str) -> 
         ])
         .env("KEYSTEAD_BUILTIN_PLUGINS", hashes.join(","))
         .env("KEYSTEAD_BUILD_ID", build_id(workspace, plugins)?);
-    artifacts(&mut build, unwinder())?
+    artifacts(&mut build)?
         .iter()
         .find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from))
         .ok_or_else(|| "cargo built no binary `keystead`".into())
@@ -108,23 +110,9 @@ fn build_id(workspace: &Workspace, plugins: &[Plugin]) -> Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-/// Returns what has the unwinder linked into what is built, where the C compiler has it as an
-/// archive: loading it as a library, and its start, are 0.15 ms of every process.
-fn unwinder() -> &'static [&'static str] {
-    let asked = Command::new("cc").arg("-print-file-name=libgcc_eh.a").output();
-    // Where there is none, the name alone is printed.
-    let has = |output: Output| output.status.success() && output.stdout.starts_with(b"/");
-    if cfg!(all(target_os = "linux", target_env = "gnu")) && asked.is_ok_and(has) {
-        &["-l", "static:-bundle=gcc_eh"]
-    } else {
-        &[]
-    }
-}
-
-/// Runs a `cargo rustc`, with its progress for all to see, and returns what it says it made.
-fn artifacts(build: &mut Command, more: &[&str]) -> Result<Vec<Value>> {
+/// Runs a build, with its progress for all to see, and returns what it says it made.
+fn artifacts(build: &mut Command) -> Result<Vec<Value>> {
     build.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
-    build.arg("--").args(more);
     let output = process::output(build)?;
     if !output.status.success() {
         return Err(format!("the build failed ({})", output.status).into());

@@ -20,7 +20,6 @@ use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
 use super::words::Words;
 use super::{Bytes, Cage, Grants, Image, Launch};
-use crate::fs::Identity;
 
 /// How much later than its deadline a call may answer: time for the vault's own `late`.
 pub(super) const GRACE: Duration = Duration::from_millis(50);
@@ -39,6 +38,9 @@ pub(super) struct Connection {
     /// Whether it has greeted back: whether it has proven to be a runner.
     pub(super) greeted: bool,
     eager: Eager,
+    /// Whether this call has not looked yet: a plugin that says a little again and again keeps
+    /// nobody awake.
+    looks: bool,
     call: u64,
     lines: u32,
 }
@@ -133,9 +135,7 @@ impl Started {
         image: Option<&Image>,
     ) -> io::Result<Greeted> {
         let with = match image.map(|image| &image.bytes) {
-            Some(Bytes::Roots(file, proven))
-                if !Identity::of_file(file)?.has_content_of(proven) =>
-            {
+            Some(Bytes::Roots(file, proven)) if !proven.is_still_roots(file)? => {
                 return Err(io::Error::other("the plugin's file has changed since it was checked"));
             }
             Some(Bytes::Roots(file, _)) => Some(file.as_fd()),
@@ -177,6 +177,7 @@ impl Connection {
             words: Words::new(stderr)?,
             greeted: false,
             eager: Eager::new(),
+            looks: false,
             call: 0,
             lines: 0,
         })
@@ -191,6 +192,7 @@ impl Connection {
     ) -> Result<Answered<T>, Lost> {
         let until = Instant::now() + request.deadline().remaining() + GRACE;
         self.lines = 0;
+        self.looks = true;
         if self.greeted {
             self.sweep(setup)?;
         }
@@ -319,16 +321,17 @@ impl Connection {
             if left.is_zero() {
                 return Err(Lost::Late);
             }
+            let eager = self.eager.once(&mut self.looks);
             let socket = PollFd::new(&self.socket, flags);
             let (socket_ready, words_ready) = match self.words.descriptor() {
                 Some(stderr) => {
                     let mut watched = [socket, PollFd::from_borrowed_fd(stderr, PollFlags::IN)];
-                    poll(&mut watched, self.eager, left)?;
+                    poll(&mut watched, eager, left)?;
                     (!watched[0].revents().is_empty(), !watched[1].revents().is_empty())
                 }
                 None => {
                     let mut watched = [socket];
-                    poll(&mut watched, self.eager, left)?;
+                    poll(&mut watched, eager, left)?;
                     (!watched[0].revents().is_empty(), false)
                 }
             };

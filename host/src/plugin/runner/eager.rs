@@ -20,6 +20,11 @@ impl Eager {
         Self(rustix::thread::sched_getaffinity(None).is_ok_and(|processors| processors.count() > 1))
     }
 
+    /// Returns this one the first time, and then one that does not look.
+    pub(super) fn once(self, looks: &mut bool) -> Self {
+        Self(self.0 && std::mem::take(looks))
+    }
+
     /// Looks until one of these is ready, for a moment; returns whether one is.
     pub(super) fn look(self, watched: &mut [PollFd<'_>]) -> rustix::io::Result<bool> {
         if !self.0 {

@@ -212,7 +212,8 @@ impl Buffer {
         let descriptor = descriptors.pop();
         // Whether these bring one, their reader knows.
         let may_bring = matches!(kind, Kind::Hello | Kind::Plugin);
-        if !descriptors.is_empty() || (descriptor.is_some() != apart && !may_bring) {
+        let fits = descriptor.is_some() == apart || (may_bring && !apart);
+        if !descriptors.is_empty() || !fits {
             return Err(fault("a frame with the wrong number of descriptors"));
         }
         match descriptor {

@@ -310,7 +310,8 @@ impl Runner {
         };
         self.deaths = self.deaths.saturating_add(1);
         self.died = Instant::now();
-        if error.is_misbehaviour() {
+        // Where root has written to the file that it was mapped from, it may have died of that.
+        if error.is_misbehaviour() && self.setup.image.is_as_proven() {
             (self.setup.on_misbehaviour)(&error);
         }
         error

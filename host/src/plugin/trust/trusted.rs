@@ -50,6 +50,11 @@ pub(super) struct Terms {
     pub(super) cage: Cage,
 }
 
+/// File systems on which root is this machine's, by their numbers in Linux: ext4, XFS, Btrfs, overlay,
+/// EROFS, SquashFS. Elsewhere another machine or a user's program may say that a file is root's.
+const LOCAL: [rustix::fs::FsWord; 6] =
+    [0xef53, 0x5846_5342, 0x9123_683e, 0x794c_7630, 0xe0f5_e1e2, 0x7371_7368];
+
 /// A plugin file that is the pinned one, was inspected, and may be loaded.
 #[derive(Debug)]
 pub struct Trusted {
@@ -143,9 +148,10 @@ impl Trusted {
     /// its place, and it can be mapped to be run.
     pub(crate) fn of_roots(&self) -> Option<OpenedFile> {
         let file = fs::walk::open(self.path(), Rule::System).ok()?;
-        let system = rustix::fs::fstatvfs(file.as_file()).ok()?;
+        let flags = rustix::fs::fstatvfs(file.as_file()).ok()?.f_flag;
+        let local = LOCAL.contains(&rustix::fs::fstatfs(file.as_file()).ok()?.f_type);
         let proven = file.identity() == self.file.identity();
-        (proven && !system.f_flag.contains(StatVfsMountFlags::NOEXEC)).then_some(file)
+        (proven && local && !flags.contains(StatVfsMountFlags::NOEXEC)).then_some(file)
     }
 
     /// Writes what [`Trusted::bytes`] returns to an empty file, without a copy of ours where the

@@ -35,6 +35,19 @@ fn the_file_itself_is_what_the_runner_has_of_it() {
 }
 
 #[test]
+fn what_is_no_longer_roots_alone_is_not_run() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plugin");
+    fs::write(&path, "").unwrap();
+    let mut runner = Runner::open(of_roots(&path), request(amply())).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+    end(&mut runner);
+    assert_eq!(failure(&mut runner, "folder", amply()).code(), "E11.spawn");
+}
+
+#[test]
 fn what_was_written_to_the_file_since_is_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plugin");
