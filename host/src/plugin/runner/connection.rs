@@ -127,17 +127,17 @@ impl Started {
     /// of root's is there already, and has to be known now: nothing can be opened from within.
     ///
     /// # Errors
-    /// What the system answers; the file no longer has the content that was proven.
+    /// What the system answers; the file is no longer what was proven.
     pub fn greet(
         mut self,
         grants: &Grants,
         cage: Cage,
         image: Option<&Image>,
     ) -> io::Result<Greeted> {
+        if image.is_some_and(|image| !image.is_as_proven()) {
+            return Err(io::Error::other("the plugin's file has changed since it was checked"));
+        }
         let with = match image.map(|image| &image.bytes) {
-            Some(Bytes::Roots(file, proven)) if !proven.is_still_roots(file)? => {
-                return Err(io::Error::other("the plugin's file has changed since it was checked"));
-            }
             Some(Bytes::Roots(file, _)) => Some(file.as_fd()),
             Some(Bytes::Sealed(_)) | None => None,
         };

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, Timespec};
 use rustix::io::Errno;
 
-/// How long is looked: about what a wake-up costs, so that looking in vain costs no more than
-/// twice what sleeping at once does.
+/// How long is looked: about what a wake-up costs, so that looking in vain costs little more than
+/// sleeping at once.
 const MOMENT: Duration = Duration::from_micros(50);
 
 /// Who waits for the other end of a connection.

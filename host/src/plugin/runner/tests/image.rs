@@ -1,63 +1,68 @@
 //! A plugin that is a file of root's: mapped as it is, for as long as it is what was proven.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::fs::Rule;
-use crate::fs::walk;
+use crate::fs::{Rule, walk};
 
-/// Returns the setup of a plugin that is this file.
-fn of_roots(file: &Path) -> Setup {
-    let file = walk::open(file, Rule::System).expect("this test is for root");
-    Setup { image: Image::of_roots(file, [7; 32], Abi::Rust), ..stage("").setup }
+/// A runner of a plugin that is a file of root's.
+struct OfRoots {
+    folder: tempfile::TempDir,
+    path: PathBuf,
+    runner: Runner,
+    blamed: Arc<Mutex<Vec<String>>>,
 }
 
-/// Ends the runner's process, so that the next call starts another one.
-fn end(runner: &mut Runner) {
-    failure(runner, "exit", amply());
+impl OfRoots {
+    fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plugin");
+        fs::write(&path, "").unwrap();
+        let file = walk::open(&path, Rule::System).expect("this test is for root");
+        let Stage { blamed, setup, .. } = stage("");
+        let setup = Setup { image: Image::of_roots(file, [7; 32], Abi::Rust), ..setup };
+        let runner = Runner::open(setup, request(amply())).unwrap();
+        Self { folder, path, runner, blamed }
+    }
+
+    /// Ends the runner's process, so that the next call starts another one.
+    fn end(&mut self) {
+        failure(&mut self.runner, "exit", amply());
+    }
+
+    fn blamed(&self) -> usize {
+        self.blamed.lock().unwrap().len()
+    }
 }
 
 #[test]
 fn the_file_itself_is_what_the_runner_has_of_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("plugin");
-    fs::write(&path, "").unwrap();
-    let mut runner = Runner::open(of_roots(&path), request(amply())).unwrap();
+    let mut of_roots = OfRoots::open();
     let has = |path: &str| format!("/dev/null /dev/null pipe socket {path}");
-    assert_eq!(text(&mut runner, "descriptors"), has(path.to_str().unwrap()));
+    let path = of_roots.path.display().to_string();
+    assert_eq!(text(&mut of_roots.runner, "descriptors"), has(&path));
     // Replaced, it is still there for the next process, as it was.
-    let new = folder.path().join("new");
+    let new = of_roots.folder.path().join("new");
     fs::write(&new, "another plugin").unwrap();
-    fs::rename(new, &path).unwrap();
-    end(&mut runner);
-    let removed = format!("{} (deleted)", path.display());
-    assert_eq!(text(&mut runner, "descriptors"), has(&removed));
+    fs::rename(new, &of_roots.path).unwrap();
+    of_roots.end();
+    assert_eq!(text(&mut of_roots.runner, "descriptors"), has(&format!("{path} (deleted)")));
+    assert_eq!(of_roots.blamed(), 1);
 }
 
 #[test]
-fn what_is_no_longer_roots_alone_is_not_run() {
-    use std::os::unix::fs::PermissionsExt;
-
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("plugin");
-    fs::write(&path, "").unwrap();
-    let mut runner = Runner::open(of_roots(&path), request(amply())).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
-    end(&mut runner);
-    assert_eq!(failure(&mut runner, "folder", amply()).code(), "E11.spawn");
-}
-
-#[test]
-fn what_was_written_to_the_file_since_is_not_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("plugin");
-    fs::write(&path, "").unwrap();
-    let mut runner = Runner::open(of_roots(&path), request(amply())).unwrap();
-    assert_eq!(text(&mut runner, "folder"), "/");
-    fs::write(&path, "another plugin").unwrap();
-    end(&mut runner);
-    let refused = failure(&mut runner, "folder", amply());
-    assert_eq!(refused.code(), "E11.spawn");
-    let told = crate::error::story(&refused);
-    assert!(told.ends_with("the plugin's file has changed since it was checked"), "{told}");
+fn what_has_changed_since_is_not_run_and_not_to_blame() {
+    let written = |path: &Path| fs::write(path, "another plugin");
+    let given_away = |path: &Path| fs::set_permissions(path, Permissions::from_mode(0o664));
+    for change in [&written as &dyn Fn(&Path) -> io::Result<()>, &given_away] {
+        let mut of_roots = OfRoots::open();
+        change(&of_roots.path).unwrap();
+        of_roots.end();
+        let refused = failure(&mut of_roots.runner, "folder", amply());
+        assert_eq!(refused.code(), "E11.spawn");
+        let told = crate::error::story(&refused);
+        assert!(told.ends_with("the plugin's file has changed since it was checked"), "{told}");
+        assert_eq!(of_roots.blamed(), 0);
+    }
 }
