@@ -249,13 +249,17 @@ pub(crate) fn hostile(folder: &Path, macros: &[&str]) -> PathBuf {
     c_library("hostile", folder, &options)
 }
 
-/// Returns the file of the plugin that does what these permissions allow.
+/// Returns the file of the plugin that does what these permissions allow. It needs every library
+/// that needs no permission, as one that was built for an older glibc does.
 pub(crate) fn able(folder: &Path, permissions: &[&str]) -> PathBuf {
     let asked: String = permissions.iter().map(|one| format!(",\\\"{one}\\\"")).collect();
     let file = folder.join("able.so");
     let mut cc = gnu_c("able");
     cc.arg(format!("-DPERMISSIONS_ASKED=\"{asked}\"")).arg("-o").arg(&file);
-    cc.arg(plugins().join("able/able.c"));
+    cc.arg(plugins().join("able/able.c")).arg("-Wl,--no-as-needed");
+    for name in ["libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0", "librt.so.1"] {
+        cc.arg(format!("-l:{name}"));
+    }
     if permissions.iter().any(|one| one.starts_with("library:")) {
         // The name for building with it is in a package of its own.
         let library = ["/lib/x86_64-linux-gnu/libz.so.1", "/usr/lib64/libz.so.1"];

@@ -10,7 +10,7 @@ use landlock::{
 };
 use rustix::fs::{Mode, OFlags};
 
-use super::super::super::inspect::FileAccess;
+use super::super::super::inspect::{ELF_BASE, FileAccess};
 use super::Reach;
 
 /// The rights that are asked of the kernel, of those that it has: Linux 6.12 has all of them.
@@ -67,6 +67,9 @@ const FOR_NETWORK: &[&str] = &[
 const LIBRARIES: &[&str] =
     &["/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"];
 
+/// What lies where the libraries are that every program may need.
+const C_LIBRARY: &str = "libc.so.6";
+
 /// A grant of files: where, and what for. A folder's path ends with `/`.
 pub(in crate::plugin::runner) type Files = (String, FileAccess);
 
@@ -104,6 +107,7 @@ pub(super) fn rules(
     for path in EVERYBODY {
         rules = allow(rules, Path::new(path), READ, READ_FILE)?;
     }
+    rules = allow_base(rules)?;
     if reach.network {
         for path in FOR_NETWORK {
             rules = allow(rules, Path::new(path), READ, READ_FILE)?;
@@ -119,6 +123,21 @@ pub(super) fn rules(
             FileAccess::Read => allow(rules, Path::new(path), READ, READ_FILE)?,
             FileAccess::ReadWrite => allow(rules, Path::new(path), WRITE, WRITE_FILE)?,
         };
+    }
+    Ok(rules)
+}
+
+/// Allows the libraries that need no permission, whichever of them this program has itself.
+fn allow_base(mut rules: RulesetCreated) -> Result<RulesetCreated, RulesetError> {
+    let here = format!("/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let mut folders = [here.as_str(), "/lib64", "/usr/lib"].into_iter().map(Path::new);
+    let Some(folder) = folders.find(|folder| folder.join(C_LIBRARY).exists()) else {
+        return Ok(rules);
+    };
+    // Both are there already, wherever a plugin is loaded.
+    let others = ELF_BASE.iter().filter(|name| **name != C_LIBRARY && !name.starts_with("ld-"));
+    for name in others {
+        rules = allow(rules, &folder.join(name), READ, READ_FILE)?;
     }
     Ok(rules)
 }
