@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use keystead::api::{Level, SecretName, VaultName};
 use keystead::paths::Paths;
-use keystead::plugin::pins::InProcess;
+use keystead::plugin::pins::{InProcess, PluginId};
 use keystead::plugin::trust::{self, IfTaken, Vouch};
 use keystead::registry::Placement;
 use keystead::{Found, Host, Log, Nobody, Options, Place, Registration};
@@ -84,6 +84,12 @@ impl Scene {
         let vouch = Vouch { place: trust::Place::User, in_process: InProcess::Danger };
         self.host.plugins().install(candidate, &vouch, IfTaken::Refuse).unwrap();
         id
+    }
+
+    /// Installs a plugin file and returns the proof that it may be loaded.
+    pub(crate) fn trusted(&self, file: &Path) -> trust::Trusted {
+        let id = PluginId::parse(&self.install(file)).unwrap();
+        self.host.plugins().find(&id).unwrap()
     }
 
     /// Installs a plugin file and registers a vault of it.

@@ -9,9 +9,10 @@ use keystead::api::{
     Deadline, ExecOutput, ExecRequest, GetRequest, Level, OpenRequest, Parameters, SecretName,
     Services, SetRequest, Value, Vault, VaultName,
 };
-use keystead::plugin::inspect::Abi;
-use keystead::plugin::pins::Digest;
-use keystead::plugin::runner::{self, Cage, Grants, Image, Launch, Runner, Setup};
+use keystead::paths::Paths;
+use keystead::plugin::grant::Granted;
+use keystead::plugin::runner::{self, Image, Launch, Runner, Setup};
+use keystead::plugin::trust::{Privilege, Store};
 
 /// How many calls are made before they are counted, and then.
 const CALLS: u32 = 20_000;
@@ -44,14 +45,20 @@ fn main() -> ExitCode {
 
 fn measured() -> Result<(Duration, u64), Box<dyn std::error::Error>> {
     let file = std::env::args_os().nth(1).ok_or("usage: caged_call PLUGIN.so")?;
-    let bytes = std::fs::read(&file)?;
-    let sha256 = *Digest::of(&bytes).as_bytes();
+    let nowhere = || std::path::PathBuf::from("/nonexistent/keystead");
+    let paths = Paths {
+        system_config: nowhere(),
+        user_config: None,
+        user_data: None,
+        packaged: Vec::new(),
+    };
+    let plugins = Store::new(&paths, Privilege::Ordinary);
+    let plugin = plugins.unpinned(plugins.examine(&std::path::absolute(file)?)?)?;
     let setup = Setup {
         launch: Launch::new("/proc/self/exe"),
-        image: Image::seal(&bytes, sha256, Abi::Rust, &file)?,
+        image: Image::of_unpinned(&plugin)?,
         known: None,
-        grants: Grants::default(),
-        cage: Cage::Whole,
+        granted: Granted::nothing(&plugin),
         services: Arc::new(Silent),
         on_misbehaviour: Arc::new(|_| {}),
     };

@@ -20,6 +20,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use keystead_plugin_api::{Session, VaultName};
@@ -90,6 +91,12 @@ pub trait Sessions: Send + Sync {
     /// Takes the turn to ask a person to unlock this vault; `None` while another process
     /// has it.
     fn asking(&self, vault: &VaultName) -> Option<Asking>;
+
+    /// Returns the folder that they are reached through, where there is one: no plugin may write
+    /// there.
+    fn folder(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The turn to ask a person; given back when dropped.

@@ -256,6 +256,16 @@ pub enum Error {
         /// The folder of Keystead's own.
         own: PathBuf,
     },
+    /// A path that the vault grants cannot be granted as it leads now.
+    #[error("vault `{vault}` cannot grant what plugin `{plugin}` asks for")]
+    Granting {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// Why.
+        source: plugin::grant::Error,
+    },
     /// The registration asks for the host's own process, and nobody vouched for that.
     #[error("plugin `{plugin}` may not run in the host's own process")]
     InProcessForbidden {
@@ -322,6 +332,7 @@ impl Error {
             Self::NeedsItself { .. } => "E12.needs-itself",
             Self::NotGranted { .. } => "E07.not-granted",
             Self::ReachesOwn { .. } => "E07.own-folder",
+            Self::Granting { source, .. } => source.code(),
             Self::InProcessForbidden { .. } => "E07.in-process-forbidden",
             Self::OpenRefused { .. } => "E10.open",
             Self::Registry(error) => error.code(),

@@ -3,6 +3,8 @@
 
 mod folder;
 mod lock;
+pub(crate) mod mount;
+pub(crate) mod object;
 mod owner;
 #[cfg(test)]
 pub(crate) mod tests;

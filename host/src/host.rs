@@ -11,7 +11,7 @@ mod session;
 mod turns;
 mod unlock;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,9 +27,9 @@ use crate::ask::Ask;
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::paths::Layer;
-use crate::plugin::inspect::Kind;
+use crate::plugin::inspect::{Kind, Permission};
 use crate::plugin::trust::Store;
-use crate::registry::{Entry, Registry};
+use crate::registry::{Entry, Placement, Registry};
 use open::Open;
 use session::Course;
 use turns::Turns;
@@ -296,6 +296,25 @@ impl Host {
         lock(&self.0.slots).remove(name);
     }
 
+    /// Returns what a person opens to an isolated vault's plugin by typing these parameters of an
+    /// action, by the pinned manifest.
+    ///
+    /// # Errors
+    /// The plugin cannot be used; [`Error::Parameters`].
+    pub(crate) fn opened_by_action(
+        &self,
+        name: &VaultName,
+        action: &str,
+        typed: &BTreeMap<String, String>,
+    ) -> Result<Vec<Permission>> {
+        let entry = self.entry(name)?;
+        let trusted = self.0.plugins.find(&open::plugin_id(&entry.plugin)?)?;
+        match entry.placement.unwrap_or_else(|| open::usual_placement(&trusted)) {
+            Placement::Isolated => grant::expand_action(trusted.manifest(), action, typed),
+            Placement::InProcess => Ok(Vec::new()),
+        }
+    }
+
     /// Returns the kind of vault that a registration means, from its plugin as it is now.
     pub(crate) fn kind(&self, entry: &Entry) -> Result<Kind> {
         let trusted = self.0.plugins.find(&open::plugin_id(&entry.plugin)?)?;
@@ -328,16 +347,15 @@ impl Host {
         self.call_in(name, ask, run, &mut Course::default(), &mut |_| {})
     }
 
-    /// Does what [`Host::call`] does, where what is asked for names these paths: a plugin in a cage can
-    /// write to the folders they are in for this call, and for no other.
-    pub(crate) fn call_with_paths<T>(
+    /// Does what [`Host::call`] does; an isolated plugin may do this as well, for this call and no
+    /// other.
+    pub(crate) fn call_with<T>(
         &self,
         name: &VaultName,
-        paths: &[&str],
+        more: Vec<Permission>,
         ask: &mut dyn Ask,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
     ) -> Result<T> {
-        let more = paths.iter().filter_map(|path| grant::folder_of(path)).collect();
         self.call_in(name, ask, run, &mut Course::with_more(more), &mut |_| {})
     }
 

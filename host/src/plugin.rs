@@ -9,6 +9,7 @@ pub mod c_door;
 #[allow(unsafe_code)]
 pub(crate) mod evidence;
 pub(crate) mod exec;
+pub mod grant;
 pub mod inspect;
 #[allow(unsafe_code)]
 pub mod loader;

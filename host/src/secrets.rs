@@ -14,6 +14,7 @@ use keystead_plugin_api::{
     WriteMode,
 };
 
+pub use action::PlannedAction;
 pub use many::Write;
 
 use crate::ask::{Ask, Nobody};

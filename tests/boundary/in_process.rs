@@ -7,7 +7,6 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use keystead::api::{Answer, Challenge, SecretName, SecretText, Value, VaultName};
-use keystead::plugin::inspect::Abi;
 use keystead::registry::Placement;
 use keystead::{Ask, Nobody, Place, Unanswered};
 
@@ -99,8 +98,9 @@ fn answers_that_break_the_contract_are_told_as_misbehaviour() {
 #[test]
 fn a_plugin_answers_for_every_secret_it_was_asked_for() {
     use keystead::api::{Context, Deadline, GetRequest, OpenRequest, Parameters, SetRequest};
-    let file = plugin("count-wrong");
-    let loaded = keystead::plugin::loader::load(&file, [1; 32], Abi::Rust, None).unwrap();
+    let scene = Scene::new();
+    let trusted = scene.trusted(&plugin("count-wrong"));
+    let loaded = keystead::plugin::loader::load(&trusted).unwrap();
     let deadline = Deadline::after(AMPLE);
     let name = VaultName::parse("odd").unwrap();
     let request = OpenRequest::new(name, "vault", Parameters::new(), deadline);

@@ -104,7 +104,7 @@ fn a_faulty_vault_answers_every_request_with_its_error() {
         host.list(None, Some(&a), &mut Nobody).map(drop),
         host.test(&a, &mut Nobody),
         host.actions(&a, &mut Nobody).map(drop),
-        host.act(&a, "x", &Default::default(), scene.path(), &mut Nobody).map(drop),
+        host.plan_action(&a, "x", &Default::default(), scene.path(), &mut Nobody).map(drop),
     ];
     for (at, result) in errors.into_iter().enumerate() {
         let error = result.unwrap_err();

@@ -144,9 +144,10 @@ fn needs_bao_a_folder_of_a_server_keeps_every_obligation_in_both_placements() {
 #[test]
 fn a_file_that_is_not_installed_is_checked_and_stays_so() {
     let scene = Scene::new();
-    let candidate = scene.host.plugins().examine(&memory()).unwrap();
+    let plugins = scene.host.plugins();
+    let plugin = plugins.unpinned(plugins.examine(&memory()).unwrap()).unwrap();
     let check = check(&scene);
-    let (passed, _) = run(|report| scene.host.check_file(&candidate, &check, report));
+    let (passed, _) = run(|report| scene.host.check_file(&plugin, &check, report));
     assert!(passed >= 30, "{passed}");
     let id = PluginId::parse("memory").unwrap();
     let error: Error = scene.host.plugins().find(&id).unwrap_err().into();
@@ -176,8 +177,9 @@ fn every_wrong_parameter_of_a_check_is_told_before_anything_runs() {
     let mut check = check(&scene);
     check.parameters.insert("colour".into(), "red".into());
     check.parameters.insert("locked".into(), "hunter2".into());
-    let candidate = scene.host.plugins().examine(&memory()).unwrap();
-    let error = scene.host.check_file(&candidate, &check, &mut |_| ()).unwrap_err();
+    let plugins = scene.host.plugins();
+    let plugin = plugins.unpinned(plugins.examine(&memory()).unwrap()).unwrap();
+    let error = scene.host.check_file(&plugin, &check, &mut |_| ()).unwrap_err();
     assert!(matches!(&error, Error::Parameters { faults, .. } if faults.len() == 2), "{error:?}");
     assert!(!format!("{error:?} {}", story(&error)).contains("hunter2"));
     assert_eq!(scene.runners(), 0);

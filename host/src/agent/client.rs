@@ -330,6 +330,10 @@ impl Sessions for Client {
             Err(_) => Some(Asking(None)),
         }
     }
+
+    fn folder(&self) -> Option<PathBuf> {
+        Some(self.folder.clone())
+    }
 }
 
 /// A packet's worth of memory, of which what was used is wiped.

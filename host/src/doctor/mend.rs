@@ -168,7 +168,8 @@ fn named(fault: &Fault) -> Option<&str> {
         | Fault::RelativePath { name }
         | Fault::NotAReference { name, .. }
         | Fault::Descriptor { name }
-        | Fault::NotSecret { name } => Some(name),
+        | Fault::NotSecret { name }
+        | Fault::NotAName { name } => Some(name),
         Fault::Missing { .. }
         | Fault::NoHome { .. }
         | Fault::NoDataFolder { .. }

@@ -261,7 +261,8 @@ impl Host {
             finding.causes = faults.iter().map(ToString::to_string).collect();
             return vec![finding];
         }
-        let missing = self.not_granted(entry, manifest, kind);
+        // What cannot be looked up is told below.
+        let missing = self.not_granted(entry, manifest, kind).unwrap_or_default();
         if !missing.is_empty() {
             let what = format!(
                 "plugin `{id}` asks for more than vault `{name}` grants: {}",
@@ -270,8 +271,11 @@ impl Host {
             let grant = mend::grant(name.as_str(), case.layer, case.path.as_deref());
             add(Severity::Error, "E07.not-granted", what, STALE, vec![grant, case.unregister()]);
         }
-        if let Some(fault) = self.reaches_own(entry, manifest, kind) {
-            let why = "a plugin could grant itself everything there";
+        if let Err(fault) = self.check_grants(&trusted, entry, kind) {
+            let why = match fault {
+                Error::ReachesOwn { .. } => "a plugin could grant itself everything there",
+                _ => STALE,
+            };
             let mends = vec![again(), case.unregister()];
             add(Severity::Error, fault.code(), fault.to_string(), why, mends);
         }

@@ -315,7 +315,7 @@ impl<'a> Walker<'a> {
         Ok(Shared::No)
     }
 
-    fn check_link(&self, stat: &Stat, at: &Path) -> Result<(), Error> {
+    pub(super) fn check_link(&self, stat: &Stat, at: &Path) -> Result<(), Error> {
         if self.allows(stat.st_uid) {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 //! it is installed, in either placement.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use keystead_plugin_api::{
 
 use super::{Host, grant, open};
 use crate::error::{Error, Result};
-use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
+use crate::plugin::grant::{Granted, Proof};
+use crate::plugin::inspect::{Kind, Manifest};
 use crate::plugin::loader::{self, Loaded};
-use crate::plugin::pins::{Digest, InProcess, PluginId};
-use crate::plugin::runner::{Cage, CallError, Grants, Image, Launch, Runner, Setup};
-use crate::plugin::trust::Candidate;
+use crate::plugin::pins::{InProcess, PluginId};
+use crate::plugin::runner::{CallError, Image, Launch, Runner, Setup};
+use crate::plugin::trust::Unpinned;
 use crate::reference::Reference;
 use crate::registry::schema::{self, Base};
 use crate::registry::{Entry, Placement};
@@ -36,18 +37,28 @@ pub struct Check {
     pub parameters: BTreeMap<String, String>,
     /// Right answers to the prompts of a vault that is locked when it is opened.
     pub unlock: BTreeMap<String, Reference>,
-    /// What relative paths stand on: an absolute path.
+    /// A folder for the test alone, by its absolute path: the plugin may write there, relative paths
+    /// stand on it, and a default that lies among the user's data lies there.
     pub folder: PathBuf,
+    /// What else the plugin may do where it runs isolated, as manifests write it.
+    pub grants: Vec<String>,
     /// How many secrets are written for a listing of many pages; `None` for the suite's
     /// own number.
     pub many: Option<usize>,
 }
 
 impl Check {
-    /// Returns a check of the plugin's first kind of vault without parameters.
+    /// Returns a check of the plugin's first kind of vault without parameters, which may write to this
+    /// folder and do nothing else.
     pub fn new(folder: PathBuf) -> Self {
         let (parameters, unlock) = (BTreeMap::new(), BTreeMap::new());
-        Self { kind: None, parameters, unlock, folder, many: None }
+        Self { kind: None, parameters, unlock, folder, grants: Vec::new(), many: None }
+    }
+
+    /// Returns all that an isolated plugin is granted, as manifests write it.
+    pub fn granted(&self) -> Vec<String> {
+        let own = format!("files:{}/:rw", self.folder.display());
+        std::iter::once(own).chain(self.grants.iter().cloned()).collect()
     }
 }
 
@@ -58,14 +69,14 @@ impl Host {
     /// What keeps the vault from being opened at all; a broken obligation is an outcome.
     pub fn check_file(
         &self,
-        candidate: &Candidate,
+        plugin: &Unpinned,
         check: &Check,
         report: &mut dyn FnMut(&Outcome),
     ) -> Result<()> {
-        let manifest = &candidate.inspected().manifest;
-        let (bytes, door) = (candidate.bytes(), candidate.inspected().abi);
-        let image = self.seal(&manifest.id, bytes, candidate.sha256(), door, candidate.path())?;
-        self.check(manifest, Runs::Isolated(image), check, report)
+        let manifest = &plugin.candidate().inspected().manifest;
+        let image = Image::of_unpinned(plugin)
+            .map_err(|source| Error::NoImage { plugin: manifest.id.clone(), source })?;
+        self.check(manifest, Runs::Isolated(image, plugin.into()), check, report)
     }
 
     /// Runs the suite on an installed plugin, in this placement.
@@ -81,36 +92,15 @@ impl Host {
     ) -> Result<()> {
         let trusted = self.plugins().find(id)?;
         let runs = match placement {
-            Placement::Isolated => Runs::Isolated(self.seal(
-                id.as_str(),
-                &trusted.bytes()?,
-                trusted.sha256(),
-                trusted.abi(),
-                trusted.path(),
-            )?),
+            Placement::Isolated => {
+                Runs::Isolated(open::copied(id.as_str(), &trusted)?, (&trusted).into())
+            }
             Placement::InProcess if trusted.in_process() == InProcess::Never => {
                 return Err(Error::InProcessForbidden { plugin: id.to_string() });
             }
-            Placement::InProcess => {
-                let sha256 = *trusted.sha256().as_bytes();
-                let (door, fit) = (trusted.abi(), trusted.fit());
-                Runs::InProcess(loader::load(trusted.path(), sha256, door, fit)?)
-            }
+            Placement::InProcess => Runs::InProcess(loader::load(&trusted)?),
         };
         self.check(trusted.manifest(), runs, check, report)
-    }
-
-    /// Returns a plugin's proven bytes as what a runner is given.
-    pub(super) fn seal(
-        &self,
-        plugin: &str,
-        bytes: &[u8],
-        sha256: &Digest,
-        door: Abi,
-        file: &Path,
-    ) -> Result<Image> {
-        Image::seal(bytes, *sha256.as_bytes(), door, file)
-            .map_err(|source| Error::NoImage { plugin: plugin.to_owned(), source })
     }
 
     fn check(
@@ -147,7 +137,7 @@ impl Host {
 
 /// Where the plugin's code runs.
 enum Runs {
-    Isolated(Image),
+    Isolated(Image, Proof),
     InProcess(Loaded),
 }
 
@@ -172,14 +162,15 @@ impl Opener<'_> {
     fn try_open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>, NotOpen> {
         let name = VaultName::parse(vault).map_err(NotOpen::Plugin)?;
         let home = self.host.home();
-        let data = self.host.options().paths.user_data.as_deref();
         let folder = &self.check.folder;
+        let data = Some(folder.as_path());
         let base = Base { folder, home: home.as_deref(), data, vault: Some(&name) };
         let what = format!("kind `{}`", self.kind.name);
         let mut entry = Entry::new(name.clone(), &self.manifest.id);
         entry.parameters = schema::validate(&self.kind.parameters, &self.typed(vault), base)
             .map_err(|faults| Error::Parameters { what: what.clone(), faults })?;
-        let asked = grant::expand(self.manifest, self.kind, &entry, home.as_deref());
+        entry.grants = self.check.granted();
+        let asked = grant::expand(self.manifest, self.kind, &entry, home.as_deref())?;
         let parameters = self.host.parameters(&entry.parameters, &self.kind.parameters, &what)?;
         let deadline = Deadline::after(CALL);
         let mut request = OpenRequest::new(name.clone(), &self.kind.name, parameters, deadline);
@@ -188,13 +179,16 @@ impl Opener<'_> {
             Runs::InProcess(loaded) => loaded
                 .open(&request, Context::new(Box::new(Shared(Arc::clone(&self.log)))))
                 .map_err(NotOpen::Plugin),
-            Runs::Isolated(image) => {
+            Runs::Isolated(image, proof) => {
+                let granted =
+                    Granted::check(*proof, asked, &entry.grants, &self.host.boundaries())
+                        .map_err(|error| grant::not_granted(&entry, error))?;
+                let runner = &self.host.0.options.runner;
                 let setup = Setup {
-                    launch: Launch::new(&self.host.0.options.runner),
+                    launch: Launch::new(runner).with_granted(&self.check.grants),
                     image: image.clone(),
                     known: None,
-                    grants: Grants(asked.iter().map(Permission::text).collect()),
-                    cage: Cage::Possible,
+                    granted,
                     services: Arc::new(Shared(Arc::clone(&self.log))),
                     on_misbehaviour: Arc::new(|_| {}),
                 };

@@ -1,28 +1,24 @@
-//! What a registration grants to its plugin: what it asks for with the parameters put in, what of
-//! that was granted, and what nobody can grant.
+//! What a registration grants to its plugin: what the pinned manifest asks for with the parameters
+//! put in that a person typed, what of that was granted, and what nobody can grant. Checked and
+//! opened in [`crate::plugin::grant`].
 
 use std::collections::BTreeMap;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use keystead_plugin_api::VaultName;
+use keystead_plugin_api::{Parameter, ParameterKind, VaultName};
 
 use super::{Host, open};
 use crate::error::{Error, Result};
 use crate::paths::{Layer, Paths};
-use crate::plugin::inspect::{FileAccess, Kind, Manifest, Permission};
+use crate::plugin::grant::{self, Boundaries, Granted, writable_in};
+use crate::plugin::inspect::{Kind, Manifest, Permission};
+use crate::plugin::trust::Trusted;
+use crate::registry::schema::Fault;
 use crate::registry::{DefaultChoice, Entry, Replace, Setting, schema};
 
-/// How closely grants are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
-    /// At their text: they were looked at when they were registered.
-    AtText,
-    /// At where they lead as well.
-    AtFiles,
-}
-
-/// What of the user's data folder decides which code runs, and is no plugin's.
+/// What of the user's data folder decides which code runs, and is no plugin's. Vaults of ours keep
+/// their files in other folders there.
 const OWN_DATA: [&str; 5] = ["plugins", "pins.d", "verdicts", "crashes", "running"];
 
 /// What a registration is to grant from now on.
@@ -58,11 +54,15 @@ impl Host {
         let (_, mut entry) = self.layered(name)?;
         let trusted = self.plugins().find(&open::plugin_id(&entry.plugin)?)?;
         let kind = open::kind_of(trusted.manifest(), entry.kind.as_deref())?;
-        let asked = expand(trusted.manifest(), kind, &entry, self.home().as_deref());
-        self.keep_off_own_folders(&entry, &asked, Look::AtFiles)?;
-        let is_new = |asked: &&Permission| !is_granted(asked, &entry);
+        let asked = expand(trusted.manifest(), kind, &entry, self.home().as_deref())?;
+        let new = self
+            .boundaries()
+            .beyond(&asked, &entry.grants)
+            .map_err(|error| not_granted(&entry, error))?;
+        let is_new = |asked: &&Permission| new.contains(&asked.text());
         let more = asked.iter().filter(is_new).map(ToString::to_string).collect();
         entry.grants = asked.iter().map(Permission::text).collect();
+        self.granted(&trusted, &entry, asked)?;
         Ok(PlannedGrant { layer, entry, more })
     }
 
@@ -79,117 +79,168 @@ impl Host {
     }
 
     /// Returns what a vault's plugin asks for beyond what its registration grants.
+    ///
+    /// # Errors
+    /// As for [`Host::granted`].
     pub(crate) fn not_granted(
         &self,
         entry: &Entry,
         manifest: &Manifest,
         kind: &Kind,
-    ) -> Vec<String> {
-        beyond(&expand(manifest, kind, entry, self.home().as_deref()), entry)
+    ) -> Result<Vec<String>> {
+        let asked = expand(manifest, kind, entry, self.home().as_deref())?;
+        let missing = self.boundaries().beyond(&asked, &entry.grants);
+        missing.map_err(|error| not_granted(entry, error))
     }
 
-    /// Returns what is wrong with a registration whose plugin could grant itself the rest.
-    pub(crate) fn reaches_own(
-        &self,
-        entry: &Entry,
-        manifest: &Manifest,
-        kind: &Kind,
-    ) -> Option<Error> {
-        let asked = expand(manifest, kind, entry, self.home().as_deref());
-        self.keep_off_own_folders(entry, &asked, Look::AtFiles).err()
-    }
-
-    /// Refuses what would let a plugin write where Keystead keeps what plugins may do: it would
-    /// grant itself the rest.
+    /// Checks all that a vault's plugin asks for, as if it were granted.
     ///
     /// # Errors
-    /// [`Error::ReachesOwn`].
-    pub(super) fn keep_off_own_folders(
+    /// As for [`Host::granted`].
+    pub(crate) fn check_grants(&self, trusted: &Trusted, entry: &Entry, kind: &Kind) -> Result<()> {
+        let asked = expand(trusted.manifest(), kind, entry, self.home().as_deref())?;
+        let grants = asked.iter().map(Permission::text).collect();
+        let entry = Entry { grants, ..entry.clone() };
+        self.granted(trusted, &entry, asked).map(drop)
+    }
+
+    /// Checks and opens what a vault's plugin asks for.
+    ///
+    /// # Errors
+    /// [`Error::NotGranted`], [`Error::ReachesOwn`], [`Error::Granting`].
+    pub(super) fn granted(
         &self,
+        trusted: &Trusted,
         entry: &Entry,
-        asked: &[Permission],
-        look: Look,
-    ) -> Result<()> {
-        for permission in asked {
-            let Permission::Files { template, access: FileAccess::ReadWrite } = permission else {
-                continue;
-            };
-            let path = Path::new(template);
-            let paths = &self.options().paths;
-            let written = own_folder_in_reach(paths, path);
-            let found = || match look == Look::AtFiles {
-                true => own_folder_in_reach(paths, &actual(path)),
-                false => None,
-            };
-            if let Some(own) = written.or_else(found) {
-                return Err(Error::ReachesOwn {
-                    vault: entry.name.clone(),
-                    plugin: entry.plugin.clone(),
-                    path: template.into(),
-                    own,
-                });
-            }
+        asked: Vec<Permission>,
+    ) -> Result<Granted> {
+        Granted::check(trusted, asked, &entry.grants, &self.boundaries())
+            .map_err(|error| not_granted(entry, error))
+    }
+
+    /// Returns what grants are checked against: Keystead's own folders as they are called today, and
+    /// what registrations let plugins write to when that is asked for.
+    pub(super) fn boundaries(&self) -> Boundaries {
+        let host = Arc::downgrade(&self.0);
+        let writable = move || -> Result<Vec<(VaultName, PathBuf)>, String> {
+            let inner = host.upgrade().ok_or("the host is gone")?;
+            Self(inner).writable_by_plugins()
+        };
+        let mut own = own_folders(&self.options().paths);
+        own.extend(self.options().sessions.folder());
+        Boundaries::new(own, Arc::new(writable))
+    }
+
+    /// Returns the paths that registrations let their plugins write to.
+    fn writable_by_plugins(&self) -> Result<Vec<(VaultName, PathBuf)>, String> {
+        let (vaults, faults) = self.vaults().map_err(|error| error.to_string())?;
+        if let Some(fault) = faults.first() {
+            return Err(fault.to_string());
         }
-        Ok(())
+        let mut writable = Vec::new();
+        for vault in vaults {
+            // A vault whose registration cannot be read is not opened.
+            let Ok(entry) = vault.entry else { continue };
+            writable.extend(writable_in(&entry.grants).map(|path| (entry.name.clone(), path)));
+        }
+        Ok(writable)
     }
 }
 
-/// Returns where a path leads, as far as there is something.
-fn actual(path: &Path) -> PathBuf {
-    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-    let Some((above, mut actual)) = there else { return path.to_owned() };
-    actual.extend(path.strip_prefix(above));
-    actual
+/// Returns why a vault's plugin is granted nothing, in the host's terms.
+pub(super) fn not_granted(entry: &Entry, error: grant::Error) -> Error {
+    let (vault, plugin) = (entry.name.clone(), entry.plugin.clone());
+    match error {
+        grant::Error::NotGranted { missing } => Error::NotGranted { vault, plugin, missing },
+        grant::Error::OwnFolder { path, own } => Error::ReachesOwn { vault, plugin, path, own },
+        source => Error::Granting { vault, plugin, source },
+    }
 }
 
-/// Whether a path is a folder or lies in it: both absolute and without `..`. By bytes, since it is
-/// asked at each opening, and `Path` takes each apart anew.
-fn is_within(path: &Path, folder: &Path) -> bool {
-    let (path, folder) = (path.as_os_str().as_bytes(), folder.as_os_str().as_bytes());
-    let folder = folder.strip_suffix(b"/").unwrap_or(folder);
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-}
-
-/// Returns the folder of Keystead's own that somebody could change who may write to this path.
-fn own_folder_in_reach(paths: &Paths, path: &Path) -> Option<PathBuf> {
-    let meets = |own: &Path| is_within(own, path) || is_within(path, own);
-    let settings = [Some(&paths.system_config), paths.user_config.as_ref()];
-    let packaged = paths.packaged.iter().map(Some);
-    if let Some(own) = settings.into_iter().chain(packaged).flatten().find(|own| meets(own)) {
-        return Some(own.clone());
+/// Returns the folders that decide what plugins may do.
+fn own_folders(paths: &Paths) -> Vec<PathBuf> {
+    let mut own = vec![paths.system_config.clone()];
+    own.extend(paths.user_config.clone());
+    own.extend(paths.packaged.iter().cloned());
+    if let Some(data) = &paths.user_data {
+        own.extend(OWN_DATA.iter().map(|name| data.join(name)));
     }
-    let data = paths.user_data.as_ref()?;
-    if is_within(data, path) {
-        return Some(data.clone());
-    }
-    if !is_within(path, data) {
-        return None;
-    }
-    // Vaults of ours keep their files in other folders there.
-    match path.strip_prefix(data).ok()?.components().next()? {
-        Component::Normal(first) if OWN_DATA.iter().all(|own| first != *own) => None,
-        first => Some(data.join(first)),
-    }
+    own
 }
 
 /// Returns what a plugin asks for with a registration's parameters put in. A permission
 /// whose parameter is not given is not asked for: there is nothing to permit.
+///
+/// # Errors
+/// [`Error::Parameters`], where a parameter becomes a part of a path and is more than one name.
 pub(super) fn expand(
     manifest: &Manifest,
     kind: &Kind,
     entry: &Entry,
     home: Option<&Path>,
-) -> Vec<Permission> {
+) -> Result<Vec<Permission>> {
     let values = templates(kind, entry, home);
     let mut asked = Vec::new();
+    let mut faults = Vec::new();
     for permission in &manifest.permissions {
         if permission.parameters().all(|name| values.contains_key(name)) {
+            faults.extend(faults_of(permission, &values));
             asked.push(permission.filled_in(&values));
         }
     }
+    if !faults.is_empty() {
+        return Err(Error::Parameters { what: format!("vault `{}`", entry.name), faults });
+    }
     asked.sort();
     asked.dedup();
-    asked
+    Ok(asked)
+}
+
+/// Returns what an action's parameters, as a person typed them, open beyond what the registration
+/// grants: for parameters that the pinned manifest names in a permission, and no others.
+///
+/// # Errors
+/// As for [`expand`].
+pub(super) fn expand_action(
+    manifest: &Manifest,
+    action: &str,
+    typed: &BTreeMap<String, String>,
+) -> Result<Vec<Permission>> {
+    let key = |name: &str| format!("{action}.{name}");
+    let values: BTreeMap<_, _> =
+        typed.iter().map(|(name, path)| (key(name), path.clone())).collect();
+    let mut asked = Vec::new();
+    let mut faults = Vec::new();
+    for permission in manifest.permissions.iter().filter(|one| one.parameters().next().is_some()) {
+        if permission.parameters().all(|name| values.contains_key(name)) {
+            faults.extend(faults_of(permission, &values));
+            asked.push(permission.filled_in(&values));
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(asked),
+        false => Err(Error::Parameters { what: format!("action `{action}`"), faults }),
+    }
+}
+
+/// Returns what is wrong with the values of a template: a path stands at its beginning and is
+/// absolute, and what stands further on is one name. Anything else would be another path than the
+/// one that was shown.
+fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<Fault> {
+    let Permission::Files { template, .. } = permission else { return Vec::new() };
+    let leading = template.strip_prefix('{').and_then(|rest| rest.split('}').next());
+    let mut faults = Vec::new();
+    for (at, name) in permission.parameters().enumerate() {
+        let value = values.get(name).map_or("", String::as_str);
+        let fits = match at == 0 && leading == Some(name) {
+            true => value.starts_with('/'),
+            false => !value.is_empty() && !value.contains('/') && value != "." && value != "..",
+        };
+        if !fits {
+            faults.push(Fault::NotAName { name: name.to_owned() });
+        }
+    }
+    faults
 }
 
 /// The texts that templates are filled in with: what is registered, else the defaults.
@@ -202,81 +253,17 @@ fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String
             Some(Setting::Boolean(yes)) => yes.to_string(),
             Some(Setting::Reference(_)) => continue,
             None if parameter.default.is_empty() || schema::depends(parameter) => continue,
-            None => match (parameter.default.strip_prefix("~/"), home) {
-                (Some(rest), Some(home)) => home.join(rest).display().to_string(),
-                _ => parameter.default.to_string(),
-            },
+            None => default(parameter, home),
         };
         values.insert(parameter.name.to_string(), value);
     }
     values
 }
 
-/// Returns the right to write to the folder that a path is in.
-pub(super) fn folder_of(path: &str) -> Option<Permission> {
-    let asked = Permission::parse(&format!("files:{path}/..:rw")).ok()?;
-    Some(asked.filled_in(&BTreeMap::new()))
-}
-
-/// Returns what is asked for beyond what a registration grants.
-pub(super) fn beyond(asked: &[Permission], entry: &Entry) -> Vec<String> {
-    let missing = asked.iter().filter(|asked| !is_granted(asked, entry));
-    missing.map(Permission::text).collect()
-}
-
-fn is_granted(asked: &Permission, entry: &Entry) -> bool {
-    // As a rule it is granted as it is asked for.
-    entry.grants.contains(&asked.text())
-        || entry
-            .grants
-            .iter()
-            .any(|granted| Permission::parse(granted).is_ok_and(|granted| granted.covers(asked)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_that_is_above_or_in_keysteads_own_folders_is_in_reach() {
-        let paths = Paths {
-            system_config: "/etc/keystead".into(),
-            user_config: Some("/home/ada/.config/keystead".into()),
-            user_data: Some("/home/ada/.local/share/keystead".into()),
-            packaged: vec!["/usr/lib/keystead".into()],
-        };
-        let reached = |path: &str| own_folder_in_reach(&paths, Path::new(path));
-        for path in [
-            "/",
-            "/home/ada/",
-            "/home/ada/.config/",
-            "/home/ada/.config/keystead/vaults/x.toml",
-            "/home/ada/.local/share/keystead/",
-            "/home/ada/.local/share/keystead/plugins/",
-            "/home/ada/.local/share/keystead/pins.d/memory.toml",
-            "/etc/",
-            "/usr/lib/keystead/plugins/x.so",
-        ] {
-            assert!(reached(path).is_some(), "{path}");
-        }
-        for path in [
-            "/home/ada/notes/",
-            "/home/ada/.local/share/keystead/store/work/",
-            "/home/ada/.config/keystead-notes/",
-            "/srv/x",
-        ] {
-            assert_eq!(reached(path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_path_is_followed_as_far_as_there_is_something() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
-        std::fs::create_dir_all(root.join("a/b")).unwrap();
-        std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
-        for (path, leads_to) in [("link", "a/b"), ("link/none/x", "a/b/none/x")] {
-            assert_eq!(actual(&root.join(path)), root.join(leads_to), "{path}");
-        }
+fn default(parameter: &Parameter, home: Option<&Path>) -> String {
+    let is_path = parameter.kind == ParameterKind::Path;
+    match (parameter.default.strip_prefix("~/").filter(|_| is_path), home) {
+        (Some(rest), Some(home)) => home.join(rest).display().to_string(),
+        _ => parameter.default.to_string(),
     }
 }

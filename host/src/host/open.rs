@@ -18,7 +18,8 @@ use crate::paths::Layer;
 use crate::plugin::evidence::{Watch, in_the_host};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
-use crate::plugin::runner::{CallError, Grants, Greeted, Image, Launch, Runner, Setup, Started};
+use crate::plugin::grant::Granted;
+use crate::plugin::runner::{CallError, Greeted, Image, Launch, Runner, Setup, Started};
 use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
 use crate::plugin::{self, exec, loader, verdict};
 use crate::registry::{Entry, Placement};
@@ -88,26 +89,32 @@ impl Host {
         let manifest = trusted.manifest();
         let kind = kind_of(manifest, entry.kind.as_deref())?;
 
-        let asked = grant::expand(manifest, kind, &entry, self.home().as_deref());
-        self.keep_off_own_folders(&entry, &asked, grant::Look::AtText)?;
-        let missing = grant::beyond(&asked, &entry);
-        if !missing.is_empty() {
-            return Err(Error::NotGranted { vault: name.clone(), plugin: entry.plugin, missing });
-        }
-
+        let asked = grant::expand(manifest, kind, &entry, self.home().as_deref())?;
+        let programs = programs(&asked);
         let ready = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
             Placement::Isolated => {
-                self.keep_off_own_folders(&entry, &course.more, grant::Look::AtFiles)?;
-                Some(Ready::new(started, asked.iter().chain(&course.more), &trusted))
+                let mut entry = entry.clone();
+                // What a person typed for this one call is granted by that.
+                entry.grants.extend(course.more.iter().map(Permission::text));
+                let asked = asked.into_iter().chain(course.more.iter().cloned()).collect();
+                Some(Ready::new(started, self.granted(&trusted, &entry, asked)?, &trusted))
             }
-            Placement::InProcess => None,
+            Placement::InProcess => {
+                let missing = self.boundaries().beyond(&asked, &entry.grants);
+                let missing = missing.map_err(|error| grant::not_granted(&entry, error))?;
+                if !missing.is_empty() {
+                    let (vault, plugin) = (name.clone(), entry.plugin);
+                    return Err(Error::NotGranted { vault, plugin, missing });
+                }
+                None
+            }
         };
         let what = format!("vault `{name}`");
         let parameters = self.parameters(&entry.parameters, &kind.parameters, &what)?;
         let mut request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
         let services = VaultServices {
             vault: name.clone(),
-            programs: programs(&asked),
+            programs,
             home: self.home(),
             log: Arc::clone(&self.0.options.log),
         };
@@ -154,7 +161,7 @@ impl Host {
     }
 
     fn launch(&self, entry: &Entry) -> Launch {
-        Launch::new(&self.0.options.runner).with_granted(&Grants(entry.grants.clone()))
+        Launch::new(&self.0.options.runner).with_granted(&entry.grants)
     }
 
     fn isolated(
@@ -166,13 +173,12 @@ impl Host {
         services: VaultServices,
     ) -> Result<Code> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
-        let image = ready.image.map_or_else(|| self.sealed(entry, trusted), Ok)?;
+        let image = ready.image.map_or_else(|| copied(&entry.plugin, trusted), Ok)?;
         let setup = Setup {
             launch: self.launch(entry),
             image,
             known: trusted.fit(),
-            grants: ready.grants,
-            cage: trusted.cage(),
+            granted: ready.granted,
             services: Arc::new(services),
             on_misbehaviour: Arc::new(move |_| {
                 // Where it cannot be counted, the call's own error is the one to tell.
@@ -198,17 +204,6 @@ impl Host {
         }
     }
 
-    /// Returns a copy of the plugin's bytes.
-    fn sealed(&self, entry: &Entry, trusted: &Trusted) -> Result<Image> {
-        let (bytes, door) = (*trusted.sha256().as_bytes(), trusted.abi());
-        Image::seal_with(bytes, door, trusted.path(), |to| trusted.copy_to(to)).map_err(|error| {
-            match error {
-                CopyError::From(error) => error.into(),
-                CopyError::To(source) => Error::NoImage { plugin: entry.plugin.clone(), source },
-            }
-        })
-    }
-
     fn in_process(
         &self,
         entry: &Entry,
@@ -220,9 +215,8 @@ impl Host {
             return Err(Error::InProcessForbidden { plugin: entry.plugin.clone() });
         }
         let watch = Watch::start(self.plugins().hold_marker(trusted)?);
-        let (path, sha256) = (trusted.path(), *trusted.sha256().as_bytes());
-        let loaded = watch.call(|| loader::load(path, sha256, trusted.abi(), trusted.fit()))?;
-        watch.look_for(path);
+        let loaded = watch.call(|| loader::load(trusted))?;
+        watch.look_for(trusted.path());
         if trusted.fit().is_none() {
             // A cache: where it cannot be written the check is made again next time.
             verdict::record_layout(trusted, loaded.fit());
@@ -234,28 +228,29 @@ impl Host {
     }
 }
 
-/// What a cage is made of, and the runner that takes it, while the image is made if it is not there.
+/// What a plugin may do, and the runner that shuts itself in with it, while the image is made if it is
+/// not there.
 struct Ready {
-    grants: Grants,
+    granted: Granted,
     greeted: Option<Greeted>,
     image: Option<Image>,
 }
 
 impl Ready {
-    fn new<'p>(
-        started: Option<Started>,
-        allowed: impl Iterator<Item = &'p Permission>,
-        trusted: &Trusted,
-    ) -> Self {
-        let grants = Grants(allowed.map(Permission::text).collect());
-        let image = trusted
-            .of_roots()
-            .map(|file| Image::of_roots(file, *trusted.sha256().as_bytes(), trusted.abi()));
+    fn new(started: Option<Started>, granted: Granted, trusted: &Trusted) -> Self {
+        let image = Image::of_roots(trusted);
         // Where it cannot be greeted, another one is started when it is needed.
-        let greeted =
-            started.and_then(|started| started.greet(&grants, trusted.cage(), image.as_ref()).ok());
-        Self { grants, greeted, image }
+        let greeted = started.and_then(|started| started.greet(&granted, image.as_ref()).ok());
+        Self { granted, greeted, image }
     }
+}
+
+/// Returns a copy of the plugin's bytes.
+pub(super) fn copied(plugin: &str, trusted: &Trusted) -> Result<Image> {
+    Image::copy_of(trusted).map_err(|error| match error {
+        CopyError::From(error) => error.into(),
+        CopyError::To(source) => Error::NoImage { plugin: plugin.to_owned(), source },
+    })
 }
 
 /// Plugins of ours that run in the host's process unless a registration says otherwise, as they
@@ -264,7 +259,7 @@ impl Ready {
 const AT_HOME: [&str; 2] = ["store", "files"];
 
 /// Returns where a plugin's code runs that a registration says nothing of.
-fn usual_placement(trusted: &Trusted) -> Placement {
+pub(super) fn usual_placement(trusted: &Trusted) -> Placement {
     let ours = trusted.vouched_by() == VouchedBy::Builtin
         && trusted.in_process() != InProcess::Never
         && AT_HOME.contains(&trusted.id().as_str());

@@ -146,10 +146,10 @@ impl Host {
         entry.description = new.description;
         entry.search = new.search;
         entry.placement = new.placement;
-        let asked = grant::expand(manifest, kind, &entry, home.as_deref());
-        self.keep_off_own_folders(&entry, &asked, grant::Look::AtFiles)?;
+        let asked = grant::expand(manifest, kind, &entry, home.as_deref())?;
         entry.grants = asked.iter().map(Permission::text).collect();
         let permissions = asked.iter().map(ToString::to_string).collect();
+        self.granted(&trusted, &entry, asked)?;
 
         let before = self.default_vault()?;
         let is_first = before.is_none() && self.names()?.is_empty();

@@ -16,6 +16,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use super::abi_check::{self, Fit};
 use super::c_door::{self, CPlugin};
 use super::inspect::Abi;
+use super::trust::Trusted;
 
 /// Why a file that was inspected and trusted cannot be used.
 #[non_exhaustive]
@@ -157,18 +158,25 @@ impl Loaded {
 /// each other.
 static LOADED: Mutex<Option<HashMap<[u8; 32], Loaded>>> = Mutex::new(None);
 
-/// Maps the file with this content and checks that its contract fits. The door is the one
-/// that inspection found in its manifest.
-///
-/// `known` is what an earlier check of the same bytes by the same host found, where there
-/// was one: the check is most of what loading costs.
-///
-/// The caller vouches that `path` leads to a file of this hash that passed inspection and
-/// that nobody can change it: a file that is cut short while it is mapped ends the process.
+/// Maps a trusted plugin's file into this process and checks that its contract fits, unless the same
+/// host has found that out of the same bytes before: the check is most of what loading costs.
 ///
 /// # Errors
 /// [`Error`], before or after code of the plugin has run.
-pub fn load(path: &Path, sha256: [u8; 32], door: Abi, known: Option<Fit>) -> Result<Loaded, Error> {
+pub fn load(trusted: &Trusted) -> Result<Loaded, Error> {
+    map(trusted.path(), *trusted.sha256().as_bytes(), trusted.abi(), trusted.fit())
+}
+
+/// Does what [`load`] does, for a runner: its host has sent it the bytes, and trusts them.
+///
+/// The caller vouches that `path` leads to a file of this hash that passed inspection and
+/// that nobody can change it: a file that is cut short while it is mapped ends the process.
+pub(super) fn map(
+    path: &Path,
+    sha256: [u8; 32],
+    door: Abi,
+    known: Option<Fit>,
+) -> Result<Loaded, Error> {
     let mut cache = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let cache = cache.get_or_insert_with(HashMap::new);
     if let Some(loaded) = cache.get(&sha256) {

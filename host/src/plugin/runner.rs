@@ -11,7 +11,6 @@ mod eager;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
-mod granted;
 mod link;
 mod process;
 mod proto;
@@ -30,6 +29,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::inspect::{Abi, Permission};
+use super::trust::{CopyError, Trusted, Unpinned};
 use crate::fs::{Identity, OpenedFile};
 
 pub(crate) use child::close_inherited;
@@ -77,10 +77,10 @@ impl Launch {
     /// Gives it the variables of this process that are granted, where there are such, and with the
     /// session bus those that say where it is.
     #[must_use]
-    pub fn with_granted(mut self, grants: &Grants) -> Self {
+    pub fn with_granted(mut self, grants: &[String]) -> Self {
         // Most grants are of files and the network, and say so at once.
         let others = |grant: &&String| !grant.starts_with("files:") && *grant != "network";
-        for grant in grants.0.iter().filter(others) {
+        for grant in grants.iter().filter(others) {
             let names = match Permission::parse(grant) {
                 Ok(Permission::Env(name)) => vec![name],
                 Ok(Permission::Dbus) => BUS.map(str::to_owned).into(),
@@ -107,12 +107,36 @@ pub struct Image {
 }
 
 impl Image {
-    /// Returns an image of these bytes, which the caller has proven to have this hash and
-    /// this door; messages name the file that they were read from.
+    /// Returns a copy of a trusted plugin's bytes.
     ///
     /// # Errors
-    /// What the system answers where there is no memory or no descriptor left.
-    pub fn seal(
+    /// The file is no longer what was proven; no memory or no descriptor is left.
+    pub(crate) fn copy_of(trusted: &Trusted) -> Result<Self, CopyError> {
+        let memfd = socket::sealed_memfd_with(|to| trusted.copy_to(to))?;
+        let (sha256, door) = (*trusted.sha256().as_bytes(), trusted.abi());
+        let file = trusted.path().to_owned();
+        Ok(Self { bytes: Bytes::Sealed(Arc::new(memfd)), sha256, door, file })
+    }
+
+    /// Returns a trusted plugin's file itself, neither copied nor to be freed; nothing where others than
+    /// root could change it.
+    pub(crate) fn of_roots(trusted: &Trusted) -> Option<Self> {
+        let file = trusted.of_roots()?;
+        Some(Self::of_file(file, *trusted.sha256().as_bytes(), trusted.abi()))
+    }
+
+    /// Returns the bytes of a plugin that is to be tested.
+    ///
+    /// # Errors
+    /// No memory or no descriptor is left.
+    pub fn of_unpinned(plugin: &Unpinned) -> io::Result<Self> {
+        let candidate = plugin.candidate();
+        let (sha256, door) = (*candidate.sha256().as_bytes(), candidate.inspected().abi);
+        Self::seal(candidate.bytes(), sha256, door, candidate.path())
+    }
+
+    /// Messages name the file that the bytes were read from.
+    fn seal(
         bytes: &[u8],
         sha256: [u8; 32],
         door: Abi,
@@ -122,29 +146,12 @@ impl Image {
         Ok(Self { bytes, sha256, door, file: file.into() })
     }
 
-    /// Does what [`Image::seal`] does, with the bytes that `fill` writes.
-    ///
-    /// # Errors
-    /// The system's, and those of `fill`.
-    pub(crate) fn seal_with<E: From<io::Error>>(
-        sha256: [u8; 32],
-        door: Abi,
-        file: impl Into<PathBuf>,
-        fill: impl FnOnce(&OwnedFd) -> Result<(), E>,
-    ) -> Result<Self, E> {
-        let bytes = Bytes::Sealed(Arc::new(socket::sealed_memfd_with(fill)?));
-        Ok(Self { bytes, sha256, door, file: file.into() })
-    }
-
-    /// Returns the image that an open file of root's is: neither copied, nor to be freed.
-    pub(crate) fn of_roots(file: OpenedFile, sha256: [u8; 32], door: Abi) -> Self {
+    fn of_file(file: OpenedFile, sha256: [u8; 32], door: Abi) -> Self {
         let identity = file.identity();
         let (opened, file) = file.into_parts();
         Self { bytes: Bytes::Roots(Arc::new(opened), identity), sha256, door, file }
     }
-}
 
-impl Image {
     /// Whether it has the bytes that were proven. What cannot be told counts as no.
     fn is_as_proven(&self) -> bool {
         match &self.bytes {
@@ -162,11 +169,6 @@ enum Bytes {
     /// In a file that only root can change, and the state in which they were proven.
     Roots(Arc<File>, Identity),
 }
-
-/// What a registration grants to its plugin, with its templates filled in:
-/// `files:/srv/secrets:rw`, `network`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Grants(pub Vec<String>);
 
 /// Runs the runner and returns its exit code where these are a runner's arguments.
 /// Called first of all in `main`, before anything is opened and any thread is started.

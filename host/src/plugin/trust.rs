@@ -22,7 +22,7 @@ use crate::plugin::verdict::{HostBuild, Verdict};
 pub use builtin::BUILTIN;
 pub use crash::{CRASH_WINDOW, CRASHES_TO_QUARANTINE, Crashes, Marker};
 pub use error::Error;
-pub use install::{Candidate, IfTaken, Place, Vouch};
+pub use install::{Candidate, IfTaken, Place, Unpinned, Vouch};
 pub use list::{Listed, Verified};
 pub use policy::{Placement, Policy};
 pub(crate) use survey::{Survey, Surveyed};

@@ -103,6 +103,12 @@ pub enum Fault {
         /// The name.
         name: String,
     },
+    /// The value becomes a part of a path that the plugin is granted, and is none.
+    #[error("parameter `{name}` becomes part of a path: it must be one name without `/`")]
+    NotAName {
+        /// The name.
+        name: String,
+    },
     /// The plugin's own default is no value for the parameter: a fault of the plugin.
     #[error("the plugin's own default for parameter `{name}` is wrong")]
     BadDefault {
@@ -127,6 +133,7 @@ impl Fault {
             Self::Descriptor { .. } => "E01.parameter-descriptor",
             Self::NotSecret { .. } => "E01.parameter-not-secret",
             Self::NoDataFolder { .. } => "E01.parameter-no-data-folder",
+            Self::NotAName { .. } => "E01.parameter-not-a-name",
             Self::BadDefault { .. } => "E01.parameter-bad-default",
         }
     }

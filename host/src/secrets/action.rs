@@ -8,8 +8,31 @@ use keystead_plugin_api::{ActRequest, Action, Outcome, ParameterKind, VaultName}
 use crate::ask::Ask;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::plugin::inspect::Permission;
 use crate::registry::Setting;
 use crate::registry::schema::{self, Base};
+
+/// An action whose parameters were found to be right, and what they open.
+#[derive(Debug)]
+pub struct PlannedAction {
+    vault: VaultName,
+    action: Action,
+    settings: BTreeMap<String, Setting>,
+    opens: Vec<Permission>,
+}
+
+impl PlannedAction {
+    /// Returns the action, in the plugin's words.
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// Returns what the vault's plugin may do for this one call beyond what it is granted, each in
+    /// plain words.
+    pub fn permissions(&self) -> Vec<String> {
+        self.opens.iter().map(ToString::to_string).collect()
+    }
+}
 
 impl Host {
     /// Returns what only this vault can do.
@@ -20,44 +43,59 @@ impl Host {
         self.call(vault, ask, &mut |open, deadline| open.actions(deadline))
     }
 
-    /// Does one of a vault's actions, with parameters as they were typed; relative paths
-    /// stand on `folder`.
+    /// Checks an action's parameters as they were typed, and finds what they open to the vault's
+    /// plugin; relative paths stand on `folder`. Does nothing but ask the vault for its actions.
     ///
     /// # Errors
     /// [`Error::NoSuchAction`], [`Error::Parameters`], or what the vault answers.
-    pub fn act(
+    pub fn plan_action(
         &self,
         vault: &VaultName,
         action: &str,
         typed: &BTreeMap<String, String>,
         folder: &Path,
         ask: &mut dyn Ask,
-    ) -> Result<Outcome> {
-        let actions = self.actions(vault, ask)?;
-        let Some(found) = actions.iter().find(|one| one.id == action) else {
+    ) -> Result<PlannedAction> {
+        let mut actions = self.actions(vault, ask)?;
+        let Some(found) = actions.iter().position(|one| one.id == action) else {
             return Err(Error::NoSuchAction {
                 vault: vault.clone(),
                 action: action.to_owned(),
                 actions: actions.into_iter().map(|one| one.id).collect(),
             });
         };
-        let what = format!("action `{action}`");
+        let action = actions.swap_remove(found);
         let home = self.home();
         let data = self.options().paths.user_data.as_deref();
         let base = Base { folder, home: home.as_deref(), data, vault: Some(vault) };
-        let settings = schema::validate(&found.parameters, typed, base)
-            .map_err(|faults| Error::Parameters { what: what.clone(), faults })?;
+        let settings = schema::validate(&action.parameters, typed, base).map_err(|faults| {
+            Error::Parameters { what: format!("action `{}`", action.id), faults }
+        })?;
+        // The list of actions is the running plugin's own word: a default in it opens nothing, and
+        // neither does a path that the pinned manifest does not ask for.
+        let mut paths = BTreeMap::new();
+        for one in action.parameters.iter().filter(|one| one.kind == ParameterKind::Path) {
+            if let (true, Some(Setting::Text(path))) =
+                (typed.contains_key(&*one.name), settings.get(&*one.name))
+            {
+                paths.insert(one.name.to_string(), path.clone());
+            }
+        }
+        let opens = self.opened_by_action(vault, &action.id, &paths)?;
+        Ok(PlannedAction { vault: vault.clone(), action, settings, opens })
+    }
+
+    /// Does what was planned.
+    ///
+    /// # Errors
+    /// A reference that cannot be followed, or what the vault answers.
+    pub fn act(&self, plan: PlannedAction, ask: &mut dyn Ask) -> Result<Outcome> {
+        let PlannedAction { vault, action, settings, opens } = plan;
+        let what = format!("action `{}`", action.id);
         // References are followed before the vault is held: they may lead to it.
-        let parameters = self.parameters(&settings, &found.parameters, &what)?;
-        let paths = found.parameters.iter().filter(|one| one.kind == ParameterKind::Path);
-        let paths: Vec<&str> = paths
-            .filter_map(|one| match settings.get(&*one.name) {
-                Some(Setting::Text(path)) => Some(path.as_str()),
-                _ => None,
-            })
-            .collect();
-        let mut request = ActRequest::new(action, parameters, self.deadline());
-        self.call_with_paths(vault, &paths, ask, &mut |open, deadline| {
+        let parameters = self.parameters(&settings, &action.parameters, &what)?;
+        let mut request = ActRequest::new(action.id, parameters, self.deadline());
+        self.call_with(&vault, opens, ask, &mut |open, deadline| {
             request.deadline = deadline;
             open.act(&request)
         })

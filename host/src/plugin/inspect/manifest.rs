@@ -103,14 +103,7 @@ impl Manifest {
         let permissions =
             list("permissions", raw.permissions, MAX_LIST, |text| Permission::parse(&text))?;
         for permission in &permissions {
-            for name in permission.parameters() {
-                if !kinds.iter().any(|kind| kind.parameters.iter().any(|p| p.name == name)) {
-                    return Err(Error::bad_manifest(format!(
-                        "permission `{}` refers to a parameter that no kind has",
-                        text::shown(&permission.text())
-                    )));
-                }
-            }
+            check_parameters(permission, &kinds)?;
         }
         let mut seen = BTreeSet::new();
         let permissions = permissions.into_iter().filter(|p| seen.insert(p.clone())).collect();
@@ -126,6 +119,49 @@ impl Manifest {
             permissions,
         })
     }
+}
+
+/// Checks what a permission's template refers to: parameters of a kind of vault, or, as
+/// `{ACTION.PARAMETER}`, what is typed for one action. What a path begins with is a parameter that is
+/// a path, and a path stands nowhere else.
+fn check_parameters(permission: &Permission, kinds: &[Kind]) -> Result<()> {
+    let bad = |why: &str| {
+        let permission = text::shown(&permission.text());
+        Err(Error::bad_manifest(format!("permission `{permission}` {why}")))
+    };
+    for (at, wanted) in permission.parameters().enumerate() {
+        if let Some((action, parameter)) = wanted.split_once('.') {
+            if !is_action_id(action) || parameter.is_empty() || parameter.contains('.') {
+                return bad("refers to an action's parameter that can have no such name");
+            }
+            if !matches!(permission, Permission::Files { .. }) {
+                return bad("refers to an action's parameter, and is not for files");
+            }
+            continue;
+        }
+        let mut declared =
+            kinds.iter().flat_map(|kind| &kind.parameters).filter(|one| one.name == wanted);
+        let Some(first) = declared.next() else {
+            return bad("refers to a parameter that no kind has");
+        };
+        if let Permission::Files { template, .. } = permission {
+            let begins = at == 0 && template.starts_with('{');
+            let is_path = |one: &Parameter| one.kind == ParameterKind::Path && !one.secret;
+            if is_path(first) != begins || declared.any(|one| is_path(one) != begins) {
+                return bad(match begins {
+                    true => "begins with a parameter that is not a path",
+                    false => "has a path in the middle of a path",
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether this can be the id of an action in a permission.
+fn is_action_id(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 impl Kind {

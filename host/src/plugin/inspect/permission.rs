@@ -168,6 +168,11 @@ impl Permission {
         }
     }
 
+    /// Returns whether the template refers to what is typed for one action: `{ACTION.PARAMETER}`.
+    pub fn is_of_action(&self) -> bool {
+        self.parameters().any(|name| name.contains('.'))
+    }
+
     /// Returns the names of the parameters that the template refers to.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         let template = match self {
@@ -181,6 +186,13 @@ impl Permission {
 impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Files { template, access } if self.is_of_action() => {
+                f.write_str(match access {
+                    FileAccess::Read => "may read what is typed for its action, ",
+                    FileAccess::ReadWrite => "may read and write what is typed for its action, ",
+                })?;
+                f.write_str(template)
+            }
             Self::Files { template, access } => {
                 f.write_str(match access {
                     FileAccess::Read => "may read files ",

@@ -14,12 +14,12 @@ use rustix::fs::{Mode, OFlags};
 use super::super::abi_check::Fit;
 use super::super::inspect::Abi;
 use super::super::loader;
-use super::Grants;
 use super::link::{Confused, Link, Services};
 use super::proto::{
-    Asked, BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, plugin, write_error, write_unwelcome,
+    Asked, BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, Told, plugin, write_error,
+    write_unwelcome,
 };
-use super::sandbox::{self, Cage};
+use super::sandbox::{self, Object};
 use super::socket::{Received, Wait};
 
 /// The plugin, as the greeting brings it.
@@ -34,10 +34,10 @@ pub(super) struct Plugin {
     pub(super) known: Option<Fit>,
 }
 
-/// Shuts the runner in: told the host's process id, what is granted, how much there has to be of a
-/// cage, and the plugin's file if it is one that is opened again from within.
+/// Shuts the runner in: told the host's process id, what is granted with its descriptors, and the
+/// plugin's file if it is one that is opened again from within.
 pub(super) type ShutIn<'a> =
-    dyn FnMut(u32, &Grants, Cage, Option<BorrowedFd<'_>>) -> Result<(), String> + 'a;
+    dyn FnMut(u32, &Told, &[OwnedFd], Option<BorrowedFd<'_>>) -> Result<(), String> + 'a;
 
 /// Loads a plugin and opens its vault.
 pub(super) type Open<'a> =
@@ -75,7 +75,7 @@ pub(super) fn load(
     request: api::OpenRequest,
     context: api::Context,
 ) -> Result<Opened, NotOpened> {
-    let loaded = loader::load(&plugin.path, plugin.sha256, plugin.door, plugin.known);
+    let loaded = loader::map(&plugin.path, plugin.sha256, plugin.door, plugin.known);
     let loaded = loaded.map_err(|fault| {
         // Its path means nothing outside this process.
         let problem = fault.to_string().replace(&plugin.path.display().to_string(), &plugin.file);
@@ -97,14 +97,18 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
         return ExitCode::from(NO_HOST);
     };
     let shut_in =
-        &mut |parent: u32, grants: &Grants, cage: Cage, plugin: Option<BorrowedFd<'_>>| {
+        &mut |parent: u32, told: &Told, opened: &[OwnedFd], plugin: Option<BorrowedFd<'_>>| {
             sandbox::tie_to_parent()?;
             // It may have gone before that was asked for.
             let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
             if u32::try_from(now) != Ok(parent) {
                 return Err("the host has gone".to_owned());
             }
-            sandbox::enter(grants, cage, plugin)
+            let objects = told.paths.iter().zip(opened);
+            let objects: Vec<_> = objects
+                .map(|((path, access), fd)| Object { path, fd: fd.as_fd(), access: *access })
+                .collect();
+            sandbox::enter(&objects, told.reach, told.cage, plugin)
         };
     match serve(socket, shut_in, open) {
         Ok(()) => ExitCode::SUCCESS,
@@ -207,21 +211,29 @@ pub(super) fn serve(
 /// where the host has gone or is refused.
 fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedFd)>, Confused> {
     let mut inbox = link.inbox();
-    let (greeting, file) = {
-        let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
+    let (greeting, mut descriptors) = {
+        let received = inbox.receive_greeting(link.socket.as_fd())?;
         let Received::Frame(mut frame) = received else { return Ok(None) };
         if frame.kind != Kind::Hello {
             return Err(Confused);
         }
-        let file = frame.descriptor.take();
-        (Greeting::read(&mut Reader::new(frame.body()))?, file)
+        let descriptors = std::mem::take(&mut frame.descriptors);
+        (Greeting::read(&mut Reader::new(frame.body()))?, descriptors)
     };
     let (code, problem) = match greeting {
         Greeting::Foreign { build } => {
             ("build", format!("it is keystead {BUILD}, and was started by keystead {build}"))
         }
-        Greeting::Own { parent, grants, cage } => {
-            match shut_in(parent, &grants, cage, file.as_ref().map(AsFd::as_fd)) {
+        Greeting::Own { parent, told } => {
+            let file = match descriptors.len().checked_sub(told.paths.len()) {
+                Some(0) => None,
+                Some(1) => descriptors.pop(),
+                _ => return Err(Confused),
+            };
+            let done = shut_in(parent, &told, &descriptors, file.as_ref().map(AsFd::as_fd));
+            // The plugin has rules for them, and opens them itself.
+            descriptors.clear();
+            match done {
                 Ok(()) => {
                     link.reply(0, Kind::Ready, 0, &|_| {})?;
                     let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
@@ -229,7 +241,7 @@ fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedF
                     if frame.kind != Kind::Plugin {
                         return Err(Confused);
                     }
-                    let bytes = match (file, frame.descriptor.take()) {
+                    let bytes = match (file, frame.descriptors.pop()) {
                         (Some(bytes), None) | (None, Some(bytes)) => bytes,
                         _ => return Err(Confused),
                     };
@@ -258,7 +270,7 @@ mod tests {
         let refusal = refusal.map(str::to_owned);
         let runner = std::thread::spawn(move || {
             let mut asked = false;
-            let shut_in = &mut |parent: u32, _: &Grants, _: Cage, _: Option<BorrowedFd<'_>>| {
+            let shut_in = &mut |parent: u32, _: &Told, _: &[OwnedFd], _: Option<BorrowedFd<'_>>| {
                 asked = parent == 7;
                 refusal.clone().map_or(Ok(()), Err)
             };
@@ -268,7 +280,7 @@ mod tests {
             let _ = serve(theirs, shut_in, open);
             asked
         });
-        let outgoing = Outgoing { id: 0, kind: Kind::Hello, limit: 9_000, with: None };
+        let outgoing = Outgoing { id: 0, kind: Kind::Hello, limit: 9_000, with: &[] };
         let mut buffer = Buffer::new();
         buffer.send(ours.as_fd(), &outgoing, Wait::Never, &|w| w.raw(hello)).unwrap();
         let text = |frame: &Frame<'_>| match frame.kind {
@@ -289,9 +301,8 @@ mod tests {
         w.u32(protocol);
         w.text(build);
         w.u32(7);
-        w.u32(1);
-        w.count(1);
-        w.text("network");
+        w.u32(3);
+        w.count(0);
         let wanted = w.wanted();
         bytes.truncate(wanted);
         bytes

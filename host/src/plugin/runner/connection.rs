@@ -13,13 +13,14 @@ use rustix::io::Errno;
 use super::eager::Eager;
 use super::process::{Process, Starting, timespec};
 use super::proto::{
-    self, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Writer, exec_request, unwelcome,
+    self, Fault, Greeting, HEADER_BYTES, Kind, MAX_FRAME_BYTES, MAX_VALUE_BODY, Reader, Request, Writer, exec_request, unwelcome,
     write_error, write_exec_output, write_plugin,
 };
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
 use super::words::Words;
-use super::{Bytes, Cage, Grants, Image, Launch};
+use super::super::grant::{Granted, GrantedPath};
+use super::{Bytes, Image, Launch};
 
 /// How much later than its deadline a call may answer: time for the vault's own `late`.
 pub(super) const GRACE: Duration = Duration::from_millis(50);
@@ -128,26 +129,26 @@ impl Started {
     ///
     /// # Errors
     /// What the system answers; the file is no longer what was proven.
-    pub fn greet(
-        mut self,
-        grants: &Grants,
-        cage: Cage,
-        image: Option<&Image>,
-    ) -> io::Result<Greeted> {
+    pub fn greet(mut self, granted: &Granted, image: Option<&Image>) -> io::Result<Greeted> {
         if image.is_some_and(|image| !image.is_as_proven()) {
             return Err(io::Error::other("the plugin's file has changed since it was checked"));
         }
-        let with = match image.map(|image| &image.bytes) {
-            Some(Bytes::Roots(file, _)) => Some(file.as_fd()),
-            Some(Bytes::Sealed(_)) | None => None,
-        };
+        let objects = granted.paths().iter().filter_map(GrantedPath::object);
+        let mut with: Vec<_> = objects.map(AsFd::as_fd).collect();
+        if let Some(Bytes::Roots(file, _)) = image.map(|image| &image.bytes) {
+            with.push(file.as_fd());
+        }
         // Into an empty socket, so that there is room. A program that has ended already is found
         // out by the first call.
-        let hello = Outgoing { id: 0, kind: Kind::Hello, limit: MAX_VALUE_BODY, with };
-        self.outbox.send(self.socket.as_fd(), &hello, Wait::Never, &|w| {
-            Greeting::write(w, grants, cage);
+        let limit = MAX_FRAME_BYTES - HEADER_BYTES;
+        let hello = Outgoing { id: 0, kind: Kind::Hello, limit, with: &with };
+        let sent = self.outbox.send(self.socket.as_fd(), &hello, Wait::Never, &|w| {
+            Greeting::write(w, granted);
         })?;
-        Ok(Greeted(self))
+        match sent {
+            Sent::TooLarge(_) => Err(io::ErrorKind::InvalidInput.into()),
+            _ => Ok(Greeted(self)),
+        }
     }
 }
 
@@ -161,11 +162,15 @@ impl Connection {
     pub(super) fn new(setup: &Setup, greeted: Greeted) -> io::Result<Self> {
         let Started { process, socket: ours, mut outbox } = greeted.0;
         let (process, stderr) = process.started()?;
+        if setup.image.sha256 != *setup.granted.sha256() {
+            return Err(io::Error::other("the grants are for another plugin"));
+        }
         let with = match &setup.image.bytes {
-            Bytes::Sealed(memfd) => Some(memfd.as_fd()),
-            Bytes::Roots(..) => None,
+            Bytes::Sealed(memfd) => &[memfd.as_fd()][..],
+            Bytes::Roots(..) => &[],
         };
-        let plugin = Outgoing { id: 0, kind: Kind::Plugin, limit: MAX_VALUE_BODY, with };
+        let limit = MAX_FRAME_BYTES - HEADER_BYTES;
+        let plugin = Outgoing { id: 0, kind: Kind::Plugin, limit, with };
         outbox.send(ours.as_fd(), &plugin, Wait::Never, &|w| {
             write_plugin(w, &setup.image, setup.known);
         })?;
@@ -283,7 +288,7 @@ impl Connection {
         until: Instant,
         write: &dyn Fn(&mut Writer<'_>),
     ) -> Result<Sent, Lost> {
-        let outgoing = Outgoing { id, kind, limit: kind.request_limit(), with: None };
+        let outgoing = Outgoing { id, kind, limit: kind.request_limit(), with: &[] };
         loop {
             match self.outbox.send(self.socket.as_fd(), &outgoing, Wait::Never, write)? {
                 Sent::NoRoom => self.wait_for_room(until)?,

@@ -88,6 +88,9 @@ pub enum Error {
         /// How long the pause still is.
         wait: Duration,
     },
+    /// What the plugin was granted cannot be granted any more, as its paths lead now.
+    #[error("the plugin's process is not started again with what it was granted")]
+    Granted(#[source] super::super::grant::Error),
     /// The system refused the host something on the way to the runner: descriptors or
     /// memory are exhausted.
     #[error("cannot talk to the plugin's process {call}")]
@@ -112,6 +115,7 @@ impl Error {
             Self::Late { .. } => "E11.late",
             Self::Protocol { .. } => "E11.protocol",
             Self::BackingOff { .. } => "E11.backing-off",
+            Self::Granted(source) => source.code(),
             Self::System { .. } => "E11.system",
         }
     }

@@ -179,7 +179,7 @@ fn reread<T>(
 
 fn through_a_socket(kind: Kind, body: &[u8]) {
     let Ok((ours, theirs)) = pair() else { return };
-    let outgoing = Outgoing { id: 1, kind, limit: MAX_VALUE_BODY, with: None };
+    let outgoing = Outgoing { id: 1, kind, limit: MAX_VALUE_BODY, with: &[] };
     let sent = Buffer::new().send(ours.as_fd(), &outgoing, Wait::Never, &|w| w.raw(body));
     let mut inbox = Buffer::new();
     let received = inbox.receive(theirs.as_fd(), Wait::Never, |_| MAX_VALUE_BODY);

@@ -96,7 +96,7 @@ impl Link {
     ) -> Result<(), Confused> {
         let mut outbox = self.outbox();
         outbox.call = None;
-        let outgoing = Outgoing { id, kind, limit, with: None };
+        let outgoing = Outgoing { id, kind, limit, with: &[] };
         let socket = self.socket.as_fd();
         match outbox.buffer.send(socket, &outgoing, Wait::Forever, write)? {
             Sent::TooLarge(_) => {
@@ -119,7 +119,7 @@ impl api::Services for Services {
         while !message.is_char_boundary(end) {
             end -= 1;
         }
-        let outgoing = Outgoing { id: 0, kind: Kind::Log, limit: usize::MAX, with: None };
+        let outgoing = Outgoing { id: 0, kind: Kind::Log, limit: usize::MAX, with: &[] };
         let mut outbox = self.0.outbox();
         // A line that cannot be sent is lost; there is nobody to tell.
         let _ = outbox.buffer.send(self.0.socket.as_fd(), &outgoing, Wait::Forever, &|w| {
@@ -137,7 +137,7 @@ impl api::Services for Services {
                 return Err(api::Error::unavailable("a program is run only during a call"));
             };
             let outgoing =
-                Outgoing { id: call, kind: Kind::Exec, limit: MAX_VALUE_BODY, with: None };
+                Outgoing { id: call, kind: Kind::Exec, limit: MAX_VALUE_BODY, with: &[] };
             let write = |w: &mut Writer<'_>| write_exec_request(w, &request);
             match outbox.buffer.send(self.0.socket.as_fd(), &outgoing, Wait::Forever, &write) {
                 Ok(Sent::Whole) => call,

@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_child_has_the_variables_that_are_granted_and_are_there() {
         let grants = ["env:PATH", "env:KEYSTEAD_NOT_SET", "env:LD_PRELOAD", "network"];
-        let grants = super::super::Grants(grants.map(str::to_owned).into());
+        let grants = grants.map(str::to_owned);
         let launch = Launch::new("/nowhere").with_granted(&grants);
         let path = std::env::var_os("PATH").unwrap();
         let shown = format!("{launch:?}");

@@ -15,14 +15,14 @@ pub(super) use crate::codec::{Fault, Reader, Writer};
 pub(super) use answer::{
     Answer, actions, entry, many, nothing, outcome, page, secret, session, versions, written,
 };
-pub(super) use greeting::{Greeting, opened, plugin, write_plugin};
+pub(super) use greeting::{Greeting, Told, opened, plugin, write_plugin};
 pub(super) use request::{Asked, Request, Write};
 pub(super) use shape::{error, exec_output, exec_request, write_error, write_exec_output};
 pub(super) use shape::{unwelcome, write_exec_request, write_unwelcome};
 
 /// The number of this protocol. Frames of another number are never read: the greeting
 /// is refused first.
-pub(super) const PROTOCOL: u32 = 4;
+pub(super) const PROTOCOL: u32 = 5;
 
 /// Names this build to the other end.
 pub(super) const BUILD: &str = env!("CARGO_PKG_VERSION");

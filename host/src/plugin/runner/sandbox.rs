@@ -17,11 +17,8 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::Deserialize;
 
-use super::super::inspect::{FileAccess, Permission};
-use super::Grants;
+use super::super::inspect::FileAccess;
 use crate::error::story;
-
-pub(super) use files::{Files, is_covered, relied_on};
 
 /// The most memory that is mapped, in bytes. Go alone reserves 1 GiB that it never uses.
 const MAX_MAPPED: u64 = 8 << 30;
@@ -38,15 +35,23 @@ const MAX_DESCRIPTORS: u64 = 256;
 
 /// What a plugin can reach beyond its own files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Reach {
+pub(super) struct Reach {
     /// Other machines.
-    network: bool,
+    pub(super) network: bool,
     /// The session bus.
-    bus: bool,
+    pub(super) bus: bool,
     /// The system's libraries.
-    libraries: bool,
+    pub(super) libraries: bool,
     /// Files, to write them.
-    writes: bool,
+    pub(super) writes: bool,
+}
+
+/// A file or folder that is granted: as the host opened it, and the path that the plugin knows it by.
+pub(super) struct Object<'a> {
+    #[expect(dead_code, reason = "the next wall shows it there")]
+    pub(super) path: &'a str,
+    pub(super) fd: BorrowedFd<'a>,
+    pub(super) access: FileAccess,
 }
 
 /// How much of the cage there has to be.
@@ -100,13 +105,13 @@ pub(super) fn tie_to_parent() -> Result<(), String> {
 /// Shuts this process in, before any code of the plugin runs. It cannot be undone. Where the plugin
 /// is a file, that can be opened again.
 pub(super) fn enter(
-    grants: &Grants,
+    objects: &[Object<'_>],
+    reach: Reach,
     cage: Cage,
     plugin: Option<BorrowedFd<'_>>,
 ) -> Result<(), String> {
-    let (reach, granted) = meaning(grants)?;
     let rules =
-        files::rules(&granted, reach, plugin).map_err(|error| told("confine files", &error))?;
+        files::rules(objects, reach, plugin).map_err(|error| told("confine files", &error))?;
     // Before it is undumpable: this file belongs to root then. Where memory runs out, the
     // plugin is what ends, and neither the host nor what else runs there.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
@@ -180,25 +185,6 @@ fn confine(rules: RulesetCreated, reach: Reach) -> Result<Vec<Lack>, String> {
         Err(error) => return Err(told("filter system calls", &error)),
     }
     Ok(lacking)
-}
-
-/// Returns what these grants let a plugin reach and open.
-fn meaning(grants: &Grants) -> Result<(Reach, Vec<files::Files>), String> {
-    let (mut reach, mut granted) = (Reach::default(), Vec::new());
-    for grant in &grants.0 {
-        match Permission::parse(grant).map_err(|error| told("read its grants", &error))? {
-            Permission::Network => reach.network = true,
-            Permission::Dbus => reach.bus = true,
-            Permission::Library(_) => reach.libraries = true,
-            Permission::Files { template, access } => {
-                reach.writes |= access == FileAccess::ReadWrite;
-                granted.push((template, access));
-            }
-            // The host's work: it gives the variable, and runs the program.
-            Permission::Env(_) | Permission::Exec(_) => {}
-        }
-    }
-    Ok((reach, granted))
 }
 
 /// Lowers a limit for good, where it is not lower already.

@@ -24,6 +24,9 @@ const SEALS: SealFlags =
 /// of it is ever touched. A smaller one would be zeroed byte by byte, when it is made.
 const MAPPED_BYTES: usize = 4 * MAX_FRAME_BYTES;
 
+/// The most descriptors that travel with a frame: of the 253 that the kernel takes.
+pub(super) const MAX_DESCRIPTORS: usize = 200;
+
 /// The pause after which sealing is given up; it doubles, so that all of them are twice as long.
 const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
@@ -132,8 +135,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) kind: Kind,
     /// The most bytes of the body.
     pub(super) limit: usize,
-    /// What else travels with it; a frame that has this is never apart.
-    pub(super) with: Option<BorrowedFd<'a>>,
+    /// What else travels with it; the body of a frame that has this must fit into a packet.
+    pub(super) with: &'a [BorrowedFd<'a>],
 }
 
 /// A packet's worth of memory.
@@ -168,9 +171,10 @@ impl Buffer {
             put_header(header, outgoing.id, outgoing.kind as u8);
             send_packet(socket, &packet[..HEADER_BYTES + wanted], outgoing.with, wait)
         } else {
+            debug_assert!(outgoing.with.is_empty(), "it would be left out");
             put_header(header, outgoing.id, outgoing.kind as u8 | APART);
             memfd_of(wanted, write).and_then(|memfd| {
-                send_packet(socket, &packet[..HEADER_BYTES], Some(memfd.as_fd()), wait)
+                send_packet(socket, &packet[..HEADER_BYTES], &[memfd.as_fd()], wait)
             })
         };
         let used = (HEADER_BYTES + wanted).min(MAX_FRAME_BYTES);
@@ -185,8 +189,30 @@ impl Buffer {
         wait: Wait,
         limit: impl FnOnce(Kind) -> usize,
     ) -> Result<Received<'_>, Trouble> {
+        // Room for one more than any frame has: too many are seen, not silently closed.
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        self.receive_in(&mut space, socket, wait, limit)
+    }
+
+    /// Receives the first frame of a host, which brings what is granted.
+    pub(super) fn receive_greeting(
+        &mut self,
+        socket: BorrowedFd<'_>,
+    ) -> Result<Received<'_>, Trouble> {
+        const ROOM: usize = rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + 1));
+        let mut space = [MaybeUninit::uninit(); ROOM];
+        self.receive_in(&mut space, socket, Wait::Forever, |_| 0)
+    }
+
+    fn receive_in(
+        &mut self,
+        space: &mut [MaybeUninit<u8>],
+        socket: BorrowedFd<'_>,
+        wait: Wait,
+        limit: impl FnOnce(Kind) -> usize,
+    ) -> Result<Received<'_>, Trouble> {
         let (size, mut descriptors) = loop {
-            match receive_packet(socket, self.packet(), wait) {
+            match receive_packet(space, socket, self.packet(), wait) {
                 Ok(packet) => break packet,
                 // Sent when the other end closed with frames unread: what it had sent
                 // before is still to be had.
@@ -209,26 +235,26 @@ impl Buffer {
         let kind =
             Kind::from_code(code[0] & !APART).ok_or_else(|| fault("a frame of an unknown kind"))?;
         let apart = code[0] & APART != 0;
-        let descriptor = descriptors.pop();
-        // Whether these bring one, their reader knows.
-        let may_bring = matches!(kind, Kind::Hello | Kind::Plugin);
-        let fits = descriptor.is_some() == apart || (may_bring && !apart);
-        if !descriptors.is_empty() || !fits {
+        // How many these bring, their reader knows.
+        let fits = match kind {
+            _ if apart => descriptors.len() == 1,
+            Kind::Hello => true,
+            Kind::Plugin => descriptors.len() <= 1,
+            _ => descriptors.is_empty(),
+        };
+        if !fits {
             return Err(fault("a frame with the wrong number of descriptors"));
         }
-        match descriptor {
-            Some(memfd) if apart => {
-                if size != HEADER_BYTES {
-                    return Err(fault("a frame with two bodies"));
-                }
-                let body = Body::Apart(read_sealed(&memfd, limit(kind))?);
-                Ok(Received::Frame(Frame { id, kind, body, descriptor: None }))
-            }
-            descriptor => {
-                let body = Body::Inside(packet);
-                Ok(Received::Frame(Frame { id, kind, body, descriptor }))
-            }
+        if !apart {
+            let body = Body::Inside(packet);
+            return Ok(Received::Frame(Frame { id, kind, body, descriptors }));
         }
+        if size != HEADER_BYTES {
+            return Err(fault("a frame with two bodies"));
+        }
+        let memfd = descriptors.pop().expect("there is one, as was just seen");
+        let body = Body::Apart(read_sealed(&memfd, limit(kind))?);
+        Ok(Received::Frame(Frame { id, kind, body, descriptors }))
     }
 }
 
@@ -249,15 +275,13 @@ fn memfd_of(wanted: usize, write: &dyn Fn(&mut Writer<'_>)) -> io::Result<OwnedF
 fn send_packet(
     socket: BorrowedFd<'_>,
     packet: &[u8],
-    with: Option<BorrowedFd<'_>>,
+    with: &[BorrowedFd<'_>],
     wait: Wait,
 ) -> io::Result<Sent> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let rights = with.as_ref().map(std::slice::from_ref);
-    if let Some(rights) = rights {
-        let fits = ancillary.push(SendAncillaryMessage::ScmRights(rights));
-        debug_assert!(fits, "the space is made for one descriptor");
+    if !with.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(with)) {
+        return Err(io::ErrorKind::InvalidInput.into());
     }
     let mut flags = SendFlags::NOSIGNAL;
     flags.set(SendFlags::DONTWAIT, wait == Wait::Never);
@@ -273,13 +297,12 @@ fn send_packet(
 }
 
 fn receive_packet(
+    space: &mut [MaybeUninit<u8>],
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
     wait: Wait,
 ) -> Result<(usize, Vec<OwnedFd>), Trouble> {
-    // Room for one more than any frame has: too many are seen, not silently closed.
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut ancillary = RecvAncillaryBuffer::new(space);
     let mut flags = RecvFlags::CMSG_CLOEXEC;
     flags.set(RecvFlags::DONTWAIT, wait == Wait::Never);
     let message = loop {
@@ -345,7 +368,7 @@ pub(super) struct Frame<'b> {
     pub(super) kind: Kind,
     body: Body<'b>,
     /// What travelled with it, for [`Kind::Hello`] and [`Kind::Plugin`].
-    pub(super) descriptor: Option<OwnedFd>,
+    pub(super) descriptors: Vec<OwnedFd>,
 }
 
 impl Frame<'_> {
@@ -392,7 +415,7 @@ mod tests {
     }
 
     fn send(socket: &OwnedFd, bytes: &[u8], limit: usize) -> Sent {
-        let outgoing = Outgoing { id: 7, kind: Kind::Get, limit, with: None };
+        let outgoing = Outgoing { id: 7, kind: Kind::Get, limit, with: &[] };
         let mut buffer = Buffer::new();
         let sent = buffer.send(socket.as_fd(), &outgoing, Wait::Never, &|w| w.raw(bytes)).unwrap();
         assert!(buffer.0.iter().all(|byte| *byte == 0), "the buffer is not wiped");

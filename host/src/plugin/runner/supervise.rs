@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use keystead_plugin_api as api;
 
+use super::super::grant::{Granted, Made};
 use super::super::{Fit, loader};
 use super::connection::{Answered, Connection, Greeted, Lost, Started};
 use super::error::UNLOADABLE;
-use super::granted::{Granted, Made};
 use super::proto::{self, Fault, Kind, Reader, Request};
-use super::{Cage, CallError, During, Ended, Error, Grants, Image, Launch};
+use super::{CallError, During, Ended, Error, Image, Launch};
 
 /// How long a runner that closed its connection may take to end: what its exit takes on a
 /// busy machine.
@@ -37,10 +37,8 @@ pub struct Setup {
     /// What an earlier layout check of the plugin found ([`Runner::fit`]): it is most of
     /// what loading costs.
     pub known: Option<Fit>,
-    /// What it may do.
-    pub grants: Grants,
-    /// How much there has to be of a cage.
-    pub cage: Cage,
+    /// What it may do, and how much there has to be of a cage.
+    pub granted: Granted,
     /// What the host does for it.
     pub services: Arc<dyn api::Services>,
     /// Is told of every runner's end that its plugin is to blame for: with
@@ -52,7 +50,7 @@ impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Setup")
             .field("launch", &self.launch)
-            .field("grants", &self.grants)
+            .field("granted", &self.granted)
             .finish_non_exhaustive()
     }
 }
@@ -74,8 +72,6 @@ pub struct Runner {
     /// When the session in `request` began to run out.
     since: Instant,
     connection: Option<Connection>,
-    /// What it could open when it was started.
-    granted: Granted,
     /// What was made for it, as long as nothing came of it. Goes with the runner.
     made: Made,
     deaths: u32,
@@ -101,8 +97,8 @@ impl Runner {
         Self::open_in(None, setup, request)
     }
 
-    /// Opens a vault in a runner that was started and greeted already, with the grants and the cage
-    /// of this setup, and its image where that is a file of root's, or in a new one.
+    /// Opens a vault in a runner that was started and greeted already, with what this setup grants,
+    /// and its image where that is a file of root's, or in a new one.
     ///
     /// # Errors
     /// As for [`Runner::open`].
@@ -113,7 +109,6 @@ impl Runner {
     ) -> Result<Self, CallError> {
         let now = Instant::now();
         let mut runner = Self {
-            granted: Granted::new(&setup.grants),
             made: Made::default(),
             setup,
             request,
@@ -126,12 +121,12 @@ impl Runner {
         match runner.connect(greeted) {
             Err(CallError::Plugin(refused)) => {
                 if may_want_to_make(&refused) {
-                    runner.made = runner.granted.make_missing();
+                    runner.made = runner.setup.granted.make_missing();
                 }
                 if runner.made.is_empty() {
                     return Err(refused.into());
                 }
-                runner.granted = Granted::new(&runner.setup.grants);
+                runner.renew()?;
                 runner.connect(None)?;
             }
             connected => connected?,
@@ -161,8 +156,7 @@ impl Runner {
         let setup = &self.setup;
         let greeted = greeted.map_or_else(
             || {
-                let image = Some(&setup.image);
-                Started::start(&setup.launch)?.greet(&setup.grants, setup.cage, image)
+                Started::start(&setup.launch)?.greet(&setup.granted, Some(&setup.image))
             },
             Ok,
         );
@@ -205,8 +199,14 @@ impl Runner {
             session.lifetime = session.lifetime.checked_sub(elapsed)?;
             Some(session)
         });
-        self.granted = Granted::new(&self.setup.grants);
+        self.renew()?;
         self.connect(None)
+    }
+
+    /// Checks and opens anew what is granted.
+    fn renew(&mut self) -> Result<(), CallError> {
+        self.setup.granted = self.setup.granted.renew().map_err(Error::Granted)?;
+        Ok(())
     }
 
     /// Makes a call, in a new process where the last one is gone.
@@ -217,9 +217,9 @@ impl Runner {
     ) -> Result<Answered<T>, CallError> {
         let started = Instant::now();
         if request.kind().may_make() && self.made.is_empty() {
-            self.made = self.granted.make_missing();
+            self.made = self.setup.granted.make_missing();
         }
-        if self.connection.is_some() && self.granted.is_outdated() {
+        if self.connection.is_some() && self.setup.granted.is_outdated() {
             // It can open what was there, and nothing in its place: the next one can.
             self.connection = None;
         }
@@ -240,7 +240,7 @@ impl Runner {
                         && self.made.is_empty()
                         && may_want_to_make(refused)
                     {
-                        self.made = self.granted.make_missing();
+                        self.made = self.setup.granted.make_missing();
                         if !self.made.is_empty() {
                             // It may only have wanted to make this. The next process can write
                             // to it.

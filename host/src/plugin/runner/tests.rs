@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api::{self as api, Vault};
 
 use super::super::Fit;
+use super::super::grant::Granted;
 use super::super::inspect::Abi;
 use super::*;
 
@@ -79,8 +80,7 @@ fn stage(plugin: &str) -> Stage {
         launch: stand_in::launch(),
         image: Image::seal(plugin.as_bytes(), [7; 32], Abi::Rust, "/plugins/faulty.so").unwrap(),
         known: None,
-        grants: Grants(vec!["exec:upper".to_owned()]),
-        cage: Cage::Whole,
+        granted: Granted::for_tests(&["exec:upper"], [7; 32], Cage::Whole),
         services: Arc::clone(&log) as Arc<dyn api::Services>,
         on_misbehaviour: Arc::new(move |error| blame.lock().unwrap().push(error.to_string())),
     };

@@ -8,6 +8,7 @@ use super::{Error, Policy, Store, Trusted, crash, file_name, look_into, trusted}
 use crate::fs::{self, Folder, Lock, OpenedFile, Rule, walk};
 use crate::plugin::inspect::{Inspected, Permission};
 use crate::plugin::pins::{self, Digest, Entry, InProcess, Layer, Pin, PluginId};
+use crate::plugin::runner::Cage;
 use crate::plugin::verdict::Verdict;
 
 /// The lock that pins and plugin files are changed under.
@@ -72,6 +73,31 @@ impl Candidate {
     }
 }
 
+/// A plugin file that nobody has pinned, and that may be run isolated all the same, to be tested: it was
+/// inspected, and neither policy nor quarantine is against it. It is the bytes that were read.
+#[derive(Debug)]
+pub struct Unpinned {
+    candidate: Candidate,
+    cage: Cage,
+}
+
+impl Unpinned {
+    /// Returns what was found in the file.
+    pub fn candidate(&self) -> &Candidate {
+        &self.candidate
+    }
+
+    /// Returns the hash of the bytes.
+    pub(crate) fn sha256(&self) -> &Digest {
+        &self.candidate.sha256
+    }
+
+    /// Returns how much of a sandbox there has to be.
+    pub(crate) fn cage(&self) -> Cage {
+        self.cage
+    }
+}
+
 /// Where a plugin is installed, which is also who vouches for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -108,6 +134,15 @@ impl Store {
     pub fn examine(&self, path: &Path) -> Result<Candidate, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         self.candidate(&roots, walk::open(path, Rule::User)?)
+    }
+
+    /// Returns the proof that a file may be tested in a runner.
+    ///
+    /// # Errors
+    /// What policy and quarantine have against it.
+    pub fn unpinned(&self, candidate: Candidate) -> Result<Unpinned, Error> {
+        let policy = self.permit_install(&candidate, Layer::User)?;
+        Ok(Unpinned { candidate, cage: policy.cage })
     }
 
     /// Looks at the file of an installed plugin as it is now, changed or not: what
@@ -246,7 +281,7 @@ impl Store {
         }
     }
 
-    fn permit_install(&self, candidate: &Candidate, layer: Layer) -> Result<(), Error> {
+    fn permit_install(&self, candidate: &Candidate, layer: Layer) -> Result<Policy, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let policy = Policy::read(&roots)?;
         roots.deny(&candidate.id, &candidate.sha256)?;
@@ -257,7 +292,8 @@ impl Store {
             return Err(Error::Quarantined { id, sha256 });
         }
         policy.permit(&candidate.id, &candidate.sha256, layer)?;
-        policy.permit_permissions(&candidate.id, &candidate.inspected.manifest.permissions)
+        policy.permit_permissions(&candidate.id, &candidate.inspected.manifest.permissions)?;
+        Ok(policy)
     }
 
     /// Looks, under the lock, whether the id is free.

@@ -5,6 +5,7 @@ mod install;
 mod list;
 mod new;
 mod remove;
+mod scratch;
 mod show;
 mod test;
 mod trust;

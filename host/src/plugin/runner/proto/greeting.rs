@@ -4,17 +4,33 @@
 use keystead_plugin_api as api;
 
 use super::super::super::abi_check::Fit;
-use super::super::super::inspect::Abi;
+use super::super::super::grant::Granted;
+use super::super::super::inspect::{Abi, FileAccess, Permission};
 use super::super::child::Plugin;
-use super::super::{Cage, Grants, Image};
+use super::super::sandbox::Reach;
+use super::super::socket::MAX_DESCRIPTORS;
+use super::super::{Cage, Image};
 use super::{BUILD, PROTOCOL};
 use crate::codec::{Fault, Reader, Writer};
 
-/// The most grants that a greeting has.
-const MAX_GRANTS: usize = 1_000;
+/// The most bytes of a path: what Linux takes for one, twice.
+const MAX_PATH_BYTES: usize = 8_192;
 
-/// The most bytes of a grant or a path: what Linux takes for a path, and a prefix.
-const MAX_GRANT_BYTES: usize = 8_192;
+/// Marks in a greeting's number.
+const WHOLE: u32 = 1;
+const NETWORK: u32 = 2;
+const BUS: u32 = 4;
+const LIBRARIES: u32 = 8;
+const WRITES: u32 = 16;
+
+/// What a runner is told that its plugin may do. Its descriptors travel beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::plugin::runner) struct Told {
+    pub(in crate::plugin::runner) reach: Reach,
+    pub(in crate::plugin::runner) cage: Cage,
+    /// Each path and what may be done with it, in the order of the descriptors.
+    pub(in crate::plugin::runner) paths: Vec<(String, FileAccess)>,
+}
 
 /// What a runner reads in a greeting.
 pub(in crate::plugin::runner) enum Greeting {
@@ -28,22 +44,29 @@ pub(in crate::plugin::runner) enum Greeting {
         /// The host's process id.
         parent: u32,
         /// What is granted.
-        grants: Grants,
-        /// How much there has to be of a cage.
-        cage: Cage,
+        told: Told,
     },
 }
 
 impl Greeting {
-    /// Writes this process's greeting.
-    pub(in crate::plugin::runner) fn write(w: &mut Writer<'_>, grants: &Grants, cage: Cage) {
+    /// Writes this process's greeting. The descriptors of the paths that are there go beside it.
+    pub(in crate::plugin::runner) fn write(w: &mut Writer<'_>, granted: &Granted) {
         w.u32(PROTOCOL);
         w.text(BUILD);
         w.u32(std::process::id());
-        w.u32(u32::from(cage == Cage::Whole));
-        w.count(grants.0.len());
-        for grant in &grants.0 {
-            w.text(grant);
+        let marks = [
+            (WHOLE, granted.cage() == Cage::Whole),
+            (NETWORK, granted.has(&Permission::Network)),
+            (BUS, granted.has(&Permission::Dbus)),
+            (LIBRARIES, granted.has_libraries()),
+            (WRITES, granted.writes()),
+        ];
+        w.u32(marks.iter().filter(|(_, is_set)| *is_set).map(|(mark, _)| mark).sum());
+        let there = || granted.paths().iter().filter(|path| path.object().is_some());
+        w.count(there().count());
+        for path in there() {
+            w.text(path.name());
+            w.u32(u32::from(path.access() == FileAccess::ReadWrite));
         }
     }
 
@@ -58,18 +81,31 @@ impl Greeting {
             return Ok(Self::Foreign { build: build.to_owned() });
         }
         let parent = r.u32()?;
-        let cage = match r.u32()? {
-            0 => Cage::Possible,
-            1 => Cage::Whole,
-            _ => return Err(Fault::new("an unknown cage")),
+        let marks = r.u32()?;
+        if marks >= WRITES << 1 {
+            return Err(Fault::new("an unknown mark"));
+        }
+        let has = |mark| marks & mark != 0;
+        let reach = Reach {
+            network: has(NETWORK),
+            bus: has(BUS),
+            libraries: has(LIBRARIES),
+            writes: has(WRITES),
         };
-        let count = r.count(MAX_GRANTS, "more than 1000 grants")?;
-        let mut grants = Vec::with_capacity(count);
+        let cage = if has(WHOLE) { Cage::Whole } else { Cage::Possible };
+        let count = r.count(MAX_DESCRIPTORS, "more than 200 paths")?;
+        let mut paths = Vec::with_capacity(count);
         for _ in 0..count {
-            grants.push(r.text(MAX_GRANT_BYTES, "a grant of more than 8192 bytes")?.to_owned());
+            let path = r.text(MAX_PATH_BYTES, "a path of more than 8192 bytes")?.to_owned();
+            let access = match r.u32()? {
+                0 => FileAccess::Read,
+                1 => FileAccess::ReadWrite,
+                _ => return Err(Fault::new("an unknown access")),
+            };
+            paths.push((path, access));
         }
         r.end()?;
-        Ok(Self::Own { parent, grants: Grants(grants), cage })
+        Ok(Self::Own { parent, told: Told { reach, cage, paths } })
     }
 }
 
@@ -87,7 +123,7 @@ pub(in crate::plugin::runner) fn write_plugin(
 
 /// Reads which plugin travels with the frame; it is not at a path yet.
 pub(in crate::plugin::runner) fn plugin(r: &mut Reader<'_>) -> Result<Plugin, Fault> {
-    let file = r.text(MAX_GRANT_BYTES, "a path of more than 8192 bytes")?.to_owned();
+    let file = r.text(MAX_PATH_BYTES, "a path of more than 8192 bytes")?.to_owned();
     let sha256 = r.array()?;
     let door = Abi::parse(r.text(64, "a door of more than 64 bytes")?);
     let door = door.ok_or_else(|| Fault::new("an unknown door"))?;

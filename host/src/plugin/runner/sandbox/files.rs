@@ -1,8 +1,8 @@
 //! Which files a caged plugin can open and make: landlock rules, from its grants and from what
 //! every program needs. A rule is of what is there now.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr, RulesetCreated,
@@ -11,7 +11,7 @@ use landlock::{
 use rustix::fs::{Mode, OFlags};
 
 use super::super::super::inspect::{ELF_BASE, FileAccess};
-use super::Reach;
+use super::{Object, Reach};
 
 /// The rights that are asked of the kernel, of those that it has: Linux 6.12 has all of them.
 /// Later ones change what a plugin may do, and are put in once they were tried.
@@ -70,18 +70,9 @@ const LIBRARIES: &[&str] =
 /// What lies where the libraries are that every program may need.
 const C_LIBRARY: &str = "libc.so.6";
 
-/// A grant of files: where, and what for. A folder's path ends with `/`.
-pub(in crate::plugin::runner) type Files = (String, FileAccess);
-
-/// Returns the files of the system that a plugin with this reach relies on while it runs.
-pub(in crate::plugin::runner) fn relied_on(network: bool) -> &'static [&'static str] {
-    // The two of them that change while a machine runs, and are replaced as a whole.
-    if network { &FOR_NETWORK[..2] } else { &[] }
-}
-
 /// Returns the rules of a plugin with these grants, and its own file where it is mapped from one.
 pub(super) fn rules(
-    granted: &[Files],
+    objects: &[Object<'_>],
     reach: Reach,
     plugin: Option<BorrowedFd<'_>>,
 ) -> Result<RulesetCreated, RulesetError> {
@@ -118,10 +109,16 @@ pub(super) fn rules(
             rules = allow(rules, Path::new(path), READ, READ_FILE)?;
         }
     }
-    for (path, access) in granted.iter().filter(|(path, _)| !is_covered(path, granted)) {
-        rules = match access {
-            FileAccess::Read => allow(rules, Path::new(path), READ, READ_FILE)?,
-            FileAccess::ReadWrite => allow(rules, Path::new(path), WRITE, WRITE_FILE)?,
+    for object in objects {
+        let (folder, file) = match object.access {
+            FileAccess::Read => (READ, READ_FILE),
+            FileAccess::ReadWrite => (WRITE, WRITE_FILE),
+        };
+        rules = match is_folder(object.fd) {
+            Some(is_folder) => {
+                rules.add_rule(PathBeneath::new(object.fd, if is_folder { folder } else { file }))?
+            }
+            None => rules,
         };
     }
     Ok(rules)
@@ -142,15 +139,6 @@ fn allow_base(mut rules: RulesetCreated) -> Result<RulesetCreated, RulesetError>
     Ok(rules)
 }
 
-/// Whether a path lies in a folder that the plugin may write itself. It has no rule of its own:
-/// the plugin could have put a link there that leads out of the folder.
-pub(in crate::plugin::runner) fn is_covered(path: &str, granted: &[Files]) -> bool {
-    let path = PathBuf::from(path);
-    granted.iter().any(|(other, access)| {
-        *access == FileAccess::ReadWrite && path != Path::new(other) && path.starts_with(other)
-    })
-}
-
 /// Allows what is at a path, if there is something.
 fn allow(
     rules: RulesetCreated,
@@ -164,6 +152,11 @@ fn allow(
 
 fn opened(path: &Path) -> Option<(OwnedFd, bool)> {
     let opened = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&opened).ok()?.st_mode);
-    Some((opened, kind == rustix::fs::FileType::Directory))
+    let is_folder = is_folder(opened.as_fd())?;
+    Some((opened, is_folder))
+}
+
+fn is_folder(opened: BorrowedFd<'_>) -> Option<bool> {
+    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(opened).ok()?.st_mode);
+    Some(kind == rustix::fs::FileType::Directory)
 }

@@ -21,7 +21,7 @@ impl OfRoots {
         fs::write(&path, "").unwrap();
         let file = walk::open(&path, Rule::System).expect("this test is for root");
         let Stage { blamed, setup, .. } = stage("");
-        let setup = Setup { image: Image::of_roots(file, [7; 32], Abi::Rust), ..setup };
+        let setup = Setup { image: Image::of_file(file, [7; 32], Abi::Rust), ..setup };
         let runner = Runner::open(setup, request(amply())).unwrap();
         Self { folder, path, runner, blamed }
     }

@@ -1,7 +1,10 @@
 //! `keystead plugin test`: the conformance suite on a plugin file, whose code runs in a
 //! child process.
 
+use std::io;
+
 use keystead::Check;
+use keystead::plugin::inspect::Permission;
 use keystead::plugin::pins::PluginId;
 use keystead::registry::Placement;
 use keystead_plugin_api::testing::Outcome;
@@ -9,7 +12,8 @@ use serde::Serialize;
 
 use super::super::vault::parameters;
 use super::super::vault::register::Where;
-use super::super::{Scene, current_folder};
+use super::super::Scene;
+use super::scratch::Scratch;
 use super::{Wanted, absolute, id_or_file};
 use crate::commands::get::listed;
 use crate::failure::{Exit, Failure};
@@ -20,6 +24,9 @@ use crate::text;
 /// Runs the plugin's code, in a process of its own, and checks each obligation of the
 /// contract. It writes secrets of its own and removes them again: give it no vault that
 /// matters. `{vault}` in a parameter stands for the name of the vault that is opened.
+///
+/// The plugin may write to a new temporary directory and to nothing else; relative paths in
+/// parameters are below it. `--grant` allows more, in the words of the plugin's manifest.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A file, or an installed plugin's id; a file in the current folder is `./NAME`
@@ -31,6 +38,9 @@ pub(crate) struct Args {
     /// A parameter
     #[arg(long, value_name = "NAME=VALUE")]
     param: Vec<String>,
+    /// What else the plugin may do: `network`, `files:PATH:r`, `exec:PROGRAM`
+    #[arg(long, value_name = "PERMISSION", value_parser = permission)]
+    grant: Vec<String>,
     /// How many secrets to write for a listing of many pages: fewer where the vault is slow
     #[arg(long, value_name = "N")]
     many: Option<usize>,
@@ -39,8 +49,32 @@ pub(crate) struct Args {
     placement: Where,
 }
 
+/// Takes a permission as a manifest writes it.
+fn permission(text: &str) -> Result<String, String> {
+    match Permission::parse(text) {
+        Ok(permission) if permission.parameters().next().is_none() => Ok(permission.text()),
+        Ok(_) => Err("a grant names a path, and no parameter".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
-    let mut check = Check::new(current_folder()?);
+    let unusable = |error: io::Error| {
+        Failure::act("cannot use a temporary directory").because(error.to_string())
+    };
+    let scratch = Scratch::new().map_err(unusable)?;
+    let mut check = Check::new(scratch.path().map_err(unusable)?);
+    check.grants = args.grant.clone();
+    let tested = test(args, check, scene);
+    let left = scratch.remove();
+    let exit = tested?;
+    left.map_err(|error| {
+        Failure::act("cannot remove the temporary directory").because(error.to_string())
+    })?;
+    Ok(exit)
+}
+
+fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure> {
     check.kind = args.kind;
     check.parameters = parameters(args.param)?;
     check.unlock = scene.unlock.take();
@@ -55,6 +89,9 @@ pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     };
     let (id, checked): (PluginId, _) = match args.plugin {
         Wanted::Id(id) => {
+            if Placement::from(args.placement) == Placement::Isolated {
+                show(scene, id.as_str(), &check);
+            }
             let checked = scene.host.check_installed(&id, args.placement.into(), &check, report);
             (id, checked)
         }
@@ -65,8 +102,11 @@ pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
                 )
                 .hint("leave `--placement` out"));
             }
-            let candidate = scene.host.plugins().examine(&absolute(&path)?)?;
-            (candidate.id().clone(), scene.host.check_file(&candidate, &check, report))
+            let plugins = scene.host.plugins();
+            let plugin = plugins.unpinned(plugins.examine(&absolute(&path)?)?)?;
+            let id = plugin.candidate().id().clone();
+            show(scene, id.as_str(), &check);
+            (id, scene.host.check_file(&plugin, &check, report))
         }
     };
     match lost {
@@ -76,6 +116,15 @@ pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
             checked?;
             tally.verdict(scene, id.as_str())
         }
+    }
+}
+
+/// Shows what the plugin is granted.
+fn show(scene: &Scene<'_>, id: &str, check: &Check) {
+    scene.ui.note(&format!("Plugin `{id}` is tested isolated:"));
+    let granted = check.granted();
+    for permission in granted.iter().filter_map(|text| Permission::parse(text).ok()) {
+        scene.ui.note(&format!("  {permission}"));
     }
 }
 

@@ -27,35 +27,43 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     let name = &args.name;
-    let waiting = scene.waiting(Some(name));
-    let actions = scene.host.actions(name, &mut scene.terminal)?;
-    drop(waiting);
     let Some(wanted) = &args.action else {
+        let waiting = scene.waiting(Some(name));
+        let actions = scene.host.actions(name, &mut scene.terminal)?;
+        drop(waiting);
         list(&scene, name, &actions)?;
         return Ok(Exit::Done);
     };
     let typed = parameters(args.param)?;
-
     // One that does not exist is the library's error to make.
-    let known = actions.iter().find(|action| action.id == *wanted);
-    if scene.global.dry_run && known.is_some() {
+    let waiting = scene.waiting(Some(name));
+    let folder = current_folder()?;
+    let plan = scene.host.plan_action(name, wanted, &typed, &folder, &mut scene.terminal)?;
+    drop(waiting);
+    let permissions = plan.permissions();
+    if !permissions.is_empty() {
+        scene.ui.note(&format!("For this action the plugin of vault `{name}`:"));
+        for permission in &permissions {
+            scene.ui.note(&format!("  {permission}"));
+        }
+    }
+    if scene.global.dry_run {
         if scene.ui.is_json() {
             let (vault, action) = (name.as_str(), wanted.as_str());
-            scene.ui.json(&Would { schema: 1, vault, action, dry_run: true })?;
+            let permissions = &permissions[..];
+            scene.ui.json(&Would { schema: 1, vault, action, permissions, dry_run: true })?;
         }
         scene.done("", &format!("Would do `{wanted}` in vault `{name}`"));
         return Ok(Exit::Done);
     }
-    if let Some(action) = known.filter(|action| action.destructive) {
+    if plan.action().destructive {
         scene.consent(
-            &format!("Do `{wanted}` in vault `{name}` ({})?", action.description),
+            &format!("Do `{wanted}` in vault `{name}` ({})?", plan.action().description),
             "something is lost by it: add `--yes` to do it all the same",
         )?;
     }
     let waiting = scene.waiting(Some(name));
-    let folder = current_folder()?;
-    let terminal = &mut scene.terminal;
-    let outcome = scene.host.act(name, wanted, &typed, &folder, terminal)?;
+    let outcome = scene.host.act(plan, &mut scene.terminal)?;
     drop(waiting);
     answer(&scene, name, wanted, outcome)?;
     Ok(Exit::Done)
@@ -143,6 +151,7 @@ struct Would<'a> {
     schema: u32,
     vault: &'a str,
     action: &'a str,
+    permissions: &'a [String],
     dry_run: bool,
 }
 

@@ -1,0 +1,178 @@
+//! Where an open file or folder is in its file system, by whichever mount it was reached: a bind
+//! mount shows a folder under a second path, and its `..` leads elsewhere.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, StatxFlags};
+use rustix::io::Errno;
+
+/// The most bytes that are read of the list of mounts: ten thousand of them.
+const MAX_LIST_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A place in a file system: which one, and the path from its own root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Position {
+    device: Vec<u8>,
+    path: PathBuf,
+}
+
+impl Position {
+    /// Returns the position of what these names would lead to from here.
+    pub(super) fn below(mut self, names: &[OsString]) -> Self {
+        self.path.extend(names);
+        self
+    }
+
+    /// Returns whether it is the other position, or below it. Names that differ only by case count as
+    /// one, as they may be one folder.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        let mut own = self.path.components();
+        self.device == other.device
+            && other.path.components().all(|wanted| own.next().is_some_and(|one| same(one, wanted)))
+    }
+}
+
+fn same(one: Component<'_>, other: Component<'_>) -> bool {
+    is_same(one.as_os_str(), other.as_os_str())
+}
+
+/// Returns whether two names may be one in a folder that folds case.
+pub(super) fn is_same(one: &OsStr, other: &OsStr) -> bool {
+    let folded = |name: &OsStr| name.to_string_lossy().to_lowercase();
+    one == other || folded(one) == folded(other)
+}
+
+/// The mounts of this process, as they were at one moment.
+#[derive(Debug)]
+pub(crate) struct Mounts(Vec<u8>);
+
+impl Mounts {
+    /// Reads the list of mounts.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn read() -> Result<Self, Errno> {
+        read("/proc/self/mountinfo").map(Self)
+    }
+
+    /// Returns the position of what is open.
+    ///
+    /// # Errors
+    /// What the system says; `NODEV` where it was reached by a mount that is not in the list.
+    pub(super) fn position(&self, fd: BorrowedFd<'_>) -> Result<Position, Errno> {
+        let wanted = mount_of(fd)?;
+        let mut mounts = self.0.split(|byte| *byte == b'\n').filter_map(Mount::parse);
+        let mount = mounts.find(|one| one.id == wanted).ok_or(Errno::NODEV)?;
+        let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
+        let path = PathBuf::from(OsString::from_vec(path));
+        let rest = path.strip_prefix(unescaped(mount.point)).unwrap_or(Path::new(""));
+        Ok(Position { device: mount.device.to_owned(), path: unescaped(mount.root).join(rest) })
+    }
+}
+
+/// Returns the number of the mount that a descriptor was reached by.
+fn mount_of(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
+    match rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID) {
+        Ok(found) if found.stx_mask & StatxFlags::MNT_ID.bits() != 0 => return Ok(found.stx_mnt_id),
+        Ok(_) | Err(Errno::NOSYS) => {}
+        Err(error) => return Err(error),
+    }
+    // Before Linux 5.8.
+    let info = read(&format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
+    let line = info.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"mnt_id:"));
+    line.and_then(number).ok_or(Errno::NODEV)
+}
+
+fn read(path: &str) -> Result<Vec<u8>, Errno> {
+    use std::io::Read;
+    let said = |error: &std::io::Error| Errno::from_io_error(error).unwrap_or(Errno::IO);
+    let file = std::fs::File::open(path).map_err(|error| said(&error))?;
+    let mut bytes = Vec::with_capacity(8 * 1024);
+    file.take(MAX_LIST_BYTES).read_to_end(&mut bytes).map_err(|error| said(&error))?;
+    Ok(bytes)
+}
+
+/// A line of the list of mounts.
+struct Mount<'l> {
+    id: u64,
+    device: &'l [u8],
+    root: &'l [u8],
+    point: &'l [u8],
+}
+
+impl<'l> Mount<'l> {
+    /// Reads `ID PARENT MAJOR:MINOR ROOT POINT …`.
+    fn parse(line: &'l [u8]) -> Option<Self> {
+        let mut words = line.split(|byte| *byte == b' ');
+        let id = number(words.next()?)?;
+        let (_parent, device) = (words.next()?, words.next()?);
+        Some(Self { id, device, root: words.next()?, point: words.next()? })
+    }
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
+}
+
+/// Returns a path of the list, where blanks and backslashes are written as octal numbers.
+fn unescaped(text: &[u8]) -> PathBuf {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        let octal = (first == b'\\').then(|| after.get(..3)).flatten();
+        let octal = octal.and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                out.push(first);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(OsString::from_vec(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_line_is_read_with_its_escapes() {
+        let line = br"36 35 98:0 /a\040b /mnt\134x rw,noatime master:1 - ext3 /dev/root rw";
+        let mount = Mount::parse(line).unwrap();
+        assert_eq!((mount.id, mount.device), (36, &b"98:0"[..]));
+        assert_eq!(unescaped(mount.root), Path::new("/a b"));
+        assert_eq!(unescaped(mount.point), Path::new(r"/mnt\x"));
+        assert!(Mount::parse(b"").is_none());
+    }
+
+    #[test]
+    fn position_within_another_is_by_component_and_without_case() {
+        let at = |device: &str, path: &str| Position {
+            device: device.as_bytes().to_owned(),
+            path: path.into(),
+        };
+        let own = at("8:1", "/home/ada/.config");
+        assert!(at("8:1", "/home/ada/.config/keystead").is_within(&own));
+        assert!(at("8:1", "/home/ADA/.Config").is_within(&own));
+        assert!(own.is_within(&at("8:1", "/")));
+        assert!(!at("8:1", "/home/ada/.config2").is_within(&own));
+        assert!(!at("8:2", "/home/ada/.config").is_within(&own));
+        assert!(!at("8:1", "/home/ada").is_within(&own));
+    }
+
+    #[test]
+    fn position_of_a_folder_ends_with_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = std::fs::File::open(folder.path()).unwrap();
+        let found = Mounts::read().unwrap().position(std::os::fd::AsFd::as_fd(&opened)).unwrap();
+        assert!(found.path.ends_with(folder.path().file_name().unwrap()), "{found:?}");
+    }
+}

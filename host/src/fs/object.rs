@@ -1,0 +1,377 @@
+//! Which file or folder a path leads to, as an open descriptor, and whether one lies in another.
+//! Paths are followed component by component, and whoever asks decides about each link; from then
+//! on only descriptors that are open at the same time are compared, never names or stored numbers.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+use super::mount::{self, Mounts, Position};
+use super::walk::{Rule, Walker, kind, word};
+use super::{Error, MAX_LINKS};
+
+/// The most folders that one path goes down: more than fit into the longest path.
+const MAX_DEPTH: usize = 2_048;
+
+/// A file or folder, held open: its numbers belong to it as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Object {
+    fd: OwnedFd,
+    is_dir: bool,
+}
+
+/// Device and number, comparable between objects that are open at the same time.
+type Id = (u64, u64);
+
+/// What a path leads to now.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// What is there; `None` where nothing is.
+    pub(crate) object: Option<Object>,
+    /// The folder that it is in, or the last one on the way that exists.
+    pub(crate) holder: Object,
+    /// The names below `holder`: one where something is there, or of all that is missing.
+    pub(crate) names: Vec<OsString>,
+}
+
+/// A link on the way, and the folder that it lies in.
+pub(crate) struct Link<'a> {
+    holder: &'a Object,
+    /// The path of the link.
+    pub(crate) path: &'a Path,
+    stat: Stat,
+    holder_stat: Stat,
+}
+
+impl Link<'_> {
+    /// Checks that only root and the user could have put the link where it is.
+    ///
+    /// # Errors
+    /// Who else could, by the folder's mode and the owners of both.
+    pub(crate) fn check(&self, asked: &Path) -> Result<(), Error> {
+        let walker = Walker::new(asked, Rule::User);
+        let holder = self.path.parent().unwrap_or(Path::new("/"));
+        walker.check(&self.holder_stat, holder)?;
+        walker.check_link(&self.stat, self.path)
+    }
+
+    /// Returns where the folder is that it lies in.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn place(&self, mounts: &Mounts) -> Result<Place, Errno> {
+        Ok(Place {
+            ids: self.holder.ids_upwards()?,
+            missing: Vec::new(),
+            position: mounts.position(self.holder.as_fd())?,
+            is_linked: false,
+        })
+    }
+
+    /// Returns whether this process could have put it there, and so a plugin that it runs.
+    pub(crate) fn could_be_ours(&self) -> bool {
+        let can_write =
+            rustix::fs::accessat(&self.holder.fd, ".", Access::WRITE_OK, AtFlags::EACCESS);
+        !matches!(can_write, Err(Errno::ACCESS | Errno::ROFS))
+    }
+}
+
+impl Object {
+    fn new(fd: OwnedFd) -> Result<Self, Errno> {
+        let is_dir = kind(&rustix::fs::fstat(&fd)?) == FileType::Directory;
+        Ok(Self { fd, is_dir })
+    }
+
+    /// Opens what a path leads to, by whatever links; for comparisons.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn open(path: &Path) -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        Self::new(rustix::fs::open(path, flags, Mode::empty())?)
+    }
+
+    /// Returns whether it is a folder.
+    pub(crate) fn is_dir(&self) -> bool {
+        self.is_dir
+    }
+
+    /// Returns whether a path leads to this very object now.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        match (rustix::fs::stat(path), rustix::fs::fstat(&self.fd)) {
+            (Ok(there), Ok(own)) => id(&there) == id(&own),
+            _ => false,
+        }
+    }
+
+    fn id(&self) -> Result<Id, Errno> {
+        Ok(id(&rustix::fs::fstat(&self.fd)?))
+    }
+
+    /// Returns how many names it has.
+    fn links(&self) -> Result<u64, Errno> {
+        Ok(rustix::fs::fstat(&self.fd)?.st_nlink)
+    }
+
+    /// Opens the entry of this name, which may be a link itself.
+    fn entry(&self, name: &OsStr) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, name, flags, Mode::empty())
+    }
+
+    /// Returns the numbers of a folder and of all folders above it.
+    fn ids_upwards(&self) -> Result<Vec<Id>, Errno> {
+        let mut ids = vec![self.id()?];
+        let mut below: Option<OwnedFd> = None;
+        while ids.len() < MAX_DEPTH {
+            let from = below.as_ref().unwrap_or(&self.fd);
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let above = rustix::fs::openat(from, "..", flags, Mode::empty())?;
+            let next = id(&rustix::fs::fstat(&above)?);
+            if ids.last() == Some(&next) {
+                return Ok(ids);
+            }
+            ids.push(next);
+            below = Some(above);
+        }
+        Err(Errno::NAMETOOLONG)
+    }
+}
+
+impl AsFd for Object {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Returns what an absolute path leads to. `follow` is asked about each link on the way before it is
+/// followed.
+///
+/// # Errors
+/// Those of `follow`; more than [`MAX_LINKS`] links, a file where a folder should be, and what the
+/// system says.
+pub(crate) fn look_up<E: From<Error>>(
+    path: &Path,
+    follow: &mut dyn FnMut(&Link<'_>) -> Result<(), E>,
+) -> Result<Target, E> {
+    if !path.is_absolute() {
+        return Err(Error::NotAbsolute { path: path.to_owned() }.into());
+    }
+    match without_links(path) {
+        Some(target) => Ok(target),
+        None => by_links(path, follow),
+    }
+}
+
+/// Does it in two calls where there is no link on the way, as is usual, and something is there.
+fn without_links(path: &Path) -> Option<Target> {
+    let (parent, name) = (path.parent()?, path.file_name()?);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let plain = ResolveFlags::NO_SYMLINKS;
+    let holder =
+        rustix::fs::openat2(rustix::fs::CWD, parent, flags, Mode::empty(), plain).ok()?;
+    let holder = Object { fd: holder, is_dir: true };
+    let entry = holder.entry(name).ok()?;
+    let found = kind(&rustix::fs::fstat(&entry).ok()?);
+    let object = Object { fd: entry, is_dir: found == FileType::Directory };
+    let names = vec![name.to_owned()];
+    (found != FileType::Symlink).then_some(Target { object: Some(object), holder, names })
+}
+
+fn by_links<E: From<Error>>(
+    path: &Path,
+    follow: &mut dyn FnMut(&Link<'_>) -> Result<(), E>,
+) -> Result<Target, E> {
+    let io = |at: &Path, error: Errno| E::from(Error::io("look up", at, error));
+    let root = || Object::open(Path::new("/")).map_err(|error| io(Path::new("/"), error));
+    let mut real = PathBuf::from("/");
+    let mut holder = root()?;
+    let mut links = 0;
+    let mut pending = components(path.as_os_str());
+    while let Some(next) = pending.pop() {
+        let at = if next == ".." { real.clone() } else { real.join(&next) };
+        let entry = match holder.entry(&next) {
+            Ok(entry) => entry,
+            Err(Errno::NOENT) if !pending.iter().any(|name| name == "..") => {
+                let names = std::iter::once(next).chain(pending.into_iter().rev()).collect();
+                return Ok(Target { object: None, holder, names });
+            }
+            Err(error) => return Err(io(&at, error)),
+        };
+        let stat = rustix::fs::fstat(&entry).map_err(|error| io(&at, error))?;
+        match kind(&stat) {
+            FileType::Symlink => {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(Error::LinkLoop { path: path.to_owned() }.into());
+                }
+                let holder_stat = rustix::fs::fstat(&holder.fd).map_err(|e| io(&real, e))?;
+                follow(&Link { holder: &holder, path: &at, stat, holder_stat })?;
+                let target = rustix::fs::readlinkat(&entry, "", Vec::new())
+                    .map_err(|error| io(&at, error))?;
+                let target = OsString::from_vec(target.into_bytes());
+                if target.as_bytes().starts_with(b"/") {
+                    real = PathBuf::from("/");
+                    holder = root()?;
+                }
+                pending.extend(components(&target));
+            }
+            FileType::Directory if pending.is_empty() && next != ".." => {
+                let object = Some(Object { fd: entry, is_dir: true });
+                return Ok(Target { object, holder, names: vec![next] });
+            }
+            FileType::Directory => {
+                match next == ".." {
+                    true => drop(real.pop()),
+                    false => real = at,
+                }
+                holder = Object { fd: entry, is_dir: true };
+            }
+            _ if pending.is_empty() => {
+                let object = Some(Object { fd: entry, is_dir: false });
+                return Ok(Target { object, holder, names: vec![next] });
+            }
+            other => {
+                let (path, found) = (path.to_owned(), word(other));
+                return Err(Error::NotAFolder { path, at, found }.into());
+            }
+        }
+    }
+    // The root itself, or what a last `..` of a link leads to.
+    let above = holder.entry(OsStr::new("..")).and_then(Object::new);
+    let above = above.map_err(|error| io(&real, error))?;
+    Ok(Target { object: Some(holder), holder: above, names: vec![OsString::from(".")] })
+}
+
+/// The components of a path, last one first. A final slash counts as nothing.
+fn components(path: &OsStr) -> Vec<OsString> {
+    path.as_bytes()
+        .split(|b| *b == b'/')
+        .rev()
+        .filter(|name| !name.is_empty() && *name != b".")
+        .map(|name| OsStr::from_bytes(name).to_owned())
+        .collect()
+}
+
+fn id(stat: &Stat) -> Id {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// Where a target is: all folders that it lies in, as numbers of this moment, and its position in
+/// its file system, which a second mount of the same files does not hide.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// Its own number first, where it exists.
+    ids: Vec<Id>,
+    /// What is missing below the first of `ids`.
+    missing: Vec<OsString>,
+    position: Position,
+    /// A file that has other names as well.
+    is_linked: bool,
+}
+
+impl Place {
+    /// Returns where a target is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn of(target: &Target, mounts: &Mounts) -> Result<Self, Errno> {
+        match &target.object {
+            Some(object) if object.is_dir => Ok(Self {
+                ids: object.ids_upwards()?,
+                missing: Vec::new(),
+                position: mounts.position(object.as_fd())?,
+                is_linked: false,
+            }),
+            Some(object) => {
+                let mut ids = vec![object.id()?];
+                ids.extend(target.holder.ids_upwards()?);
+                Ok(Self {
+                    ids,
+                    missing: Vec::new(),
+                    position: mounts.position(object.as_fd())?,
+                    is_linked: object.links()? > 1,
+                })
+            }
+            None => Ok(Self {
+                ids: target.holder.ids_upwards()?,
+                missing: target.names.clone(),
+                position: mounts.position(target.holder.as_fd())?.below(&target.names),
+                is_linked: false,
+            }),
+        }
+    }
+
+    /// Returns where a path leads by whatever links, as far as there is something.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn at(path: &Path, mounts: &Mounts) -> Result<Self, Error> {
+        let target = look_up::<Error>(path, &mut |_| Ok(()))?;
+        Self::of(&target, mounts).map_err(|error| Error::io("look up", path, error))
+    }
+
+    /// Returns whether this is the other place, or lies in it.
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
+        if self.position.is_within(&other.position) {
+            return true;
+        }
+        match (&*other.missing, other.ids.first()) {
+            ([], Some(id)) => self.ids.contains(id),
+            // Below what does not exist there are only names that do not exist.
+            (names, Some(id)) => {
+                self.ids.first() == Some(id)
+                    && names.len() <= self.missing.len()
+                    && names.iter().zip(&self.missing).all(|(one, two)| mount::is_same(one, two))
+            }
+            (_, None) => false,
+        }
+    }
+
+    /// Returns whether either lies in the other.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.is_within(other) || other.is_within(self)
+    }
+
+    /// Returns whether this is a file that has another name in this folder, or in one below it.
+    ///
+    /// # Errors
+    /// What the system says of the folder.
+    pub(crate) fn is_named_in(&self, folder: &Path) -> Result<bool, Errno> {
+        match (self.is_linked, self.ids.first()) {
+            (true, Some(id)) => has_entry(folder, *id, 0),
+            _ => Ok(false),
+        }
+    }
+}
+
+fn has_entry(folder: &Path, wanted: Id, depth: usize) -> Result<bool, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = match rustix::fs::open(folder, flags, Mode::empty()) {
+        Ok(opened) => opened,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    for entry in rustix::fs::Dir::new(opened)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        let path = folder.join(name);
+        let stat = match rustix::fs::lstat(&path) {
+            Err(Errno::NOENT) => continue,
+            stat => stat?,
+        };
+        let is_dir = kind(&stat) == FileType::Directory;
+        // Our own folders are three deep.
+        if id(&stat) == wanted || is_dir && depth < 8 && has_entry(&path, wanted, depth + 1)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

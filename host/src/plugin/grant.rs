@@ -1,0 +1,255 @@
+//! What one plugin may do, from what a person granted to one vault: checked once, here, and open
+//! from then on. A [`Granted`] is what starts a runner; nothing else makes one. How a manifest's
+//! templates become permissions is the caller's.
+
+mod boundary;
+mod object;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keystead_plugin_api::VaultName;
+
+use super::inspect::{FileAccess, Permission};
+use super::runner::Cage;
+use super::trust::{Trusted, Unpinned};
+use crate::fs;
+
+pub(crate) use boundary::{Boundaries, writable_in};
+pub(crate) use object::{GrantedPath, Made};
+use object::resolve;
+
+/// The most paths that one vault may be granted: their descriptors travel in one message.
+pub const MAX_PATHS: usize = 150;
+
+/// The most bytes that all of their names may have together: one packet, with what else is in it.
+const MAX_PATH_BYTES: usize = 48 * 1024;
+
+/// Why a plugin is granted nothing, and so not started.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The plugin asks for more than was granted.
+    #[error("it is not granted {}", .missing.join(", "))]
+    NotGranted {
+        /// What it asks for beyond that, as manifests write it.
+        missing: Vec<String>,
+    },
+    /// A path leads to where Keystead keeps what plugins may do.
+    #[error("{path} leads to {own}, which says what plugins may do", path = path.display(), own = own.display())]
+    OwnFolder {
+        /// The granted path.
+        path: PathBuf,
+        /// Keystead's own folder.
+        own: PathBuf,
+    },
+    /// A path leads through a link that a plugin could have put there.
+    #[error(
+        "{path} leads through the link {at}, which lies in a folder that vault `{vault}` lets its plugin write to",
+        path = path.display(),
+        at = at.display()
+    )]
+    Link {
+        /// The granted path.
+        path: PathBuf,
+        /// The link.
+        at: PathBuf,
+        /// The vault.
+        vault: VaultName,
+    },
+    /// A path leads through a link, and it cannot be told whether a plugin put it there.
+    #[error(
+        "{path} leads through the link {at}, and it cannot be told which folders plugins may write to: {problem}",
+        path = path.display(),
+        at = at.display()
+    )]
+    Registrations {
+        /// The granted path.
+        path: PathBuf,
+        /// The link.
+        at: PathBuf,
+        /// Why the registrations cannot be read.
+        problem: String,
+    },
+    /// A path cannot be looked up, or leads through a link that others can change.
+    #[error(transparent)]
+    Path(#[from] fs::Error),
+    /// There are more paths, or longer ones, than a runner is told.
+    #[error("there are more than {MAX_PATHS} paths, or their names are too long")]
+    TooManyPaths,
+}
+
+impl Error {
+    /// Returns the stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotGranted { .. } => "E07.not-granted",
+            Self::OwnFolder { .. } => "E07.own-folder",
+            Self::Link { .. } => "E07.link",
+            Self::Registrations { .. } => "E07.registrations",
+            Self::Path(error) => error.code(),
+            Self::TooManyPaths => "E07.too-many-paths",
+        }
+    }
+}
+
+/// Which plugin grants are for, and that it may be run at all: policy and quarantine were looked at
+/// when its proof was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof {
+    sha256: [u8; 32],
+    cage: Cage,
+}
+
+impl From<&Trusted> for Proof {
+    fn from(trusted: &Trusted) -> Self {
+        Self { sha256: *trusted.sha256().as_bytes(), cage: trusted.cage() }
+    }
+}
+
+impl From<&Unpinned> for Proof {
+    fn from(unpinned: &Unpinned) -> Self {
+        Self { sha256: *unpinned.sha256().as_bytes(), cage: unpinned.cage() }
+    }
+}
+
+/// What one plugin may do in one vault, with each path open. A clone has the same files; after a file
+/// was replaced, [`Granted::renew`] has the new one.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    proof: Proof,
+    boundaries: Boundaries,
+    permissions: Arc<[Permission]>,
+    paths: Arc<Vec<GrantedPath>>,
+    /// Files of the system that it relies on while it runs, and that are replaced as a whole.
+    system: Arc<Vec<(&'static Path, Option<fs::object::Object>)>>,
+}
+
+/// The files that change while a machine runs and decide how names of the network are resolved.
+const FOR_NETWORK: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
+
+impl Granted {
+    /// Checks what a plugin asks for: a person granted it (`recorded`, as a registration or a command
+    /// line has it), and each path leads to where neither a link of others nor Keystead's own
+    /// folders are.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub(crate) fn check(
+        proof: impl Into<Proof>,
+        asked: Vec<Permission>,
+        recorded: &[String],
+        boundaries: &Boundaries,
+    ) -> Result<Self, Error> {
+        let missing = boundaries.beyond(&asked, recorded)?;
+        if !missing.is_empty() {
+            return Err(Error::NotGranted { missing });
+        }
+        Self::open(proof.into(), asked.into(), boundaries.clone())
+    }
+
+    /// Returns what a plugin may do that was granted nothing.
+    pub fn nothing(plugin: &Unpinned) -> Self {
+        Self {
+            proof: plugin.into(),
+            boundaries: Boundaries::default(),
+            permissions: Arc::from([]),
+            paths: Arc::default(),
+            system: Arc::default(),
+        }
+    }
+
+    fn open(
+        proof: Proof,
+        permissions: Arc<[Permission]>,
+        boundaries: Boundaries,
+    ) -> Result<Self, Error> {
+        let paths = resolve(&permissions, &boundaries)?;
+        let bytes: usize = paths.iter().map(|path| path.name().len() + 16).sum();
+        if paths.len() > MAX_PATHS || bytes > MAX_PATH_BYTES {
+            return Err(Error::TooManyPaths);
+        }
+        let relied_on: &[&str] =
+            if permissions.contains(&Permission::Network) { &FOR_NETWORK } else { &[] };
+        let opened = |path| (Path::new(path), fs::object::Object::open(Path::new(path)).ok());
+        let system = relied_on.iter().map(|path| opened(*path)).collect();
+        Ok(Self {
+            proof,
+            boundaries,
+            permissions,
+            paths: Arc::new(paths),
+            system: Arc::new(system),
+        })
+    }
+
+    /// Checks and opens the same paths as they lead now.
+    ///
+    /// # Errors
+    /// As for [`Granted::check`].
+    pub(crate) fn renew(&self) -> Result<Self, Error> {
+        Self::open(self.proof, Arc::clone(&self.permissions), self.boundaries.clone())
+    }
+
+    /// Returns whether a path leads to another file than the open one, or to one at all.
+    pub(crate) fn is_outdated(&self) -> bool {
+        let moved = |path: &Path, object: Option<&fs::object::Object>| match object {
+            Some(object) => !object.is_at(path),
+            None => rustix::fs::stat(path).is_ok(),
+        };
+        self.paths.iter().any(|path| moved(Path::new(path.name()), path.object()))
+            || self.system.iter().any(|(path, object)| moved(path, object.as_ref()))
+    }
+
+    /// Returns the hash of the plugin that this is for.
+    pub(crate) fn sha256(&self) -> &[u8; 32] {
+        &self.proof.sha256
+    }
+
+    /// Returns how much of a sandbox there has to be.
+    pub(crate) fn cage(&self) -> Cage {
+        self.proof.cage
+    }
+
+    /// Returns the granted paths.
+    pub(crate) fn paths(&self) -> &[GrantedPath] {
+        &self.paths
+    }
+
+    /// Returns whether this is among what is granted, as it is.
+    pub(crate) fn has(&self, wanted: &Permission) -> bool {
+        self.permissions.contains(wanted)
+    }
+
+    /// Returns whether libraries of the system are granted.
+    pub(crate) fn has_libraries(&self) -> bool {
+        self.permissions.iter().any(|one| matches!(one, Permission::Library(_)))
+    }
+
+    /// Returns whether any file may be written.
+    pub(crate) fn writes(&self) -> bool {
+        self.permissions.iter().any(|permission| {
+            matches!(permission, Permission::Files { access: FileAccess::ReadWrite, .. })
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    impl Granted {
+        /// Returns these permissions, for a plugin that nothing is known of.
+        pub(crate) fn for_tests(permissions: &[&str], sha256: [u8; 32], cage: Cage) -> Self {
+            let permissions: Vec<_> =
+                permissions.iter().map(|text| Permission::parse(text).unwrap()).collect();
+            let proof = Proof { sha256, cage };
+            Self::open(proof, permissions.into(), Boundaries::default()).unwrap()
+        }
+
+        /// Returns the same with this demanded of the sandbox.
+        pub(crate) fn with_cage(mut self, cage: Cage) -> Self {
+            self.proof.cage = cage;
+            self
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The granted paths as open files and folders, and what of them the host makes because it is
+//! missing and may be written.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::boundary::{Boundaries, io};
+use super::Error;
+use crate::fs::mount::Mounts;
+use crate::fs::object::{Object, Place, Target, look_up};
+use crate::plugin::inspect::{FileAccess, Permission};
+
+/// A granted path, and what it leads to.
+#[derive(Debug)]
+pub(crate) struct GrantedPath {
+    name: String,
+    access: FileAccess,
+    target: Target,
+}
+
+impl GrantedPath {
+    /// Returns the path as it was granted, which the plugin knows it by. A folder's ends with `/`.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns what may be done with it.
+    pub(crate) fn access(&self) -> FileAccess {
+        self.access
+    }
+
+    /// Returns what is there.
+    pub(crate) fn object(&self) -> Option<&Object> {
+        self.target.object.as_ref()
+    }
+}
+
+/// Why a path is not opened.
+enum Stop {
+    /// It lies in a folder that the plugin itself may write: the rule of that folder is all it has.
+    /// The plugin could have put a link there that leads out of it.
+    InOwnFolder,
+    Error(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<crate::fs::Error> for Stop {
+    fn from(error: crate::fs::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// Opens what these permissions are for. What may be written comes first, as it decides about links
+/// of the others.
+pub(super) fn resolve(
+    permissions: &[Permission],
+    boundaries: &Boundaries,
+) -> Result<Vec<GrantedPath>, Error> {
+    let mut files: Vec<(&str, FileAccess)> = Vec::new();
+    for permission in permissions {
+        if let Permission::Files { template, access } = permission {
+            files.push((template, *access));
+        }
+    }
+    files.sort_by_key(|(path, access)| (*access == FileAccess::Read, path.len()));
+    let count = files.len();
+    let mut paths: Vec<GrantedPath> = Vec::new();
+    let mut folders: Vec<Place> = Vec::new();
+    for (path, access) in files {
+        let target = match opened(Path::new(path), &folders, boundaries) {
+            Ok(target) => target,
+            Err(Stop::InOwnFolder) => continue,
+            Err(Stop::Error(error)) => return Err(error),
+        };
+        if access == FileAccess::ReadWrite {
+            boundaries.keep_off_own(Path::new(path), &target)?;
+            let is_dir = target.object.as_ref().map_or(path.ends_with('/'), Object::is_dir);
+            // Only where there are others: what they lead through is looked at.
+            if is_dir && count > 1 {
+                let mounts = Mounts::read().map_err(|error| io(Path::new(path), error))?;
+                folders.push(
+                    Place::of(&target, &mounts).map_err(|error| io(Path::new(path), error))?,
+                );
+            }
+        }
+        paths.push(GrantedPath { name: path.to_owned(), access, target });
+    }
+    Ok(paths)
+}
+
+fn opened(path: &Path, folders: &[Place], boundaries: &Boundaries) -> Result<Target, Stop> {
+    let is_in_own = |place: &Place| folders.iter().any(|folder| place.is_within(folder));
+    let mounts = || Mounts::read().map_err(|error| Stop::Error(io(path, error)));
+    let target = look_up(path, &mut |link| {
+        if !folders.is_empty() {
+            let place = link.place(&mounts()?).map_err(|error| Stop::Error(io(path, error)))?;
+            if is_in_own(&place) {
+                return Err(Stop::InOwnFolder);
+            }
+        }
+        boundaries.follow(path, link).map_err(Stop::Error)
+    })?;
+    if !folders.is_empty() {
+        let place =
+            Place::of(&target, &mounts()?).map_err(|error| Stop::Error(io(path, error)))?;
+        if is_in_own(&place) {
+            return Err(Stop::InOwnFolder);
+        }
+    }
+    Ok(target)
+}
+
+/// What was made for a plugin, in that order. Dropped, what is empty of it is taken away.
+#[derive(Debug, Default)]
+pub(crate) struct Made(Vec<MadeEntry>);
+
+#[derive(Debug)]
+struct MadeEntry {
+    holder: OwnedFd,
+    name: OsString,
+    is_dir: bool,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        self.undo();
+    }
+}
+
+impl super::Granted {
+    /// Makes what the plugin may write and is missing, with the folders above it: a folder, an
+    /// empty file. What cannot be made stays missing, and the plugin says so, as it would without
+    /// a sandbox.
+    pub(crate) fn make_missing(&self) -> Made {
+        let mut made = Made::default();
+        for path in self.paths.iter() {
+            if path.access == FileAccess::ReadWrite && path.target.object.is_none() {
+                // Undone where only a part of it could be made, and nothing came of it.
+                let _ = made.make(&path.target, path.name.ends_with('/'));
+            }
+        }
+        made
+    }
+}
+
+impl Made {
+    /// Whether it is nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Makes the missing names of a target, below the folder that was found and by no path: nobody
+    /// can put a link in their way.
+    fn make(&mut self, target: &Target, is_folder: bool) -> Result<(), Errno> {
+        let Some((last, above)) = target.names.split_last() else { return Ok(()) };
+        let mut holder = target.holder.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?;
+        for name in above {
+            holder = self.make_folder(holder, name)?;
+        }
+        if is_folder {
+            return self.make_folder(holder, last).map(drop);
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        match rustix::fs::openat(&holder, last, flags, Mode::from_raw_mode(crate::fs::PRIVATE_FILE)) {
+            Ok(_) => self.0.push(MadeEntry { holder, name: last.clone(), is_dir: false }),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn make_folder(&mut self, holder: OwnedFd, name: &OsString) -> Result<OwnedFd, Errno> {
+        let mode = Mode::from_raw_mode(crate::fs::PRIVATE_FOLDER);
+        let is_new = match rustix::fs::mkdirat(&holder, name, mode) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(error),
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&holder, name, flags, Mode::empty());
+        if is_new {
+            self.0.push(MadeEntry { holder, name: name.clone(), is_dir: true });
+        }
+        opened
+    }
+
+    /// Leaves it there for good.
+    pub(crate) fn keep(&mut self) {
+        self.0.clear();
+    }
+
+    /// Takes away what is still empty: nothing came of it.
+    pub(crate) fn undo(&mut self) {
+        for MadeEntry { holder, name, is_dir } in self.0.drain(..).rev() {
+            let _ = match is_dir {
+                // The system refuses it for a folder that has something in it.
+                true => rustix::fs::unlinkat(&holder, &name, AtFlags::REMOVEDIR),
+                false if is_empty_file(holder.as_fd(), &name) => {
+                    rustix::fs::unlinkat(&holder, &name, AtFlags::empty())
+                }
+                false => Ok(()),
+            };
+        }
+    }
+}
+
+fn is_empty_file(holder: BorrowedFd<'_>, name: &OsString) -> bool {
+    let found = rustix::fs::statat(holder, name, AtFlags::SYMLINK_NOFOLLOW);
+    found.is_ok_and(|stat| {
+        stat.st_size == 0
+            && rustix::fs::FileType::from_raw_mode(stat.st_mode)
+                == rustix::fs::FileType::RegularFile
+    })
+}
