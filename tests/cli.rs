@@ -1,5 +1,6 @@
 //! The command as a user meets it: whole outputs, exit codes, prompts.
 
+mod action_grants;
 mod agent;
 mod agent_process;
 mod between;

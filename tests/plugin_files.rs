@@ -316,3 +316,15 @@ pub(crate) fn go_vault() -> PathBuf {
     });
     file
 }
+
+/// Returns the file of the plugin that says other things of its actions than its manifest, which asks
+/// for these permissions; `target` is the path of somebody else that it goes for.
+pub(crate) fn actor(folder: &Path, permissions: &[&str], target: &Path) -> PathBuf {
+    let file = folder.join("actor.so");
+    let asked: Vec<String> = permissions.iter().map(|one| format!("\\\"{one}\\\"")).collect();
+    let mut cc = gnu_c("actor");
+    cc.arg(format!("-DGRANTED=\"{}\"", asked.join(",")));
+    cc.arg(format!("-DTARGET=\"{}\"", target.display())).arg("-o").arg(&file);
+    succeed(cc.arg(plugins().join("actor/actor.c")));
+    file
+}

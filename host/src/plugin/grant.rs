@@ -234,7 +234,10 @@ impl Granted {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests;
+
+#[cfg(test)]
+mod for_tests {
     use super::*;
 
     impl Granted {

@@ -1,6 +1,7 @@
 //! What only this vault can do: its key slots, a check of everything, a copy while it is in use,
 //! and giving back room.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ pub(crate) fn all() -> Vec<Action> {
         remove,
         action("verify", "opens and checks every secret, and changes nothing", Vec::new()),
         action("backup", "writes a copy while the vault is in use", {
-            let which = "the new file; it must not exist";
+            let which = "the new file; it must not exist, or be empty";
             vec![Parameter::required("to", ParameterKind::Path, which)]
         }),
         action("compact", "gives room back that removed secrets had", Vec::new()),
@@ -346,24 +347,52 @@ fn backup(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
     let Some((database, _)) = store.opened(deadline)? else { return Err(Error::not_found()) };
     let file = database.reading(deadline)?;
     database::no_journal(to)?;
+    if let Some(empty) = folder::open_empty(to)? {
+        return fill_with_copy(file, to, &empty, deadline);
+    }
     let (new, made) = NewFile::make(to)?;
     copy(file, new.temporary(), deadline)?;
     made.sync_all().map_err(|error| folder::failed("write", to, &error))?;
     drop(made);
     match new.publish()? {
-        true => Ok(Outcome::new(format!(
-            "wrote {}; as `{}` in a folder of its own it is a vault",
-            to.display(),
-            database::FILE
-        ))),
+        true => Ok(wrote(to)),
         false => Err(Error::invalid(format!("{} exists", to.display()))),
     }
+}
+
+/// Writes a copy into an empty file: in a sandbox that is all that there is of the folder. What is
+/// left of a copy that did not succeed is taken out again.
+fn fill_with_copy(
+    file: &Connection,
+    to: &Path,
+    empty: &File,
+    deadline: Deadline,
+) -> Result<Outcome> {
+    let written = |error: std::io::Error| folder::failed("write", to, &error);
+    let copied = copy(file, to, deadline).and_then(|()| empty.sync_all().map_err(written));
+    match copied {
+        Ok(()) => Ok(wrote(to)),
+        Err(error) => {
+            empty.set_len(0).map_err(written)?;
+            Err(error)
+        }
+    }
+}
+
+fn wrote(to: &Path) -> Outcome {
+    Outcome::new(format!(
+        "wrote {}; as `{}` in a folder of its own it is a vault",
+        to.display(),
+        database::FILE
+    ))
 }
 
 /// Copies page by page; what is written meanwhile is in the copy as well.
 fn copy(file: &Connection, to: &Path, deadline: Deadline) -> Result<()> {
     let copied = |error| fault(file, error);
     let mut target = Connection::open(to).map_err(copied)?;
+    // It has no content to go back to, and in a sandbox no place beside it.
+    target.pragma_update(None, "journal_mode", "OFF").map_err(copied)?;
     {
         let backup = Backup::new(file, &mut target).map_err(copied)?;
         loop {

@@ -151,6 +151,18 @@ impl Drop for NewFile {
     }
 }
 
+/// Opens a file that is there and empty, for us alone; `None` where there is none, or something in it.
+pub(crate) fn open_empty(path: &Path) -> Result<Option<File>> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() && found.len() == 0 => private(path, &found, "600")?,
+        _ => return Ok(None),
+    }
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    let file = opened.map_err(|error| failed("write", path, &error))?;
+    let found = file.metadata().map_err(|error| failed("read", path, &error))?;
+    Ok((found.len() == 0).then_some(file))
+}
+
 /// Writes a new file; `false` where there is one.
 pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<bool> {
     let (new, mut file) = NewFile::make(path)?;

@@ -51,5 +51,11 @@ pub const MANIFEST: Manifest = Manifest {
             ),
         ],
     }],
-    permissions: &["files:{path}/:rw", "files:{key-file}:rw"],
+    permissions: &[
+        "files:{path}/:rw",
+        "files:{key-file}:rw",
+        // What these actions are given for the one time.
+        "files:{add-key-file.file}:rw",
+        "files:{backup.to}:rw",
+    ],
 };

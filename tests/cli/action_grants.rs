@@ -1,0 +1,108 @@
+//! What an action opens to an isolated plugin: what a person typed, for a path that the pinned manifest
+//! names, and nothing that the running plugin says of its actions.
+
+use std::path::{Path, PathBuf};
+
+use snapbox::{assert_data_eq, str};
+
+use super::sandbox::Sandbox;
+use crate::plugin_files::actor;
+
+/// Returns a home with the vault `actor`, whose manifest asks for these, and a file of somebody else's
+/// that the plugin goes for.
+fn home(permissions: &[&str]) -> (Sandbox, PathBuf) {
+    let sandbox = Sandbox::empty();
+    let target = sandbox.here("private/key");
+    std::fs::create_dir(target.parent().unwrap()).unwrap();
+    std::fs::write(&target, "canary").unwrap();
+    let file = actor(sandbox.root(), permissions, &target);
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    sandbox.run("vault register actor --plugin actor", &[]).succeeds();
+    (sandbox, target)
+}
+
+fn untouched(target: &Path) {
+    assert_eq!(std::fs::read_to_string(target).unwrap(), "canary");
+    assert_eq!(std::fs::read_dir(target.parent().unwrap()).unwrap().count(), 1);
+}
+
+#[test]
+fn default_path_of_running_plugin_opens_nothing() {
+    // With and without an entry in the manifest: nobody typed it.
+    for permissions in [&[][..], &["files:{keep.to}:rw"]] {
+        let (sandbox, target) = home(permissions);
+        for action in ["preset", "keep"] {
+            let answer = sandbox.run(&format!("vault do actor {action}"), &[]);
+            assert_eq!(String::from_utf8_lossy(answer.succeeds()).trim(), "EACCES EACCES EACCES");
+            assert_eq!(answer.stderr, "");
+        }
+        untouched(&target);
+    }
+}
+
+#[test]
+fn typed_text_that_the_manifest_does_not_call_a_path_opens_nothing() {
+    let (sandbox, target) = home(&["files:{keep.to}:rw"]);
+    std::fs::write(sandbox.here("notes"), "canary").unwrap();
+    for (action, parameter) in [
+        ("label", "label=notes".to_owned()),
+        ("preset", format!("file={}", target.display())),
+    ] {
+        let answer = sandbox.run(&format!("vault do actor {action} --param"), &[&parameter]);
+        assert_eq!(String::from_utf8_lossy(answer.succeeds()).trim(), "EACCES EACCES EACCES");
+    }
+    assert_eq!(std::fs::read_to_string(sandbox.here("notes")).unwrap(), "canary");
+    untouched(&target);
+}
+
+#[test]
+fn typed_path_of_the_manifest_is_that_one_file_for_one_action() {
+    let (sandbox, target) = home(&["files:{keep.to}:rw"]);
+    std::fs::write(sandbox.here("beside"), "canary").unwrap();
+    let typed = format!("to={}", sandbox.here("kept").display());
+    assert_data_eq!(
+        sandbox.run("vault do actor keep --dry-run --param", &[&typed]),
+        str![[r#"
+exit code 0
+--- stderr
+For this action the plugin of vault `actor`:
+  may read and write files under [ROOT]/here/kept
+Would do `keep` in vault `actor`; nothing was changed
+
+"#]]
+    );
+    assert!(!sandbox.here("kept").exists());
+    assert_data_eq!(
+        sandbox.run("vault do actor keep --param", &[&typed]),
+        str![[r#"
+exit code 0
+--- stdout
+read written EACCES 
+--- stderr
+For this action the plugin of vault `actor`:
+  may read and write files under [ROOT]/here/kept
+
+"#]]
+    );
+    assert_eq!(std::fs::read_to_string(sandbox.here("kept")).unwrap(), "by the plugin");
+    assert!(!sandbox.here("kept.beside").exists());
+    // The next action has it no more.
+    let answer = sandbox.run("vault do actor preset --param", &[&typed.replace("to=", "file=")]);
+    assert_eq!(String::from_utf8_lossy(answer.succeeds()).trim(), "EACCES EACCES EACCES");
+    untouched(&target);
+}
+
+#[test]
+fn typed_path_into_our_own_folders_is_refused() {
+    let (sandbox, _) = home(&["files:{keep.to}:rw"]);
+    let own = sandbox.root().join("home/.config/keystead/vaults/actor.toml");
+    let before = std::fs::read(&own).unwrap();
+    std::os::unix::fs::symlink(own.parent().unwrap(), sandbox.here("link")).unwrap();
+    std::fs::hard_link(&own, sandbox.here("hard")).unwrap();
+    for path in [own.clone(), sandbox.here("link/new.toml"), sandbox.here("hard")] {
+        let typed = format!("to={}", path.display());
+        let answer = sandbox.run("vault do actor keep --param", &[&typed]);
+        assert!(answer.ends_with(1).stderr.contains("E07.own-folder"), "{answer}");
+    }
+    assert_eq!(std::fs::read(&own).unwrap(), before);
+}
