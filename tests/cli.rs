@@ -17,6 +17,7 @@ mod import_vaultinfo;
 mod list;
 mod look;
 mod meta;
+mod mount;
 mod plugin;
 mod prompt;
 mod reference;

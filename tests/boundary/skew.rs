@@ -5,8 +5,8 @@
 use std::path::Path;
 use std::process::Command;
 
-
 use crate::plugin_files::{Contract, Patch, patched, plugin, skewed, succeed};
+use crate::scene::Scene;
 
 /// Has a host of this contract load the plugin, and returns all that it says.
 pub(super) fn told(host: Contract, plugin: &Path) -> String {

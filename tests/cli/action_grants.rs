@@ -44,10 +44,9 @@ fn default_path_of_running_plugin_opens_nothing() {
 fn typed_text_that_the_manifest_does_not_call_a_path_opens_nothing() {
     let (sandbox, target) = home(&["files:{keep.to}:rw"]);
     std::fs::write(sandbox.here("notes"), "canary").unwrap();
-    for (action, parameter) in [
-        ("label", "label=notes".to_owned()),
-        ("preset", format!("file={}", target.display())),
-    ] {
+    for (action, parameter) in
+        [("label", "label=notes".to_owned()), ("preset", format!("file={}", target.display()))]
+    {
         let answer = sandbox.run(&format!("vault do actor {action} --param"), &[&parameter]);
         assert_eq!(String::from_utf8_lossy(answer.succeeds()).trim(), "EACCES EACCES EACCES");
     }

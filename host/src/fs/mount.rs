@@ -2,11 +2,11 @@
 //! mount shows a folder under a second path, and its `..` leads elsewhere.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, StatxFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 /// The most bytes that are read of the list of mounts: ten thousand of them.
@@ -17,18 +17,28 @@ const MAX_LIST_BYTES: u64 = 4 * 1024 * 1024;
 pub(super) struct Position {
     device: Vec<u8>,
     path: PathBuf,
+    /// Where what is written here really goes: of an overlay, into its upper folder.
+    written: Option<Box<Position>>,
 }
 
 impl Position {
     /// Returns the position of what these names would lead to from here.
     pub(super) fn below(mut self, names: &[OsString]) -> Self {
         self.path.extend(names);
+        self.written = self.written.map(|written| Box::new(written.below(names)));
         self
     }
 
     /// Returns whether it is the other position, or below it. Names that differ only by case count as
     /// one, as they may be one folder.
     pub(super) fn is_within(&self, other: &Self) -> bool {
+        let is_written_below = self.written.as_ref().is_some_and(|own| own.is_below(other));
+        self.is_below(other)
+            || is_written_below
+            || other.written.as_ref().is_some_and(|other| self.is_below(other))
+    }
+
+    fn is_below(&self, other: &Self) -> bool {
         let mut own = self.path.components();
         self.device == other.device
             && other.path.components().all(|wanted| own.next().is_some_and(|one| same(one, wanted)))
@@ -63,6 +73,10 @@ impl Mounts {
     /// # Errors
     /// What the system says; `NODEV` where it was reached by a mount that is not in the list.
     pub(super) fn position(&self, fd: BorrowedFd<'_>) -> Result<Position, Errno> {
+        self.position_by(fd, true)
+    }
+
+    fn position_by(&self, fd: BorrowedFd<'_>, is_outer: bool) -> Result<Position, Errno> {
         let wanted = mount_of(fd)?;
         let mut mounts = self.0.split(|byte| *byte == b'\n').filter_map(Mount::parse);
         let mount = mounts.find(|one| one.id == wanted).ok_or(Errno::NODEV)?;
@@ -70,7 +84,16 @@ impl Mounts {
         let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
         let path = PathBuf::from(OsString::from_vec(path));
         let rest = path.strip_prefix(unescaped(mount.point)).unwrap_or(Path::new(""));
-        Ok(Position { device: mount.device.to_owned(), path: unescaped(mount.root).join(rest) })
+        let path = unescaped(mount.root).join(rest);
+        let written = mount.upper.filter(|_| is_outer).and_then(|upper| {
+            // In a container it is out of sight, and then no path leads there either.
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            let opened = rustix::fs::open(unescaped(upper), flags, Mode::empty()).ok()?;
+            let mut written = self.position_by(opened.as_fd(), false).ok()?;
+            written.path.extend(path.strip_prefix("/"));
+            Some(Box::new(written))
+        });
+        Ok(Position { device: mount.device.to_owned(), path, written })
     }
 }
 
@@ -102,15 +125,26 @@ struct Mount<'l> {
     device: &'l [u8],
     root: &'l [u8],
     point: &'l [u8],
+    /// Of an overlay, the folder that is written to.
+    upper: Option<&'l [u8]>,
 }
 
 impl<'l> Mount<'l> {
-    /// Reads `ID PARENT MAJOR:MINOR ROOT POINT …`.
+    /// Reads `ID PARENT MAJOR:MINOR ROOT POINT … - TYPE SOURCE OPTIONS`.
     fn parse(line: &'l [u8]) -> Option<Self> {
         let mut words = line.split(|byte| *byte == b' ');
         let id = number(words.next()?)?;
         let (_parent, device) = (words.next()?, words.next()?);
-        Some(Self { id, device, root: words.next()?, point: words.next()? })
+        let (root, point) = (words.next()?, words.next()?);
+        let mut kind = words.skip_while(|word| *word != b"-").skip(1);
+        let upper = match kind.next() {
+            Some(b"overlay") => kind.nth(1).and_then(|options| {
+                let mut options = options.split(|byte| *byte == b',');
+                options.find_map(|option| option.strip_prefix(b"upperdir="))
+            }),
+            _ => None,
+        };
+        Some(Self { id, device, root, point, upper })
     }
 }
 
@@ -150,7 +184,11 @@ mod tests {
         assert_eq!((mount.id, mount.device), (36, &b"98:0"[..]));
         assert_eq!(unescaped(mount.root), Path::new("/a b"));
         assert_eq!(unescaped(mount.point), Path::new(r"/mnt\x"));
+        assert_eq!(mount.upper, None);
         assert!(Mount::parse(b"").is_none());
+        let line =
+            br"66 63 0:40 / /m rw - overlay overlay rw,lowerdir=/l,upperdir=/u\040x,workdir=/w";
+        assert_eq!(Mount::parse(line).unwrap().upper.map(unescaped), Some("/u x".into()));
     }
 
     #[test]
@@ -158,6 +196,7 @@ mod tests {
         let at = |device: &str, path: &str| Position {
             device: device.as_bytes().to_owned(),
             path: path.into(),
+            written: None,
         };
         let own = at("8:1", "/home/ada/.config");
         assert!(at("8:1", "/home/ada/.config/keystead").is_within(&own));

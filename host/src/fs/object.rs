@@ -172,8 +172,7 @@ fn without_links(path: &Path) -> Option<Target> {
     let (parent, name) = (path.parent()?, path.file_name()?);
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let plain = ResolveFlags::NO_SYMLINKS;
-    let holder =
-        rustix::fs::openat2(rustix::fs::CWD, parent, flags, Mode::empty(), plain).ok()?;
+    let holder = rustix::fs::openat2(rustix::fs::CWD, parent, flags, Mode::empty(), plain).ok()?;
     let holder = Object { fd: holder, is_dir: true };
     let entry = holder.entry(name).ok()?;
     let found = kind(&rustix::fs::fstat(&entry).ok()?);

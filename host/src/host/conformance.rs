@@ -40,6 +40,8 @@ pub struct Check {
     /// A folder for the test alone, by its absolute path: the plugin may write there, relative paths
     /// stand on it, and a default that lies among the user's data lies there.
     pub folder: PathBuf,
+    /// What relative paths in references stand on: an absolute path.
+    pub current: PathBuf,
     /// What else the plugin may do where it runs isolated, as manifests write it.
     pub grants: Vec<String>,
     /// How many secrets are written for a listing of many pages; `None` for the suite's
@@ -52,7 +54,8 @@ impl Check {
     /// folder and do nothing else.
     pub fn new(folder: PathBuf) -> Self {
         let (parameters, unlock) = (BTreeMap::new(), BTreeMap::new());
-        Self { kind: None, parameters, unlock, folder, grants: Vec::new(), many: None }
+        let current = folder.clone();
+        Self { kind: None, parameters, unlock, folder, current, grants: Vec::new(), many: None }
     }
 
     /// Returns all that an isolated plugin is granted, as manifests write it.
@@ -155,8 +158,19 @@ struct Opener<'a> {
 
 impl Opener<'_> {
     fn typed(&self, vault: &str) -> BTreeMap<String, String> {
+        let is_secret = |name: &str| {
+            self.kind.parameters.iter().any(|parameter| parameter.secret && parameter.name == name)
+        };
+        let anchored = |text: &str| {
+            let reference = Reference::parse(text).ok()?;
+            reference.anchored(&self.check.current, self.host.home().as_deref())
+        };
+        let value = |name: &str, text: &str| match is_secret(name).then(|| anchored(text)).flatten() {
+            Some(reference) => reference.to_string(),
+            None => text.replace("{vault}", vault),
+        };
         let typed = self.check.parameters.iter();
-        typed.map(|(name, text)| (name.clone(), text.replace("{vault}", vault))).collect()
+        typed.map(|(name, text)| (name.clone(), value(name, text))).collect()
     }
 
     fn try_open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>, NotOpen> {
@@ -180,9 +194,8 @@ impl Opener<'_> {
                 .open(&request, Context::new(Box::new(Shared(Arc::clone(&self.log)))))
                 .map_err(NotOpen::Plugin),
             Runs::Isolated(image, proof) => {
-                let granted =
-                    Granted::check(*proof, asked, &entry.grants, &self.host.boundaries())
-                        .map_err(|error| grant::not_granted(&entry, error))?;
+                let granted = Granted::check(*proof, asked, &entry.grants, &self.host.boundaries())
+                    .map_err(|error| grant::not_granted(&entry, error))?;
                 let runner = &self.host.0.options.runner;
                 let setup = Setup {
                     launch: Launch::new(runner).with_granted(&self.check.grants),

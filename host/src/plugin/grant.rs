@@ -16,8 +16,8 @@ use super::trust::{Trusted, Unpinned};
 use crate::fs;
 
 pub(crate) use boundary::{Boundaries, writable_in};
-pub(crate) use object::{GrantedPath, Made};
 use object::resolve;
+pub(crate) use object::{GrantedPath, Made};
 
 /// The most paths that one vault may be granted: their descriptors travel in one message.
 pub const MAX_PATHS: usize = 150;

@@ -154,9 +154,9 @@ impl Boundaries {
 /// Returns whether a plugin that this user runs could not get there either.
 fn is_out_of_reach(error: &fs::Error) -> bool {
     match error {
-        fs::Error::LinkLoop { .. } | fs::Error::NotAFolder { .. } | fs::Error::NotAbsolute { .. } => {
-            true
-        }
+        fs::Error::LinkLoop { .. }
+        | fs::Error::NotAFolder { .. }
+        | fs::Error::NotAbsolute { .. } => true,
         fs::Error::Io { source, .. } => {
             matches!(Errno::from_io_error(source), Some(Errno::ACCESS | Errno::NAMETOOLONG))
         }

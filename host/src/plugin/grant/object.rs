@@ -8,8 +8,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::boundary::{Boundaries, io};
 use super::Error;
+use super::boundary::{Boundaries, io};
 use crate::fs::mount::Mounts;
 use crate::fs::object::{Object, Place, Target, look_up};
 use crate::plugin::inspect::{FileAccess, Permission};
@@ -87,9 +87,8 @@ pub(super) fn resolve(
             // Only where there are others: what they lead through is looked at.
             if is_dir && count > 1 {
                 let mounts = Mounts::read().map_err(|error| io(Path::new(path), error))?;
-                folders.push(
-                    Place::of(&target, &mounts).map_err(|error| io(Path::new(path), error))?,
-                );
+                folders
+                    .push(Place::of(&target, &mounts).map_err(|error| io(Path::new(path), error))?);
             }
         }
         paths.push(GrantedPath { name: path.to_owned(), access, target });
@@ -110,8 +109,7 @@ fn opened(path: &Path, folders: &[Place], boundaries: &Boundaries) -> Result<Tar
         boundaries.follow(path, link).map_err(Stop::Error)
     })?;
     if !folders.is_empty() {
-        let place =
-            Place::of(&target, &mounts()?).map_err(|error| Stop::Error(io(path, error)))?;
+        let place = Place::of(&target, &mounts()?).map_err(|error| Stop::Error(io(path, error)))?;
         if is_in_own(&place) {
             return Err(Stop::InOwnFolder);
         }
@@ -170,7 +168,8 @@ impl Made {
             return self.make_folder(holder, last).map(drop);
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        match rustix::fs::openat(&holder, last, flags, Mode::from_raw_mode(crate::fs::PRIVATE_FILE)) {
+        match rustix::fs::openat(&holder, last, flags, Mode::from_raw_mode(crate::fs::PRIVATE_FILE))
+        {
             Ok(_) => self.0.push(MadeEntry { holder, name: last.clone(), is_dir: false }),
             Err(Errno::EXIST) => {}
             Err(error) => return Err(error),

@@ -26,7 +26,8 @@ impl World {
         let own = own.iter().map(|below| root.join("home").join(below)).collect();
         let writable: Vec<_> = writable.iter().map(|below| root.join(below)).collect();
         let other = VaultName::parse("other").unwrap();
-        let listed = move || Ok(writable.iter().map(|path| (other.clone(), path.clone())).collect());
+        let listed =
+            move || Ok(writable.iter().map(|path| (other.clone(), path.clone())).collect());
         Self { root, boundaries: Boundaries::new(own, Arc::new(listed)), _folder: folder }
     }
 
@@ -54,9 +55,7 @@ impl World {
             Ok(granted) => {
                 let there = granted.paths().iter().map(|path| {
                     let Some(object) = path.object() else { return "nothing".to_owned() };
-                    let fd = std::os::fd::AsRawFd::as_raw_fd(
-                        &std::os::fd::AsFd::as_fd(object),
-                    );
+                    let fd = std::os::fd::AsRawFd::as_raw_fd(&std::os::fd::AsFd::as_fd(object));
                     let path = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap();
                     path.strip_prefix(&self.root).unwrap().display().to_string()
                 });

@@ -10,16 +10,16 @@ use keystead_plugin_api as api;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
+use super::super::grant::{Granted, GrantedPath};
 use super::eager::Eager;
 use super::process::{Process, Starting, timespec};
 use super::proto::{
-    self, Fault, Greeting, HEADER_BYTES, Kind, MAX_FRAME_BYTES, MAX_VALUE_BODY, Reader, Request, Writer, exec_request, unwelcome,
-    write_error, write_exec_output, write_plugin,
+    self, Fault, Greeting, HEADER_BYTES, Kind, MAX_FRAME_BYTES, MAX_VALUE_BODY, Reader, Request,
+    Writer, exec_request, unwelcome, write_error, write_exec_output, write_plugin,
 };
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
 use super::words::Words;
-use super::super::grant::{Granted, GrantedPath};
 use super::{Bytes, Image, Launch};
 
 /// How much later than its deadline a call may answer: time for the vault's own `late`.

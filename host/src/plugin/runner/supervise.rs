@@ -155,9 +155,7 @@ impl Runner {
         let started = Instant::now();
         let setup = &self.setup;
         let greeted = greeted.map_or_else(
-            || {
-                Started::start(&setup.launch)?.greet(&setup.granted, Some(&setup.image))
-            },
+            || Started::start(&setup.launch)?.greet(&setup.granted, Some(&setup.image)),
             Ok,
         );
         let connection = greeted.and_then(|greeted| Connection::new(setup, greeted));

@@ -115,9 +115,8 @@ pub(super) fn rules(
             FileAccess::ReadWrite => (WRITE, WRITE_FILE),
         };
         rules = match is_folder(object.fd) {
-            Some(is_folder) => {
-                rules.add_rule(PathBeneath::new(object.fd, if is_folder { folder } else { file }))?
-            }
+            Some(is_folder) => rules
+                .add_rule(PathBeneath::new(object.fd, if is_folder { folder } else { file }))?,
             None => rules,
         };
     }

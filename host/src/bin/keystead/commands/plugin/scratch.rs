@@ -29,9 +29,10 @@ impl Scratch {
 
     /// Returns its path, without links.
     pub(super) fn path(&self) -> io::Result<PathBuf> {
-        self.0.as_ref().map_or_else(|| Err(io::ErrorKind::NotFound.into()), |directory| {
-            directory.path().canonicalize()
-        })
+        self.0.as_ref().map_or_else(
+            || Err(io::ErrorKind::NotFound.into()),
+            |directory| directory.path().canonicalize(),
+        )
     }
 
     /// Removes it.

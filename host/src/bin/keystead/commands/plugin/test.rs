@@ -10,9 +10,9 @@ use keystead::registry::Placement;
 use keystead_plugin_api::testing::Outcome;
 use serde::Serialize;
 
+use super::super::{Scene, current_folder};
 use super::super::vault::parameters;
 use super::super::vault::register::Where;
-use super::super::Scene;
 use super::scratch::Scratch;
 use super::{Wanted, absolute, id_or_file};
 use crate::commands::get::listed;
@@ -64,6 +64,7 @@ pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     };
     let scratch = Scratch::new().map_err(unusable)?;
     let mut check = Check::new(scratch.path().map_err(unusable)?);
+    check.current = current_folder()?;
     check.grants = args.grant.clone();
     let tested = test(args, check, scene);
     let left = scratch.remove();
