@@ -19,6 +19,7 @@ mod look;
 mod meta;
 mod mount;
 mod plugin;
+mod plugin_test;
 mod prompt;
 mod reference;
 pub(crate) mod sandbox;

@@ -192,3 +192,28 @@ fn every_wrong_parameter_of_a_check_is_told_before_anything_runs() {
     assert!(!format!("{error:?} {}", story(&error)).contains("hunter2"));
     assert_eq!(scene.runners(), 0);
 }
+
+#[test]
+fn file_that_policy_or_quarantine_is_against_is_not_tested() {
+    let scene = Scene::new();
+    let plugins = scene.host.plugins();
+    let tested = || plugins.unpinned(plugins.examine(&memory()).unwrap()).map(drop);
+    tested().unwrap();
+    fs::create_dir_all(scene.path().join("etc")).unwrap();
+    for (policy, code) in [
+        ("deny = ['memory']", "E07.policy-denied"),
+        ("allow = []", "E07.not-allowed"),
+        ("user-plugins = false", "E07.user-plugins"),
+        ("permissions = ['network']", "E07.permission"),
+        ("permision = []", "E07.policy-malformed"),
+    ] {
+        write(&scene.path().join("etc/policy.toml"), policy);
+        assert_eq!(tested().unwrap_err().code(), code, "{policy}");
+    }
+    fs::remove_file(scene.path().join("etc/policy.toml")).unwrap();
+    let sha256 = *plugins.examine(&memory()).unwrap().sha256();
+    for _ in 0..3 {
+        plugins.record_crash(&sha256).unwrap();
+    }
+    assert_eq!(tested().unwrap_err().code(), "E07.quarantined");
+}

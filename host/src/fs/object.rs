@@ -3,7 +3,8 @@
 //! on only descriptors that are open at the same time are compared, never names or stored numbers.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,12 @@ impl Link<'_> {
         walker.check_link(&self.stat, self.path)
     }
 
+    /// Returns whether the kernel itself has made it, as those of open descriptors.
+    pub(crate) fn is_of_the_kernel(&self) -> bool {
+        rustix::fs::fstatfs(&self.holder.fd)
+            .is_ok_and(|system| system.f_type == rustix::fs::PROC_SUPER_MAGIC)
+    }
+
     /// Returns where the folder is that it lies in.
     ///
     /// # Errors
@@ -106,6 +113,16 @@ impl Object {
             (Ok(there), Ok(own)) => id(&there) == id(&own),
             _ => false,
         }
+    }
+
+    /// Opens it for reading; a pipe is not waited for.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn reopened(&self) -> Result<File, Errno> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        rustix::fs::open(path, flags, Mode::empty()).map(File::from)
     }
 
     fn id(&self) -> Result<Id, Errno> {

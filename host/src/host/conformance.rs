@@ -165,7 +165,8 @@ impl Opener<'_> {
             let reference = Reference::parse(text).ok()?;
             reference.anchored(&self.check.current, self.host.home().as_deref())
         };
-        let value = |name: &str, text: &str| match is_secret(name).then(|| anchored(text)).flatten() {
+        let value = |name: &str, text: &str| match is_secret(name).then(|| anchored(text)).flatten()
+        {
             Some(reference) => reference.to_string(),
             None => text.replace("{vault}", vault),
         };

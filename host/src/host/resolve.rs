@@ -1,9 +1,10 @@
 //! What references stand for, at the moment they are needed: nothing is kept.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use fs_err::os::unix::fs::OpenOptionsExt;
 use keystead_plugin_api::{
     Deadline, ExecRequest, Parameter, Parameters, SecretBytes, SecretName, SecretText, Value,
     VaultName,
@@ -14,8 +15,10 @@ use rustix::io::Errno;
 
 use super::Host;
 use crate::ask::Nobody;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, story};
+use crate::fs::object::Target;
 use crate::plugin::exec;
+use crate::plugin::grant::HostUse;
 use crate::reference::{Field, Reference};
 use crate::registry::Setting;
 use crate::registry::schema::{self, Unready};
@@ -69,9 +72,11 @@ impl Host {
                 let value = self.0.options.sources.variable(name);
                 value.ok_or_else(|| unresolved("there is no such environment variable".into()))
             }
-            Reference::File(path) => {
-                read(path.as_path(), self.deadline()).and_then(line).map_err(unresolved)
-            }
+            Reference::File(path) => self
+                .open_file(path.as_path())
+                .and_then(|file| read(file, path.as_path(), self.deadline()))
+                .and_then(line)
+                .map_err(unresolved),
             Reference::Fd(number) => {
                 let bytes = self.0.options.sources.descriptor(*number);
                 let said = |error: std::io::Error| match error.kind() {
@@ -85,6 +90,11 @@ impl Host {
                     command.argv().split_first().expect("a command has a program");
                 let request = ExecRequest::new(program, arguments.to_vec(), self.deadline());
                 let home = self.home();
+                let path = Path::new(program);
+                if path.is_absolute() {
+                    let off = self.boundaries().keep_plugins_off(path, HostUse::Run);
+                    off.map_err(|error| unresolved(story(&error)))?;
+                }
                 let output = exec::run(&request, home.as_deref())
                     .map_err(|e| unresolved(e.message().to_owned()))?;
                 if output.status != 0 {
@@ -111,6 +121,25 @@ impl Host {
                     Why::Value(why) => unresolved(why),
                 })
             }
+        }
+    }
+
+    /// Opens a file that a reference names. A plugin that may write on the way there is not to choose
+    /// what another vault is given.
+    fn open_file(&self, path: &Path) -> Result<File, String> {
+        let failed =
+            |error: std::io::Error| format!("failed to open file `{}`: {error}", path.display());
+        let off = self.boundaries().keep_plugins_off(path, HostUse::Read);
+        match off.map_err(|error| story(&error))? {
+            Some(Target { object: Some(object), .. }) => {
+                object.reopened().map_err(|error| failed(error.into()))
+            }
+            Some(Target { object: None, .. }) => Err(failed(Errno::NOENT.into())),
+            None => std::fs::File::options()
+                .read(true)
+                .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+                .open(path)
+                .map_err(failed),
         }
     }
 
@@ -179,13 +208,8 @@ enum Why {
 
 /// Reads a small file whole into memory that is wiped. A pipe may be slow until the
 /// deadline; one that nobody writes to would keep its reader for ever.
-fn read(path: &Path, deadline: Deadline) -> Result<SecretBytes, String> {
+fn read(file: File, path: &Path, deadline: Deadline) -> Result<SecretBytes, String> {
     let said = |error: std::io::Error| format!("{}: {error}", path.display());
-    let file = fs_err::OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)
-        .map_err(|error| error.to_string())?;
     let size = file.metadata().map_err(|error| error.to_string())?.len();
     if size > MAX_BYTES {
         return Err(format!("it has {size} bytes; the most is {MAX_BYTES}"));

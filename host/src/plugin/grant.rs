@@ -15,7 +15,7 @@ use super::runner::Cage;
 use super::trust::{Trusted, Unpinned};
 use crate::fs;
 
-pub(crate) use boundary::{Boundaries, writable_in};
+pub(crate) use boundary::{Boundaries, HostUse, writable_in};
 use object::resolve;
 pub(crate) use object::{GrantedPath, Made};
 
@@ -57,17 +57,25 @@ pub enum Error {
         /// The vault.
         vault: VaultName,
     },
-    /// A path leads through a link, and it cannot be told whether a plugin put it there.
+    /// A program that the host would run could have been changed by a plugin.
     #[error(
-        "{path} leads through the link {at}, and it cannot be told which folders plugins may write to: {problem}",
-        path = path.display(),
-        at = at.display()
+        "{path} lies in a folder that vault `{vault}` lets its plugin write to",
+        path = path.display()
+    )]
+    Writable {
+        /// The program.
+        path: PathBuf,
+        /// The vault.
+        vault: VaultName,
+    },
+    /// It cannot be told whether a plugin could have changed what a path leads to.
+    #[error(
+        "{path} may be one that a plugin can change, and the registrations cannot be read: {problem}",
+        path = path.display()
     )]
     Registrations {
-        /// The granted path.
+        /// The path.
         path: PathBuf,
-        /// The link.
-        at: PathBuf,
         /// Why the registrations cannot be read.
         problem: String,
     },
@@ -86,6 +94,7 @@ impl Error {
             Self::NotGranted { .. } => "E07.not-granted",
             Self::OwnFolder { .. } => "E07.own-folder",
             Self::Link { .. } => "E07.link",
+            Self::Writable { .. } => "E07.writable-program",
             Self::Registrations { .. } => "E07.registrations",
             Self::Path(error) => error.code(),
             Self::TooManyPaths => "E07.too-many-paths",

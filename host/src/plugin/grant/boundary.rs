@@ -18,6 +18,28 @@ use crate::plugin::inspect::{FileAccess, Permission};
 pub(crate) type Writable =
     dyn Fn() -> Result<Vec<(VaultName, PathBuf)>, String> + Send + Sync + 'static;
 
+/// What the host itself does with a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HostUse {
+    /// It reads the file, for a parameter or an answer.
+    Read,
+    /// It runs the program.
+    Run,
+}
+
+/// Why a path is not looked up to its end.
+enum Stop {
+    /// It leads through a link of the kernel's own.
+    Kernel,
+    Error(Error),
+}
+
+impl From<fs::Error> for Stop {
+    fn from(error: fs::Error) -> Self {
+        Self::Error(error.into())
+    }
+}
+
 /// What grants are checked against. A clone is the same.
 #[derive(Clone, Default)]
 pub(crate) struct Boundaries {
@@ -99,31 +121,67 @@ impl Boundaries {
     /// have put there, and no plugin.
     pub(super) fn follow(&self, path: &Path, link: &Link<'_>) -> Result<(), Error> {
         link.check(path)?;
-        let Some(writable) = &self.writable else { return Ok(()) };
         if !link.could_be_ours() {
             return Ok(());
         }
-        let unknown = |problem| Error::Registrations {
-            path: path.to_owned(),
-            at: link.path.to_owned(),
-            problem,
+        match self.writer(path, |mounts| link.place(mounts))? {
+            Some(vault) => {
+                let (path, at) = (path.to_owned(), link.path.to_owned());
+                Err(Error::Link { path, at, vault })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that no plugin decides what the host itself reads or runs at a path: no link on the way
+    /// is in a folder that a registration lets its plugin write to, nor is a program that is run.
+    /// Returns what is there; `None` where a link of the kernel's own leads, as to a descriptor.
+    ///
+    /// # Errors
+    /// [`Error::Link`], [`Error::Writable`], and what cannot be looked up.
+    pub(crate) fn keep_plugins_off(
+        &self,
+        path: &Path,
+        what: HostUse,
+    ) -> Result<Option<Target>, Error> {
+        let target = look_up(path, &mut |link| match link.is_of_the_kernel() {
+            // A descriptor, for example: nobody can put one there.
+            true => Err(Stop::Kernel),
+            false => self.follow(path, link).map_err(Stop::Error),
+        });
+        let target = match target {
+            Ok(target) => target,
+            Err(Stop::Kernel) => return Ok(None),
+            Err(Stop::Error(error)) => return Err(error),
         };
+        if what == HostUse::Run
+            && let Some(vault) = self.writer(path, |mounts| Place::of(&target, mounts))?
+        {
+            return Err(Error::Writable { path: path.to_owned(), vault });
+        }
+        Ok(Some(target))
+    }
+
+    /// Returns the vault whose plugin may write to this place, if there is one.
+    fn writer(
+        &self,
+        path: &Path,
+        place: impl FnOnce(&Mounts) -> Result<Place, Errno>,
+    ) -> Result<Option<VaultName>, Error> {
+        let Some(writable) = &self.writable else { return Ok(None) };
+        let unknown = |problem| Error::Registrations { path: path.to_owned(), problem };
         let mounts = Mounts::read().map_err(|error| unknown(error.to_string()))?;
-        let holder = link.path.parent().unwrap_or(Path::new("/"));
-        let holder = link.place(&mounts).map_err(|error| io(holder, error))?;
+        let place = place(&mounts).map_err(|error| io(path, error))?;
         for (vault, folder) in writable().map_err(unknown)? {
             match Place::at(&folder, &mounts) {
-                Ok(place) if holder.is_within(&place) => {
-                    let (path, at) = (path.to_owned(), link.path.to_owned());
-                    return Err(Error::Link { path, at, vault });
-                }
+                Ok(folder) if place.is_within(&folder) => return Ok(Some(vault)),
                 // Where we cannot get, no plugin that we run can write.
                 Ok(_) => {}
                 Err(error) if is_out_of_reach(&error) => {}
                 Err(error) => return Err(unknown(error.to_string())),
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Checks that who may write to this target can change nothing of Keystead's own.

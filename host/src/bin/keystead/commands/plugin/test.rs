@@ -10,9 +10,9 @@ use keystead::registry::Placement;
 use keystead_plugin_api::testing::Outcome;
 use serde::Serialize;
 
-use super::super::{Scene, current_folder};
 use super::super::vault::parameters;
 use super::super::vault::register::Where;
+use super::super::{Scene, current_folder};
 use super::scratch::Scratch;
 use super::{Wanted, absolute, id_or_file};
 use crate::commands::get::listed;

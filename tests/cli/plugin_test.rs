@@ -1,0 +1,81 @@
+//! What `plugin test` lets a plugin do that nobody has installed, and what it leaves behind.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::sandbox::{Sandbox, plugin as memory};
+use crate::plugin_files::plugin;
+
+fn file() -> &'static str {
+    memory().to_str().unwrap()
+}
+
+fn entries(sandbox: &Sandbox, folder: &str) -> usize {
+    std::fs::read_dir(sandbox.root().join(folder)).unwrap().count()
+}
+
+#[test]
+fn tested_file_has_a_temporary_directory_and_what_is_granted() {
+    let sandbox = Sandbox::empty();
+    let relative = "plugin test --many 20 --param file=below/{vault}.secrets";
+    let answer = sandbox.run(relative, &[file()]);
+    answer.succeeds();
+    let shown = "Plugin `memory` is tested isolated:\n  may read and write files under ";
+    let shown = answer.stderr.strip_prefix(shown).unwrap_or_else(|| panic!("{answer}"));
+    let own = sandbox.root().join("tmp/keystead-test-");
+    assert!(shown.starts_with(own.to_str().unwrap()), "{answer}");
+    for folder in ["tmp", "here", "home"] {
+        assert_eq!(entries(&sandbox, folder), 0, "{folder}");
+    }
+
+    let outside = format!("file={}", sandbox.here("{vault}.secrets").display());
+    let words = "plugin test --many 20 --param";
+    let answer = sandbox.run(words, &[&outside, file()]);
+    assert!(answer.ends_with(1).stderr.contains("E07.not-granted"), "{answer}");
+    assert_eq!((entries(&sandbox, "here"), entries(&sandbox, "tmp")), (0, 0));
+
+    let grant = format!("files:{}/:rw", sandbox.here("").display());
+    let answer = sandbox.run(words, &[&outside, "--grant", &grant, file()]);
+    answer.succeeds();
+    assert!(answer.stderr.contains("/here\n"), "{answer}");
+    assert_eq!(entries(&sandbox, "tmp"), 0);
+}
+
+#[test]
+fn grant_that_is_none_or_reaches_our_own_folders_is_refused() {
+    let sandbox = Sandbox::installed();
+    for wrong in ["moon", "files:here:rw", "files:{file}:rw", "env:LD_PRELOAD"] {
+        sandbox.run("plugin test --grant", &[wrong, file()]).ends_with(2);
+    }
+    let config = sandbox.root().join("home/.local/share/keystead/pins.d");
+    let parameter = format!("file={}/x", config.display());
+    let grant = format!("files:{}/:rw", config.display());
+    let more = [&parameter, "--grant", &grant, file()];
+    let answer = sandbox.run("plugin test --param", &more);
+    assert!(answer.ends_with(1).stderr.contains("E07.own-folder"), "{answer}");
+}
+
+#[test]
+fn temporary_directory_is_gone_when_a_signal_ends_the_test() {
+    let sandbox = Sandbox::empty();
+    let hangs = plugin("hangs");
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let mut command = sandbox.command("plugin test", &[hangs.to_str().unwrap()]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(60);
+        while entries(&sandbox, "tmp") == 0 {
+            assert!(Instant::now() < until, "there is no directory");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // Its handlers are there before the plugin is looked at, which is said by a first answer at
+        // the latest.
+        let pid = rustix::process::Pid::from_child(&child);
+        let mut first = [0];
+        let _ = std::io::Read::read(child.stdout.as_mut().unwrap(), &mut first);
+        rustix::process::kill_process(pid, signal).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
+        assert_eq!(entries(&sandbox, "tmp"), 0);
+    }
+}
