@@ -43,9 +43,7 @@ impl Segment {
     }
 
     fn covers(&self, address: u64, len: u64) -> bool {
-        address >= self.address
-            && len <= self.memory
-            && address - self.address <= self.memory - len
+        address >= self.address && len <= self.memory && address - self.address <= self.memory - len
     }
 }
 

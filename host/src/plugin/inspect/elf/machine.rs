@@ -4,6 +4,7 @@
 use object::read::elf::FileHeader;
 use object::{Endianness, elf};
 
+use super::super::here::machine as here;
 use super::Machine;
 
 /// What a machine decides about how a file is loaded.
@@ -52,7 +53,10 @@ pub(super) const X86_64_PLT: [elf::DynamicTag; 3] = [
 const KIB: u64 = 1_024;
 
 impl Traits {
+    /// Returns what is known of the machine of a file. A file for another machine than this
+    /// one is described, and never loaded.
     pub(super) fn of(machine: Machine) -> Self {
+        let machine = if machine == here() { machine } else { Machine::Other(0) };
         let relocations = |relative, indirect, copy, wide: Option<elf::RelocationType>| {
             Some(Relocations { relative, indirect, copy, wide: wide.map(|kind| kind.0) })
         };
@@ -132,12 +136,7 @@ impl Traits {
                     elf::R_PPC64_COPY.0,
                     None,
                 ),
-                &[
-                    elf::DT_PPC64_GLINK,
-                    elf::DT_PPC64_OPD,
-                    elf::DT_PPC64_OPDSZ,
-                    elf::DT_PPC64_OPT,
-                ],
+                &[elf::DT_PPC64_GLINK, elf::DT_PPC64_OPD, elf::DT_PPC64_OPDSZ, elf::DT_PPC64_OPT],
             ),
             Machine::Loongarch64 => (
                 64 * KIB,

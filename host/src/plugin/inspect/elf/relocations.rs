@@ -27,7 +27,8 @@ struct Change {
 struct Checker<'a, 'data, Elf: FileHeader<Endian = Endianness>> {
     image: &'a Image<'data, Elf>,
     taken: &'a Taken,
-    symbols: usize,
+    /// How many symbols there are, where that is known.
+    symbols: Option<usize>,
     steps: usize,
     /// How many of them call a function for their value.
     indirect: usize,
@@ -61,8 +62,9 @@ pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
         }
         plt = None;
     }
+    let count = symbols.counted.then_some(symbols.count);
     let mut checker =
-        Checker { image, taken, symbols: symbols.count, steps: 0, indirect: symbols.indirect };
+        Checker { image, taken, symbols: count, steps: 0, indirect: symbols.indirect };
     if let Some((address, len)) = packed {
         checker.packed(address, len)?;
     }
@@ -73,9 +75,12 @@ pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
     if let Some((address, len)) = rela {
         let count = table.count(elf::DT_RELACOUNT)?;
         checker.rela(address, len)?;
-        checker.relative::<Elf::Rela>(address, own_len(len, true), count, |entry: &Elf::Rela| {
-            entry.r_type(image.endian, false).0
-        })?;
+        checker.relative::<Elf::Rela>(
+            address,
+            own_len(len, true),
+            count,
+            |entry: &Elf::Rela| entry.r_type(image.endian, false).0,
+        )?;
     }
     if let Some((address, len)) = rel {
         let count = table.count(elf::DT_RELCOUNT)?;
@@ -155,7 +160,7 @@ impl<Elf: FileHeader<Endian = Endianness>> Checker<'_, '_, Elf> {
             if change.kind == kinds.copy {
                 return Err(Error::loader_request("a copy of another library's data"));
             }
-            if change.symbol as usize >= self.symbols.max(1) {
+            if self.symbols.is_some_and(|count| change.symbol as usize >= count.max(1)) {
                 return Err(Error::malformed("an ELF relocation is for a symbol not there"));
             }
             if change.kind == kinds.indirect {

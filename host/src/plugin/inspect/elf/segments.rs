@@ -67,8 +67,7 @@ pub(super) fn same_place<Elf: FileHeader<Endian = Endianness>>(
 /// header is missing, glibc assumes the worst.
 fn stack<Elf: FileHeader<Endian = Endianness>>(image: &Image<'_, Elf>) -> Result<()> {
     let mut stacks = image.segments(elf::PT_GNU_STACK).peekable();
-    let harmless =
-        stacks.peek().is_some() && stacks.all(|stack| !stack.flags.contains(elf::PF_X));
+    let harmless = stacks.peek().is_some() && stacks.all(|stack| !stack.flags.contains(elf::PF_X));
     if harmless { Ok(()) } else { Err(Error::ExecutableStack) }
 }
 

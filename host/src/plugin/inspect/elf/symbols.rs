@@ -14,7 +14,10 @@ use super::{Error, Result, text};
 pub(super) struct Symbols<'data> {
     table: &'data [u8],
     strings: Strings<'data>,
+    /// How many can be told to be there: without one that can be found, only the first few.
     pub(super) count: usize,
+    /// Whether that is all of them.
+    pub(super) counted: bool,
     /// The version of each symbol: two bytes for each.
     pub(super) versions: Option<&'data [u8]>,
     /// The tables through which glibc may look a symbol up. It uses that of GNU if there is one.
@@ -74,13 +77,12 @@ impl<'data> Symbols<'data> {
         let mut indirect = 0;
         for symbol in records::<Elf::Sym>(bytes, "symbols")? {
             strings.rest(symbol.st_name(endian).into())?;
-            if symbol.st_type() == elf::STT_GNU_IFUNC
-                && symbol.st_shndx(endian) != elf::SHN_UNDEF
-            {
+            if symbol.st_type() == elf::STT_GNU_IFUNC && symbol.st_shndx(endian) != elf::SHN_UNDEF {
                 indirect += 1;
             }
         }
-        Ok(Self { table: bytes, strings, count, versions, hashes, indirect })
+        let counted = hashes.iter().any(Hash::counts);
+        Ok(Self { table: bytes, strings, count, counted, versions, hashes, indirect })
     }
 
     /// Returns the symbol of this name, if glibc would find it and it is of one of these types.
@@ -262,6 +264,15 @@ fn system_v(all: Numbers<'_>) -> Result<(Hash<'_>, usize, usize)> {
 }
 
 impl Hash<'_> {
+    /// Returns whether the table says how many symbols there are: that of GNU does so only
+    /// where one can be found.
+    fn counts(&self) -> bool {
+        match *self {
+            Self::Gnu { buckets, .. } => buckets.bytes.iter().any(|byte| *byte != 0),
+            Self::SystemV { .. } => true,
+        }
+    }
+
     /// Returns the first symbol under this name's hash that is the one.
     fn find(&self, name: &[u8], is_it: impl Fn(usize) -> bool) -> Option<usize> {
         match *self {

@@ -62,7 +62,7 @@ const KNOWN: [DynamicTag; 41] = [
 const IDLE: [DynamicTag; 3] = [elf::DT_DEBUG, elf::DT_TLSDESC_PLT, elf::DT_TLSDESC_GOT];
 
 /// What glibc reads together, without asking whether all of it is there.
-const TOGETHER: [&[DynamicTag]; 8] = [
+const TOGETHER: [&[DynamicTag]; 9] = [
     &[elf::DT_STRTAB, elf::DT_STRSZ, elf::DT_SYMTAB],
     &[elf::DT_RELA, elf::DT_RELASZ, elf::DT_RELAENT],
     &[elf::DT_REL, elf::DT_RELSZ, elf::DT_RELENT],
@@ -71,6 +71,7 @@ const TOGETHER: [&[DynamicTag]; 8] = [
     &[elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ],
     &[elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ],
     &[elf::DT_VERNEED, elf::DT_VERNEEDNUM],
+    &[elf::DT_VERDEF, elf::DT_VERDEFNUM],
 ];
 
 /// The tags of a search among libraries, and others that give a library a say in what else is
@@ -237,10 +238,9 @@ impl Table {
                 )));
             }
         }
-        for (tag, size) in [
-            (elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ),
-            (elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ),
-        ] {
+        for (tag, size) in
+            [(elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ), (elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ)]
+        {
             let (Some(address), Some(size)) = (self.value(tag), self.value(size)) else { continue };
             // glibc counts them in 32 bits.
             let whole = size % image.word() == 0 && size / image.word() <= u64::from(u32::MAX);

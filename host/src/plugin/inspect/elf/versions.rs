@@ -83,8 +83,7 @@ fn needs<Elf: FileHeader<Endian = Endianness>>(
 ) -> Result<Option<(u32, u32)>> {
     let endian = image.endian;
     let Some(address) = table.value(elf::DT_VERNEED) else { return Ok(None) };
-    let mut walk =
-        Walk { bytes: image.at(address).ok_or_else(broken)?, steps: 0, end: 0 };
+    let mut walk = Walk { bytes: image.at(address).ok_or_else(broken)?, steps: 0, end: 0 };
     let mut newest = None;
     let (mut at, mut libraries) = (0_usize, 0);
     loop {
@@ -105,9 +104,6 @@ fn needs<Elf: FileHeader<Endian = Endianness>>(
             let name = strings.name(aux.vna_name.get(endian).into())?;
             newest = newest.max(glibc_version(name));
             add(known, aux.vna_other.get(endian).0)?;
-            if aux.vna_hash.get(endian) != elf::hash(name.as_bytes()) {
-                return Err(Error::not_as_loaded("an ELF version is not of its hash"));
-            }
             match aux.vna_next.get(endian) as usize {
                 0 => break,
                 next => aux_at = aux_at.saturating_add(next),
@@ -133,8 +129,7 @@ fn definitions<Elf: FileHeader<Endian = Endianness>>(
 ) -> Result<()> {
     let endian = image.endian;
     let Some(address) = table.value(elf::DT_VERDEF) else { return Ok(()) };
-    let mut walk =
-        Walk { bytes: image.at(address).ok_or_else(broken)?, steps: 0, end: 0 };
+    let mut walk = Walk { bytes: image.at(address).ok_or_else(broken)?, steps: 0, end: 0 };
     let (mut at, mut count) = (0_usize, 0);
     loop {
         let definition: &elf::Verdef<Endianness> = walk.read(at)?;
