@@ -37,9 +37,12 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Returns whether the file has these bytes of the segment.
+    /// Returns whether the file has these bytes of the segment, and they can be read in memory.
     fn has(&self, address: u64, len: u64) -> bool {
-        address >= self.address && len <= self.file && address - self.address <= self.file - len
+        self.flags.contains(elf::PF_R)
+            && address >= self.address
+            && len <= self.file
+            && address - self.address <= self.file - len
     }
 
     fn covers(&self, address: u64, len: u64) -> bool {

@@ -150,18 +150,15 @@ impl<Elf: FileHeader<Endian = Endianness>> Checker<'_, '_, Elf> {
     }
 
     fn one(&mut self, change: &Change) -> Result<()> {
-        // Of every machine this one does nothing.
-        if change.kind == 0 {
-            return self.step();
-        }
         let word = self.image.word();
         let mut len = word;
         if let Some(kinds) = &self.image.traits.relocations {
-            if change.kind == kinds.copy {
-                return Err(Error::loader_request("a copy of another library's data"));
-            }
+            // Of every relocation: glibc looks for the version of its symbol first.
             if self.symbols.is_some_and(|count| change.symbol as usize >= count.max(1)) {
                 return Err(Error::malformed("an ELF relocation is for a symbol not there"));
+            }
+            if change.kind == kinds.copy {
+                return Err(Error::loader_request("a copy of another library's data"));
             }
             if change.kind == kinds.indirect {
                 self.indirect += 1;
@@ -172,6 +169,10 @@ impl<Elf: FileHeader<Endian = Endianness>> Checker<'_, '_, Elf> {
             if kinds.wide == Some(change.kind) {
                 len = 2 * word;
             }
+        }
+        // Of every machine this one does nothing.
+        if change.kind == 0 {
+            return self.step();
         }
         self.write(change.address, len)
     }

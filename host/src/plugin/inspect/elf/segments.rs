@@ -22,7 +22,7 @@ pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
         (elf::PT_GNU_PROPERTY, "property"),
         (elf::PT_GNU_EH_FRAME, "table for unwinding"),
     ] {
-        for segment in image.segments(kind).filter(|segment| segment.memory > 0) {
+        for segment in image.segments(kind).filter(|segment| segment.file.max(segment.memory) > 0) {
             same_place(image, segment, what)?;
             taken.add(segment.address, segment.file, what);
             if kind != elf::PT_GNU_EH_FRAME {

@@ -96,7 +96,7 @@ impl File {
             .into_iter()
             .find(|at| {
                 let start = self.get(*at, P_VADDR);
-                (start..start + self.get(*at, P_FILESZ)).contains(&address)
+                (start..start.saturating_add(self.get(*at, P_FILESZ))).contains(&address)
             })
             .expect("the address is mapped");
         (address - self.get(load, P_VADDR) + self.get(load, P_OFFSET)) as usize
@@ -110,7 +110,7 @@ impl File {
             .into_iter()
             .find(|at| {
                 let start = self.get(*at, P_OFFSET);
-                (start..start + self.get(*at, P_FILESZ)).contains(&place)
+                (start..start.saturating_add(self.get(*at, P_FILESZ))).contains(&place)
             })
             .expect("the place is mapped");
         place - self.get(load, P_OFFSET) + self.get(load, P_VADDR)

@@ -36,7 +36,11 @@ fn quiet() -> File {
                 char *strdup(const char *); char *other(void) { return strdup(\"x\"); }\n\
                 const unsigned char spare[512] = \"SPARE\";\n";
     let flags = &["-Wl,--hash-style=both", "-nostartfiles"];
-    File(Elf { code, flags, ..Elf::default() }.build())
+    let mut file = File(Elf { code, flags, ..Elf::default() }.build());
+    // Without sections, so that the manifest is a note or is not there.
+    file.set(0, (40, 8), 0);
+    file.set(0, (60, 4), 0);
+    file
 }
 
 /// Returns the places and lengths of what the loader reads: each field that could be changed.
@@ -63,6 +67,7 @@ fn fields(file: &File) -> Vec<(usize, usize)> {
     let symbols = file.place(file.value(6));
     let count = file.get(file.place(file.value(4)), (4, 4)) as usize;
     add(symbols, count, &[4, 1, 1, 2, 8, 8]);
+    add(file.place(file.value(4)), 24, &[4]);
     add(file.place(file.value(DT_GNU_HASH)), 24, &[4]);
     add(file.place(file.value(DT_VERSYM)), count, &[2]);
     add(file.place(file.value(DT_VERNEED)), 1, &[2, 2, 4, 4, 4, 4, 2, 2, 4, 4]);
@@ -71,7 +76,8 @@ fn fields(file: &File) -> Vec<(usize, usize)> {
 }
 
 /// Changes some fields: to a number that means something, or that of another field.
-fn change(file: &mut File, fields: &[(usize, usize)], random: &mut Random) {
+fn change(good: &File, fields: &[(usize, usize)], random: &mut Random) -> File {
+    let mut file = good.clone();
     for _ in 0..=random.below(3) {
         let (at, len) = *random.of(fields);
         let old = file.get(at, (0, len));
@@ -82,17 +88,18 @@ fn change(file: &mut File, fields: &[(usize, usize)], random: &mut Random) {
             2 => old.wrapping_sub(*random.of(&[1, 8, 16, 24, 0x1000])),
             3 => old ^ 1 << random.below(8 * len),
             4 => file.get(other.0, (0, other.1)),
-            _ => file.address_of(random.below(8)),
+            _ => good.address_of(random.below(8)),
         };
         file.set(at, (0, len), new);
     }
     if random.below(8) == 0 {
         // A whole header or entry in the place of another.
-        let all = if random.below(2) == 0 { file.headers() } else { file.entries() };
+        let all = if random.below(2) == 0 { good.headers() } else { good.entries() };
         let (from, to) = (*random.of(&all), *random.of(&all));
         let len = all[1] - all[0];
         file.0.copy_within(from..from + len, to);
     }
+    file
 }
 
 impl File {
@@ -160,8 +167,7 @@ fn compare(seed: u64, count: usize) -> (usize, usize) {
     let mut random = Random(seed);
     let mut accepted = vec![good.0.clone()];
     for _ in 0..count {
-        let mut file = good.clone();
-        change(&mut file, &fields, &mut random);
+        let file = change(&good, &fields, &mut random);
         if inspect(&file.0).is_ok() {
             accepted.push(file.0);
         }

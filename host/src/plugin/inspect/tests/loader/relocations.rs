@@ -97,6 +97,9 @@ fn relocation_of_what_was_inspected_is_refused() {
         ("symbol", "bad: an ELF relocation is for a symbol not there", &|file| {
             file.set(one(file), R_INFO, 6 | 0x10_0000 << 32);
         }),
+        ("symbol of none", "bad: an ELF relocation is for a symbol not there", &|file| {
+            file.set(one(file), R_INFO, 0x10_0000 << 32);
+        }),
         ("function that is none", "bad: an ELF relocation calls what is not code", &|file| {
             let address = file.address(spare(file));
             file.set(one(file), R_INFO, 37);

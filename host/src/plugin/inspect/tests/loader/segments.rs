@@ -168,6 +168,22 @@ fn other_segments_with_two_readings_are_refused() {
             },
         ),
         (
+            "note that is not in memory",
+            "as: the ELF note is not in memory what it is in the file",
+            &|file| {
+                let at = file.segments(PT_NOTE)[0];
+                file.set(at, P_MEMSZ, 0);
+            },
+        ),
+        (
+            "note that cannot be read",
+            "as: the ELF note is not in memory what it is in the file",
+            &|file| {
+                let at = file.segments(PT_LOAD)[0];
+                file.set(at, P_FLAGS, 0);
+            },
+        ),
+        (
             "unwinding elsewhere",
             "as: the ELF table for unwinding is not in memory what it is in the file",
             &|file| {
