@@ -91,7 +91,7 @@ fn needed(table: &Table, strings: Strings<'_>) -> Result<Vec<String>> {
                 }
             }
             elf::DT_TEXTREL => return Err(Error::TextRelocations),
-            elf::DT_FLAGS if value & u64::from(elf::DF_TEXTREL.0) != 0 => {
+            elf::DT_FLAGS if value & elf::DF_TEXTREL.0 != 0 => {
                 return Err(Error::TextRelocations);
             }
             _ => {}

@@ -49,6 +49,12 @@ pub(super) fn check<Elf: FileHeader<Endian = Endianness>>(
         image.table(address, len, "relocations")?;
         taken.add(address, len, "relocations");
     }
+    // On some machines glibc writes its own addresses to the start of this table.
+    if let (Some(address), Some(_)) = (table.value(elf::DT_PLTGOT), plt)
+        && let Some(what) = taken.hit(address, 3 * image.word())
+    {
+        return Err(Error::not_as_loaded(format!("the ELF table of addresses is in the {what}")));
+    }
     let plt_is_rela = table.value(elf::DT_PLTREL) == Some(elf::DT_RELA.0 as u64);
     // glibc knows two lists one after the other, and one that ends with the other.
     let other = if plt_is_rela { rela } else { rel };
@@ -181,7 +187,7 @@ impl<Elf: FileHeader<Endian = Endianness>> Checker<'_, '_, Elf> {
     fn packed(&mut self, address: u64, len: u64) -> Result<()> {
         let word = self.image.word();
         let bytes = self.image.table(address, len, "relocations")?;
-        if len % word != 0 {
+        if !len.is_multiple_of(word) {
             return Err(Error::malformed("the ELF relocations end within an entry"));
         }
         let endian = self.image.endian;

@@ -139,21 +139,21 @@ fn properties<Elf: FileHeader<Endian = Endianness>>(
     if segment.align != image.word() {
         return Ok(());
     }
-    let align = segment.align as usize;
+    let align = segment.align;
     let mut rest = image.span(segment.address, segment.file).unwrap_or_default();
     while let Some((head, _)) = rest.split_first_chunk::<12>() {
         let number = |at: usize| {
             let bytes = [head[at], head[at + 1], head[at + 2], head[at + 3]];
             image.endian.read_u32(bytes)
         };
-        let (name, description) = (number(0) as usize, number(4) as usize);
+        let (name, description) = (u64::from(number(0)), u64::from(number(4)));
         let is_property = name == 4 && number(8) == PROPERTY_TYPE;
         let start = (12 + name).next_multiple_of(align);
         let next = (start + description).next_multiple_of(align);
-        if is_property && start + description > rest.len() {
+        if is_property && start + description > rest.len() as u64 {
             return Err(Error::malformed("an ELF property is longer than its segment"));
         }
-        match rest.get(next..) {
+        match usize::try_from(next).ok().and_then(|next| rest.get(next..)) {
             Some(after) => rest = after,
             None => return Ok(()),
         }

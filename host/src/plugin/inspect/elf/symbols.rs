@@ -197,13 +197,13 @@ fn gnu(all: Numbers<'_>, word: u64) -> Result<(Hash<'_>, usize, usize)> {
         return Err(broken());
     }
     let word = word as usize;
-    let buckets_at = 4 + bloom_count * (word / 4);
     let parts = || {
         let bloom = Numbers { width: word, ..all.from(4)? }.until(bloom_count)?;
+        let buckets_at = 4 + bloom.bytes.len() / 4;
         let buckets = all.from(buckets_at)?.until(bucket_count)?;
-        Some((bloom, buckets, all.from(buckets_at + bucket_count)?))
+        Some((bloom, buckets_at, buckets, all.from(buckets_at.checked_add(bucket_count)?)?))
     };
-    let (bloom, buckets, chain) = parts().ok_or_else(broken)?;
+    let (bloom, buckets_at, buckets, chain) = parts().ok_or_else(broken)?;
     let mut last = None;
     for at in 0..bucket_count {
         let bucket = buckets.index(at).ok_or_else(broken)?;

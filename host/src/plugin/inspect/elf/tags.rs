@@ -87,15 +87,15 @@ const REQUESTS: [(DynamicTag, &str); 7] = [
 ];
 
 /// The flags a plugin may have in `DT_FLAGS`. `DF_TEXTREL` has an error of its own.
-const FLAGS: u64 = (elf::DF_ORIGIN.0
+const FLAGS: u64 = elf::DF_ORIGIN.0
     | elf::DF_SYMBOLIC.0
     | elf::DF_TEXTREL.0
     | elf::DF_BIND_NOW.0
-    | elf::DF_STATIC_TLS.0) as u64;
+    | elf::DF_STATIC_TLS.0;
 
 /// The flags a plugin may have in `DT_FLAGS_1`: plugins are bound at once and never unloaded
 /// in any case, and have no search path in which their own folder could be named.
-const FLAGS_1: u64 = (elf::DF_1_NOW.0 | elf::DF_1_NODELETE.0 | elf::DF_1_ORIGIN.0) as u64;
+const FLAGS_1: u64 = elf::DF_1_NOW.0 | elf::DF_1_NODELETE.0 | elf::DF_1_ORIGIN.0;
 
 /// The dynamic table, up to the entry that ends it.
 pub(super) struct Table {
@@ -140,7 +140,7 @@ impl Table {
     /// memory like a library.
     pub(super) fn is_program(&self) -> bool {
         let is_pie = |(tag, value): &(DynamicTag, u64)| {
-            *tag == elf::DT_FLAGS_1 && value & u64::from(elf::DF_1_PIE.0) != 0
+            *tag == elf::DT_FLAGS_1 && value & elf::DF_1_PIE.0 != 0
         };
         self.entries.iter().any(is_pie)
     }

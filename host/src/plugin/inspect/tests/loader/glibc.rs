@@ -139,7 +139,8 @@ fn load(folder: &std::path::Path, files: &[Vec<u8>]) -> Vec<String> {
     let writer = std::thread::spawn(move || input.write_all(paths.as_bytes()).unwrap());
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
-    let lines: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    let lines: Vec<_> =
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), files.len());
     lines
 }

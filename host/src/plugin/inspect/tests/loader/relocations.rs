@@ -46,6 +46,10 @@ fn relocation_of_what_was_inspected_is_refused() {
         }),
         ("another library", no_data, &|file| to(file, 0x5000_0000)),
         ("before the file", no_data, &|file| to(file, 0_u64.wrapping_sub(0x1000))),
+        ("table of addresses", "as: the ELF table of addresses is in the dynamic table", &|file| {
+            let address = file.get(file.segment(PT_DYNAMIC), P_VADDR);
+            file.set_value(3, address + 8);
+        }),
         ("past the data", no_data, &|file| {
             let at = *file.segments(PT_LOAD).last().unwrap();
             let end = file.get(at, P_VADDR) + file.get(at, P_MEMSZ);
