@@ -78,6 +78,9 @@ impl<'data> Symbols<'data> {
         for symbol in records::<Elf::Sym>(bytes, "symbols")? {
             strings.rest(symbol.st_name(endian).into())?;
             if symbol.st_type() == elf::STT_GNU_IFUNC && symbol.st_shndx(endian) != elf::SHN_UNDEF {
+                if !image.is(elf::PF_X, symbol.st_value(endian).into(), 1) {
+                    return Err(Error::malformed("an indirect ELF function is not code"));
+                }
                 indirect += 1;
             }
         }

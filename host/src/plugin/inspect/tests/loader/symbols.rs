@@ -17,7 +17,11 @@ fn entry_symbol_that_glibc_would_not_find_is_refused() {
         ("local", &missing, &|file| file.set(symbol(file), ST_INFO, 1)),
         ("unique", &missing, &|file| file.set(symbol(file), ST_INFO, 0xa1)),
         ("thread-local", &missing, &|file| file.set(symbol(file), ST_INFO, 0x16)),
-        ("indirect", &missing, &|file| file.set(symbol(file), ST_INFO, 0x1a)),
+        ("indirect", &missing, &|file| {
+            let code = file.get(file.symbol("probe"), ST_VALUE);
+            file.set(symbol(file), ST_VALUE, code);
+            file.set(symbol(file), ST_INFO, 0x1a);
+        }),
         ("hidden", &missing, &|file| file.set(symbol(file), ST_OTHER, 2)),
         ("internal", &missing, &|file| file.set(symbol(file), ST_OTHER, 1)),
         ("at nothing", &missing, &|file| file.set(symbol(file), ST_VALUE, 0)),
@@ -32,6 +36,10 @@ fn entry_symbol_that_glibc_would_not_find_is_refused() {
         ("a name behind the names", behind, &|file| {
             let len = file.value(10);
             file.set(file.symbol("probe"), ST_NAME, len);
+        }),
+        ("indirect and no code", "bad: an indirect ELF function is not code", &|file| {
+            let number = file.symbol("bss");
+            file.set(number, ST_INFO, 0x1a);
         }),
         // What the file lacks in its filter glibc does not look for.
         ("filter", &hash, &|file| {
