@@ -32,6 +32,19 @@ pub enum Error {
         /// Which header, and how.
         what: String,
     },
+    /// The file can be read in two ways, and the system's loader would read it in the other:
+    /// what was inspected is not what would be loaded.
+    #[error("the system's loader would read the file in another way: {what}")]
+    NotAsLoaded {
+        /// Where the two ways part.
+        what: String,
+    },
+    /// The file asks the system's loader for more than to be mapped and linked.
+    #[error("the library asks the system's loader for what no plugin may have: {what}")]
+    LoaderRequest {
+        /// The entry or the flags.
+        what: String,
+    },
     /// A shared library that carries no manifest: not a plugin.
     #[error("the library has no manifest: it is not a plugin")]
     NoManifest,
@@ -172,6 +185,8 @@ impl Error {
             Self::Universal => "E05.universal",
             Self::Truncated { .. } => "E05.truncated",
             Self::Malformed { .. } => "E05.malformed",
+            Self::NotAsLoaded { .. } => "E05.not-as-loaded",
+            Self::LoaderRequest { .. } => "E05.loader-request",
             Self::NoManifest => "E05.no-manifest",
             Self::ManifestNotJson { .. } => "E05.manifest-not-json",
             Self::BadManifest { .. } => "E05.bad-manifest",
@@ -197,6 +212,14 @@ impl Error {
 
     pub(super) fn malformed(what: impl Into<String>) -> Self {
         Self::Malformed { what: what.into() }
+    }
+
+    pub(super) fn not_as_loaded(what: impl Into<String>) -> Self {
+        Self::NotAsLoaded { what: what.into() }
+    }
+
+    pub(super) fn loader_request(what: impl Into<String>) -> Self {
+        Self::LoaderRequest { what: what.into() }
     }
 
     pub(super) fn bad_manifest(what: impl Into<String>) -> Self {

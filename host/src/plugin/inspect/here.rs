@@ -64,17 +64,7 @@ impl Here {
             } else {
                 Format::Elf
             },
-            machine: match std::env::consts::ARCH {
-                "x86_64" if cfg!(target_pointer_width = "64") => Machine::X86_64,
-                "aarch64" if cfg!(target_endian = "little") => Machine::Aarch64,
-                "x86" => Machine::X86,
-                "arm" if cfg!(target_endian = "little") => Machine::Arm,
-                "riscv64" => Machine::Riscv64,
-                "s390x" => Machine::S390x,
-                "powerpc64" if cfg!(target_endian = "little") => Machine::Powerpc64le,
-                "loongarch64" => Machine::Loongarch64,
-                _ => Machine::Other(0),
-            },
+            machine: machine(),
             glibc: running_glibc(),
             api: semver::Version::parse(api).expect("cargo accepts nothing else as a version"),
             granted_libraries: BTreeSet::new(),
@@ -135,6 +125,21 @@ impl Inspected {
     pub fn extra_libraries(&self) -> impl Iterator<Item = &str> {
         let format = self.format;
         self.needed.iter().map(String::as_str).filter(move |name| !is_base(format, name))
+    }
+}
+
+/// Returns the machine that this is built for.
+pub(super) fn machine() -> Machine {
+    match std::env::consts::ARCH {
+        "x86_64" if cfg!(target_pointer_width = "64") => Machine::X86_64,
+        "aarch64" if cfg!(target_endian = "little") => Machine::Aarch64,
+        "x86" => Machine::X86,
+        "arm" if cfg!(target_endian = "little") => Machine::Arm,
+        "riscv64" => Machine::Riscv64,
+        "s390x" => Machine::S390x,
+        "powerpc64" if cfg!(target_endian = "little") => Machine::Powerpc64le,
+        "loongarch64" => Machine::Loongarch64,
+        _ => Machine::Other(0),
     }
 }
 

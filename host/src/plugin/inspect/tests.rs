@@ -1,5 +1,7 @@
 //! What is read out of good files, and what is refused about bad ones.
 
+mod loader;
+
 use std::sync::LazyLock;
 
 use keystead_plugin_api::manifest::section::{ABI_C, ABI_RUST};

@@ -1,151 +1,114 @@
-//! The dynamic table: what a library needs, which symbols it has, and what the loader would
-//! do with it.
+//! What the dynamic table says: what a library needs, which symbols it has, and what the
+//! loader would do with it.
 
-use object::read::elf::{FileHeader, GnuHashTable, HashTable};
-use object::{Endianness, elf, pod};
+use object::elf;
+use object::read::elf::FileHeader;
+use object::{Endianness, pod};
 
+use super::super::here::ELF_BASE;
 use super::super::{Error, MAX_NEEDED, Result, text};
-use super::{Image, index};
-
-/// The most versions of symbols that are walked: the whole of glibc has some hundred.
-const MAX_VERSIONS: usize = 4_096;
-
-/// Returns whether the table says that this is a program, which can lie anywhere in memory
-/// like a library.
-pub(super) fn is_program(table: &[(elf::DynamicTag, u64)]) -> bool {
-    table.iter().any(|(tag, value)| *tag == elf::DT_FLAGS_1 && value & elf::DF_1_PIE.0 != 0)
-}
+use super::image::{Image, Taken};
+use super::index;
+use super::symbols::Symbols;
+use super::tags::Table;
+use super::versions;
 
 /// What the dynamic table says.
 pub(super) struct Dynamic<'data> {
-    pub(super) strings: &'data [u8],
     pub(super) needed: Vec<String>,
     pub(super) glibc: Option<(u32, u32)>,
     pub(super) constructor_bytes: u64,
-    pub(super) symbols: Option<&'data [u8]>,
-    pub(super) symbol_count: usize,
+    pub(super) symbols: Symbols<'data>,
+}
+
+/// The names in a file: what they are read from, by their places.
+#[derive(Clone, Copy)]
+pub(super) struct Strings<'data>(&'data [u8]);
+
+impl<'data> Strings<'data> {
+    /// Returns the bytes from a place in the table to its end.
+    pub(super) fn rest(self, offset: u64) -> Result<&'data [u8]> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..));
+        // The loader knows no end of the table: what begins behind it would still be a name.
+        rest.filter(|rest| !rest.is_empty())
+            .ok_or_else(|| Error::not_as_loaded("an ELF name begins behind the names' end"))
+    }
+
+    pub(super) fn name(self, offset: u64) -> Result<&'data str> {
+        let broken = || Error::malformed("a name in the ELF dynamic table");
+        text::name(self.rest(offset)?).ok_or_else(broken)
+    }
 }
 
 impl<'data> Dynamic<'data> {
     pub(super) fn read<Elf: FileHeader<Endian = Endianness>>(
         image: &Image<'data, Elf>,
-        entries: &[(elf::DynamicTag, u64)],
+        table: &Table,
+        taken: &mut Taken,
     ) -> Result<Self> {
-        let value =
-            |wanted| entries.iter().find(|(tag, _)| *tag == wanted).map(|(_, value)| *value);
-        let strings = value(elf::DT_STRTAB).and_then(|address| image.at(address));
-        let strings = strings.unwrap_or_default();
-        let size = value(elf::DT_STRSZ).map_or(Ok(0), index)?;
-        let strings = strings
-            .get(..size)
-            .ok_or_else(|| Error::malformed("the ELF strings are not mapped"))?;
-        let string = |offset: u64| {
-            usize::try_from(offset)
-                .ok()
-                .and_then(|offset| strings.get(offset..))
-                .and_then(text::name)
-                .ok_or_else(|| Error::malformed("a name in the ELF dynamic table"))
+        table.check(image)?;
+        let Some((address, size)) = table.part(elf::DT_STRTAB, elf::DT_STRSZ) else {
+            return Err(Error::malformed("the ELF file has no dynamic symbols"));
         };
-
-        let mut needed: Vec<String> = Vec::new();
-        for (tag, value) in entries {
-            match *tag {
-                elf::DT_RUNPATH | elf::DT_RPATH => {
-                    let kind = if *tag == elf::DT_RPATH { "RPATH" } else { "RUNPATH" };
-                    let path = text::shown(string(*value)?);
-                    return Err(Error::SearchPath { what: format!("{kind} `{path}`") });
-                }
-                // Filters are loaded like what is needed, under another name.
-                elf::DT_NEEDED | elf::DT_AUXILIARY | elf::DT_FILTER => {
-                    let name = string(*value)?;
-                    if name.contains(['/', '$']) {
-                        let what = format!("it needs `{}`", text::shown(name));
-                        return Err(Error::SearchPath { what });
-                    }
-                    needed.push(name.to_owned());
-                    if needed.len() > MAX_NEEDED {
-                        return Err(Error::malformed("it needs too many libraries"));
-                    }
-                }
-                elf::DT_TEXTREL => return Err(Error::TextRelocations),
-                elf::DT_FLAGS if value & elf::DF_TEXTREL.0 != 0 => {
-                    return Err(Error::TextRelocations);
-                }
-                _ => {}
-            }
+        let names = image.table(address, size, "strings")?;
+        if !names.ends_with(&[0]) {
+            return Err(Error::not_as_loaded("the last ELF name has no end"));
         }
-        let versions = value(elf::DT_VERNEED).and_then(|address| image.at(address));
+        taken.add(address, size, "names");
+        let strings = Strings(names);
+        let needed = needed(table, strings)?;
+        own_name(table, strings, &needed)?;
+        let symbols = Symbols::read(image, table, strings, taken)?;
+        let glibc = versions::check(image, table, strings, &needed, &symbols, taken)?;
         Ok(Self {
-            strings,
             needed,
-            glibc: newest_glibc(versions.unwrap_or_default(), image.endian, &string)?,
-            constructor_bytes: value(elf::DT_INIT_ARRAYSZ).unwrap_or(0),
-            symbols: value(elf::DT_SYMTAB).and_then(|address| image.at(address)),
-            symbol_count: symbol_count(image, &value),
+            glibc,
+            constructor_bytes: table.value(elf::DT_INIT_ARRAYSZ).unwrap_or(0),
+            symbols,
         })
     }
 }
 
-/// Returns how many dynamic symbols there are, which only the hash tables say.
-fn symbol_count<Elf: FileHeader<Endian = Endianness>>(
-    image: &Image<'_, Elf>,
-    value: &impl Fn(elf::DynamicTag) -> Option<u64>,
-) -> usize {
-    let table = |tag| value(tag).and_then(|address| image.at(address));
-    let gnu = table(elf::DT_GNU_HASH)
-        .and_then(|data| GnuHashTable::<Elf>::parse(image.endian, data).ok())
-        .and_then(|hashes| hashes.symbol_table_length(image.endian));
-    let old = table(elf::DT_HASH)
-        .and_then(|data| HashTable::<Elf>::parse(image.endian, data).ok())
-        .map(|hashes| hashes.symbol_table_length());
-    gnu.or(old).map_or(0, |count| count as usize)
-}
-
-/// Returns the newest `GLIBC_x.y` that the needed versions name.
-fn newest_glibc<'data>(
-    table: &'data [u8],
-    endian: Endianness,
-    string: &impl Fn(u64) -> Result<&'data str>,
-) -> Result<Option<(u32, u32)>> {
-    let broken = || Error::malformed("the ELF version needs");
-    let mut newest = None;
-    let mut at = 0_usize;
-    let mut steps = 0;
-    while !table.is_empty() {
-        let need: &elf::Verneed<Endianness> = read_at(table, at).ok_or_else(broken)?;
-        let mut aux_at = at.saturating_add(need.vn_aux.get(endian) as usize);
-        for _ in 0..need.vn_cnt.get(endian) {
-            steps += 1;
-            let aux: &elf::Vernaux<Endianness> = read_at(table, aux_at).ok_or_else(broken)?;
-            let name = string(aux.vna_name.get(endian).into())?;
-            newest = newest.max(glibc_version(name));
-            aux_at = aux_at.saturating_add(aux.vna_next.get(endian) as usize);
-            if steps > MAX_VERSIONS {
-                return Err(broken());
+/// Returns the libraries that are loaded with the file, all of them.
+fn needed(table: &Table, strings: Strings<'_>) -> Result<Vec<String>> {
+    let mut needed: Vec<String> = Vec::new();
+    for (tag, value) in table.entries() {
+        match *tag {
+            elf::DT_RUNPATH | elf::DT_RPATH => {
+                let kind = if *tag == elf::DT_RPATH { "RPATH" } else { "RUNPATH" };
+                let path = text::shown(strings.name(*value)?);
+                return Err(Error::SearchPath { what: format!("{kind} `{path}`") });
             }
-        }
-        steps += 1;
-        match need.vn_next.get(endian) as usize {
-            0 => break,
-            _ if steps > MAX_VERSIONS => return Err(broken()),
-            next => at = at.saturating_add(next),
+            elf::DT_NEEDED => {
+                let name = strings.name(*value)?;
+                if name.contains(['/', '$']) {
+                    let what = format!("it needs `{}`", text::shown(name));
+                    return Err(Error::SearchPath { what });
+                }
+                needed.push(name.to_owned());
+                if needed.len() > MAX_NEEDED {
+                    return Err(Error::malformed("it needs too many libraries"));
+                }
+            }
+            elf::DT_TEXTREL => return Err(Error::TextRelocations),
+            elf::DT_FLAGS if value & elf::DF_TEXTREL.0 != 0 => {
+                return Err(Error::TextRelocations);
+            }
+            _ => {}
         }
     }
-    Ok(newest)
+    Ok(needed)
 }
 
-/// Returns the version of glibc that has the symbols of this version name.
-pub(in super::super) fn glibc_version(name: &str) -> Option<(u32, u32)> {
-    if name == "GLIBC_ABI_DT_RELR" {
-        return Some((2, 36)); // The first glibc that reads packed relocations.
+/// Refuses a library that takes the place of another: the loader does not load a library once
+/// there is one of its name.
+fn own_name(table: &Table, strings: Strings<'_>, needed: &[String]) -> Result<()> {
+    let Some(offset) = table.value(elf::DT_SONAME) else { return Ok(()) };
+    let name = strings.name(offset)?;
+    if ELF_BASE.contains(&name) || needed.iter().any(|needed| needed == name) {
+        return Err(Error::loader_request(format!("the name `{}`", text::shown(name))));
     }
-    let (major, rest) = name.strip_prefix("GLIBC_")?.split_once('.')?;
-    let minor = rest.split('.').next().unwrap_or(rest);
-    Some((major.parse().ok()?, minor.parse().ok()?))
-}
-
-fn read_at<T: pod::Pod>(bytes: &[u8], at: usize) -> Option<&T> {
-    pod::from_bytes(bytes.get(at..)?).ok().map(|(value, _)| value)
+    Ok(())
 }
 
 /// Returns the versions of symbols a library defines: how the running glibc says which one
@@ -163,9 +126,19 @@ pub(in super::super) fn defined_versions(bytes: &[u8]) -> Vec<String> {
         let Ok(Some(name)) = names_of.next() else { continue };
         let Ok(name) = name.name(endian, strings) else { continue };
         names.push(String::from_utf8_lossy(name).into_owned());
-        if names.len() > MAX_VERSIONS {
+        if names.len() > versions::MAX_VERSIONS {
             break;
         }
     }
     names
+}
+
+/// Returns the bytes as numbers or records, as many as there are.
+pub(super) fn records<'data, T: pod::Pod>(bytes: &'data [u8], what: &str) -> Result<&'data [T]> {
+    let broken = || Error::malformed(format!("the ELF {what}"));
+    if !bytes.len().is_multiple_of(size_of::<T>()) {
+        return Err(Error::malformed(format!("the ELF {what} end within an entry")));
+    }
+    let count = index((bytes.len() / size_of::<T>()) as u64)?;
+    pod::slice_from_bytes::<T>(bytes, count).map(|(all, _)| all).map_err(|()| broken())
 }
