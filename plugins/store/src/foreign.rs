@@ -59,9 +59,10 @@ pub(crate) fn harden(connection: &mut Connection, until: &Until) -> rusqlite::Re
     }
     let until = until.clone();
     connection.progress_handler(STEPS, Some(move || until.has_passed()))?;
-    // Cells are checked when a page is read; no part of the file is mapped, where another process
-    // that cuts it would end this one; what is sorted is written nowhere.
-    connection.execute_batch("PRAGMA cell_size_check=ON; PRAGMA mmap_size=0; PRAGMA temp_store=2")
+    // No part of the file is mapped, where another process that cuts it would end this one; what
+    // is sorted is written nowhere. Not `cell_size_check`: it refuses a page that is damaged in
+    // one place as a whole, the first time only, and so takes secrets away that can be read.
+    connection.execute_batch("PRAGMA mmap_size=0; PRAGMA temp_store=2")
 }
 
 /// The deadline of the call that a connection works for. SQLite asks for it while it works.
@@ -90,8 +91,11 @@ const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
 /// How many bytes each page has that we write.
 const PAGE_BYTES: u32 = 4_096;
 
-/// Where a journal says how many bytes a page has.
-const JOURNAL_PAGE_AT: u64 = 24;
+/// Where a journal says how many pages its file had, and how many bytes each; and how many bytes
+/// it has up to there.
+const JOURNAL_COUNT_AT: usize = 16;
+const JOURNAL_SIZE_AT: usize = 24;
+const JOURNAL_HEAD_BYTES: usize = 28;
 
 /// Checks what lies beside a file, which SQLite would obey before it reads anything: a journal
 /// that names a super-journal has the named file *deleted*, one that is a link is cut off or
@@ -145,15 +149,21 @@ fn is_not_ours(journal: &Path, len: u64) -> io::Result<Option<&'static str>> {
     if end == MAGIC {
         return Ok(Some("it names a super-journal"));
     }
-    let mut begin = [0; 8];
-    let mut page = [0; 4];
-    if len >= JOURNAL_PAGE_AT + 4 {
-        file.read_exact_at(&mut begin, 0)?;
-        file.read_exact_at(&mut page, JOURNAL_PAGE_AT)?;
+    let mut head = [0; JOURNAL_HEAD_BYTES];
+    if len >= head.len() as u64 {
+        file.read_exact_at(&mut head, 0)?;
     }
     // Where it does not begin so, there is nothing in it for SQLite to obey.
-    let is_other = begin == MAGIC && u32::from_be_bytes(page) != PAGE_BYTES;
-    Ok(is_other.then_some("its pages have another size"))
+    if !head.starts_with(&MAGIC) {
+        return Ok(None);
+    }
+    let number = |at: usize| head[at..].first_chunk().copied().map(u32::from_be_bytes);
+    Ok(match (number(JOURNAL_COUNT_AT), number(JOURNAL_SIZE_AT)) {
+        // A vault's file has its name only when it has its tables.
+        (Some(0), _) => Some("it is of an empty file"),
+        (_, Some(PAGE_BYTES)) => None,
+        _ => Some("its pages have another size"),
+    })
 }
 
 /// Refuses a path beside which another file has left its journal: SQLite would play it into
