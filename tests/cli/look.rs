@@ -122,7 +122,7 @@ fn foreign_text_is_escaped_on_a_terminal_and_dropped_nowhere() {
     assert_eq!((columns.len(), listed.lines().count()), (4, 1));
 
     // A terminal gets nothing of it raw, in any form; and JSON stands for the same texts.
-    for words in ["list", "list --json", "show", "show --json", "get --json", "get", "show -V no"] {
+    for words in ["list", "list --json", "show", "show --json", "get --json", "get"] {
         let mut command = sandbox.command(words, &[]);
         command.env("TERM", "xterm").env("NO_COLOR", "1");
         if !words.starts_with("list") {

@@ -6,10 +6,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use keystead_plugin_api::{ErrorKind, Value};
+use blake2::digest::consts::U16;
+use blake2::{Blake2b, Digest};
+use keystead_plugin_api::{
+    Answer, Deadline, Error, ErrorKind, SecretText, UnlockRequest, Value, Vault,
+};
 use rusqlite::Connection;
 
-use crate::vault::{self, Home, chmod, get, list, set, verify};
+use crate::vault::{self, Home, amply, chmod, get, list, set, verify};
 
 /// The schema's own table may be written.
 const SCHEMA: &str = "PRAGMA writable_schema=ON;";
@@ -388,5 +392,61 @@ fn journal_of_another_vault_hides_nothing() {
                 assert!(some.len() < theirs.len() || result.is_err(), "{call}");
             }
         }
+    }
+}
+
+/// Puts this cost into the header of a vault that one password opens, as its writer could.
+fn with_cost(home: &Home, memory_kib: u32, passes: u32) {
+    const MEMORY_AT: usize = 40 + 4 + 1 + 16;
+    let file = Connection::open(home.file()).unwrap();
+    let read = |row: &rusqlite::Row<'_>| row.get::<_, Vec<u8>>(0);
+    let mut body = file.query_row("SELECT body FROM header", [], read).unwrap();
+    body[MEMORY_AT..MEMORY_AT + 4].copy_from_slice(&memory_kib.to_le_bytes());
+    body[MEMORY_AT + 4..MEMORY_AT + 8].copy_from_slice(&passes.to_le_bytes());
+    let end = body.len() - 32;
+    let sum = Blake2b::<U16>::digest(&body[..end]);
+    body[end..end + 16].copy_from_slice(&sum);
+    file.execute("UPDATE header SET body = ?1", [body]).unwrap();
+}
+
+fn unlock(vault: &mut dyn Vault, id: &str, deadline: Deadline) -> Result<(), Error> {
+    let value = SecretText::new("canary-password");
+    let answers = vec![Answer { name: "password".into(), value }];
+    vault.unlock(&UnlockRequest::new(id, answers, deadline)).map(drop)
+}
+
+/// Two gigabytes and 32 passes held a call for 107 seconds.
+#[test]
+fn header_that_asks_for_hours_is_refused_and_one_that_asks_for_much_ends_by_the_deadline() {
+    let home = Home::new();
+    let open = || vault::open(&home.folder(), None);
+    let mut vault = open();
+    let locked = set(&mut *vault, "text", Value::text("canary")).unwrap_err();
+    unlock(&mut *vault, &locked.challenge().unwrap().id, amply()).unwrap();
+    set(&mut *vault, "text", Value::text("canary")).unwrap();
+    drop(vault);
+
+    for (memory_kib, passes) in [(2 << 20, 32), (u32::MAX, u32::MAX), (8, 1_000), (64 << 10, 129)] {
+        with_cost(&home, memory_kib, passes);
+        for refused in [
+            get(&mut *open(), "text").map(drop),
+            unlock(&mut *open(), "password", amply()),
+            open().test(amply()),
+        ] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            assert!(error.message().contains("asks for more work"), "{error}");
+            assert!(error.message().contains(&format!("{passes} passes")), "{error}");
+        }
+    }
+    for (memory_kib, passes) in [(7, 1), (64, 0)] {
+        with_cost(&home, memory_kib, passes);
+        assert_eq!(get(&mut *open(), "text").unwrap_err().kind(), ErrorKind::Damaged);
+    }
+    // The most that is allowed: no machine fills 8 GiB in 20 milliseconds.
+    with_cost(&home, 256 << 10, 32);
+    for left in [Duration::ZERO, Duration::from_millis(20)] {
+        let late = unlock(&mut *open(), "password", Deadline::after(left)).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::Late);
     }
 }

@@ -96,7 +96,8 @@ fn right_or_refused(sound: &Sound, file: &Pages, what: &str) {
 #[track_caller]
 fn refused(sound: &Sound, copy: &Home, what: &str) {
     let mut vault = copy.open();
-    for (name, secret) in &sound.secrets {
+    // A score of them, which lie on all pages.
+    for (name, secret) in sound.secrets.iter().step_by(1 + sound.secrets.len() / 20) {
         match get(&mut *vault, name) {
             Ok(found) => assert!(found == *secret, "{what}: `{name}` has a wrong value"),
             Err(error) => assert!(
