@@ -404,8 +404,7 @@ fn answer_code(kind: keystead_plugin_api::ErrorKind) -> &'static str {
     }
 }
 
-/// Returns what a plugin wrote as one line without control characters or marks that turn
-/// the direction of text.
+/// Returns what a plugin wrote as one line that can do nothing to a terminal.
 pub(crate) fn one_line(error: &keystead_plugin_api::Error) -> String {
     visible(error.message())
 }
@@ -423,16 +422,7 @@ pub(crate) fn story(error: &dyn std::error::Error) -> String {
 
 /// Returns foreign text as one line that can do nothing to a terminal.
 pub(crate) fn visible(text: &str) -> String {
-    let shown = text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c });
-    shown
-        .filter(|c| {
-            !c.is_control()
-                && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-        })
-        .take(1_000)
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    crate::escape::message(text.trim(), 1_000)
 }
 
 fn vaults(searched: &[VaultName]) -> String {

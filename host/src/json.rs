@@ -2,6 +2,7 @@
 //! `{"base64":...}`, `{"user":...,"password":...}` or `{"map":{...}}`.
 
 pub mod base64;
+pub mod escaped;
 pub mod line;
 pub mod metadata;
 pub mod read;

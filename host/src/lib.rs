@@ -11,6 +11,7 @@ mod ask;
 mod codec;
 pub mod doctor;
 mod error;
+pub mod escape;
 pub mod exchange;
 pub mod fs;
 mod host;

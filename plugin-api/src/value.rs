@@ -5,7 +5,7 @@ mod codec;
 
 use std::fmt;
 
-use secrecy::{ExposeSecret, SecretSlice};
+use secrecy::{ExposeSecret, SecretBox, SecretSlice};
 use zeroize::Zeroize;
 
 use crate::error::{Error, Result};
@@ -84,7 +84,7 @@ impl PartialEq for SecretBytes {
 
 impl Eq for SecretBytes {}
 
-/// Secret text: [`SecretBytes`] that are UTF-8.
+/// Secret text: UTF-8, checked once when it is made. Wiped on drop, as [`SecretBytes`] are.
 ///
 /// # Examples
 /// ```
@@ -93,13 +93,20 @@ impl Eq for SecretBytes {}
 /// assert_eq!(text.expose(), "hunter2");
 /// assert_eq!(format!("{text:?}"), "[redacted]");
 /// ```
-#[derive(PartialEq, Eq)]
-pub struct SecretText(SecretBytes);
+pub struct SecretText(SecretBox<str>);
 
 impl SecretText {
-    /// Takes this text over. A `&str` is copied, and the original stays the caller's.
+    /// Takes this text over; what the string had beyond its length is wiped as well. A `&str` is
+    /// copied, and the original stays the caller's.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(SecretBytes::new(text.into().into_bytes()))
+        let mut text = text.into();
+        if text.len() == text.capacity() {
+            return Self(SecretBox::new(text.into_boxed_str()));
+        }
+        // Shrinking would leave a copy behind where the allocator moves.
+        let exact = Self::exact(&text);
+        text.zeroize();
+        exact
     }
 
     /// Returns the bytes as text.
@@ -107,29 +114,41 @@ impl SecretText {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when they are not UTF-8.
     pub fn from_bytes(bytes: SecretBytes) -> Result<Self> {
-        match std::str::from_utf8(bytes.expose()) {
-            Ok(_) => Ok(Self(bytes)),
-            Err(fault) => Err(Error::invalid(format!(
-                "the text is not UTF-8 from byte {} on",
-                fault.valid_up_to()
-            ))),
-        }
+        Self::copy_of(bytes.expose())
     }
 
-    /// Returns the text itself. Whatever is copied from it is yours to wipe.
+    /// Copies these bytes as text; the caller's copy stays the caller's to wipe.
+    pub(crate) fn copy_of(bytes: &[u8]) -> Result<Self> {
+        checked(bytes).map(Self::exact)
+    }
+
+    fn exact(text: &str) -> Self {
+        Self(SecretBox::new(Box::from(text)))
+    }
+
+    /// Returns the text itself, without reading it. Whatever is copied from it is yours to wipe.
     pub fn expose(&self) -> &str {
-        std::str::from_utf8(self.0.expose()).expect("checked when it was made")
+        self.0.expose_secret()
     }
 
     /// Returns the text's bytes, still wiped on drop.
     pub fn into_bytes(self) -> SecretBytes {
-        self.0
+        SecretBytes::copy_of(self.expose().as_bytes())
     }
 
     /// Returns a second copy of the secret.
     pub fn duplicate(&self) -> Self {
-        Self(self.0.duplicate())
+        Self::exact(self.expose())
     }
+}
+
+/// Returns bytes as text. The only place that checks a secret's text: once for each.
+fn checked(bytes: &[u8]) -> Result<&str> {
+    #[cfg(test)]
+    tests::CHECKED.with(|checked| checked.set(checked.get() + bytes.len()));
+    std::str::from_utf8(bytes).map_err(|fault| {
+        Error::invalid(format!("the text is not UTF-8 from byte {} on", fault.valid_up_to()))
+    })
 }
 
 impl fmt::Debug for SecretText {
@@ -137,6 +156,14 @@ impl fmt::Debug for SecretText {
         f.write_str("[redacted]")
     }
 }
+
+impl PartialEq for SecretText {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for SecretText {}
 
 /// A user name and the password that goes with it. Only the password is secret.
 #[derive(Debug, PartialEq, Eq)]
@@ -368,5 +395,25 @@ mod tests {
     #[test]
     fn text_is_utf8() {
         assert!(SecretText::from_bytes(SecretBytes::new(vec![0xff])).is_err());
+    }
+
+    std::thread_local! {
+        /// How many bytes of secret texts this thread has checked.
+        pub(super) static CHECKED: std::cell::Cell<usize> = std::cell::Cell::new(0);
+    }
+
+    /// An import exposes the file's whole text for each of its items.
+    #[test]
+    fn text_is_checked_once_however_often_it_is_exposed() {
+        let before = CHECKED.with(std::cell::Cell::get);
+        let text = SecretText::from_bytes(SecretBytes::new(vec![b'x'; 1_000])).unwrap();
+        for _ in 0..300_000 {
+            assert_eq!(text.expose().len(), 1_000);
+        }
+        let copy = text.duplicate();
+        assert_eq!(copy.expose().len(), copy.into_bytes().len());
+        assert_eq!(CHECKED.with(std::cell::Cell::get) - before, 1_000);
+        // Nothing but a text is held: there is nothing to check when it is exposed.
+        let _: &SecretBox<str> = &text.0;
     }
 }

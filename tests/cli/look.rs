@@ -99,6 +99,66 @@ a-long-name/with-parts  work   text  note=nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn...
     assert!(String::from_utf8_lossy(listed.succeeds()).contains(&note));
 }
 
+/// Of each kind one: C1 and C0 (in metadata: no name has them), DEL, direction of writing, line
+/// breaks of Unicode, and what is not seen.
+const HARMFUL: [char; 8] =
+    ['\u{9b}', '\u{1b}', '\u{7f}', '\u{202e}', '\u{2066}', '\u{2028}', '\u{200b}', '\u{e0041}'];
+
+#[test]
+fn foreign_text_is_escaped_on_a_terminal_and_dropped_nowhere() {
+    let sandbox = Sandbox::with_work();
+    let name = "gnp\u{202e}exe\u{2069}\u{200f}\u{2028}\u{e0041}";
+    let note = format!("a\nb\t{}c", HARMFUL.iter().collect::<String>());
+    let mut set = sandbox.command("set --stdin --meta", &[]);
+    set.arg(format!("note={note}")).arg(name);
+    sandbox.answer(set, format!("{CANARY}{note}").as_bytes()).succeeds();
+
+    // A program gets the name as it is, and one line of four columns.
+    let listed = sandbox.run("list", &[]);
+    let listed = std::str::from_utf8(listed.succeeds()).unwrap();
+    let columns: Vec<&str> = listed.strip_suffix('\n').unwrap().split('\t').collect();
+    assert_eq!(columns[..3], [name, "work", "text"]);
+    assert!(columns[3].starts_with("note=a\\nb\\t\\u{9b}\\u{1b}\\u{7f}"), "{listed:?}");
+    assert_eq!((columns.len(), listed.lines().count()), (4, 1));
+
+    // A terminal gets nothing of it raw, in any form; and JSON stands for the same texts.
+    for words in ["list", "list --json", "show", "show --json", "get --json", "get"] {
+        let mut command = sandbox.command(words, &[]);
+        command.env("TERM", "xterm").env("NO_COLOR", "1");
+        if !words.starts_with("list") {
+            command.arg(name);
+        }
+        let shown = shown(&sandbox, &command);
+        let raw = shown.chars().find(|c| keystead::escape::is_harmful(*c) && *c != '\n');
+        assert_eq!(raw, None, "{words}: {shown:?}");
+        if let Ok(json) = serde_json::from_str::<serde_json::Value>(&shown) {
+            assert_eq!(
+                (&json["name"], &json["metadata"]["note"]),
+                (&name.into(), &note.clone().into())
+            );
+            if words.starts_with("get") {
+                assert_eq!(json["value"]["text"], format!("{CANARY}{note}"));
+            }
+        } else {
+            assert!(!words.ends_with("json"), "{words}: {shown:?}");
+            assert!(
+                shown.contains("gnp\\u{202e}exe\\u{2069}\\u{200f}\\u{2028}\\u{e0041}"),
+                "{shown:?}"
+            );
+        }
+    }
+    // An export, and what is not there.
+    let export = sandbox.run("export --output - --yes", &[]);
+    let export = std::str::from_utf8(export.succeeds()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(export).unwrap();
+    assert_eq!((&json["name"], &json["metadata"]["note"]), (&name.into(), &note.into()));
+    for words in ["get", "get --json", "vault do work", "list --tag", "vault show"] {
+        let answer = sandbox.run(words, &[&format!("no{name}")]);
+        let raw = answer.stderr.chars().find(|c| keystead::escape::is_harmful(*c) && *c != '\n');
+        assert_eq!(raw, None, "{words}: {answer}");
+    }
+}
+
 #[test]
 fn a_name_that_is_not_there_brings_to_mind_one_that_is() {
     let sandbox = Sandbox::with_work();

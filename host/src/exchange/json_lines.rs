@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::window::{More, Window};
 use super::{BadRow, Error, Position, Row, Rows};
-use crate::json::{line, metadata, write};
+use crate::json::{escaped, line, metadata, write};
 
 /// The most bytes of a line: a value and metadata of the most bytes, all of them characters
 /// that JSON writes as six (`\u0000`), and as much again as metadata for names and signs.
@@ -124,7 +124,7 @@ pub fn write(name: &SecretName, vault: &VaultName, secret: &Secret) -> Zeroizing
         kind: secret.value.kind().as_str(),
         metadata: metadata::Json(&secret.metadata),
     };
-    let head = serde_json::to_string(&head).expect("texts and numbers are JSON");
+    let head = escaped::to_string(&head);
     write::object(&head, &secret.value)
 }
 

@@ -1,10 +1,13 @@
 //! A value as JSON, in memory that is wiped: its length is counted first, so that nothing
 //! grows.
 
+use std::convert::Infallible;
+
 use keystead_plugin_api::{Map, Value};
 use zeroize::Zeroizing;
 
-use super::base64;
+use super::{base64, escaped};
+use crate::escape::is_harmful;
 
 /// Returns a JSON object: `head`, an object that is not secret, with the value as its last
 /// member, and a newline.
@@ -90,25 +93,12 @@ fn members(out: &mut Sink, map: &Map) {
 }
 
 fn string(out: &mut Sink, text: &str) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let is_escaped = |c| matches!(c, '"' | '\\') || is_harmful(c);
     out.put(b"\"");
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        let plain = rest.iter().take_while(|&&b| b >= 0x20 && b != b'"' && b != b'\\').count();
-        out.put(&rest[..plain]);
-        match rest.get(plain) {
-            Some(&byte @ (b'"' | b'\\')) => out.put(&[b'\\', byte]),
-            Some(b'\n') => out.put(b"\\n"),
-            Some(b'\r') => out.put(b"\\r"),
-            Some(b'\t') => out.put(b"\\t"),
-            Some(&byte) => {
-                let high = HEX[usize::from(byte >> 4)];
-                out.put(&[b'\\', b'u', b'0', b'0', high, HEX[usize::from(byte & 15)]]);
-            }
-            None => {}
-        }
-        rest = rest.get(plain + 1..).unwrap_or_default();
-    }
+    let Ok(()) = escaped::pieces(text, is_escaped, |piece| {
+        out.put(piece);
+        Ok::<(), Infallible>(())
+    });
     out.put(b"\"");
 }
 
@@ -158,12 +148,12 @@ pub(crate) mod tests {
     fn the_value_is_the_last_member_and_one_line() {
         let mut map = Map::new();
         map.insert("a\"b", Value::bytes(vec![1, 2]));
-        map.insert("c", Value::credential("u", "p\n\u{1}é"));
+        map.insert("c", Value::credential("u", "p\n\u{1}é\u{9b}\u{202e}\u{e0041}"));
         let line = object("{\"schema\":1}", &Value::Map(map));
         assert_eq!(
             std::str::from_utf8(&line).unwrap(),
             "{\"schema\":1,\"value\":{\"map\":{\"a\\\"b\":{\"base64\":\"AQI=\"},\
-             \"c\":{\"user\":\"u\",\"password\":\"p\\n\\u0001é\"}}}}\n"
+             \"c\":{\"user\":\"u\",\"password\":\"p\\n\\u0001é\\u009b\\u202e\\udb40\\udc41\"}}}}\n"
         );
         assert_eq!(line.len(), line.capacity(), "it grew");
     }

@@ -105,7 +105,7 @@ pub(super) fn list(request: &ListRequest, arena: &mut Arena) -> AbiListRequestRe
 pub(super) fn unlock(request: &UnlockRequest, arena: &mut Arena) -> AbiUnlockRequestRef {
     let answers = request.answers.iter().map(|answer| AbiAnswer {
         name: arena.text(&answer.name),
-        value: arena.secret(answer.value.duplicate().into_bytes()),
+        value: arena.secret(SecretBytes::copy_of(answer.value.expose().as_bytes())),
     });
     let answers = answers.collect();
     let plain = AbiUnlockRequest {
@@ -294,7 +294,7 @@ fn parameters(parameters: &Parameters, arena: &mut Arena) -> AbiSlice<AbiParamet
             ParameterValue::Integer(number) => (2, *number, AbiBytes::NONE),
             ParameterValue::Boolean(yes) => (3, i64::from(*yes), AbiBytes::NONE),
             ParameterValue::Secret(secret) => {
-                let copy: SecretBytes = secret.duplicate().into_bytes();
+                let copy = SecretBytes::copy_of(secret.expose().as_bytes());
                 (4, 0, arena.secret(copy))
             }
         };

@@ -177,7 +177,7 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self) -> Result<SecretText> {
-        SecretText::from_bytes(SecretBytes::copy_of(self.bytes()?))
+        SecretText::copy_of(self.bytes()?)
     }
 
     fn map(&mut self, key: String) -> Result<Open> {

@@ -37,12 +37,12 @@ struct Claim {
 }
 
 impl Claim {
-    /// Opens a file and notes it.
+    /// Opens a file and notes it. `open` is told whether nothing in this process has it open.
     ///
     /// # Errors
     /// `Unavailable` where another copy of this plugin has it open in this process; those of
     /// `open`.
-    fn of<T>(file: FileId, path: &Path, open: impl FnOnce() -> Result<T>) -> Result<(Self, T)> {
+    fn of<T>(file: FileId, path: &Path, open: impl FnOnce(bool) -> Result<T>) -> Result<(Self, T)> {
         let mut claims = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         let here = || descriptors().filter(|descriptor| is_of(*descriptor, file));
         let before: Vec<Descriptor> = here().collect();
@@ -52,7 +52,7 @@ impl Claim {
                 path.display()
             )));
         }
-        let opened = open()?;
+        let opened = open(!claims.contains(&file))?;
         let descriptor = here().find(|descriptor| !before.contains(descriptor));
         claims.push(file);
         Ok((Self { file, descriptor }, opened))
@@ -93,14 +93,15 @@ pub(crate) struct Claimed {
 }
 
 impl Claimed {
-    /// Opens a file that nothing else in this process has open.
+    /// Opens a file that nothing but this copy of the plugin has open in this process. `open` is
+    /// told whether that has not either.
     ///
     /// # Errors
     /// `Unavailable` where something has; those of `open`.
     pub(crate) fn open(
         file: FileId,
         path: &Path,
-        open: impl FnOnce() -> Result<Connection>,
+        open: impl FnOnce(bool) -> Result<Connection>,
     ) -> Result<Self> {
         let (claim, connection) = Claim::of(file, path, open)?;
         Ok(Self { connection: Some(connection), claim })
@@ -146,12 +147,12 @@ mod tests {
         let found = file.as_file().metadata().unwrap();
         let id = FileId { device: found.dev(), inode: found.ino() };
         // The descriptor of this test stands for another copy's.
-        assert!(Claim::of(id, file.path(), || Ok(())).is_err());
+        assert!(Claim::of(id, file.path(), |_| Ok(())).is_err());
         let other = tempfile::NamedTempFile::new().unwrap();
         let path = other.into_temp_path();
         let found = fs::metadata(&path).unwrap();
         let id = FileId { device: found.dev(), inode: found.ino() };
-        let open = || Ok(fs::File::open(&path).unwrap());
+        let open = |_| Ok(fs::File::open(&path).unwrap());
         let (first, one) = Claim::of(id, &path, open).unwrap();
         let (second, two) = Claim::of(id, &path, open).unwrap();
         assert!(first.is_open() && second.is_open());

@@ -10,23 +10,23 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keystead_plugin_api::{Deadline, Error, MAX_VALUE_BYTES, Result};
-use rusqlite::config::DbConfig;
+use keystead_plugin_api::{Deadline, Error, Result};
 use rusqlite::ffi::ErrorCode;
-use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use crate::chain::HEAD;
 use crate::claim::{Claimed, FileId};
 use crate::folder::{self, NewFile};
+use crate::foreign::{self, Until};
 use crate::header::VERSION;
 use crate::keys::Keys;
 
 /// The file's name in a vault's folder.
 pub(crate) const FILE: &str = "store.db";
 
-/// The most bytes of one column: a value of the largest size, sealed, and room to spare.
-const MAX_BLOB_BYTES: i32 = MAX_VALUE_BYTES as i32 + 64 * 1024;
+/// The most bytes of a header: 64 slots have 14 KiB.
+const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// `KSTR`: what `file(1)` and SQLite's own tools see.
 const APPLICATION: i32 = 0x4b53_5452;
@@ -44,11 +44,16 @@ const SCHEMA: [&str; 3] = [
     "CREATE TABLE value (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL)",
 ];
 
+/// The page that each table begins at: the first has the schema, the second says what the others
+/// are (`auto_vacuum`).
+const ROOTS: [i64; 3] = [3, 4, 5];
+
 /// An open file.
 pub(crate) struct Database {
     path: PathBuf,
     id: FileId,
     connection: Claimed,
+    until: Until,
     /// Whether it was made ready for writing.
     writable: bool,
 }
@@ -61,7 +66,8 @@ impl Database {
     /// where a later version of this plugin wrote it, `Damaged`.
     /// `Unavailable` where there was one before, or the folder holds other things: then it was
     /// moved away, and nobody is told that a secret is not there.
-    pub(crate) fn open(in_folder: &Path, seen: bool) -> Result<Option<Self>> {
+    /// `Late`.
+    pub(crate) fn open(in_folder: &Path, seen: bool, deadline: Deadline) -> Result<Option<Self>> {
         let path = in_folder.join(FILE);
         let mut found = identify(&path)?;
         if found.is_none() {
@@ -76,19 +82,19 @@ impl Database {
         };
         folder::check(in_folder)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Claimed::open(id, &path, || {
-            Connection::open_with_flags(&path, flags).map_err(|error| refused(&path, error))
+        foreign::check_beside(&path)?;
+        let until = Until::new(deadline);
+        let connection = Claimed::open(id, &path, |is_first| {
+            if is_first {
+                foreign::has_no_log(&path)?;
+            }
+            let mut connection =
+                Connection::open_with_flags(&path, flags).map_err(|error| refused(&path, error))?;
+            foreign::harden(&mut connection, &until).map_err(|error| refused(&path, error))?;
+            Ok(connection)
         })?;
-        // Whatever else this was compiled for: the schema is not believed, and a value has the
-        // size that the contract allows.
-        let hardened = || -> rusqlite::Result<()> {
-            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-            connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_BLOB_BYTES)?;
-            Ok(())
-        };
-        hardened().map_err(|error| refused(&path, error))?;
-        let database = Self { path, id, connection, writable: false };
+        wait_until(&connection, deadline)?;
+        let database = Self { path, id, connection, until, writable: false };
         database.recognise()?;
         Ok(Some(database))
     }
@@ -98,7 +104,7 @@ impl Database {
         folder::make(in_folder)?;
         folder::check(in_folder)?;
         let path = in_folder.join(FILE);
-        if let Err(error) = no_journal(&path) {
+        if let Err(error) = foreign::no_journal(&path) {
             // Or another process has made the vault meanwhile, and writes to it.
             return identify(&path)?.map(|_| false).ok_or(error);
         }
@@ -141,13 +147,20 @@ impl Database {
 
     /// Returns the connection, to read. Whatever waits for other processes waits until then.
     pub(crate) fn reading(&self, deadline: Deadline) -> Result<&Connection> {
-        wait_until(&self.connection, deadline)?;
+        self.begin(deadline)?;
         Ok(&self.connection)
+    }
+
+    /// Begins with a call: SQLite looks for a journal at the start of each transaction.
+    fn begin(&self, deadline: Deadline) -> Result<()> {
+        foreign::check_beside(&self.path)?;
+        self.until.set(deadline);
+        wait_until(&self.connection, deadline)
     }
 
     /// Begins to write: no other process writes until it is committed or dropped.
     pub(crate) fn writing(&mut self, deadline: Deadline) -> Result<Transaction<'_>> {
-        wait_until(&self.connection, deadline)?;
+        self.begin(deadline)?;
         let path = &self.path;
         if !self.writable {
             // Both are a connection's own. What was removed is overwritten, in the file as in
@@ -181,12 +194,22 @@ impl Database {
     /// Checks that the file is a vault's.
     fn recognise(&self) -> Result<()> {
         let found = || -> rusqlite::Result<bool> {
-            let mut statement = self.connection.prepare("SELECT sql FROM sqlite_schema")?;
+            let sql = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema";
+            let mut statement = self.connection.prepare(sql)?;
             let mut rows = statement.query([])?;
-            let mut expected = SCHEMA.iter();
+            let mut expected = SCHEMA.iter().zip(ROOTS);
             while let Some(row) = rows.next()? {
-                let sql = row.get_ref(0)?.as_str_or_null()?;
-                if sql != expected.next().copied() {
+                let Some((sql, root)) = expected.next() else { return Ok(false) };
+                let name = sql.split(' ').nth(2).unwrap_or_default();
+                let is_text = |at, text: &str| {
+                    Ok::<_, rusqlite::Error>(row.get_ref(at)? == ValueRef::Text(text.as_bytes()))
+                };
+                let is_ours = is_text(0, "table")?
+                    && is_text(1, name)?
+                    && is_text(2, name)?
+                    && row.get_ref(3)? == ValueRef::Integer(root)
+                    && is_text(4, sql)?;
+                if !is_ours {
                     return Ok(false);
                 }
             }
@@ -228,23 +251,6 @@ pub(crate) fn wait_until(file: &Connection, deadline: Deadline) -> Result<()> {
     file.busy_timeout(wait).map_err(|error| fault(file, error))
 }
 
-/// Refuses a path beside which another file has left its journal: SQLite would play it into
-/// whatever comes to be called so.
-pub(crate) fn no_journal(path: &Path) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push("-journal");
-    let journal = path.with_file_name(name);
-    match fs::symlink_metadata(&journal) {
-        Ok(found) if found.len() > 0 => Err(Error::unavailable(format!(
-            "{} belongs to a file that is no longer there: move it away, or to where that file is",
-            journal.display()
-        ))),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(folder::failed("read", &journal, &error)),
-    }
-}
-
 /// Says whether a folder without a vault's file has anything else in it. What begins with a dot
 /// may be of a vault that was never made whole.
 fn holds_other_things(folder: &Path) -> Result<bool> {
@@ -264,8 +270,13 @@ fn holds_other_things(folder: &Path) -> Result<bool> {
 
 /// Returns the header's bytes.
 pub(crate) fn header(file: &Connection) -> Result<Vec<u8>> {
-    file.query_row("SELECT body FROM header WHERE id = 1", [], |row| row.get(0))
-        .map_err(|error| fault(file, error))
+    let found = file
+        .query_row("SELECT body FROM header WHERE id = 1", [], |row| {
+            let body = row.get_ref(0)?.as_blob()?;
+            Ok((body.len() <= MAX_HEADER_BYTES).then(|| body.to_vec()))
+        })
+        .map_err(|error| fault(file, error))?;
+    found.ok_or_else(|| damaged(file, "its header is too long"))
 }
 
 /// Checks the file's own structure before a change is committed: a page that says wrongly which
@@ -338,6 +349,8 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
             Error::unavailable(format!("{shown} is in use by another process all the time"))
                 .retry_after(Duration::from_secs(1))
         }
+        // Only we interrupt it, at the deadline.
+        ErrorCode::OperationInterrupted => Error::late(),
         ErrorCode::DiskFull => {
             Error::unavailable(format!("cannot write {shown}: the disk, or a quota on it, is full"))
         }

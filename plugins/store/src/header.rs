@@ -5,6 +5,7 @@
 use keystead_plugin_api::{Error, Result};
 
 use crate::bytes::Reader;
+use crate::kdf::Cost;
 use crate::key::{Key, TAG_BYTES, checksum, fill};
 use crate::name::{Case, TABLES};
 use crate::slot::Slot;
@@ -39,6 +40,8 @@ pub(crate) enum Fault {
     Newer(u16),
     /// Its names were folded with tables that are newer than ours.
     NewerTables,
+    /// It asks for more work than any password of ours does: of which slot, where it is one.
+    Excessive(Option<String>),
     /// It is not as it was written.
     Damaged,
 }
@@ -115,7 +118,19 @@ impl Header {
         }
         let header = Self::body(reader).ok_or(Fault::Damaged)?;
         let newer = header.tables.iter().zip(TABLES).any(|(theirs, ours)| *theirs > ours);
-        if newer { Err(Fault::NewerTables) } else { Ok(header) }
+        if newer {
+            return Err(Fault::NewerTables);
+        }
+        let excessive = |slot: &&Slot| slot.cost().is_some_and(Cost::is_excessive);
+        if let Some(slot) = header.slots.iter().find(excessive) {
+            return Err(Fault::Excessive(Some(slot.to_string())));
+        }
+        if header.is_excessive() { Err(Fault::Excessive(None)) } else { Ok(header) }
+    }
+
+    /// Returns whether its passwords together ask for more work than a vault's may.
+    pub(crate) fn is_excessive(&self) -> bool {
+        Cost::are_excessive(self.slots.iter().filter_map(Slot::cost))
     }
 
     fn body(mut reader: Reader<'_>) -> Option<Self> {
@@ -148,21 +163,36 @@ impl Header {
 
 #[cfg(test)]
 mod tests {
-    use keystead_plugin_api::SecretText;
+    use keystead_plugin_api::{Deadline, SecretText};
 
     use super::*;
-    use crate::kdf::Cost;
     use crate::recovery::Code;
     use crate::slot::Opener;
+
+    fn amply() -> Deadline {
+        Deadline::after(std::time::Duration::from_secs(3_600))
+    }
+
+    /// Makes a slot of any cost that is cheap to derive.
+    fn of_password(
+        number: u32,
+        label: &str,
+        password: &SecretText,
+        cost: Cost,
+        data_key: &Key,
+        store: &[u8; 16],
+    ) -> Slot {
+        let salt = crate::kdf::salt().unwrap();
+        let key = Cost::CHEAP.key(password, &salt, amply()).unwrap();
+        Slot::new(number, Opener::Password { salt, cost }, label, &key, data_key, store).unwrap()
+    }
 
     fn sample(data_key: &Key) -> Header {
         let mut header = Header::new(Case::Folded).unwrap();
         let store = header.store;
         let number = header.number().unwrap();
         let password = SecretText::new("canary-password");
-        header.slots.push(
-            Slot::with_cost(number, "desk", &password, Cost::CHEAP, data_key, &store).unwrap(),
-        );
+        header.slots.push(of_password(number, "desk", &password, Cost::CHEAP, data_key, &store));
         let number = header.number().unwrap();
         let key = Code::random().unwrap().key();
         header
@@ -181,7 +211,7 @@ mod tests {
         assert!(!Header::is_by(&data_key, &bytes));
         assert_eq!((back.store, back.case), (header.store, header.case));
         let Opener::Password { salt, cost } = back.slots[0].opener else { panic!() };
-        let key = cost.key(&SecretText::new("canary-password"), &salt).unwrap();
+        let key = cost.key(&SecretText::new("canary-password"), &salt, amply()).unwrap();
         let opened = back.slots[0].open(&key, &back.store).unwrap();
         assert_eq!(opened.bytes(), data_key.bytes());
         assert!(back.slots[1].open(&key, &back.store).is_none());
@@ -217,6 +247,30 @@ mod tests {
             header.tables[at] -= 2;
             assert!(Header::read(&header.write(&key)).is_ok());
         }
+    }
+
+    #[test]
+    fn header_that_asks_for_too_much_work_says_so() {
+        let key = Key::random().unwrap();
+        let with = |costs: &[Cost]| {
+            let mut header = Header::new(Case::Folded).unwrap();
+            let store = header.store;
+            for cost in costs {
+                let number = header.number().unwrap();
+                let password = SecretText::new("x");
+                header.slots.push(of_password(number, "", &password, *cost, &key, &store));
+            }
+            Header::read(&header.write(&key)).map(drop)
+        };
+        let cost = |memory_kib: u32, passes: u32| {
+            let bytes = [memory_kib.to_le_bytes(), passes.to_le_bytes()].concat();
+            Cost::read(&mut Reader::new(&bytes)).unwrap()
+        };
+        let (most, much) = (cost(256 * 1024, 32), cost(2 * 1024 * 1024, 32));
+        assert_eq!(with(&[most; 4]), Ok(()));
+        assert_eq!(with(&[most; 5]), Err(Fault::Excessive(None)));
+        let slot = "slot 2: password (Argon2id, 2048 MiB, 32 passes)".to_owned();
+        assert_eq!(with(&[most, much]), Err(Fault::Excessive(Some(slot))));
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Argon2, Params, Version};
-use keystead_plugin_api::{Error, Result, SecretBytes, SecretText};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use keystead_plugin_api::{Deadline, Error, Result, SecretBytes, SecretText};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::bytes::Reader;
 use crate::key::{KEY_BYTES, Key, fill};
+use crate::work;
 
 /// How many random bytes go with a password: two people with the same one have two keys.
 pub(crate) const SALT_BYTES: usize = 16;
@@ -25,14 +26,24 @@ const LEAST_MEMORY_KIB: u32 = 64 * 1024;
 /// that is busy while it is measured looks slower than it is.
 const LEAST_PASSES: u32 = 3;
 
-/// The most that a header may ask for: 2 GiB and 1,000 passes. More was not written by us,
-/// and would only keep the machine busy.
-const MOST_MEMORY_KIB: u32 = 2 * 1024 * 1024;
-const MOST_PASSES: u32 = 1_000;
+/// The most passes that a password is set with, whatever was measured: no machine takes a quarter
+/// of a second for fewer than as many again.
+const MOST_PASSES_WRITTEN: u32 = 64;
 
-/// The most that both come to: 64 GiB written, minutes of work. A header is believed only after
-/// the key is found, and asks for this before.
-const MOST_WORK_KIB: u64 = 64 * 1024 * 1024;
+/// The most that a header may ask for: four times the memory that is ever written, and passes to
+/// match. A header is believed only after the key is found, and asks for this before.
+const MOST_MEMORY_KIB: u32 = 256 * 1024;
+const MOST_PASSES: u32 = 256;
+
+/// The most that both come to, as memory that is written: 8 GiB, twice of what we write at the
+/// most and forty times of what we write on the machine that this was measured on.
+const MOST_WORK_KIB: u64 = 8 * 1024 * 1024;
+
+/// The most that all passwords of one vault come to: a wrong one is tried with each.
+const MOST_WORK_OF_ALL_KIB: u64 = 32 * 1024 * 1024;
+
+/// The least memory that Argon2 works in, in KiB, with one lane.
+const LEAST_OF_ARGON2_KIB: u32 = 8;
 
 /// What a guess costs. One lane: the readers of this format need no threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,20 +54,23 @@ pub(crate) struct Cost {
 
 impl Cost {
     /// Returns a cost that takes this machine at least [`AIM`], and never less than the floor.
-    pub(crate) fn measured() -> Result<Self> {
+    ///
+    /// # Errors
+    /// `Late`.
+    pub(crate) fn measured(deadline: Deadline) -> Result<Self> {
         let once = Self { memory_kib: LEAST_MEMORY_KIB, passes: 1 };
         let salt = [0; SALT_BYTES];
         let mut fastest = Duration::MAX;
         // The faster of two: the first one also pays for the memory.
         for _ in 0..2 {
             let began = Instant::now();
-            once.derive(b"how long does it take", &salt)?;
+            once.derive(SecretBytes::copy_of(b"how long does it take"), salt, deadline)?;
             fastest = fastest.min(began.elapsed());
         }
         let passes = AIM.as_nanos().div_ceil(fastest.as_nanos().max(1));
-        let passes = u32::try_from(passes).unwrap_or(MOST_PASSES);
+        let passes = u32::try_from(passes).unwrap_or(MOST_PASSES_WRITTEN).min(MOST_PASSES_WRITTEN);
         // Later passes are a little faster than the first one: a tenth on top.
-        let passes = (passes + passes.div_ceil(10)).clamp(LEAST_PASSES, MOST_PASSES);
+        let passes = (passes + passes.div_ceil(10)).clamp(LEAST_PASSES, MOST_PASSES_WRITTEN);
         Ok(Self { memory_kib: LEAST_MEMORY_KIB, passes })
     }
 
@@ -66,25 +80,66 @@ impl Cost {
     }
 
     /// Returns the key that a password stands for.
-    pub(crate) fn key(self, password: &SecretText, salt: &[u8; SALT_BYTES]) -> Result<Key> {
+    ///
+    /// # Errors
+    /// `Late` at the deadline: the derivation, which nothing can interrupt, is abandoned then and
+    /// goes on for at most [`MOST_WORK_KIB`]. `Unavailable` where there is no memory for it.
+    pub(crate) fn key(
+        self,
+        password: &SecretText,
+        salt: &[u8; SALT_BYTES],
+        deadline: Deadline,
+    ) -> Result<Key> {
         // Keyboards differ in how they type an é.
         let typed = password.expose();
         if typed.is_ascii() {
-            return self.derive(typed.as_bytes(), salt);
+            return self.derive(SecretBytes::copy_of(typed.as_bytes()), *salt, deadline);
         }
         let mut composed = Zeroizing::new(String::with_capacity(typed.len() * 4));
         composed.extend(typed.nfc());
-        self.derive(composed.as_bytes(), salt)
+        self.derive(SecretBytes::copy_of(composed.as_bytes()), *salt, deadline)
     }
 
-    fn derive(self, password: &[u8], salt: &[u8; SALT_BYTES]) -> Result<Key> {
+    fn derive(
+        self,
+        password: SecretBytes,
+        salt: [u8; SALT_BYTES],
+        deadline: Deadline,
+    ) -> Result<Key> {
         let fault = |error: argon2::Error| Error::internal(format!("Argon2id: {error}"));
         let params =
             Params::new(self.memory_kib, self.passes, 1, Some(KEY_BYTES)).map_err(fault)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        argon2.hash_password_into(password, salt, &mut key[..]).map_err(fault)?;
-        Ok(Key::of(SecretBytes::copy_of(&key[..])).expect("it has 32 bytes"))
+        work::by(deadline, self.memory_kib, move || {
+            let mut memory = blocks(params.block_count())?;
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let mut key = Zeroizing::new([0; KEY_BYTES]);
+            argon2
+                .hash_password_into_with_memory(
+                    password.expose(),
+                    &salt,
+                    &mut key[..],
+                    &mut *memory,
+                )
+                .map_err(fault)?;
+            Ok(Key::of(SecretBytes::copy_of(&key[..])).expect("it has 32 bytes"))
+        })?
+    }
+
+    /// Returns whether a header may not ask for this.
+    pub(crate) fn is_excessive(self) -> bool {
+        self.memory_kib > MOST_MEMORY_KIB
+            || self.passes > MOST_PASSES
+            || self.work_kib() > MOST_WORK_KIB
+    }
+
+    /// Returns how much memory is written.
+    fn work_kib(self) -> u64 {
+        u64::from(self.memory_kib) * u64::from(self.passes)
+    }
+
+    /// Returns whether one vault may not ask for all of these.
+    pub(crate) fn are_excessive(costs: impl Iterator<Item = Self>) -> bool {
+        costs.map(Self::work_kib).fold(0, u64::saturating_add) > MOST_WORK_OF_ALL_KIB
     }
 
     /// Writes the byte form: memory in KiB and passes, u32 each.
@@ -93,13 +148,10 @@ impl Cost {
         out.extend_from_slice(&self.passes.to_le_bytes());
     }
 
-    /// Reads a cost; `None` where it is out of any range.
+    /// Reads a cost; `None` where Argon2 has none such. It may be [excessive](Self::is_excessive).
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let cost = Self { memory_kib: reader.u32()?, passes: reader.u32()? };
-        let sane = (8..=MOST_MEMORY_KIB).contains(&cost.memory_kib)
-            && (1..=MOST_PASSES).contains(&cost.passes)
-            && u64::from(cost.memory_kib) * u64::from(cost.passes) <= MOST_WORK_KIB;
-        sane.then_some(cost)
+        (cost.memory_kib >= LEAST_OF_ARGON2_KIB && cost.passes >= 1).then_some(cost)
     }
 
     /// Returns the cost in words: `64 MiB, 4 passes`.
@@ -112,6 +164,19 @@ impl Cost {
     pub(crate) const CHEAP: Self = Self { memory_kib: 64, passes: 1 };
 }
 
+/// Returns the memory that Argon2id works in, wiped when it is dropped: the crate wipes none.
+///
+/// # Errors
+/// `Unavailable` where there is not as much.
+fn blocks(count: usize) -> Result<Zeroizing<Box<[Block]>>> {
+    let mut blocks = Vec::new();
+    blocks.try_reserve_exact(count).map_err(|_| {
+        Error::unavailable(format!("there are no {} MiB of memory for a password", count / 1024))
+    })?;
+    blocks.resize(count, Block::new());
+    Ok(Zeroizing::new(blocks.into_boxed_slice()))
+}
+
 /// Returns a new salt.
 pub(crate) fn salt() -> Result<[u8; SALT_BYTES]> {
     let mut salt = [0; SALT_BYTES];
@@ -121,11 +186,13 @@ pub(crate) fn salt() -> Result<[u8; SALT_BYTES]> {
 
 #[cfg(test)]
 mod tests {
+    use keystead_plugin_api::ErrorKind;
+
     use super::*;
 
     #[test]
     fn what_is_measured_is_never_below_the_floor() {
-        let cost = Cost::measured().unwrap();
+        let cost = Cost::measured(amply()).unwrap();
         assert!(!cost.is_below_the_floor(), "{cost:?}");
         assert!(cost.memory_kib >= 64 * 1024);
         assert!(Cost::CHEAP.is_below_the_floor());
@@ -134,29 +201,60 @@ mod tests {
     #[test]
     fn a_password_is_the_same_however_it_was_composed() {
         let salt = [1; SALT_BYTES];
-        let key = |text: &str| Cost::CHEAP.key(&SecretText::new(text), &salt).unwrap();
+        let key = |text: &str| Cost::CHEAP.key(&SecretText::new(text), &salt, amply()).unwrap();
         assert_eq!(key("caf\u{e9}").bytes(), key("cafe\u{301}").bytes());
         assert_ne!(key("café").bytes(), key("cafe").bytes());
         assert_ne!(key("Café").bytes(), key("café").bytes());
     }
 
+    fn amply() -> Deadline {
+        Deadline::after(Duration::from_secs(3_600))
+    }
+
     #[test]
-    fn a_cost_beyond_reason_is_not_read() {
-        for (memory, passes, sane) in [
-            (64 * 1024, 3, true),
-            (8, 1, true),
-            (7, 1, false),
-            (LEAST_MEMORY_KIB, MOST_PASSES, true),
-            (MOST_MEMORY_KIB, 32, true),
-            (MOST_MEMORY_KIB, 33, false),
-            (MOST_MEMORY_KIB + 1, 1, false),
-            (64, MOST_PASSES + 1, false),
-            (64, 0, false),
-            (u32::MAX, u32::MAX, false),
+    fn cost_beyond_what_argon2_has_is_not_read_and_beyond_reason_is_excessive() {
+        for (memory, passes, read, excessive) in [
+            (64 * 1024, 3, true, false),
+            (8, 1, true, false),
+            (7, 1, false, false),
+            (0, 1, false, false),
+            (64, 0, false, false),
+            (LEAST_MEMORY_KIB, MOST_PASSES_WRITTEN, true, false),
+            (LEAST_MEMORY_KIB, 128, true, false),
+            (LEAST_MEMORY_KIB, 129, true, true),
+            (MOST_MEMORY_KIB, 32, true, false),
+            (MOST_MEMORY_KIB, 33, true, true),
+            (MOST_MEMORY_KIB + 1, 1, true, true),
+            (8, MOST_PASSES, true, false),
+            (8, MOST_PASSES + 1, true, true),
+            // What held the host for 107 seconds.
+            (2 * 1024 * 1024, 32, true, true),
+            (u32::MAX, u32::MAX, true, true),
         ] {
             let mut bytes = Vec::new();
             Cost { memory_kib: memory, passes }.write(&mut bytes);
-            assert_eq!(Cost::read(&mut Reader::new(&bytes)).is_some(), sane, "{memory} {passes}");
+            let cost = Cost::read(&mut Reader::new(&bytes));
+            assert_eq!(cost.is_some(), read, "{memory} {passes}");
+            assert_eq!(cost.is_some_and(Cost::is_excessive), excessive, "{memory} {passes}");
         }
+        let most = Cost { memory_kib: MOST_MEMORY_KIB, passes: 32 };
+        assert!(!Cost::are_excessive([most; 4].into_iter()));
+        assert!(Cost::are_excessive([most; 5].into_iter()));
+        assert!(Cost::are_excessive(
+            [Cost { memory_kib: u32::MAX, passes: u32::MAX }; 64].into_iter()
+        ));
+        assert!(MOST_MEMORY_KIB <= work::MOST_MEMORY_KIB / 2, "an abandoned one leaves room");
+    }
+
+    /// The most that a header may ask for: no machine fills 8 GiB in a millisecond.
+    #[test]
+    fn derivation_is_given_up_at_the_deadline() {
+        let most = Cost { memory_kib: MOST_MEMORY_KIB, passes: 32 };
+        for deadline in [Duration::ZERO, Duration::from_millis(1)] {
+            let key = most.key(&SecretText::new("x"), &[1; SALT_BYTES], Deadline::after(deadline));
+            assert_eq!(key.err().map(|error| error.kind()), Some(ErrorKind::Late));
+        }
+        let late = Cost::measured(Deadline::after(Duration::ZERO)).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::Late);
     }
 }

@@ -8,6 +8,7 @@ mod chain;
 mod claim;
 mod database;
 mod folder;
+mod foreign;
 mod header;
 mod kdf;
 mod key;
@@ -22,6 +23,7 @@ mod seal;
 mod session;
 mod slot;
 mod vault;
+mod work;
 
 pub use manifest::MANIFEST;
 pub use vault::Store;

@@ -47,6 +47,14 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
              name in the wrong place",
             path.display()
         )),
+        Fault::Excessive(slot) => {
+            let which = slot.unwrap_or_else(|| "its passwords together".to_owned());
+            Error::unsupported(format!(
+                "{} asks for more work than this plugin does to open any vault of its own, and is \
+                 not opened: {which}",
+                path.display()
+            ))
+        }
         Fault::Damaged => Error::damaged(format!("{} is damaged: its header", path.display())),
     })
 }
@@ -130,7 +138,7 @@ pub(crate) fn new_vault() -> Challenge {
 /// Unlocks with what was typed: a password, or a recovery code.
 ///
 /// # Errors
-/// `Denied` where it opens no slot.
+/// `Denied` where it opens no slot; `Late`.
 pub(crate) fn typed(
     path: &Path,
     header: &Header,
@@ -152,10 +160,7 @@ pub(crate) fn typed(
     for slot in &header.slots {
         let Opener::Password { salt, cost } = slot.opener else { continue };
         passwords = true;
-        if deadline.has_passed() {
-            return Err(Error::late());
-        }
-        if let Some(data) = slot.open(&cost.key(text, &salt)?, &header.store) {
+        if let Some(data) = slot.open(&cost.key(text, &salt, deadline)?, &header.store) {
             return unlocked(path, header, bytes, data, slot.number);
         }
     }
@@ -169,10 +174,7 @@ pub(crate) fn typed(
 
 /// Returns the cost of a slot that was cheaper than today's floor.
 pub(crate) fn cheap(slot: &Slot) -> Option<Cost> {
-    match slot.opener {
-        Opener::Password { cost, .. } => Some(cost).filter(|cost| cost.is_below_the_floor()),
-        _ => None,
-    }
+    slot.cost().filter(|cost| cost.is_below_the_floor())
 }
 
 fn is_typed(slot: &Slot) -> bool {

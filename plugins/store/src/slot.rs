@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use keystead_plugin_api::{Result, SecretText};
+use keystead_plugin_api::{Deadline, Result, SecretText};
 
 use crate::bytes::{Reader, put_text};
 use crate::kdf::{self, Cost, SALT_BYTES};
@@ -48,26 +48,20 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// Makes a slot that the password opens, with a cost that is measured here.
+    ///
+    /// # Errors
+    /// `Late`.
     pub(crate) fn password(
         number: u32,
         label: &str,
         password: &SecretText,
         data_key: &Key,
         store: &[u8; 16],
+        deadline: Deadline,
     ) -> Result<Self> {
-        Self::with_cost(number, label, password, Cost::measured()?, data_key, store)
-    }
-
-    pub(crate) fn with_cost(
-        number: u32,
-        label: &str,
-        password: &SecretText,
-        cost: Cost,
-        data_key: &Key,
-        store: &[u8; 16],
-    ) -> Result<Self> {
+        let cost = Cost::measured(deadline)?;
         let salt = kdf::salt()?;
-        let key = cost.key(password, &salt)?;
+        let key = cost.key(password, &salt, deadline)?;
         Self::new(number, Opener::Password { salt, cost }, label, &key, data_key, store)
     }
 
@@ -95,6 +89,14 @@ impl Slot {
     /// Returns the data key, if this key is the slot's.
     pub(crate) fn open(&self, key: &Key, store: &[u8; 16]) -> Option<Key> {
         Key::of(seal::open(key, &[store, &self.head()], &self.wrapped)?)
+    }
+
+    /// Returns what a guess costs, where a password opens it.
+    pub(crate) fn cost(&self) -> Option<Cost> {
+        match self.opener {
+            Opener::Password { cost, .. } => Some(cost),
+            Opener::KeyFile | Opener::RecoveryCode => None,
+        }
     }
 
     /// Returns a short mark that changes whenever the slot is made anew.

@@ -169,9 +169,10 @@ impl Vault for Store {
                 if self.file(request.deadline)?.is_some() {
                     return Err(Error::invalid("another process has made the vault meanwhile"));
                 }
-                self.make_with(request.deadline, |header, data| {
+                let deadline = request.deadline;
+                self.make_with(deadline, |header, data| {
                     let number = header.number()?;
-                    Slot::password(number, "", &password, data, &header.store)
+                    Slot::password(number, "", &password, data, &header.store, deadline)
                 })?;
                 self.session(request.deadline).map(Some)
             }
@@ -231,7 +232,7 @@ impl Store {
             self.database = None;
         }
         if self.database.is_none() {
-            self.database = Database::open(&self.folder, self.seen)?;
+            self.database = Database::open(&self.folder, self.seen, deadline)?;
             self.known = false;
             self.seen |= self.database.is_some();
         }

@@ -195,10 +195,14 @@ fn without_help_word(arguments: &[OsString]) -> Vec<OsString> {
 fn harmless(mut error: clap::Error) -> clap::Error {
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand]
     {
-        if let Some(ContextValue::String(argument)) = error.get(kind) {
-            let shown = text::visible(argument);
-            error.insert(kind, ContextValue::String(shown));
-        }
+        let shown = match error.get(kind) {
+            Some(ContextValue::String(argument)) => ContextValue::String(text::visible(argument)),
+            Some(ContextValue::Strings(arguments)) => {
+                ContextValue::Strings(arguments.iter().map(|one| text::visible(one)).collect())
+            }
+            _ => continue,
+        };
+        error.insert(kind, shown);
     }
     error
 }

@@ -194,7 +194,7 @@ impl Failure {
                 hints: &self.hints,
             },
         };
-        serde_json::to_string(&object).expect("texts and numbers are JSON")
+        keystead::json::escaped::to_string(&object)
     }
 }
 
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(
             plain(&top().styled()),
             "Error: Vault `work` cannot be opened\n\
-             Caused by:\n  1: plugin `keepass` refused its parameters\n  2: no rights here\n\
+             Caused by:\n  1: plugin `keepass` refused its parameters\n  2: no\\u{1b}[31m rights here\n\
              Hint: run `keystead vault show work` to see its parameters\n\
              Code: E08.open\n"
         );
@@ -305,7 +305,7 @@ mod tests {
             top().json(),
             "{\"schema\":1,\"error\":{\"code\":\"E08.open\",\"exit\":1,\
              \"message\":\"vault `work` cannot be opened\",\
-             \"causes\":[\"plugin `keepass` refused its parameters\",\"no rights here\"],\
+             \"causes\":[\"plugin `keepass` refused its parameters\",\"no\\\\u{1b}[31m rights here\"],\
              \"hints\":[\"run `keystead vault show work` to see its parameters\"]}}"
         );
     }

@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_foreign_label_is_one_harmless_line() {
         assert_eq!(prompt("Master password: "), "Master password: ");
-        assert_eq!(prompt("\x1b[2JPassword\nfor root"), "Password for root: ");
+        assert_eq!(prompt("\x1b[2JPassword\nfor root"), "\\u{1b}[2JPassword for root: ");
         assert_eq!(prompt(&"x".repeat(1_000)).len(), 202);
     }
 }

@@ -1,11 +1,14 @@
 //! The two streams: standard output is the answer, standard error the conversation. All
 //! that is printed is printed here. A secret goes out unbuffered, so that no copy stays.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use clap::builder::StyledStr;
+use keystead::escape;
+use keystead::json::escaped;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use serde::Serialize;
@@ -120,9 +123,8 @@ impl Ui {
     /// # Errors
     /// As [`Ui::answer`].
     pub(crate) fn json(&self, object: &impl Serialize) -> Result<(), Failure> {
-        let mut line = serde_json::to_vec(object).expect("our own types are JSON");
-        line.push(b'\n');
-        self.answer(&line)
+        let line = escaped::to_string(object) + "\n";
+        self.answer(line.as_bytes())
     }
 
     /// Returns a buffered writer of many lines; finished with [`Lines::finish`].
@@ -130,7 +132,7 @@ impl Ui {
         Lines { out: BufWriter::new(Stream::answer()), terminal: self.answers_terminal }
     }
 
-    /// Writes a line that may hold foreign text: on a terminal only what can be shown.
+    /// Writes a line that may hold foreign text, as [`Lines::line`] does.
     ///
     /// # Errors
     /// As [`Ui::answer`].
@@ -154,7 +156,7 @@ impl Ui {
                     vault: &'a str,
                 }
                 let object = Object { schema: 1, log: &message, level, vault };
-                let line = serde_json::to_string(&object).expect("texts are JSON");
+                let line = escaped::to_string(&object);
                 format!("{line}\n")
             }
         };
@@ -181,7 +183,7 @@ impl Ui {
                     warning: &'a str,
                 }
                 let object = Object { schema: 1, warning: &message };
-                let line = serde_json::to_string(&object).expect("texts are JSON");
+                let line = escaped::to_string(&object);
                 self.say(&format!("{line}\n"));
             }
         }
@@ -253,16 +255,20 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Writes a line that may hold foreign text.
+    /// Writes a line that may hold foreign text: for a terminal what it would obey or nobody
+    /// would see is escaped, for a program what would break the line.
     ///
     /// # Errors
     /// As [`Ui::answer`].
     pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
-        let written = match self.terminal {
-            true => writeln!(self.out, "{}", text::visible(line)),
-            false => writeln!(self.out, "{line}"),
-        };
-        written.map_err(lost)
+        writeln!(self.out, "{}", self.escaped(line)).map_err(lost)
+    }
+
+    fn escaped<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.terminal {
+            true => escape::for_terminal(text),
+            false => escape::for_program(text),
+        }
     }
 
     /// Writes one object as a line of JSON.
@@ -270,7 +276,7 @@ impl Lines {
     /// # Errors
     /// As [`Ui::answer`].
     pub(crate) fn json(&mut self, object: &impl Serialize) -> Result<(), Failure> {
-        serde_json::to_writer(&mut self.out, object).map_err(|fault| lost(fault.into()))?;
+        escaped::to_writer(&mut self.out, object).map_err(lost)?;
         self.out.write_all(b"\n").map_err(lost)
     }
 
@@ -281,7 +287,8 @@ impl Lines {
     pub(crate) fn table(&mut self, heading: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
         if !self.terminal {
             for row in rows {
-                self.line(&row.join("\t"))?;
+                let cells: Vec<_> = row.iter().map(|cell| self.escaped(cell)).collect();
+                writeln!(self.out, "{}", cells.join("\t")).map_err(lost)?;
             }
             return Ok(());
         }
@@ -289,8 +296,10 @@ impl Lines {
             return Ok(());
         }
         let heading: Vec<String> = heading.iter().map(|&head| head.to_owned()).collect();
-        let rows: Vec<Vec<String>> =
-            rows.iter().map(|row| row.iter().map(|cell| text::visible(cell)).collect()).collect();
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.iter().map(|cell| escape::for_terminal(cell).into_owned()).collect())
+            .collect();
         let widest = |column: usize| {
             let cells = rows.iter().chain([&heading]).filter_map(|row| row.get(column));
             cells.map(|cell| text::width(cell)).max().unwrap_or(0)

@@ -44,6 +44,29 @@ struct Found {
     members: Vec<(String, usize)>,
 }
 
+/// The maps that list a member: a list of all would be walked for each of as many members.
+struct Owners {
+    first: usize,
+    /// One that is not the first.
+    other: Option<usize>,
+    /// How often it is listed.
+    count: usize,
+}
+
+impl Owners {
+    fn add(&mut self, map: usize) {
+        self.count += 1;
+        if map != self.first {
+            self.other.get_or_insert(map);
+        }
+    }
+
+    /// Returns another map than this one.
+    fn besides(&self, map: usize) -> Option<usize> {
+        if self.first == map { self.other } else { Some(self.first) }
+    }
+}
+
 /// The secrets of a store, in the order of its list. Names are compared without case, as
 /// SecretStore does.
 #[derive(Debug)]
@@ -141,7 +164,7 @@ impl Entries {
     /// lost its own, and nobody can tell which: both are refused.
     fn find_members(&mut self, names: &HashMap<String, usize>) {
         let mut maps = Vec::new();
-        let mut owners: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut owners: HashMap<String, Owners> = HashMap::new();
         for index in 0..self.entries.len() {
             let entry = &self.entries[index];
             let Ok(found) = &entry.found else { continue };
@@ -151,7 +174,8 @@ impl Entries {
             match self.decrypted(&found.blob).and_then(|bytes| blob::members(&bytes)) {
                 Ok(members) => {
                     for member in &members {
-                        owners.entry(member.to_lowercase()).or_default().push(index);
+                        let new = Owners { first: index, other: None, count: 0 };
+                        owners.entry(member.to_lowercase()).or_insert(new).add(index);
                     }
                     maps.push((index, members));
                 }
@@ -181,7 +205,7 @@ impl Entries {
         map: usize,
         member: &str,
         names: &HashMap<String, usize>,
-        owners: &[usize],
+        owners: &Owners,
     ) -> Result<(String, usize), String> {
         let title_of = |index: usize| self.entries[index].title().unwrap_or_default();
         let own = self.entries[map].name.as_deref().unwrap_or_default();
@@ -191,13 +215,13 @@ impl Entries {
             Some((prefix, key)) if prefix.to_lowercase() == own.to_lowercase() => key,
             _ => return Err(format!("its member `{shown}` is not named after it")),
         };
-        match owners.iter().find(|owner| **owner != map) {
+        match owners.besides(map) {
             Some(other) => Err(format!(
                 "its member `{}` may be one of the map `{}`: SecretStore calls both `{shown}`",
                 title(key).unwrap_or_default(),
-                title_of(*other),
+                title_of(other),
             )),
-            None if owners.len() > 1 => Err(format!("its member `{shown}` is listed twice")),
+            None if owners.count > 1 => Err(format!("its member `{shown}` is listed twice")),
             None => match names.get(&member.to_lowercase()) {
                 Some(at) => Ok((key.to_owned(), *at)),
                 None => Err(format!("its member `{}` is missing", title(key).unwrap_or_default())),

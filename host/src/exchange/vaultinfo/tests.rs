@@ -150,7 +150,7 @@ fn names_and_values_of_others_are_made_harmless() {
         snapbox::str![[r#"
 a
 rm -rf ~ -> a-rm--rf-- Some("keepass") ready: true
-  $ keystead vault register a-rm--rf-- --plugin keepass '--description=two lines [31m' --no-default
+  $ keystead vault register a-rm--rf-- --plugin keepass '--description=two lines\u{202e} \u{1b}[31m' --no-default
   - Path: it is no text of one line
   its name is none here; `a-rm--rf--` is like it
 a-rm -rf ~ -> a-rm--rf---2 Some("keepass") ready: true

@@ -33,7 +33,7 @@ pub(super) unsafe fn value(kind: u32, bytes: AbiBytes) -> Result<Value> {
 pub(super) unsafe fn secret_text(bytes: AbiBytes, what: &str) -> Result<SecretText> {
     // SAFETY: the module's promise.
     let bytes = unsafe { bytes.read(what, MAX_SECRET_PART_BYTES) }?;
-    SecretText::from_bytes(SecretBytes::copy_of(bytes))
+    SecretText::copy_of(bytes)
 }
 
 pub(super) unsafe fn session(bytes: AbiBytes, millis: u64) -> Result<Option<Session>> {

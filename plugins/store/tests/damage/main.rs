@@ -8,6 +8,8 @@ mod error;
 mod fault;
 mod flip;
 mod flip_write;
+mod foreign;
+mod foreign_page;
 mod full;
 mod killed;
 mod many;

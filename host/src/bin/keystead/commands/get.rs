@@ -11,7 +11,7 @@ use crate::failure::{Exit, Failure};
 use crate::metadata;
 use crate::text;
 use crate::ui::{Talk, Ui};
-use keystead::json::write;
+use keystead::json::{escaped, write};
 
 /// Print a secret's value
 ///
@@ -113,7 +113,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
             kind: value.kind().as_str(),
             metadata: metadata::Json(&metadata),
         };
-        let head = serde_json::to_string(&head).expect("our own types are JSON");
+        let head = escaped::to_string(&head);
         scene.ui.answer(&write::object(&head, &value))?;
     } else {
         print(scene.ui, name.as_str(), value)?;
@@ -144,7 +144,7 @@ fn elsewhere(reference: &Reference, scene: &Scene<'_>) -> Result<Exit, Failure> 
     let shown = reference.to_string();
     if scene.ui.is_json() {
         let head = Head { schema: 1, reference: &shown, kind: value.kind().as_str() };
-        let head = serde_json::to_string(&head).expect("our own types are JSON");
+        let head = escaped::to_string(&head);
         scene.ui.answer(&write::object(&head, &value))?;
     } else {
         print(scene.ui, &shown, value)?;

@@ -15,7 +15,9 @@ use crate::{duration, metadata};
 /// List secrets: their names, vaults, kinds and metadata
 ///
 /// Without a vault all vaults are listed; one that cannot be asked is a warning, and exit
-/// code 5. For programs the columns are separated by tabs and have no heading.
+/// code 5. For programs the columns are separated by tabs and have no heading; names are exact,
+/// and control characters in metadata are escaped. On a terminal all is escaped, as `\u{202e}`,
+/// that it would obey or nobody would see.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only names that match; `*` stands for any text, `?` for any character

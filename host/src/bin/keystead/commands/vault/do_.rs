@@ -7,7 +7,7 @@ use super::super::get::{self, vault_name};
 use super::super::{Scene, current_folder};
 use super::parameters;
 use crate::failure::{Exit, Failure};
-use keystead::json::write;
+use keystead::json::{escaped, write};
 
 /// Do what only this vault can do
 ///
@@ -123,7 +123,7 @@ fn answer(
         return match &outcome.value {
             None => scene.ui.json(&head),
             Some(value) => {
-                let head = serde_json::to_string(&head).expect("our own types are JSON");
+                let head = escaped::to_string(&head);
                 scene.ui.answer(&write::object(&head, value))
             }
         };

@@ -1,0 +1,115 @@
+//! Foreign text on its way to a terminal: what a terminal obeys, what turns the direction of
+//! writing and what nobody sees is escaped, as `\u{9b}`. Nothing is dropped.
+//!
+//! A backslash stays as it is: this is for eyes. What must be read back is JSON, which escapes
+//! the same characters in its own way ([`crate::json::escaped`]).
+
+use std::borrow::Cow;
+
+/// Returns whether a character does something else on a terminal than show itself: control
+/// characters (C0, DEL, C1), marks of the direction of writing, line breaks of Unicode, and what
+/// is not seen. Variation selectors, which belong to the sign before them, are shown.
+pub fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}')
+        || matches!(c, '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}')
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}')
+        || matches!(c, '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}')
+        || matches!(c, '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}')
+        || matches!(c, '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Returns an answer, or a part of it, for a terminal: exactly one line, nothing harmful.
+pub fn for_terminal(text: &str) -> Cow<'_, str> {
+    escaped(text, is_harmful)
+}
+
+/// Returns an answer, or a part of it, for a program that reads lines: control characters are
+/// escaped, which no secret's name has, and all else is as it is.
+pub fn for_program(text: &str) -> Cow<'_, str> {
+    escaped(text, char::is_control)
+}
+
+/// Returns a message as one line for people: line breaks and tabs are spaces, and what is longer
+/// than this many characters is cut.
+pub fn message(text: &str, most: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(most));
+    for (at, c) in text.chars().enumerate() {
+        match c {
+            _ if at == most => {
+                line.push_str("...");
+                break;
+            }
+            '\n' | '\r' | '\t' => line.push(' '),
+            c if is_harmful(c) => push(&mut line, c),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+fn escaped(text: &str, is_escaped: fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match is_escaped(c) {
+            true => push(&mut out, c),
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Appends a character as Rust writes it: `\n`, `\t`, `\r`, `\u{1b}`.
+fn push(out: &mut String, c: char) {
+    match c {
+        '\n' | '\t' | '\r' => out.extend(c.escape_default()),
+        c => out.extend(c.escape_unicode()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every character of each kind, by Unicode's own tables as they were read for this.
+    #[test]
+    fn what_a_terminal_obeys_or_nobody_sees_is_escaped_and_what_is_read_is_not() {
+        let kinds = [
+            0..=0x1f,
+            0x7f..=0x9f,
+            0x61c..=0x61c,
+            0x200b..=0x200f,
+            0x2028..=0x202e,
+            0x2060..=0x206f,
+            0xfeff..=0xfeff,
+            0xfff9..=0xfffb,
+            0xe0000..=0xe007f,
+            0xe0100..=0xe01ef,
+        ];
+        for number in kinds.into_iter().flatten() {
+            let c = char::from_u32(number).unwrap();
+            assert!(is_harmful(c), "{number:x}");
+            let shown = for_terminal(c.encode_utf8(&mut [0; 4])).into_owned();
+            assert!(shown.is_ascii() && shown.starts_with('\\'), "{number:x}: {shown}");
+        }
+        for text in ["grün 鍵 ключ مفتاح מפתח กุญแจ", "❤\u{fe0f} 🔑", "a\\b", "e\u{301}", " "]
+        {
+            assert_eq!(for_terminal(text), text);
+            assert_eq!(message(text, 100), text);
+        }
+    }
+
+    #[test]
+    fn nothing_is_dropped_and_an_answer_is_one_line() {
+        assert_eq!(for_terminal("a\x1b[31mb\u{9b}c\x7f"), "a\\u{1b}[31mb\\u{9b}c\\u{7f}");
+        assert_eq!(for_terminal("one\r\ntwo\t\u{85}"), "one\\r\\ntwo\\t\\u{85}");
+        assert_eq!(for_terminal("\u{202e}gnp.exe\u{2069}"), "\\u{202e}gnp.exe\\u{2069}");
+        assert_eq!(for_program("\u{202e}a\u{200d}b\n\u{9b}"), "\u{202e}a\u{200d}b\\n\\u{9b}");
+        assert_eq!(message("one\r\ntwo\tthree\u{1b}", 100), "one  two three\\u{1b}");
+        assert_eq!(message("abcdef", 5), "abcde...");
+        assert_eq!(message("abcde", 5), "abcde");
+    }
+}
