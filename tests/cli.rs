@@ -19,6 +19,7 @@ mod meta;
 mod plugin;
 mod prompt;
 mod reference;
+mod rights;
 pub(crate) mod sandbox;
 mod search;
 mod server;

@@ -18,7 +18,7 @@ use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::loader::{self, Loaded};
 use crate::plugin::pins::{Digest, InProcess, PluginId};
 use crate::plugin::runner::{Cage, CallError, Grants, Image, Launch, Runner, Setup};
-use crate::plugin::trust::Candidate;
+use crate::plugin::trust::{self, Candidate, Privilege};
 use crate::reference::Reference;
 use crate::registry::schema::{self, Base};
 use crate::registry::{Entry, Placement};
@@ -62,6 +62,10 @@ impl Host {
         check: &Check,
         report: &mut dyn FnMut(&Outcome),
     ) -> Result<()> {
+        if self.options().privilege != Privilege::Ordinary {
+            // What is not installed is nothing of the system's.
+            return Err(trust::Error::NoDataFolder.into());
+        }
         let manifest = &candidate.inspected().manifest;
         let (bytes, door) = (candidate.bytes(), candidate.inspected().abi);
         let image = self.seal(&manifest.id, bytes, candidate.sha256(), door, candidate.path())?;

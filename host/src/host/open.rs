@@ -16,11 +16,12 @@ use crate::error::{Error, Result, visible};
 use crate::options::Log;
 use crate::paths::Layer;
 use crate::plugin::evidence::{Watch, in_the_host};
+use crate::plugin::exec::{self, Programs};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{CallError, Grants, Greeted, Image, Launch, Runner, Setup, Started};
 use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
-use crate::plugin::{self, exec, loader, verdict};
+use crate::plugin::{self, loader, verdict};
 use crate::registry::{Entry, Placement};
 
 /// An open vault.
@@ -107,7 +108,7 @@ impl Host {
         let mut request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
         let services = VaultServices {
             vault: name.clone(),
-            programs: programs(&asked),
+            programs: Programs::among(&asked),
             home: self.home(),
             log: Arc::clone(&self.0.options.log),
         };
@@ -293,18 +294,10 @@ pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<
     })
 }
 
-fn programs(asked: &[Permission]) -> Vec<String> {
-    let programs = asked.iter().filter_map(|permission| match permission {
-        Permission::Exec(program) => Some(program.clone()),
-        _ => None,
-    });
-    programs.collect()
-}
-
 /// What the host does for one vault.
 struct VaultServices {
     vault: VaultName,
-    programs: Vec<String>,
+    programs: Programs,
     home: Option<PathBuf>,
     log: Arc<dyn Log>,
 }
@@ -315,10 +308,8 @@ impl Services for VaultServices {
     }
 
     fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
-        if !self.programs.contains(&request.program) {
-            let program = visible(&request.program);
-            return Err(Refusal::denied(format!("running `{program}` is not granted")));
-        }
+        self.programs.permit(&request)?;
+        self.log(Level::Information, &exec::line(&request));
         in_the_host(|| exec::run(&request, self.home.as_deref()))
     }
 }

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::Host;
 use crate::ask::Nobody;
 use crate::error::{Error, Result};
+use crate::ids;
 use crate::plugin::exec;
 use crate::reference::{Field, Reference};
 use crate::registry::Setting;
@@ -58,6 +59,7 @@ impl Host {
     /// # Errors
     /// [`Error::Unresolved`] or [`Error::UnresolvedSecret`]; neither holds what was read.
     pub(crate) fn resolve(&self, what: &str, reference: &Reference) -> Result<SecretText> {
+        ids::check()?;
         let unresolved = |why: String| Error::Unresolved {
             parameter: what.to_owned(),
             reference: reference.clone(),

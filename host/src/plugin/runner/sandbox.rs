@@ -195,7 +195,7 @@ fn meaning(grants: &Grants) -> Result<(Reach, Vec<files::Files>), String> {
                 granted.push((template, access));
             }
             // The host's work: it gives the variable, and runs the program.
-            Permission::Env(_) | Permission::Exec(_) => {}
+            Permission::Env(_) | Permission::Exec { .. } => {}
         }
     }
     Ok((reach, granted))
