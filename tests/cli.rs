@@ -17,7 +17,7 @@ mod list;
 mod look;
 mod meta;
 mod plugin;
-mod prompt;
+pub(crate) mod prompt;
 mod reference;
 mod rights;
 pub(crate) mod sandbox;

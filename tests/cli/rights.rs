@@ -8,6 +8,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use keystead::paths::Paths;
+use keystead::plugin::pins::InProcess;
+use keystead::plugin::trust::{self, IfTaken, Privilege, Store, Vouch};
 use rustix::fs::{StatVfsMountFlags, XattrFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
@@ -158,7 +161,7 @@ fn with_file_capabilities_only_the_systems_folders_count() {
             (&["get", "env:HOME"], 2, "follows no reference that is typed"),
             (&["get", "command:[\"/usr/bin/id\"]"], 2, "follows no reference that is typed"),
             (&["get", "a", "--unlock", "password=env:HOME"], 2, "`--unlock`"),
-            (&["vault", "default", "mine"], 3, "no vault `mine` is registered"),
+            (&["vault", "test", "mine"], 3, "no vault `mine` is registered"),
             (&["__agent", "/nowhere"], 1, "E07.more-rights"),
             (&["__runner"], 1, "E07.more-rights"),
         ] {
@@ -221,17 +224,27 @@ fn system_vault_of_a_capable_copy_is_opened_in_a_runner_without_capabilities() {
     let root = place.0.path();
     place.capable("capable", true);
     place.copy("plain", 0o755);
-    fs::copy(super::sandbox::plugin(), root.join("memory.so")).unwrap();
     fs::create_dir_all(root.join("etc/keystead")).unwrap();
+    let packaged = root.join("lib/keystead");
+    fs::create_dir_all(&packaged).unwrap();
+    let paths = Paths {
+        system_config: root.join("etc/keystead"),
+        user_config: None,
+        user_data: None,
+        packaged: vec![packaged.clone()],
+    };
+    let store = Store::new(&paths, Privilege::Ordinary);
+    let vouch = Vouch { place: trust::Place::Packaged(packaged), in_process: InProcess::Never };
+    let candidate = store.examine(&super::sandbox::plugin()).unwrap();
+    store.install(candidate, &vouch, IfTaken::Refuse).unwrap();
     for name in ["passwd", "group"] {
         fs::copy(Path::new("/etc").join(name), root.join("etc").join(name)).unwrap();
     }
-    fs::write(root.join("home/x.secrets"), "").unwrap();
     // A machine of its own: what the administrator installs there is nowhere else.
     let script = "
         set -e
+        mount --bind lib /usr/local/lib
         mount --bind etc /etc
-        ./plain plugin install --system --yes ./memory.so >&2
         ./plain vault register shared --system --yes --plugin memory >&2
         exec setpriv --reuid 12345 --regid 12345 --clear-groups ./capable vault test shared";
     let output = Command::new("unshare")
