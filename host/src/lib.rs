@@ -14,7 +14,6 @@ mod error;
 pub mod exchange;
 pub mod fs;
 mod host;
-#[allow(unsafe_code)]
 pub mod ids;
 pub mod json;
 mod options;

@@ -8,7 +8,6 @@ mod abi_check;
 pub mod c_door;
 #[allow(unsafe_code)]
 pub(crate) mod evidence;
-#[allow(unsafe_code)]
 pub(crate) mod exec;
 pub mod inspect;
 #[allow(unsafe_code)]

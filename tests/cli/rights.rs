@@ -43,8 +43,12 @@ impl Place {
 
     /// Returns a copy of the command with this mode; it is the owner's where that is set-ID.
     fn copy(&self, name: &str, mode: u32) -> PathBuf {
+        self.copy_of(Path::new(env!("CARGO_BIN_EXE_keystead")), name, mode)
+    }
+
+    fn copy_of(&self, program: &Path, name: &str, mode: u32) -> PathBuf {
         let copy = self.0.path().join(name);
-        fs::copy(env!("CARGO_BIN_EXE_keystead"), &copy).unwrap();
+        fs::copy(program, &copy).unwrap();
         let owner = if mode & 0o6000 == 0 { 0 } else { OWNER };
         chown(&copy, Some(owner), Some(owner)).unwrap();
         fs::set_permissions(&copy, fs::Permissions::from_mode(mode)).unwrap();
@@ -119,6 +123,29 @@ fn set_id_copy_does_nothing_for_anybody() {
     let copy = place.copy("plain", 0o755);
     assert_eq!(place.run(&copy, &["get", &mark]).status.code(), Some(0));
     assert!(marker.exists());
+}
+
+#[test]
+fn set_id_program_that_embeds_the_library_is_refused_by_its_first_call() {
+    let Some(place) = Place::new() else { return };
+    crate::host::build(&["--package", "keystead", "--example", "embed"]);
+    let embed = crate::host::target().join("debug/examples/embed");
+    let plugin = place.0.path().join("memory.so");
+    fs::copy(crate::host::memory(), &plugin).unwrap();
+    for (name, mode, code) in
+        [("set-user", 0o4755, 1), ("set-group", 0o2755, 1), ("plain", 0o755, 0)]
+    {
+        let copy = place.copy_of(&embed, name, mode);
+        let output = place.run(&copy, &[plugin.to_str().unwrap()]);
+        let told = errors(&output);
+        assert_eq!(output.status.code(), Some(code), "{name} {told}");
+        let refused = "the real, effective and saved IDs of this process differ";
+        assert_eq!(told.starts_with(refused), code == 1, "{name} {told}");
+        // Its hidden argument is a runner's, which says the same.
+        let runner = place.run(&copy, &["__runner"]);
+        assert_eq!(runner.status.code(), Some(if code == 1 { 1 } else { 2 }), "{name}");
+        assert_eq!(errors(&runner).contains("E07.set-id"), code == 1, "{name}");
+    }
 }
 
 #[test]
@@ -235,7 +262,7 @@ fn system_vault_of_a_capable_copy_is_opened_in_a_runner_without_capabilities() {
     };
     let store = Store::new(&paths, Privilege::Ordinary);
     let vouch = Vouch { place: trust::Place::Packaged(packaged), in_process: InProcess::Never };
-    let candidate = store.examine(&super::sandbox::plugin()).unwrap();
+    let candidate = store.examine(super::sandbox::plugin()).unwrap();
     store.install(candidate, &vouch, IfTaken::Refuse).unwrap();
     for name in ["passwd", "group"] {
         fs::copy(Path::new("/etc").join(name), root.join("etc").join(name)).unwrap();

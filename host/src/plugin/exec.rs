@@ -2,7 +2,6 @@
 //! search path, next to no environment, no terminal, bounded output, and an end at the deadline.
 
 mod granted;
-#[allow(unsafe_code)]
 mod session;
 
 use std::io;
