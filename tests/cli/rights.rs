@@ -48,7 +48,9 @@ impl Place {
 
     fn copy_of(&self, program: &Path, name: &str, mode: u32) -> PathBuf {
         let copy = self.0.path().join(name);
-        fs::copy(program, &copy).unwrap();
+        // By a process of its own: a test beside this one that starts a program would hold the copy
+        // open for writing, and then it cannot be run.
+        assert!(Command::new("cp").arg(program).arg(&copy).status().unwrap().success());
         let owner = if mode & 0o6000 == 0 { 0 } else { OWNER };
         chown(&copy, Some(owner), Some(owner)).unwrap();
         fs::set_permissions(&copy, fs::Permissions::from_mode(mode)).unwrap();
