@@ -4,6 +4,7 @@ mod build;
 mod c_door;
 mod c_vaults;
 mod cage;
+mod exec;
 mod file;
 mod home;
 mod in_process;

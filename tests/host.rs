@@ -33,19 +33,19 @@ use crate::scene::Scene;
 const PLACEMENTS: [Placement; 2] = [Placement::Isolated, Placement::InProcess];
 
 /// Where cargo puts what is built beside these tests.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_path_buf()
 }
 
 /// Builds something of this workspace, as it is built for these tests.
-fn build(arguments: &[&str]) {
+pub(crate) fn build(arguments: &[&str]) {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--locked"]).args(arguments).current_dir(repository());
     succeed(cargo.env("CARGO_TARGET_DIR", target()));
 }
 
 /// Returns the file of the plugin `memory`, built once.
-fn memory() -> PathBuf {
+pub(crate) fn memory() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| build(&["--package", "keystead-plugin-memory"]));
     target().join("debug/libkeystead_plugin_memory.so")

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use keystead_plugin_api::{Prompt, SecretName, VaultName};
 
 use crate::ask::Unanswered;
+use crate::ids::MixedIds;
 use crate::registry::schema;
 use crate::{agent, exchange, fs, plugin, reference, registry, transfer};
 
@@ -283,6 +284,9 @@ pub enum Error {
     /// What is registered cannot be read or changed.
     #[error(transparent)]
     Registry(registry::Error),
+    /// This process acts for two users at once.
+    #[error(transparent)]
+    MixedIds(#[from] MixedIds),
     /// A path is not safe to use.
     #[error(transparent)]
     Path(#[from] fs::Error),
@@ -336,6 +340,7 @@ impl Error {
             Self::InProcessForbidden { .. } => "E07.in-process-forbidden",
             Self::OpenRefused { .. } => "E10.open",
             Self::Registry(error) => error.code(),
+            Self::MixedIds(error) => error.code(),
             Self::Path(error) => error.code(),
             Self::Trust(error) => error.code(),
             Self::NewPlugin(error) => error.code(),

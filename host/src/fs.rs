@@ -13,6 +13,7 @@ pub mod walk;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::ids::MixedIds;
 pub use folder::Folder;
 pub use lock::Lock;
 pub use walk::{Identity, OpenedFile, Rule};
@@ -158,6 +159,9 @@ pub enum Error {
         /// The path as given.
         path: PathBuf,
     },
+    /// This process acts for two users at once.
+    #[error(transparent)]
+    MixedIds(#[from] MixedIds),
     /// The system refused.
     #[error("cannot {action} `{path}`", path = path.display())]
     Io {
@@ -188,6 +192,7 @@ impl Error {
             Self::NotAFolder { .. } => "E02.not-a-folder",
             Self::TooLarge { .. } => "E02.too-large",
             Self::Changed { .. } => "E02.changed",
+            Self::MixedIds(error) => error.code(),
             Self::Io { .. } => "E02.io",
         }
     }

@@ -25,6 +25,7 @@ pub use session::{Renew, Unlocked, Unlocking};
 
 use crate::ask::Ask;
 use crate::error::{Error, Result};
+use crate::ids;
 use crate::options::Options;
 use crate::paths::Layer;
 use crate::plugin::inspect::{Kind, Permission};
@@ -120,7 +121,12 @@ pub struct VaultDetails {
 
 impl Host {
     /// Returns a host. Opens nothing and reads nothing.
+    ///
+    /// In a process that the kernel started with more rights than its user has, the user's folders
+    /// do not count. In a set-user-ID or set-group-ID process every call of it is refused
+    /// ([`Error::MixedIds`]).
     pub fn new(options: Options) -> Self {
+        let options = options.for_this_process();
         let registry = Registry::open(&options.paths);
         let plugins = Store::new(&options.paths, options.privilege);
         Self(Arc::new(Inner {
@@ -368,6 +374,7 @@ impl Host {
         course: &mut Course,
         done: &mut dyn FnMut(&Open),
     ) -> Result<T> {
+        ids::check()?;
         let slot = lock(&self.0.slots).entry(name.clone()).or_default().clone();
         let Some(_turn) = self.0.turns.wait(Arc::as_ptr(&slot).addr()) else {
             return Err(Error::NeedsItself { vault: name.clone() });

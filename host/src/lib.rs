@@ -15,6 +15,7 @@ pub mod escape;
 pub mod exchange;
 pub mod fs;
 mod host;
+pub mod ids;
 pub mod json;
 mod options;
 pub mod paths;

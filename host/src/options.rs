@@ -9,6 +9,7 @@ use std::time::Duration;
 use keystead_plugin_api::{Level, SecretBytes, SecretText, VaultName};
 
 use crate::agent::{self, Asking, Kept, SessionKey, Sessions};
+use crate::ids;
 use crate::paths::Paths;
 use crate::plugin::trust::Privilege;
 
@@ -56,6 +57,20 @@ impl Options {
             sessions: Arc::new(Nothing),
             log: Arc::new(Nothing),
         }
+    }
+}
+
+impl Options {
+    /// Leaves out the user's folders where the kernel says that this process has more rights than
+    /// its user has.
+    pub(crate) fn for_this_process(mut self) -> Self {
+        if ids::privilege() != Privilege::Ordinary {
+            self.privilege = Privilege::SetId;
+        }
+        if self.privilege != Privilege::Ordinary {
+            self.paths = self.paths.of_the_system();
+        }
+        self
     }
 }
 

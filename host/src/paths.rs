@@ -64,6 +64,11 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// Returns these folders without the user's.
+    pub(crate) fn of_the_system(self) -> Self {
+        Self { user_config: None, user_data: None, ..self }
+    }
+
     /// Returns the folder of a layer's settings and registrations.
     pub fn config_dir(&self, layer: Layer) -> Option<&Path> {
         match layer {

@@ -22,7 +22,9 @@ pub use edit::{Action, DefaultChoice, Edit, Plan, Replace, Step};
 pub use entry::{Entry, MAX_FILE_BYTES, Placement, SCHEMA, Setting};
 pub use error::{Error, Place};
 
+use crate::ids;
 use crate::paths::{Layer, Paths};
+use crate::plugin::trust::Privilege;
 use crate::similar::similar;
 use config::Default;
 use layer::Shelf;
@@ -62,7 +64,11 @@ pub struct Listed {
 impl Registry {
     /// Returns the registry of these folders. Reads nothing.
     pub fn open(paths: &Paths) -> Self {
-        Self { paths: paths.clone() }
+        let paths = paths.clone();
+        match ids::privilege() {
+            Privilege::Ordinary => Self { paths },
+            Privilege::SetId => Self { paths: paths.of_the_system() },
+        }
     }
 
     /// Returns the registration of a vault.

@@ -229,7 +229,8 @@ typedef struct {
     const keystead_bytes *arguments; /* never a secret: others can read them */
     size_t argument_count;
     keystead_bytes input; /* its standard input, or absent */
-    const keystead_variable *variables; /* beside PATH and HOME; nothing secret either */
+    const keystead_variable *variables; /* beside PATH and HOME, each as exec:PROGRAM:VAR,VAR names
+                                         * it; nothing secret either */
     size_t variable_count;
 } keystead_exec_request;
 

@@ -137,7 +137,8 @@ pub struct Manifest {
     /// The kinds of vault it has; at least one.
     pub kinds: &'static [Kind],
     /// What it asks for, as templates over the parameters: `files:{path}:rw`, `network`,
-    /// `env:NAME`, `exec:PROGRAM`, `dbus`, `library:SONAME`. Each is asked for by every vault
+    /// `env:NAME`, `exec:PROGRAM`, `exec:PROGRAM:VAR,VAR` with variables that the plugin sets for
+    /// the program, `dbus`, `library:SONAME`. Each is asked for by every vault
     /// whose registration has all parameters that it names, whatever its kind: a folder that one
     /// kind reads and another one writes is two parameters.
     pub permissions: &'static [&'static str],

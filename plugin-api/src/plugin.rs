@@ -77,7 +77,8 @@ impl Level {
     }
 }
 
-/// Asks the host to run a program that the registration grants.
+/// Asks the host to run a program that the registration grants. It runs in a session of its own:
+/// without a terminal, and its end at the deadline is that of all in its session.
 #[non_exhaustive]
 #[derive(Debug)]
 pub struct ExecRequest {
@@ -88,8 +89,9 @@ pub struct ExecRequest {
     /// What it reads on standard input.
     pub input: SecretBytes,
     /// Variables of its environment, by name, beside `PATH` and the user's `HOME`, which the
-    /// host sets. Nothing secret either: the user's other programs can read them. The host
-    /// takes no name that changes what is run: `PATH`, `HOME`, `LD_…`, `GLIBC_…`.
+    /// host sets and which are all that it has otherwise. Nothing secret either: the user's other
+    /// programs can read them. The host takes the names that the permission has for this program,
+    /// `exec:PROGRAM:VAR,VAR`, and refuses any other.
     pub environment: Vec<(String, String)>,
     /// Until when; the host ends the program then.
     pub deadline: Deadline,
@@ -139,7 +141,8 @@ pub trait Services: Send + Sync {
     /// Runs a granted program.
     ///
     /// # Errors
-    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) for a program that is not granted.
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) for a program that is not granted, or a
+    /// variable that is not granted for it.
     fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
         Err(Error::denied(format!("running `{}` is not granted", request.program)))
     }

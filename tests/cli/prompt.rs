@@ -13,7 +13,7 @@ use super::sandbox::{CANARY, Sandbox, plugin};
 const PATIENCE: Option<u64> = Some(30_000);
 
 /// Starts a command at a terminal that shows what is typed, as people's terminals do.
-pub(super) fn at_terminal(command: Command) -> PtySession {
+pub(crate) fn at_terminal(command: Command) -> PtySession {
     let mut shell = Command::new("sh");
     shell.args(["-c", "stty echo && exec \"$0\" \"$@\""]).env_clear();
     shell.arg(command.get_program()).args(command.get_args());
@@ -26,7 +26,7 @@ pub(super) fn at_terminal(command: Command) -> PtySession {
 
 /// Waits for the end and returns the rest of what was shown, and the exit code as a shell
 /// has it: beyond 128 for a signal.
-pub(super) fn end(mut session: PtySession) -> (String, i32) {
+pub(crate) fn end(mut session: PtySession) -> (String, i32) {
     let rest = session.exp_eof().unwrap();
     match session.process().wait().unwrap() {
         WaitStatus::Exited(_, code) => (rest.replace('\r', ""), code),

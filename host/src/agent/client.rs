@@ -20,6 +20,7 @@ use super::{
 };
 use crate::codec::Writer;
 use crate::host::lock;
+use crate::ids;
 use crate::plugin::runner::timespec;
 
 /// How long a `get` waits for an agent: a hundred times what one needs that is well.
@@ -194,6 +195,7 @@ impl Client {
 
     /// Connects to a process of our own user, where one is there.
     fn connect(&self) -> Result<Option<(OwnedFd, Peer)>, Error> {
+        ids::check()?;
         let socket = match place::connect(&self.folder) {
             Ok(socket) => socket,
             Err(error) => {

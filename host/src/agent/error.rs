@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{MAX_SESSION_BYTES, MAX_SESSIONS};
 use crate::fs;
+use crate::ids::MixedIds;
 
 /// Why the agent could not be used. No variant holds a secret.
 #[non_exhaustive]
@@ -22,6 +23,9 @@ pub enum Error {
     /// The folder of the socket is not safe, or cannot be made.
     #[error(transparent)]
     Folder(#[from] fs::Error),
+    /// This process acts for two users at once.
+    #[error(transparent)]
+    MixedIds(#[from] MixedIds),
     /// The program could not be run as an agent.
     #[error("the agent cannot be started from `{program}`", program = program.display())]
     Start {
@@ -89,6 +93,7 @@ impl Error {
         match self {
             Self::OpenFolder { .. } => "E14.open-folder",
             Self::Folder(error) => error.code(),
+            Self::MixedIds(error) => error.code(),
             Self::Start { .. } => "E14.start",
             Self::GaveUp { .. } => "E14.gave-up",
             Self::Late { .. } => "E14.late",

@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
+use crate::ids;
 use crate::plugin::runner::timespec;
 
 /// Whose process made the other end.
@@ -31,9 +32,12 @@ impl Peer {
         Ok(Self { user: found.uid(), process: Pid::from_raw(found.pid()) })
     }
 
-    /// Returns whether it is this process's user.
+    /// Returns whether it is this process's user, who has a number in this user namespace.
     pub(super) fn is_us(&self) -> bool {
-        self.user == rustix::process::geteuid().as_raw()
+        use rustix::process::{geteuid, getuid};
+        self.user == geteuid().as_raw()
+            && self.user == getuid().as_raw()
+            && !ids::is_nobodys(self.user)
     }
 
     /// Kills the process that holds the other end, where there still is one.

@@ -22,6 +22,7 @@ use super::proto::MAX_FRAME_BYTES;
 use super::server::{Server, Signals};
 use super::{Error, LINGER, memory};
 use crate::error::{story, visible};
+use crate::ids;
 use crate::plugin::runner::{close_inherited, timespec};
 
 /// The first argument of an agent. No command has this name.
@@ -46,6 +47,7 @@ pub(super) enum Started {
 
 /// Starts an agent and waits until it serves, or says why not.
 pub(super) fn start(program: &Path, folder: &Path, patience: Duration) -> Result<Started, Error> {
+    ids::check()?;
     let failed = |source| Error::Start { program: program.to_owned(), source };
     let mut child = Command::new(program)
         .arg(ARGUMENT)
@@ -99,6 +101,9 @@ fn words_of(pipe: OwnedFd, patience: Duration) -> std::io::Result<Option<String>
 pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     if arguments.nth(1).is_none_or(|argument| argument != ARGUMENT) {
         return None;
+    }
+    if let Err(refusal) = ids::check_service() {
+        return Some(ids::refuse(refusal));
     }
     let folder = arguments.next().map(PathBuf::from);
     let Some(folder) = folder.filter(|folder| folder.is_absolute()) else {

@@ -82,7 +82,7 @@ pub(super) fn of_path(error: &fs::Error) -> Vec<Mend> {
         Error::Io { path, .. } | Error::Missing { path } | Error::Changed { path } => {
             vec![Mend::about("ls -ld", path, "see what is there")]
         }
-        Error::NotAbsolute { .. } | Error::Name { .. } => Vec::new(),
+        Error::NotAbsolute { .. } | Error::Name { .. } | Error::MixedIds(_) => Vec::new(),
     }
 }
 

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use super::walk::{self, Found, OpenedFile, Rule, Shared, Walker};
 use super::{Error, Lock, PRIVATE_FILE, PRIVATE_FOLDER};
+use crate::ids;
 
 /// How many bytes of a folder's list are asked for at once: some hundred names.
 const NAMES_AT_ONCE_BYTES: usize = 8 * 1024;
@@ -49,6 +50,7 @@ impl Folder {
     /// # Errors
     /// What the walk found wrong with a folder that exists.
     pub fn open_if_there(path: &Path, rule: Rule) -> Result<Option<Self>, Error> {
+        ids::check()?;
         if path.is_absolute() && matches!(rustix::fs::stat(path), Err(Errno::NOENT)) {
             return Ok(None);
         }

@@ -13,11 +13,14 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::{Error, Folder, MAX_LINKS, MAX_PLUGIN_BYTES, owner};
+use crate::ids;
 
 /// Whose files are good enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule {
-    /// Root's and the user's own, who is the one this process acts for (effective user id).
+    /// Root's and the user's own, who is the one this process acts for (effective user id). In a
+    /// user namespace that does not have every user, nothing is the user's own whose owner has no
+    /// number there.
     User,
     /// Root's only; nothing group-writable.
     System,
@@ -174,6 +177,7 @@ impl<'a> Walker<'a> {
 
     /// Goes from the root to the last component, whatever that is.
     pub(super) fn walk(&self) -> Result<Found, Error> {
+        ids::check()?;
         if !self.asked.is_absolute() {
             return Err(Error::NotAbsolute { path: self.asked.to_owned() });
         }
@@ -328,7 +332,7 @@ impl<'a> Walker<'a> {
     }
 
     fn allows(&self, owner: u32) -> bool {
-        owner == 0 || (self.rule == Rule::User && owner == self.uid)
+        owner == 0 || (self.rule == Rule::User && owner == self.uid && !ids::is_nobodys(owner))
     }
 
     fn allowed(&self) -> String {

@@ -16,12 +16,13 @@ use crate::error::{Error, Result, visible};
 use crate::options::Log;
 use crate::paths::Layer;
 use crate::plugin::evidence::{Watch, in_the_host};
+use crate::plugin::exec::{self, Programs};
 use crate::plugin::grant::Granted;
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{CallError, Greeted, Image, Launch, Runner, Setup, Started};
 use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
-use crate::plugin::{self, exec, loader, verdict};
+use crate::plugin::{self, loader, verdict};
 use crate::registry::{Entry, Placement};
 
 /// An open vault.
@@ -90,7 +91,7 @@ impl Host {
         let kind = kind_of(manifest, entry.kind.as_deref())?;
 
         let asked = grant::expand(manifest, kind, &entry, self.home().as_deref())?;
-        let programs = programs(&asked);
+        let programs = Programs::among(&asked);
         let ready = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
             Placement::Isolated => {
                 let mut entry = entry.clone();
@@ -288,18 +289,10 @@ pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<
     })
 }
 
-fn programs(asked: &[Permission]) -> Vec<String> {
-    let programs = asked.iter().filter_map(|permission| match permission {
-        Permission::Exec(program) => Some(program.clone()),
-        _ => None,
-    });
-    programs.collect()
-}
-
 /// What the host does for one vault.
 struct VaultServices {
     vault: VaultName,
-    programs: Vec<String>,
+    programs: Programs,
     home: Option<PathBuf>,
     log: Arc<dyn Log>,
 }
@@ -310,10 +303,8 @@ impl Services for VaultServices {
     }
 
     fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
-        if !self.programs.contains(&request.program) {
-            let program = visible(&request.program);
-            return Err(Refusal::denied(format!("running `{program}` is not granted")));
-        }
+        self.programs.permit(&request)?;
+        self.log(Level::Information, &exec::line(&request));
         in_the_host(|| exec::run(&request, self.home.as_deref()))
     }
 }

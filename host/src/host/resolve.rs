@@ -17,6 +17,7 @@ use super::Host;
 use crate::ask::Nobody;
 use crate::error::{Error, Result, story};
 use crate::fs::object::Target;
+use crate::ids;
 use crate::plugin::exec;
 use crate::plugin::grant::HostUse;
 use crate::reference::{Field, Reference};
@@ -61,6 +62,7 @@ impl Host {
     /// # Errors
     /// [`Error::Unresolved`] or [`Error::UnresolvedSecret`]; neither holds what was read.
     pub(crate) fn resolve(&self, what: &str, reference: &Reference) -> Result<SecretText> {
+        ids::check()?;
         let unresolved = |why: String| Error::Unresolved {
             parameter: what.to_owned(),
             reference: reference.clone(),

@@ -1,9 +1,12 @@
 //! Runs a program for a plugin that was granted it, or for a reference: no shell, a fixed
-//! search path, next to no environment, bounded output, and an end at the deadline.
+//! search path, next to no environment, no terminal, bounded output, and an end at the deadline.
+
+mod granted;
+mod session;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -11,11 +14,13 @@ use std::time::Instant;
 use keystead_plugin_api::{Error, ExecOutput, ExecRequest, MAX_VALUE_BYTES, Result, SecretBytes};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::inspect::steers_loading;
+use super::inspect::{is_reserved, is_variable};
 use super::runner::timespec;
+use crate::ids;
+pub(crate) use granted::{Programs, line};
 
 /// Where a program that is no path is looked for: what any user of the machine would run.
 const SEARCH_PATH: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin"];
@@ -30,19 +35,21 @@ const MAX_ERRORS_BYTES: usize = 64 * 1024;
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// Runs a program to its end, with `PATH`, the user's `HOME` and what the request has for an
-/// environment.
+/// environment, in a session of its own: without a terminal.
 /// Whether it is granted has been asked before.
 ///
 /// What it leaves running in the background keeps running, unless the deadline ends the
-/// program with all that it started in its process group.
+/// program with all that it started in its session.
 ///
 /// # Errors
 /// [`Invalid`](keystead_plugin_api::ErrorKind::Invalid) for a relative path and a variable that
 /// is none or changes what is run,
+/// [`Denied`](keystead_plugin_api::ErrorKind::Denied) in a process of mixed IDs,
 /// [`Late`](keystead_plugin_api::ErrorKind::Late) at the deadline,
 /// [`Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) where it cannot be started
 /// or writes more than 16 MiB.
 pub(crate) fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutput> {
+    ids::check().map_err(|refusal| Error::denied(refusal.to_string()))?;
     let program = find(&request.program)?;
     request.environment.iter().try_for_each(|(name, value)| check_variable(name, value))?;
     let until = Instant::now() + request.deadline.remaining();
@@ -79,22 +86,19 @@ fn find(name: &str) -> Result<PathBuf> {
     })
 }
 
-/// Checks that a program's variable is one, and none that the loader of programs obeys, or the
+/// Checks that a program's variable is one, and none that the loader of programs obeys or the
 /// host decides: a grant is of this program, not of another library in its place.
 fn check_variable(name: &str, value: &str) -> Result<()> {
-    let is_name = !name.is_empty()
-        && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
-        && !name.starts_with(|c: char| c.is_ascii_digit());
-    if !is_name || value.contains('\0') {
+    if !is_variable(name) || value.contains('\0') {
         return Err(Error::invalid("a variable for a program has no name or an impossible value"));
     }
-    match matches!(name, "PATH" | "HOME") || steers_loading(name) {
+    match is_reserved(name) {
         true => Err(Error::invalid(format!("a plugin cannot set the variable {name}"))),
         false => Ok(()),
     }
 }
 
-/// A program on its way. Dropped, it is ended with all of its process group.
+/// A program on its way. Dropped, it is ended with all of its session.
 struct Running {
     child: Child,
     ended: bool,
@@ -124,10 +128,10 @@ impl Running {
             .envs(home.map(|home| ("HOME", home)))
             .envs(request.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
-            .process_group(0)
             .stdin(if request.input.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        session::lead(&mut command);
         let mut child = command.spawn()?;
         let pidfd = match rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
         {
@@ -259,7 +263,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
             // Not reaped yet, its number is not reused.
-            let _ = rustix::process::kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            session::end(Pid::from_child(&self.child));
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -324,6 +328,16 @@ mod tests {
     }
 
     #[test]
+    fn program_has_a_session_of_its_own_and_no_terminal() {
+        let script = "read -r pid name state parent group session terminal rest < /proc/$$/stat
+                      echo $((group == pid)) $((session == pid)) $terminal";
+        assert_eq!(sh(script).output.expose(), b"1 1 0\n");
+        let opened = sh("exec 3<> /dev/tty");
+        assert_ne!(opened.status, 0);
+        assert!(opened.errors.contains("No such device or address"), "{}", opened.errors);
+    }
+
+    #[test]
     fn its_variables_are_the_requests_but_for_those_that_change_what_is_run() {
         let with = |name: &str, value: &str| {
             let deadline = Deadline::after(Duration::from_secs(20));
@@ -364,7 +378,8 @@ mod tests {
     fn the_deadline_ends_it_with_all_it_started() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pid");
-        let script = format!("sleep 1000 & echo $! > {}; wait", file.display());
+        // In a process group of its own, as an interactive shell's.
+        let script = format!("set -m; sleep 1000 & echo $! > {}; wait", file.display());
         let started = Instant::now();
         let error = run_within(300, "/bin/sh", &["-c", &script], b"").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Late);

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use super::inspect::{Abi, Permission};
 use super::trust::{CopyError, Trusted, Unpinned};
 use crate::fs::{Identity, OpenedFile};
+use crate::ids;
 
 pub(crate) use child::close_inherited;
 pub(crate) use process::timespec;
@@ -78,6 +79,10 @@ impl Launch {
     /// session bus those that say where it is.
     #[must_use]
     pub fn with_granted(mut self, grants: &[String]) -> Self {
+        if ids::check().is_err() {
+            // Whoever started it chose the variables; it will not be started either.
+            return self;
+        }
         // Most grants are of files and the network, and say so at once.
         let others = |grant: &&String| !grant.starts_with("files:") && *grant != "network";
         for grant in grants.iter().filter(others) {
@@ -174,7 +179,10 @@ enum Bytes {
 /// Called first of all in `main`, before anything is opened and any thread is started.
 pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let is_runner = arguments.nth(1).is_some_and(|argument| argument == ARGUMENT);
-    is_runner.then(|| child::run(&mut child::load))
+    is_runner.then(|| match ids::check_service() {
+        Ok(()) => child::run(&mut child::load),
+        Err(refusal) => ids::refuse(refusal),
+    })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod trusted;
 use std::path::Path;
 
 use crate::fs::OpenedFile;
+use crate::ids;
 use crate::paths::Paths;
 use crate::plugin::inspect::{self, Here, Inspected};
 use crate::plugin::pins::{Digest, InProcess, Layer, Pin, PluginId};
@@ -37,8 +38,8 @@ use roots::Roots;
 pub enum Privilege {
     /// It acts for the user who started it: her own folders count.
     Ordinary,
-    /// It has more rights than the user who started it (set-user-id and the like): only
-    /// what root owns counts.
+    /// The kernel started it with more rights than its user has, by file capabilities or by a
+    /// security module: only what root owns counts. A set-user-ID process is not served at all.
     SetId,
 }
 
@@ -54,6 +55,10 @@ pub struct Store {
 impl Store {
     /// Returns the store of these folders.
     pub fn new(paths: &Paths, privilege: Privilege) -> Self {
+        let privilege = match ids::privilege() {
+            Privilege::Ordinary => privilege,
+            Privilege::SetId => Privilege::SetId,
+        };
         Self { paths: paths.clone(), privilege }
     }
 

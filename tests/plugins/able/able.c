@@ -13,8 +13,29 @@ extern const char *zlibVersion(void);
 #endif
 
 static void take(void *own, const keystead_exec_output *output) {
+    keystead_bytes said = output->message.start ? output->message : output->output;
     (void)own;
-    snprintf(found, sizeof found, "%.*s", (int)output->output.length, output->output.start);
+    snprintf(found, sizeof found, "%.*s", (int)said.length, said.start);
+}
+
+/* Has a shell run a script, with one variable where the script ends with `;;NAME`. */
+static const char *scripts(const char *script) {
+    const char *name = strstr(script, ";;");
+    keystead_exec_request request = {.size = sizeof request, .deadline_millis = 5000};
+    keystead_bytes words[] = {keystead_text("-c"), keystead_text(script)};
+    keystead_variable variable;
+    if (name) {
+        words[1].length = (size_t)(name - script);
+        variable.name = keystead_text(name + 2);
+        variable.value = keystead_text("chosen");
+        request.variables = &variable;
+        request.variable_count = 1;
+    }
+    request.program = keystead_text("/bin/sh");
+    request.arguments = words;
+    request.argument_count = 2;
+    host->exec(context, &request, take, NULL);
+    return found;
 }
 
 static const char *runs(const char *program) {
@@ -107,6 +128,7 @@ static const char *attempt(const char *what, const char *target) {
     if (same(what, "ask")) return asks(target);
     if (same(what, "variable")) return getenv(target) ? getenv(target) : "none";
     if (same(what, "run")) return runs(target);
+    if (same(what, "shell")) return scripts(target);
     if (same(what, "bus")) return greets();
     if (same(what, "mapped")) return is_mapped_from();
     if (same(what, "thread")) {

@@ -9,13 +9,15 @@ use crate::Result;
 use crate::workspace::Workspace;
 
 /// Files and folders that may say `unsafe`.
-const UNSAFE: [&str; 6] = [
+const UNSAFE: [&str; 8] = [
     "plugin-api/src/abi",
     "host/src/plugin/loader",
     "host/src/plugin/abi_check",
     "host/src/plugin/c_door",
     "host/src/plugin/runner/child",
     "host/src/plugin/evidence",
+    "host/src/plugin/exec",
+    "host/src/ids",
 ];
 
 /// Files and folders that may say `abi_stable`: the last writes the boundary's layouts down.

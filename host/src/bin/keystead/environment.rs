@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use keystead::ids::privilege;
 use keystead::paths::Paths;
 use keystead::plugin::trust::Privilege;
 use keystead_plugin_api::{MAX_VALUE_BYTES, SecretBytes, SecretText, VaultName};
@@ -51,7 +52,7 @@ pub(crate) struct ForGpg {
 }
 
 impl ForGpg {
-    /// Reads the environment: nothing of it in a set-id program.
+    /// Reads the environment: nothing of it where the program has more rights than its user.
     pub(crate) fn read() -> Self {
         if privilege() != Privilege::Ordinary {
             return Self::default();
@@ -74,13 +75,15 @@ impl Environment {
         let privilege = privilege();
         let program = std::env::current_exe()
             .map_err(|fault| Failure::act("cannot find this program's own file").because(fault))?;
-        // Whoever starts a set-id program chooses its variables and where it is linked to.
+        // Whoever starts a program with more rights chooses its variables and where it is linked to.
         let ordinary = privilege == Privilege::Ordinary;
         let variable = |name: &str| if ordinary { variable(name) } else { None };
 
         let config_dir = match config_dir {
             Some(_) if !ordinary => {
-                return Err(Failure::usage("`--config-dir` is not for a set-id program"));
+                return Err(Failure::usage(
+                    "`--config-dir` is not for a program that has more rights than its user",
+                ));
             }
             Some(typed) => Some(std::path::absolute(typed).map_err(|fault| {
                 Failure::usage(format!("`{}` is no folder", typed.display())).because(fault)
@@ -120,6 +123,9 @@ impl Environment {
 /// Returns how long names may be looked for that nobody waits for, where `KEYSTEAD_NAMES_TIMEOUT` says so and
 /// leaves time to answer at all.
 pub(crate) fn names_timeout() -> Option<Duration> {
+    if privilege() != Privilege::Ordinary {
+        return None;
+    }
     let text = variable("KEYSTEAD_NAMES_TIMEOUT")?;
     duration::parse(text.to_str()?).ok().filter(|time| *time >= Duration::from_millis(100))
 }
@@ -159,15 +165,6 @@ fn terminal() -> Option<PathBuf> {
     let name =
         streams.into_iter().find_map(|one| rustix::termios::ttyname(one, Vec::new()).ok())?;
     Some(OsString::from_vec(name.into_bytes()).into())
-}
-
-fn privilege() -> Privilege {
-    use rustix::process::{getegid, geteuid, getgid, getuid};
-    if getuid() == geteuid() && getgid() == getegid() {
-        Privilege::Ordinary
-    } else {
-        Privilege::SetId
-    }
 }
 
 /// Returns one of the user's folders: our own variable, else the XDG rules (which pass over

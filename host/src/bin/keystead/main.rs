@@ -28,12 +28,20 @@ use rustix::process::DumpableBehavior;
 use ui::{Form, Ui};
 
 fn main() -> ExitCode {
+    // Before anything is read: whoever starts a set-user-ID program chooses what it would find.
+    if let Err(refusal) = keystead::ids::check() {
+        return ExitCode::from(Ui::refuse(&keystead::Error::from(refusal).into()).code());
+    }
     // Neither runner nor agent is a command: they must not parse, read or say anything else.
     if let Some(code) = keystead::plugin::runner::dispatch(std::env::args_os()) {
         return code;
     }
     if let Some(code) = keystead::agent::dispatch(std::env::args_os()) {
         return code;
+    }
+    if let Err(fault) = keystead::ids::give_up_gained() {
+        let failure = Failure::act("cannot give up the capabilities of this program's file");
+        return ExitCode::from(Ui::refuse(&failure.because(fault)).code());
     }
     // Secrets and sessions pass through: no core file, and no other program of this user
     // reads along. Where the system refuses that, they do as with any program.

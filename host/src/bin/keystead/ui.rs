@@ -200,6 +200,18 @@ impl Ui {
         }
     }
 
+    /// Says why this process does nothing at all. Nothing of its environment is read for that.
+    pub(crate) fn refuse(failure: &Failure) -> Exit {
+        let ui = Self {
+            form: Form::Text,
+            color: ColorChoice::Never,
+            talk: Talk::Quiet,
+            answers_terminal: false,
+        };
+        ui.failure(failure);
+        failure.exit
+    }
+
     /// Says why the command line is no command.
     pub(crate) fn usage(stop: &Stop, color: Color) -> Exit {
         match stop {

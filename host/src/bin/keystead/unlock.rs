@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
+use keystead::ids::privilege;
+use keystead::plugin::trust::Privilege;
 use keystead::reference::Reference;
 
 use crate::commands::get::listed;
@@ -27,6 +29,11 @@ impl Unlock {
     /// # Errors
     /// What is not of that form; it is not repeated, since it may be a secret.
     pub(crate) fn new(typed: Vec<String>) -> Result<Self, Failure> {
+        if !typed.is_empty() && privilege() != Privilege::Ordinary {
+            return Err(Failure::usage(
+                "`--unlock` is not for a program that has more rights than its user",
+            ));
+        }
         let typed = standing(typed)?;
         Ok(Self(Rc::new(RefCell::new(Named { typed, asked: BTreeSet::new() }))))
     }

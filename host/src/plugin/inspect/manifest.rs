@@ -100,8 +100,9 @@ impl Manifest {
             return Err(Error::bad_manifest("`kinds` is empty"));
         }
         once("kinds", kinds.iter().map(|kind| kind.name.as_str()))?;
-        let permissions =
-            list("permissions", raw.permissions, MAX_LIST, |text| Permission::parse(&text))?;
+        let permissions = list("permissions", raw.permissions, MAX_LIST, |text| {
+            Permission::parse_template(&text)
+        })?;
         for permission in &permissions {
             check_parameters(permission, &kinds)?;
         }

@@ -40,9 +40,13 @@ pub enum Permission {
     Network,
     /// One variable of the host's environment.
     Env(String),
-    /// A program, run by the host for the plugin: a name, or a path that is absolute once
-    /// its parameters are put in.
-    Exec(String),
+    /// A program, run by the host for the plugin.
+    Exec {
+        /// A name, or a path that is absolute once its parameters are put in.
+        program: String,
+        /// The variables of its environment that the plugin may set, sorted.
+        variables: Vec<String>,
+    },
     /// The session bus.
     Dbus,
     /// A shared library beyond the system's own, by the name the file needs it under.
@@ -79,10 +83,7 @@ impl Permission {
                 Ok(Self::Files { template: template.to_owned(), access })
             }
             ("env", Some(name)) => {
-                let fits = |(at, byte): (usize, u8)| {
-                    byte == b'_' || byte.is_ascii_alphabetic() || at > 0 && byte.is_ascii_digit()
-                };
-                if name.is_empty() || !name.bytes().enumerate().all(fits) {
+                if !is_variable(name) {
                     return Err(bad("that is not the name of a variable"));
                 }
                 if steers_loading(name) {
@@ -90,13 +91,28 @@ impl Permission {
                 }
                 Ok(Self::Env(name.to_owned()))
             }
-            ("exec", Some(program)) => {
+            ("exec", Some(rest)) => {
+                let (program, list) = match rest.strip_prefix(':') {
+                    // Only a path that was put in for a parameter has colons.
+                    Some(rest) => rest
+                        .rsplit_once(':')
+                        .filter(|(program, _)| program.contains(':') && program.starts_with('/'))
+                        .map(|(program, list)| {
+                            (program, Some(list).filter(|list| !list.is_empty()))
+                        })
+                        .ok_or_else(|| bad("that is not the name of a program"))?,
+                    None => match rest.split_once(':') {
+                        Some((program, list)) => (program, Some(list)),
+                        None => (rest, None),
+                    },
+                };
+                let variables = list.map(variables).transpose().map_err(bad)?.unwrap_or_default();
                 if program.contains('/') || program.contains(['{', '}']) {
                     check_path(program).map_err(bad)?;
                 } else if program.is_empty() || program.starts_with('.') {
                     return Err(bad("that is not the name of a program"));
                 }
-                Ok(Self::Exec(program.to_owned()))
+                Ok(Self::Exec { program: program.to_owned(), variables })
             }
             ("library", Some(name)) => {
                 let relative = name.contains('/') && !name.starts_with('/');
@@ -109,6 +125,20 @@ impl Permission {
         }
     }
 
+    /// Returns the permission that a manifest asks for with this text: what [`Permission::parse`]
+    /// does, except that the program has no colon in it, which only a parameter may bring.
+    ///
+    /// # Errors
+    /// Those of [`Permission::parse`].
+    pub(super) fn parse_template(written: &str) -> Result<Self> {
+        match Self::parse(written)? {
+            Self::Exec { program, .. } if program.contains(':') => Err(Error::bad_manifest(
+                format!("permission `{}`: the program has a colon in it", text::shown(written)),
+            )),
+            permission => Ok(permission),
+        }
+    }
+
     /// Returns the permission as manifests write it.
     pub fn text(&self) -> String {
         match self {
@@ -118,7 +148,14 @@ impl Permission {
             }
             Self::Network => "network".to_owned(),
             Self::Env(name) => format!("env:{name}"),
-            Self::Exec(program) => format!("exec:{program}"),
+            Self::Exec { program, variables } => {
+                let variables = variables.join(",");
+                match (program.contains(':'), variables.is_empty()) {
+                    (true, _) => format!("exec::{program}:{variables}"),
+                    (false, true) => format!("exec:{program}"),
+                    (false, false) => format!("exec:{program}:{variables}"),
+                }
+            }
             Self::Dbus => "dbus".to_owned(),
             Self::Library(name) => format!("library:{name}"),
         }
@@ -148,7 +185,9 @@ impl Permission {
             Self::Files { template, access } => {
                 Self::Files { template: resolved(&fill(template)), access: *access }
             }
-            Self::Exec(program) => Self::Exec(fill(program)),
+            Self::Exec { program, variables } => {
+                Self::Exec { program: fill(program), variables: variables.clone() }
+            }
             other => other.clone(),
         }
     }
@@ -164,6 +203,10 @@ impl Permission {
                 let is_same = granted.trim_end_matches('/') == wanted.trim_end_matches('/');
                 (is_below || is_same) && may >= wants
             }
+            (
+                Self::Exec { program: granted, variables: may },
+                Self::Exec { program: wanted, variables: wants },
+            ) => granted == wanted && wants.iter().all(|name| may.contains(name)),
             _ => self == asked,
         }
     }
@@ -176,7 +219,7 @@ impl Permission {
     /// Returns the names of the parameters that the template refers to.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         let template = match self {
-            Self::Files { template, .. } | Self::Exec(template) => template,
+            Self::Files { template, .. } | Self::Exec { program: template, .. } => template,
             _ => "",
         };
         template.split('{').skip(1).filter_map(|part| part.split('}').next())
@@ -206,11 +249,53 @@ impl fmt::Display for Permission {
             }
             Self::Network => f.write_str("may use the network"),
             Self::Env(name) => write!(f, "may read the environment variable {name}"),
-            Self::Exec(program) => write!(f, "may run the program {program}"),
+            Self::Exec { program, variables } => {
+                write!(f, "may run the program {program}")?;
+                match variables.as_slice() {
+                    [] => Ok(()),
+                    [one] => write!(f, " and set its environment variable {one}"),
+                    [first @ .., last] => {
+                        let first = first.join(", ");
+                        write!(f, " and set its environment variables {first} and {last}")
+                    }
+                }
+            }
             Self::Dbus => f.write_str("may use the session bus, which acts as you"),
             Self::Library(name) => write!(f, "is linked with the library {name}"),
         }
     }
+}
+
+/// Returns whether this is the name of an environment variable.
+pub(crate) fn is_variable(name: &str) -> bool {
+    let fits = |(at, byte): (usize, u8)| {
+        byte == b'_' || byte.is_ascii_alphabetic() || at > 0 && byte.is_ascii_digit()
+    };
+    !name.is_empty() && name.bytes().enumerate().all(fits)
+}
+
+/// Returns whether a program's variable is one that no plugin sets: the loader of programs obeys it,
+/// or the host gives it its value.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    matches!(name, "PATH" | "HOME") || steers_loading(name)
+}
+
+/// Returns the variables of a list with commas, sorted.
+fn variables(list: &str) -> std::result::Result<Vec<String>, &'static str> {
+    let mut names: Vec<String> = list.split(',').map(str::to_owned).collect();
+    names.sort();
+    if !names.iter().all(|name| is_variable(name)) {
+        return Err("what follows the program is not a list of variables");
+    }
+    if names.iter().any(|name| is_reserved(name)) {
+        return Err(
+            "one of these variables is set by the host or changes which code a program runs",
+        );
+    }
+    if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err("a variable is named twice");
+    }
+    Ok(names)
 }
 
 /// Returns whether the loader of programs obeys this variable: who sets it runs code of theirs.
@@ -305,6 +390,76 @@ mod tests {
     }
 
     #[test]
+    fn variables_of_a_program_are_named_each_once_and_none_is_reserved() {
+        for (written, words) in [
+            ("exec:op", "may run the program op"),
+            ("exec:op:A", "may run the program op and set its environment variable A"),
+            ("exec:{p}:A,B", "may run the program {p} and set its environment variables A and B"),
+            (
+                "exec:op:A,B,C",
+                "may run the program op and set its environment variables A, B and C",
+            ),
+        ] {
+            let permission = Permission::parse_template(written).unwrap();
+            assert_eq!(
+                (permission.text().as_str(), permission.to_string().as_str()),
+                (written, words)
+            );
+        }
+        for list in [
+            "",
+            "A,",
+            "A,,B",
+            "A,A",
+            "1A",
+            "A=B",
+            "A B",
+            "A:B",
+            "PATH",
+            "A,HOME",
+            "LD_PRELOAD",
+            "LD_X",
+            "GLIBC_TUNABLES",
+            ":",
+            "\u{e9}",
+        ] {
+            for program in ["sh", "/bin/sh", "{p}"] {
+                let written = format!("exec:{program}:{list}");
+                let error = Permission::parse(&written).unwrap_err();
+                assert_eq!(error.code(), "E05.bad-manifest", "{written}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn program_with_colons_is_never_taken_for_one_with_variables() {
+        let asked = Permission::parse_template("exec:{program}:REGION").unwrap();
+        let plain = Permission::parse_template("exec:{program}").unwrap();
+        for (value, with, without) in [
+            ("/opt/a", "exec:/opt/a:REGION", "exec:/opt/a"),
+            ("/opt/a:B", "exec::/opt/a:B:REGION", "exec::/opt/a:B:"),
+            ("/opt/a:", "exec::/opt/a::REGION", "exec::/opt/a::"),
+            ("/opt/a:B,C:", "exec::/opt/a:B,C::REGION", "exec::/opt/a:B,C::"),
+        ] {
+            let values = BTreeMap::from([("program".to_owned(), value.to_owned())]);
+            for (asked, text) in [(&asked, with), (&plain, without)] {
+                let filled = asked.filled_in(&values);
+                assert_eq!(filled.text(), text);
+                assert_eq!(Permission::parse(text).unwrap(), filled, "{text}");
+                assert_eq!(
+                    Permission::parse_template(text).is_ok(),
+                    !value.contains(':'),
+                    "{text}"
+                );
+            }
+        }
+        // What no path is cannot be told from anything: it is never granted.
+        for text in ["exec::a:B:", "exec::a:", "exec::/a:B", "exec::", "exec::::"] {
+            assert!(Permission::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_grant_covers_what_is_no_more_than_it() {
         let covers = |granted: &str, asked: &str| {
             Permission::parse(granted).unwrap().covers(&Permission::parse(asked).unwrap())
@@ -316,6 +471,10 @@ mod tests {
             ("files:/a/:rw", "files:/a/b/c:rw"),
             ("files:/a/:r", "files:/a/b/:r"),
             ("network", "network"),
+            ("exec:gpg", "exec:gpg"),
+            ("exec:gpg:A,B", "exec:gpg"),
+            ("exec:gpg:A,B", "exec:gpg:B"),
+            ("exec:gpg:A,B", "exec:gpg:B,A"),
         ] {
             assert!(covers(granted, asked), "{granted} {asked}");
         }
@@ -326,6 +485,12 @@ mod tests {
             ("files:/a/b/:rw", "files:/a/:r"),
             ("network", "dbus"),
             ("env:A", "env:B"),
+            ("exec:gpg", "exec:gpg2"),
+            ("exec:gpg", "exec:gpg:A"),
+            ("exec:gpg:A", "exec:gpg:A,B"),
+            ("exec:gpg:A,B", "exec:sh:A"),
+            ("exec::/a:B:", "exec:/a:B"),
+            ("exec:/a:B", "exec::/a:B:"),
         ] {
             assert!(!covers(granted, asked), "{granted} {asked}");
         }

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use keystead_plugin_api as api;
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use rustix::fs::{Mode, OFlags};
 
 use super::super::abi_check::Fit;
@@ -21,6 +23,7 @@ use super::proto::{
 };
 use super::sandbox::{self, Object};
 use super::socket::{Received, Wait};
+use crate::ids;
 
 /// The plugin, as the greeting brings it.
 pub(super) struct Plugin {
@@ -122,6 +125,12 @@ fn prepare() -> io::Result<OwnedFd> {
     let stdin = rustix::stdio::stdin();
     if rustix::net::sockopt::socket_type(stdin)? != rustix::net::SocketType::SEQPACKET {
         return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // The socket is from whoever made it: another user, or one without a number here, is no host.
+    let peer = getsockopt(&stdin, PeerCredentials)?.uid();
+    let own = [rustix::process::getuid(), rustix::process::geteuid()];
+    if own.iter().any(|own| own.as_raw() != peer) || ids::is_nobodys(peer) {
+        return Err(io::ErrorKind::PermissionDenied.into());
     }
     close_inherited()?;
     let socket = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 
 use super::{Ended, Launch};
+use crate::ids;
 
 /// A running child. Dropped, it is killed and reaped: none is left behind.
 #[derive(Debug)]
@@ -94,6 +95,7 @@ impl Starting {
     /// Has the program started, with this socket as its standard input, no more environment
     /// than it is given, and `/` as its folder.
     pub(super) fn new(launch: &Launch, socket: OwnedFd) -> io::Result<Self> {
+        ids::check().map_err(io::Error::other)?;
         let mut command = Command::new(&launch.program);
         command
             .args(&launch.arguments)

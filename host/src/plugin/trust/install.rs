@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::roots::{Found, PLUGINS, Roots};
-use super::{Error, Policy, Store, Trusted, crash, file_name, look_into, trusted};
+use super::{Error, Policy, Privilege, Store, Trusted, crash, file_name, look_into, trusted};
 use crate::fs::{self, Folder, Lock, OpenedFile, Rule, walk};
 use crate::plugin::inspect::{Inspected, Permission};
 use crate::plugin::pins::{self, Digest, Entry, InProcess, Layer, Pin, PluginId};
@@ -139,8 +139,12 @@ impl Store {
     /// Returns the proof that a file may be tested in a runner.
     ///
     /// # Errors
-    /// What policy and quarantine have against it.
+    /// What policy and quarantine have against it; where only the system's folders count, it is nothing
+    /// of theirs.
     pub fn unpinned(&self, candidate: Candidate) -> Result<Unpinned, Error> {
+        if self.privilege != Privilege::Ordinary {
+            return Err(Error::NoDataFolder);
+        }
         let policy = self.permit_install(&candidate, Layer::User)?;
         Ok(Unpinned { candidate, cage: policy.cage })
     }

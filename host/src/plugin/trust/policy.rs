@@ -185,7 +185,7 @@ impl Ability {
             Permission::Files { .. } => Some(Self::Files),
             Permission::Network => Some(Self::Network),
             Permission::Env(_) => Some(Self::Env),
-            Permission::Exec(_) => Some(Self::Exec),
+            Permission::Exec { .. } => Some(Self::Exec),
             Permission::Dbus => Some(Self::Dbus),
             Permission::Library(_) => Some(Self::Library),
             _ => None,

@@ -1,6 +1,8 @@
 //! `keystead get`: a secret's value, exactly its bytes.
 
+use keystead::ids::privilege;
 use keystead::metadata::expires;
+use keystead::plugin::trust::Privilege;
 use keystead::reference::Reference;
 use keystead::{Found, Place, Unasked};
 use keystead_plugin_api::{Metadata, SecretBytes, SecretName, Value, VaultName};
@@ -88,6 +90,11 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         Wanted::Secret { name, vault, field } => (name, vault, field),
         Wanted::Elsewhere(_) if args.field.is_some() => {
             return Err(Failure::usage("only secrets of vaults have fields"));
+        }
+        Wanted::Elsewhere(_) if privilege() != Privilege::Ordinary => {
+            return Err(Failure::usage(
+                "a program that has more rights than its user follows no reference that is typed",
+            ));
         }
         Wanted::Elsewhere(reference) => return elsewhere(&reference, &scene),
     };

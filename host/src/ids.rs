@@ -1,0 +1,234 @@
+//! Whose rights this process has: those of the user who started it, or more. Read from the kernel
+//! at each call, since a program that embeds this library may change its IDs. Nothing else is
+//! decided here.
+#![allow(
+    unsafe_code,
+    reason = "the kernel's word on secure execution, which no crate reads safely"
+)]
+
+use std::fs;
+use std::io;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use nix::unistd::{getresgid, getresuid};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+
+use crate::plugin::trust::Privilege;
+
+/// The UID that stands for users without a number in a user namespace, where `/proc` does not say.
+const USUAL_OVERFLOW_UID: u32 = 65_534;
+
+/// The one line of `/proc/self/uid_map` in a process whose user namespace has every user.
+const WHOLE_MAP: [u32; 3] = [0, 0, u32::MAX];
+
+/// The process runs with the rights of one user for another one: it is set-user-ID or set-group-ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the real, effective and saved IDs of this process differ, as in a set-user-ID program: \
+     Keystead does not run in it"
+)]
+pub struct MixedIds;
+
+impl MixedIds {
+    /// Returns the stable code.
+    pub fn code(self) -> &'static str {
+        "E07.set-id"
+    }
+}
+
+/// Why a program of Keystead's own does nothing at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Its IDs differ.
+    #[error(transparent)]
+    MixedIds(#[from] MixedIds),
+    /// It has more rights than the user who started it, and cannot do without them.
+    #[error(
+        "the kernel started this process with more rights than its user has: it serves neither as \
+         a runner nor as an agent"
+    )]
+    MoreRights,
+}
+
+impl Refusal {
+    /// Returns the stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::MixedIds(error) => error.code(),
+            Self::MoreRights => "E07.more-rights",
+        }
+    }
+}
+
+/// The user or group IDs of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ids {
+    real: u32,
+    effective: u32,
+    saved: u32,
+}
+
+impl Ids {
+    fn are_one(self) -> bool {
+        self.real == self.effective && self.effective == self.saved
+    }
+}
+
+/// Checks that this process acts for one user: real, effective and saved IDs are equal, of user and
+/// group alike. Every public function that reads the registry, loads code or starts a process does
+/// it by itself; a program calls it first of all in `main`, before it reads its environment.
+///
+/// # Errors
+/// [`MixedIds`].
+pub fn check() -> Result<(), MixedIds> {
+    // Neither call can fail; where a filter refuses them, nothing is known.
+    let (Ok(user), Ok(group)) = (getresuid(), getresgid()) else { return Err(MixedIds) };
+    let user = Ids {
+        real: user.real.as_raw(),
+        effective: user.effective.as_raw(),
+        saved: user.saved.as_raw(),
+    };
+    let group = Ids {
+        real: group.real.as_raw(),
+        effective: group.effective.as_raw(),
+        saved: group.saved.as_raw(),
+    };
+    decide(user, group)
+}
+
+fn decide(user: Ids, group: Ids) -> Result<(), MixedIds> {
+    if user.are_one() && group.are_one() { Ok(()) } else { Err(MixedIds) }
+}
+
+/// Returns whose folders count in this process: only the system's where its program was started with
+/// more rights than its user has, by file capabilities or by a security module.
+pub fn privilege() -> Privilege {
+    if check().is_ok() && !is_secure_execution() { Privilege::Ordinary } else { Privilege::SetId }
+}
+
+/// Gives up the capabilities that an ordinary user's process has from its file, for this process and
+/// all that it starts. For a program whose only thread this is.
+///
+/// # Errors
+/// What the kernel says where it does not take them.
+pub fn give_up_gained() -> io::Result<()> {
+    if !is_secure_execution() || rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    rustix::thread::set_capabilities(None, sets)?;
+    // A runner is the same file: it must not gain them anew.
+    Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
+/// Checks that a runner or an agent may serve: whoever started this process could not give it
+/// more rights than they have.
+pub(crate) fn check_service() -> Result<(), Refusal> {
+    check()?;
+    if !is_secure_execution() {
+        return Ok(());
+    }
+    // Started by a host that has given up what it had gained: the kernel calls it secure because of
+    // the file's capabilities, and gives it none.
+    let gained_nothing = rustix::thread::no_new_privs().unwrap_or(false)
+        && rustix::thread::capabilities(None).is_ok_and(|has| has.permitted.is_empty());
+    if gained_nothing { Ok(()) } else { Err(Refusal::MoreRights) }
+}
+
+/// Says on standard error why a runner or an agent does not serve, and returns its exit code.
+pub(crate) fn refuse(refusal: Refusal) -> ExitCode {
+    let text = format!("{refusal} ({})\n", refusal.code());
+    // Where nobody reads it, the exit code says enough.
+    let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
+    ExitCode::FAILURE
+}
+
+/// Whether the kernel started this program in secure-execution mode.
+fn is_secure_execution() -> bool {
+    // SAFETY: it takes a number and reads a table that the kernel wrote before the program began.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Whether a UID stands for users who have no number in this process's user namespace: what belongs
+/// to it is nobody's own, since it may be anybody's.
+pub(crate) fn is_nobodys(uid: u32) -> bool {
+    static OVERFLOW: OnceLock<Option<u32>> = OnceLock::new();
+    uid != 0 && *OVERFLOW.get_or_init(overflow_uid) == Some(uid)
+}
+
+/// Returns the UID of users without a number, where there can be such.
+fn overflow_uid() -> Option<u32> {
+    let map = fs::read_to_string("/proc/self/uid_map");
+    // A kernel without user namespaces has no such file; without `/proc` nothing is known.
+    let is_whole = match &map {
+        Ok(text) => is_whole(text),
+        Err(_) => fs::exists("/proc/self/status").unwrap_or(false),
+    };
+    if is_whole {
+        return None;
+    }
+    let known = fs::read_to_string("/proc/sys/kernel/overflowuid").ok();
+    Some(known.and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL_OVERFLOW_UID))
+}
+
+/// Whether the text of a `uid_map` gives every user the number that it has outside.
+fn is_whole(map: &str) -> bool {
+    let mut numbers = map.split_whitespace().map(str::parse);
+    WHOLE_MAP.iter().all(|wanted| numbers.next() == Some(Ok(*wanted))) && numbers.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_that_differ_anywhere_are_refused() {
+        let all = |id| Ids { real: id, effective: id, saved: id };
+        let each = |id, other| {
+            [
+                Ids { real: other, ..all(id) },
+                Ids { effective: other, ..all(id) },
+                Ids { saved: other, ..all(id) },
+            ]
+        };
+        for id in [0, 1000, USUAL_OVERFLOW_UID] {
+            assert_eq!(decide(all(id), all(id)), Ok(()));
+            assert_eq!(
+                decide(all(id), all(7)),
+                Ok(()),
+                "users and groups have numbers of their own"
+            );
+            for mixed in each(id, 1).into_iter().chain(each(1, id)) {
+                assert_eq!(decide(mixed, all(id)), Err(MixedIds), "user {mixed:?}");
+                assert_eq!(decide(all(id), mixed), Err(MixedIds), "group {mixed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn this_process_has_one_user_and_no_more_rights() {
+        assert_eq!(check(), Ok(()));
+        assert_eq!(check_service(), Ok(()));
+        assert_eq!(privilege(), Privilege::Ordinary);
+    }
+
+    #[test]
+    fn uid_map_is_whole_only_if_every_user_keeps_its_number() {
+        assert!(is_whole("         0          0 4294967295\n"));
+        for part in [
+            "",
+            "0 1000 1",
+            "65534 65534 1",
+            "0 0 65536",
+            "0 1 4294967295",
+            "1 1 4294967294",
+            "0 0 4294967295\n1 1 1",
+            "0 0",
+            "0 0 x",
+        ] {
+            assert!(!is_whole(part), "{part}");
+        }
+    }
+}
