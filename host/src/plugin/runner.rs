@@ -13,6 +13,7 @@ mod error;
 pub mod fuzzing;
 mod granted;
 mod link;
+mod parts;
 mod process;
 mod proto;
 mod sandbox;

@@ -98,6 +98,8 @@ impl Starting {
         command
             .args(&launch.arguments)
             .env_clear()
+            // Names are resolved over TCP: a socket of UDP would hear from everybody.
+            .env("RES_OPTIONS", "use-vc")
             .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .stdin(socket)

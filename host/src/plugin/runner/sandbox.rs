@@ -17,7 +17,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::Deserialize;
 
-use super::super::inspect::{FileAccess, Permission};
+use super::super::inspect::Permission;
 use super::Grants;
 use crate::error::story;
 
@@ -27,8 +27,16 @@ pub(super) use files::{Files, is_covered, relied_on};
 const MAX_MAPPED: u64 = 8 << 30;
 
 /// The most memory of its own that can be written, in bytes: values have 16 MiB at most, and a
-/// password's key takes 64 MiB to be derived.
+/// password's key takes 64 MiB to be derived. It ends what runs away; whoever means it takes memory
+/// that counts as mapped only.
 const MAX_DATA: u64 = 1 << 30;
+
+/// The most memory that is kept from being swapped, in bytes: a few of the largest values.
+const MAX_LOCKED: u64 = 64 << 20;
+
+/// The most signals that wait. The kernel counts those of all the user's processes, and compares
+/// them with this one's limit: others can still send theirs.
+const MAX_SIGNALS: u64 = 256;
 
 /// The largest file that can be written, in bytes: a plugin that runs away ends before a disk.
 const MAX_FILE: u64 = 16 << 30;
@@ -45,8 +53,6 @@ struct Reach {
     bus: bool,
     /// The system's libraries.
     libraries: bool,
-    /// Files, to write them.
-    writes: bool,
 }
 
 /// How much of the cage there has to be.
@@ -119,6 +125,9 @@ pub(super) fn enter(
         (Resource::Data, MAX_DATA),
         (Resource::Fsize, MAX_FILE),
         (Resource::Nofile, MAX_DESCRIPTORS),
+        (Resource::Memlock, MAX_LOCKED),
+        (Resource::Sigpending, MAX_SIGNALS),
+        (Resource::Msgqueue, 0),
     ] {
         limit(resource, most)?;
     }
@@ -191,7 +200,6 @@ fn meaning(grants: &Grants) -> Result<(Reach, Vec<files::Files>), String> {
             Permission::Dbus => reach.bus = true,
             Permission::Library(_) => reach.libraries = true,
             Permission::Files { template, access } => {
-                reach.writes |= access == FileAccess::ReadWrite;
                 granted.push((template, access));
             }
             // The host's work: it gives the variable, and runs the program.
