@@ -79,9 +79,15 @@ impl Launch {
     /// session bus those that say where it is.
     #[must_use]
     pub fn with_granted(mut self, grants: &Grants) -> Self {
-        // Most grants are of files and the network, and say so at once.
-        let others = |grant: &&String| !grant.starts_with("files:") && *grant != "network";
+        // Most grants are of files, and say so at once.
+        let others = |grant: &&String| !grant.starts_with("files:");
         for grant in grants.0.iter().filter(others) {
+            if grant == "network" {
+                // Names are resolved over TCP: a socket of UDP would hear from everybody. Go asks
+                // the C library then, which obeys.
+                self.environment.push(("RES_OPTIONS".to_owned(), "use-vc".into()));
+                continue;
+            }
             let names = match Permission::parse(grant) {
                 Ok(Permission::Env(name)) => vec![name],
                 Ok(Permission::Dbus) => BUS.map(str::to_owned).into(),

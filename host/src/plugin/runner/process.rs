@@ -98,8 +98,6 @@ impl Starting {
         command
             .args(&launch.arguments)
             .env_clear()
-            // Names are resolved over TCP: a socket of UDP would hear from everybody.
-            .env("RES_OPTIONS", "use-vc")
             .envs(launch.environment.iter().map(|(name, value)| (name, value)))
             .current_dir("/")
             .stdin(socket)
@@ -231,7 +229,8 @@ mod tests {
         let path = std::env::var_os("PATH").unwrap();
         let shown = format!("{launch:?}");
         assert!(shown.contains("PATH") && !shown.contains(path.to_str().unwrap()), "{shown}");
-        assert_eq!(launch.environment, [("PATH".to_owned(), path)]);
+        let resolver = ("RES_OPTIONS".to_owned(), "use-vc".into());
+        assert_eq!(launch.environment, [("PATH".to_owned(), path), resolver]);
     }
 
     #[test]
