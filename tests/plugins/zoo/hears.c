@@ -1,5 +1,5 @@
 /* With the network granted: wants to hear from strangers, by each socket that could be sent to
- * without a server: `FAMILY/TYPE/PROTOCOL`. */
+ * without a server: `FAMILY.TYPE.PROTOCOL`. */
 #define PERMISSIONS ",\"network\""
 #include <netinet/in.h>
 
@@ -21,7 +21,7 @@ static const char *attempt(const char *what, const char *target) {
     socklen_t size = sizeof at;
     struct sockaddr_in nobody = {.sin_family = AF_INET, .sin_port = htons(9)};
     int family, type, protocol, one;
-    if (sscanf(target, "%d/%d/%d", &family, &type, &protocol) != 3) return "unknown";
+    if (sscanf(target, "%d.%d.%d", &family, &type, &protocol) != 3) return "unknown";
     one = socket(family, type, protocol);
     if (one < 0) return outcome(-1);
     nobody.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
