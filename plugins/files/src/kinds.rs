@@ -9,7 +9,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -101,7 +101,12 @@ pub(crate) struct Kinds {
 }
 
 /// What was read of a folder's index last, and of which state of it.
-pub(crate) type Cache = RefCell<Option<(State, Rc<Kinds>)>>;
+pub(crate) type Cache = RefCell<Option<Box<Cached>>>;
+
+pub(crate) struct Cached {
+    state: State,
+    kinds: Rc<Kinds>,
+}
 
 /// What differs in an index after it was written to.
 type State = (u64, Content, i64, u64);
@@ -129,15 +134,16 @@ impl Kinds {
             return Ok(Rc::default());
         }
         let state = state(&stat);
-        if let Some((known, kinds)) = &*snapshot.kinds.borrow()
-            && *known == state
+        if let Some(read) = &*snapshot.kinds.borrow()
+            && read.state == state
         {
-            return Ok(kinds.clone());
+            return Ok(read.kinds.clone());
         }
         let mut text = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut text)?;
         let kinds = Rc::new(Self::parse(&String::from_utf8_lossy(&text)));
-        *snapshot.kinds.borrow_mut() = Some((state, kinds.clone()));
+        let read = Cached { state, kinds: kinds.clone() };
+        *snapshot.kinds.borrow_mut() = Some(Box::new(read));
         Ok(kinds)
     }
 
@@ -191,10 +197,10 @@ pub(crate) fn add(snapshot: &Snapshot, name: &str, stat: &Stat) -> io::Result<()
     file.sync_all()?;
     if is_new {
         rustix::fs::fsync(dir)?;
-    } else if let Some((state, kinds)) = &mut *snapshot.kinds.borrow_mut() {
+    } else if let Some(read) = &mut *snapshot.kinds.borrow_mut() {
         // What was read is kept: many are written in one go.
-        *state = self::state(&rustix::fs::fstat(&file)?);
-        let kinds = Rc::make_mut(kinds);
+        read.state = state(&rustix::fs::fstat(&file)?);
+        let kinds = Rc::make_mut(&mut read.kinds);
         kinds.lines.push(line);
         kinds.is_whole = true;
     }
