@@ -147,7 +147,7 @@ impl Kinds {
         Ok(kinds)
     }
 
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         // What is behind the last line end was not written to its end.
         let (whole, rest) = text.rsplit_once('\n').unwrap_or(("", text));
         let lines = whole.split('\n').filter_map(Line::parse).collect();

@@ -119,23 +119,16 @@ impl Writer {
     fn prepare(&self, name: &str, content: &SecretBytes, mark: Mark) -> Result<()> {
         let path = entry::path(&self.folder, name);
         let wrong = |error: io::Error| failed("write", &path, error);
-        let stat = self.temporary(content).map_err(wrong)?;
         if mark == Mark::Bytes {
+            let stat = self.temporary(content).map_err(wrong)?;
             self.adds.set(true);
             // First, and for good: where nothing comes of the file, it says nothing.
             return kinds::add(&self.folder, name, &stat).map_err(wrong);
         }
         let kinds = self.kinds()?;
         self.is_untidy.set(self.is_untidy.get() || kinds.knows(name));
-        let mut has = kinds.has(name, &stat);
-        for _ in 0..TICKS {
-            if !has {
-                return Ok(());
-            }
-            // As large as bytes that were written within the same tick of the clock, and so what
-            // the index takes for them.
-            std::thread::sleep(LOCKED);
-            has = kinds.has(name, &self.temporary(content).map_err(wrong)?);
+        if is_told_apart(&kinds, name, TICKS, || self.temporary(content)).map_err(wrong)? {
+            return Ok(());
         }
         let shown = path.display();
         Err(Error::unavailable(format!(
@@ -205,6 +198,23 @@ impl Writer {
     }
 }
 
+/// Writes a text until the index does not take it for bytes: it does where they are as large and were
+/// written within the same tick of the clock of files.
+fn is_told_apart(
+    kinds: &Kinds,
+    name: &str,
+    ticks: usize,
+    mut write: impl FnMut() -> io::Result<Stat>,
+) -> io::Result<bool> {
+    for _ in 0..ticks {
+        if !kinds.has(name, &write()?) {
+            return Ok(true);
+        }
+        std::thread::sleep(LOCKED);
+    }
+    Ok(false)
+}
+
 /// Makes a file for its owner alone, in place of what somebody who was killed left there.
 pub(crate) fn created(dir: &OwnedFd, name: &str) -> io::Result<File> {
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
@@ -270,4 +280,26 @@ fn make(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_written_again_until_the_clock_tells_it_from_bytes() {
+        let kinds = Kinds::parse("bytes 5 6 1700000000 7 key\n");
+        let written = |nanoseconds| {
+            let mut stat = rustix::fs::stat("/").unwrap();
+            (stat.st_size, stat.st_mtime, stat.st_mtime_nsec) = (6, 1_700_000_000, nanoseconds);
+            Ok(stat)
+        };
+        let mut times = [7, 7, 8].into_iter();
+        assert!(is_told_apart(&kinds, "key", 5, || written(times.next().unwrap())).unwrap());
+        assert_eq!(times.next(), None);
+        assert!(!is_told_apart(&kinds, "key", 3, || written(7)).unwrap());
+        assert!(is_told_apart(&kinds, "other", 1, || written(7)).unwrap());
+    }
 }
