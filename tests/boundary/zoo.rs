@@ -14,6 +14,7 @@ mod processes;
 mod rounds;
 mod run;
 mod special;
+mod users;
 
 /// One plugin of the zoo.
 pub(super) struct Row {

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use keystead::api::testing::Outcome;
+use keystead::api::{Value, VaultName};
 use keystead::plugin::pins::{InProcess, PluginId};
 use keystead::plugin::trust::{self, IfTaken, Vouch};
 use keystead::reference::Reference;
 use keystead::registry::Placement;
-use keystead::{Check, Class, Error};
+use keystead::{Check, Class, Error, Nobody, Registration};
 
-use super::{PLACEMENTS, memory, scene, write};
+use super::{PLACEMENTS, memory, new_secret, scene, write};
 use crate::bao::{self, Bao};
 use crate::cli::sandbox;
 use crate::plugin_files::ledger;
@@ -126,6 +127,29 @@ fn the_plugin_files_keeps_every_obligation_in_each_of_its_kinds() {
         assert!(isolated.0 >= least, "{kind}: {isolated:?}");
     }
     scene.end();
+}
+
+#[test]
+fn bytes_that_are_utf8_come_back_as_bytes_in_either_placement() {
+    for placement in PLACEMENTS {
+        let scene = Scene::new();
+        let id = scene.install(sandbox::files());
+        let name = VaultName::parse("own").unwrap();
+        let mut new = Registration::new(name.clone(), id, scene.path().to_path_buf());
+        new.placement = Some(placement);
+        new.kind = Some("read-write".to_owned());
+        let folder = scene.path().join("own");
+        new.parameters.insert("folder".into(), folder.display().to_string());
+        scene.host.register(scene.host.plan_registration(new).unwrap()).unwrap();
+        for value in [Value::bytes(b"canary".to_vec()), Value::text("canary")] {
+            let mut secret = new_secret(Some(&name), "key", "");
+            secret.value = value.duplicate();
+            scene.host.set(secret, &mut Nobody).unwrap();
+            assert_eq!(fs::read(folder.join("key")).unwrap(), b"canary");
+            assert_eq!(scene.get(&name, "key").unwrap().secret.value, value, "{placement:?}");
+        }
+        scene.end();
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use keystead_plugin_api::VaultName;
 
-use super::inspect::{FileAccess, Permission};
+use super::inspect::Permission;
 use super::runner::Cage;
 use super::trust::{Trusted, Unpinned};
 use crate::fs;
@@ -232,13 +232,6 @@ impl Granted {
     /// Returns whether libraries of the system are granted.
     pub(crate) fn has_libraries(&self) -> bool {
         self.permissions.iter().any(|one| matches!(one, Permission::Library(_)))
-    }
-
-    /// Returns whether any file may be written.
-    pub(crate) fn writes(&self) -> bool {
-        self.permissions.iter().any(|permission| {
-            matches!(permission, Permission::Files { access: FileAccess::ReadWrite, .. })
-        })
     }
 }
 

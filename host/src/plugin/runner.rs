@@ -12,6 +12,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod link;
+mod parts;
 mod process;
 mod proto;
 mod sandbox;
@@ -83,9 +84,15 @@ impl Launch {
             // Whoever started it chose the variables; it will not be started either.
             return self;
         }
-        // Most grants are of files and the network, and say so at once.
-        let others = |grant: &&String| !grant.starts_with("files:") && *grant != "network";
+        // Most grants are of files, and say so at once.
+        let others = |grant: &&String| !grant.starts_with("files:");
         for grant in grants.iter().filter(others) {
+            if grant == "network" {
+                // Names are resolved over TCP: a socket of UDP would hear from everybody. Go asks
+                // the C library then, which obeys.
+                self.environment.push(("RES_OPTIONS".to_owned(), "use-vc".into()));
+                continue;
+            }
             let names = match Permission::parse(grant) {
                 Ok(Permission::Env(name)) => vec![name],
                 Ok(Permission::Dbus) => BUS.map(str::to_owned).into(),

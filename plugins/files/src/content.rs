@@ -1,12 +1,12 @@
 //! From a file's bytes to a value and back: a text is what is UTF-8, but for bytes that are
-//! marked as such.
+//! marked as such: by an index beside the files, or by an attribute that earlier builds gave them.
 
 use std::fs::File;
 
 use keystead_plugin_api::{Error, MAX_VALUE_BYTES, Result, SecretBytes, SecretText, Value};
-use rustix::fs::XattrFlags;
 
-/// The attribute of a file that marks its content as bytes although it is UTF-8.
+/// The attribute of a file that marked its content as bytes although it is UTF-8, until there was an
+/// index for that ([`crate::kinds`]).
 const MARK: &str = "user.keystead.kind";
 
 /// What the attribute holds.
@@ -21,30 +21,22 @@ pub(crate) enum Newline {
     Trimmed,
 }
 
-/// Whether a file says of itself that it holds bytes.
+/// Whether something says of a file that it holds bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// It says nothing.
+    /// Nothing does.
     None,
-    /// It does.
+    /// Something does.
     Bytes,
 }
 
 impl Mark {
-    /// Returns what an open file says. A file system without attributes has said nothing.
+    /// Returns what an open file says of itself. A file system without attributes has said nothing.
     pub(crate) fn of(file: &File) -> Self {
         let mut found = [0u8; 16];
         match rustix::fs::fgetxattr(file, MARK, &mut found[..]) {
             Ok(len) if found.get(..len) == Some(BYTES) => Self::Bytes,
             _ => Self::None,
-        }
-    }
-
-    /// Writes the mark, where there is one.
-    pub(crate) fn write(self, file: &File) -> rustix::io::Result<()> {
-        match self {
-            Self::None => Ok(()),
-            Self::Bytes => rustix::fs::fsetxattr(file, MARK, BYTES, XattrFlags::empty()),
         }
     }
 }

@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 use crate::content::{self, Mark, Newline};
 use crate::failed;
 use crate::folder::Snapshot;
+use crate::kinds::Kinds;
+use crate::name::INDEX;
 use crate::trust::{self, Mount};
 
 /// How often a file is read again that somebody writes to meanwhile.
@@ -129,7 +131,11 @@ fn try_read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<Option<
         return Err(large(content::too_large()));
     }
     let bytes = all(&mut file, size).map_err(|error| failed("read", &shown(), error))?;
-    let mark = Mark::of(&file);
+    let mark = match Mark::of(&file) {
+        Mark::None => marked(snapshot, name, &before)?,
+        mark => mark,
+    };
+    // Nobody has put another file in its place yet, so that what the index said was of this one.
     let after = rustix::fs::fstat(&file).map_err(|error| failed("read", &shown(), error))?;
     if changes(&before) != changes(&after) {
         return Ok(None);
@@ -137,6 +143,13 @@ fn try_read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<Option<
     let Some(bytes) = bytes else { return Err(large(content::too_large())) };
     let value = content::value(bytes, mark, newline).map_err(large)?;
     Ok(Some(Secret::with_metadata(value, metadata(&before))))
+}
+
+/// Returns what the folder's index says of a file.
+fn marked(snapshot: &Snapshot, name: &str, stat: &Stat) -> Result<Mark> {
+    let kinds = Kinds::of(snapshot);
+    let kinds = kinds.map_err(|error| failed("read", &path(snapshot, INDEX), error))?;
+    Ok(if kinds.has(name, stat) { Mark::Bytes } else { Mark::None })
 }
 
 /// Reads a file to its end; `None` where it has more than a secret may have.

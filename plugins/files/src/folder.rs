@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::failed;
+use crate::kinds;
 use crate::trust::{self, Mount};
 
 /// The link of a Kubernetes volume to the folder that holds its files now.
@@ -46,6 +47,8 @@ pub(crate) struct Snapshot {
     pub(crate) layout: Layout,
     /// The state of the folder itself.
     pub(crate) stat: Stat,
+    /// What its index says.
+    pub(crate) kinds: kinds::Cache,
 }
 
 /// What was read from a snapshot.
@@ -147,7 +150,7 @@ fn opened(dir: OwnedFd, path: &Path, layout: Layout) -> Result<Snapshot> {
     let stat = rustix::fs::fstat(&dir).map_err(|error| failed("read", path, error))?;
     let mount = Mount::of(&dir).map_err(|error| failed("read", path, error))?;
     trust::folder(path, &stat, mount)?;
-    Ok(Snapshot { dir, path: path.to_owned(), mount, layout, stat })
+    Ok(Snapshot { dir, path: path.to_owned(), mount, layout, stat, kinds: kinds::Cache::default() })
 }
 
 /// Returns the name that the link `..data` has in it, where there is one.

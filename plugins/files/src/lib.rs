@@ -6,6 +6,7 @@
 mod content;
 mod entry;
 mod folder;
+mod kinds;
 mod listing;
 mod manifest;
 mod name;

@@ -6,13 +6,19 @@ use keystead_plugin_api::{Error, Result, SecretName};
 const MAX_BYTES: usize = 255;
 
 /// What names begin with that are never secrets: Kubernetes' own `..data` and `..2026_01_31…`,
-/// the folders `.` and `..`, and the file that a write goes through. Kubernetes allows no key
+/// the folders `.` and `..`, the file that a write goes through, and the index of kinds. Kubernetes allows no key
 /// that begins so.
 const RESERVED: &str = "..";
 
 /// The name of a file that is being written, until it has its own. One is enough: who writes
 /// has the folder's lock.
 pub(crate) const TEMPORARY: &str = "..keystead-new";
+
+/// The file that says which others hold bytes ([`crate::kinds`]).
+pub(crate) const INDEX: &str = "..keystead-bytes";
+
+/// The same while it is written anew.
+pub(crate) const NEW_INDEX: &str = "..keystead-bytes-new";
 
 /// Returns whether a file of this name can be a secret, and why not.
 fn fault(name: &str) -> Option<&'static str> {
@@ -71,9 +77,19 @@ mod tests {
     #[test]
     fn no_name_leads_out_of_the_folder() {
         let long = "n".repeat(256);
-        for name in
-            [".", "..", "../x", "a/b", "/etc/passwd", "a/../b", "/", "..data", TEMPORARY, &long]
-        {
+        for name in [
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "/etc/passwd",
+            "a/../b",
+            "/",
+            "..data",
+            TEMPORARY,
+            INDEX,
+            &long,
+        ] {
             assert_eq!(of(&secret(name)), None, "{name}");
             let error = to_write(&secret(name)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{name}");
@@ -95,7 +111,9 @@ mod tests {
 
     #[test]
     fn files_that_are_no_secrets_are_told_from_those_that_cannot_be_named() {
-        for name in [&b"."[..], b"..", b"..data", b"..2026_11_26", TEMPORARY.as_bytes()] {
+        for name in
+            [&b"."[..], b"..", b"..data", b"..2026_11_26", TEMPORARY.as_bytes(), INDEX.as_bytes()]
+        {
             assert_eq!(of_file(name), Ok(None));
         }
         for name in [&b"\xff"[..], b"a\nb", b"\x1b[0m", b""] {

@@ -1,25 +1,32 @@
 //! Writing: a new file takes the old one's place as a whole and for good. Who writes has the
 //! folder's lock; readers need none.
 
+use std::cell::Cell;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use keystead_plugin_api::{Deadline, Error, Result, SecretBytes, WriteMode};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use crate::content::Mark;
 use crate::entry::{self, Look};
 use crate::failed;
 use crate::folder::{Folder, Layout, Read, Snapshot};
+use crate::kinds::{self, Kinds};
 use crate::name::TEMPORARY;
 use crate::trust;
 
 /// How long to wait before the folder's lock is asked for again.
 const LOCKED: Duration = Duration::from_millis(5);
+
+/// How often it is waited for the clock that files are written by: some have one of two seconds.
+const TICKS: usize = 1_000;
 
 /// How often a folder is looked for that is taken away again.
 const TRIES: usize = 5;
@@ -36,6 +43,10 @@ pub(crate) enum IfMissing {
 /// The right to write to a folder, as long as it lives.
 pub(crate) struct Writer {
     folder: Snapshot,
+    /// Whether the index has lines of what is no longer there.
+    is_untidy: Cell<bool>,
+    /// Whether it has more lines than before.
+    adds: Cell<bool>,
 }
 
 impl Writer {
@@ -61,7 +72,11 @@ impl Writer {
             lock(&opened, deadline)?;
             // Somebody may have put another folder in its place while we waited.
             if folder.is_still(&opened) {
-                return Ok(Some(Self { folder: opened }));
+                return Ok(Some(Self {
+                    folder: opened,
+                    is_untidy: Cell::new(false),
+                    adds: Cell::new(false),
+                }));
             }
         }
         // A link to nothing, for example: no folder can be made in its place.
@@ -73,7 +88,7 @@ impl Writer {
     ///
     /// # Errors
     /// `AlreadyExists` and `NotFound` by the mode; `Denied` where the name is a link's or
-    /// something's that is no file; `Unsupported` where the file system keeps no marks.
+    /// something's that is no file.
     pub(crate) fn write(
         &self,
         name: &str,
@@ -93,36 +108,45 @@ impl Writer {
                 return Err(Error::denied(format!("{} is a folder", shown.display())));
             }
         }
-        let written = self.temporary(name, content, mark).and_then(|()| self.publish(name, mode));
+        let written = self.prepare(name, content, mark).and_then(|()| self.publish(name, mode));
         if written.is_err() {
             let _ = rustix::fs::unlinkat(&self.folder.dir, TEMPORARY, AtFlags::empty());
         }
         written
     }
 
-    /// Writes a file that has no name yet that anybody looks for.
-    fn temporary(&self, name: &str, content: &SecretBytes, mark: Mark) -> Result<()> {
+    /// Writes a file that has no name yet that anybody looks for, and what the index says of it.
+    fn prepare(&self, name: &str, content: &SecretBytes, mark: Mark) -> Result<()> {
         let path = entry::path(&self.folder, name);
         let wrong = |error: io::Error| failed("write", &path, error);
-        let dir = &self.folder.dir;
-        // One who was killed while writing left it.
-        match rustix::fs::unlinkat(dir, TEMPORARY, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(wrong(error.into())),
+        if mark == Mark::Bytes {
+            let stat = self.temporary(content).map_err(wrong)?;
+            self.adds.set(true);
+            // First, and for good: where nothing comes of the file, it says nothing.
+            return kinds::add(&self.folder, name, &stat).map_err(wrong);
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let own = Mode::RUSR | Mode::WUSR;
-        let file = rustix::fs::openat(dir, TEMPORARY, flags | OFlags::CLOEXEC, own)
-            .map_err(|error| wrong(error.into()))?;
-        // Where the umask took something away. The cage refuses it, and takes nothing of this.
-        let made = rustix::fs::fstat(&file).map_err(|error| wrong(error.into()))?;
-        if Mode::from_raw_mode(made.st_mode) != own {
-            rustix::fs::fchmod(&file, own).map_err(|error| wrong(error.into()))?;
+        let kinds = self.kinds()?;
+        self.is_untidy.set(self.is_untidy.get() || kinds.knows(name));
+        if is_told_apart(&kinds, name, TICKS, || self.temporary(content)).map_err(wrong)? {
+            return Ok(());
         }
-        let mut file = File::from(file);
-        file.write_all(content.expose()).map_err(wrong)?;
-        mark.write(&file).map_err(|error| unmarked(&path, error))?;
-        file.sync_all().map_err(wrong)
+        let shown = path.display();
+        Err(Error::unavailable(format!(
+            "cannot write {shown}: the clock of its files stands still"
+        )))
+    }
+
+    fn kinds(&self) -> Result<Rc<Kinds>> {
+        let kinds = Kinds::of(&self.folder);
+        kinds.map_err(|error| failed("read", &self.folder.path, error))
+    }
+
+    /// Writes the file, and returns its state.
+    fn temporary(&self, content: &SecretBytes) -> io::Result<Stat> {
+        let mut file = created(&self.folder.dir, TEMPORARY)?;
+        file.write_all(content.expose())?;
+        file.sync_all()?;
+        Ok(rustix::fs::fstat(&file)?)
     }
 
     /// Gives the temporary file its name.
@@ -154,6 +178,7 @@ impl Writer {
     /// As for [`entry::file`].
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         entry::file(&self.folder, name)?;
+        self.is_untidy.set(self.is_untidy.get() || self.kinds()?.knows(name));
         match rustix::fs::unlinkat(&self.folder.dir, name, AtFlags::empty()) {
             Ok(()) => Ok(()),
             Err(Errno::NOENT) => Err(Error::not_found()),
@@ -163,21 +188,48 @@ impl Writer {
 
     /// Waits until all names are on the disk.
     pub(crate) fn finish(self) -> Result<()> {
+        if self.is_untidy.get() || (self.adds.get() && self.kinds()?.is_stale()) {
+            // Names that are gone are not kept in the index.
+            let tidied = kinds::tidy(&self.folder);
+            tidied.map_err(|error| failed("write", &self.folder.path, error))?;
+        }
         rustix::fs::fsync(&self.folder.dir)
             .map_err(|error| failed("write", &self.folder.path, error))
     }
 }
 
-/// Returns the error for a mark that could not be written.
-fn unmarked(path: &Path, error: Errno) -> Error {
-    match error {
-        Errno::NOTSUP | Errno::PERM => Error::unsupported(format!(
-            "these bytes are UTF-8 and would be read as a text: {} is on a file system that \
-             cannot mark them as bytes",
-            path.display()
-        )),
-        other => failed("write", path, other),
+/// Writes a text until the index does not take it for bytes: it does where they are as large and were
+/// written within the same tick of the clock of files.
+fn is_told_apart(
+    kinds: &Kinds,
+    name: &str,
+    ticks: usize,
+    mut write: impl FnMut() -> io::Result<Stat>,
+) -> io::Result<bool> {
+    for _ in 0..ticks {
+        if !kinds.has(name, &write()?) {
+            return Ok(true);
+        }
+        std::thread::sleep(LOCKED);
     }
+    Ok(false)
+}
+
+/// Makes a file for its owner alone, in place of what somebody who was killed left there.
+pub(crate) fn created(dir: &OwnedFd, name: &str) -> io::Result<File> {
+    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    let own = Mode::RUSR | Mode::WUSR;
+    let file = rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, own)?;
+    // Where the umask took something away. The cage refuses it, and takes nothing of this.
+    let made = rustix::fs::fstat(&file)?;
+    if Mode::from_raw_mode(made.st_mode) != own {
+        rustix::fs::fchmod(&file, own)?;
+    }
+    Ok(File::from(file))
 }
 
 /// Opens a folder of a snapshot once more, if it is one to write to.
@@ -194,6 +246,7 @@ fn open(snapshot: &Snapshot) -> Result<Snapshot> {
     Ok(Snapshot {
         dir: dir.map_err(|error| failed("open", path, error))?,
         path: path.clone(),
+        kinds: kinds::Cache::default(),
         ..*snapshot
     })
 }
@@ -234,19 +287,19 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
     use super::*;
-    use keystead_plugin_api::ErrorKind;
 
     #[test]
-    fn bytes_that_cannot_be_marked_are_refused_rather_than_changed_into_a_text() {
-        // A device takes no attributes of users, as some file systems take none at all.
-        let null = File::options().write(true).open("/dev/null").unwrap();
-        let refused = Mark::Bytes.write(&null).unwrap_err();
-        Mark::None.write(&null).unwrap();
-        for error in [refused, Errno::NOTSUP] {
-            let error = unmarked(Path::new("/srv/token"), error);
-            assert_eq!(error.kind(), ErrorKind::Unsupported);
-            assert!(error.message().contains("/srv/token is on a file system that cannot mark"));
-        }
-        assert_eq!(unmarked(Path::new("/x"), Errno::NOSPC).kind(), ErrorKind::Unavailable);
+    fn a_text_is_written_again_until_the_clock_tells_it_from_bytes() {
+        let kinds = Kinds::parse("bytes 5 6 1700000000 7 key\n");
+        let written = |nanoseconds| {
+            let mut stat = rustix::fs::stat("/").unwrap();
+            (stat.st_size, stat.st_mtime, stat.st_mtime_nsec) = (6, 1_700_000_000, nanoseconds);
+            Ok(stat)
+        };
+        let mut times = [7, 7, 8].into_iter();
+        assert!(is_told_apart(&kinds, "key", 5, || written(times.next().unwrap())).unwrap());
+        assert_eq!(times.next(), None);
+        assert!(!is_told_apart(&kinds, "key", 3, || written(7)).unwrap());
+        assert!(is_told_apart(&kinds, "other", 1, || written(7)).unwrap());
     }
 }

@@ -6,6 +6,9 @@ use super::{Pace, Row, in_both_placements};
 /// A refusal by the filter of system calls.
 const NO: super::End = Says("EPERM");
 
+/// The same of a file that not every machine has.
+const NO_IF_THERE: super::End = Says("EPERM|ENOENT");
+
 /// A refusal by landlock.
 const SHUT: super::End = Says("EACCES");
 
@@ -84,6 +87,92 @@ pub(super) const ROWS: &[Row] = &[
         pace: Pace::Quick,
     },
     Row {
+        name: "attributes",
+        does: "sets and removes extended attributes in each way that there is, of its own file, \
+               which it may write, and of those that every program may read",
+        tries: &[
+            ("user.zoo:{own}", NO, Says("fsetxattr done|fsetxattr EOPNOTSUPP")),
+            ("user.keystead.kind:{own}", NO, Untried),
+            ("system.posix_acl_access:{own}", NO, Untried),
+            ("system.posix_acl_default:{granted}", NO, Untried),
+            ("system.posix_acl_access:{granted}", NO, Untried),
+            ("system.nfs4_acl:{own}", NO, Untried),
+            ("security.capability:{own}", NO, Untried),
+            ("security.selinux:{own}", NO, Untried),
+            ("security.SMACK64:{own}", NO, Untried),
+            ("security.apparmor:{own}", NO, Untried),
+            ("security.ima:{own}", NO, Untried),
+            ("security.evm:{own}", NO, Untried),
+            ("trusted.zoo:{own}", NO, Untried),
+            ("trusted.overlay.opaque:{granted}", NO, Untried),
+            ("user.zoo:library", NO, Untried),
+            ("system.posix_acl_access:library", NO, Untried),
+            ("security.capability:library", NO, Untried),
+            ("trusted.zoo:library", NO, Untried),
+            ("system.posix_acl_access:/etc/localtime", NO_IF_THERE, Untried),
+            ("security.selinux:/etc/localtime", NO_IF_THERE, Untried),
+            ("system.posix_acl_access:/usr/share/zoneinfo", NO_IF_THERE, Untried),
+            ("system.posix_acl_default:/usr/share/zoneinfo", NO_IF_THERE, Untried),
+            ("trusted.zoo:/usr/share/zoneinfo", NO_IF_THERE, Untried),
+            ("system.posix_acl_access:/dev/null", NO, Untried),
+        ],
+        in_process: "not contained: it sets what the user may set",
+        pace: Pace::Quick,
+    },
+    Row {
+        name: "attributes-read",
+        does: "the same with its folder granted for reading only",
+        tries: &[
+            ("user.zoo:{own}", NO, Says("fsetxattr done|fsetxattr EOPNOTSUPP")),
+            ("system.posix_acl_access:{own}", NO, Untried),
+            ("system.posix_acl_default:{granted}", NO, Untried),
+            ("system.nfs4_acl:{own}", NO, Untried),
+            ("security.capability:{own}", NO, Untried),
+            ("security.selinux:{own}", NO, Untried),
+            ("security.ima:{own}", NO, Untried),
+            ("trusted.zoo:{own}", NO, Untried),
+            ("system.posix_acl_access:library", NO, Untried),
+            ("trusted.zoo:library", NO, Untried),
+        ],
+        in_process: "not contained",
+        pace: Pace::Quick,
+    },
+    Row {
+        name: "alters",
+        does: "changes what its own file or folder has besides content: mode, owner, times, flags, \
+               clones, leases, hints, blocks behind its end; makes files with special modes, and \
+               devices by renaming; has a whole file system written",
+        tries: &[
+            ("set-user", NO, Says("done")),
+            ("set-group", NO, Says("done|plain")),
+            ("sticky", NO, Says("done|plain")),
+            ("creat", NO, Says("done")),
+            ("nameless", NO, Says("done|EOPNOTSUPP")),
+            ("openat2", Says("ENOSYS"), Says("done")),
+            ("mkdir", NO, Says("done")),
+            ("plain", Says("plain"), Says("plain")),
+            ("mode:{own}", NO, Says("done")),
+            ("owner:{own}", NO, Says("done")),
+            ("times:{own}", NO, Says("done")),
+            ("fchmodat2:{own}", NO, Says("done|ENOSYS")),
+            ("flags:{own}", NO, Untried),
+            ("clone:{own}", NO, Untried),
+            ("verity:{own}", NO, Untried),
+            ("label:{own}", NO, Untried),
+            ("lease:{own}", NO, Untried),
+            ("notice:{own}", NO, Untried),
+            ("hint:{own}", NO, Says("done|EINVAL")),
+            ("hole:{own}", NO, Says("done|EOPNOTSUPP")),
+            ("behind-end:{own}", NO, Untried),
+            ("whiteout:{own}", NO, Untried),
+            ("syncfs:{own}", NO, Untried),
+            ("sync-range:{own}", NO, Untried),
+            ("capacity:{own}", Says("done|EOPNOTSUPP"), Says("done|EOPNOTSUPP")),
+        ],
+        in_process: "not contained: it changes what the user may change",
+        pace: Pace::Quick,
+    },
+    Row {
         name: "reads",
         does: "reads files of others: by their path, by links, by /proc, by a descriptor, by a \
                handle; looks at folders, watches them",
@@ -93,7 +182,7 @@ pub(super) const ROWS: &[Row] = &[
             ("open:{ssh}", SHUT, READ),
             ("open:{config}", SHUT, Untried),
             ("folder:{plugins}", SHUT, Untried),
-            ("openat2:{secret}", SHUT, READ),
+            ("openat2:{secret}", Says("ENOSYS"), READ),
             ("symlink:{secret}", SHUT, READ),
             ("hard-link:{secret}", APART, READ),
             ("link-by-number:{secret}", APART, READ),

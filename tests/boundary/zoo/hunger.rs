@@ -3,6 +3,9 @@
 use super::End::{Dies, Late, Says, Untried};
 use super::{Pace, Row, in_both_placements};
 
+/// A refusal by the filter of system calls.
+const NO: super::End = Says("EPERM");
+
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "allocates",
@@ -14,7 +17,8 @@ pub(super) const ROWS: &[Row] = &[
             ("mapping:1100", Says("ENOMEM"), Untried),
             ("shared:16384", Says("ENOMEM"), Untried),
             ("shared:1100", Says("done"), Untried),
-            ("memfd:1100", Says("done"), Untried),
+            ("memfd:6144", Says("ENOSYS"), Untried),
+            ("memfd:1", Says("ENOSYS"), Untried),
             ("malloc:64", Says("done"), Says("done")),
             ("shared:64", Untried, Says("done")),
             ("memfd:64", Untried, Says("done")),
@@ -45,11 +49,48 @@ pub(super) const ROWS: &[Row] = &[
         tries: &[
             ("pipe:8000", Says("EMFILE"), Untried),
             ("socket:8000", Says("EMFILE"), Untried),
-            ("memfd:8000", Says("EMFILE"), Untried),
+            ("memfd:8000", Says("ENOSYS"), Untried),
             ("pipe:100", Says("done"), Says("done")),
         ],
         in_process: "not contained: they are the host's",
         pace: Pace::Quick,
+    },
+    Row {
+        name: "exhausts",
+        does: "takes of what the user or the machine has one of for all: descriptors by threads \
+               that do not share a table, or in messages; timers, signals that wait, addresses, \
+               locked memory, huge pages, room in pipes, pages merged with those of others",
+        tries: &[
+            ("own-table:5000", NO, Untried),
+            ("own-folder:1", NO, Untried),
+            ("unshared", NO, Untried),
+            ("in-flight:5000", NO, Untried),
+            ("timers:100000", NO, Untried),
+            ("signals:5000", Says("EAGAIN"), Untried),
+            ("pieces:8256", Says("ENOMEM"), Untried),
+            ("locked:65", Says("ENOMEM"), Untried),
+            ("secret", Says("ENOSYS"), Untried),
+            ("huge:2", NO, Untried),
+            ("pipe:1024", NO, Untried),
+            ("merge", NO, Says("done|EINVAL")),
+            ("merge-all", NO, Untried),
+            ("poison", NO, Untried),
+            ("locked:1", Says("done"), Untried),
+            ("pieces:1024", Untried, Says("done")),
+            ("timers:10", Untried, Says("done")),
+        ],
+        in_process: "not contained: it takes what the host may have",
+        pace: Pace::Slow,
+    },
+    Row {
+        name: "exhausts-granted",
+        does: "the same with the network granted: descriptors in messages",
+        tries: &[
+            ("in-flight:5000", Says("ETOOMANYREFS"), Untried),
+            ("in-flight:100", Says("done"), Says("done")),
+        ],
+        in_process: "not contained",
+        pace: Pace::Slow,
     },
     Row {
         name: "fills",
@@ -88,7 +129,7 @@ pub(super) const ROWS: &[Row] = &[
             ("sleep:60000", Late, Untried),
             ("busy:60000", Late, Untried),
             ("masked:60000", Late, Late),
-            ("stopped:0", Late, Late),
+            ("stopped:0", NO, Late),
             ("sleep:0", Says("done"), Says("done")),
             ("sleep:60", Untried, Says("done")),
             ("busy:60", Untried, Says("done")),

@@ -44,7 +44,7 @@ pub(super) const ROWS: &[Row] = &[
         tries: &[
             ("execve", NO, Dies("exit status 0")),
             ("execveat", NO, Dies("exit status 0")),
-            ("memfd", NO, Dies("exit status 0")),
+            ("memfd", Says("ENOSYS"), Dies("exit status 0")),
             ("system", Says("not run"), Says("done")),
         ],
         in_process: "not contained: the host becomes that program",
@@ -70,7 +70,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "signals",
-        does: "signals a process of the same user, the host, all processes, or leaves its group",
+        does: "signals a process of the same user, the host, all processes, or leaves its group; \
+               ends itself as only others can",
         tries: &[
             ("kill:{victim}", NO, Changes),
             ("tkill:{victim}", NO, Changes),
@@ -83,6 +84,19 @@ pub(super) const ROWS: &[Row] = &[
             ("parent", NO, Says("done")),
             ("setpgid:{victim}", NO, NO),
             ("setsid", NO, NO),
+            ("own-kill:9", NO, Dies("signal 9")),
+            ("own-tkill:9", NO, Untried),
+            ("own-tgkill:9", NO, Untried),
+            ("own-queue:9", NO, Untried),
+            ("own-thread:9", NO, Untried),
+            ("own-pidfd:9", NO, Untried),
+            ("own-timer:9", NO, Untried),
+            ("own-parent:9", NO, Untried),
+            ("own-strict", NO, Untried),
+            ("own-kill:19", NO, Untried),
+            ("own-tgkill:20", NO, Untried),
+            ("own-kill:0", Says("done"), Says("done")),
+            ("own-kill:6", Dies("signal 6 (SIGABRT)"), Untried),
         ],
         in_process: "not contained: it can end all that the user can end",
         pace: Pace::Quick,

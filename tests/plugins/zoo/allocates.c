@@ -11,6 +11,7 @@ static const char *file(size_t size) {
     static char block[1 << 20];
     int memfd = memfd_create("zoo", MFD_CLOEXEC);
     const char *answer = "done";
+    if (memfd < 0) return outcome(-1);
     memset(block, 1, sizeof block);
     for (size_t at = 0; at < size; at += sizeof block)
         if (write(memfd, block, sizeof block) < 0) {

@@ -10,7 +10,7 @@ static const char *attempt(const char *what, const char *target) {
     if (same(what, "system")) return system("true") == 0 ? "done" : "not run";
     if (same(what, "memfd")) { /* a program of its own, that is in no file */
         int memfd = memfd_create("zoo", 0);
-        if (write(memfd, "#!/bin/echo\n", 12) < 0) return outcome(-1);
+        if (memfd < 0 || write(memfd, "#!/bin/echo\n", 12) < 0) return outcome(-1);
         return outcome(fexecve(memfd, arguments, none));
     }
     return "unknown";

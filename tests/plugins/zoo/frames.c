@@ -28,15 +28,16 @@ static long send_with(int kind, int descriptor, int count) {
     return sendmsg(connection(), &message, MSG_NOSIGNAL);
 }
 
-static int file_of(size_t size, int seals) {
-    int memfd = memfd_create("zoo", MFD_ALLOW_SEALING);
-    if (ftruncate(memfd, (off_t)size) < 0) return -1;
-    fcntl(memfd, F_ADD_SEALS, seals);
-    return memfd;
+/* A part of a body, the first with how long all of it is. */
+static long send_part(uint64_t call, int kind, uint64_t total, size_t size) {
+    size_t at = 0;
+    if (total) memcpy(frame + 9, &total, at = 8);
+    memset(frame + 9 + at, 1, size);
+    return send_frame(call, kind | APART, at + size);
 }
 
 static const char *attempt(const char *what, const char *target) {
-    int one = connection(), seals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+    int one = connection();
     (void)target;
     if (one < 0) return "no connection";
     if (same(what, "sound")) return "done";
@@ -53,9 +54,14 @@ static const char *attempt(const char *what, const char *target) {
     if (same(what, "descriptor")) return outcome(send_with(DONE, 0, 1));
     if (same(what, "descriptors")) return outcome(send_with(DONE, 0, 250));
     if (same(what, "endless")) return outcome(send_with(DONE | APART, open("/dev/zero", 0), 1));
-    if (same(what, "open-body")) return outcome(send_with(DONE | APART, file_of(100, 0), 1));
-    if (same(what, "large-body"))
-        return outcome(send_with(DONE | APART, file_of(1ul << 33, seals), 1));
+    if (same(what, "too-large")) return outcome(send_part(calls, DONE, 1ul << 40, 9));
+    if (same(what, "too-long"))
+        return send_part(calls, DONE, 9, 5), outcome(send_part(calls, DONE, 0, 5));
+    if (same(what, "empty-parts"))
+        return send_part(calls, DONE, 9, 5), outcome(send_part(calls, DONE, 0, 0));
+    if (same(what, "other-part"))
+        return send_part(calls, DONE, 9, 5), outcome(send_part(calls + 1, DONE, 0, 1));
+    if (same(what, "unfinished")) return outcome(send_part(calls, DONE, 9, 5));
     if (same(what, "own-connection")) return outcome(send_with(DONE | APART, one, 1));
     if (same(what, "shutdown")) return shutdown(one, SHUT_RDWR), "done";
     if (same(what, "twice")) { /* `zoo`, before the runner answers what is returned here */

@@ -10,7 +10,7 @@ static const char *attempt(const char *what, const char *target) {
         sigprocmask(SIG_SETMASK, &all, NULL);
         signal(SIGTERM, SIG_IGN);
     }
-    if (same(what, "stopped")) raise(SIGSTOP);
+    if (same(what, "stopped") && raise(SIGSTOP) != 0) return outcome(-1);
     if (same(what, "busy")) {
         clock_gettime(CLOCK_MONOTONIC, &start);
         do clock_gettime(CLOCK_MONOTONIC, &now);

@@ -58,7 +58,7 @@ impl Link {
             socket,
             eager: Eager::new(),
             inbox: Mutex::new(Buffer::new()),
-            outbox: Mutex::new(Outbox { buffer: Buffer::new(), call: None }),
+            outbox: Mutex::new(Outbox { buffer: Buffer::sending_in_parts(), call: None }),
         }
     }
 

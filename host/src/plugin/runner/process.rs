@@ -231,7 +231,8 @@ mod tests {
         let path = std::env::var_os("PATH").unwrap();
         let shown = format!("{launch:?}");
         assert!(shown.contains("PATH") && !shown.contains(path.to_str().unwrap()), "{shown}");
-        assert_eq!(launch.environment, [("PATH".to_owned(), path)]);
+        let resolver = ("RES_OPTIONS".to_owned(), "use-vc".into());
+        assert_eq!(launch.environment, [("PATH".to_owned(), path), resolver]);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 //! limits. Both ends are the same binary, and neither trusts the other's bytes.
 //!
 //! A frame is one packet: call id (`u64`), kind (`u8`), body; little-endian. A body that
-//! does not fit lies in a sealed memfd that travels with the packet, and the kind has
-//! [`APART`] set. Packets (`SOCK_SEQPACKET`) and not a stream: the kernel keeps a frame
-//! whole and its file descriptor with it, and there is no length to lie about.
+//! does not fit lies in a sealed memfd that travels with the packet or, from a runner, is
+//! in several packets, the first with its length (`u64`) in front; the kind has [`APART`]
+//! set. Packets (`SOCK_SEQPACKET`) and not a stream: the kernel keeps a frame
+//! whole and its file descriptor with it.
 
 mod answer;
 mod greeting;
@@ -34,7 +35,7 @@ pub(super) const MAX_FRAME_BYTES: usize = 64 * 1024;
 /// The bytes before the body.
 pub(super) const HEADER_BYTES: usize = 9;
 
-/// Set in a kind whose body lies in the memfd beside it.
+/// Set in a kind whose body lies in the memfd beside it, or is in more packets than one.
 pub(super) const APART: u8 = 0x80;
 
 /// The most bytes of a body with one value: 16 MiB, and as much beside it as a call may

@@ -24,8 +24,16 @@ use crate::error::story;
 const MAX_MAPPED: u64 = 8 << 30;
 
 /// The most memory of its own that can be written, in bytes: values have 16 MiB at most, and a
-/// password's key takes 64 MiB to be derived.
+/// password's key takes 64 MiB to be derived. It ends what runs away; whoever means it takes memory
+/// that counts as mapped only.
 const MAX_DATA: u64 = 1 << 30;
+
+/// The most memory that is kept from being swapped, in bytes: a few of the largest values.
+const MAX_LOCKED: u64 = 64 << 20;
+
+/// The most signals that wait. The kernel counts those of all the user's processes, and compares
+/// them with this one's limit: others can still send theirs.
+const MAX_SIGNALS: u64 = 256;
 
 /// The largest file that can be written, in bytes: a plugin that runs away ends before a disk.
 const MAX_FILE: u64 = 16 << 30;
@@ -42,8 +50,6 @@ pub(super) struct Reach {
     pub(super) bus: bool,
     /// The system's libraries.
     pub(super) libraries: bool,
-    /// Files, to write them.
-    pub(super) writes: bool,
 }
 
 /// A file or folder that is granted: as the host opened it, and the path that the plugin knows it by.
@@ -124,6 +130,9 @@ pub(super) fn enter(
         (Resource::Data, MAX_DATA),
         (Resource::Fsize, MAX_FILE),
         (Resource::Nofile, MAX_DESCRIPTORS),
+        (Resource::Memlock, MAX_LOCKED),
+        (Resource::Sigpending, MAX_SIGNALS),
+        (Resource::Msgqueue, 0),
     ] {
         limit(resource, most)?;
     }

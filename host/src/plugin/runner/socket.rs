@@ -1,4 +1,5 @@
-//! Frames over a socket: one packet each, a large body in a sealed memfd beside it.
+//! Frames over a socket: one packet each; a large body lies in a sealed memfd beside it, where the
+//! host sends it, and comes in several packets, where a runner does ([`parts`]).
 //! Buffers are reused and wiped after each frame.
 
 use std::io::{self, IoSlice, IoSliceMut};
@@ -14,6 +15,7 @@ use rustix::net::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
+use super::parts::{self, Partial};
 use super::proto::{APART, Fault, HEADER_BYTES, Kind, MAX_FRAME_BYTES, Writer};
 
 /// What makes a memfd's bytes stay as they are while we read them.
@@ -140,16 +142,28 @@ pub(super) struct Outgoing<'a> {
 }
 
 /// A packet's worth of memory.
-pub(super) struct Buffer(Box<[u8]>);
+pub(super) struct Buffer {
+    bytes: Box<[u8]>,
+    /// Whether large bodies are sent in parts.
+    in_parts: bool,
+    /// What has come of a body in parts.
+    partial: Option<Partial>,
+}
 
 impl Buffer {
     /// Returns an empty one.
     pub(super) fn new() -> Self {
-        Self(vec![0; MAPPED_BYTES].into_boxed_slice())
+        let bytes = vec![0; MAPPED_BYTES].into_boxed_slice();
+        Self { bytes, in_parts: false, partial: None }
+    }
+
+    /// Returns one that sends large bodies in parts, and waits for room for each.
+    pub(super) fn sending_in_parts() -> Self {
+        Self { in_parts: true, ..Self::new() }
     }
 
     fn packet(&mut self) -> &mut [u8] {
-        &mut self.0[..MAX_FRAME_BYTES]
+        &mut self.bytes[..MAX_FRAME_BYTES]
     }
 
     /// Sends a frame. `write` is called twice where the body does not fit into a packet.
@@ -160,6 +174,7 @@ impl Buffer {
         wait: Wait,
         write: &dyn Fn(&mut Writer<'_>),
     ) -> io::Result<Sent> {
+        let in_parts = self.in_parts;
         let packet = self.packet();
         let (header, body) = packet.split_at_mut(HEADER_BYTES);
         let mut writer = Writer::new(body);
@@ -173,9 +188,14 @@ impl Buffer {
         } else {
             debug_assert!(outgoing.with.is_empty(), "it would be left out");
             put_header(header, outgoing.id, outgoing.kind as u8 | APART);
-            memfd_of(wanted, write).and_then(|memfd| {
-                send_packet(socket, &packet[..HEADER_BYTES], &[memfd.as_fd()], wait)
-            })
+            let whole = whole(wanted, write);
+            if in_parts {
+                send_parts(socket, packet, &whole)
+            } else {
+                sealed_memfd(&whole).and_then(|memfd| {
+                    send_packet(socket, &packet[..HEADER_BYTES], &[memfd.as_fd()], wait)
+                })
+            }
         };
         let used = (HEADER_BYTES + wanted).min(MAX_FRAME_BYTES);
         packet[..used].zeroize();
@@ -187,7 +207,7 @@ impl Buffer {
         &mut self,
         socket: BorrowedFd<'_>,
         wait: Wait,
-        limit: impl FnOnce(Kind) -> usize,
+        limit: impl Fn(Kind) -> usize,
     ) -> Result<Received<'_>, Trouble> {
         // Room for one more than any frame has: too many are seen, not silently closed.
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
@@ -209,53 +229,89 @@ impl Buffer {
         space: &mut [MaybeUninit<u8>],
         socket: BorrowedFd<'_>,
         wait: Wait,
-        limit: impl FnOnce(Kind) -> usize,
+        limit: impl Fn(Kind) -> usize,
     ) -> Result<Received<'_>, Trouble> {
-        let (size, mut descriptors) = loop {
-            match receive_packet(space, socket, self.packet(), wait) {
-                Ok(packet) => break packet,
+        loop {
+            let (size, descriptors) = match receive_packet(space, socket, self.packet(), wait) {
+                Ok(packet) => packet,
                 // Sent when the other end closed with frames unread: what it had sent
                 // before is still to be had.
-                Err(Trouble::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {}
+                Err(Trouble::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    continue;
+                }
                 Err(Trouble::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Received::Nothing);
                 }
                 Err(trouble) => return Err(trouble),
+            };
+            if size == 0 {
+                return Ok(Received::Closed);
             }
-        };
-        if size == 0 {
-            return Ok(Received::Closed);
+            let head = head(&self.bytes[..size], descriptors);
+            let is_part = matches!(&head, Ok(head) if head.apart && head.descriptors.is_empty());
+            if !is_part && self.partial.is_none() {
+                let packet = Wiped(&mut self.bytes[..size]);
+                let Head { id, kind, apart, mut descriptors } = head?;
+                if !apart {
+                    let body = Body::Inside(packet);
+                    return Ok(Received::Frame(Frame { id, kind, body, descriptors }));
+                }
+                if size != HEADER_BYTES {
+                    return Err(fault("a frame with two bodies"));
+                }
+                let memfd = descriptors.pop().expect("what has none is a part");
+                let body = Body::Apart(read_sealed(&memfd, limit(kind))?);
+                return Ok(Received::Frame(Frame { id, kind, body, descriptors }));
+            }
+            let packet = Wiped(&mut self.bytes[..size]);
+            let Head { id, kind, .. } = head?;
+            if !is_part {
+                return Err(fault("a frame within another"));
+            }
+            let part = &packet.0[HEADER_BYTES..];
+            let partial = match self.partial.take() {
+                None => Partial::begin(id, kind, part, limit(kind)),
+                Some(mut begun) => begun.add(id, kind, part).map(|()| begun),
+            };
+            let partial = partial.map_err(Trouble::Fault)?;
+            if partial.is_whole() {
+                let body = Body::Apart(partial.into_body());
+                return Ok(Received::Frame(Frame { id, kind, body, descriptors: Vec::new() }));
+            }
+            self.partial = Some(partial);
         }
-        let packet = Wiped(&mut self.0[..size]);
-        let Some((header, _)) = packet.0.split_at_checked(HEADER_BYTES) else {
-            return Err(fault("a frame without a header"));
-        };
-        let (id, code) = header.split_at(HEADER_BYTES - 1);
-        let id = u64::from_le_bytes(id.try_into().expect("a header is 8 bytes and one"));
-        let kind =
-            Kind::from_code(code[0] & !APART).ok_or_else(|| fault("a frame of an unknown kind"))?;
-        let apart = code[0] & APART != 0;
-        // How many these bring, their reader knows.
-        let fits = match kind {
-            _ if apart => descriptors.len() == 1,
-            Kind::Hello => true,
-            Kind::Plugin => descriptors.len() <= 1,
-            _ => descriptors.is_empty(),
-        };
-        if !fits {
-            return Err(fault("a frame with the wrong number of descriptors"));
-        }
-        if !apart {
-            let body = Body::Inside(packet);
-            return Ok(Received::Frame(Frame { id, kind, body, descriptors }));
-        }
-        if size != HEADER_BYTES {
-            return Err(fault("a frame with two bodies"));
-        }
-        let memfd = descriptors.pop().expect("there is one, as was just seen");
-        let body = Body::Apart(read_sealed(&memfd, limit(kind))?);
-        Ok(Received::Frame(Frame { id, kind, body, descriptors }))
     }
+}
+
+/// What is in front of a body.
+struct Head {
+    id: u64,
+    kind: Kind,
+    apart: bool,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// Reads a packet's header, and sees how many descriptors it has.
+fn head(packet: &[u8], descriptors: Vec<OwnedFd>) -> Result<Head, Trouble> {
+    let Some((header, _)) = packet.split_at_checked(HEADER_BYTES) else {
+        return Err(fault("a frame without a header"));
+    };
+    let (id, code) = header.split_at(HEADER_BYTES - 1);
+    let id = u64::from_le_bytes(id.try_into().expect("a header is 8 bytes and one"));
+    let kind =
+        Kind::from_code(code[0] & !APART).ok_or_else(|| fault("a frame of an unknown kind"))?;
+    let apart = code[0] & APART != 0;
+    // How many these bring, their reader knows.
+    let most = match kind {
+        _ if apart => 1,
+        Kind::Hello => MAX_DESCRIPTORS,
+        Kind::Plugin => 1,
+        _ => 0,
+    };
+    if descriptors.len() > most {
+        return Err(fault("a frame with the wrong number of descriptors"));
+    }
+    Ok(Head { id, kind, apart, descriptors })
 }
 
 fn put_header(header: &mut [u8], id: u64, kind: u8) {
@@ -264,12 +320,28 @@ fn put_header(header: &mut [u8], id: u64, kind: u8) {
     at_kind[0] = kind;
 }
 
-fn memfd_of(wanted: usize, write: &dyn Fn(&mut Writer<'_>)) -> io::Result<OwnedFd> {
+fn whole(wanted: usize, write: &dyn Fn(&mut Writer<'_>)) -> Zeroizing<Vec<u8>> {
     let mut whole = Zeroizing::new(vec![0; wanted]);
     let mut writer = Writer::new(&mut whole);
     write(&mut writer);
     debug_assert_eq!(writer.wanted(), wanted);
-    sealed_memfd(&whole)
+    whole
+}
+
+/// Sends a body in parts, each behind the header that this packet has.
+fn send_parts(socket: BorrowedFd<'_>, packet: &mut [u8], whole: &[u8]) -> io::Result<Sent> {
+    for (total, part) in parts::of(whole) {
+        let mut at = HEADER_BYTES;
+        for piece in [total.as_ref().map_or(&[][..], |total| total), part] {
+            packet[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
+        }
+        match send_packet(socket, &packet[..at], &[], Wait::Forever)? {
+            Sent::Whole => {}
+            other => return Ok(other),
+        }
+    }
+    Ok(Sent::Whole)
 }
 
 fn send_packet(
@@ -278,15 +350,15 @@ fn send_packet(
     with: &[BorrowedFd<'_>],
     wait: Wait,
 ) -> io::Result<Sent> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if !with.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(with)) {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
     let mut flags = SendFlags::NOSIGNAL;
     flags.set(SendFlags::DONTWAIT, wait == Wait::Never);
     loop {
-        return match rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut ancillary, flags) {
+        // A runner has no descriptors to send, and may send none.
+        let sent = match with {
+            [] => rustix::net::send(socket, packet, flags),
+            descriptors => send_with(socket, packet, descriptors, flags),
+        };
+        return match sent {
             Ok(_) => Ok(Sent::Whole),
             Err(Errno::INTR) => continue,
             Err(Errno::AGAIN) => Ok(Sent::NoRoom),
@@ -294,6 +366,20 @@ fn send_packet(
             Err(error) => Err(error.into()),
         };
     }
+}
+
+fn send_with(
+    socket: BorrowedFd<'_>,
+    packet: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> rustix::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(Errno::INVAL);
+    }
+    rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut ancillary, flags)
 }
 
 fn receive_packet(
@@ -395,153 +481,4 @@ impl Drop for Wiped<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMIT: usize = 1_000_000;
-
-    #[test]
-    fn sealing_is_tried_again_while_the_kernel_is_busy_and_not_for_ever() {
-        let (mut busy, mut tries) = (3, 0);
-        seal(|| {
-            tries += 1;
-            busy -= 1;
-            if busy > 0 { Err(Errno::BUSY) } else { Ok(()) }
-        })
-        .unwrap();
-        assert_eq!(tries, 3);
-        assert_eq!(seal(|| Err(Errno::BUSY)), Err(Errno::BUSY));
-        assert_eq!(seal(|| Err(Errno::PERM)), Err(Errno::PERM));
-    }
-
-    fn send(socket: &OwnedFd, bytes: &[u8], limit: usize) -> Sent {
-        let outgoing = Outgoing { id: 7, kind: Kind::Get, limit, with: &[] };
-        let mut buffer = Buffer::new();
-        let sent = buffer.send(socket.as_fd(), &outgoing, Wait::Never, &|w| w.raw(bytes)).unwrap();
-        assert!(buffer.0.iter().all(|byte| *byte == 0), "the buffer is not wiped");
-        sent
-    }
-
-    fn receive_fault(socket: &OwnedFd) -> String {
-        match Buffer::new().receive(socket.as_fd(), Wait::Never, |_| LIMIT) {
-            Err(Trouble::Fault(fault)) => fault.0.into_owned(),
-            Err(trouble) => panic!("{trouble:?}"),
-            Ok(_) => panic!("it was taken"),
-        }
-    }
-
-    fn raw(socket: &OwnedFd, packet: &[u8], descriptors: &[BorrowedFd<'_>]) {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        if !descriptors.is_empty() {
-            assert!(ancillary.push(SendAncillaryMessage::ScmRights(descriptors)));
-        }
-        let flags = SendFlags::NOSIGNAL;
-        rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut ancillary, flags).unwrap();
-    }
-
-    fn header(kind: u8) -> Vec<u8> {
-        let mut header = vec![0; HEADER_BYTES];
-        put_header(&mut header, 7, kind);
-        header
-    }
-
-    #[test]
-    fn a_body_of_any_size_arrives_whole_and_is_wiped() {
-        let (a, b) = pair().unwrap();
-        let mut buffer = Buffer::new();
-        let fits = MAX_FRAME_BYTES - HEADER_BYTES;
-        for size in [0, 1, fits - 1, fits, fits + 1, LIMIT] {
-            let bytes: Vec<u8> = (0..size).map(|n| n as u8 | 1).collect();
-            assert_eq!(send(&a, &bytes, LIMIT), Sent::Whole);
-            match buffer.receive(b.as_fd(), Wait::Never, |_| LIMIT).unwrap() {
-                Received::Frame(frame) => {
-                    assert_eq!((frame.id, frame.kind), (7, Kind::Get));
-                    assert!(frame.body() == bytes, "size {size}");
-                }
-                _ => panic!("no frame of size {size}"),
-            }
-            assert!(buffer.0.iter().all(|byte| *byte == 0), "the buffer is not wiped");
-        }
-        assert_eq!(send(&a, &vec![1; LIMIT + 1], LIMIT), Sent::TooLarge(LIMIT + 1));
-    }
-
-    #[test]
-    fn a_closed_end_is_told_after_what_it_had_sent() {
-        let (a, b) = pair().unwrap();
-        assert_eq!(send(&a, b"unread", LIMIT), Sent::Whole);
-        assert_eq!(send(&b, b"last words", LIMIT), Sent::Whole);
-        drop(b);
-        let mut buffer = Buffer::new();
-        match buffer.receive(a.as_fd(), Wait::Never, |_| LIMIT).unwrap() {
-            Received::Frame(frame) => assert_eq!(frame.body(), b"last words"),
-            _ => panic!("the last words are lost"),
-        }
-        let end = buffer.receive(a.as_fd(), Wait::Never, |_| LIMIT).unwrap();
-        assert!(matches!(end, Received::Closed));
-        assert_eq!(send(&a, b"to nobody", LIMIT), Sent::Closed);
-    }
-
-    #[test]
-    fn a_receiver_that_never_reads_does_not_block_the_sender() {
-        let (a, _b) = pair().unwrap();
-        let sent = (0..1_000).map(|_| send(&a, &[1; 60_000], LIMIT)).find(|s| *s != Sent::Whole);
-        assert_eq!(sent, Some(Sent::NoRoom));
-    }
-
-    #[test]
-    fn packets_that_are_no_frames_are_refused() {
-        let (a, b) = pair().unwrap();
-        raw(&a, &[1; HEADER_BYTES - 1], &[]);
-        assert_eq!(receive_fault(&b), "a frame without a header");
-        raw(&a, &header(0x7f), &[]);
-        assert_eq!(receive_fault(&b), "a frame of an unknown kind");
-        raw(&a, &[1; MAX_FRAME_BYTES + 1], &[]);
-        assert_eq!(receive_fault(&b), "a frame of more than 64 KiB");
-    }
-
-    #[test]
-    fn descriptors_come_exactly_where_they_belong() {
-        let (a, b) = pair().unwrap();
-        let memfd = sealed_memfd(b"x").unwrap();
-        let wrong = "a frame with the wrong number of descriptors";
-        raw(&a, &header(Kind::Get as u8), &[memfd.as_fd()]);
-        assert_eq!(receive_fault(&b), wrong);
-        raw(&a, &header(Kind::Get as u8 | APART), &[]);
-        assert_eq!(receive_fault(&b), wrong);
-        for count in 2..=3 {
-            raw(&a, &header(Kind::Get as u8 | APART), &vec![memfd.as_fd(); count]);
-            assert_eq!(receive_fault(&b), wrong);
-        }
-        let mut two_bodies = header(Kind::Get as u8 | APART);
-        two_bodies.push(1);
-        raw(&a, &two_bodies, &[memfd.as_fd()]);
-        assert_eq!(receive_fault(&b), "a frame with two bodies");
-    }
-
-    #[test]
-    fn a_body_apart_must_be_sealed_memory_within_the_limit() {
-        let (a, b) = pair().unwrap();
-        let apart = header(Kind::Get as u8 | APART);
-        let (read, _write) = rustix::pipe::pipe().unwrap();
-        let unsealed =
-            rustix::fs::memfd_create(c"x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)
-                .unwrap();
-        for descriptor in [read.as_fd(), a.as_fd(), unsealed.as_fd()] {
-            raw(&a, &apart, &[descriptor]);
-            assert_eq!(receive_fault(&b), "a body that is not sealed");
-        }
-        rustix::fs::ftruncate(&unsealed, 1 << 40).unwrap();
-        rustix::fs::fcntl_add_seals(&unsealed, SEALS).unwrap();
-        raw(&a, &apart, &[unsealed.as_fd()]);
-        assert_eq!(receive_fault(&b), "a body that is too large");
-    }
-
-    #[test]
-    fn a_sealed_memfd_can_no_longer_be_changed() {
-        let memfd = sealed_memfd(b"plugin").unwrap();
-        assert!(rustix::io::pwrite(&memfd, b"other", 0).is_err());
-        assert!(rustix::fs::ftruncate(&memfd, 0).is_err());
-        assert!(rustix::fs::fcntl_add_seals(&memfd, SealFlags::FUTURE_WRITE).is_err());
-    }
-}
+mod tests;

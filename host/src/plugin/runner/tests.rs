@@ -389,8 +389,12 @@ fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_f
         ("send no descriptor", "a frame with the wrong number of descriptors"),
         ("send bad log", "a text that is not UTF-8"),
         ("send large log", "a body that is too large"),
+        ("send part of another", "a frame within another"),
+        ("send empty part", "a body in parts that do not fit"),
     ] {
-        let stage = stage("");
+        let mut stage = stage("");
+        // Those with descriptors can be sent by one that has connections.
+        stage.setup.granted = Granted::for_tests(&["exec:upper", "network"], [7; 32], Cage::Whole);
         let mut runner = open(&stage);
         let pid = runner.process_id().unwrap().to_string();
         let failure = failure(&mut runner, name, amply());

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod content;
+mod kinds;
 mod kubernetes;
 mod mode;
 mod special;

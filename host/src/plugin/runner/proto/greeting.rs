@@ -21,7 +21,6 @@ const WHOLE: u32 = 1;
 const NETWORK: u32 = 2;
 const BUS: u32 = 4;
 const LIBRARIES: u32 = 8;
-const WRITES: u32 = 16;
 
 /// What a runner is told that its plugin may do. Its descriptors travel beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +58,6 @@ impl Greeting {
             (NETWORK, granted.has(&Permission::Network)),
             (BUS, granted.has(&Permission::Dbus)),
             (LIBRARIES, granted.has_libraries()),
-            (WRITES, granted.writes()),
         ];
         w.u32(marks.iter().filter(|(_, is_set)| *is_set).map(|(mark, _)| mark).sum());
         let there = || granted.paths().iter().filter(|path| path.object().is_some());
@@ -82,16 +80,11 @@ impl Greeting {
         }
         let parent = r.u32()?;
         let marks = r.u32()?;
-        if marks >= WRITES << 1 {
+        if marks >= LIBRARIES << 1 {
             return Err(Fault::new("an unknown mark"));
         }
         let has = |mark| marks & mark != 0;
-        let reach = Reach {
-            network: has(NETWORK),
-            bus: has(BUS),
-            libraries: has(LIBRARIES),
-            writes: has(WRITES),
-        };
+        let reach = Reach { network: has(NETWORK), bus: has(BUS), libraries: has(LIBRARIES) };
         let cage = if has(WHOLE) { Cage::Whole } else { Cage::Possible };
         let count = r.count(MAX_DESCRIPTORS, "more than 200 paths")?;
         let mut paths = Vec::with_capacity(count);

@@ -26,6 +26,8 @@ pub(super) struct Test {
     at: u32,
     mask: u32,
     values: Vec<u32>,
+    /// Whether it passes where they are none of the values.
+    is_negated: bool,
 }
 
 /// Where the arguments begin in what the kernel shows of a call (`struct seccomp_data`); 8 bytes
@@ -51,7 +53,12 @@ impl Test {
     pub(super) fn masked(argument: u32, mask: u32, values: impl IntoIterator<Item = u32>) -> Self {
         // Both architectures have the low half first.
         let at = ARGUMENTS + 8 * argument;
-        Self { at, mask, values: values.into_iter().collect() }
+        Self { at, mask, values: values.into_iter().collect(), is_negated: false }
+    }
+
+    /// The opposite: where these bits are none of the values.
+    pub(super) fn negated(self) -> Self {
+        Self { is_negated: !self.is_negated, ..self }
     }
 
     /// A pointer that is null.
@@ -160,9 +167,14 @@ fn way_through(tests: &[Test], program: &mut BpfProgram) {
             program.push(instruction(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, test.mask, 0, 0));
         }
         let count = test.values.len();
+        // Behind the values is the skip that a failure takes.
         for (index, value) in test.values.iter().enumerate() {
-            let over = u8::try_from(count - index).expect("a test has few values");
-            program.push(jump(libc::BPF_JEQ, *value, over, 0));
+            let to_skip = count - index - 1;
+            let over = if test.is_negated { to_skip } else { to_skip + 1 };
+            let over = u8::try_from(over).expect("a test has few values");
+            // The last of the forbidden ones: what is none of them goes on.
+            let others = u8::from(test.is_negated && to_skip == 0);
+            program.push(jump(libc::BPF_JEQ, *value, over, others));
         }
         failures.push(program.len());
         program.push(skip(0));
@@ -282,6 +294,8 @@ pub(super) mod tests {
     fn all_tests_of_one_way_have_to_pass() {
         let ways = vec![
             vec![Test::word(0, [1, 2]), Test::masked(1, 0xf, [3, 5])],
+            vec![Test::word(0, [4]), Test::word(1, [6, 7, 8]).negated(), Test::word(2, [1])],
+            vec![Test::word(0, [5]), Test::word(1, [6]).negated()],
             [&[Test::word(0, [9])][..], &Test::null(2)].concat(),
         ];
         let mut answers = Answers::new();
@@ -297,6 +311,13 @@ pub(super) mod tests {
             ([9, 0, 1, 0, 0, 0], false),
             ([9, 0, 1 << 32, 0, 0, 0], false),
             ([1 << 32 | 1, 3, 0, 0, 0, 0], true),
+            ([4, 5, 1, 0, 0, 0], true),
+            ([4, 5, 2, 0, 0, 0], false),
+            ([4, 6, 1, 0, 0, 0], false),
+            ([4, 7, 1, 0, 0, 0], false),
+            ([4, 8, 1, 0, 0, 0], false),
+            ([5, 5, 0, 0, 0, 0], true),
+            ([5, 6, 0, 0, 0, 0], false),
         ] {
             assert_eq!(allows(arguments), expected, "{arguments:?}");
         }

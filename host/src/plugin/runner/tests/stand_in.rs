@@ -82,7 +82,8 @@ fn rounds() {
     drop(super::open(&stage("")));
     let before = count();
     for round in 0..200 {
-        let stage = stage("");
+        let mut stage = stage("");
+        stage.setup.granted = Granted::for_tests(&["exec:upper", "network"], [7; 32], Cage::Whole);
         let mut runner = super::open(&stage);
         match round % 4 {
             0 => drop(runner),
@@ -159,9 +160,13 @@ fn socket() -> RawFd {
 
 fn packet(bytes: &[u8], with: &[RawFd]) {
     let rights = [ControlMessage::ScmRights(with)];
-    let rights = if with.is_empty() { &[][..] } else { &rights[..] };
+    if with.is_empty() {
+        // All that a plugin may without connections.
+        nix::sys::socket::send(socket(), bytes, MsgFlags::MSG_NOSIGNAL).unwrap();
+        return;
+    }
     let bytes = [IoSlice::new(bytes)];
-    sendmsg::<()>(socket(), &bytes, rights, MsgFlags::MSG_NOSIGNAL, None).unwrap();
+    sendmsg::<()>(socket(), &bytes, &rights, MsgFlags::MSG_NOSIGNAL, None).unwrap();
 }
 
 fn frame(id: u64, kind: u8, body: &[u8]) -> Vec<u8> {
@@ -295,8 +300,16 @@ fn send(what: &str, id: u64) {
         "no descriptor" => packet(&frame(id, done | APART, &[]), &[]),
         "bad log" => packet(&frame(0, Kind::Log as u8, &[1, 0, 0, 0, 1, 0, 0, 0, 0xff]), &[]),
         "large log" => {
-            let body = socket::sealed_memfd(&[0; 70_000]).unwrap();
-            packet(&frame(0, Kind::Log as u8 | APART, &[]), &[body.as_raw_fd()]);
+            let first = [&70_000u64.to_le_bytes()[..], &[0; 60_000]].concat();
+            packet(&frame(0, Kind::Log as u8 | APART, &first), &[]);
+        }
+        "part of another" => {
+            packet(&frame(id, done | APART, &[&9u64.to_le_bytes()[..], &[1]].concat()), &[]);
+            packet(&frame(id + 1, done | APART, &[1; 8]), &[]);
+        }
+        "empty part" => {
+            packet(&frame(id, done | APART, &[&9u64.to_le_bytes()[..], &[1]].concat()), &[]);
+            packet(&frame(id, done | APART, &[]), &[]);
         }
         what => panic!("{what}"),
     }

@@ -1,0 +1,141 @@
+//! A body in several packets: what a runner sends where one packet is not enough. It can make no
+//! memory that lies in a descriptor, since no limit of a process counts that.
+
+use zeroize::Zeroizing;
+
+use super::proto::{Fault, HEADER_BYTES, Kind, MAX_FRAME_BYTES};
+
+/// The bytes at the start of the first packet's body that say how many all of them have.
+const TOTAL_BYTES: usize = 8;
+
+/// A body of which some packets have come.
+pub(super) struct Partial {
+    id: u64,
+    kind: Kind,
+    body: Zeroizing<Vec<u8>>,
+    filled: usize,
+}
+
+impl Partial {
+    /// Begins a body with the first packet's part.
+    ///
+    /// # Errors
+    /// Where it does not say how long it is, or that is over the limit.
+    pub(super) fn begin(id: u64, kind: Kind, part: &[u8], limit: usize) -> Result<Self, Fault> {
+        let Some((total, part)) = part.split_at_checked(TOTAL_BYTES) else {
+            return Err(Fault("a frame with the wrong number of descriptors".into()));
+        };
+        let total = u64::from_le_bytes(total.try_into().expect("it was split there"));
+        let total = usize::try_from(total).ok().filter(|total| *total <= limit);
+        let total = total.ok_or_else(|| Fault("a body that is too large".into()))?;
+        // At its full size from the start: growing would leave a copy behind.
+        let body = Zeroizing::new(vec![0; total]);
+        let mut partial = Self { id, kind, body, filled: 0 };
+        partial.fill(part)?;
+        Ok(partial)
+    }
+
+    /// Adds the next packet's part.
+    ///
+    /// # Errors
+    /// Where it belongs to another frame, has nothing, or more than is missing.
+    pub(super) fn add(&mut self, id: u64, kind: Kind, part: &[u8]) -> Result<(), Fault> {
+        if (id, kind) != (self.id, self.kind) {
+            return Err(Fault("a frame within another".into()));
+        }
+        self.fill(part)
+    }
+
+    fn fill(&mut self, part: &[u8]) -> Result<(), Fault> {
+        let missing = &mut self.body[self.filled..];
+        // A part has something: else a few bytes could keep the host busy without end.
+        if part.is_empty() || part.len() > missing.len() {
+            return Err(Fault("a body in parts that do not fit".into()));
+        }
+        missing[..part.len()].copy_from_slice(part);
+        self.filled += part.len();
+        Ok(())
+    }
+
+    /// Whether nothing is missing.
+    pub(super) fn is_whole(&self) -> bool {
+        self.filled == self.body.len()
+    }
+
+    pub(super) fn into_body(self) -> Zeroizing<Vec<u8>> {
+        self.body
+    }
+}
+
+/// Returns the parts of a body, each with the number in front of it that only the first one has.
+pub(super) fn of(body: &[u8]) -> impl Iterator<Item = (Option<[u8; TOTAL_BYTES]>, &[u8])> {
+    let first = MAX_FRAME_BYTES - HEADER_BYTES - TOTAL_BYTES;
+    let (first, rest) = body.split_at(first.min(body.len()));
+    let total = (body.len() as u64).to_le_bytes();
+    let rest = rest.chunks(MAX_FRAME_BYTES - HEADER_BYTES).map(|part| (None, part));
+    std::iter::once((Some(total), first)).chain(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begin(total: u64, part: &[u8]) -> Result<Partial, Fault> {
+        let packet = [&total.to_le_bytes()[..], part].concat();
+        Partial::begin(7, Kind::Done, &packet, 100)
+    }
+
+    fn fault<T>(made: Result<T, Fault>) -> String {
+        made.err().expect("it is refused").0.into_owned()
+    }
+
+    #[test]
+    fn a_body_is_whole_with_its_last_part() {
+        let mut partial = begin(3, b"a").unwrap();
+        partial.add(7, Kind::Done, b"b").unwrap();
+        assert!(!partial.is_whole());
+        partial.add(7, Kind::Done, b"c").unwrap();
+        assert!(partial.is_whole());
+        assert_eq!(*partial.into_body(), b"abc");
+    }
+
+    #[test]
+    fn parts_that_lie_are_refused() {
+        let no_end = "a body in parts that do not fit";
+        assert_eq!(fault(begin(101, b"a")), "a body that is too large");
+        assert_eq!(fault(begin(u64::MAX, b"a")), "a body that is too large");
+        assert_eq!(fault(begin(1, b"ab")), no_end);
+        assert_eq!(fault(begin(0, b"")), no_end);
+        assert_eq!(fault(begin(1, b"")), no_end);
+        let short = Partial::begin(7, Kind::Done, &[1; TOTAL_BYTES - 1], 100);
+        assert_eq!(fault(short), "a frame with the wrong number of descriptors");
+        let mut partial = begin(3, b"a").unwrap();
+        assert_eq!(fault(partial.add(7, Kind::Done, b"")), no_end);
+        assert_eq!(fault(partial.add(7, Kind::Done, b"abc")), no_end);
+        assert_eq!(fault(partial.add(8, Kind::Done, b"b")), "a frame within another");
+        assert_eq!(fault(partial.add(7, Kind::Log, b"b")), "a frame within another");
+    }
+
+    #[test]
+    fn parts_of_any_body_make_it_again() {
+        let packet = MAX_FRAME_BYTES - HEADER_BYTES;
+        for size in [packet + 1, 2 * packet - TOTAL_BYTES, 2 * packet, 1_000_000] {
+            let body: Vec<u8> = (0..size).map(|n| n as u8).collect();
+            let mut partial: Option<Partial> = None;
+            for (total, part) in of(&body) {
+                match (&mut partial, total) {
+                    (None, Some(total)) => {
+                        let packet = [&total[..], part].concat();
+                        assert!(packet.len() <= MAX_FRAME_BYTES - HEADER_BYTES);
+                        partial = Some(Partial::begin(1, Kind::Done, &packet, size).unwrap());
+                    }
+                    (Some(partial), None) => partial.add(1, Kind::Done, part).unwrap(),
+                    _ => panic!("the first says how many there are, and no other"),
+                }
+            }
+            let partial = partial.unwrap();
+            assert!(partial.is_whole());
+            assert!(*partial.into_body() == body);
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Bytes that are UTF-8 come back as bytes, by an index beside the files, and what other programs
+//! write is what its bytes are.
+
+use std::fs::{self, File, FileTimes};
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use keystead_plugin_api::{ErrorKind, Value, WriteMode};
+
+use crate::world::{World, ask, get, names, refused, set, soon, to_set};
+
+/// The index.
+const INDEX: &str = "..keystead-bytes";
+
+fn bytes() -> Value {
+    Value::bytes(b"canary".to_vec())
+}
+
+fn lines(world: &World) -> Vec<String> {
+    let text = fs::read_to_string(world.path(INDEX)).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// Adds to the index what was not written by us, or not to its end.
+fn append(world: &World, text: &str) {
+    let mut file = File::options().append(true).open(world.path(INDEX)).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_file_has_nothing_but_its_content_and_the_index_nothing_of_that() {
+    let world = World::new();
+    set(&mut *world.read_write(), "key", bytes()).unwrap();
+    assert_eq!(fs::read(world.path("key")).unwrap(), b"canary");
+    let mut names = [0u8; 256];
+    let len = rustix::fs::listxattr(world.path("key"), &mut names[..]).unwrap_or(0);
+    assert!(!String::from_utf8_lossy(&names[..len]).contains("keystead"));
+    let about = fs::metadata(world.path("key")).unwrap();
+    let line = format!(
+        "bytes {} {} {} {} key",
+        about.ino(),
+        about.len(),
+        about.mtime(),
+        about.mtime_nsec()
+    );
+    assert_eq!(lines(&world), [line]);
+    let index = fs::metadata(world.path(INDEX)).unwrap();
+    assert_eq!(index.permissions().mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn the_index_is_no_secret_and_nobody_is_told_of_it() {
+    let world = World::new();
+    let mut vault = world.read_write();
+    set(&mut *vault, "key", bytes()).unwrap();
+    assert!(world.path(INDEX).exists());
+    for mut vault in [vault, world.read_only()] {
+        assert_eq!(names(&mut *vault), ["key"]);
+        assert_eq!(get(&mut *vault, INDEX).unwrap_err().kind(), ErrorKind::NotFound);
+        vault.test(soon()).unwrap();
+    }
+    assert!(world.logged().is_empty());
+    let mut vault = world.read_write();
+    refused(set(&mut *vault, INDEX, bytes()), ErrorKind::Invalid, "begins with");
+    assert_eq!(vault.remove(&ask(INDEX)).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn what_is_renamed_or_copied_with_its_time_stays_bytes_and_any_other_copy_is_a_text() {
+    let world = World::new();
+    set(&mut *world.read_write(), "key", bytes()).unwrap();
+    fs::rename(world.path("key"), world.path("renamed")).unwrap();
+    assert_eq!(get(&mut *world.read_only(), "renamed").unwrap(), bytes());
+
+    // A folder that is restored has other numbers, and the names and times that it had.
+    let restored = World::new();
+    set(&mut *world.read_write(), "key", bytes()).unwrap();
+    for name in ["key", INDEX] {
+        restored.file(name, fs::read(world.path(name)).unwrap());
+    }
+    assert_eq!(get(&mut *restored.read_only(), "key").unwrap(), Value::text("canary"));
+    let at = fs::metadata(world.path("key")).unwrap().modified().unwrap();
+    let times = FileTimes::new().set_modified(at);
+    File::options().write(true).open(restored.path("key")).unwrap().set_times(times).unwrap();
+    assert_eq!(get(&mut *restored.read_only(), "key").unwrap(), bytes());
+}
+
+#[test]
+fn what_another_program_writes_is_not_taken_for_what_was_there() {
+    let world = World::new();
+    let mut vault = world.read_write();
+    for replaces in [true, false] {
+        set(&mut *vault, "key", bytes()).unwrap();
+        if replaces {
+            world.file("new", "canarx");
+            fs::rename(world.path("new"), world.path("key")).unwrap();
+        } else {
+            fs::write(world.path("key"), "canarx").unwrap();
+            // As late as the clock of files tells apart.
+            let at = fs::metadata(world.path("key")).unwrap().modified().unwrap();
+            let times = FileTimes::new().set_modified(at + std::time::Duration::from_millis(1));
+            File::options().write(true).open(world.path("key")).unwrap().set_times(times).unwrap();
+        }
+        assert_eq!(get(&mut *vault, "key").unwrap(), Value::text("canarx"), "{replaces}");
+    }
+}
+
+#[test]
+fn texts_and_bytes_of_one_size_in_quick_succession_keep_their_kinds() {
+    let world = World::new();
+    let mut vault = world.read_write();
+    for round in 0..100 {
+        set(&mut *vault, "key", bytes()).unwrap();
+        assert_eq!(get(&mut *vault, "key").unwrap(), bytes(), "{round}");
+        set(&mut *vault, "key", Value::text("canary")).unwrap();
+        assert_eq!(get(&mut *vault, "key").unwrap(), Value::text("canary"), "{round}");
+    }
+    let mut each = Vec::new();
+    for number in 0..50 {
+        each.push(to_set(&format!("bytes-{number}"), bytes()));
+        each.push(to_set(&format!("text-{number}"), Value::text("canary")));
+    }
+    assert!(vault.set_many(each).unwrap().iter().all(Result::is_ok));
+    for number in 0..50 {
+        assert_eq!(get(&mut *vault, &format!("bytes-{number}")).unwrap(), bytes());
+        assert_eq!(get(&mut *vault, &format!("text-{number}")).unwrap(), Value::text("canary"));
+    }
+}
+
+#[test]
+fn a_writer_that_is_killed_at_any_step_leaves_the_kind_of_what_is_there() {
+    let world = World::new();
+    set(&mut *world.read_write(), "key", bytes()).unwrap();
+    // Killed behind the index, before the new file had its name.
+    append(&world, "bytes 1 6 1700000000 5 key\n");
+    world.file("..keystead-new", "canarx");
+    assert_eq!(get(&mut *world.read_only(), "key").unwrap(), bytes());
+    // Within a line of the index.
+    append(&world, "bytes 1 6 170000");
+    assert_eq!(get(&mut *world.read_only(), "key").unwrap(), bytes());
+    set(&mut *world.read_write(), "other", bytes()).unwrap();
+    for name in ["key", "other"] {
+        assert_eq!(get(&mut *world.read_only(), name).unwrap(), bytes(), "{name}");
+    }
+    // While the index was written anew.
+    world.file("..keystead-bytes-new", "bytes 1");
+    world.read_write().remove(&ask("other")).unwrap();
+    assert_eq!(get(&mut *world.read_only(), "key").unwrap(), bytes());
+    assert_eq!(lines(&world).len(), 1);
+    assert!(!world.path("..keystead-bytes-new").exists());
+}
+
+#[test]
+fn names_of_what_is_gone_leave_the_index() {
+    let world = World::new();
+    let mut vault = world.read_write();
+    set(&mut *vault, "key", bytes()).unwrap();
+    set(&mut *vault, "other", bytes()).unwrap();
+    vault.remove(&ask("key")).unwrap();
+    assert_eq!(lines(&world).len(), 1);
+    assert!(lines(&world)[0].ends_with(" other"));
+    // A text has no line.
+    set(&mut *vault, "other", Value::text("canary")).unwrap();
+    assert!(!world.path(INDEX).exists());
+    // However often one is written, it does not grow without end.
+    for _ in 0..200 {
+        set(&mut *vault, "key", bytes()).unwrap();
+    }
+    assert!(lines(&world).len() < 100, "{}", lines(&world).len());
+    assert_eq!(get(&mut *vault, "key").unwrap(), bytes());
+}
+
+#[test]
+fn an_index_that_others_could_have_written_says_nothing_and_is_not_kept() {
+    let world = World::new();
+    let mut vault = world.read_write();
+    set(&mut *vault, "key", bytes()).unwrap();
+    crate::world::mode(&world.path(INDEX), 0o666);
+    assert_eq!(get(&mut *vault, "key").unwrap(), Value::text("canary"));
+    set(&mut *vault, "key", bytes()).unwrap();
+    assert_eq!(get(&mut *vault, "key").unwrap(), bytes());
+    assert_eq!(lines(&world).len(), 1);
+    // Nor is a link followed.
+    let elsewhere = world.above().join("elsewhere");
+    fs::rename(world.path(INDEX), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, world.path(INDEX)).unwrap();
+    assert_eq!(get(&mut *vault, "key").unwrap(), Value::text("canary"));
+    let before = fs::read(&elsewhere).unwrap();
+    set(&mut *vault, "key", bytes()).unwrap();
+    assert_eq!(get(&mut *vault, "key").unwrap(), bytes());
+    assert_eq!(fs::read(&elsewhere).unwrap(), before);
+}
+
+#[test]
+fn one_that_may_not_be_replaced_keeps_its_kind() {
+    let world = World::new();
+    let mut vault = world.read_write();
+    set(&mut *vault, "key", bytes()).unwrap();
+    let mut create = to_set("key", Value::text("canarx"));
+    create.mode = WriteMode::CreateOnly;
+    assert_eq!(vault.set(create).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(get(&mut *vault, "key").unwrap(), bytes());
+}
+
+#[test]
+fn what_earlier_builds_marked_by_an_attribute_is_still_bytes() {
+    let world = World::new();
+    world.file("key", "canary");
+    let flags = rustix::fs::XattrFlags::empty();
+    let marked = rustix::fs::setxattr(world.path("key"), "user.keystead.kind", b"bytes", flags);
+    // Where the file system has no attributes, no earlier build could write such a file.
+    let expected = if marked.is_ok() { bytes() } else { Value::text("canary") };
+    assert_eq!(get(&mut *world.read_only(), "key").unwrap(), expected);
+    let mut vault = world.read_write();
+    set(&mut *vault, "key", Value::text("canary")).unwrap();
+    assert_eq!(get(&mut *vault, "key").unwrap(), Value::text("canary"));
+}

@@ -1,0 +1,108 @@
+//! The cage of another user than root: what is refused by the kernel to root's capabilities is not
+//! what holds these rows.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use super::{ALL, End};
+use crate::plugin_files::zoo;
+
+/// Nobody whom the machine knows.
+const USER: u32 = 65_531;
+
+/// The rows that depend on who asks, and need nothing but their own folder.
+const ROWS: [&str; 7] =
+    ["attributes", "attributes-read", "alters", "exhausts", "exhausts-granted", "hears", "signals"];
+
+/// A home of that user, with a copy of the command: where the tests lie, it may not even look.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_keystead"), root.path().join("keystead")).unwrap();
+        let home = Self(root);
+        home.folder("home");
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Makes a folder that is the user's.
+    fn folder(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        chown(&path, Some(USER), Some(USER)).unwrap();
+        path
+    }
+
+    fn run(&self, words: &str, more: &[&str]) -> Output {
+        let mut command = Command::new(self.path("keystead"));
+        command.args(words.split_whitespace()).args(more).uid(USER).gid(USER).env_clear();
+        command.env("HOME", self.path("home")).env("PATH", "/usr/bin:/bin").current_dir("/");
+        command.stdin(Stdio::null()).output().unwrap()
+    }
+
+    #[track_caller]
+    fn succeeds(&self, words: &str, more: &[&str]) {
+        let output = self.run(words, more);
+        assert!(output.status.success(), "{words}: {output:?}");
+    }
+}
+
+/// The user's own folder as each attempt finds it.
+fn renew(own: &Path) {
+    for entry in fs::read_dir(own).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+    let here = own.join("here");
+    fs::write(&here, "own").unwrap();
+    chown(&here, Some(USER), Some(USER)).unwrap();
+}
+
+#[test]
+fn another_user_is_held_as_root_is() {
+    if !rustix::process::geteuid().is_root() {
+        // Every other test of the rows says it already.
+        return;
+    }
+    let home = Home::new();
+    let own = home.folder("own");
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    let rows = ALL.iter().flat_map(|rows| rows.iter()).filter(|row| ROWS.contains(&row.name));
+    for row in rows {
+        let name = row.name;
+        let file = zoo(name, home.0.path(), &[]);
+        home.succeeds("plugin install --yes --quiet", &[file.to_str().unwrap()]);
+        let folder = format!("folder={}", own.display());
+        let register = format!("vault register {name} --placement isolated --plugin {name}");
+        home.succeeds(&register, &["--param", &folder]);
+        for (what, end, _) in row.tries {
+            let here = own.join("here");
+            let filled = what.replace("{own}", here.to_str().unwrap());
+            let filled = filled.replace("{granted}", own.to_str().unwrap());
+            let End::Says(words) = end else { continue };
+            if filled.contains('{') {
+                continue;
+            }
+            renew(&own);
+            let output = home.run("get -V", &[name, &filled]);
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            if !output.status.success() || !words.split('|').any(|word| word == said) {
+                wrong.push(format!("{name} {what}: {said:?} and not {words}: {output:?}"));
+            }
+            count += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count > 80, "{count} attempts");
+}
