@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::loader::{self, Loaded};
 use crate::plugin::pins::{Digest, InProcess, PluginId};
-use crate::plugin::runner::{Cage, CallError, Grants, Image, Launch, Runner, Setup};
+use crate::plugin::runner::{Cage, Namespaces, CallError, Grants, Image, Launch, Runner, Setup};
 use crate::plugin::trust::Candidate;
 use crate::reference::Reference;
 use crate::registry::schema::{self, Base};
@@ -195,6 +195,7 @@ impl Opener<'_> {
                     known: None,
                     grants: Grants(asked.iter().map(Permission::text).collect()),
                     cage: Cage::Possible,
+                    namespaces: Namespaces::BestEffort,
                     services: Arc::new(Shared(Arc::clone(&self.log))),
                     on_misbehaviour: Arc::new(|_| {}),
                 };

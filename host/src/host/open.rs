@@ -173,6 +173,7 @@ impl Host {
             known: trusted.fit(),
             grants: ready.grants,
             cage: trusted.cage(),
+            namespaces: trusted.namespaces(),
             services: Arc::new(services),
             on_misbehaviour: Arc::new(move |_| {
                 // Where it cannot be counted, the call's own error is the one to tell.
@@ -253,7 +254,10 @@ impl Ready {
             .map(|file| Image::of_roots(file, *trusted.sha256().as_bytes(), trusted.abi()));
         // Where it cannot be greeted, another one is started when it is needed.
         let greeted =
-            started.and_then(|started| started.greet(&grants, trusted.cage(), image.as_ref()).ok());
+            started.and_then(|started| {
+                let (cage, namespaces) = (trusted.cage(), trusted.namespaces());
+                started.greet(&grants, cage, namespaces, image.as_ref()).ok()
+            });
         Self { grants, greeted, image }
     }
 }

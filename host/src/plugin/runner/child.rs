@@ -19,7 +19,7 @@ use super::link::{Confused, Link, Services};
 use super::proto::{
     Asked, BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, plugin, write_error, write_unwelcome,
 };
-use super::sandbox::{self, Cage};
+use super::sandbox::{self, Cage, Namespaces, NotEntered, Owners};
 use super::socket::{Received, Wait};
 
 /// The plugin, as the greeting brings it.
@@ -34,10 +34,20 @@ pub(super) struct Plugin {
     pub(super) known: Option<Fit>,
 }
 
-/// Shuts the runner in: told the host's process id, what is granted, how much there has to be of a
-/// cage, and the plugin's file if it is one that is opened again from within.
+/// Shuts the runner in: told what the host's greeting says, and the plugin's file if it is one that
+/// is opened again from within.
 pub(super) type ShutIn<'a> =
-    dyn FnMut(u32, &Grants, Cage, Option<BorrowedFd<'_>>) -> Result<(), String> + 'a;
+    dyn FnMut(Told<'_>, Option<BorrowedFd<'_>>) -> Result<Owners, NotEntered> + 'a;
+
+/// What a greeting says of the runner's confinement.
+pub(super) struct Told<'a> {
+    /// The host's process id.
+    pub(super) parent: u32,
+    pub(super) grants: &'a Grants,
+    /// How much there has to be of a cage.
+    pub(super) cage: Cage,
+    pub(super) namespaces: Namespaces,
+}
 
 /// Loads a plugin and opens its vault.
 pub(super) type Open<'a> =
@@ -88,6 +98,9 @@ pub(super) fn load(
 /// The exit status where the other end is no keystead host, as for a wrong command line.
 const NO_HOST: u8 = 2;
 
+/// The code of a runner that could not be made at home in its namespaces.
+pub(super) const NAMESPACES: &str = "namespaces";
+
 /// The exit status where the host breaks the protocol: our bug.
 const CONFUSED: u8 = 70;
 
@@ -96,16 +109,15 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
     let Ok(socket) = prepare() else {
         return ExitCode::from(NO_HOST);
     };
-    let shut_in =
-        &mut |parent: u32, grants: &Grants, cage: Cage, plugin: Option<BorrowedFd<'_>>| {
-            sandbox::tie_to_parent()?;
-            // It may have gone before that was asked for.
-            let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
-            if u32::try_from(now) != Ok(parent) {
-                return Err("the host has gone".to_owned());
-            }
-            sandbox::enter(grants, cage, plugin)
-        };
+    let shut_in = &mut |told: Told<'_>, plugin: Option<BorrowedFd<'_>>| {
+        sandbox::tie_to_parent()?;
+        // It may have gone before that was asked for.
+        let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+        if u32::try_from(now) != Ok(told.parent) {
+            return Err("the host has gone".to_owned().into());
+        }
+        sandbox::enter(told.grants, told.cage, told.namespaces, plugin)
+    };
     match serve(socket, shut_in, open) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(CONFUSED),
@@ -166,12 +178,12 @@ pub(super) fn serve(
 ) -> Result<(), Confused> {
     let link = Arc::new(Link::new(socket));
     // Open to the end of the process: dlopen knows the plugin by this descriptor's name.
-    let Some((plugin, _bytes)) = greet(&link, shut_in)? else { return Ok(()) };
+    let Some((plugin, _bytes, owners)) = greet(&link, shut_in)? else { return Ok(()) };
     let mut vault: Option<Box<dyn api::Vault>> = None;
     while let Some((id, kind, asked)) = link.next()? {
         match (&mut vault, asked) {
             (none @ None, Asked::Open(request)) => {
-                let services = Box::new(Services(Arc::clone(&link)));
+                let services = Box::new(Services { link: Arc::clone(&link), owners });
                 match open(&plugin, request, api::Context::new(services)) {
                     Ok(Opened { vault, fit }) => {
                         *none = Some(vault);
@@ -205,7 +217,7 @@ pub(super) fn serve(
 
 /// Reads the greeting, shuts the runner in, and returns the plugin and its bytes; or nothing
 /// where the host has gone or is refused.
-fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedFd)>, Confused> {
+fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedFd, Owners)>, Confused> {
     let mut inbox = link.inbox();
     let (greeting, file) = {
         let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
@@ -220,9 +232,10 @@ fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedF
         Greeting::Foreign { build } => {
             ("build", format!("it is keystead {BUILD}, and was started by keystead {build}"))
         }
-        Greeting::Own { parent, grants, cage } => {
-            match shut_in(parent, &grants, cage, file.as_ref().map(AsFd::as_fd)) {
-                Ok(()) => {
+        Greeting::Own { parent, grants, cage, namespaces } => {
+            let told = Told { parent, grants: &grants, cage, namespaces };
+            match shut_in(told, file.as_ref().map(AsFd::as_fd)) {
+                Ok(owners) => {
                     link.reply(0, Kind::Ready, 0, &|_| {})?;
                     let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
                     let Received::Frame(mut frame) = received else { return Ok(None) };
@@ -235,9 +248,10 @@ fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedF
                     };
                     let path = PathBuf::from(format!("/proc/self/fd/{}", bytes.as_raw_fd()));
                     let plugin = plugin(&mut Reader::new(frame.body()))?;
-                    return Ok(Some((Plugin { path, ..plugin }, bytes)));
+                    return Ok(Some((Plugin { path, ..plugin }, bytes, owners)));
                 }
-                Err(problem) => ("sandbox", problem),
+                Err(NotEntered::Namespaces(problem)) => (NAMESPACES, problem),
+                Err(NotEntered::Other(problem)) => ("sandbox", problem),
             }
         }
     };
@@ -258,9 +272,9 @@ mod tests {
         let refusal = refusal.map(str::to_owned);
         let runner = std::thread::spawn(move || {
             let mut asked = false;
-            let shut_in = &mut |parent: u32, _: &Grants, _: Cage, _: Option<BorrowedFd<'_>>| {
-                asked = parent == 7;
-                refusal.clone().map_or(Ok(()), Err)
+            let shut_in = &mut |told: Told<'_>, _: Option<BorrowedFd<'_>>| {
+                asked = told.parent == 7;
+                refusal.clone().map_or(Ok(Owners::Seen), |problem| Err(problem.into()))
             };
             let open = &mut |_: &Plugin, _: api::OpenRequest, _: api::Context| {
                 Err(api::Error::unavailable("no plugin here").into())
@@ -289,6 +303,7 @@ mod tests {
         w.u32(protocol);
         w.text(build);
         w.u32(7);
+        w.u32(1);
         w.u32(1);
         w.count(1);
         w.text("network");

@@ -19,7 +19,7 @@ use super::proto::{
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
 use super::words::Words;
-use super::{Bytes, Cage, Grants, Image, Launch};
+use super::{Bytes, Cage, Grants, Image, Launch, Namespaces};
 
 /// How much later than its deadline a call may answer: time for the vault's own `late`.
 pub(super) const GRACE: Duration = Duration::from_millis(50);
@@ -132,6 +132,7 @@ impl Started {
         mut self,
         grants: &Grants,
         cage: Cage,
+        namespaces: Namespaces,
         image: Option<&Image>,
     ) -> io::Result<Greeted> {
         if image.is_some_and(|image| !image.is_as_proven()) {
@@ -145,7 +146,7 @@ impl Started {
         // out by the first call.
         let hello = Outgoing { id: 0, kind: Kind::Hello, limit: MAX_VALUE_BODY, with };
         self.outbox.send(self.socket.as_fd(), &hello, Wait::Never, &|w| {
-            Greeting::write(w, grants, cage);
+            Greeting::write(w, grants, cage, namespaces);
         })?;
         Ok(Greeted(self))
     }

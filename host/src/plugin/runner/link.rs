@@ -12,6 +12,7 @@ use super::eager::Eager;
 use super::proto::{
     Asked, Fault, Kind, MAX_VALUE_BODY, Reader, Writer, error, exec_output, write_exec_request,
 };
+use super::sandbox::Owners;
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait};
 
 /// Why serving ended other than by the host's going.
@@ -111,7 +112,10 @@ impl Link {
 }
 
 /// The host's services, over the socket.
-pub(super) struct Services(pub(super) Arc<Link>);
+pub(super) struct Services {
+    pub(super) link: Arc<Link>,
+    pub(super) owners: Owners,
+}
 
 impl api::Services for Services {
     fn log(&self, level: api::Level, message: &str) {
@@ -120,9 +124,9 @@ impl api::Services for Services {
             end -= 1;
         }
         let outgoing = Outgoing { id: 0, kind: Kind::Log, limit: usize::MAX, with: None };
-        let mut outbox = self.0.outbox();
+        let mut outbox = self.link.outbox();
         // A line that cannot be sent is lost; there is nobody to tell.
-        let _ = outbox.buffer.send(self.0.socket.as_fd(), &outgoing, Wait::Forever, &|w| {
+        let _ = outbox.buffer.send(self.link.socket.as_fd(), &outgoing, Wait::Forever, &|w| {
             w.u32(level.code());
             w.text(&message[..end]);
         });
@@ -130,16 +134,16 @@ impl api::Services for Services {
 
     fn exec(&self, request: api::ExecRequest) -> api::Result<api::ExecOutput> {
         let gone = || api::Error::unavailable("the host has gone");
-        let mut inbox = self.0.inbox();
+        let mut inbox = self.link.inbox();
         let call = {
-            let mut outbox = self.0.outbox();
+            let mut outbox = self.link.outbox();
             let Some(call) = outbox.call else {
                 return Err(api::Error::unavailable("a program is run only during a call"));
             };
             let outgoing =
                 Outgoing { id: call, kind: Kind::Exec, limit: MAX_VALUE_BODY, with: None };
             let write = |w: &mut Writer<'_>| write_exec_request(w, &request);
-            match outbox.buffer.send(self.0.socket.as_fd(), &outgoing, Wait::Forever, &write) {
+            match outbox.buffer.send(self.link.socket.as_fd(), &outgoing, Wait::Forever, &write) {
                 Ok(Sent::Whole) => call,
                 Ok(Sent::TooLarge(size)) => {
                     return Err(api::Error::invalid(format!(
@@ -150,7 +154,7 @@ impl api::Services for Services {
                 Ok(Sent::NoRoom | Sent::Closed) | Err(_) => return Err(gone()),
             }
         };
-        match inbox.receive(self.0.socket.as_fd(), Wait::Forever, |_| MAX_VALUE_BODY) {
+        match inbox.receive(self.link.socket.as_fd(), Wait::Forever, |_| MAX_VALUE_BODY) {
             Ok(Received::Frame(frame)) if frame.id == call => {
                 let r = &mut Reader::new(frame.body());
                 match frame.kind {

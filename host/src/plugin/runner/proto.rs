@@ -22,7 +22,7 @@ pub(super) use shape::{unwelcome, write_exec_request, write_unwelcome};
 
 /// The number of this protocol. Frames of another number are never read: the greeting
 /// is refused first.
-pub(super) const PROTOCOL: u32 = 4;
+pub(super) const PROTOCOL: u32 = 5;
 
 /// Names this build to the other end.
 pub(super) const BUILD: &str = env!("CARGO_PKG_VERSION");

@@ -12,7 +12,8 @@ use super::connection::{Answered, Connection, Greeted, Lost, Started};
 use super::error::UNLOADABLE;
 use super::granted::{Granted, Made};
 use super::proto::{self, Fault, Kind, Reader, Request};
-use super::{Cage, CallError, During, Ended, Error, Grants, Image, Launch};
+use super::child::NAMESPACES;
+use super::{Cage, CallError, During, Ended, Error, Grants, Image, Launch, Namespaces};
 
 /// How long a runner that closed its connection may take to end: what its exit takes on a
 /// busy machine.
@@ -41,6 +42,9 @@ pub struct Setup {
     pub grants: Grants,
     /// How much there has to be of a cage.
     pub cage: Cage,
+    /// Whether it has namespaces of its own. Where they turn out to be half there, they are off from
+    /// then on.
+    pub namespaces: Namespaces,
     /// What the host does for it.
     pub services: Arc<dyn api::Services>,
     /// Is told of every runner's end that its plugin is to blame for: with
@@ -162,7 +166,7 @@ impl Runner {
         let greeted = greeted.map_or_else(
             || {
                 let image = Some(&setup.image);
-                Started::start(&setup.launch)?.greet(&setup.grants, setup.cage, image)
+                Started::start(&setup.launch)?.greet(&setup.grants, setup.cage, setup.namespaces, image)
             },
             Ok,
         );
@@ -186,6 +190,13 @@ impl Runner {
             Ok(Answered::TooMuch) => {
                 let lost = Lost::Fault(Fault("too much for an answer to `open`".into()));
                 Err(self.bury(connection, lost, Some(Kind::Open), started).into())
+            }
+            Err(Lost::Unwelcome(code, _))
+                if code == NAMESPACES && self.setup.namespaces == Namespaces::BestEffort =>
+            {
+                drop(connection);
+                self.setup.namespaces = Namespaces::Off;
+                self.connect(None)
             }
             Err(lost) => Err(self.bury(connection, lost, Some(Kind::Open), started).into()),
         }
@@ -288,7 +299,7 @@ impl Runner {
             (_, Err(source), _) | (_, _, Err(source)) | (Lost::System(source), ..) => {
                 Error::System { call, source }
             }
-            (Lost::Unwelcome(code, problem), ..) if code == "sandbox" => Error::Sandbox { problem },
+            (Lost::Unwelcome(code, problem), ..) if code == "sandbox" || code == NAMESPACES => Error::Sandbox { problem },
             (Lost::Unwelcome(_, problem), ..) => Error::Handshake { program: program(), problem },
             // Still there, so that it was killed for it.
             (Lost::Closed | Lost::Before, Ok(None), Ok(KILLED)) => {

@@ -81,6 +81,7 @@ fn stage(plugin: &str) -> Stage {
         known: None,
         grants: Grants(vec!["exec:upper".to_owned()]),
         cage: Cage::Whole,
+        namespaces: Namespaces::BestEffort,
         services: Arc::clone(&log) as Arc<dyn api::Services>,
         on_misbehaviour: Arc::new(move |error| blame.lock().unwrap().push(error.to_string())),
     };

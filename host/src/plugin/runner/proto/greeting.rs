@@ -6,7 +6,7 @@ use keystead_plugin_api as api;
 use super::super::super::abi_check::Fit;
 use super::super::super::inspect::Abi;
 use super::super::child::Plugin;
-use super::super::{Cage, Grants, Image};
+use super::super::{Cage, Grants, Image, Namespaces};
 use super::{BUILD, PROTOCOL};
 use crate::codec::{Fault, Reader, Writer};
 
@@ -31,16 +31,28 @@ pub(in crate::plugin::runner) enum Greeting {
         grants: Grants,
         /// How much there has to be of a cage.
         cage: Cage,
+        /// Whether it is to have namespaces of its own.
+        namespaces: Namespaces,
     },
 }
 
 impl Greeting {
     /// Writes this process's greeting.
-    pub(in crate::plugin::runner) fn write(w: &mut Writer<'_>, grants: &Grants, cage: Cage) {
+    pub(in crate::plugin::runner) fn write(
+        w: &mut Writer<'_>,
+        grants: &Grants,
+        cage: Cage,
+        namespaces: Namespaces,
+    ) {
         w.u32(PROTOCOL);
         w.text(BUILD);
         w.u32(std::process::id());
         w.u32(u32::from(cage == Cage::Whole));
+        w.u32(match namespaces {
+            Namespaces::Off => 0,
+            Namespaces::BestEffort => 1,
+            Namespaces::Required => 2,
+        });
         w.count(grants.0.len());
         for grant in &grants.0 {
             w.text(grant);
@@ -63,13 +75,19 @@ impl Greeting {
             1 => Cage::Whole,
             _ => return Err(Fault::new("an unknown cage")),
         };
+        let namespaces = match r.u32()? {
+            0 => Namespaces::Off,
+            1 => Namespaces::BestEffort,
+            2 => Namespaces::Required,
+            _ => return Err(Fault::new("unknown namespaces")),
+        };
         let count = r.count(MAX_GRANTS, "more than 1000 grants")?;
         let mut grants = Vec::with_capacity(count);
         for _ in 0..count {
             grants.push(r.text(MAX_GRANT_BYTES, "a grant of more than 8192 bytes")?.to_owned());
         }
         r.end()?;
-        Ok(Self::Own { parent, grants: Grants(grants), cage })
+        Ok(Self::Own { parent, grants: Grants(grants), cage, namespaces })
     }
 }
 

@@ -1,0 +1,219 @@
+//! Namespaces of a runner's own, and a root directory that has what its plugin was granted, what
+//! every program needs, and nothing else: no other file can be named there. It stands beside landlock
+//! and the filter of system calls, and does without either.
+//!
+//! Best effort: where the machine does not let it be made, the runner goes on without it.
+
+mod attributes;
+mod root;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use nix::sched::CloneFlags;
+use rustix::fs::{Access, AtFlags, Stat};
+use rustix::mount::MountAttrFlags;
+use rustix::thread::CapabilitySet;
+use serde::Deserialize;
+
+use super::super::super::inspect::FileAccess;
+use super::{Reach, files, told};
+use root::{Root, Tree};
+
+/// The owner that the kernel shows for each user that a user namespace does not know.
+const OVERFLOW: u32 = 65_534;
+
+/// Whether runners get namespaces of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Namespaces {
+    /// Where the machine lets them be made.
+    #[default]
+    #[serde(skip)]
+    BestEffort,
+    /// No.
+    Off,
+    /// Yes, or no plugin is loaded.
+    Required,
+}
+
+/// A granted file or directory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Object<'a> {
+    /// The absolute path at which the plugin knows it.
+    pub(super) path: &'a Path,
+    /// The object itself.
+    pub(super) found: BorrowedFd<'a>,
+    /// What may be done with it.
+    pub(super) access: FileAccess,
+}
+
+/// What a runner is behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Walls {
+    /// A root of its own, and these capabilities.
+    Own(CapabilitySet),
+    /// None, and why.
+    None(Unavailable),
+}
+
+/// Why a machine has no namespaces for a runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable(String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What root's privileges over files are.
+pub(super) const OVER_FILES: CapabilitySet =
+    CapabilitySet::DAC_OVERRIDE.union(CapabilitySet::DAC_READ_SEARCH);
+
+/// Moves this process, which has one thread, into namespaces and a root of its own. It has the
+/// capabilities there that it had here, or all of a user namespace of its own.
+///
+/// # Errors
+/// What the system answers in the middle: this process is of no more use then.
+pub(super) fn enter(objects: &[Object<'_>], reach: Reach) -> Result<Walls, String> {
+    let none = |why: &str| Ok(Walls::None(Unavailable(why.to_owned())));
+    let Ok(places) = objects.iter().map(Place::of).collect::<io::Result<Vec<_>>>() else {
+        return none("the granted files cannot be told apart without `/proc`");
+    };
+    if objects.iter().any(|object| object.path.parent().is_none()) {
+        return none("the root directory itself is granted");
+    }
+    let user = rustix::process::geteuid().as_raw();
+    let group = rustix::process::getegid().as_raw();
+    let has = rustix::thread::capabilities(None).map(|sets| sets.effective);
+    let is_privileged = has.is_ok_and(|has| has.contains(CapabilitySet::SYS_ADMIN));
+    let is_foreign = user == 0 && places.iter().any(|place| place.stat.st_uid != 0);
+    if !is_privileged {
+        if user == OVERFLOW {
+            return none("this user's number is the one that stands for every unknown user");
+        }
+        if is_foreign {
+            return none("a granted file is another user's, and root's privileges end there");
+        }
+        // It cannot be undone once it is begun.
+        if rustix::fs::accessat(rustix::fs::CWD, UID_MAP, Access::WRITE_OK, AtFlags::EACCESS)
+            .is_err()
+        {
+            return none("`/proc/self/uid_map` cannot be written");
+        }
+    }
+    let own = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP;
+    let own = if is_privileged { own } else { own | CloneFlags::CLONE_NEWUSER };
+    if let Err(error) = nix::sched::unshare(own) {
+        return none(&format!("the kernel refuses {}", refusal(is_privileged, error)));
+    }
+    if !is_privileged {
+        map(user, group).map_err(|error| told("name its user in a namespace", &error))?;
+    }
+    make_root(objects, &places, reach).map_err(|error| told("make its root directory", &error))?;
+    Ok(Walls::Own(if is_foreign { OVER_FILES } else { CapabilitySet::empty() }))
+}
+
+/// Which users a namespace knows by which number.
+const UID_MAP: &str = "/proc/self/uid_map";
+
+fn refusal(is_privileged: bool, error: nix::errno::Errno) -> String {
+    let what = match is_privileged {
+        true => "a mount namespace",
+        false => "user namespaces to this user",
+    };
+    format!("{what} ({error})")
+}
+
+/// Gives this process's user and group the numbers that they have outside. All others are shown as
+/// nobody's.
+fn map(user: u32, group: u32) -> io::Result<()> {
+    // Without it the kernel takes no groups: one may be there to be kept out by.
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write(UID_MAP, format!("{user} {user} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+}
+
+/// Where a granted object is outside.
+struct Place {
+    path: OsString,
+    stat: Stat,
+}
+
+impl Place {
+    fn of(object: &Object<'_>) -> io::Result<Self> {
+        let link = format!("/proc/self/fd/{}", object.found.as_raw_fd());
+        let path = rustix::fs::readlink(link, Vec::new())?;
+        let path = OsString::from_vec(path.into_bytes());
+        Ok(Self { path, stat: rustix::fs::fstat(object.found)? })
+    }
+}
+
+fn make_root(objects: &[Object<'_>], places: &[Place], reach: Reach) -> io::Result<()> {
+    let root = Root::new()?;
+    for (path, flags) in base(reach) {
+        // What this system does not have, its programs do without.
+        let Ok(found) = root::found(&path) else { continue };
+        root.mount(&Tree::of(rustix::fd::AsFd::as_fd(&found), flags)?, &path)?;
+    }
+    let mut order: Vec<usize> = (0..objects.len()).collect();
+    // What lies in another one is mounted upon it.
+    order.sort_by_key(|at| objects[*at].path.components().count());
+    for at in order {
+        let (object, place) = (&objects[at], &places[at]);
+        // Replaced meanwhile: the host notices before the next call.
+        let Some(found) = root::again(&place.path, &place.stat) else { continue };
+        let flags = match object.access {
+            FileAccess::Read => root::READ,
+            FileAccess::ReadWrite => root::WRITE,
+        };
+        let tree = Tree::of(rustix::fd::AsFd::as_fd(&found), flags)?;
+        if root.mount(&tree, object.path).is_err() {
+            // Through a link in a granted directory, which leads on to where it is.
+            let _ = root.mount(&tree, Path::new(&place.path));
+        }
+    }
+    root.enter()
+}
+
+/// Returns what a plugin with this reach sees of the system.
+fn base(reach: Reach) -> Vec<(PathBuf, MountAttrFlags)> {
+    let mut base: Vec<(PathBuf, MountAttrFlags)> = Vec::new();
+    base.push(("/dev/null".into(), root::DEVICE));
+    for path in files::EVERYBODY {
+        let flags = if path.starts_with("/dev/") { root::DEVICE } else { root::READ };
+        base.push((path.into(), flags));
+    }
+    base.extend(files::OF_ITSELF.map(|name| (Path::new("/proc/self").join(name), root::READ)));
+    if reach.network {
+        base.extend(files::FOR_NETWORK.iter().map(|path| (path.into(), root::READ)));
+    }
+    if reach.network || reach.libraries {
+        base.extend(files::LIBRARIES.iter().map(|path| (path.into(), root::CODE)));
+    } else {
+        base.extend(files::base_libraries().into_iter().map(|path| (path, root::CODE)));
+    }
+    if reach.bus {
+        base.extend(bus().into_iter().map(|path| (path, root::WRITE)));
+    }
+    base
+}
+
+/// Returns where the sockets of the session bus are, as the variables say that the host gave.
+fn bus() -> Vec<PathBuf> {
+    let addresses = std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default();
+    let named = addresses.split(';').filter_map(|address| address.strip_prefix("unix:"));
+    let paths = named.flat_map(|address| address.split(',')).filter_map(|part| {
+        let path = PathBuf::from(part.strip_prefix("path=")?);
+        path.is_absolute().then_some(path)
+    });
+    let usual = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("bus"));
+    let mut paths: Vec<PathBuf> = paths.chain(usual.filter(|path| path.is_absolute())).collect();
+    paths.dedup();
+    paths
+}
