@@ -13,6 +13,7 @@ mod error;
 pub mod fuzzing;
 mod granted;
 mod link;
+mod ownership;
 mod process;
 mod proto;
 mod sandbox;

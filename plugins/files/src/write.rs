@@ -194,6 +194,8 @@ fn open(snapshot: &Snapshot) -> Result<Snapshot> {
     Ok(Snapshot {
         dir: dir.map_err(|error| failed("open", path, error))?,
         path: path.clone(),
+        place: snapshot.place.clone(),
+        outside: snapshot.outside.clone(),
         ..*snapshot
     })
 }

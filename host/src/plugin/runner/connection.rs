@@ -11,10 +11,11 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use super::eager::Eager;
+use super::ownership;
 use super::process::{Process, Starting, timespec};
 use super::proto::{
-    self, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Writer, exec_request, unwelcome,
-    write_error, write_exec_output, write_plugin,
+    self, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Writer, exec_request,
+    ownership_request, unwelcome, write_error, write_exec_output, write_ownership, write_plugin,
 };
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
@@ -246,6 +247,20 @@ impl Connection {
                         program.deadline = request.deadline();
                     }
                     self.exec(setup, id, program, until)?;
+                    continue;
+                }
+                Kind::Ownership => {
+                    let path = ownership_request(r)?;
+                    r.end()?;
+                    drop(frame);
+                    match ownership::of(&setup.grants, &path) {
+                        Ok(found) => {
+                            self.send(id, Kind::Owned, until, &|w| write_ownership(w, &found))?
+                        }
+                        Err(error) => {
+                            self.send(id, Kind::NotOwned, until, &|w| write_error(w, &error))?
+                        }
+                    };
                     continue;
                 }
                 Kind::Done => Answered::Done(read(r)?),

@@ -23,7 +23,7 @@ use super::Grants;
 use crate::error::story;
 
 pub(super) use files::{Files, is_covered, relied_on};
-pub use walls::{Namespaces, Unavailable};
+pub use walls::Namespaces;
 use walls::{Object, Walls};
 
 /// The most memory that is mapped, in bytes. Go alone reserves 1 GiB that it never uses.

@@ -63,7 +63,7 @@ pub(super) enum Walls {
 
 /// Why a machine has no namespaces for a runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unavailable(String);
+pub(super) struct Unavailable(String);
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

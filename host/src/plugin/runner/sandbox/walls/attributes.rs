@@ -17,8 +17,6 @@ pub(super) enum Depth {
 /// How later mounts outside reach this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Propagation {
-    /// As it is.
-    Kept,
     /// What is unmounted outside is unmounted here, and nothing here reaches the outside.
     Slave,
     /// Not at all, in either direction.
@@ -36,7 +34,6 @@ pub(super) fn set(
         attr_set: u64::from(flags.bits()),
         attr_clr: 0,
         propagation: match propagation {
-            Propagation::Kept => 0,
             Propagation::Slave => libc::MS_SLAVE,
             Propagation::Private => libc::MS_PRIVATE,
         },
