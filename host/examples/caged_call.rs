@@ -11,7 +11,7 @@ use keystead::api::{
 };
 use keystead::plugin::inspect::Abi;
 use keystead::plugin::pins::Digest;
-use keystead::plugin::runner::{self, Cage, Namespaces, Grants, Image, Launch, Runner, Setup};
+use keystead::plugin::runner::{self, Cage, Grants, Image, Launch, Namespaces, Runner, Setup};
 
 /// How many calls are made before they are counted, and then.
 const CALLS: u32 = 20_000;

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
 use crate::plugin::loader::{self, Loaded};
 use crate::plugin::pins::{Digest, InProcess, PluginId};
-use crate::plugin::runner::{Cage, Namespaces, CallError, Grants, Image, Launch, Runner, Setup};
+use crate::plugin::runner::{Cage, CallError, Grants, Image, Launch, Namespaces, Runner, Setup};
 use crate::plugin::trust::Candidate;
 use crate::reference::Reference;
 use crate::registry::schema::{self, Base};

@@ -253,11 +253,10 @@ impl Ready {
             .of_roots()
             .map(|file| Image::of_roots(file, *trusted.sha256().as_bytes(), trusted.abi()));
         // Where it cannot be greeted, another one is started when it is needed.
-        let greeted =
-            started.and_then(|started| {
-                let (cage, namespaces) = (trusted.cage(), trusted.namespaces());
-                started.greet(&grants, cage, namespaces, image.as_ref()).ok()
-            });
+        let greeted = started.and_then(|started| {
+            let (cage, namespaces) = (trusted.cage(), trusted.namespaces());
+            started.greet(&grants, cage, namespaces, image.as_ref()).ok()
+        });
         Self { grants, greeted, image }
     }
 }

@@ -270,8 +270,7 @@ pub(super) fn ownership(
 ) -> Result<AbiOwnershipRef> {
     let plain = match ownership {
         Some(ownership) => AbiOwnership {
-            flags: OWNERSHIP_KNOWN
-                | if ownership.is_read_only { OWNERSHIP_READ_ONLY } else { 0 },
+            flags: OWNERSHIP_KNOWN | if ownership.is_read_only { OWNERSHIP_READ_ONLY } else { 0 },
             owner: ownership.owner,
             device: ownership.device,
             inode: ownership.inode,

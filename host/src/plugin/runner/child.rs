@@ -124,6 +124,18 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
     }
 }
 
+/// Tries the namespaces of a runner and says on standard output why there are none.
+pub(super) fn try_namespaces() -> ExitCode {
+    match sandbox::try_walls() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            // Who does not read it sees the status.
+            let _ = rustix::io::write(rustix::stdio::stdout(), why.as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Takes the socket from standard input to where the plugin does not stumble over it, and
 /// leaves everything that was inherited beside it.
 fn prepare() -> io::Result<OwnedFd> {
@@ -217,7 +229,10 @@ pub(super) fn serve(
 
 /// Reads the greeting, shuts the runner in, and returns the plugin and its bytes; or nothing
 /// where the host has gone or is refused.
-fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedFd, Owners)>, Confused> {
+fn greet(
+    link: &Link,
+    shut_in: &mut ShutIn<'_>,
+) -> Result<Option<(Plugin, OwnedFd, Owners)>, Confused> {
     let mut inbox = link.inbox();
     let (greeting, file) = {
         let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;

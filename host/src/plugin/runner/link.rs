@@ -171,10 +171,7 @@ impl Services {
         kind: Kind,
         write: &dyn Fn(&mut Writer<'_>),
         too_large: &dyn Fn(usize) -> api::Error,
-        read: impl FnOnce(
-            Kind,
-            &mut Reader<'_>,
-        ) -> Result<Result<T, Fault>, Result<api::Error, Fault>>,
+        read: impl FnOnce(Kind, &mut Reader<'_>) -> Result<Result<T, Fault>, Result<api::Error, Fault>>,
     ) -> api::Result<T> {
         let gone = || api::Error::unavailable("the host has gone");
         let mut inbox = self.link.inbox();

@@ -44,11 +44,8 @@ fn seen(granted: &Path, path: &Path) -> io::Result<api::Ownership> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let opened = rustix::fs::open(granted, flags, Mode::empty())?;
     let below = path.strip_prefix(granted).unwrap_or(Path::new(""));
-    let found = if below.as_os_str().is_empty() {
-        opened
-    } else {
-        below_of(&opened, below.as_os_str())?
-    };
+    let found =
+        if below.as_os_str().is_empty() { opened } else { below_of(&opened, below.as_os_str())? };
     let stat = rustix::fs::fstat(&found)?;
     let mount = rustix::fs::fstatvfs(&found)?.f_flag;
     let mut ownership = api::Ownership::new(stat.st_uid, stat.st_dev, stat.st_ino);
@@ -58,8 +55,7 @@ fn seen(granted: &Path, path: &Path) -> io::Result<api::Ownership> {
 
 fn below_of(folder: &OwnedFd, path: &OsStr) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve =
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     Ok(rustix::fs::openat2(folder, path, flags, Mode::empty(), resolve)?)
 }
 

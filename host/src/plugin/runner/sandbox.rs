@@ -124,7 +124,7 @@ pub(super) fn enter(
                 .collect();
             match walls::enter(&objects, reach).map_err(NotEntered::Namespaces)? {
                 Walls::None(why) if namespaces == Namespaces::Required => {
-                    let problem = format!("the policy demands namespaces, and {why}");
+                    let problem = format!("the policy requires namespaces, and {why}");
                     return Err(NotEntered::Other(problem));
                 }
                 Walls::None(_) => None,
@@ -207,11 +207,7 @@ pub fn lacking() -> Result<Vec<Lack>, String> {
 
 /// Gives up privileges, files and system calls, for this thread and those it starts, and
 /// returns what the kernel lacks for that.
-fn confine(
-    rules: RulesetCreated,
-    reach: Reach,
-    kept: CapabilitySet,
-) -> Result<Vec<Lack>, String> {
+fn confine(rules: RulesetCreated, reach: Reach, kept: CapabilitySet) -> Result<Vec<Lack>, String> {
     let mut lacking = Vec::new();
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| step("give up new privileges", error))?;

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api as api;
 
 use super::super::{Fit, loader};
+use super::child::NAMESPACES;
 use super::connection::{Answered, Connection, Greeted, Lost, Started};
 use super::error::UNLOADABLE;
 use super::granted::{Granted, Made};
 use super::proto::{self, Fault, Kind, Reader, Request};
-use super::child::NAMESPACES;
 use super::{Cage, CallError, During, Ended, Error, Grants, Image, Launch, Namespaces};
 
 /// How long a runner that closed its connection may take to end: what its exit takes on a
@@ -166,7 +166,12 @@ impl Runner {
         let greeted = greeted.map_or_else(
             || {
                 let image = Some(&setup.image);
-                Started::start(&setup.launch)?.greet(&setup.grants, setup.cage, setup.namespaces, image)
+                Started::start(&setup.launch)?.greet(
+                    &setup.grants,
+                    setup.cage,
+                    setup.namespaces,
+                    image,
+                )
             },
             Ok,
         );
@@ -299,7 +304,9 @@ impl Runner {
             (_, Err(source), _) | (_, _, Err(source)) | (Lost::System(source), ..) => {
                 Error::System { call, source }
             }
-            (Lost::Unwelcome(code, problem), ..) if code == "sandbox" || code == NAMESPACES => Error::Sandbox { problem },
+            (Lost::Unwelcome(code, problem), ..) if code == "sandbox" || code == NAMESPACES => {
+                Error::Sandbox { problem }
+            }
             (Lost::Unwelcome(_, problem), ..) => Error::Handshake { program: program(), problem },
             // Still there, so that it was killed for it.
             (Lost::Closed | Lost::Before, Ok(None), Ok(KILLED)) => {

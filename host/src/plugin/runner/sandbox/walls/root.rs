@@ -19,9 +19,8 @@ use super::attributes::{self, Depth, Propagation};
 const NEVER: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID;
 
 /// The flags of a mount of this device.
-pub(super) const DEVICE: MountAttrFlags = NEVER
-    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC)
-    .union(MountAttrFlags::MOUNT_ATTR_RDONLY);
+pub(super) const DEVICE: MountAttrFlags =
+    NEVER.union(MountAttrFlags::MOUNT_ATTR_NOEXEC).union(MountAttrFlags::MOUNT_ATTR_RDONLY);
 
 /// The flags of what is only read, and mapped as code.
 pub(super) const CODE: MountAttrFlags =
@@ -166,8 +165,7 @@ pub(super) fn found(path: &Path) -> Result<OwnedFd, Errno> {
 pub(super) fn again(path: &OsString, is: &Stat) -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let found =
-        rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve).ok()?;
+    let found = rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), resolve).ok()?;
     let stat = rustix::fs::statat(&found, "", AtFlags::EMPTY_PATH).ok()?;
     ((stat.st_dev, stat.st_ino) == (is.st_dev, is.st_ino)).then_some(found)
 }
