@@ -35,7 +35,9 @@ impl Able {
         let vault = VaultName::parse("caged").unwrap();
         let mut new = Registration::new(vault.clone(), &id, PathBuf::from("/"));
         new.placement = Some(Placement::Isolated);
-        new.parameters.insert("folder".to_owned(), folder.display().to_string());
+        // What it climbs back from is not granted, and need not be there for the plugin.
+        let written = scene.path().join("elsewhere/../own");
+        new.parameters.insert("folder".to_owned(), written.display().to_string());
         let plan = scene.host.plan_registration(new).unwrap();
         assert_eq!(plan.permissions().len(), permissions.len() + 1);
         scene.host.register(plan).unwrap();

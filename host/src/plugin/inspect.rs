@@ -27,7 +27,7 @@ pub use error::Error;
 pub(in crate::plugin) use here::ELF_BASE;
 pub use here::Here;
 pub use manifest::{Kind, Manifest};
-pub(crate) use permission::steers_loading;
+pub(crate) use permission::{resolved, steers_loading};
 pub use permission::{FileAccess, Permission};
 
 /// The result of looking into a file.
