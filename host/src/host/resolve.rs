@@ -148,19 +148,17 @@ impl Host {
         let home = self.0.options.sources.home();
         let resolve = &mut |reference: &Reference| self.resolve("a parameter", reference);
         let ready = schema::to_parameters(schema, settings, home.as_deref(), resolve);
-        ready.map(|parameters| as_granted(parameters, schema)).map_err(|unready| {
-            match unready {
-                Unready::Faults(faults) => Error::Parameters { what: what.to_owned(), faults },
-                Unready::Unresolved { name, source } => match source {
-                    Error::Unresolved { reference, why, .. } => {
-                        Error::Unresolved { parameter: name, reference, why }
-                    }
-                    Error::UnresolvedSecret { reference, source, .. } => {
-                        Error::UnresolvedSecret { parameter: name, reference, source }
-                    }
-                    other => other,
-                },
-            }
+        ready.map(|parameters| as_granted(parameters, schema)).map_err(|unready| match unready {
+            Unready::Faults(faults) => Error::Parameters { what: what.to_owned(), faults },
+            Unready::Unresolved { name, source } => match source {
+                Error::Unresolved { reference, why, .. } => {
+                    Error::Unresolved { parameter: name, reference, why }
+                }
+                Error::UnresolvedSecret { reference, source, .. } => {
+                    Error::UnresolvedSecret { parameter: name, reference, source }
+                }
+                other => other,
+            },
         })
     }
 

@@ -27,8 +27,8 @@ pub use error::Error;
 pub(in crate::plugin) use here::ELF_BASE;
 pub use here::Here;
 pub use manifest::{Kind, Manifest};
-pub(crate) use permission::{resolved, steers_loading};
 pub use permission::{FileAccess, Permission};
+pub(crate) use permission::{resolved, steers_loading};
 
 /// The result of looking into a file.
 type Result<T, E = Error> = std::result::Result<T, E>;

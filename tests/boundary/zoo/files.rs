@@ -104,7 +104,7 @@ pub(super) const ROWS: &[Row] = &[
             ("by-number:{secret}", SHUT, READ),
             ("handle:{secret}", NO, Says("outside|EPERM|EOPNOTSUPP|ESTALE")),
             ("map:{secret}", SHUT, READ),
-            ("chdir:{secret}", SHUT, READ),
+            ("chdir:{secret}", Says("EACCES|ENOENT|EBADF"), READ),
             ("folder:{folder}", SHUT, Says("done")),
             ("watch:{secret}", NO, Says("done")),
             ("stat:{secret}", Says("done|ENOENT"), Says("done")),

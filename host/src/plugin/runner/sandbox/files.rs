@@ -33,12 +33,12 @@ const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
 });
 
 /// What every program may open.
-pub(super) const EVERYBODY: &[&str] =
+const EVERYBODY: &[&str] =
     &["/dev/zero", "/dev/random", "/dev/urandom", "/etc/localtime", "/usr/share/zoneinfo"];
 
 /// What a program reads of itself in /proc: not `net`, which tells of all sockets, nor `task`, which
 /// has it again.
-pub(super) const OF_ITSELF: [&str; 5] = ["cgroup", "fd", "maps", "stat", "status"];
+const OF_ITSELF: [&str; 5] = ["cgroup", "fd", "maps", "stat", "status"];
 
 /// What is read before a name of the network becomes a connection: how names are resolved, and
 /// whom a certificate may be from.

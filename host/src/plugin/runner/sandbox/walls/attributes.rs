@@ -1,5 +1,4 @@
-//! `mount_setattr`, which no library that the project uses has: flags of mounts can be set with it,
-//! and never cleared.
+//! `mount_setattr`, which no library that the project uses has.
 #![allow(unsafe_code, reason = "one system call that no library has")]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -30,13 +29,30 @@ pub(super) fn set(
     propagation: Propagation,
     depth: Depth,
 ) -> Result<(), Errno> {
+    let propagation = match propagation {
+        Propagation::Slave => libc::MS_SLAVE,
+        Propagation::Private => libc::MS_PRIVATE,
+    };
+    change(mount, flags, MountAttrFlags::empty(), propagation, depth)
+}
+
+/// Lets a mount of this process's own be written again.
+pub(super) fn make_writable(mount: BorrowedFd<'_>) -> Result<(), Errno> {
+    let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
+    change(mount, MountAttrFlags::empty(), read_only, 0, Depth::One)
+}
+
+fn change(
+    mount: BorrowedFd<'_>,
+    set: MountAttrFlags,
+    clear: MountAttrFlags,
+    propagation: u64,
+    depth: Depth,
+) -> Result<(), Errno> {
     let attributes = libc::mount_attr {
-        attr_set: u64::from(flags.bits()),
-        attr_clr: 0,
-        propagation: match propagation {
-            Propagation::Slave => libc::MS_SLAVE,
-            Propagation::Private => libc::MS_PRIVATE,
-        },
+        attr_set: u64::from(set.bits()),
+        attr_clr: u64::from(clear.bits()),
+        propagation,
         userns_fd: 0,
     };
     let recursive = if depth == Depth::All { libc::AT_RECURSIVE } else { 0 };

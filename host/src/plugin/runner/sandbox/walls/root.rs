@@ -18,16 +18,8 @@ use super::attributes::{self, Depth, Propagation};
 /// What no mount here is for: programs with privileges of their own.
 const NEVER: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID;
 
-/// The flags of a mount of this device.
-pub(super) const DEVICE: MountAttrFlags =
-    NEVER.union(MountAttrFlags::MOUNT_ATTR_NOEXEC).union(MountAttrFlags::MOUNT_ATTR_RDONLY);
-
-/// The flags of what is only read, and mapped as code.
-pub(super) const CODE: MountAttrFlags =
-    NEVER.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_RDONLY);
-
 /// The flags of what is only read.
-pub(super) const READ: MountAttrFlags = CODE.union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+pub(super) const READ: MountAttrFlags = WRITE.union(MountAttrFlags::MOUNT_ATTR_RDONLY);
 
 /// The flags of what is written as well.
 pub(super) const WRITE: MountAttrFlags =
@@ -85,7 +77,67 @@ impl Root {
         )?;
         let device = rustix::fs::fstat(&dir)?.st_dev;
         move_mount(&dir, "", rustix::fs::CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        rustix::process::fchdir(&dir)?;
         Ok(Self { dir, device })
+    }
+
+    /// Mounts an absolute path of this system's at the same path, before anything that was granted is
+    /// mounted: nothing here can lead elsewhere yet. What this system does not have is left out.
+    pub(super) fn mount_base(&self, path: &Path, kind: FileType) -> io::Result<()> {
+        let name = relative(path);
+        let is_folder = kind == FileType::Directory;
+        self.make(name, is_folder)?;
+        // Half the work of copying it and moving the copy. This process is in that directory.
+        let mounted = match is_folder {
+            true => rustix::mount::mount_bind_recursive(path, name),
+            false => rustix::mount::mount_bind(path, name),
+        };
+        Ok(mounted?)
+    }
+
+    /// Lets all that is mounted so far be read only.
+    pub(super) fn end_base(&self) -> io::Result<()> {
+        let flags = NEVER | MountAttrFlags::MOUNT_ATTR_RDONLY;
+        attributes::set(self.dir.as_fd(), flags, Propagation::Private, Depth::All)?;
+        Ok(attributes::make_writable(self.dir.as_fd())?)
+    }
+
+    /// Makes a link at an absolute path of this system's, under the same promise.
+    pub(super) fn link(&self, target: &Path, path: &Path) -> io::Result<()> {
+        let name = relative(path);
+        self.make_above(name)?;
+        Ok(rustix::fs::symlinkat(target, &self.dir, name)?)
+    }
+
+    /// Makes an empty file or a directory, with those above it.
+    fn make(&self, name: &Path, is_folder: bool) -> io::Result<()> {
+        let make = || match is_folder {
+            true => rustix::fs::mkdirat(&self.dir, name, Mode::from_raw_mode(0o755)),
+            false => {
+                let (kind, mode) = (FileType::RegularFile, Mode::from_raw_mode(0o600));
+                rustix::fs::mknodat(&self.dir, name, kind, mode, 0)
+            }
+        };
+        match make() {
+            Err(Errno::NOENT) => {
+                self.make_above(name)?;
+                Ok(make()?)
+            }
+            // Two of the system's paths, one in the other.
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn make_above(&self, name: &Path) -> io::Result<()> {
+        let above: Vec<&Path> = name.ancestors().skip(1).collect();
+        for dir in above.into_iter().rev().filter(|dir| !dir.as_os_str().is_empty()) {
+            match rustix::fs::mkdirat(&self.dir, dir, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Mounts a copy at this absolute path. Directories on the way are made, and only here: where the
@@ -142,7 +194,6 @@ impl Root {
     pub(super) fn enter(self) -> io::Result<()> {
         let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
         attributes::set(self.dir.as_fd(), read_only, Propagation::Private, Depth::One)?;
-        rustix::process::fchdir(&self.dir)?;
         // Not `pivot_root`: what is below is out of reach without descriptors and capabilities, and
         // unmounting it waits for all processors.
         rustix::process::chroot(".")?;
@@ -150,14 +201,14 @@ impl Root {
     }
 }
 
+/// Returns a path as it is below a root.
+fn relative(path: &Path) -> &Path {
+    path.strip_prefix("/").unwrap_or(path)
+}
+
 /// Opens what is there, without following a link.
 fn open(at: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     rustix::fs::openat(at, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-}
-
-/// Opens a path of this mount namespace, following links.
-pub(super) fn found(path: &Path) -> Result<OwnedFd, Errno> {
-    rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Opens in this mount namespace what a descriptor of another one leads to, by the path that it has
