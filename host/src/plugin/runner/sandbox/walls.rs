@@ -102,6 +102,9 @@ pub(super) fn enter(objects: &[Object<'_>], reach: Reach) -> Result<Walls, Strin
         if is_foreign {
             return none("a granted file is another user's, and root's privileges end there");
         }
+        if is_disarmed() {
+            return none("AppArmor takes all capabilities away in user namespaces of this program");
+        }
         // It cannot be undone once it is begun.
         if rustix::fs::accessat(rustix::fs::CWD, UID_MAP, Access::WRITE_OK, AtFlags::EACCESS)
             .is_err()
@@ -119,6 +122,14 @@ pub(super) fn enter(objects: &[Object<'_>], reach: Reach) -> Result<Walls, Strin
     }
     make_root(objects, &places, reach).map_err(|error| told("make its root directory", &error))?;
     Ok(Walls::Own(if is_foreign { OVER_FILES } else { CapabilitySet::empty() }))
+}
+
+/// Whether a user namespace would be made, and nothing could be mounted in it: Ubuntu's default for
+/// programs without a profile of their own.
+fn is_disarmed() -> bool {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").trim() == "1"
+        && read("/proc/self/attr/current").trim() == "unconfined"
 }
 
 /// Which users a namespace knows by which number.
