@@ -11,6 +11,7 @@ mod in_process;
 mod isolated;
 mod next_debian;
 mod out_of_tree;
+mod owners;
 mod pretender;
 mod skew;
 mod zoo;

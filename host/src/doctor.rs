@@ -92,6 +92,7 @@ impl Host {
         let mut findings = Vec::new();
         self.folders(&survey, &mut findings);
         findings.extend(cage::findings(survey.cage));
+        findings.extend(cage::of_namespaces(survey.namespaces, &self.options().runner));
         self.all_plugins(&survey, &mut findings);
         self.all_vaults(&survey, &mut findings);
         // One unsafe folder stands in the way of many things.

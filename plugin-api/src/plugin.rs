@@ -133,6 +133,28 @@ impl ExecOutput {
     }
 }
 
+/// What a file or directory is outside the sandbox of a plugin. In there, other users' files may show
+/// the number of no user, and every file may show a mount that is read-only.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ownership {
+    /// The number of the user who owns it.
+    pub owner: u32,
+    /// Whether it is on a mount that is read-only.
+    pub is_read_only: bool,
+    /// The number of its file system, as `stat` gives it: a plugin compares it with what it opened.
+    pub device: u64,
+    /// Its number on its file system.
+    pub inode: u64,
+}
+
+impl Ownership {
+    /// Returns what these numbers say, of a mount that can be written.
+    pub fn new(owner: u32, device: u64, inode: u64) -> Self {
+        Self { owner, is_read_only: false, device, inode }
+    }
+}
+
 /// What the host does for a plugin. The host implements it; an author's tests may, too.
 pub trait Services: Send + Sync {
     /// Takes a line for the log.
@@ -145,6 +167,17 @@ pub trait Services: Send + Sync {
     /// variable that is not granted for it.
     fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
         Err(Error::denied(format!("running `{}` is not granted", request.program)))
+    }
+
+    /// Returns what is at an absolute path that is granted, without following a link in or below
+    /// what is granted; nothing where the plugin sees for itself what it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) for a path that is not granted,
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) where nothing can be seen there.
+    fn ownership(&self, path: &str) -> Result<Option<Ownership>> {
+        let _ = path;
+        Ok(None)
     }
 }
 
@@ -190,6 +223,17 @@ impl Context {
     /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when it cannot be started.
     pub fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
         self.0.exec(request)
+    }
+
+    /// Returns what is at an absolute path that is granted, without following a link in or below
+    /// what is granted; nothing where what `stat` and `statvfs` say is true, as it is outside of a
+    /// sandbox and with hosts that are older.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) for a path that is not granted,
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) where nothing can be seen there.
+    pub fn ownership(&self, path: &str) -> Result<Option<Ownership>> {
+        self.0.ownership(path)
     }
 
     /// Returns the services themselves.

@@ -35,7 +35,9 @@ impl Able {
         let vault = VaultName::parse("caged").unwrap();
         let mut new = Registration::new(vault.clone(), &id, PathBuf::from("/"));
         new.placement = Some(Placement::Isolated);
-        new.parameters.insert("folder".to_owned(), folder.display().to_string());
+        // What it climbs back from is not granted, and need not be there for the plugin.
+        let written = scene.path().join("elsewhere/../own");
+        new.parameters.insert("folder".to_owned(), written.display().to_string());
         let plan = scene.host.plan_registration(new).unwrap();
         assert_eq!(plan.permissions().len(), permissions.len() + 1);
         scene.host.register(plan).unwrap();
@@ -53,6 +55,12 @@ impl Able {
     fn on(&self, what: &str, path: &Path) -> String {
         self.does(&format!("{what}:{}", path.display()))
     }
+}
+
+/// Whether an answer is landlock's refusal, or that of a root directory that has no such name or can
+/// only be read: which of them comes first depends on what the machine has.
+fn is_refusal(answer: &str) -> bool {
+    matches!(answer, "EACCES" | "ENOENT" | "EROFS")
 }
 
 /// Returns a folder, with its path as the kernel has it.
@@ -81,7 +89,7 @@ fn a_folder_that_may_be_written_is_the_plugins_with_all_below_it() {
         let path = if what == "list" { other.clone() } else { other.join("file") };
         assert_ne!(able.on(what, &path), "done", "{what}");
     }
-    assert_eq!(able.on("read", &other.join("file")), "EACCES");
+    assert!(is_refusal(&able.on("read", &other.join("file"))));
     assert_eq!(fs::read_to_string(other.join("file")).unwrap(), "outside");
     able.scene.end();
 }
@@ -98,7 +106,7 @@ fn what_may_be_read_is_not_written() {
     for (what, path) in
         [("write", file.clone()), ("make", other.join("new")), ("replace", file.clone())]
     {
-        assert_eq!(able.on(what, &path), "EACCES", "{what}");
+        assert!(is_refusal(&able.on(what, &path)), "{what}");
     }
     assert_eq!(fs::read_to_string(&file).unwrap(), "outside");
     able.scene.end();
@@ -116,8 +124,8 @@ fn one_file_is_written_in_place_and_what_lies_beside_it_stays_shut() {
     assert_eq!(able.on("read", &file), "nothing");
     assert_eq!(able.on("write", &file), "done");
     assert_eq!(able.on("read", &file), "written");
-    assert_eq!(able.on("replace", &file), "EACCES");
-    assert_eq!(able.on("read", &other.join("beside")), "EACCES");
+    assert!(is_refusal(&able.on("replace", &file)));
+    assert!(is_refusal(&able.on("read", &other.join("beside"))));
     able.scene.end();
 }
 
@@ -153,7 +161,7 @@ fn a_plugin_that_only_root_can_change_is_mapped_from_its_file_and_any_other_is_c
     let id = PluginId::parse("able").unwrap();
     let file = able.scene.host.plugins().find(&id).unwrap().path().to_owned();
     assert_eq!(able.does("mapped"), file.to_str().unwrap());
-    assert_eq!(able.on("write", &file), "EACCES");
+    assert!(is_refusal(&able.on("write", &file)));
     // What root's group can write is root's all the same, but not root's alone.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
     able.scene.host.reload();

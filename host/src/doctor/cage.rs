@@ -1,7 +1,9 @@
 //! What this machine's kernel lacks for the cage of isolated plugins.
 
 use super::{Finding, Severity};
-use crate::plugin::runner::{self, Cage, Lack};
+use std::path::Path;
+
+use crate::plugin::runner::{self, Cage, Lack, Namespaces};
 
 /// Tries the cage, in a thread that ends with it.
 pub(super) fn findings(demanded: Cage) -> Vec<Finding> {
@@ -13,6 +15,34 @@ pub(super) fn findings(demanded: Cage) -> Vec<Finding> {
             vec![Finding::new(Severity::Error, "E11.sandbox", what).because(why)]
         }
     }
+}
+
+/// Tries the namespaces of isolated plugins, in a process of this program.
+pub(super) fn of_namespaces(demanded: Namespaces, program: &Path) -> Option<Finding> {
+    if demanded == Namespaces::Off {
+        return None;
+    }
+    let why = match runner::no_namespaces(program) {
+        Ok(why) => why?,
+        Err(error) => error.to_string(),
+    };
+    Some(without_namespaces(demanded, &why))
+}
+
+fn without_namespaces(demanded: Namespaces, why: &str) -> Finding {
+    let (severity, means) = match demanded {
+        Namespaces::Required => (
+            Severity::Error,
+            "the policy requires namespaces, so that no isolated plugin is loaded",
+        ),
+        Namespaces::BestEffort | Namespaces::Off => (
+            Severity::Warning,
+            "isolated plugins can see the names, sizes and links of files that they cannot open; \
+             `namespaces = \"required\"` in the policy refuses them here",
+        ),
+    };
+    let what = format!("isolated plugins get no namespaces of their own: {why}");
+    Finding::new(severity, "E11.sandbox", what).because(means)
 }
 
 fn of_lack(lack: Lack, demanded: Cage) -> Finding {
@@ -39,6 +69,11 @@ mod tests {
         let finding = of_lack(Lack::Truncate, Cage::Possible);
         assert_eq!(finding.severity, Severity::Warning);
         assert!(finding.what.contains("Linux 6.2"), "{}", finding.what);
+        let why = "the kernel refuses user namespaces to this user (EPERM)";
+        let finding = without_namespaces(Namespaces::BestEffort, why);
+        assert_eq!((finding.severity, finding.code), (Severity::Warning, "E11.sandbox"));
+        assert_eq!(finding.what, format!("isolated plugins get no namespaces of their own: {why}"));
+        assert_eq!(without_namespaces(Namespaces::Required, why).severity, Severity::Error);
         let finding = of_lack(Lack::Files, Cage::Whole);
         assert_eq!((finding.severity, finding.code), (Severity::Error, "E11.sandbox"));
         assert!(finding.why.contains("no isolated plugin is loaded"), "{}", finding.why);

@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use keystead_plugin_api::{
-    Deadline, ExecRequest, Parameter, Parameters, SecretBytes, SecretName, SecretText, Value,
-    VaultName,
+    Deadline, ExecRequest, Parameter, ParameterKind, ParameterValue, Parameters, SecretBytes,
+    SecretName, SecretText, Value, VaultName,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
@@ -178,19 +178,18 @@ impl Host {
     ) -> Result<Parameters> {
         let home = self.0.options.sources.home();
         let resolve = &mut |reference: &Reference| self.resolve("a parameter", reference);
-        schema::to_parameters(schema, settings, home.as_deref(), resolve).map_err(|unready| {
-            match unready {
-                Unready::Faults(faults) => Error::Parameters { what: what.to_owned(), faults },
-                Unready::Unresolved { name, source } => match source {
-                    Error::Unresolved { reference, why, .. } => {
-                        Error::Unresolved { parameter: name, reference, why }
-                    }
-                    Error::UnresolvedSecret { reference, source, .. } => {
-                        Error::UnresolvedSecret { parameter: name, reference, source }
-                    }
-                    other => other,
-                },
-            }
+        let ready = schema::to_parameters(schema, settings, home.as_deref(), resolve);
+        ready.map(|parameters| as_granted(parameters, schema)).map_err(|unready| match unready {
+            Unready::Faults(faults) => Error::Parameters { what: what.to_owned(), faults },
+            Unready::Unresolved { name, source } => match source {
+                Error::Unresolved { reference, why, .. } => {
+                    Error::Unresolved { parameter: name, reference, why }
+                }
+                Error::UnresolvedSecret { reference, source, .. } => {
+                    Error::UnresolvedSecret { parameter: name, reference, source }
+                }
+                other => other,
+            },
         })
     }
 
@@ -198,6 +197,19 @@ impl Host {
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.0.options.sources.home()
     }
+}
+
+/// Takes `..` out of paths, as it is taken out of the grants that are made of them: what it climbs back
+/// from need not be granted, and is not there for a plugin in a sandbox.
+fn as_granted(mut parameters: Parameters, schema: &[Parameter]) -> Parameters {
+    for one in schema.iter().filter(|one| one.kind == ParameterKind::Path) {
+        let path = parameters.text(&one.name).unwrap_or_default();
+        if path.split('/').any(|part| part == "..") {
+            let path = ParameterValue::Text(crate::plugin::inspect::resolved(path));
+            parameters.insert(one.name.clone(), path);
+        }
+    }
+    parameters
 }
 
 /// Why a vault's secret is none for a reference.

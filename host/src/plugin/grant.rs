@@ -11,7 +11,7 @@ use std::sync::Arc;
 use keystead_plugin_api::VaultName;
 
 use super::inspect::Permission;
-use super::runner::Cage;
+use super::runner::{Cage, Namespaces};
 use super::trust::{Trusted, Unpinned};
 use crate::fs;
 
@@ -108,17 +108,26 @@ impl Error {
 pub(crate) struct Proof {
     sha256: [u8; 32],
     cage: Cage,
+    namespaces: Namespaces,
 }
 
 impl From<&Trusted> for Proof {
     fn from(trusted: &Trusted) -> Self {
-        Self { sha256: *trusted.sha256().as_bytes(), cage: trusted.cage() }
+        Self {
+            sha256: *trusted.sha256().as_bytes(),
+            cage: trusted.cage(),
+            namespaces: trusted.namespaces(),
+        }
     }
 }
 
 impl From<&Unpinned> for Proof {
     fn from(unpinned: &Unpinned) -> Self {
-        Self { sha256: *unpinned.sha256().as_bytes(), cage: unpinned.cage() }
+        Self {
+            sha256: *unpinned.sha256().as_bytes(),
+            cage: unpinned.cage(),
+            namespaces: unpinned.namespaces(),
+        }
     }
 }
 
@@ -219,6 +228,16 @@ impl Granted {
         self.proof.cage
     }
 
+    /// Returns whether its process gets namespaces of its own.
+    pub(crate) fn namespaces(&self) -> Namespaces {
+        self.proof.namespaces
+    }
+
+    /// Leaves namespaces out from now on: they turned out to be half there.
+    pub(crate) fn do_without_namespaces(&mut self) {
+        self.proof.namespaces = Namespaces::Off;
+    }
+
     /// Returns the granted paths.
     pub(crate) fn paths(&self) -> &[GrantedPath] {
         &self.paths
@@ -247,8 +266,14 @@ mod for_tests {
         pub(crate) fn for_tests(permissions: &[&str], sha256: [u8; 32], cage: Cage) -> Self {
             let permissions: Vec<_> =
                 permissions.iter().map(|text| Permission::parse(text).unwrap()).collect();
-            let proof = Proof { sha256, cage };
+            let proof = Proof { sha256, cage, namespaces: Namespaces::BestEffort };
             Self::open(proof, permissions.into(), Boundaries::default()).unwrap()
+        }
+
+        /// Returns the same with these namespaces.
+        pub(crate) fn with_namespaces(mut self, namespaces: Namespaces) -> Self {
+            self.proof.namespaces = namespaces;
+            self
         }
 
         /// Returns the same with this demanded of the sandbox.

@@ -28,7 +28,7 @@ pub(in crate::plugin) use here::ELF_BASE;
 pub use here::Here;
 pub use manifest::{Kind, Manifest};
 pub use permission::{FileAccess, Permission};
-pub(crate) use permission::{is_reserved, is_variable};
+pub(crate) use permission::{is_reserved, is_variable, resolved};
 
 /// The result of looking into a file.
 type Result<T, E = Error> = std::result::Result<T, E>;

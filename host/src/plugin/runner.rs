@@ -12,6 +12,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod link;
+mod ownership;
 mod parts;
 mod process;
 mod proto;
@@ -25,8 +26,8 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
 use super::inspect::{Abi, Permission};
@@ -39,11 +40,14 @@ pub(crate) use process::timespec;
 
 pub use connection::{Greeted, Started};
 pub use error::{CallError, During, Ended, Error};
-pub use sandbox::{Cage, Lack, lacking};
+pub use sandbox::{Cage, Lack, Namespaces, lacking};
 pub use supervise::{Runner, Setup};
 
 /// The first argument of a runner. No command has this name.
 const ARGUMENT: &str = "__runner";
+
+/// The second argument of a process that only tries whether it gets namespaces.
+const TRIAL: &str = "namespaces";
 
 /// The variables that say where the session bus is.
 const BUS: [&str; 2] = ["DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR"];
@@ -185,11 +189,31 @@ enum Bytes {
 /// Runs the runner and returns its exit code where these are a runner's arguments.
 /// Called first of all in `main`, before anything is opened and any thread is started.
 pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
-    let is_runner = arguments.nth(1).is_some_and(|argument| argument == ARGUMENT);
-    is_runner.then(|| match ids::check_service() {
-        Ok(()) => child::run(&mut child::load),
-        Err(refusal) => ids::refuse(refusal),
+    if arguments.nth(1)? != ARGUMENT {
+        return None;
+    }
+    if let Err(refusal) = ids::check_service() {
+        return Some(ids::refuse(refusal));
+    }
+    Some(match arguments.next() {
+        Some(trial) if trial == TRIAL => child::try_namespaces(),
+        _ => child::run(&mut child::load),
     })
+}
+
+/// Tries, in a process of its own, whether runners get namespaces here, and returns why not.
+///
+/// # Errors
+/// What the system answers where the program cannot be run.
+pub fn no_namespaces(program: &Path) -> io::Result<Option<String>> {
+    let mut trial = Command::new(program);
+    trial.args([ARGUMENT, TRIAL]).env_clear().current_dir("/").stdin(Stdio::null());
+    let ended = trial.stderr(Stdio::null()).output()?;
+    if ended.status.success() {
+        return Ok(None);
+    }
+    let why = crate::error::visible(&String::from_utf8_lossy(&ended.stdout));
+    Ok(Some(if why.is_empty() { format!("the trial ended with {}", ended.status) } else { why }))
 }
 
 #[cfg(test)]

@@ -161,7 +161,7 @@ impl Store {
             Placement::AsRegistered => InProcess::Never,
         };
         let data = roots.data_path().map(Path::to_owned);
-        let terms = Terms { in_process, cage: policy.cage };
+        let terms = Terms { in_process, cage: policy.cage, namespaces: policy.namespaces };
         Ok(Trusted::new(pin.id, vouched_by, terms, file, verdict, bytes, data))
     }
 }

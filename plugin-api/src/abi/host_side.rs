@@ -194,6 +194,9 @@ impl Vault for HostVault {
     }
 }
 
+/// The most bytes of a path, as Linux has it.
+const MAX_PATH_BYTES: usize = 4096;
+
 /// What a context's state is on this side.
 type State = Box<dyn Services>;
 
@@ -225,6 +228,17 @@ unsafe extern "C" fn exec(
     Arena::new().reply(result.map(|plain| move |arena: &mut Arena| lend::exec_output(plain, arena)))
 }
 
+unsafe extern "C" fn ownership(state: *mut AbiState, path: AbiBytes) -> AbiReply<AbiOwnershipRef> {
+    // SAFETY: the state came from `open` and lives until `close`.
+    let services = unsafe { &*state.cast::<State>() };
+    let result = contained(|| {
+        // SAFETY: the plugin keeps the path alive until this returns.
+        let path = read::blaming_the_caller(unsafe { path.text("a path", MAX_PATH_BYTES) })?;
+        services.ownership(path)
+    });
+    Arena::new().reply(result.map(|plain| move |arena: &mut Arena| lend::ownership(plain, arena)))
+}
+
 unsafe extern "C" fn close(state: *mut AbiState) {
     // SAFETY: the state came from `Box::into_raw` in `open`; the plugin calls this once.
     let services = unsafe { Box::from_raw(state.cast::<State>()) };
@@ -244,4 +258,4 @@ fn contained<T>(run: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 const CONTEXT: &WithMetadata<AbiContextTable> =
-    &WithMetadata::new(AbiContextTable { log, exec, close });
+    &WithMetadata::new(AbiContextTable { log, exec, close, ownership });

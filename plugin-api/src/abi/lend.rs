@@ -11,7 +11,7 @@ use super::view::{AbiBytes, AbiSlice};
 use crate::error::{cut, Error, Result, MAX_MESSAGE_BYTES};
 use crate::metadata::{Metadata, MetadataValue};
 use crate::parameters::{Parameter, ParameterValue, Parameters};
-use crate::plugin::{ExecOutput, ExecRequest, OpenRequest, MAX_EXEC_ERRORS_BYTES};
+use crate::plugin::{ExecOutput, ExecRequest, OpenRequest, Ownership, MAX_EXEC_ERRORS_BYTES};
 use crate::value::SecretBytes;
 use crate::vault::*;
 
@@ -262,6 +262,22 @@ pub(super) fn exec_output(output: ExecOutput, arena: &mut Arena) -> Result<AbiEx
         output: arena.secret(output.output),
     };
     Ok(AbiExecOutputRef(arena.prefix(plain)))
+}
+
+pub(super) fn ownership(
+    ownership: Option<Ownership>,
+    arena: &mut Arena,
+) -> Result<AbiOwnershipRef> {
+    let plain = match ownership {
+        Some(ownership) => AbiOwnership {
+            flags: OWNERSHIP_KNOWN | if ownership.is_read_only { OWNERSHIP_READ_ONLY } else { 0 },
+            owner: ownership.owner,
+            device: ownership.device,
+            inode: ownership.inode,
+        },
+        None => AbiOwnership { flags: 0, owner: 0, device: 0, inode: 0 },
+    };
+    Ok(AbiOwnershipRef(arena.prefix(plain)))
 }
 
 pub(super) fn error(error: &Error, arena: &mut Arena) -> AbiErrorRef {

@@ -16,7 +16,7 @@ use super::types::*;
 use super::view::AbiBytes;
 use super::{lend, merged, read};
 use crate::error::{cut, Error, Result, MAX_MESSAGE_BYTES};
-use crate::plugin::{Context, ExecOutput, ExecRequest, Level, Plugin, Services};
+use crate::plugin::{Context, ExecOutput, ExecRequest, Level, Ownership, Plugin, Services};
 use crate::vault::{SetRequest, Vault};
 
 /// Returns the exported header of this plugin. Called by
@@ -271,6 +271,15 @@ impl Services for HostServices {
         let reply = unsafe { (self.0.table.exec())(self.0.state, request) };
         // SAFETY: the reply lives until it is dropped below.
         unsafe { read::result(&reply.result, read::exec_output) }
+    }
+
+    fn ownership(&self, path: &str) -> Result<Option<Ownership>> {
+        // An older host has no sandbox that hides it.
+        let Some(function) = self.0.table.ownership() else { return Ok(None) };
+        // SAFETY: the state lives until `close`; the path until this returns.
+        let reply = unsafe { function(self.0.state, AbiBytes::of(path.as_bytes())) };
+        // SAFETY: the reply lives until it is dropped below.
+        unsafe { read::result(&reply.result, read::ownership) }
     }
 }
 

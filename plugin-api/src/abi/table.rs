@@ -110,6 +110,8 @@ pub struct AbiContextTable {
     /// Ends the context; its state is gone afterwards.
     #[sabi(last_prefix_field)]
     pub close: unsafe extern "C" fn(*mut AbiState),
+    /// Tells what is at a path outside of the sandbox.
+    pub ownership: unsafe extern "C" fn(*mut AbiState, AbiBytes) -> AbiReply<AbiOwnershipRef>,
 }
 
 /// A vault's way to its host. May be called from any thread of the plugin.

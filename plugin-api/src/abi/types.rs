@@ -6,6 +6,12 @@ use abi_stable::StableAbi;
 
 use super::view::{AbiBytes, AbiSlice};
 
+/// Set in an ownership's flags where the host tells something.
+pub(super) const OWNERSHIP_KNOWN: u32 = 1;
+
+/// Set in an ownership's flags where it is on a mount that is read-only.
+pub(super) const OWNERSHIP_READ_ONLY: u32 = 2;
+
 /// Declares requests, replies and errors: prefix types, whose fields can be appended.
 /// The first attribute list of a field behind the last one marks the prefix's end.
 macro_rules! prefix_types {
@@ -301,6 +307,19 @@ prefix_types! {
         /// The value's byte form, or absent.
         #[sabi(last_prefix_field)]
         value: AbiBytes,
+    }
+
+    /// [`Ownership`](crate::Ownership), where there is something to tell.
+    AbiOwnership as AbiOwnershipRef, AbiOwnershipPrefix {
+        /// 1: there is; 2: it is on a mount that is read-only.
+        flags: u32,
+        /// The number of its user.
+        owner: u32,
+        /// The number of its file system.
+        device: u64,
+        /// Its number there.
+        #[sabi(last_prefix_field)]
+        inode: u64,
     }
 
     /// [`ExecOutput`](crate::ExecOutput).

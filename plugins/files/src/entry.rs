@@ -17,7 +17,7 @@ use crate::failed;
 use crate::folder::Snapshot;
 use crate::kinds::Kinds;
 use crate::name::INDEX;
-use crate::trust::{self, Mount};
+use crate::trust;
 
 /// How often a file is read again that somebody writes to meanwhile.
 const TRIES: usize = 5;
@@ -114,7 +114,7 @@ pub(crate) fn open(snapshot: &Snapshot, name: &str) -> Result<(File, Stat)> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(special(snapshot, name));
     }
-    let mount = Mount::of(&opened).map_err(read)?;
+    let (stat, mount) = snapshot.outside.seen(&snapshot.place.join(name), stat, &opened)?;
     trust::file(&path(snapshot, name), &stat, mount)?;
     Ok((opened, stat))
 }

@@ -2,7 +2,9 @@
 //! once: it makes a new folder beside the old one and turns the link `..data`. So what belongs
 //! together is read from one open folder, and read again where it was swapped meanwhile.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::failed;
 use crate::kinds;
-use crate::trust::{self, Mount};
+use crate::trust::{self, Outside};
 
 /// The link of a Kubernetes volume to the folder that holds its files now.
 const DATA: &str = "..data";
@@ -26,6 +28,7 @@ const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 /// Where a vault's files are.
 pub(crate) struct Folder {
     path: PathBuf,
+    outside: Outside,
 }
 
 /// Who lays the files out.
@@ -43,7 +46,9 @@ pub(crate) struct Snapshot {
     pub(crate) dir: OwnedFd,
     /// How people call it.
     pub(crate) path: PathBuf,
-    pub(crate) mount: Mount,
+    /// Where it is, without links below what the vault is given.
+    pub(crate) place: PathBuf,
+    pub(crate) outside: Outside,
     pub(crate) layout: Layout,
     /// The state of the folder itself.
     pub(crate) stat: Stat,
@@ -72,13 +77,13 @@ impl Folder {
     ///
     /// # Errors
     /// `Invalid` where it cannot be a folder's path.
-    pub(crate) fn new(parameter: &str, path: &str) -> Result<Self> {
+    pub(crate) fn new(parameter: &str, path: &str, outside: Outside) -> Result<Self> {
         let path = PathBuf::from(path);
         if !path.is_absolute() {
             let shown = path.display();
             return Err(Error::invalid(format!("`{parameter}` is not an absolute path: {shown}")));
         }
-        Ok(Self { path })
+        Ok(Self { path, outside })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -132,12 +137,16 @@ impl Folder {
             }
             Err(error) => return Err(failed("open", path, error)),
         };
-        let outer = opened(dir, path, Layout::Plain)?;
+        let outer = opened(dir, path, path.clone(), &self.outside, Layout::Plain)?;
         let Some(target) = data(&outer)? else { return Ok(Found::Snapshot(outer)) };
         // Not through another link: the name is of a folder beside it.
         let flags = OPEN.union(OFlags::NOFOLLOW);
         match rustix::fs::openat(&outer.dir, target.as_slice(), flags, Mode::empty()) {
-            Ok(dir) => opened(dir, path, Layout::Kubernetes).map(Found::Snapshot),
+            Ok(dir) => {
+                let place = path.join(OsStr::from_bytes(&target));
+                let snapshot = opened(dir, path, place, &self.outside, Layout::Kubernetes)?;
+                Ok(Found::Snapshot(snapshot))
+            }
             Err(Errno::NOENT) => Ok(Found::Swapped),
             Err(Errno::LOOP | Errno::NOTDIR) => Err(leads_out(path)),
             Err(error) => Err(failed("open", &path.join(DATA), error)),
@@ -146,11 +155,19 @@ impl Folder {
 }
 
 /// Returns what an open folder is, if it is one to believe.
-fn opened(dir: OwnedFd, path: &Path, layout: Layout) -> Result<Snapshot> {
+fn opened(
+    dir: OwnedFd,
+    path: &Path,
+    place: PathBuf,
+    outside: &Outside,
+    layout: Layout,
+) -> Result<Snapshot> {
     let stat = rustix::fs::fstat(&dir).map_err(|error| failed("read", path, error))?;
-    let mount = Mount::of(&dir).map_err(|error| failed("read", path, error))?;
+    let (stat, mount) = outside.seen(&place, stat, &dir)?;
     trust::folder(path, &stat, mount)?;
-    Ok(Snapshot { dir, path: path.to_owned(), mount, layout, stat, kinds: kinds::Cache::default() })
+    let outside = outside.clone();
+    let kinds = kinds::Cache::default();
+    Ok(Snapshot { dir, path: path.to_owned(), place, outside, layout, stat, kinds })
 }
 
 /// Returns the name that the link `..data` has in it, where there is one.
@@ -164,7 +181,8 @@ fn data(outer: &Snapshot) -> Result<Option<Vec<u8>>> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
         return Ok(None);
     }
-    trust::owner(&path, &stat, outer.mount)?;
+    let (stat, mount) = outer.outside.seen(&outer.place.join(DATA), stat, &outer.dir)?;
+    trust::owner(&path, &stat, mount)?;
     let target = match rustix::fs::readlinkat(&outer.dir, DATA, Vec::new()) {
         Ok(target) => target.into_bytes(),
         Err(error) => return Err(failed("read", &path, error)),

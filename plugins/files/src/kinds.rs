@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::folder::Snapshot;
 use crate::name::{INDEX, NEW_INDEX};
-use crate::trust::{self, Mount};
+use crate::trust;
 use crate::write::created;
 
 /// What begins a line.
@@ -130,7 +130,11 @@ impl Kinds {
         let stat = rustix::fs::fstat(&file)?;
         let path = snapshot.path.join(INDEX);
         let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        if !is_file || trust::file(&path, &stat, Mount::of(&file)?).is_err() {
+        let place = snapshot.place.join(INDEX);
+        let seen = snapshot.outside.seen(&place, stat, &file);
+        let (outside, mount) =
+            seen.map_err(|error| io::Error::other(error.message().to_owned()))?;
+        if !is_file || trust::file(&path, &outside, mount).is_err() {
             return Ok(Rc::default());
         }
         let state = state(&stat);
@@ -211,7 +215,7 @@ pub(crate) fn add(snapshot: &Snapshot, name: &str, stat: &Stat) -> io::Result<()
 fn is_ours(file: &OwnedFd) -> io::Result<bool> {
     let stat = rustix::fs::fstat(file)?;
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    Ok(is_file && trust::file(INDEX.as_ref(), &stat, Mount::Writable).is_ok())
+    Ok(is_file && trust::file(INDEX.as_ref(), &stat, trust::Mount::Writable).is_ok())
 }
 
 /// Leaves of the index what is of contents that are there, under the names that they have now.

@@ -1,10 +1,68 @@
 //! Who could have written what is read: only root and we ourselves, or whoever mounted it
 //! read-only.
 
+use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 
-use keystead_plugin_api::{Error, Result};
+use keystead_plugin_api::{Context, Error, Result};
 use rustix::fs::{Mode, Stat, StatVfsMountFlags};
+
+/// The owner that the kernel shows for every user that a user namespace does not know.
+const OVERFLOW: u32 = 65_534;
+
+/// The host's eyes. In a sandbox every other user's file may show the same owner, and what may only be
+/// read is mounted read-only whatever it is outside.
+#[derive(Clone)]
+pub(crate) struct Outside(Arc<Context>);
+
+impl Outside {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self(context)
+    }
+
+    /// Returns the state and the mount, as they are outside, of what was opened at this place, or of
+    /// a link in what was opened.
+    ///
+    /// # Errors
+    /// The host's where it does not tell; `Unavailable` where something else is there by now.
+    pub(crate) fn seen(
+        &self,
+        place: &Path,
+        mut stat: Stat,
+        open: impl AsFd,
+    ) -> Result<(Stat, Mount)> {
+        // Shown as ours, it is ours, and nobody else may write it, however it is mounted.
+        if stat.st_uid == us() && stat.st_uid != OVERFLOW && mode(&stat) & 0o022 == 0 {
+            return Ok((stat, Mount::Writable));
+        }
+        let shown = place.display();
+        let path = place.to_str().ok_or_else(|| {
+            Error::unsupported(format!("the owner of {shown} cannot be asked: it is not UTF-8"))
+        });
+        let Some(outside) = self.0.ownership(path?)? else {
+            let mount = Mount::of(open).map_err(|error| crate::failed("read", place, error))?;
+            return Ok((stat, mount));
+        };
+        if (outside.device, outside.inode) != (stat.st_dev, stat.st_ino) {
+            return Err(Error::unavailable(format!("{shown} was replaced while it was looked at")));
+        }
+        stat.st_uid = outside.owner;
+        let read_only = outside.is_read_only;
+        Ok((stat, if read_only { Mount::ReadOnly } else { Mount::Writable }))
+    }
+}
+
+fn us() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Whether this user's number stands for every unknown user here, so that nothing is its own.
+fn is_nobody() -> bool {
+    // What cannot be read is a sandbox's, whose host has looked.
+    let all = |map: String| map.split_whitespace().eq(["0", "0", "4294967295"]);
+    us() == OVERFLOW && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !all(map))
+}
 
 /// Whether what is read can be written where we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +75,7 @@ pub(crate) enum Mount {
 
 impl Mount {
     /// Returns how the file system of an open folder or file is mounted there.
-    pub(crate) fn of(open: impl std::os::fd::AsFd) -> rustix::io::Result<Self> {
+    fn of(open: impl AsFd) -> rustix::io::Result<Self> {
         let flags = rustix::fs::fstatvfs(open)?.f_flag;
         let read_only = flags.contains(StatVfsMountFlags::RDONLY);
         Ok(if read_only { Self::ReadOnly } else { Self::Writable })
@@ -45,7 +103,7 @@ pub(crate) fn file(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
 
 /// Checks that a folder that is written to is ours, and that nobody else may write there.
 pub(crate) fn own_folder(path: &Path, stat: &Stat) -> Result<()> {
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
+    if stat.st_uid != us() || is_nobody() {
         return Err(not_ours(path, stat));
     }
     writers(path, stat, Mount::Writable, "700")
@@ -53,7 +111,7 @@ pub(crate) fn own_folder(path: &Path, stat: &Stat) -> Result<()> {
 
 /// Checks who owns an entry, and nothing else of it: a link has no mode of its own.
 pub(crate) fn owner(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
-    let ours = stat.st_uid == 0 || stat.st_uid == rustix::process::geteuid().as_raw();
+    let ours = stat.st_uid == 0 || (stat.st_uid == us() && !is_nobody());
     if ours || mount == Mount::ReadOnly { Ok(()) } else { Err(not_ours(path, stat)) }
 }
 

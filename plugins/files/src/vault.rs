@@ -1,5 +1,7 @@
 //! One open vault: which calls lead where.
 
+use std::sync::Arc;
+
 use keystead_plugin_api::{
     Context, Deadline, Entry, Error, GetRequest, ListRequest, OpenRequest, Page, Plugin, Result,
     Secret, SecretBytes, SetRequest, Vault,
@@ -11,7 +13,7 @@ use crate::folder::{Folder, Layout, Read, Snapshot};
 use crate::listing::{self, Rest};
 use crate::manifest::{FOLDER, PATH, READ_WRITE, TRIM_NEWLINE};
 use crate::name;
-use crate::trust;
+use crate::trust::{self, Outside};
 use crate::write::{IfMissing, Writer};
 
 /// The most files that a test tells of one by one.
@@ -23,7 +25,7 @@ pub struct Files {
     access: Access,
     newline: Newline,
     rest: Option<Rest>,
-    context: Context,
+    context: Arc<Context>,
 }
 
 /// What may be done with the folder.
@@ -47,7 +49,8 @@ impl Plugin for Files {
             Some(true) => Newline::Trimmed,
             _ => Newline::Kept,
         };
-        let folder = Folder::new(parameter, path)?;
+        let context = Arc::new(context);
+        let folder = Folder::new(parameter, path, Outside::new(Arc::clone(&context)))?;
         Ok(Box::new(Self { folder, access, newline, rest: None, context }))
     }
 }

@@ -247,6 +247,8 @@ fn open(snapshot: &Snapshot) -> Result<Snapshot> {
         dir: dir.map_err(|error| failed("open", path, error))?,
         path: path.clone(),
         kinds: kinds::Cache::default(),
+        place: snapshot.place.clone(),
+        outside: snapshot.outside.clone(),
         ..*snapshot
     })
 }

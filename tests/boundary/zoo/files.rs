@@ -9,11 +9,11 @@ const NO: super::End = Says("EPERM");
 /// The same of a file that not every machine has.
 const NO_IF_THERE: super::End = Says("EPERM|ENOENT");
 
-/// A refusal by landlock.
-const SHUT: super::End = Says("EACCES");
+/// A refusal by landlock, or by a root directory without that name, or that can only be read.
+const SHUT: super::End = Says("EACCES|ENOENT|EROFS");
 
 /// A refusal by landlock, of what would move a file from one folder to another.
-const APART: super::End = Says("EXDEV|EACCES");
+const APART: super::End = Says("EXDEV|EACCES|ENOENT|EROFS");
 
 /// What a file outside says.
 const READ: super::End = Says(super::place::TOLD);
@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Row] = &[
             ("rmdir:{empty}", SHUT, Changes),
             ("symlink:{secret}", SHUT, Changes),
             ("rename:{granted}", SHUT, Says("done")),
-            ("rmdir:{granted}", Says("EACCES|ENOTEMPTY"), Says("ENOTEMPTY")),
+            ("rmdir:{granted}", Says("EACCES|ENOTEMPTY|EBUSY|EROFS"), Says("ENOTEMPTY")),
             ("fifo:{secret}", NO, Changes),
             ("socket:{secret}", NO, Changes),
             ("device:{secret}", NO, Untried),
@@ -193,10 +193,10 @@ pub(super) const ROWS: &[Row] = &[
             ("by-number:{secret}", SHUT, READ),
             ("handle:{secret}", NO, Says("outside|EPERM|EOPNOTSUPP|ESTALE")),
             ("map:{secret}", SHUT, READ),
-            ("chdir:{secret}", SHUT, READ),
+            ("chdir:{secret}", Says("EACCES|ENOENT|EBADF"), READ),
             ("folder:{folder}", SHUT, Says("done")),
             ("watch:{secret}", NO, Says("done")),
-            ("stat:{secret}", Says("done"), Says("done")),
+            ("stat:{secret}", Says("done|ENOENT"), Says("done")),
             ("open:{own}", Says("own"), Says("own")),
         ],
         in_process: "not contained: it reads all that the user can read",

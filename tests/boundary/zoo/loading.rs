@@ -12,8 +12,8 @@ pub(super) const ROWS: &[Row] = &[
         name: "constructor",
         does: "opens, makes, connects, forks and signals its parent while it is loaded",
         tries: &[
-            ("open", Says("EACCES"), Changes),
-            ("create", Says("EACCES"), Changes),
+            ("open", Says("EACCES|ENOENT"), Changes),
+            ("create", Says("EACCES|ENOENT"), Changes),
             ("unix", NO, Changes),
             ("tcp", NO, Changes),
             ("fork", NO, Changes),
@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "resolver",
         does: "opens a file before its constructors, while the loader resolves its functions",
-        tries: &[("open", Says("EACCES"), Says("done"))],
+        tries: &[("open", Says("EACCES|ENOENT"), Says("done"))],
         in_process: "not contained",
         pace: Pace::Quick,
     },

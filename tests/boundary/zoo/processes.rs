@@ -7,7 +7,7 @@ use super::{Pace, Row, in_both_placements};
 const NO: super::End = Says("EPERM");
 
 /// A refusal by landlock.
-const SHUT: super::End = Says("EACCES");
+const SHUT: super::End = Says("EACCES|ENOENT");
 
 /// The end of a process that made a call which only an attack needs.
 const KILLED: super::End = Dies("signal 31 (SIGSYS)");

@@ -306,7 +306,7 @@ pub(crate) fn steers_loading(name: &str) -> bool {
 /// Returns a filled-in path without empty parts and without `..`: each is taken back with the part
 /// before it, so that at a template's end it leaves a file's folder. Where a link stands before it
 /// the system would go elsewhere, where nothing is granted.
-fn resolved(filled: &str) -> String {
+pub(crate) fn resolved(filled: &str) -> String {
     let is_folder = filled.ends_with('/') || filled.ends_with(FOLDER_OF);
     let mut parts = Vec::new();
     for part in filled.split('/') {

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use super::proto::{
     Asked, BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, Told, plugin, write_error,
     write_unwelcome,
 };
-use super::sandbox::{self, Object};
+use super::sandbox::{self, NotEntered, Object, Owners};
 use super::socket::{Received, Wait};
 use crate::ids;
 
@@ -40,7 +40,7 @@ pub(super) struct Plugin {
 /// Shuts the runner in: told the host's process id, what is granted with its descriptors, and the
 /// plugin's file if it is one that is opened again from within.
 pub(super) type ShutIn<'a> =
-    dyn FnMut(u32, &Told, &[OwnedFd], Option<BorrowedFd<'_>>) -> Result<(), String> + 'a;
+    dyn FnMut(u32, &Told, &[OwnedFd], Option<BorrowedFd<'_>>) -> Result<Owners, NotEntered> + 'a;
 
 /// Loads a plugin and opens its vault.
 pub(super) type Open<'a> =
@@ -91,6 +91,9 @@ pub(super) fn load(
 /// The exit status where the other end is no keystead host, as for a wrong command line.
 const NO_HOST: u8 = 2;
 
+/// The code of a runner that could not be made at home in its namespaces.
+pub(super) const NAMESPACES: &str = "namespaces";
+
 /// The exit status where the host breaks the protocol: our bug.
 const CONFUSED: u8 = 70;
 
@@ -105,17 +108,33 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
             // It may have gone before that was asked for.
             let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
             if u32::try_from(now) != Ok(parent) {
-                return Err("the host has gone".to_owned());
+                return Err("the host has gone".to_owned().into());
             }
             let objects = told.paths.iter().zip(opened);
             let objects: Vec<_> = objects
-                .map(|((path, access), fd)| Object { path, fd: fd.as_fd(), access: *access })
+                .map(|((path, access), fd)| Object {
+                    path: Path::new(path),
+                    found: fd.as_fd(),
+                    access: *access,
+                })
                 .collect();
-            sandbox::enter(&objects, told.reach, told.cage, plugin)
+            sandbox::enter(&objects, told, plugin)
         };
     match serve(socket, shut_in, open) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(CONFUSED),
+    }
+}
+
+/// Tries the namespaces of a runner and says on standard output why there are none.
+pub(super) fn try_namespaces() -> ExitCode {
+    match sandbox::try_walls() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            // Who does not read it sees the status.
+            let _ = rustix::io::write(rustix::stdio::stdout(), why.as_bytes());
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -179,12 +198,12 @@ pub(super) fn serve(
 ) -> Result<(), Confused> {
     let link = Arc::new(Link::new(socket));
     // Open to the end of the process: dlopen knows the plugin by this descriptor's name.
-    let Some((plugin, _bytes)) = greet(&link, shut_in)? else { return Ok(()) };
+    let Some((plugin, _bytes, owners)) = greet(&link, shut_in)? else { return Ok(()) };
     let mut vault: Option<Box<dyn api::Vault>> = None;
     while let Some((id, kind, asked)) = link.next()? {
         match (&mut vault, asked) {
             (none @ None, Asked::Open(request)) => {
-                let services = Box::new(Services(Arc::clone(&link)));
+                let services = Box::new(Services { link: Arc::clone(&link), owners });
                 match open(&plugin, request, api::Context::new(services)) {
                     Ok(Opened { vault, fit }) => {
                         *none = Some(vault);
@@ -218,7 +237,10 @@ pub(super) fn serve(
 
 /// Reads the greeting, shuts the runner in, and returns the plugin and its bytes; or nothing
 /// where the host has gone or is refused.
-fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedFd)>, Confused> {
+fn greet(
+    link: &Link,
+    shut_in: &mut ShutIn<'_>,
+) -> Result<Option<(Plugin, OwnedFd, Owners)>, Confused> {
     let mut inbox = link.inbox();
     let (greeting, mut descriptors) = {
         let received = inbox.receive_greeting(link.socket.as_fd())?;
@@ -240,10 +262,10 @@ fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedF
                 _ => return Err(Confused),
             };
             let done = shut_in(parent, &told, &descriptors, file.as_ref().map(AsFd::as_fd));
-            // The plugin has rules for them, and opens them itself.
+            // They lead to the outside: the plugin has rules for them, and opens them itself.
             descriptors.clear();
             match done {
-                Ok(()) => {
+                Ok(owners) => {
                     link.reply(0, Kind::Ready, 0, &|_| {})?;
                     let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
                     let Received::Frame(mut frame) = received else { return Ok(None) };
@@ -256,9 +278,10 @@ fn greet(link: &Link, shut_in: &mut ShutIn<'_>) -> Result<Option<(Plugin, OwnedF
                     };
                     let path = PathBuf::from(format!("/proc/self/fd/{}", bytes.as_raw_fd()));
                     let plugin = plugin(&mut Reader::new(frame.body()))?;
-                    return Ok(Some((Plugin { path, ..plugin }, bytes)));
+                    return Ok(Some((Plugin { path, ..plugin }, bytes, owners)));
                 }
-                Err(problem) => ("sandbox", problem),
+                Err(NotEntered::Namespaces(problem)) => (NAMESPACES, problem),
+                Err(NotEntered::Other(problem)) => ("sandbox", problem),
             }
         }
     };
@@ -281,7 +304,7 @@ mod tests {
             let mut asked = false;
             let shut_in = &mut |parent: u32, _: &Told, _: &[OwnedFd], _: Option<BorrowedFd<'_>>| {
                 asked = parent == 7;
-                refusal.clone().map_or(Ok(()), Err)
+                refusal.clone().map_or(Ok(Owners::Seen), |problem| Err(problem.into()))
             };
             let open = &mut |_: &Plugin, _: api::OpenRequest, _: api::Context| {
                 Err(api::Error::unavailable("no plugin here").into())

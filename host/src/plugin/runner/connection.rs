@@ -12,10 +12,12 @@ use rustix::io::Errno;
 
 use super::super::grant::{Granted, GrantedPath};
 use super::eager::Eager;
+use super::ownership;
 use super::process::{Process, Starting, timespec};
 use super::proto::{
     self, Fault, Greeting, HEADER_BYTES, Kind, MAX_FRAME_BYTES, MAX_VALUE_BODY, Reader, Request,
-    Writer, exec_request, unwelcome, write_error, write_exec_output, write_plugin,
+    Writer, exec_request, ownership_request, unwelcome, write_error, write_exec_output,
+    write_ownership, write_plugin,
 };
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
@@ -250,6 +252,20 @@ impl Connection {
                         program.deadline = request.deadline();
                     }
                     self.exec(setup, id, program, until)?;
+                    continue;
+                }
+                Kind::Ownership => {
+                    let path = ownership_request(r)?;
+                    r.end()?;
+                    drop(frame);
+                    match ownership::of(&setup.granted, &path) {
+                        Ok(found) => {
+                            self.send(id, Kind::Owned, until, &|w| write_ownership(w, &found))?
+                        }
+                        Err(error) => {
+                            self.send(id, Kind::NotOwned, until, &|w| write_error(w, &error))?
+                        }
+                    };
                     continue;
                 }
                 Kind::Done => Answered::Done(read(r)?),

@@ -74,6 +74,8 @@ pub fn read(bytes: &[u8]) {
         _ => {
             let _ = proto::unwelcome(&mut r());
             let _ = proto::opened(&mut r());
+            let _ = proto::ownership(&mut r());
+            let _ = proto::ownership_request(&mut r());
         }
     }
 }

@@ -10,8 +10,10 @@ use rustix::event::{PollFd, PollFlags};
 
 use super::eager::Eager;
 use super::proto::{
-    Asked, Fault, Kind, MAX_VALUE_BODY, Reader, Writer, error, exec_output, write_exec_request,
+    Asked, Fault, Kind, MAX_VALUE_BODY, Reader, Writer, error, exec_output, ownership,
+    write_exec_request,
 };
+use super::sandbox::Owners;
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait};
 
 /// Why serving ended other than by the host's going.
@@ -111,7 +113,10 @@ impl Link {
 }
 
 /// The host's services, over the socket.
-pub(super) struct Services(pub(super) Arc<Link>);
+pub(super) struct Services {
+    pub(super) link: Arc<Link>,
+    pub(super) owners: Owners,
+}
 
 impl api::Services for Services {
     fn log(&self, level: api::Level, message: &str) {
@@ -120,43 +125,73 @@ impl api::Services for Services {
             end -= 1;
         }
         let outgoing = Outgoing { id: 0, kind: Kind::Log, limit: usize::MAX, with: &[] };
-        let mut outbox = self.0.outbox();
+        let mut outbox = self.link.outbox();
         // A line that cannot be sent is lost; there is nobody to tell.
-        let _ = outbox.buffer.send(self.0.socket.as_fd(), &outgoing, Wait::Forever, &|w| {
+        let _ = outbox.buffer.send(self.link.socket.as_fd(), &outgoing, Wait::Forever, &|w| {
             w.u32(level.code());
             w.text(&message[..end]);
         });
     }
 
     fn exec(&self, request: api::ExecRequest) -> api::Result<api::ExecOutput> {
+        let write = |w: &mut Writer<'_>| write_exec_request(w, &request);
+        let too_large = |size| {
+            api::Error::invalid(format!(
+                "the request to run `{}` has {size} bytes; the most is {MAX_VALUE_BODY}",
+                request.program
+            ))
+        };
+        self.ask("a program is run", Kind::Exec, &write, &too_large, |kind, r| match kind {
+            Kind::Executed => Ok(exec_output(r)),
+            Kind::NotExecuted => Err(error(r)),
+            _ => Err(Err(Fault::new("an answer of another kind"))),
+        })
+    }
+
+    fn ownership(&self, path: &str) -> api::Result<Option<api::Ownership>> {
+        if self.owners == Owners::Seen {
+            return Ok(None);
+        }
+        let write = |w: &mut Writer<'_>| w.text(path);
+        let too_large = |size| api::Error::invalid(format!("a path of {size} bytes"));
+        let ask = |kind, r: &mut Reader<'_>| match kind {
+            Kind::Owned => Ok(ownership(r)),
+            Kind::NotOwned => Err(error(r)),
+            _ => Err(Err(Fault::new("an answer of another kind"))),
+        };
+        self.ask("an owner is told", Kind::Ownership, &write, &too_large, ask).map(Some)
+    }
+}
+
+impl Services {
+    /// Asks the host within the call that is being answered, and reads its answer or its error.
+    fn ask<T>(
+        &self,
+        what: &str,
+        kind: Kind,
+        write: &dyn Fn(&mut Writer<'_>),
+        too_large: &dyn Fn(usize) -> api::Error,
+        read: impl FnOnce(Kind, &mut Reader<'_>) -> Result<Result<T, Fault>, Result<api::Error, Fault>>,
+    ) -> api::Result<T> {
         let gone = || api::Error::unavailable("the host has gone");
-        let mut inbox = self.0.inbox();
+        let mut inbox = self.link.inbox();
         let call = {
-            let mut outbox = self.0.outbox();
+            let mut outbox = self.link.outbox();
             let Some(call) = outbox.call else {
-                return Err(api::Error::unavailable("a program is run only during a call"));
+                return Err(api::Error::unavailable(format!("{what} only during a call")));
             };
-            let outgoing =
-                Outgoing { id: call, kind: Kind::Exec, limit: MAX_VALUE_BODY, with: &[] };
-            let write = |w: &mut Writer<'_>| write_exec_request(w, &request);
-            match outbox.buffer.send(self.0.socket.as_fd(), &outgoing, Wait::Forever, &write) {
+            let outgoing = Outgoing { id: call, kind, limit: MAX_VALUE_BODY, with: &[] };
+            match outbox.buffer.send(self.link.socket.as_fd(), &outgoing, Wait::Forever, write) {
                 Ok(Sent::Whole) => call,
-                Ok(Sent::TooLarge(size)) => {
-                    return Err(api::Error::invalid(format!(
-                        "the request to run `{}` has {size} bytes; the most is {MAX_VALUE_BODY}",
-                        request.program
-                    )));
-                }
+                Ok(Sent::TooLarge(size)) => return Err(too_large(size)),
                 Ok(Sent::NoRoom | Sent::Closed) | Err(_) => return Err(gone()),
             }
         };
-        match inbox.receive(self.0.socket.as_fd(), Wait::Forever, |_| MAX_VALUE_BODY) {
+        match inbox.receive(self.link.socket.as_fd(), Wait::Forever, |_| MAX_VALUE_BODY) {
             Ok(Received::Frame(frame)) if frame.id == call => {
-                let r = &mut Reader::new(frame.body());
-                match frame.kind {
-                    Kind::Executed => exec_output(r).map_err(|_| gone()),
-                    Kind::NotExecuted => Err(error(r).unwrap_or_else(|_| gone())),
-                    _ => Err(gone()),
+                match read(frame.kind, &mut Reader::new(frame.body())) {
+                    Ok(answer) => answer.map_err(|_| gone()),
+                    Err(error) => Err(error.unwrap_or_else(|_| gone())),
                 }
             }
             _ => Err(gone()),

@@ -19,7 +19,9 @@ pub(super) use answer::{
 pub(super) use greeting::{Greeting, Told, opened, plugin, write_plugin};
 pub(super) use request::{Asked, Request, Write};
 pub(super) use shape::{error, exec_output, exec_request, write_error, write_exec_output};
-pub(super) use shape::{unwelcome, write_exec_request, write_unwelcome};
+pub(super) use shape::{
+    ownership, ownership_request, unwelcome, write_exec_request, write_ownership, write_unwelcome,
+};
 
 /// The number of this protocol. Frames of another number are never read: the greeting
 /// is refused first.
@@ -72,6 +74,8 @@ pub(super) enum Kind {
     Log = 7,
     /// Asks for a granted program, within a call.
     Exec = 8,
+    /// Asks who owns a granted file, within a call.
+    Ownership = 9,
 
     // To the runner.
     /// The greeting: protocol, build, grants. The plugin's file may travel with it.
@@ -99,6 +103,10 @@ pub(super) enum Kind {
     /// The plugin, for a runner that has shut itself in: its bytes travel with the frame, unless
     /// its file came with the greeting.
     Plugin = 51,
+    /// Who owns a granted file.
+    Owned = 52,
+    /// Why that is not told.
+    NotOwned = 53,
 }
 
 impl Kind {
@@ -111,6 +119,7 @@ impl Kind {
         Self::TooMuch,
         Self::Log,
         Self::Exec,
+        Self::Ownership,
         Self::Hello,
         Self::Executed,
         Self::NotExecuted,
@@ -131,6 +140,8 @@ impl Kind {
         Self::Act,
         Self::SetMany,
         Self::Plugin,
+        Self::Owned,
+        Self::NotOwned,
     ];
 
     /// Returns the kind of this number.

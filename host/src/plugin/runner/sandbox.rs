@@ -7,6 +7,7 @@
 mod calls;
 mod files;
 mod filter;
+mod walls;
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -17,8 +18,12 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::Deserialize;
 
-use super::super::inspect::FileAccess;
+use super::proto::Told;
 use crate::error::story;
+
+pub use walls::Namespaces;
+pub(super) use walls::Object;
+use walls::Walls;
 
 /// The most memory that is mapped, in bytes. Go alone reserves 1 GiB that it never uses.
 const MAX_MAPPED: u64 = 8 << 30;
@@ -50,14 +55,6 @@ pub(super) struct Reach {
     pub(super) bus: bool,
     /// The system's libraries.
     pub(super) libraries: bool,
-}
-
-/// A file or folder that is granted: as the host opened it, and the path that the plugin knows it by.
-pub(super) struct Object<'a> {
-    #[expect(dead_code, reason = "the next wall shows it there")]
-    pub(super) path: &'a str,
-    pub(super) fd: BorrowedFd<'a>,
-    pub(super) access: FileAccess,
 }
 
 /// How much of the cage there has to be.
@@ -112,15 +109,30 @@ pub(super) fn tie_to_parent() -> Result<(), String> {
 /// is a file, that can be opened again.
 pub(super) fn enter(
     objects: &[Object<'_>],
-    reach: Reach,
-    cage: Cage,
+    grant: &Told,
     plugin: Option<BorrowedFd<'_>>,
-) -> Result<(), String> {
+) -> Result<Owners, NotEntered> {
+    let Told { reach, cage, namespaces, .. } = *grant;
     let rules =
         files::rules(objects, reach, plugin).map_err(|error| told("confine files", &error))?;
     // Before it is undumpable: this file belongs to root then. Where memory runs out, the
     // plugin is what ends, and neither the host nor what else runs there.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let walls = match namespaces {
+        Namespaces::Off => None,
+        Namespaces::BestEffort | Namespaces::Required => {
+            match walls::enter(objects, reach).map_err(NotEntered::Namespaces)? {
+                Walls::None(why) if namespaces == Namespaces::Required => {
+                    let problem = format!("the policy requires namespaces, and {why}");
+                    return Err(NotEntered::Other(problem));
+                }
+                Walls::None(_) => None,
+                Walls::Own(capabilities) => Some(capabilities),
+            }
+        }
+    };
+    // Who enters a user namespace may be untied by it.
+    tie_to_parent()?;
     // Other processes of the same user can neither attach to it nor read its memory.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| step("become undumpable", error))?;
@@ -136,12 +148,45 @@ pub(super) fn enter(
     ] {
         limit(resource, most)?;
     }
-    let lacking = confine(rules, reach)?;
+    let lacking = confine(rules, reach, walls.unwrap_or(walls::OVER_FILES))?;
     match lacking.first() {
         Some(lack) if cage == Cage::Whole => {
-            Err(format!("the policy demands a whole cage, and {lack}"))
+            Err(NotEntered::Other(format!("the policy demands a whole cage, and {lack}")))
         }
-        _ => Ok(()),
+        _ if walls.is_some() => Ok(Owners::Hidden),
+        _ => Ok(Owners::Seen),
+    }
+}
+
+/// Whether a plugin sees who owns a file, and how it is mounted, as it is outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owners {
+    /// It does.
+    Seen,
+    /// The host has to be asked.
+    Hidden,
+}
+
+/// Why a process is not shut in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NotEntered {
+    /// It got no further than into its namespaces: another one may do without them.
+    Namespaces(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl From<String> for NotEntered {
+    fn from(problem: String) -> Self {
+        Self::Other(problem)
+    }
+}
+
+/// Tries the namespaces, in a process that is for nothing else.
+pub(super) fn try_walls() -> Result<(), String> {
+    match walls::enter(&[], Reach::default())? {
+        Walls::Own(_) => Ok(()),
+        Walls::None(why) => Err(why.to_string()),
     }
 }
 
@@ -155,27 +200,18 @@ pub fn lacking() -> Result<Vec<Lack>, String> {
         let reach = Reach::default();
         let rules =
             files::rules(&[], reach, None).map_err(|error| told("confine files", &error))?;
-        confine(rules, reach)
+        confine(rules, reach, walls::OVER_FILES)
     });
     tried.join().unwrap_or_else(|_| Err("the trial of the cage panicked".to_owned()))
 }
 
 /// Gives up privileges, files and system calls, for this thread and those it starts, and
 /// returns what the kernel lacks for that.
-fn confine(rules: RulesetCreated, reach: Reach) -> Result<Vec<Lack>, String> {
+fn confine(rules: RulesetCreated, reach: Reach, kept: CapabilitySet) -> Result<Vec<Lack>, String> {
     let mut lacking = Vec::new();
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| step("give up new privileges", error))?;
-    // Of root's, those over files stay: which files, landlock says.
-    let kept = CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
-    let has = rustix::thread::capabilities(None).map_err(|error| step("see what it may", error))?;
-    if !kept.contains(has.permitted) {
-        let effective = has.effective & kept;
-        let permitted = has.permitted & kept;
-        let sets = CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() };
-        rustix::thread::set_capabilities(None, sets)
-            .map_err(|error| step("give up capabilities", error))?;
-    }
+    give_up(kept).map_err(|error| step("give up capabilities", error))?;
     let confined = rules.restrict_self().map_err(|error| told("confine files", &error))?;
     match confined.landlock {
         LandlockStatus::Available { effective_abi, .. } if effective_abi < landlock::ABI::V3 => {
@@ -194,6 +230,27 @@ fn confine(rules: RulesetCreated, reach: Reach) -> Result<Vec<Lack>, String> {
         Err(error) => return Err(told("filter system calls", &error)),
     }
     Ok(lacking)
+}
+
+/// Gives up all capabilities but these, and those that could come back.
+fn give_up(kept: CapabilitySet) -> Result<(), Errno> {
+    let has = rustix::thread::capabilities(None)?;
+    if has.effective.contains(CapabilitySet::SETPCAP) {
+        for capability in CapabilitySet::all().difference(kept).iter() {
+            match rustix::thread::remove_capability_from_bounding_set(capability) {
+                // A kernel that does not know it.
+                Ok(()) | Err(Errno::INVAL) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    if kept.contains(has.permitted) {
+        return Ok(());
+    }
+    let effective = has.effective & kept;
+    let permitted = has.permitted & kept;
+    let sets = CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, sets)
 }
 
 /// Lowers a limit for good, where it is not lower already.

@@ -9,10 +9,11 @@ use keystead_plugin_api as api;
 
 use super::super::grant::{Granted, Made};
 use super::super::{Fit, loader};
+use super::child::NAMESPACES;
 use super::connection::{Answered, Connection, Greeted, Lost, Started};
 use super::error::UNLOADABLE;
 use super::proto::{self, Fault, Kind, Reader, Request};
-use super::{CallError, During, Ended, Error, Image, Launch};
+use super::{CallError, During, Ended, Error, Image, Launch, Namespaces};
 
 /// How long a runner that closed its connection may take to end: what its exit takes on a
 /// busy machine.
@@ -179,6 +180,14 @@ impl Runner {
                 let lost = Lost::Fault(Fault("too much for an answer to `open`".into()));
                 Err(self.bury(connection, lost, Some(Kind::Open), started).into())
             }
+            Err(Lost::Unwelcome(code, _))
+                if code == NAMESPACES
+                    && self.setup.granted.namespaces() == Namespaces::BestEffort =>
+            {
+                drop(connection);
+                self.setup.granted.do_without_namespaces();
+                self.connect(None)
+            }
             Err(lost) => Err(self.bury(connection, lost, Some(Kind::Open), started).into()),
         }
     }
@@ -286,7 +295,9 @@ impl Runner {
             (_, Err(source), _) | (_, _, Err(source)) | (Lost::System(source), ..) => {
                 Error::System { call, source }
             }
-            (Lost::Unwelcome(code, problem), ..) if code == "sandbox" => Error::Sandbox { problem },
+            (Lost::Unwelcome(code, problem), ..) if code == "sandbox" || code == NAMESPACES => {
+                Error::Sandbox { problem }
+            }
             (Lost::Unwelcome(_, problem), ..) => Error::Handshake { program: program(), problem },
             // Still there, so that it was killed for it.
             (Lost::Closed | Lost::Before, Ok(None), Ok(KILLED)) => {

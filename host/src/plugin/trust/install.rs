@@ -8,7 +8,7 @@ use super::{Error, Policy, Privilege, Store, Trusted, crash, file_name, look_int
 use crate::fs::{self, Folder, Lock, OpenedFile, Rule, walk};
 use crate::plugin::inspect::{Inspected, Permission};
 use crate::plugin::pins::{self, Digest, Entry, InProcess, Layer, Pin, PluginId};
-use crate::plugin::runner::Cage;
+use crate::plugin::runner::{Cage, Namespaces};
 use crate::plugin::verdict::Verdict;
 
 /// The lock that pins and plugin files are changed under.
@@ -79,6 +79,7 @@ impl Candidate {
 pub struct Unpinned {
     candidate: Candidate,
     cage: Cage,
+    namespaces: Namespaces,
 }
 
 impl Unpinned {
@@ -95,6 +96,11 @@ impl Unpinned {
     /// Returns how much of a sandbox there has to be.
     pub(crate) fn cage(&self) -> Cage {
         self.cage
+    }
+
+    /// Returns whether its process gets namespaces of its own.
+    pub(crate) fn namespaces(&self) -> Namespaces {
+        self.namespaces
     }
 }
 
@@ -146,7 +152,7 @@ impl Store {
             return Err(Error::NoDataFolder);
         }
         let policy = self.permit_install(&candidate, Layer::User)?;
-        Ok(Unpinned { candidate, cage: policy.cage })
+        Ok(Unpinned { candidate, cage: policy.cage, namespaces: policy.namespaces })
     }
 
     /// Looks at the file of an installed plugin as it is now, changed or not: what

@@ -9,7 +9,7 @@ use super::roots::Roots;
 use super::{Error, Layer};
 use crate::plugin::inspect::Permission;
 use crate::plugin::pins::{Digest, PluginId};
-use crate::plugin::runner::Cage;
+use crate::plugin::runner::{Cage, Namespaces};
 
 /// The policy's file in the administrator's folder.
 const FILE: &str = "policy.toml";
@@ -37,6 +37,8 @@ pub struct Policy {
     pub placement: Placement,
     /// How much of a cage isolated plugins must have.
     pub cage: Cage,
+    /// Whether isolated plugins have namespaces of their own.
+    pub namespaces: Namespaces,
     user_plugins: UserPlugins,
     permissions: Option<Vec<Ability>>,
     allow: Option<Vec<Name>>,
@@ -78,6 +80,8 @@ struct Text {
     placement: Placement,
     #[serde(default)]
     cage: Cage,
+    #[serde(default)]
+    namespaces: Namespaces,
     permissions: Option<Vec<Ability>>,
     allow: Option<Vec<toml::Spanned<String>>>,
     #[serde(default)]
@@ -125,6 +129,7 @@ impl Policy {
             path: path.to_owned(),
             placement: text.placement,
             cage: text.cage,
+            namespaces: text.namespaces,
             user_plugins: match text.user_plugins {
                 true => UserPlugins::Allowed,
                 false => UserPlugins::Forbidden,
@@ -258,7 +263,7 @@ mod tests {
             message("# ours\nuser-plugin = false"),
             "the policy `/etc/keystead/policy.toml` is malformed in line 2, column 1: unknown \
              field `user-plugin`, expected one of `user-plugins`, `placement`, `cage`, \
-             `permissions`, `allow`, `deny`"
+             `namespaces`, `permissions`, `allow`, `deny`"
         );
         assert!(message("deny = ['A']").contains("line 1, column 9: `A` is not a plugin's id"));
         for text in [
@@ -272,6 +277,14 @@ mod tests {
         }
         assert_eq!(policy("cage = 'whole'").unwrap().cage, Cage::Whole);
         assert_eq!(policy("").unwrap().cage, Cage::Possible);
+        for (text, namespaces) in [
+            ("", Namespaces::BestEffort),
+            ("namespaces = 'off'", Namespaces::Off),
+            ("namespaces = 'required'", Namespaces::Required),
+        ] {
+            assert_eq!(policy(text).unwrap().namespaces, namespaces, "{text}");
+        }
+        assert!(policy("namespaces = 'best-effort'").is_err());
         assert_eq!(policy("placement = 'isolated'").unwrap().placement, Placement::Isolated);
     }
 }

@@ -7,7 +7,7 @@ use super::roots::{PLUGINS, Root, Roots};
 use super::{Error, Policy, Store, Trusted, file_name, judge};
 use crate::fs::{self, Folder, OpenedFile};
 use crate::plugin::pins::{self, Entry, Layer, Pin};
-use crate::plugin::runner::Cage;
+use crate::plugin::runner::{Cage, Namespaces};
 
 /// What a look at every plugin found.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(crate) struct Survey {
     pub(crate) faults: Vec<Error>,
     /// What the policy demands of the cage.
     pub(crate) cage: Cage,
+    /// What the policy says of namespaces.
+    pub(crate) namespaces: Namespaces,
     /// Every pin and denial, in the order they count.
     pub(crate) pins: Vec<Surveyed>,
     /// Files in the plugin folders that no pin stands for.
@@ -58,6 +60,7 @@ impl Store {
             Policy::default()
         });
         survey.cage = policy.cage;
+        survey.namespaces = policy.namespaces;
         for root in roots.iter() {
             if let Err(fault) = self.survey_pins(&roots, &policy, root, &mut survey) {
                 survey.faults.push(fault);

@@ -15,7 +15,7 @@ use crate::fs::{self, Identity, OpenedFile, Rule};
 use crate::plugin::Fit;
 use crate::plugin::inspect::{Abi, Manifest};
 use crate::plugin::pins::{Digest, InProcess, PluginId};
-use crate::plugin::runner::Cage;
+use crate::plugin::runner::{Cage, Namespaces};
 use crate::plugin::verdict::Verdict;
 
 /// Who says that a plugin may be used.
@@ -48,6 +48,7 @@ impl VouchedBy {
 pub(super) struct Terms {
     pub(super) in_process: InProcess,
     pub(super) cage: Cage,
+    pub(super) namespaces: Namespaces,
 }
 
 /// File systems on which root is this machine's, by their numbers in Linux: ext4, XFS, Btrfs, overlay,
@@ -105,6 +106,11 @@ impl Trusted {
     /// Returns how much there has to be of a cage where it runs isolated.
     pub fn cage(&self) -> Cage {
         self.terms.cage
+    }
+
+    /// Returns whether it has namespaces of its own where it runs isolated.
+    pub fn namespaces(&self) -> Namespaces {
+        self.terms.namespaces
     }
 
     /// Returns what the plugin says of itself.

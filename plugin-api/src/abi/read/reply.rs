@@ -12,7 +12,7 @@ use crate::abi::types::*;
 use crate::abi::view::AbiSlice;
 use crate::error::{Challenge, Error, ErrorKind, Prompt, Result, MAX_MESSAGE_BYTES};
 use crate::metadata::{Metadata, MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
-use crate::plugin::{ExecOutput, MAX_EXEC_ERRORS_BYTES};
+use crate::plugin::{ExecOutput, Ownership, MAX_EXEC_ERRORS_BYTES};
 use crate::value::{SecretBytes, ValueKind, MAX_VALUE_BYTES};
 use crate::vault::*;
 
@@ -159,6 +159,16 @@ pub(in crate::abi) unsafe fn exec_output(view: AbiExecOutputRef) -> Result<ExecO
         let errors = view.errors().text("a program's errors", MAX_EXEC_ERRORS_BYTES)?;
         Ok(ExecOutput::new(view.status(), output, errors.to_owned()))
     }
+}
+
+pub(in crate::abi) unsafe fn ownership(view: AbiOwnershipRef) -> Result<Option<Ownership>> {
+    let flags = view.flags();
+    if flags & OWNERSHIP_KNOWN == 0 {
+        return Ok(None);
+    }
+    let mut ownership = Ownership::new(view.owner(), view.device(), view.inode());
+    ownership.is_read_only = flags & OWNERSHIP_READ_ONLY != 0;
+    Ok(Some(ownership))
 }
 
 /// Reads an error; one that cannot be read is an error of the plugin.

@@ -9,7 +9,7 @@ use super::super::super::inspect::{Abi, FileAccess, Permission};
 use super::super::child::Plugin;
 use super::super::sandbox::Reach;
 use super::super::socket::MAX_DESCRIPTORS;
-use super::super::{Cage, Image};
+use super::super::{Cage, Image, Namespaces};
 use super::{BUILD, PROTOCOL};
 use crate::codec::{Fault, Reader, Writer};
 
@@ -21,12 +21,15 @@ const WHOLE: u32 = 1;
 const NETWORK: u32 = 2;
 const BUS: u32 = 4;
 const LIBRARIES: u32 = 8;
+const NO_NAMESPACES: u32 = 16;
+const MUST_HAVE_NAMESPACES: u32 = 32;
 
 /// What a runner is told that its plugin may do. Its descriptors travel beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::plugin::runner) struct Told {
     pub(in crate::plugin::runner) reach: Reach,
     pub(in crate::plugin::runner) cage: Cage,
+    pub(in crate::plugin::runner) namespaces: Namespaces,
     /// Each path and what may be done with it, in the order of the descriptors.
     pub(in crate::plugin::runner) paths: Vec<(String, FileAccess)>,
 }
@@ -58,6 +61,8 @@ impl Greeting {
             (NETWORK, granted.has(&Permission::Network)),
             (BUS, granted.has(&Permission::Dbus)),
             (LIBRARIES, granted.has_libraries()),
+            (NO_NAMESPACES, granted.namespaces() == Namespaces::Off),
+            (MUST_HAVE_NAMESPACES, granted.namespaces() == Namespaces::Required),
         ];
         w.u32(marks.iter().filter(|(_, is_set)| *is_set).map(|(mark, _)| mark).sum());
         let there = || granted.paths().iter().filter(|path| path.object().is_some());
@@ -80,12 +85,18 @@ impl Greeting {
         }
         let parent = r.u32()?;
         let marks = r.u32()?;
-        if marks >= LIBRARIES << 1 {
+        if marks >= MUST_HAVE_NAMESPACES << 1 {
             return Err(Fault::new("an unknown mark"));
         }
         let has = |mark| marks & mark != 0;
         let reach = Reach { network: has(NETWORK), bus: has(BUS), libraries: has(LIBRARIES) };
         let cage = if has(WHOLE) { Cage::Whole } else { Cage::Possible };
+        let namespaces = match (has(NO_NAMESPACES), has(MUST_HAVE_NAMESPACES)) {
+            (false, false) => Namespaces::BestEffort,
+            (true, false) => Namespaces::Off,
+            (false, true) => Namespaces::Required,
+            (true, true) => return Err(Fault::new("marks that exclude each other")),
+        };
         let count = r.count(MAX_DESCRIPTORS, "more than 200 paths")?;
         let mut paths = Vec::with_capacity(count);
         for _ in 0..count {
@@ -98,7 +109,7 @@ impl Greeting {
             paths.push((path, access));
         }
         r.end()?;
-        Ok(Self::Own { parent, told: Told { reach, cage, paths } })
+        Ok(Self::Own { parent, told: Told { reach, cage, namespaces, paths } })
     }
 }
 

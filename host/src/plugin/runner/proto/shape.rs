@@ -348,6 +348,27 @@ pub(in crate::plugin::runner) fn exec_output(r: &mut Reader<'_>) -> Result<api::
     Ok(api::ExecOutput::new(status, output, errors))
 }
 
+/// Reads the path of which the owner is asked.
+pub(in crate::plugin::runner) fn ownership_request(r: &mut Reader<'_>) -> Result<String, Fault> {
+    text(r)
+}
+
+/// Writes who owns a file.
+pub(in crate::plugin::runner) fn write_ownership(w: &mut Writer<'_>, found: &api::Ownership) {
+    w.u32(found.owner);
+    w.flag(found.is_read_only);
+    w.u64(found.device);
+    w.u64(found.inode);
+}
+
+/// Reads who owns a file.
+pub(in crate::plugin::runner) fn ownership(r: &mut Reader<'_>) -> Result<api::Ownership, Fault> {
+    let (owner, is_read_only) = (r.u32()?, r.flag()?);
+    let mut found = api::Ownership::new(owner, r.u64()?, r.u64()?);
+    found.is_read_only = is_read_only;
+    Ok(found)
+}
+
 /// Writes a code and a text: why a greeting is refused, or a plugin cannot be loaded.
 pub(in crate::plugin::runner) fn write_unwelcome(w: &mut Writer<'_>, code: &str, text: &str) {
     w.text(code);

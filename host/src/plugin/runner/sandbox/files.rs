@@ -2,7 +2,7 @@
 //! every program needs. A rule is of what is there now.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr, RulesetCreated,
@@ -38,11 +38,11 @@ const EVERYBODY: &[&str] =
 
 /// What a program reads of itself in /proc: not `net`, which tells of all sockets, nor `task`, which
 /// has it again.
-const OF_ITSELF: &[&str] = &["cgroup", "fd", "maps", "stat", "status"];
+const OF_ITSELF: [&str; 5] = ["cgroup", "fd", "maps", "stat", "status"];
 
 /// What is read before a name of the network becomes a connection: how names are resolved, and
 /// whom a certificate may be from.
-const FOR_NETWORK: &[&str] = &[
+pub(super) const FOR_NETWORK: &[&str] = &[
     "/etc/resolv.conf",
     "/etc/hosts",
     "/etc/host.conf",
@@ -64,7 +64,7 @@ const FOR_NETWORK: &[&str] = &[
 ];
 
 /// Where the system's libraries are: for granted ones, and for those that resolve names.
-const LIBRARIES: &[&str] =
+pub(super) const LIBRARIES: &[&str] =
     &["/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"];
 
 /// What lies where the libraries are that every program may need.
@@ -98,7 +98,9 @@ pub(super) fn rules(
     for path in EVERYBODY {
         rules = allow(rules, Path::new(path), READ, READ_FILE)?;
     }
-    rules = allow_base(rules)?;
+    for path in base_libraries() {
+        rules = allow(rules, &path, READ, READ_FILE)?;
+    }
     if reach.network {
         for path in FOR_NETWORK {
             rules = allow(rules, Path::new(path), READ, READ_FILE)?;
@@ -114,28 +116,26 @@ pub(super) fn rules(
             FileAccess::Read => (READ, READ_FILE),
             FileAccess::ReadWrite => (WRITE, WRITE_FILE),
         };
-        rules = match is_folder(object.fd) {
+        rules = match is_folder(object.found) {
             Some(is_folder) => rules
-                .add_rule(PathBeneath::new(object.fd, if is_folder { folder } else { file }))?,
+                .add_rule(PathBeneath::new(object.found, if is_folder { folder } else { file }))?,
             None => rules,
         };
     }
     Ok(rules)
 }
 
-/// Allows the libraries that need no permission, whichever of them this program has itself.
-fn allow_base(mut rules: RulesetCreated) -> Result<RulesetCreated, RulesetError> {
+/// Returns where the libraries are that need no permission, whichever of them this program has
+/// itself.
+pub(super) fn base_libraries() -> Vec<PathBuf> {
     let here = format!("/lib/{}-linux-gnu", std::env::consts::ARCH);
     let mut folders = [here.as_str(), "/lib64", "/usr/lib"].into_iter().map(Path::new);
     let Some(folder) = folders.find(|folder| folder.join(C_LIBRARY).exists()) else {
-        return Ok(rules);
+        return Vec::new();
     };
     // Both are there already, wherever a plugin is loaded.
     let others = ELF_BASE.iter().filter(|name| **name != C_LIBRARY && !name.starts_with("ld-"));
-    for name in others {
-        rules = allow(rules, &folder.join(name), READ, READ_FILE)?;
-    }
-    Ok(rules)
+    others.map(|name| folder.join(name)).collect()
 }
 
 /// Allows what is at a path, if there is something.

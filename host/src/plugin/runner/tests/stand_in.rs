@@ -7,6 +7,7 @@ use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 
 use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown, sendmsg};
+use rustix::io::Errno;
 use rustix::process::Signal;
 
 use super::super::proto::{APART, Kind, MAX_FRAME_BYTES};
@@ -63,6 +64,9 @@ fn lack(what: &str) {
             libc::SYS_landlock_restrict_self,
         ],
         "filters" => &[libc::SYS_seccomp],
+        "namespaces" => &[libc::SYS_unshare],
+        // Found out when it is too late to go back.
+        "mounts" => &[libc::SYS_fsopen],
         what => panic!("{what}"),
     };
     let rules = calls.iter().map(|call| (*call, vec![])).collect();
@@ -204,6 +208,13 @@ impl Faulty {
     }
 
     fn tell(&self, name: &str) -> Option<String> {
+        if let Some(path) = name.strip_prefix("look ") {
+            return Some(look(path));
+        }
+        if let Some(path) = name.strip_prefix("owner ") {
+            let told = self.context.ownership(path);
+            return Some(told.map_or_else(|error| error.to_string(), |told| format!("{told:?}")));
+        }
         Some(match name {
             "parameters" => {
                 let p = &self.request.parameters;
@@ -233,6 +244,19 @@ impl Faulty {
                 Err(_) => "none".to_owned(),
             },
             "descriptors" => descriptors(),
+            "names" => names(),
+            "mounts" => mounts(),
+            "privileges" => {
+                use rustix::thread::{CapabilitySet, capabilities, capability_is_in_bounding_set};
+                let sets = capabilities(None).unwrap();
+                let all = sets.permitted | sets.effective | sets.inheritable;
+                let can_come_back = CapabilitySet::all()
+                    .iter()
+                    .filter(|one| capability_is_in_bounding_set(*one) == Ok(true));
+                let can_come_back =
+                    can_come_back.fold(CapabilitySet::empty(), |all, one| all | one);
+                format!("{:?} and {:?}", all, can_come_back)
+            }
             "sandbox" => {
                 use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
                 format!(
@@ -260,6 +284,84 @@ impl Faulty {
             _ => return None,
         })
     }
+}
+
+/// Asks all that can be asked of a name, and returns the answers, each once.
+fn look(path: &str) -> String {
+    use rustix::fs::{Access, Mode, OFlags};
+    let open = |flags| rustix::fs::open(path, flags | OFlags::CLOEXEC, Mode::empty()).map(drop);
+    let answers = [
+        rustix::fs::lstat(path).map(drop),
+        rustix::fs::stat(path).map(drop),
+        rustix::fs::readlink(path, Vec::new()).map(drop),
+        rustix::fs::access(path, Access::EXISTS),
+        rustix::fs::statfs(path).map(drop),
+        rustix::process::chdir(path),
+        open(OFlags::PATH | OFlags::NOFOLLOW),
+        open(OFlags::RDONLY),
+        open(OFlags::WRONLY),
+    ];
+    each_once(answers)
+}
+
+/// Returns the answers' names, each once.
+fn each_once(answers: impl IntoIterator<Item = rustix::io::Result<()>>) -> String {
+    let name = |error: Errno| format!("{:?}", nix::errno::Errno::from_raw(error.raw_os_error()));
+    let answers =
+        answers.into_iter().map(|answer| answer.map_or_else(name, |()| "done".to_owned()));
+    let mut answers: Vec<String> = answers.collect();
+    answers.sort();
+    answers.dedup();
+    answers.join(" ")
+}
+
+/// Tries to get out by mounts, roots and namespaces, and returns the answers, each once.
+fn mounts() -> String {
+    use nix::sched::CloneFlags;
+    use rustix::mount::{FsOpenFlags, MountFlags, UnmountFlags};
+    let namespaces = [
+        CloneFlags::CLONE_NEWNS,
+        CloneFlags::CLONE_NEWUSER,
+        CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS,
+        CloneFlags::CLONE_NEWNET,
+    ];
+    let answers = namespaces
+        .into_iter()
+        .map(|flags| {
+            nix::sched::unshare(flags).map_err(|error| Errno::from_raw_os_error(error as i32))
+        })
+        .chain([
+            rustix::process::chroot("/"),
+            rustix::process::pivot_root(".", "."),
+            rustix::mount::unmount("/dev/null", UnmountFlags::DETACH),
+            rustix::mount::mount_remount("/", MountFlags::empty(), ""),
+            rustix::mount::mount_bind("/dev", "/proc"),
+            rustix::mount::fsopen("tmpfs", FsOpenFlags::empty()).map(drop),
+        ]);
+    each_once(answers)
+}
+
+/// Returns which names the root directory has, and those below what lies in memory only.
+fn names() -> String {
+    let device = rustix::fs::stat("/").unwrap().st_dev;
+    let (mut found, mut waiting) = (Vec::new(), vec![std::path::PathBuf::from("/")]);
+    while let Some(dir) = waiting.pop() {
+        let entries = match std::fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) => return error.to_string(),
+        };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let stat = rustix::fs::lstat(&path).unwrap();
+            if stat.st_dev == device && path.symlink_metadata().unwrap().is_dir() {
+                waiting.push(path);
+            } else {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found.join(" ")
 }
 
 fn descriptors() -> String {
