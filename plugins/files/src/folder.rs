@@ -67,7 +67,7 @@ pub(crate) enum Read<T> {
 /// What is at the path.
 enum Found {
     Nothing,
-    Snapshot(Snapshot),
+    Snapshot(Box<Snapshot>),
     /// A snapshot that was taken away before it could be opened.
     Swapped,
 }
@@ -138,14 +138,14 @@ impl Folder {
             Err(error) => return Err(failed("open", path, error)),
         };
         let outer = opened(dir, path, path.clone(), &self.outside, Layout::Plain)?;
-        let Some(target) = data(&outer)? else { return Ok(Found::Snapshot(outer)) };
+        let Some(target) = data(&outer)? else { return Ok(Found::Snapshot(Box::new(outer))) };
         // Not through another link: the name is of a folder beside it.
         let flags = OPEN.union(OFlags::NOFOLLOW);
         match rustix::fs::openat(&outer.dir, target.as_slice(), flags, Mode::empty()) {
             Ok(dir) => {
                 let place = path.join(OsStr::from_bytes(&target));
                 let snapshot = opened(dir, path, place, &self.outside, Layout::Kubernetes)?;
-                Ok(Found::Snapshot(snapshot))
+                Ok(Found::Snapshot(Box::new(snapshot)))
             }
             Err(Errno::NOENT) => Ok(Found::Swapped),
             Err(Errno::LOOP | Errno::NOTDIR) => Err(leads_out(path)),
