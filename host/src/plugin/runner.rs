@@ -37,7 +37,7 @@ pub(crate) use process::timespec;
 
 pub use connection::{Greeted, Started};
 pub use error::{CallError, During, Ended, Error};
-pub use sandbox::{Cage, Lack, lacking};
+pub use sandbox::{Cage, Lack, Older, lacking};
 pub use supervise::{Runner, Setup};
 
 /// The first argument of a runner. No command has this name.

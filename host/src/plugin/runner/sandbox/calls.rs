@@ -24,7 +24,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_pselect6, libc::SYS_epoll_create1, libc::SYS_epoll_ctl, libc::SYS_epoll_pwait,
     libc::SYS_epoll_pwait2, libc::SYS_fcntl, libc::SYS_ioctl,
     // Files, where landlock lets it.
-    libc::SYS_openat, libc::SYS_openat2, libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx,
+    libc::SYS_openat, libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx,
     libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_faccessat, libc::SYS_faccessat2,
     libc::SYS_readlinkat, libc::SYS_getdents64, libc::SYS_getcwd, libc::SYS_chdir,
     libc::SYS_fchdir, libc::SYS_umask, libc::SYS_ftruncate, libc::SYS_fallocate,
@@ -168,6 +168,21 @@ const PRCTLS: &[i32] = &[
     libc::PR_CAPBSET_READ,
 ];
 
+/// What of `open`'s flags says how a file is used.
+const USE: u32 = (libc::O_ACCMODE | libc::O_TRUNC) as u32;
+
+/// To read or to write, and to cut short only what is opened to be written: a file that was opened
+/// for neither (3) needs no right of landlock's, and one that is opened to be read and cut short
+/// none but to read before Linux 6.2. `openat2` has its flags where no filter sees them, and is
+/// not there.
+const USES: [u32; 5] = [
+    libc::O_RDONLY as u32,
+    libc::O_WRONLY as u32,
+    libc::O_RDWR as u32,
+    (libc::O_WRONLY | libc::O_TRUNC) as u32,
+    (libc::O_RDWR | libc::O_TRUNC) as u32,
+];
+
 /// A thread, in no new namespace.
 const THREAD: u32 = libc::CLONE_THREAD as u32;
 const CLONE_MASK: u32 = THREAD
@@ -214,7 +229,7 @@ pub(super) fn filter(reach: Reach, pid: u32) -> BpfProgram {
         answers.answer(list, &Answer::Refused);
     }
     answers.answer(KILLED, &Answer::Killed);
-    for (call, ways) in in_part(pid).into_iter().chain(sockets(reach)) {
+    for (call, ways) in in_part(pid).into_iter().chain(opening()).chain(sockets(reach)) {
         answers.set(call, Answer::AllowedIf(ways));
     }
     if reach.network {
@@ -245,6 +260,16 @@ fn in_part(pid: u32) -> Vec<InPart> {
         (libc::SYS_prlimit64, vec![vec![Test::word(0, [0, pid]), low, high]]),
         (libc::SYS_fcntl, vec![vec![Test::word(1, words(FCNTLS))]]),
         (libc::SYS_prctl, vec![vec![Test::word(0, words(PRCTLS))]]),
+    ]
+}
+
+/// Returns how files may be opened.
+fn opening() -> Vec<InPart> {
+    let used = |argument| vec![vec![Test::masked(argument, USE, USES)]];
+    vec![
+        (libc::SYS_openat, used(2)),
+        #[cfg(target_arch = "x86_64")]
+        (libc::SYS_open, used(1)),
     ]
 }
 
@@ -359,6 +384,25 @@ mod tests {
                 let allowed = answered(reach, call, [3, 1, 1, 0, 0, 0]) == libc::SECCOMP_RET_ALLOW;
                 assert_eq!(allowed, reaches.contains(&reach), "{call} {reach:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_file_is_opened_to_be_read_or_written_and_cut_short_only_to_be_written() {
+        let allows = |flags: i32| {
+            let arguments = [0, 1, flags as u64 | 1 << 40, 0, 0, 0];
+            let answer = answered(Reach::default(), libc::SYS_openat, arguments);
+            assert!([libc::SECCOMP_RET_ALLOW, REFUSAL].contains(&answer));
+            answer == libc::SECCOMP_RET_ALLOW
+        };
+        let more = [0, libc::O_CREAT | libc::O_CLOEXEC, libc::O_PATH, libc::O_TMPFILE];
+        for more in more {
+            for flags in [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR] {
+                assert!(allows(more | flags), "{flags:o} {more:o}");
+                let cut = more | flags | libc::O_TRUNC;
+                assert_eq!(allows(cut), flags != libc::O_RDONLY, "{flags:o} {more:o}");
+            }
+            assert!(!allows(more | libc::O_ACCMODE) && !allows(more | 3 | libc::O_TRUNC));
         }
     }
 
