@@ -107,10 +107,11 @@ impl Release {
     }
 }
 
-/// Returns this system's sources, of another release.
+/// Returns this system's sources, of another release: those of the release itself, and those of the
+/// corrections to what could be attacked in it.
 fn next_sources(here: &str, release: &str) -> Result<String> {
-    let folder = Path::new("/etc/apt/sources.list.d");
-    for entry in fs_err::read_dir(folder)? {
+    let mut sources = String::new();
+    for entry in fs_err::read_dir("/etc/apt/sources.list.d")? {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "sources") {
             continue;
@@ -122,17 +123,20 @@ fn next_sources(here: &str, release: &str) -> Result<String> {
             };
             let suites = value("Suites:").unwrap_or_default();
             let is_main = value("Components:").is_some_and(|c| c.starts_with("main"));
-            if is_main && suites.split_whitespace().next() == Some(here) {
-                let (Some(uris), Some(key)) = (value("URIs:"), value("Signed-By:")) else {
-                    continue;
-                };
-                return Ok(format!(
-                    "Types: deb\nURIs: {uris}\nSuites: {release}\nComponents: main\nSigned-By: {key}\n"
-                ));
-            }
+            let suite = suites.split_whitespace().next().and_then(|one| one.strip_prefix(here));
+            let (Some(suite @ ("" | "-security")), true) = (suite, is_main) else { continue };
+            let (Some(uris), Some(key)) = (value("URIs:"), value("Signed-By:")) else {
+                continue;
+            };
+            sources.push_str(&format!(
+                "Types: deb\nURIs: {uris}\nSuites: {release}{suite}\nComponents: main\nSigned-By: {key}\n\n"
+            ));
         }
     }
-    Err("no source of Debian's packages was found in /etc/apt/sources.list.d".into())
+    if sources.is_empty() {
+        return Err("no source of Debian's packages was found in /etc/apt/sources.list.d".into());
+    }
+    Ok(sources)
 }
 
 pub(super) fn run(command: &mut Command) -> Result<()> {

@@ -192,3 +192,21 @@ fn built(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let files: Vec<PathBuf> = files.collect();
     if files.len() == 2 { Ok(files) } else { Err(format!("not two tests: {files:?}").into()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_kernels_or_one_are_named_and_nothing_else_is() {
+        let named = |word| {
+            let which = Which::parse(word).ok()?;
+            Some(which.0.iter().map(|old| old.release).collect::<Vec<_>>())
+        };
+        assert_eq!(named("kernels").unwrap(), ["bookworm", "trixie"]);
+        assert_eq!(named("kernels:trixie").unwrap(), ["trixie"]);
+        for word in ["", "kernel", "kernels:", "kernels:sid", "trixie"] {
+            assert_eq!(named(word), None, "{word}");
+        }
+    }
+}

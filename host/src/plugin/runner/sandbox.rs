@@ -290,3 +290,20 @@ fn step(what: &str, error: Errno) -> String {
 fn told(what: &str, error: &dyn std::error::Error) -> String {
     format!("cannot {what}: {}", story(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_a_landlock_the_more_it_leaves_to_the_filter() {
+        let all = [ABI::V1, ABI::V2, ABI::V3, ABI::V4, ABI::V5, ABI::V6].map(Older::of);
+        let older = [Older::Truncate, Older::Tcp, Older::Devices, Older::Scopes].map(Some);
+        assert_eq!(all, [older[0], older[0], older[1], older[2], older[3], None]);
+        assert_eq!(Older::Scopes.to_string(), "signals and abstract sockets (Linux 6.12)");
+        let told = Older::Truncate.to_string();
+        for version in ["6.2", "6.7", "6.10", "6.12"] {
+            assert!(told.contains(&format!("(Linux {version})")), "{told}");
+        }
+    }
+}

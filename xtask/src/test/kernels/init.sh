@@ -24,7 +24,12 @@ for file in debug/keystead $LIBRARIES $TESTS; do
     cp -p "/root$TARGET/$file" "/disk/target/$file"
 done
 mount --bind /disk/target "/root$TARGET"
-# A user's folder, and the way to it.
+# The way to it, which tests go as another user as well.
+way=$TARGET
+while [ "$way" != / ]; do
+    chmod a+x "/root$way"
+    way=$(dirname "$way")
+done
 mkdir -p /root/home/keystead-test && mount --bind /disk/user /root/home/keystead-test
 for folder in bin plugins; do mkdir -p /root/opt/keystead/$folder; done
 cp -r /job /root/opt/keystead/job

@@ -46,7 +46,9 @@ for one in $TESTS; do
     *) unit=$one ;;
     esac
 done
-step runner tests "$unit" plugin::runner
+# Those of the runner that are about the kernel, and none that has a clock.
+step runner tests "$unit" plugin::runner::sandbox plugin::runner::tests::cage \
+    plugin::runner::tests::a_runner_needs_no_root plugin::runner::socket plugin::runner::process
 step grants tests "$integration" boundary::cage --skip needs_
 export KEYSTEAD_TEST_ROUNDS_OF=100
 step zoo tests "$integration" boundary::zoo --skip boundary::zoo::rounds
