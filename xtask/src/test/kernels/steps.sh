@@ -46,10 +46,11 @@ for one in $TESTS; do
     *) unit=$one ;;
     esac
 done
-# Those of the runner that are about the kernel, and none that has a clock.
+# Those of the runner that are about the kernel: none that has a clock, or that takes minutes here.
 step runner tests "$unit" plugin::runner::sandbox plugin::runner::tests::cage \
-    plugin::runner::tests::a_runner_needs_no_root plugin::runner::socket plugin::runner::process
+    plugin::runner::socket plugin::runner::process
 step grants tests "$integration" boundary::cage --skip needs_
 export KEYSTEAD_TEST_ROUNDS_OF=100
-step zoo tests "$integration" boundary::zoo --skip boundary::zoo::rounds
+step zoo tests "$integration" boundary::zoo --skip boundary::zoo::rounds \
+    --skip boundary::zoo::page
 step rounds tests "$integration" boundary::zoo::rounds
