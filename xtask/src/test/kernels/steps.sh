@@ -50,7 +50,7 @@ done
 step runner tests "$unit" plugin::runner::sandbox plugin::runner::tests::cage \
     plugin::runner::socket plugin::runner::process
 step grants tests "$integration" boundary::cage --skip needs_
-export KEYSTEAD_TEST_ROUNDS_OF=100
+export KEYSTEAD_TEST_ROUNDS_OF=100 KEYSTEAD_TEST_AMPLE=300
 step zoo tests "$integration" boundary::zoo --skip boundary::zoo::rounds \
     --skip boundary::zoo::page
 step rounds tests "$integration" boundary::zoo::rounds
