@@ -277,12 +277,31 @@ fn gnu_c(id: &str) -> Command {
     cc
 }
 
-/// Returns the file of this plugin of the zoo, built with these macros.
+/// Returns the file of this plugin of the zoo, built with these macros: once, where it uses none.
 pub(crate) fn zoo(name: &str, folder: &Path, macros: &[String]) -> PathBuf {
+    static BUILT: Mutex<Option<HashMap<String, Vec<u8>>>> = Mutex::new(None);
     let file = folder.join(format!("{name}.so"));
-    let mut cc = gnu_c(name);
-    cc.args(macros.iter().map(|text| format!("-D{text}"))).arg("-o").arg(&file);
-    succeed(cc.arg(plugins().join("zoo").join(format!("{name}.c"))));
+    let source = plugins().join("zoo").join(format!("{name}.c"));
+    let build = || {
+        let mut cc = gnu_c(name);
+        cc.args(macros.iter().map(|text| format!("-D{text}"))).arg("-o").arg(&file);
+        succeed(cc.arg(&source));
+    };
+    let text = fs::read_to_string(&source).unwrap();
+    let words: Vec<_> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    if macros.iter().any(|text| words.contains(&text.split('=').next().unwrap())) {
+        build();
+        return file;
+    }
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let built = built.get_or_insert_with(HashMap::new);
+    match built.get(name) {
+        Some(bytes) => fs::write(&file, bytes).unwrap(),
+        None => {
+            build();
+            built.insert(name.to_owned(), fs::read(&file).unwrap());
+        }
+    }
     file
 }
 

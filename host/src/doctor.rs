@@ -20,6 +20,8 @@ pub enum Severity {
     Error,
     /// Everything works, and perhaps not as somebody thinks.
     Warning,
+    /// Nothing is wrong, and it is good to know.
+    Note,
 }
 
 impl Severity {
@@ -28,6 +30,7 @@ impl Severity {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Note => "note",
         }
     }
 }

@@ -27,6 +27,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   install [--prefix DIR]     Build host and plugins, try them, install them (default: ~/.local)
   test [--fuzz-seconds N]    Run everything CI runs (each fuzz target N seconds, default 60)
+  test --platform kernels    Boot older kernels and run what depends on them there
   bench [--quick]            Measure Keystead beside its floors and the peers that are installed
   bench --write              Do so, and write docs/speed.md and docs/speed.svg
   bench --gate | --accept    Hold the instructions of a `get` to their figure, as `test` does; or

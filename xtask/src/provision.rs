@@ -40,6 +40,7 @@ mod bao;
 mod crates;
 mod debian;
 mod go;
+pub(crate) mod kernels;
 mod next_debian;
 mod python;
 

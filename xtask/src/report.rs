@@ -80,6 +80,11 @@ impl Report {
         })
     }
 
+    /// Returns the folder of the logs.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.logs
+    }
+
     /// Returns the log file of the next step.
     fn log(&self, name: &str) -> PathBuf {
         let slug: String =
@@ -124,22 +129,8 @@ impl Report {
     pub(crate) fn cargo_test(&mut self, name: &str, command: &mut Command) -> bool {
         let log = self.log(name);
         self.step(name, || {
-            let (ok, mut output) = logged(command, &log);
-            let counted = Counted::in_output(&output);
-            let mut failed = counted.failed;
-            if !ok {
-                failed = failed.max(1);
-            }
-            if counted.ignored > 0 {
-                failed += 1;
-                let _ =
-                    writeln!(output, "error: {} tests are ignored: none may be", counted.ignored);
-            }
-            if counted.passed + failed == 0 {
-                failed += 1;
-                output.push_str("error: no test was run\n");
-            }
-            Outcome { passed: counted.passed, failed, output }
+            let (ok, output) = logged(command, &log);
+            Counted::outcome(ok, output)
         })
     }
 
@@ -164,13 +155,31 @@ impl Report {
 
 /// The sums of the `test result:` lines in the output of `cargo test`.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Counted {
+pub(crate) struct Counted {
     passed: usize,
     failed: usize,
     ignored: usize,
 }
 
 impl Counted {
+    /// Judges tests by their output and whether they succeeded: each must have been run.
+    pub(crate) fn outcome(ok: bool, mut output: String) -> Outcome {
+        let counted = Self::in_output(&output);
+        let mut failed = counted.failed;
+        if !ok {
+            failed = failed.max(1);
+        }
+        if counted.ignored > 0 {
+            failed += 1;
+            let _ = writeln!(output, "error: {} tests are ignored: none may be", counted.ignored);
+        }
+        if counted.passed + failed == 0 {
+            failed += 1;
+            output.push_str("error: no test was run\n");
+        }
+        Outcome { passed: counted.passed, failed, output }
+    }
+
     fn in_output(output: &str) -> Self {
         let mut sum = Self::default();
         for line in output.lines() {

@@ -6,6 +6,7 @@ mod dependency;
 mod docs;
 mod errors;
 mod fuzz;
+mod kernels;
 mod place;
 mod source;
 
@@ -25,11 +26,13 @@ use crate::workspace::Workspace;
 struct Options {
     /// How long each fuzz target runs.
     fuzz_seconds: u32,
+    /// Which releases' kernels are tested instead of all else.
+    kernels: Option<kernels::Which>,
 }
 
 impl Options {
     fn parse(words: &[String]) -> Result<Self> {
-        let mut options = Self { fuzz_seconds: 60 };
+        let mut options = Self { fuzz_seconds: 60, kernels: None };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match word.as_str() {
@@ -38,6 +41,10 @@ impl Options {
                     options.fuzz_seconds = number
                         .parse()
                         .map_err(|_| format!("`{number}` is not a number of seconds"))?;
+                }
+                "--platform" => {
+                    let platform = words.next().map_or("", String::as_str);
+                    options.kernels = Some(kernels::Which::parse(platform)?);
                 }
                 other => return Err(format!("`test` knows no `{other}`").into()),
             }
@@ -49,6 +56,9 @@ impl Options {
 /// Runs everything.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     let options = Options::parse(words)?;
+    if let Some(which) = &options.kernels {
+        return kernels::run(which);
+    }
     let workspace = Workspace::here()?;
     let cache = Cache::open()?;
     let mut report = Report::new(cache.fresh_logs(workspace.root())?);

@@ -46,6 +46,10 @@ fn without_namespaces(demanded: Namespaces, why: &str) -> Finding {
 }
 
 fn of_lack(lack: Lack, demanded: Cage) -> Finding {
+    if !lack.is_open() {
+        let why = "nothing is open; the cage has one wall here where newer kernels have two";
+        return Finding::new(Severity::Note, "E11.sandbox", lack.to_string()).because(why);
+    }
     let (severity, why) = match demanded {
         Cage::Whole => (
             Severity::Error,
@@ -63,6 +67,7 @@ fn of_lack(lack: Lack, demanded: Cage) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plugin::runner::Older;
 
     #[test]
     fn what_is_lacking_is_an_error_where_the_policy_demands_it() {
@@ -77,5 +82,19 @@ mod tests {
         let finding = of_lack(Lack::Files, Cage::Whole);
         assert_eq!((finding.severity, finding.code), (Severity::Error, "E11.sandbox"));
         assert!(finding.why.contains("no isolated plugin is loaded"), "{}", finding.why);
+    }
+
+    #[test]
+    fn what_one_wall_holds_where_others_have_two_is_a_note_whatever_is_demanded() {
+        for demanded in [Cage::Possible, Cage::Whole] {
+            let finding = of_lack(Lack::Second(Older::Tcp), demanded);
+            assert_eq!(finding.severity, Severity::Note);
+            assert_eq!(
+                finding.what,
+                "the landlock of this kernel does not know TCP ports (Linux 6.7), the controls of \
+                 devices (Linux 6.10), signals and abstract sockets (Linux 6.12): the filter of \
+                 system calls holds plugins there, and nothing behind it"
+            );
+        }
     }
 }

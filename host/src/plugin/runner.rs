@@ -40,7 +40,7 @@ pub(crate) use process::timespec;
 
 pub use connection::{Greeted, Started};
 pub use error::{CallError, During, Ended, Error};
-pub use sandbox::{Cage, Lack, Namespaces, lacking};
+pub use sandbox::{Cage, Lack, Namespaces, Older, lacking};
 pub use supervise::{Runner, Setup};
 
 /// The first argument of a runner. No command has this name.

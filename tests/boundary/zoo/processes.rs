@@ -130,7 +130,7 @@ pub(super) const ROWS: &[Row] = &[
             ("attach:{host}", KILLED, Untried),
             ("pidfd:{host}", NO, Untried),
             ("getfd:{host}", NO, Untried),
-            ("peer-getfd", NO, Says("EBADF")),
+            ("peer-getfd", Says("EPERM|ENOPROTOOPT"), Says("EBADF")),
             ("compare:{host}", NO, Untried),
             ("mem:{victim}", SHUT, Says("done|EACCES")),
             ("readv:{victim}", KILLED, Says("done|EPERM")),

@@ -17,8 +17,12 @@ use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::{hostile, zoo};
 use crate::scene::{Scene, story};
 
-/// Long enough for what is not late, on a machine with other things to do.
-const AMPLE: Duration = Duration::from_secs(30);
+/// Long enough for what is not late, on a machine with other things to do; an emulated one says in
+/// seconds what is long enough there.
+fn ample() -> Duration {
+    let seconds = std::env::var("KEYSTEAD_TEST_AMPLE").map_or(30, |long| long.parse().unwrap());
+    Duration::from_secs(seconds)
+}
 
 /// What is late is so after this.
 const SHORT: Duration = Duration::from_millis(700);
@@ -59,7 +63,7 @@ impl Cage {
 
     /// The other vault goes on, though its process may have to start on a busy machine.
     fn other_goes_on(&self) -> Result<(), String> {
-        let until = Instant::now() + AMPLE;
+        let until = Instant::now() + ample();
         loop {
             match self.scene.get(&self.other, "sound") {
                 Ok(found) if found.secret.value == Value::text("sound") => return Ok(()),
@@ -82,7 +86,7 @@ impl Cage {
     /// Asks, and tells how it ended otherwise than it should.
     pub(super) fn attempt(&self, what: &str, end: End) -> Result<(), String> {
         let mut answer = self.ask(what);
-        let until = Instant::now() + AMPLE;
+        let until = Instant::now() + ample();
         // On a busy machine its process may be late to start: that is not what is tried.
         while answer.as_ref().is_err_and(is_late_to_open) && Instant::now() < until {
             self.scene.host.reload();
@@ -175,7 +179,7 @@ pub(super) fn caged(rows: &'static [Row]) {
             if tries.is_empty() {
                 continue;
             }
-            let cage = Cage::new(row, &place, if is_late { SHORT } else { AMPLE });
+            let cage = Cage::new(row, &place, if is_late { SHORT } else { ample() });
             for (what, end, _) in tries {
                 renew(row, &mut place);
                 let logged = cage.scene.log.all().len();
@@ -201,7 +205,7 @@ fn renew(row: &Row, place: &mut Place) {
 
 /// Tells what has changed that must not, or has not changed that must.
 fn look(place: &mut Place, end: End) -> Option<String> {
-    let until = Instant::now() + AMPLE;
+    let until = Instant::now() + ample();
     let mut changed = place.changed();
     // A process that was killed may take a moment to be gone.
     while changed.is_none() && matches!(end, End::Changes) && Instant::now() < until {
@@ -252,7 +256,7 @@ fn attempt_inside(sandbox: &Sandbox, what: &str, end: End) -> Result<(), String>
     let status = if matches!(end, End::Late) {
         ended_within(&mut child, SHORT)
     } else {
-        ended_within(&mut child, AMPLE)
+        ended_within(&mut child, ample())
     };
     let Some(status) = status else {
         child.kill().unwrap();

@@ -57,6 +57,7 @@ static const char *attempt(const char *what, const char *target) {
     if (same(what, "by-number")) return read_at("/proc/self/fd/%ld", open(target, O_PATH), "");
     if (same(what, "handle")) return by_handle(target);
     if (same(what, "map")) return by_map(target);
+    if (same(what, "neither")) return outcome(open(target, O_ACCMODE)); /* to be locked, say */
     if (same(what, "folder")) return outcome(open(target, O_RDONLY | O_DIRECTORY));
     if (same(what, "watch")) return outcome(inotify_add_watch(inotify_init1(0), target, IN_OPEN));
     if (same(what, "stat")) return outcome(stat(target, &(struct stat){0}));

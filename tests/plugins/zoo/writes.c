@@ -32,6 +32,8 @@ static const char *attempt(const char *what, const char *target) {
     CALLS("append", opened(target, O_WRONLY | O_APPEND));
     CALLS("create", opened(beside, O_WRONLY | O_CREAT | O_EXCL));
     CALLS("open-truncate", opened(target, O_RDONLY | O_TRUNC));
+    CALLS("write-truncate", opened(target, O_WRONLY | O_TRUNC));
+    CALLS("neither-truncate", open(target, O_ACCMODE | O_TRUNC));
     CALLS("truncate", truncate(target, 0));
     CALLS("unlink", unlink(target));
     CALLS("mkdir", mkdir(beside, 0700));

@@ -25,12 +25,14 @@ pub(super) fn provide(cache: &Cache) -> Result<PathBuf> {
     if let Some(named) = std::env::var_os(VARIABLE) {
         return Ok(named.into());
     }
-    let (here, next) = releases()?;
+    let here = codename()?;
+    let next = NEXT.iter().find(|(this, _)| *this == here);
+    let (_, next) = next.ok_or("this is no Debian whose next release is known here")?;
     let done = cache.root().join(format!("debian-{next}"));
     if !done.is_dir() {
         println!("unpacking the C library of Debian {next} once, into {}", done.display());
         let fresh = tempfile::Builder::new().prefix(".unpacking-").tempdir_in(cache.root())?;
-        for archive in download(cache, here, next)? {
+        for archive in Release::open(cache, &here, next)?.download(&PACKAGES)? {
             run(Command::new("dpkg").arg("-x").arg(&archive).arg(fresh.path()))?;
             fs_err::remove_file(archive)?;
         }
@@ -52,27 +54,41 @@ pub(super) fn by_hand() -> String {
     format!("{VARIABLE}=/path/to/root cargo xtask test   (a root folder with that C library)")
 }
 
-/// Returns the name of this release, and that of the next.
-fn releases() -> Result<(&'static str, &'static str)> {
+/// Returns the name of this system's release.
+pub(super) fn codename() -> Result<String> {
     let about = fs_err::read_to_string("/etc/os-release")?;
     let name = about.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
-    let next = NEXT.iter().find(|(here, _)| Some(*here) == name);
-    Ok(*next.ok_or("this is no Debian whose next release is known here")?)
+    Ok(name.ok_or("this is no Debian")?.to_owned())
 }
 
-/// Downloads the packages of a release, from where this system has its own.
-fn download(cache: &Cache, here: &str, release: &str) -> Result<Vec<PathBuf>> {
-    let sources = cache.folder(&format!("apt-{release}/sources"))?;
-    let lists = cache.folder(&format!("apt-{release}/lists/partial"))?;
-    let archives = cache.folder(&format!("apt-{release}/archives"))?;
-    fs_err::write(sources.join("next.sources"), next_sources(here, release)?)?;
-    let apt = |words: &[&str]| {
-        let mut apt = Command::new("apt-get");
-        apt.current_dir(&archives).env("LC_ALL", "C").arg("-qq");
+/// What apt knows of a release, beside the system's own lists.
+pub(super) struct Release {
+    sources: PathBuf,
+    lists: PathBuf,
+    archives: PathBuf,
+}
+
+impl Release {
+    /// Has apt read the lists of a release, from where this system has its own.
+    pub(super) fn open(cache: &Cache, here: &str, release: &str) -> Result<Self> {
+        let sources = cache.folder(&format!("apt-{release}/sources"))?;
+        cache.folder(&format!("apt-{release}/lists/partial"))?;
+        let lists = cache.folder(&format!("apt-{release}/lists"))?;
+        let archives = cache.folder(&format!("apt-{release}/archives"))?;
+        fs_err::write(sources.join("next.sources"), next_sources(here, release)?)?;
+        let release = Self { sources, lists, archives };
+        run(release.apt("apt-get").arg("update"))?;
+        Ok(release)
+    }
+
+    /// Returns a command of apt that sees this release alone.
+    pub(super) fn apt(&self, program: &str) -> Command {
+        let mut apt = Command::new(program);
+        apt.current_dir(&self.archives).env("LC_ALL", "C").arg("-qq");
         for (option, value) in [
             ("Dir::Etc::sourcelist", "/dev/null".into()),
-            ("Dir::Etc::sourceparts", sources.display().to_string()),
-            ("Dir::State::Lists", lists.parent().unwrap_or(&lists).display().to_string()),
+            ("Dir::Etc::sourceparts", self.sources.display().to_string()),
+            ("Dir::State::Lists", self.lists.display().to_string()),
             ("Dir::Cache::pkgcache", String::new()),
             ("Dir::Cache::srcpkgcache", String::new()),
             ("Debug::NoLocking", "1".into()),
@@ -80,18 +96,22 @@ fn download(cache: &Cache, here: &str, release: &str) -> Result<Vec<PathBuf>> {
         ] {
             apt.arg("-o").arg(format!("{option}={value}"));
         }
-        run(apt.args(words))
-    };
-    apt(&["update"])?;
-    apt(&[&["download"][..], &PACKAGES].concat())?;
-    let found = fs_err::read_dir(&archives)?.map(|entry| Ok(entry?.path()));
-    found.collect()
+        apt
+    }
+
+    /// Downloads packages.
+    pub(super) fn download(&self, packages: &[&str]) -> Result<Vec<PathBuf>> {
+        run(self.apt("apt-get").arg("download").args(packages))?;
+        let found = fs_err::read_dir(&self.archives)?.map(|entry| Ok(entry?.path()));
+        found.collect()
+    }
 }
 
-/// Returns this system's sources, of another release.
+/// Returns this system's sources, of another release: those of the release itself, and those of the
+/// corrections to what could be attacked in it.
 fn next_sources(here: &str, release: &str) -> Result<String> {
-    let folder = Path::new("/etc/apt/sources.list.d");
-    for entry in fs_err::read_dir(folder)? {
+    let mut sources = String::new();
+    for entry in fs_err::read_dir("/etc/apt/sources.list.d")? {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "sources") {
             continue;
@@ -103,20 +123,23 @@ fn next_sources(here: &str, release: &str) -> Result<String> {
             };
             let suites = value("Suites:").unwrap_or_default();
             let is_main = value("Components:").is_some_and(|c| c.starts_with("main"));
-            if is_main && suites.split_whitespace().next() == Some(here) {
-                let (Some(uris), Some(key)) = (value("URIs:"), value("Signed-By:")) else {
-                    continue;
-                };
-                return Ok(format!(
-                    "Types: deb\nURIs: {uris}\nSuites: {release}\nComponents: main\nSigned-By: {key}\n"
-                ));
-            }
+            let suite = suites.split_whitespace().next().and_then(|one| one.strip_prefix(here));
+            let (Some(suite @ ("" | "-security")), true) = (suite, is_main) else { continue };
+            let (Some(uris), Some(key)) = (value("URIs:"), value("Signed-By:")) else {
+                continue;
+            };
+            sources.push_str(&format!(
+                "Types: deb\nURIs: {uris}\nSuites: {release}{suite}\nComponents: main\nSigned-By: {key}\n\n"
+            ));
         }
     }
-    Err("no source of Debian's packages was found in /etc/apt/sources.list.d".into())
+    if sources.is_empty() {
+        return Err("no source of Debian's packages was found in /etc/apt/sources.list.d".into());
+    }
+    Ok(sources)
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(super) fn run(command: &mut Command) -> Result<()> {
     let (ok, output) = captured(command);
     if ok { Ok(()) } else { Err(super::crates::last_lines(&output, 3).into()) }
 }

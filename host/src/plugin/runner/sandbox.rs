@@ -12,7 +12,7 @@ mod walls;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 
-use landlock::{LandlockStatus, RulesetCreated};
+use landlock::{ABI, LandlockStatus, RulesetCreated};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -75,22 +75,83 @@ pub enum Cage {
 pub enum Lack {
     /// No landlock: Linux 5.13, and not turned off.
     Files,
-    /// No right of landlock to cut files short: Linux 6.2.
+    /// No right of landlock to cut files short (Linux 6.2), and no filter that sees to it.
     Truncate,
     /// No filter for system calls.
     Calls,
+    /// A landlock that is older than the one of Linux 6.12. The filter of system calls is there and
+    /// has to hold alone what that would hold as well.
+    Second(Older),
+}
+
+/// The newest landlock that a kernel is older than, of those that hold more than the one before:
+/// what it does not hold is this one's and that of all that come after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Older {
+    /// Than Linux 6.2, which knows the cutting short of files.
+    Truncate,
+    /// Than Linux 6.7, which knows ports of TCP.
+    Tcp,
+    /// Than Linux 6.10, which knows the controls of devices.
+    Devices,
+    /// Than Linux 6.12, which knows signals and abstract sockets.
+    Scopes,
+}
+
+impl Older {
+    /// Returns what this landlock leaves to the filter of system calls, if it is not the newest
+    /// that is asked for.
+    fn of(abi: ABI) -> Option<Self> {
+        Some(match abi {
+            ABI::Unsupported | ABI::V1 | ABI::V2 => Self::Truncate,
+            ABI::V3 => Self::Tcp,
+            ABI::V4 => Self::Devices,
+            ABI::V5 => Self::Scopes,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Older {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            (Self::Truncate, "6.2", "the cutting short of files"),
+            (Self::Tcp, "6.7", "TCP ports"),
+            (Self::Devices, "6.10", "the controls of devices"),
+            (Self::Scopes, "6.12", "signals and abstract sockets"),
+        ];
+        let without = all.iter().filter(|(older, ..)| self <= older);
+        for (at, (_, version, what)) in without.enumerate() {
+            write!(f, "{}{what} (Linux {version})", if at == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Lack {
+    /// Says whether something is open therefore that the cage is to shut.
+    pub const fn is_open(self) -> bool {
+        !matches!(self, Self::Second(_))
+    }
 }
 
 impl fmt::Display for Lack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Second(older) => {
+                return write!(
+                    f,
+                    "the landlock of this kernel does not know {older}: the filter of system calls \
+                     holds plugins there, and nothing behind it"
+                );
+            }
             Self::Files => {
                 "this kernel has no landlock (Linux 5.13 and later, unless it is turned off): \
                  plugins can open all files that you can"
             }
             Self::Truncate => {
                 "the landlock of this kernel is older than Linux 6.2: plugins can empty files that \
-                 they may only read"
+                 you can write"
             }
             Self::Calls => {
                 "this kernel filters no system calls: plugins can run programs and use the network"
@@ -149,7 +210,7 @@ pub(super) fn enter(
         limit(resource, most)?;
     }
     let lacking = confine(rules, reach, walls.unwrap_or(walls::OVER_FILES))?;
-    match lacking.first() {
+    match lacking.iter().find(|lack| lack.is_open()) {
         Some(lack) if cage == Cage::Whole => {
             Err(NotEntered::Other(format!("the policy demands a whole cage, and {lack}")))
         }
@@ -190,7 +251,7 @@ pub(super) fn try_walls() -> Result<(), String> {
     }
 }
 
-/// Returns what this kernel lacks for the cage: it is taken, without grants, by a thread that
+/// Returns what this kernel lacks for the cage, what is open for it first: it is taken, without grants, by a thread that
 /// ends with it.
 ///
 /// # Errors
@@ -213,21 +274,26 @@ fn confine(rules: RulesetCreated, reach: Reach, kept: CapabilitySet) -> Result<V
         .map_err(|error| step("give up new privileges", error))?;
     give_up(kept).map_err(|error| step("give up capabilities", error))?;
     let confined = rules.restrict_self().map_err(|error| told("confine files", &error))?;
-    match confined.landlock {
-        LandlockStatus::Available { effective_abi, .. } if effective_abi < landlock::ABI::V3 => {
-            lacking.push(Lack::Truncate);
+    let older = match confined.landlock {
+        LandlockStatus::Available { effective_abi, .. } => Older::of(effective_abi),
+        _ => {
+            lacking.push(Lack::Files);
+            None
         }
-        LandlockStatus::Available { .. } => {}
-        _ => lacking.push(Lack::Files),
-    }
+    };
     match seccompiler::apply_filter(&calls::filter(reach, std::process::id())) {
         Ok(()) => {}
         Err(seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error))
             if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) =>
         {
             lacking.push(Lack::Calls);
+            // A file is cut short by its path, or when it is opened for neither.
+            lacking.extend((older == Some(Older::Truncate)).then_some(Lack::Truncate));
         }
         Err(error) => return Err(told("filter system calls", &error)),
+    }
+    if !lacking.contains(&Lack::Calls) {
+        lacking.extend(older.map(Lack::Second));
     }
     Ok(lacking)
 }
@@ -275,4 +341,21 @@ fn step(what: &str, error: Errno) -> String {
 
 fn told(what: &str, error: &dyn std::error::Error) -> String {
     format!("cannot {what}: {}", story(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_a_landlock_the_more_it_leaves_to_the_filter() {
+        let all = [ABI::V1, ABI::V2, ABI::V3, ABI::V4, ABI::V5, ABI::V6].map(Older::of);
+        let older = [Older::Truncate, Older::Tcp, Older::Devices, Older::Scopes].map(Some);
+        assert_eq!(all, [older[0], older[0], older[1], older[2], older[3], None]);
+        assert_eq!(Older::Scopes.to_string(), "signals and abstract sockets (Linux 6.12)");
+        let told = Older::Truncate.to_string();
+        for version in ["6.2", "6.7", "6.10", "6.12"] {
+            assert!(told.contains(&format!("(Linux {version})")), "{told}");
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub(crate) fn run(_: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     if scene.ui.is_json() {
         scene.ui.json(&Answer {
             schema: 1,
-            sound: findings.is_empty(),
+            sound: errors + warnings == 0,
             errors,
             warnings,
             findings: findings.iter().map(One::of).collect(),
@@ -56,6 +56,7 @@ fn tell(lines: &mut Lines, finding: &Finding) -> Result<(), Failure> {
     let head = match finding.severity {
         Severity::Error => "Error",
         Severity::Warning => "Warning",
+        Severity::Note => "Note",
     };
     lines.line(&format!("{head}: {}", finding.what))?;
     for cause in &finding.causes {

@@ -185,6 +185,21 @@ const PRCTLS: &[i32] = &[
     libc::PR_CAPBSET_READ,
 ];
 
+/// What of `open`'s flags says how a file is used.
+const USE: u32 = (libc::O_ACCMODE | libc::O_TRUNC) as u32;
+
+/// To read or to write, and to cut short only what is opened to be written: a file that was opened
+/// for neither (3) needs no right of landlock's, and one that is opened to be read and cut short
+/// none but to read before Linux 6.2. `openat2` has its flags where no filter sees them, and is
+/// not there.
+const USES: [u32; 5] = [
+    libc::O_RDONLY as u32,
+    libc::O_WRONLY as u32,
+    libc::O_RDWR as u32,
+    (libc::O_WRONLY | libc::O_TRUNC) as u32,
+    (libc::O_RDWR | libc::O_TRUNC) as u32,
+];
+
 /// A thread that has all in common with the others: a table of descriptors of its own would be
 /// one more to fill.
 const THREAD: u32 = (libc::CLONE_VM
@@ -341,11 +356,16 @@ fn files_and_memory() -> Vec<InPart> {
     ]
 }
 
-/// Returns how files and folders may be made. `openat2` has the mode in memory.
+/// Returns how files may be opened, and files and folders made. `openat2` has its words in memory.
 fn makes() -> Vec<InPart> {
     let plain = |mode| vec![Test::masked(mode, SPECIAL_MODE, [0])];
     // Where nothing is made, the mode is whatever is in the register.
-    let opened = |flags, mode| vec![vec![Test::masked(flags, MAKES, [0])], plain(mode)];
+    let opened = |flags, mode| {
+        let used = || Test::masked(flags, USE, USES);
+        let mut plain = plain(mode);
+        plain.push(used());
+        vec![vec![used(), Test::masked(flags, MAKES, [0])], plain]
+    };
     vec![
         (libc::SYS_openat, opened(2, 3)),
         (libc::SYS_mkdirat, vec![plain(2)]),

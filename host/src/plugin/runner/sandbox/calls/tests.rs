@@ -295,3 +295,22 @@ fn the_filter_stays_small() {
     let longest = filter(ALL, 77).len();
     assert!(longest < 700, "{longest} instructions");
 }
+
+#[test]
+fn a_file_is_opened_to_be_read_or_written_and_cut_short_only_to_be_written() {
+    let allows = |flags: i32| {
+        let arguments = [0, 1, flags as u64 | 1 << 40, 0, 0, 0];
+        let answer = answered(Reach::default(), libc::SYS_openat, arguments);
+        assert!([libc::SECCOMP_RET_ALLOW, REFUSAL].contains(&answer));
+        answer == libc::SECCOMP_RET_ALLOW
+    };
+    let more = [0, libc::O_CREAT | libc::O_CLOEXEC, libc::O_PATH, libc::O_TMPFILE];
+    for more in more {
+        for flags in [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR] {
+            assert!(allows(more | flags), "{flags:o} {more:o}");
+            let cut = more | flags | libc::O_TRUNC;
+            assert_eq!(allows(cut), flags != libc::O_RDONLY, "{flags:o} {more:o}");
+        }
+        assert!(!allows(more | libc::O_ACCMODE) && !allows(more | 3 | libc::O_TRUNC));
+    }
+}
