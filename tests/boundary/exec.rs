@@ -145,3 +145,19 @@ fn granted_program_does_not_reach_the_hosts_terminal() {
     let (shown, _) = end(at_terminal(get(&sandbox, session)));
     assert!(shown.contains("1 1 0"), "{shown}");
 }
+
+#[test]
+fn granted_program_that_a_plugin_could_change_is_not_run() {
+    let sandbox = Sandbox::empty();
+    let tool = sandbox.here("own/tool");
+    std::fs::create_dir(sandbox.here("own")).unwrap();
+    std::fs::copy("/bin/echo", &tool).unwrap();
+    let file = able(sandbox.root(), &[&format!("exec:{}", tool.display())]);
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    let register = "vault register able --plugin able";
+    sandbox.run(register, &[]).succeeds();
+    let run = format!("run:{}", tool.display());
+    assert_eq!(told(&sandbox, &run), "granted\n");
+    sandbox.run(register, &["--replace", "--param", "folder=own"]).succeeds();
+    assert_eq!(told(&sandbox, &run), "refused");
+}

@@ -165,3 +165,35 @@ fn a_vault_that_is_not_there_is_granted_nothing() {
     let answer = sandbox.run("vault grant none --yes", &[]);
     assert!(answer.ends_with(3).stderr.contains("No vault `none`"), "{answer}");
 }
+
+#[test]
+fn reference_leads_through_no_link_and_to_no_program_of_a_plugin() {
+    let sandbox = sandbox();
+    let own = sandbox.here("own");
+    std::fs::create_dir_all(own.join("dir")).unwrap();
+    std::fs::create_dir(sandbox.here("private")).unwrap();
+    for file in ["own/plain", "private/key", "private/token"] {
+        std::fs::write(sandbox.here(file), "text").unwrap();
+    }
+    for (link, target) in [("own/token", "../private/key"), ("own/dir/to", "../../private")] {
+        std::os::unix::fs::symlink(target, sandbox.here(link)).unwrap();
+    }
+    std::os::unix::fs::symlink("own/plain", sandbox.here("mine")).unwrap();
+    for path in ["own/plain", "mine", "private/key"] {
+        assert_eq!(sandbox.run("get", &[&format!("file:{path}")]).succeeds(), b"text", "{path}");
+    }
+    for path in ["own/token", "own/dir/to/token"] {
+        let answer = sandbox.run("get", &[&format!("file:{path}")]);
+        let stderr = &answer.ends_with(1).stderr;
+        assert!(stderr.contains("lies in a folder that vault `able` lets"), "{answer}");
+    }
+    let tool = own.join("tool");
+    std::fs::copy("/bin/echo", &tool).unwrap();
+    let there = sandbox.here("tool");
+    std::os::unix::fs::symlink(&tool, &there).unwrap();
+    for program in [&tool, &there] {
+        let answer = sandbox.run("get", &[&format!("command:[\"{}\"]", program.display())]);
+        let stderr = &answer.ends_with(1).stderr;
+        assert!(stderr.contains("lies in a folder that vault `able` lets"), "{answer}");
+    }
+}

@@ -1,7 +1,7 @@
 //! From a registration to an open vault: the plugin proven, its permissions granted, its
 //! parameters resolved, its code placed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keystead_plugin_api::manifest::Capability;
@@ -12,12 +12,12 @@ use keystead_plugin_api::{
 
 use super::session::{Binding, Course};
 use super::{Host, grant};
-use crate::error::{Error, Result, visible};
+use crate::error::{Error, Result, story, visible};
 use crate::options::Log;
 use crate::paths::Layer;
 use crate::plugin::evidence::{Watch, in_the_host};
 use crate::plugin::exec::{self, Programs};
-use crate::plugin::grant::Granted;
+use crate::plugin::grant::{Boundaries, Granted, HostUse};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{CallError, Greeted, Image, Launch, Runner, Setup, Started};
@@ -116,6 +116,7 @@ impl Host {
         let services = VaultServices {
             vault: name.clone(),
             programs,
+            boundaries: self.boundaries(),
             home: self.home(),
             log: Arc::clone(&self.0.options.log),
         };
@@ -293,6 +294,7 @@ pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<
 struct VaultServices {
     vault: VaultName,
     programs: Programs,
+    boundaries: Boundaries,
     home: Option<PathBuf>,
     log: Arc<dyn Log>,
 }
@@ -304,6 +306,12 @@ impl Services for VaultServices {
 
     fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
         self.programs.permit(&request)?;
+        let program = Path::new(&request.program);
+        if program.is_absolute() {
+            // One that a plugin could change would run outside of the sandbox what that plugin likes.
+            let off = self.boundaries.keep_plugins_off(program, HostUse::Run);
+            off.map_err(|error| Refusal::denied(story(&error)))?;
+        }
         self.log(Level::Information, &exec::line(&request));
         in_the_host(|| exec::run(&request, self.home.as_deref()))
     }
