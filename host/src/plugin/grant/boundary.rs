@@ -121,6 +121,11 @@ impl Boundaries {
     /// have put there, and no plugin.
     pub(super) fn follow(&self, path: &Path, link: &Link<'_>) -> Result<(), Error> {
         link.check(path)?;
+        self.keep_off_link(path, link)
+    }
+
+    /// Checks that no plugin could have put a link there.
+    fn keep_off_link(&self, path: &Path, link: &Link<'_>) -> Result<(), Error> {
         if !link.could_be_ours() {
             return Ok(());
         }
@@ -147,7 +152,7 @@ impl Boundaries {
         let target = look_up(path, &mut |link| match link.is_of_the_kernel() {
             // A descriptor, for example: nobody can put one there.
             true => Err(Stop::Kernel),
-            false => self.follow(path, link).map_err(Stop::Error),
+            false => self.keep_off_link(path, link).map_err(Stop::Error),
         });
         let target = match target {
             Ok(target) => target,
