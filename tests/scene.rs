@@ -77,6 +77,13 @@ impl Scene {
         self.folder.path()
     }
 
+    /// Returns a folder where nothing of the host's own is.
+    pub(crate) fn apart(&self) -> PathBuf {
+        let folder = self.path().join("apart");
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
     /// Installs a plugin file and returns its id.
     pub(crate) fn install(&self, file: &Path) -> String {
         let candidate = self.host.plugins().examine(file).unwrap();

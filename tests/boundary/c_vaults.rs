@@ -56,7 +56,7 @@ fn the_vault_in_c_keeps_every_promise() {
     let file = c_vault(folder.path());
     let of_metadata = ["set-metadata-with-value", "set-metadata-replaces", "describe-as-listed"];
     let open = |scene: &Scene| {
-        let mut check = Check::new(scene.path().to_path_buf());
+        let mut check = Check::new(scene.apart());
         // Enough for a second page of the largest size.
         check.many = Some(1_200);
         check
@@ -79,7 +79,7 @@ fn the_vault_in_c_keeps_every_promise() {
 #[test]
 fn the_vault_in_go_keeps_every_promise_needs_go() {
     let in_file = |scene: &Scene| {
-        let mut check = Check::new(scene.path().to_path_buf());
+        let mut check = Check::new(scene.apart());
         check.parameters.insert("file".to_owned(), "{vault}.json".to_owned());
         // Each write makes the whole file anew.
         check.many = Some(300);

@@ -171,7 +171,7 @@ fn what_a_plugin_prints_and_logs_is_one_clean_line_each() {
     let of_plugin = |line: &&String| line.starts_with("odd Warning: logged");
     assert_eq!(
         log.iter().filter(of_plugin).collect::<Vec<_>>(),
-        ["odd Warning: logged by the plugin[2J keystead: forged line"]
+        ["odd Warning: logged by the plugin\\u{1b}[2J  keystead: forged \\u{202e}line"]
     );
     assert!(log.iter().all(|line| line.len() < 5_000 && !line.chars().any(char::is_control)));
     scene.end();

@@ -202,8 +202,15 @@ fn two_versions_that_grew_apart_do_not_fit() {
 fn a_plugin_that_does_not_fit_leaves_the_next_one_alone() {
     let changed = patched(
         "skew",
-        "major",
-        &[("plugin-api/Cargo.toml", "version = \"1.0.0\"", "version = \"2.0.0\"")],
+        "grown",
+        &[
+            (TYPES, "    pub key: AbiBytes,\n", "    pub key: AbiBytes,\n    pub extra: u64,\n"),
+            (
+                "plugin-api/src/abi/lend.rs",
+                "        AbiMetadata { key, kind, integer, text }",
+                "        AbiMetadata { key, extra: 0, kind, integer, text }",
+            ),
+        ],
         &[],
     );
     let load = |file: &Path| {

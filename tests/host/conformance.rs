@@ -1,7 +1,6 @@
 //! The conformance suite as the host runs it, over the reference plugin.
 
 use std::fs;
-use std::path::PathBuf;
 
 use keystead::api::testing::Outcome;
 use keystead::api::{Value, VaultName};
@@ -17,16 +16,9 @@ use crate::cli::sandbox;
 use crate::plugin_files::ledger;
 use crate::scene::{Scene, story};
 
-/// Returns the folder of a test, where nothing of the host's own is.
-fn apart(scene: &Scene) -> PathBuf {
-    let folder = scene.path().join("check");
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
 /// Returns a check of a vault with a file, small enough to take seconds.
 fn check(scene: &Scene) -> Check {
-    let mut check = Check::new(apart(scene));
+    let mut check = Check::new(scene.apart());
     check.parameters.insert("file".into(), "here/{vault}.secrets".into());
     check.many = Some(40);
     check
@@ -84,7 +76,7 @@ fn somebody_elses_plugin_keeps_every_obligation_in_each_of_its_kinds() {
     write(&scene.path().join("clerk"), "ann");
     let from = |name: &str| format!("file:{}", scene.path().join(name).display());
     for (kind, locked, least) in [("book", false, 30), ("book", true, 35), ("slip", false, 25)] {
-        let mut check = Check::new(apart(&scene));
+        let mut check = Check::new(scene.apart());
         check.kind = Some(kind.to_owned());
         check.parameters.insert("ledger".into(), format!("{{vault}}-{kind}-{locked}.secrets"));
         check.many = Some(40);
@@ -108,7 +100,7 @@ fn somebody_elses_plugin_keeps_every_obligation_in_each_of_its_kinds() {
 fn the_plugin_files_keeps_every_obligation_in_each_of_its_kinds() {
     let scene = Scene::new();
     let id = PluginId::parse(&scene.install(sandbox::files())).unwrap();
-    let given = apart(&scene).join("given");
+    let given = scene.apart().join("given");
     fs::create_dir(&given).unwrap();
     for name in ["one", "two", "three"] {
         write(&given.join(name), "canary");
@@ -116,7 +108,7 @@ fn the_plugin_files_keeps_every_obligation_in_each_of_its_kinds() {
     for (kind, parameter, path, least) in
         [("read-only", "path", "given", 13), ("read-write", "folder", "{vault}", 25)]
     {
-        let mut check = Check::new(apart(&scene));
+        let mut check = Check::new(scene.apart());
         check.kind = Some(kind.to_owned());
         check.parameters.insert(parameter.into(), path.into());
         check.many = Some(40);
@@ -157,7 +149,7 @@ fn needs_bao_a_folder_of_a_server_keeps_every_obligation_in_both_placements() {
     let scene = Scene::new();
     let id = PluginId::parse(&scene.install(sandbox::hashicorp())).unwrap();
     write(&scene.path().join("token"), bao::ROOT);
-    let mut check = Check::new(apart(&scene));
+    let mut check = Check::new(scene.apart());
     check.many = Some(40);
     let token = format!("file:{}", scene.path().join("token").display());
     for (name, text) in [("address", Bao::shared().url()), ("token", token)] {

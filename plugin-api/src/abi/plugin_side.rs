@@ -275,7 +275,11 @@ impl Services for HostServices {
 
     fn ownership(&self, path: &str) -> Result<Option<Ownership>> {
         // An older host has no sandbox that hides it.
-        let Some(function) = self.0.table.ownership() else { return Ok(None) };
+        let function = match self.0.table.ownership() {
+            Some(function) => function,
+            // A host from before it.
+            None => return Ok(None),
+        };
         // SAFETY: the state lives until `close`; the path until this returns.
         let reply = unsafe { function(self.0.state, AbiBytes::of(path.as_bytes())) };
         // SAFETY: the reply lives until it is dropped below.
