@@ -406,11 +406,16 @@ fn send(what: &str, id: u64) {
             packet(&frame(0, Kind::Log as u8 | APART, &first), &[]);
         }
         "part of another" => {
-            packet(&frame(id, done | APART, &[&9u64.to_le_bytes()[..], &[1]].concat()), &[]);
+            let first = [&70_000u64.to_le_bytes()[..], &[1; MAX_FRAME_BYTES - 17]].concat();
+            packet(&frame(id, done | APART, &first), &[]);
             packet(&frame(id + 1, done | APART, &[1; 8]), &[]);
         }
-        "empty part" => {
+        "small part" => {
             packet(&frame(id, done | APART, &[&9u64.to_le_bytes()[..], &[1]].concat()), &[]);
+        }
+        "empty part" => {
+            let first = [&70_000u64.to_le_bytes()[..], &[1; MAX_FRAME_BYTES - 17]].concat();
+            packet(&frame(id, done | APART, &first), &[]);
             packet(&frame(id, done | APART, &[]), &[]);
         }
         what => panic!("{what}"),
