@@ -334,10 +334,33 @@ fn in_part(pid: u32) -> Vec<InPart> {
         (libc::SYS_kill, sent(1)),
         (libc::SYS_tgkill, sent(2)),
         (libc::SYS_sched_setaffinity, vec![vec![Test::word(0, [0])]]),
+        // Of others these tell that they are there, and whose sessions they are in.
+        (libc::SYS_getpgid, vec![vec![Test::word(0, [0, pid])]]),
+        (libc::SYS_getsid, vec![vec![Test::word(0, [0, pid])]]),
+        (
+            libc::SYS_getpriority,
+            vec![vec![Test::word(0, [libc::PRIO_PROCESS]), Test::word(1, [0, pid])]],
+        ),
+        (libc::SYS_clock_gettime, own_clocks(pid)),
+        (libc::SYS_clock_getres, own_clocks(pid)),
+        (libc::SYS_clock_nanosleep, own_clocks(pid)),
         // To see its limits, not to set them.
         (libc::SYS_prlimit64, vec![vec![Test::word(0, [0, pid]), low, high]]),
         (libc::SYS_fcntl, vec![vec![Test::word(1, words(FCNTLS))]]),
         (libc::SYS_prctl, vec![vec![Test::word(0, words(PRCTLS))]]),
+    ]
+}
+
+/// Returns which clocks are read. A negative one is the processor time of a process, whoever's it
+/// is, or of a thread, which the kernel tells to its own process only.
+fn own_clocks(pid: u32) -> Vec<Vec<Test>> {
+    const OF_SOMEBODY: u32 = 1 << 31;
+    const OF_THREAD: u32 = 4;
+    let of_process = |pid: u32| [0, 1, 2].map(|which| !pid << 3 | which);
+    vec![
+        vec![Test::masked(0, OF_SOMEBODY, [0])],
+        vec![Test::masked(0, OF_THREAD, [OF_THREAD])],
+        vec![Test::word(0, [0, pid].into_iter().flat_map(of_process))],
     ]
 }
 
