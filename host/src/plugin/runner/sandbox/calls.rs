@@ -27,7 +27,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_openat, libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx,
     libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_faccessat, libc::SYS_faccessat2,
     libc::SYS_readlinkat, libc::SYS_getdents64, libc::SYS_getcwd, libc::SYS_chdir,
-    libc::SYS_fchdir, libc::SYS_umask, libc::SYS_ftruncate, libc::SYS_fallocate,
+    libc::SYS_fchdir, libc::SYS_ftruncate, libc::SYS_fallocate,
     libc::SYS_fadvise64, libc::SYS_readahead, libc::SYS_flock, libc::SYS_fsync,
     libc::SYS_fdatasync, libc::SYS_renameat,
     libc::SYS_renameat2, libc::SYS_unlinkat, libc::SYS_mkdirat, libc::SYS_linkat,
@@ -226,6 +226,9 @@ const NOT_TO_ITSELF: [i32; 5] =
 /// other rules.
 const SPECIAL_MODE: u32 = 0o7000;
 
+/// What of a mode is for other users.
+const FOR_OTHERS: u32 = 0o077;
+
 /// The flags with which a file may be made by opening it. `O_TMPFILE` has the bit of a folder too.
 const MAKES: u32 = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u32;
 
@@ -329,6 +332,8 @@ fn in_part(pid: u32) -> Vec<InPart> {
     };
     let [low, high] = Test::null(2);
     vec![
+        // What it makes is for its user alone: without a network, a file for everybody is a way out.
+        (libc::SYS_umask, vec![vec![Test::masked(0, FOR_OTHERS, [FOR_OTHERS])]]),
         // Threads, and no processes.
         (libc::SYS_clone, vec![vec![Test::masked(0, !OF_THREAD, [THREAD])]]),
         (libc::SYS_kill, sent(1)),

@@ -267,7 +267,10 @@ impl Faulty {
                 )
             }
             "child" => Command::new("/bin/true").spawn().unwrap_err().to_string(),
-            "umask" => format!("{:o}", rustix::process::umask(rustix::fs::Mode::empty()).bits()),
+            "umask" => {
+                use rustix::fs::Mode;
+                format!("{:o}", rustix::process::umask(Mode::RWXG | Mode::RWXO).bits())
+            }
             "print" => {
                 // Not by `println!`, which the test harness could capture.
                 std::io::stdout().write_all(&[b'x'; 100_000]).unwrap();

@@ -75,6 +75,8 @@ fn a_process_signals_and_sees_itself_alone() {
         (libc::SYS_kill, [77, 6, 0, 0, 0, 0], [u64::MAX, 6, 0, 0, 0, 0]),
         (libc::SYS_tgkill, [77, 80, 6, 0, 0, 0], [1, 1, 6, 0, 0, 0]),
         (libc::SYS_prlimit64, [0, 7, 0, 1, 0, 0], [0, 7, 1 << 40, 0, 0, 0]),
+        (libc::SYS_umask, [0o77, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]),
+        (libc::SYS_umask, [0o177, 0, 0, 0, 0, 0], [0o76, 0, 0, 0, 0, 0]),
         (libc::SYS_getpgid, [77, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]),
         (libc::SYS_getsid, [0, 0, 0, 0, 0, 0], [76, 0, 0, 0, 0, 0]),
         (libc::SYS_getpriority, [0, 77, 0, 0, 0, 0], [0, 76, 0, 0, 0, 0]),
