@@ -17,7 +17,7 @@ use crate::plugin::trust::Privilege;
 /// world answers in one second, a person gives up after ten.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long unlocking may take: key derivation is slow on purpose.
+/// How long unlocking may take, all of its steps together: key derivation is slow on purpose.
 pub const UNLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a [`Host`](crate::Host) works with.

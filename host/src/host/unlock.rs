@@ -2,6 +2,7 @@
 //! registration, and for the rest by asking.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use keystead_plugin_api::{
     Answer, Challenge, Deadline, Error as Refusal, ErrorKind, Result as Reply, SecretText,
@@ -27,6 +28,20 @@ const MAX_WRONG_ANSWERS: usize = 3;
 /// descriptor can be read once, and a mistyped code must not run a program again.
 type Given = BTreeMap<String, (Reference, SecretText)>;
 
+/// What is left of the time that unlocking may take, for all of its steps: a vault that answers each
+/// at the last moment, and asks for one more, would hold its caller for as much again.
+struct Left(Duration);
+
+impl Left {
+    /// Makes a call that has until then.
+    fn spend<T>(&mut self, call: impl FnOnce(Deadline) -> T) -> T {
+        let began = Instant::now();
+        let answer = call(Deadline::after(self.0));
+        self.0 = self.0.saturating_sub(began.elapsed());
+        answer
+    }
+}
+
 impl Host {
     /// Makes a call; where the vault is locked, unlocks it step by step and calls once more.
     pub(super) fn call_unlocking<T>(
@@ -42,6 +57,7 @@ impl Host {
         };
         let mut given = Given::new();
         let mut wrong = 0;
+        let mut left = Left(UNLOCK_TIMEOUT);
         for _ in 0..MAX_STEPS {
             let Some(challenge) = refusal.challenge().cloned() else {
                 return Err(open.error(refusal));
@@ -49,9 +65,11 @@ impl Host {
             self.session_failed(open);
             let answers = self.answers(open, &challenge, &mut given, ask, course)?;
             let Some((answers, missing)) = answers else { return Ok(Called::Reopen) };
-            let request =
-                UnlockRequest::new(challenge.id.clone(), answers, Deadline::after(UNLOCK_TIMEOUT));
-            refusal = match open.vault().unlock(&request) {
+            let unlocked = left.spend(|deadline| {
+                let request = UnlockRequest::new(challenge.id.clone(), answers, deadline);
+                open.vault().unlock(&request)
+            });
+            refusal = match unlocked {
                 Ok(session) => {
                     course.unlocked(session);
                     match run(open.vault(), self.deadline()) {
@@ -65,6 +83,8 @@ impl Host {
                     if missing == 0 || wrong == MAX_WRONG_ANSWERS {
                         return Err(denied_by(open, &challenge, &given, denied));
                     }
+                    // Somebody types it again, and waits for it.
+                    left = Left(UNLOCK_TIMEOUT);
                     ask.wrong(&open.name, denied.message());
                     Refusal::locked(challenge)
                 }
@@ -132,4 +152,25 @@ fn denied_by(open: &Open, challenge: &Challenge, given: &Given, answer: Refusal)
         Some((prompt.name.clone(), from.clone()))
     });
     Error::WrongAnswer { vault: open.name.clone(), answer, from: from.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_one_unlocking_share_its_time() {
+        let mut left = Left(Duration::from_secs(30));
+        let step = Duration::from_millis(5);
+        for count in 1..4 {
+            left.spend(|deadline| {
+                assert!(deadline.remaining() <= Duration::from_secs(30) - step * (count - 1));
+                std::thread::sleep(step);
+            });
+            assert!(left.0 <= Duration::from_secs(30) - step * count, "{count}");
+        }
+        let mut left = Left(step);
+        left.spend(|_| std::thread::sleep(step));
+        left.spend(|deadline| assert!(deadline.has_passed()));
+    }
 }

@@ -156,6 +156,7 @@ pub(super) const ROWS: &[Row] = &[
             ("openat2", Says("ENOSYS"), Says("done")),
             ("mkdir", NO, Says("done")),
             ("plain", Says("plain"), Says("plain")),
+            ("for-others", Says("own"), Says("done")),
             ("mode:{own}", NO, Says("done")),
             ("owner:{own}", NO, Says("done")),
             ("times:{own}", NO, Says("done")),

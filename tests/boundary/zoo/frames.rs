@@ -34,6 +34,7 @@ pub(super) const ROWS: &[Row] = &[
             ("too-large", Protocol("a body that is too large"), NONE),
             ("too-long", Protocol("a body in parts that do not fit"), NONE),
             ("empty-parts", Protocol("a body in parts that do not fit"), NONE),
+            ("small-parts", Protocol("a body in parts that do not fit"), NONE),
             ("other-part", Protocol("a frame within another"), NONE),
             ("unfinished", Protocol("a frame within another"), NONE),
             ("shutdown", Dies("exit status 0|exit status 70"), NONE),

@@ -116,7 +116,7 @@ pub(super) const ROWS: &[Row] = &[
             ("dumpable", Says("EPERM"), Says("done")),
             ("tracer", Says("EPERM"), Says("done|EINVAL")),
             ("outlives", Says("EPERM"), Says("done")),
-            ("oom", Says("EACCES|ENOENT"), Says("done|EACCES")),
+            ("oom", Says("EACCES|ENOENT|EROFS"), Says("done|EACCES")),
         ],
         in_process: "not contained: it changes the host's own",
         pace: Pace::Quick,

@@ -146,7 +146,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "others",
-        does: "reads what /proc tells of other processes and of the machine's sockets",
+        does: "reads what /proc tells of other processes and of the machine's sockets; asks for \
+               another one's processor time, group, session and priority",
         tries: &[
             ("environ:{host}", SHUT, Untried),
             ("maps:{host}", SHUT, Untried),
@@ -161,6 +162,14 @@ pub(super) const ROWS: &[Row] = &[
             ("cmdline:1", SHUT, Says("done")),
             ("all", SHUT, Says("done")),
             ("sockets", SHUT, Says("done")),
+            ("clock:{victim}", NO, Says("done")),
+            ("clock:{host}", NO, Untried),
+            ("clock:1", NO, Says("done")),
+            ("clock:0", Says("done"), Says("done")),
+            ("resolution:{victim}", NO, Says("done")),
+            ("group:{victim}", NO, Says("done")),
+            ("session:{host}", NO, Untried),
+            ("priority:{victim}", NO, Says("done")),
         ],
         in_process: "not contained",
         pace: Pace::Quick,

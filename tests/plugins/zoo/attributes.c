@@ -13,9 +13,9 @@ struct arguments { uint64_t value; uint32_t size, flags; };
 
 /* The library that every program may read. */
 static const char *library(void) {
-    static const char *const paths[] = {"/lib/x86_64-linux-gnu/libm.so.6",
-                                        "/lib/aarch64-linux-gnu/libm.so.6", "/lib64/libm.so.6",
-                                        "/usr/lib/libm.so.6"};
+    static const char *const paths[] = {"/lib/x86_64-linux-gnu/librt.so.1",
+                                        "/lib/aarch64-linux-gnu/librt.so.1", "/lib64/librt.so.1",
+                                        "/usr/lib/librt.so.1"};
     for (size_t at = 0; at < sizeof paths / sizeof *paths; at++)
         if (access(paths[at], F_OK) == 0) return paths[at];
     return "/nowhere/zoo";

@@ -4,6 +4,9 @@
 
 enum { READY = 1, DONE = 3, LOG = 7, EXEC = 8, APART = 0x80 };
 
+/* What a first part has: all that there is room for. */
+enum { FIRST = 65536 - 9 - 8 };
+
 static char frame[70000];
 
 static long send_frame(uint64_t call, int kind, size_t body) {
@@ -56,12 +59,13 @@ static const char *attempt(const char *what, const char *target) {
     if (same(what, "endless")) return outcome(send_with(DONE | APART, open("/dev/zero", 0), 1));
     if (same(what, "too-large")) return outcome(send_part(calls, DONE, 1ul << 40, 9));
     if (same(what, "too-long"))
-        return send_part(calls, DONE, 9, 5), outcome(send_part(calls, DONE, 0, 5));
+        return send_part(calls, DONE, 70000, FIRST), outcome(send_part(calls, DONE, 0, 5000));
     if (same(what, "empty-parts"))
-        return send_part(calls, DONE, 9, 5), outcome(send_part(calls, DONE, 0, 0));
+        return send_part(calls, DONE, 70000, FIRST), outcome(send_part(calls, DONE, 0, 0));
+    if (same(what, "small-parts")) return outcome(send_part(calls, DONE, 9, 5));
     if (same(what, "other-part"))
-        return send_part(calls, DONE, 9, 5), outcome(send_part(calls + 1, DONE, 0, 1));
-    if (same(what, "unfinished")) return outcome(send_part(calls, DONE, 9, 5));
+        return send_part(calls, DONE, 70000, FIRST), outcome(send_part(calls + 1, DONE, 0, 1));
+    if (same(what, "unfinished")) return outcome(send_part(calls, DONE, 70000, FIRST));
     if (same(what, "own-connection")) return outcome(send_with(DONE | APART, one, 1));
     if (same(what, "shutdown")) return shutdown(one, SHUT_RDWR), "done";
     if (same(what, "twice")) { /* `zoo`, before the runner answers what is returned here */

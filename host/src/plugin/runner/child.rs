@@ -105,11 +105,7 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
     let shut_in =
         &mut |parent: u32, told: &Told, opened: &[OwnedFd], plugin: Option<BorrowedFd<'_>>| {
             sandbox::tie_to_parent()?;
-            // It may have gone before that was asked for.
-            let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
-            if u32::try_from(now) != Ok(parent) {
-                return Err("the host has gone".to_owned().into());
-            }
+            has_host(parent)?;
             let objects = told.paths.iter().zip(opened);
             let objects: Vec<_> = objects
                 .map(|((path, access), fd)| Object {
@@ -118,12 +114,21 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
                     access: *access,
                 })
                 .collect();
-            sandbox::enter(&objects, told, plugin)
+            let owners = sandbox::enter(&objects, told, plugin)?;
+            // In a user namespace it had to be asked for anew.
+            has_host(parent)?;
+            Ok(owners)
         };
     match serve(socket, shut_in, open) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(CONFUSED),
     }
+}
+
+/// Whether the host is there still: it may have gone before this process was tied to it.
+fn has_host(parent: u32) -> Result<(), String> {
+    let now = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+    if u32::try_from(now) == Ok(parent) { Ok(()) } else { Err("the host has gone".to_owned()) }
 }
 
 /// Tries the namespaces of a runner and says on standard output why there are none.

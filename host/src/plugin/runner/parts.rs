@@ -8,6 +8,12 @@ use super::proto::{Fault, HEADER_BYTES, Kind, MAX_FRAME_BYTES};
 /// The bytes at the start of the first packet's body that say how many all of them have.
 const TOTAL_BYTES: usize = 8;
 
+/// The most bytes of a body in a packet that is not the first.
+const PART: usize = MAX_FRAME_BYTES - HEADER_BYTES;
+
+/// The most in the first one.
+const FIRST_PART: usize = PART - TOTAL_BYTES;
+
 /// A body of which some packets have come.
 pub(super) struct Partial {
     id: u64,
@@ -31,25 +37,27 @@ impl Partial {
         // At its full size from the start: growing would leave a copy behind.
         let body = Zeroizing::new(vec![0; total]);
         let mut partial = Self { id, kind, body, filled: 0 };
-        partial.fill(part)?;
+        partial.fill(part, FIRST_PART)?;
         Ok(partial)
     }
 
     /// Adds the next packet's part.
     ///
     /// # Errors
-    /// Where it belongs to another frame, has nothing, or more than is missing.
+    /// Where it belongs to another frame, or is not as large as [`of`] makes it.
     pub(super) fn add(&mut self, id: u64, kind: Kind, part: &[u8]) -> Result<(), Fault> {
         if (id, kind) != (self.id, self.kind) {
             return Err(Fault("a frame within another".into()));
         }
-        self.fill(part)
+        self.fill(part, PART)
     }
 
-    fn fill(&mut self, part: &[u8]) -> Result<(), Fault> {
+    /// Adds a part, of which a packet holds at most this much.
+    fn fill(&mut self, part: &[u8], room: usize) -> Result<(), Fault> {
         let missing = &mut self.body[self.filled..];
-        // A part has something: else a few bytes could keep the host busy without end.
-        if part.is_empty() || part.len() > missing.len() {
+        // A part is as large as can be: packets of a byte each would keep the host busy for long
+        // after a call's deadline, which nobody looks at while packets come.
+        if part.is_empty() || part.len() != missing.len().min(room) {
             return Err(Fault("a body in parts that do not fit".into()));
         }
         missing[..part.len()].copy_from_slice(part);
@@ -69,10 +77,9 @@ impl Partial {
 
 /// Returns the parts of a body, each with the number in front of it that only the first one has.
 pub(super) fn of(body: &[u8]) -> impl Iterator<Item = (Option<[u8; TOTAL_BYTES]>, &[u8])> {
-    let first = MAX_FRAME_BYTES - HEADER_BYTES - TOTAL_BYTES;
-    let (first, rest) = body.split_at(first.min(body.len()));
+    let (first, rest) = body.split_at(FIRST_PART.min(body.len()));
     let total = (body.len() as u64).to_le_bytes();
-    let rest = rest.chunks(MAX_FRAME_BYTES - HEADER_BYTES).map(|part| (None, part));
+    let rest = rest.chunks(PART).map(|part| (None, part));
     std::iter::once((Some(total), first)).chain(rest)
 }
 
@@ -80,9 +87,11 @@ pub(super) fn of(body: &[u8]) -> impl Iterator<Item = (Option<[u8; TOTAL_BYTES]>
 mod tests {
     use super::*;
 
+    const TOTAL: usize = FIRST_PART + PART + 3;
+
     fn begin(total: u64, part: &[u8]) -> Result<Partial, Fault> {
         let packet = [&total.to_le_bytes()[..], part].concat();
-        Partial::begin(7, Kind::Done, &packet, 100)
+        Partial::begin(7, Kind::Done, &packet, TOTAL)
     }
 
     fn fault<T>(made: Result<T, Fault>) -> String {
@@ -91,29 +100,42 @@ mod tests {
 
     #[test]
     fn a_body_is_whole_with_its_last_part() {
-        let mut partial = begin(3, b"a").unwrap();
-        partial.add(7, Kind::Done, b"b").unwrap();
+        let mut partial = begin(TOTAL as u64, &[1; FIRST_PART]).unwrap();
+        partial.add(7, Kind::Done, &[2; PART]).unwrap();
         assert!(!partial.is_whole());
-        partial.add(7, Kind::Done, b"c").unwrap();
+        partial.add(7, Kind::Done, b"abc").unwrap();
         assert!(partial.is_whole());
-        assert_eq!(*partial.into_body(), b"abc");
+        assert!(partial.into_body().ends_with(b"\x02abc"));
+        assert!(begin(3, b"abc").unwrap().is_whole());
     }
 
     #[test]
     fn parts_that_lie_are_refused() {
         let no_end = "a body in parts that do not fit";
-        assert_eq!(fault(begin(101, b"a")), "a body that is too large");
+        assert_eq!(fault(begin(TOTAL as u64 + 1, b"a")), "a body that is too large");
         assert_eq!(fault(begin(u64::MAX, b"a")), "a body that is too large");
         assert_eq!(fault(begin(1, b"ab")), no_end);
         assert_eq!(fault(begin(0, b"")), no_end);
         assert_eq!(fault(begin(1, b"")), no_end);
         let short = Partial::begin(7, Kind::Done, &[1; TOTAL_BYTES - 1], 100);
         assert_eq!(fault(short), "a frame with the wrong number of descriptors");
-        let mut partial = begin(3, b"a").unwrap();
+        let mut partial = begin(TOTAL as u64, &[1; FIRST_PART]).unwrap();
         assert_eq!(fault(partial.add(7, Kind::Done, b"")), no_end);
-        assert_eq!(fault(partial.add(7, Kind::Done, b"abc")), no_end);
-        assert_eq!(fault(partial.add(8, Kind::Done, b"b")), "a frame within another");
-        assert_eq!(fault(partial.add(7, Kind::Log, b"b")), "a frame within another");
+        assert_eq!(fault(partial.add(7, Kind::Done, &[1; PART + 4])), no_end);
+        assert_eq!(fault(partial.add(8, Kind::Done, &[1; PART])), "a frame within another");
+        assert_eq!(fault(partial.add(7, Kind::Log, &[1; PART])), "a frame within another");
+    }
+
+    #[test]
+    fn a_part_is_no_smaller_than_it_can_be() {
+        let no_end = "a body in parts that do not fit";
+        for (total, size) in [(2, 1), (FIRST_PART + 1, 1), (TOTAL, FIRST_PART - 1)] {
+            assert_eq!(fault(begin(total as u64, &vec![1; size])), no_end, "{size} of {total}");
+        }
+        let mut partial = begin(TOTAL as u64, &[1; FIRST_PART]).unwrap();
+        assert_eq!(fault(partial.add(7, Kind::Done, &[1; PART - 1])), no_end);
+        partial.add(7, Kind::Done, &[1; PART]).unwrap();
+        assert_eq!(fault(partial.add(7, Kind::Done, b"ab")), no_end);
     }
 
     #[test]

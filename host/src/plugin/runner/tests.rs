@@ -392,6 +392,7 @@ fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_f
         ("send large log", "a body that is too large"),
         ("send part of another", "a frame within another"),
         ("send empty part", "a body in parts that do not fit"),
+        ("send small part", "a body in parts that do not fit"),
     ] {
         let mut stage = stage("");
         // Those with descriptors can be sent by one that has connections.

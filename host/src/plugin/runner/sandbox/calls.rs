@@ -27,7 +27,7 @@ const ALLOWED: &[c_long] = &[
     libc::SYS_openat, libc::SYS_fstat, libc::SYS_newfstatat, libc::SYS_statx,
     libc::SYS_statfs, libc::SYS_fstatfs, libc::SYS_faccessat, libc::SYS_faccessat2,
     libc::SYS_readlinkat, libc::SYS_getdents64, libc::SYS_getcwd, libc::SYS_chdir,
-    libc::SYS_fchdir, libc::SYS_umask, libc::SYS_ftruncate, libc::SYS_fallocate,
+    libc::SYS_fchdir, libc::SYS_ftruncate, libc::SYS_fallocate,
     libc::SYS_fadvise64, libc::SYS_readahead, libc::SYS_flock, libc::SYS_fsync,
     libc::SYS_fdatasync, libc::SYS_renameat,
     libc::SYS_renameat2, libc::SYS_unlinkat, libc::SYS_mkdirat, libc::SYS_linkat,
@@ -226,6 +226,9 @@ const NOT_TO_ITSELF: [i32; 5] =
 /// other rules.
 const SPECIAL_MODE: u32 = 0o7000;
 
+/// What of a mode is for other users.
+const FOR_OTHERS: u32 = 0o077;
+
 /// The flags with which a file may be made by opening it. `O_TMPFILE` has the bit of a folder too.
 const MAKES: u32 = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u32;
 
@@ -329,15 +332,40 @@ fn in_part(pid: u32) -> Vec<InPart> {
     };
     let [low, high] = Test::null(2);
     vec![
+        // What it makes is for its user alone: without a network, a file for everybody is a way out.
+        (libc::SYS_umask, vec![vec![Test::masked(0, FOR_OTHERS, [FOR_OTHERS])]]),
         // Threads, and no processes.
         (libc::SYS_clone, vec![vec![Test::masked(0, !OF_THREAD, [THREAD])]]),
         (libc::SYS_kill, sent(1)),
         (libc::SYS_tgkill, sent(2)),
         (libc::SYS_sched_setaffinity, vec![vec![Test::word(0, [0])]]),
+        // Of others these tell that they are there, and whose sessions they are in.
+        (libc::SYS_getpgid, vec![vec![Test::word(0, [0, pid])]]),
+        (libc::SYS_getsid, vec![vec![Test::word(0, [0, pid])]]),
+        (
+            libc::SYS_getpriority,
+            vec![vec![Test::word(0, [libc::PRIO_PROCESS]), Test::word(1, [0, pid])]],
+        ),
+        (libc::SYS_clock_gettime, own_clocks(pid)),
+        (libc::SYS_clock_getres, own_clocks(pid)),
+        (libc::SYS_clock_nanosleep, own_clocks(pid)),
         // To see its limits, not to set them.
         (libc::SYS_prlimit64, vec![vec![Test::word(0, [0, pid]), low, high]]),
         (libc::SYS_fcntl, vec![vec![Test::word(1, words(FCNTLS))]]),
         (libc::SYS_prctl, vec![vec![Test::word(0, words(PRCTLS))]]),
+    ]
+}
+
+/// Returns which clocks are read. A negative one is the processor time of a process, whoever's it
+/// is, or of a thread, which the kernel tells to its own process only.
+fn own_clocks(pid: u32) -> Vec<Vec<Test>> {
+    const OF_SOMEBODY: u32 = 1 << 31;
+    const OF_THREAD: u32 = 4;
+    let of_process = |pid: u32| [0, 1, 2].map(|which| !pid << 3 | which);
+    vec![
+        vec![Test::masked(0, OF_SOMEBODY, [0])],
+        vec![Test::masked(0, OF_THREAD, [OF_THREAD])],
+        vec![Test::word(0, [0, pid].into_iter().flat_map(of_process))],
     ]
 }
 

@@ -102,7 +102,8 @@ fn a_body_in_parts_arrives_whole_and_is_wiped() {
 #[test]
 fn nothing_comes_between_the_parts_of_a_body() {
     let (a, b) = pair().unwrap();
-    let first = [&header(Kind::Get as u8 | APART)[..], &9u64.to_le_bytes(), b"1"].concat();
+    let mut first = [&header(Kind::Get as u8 | APART)[..], &(LIMIT as u64).to_le_bytes()].concat();
+    first.resize(MAX_FRAME_BYTES, 1);
     let mut body = header(Kind::Get as u8);
     body.push(b'2');
     let mut buffer = Buffer::new();

@@ -273,7 +273,10 @@ impl Faulty {
                 )
             }
             "child" => Command::new("/bin/true").spawn().unwrap_err().to_string(),
-            "umask" => format!("{:o}", rustix::process::umask(rustix::fs::Mode::empty()).bits()),
+            "umask" => {
+                use rustix::fs::Mode;
+                format!("{:o}", rustix::process::umask(Mode::RWXG | Mode::RWXO).bits())
+            }
             "print" => {
                 // Not by `println!`, which the test harness could capture.
                 std::io::stdout().write_all(&[b'x'; 100_000]).unwrap();
@@ -412,11 +415,16 @@ fn send(what: &str, id: u64) {
             packet(&frame(0, Kind::Log as u8 | APART, &first), &[]);
         }
         "part of another" => {
-            packet(&frame(id, done | APART, &[&9u64.to_le_bytes()[..], &[1]].concat()), &[]);
+            let first = [&70_000u64.to_le_bytes()[..], &[1; MAX_FRAME_BYTES - 17]].concat();
+            packet(&frame(id, done | APART, &first), &[]);
             packet(&frame(id + 1, done | APART, &[1; 8]), &[]);
         }
-        "empty part" => {
+        "small part" => {
             packet(&frame(id, done | APART, &[&9u64.to_le_bytes()[..], &[1]].concat()), &[]);
+        }
+        "empty part" => {
+            let first = [&70_000u64.to_le_bytes()[..], &[1; MAX_FRAME_BYTES - 17]].concat();
+            packet(&frame(id, done | APART, &first), &[]);
             packet(&frame(id, done | APART, &[]), &[]);
         }
         what => panic!("{what}"),

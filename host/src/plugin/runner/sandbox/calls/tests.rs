@@ -75,6 +75,12 @@ fn a_process_signals_and_sees_itself_alone() {
         (libc::SYS_kill, [77, 6, 0, 0, 0, 0], [u64::MAX, 6, 0, 0, 0, 0]),
         (libc::SYS_tgkill, [77, 80, 6, 0, 0, 0], [1, 1, 6, 0, 0, 0]),
         (libc::SYS_prlimit64, [0, 7, 0, 1, 0, 0], [0, 7, 1 << 40, 0, 0, 0]),
+        (libc::SYS_umask, [0o77, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]),
+        (libc::SYS_umask, [0o177, 0, 0, 0, 0, 0], [0o76, 0, 0, 0, 0, 0]),
+        (libc::SYS_getpgid, [77, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]),
+        (libc::SYS_getsid, [0, 0, 0, 0, 0, 0], [76, 0, 0, 0, 0, 0]),
+        (libc::SYS_getpriority, [0, 77, 0, 0, 0, 0], [0, 76, 0, 0, 0, 0]),
+        (libc::SYS_getpriority, [0, 0, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0]),
         (libc::SYS_prlimit64, [77, 7, 0, 1, 0, 0], [1, 7, 0, 1, 0, 0]),
         (libc::SYS_clone, [0x3d_0f00, 0, 0, 0, 0, 0], [0x11, 0, 0, 0, 0, 0]),
         (libc::SYS_clone, [0x3d_0f00, 0, 0, 0, 0, 0], [0x103d_0f00, 0, 0, 0, 0, 0]),
@@ -100,6 +106,24 @@ fn is_allowed(reach: Reach, call: c_long, arguments: [u64; 6]) -> bool {
 
 /// The most that a plugin can be granted.
 const ALL: Reach = Reach { network: true, bus: true, libraries: true };
+
+#[test]
+fn processor_time_of_others_is_not_told() {
+    // As `clock_getcpuclockid` and `pthread_getcpuclockid` make them.
+    let of_process = |pid: u32| u64::from(!pid << 3 | 2);
+    let of_thread = |thread: u32| u64::from(!thread << 3 | 6);
+    let own = [of_process(77), of_process(0), of_thread(80), !77u64 << 3 | 2];
+    let others = [of_process(76), of_process(1), of_process(1) - 2, u64::MAX << 3 & !(1 << 3)];
+    for call in [libc::SYS_clock_gettime, libc::SYS_clock_getres, libc::SYS_clock_nanosleep] {
+        let answered = |clock| answered(Reach::default(), call, [clock, 0, 0, 0, 0, 0]);
+        for clock in (0..12).chain(own) {
+            assert_eq!(answered(clock), libc::SECCOMP_RET_ALLOW, "{call} {clock:#x}");
+        }
+        for clock in others {
+            assert_eq!(answered(clock), REFUSAL, "{call} {clock:#x}");
+        }
+    }
+}
 
 #[test]
 fn nothing_of_a_file_but_its_content_can_be_changed_whatever_is_granted() {
