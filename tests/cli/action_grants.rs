@@ -92,6 +92,24 @@ For this action the plugin of vault `actor`:
 }
 
 #[test]
+fn typed_folder_with_a_granted_program_in_it_is_refused() {
+    // The plugin could write the program, and have the host run it outside of the sandbox.
+    let root = Sandbox::empty();
+    let tools = root.here("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let program = format!("exec:{}/tool", tools.display());
+    let (sandbox, _) = home(&["files:{keep.to}:rw", &program]);
+    for (typed, refused) in
+        [(tools.clone(), true), (tools.join("tool"), true), (tools.join("x"), false)]
+    {
+        let typed = format!("to={}", typed.display());
+        let answer = sandbox.run("vault do actor keep --param", &[&typed]);
+        assert_eq!(answer.stderr.contains("E07.writable-program"), refused, "{typed} {answer:?}");
+    }
+    assert!(!tools.join("tool").exists());
+}
+
+#[test]
 fn typed_path_into_our_own_folders_is_refused() {
     let (sandbox, _) = home(&["files:{keep.to}:rw"]);
     let own = sandbox.root().join("home/.config/keystead/vaults/actor.toml");

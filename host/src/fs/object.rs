@@ -46,6 +46,8 @@ pub(crate) struct Link<'a> {
     pub(crate) path: &'a Path,
     stat: Stat,
     holder_stat: Stat,
+    /// Whether nothing of the path stands behind it.
+    pub(crate) is_last: bool,
 }
 
 impl Link<'_> {
@@ -226,7 +228,8 @@ fn by_links<E: From<Error>>(
                     return Err(Error::LinkLoop { path: path.to_owned() }.into());
                 }
                 let holder_stat = rustix::fs::fstat(&holder.fd).map_err(|e| io(&real, e))?;
-                follow(&Link { holder: &holder, path: &at, stat, holder_stat })?;
+                let is_last = pending.is_empty();
+                follow(&Link { holder: &holder, path: &at, stat, holder_stat, is_last })?;
                 let target = rustix::fs::readlinkat(&entry, "", Vec::new())
                     .map_err(|error| io(&at, error))?;
                 let target = OsString::from_vec(target.into_bytes());
@@ -331,6 +334,24 @@ impl Place {
         Self::of(&target, mounts).map_err(|error| Error::io("look up", path, error))
     }
 
+    /// Returns whether whoever writes here decides where a path leads, or what is there: a link on its
+    /// way lies here, or its end lies here or above.
+    ///
+    /// # Errors
+    /// Where the path cannot be looked up to its end.
+    pub(crate) fn decides(&self, path: &Path, mounts: &Mounts) -> Result<bool, Error> {
+        let io = |error| Error::io("look up", path, error);
+        let mut is_by_link = false;
+        let target = look_up::<Error>(path, &mut |link| {
+            is_by_link |= link.place(mounts).map_err(io)?.is_within(self);
+            Ok(())
+        });
+        if is_by_link {
+            return Ok(true);
+        }
+        Ok(self.meets(&Self::of(&target?, mounts).map_err(io)?))
+    }
+
     /// Returns whether this is the other place, or lies in it.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         if self.position.is_within(&other.position) {
@@ -359,13 +380,38 @@ impl Place {
     /// What the system says of the folder.
     pub(crate) fn is_named_in(&self, folder: &Path) -> Result<bool, Errno> {
         match (self.is_linked, self.ids.first()) {
-            (true, Some(id)) => has_entry(folder, *id, 0),
+            (true, Some(id)) => has_entry(folder, *id),
             _ => Ok(false),
         }
     }
 }
 
-fn has_entry(folder: &Path, wanted: Id, depth: usize) -> Result<bool, Errno> {
+/// Returns the links in a folder and in those below it.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn links_in(folder: &Path) -> Result<Vec<PathBuf>, Errno> {
+    let mut links = Vec::new();
+    each_entry(folder, 0, &mut |path, stat| {
+        if kind(stat) == FileType::Symlink {
+            links.push(path.to_owned());
+        }
+        false
+    })?;
+    Ok(links)
+}
+
+fn has_entry(folder: &Path, wanted: Id) -> Result<bool, Errno> {
+    each_entry(folder, 0, &mut |_, stat| id(stat) == wanted)
+}
+
+/// Tells of all that is in a folder and in those below it until one is what is wanted, and returns
+/// whether one was.
+fn each_entry(
+    folder: &Path,
+    depth: usize,
+    is_wanted: &mut dyn FnMut(&Path, &Stat) -> bool,
+) -> Result<bool, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = match rustix::fs::open(folder, flags, Mode::empty()) {
         Ok(opened) => opened,
@@ -385,7 +431,9 @@ fn has_entry(folder: &Path, wanted: Id, depth: usize) -> Result<bool, Errno> {
         };
         let is_dir = kind(&stat) == FileType::Directory;
         // Our own folders are three deep.
-        if id(&stat) == wanted || is_dir && depth < 8 && has_entry(&path, wanted, depth + 1)? {
+        if is_wanted(&path, &stat)
+            || is_dir && depth < 8 && each_entry(&path, depth + 1, is_wanted)?
+        {
             return Ok(true);
         }
     }

@@ -19,7 +19,7 @@ use crate::registry::{DefaultChoice, Entry, Replace, Setting, schema};
 
 /// What of the user's data folder decides which code runs, and is no plugin's. Vaults of ours keep
 /// their files in other folders there.
-const OWN_DATA: [&str; 5] = ["plugins", "pins.d", "verdicts", "crashes", "running"];
+const OWN_DATA: [&str; 6] = ["plugins", "pins.d", "verdicts", "crashes", "running", "agent"];
 
 /// What a registration is to grant from now on.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! From a registration to an open vault: the plugin proven, its permissions granted, its
 //! parameters resolved, its code placed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use keystead_plugin_api::manifest::Capability;
@@ -17,7 +17,7 @@ use crate::options::Log;
 use crate::paths::Layer;
 use crate::plugin::evidence::{Watch, in_the_host};
 use crate::plugin::exec::{self, Programs};
-use crate::plugin::grant::{Boundaries, Granted, HostUse};
+use crate::plugin::grant::{Boundaries, Error as Ungranted, Granted, writable_in};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{CallError, Greeted, Image, Launch, Runner, Setup, Started};
@@ -97,6 +97,7 @@ impl Host {
                 let mut entry = entry.clone();
                 // What a person typed for this one call is granted by that.
                 entry.grants.extend(course.more.iter().map(Permission::text));
+                self.keep_off_programs(&entry, &course.more, &programs)?;
                 let asked = asked.into_iter().chain(course.more.iter().cloned()).collect();
                 Some(Ready::new(started, self.granted(&trusted, &entry, asked)?, &trusted))
             }
@@ -149,6 +150,32 @@ impl Host {
                 Ok(Open { name: name.clone(), entry, binding, kept, code: placed? })
             }
         }
+    }
+
+    /// Checks that what is opened for one call has no program in it that this plugin may have run: it
+    /// could write one, and have it run by this call or a later one.
+    fn keep_off_programs(
+        &self,
+        entry: &Entry,
+        more: &[Permission],
+        programs: &Programs,
+    ) -> Result<()> {
+        let more: Vec<String> = more.iter().map(Permission::text).collect();
+        let writable: Vec<PathBuf> = writable_in(&more).collect();
+        if writable.is_empty() {
+            return Ok(());
+        }
+        let boundaries = self.boundaries().with_writable(&entry.name, writable);
+        for program in programs.names() {
+            match boundaries.keep_plugins_off_program(program) {
+                Err(error @ (Ungranted::Writable { .. } | Ungranted::Link { .. })) => {
+                    return Err(grant::not_granted(entry, error));
+                }
+                // What else is wrong with it is told where it is run.
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Starts the runner of a vault that will need one. It is this program and knows of no
@@ -306,12 +333,9 @@ impl Services for VaultServices {
 
     fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
         self.programs.permit(&request)?;
-        let program = Path::new(&request.program);
-        if program.is_absolute() {
-            // One that a plugin could change would run outside of the sandbox what that plugin likes.
-            let off = self.boundaries.keep_plugins_off(program, HostUse::Run);
-            off.map_err(|error| Refusal::denied(story(&error)))?;
-        }
+        // One that a plugin could change would run outside of the sandbox what that plugin likes.
+        let off = self.boundaries.keep_plugins_off_program(&request.program);
+        off.map_err(|error| Refusal::denied(story(&error)))?;
         self.log(Level::Information, &exec::line(&request));
         in_the_host(|| exec::run(&request, self.home.as_deref()))
     }

@@ -68,6 +68,14 @@ pub enum Error {
         /// The vault.
         vault: VaultName,
     },
+    /// A program that the host would run is named by what is another one in each process.
+    #[error("{path} leads through {at}, which is not the same for each process", path = path.display(), at = at.display())]
+    KernelLink {
+        /// The program.
+        path: PathBuf,
+        /// The kernel's link.
+        at: PathBuf,
+    },
     /// It cannot be told whether a plugin could have changed what a path leads to.
     #[error(
         "{path} may be one that a plugin can change, and the registrations cannot be read: {problem}",
@@ -95,6 +103,7 @@ impl Error {
             Self::OwnFolder { .. } => "E07.own-folder",
             Self::Link { .. } => "E07.link",
             Self::Writable { .. } => "E07.writable-program",
+            Self::KernelLink { .. } => "E07.kernel-link",
             Self::Registrations { .. } => "E07.registrations",
             Self::Path(error) => error.code(),
             Self::TooManyPaths => "E07.too-many-paths",
