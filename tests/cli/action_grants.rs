@@ -104,7 +104,12 @@ fn typed_folder_with_a_granted_program_in_it_is_refused() {
     {
         let typed = format!("to={}", typed.display());
         let answer = sandbox.run("vault do actor keep --param", &[&typed]);
-        assert_eq!(answer.stderr.contains("E07.writable-program"), refused, "{typed} {answer:?}");
+        assert_eq!(
+            answer.stderr.contains("E07.writable-program"),
+            refused,
+            "{typed} {}",
+            answer.stderr
+        );
     }
     assert!(!tools.join("tool").exists());
 }

@@ -76,15 +76,33 @@ impl Mounts {
         self.position_by(fd, true)
     }
 
+    /// Returns the positions of what is mounted below an open folder: who may write there writes to
+    /// these as well.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn below(&self, fd: BorrowedFd<'_>) -> Result<Vec<Position>, Errno> {
+        let folder = path_of(fd)?;
+        let below = self.all().filter(|mount| {
+            let point = unescaped(mount.point);
+            point != folder && point.starts_with(&folder)
+        });
+        Ok(below.map(|mount| self.position_in(&mount, unescaped(mount.root), true)).collect())
+    }
+
+    fn all(&self) -> impl Iterator<Item = Mount<'_>> {
+        self.0.split(|byte| *byte == b'\n').filter_map(Mount::parse)
+    }
+
     fn position_by(&self, fd: BorrowedFd<'_>, is_outer: bool) -> Result<Position, Errno> {
         let wanted = mount_of(fd)?;
-        let mut mounts = self.0.split(|byte| *byte == b'\n').filter_map(Mount::parse);
-        let mount = mounts.find(|one| one.id == wanted).ok_or(Errno::NODEV)?;
-        let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
-        let path = PathBuf::from(OsString::from_vec(path));
+        let mount = self.all().find(|one| one.id == wanted).ok_or(Errno::NODEV)?;
+        let path = path_of(fd)?;
         let rest = path.strip_prefix(unescaped(mount.point)).unwrap_or(Path::new(""));
-        let path = unescaped(mount.root).join(rest);
+        Ok(self.position_in(&mount, unescaped(mount.root).join(rest), is_outer))
+    }
+
+    fn position_in(&self, mount: &Mount<'_>, path: PathBuf, is_outer: bool) -> Position {
         let written = mount.upper.filter(|_| is_outer).and_then(|upper| {
             // In a container it is out of sight, and then no path leads there either.
             let flags = OFlags::PATH | OFlags::CLOEXEC;
@@ -93,8 +111,15 @@ impl Mounts {
             written.path.extend(path.strip_prefix("/"));
             Some(Box::new(written))
         });
-        Ok(Position { device: mount.device.to_owned(), path, written })
+        Position { device: mount.device.to_owned(), path, written }
     }
+}
+
+/// Returns the path that an open file or folder has now.
+fn path_of(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
+    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
+    Ok(PathBuf::from(OsString::from_vec(path)))
 }
 
 /// Returns the number of the mount that a descriptor was reached by.

@@ -77,6 +77,7 @@ impl Link<'_> {
             ids: self.holder.ids_upwards()?,
             missing: Vec::new(),
             position: mounts.position(self.holder.as_fd())?,
+            mounted: Vec::new(),
             is_linked: false,
         })
     }
@@ -289,6 +290,8 @@ pub(crate) struct Place {
     /// What is missing below the first of `ids`.
     missing: Vec<OsString>,
     position: Position,
+    /// What is mounted below it.
+    mounted: Vec<Position>,
     /// A file that has other names as well.
     is_linked: bool,
 }
@@ -304,6 +307,7 @@ impl Place {
                 ids: object.ids_upwards()?,
                 missing: Vec::new(),
                 position: mounts.position(object.as_fd())?,
+                mounted: mounts.below(object.as_fd())?,
                 is_linked: false,
             }),
             Some(object) => {
@@ -313,6 +317,7 @@ impl Place {
                     ids,
                     missing: Vec::new(),
                     position: mounts.position(object.as_fd())?,
+                    mounted: Vec::new(),
                     is_linked: object.links()? > 1,
                 })
             }
@@ -320,6 +325,7 @@ impl Place {
                 ids: target.holder.ids_upwards()?,
                 missing: target.names.clone(),
                 position: mounts.position(target.holder.as_fd())?.below(&target.names),
+                mounted: Vec::new(),
                 is_linked: false,
             }),
         }
@@ -354,7 +360,7 @@ impl Place {
 
     /// Returns whether this is the other place, or lies in it.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
-        if self.position.is_within(&other.position) {
+        if other.positions().any(|other| self.position.is_within(other)) {
             return true;
         }
         match (&*other.missing, other.ids.first()) {
@@ -371,7 +377,17 @@ impl Place {
 
     /// Returns whether either lies in the other.
     pub(crate) fn meets(&self, other: &Self) -> bool {
-        self.is_within(other) || other.is_within(self)
+        let by_mount = |one: &Self, other: &Self| {
+            one.mounted.iter().any(|one| other.positions().any(|other| one.is_within(other)))
+        };
+        self.is_within(other)
+            || other.is_within(self)
+            || by_mount(self, other)
+            || by_mount(other, self)
+    }
+
+    fn positions(&self) -> impl Iterator<Item = &Position> {
+        std::iter::once(&self.position).chain(&self.mounted)
     }
 
     /// Returns whether this is a file that has another name in this folder, or in one below it.

@@ -128,6 +128,9 @@ impl Host {
         };
         let mut own = own_folders(&self.options().paths);
         own.extend(self.options().sessions.folder());
+        own.extend(self.options().off_limits.iter().cloned());
+        own.sort();
+        own.dedup();
         Boundaries::new(own, Arc::new(writable))
     }
 
