@@ -51,8 +51,19 @@ fn same(one: Component<'_>, other: Component<'_>) -> bool {
 
 /// Returns whether two names may be one in a folder that folds case.
 pub(super) fn is_same(one: &OsStr, other: &OsStr) -> bool {
-    let folded = |name: &OsStr| name.to_string_lossy().to_lowercase();
+    let folded = |name: &OsStr| {
+        let seen: String = name.to_string_lossy().chars().filter(|c| !is_ignored(*c)).collect();
+        // Both ways: the long s has no lower case of its own, and is an s where case is folded.
+        seen.to_uppercase().to_lowercase()
+    };
     one == other || folded(one) == folded(other)
+}
+
+/// Returns whether a folder that folds case passes over this character.
+fn is_ignored(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The mounts of this process, as they were at one moment.
@@ -116,7 +127,7 @@ impl Mounts {
 }
 
 /// Returns the path that an open file or folder has now.
-fn path_of(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
+pub(super) fn path_of(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
     let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
     Ok(PathBuf::from(OsString::from_vec(path)))
@@ -230,6 +241,18 @@ mod tests {
         assert!(!at("8:1", "/home/ada/.config2").is_within(&own));
         assert!(!at("8:2", "/home/ada/.config").is_within(&own));
         assert!(!at("8:1", "/home/ada").is_within(&own));
+    }
+
+    #[test]
+    fn names_are_one_as_folders_that_fold_case_take_them() {
+        for other in
+            ["KEYSTEAD", "keyſtead", "\u{212a}eystead", "key\u{200d}stead", "keystead\u{ad}"]
+        {
+            assert!(is_same(OsStr::new("keystead"), OsStr::new(other)), "{other}");
+        }
+        for other in ["keystea", "keystead2", "key-stead", ""] {
+            assert!(!is_same(OsStr::new("keystead"), OsStr::new(other)), "{other}");
+        }
     }
 
     #[test]

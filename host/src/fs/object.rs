@@ -39,6 +39,22 @@ pub(crate) struct Target {
     pub(crate) names: Vec<OsString>,
 }
 
+impl Target {
+    /// Returns the path of what is there, or would be, without links.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn path(&self) -> Result<PathBuf, Errno> {
+        match &self.object {
+            Some(object) => mount::path_of(object.as_fd()),
+            None => Ok(self
+                .names
+                .iter()
+                .fold(mount::path_of(self.holder.as_fd())?, |path, name| path.join(name))),
+        }
+    }
+}
+
 /// A link on the way, and the folder that it lies in.
 pub(crate) struct Link<'a> {
     holder: &'a Object,

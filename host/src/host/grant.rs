@@ -60,9 +60,10 @@ impl Host {
             .beyond(&asked, &entry.grants)
             .map_err(|error| not_granted(&entry, error))?;
         let is_new = |asked: &&Permission| new.contains(&asked.text());
-        let more = asked.iter().filter(is_new).map(ToString::to_string).collect();
         entry.grants = asked.iter().map(Permission::text).collect();
-        self.granted(&trusted, &entry, asked)?;
+        let granted = self.granted(&trusted, &entry, asked.clone())?;
+        let more = granted.words(asked.iter().filter(is_new));
+        let more = more.iter().map(|words| words.text().to_owned()).collect();
         Ok(PlannedGrant { layer, entry, more })
     }
 

@@ -152,6 +152,24 @@ pub struct Granted {
     system: Arc<Vec<(&'static Path, Option<fs::object::Object>)>>,
 }
 
+/// What a permission is called for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// As it is.
+    Plain(String),
+    /// With where its path leads by links.
+    Elsewhere(String),
+}
+
+impl Words {
+    /// Returns the words.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Elsewhere(text) => text,
+        }
+    }
+}
+
 /// The files that change while a machine runs and decide how names of the network are resolved.
 const FOR_NETWORK: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 
@@ -250,6 +268,26 @@ impl Granted {
     /// Returns the granted paths.
     pub(crate) fn paths(&self) -> &[GrantedPath] {
         &self.paths
+    }
+
+    /// Returns these permissions in plain words, each path with where it leads by links: whoever reads
+    /// it is to know what is opened.
+    pub(crate) fn words<'p>(
+        &self,
+        permissions: impl Iterator<Item = &'p Permission>,
+    ) -> Vec<Words> {
+        let words = |permission: &Permission| {
+            let text = permission.to_string();
+            let Permission::Files { template, .. } = permission else { return Words::Plain(text) };
+            let path = self.paths.iter().find(|path| path.name() == template);
+            match path.and_then(GrantedPath::elsewhere) {
+                None => Words::Plain(text),
+                Some(path) => {
+                    Words::Elsewhere(format!("{text}, which leads to {}", path.display()))
+                }
+            }
+        };
+        permissions.map(words).collect()
     }
 
     /// Returns whether this is among what is granted, as it is.

@@ -27,11 +27,6 @@ impl Programs {
         Self(programs)
     }
 
-    /// Returns the programs as they are granted: paths and names.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
-    }
-
     /// Checks that a program is granted with all variables that it would have.
     ///
     /// # Errors
