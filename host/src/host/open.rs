@@ -172,12 +172,11 @@ impl Host {
         let (vaults, _) = self.vaults()?;
         let entries = vaults.into_iter().filter_map(|vault| vault.entry.ok());
         for program in entries.flat_map(|entry| programs_of(&entry)) {
-            match boundaries.keep_plugins_off_program(&program) {
-                Err(error @ (Ungranted::Writable { .. } | Ungranted::Link { .. })) => {
-                    return Err(grant::not_granted(entry, error));
-                }
-                // What else is wrong with it is told where it is run.
-                _ => {}
+            // What else is wrong with a program is told where it is run.
+            if let Err(error @ (Ungranted::Writable { .. } | Ungranted::Link { .. })) =
+                boundaries.keep_plugins_off_program(&program)
+            {
+                return Err(grant::not_granted(entry, error));
             }
         }
         Ok(())
