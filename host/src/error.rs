@@ -265,7 +265,7 @@ pub enum Error {
         /// The plugin's id.
         plugin: String,
         /// Why.
-        source: plugin::grant::Error,
+        source: Box<plugin::grant::Error>,
     },
     /// The registration asks for the host's own process, and nobody vouched for that.
     #[error("plugin `{plugin}` may not run in the host's own process")]

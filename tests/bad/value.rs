@@ -161,7 +161,7 @@ For more information, try '--help'.
 $ keystead set --stdin "/u{1b}[31mred"
 exit code 2
 --- stderr
-Error: invalid value 'red' for '<NAME>': a secret's name has the control character U+001B
+Error: invalid value '/u{1b}[31mred' for '<NAME>': a secret's name has the control character U+001B
 
 For more information, try '--help'.
 $ keystead get "/u{1b}[31mred"
@@ -172,19 +172,19 @@ Caused by: a secret's name has the control character U+001B
 $ keystead show "/u{1b}[31mred"
 exit code 2
 --- stderr
-Error: invalid value 'red' for '<NAME>': a secret's name has the control character U+001B
+Error: invalid value '/u{1b}[31mred' for '<NAME>': a secret's name has the control character U+001B
 
 For more information, try '--help'.
 $ keystead remove "/u{1b}[31mred"
 exit code 2
 --- stderr
-Error: invalid value 'red' for '<NAME>': a secret's name has the control character U+001B
+Error: invalid value '/u{1b}[31mred' for '<NAME>': a secret's name has the control character U+001B
 
 For more information, try '--help'.
 $ keystead set --stdin "/u{7f}"
 exit code 2
 --- stderr
-Error: invalid value '' for '<NAME>': a secret's name has the control character U+007F
+Error: invalid value '/u{7f}' for '<NAME>': a secret's name has the control character U+007F
 
 For more information, try '--help'.
 $ keystead get "/u{7f}"
@@ -195,19 +195,19 @@ Caused by: a secret's name has the control character U+007F
 $ keystead show "/u{7f}"
 exit code 2
 --- stderr
-Error: invalid value '' for '<NAME>': a secret's name has the control character U+007F
+Error: invalid value '/u{7f}' for '<NAME>': a secret's name has the control character U+007F
 
 For more information, try '--help'.
 $ keystead remove "/u{7f}"
 exit code 2
 --- stderr
-Error: invalid value '' for '<NAME>': a secret's name has the control character U+007F
+Error: invalid value '/u{7f}' for '<NAME>': a secret's name has the control character U+007F
 
 For more information, try '--help'.
 $ keystead set --stdin "a/u{85}b"
 exit code 2
 --- stderr
-Error: invalid value 'ab' for '<NAME>': a secret's name has the control character U+0085
+Error: invalid value 'a/u{85}b' for '<NAME>': a secret's name has the control character U+0085
 
 For more information, try '--help'.
 $ keystead get "a/u{85}b"
@@ -218,13 +218,13 @@ Caused by: a secret's name has the control character U+0085
 $ keystead show "a/u{85}b"
 exit code 2
 --- stderr
-Error: invalid value 'ab' for '<NAME>': a secret's name has the control character U+0085
+Error: invalid value 'a/u{85}b' for '<NAME>': a secret's name has the control character U+0085
 
 For more information, try '--help'.
 $ keystead remove "a/u{85}b"
 exit code 2
 --- stderr
-Error: invalid value 'ab' for '<NAME>': a secret's name has the control character U+0085
+Error: invalid value 'a/u{85}b' for '<NAME>': a secret's name has the control character U+0085
 
 For more information, try '--help'.
 

@@ -26,7 +26,7 @@ fn apart(scene: &Scene) -> PathBuf {
 
 /// Returns a check of a vault with a file, small enough to take seconds.
 fn check(scene: &Scene) -> Check {
-    let mut check = Check::new(apart(&scene));
+    let mut check = Check::new(apart(scene));
     check.parameters.insert("file".into(), "here/{vault}.secrets".into());
     check.many = Some(40);
     check

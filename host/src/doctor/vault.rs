@@ -271,7 +271,7 @@ impl Host {
             let grant = mend::grant(name.as_str(), case.layer, case.path.as_deref());
             add(Severity::Error, "E07.not-granted", what, STALE, vec![grant, case.unregister()]);
         }
-        if let Err(fault) = self.check_grants(&trusted, entry, kind) {
+        if let Err(fault) = self.check_grants(trusted, entry, kind) {
             let why = match fault {
                 Error::ReachesOwn { .. } => "a plugin could grant itself everything there",
                 _ => STALE,

@@ -157,7 +157,7 @@ pub(super) fn not_granted(entry: &Entry, error: grant::Error) -> Error {
     match error {
         grant::Error::NotGranted { missing } => Error::NotGranted { vault, plugin, missing },
         grant::Error::OwnFolder { path, own } => Error::ReachesOwn { vault, plugin, path, own },
-        source => Error::Granting { vault, plugin, source },
+        source => Error::Granting { vault, plugin, source: Box::new(source) },
     }
 }
 

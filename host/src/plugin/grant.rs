@@ -140,8 +140,7 @@ impl From<&Unpinned> for Proof {
     }
 }
 
-/// What one plugin may do in one vault, with each path open. A clone has the same files; after a file
-/// was replaced, [`Granted::renew`] has the new one.
+/// What one plugin may do in one vault, with each path open. A clone has the same files.
 #[derive(Debug, Clone)]
 pub struct Granted {
     proof: Proof,

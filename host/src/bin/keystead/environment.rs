@@ -329,7 +329,7 @@ mod tests {
         let expected = ["/k", "/h/.config/keystead", "/h/.local/share/keystead/plugins"];
         assert_eq!(found[..3], expected.map(PathBuf::from));
         assert_eq!(found.len(), 5);
-        assert_eq!(others(&with(&[])), [PathBuf::new(); 0]);
+        assert!(others(&with(&[])).is_empty());
     }
 
     #[test]

@@ -130,7 +130,7 @@ mod tests {
     fn log_line_has_arguments_that_mislead_nobody_and_no_value() {
         let mut one = request("/bin/x", &["a b", "\u{1b}[31m\u{202e}c\nd", ""], &["A", "B"]);
         one.input = SecretBytes::copy_of(b"input-4c");
-        assert_eq!(line(&one), "runs `/bin/x` with `a b` `[31mc d` ``; sets A B");
+        assert_eq!(line(&one), "runs `/bin/x` with `a b` `\\u{1b}[31m\\u{202e}c d` ``; sets A B");
         assert_eq!(line(&request("/bin/x", &[], &[])), "runs `/bin/x`");
         let long = "é".repeat(200);
         let many: Vec<&str> = std::iter::repeat_n(long.as_str(), 20).collect();

@@ -24,10 +24,8 @@ pub(crate) type Writable =
 pub(crate) enum HostUse {
     /// It reads the file, for a parameter or an answer.
     Read,
-    /// It runs the program of this path.
+    /// It runs the program.
     Run,
-    /// It runs the program that it found there by its name, where any user of the machine would.
-    RunByName,
 }
 
 /// Why a path is not looked up to its end.
@@ -124,10 +122,11 @@ impl Boundaries {
     /// have put there, and no plugin.
     pub(super) fn follow(&self, path: &Path, link: &Link<'_>) -> Result<(), Error> {
         link.check(path)?;
-        self.keep_plugins_off_link(path, link)
+        self.keep_off_link(path, link)
     }
 
-    fn keep_plugins_off_link(&self, path: &Path, link: &Link<'_>) -> Result<(), Error> {
+    /// Checks that no plugin could have put a link there.
+    fn keep_off_link(&self, path: &Path, link: &Link<'_>) -> Result<(), Error> {
         if !link.could_be_ours() {
             return Ok(());
         }
@@ -152,10 +151,7 @@ impl Boundaries {
         what: HostUse,
     ) -> Result<Option<Target>, Error> {
         let target = look_up(path, &mut |link| match (link.is_of_the_kernel(), what) {
-            (false, HostUse::RunByName) => {
-                self.keep_plugins_off_link(path, link).map_err(Stop::Error)
-            }
-            (false, _) => self.follow(path, link).map_err(Stop::Error),
+            (false, _) => self.keep_off_link(path, link).map_err(Stop::Error),
             // What stands behind it is looked at like any other path.
             (true, HostUse::Read) if !link.is_last => Ok(()),
             // To be read, a descriptor, for example: nobody can put one there. To be run, what it leads
@@ -167,14 +163,12 @@ impl Boundaries {
             Err(Stop::Kernel(at)) => {
                 return match what {
                     HostUse::Read => Ok(None),
-                    HostUse::Run | HostUse::RunByName => {
-                        Err(Error::KernelLink { path: path.to_owned(), at })
-                    }
+                    HostUse::Run => Err(Error::KernelLink { path: path.to_owned(), at }),
                 };
             }
             Err(Stop::Error(error)) => return Err(error),
         };
-        if what != HostUse::Read
+        if what == HostUse::Run
             && let Some(vault) = self.writer(path, |mounts| Place::of(&target, mounts))?
         {
             return Err(Error::Writable { path: path.to_owned(), vault });
@@ -192,7 +186,7 @@ impl Boundaries {
             return self.keep_plugins_off(path, HostUse::Run).map(drop);
         }
         match exec::find(program) {
-            Ok(path) => self.keep_plugins_off(&path, HostUse::RunByName).map(drop),
+            Ok(path) => self.keep_plugins_off(&path, HostUse::Run).map(drop),
             // There is nothing to run, as it will be told.
             Err(_) => Ok(()),
         }

@@ -230,7 +230,7 @@ fn what_the_host_runs_or_reads_is_nothing_that_a_plugin_put_there() {
         Ok(found) => if found.is_some() { "found" } else { "of the kernel" }.to_owned(),
         Err(error) => error.code().to_owned(),
     };
-    use HostUse::{Read, Run, RunByName};
+    use HostUse::{Read, Run};
     for (path, read, run) in [
         (real("srv/bin/tool"), "found", "found"),
         (real("srv/other{/tool"), "found", "E07.writable-program"),
@@ -243,7 +243,6 @@ fn what_the_host_runs_or_reads_is_nothing_that_a_plugin_put_there() {
         ("/dev/fd/0".to_owned(), "of the kernel", "E07.kernel-link"),
     ] {
         assert_eq!((&*code(&path, Read), &*code(&path, Run)), (read, run), "{path}");
-        assert_eq!(code(&path, RunByName), run, "{path}");
     }
     assert!(world.boundaries.keep_plugins_off_program("sh").is_ok());
     let writable = vec![world.root.join("srv/bin")];

@@ -90,7 +90,7 @@ pub enum Error {
     },
     /// What the plugin was granted cannot be granted any more, as its paths lead now.
     #[error("the plugin's process is not started again with what it was granted")]
-    Granted(#[source] super::super::grant::Error),
+    Granted(#[source] Box<super::super::grant::Error>),
     /// The system refused the host something on the way to the runner: descriptors or
     /// memory are exhausted.
     #[error("cannot talk to the plugin's process {call}")]

@@ -212,7 +212,8 @@ impl Runner {
 
     /// Checks and opens anew what is granted.
     fn renew(&mut self) -> Result<(), CallError> {
-        self.setup.granted = self.setup.granted.renew().map_err(Error::Granted)?;
+        self.setup.granted =
+            self.setup.granted.renew().map_err(Box::new).map_err(Error::Granted)?;
         Ok(())
     }
 

@@ -32,7 +32,13 @@ pub(super) fn launch() -> Launch {
 
 /// Returns this test binary as a host.
 pub(super) fn host(role: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    host_at(&std::env::current_exe().unwrap(), role)
+}
+
+/// Returns a copy of this test binary as a host.
+pub(super) fn host_at(program: &Path, role: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir("/");
     command.args(this_test_only()).env(ROLE, role).stdin(Stdio::null()).stdout(Stdio::null());
     command
 }

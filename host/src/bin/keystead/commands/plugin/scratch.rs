@@ -186,8 +186,8 @@ mod tests {
         }
         std::fs::create_dir_all(path.join("shut/in/there")).unwrap();
         std::fs::set_permissions(path.join("shut/in"), PermissionsExt::from_mode(0o300)).unwrap();
-        std::fs::set_permissions(path.join("shut"), PermissionsExt::from_mode(0)).unwrap();
-        std::fs::DirBuilder::new().mode(0).create(path.join("empty")).unwrap();
+        std::fs::set_permissions(path.join("shut"), PermissionsExt::from_mode(0o0)).unwrap();
+        std::fs::DirBuilder::new().mode(0o0).create(path.join("empty")).unwrap();
         scratch.remove().unwrap();
         assert!(!path.exists());
         let mode = std::fs::metadata(outside.path()).unwrap().permissions().mode();
