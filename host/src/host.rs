@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::ids;
 use crate::options::Options;
 use crate::paths::Layer;
+use crate::plugin::grant::Words;
 use crate::plugin::inspect::{Kind, Permission};
 use crate::plugin::trust::Store;
 use crate::registry::{Entry, Placement, Registry};
@@ -303,7 +304,7 @@ impl Host {
     }
 
     /// Returns what a person opens to an isolated vault's plugin by typing these parameters of an
-    /// action, by the pinned manifest.
+    /// action, by the pinned manifest, and what it is called.
     ///
     /// # Errors
     /// The plugin cannot be used; [`Error::Parameters`].
@@ -312,12 +313,18 @@ impl Host {
         name: &VaultName,
         action: &str,
         typed: &BTreeMap<String, String>,
-    ) -> Result<Vec<Permission>> {
+    ) -> Result<(Vec<Permission>, Vec<Words>)> {
         let entry = self.entry(name)?;
         let trusted = self.0.plugins.find(&open::plugin_id(&entry.plugin)?)?;
         match entry.placement.unwrap_or_else(|| open::usual_placement(&trusted)) {
-            Placement::Isolated => grant::expand_action(trusted.manifest(), action, typed),
-            Placement::InProcess => Ok(Vec::new()),
+            Placement::Isolated => {
+                let opens = grant::expand_action(trusted.manifest(), action, typed)?;
+                let grants = opens.iter().map(Permission::text).collect();
+                let typed = Entry { grants, ..entry };
+                let words = self.granted(&trusted, &typed, opens.clone())?.words(opens.iter());
+                Ok((opens, words))
+            }
+            Placement::InProcess => Ok((Vec::new(), Vec::new())),
         }
     }
 
@@ -358,11 +365,11 @@ impl Host {
     pub(crate) fn call_with<T>(
         &self,
         name: &VaultName,
-        more: Vec<Permission>,
+        (more, shown): (Vec<Permission>, Vec<Words>),
         ask: &mut dyn Ask,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
     ) -> Result<T> {
-        self.call_in(name, ask, run, &mut Course::with_more(more), &mut |_| {})
+        self.call_in(name, ask, run, &mut Course::with_more(more, shown), &mut |_| {})
     }
 
     /// Does what [`Host::call`] does. `done` is shown the vault that has answered.

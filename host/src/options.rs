@@ -41,6 +41,9 @@ pub struct Options {
     pub sessions: Arc<dyn Sessions>,
     /// Where plugins' log lines go.
     pub log: Arc<dyn Log>,
+    /// What no plugin may write to, beside what is in `paths`: where the same user's other commands find
+    /// their registrations and pins, and the program itself.
+    pub off_limits: Vec<PathBuf>,
 }
 
 impl Options {
@@ -56,6 +59,7 @@ impl Options {
             sources: Arc::new(Nothing),
             sessions: Arc::new(Nothing),
             log: Arc::new(Nothing),
+            off_limits: Vec::new(),
         }
     }
 }

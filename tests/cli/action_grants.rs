@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use snapbox::{assert_data_eq, str};
 
-use super::sandbox::{Answer, Sandbox};
+use super::sandbox::Sandbox;
 use crate::plugin_files::actor;
 
 /// Returns a home with the vault `actor`, whose manifest asks for these, and a file of somebody else's
@@ -21,12 +21,11 @@ fn home(permissions: &[&str]) -> (Sandbox, PathBuf) {
     (sandbox, target)
 }
 
-/// Checks that nothing came of any attempt: refused, or nothing of that name in the plugin's root.
-fn assert_shut(answer: &Answer) {
-    let told = String::from_utf8_lossy(answer.succeeds()).into_owned();
-    let words: Vec<_> = told.split_whitespace().collect();
-    let is_shut = |word: &&str| ["EACCES", "ENOENT", "EROFS"].contains(word);
-    assert!(words.len() == 3 && words.iter().all(is_shut), "{told}");
+/// Reading, writing and making were refused: by landlock, or there is no such name in its root.
+fn refused(answer: &[u8]) {
+    let answer = String::from_utf8_lossy(answer);
+    let all = ["EACCES EACCES EACCES", "ENOENT ENOENT ENOENT"];
+    assert!(all.contains(&answer.trim()), "{answer}");
 }
 
 fn untouched(target: &Path) {
@@ -41,7 +40,7 @@ fn default_path_of_running_plugin_opens_nothing() {
         let (sandbox, target) = home(permissions);
         for action in ["preset", "keep"] {
             let answer = sandbox.run(&format!("vault do actor {action}"), &[]);
-            assert_shut(&answer);
+            refused(answer.succeeds());
             assert_eq!(answer.stderr, "");
         }
         untouched(&target);
@@ -56,7 +55,7 @@ fn typed_text_that_the_manifest_does_not_call_a_path_opens_nothing() {
         [("label", "label=notes".to_owned()), ("preset", format!("file={}", target.display()))]
     {
         let answer = sandbox.run(&format!("vault do actor {action} --param"), &[&parameter]);
-        assert_shut(&answer);
+        refused(answer.succeeds());
     }
     assert_eq!(std::fs::read_to_string(sandbox.here("notes")).unwrap(), "canary");
     untouched(&target);
@@ -79,25 +78,71 @@ Would do `keep` in vault `actor`; nothing was changed
 "#]]
     );
     assert!(!sandbox.here("kept").exists());
-    let answer = sandbox.run("vault do actor keep --param", &[&typed]);
-    let told = String::from_utf8_lossy(answer.succeeds()).into_owned();
-    let (used, beside) = told.trim_end().rsplit_once(' ').unwrap();
-    assert_eq!(used, "read written");
-    assert!(["EACCES", "EROFS"].contains(&beside), "{told}");
-    assert!(
-        answer.stderr.ends_with(
-            "  may read and write files under [ROOT]/here/kept\n"
-                .replace("[ROOT]", sandbox.root().to_str().unwrap())
-                .as_str()
-        ),
-        "{answer}"
+    assert_data_eq!(
+        sandbox.run("vault do actor keep --param", &[&typed]),
+        str![[r#"
+exit code 0
+--- stdout
+read written E[..]
+--- stderr
+For this action the plugin of vault `actor`:
+  may read and write files under [ROOT]/here/kept
+
+"#]]
     );
     assert_eq!(std::fs::read_to_string(sandbox.here("kept")).unwrap(), "by the plugin");
     assert!(!sandbox.here("kept.beside").exists());
     // The next action has it no more.
     let answer = sandbox.run("vault do actor preset --param", &[&typed.replace("to=", "file=")]);
-    assert_shut(&answer);
+    refused(answer.succeeds());
     untouched(&target);
+}
+
+#[test]
+fn typed_folder_with_a_granted_program_in_it_is_refused() {
+    // The plugin could write the program, and have the host run it outside of the sandbox.
+    let root = Sandbox::empty();
+    let tools = root.here("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let program = format!("exec:{}/tool", tools.display());
+    let (sandbox, _) = home(&["files:{keep.to}:rw", &program]);
+    for (typed, refused) in
+        [(tools.clone(), true), (tools.join("tool"), true), (tools.join("x"), false)]
+    {
+        let typed = format!("to={}", typed.display());
+        let answer = sandbox.run("vault do actor keep --param", &[&typed]);
+        assert_eq!(
+            answer.stderr.contains("E07.writable-program"),
+            refused,
+            "{typed} {}",
+            answer.stderr
+        );
+    }
+    assert!(!tools.join("tool").exists());
+    // One that is run for a reference of any vault is no other.
+    let (sandbox, _) = home(&["files:{keep.to}:rw"]);
+    let answer = format!("password=command:[\"{}/tool\"]", sandbox.here("tools").display());
+    std::fs::create_dir(sandbox.here("tools")).unwrap();
+    let words = "vault register other --plugin actor --unlock";
+    sandbox.run(words, &[&answer]).succeeds();
+    let answer = sandbox.run("vault do actor keep --param to=tools", &[]);
+    assert!(answer.stderr.contains("E07.writable-program"), "{}", answer.stderr);
+}
+
+#[test]
+fn typed_path_that_leads_elsewhere_is_opened_only_to_who_confirms_it() {
+    // The plugin may have put the link there when an earlier action opened the folder to it.
+    let (sandbox, target) = home(&["files:{keep.to}:rw"]);
+    std::os::unix::fs::symlink(&target, sandbox.here("out")).unwrap();
+    let answer = sandbox.run("vault do actor keep --dry-run --param to=out", &[]);
+    let shown = format!("{} which leads to {}", "[ROOT]/here/out,", "[ROOT]/here/private/key");
+    let shown = shown.replace("[ROOT]", sandbox.root().to_str().unwrap());
+    assert!(answer.stderr.contains(&shown), "{}", answer.stderr);
+    let answer = sandbox.run("vault do actor keep --param to=out", &[]);
+    assert!(answer.stderr.contains("--yes"), "{}", answer.stderr);
+    untouched(&target);
+    sandbox.run("vault do actor keep --yes --param to=out", &[]).succeeds();
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "by the plugin");
 }
 
 #[test]

@@ -54,6 +54,14 @@ fn bind_mount_of_our_own_folders_is_not_granted() {
              mount --bind $ROOT/data/settings $ROOT/home/.config",
             "../data",
         ),
+        // Something of it is mounted below, or it has something mounted in it.
+        ("mkdir second/deep; mount --bind $ROOT/home/.config $ROOT/here/second/deep", "second"),
+        ("mount --bind $ROOT/home/.config/keystead/vaults $ROOT/here/second/deep", "second"),
+        (
+            "cp -a $ROOT/home/.config/keystead/vaults $ROOT/data/vaults
+             mount --bind $ROOT/data/vaults $ROOT/home/.config/keystead/vaults",
+            "../data",
+        ),
         // What is written to a layer goes into it.
         (
             "mount -t tmpfs t $ROOT/here/second; cd $ROOT/here/second; mkdir w m u
@@ -105,6 +113,14 @@ fn link_in_a_folder_that_a_plugin_writes_under_another_path_is_not_followed() {
     let words = "vault register other --plugin able --param folder=second/link";
     let answer = mounted(&sandbox, mounts, words, &[]);
     assert!(answer.ends_with(1).stderr.contains("E07.link"), "{answer}");
+    // It is mounted into the folder that the plugin writes.
+    std::fs::create_dir(sandbox.here("third")).unwrap();
+    std::os::unix::fs::symlink("../secret", sandbox.here("third/link")).unwrap();
+    let words = "vault register other --plugin able --param folder=third/link";
+    let mounts = "mount --bind $ROOT/here/third $ROOT/here/own/deep";
+    let answer = mounted(&sandbox, mounts, words, &[]);
+    assert!(answer.ends_with(1).stderr.contains("E07.link"), "{answer}");
+    mounted(&sandbox, ":", words, &[]).succeeds();
 }
 
 #[test]

@@ -478,6 +478,8 @@ fn the_suite_names_each_obligation() {
         str![[r#"
 exit code 3
 --- stderr
+Plugin `memory` is tested isolated:
+  may read and write files under [ROOT]/tmp/keystead-test-[..]
 Error: Plugin `memory` has no kind of vault `no`
 Hint: its kinds are `memory`
 Code: E01.no-such-kind

@@ -133,7 +133,7 @@ Code: E01.parameters
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"vault":"work","action":"clear","dry_run":true}
+{"schema":1,"vault":"work","action":"clear","permissions":[],"dry_run":true}
 
 "#]]
     );

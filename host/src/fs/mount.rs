@@ -51,8 +51,19 @@ fn same(one: Component<'_>, other: Component<'_>) -> bool {
 
 /// Returns whether two names may be one in a folder that folds case.
 pub(super) fn is_same(one: &OsStr, other: &OsStr) -> bool {
-    let folded = |name: &OsStr| name.to_string_lossy().to_lowercase();
+    let folded = |name: &OsStr| {
+        let seen: String = name.to_string_lossy().chars().filter(|c| !is_ignored(*c)).collect();
+        // Both ways: the long s has no lower case of its own, and is an s where case is folded.
+        seen.to_uppercase().to_lowercase()
+    };
     one == other || folded(one) == folded(other)
+}
+
+/// Returns whether a folder that folds case passes over this character.
+fn is_ignored(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The mounts of this process, as they were at one moment.
@@ -76,15 +87,33 @@ impl Mounts {
         self.position_by(fd, true)
     }
 
+    /// Returns the positions of what is mounted below an open folder: who may write there writes to
+    /// these as well.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn below(&self, fd: BorrowedFd<'_>) -> Result<Vec<Position>, Errno> {
+        let folder = path_of(fd)?;
+        let below = self.all().filter(|mount| {
+            let point = unescaped(mount.point);
+            point != folder && point.starts_with(&folder)
+        });
+        Ok(below.map(|mount| self.position_in(&mount, unescaped(mount.root), true)).collect())
+    }
+
+    fn all(&self) -> impl Iterator<Item = Mount<'_>> {
+        self.0.split(|byte| *byte == b'\n').filter_map(Mount::parse)
+    }
+
     fn position_by(&self, fd: BorrowedFd<'_>, is_outer: bool) -> Result<Position, Errno> {
         let wanted = mount_of(fd)?;
-        let mut mounts = self.0.split(|byte| *byte == b'\n').filter_map(Mount::parse);
-        let mount = mounts.find(|one| one.id == wanted).ok_or(Errno::NODEV)?;
-        let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
-        let path = PathBuf::from(OsString::from_vec(path));
+        let mount = self.all().find(|one| one.id == wanted).ok_or(Errno::NODEV)?;
+        let path = path_of(fd)?;
         let rest = path.strip_prefix(unescaped(mount.point)).unwrap_or(Path::new(""));
-        let path = unescaped(mount.root).join(rest);
+        Ok(self.position_in(&mount, unescaped(mount.root).join(rest), is_outer))
+    }
+
+    fn position_in(&self, mount: &Mount<'_>, path: PathBuf, is_outer: bool) -> Position {
         let written = mount.upper.filter(|_| is_outer).and_then(|upper| {
             // In a container it is out of sight, and then no path leads there either.
             let flags = OFlags::PATH | OFlags::CLOEXEC;
@@ -93,8 +122,15 @@ impl Mounts {
             written.path.extend(path.strip_prefix("/"));
             Some(Box::new(written))
         });
-        Ok(Position { device: mount.device.to_owned(), path, written })
+        Position { device: mount.device.to_owned(), path, written }
     }
+}
+
+/// Returns the path that an open file or folder has now.
+pub(super) fn path_of(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
+    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
+    Ok(PathBuf::from(OsString::from_vec(path)))
 }
 
 /// Returns the number of the mount that a descriptor was reached by.
@@ -205,6 +241,18 @@ mod tests {
         assert!(!at("8:1", "/home/ada/.config2").is_within(&own));
         assert!(!at("8:2", "/home/ada/.config").is_within(&own));
         assert!(!at("8:1", "/home/ada").is_within(&own));
+    }
+
+    #[test]
+    fn names_are_one_as_folders_that_fold_case_take_them() {
+        for other in
+            ["KEYSTEAD", "keyſtead", "\u{212a}eystead", "key\u{200d}stead", "keystead\u{ad}"]
+        {
+            assert!(is_same(OsStr::new("keystead"), OsStr::new(other)), "{other}");
+        }
+        for other in ["keystea", "keystead2", "key-stead", ""] {
+            assert!(!is_same(OsStr::new("keystead"), OsStr::new(other)), "{other}");
+        }
     }
 
     #[test]

@@ -39,6 +39,22 @@ pub(crate) struct Target {
     pub(crate) names: Vec<OsString>,
 }
 
+impl Target {
+    /// Returns the path of what is there, or would be, without links.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn path(&self) -> Result<PathBuf, Errno> {
+        match &self.object {
+            Some(object) => mount::path_of(object.as_fd()),
+            None => Ok(self
+                .names
+                .iter()
+                .fold(mount::path_of(self.holder.as_fd())?, |path, name| path.join(name))),
+        }
+    }
+}
+
 /// A link on the way, and the folder that it lies in.
 pub(crate) struct Link<'a> {
     holder: &'a Object,
@@ -46,6 +62,8 @@ pub(crate) struct Link<'a> {
     pub(crate) path: &'a Path,
     stat: Stat,
     holder_stat: Stat,
+    /// Whether nothing of the path stands behind it.
+    pub(crate) is_last: bool,
 }
 
 impl Link<'_> {
@@ -75,6 +93,7 @@ impl Link<'_> {
             ids: self.holder.ids_upwards()?,
             missing: Vec::new(),
             position: mounts.position(self.holder.as_fd())?,
+            mounted: Vec::new(),
             is_linked: false,
         })
     }
@@ -226,7 +245,8 @@ fn by_links<E: From<Error>>(
                     return Err(Error::LinkLoop { path: path.to_owned() }.into());
                 }
                 let holder_stat = rustix::fs::fstat(&holder.fd).map_err(|e| io(&real, e))?;
-                follow(&Link { holder: &holder, path: &at, stat, holder_stat })?;
+                let is_last = pending.is_empty();
+                follow(&Link { holder: &holder, path: &at, stat, holder_stat, is_last })?;
                 let target = rustix::fs::readlinkat(&entry, "", Vec::new())
                     .map_err(|error| io(&at, error))?;
                 let target = OsString::from_vec(target.into_bytes());
@@ -286,6 +306,8 @@ pub(crate) struct Place {
     /// What is missing below the first of `ids`.
     missing: Vec<OsString>,
     position: Position,
+    /// What is mounted below it.
+    mounted: Vec<Position>,
     /// A file that has other names as well.
     is_linked: bool,
 }
@@ -301,6 +323,7 @@ impl Place {
                 ids: object.ids_upwards()?,
                 missing: Vec::new(),
                 position: mounts.position(object.as_fd())?,
+                mounted: mounts.below(object.as_fd())?,
                 is_linked: false,
             }),
             Some(object) => {
@@ -310,6 +333,7 @@ impl Place {
                     ids,
                     missing: Vec::new(),
                     position: mounts.position(object.as_fd())?,
+                    mounted: Vec::new(),
                     is_linked: object.links()? > 1,
                 })
             }
@@ -317,6 +341,7 @@ impl Place {
                 ids: target.holder.ids_upwards()?,
                 missing: target.names.clone(),
                 position: mounts.position(target.holder.as_fd())?.below(&target.names),
+                mounted: Vec::new(),
                 is_linked: false,
             }),
         }
@@ -331,9 +356,27 @@ impl Place {
         Self::of(&target, mounts).map_err(|error| Error::io("look up", path, error))
     }
 
+    /// Returns whether whoever writes here decides where a path leads, or what is there: a link on its
+    /// way lies here, or its end lies here or above.
+    ///
+    /// # Errors
+    /// Where the path cannot be looked up to its end.
+    pub(crate) fn decides(&self, path: &Path, mounts: &Mounts) -> Result<bool, Error> {
+        let io = |error| Error::io("look up", path, error);
+        let mut is_by_link = false;
+        let target = look_up::<Error>(path, &mut |link| {
+            is_by_link |= link.place(mounts).map_err(io)?.is_within(self);
+            Ok(())
+        });
+        if is_by_link {
+            return Ok(true);
+        }
+        Ok(self.meets(&Self::of(&target?, mounts).map_err(io)?))
+    }
+
     /// Returns whether this is the other place, or lies in it.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
-        if self.position.is_within(&other.position) {
+        if other.positions().any(|other| self.position.is_within(other)) {
             return true;
         }
         match (&*other.missing, other.ids.first()) {
@@ -350,7 +393,17 @@ impl Place {
 
     /// Returns whether either lies in the other.
     pub(crate) fn meets(&self, other: &Self) -> bool {
-        self.is_within(other) || other.is_within(self)
+        let by_mount = |one: &Self, other: &Self| {
+            one.mounted.iter().any(|one| other.positions().any(|other| one.is_within(other)))
+        };
+        self.is_within(other)
+            || other.is_within(self)
+            || by_mount(self, other)
+            || by_mount(other, self)
+    }
+
+    fn positions(&self) -> impl Iterator<Item = &Position> {
+        std::iter::once(&self.position).chain(&self.mounted)
     }
 
     /// Returns whether this is a file that has another name in this folder, or in one below it.
@@ -359,13 +412,38 @@ impl Place {
     /// What the system says of the folder.
     pub(crate) fn is_named_in(&self, folder: &Path) -> Result<bool, Errno> {
         match (self.is_linked, self.ids.first()) {
-            (true, Some(id)) => has_entry(folder, *id, 0),
+            (true, Some(id)) => has_entry(folder, *id),
             _ => Ok(false),
         }
     }
 }
 
-fn has_entry(folder: &Path, wanted: Id, depth: usize) -> Result<bool, Errno> {
+/// Returns the links in a folder and in those below it.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn links_in(folder: &Path) -> Result<Vec<PathBuf>, Errno> {
+    let mut links = Vec::new();
+    each_entry(folder, 0, &mut |path, stat| {
+        if kind(stat) == FileType::Symlink {
+            links.push(path.to_owned());
+        }
+        false
+    })?;
+    Ok(links)
+}
+
+fn has_entry(folder: &Path, wanted: Id) -> Result<bool, Errno> {
+    each_entry(folder, 0, &mut |_, stat| id(stat) == wanted)
+}
+
+/// Tells of all that is in a folder and in those below it until one is what is wanted, and returns
+/// whether one was.
+fn each_entry(
+    folder: &Path,
+    depth: usize,
+    is_wanted: &mut dyn FnMut(&Path, &Stat) -> bool,
+) -> Result<bool, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = match rustix::fs::open(folder, flags, Mode::empty()) {
         Ok(opened) => opened,
@@ -385,7 +463,9 @@ fn has_entry(folder: &Path, wanted: Id, depth: usize) -> Result<bool, Errno> {
         };
         let is_dir = kind(&stat) == FileType::Directory;
         // Our own folders are three deep.
-        if id(&stat) == wanted || is_dir && depth < 8 && has_entry(&path, wanted, depth + 1)? {
+        if is_wanted(&path, &stat)
+            || is_dir && depth < 8 && each_entry(&path, depth + 1, is_wanted)?
+        {
             return Ok(true);
         }
     }

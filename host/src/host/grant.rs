@@ -19,7 +19,7 @@ use crate::registry::{DefaultChoice, Entry, Replace, Setting, schema};
 
 /// What of the user's data folder decides which code runs, and is no plugin's. Vaults of ours keep
 /// their files in other folders there.
-const OWN_DATA: [&str; 5] = ["plugins", "pins.d", "verdicts", "crashes", "running"];
+const OWN_DATA: [&str; 6] = ["plugins", "pins.d", "verdicts", "crashes", "running", "agent"];
 
 /// What a registration is to grant from now on.
 #[derive(Debug)]
@@ -60,9 +60,10 @@ impl Host {
             .beyond(&asked, &entry.grants)
             .map_err(|error| not_granted(&entry, error))?;
         let is_new = |asked: &&Permission| new.contains(&asked.text());
-        let more = asked.iter().filter(is_new).map(ToString::to_string).collect();
         entry.grants = asked.iter().map(Permission::text).collect();
-        self.granted(&trusted, &entry, asked)?;
+        let granted = self.granted(&trusted, &entry, asked.clone())?;
+        let more = granted.words(asked.iter().filter(is_new));
+        let more = more.iter().map(|words| words.text().to_owned()).collect();
         Ok(PlannedGrant { layer, entry, more })
     }
 
@@ -128,6 +129,9 @@ impl Host {
         };
         let mut own = own_folders(&self.options().paths);
         own.extend(self.options().sessions.folder());
+        own.extend(self.options().off_limits.iter().cloned());
+        own.sort();
+        own.dedup();
         Boundaries::new(own, Arc::new(writable))
     }
 

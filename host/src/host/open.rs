@@ -1,7 +1,7 @@
 //! From a registration to an open vault: the plugin proven, its permissions granted, its
 //! parameters resolved, its code placed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use keystead_plugin_api::manifest::Capability;
@@ -17,13 +17,14 @@ use crate::options::Log;
 use crate::paths::Layer;
 use crate::plugin::evidence::{Watch, in_the_host};
 use crate::plugin::exec::{self, Programs};
-use crate::plugin::grant::{Boundaries, Granted, HostUse};
+use crate::plugin::grant::{Boundaries, Error as Ungranted, Granted, writable_in};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::runner::{CallError, Greeted, Image, Launch, Runner, Setup, Started};
 use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
 use crate::plugin::{self, loader, verdict};
-use crate::registry::{Entry, Placement};
+use crate::reference::Reference;
+use crate::registry::{Entry, Placement, Setting};
 
 /// An open vault.
 pub(super) struct Open {
@@ -97,8 +98,16 @@ impl Host {
                 let mut entry = entry.clone();
                 // What a person typed for this one call is granted by that.
                 entry.grants.extend(course.more.iter().map(Permission::text));
+                self.keep_off_programs(&entry, &course.more)?;
                 let asked = asked.into_iter().chain(course.more.iter().cloned()).collect();
-                Some(Ready::new(started, self.granted(&trusted, &entry, asked)?, &trusted))
+                let granted = self.granted(&trusted, &entry, asked)?;
+                if granted.words(course.more.iter()) != course.shown {
+                    // A link was put there, or another one, since a person was shown where it leads.
+                    let path = path_among(&course.more);
+                    let changed = Ungranted::Path(crate::fs::Error::Changed { path });
+                    return Err(grant::not_granted(&entry, changed));
+                }
+                Some(Ready::new(started, granted, &trusted))
             }
             Placement::InProcess => {
                 let missing = self.boundaries().beyond(&asked, &entry.grants);
@@ -149,6 +158,28 @@ impl Host {
                 Ok(Open { name: name.clone(), entry, binding, kept, code: placed? })
             }
         }
+    }
+
+    /// Checks that what is opened for one call has no program in it that the host runs for this plugin,
+    /// for another one or for a reference: it could be written by this call, and run by a later one.
+    fn keep_off_programs(&self, entry: &Entry, more: &[Permission]) -> Result<()> {
+        let more: Vec<String> = more.iter().map(Permission::text).collect();
+        let writable: Vec<PathBuf> = writable_in(&more).collect();
+        if writable.is_empty() {
+            return Ok(());
+        }
+        let boundaries = self.boundaries().with_writable(&entry.name, writable);
+        let (vaults, _) = self.vaults()?;
+        let entries = vaults.into_iter().filter_map(|vault| vault.entry.ok());
+        for program in entries.flat_map(|entry| programs_of(&entry)) {
+            // What else is wrong with a program is told where it is run.
+            if let Err(error @ (Ungranted::Writable { .. } | Ungranted::Link { .. })) =
+                boundaries.keep_plugins_off_program(&program)
+            {
+                return Err(grant::not_granted(entry, error));
+            }
+        }
+        Ok(())
     }
 
     /// Starts the runner of a vault that will need one. It is this program and knows of no
@@ -230,6 +261,34 @@ impl Host {
     }
 }
 
+/// Returns the programs that the host runs for a registration: for its plugin, and for references.
+fn programs_of(entry: &Entry) -> Vec<String> {
+    let granted = entry.grants.iter().filter_map(|text| match Permission::parse(text) {
+        Ok(Permission::Exec { program, .. }) => Some(program),
+        Ok(_) => None,
+        // A path that was put in may have what no manifest has.
+        Err(_) => text.strip_prefix("exec:").map(str::to_owned),
+    });
+    let settings = entry.parameters.values().filter_map(|setting| match setting {
+        Setting::Reference(reference) => Some(reference),
+        _ => None,
+    });
+    let commands = settings.chain(entry.unlock.values()).filter_map(|reference| match reference {
+        Reference::Command(command) => command.argv().first().cloned(),
+        _ => None,
+    });
+    granted.chain(commands).collect()
+}
+
+/// Returns a path of what is opened for one call, for an error.
+fn path_among(more: &[Permission]) -> PathBuf {
+    let path = more.iter().find_map(|permission| match permission {
+        Permission::Files { template, .. } => Some(PathBuf::from(template)),
+        _ => None,
+    });
+    path.unwrap_or_default()
+}
+
 /// What a plugin may do, and the runner that shuts itself in with it, while the image is made if it is
 /// not there.
 struct Ready {
@@ -306,12 +365,9 @@ impl Services for VaultServices {
 
     fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
         self.programs.permit(&request)?;
-        let program = Path::new(&request.program);
-        if program.is_absolute() {
-            // One that a plugin could change would run outside of the sandbox what that plugin likes.
-            let off = self.boundaries.keep_plugins_off(program, HostUse::Run);
-            off.map_err(|error| Refusal::denied(story(&error)))?;
-        }
+        // One that a plugin could change would run outside of the sandbox what that plugin likes.
+        let off = self.boundaries.keep_plugins_off_program(&request.program);
+        off.map_err(|error| Refusal::denied(story(&error)))?;
         self.log(Level::Information, &exec::line(&request));
         in_the_host(|| exec::run(&request, self.home.as_deref()))
     }

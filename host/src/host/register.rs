@@ -148,8 +148,9 @@ impl Host {
         entry.placement = new.placement;
         let asked = grant::expand(manifest, kind, &entry, home.as_deref())?;
         entry.grants = asked.iter().map(Permission::text).collect();
-        let permissions = asked.iter().map(ToString::to_string).collect();
-        self.granted(&trusted, &entry, asked)?;
+        let granted = self.granted(&trusted, &entry, asked.clone())?;
+        let permissions =
+            granted.words(asked.iter()).iter().map(|words| words.text().to_owned()).collect();
 
         let before = self.default_vault()?;
         let is_first = before.is_none() && self.names()?.is_empty();

@@ -92,11 +92,8 @@ impl Host {
                     command.argv().split_first().expect("a command has a program");
                 let request = ExecRequest::new(program, arguments.to_vec(), self.deadline());
                 let home = self.home();
-                let path = Path::new(program);
-                if path.is_absolute() {
-                    let off = self.boundaries().keep_plugins_off(path, HostUse::Run);
-                    off.map_err(|error| unresolved(story(&error)))?;
-                }
+                let off = self.boundaries().keep_plugins_off_program(program);
+                off.map_err(|error| unresolved(story(&error)))?;
                 let output = exec::run(&request, home.as_deref())
                     .map_err(|e| unresolved(e.message().to_owned()))?;
                 if output.status != 0 {

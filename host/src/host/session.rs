@@ -11,6 +11,7 @@ use crate::agent::{Asking, Kept, SessionKey};
 use crate::ask::Ask;
 use crate::error::{Error, Result, visible};
 use crate::paths::Layer;
+use crate::plugin::grant::Words;
 use crate::plugin::inspect::Permission;
 use crate::plugin::pins::Digest;
 use crate::registry::Entry;
@@ -65,6 +66,8 @@ pub(super) struct Binding {
 pub(super) struct Course {
     /// What the vault's plugin may do beyond what it was granted, in this course only.
     pub(super) more: Vec<Permission>,
+    /// What a person was shown of that.
+    pub(super) shown: Vec<Words>,
     /// Whether the vault is opened without a session that may be kept.
     pub(super) without: bool,
     /// Whether sessions were looked for since the call began.
@@ -77,8 +80,8 @@ pub(super) struct Course {
 
 impl Course {
     /// Returns one in which the vault's plugin may do this as well.
-    pub(super) fn with_more(more: Vec<Permission>) -> Self {
-        Self { more, ..Self::default() }
+    pub(super) fn with_more(more: Vec<Permission>, shown: Vec<Words>) -> Self {
+        Self { more, shown, ..Self::default() }
     }
 
     /// Takes what an unlocking gave. Of several steps the last one counts.

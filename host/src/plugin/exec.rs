@@ -68,7 +68,10 @@ pub(crate) fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutp
 }
 
 /// Returns the program's absolute path.
-fn find(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// As for [`run`].
+pub(crate) fn find(name: &str) -> Result<PathBuf> {
     let path = Path::new(name);
     if path.is_absolute() {
         return Ok(path.to_owned());

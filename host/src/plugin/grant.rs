@@ -68,6 +68,14 @@ pub enum Error {
         /// The vault.
         vault: VaultName,
     },
+    /// A program that the host would run is named by what is another one in each process.
+    #[error("{path} leads through {at}, which is not the same for each process", path = path.display(), at = at.display())]
+    KernelLink {
+        /// The program.
+        path: PathBuf,
+        /// The kernel's link.
+        at: PathBuf,
+    },
     /// It cannot be told whether a plugin could have changed what a path leads to.
     #[error(
         "{path} may be one that a plugin can change, and the registrations cannot be read: {problem}",
@@ -95,6 +103,7 @@ impl Error {
             Self::OwnFolder { .. } => "E07.own-folder",
             Self::Link { .. } => "E07.link",
             Self::Writable { .. } => "E07.writable-program",
+            Self::KernelLink { .. } => "E07.kernel-link",
             Self::Registrations { .. } => "E07.registrations",
             Self::Path(error) => error.code(),
             Self::TooManyPaths => "E07.too-many-paths",
@@ -140,6 +149,24 @@ pub struct Granted {
     paths: Arc<Vec<GrantedPath>>,
     /// Files of the system that it relies on while it runs, and that are replaced as a whole.
     system: Arc<Vec<(&'static Path, Option<fs::object::Object>)>>,
+}
+
+/// What a permission is called for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// As it is.
+    Plain(String),
+    /// With where its path leads by links.
+    Elsewhere(String),
+}
+
+impl Words {
+    /// Returns the words.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Elsewhere(text) => text,
+        }
+    }
 }
 
 /// The files that change while a machine runs and decide how names of the network are resolved.
@@ -240,6 +267,26 @@ impl Granted {
     /// Returns the granted paths.
     pub(crate) fn paths(&self) -> &[GrantedPath] {
         &self.paths
+    }
+
+    /// Returns these permissions in plain words, each path with where it leads by links: whoever reads
+    /// it is to know what is opened.
+    pub(crate) fn words<'p>(
+        &self,
+        permissions: impl Iterator<Item = &'p Permission>,
+    ) -> Vec<Words> {
+        let words = |permission: &Permission| {
+            let text = permission.to_string();
+            let Permission::Files { template, .. } = permission else { return Words::Plain(text) };
+            let path = self.paths.iter().find(|path| path.name() == template);
+            match path.and_then(GrantedPath::elsewhere) {
+                None => Words::Plain(text),
+                Some(path) => {
+                    Words::Elsewhere(format!("{text}, which leads to {}", path.display()))
+                }
+            }
+        };
+        permissions.map(words).collect()
     }
 
     /// Returns whether this is among what is granted, as it is.

@@ -8,6 +8,7 @@ use keystead_plugin_api::{ActRequest, Action, Outcome, ParameterKind, VaultName}
 use crate::ask::Ask;
 use crate::error::{Error, Result};
 use crate::host::Host;
+use crate::plugin::grant::Words;
 use crate::plugin::inspect::Permission;
 use crate::registry::Setting;
 use crate::registry::schema::{self, Base};
@@ -19,6 +20,7 @@ pub struct PlannedAction {
     action: Action,
     settings: BTreeMap<String, Setting>,
     opens: Vec<Permission>,
+    words: Vec<Words>,
 }
 
 impl PlannedAction {
@@ -30,7 +32,14 @@ impl PlannedAction {
     /// Returns what the vault's plugin may do for this one call beyond what it is granted, each in
     /// plain words.
     pub fn permissions(&self) -> Vec<String> {
-        self.opens.iter().map(ToString::to_string).collect()
+        self.words.iter().map(|words| words.text().to_owned()).collect()
+    }
+
+    /// Returns whether a path that was typed leads elsewhere by links. This plugin may have put one
+    /// there when it was granted the folder, for another action or before: whoever typed the path is
+    /// asked.
+    pub fn leads_elsewhere(&self) -> bool {
+        self.words.iter().any(|words| matches!(words, Words::Elsewhere(_)))
     }
 }
 
@@ -81,8 +90,8 @@ impl Host {
                 paths.insert(one.name.to_string(), path.clone());
             }
         }
-        let opens = self.opened_by_action(vault, &action.id, &paths)?;
-        Ok(PlannedAction { vault: vault.clone(), action, settings, opens })
+        let (opens, words) = self.opened_by_action(vault, &action.id, &paths)?;
+        Ok(PlannedAction { vault: vault.clone(), action, settings, opens, words })
     }
 
     /// Does what was planned.
@@ -90,12 +99,12 @@ impl Host {
     /// # Errors
     /// A reference that cannot be followed, or what the vault answers.
     pub fn act(&self, plan: PlannedAction, ask: &mut dyn Ask) -> Result<Outcome> {
-        let PlannedAction { vault, action, settings, opens } = plan;
+        let PlannedAction { vault, action, settings, opens, words } = plan;
         let what = format!("action `{}`", action.id);
         // References are followed before the vault is held: they may lead to it.
         let parameters = self.parameters(&settings, &action.parameters, &what)?;
         let mut request = ActRequest::new(action.id, parameters, self.deadline());
-        self.call_with(&vault, opens, ask, &mut |open, deadline| {
+        self.call_with(&vault, (opens, words), ask, &mut |open, deadline| {
             request.deadline = deadline;
             open.act(&request)
         })

@@ -105,6 +105,7 @@ impl<'a> Scene<'a> {
             options.sessions = Arc::clone(agent) as Arc<dyn Sessions>;
         }
         options.privilege = environment.privilege;
+        options.off_limits = environment.off_limits;
         options.default_vault = environment.default_vault;
         options.sources = Arc::new(Sources { privilege: environment.privilege });
         options.log = Arc::new(PluginLog { talk: ui.talk(), form: ui.form() });

@@ -36,6 +36,9 @@ pub(crate) struct Environment {
     pub(crate) program: PathBuf,
     /// Whether the program runs with more rights than who started it has.
     pub(crate) privilege: Privilege,
+    /// What no plugin may write to although these folders are not this command's: the next one may be
+    /// run with other variables, or without `--config-dir`.
+    pub(crate) off_limits: Vec<PathBuf>,
     /// `KEYSTEAD_VAULT`.
     pub(crate) default_vault: Option<VaultName>,
 }
@@ -101,8 +104,13 @@ impl Environment {
             }
         };
         let user_data = folder(&variable, "KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share")?;
+        let agent = agent(&variable, user_data.as_deref());
+        let mut off_limits = others(&variable);
+        off_limits.push(program.clone());
+        off_limits.extend(agent.clone());
         Ok(Self {
-            agent: agent(&variable, user_data.as_deref()),
+            off_limits,
+            agent,
             paths: Paths {
                 system_config: SYSTEM_CONFIG.into(),
                 user_config: match config_dir {
@@ -187,6 +195,22 @@ fn folder(
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute(xdg).or_else(|| absolute("HOME").map(|home| home.join(in_home)));
     Ok(base.map(|base| base.join("keystead")))
+}
+
+/// Returns where commands of this user look for registrations and pins, by each rule there is.
+fn others(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let by_rules = |own, xdg, in_home: &str| {
+        let xdg = absolute(xdg).map(|folder| folder.join("keystead"));
+        let home = absolute("HOME").map(|home| home.join(in_home).join("keystead"));
+        [absolute(own), xdg, home].into_iter().flatten()
+    };
+    let mut folders: Vec<PathBuf> =
+        by_rules("KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config").collect();
+    for data in by_rules("KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share") {
+        folders.extend(["plugins", "pins.d", "verdicts"].map(|name| data.join(name)));
+    }
+    folders
 }
 
 /// Returns the folder of the agent's socket: the user's own of this machine and boot, else
@@ -295,6 +319,17 @@ mod tests {
             Some("/h/.config/keystead".into())
         );
         assert_eq!(config(&[("HOME", "relative")]).unwrap(), None);
+    }
+
+    #[test]
+    fn folders_of_other_commands_are_those_of_every_rule() {
+        let variables: &[_] =
+            &[("KEYSTEAD_CONFIG_DIR", "/k"), ("HOME", "/h"), ("XDG_DATA_HOME", "x")];
+        let found = others(&with(variables));
+        let expected = ["/k", "/h/.config/keystead", "/h/.local/share/keystead/plugins"];
+        assert_eq!(found[..3], expected.map(PathBuf::from));
+        assert_eq!(found.len(), 5);
+        assert!(others(&with(&[])).is_empty());
     }
 
     #[test]

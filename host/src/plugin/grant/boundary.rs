@@ -11,8 +11,9 @@ use rustix::io::Errno;
 use super::Error;
 use crate::fs;
 use crate::fs::mount::Mounts;
-use crate::fs::object::{Link, Place, Target, look_up};
-use crate::plugin::inspect::{FileAccess, Permission};
+use crate::fs::object::{Link, Place, Target, links_in, look_up};
+use crate::plugin::exec;
+use crate::plugin::inspect::Permission;
 
 /// Returns what registrations let their plugins write to: vault and path. The error is for people.
 pub(crate) type Writable =
@@ -29,8 +30,8 @@ pub(crate) enum HostUse {
 
 /// Why a path is not looked up to its end.
 enum Stop {
-    /// It leads through a link of the kernel's own.
-    Kernel,
+    /// It leads through this link of the kernel's own.
+    Kernel(PathBuf),
     Error(Error),
 }
 
@@ -149,14 +150,22 @@ impl Boundaries {
         path: &Path,
         what: HostUse,
     ) -> Result<Option<Target>, Error> {
-        let target = look_up(path, &mut |link| match link.is_of_the_kernel() {
-            // A descriptor, for example: nobody can put one there.
-            true => Err(Stop::Kernel),
-            false => self.keep_off_link(path, link).map_err(Stop::Error),
+        let target = look_up(path, &mut |link| match (link.is_of_the_kernel(), what) {
+            (false, _) => self.keep_off_link(path, link).map_err(Stop::Error),
+            // What stands behind it is looked at like any other path.
+            (true, HostUse::Read) if !link.is_last => Ok(()),
+            // To be read, a descriptor, for example: nobody can put one there. To be run, what it leads
+            // to depends on the process, and the one that runs the program is another.
+            (true, _) => Err(Stop::Kernel(link.path.to_owned())),
         });
         let target = match target {
             Ok(target) => target,
-            Err(Stop::Kernel) => return Ok(None),
+            Err(Stop::Kernel(at)) => {
+                return match what {
+                    HostUse::Read => Ok(None),
+                    HostUse::Run => Err(Error::KernelLink { path: path.to_owned(), at }),
+                };
+            }
             Err(Stop::Error(error)) => return Err(error),
         };
         if what == HostUse::Run
@@ -165,6 +174,33 @@ impl Boundaries {
             return Err(Error::Writable { path: path.to_owned(), vault });
         }
         Ok(Some(target))
+    }
+
+    /// Checks that no plugin decides what is run where the host runs this program, a path or a name.
+    ///
+    /// # Errors
+    /// As for [`Boundaries::keep_plugins_off`].
+    pub(crate) fn keep_plugins_off_program(&self, program: &str) -> Result<(), Error> {
+        let path = Path::new(program);
+        if path.is_absolute() {
+            return self.keep_plugins_off(path, HostUse::Run).map(drop);
+        }
+        match exec::find(program) {
+            Ok(path) => self.keep_plugins_off(&path, HostUse::Run).map(drop),
+            // There is nothing to run, as it will be told.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Returns the same where this vault's plugin may write to these paths as well.
+    pub(crate) fn with_writable(&self, vault: &VaultName, paths: Vec<PathBuf>) -> Self {
+        let (before, vault) = (self.writable.clone(), vault.clone());
+        let writable = move || {
+            let mut all = before.as_ref().map_or_else(|| Ok(Vec::new()), |before| before())?;
+            all.extend(paths.iter().map(|path| (vault.clone(), path.clone())));
+            Ok(all)
+        };
+        Self { own: Arc::clone(&self.own), writable: Some(Arc::new(writable)) }
     }
 
     /// Returns the vault whose plugin may write to this place, if there is one.
@@ -199,18 +235,37 @@ impl Boundaries {
         }
         let mounts = Mounts::read().map_err(|error| io(path, error))?;
         let place = Place::of(target, &mounts).map_err(|error| io(path, error))?;
+        let decides = |own: &Path| match place.decides(own, &mounts) {
+            Err(error) if is_out_of_reach(&error) => Ok(false),
+            done => done.map_err(Error::from),
+        };
         for own in self.own.iter() {
-            let folder = match Place::at(own, &mounts) {
-                Ok(folder) => folder,
-                Err(error) if is_out_of_reach(&error) => continue,
-                Err(error) => return Err(error.into()),
-            };
             let named = || place.is_named_in(own).map_err(|error| io(own, error));
-            if place.meets(&folder) || named()? {
+            if decides(own)? || named()? || self.is_decided_below(own, &decides)? {
                 return Err(Error::OwnFolder { path: path.to_owned(), own: own.clone() });
             }
         }
         Ok(())
+    }
+
+    /// Whether links that people keep in a folder of ours, as of a registration that lies among their
+    /// other settings, lead to where somebody else decides.
+    fn is_decided_below(
+        &self,
+        own: &Path,
+        decides: &dyn Fn(&Path) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        let links = match links_in(own) {
+            Ok(links) => links,
+            Err(Errno::ACCESS | Errno::LOOP | Errno::NAMETOOLONG) => return Ok(false),
+            Err(error) => return Err(io(own, error)),
+        };
+        for link in links {
+            if decides(&link)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -233,8 +288,8 @@ pub(super) fn io(path: &Path, error: Errno) -> Error {
 
 /// Returns the paths among these grants, as registrations record them, that may be written.
 pub(crate) fn writable_in(grants: &[String]) -> impl Iterator<Item = PathBuf> + '_ {
-    grants.iter().filter_map(|text| match Permission::parse(text) {
-        Ok(Permission::Files { template, access: FileAccess::ReadWrite }) => Some(template.into()),
-        _ => None,
-    })
+    // Not as a manifest has it: a path that was put in has braces, or whatever else a name may have.
+    grants
+        .iter()
+        .filter_map(|text| text.strip_prefix("files:")?.strip_suffix(":rw").map(PathBuf::from))
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
@@ -31,6 +31,11 @@ impl GrantedPath {
     /// Returns what may be done with it.
     pub(crate) fn access(&self) -> FileAccess {
         self.access
+    }
+
+    /// Returns where it leads, unless that is where its name says.
+    pub(super) fn elsewhere(&self) -> Option<PathBuf> {
+        self.target.path().ok().filter(|path| path != Path::new(&self.name))
     }
 
     /// Returns what is there.

@@ -173,6 +173,89 @@ fn folders_of_our_own_are_reached_by_no_spelling() {
 }
 
 #[test]
+fn link_that_leads_to_our_own_is_no_plugins() {
+    let world = World::new(&[]);
+    world.make(&["dot/keystead/vaults", "sets/deep", "away", "free"]);
+    let own = world.root.join("home/.config/keystead");
+    fs::remove_dir_all(&own).unwrap();
+    symlink("../../dot/keystead", &own).unwrap();
+    // One registration and one pin are kept elsewhere, by two links.
+    fs::write(world.root.join("sets/deep/a.toml"), "").unwrap();
+    symlink(world.root.join("sets/a.toml"), own.join("vaults/a.toml")).unwrap();
+    symlink("deep/a.toml", world.root.join("sets/a.toml")).unwrap();
+    let pins = world.root.join("home/.local/share/keystead/pins.d");
+    symlink(world.root.join("away/new.toml"), pins.join("new.toml")).unwrap();
+    symlink("loop", pins.join("loop")).unwrap();
+    for path in [
+        // Who writes here puts another link there.
+        "ROOT/home/.config/",
+        "ROOT/sets/",
+        "ROOT/dot/",
+        "ROOT/dot/keystead/vaults/",
+        "ROOT/sets/deep/",
+        "ROOT/sets/deep/a.toml",
+        "ROOT/away/",
+        "ROOT/away/new.toml",
+    ] {
+        let grant = format!("files:{path}:rw");
+        assert_eq!(world.opened(&[&grant]), "E07.own-folder", "{grant}");
+    }
+    for path in ["ROOT/free/", "ROOT/home/.config2/", "ROOT/away2/", "ROOT/sets/deep/b.toml"] {
+        assert!(!world.opened(&[&format!("files:{path}:rw")]).contains("E0"), "{path}");
+    }
+}
+
+#[test]
+fn what_a_registration_lets_be_written_is_so_by_whatever_name() {
+    let grants =
+        ["files:/a{b/:rw", "files:/c\u{200b}d:rw", "files:/e:w:rw", "files:/f:r", "exec:rw"];
+    let long = format!("files:/{}:rw", "x".repeat(9_000));
+    let mut grants = grants.map(str::to_owned).to_vec();
+    grants.push(long);
+    let writable: Vec<PathBuf> = writable_in(&grants).collect();
+    assert_eq!(writable[..3], ["/a{b/", "/c\u{200b}d", "/e:w"].map(PathBuf::from));
+    assert_eq!(writable.len(), 4, "{writable:?}");
+}
+
+#[test]
+fn what_the_host_runs_or_reads_is_nothing_that_a_plugin_put_there() {
+    let world = World::new(&["srv/other{"]);
+    world.make(&["srv/other{", "srv/bin"]);
+    let real = |below: &str| world.root.join(below).display().to_string();
+    fs::write(world.root.join("srv/other{/tool"), "").unwrap();
+    fs::write(world.root.join("srv/bin/tool"), "").unwrap();
+    symlink(world.root.join("srv/bin/tool"), world.root.join("srv/other{/link")).unwrap();
+    symlink(world.root.join("srv/other{/tool"), world.root.join("srv/bin/found")).unwrap();
+    let code = |path: &str, what| match world.boundaries.keep_plugins_off(Path::new(path), what) {
+        Ok(found) => if found.is_some() { "found" } else { "of the kernel" }.to_owned(),
+        Err(error) => error.code().to_owned(),
+    };
+    use HostUse::{Read, Run};
+    for (path, read, run) in [
+        (real("srv/bin/tool"), "found", "found"),
+        (real("srv/other{/tool"), "found", "E07.writable-program"),
+        (real("srv/other{/link"), "E07.link", "E07.link"),
+        (real("srv/bin/found"), "found", "E07.writable-program"),
+        (format!("/proc/self/root{}", real("srv/other{/tool")), "found", "E07.kernel-link"),
+        (format!("/proc/self/root{}", real("srv/other{/link")), "E07.link", "E07.kernel-link"),
+        (format!("/proc/thread-self/root{}", real("srv/bin/tool")), "found", "E07.kernel-link"),
+        ("/proc/self/exe".to_owned(), "of the kernel", "E07.kernel-link"),
+        ("/dev/fd/0".to_owned(), "of the kernel", "E07.kernel-link"),
+    ] {
+        assert_eq!((&*code(&path, Read), &*code(&path, Run)), (read, run), "{path}");
+    }
+    assert!(world.boundaries.keep_plugins_off_program("sh").is_ok());
+    let writable = vec![world.root.join("srv/bin")];
+    let more = world.boundaries.with_writable(&VaultName::parse("a").unwrap(), writable);
+    for (program, code) in
+        [("srv/bin/tool", "E07.writable-program"), ("srv/other{/link", "E07.link")]
+    {
+        assert_eq!(more.keep_plugins_off_program(&real(program)).unwrap_err().code(), code);
+    }
+    assert!(more.keep_plugins_off_program("/bin/sh").is_ok());
+}
+
+#[test]
 fn grant_covers_the_same_object_and_what_lies_in_it() {
     let world = World::new(&[]);
     world.make(&["srv/a/b", "srv/secret"]);

@@ -135,8 +135,12 @@ fn check_parameters(permission: &Permission, kinds: &[Kind]) -> Result<()> {
             if !is_action_id(action) || parameter.is_empty() || parameter.contains('.') {
                 return bad("refers to an action's parameter that can have no such name");
             }
-            if !matches!(permission, Permission::Files { .. }) {
+            let Permission::Files { template, .. } = permission else {
                 return bad("refers to an action's parameter, and is not for files");
+            };
+            // Typing a path opens that path: neither its folder, nor what the manifest adds to it.
+            if template.strip_suffix('/').unwrap_or(template) != format!("{{{wanted}}}") {
+                return bad("has more of a path than what is typed for an action");
             }
             continue;
         }

@@ -255,6 +255,16 @@ fn refuses_a_manifest_that_says_what_it_must_not() {
     assert_eq!(refused("Vendor Ltd", "V\u{202e}dtL"), "`vendor` has the character U+202E");
     assert_eq!(refused("Vendor Ltd", &"V".repeat(1_025)), "`vendor` has more than 1024 bytes");
     assert_eq!(refused("case-insensitive", "as it likes"), "`names` is `as it likes`");
+    for template in
+        ["{a.to}/..", "{a.to}/.ssh/", "{a.to}.key", "/srv/{a.to}", "{a.to}{a.of}", "{a.to}//"]
+    {
+        assert_eq!(
+            refused("files:{path}", &format!("files:{template}")),
+            format!(
+                "permission `files:{template}:rw` has more of a path than what is typed for an action"
+            )
+        );
+    }
     assert_eq!(
         refused("files:{path}", "files:{file}"),
         "permission `files:{file}:rw` refers to a parameter that no kind has"

@@ -113,6 +113,7 @@ fn host(line: &Line<'_>) -> Option<Host> {
     let environment = Environment::read(config_dir).ok()?;
     let mut options = Options::new(environment.paths, environment.program);
     options.privilege = environment.privilege;
+    options.off_limits = environment.off_limits;
     options.default_vault = environment.default_vault;
     options.sources = std::sync::Arc::new(Sources { privilege: environment.privilege });
     Some(Host::new(options))

@@ -1,19 +1,23 @@
 //! A temporary directory for one command, which leaves it behind neither when it ends nor when a
 //! signal ends it.
 
+use std::ffi::{CStr, CString};
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// How often removing is tried again while a process that was killed still writes.
 const TRIES: usize = 5;
 
 /// The directory; removed when dropped.
-pub(super) struct Scratch(Option<tempfile::TempDir>);
+pub(super) struct Scratch(Option<PathBuf>);
 
 impl Scratch {
     /// Makes it, for this user alone.
@@ -23,16 +27,15 @@ impl Scratch {
     pub(super) fn new() -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("keystead-test-").tempdir()?;
         let path = directory.path().canonicalize()?;
-        remove_on_signal(path)?;
-        Ok(Self(Some(directory)))
+        remove_on_signal(path.clone())?;
+        // Removed by us from here on: what a plugin made is no ordinary temporary directory.
+        let _ = directory.keep();
+        Ok(Self(Some(path)))
     }
 
     /// Returns its path, without links.
     pub(super) fn path(&self) -> io::Result<PathBuf> {
-        self.0.as_ref().map_or_else(
-            || Err(io::ErrorKind::NotFound.into()),
-            |directory| directory.path().canonicalize(),
-        )
+        self.0.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Removes it.
@@ -40,8 +43,87 @@ impl Scratch {
     /// # Errors
     /// What the system answers: something is left.
     pub(super) fn remove(mut self) -> io::Result<()> {
-        self.0.take().map_or(Ok(()), tempfile::TempDir::close)
+        self.0.take().map_or(Ok(()), |path| remove_all(&path))
     }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(path) = self.0.take() {
+            // Whoever wants to know whether it went removes it.
+            let _ = remove_all(&path);
+        }
+    }
+}
+
+/// Removes a directory with all that a plugin made in it: so deep that no path leads to its end, or
+/// without the right to look into it. What lies in a directory is moved up until there is nothing
+/// below it, so that neither descriptors nor the stack grow.
+fn remove_all(path: &Path) -> io::Result<()> {
+    let folder = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = rustix::fs::open(path, folder, Mode::empty())?;
+    let mut moved = 0_u64;
+    loop {
+        let names = names(&root)?;
+        if names.is_empty() {
+            return Ok(rustix::fs::rmdir(path)?);
+        }
+        for name in names {
+            if removed(&root, &name)? {
+                continue;
+            }
+            let inner = opened_up(&root, &name)?;
+            for below in self::names(&inner)? {
+                if removed(&inner, &below)? {
+                    continue;
+                }
+                // A directory is moved only by who may write to it.
+                drop(opened_up(&inner, &below)?);
+                loop {
+                    moved += 1;
+                    match rustix::fs::renameat(&inner, &below, &root, format!("moved-{moved}")) {
+                        Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+                        done => break done?,
+                    }
+                }
+            }
+            rustix::fs::unlinkat(&root, &name, AtFlags::REMOVEDIR)?;
+        }
+    }
+}
+
+/// Removes an entry, unless it is a directory that has something in it.
+fn removed(folder: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
+    match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(true),
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(error) => return Err(error),
+    }
+    match rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a directory in this one, with all rights for its owner.
+fn opened_up(folder: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = rustix::fs::openat(folder, name, place, Mode::empty())?;
+    // By its descriptor: should the name be a link by now, nothing else gets these rights.
+    rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), Mode::RWXU)?;
+    rustix::fs::openat(&held, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn names(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(folder)? {
+        let name = entry?.file_name().to_owned();
+        if !matches!(name.to_bytes(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Removes the directory where a signal would end this process, and ends it by that signal then.
@@ -60,7 +142,7 @@ fn remove_on_signal(path: PathBuf) -> io::Result<()> {
             return;
         }
         for _ in 0..TRIES {
-            match std::fs::remove_dir_all(&path) {
+            match remove_all(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {}
                 _ => break,
             }
@@ -77,4 +159,38 @@ fn is_ignored(signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     mask & 1 << (signal - 1) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn directory_goes_however_deep_it_is_and_whatever_may_not_be_read() {
+        let scratch = Scratch::new().unwrap();
+        let path = scratch.path().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(outside.path(), PermissionsExt::from_mode(0o500)).unwrap();
+        std::os::unix::fs::symlink(outside.path(), path.join("link")).unwrap();
+        std::fs::write(path.join("moved-1"), "").unwrap();
+        let folder = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut at = rustix::fs::open(&path, folder, Mode::empty()).unwrap();
+        for depth in 0..3_000 {
+            rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+            if depth == 7 {
+                rustix::fs::mkdirat(&at, "e", Mode::RWXU).unwrap();
+            }
+            at = rustix::fs::openat(&at, "d", folder, Mode::empty()).unwrap();
+        }
+        std::fs::create_dir_all(path.join("shut/in/there")).unwrap();
+        std::fs::set_permissions(path.join("shut/in"), PermissionsExt::from_mode(0o300)).unwrap();
+        std::fs::set_permissions(path.join("shut"), PermissionsExt::from_mode(0o0)).unwrap();
+        std::fs::DirBuilder::new().mode(0o0).create(path.join("empty")).unwrap();
+        scratch.remove().unwrap();
+        assert!(!path.exists());
+        let mode = std::fs::metadata(outside.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o500, "a link leads nowhere");
+    }
 }

@@ -67,12 +67,18 @@ pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     check.current = current_folder()?;
     check.grants = args.grant.clone();
     let tested = test(args, check, scene);
-    let left = scratch.remove();
-    let exit = tested?;
-    left.map_err(|error| {
-        Failure::act("cannot remove the temporary directory").because(error.to_string())
-    })?;
-    Ok(exit)
+    if let Err(error) = scratch.remove() {
+        let left = "cannot remove the temporary directory";
+        return match tested {
+            Ok(_) => Err(Failure::act(left).because(error.to_string())),
+            // That is the answer; what is left all the same must be known.
+            Err(first) => {
+                scene.ui.warn(&format!("{left}: {error}"));
+                Err(first)
+            }
+        };
+    }
+    tested
 }
 
 fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure> {

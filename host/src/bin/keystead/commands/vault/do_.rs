@@ -56,6 +56,12 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         scene.done("", &format!("Would do `{wanted}` in vault `{name}`"));
         return Ok(Exit::Done);
     }
+    if plan.leads_elsewhere() {
+        scene.consent(
+            &format!("Open what that leads to to the plugin of vault `{name}`?"),
+            "name the path without links, or add `--yes`",
+        )?;
+    }
     if plan.action().destructive {
         scene.consent(
             &format!("Do `{wanted}` in vault `{name}` ({})?", plan.action().description),
