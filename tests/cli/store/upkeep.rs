@@ -55,8 +55,10 @@ fn a_copy_is_made_while_the_vault_is_in_use_and_is_a_vault() {
         str![[r#"
 exit code 1
 --- stderr
-Error: Vault `safe` answered: [ROOT]/here/copy0.db exists
-Code: E12.invalid
+For this action the plugin of vault `safe`:
+  may read and write files under [ROOT]/here/copy0.db
+Error: Vault `safe` answered: cannot write [ROOT]/here/copy0.db: Read-only file system (os error 30)
+Code: E12.unavailable
 
 "#]]
     );
@@ -65,6 +67,8 @@ Code: E12.invalid
         str![[r#"
 exit code 0
 --- stderr
+For this action the plugin of vault `safe`:
+  may read and write files under [ROOT]/here/copy9.db
 wrote [ROOT]/here/copy9.db; as `store.db` in a folder of its own it is a vault
 
 "#]]
