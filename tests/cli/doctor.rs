@@ -307,15 +307,18 @@ Error: vault `work` is of kind `safe`, which plugin `memory` does not have: it h
 #[test]
 fn grants_that_are_too_narrow() {
     let sandbox = Sandbox::with_work();
-    let text = "plugin = 'memory'\ndescription = \"it's mine\"\nsearch = false\n[parameters]\n\
-                file = '/tmp/a b.secrets'\n";
+    let file = sandbox.here("wide/a b.secrets");
+    let text = format!(
+        "plugin = 'memory'\ndescription = \"it's mine\"\nsearch = false\n[parameters]\nfile = '{}'\n",
+        file.display()
+    );
     std::fs::write(sandbox.config("vaults/work.toml"), text).unwrap();
     assert_data_eq!(
         sandbox.doctor(),
         str![[r#"
 exit code 1
 --- stdout
-Error: plugin `memory` asks for more than vault `work` grants: files:/tmp/:rw
+Error: plugin `memory` asks for more than vault `work` grants: files:[ROOT]/here/wide/:rw
   Why:   the vault answers every request with this error
   Mend:  keystead vault grant work
          (see what it asks for beyond that, and grant it)

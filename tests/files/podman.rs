@@ -63,7 +63,8 @@ impl Podman {
         fs::write(&runtime, script).unwrap();
         fs::set_permissions(&runtime, fs::Permissions::from_mode(0o755)).unwrap();
         let settings = format!(
-            "[engine]\nconmon_path = [\"{}\"]\n\
+            // Locks of its own: in memory that all podmen share they would be made by two at once.
+            "[engine]\nlock_type = \"file\"\nconmon_path = [\"{}\"]\n\
              conmon_env_vars = [\"PATH=/usr/sbin:/usr/bin:/sbin:/bin\", \"LD_LIBRARY_PATH={}\"]\n",
             tool("KEYSTEAD_TEST_CONMON").display(),
             libraries().display(),

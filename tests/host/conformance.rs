@@ -150,6 +150,7 @@ fn needs_bao_a_folder_of_a_server_keeps_every_obligation_in_both_placements() {
     let id = PluginId::parse(&scene.install(sandbox::hashicorp())).unwrap();
     write(&scene.path().join("token"), bao::ROOT);
     let mut check = Check::new(scene.apart());
+    check.grants.push("network".to_owned());
     check.many = Some(40);
     let token = format!("file:{}", scene.path().join("token").display());
     for (name, text) in [("address", Bao::shared().url()), ("token", token)] {

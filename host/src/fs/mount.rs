@@ -82,7 +82,7 @@ impl Mounts {
     /// Returns the position of what is open.
     ///
     /// # Errors
-    /// What the system says; `NODEV` where it was reached by a mount that is not in the list.
+    /// What the system says.
     pub(super) fn position(&self, fd: BorrowedFd<'_>) -> Result<Position, Errno> {
         self.position_by(fd, true)
     }
@@ -107,8 +107,12 @@ impl Mounts {
 
     fn position_by(&self, fd: BorrowedFd<'_>, is_outer: bool) -> Result<Position, Errno> {
         let wanted = mount_of(fd)?;
-        let mount = self.all().find(|one| one.id == wanted).ok_or(Errno::NODEV)?;
         let path = path_of(fd)?;
+        let Some(mount) = self.all().find(|one| one.id == wanted) else {
+            // In a `chroot` the list leaves out the mount that its root is a folder of.
+            let device = format!("mount {wanted}").into_bytes();
+            return Ok(Position { device, path, written: None });
+        };
         let rest = path.strip_prefix(unescaped(mount.point)).unwrap_or(Path::new(""));
         Ok(self.position_in(&mount, unescaped(mount.root).join(rest), is_outer))
     }

@@ -360,13 +360,17 @@ fn backup(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
     if let Some(empty) = folder::open_empty(to)? {
         return fill_with_copy(file, to, &empty, deadline);
     }
+    let exists = || Error::invalid(format!("{} exists", to.display()));
+    if std::fs::symlink_metadata(to).is_ok() {
+        return Err(exists());
+    }
     let (new, made) = NewFile::make(to)?;
     copy(file, new.temporary(), deadline)?;
     made.sync_all().map_err(|error| folder::failed("write", to, &error))?;
     drop(made);
     match new.publish()? {
         true => Ok(wrote(to)),
-        false => Err(Error::invalid(format!("{} exists", to.display()))),
+        false => Err(exists()),
     }
 }
 

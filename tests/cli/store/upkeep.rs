@@ -57,8 +57,8 @@ exit code 1
 --- stderr
 For this action the plugin of vault `safe`:
   may read and write files under [ROOT]/here/copy0.db
-Error: Vault `safe` answered: cannot write [ROOT]/here/copy0.db: Read-only file system (os error 30)
-Code: E12.unavailable
+Error: Vault `safe` answered: [ROOT]/here/copy0.db exists
+Code: E12.invalid
 
 "#]]
     );
