@@ -12,7 +12,7 @@ use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::mount::{self, Mounts, Position};
-use super::walk::{Rule, Walker, kind, word};
+use super::walk::{Rule, Walker, components, kind, word};
 use super::{Error, MAX_LINKS};
 
 /// The most folders that one path goes down: more than fit into the longest path.
@@ -281,16 +281,6 @@ fn by_links<E: From<Error>>(
     let above = holder.entry(OsStr::new("..")).and_then(Object::new);
     let above = above.map_err(|error| io(&real, error))?;
     Ok(Target { object: Some(holder), holder: above, names: vec![OsString::from(".")] })
-}
-
-/// The components of a path, last one first. A final slash counts as nothing.
-fn components(path: &OsStr) -> Vec<OsString> {
-    path.as_bytes()
-        .split(|b| *b == b'/')
-        .rev()
-        .filter(|name| !name.is_empty() && *name != b".")
-        .map(|name| OsStr::from_bytes(name).to_owned())
-        .collect()
 }
 
 fn id(stat: &Stat) -> Id {

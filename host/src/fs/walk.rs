@@ -362,7 +362,7 @@ fn open_place(at: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
 }
 
 /// The components of a path, last one first. A final slash counts as nothing.
-fn components(path: &OsStr) -> Vec<OsString> {
+pub(super) fn components(path: &OsStr) -> Vec<OsString> {
     path.as_bytes()
         .split(|b| *b == b'/')
         .rev()
