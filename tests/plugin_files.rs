@@ -339,9 +339,25 @@ pub(crate) fn go_vault() -> PathBuf {
 /// Returns the file of the plugin that says other things of its actions than its manifest, which asks
 /// for these permissions; `target` is the path of somebody else that it goes for.
 pub(crate) fn actor(folder: &Path, permissions: &[&str], target: &Path) -> PathBuf {
+    actor_with(folder, permissions, target, None)
+}
+
+/// Returns the same with a path for a parameter, `place`, that has this default.
+pub(crate) fn actor_with(
+    folder: &Path,
+    permissions: &[&str],
+    target: &Path,
+    default: Option<&str>,
+) -> PathBuf {
     let file = folder.join("actor.so");
     let asked: Vec<String> = permissions.iter().map(|one| format!("\\\"{one}\\\"")).collect();
     let mut cc = gnu_c("actor");
+    if let Some(default) = default {
+        let parameter = format!(
+            r#"{{\\"name\\":\\"place\\",\\"kind\\":\\"path\\",\\"description\\":\\"\\",\\"required\\":false,\\"secret\\":false,\\"default\\":\\"{default}\\"}}"#
+        );
+        cc.arg(format!("-DPARAMETERS=\"{}\"", parameter.replace(r"\\", r"\")));
+    }
     cc.arg(format!("-DGRANTED=\"{}\"", asked.join(",")));
     cc.arg(format!("-DTARGET=\"{}\"", target.display())).arg("-o").arg(&file);
     succeed(cc.arg(plugins().join("actor/actor.c")));

@@ -3,7 +3,7 @@
 use snapbox::{assert_data_eq, str};
 
 use super::sandbox::Sandbox;
-use crate::plugin_files::able;
+use crate::plugin_files::{able, actor_with};
 
 /// Returns a home with the vault `able`, whose plugin asks for its folder alone.
 fn sandbox() -> Sandbox {
@@ -195,5 +195,34 @@ fn reference_leads_through_no_link_and_to_no_program_of_a_plugin() {
         let answer = sandbox.run("get", &[&format!("command:[\"{}\"]", program.display())]);
         let stderr = &answer.ends_with(1).stderr;
         assert!(stderr.contains("lies in a folder that vault `able` lets"), "{answer}");
+    }
+}
+
+#[test]
+fn default_path_of_the_manifest_is_granted_to_who_confirms_it() {
+    for (default, is_confirmed) in [
+        ("~/.ssh", true),
+        ("{data}/../../.ssh", true),
+        ("{data}/store/{vault}", true),
+        ("{data}/actor/../store/work", true),
+        ("{data}/actor/{vault}", false),
+    ] {
+        let sandbox = Sandbox::empty();
+        let nowhere = std::path::Path::new("/nonexistent");
+        let asked = ["files:{place}/:rw"];
+        let file = actor_with(sandbox.root(), &asked, nowhere, Some(default));
+        sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+        let register = "vault register actor --plugin actor";
+        let answer = sandbox.run(register, &[]);
+        assert!(answer.stderr.contains("may read and write files under "), "{answer}");
+        if !is_confirmed {
+            answer.succeeds();
+            continue;
+        }
+        assert!(answer.ends_with(4).stderr.contains("by a default of its own"), "{answer}");
+        sandbox.run("vault show actor", &[]).ends_with(3);
+        sandbox.run(register, &["--yes"]).succeeds();
+        let typed = format!("place={}", sandbox.here("own").display());
+        sandbox.run(register, &["--replace", "--param", &typed]).succeeds();
     }
 }

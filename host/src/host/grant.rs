@@ -200,6 +200,30 @@ pub(super) fn expand(
     Ok(asked)
 }
 
+/// Returns what is asked for by a path that nobody typed: the plugin's own default, unless it lies in
+/// the folder that is this plugin's among the user's data.
+pub(super) fn by_default(
+    manifest: &Manifest,
+    kind: &Kind,
+    entry: &Entry,
+    typed: &BTreeMap<String, String>,
+    home: Option<&Path>,
+    data: Option<&Path>,
+) -> Vec<Permission> {
+    let values = templates(kind, entry, home);
+    let own = data.map(|data| data.join(&entry.plugin));
+    let is_own = |permission: &Permission| match (permission, &own) {
+        (Permission::Files { template, .. }, Some(own)) => Path::new(template).starts_with(own),
+        _ => false,
+    };
+    let untyped = manifest.permissions.iter().filter(|permission| {
+        permission.parameters().all(|name| values.contains_key(name))
+            && permission.parameters().any(|name| !typed.contains_key(name))
+    });
+    let untyped = untyped.map(|permission| permission.filled_in(&values));
+    untyped.filter(|permission| !is_own(permission)).collect()
+}
+
 /// Returns what an action's parameters, as a person typed them, open beyond what the registration
 /// grants: for parameters that the pinned manifest names in a permission, and no others.
 ///

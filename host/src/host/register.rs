@@ -70,6 +70,7 @@ impl Registration {
 pub struct PlannedRegistration {
     entry: Entry,
     permissions: Vec<String>,
+    by_default: Vec<String>,
     layer: Layer,
     default: DefaultChoice,
     replace: Replace,
@@ -80,6 +81,12 @@ impl PlannedRegistration {
     /// Returns what the plugin will be granted, each in plain words.
     pub fn permissions(&self) -> &[String] {
         &self.permissions
+    }
+
+    /// Returns those of them that the plugin's own defaults name, and nobody typed: what a person has
+    /// to confirm. A folder of the plugin's own among the user's data is not one of them.
+    pub fn by_default(&self) -> &[String] {
+        &self.by_default
     }
 
     /// Returns the registration as it will be written.
@@ -147,6 +154,9 @@ impl Host {
         entry.search = new.search;
         entry.placement = new.placement;
         let asked = grant::expand(manifest, kind, &entry, home.as_deref())?;
+        let typed = &new.parameters;
+        let by_default = grant::by_default(manifest, kind, &entry, typed, home.as_deref(), data);
+        let by_default = by_default.iter().map(ToString::to_string).collect();
         entry.grants = asked.iter().map(Permission::text).collect();
         let granted = self.granted(&trusted, &entry, asked.clone())?;
         let permissions =
@@ -164,6 +174,7 @@ impl Host {
         Ok(PlannedRegistration {
             entry,
             permissions,
+            by_default,
             layer: new.layer,
             default: new.default,
             replace: new.replace,

@@ -9,12 +9,17 @@
 
 #include "keystead_plugin.h"
 
+/* What a registration may say. */
+#ifndef PARAMETERS
+#define PARAMETERS ""
+#endif
+
 KEYSTEAD_MANIFEST(
     "{\"schema\":1,\"id\":\"actor\",\"version\":\"1.0.0\",\"api\":\"" KEYSTEAD_API_VERSION "\","
     "\"description\":\"\",\"vendor\":\"\",\"licence\":\"\",\"homepage\":\"\","
     "\"permissions\":[" GRANTED "],\"kinds\":[{\"name\":\"actor\","
     "\"description\":\"\",\"names\":\"case-sensitive\",\"capabilities\":[\"actions\"],"
-    "\"values\":[\"text\"],\"parameters\":[]}]}");
+    "\"values\":[\"text\"],\"parameters\":[" PARAMETERS "]}]}");
 
 static const keystead_host *host;
 

@@ -116,6 +116,13 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
         }
     }
     if !scene.global.dry_run {
+        if !plan.by_default().is_empty() {
+            let named = plan.by_default().join(", ");
+            scene.consent(
+                &format!("Plugin `{plugin}` {named} by a default of its own: grant that?"),
+                "add `--yes` to grant it, or give another path with `--param`",
+            )?;
+        }
         scene.host.register(plan)?;
     }
     if scene.ui.is_json() {
