@@ -15,7 +15,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use nix::sched::CloneFlags;
-use rustix::fs::{Access, AtFlags, FileType, Stat};
+use rustix::fs::{Access, AtFlags, FileType, Stat, StatxAttributes, StatxFlags};
 use rustix::thread::CapabilitySet;
 use serde::Deserialize;
 
@@ -90,6 +90,9 @@ pub(super) fn enter(objects: &[Object<'_>], reach: Reach) -> Result<Walls, Strin
     if objects.iter().any(|object| object.path.parent().is_none()) {
         return none("the root directory itself is granted");
     }
+    if is_chroot() {
+        return none("the root directory is no mount point, as in a `chroot`");
+    }
     let user = rustix::process::geteuid().as_raw();
     let group = rustix::process::getegid().as_raw();
     let has = rustix::thread::capabilities(None).map(|sets| sets.effective);
@@ -122,6 +125,17 @@ pub(super) fn enter(objects: &[Object<'_>], reach: Reach) -> Result<Walls, Strin
     }
     make_root(objects, &places, reach).map_err(|error| told("make its root directory", &error))?;
     Ok(Walls::Own(if is_foreign { OVER_FILES } else { CapabilitySet::empty() }))
+}
+
+/// Whether the root directory is a part of a mount only: no other one can be made in its place. Before
+/// Linux 5.8 it is not told, and found out in the middle.
+fn is_chroot() -> bool {
+    let flags = StatxFlags::BASIC_STATS;
+    let root = rustix::fs::statx(rustix::fs::CWD, "/", AtFlags::empty(), flags);
+    root.is_ok_and(|root| {
+        root.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
+            && !root.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+    })
 }
 
 /// Whether a user namespace would be made, and nothing could be mounted in it: Ubuntu's default for
