@@ -33,6 +33,7 @@ fn tested_file_has_a_temporary_directory_and_what_is_granted() {
     let words = "plugin test --many 20 --param";
     let answer = sandbox.run(words, &[&outside, file()]);
     assert!(answer.ends_with(1).stderr.contains("E07.not-granted"), "{answer}");
+    assert!(answer.stderr.contains("Hint: add `--grant 'files:"), "{answer}");
     assert_eq!((entries(&sandbox, "here"), entries(&sandbox, "tmp")), (0, 0));
 
     let grant = format!("files:{}/:rw", sandbox.here("").display());

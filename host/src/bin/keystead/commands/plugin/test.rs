@@ -120,10 +120,18 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
         // Nobody reads the answer any more, or it cannot be written.
         Some(lost) => Err(lost),
         None => {
-            checked?;
+            checked.map_err(not_granted)?;
             tally.verdict(scene, id.as_str())
         }
     }
+}
+
+/// Says how to grant what a tested plugin asks for: it is of no registered vault.
+fn not_granted(error: keystead::Error) -> Failure {
+    let keystead::Error::NotGranted { missing, .. } = &error else { return error.into() };
+    let options: Vec<_> = missing.iter().map(|one| format!("--grant '{one}'")).collect();
+    let hint = format!("add `{}` to grant it for this test", options.join(" "));
+    Failure::from(error).without_hints().hint(hint)
 }
 
 /// Shows what the plugin is granted.
