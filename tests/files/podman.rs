@@ -182,6 +182,9 @@ fn a_secret_of_another_user_is_for_that_user_alone_needs_podman() {
     podman.sweep();
     let (code, answer, told) = podman.run(&[secret], &line);
     assert_eq!((code, &*answer), (Some(1), &b""[..]), "{told}");
-    let words = "/run/secrets/password belongs to another user (number 1000)";
-    assert!(told.contains(words) && told.contains("E12.denied"), "{told}");
+    // Where the runner has a root of its own, no privilege over files is left to read it with.
+    let words = ["belongs to another user (number 1000)", "Permission denied"];
+    let is_told = words.iter().any(|words| told.contains(words));
+    assert!(is_told && told.contains("/run/secrets/password"), "{told}");
+    assert!(told.contains("E12.denied"), "{told}");
 }

@@ -57,9 +57,8 @@ oracle! {
             Kind::Memory => (
                 [("flie", "x"), ("locked", "canary-5d1f")],
                 2,
-                ("file", "/nonexistent/a/b/.."),
-                "E10.open: vault `work` cannot be opened: plugin `memory` refused to open it: \
-                 `file` is not the absolute path of a file: /nonexistent/a/b/..",
+                ("file", "/usr/share"),
+                "E12.invalid: vault `work` answered: /usr/share is not a file",
             ),
             Kind::Store => (
                 [("paht", "x"), ("case-sensitive", "perhaps")],
