@@ -93,6 +93,7 @@ impl Host {
 
         let asked = grant::expand(manifest, kind, &entry, self.home().as_deref())?;
         let programs = Programs::among(&asked);
+        let boundaries = (!programs.is_empty()).then(|| self.boundaries());
         let ready = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
             Placement::Isolated => {
                 let mut entry = entry.clone();
@@ -110,7 +111,12 @@ impl Host {
                 Some(Ready::new(started, granted, &trusted))
             }
             Placement::InProcess => {
-                let missing = self.boundaries().beyond(&asked, &entry.grants);
+                // As a rule all is granted as it is asked for, and no path has to be looked up.
+                let is_plain = asked.iter().all(|one| entry.grants.contains(&one.text()));
+                let missing = match is_plain {
+                    true => Ok(Vec::new()),
+                    false => self.boundaries().beyond(&asked, &entry.grants),
+                };
                 let missing = missing.map_err(|error| grant::not_granted(&entry, error))?;
                 if !missing.is_empty() {
                     let (vault, plugin) = (name.clone(), entry.plugin);
@@ -125,7 +131,7 @@ impl Host {
         let services = VaultServices {
             vault: name.clone(),
             programs,
-            boundaries: self.boundaries(),
+            boundaries,
             home: self.home(),
             log: Arc::clone(&self.0.options.log),
         };
@@ -353,7 +359,8 @@ pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<
 struct VaultServices {
     vault: VaultName,
     programs: Programs,
-    boundaries: Boundaries,
+    /// What a program is kept off, where any is granted.
+    boundaries: Option<Boundaries>,
     home: Option<PathBuf>,
     log: Arc<dyn Log>,
 }
@@ -366,7 +373,8 @@ impl Services for VaultServices {
     fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
         self.programs.permit(&request)?;
         // One that a plugin could change would run outside of the sandbox what that plugin likes.
-        let off = self.boundaries.keep_plugins_off_program(&request.program);
+        let boundaries = self.boundaries.as_ref().expect("a program is granted, so they are there");
+        let off = boundaries.keep_plugins_off_program(&request.program);
         off.map_err(|error| Refusal::denied(story(&error)))?;
         self.log(Level::Information, &exec::line(&request));
         in_the_host(|| exec::run(&request, self.home.as_deref()))

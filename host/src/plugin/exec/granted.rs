@@ -27,6 +27,11 @@ impl Programs {
         Self(programs)
     }
 
+    /// Whether none is granted.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Checks that a program is granted with all variables that it would have.
     ///
     /// # Errors
