@@ -44,6 +44,17 @@ fn tested_file_has_a_temporary_directory_and_what_is_granted() {
 }
 
 #[test]
+fn references_are_below_the_current_folder_and_paths_below_the_temporary_one() {
+    let sandbox = Sandbox::empty();
+    std::fs::write(sandbox.here("password.txt"), "a password\n").unwrap();
+    let words = "plugin test --many 20 --param file={vault}.secrets --param locked=file:password.txt \
+                 --unlock password=file:password.txt";
+    let answer = sandbox.run(words, &[file()]);
+    answer.succeeds();
+    assert_eq!((entries(&sandbox, "tmp"), entries(&sandbox, "here")), (0, 1));
+}
+
+#[test]
 fn grant_that_is_none_or_reaches_our_own_folders_is_refused() {
     let sandbox = Sandbox::installed();
     for wrong in ["moon", "files:here:rw", "files:{file}:rw", "env:LD_PRELOAD"] {

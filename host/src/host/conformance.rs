@@ -117,7 +117,7 @@ impl Host {
         let mut declared =
             Declared::new(kind.capabilities.clone(), kind.values.clone(), kind.names);
         for (prompt, reference) in &check.unlock {
-            let value = self.resolve(prompt, reference)?;
+            let value = self.follow(prompt, reference, &check.current)?;
             declared.answers.push(Answer { name: prompt.clone(), value });
         }
         declared.many = check.many.unwrap_or(declared.many);
