@@ -1,5 +1,8 @@
 //! Each way in which glibc's loader could read an ELF file otherwise than inspection does, as
 //! a file: a good plugin with the one change, and the refusal.
+//!
+//! The numbers in it are those of x86-64.
+#![cfg(target_arch = "x86_64")]
 
 mod dynamic;
 mod edit;
