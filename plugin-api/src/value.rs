@@ -399,7 +399,7 @@ mod tests {
 
     std::thread_local! {
         /// How many bytes of secret texts this thread has checked.
-        pub(super) static CHECKED: std::cell::Cell<usize> = std::cell::Cell::new(0);
+        pub(super) static CHECKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     }
 
     /// An import exposes the file's whole text for each of its items.
