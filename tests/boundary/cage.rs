@@ -160,7 +160,9 @@ fn a_plugin_that_only_root_can_change_is_mapped_from_its_file_and_any_other_is_c
     let able = Able::with(&[]);
     let id = PluginId::parse("able").unwrap();
     let file = able.scene.host.plugins().find(&id).unwrap().path().to_owned();
-    assert_eq!(able.does("mapped"), file.to_str().unwrap());
+    // Below a root directory that is mounted elsewhere, the kernel says where.
+    let mapped = able.does("mapped");
+    assert!(mapped.ends_with(file.to_str().unwrap()), "{mapped}");
     assert!(is_refusal(&able.on("write", &file)));
     // What root's group can write is root's all the same, but not root's alone.
     fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
