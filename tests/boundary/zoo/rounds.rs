@@ -76,7 +76,7 @@ impl Zoo {
         if answer.is_err() {
             pardon(&self.scene, row);
         }
-        if vault.as_str() == "writes" {
+        if vault.as_str() == "writes" || matches!(end, End::Changes) {
             self.place.renew();
         }
     }
