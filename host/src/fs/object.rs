@@ -287,6 +287,9 @@ fn id(stat: &Stat) -> Id {
     (stat.st_dev, stat.st_ino)
 }
 
+/// How deep our own folders are looked through: they are three deep.
+const OWN_DEPTH: usize = 8;
+
 /// Where a target is: all folders that it lies in, as numbers of this moment, and its position in
 /// its file system, which a second mount of the same files does not hide.
 #[derive(Debug)]
@@ -408,55 +411,105 @@ impl Place {
     }
 }
 
-/// Returns the links in a folder and in those below it.
+/// What in a folder leads to files that can be reached from elsewhere, too.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    /// Its symbolic links.
+    pub(crate) links: Vec<PathBuf>,
+    /// The files that have another name (a hard link), as they are, and those that a symbolic link
+    /// leads to.
+    pub(crate) files: Vec<HardLinked>,
+}
+
+/// A file that has more than one name.
+#[derive(Debug)]
+pub(crate) struct HardLinked {
+    id: Id,
+    /// One of its names.
+    pub(crate) path: PathBuf,
+}
+
+impl HardLinked {
+    fn of(path: &Path, stat: &Stat) -> Option<Self> {
+        let is_linked = kind(stat) == FileType::RegularFile && stat.st_nlink > 1;
+        is_linked.then(|| Self { id: id(stat), path: path.to_owned() })
+    }
+}
+
+/// Returns the symbolic links and the files with several names in a folder and in those below it.
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn links_in(folder: &Path) -> Result<Vec<PathBuf>, Errno> {
-    let mut links = Vec::new();
-    each_entry(folder, 0, &mut |path, stat| {
+pub(crate) fn shared_in(folder: &Path) -> Result<Shared, Errno> {
+    let mut shared = Shared::default();
+    each_entry(folder, OWN_DEPTH, &mut |path, stat| {
         if kind(stat) == FileType::Symlink {
-            links.push(path.to_owned());
+            shared.links.push(path.to_owned());
+            let target = rustix::fs::stat(path);
+            shared.files.extend(target.ok().and_then(|target| HardLinked::of(path, &target)));
         }
-        false
+        shared.files.extend(HardLinked::of(path, stat));
+        Ok(false)
     })?;
-    Ok(links)
+    Ok(shared)
+}
+
+/// Looks in a folder, and in those below it, for a name of one of these files. Returns that file and
+/// the name.
+///
+/// # Errors
+/// What the system says, [`Errno::OVERFLOW`] where there are more than `most` names.
+pub(crate) fn name_of_one<'f>(
+    files: &'f [HardLinked],
+    folder: &Path,
+    most: usize,
+) -> Result<Option<(&'f HardLinked, PathBuf)>, Errno> {
+    let (mut found, mut searched) = (None, 0);
+    each_entry(folder, usize::MAX, &mut |path, stat| {
+        searched += 1;
+        let file = files.iter().find(|file| file.id == id(stat));
+        found = file.map(|file| (file, path.to_owned()));
+        if searched > most { Err(Errno::OVERFLOW) } else { Ok(found.is_some()) }
+    })?;
+    Ok(found)
 }
 
 fn has_entry(folder: &Path, wanted: Id) -> Result<bool, Errno> {
-    each_entry(folder, 0, &mut |_, stat| id(stat) == wanted)
+    each_entry(folder, OWN_DEPTH, &mut |_, stat| Ok(id(stat) == wanted))
 }
 
-/// Tells of all that is in a folder and in those below it until one is what is wanted, and returns
-/// whether one was.
+/// Tells of all that is in a folder and in those below it, `depth` folders deep, until one is what is
+/// wanted, and returns whether one was.
 fn each_entry(
     folder: &Path,
     depth: usize,
-    is_wanted: &mut dyn FnMut(&Path, &Stat) -> bool,
+    is_wanted: &mut dyn FnMut(&Path, &Stat) -> Result<bool, Errno>,
 ) -> Result<bool, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = match rustix::fs::open(folder, flags, Mode::empty()) {
-        Ok(opened) => opened,
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    for entry in rustix::fs::Dir::new(opened)? {
-        let entry = entry?;
-        let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        if name == "." || name == ".." {
-            continue;
-        }
-        let path = folder.join(name);
-        let stat = match rustix::fs::lstat(&path) {
-            Err(Errno::NOENT) => continue,
-            stat => stat?,
+    let mut folders = vec![(folder.to_owned(), depth)];
+    while let Some((folder, depth)) = folders.pop() {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = match rustix::fs::open(&folder, flags, Mode::empty()) {
+            Ok(opened) => opened,
+            Err(Errno::NOENT | Errno::NOTDIR) => continue,
+            Err(error) => return Err(error),
         };
-        let is_dir = kind(&stat) == FileType::Directory;
-        // Our own folders are three deep.
-        if is_wanted(&path, &stat)
-            || is_dir && depth < 8 && each_entry(&path, depth + 1, is_wanted)?
-        {
-            return Ok(true);
+        for entry in rustix::fs::Dir::new(opened)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let path = folder.join(name);
+            let stat = match rustix::fs::lstat(&path) {
+                Err(Errno::NOENT) => continue,
+                stat => stat?,
+            };
+            if is_wanted(&path, &stat)? {
+                return Ok(true);
+            }
+            if kind(&stat) == FileType::Directory && depth > 0 {
+                folders.push((path, depth - 1));
+            }
         }
     }
     Ok(false)

@@ -43,6 +43,35 @@ pub enum Error {
         /// Keystead's own folder.
         own: PathBuf,
     },
+    /// A file in a granted folder is one of Keystead's own files under another name.
+    #[error(
+        "{name} in {path} is another name (a hard link) of {own}, a file of Keystead's own",
+        name = name.strip_prefix(path).unwrap_or(name).display(),
+        path = path.display(),
+        own = own.display()
+    )]
+    OwnFile {
+        /// The granted folder.
+        path: PathBuf,
+        /// Keystead's own file.
+        own: PathBuf,
+        /// Its other name.
+        name: PathBuf,
+    },
+    /// It cannot be told whether a granted folder has one of Keystead's own files under another name.
+    #[error(
+        "{own}, a file of Keystead's own, has another name (a hard link), which cannot be looked for in {path}: {problem}",
+        path = path.display(),
+        own = own.display()
+    )]
+    OwnFileUnknown {
+        /// The granted folder.
+        path: PathBuf,
+        /// Keystead's own file.
+        own: PathBuf,
+        /// Why it cannot be looked for.
+        problem: String,
+    },
     /// A path leads through a link that a plugin could have put there.
     #[error(
         "{path} leads through the link {at}, which lies in a folder that vault `{vault}` lets its plugin write to",
@@ -101,6 +130,7 @@ impl Error {
         match self {
             Self::NotGranted { .. } => "E07.not-granted",
             Self::OwnFolder { .. } => "E07.own-folder",
+            Self::OwnFile { .. } | Self::OwnFileUnknown { .. } => "E07.own-file",
             Self::Link { .. } => "E07.link",
             Self::Writable { .. } => "E07.writable-program",
             Self::KernelLink { .. } => "E07.kernel-link",

@@ -11,9 +11,14 @@ use rustix::io::Errno;
 use super::Error;
 use crate::fs;
 use crate::fs::mount::Mounts;
-use crate::fs::object::{Link, Place, Target, links_in, look_up};
+use crate::fs::object::{
+    HardLinked, Link, Object, Place, Shared, Target, look_up, name_of_one, shared_in,
+};
 use crate::plugin::exec;
 use crate::plugin::inspect::Permission;
+
+/// The most names in a granted folder among which another name of a file of ours is looked for.
+const MAX_SEARCHED: usize = 100_000;
 
 /// Returns what registrations let their plugins write to: vault and path. The error is for people.
 pub(crate) type Writable =
@@ -228,7 +233,7 @@ impl Boundaries {
     /// Checks that who may write to this target can change nothing of Keystead's own.
     ///
     /// # Errors
-    /// [`Error::OwnFolder`], and what cannot be looked up.
+    /// [`Error::OwnFolder`], [`Error::OwnFile`], [`Error::OwnFileUnknown`], and what cannot be looked up.
     pub(super) fn keep_off_own(&self, path: &Path, target: &Target) -> Result<(), Error> {
         if self.own.is_empty() {
             return Ok(());
@@ -239,33 +244,49 @@ impl Boundaries {
             Err(error) if is_out_of_reach(&error) => Ok(false),
             done => done.map_err(Error::from),
         };
+        let is_folder = target.object.as_ref().is_some_and(Object::is_dir);
         for own in self.own.iter() {
             let named = || place.is_named_in(own).map_err(|error| io(own, error));
-            if decides(own)? || named()? || self.is_decided_below(own, &decides)? {
-                return Err(Error::OwnFolder { path: path.to_owned(), own: own.clone() });
+            let shared = || match shared_in(own) {
+                Err(Errno::ACCESS | Errno::LOOP | Errno::NAMETOOLONG) => Ok(Shared::default()),
+                done => done.map_err(|error| io(own, error)),
+            };
+            let reaches = || Error::OwnFolder { path: path.to_owned(), own: own.clone() };
+            if decides(own)? || named()? {
+                return Err(reaches());
+            }
+            let Shared { links, files } = shared()?;
+            // Links that people keep there, as of a registration that lies among their other settings,
+            // may lead to where the plugin decides.
+            for link in links {
+                if decides(&link)? {
+                    return Err(reaches());
+                }
+            }
+            if is_folder && !files.is_empty() {
+                keep_off_names(path, &files, MAX_SEARCHED)?;
             }
         }
         Ok(())
     }
+}
 
-    /// Whether links that people keep in a folder of ours, as of a registration that lies among their
-    /// other settings, lead to where somebody else decides.
-    fn is_decided_below(
-        &self,
-        own: &Path,
-        decides: &dyn Fn(&Path) -> Result<bool, Error>,
-    ) -> Result<bool, Error> {
-        let links = match links_in(own) {
-            Ok(links) => links,
-            Err(Errno::ACCESS | Errno::LOOP | Errno::NAMETOOLONG) => return Ok(false),
-            Err(error) => return Err(io(own, error)),
-        };
-        for link in links {
-            if decides(&link)? {
-                return Ok(true);
-            }
+/// Checks that none of Keystead's own files, which have other names (hard links), has one in a folder
+/// that is to be granted.
+pub(super) fn keep_off_names(path: &Path, files: &[HardLinked], most: usize) -> Result<(), Error> {
+    match name_of_one(files, path, most) {
+        Ok(None) => Ok(()),
+        Ok(Some((file, name))) => {
+            Err(Error::OwnFile { path: path.to_owned(), own: file.path.clone(), name })
         }
-        Ok(false)
+        Err(source) => Err(Error::OwnFileUnknown {
+            path: path.to_owned(),
+            own: files[0].path.clone(),
+            problem: match source {
+                Errno::OVERFLOW => format!("there are more than {most} names in it"),
+                source => source.to_string(),
+            },
+        }),
     }
 }
 

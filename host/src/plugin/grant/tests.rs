@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::fs::object::look_up;
+use crate::fs::object::{look_up, shared_in};
 
 /// A folder of a test with somebody's home, and the folders that are Keystead's own.
 struct World {
@@ -126,6 +126,59 @@ fn link_in_a_folder_that_the_plugin_itself_writes_has_no_rule() {
     ] {
         assert_eq!(world.opened(texts), leads_to, "{texts:?}");
     }
+}
+
+#[test]
+fn folder_with_another_name_of_a_file_of_our_own_is_not_granted_for_writing() {
+    let world = World::new(&[]);
+    world.make(&["srv/backup/deep/er", "srv/notes", "settings", "home/.config/keystead/vaults"]);
+    let vault = world.root.join("home/.config/keystead/vaults/a.toml");
+    fs::write(&vault, "").unwrap();
+    let name = world.root.join("srv/backup/deep/er/a.toml");
+    fs::hard_link(&vault, &name).unwrap();
+    let opened = |path: &str| world.opened(&[&format!("files:{path}:rw")]);
+    let held = |told: &str| {
+        (opened("ROOT/srv/backup/"), opened("ROOT/srv/notes/"))
+            .eq(&(told.to_owned(), "srv/notes".to_owned()))
+    };
+    assert!(held("E07.own-file"));
+    assert_eq!(world.opened(&["files:ROOT/srv/backup/:r"]), "srv/backup", "for reading");
+    assert_eq!(
+        world.open(&["files:ROOT/srv/backup/:rw"]).unwrap_err().to_string(),
+        format!(
+            "deep/er/a.toml in {root}/srv/backup/ is another name (a hard link) of {}, a file of \
+             Keystead's own",
+            vault.display(),
+            root = world.root.display()
+        )
+    );
+    // A content of its own, as the documented remedy makes it.
+    let copy = name.with_extension("new");
+    fs::copy(&name, &copy).unwrap();
+    fs::rename(&copy, &name).unwrap();
+    assert!(held("srv/backup"));
+    // The registration is a symbolic link to a file of other settings, which has the second name.
+    let settings = world.root.join("settings/b.toml");
+    fs::write(&settings, "").unwrap();
+    symlink(&settings, vault.with_file_name("b.toml")).unwrap();
+    assert!(held("srv/backup"));
+    fs::hard_link(&settings, name.with_file_name("b.toml")).unwrap();
+    assert!(held("E07.own-file"));
+}
+
+#[test]
+fn folder_that_cannot_be_looked_through_for_another_name_is_not_granted_for_writing() {
+    let world = World::new(&[]);
+    world.make(&["srv/many/1", "srv/many/2", "srv/many/2/3", "srv/elsewhere"]);
+    let vault = world.root.join("home/.config/keystead/vaults/a.toml");
+    fs::write(&vault, "").unwrap();
+    fs::hard_link(&vault, world.root.join("srv/elsewhere/a.toml")).unwrap();
+    let files = shared_in(vault.parent().unwrap()).unwrap().files;
+    let many = world.root.join("srv/many");
+    boundary::keep_off_names(&many, &files, 3).unwrap();
+    let error = boundary::keep_off_names(&many, &files, 2).unwrap_err();
+    assert_eq!(error.code(), "E07.own-file");
+    assert!(error.to_string().ends_with(": there are more than 2 names in it"), "{error}");
 }
 
 #[test]
