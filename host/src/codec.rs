@@ -60,10 +60,6 @@ impl<'a> Writer<'a> {
         self.raw(&number.to_le_bytes());
     }
 
-    pub(crate) fn i64(&mut self, number: i64) {
-        self.raw(&number.to_le_bytes());
-    }
-
     pub(crate) fn flag(&mut self, yes: bool) {
         self.u8(u8::from(yes));
     }
@@ -83,22 +79,11 @@ impl<'a> Writer<'a> {
         self.bytes(text.as_bytes());
     }
 
-    pub(crate) fn optional<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
-        self.flag(value.is_some());
-        if let Some(value) = value {
-            write(self, value);
-        }
-    }
-
     /// Writes a span in whole milliseconds, rounded up: a deadline that is not over yet
     /// must not arrive as one that is.
     pub(crate) fn span(&mut self, span: Duration) {
         let millis = span.as_nanos().div_ceil(1_000_000);
         self.u64(u64::try_from(millis).unwrap_or(u64::MAX));
-    }
-
-    pub(crate) fn deadline(&mut self, deadline: api::Deadline) {
-        self.span(deadline.remaining());
     }
 }
 
@@ -140,10 +125,6 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    pub(crate) fn i64(&mut self) -> Result<i64, Fault> {
-        Ok(i64::from_le_bytes(self.array()?))
-    }
-
     pub(crate) fn flag(&mut self) -> Result<bool, Fault> {
         match self.u8()? {
             0 => Ok(false),
@@ -175,19 +156,8 @@ impl<'a> Reader<'a> {
             .map_err(|_| Fault::new("a text that is not UTF-8"))
     }
 
-    pub(crate) fn optional<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, Fault>,
-    ) -> Result<Option<T>, Fault> {
-        if self.flag()? { read(self).map(Some) } else { Ok(None) }
-    }
-
     pub(crate) fn span(&mut self) -> Result<Duration, Fault> {
         Ok(Duration::from_millis(self.u64()?))
-    }
-
-    pub(crate) fn deadline(&mut self) -> Result<api::Deadline, Fault> {
-        Ok(api::Deadline::after(self.span()?))
     }
 
     /// Ends the body: bytes that nobody read are a fault.

@@ -2,29 +2,25 @@
 //! and the host are its only users, and nothing here is covered by the crate's promises
 //! except through them (docs/decisions/0001).
 //!
-//! What crosses is always a *view*: a pointer and a length into memory of the side that
-//! made it. A request lives until the call returns; a reply lives until the receiver
-//! gives it back to its maker ([`AbiReply`]). So nothing is ever freed by the side that
-//! did not allocate it, and who wipes a secret is always the side that holds it.
-//!
-//! Requests, replies, errors and tables are prefix types: a later minor version appends
-//! fields behind the last one. Kinds and modes are numbers: an unknown one is answered,
-//! never assumed.
+//! What crosses is bytes: a call by its number, with a request that lives until the call returns;
+//! a reply that lives until the receiver gives it back to its maker ([`AbiReply`]). So nothing is
+//! ever freed by the side that did not allocate it, and who wipes a secret is always the side that
+//! holds it. What the bytes are, [`wire`] says; a runner's frames carry the same.
 
-mod arena;
+mod call;
+mod client;
 mod host_side;
-mod lend;
 mod plugin_side;
-mod read;
 mod table;
-mod types;
 mod view;
+pub mod wire;
 
-pub use host_side::{open, open_linked, HostVault};
+pub use call::*;
+pub use client::*;
+pub use host_side::{open, open_linked, Library};
 pub use plugin_side::header;
 pub use table::*;
-pub use types::*;
-pub use view::{AbiBytes, AbiSlice};
+pub use view::AbiBytes;
 
 #[doc(hidden)]
 pub use abi_stable::library::LibHeader;

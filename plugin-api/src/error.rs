@@ -107,10 +107,10 @@ impl fmt::Display for ErrorKind {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    kind: ErrorKind,
-    message: String,
-    challenge: Option<Box<Challenge>>,
-    retry_after: Option<Duration>,
+    pub(crate) kind: ErrorKind,
+    pub(crate) message: String,
+    pub(crate) challenge: Option<Box<Challenge>>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Error {

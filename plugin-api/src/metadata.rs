@@ -49,6 +49,8 @@ pub struct Metadata {
     map: BTreeMap<String, MetadataValue>,
     /// What keys and values have together, so that an insertion need not count them all.
     bytes: usize,
+    /// Whether the vault has more than this.
+    incomplete: bool,
 }
 
 impl Metadata {
@@ -123,6 +125,16 @@ impl Metadata {
     /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.map.is_empty()
+    }
+
+    /// Returns whether the vault has metadata of a kind that is unknown here, which is not among
+    /// these. They can be shown; writing them back is refused, since the others would be lost.
+    pub fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    pub(crate) fn set_incomplete(&mut self) {
+        self.incomplete = true;
     }
 
     /// Returns how many of [`MAX_METADATA_BYTES`] there are.

@@ -1,5 +1,5 @@
-//! The promise in bytes: every type that crosses the boundary, as it is laid out here,
-//! compared with what was written down. A plugin built years ago relies on it.
+//! The promise in bytes: every type that crosses the boundary, as it is laid out here, and the
+//! numbers of calls and fields, compared with what was written down. A plugin built years ago relies on it.
 //!
 //! Only for the contract as it is: the feature `next` is there to differ.
 #![cfg(all(not(feature = "next"), target_pointer_width = "64"))]
@@ -11,7 +11,8 @@ use std::path::Path;
 use abi_stable::std_types::UTypeId;
 use abi_stable::type_layout::{TLData, TLField, TypeLayout};
 use abi_stable::StableAbi;
-use keystead_plugin_api::abi::AbiPluginRef;
+use keystead_plugin_api::abi::wire::RECORDS;
+use keystead_plugin_api::abi::{AbiPluginRef, Method, Service};
 
 /// Where it is set, this test writes the file instead of comparing with it.
 const REGENERATE: &str = "KEYSTEAD_REGENERATE_LAYOUT";
@@ -30,18 +31,8 @@ impl Dump {
         if let Some(label) = self.labels.get(&layout.get_utypeid()) {
             return label.clone();
         }
-        let mut parameters: Vec<_> =
-            layout.generics().type_params().iter().map(|get| get()).collect();
-        // abi_stable keeps no parameters of these; what they hold tells them apart as well.
-        if let (true, Some(fields)) = (parameters.is_empty(), layout.get_fields()) {
-            let held = match layout.name() {
-                "AbiReply" | "AbiSlice" | "ROption" => 1,
-                "RResult" => 2,
-                _ => 0,
-            };
-            parameters = fields.iter().take(held).map(|field| field.layout()).collect();
-        }
-        let parameters: Vec<_> = parameters.into_iter().map(|held| self.label(held)).collect();
+        let parameters = layout.generics().type_params().iter().map(|get| get());
+        let parameters: Vec<_> = parameters.map(|held| self.label(held)).collect();
         let mut label = layout.name().to_owned();
         if !parameters.is_empty() {
             label += &format!("<{}>", parameters.join(", "));
@@ -115,12 +106,38 @@ fn dump(root: &'static TypeLayout) -> String {
     blocks.concat()
 }
 
+/// Returns the numbers of calls and services, and of the fields of each record.
+fn numbers() -> String {
+    let mut text = String::new();
+    let mut list = |what: &str, names: &mut dyn Iterator<Item = (u32, &'static str)>| {
+        writeln!(text, "{what}").unwrap();
+        names.for_each(|(number, name)| writeln!(text, "    {number} {name}").unwrap());
+    };
+    let codes = || 0..1_000;
+    let calls = codes().filter_map(|code| Some((code, Method::from_code(code)?.as_str())));
+    list("calls", &mut { calls });
+    let services = codes().filter_map(|code| Some((code, Service::from_code(code)?.as_str())));
+    list("services", &mut { services });
+    for (name, fields) in RECORDS {
+        list(name, &mut fields.iter().map(|(number, name)| (u32::from(*number), *name)));
+    }
+    text
+}
+
 #[test]
-fn the_layout_of_the_boundary_is_the_one_that_was_written_down() {
-    let found = dump(<AbiPluginRef as StableAbi>::LAYOUT);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layout.golden");
+fn layout_of_the_boundary_is_the_one_that_was_written_down() {
+    compare("layout.golden", &dump(<AbiPluginRef as StableAbi>::LAYOUT));
+}
+
+#[test]
+fn numbers_of_calls_and_fields_are_those_that_were_written_down() {
+    compare("numbers.golden", &numbers());
+}
+
+fn compare(golden: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(golden);
     if std::env::var_os(REGENERATE).is_some() {
-        std::fs::write(&path, &found).unwrap();
+        std::fs::write(&path, found).unwrap();
         return;
     }
     let golden = std::fs::read_to_string(&path).unwrap();
@@ -128,10 +145,10 @@ fn the_layout_of_the_boundary_is_the_one_that_was_written_down() {
     let line = first.unwrap_or_else(|| golden.lines().count().min(found.lines().count()));
     assert!(
         golden == found,
-        "the boundary's layout has changed, first in line {} of {}:\n  was: {}\n  is:  {}\n\
+        "the boundary has changed, first in line {} of {}:\n  was: {}\n  is:  {}\n\
          Every plugin that is out there was built against what was. Fields may be appended to \
-         prefix types (behind the last one) and new types may be added; anything else breaks \
-         them, and needs a new major version.\n\
+         prefix types (behind the last one) and to records (with new numbers), and calls, services \
+         and types may be added; anything else breaks them, and needs a new major version.\n\
          If the change is meant: write a decision record in docs/decisions, then run\n  \
          {REGENERATE}=1 cargo test -p keystead-plugin-api --test layout\nand commit both.",
         line + 1,

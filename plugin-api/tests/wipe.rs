@@ -11,7 +11,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use keystead_plugin_api::abi::{open_linked, HostVault};
+use keystead_plugin_api::abi::{open_linked, Client, Library};
 use keystead_plugin_api::*;
 
 const LEN: usize = 40;
@@ -188,7 +188,7 @@ fn value(number: u8) -> Value {
     }
 }
 
-fn open() -> HostVault {
+fn open() -> Client<Library> {
     let mut parameters = Parameters::new();
     parameters.insert("token", ParameterValue::Secret(secret_text(TOKEN)));
     let vault = VaultName::parse("work").unwrap();

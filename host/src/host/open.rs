@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use keystead_plugin_api::abi::Client;
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
     Context, Error as Refusal, ExecOutput, ExecRequest, Level, OpenRequest, Result as Reply,
@@ -40,7 +41,7 @@ pub(super) struct Open {
 /// Where the vault's code runs.
 enum Code {
     InProcess(Box<dyn Vault>),
-    Isolated(Box<Runner>),
+    Isolated(Box<Client<Runner>>),
 }
 
 impl Open {
@@ -60,7 +61,7 @@ impl Open {
     pub(super) fn error(&mut self, answer: Refusal) -> Error {
         let (vault, plugin) = (self.name.clone(), self.entry.plugin.clone());
         if let Code::Isolated(runner) = &mut self.code
-            && let Some(source) = runner.failure()
+            && let Some(source) = runner.carrier_mut().failure()
         {
             return Error::Runner { vault, plugin, source };
         }
@@ -228,7 +229,7 @@ impl Host {
             Ok(runner) => {
                 if trusted.fit().is_none() {
                     // A cache, as in-process.
-                    verdict::record_layout(trusted, runner.fit());
+                    verdict::record_layout(trusted, runner.carrier().fit());
                 }
                 Ok(Code::Isolated(Box::new(runner)))
             }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use abi_stable::library::{
     AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL, RootModuleError,
 };
-use keystead_plugin_api::abi::{self, AbiPluginRef};
+use keystead_plugin_api::abi::{self, AbiPluginRef, Client, Serve, Served};
 use keystead_plugin_api::{Context, OpenRequest, Result as PluginResult, Vault};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
@@ -148,8 +148,20 @@ impl Loaded {
     /// What the plugin answers.
     pub fn open(&self, request: &OpenRequest, context: Context) -> PluginResult<Box<dyn Vault>> {
         match self.door {
-            Door::Rust(root) => Ok(Box::new(abi::open(root, request, context)?)),
+            Door::Rust(root) => Ok(Box::new(Client::new(abi::open(root, request, context)?))),
             Door::C(plugin) => plugin.open(request, context),
+        }
+    }
+
+    /// Opens a vault for a runner, which only hands calls and replies on.
+    pub(super) fn serve(
+        &self,
+        request: &OpenRequest,
+        context: Context,
+    ) -> PluginResult<Box<dyn Serve>> {
+        match self.door {
+            Door::Rust(root) => Ok(Box::new(abi::open(root, request, context)?)),
+            Door::C(plugin) => Ok(Box::new(Served::new(plugin.open(request, context)?))),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A plugin in a process of its own: whatever it does there becomes an error of one vault.
 //!
-//! The host's end is a [`Runner`], which is a [`Vault`](keystead_plugin_api::Vault). The
+//! The host's end is a [`Runner`], which carries the calls of a
+//! [`Vault`](keystead_plugin_api::Vault). The
 //! other end is the keystead binary itself, started behind a hidden argument and picked
 //! up by [`dispatch`] before any command line is parsed. For Linux.
 
-mod call;
 mod child;
 mod connection;
 mod eager;

@@ -8,16 +8,15 @@ use abi_stable::library::{
     __call_root_module_loader, CheckTypeLayout, LibHeader, RootModuleResult,
 };
 use abi_stable::prefix_type::WithMetadata;
-use abi_stable::std_types::{RNone, ROption, RSome};
+use abi_stable::std_types::{RNone, RSome};
 
-use super::arena::Arena;
+use super::call::{self, Method, Service};
 use super::table::*;
-use super::types::*;
 use super::view::AbiBytes;
-use super::{lend, merged, read};
+use super::wire::{self, decode, encode, encode_reply, LogLine, One, Wire};
 use crate::error::{cut, Error, Result, MAX_MESSAGE_BYTES};
 use crate::plugin::{Context, ExecOutput, ExecRequest, Level, Ownership, Plugin, Services};
-use crate::vault::{SetRequest, Vault};
+use crate::vault::Vault;
 
 /// Returns the exported header of this plugin. Called by
 /// [`export_plugin!`](crate::export_plugin) in a `static`.
@@ -31,7 +30,7 @@ pub(super) fn root<P: Plugin>() -> AbiPluginRef {
     struct Root<P>(P);
     impl<P: Plugin> Root<P> {
         const ROOT: &'static WithMetadata<AbiPlugin> =
-            &WithMetadata::new(AbiPlugin { open: open::<P>, interface });
+            &WithMetadata::new(AbiPlugin { open: open::<P> });
     }
     AbiPluginRef(Root::<P>::ROOT.static_as_prefix())
 }
@@ -107,119 +106,40 @@ impl Drop for Guarded {
     }
 }
 
-unsafe extern "C" fn open<P: Plugin>(request: AbiOpenRequestRef, context: AbiContext) -> AbiOpened {
+/// The most bytes of a request: what the largest call has.
+const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
+
+unsafe extern "C" fn open<P: Plugin>(request: AbiBytes, context: AbiContext) -> AbiOpened {
     let context = Context::new(Box::new(HostServices(context)));
     let (result, _) = guard("open", || {
         // SAFETY: the host keeps the request alive until this returns.
-        let request = read::blaming_the_caller(unsafe { read::open(request) })?;
-        P::open(request, context)
+        let request = unsafe { request.read("the request", MAX_REQUEST_BYTES) }?;
+        P::open(decode(request)?, context)
     });
-    match result {
+    let (vault, result) = match result {
         Ok(vault) => {
             let guarded = Guarded { vault: Some(vault), poisoned: Panicked::No };
             let state = Box::into_raw(Box::new(guarded)).cast::<AbiState>();
             let table = AbiVaultTableRef(TABLE.static_as_prefix());
-            let reply = Arena::new().reply(Ok(|arena: &mut Arena| lend::done((), arena)));
-            AbiOpened { vault: RSome(AbiVault { state, table }), reply }
+            (RSome(AbiVault { state, table }), Ok(()))
         }
-        Err(error) => {
-            let failed: Result<fn(&mut Arena) -> Result<AbiDoneRef>> = Err(error);
-            AbiOpened { vault: RNone, reply: Arena::new().reply(failed) }
-        }
-    }
+        Err(error) => (RNone, Err(error)),
+    };
+    AbiOpened { vault, reply: AbiReply::of(encode_reply(&result)) }
 }
 
-/// No further interface is defined yet; an unknown id is never an error.
-unsafe extern "C" fn interface(_id: AbiBytes) -> ROption<AbiInterface> {
-    RNone
-}
-
-/// Answers one call: reads the request, runs the author's code guarded, lends the answer.
-unsafe fn answer<Request, Plain, Answer, Reply>(
-    state: *mut AbiState,
-    what: &str,
-    request: Request,
-    read: unsafe fn(Request) -> Result<Plain>,
-    run: impl FnOnce(&mut dyn Vault, Plain) -> Result<Answer>,
-    lend: fn(Answer, &mut Arena) -> Result<Reply>,
-) -> AbiReply<Reply> {
+/// Answers one call: the author's code runs guarded.
+unsafe extern "C" fn call(state: *mut AbiState, method: u32, request: AbiBytes) -> AbiReply {
     // SAFETY: `state` came from `open`, and the host calls a vault from one place at a
     // time and not after `close`.
     let guarded = unsafe { &mut *state.cast::<Guarded>() };
-    let result = guarded.call(what, |vault| {
+    let name = Method::from_code(method).map_or("a call", Method::as_str);
+    let reply = guarded.call(name, |vault| {
         // SAFETY: the host keeps the request alive until this returns.
-        run(vault, read::blaming_the_caller(unsafe { read(request) })?)
+        let request = unsafe { request.read("the request", MAX_REQUEST_BYTES) }?;
+        Ok(call::serve(vault, method, request))
     });
-    Arena::new().reply(result.map(|plain| move |arena: &mut Arena| lend(plain, arena)))
-}
-
-unsafe fn read_plain(request: AbiPlainRequestRef) -> Result<crate::Deadline> {
-    Ok(read::plain(request))
-}
-
-/// The functions of every vault of every plugin.
-macro_rules! entries {
-    ($($name:ident: $request:ty => $reply:ty, $read:path, $lend:path, $run:expr;)*) => {$(
-        unsafe extern "C" fn $name(state: *mut AbiState, request: $request) -> AbiReply<$reply> {
-            // SAFETY: the host's promises, passed on.
-            unsafe { answer(state, stringify!($name), request, $read, $run, $lend) }
-        }
-    )*};
-}
-
-entries! {
-    get: AbiGetRequestRef => AbiSecretRef, read::get, lend::secret,
-        |vault, request| vault.get(&request);
-    list: AbiListRequestRef => AbiPageRef, read::list, lend::page,
-        |vault, request| vault.list(&request);
-    describe: AbiGetRequestRef => AbiEntryRef, read::get, lend::entry,
-        |vault, request| vault.describe(&request);
-    set: AbiSetRequestRef => AbiDoneRef, read::set, lend::done,
-        |vault, request| vault.set(request);
-    remove: AbiGetRequestRef => AbiDoneRef, read::get, lend::done,
-        |vault, request| vault.remove(&request);
-    set_metadata: AbiSetMetadataRequestRef => AbiDoneRef, read::set_metadata, lend::done,
-        |vault, (request, metadata)| vault.set_metadata(&request, metadata);
-    unlock: AbiUnlockRequestRef => AbiUnlockedRef, read::unlock, lend::unlocked,
-        |vault, request| vault.unlock(&request);
-    lock: AbiPlainRequestRef => AbiDoneRef, read_plain, lend::done,
-        |vault, deadline| vault.lock(deadline);
-    test: AbiPlainRequestRef => AbiDoneRef, read_plain, lend::done,
-        |vault, deadline| vault.test(deadline);
-    unregister: AbiPlainRequestRef => AbiDoneRef, read_plain, lend::done,
-        |vault, deadline| vault.unregister(deadline);
-    get_many: AbiGetManyRequestRef => AbiSecretsRef, read::get_many, lend::secrets,
-        |vault, requests| vault.get_many(&requests);
-    versions: AbiGetRequestRef => AbiVersionsRef, read::get, lend::versions,
-        |vault, request| vault.versions(&request);
-    actions: AbiPlainRequestRef => AbiActionsRef, read_plain, lend::actions,
-        |vault, deadline| vault.actions(deadline);
-    act: AbiActRequestRef => AbiOutcomeRef, read::act, lend::outcome,
-        |vault, request| vault.act(&request);
-    set_many: AbiSetManyRequestRef => AbiWrittenRef, read::set_many, lend::written,
-        |vault, requests| set_readable(vault, requests);
-}
-
-/// Writes what could be read and puts the answers between the errors of what could not.
-fn set_readable(
-    vault: &mut dyn Vault,
-    requests: Vec<Result<SetRequest>>,
-) -> Result<Vec<Result<()>>> {
-    let mut readable = Vec::with_capacity(requests.len());
-    let each = requests.into_iter().map(|request| request.map(|request| readable.push(request)));
-    let results: Vec<Result<()>> = each.collect();
-    let answers = vault.set_many(readable)?;
-    merged(results, answers)
-}
-
-#[cfg(feature = "next")]
-entries! {
-    health: AbiPlainRequestRef => AbiOutcomeRef, read_plain, lend::outcome,
-        |vault, deadline| {
-            let health = vault.health(deadline)?;
-            let lines: Vec<_> = health.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            Ok(crate::Outcome::new(lines.join("\n")))
-        };
+    AbiReply::of(reply.unwrap_or_else(|error| encode_reply::<()>(&Err(error))))
 }
 
 unsafe extern "C" fn close(state: *mut AbiState) {
@@ -227,26 +147,7 @@ unsafe extern "C" fn close(state: *mut AbiState) {
     drop(unsafe { Box::from_raw(state.cast::<Guarded>()) });
 }
 
-const TABLE: &WithMetadata<AbiVaultTable> = &WithMetadata::new(AbiVaultTable {
-    get,
-    list,
-    describe,
-    set,
-    remove,
-    set_metadata,
-    unlock,
-    lock,
-    test,
-    unregister,
-    get_many,
-    versions,
-    actions,
-    act,
-    close,
-    set_many,
-    #[cfg(feature = "next")]
-    health,
-});
+const TABLE: &WithMetadata<AbiVaultTable> = &WithMetadata::new(AbiVaultTable { call, close });
 
 /// The host's services as they reach the plugin.
 struct HostServices(AbiContext);
@@ -257,33 +158,34 @@ unsafe impl Send for HostServices {}
 // SAFETY: as above.
 unsafe impl Sync for HostServices {}
 
+impl HostServices {
+    /// Asks for a service; `None` of a host that does not know it.
+    fn ask<Answer: Wire>(&self, service: Service, request: &impl Wire) -> Result<Option<Answer>> {
+        let request = encode(request)?;
+        let view = AbiBytes::of(request.expose());
+        // SAFETY: the state lives until `close`; the request until this returns.
+        let reply = unsafe { (self.0.table.call())(self.0.state, service.code(), view) };
+        // SAFETY: the reply lives until it is dropped at the end.
+        wire::decode_reply(unsafe { reply.read() }?)
+    }
+}
+
 impl Services for HostServices {
     fn log(&self, level: Level, message: &str) {
-        let view = AbiBytes::of(cut(message, MAX_MESSAGE_BYTES).as_bytes());
-        // SAFETY: the state lives until `close`; the view until this returns.
-        unsafe { (self.0.table.log())(self.0.state, level.code(), view) }
+        let line = LogLine { level, message: cut(message, MAX_MESSAGE_BYTES).to_owned() };
+        // A line that the host does not take is lost: there is nobody to tell.
+        let _ = self.ask::<()>(Service::Log, &line);
     }
 
     fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
-        let mut arena = Arena::new();
-        let request = lend::exec(request, &mut arena);
-        // SAFETY: the state lives until `close`; the request until this returns.
-        let reply = unsafe { (self.0.table.exec())(self.0.state, request) };
-        // SAFETY: the reply lives until it is dropped below.
-        unsafe { read::result(&reply.result, read::exec_output) }
+        let output = self.ask(Service::Exec, &request)?;
+        output.ok_or_else(|| Error::unsupported("this host runs no programs"))
     }
 
     fn ownership(&self, path: &str) -> Result<Option<Ownership>> {
-        // An older host has no sandbox that hides it.
-        let function = match self.0.table.ownership() {
-            Some(function) => function,
-            // A host from before it.
-            None => return Ok(None),
-        };
-        // SAFETY: the state lives until `close`; the path until this returns.
-        let reply = unsafe { function(self.0.state, AbiBytes::of(path.as_bytes())) };
-        // SAFETY: the reply lives until it is dropped below.
-        unsafe { read::result(&reply.result, read::ownership) }
+        let path = One(path.to_owned());
+        // A host that does not know it has no sandbox that hides owners.
+        Ok(self.ask::<One<Option<_>>>(Service::Ownership, &path)?.and_then(|found| found.0))
     }
 }
 

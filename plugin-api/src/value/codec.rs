@@ -29,6 +29,11 @@ impl Value {
         Ok(SecretBytes::new(out))
     }
 
+    /// Appends the byte form of a value that was measured, and so keeps its limits.
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        write(self, out);
+    }
+
     /// Returns how many bytes its byte form has.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use keystead_plugin_api::abi::{open_linked, HostVault};
+use keystead_plugin_api::abi::{open_linked, Client, Library};
 use keystead_plugin_api::*;
 
 /// What a plugin asked of its host, in order.
@@ -74,7 +74,7 @@ pub(crate) fn text_parameter(name: &str, value: &str) -> Parameters {
 }
 
 /// Opens a vault of `P` and returns it with what it asks of the host.
-pub(crate) fn open<P: Plugin>(parameters: Parameters) -> (Result<HostVault>, Notes) {
+pub(crate) fn open<P: Plugin>(parameters: Parameters) -> (Result<Client<Library>>, Notes) {
     let notes = Notes::default();
     let context = Context::new(Box::new(notes.clone()));
     (open_linked::<P>(&request(parameters), context), notes)

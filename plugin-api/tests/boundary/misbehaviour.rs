@@ -89,11 +89,11 @@ fn blamed<T: std::fmt::Debug>(result: Result<T>) -> String {
 #[test]
 fn a_locked_vault_must_say_what_would_unlock_it() {
     for (how, message) in [
-        ("no challenge", "a challenge's id is missing"),
+        ("no challenge", "`locked` comes without what would unlock the vault"),
         ("no prompts", "a challenge asks for nothing"),
-        ("many prompts", "a challenge's prompts are 17; the most is 16"),
+        ("many prompts", "`prompts` has more than 16 items"),
         ("twin prompts", "a challenge asks for `a` twice"),
-        ("long prompt", "a prompt's name has 4097 bytes; the most is 4096"),
+        ("long prompt", "`name` has 4097 bytes; the most is 4096"),
     ] {
         assert_eq!(blamed(crook(how).get(&get("n"))), message);
     }
@@ -112,11 +112,11 @@ fn a_page_keeps_to_its_limit_and_its_cursor_advances() {
     let mut request = ListRequest::new(soon());
     assert_eq!(
         blamed(crook("over the limit").list(&request)),
-        "the page's entries are 1001; the most is 1000"
+        "`entries` has more than 1000 items"
     );
     assert_eq!(
         blamed(crook("long cursor").list(&request)),
-        "the page's cursor has 4097 bytes; the most is 4096"
+        "`next` has 4097 bytes; the most is 4096"
     );
     request.limit = 2;
     assert_eq!(
@@ -159,5 +159,5 @@ fn times_are_cut_to_what_can_be_counted_with() {
 #[test]
 fn a_line_is_a_line() {
     let actions = crook("").actions(soon());
-    assert_eq!(blamed(actions), "an action's id has 5000 bytes; the most is 4096");
+    assert_eq!(blamed(actions), "`id` has 5000 bytes; the most is 4096");
 }

@@ -83,7 +83,7 @@ impl Vault for Cracked {
     }
     fn set_many(&mut self, _: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
         self.call("set_many");
-        Ok(vec![])
+        Ok(vec![Ok(())])
     }
     fn remove(&mut self, _: &GetRequest) -> Result<()> {
         self.call("remove");
@@ -111,7 +111,7 @@ impl Vault for Cracked {
     }
     fn get_many(&mut self, _: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
         self.call("get_many");
-        Ok(vec![])
+        Ok(vec![Err(Error::not_found())])
     }
     fn versions(&mut self, _: &GetRequest) -> Result<Vec<Version>> {
         self.call("versions");
@@ -134,14 +134,14 @@ const CALLS: &[(&str, Call)] = &[
     ("list", |vault| vault.list(&ListRequest::new(soon())).map(drop)),
     ("describe", |vault| vault.describe(&get("n")).map(drop)),
     ("set", |vault| vault.set(set("n", Value::text("x")))),
-    ("set_many", |vault| vault.set_many(vec![]).map(drop)),
+    ("set_many", |vault| vault.set_many(vec![set("n", Value::text("x"))]).map(drop)),
     ("remove", |vault| vault.remove(&get("n"))),
     ("set_metadata", |vault| vault.set_metadata(&get("n"), Metadata::new())),
     ("unlock", |vault| vault.unlock(&UnlockRequest::new("", vec![], soon())).map(drop)),
     ("lock", |vault| vault.lock(soon())),
     ("test", |vault| vault.test(soon())),
     ("unregister", |vault| vault.unregister(soon())),
-    ("get_many", |vault| vault.get_many(&[]).map(drop)),
+    ("get_many", |vault| vault.get_many(&[get("n")]).map(drop)),
     ("versions", |vault| vault.versions(&get("n")).map(drop)),
     ("actions", |vault| vault.actions(soon()).map(drop)),
     ("act", |vault| vault.act(&ActRequest::new("a", Parameters::new(), soon())).map(drop)),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use keystead_plugin_api::abi::HostVault;
+use keystead_plugin_api::abi::{Client, Library};
 use keystead_plugin_api::*;
 
 use crate::host::{get, name, open, request, set, soon, Notes};
 use crate::parrot::{error, Parrot};
 
-fn parrot() -> (HostVault, Notes) {
+fn parrot() -> (Client<Library>, Notes) {
     let (vault, notes) = open::<Parrot>(Parameters::new());
     let vault = vault.unwrap();
     notes.take();

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use keystead_plugin_api as api;
+use keystead_plugin_api::abi::{Method, Serve, wire};
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use rustix::fs::{Mode, OFlags};
@@ -18,8 +19,7 @@ use super::super::inspect::Abi;
 use super::super::loader;
 use super::link::{Confused, Link, Services};
 use super::proto::{
-    Asked, BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, Told, plugin, write_error,
-    write_unwelcome,
+    BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, Told, numbered, plugin, write_unwelcome,
 };
 use super::sandbox::{self, NotEntered, Object, Owners};
 use super::socket::{Received, Wait};
@@ -48,7 +48,7 @@ pub(super) type Open<'a> =
 
 /// A vault, and how its plugin fits.
 pub(super) struct Opened {
-    pub(super) vault: Box<dyn api::Vault>,
+    pub(super) vault: Box<dyn Serve>,
     pub(super) fit: Fit,
 }
 
@@ -84,7 +84,7 @@ pub(super) fn load(
         let problem = fault.to_string().replace(&plugin.path.display().to_string(), &plugin.file);
         NotOpened::Unloadable { code: fault.code(), problem }
     })?;
-    let vault = loaded.open(&request, context)?;
+    let vault = loaded.serve(&request, context)?;
     Ok(Opened { vault, fit: loaded.fit() })
 }
 
@@ -204,21 +204,20 @@ pub(super) fn serve(
     let link = Arc::new(Link::new(socket));
     // Open to the end of the process: dlopen knows the plugin by this descriptor's name.
     let Some((plugin, _bytes, owners)) = greet(&link, shut_in)? else { return Ok(()) };
-    let mut vault: Option<Box<dyn api::Vault>> = None;
-    while let Some((id, kind, asked)) = link.next()? {
-        match (&mut vault, asked) {
-            (none @ None, Asked::Open(request)) => {
+    let mut vault: Option<Box<dyn Serve>> = None;
+    while let Some((id, kind, body)) = link.next()? {
+        match (&mut vault, kind) {
+            (none @ None, Kind::Open) => {
                 let services = Box::new(Services { link: Arc::clone(&link), owners });
-                match open(&plugin, request, api::Context::new(services)) {
+                let opened = wire::decode(&body)
+                    .map_err(NotOpened::from)
+                    .and_then(|request| open(&plugin, request, api::Context::new(services)));
+                match opened {
                     Ok(Opened { vault, fit }) => {
                         *none = Some(vault);
-                        link.reply(id, Kind::Done, MAX_VALUE_BODY, &|w| w.text(fit.as_str()))?;
+                        link.reply(id, Kind::Opened, MAX_VALUE_BODY, &|w| w.text(fit.as_str()))?;
                     }
-                    Err(NotOpened::Plugin(refused)) => {
-                        link.reply(id, Kind::Failed, MAX_VALUE_BODY, &|w| {
-                            write_error(w, &refused)
-                        })?;
-                    }
+                    Err(NotOpened::Plugin(refused)) => reply_error(&link, id, refused)?,
                     Err(NotOpened::Unloadable { code, problem }) => {
                         link.reply(id, Kind::Unloadable, MAX_VALUE_BODY, &|w| {
                             write_unwelcome(w, code, &problem);
@@ -226,18 +225,28 @@ pub(super) fn serve(
                     }
                 }
             }
-            (None, _) => return Err(Confused),
-            (Some(vault), asked) => match asked.answer(vault.as_mut()) {
-                Ok(answer) => {
-                    link.reply(id, Kind::Done, kind.answer_limit(), &|w| answer.write(w))?;
+            (Some(vault), Kind::Call) => {
+                let (number, request) = numbered(&body)?;
+                let limit = Method::from_code(number).map_or(MAX_VALUE_BODY, Method::max_reply);
+                // As the plugin made it: it is read by the host alone.
+                let mut sent = Ok(());
+                let served = vault.serve(number, request, &mut |reply| {
+                    sent = link.reply(id, Kind::Reply, limit, &|w| w.raw(reply));
+                });
+                sent?;
+                if let Err(refused) = served {
+                    reply_error(&link, id, refused)?;
                 }
-                Err(refused) => {
-                    link.reply(id, Kind::Failed, MAX_VALUE_BODY, &|w| write_error(w, &refused))?;
-                }
-            },
+            }
+            _ => return Err(Confused),
         }
     }
     Ok(())
+}
+
+fn reply_error(link: &Link, id: u64, refused: api::Error) -> Result<(), Confused> {
+    let reply = wire::encode_reply::<()>(&Err(refused));
+    link.reply(id, Kind::Reply, MAX_VALUE_BODY, &|w| w.raw(reply.expose()))
 }
 
 /// Reads the greeting, shuts the runner in, and returns the plugin and its bytes; or nothing

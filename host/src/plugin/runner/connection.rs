@@ -7,17 +7,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use keystead_plugin_api as api;
+use keystead_plugin_api::abi::wire::{self, LogLine, One};
+use keystead_plugin_api::abi::{Service, cut_errors};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
+use super::super::Fit;
 use super::super::grant::{Granted, GrantedPath};
 use super::eager::Eager;
 use super::ownership;
 use super::process::{Process, Starting, timespec};
 use super::proto::{
-    self, Fault, Greeting, HEADER_BYTES, Kind, MAX_FRAME_BYTES, MAX_VALUE_BODY, Reader, Request,
-    Writer, exec_request, ownership_request, unwelcome, write_error, write_exec_output,
-    write_ownership, write_plugin,
+    Fault, Greeting, HEADER_BYTES, Kind, MAX_FRAME_BYTES, MAX_VALUE_BODY, Reader, Request, Writer,
+    numbered, opened, unwelcome, write_plugin,
 };
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
@@ -49,14 +51,14 @@ pub(super) struct Connection {
 }
 
 /// What came back from a call.
-pub(super) enum Answered<T> {
-    /// The answer.
-    Done(T),
-    /// The vault's error.
-    Failed(api::Error),
+pub(super) enum Answered {
+    /// The vault is open: how its plugin fits.
+    Opened(Fit),
+    /// A reply, with the vault's error where it is one.
+    Replied(Option<api::Error>),
     /// The plugin cannot be loaded: code and text.
     Unloadable(String, String),
-    /// More than one answer may have.
+    /// More than one reply may have.
     TooMuch,
 }
 
@@ -190,13 +192,14 @@ impl Connection {
         })
     }
 
-    /// Makes a call and waits for its answer until its deadline and [`GRACE`] are over.
-    pub(super) fn call<T>(
+    /// Makes a call and waits for its reply, which `read` is given, until its deadline and
+    /// [`GRACE`] are over.
+    pub(super) fn call(
         &mut self,
         setup: &Setup,
         request: &Request<'_>,
-        read: impl FnOnce(&mut Reader<'_>) -> Result<T, Fault>,
-    ) -> Result<Answered<T>, Lost> {
+        read: &mut dyn FnMut(&[u8]),
+    ) -> Result<Answered, Lost> {
         let until = Instant::now() + request.deadline().remaining() + GRACE;
         self.lines = 0;
         self.looks = true;
@@ -204,17 +207,19 @@ impl Connection {
             self.sweep(setup)?;
         }
         self.call += 1;
-        let (id, kind) = (self.call, request.kind());
-        let sent = self.send(id, kind, until, &|w| request.write(w))?;
+        let id = self.call;
+        let sent = self.send(id, request.kind(), request.limit(), until, &|w| request.write(w))?;
         if let Sent::TooLarge(size) = sent {
-            return Ok(Answered::Failed(api::Error::invalid(format!(
+            let error = api::Error::invalid(format!(
                 "the request has {size} bytes; the most is {}",
-                kind.request_limit()
-            ))));
+                request.limit()
+            ));
+            read(wire::encode_reply::<()>(&Err(error.clone())).expose());
+            return Ok(Answered::Replied(Some(error)));
         }
         let limit = |of: Kind| match of {
-            Kind::Done => kind.answer_limit(),
-            Kind::Failed | Kind::Exec => MAX_VALUE_BODY,
+            Kind::Reply => request.reply_limit(),
+            Kind::Ask => MAX_VALUE_BODY,
             _ => 0,
         };
         loop {
@@ -228,57 +233,53 @@ impl Connection {
                 Received::Closed => return Err(Lost::Closed),
             };
             let r = &mut Reader::new(frame.body());
-            let answered = match frame.kind {
+            let opens = request.method().is_none();
+            match frame.kind {
                 Kind::Ready if !self.greeted && frame.id == 0 => {
                     r.end()?;
                     self.greeted = true;
-                    continue;
                 }
                 Kind::Unwelcome if !self.greeted && frame.id == 0 => {
                     let (code, text) = unwelcome(r)?;
                     return Err(Lost::Unwelcome(code, text));
                 }
                 _ if !self.greeted => return fault("something else than a greeting"),
-                Kind::Log => {
-                    log(setup, &mut self.lines, r)?;
-                    continue;
+                Kind::Ask => {
+                    let (service, asked) = numbered(frame.body())?;
+                    let service = Service::from_code(service);
+                    if service == Some(Service::Log) {
+                        log(setup, &mut self.lines, asked)?;
+                        continue;
+                    }
+                    if frame.id != id {
+                        return fault("a request within another call");
+                    }
+                    let reply = serve(setup, service, asked, request.deadline());
+                    drop(frame);
+                    self.reply(id, &reply, until)?;
                 }
                 _ if frame.id != id => return fault("an answer to another call"),
-                Kind::Exec => {
-                    let mut program = exec_request(r)?;
-                    r.end()?;
-                    drop(frame);
-                    if program.deadline.remaining() > request.deadline().remaining() {
-                        program.deadline = request.deadline();
+                Kind::Reply => {
+                    let error = wire::error_of(frame.body());
+                    if opens && error.is_none() {
+                        return fault("an answer of another kind");
                     }
-                    self.exec(setup, id, program, until)?;
-                    continue;
+                    read(frame.body());
+                    return Ok(Answered::Replied(error));
                 }
-                Kind::Ownership => {
-                    let path = ownership_request(r)?;
+                Kind::TooMuch => return Ok(Answered::TooMuch),
+                Kind::Opened if opens => {
+                    let fit = opened(r)?;
                     r.end()?;
-                    drop(frame);
-                    match ownership::of(&setup.granted, &path) {
-                        Ok(found) => {
-                            self.send(id, Kind::Owned, until, &|w| write_ownership(w, &found))?
-                        }
-                        Err(error) => {
-                            self.send(id, Kind::NotOwned, until, &|w| write_error(w, &error))?
-                        }
-                    };
-                    continue;
+                    return Ok(Answered::Opened(fit));
                 }
-                Kind::Done => Answered::Done(read(r)?),
-                Kind::Failed => Answered::Failed(proto::error(r)?),
-                Kind::TooMuch => Answered::TooMuch,
-                Kind::Unloadable if kind == Kind::Open => {
+                Kind::Unloadable if opens => {
                     let (code, text) = unwelcome(r)?;
-                    Answered::Unloadable(code, text)
+                    r.end()?;
+                    return Ok(Answered::Unloadable(code, text));
                 }
                 _ => return fault("an answer of another kind"),
-            };
-            r.end()?;
-            return Ok(answered);
+            }
         }
     }
 
@@ -286,8 +287,13 @@ impl Connection {
     fn sweep(&mut self, setup: &Setup) -> Result<(), Lost> {
         while self.lines < MAX_LINES {
             match self.inbox.receive(self.socket.as_fd(), Wait::Never, |_| 0)? {
-                Received::Frame(frame) if frame.kind == Kind::Log => {
-                    log(setup, &mut self.lines, &mut Reader::new(frame.body()))?;
+                Received::Frame(frame) if frame.kind == Kind::Ask => {
+                    match numbered(frame.body())? {
+                        (service, line) if service == Service::Log.code() => {
+                            log(setup, &mut self.lines, line)?;
+                        }
+                        _ => return fault("a request within no call"),
+                    }
                 }
                 Received::Frame(_) => return fault("an answer that nobody waits for"),
                 Received::Nothing => break,
@@ -301,10 +307,11 @@ impl Connection {
         &mut self,
         id: u64,
         kind: Kind,
+        limit: usize,
         until: Instant,
         write: &dyn Fn(&mut Writer<'_>),
     ) -> Result<Sent, Lost> {
-        let outgoing = Outgoing { id, kind, limit: kind.request_limit(), with: &[] };
+        let outgoing = Outgoing { id, kind, limit, with: &[] };
         loop {
             match self.outbox.send(self.socket.as_fd(), &outgoing, Wait::Never, write)? {
                 Sent::NoRoom => self.wait_for_room(until)?,
@@ -313,23 +320,13 @@ impl Connection {
         }
     }
 
-    /// Runs a granted program for the plugin and tells it how that ended.
-    fn exec(
-        &mut self,
-        setup: &Setup,
-        id: u64,
-        program: api::ExecRequest,
-        until: Instant,
-    ) -> Result<(), Lost> {
-        let sent = match setup.services.exec(program) {
-            Ok(output) => {
-                self.send(id, Kind::Executed, until, &|w| write_exec_output(w, &output))?
-            }
-            Err(error) => self.send(id, Kind::NotExecuted, until, &|w| write_error(w, &error))?,
-        };
-        if let Sent::TooLarge(size) = sent {
-            let error = api::Error::unavailable(format!("the program's output has {size} bytes"));
-            self.send(id, Kind::NotExecuted, until, &|w| write_error(w, &error))?;
+    /// Sends a service's reply.
+    fn reply(&mut self, id: u64, reply: &api::SecretBytes, until: Instant) -> Result<(), Lost> {
+        let write = |w: &mut Writer<'_>| w.raw(reply.expose());
+        if let Sent::TooLarge(size) = self.send(id, Kind::Served, MAX_VALUE_BODY, until, &write)? {
+            let error = api::Error::unavailable(format!("the host's answer has {size} bytes"));
+            let reply = wire::encode_reply::<()>(&Err(error));
+            self.send(id, Kind::Served, MAX_VALUE_BODY, until, &|w| w.raw(reply.expose()))?;
         }
         Ok(())
     }
@@ -391,14 +388,40 @@ fn poll(watched: &mut [PollFd<'_>], eager: Eager, left: Duration) -> Result<(), 
     }
 }
 
-fn log(setup: &Setup, lines: &mut u32, r: &mut Reader<'_>) -> Result<(), Lost> {
-    // A level that a later contract adds is for whoever looks.
-    let level = api::Level::from_code(r.u32()?).unwrap_or(api::Level::Information);
-    let message = r.text(api::MAX_MESSAGE_BYTES, "a log line of more than 4096 bytes")?;
-    r.end()?;
+/// Does for the plugin what it asks for, by the call's deadline, and returns the reply.
+fn serve(
+    setup: &Setup,
+    service: Option<Service>,
+    asked: &[u8],
+    deadline: api::Deadline,
+) -> api::SecretBytes {
+    let refused = |error| wire::encode_reply::<()>(&Err(error));
+    match service {
+        Some(Service::Exec) => match wire::decode::<api::ExecRequest>(asked) {
+            Ok(mut program) => {
+                if program.deadline.remaining() > deadline.remaining() {
+                    program.deadline = deadline;
+                }
+                wire::encode_reply(&setup.services.exec(program).map(cut_errors))
+            }
+            Err(fault) => refused(fault),
+        },
+        Some(Service::Ownership) => match wire::decode::<One<String>>(asked) {
+            Ok(One(path)) => {
+                wire::encode_reply(&ownership::of(&setup.granted, &path).map(|it| One(Some(it))))
+            }
+            Err(fault) => refused(fault),
+        },
+        // A line for the log has no reply.
+        Some(Service::Log) | None => wire::unknown_call(),
+    }
+}
+
+fn log(setup: &Setup, lines: &mut u32, line: &[u8]) -> Result<(), Lost> {
+    let line: LogLine = wire::decode(line).map_err(|fault| Fault::value(&fault))?;
     *lines += 1;
     match (*lines).cmp(&MAX_LINES) {
-        std::cmp::Ordering::Less => setup.services.log(level, message),
+        std::cmp::Ordering::Less => setup.services.log(line.level, &line.message),
         std::cmp::Ordering::Equal => setup.services.log(
             api::Level::Warning,
             "the plugin logs too much; the rest of this call is left out",

@@ -1,15 +1,15 @@
 //! A door for the fuzz target: what each end reads of the other, without a process. Not
 //! part of the library's interface.
 
+use std::fmt::Debug;
 use std::os::fd::AsFd;
 
 use keystead_plugin_api as api;
 use keystead_plugin_api::Vault;
-use zeroize::Zeroizing;
+use keystead_plugin_api::abi::wire::{self, LogLine, One, Wire};
+use keystead_plugin_api::abi::{Method, Service, serve};
 
-use super::proto::{
-    self, Answer, Asked, Fault, Greeting, Kind, MAX_VALUE_BODY, Reader, Request, Write, Writer,
-};
+use super::proto::{self, Greeting, Kind, MAX_VALUE_BODY, Reader};
 use super::socket::{Buffer, Outgoing, Received, Sent, Wait, pair};
 
 /// Reads these bytes as every frame that either end may get: the first byte says which.
@@ -18,69 +18,52 @@ use super::socket::{Buffer, Outgoing, Received, Sent, Wait, pair};
 /// Where a reader panics, or reads back something else than was written.
 pub fn read(bytes: &[u8]) {
     let Some((kind, body)) = bytes.split_first() else { return };
-    // To the runner: a call is made as well, and its answer read as the host would.
     if let Some(kind) = Kind::from_code(*kind) {
-        if let Ok(asked) = Asked::read(kind, body) {
-            match asked.answer(&mut Echo) {
-                Ok(answer) => drop(written(&|w| answer.write(w))),
-                Err(error) => {
-                    assert_eq!(reread(&|w| proto::write_error(w, &error), proto::error), error)
-                }
-            }
-        }
         through_a_socket(kind, body);
     }
     let _ = Greeting::read(&mut Reader::new(body));
     let _ = proto::plugin(&mut Reader::new(body));
-    // To the host: what can be read can be written, and is read again as the same.
-    let r = || Reader::new(body);
+    let _ = proto::unwelcome(&mut Reader::new(body));
+    let _ = proto::opened(&mut Reader::new(body));
+    let _ = proto::numbered(body);
+    // To the runner: a call is made as well, and its reply read as the host would.
+    let reply = serve(&mut Echo, u32::from(*kind), body);
+    if let Some(error) = wire::error_of(reply.expose()) {
+        assert!(error.message().len() <= api::MAX_MESSAGE_BYTES);
+    }
+    // What can be read can be written, and is read again as the same.
     match kind % 13 {
-        0 => {
-            if let Ok(page) = proto::page(&mut r()) {
-                let answer = Answer::Page(page.clone());
-                assert_eq!(reread(&|w| answer.write(w), proto::page), page);
-            }
-        }
-        1 => {
-            if let Ok(entry) = proto::entry(&mut r()) {
-                let answer = Answer::Entry(entry.clone());
-                assert_eq!(reread(&|w| answer.write(w), proto::entry), entry);
-            }
-        }
-        2 => {
-            if let Ok(versions) = proto::versions(&mut r()) {
-                let answer = Answer::Versions(versions.clone());
-                assert_eq!(reread(&|w| answer.write(w), proto::versions), versions);
-            }
-        }
-        3 => {
-            if let Ok(actions) = proto::actions(&mut r()) {
-                let answer = Answer::Actions(actions.clone());
-                assert_eq!(reread(&|w| answer.write(w), proto::actions), actions);
-            }
-        }
-        4 => {
-            if let Ok(error) = proto::error(&mut r()) {
-                assert_eq!(reread(&|w| proto::write_error(w, &error), proto::error), error);
-            }
-        }
-        5 => drop(proto::secret(&mut r())),
-        6 => drop(proto::session(&mut r())),
-        7 => drop(proto::many(&mut r(), 3)),
-        8 => drop(proto::outcome(&mut r())),
-        9 => drop(proto::exec_request(&mut r())),
-        10 => drop(proto::exec_output(&mut r())),
-        11 => drop(proto::written(&mut r(), 3)),
+        0 => again::<api::Page>(body),
+        1 => again::<api::Entry>(body),
+        2 => again::<One<Vec<api::Version>>>(body),
+        3 => again::<One<Vec<api::Action>>>(body),
+        4 => again::<api::Error>(body),
+        5 => again::<api::Secret>(body),
+        6 => drop(wire::decode::<One<Option<api::Session>>>(body)),
+        7 => again::<One<Vec<api::Result<api::Secret>>>>(body),
+        8 => again::<api::Outcome>(body),
+        9 => drop(wire::decode::<api::ExecRequest>(body)),
+        10 => drop(wire::decode::<api::ExecOutput>(body)),
+        11 => again::<One<Vec<api::Result<()>>>>(body),
         _ => {
-            let _ = proto::unwelcome(&mut r());
-            let _ = proto::opened(&mut r());
-            let _ = proto::ownership(&mut r());
-            let _ = proto::ownership_request(&mut r());
+            let _ = wire::decode::<LogLine>(body);
+            let _ = wire::decode::<One<String>>(body);
+            again::<One<Option<api::Ownership>>>(body);
         }
+    }
+    let _ = Service::from_code(u32::from(*kind));
+}
+
+fn again<T: Wire + Debug + PartialEq>(bytes: &[u8]) {
+    // Metadata of which some is unknown is not written.
+    let Ok(value) = wire::decode::<T>(bytes) else { return };
+    if let Ok(written) = wire::encode(&value) {
+        let read = wire::decode::<T>(written.expose()).expect("what was written can be read");
+        assert_eq!(read, value);
     }
 }
 
-/// Returns good inputs to start from: a frame of each shape, behind its first byte.
+/// Returns good inputs to start from: a request or answer of each type, behind its first byte.
 pub fn seeds() -> Vec<Vec<u8>> {
     let deadline = api::Deadline::after(std::time::Duration::from_secs(9));
     let name = api::SecretName::parse("name").expect("it keeps the rules");
@@ -103,80 +86,49 @@ pub fn seeds() -> Vec<Vec<u8>> {
     list.after = Some("after".into());
     let answers = vec![api::Answer { name: "pw".into(), value: api::SecretText::new("x") }];
     let unlock = api::UnlockRequest::new("step", answers, deadline);
-    let mut set = api::SetRequest::new(name.clone(), api::Value::credential("u", "p"), deadline);
-    set.metadata = Some(metadata.clone());
-    let mut again = api::SetRequest::new(name.clone(), api::Value::bytes(vec![0]), deadline);
-    again.metadata = Some(metadata.clone());
+    let set = |value| {
+        let mut set = api::SetRequest::new(name.clone(), value, deadline);
+        set.metadata = Some(metadata.clone());
+        set
+    };
 
     let mut seeds = Vec::new();
-    let mut seed = |first: u8, write: &dyn Fn(&mut Writer<'_>)| {
-        seeds.push([&[first], &written(write)[..]].concat());
-    };
-    let many = vec![get.clone(), get.clone()];
-    let mut plain = api::SetRequest::new(name.clone(), api::Value::text("x"), deadline);
-    plain.mode = api::WriteMode::Replace;
-    let write = |request| Write::new(request).expect("it is small");
-    let writes = [write(plain), write(again)];
-    let requests = [
-        Request::Get(&get),
-        Request::set(&set).expect("it is small"),
-        Request::List(&list),
-        Request::SetMetadata(&get, &metadata),
-        Request::Unlock(&unlock),
-        Request::Test(deadline),
-        Request::GetMany(&many, deadline),
-        Request::Act(&act),
-        Request::SetMany(&writes, deadline),
-    ];
-    for request in &requests {
-        seed(request.kind() as u8, &|w| request.write(w));
+    fn seed(seeds: &mut Vec<Vec<u8>>, first: u8, value: &impl Wire) {
+        let written = wire::encode(value).expect("it is small");
+        seeds.push([&[first], written.expose()].concat());
     }
-    let entry = api::Entry::new(name, Some(api::ValueKind::Map), metadata.clone());
+    let call = |method: Method| u8::try_from(method.code()).expect("a small number");
+    seed(&mut seeds, call(Method::Get), &get);
+    seed(&mut seeds, call(Method::Set), &set(api::Value::credential("u", "p")));
+    seed(&mut seeds, call(Method::List), &list);
+    seed(&mut seeds, call(Method::Unlock), &unlock);
+    seed(&mut seeds, call(Method::Test), &One(deadline));
+    seed(&mut seeds, call(Method::GetMany), &One(vec![get.clone(), get]));
+    seed(&mut seeds, call(Method::Act), &act);
+    let many = vec![set(api::Value::text("x")), set(api::Value::bytes(vec![0]))];
+    seed(&mut seeds, call(Method::SetMany), &One(many));
+    // Numbers that are neither a frame nor a call: the answers alone are read.
+    let answer = |first: u8| first + 13 * 18;
+    let entry = api::Entry::new(name.clone(), Some(api::ValueKind::Map), metadata.clone());
     let page = api::Page::new(vec![entry.clone(), entry.clone()], Some("next".into()));
+    seed(&mut seeds, answer(0), &page);
+    seed(&mut seeds, answer(1), &entry);
+    seed(&mut seeds, answer(2), &One(vec![api::Version::new("v", Some(1))]));
     let mut action = api::Action::new("dig", "digs");
     action.parameters.push(api::Parameter::required("p", api::ParameterKind::Path, "where"));
-    let secret = || api::Secret::with_metadata(api::Value::text("x"), metadata.clone());
-    let secrets = vec![Ok(secret()), Err(api::Error::not_found()), Ok(secret())];
-    let secret = Answer::secret(secret()).expect("it is small");
+    seed(&mut seeds, answer(3), &One(vec![action]));
     let locked = api::Error::locked(api::Challenge::new("s", vec![api::Prompt::plain("a", "b")]));
-    let answers = [
-        (0, Answer::Page(page)),
-        (1, Answer::Entry(entry)),
-        (2, Answer::Versions(vec![api::Version::new("v", Some(1))])),
-        (3, Answer::Actions(vec![action])),
-        (5, secret),
-        (7, Answer::many(secrets)),
-        (11, Answer::Written(vec![Ok(()), Err(api::Error::already_exists()), Ok(())])),
-    ];
-    for (first, answer) in &answers {
-        // Numbers that are no kind of frame: the answers alone are read.
-        seed(first + 13 * 18, &|w| answer.write(w));
-    }
-    seed(4 + 13 * 18, &|w| proto::write_error(w, &locked));
+    seed(&mut seeds, answer(4), &locked);
+    let secret = || api::Secret::with_metadata(api::Value::text("x"), metadata.clone());
+    seed(&mut seeds, answer(5), &secret());
+    let secrets = vec![Ok(secret()), Err(api::Error::not_found()), Ok(secret())];
+    seed(&mut seeds, answer(7), &One(secrets));
     let mut exec = api::ExecRequest::new("op", vec!["read".into()], deadline);
     exec.environment = vec![("ACCOUNT".into(), "work".into())];
-    seed(9 + 13 * 18, &|w| proto::write_exec_request(w, &exec));
+    seed(&mut seeds, answer(9), &exec);
+    let written = vec![Ok(()), Err(api::Error::already_exists()), Ok(())];
+    seed(&mut seeds, answer(11), &One(written));
     seeds
-}
-
-/// Writes a body as both ends do: once to see its size, and once into exactly that.
-fn written(write: &dyn Fn(&mut Writer<'_>)) -> Zeroizing<Vec<u8>> {
-    let mut measure = Writer::new(&mut []);
-    write(&mut measure);
-    let mut body = Zeroizing::new(vec![0; measure.wanted()]);
-    write(&mut Writer::new(&mut body));
-    body
-}
-
-fn reread<T>(
-    write: &dyn Fn(&mut Writer<'_>),
-    read: impl Fn(&mut Reader<'_>) -> Result<T, Fault>,
-) -> T {
-    let body = written(write);
-    let mut r = Reader::new(&body);
-    let value = read(&mut r).expect("what was read can be read again");
-    r.end().expect("nothing follows");
-    value
 }
 
 fn through_a_socket(kind: Kind, body: &[u8]) {

@@ -6,13 +6,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keystead_plugin_api as api;
+use keystead_plugin_api::abi::Service;
+use keystead_plugin_api::abi::wire::{self, LogLine, One, Wire};
 use rustix::event::{PollFd, PollFlags};
+use zeroize::Zeroizing;
 
 use super::eager::Eager;
-use super::proto::{
-    Asked, Fault, Kind, MAX_VALUE_BODY, Reader, Writer, error, exec_output, ownership,
-    write_exec_request,
-};
+use super::proto::{Fault, Kind, MAX_VALUE_BODY, Writer, write_numbered};
 use super::sandbox::Owners;
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait};
 
@@ -73,17 +73,16 @@ impl Link {
     }
 
     /// Waits for the next call; there is none where the host has gone.
-    pub(super) fn next(&self) -> Result<Option<(u64, Kind, Asked)>, Confused> {
+    pub(super) fn next(&self) -> Result<Option<(u64, Kind, Zeroizing<Vec<u8>>)>, Confused> {
         let mut inbox = self.inbox();
         // What it comes to does not matter: what is not there yet is waited for.
         let _ = self.eager.look(&mut [PollFd::new(&self.socket, PollFlags::IN)]);
         match inbox.receive(self.socket.as_fd(), Wait::Forever, Kind::request_limit)? {
             Received::Frame(frame) => {
-                let asked = Asked::read(frame.kind, frame.body())?;
                 // Before the inbox is let go: a thread of the plugin that waits for it to
-                // ask for a program finds the call that it asks within.
+                // ask for a service finds the call that it asks within.
                 self.outbox().call = Some(frame.id);
-                Ok(Some((frame.id, frame.kind, asked)))
+                Ok(Some((frame.id, frame.kind, frame.into_body())))
             }
             Received::Nothing | Received::Closed => Ok(None),
         }
@@ -124,75 +123,58 @@ impl api::Services for Services {
         while !message.is_char_boundary(end) {
             end -= 1;
         }
-        let outgoing = Outgoing { id: 0, kind: Kind::Log, limit: usize::MAX, with: &[] };
+        let line = LogLine { level, message: message[..end].to_owned() };
+        let Ok(line) = wire::encode(&line) else { return };
+        let outgoing = Outgoing { id: 0, kind: Kind::Ask, limit: usize::MAX, with: &[] };
         let mut outbox = self.link.outbox();
         // A line that cannot be sent is lost; there is nobody to tell.
         let _ = outbox.buffer.send(self.link.socket.as_fd(), &outgoing, Wait::Forever, &|w| {
-            w.u32(level.code());
-            w.text(&message[..end]);
+            write_numbered(w, Service::Log.code(), line.expose());
         });
     }
 
     fn exec(&self, request: api::ExecRequest) -> api::Result<api::ExecOutput> {
-        let write = |w: &mut Writer<'_>| write_exec_request(w, &request);
-        let too_large = |size| {
-            api::Error::invalid(format!(
-                "the request to run `{}` has {size} bytes; the most is {MAX_VALUE_BODY}",
-                request.program
-            ))
-        };
-        self.ask("a program is run", Kind::Exec, &write, &too_large, |kind, r| match kind {
-            Kind::Executed => Ok(exec_output(r)),
-            Kind::NotExecuted => Err(error(r)),
-            _ => Err(Err(Fault::new("an answer of another kind"))),
-        })
+        self.ask(Service::Exec, &request)
     }
 
     fn ownership(&self, path: &str) -> api::Result<Option<api::Ownership>> {
         if self.owners == Owners::Seen {
             return Ok(None);
         }
-        let write = |w: &mut Writer<'_>| w.text(path);
-        let too_large = |size| api::Error::invalid(format!("a path of {size} bytes"));
-        let ask = |kind, r: &mut Reader<'_>| match kind {
-            Kind::Owned => Ok(ownership(r)),
-            Kind::NotOwned => Err(error(r)),
-            _ => Err(Err(Fault::new("an answer of another kind"))),
-        };
-        self.ask("an owner is told", Kind::Ownership, &write, &too_large, ask).map(Some)
+        self.ask::<One<_>>(Service::Ownership, &One(path.to_owned())).map(|found| found.0)
     }
 }
 
 impl Services {
-    /// Asks the host within the call that is being answered, and reads its answer or its error.
-    fn ask<T>(
-        &self,
-        what: &str,
-        kind: Kind,
-        write: &dyn Fn(&mut Writer<'_>),
-        too_large: &dyn Fn(usize) -> api::Error,
-        read: impl FnOnce(Kind, &mut Reader<'_>) -> Result<Result<T, Fault>, Result<api::Error, Fault>>,
-    ) -> api::Result<T> {
+    /// Asks the host within the call that is being answered, and returns its answer.
+    fn ask<Answer: Wire>(&self, service: Service, request: &impl Wire) -> api::Result<Answer> {
         let gone = || api::Error::unavailable("the host has gone");
+        let name = service.as_str();
+        let request = wire::encode(request)?;
         let mut inbox = self.link.inbox();
         let call = {
             let mut outbox = self.link.outbox();
             let Some(call) = outbox.call else {
-                return Err(api::Error::unavailable(format!("{what} only during a call")));
+                return Err(api::Error::unavailable(format!(
+                    "`{name}` is answered only during a call"
+                )));
             };
-            let outgoing = Outgoing { id: call, kind, limit: MAX_VALUE_BODY, with: &[] };
-            match outbox.buffer.send(self.link.socket.as_fd(), &outgoing, Wait::Forever, write) {
+            let outgoing = Outgoing { id: call, kind: Kind::Ask, limit: MAX_VALUE_BODY, with: &[] };
+            let write = |w: &mut Writer<'_>| write_numbered(w, service.code(), request.expose());
+            match outbox.buffer.send(self.link.socket.as_fd(), &outgoing, Wait::Forever, &write) {
                 Ok(Sent::Whole) => call,
-                Ok(Sent::TooLarge(size)) => return Err(too_large(size)),
+                Ok(Sent::TooLarge(size)) => {
+                    return Err(api::Error::invalid(format!(
+                        "the request to `{name}` has {size} bytes; the most is {MAX_VALUE_BODY}"
+                    )));
+                }
                 Ok(Sent::NoRoom | Sent::Closed) | Err(_) => return Err(gone()),
             }
         };
         match inbox.receive(self.link.socket.as_fd(), Wait::Forever, |_| MAX_VALUE_BODY) {
-            Ok(Received::Frame(frame)) if frame.id == call => {
-                match read(frame.kind, &mut Reader::new(frame.body())) {
-                    Ok(answer) => answer.map_err(|_| gone()),
-                    Err(error) => Err(error.unwrap_or_else(|_| gone())),
-                }
+            Ok(Received::Frame(frame)) if frame.id == call && frame.kind == Kind::Served => {
+                let unknown = || api::Error::unsupported(format!("this host has no `{name}`"));
+                wire::decode_reply(frame.body())?.ok_or_else(unknown)
             }
             _ => Err(gone()),
         }

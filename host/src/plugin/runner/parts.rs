@@ -91,7 +91,7 @@ mod tests {
 
     fn begin(total: u64, part: &[u8]) -> Result<Partial, Fault> {
         let packet = [&total.to_le_bytes()[..], part].concat();
-        Partial::begin(7, Kind::Done, &packet, TOTAL)
+        Partial::begin(7, Kind::Reply, &packet, TOTAL)
     }
 
     fn fault<T>(made: Result<T, Fault>) -> String {
@@ -101,9 +101,9 @@ mod tests {
     #[test]
     fn a_body_is_whole_with_its_last_part() {
         let mut partial = begin(TOTAL as u64, &[1; FIRST_PART]).unwrap();
-        partial.add(7, Kind::Done, &[2; PART]).unwrap();
+        partial.add(7, Kind::Reply, &[2; PART]).unwrap();
         assert!(!partial.is_whole());
-        partial.add(7, Kind::Done, b"abc").unwrap();
+        partial.add(7, Kind::Reply, b"abc").unwrap();
         assert!(partial.is_whole());
         assert!(partial.into_body().ends_with(b"\x02abc"));
         assert!(begin(3, b"abc").unwrap().is_whole());
@@ -117,13 +117,13 @@ mod tests {
         assert_eq!(fault(begin(1, b"ab")), no_end);
         assert_eq!(fault(begin(0, b"")), no_end);
         assert_eq!(fault(begin(1, b"")), no_end);
-        let short = Partial::begin(7, Kind::Done, &[1; TOTAL_BYTES - 1], 100);
+        let short = Partial::begin(7, Kind::Reply, &[1; TOTAL_BYTES - 1], 100);
         assert_eq!(fault(short), "a frame with the wrong number of descriptors");
         let mut partial = begin(TOTAL as u64, &[1; FIRST_PART]).unwrap();
-        assert_eq!(fault(partial.add(7, Kind::Done, b"")), no_end);
-        assert_eq!(fault(partial.add(7, Kind::Done, &[1; PART + 4])), no_end);
-        assert_eq!(fault(partial.add(8, Kind::Done, &[1; PART])), "a frame within another");
-        assert_eq!(fault(partial.add(7, Kind::Log, &[1; PART])), "a frame within another");
+        assert_eq!(fault(partial.add(7, Kind::Reply, b"")), no_end);
+        assert_eq!(fault(partial.add(7, Kind::Reply, &[1; PART + 4])), no_end);
+        assert_eq!(fault(partial.add(8, Kind::Reply, &[1; PART])), "a frame within another");
+        assert_eq!(fault(partial.add(7, Kind::Ask, &[1; PART])), "a frame within another");
     }
 
     #[test]
@@ -133,9 +133,9 @@ mod tests {
             assert_eq!(fault(begin(total as u64, &vec![1; size])), no_end, "{size} of {total}");
         }
         let mut partial = begin(TOTAL as u64, &[1; FIRST_PART]).unwrap();
-        assert_eq!(fault(partial.add(7, Kind::Done, &[1; PART - 1])), no_end);
-        partial.add(7, Kind::Done, &[1; PART]).unwrap();
-        assert_eq!(fault(partial.add(7, Kind::Done, b"ab")), no_end);
+        assert_eq!(fault(partial.add(7, Kind::Reply, &[1; PART - 1])), no_end);
+        partial.add(7, Kind::Reply, &[1; PART]).unwrap();
+        assert_eq!(fault(partial.add(7, Kind::Reply, b"ab")), no_end);
     }
 
     #[test]
@@ -149,9 +149,9 @@ mod tests {
                     (None, Some(total)) => {
                         let packet = [&total[..], part].concat();
                         assert!(packet.len() <= MAX_FRAME_BYTES - HEADER_BYTES);
-                        partial = Some(Partial::begin(1, Kind::Done, &packet, size).unwrap());
+                        partial = Some(Partial::begin(1, Kind::Reply, &packet, size).unwrap());
                     }
-                    (Some(partial), None) => partial.add(1, Kind::Done, part).unwrap(),
+                    (Some(partial), None) => partial.add(1, Kind::Reply, part).unwrap(),
                     _ => panic!("the first says how many there are, and no other"),
                 }
             }

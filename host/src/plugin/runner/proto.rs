@@ -7,25 +7,17 @@
 //! set. Packets (`SOCK_SEQPACKET`) and not a stream: the kernel keeps a frame
 //! whole and its file descriptor with it.
 
-mod answer;
 mod greeting;
-mod request;
-mod shape;
+
+use keystead_plugin_api::abi::{self, MAX_VALUE_BODY_BYTES, Method};
+use keystead_plugin_api::{Deadline, MAX_MESSAGE_BYTES};
 
 pub(super) use crate::codec::{Fault, Reader, Writer};
-pub(super) use answer::{
-    Answer, actions, entry, many, nothing, outcome, page, secret, session, versions, written,
-};
 pub(super) use greeting::{Greeting, Told, opened, plugin, write_plugin};
-pub(super) use request::{Asked, Request, Write};
-pub(super) use shape::{error, exec_output, exec_request, write_error, write_exec_output};
-pub(super) use shape::{
-    ownership, ownership_request, unwelcome, write_exec_request, write_ownership, write_unwelcome,
-};
 
 /// The number of this protocol. Frames of another number are never read: the greeting
 /// is refused first.
-pub(super) const PROTOCOL: u32 = 5;
+pub(super) const PROTOCOL: u32 = 6;
 
 /// Names this build to the other end.
 pub(super) const BUILD: &str = env!("CARGO_PKG_VERSION");
@@ -40,18 +32,14 @@ pub(super) const HEADER_BYTES: usize = 9;
 /// Set in a kind whose body lies in the memfd beside it, or is in more packets than one.
 pub(super) const APART: u8 = 0x80;
 
-/// The most bytes of a body with one value: 16 MiB, and as much beside it as a call may
-/// have (64 KiB of metadata, 1 MiB of arguments).
-pub(super) const MAX_VALUE_BODY: usize = 18 * 1024 * 1024;
+/// The most bytes of a body without a limit of its own.
+pub(super) const MAX_VALUE_BODY: usize = MAX_VALUE_BODY_BYTES + CODE_BYTES;
 
-/// The most bytes of a body with several secrets to write: 17 MiB as the contract counts
-/// them, and at most 29 bytes more for each of 1,000 and 9 for each of their 256 entries of
-/// metadata.
-pub(super) const MAX_WRITES_BODY: usize = 20 * 1024 * 1024;
+/// The bytes of a call's or a service's number, before its request.
+const CODE_BYTES: usize = 4;
 
-/// The most bytes of a body with many things: a page of 1,000 entries with full names
-/// and 64 KiB of metadata each has 71 MiB.
-pub(super) const MAX_MANY_BODY: usize = 72 * 1024 * 1024;
+/// The most bytes of a body to the runner: the largest request.
+pub(super) const MAX_CALL_BODY: usize = 33 * 1024 * 1024;
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,135 +50,154 @@ pub(super) enum Kind {
     Ready = 1,
     /// The greeting was not understood, or the runner could not shut itself in.
     Unwelcome = 2,
-    /// The answer to a call.
-    Done = 3,
-    /// The vault's error.
-    Failed = 4,
+    /// The reply to a call, or the error of a vault that is not opened.
+    Reply = 3,
+    /// The vault is open.
+    Opened = 4,
     /// The plugin could not be loaded: a stable code, and a text.
     Unloadable = 5,
-    /// The answer exceeds its limit; the call may be made in smaller pieces.
+    /// The reply exceeds its limit; the call may be made in smaller pieces.
     TooMuch = 6,
-    /// A line for the log. Answered by nothing.
-    Log = 7,
-    /// Asks for a granted program, within a call.
-    Exec = 8,
-    /// Asks who owns a granted file, within a call.
-    Ownership = 9,
+    /// Asks for a service of the host. A line for the log, between two calls as well, is answered by
+    /// nothing; any other service, within a call, by [`Kind::Served`].
+    Ask = 7,
 
     // To the runner.
     /// The greeting: protocol, build, grants. The plugin's file may travel with it.
     Hello = 32,
-    /// How the program ended.
-    Executed = 33,
-    /// Why the program was not run.
-    NotExecuted = 34,
-    Open = 35,
-    Get = 36,
-    Set = 37,
-    Remove = 38,
-    List = 39,
-    Describe = 40,
-    SetMetadata = 41,
-    Unlock = 42,
-    Lock = 43,
-    Test = 44,
-    Unregister = 45,
-    GetMany = 46,
-    Versions = 47,
-    Actions = 48,
-    Act = 49,
-    SetMany = 50,
     /// The plugin, for a runner that has shut itself in: its bytes travel with the frame, unless
     /// its file came with the greeting.
-    Plugin = 51,
-    /// Who owns a granted file.
-    Owned = 52,
-    /// Why that is not told.
-    NotOwned = 53,
+    Plugin = 33,
+    /// Opens the vault.
+    Open = 34,
+    /// A call: its number and its request.
+    Call = 35,
+    /// The reply of a service.
+    Served = 36,
 }
 
 impl Kind {
-    const ALL: &'static [Self] = &[
-        Self::Ready,
-        Self::Unwelcome,
-        Self::Done,
-        Self::Failed,
-        Self::Unloadable,
-        Self::TooMuch,
-        Self::Log,
-        Self::Exec,
-        Self::Ownership,
-        Self::Hello,
-        Self::Executed,
-        Self::NotExecuted,
-        Self::Open,
-        Self::Get,
-        Self::Set,
-        Self::Remove,
-        Self::List,
-        Self::Describe,
-        Self::SetMetadata,
-        Self::Unlock,
-        Self::Lock,
-        Self::Test,
-        Self::Unregister,
-        Self::GetMany,
-        Self::Versions,
-        Self::Actions,
-        Self::Act,
-        Self::SetMany,
-        Self::Plugin,
-        Self::Owned,
-        Self::NotOwned,
-    ];
-
     /// Returns the kind of this number.
     pub(super) fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.iter().copied().find(|kind| *kind as u8 == code)
+        Some(match code {
+            1 => Self::Ready,
+            2 => Self::Unwelcome,
+            3 => Self::Reply,
+            4 => Self::Opened,
+            5 => Self::Unloadable,
+            6 => Self::TooMuch,
+            7 => Self::Ask,
+            32 => Self::Hello,
+            33 => Self::Plugin,
+            34 => Self::Open,
+            35 => Self::Call,
+            36 => Self::Served,
+            _ => return None,
+        })
     }
 
     /// Returns the most bytes that a frame of this kind to the runner may have.
     pub(super) fn request_limit(self) -> usize {
         match self {
-            Self::SetMany => MAX_WRITES_BODY,
+            Self::Call => MAX_CALL_BODY,
             _ => MAX_VALUE_BODY,
         }
     }
+}
 
-    /// Returns the most bytes that the answer to a call of this kind may have.
-    pub(super) fn answer_limit(self) -> usize {
+/// What the host asks a runner for.
+#[derive(Clone, Copy)]
+pub(super) enum Request<'a> {
+    /// Opens the vault: the request's byte form.
+    Open(&'a [u8], Deadline),
+    /// Makes a call.
+    Call(abi::Call<'a>),
+}
+
+impl Request<'_> {
+    /// Returns the frame's kind.
+    pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::List | Self::Versions | Self::Actions => MAX_MANY_BODY,
-            // Several secrets as well: what exceeds it is asked for one by one.
-            _ => MAX_VALUE_BODY,
+            Self::Open(..) => Kind::Open,
+            Self::Call(_) => Kind::Call,
         }
+    }
+
+    /// Returns until when it should be done.
+    pub(super) fn deadline(&self) -> Deadline {
+        match self {
+            Self::Open(_, deadline) => *deadline,
+            Self::Call(call) => call.deadline,
+        }
+    }
+
+    /// Returns its name in messages.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Open(..) => "open",
+            Self::Call(call) => call.method.as_str(),
+        }
+    }
+
+    /// Returns which call it is.
+    pub(super) fn method(&self) -> Option<Method> {
+        match self {
+            Self::Open(..) => None,
+            Self::Call(call) => Some(call.method),
+        }
+    }
+
+    /// Returns the most bytes of its body.
+    pub(super) fn limit(&self) -> usize {
+        self.method().map_or(MAX_VALUE_BODY, |method| method.max_request() + CODE_BYTES)
+    }
+
+    /// Returns the most bytes of its reply.
+    pub(super) fn reply_limit(&self) -> usize {
+        self.method().map_or(MAX_VALUE_BODY, Method::max_reply)
     }
 
     /// Returns whether a vault may make what is not there for this call.
-    pub(super) fn may_make(self) -> bool {
-        matches!(self, Self::Set | Self::SetMany | Self::SetMetadata | Self::Act)
+    pub(super) fn may_make(&self) -> bool {
+        use Method::{Act, Set, SetMany, SetMetadata};
+        matches!(self.method(), Some(Set | SetMany | SetMetadata | Act))
     }
 
-    /// Returns the call's name in messages.
-    pub(super) fn as_str(self) -> &'static str {
+    /// Writes the body.
+    pub(super) fn write(&self, w: &mut Writer<'_>) {
         match self {
-            Self::Open => "open",
-            Self::Get => "get",
-            Self::Set => "set",
-            Self::Remove => "remove",
-            Self::List => "list",
-            Self::Describe => "describe",
-            Self::SetMetadata => "set_metadata",
-            Self::Unlock => "unlock",
-            Self::Lock => "lock",
-            Self::Test => "test",
-            Self::Unregister => "unregister",
-            Self::GetMany => "get_many",
-            Self::Versions => "versions",
-            Self::Actions => "actions",
-            Self::Act => "act",
-            Self::SetMany => "set_many",
-            _ => "a greeting",
+            Self::Open(request, _) => w.raw(request),
+            Self::Call(call) => write_numbered(w, call.method.code(), call.request),
         }
     }
+}
+
+/// Writes a call's or a service's number, and its request.
+pub(super) fn write_numbered(w: &mut Writer<'_>, number: u32, request: &[u8]) {
+    w.u32(number);
+    w.raw(request);
+}
+
+/// Reads a call's or a service's number, and returns it with its request.
+pub(super) fn numbered(body: &[u8]) -> Result<(u32, &[u8]), Fault> {
+    let (number, request) =
+        body.split_first_chunk::<CODE_BYTES>().ok_or_else(|| Fault::new("a call that is none"))?;
+    Ok((u32::from_le_bytes(*number), request))
+}
+
+/// Writes a code and a text: why a greeting is refused, or a plugin cannot be loaded.
+pub(super) fn write_unwelcome(w: &mut Writer<'_>, code: &str, text: &str) {
+    w.text(code);
+    let mut end = text.len().min(MAX_MESSAGE_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    w.text(&text[..end]);
+}
+
+/// Reads a code and a text.
+pub(super) fn unwelcome(r: &mut Reader<'_>) -> Result<(String, String), Fault> {
+    let code = r.text(abi::wire::MAX_LINE_BYTES, "a code of more than 4096 bytes")?.to_owned();
+    let text = r.text(MAX_MESSAGE_BYTES, "a message of more than 4096 bytes")?.to_owned();
+    Ok((code, text))
 }

@@ -465,6 +465,14 @@ impl Frame<'_> {
             Body::Apart(bytes) => bytes,
         }
     }
+
+    /// Returns the body's bytes, no longer in the buffer that they came in.
+    pub(super) fn into_body(self) -> Zeroizing<Vec<u8>> {
+        match self.body {
+            Body::Inside(packet) => Zeroizing::new(packet.0[HEADER_BYTES..].to_vec()),
+            Body::Apart(bytes) => bytes,
+        }
+    }
 }
 
 enum Body<'b> {

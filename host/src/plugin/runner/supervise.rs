@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keystead_plugin_api as api;
+use keystead_plugin_api::abi::{Call, Carried, Carrier, Client, Method, wire};
 
 use super::super::grant::{Granted, Made};
 use super::super::{Fit, loader};
 use super::child::NAMESPACES;
 use super::connection::{Answered, Connection, Greeted, Lost, Started};
 use super::error::UNLOADABLE;
-use super::proto::{self, Fault, Kind, Reader, Request};
+use super::proto::{Fault, Request};
 use super::{CallError, During, Ended, Error, Image, Launch, Namespaces};
 
 /// How long a runner that closed its connection may take to end: what its exit takes on a
@@ -77,7 +78,7 @@ pub struct Runner {
     made: Made,
     deaths: u32,
     died: Instant,
-    pub(super) failure: Option<Error>,
+    failure: Option<Error>,
 }
 
 impl fmt::Debug for Runner {
@@ -94,7 +95,7 @@ impl Runner {
     ///
     /// # Errors
     /// The vault's own error, or any of the runner's but [`Error::BackingOff`].
-    pub fn open(setup: Setup, request: api::OpenRequest) -> Result<Self, CallError> {
+    pub fn open(setup: Setup, request: api::OpenRequest) -> Result<Client<Self>, CallError> {
         Self::open_in(None, setup, request)
     }
 
@@ -107,7 +108,7 @@ impl Runner {
         greeted: Option<Greeted>,
         setup: Setup,
         request: api::OpenRequest,
-    ) -> Result<Self, CallError> {
+    ) -> Result<Client<Self>, CallError> {
         let now = Instant::now();
         let mut runner = Self {
             made: Made::default(),
@@ -132,7 +133,7 @@ impl Runner {
             }
             connected => connected?,
         }
-        Ok(runner)
+        Ok(Client::new(runner))
     }
 
     /// Returns how the plugin's contract relates to the host's.
@@ -164,21 +165,22 @@ impl Runner {
             program: self.setup.launch.program.clone(),
             source,
         })?;
-        let request = Request::Open(&self.request);
-        match connection.call(&self.setup, &request, proto::opened) {
-            Ok(Answered::Done(fit)) => {
+        let body = wire::encode(&self.request)?;
+        let request = Request::Open(body.expose(), self.request.deadline);
+        match connection.call(&self.setup, &request, &mut |_| {}) {
+            Ok(Answered::Opened(fit)) => {
                 self.setup.known = Some(fit);
                 self.connection = Some(connection);
                 Ok(())
             }
-            Ok(Answered::Failed(error)) => Err(error.into()),
+            Ok(Answered::Replied(Some(error))) => Err(error.into()),
             Ok(Answered::Unloadable(code, problem)) => {
                 let code = loader::Error::known_code(&code).unwrap_or(UNLOADABLE);
                 Err(Error::Unloadable { code, problem }.into())
             }
-            Ok(Answered::TooMuch) => {
+            Ok(Answered::TooMuch | Answered::Replied(None)) => {
                 let lost = Lost::Fault(Fault("too much for an answer to `open`".into()));
-                Err(self.bury(connection, lost, Some(Kind::Open), started).into())
+                Err(self.bury(connection, lost, Some("open"), started).into())
             }
             Err(Lost::Unwelcome(code, _))
                 if code == NAMESPACES
@@ -188,7 +190,7 @@ impl Runner {
                 self.setup.granted.do_without_namespaces();
                 self.connect(None)
             }
-            Err(lost) => Err(self.bury(connection, lost, Some(Kind::Open), started).into()),
+            Err(lost) => Err(self.bury(connection, lost, Some("open"), started).into()),
         }
     }
 
@@ -218,13 +220,13 @@ impl Runner {
     }
 
     /// Makes a call, in a new process where the last one is gone.
-    pub(super) fn ask<T>(
+    fn ask(
         &mut self,
         request: &Request<'_>,
-        read: impl Fn(&mut Reader<'_>) -> Result<T, Fault>,
-    ) -> Result<Answered<T>, CallError> {
+        read: &mut dyn FnMut(&[u8]),
+    ) -> Result<Answered, CallError> {
         let started = Instant::now();
-        if request.kind().may_make() && self.made.is_empty() {
+        if request.may_make() && self.made.is_empty() {
             self.made = self.setup.granted.make_missing();
         }
         if self.connection.is_some() && self.setup.granted.is_outdated() {
@@ -239,11 +241,11 @@ impl Runner {
                 self.reconnect(request.deadline())?;
                 continue;
             };
-            match connection.call(&self.setup, request, &read) {
+            match connection.call(&self.setup, request, read) {
                 Ok(answered) => {
                     self.deaths = 0;
-                    let unlocks = request.kind() == Kind::Unlock;
-                    if let Answered::Failed(refused) = &answered
+                    let unlocks = request.method() == Some(Method::Unlock);
+                    if let Answered::Replied(Some(refused)) = &answered
                         && unlocks
                         && self.made.is_empty()
                         && may_want_to_make(refused)
@@ -257,9 +259,10 @@ impl Runner {
                     }
                     self.connection = Some(connection);
                     match &answered {
-                        Answered::Failed(error) if error.kind() == api::ErrorKind::Locked => {}
-                        Answered::Failed(_) => self.made.undo(),
-                        _ if unlocks || request.kind().may_make() => self.made.keep(),
+                        Answered::Replied(Some(error))
+                            if error.kind() == api::ErrorKind::Locked => {}
+                        Answered::Replied(Some(_)) => self.made.undo(),
+                        _ if unlocks || request.may_make() => self.made.keep(),
                         _ => {}
                     }
                     return Ok(answered);
@@ -269,7 +272,9 @@ impl Runner {
                     self.bury(connection, Lost::Before, None, started);
                 }
                 Err(lost) => {
-                    return Err(self.bury(connection, lost, Some(request.kind()), started).into());
+                    return Err(self
+                        .bury(connection, lost, Some(request.as_str()), started)
+                        .into());
                 }
             }
         }
@@ -280,12 +285,12 @@ impl Runner {
         &mut self,
         mut connection: Connection,
         lost: Lost,
-        call: Option<Kind>,
+        call: Option<&'static str>,
         started: Instant,
     ) -> Error {
         let program = || self.setup.launch.program.clone();
         let after = started.elapsed();
-        let call = During(call.map(Kind::as_str));
+        let call = During(call);
         let natural = match &lost {
             Lost::Closed | Lost::Before => connection.process.ended_within(PATIENCE),
             _ => Ok(None),
@@ -325,6 +330,23 @@ impl Runner {
             (self.setup.on_misbehaviour)(&error);
         }
         error
+    }
+}
+
+impl Carrier for Runner {
+    /// Makes a call; what is wrong with the runner is kept for [`Runner::failure`].
+    fn carry(&mut self, call: Call<'_>, read: &mut dyn FnMut(&[u8])) -> api::Result<Carried> {
+        self.failure = None;
+        match self.ask(&Request::Call(call), read) {
+            Ok(Answered::Replied(_)) => Ok(Carried::Replied),
+            Ok(_) => Ok(Carried::TooMuch),
+            Err(CallError::Plugin(error)) => Err(error),
+            Err(CallError::Runner(error)) => {
+                let flat = api::Error::from(&error);
+                self.failure = Some(error);
+                Err(flat)
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use keystead_plugin_api::abi::Client;
 use keystead_plugin_api::{self as api, Vault};
 
 use super::super::Fit;
@@ -98,14 +99,14 @@ fn request(deadline: api::Deadline) -> api::OpenRequest {
     api::OpenRequest::new(vault, "faulty", parameters, deadline)
 }
 
-fn open(stage: &Stage) -> Runner {
+fn open(stage: &Stage) -> Client<Runner> {
     Runner::open(stage.setup.clone(), request(amply())).unwrap()
 }
 
 /// Asks for a secret whose getting goes wrong, and returns the runner's error.
-fn failure(runner: &mut Runner, name: &str, deadline: api::Deadline) -> Error {
+fn failure(runner: &mut Client<Runner>, name: &str, deadline: api::Deadline) -> Error {
     let error = Vault::get(runner, &get_by(name, deadline)).unwrap_err();
-    runner.failure().unwrap_or_else(|| panic!("the plugin's own: {error}"))
+    runner.carrier_mut().failure().unwrap_or_else(|| panic!("the plugin's own: {error}"))
 }
 
 fn not_opened(plugin: &str, deadline: api::Deadline) -> CallError {
@@ -136,7 +137,7 @@ fn eventually(what: impl Fn() -> bool) -> bool {
     true
 }
 
-fn text(runner: &mut Runner, name: &str) -> String {
+fn text(runner: &mut Client<Runner>, name: &str) -> String {
     match Vault::get(runner, &get(name)).unwrap().value {
         api::Value::Text(text) => text.expose().to_owned(),
         value => panic!("{value:?}"),
@@ -224,7 +225,7 @@ fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
 fn parameters_and_fit_and_log_and_granted_programs_cross() {
     let stage = stage("");
     let mut runner = open(&stage);
-    assert_eq!(runner.fit(), Fit::PluginOlder);
+    assert_eq!(runner.carrier().fit(), Fit::PluginOlder);
     assert_eq!(text(&mut runner, "parameters"), "as given canary -7 true");
     assert_eq!(
         text(&mut runner, "exec"),
@@ -272,7 +273,7 @@ fn the_largest_value_and_the_largest_page_cross_in_both_directions() {
     // Together they exceed an answer; one by one they do not.
     let many = runner.get_many(&[get("big"), get("big")]);
     assert!(many.unwrap().iter().all(|secret| secret.as_ref().unwrap().value == largest()));
-    assert!(runner.failure().is_none());
+    assert!(runner.carrier_mut().failure().is_none());
 }
 
 #[test]
@@ -345,7 +346,7 @@ fn a_call_that_hangs_is_killed_at_its_deadline() {
     for name in ["hang", "spin"] {
         let stage = stage("");
         let mut runner = open(&stage);
-        let pid = runner.process_id().unwrap().to_string();
+        let pid = runner.carrier().process_id().unwrap().to_string();
         let started = Instant::now();
         let failure = failure(&mut runner, name, within(300));
         assert_eq!(failure.code(), "E11.late");
@@ -354,21 +355,21 @@ fn a_call_that_hangs_is_killed_at_its_deadline() {
         let took = started.elapsed();
         assert!((300..2_000).contains(&took.as_millis()), "{took:?}");
         assert!(is_gone(&pid));
-        assert_eq!(runner.process_id(), None);
+        assert_eq!(runner.carrier().process_id(), None);
     }
 }
 
 #[test]
 fn a_vault_that_says_late_itself_keeps_its_process() {
     let mut runner = open(&stage(""));
-    let before = runner.process_id();
+    let before = runner.carrier().process_id();
     let error = Vault::get(&mut runner, &get_by("says late", within(100))).unwrap_err();
     assert_eq!(error.kind(), api::ErrorKind::Late);
-    assert!(runner.failure().is_none());
-    assert_eq!(runner.process_id(), before);
+    assert!(runner.carrier_mut().failure().is_none());
+    assert_eq!(runner.carrier().process_id(), before);
     let error = Vault::get(&mut runner, &get_by("folder", within(0))).unwrap_err();
     assert_eq!(error.kind(), api::ErrorKind::Late);
-    assert_eq!(runner.process_id(), before, "it was not even asked");
+    assert_eq!(runner.carrier().process_id(), before, "it was not even asked");
 }
 
 #[test]
@@ -380,15 +381,15 @@ fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_f
         ("send garbage", "a frame of an unknown kind"),
         ("send oversized", "a frame of more than 64 KiB"),
         ("send other id", "an answer to another call"),
-        ("send truncated", "a frame that ends too early"),
-        ("send extended", "a frame that goes on too long"),
+        ("send opened", "an answer of another kind"),
+        ("send no service", "a call that is none"),
         ("send greeting", "an answer to another call"),
         ("send unloadable", "an answer of another kind"),
         ("send request", "an answer of another kind"),
         ("send pipe", "a body that is not sealed"),
         ("send descriptors", "a frame with the wrong number of descriptors"),
         ("send no descriptor", "a frame with the wrong number of descriptors"),
-        ("send bad log", "a text that is not UTF-8"),
+        ("send bad log", "a value that is none: `message` is not UTF-8"),
         ("send large log", "a body that is too large"),
         ("send part of another", "a frame within another"),
         ("send empty part", "a body in parts that do not fit"),
@@ -398,7 +399,7 @@ fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_f
         // Those with descriptors can be sent by one that has connections.
         stage.setup.granted = Granted::for_tests(&["exec:upper", "network"], [7; 32], Cage::Whole);
         let mut runner = open(&stage);
-        let pid = runner.process_id().unwrap().to_string();
+        let pid = runner.carrier().process_id().unwrap().to_string();
         let failure = failure(&mut runner, name, amply());
         assert_eq!(failure.code(), "E11.protocol", "{name}");
         assert_eq!(
@@ -415,12 +416,24 @@ fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_f
 fn a_missing_result_for_what_was_written_is_the_plugins_fault() {
     let mut runner = open(&stage(""));
     let two = ["a", "too few"].map(|name| set(name, api::Value::text("canary")));
-    runner.set_many(two.into()).unwrap_err();
-    assert_eq!(
-        runner.failure().unwrap().to_string(),
-        "the plugin's process broke the protocol during `set_many` and was killed: it sent \
-         another number of results than of secrets to write"
-    );
+    let error = runner.set_many(two.into()).unwrap_err();
+    assert_eq!(error, api::Error::internal("2 secrets were to be written and 1 answers came back"));
+}
+
+#[test]
+fn reply_that_is_none_is_the_plugins_fault_and_ends_no_process() {
+    for (name, what) in [
+        ("reply nothing", "the answer is no reply"),
+        ("reply unknown status", "the answer is no reply"),
+        ("reply truncated", "`answer` ends too early"),
+        ("reply extended", "`answer` ends too early"),
+        ("reply without value", "`value` is missing"),
+    ] {
+        let mut runner = open(&stage(""));
+        let error = Vault::get(&mut runner, &get(name)).unwrap_err();
+        assert_eq!(error, api::Error::internal(what), "{name}");
+        assert!(runner.carrier_mut().failure().is_none());
+    }
 }
 
 #[test]
@@ -430,27 +443,25 @@ fn an_answer_given_twice_is_found_before_the_next_call() {
     runner.remove(&get("answer twice")).unwrap();
     let error = Vault::get(&mut runner, &get("folder")).unwrap_err();
     assert_eq!(error.kind(), api::ErrorKind::Internal);
-    assert_eq!(runner.failure().unwrap().code(), "E11.protocol");
+    assert_eq!(runner.carrier_mut().failure().unwrap().code(), "E11.protocol");
     assert_eq!(text(&mut runner, "folder"), "/");
 }
 
 #[test]
 fn answers_outside_the_contracts_limits_are_the_plugins_fault() {
-    for (name, what) in
-        [("page", "a page of more than 1000 entries"), ("cursor", "a text of more than 4096 bytes")]
-    {
+    for (name, what) in [
+        ("page", "`entries` has more than 1000 items"),
+        ("cursor", "`next` has 5000 bytes; the most is 4096"),
+    ] {
         let mut runner = open(&stage(""));
         let mut pages = api::ListRequest::new(amply());
         pages.filter = Some(name.to_owned());
-        runner.list(&pages).unwrap_err();
-        let failure = runner.failure().unwrap();
-        assert_eq!(failure.code(), "E11.protocol");
-        assert!(failure.to_string().ends_with(what), "{failure}");
+        assert_eq!(runner.list(&pages).unwrap_err(), api::Error::internal(what));
     }
     let mut runner = open(&stage(""));
     let error = Vault::get(&mut runner, &get("too large")).unwrap_err();
     assert_eq!(error.kind(), api::ErrorKind::Internal);
-    assert!(error.message().contains("the vault's answer: the value has"), "{error}");
+    assert!(error.message().starts_with("the value has"), "{error}");
 }
 
 #[test]
@@ -458,7 +469,7 @@ fn an_exit_between_calls_costs_nothing_but_a_new_process() {
     let stage = stage("");
     let mut runner = open(&stage);
     for round in 1..=3 {
-        let pid = runner.process_id().unwrap().to_string();
+        let pid = runner.carrier().process_id().unwrap().to_string();
         assert_eq!(text(&mut runner, "exit soon"), "soon");
         assert!(eventually(|| is_gone(&pid)));
         assert_eq!(text(&mut runner, "folder"), "/");
@@ -477,7 +488,7 @@ fn deaths_in_a_row_are_answered_with_a_pause_that_an_answer_ends() {
     assert_eq!(error.kind(), api::ErrorKind::Unavailable);
     let wait = error.wait().unwrap();
     assert!(wait <= Duration::from_millis(100), "{wait:?}");
-    let failure = runner.failure().unwrap();
+    let failure = runner.carrier_mut().failure().unwrap();
     assert_eq!(failure.code(), "E11.backing-off");
     assert!(failure.to_string().contains("ended 2 times in a row"), "{failure}");
     std::thread::sleep(Duration::from_millis(120));
@@ -547,7 +558,7 @@ fn a_runner_outlives_the_thread_that_opened_it() {
 #[test]
 fn a_dropped_runner_is_gone() {
     let runner = open(&stage(""));
-    let pid = runner.process_id().unwrap();
+    let pid = runner.carrier().process_id().unwrap();
     drop(runner);
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
 }

@@ -19,7 +19,7 @@ fn sealing_is_tried_again_while_the_kernel_is_busy_and_not_for_ever() {
 }
 
 fn send(socket: &OwnedFd, bytes: &[u8], limit: usize) -> Sent {
-    let outgoing = Outgoing { id: 7, kind: Kind::Get, limit, with: &[] };
+    let outgoing = Outgoing { id: 7, kind: Kind::Call, limit, with: &[] };
     let mut buffer = Buffer::new();
     let sent = buffer.send(socket.as_fd(), &outgoing, Wait::Never, &|w| w.raw(bytes)).unwrap();
     assert!(buffer.bytes.iter().all(|byte| *byte == 0), "the buffer is not wiped");
@@ -60,7 +60,7 @@ fn a_body_of_any_size_arrives_whole_and_is_wiped() {
         assert_eq!(send(&a, &bytes, LIMIT), Sent::Whole);
         match buffer.receive(b.as_fd(), Wait::Never, |_| LIMIT).unwrap() {
             Received::Frame(frame) => {
-                assert_eq!((frame.id, frame.kind), (7, Kind::Get));
+                assert_eq!((frame.id, frame.kind), (7, Kind::Call));
                 assert!(frame.body() == bytes, "size {size}");
             }
             _ => panic!("no frame of size {size}"),
@@ -77,7 +77,7 @@ fn a_body_in_parts_arrives_whole_and_is_wiped() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut buffer = Buffer::sending_in_parts();
-            let outgoing = Outgoing { id: 7, kind: Kind::Get, limit: LIMIT, with: &[] };
+            let outgoing = Outgoing { id: 7, kind: Kind::Call, limit: LIMIT, with: &[] };
             let write = |w: &mut Writer<'_>| w.raw(&bytes);
             // More than the socket has room for.
             buffer.send(a.as_fd(), &outgoing, Wait::Forever, &write).unwrap();
@@ -92,7 +92,7 @@ fn a_body_in_parts_arrives_whole_and_is_wiped() {
                 Received::Closed => panic!("it is closed"),
             }
         };
-        assert_eq!((frame.id, frame.kind), (7, Kind::Get));
+        assert_eq!((frame.id, frame.kind), (7, Kind::Call));
         assert!(frame.body() == bytes);
         drop(frame);
         assert!(buffer.bytes.iter().all(|byte| *byte == 0), "the buffer is not wiped");
@@ -102,9 +102,9 @@ fn a_body_in_parts_arrives_whole_and_is_wiped() {
 #[test]
 fn nothing_comes_between_the_parts_of_a_body() {
     let (a, b) = pair().unwrap();
-    let mut first = [&header(Kind::Get as u8 | APART)[..], &(LIMIT as u64).to_le_bytes()].concat();
+    let mut first = [&header(Kind::Call as u8 | APART)[..], &(LIMIT as u64).to_le_bytes()].concat();
     first.resize(MAX_FRAME_BYTES, 1);
-    let mut body = header(Kind::Get as u8);
+    let mut body = header(Kind::Call as u8);
     body.push(b'2');
     let mut buffer = Buffer::new();
     raw(&a, &first, &[]);
@@ -155,15 +155,15 @@ fn descriptors_come_exactly_where_they_belong() {
     let (a, b) = pair().unwrap();
     let memfd = sealed_memfd(b"x").unwrap();
     let wrong = "a frame with the wrong number of descriptors";
-    raw(&a, &header(Kind::Get as u8), &[memfd.as_fd()]);
+    raw(&a, &header(Kind::Call as u8), &[memfd.as_fd()]);
     assert_eq!(receive_fault(&b), wrong);
-    raw(&a, &header(Kind::Get as u8 | APART), &[]);
+    raw(&a, &header(Kind::Call as u8 | APART), &[]);
     assert_eq!(receive_fault(&b), wrong);
     for count in 2..=3 {
-        raw(&a, &header(Kind::Get as u8 | APART), &vec![memfd.as_fd(); count]);
+        raw(&a, &header(Kind::Call as u8 | APART), &vec![memfd.as_fd(); count]);
         assert_eq!(receive_fault(&b), wrong);
     }
-    let mut two_bodies = header(Kind::Get as u8 | APART);
+    let mut two_bodies = header(Kind::Call as u8 | APART);
     two_bodies.push(1);
     raw(&a, &two_bodies, &[memfd.as_fd()]);
     assert_eq!(receive_fault(&b), "a frame with two bodies");
@@ -172,7 +172,7 @@ fn descriptors_come_exactly_where_they_belong() {
 #[test]
 fn a_body_apart_must_be_sealed_memory_within_the_limit() {
     let (a, b) = pair().unwrap();
-    let apart = header(Kind::Get as u8 | APART);
+    let apart = header(Kind::Call as u8 | APART);
     let (read, _write) = rustix::pipe::pipe().unwrap();
     let unsealed =
         rustix::fs::memfd_create(c"x", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();

@@ -10,7 +10,7 @@ use crate::fs::{Rule, walk};
 struct OfRoots {
     folder: tempfile::TempDir,
     path: PathBuf,
-    runner: Runner,
+    runner: Client<Runner>,
     blamed: Arc<Mutex<Vec<String>>>,
 }
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 
+use keystead_plugin_api::abi::Served;
 use nix::sys::socket::{ControlMessage, MsgFlags, Shutdown, sendmsg};
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -109,7 +110,7 @@ fn rounds() {
 
 fn hang() {
     let mut runner = super::open(&stage(""));
-    println!("\npid {}", runner.process_id().unwrap());
+    println!("\npid {}", runner.carrier().process_id().unwrap());
     let _ = Vault::get(&mut runner, &get("hang"));
 }
 
@@ -131,6 +132,7 @@ fn open(
         _ => {
             let kept = BTreeMap::new();
             let vault = Box::new(Faulty { request, context, kept, locked: false, calls: 1 });
+            let vault = Box::new(Served::new(vault));
             Ok(child::Opened { vault, fit: plugin.known.unwrap_or(Fit::PluginOlder) })
         }
     }
@@ -206,8 +208,11 @@ impl Faulty {
             }
             "too large" => api::Value::bytes(vec![0; api::MAX_VALUE_BYTES]),
             _ => {
-                let sent = name.strip_prefix("send ")?;
-                send(sent, id);
+                if let Some(body) = name.strip_prefix("reply ") {
+                    packet(&frame(id, Kind::Reply as u8, &reply(body)), &[]);
+                } else {
+                    send(name.strip_prefix("send ")?, id);
+                }
                 forever()
             }
         })
@@ -389,8 +394,19 @@ fn descriptors() -> String {
     found
 }
 
+fn reply(what: &str) -> Vec<u8> {
+    match what {
+        "nothing" => vec![],
+        "unknown status" => vec![3],
+        "truncated" => vec![0, 1, 0, 4],
+        "extended" => vec![0, 1, 0, 9, 0, 0, 0, 1],
+        "without value" => vec![0],
+        what => panic!("{what}"),
+    }
+}
+
 fn send(what: &str, id: u64) {
-    let done = Kind::Done as u8;
+    let done = Kind::Reply as u8;
     let (pipe, _write) = rustix::pipe::pipe().unwrap();
     match what {
         "nothing" => packet(&[], &[]),
@@ -399,20 +415,22 @@ fn send(what: &str, id: u64) {
         "garbage" => packet(&[0x7f; 100], &[]),
         "oversized" => packet(&frame(id, done, &[0; MAX_FRAME_BYTES]), &[]),
         "other id" => packet(&frame(id + 1, done, &[]), &[]),
-        "truncated" => packet(&frame(id, done, &[1, 0, 0]), &[]),
-        "extended" => {
-            packet(&frame(id, done, &[2, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), &[])
-        }
+        "opened" => packet(&frame(id, Kind::Opened as u8, &[]), &[]),
+        "no service" => packet(&frame(id, Kind::Ask as u8, &[2, 0]), &[]),
         "greeting" => packet(&frame(0, Kind::Ready as u8, &[]), &[]),
         "unloadable" => packet(&frame(id, Kind::Unloadable as u8, &[]), &[]),
-        "request" => packet(&frame(id, Kind::Get as u8, &[]), &[]),
+        "request" => packet(&frame(id, Kind::Call as u8, &[]), &[]),
         "pipe" => packet(&frame(id, done | APART, &[]), &[pipe.as_raw_fd()]),
         "descriptors" => packet(&frame(id, done | APART, &[]), &[pipe.as_raw_fd(); 3]),
         "no descriptor" => packet(&frame(id, done | APART, &[]), &[]),
-        "bad log" => packet(&frame(0, Kind::Log as u8, &[1, 0, 0, 0, 1, 0, 0, 0, 0xff]), &[]),
+        "bad log" => {
+            // A level and a message, as a line for the log has them.
+            let line = [1, 0, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 1, 0, 0, 0, 0xff];
+            packet(&frame(0, Kind::Ask as u8, &[&[1, 0, 0, 0], &line[..]].concat()), &[]);
+        }
         "large log" => {
-            let first = [&70_000u64.to_le_bytes()[..], &[0; 60_000]].concat();
-            packet(&frame(0, Kind::Log as u8 | APART, &first), &[]);
+            let first = [&19_000_000u64.to_le_bytes()[..], &[0; 60_000]].concat();
+            packet(&frame(0, Kind::Ask as u8 | APART, &first), &[]);
         }
         "part of another" => {
             let first = [&70_000u64.to_le_bytes()[..], &[1; MAX_FRAME_BYTES - 17]].concat();
@@ -502,7 +520,7 @@ impl Vault for Faulty {
     fn remove(&mut self, request: &api::GetRequest) -> api::Result<()> {
         self.calls += 1;
         if request.name.as_str() == "answer twice" {
-            packet(&frame(self.calls, Kind::Done as u8, &[]), &[]);
+            packet(&frame(self.calls, Kind::Reply as u8, &[0]), &[]);
         }
         Ok(())
     }

@@ -1,0 +1,130 @@
+//! The byte form of each type of the contract: its fields and their numbers. A number is never used
+//! again for something else; a new field has a number of its own, behind the others.
+
+use std::time::Duration;
+
+use super::{record, MAX_ITEMS, MAX_PART_BYTES};
+use crate::error::{Challenge, Error, ErrorKind, Prompt, Result, MAX_MESSAGE_BYTES};
+use crate::metadata::{Metadata, MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
+use crate::parameters::Parameter;
+use crate::plugin::*;
+use crate::value::MAX_VALUE_BYTES;
+use crate::vault::*;
+
+/// A record's name, and its fields' numbers and names.
+pub type Record = (&'static str, &'static [(u16, &'static str)]);
+
+macro_rules! records {
+    ($(
+        $type:ident {
+            $( $(#[$attribute:meta])* $number:literal $field:ident $(<= $limit:expr)? ),* $(,)?
+        }
+        $(, most $most:expr)? $(, then $then:expr)? ;
+    )*) => {
+        $( record! {
+            $type { $( $(#[$attribute])* $number $field $(<= $limit)? ),* }
+            $(, most $most)? $(, then $then)?
+        } )*
+
+        /// All records, for the test that holds their numbers.
+        pub const RECORDS: &[Record] = &[ $( (
+            stringify!($type),
+            &[ $( $(#[$attribute])* ($number, stringify!($field)) ),* ],
+        ) ),* ];
+    };
+}
+
+records! {
+    OpenRequest { 1 vault, 2 kind, 3 parameters, 4 session, 5 deadline };
+    Session { 1 secret, 2 lifetime }, then session;
+    GetRequest { 1 name, 2 version, 3 deadline, #[cfg(feature = "next")] 4 reason },
+        most MAX_GET_MANY;
+    Secret { 1 value, 2 metadata, #[cfg(feature = "next")] 3 lease_millis },
+        most MAX_GET_MANY;
+    ListRequest { 1 after, 2 limit, 3 filter, 4 deadline }, then list_request;
+    Entry { 1 name, 2 kind, 3 metadata }, most MAX_PAGE_ENTRIES;
+    Page { 1 entries, 2 next <= MAX_CURSOR_BYTES };
+    SetRequest { 1 name, 2 value, 3 metadata, 4 mode, 5 deadline }, most MAX_SET_MANY;
+    UnlockRequest { 1 challenge, 2 answers, 3 deadline };
+    Answer { 1 name, 2 value }, most Challenge::MAX_PROMPTS;
+    Version { 1 id, 2 created }, most MAX_ITEMS, then version;
+    Action { 1 id, 2 description, 3 parameters, 4 destructive };
+    Parameter { 1 name, 2 kind, 3 description, 4 required, 5 secret, 6 default };
+    ActRequest { 1 action, 2 parameters, 3 deadline };
+    Outcome { 1 message <= MAX_MESSAGE_BYTES, 2 value };
+    ExecRequest {
+        1 program,
+        2 arguments <= MAX_PART_BYTES,
+        3 input <= MAX_VALUE_BYTES,
+        4 environment,
+        5 deadline,
+    };
+    ExecOutput { 1 status, 2 output <= MAX_VALUE_BYTES, 3 errors <= MAX_EXEC_ERRORS_BYTES };
+    Ownership { 1 owner, 2 is_read_only, 3 device, 4 inode };
+    Challenge { 1 id, 2 prompts }, then challenge;
+    Error { 1 kind, 2 message, 3 retry_after, 4 challenge }, most MAX_ITEMS, then error;
+    Prompt { 1 name, 2 label, 3 secret, 4 new }, most Challenge::MAX_PROMPTS;
+    LogLine { 1 level, 2 message };
+    SetMetadata { 1 secret, 2 metadata };
+}
+
+fn session(mut session: Session) -> Result<Session> {
+    session.lifetime = session.lifetime.min(MAX_SESSION_LIFETIME);
+    Ok(session)
+}
+
+fn list_request(mut request: ListRequest) -> Result<ListRequest> {
+    request.limit = request.limit.clamp(1, MAX_PAGE_ENTRIES);
+    Ok(request)
+}
+
+fn version(version: Version) -> Result<Version> {
+    match version.created {
+        Some(at) if !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(&at) => {
+            Err(Error::invalid("a version's time is outside the years 1 to 9999"))
+        }
+        _ => Ok(version),
+    }
+}
+
+fn challenge(challenge: Challenge) -> Result<Challenge> {
+    if challenge.prompts.is_empty() {
+        return Err(Error::invalid("a challenge asks for nothing"));
+    }
+    for (at, prompt) in challenge.prompts.iter().enumerate() {
+        // An answer is found by its prompt's name.
+        if challenge.prompts[..at].iter().any(|other| other.name == prompt.name) {
+            let name = &prompt.name;
+            return Err(Error::invalid(format!("a challenge asks for `{name}` twice")));
+        }
+    }
+    Ok(challenge)
+}
+
+/// The longest wait before the same call may work that is believed: a day.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn error(mut error: Error) -> Result<Error> {
+    error.retry_after = error.retry_after.map(|wait| wait.min(LONGEST_WAIT));
+    match (error.kind(), &error.challenge) {
+        (ErrorKind::Locked, None) => {
+            Err(Error::invalid("`locked` comes without what would unlock the vault"))
+        }
+        (ErrorKind::Locked, Some(_)) | (_, None) => Ok(error),
+        (_, Some(_)) => Err(Error::invalid("a challenge comes with another error than `locked`")),
+    }
+}
+
+/// A line for the log.
+pub struct LogLine {
+    /// How much it matters.
+    pub level: Level,
+    /// The line.
+    pub message: String,
+}
+
+/// Metadata for a secret, instead of all that it has.
+pub(in crate::abi) struct SetMetadata {
+    pub(in crate::abi) secret: GetRequest,
+    pub(in crate::abi) metadata: Metadata,
+}

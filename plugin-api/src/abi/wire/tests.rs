@@ -1,0 +1,198 @@
+//! Bytes that no side of ours writes: read as hostile ones.
+
+use std::time::Duration;
+
+use super::*;
+use crate::metadata::{Metadata, MetadataValue, MAX_METADATA_ENTRIES};
+use crate::name::{SecretName, MAX_SECRET_NAME_BYTES};
+use crate::value::MAX_VALUE_BYTES;
+use crate::{Entry, GetRequest, Parameters, Secret, SetRequest, Value};
+
+/// A record in the making.
+#[derive(Default)]
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn field(mut self, number: u16, content: &[u8]) -> Self {
+        self.0.extend_from_slice(&number.to_le_bytes());
+        self.item(content)
+    }
+
+    fn item(mut self, content: &[u8]) -> Self {
+        self.0.extend_from_slice(&(content.len() as u32).to_le_bytes());
+        self.0.extend_from_slice(content);
+        self
+    }
+}
+
+fn record() -> Bytes {
+    Bytes::default()
+}
+
+fn number(number: u32) -> [u8; 4] {
+    number.to_le_bytes()
+}
+
+/// One piece of metadata or parameter.
+fn tagged(name: &[u8], kind: u32, content: &[u8]) -> Vec<u8> {
+    record().field(1, name).field(2, &number(kind)).field(3, content).0
+}
+
+fn answered<T: Wire>(record: Bytes) -> Result<T> {
+    let reply = [&[0], &record.0[..]].concat();
+    decode_reply(&reply).map(|answer| answer.expect("the call is known"))
+}
+
+const DEADLINE: [u8; 8] = 1_000_u64.to_le_bytes();
+
+#[test]
+fn name_that_breaks_the_rules_is_the_plugins_fault() {
+    let long = [b'x'; MAX_SECRET_NAME_BYTES + 1];
+    for (name, message) in [
+        (&b""[..], "a secret's name is empty"),
+        (b"\xff", "`name` is not UTF-8"),
+        (b"a\nb", "a secret's name has the control character U+000A"),
+        (&long, "`name` has 1025 bytes; the most is 1024"),
+    ] {
+        let entry = answered::<Entry>(record().field(1, name));
+        assert_eq!(entry, Err(Error::internal(message)));
+    }
+    assert_eq!(answered::<Entry>(record()), Err(Error::internal("`name` is missing")));
+}
+
+#[test]
+fn wrong_request_is_the_callers_fault() {
+    let request = record().field(1, b"\xff").field(3, &DEADLINE);
+    let fault = decode::<GetRequest>(&request.0).unwrap_err();
+    assert_eq!(fault, Error::invalid("`name` is not UTF-8"));
+}
+
+#[test]
+fn unknown_field_is_skipped_unless_it_must_be_known() {
+    let with = |number| {
+        let request = record().field(1, b"a").field(3, &DEADLINE).field(number, b"new");
+        decode::<GetRequest>(&request.0)
+    };
+    assert_eq!(with(900).unwrap().name.as_str(), "a");
+    let fault = with(MUST_BE_KNOWN | 900).unwrap_err();
+    assert_eq!(fault, Error::unsupported("`request` has the field 900, which is not known here"));
+    // One that is known may be marked, too.
+    let request = record().field(1, b"a").field(MUST_BE_KNOWN | 2, b"v").field(3, &DEADLINE);
+    assert_eq!(decode::<GetRequest>(&request.0).unwrap().version.as_deref(), Some("v"));
+}
+
+#[test]
+fn fields_are_in_order_and_each_is_there_once() {
+    for fields in [[3, 1], [1, 1], [2, 0x8002]] {
+        let bytes = record().field(fields[0], b"a").field(fields[1], &DEADLINE);
+        let fault = decode::<GetRequest>(&bytes.0).unwrap_err();
+        assert_eq!(fault.kind(), ErrorKind::Invalid, "{fields:?}: {fault}");
+    }
+}
+
+#[test]
+fn length_that_lies_reserves_nothing() {
+    let mut bytes = record().field(1, b"a").0;
+    bytes[2..6].copy_from_slice(&u32::MAX.to_le_bytes());
+    let fault = decode::<GetRequest>(&bytes).unwrap_err();
+    assert_eq!(fault, Error::invalid("`request` ends too early"));
+    let entries = [&u32::MAX.to_le_bytes()[..], b"x"].concat();
+    let fault = answered::<crate::Page>(record().field(1, &entries)).unwrap_err();
+    assert_eq!(fault, Error::internal("`entries` ends too early"));
+}
+
+#[test]
+fn entry_of_an_unknown_kind_is_listed_without_its_kind() {
+    let found = answered::<Entry>(record().field(1, b"a").field(2, &number(77))).unwrap();
+    assert_eq!(found, Entry::new(SecretName::parse("a").unwrap(), None, Metadata::new()));
+}
+
+#[test]
+fn unknown_metadata_is_left_out_and_never_written_back() {
+    let list = record().item(&tagged(b"new", 77, b"?")).item(&tagged(
+        b"yes",
+        3,
+        &[1, 0, 0, 0, 0, 0, 0, 0],
+    ));
+    let found = answered::<Entry>(record().field(1, b"a").field(3, &list.0)).unwrap();
+    let keys: Vec<_> = found.metadata.iter().collect();
+    assert_eq!(keys, [("yes", &MetadataValue::Boolean(true))]);
+    assert!(found.metadata.is_incomplete());
+    assert_eq!(encode(&found).unwrap_err().kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn metadata_over_its_limits_is_the_plugins_fault() {
+    let entry = |list: Bytes| answered::<Entry>(record().field(1, b"a").field(3, &list.0));
+    let at = tagged(b"at", 4, &i64::MAX.to_le_bytes());
+    let fault = entry(record().item(&at)).unwrap_err();
+    assert_eq!(fault, Error::internal("the timestamp `at` is outside the years 1 to 9999"));
+    let many = (0..=MAX_METADATA_ENTRIES)
+        .fold(record(), |list, n| list.item(&tagged(n.to_string().as_bytes(), 1, b"")));
+    let fault = entry(many).unwrap_err();
+    assert_eq!(fault, Error::internal("metadata has more than 256 entries"));
+    let unknown = (0..=MAX_METADATA_ENTRIES)
+        .fold(record(), |list, n| list.item(&tagged(n.to_string().as_bytes(), 77, b"")));
+    let fault = entry(unknown).unwrap_err();
+    assert_eq!(fault, Error::internal("`metadata` has more than 256 items"));
+    let twice = record().item(&tagged(b"a", 1, b"")).item(&tagged(b"a", 1, b""));
+    assert_eq!(entry(twice).unwrap_err(), Error::internal("`metadata` has a key twice"));
+}
+
+#[test]
+fn unknown_kind_of_error_keeps_its_message() {
+    let error = record().field(1, &number(4_000)).field(2, b"slow down");
+    let error = error.field(3, &1_u64.to_le_bytes());
+    let reply = [&[1], &error.0[..]].concat();
+    let expected = Error::internal("slow down").retry_after(Duration::from_millis(1));
+    assert_eq!(decode_reply::<()>(&reply).unwrap_err(), expected);
+    assert_eq!(error_of(&reply), Some(expected));
+}
+
+#[test]
+fn error_that_cannot_be_read_is_an_error_still() {
+    let locked = record().field(1, &number(3)).field(2, b"");
+    let prompt = record().field(1, b"p").field(2, b"label");
+    let twice = record().item(&prompt.0).item(&prompt.0);
+    let challenge = record().field(1, b"c").field(2, &twice.0);
+    let nothing = record().field(1, b"c");
+    let challenged = |kind: u32, challenge: &Bytes| {
+        record().field(1, &number(kind)).field(2, b"").field(4, &challenge.0)
+    };
+    for (error, message) in [
+        (record().field(1, &number(1)).field(2, b"\xff"), "`message` is not UTF-8"),
+        (locked, "`locked` comes without what would unlock the vault"),
+        (challenged(3, &challenge), "a challenge asks for `p` twice"),
+        (challenged(3, &nothing), "a challenge asks for nothing"),
+    ] {
+        let reply = [&[1], &error.0[..]].concat();
+        assert_eq!(decode_reply::<()>(&reply), Err(Error::internal(message)));
+    }
+    for reply in [&b""[..], b"\x03", b"\x02x"] {
+        assert_eq!(decode_reply::<()>(reply), Err(Error::internal("the answer is no reply")));
+    }
+    assert_eq!(decode_reply::<()>(b"\x02"), Ok(None));
+}
+
+#[test]
+fn unknown_kinds_of_value_parameter_and_mode_are_unsupported() {
+    let set = |value: &[u8], mode: u32| {
+        let set = record().field(1, b"a").field(2, value).field(4, &number(mode));
+        decode::<SetRequest>(&set.field(5, &DEADLINE).0).unwrap_err()
+    };
+    let unknown = [&number(77)[..], b"?"].concat();
+    assert_eq!(set(&unknown, 3), Error::unsupported("the value is of kind 77, unknown here"));
+    let text = [&number(1)[..], &number(0)].concat();
+    assert_eq!(set(&text, 77), Error::unsupported("the write mode 77 is not known here"));
+    let one = record().item(&tagged(b"p", 77, b""));
+    let fault = decode::<Parameters>(&one.0).unwrap_err();
+    assert_eq!(fault, Error::unsupported("the parameter `p` is of kind 77, unknown here"));
+}
+
+#[test]
+fn answer_over_a_limit_is_given_as_an_error() {
+    let large = Secret::new(Value::bytes(vec![0; MAX_VALUE_BYTES]));
+    let reply = encode_reply(&Ok(large));
+    let fault = decode_reply::<Secret>(reply.expose()).unwrap_err();
+    assert_eq!(fault.kind(), ErrorKind::Internal);
+}
