@@ -78,7 +78,7 @@ fn the_hosts_own_panics_are_told_as_before_beside_a_plugin() {
 fn answers_that_break_the_contract_are_told_as_misbehaviour() {
     for (name, what) in [
         ("value-long", "the value has 16777217 bytes in its encoded form; the most is 16777216"),
-        ("page-over", "the page's entries are 1001; the most is 1000"),
+        ("page-over", "`entries` has more than 1000 items"),
         ("cursor-still", "the page's cursor does not advance"),
         ("cursor-cycles", "the cursor of a listing stands still"),
     ] {

@@ -138,7 +138,7 @@ fn answers_that_break_the_contract_are_told_as_misbehaviour() {
             Call::Get,
             "the value has 16777217 bytes in its encoded form; the most is 16777216",
         ),
-        ("page-over", Call::List, "the page's entries are 1001; the most is 1000"),
+        ("page-over", Call::List, "`entries` has more than 1000 items"),
         ("cursor-still", Call::List, "the page's cursor does not advance"),
         ("cursor-cycles", Call::List, "the cursor of a listing stands still"),
     ] {

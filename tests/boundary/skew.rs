@@ -1,6 +1,6 @@
-//! Plugins and hosts of different versions. The feature `next` of plugin-api appends a
-//! request's field, a reply's, a function, a kind of error and a kind of value: with it a
-//! plugin is newer than today's host, without it older than tomorrow's.
+//! Plugins and hosts of different versions. The feature `next` of plugin-api adds a field to a
+//! request and to an answer, a call, a kind of error and a kind of value: with it a plugin is
+//! newer than today's host, without it older than tomorrow's.
 
 use std::path::Path;
 use std::process::Command;
@@ -44,7 +44,7 @@ fn a_newer_plugin_works_in_todays_host_without_what_the_host_does_not_know() {
     assert_eq!(
         told_of(Contract::Today, Contract::Next),
         "\
-fit: plugin-newer
+fit: exact
   logged: reason: None
 get text: Secret { value: Text([redacted]), metadata: Metadata({}) }
   logged: reason: None
@@ -67,7 +67,7 @@ fn todays_plugin_works_in_tomorrows_host_and_refuses_what_it_does_not_know() {
     assert_eq!(
         told_of(Contract::Next, Contract::Today),
         "\
-fit: plugin-older
+fit: exact
 get text: Secret { value: Text([redacted]), metadata: Metadata({}), lease_millis: None }
 get link: not found: no such secret
 get throttled: not found: no such secret
@@ -85,40 +85,16 @@ health: {}
     );
 }
 
-#[test]
-fn a_plugin_from_before_set_many_is_written_to_one_by_one() {
-    let table: Patch = (
-        "plugin-api/src/abi/table.rs",
-        "    /// [`Vault::set_many`](crate::Vault::set_many).
-    pub set_many:
-        unsafe extern \"C\" fn(*mut AbiState, AbiSetManyRequestRef) -> AbiReply<AbiWrittenRef>,\n",
-        "",
-    );
-    let plugin_side: Patch =
-        ("plugin-api/src/abi/plugin_side.rs", "    close,\n    set_many,\n", "    close,\n");
-    let host_side: Patch = (
-        "plugin-api/src/abi/host_side.rs",
-        "match self.0.table.set_many() {",
-        "match None::<AbiCall<AbiSetManyRequestRef, AbiWrittenRef>> {",
-    );
-    let older = patched("skew", "before-set-many", &[table, plugin_side, host_side], &[]);
-    let told = told(Contract::Today, &older);
-    assert!(told.starts_with("fit: plugin-older\n"), "{told}");
-    let end = "  logged: set one\n  logged: set two\nset_many: [Ok(()), Ok(())]\n\
-               get two: Secret { value: Text([redacted]), metadata: Metadata({}) }\n";
-    assert!(told.ends_with(end), "{told}");
-}
-
 const NEXT: &[&str] = &["--features", "next"];
 
-const TYPES: &str = "plugin-api/src/abi/types.rs";
+const TABLE: &str = "plugin-api/src/abi/table.rs";
 
 const MINOR: Patch = ("plugin-api/Cargo.toml", "version = \"1.0.0\"", "version = \"1.1.0\"");
 
 #[test]
 fn a_plugin_of_the_next_minor_version_fits_by_its_number_too() {
     let newer = patched("skew", "minor", &[MINOR], NEXT);
-    assert!(told(Contract::Today, &newer).starts_with("fit: plugin-newer\n"));
+    assert!(told(Contract::Today, &newer).starts_with("fit: exact\n"));
 }
 
 #[test]
@@ -135,41 +111,42 @@ fn a_plugin_of_another_major_version_is_refused() {
     );
 }
 
+/// A reply with a field more.
+const GROWN: [Patch; 2] = [
+    (TABLE, "pub struct AbiReply {\n", "pub struct AbiReply {\n    extra: u64,\n"),
+    (TABLE, "        Self { bytes, owner", "        Self { extra: 0, bytes, owner"),
+];
+
+/// Calls with a number of another type.
+const SWAPPED: [Patch; 2] = [
+    (
+        TABLE,
+        "    /// Makes a call: a [`Method`](super::call::Method).
+    pub call: unsafe extern \"C\" fn(*mut AbiState, u32, AbiBytes) -> AbiReply,",
+        "    pub call: unsafe extern \"C\" fn(*mut AbiState, i32, AbiBytes) -> AbiReply,",
+    ),
+    (
+        "plugin-api/src/abi/plugin_side.rs",
+        "unsafe extern \"C\" fn call(state: *mut AbiState, method: u32, request: AbiBytes) -> AbiReply {",
+        "unsafe extern \"C\" fn call(state: *mut AbiState, method: i32, request: AbiBytes) -> AbiReply {
+    let method = method as u32;",
+    ),
+];
+
+const CALLS_BY_I32: Patch = (
+    "plugin-api/src/abi/host_side.rs",
+    "unsafe { (self.0.table.call())(self.0.state, method, AbiBytes::of(request)) }",
+    "unsafe { (self.0.table.call())(self.0.state, method as i32, AbiBytes::of(request)) }",
+);
+
 #[test]
 fn a_type_that_has_changed_is_refused_in_one_line_with_path_and_sizes() {
-    for (label, patch, difference) in [
-        (
-            "grown",
-            (TYPES, "    pub key: AbiBytes,\n", "    pub key: AbiBytes,\n    pub extra: u64,\n"),
-            "AbiMetadata: size: host 48, plugin 56",
-        ),
-        (
-            "swapped",
-            (TYPES, "        status: i32,\n", "        status: u32,\n"),
-            "status > i32: type: host i32, plugin u32",
-        ),
+    let swapped = [SWAPPED[0], SWAPPED[1], CALLS_BY_I32];
+    for (label, patches, difference) in [
+        ("grown", &GROWN[..], "AbiReply: size: host 32, plugin 40"),
+        ("swapped", &swapped, "param_1 > u32: type: host u32, plugin i32"),
     ] {
-        let mut patches: Vec<Patch> = vec![patch];
-        if label == "grown" {
-            // What fills the new field in.
-            patches.push((
-                "plugin-api/src/abi/lend.rs",
-                "        AbiMetadata { key, kind, integer, text }",
-                "        AbiMetadata { key, extra: 0, kind, integer, text }",
-            ));
-        } else {
-            patches.push((
-                "plugin-api/src/abi/lend.rs",
-                "        status: output.status,",
-                "        status: output.status as u32,",
-            ));
-            patches.push((
-                "plugin-api/src/abi/read/reply.rs",
-                "ExecOutput::new(view.status(),",
-                "ExecOutput::new(view.status() as i32,",
-            ));
-        }
-        let changed = patched("skew", label, &patches, &[]);
+        let changed = patched("skew", label, patches, &[]);
         let line = told(Contract::Today, &changed);
         let prefix = format!("E09.layout: {} does not fit this host: plugin > ", changed.display());
         assert!(line.starts_with(&prefix), "{line}");
@@ -179,40 +156,17 @@ fn a_type_that_has_changed_is_refused_in_one_line_with_path_and_sizes() {
 }
 
 #[test]
-fn two_versions_that_grew_apart_do_not_fit() {
-    // Tomorrow's host has `reason` where this one has something else.
-    let apart: Patch = (
-        TYPES,
-        "        #[cfg(feature = \"next\")]\n        reason: AbiBytes,\n",
-        "        urgency: u64,\n",
-    );
-    let other: Patch = (
-        "plugin-api/src/abi/lend.rs",
-        "        #[cfg(feature = \"next\")]\n        reason: arena.optional(request.reason.as_deref()),\n",
-        "        urgency: 0,\n",
-    );
-    let diverged = patched("skew", "apart", &[apart, other], &[]);
-    assert!(told(Contract::Today, &diverged).starts_with("fit: plugin-newer\n"));
-    let line = told(Contract::Next, &diverged);
-    assert!(line.starts_with("E09.layout: ") && line.lines().count() == 1, "{line}");
-    assert!(line.contains("host `reason`, plugin `urgency`"), "{line}");
+fn answer_with_a_field_that_must_be_known_is_refused_by_a_host_that_does_not_know_it() {
+    let marked: Patch =
+        ("plugin-api/src/abi/wire/records.rs", "3 lease_millis", "0x8003 lease_millis");
+    let told = told(Contract::Today, &patched("skew", "marked", &[marked], NEXT));
+    let refused = "get text: unsupported: `answer` has the field 3, which is not known here\n";
+    assert!(told.contains(refused), "{told}");
 }
 
 #[test]
 fn a_plugin_that_does_not_fit_leaves_the_next_one_alone() {
-    let changed = patched(
-        "skew",
-        "grown",
-        &[
-            (TYPES, "    pub key: AbiBytes,\n", "    pub key: AbiBytes,\n    pub extra: u64,\n"),
-            (
-                "plugin-api/src/abi/lend.rs",
-                "        AbiMetadata { key, kind, integer, text }",
-                "        AbiMetadata { key, extra: 0, kind, integer, text }",
-            ),
-        ],
-        &[],
-    );
+    let changed = patched("skew", "grown", &GROWN, &[]);
     let load = |file: &Path| {
         let scene = Scene::new();
         keystead::plugin::loader::load(&scene.trusted(file))

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Reader, Wire, Writer, MAX_ITEMS, MAX_LINE_BYTES, MAX_PART_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Metadata, MetadataValue, MAX_METADATA_ENTRIES};
-use crate::name::{SecretName, VaultName, MAX_SECRET_NAME_BYTES};
+use crate::name::{SecretName, VaultName};
 use crate::parameters::{ParameterKind, ParameterValue, Parameters};
 use crate::plugin::Level;
 use crate::value::{SecretBytes, SecretText, Value, ValueKind, MAX_VALUE_BYTES};
@@ -187,8 +187,10 @@ impl Wire for SecretName {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self> {
-        let bytes = r.all(MAX_SECRET_NAME_BYTES)?;
-        let text = std::str::from_utf8(bytes).map_err(|_| r.fault("is not UTF-8"))?;
+        // More than a name may have is counted by `parse`.
+        let bytes = r.all(MAX_LINE_BYTES)?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| Error::invalid("a secret's name is not UTF-8"))?;
         Self::parse(text)
     }
 }

@@ -50,9 +50,9 @@ fn name_that_breaks_the_rules_is_the_plugins_fault() {
     let long = [b'x'; MAX_SECRET_NAME_BYTES + 1];
     for (name, message) in [
         (&b""[..], "a secret's name is empty"),
-        (b"\xff", "`name` is not UTF-8"),
+        (b"\xff", "a secret's name is not UTF-8"),
         (b"a\nb", "a secret's name has the control character U+000A"),
-        (&long, "`name` has 1025 bytes; the most is 1024"),
+        (&long, "a secret's name has 1025 bytes; the most is 1024"),
     ] {
         let entry = answered::<Entry>(record().field(1, name));
         assert_eq!(entry, Err(Error::internal(message)));
@@ -64,7 +64,7 @@ fn name_that_breaks_the_rules_is_the_plugins_fault() {
 fn wrong_request_is_the_callers_fault() {
     let request = record().field(1, b"\xff").field(3, &DEADLINE);
     let fault = decode::<GetRequest>(&request.0).unwrap_err();
-    assert_eq!(fault, Error::invalid("`name` is not UTF-8"));
+    assert_eq!(fault, Error::invalid("a secret's name is not UTF-8"));
 }
 
 #[test]
