@@ -1,6 +1,6 @@
 //! The stable-ABI twins of the contract. Not for authors: [`export_plugin!`](crate::export_plugin)
 //! and the host are its only users, and nothing here is covered by the crate's promises
-//! except through them (docs/decisions/0001).
+//! except through them (docs/decisions/0026).
 //!
 //! What crosses is bytes: a call by its number, with a request that lives until the call returns;
 //! a reply that lives until the receiver gives it back to its maker ([`AbiReply`]). So nothing is
