@@ -333,7 +333,7 @@ fn a_page_over_the_limit() {
 $ keystead list -V odd
 exit code 70
 --- stderr
-Error: Plugin `page-over` misbehaved in vault `odd`: the page's entries are 1001; the most is 1000
+Error: Plugin `page-over` misbehaved in vault `odd`: `entries` has more than 1000 items
 Hint: tell who makes the plugin: `keystead plugin show page-over` names them
 Code: E12.misbehaved
 $ keystead list
@@ -341,7 +341,7 @@ exit code 5
 --- stdout
 a	sound	text	
 --- stderr
-Warning: vault `odd` is not listed: plugin `page-over` misbehaved in vault `odd`: the page's entries are 1001; the most is 1000
+Warning: vault `odd` is not listed: plugin `page-over` misbehaved in vault `odd`: `entries` has more than 1000 items
 
 "#]]
     );

@@ -373,7 +373,7 @@ last	late	text
 --- stderr
 Warning: vault `cursor-still` is not listed: plugin `cursor-still` misbehaved in vault `cursor-still`: the page's cursor does not advance
 Warning: vault `list-hangs` is not listed: plugin `list-hangs` failed in vault `list-hangs`: the plugin's process was late during `list` and was killed after [TIME] ms
-Warning: vault `page-over` is not listed: plugin `page-over` misbehaved in vault `page-over`: the page's entries are 1001; the most is 1000
+Warning: vault `page-over` is not listed: plugin `page-over` misbehaved in vault `page-over`: `entries` has more than 1000 items
 Warning: vault `panics-on-open` is not listed: vault `panics-on-open` cannot be opened: plugin `panics-on-open` refused to open it: the plugin panicked in `open` at panics-on-open/src/lib.rs:4
 
 "#]]

@@ -425,6 +425,15 @@ pub fn decode_reply<T: Wire>(reply: &[u8]) -> Result<Option<T>> {
     }
 }
 
+/// Whether these bytes begin as a reply does.
+pub fn is_reply(bytes: &[u8]) -> bool {
+    match bytes.split_first() {
+        Some((&(status::ANSWER | status::ERROR), _)) => true,
+        Some((&status::UNKNOWN_CALL, rest)) => rest.is_empty(),
+        _ => false,
+    }
+}
+
 /// Returns the error that a reply is, if it is one.
 pub fn error_of(reply: &[u8]) -> Option<Error> {
     match reply.first() {

@@ -172,14 +172,14 @@ exit code 5
 first	early	text	
 last	late	text	
 --- stderr
-Warning: vault `fishy` is not listed: plugin `page-over` misbehaved in vault `fishy`: the page's entries are 1001; the most is 1000
+Warning: vault `fishy` is not listed: plugin `page-over` misbehaved in vault `fishy`: `entries` has more than 1000 items
 $ keystead -q list --json
 exit code 5
 --- stdout
 {"schema":1,"name":"first","vault":"early","kind":"text","metadata":{}}
 {"schema":1,"name":"last","vault":"late","kind":"text","metadata":{}}
 --- stderr
-{"schema":1,"warning":"vault `fishy` is not listed: plugin `page-over` misbehaved in vault `fishy`: the page's entries are 1001; the most is 1000"}
+{"schema":1,"warning":"vault `fishy` is not listed: plugin `page-over` misbehaved in vault `fishy`: `entries` has more than 1000 items"}
 
 "#]]
     );

@@ -254,12 +254,15 @@ impl Connection {
                     if frame.id != id {
                         return fault("a request within another call");
                     }
-                    let reply = serve(setup, service, asked, request.deadline());
+                    let reply = serve(setup, service, asked, request.deadline())?;
                     drop(frame);
                     self.reply(id, &reply, until)?;
                 }
                 _ if frame.id != id => return fault("an answer to another call"),
                 Kind::Reply => {
+                    if !wire::is_reply(frame.body()) {
+                        return fault("a reply that is none");
+                    }
                     let error = wire::error_of(frame.body());
                     if opens && error.is_none() {
                         return fault("an answer of another kind");
@@ -394,27 +397,24 @@ fn serve(
     service: Option<Service>,
     asked: &[u8],
     deadline: api::Deadline,
-) -> api::SecretBytes {
-    let refused = |error| wire::encode_reply::<()>(&Err(error));
-    match service {
-        Some(Service::Exec) => match wire::decode::<api::ExecRequest>(asked) {
-            Ok(mut program) => {
-                if program.deadline.remaining() > deadline.remaining() {
-                    program.deadline = deadline;
-                }
-                wire::encode_reply(&setup.services.exec(program).map(cut_errors))
+) -> Result<api::SecretBytes, Fault> {
+    // The runner is of this build: it asks for nothing else, and in no other form.
+    let none = |refused: api::Error| Fault::value(&refused);
+    Ok(match service {
+        Some(Service::Exec) => {
+            let mut program: api::ExecRequest = wire::decode(asked).map_err(none)?;
+            if program.deadline.remaining() > deadline.remaining() {
+                program.deadline = deadline;
             }
-            Err(fault) => refused(fault),
-        },
-        Some(Service::Ownership) => match wire::decode::<One<String>>(asked) {
-            Ok(One(path)) => {
-                wire::encode_reply(&ownership::of(&setup.granted, &path).map(|it| One(Some(it))))
-            }
-            Err(fault) => refused(fault),
-        },
+            wire::encode_reply(&setup.services.exec(program).map(cut_errors))
+        }
+        Some(Service::Ownership) => {
+            let One(path): One<String> = wire::decode(asked).map_err(none)?;
+            wire::encode_reply(&ownership::of(&setup.granted, &path).map(|it| One(Some(it))))
+        }
         // A line for the log has no reply.
-        Some(Service::Log) | None => wire::unknown_call(),
-    }
+        Some(Service::Log) | None => return Err(Fault::new("a request for no service")),
+    })
 }
 
 fn log(setup: &Setup, lines: &mut u32, line: &[u8]) -> Result<(), Lost> {

@@ -381,6 +381,8 @@ fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_f
         ("send garbage", "a frame of an unknown kind"),
         ("send oversized", "a frame of more than 64 KiB"),
         ("send other id", "an answer to another call"),
+        ("reply nothing", "a reply that is none"),
+        ("reply unknown status", "a reply that is none"),
         ("send opened", "an answer of another kind"),
         ("send no service", "a call that is none"),
         ("send greeting", "an answer to another call"),
@@ -423,8 +425,6 @@ fn a_missing_result_for_what_was_written_is_the_plugins_fault() {
 #[test]
 fn reply_that_is_none_is_the_plugins_fault_and_ends_no_process() {
     for (name, what) in [
-        ("reply nothing", "the answer is no reply"),
-        ("reply unknown status", "the answer is no reply"),
         ("reply truncated", "`answer` ends too early"),
         ("reply extended", "`answer` ends too early"),
         ("reply without value", "`value` is missing"),
