@@ -9,14 +9,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Returns a program that the test run provides.
-fn tool(variable: &str) -> OsString {
+pub(crate) fn tool(variable: &str) -> OsString {
     std::env::var_os(variable)
         .unwrap_or_else(|| panic!("{variable} is not set; `cargo xtask test` sets it"))
 }
 
 /// Runs a command with this on its standard input, and returns its exit code, standard output
 /// and standard error.
-fn run(command: &mut Command, input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
+pub(crate) fn run(command: &mut Command, input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     // One that takes no input may be gone before it is written.
@@ -28,7 +28,7 @@ fn run(command: &mut Command, input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
 
 /// Runs a command that must succeed, and returns its standard output.
 #[track_caller]
-fn answer(command: &mut Command, input: &[u8]) -> Vec<u8> {
+pub(crate) fn answer(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let (code, answer, told) = run(command, input);
     assert_eq!(code, Some(0), "{command:?}: {told}");
     answer

@@ -13,4 +13,5 @@ mod listed;
 mod one_script;
 mod oracle;
 mod plugin_files;
+mod podman;
 mod scene;

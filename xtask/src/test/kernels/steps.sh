@@ -52,5 +52,5 @@ step runner tests "$unit" plugin::runner::sandbox plugin::runner::tests::cage \
 step grants tests "$integration" boundary::cage --skip needs_
 export KEYSTEAD_TEST_ROUNDS_OF=100 KEYSTEAD_TEST_AMPLE=300
 step zoo tests "$integration" boundary::zoo --skip boundary::zoo::rounds \
-    --skip boundary::zoo::page
+    --skip boundary::zoo::page --skip needs_
 step rounds tests "$integration" boundary::zoo::rounds

@@ -9,8 +9,8 @@ use std::path::{Component, Path};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
 };
 
 use super::attributes::{self, Depth, Propagation};
@@ -196,7 +196,16 @@ impl Root {
         attributes::set(self.dir.as_fd(), read_only, Propagation::Private, Depth::One)?;
         // Not `pivot_root`: what is below is out of reach without descriptors and capabilities, and
         // unmounting it waits for all processors.
-        rustix::process::chroot(".")?;
+        match rustix::process::chroot(".") {
+            // Podman's filter for a container without `CAP_SYS_CHROOT` refuses this call, also in a user
+            // namespace that has it, and refuses none of mounting.
+            Err(Errno::PERM) => {
+                rustix::process::pivot_root(".", ".")?;
+                // The old root lies above the new one now.
+                rustix::mount::unmount(".", UnmountFlags::DETACH)?;
+            }
+            entered => entered?,
+        }
         Ok(rustix::process::chdir("/")?)
     }
 }

@@ -1,0 +1,286 @@
+//! Podman, started by root or by another user, and a root folder for its containers that has
+//! a shell, the command and the plugin `files`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::cli::sandbox;
+use crate::files::{answer, run, tool};
+
+/// The user of rootless Podman, whom the machine does not know.
+const USER: u32 = 65_529;
+
+/// The first number of those that this user may use in containers.
+const SUBORDINATE: u32 = 2_000_000_000;
+
+/// Who starts Podman.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Root. A user's number is the same in a container as outside.
+    Rootful,
+    /// Another user, who is root in a container; other numbers are subordinate ones outside.
+    Rootless,
+}
+
+impl Mode {
+    pub(crate) const BOTH: [Self; 2] = [Self::Rootful, Self::Rootless];
+}
+
+/// Podman with folders of its own, and a root folder for containers.
+pub(crate) struct Podman {
+    mode: Mode,
+    root: tempfile::TempDir,
+}
+
+impl Podman {
+    pub(crate) fn new(mode: Mode) -> Self {
+        let podman = Self { mode, root: tempfile::tempdir().unwrap() };
+        // Containers enter below it under other users.
+        fs::set_permissions(podman.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for folder in ["rootfs/bin", "own", "etc"] {
+            fs::create_dir_all(podman.path(folder)).unwrap();
+        }
+        for folder in ["home", "tmp", "root", "run", "user"] {
+            fs::DirBuilder::new().mode(0o700).create(podman.path(folder)).unwrap();
+            podman.hand_over(&podman.path(folder));
+        }
+        podman.make_tmp();
+        podman.write_settings();
+        podman.fill("bin/sh", Path::new("/bin/sh"));
+        podman.fill("bin/keystead", Path::new(env!("CARGO_BIN_EXE_keystead")));
+        podman.fill("files.so", sandbox::files());
+        podman
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// Gives a file or folder, with all below it, to who starts Podman.
+    fn hand_over(&self, path: &Path) {
+        if self.mode == Mode::Rootless {
+            let owner = format!("{USER}:{USER}");
+            answer(Command::new("chown").args(["-hR", &owner]).arg(path), b"");
+        }
+    }
+
+    /// Puts a program into the root folder, with the libraries that it is linked with.
+    pub(crate) fn fill(&self, name: &str, program: &Path) {
+        let root = self.path("rootfs");
+        fs::copy(program, root.join(name)).unwrap();
+        let linked = answer(Command::new("ldd").arg(program), b"");
+        for word in String::from_utf8(linked).unwrap().split_whitespace() {
+            let Some(library) = word.strip_prefix('/') else { continue };
+            let place = root.join(library);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::copy(word, place).unwrap();
+        }
+        self.hand_over(&root);
+    }
+
+    /// Writes what podman reads instead of the system's settings.
+    fn write_settings(&self) {
+        // Limits that a container asks for and this machine may not give are left out. They are
+        // a list in one line, without brackets in it.
+        let runc = tool("KEYSTEAD_TEST_RUNC");
+        let script = format!(
+            "#!/bin/sh\nlast=\nfor word; do\n  if [ \"$last\" = --bundle ]; then\n    \
+             sed -i 's/\"rlimits\":\\[[^]]*\\]/\"rlimits\":[]/' \"$word/config.json\"\n  fi\n  last=$word\ndone\n\
+             exec '{}' \"$@\"\n",
+            runc.display()
+        );
+        let runtime = self.path("runtime");
+        fs::write(&runtime, script).unwrap();
+        fs::set_permissions(&runtime, fs::Permissions::from_mode(0o755)).unwrap();
+        let settings = format!(
+            // Locks of its own: in memory that all podmen share they would be made by two at once.
+            "[engine]\nlock_type = \"file\"\nconmon_path = [\"{}\"]\n\
+             conmon_env_vars = [\"PATH=/usr/sbin:/usr/bin:/sbin:/bin\", \"LD_LIBRARY_PATH={}\"]\n",
+            tool("KEYSTEAD_TEST_CONMON").display(),
+            // What it starts again needs the libraries that podman was unpacked with, too.
+            unpacked("KEYSTEAD_TEST_PODMAN").join("usr/lib/x86_64-linux-gnu").display(),
+        );
+        fs::write(self.path("containers.conf"), settings).unwrap();
+        fs::write(self.path("policy.json"), "{\"default\":[{\"type\":\"reject\"}]}").unwrap();
+        if self.mode == Mode::Rootless {
+            let name = "keystead-test";
+            let known = [
+                ("passwd", format!("root:x:0:0::/:/bin/sh\n{name}:x:{USER}:{USER}::/:/bin/sh\n")),
+                ("group", format!("root:x:0:\n{name}:x:{USER}:\n")),
+                ("subuid", format!("{name}:{SUBORDINATE}:65536\n")),
+                ("subgid", format!("{name}:{SUBORDINATE}:65536\n")),
+            ];
+            for (file, content) in known {
+                fs::write(self.path("etc").join(file), content).unwrap();
+            }
+            fs::write(self.path("enter"), self.entering()).unwrap();
+        }
+    }
+
+    /// Returns the script that starts a program as the user: in a mount namespace where the
+    /// machine knows this user, and nothing is changed outside.
+    fn entering(&self) -> String {
+        let own = self.path("own").display().to_string();
+        let mut script =
+            format!("set -e\ncd /\nmount -t tmpfs -o mode=0755 own '{own}'\nmkdir '{own}/bin'\n");
+        for (variable, name) in
+            [("KEYSTEAD_TEST_NEWUIDMAP", "newuidmap"), ("KEYSTEAD_TEST_NEWGIDMAP", "newgidmap")]
+        {
+            // Of a start script the program itself: it has root's rights here, and nowhere else.
+            let tool = PathBuf::from(tool(variable));
+            let program = unpacked(variable).join("usr/bin").join(name);
+            let program = if program.is_file() { program } else { tool };
+            let place = format!("{own}/bin/{name}");
+            writeln!(script, "cp '{}' '{place}'\nchmod 4755 '{place}'", program.display()).unwrap();
+        }
+        // The user may not pass where the tools are, as below root's home: what is in the way is
+        // hidden by an empty folder that has nothing but the tools, at their place.
+        let tools = ["KEYSTEAD_TEST_PODMAN", "KEYSTEAD_TEST_CONMON", "KEYSTEAD_TEST_RUNC"];
+        let folders = BTreeSet::from(tools.map(unpacked));
+        let shut: Vec<_> =
+            folders.iter().filter_map(|folder| Some((folder, shut_above(folder)?))).collect();
+        for (number, (folder, _)) in shut.iter().enumerate() {
+            let kept = format!("{own}/{number}");
+            writeln!(script, "mkdir '{kept}'\nmount --bind '{}' '{kept}'", folder.display())
+                .unwrap();
+        }
+        for hidden in shut.iter().map(|(_, above)| above).collect::<BTreeSet<_>>() {
+            writeln!(script, "mount -t tmpfs -o mode=0755 own '{}'", hidden.display()).unwrap();
+        }
+        for (number, (folder, _)) in shut.iter().enumerate() {
+            let folder = folder.display();
+            writeln!(script, "mkdir -p '{folder}'\nmount --bind '{own}/{number}' '{folder}'")
+                .unwrap();
+        }
+        let etc = self.path("etc");
+        writeln!(script, "mount --bind '{}' /etc", etc.display()).unwrap();
+        writeln!(script, "exec setpriv --reuid {USER} --regid {USER} --clear-groups \"$@\"")
+            .unwrap();
+        script
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let podman = tool("KEYSTEAD_TEST_PODMAN");
+        let path = "/usr/sbin:/usr/bin:/sbin:/bin";
+        let mut command = match self.mode {
+            Mode::Rootful => Command::new(podman),
+            Mode::Rootless => {
+                let mut enter = Command::new("unshare");
+                enter.args(["--mount", "/bin/sh"]).arg(self.path("enter")).arg(podman);
+                enter
+            }
+        };
+        command.env_clear().current_dir("/").env("PATH", path);
+        if self.mode == Mode::Rootless {
+            command.env("PATH", format!("{}:{path}", self.path("own/bin").display()));
+            command.env("XDG_RUNTIME_DIR", self.path("user"));
+        }
+        command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
+        command.env("CONTAINERS_CONF", self.path("containers.conf"));
+        for (option, folder) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+            command.arg(option).arg(self.path(folder));
+        }
+        command.args(["--cgroup-manager", "cgroupfs", "--events-backend", "file"]);
+        command.args(["--storage-driver", "vfs", "--runtime"]).arg(self.path("runtime"));
+        command.args(words);
+        command
+    }
+
+    pub(crate) fn secret(&self, name: &str, content: &[u8]) {
+        answer(&mut self.command(&["secret", "create", name, "-"]), content);
+    }
+
+    /// Returns the option that gives a container a filter of system calls which refuses these and no
+    /// others, and is kept under this name.
+    pub(crate) fn refusing(&self, name: &str, calls: &[&str]) -> String {
+        let path = self.path(name);
+        let filter = format!(
+            "{{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{{\"names\":{calls:?},\
+             \"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":1}}]}}"
+        );
+        fs::write(&path, filter).unwrap();
+        format!("--security-opt=seccomp={}", path.display())
+    }
+
+    /// Removes what a container left in its root folder.
+    pub(crate) fn sweep(&self) {
+        fs::remove_dir_all(self.path("rootfs/tmp")).unwrap();
+        self.make_tmp();
+    }
+
+    /// Makes the folder that everybody in a container may write to.
+    fn make_tmp(&self) {
+        let tmp = self.path("rootfs/tmp");
+        fs::create_dir_all(&tmp).unwrap();
+        fs::set_permissions(&tmp, fs::Permissions::from_mode(0o1777)).unwrap();
+        self.hand_over(&tmp);
+    }
+
+    /// Runs a line of shell in a container with these options.
+    pub(crate) fn run(&self, options: &[&str], line: &str) -> (Option<i32>, Vec<u8>, String) {
+        let mut podman = self.command(&["run", "--rm", "--network=none", "--env=HOME=/tmp/home"]);
+        podman.args(options).arg("--rootfs").arg(self.path("rootfs"));
+        run(podman.args(["/bin/sh", "-c", line]), b"")
+    }
+
+    /// Returns the processes that rootless Podman left: one that keeps the user's namespaces, and
+    /// those that clean up behind a container. This folder is in their arguments or environment.
+    fn left(&self) -> Vec<Pid> {
+        let root = self.root.path().as_os_str().as_bytes();
+        let is_ours = |process: &Path| {
+            ["cmdline", "environ"].iter().any(|file| {
+                let words = fs::read(process.join(file)).unwrap_or_default();
+                words.windows(root.len()).any(|part| part == root)
+            })
+        };
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let processes = processes.filter(|process| is_ours(&process.path()));
+        processes
+            .filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?))
+            .collect()
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        if self.mode == Mode::Rootful {
+            // All of them end with the command that started them.
+            return;
+        }
+        // Those that are killed may need a moment to be gone, and may just have started another.
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until {
+            let left = self.left();
+            if left.is_empty() {
+                return;
+            }
+            for process in left {
+                // It may have ended by itself.
+                let _ = kill_process(process, Signal::KILL);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Returns the folder that a program of the cache was unpacked into.
+fn unpacked(variable: &str) -> PathBuf {
+    let tool = PathBuf::from(tool(variable));
+    tool.parent().unwrap().parent().unwrap().to_path_buf()
+}
+
+/// Returns the first folder on the way to this one that another user may not pass.
+fn shut_above(folder: &Path) -> Option<PathBuf> {
+    let mut way: Vec<&Path> = folder.ancestors().skip(1).collect();
+    way.reverse();
+    let is_shut = |above: &&Path| fs::metadata(above).unwrap().mode() & 0o001 == 0;
+    way.into_iter().find(is_shut).map(Path::to_path_buf)
+}
