@@ -85,7 +85,7 @@ fn measured() -> Result<(Duration, u64), Box<dyn std::error::Error>> {
         rounds.push(calls(CALLS)?);
     }
     let quickest = rounds.into_iter().min().unwrap_or_default();
-    let process = runner.process_id().ok_or("the plugin's process has ended")?;
+    let process = runner.carrier().process_id().ok_or("the plugin's process has ended")?;
     let pages = std::fs::read_to_string(format!("/proc/{process}/statm"))?;
     let mut pages = pages.split_whitespace().skip(1).map(str::parse::<u64>);
     let (Some(Ok(all)), Some(Ok(shared))) = (pages.next(), pages.next()) else {
@@ -101,6 +101,6 @@ impl Services for Silent {
     fn log(&self, _: Level, _: &str) {}
 
     fn exec(&self, _: ExecRequest) -> keystead::api::Result<ExecOutput> {
-        Err(keystead::api::Error::denied("not granted"))
+        Err(keystead::api::Error::permission_denied("not granted"))
     }
 }

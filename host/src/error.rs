@@ -399,12 +399,12 @@ fn answer_code(kind: keystead_plugin_api::ErrorKind) -> &'static str {
         Kind::NotFound => "E12.not-found",
         Kind::AlreadyExists => "E12.secret-exists",
         Kind::Locked => "E12.locked",
-        Kind::Denied => "E12.denied",
+        Kind::PermissionDenied => "E12.denied",
         Kind::Unavailable => "E12.unavailable",
         Kind::Unsupported => "E12.unsupported",
         Kind::Invalid => "E12.invalid",
-        Kind::Damaged => "E12.damaged",
-        Kind::Late => "E12.late",
+        Kind::Corrupt => "E12.damaged",
+        Kind::TimedOut => "E12.late",
         _ => "E12.misbehaved",
     }
 }

@@ -16,7 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keystead_plugin_api::manifest::Capability;
-use keystead_plugin_api::{Deadline, ErrorKind, ListRequest, Result as Reply, Vault, VaultName};
+use keystead_plugin_api::{
+    Deadline, ErrorKind, ListRequest, Result as Reply, TestRequest, Vault, VaultName,
+};
 
 pub use conformance::Check;
 pub use grant::PlannedGrant;
@@ -259,7 +261,7 @@ impl Host {
         self.call(vault, ask, &mut |open, deadline| {
             // Once: what it says of itself is logged, and this is run again when unlocked.
             if !is_well {
-                open.test(deadline)?;
+                open.test(&TestRequest::new(deadline))?;
                 is_well = true;
             }
             if !locks {

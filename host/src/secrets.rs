@@ -10,8 +10,8 @@ pub mod transfer;
 mod write;
 
 use keystead_plugin_api::{
-    Credential, Entry, ErrorKind, GetRequest, Metadata, Secret, SecretName, Value, VaultName,
-    WriteMode,
+    Credential, DescribeRequest, Entry, ErrorKind, GetRequest, Metadata, Secret, SecretName, Value,
+    VaultName, WriteMode,
 };
 
 pub use action::PlannedAction;
@@ -143,7 +143,7 @@ impl Host {
     ) -> Result<Described> {
         let (vault, entry) = self.first(name, place, ask, &mut |vault, ask| {
             self.call(vault, ask, &mut |open, deadline| {
-                open.describe(&GetRequest::new(name.clone(), deadline))
+                open.describe(&DescribeRequest::new(name.clone(), deadline))
             })
         })?;
         Ok(Described { vault, entry })

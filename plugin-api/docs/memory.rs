@@ -15,13 +15,14 @@ pub const MANIFEST: Manifest = Manifest {
     version: env!("CARGO_PKG_VERSION"),
     description: "Secrets in memory, or in a file in clear text: for tests and for plugin authors",
     vendor: "Keystead",
-    licence: "MIT OR Apache-2.0",
+    license: "MIT OR Apache-2.0",
     homepage: "",
     kinds: &[Kind {
         name: "memory",
         description: "forgets all when it is closed, unless it has a file",
         capabilities: &[
             Capability::Write,
+            Capability::Rename,
             Capability::Metadata,
             Capability::Unlock,
             Capability::Actions,
@@ -69,7 +70,7 @@ impl Vault for Memory {
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
         // The cursor is the last name of the page before: good whatever is written meanwhile.
-        let after = request.after.as_deref().map(SecretName::parse).transpose()?;
+        let after = request.cursor.as_deref().map(SecretName::parse).transpose()?;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = self.unlocked()?.read()?.range((from, Bound::Unbounded));
         let entry = |(name, secret): (&SecretName, &Secret)| {
@@ -80,77 +81,93 @@ impl Vault for Memory {
         Ok(Page::new(entries, rest.next().and(last)))
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         self.unlocked()?.change(request.deadline, |secrets| put(secrets, request))?;
         if self.secrets.file().is_none() {
             self.context.warn("this vault has no file: what is set is gone when it is closed");
         }
-        Ok(())
+        Ok(Written::new())
     }
 
-    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+    fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
         let secrets = self.unlocked()?;
-        let deadline = match requests.first() {
+        let deadline = match request.requests.first() {
             Some(first) => first.deadline,
-            None => return Ok(Vec::new()),
+            None => return Ok(SetManyResults::new(Vec::new())),
         };
         // The file is written once for all of them.
         secrets.change(deadline, |secrets| {
-            Ok(requests.into_iter().map(|request| put(secrets, request)).collect())
+            let results = request.requests.into_iter().map(|request| put(secrets, request));
+            Ok(SetManyResults::new(results.collect()))
         })
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         self.unlocked()?.change(request.deadline, |secrets| {
-            secrets.remove(&request.name).map(drop).ok_or_else(Error::not_found)
+            secrets.remove(&request.name).map(|_| Removed::new()).ok_or_else(Error::not_found)
         })
     }
 
-    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
+    fn rename(&mut self, request: &RenameRequest) -> Result<Renamed> {
         self.unlocked()?.change(request.deadline, |secrets| {
-            secrets.get_mut(&request.name).ok_or_else(Error::not_found)?.metadata = metadata;
-            Ok(())
+            if !secrets.contains_key(&request.from) {
+                return Err(Error::not_found());
+            }
+            if request.from != request.to && secrets.contains_key(&request.to) {
+                return Err(Error::already_exists());
+            }
+            let secret = secrets.remove(&request.from);
+            secrets.extend(secret.map(|secret| (request.to.clone(), secret)));
+            Ok(Renamed::new())
         })
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
+        self.unlocked()?.change(request.deadline, |secrets| {
+            secrets.get_mut(&request.name).ok_or_else(Error::not_found)?.metadata =
+                request.metadata;
+            Ok(MetadataWritten::new())
+        })
+    }
+
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         let password = self.password.as_ref().ok_or_else(never_locked)?;
         if request.challenge != "password" {
             return Err(Error::invalid("this vault did not give that challenge"));
         }
         if request.answer("password") != Some(password) {
-            return Err(Error::denied("the password is wrong"));
+            return Err(Error::permission_denied("the password is wrong"));
         }
         self.locked = false;
-        Ok(Some(crate::session::new(password)))
+        Ok(Unlocked::new(Some(crate::session::new(password))))
     }
 
-    fn lock(&mut self, _: Deadline) -> Result<()> {
+    fn lock(&mut self, _: &LockRequest) -> Result<Locked> {
         self.locked = self.password.is_some();
-        self.password.as_ref().map(drop).ok_or_else(never_locked)
+        self.password.as_ref().map(|_| Locked::new()).ok_or_else(never_locked)
     }
 
-    fn test(&mut self, _: Deadline) -> Result<()> {
+    fn test(&mut self, _: &TestRequest) -> Result<TestReport> {
         if let Some(path) = self.secrets.file() {
             self.context.warn(&format!("secrets are kept in clear text in {}", path.display()));
         }
-        self.secrets.read().map(drop)
+        self.secrets.read().map(|_| TestReport::new())
     }
 
-    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
+    fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
         let mut clear = Action::new("clear", "removes every secret");
         clear.destructive = true;
-        Ok(vec![clear])
+        Ok(ActionList::new(vec![clear]))
     }
 
-    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+    fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         if request.action != "clear" {
             let message = format!("this vault has no action `{}`", request.action);
             return Err(Error::unsupported(message));
         }
         self.unlocked()?.change(request.deadline, |secrets| {
             let count = std::mem::take(secrets).len();
-            Ok(Outcome::new(format!("secrets removed: {count}")))
+            Ok(ActionOutcome::new(format!("secrets removed: {count}")))
         })
     }
 }
@@ -165,7 +182,7 @@ impl Memory {
     }
 }
 
-fn put(secrets: &mut Map, request: SetRequest) -> Result<()> {
+fn put(secrets: &mut Map, request: SetRequest) -> Result<Written> {
     let kept = match (secrets.get(&request.name), request.mode) {
         (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
         (None, WriteMode::Replace) => return Err(Error::not_found()),
@@ -173,7 +190,7 @@ fn put(secrets: &mut Map, request: SetRequest) -> Result<()> {
     };
     let metadata = request.metadata.unwrap_or(kept);
     secrets.insert(request.name, Secret::with_metadata(request.value, metadata));
-    Ok(())
+    Ok(Written::new())
 }
 
 fn never_locked() -> Error {

@@ -8,7 +8,7 @@
 
 KEYSTEAD_MANIFEST(
     "{\"schema\":1,\"id\":\"greeting\",\"version\":\"1.0.0\",\"api\":\"" KEYSTEAD_API_VERSION "\","
-    "\"description\":\"One secret\",\"vendor\":\"Example\",\"licence\":\"MIT\",\"homepage\":\"\","
+    "\"description\":\"One secret\",\"vendor\":\"Example\",\"license\":\"MIT\",\"homepage\":\"\","
     "\"permissions\":[],\"kinds\":[{\"name\":\"greeting\",\"description\":\"a greeting\","
     "\"names\":\"case-sensitive\",\"capabilities\":[],\"values\":[\"text\"],\"parameters\":["
     "{\"name\":\"words\",\"kind\":\"text\",\"description\":\"what it says\",\"required\":true,"

@@ -169,6 +169,8 @@ typedef struct {
     size_t parameter_count;
     keystead_bytes session; /* what an earlier unlock gave out, or absent */
     uint64_t session_millis;
+    keystead_bytes host_name;    /* which program opens it, or absent; never to decide by */
+    keystead_bytes host_version; /* a semantic version, or absent */
 } keystead_open_request;
 
 typedef struct {
@@ -196,6 +198,13 @@ typedef struct {
     const keystead_metadata *metadata; /* instead of all there was; never null */
     size_t metadata_count;
 } keystead_set_metadata_request;
+
+typedef struct {
+    size_t size;
+    uint64_t deadline_millis;
+    keystead_bytes from; /* its name */
+    keystead_bytes to;   /* its new name */
+} keystead_rename_request;
 
 typedef struct {
     size_t size;
@@ -358,6 +367,11 @@ typedef struct keystead_plugin {
     keystead_status (*set_many)(keystead_vault *vault,
                                 const keystead_set_request *const *requests, size_t count,
                                 keystead_reply reply);
+
+    /* Added since the first version. With the capability `rename`: gives a secret another name in
+     * one step. KEYSTEAD_ALREADY_EXISTS where another secret has it. */
+    keystead_status (*rename)(keystead_vault *vault, const keystead_rename_request *request,
+                              keystead_reply reply);
 } keystead_plugin;
 
 /* The sizes of the first version: no table is smaller. */

@@ -26,6 +26,7 @@ pub use view::AbiBytes;
 pub use abi_stable::library::LibHeader;
 
 use crate::error::{Error, Result};
+use crate::vault::Written;
 
 /// Returns the results of several writes: an error stays, and each success is replaced by
 /// the answer to what was passed on.
@@ -33,7 +34,10 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where there are more answers or fewer
 /// than were to be given.
-pub fn merged(mut results: Vec<Result<()>>, answers: Vec<Result<()>>) -> Result<Vec<Result<()>>> {
+pub fn merged(
+    results: Vec<Result<()>>,
+    answers: Vec<Result<Written>>,
+) -> Result<Vec<Result<Written>>> {
     let passed_on = results.iter().filter(|result| result.is_ok()).count();
     if answers.len() != passed_on {
         return Err(Error::internal(format!(
@@ -41,7 +45,10 @@ pub fn merged(mut results: Vec<Result<()>>, answers: Vec<Result<()>>) -> Result<
             answers.len()
         )));
     }
-    let places = results.iter_mut().filter(|result| result.is_ok());
-    places.zip(answers).for_each(|(place, answer)| *place = answer);
-    Ok(results)
+    let mut answers = answers.into_iter();
+    let each = results.into_iter().map(|result| match result {
+        Ok(()) => answers.next().expect("they were counted"),
+        Err(error) => Err(error),
+    });
+    Ok(each.collect())
 }

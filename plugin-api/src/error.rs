@@ -24,7 +24,7 @@ pub enum ErrorKind {
     /// The vault is locked; the error carries a [`Challenge`]. The call had no effect.
     Locked = 3,
     /// The vault's own rules or server refuse this caller.
-    Denied = 4,
+    PermissionDenied = 4,
     /// The vault cannot be reached now; the same call may work later.
     Unavailable = 5,
     /// This vault cannot do this, or cannot hold this kind of value.
@@ -32,11 +32,11 @@ pub enum ErrorKind {
     /// The request itself is wrong: a parameter, a name, a value.
     Invalid = 7,
     /// What the vault keeps is damaged.
-    Damaged = 8,
+    Corrupt = 8,
     /// A fault of the plugin; a panic that was caught ends here.
     Internal = 9,
     /// The call's deadline passed before it was done.
-    Late = 10,
+    TimedOut = 10,
     /// The vault asks to slow down. What a later minor version might add.
     #[cfg(feature = "next")]
     Throttled = 11,
@@ -47,13 +47,13 @@ impl ErrorKind {
         Self::NotFound,
         Self::AlreadyExists,
         Self::Locked,
-        Self::Denied,
+        Self::PermissionDenied,
         Self::Unavailable,
         Self::Unsupported,
         Self::Invalid,
-        Self::Damaged,
+        Self::Corrupt,
         Self::Internal,
-        Self::Late,
+        Self::TimedOut,
         #[cfg(feature = "next")]
         Self::Throttled,
     ];
@@ -74,13 +74,13 @@ impl ErrorKind {
             Self::NotFound => "not found",
             Self::AlreadyExists => "already exists",
             Self::Locked => "locked",
-            Self::Denied => "denied",
+            Self::PermissionDenied => "permission denied",
             Self::Unavailable => "unavailable",
             Self::Unsupported => "unsupported",
             Self::Invalid => "invalid",
-            Self::Damaged => "damaged",
+            Self::Corrupt => "corrupt",
             Self::Internal => "internal error",
-            Self::Late => "late",
+            Self::TimedOut => "timed out",
             #[cfg(feature = "next")]
             Self::Throttled => "throttled",
         }
@@ -139,9 +139,9 @@ impl Error {
         error
     }
 
-    /// Returns [`ErrorKind::Denied`].
-    pub fn denied(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Denied, message)
+    /// Returns [`ErrorKind::PermissionDenied`].
+    pub fn permission_denied(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::PermissionDenied, message)
     }
 
     /// Returns [`ErrorKind::Unavailable`].
@@ -159,9 +159,9 @@ impl Error {
         Self::new(ErrorKind::Invalid, message)
     }
 
-    /// Returns [`ErrorKind::Damaged`].
-    pub fn damaged(message: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Damaged, message)
+    /// Returns [`ErrorKind::Corrupt`].
+    pub fn corrupt(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Corrupt, message)
     }
 
     /// Returns [`ErrorKind::Internal`].
@@ -169,14 +169,14 @@ impl Error {
         Self::new(ErrorKind::Internal, message)
     }
 
-    /// Returns [`ErrorKind::Late`] with its usual sentence; `Error::new(ErrorKind::Late, ...)`
+    /// Returns [`ErrorKind::TimedOut`] with its usual sentence; `Error::new(ErrorKind::TimedOut, ...)`
     /// says what was waited for.
-    pub fn late() -> Self {
-        Self::new(ErrorKind::Late, "the deadline passed")
+    pub fn timed_out() -> Self {
+        Self::new(ErrorKind::TimedOut, "the deadline passed")
     }
 
     /// Says after how long the same call may work: milliseconds are kept.
-    pub fn retry_after(mut self, wait: Duration) -> Self {
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
     }
@@ -197,7 +197,7 @@ impl Error {
     }
 
     /// Returns after how long the same call may work, where the vault said so.
-    pub fn wait(&self) -> Option<Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 }

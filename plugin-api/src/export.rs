@@ -22,7 +22,7 @@
 ///     version: env!("CARGO_PKG_VERSION"),
 ///     description: "No secrets at all",
 ///     vendor: "Example",
-///     licence: "MIT",
+///     license: "MIT",
 ///     homepage: "",
 ///     kinds: &[Kind {
 ///         name: "empty",

@@ -17,6 +17,8 @@ pub const API_VERSION: &str = env!("CARGO_PKG_VERSION");
 pub enum Capability {
     /// `set` and `remove`.
     Write,
+    /// Gives a secret another name in one step: `rename`.
+    Rename,
     /// Keeps metadata: `set` with metadata and `set_metadata`.
     Metadata,
     /// May be locked: `unlock` and `lock`.
@@ -33,6 +35,7 @@ impl Capability {
     /// Every capability, in the order they are listed for people.
     pub const ALL: &'static [Self] = &[
         Self::Write,
+        Self::Rename,
         Self::Metadata,
         Self::Unlock,
         Self::Versions,
@@ -44,6 +47,7 @@ impl Capability {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Write => "write",
+            Self::Rename => "rename",
             Self::Metadata => "metadata",
             Self::Unlock => "unlock",
             Self::Versions => "versions",
@@ -106,7 +110,7 @@ pub struct Kind {
 ///     version: "2.1.0",
 ///     description: "Secrets in a Vendor Safe",
 ///     vendor: "Vendor Ltd",
-///     licence: "MIT",
+///     license: "MIT",
 ///     homepage: "https://vendor.example/keystead",
 ///     kinds: &[Kind {
 ///         name: "safe",
@@ -130,8 +134,8 @@ pub struct Manifest {
     pub description: &'static str,
     /// Who makes it.
     pub vendor: &'static str,
-    /// Its licence, as an SPDX expression.
-    pub licence: &'static str,
+    /// Its license, as an SPDX expression.
+    pub license: &'static str,
     /// Where people read more; may be empty.
     pub homepage: &'static str,
     /// The kinds of vault it has; at least one.

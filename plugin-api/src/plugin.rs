@@ -38,6 +38,25 @@ pub struct OpenRequest {
     pub session: Option<Session>,
     /// Until when.
     pub deadline: Deadline,
+    /// Which program opens it; absent where that does not say so.
+    pub host: Option<HostInfo>,
+}
+
+/// A program that opens vaults: for a log or a server's list of clients, never to decide by.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostInfo {
+    /// Its name, such as `keystead`.
+    pub name: String,
+    /// Its version, a semantic version.
+    pub version: String,
+}
+
+impl HostInfo {
+    /// Returns a program's name and version.
+    pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
+        Self { name: name.into(), version: version.into() }
+    }
 }
 
 impl OpenRequest {
@@ -48,7 +67,7 @@ impl OpenRequest {
         parameters: Parameters,
         deadline: Deadline,
     ) -> Self {
-        Self { vault, kind: kind.into(), parameters, session: None, deadline }
+        Self { vault, kind: kind.into(), parameters, session: None, deadline, host: None }
     }
 }
 
@@ -60,7 +79,7 @@ pub enum Level {
     /// A person should know, although the call goes on.
     Warning = 1,
     /// Worth a line where somebody looks.
-    Information = 2,
+    Info = 2,
     /// For the plugin's author.
     Debug = 3,
 }
@@ -68,7 +87,7 @@ pub enum Level {
 impl Level {
     /// Returns the level of this number.
     pub fn from_code(code: u32) -> Option<Self> {
-        [Self::Warning, Self::Information, Self::Debug].into_iter().find(|l| *l as u32 == code)
+        [Self::Warning, Self::Info, Self::Debug].into_iter().find(|l| *l as u32 == code)
     }
 
     /// Returns the number that stands for this level in the ABI.
@@ -163,17 +182,17 @@ pub trait Services: Send + Sync {
     /// Runs a granted program.
     ///
     /// # Errors
-    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) for a program that is not granted, or a
+    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) for a program that is not granted, or a
     /// variable that is not granted for it.
     fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
-        Err(Error::denied(format!("running `{}` is not granted", request.program)))
+        Err(Error::permission_denied(format!("running `{}` is not granted", request.program)))
     }
 
     /// Returns what is at an absolute path that is granted, without following a link in or below
     /// what is granted; nothing where the plugin sees for itself what it is.
     ///
     /// # Errors
-    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) for a path that is not granted,
+    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) for a path that is not granted,
     /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) where nothing can be seen there.
     fn ownership(&self, path: &str) -> Result<Option<Ownership>> {
         let _ = path;
@@ -207,7 +226,7 @@ impl Context {
 
     /// Tells whoever looks. Never a secret.
     pub fn info(&self, message: &str) {
-        self.0.log(Level::Information, message);
+        self.0.log(Level::Info, message);
     }
 
     /// Tells the plugin's author. Never a secret.
@@ -218,8 +237,8 @@ impl Context {
     /// Runs a program that the registration grants: code in the cage never forks.
     ///
     /// # Errors
-    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) for a program that is not granted,
-    /// [`ErrorKind::Late`](crate::ErrorKind::Late) when the deadline ended it,
+    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) for a program that is not granted,
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) when the deadline ended it,
     /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) when it cannot be started.
     pub fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
         self.0.exec(request)
@@ -230,7 +249,7 @@ impl Context {
     /// sandbox and with hosts that are older.
     ///
     /// # Errors
-    /// [`ErrorKind::Denied`](crate::ErrorKind::Denied) for a path that is not granted,
+    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) for a path that is not granted,
     /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) where nothing can be seen there.
     pub fn ownership(&self, path: &str) -> Result<Option<Ownership>> {
         self.0.ownership(path)

@@ -1,6 +1,9 @@
 //! The contract of a vault: what each call must do. Every bullet is an obligation with a
 //! name; the conformance suite ([`testing`](crate::testing)) checks it under that name.
 
+mod action;
+mod life;
+mod read;
 mod write;
 
 #[cfg(feature = "next")]
@@ -9,13 +12,16 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::Metadata;
-use crate::name::SecretName;
-use crate::parameters::{Parameter, Parameters};
-use crate::value::{SecretBytes, SecretText, Value, ValueKind};
 
+pub use action::*;
+pub use life::*;
+pub use read::*;
 pub(crate) use write::one_by_one;
-pub use write::{SetRequest, WriteMode, MAX_SET_MANY, MAX_SET_MANY_BYTES};
+pub use write::{
+    MetadataWritten, RemoveRequest, Removed, RenameRequest, Renamed, SetManyRequest,
+    SetManyResults, SetMetadataRequest, SetRequest, WriteMode, Written, MAX_SET_MANY,
+    MAX_SET_MANY_BYTES,
+};
 
 /// The most entries a [`Page`] may have.
 pub const MAX_PAGE_ENTRIES: usize = 1_000;
@@ -51,244 +57,6 @@ impl Deadline {
     }
 }
 
-/// Asks for one secret.
-#[non_exhaustive]
-#[derive(Debug, Clone)]
-pub struct GetRequest {
-    /// Its name.
-    pub name: SecretName,
-    /// Which version, as [`Vault::versions`] names it; the newest where absent.
-    pub version: Option<String>,
-    /// Until when.
-    pub deadline: Deadline,
-    /// What a later minor version might add: why the secret is wanted, for audits.
-    #[cfg(feature = "next")]
-    pub reason: Option<String>,
-}
-
-impl GetRequest {
-    /// Asks for the newest version of this secret.
-    pub fn new(name: SecretName, deadline: Deadline) -> Self {
-        Self {
-            name,
-            version: None,
-            deadline,
-            #[cfg(feature = "next")]
-            reason: None,
-        }
-    }
-}
-
-/// A secret as a vault gives it out.
-#[non_exhaustive]
-#[derive(Debug, PartialEq, Eq)]
-pub struct Secret {
-    /// The value.
-    pub value: Value,
-    /// What the vault keeps beside it; empty where it keeps nothing.
-    pub metadata: Metadata,
-    /// What a later minor version might add: until when the value is good, in
-    /// milliseconds.
-    #[cfg(feature = "next")]
-    pub lease_millis: Option<u64>,
-}
-
-impl Secret {
-    /// Returns a secret without metadata.
-    pub fn new(value: Value) -> Self {
-        Self::with_metadata(value, Metadata::new())
-    }
-
-    /// Returns a secret with metadata.
-    pub fn with_metadata(value: Value, metadata: Metadata) -> Self {
-        Self {
-            value,
-            metadata,
-            #[cfg(feature = "next")]
-            lease_millis: None,
-        }
-    }
-}
-
-/// Asks for one page of what the vault has.
-#[non_exhaustive]
-#[derive(Debug, Clone)]
-pub struct ListRequest {
-    /// The last page's `next`; absent for the first page.
-    pub after: Option<String>,
-    /// The most entries wanted, 1 to [`MAX_PAGE_ENTRIES`].
-    pub limit: usize,
-    /// A pattern with `*` and `?` that the host is going to apply: a vault may use it to
-    /// send less, or ignore it.
-    pub filter: Option<String>,
-    /// Until when.
-    pub deadline: Deadline,
-}
-
-impl ListRequest {
-    /// Asks for the first page, as large as may be.
-    pub fn new(deadline: Deadline) -> Self {
-        Self { after: None, limit: MAX_PAGE_ENTRIES, filter: None, deadline }
-    }
-}
-
-/// One secret in a listing: everything but its value.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its name.
-    pub name: SecretName,
-    /// Its kind, where the vault knows it without opening the value.
-    pub kind: Option<ValueKind>,
-    /// What the vault keeps beside the value.
-    pub metadata: Metadata,
-}
-
-impl Entry {
-    /// Returns an entry.
-    pub fn new(name: SecretName, kind: Option<ValueKind>, metadata: Metadata) -> Self {
-        Self { name, kind, metadata }
-    }
-}
-
-/// One page of a listing, in the vault's own order.
-#[non_exhaustive]
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Page {
-    /// At most as many entries as were asked for; possibly none although more follow.
-    pub entries: Vec<Entry>,
-    /// What to ask for next; absent on the last page.
-    pub next: Option<String>,
-}
-
-impl Page {
-    /// Returns a page.
-    pub fn new(entries: Vec<Entry>, next: Option<String>) -> Self {
-        Self { entries, next }
-    }
-}
-
-/// One answer to a [`Prompt`](crate::Prompt).
-#[derive(Debug)]
-pub struct Answer {
-    /// The prompt's name.
-    pub name: String,
-    /// What was typed.
-    pub value: SecretText,
-}
-
-/// Answers a challenge.
-#[non_exhaustive]
-#[derive(Debug)]
-pub struct UnlockRequest {
-    /// The challenge's id.
-    pub challenge: String,
-    /// An answer to each of its prompts.
-    pub answers: Vec<Answer>,
-    /// Until when: unlocking has a deadline of its own, for key derivation.
-    pub deadline: Deadline,
-}
-
-impl UnlockRequest {
-    /// Answers this challenge.
-    pub fn new(challenge: impl Into<String>, answers: Vec<Answer>, deadline: Deadline) -> Self {
-        Self { challenge: challenge.into(), answers, deadline }
-    }
-
-    /// Returns the answer to the prompt of this name.
-    pub fn answer(&self, name: &str) -> Option<&SecretText> {
-        self.answers.iter().find(|answer| answer.name == name).map(|answer| &answer.value)
-    }
-}
-
-/// An opaque secret that reopens an unlocked vault without asking again.
-#[derive(Debug)]
-pub struct Session {
-    /// What [`Plugin::open`](crate::Plugin::open) may be given back.
-    pub secret: SecretBytes,
-    /// For how long the vault will take it.
-    pub lifetime: Duration,
-}
-
-/// One earlier state of a secret.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// The vault's own name for it.
-    pub id: String,
-    /// When it was written, in milliseconds since 1970 UTC, where known.
-    pub created: Option<i64>,
-}
-
-impl Version {
-    /// Returns a version.
-    pub fn new(id: impl Into<String>, created: Option<i64>) -> Self {
-        Self { id: id.into(), created }
-    }
-}
-
-/// Something only this vault can do, such as changing its password.
-#[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Action {
-    /// Its id: lower-case letters, digits and dashes.
-    pub id: String,
-    /// What it does, in one line.
-    pub description: String,
-    /// What it may or must be told.
-    pub parameters: Vec<Parameter>,
-    /// Whether something is lost by it: the host asks first.
-    pub destructive: bool,
-}
-
-impl Action {
-    /// Returns an action that loses nothing and needs no parameters.
-    pub fn new(id: impl Into<String>, description: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            description: description.into(),
-            parameters: Vec::new(),
-            destructive: false,
-        }
-    }
-}
-
-/// Runs an action.
-#[non_exhaustive]
-#[derive(Debug)]
-pub struct ActRequest {
-    /// The action's id.
-    pub action: String,
-    /// Its parameters, checked against its schema.
-    pub parameters: Parameters,
-    /// Until when.
-    pub deadline: Deadline,
-}
-
-impl ActRequest {
-    /// Runs this action.
-    pub fn new(action: impl Into<String>, parameters: Parameters, deadline: Deadline) -> Self {
-        Self { action: action.into(), parameters, deadline }
-    }
-}
-
-/// What an action has to say.
-#[non_exhaustive]
-#[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// A sentence for people, or several lines of them; not secret.
-    pub message: String,
-    /// Something secret that is shown once, such as a recovery code.
-    pub value: Option<Value>,
-}
-
-impl Outcome {
-    /// Returns a sentence.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), value: None }
-    }
-}
-
 /// One open vault.
 ///
 /// One caller at a time calls it (`&mut self`); it may move between threads. Of all calls:
@@ -302,7 +70,7 @@ impl Outcome {
 ///   before anything is changed.
 /// - **own-handle**: two open vaults share nothing; what one is told the other never
 ///   shows. Keep state in the vault, not in a `static`.
-/// - **deadline**: it gives up with [`ErrorKind::Late`] soon after the deadline.
+/// - **deadline**: it gives up with [`ErrorKind::TimedOut`] soon after the deadline.
 /// - **no-secret-in-error**: no message holds a secret's bytes.
 pub trait Vault: Send {
     /// Returns a secret.
@@ -320,7 +88,7 @@ pub trait Vault: Send {
     ///
     /// - **list-all**: the pages together have every secret once.
     /// - **list-limit**: a page has at most `limit` entries.
-    /// - **list-advances**: each page's `next` differs from all before it.
+    /// - **list-advances**: each page's `next_cursor` differs from all before it.
     /// - **list-as-given**: names are as they were set.
     /// - **list-no-values**: no value is opened for it.
     ///
@@ -332,7 +100,7 @@ pub trait Vault: Send {
     ///
     /// - **describe-as-listed**: it is the entry a listing has.
     /// - **describe-missing**: a name that is not there is [`ErrorKind::NotFound`].
-    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+    fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         let mut page = ListRequest::new(request.deadline);
         let mut cursors = HashSet::new();
         loop {
@@ -342,15 +110,15 @@ pub trait Vault: Send {
                     return Ok(entry);
                 }
             }
-            let next = found.next.ok_or_else(Error::not_found)?;
+            let next = found.next_cursor.ok_or_else(Error::not_found)?;
             // Not having seen every page is not the same as there being no such secret.
             if !cursors.insert(next.clone()) {
                 return Err(Error::internal("the cursor of a listing stands still"));
             }
             if request.deadline.has_passed() {
-                return Err(Error::late());
+                return Err(Error::timed_out());
             }
-            page.after = Some(next);
+            page.cursor = Some(next);
         }
     }
 
@@ -367,7 +135,7 @@ pub trait Vault: Send {
     ///   anything is changed.
     /// - **set-metadata-with-value**: metadata that is given replaces all there was;
     ///   absent metadata leaves it; a vault without metadata refuses any but none.
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         let _ = request;
         Err(Error::unsupported("this vault cannot be written to"))
     }
@@ -383,8 +151,8 @@ pub trait Vault: Send {
     /// - **set-many-kept**: what is answered with success is kept as well as after `set`.
     /// - **set-many-refused**: where the call as a whole is an error, nothing was written.
     ///   [`ErrorKind::Locked`] is such an error unless something was written before.
-    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
-        one_by_one(requests, |request| self.set(request))
+    fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
+        one_by_one(request.requests, |request| self.set(request))
     }
 
     /// Removes a secret. For [`Capability::Write`](crate::manifest::Capability::Write).
@@ -392,9 +160,22 @@ pub trait Vault: Send {
     /// - **remove-then-missing**: afterwards it is [`ErrorKind::NotFound`].
     /// - **remove-missing**: a name that is not there is [`ErrorKind::NotFound`].
     /// - **remove-only-that**: every other secret stays as it was.
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         let _ = request;
         Err(Error::unsupported("this vault cannot be written to"))
+    }
+
+    /// Gives a secret another name, in one step: versions and whatever else the vault keeps of it
+    /// move along. For [`Capability::Rename`](crate::manifest::Capability::Rename).
+    ///
+    /// - **rename-moves**: afterwards the new name has the value and the metadata, and the old name
+    ///   is [`ErrorKind::NotFound`]. Where both names are one secret, it is spelt the new way.
+    /// - **rename-missing**: an old name that is not there is [`ErrorKind::NotFound`].
+    /// - **rename-taken**: a new name that another secret has is [`ErrorKind::AlreadyExists`], and
+    ///   both stay as they were.
+    fn rename(&mut self, request: &RenameRequest) -> Result<Renamed> {
+        let _ = request;
+        Err(Error::unsupported("this vault renames no secrets"))
     }
 
     /// Replaces all metadata of a secret. For
@@ -403,8 +184,8 @@ pub trait Vault: Send {
     /// - **set-metadata-replaces**: afterwards exactly this metadata is listed.
     /// - **set-metadata-missing**: a name that is not there is [`ErrorKind::NotFound`].
     /// - **set-metadata-only**: the value stays as it was.
-    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
-        let _ = (request, metadata);
+    fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
+        let _ = request;
         Err(Error::unsupported("this vault keeps no metadata"))
     }
 
@@ -413,10 +194,10 @@ pub trait Vault: Send {
     ///
     /// - **unlock-right**: after right answers the call that was refused works, or asks
     ///   for the next step with a further `Locked`.
-    /// - **unlock-wrong**: wrong answers are [`ErrorKind::Denied`], and the vault stays
+    /// - **unlock-wrong**: wrong answers are [`ErrorKind::PermissionDenied`], and the vault stays
     ///   locked.
     /// - **unlock-stale**: a challenge it did not give is [`ErrorKind::Invalid`].
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         let _ = request;
         Err(Error::unsupported("this vault is never locked"))
     }
@@ -425,49 +206,49 @@ pub trait Vault: Send {
     /// [`Capability::Unlock`](crate::manifest::Capability::Unlock).
     ///
     /// - **lock-locks**: afterwards every call on secrets is `Locked`; locking twice is fine.
-    fn lock(&mut self, deadline: Deadline) -> Result<()> {
-        let _ = deadline;
+    fn lock(&mut self, request: &LockRequest) -> Result<Locked> {
+        let _ = request;
         Err(Error::unsupported("this vault is never locked"))
     }
 
     /// Says whether the vault could do its work; details go to the context's log.
     ///
     /// - **test-read-only**: it changes nothing.
-    fn test(&mut self, deadline: Deadline) -> Result<()> {
-        let _ = deadline;
-        Ok(())
+    fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
+        let _ = request;
+        Ok(TestReport::new())
     }
 
     /// Is told that its registration ends. For
     /// [`Capability::Unregister`](crate::manifest::Capability::Unregister).
     ///
     /// - **unregister-keeps**: the vault's data stays as it is.
-    fn unregister(&mut self, deadline: Deadline) -> Result<()> {
-        let _ = deadline;
-        Ok(())
+    fn unregister(&mut self, request: &UnregisterRequest) -> Result<Unregistered> {
+        let _ = request;
+        Ok(Unregistered::new())
     }
 
     /// Returns several secrets, one result for each name, in order. By default one by one.
     /// At most [`MAX_GET_MANY`] at once.
     ///
     /// - **get-many-each**: each result is what [`Vault::get`] gives for that name.
-    fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
-        let mut results = Vec::with_capacity(requests.len());
-        for request in requests {
+    fn get_many(&mut self, request: &GetManyRequest) -> Result<GetManyResults> {
+        let mut results = Vec::with_capacity(request.requests.len());
+        for request in &request.requests {
             match self.get(request) {
                 // The whole vault is locked: answering it once is enough.
                 Err(error) if error.kind() == ErrorKind::Locked => return Err(error),
                 result => results.push(result),
             }
         }
-        Ok(results)
+        Ok(GetManyResults::new(results))
     }
 
-    /// Returns the versions of a secret, newest first. For
+    /// Returns one page of a secret's versions, newest first. For
     /// [`Capability::Versions`](crate::manifest::Capability::Versions).
     ///
     /// - **versions-gettable**: each can be asked for with [`GetRequest::version`].
-    fn versions(&mut self, request: &GetRequest) -> Result<Vec<Version>> {
+    fn versions(&mut self, request: &VersionsRequest) -> Result<VersionPage> {
         let _ = request;
         Err(Error::unsupported("this vault keeps no earlier versions"))
     }
@@ -476,16 +257,16 @@ pub trait Vault: Send {
     /// [`Capability::Actions`](crate::manifest::Capability::Actions).
     ///
     /// - **actions-named**: ids are lower-case letters, digits and dashes, each once.
-    fn actions(&mut self, deadline: Deadline) -> Result<Vec<Action>> {
-        let _ = deadline;
-        Ok(Vec::new())
+    fn actions(&mut self, request: &ActionsRequest) -> Result<ActionList> {
+        let _ = request;
+        Ok(ActionList::default())
     }
 
     /// Does one of its actions. For
     /// [`Capability::Actions`](crate::manifest::Capability::Actions).
     ///
     /// - **act-unknown**: an action it does not have is [`ErrorKind::Unsupported`].
-    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+    fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         Err(Error::unsupported(format!("this vault has no action `{}`", request.action)))
     }
 

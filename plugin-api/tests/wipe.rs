@@ -113,25 +113,25 @@ impl Vault for Kept {
         Ok(Page::default())
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         if request.name.as_str() == "refused" {
-            return Err(Error::denied("not that one"));
+            return Err(Error::permission_denied("not that one"));
         }
         self.secrets.insert(request.name, request.value);
-        Ok(())
+        Ok(Written::new())
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         self.answer = request.answer("password").map(SecretText::duplicate);
         let secret = SecretBytes::new(canary(SESSION_OUT));
-        Ok(Some(Session { secret, lifetime: Duration::from_secs(60) }))
+        Ok(Unlocked::new(Some(Session { secret, lifetime: Duration::from_secs(60) })))
     }
 
-    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+    fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         let mut run = ExecRequest::new("tool", vec![], request.deadline);
         run.input = SecretBytes::new(canary(EXEC_IN));
         let output = self.context.exec(run)?;
-        let mut outcome = Outcome::new("done");
+        let mut outcome = ActionOutcome::new("done");
         outcome.value = Some(Value::Bytes(output.output));
         Ok(outcome)
     }
@@ -208,19 +208,19 @@ fn no_copy_of_a_secret_outlives_its_owner_on_either_side() {
         held.push(vault.get(&GetRequest::new(name, soon())).unwrap());
     }
     let names = held.iter().enumerate().map(|(n, _)| name(&(usize::from(TEXT) + n).to_string()));
-    let requests: Vec<_> = names.map(|name| GetRequest::new(name, soon())).collect();
-    let many = vault.get_many(&requests).unwrap();
+    let requests = names.map(|name| GetRequest::new(name, soon())).collect();
+    let many = vault.get_many(&GetManyRequest::new(requests)).unwrap();
     let of_many = ["of many", "refused"].map(name);
     let of_many = of_many.map(|name| SetRequest::new(name, value(OF_MANY), soon()));
-    let written = vault.set_many(of_many.into()).unwrap();
-    assert_eq!(written, [Ok(()), Err(Error::denied("not that one"))]);
+    let written = vault.set_many(SetManyRequest::new(of_many.into())).unwrap().results;
+    assert_eq!(written, [Ok(Written::new()), Err(Error::permission_denied("not that one"))]);
     let answers = vec![Answer { name: "password".into(), value: secret_text(ANSWER) }];
     let unlock = UnlockRequest::new("c", answers, soon());
-    let session = vault.unlock(&unlock).unwrap().unwrap();
+    let session = vault.unlock(&unlock).unwrap().session.unwrap();
     let mut parameters = Parameters::new();
     parameters.insert("new", ParameterValue::Secret(secret_text(ACTION)));
-    let act = ActRequest::new("run", parameters, soon());
-    let outcome = vault.act(&act).unwrap();
+    let act = ActionRequest::new("run", parameters, soon());
+    let outcome = vault.run_action(&act).unwrap();
 
     // Held now: the vault's own copy of each, and what the host was given.
     let found = scan(ALL);

@@ -97,7 +97,10 @@ fn answers_that_break_the_contract_are_told_as_misbehaviour() {
 
 #[test]
 fn a_plugin_answers_for_every_secret_it_was_asked_for() {
-    use keystead::api::{Context, Deadline, GetRequest, OpenRequest, Parameters, SetRequest};
+    use keystead::api::{
+        Context, Deadline, GetManyRequest, GetRequest, OpenRequest, Parameters, SetManyRequest,
+        SetRequest,
+    };
     let scene = Scene::new();
     let trusted = scene.trusted(&plugin("count-wrong"));
     let loaded = keystead::plugin::loader::load(&trusted).unwrap();
@@ -106,10 +109,10 @@ fn a_plugin_answers_for_every_secret_it_was_asked_for() {
     let request = OpenRequest::new(name, "vault", Parameters::new(), deadline);
     let mut vault = loaded.open(&request, Context::silent()).unwrap();
     let asked = GetRequest::new(SecretName::parse("a").unwrap(), deadline);
-    let error = vault.get_many(&[asked.clone(), asked]).unwrap_err();
+    let error = vault.get_many(&GetManyRequest::new(vec![asked.clone(), asked])).unwrap_err();
     assert_eq!(error.message(), "2 secrets were asked for and 1 came back");
     let new = |name| SetRequest::new(SecretName::parse(name).unwrap(), Value::text("x"), deadline);
-    let error = vault.set_many(vec![new("a"), new("b")]).unwrap_err();
+    let error = vault.set_many(SetManyRequest::new(vec![new("a"), new("b")])).unwrap_err();
     assert_eq!(error.message(), "2 secrets were to be written and 1 answers came back");
 }
 

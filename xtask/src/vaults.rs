@@ -19,8 +19,8 @@ const PART: Part = Part {
 };
 
 /// The columns that are capabilities.
-const CAPABILITIES: [&str; 6] =
-    ["write", "metadata", "unlock", "versions", "actions", "unregister"];
+const CAPABILITIES: [&str; 7] =
+    ["write", "rename", "metadata", "unlock", "versions", "actions", "unregister"];
 
 /// Compares the page with the manifests, or writes it.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
@@ -191,8 +191,8 @@ mod tests {
         };
         let made = tables(&[manifest(&["write", "actions"])]).unwrap();
         for line in [
-            "| `safe` | yes | | | | yes | | text | case-sensitive |",
-            "| `safe:two` | | | | | | | text | case-sensitive |",
+            "| `safe` | yes | | | | | yes | | text | case-sensitive |",
+            "| `safe:two` | | | | | | | | text | case-sensitive |",
             "| `two` | `at` | path | must be given | here \\| there |",
             "Asks for: nothing.",
         ] {

@@ -406,10 +406,10 @@ fn of_one(error: Error) -> Result<Error> {
     match &error {
         Error::SecretExists { .. } | Error::NoSuchSecret { .. } => Ok(error),
         Error::Refused { answer, .. } => match answer.kind() {
-            ErrorKind::Denied
+            ErrorKind::PermissionDenied
             | ErrorKind::Unsupported
             | ErrorKind::Invalid
-            | ErrorKind::Damaged => Ok(error),
+            | ErrorKind::Corrupt => Ok(error),
             _ => Err(error),
         },
         _ => Err(error),

@@ -42,8 +42,8 @@ impl Host {
         let mut walk = Walk::default();
         loop {
             let mut request = ListRequest::new(self.deadline());
-            request.after.clone_from(&walk.after);
-            request.filter = pattern.map(str::to_owned);
+            request.cursor.clone_from(&walk.after);
+            request.pattern = pattern.map(str::to_owned);
             let listed = open.vault().list(&request).and_then(|page| {
                 walk.check(&page, request.limit)?;
                 Ok(page)

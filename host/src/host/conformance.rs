@@ -189,6 +189,7 @@ impl Opener<'_> {
         let parameters = self.host.parameters(&entry.parameters, &self.kind.parameters, &what)?;
         let deadline = Deadline::after(CALL);
         let mut request = OpenRequest::new(name.clone(), &self.kind.name, parameters, deadline);
+        request.host = Some(super::open::this_host());
         request.session = session;
         match &self.runs {
             Runs::InProcess(loaded) => loaded

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use keystead_plugin_api::abi::Client;
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    Context, Error as Refusal, ExecOutput, ExecRequest, Level, OpenRequest, Result as Reply,
-    Services, Vault, VaultName,
+    Context, Error as Refusal, ExecOutput, ExecRequest, HostInfo, Level, OpenRequest,
+    Result as Reply, Services, Vault, VaultName,
 };
 
 use super::session::{Binding, Course};
@@ -129,6 +129,7 @@ impl Host {
         let what = format!("vault `{name}`");
         let parameters = self.parameters(&entry.parameters, &kind.parameters, &what)?;
         let mut request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
+        request.host = Some(this_host());
         let services = VaultServices {
             vault: name.clone(),
             programs,
@@ -268,6 +269,11 @@ impl Host {
     }
 }
 
+/// Returns what a plugin is told of this program.
+pub(super) fn this_host() -> HostInfo {
+    HostInfo::new("keystead", env!("CARGO_PKG_VERSION"))
+}
+
 /// Returns the programs that the host runs for a registration: for its plugin, and for references.
 fn programs_of(entry: &Entry) -> Vec<String> {
     let granted = entry.grants.iter().filter_map(|text| match Permission::parse(text) {
@@ -337,9 +343,9 @@ pub(super) fn usual_placement(trusted: &Trusted) -> Placement {
 /// Whether an `open` may have failed because of its session: a vault should open and be
 /// locked then, but one that says no is no reason to keep it shut.
 fn refuses_session(error: &Error) -> bool {
-    use keystead_plugin_api::ErrorKind::{Denied, Invalid, Locked};
+    use keystead_plugin_api::ErrorKind::{Invalid, Locked, PermissionDenied};
     matches!(error, Error::OpenRefused { answer, .. }
-        if matches!(answer.kind(), Denied | Invalid | Locked))
+        if matches!(answer.kind(), Invalid | Locked | PermissionDenied))
 }
 
 /// Returns a registered plugin's id.
@@ -376,8 +382,8 @@ impl Services for VaultServices {
         // One that a plugin could change would run outside of the sandbox what that plugin likes.
         let boundaries = self.boundaries.as_ref().expect("a program is granted, so they are there");
         let off = boundaries.keep_plugins_off_program(&request.program);
-        off.map_err(|error| Refusal::denied(story(&error)))?;
-        self.log(Level::Information, &exec::line(&request));
+        off.map_err(|error| Refusal::permission_denied(story(&error)))?;
+        self.log(Level::Info, &exec::line(&request));
         in_the_host(|| exec::run(&request, self.home.as_deref()))
     }
 }

@@ -1,5 +1,6 @@
 //! Registering a vault: everything is checked and shown before anything is written.
 
+use keystead_plugin_api::UnregisterRequest;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -237,7 +238,9 @@ impl Host {
         if info.layer != Some(layer) || !kind.capabilities.contains(&Capability::Unregister) {
             return Ok(());
         }
-        self.call(name, &mut Nobody, &mut |vault, deadline| vault.unregister(deadline))
+        self.call(name, &mut Nobody, &mut |vault, deadline| {
+            vault.unregister(&UnregisterRequest::new(deadline)).map(drop)
+        })
     }
 
     fn forget(&self, name: &VaultName) {

@@ -165,7 +165,7 @@ impl Host {
             Err(error) => {
                 // Without an agent everything goes on as if there were none.
                 let message = visible(&error.to_string());
-                self.0.options.log.line(&key.vault, Level::Information, &message);
+                self.0.options.log.line(&key.vault, Level::Info, &message);
                 None
             }
         }

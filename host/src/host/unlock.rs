@@ -70,14 +70,14 @@ impl Host {
                 open.vault().unlock(&request)
             });
             refusal = match unlocked {
-                Ok(session) => {
-                    course.unlocked(session);
+                Ok(unlocked) => {
+                    course.unlocked(unlocked.session);
                     match run(open.vault(), self.deadline()) {
                         Ok(reply) => return Ok(Called::Done(reply)),
                         Err(refusal) => refusal,
                     }
                 }
-                Err(denied) if denied.kind() == ErrorKind::Denied => {
+                Err(denied) if denied.kind() == ErrorKind::PermissionDenied => {
                     wrong += 1;
                     // What was not typed would be as wrong again.
                     if missing == 0 || wrong == MAX_WRONG_ANSWERS {

@@ -44,12 +44,12 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// # Errors
 /// [`Invalid`](keystead_plugin_api::ErrorKind::Invalid) for a relative path and a variable that
 /// is none or changes what is run,
-/// [`Denied`](keystead_plugin_api::ErrorKind::Denied) in a process of mixed IDs,
-/// [`Late`](keystead_plugin_api::ErrorKind::Late) at the deadline,
+/// [`Denied`](keystead_plugin_api::ErrorKind::PermissionDenied) in a process of mixed IDs,
+/// [`Late`](keystead_plugin_api::ErrorKind::TimedOut) at the deadline,
 /// [`Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) where it cannot be started
 /// or writes more than 16 MiB.
 pub(crate) fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutput> {
-    ids::check().map_err(|refusal| Error::denied(refusal.to_string()))?;
+    ids::check().map_err(|refusal| Error::permission_denied(refusal.to_string()))?;
     let program = find(&request.program)?;
     request.environment.iter().try_for_each(|(name, value)| check_variable(name, value))?;
     let until = Instant::now() + request.deadline.remaining();
@@ -58,7 +58,7 @@ pub(crate) fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutp
     };
     let mut running = Running::start(&program, request, home).map_err(|fault| failed(&fault))?;
     match running.attend(request.input.expose(), until).map_err(|fault| failed(&fault))? {
-        End::Late => Err(Error::late()),
+        End::Late => Err(Error::timed_out()),
         End::TooMuch => Err(Error::unavailable(format!(
             "{} wrote more than {MAX_OUTPUT_BYTES} bytes",
             program.display()
@@ -385,7 +385,7 @@ mod tests {
         let script = format!("set -m; sleep 1000 & echo $! > {}; wait", file.display());
         let started = Instant::now();
         let error = run_within(300, "/bin/sh", &["-c", &script], b"").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Late);
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
         assert!(started.elapsed() < Duration::from_secs(10));
         let pid = std::fs::read_to_string(file).unwrap();
         let gone = || match std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())) {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use keystead_plugin_api::{ActRequest, Action, Outcome, ParameterKind, VaultName};
+use keystead_plugin_api::{
+    Action, ActionOutcome, ActionRequest, ActionsRequest, ParameterKind, VaultName,
+};
 
 use crate::ask::Ask;
 use crate::error::{Error, Result};
@@ -49,7 +51,9 @@ impl Host {
     /// # Errors
     /// What the vault answers.
     pub fn actions(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<Vec<Action>> {
-        self.call(vault, ask, &mut |open, deadline| open.actions(deadline))
+        let list = self
+            .call(vault, ask, &mut |open, deadline| open.actions(&ActionsRequest::new(deadline)));
+        Ok(list?.actions)
     }
 
     /// Checks an action's parameters as they were typed, and finds what they open to the vault's
@@ -98,15 +102,15 @@ impl Host {
     ///
     /// # Errors
     /// A reference that cannot be followed, or what the vault answers.
-    pub fn act(&self, plan: PlannedAction, ask: &mut dyn Ask) -> Result<Outcome> {
+    pub fn act(&self, plan: PlannedAction, ask: &mut dyn Ask) -> Result<ActionOutcome> {
         let PlannedAction { vault, action, settings, opens, words } = plan;
         let what = format!("action `{}`", action.id);
         // References are followed before the vault is held: they may lead to it.
         let parameters = self.parameters(&settings, &action.parameters, &what)?;
-        let mut request = ActRequest::new(action.id, parameters, self.deadline());
+        let mut request = ActionRequest::new(action.id, parameters, self.deadline());
         self.call_with(&vault, (opens, words), ask, &mut |open, deadline| {
             request.deadline = deadline;
-            open.act(&request)
+            open.run_action(&request)
         })
     }
 }

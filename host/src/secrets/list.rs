@@ -60,8 +60,8 @@ impl Host {
         loop {
             let page = self.call(vault, ask, &mut |open, deadline| {
                 let mut request = ListRequest::new(deadline);
-                request.after.clone_from(&walk.after);
-                request.filter = pattern.map(str::to_owned);
+                request.cursor.clone_from(&walk.after);
+                request.pattern = pattern.map(str::to_owned);
                 let page = open.list(&request)?;
                 walk.check(&page, request.limit)?;
                 Ok(page)
@@ -185,7 +185,7 @@ impl Walk {
             let message = "a listing has more than 1 GiB of names and metadata";
             return Err(Refusal::internal(message));
         }
-        match &page.next {
+        match &page.next_cursor {
             Some(next) if self.cursors.contains(next) => {
                 Err(Refusal::internal("the cursor of a listing stands still"))
             }
@@ -202,12 +202,12 @@ impl Walk {
     pub(crate) fn step(&mut self, page: &Page) -> bool {
         let size = |entry: &Entry| entry.name.as_str().len() + entry.metadata.bytes();
         self.told += page.entries.iter().map(size).sum::<usize>();
-        self.told += page.next.as_ref().map_or(0, String::len);
+        self.told += page.next_cursor.as_ref().map_or(0, String::len);
         self.barren = if page.entries.is_empty() { self.barren + 1 } else { 0 };
-        if let Some(next) = &page.next {
+        if let Some(next) = &page.next_cursor {
             self.cursors.insert(next.clone());
         }
-        self.after.clone_from(&page.next);
+        self.after.clone_from(&page.next_cursor);
         self.after.is_none()
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keystead_plugin_api::{
-    Deadline, Error as Answer, ErrorKind, GetRequest, MAX_SET_MANY, MAX_SET_MANY_BYTES, Metadata,
-    Result as Reply, Secret, SecretName, SetRequest, Value, VaultName, WriteMode,
+    Deadline, Error as Answer, ErrorKind, GetManyRequest, GetRequest, MAX_SET_MANY,
+    MAX_SET_MANY_BYTES, Metadata, Result as Reply, Secret, SecretName, SetManyRequest, SetRequest,
+    Value, VaultName, WriteMode, Written,
 };
 
 use super::named;
@@ -94,12 +95,12 @@ impl Host {
             let answers = self.call(&vault, ask, &mut |open, deadline| {
                 let requests = some.iter().map(|(at, _)| new[*at].request(deadline)).collect();
                 let begun = Instant::now();
-                let answers = open.set_many(requests);
+                let answers = open.set_many(SetManyRequest::new(requests));
                 took = begun.elapsed();
                 answers
             });
             let answers = match answers {
-                Ok(answers) => answers,
+                Ok(answers) => answers.results,
                 Err(error) if !written => return Err(error),
                 Err(error) => {
                     let source = Arc::new(error);
@@ -113,7 +114,7 @@ impl Host {
             };
             self.keep_pace(&vault, some.len(), took);
             // Locked in the middle: the rest was not touched, and the next call unlocks.
-            let locked = |answer: &Reply<()>| {
+            let locked = |answer: &Reply<Written>| {
                 answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Locked)
             };
             let done = answers.iter().position(locked).filter(|done| *done > 0);
@@ -121,6 +122,7 @@ impl Host {
             for ((at, _), answer) in some.iter().zip(answers).take(done) {
                 written |= answer.is_ok();
                 let name = &new[*at].name;
+                let answer = answer.map(drop);
                 results[*at] = Some(answer.map_err(|answer| told(answer, &vault, &plugin, name)));
             }
             left = &left[done..];
@@ -152,14 +154,14 @@ impl Host {
             let mut took = Duration::ZERO;
             let answers = self.call(vault, ask, &mut |open, deadline| {
                 let request = |name: &SecretName| GetRequest::new(name.clone(), deadline);
-                let requests: Vec<_> = some.iter().map(request).collect();
+                let requests = GetManyRequest::new(some.iter().map(request).collect());
                 let begun = Instant::now();
                 let answers = open.get_many(&requests);
                 took = begun.elapsed();
                 answers
             })?;
             pace = next_pace(pace, took, self.timeout()).min(MOST_READ);
-            let each = some.iter().zip(answers);
+            let each = some.iter().zip(answers.results);
             results.extend(
                 each.map(|(name, answer)| {
                     answer.map_err(|answer| told(answer, vault, &plugin, name))

@@ -125,6 +125,8 @@ pub enum Action {
 pub struct Plan {
     transfer: Transfer,
     keeps_metadata: bool,
+    /// Whether a move is a renaming, which the vault does in one step.
+    renames: bool,
     planned: Vec<Planned>,
 }
 
@@ -232,7 +234,11 @@ impl Host {
             return Err(Error::NoMatch { pattern, vault }.into());
         }
         let keeps_metadata = target.capabilities.contains(&Capability::Metadata);
-        Ok(Plan { transfer, keeps_metadata, planned })
+        let renames = transfer.source == Source::Removed
+            && transfer.from == transfer.to
+            && transfer.carried == Carried::All
+            && target.capabilities.contains(&Capability::Rename);
+        Ok(Plan { transfer, keeps_metadata, renames, planned })
     }
 
     /// Returns whether two vaults are registered for the same place: what a move puts there
@@ -349,8 +355,8 @@ fn of_one_secret(error: HostError) -> Result<HostError> {
         HostError::Refused { answer, .. } => match answer.kind() {
             ErrorKind::Invalid
             | ErrorKind::Unsupported
-            | ErrorKind::Denied
-            | ErrorKind::Damaged => Ok(error),
+            | ErrorKind::PermissionDenied
+            | ErrorKind::Corrupt => Ok(error),
             _ => Err(error),
         },
         _ => Err(error),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    GetRequest, Map, Metadata, SecretName, SetRequest, Value, VaultName, WriteMode,
+    DescribeRequest, Map, Metadata, RemoveRequest, SecretName, SetRequest, Value, VaultName,
+    WriteMode,
 };
 
 use super::{NewSecret, Place, named};
@@ -36,7 +37,7 @@ impl Host {
             let mut request = SetRequest::new(new.name.clone(), value.duplicate(), deadline);
             request.metadata = new.metadata.clone();
             request.mode = new.mode;
-            open.set(request)
+            open.set(request).map(drop)
         });
         result.map_err(|error| named(error, &vault, &new.name))?;
         Ok(vault)
@@ -55,10 +56,10 @@ impl Host {
     ) -> Result<VaultName> {
         let vault = self.target(vault)?;
         let result = self.call(&vault, ask, &mut |open, deadline| {
-            let request = GetRequest::new(name.clone(), deadline);
+            let name = name.clone();
             match run {
-                Run::Real => open.remove(&request),
-                Run::Dry => open.describe(&request).map(drop),
+                Run::Real => open.remove(&RemoveRequest::new(name, deadline)).map(drop),
+                Run::Dry => open.describe(&DescribeRequest::new(name, deadline)).map(drop),
             }
         });
         result.map_err(|error| named(error, &vault, name))?;

@@ -1,7 +1,7 @@
 //! The calls of a vault and of its host, by number; and how a vault answers one.
 
 use super::merged;
-use super::wire::{self, decode, encode_reply, LogLine, One, SetMetadata};
+use super::wire::{self, decode, encode_reply, record, LogLine, One};
 use crate::error::{cut, Result, MAX_MESSAGE_BYTES};
 use crate::plugin::{ExecOutput, Services, MAX_EXEC_ERRORS_BYTES};
 use crate::value::SecretBytes;
@@ -58,9 +58,10 @@ numbered! {
         SetMany = 12 "set_many",
         Versions = 13 "versions",
         Actions = 14 "actions",
-        Act = 15 "act",
+        RunAction = 15 "run_action",
+        Rename = 16 "rename",
         #[cfg(feature = "next")]
-        Health = 16 "health",
+        Health = 17 "health",
     }
 }
 
@@ -145,20 +146,18 @@ fn answer(vault: &mut dyn Vault, method: Method, request: &[u8]) -> Result<Secre
         Method::Describe => encode_reply(&vault.describe(&decode(request)?)),
         Method::Set => encode_reply(&vault.set(decode(request)?)),
         Method::Remove => encode_reply(&vault.remove(&decode(request)?)),
-        Method::SetMetadata => {
-            let SetMetadata { secret, metadata } = decode(request)?;
-            encode_reply(&vault.set_metadata(&secret, metadata))
-        }
-        Method::Unlock => encode_reply(&vault.unlock(&decode(request)?).map(One)),
-        Method::Lock => encode_reply(&vault.lock(one(request)?)),
-        Method::Test => encode_reply(&vault.test(one(request)?)),
-        Method::Unregister => encode_reply(&vault.unregister(one(request)?)),
-        Method::GetMany => encode_reply(&vault.get_many(&one::<Vec<_>>(request)?).map(One)),
-        Method::SetMany => encode_reply(&set_readable(vault, one(request)?).map(One)),
-        Method::Versions => encode_reply(&vault.versions(&decode(request)?).map(One)),
-        Method::Actions => encode_reply(&vault.actions(one(request)?).map(One)),
-        Method::Act => {
-            let outcome = vault.act(&decode(request)?).map(|mut outcome| {
+        Method::Rename => encode_reply(&vault.rename(&decode(request)?)),
+        Method::SetMetadata => encode_reply(&vault.set_metadata(decode(request)?)),
+        Method::Unlock => encode_reply(&vault.unlock(&decode(request)?)),
+        Method::Lock => encode_reply(&vault.lock(&decode(request)?)),
+        Method::Test => encode_reply(&vault.test(&decode(request)?)),
+        Method::Unregister => encode_reply(&vault.unregister(&decode(request)?)),
+        Method::GetMany => encode_reply(&vault.get_many(&decode(request)?)),
+        Method::SetMany => encode_reply(&set_readable(vault, decode(request)?)),
+        Method::Versions => encode_reply(&vault.versions(&decode(request)?)),
+        Method::Actions => encode_reply(&vault.actions(&decode(request)?)),
+        Method::RunAction => {
+            let outcome = vault.run_action(&decode(request)?).map(|mut outcome| {
                 // Cut, not refused: what the action did is done.
                 let kept = cut(&outcome.message, MAX_MESSAGE_BYTES).len();
                 outcome.message.truncate(kept);
@@ -178,11 +177,17 @@ fn one<T: wire::Wire>(request: &[u8]) -> Result<T> {
     decode::<One<T>>(request).map(|one| one.0)
 }
 
-/// Secrets to write, each for itself: one that cannot be read is answered, and no other is kept
-/// from being written.
-struct Readable(Vec<Result<SetRequest>>);
+/// A [`SetManyRequest`], each secret for itself: one that cannot be read is answered, and no other
+/// is kept from being written.
+struct Readable {
+    requests: Each,
+}
 
-impl wire::Wire for Readable {
+record! { Readable { 1 requests } }
+
+struct Each(Vec<Result<SetRequest>>);
+
+impl wire::Wire for Each {
     fn write(&self, w: &mut wire::Writer<'_>) -> Result<()> {
         w.list(self.0.iter().flatten())
     }
@@ -197,12 +202,13 @@ impl wire::Wire for Readable {
 }
 
 /// Writes what could be read and puts the answers between the errors of what could not.
-fn set_readable(vault: &mut dyn Vault, requests: Readable) -> Result<Vec<Result<()>>> {
-    let mut readable = Vec::with_capacity(requests.0.len());
-    let each = requests.0.into_iter().map(|request| request.map(|request| readable.push(request)));
+fn set_readable(vault: &mut dyn Vault, readable: Readable) -> Result<SetManyResults> {
+    let each = readable.requests.0;
+    let mut requests = Vec::with_capacity(each.len());
+    let each = each.into_iter().map(|request| request.map(|request| requests.push(request)));
     let results: Vec<Result<()>> = each.collect();
-    let answers = vault.set_many(readable)?;
-    merged(results, answers)
+    let answers = vault.set_many(SetManyRequest::new(requests))?.results;
+    merged(results, answers).map(SetManyResults::new)
 }
 
 /// Returns the host's reply to the service of this number.

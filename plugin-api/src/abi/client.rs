@@ -3,9 +3,10 @@
 
 use super::call::Method;
 use super::merged;
-use super::wire::{self, encode, One, SetMetadata, Wire};
+#[cfg(feature = "next")]
+use super::wire::One;
+use super::wire::{self, encode, Wire};
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::Metadata;
 use crate::vault::*;
 
 /// Takes calls to a vault and brings its replies back: to a library in this process, or to another
@@ -98,17 +99,30 @@ impl<C: Carrier> Client<C> {
         self.ask(method, request, deadline)?
             .ok_or_else(|| Error::internal("the vault's answer is larger than an answer may be"))
     }
-
-    /// Makes a call that says nothing but its deadline.
-    fn plain<Answer: Wire>(&mut self, method: Method, deadline: Deadline) -> Result<Answer> {
-        self.call(method, &One(deadline), deadline)
-    }
 }
 
 /// The error where the plugin is older than the call.
 fn unknown(method: Method) -> Error {
     let name = method.as_str();
     Error::unsupported(format!("the plugin was built before there was the call `{name}`"))
+}
+
+/// Checks what every page keeps.
+fn check_page(
+    found: usize,
+    limit: usize,
+    next: &Option<String>,
+    cursor: &Option<String>,
+) -> Result<()> {
+    if found > limit {
+        return Err(Error::internal(format!(
+            "the page has {found} entries; {limit} were asked for"
+        )));
+    }
+    if next.is_some() && next == cursor {
+        return Err(Error::internal("the page's cursor does not advance"));
+    }
+    Ok(())
 }
 
 /// Returns the latest of several deadlines.
@@ -123,71 +137,66 @@ impl<C: Carrier + Send> Vault for Client<C> {
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
         let page: Page = self.call(Method::List, request, request.deadline)?;
-        if page.entries.len() > request.limit {
-            return Err(Error::internal(format!(
-                "the page has {} entries; {} were asked for",
-                page.entries.len(),
-                request.limit
-            )));
-        }
-        if page.next.is_some() && page.next == request.after {
-            return Err(Error::internal("the page's cursor does not advance"));
-        }
+        check_page(page.entries.len(), request.limit, &page.next_cursor, &request.cursor)?;
         Ok(page)
     }
 
-    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+    fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         self.call(Method::Describe, request, request.deadline)
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         self.call(Method::Set, &request, request.deadline)
     }
 
-    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+    fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
+        let requests = request.requests;
         SetRequest::check_many(&requests)?;
         // A value that exceeds a limit is refused alone.
         let mut sent = Vec::with_capacity(requests.len());
-        let results: Vec<Result<()>> = requests
-            .into_iter()
-            .map(|request| request.value.encoded_len().map(|_| sent.push(request)))
-            .collect();
+        let each = requests.into_iter();
+        let results: Vec<Result<()>> =
+            each.map(|request| request.value.encoded_len().map(|_| sent.push(request))).collect();
         let answers = match latest(&sent, |request| request.deadline) {
             Some(deadline) => {
-                let sent = One(sent);
-                self.call::<One<Vec<_>>>(Method::SetMany, &sent, deadline)?.0
+                let sent = SetManyRequest::new(sent);
+                self.call::<SetManyResults>(Method::SetMany, &sent, deadline)?.results
             }
             None => Vec::new(),
         };
-        merged(results, answers)
+        merged(results, answers).map(SetManyResults::new)
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         self.call(Method::Remove, request, request.deadline)
     }
 
-    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
-        let request = SetMetadata { secret: request.clone(), metadata };
-        self.call(Method::SetMetadata, &request, request.secret.deadline)
+    fn rename(&mut self, request: &RenameRequest) -> Result<Renamed> {
+        self.call(Method::Rename, request, request.deadline)
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
-        self.call::<One<_>>(Method::Unlock, request, request.deadline).map(|session| session.0)
+    fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
+        self.call(Method::SetMetadata, &request, request.deadline)
     }
 
-    fn lock(&mut self, deadline: Deadline) -> Result<()> {
-        self.plain(Method::Lock, deadline)
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
+        self.call(Method::Unlock, request, request.deadline)
     }
 
-    fn test(&mut self, deadline: Deadline) -> Result<()> {
-        self.plain(Method::Test, deadline)
+    fn lock(&mut self, request: &LockRequest) -> Result<Locked> {
+        self.call(Method::Lock, request, request.deadline)
     }
 
-    fn unregister(&mut self, deadline: Deadline) -> Result<()> {
-        self.plain(Method::Unregister, deadline)
+    fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
+        self.call(Method::Test, request, request.deadline)
     }
 
-    fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
+    fn unregister(&mut self, request: &UnregisterRequest) -> Result<Unregistered> {
+        self.call(Method::Unregister, request, request.deadline)
+    }
+
+    fn get_many(&mut self, request: &GetManyRequest) -> Result<GetManyResults> {
+        let requests = &request.requests;
         if requests.len() > MAX_GET_MANY {
             return Err(Error::invalid(format!(
                 "{} secrets were asked for at once; the most is {MAX_GET_MANY}",
@@ -197,14 +206,14 @@ impl<C: Carrier + Send> Vault for Client<C> {
         let mut results = Vec::with_capacity(requests.len());
         for some in requests.chunks(MAX_AT_ONCE) {
             let deadline = latest(some, |request| request.deadline).expect("no chunk is empty");
-            let request = One(some.to_vec());
-            match self.ask::<One<Vec<Result<Secret>>>>(Method::GetMany, &request, deadline)? {
-                Some(One(secrets)) if secrets.len() == some.len() => results.extend(secrets),
-                Some(One(secrets)) => {
+            let request = GetManyRequest::new(some.to_vec());
+            match self.ask::<GetManyResults>(Method::GetMany, &request, deadline)? {
+                Some(many) if many.results.len() == some.len() => results.extend(many.results),
+                Some(many) => {
                     return Err(Error::internal(format!(
                         "{} secrets were asked for and {} came back",
                         some.len(),
-                        secrets.len()
+                        many.results.len()
                     )))
                 }
                 // Too large together: one by one they are not.
@@ -218,24 +227,26 @@ impl<C: Carrier + Send> Vault for Client<C> {
                 }
             }
         }
-        Ok(results)
+        Ok(GetManyResults::new(results))
     }
 
-    fn versions(&mut self, request: &GetRequest) -> Result<Vec<Version>> {
-        self.call::<One<_>>(Method::Versions, request, request.deadline).map(|versions| versions.0)
+    fn versions(&mut self, request: &VersionsRequest) -> Result<VersionPage> {
+        let page: VersionPage = self.call(Method::Versions, request, request.deadline)?;
+        check_page(page.versions.len(), request.limit, &page.next_cursor, &request.cursor)?;
+        Ok(page)
     }
 
-    fn actions(&mut self, deadline: Deadline) -> Result<Vec<Action>> {
-        self.plain::<One<_>>(Method::Actions, deadline).map(|actions| actions.0)
+    fn actions(&mut self, request: &ActionsRequest) -> Result<ActionList> {
+        self.call(Method::Actions, request, request.deadline)
     }
 
-    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
-        self.call(Method::Act, request, request.deadline)
+    fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
+        self.call(Method::RunAction, request, request.deadline)
     }
 
     #[cfg(feature = "next")]
     fn health(&mut self, deadline: Deadline) -> Result<std::collections::BTreeMap<String, String>> {
-        match self.plain::<One<Vec<(String, String)>>>(Method::Health, deadline) {
+        match self.call::<One<Vec<(String, String)>>>(Method::Health, &One(deadline), deadline) {
             // An older plugin: what the plain trait does by default.
             Err(error) if error == unknown(Method::Health) => Ok(Default::default()),
             health => Ok(health?.0.into_iter().collect()),

@@ -14,7 +14,6 @@ mod records;
 mod tests;
 
 pub use part::One;
-pub(super) use records::SetMetadata;
 pub use records::{LogLine, RECORDS};
 
 use crate::error::{Error, ErrorKind, Result};

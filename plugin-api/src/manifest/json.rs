@@ -125,7 +125,7 @@ impl<const N: usize> Writer<N> {
             .member("api", API_VERSION)
             .member("description", manifest.description)
             .member("vendor", manifest.vendor)
-            .member("licence", manifest.licence)
+            .member("license", manifest.license)
             .member("homepage", manifest.homepage)
             .raw(",\"kinds\":[");
         let mut i = 0;

@@ -14,8 +14,9 @@ use crate::metadata::Metadata;
 use crate::name::SecretName;
 use crate::value::{SecretText, Value};
 use crate::vault::{
-    Answer, Deadline, Entry, GetRequest, ListRequest, Secret, Session, SetRequest, UnlockRequest,
-    Vault, WriteMode, MAX_PAGE_ENTRIES,
+    Answer, Deadline, DescribeRequest, Entry, GetRequest, ListRequest, RemoveRequest,
+    RenameRequest, Secret, Session, SetMetadataRequest, SetRequest, UnlockRequest, Vault,
+    WriteMode, MAX_PAGE_ENTRIES,
 };
 
 /// The name of the vault that most checks use.
@@ -136,7 +137,9 @@ impl<'a> Bench<'a> {
                 }
                 Some(main)
             }
-            Err(error) if matches!(error.kind(), ErrorKind::Locked | ErrorKind::Denied) => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Locked | ErrorKind::PermissionDenied) =>
+            {
                 heard.borrow_mut().extend(texts(&error));
                 first_open.refused = Some(error);
                 None
@@ -292,7 +295,7 @@ impl<'a> Handle<'a> {
     pub(super) fn ask<T>(&mut self, call: impl FnOnce(&mut dyn Vault) -> Result<T>) -> Result<T> {
         let vault = match &mut self.vault {
             Some(vault) => vault,
-            None => return Err(Error::late()),
+            None => return Err(Error::timed_out()),
         };
         let result = call(vault.as_mut());
         if let Err(error) = &result {
@@ -324,7 +327,7 @@ impl<'a> Handle<'a> {
             let request = self.answers(&locked, |answer| answer.to_owned())?;
             match self.ask(|vault| vault.unlock(&request)) {
                 Err(error) if error.kind() == ErrorKind::Locked => locked = error,
-                result => return result,
+                result => return result.map(|unlocked| unlocked.session),
             }
         }
         Err(Error::internal(format!("it still asks after {MAX_UNLOCK_STEPS} right answers")))
@@ -380,7 +383,7 @@ impl<'a> Handle<'a> {
             let mut request = SetRequest::new(name.clone(), value.duplicate(), soon());
             request.metadata = metadata.cloned();
             request.mode = mode;
-            vault.set(request)
+            vault.set(request).map(drop)
         })
     }
 
@@ -400,16 +403,24 @@ impl<'a> Handle<'a> {
 
     pub(super) fn set_metadata(&mut self, name: &SecretName, metadata: &Metadata) -> Result<()> {
         self.call(|vault| {
-            vault.set_metadata(&GetRequest::new(name.clone(), soon()), metadata.clone())
+            let request = SetMetadataRequest::new(name.clone(), metadata.clone(), soon());
+            vault.set_metadata(request).map(drop)
+        })
+    }
+
+    pub(super) fn rename(&mut self, from: &SecretName, to: &SecretName) -> Result<()> {
+        self.will_write(to);
+        self.call(|vault| {
+            vault.rename(&RenameRequest::new(from.clone(), to.clone(), soon())).map(drop)
         })
     }
 
     pub(super) fn remove(&mut self, name: &SecretName) -> Result<()> {
-        self.call(|vault| vault.remove(&GetRequest::new(name.clone(), soon())))
+        self.call(|vault| vault.remove(&RemoveRequest::new(name.clone(), soon())).map(drop))
     }
 
     pub(super) fn describe(&mut self, name: &SecretName) -> Result<Entry> {
-        self.call(|vault| vault.describe(&GetRequest::new(name.clone(), soon())))
+        self.call(|vault| vault.describe(&DescribeRequest::new(name.clone(), soon())))
     }
 
     /// Lists everything, page by page. Ends where a cursor comes again, and whatever a page
@@ -424,7 +435,7 @@ impl<'a> Handle<'a> {
             let page = self.call(|vault| vault.list(&request))?;
             walk.largest_page = walk.largest_page.max(page.entries.len());
             walk.entries.extend(page.entries);
-            let next = match page.next {
+            let next = match page.next_cursor {
                 Some(next) => next,
                 None => return Ok(walk),
             };
@@ -433,7 +444,7 @@ impl<'a> Handle<'a> {
                 walk.stands_still = true;
                 return Ok(walk);
             }
-            request.after = Some(next);
+            request.cursor = Some(next);
         }
     }
 

@@ -13,7 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Capability;
 use crate::value::ValueKind;
 use crate::vault::{
-    ActRequest, Deadline, GetRequest, ListRequest, SetRequest, UnlockRequest, Vault, WriteMode,
+    ActionRequest, ActionsRequest, Deadline, DescribeRequest, GetManyRequest, GetRequest,
+    ListRequest, LockRequest, SetRequest, TestRequest, UnlockRequest, Vault, VersionsRequest,
+    WriteMode,
 };
 
 /// How much later than its deadline a call may come back: enough for a busy machine.
@@ -84,16 +86,19 @@ pub(super) fn own_handle(bench: &mut Bench<'_>) -> Verdict {
 pub(super) fn not_found_only(bench: &mut Bench<'_>) -> Verdict {
     let main = bench.main();
     let mut filtered = ListRequest::new(soon());
-    filtered.filter = Some(format!("{}*", sample::name("no-such-secret").as_str()));
+    filtered.pattern = Some(format!("{}*", sample::name("no-such-secret").as_str()));
     let mut answers = vec![
         ("`list`", main.call(|vault| vault.list(&ListRequest::new(soon())).map(drop))),
         (
             "`list` with a filter that fits nothing",
             main.call(|vault| vault.list(&filtered).map(drop)),
         ),
-        ("`get_many` of nothing", main.call(|vault| vault.get_many(&[]).map(drop))),
-        ("`test`", main.call(|vault| vault.test(soon()))),
-        ("`actions`", main.call(|vault| vault.actions(soon()).map(drop))),
+        (
+            "`get_many` of nothing",
+            main.call(|vault| vault.get_many(&GetManyRequest::new(Vec::new())).map(drop)),
+        ),
+        ("`test`", main.call(|vault| vault.test(&TestRequest::new(soon())).map(drop))),
+        ("`actions`", main.call(|vault| vault.actions(&ActionsRequest::new(soon())).map(drop))),
     ];
     if bench.declared.can(Capability::Write) {
         let name = sample::name("not-found");
@@ -148,11 +153,16 @@ pub(super) fn unsupported(bench: &mut Bench<'_>) -> Verdict {
         let unlock = UnlockRequest::new("keystead-conformance", Vec::new(), soon());
         let refused = bench.main().ask(|vault| vault.unlock(&unlock).map(drop));
         check(&refused, Capability::Unlock, "`unlock`")?;
-        check(&bench.main().ask(|vault| vault.lock(soon())), Capability::Unlock, "`lock`")?;
+        check(
+            &bench.main().ask(|vault| vault.lock(&LockRequest::new(soon())).map(drop)),
+            Capability::Unlock,
+            "`lock`",
+        )?;
     }
     if !declared.can(Capability::Versions) {
         checked += 1;
-        let refused = bench.main().call(|vault| vault.versions(&request()).map(drop));
+        let versions = VersionsRequest::new(name.clone(), soon());
+        let refused = bench.main().call(|vault| vault.versions(&versions).map(drop));
         check(&refused, Capability::Versions, "`versions`")?;
         let mut versioned = request();
         versioned.version = Some("keystead-conformance".to_owned());
@@ -183,17 +193,19 @@ pub(super) fn deadline(bench: &mut Bench<'_>) -> Verdict {
         in_time(bench, "`list`", wait, |vault, deadline| {
             vault.list(&ListRequest::new(deadline)).map(drop)
         })?;
-        let describe = GetRequest::new(name.clone(), soon());
+        let describe = DescribeRequest::new(name.clone(), soon());
         in_time(bench, "`describe`", wait, move |vault, deadline| {
             let mut describe = describe;
             describe.deadline = deadline;
             vault.describe(&describe).map(drop)
         })?;
-        in_time(bench, "`test`", wait, |vault, deadline| vault.test(deadline))?;
+        in_time(bench, "`test`", wait, |vault, deadline| {
+            vault.test(&TestRequest::new(deadline)).map(drop)
+        })?;
         if bench.declared.can(Capability::Write) {
             let (name, value) = (name.clone(), value.duplicate());
             in_time(bench, "`set`", wait, |vault, deadline| {
-                vault.set(SetRequest::new(name, value, deadline))
+                vault.set(SetRequest::new(name, value, deadline)).map(drop)
             })?;
         }
     }
@@ -242,7 +254,7 @@ fn in_time(
 
 /// Returns whether a call that had no time left may answer with this error.
 fn in_time_kind(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Late | ErrorKind::NotFound | ErrorKind::Locked)
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::NotFound | ErrorKind::Locked)
 }
 
 pub(super) fn no_secret_in_error(bench: &mut Bench<'_>) -> Verdict {
@@ -287,7 +299,7 @@ fn provoke(bench: &mut Bench<'_>) {
     let _ = main.set_with(&name, &sample::plain(declared, "message"), None, WriteMode::CreateOnly);
     let _ = main.remove(&name);
     let _ = main.remove(&name);
-    let act = ActRequest::new("keystead-conformance", Default::default(), soon());
-    let _ = main.call(|vault| vault.act(&act));
-    let _ = main.call(|vault| vault.test(soon()));
+    let act = ActionRequest::new("keystead-conformance", Default::default(), soon());
+    let _ = main.call(|vault| vault.run_action(&act));
+    let _ = main.call(|vault| vault.test(&TestRequest::new(soon())));
 }

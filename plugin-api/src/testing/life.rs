@@ -6,7 +6,7 @@ use super::bench::{broken, expect_error, expect_success, prepared, soon, Bench, 
 use super::sample;
 use crate::error::ErrorKind;
 use crate::manifest::Capability;
-use crate::vault::ActRequest;
+use crate::vault::{ActionRequest, ActionsRequest, TestRequest, UnregisterRequest};
 
 pub(super) fn test_read_only(bench: &mut Bench<'_>) -> Verdict {
     let name = sample::name("tested");
@@ -16,7 +16,7 @@ pub(super) fn test_read_only(bench: &mut Bench<'_>) -> Verdict {
     let value = bench.main().peek(&name);
     let before = bench.main().entries()?;
     // What it says of the vault is the vault's business; it has its effect either way.
-    let _ = bench.main().call(|vault| vault.test(soon()));
+    let _ = bench.main().call(|vault| vault.test(&TestRequest::new(soon())));
     let after = bench.main().entries()?;
     if before != after || bench.main().peek(&name) != value {
         return broken("the same secrets before and after `test`", "others");
@@ -30,7 +30,10 @@ pub(super) fn unregister_keeps(bench: &mut Bench<'_>) -> Verdict {
     let name = sample::name("unregistered");
     let mut handle = prepared(bench.open(VAULT, None), "`open`")?;
     let value = handle.put(&name)?;
-    expect_success(handle.call(|vault| vault.unregister(soon())), "`unregister`")?;
+    expect_success(
+        handle.call(|vault| vault.unregister(&UnregisterRequest::new(soon()))),
+        "`unregister`",
+    )?;
     if handle.peek(&name).as_ref() == Some(&value) {
         return Ok(());
     }
@@ -44,9 +47,10 @@ pub(super) fn unregister_keeps(bench: &mut Bench<'_>) -> Verdict {
 
 pub(super) fn actions_named(bench: &mut Bench<'_>) -> Verdict {
     bench.needs(Capability::Actions)?;
-    let actions = expect_success(bench.main().call(|vault| vault.actions(soon())), "`actions`")?;
+    let asked = ActionsRequest::new(soon());
+    let actions = expect_success(bench.main().call(|vault| vault.actions(&asked)), "`actions`")?;
     let mut seen = HashSet::new();
-    for action in &actions {
+    for action in &actions.actions {
         let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if action.id.is_empty() || !action.id.bytes().all(sound) {
             let expected = "an id of lower-case letters, digits and dashes";
@@ -60,7 +64,7 @@ pub(super) fn actions_named(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn act_unknown(bench: &mut Bench<'_>) -> Verdict {
-    let request = ActRequest::new("keystead-conformance-unknown", Default::default(), soon());
-    let answer = bench.main().call(|vault| vault.act(&request));
+    let request = ActionRequest::new("keystead-conformance-unknown", Default::default(), soon());
+    let answer = bench.main().call(|vault| vault.run_action(&request));
     expect_error(&answer, ErrorKind::Unsupported, "an action that it does not have")
 }

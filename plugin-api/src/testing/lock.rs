@@ -9,8 +9,12 @@ use super::bench::{
 use super::sample;
 use crate::error::{Challenge, Error, ErrorKind, Result};
 use crate::manifest::Capability;
+use crate::name::SecretName;
 use crate::plugin::MAX_SESSION_LIFETIME;
-use crate::vault::{GetRequest, ListRequest, Page, SetRequest, UnlockRequest, Vault};
+use crate::vault::{
+    DescribeRequest, GetManyRequest, GetRequest, ListRequest, LockRequest, Page, RemoveRequest,
+    SetManyRequest, SetMetadataRequest, SetRequest, UnlockRequest, Vault, VersionsRequest,
+};
 
 pub(super) fn no_prompt(bench: &mut Bench<'_>) -> Verdict {
     let locked = match &bench.first_open().locked {
@@ -65,7 +69,7 @@ pub(super) fn unlock_wrong(bench: &mut Bench<'_>) -> Verdict {
     let wrong = |_: &str| format!("{} that is wrong", sample::CANARY);
     let request = prepared(handle.answers(&locked, wrong), "answering")?;
     let answer = handle.ask(|vault| vault.unlock(&request));
-    expect_error(&answer, ErrorKind::Denied, "wrong answers")?;
+    expect_error(&answer, ErrorKind::PermissionDenied, "wrong answers")?;
     expect_error(&list(&mut handle), ErrorKind::Locked, "`list` after wrong answers")
 }
 
@@ -90,34 +94,40 @@ pub(super) fn lock_locks(bench: &mut Bench<'_>) -> Verdict {
         handle.will_write(&other);
     }
     for call in ["`lock`", "a second `lock`"] {
-        expect_success(handle.ask(|vault| vault.lock(soon())), call)?;
+        expect_success(handle.ask(|vault| vault.lock(&LockRequest::new(soon()))), call)?;
     }
 
     let request = GetRequest::new(name.clone(), soon());
+    let describe = DescribeRequest::new(name.clone(), soon());
+    let versions = VersionsRequest::new(name.clone(), soon());
+    let many = GetManyRequest::new(vec![request.clone()]);
     let mut answers = vec![
         ("`get`", handle.ask(|vault| vault.get(&request).map(drop))),
         ("`list`", list(&mut handle).map(drop)),
-        ("`describe`", handle.ask(|vault| vault.describe(&request).map(drop))),
+        ("`describe`", handle.ask(|vault| vault.describe(&describe).map(drop))),
         (
             "`get_many`",
-            handle.ask(|vault| vault.get_many(std::slice::from_ref(&request)).and_then(first)),
+            handle.ask(|vault| vault.get_many(&many).and_then(|many| first(many.results))),
         ),
     ];
     if writable {
         let set = SetRequest::new(name, sample::plain(bench.declared, "locked"), soon());
-        answers.push(("`set`", handle.ask(|vault| vault.set(set))));
+        answers.push(("`set`", handle.ask(|vault| vault.set(set).map(drop))));
         let set = SetRequest::new(other, sample::plain(bench.declared, "locked"), soon());
-        let set = handle.ask(|vault| vault.set_many(vec![set]).and_then(first));
+        let many = SetManyRequest::new(vec![set]);
+        let set = handle.ask(|vault| vault.set_many(many).and_then(|many| first(many.results)));
         answers.push(("`set_many`", set));
-        answers.push(("`remove`", handle.ask(|vault| vault.remove(&request))));
+        let remove = RemoveRequest::new(request.name.clone(), soon());
+        answers.push(("`remove`", handle.ask(|vault| vault.remove(&remove).map(drop))));
     }
     if bench.declared.can(Capability::Metadata) {
         let metadata = sample::metadata();
-        let answer = handle.ask(|vault| vault.set_metadata(&request, metadata));
+        let set = SetMetadataRequest::new(request.name.clone(), metadata, soon());
+        let answer = handle.ask(|vault| vault.set_metadata(set).map(drop));
         answers.push(("`set_metadata`", answer));
     }
     if bench.declared.can(Capability::Versions) {
-        answers.push(("`versions`", handle.ask(|vault| vault.versions(&request).map(drop))));
+        answers.push(("`versions`", handle.ask(|vault| vault.versions(&versions).map(drop))));
     }
     for (call, answer) in answers {
         expect_error(&answer, ErrorKind::Locked, &format!("{call} after `lock`"))?;
@@ -137,20 +147,21 @@ pub(super) fn locked_no_effect(bench: &mut Bench<'_>) -> Verdict {
     prepared(handle.unlock(&locked), "`unlock`")?;
     let kept = sample::name("kept");
     let value = handle.put(&kept)?;
-    prepared(handle.ask(|vault| vault.lock(soon())), "`lock`")?;
+    prepared(handle.ask(|vault| vault.lock(&LockRequest::new(soon()))), "`lock`")?;
 
     let new = sample::name("new");
     handle.will_write(&new);
     let other = || sample::plain(bench.declared, "other");
-    let request = GetRequest::new(kept.clone(), soon());
+    let remove = RemoveRequest::new(kept.clone(), soon());
+    let write = |name: &SecretName| SetRequest::new(name.clone(), other(), soon());
     let mut answers = vec![
-        handle.ask(|vault| vault.set(SetRequest::new(new.clone(), other(), soon()))),
-        handle.ask(|vault| vault.set(SetRequest::new(kept.clone(), other(), soon()))),
-        handle.ask(|vault| vault.remove(&request)),
+        handle.ask(|vault| vault.set(write(&new)).map(drop)),
+        handle.ask(|vault| vault.set(write(&kept)).map(drop)),
+        handle.ask(|vault| vault.remove(&remove).map(drop)),
     ];
     if bench.declared.can(Capability::Metadata) {
-        let metadata = sample::metadata();
-        answers.push(handle.ask(|vault| vault.set_metadata(&request, metadata)));
+        let set = SetMetadataRequest::new(kept.clone(), sample::metadata(), soon());
+        answers.push(handle.ask(|vault| vault.set_metadata(set).map(drop)));
     }
     let is_locked =
         |answer: &Result<()>| matches!(answer, Err(error) if error.kind() == ErrorKind::Locked);

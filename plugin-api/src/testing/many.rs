@@ -5,11 +5,11 @@ use super::bench::{
     Handle, Verdict, VAULT,
 };
 use super::{lock, sample};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Capability;
 use crate::name::SecretName;
 use crate::value::Value;
-use crate::vault::{SetRequest, WriteMode};
+use crate::vault::{LockRequest, SetManyRequest, SetRequest, WriteMode, Written};
 
 /// One of several writes.
 type Write<'a> = (&'a SecretName, &'a Value, WriteMode);
@@ -34,8 +34,8 @@ pub(super) fn set_many_each(bench: &mut Bench<'_>) -> Verdict {
     let found = set_many(bench.main(), &writes)?;
 
     for ((one, many), (name, mode)) in expected.iter().zip(&found).zip(&several) {
-        let kind = |result: &Result<()>| result.as_ref().err().map(|error| error.kind());
-        if kind(one) != kind(many) {
+        let (one_kind, many_kind) = (one.as_ref().err(), many.as_ref().err());
+        if one_kind.map(Error::kind) != many_kind.map(Error::kind) {
             let expected = format!("what `set` gives for `{name}` ({mode:?}), {}", answer_of(one));
             return broken(expected, answer_of(many));
         }
@@ -97,13 +97,13 @@ pub(super) fn set_many_refused(bench: &mut Bench<'_>) -> Verdict {
     prepared(handle.unlock(&locked), "`unlock`")?;
     let [present, new] = ["refused", "refused-new"].map(many_name);
     let old = handle.put(&present)?;
-    prepared(handle.ask(|vault| vault.lock(soon())), "`lock`")?;
+    prepared(handle.ask(|vault| vault.lock(&LockRequest::new(soon()))), "`lock`")?;
     let value = sample::plain(bench.declared, "refused");
     let writes = [(&present, &value, WriteMode::Upsert), (&new, &value, WriteMode::Upsert)];
     handle.will_write(&new);
     let answer = handle.ask(|vault| vault.set_many(requests(&writes)));
     match answer {
-        Ok(results) if results.iter().all(Result::is_ok) => {
+        Ok(many) if many.results.iter().all(Result::is_ok) => {
             return elsewhere("a call after `lock` was not answered with `locked`: see lock-locks");
         }
         answer => expect_error(&answer, ErrorKind::Locked, "`set_many` as a whole, while locked")?,
@@ -116,20 +116,20 @@ fn many_name(rest: &str) -> SecretName {
     sample::name(&format!("many-{rest}"))
 }
 
-fn requests(writes: &[Write<'_>]) -> Vec<SetRequest> {
+fn requests(writes: &[Write<'_>]) -> SetManyRequest {
     let each = writes.iter().map(|(name, value, mode)| {
         let mut request = SetRequest::new((*name).clone(), value.duplicate(), soon());
         request.mode = *mode;
         request
     });
-    each.collect()
+    SetManyRequest::new(each.collect())
 }
 
 /// Writes several, and breaks the obligation unless there is a result for each.
-fn set_many(handle: &mut Handle<'_>, writes: &[Write<'_>]) -> Result<Vec<Result<()>>, Fault> {
+fn set_many(handle: &mut Handle<'_>, writes: &[Write<'_>]) -> Result<Vec<Result<Written>>, Fault> {
     writes.iter().for_each(|(name, ..)| handle.will_write(name));
     let answer = handle.call(|vault| vault.set_many(requests(writes)));
-    let results = expect_success(answer, "`set_many`")?;
+    let results = expect_success(answer, "`set_many`")?.results;
     match results.len() == writes.len() {
         true => Ok(results),
         false => broken(format!("{} results", writes.len()), results.len().to_string()),

@@ -11,7 +11,9 @@ use crate::error::{ErrorKind, Result};
 use crate::manifest::{Capability, NameRule};
 use crate::name::SecretName;
 use crate::value::Value;
-use crate::vault::{Entry, GetRequest, Secret, MAX_CURSOR_BYTES, MAX_PAGE_ENTRIES};
+use crate::vault::{
+    Entry, GetManyRequest, GetRequest, Secret, VersionsRequest, MAX_CURSOR_BYTES, MAX_PAGE_ENTRIES,
+};
 
 /// How many secrets of somebody else are read where the vault cannot be written to.
 const FEW: usize = 3;
@@ -134,9 +136,10 @@ pub(super) fn get_many_each(bench: &mut Bench<'_>) -> Verdict {
     for name in &names {
         each.push(bench.main().get(name));
     }
-    let requests: Vec<GetRequest> =
-        names.into_iter().map(|name| GetRequest::new(name, soon())).collect();
-    let many = expect_success(bench.main().call(|vault| vault.get_many(&requests)), "`get_many`")?;
+    let requests = names.into_iter().map(|name| GetRequest::new(name, soon()));
+    let request = GetManyRequest::new(requests.collect());
+    let many = expect_success(bench.main().call(|vault| vault.get_many(&request)), "`get_many`")?;
+    let many = many.results;
     if many.len() != each.len() {
         return broken(format!("{} results", each.len()), many.len().to_string());
     }
@@ -166,11 +169,10 @@ pub(super) fn versions_gettable(bench: &mut Bench<'_>) -> Verdict {
         }
         false => some_names(bench)?.remove(0),
     };
-    let request = GetRequest::new(name, soon());
-    let versions =
-        expect_success(bench.main().call(|vault| vault.versions(&request)), "`versions`")?;
-    for version in versions {
-        let mut request = request.clone();
+    let asked = VersionsRequest::new(name.clone(), soon());
+    let page = expect_success(bench.main().call(|vault| vault.versions(&asked)), "`versions`")?;
+    for version in page.versions {
+        let mut request = GetRequest::new(name.clone(), soon());
         request.version = Some(version.id.clone());
         let call = format!("`get` of the version `{}`", version.id);
         expect_success(bench.main().call(|vault| vault.get(&request)), &call)?;

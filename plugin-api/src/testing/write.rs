@@ -234,3 +234,52 @@ pub(super) fn remove_only_that(bench: &mut Bench<'_>) -> Verdict {
     }
     Ok(())
 }
+
+pub(super) fn rename_moves(bench: &mut Bench<'_>) -> Verdict {
+    bench.needs(Capability::Write)?;
+    bench.needs(Capability::Rename)?;
+    let [old, new] = ["rename-old", "rename-new"].map(sample::name);
+    bench.main().put(&old)?;
+    if bench.declared.can(Capability::Metadata) {
+        prepared(bench.main().set_metadata(&old, &sample::metadata()), "`set_metadata`")?;
+    }
+    let before = prepared(bench.main().get(&old), "`get`")?;
+    expect_success(bench.main().rename(&old, &new), "`rename`")?;
+    let found = expect_success(bench.main().get(&new), "`get` of the new name")?;
+    if found.value != before.value {
+        return broken("the value under the new name", "another value");
+    }
+    if found.metadata != before.metadata {
+        return broken("the metadata under the new name", "other metadata");
+    }
+    if bench.main().listed(&old)?.is_some() {
+        return broken("no old name in a listing", "the old name");
+    }
+    match bench.main().listed(&new)? {
+        Some(_) => Ok(()),
+        None => broken("the new name in a listing", "no such name"),
+    }
+}
+
+pub(super) fn rename_missing(bench: &mut Bench<'_>) -> Verdict {
+    bench.needs(Capability::Write)?;
+    bench.needs(Capability::Rename)?;
+    let [missing, new] = ["rename-missing", "rename-never"].map(sample::name);
+    let answer = bench.main().rename(&missing, &new);
+    expect_error(&answer, ErrorKind::NotFound, "`rename` of a name that is not there")
+}
+
+pub(super) fn rename_taken(bench: &mut Bench<'_>) -> Verdict {
+    bench.needs(Capability::Write)?;
+    bench.needs(Capability::Rename)?;
+    let [from, to] = ["rename-from", "rename-to"].map(sample::name);
+    let (moved, there) = (bench.main().put(&from)?, bench.main().put(&to)?);
+    let answer = bench.main().rename(&from, &to);
+    expect_error(&answer, ErrorKind::AlreadyExists, "`rename` to a name that is there")?;
+    for (name, value) in [(from, moved), (to, there)] {
+        if bench.main().peek(&name).as_ref() != Some(&value) {
+            return broken(format!("`{name}` as it was"), "not that");
+        }
+    }
+    Ok(())
+}

@@ -97,18 +97,164 @@ impl SetRequest {
     }
 }
 
+/// Writes several secrets.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct SetManyRequest {
+    /// Each of them, in the order in which they take effect.
+    pub requests: Vec<SetRequest>,
+}
+
+impl SetManyRequest {
+    /// Writes these.
+    pub fn new(requests: Vec<SetRequest>) -> Self {
+        Self { requests }
+    }
+}
+
+/// What came of writing several secrets.
+#[non_exhaustive]
+#[derive(Debug, PartialEq, Eq)]
+pub struct SetManyResults {
+    /// One result for each request, in order.
+    pub results: Vec<Result<Written>>,
+}
+
+impl SetManyResults {
+    /// Returns these results.
+    pub fn new(results: Vec<Result<Written>>) -> Self {
+        Self { results }
+    }
+}
+
+/// Removes a secret.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct RemoveRequest {
+    /// Its name.
+    pub name: SecretName,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl RemoveRequest {
+    /// Removes this secret.
+    pub fn new(name: SecretName, deadline: Deadline) -> Self {
+        Self { name, deadline }
+    }
+}
+
+/// A secret was removed.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Until when it can be brought back, in milliseconds since 1970 UTC; absent where it cannot, or
+    /// where the vault does not know.
+    pub recoverable_until: Option<i64>,
+}
+
+impl Removed {
+    /// Returns that it is gone.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// Gives a secret another name.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct RenameRequest {
+    /// Its name.
+    pub from: SecretName,
+    /// Its new name.
+    pub to: SecretName,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl RenameRequest {
+    /// Gives the secret `from` the name `to`.
+    pub fn new(from: SecretName, to: SecretName, deadline: Deadline) -> Self {
+        Self { from, to, deadline }
+    }
+}
+
+/// A secret has another name.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Renamed {
+    /// The version that it has now, where the vault knows it.
+    pub version: Option<String>,
+}
+
+impl Renamed {
+    /// Returns that it is renamed, without a version.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// Replaces all metadata of a secret.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct SetMetadataRequest {
+    /// The secret's name.
+    pub name: SecretName,
+    /// Its metadata, instead of all there was.
+    pub metadata: Metadata,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl SetMetadataRequest {
+    /// Gives this secret this metadata.
+    pub fn new(name: SecretName, metadata: Metadata, deadline: Deadline) -> Self {
+        Self { name, metadata, deadline }
+    }
+}
+
+/// A secret was written.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The version that it has now, as [`Vault::versions`] names it, where the vault knows it.
+    pub version: Option<String>,
+}
+
+impl Written {
+    /// Returns that it is written, without a version.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// The metadata of a secret was written.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MetadataWritten {
+    /// The version that the secret has now, where the vault knows it.
+    pub version: Option<String>,
+}
+
+impl MetadataWritten {
+    /// Returns that it is written, without a version.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
 /// Writes one after the other: what [`Vault::set_many`] does by default.
 pub(crate) fn one_by_one(
     requests: Vec<SetRequest>,
-    mut set: impl FnMut(SetRequest) -> Result<()>,
-) -> Result<Vec<Result<()>>> {
-    let mut results: Vec<Result<()>> = Vec::with_capacity(requests.len());
+    mut set: impl FnMut(SetRequest) -> Result<Written>,
+) -> Result<SetManyResults> {
+    let mut results: Vec<Result<Written>> = Vec::with_capacity(requests.len());
     let mut locked: Option<Error> = None;
     for request in requests {
         let result = match &locked {
             Some(locked) => Err(locked.clone()),
             // Nobody waits any longer: better told than cut off in the middle of a write.
-            None if request.deadline.has_passed() => Err(Error::late()),
+            None if request.deadline.has_passed() => Err(Error::timed_out()),
             None => set(request),
         };
         if let Err(error) = &result {
@@ -121,5 +267,5 @@ pub(crate) fn one_by_one(
         }
         results.push(result);
     }
-    Ok(results)
+    Ok(SetManyResults::new(results))
 }

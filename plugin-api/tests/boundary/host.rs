@@ -30,7 +30,10 @@ impl Services for Notes {
     fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
         assert_ne!(request.program, "the host panics on purpose");
         if request.program != "granted" {
-            return Err(Error::denied(format!("running `{}` is not granted", request.program)));
+            return Err(Error::permission_denied(format!(
+                "running `{}` is not granted",
+                request.program
+            )));
         }
         self.add(format!("exec {:?} {:?}", request.arguments, request.environment));
         let mut errors = "e".repeat(MAX_EXEC_ERRORS_BYTES);
@@ -57,6 +60,26 @@ pub(crate) fn name(text: &str) -> SecretName {
 
 pub(crate) fn get(text: &str) -> GetRequest {
     GetRequest::new(name(text), soon())
+}
+
+pub(crate) fn describe(text: &str) -> DescribeRequest {
+    DescribeRequest::new(name(text), soon())
+}
+
+pub(crate) fn remove(text: &str) -> RemoveRequest {
+    RemoveRequest::new(name(text), soon())
+}
+
+pub(crate) fn versions(text: &str) -> VersionsRequest {
+    VersionsRequest::new(name(text), soon())
+}
+
+pub(crate) fn get_many(names: &[&str]) -> GetManyRequest {
+    GetManyRequest::new(names.iter().map(|name| get(name)).collect())
+}
+
+pub(crate) fn set_metadata(text: &str, metadata: Metadata) -> SetMetadataRequest {
+    SetMetadataRequest::new(name(text), metadata, soon())
 }
 
 pub(crate) fn set(text: &str, value: Value) -> SetRequest {

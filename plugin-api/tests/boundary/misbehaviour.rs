@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keystead_plugin_api::*;
 
-use crate::host::{get, name, open, set, soon, text_parameter};
+use crate::host::{get, get_many, name, open, set, soon, text_parameter, versions};
 
 struct Crooked;
 
@@ -26,7 +26,7 @@ impl Vault for Crook {
             "many prompts" => locked((0..17).map(|n| prompt(&n.to_string())).collect()),
             "twin prompts" => locked(vec![prompt("a"), prompt("b"), prompt("a")]),
             "long prompt" => locked(vec![prompt(&"x".repeat(4_097))]),
-            "endless wait" => Err(Error::unavailable("later").retry_after(Duration::MAX)),
+            "endless wait" => Err(Error::unavailable("later").with_retry_after(Duration::MAX)),
             "too large" => Ok(Secret::new(Value::bytes(vec![0; MAX_VALUE_BYTES]))),
             _ => {
                 let mut value = Value::text("");
@@ -48,31 +48,34 @@ impl Vault for Crook {
             _ => 0,
         };
         let next = match self.0.as_str() {
-            "stands still" => Some(request.after.clone().unwrap_or_else(|| "x".into())),
+            "stands still" => Some(request.cursor.clone().unwrap_or_else(|| "x".into())),
             "long cursor" => Some("x".repeat(MAX_CURSOR_BYTES + 1)),
             _ => None,
         };
         Ok(Page::new((0..count).map(entry).collect(), next))
     }
 
-    fn get_many(&mut self, _: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
-        Ok((0..self.0.len()).map(|_| Err(Error::not_found())).collect())
+    fn get_many(&mut self, _: &GetManyRequest) -> Result<GetManyResults> {
+        let results = (0..self.0.len()).map(|_| Err(Error::not_found()));
+        Ok(GetManyResults::new(results.collect()))
     }
 
-    fn set_many(&mut self, _: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
-        Ok((0..self.0.len()).map(|_| Ok(())).collect())
+    fn set_many(&mut self, _: SetManyRequest) -> Result<SetManyResults> {
+        let results = (0..self.0.len()).map(|_| Ok(Written::new()));
+        Ok(SetManyResults::new(results.collect()))
     }
 
-    fn unlock(&mut self, _: &UnlockRequest) -> Result<Option<Session>> {
-        Ok(Some(Session { secret: SecretBytes::new(vec![1]), lifetime: Duration::MAX }))
+    fn unlock(&mut self, _: &UnlockRequest) -> Result<Unlocked> {
+        let session = Session { secret: SecretBytes::new(vec![1]), lifetime: Duration::MAX };
+        Ok(Unlocked::new(Some(session)))
     }
 
-    fn versions(&mut self, _: &GetRequest) -> Result<Vec<Version>> {
-        Ok(vec![Version::new("1", Some(i64::MAX))])
+    fn versions(&mut self, _: &VersionsRequest) -> Result<VersionPage> {
+        Ok(VersionPage::new(vec![Version::new("1", Some(i64::MAX))], None))
     }
 
-    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
-        Ok(vec![Action::new("x".repeat(5_000), "")])
+    fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
+        Ok(ActionList::new(vec![Action::new("x".repeat(5_000), "")]))
     }
 }
 
@@ -116,27 +119,27 @@ fn a_page_keeps_to_its_limit_and_its_cursor_advances() {
     );
     assert_eq!(
         blamed(crook("long cursor").list(&request)),
-        "`next` has 4097 bytes; the most is 4096"
+        "`next_cursor` has 4097 bytes; the most is 4096"
     );
     request.limit = 2;
     assert_eq!(
         blamed(crook("more than asked").list(&request)),
         "the page has 3 entries; 2 were asked for"
     );
-    assert_eq!(crook("stands still").list(&request).unwrap().next.as_deref(), Some("x"));
-    request.after = Some("x".into());
+    assert_eq!(crook("stands still").list(&request).unwrap().next_cursor.as_deref(), Some("x"));
+    request.cursor = Some("x".into());
     assert_eq!(blamed(crook("stands still").list(&request)), "the page's cursor does not advance");
 }
 
 #[test]
 fn as_many_results_as_names() {
-    let found = crook("four").get_many(&[get("a"), get("b")]);
+    let found = crook("four").get_many(&get_many(&["a", "b"]));
     assert_eq!(blamed(found), "2 secrets were asked for and 4 came back");
 }
 
 #[test]
 fn as_many_answers_as_secrets_to_write() {
-    let two = || vec![set("a", Value::text("1")), set("b", Value::text("2"))];
+    let two = || SetManyRequest::new(vec![set("a", Value::text("1")), set("b", Value::text("2"))]);
     let answered = crook("four").set_many(two());
     assert_eq!(blamed(answered), "2 secrets were to be written and 4 answers came back");
     let answered = crook("a").set_many(two());
@@ -149,15 +152,16 @@ fn as_many_answers_as_secrets_to_write() {
 fn times_are_cut_to_what_can_be_counted_with() {
     let day = Duration::from_secs(24 * 60 * 60);
     let later = crook("endless wait").get(&get("n")).unwrap_err();
-    assert_eq!(later.wait(), Some(day));
-    let session = crook("").unlock(&UnlockRequest::new("", vec![], soon())).unwrap().unwrap();
+    assert_eq!(later.retry_after(), Some(day));
+    let session = crook("").unlock(&UnlockRequest::new("", vec![], soon())).unwrap();
+    let session = session.session.unwrap();
     assert_eq!(session.lifetime, day);
-    let versions = crook("").versions(&get("n"));
+    let versions = crook("").versions(&versions("n"));
     assert_eq!(blamed(versions), "a version's time is outside the years 1 to 9999");
 }
 
 #[test]
 fn a_line_is_a_line() {
-    let actions = crook("").actions(soon());
+    let actions = crook("").actions(&ActionsRequest::new(soon()));
     assert_eq!(blamed(actions), "`id` has 5000 bytes; the most is 4096");
 }

@@ -4,7 +4,9 @@ use std::sync::Once;
 
 use keystead_plugin_api::*;
 
-use crate::host::{get, open, set, soon, text_parameter};
+use crate::host::{
+    describe, get, get_many, open, remove, set, set_metadata, soon, text_parameter, versions,
+};
 
 struct Fragile;
 
@@ -73,57 +75,57 @@ impl Vault for Cracked {
         self.call("list");
         Ok(Page::default())
     }
-    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+    fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         self.call("describe");
         Ok(Entry::new(request.name.clone(), None, Metadata::new()))
     }
-    fn set(&mut self, _: SetRequest) -> Result<()> {
+    fn set(&mut self, _: SetRequest) -> Result<Written> {
         self.call("set");
-        Ok(())
+        Ok(Written::new())
     }
-    fn set_many(&mut self, _: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+    fn set_many(&mut self, _: SetManyRequest) -> Result<SetManyResults> {
         self.call("set_many");
-        Ok(vec![Ok(())])
+        Ok(SetManyResults::new(vec![Ok(Written::new())]))
     }
-    fn remove(&mut self, _: &GetRequest) -> Result<()> {
+    fn remove(&mut self, _: &RemoveRequest) -> Result<Removed> {
         self.call("remove");
-        Ok(())
+        Ok(Removed::new())
     }
-    fn set_metadata(&mut self, _: &GetRequest, _: Metadata) -> Result<()> {
+    fn set_metadata(&mut self, _: SetMetadataRequest) -> Result<MetadataWritten> {
         self.call("set_metadata");
-        Ok(())
+        Ok(MetadataWritten::new())
     }
-    fn unlock(&mut self, _: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, _: &UnlockRequest) -> Result<Unlocked> {
         self.call("unlock");
-        Ok(None)
+        Ok(Unlocked::default())
     }
-    fn lock(&mut self, _: Deadline) -> Result<()> {
+    fn lock(&mut self, _: &LockRequest) -> Result<Locked> {
         self.call("lock");
-        Ok(())
+        Ok(Locked::new())
     }
-    fn test(&mut self, _: Deadline) -> Result<()> {
+    fn test(&mut self, _: &TestRequest) -> Result<TestReport> {
         self.call("test");
-        Ok(())
+        Ok(TestReport::new())
     }
-    fn unregister(&mut self, _: Deadline) -> Result<()> {
+    fn unregister(&mut self, _: &UnregisterRequest) -> Result<Unregistered> {
         self.call("unregister");
-        Ok(())
+        Ok(Unregistered::new())
     }
-    fn get_many(&mut self, _: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
+    fn get_many(&mut self, _: &GetManyRequest) -> Result<GetManyResults> {
         self.call("get_many");
-        Ok(vec![Err(Error::not_found())])
+        Ok(GetManyResults::new(vec![Err(Error::not_found())]))
     }
-    fn versions(&mut self, _: &GetRequest) -> Result<Vec<Version>> {
+    fn versions(&mut self, _: &VersionsRequest) -> Result<VersionPage> {
         self.call("versions");
-        Ok(vec![])
+        Ok(VersionPage::default())
     }
-    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
+    fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
         self.call("actions");
-        Ok(vec![])
+        Ok(ActionList::default())
     }
-    fn act(&mut self, _: &ActRequest) -> Result<Outcome> {
-        self.call("act");
-        Ok(Outcome::new("fine"))
+    fn run_action(&mut self, _: &ActionRequest) -> Result<ActionOutcome> {
+        self.call("run_action");
+        Ok(ActionOutcome::new("fine"))
     }
 }
 
@@ -132,19 +134,23 @@ type Call = fn(&mut dyn Vault) -> Result<()>;
 const CALLS: &[(&str, Call)] = &[
     ("get", |vault| vault.get(&get("n")).map(drop)),
     ("list", |vault| vault.list(&ListRequest::new(soon())).map(drop)),
-    ("describe", |vault| vault.describe(&get("n")).map(drop)),
-    ("set", |vault| vault.set(set("n", Value::text("x")))),
-    ("set_many", |vault| vault.set_many(vec![set("n", Value::text("x"))]).map(drop)),
-    ("remove", |vault| vault.remove(&get("n"))),
-    ("set_metadata", |vault| vault.set_metadata(&get("n"), Metadata::new())),
+    ("describe", |vault| vault.describe(&describe("n")).map(drop)),
+    ("set", |vault| vault.set(set("n", Value::text("x"))).map(drop)),
+    ("set_many", |vault| {
+        vault.set_many(SetManyRequest::new(vec![set("n", Value::text("x"))])).map(drop)
+    }),
+    ("remove", |vault| vault.remove(&remove("n")).map(drop)),
+    ("set_metadata", |vault| vault.set_metadata(set_metadata("n", Metadata::new())).map(drop)),
     ("unlock", |vault| vault.unlock(&UnlockRequest::new("", vec![], soon())).map(drop)),
-    ("lock", |vault| vault.lock(soon())),
-    ("test", |vault| vault.test(soon())),
-    ("unregister", |vault| vault.unregister(soon())),
-    ("get_many", |vault| vault.get_many(&[get("n")]).map(drop)),
-    ("versions", |vault| vault.versions(&get("n")).map(drop)),
-    ("actions", |vault| vault.actions(soon()).map(drop)),
-    ("act", |vault| vault.act(&ActRequest::new("a", Parameters::new(), soon())).map(drop)),
+    ("lock", |vault| vault.lock(&LockRequest::new(soon())).map(drop)),
+    ("test", |vault| vault.test(&TestRequest::new(soon())).map(drop)),
+    ("unregister", |vault| vault.unregister(&UnregisterRequest::new(soon())).map(drop)),
+    ("get_many", |vault| vault.get_many(&get_many(&["n"])).map(drop)),
+    ("versions", |vault| vault.versions(&versions("n")).map(drop)),
+    ("actions", |vault| vault.actions(&ActionsRequest::new(soon())).map(drop)),
+    ("run_action", |vault| {
+        vault.run_action(&ActionRequest::new("a", Parameters::new(), soon())).map(drop)
+    }),
 ];
 
 #[test]
@@ -174,14 +180,14 @@ fn a_panic_in_any_call_is_an_error_that_names_it_and_poisons_that_handle_only() 
 fn a_panic_in_open_is_an_error_and_gives_the_context_back() {
     let (vault, notes) = open::<Fragile>(text_parameter("in", "open"));
     assert_eq!(vault.err(), Some(Error::internal("the plugin panicked in `open`")));
-    assert_eq!(notes.take(), ["Information: open", "context closed"]);
+    assert_eq!(notes.take(), ["Info: open", "context closed"]);
 }
 
 #[test]
 fn a_panic_while_a_vault_ends_stays_in_the_plugin() {
     let (vault, notes) = open::<Fragile>(text_parameter("in", "drop"));
     drop(vault.unwrap());
-    assert_eq!(notes.take(), ["Information: open", "Information: drop", "context closed"]);
+    assert_eq!(notes.take(), ["Info: open", "Info: drop", "context closed"]);
 }
 
 struct Caller;

@@ -23,6 +23,9 @@ impl Plugin for Parrot {
                 session.lifetime
             ));
         }
+        if let Some(host) = &request.host {
+            context.info(&format!("opened by {} {}", host.name, host.version));
+        }
         if let Some(code) = request.parameters.integer("fail") {
             return Err(error(u32::try_from(code).unwrap()));
         }
@@ -44,17 +47,17 @@ pub(crate) fn error(code: u32) -> Error {
     if kind == ErrorKind::Locked {
         let prompts =
             vec![Prompt::plain("user", "Who?"), Prompt::secret("password", "Password of `Work`")];
-        return Error::locked(Challenge::new("step 1", prompts)).retry_after(wait);
+        return Error::locked(Challenge::new("step 1", prompts)).with_retry_after(wait);
     }
-    Error::new(kind, format!("because of {code}")).retry_after(wait)
+    Error::new(kind, format!("because of {code}")).with_retry_after(wait)
 }
 
 impl Perch {
-    fn found(&mut self, request: &GetRequest) -> Result<&mut Secret> {
-        if let Some(code) = request.name.as_str().strip_prefix("error/") {
+    fn found(&mut self, name: &SecretName) -> Result<&mut Secret> {
+        if let Some(code) = name.as_str().strip_prefix("error/") {
             return Err(error(code.parse().unwrap()));
         }
-        self.secrets.get_mut(&request.name).ok_or_else(Error::not_found)
+        self.secrets.get_mut(name).ok_or_else(Error::not_found)
     }
 }
 
@@ -63,14 +66,14 @@ impl Vault for Perch {
         if let Some(version) = &request.version {
             return Ok(Secret::new(Value::text(version.as_str())));
         }
-        let found = self.found(request)?;
+        let found = self.found(&request.name)?;
         Ok(Secret::with_metadata(found.value.duplicate(), found.metadata.clone()))
     }
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
         self.context
-            .debug(&format!("list {:?} {} {:?}", request.after, request.limit, request.filter));
-        let after = request.after.as_deref().unwrap_or("");
+            .debug(&format!("list {:?} {} {:?}", request.cursor, request.limit, request.pattern));
+        let after = request.cursor.as_deref().unwrap_or("");
         let mut rest = self.secrets.iter().filter(|(name, _)| name.as_str() > after);
         let entries: Vec<_> = rest
             .by_ref()
@@ -83,54 +86,58 @@ impl Vault for Perch {
         Ok(Page::new(entries, rest.next().and(last)))
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         self.context.debug(&format!("set {:?}", request.mode));
         if let Some(code) = request.name.as_str().strip_prefix("error/") {
             return Err(error(code.parse().unwrap()));
         }
         let metadata = request.metadata.unwrap_or_default();
         self.secrets.insert(request.name, Secret::with_metadata(request.value, metadata));
-        Ok(())
+        Ok(Written::new())
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
-        self.secrets.remove(&request.name).map(drop).ok_or_else(Error::not_found)
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
+        self.secrets.remove(&request.name).map(|_| Removed::new()).ok_or_else(Error::not_found)
     }
 
-    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
-        self.found(request)?.metadata = metadata;
-        Ok(())
+    fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
+        self.found(&request.name)?.metadata = request.metadata;
+        Ok(MetadataWritten::new())
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         let answer = request.answer("password").map(|answer| answer.duplicate().into_bytes());
         match (request.challenge.as_str(), answer) {
-            ("", _) => Ok(None),
-            (_, Some(secret)) => Ok(Some(Session { secret, lifetime: Duration::from_secs(61) })),
-            _ => Err(Error::denied("no password")),
+            ("", _) => Ok(Unlocked::new(None)),
+            (_, Some(secret)) => {
+                let session = Session { secret, lifetime: Duration::from_secs(61) };
+                Ok(Unlocked::new(Some(session)))
+            }
+            _ => Err(Error::permission_denied("no password")),
         }
     }
 
-    fn lock(&mut self, deadline: Deadline) -> Result<()> {
-        self.context.debug(&format!("lock, late: {}", deadline.has_passed()));
-        Ok(())
+    fn lock(&mut self, request: &LockRequest) -> Result<Locked> {
+        self.context.debug(&format!("lock, late: {}", request.deadline.has_passed()));
+        Ok(Locked::new())
     }
 
-    fn test(&mut self, _: Deadline) -> Result<()> {
+    fn test(&mut self, _: &TestRequest) -> Result<TestReport> {
         self.context.warn("it could be better");
         Err(Error::unavailable("the branch is gone"))
     }
 
-    fn unregister(&mut self, _: Deadline) -> Result<()> {
+    fn unregister(&mut self, _: &UnregisterRequest) -> Result<Unregistered> {
         self.context.info("farewell");
-        Ok(())
+        Ok(Unregistered::new())
     }
 
-    fn versions(&mut self, _: &GetRequest) -> Result<Vec<Version>> {
-        Ok(vec![Version::new("2", Some(-5)), Version::new("1", None)])
+    fn versions(&mut self, request: &VersionsRequest) -> Result<VersionPage> {
+        let all = vec![Version::new("2", Some(-5)), Version::new("1", None)];
+        VersionPage::of(all, request)
     }
 
-    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
+    fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
         let mut whistle = Action::new("whistle", "makes a sound");
         whistle.destructive = true;
         whistle.parameters = vec![
@@ -141,14 +148,14 @@ impl Vault for Perch {
                 ..Parameter::optional("times", ParameterKind::Integer, "how often")
             },
         ];
-        Ok(vec![whistle, Action::new("rest", "does nothing")])
+        Ok(ActionList::new(vec![whistle, Action::new("rest", "does nothing")]))
     }
 
-    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+    fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         match request.action.as_str() {
-            "rest" => Ok(Outcome::new("z".repeat(MAX_MESSAGE_BYTES + 1))),
+            "rest" => Ok(ActionOutcome::new("z".repeat(MAX_MESSAGE_BYTES + 1))),
             "whistle" => {
-                let mut outcome = Outcome::new(format!("whistled {:?}", request.parameters));
+                let mut outcome = ActionOutcome::new(format!("whistled {:?}", request.parameters));
                 outcome.value = Some(Value::text("a recovery code"));
                 Ok(outcome)
             }
@@ -158,8 +165,11 @@ impl Vault for Perch {
                 run.input = SecretBytes::new(vec![0, 1, 255]);
                 run.environment = vec![("A".into(), "b=c".into()), ("D".into(), "".into())];
                 let output = self.context.exec(run)?;
-                let mut outcome =
-                    Outcome::new(format!("{} and {} bytes", output.status, output.errors.len()));
+                let mut outcome = ActionOutcome::new(format!(
+                    "{} and {} bytes",
+                    output.status,
+                    output.errors.len()
+                ));
                 outcome.value = Some(Value::Bytes(output.output));
                 Ok(outcome)
             }

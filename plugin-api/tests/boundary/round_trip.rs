@@ -5,7 +5,9 @@ use std::time::Duration;
 use keystead_plugin_api::abi::{Client, Library};
 use keystead_plugin_api::*;
 
-use crate::host::{get, name, open, request, set, soon, Notes};
+use crate::host::{
+    describe, get, get_many, name, open, remove, request, set, set_metadata, soon, versions, Notes,
+};
 use crate::parrot::{error, Parrot};
 
 fn parrot() -> (Client<Library>, Notes) {
@@ -59,11 +61,11 @@ fn every_value_and_all_metadata_come_back_as_they_were_written() {
         let found = vault.get(&get("n")).unwrap();
         assert!(found.value == value, "{:?}", value.kind());
         assert_eq!(found.metadata, metadata());
-        assert_eq!(vault.describe(&get("n")).unwrap().kind, Some(value.kind()));
+        assert_eq!(vault.describe(&describe("n")).unwrap().kind, Some(value.kind()));
     }
-    vault.set_metadata(&get("n"), Metadata::new()).unwrap();
+    vault.set_metadata(set_metadata("n", Metadata::new())).unwrap();
     assert_eq!(vault.get(&get("n")).unwrap().metadata, Metadata::new());
-    vault.remove(&get("n")).unwrap();
+    vault.remove(&remove("n")).unwrap();
     assert_eq!(vault.get(&get("n")).unwrap_err(), Error::not_found());
 }
 
@@ -112,19 +114,21 @@ fn a_vault_opens_with_its_name_kind_parameters_and_session() {
     let mut request = request(parameters);
     request.session =
         Some(Session { secret: SecretBytes::new(vec![0, 9]), lifetime: Duration::MAX });
+    request.host = Some(HostInfo::new("host", "1.2.3"));
     let notes = Notes::default();
     let context = Context::new(Box::new(notes.clone()));
     drop(abi::open_linked::<Parrot>(&request, context).unwrap());
     assert_eq!(
         notes.take(),
         [
-            "Information: open Work as parrot",
-            "Information: parameter count = Integer(-3)",
-            "Information: parameter file = Text(\"/srv/x\")",
-            "Information: parameter on = Boolean(true)",
-            "Information: parameter token = Secret([redacted])",
+            "Info: open Work as parrot",
+            "Info: parameter count = Integer(-3)",
+            "Info: parameter file = Text(\"/srv/x\")",
+            "Info: parameter on = Boolean(true)",
+            "Info: parameter token = Secret([redacted])",
             "Debug: the token has 7 bytes",
             "Debug: a session [0, 9] for 86400s",
+            "Info: opened by host 1.2.3",
             "context closed",
         ]
     );
@@ -139,13 +143,13 @@ fn pages_follow_each_other_to_the_end() {
     notes.take();
     let mut request = ListRequest::new(soon());
     request.limit = 2;
-    request.filter = Some("n*".into());
+    request.pattern = Some("n*".into());
     let mut seen = Vec::new();
     loop {
         let page = vault.list(&request).unwrap();
         seen.extend(page.entries.into_iter().map(|entry| entry.name));
-        request.after = page.next;
-        if request.after.is_none() {
+        request.cursor = page.next_cursor;
+        if request.cursor.is_none() {
             break;
         }
     }
@@ -164,14 +168,14 @@ fn pages_follow_each_other_to_the_end() {
 fn several_secrets_come_back_in_order_each_with_its_own_result() {
     let (mut vault, _) = parrot();
     vault.set(set("a", Value::text("1"))).unwrap();
-    let results = vault.get_many(&[get("none"), get("a"), get("error/5")]).unwrap();
+    let results = vault.get_many(&get_many(&["none", "a", "error/5"])).unwrap();
     let expected = [Err(Error::not_found()), Ok(Secret::new(Value::text("1"))), Err(error(5))];
-    assert_eq!(results, expected);
-    assert_eq!(vault.get_many(&[]).unwrap(), []);
-    assert_eq!(vault.get_many(&[get("a"), get("error/3")]).unwrap_err(), error(3));
-    let many = vec![get("a"); MAX_GET_MANY];
-    assert_eq!(vault.get_many(&many).unwrap().len(), MAX_GET_MANY);
-    let many = vec![get("a"); MAX_GET_MANY + 1];
+    assert_eq!(results.results, expected);
+    assert_eq!(vault.get_many(&get_many(&[])).unwrap().results, []);
+    assert_eq!(vault.get_many(&get_many(&["a", "error/3"])).unwrap_err(), error(3));
+    let many = get_many(&["a"; MAX_GET_MANY]);
+    assert_eq!(vault.get_many(&many).unwrap().results.len(), MAX_GET_MANY);
+    let many = get_many(&["a"; MAX_GET_MANY + 1]);
     assert_eq!(vault.get_many(&many).unwrap_err().kind(), ErrorKind::Invalid);
 }
 
@@ -187,9 +191,9 @@ fn several_secrets_are_written_in_order_each_with_its_own_result() {
     let too_large = set("large", Value::bytes(vec![7; MAX_VALUE_BYTES]));
     let refusing = set("error/5", Value::text(""));
     let written = vec![first, too_large, set("b", Value::bytes(vec![])), refusing, last];
-    let results = vault.set_many(written).unwrap();
+    let results = vault.set_many(SetManyRequest::new(written)).unwrap().results;
     assert_eq!(results[1].as_ref().unwrap_err().kind(), ErrorKind::Invalid);
-    assert_eq!([&results[0], &results[2], &results[4]], [&Ok(()); 3]);
+    assert_eq!([&results[0], &results[2], &results[4]], [&Ok(Written::new()); 3]);
     assert_eq!((&results[3], results.len()), (&Err(error(5)), 5));
     assert_eq!(
         notes.take(),
@@ -197,19 +201,20 @@ fn several_secrets_are_written_in_order_each_with_its_own_result() {
     );
     assert_eq!(vault.get(&get("a")).unwrap().value, Value::text("2"));
     assert_eq!(vault.get(&get("b")).unwrap().value, Value::bytes(vec![]));
-    assert_eq!(vault.set_many(vec![]).unwrap(), []);
+    assert_eq!(vault.set_many(SetManyRequest::new(vec![])).unwrap().results, []);
 }
 
 #[test]
 fn a_vault_that_locks_in_the_middle_of_many_says_so_of_the_rest() {
     let (mut vault, notes) = parrot();
     let locks = || set("error/3", Value::text(""));
-    let refused = vault.set_many(vec![set("error/5", Value::text("")), locks()]);
+    let both = SetManyRequest::new(vec![set("error/5", Value::text("")), locks()]);
+    let refused = vault.set_many(both);
     assert_eq!(refused.unwrap_err(), error(3));
     let some = vec![set("a", Value::text("1")), locks(), set("b", Value::text("2")), locks()];
-    let expected = [Ok(()), Err(error(3)), Err(error(3)), Err(error(3))];
+    let expected = [Ok(Written::new()), Err(error(3)), Err(error(3)), Err(error(3))];
     notes.take();
-    assert_eq!(vault.set_many(some).unwrap(), expected);
+    assert_eq!(vault.set_many(SetManyRequest::new(some)).unwrap().results, expected);
     assert_eq!(notes.take().len(), 2);
     assert_eq!(vault.get(&get("b")).unwrap_err(), Error::not_found());
 }
@@ -219,16 +224,20 @@ fn what_is_due_already_is_not_begun() {
     let (mut vault, notes) = parrot();
     let mut late = set("b", Value::text("2"));
     late.deadline = Deadline::after(Duration::ZERO);
-    let results = vault.set_many(vec![set("a", Value::text("1")), late]).unwrap();
-    assert_eq!(results, [Ok(()), Err(Error::late())]);
+    let both = SetManyRequest::new(vec![set("a", Value::text("1")), late]);
+    let results = vault.set_many(both).unwrap().results;
+    assert_eq!(results, [Ok(Written::new()), Err(Error::timed_out())]);
     assert_eq!(notes.take().len(), 1);
 }
 
 #[test]
 fn what_is_written_at_once_is_bounded_in_number_and_in_bytes() {
     let (mut vault, notes) = parrot();
-    let many = |count| (0..count).map(|n| set(&format!("{n}"), Value::text(""))).collect();
-    assert_eq!(vault.set_many(many(MAX_SET_MANY)).unwrap().len(), MAX_SET_MANY);
+    let many = |count| {
+        let each = (0..count).map(|n| set(&format!("{n}"), Value::text("")));
+        SetManyRequest::new(each.collect())
+    };
+    assert_eq!(vault.set_many(many(MAX_SET_MANY)).unwrap().results.len(), MAX_SET_MANY);
     notes.take();
     let refused = vault.set_many(many(MAX_SET_MANY + 1)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Invalid);
@@ -243,9 +252,11 @@ fn what_is_written_at_once_is_bounded_in_number_and_in_bytes() {
         largest.metadata = Some(metadata);
         largest
     };
-    assert_eq!(vault.set_many(vec![largest()]).unwrap(), [Ok(())]);
+    let one = SetManyRequest::new(vec![largest()]);
+    assert_eq!(vault.set_many(one).unwrap().results, [Ok(Written::new())]);
     notes.take();
-    let refused = vault.set_many(vec![largest(), largest()]).unwrap_err();
+    let two = SetManyRequest::new(vec![largest(), largest()]);
+    let refused = vault.set_many(two).unwrap_err();
     assert_eq!(
         refused.message(),
         "secrets of 33687552 bytes were to be written at once; the most is 17825792"
@@ -258,32 +269,44 @@ fn unlocking_gives_a_session_or_none() {
     let (mut vault, _) = parrot();
     let answer = |name: &str| Answer { name: name.into(), value: SecretText::new("hunter2") };
     let right = UnlockRequest::new("step 1", vec![answer("user"), answer("password")], soon());
-    let session = vault.unlock(&right).unwrap().unwrap();
+    let session = vault.unlock(&right).unwrap().session.unwrap();
     assert_eq!(session.secret.expose(), b"hunter2");
     assert_eq!(session.lifetime, Duration::from_secs(61));
     let wrong = UnlockRequest::new("step 1", vec![answer("user")], soon());
-    assert_eq!(vault.unlock(&wrong).unwrap_err().kind(), ErrorKind::Denied);
-    assert!(vault.unlock(&UnlockRequest::new("", vec![], soon())).unwrap().is_none());
+    assert_eq!(vault.unlock(&wrong).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    let nothing = UnlockRequest::new("", vec![], soon());
+    assert!(vault.unlock(&nothing).unwrap().session.is_none());
 }
 
 #[test]
 fn a_deadline_that_has_passed_arrives_as_passed() {
     let (mut vault, notes) = parrot();
-    vault.lock(Deadline::after(Duration::ZERO)).unwrap();
+    vault.lock(&LockRequest::new(Deadline::after(Duration::ZERO))).unwrap();
     assert_eq!(notes.take(), ["Debug: lock, late: true"]);
 }
 
 #[test]
 fn versions_and_the_plain_calls_come_through() {
     let (mut vault, notes) = parrot();
-    let versions = vault.versions(&get("a")).unwrap();
-    assert_eq!(versions, [Version::new("2", Some(-5)), Version::new("1", None)]);
+    let all = [Version::new("2", Some(-5)), Version::new("1", None)];
+    let page = vault.versions(&versions("a")).unwrap();
+    assert_eq!((&page.versions[..], page.next_cursor), (&all[..], None));
+    let mut one = versions("a");
+    one.limit = 1;
+    let first = vault.versions(&one).unwrap();
+    assert_eq!((&first.versions[..], first.next_cursor.as_deref()), (&all[..1], Some("2")));
+    one.cursor = first.next_cursor;
+    let last = vault.versions(&one).unwrap();
+    assert_eq!((&last.versions[..], last.next_cursor), (&all[1..], None));
     let mut earlier = get("a");
     earlier.version = Some("1".into());
     assert_eq!(vault.get(&earlier).unwrap().value, Value::text("1"));
-    assert_eq!(vault.test(soon()).unwrap_err(), Error::unavailable("the branch is gone"));
-    vault.unregister(soon()).unwrap();
-    assert_eq!(notes.take(), ["Warning: it could be better", "Information: farewell"]);
+    assert_eq!(
+        vault.test(&TestRequest::new(soon())).unwrap_err(),
+        Error::unavailable("the branch is gone")
+    );
+    vault.unregister(&UnregisterRequest::new(soon())).unwrap();
+    assert_eq!(notes.take(), ["Warning: it could be better", "Info: farewell"]);
     drop(vault);
     assert_eq!(notes.take(), ["context closed"]);
 }
@@ -291,7 +314,7 @@ fn versions_and_the_plain_calls_come_through() {
 #[test]
 fn actions_come_with_their_schema_and_outcome() {
     let (mut vault, _) = parrot();
-    let actions = vault.actions(soon()).unwrap();
+    let actions = vault.actions(&ActionsRequest::new(soon())).unwrap().actions;
     assert_eq!(actions.len(), 2);
     assert!(actions[0].destructive && !actions[1].destructive);
     let mut times = Parameter::optional("times", ParameterKind::Integer, "how often");
@@ -302,11 +325,11 @@ fn actions_come_with_their_schema_and_outcome() {
 
     let mut parameters = Parameters::new();
     parameters.insert("times", ParameterValue::Integer(2));
-    let outcome = vault.act(&ActRequest::new("whistle", parameters, soon())).unwrap();
+    let outcome = vault.run_action(&ActionRequest::new("whistle", parameters, soon())).unwrap();
     assert_eq!(outcome.message, r#"whistled Parameters({"times": Integer(2)})"#);
     assert_eq!(outcome.value, Some(Value::text("a recovery code")));
 
-    let long = vault.act(&ActRequest::new("rest", Parameters::new(), soon())).unwrap();
+    let long = vault.run_action(&ActionRequest::new("rest", Parameters::new(), soon())).unwrap();
     assert_eq!(long.message.len(), MAX_MESSAGE_BYTES);
     assert_eq!(long.value, None);
 }
@@ -314,12 +337,14 @@ fn actions_come_with_their_schema_and_outcome() {
 #[test]
 fn a_granted_program_runs_through_the_context_and_another_is_denied() {
     let (mut vault, notes) = parrot();
-    let outcome = vault.act(&ActRequest::new("granted", Parameters::new(), soon())).unwrap();
+    let outcome =
+        vault.run_action(&ActionRequest::new("granted", Parameters::new(), soon())).unwrap();
     assert_eq!(outcome.message, "-7 and 65536 bytes");
     assert_eq!(outcome.value, Some(Value::bytes(vec![0, 1, 255])));
     assert_eq!(notes.take(), [r#"exec ["-x", ""] [("A", "b=c"), ("D", "")]"#]);
-    let denied = vault.act(&ActRequest::new("rm", Parameters::new(), soon())).unwrap_err();
-    assert_eq!(denied, Error::denied("running `rm` is not granted"));
+    let denied =
+        vault.run_action(&ActionRequest::new("rm", Parameters::new(), soon())).unwrap_err();
+    assert_eq!(denied, Error::permission_denied("running `rm` is not granted"));
 }
 
 #[test]

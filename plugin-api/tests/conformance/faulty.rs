@@ -89,7 +89,7 @@ impl Subject for Faults {
     fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
         let place = self.place(vault);
         if self.fault == "open-no-login" {
-            return Err(Error::denied("log in first"));
+            return Err(Error::permission_denied("log in first"));
         }
         if self.fault == "open-no-effect" {
             let mut place = place.lock().unwrap();
@@ -184,10 +184,10 @@ impl Vault for Faulty {
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
         let place = self.place()?;
-        if self.has("not-found-only") && request.filter.is_some() {
+        if self.has("not-found-only") && request.pattern.is_some() {
             return Err(Error::not_found());
         }
-        let mut from: usize = request.after.as_deref().map_or(Ok(0), str::parse).unwrap();
+        let mut from: usize = request.cursor.as_deref().map_or(Ok(0), str::parse).unwrap();
         if self.has("list-advances") && from > PAGE {
             from = PAGE;
         }
@@ -217,7 +217,7 @@ impl Vault for Faulty {
         Ok(Page::new(entries.into_iter().filter(|entry| !lost(&entry.name)).collect(), next))
     }
 
-    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+    fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         let place = self.place()?;
         match place.newest(&request.name) {
             Err(_) if self.has("describe-missing") => Err(Error::unavailable("what?")),
@@ -230,7 +230,7 @@ impl Vault for Faulty {
         }
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         self.needs(Capability::Write)?;
         if self.has("locked-no-effect") && self.locked {
             let value = request.value.duplicate();
@@ -280,10 +280,11 @@ impl Vault for Faulty {
         }
         let versions = place.secrets.entry(request.name).or_default();
         versions.push(Secret::with_metadata(value, metadata));
-        Ok(())
+        Ok(Written::new())
     }
 
-    fn set_many(&mut self, mut requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+    fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
+        let mut requests = request.requests;
         if self.has("set-many-refused") && self.locked {
             let value = requests[0].value.duplicate();
             self.place.lock().unwrap().insert(requests[0].name.as_str(), value);
@@ -292,123 +293,148 @@ impl Vault for Faulty {
         if self.has("set-many-order") {
             requests.reverse();
         }
-        let mut results: Vec<Result<()>> = Vec::new();
+        let mut results: Vec<Result<Written>> = Vec::new();
         for request in requests {
             if self.has("set-many-kept") {
                 self.place()?.unsaved.push(request.name.clone());
             }
             let stopped = self.has("set-many-each") && results.iter().any(Result::is_err);
-            let late = || Err(Error::late());
+            let late = || Err(Error::timed_out());
             results.push(if stopped { late() } else { self.set(request) });
         }
         if self.has("set-many-order") {
             results.reverse();
         }
-        Ok(results)
+        Ok(SetManyResults::new(results))
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         let mut place = self.writable()?;
         if self.has("remove-then-missing") && place.newest(&request.name).is_ok() {
-            return Ok(());
+            return Ok(Removed::new());
         }
-        let removed = place.secrets.remove(&request.name).map(drop);
+        let removed = place.secrets.remove(&request.name).map(|_| Removed::new());
         if self.has("remove-only-that") {
             place.secrets.retain(|name, _| !name.as_str().starts_with(request.name.as_str()));
         }
         match removed {
-            None if self.has("remove-missing") => Ok(()),
+            None if self.has("remove-missing") => Ok(Removed::new()),
             removed => removed.ok_or_else(Error::not_found),
         }
     }
 
-    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
+    fn rename(&mut self, request: &RenameRequest) -> Result<Renamed> {
+        self.needs(Capability::Rename)?;
+        let mut place = self.writable()?;
+        let versions = match place.secrets.get(&request.from) {
+            None if self.has("rename-missing") => return Ok(Renamed::new()),
+            None => return Err(Error::not_found()),
+            Some(versions) => versions,
+        };
+        if place.secrets.contains_key(&request.to) && !self.has("rename-taken") {
+            return Err(Error::already_exists());
+        }
+        let each = versions
+            .iter()
+            .map(|one| Secret::with_metadata(one.value.duplicate(), one.metadata.clone()));
+        let copies = each.collect();
+        place.secrets.insert(request.to.clone(), copies);
+        if !self.has("rename-moves") {
+            place.secrets.remove(&request.from);
+        }
+        Ok(Renamed::new())
+    }
+
+    fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
         self.needs(Capability::Metadata)?;
         let mut place = self.writable()?;
         let secret = match place.secrets.get_mut(&request.name) {
-            None if self.has("set-metadata-missing") => return Ok(()),
+            None if self.has("set-metadata-missing") => return Ok(MetadataWritten::new()),
             versions => versions.and_then(|all| all.last_mut()).ok_or_else(Error::not_found)?,
         };
         if self.has("set-metadata-only") {
             secret.value = Value::text("");
         }
         if self.has("set-metadata-replaces") {
-            for (key, value) in metadata.iter() {
+            for (key, value) in request.metadata.iter() {
                 secret.metadata.insert(key, value.clone()).unwrap();
             }
         } else {
-            secret.metadata = metadata;
+            secret.metadata = request.metadata;
         }
-        Ok(())
+        Ok(MetadataWritten::new())
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         self.needs(Capability::Unlock)?;
         if request.challenge != "password" && !self.has("unlock-stale") {
             return Err(Error::invalid("not mine"));
         }
         let right = request.answer("password") == Some(&SecretText::new(PASSWORD));
         if self.has("unlock-right") || !(right || self.has("unlock-wrong")) {
-            return Err(Error::denied("wrong"));
+            return Err(Error::permission_denied("wrong"));
         }
         self.locked = false;
         self.place.lock().unwrap().unlocked = true;
         let secret = SecretBytes::new(b"a session".to_vec());
-        Ok(Some(Session { secret, lifetime: Duration::from_secs(60) }))
+        let session = Session { secret, lifetime: Duration::from_secs(60) };
+        Ok(Unlocked::new(Some(session)))
     }
 
-    fn lock(&mut self, _: Deadline) -> Result<()> {
+    fn lock(&mut self, _: &LockRequest) -> Result<Locked> {
         self.needs(Capability::Unlock)?;
         self.locked = !self.has("lock-locks");
         self.place.lock().unwrap().unlocked = false;
-        Ok(())
+        Ok(Locked::new())
     }
 
-    fn test(&mut self, _: Deadline) -> Result<()> {
+    fn test(&mut self, _: &TestRequest) -> Result<TestReport> {
         let mut place = self.place()?;
         if self.has("test-read-only") {
             place.count += 1;
             let key = format!("probe {}", place.count);
             place.insert(&key, Value::text(""));
         }
-        Ok(())
+        Ok(TestReport::new())
     }
 
-    fn unregister(&mut self, _: Deadline) -> Result<()> {
+    fn unregister(&mut self, _: &UnregisterRequest) -> Result<Unregistered> {
         if self.has("unregister-keeps") {
             self.place.lock().unwrap().secrets.clear();
         }
-        Ok(())
+        Ok(Unregistered::new())
     }
 
-    fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
+    fn get_many(&mut self, request: &GetManyRequest) -> Result<GetManyResults> {
         drop(self.place()?);
-        let mut results: Vec<_> = requests.iter().map(|request| self.get(request)).collect();
+        let mut results: Vec<_> =
+            request.requests.iter().map(|request| self.get(request)).collect();
         if self.has("get-many-each") {
             results.retain(Result::is_ok);
         }
-        Ok(results)
+        Ok(GetManyResults::new(results))
     }
 
-    fn versions(&mut self, request: &GetRequest) -> Result<Vec<Version>> {
+    fn versions(&mut self, request: &VersionsRequest) -> Result<VersionPage> {
         if !self.has("unsupported") {
             self.needs(Capability::Versions)?;
         }
         let place = self.place()?;
         let count = place.secrets.get(&request.name).ok_or_else(Error::not_found)?.len();
         let more = usize::from(self.has("versions-gettable"));
-        Ok((0..count + more).rev().map(|n| Version::new(n.to_string(), None)).collect())
+        let all = (0..count + more).rev().map(|n| Version::new(n.to_string(), None));
+        VersionPage::of(all.collect(), request)
     }
 
-    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
+    fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
         let id = if self.has("actions-named") { "Do it" } else { "do-it" };
-        Ok(vec![Action::new(id, "does it")])
+        Ok(ActionList::new(vec![Action::new(id, "does it")]))
     }
 
-    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+    fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         match request.action.as_str() {
-            "do-it" => Ok(Outcome::new("done")),
-            _ if self.has("act-unknown") => Ok(Outcome::new("done?")),
+            "do-it" => Ok(ActionOutcome::new("done")),
+            _ if self.has("act-unknown") => Ok(ActionOutcome::new("done?")),
             _ => Err(Error::unsupported("no such action")),
         }
     }

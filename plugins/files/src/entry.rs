@@ -64,13 +64,16 @@ pub(crate) fn file(snapshot: &Snapshot, name: &str) -> Result<Stat> {
 /// Returns the error for a link, which could lead anywhere.
 pub(crate) fn link(snapshot: &Snapshot, name: &str) -> Error {
     let shown = path(snapshot, name);
-    Error::denied(format!("{} is a link, which is not followed", shown.display()))
+    Error::permission_denied(format!("{} is a link, which is not followed", shown.display()))
 }
 
 /// Returns the error for a pipe and its like.
 pub(crate) fn special(snapshot: &Snapshot, name: &str) -> Error {
     let shown = path(snapshot, name);
-    Error::denied(format!("{} is a pipe, a socket or a device, not a file", shown.display()))
+    Error::permission_denied(format!(
+        "{} is a pipe, a socket or a device, not a file",
+        shown.display()
+    ))
 }
 
 pub(crate) fn path(snapshot: &Snapshot, name: &str) -> PathBuf {

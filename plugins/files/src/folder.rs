@@ -114,7 +114,7 @@ impl Folder {
                 },
             }
             if deadline.has_passed() {
-                return Err(Error::late());
+                return Err(Error::timed_out());
             }
             std::thread::sleep(SWAP);
         }
@@ -193,7 +193,7 @@ fn data(outer: &Snapshot) -> Result<Option<Vec<u8>>> {
 }
 
 fn leads_out(path: &Path) -> Error {
-    Error::denied(format!(
+    Error::permission_denied(format!(
         "the link {} does not lead to a folder beside it, as those of Kubernetes do",
         path.join(DATA).display()
     ))

@@ -28,7 +28,9 @@ fn failed(
     let error = error.into();
     let message = format!("cannot {verb} {}: {error}", path.display());
     match error.kind() {
-        std::io::ErrorKind::PermissionDenied => keystead_plugin_api::Error::denied(message),
+        std::io::ErrorKind::PermissionDenied => {
+            keystead_plugin_api::Error::permission_denied(message)
+        }
         _ => keystead_plugin_api::Error::unavailable(message),
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn contents(snapshot: &Snapshot, deadline: Deadline) -> Result<Conten
     let dir = Dir::read_from(&snapshot.dir).map_err(read)?;
     for (number, found) in dir.enumerate() {
         if number % BETWEEN_LOOKS == BETWEEN_LOOKS - 1 && deadline.has_passed() {
-            return Err(Error::late());
+            return Err(Error::timed_out());
         }
         let found = found.map_err(read)?;
         let bytes = found.file_name().to_bytes();
@@ -77,7 +77,7 @@ pub(crate) fn page(
     rest: &mut Option<Rest>,
     request: &ListRequest,
 ) -> Result<Option<Page>> {
-    let after = request.after.as_deref();
+    let after = request.cursor.as_deref();
     let mut entries = match rest.take() {
         Some(rest) if Some(rest.cursor.as_str()) == after => rest.entries,
         _ => {

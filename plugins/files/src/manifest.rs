@@ -29,7 +29,7 @@ pub const MANIFEST: Manifest = Manifest {
     version: env!("CARGO_PKG_VERSION"),
     description: "A folder with one secret a file, in clear text",
     vendor: "Keystead",
-    licence: "MIT OR Apache-2.0",
+    license: "MIT OR Apache-2.0",
     homepage: "",
     kinds: &[
         Kind {

@@ -116,7 +116,7 @@ pub(crate) fn owner(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
 }
 
 fn not_ours(path: &Path, stat: &Stat) -> Error {
-    Error::denied(format!(
+    Error::permission_denied(format!(
         "{} belongs to another user (number {}), who may write there",
         path.display(),
         stat.st_uid
@@ -128,7 +128,7 @@ fn writers(path: &Path, stat: &Stat, mount: Mount, remedy: &str) -> Result<()> {
         return Ok(());
     }
     let shown = path.display();
-    Err(Error::denied(format!(
+    Err(Error::permission_denied(format!(
         "others may write {shown} (mode {:03o}): run `chmod {remedy} {shown}` if that is not meant",
         mode(stat) & 0o7777
     )))

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use keystead_plugin_api::{
-    Context, Deadline, Entry, Error, GetRequest, ListRequest, OpenRequest, Page, Plugin, Result,
-    Secret, SecretBytes, SetRequest, Vault,
+    Context, Deadline, DescribeRequest, Entry, Error, GetManyRequest, GetManyResults, GetRequest,
+    ListRequest, OpenRequest, Page, Plugin, RemoveRequest, Removed, Result, Secret, SecretBytes,
+    SecretName, SetManyRequest, SetManyResults, SetRequest, TestReport, TestRequest, Vault,
+    Written,
 };
 
 use crate::content::{self, Mark, Newline};
@@ -57,18 +59,22 @@ impl Plugin for Files {
 
 impl Vault for Files {
     fn get(&mut self, request: &GetRequest) -> Result<Secret> {
+        newest(request)?;
         let newline = self.newline;
-        self.one(request, |snapshot, name| entry::read(snapshot, name, newline))
+        self.one(&request.name, request.deadline, |snapshot, name| {
+            entry::read(snapshot, name, newline)
+        })
     }
 
-    fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
-        let Some(first) = requests.first() else { return Ok(Vec::new()) };
+    fn get_many(&mut self, request: &GetManyRequest) -> Result<GetManyResults> {
+        let requests = &request.requests;
+        let Some(first) = requests.first() else { return Ok(GetManyResults::new(Vec::new())) };
         let newline = self.newline;
         let read = self.folder.read(first.deadline, |snapshot| {
             let mut results = Vec::with_capacity(requests.len());
             for request in requests {
-                results.push(match file_name(request) {
-                    _ if request.deadline.has_passed() => Err(Error::late()),
+                results.push(match newest(request).and_then(|()| file_name(&request.name)) {
+                    _ if request.deadline.has_passed() => Err(Error::timed_out()),
                     Ok(name) => entry::read(snapshot, name, newline),
                     Err(error) => Err(error),
                 });
@@ -76,13 +82,14 @@ impl Vault for Files {
             let whole = results.iter().all(Result::is_ok);
             Ok(if whole { Read::Whole(results) } else { Read::Perhaps(results) })
         })?;
-        match read {
-            Some(results) => Ok(results),
+        let results = match read {
+            Some(results) => results,
             None => {
                 let missing = self.missing()?;
-                Ok(requests.iter().map(|_| Err(missing.clone())).collect())
+                requests.iter().map(|_| Err(missing.clone())).collect()
             }
-        }
+        };
+        Ok(GetManyResults::new(results))
     }
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
@@ -92,53 +99,58 @@ impl Vault for Files {
         }
     }
 
-    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
-        let secret = request.name.clone();
-        self.one(request, |snapshot, name| {
-            entry::file(snapshot, name).map(|stat| entry::listed(secret.clone(), &stat))
+    fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
+        self.one(&request.name, request.deadline, |snapshot, name| {
+            entry::file(snapshot, name).map(|stat| entry::listed(request.name.clone(), &stat))
         })
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         let deadline = request.deadline;
         let new = self.new_file(request)?;
-        let writer = self.writer(IfMissing::Make, deadline)?.ok_or_else(Error::late)?;
+        let writer = self.writer(IfMissing::Make, deadline)?.ok_or_else(Error::timed_out)?;
         put(&writer, &new)?;
-        writer.finish()
+        writer.finish().map(|()| Written::new())
     }
 
-    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
-        let Some(first) = requests.first() else { return Ok(Vec::new()) };
+    fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
+        let requests = request.requests;
+        let Some(first) = requests.first() else { return Ok(SetManyResults::new(Vec::new())) };
         // Checked first: a folder is not made for what is refused.
         let deadline = first.deadline;
         let new: Vec<_> = requests.into_iter().map(|request| self.new_file(request)).collect();
         if new.iter().all(Result::is_err) {
-            return Ok(new.into_iter().map(|new| new.map(drop)).collect());
+            let refused = new.into_iter().map(|new| new.map(|_| Written::new()));
+            return Ok(SetManyResults::new(refused.collect()));
         }
-        let writer = self.writer(IfMissing::Make, deadline)?.ok_or_else(Error::late)?;
+        let writer = self.writer(IfMissing::Make, deadline)?.ok_or_else(Error::timed_out)?;
         let write = |new: Result<NewFile>| {
             let new = new?;
             // Nobody waits any longer: better told than cut off in the middle.
-            if deadline.has_passed() { Err(Error::late()) } else { put(&writer, &new) }
+            if deadline.has_passed() {
+                return Err(Error::timed_out());
+            }
+            put(&writer, &new).map(|()| Written::new())
         };
-        let results: Vec<Result<()>> = new.into_iter().map(write).collect();
+        let results: Vec<Result<Written>> = new.into_iter().map(write).collect();
         // The names become lasting together.
-        Ok(match writer.finish() {
+        Ok(SetManyResults::new(match writer.finish() {
             Ok(()) => results,
             Err(error) => results.into_iter().map(|one| one.and(Err(error.clone()))).collect(),
-        })
+        }))
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         self.writable()?;
-        let name = file_name(request)?;
+        let name = file_name(&request.name)?;
         let writer = self.writer(IfMissing::Leave, request.deadline)?;
         let writer = writer.ok_or_else(Error::not_found)?;
         writer.remove(name)?;
-        writer.finish()
+        writer.finish().map(|()| Removed::new())
     }
 
-    fn test(&mut self, deadline: Deadline) -> Result<()> {
+    fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
+        let deadline = request.deadline;
         let tested = self.folder.read(deadline, |snapshot| {
             // Something may be gone because the folder was swapped; that is told then.
             self.tested(snapshot, deadline).map(Read::Perhaps)
@@ -146,7 +158,7 @@ impl Vault for Files {
         let Some(Tested { told, refused }) = tested else {
             self.missing()?;
             self.context.warn("there is no folder yet: the first secret makes it");
-            return Ok(());
+            return Ok(TestReport::new());
         };
         let more = told.len().saturating_sub(MOST_TOLD);
         told.iter().take(MOST_TOLD).for_each(|line| self.context.warn(line));
@@ -155,9 +167,11 @@ impl Vault for Files {
         }
         let shown = self.folder.path().display();
         match refused {
-            0 => Ok(()),
-            1 => Err(Error::denied(format!("one secret in {shown} cannot be read"))),
-            more => Err(Error::denied(format!("{more} secrets in {shown} cannot be read"))),
+            0 => Ok(TestReport::new()),
+            1 => Err(Error::permission_denied(format!("one secret in {shown} cannot be read"))),
+            more => {
+                Err(Error::permission_denied(format!("{more} secrets in {shown} cannot be read")))
+            }
         }
     }
 }
@@ -179,12 +193,12 @@ impl Files {
     /// Asks one snapshot for one secret.
     fn one<T>(
         &self,
-        request: &GetRequest,
+        name: &SecretName,
+        deadline: Deadline,
         ask: impl Fn(&Snapshot, &str) -> Result<T>,
     ) -> Result<T> {
-        let name = file_name(request)?;
-        let found =
-            self.folder.read(request.deadline, |snapshot| ask(snapshot, name).map(Read::Whole));
+        let name = file_name(name)?;
+        let found = self.folder.read(deadline, |snapshot| ask(snapshot, name).map(Read::Whole));
         match found? {
             Some(found) => Ok(found),
             None => Err(self.missing()?),
@@ -242,7 +256,7 @@ impl Files {
         let (mut refused, mut open_to_all) = (0, 0);
         for entry in &contents.entries {
             if deadline.has_passed() {
-                return Err(Error::late());
+                return Err(Error::timed_out());
             }
             match entry::open(snapshot, entry.name.as_str()) {
                 Ok((_, stat)) => open_to_all += usize::from(trust::mode(&stat) & 0o004 != 0),
@@ -268,10 +282,16 @@ fn put(writer: &Writer, new: &NewFile) -> Result<()> {
 /// Returns the file's name of the secret that is asked for.
 ///
 /// # Errors
-/// `NotFound` where no file can have the name; `Unsupported` for an earlier version.
-fn file_name(request: &GetRequest) -> Result<&str> {
-    if request.version.is_some() {
-        return Err(Error::unsupported("this vault keeps no earlier versions"));
+/// `NotFound` where no file can have the name.
+fn file_name(name: &SecretName) -> Result<&str> {
+    name::of(name).ok_or_else(Error::not_found)
+}
+
+/// # Errors
+/// `Unsupported` for an earlier version.
+fn newest(request: &GetRequest) -> Result<()> {
+    match request.version {
+        None => Ok(()),
+        Some(_) => Err(Error::unsupported("this vault keeps no earlier versions")),
     }
-    name::of(&request.name).ok_or_else(Error::not_found)
 }

@@ -105,7 +105,7 @@ impl Writer {
             (Look::Special, _) => return Err(entry::special(&self.folder, name)),
             (Look::Folder, _) => {
                 let shown = entry::path(&self.folder, name);
-                return Err(Error::denied(format!("{} is a folder", shown.display())));
+                return Err(Error::permission_denied(format!("{} is a folder", shown.display())));
             }
         }
         let written = self.prepare(name, content, mark).and_then(|()| self.publish(name, mode));
@@ -258,7 +258,7 @@ fn lock(folder: &Snapshot, deadline: Deadline) -> Result<()> {
     loop {
         match rustix::fs::flock(&folder.dir, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
-            Err(Errno::WOULDBLOCK) if deadline.has_passed() => return Err(Error::late()),
+            Err(Errno::WOULDBLOCK) if deadline.has_passed() => return Err(Error::timed_out()),
             Err(Errno::WOULDBLOCK) => std::thread::sleep(LOCKED),
             Err(Errno::INTR) => {}
             Err(error) => return Err(failed("lock", &folder.path, error)),

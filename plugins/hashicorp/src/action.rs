@@ -1,7 +1,7 @@
 //! What only this vault can do: with the versions of a secret of KV version 2.
 
 use keystead_plugin_api::{
-    ActRequest, Action, Error, Outcome, Parameter, ParameterKind, Result, SecretName,
+    Action, ActionOutcome, ActionRequest, Error, Parameter, ParameterKind, Result, SecretName,
 };
 
 use crate::kv::{Kv, number};
@@ -53,7 +53,11 @@ pub(crate) fn all() -> Vec<Action> {
 }
 
 /// Does one of them.
-pub(crate) fn act(server: &mut Server, kv: &mut Kv, request: &ActRequest) -> Result<Outcome> {
+pub(crate) fn act(
+    server: &mut Server,
+    kv: &mut Kv,
+    request: &ActionRequest,
+) -> Result<ActionOutcome> {
     let deadline = request.deadline;
     let name = SecretName::parse(request.parameters.text("name").unwrap_or_default())?;
     let path = kv.path(&name)?;
@@ -62,7 +66,7 @@ pub(crate) fn act(server: &mut Server, kv: &mut Kv, request: &ActRequest) -> Res
     let state = state.filter(|state| state.current_version > 0).ok_or_else(Error::not_found)?;
     if request.action == "erase" {
         two.erase(server, &path, deadline)?;
-        return Ok(Outcome::new(format!("`{name}` is removed with all of its versions")));
+        return Ok(ActionOutcome::new(format!("`{name}` is removed with all of its versions")));
     }
     let versions = match request.parameters.text("versions") {
         None => vec![state.current_version],
@@ -82,5 +86,5 @@ pub(crate) fn act(server: &mut Server, kv: &mut Kv, request: &ActRequest) -> Res
         "undelete" => "back",
         _ => "destroyed",
     };
-    Ok(Outcome::new(format!("version {} of `{name}`: {done}", told.join(", "))))
+    Ok(ActionOutcome::new(format!("version {} of `{name}`: {done}", told.join(", "))))
 }

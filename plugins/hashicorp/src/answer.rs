@@ -85,7 +85,7 @@ pub(crate) fn refused(reply: &Reply, server: &Address, wanted: &Wanted<'_>) -> E
     let unavailable = |words: &str| {
         let error = Error::unavailable(format!("{server} {words}"));
         match reply.wait {
-            Some(wait) => error.retry_after(wait),
+            Some(wait) => error.with_retry_after(wait),
             None => error,
         }
     };
@@ -110,7 +110,7 @@ pub(crate) fn refused(reply: &Reply, server: &Address, wanted: &Wanted<'_>) -> E
         return Error::invalid(format!("{server} has nothing mounted at `{mount}`"));
     }
     match reply.status {
-        403 => Error::denied(format!("permission denied: the token may not {verb} `{path}`")),
+        403 => Error::permission_denied(format!("the token may not {verb} `{path}`")),
         429 => unavailable("asks for fewer requests: a quota is used up"),
         413 => Error::invalid(format!("{server} takes no secret of that size")),
         _ if said.contains("value being too large") || said.contains("body too large") => {
@@ -195,7 +195,7 @@ mod tests {
             (
                 403,
                 "permission denied",
-                "denied: permission denied: the token may not write `secret/data/x`",
+                "permission denied: the token may not write `secret/data/x`",
             ),
             (
                 404,

@@ -5,10 +5,11 @@
 use std::collections::BTreeMap;
 
 use keystead_plugin_api::{
-    ActRequest, Action, Context, Credential, Deadline, Entry, Error, ErrorKind, GetRequest,
-    ListRequest, MAX_PAGE_ENTRIES, Map, Metadata, MetadataValue, Outcome, Page, Parameter,
-    ParameterKind, Parameters, Result, Secret, SecretBytes, SecretName, SecretText, Session,
-    UnlockRequest, Value, ValueKind, Vault,
+    Action, ActionList, ActionOutcome, ActionRequest, ActionsRequest, Context, Credential,
+    Deadline, Entry, Error, ErrorKind, GetRequest, ListRequest, LockRequest, Locked,
+    MAX_PAGE_ENTRIES, Map, Metadata, MetadataValue, Page, Parameter, ParameterKind, Parameters,
+    Result, Secret, SecretBytes, SecretName, SecretText, TestReport, TestRequest, UnlockRequest,
+    Unlocked, Value, ValueKind, Vault,
 };
 use serde_json::value::RawValue;
 
@@ -187,7 +188,7 @@ fn made(answer: &Answer<'_>) -> Option<Result<Made>> {
     })();
     // A lease of ten thousand years is none.
     if let Err(error) = described {
-        return Some(Err(Error::damaged(format!("what was made: {}", error.message()))));
+        return Some(Err(Error::corrupt(format!("what was made: {}", error.message()))));
     }
     // A third of its time is for whoever asked.
     let again = ends.map_or(now, |ends| now.saturating_add(ends.saturating_sub(now) / 3 * 2));
@@ -243,7 +244,7 @@ impl Vault for Dynamic {
             Some(Engine::Pki) => Some(ValueKind::Map),
             _ => None,
         };
-        let after = request.after.as_deref().unwrap_or_default();
+        let after = request.cursor.as_deref().unwrap_or_default();
         let mut rest = names.into_iter().filter(|name| **name > *after).peekable();
         let mut entries = Vec::new();
         while entries.len() < request.limit.clamp(1, MAX_PAGE_ENTRIES) {
@@ -256,22 +257,22 @@ impl Vault for Dynamic {
         Ok(Page::new(entries, rest.peek().and(last)))
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         self.server.unlock(request)
     }
 
-    fn lock(&mut self, _: Deadline) -> Result<()> {
+    fn lock(&mut self, _: &LockRequest) -> Result<Locked> {
         self.server.lock()?;
         self.made.clear();
-        Ok(())
+        Ok(Locked::new())
     }
 
-    fn test(&mut self, deadline: Deadline) -> Result<()> {
+    fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
         vault::warn_of_clear_text(&self.server, &self.context);
-        self.names(deadline).map(drop)
+        self.names(request.deadline).map(|_| TestReport::new())
     }
 
-    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
+    fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
         let lease = || {
             vec![Parameter::required(
                 "lease-id",
@@ -282,10 +283,10 @@ impl Vault for Dynamic {
         let mut renew = Action::new("renew", "makes a lease last longer");
         let mut revoke = Action::new("revoke", "ends a lease now, and what was made for it");
         (renew.parameters, revoke.parameters, revoke.destructive) = (lease(), lease(), true);
-        Ok(vec![renew, revoke])
+        Ok(ActionList::new(vec![renew, revoke]))
     }
 
-    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+    fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         let id = request.parameters.text("lease-id").unwrap_or_default();
         if !matches!(&*request.action, "renew" | "revoke") {
             let message = format!("this vault has no action `{}`", request.action);
@@ -315,10 +316,10 @@ impl Vault for Dynamic {
             made.secret.metadata.get("lease-id") != Some(&MetadataValue::Text(id.to_owned()))
         });
         if request.action == "revoke" {
-            return Ok(Outcome::new(format!("lease `{id}` is revoked")));
+            return Ok(ActionOutcome::new(format!("lease `{id}` is revoked")));
         }
         let answer = Answer::read(&reply, self.server.address())?;
         let seconds = answer.lease_duration;
-        Ok(Outcome::new(format!("lease `{id}` is good for {seconds} seconds")))
+        Ok(ActionOutcome::new(format!("lease `{id}` is good for {seconds} seconds")))
     }
 }

@@ -115,7 +115,7 @@ fn name(to: &mut dyn Write, before: &[u8], name: &str) -> io::Result<()> {
 /// are no object.
 pub(crate) fn read(raw: &RawValue) -> Result<Value> {
     let mut fields =
-        as_object(raw).ok_or_else(|| Error::damaged("the secret's data is no object"))?;
+        as_object(raw).ok_or_else(|| Error::corrupt("the secret's data is no object"))?;
     let shape = fields.get(shape::FIELD).and_then(|raw| as_string(raw));
     if let Some(Shape::Map(shape)) = shape.as_deref().and_then(Shape::parse) {
         fields.remove(shape::FIELD);

@@ -7,8 +7,9 @@ mod two;
 mod walk;
 
 use keystead_plugin_api::{
-    Deadline, Entry, Error, GetRequest, ListRequest, Metadata, Page, Parameters, Result, Secret,
-    SecretName, SetRequest, Version, WriteMode,
+    Deadline, DescribeRequest, Entry, Error, GetRequest, ListRequest, Metadata, MetadataWritten,
+    Page, Parameters, RemoveRequest, Removed, Result, Secret, SecretName, SetMetadataRequest,
+    SetRequest, VersionPage, VersionsRequest, WriteMode,
 };
 
 use crate::answer::Answer;
@@ -150,45 +151,54 @@ impl Kv {
         server.succeed(&Ask::post(&path, &body).harmless(), deadline).map(drop)
     }
 
-    pub(crate) fn remove(&mut self, server: &mut Server, request: &GetRequest) -> Result<()> {
+    pub(crate) fn remove(
+        &mut self,
+        server: &mut Server,
+        request: &RemoveRequest,
+    ) -> Result<Removed> {
         let path = self.path(&request.name)?;
         let deadline = request.deadline;
         if self.engine(server, deadline)? == Engine::Two {
-            return Two { mount: &self.mount }.remove(server, &path, deadline);
+            let two = Two { mount: &self.mount };
+            return two.remove(server, &path, deadline).map(|()| Removed::new());
         }
         // The server answers the same whether or not there was something.
         self.one(server, &path, deadline)?.ok_or_else(Error::not_found)?;
         let path = format!("{}/{path}", self.mount);
-        server.succeed(&Ask::delete(&path), deadline).map(drop)
+        server.succeed(&Ask::delete(&path), deadline).map(|_| Removed::new())
     }
 
     pub(crate) fn set_metadata(
         &mut self,
         server: &mut Server,
-        request: &GetRequest,
-        metadata: &Metadata,
-    ) -> Result<()> {
+        request: &SetMetadataRequest,
+    ) -> Result<MetadataWritten> {
         let path = self.path(&request.name)?;
         let two = self.two(server, "metadata", request.deadline)?;
-        two.set_metadata(server, &path, metadata, request.deadline)
+        two.set_metadata(server, &path, &request.metadata, request.deadline)?;
+        Ok(MetadataWritten::new())
     }
 
     pub(crate) fn versions(
         &mut self,
         server: &mut Server,
-        request: &GetRequest,
-    ) -> Result<Vec<Version>> {
+        request: &VersionsRequest,
+    ) -> Result<VersionPage> {
         let path = self.path(&request.name)?;
         let two = self.two(server, "earlier versions", request.deadline)?;
         let state = two.state(server, &path, request.deadline)?.ok_or_else(Error::not_found)?;
         if !state.is_alive() {
             return Err(Error::not_found());
         }
-        Ok(state.versions())
+        VersionPage::of(state.versions(), request)
     }
 
     /// Returns one secret's entry.
-    pub(crate) fn describe(&mut self, server: &mut Server, request: &GetRequest) -> Result<Entry> {
+    pub(crate) fn describe(
+        &mut self,
+        server: &mut Server,
+        request: &DescribeRequest,
+    ) -> Result<Entry> {
         let path = self.path(&request.name)?;
         let name = request.name.clone();
         if self.engine(server, request.deadline)? == Engine::One {
@@ -203,9 +213,9 @@ impl Kv {
 
     pub(crate) fn list(&mut self, server: &mut Server, request: &ListRequest) -> Result<Page> {
         let engine = self.engine(server, request.deadline)?;
-        let mut walk = match (self.walk.take(), &request.after) {
+        let mut walk = match (self.walk.take(), &request.cursor) {
             (Some((cursor, walk)), Some(after)) if cursor == *after => walk,
-            _ => Walk::new(request.filter.as_deref(), request.after.as_deref()),
+            _ => Walk::new(request.pattern.as_deref(), request.cursor.as_deref()),
         };
         let place = walk::Place {
             mount: &self.mount,
@@ -214,7 +224,7 @@ impl Kv {
             detailed: &mut self.detailed,
         };
         let page = walk.page(server, place, request)?;
-        self.walk = page.next.clone().map(|cursor| (cursor, walk));
+        self.walk = page.next_cursor.clone().map(|cursor| (cursor, walk));
         Ok(page)
     }
 

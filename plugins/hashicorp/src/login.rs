@@ -153,7 +153,8 @@ impl Login {
         }
         let answer = |name: &str| {
             let answer = request.answer(name).filter(|answer| !answer.expose().is_empty());
-            answer.ok_or_else(|| Error::denied(format!("the answer to `{name}` is empty")))
+            answer
+                .ok_or_else(|| Error::permission_denied(format!("the answer to `{name}` is empty")))
         };
         let secret = answer(&self.method.prompt().name)?;
         if self.method == Method::Userpass && self.user.is_none() {
@@ -187,14 +188,14 @@ impl Login {
             Method::Token => {
                 // What a header cannot carry is no token.
                 return match secret.expose().contains(|c: char| c.is_control() || !c.is_ascii()) {
-                    true => Err(Error::denied("that is no token")),
+                    true => Err(Error::permission_denied("that is no token")),
                     false => Ok(Proof::Token(secret.duplicate())),
                 };
             }
             Method::AppRole => ("login".to_owned(), [("role_id", role), ("secret_id", None)]),
             Method::Userpass => {
                 if !crate::settings::is_path(user) || user.contains('/') {
-                    return Err(Error::denied("that is no user's name"));
+                    return Err(Error::permission_denied("that is no user's name"));
                 }
                 (format!("login/{user}"), [("", None), ("password", None)])
             }

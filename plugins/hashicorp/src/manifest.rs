@@ -56,7 +56,7 @@ pub const MANIFEST: Manifest = Manifest {
     version: env!("CARGO_PKG_VERSION"),
     description: "HashiCorp Vault and OpenBao",
     vendor: "Keystead",
-    licence: "MIT OR Apache-2.0",
+    license: "MIT OR Apache-2.0",
     homepage: "",
     kinds: &[
         Kind {

@@ -116,7 +116,7 @@ pub(crate) fn metadata(custom: &Custom) -> Result<Metadata> {
     for (key, text) in custom.iter().filter(|(key, _)| *key != KIND) {
         let value = typed(text).unwrap_or_else(|| MetadataValue::Text(text.clone()));
         metadata.insert(key, value).map_err(|error| {
-            Error::damaged(format!("the secret's custom metadata: {}", error.message()))
+            Error::corrupt(format!("the secret's custom metadata: {}", error.message()))
         })?;
     }
     Ok(metadata)

@@ -2,8 +2,8 @@
 //! first needed, renewed while it lasts, and fetched anew where that needs nobody.
 
 use keystead_plugin_api::{
-    Deadline, Error, ErrorKind, OpenRequest, Result, SecretBytes, SecretText, Session,
-    UnlockRequest,
+    Deadline, Error, ErrorKind, OpenRequest, Result, SecretBytes, SecretText, UnlockRequest,
+    Unlocked,
 };
 use keystead_rest::{Address, Client, Method, Repeat, Reply, Request};
 
@@ -116,7 +116,7 @@ impl Server {
                     "{} does not know the token: it has expired, was revoked, or is none",
                     self.address()
                 );
-                Err(Error::denied(message))
+                Err(Error::permission_denied(message))
             }
         }
     }
@@ -227,7 +227,9 @@ impl Server {
                     _ => {
                         let said = words_without(&reply, secret);
                         let server = self.address();
-                        Err(Error::denied(format!("{server} refused the login at `{place}`{said}")))
+                        Err(Error::permission_denied(format!(
+                            "{server} refused the login at `{place}`{said}"
+                        )))
                     }
                 }
             }
@@ -256,7 +258,7 @@ impl Server {
     }
 
     /// Takes answers to the challenge.
-    pub(crate) fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    pub(crate) fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         let proof = self.settings.login.answered(request)?;
         let mut ticket = self.exchange(&proof, Origin::Answered, request.deadline)?;
         if self.settings.login.is_token() {
@@ -264,7 +266,10 @@ impl Server {
             let ask = Ask::get("auth/token/lookup-self");
             let reply = self.send(&ask, Some(&ticket.token), request.deadline)?;
             if is_denied(&reply) {
-                return Err(Error::denied(format!("{} does not know that token", self.address())));
+                return Err(Error::permission_denied(format!(
+                    "{} does not know that token",
+                    self.address()
+                )));
             }
             if !reply.is_success() {
                 return Err(self.refused(&ask, &reply));
@@ -275,7 +280,7 @@ impl Server {
         }
         let session = ticket.session()?;
         self.ticket = Some(ticket);
-        Ok(session)
+        Ok(Unlocked::new(session))
     }
 
     /// Forgets the token.

@@ -107,7 +107,7 @@ impl Ticket {
             }
         };
         if lifetime.is_zero() {
-            return Err(Error::denied("the token has expired already"));
+            return Err(Error::permission_denied("the token has expired already"));
         }
         Ok(Some(Session { secret: crate::session::write(self), lifetime }))
     }

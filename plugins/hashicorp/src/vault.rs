@@ -1,9 +1,10 @@
 //! The vaults as the host sees them: one that keeps secrets, one that makes them.
 
 use keystead_plugin_api::{
-    ActRequest, Action, Context, Deadline, Entry, Error, GetRequest, ListRequest, Metadata,
-    OpenRequest, Outcome, Page, Plugin, Result, Secret, Session, SetRequest, UnlockRequest, Vault,
-    Version,
+    ActionList, ActionOutcome, ActionRequest, ActionsRequest, Context, DescribeRequest, Entry,
+    Error, GetRequest, ListRequest, LockRequest, Locked, MetadataWritten, OpenRequest, Page,
+    Plugin, RemoveRequest, Removed, Result, Secret, SetMetadataRequest, SetRequest, TestReport,
+    TestRequest, UnlockRequest, Unlocked, Vault, VersionPage, VersionsRequest, Written,
 };
 
 use crate::action;
@@ -52,50 +53,50 @@ impl Vault for Keeper {
         self.kv.list(&mut self.server, request)
     }
 
-    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+    fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         self.kv.describe(&mut self.server, request)
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
-        self.kv.set(&mut self.server, request)
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
+        self.kv.set(&mut self.server, request).map(|()| Written::new())
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         self.kv.remove(&mut self.server, request)
     }
 
-    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
-        self.kv.set_metadata(&mut self.server, request, &metadata)
+    fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
+        self.kv.set_metadata(&mut self.server, &request)
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         self.server.unlock(request)
     }
 
-    fn lock(&mut self, _: Deadline) -> Result<()> {
-        self.server.lock()
+    fn lock(&mut self, _: &LockRequest) -> Result<Locked> {
+        self.server.lock().map(|()| Locked::new())
     }
 
-    fn test(&mut self, deadline: Deadline) -> Result<()> {
+    fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
         warn_of_clear_text(&self.server, &self.context);
-        let version = match self.kv.test(&mut self.server, deadline)? {
+        let version = match self.kv.test(&mut self.server, request.deadline)? {
             Engine::One => 1,
             Engine::Two => 2,
         };
         let (mount, address) = (self.kv.mount(), self.server.address());
         self.context.info(&format!("the mount `{mount}` of {address} is KV version {version}"));
-        Ok(())
+        Ok(TestReport::new())
     }
 
-    fn versions(&mut self, request: &GetRequest) -> Result<Vec<Version>> {
+    fn versions(&mut self, request: &VersionsRequest) -> Result<VersionPage> {
         self.kv.versions(&mut self.server, request)
     }
 
-    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
-        Ok(action::all())
+    fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
+        Ok(ActionList::new(action::all()))
     }
 
-    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+    fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         if !action::all().iter().any(|action| action.id == request.action) {
             let message = format!("this vault has no action `{}`", request.action);
             return Err(Error::unsupported(message));

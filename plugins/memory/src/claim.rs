@@ -38,7 +38,7 @@ impl Claim {
     /// Waits for its turn, until the deadline.
     ///
     /// # Errors
-    /// [`ErrorKind::Late`](keystead_plugin_api::ErrorKind::Late) when others wrote all the
+    /// [`ErrorKind::TimedOut`](keystead_plugin_api::ErrorKind::TimedOut) when others wrote all the
     /// time; another kind when the folder cannot be read or written.
     pub(crate) fn take(target: &Path, deadline: Deadline) -> Result<Self> {
         loop {
@@ -50,7 +50,7 @@ impl Claim {
                 }
             }
             if deadline.has_passed() {
-                return Err(Error::late());
+                return Err(Error::timed_out());
             }
             thread::sleep(Duration::from_micros(500 + random() % 10_000));
         }
@@ -177,7 +177,7 @@ mod tests {
 
         let mut asleep = Claim::take(&target, now).unwrap();
         asleep.write(b"of the sleeper").unwrap();
-        assert_eq!(Claim::take(&target, now).err().unwrap().kind(), ErrorKind::Late);
+        assert_eq!(Claim::take(&target, now).err().unwrap().kind(), ErrorKind::TimedOut);
 
         // Five seconds later the next one does this.
         fs::remove_file(&asleep.path).unwrap();

@@ -78,7 +78,7 @@ impl SecretFile {
                 self.seen = Seen::Nothing;
                 map.clear();
                 *map = parse(content.expose()).map_err(|(line, fault)| {
-                    Error::damaged(format!("{}, line {line}: {fault}", self.path.display()))
+                    Error::corrupt(format!("{}, line {line}: {fault}", self.path.display()))
                 })?;
                 self.seen = seen;
                 Ok(())
@@ -228,8 +228,8 @@ fn parse(content: &[u8]) -> Result<Map, (usize, &'static str)> {
 pub(crate) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
     let message = format!("cannot {verb} {}: {error}", path.display());
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Error::denied(message),
-        io::ErrorKind::InvalidData => Error::damaged(message),
+        io::ErrorKind::PermissionDenied => Error::permission_denied(message),
+        io::ErrorKind::InvalidData => Error::corrupt(message),
         _ => Error::unavailable(message),
     }
 }

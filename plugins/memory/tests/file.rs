@@ -36,7 +36,7 @@ fn open(file: &Path) -> Box<dyn Vault> {
 }
 
 fn set(vault: &mut dyn Vault, key: &str, value: &str) -> Result<()> {
-    vault.set(SetRequest::new(name(key), Value::text(value), soon()))
+    vault.set(SetRequest::new(name(key), Value::text(value), soon())).map(drop)
 }
 
 fn get(vault: &mut dyn Vault, key: &str) -> Result<Value> {
@@ -82,7 +82,7 @@ fn many_secrets_are_one_change_of_the_file_or_none() {
     let many = (0..100).map(|n| request(&n.to_string(), WriteMode::CreateOnly));
     let many = many.chain([request("taken", WriteMode::CreateOnly)]).collect();
     let before = state();
-    let results = vault.set_many(many).unwrap();
+    let results = vault.set_many(SetManyRequest::new(many)).unwrap().results;
     assert_eq!(results[100].as_ref().unwrap_err().kind(), ErrorKind::AlreadyExists);
     assert!(results[..100].iter().all(Result::is_ok) && results.len() == 101);
     assert_ne!(first_line(&state().0), first_line(&before.0), "nothing was written");
@@ -96,7 +96,10 @@ fn many_secrets_are_one_change_of_the_file_or_none() {
     let late = Deadline::after(Duration::ZERO);
     let mut request = request("late", WriteMode::Upsert);
     request.deadline = late;
-    assert_eq!(vault.set_many(vec![request]).unwrap_err().kind(), ErrorKind::Late);
+    assert_eq!(
+        vault.set_many(SetManyRequest::new(vec![request])).unwrap_err().kind(),
+        ErrorKind::TimedOut
+    );
     assert_eq!(state(), before);
     assert_eq!(get(vault.as_mut(), "late").unwrap_err().kind(), ErrorKind::NotFound);
 }
@@ -146,7 +149,7 @@ fn a_damaged_file_is_an_error_with_its_line_and_is_never_overwritten() {
             let read = get(vault.as_mut(), "a").unwrap_err();
             let written = set(vault.as_mut(), "c", "canary-3").unwrap_err();
             for error in [read, written] {
-                assert_eq!(error.kind(), ErrorKind::Damaged, "{error}");
+                assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
                 assert!(error.message().contains(fault), "{error} is not {fault}");
                 assert!(error.message().contains(file.to_str().unwrap()), "{error}");
                 assert!(!error.message().contains("canary"), "{error}");
@@ -167,12 +170,12 @@ fn no_cut_and_no_changed_byte_gives_a_wrong_value() {
     let first_line = sound.iter().position(|byte| *byte == b'\n').unwrap();
     for at in 0..sound.len() {
         fs::write(&file, &sound[..at]).unwrap();
-        assert_eq!(get(open(&file).as_mut(), "a").unwrap_err().kind(), ErrorKind::Damaged);
+        assert_eq!(get(open(&file).as_mut(), "a").unwrap_err().kind(), ErrorKind::Corrupt);
         let mut changed = sound.clone();
         changed[at] ^= 1;
         fs::write(&file, &changed).unwrap();
         match get(open(&file).as_mut(), "a") {
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Damaged),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt),
             // The number in the first line only says that the file has changed.
             Ok(value) => assert!(at < first_line && value == Value::text("canary"), "byte {at}"),
         }
@@ -239,7 +242,7 @@ fn writer() {
         };
         // Exactly one process makes each of these.
         match create(vault.as_mut(), &format!("contested-{n}")) {
-            Ok(()) => set(vault.as_mut(), &format!("made-{n}-{id}"), &id).unwrap(),
+            Ok(_) => set(vault.as_mut(), &format!("made-{n}-{id}"), &id).unwrap(),
             Err(error) => assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}"),
         }
     }
@@ -257,7 +260,7 @@ fn spawn_writer(file: &Path, id: usize) -> std::process::Child {
 
 fn names(vault: &mut dyn Vault) -> Vec<String> {
     let page = vault.list(&ListRequest::new(soon())).unwrap();
-    assert_eq!(page.next, None);
+    assert_eq!(page.next_cursor, None);
     page.entries.iter().map(|entry| entry.name.to_string()).collect()
 }
 
@@ -314,7 +317,7 @@ fn a_writer_that_waits_for_another_gives_up_at_its_deadline() {
     let mut vault = open(&file);
     let deadline = Deadline::after(Duration::from_millis(50));
     let error = vault.set(SetRequest::new(name("a"), Value::text("1"), deadline)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Late);
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
     fs::remove_file(folder.join(".secrets.0123456789abcdef.new")).unwrap();
     set(vault.as_mut(), "a", "1").unwrap();
 }

@@ -82,7 +82,7 @@ impl Client {
     /// deadline is too near.
     ///
     /// # Errors
-    /// [`ErrorKind::Late`] when the deadline passed; [`ErrorKind::Unavailable`] when there is
+    /// [`ErrorKind::TimedOut`] when the deadline passed; [`ErrorKind::Unavailable`] when there is
     /// no server to be had, none that is to be believed, or a reply that is none. A reply with
     /// a bad status is a reply.
     pub fn send(&self, request: &Request<'_>) -> Result<Reply> {
@@ -90,7 +90,7 @@ impl Client {
         loop {
             if request.deadline.has_passed() {
                 return Err(Error::new(
-                    ErrorKind::Late,
+                    ErrorKind::TimedOut,
                     format!("the deadline passed before {} was asked", self.address),
                 ));
             }

@@ -74,7 +74,7 @@ fn late(server: &Address, which: ureq::Timeout, deadline: Deadline) -> Fault {
     }
     let what = if connecting { "takes no connection" } else { "does not answer" };
     let message = format!("the deadline passed: {server} {what} in time");
-    Fault { error: Error::new(ErrorKind::Late, message), sent: !connecting, passes: false }
+    Fault { error: Error::new(ErrorKind::TimedOut, message), sent: !connecting, passes: false }
 }
 
 fn of_io(error: &io::Error, client: &Client) -> Fault {

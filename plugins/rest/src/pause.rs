@@ -73,7 +73,7 @@ mod tests {
         assert!(again(503, Repeat::Harmless) && !again(503, Repeat::Never));
         assert!(!again(200, Repeat::Harmless) && !again(404, Repeat::Harmless));
         assert!(!again(501, Repeat::Harmless));
-        let fault = |sent, passes| Fault { error: Error::late(), sent, passes };
+        let fault = |sent, passes| Fault { error: Error::timed_out(), sent, passes };
         assert!(after_fault(&fault(false, true), Repeat::Never, 1).is_some());
         assert!(after_fault(&fault(true, true), Repeat::Never, 1).is_none());
         assert!(after_fault(&fault(true, true), Repeat::Harmless, 1).is_some());

@@ -11,13 +11,13 @@ use crate::Reply;
 pub fn refusal(reply: &Reply, message: impl Into<String>) -> Error {
     let kind = match reply.status {
         400 | 411 | 413 | 414 | 422 | 431 => ErrorKind::Invalid,
-        401 | 403 | 407 => ErrorKind::Denied,
+        401 | 403 | 407 => ErrorKind::PermissionDenied,
         405 | 501 => ErrorKind::Unsupported,
         _ => ErrorKind::Unavailable,
     };
     let error = Error::new(kind, message);
     match reply.wait {
-        Some(wait) => error.retry_after(wait),
+        Some(wait) => error.with_retry_after(wait),
         None => error,
     }
 }
@@ -37,6 +37,6 @@ mod tests {
         let wait = Some(Duration::from_secs(3));
         let busy = Reply { status: 429, body: SecretBytes::new(Vec::new()), wait };
         let error = refusal(&busy, "x");
-        assert_eq!((error.kind(), error.wait()), (ErrorKind::Unavailable, wait));
+        assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Unavailable, wait));
     }
 }

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    ActRequest, Answer, Context, Deadline, GetRequest, OpenRequest, ParameterValue, Parameters,
-    Plugin, SecretName, SecretText, SetRequest, UnlockRequest, Value, Vault, VaultName,
+    ActionRequest, Answer, Context, Deadline, OpenRequest, ParameterValue, Parameters, Plugin,
+    RemoveRequest, SecretName, SecretText, SetRequest, UnlockRequest, Value, Vault, VaultName,
 };
 use keystead_plugin_store::Store;
 
@@ -29,7 +29,7 @@ fn text(path: &Path) -> ParameterValue {
 }
 
 fn act(vault: &mut dyn Vault, action: &str, parameters: Parameters) -> Option<Value> {
-    vault.act(&ActRequest::new(action, parameters, soon())).unwrap().value
+    vault.run_action(&ActionRequest::new(action, parameters, soon())).unwrap().value
 }
 
 fn main() {
@@ -56,7 +56,7 @@ fn main() {
         }
         let gone = SecretName::parse("gone").unwrap();
         vault.set(SetRequest::new(gone.clone(), Value::text("gone"), soon())).unwrap();
-        vault.remove(&GetRequest::new(gone, soon())).unwrap();
+        vault.remove(&RemoveRequest::new(gone, soon())).unwrap();
     }
 
     let mut key_file = Parameters::new();

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    ActRequest, Action, Challenge, Deadline, Error, Outcome, Parameter, ParameterKind, Prompt,
-    Result, SecretText, Value,
+    Action, ActionOutcome, ActionRequest, Challenge, Deadline, Error, Parameter, ParameterKind,
+    Prompt, Result, SecretText, Value,
 };
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -20,7 +20,7 @@ use crate::header::Header;
 use crate::key::Key;
 use crate::key_file;
 use crate::manifest::KEY_FILE;
-use crate::opening::{self, Unlocked};
+use crate::opening::{self, OpenKeys};
 use crate::record::Place;
 use crate::recovery::Code;
 use crate::slot::{Opener, Slot, label_fits};
@@ -78,7 +78,7 @@ pub(crate) fn all() -> Vec<Action> {
 }
 
 /// Runs an action.
-pub(crate) fn run(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+pub(crate) fn run(store: &mut Store, request: &ActionRequest) -> Result<ActionOutcome> {
     let deadline = request.deadline;
     let known = all().iter().any(|action| action.id == request.action);
     if !known {
@@ -106,11 +106,11 @@ pub(crate) fn run(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
     }
 }
 
-fn slots(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
+fn slots(store: &mut Store, deadline: Deadline) -> Result<ActionOutcome> {
     let Some((database, _)) = store.opened(deadline)? else { return Err(Error::not_found()) };
     let (header, _) = opening::header(database, deadline)?;
     let slots: String = header.slots.iter().map(|slot| format!("{slot}\n")).collect();
-    let mut outcome = Outcome::new("");
+    let mut outcome = ActionOutcome::new("");
     outcome.value = Some(Value::text(slots));
     Ok(outcome)
 }
@@ -119,7 +119,7 @@ fn slots(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
 ///
 /// # Errors
 /// `Locked`, with a question, where it is neither.
-fn new_password(store: &mut Store, request: &ActRequest) -> Result<SecretText> {
+fn new_password(store: &mut Store, request: &ActionRequest) -> Result<SecretText> {
     if let Some(given) = request.parameters.secret("password") {
         return opening::chosen(Some(given)).map_err(|error| Error::invalid(error.message()));
     }
@@ -129,7 +129,7 @@ fn new_password(store: &mut Store, request: &ActRequest) -> Result<SecretText> {
     })
 }
 
-fn label(request: &ActRequest) -> Result<&str> {
+fn label(request: &ActionRequest) -> Result<&str> {
     let label = request.parameters.text("label").unwrap_or("");
     match label_fits(label) {
         true => Ok(label),
@@ -137,7 +137,7 @@ fn label(request: &ActRequest) -> Result<&str> {
     }
 }
 
-fn change_password(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+fn change_password(store: &mut Store, request: &ActionRequest) -> Result<ActionOutcome> {
     let deadline = request.deadline;
     let number = the_password(store, request)?;
     let password = new_password(store, request)?;
@@ -145,11 +145,11 @@ fn change_password(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
         remake(header, unlocked, number, &password, true, deadline)
     })?;
     store.unlocked_by(number, new);
-    Ok(Outcome::new("the password was changed; sessions of the old one are at an end"))
+    Ok(ActionOutcome::new("the password was changed; sessions of the old one are at an end"))
 }
 
 /// Returns the number of the password slot that is meant.
-fn the_password(store: &mut Store, request: &ActRequest) -> Result<u32> {
+fn the_password(store: &mut Store, request: &ActionRequest) -> Result<u32> {
     let Some((database, unlocked)) = store.opened(request.deadline)? else {
         return Err(Error::not_found());
     };
@@ -177,7 +177,7 @@ fn the_password(store: &mut Store, request: &ActRequest) -> Result<u32> {
 /// Puts a new slot in the place of a password's: under the same password it only costs more.
 fn remake(
     header: &mut Header,
-    unlocked: &Unlocked,
+    unlocked: &OpenKeys,
     number: u32,
     password: &SecretText,
     renumber: bool,
@@ -206,17 +206,17 @@ fn add(
     store: &mut Store,
     deadline: Deadline,
     make: impl FnOnce(&Header, &Key, u32) -> Result<Slot>,
-) -> Result<Outcome> {
+) -> Result<ActionOutcome> {
     edit(store, deadline, |header, unlocked| {
         let number = header.number()?;
         let slot = make(header, &unlocked.keys.data, number)?;
         let said = format!("added {slot}");
         header.slots.push(slot);
-        Ok(Outcome::new(said))
+        Ok(ActionOutcome::new(said))
     })
 }
 
-fn add_key_file(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+fn add_key_file(store: &mut Store, request: &ActionRequest) -> Result<ActionOutcome> {
     let label = label(request)?;
     let given = request.parameters.text("file").map(PathBuf::from);
     let path = given.or_else(|| store.key_file.clone()).ok_or_else(|| {
@@ -237,7 +237,7 @@ fn add_key_file(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn add_recovery_code(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+fn add_recovery_code(store: &mut Store, request: &ActionRequest) -> Result<ActionOutcome> {
     let label = label(request)?;
     let code = Code::random()?;
     let mut outcome = add(store, request.deadline, |header, data, number| {
@@ -248,7 +248,7 @@ fn add_recovery_code(store: &mut Store, request: &ActRequest) -> Result<Outcome>
     Ok(outcome)
 }
 
-fn remove_slot(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+fn remove_slot(store: &mut Store, request: &ActionRequest) -> Result<ActionOutcome> {
     let wanted = request.parameters.integer("slot").unwrap_or_default();
     edit(store, request.deadline, |header, _| {
         let Some(at) = header.slots.iter().position(|slot| i64::from(slot.number) == wanted) else {
@@ -257,10 +257,10 @@ fn remove_slot(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
             )));
         };
         if header.slots.len() == 1 {
-            return Err(Error::denied("it is the last way in: add another one first"));
+            return Err(Error::permission_denied("it is the last way in: add another one first"));
         }
         let gone = header.slots.remove(at);
-        Ok(Outcome::new(format!("removed {gone}")))
+        Ok(ActionOutcome::new(format!("removed {gone}")))
     })
 }
 
@@ -268,7 +268,7 @@ fn remove_slot(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
 fn edit<T>(
     store: &mut Store,
     deadline: Deadline,
-    change: impl FnOnce(&mut Header, &Unlocked) -> Result<T>,
+    change: impl FnOnce(&mut Header, &OpenKeys) -> Result<T>,
 ) -> Result<T> {
     store.write(deadline, |file, unlocked| {
         let bytes = database::header(file)?;
@@ -294,7 +294,7 @@ fn edit<T>(
     })
 }
 
-fn verify(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
+fn verify(store: &mut Store, deadline: Deadline) -> Result<ActionOutcome> {
     let Some((database, unlocked)) = store.opened(deadline)? else {
         return Err(Error::not_found());
     };
@@ -312,7 +312,7 @@ fn verify(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
     let mut secrets = 0_i64;
     loop {
         if deadline.has_passed() {
-            return Err(Error::late());
+            return Err(Error::timed_out());
         }
         let next = chain::walk(&snapshot, &unlocked.keys, after, ROWS, &mut |place, sealed| {
             secrets += 1;
@@ -333,11 +333,11 @@ fn verify(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
         let left = values - secrets;
         said.push_str(&format!("; values of no secret, which `compact` removes: {left}"));
     }
-    Ok(Outcome::new(said))
+    Ok(ActionOutcome::new(said))
 }
 
 /// Opens one secret whole.
-fn verify_one(file: &Connection, unlocked: &Unlocked, place: Place, sealed: &[u8]) -> Result<()> {
+fn verify_one(file: &Connection, unlocked: &OpenKeys, place: Place, sealed: &[u8]) -> Result<()> {
     let records = &unlocked.keys.records;
     let overview =
         records.open_overview(place, sealed).ok_or_else(|| damaged(file, DESCRIPTION))?;
@@ -350,7 +350,7 @@ fn verify_one(file: &Connection, unlocked: &Unlocked, place: Place, sealed: &[u8
     records.open_value(place, overview, &sealed).map(drop)
 }
 
-fn backup(store: &mut Store, request: &ActRequest) -> Result<Outcome> {
+fn backup(store: &mut Store, request: &ActionRequest) -> Result<ActionOutcome> {
     let to = request.parameters.text("to").unwrap_or_default();
     let to = Path::new(to);
     let deadline = request.deadline;
@@ -381,7 +381,7 @@ fn fill_with_copy(
     to: &Path,
     empty: &File,
     deadline: Deadline,
-) -> Result<Outcome> {
+) -> Result<ActionOutcome> {
     let written = |error: std::io::Error| folder::failed("write", to, &error);
     let copied = copy(file, to, deadline).and_then(|()| empty.sync_all().map_err(written));
     match copied {
@@ -393,8 +393,8 @@ fn fill_with_copy(
     }
 }
 
-fn wrote(to: &Path) -> Outcome {
-    Outcome::new(format!(
+fn wrote(to: &Path) -> ActionOutcome {
+    ActionOutcome::new(format!(
         "wrote {}; as `{}` in a folder of its own it is a vault",
         to.display(),
         database::FILE
@@ -411,7 +411,7 @@ fn copy(file: &Connection, to: &Path, deadline: Deadline) -> Result<()> {
         let backup = Backup::new(file, &mut target).map_err(copied)?;
         loop {
             if deadline.has_passed() {
-                return Err(Error::late());
+                return Err(Error::timed_out());
             }
             match backup.step(PAGES).map_err(copied)? {
                 StepResult::Done => break,
@@ -423,7 +423,7 @@ fn copy(file: &Connection, to: &Path, deadline: Deadline) -> Result<()> {
     target.close().map_err(|(_, error)| copied(error))
 }
 
-fn compact(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
+fn compact(store: &mut Store, deadline: Deadline) -> Result<ActionOutcome> {
     let size = |file: &Connection| -> Result<i64> {
         file.query_row("PRAGMA page_count", [], |row| row.get(0))
             .map_err(|error| fault(file, error))
@@ -443,5 +443,5 @@ fn compact(store: &mut Store, deadline: Deadline) -> Result<Outcome> {
             .map_err(|error| fault(file, error))?;
         Ok((before, size(file)?))
     })?;
-    Ok(Outcome::new(format!("gave {} KiB back", (before - after) * 4)))
+    Ok(ActionOutcome::new(format!("gave {} KiB back", (before - after) * 4)))
 }

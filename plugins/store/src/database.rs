@@ -230,7 +230,7 @@ impl Database {
             }
             (true, Some(error)) => Err(refused(&self.path, error)),
             (true, None) => {
-                Err(Error::damaged(format!("{shown} is damaged: its tables are not ours")))
+                Err(Error::corrupt(format!("{shown} is damaged: its tables are not ours")))
             }
             (false, _) => Err(Error::invalid(format!("{shown} is not a vault's file"))),
         }
@@ -244,7 +244,7 @@ impl Database {
 pub(crate) fn wait_until(file: &Connection, deadline: Deadline) -> Result<()> {
     let left = deadline.remaining();
     if left.is_zero() {
-        return Err(Error::late());
+        return Err(Error::timed_out());
     }
     // A little less: who waited in vain still has to say so.
     let wait = left.saturating_sub((left / 10).min(Duration::from_millis(500)));
@@ -312,7 +312,7 @@ pub(crate) fn newer(path: &Path, version: u32) -> Error {
 
 /// Returns the error of a file that is not as it was written.
 pub(crate) fn damaged(file: &Connection, why: &str) -> Error {
-    Error::damaged(format!("{} is damaged: {why}", file.path().unwrap_or(FILE)))
+    Error::corrupt(format!("{} is damaged: {why}", file.path().unwrap_or(FILE)))
 }
 
 /// Returns what an error of SQLite means.
@@ -339,7 +339,7 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
     let shown = path.display();
     if is_damage(&error) {
-        return Error::damaged(format!("{shown} is damaged: {error}"));
+        return Error::corrupt(format!("{shown} is damaged: {error}"));
     }
     let rusqlite::Error::SqliteFailure(failure, _) = &error else {
         return Error::internal(format!("{shown}: {error}"));
@@ -347,30 +347,30 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
     match failure.code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             Error::unavailable(format!("{shown} is in use by another process all the time"))
-                .retry_after(Duration::from_secs(1))
+                .with_retry_after(Duration::from_secs(1))
         }
         // Only we interrupt it, at the deadline.
-        ErrorCode::OperationInterrupted => Error::late(),
+        ErrorCode::OperationInterrupted => Error::timed_out(),
         ErrorCode::DiskFull => {
             Error::unavailable(format!("cannot write {shown}: the disk, or a quota on it, is full"))
         }
         // Its own word for it, where the system has none.
         ErrorCode::ReadOnly if failure.extended_code == SAYS_READ_ONLY && may_write(path) => {
-            Error::damaged(format!("{shown} is damaged: it says of itself that it is read-only"))
+            Error::corrupt(format!("{shown} is damaged: it says of itself that it is read-only"))
         }
         ErrorCode::ReadOnly if failure.extended_code == FOLDER_READ_ONLY => {
-            Error::denied(format!("cannot write beside {shown}: its folder may only be read"))
+            Error::permission_denied(format!("cannot write beside {shown}: its folder may only be read"))
         }
         ErrorCode::ReadOnly if failure.extended_code == SAYS_READ_ONLY => {
-            Error::denied(format!("cannot write {shown}: it may only be read"))
+            Error::permission_denied(format!("cannot write {shown}: it may only be read"))
         }
         ErrorCode::ReadOnly
         | ErrorCode::PermissionDenied
         | ErrorCode::AuthorizationForStatementDenied => {
-            Error::denied(format!("cannot write {shown}: {error}"))
+            Error::permission_denied(format!("cannot write {shown}: {error}"))
         }
         ErrorCode::CannotOpen => {
-            Error::denied(format!("cannot open {shown}, or write beside it: {error}"))
+            Error::permission_denied(format!("cannot open {shown}, or write beside it: {error}"))
         }
         // Its tables are not those that were recognised.
         ErrorCode::Unknown
@@ -378,7 +378,7 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
         | ErrorCode::TypeMismatch
         // A size beyond all reason.
         | ErrorCode::TooBig => {
-            Error::damaged(format!("{shown} is damaged: {error}"))
+            Error::corrupt(format!("{shown} is damaged: {error}"))
         }
         ErrorCode::SystemIoFailure if NOT_WRITTEN.contains(&failure.extended_code) => {
             Error::unavailable(format!(
@@ -418,7 +418,10 @@ fn identify(path: &Path) -> Result<Option<FileId>> {
     folder::private(path, &found, "600")?;
     // A journal lies beside one name of a file: under another, it would not be found.
     if found.nlink() > 1 {
-        return Err(Error::denied(format!("{} has another name (a hard link)", path.display())));
+        return Err(Error::permission_denied(format!(
+            "{} has another name (a hard link)",
+            path.display()
+        )));
     }
     Ok(Some(FileId { device: found.dev(), inode: found.ino() }))
 }

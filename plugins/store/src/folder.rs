@@ -49,14 +49,14 @@ pub(crate) fn check(folder: &Path) -> Result<()> {
 pub(crate) fn private(path: &Path, found: &Metadata, mode: &str) -> Result<()> {
     let shown = path.display();
     if found.uid() != rustix::process::geteuid().as_raw() {
-        return Err(Error::denied(format!(
+        return Err(Error::permission_denied(format!(
             "{shown} belongs to another user (number {}): a vault is opened by its owner alone",
             found.uid()
         )));
     }
     match found.mode() & 0o077 {
         0 => Ok(()),
-        _ => Err(Error::denied(format!(
+        _ => Err(Error::permission_denied(format!(
             "others may use {shown} (mode {:03o}): run `chmod {mode} {shown}` if that is not meant",
             found.mode() & 0o777
         ))),
@@ -183,7 +183,7 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 pub(crate) fn failed(verb: &str, path: &Path, error: &io::Error) -> Error {
     let message = format!("cannot {verb} {}: {error}", path.display());
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Error::denied(message),
+        io::ErrorKind::PermissionDenied => Error::permission_denied(message),
         _ => Error::unavailable(message),
     }
 }

@@ -106,7 +106,7 @@ const JOURNAL_HEAD_BYTES: usize = 28;
 pub(crate) fn check_beside(path: &Path) -> Result<()> {
     let log = beside(path, "-wal");
     if there(&log)?.is_some() {
-        return Err(Error::damaged(format!(
+        return Err(Error::corrupt(format!(
             "{} is a write-ahead log, which this vault never has: another program has changed \
              {}; let that program put an end to it, or move it away with what it holds",
             log.display(),
@@ -117,18 +117,18 @@ pub(crate) fn check_beside(path: &Path) -> Result<()> {
     let Some(found) = there(&journal)? else { return Ok(()) };
     let shown = journal.display();
     if !found.is_file() {
-        return Err(Error::denied(format!("{shown} is not a file: move it away")));
+        return Err(Error::permission_denied(format!("{shown} is not a file: move it away")));
     }
     folder::private(&journal, &found, "600")?;
     if found.nlink() > 1 {
-        return Err(Error::denied(format!("{shown} has another name (a hard link)")));
+        return Err(Error::permission_denied(format!("{shown} has another name (a hard link)")));
     }
     if found.len() == 0 {
         return Ok(());
     }
     match is_not_ours(&journal, found.len()) {
         Ok(None) => Ok(()),
-        Ok(Some(why)) => Err(Error::damaged(format!(
+        Ok(Some(why)) => Err(Error::corrupt(format!(
             "{shown} is not of this vault ({why}): move it away, or to where its file is"
         ))),
         // Its writer was done meanwhile.
@@ -194,7 +194,7 @@ pub(crate) fn has_no_log(path: &Path) -> Result<()> {
     let mut versions = [0; 2];
     let read = File::open(path).and_then(|file| file.read_exact_at(&mut versions, VERSIONS_AT));
     match read {
-        Ok(()) if versions.contains(&LOG) => Err(Error::damaged(format!(
+        Ok(()) if versions.contains(&LOG) => Err(Error::corrupt(format!(
             "{} is damaged: it says of itself that it has a write-ahead log, which this vault \
              never has",
             path.display()

@@ -254,9 +254,9 @@ mod tests {
         let most = Cost { memory_kib: MOST_MEMORY_KIB, passes: 32 };
         for deadline in [Duration::ZERO, Duration::from_millis(1)] {
             let key = most.key(&SecretText::new("x"), &[1; SALT_BYTES], Deadline::after(deadline));
-            assert_eq!(key.err().map(|error| error.kind()), Some(ErrorKind::Late));
+            assert_eq!(key.err().map(|error| error.kind()), Some(ErrorKind::TimedOut));
         }
         let late = Cost::measured(Deadline::after(Duration::ZERO)).unwrap_err();
-        assert_eq!(late.kind(), ErrorKind::Late);
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
     }
 }

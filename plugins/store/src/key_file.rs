@@ -146,8 +146,8 @@ mod tests {
         assert_eq!(kind(0o600, 32), Ok(true));
         assert_eq!(kind(0o400, 4_096), Ok(true));
         assert_eq!(kind(0o600, 4_097), Err(ErrorKind::Invalid));
-        assert_eq!(kind(0o640, 64), Err(ErrorKind::Denied));
-        assert_eq!(kind(0o604, 64), Err(ErrorKind::Denied));
+        assert_eq!(kind(0o640, 64), Err(ErrorKind::PermissionDenied));
+        assert_eq!(kind(0o604, 64), Err(ErrorKind::PermissionDenied));
         assert_eq!(read(folder.path()).err().unwrap().kind(), ErrorKind::Invalid);
     }
 }

@@ -18,13 +18,14 @@ pub const MANIFEST: Manifest = Manifest {
     version: env!("CARGO_PKG_VERSION"),
     description: "The local vault: secrets in one encrypted file",
     vendor: "Keystead",
-    licence: "MIT OR Apache-2.0",
+    license: "MIT OR Apache-2.0",
     homepage: "",
     kinds: &[Kind {
         name: "store",
         description: "a folder with an encrypted file, opened by a password or a key file",
         capabilities: &[
             Capability::Write,
+            Capability::Rename,
             Capability::Metadata,
             Capability::Unlock,
             Capability::Actions,

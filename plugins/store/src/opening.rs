@@ -22,7 +22,7 @@ pub(crate) const PASSWORD: &str = "password";
 pub(crate) const NEW_VAULT: &str = "new-vault";
 
 /// What unlocked a vault.
-pub(crate) struct Unlocked {
+pub(crate) struct OpenKeys {
     pub(crate) keys: Keys,
     /// The vault that they are of.
     pub(crate) store: [u8; 16],
@@ -55,18 +55,18 @@ pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Header> {
                 path.display()
             ))
         }
-        Fault::Damaged => Error::damaged(format!("{} is damaged: its header", path.display())),
+        Fault::Damaged => Error::corrupt(format!("{} is damaged: its header", path.display())),
     })
 }
 
 /// Returns what a data key unlocks, once the header is known to be by whoever has it.
-fn unlocked(path: &Path, header: &Header, bytes: &[u8], data: Key, slot: u32) -> Result<Unlocked> {
+fn unlocked(path: &Path, header: &Header, bytes: &[u8], data: Key, slot: u32) -> Result<OpenKeys> {
     let keys = Keys::of(data);
     if !Header::is_by(&keys.header, bytes) {
         let message = format!("{} is damaged: its header was changed by others", path.display());
-        return Err(Error::damaged(message));
+        return Err(Error::corrupt(message));
     }
-    Ok(Unlocked { keys, store: header.store, case: header.case, slot })
+    Ok(OpenKeys { keys, store: header.store, case: header.case, slot })
 }
 
 /// Unlocks without asking anybody: by a session, or by the key file. `None` where neither does.
@@ -81,11 +81,11 @@ pub(crate) fn unasked(
     session: Option<&Session>,
     key_file: Option<&PathBuf>,
     warn: &dyn Fn(&str),
-) -> Result<Option<Unlocked>> {
+) -> Result<Option<OpenKeys>> {
     if let Some((keys, slot)) = session.and_then(|session| crate::session::keys(session, header))
         && Header::is_by(&keys.header, bytes)
     {
-        return Ok(Some(Unlocked { keys, store: header.store, case: header.case, slot }));
+        return Ok(Some(OpenKeys { keys, store: header.store, case: header.case, slot }));
     }
     let Some(key_file) = key_file else { return Ok(None) };
     let shown = key_file.display();
@@ -99,7 +99,7 @@ pub(crate) fn unasked(
                     return unlocked(path, header, bytes, data, slot.number).map(Some);
                 }
             }
-            Error::denied(format!("the key file {shown} does not open this vault{rest}"))
+            Error::permission_denied(format!("the key file {shown} does not open this vault{rest}"))
         }
         Ok(None) => Error::unavailable(format!("the key file {shown} is not there{rest}")),
         Err(error) => error,
@@ -122,7 +122,7 @@ pub(crate) fn challenge(header: &Header) -> Result<Challenge> {
         (true, true) => "Password or recovery code",
         (false, true) => "Recovery code",
         (false, false) => {
-            return Err(Error::denied(
+            return Err(Error::permission_denied(
                 "this vault is opened by a key file alone: register it with `key-file`",
             ));
         }
@@ -145,7 +145,7 @@ pub(crate) fn typed(
     bytes: &[u8],
     text: &SecretText,
     deadline: Deadline,
-) -> Result<Unlocked> {
+) -> Result<OpenKeys> {
     let code = Code::read(text);
     if let Typed::Code(code) = &code {
         let key = code.key();
@@ -164,7 +164,7 @@ pub(crate) fn typed(
             return unlocked(path, header, bytes, data, slot.number);
         }
     }
-    Err(Error::denied(match code {
+    Err(Error::permission_denied(match code {
         Typed::Slip => "the recovery code is mistyped",
         Typed::Code(_) => "the recovery code is not one of this vault",
         Typed::Other if passwords => "the password is wrong",
@@ -188,6 +188,6 @@ fn is_typed(slot: &Slot) -> bool {
 pub(crate) fn chosen(password: Option<&SecretText>) -> Result<SecretText> {
     match password {
         Some(password) if !password.expose().is_empty() => Ok(password.duplicate()),
-        _ => Err(Error::denied("an empty password protects nothing")),
+        _ => Err(Error::permission_denied("an empty password protects nothing")),
     }
 }

@@ -142,7 +142,7 @@ impl RecordKeys {
             (kind == of.kind).then(|| Value::decode(kind, reader.rest()))
         });
         let Some(value) = value else {
-            return Err(Error::damaged("a secret's value is damaged"));
+            return Err(Error::corrupt("a secret's value is damaged"));
         };
         Ok(Secret::with_metadata(value?, of.metadata))
     }

@@ -4,9 +4,12 @@
 use std::path::PathBuf;
 
 use keystead_plugin_api::{
-    ActRequest, Action, Context, Deadline, Entry, Error, ErrorKind, GetRequest, ListRequest,
-    MAX_PAGE_ENTRIES, Metadata, OpenRequest, Outcome, Page, Plugin, Result, Secret, SecretName,
-    SecretText, Session, SetRequest, UnlockRequest, Vault, WriteMode,
+    ActionList, ActionOutcome, ActionRequest, ActionsRequest, Context, Deadline, DescribeRequest,
+    Entry, Error, ErrorKind, GetRequest, ListRequest, LockRequest, Locked, MAX_PAGE_ENTRIES,
+    MetadataWritten, OpenRequest, Page, Plugin, RemoveRequest, Removed, RenameRequest, Renamed,
+    Result, Secret, SecretName, SecretText, Session, SetManyRequest, SetManyResults,
+    SetMetadataRequest, SetRequest, TestReport, TestRequest, UnlockRequest, Unlocked, Vault,
+    WriteMode, Written,
 };
 use rusqlite::Connection;
 
@@ -19,7 +22,7 @@ use crate::key_file;
 use crate::keys::Keys;
 use crate::manifest::{CASE_SENSITIVE, KEY_FILE, PATH};
 use crate::name::{Case, folded};
-use crate::opening::{self, NEW_VAULT, PASSWORD, Unlocked};
+use crate::opening::{self, NEW_VAULT, OpenKeys, PASSWORD};
 use crate::record::{Overview, Place};
 use crate::session;
 use crate::slot::{Opener, Slot};
@@ -31,7 +34,7 @@ pub struct Store {
     case: Case,
     session: Option<Session>,
     database: Option<Database>,
-    unlocked: Option<Unlocked>,
+    unlocked: Option<OpenKeys>,
     /// Whether what unlocked the vault is known to be of the file that is open now.
     known: bool,
     /// Whether there was a file: then there is none only if somebody has moved it away.
@@ -80,14 +83,14 @@ impl Vault for Store {
             return Err(Error::not_found());
         };
         let file = database.reading(request.deadline)?;
-        let (row, overview) = found(file, unlocked, request, Want::Value)?;
+        let (row, overview) = found(file, unlocked, &request.name, Want::Value)?;
         let sealed =
             row.sealed.ok_or_else(|| damaged(file, "a secret's value is missing from it"))?;
         unlocked.keys.records.open_value(row.place, overview, &sealed)
     }
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
-        let after = request.after.as_deref().map(cursor).transpose()?.unwrap_or(HEAD);
+        let after = request.cursor.as_deref().map(cursor).transpose()?.unwrap_or(HEAD);
         let Some((database, unlocked)) = self.opened(request.deadline)? else {
             return Ok(Page::default());
         };
@@ -103,26 +106,29 @@ impl Vault for Store {
         Ok(Page::new(entries, next.map(|place| place.to_string())))
     }
 
-    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+    fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         let Some((database, unlocked)) = self.opened(request.deadline)? else {
             return Err(Error::not_found());
         };
         let file = database.reading(request.deadline)?;
-        found(file, unlocked, request, Want::Overview).map(|(_, overview)| overview.into_entry())
+        found(file, unlocked, &request.name, Want::Overview)
+            .map(|(_, overview)| overview.into_entry())
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
-        let mut results = self.set_many(vec![request])?;
-        results.pop().unwrap_or(Ok(()))
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
+        let mut many = self.set_many(SetManyRequest::new(vec![request]))?;
+        many.results.pop().unwrap_or_else(|| Ok(Written::new()))
     }
 
-    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+    fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
+        let requests = request.requests;
         let Some(deadline) = requests.first().map(|request| request.deadline) else {
-            return Ok(Vec::new());
+            return Ok(SetManyResults::new(Vec::new()));
         };
         if self.opened(deadline)?.is_none() {
             if requests.iter().all(|request| request.mode == WriteMode::Replace) {
-                return Ok(requests.iter().map(|_| Err(Error::not_found())).collect());
+                let missing = requests.iter().map(|_| Err(Error::not_found()));
+                return Ok(SetManyResults::new(missing.collect()));
             }
             self.make(deadline)?;
         }
@@ -132,14 +138,14 @@ impl Vault for Store {
                 match put(file, unlocked, request) {
                     // What these refuse has changed nothing; anything else may have.
                     Err(error) if !is_of_one_secret(error.kind()) => return Err(error),
-                    result => results.push(result),
+                    result => results.push(result.map(|()| Written::new())),
                 }
             }
-            Ok(results)
+            Ok(SetManyResults::new(results))
         })
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         self.write(request.deadline, |file, unlocked| {
             let place = unlocked.keys.place(request.name.as_str(), unlocked.case);
             let row = chain::find(file, &unlocked.keys, place, Want::Value)?;
@@ -149,21 +155,28 @@ impl Vault for Store {
                 return Err(Error::not_found());
             }
             // Its place is proven: what is damaged there can be taken away.
-            chain::remove(file, &unlocked.keys, &row, value_of(unlocked, &row, old.as_ref()))
+            chain::remove(file, &unlocked.keys, &row, value_of(unlocked, &row, old.as_ref()))?;
+            Ok(Removed::new())
         })
     }
 
-    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
-        self.change(request, |file, unlocked, row, mut overview| {
-            overview.metadata = metadata;
+    fn rename(&mut self, request: &RenameRequest) -> Result<Renamed> {
+        self.write(request.deadline, |file, unlocked| rename(file, unlocked, request))
+    }
+
+    fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
+        self.write(request.deadline, |file, unlocked| {
+            let (row, mut overview) = found(file, unlocked, &request.name, Want::Overview)?;
+            overview.metadata = request.metadata;
             let sealed = unlocked.keys.records.seal_overview(row.place, &overview)?;
-            chain::replace_overview(file, &unlocked.keys, row, &sealed)
+            chain::replace_overview(file, &unlocked.keys, &row, &sealed)?;
+            Ok(MetadataWritten::new())
         })
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         match request.challenge.as_str() {
-            PASSWORD => self.unlock_with(request).map(Some),
+            PASSWORD => self.unlock_with(request).map(Some).map(Unlocked::new),
             NEW_VAULT if self.key_file.is_none() => {
                 let password = opening::chosen(request.answer(PASSWORD))?;
                 if self.file(request.deadline)?.is_some() {
@@ -174,24 +187,24 @@ impl Vault for Store {
                     let number = header.number()?;
                     Slot::password(number, "", &password, data, &header.store, deadline)
                 })?;
-                self.session(request.deadline).map(Some)
+                self.session(request.deadline).map(Some).map(Unlocked::new)
             }
             action::NEW_PASSWORD if self.unlocked.is_some() => {
                 let password = request.answer(action::NEW_PASSWORD);
                 self.chosen = Some(opening::chosen(password)?);
-                Ok(None)
+                Ok(Unlocked::new(None))
             }
             _ => Err(Error::invalid("this vault did not give that challenge")),
         }
     }
 
-    fn lock(&mut self, deadline: Deadline) -> Result<()> {
+    fn lock(&mut self, request: &LockRequest) -> Result<Locked> {
         self.unlocked = None;
         self.session = None;
         self.chosen = None;
         // What opens by itself opens again.
-        match self.opened(deadline) {
-            Err(error) if error.kind() == ErrorKind::Locked => Ok(()),
+        match self.opened(request.deadline) {
+            Err(error) if error.kind() == ErrorKind::Locked => Ok(Locked::new()),
             Err(error) => Err(error),
             Ok(None) => Err(Error::unsupported("there is no vault yet")),
             Ok(Some(_)) => {
@@ -200,19 +213,19 @@ impl Vault for Store {
         }
     }
 
-    fn test(&mut self, deadline: Deadline) -> Result<()> {
-        let Some(database) = self.file(deadline)? else {
+    fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
+        let Some(database) = self.file(request.deadline)? else {
             self.context.warn("there is no vault yet: the first secret makes it");
-            return Ok(());
+            return Ok(TestReport::new());
         };
-        opening::header(database, deadline).map(drop)
+        opening::header(database, request.deadline).map(|_| TestReport::new())
     }
 
-    fn actions(&mut self, _: Deadline) -> Result<Vec<Action>> {
-        Ok(action::all())
+    fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
+        Ok(ActionList::new(action::all()))
     }
 
-    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
+    fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         let done = action::run(self, request);
         // What was typed for this action is for no other one.
         if !matches!(&done, Err(error) if error.kind() == ErrorKind::Locked) {
@@ -226,7 +239,7 @@ impl Store {
     /// Returns the open file; `None` where there is none.
     fn file(&mut self, deadline: Deadline) -> Result<Option<&mut Database>> {
         if deadline.has_passed() {
-            return Err(Error::late());
+            return Err(Error::timed_out());
         }
         if self.database.as_ref().is_some_and(|database| !database.is_still_there()) {
             self.database = None;
@@ -246,7 +259,7 @@ impl Store {
     pub(crate) fn opened(
         &mut self,
         deadline: Deadline,
-    ) -> Result<Option<(&mut Database, &Unlocked)>> {
+    ) -> Result<Option<(&mut Database, &OpenKeys)>> {
         if self.file(deadline)?.is_none() {
             return Ok(None);
         }
@@ -295,7 +308,7 @@ impl Store {
         let keys = Keys::of(data);
         if Database::create(&self.folder, &header.write(&keys.header), &keys)? {
             self.unlocked =
-                Some(Unlocked { keys, store: header.store, case: header.case, slot: number });
+                Some(OpenKeys { keys, store: header.store, case: header.case, slot: number });
         }
         // Where another process was faster, its vault is opened, or asks.
         self.opened(deadline).map(drop)
@@ -337,7 +350,7 @@ impl Store {
     pub(crate) fn write<T>(
         &mut self,
         deadline: Deadline,
-        edit: impl FnOnce(&Connection, &Unlocked) -> Result<T>,
+        edit: impl FnOnce(&Connection, &OpenKeys) -> Result<T>,
     ) -> Result<T> {
         let Some((database, unlocked)) = self.opened(deadline)? else {
             return Err(Error::not_found());
@@ -352,18 +365,6 @@ impl Store {
         Ok(done)
     }
 
-    /// Changes one secret that is there.
-    fn change(
-        &mut self,
-        request: &GetRequest,
-        edit: impl FnOnce(&Connection, &Unlocked, &chain::Row, Overview) -> Result<()>,
-    ) -> Result<()> {
-        self.write(request.deadline, |file, unlocked| {
-            let (row, overview) = found(file, unlocked, request, Want::Overview)?;
-            edit(file, unlocked, &row, overview)
-        })
-    }
-
     /// Notes that a slot has another number from now on.
     pub(crate) fn unlocked_by(&mut self, old: u32, new: u32) {
         if let Some(unlocked) = self.unlocked.as_mut().filter(|unlocked| unlocked.slot == old) {
@@ -375,21 +376,21 @@ impl Store {
 /// Returns a secret's row and its overview.
 fn found(
     file: &Connection,
-    unlocked: &Unlocked,
-    request: &GetRequest,
+    unlocked: &OpenKeys,
+    name: &SecretName,
     want: Want,
 ) -> Result<(chain::Row, Overview)> {
-    let place = unlocked.keys.place(request.name.as_str(), unlocked.case);
+    let place = unlocked.keys.place(name.as_str(), unlocked.case);
     let row = chain::find(file, &unlocked.keys, place, want)?.ok_or_else(Error::not_found)?;
     let overview = overview(file, unlocked, &row)?;
-    match is_called(&overview, &request.name, unlocked.case) {
+    match is_called(&overview, name, unlocked.case) {
         true => Ok((row, overview)),
         // Its place is another secret's: it cannot be there.
         false => Err(Error::not_found()),
     }
 }
 
-fn overview(file: &Connection, unlocked: &Unlocked, row: &chain::Row) -> Result<Overview> {
+fn overview(file: &Connection, unlocked: &OpenKeys, row: &chain::Row) -> Result<Overview> {
     unlocked
         .keys
         .records
@@ -406,7 +407,7 @@ fn is_called(overview: &Overview, name: &SecretName, case: Case) -> bool {
 }
 
 /// Whose value it is that a row names: another secret's is left alone, whatever happens to this.
-fn value_of(unlocked: &Unlocked, row: &chain::Row, overview: Option<&Overview>) -> Whose {
+fn value_of(unlocked: &OpenKeys, row: &chain::Row, overview: Option<&Overview>) -> Whose {
     let sealed = row.sealed.as_deref();
     let records = &unlocked.keys.records;
     let opens =
@@ -415,7 +416,7 @@ fn value_of(unlocked: &Unlocked, row: &chain::Row, overview: Option<&Overview>) 
 }
 
 /// Writes one secret.
-fn put(file: &Connection, unlocked: &Unlocked, request: SetRequest) -> Result<()> {
+fn put(file: &Connection, unlocked: &OpenKeys, request: SetRequest) -> Result<()> {
     let keys = &unlocked.keys;
     let place = keys.place(request.name.as_str(), unlocked.case);
     let row = chain::find(file, keys, place, Want::Value)?;
@@ -441,6 +442,32 @@ fn put(file: &Connection, unlocked: &Unlocked, request: SetRequest) -> Result<()
         Some((row, whose)) => chain::replace(file, keys, row, whose, &overview, &value),
         None => chain::insert(file, keys, place, &overview, &value),
     }
+}
+
+/// Gives one secret another name: its value and its description are sealed anew for the place that
+/// the new name has.
+fn rename(file: &Connection, unlocked: &OpenKeys, request: &RenameRequest) -> Result<Renamed> {
+    let keys = &unlocked.keys;
+    let (row, overview) = found(file, unlocked, &request.from, Want::Value)?;
+    let sealed = row.sealed.as_ref();
+    let sealed = sealed.ok_or_else(|| damaged(file, "a secret's value is missing from it"))?;
+    let kept = keys.records.open_value(row.place, overview, sealed)?;
+    let place = keys.place(request.to.as_str(), unlocked.case);
+    let case = unlocked.case;
+    let is_same = folded(request.from.as_str(), case) == folded(request.to.as_str(), case);
+    if !is_same && chain::find(file, keys, place, Want::Overview)?.is_some() {
+        return Err(Error::already_exists());
+    }
+    let new = Overview::new(request.to.clone(), kept.value.kind(), kept.metadata)?;
+    let value = keys.records.seal_value(place, &new, &kept.value)?;
+    let overview = keys.records.seal_overview(place, &new)?;
+    if is_same {
+        chain::replace(file, keys, &row, Whose::Its, &overview, &value)?;
+    } else {
+        chain::remove(file, keys, &row, Whose::Its)?;
+        chain::insert(file, keys, place, &overview, &value)?;
+    }
+    Ok(Renamed::new())
 }
 
 /// Whether a refusal is about one secret, made before anything was changed.

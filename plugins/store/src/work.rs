@@ -59,7 +59,7 @@ impl Memory {
             })
             .map_err(|error| Error::unavailable(format!("no thread can be started: {error}")))?;
         result.recv_timeout(deadline.remaining()).map_err(|error| match error {
-            RecvTimeoutError::Timeout => Error::late(),
+            RecvTimeoutError::Timeout => Error::timed_out(),
             RecvTimeoutError::Disconnected => Error::internal("the derivation of a key panicked"),
         })
     }
@@ -70,7 +70,7 @@ impl Memory {
         loop {
             let left = deadline.remaining();
             if left.is_zero() {
-                return Err(Error::late());
+                return Err(Error::timed_out());
             }
             if *used <= MOST_MEMORY_KIB.saturating_sub(kib) {
                 *used += kib;
@@ -115,7 +115,7 @@ mod tests {
         let late = memory.by(Deadline::after(Duration::ZERO), 1, move || {
             begins.store(true, Ordering::SeqCst);
         });
-        assert_eq!(late.unwrap_err().kind(), ErrorKind::Late);
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(!began.load(Ordering::SeqCst));
         assert_eq!(*memory.kib.lock().unwrap(), 0);
     }
@@ -127,11 +127,11 @@ mod tests {
         let (end, wait) = mpsc::channel::<()>();
         let deadline = Deadline::after(Duration::from_millis(20));
         let late = memory.by(deadline, MOST_MEMORY_KIB, move || wait.recv());
-        assert_eq!(late.unwrap_err().kind(), ErrorKind::Late);
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
 
         // The next one waits for that memory, and not beyond its own deadline.
         let late = memory.by(Deadline::after(Duration::from_millis(20)), 1, || ());
-        assert_eq!(late.unwrap_err().kind(), ErrorKind::Late);
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
         drop(end);
         assert_eq!(memory.by(amply(), MOST_MEMORY_KIB, || 7), Ok(7));
         assert_eq!(*memory.kib.lock().unwrap(), 0);

@@ -85,5 +85,5 @@ fn make(folder: &std::path::Path, vault: &str, password: &str) {
     vault.unlock(&UnlockRequest::new(&challenge.id, answers, soon)).unwrap();
     vault.set(set()).unwrap();
     let name = SecretName::parse("x").unwrap();
-    vault.remove(&keystead_plugin_api::GetRequest::new(name, soon)).unwrap();
+    vault.remove(&keystead_plugin_api::RemoveRequest::new(name, soon)).unwrap();
 }

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    ActRequest, Answer, Context, Deadline, ErrorKind, GetRequest, ListRequest, OpenRequest,
-    ParameterValue, Parameters, Plugin, SecretName, SecretText, SetRequest, UnlockRequest, Value,
-    Vault, VaultName,
+    ActionRequest, Answer, Context, Deadline, DescribeRequest, ErrorKind, GetRequest, ListRequest,
+    OpenRequest, ParameterValue, Parameters, Plugin, RemoveRequest, SecretName, SecretText,
+    SetRequest, UnlockRequest, Value, Vault, VaultName,
 };
 use keystead_plugin_store::Store;
 
@@ -92,7 +92,7 @@ fn is_whole(mut vault: Box<dyn Vault>) {
             let found = vault.get(&GetRequest::new(name(called), soon())).unwrap();
             assert_eq!(found.value, secret.value, "{called}");
             assert_eq!(found.metadata, secret.metadata, "{called}");
-            let entry = vault.describe(&GetRequest::new(name(called), soon())).unwrap();
+            let entry = vault.describe(&DescribeRequest::new(name(called), soon())).unwrap();
             assert_eq!((entry.name.as_str(), entry.kind), (secret.name, Some(secret.value.kind())));
         }
     }
@@ -100,8 +100,8 @@ fn is_whole(mut vault: Box<dyn Vault>) {
         let error = vault.get(&GetRequest::new(name(absent), soon())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{absent}");
     }
-    let verify = ActRequest::new("verify", Parameters::new(), soon());
-    let said = vault.act(&verify).unwrap().message;
+    let verify = ActionRequest::new("verify", Parameters::new(), soon());
+    let said = vault.run_action(&verify).unwrap().message;
     assert_eq!(said, "everything is as it was written; secrets: 17");
 }
 
@@ -129,8 +129,10 @@ fn a_vault_of_the_first_version_is_opened_by_its_recovery_code() {
 fn the_slots_of_the_first_version_are_told_as_they_were_made() {
     let copy = Copy::new();
     let mut vault = copy.open(true);
-    let slots = ActRequest::new("slots", Parameters::new(), soon());
-    let Some(Value::Text(said)) = vault.act(&slots).unwrap().value else { panic!("no answer") };
+    let slots = ActionRequest::new("slots", Parameters::new(), soon());
+    let Some(Value::Text(said)) = vault.run_action(&slots).unwrap().value else {
+        panic!("no answer")
+    };
     let said = said.expose();
     let lines: Vec<&str> = said.lines().collect();
     assert!(lines[0].starts_with("slot 1: password (Argon2id, 64 MiB, "), "{said}");
@@ -143,7 +145,7 @@ fn a_vault_of_the_first_version_takes_new_secrets() {
     let copy = Copy::new();
     let mut vault = copy.open(true);
     vault.set(SetRequest::new(name("new"), Value::text("canary-5d1f new"), soon())).unwrap();
-    vault.remove(&GetRequest::new(name("NEW"), soon())).unwrap();
+    vault.remove(&RemoveRequest::new(name("NEW"), soon())).unwrap();
     drop(vault);
     is_whole(copy.open(true));
 }

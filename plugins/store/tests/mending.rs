@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    ActRequest, Answer, Context, Deadline, Error, ErrorKind, GetRequest, ListRequest, OpenRequest,
-    ParameterValue, Parameters, Plugin, Result, SecretName, SecretText, SetRequest, UnlockRequest,
-    Value, Vault, VaultName,
+    ActionRequest, Answer, Context, Deadline, Error, ErrorKind, GetRequest, ListRequest,
+    LockRequest, OpenRequest, ParameterValue, Parameters, Plugin, RemoveRequest, Result,
+    SecretName, SecretText, SetRequest, UnlockRequest, Value, Vault, VaultName,
 };
 use keystead_plugin_store::Store;
 use rusqlite::Connection;
@@ -65,7 +65,7 @@ fn name(text: &str) -> GetRequest {
 }
 
 fn set(vault: &mut dyn Vault, key: &str, value: &str) -> Result<()> {
-    vault.set(SetRequest::new(name(key).name, Value::text(value), soon()))
+    vault.set(SetRequest::new(name(key).name, Value::text(value), soon())).map(drop)
 }
 
 fn get(vault: &mut dyn Vault, key: &str) -> Result<String, ErrorKind> {
@@ -81,8 +81,8 @@ fn names(vault: &mut dyn Vault) -> Result<usize, Error> {
 }
 
 fn act(vault: &mut dyn Vault, action: &str) -> Result<String> {
-    let request = ActRequest::new(action, Parameters::new(), soon());
-    vault.act(&request).map(|outcome| outcome.message)
+    let request = ActionRequest::new(action, Parameters::new(), soon());
+    vault.run_action(&request).map(|outcome| outcome.message)
 }
 
 /// Another vault's value would be taken for this one's otherwise.
@@ -127,7 +127,8 @@ fn a_journal_that_was_left_behind_is_not_played_into_another_file() {
     fs::write(home.0.path().join("copy.db-journal"), b"of another file").unwrap();
     let mut parameters = Parameters::new();
     parameters.insert("to", ParameterValue::Text(to.to_str().unwrap().to_owned()));
-    let refused = home.open().act(&ActRequest::new("backup", parameters, soon())).unwrap_err();
+    let refused =
+        home.open().run_action(&ActionRequest::new("backup", parameters, soon())).unwrap_err();
     assert!(refused.message().contains("copy.db-journal"), "{refused}");
     assert!(!to.exists());
 }
@@ -144,11 +145,11 @@ fn to_write_a_secret_whose_value_is_anothers_leaves_the_other_alone() {
         "UPDATE secret SET value = 3 WHERE value = 1; UPDATE secret SET value = 3 WHERE value = 4",
     );
     let mut vault = home.open();
-    assert_eq!(get(&mut *vault, "a"), Err(ErrorKind::Damaged));
-    assert_eq!(act(&mut *vault, "verify").unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(get(&mut *vault, "a"), Err(ErrorKind::Corrupt));
+    assert_eq!(act(&mut *vault, "verify").unwrap_err().kind(), ErrorKind::Corrupt);
 
     set(&mut *vault, "a", "mended").unwrap();
-    vault.remove(&name("d")).unwrap();
+    vault.remove(&RemoveRequest::new(name("d").name, soon())).unwrap();
     assert_eq!(get(&mut *vault, "a").as_deref(), Ok("mended"));
     assert_eq!(get(&mut *vault, "b").as_deref(), Ok("canary-b"));
     assert_eq!(get(&mut *vault, "c").as_deref(), Ok("canary-c"));
@@ -172,16 +173,16 @@ fn a_damaged_description_is_mended_by_the_secrets_name() {
     }
     let flipped = "UPDATE secret SET overview = CAST(x'00' || substr(overview, 2) AS BLOB) WHERE length(overview) > 0";
     home.tamper(flipped);
-    assert_eq!(get(&mut *vault, "a"), Err(ErrorKind::Damaged));
+    assert_eq!(get(&mut *vault, "a"), Err(ErrorKind::Corrupt));
     let error = names(&mut *vault).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(
         error.message().ends_with("to set or remove that secret by its name mends it"),
         "{error}"
     );
 
     set(&mut *vault, "a", "mended").unwrap();
-    vault.remove(&name("b")).unwrap();
+    vault.remove(&RemoveRequest::new(name("b").name, soon())).unwrap();
     assert_eq!(names(&mut *vault).unwrap(), 1);
     assert_eq!(get(&mut *vault, "a").as_deref(), Ok("mended"));
     assert_eq!(get(&mut *vault, "b"), Err(ErrorKind::NotFound));
@@ -195,9 +196,9 @@ fn a_row_that_is_taken_out_is_missed() {
         set(&mut *vault, key, "x").unwrap();
     }
     home.tamper("DELETE FROM secret WHERE value = 2");
-    assert_eq!(get(&mut *vault, "b"), Err(ErrorKind::Damaged));
-    assert_eq!(names(&mut *vault).unwrap_err().kind(), ErrorKind::Damaged);
-    assert_eq!(set(&mut *vault, "b", "y").unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(get(&mut *vault, "b"), Err(ErrorKind::Corrupt));
+    assert_eq!(names(&mut *vault).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(set(&mut *vault, "b", "y").unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 #[test]
@@ -225,6 +226,6 @@ fn what_its_key_file_opens_is_never_locked() {
     let home = Home::new();
     let mut vault = home.open();
     set(&mut *vault, "a", "canary-a").unwrap();
-    assert_eq!(vault.lock(soon()).unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(vault.lock(&LockRequest::new(soon())).unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(get(&mut *vault, "a").as_deref(), Ok("canary-a"));
 }

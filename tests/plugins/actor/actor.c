@@ -16,7 +16,7 @@
 
 KEYSTEAD_MANIFEST(
     "{\"schema\":1,\"id\":\"actor\",\"version\":\"1.0.0\",\"api\":\"" KEYSTEAD_API_VERSION "\","
-    "\"description\":\"\",\"vendor\":\"\",\"licence\":\"\",\"homepage\":\"\","
+    "\"description\":\"\",\"vendor\":\"\",\"license\":\"\",\"homepage\":\"\","
     "\"permissions\":[" GRANTED "],\"kinds\":[{\"name\":\"actor\","
     "\"description\":\"\",\"names\":\"case-sensitive\",\"capabilities\":[\"actions\"],"
     "\"values\":[\"text\"],\"parameters\":[" PARAMETERS "]}]}");

@@ -10,7 +10,7 @@
 
 KEYSTEAD_MANIFEST(
     "{\"schema\":1,\"id\":\"c-vault\",\"version\":\"1.0.0\",\"api\":\"" KEYSTEAD_API_VERSION "\","
-    "\"description\":\"Secrets in memory\",\"vendor\":\"Example\",\"licence\":\"MIT\","
+    "\"description\":\"Secrets in memory\",\"vendor\":\"Example\",\"license\":\"MIT\","
     "\"homepage\":\"\",\"permissions\":[],\"kinds\":[{\"name\":\"memory\",\"description\":"
     "\"secrets until the vault is closed\",\"names\":\"case-sensitive\","
     "\"capabilities\":[\"write\",\"metadata\",\"unlock\"],"

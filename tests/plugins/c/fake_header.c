@@ -13,7 +13,7 @@
 
 #define JSON                                                                                   \
     "{\"schema\":1,\"id\":\"fake\",\"version\":\"1.0.0\",\"api\":\"1.0.0\",\"description\":\"\","            \
-    "\"vendor\":\"\",\"licence\":\"\",\"homepage\":\"\",\"kinds\":[{\"name\":\"fake\","         \
+    "\"vendor\":\"\",\"license\":\"\",\"homepage\":\"\",\"kinds\":[{\"name\":\"fake\","         \
     "\"description\":\"\",\"capabilities\":[],\"values\":[],\"names\":\"case-sensitive\","      \
     "\"parameters\":[]}],\"permissions\":[]}"
 

@@ -10,7 +10,7 @@
 
 KEYSTEAD_MANIFEST(
     "{\"schema\":1,\"id\":\"" ID "\",\"version\":\"1.0.0\",\"api\":\"" KEYSTEAD_API_VERSION "\","
-    "\"description\":\"\",\"vendor\":\"\",\"licence\":\"\",\"homepage\":\"\",\"permissions\":[],"
+    "\"description\":\"\",\"vendor\":\"\",\"license\":\"\",\"homepage\":\"\",\"permissions\":[],"
     "\"kinds\":[{\"name\":\"hostile\",\"description\":\"\",\"names\":\"case-sensitive\","
     "\"capabilities\":[\"unlock\"],\"values\":[\"text\"],\"parameters\":[]}]}");
 

@@ -9,7 +9,7 @@
 KEYSTEAD_MANIFEST(
     "{\"schema\":1,\"id\":\"go-vault\",\"version\":\"1.0.0\",\"api\":\"" KEYSTEAD_API_VERSION "\","
     "\"description\":\"Secrets in a JSON file, in clear text\",\"vendor\":\"Example\","
-    "\"licence\":\"MIT\",\"homepage\":\"\",\"permissions\":[\"files:{file}/..:rw\"],\"kinds\":["
+    "\"license\":\"MIT\",\"homepage\":\"\",\"permissions\":[\"files:{file}/..:rw\"],\"kinds\":["
     "{\"name\":\"json\",\"description\":\"a file of secrets\",\"names\":\"case-sensitive\","
     "\"capabilities\":[\"write\"],\"values\":[\"text\",\"bytes\",\"credential\",\"map\"],"
     "\"parameters\":[{\"name\":\"file\",\"kind\":\"path\",\"description\":\"the file\","

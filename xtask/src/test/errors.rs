@@ -206,7 +206,7 @@ mod tests {
         fn code() { match self {
             Self::NoSuch { .. } => "E12.no-such",
             Self::Cut => "E05.cut",
-            Kind::Late => "E12.late",
+            Kind::TimedOut => "E12.late",
         } }
         mod tests { "E09.only-in-a-test" }
     "#;

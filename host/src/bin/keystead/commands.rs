@@ -216,7 +216,7 @@ impl keystead::Log for PluginLog {
     fn line(&self, vault: &VaultName, level: Level, message: &str) {
         let (from, level) = match level {
             Level::Warning => (Talk::Usual, "warning"),
-            Level::Information => (Talk::More, "information"),
+            Level::Info => (Talk::More, "information"),
             _ => (Talk::All, "debug"),
         };
         if self.talk >= from {

@@ -88,7 +88,7 @@ impl Gpg {
                 Ok(ended.output)
             }
             Ok(ended) => Err(reason(&ended.errors, ended.status, &self.prompt)),
-            Err(refusal) if refusal.kind() == ErrorKind::Late => {
+            Err(refusal) if refusal.kind() == ErrorKind::TimedOut => {
                 Err(format!("gpg took longer than {} s", self.timeout.as_secs()))
             }
             Err(refusal) => Err(refusal.message().to_owned()),

@@ -159,6 +159,7 @@ static PLUGIN: PluginTable = PluginTable {
     act: Some(call),
     get_many: Some(call_many),
     set_many: Some(call_many),
+    rename: Some(call),
 };
 
 /// Opens a vault and calls it while the plugin tells what these bytes say.
@@ -173,6 +174,9 @@ pub fn answer(bytes: &[u8]) {
     let Some(mut vault) = seen(vault::open(&PLUGIN, &request, Context::silent())) else { return };
     let name = SecretName::parse("n").expect("a good name");
     let get = api::GetRequest::new(name.clone(), deadline);
+    let describe = api::DescribeRequest::new(name.clone(), deadline);
+    let versions = api::VersionsRequest::new(name.clone(), deadline);
+    let two = api::GetManyRequest::new(vec![get.clone(), get.clone()]);
     let set = || api::SetRequest::new(name.clone(), Value::text("x"), deadline);
     while SCRIPT.with_borrow(|script| script.at < script.bytes.len()) {
         let Some(which) = SCRIPT.with_borrow_mut(Script::byte) else { return };
@@ -180,35 +184,35 @@ pub fn answer(bytes: &[u8]) {
             0 => drop(seen(vault.get(&get)).map(|secret| secret.value.encode().expect("checked"))),
             1 => {
                 let mut request = api::ListRequest::new(deadline);
-                (request.limit, request.after) = (2, Some("n".to_owned()));
+                (request.limit, request.cursor) = (2, Some("n".to_owned()));
                 if let Some(page) = seen(vault.list(&request)) {
-                    assert!(page.entries.len() <= 2 && page.next != request.after);
-                    assert!(page.next.is_none_or(|next| next.len() <= MAX_CURSOR_BYTES));
+                    assert!(page.entries.len() <= 2 && page.next_cursor != request.cursor);
+                    assert!(page.next_cursor.is_none_or(|next| next.len() <= MAX_CURSOR_BYTES));
                 }
             }
-            2 => drop(seen(vault.describe(&get))),
+            2 => drop(seen(vault.describe(&describe))),
             3 => drop(seen(vault.set(set()))),
             4 => {
-                let many = seen(vault.get_many(&[get.clone(), get.clone()]));
-                assert!(many.is_none_or(|many| many.into_iter().map(seen).count() == 2));
+                let many = seen(vault.get_many(&two));
+                assert!(many.is_none_or(|many| many.results.into_iter().map(seen).count() == 2));
             }
             5 => {
-                let many = seen(vault.set_many(vec![set(), set()]));
-                assert!(many.is_none_or(|many| many.into_iter().map(seen).count() == 2));
+                let many = seen(vault.set_many(api::SetManyRequest::new(vec![set(), set()])));
+                assert!(many.is_none_or(|many| many.results.into_iter().map(seen).count() == 2));
             }
             6 => {
                 let request = api::UnlockRequest::new("id", Vec::new(), deadline);
-                let session = seen(vault.unlock(&request)).flatten();
+                let session = seen(vault.unlock(&request)).and_then(|it| it.session);
                 assert!(session.is_none_or(|it| it.lifetime <= api::MAX_SESSION_LIFETIME));
             }
-            7 => drop(seen(vault.versions(&get))),
-            8 => drop(seen(vault.actions(deadline))),
+            7 => drop(seen(vault.versions(&versions))),
+            8 => drop(seen(vault.actions(&api::ActionsRequest::new(deadline)))),
             9 => {
-                let request = api::ActRequest::new("a", Parameters::new(), deadline);
-                let outcome = seen(vault.act(&request));
+                let request = api::ActionRequest::new("a", Parameters::new(), deadline);
+                let outcome = seen(vault.run_action(&request));
                 assert!(outcome.is_none_or(|it| it.message.len() <= MAX_MESSAGE_BYTES));
             }
-            _ => drop(seen(vault.test(deadline))),
+            _ => drop(seen(vault.test(&api::TestRequest::new(deadline)))),
         }
     }
 }

@@ -30,6 +30,16 @@ pub(super) fn get(request: &api::GetRequest) -> GetRequest {
     }
 }
 
+/// Lends what is said of one secret and no version of it.
+pub(super) fn one(name: &api::SecretName, deadline: Deadline) -> GetRequest {
+    GetRequest {
+        size: size_of::<GetRequest>(),
+        deadline_millis: left(deadline),
+        name: Bytes::of(name.as_str().as_bytes()),
+        version: Bytes::NONE,
+    }
+}
+
 /// Lends a write whose value's byte form is `value` and whose metadata are these items.
 pub(super) fn set(request: &api::SetRequest, value: &[u8], items: &[Item]) -> SetRequest {
     SetRequest {

@@ -147,7 +147,7 @@ impl Reply {
                 (kind, Some(message)) => Error::new(kind, message),
                 (ErrorKind::NotFound, None) => Error::not_found(),
                 (ErrorKind::AlreadyExists, None) => Error::already_exists(),
-                (ErrorKind::Late, None) => Error::late(),
+                (ErrorKind::TimedOut, None) => Error::timed_out(),
                 (kind, None) => Error::new(kind, format!("{kind}, without a reason")),
             },
             None => Error::internal(message.unwrap_or_else(|| {
@@ -155,7 +155,7 @@ impl Reply {
             })),
         };
         match self.wait.take() {
-            Some(wait) => error.retry_after(wait),
+            Some(wait) => error.with_retry_after(wait),
             None => error,
         }
     }

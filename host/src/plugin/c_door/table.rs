@@ -106,6 +106,8 @@ pub(super) struct OpenRequest {
     pub(super) parameter_count: usize,
     pub(super) session: Bytes,
     pub(super) session_millis: u64,
+    pub(super) host_name: Bytes,
+    pub(super) host_version: Bytes,
 }
 
 #[repr(C)]
@@ -126,6 +128,14 @@ pub(super) struct SetRequest {
     pub(super) value: Bytes,
     pub(super) metadata: *const Item,
     pub(super) metadata_count: usize,
+}
+
+#[repr(C)]
+pub(super) struct RenameRequest {
+    pub(super) size: usize,
+    pub(super) deadline_millis: u64,
+    pub(super) from: Bytes,
+    pub(super) to: Bytes,
 }
 
 #[repr(C)]
@@ -156,7 +166,7 @@ pub(super) struct UnlockRequest {
 }
 
 #[repr(C)]
-pub(super) struct ActRequest {
+pub(super) struct ActionRequest {
     pub(super) size: usize,
     pub(super) deadline_millis: u64,
     pub(super) action: Bytes,
@@ -240,7 +250,8 @@ pub(super) struct PluginTable {
     pub(super) unregister: Option<Call<PlainRequest>>,
     pub(super) versions: Option<Call<GetRequest>>,
     pub(super) actions: Option<Call<PlainRequest>>,
-    pub(super) act: Option<Call<ActRequest>>,
+    pub(super) act: Option<Call<ActionRequest>>,
     pub(super) get_many: Option<CallMany<GetRequest>>,
     pub(super) set_many: Option<CallMany<SetRequest>>,
+    pub(super) rename: Option<Call<RenameRequest>>,
 }

@@ -4,7 +4,7 @@ use std::ptr;
 
 use keystead_plugin_api as api;
 use keystead_plugin_api::abi::merged;
-use keystead_plugin_api::{Context, Deadline, Error, MAX_GET_MANY, Result, Vault};
+use keystead_plugin_api::{Context, Error, MAX_GET_MANY, Result, Vault};
 
 use super::lend;
 use super::reply::{Asked, Reply};
@@ -56,6 +56,8 @@ pub(super) fn open(
         parameter_count: parameters.len(),
         session: session.map_or(Bytes::NONE, |session| Bytes::of(session.secret.expose())),
         session_millis: session.map_or(0, |session| lend::millis(session.lifetime)),
+        host_name: Bytes::optional(request.host.as_ref().map(|host| host.name.as_str())),
+        host_version: Bytes::optional(request.host.as_ref().map(|host| host.version.as_str())),
     };
     let mut state: State = ptr::null_mut();
     let reply = place.begin(Asked::Done);
@@ -114,7 +116,7 @@ impl Vault for Bare<'_> {
         self.0.list(request)
     }
 
-    fn set(&mut self, request: api::SetRequest) -> Result<()> {
+    fn set(&mut self, request: api::SetRequest) -> Result<api::Written> {
         self.0.set(request)
     }
 }
@@ -128,37 +130,41 @@ impl Vault for CVault {
         let lent = ListRequest {
             size: size_of::<ListRequest>(),
             deadline_millis: lend::left(request.deadline),
-            after: Bytes::optional(request.after.as_deref()),
-            filter: Bytes::optional(request.filter.as_deref()),
+            after: Bytes::optional(request.cursor.as_deref()),
+            filter: Bytes::optional(request.pattern.as_deref()),
             limit: request.limit,
         };
         let told = self.call(self.list, &lent, Asked::Page(request.limit))?;
-        if told.next.is_some() && told.next == request.after {
+        if told.next.is_some() && told.next == request.cursor {
             return Err(Error::internal("the page's cursor does not advance"));
         }
         Ok(api::Page::new(told.entries, told.next))
     }
 
-    fn describe(&mut self, request: &api::GetRequest) -> Result<api::Entry> {
+    fn describe(&mut self, request: &api::DescribeRequest) -> Result<api::Entry> {
         match self.table.describe {
-            Some(describe) => self.call(describe, &lend::get(request), Asked::Entry)?.entry_alone(),
+            Some(describe) => {
+                let lent = lend::one(&request.name, request.deadline);
+                self.call(describe, &lent, Asked::Entry)?.entry_alone()
+            }
             None => self.bare().describe(request),
         }
     }
 
-    fn set(&mut self, request: api::SetRequest) -> Result<()> {
+    fn set(&mut self, request: api::SetRequest) -> Result<api::Written> {
         let Some(set) = self.table.set else {
             return Err(Error::unsupported("this vault cannot be written to"));
         };
         let value = request.value.encode()?;
         let items = request.metadata.as_ref().map(lend::metadata).unwrap_or_default();
         let lent = lend::set(&request, value.expose(), &items);
-        self.call(set, &lent, Asked::Done).map(drop)
+        self.call(set, &lent, Asked::Done).map(|_| api::Written::new())
     }
 
-    fn set_many(&mut self, requests: Vec<api::SetRequest>) -> Result<Vec<Result<()>>> {
-        api::SetRequest::check_many(&requests)?;
-        let Some(set_many) = self.table.set_many else { return self.bare().set_many(requests) };
+    fn set_many(&mut self, request: api::SetManyRequest) -> Result<api::SetManyResults> {
+        api::SetRequest::check_many(&request.requests)?;
+        let Some(set_many) = self.table.set_many else { return self.bare().set_many(request) };
+        let requests = &request.requests;
         let values: Vec<_> = requests.iter().map(|request| request.value.encode()).collect();
         let items: Vec<_> = requests
             .iter()
@@ -174,25 +180,40 @@ impl Vault for CVault {
                 Err(error) => results.push(Err(error.clone())),
             }
         }
-        if lent.is_empty() {
-            return Ok(results);
-        }
-        let told = self.call_many(set_many, &lent, Asked::Results(lent.len()))?;
-        merged(results, told.results)
+        let answers = match lent.len() {
+            0 => Vec::new(),
+            count => self.call_many(set_many, &lent, Asked::Results(count))?.results,
+        };
+        let answers = answers.into_iter().map(|result| result.map(|()| api::Written::new()));
+        merged(results, answers.collect()).map(api::SetManyResults::new)
     }
 
-    fn remove(&mut self, request: &api::GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &api::RemoveRequest) -> Result<api::Removed> {
         match self.table.remove {
-            Some(remove) => self.call(remove, &lend::get(request), Asked::Done).map(drop),
+            Some(remove) => {
+                let lent = lend::one(&request.name, request.deadline);
+                self.call(remove, &lent, Asked::Done).map(|_| api::Removed::new())
+            }
             None => self.bare().remove(request),
         }
     }
 
-    fn set_metadata(&mut self, request: &api::GetRequest, metadata: api::Metadata) -> Result<()> {
-        let Some(set_metadata) = self.table.set_metadata else {
-            return self.bare().set_metadata(request, metadata);
+    fn rename(&mut self, request: &api::RenameRequest) -> Result<api::Renamed> {
+        let Some(rename) = self.table.rename else { return self.bare().rename(request) };
+        let lent = RenameRequest {
+            size: size_of::<RenameRequest>(),
+            deadline_millis: lend::left(request.deadline),
+            from: Bytes::of(request.from.as_str().as_bytes()),
+            to: Bytes::of(request.to.as_str().as_bytes()),
         };
-        let items = lend::metadata(&metadata);
+        self.call(rename, &lent, Asked::Done).map(|_| api::Renamed::new())
+    }
+
+    fn set_metadata(&mut self, request: api::SetMetadataRequest) -> Result<api::MetadataWritten> {
+        let Some(set_metadata) = self.table.set_metadata else {
+            return self.bare().set_metadata(request);
+        };
+        let items = lend::metadata(&request.metadata);
         let lent = SetMetadataRequest {
             size: size_of::<SetMetadataRequest>(),
             deadline_millis: lend::left(request.deadline),
@@ -200,10 +221,10 @@ impl Vault for CVault {
             metadata: items.as_ptr(),
             metadata_count: items.len(),
         };
-        self.call(set_metadata, &lent, Asked::Done).map(drop)
+        self.call(set_metadata, &lent, Asked::Done).map(|_| api::MetadataWritten::new())
     }
 
-    fn unlock(&mut self, request: &api::UnlockRequest) -> Result<Option<api::Session>> {
+    fn unlock(&mut self, request: &api::UnlockRequest) -> Result<api::Unlocked> {
         let Some(unlock) = self.table.unlock else { return self.bare().unlock(request) };
         let answers = lend::answers(&request.answers);
         let lent = UnlockRequest {
@@ -213,40 +234,44 @@ impl Vault for CVault {
             answers: answers.as_ptr(),
             answer_count: answers.len(),
         };
-        Ok(self.call(unlock, &lent, Asked::Session)?.session)
+        Ok(api::Unlocked::new(self.call(unlock, &lent, Asked::Session)?.session))
     }
 
-    fn lock(&mut self, deadline: Deadline) -> Result<()> {
+    fn lock(&mut self, request: &api::LockRequest) -> Result<api::Locked> {
+        let lent = lend::plain(request.deadline);
         match self.table.lock {
-            Some(lock) => self.call(lock, &lend::plain(deadline), Asked::Done).map(drop),
-            None => self.bare().lock(deadline),
+            Some(lock) => self.call(lock, &lent, Asked::Done).map(|_| api::Locked::new()),
+            None => self.bare().lock(request),
         }
     }
 
-    fn test(&mut self, deadline: Deadline) -> Result<()> {
+    fn test(&mut self, request: &api::TestRequest) -> Result<api::TestReport> {
+        let lent = lend::plain(request.deadline);
         match self.table.test {
-            Some(test) => self.call(test, &lend::plain(deadline), Asked::Done).map(drop),
-            None => self.bare().test(deadline),
+            Some(test) => self.call(test, &lent, Asked::Done).map(|_| api::TestReport::new()),
+            None => self.bare().test(request),
         }
     }
 
-    fn unregister(&mut self, deadline: Deadline) -> Result<()> {
+    fn unregister(&mut self, request: &api::UnregisterRequest) -> Result<api::Unregistered> {
+        let lent = lend::plain(request.deadline);
         match self.table.unregister {
             Some(unregister) => {
-                self.call(unregister, &lend::plain(deadline), Asked::Done).map(drop)
+                self.call(unregister, &lent, Asked::Done).map(|_| api::Unregistered::new())
             }
-            None => self.bare().unregister(deadline),
+            None => self.bare().unregister(request),
         }
     }
 
-    fn get_many(&mut self, requests: &[api::GetRequest]) -> Result<Vec<Result<api::Secret>>> {
+    fn get_many(&mut self, request: &api::GetManyRequest) -> Result<api::GetManyResults> {
+        let requests = &request.requests;
         if requests.len() > MAX_GET_MANY {
             return Err(Error::invalid(format!(
                 "{} secrets were asked for at once; the most is {MAX_GET_MANY}",
                 requests.len()
             )));
         }
-        let Some(get_many) = self.table.get_many else { return self.bare().get_many(requests) };
+        let Some(get_many) = self.table.get_many else { return self.bare().get_many(request) };
         let lent: Vec<GetRequest> = requests.iter().map(lend::get).collect();
         let results = self.call_many(get_many, &lent, Asked::Secrets(lent.len()))?.secrets;
         if results.len() != requests.len() {
@@ -256,39 +281,42 @@ impl Vault for CVault {
                 results.len()
             )));
         }
-        Ok(results)
+        Ok(api::GetManyResults::new(results))
     }
 
-    fn versions(&mut self, request: &api::GetRequest) -> Result<Vec<api::Version>> {
+    fn versions(&mut self, request: &api::VersionsRequest) -> Result<api::VersionPage> {
         match self.table.versions {
             Some(versions) => {
-                Ok(self.call(versions, &lend::get(request), Asked::Versions)?.versions)
+                let lent = lend::one(&request.name, request.deadline);
+                let all = self.call(versions, &lent, Asked::Versions)?.versions;
+                api::VersionPage::of(all, request)
             }
             None => self.bare().versions(request),
         }
     }
 
-    fn actions(&mut self, deadline: Deadline) -> Result<Vec<api::Action>> {
+    fn actions(&mut self, request: &api::ActionsRequest) -> Result<api::ActionList> {
+        let lent = lend::plain(request.deadline);
         match self.table.actions {
             Some(actions) => {
-                Ok(self.call(actions, &lend::plain(deadline), Asked::Actions)?.actions)
+                Ok(api::ActionList::new(self.call(actions, &lent, Asked::Actions)?.actions))
             }
-            None => self.bare().actions(deadline),
+            None => self.bare().actions(request),
         }
     }
 
-    fn act(&mut self, request: &api::ActRequest) -> Result<api::Outcome> {
-        let Some(act) = self.table.act else { return self.bare().act(request) };
+    fn run_action(&mut self, request: &api::ActionRequest) -> Result<api::ActionOutcome> {
+        let Some(act) = self.table.act else { return self.bare().run_action(request) };
         let parameters = lend::parameters(&request.parameters);
-        let lent = ActRequest {
-            size: size_of::<ActRequest>(),
+        let lent = ActionRequest {
+            size: size_of::<ActionRequest>(),
             deadline_millis: lend::left(request.deadline),
             action: Bytes::of(request.action.as_bytes()),
             parameters: parameters.as_ptr(),
             parameter_count: parameters.len(),
         };
         let told = self.call(act, &lent, Asked::Outcome)?;
-        let mut outcome = api::Outcome::new(told.message.unwrap_or_default());
+        let mut outcome = api::ActionOutcome::new(told.message.unwrap_or_default());
         outcome.value = told.value;
         Ok(outcome)
     }

@@ -5,8 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use keystead_plugin_api::{
-    ActRequest, Action, Deadline, Entry, GetRequest, ListRequest, Metadata, Outcome, Page, Result,
-    Secret, Session, SetRequest, UnlockRequest, Vault, Version,
+    ActionList, ActionOutcome, ActionRequest, ActionsRequest, DescribeRequest, Entry,
+    GetManyRequest, GetManyResults, GetRequest, ListRequest, LockRequest, Locked, MetadataWritten,
+    Page, RemoveRequest, Removed, Result, Secret, SetManyRequest, SetManyResults,
+    SetMetadataRequest, SetRequest, TestReport, TestRequest, UnlockRequest, Unlocked,
+    UnregisterRequest, Unregistered, Vault, VersionPage, VersionsRequest, Written,
 };
 
 use super::super::trust::Marker;
@@ -114,56 +117,56 @@ impl Vault for Watched {
         self.call(|vault| vault.list(request))
     }
 
-    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+    fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         self.call(|vault| vault.describe(request))
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         self.call(|vault| vault.set(request))
     }
 
-    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
+    fn set_many(&mut self, requests: SetManyRequest) -> Result<SetManyResults> {
         self.call(|vault| vault.set_many(requests))
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         self.call(|vault| vault.remove(request))
     }
 
-    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
-        self.call(|vault| vault.set_metadata(request, metadata))
+    fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
+        self.call(|vault| vault.set_metadata(request))
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         self.call(|vault| vault.unlock(request))
     }
 
-    fn lock(&mut self, deadline: Deadline) -> Result<()> {
+    fn lock(&mut self, deadline: &LockRequest) -> Result<Locked> {
         self.call(|vault| vault.lock(deadline))
     }
 
-    fn test(&mut self, deadline: Deadline) -> Result<()> {
+    fn test(&mut self, deadline: &TestRequest) -> Result<TestReport> {
         self.call(|vault| vault.test(deadline))
     }
 
-    fn unregister(&mut self, deadline: Deadline) -> Result<()> {
+    fn unregister(&mut self, deadline: &UnregisterRequest) -> Result<Unregistered> {
         self.call(|vault| vault.unregister(deadline))
     }
 
-    fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
+    fn get_many(&mut self, requests: &GetManyRequest) -> Result<GetManyResults> {
         self.call(|vault| vault.get_many(requests))
     }
 
-    fn versions(&mut self, request: &GetRequest) -> Result<Vec<Version>> {
+    fn versions(&mut self, request: &VersionsRequest) -> Result<VersionPage> {
         self.call(|vault| vault.versions(request))
     }
 
-    fn actions(&mut self, deadline: Deadline) -> Result<Vec<Action>> {
+    fn actions(&mut self, deadline: &ActionsRequest) -> Result<ActionList> {
         self.call(|vault| vault.actions(deadline))
     }
 
-    fn act(&mut self, request: &ActRequest) -> Result<Outcome> {
-        self.call(|vault| vault.act(request))
+    fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
+        self.call(|vault| vault.run_action(request))
     }
 }
 

@@ -35,15 +35,15 @@ impl Programs {
     /// Checks that a program is granted with all variables that it would have.
     ///
     /// # Errors
-    /// [`Denied`](keystead_plugin_api::ErrorKind::Denied), with the names of what is not granted.
+    /// [`Denied`](keystead_plugin_api::ErrorKind::PermissionDenied), with the names of what is not granted.
     pub(crate) fn permit(&self, request: &ExecRequest) -> Result<()> {
         let program = visible(&request.program);
         let Some(variables) = self.0.get(&request.program) else {
-            return Err(Error::denied(format!("running `{program}` is not granted")));
+            return Err(Error::permission_denied(format!("running `{program}` is not granted")));
         };
         match request.environment.iter().find(|(name, _)| !variables.contains(name)) {
             None => Ok(()),
-            Some((name, _)) => Err(Error::denied(format!(
+            Some((name, _)) => Err(Error::permission_denied(format!(
                 "setting the variable `{}` for `{program}` is not granted",
                 visible(name)
             ))),
@@ -107,7 +107,7 @@ mod tests {
         )) {
             Ok(()) => "permitted".to_owned(),
             Err(error) => {
-                assert_eq!(error.kind(), ErrorKind::Denied);
+                assert_eq!(error.kind(), ErrorKind::PermissionDenied);
                 error.message().to_owned()
             }
         };

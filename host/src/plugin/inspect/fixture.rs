@@ -17,7 +17,7 @@ const MANIFEST: Manifest = Manifest {
     version: "2.1.0",
     description: "Secrets in a \"Vendor\" Safe",
     vendor: "Vendor Ltd",
-    licence: "MIT",
+    license: "MIT",
     homepage: "https://vendor.example/keystead",
     kinds: &[Kind {
         name: "safe",

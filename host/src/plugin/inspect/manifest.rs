@@ -44,8 +44,8 @@ pub struct Manifest {
     pub description: String,
     /// Who makes it.
     pub vendor: String,
-    /// Its licence.
-    pub licence: String,
+    /// Its license.
+    pub license: String,
     /// Where people read more; may be empty.
     pub homepage: String,
     /// The kinds of vault it has: at least one, each name once.
@@ -114,7 +114,7 @@ impl Manifest {
             api: version("api", &raw.api)?,
             description: line("description", raw.description)?,
             vendor: line("vendor", raw.vendor)?,
-            licence: line("licence", raw.licence)?,
+            license: line("license", raw.license)?,
             homepage: line("homepage", raw.homepage)?,
             kinds,
             permissions,
@@ -247,7 +247,7 @@ struct RawManifest {
     api: String,
     description: String,
     vendor: String,
-    licence: String,
+    license: String,
     homepage: String,
     kinds: Vec<RawKind>,
     permissions: Vec<String>,

@@ -52,7 +52,7 @@ fn tells_everything_a_plugin_says_of_itself() {
     assert_eq!(manifest.api, semver::Version::new(1, 0, 0));
     assert_eq!(manifest.description, "Secrets in a \"Vendor\" Safe");
     assert_eq!(manifest.vendor, "Vendor Ltd");
-    assert_eq!(manifest.licence, "MIT");
+    assert_eq!(manifest.license, "MIT");
     assert_eq!(manifest.homepage, "https://vendor.example/keystead");
     let kind = manifest.kind(None).unwrap();
     assert_eq!(kind.name, "safe");

@@ -161,7 +161,7 @@ pub enum CallError {
 impl From<&Error> for api::Error {
     fn from(runner: &Error) -> Self {
         let kind = match runner {
-            Error::Late { .. } => api::ErrorKind::Late,
+            Error::Late { .. } => api::ErrorKind::TimedOut,
             Error::Died { .. } | Error::Protocol { .. } | Error::Unloadable { .. } => {
                 api::ErrorKind::Internal
             }
@@ -173,7 +173,7 @@ impl From<&Error> for api::Error {
         };
         let flat = Self::new(kind, message);
         match runner {
-            Error::BackingOff { wait, .. } => flat.retry_after(*wait),
+            Error::BackingOff { wait, .. } => flat.with_retry_after(*wait),
             _ => flat,
         }
     }

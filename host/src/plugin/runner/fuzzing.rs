@@ -35,16 +35,16 @@ pub fn read(bytes: &[u8]) {
     match kind % 13 {
         0 => again::<api::Page>(body),
         1 => again::<api::Entry>(body),
-        2 => again::<One<Vec<api::Version>>>(body),
-        3 => again::<One<Vec<api::Action>>>(body),
+        2 => again::<api::VersionPage>(body),
+        3 => again::<api::ActionList>(body),
         4 => again::<api::Error>(body),
         5 => again::<api::Secret>(body),
-        6 => drop(wire::decode::<One<Option<api::Session>>>(body)),
-        7 => again::<One<Vec<api::Result<api::Secret>>>>(body),
-        8 => again::<api::Outcome>(body),
+        6 => drop(wire::decode::<api::Unlocked>(body)),
+        7 => again::<api::GetManyResults>(body),
+        8 => again::<api::ActionOutcome>(body),
         9 => drop(wire::decode::<api::ExecRequest>(body)),
         10 => drop(wire::decode::<api::ExecOutput>(body)),
-        11 => again::<One<Vec<api::Result<()>>>>(body),
+        11 => again::<api::SetManyResults>(body),
         _ => {
             let _ = wire::decode::<LogLine>(body);
             let _ = wire::decode::<One<String>>(body);
@@ -81,9 +81,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut parameters = api::Parameters::new();
     parameters.insert("t", api::ParameterValue::Text("x".into()));
     parameters.insert("s", api::ParameterValue::Secret(api::SecretText::new("x")));
-    let act = api::ActRequest::new("dig", parameters, deadline);
+    let act = api::ActionRequest::new("dig", parameters, deadline);
     let mut list = api::ListRequest::new(deadline);
-    list.after = Some("after".into());
+    list.cursor = Some("after".into());
     let answers = vec![api::Answer { name: "pw".into(), value: api::SecretText::new("x") }];
     let unlock = api::UnlockRequest::new("step", answers, deadline);
     let set = |value| {
@@ -102,32 +102,36 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seed(&mut seeds, call(Method::Set), &set(api::Value::credential("u", "p")));
     seed(&mut seeds, call(Method::List), &list);
     seed(&mut seeds, call(Method::Unlock), &unlock);
-    seed(&mut seeds, call(Method::Test), &One(deadline));
-    seed(&mut seeds, call(Method::GetMany), &One(vec![get.clone(), get]));
-    seed(&mut seeds, call(Method::Act), &act);
+    seed(&mut seeds, call(Method::Test), &api::TestRequest::new(deadline));
+    seed(&mut seeds, call(Method::GetMany), &api::GetManyRequest::new(vec![get.clone(), get]));
+    seed(&mut seeds, call(Method::RunAction), &act);
     let many = vec![set(api::Value::text("x")), set(api::Value::bytes(vec![0]))];
-    seed(&mut seeds, call(Method::SetMany), &One(many));
+    seed(&mut seeds, call(Method::SetMany), &api::SetManyRequest::new(many));
     // Numbers that are neither a frame nor a call: the answers alone are read.
     let answer = |first: u8| first + 13 * 18;
     let entry = api::Entry::new(name.clone(), Some(api::ValueKind::Map), metadata.clone());
     let page = api::Page::new(vec![entry.clone(), entry.clone()], Some("next".into()));
     seed(&mut seeds, answer(0), &page);
     seed(&mut seeds, answer(1), &entry);
-    seed(&mut seeds, answer(2), &One(vec![api::Version::new("v", Some(1))]));
+    seed(
+        &mut seeds,
+        answer(2),
+        &api::VersionPage::new(vec![api::Version::new("v", Some(1))], Some("v".into())),
+    );
     let mut action = api::Action::new("dig", "digs");
     action.parameters.push(api::Parameter::required("p", api::ParameterKind::Path, "where"));
-    seed(&mut seeds, answer(3), &One(vec![action]));
+    seed(&mut seeds, answer(3), &api::ActionList::new(vec![action]));
     let locked = api::Error::locked(api::Challenge::new("s", vec![api::Prompt::plain("a", "b")]));
     seed(&mut seeds, answer(4), &locked);
     let secret = || api::Secret::with_metadata(api::Value::text("x"), metadata.clone());
     seed(&mut seeds, answer(5), &secret());
     let secrets = vec![Ok(secret()), Err(api::Error::not_found()), Ok(secret())];
-    seed(&mut seeds, answer(7), &One(secrets));
+    seed(&mut seeds, answer(7), &api::GetManyResults::new(secrets));
     let mut exec = api::ExecRequest::new("op", vec!["read".into()], deadline);
     exec.environment = vec![("ACCOUNT".into(), "work".into())];
     seed(&mut seeds, answer(9), &exec);
-    let written = vec![Ok(()), Err(api::Error::already_exists()), Ok(())];
-    seed(&mut seeds, answer(11), &One(written));
+    let written = vec![Ok(api::Written::new()), Err(api::Error::already_exists())];
+    seed(&mut seeds, answer(11), &api::SetManyResults::new(written));
     seeds
 }
 
@@ -157,25 +161,25 @@ impl Vault for Echo {
     }
 
     fn list(&mut self, request: &api::ListRequest) -> api::Result<api::Page> {
-        Ok(api::Page::new(Vec::new(), request.after.clone()))
+        Ok(api::Page::new(Vec::new(), request.cursor.clone()))
     }
 
-    fn set(&mut self, request: api::SetRequest) -> api::Result<()> {
+    fn set(&mut self, request: api::SetRequest) -> api::Result<api::Written> {
         assert_eq!(request.value.duplicate(), request.value);
-        Ok(())
+        Ok(api::Written::new())
     }
 
-    fn unlock(&mut self, request: &api::UnlockRequest) -> api::Result<Option<api::Session>> {
+    fn unlock(&mut self, request: &api::UnlockRequest) -> api::Result<api::Unlocked> {
         let prompt = |answer: &api::Answer| api::Prompt::secret(&answer.name, "again");
         let prompts: Vec<_> = request.answers.iter().map(prompt).collect();
         match prompts.is_empty() {
-            true => Ok(None),
+            true => Ok(api::Unlocked::new(None)),
             false => Err(api::Error::locked(api::Challenge::new(&request.challenge, prompts))),
         }
     }
 
-    fn act(&mut self, request: &api::ActRequest) -> api::Result<api::Outcome> {
-        Ok(api::Outcome::new(request.action.clone()))
+    fn run_action(&mut self, request: &api::ActionRequest) -> api::Result<api::ActionOutcome> {
+        Ok(api::ActionOutcome::new(request.action.clone()))
     }
 }
 

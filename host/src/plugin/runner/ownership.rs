@@ -20,7 +20,7 @@ use super::super::grant::{Granted, GrantedPath};
 pub(super) fn of(granted: &Granted, path: &str) -> api::Result<api::Ownership> {
     let path = Path::new(path);
     let Some(granted) = innermost(granted, path) else {
-        return Err(api::Error::denied(format!("{} is not granted", path.display())));
+        return Err(api::Error::permission_denied(format!("{} is not granted", path.display())));
     };
     seen(granted, path).map_err(|error| {
         api::Error::unavailable(format!("cannot see who owns {}: {error}", path.display()))
@@ -91,9 +91,9 @@ mod tests {
             assert_eq!(of(path).unwrap(), numbers(path), "{path}");
         }
         for (path, kind) in [
-            ("beside", ErrorKind::Denied),
-            ("granted/../beside", ErrorKind::Denied),
-            ("grantedfile", ErrorKind::Denied),
+            ("beside", ErrorKind::PermissionDenied),
+            ("granted/../beside", ErrorKind::PermissionDenied),
+            ("grantedfile", ErrorKind::PermissionDenied),
             ("granted/up/beside", ErrorKind::Unavailable),
             ("granted/file/below", ErrorKind::Unavailable),
             ("granted/none", ErrorKind::Unavailable),
@@ -101,6 +101,9 @@ mod tests {
         ] {
             assert_eq!(of(path).unwrap_err().kind(), kind, "{path}");
         }
-        assert_eq!(super::of(&grants, "granted/file").unwrap_err().kind(), ErrorKind::Denied);
+        assert_eq!(
+            super::of(&grants, "granted/file").unwrap_err().kind(),
+            ErrorKind::PermissionDenied
+        );
     }
 }

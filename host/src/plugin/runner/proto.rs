@@ -159,8 +159,8 @@ impl Request<'_> {
 
     /// Returns whether a vault may make what is not there for this call.
     pub(super) fn may_make(&self) -> bool {
-        use Method::{Act, Set, SetMany, SetMetadata};
-        matches!(self.method(), Some(Set | SetMany | SetMetadata | Act))
+        use Method::{RunAction, Set, SetMany, SetMetadata};
+        matches!(self.method(), Some(Set | SetMany | SetMetadata | RunAction))
     }
 
     /// Writes the body.

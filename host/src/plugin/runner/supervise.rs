@@ -235,7 +235,7 @@ impl Runner {
         }
         loop {
             if request.deadline().has_passed() {
-                return Err(api::Error::late().into());
+                return Err(api::Error::timed_out().into());
             }
             let Some(mut connection) = self.connection.take() else {
                 self.reconnect(request.deadline())?;
@@ -352,8 +352,8 @@ impl Carrier for Runner {
 
 /// Whether a plugin may have failed because it may make nothing where nothing is.
 fn may_want_to_make(refused: &api::Error) -> bool {
-    use api::ErrorKind::{Denied, Internal, Unavailable};
-    matches!(refused.kind(), Denied | Internal | Unavailable)
+    use api::ErrorKind::{Internal, PermissionDenied, Unavailable};
+    matches!(refused.kind(), PermissionDenied | Internal | Unavailable)
 }
 
 fn ended(status: Ended) -> String {

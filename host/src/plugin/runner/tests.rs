@@ -35,7 +35,9 @@ impl api::Services for Log {
                 let done = format!("done {:?}", request.environment);
                 Ok(api::ExecOutput::new(4, api::SecretBytes::new(output), done))
             }
-            program => Err(api::Error::denied(format!("running `{program}` is not granted"))),
+            program => {
+                Err(api::Error::permission_denied(format!("running `{program}` is not granted")))
+            }
         }
     }
 }
@@ -61,6 +63,14 @@ fn get_by(name: &str, deadline: api::Deadline) -> api::GetRequest {
 
 fn get(name: &str) -> api::GetRequest {
     get_by(name, amply())
+}
+
+fn name(text: &str) -> api::SecretName {
+    api::SecretName::parse(text).unwrap()
+}
+
+fn remove(text: &str) -> api::RemoveRequest {
+    api::RemoveRequest::new(name(text), amply())
 }
 
 fn set(name: &str, value: api::Value) -> api::SetRequest {
@@ -166,39 +176,45 @@ fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
     assert_eq!(vault.set(again).unwrap_err().kind(), api::ErrorKind::AlreadyExists);
     assert_eq!(vault.get(&get("none")).unwrap_err().kind(), api::ErrorKind::NotFound);
 
-    vault.set_metadata(&get("a*"), api::Metadata::new()).unwrap();
-    let entry = vault.describe(&get("a*")).unwrap();
+    let nothing = api::SetMetadataRequest::new(name("a*"), api::Metadata::new(), amply());
+    vault.set_metadata(nothing).unwrap();
+    let entry = vault.describe(&api::DescribeRequest::new(name("a*"), amply())).unwrap();
     assert_eq!(entry.kind, Some(api::ValueKind::Credential));
     assert!(entry.metadata.is_empty());
     let page = vault.list(&api::ListRequest::new(amply())).unwrap();
-    assert_eq!((page.entries, page.next), (vec![entry], None));
-    let many = vault.get_many(&[get("a*"), get("none")]).unwrap();
+    assert_eq!((page.entries, page.next_cursor), (vec![entry], None));
+    let many = api::GetManyRequest::new(vec![get("a*"), get("none")]);
+    let many = vault.get_many(&many).unwrap().results;
     assert!(many[0].is_ok() && many[1].is_err() && many.len() == 2);
     let mut new = set("b", api::Value::text("canary"));
     new.metadata = Some(metadata.clone());
     let mut taken = set("a*", api::Value::text(""));
     taken.mode = api::WriteMode::CreateOnly;
     let too_large = set("c", api::Value::bytes(vec![7; api::MAX_VALUE_BYTES]));
-    let written = vault.set_many(vec![new, too_large, taken]).unwrap();
+    let many = api::SetManyRequest::new(vec![new, too_large, taken]);
+    let written = vault.set_many(many).unwrap().results;
     assert_eq!(written[1].as_ref().unwrap_err().kind(), api::ErrorKind::Invalid);
     assert_eq!(written[2].as_ref().unwrap_err().kind(), api::ErrorKind::AlreadyExists);
-    assert_eq!((&written[0], written.len()), (&Ok(()), 3));
+    assert_eq!((&written[0], written.len()), (&Ok(api::Written::new()), 3));
     let secret = vault.get(&get("b")).unwrap();
     assert_eq!((secret.value, secret.metadata), (api::Value::text("canary"), metadata));
-    assert_eq!(vault.set_many(vec![]).unwrap(), []);
-    let versions = vault.versions(&get("a*")).unwrap();
-    assert_eq!(versions, [api::Version::new("v1", Some(-5)), api::Version::new("v0", None)]);
+    assert_eq!(vault.set_many(api::SetManyRequest::new(vec![])).unwrap().results, []);
+    let versions = vault.versions(&api::VersionsRequest::new(name("a*"), amply())).unwrap();
+    assert_eq!(
+        versions.versions,
+        [api::Version::new("v1", Some(-5)), api::Version::new("v0", None)]
+    );
 
-    let actions = vault.actions(amply()).unwrap();
+    let actions = vault.actions(&api::ActionsRequest::new(amply())).unwrap().actions;
     assert_eq!(actions[0].parameters[0].name, "depth");
     assert!(actions[0].destructive);
     let mut parameters = api::Parameters::new();
     parameters.insert("depth", api::ParameterValue::Integer(3));
-    let outcome = vault.act(&api::ActRequest::new("dig", parameters, amply())).unwrap();
+    let outcome = vault.run_action(&api::ActionRequest::new("dig", parameters, amply())).unwrap();
     assert_eq!(outcome.message, "dug 3 deep");
     assert_eq!(outcome.value, Some(api::Value::text("gold")));
 
-    vault.lock(amply()).unwrap();
+    vault.lock(&api::LockRequest::new(amply())).unwrap();
     let locked = vault.get(&get("a*")).unwrap_err();
     let challenge = locked.challenge().unwrap();
     assert_eq!(challenge.prompts, [api::Prompt::secret("password", "Password")]);
@@ -208,16 +224,16 @@ fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
     };
     let wrong = api::UnlockRequest::new(&challenge.id, answer("wrong"), amply());
     let refused = vault.unlock(&wrong).unwrap_err();
-    assert_eq!(refused.kind(), api::ErrorKind::Denied);
-    assert_eq!(refused.wait(), Some(Duration::from_millis(1_500)));
+    assert_eq!(refused.kind(), api::ErrorKind::PermissionDenied);
+    assert_eq!(refused.retry_after(), Some(Duration::from_millis(1_500)));
     let right = api::UnlockRequest::new(&challenge.id, answer("canary"), amply());
-    let session = vault.unlock(&right).unwrap().unwrap();
+    let session = vault.unlock(&right).unwrap().session.unwrap();
     assert_eq!(session.secret.expose(), b"session");
     assert_eq!(session.lifetime, Duration::from_secs(60));
 
-    vault.remove(&get("a*")).unwrap();
-    vault.test(amply()).unwrap();
-    vault.unregister(amply()).unwrap();
+    vault.remove(&remove("a*")).unwrap();
+    vault.test(&api::TestRequest::new(amply())).unwrap();
+    vault.unregister(&api::UnregisterRequest::new(amply())).unwrap();
     assert_eq!(stage.blamed.lock().unwrap().as_slice(), [""; 0]);
 }
 
@@ -245,7 +261,7 @@ fn the_largest_value_and_the_largest_page_cross_in_both_directions() {
     assert_eq!(runner.set(set("big", too_large)).unwrap_err().kind(), api::ErrorKind::Invalid);
 
     let mut pages = api::ListRequest::new(amply());
-    pages.filter = Some("heavy".to_owned());
+    pages.pattern = Some("heavy".to_owned());
     let page = runner.list(&pages).unwrap();
     assert_eq!(page.entries.len(), 1_000);
     assert_eq!(page.entries[999].name.as_str().len(), 1_024);
@@ -262,17 +278,18 @@ fn the_largest_value_and_the_largest_page_cross_in_both_directions() {
         .chain(["x", "y"].map(|name| set(name, api::Value::bytes(vec![7; half]))))
         .collect();
     most.iter_mut().for_each(|one| one.metadata = Some(small.clone()));
-    let written = runner.set_many(most).unwrap();
+    let written = runner.set_many(api::SetManyRequest::new(most)).unwrap().results;
     assert!(written.len() == api::MAX_SET_MANY && written.iter().all(Result::is_ok));
     let found = Vault::get(&mut runner, &get("y")).unwrap();
     assert_eq!((found.value, found.metadata), (api::Value::bytes(vec![7; half]), small));
-    let name = |n: usize| n.to_string();
-    let more = (0..=api::MAX_SET_MANY).map(|n| set(&name(n), api::Value::text(""))).collect();
+    let more = (0..=api::MAX_SET_MANY).map(|n| set(&n.to_string(), api::Value::text("")));
+    let more = api::SetManyRequest::new(more.collect());
     assert_eq!(runner.set_many(more).unwrap_err().kind(), api::ErrorKind::Invalid);
 
     // Together they exceed an answer; one by one they do not.
-    let many = runner.get_many(&[get("big"), get("big")]);
-    assert!(many.unwrap().iter().all(|secret| secret.as_ref().unwrap().value == largest()));
+    let many = api::GetManyRequest::new(vec![get("big"), get("big")]);
+    let many = runner.get_many(&many);
+    assert!(many.unwrap().results.iter().all(|secret| secret.as_ref().unwrap().value == largest()));
     assert!(runner.carrier_mut().failure().is_none());
 }
 
@@ -364,11 +381,11 @@ fn a_vault_that_says_late_itself_keeps_its_process() {
     let mut runner = open(&stage(""));
     let before = runner.carrier().process_id();
     let error = Vault::get(&mut runner, &get_by("says late", within(100))).unwrap_err();
-    assert_eq!(error.kind(), api::ErrorKind::Late);
+    assert_eq!(error.kind(), api::ErrorKind::TimedOut);
     assert!(runner.carrier_mut().failure().is_none());
     assert_eq!(runner.carrier().process_id(), before);
     let error = Vault::get(&mut runner, &get_by("folder", within(0))).unwrap_err();
-    assert_eq!(error.kind(), api::ErrorKind::Late);
+    assert_eq!(error.kind(), api::ErrorKind::TimedOut);
     assert_eq!(runner.carrier().process_id(), before, "it was not even asked");
 }
 
@@ -418,7 +435,7 @@ fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_f
 fn a_missing_result_for_what_was_written_is_the_plugins_fault() {
     let mut runner = open(&stage(""));
     let two = ["a", "too few"].map(|name| set(name, api::Value::text("canary")));
-    let error = runner.set_many(two.into()).unwrap_err();
+    let error = runner.set_many(api::SetManyRequest::new(two.into())).unwrap_err();
     assert_eq!(error, api::Error::internal("2 secrets were to be written and 1 answers came back"));
 }
 
@@ -440,7 +457,7 @@ fn reply_that_is_none_is_the_plugins_fault_and_ends_no_process() {
 fn an_answer_given_twice_is_found_before_the_next_call() {
     let stage = stage("");
     let mut runner = open(&stage);
-    runner.remove(&get("answer twice")).unwrap();
+    runner.remove(&remove("answer twice")).unwrap();
     let error = Vault::get(&mut runner, &get("folder")).unwrap_err();
     assert_eq!(error.kind(), api::ErrorKind::Internal);
     assert_eq!(runner.carrier_mut().failure().unwrap().code(), "E11.protocol");
@@ -451,11 +468,11 @@ fn an_answer_given_twice_is_found_before_the_next_call() {
 fn answers_outside_the_contracts_limits_are_the_plugins_fault() {
     for (name, what) in [
         ("page", "`entries` has more than 1000 items"),
-        ("cursor", "`next` has 5000 bytes; the most is 4096"),
+        ("cursor", "`next_cursor` has 5000 bytes; the most is 4096"),
     ] {
         let mut runner = open(&stage(""));
         let mut pages = api::ListRequest::new(amply());
-        pages.filter = Some(name.to_owned());
+        pages.pattern = Some(name.to_owned());
         assert_eq!(runner.list(&pages).unwrap_err(), api::Error::internal(what));
     }
     let mut runner = open(&stage(""));
@@ -486,7 +503,7 @@ fn deaths_in_a_row_are_answered_with_a_pause_that_an_answer_ends() {
     assert_eq!(failure(&mut runner, "exit", amply()).code(), "E11.died");
     let error = Vault::get(&mut runner, &get("folder")).unwrap_err();
     assert_eq!(error.kind(), api::ErrorKind::Unavailable);
-    let wait = error.wait().unwrap();
+    let wait = error.retry_after().unwrap();
     assert!(wait <= Duration::from_millis(100), "{wait:?}");
     let failure = runner.carrier_mut().failure().unwrap();
     assert_eq!(failure.code(), "E11.backing-off");

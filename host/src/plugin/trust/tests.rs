@@ -23,7 +23,7 @@ fn plugin(id: &str, version: &str, permissions: &str) -> Vec<u8> {
     static BASE: OnceLock<Vec<u8>> = OnceLock::new();
     let mut bytes = BASE.get_or_init(compile).clone();
     let json = format!(
-        r#"{{"schema":1,"id":"{id}","version":"{version}","api":"1.0.0","description":"for tests","vendor":"V","licence":"MIT","homepage":"","kinds":[{{"name":"one","description":"a kind","names":"case-sensitive","capabilities":["write"],"values":["text"],"parameters":[{{"name":"path","kind":"path","description":"","required":false,"secret":false,"default":""}}]}}],"permissions":[{permissions}]}}"#
+        r#"{{"schema":1,"id":"{id}","version":"{version}","api":"1.0.0","description":"for tests","vendor":"V","license":"MIT","homepage":"","kinds":[{{"name":"one","description":"a kind","names":"case-sensitive","capabilities":["write"],"values":["text"],"parameters":[{{"name":"path","kind":"path","description":"","required":false,"secret":false,"default":""}}]}}],"permissions":[{permissions}]}}"#
     );
     let at = bytes.windows(8).position(|window| window == b"KEYSTEAD").unwrap() + 32;
     bytes[at..at + json.len()].copy_from_slice(json.as_bytes());

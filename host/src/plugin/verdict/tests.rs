@@ -4,7 +4,7 @@ use super::*;
 
 fn verdict() -> Verdict {
     let json = br#"{"schema":1,"id":"safe","version":"1.2.3","api":"1.0.0","description":"a safe",
-        "vendor":"V","licence":"MIT","homepage":"","kinds":[{"name":"one","description":"",
+        "vendor":"V","license":"MIT","homepage":"","kinds":[{"name":"one","description":"",
         "names":"case-insensitive","capabilities":["write","levitate"],"values":["text","map"],
         "parameters":[{"name":"path","kind":"path","description":"where it is","required":true,
         "secret":false,"default":""}]},{"name":"two","description":"2","names":"case-sensitive",

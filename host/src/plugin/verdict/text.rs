@@ -38,7 +38,7 @@ pub(super) fn write(verdict: &Verdict) -> Option<String> {
     out.line("api", &manifest.api);
     out.line("description", &manifest.description);
     out.line("vendor", &manifest.vendor);
-    out.line("licence", &manifest.licence);
+    out.line("license", &manifest.license);
     out.line("homepage", &manifest.homepage);
     for permission in &manifest.permissions {
         out.line("permission", permission.text());
@@ -122,7 +122,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Verdict> {
         api: lines.parse("api")?,
         description: lines.text("description")?,
         vendor: lines.text("vendor")?,
-        licence: lines.text("licence")?,
+        license: lines.text("license")?,
         homepage: lines.text("homepage")?,
         kinds: Vec::new(),
         permissions: Vec::new(),

@@ -1,7 +1,7 @@
 //! Changing a secret's metadata while its value stays.
 
 use keystead_plugin_api::manifest::Capability;
-use keystead_plugin_api::{GetRequest, Metadata, SecretName, VaultName};
+use keystead_plugin_api::{Metadata, SecretName, SetMetadataRequest, VaultName};
 
 use crate::ask::Ask;
 use crate::error::{Error, Result};
@@ -102,8 +102,8 @@ impl Host {
         let differs = metadata != old;
         if differs && change.run == Run::Real {
             let written = self.call(&vault, ask, &mut |open, deadline| {
-                let request = GetRequest::new(change.name.clone(), deadline);
-                open.set_metadata(&request, metadata.clone())
+                let (name, metadata) = (change.name.clone(), metadata.clone());
+                open.set_metadata(SetMetadataRequest::new(name, metadata, deadline)).map(drop)
             });
             written.map_err(|error| named(error, &vault, &change.name))?;
         }

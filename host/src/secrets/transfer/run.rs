@@ -3,7 +3,8 @@
 //! both are one place that is registered in two ways (docs/limits.md).
 
 use keystead_plugin_api::{
-    GetRequest, Metadata, Secret, SecretName, SetRequest, Value, VaultName, WriteMode,
+    ErrorKind, Metadata, RemoveRequest, RenameRequest, Secret, SecretName, SetRequest, Value,
+    VaultName, WriteMode,
 };
 
 use super::{Action, Carried, Error, IfRefused, IfThere, Plan, Planned, Source, Transfer, compare};
@@ -76,6 +77,20 @@ impl Plan {
         let (from, to) = (&self.transfer.from, &self.transfer.to);
         if matches!(action, Action::Refused(_)) {
             return Ok(Outcome::Skipped);
+        }
+        if self.renames && matches!(action, Action::Write) {
+            let renamed = host.call(from, ask, &mut |open, deadline| {
+                open.rename(&RenameRequest::new(name.clone(), target.clone(), deadline))
+            });
+            match renamed.map_err(|error| named(error, from, name)) {
+                Ok(_) => return Ok(Outcome::Written),
+                // The new name came since: what is there decides, below.
+                Err(HostError::SecretExists { .. }) => {}
+                // Its kind of vault renames, and this one does not.
+                Err(HostError::Refused { answer, .. })
+                    if answer.kind() == ErrorKind::Unsupported => {}
+                Err(error) => return Err(error),
+            }
         }
         let secret = host.read(from, name, ask)?;
         if self.transfer.carried == Carried::All
@@ -170,7 +185,7 @@ impl Plan {
             Err(error) => return Err(error),
         }
         let removed = host.call(from, ask, &mut |open, deadline| {
-            open.remove(&GetRequest::new(name.clone(), deadline))
+            open.remove(&RemoveRequest::new(name.clone(), deadline)).map(drop)
         });
         match removed.map_err(|error| named(error, from, name)) {
             Ok(()) | Err(HostError::NoSuchSecret { .. }) => Ok(()),
@@ -218,7 +233,7 @@ fn write(
         let mut request = SetRequest::new(name.clone(), value.duplicate(), deadline);
         request.metadata = metadata.cloned();
         request.mode = mode;
-        open.set(request)
+        open.set(request).map(drop)
     });
     written.map_err(|error| named(error, vault, name))
 }

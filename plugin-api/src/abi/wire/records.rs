@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{record, MAX_ITEMS, MAX_PART_BYTES};
 use crate::error::{Challenge, Error, ErrorKind, Prompt, Result, MAX_MESSAGE_BYTES};
-use crate::metadata::{Metadata, MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
+use crate::metadata::{MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
 use crate::parameters::Parameter;
 use crate::plugin::*;
 use crate::value::MAX_VALUE_BYTES;
@@ -35,23 +35,47 @@ macro_rules! records {
 }
 
 records! {
-    OpenRequest { 1 vault, 2 kind, 3 parameters, 4 session, 5 deadline };
+    OpenRequest { 1 vault, 2 kind, 3 parameters, 4 session, 5 deadline, 6 host };
+    HostInfo { 1 name, 2 version };
     Session { 1 secret, 2 lifetime }, then session;
     GetRequest { 1 name, 2 version, 3 deadline, #[cfg(feature = "next")] 4 reason },
         most MAX_GET_MANY;
     Secret { 1 value, 2 metadata, #[cfg(feature = "next")] 3 lease_millis },
         most MAX_GET_MANY;
-    ListRequest { 1 after, 2 limit, 3 filter, 4 deadline }, then list_request;
+    GetManyRequest { 1 requests };
+    GetManyResults { 1 results };
+    ListRequest { 1 cursor, 2 limit, 3 pattern, 4 prefix, 5 deadline }, then list_request;
     Entry { 1 name, 2 kind, 3 metadata }, most MAX_PAGE_ENTRIES;
-    Page { 1 entries, 2 next <= MAX_CURSOR_BYTES };
+    Page { 1 entries, 2 next_cursor <= MAX_CURSOR_BYTES };
+    DescribeRequest { 1 name, 2 deadline };
     SetRequest { 1 name, 2 value, 3 metadata, 4 mode, 5 deadline }, most MAX_SET_MANY;
+    Written { 1 version }, most MAX_SET_MANY;
+    SetManyRequest { 1 requests };
+    SetManyResults { 1 results };
+    RemoveRequest { 1 name, 2 deadline };
+    Removed { 1 recoverable_until }, then removed;
+    RenameRequest { 1 from, 2 to, 3 deadline };
+    Renamed { 1 version };
+    SetMetadataRequest { 1 name, 2 metadata, 3 deadline };
+    MetadataWritten { 1 version };
     UnlockRequest { 1 challenge, 2 answers, 3 deadline };
     Answer { 1 name, 2 value }, most Challenge::MAX_PROMPTS;
-    Version { 1 id, 2 created }, most MAX_ITEMS, then version;
+    Unlocked { 1 session };
+    LockRequest { 1 deadline };
+    Locked {};
+    TestRequest { 1 deadline };
+    TestReport {};
+    UnregisterRequest { 1 deadline };
+    Unregistered {};
+    VersionsRequest { 1 name, 2 cursor, 3 limit, 4 deadline }, then versions_request;
+    Version { 1 id, 2 created }, most MAX_PAGE_ENTRIES, then version;
+    VersionPage { 1 versions, 2 next_cursor <= MAX_CURSOR_BYTES };
+    ActionsRequest { 1 deadline };
     Action { 1 id, 2 description, 3 parameters, 4 destructive };
+    ActionList { 1 actions };
     Parameter { 1 name, 2 kind, 3 description, 4 required, 5 secret, 6 default };
-    ActRequest { 1 action, 2 parameters, 3 deadline };
-    Outcome { 1 message <= MAX_MESSAGE_BYTES, 2 value };
+    ActionRequest { 1 action, 2 parameters, 3 deadline };
+    ActionOutcome { 1 message <= MAX_MESSAGE_BYTES, 2 value };
     ExecRequest {
         1 program,
         2 arguments <= MAX_PART_BYTES,
@@ -65,7 +89,6 @@ records! {
     Error { 1 kind, 2 message, 3 retry_after, 4 challenge }, most MAX_ITEMS, then error;
     Prompt { 1 name, 2 label, 3 secret, 4 new }, most Challenge::MAX_PROMPTS;
     LogLine { 1 level, 2 message };
-    SetMetadata { 1 secret, 2 metadata };
 }
 
 fn session(mut session: Session) -> Result<Session> {
@@ -76,6 +99,20 @@ fn session(mut session: Session) -> Result<Session> {
 fn list_request(mut request: ListRequest) -> Result<ListRequest> {
     request.limit = request.limit.clamp(1, MAX_PAGE_ENTRIES);
     Ok(request)
+}
+
+fn versions_request(mut request: VersionsRequest) -> Result<VersionsRequest> {
+    request.limit = request.limit.clamp(1, MAX_PAGE_ENTRIES);
+    Ok(request)
+}
+
+fn removed(removed: Removed) -> Result<Removed> {
+    match removed.recoverable_until {
+        Some(at) if !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(&at) => {
+            Err(Error::invalid("the end of a removed secret is outside the years 1 to 9999"))
+        }
+        _ => Ok(removed),
+    }
 }
 
 fn version(version: Version) -> Result<Version> {
@@ -121,10 +158,4 @@ pub struct LogLine {
     pub level: Level,
     /// The line.
     pub message: String,
-}
-
-/// Metadata for a secret, instead of all that it has.
-pub(in crate::abi) struct SetMetadata {
-    pub(in crate::abi) secret: GetRequest,
-    pub(in crate::abi) metadata: Metadata,
 }

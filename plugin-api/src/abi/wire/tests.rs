@@ -144,7 +144,7 @@ fn unknown_kind_of_error_keeps_its_message() {
     let error = record().field(1, &number(4_000)).field(2, b"slow down");
     let error = error.field(3, &1_u64.to_le_bytes());
     let reply = [&[1], &error.0[..]].concat();
-    let expected = Error::internal("slow down").retry_after(Duration::from_millis(1));
+    let expected = Error::internal("slow down").with_retry_after(Duration::from_millis(1));
     assert_eq!(decode_reply::<()>(&reply).unwrap_err(), expected);
     assert_eq!(error_of(&reply), Some(expected));
 }

@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::time::{Duration, UNIX_EPOCH};
 
-use keystead_plugin_api::{ErrorKind, MAX_VALUE_BYTES, Metadata, MetadataValue, Value};
+use keystead_plugin_api::{
+    ErrorKind, GetManyRequest, MAX_VALUE_BYTES, Metadata, MetadataValue, Value,
+};
 
-use crate::world::{World, ask, entries, get, names, refused, set};
+use crate::world::{World, ask, entries, get, names, refused, set, to_describe, to_test};
 
 #[test]
 fn what_others_wrote_is_read_to_the_byte() {
@@ -94,7 +96,7 @@ fn a_file_tells_when_it_was_written_and_nothing_else() {
     let mut vault = world.read_only();
     let [entry] = &entries(&mut *vault)[..] else { panic!("not one") };
     assert_eq!((entry.name.as_str(), entry.kind, &entry.metadata), ("token", None, &expected));
-    assert_eq!(vault.describe(&ask("token")).unwrap(), *entry);
+    assert_eq!(vault.describe(&to_describe("token")).unwrap(), *entry);
     assert_eq!(vault.get(&ask("token")).unwrap().metadata, expected);
 }
 
@@ -105,16 +107,20 @@ fn a_folder_that_is_not_there_is_an_error_where_others_should_have_made_it() {
     let mut vault = world.read_only();
     let words = format!("the folder {} is not there", world.folder().display());
     refused(get(&mut *vault, "token"), ErrorKind::Unavailable, &words);
-    refused(vault.describe(&ask("token")), ErrorKind::Unavailable, &words);
-    refused(vault.test(crate::world::soon()), ErrorKind::Unavailable, &words);
-    refused(vault.get_many(&[ask("token")]), ErrorKind::Unavailable, &words);
+    refused(vault.describe(&to_describe("token")), ErrorKind::Unavailable, &words);
+    refused(vault.test(&to_test()), ErrorKind::Unavailable, &words);
+    refused(
+        vault.get_many(&GetManyRequest::new(vec![ask("token")])),
+        ErrorKind::Unavailable,
+        &words,
+    );
     let list = keystead_plugin_api::ListRequest::new(crate::world::soon());
     refused(vault.list(&list), ErrorKind::Unavailable, &words);
 
     let mut own = world.read_write();
     assert_eq!(get(&mut *own, "token").unwrap_err().kind(), ErrorKind::NotFound);
     assert!(names(&mut *own).is_empty());
-    own.test(crate::world::soon()).unwrap();
+    own.test(&to_test()).unwrap();
     assert_eq!(world.logged(), ["there is no folder yet: the first secret makes it"]);
     assert!(!world.folder().exists());
 

@@ -5,9 +5,9 @@ use std::fs::{self, File, FileTimes};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use keystead_plugin_api::{ErrorKind, Value, WriteMode};
+use keystead_plugin_api::{ErrorKind, SetManyRequest, Value, WriteMode};
 
-use crate::world::{World, ask, get, names, refused, set, soon, to_set};
+use crate::world::{World, get, names, refused, set, to_remove, to_set, to_test};
 
 /// The index.
 const INDEX: &str = "..keystead-bytes";
@@ -57,12 +57,12 @@ fn the_index_is_no_secret_and_nobody_is_told_of_it() {
     for mut vault in [vault, world.read_only()] {
         assert_eq!(names(&mut *vault), ["key"]);
         assert_eq!(get(&mut *vault, INDEX).unwrap_err().kind(), ErrorKind::NotFound);
-        vault.test(soon()).unwrap();
+        vault.test(&to_test()).unwrap();
     }
     assert!(world.logged().is_empty());
     let mut vault = world.read_write();
     refused(set(&mut *vault, INDEX, bytes()), ErrorKind::Invalid, "begins with");
-    assert_eq!(vault.remove(&ask(INDEX)).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(vault.remove(&to_remove(INDEX)).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn texts_and_bytes_of_one_size_in_quick_succession_keep_their_kinds() {
         each.push(to_set(&format!("bytes-{number}"), bytes()));
         each.push(to_set(&format!("text-{number}"), Value::text("canary")));
     }
-    assert!(vault.set_many(each).unwrap().iter().all(Result::is_ok));
+    assert!(vault.set_many(SetManyRequest::new(each)).unwrap().results.iter().all(Result::is_ok));
     for number in 0..50 {
         assert_eq!(get(&mut *vault, &format!("bytes-{number}")).unwrap(), bytes());
         assert_eq!(get(&mut *vault, &format!("text-{number}")).unwrap(), Value::text("canary"));
@@ -144,7 +144,7 @@ fn a_writer_that_is_killed_at_any_step_leaves_the_kind_of_what_is_there() {
     }
     // While the index was written anew.
     world.file("..keystead-bytes-new", "bytes 1");
-    world.read_write().remove(&ask("other")).unwrap();
+    world.read_write().remove(&to_remove("other")).unwrap();
     assert_eq!(get(&mut *world.read_only(), "key").unwrap(), bytes());
     assert_eq!(lines(&world).len(), 1);
     assert!(!world.path("..keystead-bytes-new").exists());
@@ -156,7 +156,7 @@ fn names_of_what_is_gone_leave_the_index() {
     let mut vault = world.read_write();
     set(&mut *vault, "key", bytes()).unwrap();
     set(&mut *vault, "other", bytes()).unwrap();
-    vault.remove(&ask("key")).unwrap();
+    vault.remove(&to_remove("key")).unwrap();
     assert_eq!(lines(&world).len(), 1);
     assert!(lines(&world)[0].ends_with(" other"));
     // A text has no line.

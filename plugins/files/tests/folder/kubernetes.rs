@@ -5,9 +5,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use keystead_plugin_api::{ErrorKind, ListRequest, Value};
+use keystead_plugin_api::{ErrorKind, GetManyRequest, ListRequest, Value};
 
-use crate::world::{World, ask, get, mode, names, refused, set, soon};
+use crate::world::{
+    World, ask, get, mode, names, refused, set, soon, to_describe, to_remove, to_test,
+};
 
 /// How often what was swapped meanwhile is read, at least.
 const READS: usize = 2_000;
@@ -41,8 +43,8 @@ fn a_volume_has_its_keys_and_nothing_else() {
     let mut vault = world.read_only();
     assert_eq!(names(&mut *vault), [".dockerconfigjson", "password", "user"]);
     assert_eq!(get(&mut *vault, "password").unwrap(), Value::text("canary"));
-    vault.describe(&ask("user")).unwrap();
-    vault.test(soon()).unwrap();
+    vault.describe(&to_describe("user")).unwrap();
+    vault.test(&to_test()).unwrap();
     assert_eq!(world.logged(), ["every user may read 3 of the files"]);
     for name in ["..data", "..2026_11_26_02_23_32.0000000001", "..data/password"] {
         assert_eq!(get(&mut *vault, name).unwrap_err().kind(), ErrorKind::NotFound, "{name}");
@@ -62,7 +64,7 @@ fn only_kubernetes_writes_to_a_volume() {
     assert_eq!(get(&mut *vault, "password").unwrap(), Value::text("canary"));
     let words = "is a volume of Kubernetes, which alone writes to it";
     refused(set(&mut *vault, "new", Value::text("canary")), ErrorKind::Unsupported, words);
-    refused(vault.remove(&ask("password")), ErrorKind::Unsupported, words);
+    refused(vault.remove(&to_remove("password")), ErrorKind::Unsupported, words);
     assert_eq!(names(&mut *vault), ["password"]);
 }
 
@@ -96,8 +98,11 @@ fn a_reading_is_of_one_generation_however_often_it_is_swapped() {
             // As often as it takes to meet two generations, and then some.
             while reads < READS || seen.len() < 2 {
                 reads += 1;
-                let both = vault.get_many(&[ask("user"), ask("password")]).unwrap();
+                let both = vault
+                    .get_many(&GetManyRequest::new(vec![ask("user"), ask("password")]))
+                    .unwrap();
                 let [user, password] = both
+                    .results
                     .try_into()
                     .ok()
                     .map(|both: [_; 2]| both.map(|one| one.unwrap().value))
@@ -107,7 +112,7 @@ fn a_reading_is_of_one_generation_however_often_it_is_swapped() {
                     seen.insert(text.expose().to_owned());
                 }
                 get(&mut *vault, "user").unwrap();
-                vault.describe(&ask("password")).unwrap();
+                vault.describe(&to_describe("password")).unwrap();
                 let listed = names(&mut *vault);
                 assert!(
                     listed == ["even", "password", "user"] || listed == ["odd", "password", "user"],
@@ -130,14 +135,14 @@ fn the_pages_of_a_listing_are_of_one_generation() {
     request.limit = 1;
     let first = vault.list(&request).unwrap();
     publish(&world, 2, &[("a", "2"), ("d", "2")]);
-    request.after = first.next;
+    request.cursor = first.next_cursor;
     request.limit = 10;
     let rest = vault.list(&request).unwrap();
     let listed: Vec<_> = rest.entries.iter().map(|entry| entry.name.as_str()).collect();
-    assert_eq!((listed, rest.next), (vec!["b", "c"], None));
+    assert_eq!((listed, rest.next_cursor), (vec!["b", "c"], None));
     assert_eq!(names(&mut *vault), ["a", "d"]);
     // A cursor that this handle did not give is where it stands in the alphabet.
-    request.after = Some("b".to_owned());
+    request.cursor = Some("b".to_owned());
     let listed = vault.list(&request).unwrap();
     assert_eq!(listed.entries[0].name.as_str(), "d");
 }
@@ -156,13 +161,17 @@ fn a_link_that_does_not_lead_to_a_folder_beside_it_is_refused() {
         let _ = fs::remove_file(world.path("..data"));
         symlink(target, world.path("..data")).unwrap();
         let words = "does not lead to a folder beside it";
-        refused(get(&mut *world.read_only(), "password"), ErrorKind::Denied, words);
-        refused(world.read_only().list(&ListRequest::new(soon())), ErrorKind::Denied, words);
+        refused(get(&mut *world.read_only(), "password"), ErrorKind::PermissionDenied, words);
+        refused(
+            world.read_only().list(&ListRequest::new(soon())),
+            ErrorKind::PermissionDenied,
+            words,
+        );
     }
     // One that leads nowhere is taken for a swap that is under way, until the deadline.
     fs::remove_file(world.path("..data")).unwrap();
     symlink("..gone", world.path("..data")).unwrap();
     let mut late = ask("password");
     late.deadline = keystead_plugin_api::Deadline::after(std::time::Duration::from_millis(20));
-    assert_eq!(world.read_only().get(&late).unwrap_err().kind(), ErrorKind::Late);
+    assert_eq!(world.read_only().get(&late).unwrap_err().kind(), ErrorKind::TimedOut);
 }

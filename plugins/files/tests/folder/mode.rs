@@ -3,7 +3,7 @@
 
 use keystead_plugin_api::{ErrorKind, Value};
 
-use crate::world::{World, get, mode, names, refused, set, soon};
+use crate::world::{World, get, mode, names, refused, set, to_test};
 
 #[test]
 fn a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_not() {
@@ -21,11 +21,11 @@ fn a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_not() {
              meant"
         );
         for mut vault in [world.read_only(), world.read_write()] {
-            refused(get(&mut *vault, "token"), ErrorKind::Denied, &words);
+            refused(get(&mut *vault, "token"), ErrorKind::PermissionDenied, &words);
             // It is not hidden, and a test says so.
             assert_eq!(names(&mut *vault), ["token"]);
             world.logged();
-            refused(vault.test(soon()), ErrorKind::Denied, "one secret in");
+            refused(vault.test(&to_test()), ErrorKind::PermissionDenied, "one secret in");
             assert_eq!(world.logged(), [words.as_str()]);
         }
     }
@@ -42,12 +42,12 @@ fn a_folder_that_others_may_write_is_refused_unless_it_is_sticky() {
         mode(&world.folder(), wrong);
         let words = format!("others may write {} (mode {wrong:03o})", world.folder().display());
         for mut vault in [world.read_only(), world.read_write()] {
-            refused(get(&mut *vault, "token"), ErrorKind::Denied, &words);
-            refused(vault.test(soon()), ErrorKind::Denied, &words);
+            refused(get(&mut *vault, "token"), ErrorKind::PermissionDenied, &words);
+            refused(vault.test(&to_test()), ErrorKind::PermissionDenied, &words);
         }
         refused(
             set(&mut *world.read_write(), "b", Value::text("canary")),
-            ErrorKind::Denied,
+            ErrorKind::PermissionDenied,
             &words,
         );
     }
@@ -55,8 +55,8 @@ fn a_folder_that_others_may_write_is_refused_unless_it_is_sticky() {
     mode(&world.folder(), 0o1777);
     get(&mut *world.read_only(), "token").unwrap();
     let mut own = world.read_write();
-    refused(set(&mut *own, "b", Value::text("canary")), ErrorKind::Denied, "mode 1777");
-    refused(own.test(soon()), ErrorKind::Denied, "mode 1777");
+    refused(set(&mut *own, "b", Value::text("canary")), ErrorKind::PermissionDenied, "mode 1777");
+    refused(own.test(&to_test()), ErrorKind::PermissionDenied, "mode 1777");
     assert_eq!(names(&mut *own), ["token"]);
 }
 
@@ -68,9 +68,9 @@ fn a_test_tells_that_every_user_may_read() {
         mode(&world.path(name), 0o444);
     }
     let mut vault = world.read_only();
-    vault.test(soon()).unwrap();
+    vault.test(&to_test()).unwrap();
     assert!(world.logged().is_empty(), "nobody else may enter the folder");
     mode(&world.folder(), 0o755);
-    vault.test(soon()).unwrap();
+    vault.test(&to_test()).unwrap();
     assert_eq!(world.logged(), ["every user may read 2 of the files"]);
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use keystead_plugin_api::{ErrorKind, Value};
 use rustix::fs::{CWD, FileType, Mode};
 
-use crate::world::{World, ask, get, mode, names, refused, set, soon};
+use crate::world::{World, get, mode, names, refused, set, to_describe, to_remove, to_test};
 
 #[test]
 fn links_are_not_followed_wherever_they_lead() {
@@ -26,15 +26,19 @@ fn links_are_not_followed_wherever_they_lead() {
     for mut vault in [world.read_only(), world.read_write()] {
         for (name, _) in links {
             let words = format!("{} is a link, which is not followed", world.path(name).display());
-            refused(get(&mut *vault, name), ErrorKind::Denied, &words);
-            refused(vault.describe(&ask(name)), ErrorKind::Denied, &words);
+            refused(get(&mut *vault, name), ErrorKind::PermissionDenied, &words);
+            refused(vault.describe(&to_describe(name)), ErrorKind::PermissionDenied, &words);
         }
         assert_eq!(names(&mut *vault), ["inside"]);
     }
     let mut own = world.read_write();
     for (name, _) in links {
-        refused(set(&mut *own, name, Value::text("canary new")), ErrorKind::Denied, "is a link");
-        refused(own.remove(&ask(name)), ErrorKind::Denied, "is a link");
+        refused(
+            set(&mut *own, name, Value::text("canary new")),
+            ErrorKind::PermissionDenied,
+            "is a link",
+        );
+        refused(own.remove(&to_remove(name)), ErrorKind::PermissionDenied, "is a link");
     }
     assert_eq!(fs::read(world.above().join("outside")).unwrap(), b"canary");
     assert_eq!(fs::read(world.path("inside")).unwrap(), b"canary");
@@ -58,10 +62,14 @@ fn pipes_and_sockets_are_refused_and_not_waited_for() {
     world.file("token", "canary");
     for mut vault in [world.read_only(), world.read_write()] {
         for name in ["pipe", "socket"] {
-            refused(get(&mut *vault, name), ErrorKind::Denied, "a pipe, a socket or a device");
+            refused(
+                get(&mut *vault, name),
+                ErrorKind::PermissionDenied,
+                "a pipe, a socket or a device",
+            );
         }
         assert_eq!(names(&mut *vault), ["token"]);
-        vault.test(soon()).unwrap();
+        vault.test(&to_test()).unwrap();
         assert_eq!(
             world.logged(),
             [
@@ -71,7 +79,7 @@ fn pipes_and_sockets_are_refused_and_not_waited_for() {
         );
     }
     let mut own = world.read_write();
-    refused(set(&mut *own, "pipe", Value::text("canary")), ErrorKind::Denied, "a pipe");
+    refused(set(&mut *own, "pipe", Value::text("canary")), ErrorKind::PermissionDenied, "a pipe");
 }
 
 #[test]
@@ -106,7 +114,7 @@ fn a_pipe_that_takes_a_files_place_is_not_waited_for_either() {
                     seen.0 += 1;
                 }
                 Ok(Err(kind)) => {
-                    assert_eq!(kind, ErrorKind::Denied);
+                    assert_eq!(kind, ErrorKind::PermissionDenied);
                     seen.1 += 1;
                 }
                 Err(_) => {
@@ -132,13 +140,14 @@ fn a_name_cannot_leave_the_folder() {
     for name in outside.into_iter().chain(["below/token", "below"]) {
         for mut vault in [world.read_only(), world.read_write()] {
             assert_eq!(get(&mut *vault, name).unwrap_err().kind(), ErrorKind::NotFound, "{name}");
-            let described = vault.describe(&ask(name));
+            let described = vault.describe(&to_describe(name));
             assert_eq!(described.unwrap_err().kind(), ErrorKind::NotFound, "{name}");
         }
         let mut own = world.read_write();
-        assert_eq!(own.remove(&ask(name)).unwrap_err().kind(), ErrorKind::NotFound, "{name}");
+        assert_eq!(own.remove(&to_remove(name)).unwrap_err().kind(), ErrorKind::NotFound, "{name}");
         let kind = set(&mut *own, name, Value::text("canary new")).unwrap_err().kind();
-        let expected = if name == "below" { ErrorKind::Denied } else { ErrorKind::Invalid };
+        let expected =
+            if name == "below" { ErrorKind::PermissionDenied } else { ErrorKind::Invalid };
         assert_eq!(kind, expected, "{name}");
     }
     assert_eq!(fs::read(absolute).unwrap(), b"canary");
@@ -158,7 +167,7 @@ fn files_that_no_secret_can_be_named_after_are_left_out_and_told_by_a_test() {
     }
     let mut vault = world.read_only();
     assert_eq!(names(&mut *vault), ["token"]);
-    vault.test(soon()).unwrap();
+    vault.test(&to_test()).unwrap();
     let logged = world.logged();
     assert_eq!(
         logged,

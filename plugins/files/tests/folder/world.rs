@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    Context, Deadline, Entry, Error, ErrorKind, GetRequest, Level, ListRequest, OpenRequest,
-    ParameterValue, Parameters, Plugin, Result, SecretName, Services, SetRequest, Value, Vault,
-    VaultName,
+    Context, Deadline, DescribeRequest, Entry, Error, ErrorKind, GetRequest, Level, ListRequest,
+    OpenRequest, ParameterValue, Parameters, Plugin, RemoveRequest, Result, SecretName, Services,
+    SetRequest, TestRequest, Value, Vault, VaultName,
 };
 use keystead_plugin_files::Files;
 
@@ -104,12 +104,24 @@ pub(crate) fn to_set(name: &str, value: Value) -> SetRequest {
 }
 
 pub(crate) fn set(vault: &mut dyn Vault, name: &str, value: Value) -> Result<()> {
-    vault.set(to_set(name, value))
+    vault.set(to_set(name, value)).map(drop)
+}
+
+pub(crate) fn to_describe(name: &str) -> DescribeRequest {
+    DescribeRequest::new(SecretName::parse(name).unwrap(), soon())
+}
+
+pub(crate) fn to_remove(name: &str) -> RemoveRequest {
+    RemoveRequest::new(SecretName::parse(name).unwrap(), soon())
+}
+
+pub(crate) fn to_test() -> TestRequest {
+    TestRequest::new(soon())
 }
 
 pub(crate) fn entries(vault: &mut dyn Vault) -> Vec<Entry> {
     let page = vault.list(&ListRequest::new(soon())).unwrap();
-    assert_eq!(page.next, None);
+    assert_eq!(page.next_cursor, None);
     page.entries
 }
 

@@ -5,10 +5,10 @@ use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 
-use keystead_plugin_api::{Deadline, ErrorKind, Value, WriteMode};
+use keystead_plugin_api::{Deadline, ErrorKind, SetManyRequest, Value, WriteMode};
 use rustix::fs::FlockOperation;
 
-use crate::world::{World, ask, get, mode, names, refused, set, soon, to_set};
+use crate::world::{World, get, mode, names, refused, set, to_remove, to_set, to_test};
 
 /// The file that a write goes through.
 const TEMPORARY: &str = "..keystead-new";
@@ -22,7 +22,7 @@ fn the_first_secret_makes_the_folder_for_its_owner_alone() {
     let world = World::new();
     fs::remove_dir(world.folder()).unwrap();
     let mut vault = world.read_write();
-    assert_eq!(vault.remove(&ask("token")).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(vault.remove(&to_remove("token")).unwrap_err().kind(), ErrorKind::NotFound);
     let mut replace = to_set("a/b", Value::text("canary"));
     refused(vault.set(replace), ErrorKind::Invalid, "cannot be the name of a file: it has a `/`");
     replace = to_set("token", Value::credential("bob", "canary"));
@@ -70,7 +70,7 @@ fn one_who_holds_the_folders_lock_is_waited_for_until_the_deadline() {
     let mut vault = world.read_write();
     let mut late = to_set("token", Value::text("canary-new"));
     late.deadline = Deadline::after(Duration::from_millis(20));
-    assert_eq!(vault.set(late).unwrap_err().kind(), ErrorKind::Late);
+    assert_eq!(vault.set(late).unwrap_err().kind(), ErrorKind::TimedOut);
     assert_eq!(fs::read(world.path("token")).unwrap(), b"canary-old");
     // Reading waits for nobody.
     assert_eq!(get(&mut *vault, "token").unwrap(), Value::text("canary-old"));
@@ -88,7 +88,7 @@ fn of_many_that_create_one_secret_one_does() {
             let mut request = to_set("token", Value::text(format!("canary {number}")));
             request.mode = WriteMode::CreateOnly;
             match vault.set(request) {
-                Ok(()) => Some(number),
+                Ok(_) => Some(number),
                 Err(error) => {
                     assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
                     None
@@ -121,9 +121,9 @@ fn a_vault_of_others_is_not_written_to() {
     let mut vault = world.read_only();
     let words = "this vault is read-only: one of the kind `read-write` is written to";
     refused(set(&mut *vault, "token", Value::text("canary-new")), ErrorKind::Unsupported, words);
-    refused(vault.remove(&ask("token")), ErrorKind::Unsupported, words);
-    let each = vault.set_many(vec![to_set("a", Value::text("canary"))]).unwrap();
-    for answer in each {
+    refused(vault.remove(&to_remove("token")), ErrorKind::Unsupported, words);
+    let each = SetManyRequest::new(vec![to_set("a", Value::text("canary"))]);
+    for answer in vault.set_many(each).unwrap().results {
         refused(answer, ErrorKind::Unsupported, words);
     }
     assert_eq!(fs::read(world.path("token")).unwrap(), b"canary");
@@ -137,15 +137,16 @@ fn many_are_written_in_order_and_one_that_is_refused_hinders_no_other() {
     create.mode = WriteMode::CreateOnly;
     let mut vault = world.read_write();
     let results = vault
-        .set_many(vec![
+        .set_many(SetManyRequest::new(vec![
             to_set("a", Value::text("canary-1")),
             to_set("a/b", Value::text("canary")),
             to_set("a", Value::text("canary-2")),
             create,
             to_set("map", Value::Map(keystead_plugin_api::Map::new())),
             to_set("bytes", Value::bytes(b"canary".to_vec())),
-        ])
-        .unwrap();
+        ]))
+        .unwrap()
+        .results;
     let kinds: Vec<_> =
         results.into_iter().map(|result| result.err().map(|error| error.kind())).collect();
     use ErrorKind::{AlreadyExists, Invalid, Unsupported};
@@ -154,6 +155,6 @@ fn many_are_written_in_order_and_one_that_is_refused_hinders_no_other() {
     assert_eq!(names(&mut *vault), ["a", "bytes"]);
     assert_eq!(get(&mut *vault, "a").unwrap(), Value::text("canary-2"));
     assert_eq!(get(&mut *vault, "bytes").unwrap(), Value::bytes(b"canary".to_vec()));
-    vault.test(soon()).unwrap();
+    vault.test(&to_test()).unwrap();
     assert!(world.logged().is_empty());
 }

@@ -62,7 +62,7 @@ impl Mount {
         if !reply.is_success() {
             let error = server.refused(&ask, &reply);
             return Err(match error.kind() {
-                ErrorKind::Denied => Self::unseen(server, mount, deadline)?,
+                ErrorKind::PermissionDenied => Self::unseen(server, mount, deadline)?,
                 _ => error,
             });
         }
@@ -80,8 +80,8 @@ impl Mount {
         let error = server.refused(&ask, &reply);
         Ok(match error.kind() {
             ErrorKind::Invalid => error,
-            _ => Error::denied(format!(
-                "permission denied: the token has no right in the mount `{mount}`, if there is one"
+            _ => Error::permission_denied(format!(
+                "the token has no right in the mount `{mount}`, if there is one"
             )),
         })
     }

@@ -290,7 +290,7 @@ fn may_write(mode: WriteMode, is_there: bool) -> Result<()> {
 }
 
 fn is_denied(error: &Error) -> bool {
-    error.kind() == ErrorKind::Denied
+    error.kind() == ErrorKind::PermissionDenied
 }
 
 /// Returns that there is no secret, and why where the server says so.

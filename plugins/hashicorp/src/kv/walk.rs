@@ -166,8 +166,8 @@ fn listed(
 
 /// Says whether an error has nothing to do with what was asked.
 fn is_passing(error: &Error) -> bool {
-    use keystead_plugin_api::ErrorKind::{Late, Locked};
-    matches!(error.kind(), Late | Locked)
+    use keystead_plugin_api::ErrorKind::{Locked, TimedOut};
+    matches!(error.kind(), Locked | TimedOut)
 }
 
 /// Returns the keys at a path, or nothing where the server says that there are none.
@@ -203,7 +203,7 @@ fn entry(
             match (Two { mount: place.mount }).state(server, &path, deadline) {
                 Ok(state) => state,
                 // Who may list but not look is told the name.
-                Err(error) if error.kind() == keystead_plugin_api::ErrorKind::Denied => {
+                Err(error) if error.kind() == keystead_plugin_api::ErrorKind::PermissionDenied => {
                     return Ok(Some(Entry::new(name, None, Metadata::new())));
                 }
                 Err(error) => return Err(error),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    ActRequest, Answer, Context, Deadline, Error, GetRequest, Metadata, OpenRequest,
-    ParameterValue, Parameters, Plugin, Result, Secret, SecretName, SecretText, Session,
-    SetRequest, UnlockRequest, Value, Vault, VaultName, WriteMode,
+    ActionRequest, Answer, Context, Deadline, Error, GetRequest, Metadata, OpenRequest,
+    ParameterValue, Parameters, Plugin, RemoveRequest, Result, Secret, SecretName, SecretText,
+    Session, SetRequest, UnlockRequest, Value, Vault, VaultName, WriteMode,
 };
 use keystead_plugin_hashicorp::{Hashicorp, MANIFEST};
 
@@ -73,7 +73,7 @@ impl Opened {
     }
 
     pub(crate) fn set(&mut self, secret: &str, value: Value) -> Result<()> {
-        self.0.set(SetRequest::new(name(secret), value, soon()))
+        self.0.set(SetRequest::new(name(secret), value, soon())).map(drop)
     }
 
     pub(crate) fn set_with(
@@ -85,24 +85,24 @@ impl Opened {
     ) -> Result<()> {
         let mut request = SetRequest::new(name(secret), value, soon());
         (request.metadata, request.mode) = (metadata, mode);
-        self.0.set(request)
+        self.0.set(request).map(drop)
     }
 
     pub(crate) fn remove(&mut self, secret: &str) -> Result<()> {
-        self.0.remove(&GetRequest::new(name(secret), soon()))
+        self.0.remove(&RemoveRequest::new(name(secret), soon())).map(drop)
     }
 
     /// Returns the names of a listing with pages of this size.
     pub(crate) fn names(&mut self, limit: usize, filter: Option<&str>) -> Vec<String> {
         let mut request = keystead_plugin_api::ListRequest::new(soon());
-        (request.limit, request.filter) = (limit, filter.map(str::to_owned));
+        (request.limit, request.pattern) = (limit, filter.map(str::to_owned));
         let mut names = Vec::new();
         loop {
             let page = self.0.list(&request).unwrap();
             assert!(page.entries.len() <= limit);
             names.extend(page.entries.into_iter().map(|entry| entry.name.to_string()));
-            request.after = page.next;
-            if request.after.is_none() {
+            request.cursor = page.next_cursor;
+            if request.cursor.is_none() {
                 return names;
             }
         }
@@ -114,7 +114,7 @@ impl Opened {
         for (name, text) in pairs {
             parameters.insert(*name, ParameterValue::Text((*text).to_owned()));
         }
-        let outcome = self.0.act(&ActRequest::new(action, parameters, soon()))?;
+        let outcome = self.0.run_action(&ActionRequest::new(action, parameters, soon()))?;
         assert!(outcome.value.is_none());
         Ok(outcome.message)
     }
@@ -131,7 +131,8 @@ impl Opened {
             value: SecretText::new(*text),
         };
         let answers = answers.iter().map(answer).collect();
-        self.0.unlock(&UnlockRequest::new(&challenge.id, answers, soon()))
+        let request = UnlockRequest::new(&challenge.id, answers, soon());
+        self.0.unlock(&request).map(|unlocked| unlocked.session)
     }
 }
 

@@ -45,7 +45,7 @@ fn a_server_that_takes_a_connection_and_says_nothing() {
         Ok(())
     });
     let begun = Instant::now();
-    let words = format!("late: the deadline passed: {} does not answer in time", server.url());
+    let words = format!("timed out: the deadline passed: {} does not answer in time", server.url());
     assert_eq!(told(ask(&client(&server.url()), Method::Get, SOON)), words);
     assert!(begun.elapsed() >= SOON && begun.elapsed() < AMPLE / 2);
     assert_eq!(server.connections(), 1);
@@ -65,7 +65,7 @@ fn a_server_that_drips() {
             }
         });
         let begun = Instant::now();
-        assert!(told(ask(&client(&server.url()), Method::Get, SOON)).starts_with("late: "));
+        assert!(told(ask(&client(&server.url()), Method::Get, SOON)).starts_with("timed out: "));
         assert!(begun.elapsed() < AMPLE / 2, "{start}");
     }
 }

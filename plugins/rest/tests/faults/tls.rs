@@ -153,7 +153,7 @@ fn a_handshake_that_does_not_end_ends_at_the_deadline() {
         settings.authorities = Authorities::File(path.clone());
         let begun = std::time::Instant::now();
         let answer = ask(&Client::new(settings).unwrap(), Method::Get, SOON);
-        assert!(told(answer).starts_with("late: "), "{drips}");
+        assert!(told(answer).starts_with("timed out: "), "{drips}");
         assert!(begun.elapsed() < AMPLE / 2, "{drips}");
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use keystead_plugin_api::{
-    Answer, Error, ErrorKind, Result, SecretText, UnlockRequest, Value, Vault,
+    Answer, Error, ErrorKind, Result, SecretText, TestRequest, UnlockRequest, Value, Vault,
 };
 use rusqlite::Connection;
 
@@ -34,7 +34,7 @@ pub(crate) fn all_say(home: &Home, expected: &str) {
     assert_eq!(told(home, list(&mut *home.open(), 10)), expected, "list");
     assert_eq!(told(home, set(&mut *home.open(), "b", Value::text("canary"))), expected, "set");
     assert_eq!(told(home, vault::remove(&mut *home.open(), "a")), expected, "remove");
-    assert_eq!(told(home, home.open().test(amply())), expected, "test");
+    assert_eq!(told(home, home.open().test(&TestRequest::new(amply()))), expected, "test");
     assert_eq!(told(home, verify(&mut *home.open())), expected, "verify");
     assert_eq!(fs::read(home.file()).ok(), before, "it was changed");
 }
@@ -68,7 +68,7 @@ fn wrong_password_damage_newer_and_foreign_are_four_errors() {
     let mut vault = open();
     let id = ask(&mut *vault);
     let wrong = vault.unlock(&password(&id, "canary wrong"));
-    assert_eq!(told(&home, wrong), "denied: the password is wrong");
+    assert_eq!(told(&home, wrong), "permission denied: the password is wrong");
     assert_eq!(get(&mut *vault, "a").unwrap_err().kind(), ErrorKind::Locked);
     vault.unlock(&password(&id, "canary right")).unwrap();
     assert_eq!(get(&mut *vault, "a").unwrap().value, Value::text("canary"));
@@ -81,7 +81,7 @@ fn wrong_password_damage_newer_and_foreign_are_four_errors() {
     damaged[body + 40] ^= 4;
     home.put(&damaged);
     let said = told(&home, get(&mut *open(), "a"));
-    assert_eq!(said, "damaged: ~/vault/store.db is damaged: its header");
+    assert_eq!(said, "corrupt: ~/vault/store.db is damaged: its header");
 
     home.put(b"canary");
     let said = told(&home, get(&mut *open(), "a"));
@@ -147,7 +147,7 @@ fn all_say_of_no_file(home: &Home, expected: &str) {
     assert_eq!(told(home, get(&mut *home.open(), "a")), expected);
     assert_eq!(told(home, list(&mut *home.open(), 10)), expected);
     assert_eq!(told(home, set(&mut *home.open(), "b", Value::text("canary"))), expected);
-    assert_eq!(told(home, home.open().test(amply())), expected);
+    assert_eq!(told(home, home.open().test(&TestRequest::new(amply()))), expected);
 }
 
 /// Asserts that all that has to open secrets says this.
@@ -176,7 +176,7 @@ fn a_newer_format_says_so_whatever_its_tables_are() {
     all_say(&home, NEWER);
     // Its tables are ours, and what is in them is of this version.
     change("PRAGMA user_version = 1; CREATE TABLE history (id INTEGER PRIMARY KEY, body BLOB)");
-    all_say(&home, "damaged: ~/vault/store.db is damaged: its tables are not ours");
+    all_say(&home, "corrupt: ~/vault/store.db is damaged: its tables are not ours");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_file_that_is_cut_anywhere_is_never_an_emptier_vault() {
 fn right_or_damaged(home: &Home, what: &str, value: impl Fn(&str) -> Value) {
     let damaged = |error: Error| {
         let kind = error.kind();
-        assert!(matches!(kind, ErrorKind::Damaged | ErrorKind::Invalid), "{what}: {error}");
+        assert!(matches!(kind, ErrorKind::Corrupt | ErrorKind::Invalid), "{what}: {error}");
     };
     let mut vault = home.open();
     for name in vault::dozen().keys() {
@@ -241,8 +241,8 @@ fn a_page_of_zeros_or_of_an_older_time_is_damage() {
     }
 }
 
-pub(crate) const NOT_ITS_KEY: &str =
-    "denied: the key file ~/keys/key does not open this vault, and this vault has no password";
+pub(crate) const NOT_ITS_KEY: &str = "permission denied: the key file ~/keys/key does not open \
+                                      this vault, and this vault has no password";
 
 #[test]
 fn a_wrong_key_file_is_not_damage() {

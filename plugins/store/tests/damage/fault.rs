@@ -72,7 +72,8 @@ fn refusing(home: &Home, rule: &str) -> bool {
         }
     }
     for line in said.lines().filter(|line| line.contains("~/")) {
-        let told = line.starts_with("unavailable: cannot ") || line.starts_with("denied: cannot ");
+        let told = line.starts_with("unavailable: cannot ")
+            || line.starts_with("permission denied: cannot ");
         assert!(told, "{rule}: {line}");
     }
     assert_eq!(list(&mut *vault, 3).unwrap().len(), SECRETS, "{rule}");

@@ -81,7 +81,7 @@ impl Sound {
             match get(vault, name) {
                 Ok(found) if found == self.secrets[*name] => readable.push(*name),
                 Ok(_) => return Err(format!("`{name}` has a wrong value")),
-                Err(error) if error.kind() == ErrorKind::Damaged => {}
+                Err(error) if error.kind() == ErrorKind::Corrupt => {}
                 Err(error) => return Err(format!("`{name}`: {:?}: {error}", error.kind())),
             }
         }
@@ -100,7 +100,7 @@ impl Sound {
         };
         for name in ABSENT {
             match get(vault, name).map_err(|error| error.kind()) {
-                Err(ErrorKind::NotFound | ErrorKind::Damaged) => {}
+                Err(ErrorKind::NotFound | ErrorKind::Corrupt) => {}
                 other => faults.push(format!("`{name}` is not there, and: {other:?}")),
             }
         }
@@ -115,13 +115,13 @@ impl Sound {
                     faults.push(format!("the list has {} entries", listed.len()));
                 }
             }
-            Err(error) if error.kind() == ErrorKind::Damaged => {}
+            Err(error) if error.kind() == ErrorKind::Corrupt => {}
             Err(error) => faults.push(format!("the list: {:?}: {error}", error.kind())),
         }
         match verify(vault) {
             Ok(_) if whole => {}
             Ok(said) => faults.push(format!("a secret cannot be read, and the check: {said}")),
-            Err(error) if error.kind() == ErrorKind::Damaged => {}
+            Err(error) if error.kind() == ErrorKind::Corrupt => {}
             Err(error) => faults.push(format!("the check: {:?}: {error}", error.kind())),
         }
         faults

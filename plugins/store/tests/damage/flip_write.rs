@@ -47,12 +47,11 @@ impl Change {
     fn run(self, vault: &mut dyn Vault, names: &[&str], new: Option<&Secret>) -> Result<()> {
         match (self, new) {
             (Self::Metadata, Some(new)) => {
-                vault.set_metadata(&vault::named(names[0]), new.metadata.clone())
+                vault::set_metadata(vault, names[0], new.metadata.clone())
             }
             (_, Some(new)) => {
-                let requests =
-                    names.iter().map(|name| vault::setting(name, new.value.duplicate())).collect();
-                vault.set_many(requests)?.into_iter().collect()
+                let requests = names.iter().map(|name| vault::setting(name, new.value.duplicate()));
+                vault::set_many(vault, requests)
             }
             (_, None) => vault::remove(vault, names[0]),
         }
@@ -90,14 +89,14 @@ fn faults(sound: &Sound, home: &Home, turn: usize) -> Vec<String> {
                     (Ok(found), Some(new)) if found.value == new.value && !sound_before => {}
                     (Err(error), None) if error.kind() == ErrorKind::NotFound => {}
                     (Err(error), Some(_))
-                        if error.kind() == ErrorKind::Damaged
+                        if error.kind() == ErrorKind::Corrupt
                             && !sound_before
                             && matches!(change, Change::Metadata) => {}
                     (found, _) => faults.push(format!("{change:?} was done, and: {found:?}")),
                 }
             }
         }
-        Err(error) if error.kind() == ErrorKind::Damaged => {}
+        Err(error) if error.kind() == ErrorKind::Corrupt => {}
         Err(error) => faults.push(format!("{change:?}: {:?}: {error}", error.kind())),
     }
     home.put(&sound.file);
@@ -131,7 +130,7 @@ fn a_write_to_a_large_damaged_file_hides_nothing() {
             large.readable(&mut *vault, &names).err().into_iter().collect();
         match (done, get(&mut *vault, "new")) {
             (Ok(()), Ok(found)) if found.value == bytes(turn, 20 + number) => {}
-            (Err(error), _) if error.kind() == ErrorKind::Damaged => {}
+            (Err(error), _) if error.kind() == ErrorKind::Corrupt => {}
             (done, found) => faults.push(format!("{done:?}, and: {found:?}")),
         }
         drop(vault);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use blake2::digest::consts::U16;
 use blake2::{Blake2b, Digest};
 use keystead_plugin_api::{
-    Answer, Deadline, Error, ErrorKind, SecretText, UnlockRequest, Value, Vault,
+    Answer, Deadline, Error, ErrorKind, SecretText, TestRequest, UnlockRequest, Value, Vault,
 };
 use rusqlite::Connection;
 
@@ -165,7 +165,7 @@ pub(crate) fn said(home: &Home) -> Vec<(&'static str, Result<(), ErrorKind>)> {
 #[track_caller]
 fn all_damaged(home: &Home, what: &str) {
     for (call, result) in said(home) {
-        assert_eq!(result, Err(ErrorKind::Damaged), "{what}: {call}");
+        assert_eq!(result, Err(ErrorKind::Corrupt), "{what}: {call}");
     }
 }
 
@@ -212,7 +212,7 @@ fn columns_of_another_type_or_length_are_damage() {
         let copy = tampered(&home, what, sql);
         for (call, result) in said(&copy) {
             if matches!(call, "list" | "check") {
-                assert_eq!(result, Err(ErrorKind::Damaged), "{what}: {call}");
+                assert_eq!(result, Err(ErrorKind::Corrupt), "{what}: {call}");
             }
             assert_ne!(result, Err(ErrorKind::NotFound), "{what}: {call}");
         }
@@ -227,7 +227,7 @@ fn columns_of_another_type_or_length_are_damage() {
         let copy = tampered(&home, what, sql);
         for (call, result) in said(&copy) {
             if matches!(call, "get" | "check") {
-                assert_eq!(result, Err(ErrorKind::Damaged), "{what}: {call}");
+                assert_eq!(result, Err(ErrorKind::Corrupt), "{what}: {call}");
             }
             assert_ne!(result, Err(ErrorKind::NotFound), "{what}: {call}");
         }
@@ -252,7 +252,7 @@ fn write_ahead_log_is_refused_and_not_made() {
     let mut vault = home.open();
     assert!(get(&mut *vault, "text").is_ok());
     std::fs::write(home.folder().join("store.db-wal"), b"").unwrap();
-    assert_eq!(get(&mut *vault, "text").unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(get(&mut *vault, "text").unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
 /// What a journal of SQLite begins with.
@@ -318,7 +318,7 @@ fn journal_that_names_a_super_journal_deletes_nothing() {
     let mut vault = home.open();
     assert!(get(&mut *vault, "text").is_ok());
     put_journal(&home, &bytes);
-    assert_eq!(get(&mut *vault, "text").unwrap_err().kind(), ErrorKind::Damaged);
+    assert_eq!(get(&mut *vault, "text").unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
 }
 
@@ -338,7 +338,7 @@ fn journal_that_is_a_link_is_written_to_by_nobody() {
                 false => symlink(&victim, &path).unwrap(),
             }
             for (call, result) in said(&home) {
-                assert_eq!(result, Err(ErrorKind::Denied), "{call}");
+                assert_eq!(result, Err(ErrorKind::PermissionDenied), "{call}");
             }
             assert_eq!(std::fs::read(&victim).unwrap(), content);
             std::fs::remove_file(&path).unwrap();
@@ -347,12 +347,12 @@ fn journal_that_is_a_link_is_written_to_by_nobody() {
     symlink(home.path().join("nowhere"), &path).unwrap();
     assert_eq!(
         set(&mut *home.open(), "x", Value::text("x")).unwrap_err().kind(),
-        ErrorKind::Denied
+        ErrorKind::PermissionDenied
     );
     assert!(!home.path().join("nowhere").exists());
     std::fs::remove_file(&path).unwrap();
     std::fs::create_dir(&path).unwrap();
-    assert_eq!(get(&mut *home.open(), "text").unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(get(&mut *home.open(), "text").unwrap_err().kind(), ErrorKind::PermissionDenied);
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn journal_that_we_cannot_have_written_is_not_played() {
     // Open for others, as a copy may be: who made it is not known.
     put_journal(&home, &journal(&pages(&before), (before.len() / 4_096) as u32, 4_096));
     chmod(&home.folder().join("store.db-journal"), 0o666);
-    assert_eq!(get(&mut *home.open(), "text").unwrap_err().kind(), ErrorKind::Denied);
+    assert_eq!(get(&mut *home.open(), "text").unwrap_err().kind(), ErrorKind::PermissionDenied);
 }
 
 /// SQLite cannot tell whose it is. What it makes of the file is damage, and nothing is absent.
@@ -431,7 +431,7 @@ fn header_that_asks_for_hours_is_refused_and_one_that_asks_for_much_ends_by_the_
         for refused in [
             get(&mut *open(), "text").map(drop),
             unlock(&mut *open(), "password", amply()),
-            open().test(amply()),
+            open().test(&TestRequest::new(amply())).map(drop),
         ] {
             let error = refused.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
@@ -441,12 +441,12 @@ fn header_that_asks_for_hours_is_refused_and_one_that_asks_for_much_ends_by_the_
     }
     for (memory_kib, passes) in [(7, 1), (64, 0)] {
         with_cost(&home, memory_kib, passes);
-        assert_eq!(get(&mut *open(), "text").unwrap_err().kind(), ErrorKind::Damaged);
+        assert_eq!(get(&mut *open(), "text").unwrap_err().kind(), ErrorKind::Corrupt);
     }
     // The most that is allowed: no machine fills 8 GiB in 20 milliseconds.
     with_cost(&home, 256 << 10, 32);
     for left in [Duration::ZERO, Duration::from_millis(20)] {
         let late = unlock(&mut *open(), "password", Deadline::after(left)).unwrap_err();
-        assert_eq!(late.kind(), ErrorKind::Late);
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use keystead_plugin_api::{ActRequest, Deadline, ErrorKind, Parameters};
+use keystead_plugin_api::{ActionRequest, Deadline, ErrorKind, Parameters};
 
 use crate::flip::{Sound, small, tree};
 use crate::foreign::said;
@@ -101,7 +101,7 @@ fn refused(sound: &Sound, copy: &Home, what: &str) {
         match get(&mut *vault, name) {
             Ok(found) => assert!(found == *secret, "{what}: `{name}` has a wrong value"),
             Err(error) => assert!(
-                matches!(error.kind(), ErrorKind::Damaged | ErrorKind::Invalid),
+                matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid),
                 "{what}: `{name}`: {error}"
             ),
         }
@@ -246,13 +246,13 @@ fn call_on_an_endless_tree_ends_by_its_deadline() {
             let (done, result) = mpsc::channel();
             thread::spawn(move || {
                 let soon = Deadline::after(Duration::from_millis(300));
-                let request = ActRequest::new(action, Parameters::new(), soon);
-                let _ = done.send(Home::at(path).open().act(&request).map(drop));
+                let request = ActionRequest::new(action, Parameters::new(), soon);
+                let _ = done.send(Home::at(path).open().run_action(&request).map(drop));
             });
             let ended = result.recv_timeout(Duration::from_secs(250)).expect("it hangs");
             let kind = ended.map_err(|error| error.kind());
             assert!(
-                matches!(kind, Err(ErrorKind::Late | ErrorKind::Damaged)),
+                matches!(kind, Err(ErrorKind::TimedOut | ErrorKind::Corrupt)),
                 "{action}: {kind:?}"
             );
         }

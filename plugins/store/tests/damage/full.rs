@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use keystead_plugin_api::{Error, ErrorKind, Result, Value, Vault};
+use keystead_plugin_api::{Error, ErrorKind, Result, TestRequest, Value, Vault};
 
 use crate::child::{arguments, environment, say};
 use crate::error::told;
@@ -47,7 +47,7 @@ fn grow(vault: &mut dyn Vault, known: &mut Known, how: usize) -> Result<()> {
         }
         2 => {
             let requests = (0..40).map(|n| vault::setting(&format!("many {n}"), bytes(n, 500)));
-            vault.set_many(requests.collect())?.into_iter().collect::<Result<()>>()?;
+            vault::set_many(vault, requests)?;
             known.extend((0..40).map(|n| (format!("many {n}"), bytes(n, 500))));
         }
         _ => {
@@ -63,9 +63,7 @@ fn filled(home: &Home) -> Known {
     let known: Known =
         vault::dozen().into_iter().map(|(name, secret)| (name, secret.value)).collect();
     let requests = known.iter().map(|(name, value)| vault::setting(name, value.duplicate()));
-    for result in home.open().set_many(requests.collect()).unwrap() {
-        result.unwrap();
-    }
+    vault::set_many(&mut *home.open(), requests).unwrap();
     known
 }
 
@@ -225,11 +223,11 @@ pub(crate) fn reading(home: &Home) {
     assert_eq!(get(&mut *vault, "text").unwrap().value, Value::text("canary"));
     assert_eq!(list(&mut *vault, 5).unwrap().len(), 12);
     verify(&mut *vault).unwrap();
-    vault.test(vault::amply()).unwrap();
+    vault.test(&TestRequest::new(vault::amply())).unwrap();
     for how in 0..4 {
         say(told(home, grow(&mut *vault, &mut Known::new(), how)));
     }
-    say(told(home, vault.set_metadata(&vault::named("text"), vault::metadata("x"))));
+    say(told(home, vault::set_metadata(&mut *vault, "text", vault::metadata("x"))));
     assert_eq!(get(&mut *vault, "text").unwrap().value, Value::text("canary"));
     say("done");
 }
@@ -267,9 +265,13 @@ fn content(home: &Home) -> Vec<u8> {
 #[test]
 fn a_folder_or_a_file_that_may_only_be_read_is_read() {
     for (folder, file, expected) in [
-        (0o500, 0o600, "denied: cannot write beside ~/vault/store.db: its folder may only be read"),
-        (0o700, 0o400, "denied: cannot write ~/vault/store.db: it may only be read"),
-        (0o500, 0o400, "denied: cannot write ~/vault/store.db: it may only be read"),
+        (
+            0o500,
+            0o600,
+            "permission denied: cannot write beside ~/vault/store.db: its folder may only be read",
+        ),
+        (0o700, 0o400, "permission denied: cannot write ~/vault/store.db: it may only be read"),
+        (0o500, 0o400, "permission denied: cannot write ~/vault/store.db: it may only be read"),
     ] {
         let home = Home::new();
         filled(&home);
@@ -293,7 +295,10 @@ fn a_file_system_that_may_only_be_read_is_read() {
     let script = format!("mount --bind {at} {at}; mount -o remount,ro,bind {at}; \"$@\"");
     let before = content(&home);
     let output = in_namespace(&script, "reading", &home);
-    each_write_says(&output, "denied: cannot write ~/vault/store.db: it may only be read");
+    each_write_says(
+        &output,
+        "permission denied: cannot write ~/vault/store.db: it may only be read",
+    );
     assert_eq!(content(&home), before);
 }
 

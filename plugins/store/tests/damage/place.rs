@@ -63,7 +63,7 @@ fn what_others_may_use_is_refused_with_the_command_that_ends_it() {
     for (mode, shown) in [(0o644, "644"), (0o660, "660"), (0o602, "602")] {
         chmod(&home.file(), mode);
         let expected = format!(
-            "denied: others may use ~/vault/store.db (mode {shown}): run `chmod 600 \
+            "permission denied: others may use ~/vault/store.db (mode {shown}): run `chmod 600 \
              ~/vault/store.db` if that is not meant"
         );
         all_say(&home, &expected);
@@ -72,8 +72,8 @@ fn what_others_may_use_is_refused_with_the_command_that_ends_it() {
     for (mode, shown) in [(0o755, "755"), (0o710, "710"), (0o701, "701")] {
         chmod(&home.folder(), mode);
         let expected = format!(
-            "denied: others may use ~/vault (mode {shown}): run `chmod 700 ~/vault` if that is \
-             not meant"
+            "permission denied: others may use ~/vault (mode {shown}): run `chmod 700 ~/vault` \
+             if that is not meant"
         );
         all_say(&home, &expected);
     }
@@ -88,8 +88,8 @@ fn what_is_somebody_elses_is_refused() {
     lchown(home.file(), Some(STRANGER), None).unwrap();
     let expected = |what: &str| {
         format!(
-            "denied: {what} belongs to another user (number 12345): a vault is opened by its owner \
-             alone"
+            "permission denied: {what} belongs to another user (number 12345): a vault is \
+             opened by its owner alone"
         )
     };
     all_say(&home, &expected("~/vault/store.db"));
@@ -108,7 +108,7 @@ fn a_file_with_a_second_name_is_refused() {
     let home = with_a();
     let other = home.path().join("other");
     fs::hard_link(home.file(), &other).unwrap();
-    all_say(&home, "denied: ~/vault/store.db has another name (a hard link)");
+    all_say(&home, "permission denied: ~/vault/store.db has another name (a hard link)");
     fs::remove_file(&other).unwrap();
     assert_eq!(get(&mut *home.open(), "a").unwrap().value, text("canary"));
     // And where it was given one while it is open.
@@ -116,7 +116,7 @@ fn a_file_with_a_second_name_is_refused() {
     get(&mut *vault, "a").unwrap();
     fs::hard_link(home.file(), &other).unwrap();
     let said = told(&home, set(&mut *vault, "b", text("canary")));
-    assert_eq!(said, "denied: ~/vault/store.db has another name (a hard link)");
+    assert_eq!(said, "permission denied: ~/vault/store.db has another name (a hard link)");
     fs::remove_file(&other).unwrap();
     set(&mut *vault, "b", text("canary")).unwrap();
 }

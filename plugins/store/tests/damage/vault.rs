@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    ActRequest, Context, Deadline, Entry, GetRequest, ListRequest, Map, Metadata, MetadataValue,
-    OpenRequest, Outcome, ParameterValue, Parameters, Plugin, Result, Secret, SecretName,
-    SetRequest, Value, Vault, VaultName,
+    ActionOutcome, ActionRequest, Context, Deadline, Entry, GetRequest, ListRequest, Map, Metadata,
+    MetadataValue, OpenRequest, ParameterValue, Parameters, Plugin, RemoveRequest, Result, Secret,
+    SecretName, SetManyRequest, SetMetadataRequest, SetRequest, Value, Vault, VaultName,
 };
 use keystead_plugin_store::Store;
 
@@ -109,7 +109,7 @@ pub(crate) fn setting(name: &str, value: Value) -> SetRequest {
 }
 
 pub(crate) fn set(vault: &mut dyn Vault, name: &str, value: Value) -> Result<()> {
-    vault.set(setting(name, value))
+    vault.set(setting(name, value)).map(drop)
 }
 
 pub(crate) fn get(vault: &mut dyn Vault, name: &str) -> Result<Secret> {
@@ -117,7 +117,22 @@ pub(crate) fn get(vault: &mut dyn Vault, name: &str) -> Result<Secret> {
 }
 
 pub(crate) fn remove(vault: &mut dyn Vault, name: &str) -> Result<()> {
-    vault.remove(&named(name))
+    let name = SecretName::parse(name).unwrap();
+    vault.remove(&RemoveRequest::new(name, amply())).map(drop)
+}
+
+pub(crate) fn set_metadata(vault: &mut dyn Vault, name: &str, metadata: Metadata) -> Result<()> {
+    let name = SecretName::parse(name).unwrap();
+    vault.set_metadata(SetMetadataRequest::new(name, metadata, amply())).map(drop)
+}
+
+/// Sets all of these at once; the first that fails is the error.
+pub(crate) fn set_many(
+    vault: &mut dyn Vault,
+    requests: impl Iterator<Item = SetRequest>,
+) -> Result<()> {
+    let request = SetManyRequest::new(requests.collect());
+    vault.set_many(request)?.results.into_iter().try_for_each(|result| result.map(drop))
 }
 
 /// Lists everything, so many secrets at a time.
@@ -131,15 +146,19 @@ pub(crate) fn list(vault: &mut dyn Vault, limit: usize) -> Result<BTreeMap<Strin
             let name = entry.name.as_str().to_owned();
             assert!(all.insert(name, entry).is_none(), "a secret is listed twice");
         }
-        match page.next {
-            Some(next) => assert_ne!(request.after.replace(next), request.after),
+        match page.next_cursor {
+            Some(next) => assert_ne!(request.cursor.replace(next), request.cursor),
             None => return Ok(all),
         }
     }
 }
 
-pub(crate) fn act(vault: &mut dyn Vault, action: &str, parameters: Parameters) -> Result<Outcome> {
-    vault.act(&ActRequest::new(action, parameters, amply()))
+pub(crate) fn act(
+    vault: &mut dyn Vault,
+    action: &str,
+    parameters: Parameters,
+) -> Result<ActionOutcome> {
+    vault.run_action(&ActionRequest::new(action, parameters, amply()))
 }
 
 pub(crate) fn verify(vault: &mut dyn Vault) -> Result<String> {
@@ -198,7 +217,5 @@ pub(crate) fn fill(vault: &mut dyn Vault, secrets: &BTreeMap<String, Secret>) {
         request.metadata = Some(secret.metadata.clone());
         request
     });
-    for result in vault.set_many(requests.collect()).unwrap() {
-        result.unwrap();
-    }
+    set_many(vault, requests).unwrap();
 }

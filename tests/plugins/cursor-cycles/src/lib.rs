@@ -7,7 +7,7 @@ use sound::Odd;
 sound::plugin!("cursor-cycles", |_, context| {
     Ok(Odd::new(context)
         .list(|_, request| {
-            let next = match request.after.as_deref() {
+            let next = match request.cursor.as_deref() {
                 Some("a") => "b",
                 Some("b") => "c",
                 _ => "a",

@@ -9,7 +9,7 @@ const KINDS: &[Kind] = &[Keeper::kind(NameRule::CaseSensitive)];
 
 sound::plugin!(Keeper::manifest("holds-back", KINDS), |_, _| {
     let keeper = Keeper::default().before_get(|name| match name {
-        "bad" => Err(Error::damaged("the record of `bad` is torn")),
+        "bad" => Err(Error::corrupt("the record of `bad` is torn")),
         _ if name.starts_with('#') => Err(Error::invalid("a name cannot start with `#` here")),
         _ => Ok(()),
     });

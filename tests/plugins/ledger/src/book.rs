@@ -75,28 +75,28 @@ impl Vault for Book {
         self.file()?.list(request)
     }
 
-    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+    fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         self.file()?.describe(request)
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         self.file()?.set(request)
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         self.file()?.remove(request)
     }
 
-    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
+    fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
         let file = self.file()?;
-        let value = file.get(request)?.value;
-        let mut again = SetRequest::new(request.name.clone(), value, request.deadline);
-        again.metadata = Some(metadata);
+        let value = file.get(&GetRequest::new(request.name.clone(), request.deadline))?.value;
+        let mut again = SetRequest::new(request.name, value, request.deadline);
+        again.metadata = Some(request.metadata);
         again.mode = WriteMode::Replace;
-        file.set(again)
+        file.set(again).map(|_| MetadataWritten::new())
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         let Some((clerk, pin)) = &self.clerk else {
             return Err(Error::unsupported("this book has no clerk"));
         };
@@ -106,22 +106,22 @@ impl Vault for Book {
         let says =
             |name: &str, right: &str| request.answer(name).map(SecretText::expose) == Some(right);
         if !says("clerk", clerk) || !says("pin", pin.expose()) {
-            return Err(Error::denied("the clerk does not know you"));
+            return Err(Error::permission_denied("the clerk does not know you"));
         }
         self.ring(&format!("{}: {clerk} was here", self.vault))?;
         self.locked = false;
-        Ok(None)
+        Ok(Unlocked::new(None))
     }
 
-    fn lock(&mut self, _: Deadline) -> Result<()> {
+    fn lock(&mut self, _: &LockRequest) -> Result<Locked> {
         if self.clerk.is_none() {
             return Err(Error::unsupported("this book has no clerk"));
         }
         self.locked = true;
-        Ok(())
+        Ok(Locked::new())
     }
 
-    fn test(&mut self, _: Deadline) -> Result<()> {
+    fn test(&mut self, _: &TestRequest) -> Result<TestReport> {
         for number in 1..=self.remarks {
             self.context.warn(&format!("remark {number}: the ink is dry"));
             self.context.info(&format!("remark {number}: the pen is mended"));
@@ -129,10 +129,10 @@ impl Vault for Book {
         if self.shut {
             return Err(Error::unavailable("the counter is shut: come back tomorrow"));
         }
-        self.file.check()
+        self.file.check().map(|()| TestReport::new())
     }
 
-    fn unregister(&mut self, _: Deadline) -> Result<()> {
-        self.ring(&format!("{}: closed", self.vault))
+    fn unregister(&mut self, _: &UnregisterRequest) -> Result<Unregistered> {
+        self.ring(&format!("{}: closed", self.vault)).map(|()| Unregistered::new())
     }
 }

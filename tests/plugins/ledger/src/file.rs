@@ -62,7 +62,7 @@ impl LedgerFile {
         Ok(Secret::with_metadata(secret.value.duplicate(), secret.metadata.clone()))
     }
 
-    pub(crate) fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+    pub(crate) fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         self.refresh()?;
         let found = self.secrets.get(&self.key(request.name.as_str()));
         found.map(entry_of).ok_or_else(Error::not_found)
@@ -70,7 +70,7 @@ impl LedgerFile {
 
     pub(crate) fn list(&mut self, request: &ListRequest) -> Result<Page> {
         self.refresh()?;
-        let from = request.after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let from = request.cursor.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = self.secrets.range::<str, _>((from, Bound::Unbounded)).peekable();
         let mut page = Page::default();
         let mut last = None;
@@ -78,11 +78,11 @@ impl LedgerFile {
             page.entries.push(entry_of(found));
             last = Some(key.clone());
         }
-        page.next = rest.peek().and(last);
+        page.next_cursor = rest.peek().and(last);
         Ok(page)
     }
 
-    pub(crate) fn set(&mut self, request: SetRequest) -> Result<()> {
+    pub(crate) fn set(&mut self, request: SetRequest) -> Result<Written> {
         let SetRequest { name, value, metadata, mode, deadline, .. } = request;
         let mut file = self.locked(deadline)?;
         let present = self.secrets.get(&self.key(name.as_str())).map(|(_, secret)| secret);
@@ -93,15 +93,15 @@ impl LedgerFile {
         }
         let kept = || present.map(|secret| secret.metadata.clone()).unwrap_or_default();
         let metadata = metadata.unwrap_or_else(kept);
-        self.append(&mut file, Line::Set(name, value, metadata))
+        self.append(&mut file, Line::Set(name, value, metadata)).map(|()| Written::new())
     }
 
-    pub(crate) fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    pub(crate) fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         let mut file = self.locked(request.deadline)?;
         if !self.secrets.contains_key(&self.key(request.name.as_str())) {
             return Err(Error::not_found());
         }
-        self.append(&mut file, Line::Remove(request.name.clone()))
+        self.append(&mut file, Line::Remove(request.name.clone())).map(|()| Removed::new())
     }
 
     /// Opens the file for this writer alone, and reads what others wrote.
@@ -114,7 +114,7 @@ impl LedgerFile {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if deadline.has_passed() => return Err(Error::late()),
+                Err(TryLockError::WouldBlock) if deadline.has_passed() => return Err(Error::timed_out()),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
                 Err(TryLockError::Error(fault)) => return Err(self.failed("locked", &fault)),
             }
@@ -172,7 +172,7 @@ impl LedgerFile {
         let mut at = 0;
         while let Some((line, end)) = entry::read(rest.expose(), at).map_err(|fault| {
             let from = self.read + at as u64;
-            Error::damaged(format!("{}, byte {from}: {fault}", self.path.display()))
+            Error::corrupt(format!("{}, byte {from}: {fault}", self.path.display()))
         })? {
             self.enter(line);
             at = end;

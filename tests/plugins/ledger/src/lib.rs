@@ -21,7 +21,7 @@ const MANIFEST: Manifest = Manifest {
     version: env!("CARGO_PKG_VERSION"),
     description: "Secrets in a ledger, in clear text",
     vendor: "Ledgers & Daughters",
-    licence: "MIT OR Apache-2.0",
+    license: "MIT OR Apache-2.0",
     homepage: "https://ledger.example/keystead",
     kinds: &[
         Kind {

@@ -23,11 +23,11 @@ impl Vault for Slip {
         self.0.list(request)
     }
 
-    fn describe(&mut self, request: &GetRequest) -> Result<Entry> {
+    fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         self.0.describe(request)
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         if !matches!(request.value, Value::Text(_) | Value::Bytes(_)) {
             return Err(Error::unsupported("a slip has room for texts and bytes only"));
         }
@@ -37,7 +37,7 @@ impl Vault for Slip {
         self.0.set(request)
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         self.0.remove(request)
     }
 }

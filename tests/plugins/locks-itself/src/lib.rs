@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use sound::api::{
-    Challenge, Error, GetRequest, ListRequest, Page, Prompt, Result, Secret, Session, SetRequest,
-    UnlockRequest, Vault,
+    Challenge, Error, GetRequest, ListRequest, Page, Prompt, Result, Secret, SetRequest,
+    UnlockRequest, Unlocked, Vault, Written,
 };
 
 struct Locks(u32);
@@ -17,7 +17,7 @@ impl Vault for Locks {
         Ok(Page::default())
     }
 
-    fn set(&mut self, _: SetRequest) -> Result<()> {
+    fn set(&mut self, _: SetRequest) -> Result<Written> {
         match self.0.checked_sub(1) {
             Some(left) => self.0 = left,
             None => {
@@ -25,12 +25,12 @@ impl Vault for Locks {
                 return Err(Error::locked(Challenge::new("go-on", prompts)));
             }
         }
-        Ok(())
+        Ok(Written::new())
     }
 
-    fn unlock(&mut self, _: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, _: &UnlockRequest) -> Result<Unlocked> {
         self.0 = 10;
-        Ok(None)
+        Ok(Unlocked::new(None))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sound::api::{
     Context, Entry, Error, GetRequest, ListRequest, Metadata, Page, Result, Secret, SecretName,
-    SetRequest, Value, Vault,
+    SetRequest, Value, Vault, Written,
 };
 
 pub(crate) struct Skewed {
@@ -52,10 +52,10 @@ impl Vault for Skewed {
         Ok(Page::new(entries.collect(), None))
     }
 
-    fn set(&mut self, request: SetRequest) -> Result<()> {
+    fn set(&mut self, request: SetRequest) -> Result<Written> {
         self.context.info(&format!("set {}", request.name));
         self.secrets.insert(request.name, request.value);
-        Ok(())
+        Ok(Written::new())
     }
 
     #[cfg(feature = "next")]

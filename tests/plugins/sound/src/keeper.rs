@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::{
-    Entry, Error, GetRequest, ListRequest, Metadata, Page, Result, Secret, SecretName, SetRequest,
-    ValueKind, Vault, WriteMode,
+    Entry, Error, GetRequest, ListRequest, Metadata, MetadataWritten, Page, RemoveRequest, Removed,
+    Result, Secret, SecretName, SetMetadataRequest, SetRequest, ValueKind, Vault, WriteMode,
+    Written,
 };
 
 /// A vault in order, with metadata and every kind of value.
@@ -86,7 +87,7 @@ impl Vault for Keeper {
         Ok(Page::new(self.secrets.values().map(entry).collect(), None))
     }
 
-    fn set(&mut self, mut request: SetRequest) -> Result<()> {
+    fn set(&mut self, mut request: SetRequest) -> Result<Written> {
         self.sets += 1;
         (self.before_set)(self.sets, &mut request)?;
         let key = (self.key)(request.name.as_str());
@@ -97,17 +98,17 @@ impl Vault for Keeper {
         };
         let secret = Secret::with_metadata(request.value, request.metadata.unwrap_or(kept));
         self.secrets.insert(key, (request.name, secret));
-        Ok(())
+        Ok(Written::new())
     }
 
-    fn remove(&mut self, request: &GetRequest) -> Result<()> {
+    fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         let key = (self.key)(request.name.as_str());
-        self.secrets.remove(&key).map(drop).ok_or_else(Error::not_found)
+        self.secrets.remove(&key).map(|_| Removed::new()).ok_or_else(Error::not_found)
     }
 
-    fn set_metadata(&mut self, request: &GetRequest, metadata: Metadata) -> Result<()> {
+    fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
         let key = (self.key)(request.name.as_str());
-        self.secrets.get_mut(&key).ok_or_else(Error::not_found)?.1.metadata = metadata;
-        Ok(())
+        self.secrets.get_mut(&key).ok_or_else(Error::not_found)?.1.metadata = request.metadata;
+        Ok(MetadataWritten::new())
     }
 }

@@ -4,6 +4,9 @@
 
 mod keeper;
 
+use keystead_plugin_api::{
+    GetManyRequest, GetManyResults, SetManyRequest, SetManyResults, Unlocked, Written,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,7 +68,7 @@ pub const fn manifest(id: &'static str) -> Manifest {
         version: "0.1.0",
         description: "a plugin for tests",
         vendor: "Keystead's tests",
-        licence: "MIT OR Apache-2.0",
+        license: "MIT OR Apache-2.0",
         homepage: "",
         kinds: &[Kind {
             name: "vault",
@@ -97,7 +100,7 @@ pub fn sleep_ms(millis: u64) {
 
 type Several = fn(&[GetRequest]) -> Result<Vec<Result<Secret>>>;
 
-type Written = fn(Vec<SetRequest>) -> Result<Vec<Result<()>>>;
+type SetSeveral = fn(Vec<SetRequest>) -> Result<Vec<Result<()>>>;
 
 type Call<Request, Answer> = fn(&Context, &Request) -> Result<Answer>;
 
@@ -107,7 +110,7 @@ pub struct Odd {
     get: Call<GetRequest, Secret>,
     list: Call<ListRequest, Page>,
     get_many: Option<Several>,
-    set_many: Written,
+    set_many: SetSeveral,
 }
 
 impl Odd {
@@ -152,7 +155,7 @@ impl Odd {
     }
 
     /// Does this instead of writing several.
-    pub fn set_many(mut self, set: Written) -> Self {
+    pub fn set_many(mut self, set: SetSeveral) -> Self {
         self.set_many = set;
         self
     }
@@ -172,22 +175,25 @@ impl Vault for Odd {
         (self.list)(&self.context, request)
     }
 
-    fn set(&mut self, _: SetRequest) -> Result<()> {
-        Ok(())
+    fn set(&mut self, _: SetRequest) -> Result<Written> {
+        Ok(Written::new())
     }
 
-    fn set_many(&mut self, requests: Vec<SetRequest>) -> Result<Vec<Result<()>>> {
-        (self.set_many)(requests)
+    fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
+        let results = (self.set_many)(request.requests)?.into_iter();
+        Ok(SetManyResults::new(results.map(|result| result.map(|()| Written::new())).collect()))
     }
 
-    fn unlock(&mut self, _: &UnlockRequest) -> Result<Option<Session>> {
-        Ok(None)
+    fn unlock(&mut self, _: &UnlockRequest) -> Result<Unlocked> {
+        Ok(Unlocked::new(None))
     }
 
-    fn get_many(&mut self, requests: &[GetRequest]) -> Result<Vec<Result<Secret>>> {
-        match self.get_many {
-            Some(get_many) => get_many(requests),
-            None => Ok(requests.iter().map(|request| self.get(request)).collect()),
-        }
+    fn get_many(&mut self, request: &GetManyRequest) -> Result<GetManyResults> {
+        let requests = &request.requests;
+        let results = match self.get_many {
+            Some(get_many) => get_many(requests)?,
+            None => requests.iter().map(|request| self.get(request)).collect(),
+        };
+        Ok(GetManyResults::new(results))
     }
 }

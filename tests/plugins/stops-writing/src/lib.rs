@@ -1,7 +1,9 @@
 //! Ends its process at the twentieth secret that it is to write.
 #![forbid(unsafe_code)]
 
-use sound::api::{Error, GetRequest, ListRequest, Page, Result, Secret, SetRequest, Vault};
+use sound::api::{
+    Error, GetRequest, ListRequest, Page, Result, Secret, SetRequest, Vault, Written,
+};
 
 struct Stops(u32);
 
@@ -14,12 +16,12 @@ impl Vault for Stops {
         Ok(Page::default())
     }
 
-    fn set(&mut self, _: SetRequest) -> Result<()> {
+    fn set(&mut self, _: SetRequest) -> Result<Written> {
         self.0 += 1;
         if self.0 == 20 {
             std::process::exit(7);
         }
-        Ok(())
+        Ok(Written::new())
     }
 }
 

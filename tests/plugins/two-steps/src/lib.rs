@@ -4,8 +4,8 @@
 
 use sound::api::manifest::{Capability, Kind, Manifest};
 use sound::api::{
-    export_plugin, Challenge, Context, Deadline, Error, GetRequest, ListRequest, OpenRequest, Page,
-    Plugin, Prompt, Result, Secret, Session, UnlockRequest, Vault,
+    export_plugin, Challenge, Context, Error, GetRequest, ListRequest, OpenRequest, Page, Plugin,
+    Prompt, Result, Secret, UnlockRequest, Unlocked, UnregisterRequest, Unregistered, Vault,
 };
 
 const MANIFEST: Manifest = Manifest {
@@ -52,18 +52,18 @@ impl Vault for TwoSteps {
         Ok(Page::new(Vec::new(), None))
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         let (name, right) = STEPS[self.0];
         if request.answer(name).map(|answer| answer.expose()) != Some(right) {
-            return Err(Error::denied("that is wrong"));
+            return Err(Error::permission_denied("that is wrong"));
         }
         self.0 += 1;
         self.open()?;
-        Ok(None)
+        Ok(Unlocked::new(None))
     }
 
-    fn unregister(&mut self, _: Deadline) -> Result<()> {
+    fn unregister(&mut self, _: &UnregisterRequest) -> Result<Unregistered> {
         self.1.info("goodbye");
-        Ok(())
+        Ok(Unregistered::new())
     }
 }

@@ -2,8 +2,8 @@
 #![forbid(unsafe_code)]
 
 use sound::api::{
-    Challenge, Error, GetRequest, ListRequest, Page, Prompt, Result, Secret, Session, SetRequest,
-    UnlockRequest, Vault,
+    Challenge, Error, GetRequest, ListRequest, Page, Prompt, Result, Secret, SetRequest,
+    UnlockRequest, Unlocked, Vault, Written,
 };
 
 /// How many steps are done.
@@ -38,22 +38,22 @@ impl Vault for Steps {
         Ok(Page::default())
     }
 
-    fn set(&mut self, _: SetRequest) -> Result<()> {
-        self.open()
+    fn set(&mut self, _: SetRequest) -> Result<Written> {
+        self.open().map(|()| Written::new())
     }
 
-    fn unlock(&mut self, request: &UnlockRequest) -> Result<Option<Session>> {
+    fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         let given = |name| request.answer(name).map(|answer| answer.expose());
         let step = STEPS[self.0];
         if request.answers.len() != step.len() {
             return Err(Error::invalid("an answer to each prompt, and no more"));
         }
         if let Some((name, ..)) = step.iter().find(|(name, _, right)| given(name) != Some(right)) {
-            return Err(Error::denied(format!("the {name} is wrong")));
+            return Err(Error::permission_denied(format!("the {name} is wrong")));
         }
         self.0 += 1;
         self.open()?;
-        Ok(None)
+        Ok(Unlocked::new(None))
     }
 }
 

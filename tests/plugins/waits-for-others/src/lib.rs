@@ -53,7 +53,7 @@ impl Vault for Waits {
         fs::write(self.folder.join(&self.name), "").map_err(failed)?;
         while (fs::read_dir(&self.folder).map_err(failed)?.count() as i64) < self.vaults {
             if request.deadline.has_passed() {
-                return Err(Error::late());
+                return Err(Error::timed_out());
             }
             sound::sleep_ms(5);
         }

@@ -89,12 +89,13 @@ fn the_header_lays_out_what_rust_lays_out() {
         PlainRequest as keystead_plain_request { size, deadline_millis }
         OpenRequest as keystead_open_request {
             size, deadline_millis, vault, kind, parameters, parameter_count, session,
-            session_millis,
+            session_millis, host_name, host_version,
         }
         GetRequest as keystead_get_request { size, deadline_millis, name, version }
         SetRequest as keystead_set_request {
             size, deadline_millis, name, value_kind, mode, value, metadata, metadata_count,
         }
+        RenameRequest as keystead_rename_request { size, deadline_millis, from, to }
         SetMetadataRequest as keystead_set_metadata_request {
             size, deadline_millis, name, metadata, metadata_count,
         }
@@ -102,7 +103,7 @@ fn the_header_lays_out_what_rust_lays_out() {
         UnlockRequest as keystead_unlock_request {
             size, deadline_millis, challenge, answers, answer_count,
         }
-        ActRequest as keystead_act_request {
+        ActionRequest as keystead_act_request {
             size, deadline_millis, action, parameters, parameter_count,
         }
         ExecRequest as keystead_exec_request {
@@ -117,6 +118,7 @@ fn the_header_lays_out_what_rust_lays_out() {
         PluginTable as keystead_plugin {
             magic, size, open, close, get, list, describe, set, remove, set_metadata, unlock,
             lock, test, unregister, versions, actions, act, get_many, set_many,
+            rename,
         }
     });
 }
@@ -133,18 +135,18 @@ fn the_headers_numbers_are_those_of_the_contract() {
         named("NOT_FOUND", ErrorKind::NotFound.code()),
         named("ALREADY_EXISTS", ErrorKind::AlreadyExists.code()),
         named("LOCKED", ErrorKind::Locked.code()),
-        named("DENIED", ErrorKind::Denied.code()),
+        named("DENIED", ErrorKind::PermissionDenied.code()),
         named("UNAVAILABLE", ErrorKind::Unavailable.code()),
         named("UNSUPPORTED", ErrorKind::Unsupported.code()),
         named("INVALID", ErrorKind::Invalid.code()),
-        named("DAMAGED", ErrorKind::Damaged.code()),
+        named("DAMAGED", ErrorKind::Corrupt.code()),
         named("INTERNAL", ErrorKind::Internal.code()),
-        named("LATE", ErrorKind::Late.code()),
+        named("LATE", ErrorKind::TimedOut.code()),
         named("CREATE_ONLY", WriteMode::CreateOnly.code()),
         named("REPLACE", WriteMode::Replace.code()),
         named("UPSERT", WriteMode::Upsert.code()),
         named("WARNING", Level::Warning.code()),
-        named("INFORMATION", Level::Information.code()),
+        named("INFORMATION", Level::Info.code()),
         named("DEBUG", Level::Debug.code()),
         // As the twins of the Rust door have them (plugin-api/src/abi/types.rs).
         named("PARAMETER_TEXT", 1),

@@ -28,7 +28,7 @@ impl Services for Recorder {
 
     fn exec(&self, request: api::ExecRequest) -> Result<api::ExecOutput> {
         if request.program != "program" {
-            return Err(Error::denied("not granted"));
+            return Err(Error::permission_denied("not granted"));
         }
         let api::ExecRequest { arguments, input, environment, .. } = &request;
         let said = format!("{arguments:?} {:?} {environment:?}", input.expose());
@@ -56,6 +56,26 @@ fn opened(table: PluginTable, context: Context) -> vault::CVault {
 
 fn named(text: &str) -> api::GetRequest {
     api::GetRequest::new(SecretName::parse(text).unwrap(), soon())
+}
+
+fn name(text: &str) -> SecretName {
+    SecretName::parse(text).unwrap()
+}
+
+fn described(text: &str) -> api::DescribeRequest {
+    api::DescribeRequest::new(name(text), soon())
+}
+
+fn removed(text: &str) -> api::RemoveRequest {
+    api::RemoveRequest::new(name(text), soon())
+}
+
+fn versions_of(text: &str) -> api::VersionsRequest {
+    api::VersionsRequest::new(name(text), soon())
+}
+
+fn several(names: &[&str]) -> api::GetManyRequest {
+    api::GetManyRequest::new(names.iter().map(|name| named(name)).collect())
 }
 
 fn write(name: &str) -> api::SetRequest {
@@ -89,17 +109,17 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
     let mut request = named("none");
     request.version = Some("7".to_owned());
     assert_eq!(vault.get(&request), Err(Error::not_found()));
-    let slow = Error::unavailable("slow down").retry_after(Duration::from_millis(1_500));
+    let slow = Error::unavailable("slow down").with_retry_after(Duration::from_millis(1_500));
     assert_eq!(vault.get(&named("slow")), Err(slow));
     assert_eq!(asked(), ["get none 7", "get slow -"]);
 
     let mut page = api::ListRequest::new(soon());
-    (page.limit, page.filter) = (7, Some("*".to_owned()));
+    (page.limit, page.pattern) = (7, Some("*".to_owned()));
     let found = vault.list(&page).unwrap();
-    assert_eq!(found.next.as_deref(), Some("a"));
+    assert_eq!(found.next_cursor.as_deref(), Some("a"));
     // A kind of metadata that is unknown here must not hide the entry.
     assert_eq!((found.entries.len(), found.entries[0].metadata.len()), (1, 0));
-    assert_eq!(vault.describe(&named("n")).unwrap().kind, None);
+    assert_eq!(vault.describe(&described("n")).unwrap().kind, None);
     assert_eq!(asked(), ["list - * 7", "describe n"]);
 
     vault.set(write("n")).unwrap();
@@ -109,8 +129,9 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
     let mut request = write("n");
     request.metadata = Some(Metadata::new());
     vault.set(request).unwrap();
-    vault.set_metadata(&named("n"), metadata()).unwrap();
-    vault.remove(&named("n")).unwrap();
+    vault.set_metadata(api::SetMetadataRequest::new(name("n"), metadata(), soon())).unwrap();
+    vault.rename(&api::RenameRequest::new(name("n"), name("m"), soon())).unwrap();
+    vault.remove(&removed("n")).unwrap();
     let sorted = "[at:4:5:- b:3:1:- i:2:-4:- t:1:0:x]";
     assert_eq!(
         asked(),
@@ -119,47 +140,49 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
             format!("set n 1 [1, 0, 0, 0, 120] 1 {sorted}"),
             "set n 1 [1, 0, 0, 0, 120] 3 []".to_owned(),
             format!("set_metadata n {sorted}"),
+            "rename n m".to_owned(),
             "remove n".to_owned(),
         ]
     );
 
     let answer = Answer { name: "pin".to_owned(), value: SecretText::new("12") };
     let unlock = api::UnlockRequest::new("id", vec![answer], soon());
-    let session = vault.unlock(&unlock).unwrap().unwrap();
+    let session = vault.unlock(&unlock).unwrap().session.unwrap();
     assert_eq!(session.secret.expose(), b"session");
     assert_eq!(session.lifetime, Duration::from_secs(60));
-    let locked = vault.lock(soon()).unwrap_err();
+    let locked = vault.lock(&api::LockRequest::new(soon())).unwrap_err();
     let prompts =
         vec![api::Prompt::new_secret("pin", "The PIN"), api::Prompt::plain("user", "User")];
     assert_eq!(locked, Error::locked(api::Challenge::new("id", prompts)));
-    vault.test(soon()).unwrap();
-    vault.unregister(soon()).unwrap();
+    vault.test(&api::TestRequest::new(soon())).unwrap();
+    vault.unregister(&api::UnregisterRequest::new(soon())).unwrap();
     assert_eq!(asked(), ["unlock id 1 pin 12", "lock", "plain true", "plain true"]);
 
     let versions = [api::Version::new("2", Some(7)), api::Version::new("1", None)];
-    assert_eq!(vault.versions(&named("n")).unwrap(), versions);
+    assert_eq!(vault.versions(&versions_of("n")).unwrap().versions, versions);
     let mut action = api::Action::new("burn", "burns it");
     action.destructive = true;
     let kind = api::ParameterKind::Integer;
     let mut parameter = api::Parameter::required("how", kind, "how much");
     parameter.default = "3".into();
     action.parameters.push(parameter);
-    assert_eq!(vault.actions(soon()).unwrap(), [action]);
+    assert_eq!(vault.actions(&api::ActionsRequest::new(soon())).unwrap().actions, [action]);
     let mut parameters = Parameters::new();
     parameters.insert("how", ParameterValue::Integer(3));
-    let outcome = vault.act(&api::ActRequest::new("burn", parameters, soon())).unwrap();
+    let outcome = vault.run_action(&api::ActionRequest::new("burn", parameters, soon())).unwrap();
     assert_eq!((outcome.message.as_str(), outcome.value), ("done", Some(Value::text("a code"))));
     assert_eq!(asked(), ["versions n", "actions", "act burn [how:2:3:-]"]);
 
-    let many = vault.get_many(&[named("text"), named("none"), named("form")]).unwrap();
+    let many = vault.get_many(&several(&["text", "none", "form"])).unwrap().results;
     assert_eq!(many[0].as_ref().unwrap().value, Value::text("a text"));
     assert_eq!(many[1], Err(Error::not_found()));
     assert_eq!(many[2].as_ref().unwrap().metadata, metadata());
     let mut large = write("large");
     large.value = Value::bytes(vec![0; api::MAX_VALUE_BYTES]);
-    let many = vault.set_many(vec![write("a"), large, write("bad"), write("b")]).unwrap();
+    let many = vec![write("a"), large, write("bad"), write("b")];
+    let many = vault.set_many(api::SetManyRequest::new(many)).unwrap().results;
     let kinds: Vec<_> = many.iter().map(|one| one.as_ref().err().map(Error::kind)).collect();
-    assert_eq!(kinds, [None, Some(ErrorKind::Invalid), Some(ErrorKind::Denied), None]);
+    assert_eq!(kinds, [None, Some(ErrorKind::Invalid), Some(ErrorKind::PermissionDenied), None]);
     assert_eq!(asked(), ["get_many 3", "set_many 3"]);
     drop(vault);
     assert_eq!(asked(), ["close"]);
@@ -172,30 +195,36 @@ fn what_is_null_is_what_the_plain_trait_does_without() {
     let unsupported = |result: Result<()>| {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Unsupported);
     };
-    unsupported(vault.set(write("n")));
-    unsupported(vault.remove(&named("n")));
-    unsupported(vault.set_metadata(&named("n"), Metadata::new()));
+    unsupported(vault.set(write("n")).map(drop));
+    let none = api::SetMetadataRequest::new(name("n"), Metadata::new(), soon());
+    unsupported(vault.remove(&removed("n")).map(drop));
+    let rename = api::RenameRequest::new(name("n"), name("m"), soon());
+    unsupported(vault.rename(&rename).map(drop));
+    unsupported(vault.set_metadata(none).map(drop));
     unsupported(vault.unlock(&api::UnlockRequest::new("id", Vec::new(), soon())).map(drop));
-    unsupported(vault.lock(soon()));
-    unsupported(vault.versions(&named("n")).map(drop));
-    unsupported(vault.act(&api::ActRequest::new("a", Parameters::new(), soon())).map(drop));
-    vault.test(soon()).unwrap();
-    vault.unregister(soon()).unwrap();
-    assert_eq!(vault.actions(soon()).unwrap(), []);
+    unsupported(vault.lock(&api::LockRequest::new(soon())).map(drop));
+    unsupported(vault.versions(&versions_of("n")).map(drop));
+    unsupported(
+        vault.run_action(&api::ActionRequest::new("a", Parameters::new(), soon())).map(drop),
+    );
+    vault.test(&api::TestRequest::new(soon())).unwrap();
+    vault.unregister(&api::UnregisterRequest::new(soon())).unwrap();
+    assert_eq!(vault.actions(&api::ActionsRequest::new(soon())).unwrap().actions, []);
     assert_eq!(asked(), [] as [String; 0]);
     // The second page has it.
-    assert_eq!(vault.describe(&named("b")).unwrap().name.as_str(), "b");
-    assert_eq!(vault.describe(&named("c")), Err(Error::not_found()));
+    assert_eq!(vault.describe(&described("b")).unwrap().name.as_str(), "b");
+    assert_eq!(vault.describe(&described("c")), Err(Error::not_found()));
     assert_eq!(asked().len(), 4);
-    let many = vault.get_many(&[named("text"), named("none")]).unwrap();
+    let many = vault.get_many(&several(&["text", "none"])).unwrap().results;
     assert_eq!(many[1], Err(Error::not_found()));
-    let many = vault.set_many(vec![write("a")]).unwrap();
+    let many = vault.set_many(api::SetManyRequest::new(vec![write("a")])).unwrap().results;
     assert_eq!(many[0].as_ref().unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(asked(), ["get text -", "get none -"]);
 
     let mut vault = opened(PluginTable { set: Some(set), ..bare() }, Context::silent());
     asked();
-    assert_eq!(vault.set_many(vec![write("a"), write("b")]).unwrap(), [Ok(()), Ok(())]);
+    let two = api::SetManyRequest::new(vec![write("a"), write("b")]);
+    assert!(vault.set_many(two).unwrap().results.iter().all(Result::is_ok));
     assert_eq!(asked().len(), 2);
 }
 
@@ -203,9 +232,10 @@ fn what_is_null_is_what_the_plain_trait_does_without() {
 fn as_many_results_as_requests_are_answered() {
     let mut vault = opened(whole(), Context::silent());
     let told = |error: Error| error.message().to_owned();
-    let few = vault.get_many(&[named("text"), named("unanswered")]).unwrap_err();
+    let few = vault.get_many(&several(&["text", "unanswered"])).unwrap_err();
     assert_eq!(told(few), "2 secrets were asked for and 1 came back");
-    let many = vault.set_many(vec![write("a"), write("twice")]).unwrap_err();
+    let many =
+        vault.set_many(api::SetManyRequest::new(vec![write("a"), write("twice")])).unwrap_err();
     assert_eq!(told(many), "the results are more than 2");
 }
 
@@ -245,7 +275,7 @@ fn an_earlier_calls_reply_is_not_a_later_calls() {
         u32::from(earlier == reply)
     }
     let mut vault = opened(PluginTable { get: Some(get), ..whole() }, Context::silent());
-    vault.test(soon()).unwrap();
+    vault.test(&api::TestRequest::new(soon())).unwrap();
     let error = vault.get(&named("n")).unwrap_err();
     assert_eq!(error.message(), "something was told to a reply that had ended");
 }
@@ -304,7 +334,7 @@ fn logs_and_programs_go_through_the_context() {
     assert_eq!(unsafe { (HOST.exec)(context, &sound(), None, ptr::null_mut()) }, 0);
     let denied = ExecRequest { program: bytes("other"), ..sound() };
     let (status, kept) = exec(context, &denied);
-    assert_eq!((status, kept.as_str()), (ErrorKind::Denied.code(), "0 - - not granted"));
+    assert_eq!((status, kept.as_str()), (ErrorKind::PermissionDenied.code(), "0 - - not granted"));
     for (context, request, why) in [
         (context + 1, Some(sound()), "0 - - the context has ended"),
         (0, Some(sound()), "0 - - the context has ended"),
@@ -365,9 +395,9 @@ fn an_answer_without_an_end_is_cut_off() {
     }
     let (versions, actions) = (Some(versions as Call<_>), Some(actions as Call<_>));
     let mut vault = opened(PluginTable { versions, actions, ..whole() }, Context::silent());
-    let told = vault.versions(&named("n")).unwrap_err();
+    let told = vault.versions(&versions_of("n")).unwrap_err();
     assert_eq!(told.message(), "the versions are more than 10000");
-    let told = vault.actions(soon()).unwrap_err();
+    let told = vault.actions(&api::ActionsRequest::new(soon())).unwrap_err();
     assert_eq!(told.message(), "the actions' parameters are more than 10000");
 }
 
@@ -396,6 +426,9 @@ fn a_table_that_is_none_is_refused_and_told_why() {
         assert_eq!(check(&table), why);
     }
     // A newer one has more behind.
-    let newer = (PluginTable { size: 152 + 8, ..whole() }, 0_u64);
+    let newer = (PluginTable { size: size_of::<PluginTable>() + 8, ..whole() }, 0_u64);
     assert!(unsafe { copied(&newer.0) }.is_ok());
+    // One of the first version does not have what was added since.
+    let first = PluginTable { size: PLUGIN_V1_BYTES, ..whole() };
+    assert!(unsafe { copied(&first) }.unwrap().rename.is_none());
 }

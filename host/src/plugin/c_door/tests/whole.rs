@@ -188,7 +188,7 @@ unsafe extern "C" fn actions(_: State, _: *const PlainRequest, reply: u64) -> u3
     }
 }
 
-unsafe extern "C" fn act(_: State, request: *const ActRequest, reply: u64) -> u32 {
+unsafe extern "C" fn act(_: State, request: *const ActionRequest, reply: u64) -> u32 {
     unsafe {
         let r = &*request;
         let parameters = items(r.parameters, r.parameter_count);
@@ -227,12 +227,22 @@ unsafe extern "C" fn set_many(
     for at in 0..count {
         unsafe {
             let name = shown((**requests.add(at)).name);
-            (HOST.result)(reply, if name == "bad" { ErrorKind::Denied.code() } else { 0 });
+            (HOST.result)(
+                reply,
+                if name == "bad" { ErrorKind::PermissionDenied.code() } else { 0 },
+            );
             if name == "twice" {
                 (HOST.result)(reply, 0);
             }
         }
     }
+    0
+}
+
+unsafe extern "C" fn rename(_: State, request: *const RenameRequest, reply: u64) -> u32 {
+    // SAFETY: the host keeps the request alive until this returns.
+    let (from, to) = unsafe { (shown((*request).from), shown((*request).to)) };
+    note(format!("rename {from} {to}"), reply);
     0
 }
 
@@ -258,6 +268,7 @@ pub(super) fn whole() -> PluginTable {
         act: Some(act),
         get_many: Some(get_many),
         set_many: Some(set_many),
+        rename: Some(rename),
     }
 }
 
@@ -277,6 +288,7 @@ pub(super) fn bare() -> PluginTable {
         act: None,
         get_many: None,
         set_many: None,
+        rename: None,
         ..whole()
     }
 }

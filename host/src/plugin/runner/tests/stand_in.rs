@@ -459,7 +459,7 @@ impl Vault for Faulty {
         }
         if name == "says late" {
             std::thread::sleep(request.deadline.remaining() + Duration::from_millis(5));
-            return Err(api::Error::late());
+            return Err(api::Error::timed_out());
         }
         if let Some(text) = self.tell(name) {
             return Ok(api::Secret::new(api::Value::text(text)));
@@ -474,7 +474,7 @@ impl Vault for Faulty {
     fn list(&mut self, request: &api::ListRequest) -> api::Result<api::Page> {
         self.calls += 1;
         let name = |n: usize| api::SecretName::parse(&format!("{n:0>1024}")).unwrap();
-        match request.filter.as_deref() {
+        match request.pattern.as_deref() {
             Some("heavy") => {
                 let mut metadata = api::Metadata::new();
                 let text = "x".repeat(16 * 1024);
@@ -497,72 +497,76 @@ impl Vault for Faulty {
         }
     }
 
-    fn set(&mut self, request: api::SetRequest) -> api::Result<()> {
+    fn set(&mut self, request: api::SetRequest) -> api::Result<api::Written> {
         self.calls += 1;
         let name = request.name.as_str().to_owned();
         if request.mode == api::WriteMode::CreateOnly && self.kept.contains_key(&name) {
             return Err(api::Error::already_exists());
         }
         self.kept.insert(name, (request.value, request.metadata.unwrap_or_default()));
-        Ok(())
+        Ok(api::Written::new())
     }
 
-    fn set_many(&mut self, requests: Vec<api::SetRequest>) -> api::Result<Vec<api::Result<()>>> {
-        let count = self.calls;
+    fn set_many(&mut self, request: api::SetManyRequest) -> api::Result<api::SetManyResults> {
+        let (count, requests) = (self.calls, request.requests);
         let too_few = requests.iter().any(|request| request.name.as_str() == "too few");
         let mut results: Vec<_> = requests.into_iter().map(|one| self.set(one)).collect();
         // One call, however many secrets.
         self.calls = count + 1;
         results.truncate(if too_few { 1 } else { results.len() });
-        Ok(results)
+        Ok(api::SetManyResults::new(results))
     }
 
-    fn remove(&mut self, request: &api::GetRequest) -> api::Result<()> {
+    fn remove(&mut self, request: &api::RemoveRequest) -> api::Result<api::Removed> {
         self.calls += 1;
         if request.name.as_str() == "answer twice" {
             packet(&frame(self.calls, Kind::Reply as u8, &[0]), &[]);
         }
-        Ok(())
+        Ok(api::Removed::new())
     }
 
     fn set_metadata(
         &mut self,
-        request: &api::GetRequest,
-        metadata: api::Metadata,
-    ) -> api::Result<()> {
-        self.kept.get_mut(request.name.as_str()).ok_or_else(api::Error::not_found)?.1 = metadata;
-        Ok(())
+        request: api::SetMetadataRequest,
+    ) -> api::Result<api::MetadataWritten> {
+        self.kept.get_mut(request.name.as_str()).ok_or_else(api::Error::not_found)?.1 =
+            request.metadata;
+        Ok(api::MetadataWritten::new())
     }
 
-    fn unlock(&mut self, request: &api::UnlockRequest) -> api::Result<Option<api::Session>> {
+    fn unlock(&mut self, request: &api::UnlockRequest) -> api::Result<api::Unlocked> {
         if request.answer("password").map(api::SecretText::expose) != Some("canary") {
-            return Err(api::Error::denied("no").retry_after(Duration::from_millis(1_500)));
+            return Err(
+                api::Error::permission_denied("no").with_retry_after(Duration::from_millis(1_500))
+            );
         }
         self.locked = false;
         let secret = api::SecretBytes::copy_of(b"session");
-        Ok(Some(api::Session { secret, lifetime: Duration::from_secs(60) }))
+        let session = api::Session { secret, lifetime: Duration::from_secs(60) };
+        Ok(api::Unlocked::new(Some(session)))
     }
 
-    fn lock(&mut self, _: api::Deadline) -> api::Result<()> {
+    fn lock(&mut self, _: &api::LockRequest) -> api::Result<api::Locked> {
         self.locked = true;
-        Ok(())
+        Ok(api::Locked::new())
     }
 
-    fn versions(&mut self, _: &api::GetRequest) -> api::Result<Vec<api::Version>> {
-        Ok(vec![api::Version::new("v1", Some(-5)), api::Version::new("v0", None)])
+    fn versions(&mut self, request: &api::VersionsRequest) -> api::Result<api::VersionPage> {
+        let all = vec![api::Version::new("v1", Some(-5)), api::Version::new("v0", None)];
+        api::VersionPage::of(all, request)
     }
 
-    fn actions(&mut self, _: api::Deadline) -> api::Result<Vec<api::Action>> {
+    fn actions(&mut self, _: &api::ActionsRequest) -> api::Result<api::ActionList> {
         let mut action = api::Action::new("dig", "digs");
         let depth = api::Parameter::required("depth", api::ParameterKind::Integer, "how deep");
         action.parameters = vec![depth];
         action.destructive = true;
-        Ok(vec![action])
+        Ok(api::ActionList::new(vec![action]))
     }
 
-    fn act(&mut self, request: &api::ActRequest) -> api::Result<api::Outcome> {
+    fn run_action(&mut self, request: &api::ActionRequest) -> api::Result<api::ActionOutcome> {
         let depth = request.parameters.integer("depth").unwrap();
-        let mut outcome = api::Outcome::new(format!("dug {depth} deep"));
+        let mut outcome = api::ActionOutcome::new(format!("dug {depth} deep"));
         outcome.value = Some(api::Value::text("gold"));
         Ok(outcome)
     }

@@ -43,7 +43,7 @@ fn certificates() {
     });
     server.must("POST", &format!("{mount}/roles/web"), &role);
     let mut vault = dynamic(&mount);
-    vault.0.test(soon()).unwrap();
+    vault.0.test(&keystead_plugin_api::TestRequest::new(soon())).unwrap();
     assert_eq!(vault.names(10, None), ["web"]);
 
     let secret = vault.get("web/a.example.com").unwrap();

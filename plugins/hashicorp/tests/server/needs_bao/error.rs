@@ -18,7 +18,10 @@ fn what_is_not_mounted_and_what_is_no_kv_engine() {
     let words = format!("invalid: {url} has nothing mounted at `nosuch`");
     assert_eq!(told(open(ROOT, "nosuch").get("x")), words);
     assert_eq!(told(open(ROOT, "nosuch").set("x", Value::text(CANARY))), words);
-    assert_eq!(told(open(ROOT, "nosuch").0.test(soon())), words);
+    assert_eq!(
+        told(open(ROOT, "nosuch").0.test(&keystead_plugin_api::TestRequest::new(soon()))),
+        words
+    );
     let told_version =
         [("address", &*url), ("token", ROOT), ("mount", "nosuch"), ("kv-version", "2")];
     assert_eq!(told(Opened::new(&told_version).get("x")), words);
@@ -33,8 +36,8 @@ fn what_is_not_mounted_and_what_is_no_kv_engine() {
         assert_eq!(
             told(open(&nobody, mount).get("x")),
             format!(
-                "denied: permission denied: the token has no right in the mount `{mount}`, if there \
-                 is one"
+                "permission denied: the token has no right in the mount \
+                 `{mount}`, if there is one"
             )
         );
     }
@@ -53,13 +56,14 @@ fn what_a_token_may_not_do_is_denied_and_not_missing() {
         (told(vault.set("x", Value::text(CANARY))), "write", "data"),
     ] {
         let words = format!(
-            "denied: permission denied: the token may not {verb} `secret/{part}/elsewhere/x`"
+            "permission denied: the token may not {verb} \
+             `secret/{part}/elsewhere/x`"
         );
         assert_eq!(answer, words);
     }
     assert_eq!(
         told(vault.0.list(&ListRequest::new(soon()))),
-        "denied: permission denied: the token may not list `secret/metadata/elsewhere/`"
+        "permission denied: the token may not list `secret/metadata/elsewhere/`"
     );
 }
 
@@ -76,7 +80,8 @@ fn a_token_that_has_expired_is_told_apart_from_one_that_may_not() {
     for token in [&*token, "canary-that-never-was-one"] {
         let mut vault = Opened::new(&[("address", &url), ("token", token), ("prefix", "expiring")]);
         let words = format!(
-            "denied: {url} does not know the token: it has expired, was revoked, or is none"
+            "permission denied: {url} does not know the token: it has expired, was revoked, or \
+             is none"
         );
         assert_eq!(told(vault.get("x")), words);
         assert_eq!(told(vault.set("x", Value::text(CANARY))), words);
@@ -214,7 +219,7 @@ fn a_server_that_is_not_there_or_is_something_else() {
     );
     let mut late = ListRequest::new(Deadline::after(std::time::Duration::ZERO));
     late.limit = 1;
-    assert!(told(vault.0.list(&late)).starts_with("late: "));
+    assert!(told(vault.0.list(&late)).starts_with("timed out: "));
 }
 
 #[test]

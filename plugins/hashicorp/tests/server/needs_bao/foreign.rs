@@ -1,6 +1,9 @@
 //! What the server's own client writes is read here, and what is written here it reads.
 
-use keystead_plugin_api::{Map, Metadata, MetadataValue, SetRequest, Value, ValueKind, WriteMode};
+use keystead_plugin_api::{
+    DescribeRequest, Map, Metadata, MetadataValue, SetMetadataRequest, SetRequest, Value,
+    ValueKind, VersionsRequest, WriteMode,
+};
 use serde_json::{Value as Json, json};
 
 use crate::bao::{Bao, ROOT, unique};
@@ -150,7 +153,7 @@ fn metadata_is_the_clients_custom_metadata() {
     let read: Json = serde_json::from_str(&read).unwrap();
     let custom = json!({ "owner": "bob", "count": "integer:3", "keystead.kind": "2 bytes" });
     assert_eq!(read["data"]["custom_metadata"], custom);
-    let request = keystead_plugin_api::GetRequest::new(name("x"), soon());
+    let request = DescribeRequest::new(name("x"), soon());
     assert_eq!(vault.0.describe(&request).unwrap().kind, Some(ValueKind::Bytes));
     Bao::shared().client(&["kv", "put", "-mount=secret", &path, "value=y"]);
     let described = vault.0.describe(&request).unwrap();
@@ -166,7 +169,7 @@ fn versions_are_the_clients_and_actions_bring_them_back() {
     }
     let request = || keystead_plugin_api::GetRequest::new(name("x"), soon());
     let versions = |vault: &mut Opened| -> Vec<String> {
-        let versions = vault.0.versions(&request()).unwrap();
+        let versions = vault.0.versions(&VersionsRequest::new(name("x"), soon())).unwrap().versions;
         assert!(
             versions.iter().all(|version| version.created.is_some_and(|at| at > 1_700_000_000_000))
         );
@@ -278,8 +281,8 @@ fn of_many_who_write_at_once_all_do_and_each_is_a_version() {
             });
         }
     });
-    let request = keystead_plugin_api::GetRequest::new(name("x"), soon());
-    assert_eq!(vault.0.versions(&request).unwrap().len(), 4);
+    let request = VersionsRequest::new(name("x"), soon());
+    assert_eq!(vault.0.versions(&request).unwrap().versions.len(), 4);
 }
 
 #[test]
@@ -304,7 +307,7 @@ fn a_listing_goes_through_folders_in_order_whatever_the_size_of_its_pages() {
     for (at, after) in names.iter().enumerate() {
         let (mut fresh, mut request) =
             (self::again(&folder), keystead_plugin_api::ListRequest::new(soon()));
-        request.after = Some((*after).to_owned());
+        request.cursor = Some((*after).to_owned());
         let page = fresh.0.list(&request).unwrap();
         let rest: Vec<_> = page.entries.iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(rest, names[at + 1..]);
@@ -334,9 +337,8 @@ fn two_vaults_with_two_accounts_never_mix() {
     }
     // Each account is kept out of the other's folder by the server.
     let mut crossed = open(&tokens[0], &yours);
-    let denied = |verb: &str| {
-        format!("denied: permission denied: the token may not {verb} `secret/data/{yours}/x`")
-    };
+    let denied =
+        |verb: &str| format!("permission denied: the token may not {verb} `secret/data/{yours}/x`");
     assert_eq!(told(crossed.get("x")), denied("read"));
     assert_eq!(told(crossed.set("x", Value::text(CANARY))), denied("write"));
     assert_eq!(vaults[1].value("x"), Value::text(format!("{CANARY} 1")));
@@ -369,7 +371,7 @@ fn a_token_that_may_only_write_values_writes_them() {
     about.insert("k", MetadataValue::Boolean(true)).unwrap();
     for about in [about, Metadata::new()] {
         let words = told(vault.set_with("x", Value::text("5"), Some(about), WriteMode::Upsert));
-        assert!(words.starts_with("denied: "), "{words}");
+        assert!(words.starts_with("permission denied: "), "{words}");
     }
     assert_eq!(vault.value("x"), Value::text("4"), "it was refused before anything was written");
     vault.remove("x").unwrap();
@@ -415,12 +417,13 @@ fn what_only_version_2_has_version_1_says_it_has_not() {
     vault.set("x", Value::text("1")).unwrap();
     let has_no =
         |what: &str| format!("unsupported: the mount `{one}` is KV version 1: it keeps no {what}");
-    let request = keystead_plugin_api::GetRequest::new(name("x"), soon());
+    let request = VersionsRequest::new(name("x"), soon());
     assert_eq!(told(vault.0.versions(&request)), has_no("earlier versions"));
     assert_eq!(told(vault.act("undelete", &[("name", "x")])), has_no("versions"));
     let mut about = Metadata::new();
     about.insert("k", MetadataValue::Boolean(true)).unwrap();
-    assert_eq!(told(vault.0.set_metadata(&request, about.clone())), has_no("metadata"));
+    let request = SetMetadataRequest::new(name("x"), about.clone(), soon());
+    assert_eq!(told(vault.0.set_metadata(request)), has_no("metadata"));
     let set = vault.set_with("x", Value::text("2"), Some(about), WriteMode::Upsert);
     assert_eq!(told(set), has_no("metadata"));
     assert_eq!(vault.value("x"), Value::text("1"));

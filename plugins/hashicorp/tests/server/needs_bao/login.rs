@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keystead_plugin_api::{ErrorKind, SecretBytes, Session, Value};
+use keystead_plugin_api::{ErrorKind, LockRequest, SecretBytes, Session, Value};
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value as Json, json};
 
@@ -35,7 +35,7 @@ fn works(pairs: &[(&str, &str)]) {
     vault.set("x", Value::text(CANARY)).unwrap();
     assert_eq!(vault.value("x"), Value::text(CANARY));
     assert!(
-        told(vault.0.lock(crate::opened::soon()))
+        told(vault.0.lock(&LockRequest::new(crate::opened::soon())))
             .starts_with("unsupported: this vault is never locked")
     );
 }
@@ -70,8 +70,9 @@ fn with_an_approle() {
     let given: Vec<(&str, &str)> = given.iter().map(|(name, text)| (*name, &**text)).collect();
     works(&given);
 
-    let words =
-        format!("denied: {url} refused the login at `auth/{name}`: invalid role or secret ID");
+    let words = format!(
+        "permission denied: {url} refused the login at `auth/{name}`: invalid role or secret ID"
+    );
     assert_eq!(told(opened(&pairs(Some(CANARY))).get("x")), words);
 
     // Without a secret id it is asked for.
@@ -103,16 +104,17 @@ fn with_a_user_and_a_password() {
     let prompts = &locked.challenge().unwrap().prompts;
     let asked: Vec<_> = prompts.iter().map(|prompt| (&*prompt.name, prompt.secret)).collect();
     assert_eq!(asked, [("user", false), ("password", true)]);
-    let words =
-        format!("denied: {url} refused the login at `auth/{name}`: invalid username or password");
+    let words = format!(
+        "permission denied: {url} refused the login at `auth/{name}`: invalid username or password"
+    );
     assert_eq!(told(vault.unlock(&locked, &[("user", "ann"), ("password", "canary")])), words);
     assert_eq!(
         told(vault.unlock(&locked, &[("user", "../ann"), ("password", "canary")])),
-        "denied: that is no user's name"
+        "permission denied: that is no user's name"
     );
     assert_eq!(
         told(vault.unlock(&locked, &[("user", "ann"), ("password", "")])),
-        "denied: the answer to `password` is empty"
+        "permission denied: the answer to `password` is empty"
     );
     let right = [("user", "ann"), ("password", "canary pass/word")];
     let session = vault.unlock(&locked, &right).unwrap().unwrap();
@@ -124,7 +126,7 @@ fn with_a_user_and_a_password() {
     let reopened = |session| Opened::with("kv", &pairs, session).unwrap();
     let copy = Session { secret: session.secret.duplicate(), lifetime: session.lifetime };
     assert_eq!(reopened(Some(copy)).value("x"), Value::text(CANARY));
-    vault.0.lock(crate::opened::soon()).unwrap();
+    vault.0.lock(&LockRequest::new(crate::opened::soon())).unwrap();
     assert_eq!(vault.get("x").unwrap_err().kind(), ErrorKind::Locked);
     server.must("POST", &format!("sys/leases/revoke-prefix/auth/{name}/login"), &json!({}));
     assert_eq!(reopened(Some(session)).get("x").unwrap_err().kind(), ErrorKind::Locked);
@@ -145,8 +147,8 @@ fn with_a_token_that_is_typed() {
     let mut vault = Opened::new(&pairs);
     let locked = vault.get("x").unwrap_err();
     for (wrong, words) in [
-        (CANARY, format!("denied: {url} does not know that token")),
-        ("canary\u{1}", "denied: that is no token".to_owned()),
+        (CANARY, format!("permission denied: {url} does not know that token")),
+        ("canary\u{1}", "permission denied: that is no token".to_owned()),
     ] {
         assert_eq!(told(vault.unlock(&locked, &[("token", wrong)])), words);
     }
@@ -266,8 +268,8 @@ fn with_a_jwt() {
     let pairs = pairs("jwt", &forged);
     let pairs: Vec<_> = pairs.iter().map(|(name, text)| (*name, &**text)).collect();
     let words = format!(
-        "denied: {url} refused the login at `auth/{name}`: error validating token: error verifying \
-         token signature: no known key successfully validated the token signature"
+        "permission denied: {url} refused the login at `auth/{name}`: error validating token: \
+         error verifying token signature: no known key successfully validated the token signature"
     );
     assert_eq!(told(Opened::new(&pairs).get("x")), words);
 }

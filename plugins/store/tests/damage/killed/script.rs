@@ -7,7 +7,7 @@ use std::fmt;
 use keystead_plugin_api::{MetadataValue, Result, Secret, SetRequest, Value, Vault, WriteMode};
 
 use crate::child::Random;
-use crate::vault::{bytes, metadata, named, setting};
+use crate::vault::{bytes, metadata, remove, set_many, set_metadata, setting};
 
 /// The names that all write.
 pub(crate) const SHARED: [&str; 3] = ["shared/a", "shared/b", "shared/c"];
@@ -127,13 +127,10 @@ impl Step {
     pub(crate) fn run(&self, vault: &mut dyn Vault) -> Result<()> {
         let name = &self.names[0];
         match self.what {
-            "note" => vault.set_metadata(&named(name), metadata(&self.number.to_string())),
-            "remove" => vault.remove(&named(name)),
-            "many" => {
-                let requests = self.names.iter().map(|name| self.request(name)).collect();
-                vault.set_many(requests)?.into_iter().collect()
-            }
-            _ => vault.set(self.request(name)),
+            "note" => set_metadata(vault, name, metadata(&self.number.to_string())),
+            "remove" => remove(vault, name),
+            "many" => set_many(vault, self.names.iter().map(|name| self.request(name))),
+            _ => vault.set(self.request(name)).map(drop),
         }
     }
 

@@ -21,7 +21,7 @@ pub(super) fn lines(inspected: &Inspected, sha256: &Digest) -> Vec<String> {
         format!("Plugin:      {} {}", manifest.id, manifest.version),
         format!("Description: {}", manifest.description),
         format!("Vendor:      {}", manifest.vendor),
-        format!("Licence:     {}", manifest.licence),
+        format!("Licence:     {}", manifest.license),
     ];
     if !manifest.homepage.is_empty() {
         lines.push(format!("Homepage:    {}", manifest.homepage));
@@ -102,7 +102,7 @@ pub(super) struct Json<'a> {
     api: String,
     description: &'a str,
     vendor: &'a str,
-    licence: &'a str,
+    license: &'a str,
     homepage: &'a str,
     format: &'static str,
     machine: String,
@@ -152,7 +152,7 @@ impl<'a> Json<'a> {
             api: manifest.api.to_string(),
             description: &manifest.description,
             vendor: &manifest.vendor,
-            licence: &manifest.licence,
+            license: &manifest.license,
             homepage: &manifest.homepage,
             format: inspected.format.as_str(),
             machine: inspected.machine.to_string(),

@@ -1,6 +1,6 @@
 //! `keystead vault do`: what only this vault can do, such as changing its password.
 
-use keystead_plugin_api::{Action, Outcome, VaultName};
+use keystead_plugin_api::{Action, ActionOutcome, VaultName};
 use serde::Serialize;
 
 use super::super::get::{self, vault_name};
@@ -122,7 +122,7 @@ fn answer(
     scene: &Scene<'_>,
     vault: &VaultName,
     action: &str,
-    outcome: Outcome,
+    outcome: ActionOutcome,
 ) -> Result<(), Failure> {
     if scene.ui.is_json() {
         let head = Head { schema: 1, vault: vault.as_str(), action, message: &outcome.message };

@@ -1,0 +1,123 @@
+//! What unlocking, locking, testing and the end of a registration are told and answer.
+
+use std::time::Duration;
+
+use super::Deadline;
+use crate::value::{SecretBytes, SecretText};
+
+/// One answer to a [`Prompt`](crate::Prompt).
+#[derive(Debug)]
+pub struct Answer {
+    /// The prompt's name.
+    pub name: String,
+    /// What was typed.
+    pub value: SecretText,
+}
+
+/// Answers a challenge.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct UnlockRequest {
+    /// The challenge's id.
+    pub challenge: String,
+    /// An answer to each of its prompts.
+    pub answers: Vec<Answer>,
+    /// Until when: unlocking has a deadline of its own, for key derivation.
+    pub deadline: Deadline,
+}
+
+impl UnlockRequest {
+    /// Answers this challenge.
+    pub fn new(challenge: impl Into<String>, answers: Vec<Answer>, deadline: Deadline) -> Self {
+        Self { challenge: challenge.into(), answers, deadline }
+    }
+
+    /// Returns the answer to the prompt of this name.
+    pub fn answer(&self, name: &str) -> Option<&SecretText> {
+        self.answers.iter().find(|answer| answer.name == name).map(|answer| &answer.value)
+    }
+}
+
+/// An opaque secret that reopens an unlocked vault without asking again.
+#[derive(Debug)]
+pub struct Session {
+    /// What [`Plugin::open`](crate::Plugin::open) may be given back.
+    pub secret: SecretBytes,
+    /// For how long the vault will take it.
+    pub lifetime: Duration,
+}
+
+/// What came of an unlock.
+#[non_exhaustive]
+#[derive(Debug, Default)]
+pub struct Unlocked {
+    /// What reopens the vault without asking again, where the vault gives that out.
+    pub session: Option<Session>,
+}
+
+impl Unlocked {
+    /// Returns that it is unlocked, and this session.
+    pub fn new(session: Option<Session>) -> Self {
+        Self { session }
+    }
+}
+
+/// Requests that say nothing but until when.
+macro_rules! plain_requests {
+    ($( $(#[$doc:meta])* $name:ident; )*) => {$(
+        $(#[$doc])*
+        #[non_exhaustive]
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name {
+            /// Until when.
+            pub deadline: Deadline,
+        }
+
+        impl $name {
+            /// Returns a request with this deadline.
+            pub fn new(deadline: Deadline) -> Self {
+                Self { deadline }
+            }
+        }
+    )*};
+}
+
+plain_requests! {
+    /// Asks a vault to forget what unlocked it.
+    LockRequest;
+    /// Asks whether the vault could do its work.
+    TestRequest;
+    /// Tells a vault that its registration ends.
+    UnregisterRequest;
+    /// Asks what only this vault can do.
+    ActionsRequest;
+}
+
+/// The vault is locked.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Locked {}
+
+/// The vault could do its work.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TestReport {}
+
+/// The vault knows that its registration ends.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unregistered {}
+
+/// Answers without content yet.
+macro_rules! plain_answers {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Returns the answer.
+            pub fn new() -> Self {
+                Self::default()
+            }
+        }
+    )*};
+}
+
+plain_answers! { Locked, TestReport, Unregistered }

@@ -1,0 +1,251 @@
+//! What reads are told and answer.
+
+#[cfg(doc)]
+use super::Vault;
+use super::{Deadline, MAX_PAGE_ENTRIES};
+use crate::metadata::Metadata;
+use crate::name::SecretName;
+use crate::value::{Value, ValueKind};
+
+/// Asks for one secret.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct GetRequest {
+    /// Its name.
+    pub name: SecretName,
+    /// Which version, as [`Vault::versions`] names it; the newest where absent.
+    pub version: Option<String>,
+    /// Until when.
+    pub deadline: Deadline,
+    /// What a later minor version might add: why the secret is wanted, for audits.
+    #[cfg(feature = "next")]
+    pub reason: Option<String>,
+}
+
+impl GetRequest {
+    /// Asks for the newest version of this secret.
+    pub fn new(name: SecretName, deadline: Deadline) -> Self {
+        Self {
+            name,
+            version: None,
+            deadline,
+            #[cfg(feature = "next")]
+            reason: None,
+        }
+    }
+}
+
+/// A secret as a vault gives it out.
+#[non_exhaustive]
+#[derive(Debug, PartialEq, Eq)]
+pub struct Secret {
+    /// The value.
+    pub value: Value,
+    /// What the vault keeps beside it; empty where it keeps nothing.
+    pub metadata: Metadata,
+    /// What a later minor version might add: until when the value is good, in
+    /// milliseconds.
+    #[cfg(feature = "next")]
+    pub lease_millis: Option<u64>,
+}
+
+impl Secret {
+    /// Returns a secret without metadata.
+    pub fn new(value: Value) -> Self {
+        Self::with_metadata(value, Metadata::new())
+    }
+
+    /// Returns a secret with metadata.
+    pub fn with_metadata(value: Value, metadata: Metadata) -> Self {
+        Self {
+            value,
+            metadata,
+            #[cfg(feature = "next")]
+            lease_millis: None,
+        }
+    }
+}
+
+/// Asks for several secrets.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct GetManyRequest {
+    /// Each of them, at most [`MAX_GET_MANY`](super::MAX_GET_MANY).
+    pub requests: Vec<GetRequest>,
+}
+
+impl GetManyRequest {
+    /// Asks for these.
+    pub fn new(requests: Vec<GetRequest>) -> Self {
+        Self { requests }
+    }
+}
+
+/// What came of asking for several secrets.
+#[non_exhaustive]
+#[derive(Debug, PartialEq, Eq)]
+pub struct GetManyResults {
+    /// One result for each request, in order.
+    pub results: Vec<crate::Result<Secret>>,
+}
+
+impl GetManyResults {
+    /// Returns these results.
+    pub fn new(results: Vec<crate::Result<Secret>>) -> Self {
+        Self { results }
+    }
+}
+
+/// Asks for one page of what the vault has.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct ListRequest {
+    /// The last page's `next_cursor`; absent for the first page.
+    pub cursor: Option<String>,
+    /// The most entries wanted, 1 to [`MAX_PAGE_ENTRIES`].
+    pub limit: usize,
+    /// A pattern that the host is going to apply: a vault may use it to send less, or ignore it. `*`
+    /// stands for any characters, also for none and for `/`, and `?` for one; all others stand for
+    /// themselves.
+    pub pattern: Option<String>,
+    /// What every wanted name begins with, as it is written: a vault may use it to send less, or
+    /// ignore it.
+    pub prefix: Option<String>,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl ListRequest {
+    /// Asks for the first page, as large as may be.
+    pub fn new(deadline: Deadline) -> Self {
+        Self { cursor: None, limit: MAX_PAGE_ENTRIES, pattern: None, prefix: None, deadline }
+    }
+}
+
+/// One secret in a listing: everything but its value.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: SecretName,
+    /// Its kind, where the vault knows it without opening the value.
+    pub kind: Option<ValueKind>,
+    /// What the vault keeps beside the value.
+    pub metadata: Metadata,
+}
+
+impl Entry {
+    /// Returns an entry.
+    pub fn new(name: SecretName, kind: Option<ValueKind>, metadata: Metadata) -> Self {
+        Self { name, kind, metadata }
+    }
+}
+
+/// One page of a listing, in the vault's own order.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// At most as many entries as were asked for; possibly none although more follow.
+    pub entries: Vec<Entry>,
+    /// What to ask for next; absent on the last page.
+    pub next_cursor: Option<String>,
+}
+
+impl Page {
+    /// Returns a page.
+    pub fn new(entries: Vec<Entry>, next_cursor: Option<String>) -> Self {
+        Self { entries, next_cursor }
+    }
+}
+
+/// Asks for a secret's entry.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct DescribeRequest {
+    /// Its name.
+    pub name: SecretName,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl DescribeRequest {
+    /// Asks for the entry of this secret.
+    pub fn new(name: SecretName, deadline: Deadline) -> Self {
+        Self { name, deadline }
+    }
+}
+
+/// Asks for one page of a secret's versions.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct VersionsRequest {
+    /// Its name.
+    pub name: SecretName,
+    /// The last page's `next_cursor`; absent for the first page.
+    pub cursor: Option<String>,
+    /// The most versions wanted, 1 to [`MAX_PAGE_ENTRIES`].
+    pub limit: usize,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl VersionsRequest {
+    /// Asks for the first page, as large as may be.
+    pub fn new(name: SecretName, deadline: Deadline) -> Self {
+        Self { name, cursor: None, limit: MAX_PAGE_ENTRIES, deadline }
+    }
+}
+
+/// One earlier state of a secret.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The vault's own name for it.
+    pub id: String,
+    /// When it was written, in milliseconds since 1970 UTC, where known.
+    pub created: Option<i64>,
+}
+
+impl Version {
+    /// Returns a version.
+    pub fn new(id: impl Into<String>, created: Option<i64>) -> Self {
+        Self { id: id.into(), created }
+    }
+}
+
+/// One page of a secret's versions, newest first.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VersionPage {
+    /// At most as many as were asked for.
+    pub versions: Vec<Version>,
+    /// What to ask for next; absent on the last page.
+    pub next_cursor: Option<String>,
+}
+
+impl VersionPage {
+    /// Returns a page.
+    pub fn new(versions: Vec<Version>, next_cursor: Option<String>) -> Self {
+        Self { versions, next_cursor }
+    }
+
+    /// Returns the page that is asked for of all versions, newest first. A cursor is the id of the
+    /// last version of the page before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a cursor that is no version's id.
+    pub fn of(all: Vec<Version>, request: &VersionsRequest) -> crate::Result<Self> {
+        let start = match &request.cursor {
+            None => 0,
+            Some(cursor) => match all.iter().position(|version| version.id == *cursor) {
+                Some(last) => last + 1,
+                None => return Err(crate::Error::invalid("this vault did not give that cursor")),
+            },
+        };
+        let is_last = all.len() - start <= request.limit;
+        let rest = all.into_iter().skip(start);
+        let versions: Vec<_> = rest.take(request.limit).collect();
+        let next = versions.last().filter(|_| !is_last).map(|version| version.id.clone());
+        Ok(Self::new(versions, next))
+    }
+}

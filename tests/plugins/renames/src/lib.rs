@@ -1,0 +1,54 @@
+//! Has one secret, which is given other names and never written or removed: who moves it asks for
+//! that, or nothing moves. `stuck` is a name that it does not take.
+#![forbid(unsafe_code)]
+
+use sound::api::manifest::{Capability, Kind, Manifest};
+use sound::api::{
+    export_plugin, Context, Entry, Error, GetRequest, ListRequest, Metadata, OpenRequest, Page,
+    Plugin, RenameRequest, Renamed, Result, Secret, SecretName, Vault,
+};
+
+const MANIFEST: Manifest = Manifest {
+    kinds: &[Kind {
+        capabilities: &[Capability::Write, Capability::Rename, Capability::Metadata],
+        ..sound::manifest("renames").kinds[0]
+    }],
+    ..sound::manifest("renames")
+};
+
+export_plugin! { plugin: Renames, manifest: MANIFEST }
+
+struct Renames(SecretName);
+
+impl Plugin for Renames {
+    fn open(request: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
+        if let Some(host) = request.host {
+            context.warn(&format!("opened by {} {}", host.name, host.version));
+        }
+        Ok(Box::new(Self(SecretName::parse("a")?)))
+    }
+}
+
+impl Vault for Renames {
+    fn get(&mut self, request: &GetRequest) -> Result<Secret> {
+        match request.name == self.0 {
+            true => Ok(sound::secret()),
+            false => Err(Error::not_found()),
+        }
+    }
+
+    fn list(&mut self, _: &ListRequest) -> Result<Page> {
+        Ok(Page::new(vec![Entry::new(self.0.clone(), None, Metadata::new())], None))
+    }
+
+    fn rename(&mut self, request: &RenameRequest) -> Result<Renamed> {
+        if request.to.as_str() == "stuck" {
+            return Err(Error::unsupported("it stays as it is"));
+        }
+        if request.from != self.0 {
+            return Err(Error::not_found());
+        }
+        self.0 = request.to.clone();
+        Ok(Renamed::new())
+    }
+}
