@@ -9,6 +9,7 @@ mod listing;
 mod many;
 mod metadata;
 mod permission;
+mod renaming;
 mod search;
 mod transfer;
 mod unlocking;

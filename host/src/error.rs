@@ -323,9 +323,7 @@ impl Error {
             Self::SecretExists { .. } => "E12.secret-exists",
             Self::Locked { .. } => "E12.locked",
             Self::NoSession { .. } => "E12.no-session",
-            Self::Refused { answer, .. } | Self::WrongAnswer { answer, .. } => {
-                answer_code(answer.kind())
-            }
+            Self::Refused { answer, .. } | Self::WrongAnswer { answer, .. } => answer_code(answer),
             Self::Misbehaved { .. } => "E12.misbehaved",
             Self::Runner { source, .. } => source.code(),
             Self::NoImage { .. } => "E11.image",
@@ -393,9 +391,17 @@ impl From<registry::Error> for Error {
 }
 
 /// The code of what a vault answered.
-fn answer_code(kind: keystead_plugin_api::ErrorKind) -> &'static str {
-    use keystead_plugin_api::ErrorKind as Kind;
-    match kind {
+fn answer_code(answer: &keystead_plugin_api::Error) -> &'static str {
+    use keystead_plugin_api::{ErrorDetail, ErrorKind as Kind};
+    match answer.detail() {
+        Some(ErrorDetail::Throttled) => return "E12.throttled",
+        Some(ErrorDetail::Certificate) => return "E12.certificate",
+        Some(ErrorDetail::Conflict) => return "E12.conflict",
+        Some(ErrorDetail::NotGranted) => return "E12.not-granted",
+        // What is not there is told as a secret that is not there.
+        _ => {}
+    }
+    match answer.kind() {
         Kind::NotFound => "E12.not-found",
         Kind::AlreadyExists => "E12.secret-exists",
         Kind::Locked => "E12.locked",

@@ -25,11 +25,11 @@ static keystead_status open_vault(const keystead_open_request *request, keystead
     keystead_bytes words = request->parameters[0].text; /* required, and the only one */
     keystead_vault *new = malloc(sizeof *new);
     (void)context, (void)reply;
-    if (!new || !(new->words = calloc(1, words.length + 1))) {
+    if (!new || !(new->words = calloc(1, words.size + 1))) {
         free(new);
         return KEYSTEAD_UNAVAILABLE;
     }
-    memcpy(new->words, words.start, words.length);
+    memcpy(new->words, words.data, words.size);
     *vault = new;
     return KEYSTEAD_OK;
 }
@@ -41,7 +41,7 @@ static void close_vault(keystead_vault *vault) {
 
 static keystead_status get(keystead_vault *vault, const keystead_get_request *request,
                            keystead_reply reply) {
-    if (request->version.start) return KEYSTEAD_UNSUPPORTED;
+    if (request->version.data) return KEYSTEAD_UNSUPPORTED;
     if (!keystead_is(request->name, "greeting")) return KEYSTEAD_NOT_FOUND;
     host->text(reply, keystead_text(vault->words));
     return KEYSTEAD_OK;

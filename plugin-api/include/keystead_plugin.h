@@ -52,13 +52,21 @@ enum {
     KEYSTEAD_NOT_FOUND = 1,      /* no secret of this name; never for anything else */
     KEYSTEAD_ALREADY_EXISTS = 2, /* a create-only write met a secret of this name */
     KEYSTEAD_LOCKED = 3,         /* tell challenge and prompts; the call had no effect */
-    KEYSTEAD_DENIED = 4,         /* the vault's rules or its server refuse this caller */
+    KEYSTEAD_PERMISSION_DENIED = 4, /* the vault's rules or its server refuse this caller */
     KEYSTEAD_UNAVAILABLE = 5,    /* cannot be reached now; may work later */
     KEYSTEAD_UNSUPPORTED = 6,    /* this vault cannot do or hold this */
     KEYSTEAD_INVALID = 7,        /* the request is wrong: a parameter, a name, a value */
-    KEYSTEAD_DAMAGED = 8,        /* what the vault keeps is damaged */
+    KEYSTEAD_CORRUPT = 8,        /* what the vault keeps is damaged */
     KEYSTEAD_INTERNAL = 9,       /* a fault of the plugin */
-    KEYSTEAD_LATE = 10           /* the deadline passed before it was done */
+    KEYSTEAD_TIMED_OUT = 10,     /* the deadline passed before it was done */
+
+    /* Details, each of the kind in its low byte. A host that does not know one takes it for that. */
+    KEYSTEAD_THROTTLED = 5 | 1 << 8,       /* the server asks for fewer requests */
+    KEYSTEAD_CERTIFICATE = 5 | 2 << 8,     /* the server's certificate is not trusted */
+    KEYSTEAD_CONFLICT = 2 | 3 << 8,        /* the secret has another version than expected */
+    KEYSTEAD_RECOVERABLE = 1 | 4 << 8,     /* the secret was removed and can be brought back */
+    KEYSTEAD_NO_SUCH_VERSION = 1 | 5 << 8, /* the secret has no such version */
+    KEYSTEAD_NOT_GRANTED = 4 | 6 << 8      /* the registration does not grant what this needs */
 };
 
 /* Kinds of value. A value crosses as its kind and its byte form, 16 MiB at most. A *part* is a
@@ -110,7 +118,7 @@ enum {
 enum { KEYSTEAD_CREATE_ONLY = 1, KEYSTEAD_REPLACE = 2, KEYSTEAD_UPSERT = 3 };
 
 /* Levels of the log. */
-enum { KEYSTEAD_WARNING = 1, KEYSTEAD_INFORMATION = 2, KEYSTEAD_DEBUG = 3 };
+enum { KEYSTEAD_WARNING = 1, KEYSTEAD_INFO = 2, KEYSTEAD_DEBUG = 3 };
 
 /* Flags of a prompt: what is typed must not be shown; it is chosen now, and typed twice. */
 enum { KEYSTEAD_HIDDEN = 1, KEYSTEAD_NEW = 2 };
@@ -125,8 +133,8 @@ typedef struct keystead_vault keystead_vault;
 
 /* Bytes or text. */
 typedef struct {
-    const char *start;
-    size_t length;
+    const char *data;
+    size_t size;
 } keystead_bytes;
 
 /* These never grow. */
@@ -209,9 +217,11 @@ typedef struct {
 typedef struct {
     size_t size;
     uint64_t deadline_millis;
-    keystead_bytes after;  /* the last page's `next`; absent for the first page */
-    keystead_bytes filter; /* a pattern that the host is going to apply, or absent */
-    size_t limit;          /* 1 to 1,000 entries */
+    keystead_bytes cursor;  /* the last page's `next_cursor`; absent for the first page */
+    keystead_bytes pattern; /* the host is going to apply it: `*` is any characters, `?` is one; or
+                             * absent */
+    size_t limit;           /* 1 to 1,000 entries */
+    keystead_bytes prefix;  /* what every wanted name begins with, or absent */
 } keystead_list_request;
 
 typedef struct {
@@ -228,7 +238,7 @@ typedef struct {
     keystead_bytes action;
     const keystead_parameter *parameters;
     size_t parameter_count;
-} keystead_act_request;
+} keystead_action_request;
 
 /* What a plugin asks of the host: fill all of it, `size` with sizeof. */
 typedef struct {
@@ -291,7 +301,7 @@ typedef struct keystead_host {
     /* list and describe: begins an entry; the kind of its value, or 0 where not known. */
     uint32_t (*entry)(keystead_reply reply, keystead_bytes name, uint32_t kind);
     /* list: what to ask for next, 4,096 bytes at most. Nothing on the last page. */
-    uint32_t (*next)(keystead_reply reply, keystead_bytes cursor);
+    uint32_t (*next_cursor)(keystead_reply reply, keystead_bytes cursor);
 
     /* unlock: a secret that reopens the vault, good for so long, a day at most. */
     uint32_t (*session)(keystead_reply reply, keystead_bytes secret, uint64_t millis);
@@ -357,7 +367,7 @@ typedef struct keystead_plugin {
     /* With the capability `actions`. */
     keystead_status (*actions)(keystead_vault *vault, const keystead_plain_request *request,
                                keystead_reply reply);
-    keystead_status (*act)(keystead_vault *vault, const keystead_act_request *request,
+    keystead_status (*run_action)(keystead_vault *vault, const keystead_action_request *request,
                            keystead_reply reply);
     /* Several at once, in order, each ended with `result`. Null: the host asks one by one.
      * Where another status than KEYSTEAD_OK is returned, it answers all of them. */
@@ -391,29 +401,29 @@ KEYSTEAD_EXPORT const keystead_plugin *keystead_plugin_v1(const keystead_host *h
 /* Returns the bytes of a text that ends with a NUL; absent for null. */
 static inline keystead_bytes keystead_text(const char *text) {
     keystead_bytes bytes;
-    bytes.start = text;
-    bytes.length = text ? strlen(text) : 0;
+    bytes.data = text;
+    bytes.size = text ? strlen(text) : 0;
     return bytes;
 }
 
 /* Returns whether these bytes are this text. */
 static inline int keystead_is(keystead_bytes bytes, const char *text) {
     size_t length = strlen(text);
-    return bytes.start && bytes.length == length && memcmp(bytes.start, text, length) == 0;
+    return bytes.data && bytes.size == length && memcmp(bytes.data, text, length) == 0;
 }
 
 /* Takes one part off the front of a value's byte form. Returns whether there was one. */
 static inline int keystead_part(keystead_bytes *value, keystead_bytes *part) {
-    const unsigned char *length = (const unsigned char *)value->start;
+    const unsigned char *length = (const unsigned char *)value->data;
     uint32_t count;
-    if (value->length < 4) return 0;
+    if (value->size < 4) return 0;
     count = (uint32_t)length[0] | (uint32_t)length[1] << 8 | (uint32_t)length[2] << 16 |
             (uint32_t)length[3] << 24;
-    if (count > value->length - 4) return 0;
-    part->start = value->start + 4;
-    part->length = count;
-    value->start += 4 + (size_t)count;
-    value->length -= 4 + (size_t)count;
+    if (count > value->size - 4) return 0;
+    part->data = value->data + 4;
+    part->size = count;
+    value->data += 4 + (size_t)count;
+    value->size -= 4 + (size_t)count;
     return 1;
 }
 

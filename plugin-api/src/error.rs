@@ -87,9 +87,71 @@ impl ErrorKind {
     }
 }
 
+/// What an error says beyond its kind. Each belongs to one kind; a host that does not know it takes
+/// the error for one of that kind.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum ErrorDetail {
+    /// [`ErrorKind::Unavailable`]: the server asks for fewer requests.
+    Throttled = 1,
+    /// [`ErrorKind::Unavailable`]: the server's certificate is not one that is trusted.
+    Certificate = 2,
+    /// [`ErrorKind::AlreadyExists`]: the secret has another version than the caller expects.
+    Conflict = 3,
+    /// [`ErrorKind::NotFound`]: the secret was removed, and can be brought back.
+    Recoverable = 4,
+    /// [`ErrorKind::NotFound`]: the secret has no such version.
+    NoSuchVersion = 5,
+    /// [`ErrorKind::PermissionDenied`]: the vault's registration does not grant what this needs.
+    NotGranted = 6,
+}
+
+impl ErrorDetail {
+    const ALL: &'static [Self] = &[
+        Self::Throttled,
+        Self::Certificate,
+        Self::Conflict,
+        Self::Recoverable,
+        Self::NoSuchVersion,
+        Self::NotGranted,
+    ];
+
+    /// Returns the kind that it belongs to.
+    pub fn kind(self) -> ErrorKind {
+        match self {
+            Self::Throttled | Self::Certificate => ErrorKind::Unavailable,
+            Self::Conflict => ErrorKind::AlreadyExists,
+            Self::Recoverable | Self::NoSuchVersion => ErrorKind::NotFound,
+            Self::NotGranted => ErrorKind::PermissionDenied,
+        }
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// A kind and perhaps a detail, as one number: the kind's in the low byte, the detail's above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ErrorCode {
+    kind: ErrorKind,
+    detail: Option<ErrorDetail>,
+}
+
+impl ErrorCode {
+    pub(crate) fn number(self) -> u32 {
+        self.kind.code() | self.detail.map_or(0, |detail| (detail as u32) << 8)
+    }
+
+    /// Returns what a number stands for. An unknown kind is a fault of the plugin; an unknown detail,
+    /// or one of another kind, counts as its kind alone.
+    pub(crate) fn from_number(number: u32) -> Self {
+        let kind = ErrorKind::from_code(number & 0xff).unwrap_or(ErrorKind::Internal);
+        let known = ErrorDetail::ALL.iter().find(|detail| **detail as u32 == number >> 8);
+        Self { kind, detail: known.copied().filter(|detail| detail.kind() == kind) }
     }
 }
 
@@ -107,7 +169,7 @@ impl fmt::Display for ErrorKind {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    pub(crate) kind: ErrorKind,
+    pub(crate) code: ErrorCode,
     pub(crate) message: String,
     pub(crate) challenge: Option<Box<Challenge>>,
     pub(crate) retry_after: Option<Duration>,
@@ -119,7 +181,28 @@ impl Error {
         let mut message = message.into();
         let kept = cut(&message, MAX_MESSAGE_BYTES).len();
         message.truncate(kept);
-        Self { kind, message, challenge: None, retry_after: None }
+        let code = ErrorCode { kind, detail: None };
+        Self { code, message, challenge: None, retry_after: None }
+    }
+
+    /// Returns an error with this detail, which is of the kind that it belongs to.
+    pub fn detailed(detail: ErrorDetail, message: impl Into<String>) -> Self {
+        let mut error = Self::new(detail.kind(), message);
+        error.code.detail = Some(detail);
+        error
+    }
+
+    /// Returns the error of this number, as the C ABI has it: a kind in the low byte, a detail above.
+    #[doc(hidden)]
+    pub fn of_number(number: u32, message: impl Into<String>) -> Self {
+        let code = ErrorCode::from_number(number);
+        Self { code, ..Self::new(code.kind, message) }
+    }
+
+    /// Returns the number of kind and detail.
+    #[doc(hidden)]
+    pub fn number(&self) -> u32 {
+        self.code.number()
     }
 
     /// Returns [`ErrorKind::NotFound`]; the host adds the name that was asked for.
@@ -183,7 +266,12 @@ impl Error {
 
     /// Returns the kind.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.code.kind
+    }
+
+    /// Returns what the error says beyond its kind.
+    pub fn detail(&self) -> Option<ErrorDetail> {
+        self.code.detail
     }
 
     /// Returns the sentence for people.
@@ -290,5 +378,26 @@ mod tests {
         }
         assert_eq!(ErrorKind::from_code(0), None);
         assert_eq!(ErrorKind::from_code(4_000), None);
+    }
+
+    #[test]
+    fn unknown_detail_counts_as_its_kind() {
+        for detail in ErrorDetail::ALL {
+            let error = Error::detailed(*detail, "x");
+            assert_eq!((error.kind(), error.detail()), (detail.kind(), Some(*detail)));
+            assert_eq!(Error::of_number(error.number(), "x"), error);
+        }
+        let unavailable = ErrorKind::Unavailable.code();
+        // One of another kind, one that there is not, and kinds that there are not.
+        for (number, kind) in [
+            (unavailable | (ErrorDetail::NotGranted as u32) << 8, ErrorKind::Unavailable),
+            (unavailable | 900 << 8, ErrorKind::Unavailable),
+            (unavailable | u32::MAX << 8, ErrorKind::Unavailable),
+            (200, ErrorKind::Internal),
+            (0, ErrorKind::Internal),
+        ] {
+            let error = Error::of_number(number, "x");
+            assert_eq!((error.kind(), error.detail()), (kind, None), "{number}");
+        }
     }
 }

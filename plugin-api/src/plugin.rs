@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorDetail, Result};
 use crate::name::VaultName;
 use crate::parameters::Parameters;
 use crate::value::SecretBytes;
@@ -185,7 +185,8 @@ pub trait Services: Send + Sync {
     /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) for a program that is not granted, or a
     /// variable that is not granted for it.
     fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
-        Err(Error::permission_denied(format!("running `{}` is not granted", request.program)))
+        let message = format!("running `{}` is not granted", request.program);
+        Err(Error::detailed(ErrorDetail::NotGranted, message))
     }
 
     /// Returns what is at an absolute path that is granted, without following a link in or below

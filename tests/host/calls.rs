@@ -177,6 +177,27 @@ fn a_vault_that_hangs_is_late_and_keeps_no_other_waiting() {
 }
 
 #[test]
+fn call_is_made_again_when_the_vault_asks_to_wait_and_the_deadline_allows() {
+    for placement in PLACEMENTS {
+        let scene = Scene::new();
+        let vault = scene.vault("v", &plugin("asks-to-wait"), placement);
+        let asked = || scene.log.all().len();
+        scene.get(&vault, "a").unwrap();
+        assert_eq!(asked(), 3, "{placement:?}");
+        // Longer than there is time: told at once.
+        let error = scene.get(&vault, "long").unwrap_err();
+        assert_eq!((error.code(), asked()), ("E12.throttled", 4), "{}", story(&error));
+        scene.end();
+    }
+    let scene = Scene::with_timeout(Duration::from_millis(1_000));
+    let vault = scene.vault("v", &plugin("asks-to-wait"), Placement::Isolated);
+    let error = scene.get(&vault, "again").unwrap_err();
+    assert!(["E12.throttled", "E11.late"].contains(&error.code()), "{}", story(&error));
+    assert!(scene.log.all().len() > 1);
+    scene.end();
+}
+
+#[test]
 fn only_the_vault_that_is_unregistered_says_goodbye() {
     let scene = Scene::new();
     let a = scene.vault("a", &plugin("two-steps"), Placement::Isolated);
@@ -190,7 +211,7 @@ fn only_the_vault_that_is_unregistered_says_goodbye() {
     scene.host.unregister(&a, Layer::User, Run::Dry).unwrap();
     assert_eq!(scene.log.all(), [""; 0]);
     scene.host.unregister(&a, Layer::User, Run::Real).unwrap();
-    assert_eq!(scene.log.all(), ["a Information: goodbye"]);
+    assert_eq!(scene.log.all(), ["a Info: goodbye"]);
     scene.end();
 }
 

@@ -19,17 +19,17 @@ fn copy(pattern: &str, from: &VaultName, to: &VaultName) -> Transfer {
     Transfer::new(pattern, from.clone(), to.clone())
 }
 
-fn moved(pattern: &str, from: &VaultName, to: &VaultName) -> Transfer {
+pub(super) fn moved(pattern: &str, from: &VaultName, to: &VaultName) -> Transfer {
     Transfer { source: Source::Removed, ..copy(pattern, from, to) }
 }
 
-fn named(mut transfer: Transfer, name: &str) -> Transfer {
+pub(super) fn named(mut transfer: Transfer, name: &str) -> Transfer {
     transfer.rename = Some(secret(name));
     transfer
 }
 
 /// Runs a transfer, and returns each secret with what came of it.
-fn run(host: &Host, transfer: Transfer) -> keystead::Result<Vec<String>> {
+pub(super) fn run(host: &Host, transfer: Transfer) -> keystead::Result<Vec<String>> {
     run_with(host, transfer, &mut Nobody)
 }
 
@@ -91,7 +91,7 @@ fn map() -> Value {
 }
 
 /// Returns the names that a vault has.
-fn names(host: &Host, vault: &VaultName) -> Vec<String> {
+pub(super) fn names(host: &Host, vault: &VaultName) -> Vec<String> {
     let listing = host.list(None, Some(vault), &mut Nobody).unwrap();
     listing.entries.into_iter().map(|one| one.entry.name.to_string()).collect()
 }
@@ -204,24 +204,6 @@ fn one_secret_may_have_another_name_and_never_goes_onto_itself() {
     let error = run(host, named(moved("token", &folds, &folds), "TOKEN")).unwrap_err();
     assert_eq!(error.code(), "E12.onto-itself");
     assert_eq!(get_in(host, &folds, "token").unwrap(), "folds: canary");
-    scene.end();
-}
-
-#[test]
-fn move_within_a_vault_that_renames_is_one_renaming() {
-    let scene = scene();
-    let host = &scene.host;
-    // Neither written to nor removed from.
-    let vault = scene.vault("renames", &plugin("renames"), Placement::Isolated);
-    let renamed = |from, to| run(host, named(moved(from, &vault, &vault), to));
-    assert_eq!(renamed("a", "b").unwrap(), ["a: written"]);
-    assert_eq!(names(host, &vault), ["b"]);
-    // Where the vault does not rename this one it is copied and removed, and told why not.
-    let told = format!("opened by keystead {}", env!("CARGO_PKG_VERSION"));
-    assert!(scene.log.all().iter().any(|line| line.contains(&told)), "{:?}", scene.log.all());
-    let stuck = renamed("b", "stuck").unwrap();
-    assert!(stuck[0].contains("this vault cannot be written to"), "{stuck:?}");
-    assert_eq!(names(host, &vault), ["b"]);
     scene.end();
 }
 

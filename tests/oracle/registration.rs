@@ -201,10 +201,10 @@ oracle! {
             Kind::Files => {
                 vec!["work Warning: there is no folder yet: the first secret makes it".to_owned()]
             }
-            Kind::Bao => vec![format!("work Information: {}", world.remark())],
+            Kind::Bao => vec![format!("work Info: {}", world.remark())],
             _ => vec![
                 "work Warning: remark 1: the ink is dry".to_owned(),
-                "work Information: remark 1: the pen is mended".to_owned(),
+                "work Info: remark 1: the pen is mended".to_owned(),
             ],
         };
         assert_eq!(world.scene.log.all(), arrived);

@@ -57,6 +57,11 @@ impl Open {
         matches!(self.code, Code::Isolated(_))
     }
 
+    /// Whether what the last call answered was the runner's own error.
+    pub(super) fn runner_failed(&self) -> bool {
+        matches!(&self.code, Code::Isolated(runner) if runner.carrier().has_failed())
+    }
+
     /// Returns whose fault a refusal is: the vault's own answer, the plugin's, the runner's.
     pub(super) fn error(&mut self, answer: Refusal) -> Error {
         let (vault, plugin) = (self.name.clone(), self.entry.plugin.clone());

@@ -24,6 +24,9 @@ const MAX_STEPS: usize = 8;
 /// allows.
 const MAX_WRONG_ANSWERS: usize = 3;
 
+/// The shortest wait before a call is made again, whatever the vault says.
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+
 /// What references gave during one unlocking, by prompt. Kept for its length only: a
 /// descriptor can be read once, and a mistyped code must not run a program again.
 type Given = BTreeMap<String, (Reference, SecretText)>;
@@ -51,7 +54,7 @@ impl Host {
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
         course: &mut Course,
     ) -> Result<Called<T>> {
-        let mut refusal = match run(open.vault(), self.deadline()) {
+        let mut refusal = match self.call_again(open, run) {
             Ok(reply) => return Ok(Called::Done(reply)),
             Err(refusal) => refusal,
         };
@@ -72,7 +75,7 @@ impl Host {
             refusal = match unlocked {
                 Ok(unlocked) => {
                     course.unlocked(unlocked.session);
-                    match run(open.vault(), self.deadline()) {
+                    match self.call_again(open, run) {
                         Ok(reply) => return Ok(Called::Done(reply)),
                         Err(refusal) => refusal,
                     }
@@ -96,6 +99,28 @@ impl Host {
             };
         }
         Err(open.error(Refusal::internal("the vault asks for more and more to be unlocked")))
+    }
+
+    /// Makes a call, and makes it again after as long as the vault says, while the deadline leaves
+    /// time for that.
+    fn call_again<T>(
+        &self,
+        open: &mut Open,
+        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
+    ) -> Reply<T> {
+        let deadline = self.deadline();
+        loop {
+            let refusal = match run(open.vault(), deadline) {
+                Err(refusal) if refusal.kind() == ErrorKind::Unavailable => refusal,
+                answer => return answer,
+            };
+            // The pause before a plugin's process is started again is none of the vault's.
+            let wait = refusal.retry_after().filter(|_| !open.runner_failed());
+            match wait.map(|wait| wait.max(SHORTEST_WAIT)) {
+                Some(wait) if wait < deadline.remaining() => std::thread::sleep(wait),
+                _ => return Err(refusal),
+            }
+        }
     }
 
     /// Returns an answer to each prompt, and how many of them were asked for; nothing where

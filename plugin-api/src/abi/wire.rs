@@ -1,5 +1,5 @@
 //! The byte form of requests and answers: what crosses the boundary of the Rust ABI, and what a
-//! runner's frames carry. One description of each type ([`records`]) writes and reads it.
+//! runner's frames carry. One description of each type (`records`) writes and reads it.
 //!
 //! A record is its fields in ascending order of their numbers: number (`u16`), length (`u32`),
 //! content; integers are little-endian. A field that is absent, empty or false is not written. A
@@ -222,6 +222,9 @@ fn whole<T: Wire>(mut r: Reader<'_>) -> Result<T> {
     Ok(value)
 }
 
+/// A field: its number, its content, and what follows it.
+type Field<'a> = (u16, &'a [u8], &'a [u8]);
+
 /// The fields of a record that are still to be read.
 pub struct Fields<'a> {
     rest: &'a [u8],
@@ -230,8 +233,8 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Returns the next field's number and content without taking it.
-    fn peek(&self) -> Result<Option<(u16, &'a [u8], &'a [u8])>> {
+    /// Returns the next field without taking it.
+    fn peek(&self) -> Result<Option<Field<'a>>> {
         if self.rest.is_empty() {
             return Ok(None);
         }

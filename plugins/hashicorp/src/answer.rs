@@ -1,6 +1,6 @@
 //! What the server answered: its data, or its errors in words that say what to do.
 
-use keystead_plugin_api::{Error, Result, SecretText};
+use keystead_plugin_api::{Error, ErrorDetail, Result, SecretText};
 use keystead_rest::{Address, Reply, refusal};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -83,7 +83,11 @@ pub(crate) fn refused(reply: &Reply, server: &Address, wanted: &Wanted<'_>) -> E
     let said = words(reply);
     let Wanted { verb, path, secret } = wanted;
     let unavailable = |words: &str| {
-        let error = Error::unavailable(format!("{server} {words}"));
+        let message = format!("{server} {words}");
+        let error = match reply.status {
+            429 => Error::detailed(ErrorDetail::Throttled, message),
+            _ => Error::unavailable(message),
+        };
         match reply.wait {
             Some(wait) => error.with_retry_after(wait),
             None => error,

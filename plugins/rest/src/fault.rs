@@ -3,7 +3,7 @@
 
 use std::io;
 
-use keystead_plugin_api::{Deadline, Error, ErrorKind};
+use keystead_plugin_api::{Deadline, Error, ErrorDetail, ErrorKind};
 use rustls::{AlertDescription, CertificateError};
 
 use crate::tls::Authorities;
@@ -108,7 +108,8 @@ fn tls(error: &rustls::Error, client: &Client) -> Error {
         Authorities::System => "this machine believes".to_owned(),
         Authorities::File(path) => format!("is in {}", path.display()),
     };
-    Error::unavailable(match error {
+    let certificate = matches!(error, rustls::Error::InvalidCertificate(_));
+    let message = match error {
         rustls::Error::InvalidCertificate(fault) => match fault {
             // An authority of the same name with another key is another one.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => {
@@ -136,5 +137,9 @@ fn tls(error: &rustls::Error, client: &Client) -> Error {
             | AlertDescription::HandshakeFailure,
         ) => format!("{server} does not take the client's certificate, or wants one"),
         _ => format!("no TLS with {server} came about"),
-    })
+    };
+    match certificate {
+        true => Error::detailed(ErrorDetail::Certificate, message),
+        false => Error::unavailable(message),
+    }
 }

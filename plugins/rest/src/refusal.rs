@@ -1,6 +1,6 @@
 //! From a status to an error of the contract, where the vendor has no better word.
 
-use keystead_plugin_api::{Error, ErrorKind};
+use keystead_plugin_api::{Error, ErrorDetail, ErrorKind};
 
 use crate::Reply;
 
@@ -15,7 +15,10 @@ pub fn refusal(reply: &Reply, message: impl Into<String>) -> Error {
         405 | 501 => ErrorKind::Unsupported,
         _ => ErrorKind::Unavailable,
     };
-    let error = Error::new(kind, message);
+    let error = match reply.status {
+        429 => Error::detailed(ErrorDetail::Throttled, message),
+        _ => Error::new(kind, message),
+    };
     match reply.wait {
         Some(wait) => error.with_retry_after(wait),
         None => error,
@@ -38,5 +41,6 @@ mod tests {
         let busy = Reply { status: 429, body: SecretBytes::new(Vec::new()), wait };
         let error = refusal(&busy, "x");
         assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Unavailable, wait));
+        assert_eq!(error.detail(), Some(ErrorDetail::Throttled));
     }
 }

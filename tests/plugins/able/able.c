@@ -13,9 +13,9 @@ extern const char *zlibVersion(void);
 #endif
 
 static void take(void *own, const keystead_exec_output *output) {
-    keystead_bytes said = output->message.start ? output->message : output->output;
+    keystead_bytes said = output->message.data ? output->message : output->output;
     (void)own;
-    snprintf(found, sizeof found, "%.*s", (int)said.length, said.start);
+    snprintf(found, sizeof found, "%.*s", (int)said.size, said.data);
 }
 
 /* Has a shell run a script, with one variable where the script ends with `;;NAME`. */
@@ -25,7 +25,7 @@ static const char *scripts(const char *script) {
     keystead_bytes words[] = {keystead_text("-c"), keystead_text(script)};
     keystead_variable variable;
     if (name) {
-        words[1].length = (size_t)(name - script);
+        words[1].size = (size_t)(name - script);
         variable.name = keystead_text(name + 2);
         variable.value = keystead_text("chosen");
         request.variables = &variable;

@@ -77,20 +77,20 @@ static const char *uses(const char *path) {
     return said;
 }
 
-static keystead_status act(keystead_vault *vault, const keystead_act_request *request,
+static keystead_status act(keystead_vault *vault, const keystead_action_request *request,
                            keystead_reply reply) {
     char path[1000] = "";
     (void)vault;
     if (request->parameter_count == 1)
-        snprintf(path, sizeof path, "%.*s", (int)request->parameters[0].text.length,
-                 request->parameters[0].text.start);
+        snprintf(path, sizeof path, "%.*s", (int)request->parameters[0].text.size,
+                 request->parameters[0].text.data);
     host->text(reply, keystead_text(uses(path)));
     return KEYSTEAD_OK;
 }
 
 static const keystead_plugin table = {.magic = KEYSTEAD_MAGIC, .size = sizeof table,
                                       .open = open_vault, .close = close_vault, .get = not_found,
-                                      .list = list, .actions = actions, .act = act};
+                                      .list = list, .actions = actions, .run_action = act};
 
 KEYSTEAD_EXPORT const keystead_plugin *keystead_plugin_v1(const keystead_host *given) {
     host = given;

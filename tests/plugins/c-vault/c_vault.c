@@ -34,20 +34,20 @@ struct keystead_vault {
 };
 
 static keystead_bytes copy(keystead_bytes bytes) {
-    keystead_bytes own = {malloc(bytes.length + 1), bytes.length};
-    if (own.start && bytes.length) memcpy((char *)own.start, bytes.start, bytes.length);
+    keystead_bytes own = {malloc(bytes.size + 1), bytes.size};
+    if (own.data && bytes.size) memcpy((char *)own.data, bytes.data, bytes.size);
     return own;
 }
 
 static void wipe(keystead_bytes *bytes) {
-    if (bytes->start) explicit_bzero((char *)bytes->start, bytes->length);
-    free((char *)bytes->start);
-    bytes->start = NULL;
+    if (bytes->data) explicit_bzero((char *)bytes->data, bytes->size);
+    free((char *)bytes->data);
+    bytes->data = NULL;
 }
 
 static int compare(keystead_bytes a, keystead_bytes b) {
-    int order = memcmp(a.start, b.start, a.length < b.length ? a.length : b.length);
-    return order ? order : (a.length > b.length) - (a.length < b.length);
+    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
+    return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
 /* Returns the place of the first secret whose name is not before this one. */
@@ -71,17 +71,17 @@ static void forget(secret *one) {
 /* Replaces a secret's metadata by a copy in one block: the array, and then its texts. */
 static keystead_status keep_metadata(secret *one, const keystead_metadata *new, size_t count) {
     size_t at, room = (count + 1) * sizeof *new;
-    for (at = 0; at < count; at++) room += new[at].key.length + new[at].text.length;
+    for (at = 0; at < count; at++) room += new[at].key.size + new[at].text.size;
     keystead_metadata *own = malloc(room);
     char *to = (char *)(own + count);
     if (!own) return KEYSTEAD_UNAVAILABLE;
     for (at = 0; at < count; at++) {
         own[at] = new[at];
-        own[at].key.start = memcpy(to, new[at].key.start, new[at].key.length);
-        to += new[at].key.length;
-        if (!new[at].text.start) continue; /* a number has none */
-        own[at].text.start = memcpy(to, new[at].text.start, new[at].text.length);
-        to += new[at].text.length;
+        own[at].key.data = memcpy(to, new[at].key.data, new[at].key.size);
+        to += new[at].key.size;
+        if (!new[at].text.data) continue; /* a number has none */
+        own[at].text.data = memcpy(to, new[at].text.data, new[at].text.size);
+        to += new[at].text.size;
     }
     free(one->metadata);
     one->metadata = own, one->count = count;
@@ -102,7 +102,7 @@ static int is_locked(keystead_vault *vault, keystead_reply reply) {
 static keystead_status get(keystead_vault *v, const keystead_get_request *r, keystead_reply to) {
     secret *found;
     if (is_locked(v, to)) return KEYSTEAD_LOCKED;
-    if (r->version.start) return KEYSTEAD_UNSUPPORTED;
+    if (r->version.data) return KEYSTEAD_UNSUPPORTED;
     if (!(found = find(v, r->name))) return KEYSTEAD_NOT_FOUND;
     host->value(to, found->kind, found->value);
     tell_metadata(found, to);
@@ -112,7 +112,7 @@ static keystead_status get(keystead_vault *v, const keystead_get_request *r, key
 static keystead_status list(keystead_vault *v, const keystead_list_request *r, keystead_reply to) {
     secret *one = v->first;
     if (is_locked(v, to)) return KEYSTEAD_LOCKED;
-    while (one && r->after.start && compare(one->name, r->after) <= 0) one = one->next;
+    while (one && r->cursor.data && compare(one->name, r->cursor) <= 0) one = one->next;
     for (size_t told = 0; one && told < r->limit; told++, one = one->next) {
         host->entry(to, one->name, one->kind);
         tell_metadata(one, to);
@@ -129,7 +129,7 @@ static keystead_status set(keystead_vault *v, const keystead_set_request *r, key
     one = found ? found : calloc(1, sizeof *one);
     keystead_bytes value = copy(r->value);
     if (one && !found) one->name = copy(r->name);
-    if (!one || !one->name.start || !value.start ||
+    if (!one || !one->name.data || !value.data ||
         (r->metadata && keep_metadata(one, r->metadata, r->metadata_count))) {
         wipe(&value);
         if (one && !found) forget(one);
@@ -161,17 +161,17 @@ static keystead_status set_metadata(keystead_vault *v, const keystead_set_metada
 static keystead_status unlock(keystead_vault *v, const keystead_unlock_request *r,
                               keystead_reply to) {
     (void)to;
-    if (!v->password.start) return KEYSTEAD_UNSUPPORTED;
+    if (!v->password.data) return KEYSTEAD_UNSUPPORTED;
     if (!keystead_is(r->challenge, "password")) return KEYSTEAD_INVALID;
     if (r->answer_count != 1 || compare(r->answers[0].value, v->password))
-        return KEYSTEAD_DENIED;
+        return KEYSTEAD_PERMISSION_DENIED;
     v->locked = 0;
     return KEYSTEAD_OK;
 }
 
 static keystead_status lock(keystead_vault *v, const keystead_plain_request *r, keystead_reply to) {
     (void)r, (void)to;
-    v->locked = v->password.start != NULL;
+    v->locked = v->password.data != NULL;
     return v->locked ? KEYSTEAD_OK : KEYSTEAD_UNSUPPORTED;
 }
 
@@ -187,7 +187,7 @@ static keystead_status open_(const keystead_open_request *request, keystead_cont
     (void)context, (void)reply;
     if (!new) return KEYSTEAD_UNAVAILABLE;
     if (request->parameter_count == 1) new->password = copy(request->parameters[0].text);
-    new->locked = new->password.start != NULL;
+    new->locked = new->password.data != NULL;
     *vault = new;
     return KEYSTEAD_OK;
 }

@@ -19,8 +19,8 @@ static keystead_reply ended;
 
 static keystead_bytes lie(const char *start, size_t length) {
     keystead_bytes bytes;
-    bytes.start = start;
-    bytes.length = length;
+    bytes.data = start;
+    bytes.size = length;
     return bytes;
 }
 
@@ -47,7 +47,7 @@ static keystead_status get(keystead_vault *vault, const keystead_get_request *re
     if (asked(name, "long-value"))
         return host->text(reply, lie("x", (size_t)-1 / 2)), KEYSTEAD_OK;
     if (asked(name, "long-message"))
-        return host->message(reply, lie("x", (size_t)1 << 60)), KEYSTEAD_DENIED;
+        return host->message(reply, lie("x", (size_t)1 << 60)), KEYSTEAD_PERMISSION_DENIED;
     if (asked(name, "not-utf-8")) return host->text(reply, keystead_text("\xff\xfe")), KEYSTEAD_OK;
     if (asked(name, "kind")) return host->value(reply, 77, name), KEYSTEAD_OK;
     if (asked(name, "short-form"))
@@ -87,7 +87,7 @@ static keystead_status list(keystead_vault *vault, const keystead_list_request *
                             keystead_reply reply) {
     size_t at;
     char digits[4] = "000";
-    keystead_bytes pattern = request->filter;
+    keystead_bytes pattern = request->pattern;
     (void)vault;
     if (asked(pattern, "over"))
         for (at = 0; at <= request->limit; at++) {
@@ -97,9 +97,9 @@ static keystead_status list(keystead_vault *vault, const keystead_list_request *
             host->entry(reply, lie(digits, 3), 0);
         }
     if (asked(pattern, "still"))
-        host->next(reply, request->after.start ? request->after : keystead_text("still"));
+        host->next(reply, request->cursor.data ? request->cursor : keystead_text("still"));
     if (asked(pattern, "cycle"))
-        host->next(reply, keystead_text(keystead_is(request->after, "a") ? "b" : "a"));
+        host->next(reply, keystead_text(keystead_is(request->cursor, "a") ? "b" : "a"));
     if (asked(pattern, "long-cursor")) host->next(reply, lie("x", 5000));
     if (asked(pattern, "two-cursors")) host->next(reply, pattern), host->next(reply, pattern);
     if (asked(pattern, "name")) host->entry(reply, keystead_text("\xff"), 0);
@@ -122,7 +122,7 @@ static keystead_status open_vault(const keystead_open_request *request, keystead
 #endif
 #ifdef REFUSES_AND_OPENS
     *vault = (keystead_vault *)(uintptr_t)8; /* must not be closed */
-    return host->message(reply, keystead_text("not today")), KEYSTEAD_DENIED;
+    return host->message(reply, keystead_text("not today")), KEYSTEAD_PERMISSION_DENIED;
 #endif
     *vault = (keystead_vault *)&state;
     return KEYSTEAD_OK;

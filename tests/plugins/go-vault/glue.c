@@ -48,11 +48,11 @@ static keystead_status open_vault(const keystead_open_request *r, keystead_conte
 static void close_vault(keystead_vault *vault) { goClose((uintptr_t)vault); }
 
 static keystead_status get(keystead_vault *v, const keystead_get_request *r, keystead_reply to) {
-    return r->version.start ? KEYSTEAD_UNSUPPORTED : goGet((uintptr_t)v, r->name, to);
+    return r->version.data ? KEYSTEAD_UNSUPPORTED : goGet((uintptr_t)v, r->name, to);
 }
 
 static keystead_status list(keystead_vault *v, const keystead_list_request *r, keystead_reply to) {
-    return goList((uintptr_t)v, r->after, r->limit, to);
+    return goList((uintptr_t)v, r->cursor, r->limit, to);
 }
 
 static keystead_status set(keystead_vault *v, const keystead_set_request *r, keystead_reply to) {

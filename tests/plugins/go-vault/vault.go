@@ -67,7 +67,7 @@ func parts(text string) (*C.char, C.size_t) {
 }
 
 func text(bytes C.keystead_bytes) string {
-	return C.GoStringN(bytes.start, C.int(bytes.length))
+	return C.GoStringN(bytes.data, C.int(bytes.size))
 }
 
 func of(handle C.uintptr_t) *vault { return cgo.Handle(handle).Value().(*vault) }
@@ -157,7 +157,7 @@ func goList(handle C.uintptr_t, after C.keystead_bytes, limit C.size_t,
 		}
 		names := make([]string, 0, len(secrets))
 		for name := range secrets {
-			if after.start == nil || name > text(after) {
+			if after.data == nil || name > text(after) {
 				names = append(names, name)
 			}
 		}

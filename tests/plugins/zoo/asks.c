@@ -3,7 +3,7 @@
 
 static void take(void *own, const keystead_exec_output *output) {
     (void)own;
-    snprintf(found, sizeof found, "%.*s", (int)output->message.length, output->message.start);
+    snprintf(found, sizeof found, "%.*s", (int)output->message.size, output->message.data);
 }
 
 static const char *attempt(const char *what, const char *target) {

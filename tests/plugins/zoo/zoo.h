@@ -98,8 +98,8 @@ static keystead_status get(keystead_vault *vault, const keystead_get_request *re
     const char *answer;
     (void)vault;
     calls++;
-    memcpy(name, request->name.start, request->name.length);
-    name[request->name.length] = 0;
+    memcpy(name, request->name.data, request->name.size);
+    name[request->name.size] = 0;
     target = strchr(name, ':');
     if (target) *target++ = 0;
     answer = attempt(name, target ? target : "");
@@ -128,8 +128,8 @@ static keystead_status open_vault(const keystead_open_request *request, keystead
     calls++;
     context = given;
     if (request->parameter_count == 1)
-        snprintf(folder, sizeof folder, "%.*s", (int)request->parameters[0].text.length,
-                 request->parameters[0].text.start);
+        snprintf(folder, sizeof folder, "%.*s", (int)request->parameters[0].text.size,
+                 request->parameters[0].text.data);
     *vault = (keystead_vault *)&state;
     return KEYSTEAD_OK;
 }

@@ -48,14 +48,14 @@ impl Script {
         let left = self.bytes.len().saturating_sub(self.at);
         match length {
             255 => Bytes::NONE,
-            254 => Bytes { start: ptr::null(), length: 9 },
+            254 => Bytes { data: ptr::null(), size: 9 },
             // No length that is believed leads out of the script.
-            253 => Bytes { start, length: usize::MAX / 2 },
-            252 => Bytes { start, length: (16 << 20) + 1 },
+            253 => Bytes { data: start, size: usize::MAX / 2 },
+            252 => Bytes { data: start, size: (16 << 20) + 1 },
             length => {
                 let length = usize::from(length).min(left);
                 self.at += length;
-                Bytes { start, length }
+                Bytes { data: start, size: length }
             }
         }
     }
@@ -108,7 +108,7 @@ unsafe fn told(
             7 => (HOST.credential)(reply, a, b),
             8 => (HOST.bytes)(reply, a),
             9 => (HOST.entry)(reply, a, small),
-            10 => (HOST.next)(reply, a),
+            10 => (HOST.next_cursor)(reply, a),
             11 => (HOST.metadata)(reply, item),
             12 => (HOST.session)(reply, a, number),
             13 => (HOST.version)(reply, a, time),
@@ -156,7 +156,7 @@ static PLUGIN: PluginTable = PluginTable {
     unregister: Some(call),
     versions: Some(call),
     actions: Some(call),
-    act: Some(call),
+    run_action: Some(call),
     get_many: Some(call_many),
     set_many: Some(call_many),
     rename: Some(call),

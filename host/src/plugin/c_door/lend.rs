@@ -8,6 +8,18 @@ use keystead_plugin_api::{Deadline, MetadataValue, ParameterValue, Parameters};
 
 use super::table::*;
 
+/// Returns where these items are: nowhere, where there are none.
+pub(super) fn items<T>(items: &[T]) -> *const T {
+    if items.is_empty() { std::ptr::null() } else { items.as_ptr() }
+}
+
+/// Returns where metadata is that is given: somewhere, also where it is none.
+pub(super) fn given(metadata: &[Item]) -> *const Item {
+    /// Room for one, aligned as it is.
+    static ROOM: [u64; size_of::<Item>() / 8] = [0; size_of::<Item>() / 8];
+    if metadata.is_empty() { ROOM.as_ptr().cast() } else { metadata.as_ptr() }
+}
+
 /// Returns whole milliseconds; more than 584 million years is as good as that.
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -49,8 +61,8 @@ pub(super) fn set(request: &api::SetRequest, value: &[u8], items: &[Item]) -> Se
         value_kind: request.value.kind().code(),
         mode: request.mode.code(),
         value: Bytes::of(value),
-        // An empty slice has a start, too: null means that none is given.
-        metadata: request.metadata.as_ref().map_or(std::ptr::null(), |_| items.as_ptr()),
+        // Null means that none is given.
+        metadata: request.metadata.as_ref().map_or(std::ptr::null(), |_| given(items)),
         metadata_count: items.len(),
     }
 }

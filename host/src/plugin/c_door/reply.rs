@@ -135,7 +135,7 @@ impl Reply {
     /// Returns the error of this status, made of what was told.
     fn error(&mut self, status: u32) -> Error {
         let message = self.message.take();
-        let error = match ErrorKind::from_code(status) {
+        let error = match ErrorKind::from_code(status & 0xff) {
             Some(ErrorKind::Locked) => match self.challenge.take() {
                 Some(_) if self.prompts.is_empty() => {
                     Error::internal("a challenge asks for nothing")
@@ -144,11 +144,13 @@ impl Reply {
                 None => Error::internal("a challenge's id is missing"),
             },
             Some(kind) => match (kind, message) {
-                (kind, Some(message)) => Error::new(kind, message),
-                (ErrorKind::NotFound, None) => Error::not_found(),
-                (ErrorKind::AlreadyExists, None) => Error::already_exists(),
+                (_, Some(message)) => Error::of_number(status, message),
+                (ErrorKind::NotFound, None) if status == kind.code() => Error::not_found(),
+                (ErrorKind::AlreadyExists, None) if status == kind.code() => {
+                    Error::already_exists()
+                }
                 (ErrorKind::TimedOut, None) => Error::timed_out(),
-                (kind, None) => Error::new(kind, format!("{kind}, without a reason")),
+                (kind, None) => Error::of_number(status, format!("{kind}, without a reason")),
             },
             None => Error::internal(message.unwrap_or_else(|| {
                 format!("the status {status} was answered, which is unknown here")

@@ -18,16 +18,18 @@ pub(super) const MAX_PLUGIN_BYTES: usize = 64 * 1024;
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bytes {
-    pub(super) start: *const u8,
-    pub(super) length: usize,
+    pub(super) data: *const u8,
+    pub(super) size: usize,
 }
 
 impl Bytes {
-    pub(super) const NONE: Self = Self { start: std::ptr::null(), length: 0 };
+    pub(super) const NONE: Self = Self { data: std::ptr::null(), size: 0 };
 
     /// Returns a view of these bytes; the caller keeps them alive.
     pub(super) fn of(bytes: &[u8]) -> Self {
-        Self { start: bytes.as_ptr(), length: bytes.len() }
+        // Of no bytes, a slice points nowhere: what is given to C can be copied from and compared.
+        let data = if bytes.is_empty() { std::ptr::from_ref(&NOTHING) } else { bytes.as_ptr() };
+        Self { data, size: bytes.len() }
     }
 
     /// Returns a view of this text, or of none.
@@ -42,16 +44,16 @@ impl Bytes {
     /// `'a`. This cannot be checked: in a runner a lie ends the runner, in the host's own
     /// process it may end the host (docs/abi.md).
     pub(super) unsafe fn read<'a>(self, what: &str, limit: usize) -> Result<&'a [u8]> {
-        if self.start.is_null() {
+        if self.data.is_null() {
             return Err(Error::internal(format!("{what} is missing")));
         }
-        if self.length > limit {
-            let length = self.length;
+        if self.size > limit {
+            let length = self.size;
             return Err(Error::internal(format!("{what} has {length} bytes; the most is {limit}")));
         }
         // SAFETY: not null, and not longer than the caller vouches for; every limit is far
         // below `isize::MAX`, and bytes have no alignment.
-        Ok(unsafe { std::slice::from_raw_parts(self.start, self.length) })
+        Ok(unsafe { std::slice::from_raw_parts(self.data, self.size) })
     }
 
     /// Returns the bytes as text.
@@ -64,6 +66,9 @@ impl Bytes {
         std::str::from_utf8(bytes).map_err(|_| Error::internal(format!("{what} is not UTF-8")))
     }
 }
+
+/// What bytes of length zero point to.
+static NOTHING: u8 = 0;
 
 /// A plugin's open vault: only the plugin looks into it.
 pub(super) type State = *mut c_void;
@@ -151,9 +156,10 @@ pub(super) struct SetMetadataRequest {
 pub(super) struct ListRequest {
     pub(super) size: usize,
     pub(super) deadline_millis: u64,
-    pub(super) after: Bytes,
-    pub(super) filter: Bytes,
+    pub(super) cursor: Bytes,
+    pub(super) pattern: Bytes,
     pub(super) limit: usize,
+    pub(super) prefix: Bytes,
 }
 
 #[repr(C)]
@@ -216,7 +222,7 @@ pub(super) struct HostTable {
     pub(super) credential: unsafe extern "C" fn(u64, Bytes, Bytes) -> u32,
     pub(super) metadata: unsafe extern "C" fn(u64, *const Item) -> u32,
     pub(super) entry: unsafe extern "C" fn(u64, Bytes, u32) -> u32,
-    pub(super) next: unsafe extern "C" fn(u64, Bytes) -> u32,
+    pub(super) next_cursor: unsafe extern "C" fn(u64, Bytes) -> u32,
     pub(super) session: unsafe extern "C" fn(u64, Bytes, u64) -> u32,
     pub(super) version: unsafe extern "C" fn(u64, Bytes, *const i64) -> u32,
     pub(super) action: unsafe extern "C" fn(u64, Bytes, Bytes, u32) -> u32,
@@ -250,7 +256,7 @@ pub(super) struct PluginTable {
     pub(super) unregister: Option<Call<PlainRequest>>,
     pub(super) versions: Option<Call<GetRequest>>,
     pub(super) actions: Option<Call<PlainRequest>>,
-    pub(super) act: Option<Call<ActionRequest>>,
+    pub(super) run_action: Option<Call<ActionRequest>>,
     pub(super) get_many: Option<CallMany<GetRequest>>,
     pub(super) set_many: Option<CallMany<SetRequest>>,
     pub(super) rename: Option<Call<RenameRequest>>,

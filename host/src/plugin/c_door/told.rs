@@ -168,7 +168,7 @@ pub(super) static HOST: HostTable = HostTable {
     credential,
     metadata,
     entry,
-    next,
+    next_cursor,
     session,
     version,
     action,
@@ -216,7 +216,7 @@ unsafe extern "C" fn exec(
         Err(error) => {
             let message = Bytes::of(error.message().as_bytes());
             let (output, errors) = (Bytes::NONE, Bytes::NONE);
-            (error.kind().code(), ExecOutput { size, status: 0, output, errors, message })
+            (error.number(), ExecOutput { size, status: 0, output, errors, message })
         }
     };
     if let Some(take) = take {
@@ -268,7 +268,7 @@ unsafe fn exec_request(request: *const ExecRequest) -> Result<keystead_plugin_ap
     let deadline = Deadline::after(Duration::from_millis(request.deadline_millis));
     let mut plain = keystead_plugin_api::ExecRequest::new(program, arguments, deadline);
     plain.environment = environment;
-    if !request.input.start.is_null() {
+    if !request.input.data.is_null() {
         // SAFETY: the module's promise.
         let input = unsafe { request.input.read("a program's input", MAX_VALUE) };
         plain.input = SecretBytes::copy_of(input.map_err(invalid)?);
@@ -382,7 +382,7 @@ unsafe extern "C" fn entry(reply: u64, name: Bytes, kind: u32) -> u32 {
     })
 }
 
-unsafe extern "C" fn next(reply: u64, cursor: Bytes) -> u32 {
+unsafe extern "C" fn next_cursor(reply: u64, cursor: Bytes) -> u32 {
     // SAFETY: the module's promise.
     tell(reply, |told| told.next(unsafe { cursor.text("the page's cursor", MAX_CURSOR) }?))
 }

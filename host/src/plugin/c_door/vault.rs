@@ -52,7 +52,7 @@ pub(super) fn open(
         deadline_millis: lend::left(request.deadline),
         vault: Bytes::of(request.vault.as_str().as_bytes()),
         kind: Bytes::of(request.kind.as_bytes()),
-        parameters: parameters.as_ptr(),
+        parameters: lend::items(&parameters),
         parameter_count: parameters.len(),
         session: session.map_or(Bytes::NONE, |session| Bytes::of(session.secret.expose())),
         session_millis: session.map_or(0, |session| lend::millis(session.lifetime)),
@@ -130,9 +130,10 @@ impl Vault for CVault {
         let lent = ListRequest {
             size: size_of::<ListRequest>(),
             deadline_millis: lend::left(request.deadline),
-            after: Bytes::optional(request.cursor.as_deref()),
-            filter: Bytes::optional(request.pattern.as_deref()),
+            cursor: Bytes::optional(request.cursor.as_deref()),
+            pattern: Bytes::optional(request.pattern.as_deref()),
             limit: request.limit,
+            prefix: Bytes::optional(request.prefix.as_deref()),
         };
         let told = self.call(self.list, &lent, Asked::Page(request.limit))?;
         if told.next.is_some() && told.next == request.cursor {
@@ -218,7 +219,7 @@ impl Vault for CVault {
             size: size_of::<SetMetadataRequest>(),
             deadline_millis: lend::left(request.deadline),
             name: Bytes::of(request.name.as_str().as_bytes()),
-            metadata: items.as_ptr(),
+            metadata: lend::given(&items),
             metadata_count: items.len(),
         };
         self.call(set_metadata, &lent, Asked::Done).map(|_| api::MetadataWritten::new())
@@ -231,7 +232,7 @@ impl Vault for CVault {
             size: size_of::<UnlockRequest>(),
             deadline_millis: lend::left(request.deadline),
             challenge: Bytes::of(request.challenge.as_bytes()),
-            answers: answers.as_ptr(),
+            answers: lend::items(&answers),
             answer_count: answers.len(),
         };
         Ok(api::Unlocked::new(self.call(unlock, &lent, Asked::Session)?.session))
@@ -306,13 +307,13 @@ impl Vault for CVault {
     }
 
     fn run_action(&mut self, request: &api::ActionRequest) -> Result<api::ActionOutcome> {
-        let Some(act) = self.table.act else { return self.bare().run_action(request) };
+        let Some(act) = self.table.run_action else { return self.bare().run_action(request) };
         let parameters = lend::parameters(&request.parameters);
         let lent = ActionRequest {
             size: size_of::<ActionRequest>(),
             deadline_millis: lend::left(request.deadline),
             action: Bytes::of(request.action.as_bytes()),
-            parameters: parameters.as_ptr(),
+            parameters: lend::items(&parameters),
             parameter_count: parameters.len(),
         };
         let told = self.call(act, &lent, Asked::Outcome)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keystead_plugin_api::{Error, ExecRequest, Result};
+use keystead_plugin_api::{Error, ErrorDetail, ExecRequest, Result};
 
 use crate::error::visible;
 use crate::plugin::inspect::Permission;
@@ -39,14 +39,15 @@ impl Programs {
     pub(crate) fn permit(&self, request: &ExecRequest) -> Result<()> {
         let program = visible(&request.program);
         let Some(variables) = self.0.get(&request.program) else {
-            return Err(Error::permission_denied(format!("running `{program}` is not granted")));
+            let message = format!("running `{program}` is not granted");
+            return Err(Error::detailed(ErrorDetail::NotGranted, message));
         };
         match request.environment.iter().find(|(name, _)| !variables.contains(name)) {
             None => Ok(()),
-            Some((name, _)) => Err(Error::permission_denied(format!(
-                "setting the variable `{}` for `{program}` is not granted",
-                visible(name)
-            ))),
+            Some((name, _)) => Err(Error::detailed(
+                ErrorDetail::NotGranted,
+                format!("setting the variable `{}` for `{program}` is not granted", visible(name)),
+            )),
         }
     }
 }

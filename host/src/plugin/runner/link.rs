@@ -38,6 +38,9 @@ impl From<io::Error> for Confused {
     }
 }
 
+/// A call: its id, the frame's kind, its body.
+pub(super) type Incoming = (u64, Kind, Zeroizing<Vec<u8>>);
+
 /// The runner's end of the connection, shared with whatever threads the plugin has.
 ///
 /// Who needs both locks takes `inbox` first.
@@ -73,7 +76,7 @@ impl Link {
     }
 
     /// Waits for the next call; there is none where the host has gone.
-    pub(super) fn next(&self) -> Result<Option<(u64, Kind, Zeroizing<Vec<u8>>)>, Confused> {
+    pub(super) fn next(&self) -> Result<Option<Incoming>, Confused> {
         let mut inbox = self.inbox();
         // What it comes to does not matter: what is not there yet is waited for.
         let _ = self.eager.look(&mut [PollFd::new(&self.socket, PollFlags::IN)]);

@@ -20,7 +20,10 @@ use super::super::grant::{Granted, GrantedPath};
 pub(super) fn of(granted: &Granted, path: &str) -> api::Result<api::Ownership> {
     let path = Path::new(path);
     let Some(granted) = innermost(granted, path) else {
-        return Err(api::Error::permission_denied(format!("{} is not granted", path.display())));
+        return Err(api::Error::detailed(
+            api::ErrorDetail::NotGranted,
+            format!("{} is not granted", path.display()),
+        ));
     };
     seen(granted, path).map_err(|error| {
         api::Error::unavailable(format!("cannot see who owns {}: {error}", path.display()))

@@ -146,6 +146,11 @@ impl Runner {
         self.connection.as_ref().map(|connection| connection.process.id())
     }
 
+    /// Whether the error that the last call answered was not the vault's own.
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// Returns, once, what was wrong with the runner, where the error that the last call
     /// answered was not the vault's own.
     pub fn failure(&mut self) -> Option<Error> {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{Reader, Wire, Writer, MAX_ITEMS, MAX_LINE_BYTES, MAX_PART_BYTES};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::metadata::{Metadata, MetadataValue, MAX_METADATA_ENTRIES};
 use crate::name::{SecretName, VaultName};
 use crate::parameters::{ParameterKind, ParameterValue, Parameters};
@@ -301,14 +301,13 @@ impl Wire for Level {
     }
 }
 
-/// A kind that is unknown here is a fault of the plugin, with its message.
-impl Wire for ErrorKind {
+impl Wire for ErrorCode {
     fn write(&self, w: &mut Writer<'_>) -> Result<()> {
-        self.code().write(w)
+        self.number().write(w)
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self> {
-        u32::read(r).map(|code| Self::from_code(code).unwrap_or(Self::Internal))
+        u32::read(r).map(Self::from_number)
     }
 }
 

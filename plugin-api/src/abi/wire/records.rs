@@ -86,7 +86,7 @@ records! {
     ExecOutput { 1 status, 2 output <= MAX_VALUE_BYTES, 3 errors <= MAX_EXEC_ERRORS_BYTES };
     Ownership { 1 owner, 2 is_read_only, 3 device, 4 inode };
     Challenge { 1 id, 2 prompts }, then challenge;
-    Error { 1 kind, 2 message, 3 retry_after, 4 challenge }, most MAX_ITEMS, then error;
+    Error { 1 code, 2 message, 3 retry_after, 4 challenge }, most MAX_ITEMS, then error;
     Prompt { 1 name, 2 label, 3 secret, 4 new }, most Challenge::MAX_PROMPTS;
     LogLine { 1 level, 2 message };
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use super::super::reply::MAX_LINE_BYTES;
 use super::super::table::*;
 use keystead_plugin_api::manifest::{API_VERSION, section};
-use keystead_plugin_api::{ErrorKind, Level, ParameterKind, ValueKind, WriteMode};
+use keystead_plugin_api::{ErrorDetail, ErrorKind, Level, ParameterKind, ValueKind, WriteMode};
 
 fn include() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-api/include")
@@ -81,7 +81,7 @@ macro_rules! layout {
 #[test]
 fn the_header_lays_out_what_rust_lays_out() {
     compare(layout! {
-        Bytes as keystead_bytes { start, length }
+        Bytes as keystead_bytes { data, size }
         Item as keystead_parameter { name, kind, integer, text }
         Item as keystead_metadata { name = key, kind, integer, text }
         Answer as keystead_answer { name, value }
@@ -99,11 +99,11 @@ fn the_header_lays_out_what_rust_lays_out() {
         SetMetadataRequest as keystead_set_metadata_request {
             size, deadline_millis, name, metadata, metadata_count,
         }
-        ListRequest as keystead_list_request { size, deadline_millis, after, filter, limit }
+        ListRequest as keystead_list_request { size, deadline_millis, cursor, pattern, limit, prefix }
         UnlockRequest as keystead_unlock_request {
             size, deadline_millis, challenge, answers, answer_count,
         }
-        ActionRequest as keystead_act_request {
+        ActionRequest as keystead_action_request {
             size, deadline_millis, action, parameters, parameter_count,
         }
         ExecRequest as keystead_exec_request {
@@ -113,11 +113,11 @@ fn the_header_lays_out_what_rust_lays_out() {
         ExecOutput as keystead_exec_output { size, status, output, errors, message }
         HostTable as keystead_host {
             magic, size, log, exec, message, challenge, prompt, wait, value, text, bytes,
-            credential, metadata, entry, next, session, version, action, parameter, result,
+            credential, metadata, entry, next_cursor, session, version, action, parameter, result,
         }
         PluginTable as keystead_plugin {
             magic, size, open, close, get, list, describe, set, remove, set_metadata, unlock,
-            lock, test, unregister, versions, actions, act, get_many, set_many,
+            lock, test, unregister, versions, actions, run_action, get_many, set_many,
             rename,
         }
     });
@@ -126,6 +126,7 @@ fn the_header_lays_out_what_rust_lays_out() {
 #[test]
 fn the_headers_numbers_are_those_of_the_contract() {
     let named = |name: &str, number: u32| (format!("KEYSTEAD_{name}"), u64::from(number));
+    let detailed = |detail| keystead_plugin_api::Error::detailed(detail, "").number();
     let mut pairs = vec![
         ("KEYSTEAD_MAGIC".to_owned(), MAGIC),
         ("KEYSTEAD_PLUGIN_V1_SIZE".to_owned(), PLUGIN_V1_BYTES as u64),
@@ -135,18 +136,24 @@ fn the_headers_numbers_are_those_of_the_contract() {
         named("NOT_FOUND", ErrorKind::NotFound.code()),
         named("ALREADY_EXISTS", ErrorKind::AlreadyExists.code()),
         named("LOCKED", ErrorKind::Locked.code()),
-        named("DENIED", ErrorKind::PermissionDenied.code()),
+        named("PERMISSION_DENIED", ErrorKind::PermissionDenied.code()),
         named("UNAVAILABLE", ErrorKind::Unavailable.code()),
         named("UNSUPPORTED", ErrorKind::Unsupported.code()),
         named("INVALID", ErrorKind::Invalid.code()),
-        named("DAMAGED", ErrorKind::Corrupt.code()),
+        named("CORRUPT", ErrorKind::Corrupt.code()),
         named("INTERNAL", ErrorKind::Internal.code()),
-        named("LATE", ErrorKind::TimedOut.code()),
+        named("TIMED_OUT", ErrorKind::TimedOut.code()),
+        named("THROTTLED", detailed(ErrorDetail::Throttled)),
+        named("CERTIFICATE", detailed(ErrorDetail::Certificate)),
+        named("CONFLICT", detailed(ErrorDetail::Conflict)),
+        named("RECOVERABLE", detailed(ErrorDetail::Recoverable)),
+        named("NO_SUCH_VERSION", detailed(ErrorDetail::NoSuchVersion)),
+        named("NOT_GRANTED", detailed(ErrorDetail::NotGranted)),
         named("CREATE_ONLY", WriteMode::CreateOnly.code()),
         named("REPLACE", WriteMode::Replace.code()),
         named("UPSERT", WriteMode::Upsert.code()),
         named("WARNING", Level::Warning.code()),
-        named("INFORMATION", Level::Info.code()),
+        named("INFO", Level::Info.code()),
         named("DEBUG", Level::Debug.code()),
         // As the twins of the Rust door have them (plugin-api/src/abi/types.rs).
         named("PARAMETER_TEXT", 1),
@@ -217,8 +224,8 @@ fn a_part_of_a_value_is_never_read_past_its_end() {
     let parts = r#"
 #include <stdio.h>
 #include "keystead_plugin.h"
-static int parts(const char *start, size_t length) {
-    keystead_bytes value = {start, length}, part;
+static int parts(const char *data, size_t size) {
+    keystead_bytes value = {data, size}, part;
     int count = 0;
     while (keystead_part(&value, &part)) count++;
     return count;

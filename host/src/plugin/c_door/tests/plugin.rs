@@ -296,8 +296,8 @@ fn logs_and_programs_go_through_the_context() {
     log(1, bytes("careful"));
     log(9, bytes("who knows"));
     log(2, Bytes::of(b"\xff"));
-    log(2, Bytes { start: ptr::null(), length: 7 });
-    log(2, Bytes { start: b"x".as_ptr(), length: usize::MAX });
+    log(2, Bytes { data: ptr::null(), size: 7 });
+    log(2, Bytes { data: b"x".as_ptr(), size: usize::MAX });
     let most = usize::MAX;
     assert_eq!(
         *recorder.0.lock().unwrap(),

@@ -30,7 +30,7 @@ pub(super) fn bytes(text: &str) -> Bytes {
 }
 
 pub(super) unsafe fn shown(bytes: Bytes) -> String {
-    if bytes.start.is_null() {
+    if bytes.data.is_null() {
         return "-".to_owned();
     }
     unsafe { bytes.text("it", 1_000) }.unwrap().escape_debug().to_string()
@@ -106,12 +106,12 @@ unsafe fn tell_secret(name: &str, reply: u64) -> u32 {
 unsafe extern "C" fn list(_: State, request: *const ListRequest, reply: u64) -> u32 {
     unsafe {
         let r = &*request;
-        note(format!("list {} {} {}", shown(r.after), shown(r.filter), r.limit), reply);
-        let first = r.after.start.is_null();
+        note(format!("list {} {} {}", shown(r.cursor), shown(r.pattern), r.limit), reply);
+        let first = r.cursor.data.is_null();
         (HOST.entry)(reply, bytes(if first { "a" } else { "b" }), 1);
         let unknown = Item { name: bytes("new"), kind: 9, integer: 0, text: Bytes::NONE };
         (HOST.metadata)(reply, &unknown);
-        if first { (HOST.next)(reply, bytes("a")) } else { 0 }
+        if first { (HOST.next_cursor)(reply, bytes("a")) } else { 0 }
     }
 }
 
@@ -265,7 +265,7 @@ pub(super) fn whole() -> PluginTable {
         unregister: Some(plain),
         versions: Some(versions),
         actions: Some(actions),
-        act: Some(act),
+        run_action: Some(act),
         get_many: Some(get_many),
         set_many: Some(set_many),
         rename: Some(rename),
@@ -285,7 +285,7 @@ pub(super) fn bare() -> PluginTable {
         unregister: None,
         versions: None,
         actions: None,
-        act: None,
+        run_action: None,
         get_many: None,
         set_many: None,
         rename: None,

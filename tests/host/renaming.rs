@@ -1,0 +1,25 @@
+//! Moving within one vault that gives its secrets other names.
+
+use keystead::registry::Placement;
+
+use super::scene;
+use super::transfer::{moved, named, names, run};
+use crate::plugin_files::plugin;
+
+#[test]
+fn move_within_a_vault_that_renames_is_one_renaming() {
+    let scene = scene();
+    let host = &scene.host;
+    // Neither written to nor removed from.
+    let vault = scene.vault("renames", &plugin("renames"), Placement::Isolated);
+    let renamed = |from, to| run(host, named(moved(from, &vault, &vault), to));
+    assert_eq!(renamed("a", "b").unwrap(), ["a: written"]);
+    assert_eq!(names(host, &vault), ["b"]);
+    // Where the vault does not rename this one it is copied and removed, and told why not.
+    let told = format!("opened by keystead {}", env!("CARGO_PKG_VERSION"));
+    assert!(scene.log.all().iter().any(|line| line.contains(&told)), "{:?}", scene.log.all());
+    let stuck = renamed("b", "stuck").unwrap();
+    assert!(stuck[0].contains("this vault cannot be written to"), "{stuck:?}");
+    assert_eq!(names(host, &vault), ["b"]);
+    scene.end();
+}
