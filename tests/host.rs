@@ -4,6 +4,7 @@ mod calls;
 mod conformance;
 mod doctor;
 mod example;
+mod incomplete;
 mod killed;
 mod listing;
 mod many;

@@ -197,6 +197,9 @@ fn copy_patched(from: &Path, to: &Path, patches: &[Patch], root: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
+        if entry.file_name() == "target" {
+            continue;
+        }
         let to = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             copy_patched(&entry.path(), &to, patches, root);
@@ -307,13 +310,29 @@ pub(crate) fn zoo(name: &str, folder: &Path, macros: &[String]) -> PathBuf {
 
 /// Returns the file of the vault in C, built as docs/writing-a-plugin-in-c.md says.
 pub(crate) fn c_vault(folder: &Path) -> PathBuf {
-    let file = folder.join("c_vault.so");
-    let source = plugins().join("c-vault/c_vault.c");
+    compiled(&folder.join("c_vault.so"), &plugins().join("c-vault/c_vault.c"))
+}
+
+/// Returns the file of the vault in C whose secrets all have metadata of a kind that this host
+/// does not know.
+pub(crate) fn c_vault_of_later(folder: &Path) -> PathBuf {
+    let source = fs::read_to_string(plugins().join("c-vault/c_vault.c")).unwrap();
+    let known = "    for (size_t at = 0; at < one->count; at++) host->metadata(";
+    let later = "    keystead_metadata later = {keystead_text(\"later\"), 99, 7, {0, 0}};\n    \
+                 host->metadata(reply, &later);\n";
+    let source = source.replacen(known, &format!("{later}{known}"), 1);
+    assert!(source.contains("&later"));
+    let changed = folder.join("later.c");
+    fs::write(&changed, source).unwrap();
+    compiled(&folder.join("later.so"), &changed)
+}
+
+fn compiled(file: &Path, source: &Path) -> PathBuf {
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-O2", "-shared", "-fPIC", "-s", "-Wall", "-Wextra", "-Werror"]);
-    cc.arg(include()).arg("-o").arg(&file).arg(source);
+    cc.arg(include()).arg("-o").arg(file).arg(source);
     succeed(&mut cc);
-    file
+    file.to_path_buf()
 }
 
 /// Returns the file of the vault in Go, built as docs/writing-a-plugin-in-c.md says.

@@ -133,7 +133,22 @@ impl Metadata {
         self.incomplete
     }
 
-    pub(crate) fn set_incomplete(&mut self) {
+    /// Checks that these are all that there are, before they are written.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where they are
+    /// [incomplete](Metadata::is_incomplete).
+    pub fn check_complete(&self) -> Result<()> {
+        if self.incomplete {
+            return Err(Error::unsupported(
+                "metadata of a kind that is unknown here would be lost by this",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Notes that the vault has more metadata, of a kind that is unknown here.
+    pub fn mark_incomplete(&mut self) {
         self.incomplete = true;
     }
 

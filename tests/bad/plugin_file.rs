@@ -43,7 +43,7 @@ Permissions:
 Findings:
   is not stripped: larger than it has to be
 Vault `memory`: forgets all when it is closed, unless it has a file
-  Can:   write, metadata, unlock, actions
+  Can:   write, rename, metadata, unlock, actions
   Holds: text, bytes, credential, map
   Names: case-sensitive
   Parameters:

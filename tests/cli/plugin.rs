@@ -129,7 +129,7 @@ Findings:
   is not stripped: larger than it has to be
 Installed:   user
 Vault `memory`: forgets all when it is closed, unless it has a file
-  Can:   write, metadata, unlock, actions
+  Can:   write, rename, metadata, unlock, actions
   Holds: text, bytes, credential, map
   Names: case-sensitive
   Parameters:

@@ -15,7 +15,7 @@ use super::{
 use crate::plugin_files::plugin;
 use crate::scene::{Scene, story};
 
-fn copy(pattern: &str, from: &VaultName, to: &VaultName) -> Transfer {
+pub(super) fn copy(pattern: &str, from: &VaultName, to: &VaultName) -> Transfer {
     Transfer::new(pattern, from.clone(), to.clone())
 }
 
@@ -50,7 +50,7 @@ fn run_with(host: &Host, transfer: Transfer, ask: &mut dyn Ask) -> keystead::Res
 }
 
 /// Returns what a plan says of each secret.
-fn planned(host: &Host, transfer: Transfer) -> Vec<String> {
+pub(super) fn planned(host: &Host, transfer: Transfer) -> Vec<String> {
     let plan = host.plan_transfer(transfer, &mut Nobody).unwrap();
     let line = |one: &keystead::transfer::Planned| {
         let action = match &one.action {

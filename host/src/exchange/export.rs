@@ -108,6 +108,10 @@ impl Export<'_> {
         secret: &Secret,
     ) -> Result<Exported, Error> {
         let line = match self.to {
+            To::JsonLines if secret.metadata.is_incomplete() => {
+                let why = "it has metadata of a kind that is unknown here".to_owned();
+                return Ok(Exported::Unfit(why));
+            }
             To::JsonLines => json_lines::write(name, vault, secret),
             To::Dotenv(keys) => {
                 let key = match dotenv::key(name, keys) {

@@ -234,10 +234,7 @@ impl Host {
             return Err(Error::NoMatch { pattern, vault }.into());
         }
         let keeps_metadata = target.capabilities.contains(&Capability::Metadata);
-        let renames = transfer.source == Source::Removed
-            && transfer.from == transfer.to
-            && transfer.carried == Carried::All
-            && target.capabilities.contains(&Capability::Rename);
+        let renames = renames(&transfer, &target);
         Ok(Plan { transfer, keeps_metadata, renames, planned })
     }
 
@@ -323,6 +320,13 @@ impl Host {
         {
             reasons.push(Reason::Metadata);
         }
+        // What is renamed keeps all that it has.
+        if transfer.carried == Carried::All
+            && metadata.is_incomplete()
+            && !renames(transfer, target)
+        {
+            reasons.push(Reason::Incomplete);
+        }
         let action = match (there, secret) {
             (Some(there), Some(secret)) if compare::same(&secret, &there, transfer.carried) => {
                 Action::Same
@@ -373,4 +377,12 @@ pub(crate) fn folded(name: &SecretName, rule: NameRule) -> String {
         NameRule::CaseSensitive => name.as_str().to_owned(),
         NameRule::CaseInsensitive => name.as_str().to_lowercase(),
     }
+}
+
+/// Whether the vault itself gives these secrets their new names.
+fn renames(transfer: &Transfer, target: &Kind) -> bool {
+    transfer.source == Source::Removed
+        && transfer.from == transfer.to
+        && transfer.carried == Carried::All
+        && target.capabilities.contains(&Capability::Rename)
 }

@@ -87,6 +87,23 @@ const MAX_WRITES_BYTES: usize = 32 * 1024 * 1024;
 const MAX_MANY_BYTES: usize = 80 * 1024 * 1024;
 
 impl Method {
+    /// Returns whether this call changes nothing, so that an answer that cannot be read means no more
+    /// than that.
+    pub fn only_reads(self) -> bool {
+        match self {
+            Self::Get | Self::GetMany | Self::List | Self::Describe | Self::Versions => true,
+            Self::Actions | Self::Test => true,
+            #[cfg(feature = "next")]
+            Self::Health => true,
+            _ => false,
+        }
+    }
+
+    /// Returns whether a vault may make what is not there for this call.
+    pub fn may_make(self) -> bool {
+        matches!(self, Self::Set | Self::SetMany | Self::SetMetadata | Self::RunAction)
+    }
+
     /// Returns the most bytes that a request may have.
     pub fn max_request(self) -> usize {
         match self {

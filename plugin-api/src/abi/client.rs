@@ -7,7 +7,11 @@ use super::merged;
 use super::wire::One;
 use super::wire::{self, encode, Wire};
 use crate::error::{Error, ErrorKind, Result};
+use crate::value::SecretBytes;
 use crate::vault::*;
+
+#[cfg(test)]
+mod tests;
 
 /// Takes calls to a vault and brings its replies back: to a library in this process, or to another
 /// process.
@@ -24,8 +28,8 @@ pub trait Carrier {
 pub struct Call<'a> {
     /// Which.
     pub method: Method,
-    /// The request's byte form.
-    pub request: &'a [u8],
+    /// Returns the request's byte form, with what is left of its deadline now.
+    pub request: &'a dyn Fn() -> Result<SecretBytes>,
     /// Until when.
     pub deadline: Deadline,
 }
@@ -76,10 +80,27 @@ impl<C: Carrier> Client<C> {
         request: &impl Wire,
         deadline: Deadline,
     ) -> Result<Option<Answer>> {
-        let request = encode(request)?;
+        let encoded = || {
+            let bytes = encode(request)?;
+            let (len, most) = (bytes.expose().len(), method.max_request());
+            if len > most {
+                let what = format!("the request has {len} bytes; the most is {most}");
+                return Err(Error::invalid(what));
+            }
+            Ok(bytes)
+        };
         let mut reply = None;
-        let call = Call { method, request: request.expose(), deadline };
-        let carried = self.0.carry(call, &mut |bytes| reply = Some(wire::decode_reply(bytes)))?;
+        let call = Call { method, request: &encoded, deadline };
+        let carried = self.0.carry(call, &mut |bytes| {
+            let read = wire::decode_reply(bytes);
+            reply = Some(match read {
+                // It was done: `Unsupported` would say that it was not.
+                Err(unreadable) if wire::is_answer(bytes) && !method.only_reads() => {
+                    Err(Error::internal(unreadable.message()))
+                }
+                read => read,
+            });
+        })?;
         match (carried, reply) {
             (Carried::Replied, Some(reply)) => match reply? {
                 Some(answer) => Ok(Some(answer)),
@@ -146,17 +167,22 @@ impl<C: Carrier + Send> Vault for Client<C> {
     }
 
     fn set(&mut self, request: SetRequest) -> Result<Written> {
+        request.check_metadata()?;
         self.call(Method::Set, &request, request.deadline)
     }
 
     fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
         let requests = request.requests;
         SetRequest::check_many(&requests)?;
-        // A value that exceeds a limit is refused alone.
+        // What may not be written is refused alone.
         let mut sent = Vec::with_capacity(requests.len());
-        let each = requests.into_iter();
-        let results: Vec<Result<()>> =
-            each.map(|request| request.value.encoded_len().map(|_| sent.push(request))).collect();
+        let mut check = |request: SetRequest| {
+            request.value.encoded_len()?;
+            request.check_metadata()?;
+            sent.push(request);
+            Ok(())
+        };
+        let results: Vec<Result<()>> = requests.into_iter().map(&mut check).collect();
         let answers = match latest(&sent, |request| request.deadline) {
             Some(deadline) => {
                 let sent = SetManyRequest::new(sent);
@@ -176,6 +202,7 @@ impl<C: Carrier + Send> Vault for Client<C> {
     }
 
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
+        request.metadata.check_complete()?;
         self.call(Method::SetMetadata, &request, request.deadline)
     }
 

@@ -68,7 +68,8 @@ impl Serve for Library {
 impl Carrier for Library {
     fn carry(&mut self, call: Call<'_>, read: &mut dyn FnMut(&[u8])) -> Result<Carried> {
         let mut carried = Carried::Replied;
-        self.serve(call.method.code(), call.request, &mut |reply| {
+        let request = (call.request)()?;
+        self.serve(call.method.code(), request.expose(), &mut |reply| {
             if reply.len() > call.method.max_reply() {
                 carried = Carried::TooMuch;
             } else {

@@ -8,6 +8,7 @@ use abi_stable::std_types::ROption;
 use abi_stable::StableAbi;
 
 use super::view::AbiBytes;
+use crate::error::{Error, Result};
 use crate::value::SecretBytes;
 
 /// Something of the other side that only its own functions look into.
@@ -44,9 +45,10 @@ impl AbiReply {
     ///
     /// # Errors
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) where there are none, or too many.
-    pub(super) unsafe fn read(&self) -> crate::Result<&[u8]> {
+    pub(super) unsafe fn read(&self) -> Result<&[u8]> {
         // SAFETY: passed on to the caller.
-        unsafe { self.bytes.read("the answer", isize::MAX as usize) }
+        let reply = unsafe { self.bytes.read("the answer", isize::MAX as usize) };
+        reply.map_err(|fault| Error::internal(fault.message()))
     }
 }
 

@@ -35,13 +35,13 @@ impl AbiBytes {
     /// believed in this (docs/decisions/0001).
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when it is absent or too long.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when it is absent or too long.
     pub unsafe fn read<'a>(self, what: &str, limit: usize) -> Result<&'a [u8]> {
         if self.start.is_null() {
-            return Err(Error::internal(format!("{what} is missing")));
+            return Err(Error::invalid(format!("{what} is missing")));
         }
         if self.len > limit {
-            return Err(Error::internal(format!(
+            return Err(Error::invalid(format!(
                 "{what} has {} bytes; the most is {limit}",
                 self.len
             )));

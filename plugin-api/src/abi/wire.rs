@@ -2,8 +2,8 @@
 //! runner's frames carry. One description of each type (`records`) writes and reads it.
 //!
 //! A record is its fields in ascending order of their numbers: number (`u16`), length (`u32`),
-//! content; integers are little-endian. A field that is absent, empty or false is not written. A
-//! list is its items, each with its length (`u32`) in front.
+//! content; integers are little-endian. A field that is absent, an empty list or false is not written;
+//! an empty text is. A list is its items, each with its length (`u32`) in front.
 //!
 //! A receiver skips fields that it does not know. Where that would change what a call does, the
 //! sender sets [`MUST_BE_KNOWN`] in the number, and the receiver answers `Unsupported` instead.
@@ -197,13 +197,22 @@ impl<'a> Reader<'a> {
     /// More items than there may be.
     pub fn each<T: Wire>(&mut self) -> Result<Vec<Result<T>>> {
         let mut items = Vec::new();
-        while let Some(item) = self.item()? {
-            if items.len() == T::MAX_COUNT {
-                return Err(self.fault(&format!("has more than {} items", T::MAX_COUNT)));
-            }
-            items.push(whole(Self { rest: item, what: self.what, limit: self.limit }));
+        while let Some(item) = self.next_item(items.len())? {
+            items.push(item);
         }
         Ok(items)
+    }
+
+    /// Reads the next item of a list, behind so many.
+    fn next_item<T: Wire>(&mut self, behind: usize) -> Result<Option<Result<T>>> {
+        let item = match self.item()? {
+            Some(item) => item,
+            None => return Ok(None),
+        };
+        if behind == T::MAX_COUNT {
+            return Err(self.fault(&format!("has more than {} items", T::MAX_COUNT)));
+        }
+        Ok(Some(whole(Self { rest: item, what: self.what, limit: self.limit })))
     }
 
     fn end(&self) -> Result<()> {
@@ -434,6 +443,11 @@ pub fn is_reply(bytes: &[u8]) -> bool {
         Some((&status::UNKNOWN_CALL, rest)) => rest.is_empty(),
         _ => false,
     }
+}
+
+/// Whether this reply is an answer: whether the call was done.
+pub fn is_answer(reply: &[u8]) -> bool {
+    reply.first() == Some(&status::ANSWER)
 }
 
 /// Returns the error that a reply is, if it is one.

@@ -73,6 +73,14 @@ impl SetRequest {
         Ok(self.name.as_str().len() + self.value.encoded_len()? + metadata)
     }
 
+    /// Checks that no metadata would be lost by this.
+    ///
+    /// # Errors
+    /// As for [`Metadata::check_complete`].
+    pub fn check_metadata(&self) -> Result<()> {
+        self.metadata.as_ref().map_or(Ok(()), Metadata::check_complete)
+    }
+
     /// Checks that these may be one call of [`Vault::set_many`].
     ///
     /// # Errors

@@ -116,7 +116,7 @@ static keystead_status list(keystead_vault *v, const keystead_list_request *r, k
     for (size_t told = 0; one && told < r->limit; told++, one = one->next) {
         host->entry(to, one->name, one->kind);
         tell_metadata(one, to);
-        if (told + 1 == r->limit && one->next) host->next(to, one->name);
+        if (told + 1 == r->limit && one->next) host->next_cursor(to, one->name);
     }
     return KEYSTEAD_OK;
 }

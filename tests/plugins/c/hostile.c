@@ -97,11 +97,11 @@ static keystead_status list(keystead_vault *vault, const keystead_list_request *
             host->entry(reply, lie(digits, 3), 0);
         }
     if (asked(pattern, "still"))
-        host->next(reply, request->cursor.data ? request->cursor : keystead_text("still"));
+        host->next_cursor(reply, request->cursor.data ? request->cursor : keystead_text("still"));
     if (asked(pattern, "cycle"))
-        host->next(reply, keystead_text(keystead_is(request->cursor, "a") ? "b" : "a"));
-    if (asked(pattern, "long-cursor")) host->next(reply, lie("x", 5000));
-    if (asked(pattern, "two-cursors")) host->next(reply, pattern), host->next(reply, pattern);
+        host->next_cursor(reply, keystead_text(keystead_is(request->cursor, "a") ? "b" : "a"));
+    if (asked(pattern, "long-cursor")) host->next_cursor(reply, lie("x", 5000));
+    if (asked(pattern, "two-cursors")) host->next_cursor(reply, pattern), host->next_cursor(reply, pattern);
     if (asked(pattern, "name")) host->entry(reply, keystead_text("\xff"), 0);
     if (asked(pattern, "control")) host->entry(reply, keystead_text("a\x1b[2J"), 0);
     if (asked(pattern, "empty")) host->entry(reply, keystead_text(""), 0);

@@ -35,7 +35,7 @@ void tell_entry(keystead_reply reply, uint32_t kind, char *start, size_t length)
 }
 
 void tell_next(keystead_reply reply, char *start, size_t length) {
-    host->next(reply, bytes(start, length));
+    host->next_cursor(reply, bytes(start, length));
 }
 
 static keystead_status open_vault(const keystead_open_request *r, keystead_context context,

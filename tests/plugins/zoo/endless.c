@@ -14,7 +14,7 @@ static keystead_status endless(keystead_vault *vault, const keystead_list_reques
         host->entry(reply, keystead_text(name), KEYSTEAD_VALUE_TEXT);
         host->metadata(reply, &one);
     }
-    host->next(reply, keystead_text(name));
+    host->next_cursor(reply, keystead_text(name));
     return KEYSTEAD_OK;
 }
 

@@ -34,7 +34,7 @@
 
 KEYSTEAD_MANIFEST(
     "{\"schema\":1,\"id\":\"" ZOO "\",\"version\":\"1.0.0\",\"api\":\"" KEYSTEAD_API_VERSION "\","
-    "\"description\":\"\",\"vendor\":\"\",\"licence\":\"\",\"homepage\":\"\","
+    "\"description\":\"\",\"vendor\":\"\",\"license\":\"\",\"homepage\":\"\","
     "\"permissions\":[\"" FILES "\"" PERMISSIONS "],\"kinds\":[{\"name\":\"zoo\","
     "\"description\":\"\",\"names\":\"case-sensitive\",\"capabilities\":[],"
     "\"values\":[\"text\"],\"parameters\":[{\"name\":\"folder\",\"kind\":\"path\","

@@ -57,8 +57,6 @@ pub(super) struct Reply {
     wait: Option<Duration>,
     pub(super) value: Option<Value>,
     metadata: Metadata,
-    /// What of the metadata is of a kind that is unknown here.
-    unknown: Option<Error>,
     // Of the call.
     pub(super) entries: Vec<Entry>,
     pub(super) next: Option<String>,
@@ -114,9 +112,6 @@ impl Reply {
     /// Returns the value with its metadata, which a call that was answered with success has.
     pub(super) fn secret(&mut self) -> Result<Secret> {
         let metadata = std::mem::take(&mut self.metadata);
-        if let Some(unknown) = self.unknown.take() {
-            return Err(unknown);
-        }
         let value = self.value.take();
         let value = value.ok_or_else(|| Error::internal("success was answered and no value"))?;
         Ok(Secret::with_metadata(value, metadata))
@@ -124,10 +119,6 @@ impl Reply {
 
     /// Returns the one entry that was asked for.
     pub(super) fn entry_alone(&mut self) -> Result<Entry> {
-        // Asked for alone it is refused, so that nobody writes back less than there was.
-        if let Some(unknown) = self.unknown.take() {
-            return Err(unknown);
-        }
         let entry = self.entries.pop();
         entry.ok_or_else(|| Error::internal("success was answered and no entry"))
     }
@@ -229,8 +220,7 @@ impl Reply {
             _ => &mut self.metadata,
         };
         let Some(value) = value else {
-            let unknown = format!("the metadata `{key}` is of a kind unknown here");
-            self.unknown.get_or_insert_with(|| Error::unsupported(unknown));
+            place.mark_incomplete();
             return Ok(());
         };
         match place.insert(key, value)? {
@@ -332,7 +322,7 @@ impl Reply {
         // Nothing of this part belongs to the next one.
         (self.message, self.challenge, self.wait) = (None, None, None);
         self.prompts.clear();
-        (self.value, self.unknown, self.metadata) = (None, None, Metadata::new());
+        (self.value, self.metadata) = (None, Metadata::new());
         Ok(())
     }
 }

@@ -156,6 +156,7 @@ impl Vault for CVault {
         let Some(set) = self.table.set else {
             return Err(Error::unsupported("this vault cannot be written to"));
         };
+        request.check_metadata()?;
         let value = request.value.encode()?;
         let items = request.metadata.as_ref().map(lend::metadata).unwrap_or_default();
         let lent = lend::set(&request, value.expose(), &items);
@@ -166,7 +167,10 @@ impl Vault for CVault {
         api::SetRequest::check_many(&request.requests)?;
         let Some(set_many) = self.table.set_many else { return self.bare().set_many(request) };
         let requests = &request.requests;
-        let values: Vec<_> = requests.iter().map(|request| request.value.encode()).collect();
+        let each = requests.iter();
+        let values: Vec<_> = each
+            .map(|request| request.check_metadata().and_then(|()| request.value.encode()))
+            .collect();
         let items: Vec<_> = requests
             .iter()
             .map(|request| request.metadata.as_ref().map(lend::metadata).unwrap_or_default())
@@ -214,6 +218,7 @@ impl Vault for CVault {
         let Some(set_metadata) = self.table.set_metadata else {
             return self.bare().set_metadata(request);
         };
+        request.metadata.check_complete()?;
         let items = lend::metadata(&request.metadata);
         let lent = SetMetadataRequest {
             size: size_of::<SetMetadataRequest>(),

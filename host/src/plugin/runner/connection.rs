@@ -56,6 +56,8 @@ pub(super) enum Answered {
     Opened(Fit),
     /// A reply, with the vault's error where it is one.
     Replied(Option<api::Error>),
+    /// The plugin does not know the call.
+    Unknown,
     /// The plugin cannot be loaded: code and text.
     Unloadable(String, String),
     /// More than one reply may have.
@@ -254,9 +256,9 @@ impl Connection {
                     if frame.id != id {
                         return fault("a request within another call");
                     }
-                    let reply = serve(setup, service, asked, request.deadline())?;
+                    let asked = Asked::read(service, asked)?;
                     drop(frame);
-                    self.reply(id, &reply, until)?;
+                    self.reply(id, &asked.serve(setup, request.deadline()), until)?;
                 }
                 _ if frame.id != id => return fault("an answer to another call"),
                 Kind::Reply => {
@@ -268,9 +270,15 @@ impl Connection {
                         return fault("an answer of another kind");
                     }
                     read(frame.body());
-                    return Ok(Answered::Replied(error));
+                    return Ok(match error {
+                        None if !wire::is_answer(frame.body()) => Answered::Unknown,
+                        error => Answered::Replied(error),
+                    });
                 }
-                Kind::TooMuch => return Ok(Answered::TooMuch),
+                Kind::TooMuch => {
+                    r.end()?;
+                    return Ok(Answered::TooMuch);
+                }
                 Kind::Opened if opens => {
                     let fit = opened(r)?;
                     r.end()?;
@@ -391,30 +399,39 @@ fn poll(watched: &mut [PollFd<'_>], eager: Eager, left: Duration) -> Result<(), 
     }
 }
 
-/// Does for the plugin what it asks for, by the call's deadline, and returns the reply.
-fn serve(
-    setup: &Setup,
-    service: Option<Service>,
-    asked: &[u8],
-    deadline: api::Deadline,
-) -> Result<api::SecretBytes, Fault> {
-    // The runner is of this build: it asks for nothing else, and in no other form.
-    let none = |refused: api::Error| Fault::value(&refused);
-    Ok(match service {
-        Some(Service::Exec) => {
-            let mut program: api::ExecRequest = wire::decode(asked).map_err(none)?;
-            if program.deadline.remaining() > deadline.remaining() {
-                program.deadline = deadline;
+/// What a plugin asks its host for.
+enum Asked {
+    Exec(api::ExecRequest),
+    Ownership(String),
+}
+
+impl Asked {
+    /// Reads it. The runner is of this build: it asks for nothing else, and in no other form.
+    fn read(service: Option<Service>, asked: &[u8]) -> Result<Self, Fault> {
+        let read = match service {
+            Some(Service::Exec) => wire::decode(asked).map(Self::Exec),
+            Some(Service::Ownership) => wire::decode(asked).map(|One(path)| Self::Ownership(path)),
+            // A line for the log has no reply.
+            Some(Service::Log) | None => return Err(Fault::new("a request for no service")),
+        };
+        read.map_err(|refused| Fault::value(&refused))
+    }
+
+    /// Does it, by the call's deadline, and returns the reply.
+    fn serve(self, setup: &Setup, deadline: api::Deadline) -> api::SecretBytes {
+        match self {
+            Self::Exec(mut program) => {
+                if program.deadline.remaining() > deadline.remaining() {
+                    program.deadline = deadline;
+                }
+                wire::encode_reply(&setup.services.exec(program).map(cut_errors))
             }
-            wire::encode_reply(&setup.services.exec(program).map(cut_errors))
+            Self::Ownership(path) => {
+                let owner = ownership::of(&setup.granted, &path);
+                wire::encode_reply(&owner.map(|it| One(Some(it))))
+            }
         }
-        Some(Service::Ownership) => {
-            let One(path): One<String> = wire::decode(asked).map_err(none)?;
-            wire::encode_reply(&ownership::of(&setup.granted, &path).map(|it| One(Some(it))))
-        }
-        // A line for the log has no reply.
-        Some(Service::Log) | None => return Err(Fault::new("a request for no service")),
-    })
+    }
 }
 
 fn log(setup: &Setup, lines: &mut u32, line: &[u8]) -> Result<(), Lost> {

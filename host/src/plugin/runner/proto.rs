@@ -110,8 +110,8 @@ impl Kind {
 pub(super) enum Request<'a> {
     /// Opens the vault: the request's byte form.
     Open(&'a [u8], Deadline),
-    /// Makes a call.
-    Call(abi::Call<'a>),
+    /// Makes a call: the request's byte form.
+    Call(Method, &'a [u8], Deadline),
 }
 
 impl Request<'_> {
@@ -119,23 +119,14 @@ impl Request<'_> {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Open(..) => Kind::Open,
-            Self::Call(_) => Kind::Call,
+            Self::Call(..) => Kind::Call,
         }
     }
 
     /// Returns until when it should be done.
     pub(super) fn deadline(&self) -> Deadline {
         match self {
-            Self::Open(_, deadline) => *deadline,
-            Self::Call(call) => call.deadline,
-        }
-    }
-
-    /// Returns its name in messages.
-    pub(super) fn as_str(&self) -> &'static str {
-        match self {
-            Self::Open(..) => "open",
-            Self::Call(call) => call.method.as_str(),
+            Self::Open(_, deadline) | Self::Call(_, _, deadline) => *deadline,
         }
     }
 
@@ -143,7 +134,7 @@ impl Request<'_> {
     pub(super) fn method(&self) -> Option<Method> {
         match self {
             Self::Open(..) => None,
-            Self::Call(call) => Some(call.method),
+            Self::Call(method, ..) => Some(*method),
         }
     }
 
@@ -157,17 +148,11 @@ impl Request<'_> {
         self.method().map_or(MAX_VALUE_BODY, Method::max_reply)
     }
 
-    /// Returns whether a vault may make what is not there for this call.
-    pub(super) fn may_make(&self) -> bool {
-        use Method::{RunAction, Set, SetMany, SetMetadata};
-        matches!(self.method(), Some(Set | SetMany | SetMetadata | RunAction))
-    }
-
     /// Writes the body.
     pub(super) fn write(&self, w: &mut Writer<'_>) {
         match self {
             Self::Open(request, _) => w.raw(request),
-            Self::Call(call) => write_numbered(w, call.method.code(), call.request),
+            Self::Call(method, request, _) => write_numbered(w, method.code(), request),
         }
     }
 }

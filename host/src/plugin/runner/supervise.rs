@@ -183,7 +183,7 @@ impl Runner {
                 let code = loader::Error::known_code(&code).unwrap_or(UNLOADABLE);
                 Err(Error::Unloadable { code, problem }.into())
             }
-            Ok(Answered::TooMuch | Answered::Replied(None)) => {
+            Ok(Answered::TooMuch | Answered::Unknown | Answered::Replied(None)) => {
                 let lost = Lost::Fault(Fault("too much for an answer to `open`".into()));
                 Err(self.bury(connection, lost, Some("open"), started).into())
             }
@@ -225,13 +225,10 @@ impl Runner {
     }
 
     /// Makes a call, in a new process where the last one is gone.
-    fn ask(
-        &mut self,
-        request: &Request<'_>,
-        read: &mut dyn FnMut(&[u8]),
-    ) -> Result<Answered, CallError> {
+    fn ask(&mut self, call: &Call<'_>, read: &mut dyn FnMut(&[u8])) -> Result<Answered, CallError> {
         let started = Instant::now();
-        if request.may_make() && self.made.is_empty() {
+        let (method, deadline) = (call.method, call.deadline);
+        if method.may_make() && self.made.is_empty() {
             self.made = self.setup.granted.make_missing();
         }
         if self.connection.is_some() && self.setup.granted.is_outdated() {
@@ -239,17 +236,21 @@ impl Runner {
             self.connection = None;
         }
         loop {
-            if request.deadline().has_passed() {
+            if deadline.has_passed() {
                 return Err(api::Error::timed_out().into());
             }
-            let Some(mut connection) = self.connection.take() else {
-                self.reconnect(request.deadline())?;
+            if self.connection.is_none() {
+                self.reconnect(deadline)?;
                 continue;
-            };
-            match connection.call(&self.setup, request, read) {
+            }
+            // Anew for each process: what is left of the deadline is less by then.
+            let body = (call.request)()?;
+            let request = Request::Call(method, body.expose(), deadline);
+            let mut connection = self.connection.take().expect("there is one");
+            match connection.call(&self.setup, &request, read) {
                 Ok(answered) => {
                     self.deaths = 0;
-                    let unlocks = request.method() == Some(Method::Unlock);
+                    let unlocks = method == Method::Unlock;
                     if let Answered::Replied(Some(refused)) = &answered
                         && unlocks
                         && self.made.is_empty()
@@ -266,8 +267,8 @@ impl Runner {
                     match &answered {
                         Answered::Replied(Some(error))
                             if error.kind() == api::ErrorKind::Locked => {}
-                        Answered::Replied(Some(_)) => self.made.undo(),
-                        _ if unlocks || request.may_make() => self.made.keep(),
+                        Answered::Replied(Some(_)) | Answered::Unknown => self.made.undo(),
+                        _ if unlocks || method.may_make() => self.made.keep(),
                         _ => {}
                     }
                     return Ok(answered);
@@ -277,9 +278,7 @@ impl Runner {
                     self.bury(connection, Lost::Before, None, started);
                 }
                 Err(lost) => {
-                    return Err(self
-                        .bury(connection, lost, Some(request.as_str()), started)
-                        .into());
+                    return Err(self.bury(connection, lost, Some(method.as_str()), started).into());
                 }
             }
         }
@@ -342,8 +341,8 @@ impl Carrier for Runner {
     /// Makes a call; what is wrong with the runner is kept for [`Runner::failure`].
     fn carry(&mut self, call: Call<'_>, read: &mut dyn FnMut(&[u8])) -> api::Result<Carried> {
         self.failure = None;
-        match self.ask(&Request::Call(call), read) {
-            Ok(Answered::Replied(_)) => Ok(Carried::Replied),
+        match self.ask(&call, read) {
+            Ok(Answered::Replied(_) | Answered::Unknown) => Ok(Carried::Replied),
             Ok(_) => Ok(Carried::TooMuch),
             Err(CallError::Plugin(error)) => Err(error),
             Err(CallError::Runner(error)) => {

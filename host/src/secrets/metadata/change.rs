@@ -52,7 +52,8 @@ impl Edit {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) when it would be over
-    /// the limits.
+    /// the limits; [`ErrorKind::Unsupported`](keystead_plugin_api::ErrorKind::Unsupported) when
+    /// what is unknown here would be lost.
     fn apply(&self, metadata: &Metadata) -> keystead_plugin_api::Result<(Metadata, Vec<String>)> {
         let mut new = metadata.clone();
         let mut missing = Vec::new();
@@ -77,6 +78,7 @@ impl Edit {
             }
             Self::Clear => new = Metadata::new(),
         }
+        new.check_complete()?;
         Ok((new, missing))
     }
 }

@@ -1,12 +1,13 @@
 //! Whether two secrets are the same: kind, bytes and, where it is carried, metadata. The
-//! order of a map's keys is no part of it.
+//! order of a map's keys is no part of it; metadata that is incomplete is the same as none.
 
 use keystead_plugin_api::{Map, Secret, Value};
 
 use super::Carried;
 
 pub(super) fn same(one: &Secret, other: &Secret, carried: Carried) -> bool {
-    let metadata = carried == Carried::ValueOnly || one.metadata == other.metadata;
+    let known = !one.metadata.is_incomplete() && !other.metadata.is_incomplete();
+    let metadata = carried == Carried::ValueOnly || (known && one.metadata == other.metadata);
     metadata && same_value(&one.value, &other.value)
 }
 
@@ -72,5 +73,11 @@ mod tests {
         assert!(!same(&plain, &described, Carried::All));
         assert!(same(&plain, &described, Carried::ValueOnly));
         assert!(same(&described, &described, Carried::All));
+        // Nobody knows what is missing.
+        let mut unknown = Secret::new(Value::text("canary"));
+        unknown.metadata.mark_incomplete();
+        assert!(!same(&unknown, &unknown, Carried::All));
+        assert!(!same(&unknown, &plain, Carried::All) && !same(&plain, &unknown, Carried::All));
+        assert!(same(&unknown, &plain, Carried::ValueOnly));
     }
 }

@@ -17,6 +17,9 @@ pub enum Reason {
     /// The secret has metadata, and the target keeps none.
     #[error("it has metadata, and this vault keeps none")]
     Metadata,
+    /// The secret has metadata of a kind that is unknown here, which would be lost.
+    #[error("it has metadata of a kind that is unknown here")]
+    Incomplete,
     /// These, of the same transfer, would be the same secret by the target's rule for names.
     #[error("it would be the same secret there as {}", quoted(.0))]
     Clash(Vec<SecretName>),

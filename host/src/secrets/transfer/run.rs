@@ -93,6 +93,11 @@ impl Plan {
             }
         }
         let secret = host.read(from, name, ask)?;
+        if self.transfer.carried == Carried::All {
+            // It came after the plan was made, or with the vault's refusal to rename.
+            let refused = |answer| HostError::Refused { vault: from.clone(), answer };
+            secret.metadata.check_complete().map_err(refused)?;
+        }
         if self.transfer.carried == Carried::All
             && !secret.metadata.is_empty()
             && !self.keeps_metadata

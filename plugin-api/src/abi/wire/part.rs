@@ -119,7 +119,11 @@ impl<T: Wire> Wire for Vec<T> {
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self> {
-        r.each()?.into_iter().collect()
+        let mut items = Vec::new();
+        while let Some(item) = r.next_item::<T>(items.len())? {
+            items.push(item?);
+        }
+        Ok(items)
     }
 
     fn is_absent(&self) -> bool {
@@ -131,7 +135,8 @@ impl<T: Wire> Wire for Vec<T> {
     }
 }
 
-/// One of several results: an error stays one, also where it is what cannot be read.
+/// One of several results: an error stays one, also where it is what cannot be read; no other result
+/// is lost for it.
 impl<T: Wire> Wire for Result<T> {
     const MAX_COUNT: usize = T::MAX_COUNT;
 
@@ -151,8 +156,15 @@ impl<T: Wire> Wire for Result<T> {
     fn read(r: &mut Reader<'_>) -> Result<Self> {
         match r.array()? {
             [0] => Ok(super::blame_the_answerer(T::read(r))),
-            [1] => Error::read(r).map(Err),
-            _ => Err(r.fault("is neither a result nor an error")),
+            [1] => {
+                let error = super::blame_the_answerer(Error::read(r));
+                Ok(Err(error.unwrap_or_else(|unreadable| unreadable)))
+            }
+            [unknown] => {
+                r.rest = &[];
+                let what = format!("a result is of kind {unknown}, unknown here");
+                Ok(Err(Error::unsupported(what)))
+            }
         }
     }
 }
@@ -344,6 +356,8 @@ mod kind {
     pub(super) const BOOLEAN: u32 = 3;
     pub(super) const SECRET: u32 = 4;
     pub(super) const TIMESTAMP: u32 = 4;
+    /// What was left out of metadata: of no kind that is ever known.
+    pub(super) const LEFT_OUT: u32 = u32::MAX;
 }
 
 impl<'a> Tagged<'a> {
@@ -432,14 +446,12 @@ impl Wire for Parameters {
     }
 }
 
-/// What is of a kind that is unknown here is left out when it is read, and remembered: what is
-/// incomplete is shown, and never written back.
+/// What is of a kind that is unknown here is left out when it is read, and remembered, also over a
+/// further boundary: what is incomplete is shown, and never written back.
 impl Wire for Metadata {
     fn write(&self, w: &mut Writer<'_>) -> Result<()> {
         if self.is_incomplete() {
-            return Err(Error::unsupported(
-                "metadata of a kind that is unknown here would be lost by this",
-            ));
+            Tagged::write(w, "", kind::LEFT_OUT, &[])?;
         }
         self.iter().try_for_each(|(key, value)| match value {
             MetadataValue::Text(text) => Tagged::write(w, key, kind::TEXT, text.as_bytes()),
@@ -457,7 +469,8 @@ impl Wire for Metadata {
 
     fn read(r: &mut Reader<'_>) -> Result<Self> {
         let mut metadata = Self::new();
-        for _ in 0..=MAX_METADATA_ENTRIES {
+        // One more, for what was left out.
+        for _ in 0..=MAX_METADATA_ENTRIES + 1 {
             let one = match Tagged::next(r)? {
                 Some(one) => one,
                 None => return Ok(metadata),
@@ -468,7 +481,7 @@ impl Wire for Metadata {
                 kind::BOOLEAN => MetadataValue::Boolean(one.yes()?),
                 kind::TIMESTAMP => MetadataValue::Timestamp(one.integer()?),
                 _ => {
-                    metadata.set_incomplete();
+                    metadata.mark_incomplete();
                     continue;
                 }
             };
@@ -476,7 +489,7 @@ impl Wire for Metadata {
                 return Err(r.fault("has a key twice"));
             }
         }
-        Err(r.fault(&format!("has more than {MAX_METADATA_ENTRIES} items")))
+        Err(r.fault(&format!("has more than {} items", MAX_METADATA_ENTRIES + 1)))
     }
 
     fn is_absent(&self) -> bool {

@@ -48,7 +48,8 @@ records! {
     Entry { 1 name, 2 kind, 3 metadata }, most MAX_PAGE_ENTRIES;
     Page { 1 entries, 2 next_cursor <= MAX_CURSOR_BYTES };
     DescribeRequest { 1 name, 2 deadline };
-    SetRequest { 1 name, 2 value, 3 metadata, 4 mode, 5 deadline }, most MAX_SET_MANY;
+    SetRequest { 1 name, 2 value, 3 metadata, 4 mode, 5 deadline },
+        most MAX_SET_MANY, then set_request;
     Written { 1 version }, most MAX_SET_MANY;
     SetManyRequest { 1 requests };
     SetManyResults { 1 results };
@@ -56,7 +57,7 @@ records! {
     Removed { 1 recoverable_until }, then removed;
     RenameRequest { 1 from, 2 to, 3 deadline };
     Renamed { 1 version };
-    SetMetadataRequest { 1 name, 2 metadata, 3 deadline };
+    SetMetadataRequest { 1 name, 2 metadata, 3 deadline }, then set_metadata_request;
     MetadataWritten { 1 version };
     UnlockRequest { 1 challenge, 2 answers, 3 deadline };
     Answer { 1 name, 2 value }, most Challenge::MAX_PROMPTS;
@@ -106,6 +107,16 @@ fn versions_request(mut request: VersionsRequest) -> Result<VersionsRequest> {
     Ok(request)
 }
 
+fn set_request(request: SetRequest) -> Result<SetRequest> {
+    request.check_metadata()?;
+    Ok(request)
+}
+
+fn set_metadata_request(request: SetMetadataRequest) -> Result<SetMetadataRequest> {
+    request.metadata.check_complete()?;
+    Ok(request)
+}
+
 fn removed(removed: Removed) -> Result<Removed> {
     match removed.recoverable_until {
         Some(at) if !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(&at) => {
@@ -143,13 +154,13 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn error(mut error: Error) -> Result<Error> {
     error.retry_after = error.retry_after.map(|wait| wait.min(LONGEST_WAIT));
-    match (error.kind(), &error.challenge) {
-        (ErrorKind::Locked, None) => {
-            Err(Error::invalid("`locked` comes without what would unlock the vault"))
-        }
-        (ErrorKind::Locked, Some(_)) | (_, None) => Ok(error),
-        (_, Some(_)) => Err(Error::invalid("a challenge comes with another error than `locked`")),
+    if error.kind() != ErrorKind::Locked {
+        // Nobody would answer it, and the error is worth more than what is wrong with it.
+        error.challenge = None;
+    } else if error.challenge.is_none() {
+        return Err(Error::invalid("`locked` comes without what would unlock the vault"));
     }
+    Ok(error)
 }
 
 /// A line for the log.

@@ -118,7 +118,67 @@ fn unknown_metadata_is_left_out_and_never_written_back() {
     let keys: Vec<_> = found.metadata.iter().collect();
     assert_eq!(keys, [("yes", &MetadataValue::Boolean(true))]);
     assert!(found.metadata.is_incomplete());
-    assert_eq!(encode(&found).unwrap_err().kind(), ErrorKind::Unsupported);
+    // Also behind a further boundary, and as many as there may be.
+    let mut more = found.clone();
+    for n in 1..MAX_METADATA_ENTRIES {
+        more.metadata.insert(n.to_string(), MetadataValue::Integer(0)).unwrap();
+    }
+    for entry in [found, more] {
+        assert_eq!(decode::<Entry>(encode(&entry).unwrap().expose()).unwrap(), entry);
+    }
+}
+
+/// A list of metadata of a kind that nobody knows.
+fn of_later() -> Bytes {
+    record().item(&tagged(b"new", 77, b"?"))
+}
+
+#[test]
+fn request_whose_metadata_cannot_be_read_whole_is_refused() {
+    let lost = "metadata of a kind that is unknown here would be lost by this";
+    let text = [&number(1)[..], &number(0)].concat();
+    let set = |metadata: &[u8]| {
+        let set = record().field(1, b"a").field(2, &text).field(3, metadata);
+        set.field(4, &number(3)).field(5, &DEADLINE)
+    };
+    let bytes = set(&of_later().0).0;
+    assert_eq!(decode::<SetRequest>(&bytes).unwrap_err(), Error::unsupported(lost));
+    assert!(decode::<SetRequest>(&set(b"").0).is_ok());
+    let alone = record().field(1, b"a").field(2, &of_later().0).field(3, &DEADLINE);
+    let fault = decode::<crate::SetMetadataRequest>(&alone.0).unwrap_err();
+    assert_eq!(fault, Error::unsupported(lost));
+}
+
+#[test]
+fn one_result_that_cannot_be_read_takes_no_other_with_it() {
+    let result = |status: u8, content: &[u8]| [&[status][..], content].concat();
+    let unreadable = record().field(1, &number(1)).field(2, b"\xff");
+    let list = record()
+        .item(&result(0, b""))
+        .item(&result(1, &unreadable.0))
+        .item(&result(9, b"of later"))
+        .item(&result(0, b"no record"))
+        .item(b"")
+        .item(&result(0, b""));
+    let found = answered::<crate::SetManyResults>(record().field(1, &list.0));
+    // What has no status is no result, and what comes behind cannot be told from it.
+    assert_eq!(found.unwrap_err(), Error::internal("`results` ends too early"));
+    let list = record()
+        .item(&result(0, b""))
+        .item(&result(1, &unreadable.0))
+        .item(&result(9, b"of later"))
+        .item(&result(0, b"no record"))
+        .item(&result(0, b""));
+    let found = answered::<crate::SetManyResults>(record().field(1, &list.0)).unwrap();
+    let faults: Vec<_> = found.results.into_iter().map(Result::err).collect();
+    let expected = [
+        None,
+        Some(Error::internal("`message` is not UTF-8")),
+        Some(Error::unsupported("a result is of kind 9, unknown here")),
+        Some(Error::internal("`results` ends too early")),
+        None,
+    ];
+    assert_eq!(faults, expected);
 }
 
 #[test]
@@ -131,10 +191,10 @@ fn metadata_over_its_limits_is_the_plugins_fault() {
         .fold(record(), |list, n| list.item(&tagged(n.to_string().as_bytes(), 1, b"")));
     let fault = entry(many).unwrap_err();
     assert_eq!(fault, Error::internal("metadata has more than 256 entries"));
-    let unknown = (0..=MAX_METADATA_ENTRIES)
+    let unknown = (0..=MAX_METADATA_ENTRIES + 1)
         .fold(record(), |list, n| list.item(&tagged(n.to_string().as_bytes(), 77, b"")));
     let fault = entry(unknown).unwrap_err();
-    assert_eq!(fault, Error::internal("`metadata` has more than 256 items"));
+    assert_eq!(fault, Error::internal("`metadata` has more than 257 items"));
     let twice = record().item(&tagged(b"a", 1, b"")).item(&tagged(b"a", 1, b""));
     assert_eq!(entry(twice).unwrap_err(), Error::internal("`metadata` has a key twice"));
 }
@@ -147,6 +207,11 @@ fn unknown_kind_of_error_keeps_its_message() {
     let expected = Error::internal("slow down").with_retry_after(Duration::from_millis(1));
     assert_eq!(decode_reply::<()>(&reply).unwrap_err(), expected);
     assert_eq!(error_of(&reply), Some(expected));
+}
+
+fn challenge_of(prompt: &[u8]) -> Bytes {
+    let prompt = record().field(1, prompt).field(2, b"label");
+    record().field(1, b"c").field(2, &record().item(&prompt.0).0)
 }
 
 #[test]
@@ -168,6 +233,11 @@ fn error_that_cannot_be_read_is_an_error_still() {
         let reply = [&[1], &error.0[..]].concat();
         assert_eq!(decode_reply::<()>(&reply), Err(Error::internal(message)));
     }
+    // With another error a challenge is nothing, and the error is what it is.
+    let error = record().field(1, &number(2)).field(2, b"").field(4, &challenge_of(b"p").0);
+    let reply = [&[1], &error.0[..]].concat();
+    let plain = decode_reply::<()>(&reply).unwrap_err();
+    assert!(plain.kind() != ErrorKind::Locked && plain.challenge.is_none(), "{plain:?}");
     for reply in [&b""[..], b"\x03", b"\x02x"] {
         assert_eq!(decode_reply::<()>(reply), Err(Error::internal("the answer is no reply")));
     }

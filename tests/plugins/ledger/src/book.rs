@@ -6,9 +6,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use keystead_plugin_api::{
-    Challenge, Context, Deadline, Entry, Error, GetRequest, ListRequest, Metadata, OpenRequest,
-    Page, Prompt, Result, Secret, SecretText, Session, SetRequest, UnlockRequest, Vault, VaultName,
-    WriteMode,
+    Challenge, Context, DescribeRequest, Entry, Error, GetRequest, ListRequest, LockRequest,
+    Locked, MetadataWritten, OpenRequest, Page, Prompt, RemoveRequest, Removed, Result, Secret,
+    SecretText, SetMetadataRequest, SetRequest, TestReport, TestRequest, UnlockRequest, Unlocked,
+    UnregisterRequest, Unregistered, Vault, VaultName, WriteMode, Written,
 };
 
 use crate::file::{Case, LedgerFile};

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    Deadline, Entry, Error, GetRequest, ListRequest, Page, Result, Secret, SecretBytes, SecretName,
-    SetRequest, WriteMode,
+    Deadline, DescribeRequest, Entry, Error, GetRequest, ListRequest, Page, RemoveRequest, Removed,
+    Result, Secret, SecretBytes, SecretName, SetRequest, WriteMode, Written,
 };
 
 use crate::entry::{self, Line};
@@ -114,7 +114,9 @@ impl LedgerFile {
         loop {
             match file.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::WouldBlock) if deadline.has_passed() => return Err(Error::timed_out()),
+                Err(TryLockError::WouldBlock) if deadline.has_passed() => {
+                    return Err(Error::timed_out());
+                }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
                 Err(TryLockError::Error(fault)) => return Err(self.failed("locked", &fault)),
             }

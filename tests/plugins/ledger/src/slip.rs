@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use keystead_plugin_api::{
-    Entry, Error, GetRequest, ListRequest, Page, Result, Secret, SetRequest, Value, Vault,
+    DescribeRequest, Entry, Error, GetRequest, ListRequest, Page, RemoveRequest, Removed, Result,
+    Secret, SetRequest, Value, Vault, Written,
 };
 
 use crate::file::{Case, LedgerFile};

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::{
-    Entry, Error, GetRequest, ListRequest, Metadata, MetadataWritten, Page, RemoveRequest, Removed,
-    Result, Secret, SecretName, SetMetadataRequest, SetRequest, ValueKind, Vault, WriteMode,
-    Written,
+    Entry, Error, GetRequest, ListRequest, MetadataWritten, Page, RemoveRequest, Removed, Result,
+    Secret, SecretName, SetMetadataRequest, SetRequest, ValueKind, Vault, WriteMode, Written,
 };
 
 /// A vault in order, with metadata and every kind of value.

@@ -16,7 +16,7 @@ pub use keystead_plugin_api as api;
 use api::manifest::{Capability, Kind, Manifest, NameRule};
 use api::{
     Context, Entry, Error, GetRequest, ListRequest, Metadata, Page, Result, Secret, SecretName,
-    Session, SetRequest, UnlockRequest, Value, ValueKind, Vault,
+    SetRequest, UnlockRequest, Value, ValueKind, Vault,
 };
 
 /// Makes this crate the plugin of that id; its vaults are what the function opens.

@@ -29,6 +29,9 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     let described = scene.host.describe(&args.name, &place, &mut scene.terminal)?;
     drop(waiting);
 
+    if described.entry.metadata.is_incomplete() {
+        scene.ui.warn("there is more metadata, of a kind that this version does not know");
+    }
     if scene.ui.is_json() {
         scene.ui.json(&Json::of(&described))?;
         return Ok(Exit::Done);

@@ -119,6 +119,22 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
     assert_eq!(found.next_cursor.as_deref(), Some("a"));
     // A kind of metadata that is unknown here must not hide the entry.
     assert_eq!((found.entries.len(), found.entries[0].metadata.len()), (1, 0));
+    assert!(found.entries[0].metadata.is_incomplete());
+    let incomplete = found.entries[0].metadata.clone();
+    let lost = || {
+        let mut lost = write("n");
+        lost.metadata = Some(incomplete.clone());
+        lost
+    };
+    let change = api::SetMetadataRequest::new(name("n"), incomplete.clone(), soon());
+    let both = api::SetManyRequest::new(vec![lost()]);
+    for refused in [
+        vault.set(lost()).map(drop),
+        vault.set_metadata(change).map(drop),
+        vault.set_many(both).unwrap().results.remove(0).map(drop),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), api::ErrorKind::Unsupported);
+    }
     assert_eq!(vault.describe(&described("n")).unwrap().kind, None);
     assert_eq!(asked(), ["list - * 7", "describe n"]);
 

@@ -1,0 +1,68 @@
+//! Secrets that have more metadata than this host can read: shown, and never written back.
+
+use keystead::api::{Metadata, MetadataValue};
+use keystead::exchange::{Exported, To};
+use keystead::metadata::{Change, Edit};
+use keystead::transfer::{Carried, Transfer};
+use keystead::{Nobody, Place, Run};
+
+use super::transfer::{copy, moved, named, names, planned, run};
+use super::{PLACEMENTS, filed, get_in, scene, secret, set};
+use crate::plugin_files::c_vault_of_later;
+use crate::scene::story;
+
+#[test]
+fn what_is_unknown_here_is_never_lost_by_a_write() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = c_vault_of_later(folder.path());
+    for placement in PLACEMENTS {
+        let scene = scene();
+        let host = &scene.host;
+        let later = scene.vault("later", &file, placement);
+        let other = filed(&scene, "other", placement);
+        set(host, &later, "a", "canary");
+        let place = Place::Vault(later.clone());
+        let there = || host.describe(&secret("a"), &place, &mut Nobody).unwrap().entry.metadata;
+        assert!(there().is_incomplete() && there().is_empty());
+        assert_eq!(get_in(host, &later, "a").unwrap(), "later: canary");
+
+        // Changed as a whole it would be lost; replaced it is what was asked for.
+        let mut known = Metadata::new();
+        known.insert("known", MetadataValue::Integer(1)).unwrap();
+        for run in [Run::Dry, Run::Real] {
+            let edit = Edit::Merge(known.clone());
+            let change = Change { name: secret("a"), vault: Some(later.clone()), edit, run };
+            let told = story(&host.change_metadata(&change, &mut Nobody).unwrap_err());
+            assert!(told.contains("would be lost by this"), "{told}");
+        }
+        assert!(there().is_empty());
+        let edit = Edit::Replace(known.clone());
+        let (vault, run_real) = (Some(later.clone()), Run::Real);
+        let change = Change { name: secret("a"), vault, edit, run: run_real };
+        host.change_metadata(&change, &mut Nobody).unwrap();
+        assert_eq!(there().len(), 1);
+
+        let lost = "it has metadata of a kind that is unknown here";
+        for transfer in [
+            copy("a", &later, &other),
+            moved("a", &later, &other),
+            named(moved("a", &later, &later), "b"),
+        ] {
+            let plan = planned(host, transfer.clone());
+            assert!(plan.len() == 1 && plan[0].contains(lost), "{plan:?}");
+            run(host, transfer).unwrap_err();
+        }
+        assert_eq!((names(host, &later), names(host, &other).len()), (vec!["a".to_owned()], 0));
+        let value = Transfer { carried: Carried::ValueOnly, ..copy("a", &later, &other) };
+        assert_eq!(run(host, value).unwrap(), ["a: written"]);
+        assert_eq!(get_in(host, &other, "a").unwrap(), "other: canary");
+
+        let mut out = Vec::new();
+        let mut each = Vec::new();
+        let mut export = host.export(To::JsonLines, &mut out);
+        export.vault(&later, None, &mut Nobody, &mut |_, exported| each.push(exported)).unwrap();
+        assert!(matches!(&each[..], [Exported::Unfit(why)] if why == lost), "{each:?}");
+        assert!(out.is_empty());
+        scene.end();
+    }
+}
