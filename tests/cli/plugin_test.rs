@@ -1,7 +1,7 @@
 //! What `plugin test` lets a plugin do that nobody has installed, and what it leaves behind.
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::sandbox::{Sandbox, plugin as memory};
@@ -76,12 +76,23 @@ fn catches(pid: u32, signal: rustix::process::Signal) -> bool {
     caught & 1 << (signal.as_raw() - 1) != 0
 }
 
+/// Returns this command as an interactive shell starts it, also where whoever runs the tests ignores
+/// signals.
+fn as_by_a_shell(command: &Command) -> Command {
+    let mut with_signals = Command::new("/usr/bin/env");
+    with_signals.arg("--default-signal").arg(command.get_program()).args(command.get_args());
+    with_signals.env_clear().current_dir(command.get_current_dir().unwrap());
+    with_signals.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    with_signals
+}
+
 #[test]
 fn temporary_directory_is_gone_when_a_signal_ends_the_test() {
     let sandbox = Sandbox::empty();
     let hangs = plugin("hangs");
     for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
-        let mut command = sandbox.command("plugin test", &[hangs.to_str().unwrap()]);
+        let mut command =
+            as_by_a_shell(&sandbox.command("plugin test", &[hangs.to_str().unwrap()]));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let until = Instant::now() + Duration::from_secs(60);

@@ -14,8 +14,8 @@ use crate::manifest::Capability;
 use crate::value::ValueKind;
 use crate::vault::{
     ActionRequest, ActionsRequest, Deadline, DescribeRequest, GetManyRequest, GetRequest,
-    ListRequest, LockRequest, SetRequest, TestRequest, UnlockRequest, Vault, VersionsRequest,
-    WriteMode,
+    ListRequest, LockRequest, RenameRequest, SetRequest, TestRequest, UnlockRequest, Vault,
+    VersionsRequest, WriteMode,
 };
 
 /// How much later than its deadline a call may come back: enough for a busy machine.
@@ -147,6 +147,13 @@ pub(super) fn unsupported(bench: &mut Bench<'_>) -> Verdict {
         checked += 1;
         let refused = bench.main().set_metadata(&name, &sample::metadata());
         check(&refused, Capability::Metadata, "`set_metadata`")?;
+    }
+    if !declared.can(Capability::Rename) {
+        checked += 1;
+        let other = sample::name("unsupported-renamed");
+        let rename = RenameRequest::new(name.clone(), other, soon());
+        let refused = bench.main().ask(|vault| vault.rename(&rename).map(drop));
+        check(&refused, Capability::Rename, "`rename`")?;
     }
     if !declared.can(Capability::Unlock) {
         checked += 1;

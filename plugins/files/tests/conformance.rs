@@ -24,12 +24,15 @@ fn conforms(linked: Linked<Files>, not_applicable: &[&str]) {
 const MANY: usize = 1_100;
 
 /// What a vault of this plugin never does: it is not locked, keeps no metadata and no versions,
-/// has no actions and does not mind being unregistered.
-const NEVER: [&str; 13] = [
+/// has no actions, gives no other names and does not mind being unregistered.
+const NEVER: [&str; 16] = [
     "actions-named",
     "lock-locks",
     "locked-no-effect",
     "no-prompt",
+    "rename-missing",
+    "rename-moves",
+    "rename-taken",
     "set-many-refused",
     "set-metadata-missing",
     "set-metadata-only",

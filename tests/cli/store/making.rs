@@ -32,7 +32,7 @@ Default:      yes
 Layer:        user
 Plugin:       store
 Searched:     yes
-Capabilities: write, metadata, unlock, actions
+Capabilities: write, rename, metadata, unlock, actions
 Parameters:
   path = [ROOT]/home/.local/share/keystead/store/safe
 Granted:
