@@ -314,14 +314,20 @@ pub(crate) fn c_vault(folder: &Path) -> PathBuf {
 }
 
 /// Returns the file of the vault in C whose secrets all have metadata of a kind that this host
-/// does not know.
+/// does not know. It has the secret `a` when it is opened.
 pub(crate) fn c_vault_of_later(folder: &Path) -> PathBuf {
     let source = fs::read_to_string(plugins().join("c-vault/c_vault.c")).unwrap();
     let known = "    for (size_t at = 0; at < one->count; at++) host->metadata(";
     let later = "    keystead_metadata later = {keystead_text(\"later\"), 99, 7, {0, 0}};\n    \
                  host->metadata(reply, &later);\n";
+    let opened = "    *vault = new;\n";
+    let first = "    new->first = calloc(1, sizeof *new->first);\n    \
+                 new->first->name = copy(keystead_text(\"a\"));\n    \
+                 new->first->value = copy((keystead_bytes){\"\\6\\0\\0\\0canary\", 10});\n    \
+                 new->first->kind = KEYSTEAD_VALUE_TEXT;\n";
     let source = source.replacen(known, &format!("{later}{known}"), 1);
-    assert!(source.contains("&later"));
+    let source = source.replacen(opened, &format!("{first}{opened}"), 1);
+    assert!(source.contains("&later") && source.contains("new->first->kind"));
     let changed = folder.join("later.c");
     fs::write(&changed, source).unwrap();
     compiled(&folder.join("later.so"), &changed)

@@ -10,7 +10,7 @@ use keystead::registry::Placement;
 use keystead::{Check, reference::Reference};
 
 use super::home::Home;
-use crate::plugin_files::{c_vault, go_vault, repository};
+use crate::plugin_files::{c_vault, c_vault_of_later, go_vault, repository};
 use crate::scene::Scene;
 
 /// Runs the suite on an installed plugin and returns which obligations were kept; none may be
@@ -130,6 +130,23 @@ fn a_vault_of_the_c_door_is_used_like_any_other() {
     assert_eq!(home.run(&["list", "--vault", "odd"]), "exit 0\n");
     let told = home.run(&["doctor"]);
     assert!(!told.contains("door"), "{told}");
+}
+
+#[test]
+fn metadata_of_a_later_kind_is_warned_of_and_not_exported() {
+    let home = Home::new();
+    let file = c_vault_of_later(home.path("").as_path());
+    home.installs(&file, "c-vault");
+    let listed = home.run(&["list", "--vault", "odd"]);
+    assert!(listed.contains("Warning: 1 secret has more metadata, of a kind"), "{listed}");
+    let shown = home.run(&["show", "a", "--vault", "odd"]);
+    assert!(shown.contains("Warning: there is more metadata, of a kind"), "{shown}");
+    assert_eq!(home.run(&["get", "a", "--vault", "odd"]), "exit 0\ncanary");
+    let exported = home.run(&["export", "--vault", "odd", "--yes"]);
+    assert!(!exported.starts_with("exit 0") && !exported.contains("canary"), "{exported}");
+    assert!(exported.contains("it has metadata of a kind that is unknown here"), "{exported}");
+    let changed = home.run(&["meta", "set", "a", "x=1", "--vault", "odd"]);
+    assert!(changed.contains("would be lost by this"), "{changed}");
 }
 
 #[test]

@@ -274,7 +274,7 @@ impl Host {
     }
 }
 
-/// Returns what a plugin is told of this program.
+/// Returns this program's name and version, as plugins get them.
 pub(super) fn this_host() -> HostInfo {
     HostInfo::new("keystead", env!("CARGO_PKG_VERSION"))
 }

@@ -56,6 +56,8 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         expired: args.expired,
         tags: args.tags.clone(),
     };
+    let incomplete =
+        listing.entries.iter().filter(|described| described.entry.metadata.is_incomplete()).count();
     listing.entries.retain(|described| filter.matches(&described.entry.metadata));
 
     let mut lines = scene.ui.lines();
@@ -69,6 +71,12 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     }
     lines.finish()?;
 
+    if incomplete > 0 {
+        let secrets = if incomplete == 1 { "secret has" } else { "secrets have" };
+        scene.ui.warn(&format!(
+            "{incomplete} {secrets} more metadata, of a kind that this version does not know"
+        ));
+    }
     for (vault, error) in &listing.failed {
         scene.ui.warn(&format!("vault `{vault}` is not listed: {}", in_one_line(error)));
     }
