@@ -108,6 +108,11 @@ impl Paths {
         Some(self.user_data.as_deref()?.join("pins.d"))
     }
 
+    /// Returns the folder of the locks between this user's processes.
+    pub fn locks_dir(&self) -> Option<PathBuf> {
+        Some(self.user_data.as_deref()?.join("locks"))
+    }
+
     /// Returns the folder of the pins the administrator made.
     pub fn system_pins_dir(&self) -> PathBuf {
         self.system_config.join("pins.d")

@@ -2,16 +2,18 @@
 //! order they are asked, and what it means when one of them cannot answer.
 
 mod action;
+mod atomic;
 mod list;
 mod many;
 pub mod metadata;
 mod pattern;
+pub(crate) mod rules;
 pub mod transfer;
 mod write;
 
 use keystead_plugin_api::{
-    Credential, DescribeRequest, Entry, ErrorKind, GetRequest, Metadata, Secret, SecretName, Value,
-    VaultName, WriteMode,
+    Credential, DescribeRequest, Entry, ErrorDetail, ErrorKind, GetRequest, Metadata, Secret,
+    SecretName, Value, VaultName, WriteMode,
 };
 
 pub use action::PlannedAction;
@@ -238,7 +240,10 @@ fn named(error: Error, vault: &VaultName, name: &SecretName) -> Error {
         Error::Refused { answer, .. } if answer.kind() == ErrorKind::NotFound => {
             Error::NoSuchSecret { name: name.clone(), searched: vec![vault.clone()] }
         }
-        Error::Refused { answer, .. } if answer.kind() == ErrorKind::AlreadyExists => {
+        Error::Refused { answer, .. }
+            if answer.kind() == ErrorKind::AlreadyExists
+                && answer.detail() != Some(ErrorDetail::Conflict) =>
+        {
             Error::SecretExists { vault: vault.clone(), name: name.clone() }
         }
         _ => error,

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::*;
 
-use crate::secrets::{Map, Secrets}; // secrets by name, and their file where there is one
+use crate::secrets::{self, Map, Secrets}; // secrets by name, and their file where there is one
 
 /// What the plugin says of itself; the host reads it without running the plugin.
 pub const MANIFEST: Manifest = Manifest {
@@ -23,11 +23,12 @@ pub const MANIFEST: Manifest = Manifest {
         capabilities: &[
             Capability::Write,
             Capability::Rename,
+            Capability::Conditional,
             Capability::Metadata,
             Capability::Unlock,
             Capability::Actions,
         ],
-        values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
+        values: ValueKind::ALL,
         names: NameRule::CaseSensitive,
         parameters: &[
             Parameter::optional("file", ParameterKind::Path, "keep secrets here, IN CLEAR TEXT"),
@@ -65,7 +66,7 @@ impl Vault for Memory {
             return Err(Error::unsupported("this vault keeps no earlier versions"));
         }
         let secret = self.unlocked()?.read()?.get(&request.name).ok_or_else(Error::not_found)?;
-        Ok(Secret::with_metadata(secret.value.duplicate(), secret.metadata.clone()))
+        Ok(duplicate(secret))
     }
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
@@ -74,7 +75,10 @@ impl Vault for Memory {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = self.unlocked()?.read()?.range((from, Bound::Unbounded));
         let entry = |(name, secret): (&SecretName, &Secret)| {
-            Entry::new(name.clone(), Some(secret.value.kind()), secret.metadata.clone())
+            let mut entry =
+                Entry::new(name.clone(), Some(secret.value.kind()), secret.metadata.clone());
+            entry.version.clone_from(&secret.version);
+            entry
         };
         let entries: Vec<Entry> = rest.by_ref().take(request.limit).map(entry).collect();
         let last = entries.last().map(|entry| entry.name.to_string());
@@ -82,11 +86,11 @@ impl Vault for Memory {
     }
 
     fn set(&mut self, request: SetRequest) -> Result<Written> {
-        self.unlocked()?.change(request.deadline, |secrets| put(secrets, request))?;
+        let written = self.unlocked()?.change(request.deadline, |secrets| put(secrets, request))?;
         if self.secrets.file().is_none() {
             self.context.warn("this vault has no file: what is set is gone when it is closed");
         }
-        Ok(Written::new())
+        Ok(written)
     }
 
     fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
@@ -104,6 +108,7 @@ impl Vault for Memory {
 
     fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         self.unlocked()?.change(request.deadline, |secrets| {
+            check_version(request.if_version.as_deref(), version(secrets, &request.name))?;
             secrets.remove(&request.name).map(|_| Removed::new()).ok_or_else(Error::not_found)
         })
     }
@@ -124,9 +129,12 @@ impl Vault for Memory {
 
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
         self.unlocked()?.change(request.deadline, |secrets| {
-            secrets.get_mut(&request.name).ok_or_else(Error::not_found)?.metadata =
-                request.metadata;
-            Ok(MetadataWritten::new())
+            check_version(request.if_version.as_deref(), version(secrets, &request.name))?;
+            let secret = secrets.get_mut(&request.name).ok_or_else(Error::not_found)?;
+            secret.metadata = request.metadata;
+            let version = secrets::new_version();
+            secret.version = Some(version.clone());
+            Ok(MetadataWritten::new().of_version(version))
         })
     }
 
@@ -145,6 +153,10 @@ impl Vault for Memory {
     fn lock(&mut self, _: &LockRequest) -> Result<Locked> {
         self.locked = self.password.is_some();
         self.password.as_ref().map(|_| Locked::new()).ok_or_else(never_locked)
+    }
+
+    fn rules(&mut self, _: &RulesRequest) -> Result<Rules> {
+        Ok(Rules::new(NameEquality::Exact))
     }
 
     fn test(&mut self, _: &TestRequest) -> Result<TestReport> {
@@ -182,15 +194,30 @@ impl Memory {
     }
 }
 
+/// Returns a copy of a secret.
+fn duplicate(secret: &Secret) -> Secret {
+    let mut copy = Secret::with_metadata(secret.value.duplicate(), secret.metadata.clone());
+    copy.version.clone_from(&secret.version);
+    copy
+}
+
+/// Returns the version of a secret; `None` where there is none.
+fn version<'a>(secrets: &'a Map, name: &SecretName) -> Option<&'a str> {
+    secrets.get(name)?.version.as_deref()
+}
+
 fn put(secrets: &mut Map, request: SetRequest) -> Result<Written> {
+    check_version(request.if_version.as_deref(), version(secrets, &request.name))?;
     let kept = match (secrets.get(&request.name), request.mode) {
         (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
         (None, WriteMode::Replace) => return Err(Error::not_found()),
         (old, _) => old.map(|old| old.metadata.clone()).unwrap_or_default(),
     };
     let metadata = request.metadata.unwrap_or(kept);
-    secrets.insert(request.name, Secret::with_metadata(request.value, metadata));
-    Ok(Written::new())
+    let version = secrets::new_version();
+    let new = Secret::with_metadata(request.value, metadata).of_version(version.clone());
+    secrets.insert(request.name, new);
+    Ok(Written::new().of_version(version))
 }
 
 fn never_locked() -> Error {

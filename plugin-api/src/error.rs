@@ -215,6 +215,11 @@ impl Error {
         Self::new(ErrorKind::AlreadyExists, "a secret of this name exists")
     }
 
+    /// Returns [`ErrorDetail::Conflict`].
+    pub fn conflict() -> Self {
+        Self::detailed(ErrorDetail::Conflict, "the secret has another version by now")
+    }
+
     /// Returns [`ErrorKind::Locked`] with what would unlock the vault.
     pub fn locked(challenge: Challenge) -> Self {
         let mut error = Self::new(ErrorKind::Locked, "the vault is locked");

@@ -19,12 +19,20 @@ pub enum Capability {
     Write,
     /// Gives a secret another name in one step: `rename`.
     Rename,
+    /// Writes and removes only what is still of a version that the caller has seen: `if_version`.
+    Conditional,
     /// Keeps metadata: `set` with metadata and `set_metadata`.
     Metadata,
     /// May be locked: `unlock` and `lock`.
     Unlock,
     /// Keeps earlier versions of a secret.
     Versions,
+    /// Lists what was removed and can be brought back: `list_removed`.
+    ListRemoved,
+    /// Brings back what was removed: `restore`.
+    Restore,
+    /// Removes for good: `purge`.
+    Purge,
     /// Has actions of its own.
     Actions,
     /// Wants to be told when a registration ends: `unregister`.
@@ -36,9 +44,13 @@ impl Capability {
     pub const ALL: &'static [Self] = &[
         Self::Write,
         Self::Rename,
+        Self::Conditional,
         Self::Metadata,
         Self::Unlock,
         Self::Versions,
+        Self::ListRemoved,
+        Self::Restore,
+        Self::Purge,
         Self::Actions,
         Self::Unregister,
     ];
@@ -48,9 +60,13 @@ impl Capability {
         match self {
             Self::Write => "write",
             Self::Rename => "rename",
+            Self::Conditional => "conditional",
             Self::Metadata => "metadata",
             Self::Unlock => "unlock",
             Self::Versions => "versions",
+            Self::ListRemoved => "list-removed",
+            Self::Restore => "restore",
+            Self::Purge => "purge",
             Self::Actions => "actions",
             Self::Unregister => "unregister",
         }

@@ -14,6 +14,7 @@ mod lock;
 mod many;
 mod read;
 mod sample;
+mod version;
 mod write;
 
 use std::fmt;
@@ -218,6 +219,7 @@ const CHECKS: &[Check] = &[
     Check { obligation: "get-no-effect", run: read::get_no_effect },
     Check { obligation: "get-many-each", run: read::get_many_each },
     Check { obligation: "versions-gettable", run: read::versions_gettable },
+    Check { obligation: "version-missing", run: version::version_missing },
     Check { obligation: "list-all", run: read::list_all },
     Check { obligation: "list-limit", run: read::list_limit },
     Check { obligation: "list-advances", run: read::list_advances },
@@ -240,6 +242,17 @@ const CHECKS: &[Check] = &[
     Check { obligation: "remove-then-missing", run: write::remove_then_missing },
     Check { obligation: "remove-missing", run: write::remove_missing },
     Check { obligation: "remove-only-that", run: write::remove_only_that },
+    Check { obligation: "set-if-version", run: version::set_if_version },
+    Check { obligation: "remove-if-version", run: version::remove_if_version },
+    Check { obligation: "set-metadata-if-version", run: version::set_metadata_if_version },
+    Check { obligation: "restore-brings-back", run: version::restore_brings_back },
+    Check { obligation: "restore-missing", run: version::restore_missing },
+    Check { obligation: "restore-taken", run: version::restore_taken },
+    Check { obligation: "list-removed-restorable", run: version::list_removed_restorable },
+    Check { obligation: "purge-for-good", run: version::purge_for_good },
+    Check { obligation: "purge-missing", run: version::purge_missing },
+    Check { obligation: "rules-names", run: version::rules_names },
+    Check { obligation: "rules-limits", run: version::rules_limits },
     Check { obligation: "rename-moves", run: write::rename_moves },
     Check { obligation: "rename-missing", run: write::rename_missing },
     Check { obligation: "rename-taken", run: write::rename_taken },

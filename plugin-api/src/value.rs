@@ -1,12 +1,15 @@
-//! What a secret is made of: text, bytes, a credential or a map, held in memory that is
+//! What a secret is made of: text, bytes, a credential, a map or JSON, held in memory that is
 //! wiped when it is dropped.
 
 mod codec;
+mod json;
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretBox, SecretSlice};
 use zeroize::Zeroize;
+
+pub use json::{JsonText, MAX_JSON_DEPTH};
 
 use crate::error::{Error, Result};
 
@@ -250,9 +253,11 @@ pub enum ValueKind {
     Credential = 3,
     /// Values by key.
     Map = 4,
+    /// One JSON text.
+    Json = 5,
     /// What a later minor version might add: a link to another secret.
     #[cfg(feature = "next")]
-    Link = 5,
+    Link = 6,
 }
 
 impl ValueKind {
@@ -262,6 +267,7 @@ impl ValueKind {
         Self::Bytes,
         Self::Credential,
         Self::Map,
+        Self::Json,
         #[cfg(feature = "next")]
         Self::Link,
     ];
@@ -283,6 +289,7 @@ impl ValueKind {
             Self::Bytes => "bytes",
             Self::Credential => "credential",
             Self::Map => "map",
+            Self::Json => "json",
             #[cfg(feature = "next")]
             Self::Link => "link",
         }
@@ -315,6 +322,9 @@ pub enum Value {
     Credential(Credential),
     /// Values by key.
     Map(Map),
+    /// One JSON text. A map's members may be of it, so that numbers, lists and the like stay what
+    /// they are.
+    Json(JsonText),
     /// What a later minor version might add: a link to another secret.
     #[cfg(feature = "next")]
     Link(SecretText),
@@ -336,6 +346,14 @@ impl Value {
         Self::Credential(Credential { user: user.into(), password: SecretText::new(password) })
     }
 
+    /// Returns JSON.
+    ///
+    /// # Errors
+    /// As for [`JsonText::parse`].
+    pub fn json(text: impl Into<String>) -> Result<Self> {
+        JsonText::parse(SecretText::new(text)).map(Self::Json)
+    }
+
     /// Returns which kind of value this is.
     pub fn kind(&self) -> ValueKind {
         match self {
@@ -343,6 +361,7 @@ impl Value {
             Self::Bytes(_) => ValueKind::Bytes,
             Self::Credential(_) => ValueKind::Credential,
             Self::Map(_) => ValueKind::Map,
+            Self::Json(_) => ValueKind::Json,
             #[cfg(feature = "next")]
             Self::Link(_) => ValueKind::Link,
         }
@@ -361,6 +380,7 @@ impl Value {
                 let copy = map.iter().map(|(key, value)| (key.to_owned(), value.duplicate()));
                 Self::Map(Map(copy.collect()))
             }
+            Self::Json(json) => Self::Json(json.duplicate()),
             #[cfg(feature = "next")]
             Self::Link(text) => Self::Link(text.duplicate()),
         }

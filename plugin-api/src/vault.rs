@@ -4,6 +4,7 @@
 mod action;
 mod life;
 mod read;
+mod rules;
 mod write;
 
 #[cfg(feature = "next")]
@@ -13,14 +14,46 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// Gives each answer whose fields may all be absent a `new`.
+macro_rules! bare_answers {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Returns the answer with nothing in it.
+            pub fn new() -> Self {
+                Self::default()
+            }
+        }
+    )*};
+}
+
+bare_answers! {
+    Locked, MetadataWritten, Purged, Removed, Renamed, Restored, TestReport, Unregistered, Written
+}
+
+/// Gives each answer to a write that may say its version a way to say it.
+macro_rules! versioned_answers {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// Says which version the secret has now.
+            pub fn of_version(mut self, version: impl Into<String>) -> Self {
+                self.version = Some(version.into());
+                self
+            }
+        }
+    )*};
+}
+
+versioned_answers! { MetadataWritten, Renamed, Restored, Written }
+
 pub use action::*;
 pub use life::*;
 pub use read::*;
+pub use rules::*;
 pub(crate) use write::one_by_one;
 pub use write::{
-    MetadataWritten, RemoveRequest, Removed, RenameRequest, Renamed, SetManyRequest,
-    SetManyResults, SetMetadataRequest, SetRequest, WriteMode, Written, MAX_SET_MANY,
-    MAX_SET_MANY_BYTES,
+    check_version, MetadataWritten, PurgeRequest, Purged, RemoveRequest, Removed, RenameRequest,
+    Renamed, RestoreRequest, Restored, SetManyRequest, SetManyResults, SetMetadataRequest,
+    SetRequest, WriteMode, Written, MAX_SET_MANY, MAX_SET_MANY_BYTES,
 };
 
 /// The most entries a [`Page`] may have.
@@ -135,6 +168,10 @@ pub trait Vault: Send {
     ///   anything is changed.
     /// - **set-metadata-with-value**: metadata that is given replaces all there was;
     ///   absent metadata leaves it; a vault without metadata refuses any but none.
+    /// - **set-if-version**: with [`SetRequest::if_version`] a secret that has another version is
+    ///   [`ErrorDetail::Conflict`](crate::ErrorDetail::Conflict), one that is not there is
+    ///   [`ErrorKind::NotFound`], and nothing is changed. Of writers with the same version one
+    ///   succeeds.
     fn set(&mut self, request: SetRequest) -> Result<Written> {
         let _ = request;
         Err(Error::unsupported("this vault cannot be written to"))
@@ -160,6 +197,7 @@ pub trait Vault: Send {
     /// - **remove-then-missing**: afterwards it is [`ErrorKind::NotFound`].
     /// - **remove-missing**: a name that is not there is [`ErrorKind::NotFound`].
     /// - **remove-only-that**: every other secret stays as it was.
+    /// - **remove-if-version**: as **set-if-version**, with [`RemoveRequest::if_version`].
     fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         let _ = request;
         Err(Error::unsupported("this vault cannot be written to"))
@@ -184,6 +222,8 @@ pub trait Vault: Send {
     /// - **set-metadata-replaces**: afterwards exactly this metadata is listed.
     /// - **set-metadata-missing**: a name that is not there is [`ErrorKind::NotFound`].
     /// - **set-metadata-only**: the value stays as it was.
+    /// - **set-metadata-if-version**: as **set-if-version**, with
+    ///   [`SetMetadataRequest::if_version`].
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
         let _ = request;
         Err(Error::unsupported("this vault keeps no metadata"))
@@ -247,10 +287,57 @@ pub trait Vault: Send {
     /// Returns one page of a secret's versions, newest first. For
     /// [`Capability::Versions`](crate::manifest::Capability::Versions).
     ///
-    /// - **versions-gettable**: each can be asked for with [`GetRequest::version`].
+    /// - **versions-gettable**: each can be asked for with [`GetRequest::version`], unless it says
+    ///   that it is [`Version::unreadable`].
+    /// - **version-missing**: a version that there is not is
+    ///   [`ErrorDetail::NoSuchVersion`](crate::ErrorDetail::NoSuchVersion).
     fn versions(&mut self, request: &VersionsRequest) -> Result<VersionPage> {
         let _ = request;
         Err(Error::unsupported("this vault keeps no earlier versions"))
+    }
+
+    /// Returns one page of the secrets that were removed and can be brought back. For
+    /// [`Capability::ListRemoved`](crate::manifest::Capability::ListRemoved).
+    ///
+    /// - **list-removed-restorable**: each can be brought back with [`Vault::restore`].
+    fn list_removed(&mut self, request: &ListRemovedRequest) -> Result<RemovedPage> {
+        let _ = request;
+        Err(Error::unsupported("this vault does not list what was removed"))
+    }
+
+    /// Brings back a secret that was removed, or a version that was deleted. For
+    /// [`Capability::Restore`](crate::manifest::Capability::Restore).
+    ///
+    /// - **restore-brings-back**: afterwards the secret is as it was when it was removed.
+    /// - **restore-missing**: what was not removed, or is gone for good, is
+    ///   [`ErrorKind::NotFound`].
+    /// - **restore-taken**: where another secret has the name now it is
+    ///   [`ErrorKind::AlreadyExists`], and both stay as they were.
+    fn restore(&mut self, request: &RestoreRequest) -> Result<Restored> {
+        let _ = request;
+        Err(Error::unsupported("this vault brings nothing back"))
+    }
+
+    /// Removes a secret with all of its versions for good, removed before or not, or one of its
+    /// versions. For [`Capability::Purge`](crate::manifest::Capability::Purge).
+    ///
+    /// - **purge-for-good**: afterwards nothing brings it back.
+    /// - **purge-missing**: what is not there, not even removed, is [`ErrorKind::NotFound`].
+    fn purge(&mut self, request: &PurgeRequest) -> Result<Purged> {
+        let _ = request;
+        Err(Error::unsupported("this vault removes nothing for good"))
+    }
+
+    /// Returns the rules of this open vault: which names are one secret, and what it can hold.
+    /// Also a locked vault answers where it can.
+    ///
+    /// - **rules-names**: two names are one secret exactly where its [`NameEquality`] says so, unless it
+    ///   is [`NameEquality::Unknown`].
+    /// - **rules-limits**: a name or value beyond its limits is refused with
+    ///   [`ErrorKind::Invalid`] or [`ErrorKind::Unsupported`], before anything is changed.
+    fn rules(&mut self, request: &RulesRequest) -> Result<Rules> {
+        let _ = request;
+        Ok(Rules::new(NameEquality::Unknown))
     }
 
     /// Returns what only this vault can do, as it is now. For

@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::host::{Host, Run};
 use crate::plugin::inspect::Kind;
 use crate::secrets::Write;
-use crate::secrets::transfer::{folded, same_value};
+use crate::secrets::rules::Rules;
+use crate::secrets::transfer::same_value;
 
 /// The most rows that are held at once, as many as one call to a vault may have; and their
 /// most bytes, unless one alone has more.
@@ -58,6 +59,9 @@ pub struct Import<'a> {
     seal: Seal,
     /// What an earlier pass saw.
     looked: Option<Prints>,
+    /// What the vault says of its names, and the names of this pass.
+    rules: Option<Rules>,
+    names: Names,
 }
 
 /// A row, and what became of it, or would.
@@ -120,7 +124,17 @@ impl Host {
             return Err(Error::Refused { vault, answer });
         }
         let prefix = prefix.to_owned();
-        Ok(Import { host: self, vault, kind, prefix, if_there, seal: Seal::new(), looked: None })
+        Ok(Import {
+            host: self,
+            vault,
+            kind,
+            prefix,
+            if_there,
+            seal: Seal::new(),
+            looked: None,
+            rules: None,
+            names: Names::default(),
+        })
     }
 }
 
@@ -146,9 +160,11 @@ impl Import<'_> {
         ask: &mut dyn Ask,
         each: &mut dyn FnMut(Imported),
     ) -> Result<()> {
-        let mut names = Names::default();
+        self.names = Names::default();
         let mut prints = Prints::default();
         let mut batch = Batch::default();
+        let rules = self.host.rules(&self.vault, ask)?;
+        self.rules = Some(rules.clone());
         let changed = || Error::from(super::Error::Changed);
         for (index, row) in rows.enumerate() {
             let row = row?;
@@ -160,7 +176,7 @@ impl Import<'_> {
             };
             prints.push(print);
             let item = match row {
-                Ok(row) => self.item(row, &mut names),
+                Ok(row) => self.item(row, &rules),
                 Err(bad) => {
                     Item { at: bad.at, secret: None, what: What::Done(Became::Broken(bad.why)) }
                 }
@@ -180,7 +196,7 @@ impl Import<'_> {
     }
 
     /// Decides what can be decided without the vault.
-    fn item(&self, row: Row, names: &mut Names) -> Item {
+    fn item(&mut self, row: Row, rules: &Rules) -> Item {
         let Row { at, name, value, metadata } = row;
         let kind = value.kind();
         let done = |at, secret, became| Item { at, secret, what: What::Done(became) };
@@ -194,16 +210,17 @@ impl Import<'_> {
             Ok(name) => name,
             Err(fault) => return done(at, None, Became::Broken(fault.message().to_owned())),
         };
-        // Names that are one secret there would take each other's place.
-        let folded = self.seal.text(&folded(&name, self.kind.names));
-        if let Some(first) = names.take(folded, &at) {
-            let why = format!("its name stood in {first} already");
-            return done(at, None, Became::Broken(why));
+        // Names that are one secret there would take each other's place. Where only the vault knows,
+        // it is asked before anything is replaced.
+        if let Some(first) = self.names.take(self.seal.text(&rules.sort_key(&name)), &at) {
+            return done(at, None, Became::Broken(stood_before(&first)));
         }
         let why = if !self.kind.values.contains(&kind) {
             format!("this vault cannot hold a value of kind {kind}")
         } else if !metadata.is_empty() && !self.kind.capabilities.contains(&Capability::Metadata) {
             "this vault keeps no metadata".to_owned()
+        } else if let Some(limit) = rules.limit(&name, Some(&value)) {
+            limit
         } else {
             return Item { at, secret: Some((name, kind)), what: What::Row(value, metadata) };
         };
@@ -277,6 +294,18 @@ impl Import<'_> {
         stopped.map_or(Ok(there), Err)
     }
 
+    /// Returns the row whose secret this one would replace, where only the vault knows that their
+    /// names are one.
+    fn other_row(&self, item: &Item, ask: &mut dyn Ask) -> Result<Option<Position>> {
+        let name = item.name();
+        if self.rules.as_ref().is_some_and(|rules| rules.key(name).is_some()) {
+            return Ok(None);
+        }
+        let spelling = self.host.spelling(&self.vault, name, ask)?;
+        let other = spelling.filter(|spelling| spelling != name);
+        Ok(other.and_then(|other| self.names.find(self.seal.text(other.as_str()), &item.at)))
+    }
+
     /// Compares these rows of the batch with what the vault has, and returns those that are
     /// to be replaced.
     fn compare(
@@ -304,10 +333,13 @@ impl Import<'_> {
                     (Ok(Some(secret)), _) if item.is(&secret) => Became::Unchanged,
                     (Ok(Some(_)), IfThere::Tell) => Became::Different,
                     (Ok(Some(_)), IfThere::Skip) => Became::Skipped,
-                    (Ok(Some(_)), IfThere::Replace) => {
-                        replaced.push(at);
-                        continue;
-                    }
+                    (Ok(Some(_)), IfThere::Replace) => match self.other_row(item, ask)? {
+                        Some(first) => Became::Broken(stood_before(&first)),
+                        None => {
+                            replaced.push(at);
+                            continue;
+                        }
+                    },
                     (Err(error), _) => Became::Failed(error),
                 };
                 item.done(became);
@@ -315,6 +347,10 @@ impl Import<'_> {
         }
         Ok(replaced)
     }
+}
+
+fn stood_before(first: &Position) -> String {
+    format!("its name stood in {first} already")
 }
 
 /// Rows that wait for the vault, and what was decided meanwhile.

@@ -3,7 +3,6 @@
 //! and is forgotten with them.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 
@@ -56,26 +55,31 @@ impl Names {
     /// the same kind of thing; titles are not kept, and of lines the first four billion.
     pub(super) fn take(&mut self, name: [u32; 4], at: &Position) -> Option<Position> {
         let number = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-        let vacant = match self.first.entry(name) {
-            Entry::Vacant(vacant) => vacant,
-            Entry::Occupied(first) => {
-                let first = *first.get();
-                return Some(match at {
-                    Position::Line(_) => Position::Line(first.into()),
-                    Position::Item(..) => Position::Item(first.into(), None),
-                    Position::File(_) => Position::File(self.files[first as usize].clone()),
-                });
-            }
-        };
-        vacant.insert(match at {
-            Position::Line(line) => number(*line),
-            Position::Item(item, _) => number(*item),
-            Position::File(file) => {
-                self.files.push(file.clone());
-                number(self.files.len() as u64 - 1)
-            }
-        });
+        if let Some(first) = self.find(name, at) {
+            return Some(first);
+        }
+        self.first.insert(
+            name,
+            match at {
+                Position::Line(line) => number(*line),
+                Position::Item(item, _) => number(*item),
+                Position::File(file) => {
+                    self.files.push(file.clone());
+                    number(self.files.len() as u64 - 1)
+                }
+            },
+        );
         None
+    }
+
+    /// Returns where a name stood first, as a place like this one.
+    pub(super) fn find(&self, name: [u32; 4], like: &Position) -> Option<Position> {
+        let first = *self.first.get(&name)?;
+        Some(match like {
+            Position::Line(_) => Position::Line(first.into()),
+            Position::Item(..) => Position::Item(first.into(), None),
+            Position::File(_) => Position::File(self.files[first as usize].clone()),
+        })
     }
 }
 

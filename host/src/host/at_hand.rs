@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use keystead_plugin_api::{ListRequest, SecretName, VaultName};
+use keystead_plugin_api::{ListRequest, NameEquality, RulesRequest, SecretName, VaultName};
 
 use super::Host;
 use super::session::Course;
@@ -13,8 +13,8 @@ use crate::registry::{Entry, Placement, Setting};
 use crate::secrets::Walk;
 
 impl Host {
-    /// Hands out the names of a vault's secrets, in its own order, until there are no more
-    /// or `each` breaks off. `pattern` is a hint: other names may be among them.
+    /// Hands out the names of a vault's secrets that begin with this prefix by the vault's own rule
+    /// for names, in its own order, until there are no more or `each` breaks off.
     ///
     /// Nobody is asked, and standing answers are not used. A vault is passed over where
     /// opening it would run a program or ask another vault: parameters taken from
@@ -27,7 +27,7 @@ impl Host {
     pub fn names_at_hand(
         &self,
         vault: &VaultName,
-        pattern: Option<&str>,
+        prefix: &str,
         each: &mut dyn FnMut(SecretName) -> ControlFlow<()>,
     ) -> Result<()> {
         let mut entry = self.entry(vault)?;
@@ -39,11 +39,20 @@ impl Host {
         // crash: neither harms anybody where the plugin has a process of its own.
         entry.placement = Some(Placement::Isolated);
         let mut open = self.open_as(None, entry, &mut Course::default())?;
+        let rules = open.vault().rules(&RulesRequest::new(self.deadline()));
+        let rules = rules.map_err(|refusal| open.error(refusal))?.names;
+        let key = |name: &str| match rules.key(name) {
+            Some(key) => key.into_owned(),
+            None => name.to_owned(),
+        };
+        let wanted = key(prefix);
+        // A vault that takes `a` and `A` for one name may yet filter by what is written.
+        let is_exact = matches!(rules, NameEquality::Exact | NameEquality::Unknown);
         let mut walk = Walk::default();
         loop {
             let mut request = ListRequest::new(self.deadline());
             request.cursor.clone_from(&walk.after);
-            request.pattern = pattern.map(str::to_owned);
+            request.prefix = is_exact.then(|| prefix.to_owned());
             let listed = open.vault().list(&request).and_then(|page| {
                 walk.check(&page, request.limit)?;
                 Ok(page)
@@ -54,6 +63,9 @@ impl Host {
             };
             let last = walk.step(&page);
             for entry in page.entries {
+                if !key(entry.name.as_str()).starts_with(&wanted) {
+                    continue;
+                }
                 if each(entry.name).is_break() {
                     return Ok(());
                 }

@@ -97,14 +97,18 @@ impl Host {
         pattern: Option<&str>,
         vault: &VaultName,
         ask: &mut dyn Ask,
-    ) -> Result<Vec<Described>> {
+    ) -> Result<Vec<Sorted>> {
         let mut found = Vec::new();
         self.each_page(pattern, vault, ask, &mut |entries| {
-            found
-                .extend(entries.into_iter().map(|entry| Described { vault: vault.clone(), entry }));
+            found.extend(entries);
             Ok(())
         })?;
-        Ok(found)
+        let rules = self.rules(vault, ask)?;
+        let sorted = |entry: Entry| Sorted {
+            key: rules.sort_key(&entry.name).into_owned(),
+            described: Described { vault: vault.clone(), entry },
+        };
+        Ok(found.into_iter().map(sorted).collect())
     }
 
     /// Asks all vaults at the same time, each with its own deadline; only the default may
@@ -113,7 +117,7 @@ impl Host {
         &self,
         pattern: Option<&str>,
         ask: &mut dyn Ask,
-    ) -> Result<Vec<(VaultName, Result<Vec<Described>>)>> {
+    ) -> Result<Vec<(VaultName, Result<Vec<Sorted>>)>> {
         let default = self.default_vault()?;
         let (prompting, others): (Vec<_>, Vec<_>) =
             self.names()?.into_iter().partition(|name| Some(name) == default.as_ref());
@@ -146,20 +150,29 @@ impl Host {
     }
 }
 
+/// A secret of a listing, and what it is sorted by: what its name has in common with others that are
+/// one secret in its vault.
+struct Sorted {
+    key: String,
+    described: Described,
+}
+
 /// Returns what several vaults have as one listing.
-fn merged(mut results: Vec<(VaultName, Result<Vec<Described>>)>) -> Listing {
-    let mut listing = Listing { entries: Vec::new(), failed: Vec::new() };
-    results.sort_by(|a, b| a.0.cmp(&b.0));
+fn merged(results: Vec<(VaultName, Result<Vec<Sorted>>)>) -> Listing {
+    let (mut sorted, mut failed) = (Vec::new(), Vec::new());
     for (name, result) in results {
         match result {
-            Ok(entries) => listing.entries.extend(entries),
-            Err(error) => listing.failed.push((name, error)),
+            Ok(entries) => sorted.extend(entries),
+            Err(error) => failed.push((name, error)),
         }
     }
-    listing
-        .entries
-        .sort_by(|a, b| a.entry.name.cmp(&b.entry.name).then_with(|| a.vault.cmp(&b.vault)));
-    listing
+    sorted.sort_by(|a, b| {
+        let (one, other) = (&a.described, &b.described);
+        let by_name = a.key.cmp(&b.key).then_with(|| one.entry.name.cmp(&other.entry.name));
+        by_name.then_with(|| one.vault.cmp(&other.vault))
+    });
+    failed.sort_by(|a, b| a.0.cmp(&b.0));
+    Listing { entries: sorted.into_iter().map(|one| one.described).collect(), failed }
 }
 
 /// How far a listing has come, and whether the vault leads it on.
@@ -241,12 +254,15 @@ mod tests {
         })
     }
 
-    fn results(answers: &[Answer]) -> Vec<(VaultName, Result<Vec<Described>>)> {
+    fn results(answers: &[Answer]) -> Vec<(VaultName, Result<Vec<Sorted>>)> {
         let of = |(vault, names): &Answer| {
             let vault = VaultName::parse(vault).unwrap();
-            let described = |name: &String| Described {
-                vault: vault.clone(),
-                entry: Entry::new(SecretName::parse(name).unwrap(), None, Metadata::new()),
+            let described = |name: &String| Sorted {
+                key: name.to_ascii_lowercase(),
+                described: Described {
+                    vault: vault.clone(),
+                    entry: Entry::new(SecretName::parse(name).unwrap(), None, Metadata::new()),
+                },
             };
             let listed = match names {
                 Some(names) => Ok(names.iter().map(described).collect()),
@@ -258,7 +274,7 @@ mod tests {
     }
 
     /// The listing as one would make it by hand: again and again the least of what is left,
-    /// by the bytes of its name, then by its vault in lower case.
+    /// by its name in lower case, by the bytes of its name, then by its vault in lower case.
     fn by_hand(answers: &[Answer]) -> (Vec<(String, String)>, Vec<String>) {
         let mut left: Vec<(String, String)> = Vec::new();
         let mut failed: Vec<String> = Vec::new();
@@ -271,7 +287,9 @@ mod tests {
             }
         }
         let mut listed = Vec::new();
-        let key = |one: &(String, String)| (one.0.clone().into_bytes(), one.1.to_ascii_lowercase());
+        let key = |one: &(String, String)| {
+            (one.0.to_ascii_lowercase(), one.0.clone().into_bytes(), one.1.to_ascii_lowercase())
+        };
         while !left.is_empty() {
             let mut least = 0;
             for at in 1..left.len() {

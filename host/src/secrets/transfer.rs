@@ -7,7 +7,7 @@ mod run;
 
 use std::collections::{BTreeMap, HashMap};
 
-use keystead_plugin_api::manifest::{Capability, NameRule};
+use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{Entry, ErrorKind, GetRequest, Secret, SecretName, ValueKind, VaultName};
 
 pub use error::{Error, Reason, Refusal};
@@ -17,6 +17,7 @@ pub(crate) use compare::same_value;
 
 use super::named;
 use super::pattern::has_wildcards;
+use super::rules::Rules;
 use crate::ask::Ask;
 use crate::error::{Error as HostError, Result};
 use crate::host::Host;
@@ -124,10 +125,19 @@ pub enum Action {
 #[derive(Debug)]
 pub struct Plan {
     transfer: Transfer,
-    keeps_metadata: bool,
+    source: Kind,
+    target: Kind,
     /// Whether a move is a renaming, which the vault does in one step.
     renames: bool,
     planned: Vec<Planned>,
+}
+
+/// What there is room for in the target.
+struct Room<'a> {
+    kind: &'a Kind,
+    rules: &'a Rules,
+    /// Other names of the transfer that would be the same secret there.
+    clash: Vec<SecretName>,
 }
 
 impl Plan {
@@ -139,6 +149,11 @@ impl Plan {
     /// Returns the secrets: at least one.
     pub fn planned(&self) -> &[Planned] {
         &self.planned
+    }
+
+    /// Returns whether the target keeps metadata.
+    fn keeps_metadata(&self) -> bool {
+        self.target.capabilities.contains(&Capability::Metadata)
     }
 
     /// Returns the error of a run that is not to leave anything out; `None` where nothing
@@ -209,23 +224,26 @@ impl Host {
             .iter()
             .map(|entry| transfer.rename.clone().unwrap_or_else(|| entry.name.clone()))
             .collect();
+        let rules = self.rules(to, ask)?;
         if let ([entry], true) = (found.as_slice(), from == to)
-            && folded(&entry.name, source.names) == folded(&targets[0], source.names)
+            && self.is_one(to, &rules, (&entry.name, &targets[0]), ask)?
         {
             let (vault, what) = (from.clone(), targets[0].to_string());
             return Err(Error::OntoItself { vault, what }.into());
         }
 
-        let mut together: HashMap<String, Vec<&SecretName>> = HashMap::new();
-        for name in &targets {
-            together.entry(folded(name, target.names)).or_default().push(name);
+        let keys = self.keys(to, &rules, &targets, ask)?;
+        let mut together: HashMap<&str, Vec<&SecretName>> = HashMap::new();
+        for (name, key) in targets.iter().zip(&keys) {
+            together.entry(key).or_default().push(name);
         }
         let mut planned = Vec::with_capacity(found.len());
-        for (entry, name) in found.into_iter().zip(&targets) {
-            let same = &together[&folded(name, target.names)];
+        for ((entry, name), key) in found.into_iter().zip(&targets).zip(&keys) {
+            let same = &together[key.as_str()];
             let others = same.iter().filter(|other| **other != name);
             let clash: Vec<SecretName> = others.map(|other| (*other).clone()).collect();
-            if let Some(action) = self.action(&transfer, &target, &entry, name, clash, ask)? {
+            let room = Room { kind: &target, rules: &rules, clash };
+            if let Some(action) = self.action(&transfer, &room, &entry, name, ask)? {
                 planned.push(Planned { name: entry.name, target: name.clone(), action });
             }
         }
@@ -233,9 +251,8 @@ impl Host {
             let (pattern, vault) = (transfer.pattern, transfer.from);
             return Err(Error::NoMatch { pattern, vault }.into());
         }
-        let keeps_metadata = target.capabilities.contains(&Capability::Metadata);
         let renames = renames(&transfer, &target);
-        Ok(Plan { transfer, keeps_metadata, renames, planned })
+        Ok(Plan { transfer, source, target, renames, planned })
     }
 
     /// Returns whether two vaults are registered for the same place: what a move puts there
@@ -280,16 +297,16 @@ impl Host {
     fn action(
         &self,
         transfer: &Transfer,
-        target: &Kind,
+        room: &Room<'_>,
         entry: &Entry,
         name: &SecretName,
-        clash: Vec<SecretName>,
         ask: &mut dyn Ask,
     ) -> Result<Option<Action>> {
         let Transfer { from, to, .. } = transfer;
+        let target = room.kind;
         let mut reasons = Vec::new();
-        if !clash.is_empty() {
-            reasons.push(Reason::Clash(clash));
+        if !room.clash.is_empty() {
+            reasons.push(Reason::Clash(room.clash.clone()));
         }
         let there = match self.read(to, name, ask) {
             Ok(there) => Some(there),
@@ -314,6 +331,8 @@ impl Host {
         let kind = secret.as_ref().map(|secret| secret.value.kind()).or(entry.kind);
         let metadata = secret.as_ref().map_or(&entry.metadata, |secret| &secret.metadata);
         reasons.extend(kind.and_then(|kind| cannot_hold(target, kind)));
+        let value = secret.as_ref().map(|secret| &secret.value);
+        reasons.extend(room.rules.limit(name, value).map(Reason::Limit));
         if transfer.carried == Carried::All
             && !metadata.is_empty()
             && !target.capabilities.contains(&Capability::Metadata)
@@ -339,6 +358,45 @@ impl Host {
             _ => Action::Write,
         };
         Ok(Some(if reasons.is_empty() { action } else { Action::Refused(reasons) }))
+    }
+
+    /// Returns for each name what it has in common with others that are one secret in a vault. Where
+    /// only the vault knows, it is asked how it spells each name that it has.
+    fn keys(
+        &self,
+        vault: &VaultName,
+        rules: &Rules,
+        names: &[SecretName],
+        ask: &mut dyn Ask,
+    ) -> Result<Vec<String>> {
+        let mut keys = Vec::with_capacity(names.len());
+        for name in names {
+            keys.push(match rules.key(name) {
+                Some(key) => key.into_owned(),
+                None if names.len() == 1 => name.to_string(),
+                None => {
+                    self.spelling(vault, name, ask)?.unwrap_or_else(|| name.clone()).to_string()
+                }
+            });
+        }
+        Ok(keys)
+    }
+
+    /// Returns whether two names are one secret of a vault, which has the first.
+    fn is_one(
+        &self,
+        vault: &VaultName,
+        rules: &Rules,
+        (one, other): (&SecretName, &SecretName),
+        ask: &mut dyn Ask,
+    ) -> Result<bool> {
+        Ok(match (rules.key(one), rules.key(other)) {
+            (Some(one), Some(other)) => one == other,
+            _ => {
+                one == other
+                    || self.spelling(vault, other, ask)? == self.spelling(vault, one, ask)?
+            }
+        })
     }
 
     /// Reads a secret from exactly this vault.
@@ -369,14 +427,6 @@ fn of_one_secret(error: HostError) -> Result<HostError> {
 
 fn cannot_hold(target: &Kind, kind: ValueKind) -> Option<Reason> {
     (!target.values.contains(&kind)).then_some(Reason::Kind(kind))
-}
-
-/// Returns what names have in common that are one secret.
-pub(crate) fn folded(name: &SecretName, rule: NameRule) -> String {
-    match rule {
-        NameRule::CaseSensitive => name.as_str().to_owned(),
-        NameRule::CaseInsensitive => name.as_str().to_lowercase(),
-    }
 }
 
 /// Whether the vault itself gives these secrets their new names.

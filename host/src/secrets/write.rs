@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    DescribeRequest, Map, Metadata, RemoveRequest, SecretName, SetRequest, Value, VaultName,
-    WriteMode,
+    DescribeRequest, Error as Answer, Map, Metadata, RemoveRequest, Secret, SecretName, SetRequest,
+    Value, VaultName, WriteMode,
 };
 
-use super::{NewSecret, Place, named};
+use super::{Found, NewSecret, Place, named};
 use crate::ask::Ask;
 use crate::error::{Error, Result};
 use crate::host::{Host, Run};
@@ -24,23 +24,36 @@ impl Host {
         let vault = self.target(new.vault.as_ref())?;
         let kind = self.kind_to_write(&vault)?;
         can_write(&vault, &kind, new.metadata.as_ref())?;
-        let value = match &new.field {
-            None => new.value,
-            Some(field) => self.with_field(&vault, &new.name, field, new.value, ask)?,
-        };
-        can_hold(&vault, &kind, &value)?;
+        if new.field.is_some() {
+            self.set_field(&vault, &kind, &new, ask)?;
+            return Ok(vault);
+        }
+        can_hold(&vault, &kind, &new.value)?;
         if new.run == Run::Dry {
             self.check_mode(&vault, &new.name, new.mode, ask)?;
             return Ok(vault);
         }
-        let result = self.call(&vault, ask, &mut |open, deadline| {
+        self.write(&vault, &new, &new.value, (new.mode, None), ask)?;
+        Ok(vault)
+    }
+
+    /// Writes a value in place of what there is by the mode, or of this version.
+    fn write(
+        &self,
+        vault: &VaultName,
+        new: &NewSecret,
+        value: &Value,
+        (mode, if_version): (WriteMode, Option<String>),
+        ask: &mut dyn Ask,
+    ) -> Result<()> {
+        let result = self.call(vault, ask, &mut |open, deadline| {
             let mut request = SetRequest::new(new.name.clone(), value.duplicate(), deadline);
             request.metadata = new.metadata.clone();
-            request.mode = new.mode;
+            request.mode = mode;
+            request.if_version.clone_from(&if_version);
             open.set(request).map(drop)
         });
-        result.map_err(|error| named(error, &vault, &new.name))?;
-        Ok(vault)
+        result.map_err(|error| named(error, vault, &new.name))
     }
 
     /// Removes a secret, and returns the vault it was in.
@@ -85,29 +98,48 @@ impl Host {
         }
     }
 
-    /// Returns the secret's map with one field changed; a secret that is not there becomes
-    /// a map of that field alone.
-    fn with_field(
+    /// Changes one field of a secret's map, and keeps what other writers do to the others meanwhile. A
+    /// secret that is not there becomes a map of that field alone.
+    fn set_field(
         &self,
         vault: &VaultName,
-        name: &SecretName,
-        field: &str,
-        value: Value,
+        kind: &Kind,
+        new: &NewSecret,
         ask: &mut dyn Ask,
-    ) -> Result<Value> {
-        let mut map = match self.get(name, &Place::Vault(vault.clone()), ask) {
-            Ok(found) => match found.secret.value {
-                Value::Map(map) => map,
-                _ => {
-                    let (vault, name) = (vault.clone(), name.clone());
+    ) -> Result<()> {
+        let field = new.field.as_deref().unwrap_or_default();
+        let place = Place::Vault(vault.clone());
+        self.atomically(vault, kind, &new.name, new.run, ask, &mut |guard, ask| {
+            let (mut map, version, mode) = match self.get(&new.name, &place, ask) {
+                Ok(Found { secret: Secret { value: Value::Map(map), version, .. }, .. }) => {
+                    (map, version, WriteMode::Replace)
+                }
+                Ok(_) => {
+                    let (vault, name) = (vault.clone(), new.name.clone());
                     return Err(Error::NotAMap { vault, name });
                 }
-            },
-            Err(Error::NoSuchSecret { .. }) => Map::new(),
-            Err(error) => return Err(error),
-        };
-        map.insert(field, value);
-        Ok(Value::Map(map))
+                Err(Error::NoSuchSecret { .. }) => (Map::new(), None, WriteMode::CreateOnly),
+                Err(error) => return Err(error),
+            };
+            map.insert(field, new.value.duplicate());
+            let value = Value::Map(map);
+            can_hold(vault, kind, &value)?;
+            if new.run == Run::Dry {
+                return Ok(());
+            }
+            let version = match mode {
+                WriteMode::CreateOnly => None,
+                _ => guard.version(vault, version)?,
+            };
+            let written = self.write(vault, new, &value, (mode, version), ask);
+            written.map_err(|error| match error {
+                // It came or went since it was read.
+                Error::SecretExists { .. } | Error::NoSuchSecret { .. } => {
+                    Error::Refused { vault: vault.clone(), answer: Answer::conflict() }
+                }
+                error => error,
+            })
+        })
     }
 
     /// Says what a write would say to the name being there or not.

@@ -60,8 +60,12 @@ numbered! {
         Actions = 14 "actions",
         RunAction = 15 "run_action",
         Rename = 16 "rename",
+        ListRemoved = 17 "list_removed",
+        Restore = 18 "restore",
+        Purge = 19 "purge",
+        Rules = 20 "rules",
         #[cfg(feature = "next")]
-        Health = 17 "health",
+        Health = 21 "health",
     }
 }
 
@@ -92,7 +96,7 @@ impl Method {
     pub fn only_reads(self) -> bool {
         match self {
             Self::Get | Self::GetMany | Self::List | Self::Describe | Self::Versions => true,
-            Self::Actions | Self::Test => true,
+            Self::Actions | Self::Test | Self::ListRemoved | Self::Rules => true,
             #[cfg(feature = "next")]
             Self::Health => true,
             _ => false,
@@ -115,7 +119,7 @@ impl Method {
     /// Returns the most bytes that a reply may have. More of several secrets is asked for one by one.
     pub fn max_reply(self) -> usize {
         match self {
-            Self::List | Self::Versions | Self::Actions => MAX_MANY_BYTES,
+            Self::List | Self::ListRemoved | Self::Versions | Self::Actions => MAX_MANY_BYTES,
             _ => MAX_VALUE_BODY_BYTES,
         }
     }
@@ -172,6 +176,10 @@ fn answer(vault: &mut dyn Vault, method: Method, request: &[u8]) -> Result<Secre
         Method::GetMany => encode_reply(&vault.get_many(&decode(request)?)),
         Method::SetMany => encode_reply(&set_readable(vault, decode(request)?)),
         Method::Versions => encode_reply(&vault.versions(&decode(request)?)),
+        Method::ListRemoved => encode_reply(&vault.list_removed(&decode(request)?)),
+        Method::Restore => encode_reply(&vault.restore(&decode(request)?)),
+        Method::Purge => encode_reply(&vault.purge(&decode(request)?)),
+        Method::Rules => encode_reply(&vault.rules(&decode(request)?)),
         Method::Actions => encode_reply(&vault.actions(&decode(request)?)),
         Method::RunAction => {
             let outcome = vault.run_action(&decode(request)?).map(|mut outcome| {

@@ -263,6 +263,28 @@ impl<C: Carrier + Send> Vault for Client<C> {
         Ok(page)
     }
 
+    fn list_removed(&mut self, request: &ListRemovedRequest) -> Result<RemovedPage> {
+        let page: RemovedPage = self.call(Method::ListRemoved, request, request.deadline)?;
+        check_page(page.secrets.len(), request.limit, &page.next_cursor, &request.cursor)?;
+        Ok(page)
+    }
+
+    fn restore(&mut self, request: &RestoreRequest) -> Result<Restored> {
+        self.call(Method::Restore, request, request.deadline)
+    }
+
+    fn purge(&mut self, request: &PurgeRequest) -> Result<Purged> {
+        self.call(Method::Purge, request, request.deadline)
+    }
+
+    fn rules(&mut self, request: &RulesRequest) -> Result<Rules> {
+        match self.call(Method::Rules, request, request.deadline) {
+            // An older plugin: what the plain trait does by default.
+            Err(error) if error == unknown(Method::Rules) => Ok(Rules::new(NameEquality::Unknown)),
+            rules => rules,
+        }
+    }
+
     fn actions(&mut self, request: &ActionsRequest) -> Result<ActionList> {
         self.call(Method::Actions, request, request.deadline)
     }

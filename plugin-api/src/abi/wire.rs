@@ -330,7 +330,8 @@ impl<'a> Fields<'a> {
 macro_rules! record {
     (
         $type:ty {
-            $( $(#[$attribute:meta])* $number:literal $field:ident $(<= $limit:expr)? ),* $(,)?
+            $( $(#[$attribute:meta])* $number:literal $(| $flag:ident)? $field:ident
+                $(<= $limit:expr)? ),* $(,)?
         }
         $(, most $most:expr)? $(, then $then:expr)?
     ) => {
@@ -338,7 +339,7 @@ macro_rules! record {
             $(const MAX_COUNT: usize = $most;)?
 
             fn write(&self, w: &mut $crate::abi::wire::Writer<'_>) -> $crate::Result<()> {
-                $( $(#[$attribute])* { w.field($number, &self.$field)?; } )*
+                $( $(#[$attribute])* { w.field($number $(| $flag)?, &self.$field)?; } )*
                 let _ = w;
                 Ok(())
             }
@@ -348,7 +349,7 @@ macro_rules! record {
                 let mut fields = r.fields();
                 let read = Self {
                     $( $(#[$attribute])* $field: fields.get(
-                        $number,
+                        $number $(| $flag)?,
                         stringify!($field),
                         $crate::abi::wire::record!(@limit $($limit)?),
                     )? ),*

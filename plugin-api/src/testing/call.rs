@@ -14,8 +14,8 @@ use crate::manifest::Capability;
 use crate::value::ValueKind;
 use crate::vault::{
     ActionRequest, ActionsRequest, Deadline, DescribeRequest, GetManyRequest, GetRequest,
-    ListRequest, LockRequest, RenameRequest, SetRequest, TestRequest, UnlockRequest, Vault,
-    VersionsRequest, WriteMode,
+    ListRemovedRequest, ListRequest, LockRequest, PurgeRequest, RenameRequest, RestoreRequest,
+    SetRequest, TestRequest, UnlockRequest, Vault, VersionsRequest, WriteMode,
 };
 
 /// How much later than its deadline a call may come back: enough for a busy machine.
@@ -165,6 +165,23 @@ pub(super) fn unsupported(bench: &mut Bench<'_>) -> Verdict {
             Capability::Unlock,
             "`lock`",
         )?;
+    }
+    let removed: [(Capability, &str, &dyn Fn(&mut dyn Vault) -> Result<()>); 3] = [
+        (Capability::ListRemoved, "`list_removed`", &|vault| {
+            vault.list_removed(&ListRemovedRequest::new(soon())).map(drop)
+        }),
+        (Capability::Restore, "`restore`", &|vault| {
+            vault.restore(&RestoreRequest::new(name.clone(), soon())).map(drop)
+        }),
+        (Capability::Purge, "`purge`", &|vault| {
+            vault.purge(&PurgeRequest::new(name.clone(), soon())).map(drop)
+        }),
+    ];
+    for (capability, call, ask) in removed {
+        if !declared.can(capability) {
+            checked += 1;
+            check(&bench.main().ask(ask), capability, call)?;
+        }
     }
     if !declared.can(Capability::Versions) {
         checked += 1;

@@ -63,6 +63,7 @@ pub(super) fn of_kind(kind: ValueKind, tag: &str) -> Value {
             map.insert("key", Value::text(text));
             Value::Map(map)
         }
+        ValueKind::Json => json(&format!("[\"{text}\"]")),
         #[cfg(feature = "next")]
         ValueKind::Link => Value::Link(crate::value::SecretText::new(text)),
     }
@@ -87,9 +88,19 @@ pub(super) fn odd_values(kind: ValueKind) -> Vec<Value> {
             vec![Value::credential("ü:\" \0 \n/", odd), Value::credential("", CANARY)]
         }
         ValueKind::Map => vec![deep_map(), wide_map(&odd)],
+        // What a vault may change, blanks, escapes and the like, is not in these.
+        ValueKind::Json => vec![
+            json(&format!("{{\"a\":[1,1.5,-25,null,true,{{}}],\"b\":\"{CANARY} ü\"}}")),
+            json("12345678901234567890"),
+            json("null"),
+        ],
         #[cfg(feature = "next")]
         ValueKind::Link => vec![],
     }
+}
+
+fn json(text: &str) -> Value {
+    Value::json(text).expect("it is JSON")
 }
 
 /// Returns the empty value of this kind, where there is one.
@@ -167,6 +178,7 @@ pub(super) fn shape(value: &Value) -> String {
             credential.password.expose().len()
         ),
         Value::Map(map) => format!("a map of {} entries", map.len()),
+        Value::Json(json) => format!("JSON of {} bytes", json.expose().len()),
         #[cfg(feature = "next")]
         Value::Link(_) => "a link".to_owned(),
     }

@@ -2,15 +2,15 @@
 //! C table. Written and read without recursion into hostile depth, limits checked first.
 //!
 //! Integers are little-endian `u32`. A node is a kind, then
-//! text, bytes: length, bytes · credential: length, user, length, password ·
+//! text, bytes, json: length, bytes · credential: length, user, length, password ·
 //! map: count, then per entry length, key, node. The outermost kind travels beside the
 //! bytes, so that an unknown one can be refused without reading them.
 
 use zeroize::Zeroize;
 
 use super::{
-    Credential, Map, SecretBytes, SecretText, Value, ValueKind, MAX_VALUE_BYTES, MAX_VALUE_DEPTH,
-    MAX_VALUE_ENTRIES,
+    Credential, JsonText, Map, SecretBytes, SecretText, Value, ValueKind, MAX_VALUE_BYTES,
+    MAX_VALUE_DEPTH, MAX_VALUE_ENTRIES,
 };
 use crate::error::{Error, Result};
 
@@ -88,6 +88,7 @@ fn measure(value: &Value) -> Result<usize> {
         size += match node {
             Value::Text(text) => 4 + text.expose().len(),
             Value::Bytes(bytes) => 4 + bytes.len(),
+            Value::Json(json) => 4 + json.expose().len(),
             Value::Credential(credential) => {
                 8 + credential.user.len() + credential.password.expose().len()
             }
@@ -114,6 +115,7 @@ fn write(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Text(text) => write_bytes(text.expose().as_bytes(), out),
         Value::Bytes(bytes) => write_bytes(bytes.expose(), out),
+        Value::Json(json) => write_bytes(json.expose().as_bytes(), out),
         Value::Credential(credential) => {
             write_bytes(credential.user.as_bytes(), out);
             write_bytes(credential.password.expose().as_bytes(), out);
@@ -198,6 +200,7 @@ impl<'a> Reader<'a> {
         Ok(match kind {
             ValueKind::Text => Value::Text(self.text()?),
             ValueKind::Bytes => Value::Bytes(SecretBytes::copy_of(self.bytes()?)),
+            ValueKind::Json => Value::Json(JsonText::copy_of(self.bytes()?)?),
             ValueKind::Credential => {
                 Value::Credential(Credential { user: self.plain()?, password: self.text()? })
             }
@@ -297,6 +300,7 @@ mod tests {
             Value::credential("", ""),
             Value::Map(Map::new()),
             Value::Map(map),
+            Value::json(" [1.0, null]").unwrap(),
         ] {
             assert_eq!(round_trip(&value), value);
             assert_eq!(value.duplicate(), value);

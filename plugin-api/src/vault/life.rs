@@ -91,6 +91,8 @@ plain_requests! {
     UnregisterRequest;
     /// Asks what only this vault can do.
     ActionsRequest;
+    /// Asks for the rules of the vault.
+    RulesRequest;
 }
 
 /// The vault is locked.
@@ -107,17 +109,3 @@ pub struct TestReport {}
 #[non_exhaustive]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unregistered {}
-
-/// Answers without content yet.
-macro_rules! plain_answers {
-    ($($name:ident),*) => {$(
-        impl $name {
-            /// Returns the answer.
-            pub fn new() -> Self {
-                Self::default()
-            }
-        }
-    )*};
-}
-
-plain_answers! { Locked, TestReport, Unregistered }

@@ -43,6 +43,9 @@ pub struct Secret {
     pub value: Value,
     /// What the vault keeps beside it; empty where it keeps nothing.
     pub metadata: Metadata,
+    /// The version that it is, in the vault's own words, where the vault knows it: the one to
+    /// compare with later ([`SetRequest::if_version`](super::SetRequest::if_version)). Not secret.
+    pub version: Option<String>,
     /// What a later minor version might add: until when the value is good, in
     /// milliseconds.
     #[cfg(feature = "next")]
@@ -60,9 +63,16 @@ impl Secret {
         Self {
             value,
             metadata,
+            version: None,
             #[cfg(feature = "next")]
             lease_millis: None,
         }
+    }
+
+    /// Says which version it is.
+    pub fn of_version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
     }
 }
 
@@ -132,12 +142,20 @@ pub struct Entry {
     pub kind: Option<ValueKind>,
     /// What the vault keeps beside the value.
     pub metadata: Metadata,
+    /// The version that it is, where the vault knows it: as [`Secret::version`].
+    pub version: Option<String>,
 }
 
 impl Entry {
     /// Returns an entry.
     pub fn new(name: SecretName, kind: Option<ValueKind>, metadata: Metadata) -> Self {
-        Self { name, kind, metadata }
+        Self { name, kind, metadata, version: None }
+    }
+
+    /// Says which version it is.
+    pub fn of_version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
     }
 }
 
@@ -155,6 +173,63 @@ impl Page {
     /// Returns a page.
     pub fn new(entries: Vec<Entry>, next_cursor: Option<String>) -> Self {
         Self { entries, next_cursor }
+    }
+}
+
+/// Asks for one page of the secrets that were removed and can be brought back.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct ListRemovedRequest {
+    /// The last page's `next_cursor`; absent for the first page.
+    pub cursor: Option<String>,
+    /// The most entries wanted, 1 to [`MAX_PAGE_ENTRIES`].
+    pub limit: usize,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl ListRemovedRequest {
+    /// Asks for the first page, as large as may be.
+    pub fn new(deadline: Deadline) -> Self {
+        Self { cursor: None, limit: MAX_PAGE_ENTRIES, deadline }
+    }
+}
+
+/// A secret that was removed and can be brought back.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedSecret {
+    /// Its name.
+    pub name: SecretName,
+    /// The vault's own name for this one of several that were removed under one name.
+    pub id: Option<String>,
+    /// When it was removed, in milliseconds since 1970 UTC, where known.
+    pub removed: Option<i64>,
+    /// Until when it can be brought back, where known.
+    pub recoverable_until: Option<i64>,
+}
+
+impl RemovedSecret {
+    /// Returns a removed secret of which nothing more is known.
+    pub fn new(name: SecretName) -> Self {
+        Self { name, id: None, removed: None, recoverable_until: None }
+    }
+}
+
+/// One page of the secrets that were removed.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RemovedPage {
+    /// At most as many as were asked for.
+    pub secrets: Vec<RemovedSecret>,
+    /// What to ask for next; absent on the last page.
+    pub next_cursor: Option<String>,
+}
+
+impl RemovedPage {
+    /// Returns a page.
+    pub fn new(secrets: Vec<RemovedSecret>, next_cursor: Option<String>) -> Self {
+        Self { secrets, next_cursor }
     }
 }
 
@@ -204,12 +279,22 @@ pub struct Version {
     pub id: String,
     /// When it was written, in milliseconds since 1970 UTC, where known.
     pub created: Option<i64>,
+    /// Whether it cannot be read any more: it was deleted, and the vault still names it.
+    pub unreadable: bool,
+    /// What the vault keeps beside this version.
+    pub metadata: Metadata,
 }
 
 impl Version {
-    /// Returns a version.
+    /// Returns a version that can be read, without metadata.
     pub fn new(id: impl Into<String>, created: Option<i64>) -> Self {
-        Self { id: id.into(), created }
+        Self { id: id.into(), created, unreadable: false, metadata: Metadata::new() }
+    }
+
+    /// Says that it cannot be read any more.
+    pub fn unreadable(mut self) -> Self {
+        self.unreadable = true;
+        self
     }
 }
 

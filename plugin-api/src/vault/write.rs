@@ -42,6 +42,31 @@ impl WriteMode {
     }
 }
 
+/// Checks that a secret still has the version that a caller expects: a vault's first step where
+/// `if_version` is given, in the same transaction as what follows. `now` is absent where there is no
+/// such secret.
+///
+/// # Errors
+/// [`ErrorDetail::Conflict`](crate::ErrorDetail::Conflict) where it has another;
+/// [`ErrorKind::NotFound`] where there is none.
+///
+/// # Examples
+/// ```
+/// use keystead_plugin_api::{check_version, ErrorKind};
+/// assert!(check_version(None, Some("7")).is_ok());
+/// assert!(check_version(Some("7"), Some("7")).is_ok());
+/// assert_eq!(check_version(Some("7"), Some("8")).unwrap_err().kind(), ErrorKind::AlreadyExists);
+/// assert_eq!(check_version(Some("7"), None).unwrap_err().kind(), ErrorKind::NotFound);
+/// ```
+pub fn check_version(expected: Option<&str>, now: Option<&str>) -> Result<()> {
+    match (expected, now) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err(Error::not_found()),
+        (Some(expected), Some(now)) if expected == now => Ok(()),
+        _ => Err(Error::conflict()),
+    }
+}
+
 /// Writes one secret: value, metadata and mode in one step.
 #[non_exhaustive]
 #[derive(Debug)]
@@ -54,6 +79,10 @@ pub struct SetRequest {
     pub metadata: Option<Metadata>,
     /// What to do when the name is there already, or is not.
     pub mode: WriteMode,
+    /// The version that it must still be, as [`Secret::version`](super::Secret::version) and
+    /// [`Entry::version`](super::Entry::version) say it; absent: any. For
+    /// [`Capability::Conditional`](crate::manifest::Capability::Conditional).
+    pub if_version: Option<String>,
     /// Until when.
     pub deadline: Deadline,
 }
@@ -61,7 +90,8 @@ pub struct SetRequest {
 impl SetRequest {
     /// Writes this value, whether the name is there or not, and keeps metadata.
     pub fn new(name: SecretName, value: Value, deadline: Deadline) -> Self {
-        Self { name, value, metadata: None, mode: WriteMode::Upsert, deadline }
+        let mode = WriteMode::Upsert;
+        Self { name, value, metadata: None, mode, if_version: None, deadline }
     }
 
     /// Returns how many bytes of [`MAX_SET_MANY_BYTES`] this secret takes.
@@ -141,6 +171,10 @@ impl SetManyResults {
 pub struct RemoveRequest {
     /// Its name.
     pub name: SecretName,
+    /// The version that it must still be, as [`Secret::version`](super::Secret::version) and
+    /// [`Entry::version`](super::Entry::version) say it; absent: any. For
+    /// [`Capability::Conditional`](crate::manifest::Capability::Conditional).
+    pub if_version: Option<String>,
     /// Until when.
     pub deadline: Deadline,
 }
@@ -148,7 +182,7 @@ pub struct RemoveRequest {
 impl RemoveRequest {
     /// Removes this secret.
     pub fn new(name: SecretName, deadline: Deadline) -> Self {
-        Self { name, deadline }
+        Self { name, if_version: None, deadline }
     }
 }
 
@@ -159,13 +193,6 @@ pub struct Removed {
     /// Until when it can be brought back, in milliseconds since 1970 UTC; absent where it cannot, or
     /// where the vault does not know.
     pub recoverable_until: Option<i64>,
-}
-
-impl Removed {
-    /// Returns that it is gone.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 /// Gives a secret another name.
@@ -195,12 +222,61 @@ pub struct Renamed {
     pub version: Option<String>,
 }
 
-impl Renamed {
-    /// Returns that it is renamed, without a version.
-    pub fn new() -> Self {
-        Self::default()
+/// Brings back a secret that was removed, or a version of it that was deleted.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct RestoreRequest {
+    /// Its name.
+    pub name: SecretName,
+    /// Which of the removed secrets of that name, as [`RemovedSecret::id`] has it; the one that was
+    /// removed last where absent.
+    pub id: Option<String>,
+    /// Which version; absent: the secret as it was removed.
+    pub version: Option<String>,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl RestoreRequest {
+    /// Brings back the secret of this name that was removed last.
+    pub fn new(name: SecretName, deadline: Deadline) -> Self {
+        Self { name, id: None, version: None, deadline }
     }
 }
+
+/// A secret is back.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The version that it has now, where the vault knows it.
+    pub version: Option<String>,
+}
+
+/// Removes a secret with all of its versions, or one of its versions, for good.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct PurgeRequest {
+    /// Its name.
+    pub name: SecretName,
+    /// Which of the removed secrets of that name; absent: what there is of the name, removed or not.
+    pub id: Option<String>,
+    /// Which version alone; absent: all.
+    pub version: Option<String>,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl PurgeRequest {
+    /// Removes all there is of this name for good.
+    pub fn new(name: SecretName, deadline: Deadline) -> Self {
+        Self { name, id: None, version: None, deadline }
+    }
+}
+
+/// What was to be removed for good is gone.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Purged {}
 
 /// Replaces all metadata of a secret.
 #[non_exhaustive]
@@ -210,6 +286,10 @@ pub struct SetMetadataRequest {
     pub name: SecretName,
     /// Its metadata, instead of all there was.
     pub metadata: Metadata,
+    /// The version that it must still be, as [`Secret::version`](super::Secret::version) and
+    /// [`Entry::version`](super::Entry::version) say it; absent: any. For
+    /// [`Capability::Conditional`](crate::manifest::Capability::Conditional).
+    pub if_version: Option<String>,
     /// Until when.
     pub deadline: Deadline,
 }
@@ -217,7 +297,7 @@ pub struct SetMetadataRequest {
 impl SetMetadataRequest {
     /// Gives this secret this metadata.
     pub fn new(name: SecretName, metadata: Metadata, deadline: Deadline) -> Self {
-        Self { name, metadata, deadline }
+        Self { name, metadata, if_version: None, deadline }
     }
 }
 
@@ -229,26 +309,12 @@ pub struct Written {
     pub version: Option<String>,
 }
 
-impl Written {
-    /// Returns that it is written, without a version.
-    pub fn new() -> Self {
-        Self::default()
-    }
-}
-
 /// The metadata of a secret was written.
 #[non_exhaustive]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetadataWritten {
     /// The version that the secret has now, where the vault knows it.
     pub version: Option<String>,
-}
-
-impl MetadataWritten {
-    /// Returns that it is written, without a version.
-    pub fn new() -> Self {
-        Self::default()
-    }
 }
 
 /// Writes one after the other: what [`Vault::set_many`] does by default.

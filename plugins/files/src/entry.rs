@@ -145,7 +145,7 @@ fn try_read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<Option<
     }
     let Some(bytes) = bytes else { return Err(large(content::too_large())) };
     let value = content::value(bytes, mark, newline).map_err(large)?;
-    Ok(Some(Secret::with_metadata(value, metadata(&before))))
+    Ok(Some(Secret::with_metadata(value, metadata(&before)).of_version(version(&before))))
 }
 
 /// Returns what the folder's index says of a file.
@@ -185,7 +185,14 @@ fn changes(stat: &Stat) -> impl PartialEq + use<> {
 
 /// Returns a file as an entry of a listing; its kind would take opening it.
 pub(crate) fn listed(name: SecretName, stat: &Stat) -> Entry {
-    Entry::new(name, None, metadata(stat))
+    Entry::new(name, None, metadata(stat)).of_version(version(stat))
+}
+
+/// Returns a name for what a file holds: when it was written, its number and its size. A write of
+/// ours never has the time of the content that it replaces.
+pub(crate) fn version(stat: &Stat) -> String {
+    let (number, size) = (stat.st_ino, stat.st_size);
+    format!("{}.{:09}-{number:x}-{size}", stat.st_mtime, stat.st_mtime_nsec)
 }
 
 /// Returns what a file tells besides its content: when it was last written.

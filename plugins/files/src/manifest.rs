@@ -46,7 +46,7 @@ pub const MANIFEST: Manifest = Manifest {
         Kind {
             name: READ_WRITE,
             description: "a folder of your own, made where there is none",
-            capabilities: &[Capability::Write],
+            capabilities: &[Capability::Write, Capability::Conditional],
             values: &[ValueKind::Text, ValueKind::Bytes],
             names: NameRule::CaseSensitive,
             parameters: &[

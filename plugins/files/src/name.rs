@@ -3,7 +3,7 @@
 use keystead_plugin_api::{Error, Result, SecretName};
 
 /// The most bytes that a file's name has on Linux.
-const MAX_BYTES: usize = 255;
+pub(crate) const MAX_BYTES: usize = 255;
 
 /// What names begin with that are never secrets: Kubernetes' own `..data` and `..2026_01_31…`,
 /// the folders `.` and `..`, the file that a write goes through, and the index of kinds. Kubernetes allows no key

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use keystead_plugin_api::{
     Context, Deadline, DescribeRequest, Entry, Error, GetManyRequest, GetManyResults, GetRequest,
-    ListRequest, OpenRequest, Page, Plugin, RemoveRequest, Removed, Result, Secret, SecretBytes,
-    SecretName, SetManyRequest, SetManyResults, SetRequest, TestReport, TestRequest, Vault,
-    Written,
+    ListRequest, NameEquality, OpenRequest, Page, Plugin, RemoveRequest, Removed, Result, Rules,
+    RulesRequest, Secret, SecretBytes, SecretName, SetManyRequest, SetManyResults, SetRequest,
+    TestReport, TestRequest, Vault, Written,
 };
 
 use crate::content::{self, Mark, Newline};
@@ -16,7 +16,7 @@ use crate::listing::{self, Rest};
 use crate::manifest::{FOLDER, PATH, READ_WRITE, TRIM_NEWLINE};
 use crate::name;
 use crate::trust::{self, Outside};
-use crate::write::{IfMissing, Writer};
+use crate::write::{Content, IfMissing, Writer};
 
 /// The most files that a test tells of one by one.
 const MOST_TOLD: usize = 20;
@@ -109,8 +109,8 @@ impl Vault for Files {
         let deadline = request.deadline;
         let new = self.new_file(request)?;
         let writer = self.writer(IfMissing::Make, deadline)?.ok_or_else(Error::timed_out)?;
-        put(&writer, &new)?;
-        writer.finish().map(|()| Written::new())
+        let written = put(&writer, &new)?;
+        writer.finish().map(|()| written)
     }
 
     fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
@@ -130,7 +130,7 @@ impl Vault for Files {
             if deadline.has_passed() {
                 return Err(Error::timed_out());
             }
-            put(&writer, &new).map(|()| Written::new())
+            put(&writer, &new)
         };
         let results: Vec<Result<Written>> = new.into_iter().map(write).collect();
         // The names become lasting together.
@@ -145,8 +145,15 @@ impl Vault for Files {
         let name = file_name(&request.name)?;
         let writer = self.writer(IfMissing::Leave, request.deadline)?;
         let writer = writer.ok_or_else(Error::not_found)?;
-        writer.remove(name)?;
+        writer.remove(name, request.if_version.as_deref())?;
         writer.finish().map(|()| Removed::new())
+    }
+
+    fn rules(&mut self, _: &RulesRequest) -> Result<Rules> {
+        let mut rules = Rules::new(NameEquality::Unknown);
+        rules.max_name_bytes = Some(name::MAX_BYTES);
+        rules.name_grammar = Some("what a file can be called".to_owned());
+        Ok(rules)
     }
 
     fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
@@ -274,9 +281,11 @@ impl Files {
     }
 }
 
-fn put(writer: &Writer, new: &NewFile) -> Result<()> {
+fn put(writer: &Writer, new: &NewFile) -> Result<Written> {
     let name = name::to_write(&new.request.name)?;
-    writer.write(name, &new.content, new.mark, new.request.mode)
+    let if_version = new.request.if_version.as_deref();
+    let mode = new.request.mode;
+    writer.write(name, &Content { bytes: &new.content, mark: new.mark, mode, if_version })
 }
 
 /// Returns the file's name of the secret that is asked for.

@@ -8,9 +8,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use keystead_plugin_api::{Deadline, Error, Result, SecretBytes, WriteMode};
+use keystead_plugin_api::{
+    Deadline, Error, Result, SecretBytes, WriteMode, Written, check_version,
+};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
@@ -25,6 +27,9 @@ use crate::trust;
 /// How long to wait before the folder's lock is asked for again.
 const LOCKED: Duration = Duration::from_millis(5);
 
+/// How long a tick of the clock of files is at most, where it is not of whole seconds.
+const TICK: Duration = Duration::from_millis(20);
+
 /// How often it is waited for the clock that files are written by: some have one of two seconds.
 const TICKS: usize = 1_000;
 
@@ -38,6 +43,15 @@ pub(crate) enum IfMissing {
     Make,
     /// There is nothing to do.
     Leave,
+}
+
+/// What is written to a file.
+pub(crate) struct Content<'a> {
+    pub(crate) bytes: &'a SecretBytes,
+    pub(crate) mark: Mark,
+    pub(crate) mode: WriteMode,
+    /// The version that the file must still be.
+    pub(crate) if_version: Option<&'a str>,
 }
 
 /// The right to write to a folder, as long as it lives.
@@ -87,28 +101,26 @@ impl Writer {
     /// Writes one file. It is there for good once [`Writer::finish`] has succeeded.
     ///
     /// # Errors
-    /// `AlreadyExists` and `NotFound` by the mode; `Denied` where the name is a link's or
-    /// something's that is no file.
-    pub(crate) fn write(
-        &self,
-        name: &str,
-        content: &SecretBytes,
-        mark: Mark,
-        mode: WriteMode,
-    ) -> Result<()> {
-        match (entry::look(&self.folder, name)?, mode) {
+    /// `AlreadyExists` and `NotFound` by the mode and the version; `Denied` where the name is a
+    /// link's or something's that is no file.
+    pub(crate) fn write(&self, name: &str, new: &Content<'_>) -> Result<Written> {
+        let old = match (entry::look(&self.folder, name)?, new.mode) {
             (Look::Nothing, WriteMode::Replace) => return Err(Error::not_found()),
-            (Look::Nothing, _) => {}
+            (Look::Nothing, _) => None,
             (_, WriteMode::CreateOnly) => return Err(Error::already_exists()),
-            (Look::File(_), _) => {}
+            (Look::File(stat), _) => Some(stat),
             (Look::Link, _) => return Err(entry::link(&self.folder, name)),
             (Look::Special, _) => return Err(entry::special(&self.folder, name)),
             (Look::Folder, _) => {
                 let shown = entry::path(&self.folder, name);
                 return Err(Error::permission_denied(format!("{} is a folder", shown.display())));
             }
-        }
-        let written = self.prepare(name, content, mark).and_then(|()| self.publish(name, mode));
+        };
+        check_version(new.if_version, old.as_ref().map(entry::version).as_deref())?;
+        let written = self.prepare(name, new, old.as_ref()).and_then(|stat| {
+            self.publish(name, new.mode)?;
+            Ok(Written::new().of_version(entry::version(&stat)))
+        });
         if written.is_err() {
             let _ = rustix::fs::unlinkat(&self.folder.dir, TEMPORARY, AtFlags::empty());
         }
@@ -116,24 +128,30 @@ impl Writer {
     }
 
     /// Writes a file that has no name yet that anybody looks for, and what the index says of it.
-    fn prepare(&self, name: &str, content: &SecretBytes, mark: Mark) -> Result<()> {
+    fn prepare(&self, name: &str, new: &Content<'_>, old: Option<&Stat>) -> Result<Stat> {
         let path = entry::path(&self.folder, name);
         let wrong = |error: io::Error| failed("write", &path, error);
-        if mark == Mark::Bytes {
-            let stat = self.temporary(content).map_err(wrong)?;
-            self.adds.set(true);
-            // First, and for good: where nothing comes of the file, it says nothing.
-            return kinds::add(&self.folder, name, &stat).map_err(wrong);
+        let write = || self.temporary(new.bytes);
+        let kinds = match new.mark {
+            Mark::Bytes => None,
+            _ => Some(self.kinds()?),
+        };
+        let written = told_apart(kinds.as_deref(), name, old, TICKS, write).map_err(wrong)?;
+        let Some(stat) = written else {
+            let shown = path.display();
+            return Err(Error::unavailable(format!(
+                "cannot write {shown}: the clock of its files stands still"
+            )));
+        };
+        match kinds {
+            Some(kinds) => self.is_untidy.set(self.is_untidy.get() || kinds.knows(name)),
+            None => {
+                self.adds.set(true);
+                // First, and for good: where nothing comes of the file, it says nothing.
+                kinds::add(&self.folder, name, &stat).map_err(wrong)?;
+            }
         }
-        let kinds = self.kinds()?;
-        self.is_untidy.set(self.is_untidy.get() || kinds.knows(name));
-        if is_told_apart(&kinds, name, TICKS, || self.temporary(content)).map_err(wrong)? {
-            return Ok(());
-        }
-        let shown = path.display();
-        Err(Error::unavailable(format!(
-            "cannot write {shown}: the clock of its files stands still"
-        )))
+        Ok(stat)
     }
 
     fn kinds(&self) -> Result<Rc<Kinds>> {
@@ -175,9 +193,14 @@ impl Writer {
     /// Removes a file. It is gone for good once [`Writer::finish`] has succeeded.
     ///
     /// # Errors
-    /// As for [`entry::file`].
-    pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        entry::file(&self.folder, name)?;
+    /// As for [`entry::file`], and by the version.
+    pub(crate) fn remove(&self, name: &str, if_version: Option<&str>) -> Result<()> {
+        let old = entry::file(&self.folder, name)?;
+        check_version(if_version, Some(&entry::version(&old)))?;
+        // What is written next under this name has another time than what is removed.
+        if is_of_this_tick(&old) {
+            std::thread::sleep(TICK);
+        }
         self.is_untidy.set(self.is_untidy.get() || self.kinds()?.knows(name));
         match rustix::fs::unlinkat(&self.folder.dir, name, AtFlags::empty()) {
             Ok(()) => Ok(()),
@@ -198,21 +221,37 @@ impl Writer {
     }
 }
 
-/// Writes a text until the index does not take it for bytes: it does where they are as large and were
-/// written within the same tick of the clock of files.
-fn is_told_apart(
-    kinds: &Kinds,
+/// Writes a file until its time is not the one of the content that it replaces, and until the index
+/// does not take a text for bytes: it does where they are as large and were written within the same
+/// tick of the clock of files. `None` where that clock stands still.
+fn told_apart(
+    kinds: Option<&Kinds>,
     name: &str,
+    old: Option<&Stat>,
     ticks: usize,
     mut write: impl FnMut() -> io::Result<Stat>,
-) -> io::Result<bool> {
+) -> io::Result<Option<Stat>> {
+    let time = |stat: &Stat| (stat.st_mtime, stat.st_mtime_nsec);
     for _ in 0..ticks {
-        if !kinds.has(name, &write()?) {
-            return Ok(true);
+        let stat = write()?;
+        let is_taken_for_bytes = kinds.is_some_and(|kinds| kinds.has(name, &stat));
+        if !is_taken_for_bytes && old.map(time) != Some(time(&stat)) {
+            return Ok(Some(stat));
         }
         std::thread::sleep(LOCKED);
     }
-    Ok(false)
+    Ok(None)
+}
+
+/// Whether a file may have been written within the tick that is now.
+fn is_of_this_tick(stat: &Stat) -> bool {
+    let age = u64::try_from(stat.st_mtime).ok().and_then(|seconds| {
+        let written = UNIX_EPOCH + Duration::from_secs(seconds);
+        SystemTime::now().duration_since(written).ok()
+    });
+    // Some clocks of files have one of two seconds: those are not waited for.
+    let nanoseconds = Duration::from_nanos(stat.st_mtime_nsec.try_into().unwrap_or(0));
+    age.and_then(|age| age.checked_sub(nanoseconds)).is_none_or(|age| age < TICK)
 }
 
 /// Makes a file for its owner alone, in place of what somebody who was killed left there.
@@ -292,16 +331,32 @@ mod tests {
 
     #[test]
     fn a_text_is_written_again_until_the_clock_tells_it_from_bytes() {
-        let kinds = Kinds::parse("bytes 5 6 1700000000 7 key\n");
+        let kinds = Some(&Kinds::parse("bytes 5 6 1700000000 7 key\n"));
         let written = |nanoseconds| {
             let mut stat = rustix::fs::stat("/").unwrap();
             (stat.st_size, stat.st_mtime, stat.st_mtime_nsec) = (6, 1_700_000_000, nanoseconds);
             Ok(stat)
         };
         let mut times = [7, 7, 8].into_iter();
-        assert!(is_told_apart(&kinds, "key", 5, || written(times.next().unwrap())).unwrap());
+        let told = told_apart(kinds, "key", None, 5, || written(times.next().unwrap())).unwrap();
+        assert_eq!(told.unwrap().st_mtime_nsec, 8);
         assert_eq!(times.next(), None);
-        assert!(!is_told_apart(&kinds, "key", 3, || written(7)).unwrap());
-        assert!(is_told_apart(&kinds, "other", 1, || written(7)).unwrap());
+        assert!(told_apart(kinds, "key", None, 3, || written(7)).unwrap().is_none());
+        assert!(told_apart(kinds, "other", None, 1, || written(7)).unwrap().is_some());
+    }
+
+    #[test]
+    fn replaced_content_has_another_time() {
+        let written = |nanoseconds| {
+            let mut stat = rustix::fs::stat("/").unwrap();
+            (stat.st_mtime, stat.st_mtime_nsec) = (1_700_000_000, nanoseconds);
+            Ok(stat)
+        };
+        let old = written(7).unwrap();
+        let mut times = [7, 7, 8].into_iter();
+        let told =
+            told_apart(None, "key", Some(&old), 5, || written(times.next().unwrap())).unwrap();
+        assert_ne!(entry::version(&told.unwrap()), entry::version(&old));
+        assert!(told_apart(None, "key", Some(&old), 3, || written(7)).unwrap().is_none());
     }
 }

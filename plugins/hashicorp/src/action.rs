@@ -76,7 +76,7 @@ pub(crate) fn act(
         return Err(Error::invalid(format!("more than {MOST} versions at once")));
     }
     // The server passes over what it does not have.
-    if let Some(unknown) = versions.iter().find(|version| !state.has(**version)) {
+    if let Some(unknown) = versions.iter().find(|version| state.one(**version).is_none()) {
         return Err(Error::invalid(format!("`{name}` has no version {unknown}")));
     }
     two.change(server, &request.action, &path, &versions, deadline)?;

@@ -2,14 +2,15 @@
 //!
 //! A text is the one field `value`, bytes the one field `base64`, a credential the two fields
 //! `username` and `password`; everything else is a map. Inside a map a text is a string, bytes
-//! are `{"base64": …}`, a credential is `{"username": …, "password": …}`, a map an object; what
-//! others put there, numbers, lists, `true` and `null`, is the text of it.
+//! are `{"base64": …}`, a credential is `{"username": …, "password": …}`, a map an object; numbers,
+//! lists, `true`, `false` and `null` are JSON, and stay what they are. JSON alone is the one field
+//! `json`, and its shape says so.
 
 use std::io::{self, Write};
 
 use keystead_plugin_api::{
-    Credential, Error, MAX_VALUE_DEPTH, MAX_VALUE_ENTRIES, Map, Result, SecretBytes, SecretText,
-    Value,
+    Credential, Error, JsonText, MAX_VALUE_DEPTH, MAX_VALUE_ENTRIES, Map, Result, SecretBytes,
+    SecretText, Value,
 };
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
@@ -21,6 +22,7 @@ const VALUE: &str = "value";
 const BASE64: &str = "base64";
 const USER: &str = "username";
 const PASSWORD: &str = "password";
+const JSON: &str = "json";
 
 /// Checks that a value can be kept as fields.
 ///
@@ -28,7 +30,6 @@ const PASSWORD: &str = "password";
 /// `Invalid` where a key is ours, `Unsupported` for a kind that is not known here.
 pub(crate) fn check(value: &Value) -> Result<()> {
     match value {
-        Value::Text(_) | Value::Bytes(_) | Value::Credential(_) => Ok(()),
         Value::Map(map) => {
             if map.get(shape::FIELD).is_some() {
                 let message = format!("the key `{}` is this plugin's own", shape::FIELD);
@@ -42,10 +43,60 @@ pub(crate) fn check(value: &Value) -> Result<()> {
 
 fn is_known(value: &Value) -> Result<()> {
     match value {
-        Value::Text(_) | Value::Bytes(_) | Value::Credential(_) => Ok(()),
+        Value::Text(_) | Value::Bytes(_) | Value::Credential(_) | Value::Json(_) => Ok(()),
         Value::Map(map) => map.iter().try_for_each(|(_, value)| is_known(value)),
         _ => Err(Error::unsupported("this vault cannot hold that kind of value")),
     }
+}
+
+/// Checks that a server which keeps numbers as 64-bit floats, as OpenBao does, changes none of them.
+///
+/// # Errors
+/// `Unsupported` where it would.
+pub(crate) fn check_numbers(value: &Value) -> Result<()> {
+    let is_kept = |number: &str| {
+        let parse = |text: String| JsonText::parse(SecretText::new(text)).ok();
+        let float: f64 = number.parse().unwrap_or(f64::INFINITY);
+        let back = parse(format!("{float:e}"));
+        back.zip(parse(number.to_owned())).is_some_and(|(back, given)| back.is_same(&given))
+    };
+    match value {
+        Value::Json(json) if !numbers(json.expose()).into_iter().all(is_kept) => {
+            Err(Error::unsupported(
+                "a number in this JSON has more digits than the server keeps: write it as a text",
+            ))
+        }
+        Value::Map(map) => map.iter().try_for_each(|(_, value)| check_numbers(value)),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the numbers of a JSON text.
+fn numbers(json: &str) -> Vec<&str> {
+    let mut numbers = Vec::new();
+    let mut rest = json;
+    while let Some(at) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        rest = &rest[at..];
+        let end = match rest.strip_prefix('"') {
+            Some(text) => {
+                let mut escaped = false;
+                let end = text.find(|c: char| {
+                    let ends = c == '"' && !escaped;
+                    escaped = c == '\\' && !escaped;
+                    ends
+                });
+                end.map_or(rest.len(), |end| end + 2)
+            }
+            None => {
+                let is_part = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+                let end = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+                numbers.push(&rest[..end]);
+                end
+            }
+        };
+        rest = &rest[end..];
+    }
+    numbers
 }
 
 /// Writes a value's fields as an object.
@@ -68,6 +119,13 @@ pub(crate) fn write(to: &mut dyn Write, value: &Value) -> io::Result<()> {
             }
             fields(to, before, map)
         }
+        Value::Json(json) => {
+            name(to, b"{", JSON)?;
+            to.write_all(json.expose().as_bytes())?;
+            name(to, b",", shape::FIELD)?;
+            json::string(to, shape::JSON)?;
+            to.write_all(b"}")
+        }
         other => inner(to, other),
     }
 }
@@ -89,6 +147,7 @@ fn inner(to: &mut dyn Write, value: &Value) -> io::Result<()> {
             to.write_all(b"}")
         }
         Value::Map(map) => fields(to, b"{", map),
+        Value::Json(json) => to.write_all(json.expose().as_bytes()),
         _ => Err(io::Error::other("a kind that was checked before")),
     }
 }
@@ -117,9 +176,15 @@ pub(crate) fn read(raw: &RawValue) -> Result<Value> {
     let mut fields =
         as_object(raw).ok_or_else(|| Error::corrupt("the secret's data is no object"))?;
     let shape = fields.get(shape::FIELD).and_then(|raw| as_string(raw));
-    if let Some(Shape::Map(shape)) = shape.as_deref().and_then(Shape::parse) {
-        fields.remove(shape::FIELD);
-        return shaped(fields, shape, 1);
+    match shape.as_deref().and_then(Shape::parse) {
+        Some(Shape::Map(shape)) => {
+            fields.remove(shape::FIELD);
+            return shaped(fields, shape, 1);
+        }
+        Some(Shape::Kind(Kind::Json)) if fields.len() == 2 && fields.contains_key(JSON) => {
+            return json_value(fields[JSON]);
+        }
+        _ => {}
     }
     if fields.len() == 1
         && let Some(text) = fields.get(VALUE).and_then(|raw| as_string(raw))
@@ -194,6 +259,7 @@ fn as_shape(raw: &RawValue, shape: Shape, depth: usize) -> Result<Value> {
         (Shape::Kind(Kind::Credential), Some(fields)) if credential(&fields).is_some() => {
             object(fields, depth)
         }
+        (Shape::Kind(Kind::Json), _) => json_value(raw),
         // Others have made something else of it.
         _ => unshaped(raw, depth),
     }
@@ -217,8 +283,16 @@ pub(crate) fn unshaped(raw: &RawValue, depth: usize) -> Result<Value> {
     if let Some(fields) = as_object(raw) {
         return object(fields, depth);
     }
-    let text = as_string(raw).unwrap_or_else(|| raw.get().to_owned());
-    Ok(Value::Text(SecretText::new(text)))
+    match as_string(raw) {
+        Some(text) => Ok(Value::Text(SecretText::new(text))),
+        None => json_value(raw),
+    }
+}
+
+/// Returns the JSON that stands there.
+fn json_value(raw: &RawValue) -> Result<Value> {
+    let json = JsonText::parse(SecretText::new(raw.get()));
+    json.map(Value::Json).map_err(|error| Error::corrupt(format!("a field is {}", error.message())))
 }
 
 #[cfg(test)]
@@ -234,6 +308,10 @@ mod tests {
     fn json_of(value: &Value) -> String {
         let bytes = json::written(|to| write(to, value)).unwrap();
         String::from_utf8(bytes.expose().to_vec()).unwrap()
+    }
+
+    fn json(text: &str) -> Value {
+        Value::json(text).unwrap()
     }
 
     fn value_of(text: &str) -> Result<Value> {
@@ -271,6 +349,9 @@ mod tests {
             map(vec![("password", Value::text("x")), ("username", Value::text("y"))]),
             map(vec![("b", Value::text("1")), ("a", Value::text("2"))]),
             map(vec![("a", map(vec![("base64", Value::text(""))])), ("b", map(vec![]))]),
+            json("7"),
+            json(r#"{"json":7}"#),
+            map(vec![("a", json(r#""text""#)), ("b", json(r#"{"c":1}"#))]),
             map(vec![("a", map(vec![("z", Value::text("")), ("y", Value::credential("", ""))]))]),
         ] {
             let json = json_of(&value);
@@ -285,11 +366,8 @@ mod tests {
     fn what_others_add_or_change_beside_a_shape_is_there() {
         let shape = r#""keystead.shape":"[[\"b\",\"bytes\"],[\"a\",\"text\"]]""#;
         let value = value_of(&format!(r#"{{{shape},"a":7,"b":"no bytes","c":"new"}}"#)).unwrap();
-        let expected = vec![
-            ("b", Value::text("no bytes")),
-            ("a", Value::text("7")),
-            ("c", Value::text("new")),
-        ];
+        let expected =
+            vec![("b", Value::text("no bytes")), ("a", json("7")), ("c", Value::text("new"))];
         assert_eq!(value, map(expected));
         // A shape that is none is a field like others.
         let value = value_of(r#"{"keystead.shape":"what","a":"x"}"#).unwrap();
@@ -300,19 +378,37 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_string_is_its_own_text() {
+    fn what_is_neither_string_nor_object_is_json() {
         let json = r#"{"big":12345678901234567890123.50,"list":[1, "x"],"no":null,"yes":true}"#;
         let expected = vec![
-            ("big", Value::text("12345678901234567890123.50")),
-            ("list", Value::text("[1, \"x\"]")),
-            ("no", Value::text("null")),
-            ("yes", Value::text("true")),
+            ("big", json("12345678901234567890123.50")),
+            ("list", json("[1, \"x\"]")),
+            ("no", json("null")),
+            ("yes", json("true")),
         ];
         assert_eq!(value_of(json).unwrap(), map(expected));
-        let number = map(vec![("value", Value::text("5"))]);
+        assert_eq!(json_of(&value_of(json).unwrap()), json);
+        let number = map(vec![("value", json("5"))]);
         assert_eq!(value_of(r#"{"value":5}"#).unwrap(), number);
         let no_base64 = map(vec![("base64", Value::text("%"))]);
         assert_eq!(value_of(r#"{"base64":"%"}"#).unwrap(), no_base64);
+    }
+
+    #[test]
+    fn number_that_the_server_would_change_is_refused() {
+        for kept in
+            ["0", "-0", "1.50", "1e21", "0.1", "9007199254740992", "[\"12345678901234567890\"]"]
+        {
+            assert!(check_numbers(&json(kept)).is_ok(), "{kept}");
+        }
+        for changed in [
+            "12345678901234567890",
+            "[1, 9007199254740993]",
+            "1e400",
+            "{\"\\\"\":1.00000000000000000001}",
+        ] {
+            assert!(check_numbers(&map(vec![("a", json(changed))])).is_err(), "{changed}");
+        }
     }
 
     /// Any value that is not nested too deeply.
@@ -322,6 +418,8 @@ mod tests {
             ".{0,8}".prop_map(Value::text),
             any::<Vec<u8>>().prop_map(Value::bytes),
             (".{0,4}", ".{0,4}").prop_map(|(user, password)| Value::credential(user, password)),
+            prop_oneof!["0", "-1.5", "null", "true", r#"\[1,"x"\]"#, r#""text""#, r#"\{"a":1\}"#]
+                .prop_map(|text| json(&text)),
         ];
         leaf.prop_recursive(4, 24, 4, move |inner| {
             prop::collection::vec((key.clone(), inner), 0..4)

@@ -7,9 +7,10 @@ mod two;
 mod walk;
 
 use keystead_plugin_api::{
-    Deadline, DescribeRequest, Entry, Error, GetRequest, ListRequest, Metadata, MetadataWritten,
-    Page, Parameters, RemoveRequest, Removed, Result, Secret, SecretName, SetMetadataRequest,
-    SetRequest, VersionPage, VersionsRequest, WriteMode,
+    Deadline, DescribeRequest, Entry, Error, GetRequest, ListRemovedRequest, ListRequest, Metadata,
+    MetadataWritten, Page, Parameters, PurgeRequest, Purged, RemoveRequest, Removed, RemovedPage,
+    RestoreRequest, Restored, Result, Secret, SecretName, SetMetadataRequest, SetRequest,
+    VersionPage, VersionsRequest, WriteMode, Written,
 };
 
 use crate::answer::Answer;
@@ -19,7 +20,21 @@ use crate::{field, json};
 
 pub(crate) use engine::{Engine, Mount};
 pub(crate) use two::{Two, number};
-use walk::Walk;
+use walk::{Found, Known, Walk};
+
+/// Which names are looked at.
+struct Look<'a> {
+    filter: Option<&'a str>,
+    cursor: Option<&'a str>,
+    limit: usize,
+    deadline: Deadline,
+}
+
+impl<'a> Look<'a> {
+    fn at(cursor: &'a Option<String>, limit: usize, deadline: Deadline) -> Self {
+        Self { filter: None, cursor: cursor.as_deref(), limit, deadline }
+    }
+}
 
 /// One vault: a folder of a mount.
 pub(crate) struct Kv {
@@ -128,7 +143,7 @@ impl Kv {
         Ok(Some(Secret::new(field::read(data)?)))
     }
 
-    pub(crate) fn set(&mut self, server: &mut Server, request: SetRequest) -> Result<()> {
+    pub(crate) fn set(&mut self, server: &mut Server, request: SetRequest) -> Result<Written> {
         let path = self.path(&request.name)?;
         field::check(&request.value)?;
         let deadline = request.deadline;
@@ -138,6 +153,10 @@ impl Kv {
         if request.metadata.as_ref().is_some_and(|metadata| !metadata.is_empty()) {
             self.two(server, "metadata", deadline)?;
         }
+        if request.if_version.is_some() {
+            self.two(server, "versions", deadline)?;
+        }
+        field::check_numbers(&request.value)?;
         // Version 1 cannot check and write in one step.
         if request.mode != WriteMode::Upsert {
             match (self.one(server, &path, deadline)?, request.mode) {
@@ -148,7 +167,7 @@ impl Kv {
         }
         let body = json::written(|to| field::write(to, &request.value))?;
         let path = format!("{}/{path}", self.mount);
-        server.succeed(&Ask::post(&path, &body).harmless(), deadline).map(drop)
+        server.succeed(&Ask::post(&path, &body).harmless(), deadline).map(|_| Written::new())
     }
 
     pub(crate) fn remove(
@@ -160,7 +179,10 @@ impl Kv {
         let deadline = request.deadline;
         if self.engine(server, deadline)? == Engine::Two {
             let two = Two { mount: &self.mount };
-            return two.remove(server, &path, deadline).map(|()| Removed::new());
+            return two.remove(server, &path, request).map(|()| Removed::new());
+        }
+        if request.if_version.is_some() {
+            self.two(server, "versions", deadline)?;
         }
         // The server answers the same whether or not there was something.
         self.one(server, &path, deadline)?.ok_or_else(Error::not_found)?;
@@ -175,8 +197,29 @@ impl Kv {
     ) -> Result<MetadataWritten> {
         let path = self.path(&request.name)?;
         let two = self.two(server, "metadata", request.deadline)?;
-        two.set_metadata(server, &path, &request.metadata, request.deadline)?;
-        Ok(MetadataWritten::new())
+        two.set_metadata(server, &path, request)
+    }
+
+    pub(crate) fn restore(
+        &mut self,
+        server: &mut Server,
+        request: &RestoreRequest,
+    ) -> Result<Restored> {
+        let path = self.removed_path(&request.name, request.id.as_deref())?;
+        self.two(server, "earlier versions", request.deadline)?.restore(server, &path, request)
+    }
+
+    pub(crate) fn purge(&mut self, server: &mut Server, request: &PurgeRequest) -> Result<Purged> {
+        let path = self.removed_path(&request.name, request.id.as_deref())?;
+        self.two(server, "earlier versions", request.deadline)?.purge(server, &path, request)
+    }
+
+    /// Returns where a removed secret is. A name that the server has no place for was never there.
+    fn removed_path(&self, name: &SecretName, id: Option<&str>) -> Result<String> {
+        match id {
+            None => self.path(name).map_err(|_| Error::not_found()),
+            Some(_) => Err(Error::invalid("this vault gives removed secrets no ids")),
+        }
     }
 
     pub(crate) fn versions(
@@ -212,10 +255,45 @@ impl Kv {
     }
 
     pub(crate) fn list(&mut self, server: &mut Server, request: &ListRequest) -> Result<Page> {
-        let engine = self.engine(server, request.deadline)?;
-        let mut walk = match (self.walk.take(), &request.cursor) {
+        let filter = request.prefix.as_deref().map(|prefix| format!("{prefix}*"));
+        let filter = filter.as_deref().or(request.pattern.as_deref());
+        let (found, next) = self.walk(
+            server,
+            Look { filter, ..Look::at(&request.cursor, request.limit, request.deadline) },
+        )?;
+        let entry = |(name, state): (SecretName, Known)| match state {
+            Known::Nothing => Some(Ok(Entry::new(name, None, Metadata::new()))),
+            Known::State(state) => state.is_alive().then(|| state.entry(name)),
+        };
+        let entries = found.into_iter().filter_map(entry).collect::<Result<_>>()?;
+        Ok(Page::new(entries, next))
+    }
+
+    pub(crate) fn list_removed(
+        &mut self,
+        server: &mut Server,
+        request: &ListRemovedRequest,
+    ) -> Result<RemovedPage> {
+        self.two(server, "removed secrets", request.deadline)?;
+        let look = Look::at(&request.cursor, request.limit, request.deadline);
+        let (found, next) = self.walk(server, look)?;
+        let removed = |(name, state): (SecretName, Known)| match state {
+            Known::State(state) if state.is_recoverable() => Some(state.removed(name)),
+            _ => None,
+        };
+        Ok(RemovedPage::new(found.into_iter().filter_map(removed).collect(), next))
+    }
+
+    /// Returns one page of all names, and the cursor of the next.
+    fn walk(
+        &mut self,
+        server: &mut Server,
+        look: Look<'_>,
+    ) -> Result<(Vec<Found>, Option<String>)> {
+        let engine = self.engine(server, look.deadline)?;
+        let mut walk = match (self.walk.take(), look.cursor) {
             (Some((cursor, walk)), Some(after)) if cursor == *after => walk,
-            _ => Walk::new(request.pattern.as_deref(), request.cursor.as_deref()),
+            _ => Walk::new(look.filter, look.cursor),
         };
         let place = walk::Place {
             mount: &self.mount,
@@ -223,9 +301,9 @@ impl Kv {
             engine,
             detailed: &mut self.detailed,
         };
-        let page = walk.page(server, place, request)?;
-        self.walk = page.next_cursor.clone().map(|cursor| (cursor, walk));
-        Ok(page)
+        let (found, next) = walk.page(server, place, look.limit, look.deadline)?;
+        self.walk = next.clone().map(|cursor| (cursor, walk));
+        Ok((found, next))
     }
 
     /// Says whether secrets could be listed, and returns the engine's version.

@@ -64,12 +64,22 @@ pub const MANIFEST: Manifest = Manifest {
             description: "secrets that a KV engine keeps, version 1 or 2",
             capabilities: &[
                 Capability::Write,
+                Capability::Conditional,
                 Capability::Metadata,
                 Capability::Unlock,
                 Capability::Versions,
+                Capability::ListRemoved,
+                Capability::Restore,
+                Capability::Purge,
                 Capability::Actions,
             ],
-            values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
+            values: &[
+                ValueKind::Text,
+                ValueKind::Bytes,
+                ValueKind::Credential,
+                ValueKind::Map,
+                ValueKind::Json,
+            ],
             names: NameRule::CaseSensitive,
             parameters: parameters![
                 Parameter::defaulting(

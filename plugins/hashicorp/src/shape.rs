@@ -9,6 +9,9 @@ use serde::Deserialize;
 /// The field that holds the shape of the others.
 pub(crate) const FIELD: &str = "keystead.shape";
 
+/// The shape of JSON that is a secret alone.
+pub(crate) const JSON: &str = "\"json\"";
+
 /// A kind, or for a map its keys in order with the shape of each value.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
@@ -24,6 +27,7 @@ pub(crate) enum Kind {
     Text,
     Bytes,
     Credential,
+    Json,
 }
 
 impl Shape {
@@ -45,6 +49,8 @@ fn is_plain(map: &Map) -> bool {
     keys.is_sorted()
         && map.iter().all(|(_, value)| match value {
             Value::Map(inner) => !is_another(inner, false) && is_plain(inner),
+            // A string would be read as a text, and an object as a map.
+            Value::Json(json) => !json.expose().trim_start().starts_with(['"', '{']),
             _ => true,
         })
 }
@@ -73,6 +79,7 @@ pub(crate) fn write(to: &mut dyn Write, map: &Map) -> io::Result<()> {
             Value::Map(inner) => write(to, inner)?,
             Value::Bytes(_) => to.write_all(b"\"bytes\"")?,
             Value::Credential(_) => to.write_all(b"\"credential\"")?,
+            Value::Json(_) => to.write_all(JSON.as_bytes())?,
             _ => to.write_all(b"\"text\"")?,
         }
         to.write_all(b"]")?;

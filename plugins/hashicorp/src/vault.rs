@@ -2,9 +2,11 @@
 
 use keystead_plugin_api::{
     ActionList, ActionOutcome, ActionRequest, ActionsRequest, Context, DescribeRequest, Entry,
-    Error, GetRequest, ListRequest, LockRequest, Locked, MetadataWritten, OpenRequest, Page,
-    Plugin, RemoveRequest, Removed, Result, Secret, SetMetadataRequest, SetRequest, TestReport,
-    TestRequest, UnlockRequest, Unlocked, Vault, VersionPage, VersionsRequest, Written,
+    Error, GetRequest, ListRemovedRequest, ListRequest, LockRequest, Locked, MetadataWritten,
+    NameEquality, OpenRequest, Page, Plugin, PurgeRequest, Purged, RemoveRequest, Removed,
+    RemovedPage, RestoreRequest, Restored, Result, Rules, RulesRequest, Secret, SetMetadataRequest,
+    SetRequest, TestReport, TestRequest, UnlockRequest, Unlocked, Vault, VersionPage,
+    VersionsRequest, Written,
 };
 
 use crate::action;
@@ -58,7 +60,7 @@ impl Vault for Keeper {
     }
 
     fn set(&mut self, request: SetRequest) -> Result<Written> {
-        self.kv.set(&mut self.server, request).map(|()| Written::new())
+        self.kv.set(&mut self.server, request)
     }
 
     fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
@@ -67,6 +69,25 @@ impl Vault for Keeper {
 
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
         self.kv.set_metadata(&mut self.server, &request)
+    }
+
+    fn list_removed(&mut self, request: &ListRemovedRequest) -> Result<RemovedPage> {
+        self.kv.list_removed(&mut self.server, request)
+    }
+
+    fn restore(&mut self, request: &RestoreRequest) -> Result<Restored> {
+        self.kv.restore(&mut self.server, request)
+    }
+
+    fn purge(&mut self, request: &PurgeRequest) -> Result<Purged> {
+        self.kv.purge(&mut self.server, request)
+    }
+
+    fn rules(&mut self, _: &RulesRequest) -> Result<Rules> {
+        let mut rules = Rules::new(NameEquality::Exact);
+        rules.name_grammar =
+            Some("parts between slashes, none of them empty, `.` or `..`".to_owned());
+        Ok(rules)
     }
 
     fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {

@@ -14,7 +14,7 @@ use crate::line;
 use crate::secrets::Map;
 
 /// What the first line starts with; the digit is the version of the form.
-const FIRST: &str = "keystead-memory 1 ";
+const FIRST: &str = "keystead-memory 2 ";
 
 /// How many bytes the first line has, its end included: [`FIRST`] and 16 digits.
 const FIRST_BYTES: usize = FIRST.len() + 17;

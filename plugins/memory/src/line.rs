@@ -1,5 +1,5 @@
 //! One secret as one line of the file:
-//! `<name> <kind> <value> <metadata> <checksum>`, bytes in hexadecimal.
+//! `<name> <kind> <value> <metadata> <version> <checksum>`, bytes in hexadecimal.
 //!
 //! Metadata is `-`, or `<key>=<type><value>` joined by commas, with the types `t`ext,
 //! `i`nteger, `b`oolean and `m`oment. The checksum is for accidents, not for attackers.
@@ -17,7 +17,9 @@ pub(crate) fn write(name: &SecretName, secret: &Secret) -> Result<SecretBytes> {
     let value = secret.value.encode()?;
     let kind = secret.value.kind().code().to_string();
     let metadata = write_metadata(&secret.metadata)?;
-    let size = 2 * (name.as_str().len() + value.len()) + kind.len() + metadata.len() + 4 + 16;
+    let version = hex(secret.version.as_deref().unwrap_or_default());
+    let texts = kind.len() + metadata.len() + version.len();
+    let size = 2 * (name.as_str().len() + value.len()) + texts + 5 + 16;
     // Reserved once: a buffer that grows leaves copies of the secret behind.
     let mut line = Vec::with_capacity(size);
     push_hex(name.as_str().as_bytes(), &mut line);
@@ -27,6 +29,8 @@ pub(crate) fn write(name: &SecretName, secret: &Secret) -> Result<SecretBytes> {
     push_hex(value.expose(), &mut line);
     line.push(b' ');
     line.extend_from_slice(metadata.as_bytes());
+    line.push(b' ');
+    line.extend_from_slice(version.as_bytes());
     let sum = format!(" {:016x}", checksum(&line));
     line.extend_from_slice(sum.as_bytes());
     Ok(SecretBytes::new(line))
@@ -40,15 +44,16 @@ pub(crate) fn read(line: &[u8]) -> Result<(SecretName, Secret), &'static str> {
         return Err("the checksum does not fit");
     }
     let fields: Vec<&[u8]> = content.split(|byte| *byte == b' ').collect();
-    let (name, kind, value, metadata) = match fields[..] {
-        [name, kind, value, metadata] => (name, kind, value, metadata),
-        _ => return Err("not four fields and a checksum"),
+    let (name, kind, value, metadata, version) = match fields[..] {
+        [name, kind, value, metadata, version] => (name, kind, value, metadata, version),
+        _ => return Err("not five fields and a checksum"),
     };
     let name = SecretName::parse(&text(name)?).map_err(|_| "not a secret's name")?;
     let kind = plain(kind)?.parse().map_err(|_| "the kind is not a number")?;
     let value = SecretBytes::new(bytes(value)?);
     let value = Value::decode(kind, value.expose()).map_err(|_| "not a value of its kind")?;
-    Ok((name, Secret::with_metadata(value, read_metadata(plain(metadata)?)?)))
+    let secret = Secret::with_metadata(value, read_metadata(plain(metadata)?)?);
+    Ok((name, secret.of_version(text(version)?)))
 }
 
 fn write_metadata(metadata: &Metadata) -> Result<String> {
@@ -152,7 +157,8 @@ mod tests {
         metadata.insert("e", MetadataValue::Timestamp(-1)).unwrap();
         metadata.insert("f", MetadataValue::Text(String::new())).unwrap();
         let value = Value::credential("bob", "canary");
-        (SecretName::parse("a b/ü").unwrap(), Secret::with_metadata(value, metadata))
+        let secret = Secret::with_metadata(value, metadata).of_version("7");
+        (SecretName::parse("a b/ü").unwrap(), secret)
     }
 
     #[test]
@@ -161,7 +167,8 @@ mod tests {
         let line = write(&name, &secret).unwrap();
         assert_eq!(read(line.expose()), Ok((name, secret)));
 
-        let (name, secret) = (SecretName::parse("x").unwrap(), Secret::new(Value::text("")));
+        let (name, secret) =
+            (SecretName::parse("x").unwrap(), Secret::new(Value::text("")).of_version(""));
         let line = write(&name, &secret).unwrap();
         assert_eq!(read(line.expose()), Ok((name, secret)));
     }
@@ -187,25 +194,25 @@ mod tests {
             "",
             " ",
             "61 1 00000000",
-            "61 1 00000000 - -",
-            "6 1 00000000 -",
-            "6G 1 00000000 -",
-            "6A 1 00000000 -",
-            "00 1 00000000 -",
-            " 1 00000000 -",
-            "ff 1 00000000 -",
-            "61 x 00000000 -",
-            "61 99 00000000 -",
-            "61 1 01000000 -",
-            "61 1 00000000 ",
-            "61 1 00000000 61",
-            "61 1 00000000 61=",
-            "61 1 00000000 61=x1",
-            "61 1 00000000 61=b2",
-            "61 1 00000000 61=i",
-            "61 1 00000000 61=ü",
-            "61 1 00000000 61=i1,61=i1",
-            "61 1 00000000 61=m9223372036854775807",
+            "61 1 00000000 - - 37",
+            "6 1 00000000 - 37",
+            "6G 1 00000000 - 37",
+            "6A 1 00000000 - 37",
+            "00 1 00000000 - 37",
+            " 1 00000000 - 37",
+            "ff 1 00000000 - 37",
+            "61 x 00000000 - 37",
+            "61 99 00000000 - 37",
+            "61 1 01000000 - 37",
+            "61 1 00000000  37",
+            "61 1 00000000 61 37",
+            "61 1 00000000 61= 37",
+            "61 1 00000000 61=x1 37",
+            "61 1 00000000 61=b2 37",
+            "61 1 00000000 61=i 37",
+            "61 1 00000000 61=ü 37",
+            "61 1 00000000 61=i1,61=i1 37",
+            "61 1 00000000 61=m9223372036854775807 37",
         ] {
             let line = format!("{content} {:016x}", checksum(content.as_bytes()));
             assert!(read(line.as_bytes()).is_err(), "{content:?}");

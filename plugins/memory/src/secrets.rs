@@ -6,10 +6,16 @@ use std::path::Path;
 
 use keystead_plugin_api::{Deadline, Result, Secret, SecretName};
 
+use crate::claim;
 use crate::file::SecretFile;
 
 /// Secrets by name.
 pub(crate) type Map = BTreeMap<SecretName, Secret>;
+
+/// Returns a version that no other write has: sixteen digits of chance.
+pub(crate) fn new_version() -> String {
+    format!("{:016x}", claim::random())
+}
 
 /// A vault's secrets, in memory only or in step with a file.
 pub(crate) struct Secrets {

@@ -26,11 +26,12 @@ pub const MANIFEST: Manifest = Manifest {
         capabilities: &[
             Capability::Write,
             Capability::Rename,
+            Capability::Conditional,
             Capability::Metadata,
             Capability::Unlock,
             Capability::Actions,
         ],
-        values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
+        values: ValueKind::ALL,
         names: NameRule::CaseInsensitive,
         parameters: &[
             Parameter::defaulting(

@@ -40,8 +40,10 @@ impl Overview {
         Ok(Self { name, kind: kind.code(), metadata, version })
     }
 
-    pub(crate) fn into_entry(self) -> Entry {
-        Entry::new(self.name, ValueKind::from_code(self.kind), self.metadata)
+    /// Returns the entry of the overview that was sealed as these bytes.
+    pub(crate) fn into_entry(self, sealed: &[u8]) -> Entry {
+        let kind = ValueKind::from_code(self.kind);
+        Entry::new(self.name, kind, self.metadata).of_version(seal::name(sealed))
     }
 
     fn write(&self) -> Result<Vec<u8>> {

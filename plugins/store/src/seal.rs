@@ -33,6 +33,12 @@ pub(crate) fn seal(key: &Key, belongs: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>
     Ok(sealed)
 }
 
+/// Returns a name for these sealed bytes that no others have: half of their nonce, in hexadecimal.
+pub(crate) fn name(sealed: &[u8]) -> String {
+    let nonce = sealed.get(..NONCE_BYTES / 2).unwrap_or_default();
+    nonce.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Opens sealed bytes. `None` where the key, the place or a byte is another.
 pub(crate) fn open(key: &Key, belongs: &[&[u8]], sealed: &[u8]) -> Option<SecretBytes> {
     let (nonce, rest) = sealed.split_at_checked(NONCE_BYTES)?;

@@ -7,9 +7,9 @@ use keystead_plugin_api::{
     ActionList, ActionOutcome, ActionRequest, ActionsRequest, Context, Deadline, DescribeRequest,
     Entry, Error, ErrorKind, GetRequest, ListRequest, LockRequest, Locked, MAX_PAGE_ENTRIES,
     MetadataWritten, OpenRequest, Page, Plugin, RemoveRequest, Removed, RenameRequest, Renamed,
-    Result, Secret, SecretName, SecretText, Session, SetManyRequest, SetManyResults,
-    SetMetadataRequest, SetRequest, TestReport, TestRequest, UnlockRequest, Unlocked, Vault,
-    WriteMode, Written,
+    Result, Rules, RulesRequest, Secret, SecretName, SecretText, Session, SetManyRequest,
+    SetManyResults, SetMetadataRequest, SetRequest, TestReport, TestRequest, UnlockRequest,
+    Unlocked, Vault, WriteMode, Written, check_version,
 };
 use rusqlite::Connection;
 
@@ -24,6 +24,7 @@ use crate::manifest::{CASE_SENSITIVE, KEY_FILE, PATH};
 use crate::name::{Case, folded};
 use crate::opening::{self, NEW_VAULT, OpenKeys, PASSWORD};
 use crate::record::{Overview, Place};
+use crate::seal;
 use crate::session;
 use crate::slot::{Opener, Slot};
 
@@ -84,9 +85,12 @@ impl Vault for Store {
         };
         let file = database.reading(request.deadline)?;
         let (row, overview) = found(file, unlocked, &request.name, Want::Value)?;
-        let sealed =
-            row.sealed.ok_or_else(|| damaged(file, "a secret's value is missing from it"))?;
-        unlocked.keys.records.open_value(row.place, overview, &sealed)
+        let sealed = row
+            .sealed
+            .as_ref()
+            .ok_or_else(|| damaged(file, "a secret's value is missing from it"))?;
+        let secret = unlocked.keys.records.open_value(row.place, overview, sealed)?;
+        Ok(secret.of_version(version(&row)))
     }
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
@@ -100,7 +104,7 @@ impl Vault for Store {
             chain::walk(file, &unlocked.keys, after, request.limit, &mut |place, sealed| {
                 let overview = unlocked.keys.records.open_overview(place, sealed);
                 let overview = overview.ok_or_else(|| damaged(file, DESCRIPTION))?;
-                entries.push(overview.into_entry());
+                entries.push(overview.into_entry(sealed));
                 Ok(())
             })?;
         Ok(Page::new(entries, next.map(|place| place.to_string())))
@@ -112,7 +116,7 @@ impl Vault for Store {
         };
         let file = database.reading(request.deadline)?;
         found(file, unlocked, &request.name, Want::Overview)
-            .map(|(_, overview)| overview.into_entry())
+            .map(|(row, overview)| overview.into_entry(&row.overview))
     }
 
     fn set(&mut self, request: SetRequest) -> Result<Written> {
@@ -126,7 +130,10 @@ impl Vault for Store {
             return Ok(SetManyResults::new(Vec::new()));
         };
         if self.opened(deadline)?.is_none() {
-            if requests.iter().all(|request| request.mode == WriteMode::Replace) {
+            let needs_old = |request: &SetRequest| {
+                request.mode == WriteMode::Replace || request.if_version.is_some()
+            };
+            if requests.iter().all(needs_old) {
                 let missing = requests.iter().map(|_| Err(Error::not_found()));
                 return Ok(SetManyResults::new(missing.collect()));
             }
@@ -138,7 +145,7 @@ impl Vault for Store {
                 match put(file, unlocked, request) {
                     // What these refuse has changed nothing; anything else may have.
                     Err(error) if !is_of_one_secret(error.kind()) => return Err(error),
-                    result => results.push(result.map(|()| Written::new())),
+                    result => results.push(result),
                 }
             }
             Ok(SetManyResults::new(results))
@@ -154,6 +161,7 @@ impl Vault for Store {
             if old.as_ref().is_some_and(|old| !is_called(old, &request.name, unlocked.case)) {
                 return Err(Error::not_found());
             }
+            check_version(request.if_version.as_deref(), Some(&version(&row)))?;
             // Its place is proven: what is damaged there can be taken away.
             chain::remove(file, &unlocked.keys, &row, value_of(unlocked, &row, old.as_ref()))?;
             Ok(Removed::new())
@@ -167,10 +175,11 @@ impl Vault for Store {
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
         self.write(request.deadline, |file, unlocked| {
             let (row, mut overview) = found(file, unlocked, &request.name, Want::Overview)?;
+            check_version(request.if_version.as_deref(), Some(&version(&row)))?;
             overview.metadata = request.metadata;
             let sealed = unlocked.keys.records.seal_overview(row.place, &overview)?;
             chain::replace_overview(file, &unlocked.keys, &row, &sealed)?;
-            Ok(MetadataWritten::new())
+            Ok(MetadataWritten::new().of_version(seal::name(&sealed)))
         })
     }
 
@@ -211,6 +220,15 @@ impl Vault for Store {
                 Err(Error::unsupported("this vault is never locked: its key file opens it"))
             }
         }
+    }
+
+    fn rules(&mut self, request: &RulesRequest) -> Result<Rules> {
+        // The file says it, also while it is locked; a file that is not there will have this one.
+        let case = match self.file(request.deadline)? {
+            Some(database) => opening::header(database, request.deadline)?.0.case,
+            None => self.case,
+        };
+        Ok(Rules::new(case.rule()))
     }
 
     fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
@@ -373,6 +391,11 @@ impl Store {
     }
 }
 
+/// Returns the version that a row is: each time its overview is sealed, another.
+fn version(row: &chain::Row) -> String {
+    seal::name(&row.overview)
+}
+
 /// Returns a secret's row and its overview.
 fn found(
     file: &Connection,
@@ -416,7 +439,7 @@ fn value_of(unlocked: &OpenKeys, row: &chain::Row, overview: Option<&Overview>) 
 }
 
 /// Writes one secret.
-fn put(file: &Connection, unlocked: &OpenKeys, request: SetRequest) -> Result<()> {
+fn put(file: &Connection, unlocked: &OpenKeys, request: SetRequest) -> Result<Written> {
     let keys = &unlocked.keys;
     let place = keys.place(request.name.as_str(), unlocked.case);
     let row = chain::find(file, keys, place, Want::Value)?;
@@ -428,6 +451,7 @@ fn put(file: &Connection, unlocked: &OpenKeys, request: SetRequest) -> Result<()
              billions: give the secret another name",
         ));
     }
+    check_version(request.if_version.as_deref(), row.as_ref().map(version).as_deref())?;
     let whose = row.as_ref().map(|row| value_of(unlocked, row, old.as_ref()));
     let kept = match (&row, request.mode) {
         (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
@@ -441,7 +465,8 @@ fn put(file: &Connection, unlocked: &OpenKeys, request: SetRequest) -> Result<()
     match row.as_ref().zip(whose) {
         Some((row, whose)) => chain::replace(file, keys, row, whose, &overview, &value),
         None => chain::insert(file, keys, place, &overview, &value),
-    }
+    }?;
+    Ok(Written::new().of_version(seal::name(&overview)))
 }
 
 /// Gives one secret another name: its value and its description are sealed anew for the place that
@@ -467,7 +492,7 @@ fn rename(file: &Connection, unlocked: &OpenKeys, request: &RenameRequest) -> Re
         chain::remove(file, keys, &row, Whose::Its)?;
         chain::insert(file, keys, place, &overview, &value)?;
     }
-    Ok(Renamed::new())
+    Ok(Renamed::new().of_version(seal::name(&overview)))
 }
 
 /// Whether a refusal is about one secret, made before anything was changed.

@@ -86,8 +86,9 @@ impl Edit {
 impl Host {
     /// Changes a secret's metadata. Its value is neither read nor written.
     ///
-    /// What is there is read first and written as a whole: another program's change between
-    /// the two is lost.
+    /// What is there is read first and written as a whole, unless another writer was there in
+    /// between: then the change is made anew. In a vault without the capability `conditional` that
+    /// holds among the processes of one user.
     ///
     /// # Errors
     /// That the vault keeps no metadata, before it is opened; [`Error::NoDefaultVault`],
@@ -95,21 +96,28 @@ impl Host {
     pub fn change_metadata(&self, change: &Change, ask: &mut dyn Ask) -> Result<Changed> {
         let vault = self.target(change.vault.as_ref())?;
         let refuse = |answer| Error::Refused { vault: vault.clone(), answer };
-        if !self.kind_to_write(&vault)?.capabilities.contains(&Capability::Metadata) {
+        let kind = self.kind_to_write(&vault)?;
+        if !kind.capabilities.contains(&Capability::Metadata) {
             let message = "this vault keeps no metadata";
             return Err(refuse(keystead_plugin_api::Error::unsupported(message)));
         }
-        let old = self.describe(&change.name, &Place::Vault(vault.clone()), ask)?.entry.metadata;
-        let (metadata, missing) = change.edit.apply(&old).map_err(refuse)?;
-        let differs = metadata != old;
-        if differs && change.run == Run::Real {
-            let written = self.call(&vault, ask, &mut |open, deadline| {
-                let (name, metadata) = (change.name.clone(), metadata.clone());
-                open.set_metadata(SetMetadataRequest::new(name, metadata, deadline)).map(drop)
-            });
-            written.map_err(|error| named(error, &vault, &change.name))?;
-        }
-        Ok(Changed { vault, metadata, differs, missing })
+        let place = Place::Vault(vault.clone());
+        self.atomically(&vault, &kind, &change.name, change.run, ask, &mut |guard, ask| {
+            let old = self.describe(&change.name, &place, ask)?.entry;
+            let (metadata, missing) = change.edit.apply(&old.metadata).map_err(refuse)?;
+            let differs = metadata != old.metadata;
+            if differs && change.run == Run::Real {
+                let version = guard.version(&vault, old.version)?;
+                let written = self.call(&vault, ask, &mut |open, deadline| {
+                    let (name, metadata) = (change.name.clone(), metadata.clone());
+                    let mut request = SetMetadataRequest::new(name, metadata, deadline);
+                    request.if_version.clone_from(&version);
+                    open.set_metadata(request).map(drop)
+                });
+                written.map_err(|error| named(error, &vault, &change.name))?;
+            }
+            Ok(Changed { vault: vault.clone(), metadata, differs, missing })
+        })
     }
 }
 

@@ -20,6 +20,9 @@ pub enum Reason {
     /// The secret has metadata of a kind that is unknown here, which would be lost.
     #[error("it has metadata of a kind that is unknown here")]
     Incomplete,
+    /// Its name or its value is larger than the target takes.
+    #[error("{0}")]
+    Limit(String),
     /// These, of the same transfer, would be the same secret by the target's rule for names.
     #[error("it would be the same secret there as {}", quoted(.0))]
     Clash(Vec<SecretName>),

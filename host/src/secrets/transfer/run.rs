@@ -10,8 +10,12 @@ use keystead_plugin_api::{
 use super::{Action, Carried, Error, IfRefused, IfThere, Plan, Planned, Source, Transfer, compare};
 use crate::ask::Ask;
 use crate::error::{Error as HostError, Result};
-use crate::host::Host;
+use crate::host::{Host, Run};
+use crate::secrets::atomic::Guard;
 use crate::secrets::named;
+
+/// How often a secret is copied anew that another program changes while it is moved.
+const ROUNDS: usize = 8;
 
 /// One secret of a run.
 #[derive(Debug)]
@@ -41,8 +45,9 @@ impl Host {
     /// Copies or moves what was planned, and tells of each secret as it is done. What fails
     /// with one secret is its outcome, and the others go on.
     ///
-    /// Nothing holds another program off: one that changes a secret of the source between
-    /// the last look at it and its removal, a moment later, loses that change.
+    /// A secret of the source that another program changes meanwhile is copied anew: what is removed
+    /// is what was copied. In a vault without the capability `conditional` that holds among the
+    /// processes of one user.
     ///
     /// # Errors
     /// [`Error::Refused`] before anything is written, unless such secrets are to be left
@@ -74,7 +79,7 @@ impl Host {
 impl Plan {
     fn one(&self, host: &Host, planned: &Planned, ask: &mut dyn Ask) -> Result<Outcome> {
         let Planned { name, target, action } = planned;
-        let (from, to) = (&self.transfer.from, &self.transfer.to);
+        let from = &self.transfer.from;
         if matches!(action, Action::Refused(_)) {
             return Ok(Outcome::Skipped);
         }
@@ -92,7 +97,30 @@ impl Plan {
                 Err(error) => return Err(error),
             }
         }
-        let secret = host.read(from, name, ask)?;
+        let mut copied: Option<Secret> = None;
+        for _ in 0..ROUNDS {
+            let secret = host.read(from, name, ask)?;
+            self.check(&secret)?;
+            let outcome = self.put(host, action, target, &secret, copied.as_ref(), ask)?;
+            if self.transfer.source == Source::Kept {
+                return Ok(outcome);
+            }
+            match self.take_away(host, name, &secret, ask) {
+                // Another program changed it since: what it is now is copied over our own copy.
+                Err(HostError::Transfer(Error::Changed { .. })) => copied = Some(secret),
+                taken => {
+                    taken?;
+                    self.see_it_is_still_there(host, target, &secret, ask)?;
+                    return Ok(if copied.is_some() { Outcome::Written } else { outcome });
+                }
+            }
+        }
+        Err(Error::Changed { vault: from.clone(), name: name.clone() }.into())
+    }
+
+    /// Checks that the target can have all of a secret.
+    fn check(&self, secret: &Secret) -> Result<()> {
+        let (from, to) = (&self.transfer.from, &self.transfer.to);
         if self.transfer.carried == Carried::All {
             // It came after the plan was made, or with the vault's refusal to rename.
             let refused = |answer| HostError::Refused { vault: from.clone(), answer };
@@ -100,54 +128,67 @@ impl Plan {
         }
         if self.transfer.carried == Carried::All
             && !secret.metadata.is_empty()
-            && !self.keeps_metadata
+            && !self.keeps_metadata()
         {
             // It came after the plan was made.
             let answer = keystead_plugin_api::Error::unsupported("this vault keeps no metadata");
             return Err(HostError::Refused { vault: to.clone(), answer });
         }
-        let outcome = self.put(host, action, target, &secret, ask)?;
-        if self.transfer.source == Source::Removed {
-            self.take_away(host, name, &secret, ask)?;
-            self.see_it_is_still_there(host, target, &secret, ask)?;
-        }
-        Ok(outcome)
+        Ok(())
     }
 
-    /// Sees to it that the target has the secret.
+    /// Sees to it that the target has the secret. What was copied there before, in this run, is
+    /// replaced.
     fn put(
         &self,
         host: &Host,
         action: &Action,
         target: &SecretName,
         secret: &Secret,
+        copied: Option<&Secret>,
         ask: &mut dyn Ask,
     ) -> Result<Outcome> {
         let to = &self.transfer.to;
         let is_same = |there: &Secret| compare::same(secret, there, self.transfer.carried);
+        let is_ours = |there: &Secret| {
+            copied.is_some_and(|copied| compare::same(copied, there, self.transfer.carried))
+        };
         // What was planned may be true no longer: nothing is replaced that was not to be.
-        let mut outcome = Outcome::Written;
-        let mut mode = WriteMode::CreateOnly;
-        if !matches!(action, Action::Write) {
-            match host.read(to, target, ask) {
-                Ok(there) if is_same(&there) => return Ok(Outcome::Same),
-                Ok(_) if self.transfer.if_there == IfThere::Refuse => {
-                    return Err(exists(to, target));
+        let looks = !matches!(action, Action::Write) || copied.is_some();
+        let mut put = |guard: Guard, ask: &mut dyn Ask| {
+            let (mut outcome, mut mode, mut version) =
+                (Outcome::Written, WriteMode::CreateOnly, None);
+            if looks {
+                match host.read(to, target, ask) {
+                    Ok(there) if is_same(&there) => return Ok(Outcome::Same),
+                    Ok(there) if is_ours(&there) || self.transfer.if_there == IfThere::Replace => {
+                        (outcome, mode) = (Outcome::Replaced, WriteMode::Replace);
+                        version = guard.version(to, there.version)?;
+                    }
+                    Ok(_) => return Err(exists(to, target)),
+                    Err(HostError::NoSuchSecret { .. }) => {}
+                    Err(error) => return Err(error),
                 }
-                Ok(_) => (outcome, mode) = (Outcome::Replaced, WriteMode::Upsert),
-                Err(HostError::NoSuchSecret { .. }) => {}
-                Err(error) => return Err(error),
             }
-        }
-        match self.write(host, target, secret, mode, ask) {
-            Err(HostError::SecretExists { .. }) => {
-                // Another program was quicker, perhaps with the same.
-                if is_same(&host.read(to, target, ask)?) {
-                    return Ok(Outcome::Same);
+            match (self.write(host, target, secret, (mode, version), ask), mode) {
+                (Err(HostError::SecretExists { .. }), _) => {
+                    // Another program was quicker, perhaps with the same.
+                    if is_same(&host.read(to, target, ask)?) {
+                        return Ok(Outcome::Same);
+                    }
+                    Err(exists(to, target))
                 }
-                return Err(exists(to, target));
+                // What was to be replaced is gone.
+                (Err(HostError::NoSuchSecret { .. }), WriteMode::Replace) => Err(conflict(to)),
+                (written, _) => written.map(|()| outcome),
             }
-            written => written?,
+        };
+        let outcome = match looks {
+            true => host.atomically(to, &self.target, target, Run::Real, ask, &mut put)?,
+            false => put(Guard::Version, ask)?,
+        };
+        if matches!(outcome, Outcome::Same) {
+            return Ok(outcome);
         }
         match host.read(to, target, ask) {
             Ok(there) if is_same(&there) => Ok(outcome),
@@ -163,12 +204,12 @@ impl Plan {
         host: &Host,
         target: &SecretName,
         secret: &Secret,
-        mode: WriteMode,
+        how: (WriteMode, Option<String>),
         ask: &mut dyn Ask,
     ) -> Result<()> {
-        let carried = self.transfer.carried == Carried::All && self.keeps_metadata;
+        let carried = self.transfer.carried == Carried::All && self.keeps_metadata();
         let metadata = carried.then_some(&secret.metadata);
-        write(host, &self.transfer.to, target, &secret.value, metadata, mode, ask)
+        write(host, &self.transfer.to, target, (&secret.value, metadata), how, ask)
     }
 
     /// Removes from the source what the target has, unless somebody changed it meanwhile.
@@ -180,22 +221,28 @@ impl Plan {
         ask: &mut dyn Ask,
     ) -> Result<()> {
         let from = &self.transfer.from;
-        match host.read(from, name, ask) {
-            Ok(now) if compare::same(secret, &now, Carried::All) => {}
-            Ok(_) => {
-                return Err(Error::Changed { vault: from.clone(), name: name.clone() }.into());
+        host.atomically(from, &self.source, name, Run::Real, ask, &mut |guard, ask| {
+            let version = match host.read(from, name, ask) {
+                Ok(now) if compare::same(secret, &now, Carried::All) => {
+                    guard.version(from, now.version)?
+                }
+                Ok(_) => {
+                    return Err(Error::Changed { vault: from.clone(), name: name.clone() }.into());
+                }
+                // Another program took it away, and the target has it.
+                Err(HostError::NoSuchSecret { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            let removed = host.call(from, ask, &mut |open, deadline| {
+                let mut request = RemoveRequest::new(name.clone(), deadline);
+                request.if_version.clone_from(&version);
+                open.remove(&request).map(drop)
+            });
+            match removed.map_err(|error| named(error, from, name)) {
+                Ok(()) | Err(HostError::NoSuchSecret { .. }) => Ok(()),
+                Err(error) => Err(error),
             }
-            // Another program took it away, and the target has it.
-            Err(HostError::NoSuchSecret { .. }) => return Ok(()),
-            Err(error) => return Err(error),
-        }
-        let removed = host.call(from, ask, &mut |open, deadline| {
-            open.remove(&RemoveRequest::new(name.clone(), deadline)).map(drop)
-        });
-        match removed.map_err(|error| named(error, from, name)) {
-            Ok(()) | Err(HostError::NoSuchSecret { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        })
     }
 
     /// Puts back what went from the target as it was removed from the source: two
@@ -214,9 +261,9 @@ impl Plan {
             Ok(_) => return Ok(()),
             Err(error) => return Err(error),
         }
-        let metadata = self.keeps_metadata.then_some(&secret.metadata);
-        let mode = WriteMode::CreateOnly;
-        match write(host, to, target, &secret.value, metadata, mode, ask) {
+        let metadata = self.keeps_metadata().then_some(&secret.metadata);
+        let how = (WriteMode::CreateOnly, None);
+        match write(host, to, target, (&secret.value, metadata), how, ask) {
             Ok(()) | Err(HostError::SecretExists { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -229,18 +276,23 @@ fn write(
     host: &Host,
     vault: &VaultName,
     name: &SecretName,
-    value: &Value,
-    metadata: Option<&Metadata>,
-    mode: WriteMode,
+    (value, metadata): (&Value, Option<&Metadata>),
+    (mode, version): (WriteMode, Option<String>),
     ask: &mut dyn Ask,
 ) -> Result<()> {
     let written = host.call(vault, ask, &mut |open, deadline| {
         let mut request = SetRequest::new(name.clone(), value.duplicate(), deadline);
         request.metadata = metadata.cloned();
         request.mode = mode;
+        request.if_version.clone_from(&version);
         open.set(request).map(drop)
     });
     written.map_err(|error| named(error, vault, name))
+}
+
+fn conflict(vault: &VaultName) -> HostError {
+    let answer = keystead_plugin_api::Error::conflict();
+    HostError::Refused { vault: vault.clone(), answer }
 }
 
 /// Whether the secrets that follow would meet the same, and a person the same question.

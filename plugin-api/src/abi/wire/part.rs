@@ -10,7 +10,7 @@ use crate::name::{SecretName, VaultName};
 use crate::parameters::{ParameterKind, ParameterValue, Parameters};
 use crate::plugin::Level;
 use crate::value::{SecretBytes, SecretText, Value, ValueKind, MAX_VALUE_BYTES};
-use crate::vault::{Deadline, WriteMode};
+use crate::vault::{Deadline, NameEquality, UnicodeTables, WriteMode};
 
 impl Wire for () {
     fn write(&self, _: &mut Writer<'_>) -> Result<()> {
@@ -320,6 +320,41 @@ impl Wire for ErrorCode {
 
     fn read(r: &mut Reader<'_>) -> Result<Self> {
         u32::read(r).map(Self::from_number)
+    }
+}
+
+/// A rule that is unknown here is as good as none.
+impl Wire for NameEquality {
+    fn write(&self, w: &mut Writer<'_>) -> Result<()> {
+        let (code, tables) = match self {
+            Self::Unknown => (0_u32, None),
+            Self::Exact => (1, None),
+            Self::AsciiCase => (2, None),
+            Self::Composed(tables) => (3, Some(tables)),
+            Self::ComposedCase(tables) => (4, Some(tables)),
+        };
+        code.write(w)?;
+        if let Some(tables) = tables {
+            w.raw(&[tables.folding, tables.composition]);
+        }
+        Ok(())
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self> {
+        let code = u32::read(r)?;
+        let mut tables =
+            || r.array().map(|[folding, composition]| UnicodeTables::new(folding, composition));
+        Ok(match code {
+            1 => Self::Exact,
+            2 => Self::AsciiCase,
+            3 => Self::Composed(tables()?),
+            4 => Self::ComposedCase(tables()?),
+            _ => {
+                // Whatever a later rule has behind its number.
+                r.rest = &[];
+                Self::Unknown
+            }
+        })
     }
 }
 

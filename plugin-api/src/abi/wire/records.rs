@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{record, MAX_ITEMS, MAX_PART_BYTES};
+use super::{record, MAX_ITEMS, MAX_PART_BYTES, MUST_BE_KNOWN};
 use crate::error::{Challenge, Error, ErrorKind, Prompt, Result, MAX_MESSAGE_BYTES};
 use crate::metadata::{MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
 use crate::parameters::Parameter;
@@ -17,19 +17,19 @@ pub type Record = (&'static str, &'static [(u16, &'static str)]);
 macro_rules! records {
     ($(
         $type:ident {
-            $( $(#[$attribute:meta])* $number:literal $field:ident $(<= $limit:expr)? ),* $(,)?
+            $( $(#[$attribute:meta])* $number:literal $(| $flag:ident)? $field:ident $(<= $limit:expr)? ),* $(,)?
         }
         $(, most $most:expr)? $(, then $then:expr)? ;
     )*) => {
         $( record! {
-            $type { $( $(#[$attribute])* $number $field $(<= $limit)? ),* }
+            $type { $( $(#[$attribute])* $number $(| $flag)? $field $(<= $limit)? ),* }
             $(, most $most)? $(, then $then)?
         } )*
 
         /// All records, for the test that holds their numbers.
         pub const RECORDS: &[Record] = &[ $( (
             stringify!($type),
-            &[ $( $(#[$attribute])* ($number, stringify!($field)) ),* ],
+            &[ $( $(#[$attribute])* ($number $(| $flag)?, stringify!($field)) ),* ],
         ) ),* ];
     };
 }
@@ -40,24 +40,24 @@ records! {
     Session { 1 secret, 2 lifetime }, then session;
     GetRequest { 1 name, 2 version, 3 deadline, #[cfg(feature = "next")] 4 reason },
         most MAX_GET_MANY;
-    Secret { 1 value, 2 metadata, #[cfg(feature = "next")] 3 lease_millis },
+    Secret { 1 value, 2 metadata, 3 version, #[cfg(feature = "next")] 4 lease_millis },
         most MAX_GET_MANY;
     GetManyRequest { 1 requests };
     GetManyResults { 1 results };
     ListRequest { 1 cursor, 2 limit, 3 pattern, 4 prefix, 5 deadline }, then list_request;
-    Entry { 1 name, 2 kind, 3 metadata }, most MAX_PAGE_ENTRIES;
+    Entry { 1 name, 2 kind, 3 metadata, 4 version }, most MAX_PAGE_ENTRIES;
     Page { 1 entries, 2 next_cursor <= MAX_CURSOR_BYTES };
     DescribeRequest { 1 name, 2 deadline };
-    SetRequest { 1 name, 2 value, 3 metadata, 4 mode, 5 deadline },
+    SetRequest { 1 name, 2 value, 3 metadata, 4 mode, 5 deadline, 6 | MUST_BE_KNOWN if_version },
         most MAX_SET_MANY, then set_request;
     Written { 1 version }, most MAX_SET_MANY;
     SetManyRequest { 1 requests };
     SetManyResults { 1 results };
-    RemoveRequest { 1 name, 2 deadline };
+    RemoveRequest { 1 name, 2 deadline, 3 | MUST_BE_KNOWN if_version };
     Removed { 1 recoverable_until }, then removed;
     RenameRequest { 1 from, 2 to, 3 deadline };
     Renamed { 1 version };
-    SetMetadataRequest { 1 name, 2 metadata, 3 deadline }, then set_metadata_request;
+    SetMetadataRequest { 1 name, 2 metadata, 3 deadline, 4 | MUST_BE_KNOWN if_version }, then set_metadata_request;
     MetadataWritten { 1 version };
     UnlockRequest { 1 challenge, 2 answers, 3 deadline };
     Answer { 1 name, 2 value }, most Challenge::MAX_PROMPTS;
@@ -69,8 +69,18 @@ records! {
     UnregisterRequest { 1 deadline };
     Unregistered {};
     VersionsRequest { 1 name, 2 cursor, 3 limit, 4 deadline }, then versions_request;
-    Version { 1 id, 2 created }, most MAX_PAGE_ENTRIES, then version;
+    Version { 1 id, 2 created, 3 unreadable, 4 metadata }, most MAX_PAGE_ENTRIES, then version;
     VersionPage { 1 versions, 2 next_cursor <= MAX_CURSOR_BYTES };
+    ListRemovedRequest { 1 cursor, 2 limit, 3 deadline }, then list_removed_request;
+    RemovedSecret { 1 name, 2 id, 3 removed, 4 recoverable_until },
+        most MAX_PAGE_ENTRIES, then removed_secret;
+    RemovedPage { 1 secrets, 2 next_cursor <= MAX_CURSOR_BYTES };
+    RestoreRequest { 1 name, 2 id, 3 version, 4 deadline };
+    Restored { 1 version };
+    PurgeRequest { 1 name, 2 id, 3 version, 4 deadline };
+    Purged {};
+    RulesRequest { 1 deadline };
+    Rules { 1 names, 2 max_name_bytes, 3 name_grammar, 4 max_value_bytes };
     ActionsRequest { 1 deadline };
     Action { 1 id, 2 description, 3 parameters, 4 destructive };
     ActionList { 1 actions };
@@ -107,6 +117,11 @@ fn versions_request(mut request: VersionsRequest) -> Result<VersionsRequest> {
     Ok(request)
 }
 
+fn list_removed_request(mut request: ListRemovedRequest) -> Result<ListRemovedRequest> {
+    request.limit = request.limit.clamp(1, MAX_PAGE_ENTRIES);
+    Ok(request)
+}
+
 fn set_request(request: SetRequest) -> Result<SetRequest> {
     request.check_metadata()?;
     Ok(request)
@@ -118,20 +133,28 @@ fn set_metadata_request(request: SetMetadataRequest) -> Result<SetMetadataReques
 }
 
 fn removed(removed: Removed) -> Result<Removed> {
-    match removed.recoverable_until {
-        Some(at) if !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(&at) => {
-            Err(Error::invalid("the end of a removed secret is outside the years 1 to 9999"))
-        }
-        _ => Ok(removed),
-    }
+    check_time("the end of a removed secret", removed.recoverable_until)?;
+    Ok(removed)
 }
 
 fn version(version: Version) -> Result<Version> {
-    match version.created {
+    check_time("a version's time", version.created)?;
+    Ok(version)
+}
+
+fn removed_secret(removed: RemovedSecret) -> Result<RemovedSecret> {
+    check_time("the time of a removal", removed.removed)?;
+    check_time("the end of a removed secret", removed.recoverable_until)?;
+    Ok(removed)
+}
+
+/// Checks that a time that may be absent is one that timestamps can be.
+fn check_time(what: &str, time: Option<i64>) -> Result<()> {
+    match time {
         Some(at) if !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(&at) => {
-            Err(Error::invalid("a version's time is outside the years 1 to 9999"))
+            Err(Error::invalid(format!("{what} is outside the years 1 to 9999")))
         }
-        _ => Ok(version),
+        _ => Ok(()),
     }
 }
 

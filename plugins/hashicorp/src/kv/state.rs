@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use keystead_plugin_api::{Entry, Result, SecretName, Version};
+use keystead_plugin_api::{Entry, RemovedSecret, Result, SecretName, Version};
 use serde::Deserialize;
 
 use crate::metadata::{self, Custom};
@@ -14,6 +14,8 @@ use crate::metadata::{self, Custom};
 pub(crate) struct State {
     /// The newest version; 0 where there is metadata alone.
     pub(crate) current_version: u64,
+    /// How often the metadata was written, where the server counts that: OpenBao does since 2.4.
+    pub(crate) current_metadata_version: Option<u64>,
     custom_metadata: Option<Custom>,
     versions: BTreeMap<String, One>,
 }
@@ -24,7 +26,7 @@ pub(crate) struct State {
 pub(crate) struct One {
     created_time: String,
     deletion_time: String,
-    destroyed: bool,
+    pub(crate) destroyed: bool,
 }
 
 impl One {
@@ -41,9 +43,13 @@ impl State {
         self.versions.get(&self.current_version.to_string()).is_some_and(One::is_alive)
     }
 
-    /// Says whether there is this version, deleted or not.
-    pub(crate) fn has(&self, version: u64) -> bool {
-        self.versions.contains_key(&version.to_string())
+    /// Returns the removed secret of a listing.
+    pub(crate) fn removed(&self, name: SecretName) -> RemovedSecret {
+        let mut removed = RemovedSecret::new(name);
+        let deleted = self.one(self.current_version).map(|one| one.deletion_time.as_str());
+        let deleted = deleted.and_then(|at| at.parse::<Timestamp>().ok());
+        removed.removed = deleted.map(Timestamp::as_millisecond);
+        removed
     }
 
     /// Returns the custom metadata.
@@ -51,18 +57,41 @@ impl State {
         self.custom_metadata.clone().unwrap_or_default()
     }
 
-    /// Returns the versions that can be read, newest first.
+    /// Says whether the newest version is deleted and can be brought back.
+    pub(crate) fn is_recoverable(&self) -> bool {
+        self.one(self.current_version).is_some_and(|one| !one.is_alive() && !one.destroyed)
+    }
+
+    /// Returns one version.
+    pub(crate) fn one(&self, version: u64) -> Option<&One> {
+        self.versions.get(&version.to_string())
+    }
+
+    /// Returns the version of value and metadata together, as far as the server counts them.
+    pub(crate) fn version(&self) -> String {
+        match self.current_metadata_version {
+            Some(metadata) => format!("{}.{metadata}", self.current_version),
+            None => self.current_version.to_string(),
+        }
+    }
+
+    /// Says whether the server counts the versions of metadata.
+    pub(crate) fn counts_metadata(&self) -> bool {
+        self.current_metadata_version.is_some()
+    }
+
+    /// Returns the versions, newest first.
     pub(crate) fn versions(&self) -> Vec<Version> {
         let mut versions: Vec<(u64, &One)> = self
             .versions
             .iter()
-            .filter(|(_, one)| one.is_alive())
             .filter_map(|(number, one)| Some((number.parse().ok()?, one)))
             .collect();
         versions.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
         let version = |(number, one): (u64, &One)| {
             let created = one.created_time.parse::<Timestamp>().ok();
-            Version::new(number.to_string(), created.map(Timestamp::as_millisecond))
+            let version = Version::new(number.to_string(), created.map(Timestamp::as_millisecond));
+            if one.is_alive() { version } else { version.unreadable() }
         };
         versions.into_iter().map(version).collect()
     }
@@ -71,6 +100,7 @@ impl State {
     pub(crate) fn entry(&self, name: SecretName) -> Result<Entry> {
         let custom = self.custom();
         let kind = metadata::kind(&custom, self.current_version);
-        Ok(Entry::new(name, kind, metadata::metadata(&custom)?))
+        let entry = Entry::new(name, kind, metadata::metadata(&custom)?);
+        Ok(entry.of_version(self.version()))
     }
 }

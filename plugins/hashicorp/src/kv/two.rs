@@ -2,7 +2,9 @@
 //! metadata stands beside.
 
 use keystead_plugin_api::{
-    Deadline, Error, ErrorKind, Metadata, Result, Secret, SecretBytes, SetRequest, WriteMode,
+    Deadline, Error, ErrorDetail, ErrorKind, MetadataWritten, PurgeRequest, Purged, RemoveRequest,
+    RestoreRequest, Restored, Result, Secret, SecretBytes, SetMetadataRequest, SetRequest,
+    WriteMode, Written,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -40,7 +42,7 @@ struct Head {
 
 /// What a write answers.
 #[derive(Deserialize)]
-struct Written {
+struct New {
     version: u64,
 }
 
@@ -63,22 +65,21 @@ impl Two<'_> {
         version: Option<&str>,
         deadline: Deadline,
     ) -> Result<Secret> {
-        let query = match version {
-            None => String::new(),
-            Some(version) => format!("version={}", number(version)?),
-        };
+        let version = version.map(Expected::parse).transpose()?.map(|version| version.version);
+        let query = version.map_or_else(String::new, |version| format!("version={version}"));
         let data = self.at("data", path);
         let ask = Ask { query: &query, ..Ask::get(&data) };
         let reply = server.ask(&ask, deadline)?;
         let address = server.address();
         let Some(answer) = server.found(&ask, &reply)? else {
-            return Err(missing(&Answer::read(&reply, address)?));
+            return Err(missing(&Answer::read(&reply, address)?, version));
         };
         let read = answer.data.and_then(|data| serde_json::from_str::<Read<'_>>(data.get()).ok());
         let read = read.ok_or_else(|| no_answer(address))?;
         let Some(fields) = read.data else { return Err(Error::not_found()) };
         let metadata = metadata::metadata(&read.metadata.custom_metadata.unwrap_or_default())?;
-        Ok(Secret::with_metadata(field::read(fields)?, metadata))
+        let secret = Secret::with_metadata(field::read(fields)?, metadata);
+        Ok(secret.of_version(read.metadata.version.to_string()))
     }
 
     /// Returns what the server knows of a secret, or nothing where there is none.
@@ -96,8 +97,14 @@ impl Two<'_> {
         Ok(Some(state.ok_or_else(|| no_answer(server.address()))?))
     }
 
-    pub(super) fn set(&self, server: &mut Server, path: &str, request: &SetRequest) -> Result<()> {
+    pub(super) fn set(
+        &self,
+        server: &mut Server,
+        path: &str,
+        request: &SetRequest,
+    ) -> Result<Written> {
         let given = request.metadata.as_ref().map(metadata::custom).transpose()?;
+        let expected = request.if_version.as_deref().map(Expected::parse).transpose()?;
         let deadline = request.deadline;
         for _ in 0..RACES {
             let before = match self.state(server, path, deadline) {
@@ -105,28 +112,38 @@ impl Two<'_> {
                 Err(error) if is_denied(&error) && given.is_none() => Before::Hidden,
                 Err(error) => return Err(error),
             };
-            let cas = match &before {
-                Before::Known(state) => {
-                    let is_alive = state.as_ref().is_some_and(State::is_alive);
-                    may_write(request.mode, is_alive)?;
+            // Only OpenBao counts metadata's versions, and it is the one that has floats.
+            if !matches!(&before, Before::Known(Some(state)) if !state.counts_metadata()) {
+                field::check_numbers(&request.value)?;
+            }
+            let cas = match (&before, &expected) {
+                (Before::Known(state), expected) => {
+                    let alive = state.as_ref().filter(|state| state.is_alive());
+                    may_write(request.mode, alive.is_some())?;
+                    if let Some(expected) = expected {
+                        expected.check(alive)?;
+                    }
                     Some(state.as_ref().map_or(0, |state| state.current_version))
                 }
-                Before::Hidden => self.hidden(server, path, request.mode, deadline)?,
+                (Before::Hidden, Some(expected)) => Some(expected.version),
+                (Before::Hidden, None) => self.hidden(server, path, request.mode, deadline)?,
             };
             let Some(version) = self.write(server, path, request, cas)? else {
+                if expected.is_some() {
+                    return Err(Error::conflict());
+                }
                 if matches!(before, Before::Hidden) && request.mode == WriteMode::CreateOnly {
                     return Err(Error::already_exists());
                 }
-                // Somebody was there in between: what is true now is looked at anew.
+                // Another writer was there in between: what is true now is looked at anew.
                 continue;
             };
             if let Before::Known(state) = &before {
                 self.after(server, path, (state.as_ref(), given, request, version))?;
             }
-            return Ok(());
+            return Ok(Written::new().of_version(version.to_string()));
         }
-        let message = format!("others keep writing `{path}`: it was not written");
-        Err(Error::unavailable(message))
+        Err(others_write(path))
     }
 
     /// Returns what to check a write against where metadata cannot be read.
@@ -165,7 +182,7 @@ impl Two<'_> {
         let reply = server.ask(&ask, request.deadline)?;
         if reply.is_success() {
             let answer = Answer::read(&reply, server.address())?;
-            let written: Option<Written> =
+            let written: Option<New> =
                 answer.data.and_then(|data| serde_json::from_str(data.get()).ok());
             return match written {
                 Some(written) => Ok(Some(written.version)),
@@ -181,23 +198,35 @@ impl Two<'_> {
         Err(error)
     }
 
-    /// Writes what stands beside a value that was just written.
+    /// Writes what stands beside a value that was just written. Where another writer's metadata
+    /// came in between, it is looked at anew.
     fn after(
         &self,
         server: &mut Server,
         path: &str,
         (before, given, request, version): (Option<&State>, Option<Custom>, &SetRequest, u64),
     ) -> Result<()> {
-        let had = before.map(State::custom).unwrap_or_default();
-        // What is written over a deleted secret is a new one.
-        let kept = || if before.is_some_and(State::is_alive) { had.clone() } else { Custom::new() };
         let is_given = given.is_some();
-        let mut custom = given.unwrap_or_else(kept);
-        metadata::put_kind(&mut custom, version, request.value.kind());
-        if custom == had {
-            return Ok(());
-        }
-        match self.put_custom(server, path, &custom, request.deadline) {
+        let written = (|| {
+            let mut newer: Option<Option<State>> = None;
+            for _ in 0..RACES {
+                let before = newer.as_ref().map_or(before, Option::as_ref);
+                let had = before.map(State::custom).unwrap_or_default();
+                // What is written over a deleted secret is a new one.
+                let is_old = before.is_some_and(State::is_alive);
+                let kept = || if is_old { had.clone() } else { Custom::new() };
+                let mut custom = given.clone().unwrap_or_else(kept);
+                metadata::put_kind(&mut custom, version, request.value.kind());
+                // A new secret's metadata is at 0 on the servers that count.
+                let cas = before.and_then(|state| state.current_metadata_version);
+                if custom == had || self.put_custom(server, path, &custom, cas, request.deadline)? {
+                    return Ok(());
+                }
+                newer = Some(self.state(server, path, request.deadline)?);
+            }
+            Err(others_write(path))
+        })();
+        match written {
             // The kind is a service to listings: without the right to keep it they do without.
             Err(error) if is_denied(&error) && !is_given => Ok(()),
             Err(error) => {
@@ -211,39 +240,89 @@ impl Two<'_> {
         }
     }
 
+    /// Writes custom metadata; false where another writer's came in between.
     fn put_custom(
         &self,
         server: &mut Server,
         path: &str,
         custom: &Custom,
+        cas: Option<u64>,
         deadline: Deadline,
-    ) -> Result<()> {
-        let body = serde_json::to_vec(&serde_json::json!({ "custom_metadata": custom }))
+    ) -> Result<bool> {
+        let mut body = serde_json::json!({ "custom_metadata": custom });
+        if let Some(cas) = cas {
+            body["metadata_cas"] = cas.into();
+        }
+        let body = serde_json::to_vec(&body)
             .map_err(|_| Error::internal("metadata could not be written as JSON"))?;
         let body = SecretBytes::new(body);
         let path = self.at("metadata", path);
-        server.succeed(&Ask::post(&path, &body).harmless(), deadline).map(drop)
+        let mut ask = Ask::post(&path, &body);
+        if cas.is_none() {
+            ask = ask.harmless();
+        }
+        let reply = server.ask(&ask, deadline)?;
+        if reply.is_success() {
+            return Ok(true);
+        }
+        let error = server.refused(&ask, &reply);
+        match reply.status == 400 && error.message().contains("metadata check-and-set") {
+            true => Ok(false),
+            false => Err(error),
+        }
     }
 
     pub(super) fn set_metadata(
         &self,
         server: &mut Server,
         path: &str,
-        metadata: &Metadata,
-        deadline: Deadline,
-    ) -> Result<()> {
-        let mut custom = metadata::custom(metadata)?;
-        let state = self.state(server, path, deadline)?.filter(State::is_alive);
-        let had = state.ok_or_else(Error::not_found)?.custom();
-        metadata::keep_kind(&had, &mut custom);
-        if custom == had {
-            return Ok(());
+        request: &SetMetadataRequest,
+    ) -> Result<MetadataWritten> {
+        let given = metadata::custom(&request.metadata)?;
+        let expected = request.if_version.as_deref().map(Expected::parse).transpose()?;
+        let deadline = request.deadline;
+        for _ in 0..RACES {
+            let state = self.state(server, path, deadline)?.filter(State::is_alive);
+            if let Some(expected) = &expected {
+                if state.as_ref().is_some_and(|state| !state.counts_metadata()) {
+                    return Err(Error::unsupported(
+                        "this server does not count the versions of metadata",
+                    ));
+                }
+                expected.check(state.as_ref())?;
+            }
+            let state = state.ok_or_else(Error::not_found)?;
+            let (had, mut custom) = (state.custom(), given.clone());
+            metadata::keep_kind(&had, &mut custom);
+            let cas = state.current_metadata_version;
+            if custom == had {
+                return Ok(MetadataWritten::new().of_version(state.version()));
+            }
+            if self.put_custom(server, path, &custom, cas, deadline)? {
+                // The server counts on by one, and says no more than that it was done.
+                let version = cas.map(|cas| format!("{}.{}", state.current_version, cas + 1));
+                let mut written = MetadataWritten::new();
+                written.version = version;
+                return Ok(written);
+            }
+            if expected.is_some() {
+                return Err(Error::conflict());
+            }
         }
-        self.put_custom(server, path, &custom, deadline)
+        Err(others_write(path))
     }
 
     /// Deletes the newest version: it can be undeleted.
-    pub(super) fn remove(&self, server: &mut Server, path: &str, deadline: Deadline) -> Result<()> {
+    pub(super) fn remove(
+        &self,
+        server: &mut Server,
+        path: &str,
+        request: &RemoveRequest,
+    ) -> Result<()> {
+        let deadline = request.deadline;
+        if let Some(expected) = &request.if_version {
+            return self.remove_version(server, path, &Expected::parse(expected)?, deadline);
+        }
         match self.state(server, path, deadline) {
             Ok(state) => drop(state.filter(State::is_alive).ok_or_else(Error::not_found)?),
             Err(error) if is_denied(&error) => drop(self.get(server, path, None, deadline)?),
@@ -251,6 +330,75 @@ impl Two<'_> {
         }
         let path = self.at("data", path);
         server.succeed(&Ask::delete(&path), deadline).map(drop)
+    }
+
+    /// Deletes the version that is expected to be the newest. A version that comes in between stays,
+    /// and the deleted one is brought back then.
+    fn remove_version(
+        &self,
+        server: &mut Server,
+        path: &str,
+        expected: &Expected,
+        deadline: Deadline,
+    ) -> Result<()> {
+        expected.check(self.state(server, path, deadline)?.filter(State::is_alive).as_ref())?;
+        let version = expected.version;
+        self.change(server, "delete", path, &[version], deadline)?;
+        let state = self.state(server, path, deadline)?;
+        if state.is_some_and(|state| state.current_version != version) {
+            self.change(server, "undelete", path, &[version], deadline)?;
+            return Err(Error::conflict());
+        }
+        Ok(())
+    }
+
+    /// Brings back the newest version, or another one that is deleted.
+    pub(super) fn restore(
+        &self,
+        server: &mut Server,
+        path: &str,
+        request: &RestoreRequest,
+    ) -> Result<Restored> {
+        let deadline = request.deadline;
+        let state = self.state(server, path, deadline)?.ok_or_else(Error::not_found)?;
+        let version = match &request.version {
+            Some(version) => number(version)?,
+            None => state.current_version,
+        };
+        let one = state.one(version).ok_or_else(|| no_such_version(version))?;
+        if one.destroyed {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("version {version} is destroyed for good"),
+            ));
+        }
+        if one.is_alive() {
+            return Err(Error::already_exists());
+        }
+        self.change(server, "undelete", path, &[version], deadline)?;
+        Ok(Restored::new().of_version(state.current_version.to_string()))
+    }
+
+    /// Removes a secret, or one of its versions, for good.
+    pub(super) fn purge(
+        &self,
+        server: &mut Server,
+        path: &str,
+        request: &PurgeRequest,
+    ) -> Result<Purged> {
+        let deadline = request.deadline;
+        let state = self.state(server, path, deadline)?;
+        let state = state.filter(|state| state.current_version > 0);
+        let state = state.ok_or_else(Error::not_found)?;
+        match &request.version {
+            None => self.erase(server, path, deadline)?,
+            Some(version) => {
+                let version = number(version)?;
+                state.one(version).ok_or_else(|| no_such_version(version))?;
+                self.change(server, "destroy", path, &[version], deadline)?;
+            }
+        }
+        Ok(Purged::new())
     }
 
     /// Does something to versions: `delete`, `undelete` or `destroy`.
@@ -277,8 +425,50 @@ impl Two<'_> {
 /// Returns a version's number.
 pub(crate) fn number(text: &str) -> Result<u64> {
     let number = text.parse().ok().filter(|number| *number > 0);
-    number
-        .ok_or_else(|| Error::invalid(format!("`{}` is no version's number", text.escape_debug())))
+    number.ok_or_else(|| not_a_version(text))
+}
+
+fn not_a_version(text: &str) -> Error {
+    Error::invalid(format!("`{}` is no version's number", text.escape_debug()))
+}
+
+/// A version that a caller expects: the value's, and the metadata's where it knows that.
+struct Expected {
+    version: u64,
+    metadata: Option<u64>,
+}
+
+impl Expected {
+    fn parse(text: &str) -> Result<Self> {
+        let (version, metadata) = match text.split_once('.') {
+            Some((version, metadata)) => (version, Some(metadata)),
+            None => (text, None),
+        };
+        let metadata = metadata.map(|text| text.parse::<u64>()).transpose();
+        let metadata = metadata.map_err(|_| not_a_version(text))?;
+        Ok(Self { version: number(version)?, metadata })
+    }
+
+    /// Checks that a secret still has this version.
+    fn check(&self, state: Option<&State>) -> Result<()> {
+        let state = state.ok_or_else(Error::not_found)?;
+        let is_metadata = match self.metadata {
+            None => true,
+            Some(expected) => state.current_metadata_version == Some(expected),
+        };
+        match state.current_version == self.version && is_metadata {
+            true => Ok(()),
+            false => Err(Error::conflict()),
+        }
+    }
+}
+
+fn others_write(path: &str) -> Error {
+    Error::unavailable(format!("others keep writing `{path}`: it was not written"))
+}
+
+fn no_such_version(version: u64) -> Error {
+    Error::detailed(ErrorDetail::NoSuchVersion, format!("the secret has no version {version}"))
 }
 
 fn may_write(mode: WriteMode, is_there: bool) -> Result<()> {
@@ -294,13 +484,19 @@ fn is_denied(error: &Error) -> bool {
 }
 
 /// Returns that there is no secret, and why where the server says so.
-fn missing(answer: &Answer<'_>) -> Error {
+fn missing(answer: &Answer<'_>, version: Option<u64>) -> Error {
     let read = answer.data.and_then(|data| serde_json::from_str::<Read<'_>>(data.get()).ok());
-    match read {
-        Some(read) if !read.metadata.one.is_alive() => Error::new(
-            ErrorKind::NotFound,
+    let deleted = read.filter(|read| !read.metadata.one.is_alive());
+    match (deleted, version) {
+        (Some(read), _) if !read.metadata.one.destroyed => Error::detailed(
+            ErrorDetail::Recoverable,
             format!("no such secret: its version {} is deleted", read.metadata.version),
         ),
-        _ => Error::not_found(),
+        (Some(read), _) => Error::new(
+            ErrorKind::NotFound,
+            format!("no such secret: its version {} is destroyed", read.metadata.version),
+        ),
+        (None, Some(version)) => no_such_version(version),
+        (None, None) => Error::not_found(),
     }
 }

@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use keystead_plugin_api::{
-    Deadline, Entry, Error, ListRequest, MAX_PAGE_ENTRIES, Metadata, Page, Result, SecretName,
-};
+use keystead_plugin_api::{Deadline, Error, MAX_PAGE_ENTRIES, Result, SecretName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -43,6 +41,17 @@ struct Folder {
     keys: Vec<Key>,
 }
 
+/// What the server knows of a name.
+pub(super) enum Known {
+    /// No more than the name: version 1, or no right to look.
+    Nothing,
+    /// Its versions, alive or not.
+    State(State),
+}
+
+/// A name, and what is known of it.
+pub(super) type Found = (SecretName, Known);
+
 /// A key, with what the server tells of it.
 type Key = (String, Option<State>);
 
@@ -75,16 +84,16 @@ impl Walk {
         &mut self,
         server: &mut Server,
         mut place: Place<'_>,
-        request: &ListRequest,
-    ) -> Result<Page> {
-        let deadline = request.deadline;
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<(Vec<Found>, Option<String>)> {
         // Half of the time is for this page: the next one has a deadline of its own.
         let half = Deadline::after(deadline.remaining() / 2);
         if let Some(folder) = self.begin.take() {
             self.enter(server, &mut place, folder, deadline)?;
         }
-        let limit = request.limit.clamp(1, MAX_PAGE_ENTRIES);
-        let mut entries = Vec::new();
+        let limit = limit.clamp(1, MAX_PAGE_ENTRIES);
+        let mut found = Vec::new();
         while let Some(folder) = self.folders.last_mut() {
             let Some((key, state)) = folder.keys.pop() else {
                 self.folders.pop();
@@ -100,16 +109,14 @@ impl Walk {
             }
             // Longer than a name may be, or with a character that it may not have.
             let Ok(name) = SecretName::parse(&full) else { continue };
-            if let Some(entry) = entry(server, &place, name, state, deadline)? {
-                entries.push(entry);
-            }
+            let known = known(server, &place, &name, state, deadline)?;
+            found.push((name, known));
             let done = self.folders.iter().all(|folder| folder.keys.is_empty());
-            if entries.len() == limit || half.has_passed() {
-                let next = Some(full).filter(|_| !done);
-                return Ok(Page::new(entries, next));
+            if found.len() == limit || half.has_passed() {
+                return Ok((found, Some(full).filter(|_| !done)));
             }
         }
-        Ok(Page::new(entries, None))
+        Ok((found, None))
     }
 
     /// Lists a folder, and takes what is behind the name that the listing goes on behind.
@@ -185,30 +192,28 @@ fn keys(server: &mut Server, path: &str, deadline: Deadline) -> Result<Option<Ve
     Ok(Some(keys.into_iter().map(with_state).collect()))
 }
 
-/// Returns the entry of a name, or nothing where its newest version is deleted.
-fn entry(
+/// Returns what the server knows of a name.
+fn known(
     server: &mut Server,
     place: &Place<'_>,
-    name: SecretName,
+    name: &SecretName,
     state: Option<State>,
     deadline: Deadline,
-) -> Result<Option<Entry>> {
+) -> Result<Known> {
     if place.engine == Engine::One {
-        return Ok(Some(Entry::new(name, None, Metadata::new())));
+        return Ok(Known::Nothing);
     }
-    let state = match state {
-        Some(state) => Some(state),
-        None => {
-            let path = format!("{}{name}", place.prefix);
-            match (Two { mount: place.mount }).state(server, &path, deadline) {
-                Ok(state) => state,
-                // Who may list but not look is told the name.
-                Err(error) if error.kind() == keystead_plugin_api::ErrorKind::PermissionDenied => {
-                    return Ok(Some(Entry::new(name, None, Metadata::new())));
-                }
-                Err(error) => return Err(error),
-            }
+    if let Some(state) = state {
+        return Ok(Known::State(state));
+    }
+    let path = format!("{}{name}", place.prefix);
+    match (Two { mount: place.mount }).state(server, &path, deadline) {
+        // A name without a state was erased a moment ago.
+        Ok(state) => Ok(Known::State(state.unwrap_or_default())),
+        // Who may list but not look is told the name.
+        Err(error) if error.kind() == keystead_plugin_api::ErrorKind::PermissionDenied => {
+            Ok(Known::Nothing)
         }
-    };
-    state.filter(State::is_alive).map(|state| state.entry(name)).transpose()
+        Err(error) => Err(error),
+    }
 }

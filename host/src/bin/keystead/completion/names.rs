@@ -143,13 +143,9 @@ fn secrets(line: &Line<'_>, prefix: &str, until: Instant) -> Option<Vec<Candidat
     for vault in asked {
         let (host, sender, prefix) = (host.clone(), sender.clone(), prefix.to_owned());
         let work = move || {
-            let pattern = format!("{prefix}*");
             let mut left = MOST;
             // A vault that is locked, broken or late has no names here.
-            let _ = host.names_at_hand(&vault, Some(&pattern), &mut |name: SecretName| {
-                if !name.as_str().starts_with(&prefix) {
-                    return ControlFlow::Continue(());
-                }
+            let _ = host.names_at_hand(&vault, &prefix, &mut |name: SecretName| {
                 left -= 1;
                 let candidate = Candidate::new(name.as_str(), vault.as_str());
                 match sender.send(candidate).is_ok() && left > 0 {

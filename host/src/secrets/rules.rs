@@ -1,0 +1,60 @@
+//! The rules of one vault, as it says them itself: which names are one secret, and what it can hold.
+
+use std::borrow::Cow;
+
+use keystead_plugin_api::{RulesRequest, SecretName, Value, VaultName};
+
+use crate::ask::Ask;
+use crate::error::Result;
+use crate::host::Host;
+
+/// What a vault says of all of its secrets.
+#[derive(Debug, Clone)]
+pub(crate) struct Rules(keystead_plugin_api::Rules);
+
+impl Rules {
+    /// Returns what names have in common that are one secret; `None` where only the vault knows.
+    pub(crate) fn key<'n>(&self, name: &'n SecretName) -> Option<Cow<'n, str>> {
+        self.0.names.key(name.as_str())
+    }
+
+    /// Returns what names are sorted by.
+    pub(crate) fn sort_key<'n>(&self, name: &'n SecretName) -> Cow<'n, str> {
+        self.key(name).unwrap_or(Cow::Borrowed(name.as_str()))
+    }
+
+    /// Returns why the vault cannot hold a value under a name, by the limits that it has said.
+    pub(crate) fn limit(&self, name: &SecretName, value: Option<&Value>) -> Option<String> {
+        let (length, most) = (name.as_str().len(), self.0.max_name_bytes);
+        if let Some(most) = most.filter(|most| length > *most) {
+            return Some(format!("its name has {length} bytes; this vault takes {most}"));
+        }
+        let size = value.and_then(|value| value.encoded_len().ok()).unwrap_or_default();
+        let most = self.0.max_value_bytes.filter(|most| size > *most)?;
+        Some(format!("its value has {size} bytes; this vault takes {most}"))
+    }
+}
+
+impl Host {
+    /// Asks a vault for its rules.
+    pub(crate) fn rules(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<Rules> {
+        let rules =
+            self.call(vault, ask, &mut |open, deadline| open.rules(&RulesRequest::new(deadline)));
+        rules.map(Rules)
+    }
+
+    /// Returns how a vault spells a name that it has; `None` where it has no such secret.
+    pub(crate) fn spelling(
+        &self,
+        vault: &VaultName,
+        name: &SecretName,
+        ask: &mut dyn Ask,
+    ) -> Result<Option<SecretName>> {
+        use crate::error::Error;
+        match self.describe(name, &super::Place::Vault(vault.clone()), ask) {
+            Ok(described) => Ok(Some(described.entry.name)),
+            Err(Error::NoSuchSecret { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What holds for all secrets of one open vault: which names are one, and what it can hold.
+
+#[cfg(feature = "unicode")]
+mod fold;
+
+/// The version of Unicode's tables that a [`NameEquality`] goes by: case folding, then composition. What
+/// the tables say of a character that they know never changes.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UnicodeTables {
+    /// The major version of Unicode whose simple case folding it is.
+    pub folding: u8,
+    /// The major version of Unicode whose composition (NFC) it is.
+    pub composition: u8,
+}
+
+impl UnicodeTables {
+    /// Returns the tables of these major versions.
+    pub const fn new(folding: u8, composition: u8) -> Self {
+        Self { folding, composition }
+    }
+}
+
+/// Which names are one secret. The vault keeps the spelling; the rule says which spellings find it.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NameEquality {
+    /// The vault cannot say: whoever needs to know looks up one name and sees whether it is there.
+    Unknown,
+    /// Names that are the same bytes.
+    Exact,
+    /// Names that are the same bytes once `A` to `Z` are `a` to `z`.
+    AsciiCase,
+    /// Names that are the same once composed (NFC).
+    Composed(UnicodeTables),
+    /// Names that are the same once composed, each character case-folded alone (simple folding),
+    /// and composed again.
+    ComposedCase(UnicodeTables),
+}
+
+impl NameEquality {
+    /// Returns the rule as one or two words, for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Exact => "exact",
+            Self::AsciiCase => "ascii-case",
+            Self::Composed(_) => "composed",
+            Self::ComposedCase(_) => "composed-case",
+        }
+    }
+}
+
+/// The rules of one open vault.
+///
+/// # Examples
+/// ```
+/// use keystead_plugin_api::{NameEquality, Rules};
+/// let mut rules = Rules::new(NameEquality::Exact);
+/// rules.max_name_bytes = Some(255);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Which names are one.
+    pub names: NameEquality,
+    /// The most bytes of a name; absent: [`MAX_SECRET_NAME_BYTES`](crate::MAX_SECRET_NAME_BYTES).
+    pub max_name_bytes: Option<usize>,
+    /// Which names the vault takes, in words for people: `letters, digits and dashes`.
+    pub name_grammar: Option<String>,
+    /// The most bytes of a value in its byte form; absent:
+    /// [`MAX_VALUE_BYTES`](crate::MAX_VALUE_BYTES).
+    pub max_value_bytes: Option<usize>,
+}
+
+impl Rules {
+    /// Returns rules with no more limits than the contract has.
+    pub fn new(names: NameEquality) -> Self {
+        Self { names, max_name_bytes: None, name_grammar: None, max_value_bytes: None }
+    }
+}
