@@ -7,7 +7,7 @@ use std::ops::Bound;
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::*;
 
-use crate::secrets::{self, Map, Secrets}; // secrets by name, and their file where there is one
+use crate::secrets::{new_version, Map, Secrets}; // secrets by name, and their file where there is one
 
 /// What the plugin says of itself; the host reads it without running the plugin.
 pub const MANIFEST: Manifest = Manifest {
@@ -132,7 +132,7 @@ impl Vault for Memory {
             check_version(request.if_version.as_deref(), version(secrets, &request.name))?;
             let secret = secrets.get_mut(&request.name).ok_or_else(Error::not_found)?;
             secret.metadata = request.metadata;
-            let version = secrets::new_version();
+            let version = new_version();
             secret.version = Some(version.clone());
             Ok(MetadataWritten::new().of_version(version))
         })
@@ -214,7 +214,7 @@ fn put(secrets: &mut Map, request: SetRequest) -> Result<Written> {
         (old, _) => old.map(|old| old.metadata.clone()).unwrap_or_default(),
     };
     let metadata = request.metadata.unwrap_or(kept);
-    let version = secrets::new_version();
+    let version = new_version();
     let new = Secret::with_metadata(request.value, metadata).of_version(version.clone());
     secrets.insert(request.name, new);
     Ok(Written::new().of_version(version))

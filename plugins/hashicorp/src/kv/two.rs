@@ -265,7 +265,7 @@ impl Two<'_> {
         if reply.is_success() {
             return Ok(true);
         }
-        let error = server.refused(&ask, &reply);
+        let error = server.refused_openly(&ask, &reply);
         match reply.status == 400 && error.message().contains("metadata check-and-set") {
             true => Ok(false),
             false => Err(error),
