@@ -4,38 +4,30 @@
 
 use std::ops::Bound;
 
-use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest};
 use keystead_plugin_api::*;
 
 use crate::secrets::{Map, Secrets}; // secrets by name, and their file where there is one
 
 /// What the plugin says of itself; the host reads it without running the plugin.
-pub const MANIFEST: Manifest = Manifest {
-    id: "memory",
-    version: env!("CARGO_PKG_VERSION"),
-    description: "Secrets in memory, or in a file in clear text: for tests and for plugin authors",
-    vendor: "Keystead",
-    license: "MIT OR Apache-2.0",
-    homepage: "",
-    kinds: &[Kind {
-        name: "memory",
-        description: "forgets all when it is closed, unless it has a file",
-        capabilities: &[
+pub const MANIFEST: Manifest = Manifest::new("memory", env!("CARGO_PKG_VERSION"))
+    .description("Secrets in memory, or in a file in clear text: for tests and for plugin authors")
+    .vendor("Keystead")
+    .license("MIT OR Apache-2.0")
+    .kinds(&[Kind::new("memory", "forgets all when it is closed, unless it has a file")
+        .can(&[
             Capability::Write,
             Capability::Rename,
             Capability::Metadata,
             Capability::Unlock,
             Capability::Actions,
-        ],
-        values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
-        names: NameRule::CaseSensitive,
-        parameters: &[
+        ])
+        .values(&[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map])
+        .parameters(&[
             Parameter::optional("file", ParameterKind::Path, "keep secrets here, IN CLEAR TEXT"),
             Parameter::optional("locked", ParameterKind::Text, "the password to ask for").secret(),
-        ],
-    }],
-    permissions: &["files:{file}/..:rw"],
-};
+        ])])
+    .permissions(&["files:{file}/..:rw"]);
 
 export_plugin! { plugin: Memory, manifest: MANIFEST }
 
@@ -155,8 +147,7 @@ impl Vault for Memory {
     }
 
     fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
-        let mut clear = Action::new("clear", "removes every secret");
-        clear.destructive = true;
+        let clear = Action::new("clear", "removes every secret").destructive();
         Ok(ActionList::new(vec![clear]))
     }
 

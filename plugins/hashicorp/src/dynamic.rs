@@ -201,7 +201,7 @@ fn value(data: Object<'_>) -> Result<Value> {
     if let Some(password) = text("password").map(SecretText::new)
         && let Some(user) = text("username")
     {
-        return Ok(Value::Credential(Credential { user, password }));
+        return Ok(Value::Credential(Credential::new(user, password)));
     }
     let mut map = Map::new();
     for (key, raw) in data {
@@ -273,17 +273,17 @@ impl Vault for Dynamic {
     }
 
     fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
-        let lease = || {
-            vec![Parameter::required(
-                "lease-id",
-                ParameterKind::Text,
-                "the lease, as metadata has it",
-            )]
-        };
-        let mut renew = Action::new("renew", "makes a lease last longer");
-        let mut revoke = Action::new("revoke", "ends a lease now, and what was made for it");
-        (renew.parameters, revoke.parameters, revoke.destructive) = (lease(), lease(), true);
-        Ok(ActionList::new(vec![renew, revoke]))
+        const LEASE: &[Parameter] = &[Parameter::required(
+            "lease-id",
+            ParameterKind::Text,
+            "the lease, as metadata has it",
+        )];
+        Ok(ActionList::new(vec![
+            Action::new("renew", "makes a lease last longer").parameters(LEASE),
+            Action::new("revoke", "ends a lease now, and what was made for it")
+                .parameters(LEASE)
+                .destructive(),
+        ]))
     }
 
     fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {

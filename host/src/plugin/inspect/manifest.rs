@@ -1,14 +1,13 @@
 //! The manifest as a file carries it, parsed once into types: what is in a [`Manifest`] has
 //! been checked.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use keystead_plugin_api::manifest::section::{
     ABI_C, ABI_RUST, Header, MAGIC, MANIFEST_VERSION, MAX_JSON_BYTES,
 };
 use keystead_plugin_api::manifest::{Capability, NameRule};
-use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
+use keystead_plugin_api::{OwnedParameter, ParameterKind, ValueKind};
 use object::{Endian, Endianness};
 use serde::Deserialize;
 
@@ -69,7 +68,7 @@ pub struct Kind {
     /// Which values it can hold.
     pub values: Vec<ValueKind>,
     /// What a registration may or must say; each name once.
-    pub parameters: Vec<Parameter>,
+    pub parameters: Vec<OwnedParameter>,
     /// Names of capabilities, values and optional parameters' kinds that are newer than
     /// this host: they are left out above and cannot be used.
     pub unknown: Vec<String>,
@@ -151,7 +150,7 @@ fn check_parameters(permission: &Permission, kinds: &[Kind]) -> Result<()> {
         };
         if let Permission::Files { template, .. } = permission {
             let begins = at == 0 && template.starts_with('{');
-            let is_path = |one: &Parameter| one.kind == ParameterKind::Path && !one.secret;
+            let is_path = |one: &OwnedParameter| one.kind == ParameterKind::Path && !one.secret;
             if is_path(first) != begins || declared.any(|one| is_path(one) != begins) {
                 return bad(match begins {
                     true => "begins with a parameter that is not a path",
@@ -186,7 +185,7 @@ impl Kind {
         let parameters =
             list("parameters", raw.parameters, MAX_LIST, |raw| parameter(raw, &mut unknown))?;
         let parameters: Vec<_> = parameters.into_iter().flatten().collect();
-        once("parameters", parameters.iter().map(|parameter| parameter.name.as_ref()))?;
+        once("parameters", parameters.iter().map(|parameter| parameter.name.as_str()))?;
         Ok(Self {
             name: name("kinds.name", raw.name)?,
             description: line("kinds.description", raw.description)?,
@@ -310,7 +309,7 @@ fn known<T: PartialEq>(
     Ok(found)
 }
 
-fn parameter(raw: RawParameter, unknown: &mut Vec<String>) -> Result<Option<Parameter>> {
+fn parameter(raw: RawParameter, unknown: &mut Vec<String>) -> Result<Option<OwnedParameter>> {
     let name = name("parameters.name", raw.name)?;
     let Some(kind) = ParameterKind::parse(&raw.kind) else {
         let kind = self::name("parameters.kind", raw.kind)?;
@@ -331,14 +330,12 @@ fn parameter(raw: RawParameter, unknown: &mut Vec<String>) -> Result<Option<Para
     if !fits {
         return Err(Error::bad_manifest(format!("the default of parameter `{name}`")));
     }
-    Ok(Some(Parameter {
-        name: Cow::Owned(name),
-        kind,
-        description: Cow::Owned(line("parameters.description", raw.description)?),
-        required: raw.required,
-        secret: raw.secret,
-        default: Cow::Owned(default),
-    }))
+    let mut parameter =
+        OwnedParameter::new(name, kind, line("parameters.description", raw.description)?);
+    parameter.required = raw.required;
+    parameter.secret = raw.secret;
+    parameter.default = default;
+    Ok(Some(parameter))
 }
 
 fn once<'a>(member: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {

@@ -1,12 +1,11 @@
 //! A verdict as lines of text: `key value`, in one order, with a checksum at the end. Read
 //! at every cold start, so it is no TOML and no JSON.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::str::FromStr;
 
 use keystead_plugin_api::manifest::{Capability, NameRule};
-use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
+use keystead_plugin_api::{OwnedParameter, ParameterKind, ValueKind};
 
 use super::{Fit, Fnv, HostBuild, Verdict};
 use crate::fs::Identity;
@@ -161,14 +160,13 @@ fn kind(name: String, lines: &mut Lines<'_>) -> Option<Kind> {
         kind.unknown.push(unknown);
     }
     while let Some(name) = lines.text("parameter") {
-        kind.parameters.push(Parameter {
-            name: Cow::Owned(name),
-            kind: ParameterKind::parse(lines.take("type")?)?,
-            required: lines.parse("required")?,
-            secret: lines.parse("secret")?,
-            description: Cow::Owned(lines.text("meaning")?),
-            default: Cow::Owned(lines.text("default")?),
-        });
+        let mut parameter =
+            OwnedParameter::new(name, ParameterKind::parse(lines.take("type")?)?, "");
+        parameter.required = lines.parse("required")?;
+        parameter.secret = lines.parse("secret")?;
+        parameter.description = lines.text("meaning")?;
+        parameter.default = lines.text("default")?;
+        kind.parameters.push(parameter);
     }
     Some(kind)
 }

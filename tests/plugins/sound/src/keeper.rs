@@ -33,17 +33,15 @@ impl Default for Keeper {
 impl Keeper {
     /// Returns the manifest that goes with it.
     pub const fn manifest(id: &'static str, kinds: &'static [Kind]) -> Manifest {
-        Manifest { kinds, ..crate::manifest(id) }
+        crate::manifest(id).kinds(kinds)
     }
 
     /// Returns its kind of vault.
     pub const fn kind(names: NameRule) -> Kind {
-        Kind {
-            capabilities: &[Capability::Write, Capability::Metadata],
-            values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
-            names,
-            ..crate::manifest("").kinds[0]
-        }
+        crate::kind()
+            .can(&[Capability::Write, Capability::Metadata])
+            .values(&[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map])
+            .names(names)
     }
 
     /// Takes names for one whose keys are the same.
