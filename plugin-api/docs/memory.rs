@@ -33,6 +33,7 @@ pub const MANIFEST: Manifest = Manifest {
             Parameter::optional("file", ParameterKind::Path, "keep secrets here, IN CLEAR TEXT"),
             Parameter::optional("locked", ParameterKind::Text, "the password to ask for").secret(),
         ],
+        permissions: &[],
     }],
     permissions: &["files:{file}/..:rw"],
 };

@@ -31,6 +31,7 @@
 ///         values: &[],
 ///         names: NameRule::CaseSensitive,
 ///         parameters: &[],
+///         permissions: &[],
 ///     }],
 ///     permissions: &[],
 /// };

@@ -98,13 +98,41 @@ pub struct Kind {
     pub names: NameRule,
     /// What a registration may or must say.
     pub parameters: &'static [Parameter],
+    /// What a vault of this kind requests, beside what every kind of the plugin does
+    /// ([`Manifest::permissions`]).
+    pub permissions: &'static [PermissionRequest],
+}
+
+/// A permission that one kind of vault requests.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy)]
+pub struct PermissionRequest {
+    /// The permission, as [`Manifest::permissions`] writes it. No library, which is linked for every
+    /// kind.
+    pub permission: &'static str,
+    /// Whether a vault opens without it. A user grants it by name, with `--grant`.
+    pub optional: bool,
+    /// What the vault does with it, in one line for the user who grants it; may be empty.
+    pub why: &'static str,
+}
+
+impl PermissionRequest {
+    /// Returns a permission that each vault of the kind needs.
+    pub const fn required(permission: &'static str) -> Self {
+        Self { permission, optional: false, why: "" }
+    }
+
+    /// Returns a permission that a vault opens without, and what it is for.
+    pub const fn optional(permission: &'static str, why: &'static str) -> Self {
+        Self { permission, optional: true, why }
+    }
 }
 
 /// What a plugin says of itself.
 ///
 /// # Examples
 /// ```
-/// use keystead_plugin_api::manifest::{Kind, Manifest, NameRule};
+/// use keystead_plugin_api::manifest::{Kind, Manifest, NameRule, PermissionRequest};
 /// const MANIFEST: Manifest = Manifest {
 ///     id: "vendor-safe",
 ///     version: "2.1.0",
@@ -119,8 +147,9 @@ pub struct Kind {
 ///         values: &[],
 ///         names: NameRule::CaseSensitive,
 ///         parameters: &[],
+///         permissions: &[PermissionRequest::required("network")],
 ///     }],
-///     permissions: &["network"],
+///     permissions: &[],
 /// };
 /// assert!(MANIFEST.json_len() > 0);
 /// ```
@@ -140,10 +169,10 @@ pub struct Manifest {
     pub homepage: &'static str,
     /// The kinds of vault it has; at least one.
     pub kinds: &'static [Kind],
-    /// What it asks for, as templates over the parameters: `files:{path}:rw`, `network`,
-    /// `env:NAME`, `exec:PROGRAM`, `exec:PROGRAM:VAR,VAR` with variables that the plugin sets for
-    /// the program, `dbus`, `library:SONAME`. Each is asked for by every vault
-    /// whose registration has all parameters that it names, whatever its kind: a folder that one
-    /// kind reads and another one writes is two parameters.
+    /// What every vault requests, whatever its kind, as templates over the parameters:
+    /// `files:{path}:rw`, `network`, `env:NAME`, `exec:PROGRAM`, `exec:PROGRAM:VAR,VAR` with
+    /// variables that the plugin sets for the program, `dbus`, `library:SONAME`. A vault requests
+    /// those whose parameters its registration has. What one kind alone needs stands in
+    /// [`Kind::permissions`].
     pub permissions: &'static [&'static str],
 }

@@ -42,6 +42,7 @@ pub const MANIFEST: Manifest = Manifest {
                 Parameter::required(PATH, ParameterKind::Path, "the folder, such as /run/secrets"),
                 TRIM,
             ],
+            permissions: &[],
         },
         Kind {
             name: READ_WRITE,
@@ -58,6 +59,7 @@ pub const MANIFEST: Manifest = Manifest {
                 ),
                 TRIM,
             ],
+            permissions: &[],
         },
     ],
     permissions: &["files:{path}:r", "files:{folder}/:rw"],

@@ -85,6 +85,7 @@ pub const MANIFEST: Manifest = Manifest {
                     "the engine's version, 1 or 2; asked of the server where it is not given",
                 ),
             ],
+            permissions: &[],
         },
         Kind {
             name: DYNAMIC,
@@ -97,6 +98,7 @@ pub const MANIFEST: Manifest = Manifest {
                 ParameterKind::Text,
                 "where the engine is mounted: database, pki or another that makes credentials",
             ),],
+            permissions: &[],
         },
     ],
     permissions: &[

@@ -51,6 +51,7 @@ pub const MANIFEST: Manifest = Manifest {
                 "whether names that differ by case are two secrets; decided when the vault is made",
             ),
         ],
+        permissions: &[],
     }],
     permissions: &[
         "files:{path}/:rw",

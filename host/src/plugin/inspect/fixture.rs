@@ -26,6 +26,7 @@ const MANIFEST: Manifest = Manifest {
         values: &[ValueKind::Text, ValueKind::Map],
         names: NameRule::CaseInsensitive,
         parameters: &[Parameter::required("path", ParameterKind::Path, "where the safe is")],
+        permissions: &[],
     }],
     permissions: &["files:{path}:rw", "library:libvendor.so.1"],
 };

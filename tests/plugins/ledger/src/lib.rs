@@ -43,6 +43,7 @@ const MANIFEST: Manifest = Manifest {
                 Parameter::optional("shut", ParameterKind::Boolean, "whether tests fail"),
                 Parameter::optional("remarks", ParameterKind::Integer, "how many tests make"),
             ],
+            permissions: &[],
         },
         Kind {
             name: "slip",
@@ -55,6 +56,7 @@ const MANIFEST: Manifest = Manifest {
                 ParameterKind::Path,
                 "the file, in CLEAR TEXT",
             )],
+            permissions: &[],
         },
     ],
     permissions: &["files:{ledger}:rw", "files:{bell}:rw"],

@@ -77,6 +77,7 @@ pub const fn manifest(id: &'static str) -> Manifest {
             values: &[ValueKind::Text, ValueKind::Bytes],
             names: NameRule::CaseSensitive,
             parameters: &[],
+            permissions: &[],
         }],
         permissions: &[],
     }
