@@ -179,7 +179,10 @@ fn a_permission_reads_as_plain_words_and_writes_as_it_was() {
         ("env:HTTPS_PROXY", "may read the environment variable HTTPS_PROXY"),
         ("exec:gpg", "may run the program gpg"),
         ("exec:/usr/bin/gpg", "may run the program /usr/bin/gpg"),
-        ("dbus", "may use the session bus, which acts as you"),
+        (
+            "dbus",
+            "may use the session bus and other sockets of yours, and so can run anything as you",
+        ),
         ("library:libpcsclite.so.1", "is linked with the library libpcsclite.so.1"),
     ] {
         let permission = Permission::parse(written).unwrap();
