@@ -240,6 +240,21 @@ pub enum Error {
         /// What it asks for beyond that, as manifests write it.
         missing: Vec<String>,
     },
+    /// A user grants by name what the vault's kind does not request.
+    #[error(
+        "plugin `{plugin}` has no optional permission `{permission}` for vault `{vault}`: {}",
+        if optional.is_empty() { "it has none".to_owned() } else { format!("it has {}", optional.join(", ")) }
+    )]
+    NotRequested {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// The permission as typed.
+        permission: String,
+        /// The optional permissions of the vault's kind, as its manifest writes them.
+        optional: Vec<String>,
+    },
     /// The plugin could write where Keystead keeps what plugins may do.
     #[error(
         "vault `{vault}` would let plugin `{plugin}` write under {}, and so to {}, which says what \
@@ -333,6 +348,7 @@ impl Error {
             Self::Unresolved { .. } | Self::UnresolvedSecret { .. } => "E01.unresolved",
             Self::NeedsItself { .. } => "E12.needs-itself",
             Self::NotGranted { .. } => "E07.not-granted",
+            Self::NotRequested { .. } => "E07.not-requested",
             Self::ReachesOwn { .. } => "E07.own-folder",
             Self::Granting { source, .. } => source.code(),
             Self::InProcessForbidden { .. } => "E07.in-process-forbidden",

@@ -99,6 +99,34 @@ pub struct Kind {
     pub names: NameRule,
     /// What a registration may or must say.
     pub parameters: &'static [Parameter],
+    /// What a vault of this kind requests, beside what every kind of the plugin does
+    /// ([`Manifest::permissions`]).
+    pub permissions: &'static [PermissionRequest],
+}
+
+/// A permission that one kind of vault requests.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy)]
+pub struct PermissionRequest {
+    /// The permission, as [`Manifest::permissions`] writes it. No library, which is linked for every
+    /// kind.
+    pub permission: &'static str,
+    /// Whether a vault opens without it. A user grants it by name, with `--grant`.
+    pub optional: bool,
+    /// What the vault does with it, in one line for the user who grants it; may be empty.
+    pub why: &'static str,
+}
+
+impl PermissionRequest {
+    /// Returns a permission that each vault of the kind needs.
+    pub const fn required(permission: &'static str) -> Self {
+        Self { permission, optional: false, why: "" }
+    }
+
+    /// Returns a permission that a vault opens without, and what it is for.
+    pub const fn optional(permission: &'static str, why: &'static str) -> Self {
+        Self { permission, optional: true, why }
+    }
 }
 
 impl Kind {
@@ -111,6 +139,7 @@ impl Kind {
             values: &[ValueKind::Text],
             names: NameRule::CaseSensitive,
             parameters: &[],
+            permissions: &[],
         }
     }
 
@@ -137,18 +166,24 @@ impl Kind {
         self.parameters = parameters;
         self
     }
+
+    /// Returns the kind with these permissions.
+    pub const fn permissions(mut self, permissions: &'static [PermissionRequest]) -> Self {
+        self.permissions = permissions;
+        self
+    }
 }
 
 /// What a plugin says of itself.
 ///
 /// # Examples
 /// ```
-/// use keystead_plugin_api::manifest::{Kind, Manifest};
+/// use keystead_plugin_api::manifest::{Kind, Manifest, PermissionRequest};
 /// const MANIFEST: Manifest = Manifest::new("vendor-safe", "2.1.0")
 ///     .description("Secrets in a Vendor Safe")
 ///     .vendor("Vendor Ltd")
-///     .kinds(&[Kind::new("safe", "one safe")])
-///     .permissions(&["network"]);
+///     .kinds(&[Kind::new("safe", "one safe")
+///         .permissions(&[PermissionRequest::required("network")])]);
 /// assert!(MANIFEST.json_len() > 0);
 /// ```
 #[non_exhaustive]
@@ -168,11 +203,11 @@ pub struct Manifest {
     pub homepage: &'static str,
     /// The kinds of vault it has; at least one.
     pub kinds: &'static [Kind],
-    /// What it asks for, as templates over the parameters: `files:{path}:rw`, `network`,
-    /// `env:NAME`, `exec:PROGRAM`, `exec:PROGRAM:VAR,VAR` with variables that the plugin sets for
-    /// the program, `dbus`, `library:SONAME`. Each is asked for by every vault
-    /// whose registration has all parameters that it names, whatever its kind: a folder that one
-    /// kind reads and another one writes is two parameters.
+    /// What every vault requests, whatever its kind, as templates over the parameters:
+    /// `files:{path}:rw`, `network`, `env:NAME`, `exec:PROGRAM`, `exec:PROGRAM:VAR,VAR` with
+    /// variables that the plugin sets for the program, `dbus`, `library:SONAME`. A vault requests
+    /// those whose parameters its registration has. What one kind alone needs stands in
+    /// [`Kind::permissions`].
     pub permissions: &'static [&'static str],
 }
 

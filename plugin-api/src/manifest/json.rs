@@ -1,7 +1,7 @@
 //! The manifest as JSON, made by the compiler: the file carries plain bytes, and no code
 //! of the plugin has to run for the host to read them.
 
-use super::{Kind, Manifest, API_VERSION};
+use super::{Kind, Manifest, PermissionRequest, API_VERSION};
 use crate::parameters::Parameter;
 
 /// Counts, and where there is room also writes: one pass to learn the length, one to fill
@@ -95,7 +95,25 @@ impl<const N: usize> Writer<N> {
             out = out.separator(i).parameter(&kind.parameters[i]);
             i += 1;
         }
+        out = out.raw("],\"permissions\":[");
+        i = 0;
+        while i < kind.permissions.len() {
+            out = out.separator(i).permission(&kind.permissions[i]);
+            i += 1;
+        }
         out.raw("]}")
+    }
+
+    /// A plain text where that says all.
+    const fn permission(self, request: &PermissionRequest) -> Self {
+        if !request.optional && request.why.is_empty() {
+            return self.string(request.permission);
+        }
+        self.raw("{\"permission\":")
+            .string(request.permission)
+            .boolean("optional", request.optional)
+            .member("why", request.why)
+            .raw("}")
     }
 
     const fn separator(self, index: usize) -> Self {

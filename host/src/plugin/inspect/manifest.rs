@@ -49,8 +49,19 @@ pub struct Manifest {
     pub homepage: String,
     /// The kinds of vault it has: at least one, each name once.
     pub kinds: Vec<Kind>,
-    /// What it asks for, each once.
+    /// What every kind of vault requests, each once.
     pub permissions: Vec<Permission>,
+}
+
+/// A permission that one kind of vault requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The permission.
+    pub permission: Permission,
+    /// Whether a vault opens without it.
+    pub optional: bool,
+    /// What it is for, in one line; may be empty.
+    pub why: String,
 }
 
 /// One kind of vault a plugin has.
@@ -69,8 +80,10 @@ pub struct Kind {
     pub values: Vec<ValueKind>,
     /// What a registration may or must say; each name once.
     pub parameters: Vec<OwnedParameter>,
-    /// Names of capabilities, values and optional parameters' kinds that are newer than
-    /// this host: they are left out above and cannot be used.
+    /// What its vaults request beside what those of every kind do, each once.
+    pub permissions: Vec<Request>,
+    /// Names of capabilities, values, optional parameters' kinds and optional permissions that
+    /// are newer than this host: they are left out above and cannot be used.
     pub unknown: Vec<String>,
 }
 
@@ -81,6 +94,24 @@ impl Manifest {
             Some(name) => self.kinds.iter().find(|kind| kind.name == name),
             None => self.kinds.first(),
         }
+    }
+
+    /// Returns what a vault of this kind requests: each permission, and the request of the kind's
+    /// own that it is of.
+    pub fn requested_by<'m>(
+        &'m self,
+        kind: &'m Kind,
+    ) -> impl Iterator<Item = (&'m Permission, Option<&'m Request>)> {
+        let of_all = self.permissions.iter().map(|permission| (permission, None));
+        of_all.chain(kind.permissions.iter().map(|own| (&own.permission, Some(own))))
+    }
+
+    /// Returns what any kind of vault requests, each once.
+    pub fn all_permissions(&self) -> Vec<&Permission> {
+        let own = self.kinds.iter().flat_map(|kind| &kind.permissions);
+        let mut seen = BTreeSet::new();
+        let all = self.permissions.iter().chain(own.map(|request| &request.permission));
+        all.filter(|permission| seen.insert(*permission)).collect()
     }
 
     /// Parses and checks the JSON of a manifest. Members it does not know are left alone:
@@ -103,7 +134,7 @@ impl Manifest {
             Permission::parse_template(&text)
         })?;
         for permission in &permissions {
-            check_parameters(permission, &kinds)?;
+            check_parameters(permission, &kinds, "refers to a parameter that no kind has")?;
         }
         let mut seen = BTreeSet::new();
         let permissions = permissions.into_iter().filter(|p| seen.insert(p.clone())).collect();
@@ -124,7 +155,7 @@ impl Manifest {
 /// Checks what a permission's template refers to: parameters of a kind of vault, or, as
 /// `{ACTION.PARAMETER}`, what is typed for one action. What a path begins with is a parameter that is
 /// a path, and a path stands nowhere else.
-fn check_parameters(permission: &Permission, kinds: &[Kind]) -> Result<()> {
+fn check_parameters(permission: &Permission, kinds: &[Kind], unknown: &str) -> Result<()> {
     let bad = |why: &str| {
         let permission = text::shown(&permission.text());
         Err(Error::bad_manifest(format!("permission `{permission}` {why}")))
@@ -146,7 +177,7 @@ fn check_parameters(permission: &Permission, kinds: &[Kind]) -> Result<()> {
         let mut declared =
             kinds.iter().flat_map(|kind| &kind.parameters).filter(|one| one.name == wanted);
         let Some(first) = declared.next() else {
-            return bad("refers to a parameter that no kind has");
+            return bad(unknown);
         };
         if let Permission::Files { template, .. } = permission {
             let begins = at == 0 && template.starts_with('{');
@@ -186,15 +217,49 @@ impl Kind {
             list("parameters", raw.parameters, MAX_LIST, |raw| parameter(raw, &mut unknown))?;
         let parameters: Vec<_> = parameters.into_iter().flatten().collect();
         once("parameters", parameters.iter().map(|parameter| parameter.name.as_str()))?;
-        Ok(Self {
+        let mut kind = Self {
             name: name("kinds.name", raw.name)?,
             description: line("kinds.description", raw.description)?,
             names,
             capabilities,
             values,
             parameters,
-            unknown,
-        })
+            permissions: Vec::new(),
+            unknown: Vec::new(),
+        };
+        let requests =
+            list("permissions", raw.permissions, MAX_LIST, |raw| kind.request(raw, &mut unknown))?;
+        for request in requests.into_iter().flatten() {
+            if !kind.permissions.iter().any(|other| other.permission == request.permission) {
+                kind.permissions.push(request);
+            }
+        }
+        kind.unknown = unknown;
+        Ok(kind)
+    }
+
+    /// Checks a permission of this kind's own. One that is optional and not known is left out.
+    fn request(&self, raw: RawRequest, unknown: &mut Vec<String>) -> Result<Option<Request>> {
+        let (written, optional, why) = match raw {
+            RawRequest::Text(permission) => (permission, false, String::new()),
+            RawRequest::Whole { permission, optional, why } => (permission, optional, why),
+        };
+        let permission = match Permission::parse_template(&written) {
+            Err(Error::UnknownPermission { permission }) if optional => {
+                unknown.push(permission);
+                return Ok(None);
+            }
+            parsed => parsed?,
+        };
+        if matches!(permission, Permission::Library(_)) {
+            let permission = text::shown(&written);
+            return Err(Error::bad_manifest(format!(
+                "permission `{permission}` is of one kind of vault: a library is linked for all"
+            )));
+        }
+        let unknown = "refers to a parameter that its kind does not have";
+        check_parameters(&permission, std::slice::from_ref(self), unknown)?;
+        Ok(Some(Request { permission, optional, why: line("permissions.why", why)? }))
     }
 }
 
@@ -260,6 +325,22 @@ struct RawKind {
     capabilities: Vec<String>,
     values: Vec<String>,
     parameters: Vec<RawParameter>,
+    /// Plugins that were built before do not have it.
+    #[serde(default)]
+    permissions: Vec<RawRequest>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a permission: a text, or an object with `permission`")]
+enum RawRequest {
+    Text(String),
+    Whole {
+        permission: String,
+        #[serde(default)]
+        optional: bool,
+        #[serde(default)]
+        why: String,
+    },
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,8 @@ fn verdict() -> Verdict {
         "vendor":"V","license":"MIT","homepage":"","kinds":[{"name":"one","description":"",
         "names":"case-insensitive","capabilities":["write","levitate"],"values":["text","map"],
         "parameters":[{"name":"path","kind":"path","description":"where it is","required":true,
-        "secret":false,"default":""}]},{"name":"two","description":"2","names":"case-sensitive",
+        "secret":false,"default":""}],"permissions":["dbus",{"permission":"env:HOME",
+        "optional":true,"why":"greets"}]},{"name":"two","description":"2","names":"case-sensitive",
         "capabilities":[],"values":[],"parameters":[]}],
         "permissions":["files:{path}:rw","network"]}"#;
     Verdict {

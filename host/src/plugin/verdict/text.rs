@@ -9,11 +9,11 @@ use keystead_plugin_api::{OwnedParameter, ParameterKind, ValueKind};
 
 use super::{Fit, Fnv, HostBuild, Verdict};
 use crate::fs::Identity;
-use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
+use crate::plugin::inspect::{Abi, Kind, Manifest, Permission, Request};
 use crate::plugin::pins::Digest;
 
 /// The first line: another version is no verdict.
-const FIRST: &str = "keystead-verdict 1";
+const FIRST: &str = "keystead-verdict 2";
 
 /// Returns the verdict as text, unless something in it would not be one line.
 pub(super) fn write(verdict: &Verdict) -> Option<String> {
@@ -54,6 +54,11 @@ pub(super) fn write(verdict: &Verdict) -> Option<String> {
         }
         for unknown in &kind.unknown {
             out.line("unknown", unknown);
+        }
+        for request in &kind.permissions {
+            out.line("request", request.permission.text());
+            out.line("optional", request.optional);
+            out.line("why", &request.why);
         }
         for parameter in &kind.parameters {
             out.line("parameter", &parameter.name);
@@ -148,6 +153,7 @@ fn kind(name: String, lines: &mut Lines<'_>) -> Option<Kind> {
         capabilities: Vec::new(),
         values: Vec::new(),
         parameters: Vec::new(),
+        permissions: Vec::new(),
         unknown: Vec::new(),
     };
     while let Some(capability) = lines.take("capability") {
@@ -158,6 +164,13 @@ fn kind(name: String, lines: &mut Lines<'_>) -> Option<Kind> {
     }
     while let Some(unknown) = lines.text("unknown") {
         kind.unknown.push(unknown);
+    }
+    while let Some(permission) = lines.take("request") {
+        kind.permissions.push(Request {
+            permission: Permission::parse(permission).ok()?,
+            optional: lines.parse("optional")?,
+            why: lines.text("why")?,
+        });
     }
     while let Some(name) = lines.text("parameter") {
         let mut parameter =

@@ -115,6 +115,9 @@ impl Found {
             Error::NotGranted { vault, .. } => self.hint(format!(
                 "run `keystead vault grant {vault}` to see what is new, and to grant it"
             )),
+            Error::NotRequested { plugin, .. } => self.hint(format!(
+                "run `keystead plugin show {plugin}` to see what it can be granted"
+            )),
             Error::ReachesOwn { .. } => self.hint("give the vault a folder of its own"),
             Error::InProcessForbidden { plugin } => self.hint(format!(
                 "leave `--placement` out, or run `keystead plugin trust {plugin} --danger-in-process`"

@@ -78,7 +78,7 @@ fn refuses_a_manifest_that_says_what_it_must_not() {
         "permission `files:{file}:rw` refers to a parameter that no kind has"
     );
     let kinds =
-        &json[json.find("[{\"name\":\"safe\"").unwrap()..json.find(",\"permissions\"").unwrap()];
+        &json[json.find("[{\"name\":\"safe\"").unwrap()..json.rfind(",\"permissions\"").unwrap()];
     let kind = &kinds[1..kinds.len() - 1];
     assert_eq!(refused(kinds, "[]"), "`kinds` is empty");
     assert_eq!(refused(kinds, &format!("[{kind},{kind}]")), "`kinds` has `safe` twice");
@@ -87,7 +87,7 @@ fn refuses_a_manifest_that_says_what_it_must_not() {
         "`kinds` has more than 32 entries"
     );
     let from = json.find("[{\"name\":\"path\"").unwrap();
-    let parameters = &json[from..json.find("]}]").unwrap() + 1];
+    let parameters = &json[from..json.find("],\"permissions\":[]}]").unwrap() + 1];
     let parameter = &parameters[1..parameters.len() - 1];
     assert_eq!(
         refused(parameters, &format!("[{parameter},{parameter}]")),
@@ -179,7 +179,10 @@ fn a_permission_reads_as_plain_words_and_writes_as_it_was() {
         ("env:HTTPS_PROXY", "may read the environment variable HTTPS_PROXY"),
         ("exec:gpg", "may run the program gpg"),
         ("exec:/usr/bin/gpg", "may run the program /usr/bin/gpg"),
-        ("dbus", "may use the session bus, which acts as you"),
+        (
+            "dbus",
+            "may use the session bus and other sockets of yours, and so can run anything as you",
+        ),
         ("library:libpcsclite.so.1", "is linked with the library libpcsclite.so.1"),
     ] {
         let permission = Permission::parse(written).unwrap();
@@ -188,4 +191,59 @@ fn a_permission_reads_as_plain_words_and_writes_as_it_was() {
     }
     let permission = Permission::parse("files:/srv/{a}/{b}:r").unwrap();
     assert_eq!(permission.parameters().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn kind_requests_what_is_its_own_and_unknown_optional_is_left_out() {
+    let with = |requests: &str| {
+        json().replace("\"permissions\":[]}]", &format!("\"permissions\":[{requests}]}}]"))
+    };
+    let requests = r#""network",{"permission":"env:HOME","optional":true,"why":"greets"},"network",
+        {"permission":"levitate","optional":true}"#;
+    let manifest = Manifest::parse(with(requests).as_bytes()).unwrap();
+    let kind = &manifest.kinds[0];
+    let request =
+        |permission, optional, why: &str| Request { permission, optional, why: why.to_owned() };
+    let home = Permission::Env("HOME".to_owned());
+    assert_eq!(
+        kind.permissions,
+        [request(Permission::Network, false, ""), request(home.clone(), true, "greets")]
+    );
+    assert_eq!(kind.unknown, ["levitate"]);
+    let all: Vec<_> = manifest.all_permissions().into_iter().map(Permission::text).collect();
+    assert_eq!(all, ["files:{path}:rw", "library:libvendor.so.1", "network", "env:HOME"]);
+    // Of plugins that were built before.
+    assert_eq!(Manifest::parse(old().as_bytes()).unwrap().kinds[0].permissions, []);
+
+    let refused = |requests: &str| json_refusal(&with(requests));
+    assert_eq!(
+        refused(r#""levitate""#),
+        "E07.unknown-permission: the manifest asks for `levitate`, which this host cannot grant"
+    );
+    for (requests, why) in [
+        (
+            r#""files:{none}:r""#,
+            "`files:{none}:r` refers to a parameter that its kind does not have",
+        ),
+        (
+            r#""library:libx.so""#,
+            "`library:libx.so` is of one kind of vault: a library is linked for all",
+        ),
+    ] {
+        let text = format!("E05.bad-manifest: the manifest is not valid: permission {why}");
+        assert_eq!(refused(requests), text);
+    }
+    let text = refused(r#"{"optional":true}"#);
+    assert!(
+        text.contains("expected a permission: a text, or an object with `permission`"),
+        "{text}"
+    );
+}
+
+/// Returns the JSON without the members that manifests did not always have.
+fn old() -> String {
+    let json = json();
+    let old = json.replace(",\"permissions\":[]}]", "}]");
+    assert_ne!(old, json);
+    old
 }

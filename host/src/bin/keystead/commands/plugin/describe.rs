@@ -1,6 +1,6 @@
 //! A plugin file described, as `show`, `install` and `trust` do it: for people and as JSON.
 
-use keystead::plugin::inspect::{Here, Inspected, Kind, Permission};
+use keystead::plugin::inspect::{Here, Inspected, Kind, Permission, Request};
 use keystead::plugin::pins::Digest;
 use serde::Serialize;
 
@@ -34,15 +34,35 @@ pub(super) fn lines(inspected: &Inspected, sha256: &Digest) -> Vec<String> {
     lines.push(format!("File:        {} for {}{glibc}", inspected.format, inspected.machine));
     lines.push(format!("SHA-256:     {sha256}"));
     lines.push("Permissions:".to_owned());
-    if manifest.permissions.is_empty() {
-        lines.push("  none".to_owned());
+    let several = manifest.kinds.len() > 1;
+    let mut said: Vec<_> = manifest.permissions.iter().map(|one| format!("  {one}")).collect();
+    for kind in &manifest.kinds {
+        for request in &kind.permissions {
+            let of = if several { format!("as `{}` it ", kind.name) } else { String::new() };
+            said.push(format!("  {of}{}", requested(request)));
+        }
     }
-    lines.extend(manifest.permissions.iter().map(|permission| format!("  {permission}")));
+    if said.is_empty() {
+        said.push("  none".to_owned());
+    }
+    lines.append(&mut said);
     if !inspected.findings.is_empty() {
         lines.push("Findings:".to_owned());
         lines.extend(inspected.findings.iter().map(|finding| format!("  {finding}")));
     }
     lines
+}
+
+/// Returns a kind's own permission in plain words, and how one that is optional is granted.
+fn requested(request: &Request) -> String {
+    let mut line = request.permission.to_string();
+    if request.optional {
+        line += &format!(", if granted with `--grant {}`", request.permission.text());
+    }
+    if !request.why.is_empty() {
+        line += &format!(": {}", request.why);
+    }
+    line
 }
 
 /// Returns the kinds of vault as lines for people.
@@ -122,6 +142,14 @@ struct PermissionJson {
 }
 
 #[derive(Serialize)]
+struct RequestJson<'a> {
+    #[serde(flatten)]
+    permission: PermissionJson,
+    optional: bool,
+    why: &'a str,
+}
+
+#[derive(Serialize)]
 struct KindJson<'a> {
     name: &'a str,
     description: &'a str,
@@ -129,6 +157,7 @@ struct KindJson<'a> {
     capabilities: Vec<&'static str>,
     values: Vec<&'static str>,
     parameters: Vec<Parameter<'a>>,
+    permissions: Vec<RequestJson<'a>>,
 }
 
 impl<'a> Json<'a> {
@@ -145,6 +174,15 @@ impl<'a> Json<'a> {
             capabilities: kind.capabilities.iter().map(|one| one.as_str()).collect(),
             values: kind.values.iter().map(|one| one.as_str()).collect(),
             parameters: kind.parameters.iter().map(Parameter::of).collect(),
+            permissions: kind
+                .permissions
+                .iter()
+                .map(|request| RequestJson {
+                    permission: permission(&request.permission),
+                    optional: request.optional,
+                    why: &request.why,
+                })
+                .collect(),
         };
         Self {
             id: &manifest.id,
@@ -160,7 +198,7 @@ impl<'a> Json<'a> {
             glibc: inspected.glibc.map(|(major, minor)| format!("{major}.{minor}")),
             sha256: sha256.to_string(),
             needed: &inspected.needed,
-            permissions: manifest.permissions.iter().map(permission).collect(),
+            permissions: manifest.all_permissions().into_iter().map(permission).collect(),
             findings: inspected.findings.iter().map(ToString::to_string).collect(),
             kinds: manifest.kinds.iter().map(kind).collect(),
         }
