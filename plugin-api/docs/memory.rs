@@ -61,16 +61,12 @@ impl Vault for Memory {
     }
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
-        // The cursor is the last name of the page before: good whatever is written meanwhile.
-        let after = request.cursor.as_deref().map(SecretName::parse).transpose()?;
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = self.unlocked()?.read()?.range((from, Bound::Unbounded));
-        let entry = |(name, secret): (&SecretName, &Secret)| {
+        let from = request.after()?.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.unlocked()?.read()?.range((from, Bound::Unbounded));
+        let entries = rest.map(|(name, secret)| {
             Entry::new(name.clone(), Some(secret.value.kind()), secret.metadata.clone())
-        };
-        let entries: Vec<Entry> = rest.by_ref().take(request.limit).map(entry).collect();
-        let last = entries.last().map(|entry| entry.name.to_string());
-        Ok(Page::new(entries, rest.next().and(last)))
+        });
+        Ok(Page::of(entries, request))
     }
 
     fn set(&mut self, request: SetRequest) -> Result<Written> {
@@ -174,11 +170,9 @@ impl Memory {
 }
 
 fn put(secrets: &mut Map, request: SetRequest) -> Result<Written> {
-    let kept = match (secrets.get(&request.name), request.mode) {
-        (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
-        (None, WriteMode::Replace) => return Err(Error::not_found()),
-        (old, _) => old.map(|old| old.metadata.clone()).unwrap_or_default(),
-    };
+    let old = secrets.get(&request.name);
+    request.mode.check(old.is_some())?;
+    let kept = old.map(|old| old.metadata.clone()).unwrap_or_default();
     let metadata = request.metadata.unwrap_or(kept);
     secrets.insert(request.name, Secret::with_metadata(request.value, metadata));
     Ok(Written::new())
