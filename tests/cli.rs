@@ -6,6 +6,7 @@ mod agent_process;
 mod between;
 mod completion;
 mod copy;
+mod device_login;
 mod doctor;
 mod export;
 mod get;

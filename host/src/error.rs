@@ -115,12 +115,16 @@ pub enum Error {
         name: SecretName,
     },
     /// The vault is locked, and nobody answered what it asks for.
-    #[error("vault `{vault}` is locked{}", unanswered(.why))]
+    #[error("vault `{vault}` is locked{}{}", said(.message), unanswered(.why))]
     Locked {
         /// The vault.
         vault: VaultName,
         /// What it asks for.
         prompts: Vec<Prompt>,
+        /// What it says to the person who unlocks it.
+        message: Option<String>,
+        /// The address that the person is to open.
+        url: Option<String>,
         /// Why there was no answer.
         why: Unanswered,
     },
@@ -386,7 +390,9 @@ impl Error {
             | Self::NoSuchKind { .. }
             | Self::NoSuchAction { .. } => Class::NoSuch,
             Self::Trust(error) if error.is_not_installed() => Class::NoSuch,
-            Self::Locked { why: Unanswered::Nobody, .. } => Class::NeedsHuman,
+            Self::Locked { why: Unanswered::Nobody | Unanswered::Elsewhere, .. } => {
+                Class::NeedsHuman
+            }
             Self::Exchange(exchange::Error::NoPassword) => Class::NeedsHuman,
             Self::SearchIncomplete { .. } => Class::Partly,
             Self::Misbehaved { .. } => Class::Fault,
@@ -476,10 +482,15 @@ fn vaults(searched: &[VaultName]) -> String {
     }
 }
 
+fn said(message: &Option<String>) -> String {
+    message.as_ref().map_or_else(String::new, |message| format!(": {}", visible(message)))
+}
+
 fn unanswered(why: &Unanswered) -> String {
     match why {
         Unanswered::Nobody => String::new(),
         Unanswered::Interrupted => ", and unlocking was broken off".to_owned(),
+        Unanswered::Elsewhere => ", and another command waits for its login".to_owned(),
         Unanswered::Failed(why) => format!(", and the answer could not be read: {why}"),
     }
 }

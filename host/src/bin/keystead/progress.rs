@@ -84,6 +84,10 @@ impl Ask for Asking<'_> {
         self.0.aside(|| self.1.ask(vault, challenge))
     }
 
+    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+        self.0.aside(|| self.1.show(vault, challenge))
+    }
+
     fn wrong(&mut self, vault: &VaultName, message: &str) {
         self.0.aside(|| self.1.wrong(vault, message));
     }

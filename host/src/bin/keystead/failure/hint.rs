@@ -87,7 +87,10 @@ impl Found {
                 None => self.hint(NO_VAULT),
             },
             Error::SecretExists { .. } => self.hint("leave `--no-clobber` out to replace it"),
-            Error::Locked { vault, prompts, why: Unanswered::Nobody } => {
+            Error::Locked { vault, prompts, url, why: Unanswered::Nobody, .. } => {
+                if let Some(url) = url {
+                    self.hint(format!("open {url}"));
+                }
                 self.locked(vault, prompts);
                 self.hint(unlock_first(vault));
             }
@@ -180,6 +183,11 @@ impl Found {
                 true => asks,
                 false => format!("{asks} ({label})"),
             });
+        }
+        if prompts.is_empty() {
+            self.causes.push("it waits for what a person does, and nobody is there".to_owned());
+            self.hint("run it at a terminal");
+            return;
         }
         if let Some(last) = self.causes.last_mut() {
             last.push_str(", and nobody can be asked");
