@@ -13,5 +13,6 @@ mod next_debian;
 mod out_of_tree;
 mod owners;
 mod pretender;
+mod replaced_file;
 mod skew;
 mod zoo;

@@ -71,6 +71,8 @@ numbered! {
         Log = 1 "log",
         Exec = 2 "exec",
         Ownership = 3 "ownership",
+        ReplaceFile = 4 "replace_file",
+        ReadFile = 5 "read_file",
     }
 }
 
@@ -241,6 +243,8 @@ pub fn serve_host(services: &dyn Services, service: u32, request: &[u8]) -> Secr
             Some(Service::Ownership) => {
                 encode_reply(&services.ownership(&one::<String>(request)?).map(One))
             }
+            Some(Service::ReplaceFile) => encode_reply(&services.replace_file(decode(request)?)),
+            Some(Service::ReadFile) => encode_reply(&services.read_file(decode(request)?)),
             None => wire::unknown_call(),
         })
     };

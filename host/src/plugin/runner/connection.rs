@@ -403,6 +403,8 @@ fn poll(watched: &mut [PollFd<'_>], eager: Eager, left: Duration) -> Result<(), 
 enum Asked {
     Exec(api::ExecRequest),
     Ownership(String),
+    ReadFile(api::ReadFileRequest),
+    ReplaceFile(api::ReplaceFileRequest),
 }
 
 impl Asked {
@@ -411,6 +413,8 @@ impl Asked {
         let read = match service {
             Some(Service::Exec) => wire::decode(asked).map(Self::Exec),
             Some(Service::Ownership) => wire::decode(asked).map(|One(path)| Self::Ownership(path)),
+            Some(Service::ReadFile) => wire::decode(asked).map(Self::ReadFile),
+            Some(Service::ReplaceFile) => wire::decode(asked).map(Self::ReplaceFile),
             // A line for the log has no reply.
             Some(Service::Log) | None => return Err(Fault::new("a request for no service")),
         };
@@ -419,12 +423,22 @@ impl Asked {
 
     /// Does it, by the call's deadline, and returns the reply.
     fn serve(self, setup: &Setup, deadline: api::Deadline) -> api::SecretBytes {
+        let by = |own: api::Deadline| match own.remaining() > deadline.remaining() {
+            true => deadline,
+            false => own,
+        };
         match self {
             Self::Exec(mut program) => {
-                if program.deadline.remaining() > deadline.remaining() {
-                    program.deadline = deadline;
-                }
+                program.deadline = by(program.deadline);
                 wire::encode_reply(&setup.services.exec(program).map(cut_errors))
+            }
+            Self::ReadFile(mut request) => {
+                request.deadline = by(request.deadline);
+                wire::encode_reply(&setup.services.read_file(request))
+            }
+            Self::ReplaceFile(mut request) => {
+                request.deadline = by(request.deadline);
+                wire::encode_reply(&setup.services.replace_file(request))
             }
             Self::Ownership(path) => {
                 let owner = ownership::of(&setup.granted, &path);

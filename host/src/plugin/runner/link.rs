@@ -140,6 +140,14 @@ impl api::Services for Services {
         self.ask(Service::Exec, &request)
     }
 
+    fn read_file(&self, request: api::ReadFileRequest) -> api::Result<api::FileRead> {
+        self.ask(Service::ReadFile, &request)
+    }
+
+    fn replace_file(&self, request: api::ReplaceFileRequest) -> api::Result<api::FileReplaced> {
+        self.ask(Service::ReplaceFile, &request)
+    }
+
     fn ownership(&self, path: &str) -> api::Result<Option<api::Ownership>> {
         if self.owners == Owners::Seen {
             return Ok(None);

@@ -64,6 +64,7 @@ enum Name {
 #[serde(rename_all = "kebab-case")]
 enum Ability {
     Files,
+    Replace,
     Network,
     Env,
     Exec,
@@ -188,6 +189,7 @@ impl Ability {
     fn of(permission: &Permission) -> Option<Self> {
         match permission {
             Permission::Files { .. } => Some(Self::Files),
+            Permission::Replace { .. } => Some(Self::Replace),
             Permission::Network => Some(Self::Network),
             Permission::Env(_) => Some(Self::Env),
             Permission::Exec { .. } => Some(Self::Exec),
