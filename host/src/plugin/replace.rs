@@ -146,7 +146,7 @@ impl New<'_> {
         if !is_at(&held.0, &folder, name).map_err(cannot)? {
             return Ok(None);
         }
-        check_names(&held.0, path)?;
+        check_state(&held.0, path)?;
         let (_, now) = content_of(&held.0, path)?;
         if !now.has_content_of(expected) {
             return Err(changed(path, Some(expected), Some(&now)));
@@ -159,10 +159,10 @@ impl New<'_> {
         match rustix::fs::renameat_with(&folder, new.name(), &folder, name, RenameFlags::EXCHANGE) {
             Ok(()) => {
                 // What was there has the temporary name now. Where it is not what was compared,
-                // another program was faster, and its file goes back.
-                let (_, was) = content_of(&held.0, path)?;
-                let is_same = is_at(&held.0, &folder, new.name()).map_err(cannot)?;
-                if !is_same || !was.has_content_of(expected) {
+                // another program was faster, and its file goes back. Its number says nothing: a
+                // file of a lower layer may get another one when it is renamed.
+                let was = found_at(&folder, new.name(), path)?;
+                if !was.is_some_and(|was| was.has_content_of(expected)) {
                     new.exchange_back(name).map_err(cannot)?;
                     let now = found_at(&folder, name, path)?;
                     return Err(changed(path, Some(expected), now.as_ref()));
@@ -282,9 +282,10 @@ fn is_at(file: &File, folder: &OwnedFd, name: &OsStr) -> std::result::Result<boo
     Ok((there.st_dev, there.st_ino) == (own.st_dev, own.st_ino))
 }
 
-/// Checks that a file has one name, and that nothing is mounted on it: the other name would keep the
-/// old content, and what is mounted cannot be replaced.
-fn check_names(file: &File, path: &Path) -> Result<()> {
+/// Checks that a file has one name, that nothing is mounted on it, and that it is no program with its
+/// owner's rights: the other name would keep the old content, what is mounted cannot be replaced, and
+/// the plugin would say what is run with these rights.
+fn check_state(file: &File, path: &Path) -> Result<()> {
     let cannot =
         |why: &str| Err(Error::unavailable(format!("cannot replace `{}`: {why}", path.display())));
     let found = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
@@ -294,6 +295,10 @@ fn check_names(file: &File, path: &Path) -> Result<()> {
     }
     if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
         return cannot("it is a mount point");
+    }
+    let has_capabilities = rustix::fs::fgetxattr_query(file, "security.capability").is_ok();
+    if found.stx_mode & 0o6000 != 0 || has_capabilities {
+        return cannot("it is a program that runs with rights of its own");
     }
     Ok(())
 }

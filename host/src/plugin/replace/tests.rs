@@ -215,6 +215,15 @@ fn second_name_is_refused() {
 }
 
 #[test]
+fn program_with_rights_of_its_own_is_refused() {
+    let home = Home::new();
+    for mode in [0o4755, 0o2755] {
+        fs::set_permissions(home.file(), fs::Permissions::from_mode(mode)).unwrap();
+        home.refuses(home.version(), ErrorKind::Unavailable, "runs with rights of its own");
+    }
+}
+
+#[test]
 fn only_granted_paths_are_permitted_as_they_were_granted() {
     let granted = ["replace:/a/b", "files:/c:rw", "network"];
     let granted: Vec<_> = granted.iter().map(|text| Permission::parse(text).unwrap()).collect();
