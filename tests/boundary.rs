@@ -4,6 +4,7 @@ mod build;
 mod c_door;
 mod c_vaults;
 mod cage;
+mod denied;
 mod exec;
 mod file;
 mod home;

@@ -354,6 +354,12 @@ typedef struct keystead_host {
     keystead_status (*replace_file)(keystead_context context,
                                     const keystead_replace_file_request *request,
                                     keystead_take_file take, void *own);
+
+    /* Returns 1 where a permission is granted, written as in a manifest with its parameters put in
+     * ("files:/srv/x:r", "network"), or where nothing holds the plugin back; 0 where it is not.
+     * After an open or a connect that failed it tells what is missing: name the permission in the
+     * message, and answer KEYSTEAD_NOT_GRANTED. */
+    uint32_t (*is_granted)(keystead_context context, keystead_bytes permission);
 } keystead_host;
 
 /* A plugin's table. Fields that are null are what the vault cannot do: the host then answers

@@ -296,6 +296,16 @@ pub trait Services: Send + Sync {
         Ok(None)
     }
 
+    /// Returns whether a permission is granted, which is written as in a manifest, without parameters;
+    /// `true` where nothing holds the plugin back: not in a sandbox.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is no permission.
+    fn is_granted(&self, permission: &str) -> Result<bool> {
+        let _ = permission;
+        Ok(true)
+    }
+
     /// Returns a file that may be replaced.
     ///
     /// # Errors
@@ -402,6 +412,10 @@ impl Context {
             return Err(Error::invalid(message));
         }
         self.0.replace_file(request)
+    }
+
+    pub(crate) fn services(&self) -> &dyn Services {
+        &*self.0
     }
 
     /// Returns the services themselves.

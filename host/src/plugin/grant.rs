@@ -338,6 +338,21 @@ impl Granted {
         self.permissions.contains(wanted)
     }
 
+    /// Returns whether this is granted, or more than it.
+    pub(crate) fn covers(&self, wanted: &Permission) -> bool {
+        let Permission::Files { template, access } = wanted else {
+            return self.permissions.iter().any(|one| one.covers(wanted));
+        };
+        self.paths.iter().filter(|path| path.access() >= *access).any(|path| {
+            let (name, wanted) = (Path::new(path.name()), Path::new(template));
+            let is_folder = || match path.object() {
+                Some(object) => object.is_dir(),
+                None => path.name().ends_with('/'),
+            };
+            name == wanted || wanted.starts_with(name) && is_folder()
+        })
+    }
+
     /// Returns whether libraries of the system are granted.
     pub(crate) fn has_libraries(&self) -> bool {
         self.permissions.iter().any(|one| matches!(one, Permission::Library(_)))

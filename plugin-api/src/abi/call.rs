@@ -73,6 +73,7 @@ numbered! {
         Ownership = 3 "ownership",
         ReplaceFile = 4 "replace_file",
         ReadFile = 5 "read_file",
+        IsGranted = 6 "is_granted",
     }
 }
 
@@ -245,6 +246,9 @@ pub fn serve_host(services: &dyn Services, service: u32, request: &[u8]) -> Secr
             }
             Some(Service::ReplaceFile) => encode_reply(&services.replace_file(decode(request)?)),
             Some(Service::ReadFile) => encode_reply(&services.read_file(decode(request)?)),
+            Some(Service::IsGranted) => {
+                encode_reply(&services.is_granted(&one::<String>(request)?).map(One))
+            }
             None => wire::unknown_call(),
         })
     };

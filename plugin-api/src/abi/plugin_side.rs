@@ -191,6 +191,12 @@ impl Services for HostServices {
         Ok(self.ask::<One<Option<_>>>(Service::Ownership, &path)?.and_then(|found| found.0))
     }
 
+    fn is_granted(&self, permission: &str) -> Result<bool> {
+        // A host that does not know it says nothing of grants.
+        let permission = One(permission.to_owned());
+        Ok(self.ask::<One<bool>>(Service::IsGranted, &permission)?.map_or(true, |is| is.0))
+    }
+
     fn read_file(&self, request: ReadFileRequest) -> Result<FileRead> {
         let read = self.ask(Service::ReadFile, &request)?;
         read.ok_or_else(|| Error::unsupported("this host reads no files for plugins"))

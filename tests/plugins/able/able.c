@@ -181,6 +181,8 @@ static const char *attempt(const char *what, const char *target) {
     if (same(what, "file")) return takes(target);
     if (same(what, "put")) return puts_there(target);
     if (same(what, "swap")) return takes_and_puts(target);
+    if (same(what, "granted"))
+        return host->is_granted(context, keystead_text(target)) ? "granted" : "not granted";
     if (same(what, "bus")) return greets();
     if (same(what, "mapped")) return is_mapped_from();
     if (same(what, "thread")) {

@@ -259,6 +259,7 @@ pub(super) struct HostTable {
         unsafe extern "C" fn(u64, *const ReadFileRequest, Option<TakeFile>, *mut c_void) -> u32,
     pub(super) replace_file:
         unsafe extern "C" fn(u64, *const ReplaceFileRequest, Option<TakeFile>, *mut c_void) -> u32,
+    pub(super) is_granted: unsafe extern "C" fn(u64, Bytes) -> u32,
 }
 
 /// A function of a vault: what it is asked, and where the answer goes.

@@ -178,6 +178,7 @@ pub(super) static HOST: HostTable = HostTable {
     result,
     read_file: file::read,
     replace_file: file::replace,
+    is_granted: file::is_granted,
 };
 
 unsafe extern "C" fn log(context: u64, level: u32, line: Bytes) -> u32 {

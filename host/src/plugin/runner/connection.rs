@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::super::Fit;
 use super::super::grant::{Granted, GrantedPath};
+use super::super::inspect::Permission;
 use super::eager::Eager;
 use super::ownership;
 use super::process::{Process, Starting, timespec};
@@ -405,6 +406,7 @@ enum Asked {
     Ownership(String),
     ReadFile(api::ReadFileRequest),
     ReplaceFile(api::ReplaceFileRequest),
+    IsGranted(String),
 }
 
 impl Asked {
@@ -415,6 +417,7 @@ impl Asked {
             Some(Service::Ownership) => wire::decode(asked).map(|One(path)| Self::Ownership(path)),
             Some(Service::ReadFile) => wire::decode(asked).map(Self::ReadFile),
             Some(Service::ReplaceFile) => wire::decode(asked).map(Self::ReplaceFile),
+            Some(Service::IsGranted) => wire::decode(asked).map(|One(text)| Self::IsGranted(text)),
             // A line for the log has no reply.
             Some(Service::Log) | None => return Err(Fault::new("a request for no service")),
         };
@@ -439,6 +442,12 @@ impl Asked {
             Self::ReplaceFile(mut request) => {
                 request.deadline = by(request.deadline);
                 wire::encode_reply(&setup.services.replace_file(request))
+            }
+            Self::IsGranted(permission) => {
+                let granted = Permission::parse(&permission)
+                    .map(|permission| One(setup.granted.covers(&permission)))
+                    .map_err(|error| api::Error::invalid(error.to_string()));
+                wire::encode_reply(&granted)
             }
             Self::Ownership(path) => {
                 let owner = ownership::of(&setup.granted, &path);

@@ -1,4 +1,4 @@
-//! The host's functions for a file that it replaces for a plugin.
+//! The host's functions for a file that it replaces for a plugin, and for what is granted.
 //!
 //! # Safety
 //! As for [the module above](super).
@@ -13,6 +13,9 @@ use super::{checked, contained, host_of};
 
 /// The most bytes of a path: what Linux takes for one.
 const MAX_PATH_BYTES: usize = 4_096;
+
+/// The most bytes of a permission: a path, and a few words.
+const MAX_PERMISSION_BYTES: usize = MAX_PATH_BYTES + 64;
 
 /// The most bytes of a version: more than the host gives.
 const MAX_VERSION_BYTES: usize = 256;
@@ -78,6 +81,17 @@ pub(super) unsafe extern "C" fn replace(
     });
     // SAFETY: the plugin's own function with the plugin's own pointer.
     unsafe { give(answer, take, own) }
+}
+
+pub(super) unsafe extern "C" fn is_granted(context: u64, permission: Bytes) -> u32 {
+    let granted = contained(|| {
+        let vault = host_of(context)?;
+        // SAFETY: the module's promise.
+        let permission = unsafe { permission.text("a permission", MAX_PERMISSION_BYTES) }.ok()?;
+        vault.services.is_granted(permission).ok()
+    });
+    // Where it cannot be told, nothing is said to be missing.
+    u32::from(granted.flatten().unwrap_or(true))
 }
 
 fn invalid(fault: Error) -> Error {
