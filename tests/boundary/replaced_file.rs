@@ -263,3 +263,18 @@ fn file_that_was_not_granted_is_not_opened() {
     let not = "asks for more than vault `safe` grants: replace:";
     assert!(answer.ends_with(1).stderr.contains(not), "{answer}");
 }
+
+#[test]
+fn program_at_a_replaced_path_is_never_run() {
+    let sandbox = Sandbox::empty();
+    let file = plugin("one-file");
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    let tool = sandbox.here("tool");
+    fs::copy("/bin/echo", &tool).unwrap();
+    let command = format!("command:[\"{}\"]", tool.display());
+    sandbox.run("get", &[&command]).succeeds();
+    sandbox.run("vault register safe --plugin one-file --param file=tool", &[]).succeeds();
+    let answer = sandbox.run("get", &[&command]);
+    let why = "lies in a folder that vault `safe` lets its plugin write to";
+    assert!(answer.ends_with(1).stderr.contains(why), "{answer}");
+}
