@@ -264,6 +264,32 @@ typedef struct {
 
 typedef void (*keystead_take_output)(void *own, const keystead_exec_output *output);
 
+/* One file that the host reads, and replaces as a whole, for a plugin with the permission
+ * replace:PATH. */
+typedef struct {
+    size_t size;
+    uint64_t deadline_millis;
+    keystead_bytes path; /* as it is granted: the value of the parameter */
+} keystead_read_file_request;
+
+typedef struct {
+    size_t size;
+    uint64_t deadline_millis;
+    keystead_bytes path;
+    keystead_bytes expected; /* the version that this content is made from; absent to create it */
+    keystead_bytes content;  /* all of the new content, 16 MiB at most */
+} keystead_replace_file_request;
+
+/* What the host says of the file. */
+typedef struct {
+    size_t size;
+    keystead_bytes content; /* of read_file: absent where there is no file */
+    keystead_bytes version; /* for `expected`; absent where there is no file */
+    keystead_bytes message; /* with an error: why; else absent */
+} keystead_file;
+
+typedef void (*keystead_take_file)(void *own, const keystead_file *file);
+
 /* The host's functions. They may be called from any thread; those with a reply only within its
  * call. Each returns 0 where the host took what it was told. Where it returns another number,
  * the host will answer the whole call with an error of its own, and the plugin may as well end
@@ -316,6 +342,24 @@ typedef struct keystead_host {
     /* get_many and set_many: what was told since the last of it is the answer to the next of
      * the requests, which ends so. */
     uint32_t (*result)(keystead_reply reply, keystead_status status);
+
+    /* Reads the file. `take` is called once before this returns, also with an error; what it is
+     * given is gone and wiped when it returns. A plugin's sandbox has no other way to the file. */
+    keystead_status (*read_file)(keystead_context context,
+                                 const keystead_read_file_request *request,
+                                 keystead_take_file take, void *own);
+    /* Replaces the file, or creates it: after a crash there is the old one or the new one. Owner,
+     * mode, access list and labels are kept. KEYSTEAD_CONFLICT where the file is no longer what
+     * was read: read it again. */
+    keystead_status (*replace_file)(keystead_context context,
+                                    const keystead_replace_file_request *request,
+                                    keystead_take_file take, void *own);
+
+    /* Returns 1 where a permission is granted, written as in a manifest with its parameters put in
+     * ("files:/srv/x:r", "network"), or where nothing holds the plugin back; 0 where it is not.
+     * After an open or a connect that failed it tells what is missing: name the permission in the
+     * message, and answer KEYSTEAD_NOT_GRANTED. */
+    uint32_t (*is_granted)(keystead_context context, keystead_bytes permission);
 } keystead_host;
 
 /* A plugin's table. Fields that are null are what the vault cannot do: the host then answers

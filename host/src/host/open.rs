@@ -7,8 +7,8 @@ use std::sync::Arc;
 use keystead_plugin_api::abi::Client;
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    Context, Error as Refusal, ExecOutput, ExecRequest, HostInfo, Level, OpenRequest,
-    Result as Reply, Services, Vault, VaultName,
+    Context, Error as Refusal, ExecOutput, ExecRequest, FileRead, FileReplaced, HostInfo, Level,
+    OpenRequest, ReadFileRequest, ReplaceFileRequest, Result as Reply, Services, Vault, VaultName,
 };
 
 use super::session::{Binding, Course};
@@ -21,6 +21,7 @@ use crate::plugin::exec::{self, Programs};
 use crate::plugin::grant::{Boundaries, Error as Ungranted, Granted, writable_in};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
+use crate::plugin::replace::Files;
 use crate::plugin::runner::{CallError, Greeted, Image, Launch, Runner, Setup, Started};
 use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
 use crate::plugin::{self, loader, verdict};
@@ -100,6 +101,10 @@ impl Host {
         let asked = grant::expand(manifest, kind, &entry, self.home().as_deref())?;
         let programs = Programs::among(&asked);
         let boundaries = (!programs.is_empty()).then(|| self.boundaries());
+        // What the plugin may write to counts also where the vault is not registered.
+        let files = Files::among(&asked, || {
+            self.boundaries().with_writable(name, writable_in(&entry.grants).collect())
+        });
         let ready = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
             Placement::Isolated => {
                 let mut entry = entry.clone();
@@ -138,6 +143,7 @@ impl Host {
         let services = VaultServices {
             vault: name.clone(),
             programs,
+            files,
             boundaries,
             home: self.home(),
             log: Arc::clone(&self.0.options.log),
@@ -382,6 +388,7 @@ pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<
 struct VaultServices {
     vault: VaultName,
     programs: Programs,
+    files: Files,
     /// What a program is kept off, where any is granted.
     boundaries: Option<Boundaries>,
     home: Option<PathBuf>,
@@ -401,5 +408,15 @@ impl Services for VaultServices {
         off.map_err(|error| Refusal::permission_denied(story(&error)))?;
         self.log(Level::Info, &exec::line(&request));
         in_the_host(|| exec::run(&request, self.home.as_deref()))
+    }
+
+    fn read_file(&self, request: ReadFileRequest) -> Reply<FileRead> {
+        in_the_host(|| self.files.read(&request))
+    }
+
+    fn replace_file(&self, request: ReplaceFileRequest) -> Reply<FileReplaced> {
+        self.files.permit(&request.path)?;
+        self.log(Level::Info, &format!("replaces the file {}", request.path));
+        in_the_host(|| self.files.replace(&request))
     }
 }

@@ -204,6 +204,33 @@ pub(super) struct ExecOutput {
 /// A plugin's function that is given an output.
 pub(super) type Take = unsafe extern "C" fn(*mut c_void, *const ExecOutput);
 
+#[repr(C)]
+pub(super) struct ReadFileRequest {
+    pub(super) size: usize,
+    pub(super) deadline_millis: u64,
+    pub(super) path: Bytes,
+}
+
+#[repr(C)]
+pub(super) struct ReplaceFileRequest {
+    pub(super) size: usize,
+    pub(super) deadline_millis: u64,
+    pub(super) path: Bytes,
+    pub(super) expected: Bytes,
+    pub(super) content: Bytes,
+}
+
+#[repr(C)]
+pub(super) struct FileTold {
+    pub(super) size: usize,
+    pub(super) content: Bytes,
+    pub(super) version: Bytes,
+    pub(super) message: Bytes,
+}
+
+/// A plugin's function that is given a file.
+pub(super) type TakeFile = unsafe extern "C" fn(*mut c_void, *const FileTold);
+
 /// The host's functions.
 #[repr(C)]
 pub(super) struct HostTable {
@@ -228,6 +255,11 @@ pub(super) struct HostTable {
     pub(super) action: unsafe extern "C" fn(u64, Bytes, Bytes, u32) -> u32,
     pub(super) parameter: unsafe extern "C" fn(u64, Bytes, u32, u32, Bytes, Bytes) -> u32,
     pub(super) result: unsafe extern "C" fn(u64, u32) -> u32,
+    pub(super) read_file:
+        unsafe extern "C" fn(u64, *const ReadFileRequest, Option<TakeFile>, *mut c_void) -> u32,
+    pub(super) replace_file:
+        unsafe extern "C" fn(u64, *const ReplaceFileRequest, Option<TakeFile>, *mut c_void) -> u32,
+    pub(super) is_granted: unsafe extern "C" fn(u64, Bytes) -> u32,
 }
 
 /// A function of a vault: what it is asked, and where the answer goes.

@@ -6,6 +6,8 @@
 //! needs of each: that the plugin told the truth about its own memory. Numbers of contexts
 //! and replies are looked up and never followed.
 
+mod file;
+
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::panic::{self, AssertUnwindSafe};
@@ -174,6 +176,9 @@ pub(super) static HOST: HostTable = HostTable {
     action,
     parameter,
     result,
+    read_file: file::read,
+    replace_file: file::replace,
+    is_granted: file::is_granted,
 };
 
 unsafe extern "C" fn log(context: u64, level: u32, line: Bytes) -> u32 {

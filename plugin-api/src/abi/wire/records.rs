@@ -95,6 +95,16 @@ records! {
         5 deadline,
     };
     ExecOutput { 1 status, 2 output <= MAX_VALUE_BYTES, 3 errors <= MAX_EXEC_ERRORS_BYTES };
+    ReadFileRequest { 1 path <= MAX_PART_BYTES, 2 deadline };
+    FileRead { 1 file };
+    FileContent { 1 content <= MAX_FILE_BYTES, 2 version };
+    ReplaceFileRequest {
+        1 path <= MAX_PART_BYTES,
+        2 expected,
+        3 content <= MAX_FILE_BYTES,
+        4 deadline,
+    };
+    FileReplaced { 1 version };
     Ownership { 1 owner, 2 is_read_only, 3 device, 4 inode };
     Challenge { 1 id, 2 prompts, 3 message <= MAX_MESSAGE_BYTES, 4 url, 5 wait }, then challenge;
     Error { 1 code, 2 message, 3 retry_after, 4 challenge }, most MAX_ITEMS, then error;

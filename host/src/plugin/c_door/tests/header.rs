@@ -114,7 +114,13 @@ fn the_header_lays_out_what_rust_lays_out() {
         HostTable as keystead_host {
             magic, size, log, exec, message, challenge, prompt, wait, value, text, bytes,
             credential, metadata, entry, next_cursor, session, version, action, parameter, result,
+            read_file, replace_file, is_granted,
         }
+        ReadFileRequest as keystead_read_file_request { size, deadline_millis, path }
+        ReplaceFileRequest as keystead_replace_file_request {
+            size, deadline_millis, path, expected, content,
+        }
+        FileTold as keystead_file { size, content, version, message }
         PluginTable as keystead_plugin {
             magic, size, open, close, get, list, describe, set, remove, set_metadata, unlock,
             lock, test, unregister, versions, actions, run_action, get_many, set_many,

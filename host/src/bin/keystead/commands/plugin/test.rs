@@ -120,18 +120,39 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
         // Nobody reads the answer any more, or it cannot be written.
         Some(lost) => Err(lost),
         None => {
-            checked.map_err(not_granted)?;
-            tally.verdict(scene, id.as_str())
+            let isolated = Placement::from(args.placement) == Placement::Isolated;
+            let granted = isolated.then(|| check.granted());
+            checked.map_err(|error| not_granted(error, granted.as_deref()))?;
+            tally.verdict(scene, id.as_str(), granted.as_deref())
         }
     }
 }
 
-/// Says how to grant what a tested plugin asks for: it is of no registered vault.
-fn not_granted(error: keystead::Error) -> Failure {
-    let keystead::Error::NotGranted { missing, .. } = &error else { return error.into() };
+/// Says how to grant what a tested plugin asks for, or may have been denied: it is of no registered
+/// vault.
+fn not_granted(error: keystead::Error, granted: Option<&[String]>) -> Failure {
+    let denied = match &error {
+        keystead::Error::OpenRefused { answer, .. } | keystead::Error::Refused { answer, .. } => {
+            keystead::may_be_denial(answer)
+        }
+        _ => false,
+    };
+    let keystead::Error::NotGranted { missing, .. } = &error else {
+        let granted = granted.filter(|_| denied);
+        return granted.into_iter().flat_map(more).fold(error.into(), Failure::hint);
+    };
     let options: Vec<_> = missing.iter().map(|one| format!("--grant '{one}'")).collect();
     let hint = format!("add `{}` to grant it for this test", options.join(" "));
     Failure::from(error).without_hints().hint(hint)
+}
+
+/// Says what the sandbox of a tested plugin grants, and how to grant more.
+fn more(granted: &[String]) -> [String; 2] {
+    [
+        format!("its sandbox grants {}", granted.join(", ")),
+        "add `--grant PERMISSION` to grant more for this test, or a parameter that names another path"
+            .to_owned(),
+    ]
 }
 
 /// Shows what the plugin is granted.
@@ -149,6 +170,8 @@ struct Tally {
     kept: usize,
     unchecked: usize,
     broken: Vec<&'static str>,
+    /// Whether the sandbox may be why one is broken or not checked.
+    denied: bool,
 }
 
 impl Tally {
@@ -161,6 +184,7 @@ impl Tally {
                 format!("{obligation}: kept")
             }
             Outcome::Broken { obligation, expected, found } => {
+                self.denied |= keystead::tells_of_denial(found);
                 self.broken.push(obligation);
                 json.outcome = "broken";
                 json.expected = Some(text::visible(expected));
@@ -168,6 +192,7 @@ impl Tally {
                 format!("{obligation}: BROKEN: expected {expected}, found {found}")
             }
             Outcome::NotApplicable { obligation, why } => {
+                self.denied |= keystead::tells_of_denial(why);
                 self.unchecked += 1;
                 json.outcome = "not checked";
                 json.why = Some(text::visible(why));
@@ -181,16 +206,24 @@ impl Tally {
         }
     }
 
-    fn verdict(self, scene: &Scene<'_>, id: &str) -> Result<Exit, Failure> {
-        let Self { kept, unchecked, broken } = self;
+    fn verdict(
+        self,
+        scene: &Scene<'_>,
+        id: &str,
+        granted: Option<&[String]>,
+    ) -> Result<Exit, Failure> {
+        let Self { kept, unchecked, broken, denied } = self;
+        let hints: Vec<_> = granted.filter(|_| denied).into_iter().flat_map(more).collect();
         let count = broken.len();
         scene.ui.note(&format!("{kept} kept, {count} broken, {unchecked} not checked."));
         if broken.is_empty() {
+            hints.iter().for_each(|hint| scene.ui.note(hint));
             return Ok(Exit::Done);
         }
         let names = listed(&broken).replace(" or ", " and ");
-        Err(Failure::act(format!("plugin `{id}` breaks the contract: {names}"))
-            .hint("each name stands in the documentation of the trait `Vault` or `Plugin`"))
+        let failure = Failure::act(format!("plugin `{id}` breaks the contract: {names}"))
+            .hint("each name stands in the documentation of the trait `Vault` or `Plugin`");
+        Err(hints.into_iter().fold(failure, Failure::hint))
     }
 }
 
