@@ -19,6 +19,7 @@ mod look;
 mod meta;
 mod mount;
 mod plugin;
+mod plugin_new;
 mod plugin_test;
 pub(crate) mod prompt;
 mod reference;

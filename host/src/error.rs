@@ -70,6 +70,18 @@ pub enum Error {
         /// The kinds it has.
         kinds: Vec<String>,
     },
+    /// Vaults of this kind need what this host does not know.
+    #[error(
+        "plugin `{plugin}` needs a newer Keystead for vaults of kind `{kind}`: this one does not know {unknown}"
+    )]
+    NewerKind {
+        /// The plugin's id.
+        plugin: String,
+        /// The kind.
+        kind: String,
+        /// What the host does not know.
+        unknown: String,
+    },
     /// The vault has no action of this id.
     #[error("vault `{vault}` has no action `{action}`")]
     NoSuchAction {
@@ -332,6 +344,7 @@ impl Error {
             Self::NoSuchSecret { .. } => "E12.no-such-secret",
             Self::NoSuchVault { .. } => "E01.no-such-vault",
             Self::NoSuchKind { .. } => "E01.no-such-kind",
+            Self::NewerKind { .. } => "E06.newer-kind",
             Self::NoSuchAction { .. } => "E12.no-such-action",
             Self::NotAMap { .. } => "E12.not-a-map",
             Self::NoDefaultVault { .. } => "E01.no-default-vault",

@@ -4,39 +4,30 @@
 
 use std::ops::Bound;
 
-use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest};
 use keystead_plugin_api::*;
 
 use crate::secrets::{Map, Secrets}; // secrets by name, and their file where there is one
 
 /// What the plugin says of itself; the host reads it without running the plugin.
-pub const MANIFEST: Manifest = Manifest {
-    id: "memory",
-    version: env!("CARGO_PKG_VERSION"),
-    description: "Secrets in memory, or in a file in clear text: for tests and for plugin authors",
-    vendor: "Keystead",
-    license: "MIT OR Apache-2.0",
-    homepage: "",
-    kinds: &[Kind {
-        name: "memory",
-        description: "forgets all when it is closed, unless it has a file",
-        capabilities: &[
+pub const MANIFEST: Manifest = Manifest::new("memory", env!("CARGO_PKG_VERSION"))
+    .description("Secrets in memory, or in a file in clear text: for tests and for plugin authors")
+    .vendor("Keystead")
+    .license("MIT OR Apache-2.0")
+    .kinds(&[Kind::new("memory", "forgets all when it is closed, unless it has a file")
+        .can(&[
             Capability::Write,
             Capability::Rename,
             Capability::Metadata,
             Capability::Unlock,
             Capability::Actions,
-        ],
-        values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
-        names: NameRule::CaseSensitive,
-        parameters: &[
+        ])
+        .values(&[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map])
+        .parameters(&[
             Parameter::optional("file", ParameterKind::Path, "keep secrets here, IN CLEAR TEXT"),
             Parameter::optional("locked", ParameterKind::Text, "the password to ask for").secret(),
-        ],
-        permissions: &[],
-    }],
-    permissions: &["files:{file}/..:rw"],
-};
+        ])])
+    .permissions(&["files:{file}/..:rw"]);
 
 export_plugin! { plugin: Memory, manifest: MANIFEST }
 
@@ -70,16 +61,12 @@ impl Vault for Memory {
     }
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
-        // The cursor is the last name of the page before: good whatever is written meanwhile.
-        let after = request.cursor.as_deref().map(SecretName::parse).transpose()?;
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = self.unlocked()?.read()?.range((from, Bound::Unbounded));
-        let entry = |(name, secret): (&SecretName, &Secret)| {
+        let from = request.after()?.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.unlocked()?.read()?.range((from, Bound::Unbounded));
+        let entries = rest.map(|(name, secret)| {
             Entry::new(name.clone(), Some(secret.value.kind()), secret.metadata.clone())
-        };
-        let entries: Vec<Entry> = rest.by_ref().take(request.limit).map(entry).collect();
-        let last = entries.last().map(|entry| entry.name.to_string());
-        Ok(Page::new(entries, rest.next().and(last)))
+        });
+        Ok(Page::of(entries, request))
     }
 
     fn set(&mut self, request: SetRequest) -> Result<Written> {
@@ -156,8 +143,7 @@ impl Vault for Memory {
     }
 
     fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
-        let mut clear = Action::new("clear", "removes every secret");
-        clear.destructive = true;
+        let clear = Action::new("clear", "removes every secret").destructive();
         Ok(ActionList::new(vec![clear]))
     }
 
@@ -184,11 +170,9 @@ impl Memory {
 }
 
 fn put(secrets: &mut Map, request: SetRequest) -> Result<Written> {
-    let kept = match (secrets.get(&request.name), request.mode) {
-        (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
-        (None, WriteMode::Replace) => return Err(Error::not_found()),
-        (old, _) => old.map(|old| old.metadata.clone()).unwrap_or_default(),
-    };
+    let old = secrets.get(&request.name);
+    request.mode.check(old.is_some())?;
+    let kept = old.map(|old| old.metadata.clone()).unwrap_or_default();
     let metadata = request.metadata.unwrap_or(kept);
     secrets.insert(request.name, Secret::with_metadata(request.value, metadata));
     Ok(Written::new())

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use keystead_plugin_api::abi::{Guarded, Holds};
 use keystead_plugin_api::testing::{self, Declared, Outcome, Places, Subject};
 use keystead_plugin_api::{
     Answer, Context, Deadline, Error as Refusal, FileRead, FileReplaced, Level, OpenRequest,
@@ -120,9 +121,9 @@ impl Host {
             Declared::new(kind.capabilities.clone(), kind.values.clone(), kind.names);
         for (prompt, reference) in &check.unlock {
             let value = self.follow(prompt, reference, &check.current)?;
-            declared.answers.push(Answer { name: prompt.clone(), value });
+            declared.answers.push(Answer::new(prompt.clone(), value));
         }
-        declared.many = check.many.unwrap_or(declared.many);
+        declared.many = check.many;
         let mut subject = Opener {
             host: self,
             manifest,
@@ -159,6 +160,12 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
+    /// Returns a vault as it is used.
+    fn guarded<V: Holds + 'static>(&self, vault: V) -> Box<dyn Vault> {
+        let Kind { capabilities, values, .. } = self.kind;
+        Box::new(Guarded::new(vault, capabilities.clone(), values.clone()))
+    }
+
     fn typed(&self, vault: &str) -> BTreeMap<String, String> {
         let is_secret = |name: &str| {
             self.kind.parameters.iter().any(|parameter| parameter.secret && parameter.name == name)
@@ -199,9 +206,10 @@ impl Opener<'_> {
         request.host = Some(super::open::this_host());
         request.session = session;
         match &self.runs {
-            Runs::InProcess(loaded) => {
-                loaded.open(&request, Context::new(Box::new(services))).map_err(NotOpen::Plugin)
-            }
+            Runs::InProcess(loaded) => loaded
+                .open(&request, Context::new(Box::new(services)))
+                .map(|vault| self.guarded(vault))
+                .map_err(NotOpen::Plugin),
             Runs::Isolated(image, proof) => {
                 let granted = Granted::check(*proof, asked, &entry.grants, &self.host.boundaries())
                     .map_err(|error| grant::not_granted(&entry, error))?;
@@ -215,7 +223,7 @@ impl Opener<'_> {
                     on_misbehaviour: Arc::new(|_| {}),
                 };
                 match Runner::open(setup, request) {
-                    Ok(runner) => Ok(Box::new(runner)),
+                    Ok(runner) => Ok(self.guarded(runner)),
                     Err(CallError::Plugin(answer)) => Err(NotOpen::Plugin(answer)),
                     Err(CallError::Runner(source)) => {
                         let plugin = self.manifest.id.clone();
@@ -267,7 +275,7 @@ impl Subject for Opener<'_> {
         let typed = self.typed(vault);
         let schema = self.kind.parameters.iter();
         let paths = schema.filter(|parameter| parameter.kind == ParameterKind::Path);
-        let paths = paths.filter_map(|parameter| typed.get(parameter.name.as_ref()));
+        let paths = paths.filter_map(|parameter| typed.get(&parameter.name));
         paths.map(|path| self.check.folder.join(path)).collect()
     }
 

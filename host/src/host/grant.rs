@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keystead_plugin_api::{Parameter, ParameterKind, VaultName};
+use keystead_plugin_api::{OwnedParameter, ParameterKind, VaultName};
 
 use super::{Host, open};
 use crate::error::{Error, Result, visible};
@@ -373,7 +373,7 @@ fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<
 fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for parameter in &kind.parameters {
-        let value = match entry.parameters.get(parameter.name.as_ref()) {
+        let value = match entry.parameters.get(&parameter.name) {
             Some(Setting::Text(text)) => text.clone(),
             Some(Setting::Integer(number)) => number.to_string(),
             Some(Setting::Boolean(yes)) => yes.to_string(),
@@ -386,7 +386,7 @@ fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String
     values
 }
 
-fn default(parameter: &Parameter, home: Option<&Path>) -> String {
+fn default(parameter: &OwnedParameter, home: Option<&Path>) -> String {
     let is_path = parameter.kind == ParameterKind::Path;
     match (parameter.default.strip_prefix("~/").filter(|_| is_path), home) {
         (Some(rest), Some(home)) => home.join(rest).display().to_string(),

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keystead_plugin_api::abi::Client;
+use keystead_plugin_api::abi::{Client, Guarded};
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
     Context, Error as Refusal, ExecOutput, ExecRequest, FileRead, FileReplaced, HostInfo, Level,
@@ -42,14 +42,34 @@ pub(super) struct Open {
 /// Where the vault's code runs.
 enum Code {
     InProcess(Box<dyn Vault>),
-    Isolated(Box<Client<Runner>>),
+    Isolated(Box<Guarded<Client<Runner>>>),
+}
+
+/// A vault that may be asked for what its kind does not declare.
+enum Unguarded {
+    InProcess(Box<dyn Vault>),
+    Isolated(Client<Runner>),
+}
+
+impl Code {
+    fn of(vault: Unguarded, kind: &Kind) -> Self {
+        let (capabilities, values) = (kind.capabilities.clone(), kind.values.clone());
+        match vault {
+            Unguarded::InProcess(vault) => {
+                Self::InProcess(Box::new(Guarded::new(vault, capabilities, values)))
+            }
+            Unguarded::Isolated(runner) => {
+                Self::Isolated(Box::new(Guarded::new(runner, capabilities, values)))
+            }
+        }
+    }
 }
 
 impl Open {
     pub(super) fn vault(&mut self) -> &mut dyn Vault {
         match &mut self.code {
             Code::InProcess(vault) => &mut **vault,
-            Code::Isolated(runner) => &mut **runner,
+            Code::Isolated(vault) => &mut **vault,
         }
     }
 
@@ -60,14 +80,14 @@ impl Open {
 
     /// Whether what the last call answered was the runner's own error.
     pub(super) fn runner_failed(&self) -> bool {
-        matches!(&self.code, Code::Isolated(runner) if runner.carrier().has_failed())
+        matches!(&self.code, Code::Isolated(vault) if vault.inner().carrier().has_failed())
     }
 
     /// Returns whose fault a refusal is: the vault's own answer, the plugin's, the runner's.
     pub(super) fn error(&mut self, answer: Refusal) -> Error {
         let (vault, plugin) = (self.name.clone(), self.entry.plugin.clone());
-        if let Code::Isolated(runner) = &mut self.code
-            && let Some(source) = runner.carrier_mut().failure()
+        if let Code::Isolated(guarded) = &mut self.code
+            && let Some(source) = guarded.inner_mut().carrier_mut().failure()
         {
             return Error::Runner { vault, plugin, source };
         }
@@ -166,6 +186,7 @@ impl Host {
             Some(ready) => self.isolated(&entry, &trusted, ready, request, services),
             None => self.in_process(&entry, &trusted, &request, services),
         };
+        let placed = placed.map(|vault| Code::of(vault, kind));
         match (placed, kept) {
             (Err(error), Some((key, serial))) if refuses_session(&error) => {
                 self.0.options.sessions.refused(&key, serial);
@@ -223,7 +244,7 @@ impl Host {
         ready: Ready,
         request: OpenRequest,
         services: VaultServices,
-    ) -> Result<Code> {
+    ) -> Result<Unguarded> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
         let image = ready.image.map_or_else(|| copied(&entry.plugin, trusted), Ok)?;
         let setup = Setup {
@@ -243,7 +264,7 @@ impl Host {
                     // A cache, as in-process.
                     verdict::record_layout(trusted, runner.carrier().fit());
                 }
-                Ok(Code::Isolated(Box::new(runner)))
+                Ok(Unguarded::Isolated(runner))
             }
             Err(CallError::Plugin(answer)) => {
                 Err(Error::OpenRefused { plugin: entry.plugin.clone(), answer })
@@ -262,7 +283,7 @@ impl Host {
         trusted: &Trusted,
         request: &OpenRequest,
         services: VaultServices,
-    ) -> Result<Code> {
+    ) -> Result<Unguarded> {
         if trusted.in_process() == InProcess::Never {
             return Err(Error::InProcessForbidden { plugin: entry.plugin.clone() });
         }
@@ -276,7 +297,7 @@ impl Host {
         let vault = watch
             .call(|| loaded.open(request, Context::new(Box::new(services))))
             .map_err(|answer| Error::OpenRefused { plugin: entry.plugin.clone(), answer })?;
-        Ok(Code::InProcess(watch.around(vault)))
+        Ok(Unguarded::InProcess(watch.around(vault)))
     }
 }
 
@@ -365,12 +386,23 @@ pub(super) fn plugin_id(text: &str) -> Result<PluginId> {
 }
 
 /// Returns the manifest's kind of this name, or its first.
+///
+/// # Errors
+/// [`Error::NoSuchKind`]; [`Error::NewerKind`] where this host cannot open vaults of it.
 pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<&'m Kind> {
-    manifest.kind(name).ok_or_else(|| Error::NoSuchKind {
+    let kind = manifest.kind(name).ok_or_else(|| Error::NoSuchKind {
         plugin: manifest.id.clone(),
         kind: name.unwrap_or_default().to_owned(),
         kinds: manifest.kinds.iter().map(|kind| kind.name.clone()).collect(),
-    })
+    })?;
+    match kind.needs_newer_host() {
+        None => Ok(kind),
+        Some(unknown) => Err(Error::NewerKind {
+            plugin: manifest.id.clone(),
+            kind: kind.name.clone(),
+            unknown: unknown.to_string(),
+        }),
+    }
 }
 
 /// What the host does for one vault.

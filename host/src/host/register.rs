@@ -76,6 +76,7 @@ pub struct PlannedRegistration {
     permissions: Vec<String>,
     by_default: Vec<String>,
     optional: Vec<OptionalPermission>,
+    left_out: Vec<String>,
     layer: Layer,
     default: DefaultChoice,
     replace: Replace,
@@ -97,6 +98,12 @@ impl PlannedRegistration {
     /// Returns what the plugin could be granted beside that.
     pub fn optional(&self) -> &[OptionalPermission] {
         &self.optional
+    }
+
+    /// Returns what the plugin's manifest says of this kind of vault and this host does not know, each
+    /// in one line: it is left out.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// Returns the registration as it will be written.
@@ -189,6 +196,7 @@ impl Host {
             permissions,
             by_default,
             optional,
+            left_out: kind.left_out(),
             layer: new.layer,
             default: new.default,
             replace: new.replace,

@@ -3,7 +3,6 @@
 
 use super::{Kind, Manifest, PermissionRequest, API_VERSION};
 use crate::parameters::Parameter;
-use std::borrow::Cow;
 
 /// Counts, and where there is room also writes: one pass to learn the length, one to fill
 /// an array of it.
@@ -53,14 +52,6 @@ impl<const N: usize> Writer<N> {
         out.byte(b'"')
     }
 
-    #[allow(clippy::ptr_arg)] // `Deref` is not const
-    const fn cow(self, text: &Cow<'static, str>) -> Self {
-        match text {
-            Cow::Borrowed(text) => self.string(text),
-            Cow::Owned(_) => panic!("a manifest's parameters are made with `Parameter::optional` or `Parameter::required`"),
-        }
-    }
-
     const fn member(self, name: &str, text: &str) -> Self {
         self.raw(",").string(name).raw(":").string(text)
     }
@@ -71,14 +62,12 @@ impl<const N: usize> Writer<N> {
 
     const fn parameter(self, parameter: &Parameter) -> Self {
         self.raw("{\"name\":")
-            .cow(&parameter.name)
+            .string(parameter.name)
             .member("kind", parameter.kind.as_str())
-            .raw(",\"description\":")
-            .cow(&parameter.description)
+            .member("description", parameter.description)
             .boolean("required", parameter.required)
             .boolean("secret", parameter.secret)
-            .raw(",\"default\":")
-            .cow(&parameter.default)
+            .member("default", parameter.default)
             .raw("}")
     }
 

@@ -377,7 +377,7 @@ impl Vault for Faulty {
         self.locked = false;
         self.place.lock().unwrap().unlocked = true;
         let secret = SecretBytes::new(b"a session".to_vec());
-        let session = Session { secret, lifetime: Duration::from_secs(60) };
+        let session = Session::new(secret, Duration::from_secs(60));
         Ok(Unlocked::new(Some(session)))
     }
 

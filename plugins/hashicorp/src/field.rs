@@ -149,7 +149,7 @@ fn credential(fields: &Object<'_>) -> Option<Value> {
     }
     let user = as_string(fields.get(USER)?)?;
     let password = SecretText::new(as_string(fields.get(PASSWORD)?)?);
-    Some(Value::Credential(Credential { user, password }))
+    Some(Value::Credential(Credential::new(user, password)))
 }
 
 /// Returns the map of these fields: those of the shape first, as it says where that fits, then

@@ -78,10 +78,7 @@ fn make(folder: &std::path::Path, vault: &str, password: &str) {
     let locked = vault.set(set()).unwrap_err();
     let challenge = locked.challenge().unwrap();
     assert!(challenge.prompts[0].new);
-    let answers = vec![keystead_plugin_api::Answer {
-        name: "password".into(),
-        value: SecretText::new(password),
-    }];
+    let answers = vec![keystead_plugin_api::Answer::new("password", SecretText::new(password))];
     vault.unlock(&UnlockRequest::new(&challenge.id, answers, soon)).unwrap();
     vault.set(set()).unwrap();
     let name = SecretName::parse("x").unwrap();

@@ -108,7 +108,7 @@ impl Two<'_> {
             let cas = match &before {
                 Before::Known(state) => {
                     let is_alive = state.as_ref().is_some_and(State::is_alive);
-                    may_write(request.mode, is_alive)?;
+                    request.mode.check(is_alive)?;
                     Some(state.as_ref().map_or(0, |state| state.current_version))
                 }
                 Before::Hidden => self.hidden(server, path, request.mode, deadline)?,
@@ -279,14 +279,6 @@ pub(crate) fn number(text: &str) -> Result<u64> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number
         .ok_or_else(|| Error::invalid(format!("`{}` is no version's number", text.escape_debug())))
-}
-
-fn may_write(mode: WriteMode, is_there: bool) -> Result<()> {
-    match (mode, is_there) {
-        (WriteMode::CreateOnly, true) => Err(Error::already_exists()),
-        (WriteMode::Replace, false) => Err(Error::not_found()),
-        _ => Ok(()),
-    }
 }
 
 fn is_denied(error: &Error) -> bool {

@@ -71,6 +71,9 @@ impl Found {
                 self.did_you_mean(kind, kinds);
                 self.there_are("its kinds are", kinds);
             }
+            Error::NewerKind { plugin, .. } => {
+                self.hint(format!("run `keystead plugin show {plugin}` to see what it needs"));
+            }
             Error::NoSuchAction { action, actions, .. } => {
                 self.did_you_mean(action, actions);
                 self.there_are("its actions are", actions);

@@ -17,11 +17,12 @@ pub(super) fn obstacle(inspected: &Inspected) -> Option<String> {
 /// Returns the description as lines for people.
 pub(super) fn lines(inspected: &Inspected, sha256: &Digest) -> Vec<String> {
     let manifest = &inspected.manifest;
+    let or_none = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     let mut lines = vec![
         format!("Plugin:      {} {}", manifest.id, manifest.version),
-        format!("Description: {}", manifest.description),
-        format!("Vendor:      {}", manifest.vendor),
-        format!("Licence:     {}", manifest.license),
+        format!("Description: {}", or_none(&manifest.description)),
+        format!("Vendor:      {}", or_none(&manifest.vendor)),
+        format!("Licence:     {}", or_none(&manifest.license)),
     ];
     if !manifest.homepage.is_empty() {
         lines.push(format!("Homepage:    {}", manifest.homepage));
@@ -49,6 +50,11 @@ pub(super) fn lines(inspected: &Inspected, sha256: &Digest) -> Vec<String> {
     if !inspected.findings.is_empty() {
         lines.push("Findings:".to_owned());
         lines.extend(inspected.findings.iter().map(|finding| format!("  {finding}")));
+    }
+    let left_out = manifest.left_out();
+    if !left_out.is_empty() {
+        lines.push("Newer than this host:".to_owned());
+        lines.extend(left_out.iter().map(|line| format!("  {line}")));
     }
     lines
 }
@@ -94,9 +100,6 @@ pub(super) fn kinds(inspected: &Inspected) -> Vec<String> {
             let (name, description) = (&parameter.name, &parameter.description);
             lines.push(format!("    {name} ({}): {description}", notes.join(", ")));
         }
-        if !kind.unknown.is_empty() {
-            lines.push(format!("  Newer than this host: {}", kind.unknown.join(", ")));
-        }
     }
     lines
 }
@@ -132,6 +135,8 @@ pub(super) struct Json<'a> {
     needed: &'a [String],
     permissions: Vec<PermissionJson>,
     findings: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
     kinds: Vec<KindJson<'a>>,
 }
 
@@ -200,6 +205,7 @@ impl<'a> Json<'a> {
             needed: &inspected.needed,
             permissions: manifest.all_permissions().into_iter().map(permission).collect(),
             findings: inspected.findings.iter().map(ToString::to_string).collect(),
+            left_out: manifest.left_out(),
             kinds: manifest.kinds.iter().map(kind).collect(),
         }
     }

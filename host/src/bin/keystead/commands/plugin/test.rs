@@ -7,7 +7,7 @@ use keystead::Check;
 use keystead::plugin::inspect::Permission;
 use keystead::plugin::pins::PluginId;
 use keystead::registry::Placement;
-use keystead_plugin_api::testing::Outcome;
+use keystead_plugin_api::testing::{Outcome, obligations};
 use serde::Serialize;
 
 use super::super::vault::parameters;
@@ -17,6 +17,7 @@ use super::scratch::Scratch;
 use super::{Wanted, absolute, id_or_file};
 use crate::commands::get::listed;
 use crate::failure::{Exit, Failure};
+use crate::progress::Progress;
 use crate::text;
 
 /// Test a plugin against the contract
@@ -41,7 +42,8 @@ pub(crate) struct Args {
     /// What else the plugin may do: `network`, `files:PATH:r`, `exec:PROGRAM`
     #[arg(long, value_name = "PERMISSION", value_parser = permission)]
     grant: Vec<String>,
-    /// How many secrets to write for a listing of many pages: fewer where the vault is slow
+    /// How many secrets to write for a listing of many pages, instead of as many as the vault writes in
+    /// three seconds
     #[arg(long, value_name = "N")]
     many: Option<usize>,
     /// Where an installed plugin's code runs
@@ -89,10 +91,15 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
 
     let mut tally = Tally::default();
     let mut lost = None;
+    let mut names = obligations();
+    let progress = Progress::start(scene.ui, "", Some(obligations().count() as u64));
+    progress.says(names.next().unwrap_or_default());
     let report = &mut |outcome: &Outcome| {
         if lost.is_none() {
-            lost = tally.take(scene, outcome).err();
+            lost = progress.aside(|| tally.take(scene, outcome)).err();
         }
+        progress.step(1);
+        progress.says(names.next().unwrap_or_default());
     };
     let (id, checked): (PluginId, _) = match args.plugin {
         Wanted::Id(id) => {
@@ -178,10 +185,14 @@ impl Tally {
     fn take(&mut self, scene: &Scene<'_>, outcome: &Outcome) -> Result<(), Failure> {
         let mut json = Json { schema: 1, obligation: outcome.obligation(), ..Json::default() };
         let line = match outcome {
-            Outcome::Passed { obligation } => {
+            Outcome::Passed { obligation, tried, .. } => {
                 self.kept += 1;
                 json.outcome = "kept";
-                format!("{obligation}: kept")
+                json.tried = *tried;
+                match tried {
+                    None => format!("{obligation}: kept"),
+                    Some(tried) => format!("{obligation}: kept, tried with {tried} secrets"),
+                }
             }
             Outcome::Broken { obligation, expected, found } => {
                 self.denied |= keystead::tells_of_denial(found);
@@ -232,6 +243,8 @@ struct Json {
     schema: u32,
     obligation: &'static str,
     outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tried: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

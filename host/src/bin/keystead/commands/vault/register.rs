@@ -114,6 +114,9 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
     let plugin = plan.entry().plugin.clone();
     let name = &args.name;
     let optional = plan.optional().to_vec();
+    for line in plan.left_out() {
+        scene.ui.warn(line);
+    }
 
     if !permissions.is_empty() || !optional.is_empty() {
         scene.ui.note(&format!("Plugin `{plugin}` as vault `{name}`:"));
