@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use sound::api::manifest::{Capability, Kind, Manifest, PermissionRequest};
+use sound::api::manifest::{Capability, PermissionRequest};
 use sound::api::{
     export_plugin, Context, Deadline, Entry, Error, ErrorDetail, GetRequest, ListRequest, Metadata,
     OpenRequest, Page, Parameter, ParameterKind, Plugin, ReadFileRequest, RemoveRequest, Removed,
@@ -13,18 +13,14 @@ use sound::api::{
     Vault, WriteMode, Written,
 };
 
-const MANIFEST: Manifest = Manifest {
-    kinds: &[Kind {
-        capabilities: &[Capability::Write],
-        values: &[ValueKind::Text],
-        parameters: &[Parameter::required("file", ParameterKind::Path, "the file, in CLEAR TEXT")],
-        permissions: &[PermissionRequest::required("replace:{file}")],
-        ..sound::manifest("one-file").kinds[0]
-    }],
-    ..sound::manifest("one-file")
-};
-
-export_plugin! { plugin: OneFile, manifest: MANIFEST }
+export_plugin! {
+    plugin: OneFile,
+    manifest: sound::manifest("one-file").kinds(&[sound::kind()
+        .can(&[Capability::Write])
+        .values(&[ValueKind::Text])
+        .parameters(&[Parameter::required("file", ParameterKind::Path, "the file, in CLEAR TEXT")])
+        .permissions(&[PermissionRequest::required("replace:{file}")])]),
+}
 
 /// How often a change is made anew that another process was faster than.
 const TRIES: u32 = 100;

@@ -4,28 +4,24 @@
 
 use std::fs::OpenOptions;
 
-use sound::api::manifest::{Kind, Manifest, PermissionRequest};
+use sound::api::manifest::PermissionRequest;
 use sound::api::{
     export_plugin, Context, Entry, Error, GetRequest, ListRequest, Metadata, OpenRequest, Page,
     Parameter, ParameterKind, Plugin, Result, Secret, SecretName, Value, Vault,
 };
 
-const MANIFEST: Manifest = Manifest {
-    kinds: &[Kind {
-        parameters: &[
+export_plugin! {
+    plugin: ReachesOut,
+    manifest: sound::manifest("reaches-out").kinds(&[sound::kind()
+        .parameters(&[
             Parameter::optional("folder", ParameterKind::Path, "what it may read"),
             Parameter::optional("first", ParameterKind::Path, "what it opens at once"),
-        ],
-        permissions: &[
+        ])
+        .permissions(&[
             PermissionRequest::required("files:{folder}:r"),
             PermissionRequest::optional("network", "connects to a port"),
-        ],
-        ..sound::manifest("reaches-out").kinds[0]
-    }],
-    ..sound::manifest("reaches-out")
-};
-
-export_plugin! { plugin: ReachesOut, manifest: MANIFEST }
+        ])]),
+}
 
 struct ReachesOut(Context);
 
