@@ -185,6 +185,7 @@ exit code 0
 words
 bytes
 credential
+json
 map
 text
 
