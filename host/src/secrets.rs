@@ -25,6 +25,7 @@ use crate::ask::{Ask, Nobody};
 use crate::error::{Error, Result};
 use crate::host::{Host, Run};
 pub(crate) use list::Walk;
+pub(crate) use write::unfit;
 
 /// Where a secret is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -189,17 +189,21 @@ pub(super) fn can_write(vault: &VaultName, kind: &Kind, metadata: Option<&Metada
 /// Refuses a value that a vault of this kind cannot hold, or that exceeds a limit of every
 /// vault, and returns how many bytes its byte form has.
 pub(super) fn can_hold(vault: &VaultName, kind: &Kind, value: &Value) -> Result<usize> {
-    let has = |wanted: &ValueKind| kind.values.contains(wanted);
-    if !has(&value.kind()) {
-        let what = format!("this vault cannot hold a value of kind {}", value.kind());
-        return Err(unsupported(vault, what));
-    }
-    // A plugin of before JSON knows it in no map either.
-    if !has(&ValueKind::Json) && has_json(value) {
-        let what = "this vault cannot hold JSON, which a field of the map is".to_owned();
+    if let Some(what) = unfit(&kind.values, value) {
         return Err(unsupported(vault, what));
     }
     value.encoded_len().map_err(|answer| Error::Refused { vault: vault.clone(), answer })
+}
+
+/// Returns why a vault that holds these kinds of value cannot hold this one.
+pub(crate) fn unfit(kinds: &[ValueKind], value: &Value) -> Option<String> {
+    let kind = value.kind();
+    if !kinds.contains(&kind) {
+        return Some(format!("this vault cannot hold a value of kind {kind}"));
+    }
+    // A plugin of before JSON knows it in no map either.
+    (!kinds.contains(&ValueKind::Json) && has_json(value))
+        .then(|| "this vault cannot hold JSON, which a field of the map is".to_owned())
 }
 
 fn has_json(value: &Value) -> bool {
@@ -213,4 +217,26 @@ fn has_json(value: &Value) -> bool {
 fn unsupported(vault: &VaultName, what: String) -> Error {
     let answer = keystead_plugin_api::Error::unsupported(what);
     Error::Refused { vault: vault.clone(), answer }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vault_without_json_takes_no_map_with_json() {
+        let map = |value: Value| {
+            let mut map = Map::new();
+            map.insert("a", value);
+            Value::Map(map)
+        };
+        let json = || Value::json("5").unwrap();
+        let old = [ValueKind::Text, ValueKind::Map];
+        assert_eq!(unfit(&old, &map(Value::text("5"))), None);
+        assert_eq!(unfit(ValueKind::ALL, &map(map(json()))), None);
+        for value in [map(json()), map(map(json())), json(), Value::bytes(Vec::new())] {
+            let why = unfit(&old, &value).unwrap();
+            assert!(why.starts_with("this vault cannot hold"), "{why}");
+        }
+    }
 }

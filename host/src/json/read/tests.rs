@@ -182,3 +182,37 @@ proptest::proptest! {
         proptest::prop_assert!(same_value(&read, &Value::Map(value)));
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn what_is_read_of_hostile_json_is_written_and_read_the_same(
+        text in "(\\{|\\}|\\[|\\]|,|:|\"|\\\\|\"json\"|\"map\"|\"text\"|\"a\"|1|null|\u{9b}| |\n){0,24}",
+    ) {
+        if let Ok(value) = map(&text) {
+            let written = crate::json::write::map(&value);
+            let read = map(std::str::from_utf8(&written).unwrap()).unwrap();
+            proptest::prop_assert!(same_value(&Value::Map(read), &Value::Map(value)), "{}", text);
+        }
+    }
+
+    #[test]
+    fn object_of_any_json_is_read_unless_a_name_stands_twice(
+        members in proptest::collection::vec(
+            (
+                proptest::sample::select(vec!["json", "map", "text", "a", "user", "password"]),
+                proptest::sample::select(vec![
+                    "1", "null", "\"x\"", "[]", "{}", "{\"json\":1}", "{\"map\":{\"json\":\"\"}}",
+                    "{\"json\":{\"map\":2}}", "{\"text\":\"t\"}", "{\"map\":{\"json\":[]},\"a\":1}",
+                ]),
+            ),
+            0..4,
+        ),
+    ) {
+        let names: std::collections::BTreeSet<_> = members.iter().map(|(name, _)| name).collect();
+        let members: Vec<String> = members.iter().map(|(n, v)| format!("\"{n}\":{v}")).collect();
+        let inner = format!("{{{}}}", members.join(","));
+        for text in [inner.clone(), format!("{{\"b\":{inner}}}"), format!("{{\"b\":{{\"map\":{inner}}}}}")] {
+            proptest::prop_assert_eq!(map(&text).is_ok(), names.len() == members.len(), "{}", text);
+        }
+    }
+}
