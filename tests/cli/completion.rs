@@ -192,6 +192,16 @@ text
 "#]]
     );
     assert_data_eq!(
+        tab(&sandbox, "keystead set a --field f --as j"),
+        str![[r#"
+exit code 0
+--- stdout
+words
+json
+
+"#]]
+    );
+    assert_data_eq!(
         tab(&sandbox, "keystead get a --a"),
         str![[r#"
 exit code 0

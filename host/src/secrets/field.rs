@@ -77,7 +77,8 @@ pub(super) fn part(value: Value, field: &str) -> Result<Value, NoField> {
 fn descend(value: Value, names: &[String], at: &str) -> Result<Value, NoField> {
     let Some((name, rest)) = names.split_first() else {
         return match value {
-            Value::Json(json) => of_json(json.expose()),
+            // Without the blanks around it.
+            Value::Json(json) => of_json(pointer::find(&json, names).unwrap_or_default()),
             other => Ok(other),
         };
     };
@@ -185,7 +186,11 @@ fn as_json(present: JsonType, new: &Value) -> Option<JsonText> {
             let string = SecretBytes::new(std::mem::take(&mut *string));
             JsonText::parse(SecretText::from_bytes(string).ok()?).ok()
         }
-        (_, Value::Text(text)) => JsonText::parse(text.duplicate()).ok(),
+        // A file ends with a line's end.
+        (_, Value::Text(text)) => {
+            let text = text.expose().trim_matches([' ', '\t', '\n', '\r']);
+            JsonText::parse(SecretText::new(text)).ok()
+        }
         _ => None,
     }
 }
@@ -214,7 +219,7 @@ mod tests {
             ("a/b~c", Value::text("escaped")),
             ("n", json("1.50")),
             ("list", json(r#"[ 1, {"x": "y"}, null, "\ud800" ]"#)),
-            ("yes", json("true")),
+            ("yes", json(" true\n")),
             ("no", json("null")),
             ("string", json(r#"" \u0041""#)),
             ("object", Value::text(r#" {"host": "h", "ports": [80]}"#)),
@@ -239,6 +244,7 @@ mod tests {
             ("/a~1b~0c", Value::text("escaped")),
             ("n", json("1.50")),
             ("/yes", json("true")),
+            ("yes", json("true")),
             ("string", Value::text(" A")),
             ("list", json(r#"[ 1, {"x": "y"}, null, "\ud800" ]"#)),
             ("/list/0", json("1")),
@@ -313,7 +319,7 @@ mod tests {
             ("text", "null", Value::text("null")),
             ("new", "12", Value::text("12")),
             ("n", "-2.50E7", json("-2.50E7")),
-            ("yes", "false", json("false")),
+            ("yes", "\r\n false\t", json("false")),
             ("list", "[]", json("[]")),
             ("no", "null", json("null")),
             ("string", "a\"b", json(r#""a\"b""#)),
@@ -370,5 +376,36 @@ mod tests {
             let field = NewField { name: name.to_owned(), kind: FieldKind::New };
             assert_eq!(changed(&sample(), &field, &Value::text("x")), Ok(Value::text("x")));
         }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_field_of_any_value_is_found_or_not(
+            map in crate::json::write::tests::any_map(),
+            field in "(/|~0|~1|~|0|1|a|json|user){0,6}",
+        ) {
+            let keys: Vec<String> = map.iter().map(|(key, _)| key.to_owned()).collect();
+            for key in keys {
+                let exact = part(Value::Map(map_of(&map)), &key);
+                let by_pointer = part(Value::Map(map_of(&map)), &pointer::part(&key));
+                // Unless a key looks like that pointer.
+                if map.get(&pointer::part(&key)).is_none() {
+                    proptest::prop_assert_eq!(&exact, &by_pointer);
+                }
+                proptest::prop_assert!(exact.is_ok() || exact == Err(NoField::Null));
+                for (_, value) in map.iter() {
+                    let _ = part(value.duplicate(), &field);
+                }
+            }
+            let _ = part(Value::Map(map), &field);
+        }
+    }
+
+    fn map_of(map: &Map) -> Map {
+        let mut copy = Map::new();
+        for (key, value) in map.iter() {
+            copy.insert(key, value.duplicate());
+        }
+        copy
     }
 }
