@@ -17,6 +17,7 @@ mod import_vaultinfo;
 mod json_value;
 mod list;
 mod look;
+mod lost_updates;
 mod meta;
 mod mount;
 mod plugin;

@@ -446,7 +446,7 @@ fn taken(member: Option<(String, Node<'_>)>) -> SecretText {
 }
 
 fn credential(user: SecretText, password: SecretText) -> Value {
-    Value::Credential(Credential { user: user.expose().to_owned(), password })
+    Value::Credential(Credential::new(user.expose().to_owned(), password))
 }
 
 #[cfg(test)]
