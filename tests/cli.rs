@@ -15,6 +15,7 @@ mod import;
 mod import_form;
 mod import_secretstore;
 mod import_vaultinfo;
+mod json_value;
 mod list;
 mod look;
 mod lost_updates;

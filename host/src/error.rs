@@ -100,6 +100,31 @@ pub enum Error {
         /// The secret.
         name: SecretName,
     },
+    /// A field of a map was to get a value that is not of its type, and nothing said that this is
+    /// meant.
+    #[error(
+        "field `{field}` of secret `{name}` in vault `{vault}` is {present}, and the new value is not"
+    )]
+    FieldType {
+        /// The vault.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+        /// The field.
+        field: String,
+        /// What the field is.
+        present: String,
+    },
+    /// A field that is not there was to be made under a name that looks like a JSON pointer.
+    #[error("secret `{name}` in vault `{vault}` has no field of the name `{field}`")]
+    FieldPointer {
+        /// The vault.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+        /// The field.
+        field: String,
+    },
     /// Nothing says which vault is meant: none was named, and none is the default.
     #[error("no vault was named, and there is no default vault")]
     NoDefaultVault {
@@ -351,6 +376,8 @@ impl Error {
             Self::NewerKind { .. } => "E06.newer-kind",
             Self::NoSuchAction { .. } => "E12.no-such-action",
             Self::NotAMap { .. } => "E12.not-a-map",
+            Self::FieldType { .. } => "E12.field-type",
+            Self::FieldPointer { .. } => "E12.field-pointer",
             Self::NoDefaultVault { .. } => "E01.no-default-vault",
             Self::SecretExists { .. } => "E12.secret-exists",
             Self::Locked { .. } => "E12.locked",

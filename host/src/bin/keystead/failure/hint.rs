@@ -79,6 +79,13 @@ impl Found {
                 self.there_are("its actions are", actions);
             }
             Error::NotAMap { .. } => self.hint("leave `--field` out to replace the whole value"),
+            Error::FieldType { .. } => self.hint(
+                "add `--as K` to change its type, K being `text`, `json`, `bytes`, `map` or `credential`",
+            ),
+            Error::FieldPointer { .. } => {
+                self.hint("set a whole field: what `get --field` finds inside of one cannot be set");
+                self.hint("add `--as text` for a new field of exactly this name");
+            }
             Error::NoDefaultVault { vaults } => match vaults.first() {
                 Some(vault) => {
                     self.hint("name a vault with `-V VAULT`");
