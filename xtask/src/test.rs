@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use crate::Result;
 use crate::bench::gate;
 use crate::cache::Cache;
+use crate::obligations;
 use crate::process::captured;
 use crate::provision::Tools;
 use crate::report::{Outcome, Report};
@@ -73,6 +74,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     report.step("sources: place of unsafe and abi_stable", || outcome(place::faults(&workspace)));
     report.step("dependencies: directions", || outcome(dependency::faults(&workspace)));
     report.step("documents: every error code", || outcome(errors::faults(&workspace)));
+    report.step("documents: obligations", || outcome(obligations::faults(&workspace)));
     report.step("documents: links", || outcome(docs::broken_links(&workspace)));
     if tools.has("cargo-deny") {
         report.command(
