@@ -101,11 +101,19 @@ impl Kv {
         }
     }
 
+    /// Returns where a secret that may be there is.
+    ///
+    /// # Errors
+    /// `NotFound` for a name that no path can be: no secret has it.
+    pub(crate) fn path(&self, name: &SecretName) -> Result<String> {
+        self.new_path(name).map_err(|_| Error::not_found())
+    }
+
     /// Returns where a name is below the mount's `data/` or the like.
     ///
     /// # Errors
     /// `Invalid` for a name that no path can be.
-    pub(crate) fn path(&self, name: &SecretName) -> Result<String> {
+    fn new_path(&self, name: &SecretName) -> Result<String> {
         if is_path(name.as_str()) {
             return Ok(format!("{}{name}", self.prefix));
         }
@@ -144,7 +152,7 @@ impl Kv {
     }
 
     pub(crate) fn set(&mut self, server: &mut Server, request: SetRequest) -> Result<Written> {
-        let path = self.path(&request.name)?;
+        let path = self.new_path(&request.name)?;
         field::check(&request.value)?;
         let deadline = request.deadline;
         if self.engine(server, deadline)? == Engine::Two {
@@ -213,7 +221,7 @@ impl Kv {
     /// Returns where a removed secret is. A name that the server has no place for was never there.
     fn removed_path(&self, name: &SecretName, id: Option<&str>) -> Result<String> {
         match id {
-            None => self.path(name).map_err(|_| Error::not_found()),
+            None => self.path(name),
             Some(_) => Err(Error::invalid("this vault gives removed secrets no ids")),
         }
     }
