@@ -13,9 +13,9 @@ extern const char *zlibVersion(void);
 #endif
 
 static void take(void *own, const keystead_exec_output *output) {
-    keystead_bytes said = output->message.data ? output->message : output->output;
+    keystead_bytes said = output->message.size ? output->message : output->output;
     (void)own;
-    snprintf(found, sizeof found, "%.*s", (int)said.size, said.data);
+    snprintf(found, sizeof found, "%.*s", (int)said.size, said.size ? said.data : "");
 }
 
 /* Has a shell run a script, with one variable where the script ends with `;;NAME`. */
