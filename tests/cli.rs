@@ -16,6 +16,7 @@ mod import_secretstore;
 mod import_vaultinfo;
 mod list;
 mod look;
+mod lost_updates;
 mod meta;
 mod mount;
 mod plugin;

@@ -255,10 +255,16 @@ pub(crate) fn hostile(folder: &Path, macros: &[&str]) -> PathBuf {
 /// Returns the file of the plugin that does what these permissions allow. It needs every library
 /// that needs no permission, as one that was built for an older glibc does.
 pub(crate) fn able(folder: &Path, permissions: &[&str]) -> PathBuf {
+    able_with(folder, permissions, "")
+}
+
+/// Returns the same, whose kind of vault requests these as well, as its manifest writes them.
+pub(crate) fn able_with(folder: &Path, permissions: &[&str], requests: &str) -> PathBuf {
     let asked: String = permissions.iter().map(|one| format!(",\\\"{one}\\\"")).collect();
     let file = folder.join("able.so");
     let mut cc = gnu_c("able");
     cc.arg(format!("-DPERMISSIONS_ASKED=\"{asked}\"")).arg("-o").arg(&file);
+    cc.arg(format!("-DREQUESTS=\"{}\"", requests.replace('"', "\\\"")));
     cc.arg(plugins().join("able/able.c")).arg("-Wl,--no-as-needed");
     for name in ["libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0", "librt.so.1"] {
         cc.arg(format!("-l:{name}"));

@@ -8,21 +8,18 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use keystead::registry::schema::{self, Base};
-use keystead_plugin_api::{Parameter, ParameterKind, SecretText};
+use keystead_plugin_api::{OwnedParameter, Parameter, ParameterKind, SecretText};
 
-static SCHEMA: LazyLock<Vec<Parameter>> = LazyLock::new(|| {
-    let mut cache = Parameter::optional("cache", ParameterKind::Path, "");
-    cache.default = "~/cache".into();
-    let mut port = Parameter::optional("port", ParameterKind::Integer, "");
-    port.default = "8200".into();
-    vec![
+static SCHEMA: LazyLock<Vec<OwnedParameter>> = LazyLock::new(|| {
+    let schema = [
         Parameter::required("url", ParameterKind::Text, ""),
         Parameter::optional("token", ParameterKind::Text, "").secret(),
         Parameter::optional("strict", ParameterKind::Boolean, ""),
         Parameter::optional("file", ParameterKind::Path, ""),
-        cache,
-        port,
-    ]
+        Parameter::defaulting("cache", ParameterKind::Path, "~/cache", ""),
+        Parameter::defaulting("port", ParameterKind::Integer, "8200", ""),
+    ];
+    schema.map(OwnedParameter::from).into()
 });
 
 libfuzzer_sys::fuzz_target!(|text: &str| {

@@ -70,6 +70,18 @@ pub enum Error {
         /// The kinds it has.
         kinds: Vec<String>,
     },
+    /// Vaults of this kind need what this host does not know.
+    #[error(
+        "plugin `{plugin}` needs a newer Keystead for vaults of kind `{kind}`: this one does not know {unknown}"
+    )]
+    NewerKind {
+        /// The plugin's id.
+        plugin: String,
+        /// The kind.
+        kind: String,
+        /// What the host does not know.
+        unknown: String,
+    },
     /// The vault has no action of this id.
     #[error("vault `{vault}` has no action `{action}`")]
     NoSuchAction {
@@ -240,6 +252,21 @@ pub enum Error {
         /// What it asks for beyond that, as manifests write it.
         missing: Vec<String>,
     },
+    /// A user grants by name what the vault's kind does not request.
+    #[error(
+        "plugin `{plugin}` has no optional permission `{permission}` for vault `{vault}`: {}",
+        if optional.is_empty() { "it has none".to_owned() } else { format!("it has {}", optional.join(", ")) }
+    )]
+    NotRequested {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// The permission as typed.
+        permission: String,
+        /// The optional permissions of the vault's kind, as its manifest writes them.
+        optional: Vec<String>,
+    },
     /// The plugin could write where Keystead keeps what plugins may do.
     #[error(
         "vault `{vault}` would let plugin `{plugin}` write under {}, and so to {}, which says what \
@@ -317,6 +344,7 @@ impl Error {
             Self::NoSuchSecret { .. } => "E12.no-such-secret",
             Self::NoSuchVault { .. } => "E01.no-such-vault",
             Self::NoSuchKind { .. } => "E01.no-such-kind",
+            Self::NewerKind { .. } => "E06.newer-kind",
             Self::NoSuchAction { .. } => "E12.no-such-action",
             Self::NotAMap { .. } => "E12.not-a-map",
             Self::NoDefaultVault { .. } => "E01.no-default-vault",
@@ -333,6 +361,7 @@ impl Error {
             Self::Unresolved { .. } | Self::UnresolvedSecret { .. } => "E01.unresolved",
             Self::NeedsItself { .. } => "E12.needs-itself",
             Self::NotGranted { .. } => "E07.not-granted",
+            Self::NotRequested { .. } => "E07.not-requested",
             Self::ReachesOwn { .. } => "E07.own-folder",
             Self::Granting { source, .. } => source.code(),
             Self::InProcessForbidden { .. } => "E07.in-process-forbidden",

@@ -21,7 +21,7 @@ use keystead_plugin_api::{
 };
 
 pub use conformance::Check;
-pub use grant::PlannedGrant;
+pub use grant::{OptionalPermission, PlannedGrant};
 pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
 pub use session::{Renew, Unlocked, Unlocking};
 
@@ -320,7 +320,8 @@ impl Host {
         let trusted = self.0.plugins.find(&open::plugin_id(&entry.plugin)?)?;
         match entry.placement.unwrap_or_else(|| open::usual_placement(&trusted)) {
             Placement::Isolated => {
-                let opens = grant::expand_action(trusted.manifest(), action, typed)?;
+                let kind = open::kind_of(trusted.manifest(), entry.kind.as_deref())?;
+                let opens = grant::expand_action(trusted.manifest(), kind, action, typed)?;
                 let grants = opens.iter().map(Permission::text).collect();
                 let typed = Entry { grants, ..entry };
                 let words = self.granted(&trusted, &typed, opens.clone())?.words(opens.iter());

@@ -29,8 +29,8 @@ pub mod similar;
 pub use ask::{Ask, Nobody, Unanswered};
 pub use error::{Class, Error, Result};
 pub use host::{
-    Check, Host, PlannedGrant, PlannedRegistration, Registered, Registration, Renew, Run, Unlocked,
-    Unlocking, Unregistered, VaultDetails, VaultInfo,
+    Check, Host, OptionalPermission, PlannedGrant, PlannedRegistration, Registered, Registration,
+    Renew, Run, Unlocked, Unlocking, Unregistered, VaultDetails, VaultInfo,
 };
 pub use keystead_plugin_api as api;
 pub use options::{DEFAULT_TIMEOUT, Log, Options, Sources, UNLOCK_TIMEOUT};

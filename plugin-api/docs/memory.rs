@@ -4,39 +4,31 @@
 
 use std::ops::Bound;
 
-use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest};
 use keystead_plugin_api::*;
 
-use crate::secrets::{self, Map, Secrets}; // secrets by name, and their file where there is one
+use crate::secrets::{new_version, Map, Secrets}; // secrets by name, and their file where there is one
 
 /// What the plugin says of itself; the host reads it without running the plugin.
-pub const MANIFEST: Manifest = Manifest {
-    id: "memory",
-    version: env!("CARGO_PKG_VERSION"),
-    description: "Secrets in memory, or in a file in clear text: for tests and for plugin authors",
-    vendor: "Keystead",
-    license: "MIT OR Apache-2.0",
-    homepage: "",
-    kinds: &[Kind {
-        name: "memory",
-        description: "forgets all when it is closed, unless it has a file",
-        capabilities: &[
+pub const MANIFEST: Manifest = Manifest::new("memory", env!("CARGO_PKG_VERSION"))
+    .description("Secrets in memory, or in a file in clear text: for tests and for plugin authors")
+    .vendor("Keystead")
+    .license("MIT OR Apache-2.0")
+    .kinds(&[Kind::new("memory", "forgets all when it is closed, unless it has a file")
+        .can(&[
             Capability::Write,
             Capability::Rename,
             Capability::Conditional,
             Capability::Metadata,
             Capability::Unlock,
             Capability::Actions,
-        ],
-        values: ValueKind::ALL,
-        names: NameRule::CaseSensitive,
-        parameters: &[
+        ])
+        .values(ValueKind::ALL)
+        .parameters(&[
             Parameter::optional("file", ParameterKind::Path, "keep secrets here, IN CLEAR TEXT"),
             Parameter::optional("locked", ParameterKind::Text, "the password to ask for").secret(),
-        ],
-    }],
-    permissions: &["files:{file}/..:rw"],
-};
+        ])])
+    .permissions(&["files:{file}/..:rw"]);
 
 export_plugin! { plugin: Memory, manifest: MANIFEST }
 
@@ -70,19 +62,15 @@ impl Vault for Memory {
     }
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
-        // The cursor is the last name of the page before: good whatever is written meanwhile.
-        let after = request.cursor.as_deref().map(SecretName::parse).transpose()?;
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = self.unlocked()?.read()?.range((from, Bound::Unbounded));
-        let entry = |(name, secret): (&SecretName, &Secret)| {
-            let mut entry =
-                Entry::new(name.clone(), Some(secret.value.kind()), secret.metadata.clone());
+        let from = request.after()?.map_or(Bound::Unbounded, Bound::Excluded);
+        let rest = self.unlocked()?.read()?.range((from, Bound::Unbounded));
+        let entries = rest.map(|(name, secret)| {
+            let kind = Some(secret.value.kind());
+            let mut entry = Entry::new(name.clone(), kind, secret.metadata.clone());
             entry.version.clone_from(&secret.version);
             entry
-        };
-        let entries: Vec<Entry> = rest.by_ref().take(request.limit).map(entry).collect();
-        let last = entries.last().map(|entry| entry.name.to_string());
-        Ok(Page::new(entries, rest.next().and(last)))
+        });
+        Ok(Page::of(entries, request))
     }
 
     fn set(&mut self, request: SetRequest) -> Result<Written> {
@@ -132,7 +120,7 @@ impl Vault for Memory {
             check_version(request.if_version.as_deref(), version(secrets, &request.name))?;
             let secret = secrets.get_mut(&request.name).ok_or_else(Error::not_found)?;
             secret.metadata = request.metadata;
-            let version = secrets::new_version();
+            let version = new_version();
             secret.version = Some(version.clone());
             Ok(MetadataWritten::new().of_version(version))
         })
@@ -167,8 +155,7 @@ impl Vault for Memory {
     }
 
     fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
-        let mut clear = Action::new("clear", "removes every secret");
-        clear.destructive = true;
+        let clear = Action::new("clear", "removes every secret").destructive();
         Ok(ActionList::new(vec![clear]))
     }
 
@@ -208,13 +195,11 @@ fn version<'a>(secrets: &'a Map, name: &SecretName) -> Option<&'a str> {
 
 fn put(secrets: &mut Map, request: SetRequest) -> Result<Written> {
     check_version(request.if_version.as_deref(), version(secrets, &request.name))?;
-    let kept = match (secrets.get(&request.name), request.mode) {
-        (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
-        (None, WriteMode::Replace) => return Err(Error::not_found()),
-        (old, _) => old.map(|old| old.metadata.clone()).unwrap_or_default(),
-    };
+    let old = secrets.get(&request.name);
+    request.mode.check(old.is_some())?;
+    let kept = old.map(|old| old.metadata.clone()).unwrap_or_default();
     let metadata = request.metadata.unwrap_or(kept);
-    let version = secrets::new_version();
+    let version = new_version();
     let new = Secret::with_metadata(request.value, metadata).of_version(version.clone());
     secrets.insert(request.name, new);
     Ok(Written::new().of_version(version))

@@ -307,6 +307,7 @@ impl std::error::Error for Error {}
 ///
 /// `id` comes back with the answers, so that a vault with several steps knows which one
 /// is answered.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
     /// Names this step to the vault; the host does not read it.
@@ -326,6 +327,7 @@ impl Challenge {
 }
 
 /// One field to ask a person for.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// The field's name, for standing answers: `password`, `code`.

@@ -1,14 +1,17 @@
-//! The one macro of an author's.
+//! The macros of an author's.
 
 /// Makes this crate a plugin: exports its entry point and writes its manifest into the
 /// file.
 ///
 /// Once per `cdylib`. The crate must be built with `panic = "unwind"` (the default).
 ///
+/// With `kinds`, the manifest is [`cargo_manifest!`](crate::cargo_manifest) with these kinds; with
+/// `manifest`, it is what you say.
+///
 /// # Examples
 /// ```
 /// # use keystead_plugin_api::*;
-/// # use keystead_plugin_api::manifest::{Kind, Manifest, NameRule};
+/// # use keystead_plugin_api::manifest::Kind;
 /// struct Empty;
 ///
 /// impl Plugin for Empty {
@@ -17,29 +20,14 @@
 ///     }
 /// }
 ///
-/// const MANIFEST: Manifest = Manifest {
-///     id: "empty",
-///     version: env!("CARGO_PKG_VERSION"),
-///     description: "No secrets at all",
-///     vendor: "Example",
-///     license: "MIT",
-///     homepage: "",
-///     kinds: &[Kind {
-///         name: "empty",
-///         description: "an empty vault",
-///         capabilities: &[],
-///         values: &[],
-///         names: NameRule::CaseSensitive,
-///         parameters: &[],
-///     }],
-///     permissions: &[],
-/// };
-///
-/// keystead_plugin_api::export_plugin! { plugin: Empty, manifest: MANIFEST }
+/// export_plugin! { plugin: Empty, kinds: &[Kind::new("empty", "an empty vault")] }
 /// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! export_plugin {
+    (plugin: $plugin:ty, kinds: $kinds:expr $(,)?) => {
+        $crate::export_plugin! { plugin: $plugin, manifest: $crate::cargo_manifest!().kinds($kinds) }
+    };
     (plugin: $plugin:ty, manifest: $manifest:expr $(,)?) => {
         const _: () = {
             // Items are not hygienic: a plain name here would hide the author's own of that
@@ -59,5 +47,31 @@ macro_rules! export_plugin {
             #[export_name = "_1as_0lib_1header_0root_bmodule_bloader"]
             static __KEYSTEAD_HEADER: $crate::abi::LibHeader = $crate::abi::header::<$plugin>();
         };
+    };
+}
+
+/// Returns a [`Manifest`](crate::manifest::Manifest) with what Cargo.toml says of this package:
+/// version, description, license and homepage. Its id is the package's name without `keystead-`
+/// and `plugin-` before it: `keystead-plugin-notes` is the plugin `notes`. Kinds of vault come to
+/// it, and what else the builder has; `.id("other")` gives it another id.
+///
+/// # Examples
+/// ```
+/// use keystead_plugin_api::cargo_manifest;
+/// use keystead_plugin_api::manifest::{Kind, Manifest};
+/// const MANIFEST: Manifest =
+///     cargo_manifest!().id("notes").kinds(&[Kind::new("notes", "a folder of notes")]);
+/// assert_eq!(MANIFEST.version, env!("CARGO_PKG_VERSION"));
+/// ```
+#[macro_export]
+macro_rules! cargo_manifest {
+    () => {
+        $crate::manifest::Manifest::new(
+            $crate::manifest::id_of_package(env!("CARGO_PKG_NAME")),
+            env!("CARGO_PKG_VERSION"),
+        )
+        .description(env!("CARGO_PKG_DESCRIPTION"))
+        .license(env!("CARGO_PKG_LICENSE"))
+        .homepage(env!("CARGO_PKG_HOMEPAGE"))
     };
 }

@@ -1,7 +1,6 @@
 //! Parameters of a vault or an action: the schema a plugin declares, and the values that
 //! reach it after the host has checked them against it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::value::SecretText;
@@ -51,25 +50,37 @@ impl ParameterKind {
     }
 }
 
-/// One parameter in a schema.
+/// One parameter in a schema: of a kind of vault in a manifest, or of an action.
 ///
 /// A `secret` parameter is never kept as a value: its registration holds a reference
 /// (`env:…`, `file:…`, `keystead://…`) that the host resolves when it opens the vault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parameter {
+///
+/// # Examples
+/// ```
+/// use keystead_plugin_api::{Parameter, ParameterKind};
+/// const PATH: Parameter = Parameter::required("path", ParameterKind::Path, "the folder");
+/// const PIN: Parameter = Parameter::optional("pin", ParameterKind::Text, "the PIN").secret();
+/// assert!(PATH.required && PIN.secret);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter<Text = &'static str> {
     /// The name: lower-case letters, digits and dashes.
-    pub name: Cow<'static, str>,
+    pub name: Text,
     /// What a value must be.
     pub kind: ParameterKind,
     /// What it is for, in one line.
-    pub description: Cow<'static, str>,
+    pub description: Text,
     /// Whether a vault cannot do without it.
     pub required: bool,
     /// Whether its value is secret.
     pub secret: bool,
     /// The value where none is given, as it would be typed; empty for none.
-    pub default: Cow<'static, str>,
+    pub default: Text,
 }
+
+/// A [`Parameter`] whose texts were made while the program runs.
+pub type OwnedParameter = Parameter<String>;
 
 impl Parameter {
     /// Returns a parameter that may be left out.
@@ -78,14 +89,7 @@ impl Parameter {
         kind: ParameterKind,
         description: &'static str,
     ) -> Self {
-        Self {
-            name: Cow::Borrowed(name),
-            kind,
-            description: Cow::Borrowed(description),
-            required: false,
-            secret: false,
-            default: Cow::Borrowed(""),
-        }
+        Self { name, kind, description, required: false, secret: false, default: "" }
     }
 
     /// Returns a parameter that must be given.
@@ -94,14 +98,7 @@ impl Parameter {
         kind: ParameterKind,
         description: &'static str,
     ) -> Self {
-        Self {
-            name: Cow::Borrowed(name),
-            kind,
-            description: Cow::Borrowed(description),
-            required: true,
-            secret: false,
-            default: Cow::Borrowed(""),
-        }
+        Self { name, kind, description, required: true, secret: false, default: "" }
     }
 
     /// Returns a parameter that has this value where none is given, as it would be typed.
@@ -115,20 +112,44 @@ impl Parameter {
         default: &'static str,
         description: &'static str,
     ) -> Self {
-        Self {
-            name: Cow::Borrowed(name),
-            kind,
-            description: Cow::Borrowed(description),
-            required: false,
-            secret: false,
-            default: Cow::Borrowed(default),
-        }
+        Self { name, kind, description, required: false, secret: false, default }
     }
 
     /// Returns the parameter as one whose value is secret.
     pub const fn secret(mut self) -> Self {
         self.secret = true;
         self
+    }
+}
+
+impl OwnedParameter {
+    /// Returns a parameter that may be left out, without a default.
+    pub fn new(
+        name: impl Into<String>,
+        kind: ParameterKind,
+        description: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            description: description.into(),
+            required: false,
+            secret: false,
+            default: String::new(),
+        }
+    }
+}
+
+impl From<Parameter> for OwnedParameter {
+    fn from(parameter: Parameter) -> Self {
+        Self {
+            name: parameter.name.to_owned(),
+            kind: parameter.kind,
+            description: parameter.description.to_owned(),
+            required: parameter.required,
+            secret: parameter.secret,
+            default: parameter.default.to_owned(),
+        }
     }
 }
 

@@ -105,7 +105,7 @@ impl Declared {
 
     /// Adds the right answer to the prompt of this name.
     pub fn answering(mut self, prompt: impl Into<String>, answer: SecretText) -> Self {
-        self.answers.push(Answer { name: prompt.into(), value: answer });
+        self.answers.push(Answer::new(prompt.into(), answer));
         self
     }
 

@@ -169,12 +169,20 @@ impl PartialEq for SecretText {
 impl Eq for SecretText {}
 
 /// A user name and the password that goes with it. Only the password is secret.
+#[non_exhaustive]
 #[derive(Debug, PartialEq, Eq)]
 pub struct Credential {
     /// The user's name.
     pub user: String,
     /// The password.
     pub password: SecretText,
+}
+
+impl Credential {
+    /// Returns a credential.
+    pub fn new(user: impl Into<String>, password: SecretText) -> Self {
+        Self { user: user.into(), password }
+    }
 }
 
 /// Values by key, in the order they were put in; each key once.

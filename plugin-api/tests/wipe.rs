@@ -124,7 +124,7 @@ impl Vault for Kept {
     fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         self.answer = request.answer("password").map(SecretText::duplicate);
         let secret = SecretBytes::new(canary(SESSION_OUT));
-        Ok(Unlocked::new(Some(Session { secret, lifetime: Duration::from_secs(60) })))
+        Ok(Unlocked::new(Some(Session::new(secret, Duration::from_secs(60)))))
     }
 
     fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
@@ -175,9 +175,7 @@ fn value(number: u8) -> Value {
     match number {
         TEXT => Value::Text(secret_text(TEXT)),
         BYTES => Value::bytes(canary(BYTES)),
-        PASSWORD => {
-            Value::Credential(Credential { user: "bob".into(), password: secret_text(PASSWORD) })
-        }
+        PASSWORD => Value::Credential(Credential::new("bob", secret_text(PASSWORD))),
         _ => {
             let mut inner = Map::new();
             inner.insert("inner", Value::Text(secret_text(number)));
@@ -194,7 +192,7 @@ fn open() -> Client<Library> {
     let vault = VaultName::parse("work").unwrap();
     let mut request = OpenRequest::new(vault, "kept", parameters, soon());
     let secret = SecretBytes::new(canary(SESSION_IN));
-    request.session = Some(Session { secret, lifetime: Duration::from_secs(60) });
+    request.session = Some(Session::new(secret, Duration::from_secs(60)));
     open_linked::<Keeper>(&request, Context::new(Box::new(Tools))).unwrap()
 }
 
@@ -214,7 +212,7 @@ fn no_copy_of_a_secret_outlives_its_owner_on_either_side() {
     let of_many = of_many.map(|name| SetRequest::new(name, value(OF_MANY), soon()));
     let written = vault.set_many(SetManyRequest::new(of_many.into())).unwrap().results;
     assert_eq!(written, [Ok(Written::new()), Err(Error::permission_denied("not that one"))]);
-    let answers = vec![Answer { name: "password".into(), value: secret_text(ANSWER) }];
+    let answers = vec![Answer::new("password", secret_text(ANSWER))];
     let unlock = UnlockRequest::new("c", answers, soon());
     let session = vault.unlock(&unlock).unwrap().session.unwrap();
     let mut parameters = Parameters::new();

@@ -90,15 +90,14 @@ fn a_manifest_that_is_not_one_is_refused() {
         (
             "{\"schema\":1,",
             "[\"schema\":1,",
-            "the manifest is not JSON as expected: invalid type: string \"schema\", expected u32 \
-             at line 1 column 9",
+            "the manifest is not JSON as expected: expected `,` or `]` at line 1 column 10",
             "E05.manifest-not-json",
         ),
         (
             "\"id\":\"in-order\"",
             "\"id\":\"In Order\"",
-            "the manifest is not valid: `id` is `In Order`: 1 to 64 lower-case letters, digits \
-             and dashes are allowed",
+            "the manifest is not valid: `id` is `In Order`: expected 1 to 64 lower-case letters, \
+             digits and dashes",
             "E05.bad-manifest",
         ),
         (
@@ -117,6 +116,41 @@ fn a_manifest_that_is_not_one_is_refused() {
         let file = home.altered("altered.so", old.as_bytes(), new.as_bytes());
         no_plugin(&home, &file, cause, code);
     }
+}
+
+#[test]
+fn newer_manifest_is_usable_without_what_is_unknown() {
+    let home = Home::new();
+    let newer = home.altered("newer.so", b"\"unlock\"", b"\"rotate\"");
+    let lack = "vaults of kind `vault` lack the capability `rotate`: this host does not know it";
+    let shown = home.run(&["plugin", "show", newer.to_str().unwrap()]);
+    assert!(shown.contains(&format!("\nNewer than this host:\n  {lack}\n")), "{shown}");
+    assert!(shown.contains("\n  Can:   write\n"), "{shown}");
+    let installed = home.run(&["plugin", "install", "--yes", newer.to_str().unwrap()]);
+    assert!(installed.starts_with("exit 0\n") && installed.contains(lack), "{installed}");
+    let verified = home.run(&["plugin", "verify", "in-order"]);
+    assert!(verified.starts_with("exit 0\n"), "{verified}");
+    assert!(verified.contains(&format!("Warning: plugin `in-order`: {lack}\n")), "{verified}");
+    let registered = home.run(&["vault", "register", "v", "--plugin", "in-order"]);
+    assert!(registered.starts_with("exit 0\n"), "{registered}");
+    assert!(registered.contains(&format!("Warning: {lack}\n")), "{registered}");
+}
+
+#[test]
+fn kind_that_needs_a_newer_host_is_not_registered() {
+    let home = Home::new();
+    let newer = home.altered("newer.so", b"\"case-sensitive\"", b"\"unicode-folded\"");
+    let unknown = "this host does not know the rule for names `unicode-folded`";
+    let installed = home.run(&["plugin", "install", "--yes", newer.to_str().unwrap()]);
+    assert!(installed.starts_with("exit 0\n"), "{installed}");
+    let cannot = format!("\n  vaults of kind `vault` cannot be opened: {unknown}\n");
+    assert!(installed.contains(&cannot), "{installed}");
+    assert_eq!(
+        home.run(&["vault", "register", "v", "--plugin", "in-order"]),
+        "exit 1\nError: Plugin `in-order` needs a newer Keystead for vaults of kind `vault`: this \
+         one does not know the rule for names `unicode-folded`\nHint: run `keystead plugin show \
+         in-order` to see what it needs\nCode: E06.newer-kind\n"
+    );
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl Ask for Patient {
         let answers = challenge
             .prompts
             .iter()
-            .map(|prompt| Answer { name: prompt.name.clone(), value: SecretText::new("1234") });
+            .map(|prompt| Answer::new(prompt.name.clone(), SecretText::new("1234")));
         Ok(answers.collect())
     }
 }

@@ -3,7 +3,7 @@
 use snapbox::{assert_data_eq, str};
 
 use super::sandbox::Sandbox;
-use crate::plugin_files::{able, actor_with};
+use crate::plugin_files::{able, able_with, actor_with};
 
 /// Returns a home with the vault `able`, whose plugin asks for its folder alone.
 fn sandbox() -> Sandbox {
@@ -225,4 +225,81 @@ fn default_path_of_the_manifest_is_granted_to_who_confirms_it() {
         let typed = format!("place={}", sandbox.here("own").display());
         sandbox.run(register, &["--replace", "--param", &typed]).succeeds();
     }
+}
+
+/// What the kind of vault of this test requests: one that it needs, two that it does not.
+const REQUESTS: &str = r#""env:PATH",{"permission":"env:HOME","optional":true,"why":"greets you"},{"permission":"files:{folder}/near:r","optional":true},{"permission":"levitate:high","optional":true,"why":"later"}"#;
+
+#[test]
+fn optional_permission_is_granted_by_name_and_kept() {
+    let sandbox = Sandbox::empty();
+    let file = able_with(sandbox.root(), &[], REQUESTS);
+    let file = file.to_str().unwrap();
+    let shown = sandbox.run("plugin show", &[file]).succeeds().to_vec();
+    let shown = String::from_utf8(shown).unwrap();
+    for line in [
+        "  may read and write files under {folder}",
+        "  may read the environment variable PATH",
+        "  may read the environment variable HOME, if granted with `--grant env:HOME`: greets you",
+        "  may read files under {folder}/near, if granted with `--grant files:{folder}/near:r`",
+        "  vaults of kind `zoo` lack the permission `levitate:high`: this host does not know it",
+    ] {
+        assert!(shown.lines().any(|own| own == line), "{line} in\n{shown}");
+    }
+    sandbox.run("plugin install --yes", &[file]).succeeds();
+    assert_data_eq!(
+        sandbox.run("vault register able --plugin able --param folder=own", &[]),
+        str![[r#"
+exit code 0
+--- stderr
+Warning: vaults of kind `zoo` lack the permission `levitate:high`: this host does not know it
+Plugin `able` as vault `able`:
+  may read and write files under [ROOT]/here/own
+  may read the environment variable PATH
+  env:HOME (optional, not granted): may read the environment variable HOME: greets you
+  files:[ROOT]/here/own/near:r (optional, not granted): may read files under [ROOT]/here/own/near
+Registered vault `able`.
+It is the default vault.
+
+"#]]
+    );
+    // It opens without them.
+    assert_eq!(sandbox.run("get variable:PATH", &[]).succeeds(), b"/usr/bin:/bin");
+    assert_eq!(sandbox.run("get variable:HOME", &[]).succeeds(), b"none");
+    let answer = sandbox.run("vault grant able env:HOME", &[]);
+    assert!(answer.ends_with(4).stderr.contains("variable HOME\n"), "{answer}");
+    sandbox.run("vault grant able env:HOME --yes", &[]).succeeds();
+    let home = sandbox.root().join("home").display().to_string();
+    assert_eq!(sandbox.run("get variable:HOME", &[]).succeeds(), home.as_bytes());
+    // It stays granted, and is typed as the manifest has it where it is registered anew.
+    sandbox.run("vault grant able", &[]).succeeds();
+    assert_eq!(sandbox.run("get variable:HOME", &[]).succeeds(), home.as_bytes());
+    let register = "vault register able --plugin able --param folder=own --replace --grant";
+    sandbox.run(register, &["files:{folder}/near:r"]).succeeds();
+    let text = sandbox.run("vault show able", &[]).succeeds().to_vec();
+    let text = String::from_utf8(text).unwrap();
+    let (granted, not) = text.split_once("Not granted:").unwrap();
+    assert!(granted.contains("here/own/near:r") && !granted.contains("env:HOME"), "{text}");
+    assert!(not.contains("  env:HOME (optional, not granted): "), "{text}");
+}
+
+#[test]
+fn optional_permission_that_no_manifest_has_is_refused() {
+    let sandbox = Sandbox::empty();
+    let file = able_with(sandbox.root(), &[], r#"{"permission":"network","optional":true}"#);
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    assert_data_eq!(
+        sandbox.run("vault register able --plugin able --grant dbus", &[]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Plugin `able` has no optional permission `dbus` for vault `able`: it has network
+Hint: run `keystead plugin show able` to see what it can be granted
+Code: E07.not-requested
+
+"#]]
+    );
+    sandbox.run("vault register able --plugin able --grant network", &[]).succeeds();
+    let answer = sandbox.run("vault grant able env:HOME --yes", &[]);
+    assert!(answer.ends_with(1).stderr.contains("E07.not-requested"), "{answer}");
 }

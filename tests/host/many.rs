@@ -203,9 +203,8 @@ impl keystead::Ask for Asked {
         challenge: &keystead::api::Challenge,
     ) -> Result<Vec<keystead::api::Answer>, keystead::Unanswered> {
         self.0 += 1;
-        let answer = |prompt: &keystead::api::Prompt| keystead::api::Answer {
-            name: prompt.name.clone(),
-            value: keystead::api::SecretText::new("yes"),
+        let answer = |prompt: &keystead::api::Prompt| {
+            keystead::api::Answer::new(prompt.name.clone(), keystead::api::SecretText::new("yes"))
         };
         Ok(challenge.prompts.iter().map(answer).collect())
     }

@@ -443,7 +443,7 @@ impl Ask for Meanwhile<'_> {
     fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         (self.0)();
         let name = challenge.prompts[0].name.clone();
-        Ok(vec![Answer { name, value: SecretText::new("canary-password") }])
+        Ok(vec![Answer::new(name, SecretText::new("canary-password"))])
     }
 }
 

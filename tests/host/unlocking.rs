@@ -55,9 +55,7 @@ struct Script {
 
 impl Script {
     fn typing(passwords: &[&str]) -> Self {
-        let answer = |text: &&str| {
-            Ok(vec![Answer { name: "password".into(), value: SecretText::new(*text) }])
-        };
+        let answer = |text: &&str| Ok(vec![Answer::new("password", SecretText::new(*text))]);
         Self { answers: passwords.iter().rev().map(answer).collect(), ..Self::default() }
     }
 }
@@ -214,7 +212,7 @@ fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
 
         fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
             self.0 += 1;
-            Ok(vec![Answer { name: "pin".into(), value: SecretText::new("1234") }])
+            Ok(vec![Answer::new("pin", SecretText::new("1234"))])
         }
     }
     let mut always = Always(0);
@@ -229,9 +227,7 @@ fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
 fn each_step_of_unlocking_is_answered_and_only_a_wrong_one_is_repeated() {
     let scene = Scene::new();
     let vault = scene.vault("two", &plugin("two-steps"), Placement::Isolated);
-    let answer = |name: &str, text: &str| {
-        Ok(vec![Answer { name: name.into(), value: SecretText::new(text) }])
-    };
+    let answer = |name: &str, text: &str| Ok(vec![Answer::new(name, SecretText::new(text))]);
     let answers = vec![
         answer("code", "canary-two"),
         answer("code", "wrong"),
@@ -261,10 +257,7 @@ fn kept(scene: &Scene, name: &str, text: &str) -> String {
 
 /// Returns what a person types into these fields at once.
 fn typing(fields: &[(&str, &str)]) -> Result<Vec<Answer>, Unanswered> {
-    let answer = |(name, text): &(&str, &str)| Answer {
-        name: (*name).to_owned(),
-        value: SecretText::new(*text),
-    };
+    let answer = |(name, text): &(&str, &str)| Answer::new(*name, SecretText::new(*text));
     Ok(fields.iter().map(answer).collect())
 }
 
@@ -526,7 +519,7 @@ fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
                 self.1.push(story(&get_in(self.0, own, "x").unwrap_err()));
                 let found = get_in(self.0, &vault("keys"), "x").unwrap();
                 let value = SecretText::new(found.strip_prefix("keys: ").unwrap());
-                Ok(vec![Answer { name: "password".into(), value }])
+                Ok(vec![Answer::new("password", value)])
             }
         }
         let scene = scene();

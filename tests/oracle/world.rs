@@ -431,10 +431,7 @@ impl Ask for Person {
             .map(|prompt| format!("{} ({})", prompt.label, shown(prompt.secret)))
             .collect();
         self.asked.push(format!("{vault}: {}", prompts.join(", ")));
-        let answer = |(name, text): &(&str, &str)| Answer {
-            name: (*name).to_owned(),
-            value: SecretText::new(*text),
-        };
+        let answer = |(name, text): &(&str, &str)| Answer::new(*name, SecretText::new(*text));
         Ok(self.answers.iter().map(answer).collect())
     }
 }

@@ -306,7 +306,7 @@ impl Sessions for Client {
         let got = self.ask(&Request::Get(key.clone()), PATIENCE, |reply| match reply {
             Reply::Session { serial, secret, left } => {
                 let secret = SecretBytes::copy_of(secret.0);
-                Some(Some(Kept { session: Session { secret, lifetime: left }, serial }))
+                Some(Some(Kept { session: Session::new(secret, left), serial }))
             }
             Reply::None => Some(None),
             _ => None,

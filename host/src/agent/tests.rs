@@ -45,7 +45,7 @@ fn key(vault: &str) -> SessionKey {
 }
 
 fn session(secret: &[u8]) -> Session {
-    Session { secret: SecretBytes::copy_of(secret), lifetime: LONG }
+    Session::new(SecretBytes::copy_of(secret), LONG)
 }
 
 struct Agent {

@@ -1,5 +1,6 @@
 //! Commands that mend: as a POSIX shell takes them, with all that is known put in.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -113,6 +114,9 @@ pub(super) fn register(
     for (name, text) in settings(entry, kind) {
         command += &format!(" --param {}", word(&format!("{name}={text}")));
     }
+    for permission in kind.map(|kind| optional_grants(entry, kind)).unwrap_or_default() {
+        command += &format!(" --grant {}", word(&permission));
+    }
     for (name, reference) in &entry.unlock {
         command += &format!(" --unlock {}", word(&format!("{name}={reference}")));
     }
@@ -127,6 +131,20 @@ pub(super) fn register(
     }
     command += " --replace";
     Mend { command: in_layer(command, layer, path), does: "register it anew" }
+}
+
+/// Returns the optional permissions that a registration grants, as they are typed.
+fn optional_grants(entry: &Entry, kind: &Kind) -> Vec<String> {
+    let mut values = BTreeMap::new();
+    for (name, setting) in &entry.parameters {
+        if let Setting::Text(text) = setting {
+            values.insert(name.clone(), text.clone());
+        }
+    }
+    let optional = kind.permissions.iter().filter(|request| request.optional);
+    let granted = optional
+        .filter(|request| entry.grants.contains(&request.permission.filled_in(&values).text()));
+    granted.map(|request| request.permission.text()).collect()
 }
 
 /// Returns the parameters as they are typed, of those that are right, and a word to fill in

@@ -251,6 +251,12 @@ impl Host {
             add(Severity::Error, "E01.no-such-kind", what, STALE, vec![again, case.unregister()]);
             return findings;
         };
+        if let Some(unknown) = kind.needs_newer_host() {
+            let what = format!("plugin `{id}` needs a newer Keystead for vault `{name}`");
+            let why = format!("this one does not know {unknown}");
+            add(Severity::Error, "E06.newer-kind", what, &why, Vec::new());
+            return findings;
+        }
         let again = || mend::register(entry, Some(kind), case.layer, case.path.as_deref());
         let faults = schema::check(&kind.parameters, &entry.parameters, self.home().as_deref());
         if !faults.is_empty() {

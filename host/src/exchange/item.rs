@@ -195,7 +195,7 @@ fn value(mut fields: Map, metadata: &Metadata) -> Option<Value> {
             match (fields.remove("user"), fields.remove("password")) {
                 (Some(Value::Text(user)), Some(Value::Text(password))) => {
                     let user = user.expose().to_owned();
-                    return Some(Value::Credential(Credential { user, password }));
+                    return Some(Value::Credential(Credential::new(user, password)));
                 }
                 // No reader makes these of another kind; nothing is lost if one ever does.
                 (user, password) => {

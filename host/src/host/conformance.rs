@@ -118,7 +118,7 @@ impl Host {
             Declared::new(kind.capabilities.clone(), kind.values.clone(), kind.names);
         for (prompt, reference) in &check.unlock {
             let value = self.follow(prompt, reference, &check.current)?;
-            declared.answers.push(Answer { name: prompt.clone(), value });
+            declared.answers.push(Answer::new(prompt.clone(), value));
         }
         declared.many = check.many.unwrap_or(declared.many);
         let mut subject = Opener {
@@ -260,7 +260,7 @@ impl Subject for Opener<'_> {
         let typed = self.typed(vault);
         let schema = self.kind.parameters.iter();
         let paths = schema.filter(|parameter| parameter.kind == ParameterKind::Path);
-        let paths = paths.filter_map(|parameter| typed.get(parameter.name.as_ref()));
+        let paths = paths.filter_map(|parameter| typed.get(&parameter.name));
         paths.map(|path| self.check.folder.join(path)).collect()
     }
 

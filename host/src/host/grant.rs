@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keystead_plugin_api::{Parameter, ParameterKind, VaultName};
+use keystead_plugin_api::{OwnedParameter, ParameterKind, VaultName};
 
 use super::{Host, open};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, visible};
 use crate::paths::{Layer, Paths};
 use crate::plugin::grant::{self, Boundaries, Granted, writable_in};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
@@ -21,18 +21,36 @@ use crate::registry::{DefaultChoice, Entry, Replace, Setting, schema};
 /// their files in other folders there.
 const OWN_DATA: [&str; 6] = ["plugins", "pins.d", "verdicts", "crashes", "running", "agent"];
 
+/// A permission that a vault opens without, and that its registration does not grant.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionalPermission {
+    /// The permission as registrations write it, and as it is granted by name.
+    pub permission: String,
+    /// The permission in plain words.
+    pub text: String,
+    /// What it is for, in the plugin's words; may be empty.
+    pub why: String,
+}
+
 /// What a registration is to grant from now on.
 #[derive(Debug)]
 pub struct PlannedGrant {
     layer: Layer,
     entry: Entry,
     more: Vec<String>,
+    optional: Vec<OptionalPermission>,
 }
 
 impl PlannedGrant {
     /// Returns what the plugin asks for beyond what is granted, each in plain words.
     pub fn more(&self) -> &[String] {
         &self.more
+    }
+
+    /// Returns what the plugin could be granted beside that.
+    pub fn optional(&self) -> &[OptionalPermission] {
+        &self.optional
     }
 
     /// Returns the registration as it will be written.
@@ -43,28 +61,46 @@ impl PlannedGrant {
 
 impl Host {
     /// Finds what a vault's plugin asks for now and its registration does not grant: the plugin
-    /// was upgraded, or parameters were changed. Changes nothing, and runs no plugin.
+    /// was upgraded, or parameters were changed. `chosen` are optional permissions to grant as well.
+    /// Changes nothing, and runs no plugin.
     ///
     /// # Errors
     /// The vault is not registered in that layer, or its plugin cannot be used;
-    /// [`Error::ReachesOwn`].
-    pub fn plan_grant(&self, name: &VaultName, layer: Layer) -> Result<PlannedGrant> {
+    /// [`Error::ReachesOwn`], [`Error::NotRequested`].
+    pub fn plan_grant(
+        &self,
+        name: &VaultName,
+        layer: Layer,
+        chosen: &[String],
+    ) -> Result<PlannedGrant> {
         // What is not there in this layer, or is locked, says so as when it were taken away.
         self.0.registry.unregister(layer, name.clone()).plan()?;
         let (_, mut entry) = self.layered(name)?;
         let trusted = self.plugins().find(&open::plugin_id(&entry.plugin)?)?;
         let kind = open::kind_of(trusted.manifest(), entry.kind.as_deref())?;
-        let asked = expand(trusted.manifest(), kind, &entry, self.home().as_deref())?;
+        let home = self.home();
+        let before = entry.grants.clone();
+        choose(kind, &mut entry, chosen, home.as_deref())?;
+        let asked = expand(trusted.manifest(), kind, &entry, home.as_deref())?;
         let new = self
             .boundaries()
-            .beyond(&asked, &entry.grants)
+            .beyond(&asked, &before)
             .map_err(|error| not_granted(&entry, error))?;
         let is_new = |asked: &&Permission| new.contains(&asked.text());
         entry.grants = asked.iter().map(Permission::text).collect();
         let granted = self.granted(&trusted, &entry, asked.clone())?;
         let more = granted.words(asked.iter().filter(is_new));
         let more = more.iter().map(|words| words.text().to_owned()).collect();
-        Ok(PlannedGrant { layer, entry, more })
+        let optional = optional(kind, &entry, home.as_deref());
+        Ok(PlannedGrant { layer, entry, more, optional })
+    }
+
+    /// Returns what a vault's plugin could be granted beside what it needs.
+    ///
+    /// # Errors
+    /// The plugin cannot be used, or has no such kind of vault.
+    pub fn optional_permissions(&self, entry: &Entry) -> Result<Vec<OptionalPermission>> {
+        Ok(optional(&self.kind(entry)?, entry, self.home().as_deref()))
     }
 
     /// Grants what was planned. What is no longer asked for is no longer granted.
@@ -173,7 +209,8 @@ fn own_folders(paths: &Paths) -> Vec<PathBuf> {
 }
 
 /// Returns what a plugin asks for with a registration's parameters put in. A permission
-/// whose parameter is not given is not asked for: there is nothing to permit.
+/// whose parameter is not given is not asked for: there is nothing to permit. Neither is an optional
+/// one that the registration does not grant.
 ///
 /// # Errors
 /// [`Error::Parameters`], where a parameter becomes a part of a path and is more than one name.
@@ -186,10 +223,15 @@ pub(super) fn expand(
     let values = templates(kind, entry, home);
     let mut asked = Vec::new();
     let mut faults = Vec::new();
-    for permission in &manifest.permissions {
-        if permission.parameters().all(|name| values.contains_key(name)) {
-            faults.extend(faults_of(permission, &values));
-            asked.push(permission.filled_in(&values));
+    for (permission, own) in manifest.requested_by(kind) {
+        if !permission.parameters().all(|name| values.contains_key(name)) {
+            continue;
+        }
+        faults.extend(faults_of(permission, &values));
+        let filled = permission.filled_in(&values);
+        // One that is optional is requested where a person granted it by name.
+        if own.is_none_or(|own| !own.optional) || entry.grants.contains(&filled.text()) {
+            asked.push(filled);
         }
     }
     if !faults.is_empty() {
@@ -198,6 +240,58 @@ pub(super) fn expand(
     asked.sort();
     asked.dedup();
     Ok(asked)
+}
+
+/// Returns the optional permissions of a registration that it does not grant.
+pub(super) fn optional(kind: &Kind, entry: &Entry, home: Option<&Path>) -> Vec<OptionalPermission> {
+    let values = templates(kind, entry, home);
+    let optional = kind.permissions.iter().filter(|request| request.optional);
+    let possible = optional
+        .filter(|request| request.permission.parameters().all(|name| values.contains_key(name)));
+    let filled = possible.map(|request| {
+        let permission = request.permission.filled_in(&values);
+        OptionalPermission {
+            permission: permission.text(),
+            text: permission.to_string(),
+            why: request.why.clone(),
+        }
+    });
+    filled.filter(|one| !entry.grants.contains(&one.permission)).collect()
+}
+
+/// Adds optional permissions that a person chose, each as the manifest writes it or with the
+/// parameters put in.
+///
+/// # Errors
+/// [`Error::NotRequested`].
+pub(super) fn choose(
+    kind: &Kind,
+    entry: &mut Entry,
+    chosen: &[String],
+    home: Option<&Path>,
+) -> Result<()> {
+    let values = templates(kind, entry, home);
+    for text in chosen {
+        let found = kind.permissions.iter().find_map(|request| {
+            let filled = request.permission.filled_in(&values).text();
+            let is_meant = request.permission.text() == *text || filled == *text;
+            let is_whole = request.permission.parameters().all(|name| values.contains_key(name));
+            (is_meant && is_whole).then_some(filled)
+        });
+        match found {
+            Some(permission) => entry.grants.push(permission),
+            None => {
+                let optional = kind.permissions.iter().filter(|request| request.optional);
+                return Err(Error::NotRequested {
+                    vault: entry.name.clone(),
+                    plugin: entry.plugin.clone(),
+                    permission: visible(text),
+                    optional: optional.map(|request| request.permission.text()).collect(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns what is asked for by a path that nobody typed: the plugin's own default, unless it lies in
@@ -216,7 +310,9 @@ pub(super) fn by_default(
         (Permission::Files { template, .. }, Some(own)) => Path::new(template).starts_with(own),
         _ => false,
     };
-    let untyped = manifest.permissions.iter().filter(|permission| {
+    let required =
+        manifest.requested_by(kind).filter(|(_, own)| own.is_none_or(|own| !own.optional));
+    let untyped = required.map(|(permission, _)| permission).filter(|permission| {
         permission.parameters().all(|name| values.contains_key(name))
             && permission.parameters().any(|name| !typed.contains_key(name))
     });
@@ -231,6 +327,7 @@ pub(super) fn by_default(
 /// As for [`expand`].
 pub(super) fn expand_action(
     manifest: &Manifest,
+    kind: &Kind,
     action: &str,
     typed: &BTreeMap<String, String>,
 ) -> Result<Vec<Permission>> {
@@ -239,7 +336,8 @@ pub(super) fn expand_action(
         typed.iter().map(|(name, path)| (key(name), path.clone())).collect();
     let mut asked = Vec::new();
     let mut faults = Vec::new();
-    for permission in manifest.permissions.iter().filter(|one| one.parameters().next().is_some()) {
+    let requested = manifest.requested_by(kind).map(|(permission, _)| permission);
+    for permission in requested.filter(|one| one.parameters().next().is_some()) {
         if permission.parameters().all(|name| values.contains_key(name)) {
             faults.extend(faults_of(permission, &values));
             asked.push(permission.filled_in(&values));
@@ -275,7 +373,7 @@ fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<
 fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for parameter in &kind.parameters {
-        let value = match entry.parameters.get(parameter.name.as_ref()) {
+        let value = match entry.parameters.get(&parameter.name) {
             Some(Setting::Text(text)) => text.clone(),
             Some(Setting::Integer(number)) => number.to_string(),
             Some(Setting::Boolean(yes)) => yes.to_string(),
@@ -288,7 +386,7 @@ fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String
     values
 }
 
-fn default(parameter: &Parameter, home: Option<&Path>) -> String {
+fn default(parameter: &OwnedParameter, home: Option<&Path>) -> String {
     let is_path = parameter.kind == ParameterKind::Path;
     match (parameter.default.strip_prefix("~/").filter(|_| is_path), home) {
         (Some(rest), Some(home)) => home.join(rest).display().to_string(),

@@ -359,12 +359,23 @@ pub(super) fn plugin_id(text: &str) -> Result<PluginId> {
 }
 
 /// Returns the manifest's kind of this name, or its first.
+///
+/// # Errors
+/// [`Error::NoSuchKind`]; [`Error::NewerKind`] where this host cannot open vaults of it.
 pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<&'m Kind> {
-    manifest.kind(name).ok_or_else(|| Error::NoSuchKind {
+    let kind = manifest.kind(name).ok_or_else(|| Error::NoSuchKind {
         plugin: manifest.id.clone(),
         kind: name.unwrap_or_default().to_owned(),
         kinds: manifest.kinds.iter().map(|kind| kind.name.clone()).collect(),
-    })
+    })?;
+    match kind.needs_newer_host() {
+        None => Ok(kind),
+        Some(unknown) => Err(Error::NewerKind {
+            plugin: manifest.id.clone(),
+            kind: kind.name.clone(),
+            unknown: unknown.to_string(),
+        }),
+    }
 }
 
 /// What the host does for one vault.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use keystead_plugin_api::VaultName;
 
-use super::{Host, Run, VaultDetails, grant, open};
+use super::{Host, OptionalPermission, Run, VaultDetails, grant, open};
 use crate::ask::Nobody;
 use crate::error::{Error, Result};
 use crate::paths::Layer;
@@ -27,6 +27,8 @@ pub struct Registration {
     pub kind: Option<String>,
     /// Parameters as typed.
     pub parameters: BTreeMap<String, String>,
+    /// Optional permissions to grant, each as the manifest writes it or with the parameters put in.
+    pub grants: Vec<String>,
     /// Standing answers to prompts.
     pub unlock: BTreeMap<String, Reference>,
     /// What the vault is for.
@@ -54,6 +56,7 @@ impl Registration {
             plugin: plugin.into(),
             kind: None,
             parameters: BTreeMap::new(),
+            grants: Vec::new(),
             unlock: BTreeMap::new(),
             description: String::new(),
             search: true,
@@ -72,6 +75,8 @@ pub struct PlannedRegistration {
     entry: Entry,
     permissions: Vec<String>,
     by_default: Vec<String>,
+    optional: Vec<OptionalPermission>,
+    left_out: Vec<String>,
     layer: Layer,
     default: DefaultChoice,
     replace: Replace,
@@ -88,6 +93,17 @@ impl PlannedRegistration {
     /// to confirm. A folder of the plugin's own among the user's data is not one of them.
     pub fn by_default(&self) -> &[String] {
         &self.by_default
+    }
+
+    /// Returns what the plugin could be granted beside that.
+    pub fn optional(&self) -> &[OptionalPermission] {
+        &self.optional
+    }
+
+    /// Returns what the plugin's manifest says of this kind of vault and this host does not know, each
+    /// in one line: it is left out.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// Returns the registration as it will be written.
@@ -126,7 +142,8 @@ impl Host {
     ///
     /// # Errors
     /// The plugin is not there, has no such kind, may not run where it is to run;
-    /// [`Error::Parameters`] with every fault at once; the name is registered.
+    /// [`Error::Parameters`] with every fault at once; [`Error::NotRequested`]; the name is
+    /// registered.
     pub fn plan_registration(&self, new: Registration) -> Result<PlannedRegistration> {
         let trusted = self.plugins().find(&open::plugin_id(&new.plugin)?)?;
         let manifest = trusted.manifest();
@@ -154,6 +171,7 @@ impl Host {
         entry.description = new.description;
         entry.search = new.search;
         entry.placement = new.placement;
+        grant::choose(kind, &mut entry, &new.grants, home.as_deref())?;
         let asked = grant::expand(manifest, kind, &entry, home.as_deref())?;
         let typed = &new.parameters;
         let by_default = grant::by_default(manifest, kind, &entry, typed, home.as_deref(), data);
@@ -162,6 +180,7 @@ impl Host {
         let granted = self.granted(&trusted, &entry, asked.clone())?;
         let permissions =
             granted.words(asked.iter()).iter().map(|words| words.text().to_owned()).collect();
+        let optional = grant::optional(kind, &entry, home.as_deref());
 
         let before = self.default_vault()?;
         let is_first = before.is_none() && self.names()?.is_empty();
@@ -176,6 +195,8 @@ impl Host {
             entry,
             permissions,
             by_default,
+            optional,
+            left_out: kind.left_out(),
             layer: new.layer,
             default: new.default,
             replace: new.replace,

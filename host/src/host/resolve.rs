@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use keystead_plugin_api::{
-    Deadline, ExecRequest, Parameter, ParameterKind, ParameterValue, Parameters, SecretBytes,
+    Deadline, ExecRequest, OwnedParameter, ParameterKind, ParameterValue, Parameters, SecretBytes,
     SecretName, SecretText, Value, VaultName,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -170,7 +170,7 @@ impl Host {
     pub(crate) fn parameters(
         &self,
         settings: &BTreeMap<String, Setting>,
-        schema: &[Parameter],
+        schema: &[OwnedParameter],
         what: &str,
     ) -> Result<Parameters> {
         let home = self.0.options.sources.home();
@@ -198,7 +198,7 @@ impl Host {
 
 /// Takes `..` out of paths, as it is taken out of the grants that are made of them: what it climbs back
 /// from need not be granted, and is not there for a plugin in a sandbox.
-fn as_granted(mut parameters: Parameters, schema: &[Parameter]) -> Parameters {
+fn as_granted(mut parameters: Parameters, schema: &[OwnedParameter]) -> Parameters {
     for one in schema.iter().filter(|one| one.kind == ParameterKind::Path) {
         let path = parameters.text(&one.name).unwrap_or_default();
         if path.split('/').any(|part| part == "..") {

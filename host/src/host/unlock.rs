@@ -147,7 +147,7 @@ impl Host {
                 given.insert(prompt.name.clone(), (from, value));
             }
             let value = given[&prompt.name].1.duplicate();
-            answers.push(Answer { name: prompt.name.clone(), value });
+            answers.push(Answer::new(prompt.name.clone(), value));
         }
         let count = missing.len();
         if count > 0 {

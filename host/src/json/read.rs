@@ -338,7 +338,7 @@ fn text(member: Option<(String, Node)>) -> SecretText {
 }
 
 fn credential(user: SecretText, password: SecretText) -> Value {
-    Value::Credential(Credential { user: user.expose().to_owned(), password })
+    Value::Credential(Credential::new(user.expose().to_owned(), password))
 }
 
 #[cfg(test)]

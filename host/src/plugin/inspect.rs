@@ -26,7 +26,7 @@ use object::Endianness;
 pub use error::Error;
 pub(in crate::plugin) use here::ELF_BASE;
 pub use here::Here;
-pub use manifest::{Kind, Manifest};
+pub use manifest::{Kind, Manifest, Request, Unknown};
 pub use permission::{FileAccess, Permission};
 pub(crate) use permission::{is_reserved, is_variable, resolved};
 

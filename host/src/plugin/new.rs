@@ -183,7 +183,7 @@ impl<'a> Names<'a> {
             MODULES.iter().map(|(module, _)| format!("mod {module};\n")).collect();
         let rest = rest
             .replace("\"memory\"", &format!("\"{}\"", self.id))
-            .replace("vendor: \"Keystead\"", "vendor: \"Your name\"")
+            .replace(".vendor(\"Keystead\")", ".vendor(\"Your name\")")
             .replace("Memory", &self.kind);
         let docs =
             docs.replace("Keystead's reference plugin", "Begun as Keystead's reference plugin");
@@ -285,9 +285,11 @@ mod tests {
         }
         let text = |name: &str| &project.files.iter().find(|(path, _)| path == name).unwrap().1;
         let page = text("src/lib.rs");
-        assert!(page.contains("id: \"1pass\"") && page.contains("pub struct V1passVault"));
+        assert!(
+            page.contains("Manifest::new(\"1pass\", ") && page.contains("pub struct V1passVault")
+        );
         assert!(!page.contains("\"memory\"") && !page.contains("Memory"), "{page}");
-        assert!(page.contains("vendor: \"Your name\""), "{page}");
+        assert!(page.contains(".vendor(\"Your name\")"), "{page}");
         let manifest: toml_edit::DocumentMut = text("Cargo.toml").parse().unwrap();
         assert_eq!(manifest["package"]["name"].as_str(), Some("keystead-plugin-1pass"));
         let api = manifest["dependencies"]["keystead-plugin-api"].as_str();

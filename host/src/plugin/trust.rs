@@ -146,7 +146,7 @@ impl Store {
                 path: file.path().to_owned(),
             });
         }
-        policy.permit_permissions(&pin.id, &verdict.manifest.permissions)?;
+        policy.permit_permissions(&pin.id, &verdict.manifest.all_permissions())?;
         let builtin = pin.layer == Layer::Packaged && builtin::has(&pin.id, &pin.sha256);
         let vouched_by = match pin.layer {
             Layer::Packaged if builtin => VouchedBy::Builtin,

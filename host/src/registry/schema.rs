@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use keystead_plugin_api::{
-    Parameter, ParameterKind, ParameterValue, Parameters, SecretText, VaultName,
+    OwnedParameter, ParameterKind, ParameterValue, Parameters, SecretText, VaultName,
 };
 
 use super::entry::Setting;
@@ -173,7 +173,7 @@ pub struct Base<'a> {
 /// # Errors
 /// Every fault, sorted by the parameters' names; the missing ones last.
 pub fn validate(
-    schema: &[Parameter],
+    schema: &[OwnedParameter],
     given: &BTreeMap<String, String>,
     base: Base<'_>,
 ) -> Result<BTreeMap<String, Setting>, Vec<Fault>> {
@@ -193,7 +193,7 @@ pub fn validate(
         }
         match filled_in(parameter, base).and_then(|text| typed(parameter, &text, base)) {
             Ok(setting) => {
-                settings.insert(parameter.name.clone().into_owned(), setting);
+                settings.insert(parameter.name.clone(), setting);
             }
             Err(fault) => faults.push(fault),
         }
@@ -214,7 +214,7 @@ pub fn validate(
 /// Every fault of what is registered, which a person or a newer plugin may have made wrong;
 /// no reference is resolved then. Otherwise the first reference that could not be resolved.
 pub fn to_parameters<E>(
-    schema: &[Parameter],
+    schema: &[OwnedParameter],
     registered: &BTreeMap<String, Setting>,
     home: Option<&Path>,
     resolve: &mut dyn FnMut(&Reference) -> Result<SecretText, E>,
@@ -242,7 +242,7 @@ pub fn to_parameters<E>(
 /// Returns every fault of registered parameters, as after a plugin's upgrade. Resolves
 /// nothing.
 pub fn check(
-    schema: &[Parameter],
+    schema: &[OwnedParameter],
     registered: &BTreeMap<String, Setting>,
     home: Option<&Path>,
 ) -> Vec<Fault> {
@@ -251,7 +251,7 @@ pub fn check(
 
 /// Returns what is registered with the defaults filled in, and every fault.
 fn settle(
-    schema: &[Parameter],
+    schema: &[OwnedParameter],
     registered: &BTreeMap<String, Setting>,
     home: Option<&Path>,
 ) -> (BTreeMap<String, Setting>, Vec<Fault>) {
@@ -279,7 +279,7 @@ fn settle(
 
 /// Returns the plugin's defaults for what is not given, or what is wrong with them.
 fn defaults<'a>(
-    schema: &'a [Parameter],
+    schema: &'a [OwnedParameter],
     given: impl Fn(&str) -> bool + 'a,
     home: Option<&'a Path>,
 ) -> impl Iterator<Item = Result<(String, Setting), Fault>> + 'a {
@@ -290,7 +290,7 @@ fn defaults<'a>(
         .filter(|parameter| !parameter.default.is_empty() && !depends(parameter))
         .filter(move |parameter| !given(&parameter.name))
         .map(move |parameter| match typed(parameter, &parameter.default, base) {
-            Ok(setting) => Ok((parameter.name.clone().into_owned(), setting)),
+            Ok(setting) => Ok((parameter.name.clone(), setting)),
             Err(fault @ Fault::NoHome { .. }) => Err(fault),
             Err(_) => Err(Fault::BadDefault { name: shown(&parameter.name) }),
         })
@@ -298,7 +298,7 @@ fn defaults<'a>(
 
 /// Returns the required parameters that are not there and have no default.
 fn missing<'a>(
-    schema: &'a [Parameter],
+    schema: &'a [OwnedParameter],
     given: impl Fn(&str) -> bool + 'a,
 ) -> impl Iterator<Item = Fault> + 'a {
     schema
@@ -312,14 +312,14 @@ fn missing<'a>(
 
 /// Whether a default depends on the vault, or on where data is kept: such a one is filled in
 /// when the vault is registered, and has to be there from then on.
-pub(crate) fn depends(parameter: &Parameter) -> bool {
+pub(crate) fn depends(parameter: &OwnedParameter) -> bool {
     parameter.kind == ParameterKind::Path && !parameter.secret && parameter.default.contains('{')
 }
 
 /// Returns a default with what it depends on put in.
-fn filled_in(parameter: &Parameter, base: Base<'_>) -> Result<String, Fault> {
+fn filled_in(parameter: &OwnedParameter, base: Base<'_>) -> Result<String, Fault> {
     let name = || shown(&parameter.name);
-    let mut text = parameter.default.clone().into_owned();
+    let mut text = parameter.default.clone();
     if let Some(rest) = text.strip_prefix("{data}/") {
         let data = base.data.ok_or_else(|| Fault::NoDataFolder { name: name() })?;
         let path = data.join(rest).into_os_string().into_string();
@@ -338,7 +338,7 @@ fn has_braces(path: &Path) -> bool {
     path.to_string_lossy().contains(['{', '}'])
 }
 
-fn declared<'s>(schema: &'s [Parameter], name: &str) -> Result<&'s Parameter, Fault> {
+fn declared<'s>(schema: &'s [OwnedParameter], name: &str) -> Result<&'s OwnedParameter, Fault> {
     if name.eq_ignore_ascii_case(RESERVED) {
         return Err(Fault::Reserved { name: name.to_owned() });
     }
@@ -349,7 +349,7 @@ fn declared<'s>(schema: &'s [Parameter], name: &str) -> Result<&'s Parameter, Fa
 }
 
 /// Returns the setting that a typed text stands for.
-fn typed(parameter: &Parameter, text: &str, base: Base<'_>) -> Result<Setting, Fault> {
+fn typed(parameter: &OwnedParameter, text: &str, base: Base<'_>) -> Result<Setting, Fault> {
     let name = || shown(&parameter.name);
     if parameter.secret {
         let reference = Reference::parse(text)
@@ -370,7 +370,7 @@ fn typed(parameter: &Parameter, text: &str, base: Base<'_>) -> Result<Setting, F
     fits(parameter, &setting).map(|()| setting)
 }
 
-fn path(parameter: &Parameter, text: &str, base: Base<'_>) -> Result<String, Fault> {
+fn path(parameter: &OwnedParameter, text: &str, base: Base<'_>) -> Result<String, Fault> {
     let name = || shown(&parameter.name);
     if text.is_empty() {
         return Err(Fault::EmptyPath { name: name() });
@@ -385,7 +385,7 @@ fn path(parameter: &Parameter, text: &str, base: Base<'_>) -> Result<String, Fau
 }
 
 /// Checks that a setting can be this parameter's.
-fn fits(parameter: &Parameter, setting: &Setting) -> Result<(), Fault> {
+fn fits(parameter: &OwnedParameter, setting: &Setting) -> Result<(), Fault> {
     let name = || shown(&parameter.name);
     match (setting, parameter.kind) {
         (Setting::Reference(reference), _) if parameter.secret => match reference {

@@ -1,9 +1,8 @@
 //! The manifest as JSON, made by the compiler: the file carries plain bytes, and no code
 //! of the plugin has to run for the host to read them.
 
-use super::{Kind, Manifest, API_VERSION};
+use super::{Kind, Manifest, PermissionRequest, API_VERSION};
 use crate::parameters::Parameter;
-use std::borrow::Cow;
 
 /// Counts, and where there is room also writes: one pass to learn the length, one to fill
 /// an array of it.
@@ -53,14 +52,6 @@ impl<const N: usize> Writer<N> {
         out.byte(b'"')
     }
 
-    #[allow(clippy::ptr_arg)] // `Deref` is not const
-    const fn cow(self, text: &Cow<'static, str>) -> Self {
-        match text {
-            Cow::Borrowed(text) => self.string(text),
-            Cow::Owned(_) => panic!("a manifest's parameters are made with `Parameter::optional` or `Parameter::required`"),
-        }
-    }
-
     const fn member(self, name: &str, text: &str) -> Self {
         self.raw(",").string(name).raw(":").string(text)
     }
@@ -71,14 +62,12 @@ impl<const N: usize> Writer<N> {
 
     const fn parameter(self, parameter: &Parameter) -> Self {
         self.raw("{\"name\":")
-            .cow(&parameter.name)
+            .string(parameter.name)
             .member("kind", parameter.kind.as_str())
-            .raw(",\"description\":")
-            .cow(&parameter.description)
+            .member("description", parameter.description)
             .boolean("required", parameter.required)
             .boolean("secret", parameter.secret)
-            .raw(",\"default\":")
-            .cow(&parameter.default)
+            .member("default", parameter.default)
             .raw("}")
     }
 
@@ -106,7 +95,25 @@ impl<const N: usize> Writer<N> {
             out = out.separator(i).parameter(&kind.parameters[i]);
             i += 1;
         }
+        out = out.raw("],\"permissions\":[");
+        i = 0;
+        while i < kind.permissions.len() {
+            out = out.separator(i).permission(&kind.permissions[i]);
+            i += 1;
+        }
         out.raw("]}")
+    }
+
+    /// A plain text where that says all.
+    const fn permission(self, request: &PermissionRequest) -> Self {
+        if !request.optional && request.why.is_empty() {
+            return self.string(request.permission);
+        }
+        self.raw("{\"permission\":")
+            .string(request.permission)
+            .boolean("optional", request.optional)
+            .member("why", request.why)
+            .raw("}")
     }
 
     const fn separator(self, index: usize) -> Self {

@@ -353,7 +353,7 @@ impl<'a> Handle<'a> {
                     return Err(Error::invalid(message));
                 }
             };
-            answers.push(Answer { name: prompt.name.clone(), value });
+            answers.push(Answer::new(prompt.name.clone(), value));
         }
         Ok(UnlockRequest::new(challenge.id.clone(), answers, soon()))
     }

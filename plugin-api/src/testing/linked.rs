@@ -150,10 +150,10 @@ impl<P: Plugin> Linked<P> {
     fn parameters(&self, vault: &str) -> Result<Parameters> {
         let mut parameters = Parameters::new();
         for schema in self.kind.parameters.iter().filter(|schema| !schema.default.is_empty()) {
-            parameters.insert(schema.name.as_ref(), parse(schema, &schema.default)?);
+            parameters.insert(schema.name, parse(schema, schema.default)?);
         }
         for (schema, value) in &self.parameters {
-            parameters.insert(schema.name.as_ref(), parse(schema, &of_vault(value, vault))?);
+            parameters.insert(schema.name, parse(schema, &of_vault(value, vault))?);
         }
         Ok(parameters)
     }

@@ -1,7 +1,7 @@
 //! Actions that only one vault has.
 
 use super::Deadline;
-use crate::parameters::{Parameter, Parameters};
+use crate::parameters::{OwnedParameter, Parameter, Parameters};
 use crate::value::Value;
 
 /// Something only this vault can do, such as changing its password.
@@ -13,7 +13,7 @@ pub struct Action {
     /// What it does, in one line.
     pub description: String,
     /// What it may or must be told.
-    pub parameters: Vec<Parameter>,
+    pub parameters: Vec<OwnedParameter>,
     /// Whether something is lost by it: the host asks first.
     pub destructive: bool,
 }
@@ -27,6 +27,18 @@ impl Action {
             parameters: Vec::new(),
             destructive: false,
         }
+    }
+
+    /// Returns the action with these parameters.
+    pub fn parameters(mut self, parameters: &[Parameter]) -> Self {
+        self.parameters = parameters.iter().copied().map(OwnedParameter::from).collect();
+        self
+    }
+
+    /// Returns the action as one by which something is lost: the host asks first.
+    pub fn destructive(mut self) -> Self {
+        self.destructive = true;
+        self
     }
 }
 

@@ -6,12 +6,20 @@ use super::Deadline;
 use crate::value::{SecretBytes, SecretText};
 
 /// One answer to a [`Prompt`](crate::Prompt).
+#[non_exhaustive]
 #[derive(Debug)]
 pub struct Answer {
     /// The prompt's name.
     pub name: String,
     /// What was typed.
     pub value: SecretText,
+}
+
+impl Answer {
+    /// Answers the prompt of this name.
+    pub fn new(name: impl Into<String>, value: SecretText) -> Self {
+        Self { name: name.into(), value }
+    }
 }
 
 /// Answers a challenge.
@@ -39,12 +47,20 @@ impl UnlockRequest {
 }
 
 /// An opaque secret that reopens an unlocked vault without asking again.
+#[non_exhaustive]
 #[derive(Debug)]
 pub struct Session {
     /// What [`Plugin::open`](crate::Plugin::open) may be given back.
     pub secret: SecretBytes,
     /// For how long the vault will take it.
     pub lifetime: Duration,
+}
+
+impl Session {
+    /// Returns a session that is good for this long.
+    pub fn new(secret: SecretBytes, lifetime: Duration) -> Self {
+        Self { secret, lifetime }
+    }
 }
 
 /// What came of an unlock.

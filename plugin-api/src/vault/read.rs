@@ -130,6 +130,14 @@ impl ListRequest {
     pub fn new(deadline: Deadline) -> Self {
         Self { cursor: None, limit: MAX_PAGE_ENTRIES, pattern: None, prefix: None, deadline }
     }
+
+    /// Returns the name behind which a page of [`Page::of`] begins; nothing for the first page.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a cursor that is no name.
+    pub fn after(&self) -> crate::Result<Option<SecretName>> {
+        self.cursor.as_deref().map(SecretName::parse).transpose()
+    }
 }
 
 /// One secret in a listing: everything but its value.
@@ -173,6 +181,41 @@ impl Page {
     /// Returns a page.
     pub fn new(entries: Vec<Entry>, next_cursor: Option<String>) -> Self {
         Self { entries, next_cursor }
+    }
+
+    /// Returns the page that is asked for of all entries, which come sorted by name. Its cursor is
+    /// its last name: good whatever is written meanwhile. Entries up to the request's cursor are
+    /// passed over, and so are those without its prefix.
+    ///
+    /// # Examples
+    /// ```
+    /// # use keystead_plugin_api::*;
+    /// # fn main() -> Result<()> {
+    /// let mut request = ListRequest::new(Deadline::after(std::time::Duration::from_secs(1)));
+    /// request.limit = 2;
+    /// let entry = |name| Ok(Entry::new(SecretName::parse(name)?, None, Metadata::new()));
+    /// let sorted: Vec<Entry> = ["a", "b", "c"].into_iter().map(entry).collect::<Result<_>>()?;
+    /// let first = Page::of(sorted.clone(), &request);
+    /// assert_eq!((first.entries.len(), first.next_cursor.as_deref()), (2, Some("b")));
+    /// request.cursor = first.next_cursor;
+    /// assert_eq!(Page::of(sorted, &request).next_cursor, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn of(sorted: impl IntoIterator<Item = Entry>, request: &ListRequest) -> Self {
+        let is_after = |entry: &Entry| match &request.cursor {
+            Some(cursor) => entry.name.as_str() > cursor.as_str(),
+            None => true,
+        };
+        let is_wanted = |entry: &Entry| match &request.prefix {
+            Some(prefix) => entry.name.as_str().starts_with(prefix.as_str()),
+            None => true,
+        };
+        let mut rest = sorted.into_iter().filter(|entry| is_after(entry) && is_wanted(entry));
+        let entries: Vec<Entry> = rest.by_ref().take(request.limit).collect();
+        let last = entries.last().map(|entry| entry.name.to_string());
+        let next = rest.next().and(last);
+        Self::new(entries, next)
     }
 }
 

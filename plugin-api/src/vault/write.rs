@@ -40,6 +40,27 @@ impl WriteMode {
     pub fn code(self) -> u32 {
         self as u32
     }
+
+    /// Checks that this mode writes a secret whose name is there, or is not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AlreadyExists`], [`ErrorKind::NotFound`].
+    ///
+    /// # Examples
+    /// ```
+    /// use keystead_plugin_api::{ErrorKind, WriteMode};
+    /// let exists = true;
+    /// assert!(WriteMode::Upsert.check(exists).is_ok());
+    /// let refused = WriteMode::CreateOnly.check(exists).unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+    /// ```
+    pub fn check(self, exists: bool) -> Result<()> {
+        match self {
+            Self::CreateOnly if exists => Err(Error::already_exists()),
+            Self::Replace if !exists => Err(Error::not_found()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Checks that a secret still has the version that a caller expects: a vault's first step where

@@ -66,7 +66,7 @@ impl Vault for Crook {
     }
 
     fn unlock(&mut self, _: &UnlockRequest) -> Result<Unlocked> {
-        let session = Session { secret: SecretBytes::new(vec![1]), lifetime: Duration::MAX };
+        let session = Session::new(SecretBytes::new(vec![1]), Duration::MAX);
         Ok(Unlocked::new(Some(session)))
     }
 

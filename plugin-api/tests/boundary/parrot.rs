@@ -110,7 +110,7 @@ impl Vault for Perch {
         match (request.challenge.as_str(), answer) {
             ("", _) => Ok(Unlocked::new(None)),
             (_, Some(secret)) => {
-                let session = Session { secret, lifetime: Duration::from_secs(61) };
+                let session = Session::new(secret, Duration::from_secs(61));
                 Ok(Unlocked::new(Some(session)))
             }
             _ => Err(Error::permission_denied("no password")),
@@ -138,16 +138,10 @@ impl Vault for Perch {
     }
 
     fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
-        let mut whistle = Action::new("whistle", "makes a sound");
-        whistle.destructive = true;
-        whistle.parameters = vec![
+        let whistle = Action::new("whistle", "makes a sound").destructive().parameters(&[
             Parameter::required("tune", ParameterKind::Text, "which"),
-            Parameter {
-                secret: true,
-                default: "3".into(),
-                ..Parameter::optional("times", ParameterKind::Integer, "how often")
-            },
-        ];
+            Parameter::defaulting("times", ParameterKind::Integer, "3", "how often").secret(),
+        ]);
         Ok(ActionList::new(vec![whistle, Action::new("rest", "does nothing")]))
     }
 

@@ -112,8 +112,7 @@ fn a_vault_opens_with_its_name_kind_parameters_and_session() {
     parameters.insert("on", ParameterValue::Boolean(true));
     parameters.insert("token", ParameterValue::Secret(SecretText::new("hunter2")));
     let mut request = request(parameters);
-    request.session =
-        Some(Session { secret: SecretBytes::new(vec![0, 9]), lifetime: Duration::MAX });
+    request.session = Some(Session::new(SecretBytes::new(vec![0, 9]), Duration::MAX));
     request.host = Some(HostInfo::new("host", "1.2.3"));
     let notes = Notes::default();
     let context = Context::new(Box::new(notes.clone()));
@@ -267,7 +266,7 @@ fn what_is_written_at_once_is_bounded_in_number_and_in_bytes() {
 #[test]
 fn unlocking_gives_a_session_or_none() {
     let (mut vault, _) = parrot();
-    let answer = |name: &str| Answer { name: name.into(), value: SecretText::new("hunter2") };
+    let answer = |name: &str| Answer::new(name, SecretText::new("hunter2"));
     let right = UnlockRequest::new("step 1", vec![answer("user"), answer("password")], soon());
     let session = vault.unlock(&right).unwrap().session.unwrap();
     assert_eq!(session.secret.expose(), b"hunter2");
@@ -317,11 +316,9 @@ fn actions_come_with_their_schema_and_outcome() {
     let actions = vault.actions(&ActionsRequest::new(soon())).unwrap().actions;
     assert_eq!(actions.len(), 2);
     assert!(actions[0].destructive && !actions[1].destructive);
-    let mut times = Parameter::optional("times", ParameterKind::Integer, "how often");
-    times.secret = true;
-    times.default = "3".into();
+    let times = Parameter::defaulting("times", ParameterKind::Integer, "3", "how often").secret();
     let tune = Parameter::required("tune", ParameterKind::Text, "which");
-    assert_eq!(actions[0].parameters, [tune, times]);
+    assert_eq!(actions[0].parameters, [tune, times].map(OwnedParameter::from));
 
     let mut parameters = Parameters::new();
     parameters.insert("times", ParameterValue::Integer(2));

@@ -19,6 +19,7 @@ const PAGE: usize = 10;
 #[derive(Default)]
 pub struct Place {
     secrets: BTreeMap<SecretName, Vec<Secret>>,
+    removed: BTreeMap<SecretName, Vec<Secret>>,
     unlocked: bool,
     count: usize,
     /// What only the handle that wrote it may see.
@@ -77,7 +78,14 @@ impl Faults {
 impl Place {
     fn insert(&mut self, key: &str, value: Value) {
         let name = SecretName::parse(key).unwrap();
-        self.secrets.insert(name, vec![Secret::new(value)]);
+        let version = self.version();
+        self.secrets.insert(name, vec![Secret::new(value).of_version(version)]);
+    }
+
+    /// Returns a version that no other write has.
+    fn version(&mut self) -> String {
+        self.count += 1;
+        format!("v{}", self.count)
     }
 
     fn newest(&self, name: &SecretName) -> Result<&Secret> {
@@ -147,7 +155,18 @@ impl Faulty {
 }
 
 fn copy(secret: &Secret) -> Secret {
-    Secret::with_metadata(secret.value.duplicate(), secret.metadata.clone())
+    let mut copy = Secret::with_metadata(secret.value.duplicate(), secret.metadata.clone());
+    copy.version.clone_from(&secret.version);
+    copy
+}
+
+/// The most bytes that a value may have.
+const MAX_BYTES: usize = 4 << 20;
+
+/// Checks the version that a caller expects.
+fn expect(place: &Place, name: &SecretName, version: &Option<String>) -> Result<()> {
+    let now = place.newest(name).ok().and_then(|secret| secret.version.as_deref());
+    check_version(version.as_deref(), now)
 }
 
 impl Vault for Faulty {
@@ -159,8 +178,12 @@ impl Vault for Faulty {
         if let Some(version) = &request.version {
             self.needs(Capability::Versions)?;
             let versions = place.secrets.get(&request.name).ok_or_else(Error::not_found)?;
-            let at = version.parse().map_err(|_| Error::not_found())?;
-            return versions.get::<usize>(at).map(copy).ok_or_else(Error::not_found);
+            let missing = || match self.has("version-missing") {
+                true => Error::not_found(),
+                false => Error::detailed(ErrorDetail::NoSuchVersion, "no such version"),
+            };
+            let at = version.parse().map_err(|_| missing())?;
+            return versions.get::<usize>(at).map(copy).ok_or_else(missing);
         }
         if self.has("get-no-effect") {
             place.count += 1;
@@ -173,7 +196,10 @@ impl Vault for Faulty {
         };
         match &secret.value {
             Value::Text(text) if self.has("get-what-was-set") => {
-                Ok(Secret::with_metadata(Value::text(text.expose().trim_end()), secret.metadata))
+                let changed = Value::text(text.expose().trim_end());
+                let mut secret = secret;
+                secret.value = changed;
+                Ok(secret)
             }
             Value::Bytes(bytes) if self.has("get-empty") && bytes.is_empty() => {
                 Err(Error::not_found())
@@ -208,7 +234,9 @@ impl Vault for Faulty {
                     metadata.insert("preview", text).unwrap();
                 }
             }
-            Entry::new(name, Some(secret.value.kind()), metadata)
+            let mut entry = Entry::new(name, Some(secret.value.kind()), metadata);
+            entry.version.clone_from(&secret.version);
+            entry
         };
         let lost = |name: &SecretName| self.has("list-all") && name.as_str().ends_with("00007");
         let entries: Vec<Entry> = place.secrets.iter().skip(from).take(count).map(entry).collect();
@@ -225,7 +253,9 @@ impl Vault for Faulty {
             Ok(secret) => {
                 let kind = secret.value.kind();
                 let kind = if self.has("describe-as-listed") { None } else { Some(kind) };
-                Ok(Entry::new(request.name.clone(), kind, secret.metadata.clone()))
+                let mut entry = Entry::new(request.name.clone(), kind, secret.metadata.clone());
+                entry.version.clone_from(&secret.version);
+                Ok(entry)
             }
         }
     }
@@ -242,6 +272,13 @@ impl Vault for Faulty {
         }
         if matches!(&request.metadata, Some(metadata) if !metadata.is_empty()) {
             self.needs(Capability::Metadata)?;
+        }
+        if request.value.encoded_len()? > MAX_BYTES && !self.has("rules-limits") {
+            return Err(Error::invalid("too large"));
+        }
+        let version = place.version();
+        if !self.has("set-if-version") {
+            expect(&place, &request.name, &request.if_version)?;
         }
         let old = place.newest(&request.name).ok();
         match (request.mode, old.is_some()) {
@@ -279,7 +316,7 @@ impl Vault for Faulty {
             }
         }
         let versions = place.secrets.entry(request.name).or_default();
-        versions.push(Secret::with_metadata(value, metadata));
+        versions.push(Secret::with_metadata(value, metadata).of_version(version));
         Ok(Written::new())
     }
 
@@ -310,10 +347,16 @@ impl Vault for Faulty {
 
     fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         let mut place = self.writable()?;
+        if !self.has("remove-if-version") {
+            expect(&place, &request.name, &request.if_version)?;
+        }
         if self.has("remove-then-missing") && place.newest(&request.name).is_ok() {
             return Ok(Removed::new());
         }
-        let removed = place.secrets.remove(&request.name).map(|_| Removed::new());
+        let removed = place.secrets.remove(&request.name).map(|removed| {
+            place.removed.insert(request.name.clone(), removed);
+            Removed::new()
+        });
         if self.has("remove-only-that") {
             place.secrets.retain(|name, _| !name.as_str().starts_with(request.name.as_str()));
         }
@@ -334,10 +377,7 @@ impl Vault for Faulty {
         if place.secrets.contains_key(&request.to) && !self.has("rename-taken") {
             return Err(Error::already_exists());
         }
-        let each = versions
-            .iter()
-            .map(|one| Secret::with_metadata(one.value.duplicate(), one.metadata.clone()));
-        let copies = each.collect();
+        let copies = versions.iter().map(copy).collect();
         place.secrets.insert(request.to.clone(), copies);
         if !self.has("rename-moves") {
             place.secrets.remove(&request.from);
@@ -348,10 +388,15 @@ impl Vault for Faulty {
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
         self.needs(Capability::Metadata)?;
         let mut place = self.writable()?;
+        if !self.has("set-metadata-if-version") {
+            expect(&place, &request.name, &request.if_version)?;
+        }
+        let version = place.version();
         let secret = match place.secrets.get_mut(&request.name) {
             None if self.has("set-metadata-missing") => return Ok(MetadataWritten::new()),
             versions => versions.and_then(|all| all.last_mut()).ok_or_else(Error::not_found)?,
         };
+        secret.version = Some(version);
         if self.has("set-metadata-only") {
             secret.value = Value::text("");
         }
@@ -377,7 +422,7 @@ impl Vault for Faulty {
         self.locked = false;
         self.place.lock().unwrap().unlocked = true;
         let secret = SecretBytes::new(b"a session".to_vec());
-        let session = Session { secret, lifetime: Duration::from_secs(60) };
+        let session = Session::new(secret, Duration::from_secs(60));
         Ok(Unlocked::new(Some(session)))
     }
 
@@ -424,6 +469,61 @@ impl Vault for Faulty {
         let more = usize::from(self.has("versions-gettable"));
         let all = (0..count + more).rev().map(|n| Version::new(n.to_string(), None));
         VersionPage::of(all.collect(), request)
+    }
+
+    fn list_removed(&mut self, _: &ListRemovedRequest) -> Result<RemovedPage> {
+        self.needs(Capability::ListRemoved)?;
+        let place = self.place()?;
+        let hides = self.has("list-removed-restorable");
+        let names = place.removed.keys().filter(|_| !hides);
+        Ok(RemovedPage::new(names.cloned().map(RemovedSecret::new).collect(), None))
+    }
+
+    fn restore(&mut self, request: &RestoreRequest) -> Result<Restored> {
+        self.needs(Capability::Restore)?;
+        let mut place = self.writable()?;
+        if place.secrets.contains_key(&request.name) && !self.has("restore-taken") {
+            return Err(Error::already_exists());
+        }
+        let mut versions = match place.removed.remove(&request.name) {
+            None if self.has("restore-missing") => return Ok(Restored::new()),
+            removed => removed.ok_or_else(Error::not_found)?,
+        };
+        if self.has("restore-brings-back") {
+            versions.push(Secret::new(Value::text("another")));
+        }
+        place.secrets.insert(request.name.clone(), versions);
+        Ok(Restored::new())
+    }
+
+    fn purge(&mut self, request: &PurgeRequest) -> Result<Purged> {
+        self.needs(Capability::Purge)?;
+        let mut place = self.writable()?;
+        let there = place.secrets.remove(&request.name);
+        let is_there = there.is_some() || place.removed.contains_key(&request.name);
+        match self.has("purge-for-good") {
+            true => {
+                if let Some(there) = there {
+                    place.removed.insert(request.name.clone(), there);
+                }
+            }
+            false => {
+                place.removed.remove(&request.name);
+            }
+        }
+        match is_there || self.has("purge-missing") {
+            true => Ok(Purged::new()),
+            false => Err(Error::not_found()),
+        }
+    }
+
+    fn rules(&mut self, _: &RulesRequest) -> Result<Rules> {
+        let mut rules = Rules::new(match self.has("rules-names") {
+            true => NameEquality::AsciiCase,
+            false => NameEquality::Exact,
+        });
+        rules.max_value_bytes = Some(MAX_BYTES);
+        Ok(rules)
     }
 
     fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {

@@ -1,6 +1,6 @@
 //! What the plugin says of itself.
 
-use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest};
 use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
 
 /// The kind of vault that is written to.
@@ -24,32 +24,21 @@ const TRIM: Parameter = Parameter::defaulting(
 );
 
 /// What the plugin says of itself; the host reads it without running the plugin.
-pub const MANIFEST: Manifest = Manifest {
-    id: "files",
-    version: env!("CARGO_PKG_VERSION"),
-    description: "A folder with one secret a file, in clear text",
-    vendor: "Keystead",
-    license: "MIT OR Apache-2.0",
-    homepage: "",
-    kinds: &[
-        Kind {
-            name: "read-only",
-            description: "what others put there: Docker, Podman, Kubernetes, systemd",
-            capabilities: &[],
-            values: &[ValueKind::Text, ValueKind::Bytes],
-            names: NameRule::CaseSensitive,
-            parameters: &[
+pub const MANIFEST: Manifest = Manifest::new("files", env!("CARGO_PKG_VERSION"))
+    .description("A folder with one secret a file, in clear text")
+    .vendor("Keystead")
+    .license("MIT OR Apache-2.0")
+    .kinds(&[
+        Kind::new("read-only", "what others put there: Docker, Podman, Kubernetes, systemd")
+            .values(&[ValueKind::Text, ValueKind::Bytes])
+            .parameters(&[
                 Parameter::required(PATH, ParameterKind::Path, "the folder, such as /run/secrets"),
                 TRIM,
-            ],
-        },
-        Kind {
-            name: READ_WRITE,
-            description: "a folder of your own, made where there is none",
-            capabilities: &[Capability::Write, Capability::Conditional],
-            values: &[ValueKind::Text, ValueKind::Bytes],
-            names: NameRule::CaseSensitive,
-            parameters: &[
+            ]),
+        Kind::new(READ_WRITE, "a folder of your own, made where there is none")
+            .can(&[Capability::Write, Capability::Conditional])
+            .values(&[ValueKind::Text, ValueKind::Bytes])
+            .parameters(&[
                 Parameter::defaulting(
                     FOLDER,
                     ParameterKind::Path,
@@ -57,8 +46,6 @@ pub const MANIFEST: Manifest = Manifest {
                     "the folder, which is yours alone",
                 ),
                 TRIM,
-            ],
-        },
-    ],
-    permissions: &["files:{path}:r", "files:{folder}/:rw"],
-};
+            ]),
+    ])
+    .permissions(&["files:{path}:r", "files:{folder}/:rw"]);

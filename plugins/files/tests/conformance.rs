@@ -25,15 +25,23 @@ const MANY: usize = 1_100;
 
 /// What a vault of this plugin never does: it is not locked, keeps no metadata and no versions,
 /// has no actions, gives no other names and does not mind being unregistered.
-const NEVER: [&str; 16] = [
+const NEVER: [&str; 25] = [
     "actions-named",
+    "list-removed-restorable",
     "lock-locks",
     "locked-no-effect",
     "no-prompt",
+    "purge-for-good",
+    "purge-missing",
     "rename-missing",
     "rename-moves",
     "rename-taken",
+    "restore-brings-back",
+    "restore-missing",
+    "restore-taken",
+    "rules-names",
     "set-many-refused",
+    "set-metadata-if-version",
     "set-metadata-missing",
     "set-metadata-only",
     "set-metadata-replaces",
@@ -41,6 +49,7 @@ const NEVER: [&str; 16] = [
     "unlock-stale",
     "unlock-wrong",
     "unregister-keeps",
+    "version-missing",
     "versions-gettable",
 ];
 
@@ -69,11 +78,14 @@ fn a_folder_of_others() {
         "list-as-given",
         "list-no-values",
         "own-handle",
+        "remove-if-version",
         "remove-missing",
         "remove-only-that",
         "remove-then-missing",
         "set-atomic",
+        "rules-limits",
         "set-create-only",
+        "set-if-version",
         "set-kind",
         "set-many-each",
         "set-many-kept",

@@ -12,43 +12,28 @@ const MOST: usize = 100;
 
 /// Returns the actions.
 pub(crate) fn all() -> Vec<Action> {
-    let name = || Parameter::required("name", ParameterKind::Text, "the secret");
+    const NAME: Parameter = Parameter::required("name", ParameterKind::Text, "the secret");
     let versions =
         |words: &'static str| Parameter::optional("versions", ParameterKind::Text, words);
-    let action = |id: &str, words: &str, parameters, destructive| {
-        let mut action = Action::new(id, words);
-        action.parameters = parameters;
-        action.destructive = destructive;
-        action
-    };
     let newest = "their numbers with commas between them; the newest where none is given";
     vec![
-        action(
-            "delete",
-            "deletes versions so that they can be undeleted",
-            vec![name(), versions(newest)],
-            false,
-        ),
-        action("undelete", "brings deleted versions back", vec![name(), versions(newest)], false),
-        action(
-            "destroy",
-            "destroys versions for good",
-            vec![
-                name(),
+        Action::new("delete", "deletes versions so that they can be undeleted")
+            .parameters(&[NAME, versions(newest)]),
+        Action::new("undelete", "brings deleted versions back")
+            .parameters(&[NAME, versions(newest)]),
+        Action::new("destroy", "destroys versions for good")
+            .parameters(&[
+                NAME,
                 Parameter::required(
                     "versions",
                     ParameterKind::Text,
                     "their numbers with commas between them",
                 ),
-            ],
-            true,
-        ),
-        action(
-            "erase",
-            "removes a secret with all of its versions and its metadata",
-            vec![name()],
-            true,
-        ),
+            ])
+            .destructive(),
+        Action::new("erase", "removes a secret with all of its versions and its metadata")
+            .parameters(&[NAME])
+            .destructive(),
     ]
 }
 

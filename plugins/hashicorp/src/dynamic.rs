@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use keystead_plugin_api::{
     Action, ActionList, ActionOutcome, ActionRequest, ActionsRequest, Context, Credential,
-    Deadline, Entry, Error, ErrorKind, GetRequest, ListRequest, LockRequest, Locked,
-    MAX_PAGE_ENTRIES, Map, Metadata, MetadataValue, Page, Parameter, ParameterKind, Parameters,
-    Result, Secret, SecretBytes, SecretName, SecretText, TestReport, TestRequest, UnlockRequest,
-    Unlocked, Value, ValueKind, Vault,
+    Deadline, Entry, Error, ErrorKind, GetRequest, ListRequest, LockRequest, Locked, Map, Metadata,
+    MetadataValue, Page, Parameter, ParameterKind, Parameters, Result, Secret, SecretBytes,
+    SecretName, SecretText, TestReport, TestRequest, UnlockRequest, Unlocked, Value, ValueKind,
+    Vault,
 };
 use serde_json::value::RawValue;
 
@@ -201,7 +201,7 @@ fn value(data: Object<'_>) -> Result<Value> {
     if let Some(password) = text("password").map(SecretText::new)
         && let Some(user) = text("username")
     {
-        return Ok(Value::Credential(Credential { user, password }));
+        return Ok(Value::Credential(Credential::new(user, password)));
     }
     let mut map = Map::new();
     for (key, raw) in data {
@@ -244,17 +244,9 @@ impl Vault for Dynamic {
             Some(Engine::Pki) => Some(ValueKind::Map),
             _ => None,
         };
-        let after = request.cursor.as_deref().unwrap_or_default();
-        let mut rest = names.into_iter().filter(|name| **name > *after).peekable();
-        let mut entries = Vec::new();
-        while entries.len() < request.limit.clamp(1, MAX_PAGE_ENTRIES) {
-            let Some(name) = rest.next() else { break };
-            if let Ok(name) = SecretName::parse(&name) {
-                entries.push(Entry::new(name, kind, Metadata::new()));
-            }
-        }
-        let last = entries.last().map(|entry| entry.name.to_string());
-        Ok(Page::new(entries, rest.peek().and(last)))
+        let names = names.iter().filter_map(|name| SecretName::parse(name).ok());
+        let entries = names.map(|name| Entry::new(name, kind, Metadata::new()));
+        Ok(Page::of(entries, request))
     }
 
     fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
@@ -273,17 +265,17 @@ impl Vault for Dynamic {
     }
 
     fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
-        let lease = || {
-            vec![Parameter::required(
-                "lease-id",
-                ParameterKind::Text,
-                "the lease, as metadata has it",
-            )]
-        };
-        let mut renew = Action::new("renew", "makes a lease last longer");
-        let mut revoke = Action::new("revoke", "ends a lease now, and what was made for it");
-        (renew.parameters, revoke.parameters, revoke.destructive) = (lease(), lease(), true);
-        Ok(ActionList::new(vec![renew, revoke]))
+        const LEASE: &[Parameter] = &[Parameter::required(
+            "lease-id",
+            ParameterKind::Text,
+            "the lease, as metadata has it",
+        )];
+        Ok(ActionList::new(vec![
+            Action::new("renew", "makes a lease last longer").parameters(LEASE),
+            Action::new("revoke", "ends a lease now, and what was made for it")
+                .parameters(LEASE)
+                .destructive(),
+        ]))
     }
 
     fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {

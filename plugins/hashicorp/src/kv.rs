@@ -159,11 +159,7 @@ impl Kv {
         field::check_numbers(&request.value)?;
         // Version 1 cannot check and write in one step.
         if request.mode != WriteMode::Upsert {
-            match (self.one(server, &path, deadline)?, request.mode) {
-                (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
-                (None, WriteMode::Replace) => return Err(Error::not_found()),
-                _ => {}
-            }
+            request.mode.check(self.one(server, &path, deadline)?.is_some())?;
         }
         let body = json::written(|to| field::write(to, &request.value))?;
         let path = format!("{}/{path}", self.mount);

@@ -1,6 +1,6 @@
 //! What the plugin says of itself.
 
-use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
+use keystead_plugin_api::manifest::{Capability, Kind, Manifest};
 use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
 
 /// The kind of vault that keeps secrets.
@@ -51,18 +51,13 @@ macro_rules! parameters {
 }
 
 /// What the plugin says of itself; the host reads it without running the plugin.
-pub const MANIFEST: Manifest = Manifest {
-    id: "hashicorp",
-    version: env!("CARGO_PKG_VERSION"),
-    description: "HashiCorp Vault and OpenBao",
-    vendor: "Keystead",
-    license: "MIT OR Apache-2.0",
-    homepage: "",
-    kinds: &[
-        Kind {
-            name: KV,
-            description: "secrets that a KV engine keeps, version 1 or 2",
-            capabilities: &[
+pub const MANIFEST: Manifest = Manifest::new("hashicorp", env!("CARGO_PKG_VERSION"))
+    .description("HashiCorp Vault and OpenBao")
+    .vendor("Keystead")
+    .license("MIT OR Apache-2.0")
+    .kinds(&[
+        Kind::new(KV, "secrets that a KV engine keeps, version 1 or 2")
+            .can(&[
                 Capability::Write,
                 Capability::Conditional,
                 Capability::Metadata,
@@ -72,16 +67,15 @@ pub const MANIFEST: Manifest = Manifest {
                 Capability::Restore,
                 Capability::Purge,
                 Capability::Actions,
-            ],
-            values: &[
+            ])
+            .values(&[
                 ValueKind::Text,
                 ValueKind::Bytes,
                 ValueKind::Credential,
                 ValueKind::Map,
                 ValueKind::Json,
-            ],
-            names: NameRule::CaseSensitive,
-            parameters: parameters![
+            ])
+            .parameters(parameters![
                 Parameter::defaulting(
                     "mount",
                     ParameterKind::Text,
@@ -94,27 +88,21 @@ pub const MANIFEST: Manifest = Manifest {
                     ParameterKind::Integer,
                     "the engine's version, 1 or 2; asked of the server where it is not given",
                 ),
-            ],
-        },
-        Kind {
-            name: DYNAMIC,
-            description: "credentials and certificates that an engine makes each time",
-            capabilities: &[Capability::Unlock, Capability::Actions],
-            values: &[ValueKind::Credential, ValueKind::Map],
-            names: NameRule::CaseSensitive,
-            parameters: parameters![Parameter::required(
+            ]),
+        Kind::new(DYNAMIC, "credentials and certificates that an engine makes each time")
+            .can(&[Capability::Unlock, Capability::Actions])
+            .values(&[ValueKind::Credential, ValueKind::Map])
+            .parameters(parameters![Parameter::required(
                 "mount",
                 ParameterKind::Text,
                 "where the engine is mounted: database, pki or another that makes credentials",
-            ),],
-        },
-    ],
-    permissions: &[
+            ),]),
+    ])
+    .permissions(&[
         "network",
         "files:{token-file}:r",
         "files:{jwt-file}:r",
         "files:{ca-file}:r",
         "files:{client-cert-file}:r",
         "files:{client-key-file}:r",
-    ],
-};
+    ]);

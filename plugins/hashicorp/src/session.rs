@@ -58,7 +58,7 @@ mod tests {
         assert!(again.token == ticket.token && again.origin == Origin::Session);
         for wrong in [&b"nonsense"[..], b"", b"\xff", b"keystead-hashicorp-1 1 2 1 "] {
             let lifetime = Duration::from_secs(1);
-            let session = Session { secret: SecretBytes::copy_of(wrong), lifetime };
+            let session = Session::new(SecretBytes::copy_of(wrong), lifetime);
             assert!(read(&session).is_none());
         }
     }

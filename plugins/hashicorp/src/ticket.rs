@@ -109,6 +109,6 @@ impl Ticket {
         if lifetime.is_zero() {
             return Err(Error::permission_denied("the token has expired already"));
         }
-        Ok(Some(Session { secret: crate::session::write(self), lifetime }))
+        Ok(Some(Session::new(crate::session::write(self), lifetime)))
     }
 }

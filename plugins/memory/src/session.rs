@@ -12,7 +12,7 @@ const LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// Returns a session that opens a vault of this password from now on.
 pub(crate) fn new(password: &SecretText) -> Session {
-    Session { secret: until(now() + LIFETIME, password), lifetime: LIFETIME }
+    Session::new(until(now() + LIFETIME, password), LIFETIME)
 }
 
 /// Returns whether a session was made for this password and has not run out.
@@ -50,11 +50,11 @@ mod tests {
 
         for end in [now(), now() - LIFETIME, now() + LIFETIME * 2, Duration::ZERO] {
             let secret = until(end, &password);
-            assert!(!is_good(&Session { secret, lifetime: LIFETIME }, &password), "{end:?}");
+            assert!(!is_good(&Session::new(secret, LIFETIME), &password), "{end:?}");
         }
         for bytes in [&b""[..], &[0xff; 7], &[0xff; 8], &[0xff; 40]] {
             let secret = SecretBytes::copy_of(bytes);
-            assert!(!is_good(&Session { secret, lifetime: LIFETIME }, &password));
+            assert!(!is_good(&Session::new(secret, LIFETIME), &password));
         }
     }
 }

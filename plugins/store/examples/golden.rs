@@ -44,7 +44,7 @@ fn main() {
     let mut vault = Store::open(request, Context::silent()).unwrap();
 
     // The first secret makes the vault, with this password.
-    let password = Answer { name: "password".into(), value: SecretText::new(secrets::PASSWORD) };
+    let password = Answer::new("password", SecretText::new(secrets::PASSWORD));
     vault.unlock(&UnlockRequest::new("new-vault", vec![password], soon())).unwrap();
     for secret in secrets::secrets() {
         let name = SecretName::parse(secret.name).unwrap();

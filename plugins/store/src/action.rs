@@ -45,16 +45,13 @@ pub(crate) fn all() -> Vec<Action> {
     let label = || Parameter::optional("label", ParameterKind::Text, "what to call the new slot");
     let slot = |what| Parameter::required("slot", ParameterKind::Integer, what);
     let action = |id: &str, description: &str, parameters: Vec<Parameter>| {
-        let mut action = Action::new(id, description);
-        action.parameters = parameters;
-        action
+        Action::new(id, description).parameters(&parameters)
     };
-    let mut remove = action(
+    let remove = action(
         "remove-slot",
         "takes away one of the ways in; never the last one",
         vec![slot("its number, as `slots` shows it")],
     );
-    remove.destructive = true;
     vec![
         action("slots", "shows what opens the vault", Vec::new()),
         action("change-password", "sets another password; no secret is written anew", {
@@ -67,7 +64,7 @@ pub(crate) fn all() -> Vec<Action> {
             vec![Parameter::optional("file", ParameterKind::Path, which), label()]
         }),
         action("add-recovery-code", "adds a recovery code, which is shown once", vec![label()]),
-        remove,
+        remove.destructive(),
         action("verify", "opens and checks every secret, and changes nothing", Vec::new()),
         action("backup", "writes a copy while the vault is in use", {
             let which = "the new file; it must not exist, or be empty";

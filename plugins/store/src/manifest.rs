@@ -13,51 +13,47 @@ pub(crate) const KEY_FILE: &str = "key-file";
 pub(crate) const CASE_SENSITIVE: &str = "case-sensitive";
 
 /// What the plugin says of itself; the host reads it without running the plugin.
-pub const MANIFEST: Manifest = Manifest {
-    id: "store",
-    version: env!("CARGO_PKG_VERSION"),
-    description: "The local vault: secrets in one encrypted file",
-    vendor: "Keystead",
-    license: "MIT OR Apache-2.0",
-    homepage: "",
-    kinds: &[Kind {
-        name: "store",
-        description: "a folder with an encrypted file, opened by a password or a key file",
-        capabilities: &[
-            Capability::Write,
-            Capability::Rename,
-            Capability::Conditional,
-            Capability::Metadata,
-            Capability::Unlock,
-            Capability::Actions,
-        ],
-        values: ValueKind::ALL,
-        names: NameRule::CaseInsensitive,
-        parameters: &[
-            Parameter::defaulting(
-                PATH,
-                ParameterKind::Path,
-                "{data}/store/{vault}",
-                "the vault's own folder",
-            ),
-            Parameter::optional(
-                KEY_FILE,
-                ParameterKind::Path,
-                "a file that opens the vault without a question; made where there is none",
-            ),
-            Parameter::defaulting(
-                CASE_SENSITIVE,
-                ParameterKind::Boolean,
-                "false",
-                "whether names that differ by case are two secrets; decided when the vault is made",
-            ),
-        ],
-    }],
-    permissions: &[
+pub const MANIFEST: Manifest = Manifest::new("store", env!("CARGO_PKG_VERSION"))
+    .description("The local vault: secrets in one encrypted file")
+    .vendor("Keystead")
+    .license("MIT OR Apache-2.0")
+    .kinds(&[Kind::new(
+        "store",
+        "a folder with an encrypted file, opened by a password or a key file",
+    )
+    .can(&[
+        Capability::Write,
+        Capability::Rename,
+        Capability::Conditional,
+        Capability::Metadata,
+        Capability::Unlock,
+        Capability::Actions,
+    ])
+    .values(ValueKind::ALL)
+    .names(NameRule::CaseInsensitive)
+    .parameters(&[
+        Parameter::defaulting(
+            PATH,
+            ParameterKind::Path,
+            "{data}/store/{vault}",
+            "the vault's own folder",
+        ),
+        Parameter::optional(
+            KEY_FILE,
+            ParameterKind::Path,
+            "a file that opens the vault without a question; made where there is none",
+        ),
+        Parameter::defaulting(
+            CASE_SENSITIVE,
+            ParameterKind::Boolean,
+            "false",
+            "whether names that differ by case are two secrets; decided when the vault is made",
+        ),
+    ])])
+    .permissions(&[
         "files:{path}/:rw",
         "files:{key-file}:rw",
         // What these actions are given for the one time.
         "files:{add-key-file.file}:rw",
         "files:{backup.to}:rw",
-    ],
-};
+    ]);

@@ -31,7 +31,7 @@ pub(crate) fn new(keys: &Keys, slot: &Slot) -> Session {
     bytes.extend_from_slice(keys.data.bytes());
     let tag = keys.session.tag(&[&bytes]);
     bytes.extend_from_slice(&tag);
-    Session { secret: SecretBytes::new(std::mem::take(&mut *bytes)), lifetime: LIFETIME }
+    Session::new(SecretBytes::new(std::mem::take(&mut *bytes)), LIFETIME)
 }
 
 /// Returns the keys of a session that this vault gave out, that has not run out, and whose slot

@@ -453,11 +453,8 @@ fn put(file: &Connection, unlocked: &OpenKeys, request: SetRequest) -> Result<Wr
     }
     check_version(request.if_version.as_deref(), row.as_ref().map(version).as_deref())?;
     let whose = row.as_ref().map(|row| value_of(unlocked, row, old.as_ref()));
-    let kept = match (&row, request.mode) {
-        (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
-        (None, WriteMode::Replace) => return Err(Error::not_found()),
-        _ => old.map(|old| old.metadata).unwrap_or_default(),
-    };
+    request.mode.check(row.is_some())?;
+    let kept = old.map(|old| old.metadata).unwrap_or_default();
     let metadata = request.metadata.unwrap_or(kept);
     let new = Overview::new(request.name, request.value.kind(), metadata)?;
     let value = keys.records.seal_value(place, &new, &request.value)?;

@@ -62,7 +62,7 @@ impl Copy {
         let mut vault = self.open(false);
         let locked = vault.get(&GetRequest::new(name("map"), soon())).unwrap_err();
         assert_eq!(locked.kind(), ErrorKind::Locked);
-        let answer = Answer { name: "password".into(), value: SecretText::new(text) };
+        let answer = Answer::new("password", SecretText::new(text));
         let challenge = locked.challenge().unwrap().id.clone();
         vault.unlock(&UnlockRequest::new(challenge, vec![answer], soon())).unwrap();
         vault

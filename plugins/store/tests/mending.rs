@@ -208,8 +208,7 @@ fn an_answer_that_was_not_asked_for_is_not_kept() {
     set(&mut *vault, "a", "x").unwrap();
     let answer = |challenge: &str| {
         let value = SecretText::new("canary-password");
-        let answers = ["password", "new-password"]
-            .map(|name| Answer { name: name.into(), value: value.duplicate() });
+        let answers = ["password", "new-password"].map(|name| Answer::new(name, value.duplicate()));
         UnlockRequest::new(challenge, answers.into(), soon())
     };
     // A vault with a key file is never made by a password.

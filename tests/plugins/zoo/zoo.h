@@ -31,6 +31,9 @@
 #ifndef PERMISSIONS
 #define PERMISSIONS ""
 #endif
+#ifndef REQUESTS
+#define REQUESTS ""
+#endif
 
 KEYSTEAD_MANIFEST(
     "{\"schema\":1,\"id\":\"" ZOO "\",\"version\":\"1.0.0\",\"api\":\"" KEYSTEAD_API_VERSION "\","
@@ -38,7 +41,8 @@ KEYSTEAD_MANIFEST(
     "\"permissions\":[\"" FILES "\"" PERMISSIONS "],\"kinds\":[{\"name\":\"zoo\","
     "\"description\":\"\",\"names\":\"case-sensitive\",\"capabilities\":[],"
     "\"values\":[\"text\"],\"parameters\":[{\"name\":\"folder\",\"kind\":\"path\","
-    "\"description\":\"its own\",\"required\":false,\"secret\":false,\"default\":\"\"}]}]}");
+    "\"description\":\"its own\",\"required\":false,\"secret\":false,\"default\":\"\"}],"
+    "\"permissions\":[" REQUESTS "]}]}");
 
 static const keystead_host *host __attribute__((unused));
 static keystead_context context __attribute__((unused));

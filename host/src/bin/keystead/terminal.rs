@@ -173,7 +173,7 @@ impl Ask for Terminal {
                 false => self.plain(&prompt.label).map(SecretText::new),
             };
             let value = typed.map_err(unanswered)?;
-            answers.push(Answer { name: prompt.name.clone(), value });
+            answers.push(Answer::new(prompt.name.clone(), value));
         }
         Ok(answers)
     }

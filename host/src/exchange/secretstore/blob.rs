@@ -52,7 +52,7 @@ fn credential(bytes: &[u8]) -> Result<Credential, &'static str> {
     let user = bytes.get(4..start).ok_or(WRONG)?;
     let user = std::str::from_utf8(user).map_err(|_| "its user's name is not UTF-8")?.to_owned();
     let password = utf16(&bytes[start..])?;
-    Ok(Credential { user, password })
+    Ok(Credential::new(user, password))
 }
 
 /// Returns the names of a map's members: how many, then each with its length before it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use keystead_plugin_api::{
     Action, Challenge, Credential, Entry, Error, ErrorKind, JsonText, MAX_CURSOR_BYTES,
     MAX_MESSAGE_BYTES, MAX_SESSION_LIFETIME, MAX_TIMESTAMP_MILLIS, MAX_VALUE_BYTES,
-    MIN_TIMESTAMP_MILLIS, Metadata, MetadataValue, Parameter, ParameterKind, Prompt, Removed,
+    MIN_TIMESTAMP_MILLIS, Metadata, MetadataValue, OwnedParameter, ParameterKind, Prompt, Removed,
     RemovedSecret, Result, Rules, Secret, SecretBytes, SecretName, SecretText, Session, Value,
     ValueKind, Version, Written,
 };
@@ -206,8 +206,10 @@ impl Reply {
         if self.prompts.iter().any(|other| other.name == name) {
             return Err(Error::internal(format!("a challenge asks for `{name}` twice")));
         }
-        let (secret, new) = (flags & 1 != 0, flags & 2 != 0);
-        self.prompts.push(Prompt { name: name.to_owned(), label: label.to_owned(), secret, new });
+        let mut prompt = Prompt::plain(name, label);
+        prompt.secret = flags & 1 != 0;
+        prompt.new = flags & 2 != 0;
+        self.prompts.push(prompt);
         Ok(())
     }
 
@@ -309,7 +311,7 @@ impl Reply {
     pub(super) fn session(&mut self, secret: &[u8], millis: u64) -> Result<()> {
         self.belongs("a session", |asked| asked == Asked::Session)?;
         let lifetime = Duration::from_millis(millis).min(MAX_SESSION_LIFETIME);
-        let session = Session { secret: SecretBytes::copy_of(secret), lifetime };
+        let session = Session::new(SecretBytes::copy_of(secret), lifetime);
         Self::once(&mut self.session, "a session", session)
     }
 
@@ -389,14 +391,10 @@ impl Reply {
         let kind = ParameterKind::from_code(kind).ok_or_else(|| {
             Error::unsupported(format!("the parameter `{name}` is of a kind unknown here"))
         })?;
-        let parameter = Parameter {
-            name: name.to_owned().into(),
-            kind,
-            description: description.to_owned().into(),
-            required: flags & 1 != 0,
-            secret: flags & 2 != 0,
-            default: preset.to_owned().into(),
-        };
+        let mut parameter = OwnedParameter::new(name, kind, description);
+        parameter.required = flags & 1 != 0;
+        parameter.secret = flags & 2 != 0;
+        parameter.default = preset.to_owned();
         action.parameters.push(parameter);
         self.parameters += 1;
         Ok(())
@@ -473,7 +471,7 @@ pub(super) fn json_value(text: &[u8]) -> Result<Value> {
 /// Returns a credential as a value.
 pub(super) fn credential_value(user: &str, password: &[u8]) -> Result<Value> {
     let password = SecretText::from_bytes(SecretBytes::copy_of(password))?;
-    Ok(Value::Credential(Credential { user: user.to_owned(), password }))
+    Ok(Value::Credential(Credential::new(user.to_owned(), password)))
 }
 
 /// Returns as much of a message as is kept. A character that is cut in two is left out.

@@ -149,16 +149,8 @@ pub enum Error {
         /// The version that runs here.
         has: (u32, u32),
     },
-    /// A kind of vault must be given a parameter of a kind this host does not know.
-    #[error("the parameter `{parameter}` has the kind `{kind}`, which this host does not know")]
-    UnknownParameterKind {
-        /// The parameter.
-        parameter: String,
-        /// The name of its kind.
-        kind: String,
-    },
-    /// The manifest asks for something this host cannot grant.
-    #[error("the manifest asks for `{permission}`, which this host cannot grant")]
+    /// A permission that this host does not know.
+    #[error("this host does not know the permission `{permission}`")]
     UnknownPermission {
         /// The permission as it is written.
         permission: String,
@@ -203,7 +195,6 @@ impl Error {
             Self::AbiStable { .. } => "E06.abi-stable",
             Self::Api { .. } => "E06.api",
             Self::Glibc { .. } => "E06.glibc",
-            Self::UnknownParameterKind { .. } => "E06.parameter-kind",
             Self::UnknownPermission { .. } => "E07.unknown-permission",
             Self::LibraryNotAsked { .. } => "E07.library-not-asked",
             Self::LibraryNotGranted { .. } => "E07.library-not-granted",

@@ -12,23 +12,17 @@ use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
 const RUST_SYMBOL: &str = "_1as_0lib_1header_0root_bmodule_bloader";
 
 /// What the fixtures say of themselves.
-const MANIFEST: Manifest = Manifest {
-    id: "vendor-safe",
-    version: "2.1.0",
-    description: "Secrets in a \"Vendor\" Safe",
-    vendor: "Vendor Ltd",
-    license: "MIT",
-    homepage: "https://vendor.example/keystead",
-    kinds: &[Kind {
-        name: "safe",
-        description: "one safe",
-        capabilities: &[Capability::Write, Capability::Unlock],
-        values: &[ValueKind::Text, ValueKind::Map],
-        names: NameRule::CaseInsensitive,
-        parameters: &[Parameter::required("path", ParameterKind::Path, "where the safe is")],
-    }],
-    permissions: &["files:{path}:rw", "library:libvendor.so.1"],
-};
+const MANIFEST: Manifest = Manifest::new("vendor-safe", "2.1.0")
+    .description("Secrets in a \"Vendor\" Safe")
+    .vendor("Vendor Ltd")
+    .license("MIT")
+    .homepage("https://vendor.example/keystead")
+    .kinds(&[Kind::new("safe", "one safe")
+        .can(&[Capability::Write, Capability::Unlock])
+        .values(&[ValueKind::Text, ValueKind::Map])
+        .names(NameRule::CaseInsensitive)
+        .parameters(&[Parameter::required("path", ParameterKind::Path, "where the safe is")])])
+    .permissions(&["files:{path}:rw", "library:libvendor.so.1"]);
 
 /// Returns the manifest's JSON, written by the same code as in a plugin.
 pub(super) fn json() -> String {

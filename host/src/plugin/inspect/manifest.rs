@@ -1,21 +1,28 @@
 //! The manifest as a file carries it, parsed once into types: what is in a [`Manifest`] has
 //! been checked.
 
-use std::borrow::Cow;
+mod member;
+mod unknown;
+
 use std::collections::BTreeSet;
 
 use keystead_plugin_api::manifest::section::{
     ABI_C, ABI_RUST, Header, MAGIC, MANIFEST_VERSION, MAX_JSON_BYTES,
 };
 use keystead_plugin_api::manifest::{Capability, NameRule};
-use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
+use keystead_plugin_api::{OwnedParameter, ParameterKind, ValueKind};
 use object::{Endian, Endianness};
-use serde::Deserialize;
 
+use self::member::{Json, Member};
 use super::{Abi, Error, Permission, Result, text};
+
+pub use self::unknown::Unknown;
 
 /// The version of the JSON's form that is read.
 const SCHEMA: u32 = 1;
+
+/// The contract of a plugin that does not name one: the first.
+const FIRST_API: semver::Version = semver::Version::new(1, 0, 0);
 
 /// The most kinds of vault one plugin may have.
 const MAX_KINDS: usize = 32;
@@ -50,8 +57,19 @@ pub struct Manifest {
     pub homepage: String,
     /// The kinds of vault it has: at least one, each name once.
     pub kinds: Vec<Kind>,
-    /// What it asks for, each once.
+    /// What every kind of vault requests, each once.
     pub permissions: Vec<Permission>,
+}
+
+/// A permission that one kind of vault requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The permission.
+    pub permission: Permission,
+    /// Whether a vault opens without it.
+    pub optional: bool,
+    /// What it is for, in one line; may be empty.
+    pub why: String,
 }
 
 /// One kind of vault a plugin has.
@@ -69,10 +87,12 @@ pub struct Kind {
     /// Which values it can hold.
     pub values: Vec<ValueKind>,
     /// What a registration may or must say; each name once.
-    pub parameters: Vec<Parameter>,
-    /// Names of capabilities, values and optional parameters' kinds that are newer than
-    /// this host: they are left out above and cannot be used.
-    pub unknown: Vec<String>,
+    pub parameters: Vec<OwnedParameter>,
+    /// What its vaults request beside what those of every kind do, each once.
+    pub permissions: Vec<Request>,
+    /// What this host does not know: it is left out above. A kind that cannot do without some of it
+    /// is not opened ([`Kind::needs_newer_host`]).
+    pub unknown: Vec<Unknown>,
 }
 
 impl Manifest {
@@ -84,38 +104,88 @@ impl Manifest {
         }
     }
 
-    /// Parses and checks the JSON of a manifest. Members it does not know are left alone:
-    /// a newer minor version of the contract may add some.
+    /// Returns what a vault of this kind requests: each permission, and the request of the kind's
+    /// own that it is of.
+    pub fn requested_by<'m>(
+        &'m self,
+        kind: &'m Kind,
+    ) -> impl Iterator<Item = (&'m Permission, Option<&'m Request>)> {
+        let of_all = self.permissions.iter().map(|permission| (permission, None));
+        of_all.chain(kind.permissions.iter().map(|own| (&own.permission, Some(own))))
+    }
+
+    /// Returns what any kind of vault requests, each once.
+    pub fn all_permissions(&self) -> Vec<&Permission> {
+        let own = self.kinds.iter().flat_map(|kind| &kind.permissions);
+        let mut seen = BTreeSet::new();
+        let all = self.permissions.iter().chain(own.map(|request| &request.permission));
+        all.filter(|permission| seen.insert(*permission)).collect()
+    }
+
+    /// Returns what this host leaves out because it does not know it: a sentence for each.
+    pub fn left_out(&self) -> Vec<String> {
+        self.kinds.iter().flat_map(Kind::left_out).collect()
+    }
+
+    /// Parses and checks the JSON of a manifest. Members it does not know are left alone, and what
+    /// it does not know of a kind of vault is put aside in [`Kind::unknown`]: a newer minor version
+    /// of the contract may add some.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(json: &[u8]) -> Result<Self> {
-        let RawSchema { schema } = from_json(json)?;
+        let json = Json::parse(json)?;
+        let whole = Member::whole(&json);
+        let schema = whole.member("schema")?.number_or(SCHEMA)?;
         if schema != SCHEMA {
             return Err(Error::ManifestVersion { found: schema, here: SCHEMA });
         }
-        let raw: RawManifest = from_json(json)?;
-        let kinds = list("kinds", raw.kinds, MAX_KINDS, Kind::check)?;
-        if kinds.is_empty() {
-            return Err(Error::bad_manifest("`kinds` is empty"));
+        let id = name(&whole.member("id")?)?;
+        let version = version(&whole.member("version")?)?;
+        let api = whole.member("api")?;
+        let api = if api.is_left_out() { FIRST_API } else { self::version(&api)? };
+        let member = whole.member("kinds")?;
+        let entries = member.list(MAX_KINDS)?;
+        if entries.is_empty() {
+            return Err(member.wrong("a list with a kind of vault"));
         }
-        once("kinds", kinds.iter().map(|kind| kind.name.as_str()))?;
-        let permissions = list("permissions", raw.permissions, MAX_LIST, |text| {
-            Permission::parse_template(&text)
-        })?;
-        for permission in &permissions {
-            check_parameters(permission, &kinds)?;
+        let mut kinds: Vec<Kind> = Vec::with_capacity(entries.len());
+        for entry in &entries {
+            let kind = Kind::read(entry)?;
+            if kinds.iter().any(|other| other.name == kind.name) {
+                return Err(entry.member("name")?.wrong("a name that no other kind has"));
+            }
+            kinds.push(kind);
         }
-        let mut seen = BTreeSet::new();
-        let permissions = permissions.into_iter().filter(|p| seen.insert(p.clone())).collect();
+        let mut permissions = Vec::new();
+        for entry in whole.member("permissions")?.list(MAX_LIST)? {
+            let Some(permission) = permission(&entry, entry.text("a permission")?)? else {
+                let needed = entry.text("a permission")?;
+                let mut needing: Vec<_> =
+                    kinds.iter_mut().filter(|kind| kind.has_all_parameters_of(needed)).collect();
+                if needing.is_empty() {
+                    return Err(entry.wrong("a permission whose parameters one of the kinds has"));
+                }
+                for kind in &mut needing {
+                    let permission = text::shown(needed);
+                    kind.unknown.push(Unknown::Permission { permission, optional: false });
+                }
+                continue;
+            };
+            check_parameters(&permission, &kinds, "refers to a parameter that no kind has")
+                .map_err(|error| entry.because(error))?;
+            if !permissions.contains(&permission) {
+                permissions.push(permission);
+            }
+        }
         Ok(Self {
-            id: name("id", raw.id)?,
-            version: version("version", &raw.version)?,
-            api: version("api", &raw.api)?,
-            description: line("description", raw.description)?,
-            vendor: line("vendor", raw.vendor)?,
-            license: line("license", raw.license)?,
-            homepage: line("homepage", raw.homepage)?,
+            id,
+            version,
+            api,
+            description: line(&whole.member("description")?)?,
+            vendor: line(&whole.member("vendor")?)?,
+            license: line(&whole.member("license")?)?,
+            homepage: line(&whole.member("homepage")?)?,
             kinds,
             permissions,
         })
@@ -125,7 +195,7 @@ impl Manifest {
 /// Checks what a permission's template refers to: parameters of a kind of vault, or, as
 /// `{ACTION.PARAMETER}`, what is typed for one action. What a path begins with is a parameter that is
 /// a path, and a path stands nowhere else.
-fn check_parameters(permission: &Permission, kinds: &[Kind]) -> Result<()> {
+fn check_parameters(permission: &Permission, kinds: &[Kind], unknown: &str) -> Result<()> {
     let bad = |why: &str| {
         let permission = text::shown(&permission.text());
         Err(Error::bad_manifest(format!("permission `{permission}` {why}")))
@@ -147,11 +217,15 @@ fn check_parameters(permission: &Permission, kinds: &[Kind]) -> Result<()> {
         let mut declared =
             kinds.iter().flat_map(|kind| &kind.parameters).filter(|one| one.name == wanted);
         let Some(first) = declared.next() else {
-            return bad("refers to a parameter that no kind has");
+            // A vault that cannot have the parameter does not request the permission.
+            if kinds.iter().any(|kind| kind.has_left_out(wanted)) {
+                continue;
+            }
+            return bad(unknown);
         };
         if let Permission::Files { template, .. } = permission {
             let begins = at == 0 && template.starts_with('{');
-            let is_path = |one: &Parameter| one.kind == ParameterKind::Path && !one.secret;
+            let is_path = |one: &OwnedParameter| one.kind == ParameterKind::Path && !one.secret;
             if is_path(first) != begins || declared.any(|one| is_path(one) != begins) {
                 return bad(match begins {
                     true => "begins with a parameter that is not a path",
@@ -170,31 +244,111 @@ fn is_action_id(text: &str) -> bool {
 }
 
 impl Kind {
-    fn check(raw: RawKind) -> Result<Self> {
-        let names = match raw.names.as_str() {
+    /// Returns why this host cannot open vaults of this kind, if it cannot.
+    pub fn needs_newer_host(&self) -> Option<&Unknown> {
+        self.unknown.iter().find(|unknown| unknown.needs_newer_host())
+    }
+
+    /// Returns what this host leaves out of this kind because it does not know it: a sentence for each.
+    pub fn left_out(&self) -> Vec<String> {
+        let name = &self.name;
+        if let Some(unknown) = self.needs_newer_host() {
+            return vec![format!(
+                "vaults of kind `{name}` cannot be opened: this host does not know {unknown}"
+            )];
+        }
+        let without = |unknown: &Unknown| {
+            format!("vaults of kind `{name}` lack {unknown}: this host does not know it")
+        };
+        self.unknown.iter().map(without).collect()
+    }
+
+    fn read(member: &Member<'_>) -> Result<Self> {
+        let mut unknown = Vec::new();
+        let own = name(&member.member("name")?)?;
+        let rule = member.member("names")?;
+        let names = match rule.text_or("case-sensitive")? {
             "case-sensitive" => NameRule::CaseSensitive,
             "case-insensitive" => NameRule::CaseInsensitive,
-            other => {
-                let other = text::shown(other);
-                return Err(Error::bad_manifest(format!("`names` is `{other}`")));
+            _ => {
+                unknown.push(Unknown::NameRule(name(&rule)?));
+                NameRule::CaseSensitive
             }
         };
-        let mut unknown = Vec::new();
+        let capabilities = member.member("capabilities")?;
         let capabilities =
-            known("capabilities", raw.capabilities, Capability::parse, &mut unknown)?;
-        let values = known("values", raw.values, ValueKind::parse, &mut unknown)?;
-        let parameters =
-            list("parameters", raw.parameters, MAX_LIST, |raw| parameter(raw, &mut unknown))?;
-        let parameters: Vec<_> = parameters.into_iter().flatten().collect();
-        once("parameters", parameters.iter().map(|parameter| parameter.name.as_ref()))?;
-        Ok(Self {
-            name: name("kinds.name", raw.name)?,
-            description: line("kinds.description", raw.description)?,
+            known(&capabilities, Capability::parse, Unknown::Capability, &mut unknown)?;
+        let values = member.member("values")?;
+        let values = if values.is_left_out() {
+            vec![ValueKind::Text]
+        } else {
+            known(&values, ValueKind::parse, Unknown::ValueKind, &mut unknown)?
+        };
+        let mut parameters: Vec<OwnedParameter> = Vec::new();
+        for entry in member.member("parameters")?.list(MAX_LIST)? {
+            let Some(parameter) = parameter(&entry, &mut unknown)? else { continue };
+            if parameters.iter().any(|other| other.name == parameter.name) {
+                return Err(entry.member("name")?.wrong("a name that no other parameter has"));
+            }
+            parameters.push(parameter);
+        }
+        let mut kind = Self {
+            name: own,
+            description: line(&member.member("description")?)?,
             names,
             capabilities,
             values,
             parameters,
+            permissions: Vec::new(),
             unknown,
+        };
+        for entry in member.member("permissions")?.list(MAX_LIST)? {
+            let Some(request) = kind.request(&entry)? else { continue };
+            if !kind.permissions.iter().any(|other| other.permission == request.permission) {
+                kind.permissions.push(request);
+            }
+        }
+        Ok(kind)
+    }
+
+    /// Reads a permission of this kind's own. One that is not known is put aside.
+    fn request(&mut self, entry: &Member<'_>) -> Result<Option<Request>> {
+        let (written, optional, why) = if entry.is_text() {
+            (entry.text_or("")?, false, String::new())
+        } else if let Ok(written) = entry.member("permission") {
+            let (optional, why) = (entry.member("optional")?, entry.member("why")?);
+            (written.text("a permission")?, optional.boolean()?, line(&why)?)
+        } else {
+            return Err(entry.wrong("a permission: a text, or an object with `permission`"));
+        };
+        let Some(permission) = permission(entry, written)? else {
+            let permission = text::shown(written);
+            self.unknown.push(Unknown::Permission { permission, optional });
+            return Ok(None);
+        };
+        if matches!(permission, Permission::Library(_)) {
+            return Err(entry.because(Error::bad_manifest(
+                "a library is linked for vaults of every kind: expected it in `permissions` of the manifest",
+            )));
+        }
+        let unknown = "refers to a parameter that its kind does not have";
+        check_parameters(&permission, std::slice::from_ref(self), unknown)
+            .map_err(|error| entry.because(error))?;
+        Ok(Some(Request { permission, optional, why }))
+    }
+
+    /// Returns whether this host left a parameter of this name out.
+    fn has_left_out(&self, wanted: &str) -> bool {
+        self.unknown
+            .iter()
+            .any(|one| matches!(one, Unknown::Parameter { name, .. } if name == wanted))
+    }
+
+    /// Returns whether a vault of this kind can have all parameters that a permission refers to.
+    fn has_all_parameters_of(&self, permission: &str) -> bool {
+        let mut names = permission.split('{').skip(1).filter_map(|part| part.split('}').next());
+        names.all(|name| {
+            self.has_left_out(name) || self.parameters.iter().any(|one| one.name == name)
         })
     }
 }
@@ -235,154 +389,94 @@ pub(super) fn block(block: &[u8], endian: Endianness) -> Result<(Abi, &[u8])> {
     Err(Error::UnknownAbi { found: text::shown(&String::from_utf8_lossy(abi)) })
 }
 
-#[derive(Deserialize)]
-struct RawSchema {
-    schema: u32,
-}
-
-#[derive(Deserialize)]
-struct RawManifest {
-    id: String,
-    version: String,
-    api: String,
-    description: String,
-    vendor: String,
-    license: String,
-    homepage: String,
-    kinds: Vec<RawKind>,
-    permissions: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct RawKind {
-    name: String,
-    description: String,
-    names: String,
-    capabilities: Vec<String>,
-    values: Vec<String>,
-    parameters: Vec<RawParameter>,
-}
-
-#[derive(Deserialize)]
-struct RawParameter {
-    name: String,
-    kind: String,
-    description: String,
-    required: bool,
-    secret: bool,
-    default: String,
-}
-
-fn from_json<'json, T: Deserialize<'json>>(json: &'json [u8]) -> Result<T> {
-    // Its text quotes what it met: foreign text, so it is not kept as a source.
-    serde_json::from_slice(json)
-        .map_err(|fault| Error::ManifestNotJson { what: text::shown(&fault.to_string()) })
-}
-
-fn list<T, U>(
-    member: &str,
-    raw: Vec<T>,
-    most: usize,
-    mut check: impl FnMut(T) -> Result<U>,
-) -> Result<Vec<U>> {
-    if raw.len() > most {
-        return Err(Error::bad_manifest(format!("`{member}` has more than {most} entries")));
+/// Returns the permission that a manifest asks for with this text; nothing where this host does not
+/// know it.
+fn permission(member: &Member<'_>, written: &str) -> Result<Option<Permission>> {
+    match Permission::parse_template(written) {
+        Ok(permission) => Ok(Some(permission)),
+        Err(Error::UnknownPermission { .. }) => Ok(None),
+        Err(error) => Err(member.because(error)),
     }
-    raw.into_iter().map(&mut check).collect()
 }
 
-/// Keeps what is known, each once, and puts the names of the rest aside.
+/// Keeps what is known, each once, and puts the rest aside.
 fn known<T: PartialEq>(
-    member: &str,
-    raw: Vec<String>,
+    member: &Member<'_>,
     parse: impl Fn(&str) -> Option<T>,
-    unknown: &mut Vec<String>,
+    aside: impl Fn(String) -> Unknown,
+    unknown: &mut Vec<Unknown>,
 ) -> Result<Vec<T>> {
     let mut found = Vec::new();
-    list(member, raw, MAX_LIST, |text| {
-        match parse(&text) {
+    for entry in member.list(MAX_LIST)? {
+        match parse(entry.text("a text")?) {
             Some(value) if found.contains(&value) => {}
             Some(value) => found.push(value),
-            None => unknown.push(name(member, text)?),
+            None => unknown.push(aside(name(&entry)?)),
         }
-        Ok(())
-    })?;
+    }
     Ok(found)
 }
 
-fn parameter(raw: RawParameter, unknown: &mut Vec<String>) -> Result<Option<Parameter>> {
-    let name = name("parameters.name", raw.name)?;
-    let Some(kind) = ParameterKind::parse(&raw.kind) else {
-        let kind = self::name("parameters.kind", raw.kind)?;
-        if raw.required {
-            return Err(Error::UnknownParameterKind { parameter: name, kind });
-        }
-        unknown.push(kind);
+fn parameter(member: &Member<'_>, unknown: &mut Vec<Unknown>) -> Result<Option<OwnedParameter>> {
+    let name = name(&member.member("name")?)?;
+    let required = member.member("required")?.boolean()?;
+    let secret = member.member("secret")?.boolean()?;
+    let kind = member.member("kind")?;
+    let Some(kind) = ParameterKind::parse(kind.text_or(ParameterKind::Text.as_str())?) else {
+        let kind = self::name(&kind)?;
+        unknown.push(Unknown::Parameter { name, kind, required });
         return Ok(None);
     };
-    let default = line("parameters.default", raw.default)?;
-    let fits = match kind {
-        _ if default.is_empty() => true,
-        _ if raw.secret || raw.required => false,
-        ParameterKind::Integer => default.parse::<i64>().is_ok(),
-        ParameterKind::Boolean => default.parse::<bool>().is_ok(),
-        _ => true,
-    };
-    if !fits {
-        return Err(Error::bad_manifest(format!("the default of parameter `{name}`")));
-    }
-    Ok(Some(Parameter {
-        name: Cow::Owned(name),
-        kind,
-        description: Cow::Owned(line("parameters.description", raw.description)?),
-        required: raw.required,
-        secret: raw.secret,
-        default: Cow::Owned(default),
-    }))
-}
-
-fn once<'a>(member: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
-    let mut seen = BTreeSet::new();
-    for name in names {
-        if !seen.insert(name) {
-            return Err(Error::bad_manifest(format!("`{member}` has `{name}` twice")));
+    let default = member.member("default")?;
+    let preset = line(&default)?;
+    match kind {
+        _ if preset.is_empty() => {}
+        _ if required => return Err(default.wrong("none, for the parameter is required")),
+        _ if secret => return Err(default.wrong("none, for the parameter is secret")),
+        ParameterKind::Integer if preset.parse::<i64>().is_err() => {
+            return Err(default.wrong("a whole number"));
         }
+        ParameterKind::Boolean if preset.parse::<bool>().is_err() => {
+            return Err(default.wrong("`true` or `false`"));
+        }
+        _ => {}
     }
-    Ok(())
+    let mut parameter = OwnedParameter::new(name, kind, line(&member.member("description")?)?);
+    parameter.required = required;
+    parameter.secret = secret;
+    parameter.default = preset;
+    Ok(Some(parameter))
 }
 
-/// Checks a name: lower-case letters, digits and dashes.
-fn name(member: &str, text: String) -> Result<String> {
+/// Reads a name: lower-case letters, digits and dashes.
+fn name(member: &Member<'_>) -> Result<String> {
+    let rule = format!("1 to {MAX_NAME} lower-case letters, digits and dashes");
+    let text = member.text(&rule)?;
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let starts_well = text.bytes().next().is_some_and(plain);
     if starts_well && text.len() <= MAX_NAME && text.bytes().all(|b| plain(b) || b == b'-') {
-        return Ok(text);
+        return Ok(text.to_owned());
     }
-    Err(Error::bad_manifest(format!(
-        "`{member}` is `{}`: 1 to {MAX_NAME} lower-case letters, digits and dashes are allowed",
-        text::shown(&text)
-    )))
+    Err(member.wrong(rule))
 }
 
-fn version(member: &str, text: &str) -> Result<semver::Version> {
+fn version(member: &Member<'_>) -> Result<semver::Version> {
+    let rule = "a semantic version, such as `1.0.0`";
+    let text = member.text(rule)?;
     // A version is shown and compared: nobody needs a long one.
     let short = if text.len() <= MAX_NAME { semver::Version::parse(text).ok() } else { None };
-    short.ok_or_else(|| {
-        let text = text::shown(text);
-        Error::bad_manifest(format!("`{member}` is `{text}`: not a semantic version"))
-    })
+    short.ok_or_else(|| member.wrong(rule))
 }
 
-/// Checks a text that people read: one line, nothing in it that misleads.
-fn line(member: &str, text: String) -> Result<String> {
+/// Reads a text for people, which may be left out: one line, nothing in it that misleads.
+fn line(member: &Member<'_>) -> Result<String> {
+    let text = member.text_or("")?;
     if text.len() > MAX_TEXT {
-        return Err(Error::bad_manifest(format!("`{member}` has more than {MAX_TEXT} bytes")));
+        return Err(member.has(format_args!("{} bytes: expected at most {MAX_TEXT}", text.len())));
     }
     if let Some(c) = text.chars().find(|&c| text::misleads(c)) {
-        return Err(Error::bad_manifest(format!(
-            "`{member}` has the character U+{:04X}",
-            u32::from(c)
-        )));
+        let code = u32::from(c);
+        return Err(member.has(format_args!("the character U+{code:04X}: expected one plain line")));
     }
-    Ok(text)
+    Ok(text.to_owned())
 }

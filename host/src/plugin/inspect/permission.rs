@@ -260,7 +260,9 @@ impl fmt::Display for Permission {
                     }
                 }
             }
-            Self::Dbus => f.write_str("may use the session bus, which acts as you"),
+            Self::Dbus => f.write_str(
+                "may use the session bus and other sockets of yours, and so can run anything as you",
+            ),
             Self::Library(name) => write!(f, "is linked with the library {name}"),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use keystead_plugin_api::manifest::section::{ABI_C, ABI_RUST};
 use keystead_plugin_api::manifest::{Capability, NameRule};
-use keystead_plugin_api::{ParameterKind, ValueKind};
+use keystead_plugin_api::{OwnedParameter, ParameterKind, ValueKind};
 
 use super::fixture::{Elf, block, block_of, header, json, macho, patch, pe, put};
 use super::*;

@@ -84,7 +84,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let act = api::ActionRequest::new("dig", parameters, deadline);
     let mut list = api::ListRequest::new(deadline);
     list.cursor = Some("after".into());
-    let answers = vec![api::Answer { name: "pw".into(), value: api::SecretText::new("x") }];
+    let answers = vec![api::Answer::new("pw", api::SecretText::new("x"))];
     let unlock = api::UnlockRequest::new("step", answers, deadline);
     let set = |value| {
         let mut set = api::SetRequest::new(name.clone(), value, deadline);
@@ -119,7 +119,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         &api::VersionPage::new(vec![api::Version::new("v", Some(1))], Some("v".into())),
     );
     let mut action = api::Action::new("dig", "digs");
-    action.parameters.push(api::Parameter::required("p", api::ParameterKind::Path, "where"));
+    action.parameters.push(api::Parameter::required("p", api::ParameterKind::Path, "where").into());
     seed(&mut seeds, answer(3), &api::ActionList::new(vec![action]));
     let locked = api::Error::locked(api::Challenge::new("s", vec![api::Prompt::plain("a", "b")]));
     seed(&mut seeds, answer(4), &locked);

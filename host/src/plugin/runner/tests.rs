@@ -221,7 +221,7 @@ fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
     assert_eq!(challenge.prompts, [api::Prompt::secret("password", "Password")]);
     let answer = |value: &str| {
         let value = api::SecretText::new(value);
-        vec![api::Answer { name: "password".into(), value }]
+        vec![api::Answer::new("password", value)]
     };
     let wrong = api::UnlockRequest::new(&challenge.id, answer("wrong"), amply());
     let refused = vault.unlock(&wrong).unwrap_err();

@@ -62,12 +62,13 @@ impl Candidate {
     /// it, where none is installed or the installed one cannot be looked into.
     pub fn new_permissions(&self) -> Vec<&Permission> {
         let old = self.existing_permissions.as_deref().unwrap_or_default();
-        self.inspected.manifest.permissions.iter().filter(|one| !old.contains(one)).collect()
+        let new = self.inspected.manifest.all_permissions();
+        new.into_iter().filter(|one| !old.contains(one)).collect()
     }
 
     /// Returns what the installed plugin of its id asks for and the file does not.
     pub fn dropped_permissions(&self) -> Vec<&Permission> {
-        let new = &self.inspected.manifest.permissions;
+        let new = self.inspected.manifest.all_permissions();
         let old = self.existing_permissions.as_deref().unwrap_or_default();
         old.iter().filter(|one| !new.contains(one)).collect()
     }
@@ -302,7 +303,8 @@ impl Store {
             return Err(Error::Quarantined { id, sha256 });
         }
         policy.permit(&candidate.id, &candidate.sha256, layer)?;
-        policy.permit_permissions(&candidate.id, &candidate.inspected.manifest.permissions)?;
+        policy
+            .permit_permissions(&candidate.id, &candidate.inspected.manifest.all_permissions())?;
         Ok(policy)
     }
 
@@ -490,5 +492,6 @@ fn permissions_of(roots: &Roots<'_>, found: &Found) -> Option<Vec<Permission>> {
     if sha256 != found.pin.sha256 {
         return None;
     }
-    Some(crate::plugin::inspect::inspect(&bytes).ok()?.manifest.permissions)
+    let manifest = crate::plugin::inspect::inspect(&bytes).ok()?.manifest;
+    Some(manifest.all_permissions().into_iter().cloned().collect())
 }

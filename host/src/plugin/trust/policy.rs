@@ -165,7 +165,7 @@ impl Policy {
     pub(super) fn permit_permissions(
         &self,
         id: &PluginId,
-        permissions: &[Permission],
+        permissions: &[&Permission],
     ) -> Result<(), Error> {
         let Some(most) = &self.permissions else { return Ok(()) };
         let over = permissions.iter().find(|permission| {
@@ -245,7 +245,9 @@ mod tests {
             .iter()
             .map(|text| Permission::parse(text).unwrap())
             .collect();
-        let check = |text: &str| policy(text).unwrap().permit_permissions(&id, &asks);
+        let check = |text: &str| {
+            policy(text).unwrap().permit_permissions(&id, &asks.iter().collect::<Vec<_>>())
+        };
         assert!(check("").is_ok());
         assert!(check("permissions = ['network', 'files']").is_ok());
         assert_eq!(

@@ -7,8 +7,10 @@ fn verdict() -> Verdict {
         "vendor":"V","license":"MIT","homepage":"","kinds":[{"name":"one","description":"",
         "names":"case-insensitive","capabilities":["write","levitate"],"values":["text","map"],
         "parameters":[{"name":"path","kind":"path","description":"where it is","required":true,
-        "secret":false,"default":""}]},{"name":"two","description":"2","names":"case-sensitive",
-        "capabilities":[],"values":[],"parameters":[]}],
+        "secret":false,"default":""},{"name":"wait","kind":"duration"}],"permissions":["dbus",
+        "camera:{path}",{"permission":"rotate","optional":true},{"permission":"env:HOME",
+        "optional":true,"why":"greets"}]},{"name":"two","description":"2","names":"case-sensitive",
+        "capabilities":[],"values":["link"]},{"name":"three","names":"unicode"}],
         "permissions":["files:{path}:rw","network"]}"#;
     Verdict {
         sha256: Digest::of(b"safe"),

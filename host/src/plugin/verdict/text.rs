@@ -1,20 +1,19 @@
 //! A verdict as lines of text: `key value`, in one order, with a checksum at the end. Read
 //! at every cold start, so it is no TOML and no JSON.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::str::FromStr;
 
 use keystead_plugin_api::manifest::{Capability, NameRule};
-use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
+use keystead_plugin_api::{OwnedParameter, ParameterKind, ValueKind};
 
 use super::{Fit, Fnv, HostBuild, Verdict};
 use crate::fs::Identity;
-use crate::plugin::inspect::{Abi, Kind, Manifest, Permission};
+use crate::plugin::inspect::{Abi, Kind, Manifest, Permission, Request, Unknown};
 use crate::plugin::pins::Digest;
 
 /// The first line: another version is no verdict.
-const FIRST: &str = "keystead-verdict 1";
+const FIRST: &str = "keystead-verdict 3";
 
 /// Returns the verdict as text, unless something in it would not be one line.
 pub(super) fn write(verdict: &Verdict) -> Option<String> {
@@ -54,7 +53,12 @@ pub(super) fn write(verdict: &Verdict) -> Option<String> {
             out.line("value", value.as_str());
         }
         for unknown in &kind.unknown {
-            out.line("unknown", unknown);
+            out.line("unknown", unknown.text());
+        }
+        for request in &kind.permissions {
+            out.line("request", request.permission.text());
+            out.line("optional", request.optional);
+            out.line("why", &request.why);
         }
         for parameter in &kind.parameters {
             out.line("parameter", &parameter.name);
@@ -149,6 +153,7 @@ fn kind(name: String, lines: &mut Lines<'_>) -> Option<Kind> {
         capabilities: Vec::new(),
         values: Vec::new(),
         parameters: Vec::new(),
+        permissions: Vec::new(),
         unknown: Vec::new(),
     };
     while let Some(capability) = lines.take("capability") {
@@ -157,18 +162,24 @@ fn kind(name: String, lines: &mut Lines<'_>) -> Option<Kind> {
     while let Some(value) = lines.take("value") {
         kind.values.push(ValueKind::parse(value)?);
     }
-    while let Some(unknown) = lines.text("unknown") {
-        kind.unknown.push(unknown);
+    while let Some(unknown) = lines.take("unknown") {
+        kind.unknown.push(Unknown::parse(unknown)?);
+    }
+    while let Some(permission) = lines.take("request") {
+        kind.permissions.push(Request {
+            permission: Permission::parse(permission).ok()?,
+            optional: lines.parse("optional")?,
+            why: lines.text("why")?,
+        });
     }
     while let Some(name) = lines.text("parameter") {
-        kind.parameters.push(Parameter {
-            name: Cow::Owned(name),
-            kind: ParameterKind::parse(lines.take("type")?)?,
-            required: lines.parse("required")?,
-            secret: lines.parse("secret")?,
-            description: Cow::Owned(lines.text("meaning")?),
-            default: Cow::Owned(lines.text("default")?),
-        });
+        let mut parameter =
+            OwnedParameter::new(name, ParameterKind::parse(lines.take("type")?)?, "");
+        parameter.required = lines.parse("required")?;
+        parameter.secret = lines.parse("secret")?;
+        parameter.description = lines.text("meaning")?;
+        parameter.default = lines.text("default")?;
+        kind.parameters.push(parameter);
     }
     Some(kind)
 }

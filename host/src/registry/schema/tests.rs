@@ -1,22 +1,21 @@
 //! What is typed, what is registered, what a plugin is given: and every fault at once.
 
 use super::*;
+use keystead_plugin_api::Parameter;
 
-fn schema() -> Vec<Parameter> {
-    let mut token = Parameter::required("token", ParameterKind::Text, "");
-    token.secret = true;
-    let mut cache = Parameter::optional("cache", ParameterKind::Path, "");
-    cache.default = "~/cache".into();
-    let mut port = Parameter::optional("port", ParameterKind::Integer, "");
-    port.default = "8200".into();
-    vec![
+fn owned(parameters: &[Parameter]) -> Vec<OwnedParameter> {
+    parameters.iter().copied().map(OwnedParameter::from).collect()
+}
+
+fn schema() -> Vec<OwnedParameter> {
+    owned(&[
         Parameter::required("url", ParameterKind::Text, ""),
-        token,
-        cache,
-        port,
+        Parameter::required("token", ParameterKind::Text, "").secret(),
+        Parameter::defaulting("cache", ParameterKind::Path, "~/cache", ""),
+        Parameter::defaulting("port", ParameterKind::Integer, "8200", ""),
         Parameter::optional("strict", ParameterKind::Boolean, ""),
         Parameter::optional("file", ParameterKind::Path, ""),
-    ]
+    ])
 }
 
 fn given(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -59,12 +58,12 @@ fn what_is_typed_becomes_values_of_the_right_kind() {
 #[test]
 fn a_default_that_depends_on_the_vault_is_registered() {
     let path = Parameter::defaulting("path", ParameterKind::Path, "{data}/store/{vault}", "");
+    let schema = owned(&[path]);
     let vault = VaultName::parse("Work").unwrap();
     let base = Base { vault: Some(&vault), ..base() };
-    let settings = validate(std::slice::from_ref(&path), &BTreeMap::new(), base).unwrap();
+    let settings = validate(&schema, &BTreeMap::new(), base).unwrap();
     assert_eq!(settings["path"], Setting::Text("/data/keystead/store/work".into()));
     // A file of the registry that somebody wrote by hand has to say it.
-    let schema = [path];
     let name = || "path".to_owned();
     let missing = vec![Fault::Missing { name: name() }];
     assert_eq!(check(&schema, &BTreeMap::new(), None), missing);
@@ -72,7 +71,7 @@ fn a_default_that_depends_on_the_vault_is_registered() {
     let faults = validate(&schema, &BTreeMap::new(), nobody).unwrap_err();
     assert_eq!(faults, [Fault::NoDataFolder { name: name() }]);
     for bad in ["{other}/x", "{data}", "{data}x", "store/{vault}/{x}"] {
-        let schema = [Parameter::defaulting("path", ParameterKind::Path, bad, "")];
+        let schema = owned(&[Parameter::defaulting("path", ParameterKind::Path, bad, "")]);
         let faults = validate(&schema, &BTreeMap::new(), base).unwrap_err();
         assert_eq!(faults, [Fault::BadDefault { name: name() }], "{bad}");
     }
@@ -126,7 +125,7 @@ fn a_value_is_never_repeated_in_a_fault() {
 
 #[test]
 fn the_reserved_name_is_refused_even_where_a_plugin_declares_it() {
-    let schema = [Parameter::optional("verbose", ParameterKind::Boolean, "")];
+    let schema = owned(&[Parameter::optional("verbose", ParameterKind::Boolean, "")]);
     for name in ["verbose", "Verbose", "VERBOSE"] {
         let found = validate(&schema, &given(&[(name, "true")]), base()).unwrap_err();
         assert_eq!(found, [Fault::Reserved { name: name.into() }]);
@@ -223,9 +222,8 @@ fn a_default_that_is_no_value_is_the_plugins_fault() {
         (ParameterKind::Path, "relative"),
         (ParameterKind::Text, "a\nb"),
     ] {
-        let mut parameter = Parameter::required("p", kind, "");
-        parameter.default = default.into();
-        let found = validate(&[parameter], &given(&[]), base()).unwrap_err();
+        let schema = owned(&[Parameter::defaulting("p", kind, default, "")]);
+        let found = validate(&schema, &given(&[]), base()).unwrap_err();
         assert_eq!(found, [Fault::BadDefault { name: "p".into() }], "{default}");
     }
 }

@@ -102,7 +102,7 @@ fn metadata_that_would_be_lost_reaches_no_vault() {
 fn request_that_is_too_large_is_refused_before_it_is_sent() {
     let mut vault = answering(vec![0]);
     let large = "x".repeat(1024 * 1024);
-    let answer = |n: usize| Answer { name: n.to_string(), value: SecretText::new(&large) };
+    let answer = |n: usize| Answer::new(n.to_string(), SecretText::new(&large));
     let answers = (0..18).map(answer).collect();
     let request = UnlockRequest::new("c", answers, soon());
     let refused = vault.unlock(&request).unwrap_err();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{record, MAX_ITEMS, MUST_BE_KNOWN};
 use crate::error::{Challenge, Error, ErrorKind, Prompt, Result, MAX_MESSAGE_BYTES};
 use crate::metadata::{MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
-use crate::parameters::Parameter;
+use crate::parameters::OwnedParameter;
 use crate::plugin::*;
 use crate::value::MAX_VALUE_BYTES;
 use crate::vault::*;
@@ -84,7 +84,7 @@ records! {
     ActionsRequest { 1 deadline };
     Action { 1 id, 2 description, 3 parameters, 4 destructive };
     ActionList { 1 actions };
-    Parameter { 1 name, 2 kind, 3 description, 4 required, 5 secret, 6 default };
+    OwnedParameter { 1 name, 2 kind, 3 description, 4 required, 5 secret, 6 default };
     ActionRequest { 1 action, 2 parameters, 3 deadline };
     ActionOutcome { 1 message <= MAX_MESSAGE_BYTES, 2 value };
     ExecRequest {

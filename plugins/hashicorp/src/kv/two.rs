@@ -119,7 +119,7 @@ impl Two<'_> {
             let cas = match (&before, &expected) {
                 (Before::Known(state), expected) => {
                     let alive = state.as_ref().filter(|state| state.is_alive());
-                    may_write(request.mode, alive.is_some())?;
+                    request.mode.check(alive.is_some())?;
                     if let Some(expected) = expected {
                         expected.check(alive)?;
                     }
@@ -265,7 +265,7 @@ impl Two<'_> {
         if reply.is_success() {
             return Ok(true);
         }
-        let error = server.refused(&ask, &reply);
+        let error = server.refused_openly(&ask, &reply);
         match reply.status == 400 && error.message().contains("metadata check-and-set") {
             true => Ok(false),
             false => Err(error),
@@ -469,14 +469,6 @@ fn others_write(path: &str) -> Error {
 
 fn no_such_version(version: u64) -> Error {
     Error::detailed(ErrorDetail::NoSuchVersion, format!("the secret has no version {version}"))
-}
-
-fn may_write(mode: WriteMode, is_there: bool) -> Result<()> {
-    match (mode, is_there) {
-        (WriteMode::CreateOnly, true) => Err(Error::already_exists()),
-        (WriteMode::Replace, false) => Err(Error::not_found()),
-        _ => Ok(()),
-    }
 }
 
 fn is_denied(error: &Error) -> bool {

@@ -26,7 +26,7 @@ pub(crate) fn parameters(kind: &str, pairs: &[(&str, &str)]) -> Parameters {
     let mut parameters = Parameters::new();
     for schema in kind.parameters {
         let given = pairs.iter().find(|(name, _)| *name == schema.name);
-        let text = given.map_or(&*schema.default, |(_, text)| text);
+        let text = given.map_or(schema.default, |(_, text)| text);
         if text.is_empty() && given.is_none() {
             continue;
         }
@@ -37,7 +37,7 @@ pub(crate) fn parameters(kind: &str, pairs: &[(&str, &str)]) -> Parameters {
             }
             _ => ParameterValue::Text(text.to_owned()),
         };
-        parameters.insert(schema.name.as_ref(), value);
+        parameters.insert(schema.name, value);
     }
     for (name, _) in pairs {
         assert!(kind.parameters.iter().any(|schema| schema.name == *name), "{name}");
@@ -126,10 +126,7 @@ impl Opened {
         answers: &[(&str, &str)],
     ) -> Result<Option<Session>> {
         let challenge = locked.challenge().expect("a challenge");
-        let answer = |(name, text): &(&str, &str)| Answer {
-            name: (*name).to_owned(),
-            value: SecretText::new(*text),
-        };
+        let answer = |(name, text): &(&str, &str)| Answer::new(*name, SecretText::new(*text));
         let answers = answers.iter().map(answer).collect();
         let request = UnlockRequest::new(&challenge.id, answers, soon());
         self.0.unlock(&request).map(|unlocked| unlocked.session)

@@ -47,7 +47,7 @@ pub(crate) fn with_a() -> Home {
 }
 
 fn password(id: &str, password: &str) -> UnlockRequest {
-    let answer = Answer { name: "password".into(), value: SecretText::new(password) };
+    let answer = Answer::new("password", SecretText::new(password));
     UnlockRequest::new(id, vec![answer], amply())
 }
 

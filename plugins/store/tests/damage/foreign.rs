@@ -411,7 +411,7 @@ fn with_cost(home: &Home, memory_kib: u32, passes: u32) {
 
 fn unlock(vault: &mut dyn Vault, id: &str, deadline: Deadline) -> Result<(), Error> {
     let value = SecretText::new("canary-password");
-    let answers = vec![Answer { name: "password".into(), value }];
+    let answers = vec![Answer::new("password", value)];
     vault.unlock(&UnlockRequest::new(id, answers, deadline)).map(drop)
 }
 

@@ -113,7 +113,10 @@ pub(crate) fn set(vault: &mut dyn Vault, name: &str, value: Value) -> Result<()>
 }
 
 pub(crate) fn get(vault: &mut dyn Vault, name: &str) -> Result<Secret> {
-    vault.get(&named(name))
+    let mut secret = vault.get(&named(name))?;
+    // What was put in has none.
+    secret.version = None;
+    Ok(secret)
 }
 
 pub(crate) fn remove(vault: &mut dyn Vault, name: &str) -> Result<()> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use keystead_plugin_api::{
     Deadline, DescribeRequest, Entry, Error, GetRequest, ListRequest, Page, RemoveRequest, Removed,
-    Result, Secret, SecretBytes, SecretName, SetRequest, WriteMode, Written,
+    Result, Secret, SecretBytes, SecretName, SetRequest, Written,
 };
 
 use crate::entry::{self, Line};
@@ -86,11 +86,7 @@ impl LedgerFile {
         let SetRequest { name, value, metadata, mode, deadline, .. } = request;
         let mut file = self.locked(deadline)?;
         let present = self.secrets.get(&self.key(name.as_str())).map(|(_, secret)| secret);
-        match (present, mode) {
-            (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
-            (None, WriteMode::Replace) => return Err(Error::not_found()),
-            _ => {}
-        }
+        mode.check(present.is_some())?;
         let kept = || present.map(|secret| secret.metadata.clone()).unwrap_or_default();
         let metadata = metadata.unwrap_or_else(kept);
         self.append(&mut file, Line::Set(name, value, metadata)).map(|()| Written::new())

@@ -16,49 +16,39 @@ use keystead_plugin_api::{
     export_plugin,
 };
 
-const MANIFEST: Manifest = Manifest {
-    id: "ledger",
-    version: env!("CARGO_PKG_VERSION"),
-    description: "Secrets in a ledger, in clear text",
-    vendor: "Ledgers & Daughters",
-    license: "MIT OR Apache-2.0",
-    homepage: "https://ledger.example/keystead",
-    kinds: &[
-        Kind {
-            name: "book",
-            description: "a ledger with a clerk",
-            capabilities: &[
+const MANIFEST: Manifest = Manifest::new("ledger", env!("CARGO_PKG_VERSION"))
+    .description("Secrets in a ledger, in clear text")
+    .vendor("Ledgers & Daughters")
+    .license("MIT OR Apache-2.0")
+    .homepage("https://ledger.example/keystead")
+    .kinds(&[
+        Kind::new("book", "a ledger with a clerk")
+            .can(&[
                 Capability::Write,
                 Capability::Metadata,
                 Capability::Unlock,
                 Capability::Unregister,
-            ],
-            values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
-            names: NameRule::CaseSensitive,
-            parameters: &[
+            ])
+            .values(&[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map])
+            .parameters(&[
                 Parameter::required("ledger", ParameterKind::Path, "the file, in CLEAR TEXT"),
                 Parameter::optional("clerk", ParameterKind::Text, "who is to be asked for a PIN"),
                 Parameter::optional("pin", ParameterKind::Text, "the clerk's PIN").secret(),
                 Parameter::optional("bell", ParameterKind::Path, "the file that visits go to"),
                 Parameter::optional("shut", ParameterKind::Boolean, "whether tests fail"),
                 Parameter::optional("remarks", ParameterKind::Integer, "how many tests make"),
-            ],
-        },
-        Kind {
-            name: "slip",
-            description: "a ledger of texts and bytes, where case does not matter in names",
-            capabilities: &[Capability::Write],
-            values: &[ValueKind::Text, ValueKind::Bytes],
-            names: NameRule::CaseInsensitive,
-            parameters: &[Parameter::required(
+            ]),
+        Kind::new("slip", "a ledger of texts and bytes, where case does not matter in names")
+            .can(&[Capability::Write])
+            .values(&[ValueKind::Text, ValueKind::Bytes])
+            .names(NameRule::CaseInsensitive)
+            .parameters(&[Parameter::required(
                 "ledger",
                 ParameterKind::Path,
                 "the file, in CLEAR TEXT",
-            )],
-        },
-    ],
-    permissions: &["files:{ledger}:rw", "files:{bell}:rw"],
-};
+            )]),
+    ])
+    .permissions(&["files:{ledger}:rw", "files:{bell}:rw"]);
 
 export_plugin! { plugin: Ledger, manifest: MANIFEST }
 

@@ -2,21 +2,18 @@
 //! that, or nothing moves. `stuck` is a name that it does not take.
 #![forbid(unsafe_code)]
 
-use sound::api::manifest::{Capability, Kind, Manifest};
+use sound::api::manifest::Capability;
 use sound::api::{
     export_plugin, Context, Entry, Error, GetRequest, ListRequest, Metadata, OpenRequest, Page,
     Plugin, RenameRequest, Renamed, Result, Secret, SecretName, Vault,
 };
 
-const MANIFEST: Manifest = Manifest {
-    kinds: &[Kind {
-        capabilities: &[Capability::Write, Capability::Rename, Capability::Metadata],
-        ..sound::manifest("renames").kinds[0]
-    }],
-    ..sound::manifest("renames")
-};
-
-export_plugin! { plugin: Renames, manifest: MANIFEST }
+export_plugin! {
+    plugin: Renames,
+    manifest: sound::manifest("renames")
+        .kinds(&[sound::kind()
+            .can(&[Capability::Write, Capability::Rename, Capability::Metadata])]),
+}
 
 struct Renames(SecretName);
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::{
     Entry, Error, GetRequest, ListRequest, MetadataWritten, Page, RemoveRequest, Removed, Result,
-    Secret, SecretName, SetMetadataRequest, SetRequest, ValueKind, Vault, WriteMode, Written,
+    Secret, SecretName, SetMetadataRequest, SetRequest, ValueKind, Vault, Written,
 };
 
 /// A vault in order, with metadata and every kind of value.
@@ -33,17 +33,15 @@ impl Default for Keeper {
 impl Keeper {
     /// Returns the manifest that goes with it.
     pub const fn manifest(id: &'static str, kinds: &'static [Kind]) -> Manifest {
-        Manifest { kinds, ..crate::manifest(id) }
+        crate::manifest(id).kinds(kinds)
     }
 
     /// Returns its kind of vault.
     pub const fn kind(names: NameRule) -> Kind {
-        Kind {
-            capabilities: &[Capability::Write, Capability::Metadata],
-            values: &[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map],
-            names,
-            ..crate::manifest("").kinds[0]
-        }
+        crate::kind()
+            .can(&[Capability::Write, Capability::Metadata])
+            .values(&[ValueKind::Text, ValueKind::Bytes, ValueKind::Credential, ValueKind::Map])
+            .names(names)
     }
 
     /// Takes names for one whose keys are the same.
@@ -90,11 +88,9 @@ impl Vault for Keeper {
         self.sets += 1;
         (self.before_set)(self.sets, &mut request)?;
         let key = (self.key)(request.name.as_str());
-        let kept = match (self.secrets.get(&key), request.mode) {
-            (Some(_), WriteMode::CreateOnly) => return Err(Error::already_exists()),
-            (None, WriteMode::Replace) => return Err(Error::not_found()),
-            (old, _) => old.map(|old| old.1.metadata.clone()).unwrap_or_default(),
-        };
+        let old = self.secrets.get(&key);
+        request.mode.check(old.is_some())?;
+        let kept = old.map(|old| old.1.metadata.clone()).unwrap_or_default();
         let secret = Secret::with_metadata(request.value, request.metadata.unwrap_or(kept));
         self.secrets.insert(key, (request.name, secret));
         Ok(Written::new())

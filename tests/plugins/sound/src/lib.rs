@@ -13,7 +13,7 @@ use std::time::Duration;
 pub use keeper::Keeper;
 pub use keystead_plugin_api as api;
 
-use api::manifest::{Capability, Kind, Manifest, NameRule};
+use api::manifest::{Capability, Kind, Manifest};
 use api::{
     Context, Entry, Error, GetRequest, ListRequest, Metadata, Page, Result, Secret, SecretName,
     SetRequest, UnlockRequest, Value, ValueKind, Vault,
@@ -63,23 +63,17 @@ macro_rules! manifest_note {
 
 /// Returns a manifest in order.
 pub const fn manifest(id: &'static str) -> Manifest {
-    Manifest {
-        id,
-        version: "0.1.0",
-        description: "a plugin for tests",
-        vendor: "Keystead's tests",
-        license: "MIT OR Apache-2.0",
-        homepage: "",
-        kinds: &[Kind {
-            name: "vault",
-            description: "a vault for tests",
-            capabilities: &[Capability::Write, Capability::Unlock],
-            values: &[ValueKind::Text, ValueKind::Bytes],
-            names: NameRule::CaseSensitive,
-            parameters: &[],
-        }],
-        permissions: &[],
-    }
+    const KINDS: &[Kind] = &[kind().can(&[Capability::Write, Capability::Unlock])];
+    Manifest::new(id, "0.1.0")
+        .description("a plugin for tests")
+        .vendor("Keystead's tests")
+        .license("MIT OR Apache-2.0")
+        .kinds(KINDS)
+}
+
+/// Returns a kind of vault in order, which is only read.
+pub const fn kind() -> Kind {
+    Kind::new("vault", "a vault for tests").values(&[ValueKind::Text, ValueKind::Bytes])
 }
 
 /// Returns the one secret of every vault that is in order.

@@ -2,21 +2,17 @@
 //! ends.
 #![forbid(unsafe_code)]
 
-use sound::api::manifest::{Capability, Kind, Manifest};
+use sound::api::manifest::Capability;
 use sound::api::{
     export_plugin, Challenge, Context, Error, GetRequest, ListRequest, OpenRequest, Page, Plugin,
     Prompt, Result, Secret, UnlockRequest, Unlocked, UnregisterRequest, Unregistered, Vault,
 };
 
-const MANIFEST: Manifest = Manifest {
-    kinds: &[Kind {
-        capabilities: &[Capability::Unlock, Capability::Unregister],
-        ..sound::manifest("two-steps").kinds[0]
-    }],
-    ..sound::manifest("two-steps")
-};
-
-export_plugin! { plugin: TwoSteps, manifest: MANIFEST }
+export_plugin! {
+    plugin: TwoSteps,
+    manifest: sound::manifest("two-steps")
+        .kinds(&[sound::kind().can(&[Capability::Unlock, Capability::Unregister])]),
+}
 
 /// How many steps are done.
 struct TwoSteps(usize, Context);

@@ -6,26 +6,20 @@
 use std::fs;
 use std::path::PathBuf;
 
-use sound::api::manifest::{Kind, Manifest};
 use sound::api::{
     export_plugin, Context, Error, GetRequest, ListRequest, OpenRequest, Page, Parameter,
     ParameterKind, Plugin, Result, Secret, Vault,
 };
 
-const MANIFEST: Manifest = Manifest {
-    kinds: &[Kind {
-        capabilities: &[],
-        parameters: &[
+export_plugin! {
+    plugin: Waits,
+    manifest: sound::manifest("waits-for-others")
+        .kinds(&[sound::kind().parameters(&[
             Parameter::required("folder", ParameterKind::Path, "where vaults meet"),
             Parameter::required("vaults", ParameterKind::Integer, "how many meet there"),
-        ],
-        ..sound::manifest("waits-for-others").kinds[0]
-    }],
-    permissions: &["files:{folder}/:rw"],
-    ..sound::manifest("waits-for-others")
-};
-
-export_plugin! { plugin: Waits, manifest: MANIFEST }
+        ])])
+        .permissions(&["files:{folder}/:rw"]),
+}
 
 struct Waits {
     name: String,

@@ -110,7 +110,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
                 None => user(&scene)?,
             };
             let password = source.text(&scene, &format!("Password of `{}`", args.name))?;
-            Value::Credential(Credential { user, password })
+            Value::Credential(Credential::new(user, password))
         }
         Kind::Map => map(&source.bytes("a map")?)?,
     };

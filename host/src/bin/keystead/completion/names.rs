@@ -214,7 +214,7 @@ fn plugins(line: &Line<'_>) -> Option<Vec<Candidate>> {
 fn kinds(line: &Line<'_>, prefix: &str) -> Option<Vec<Candidate>> {
     let Some((id, _)) = prefix.split_once(':') else { return plugins(line) };
     let manifest = manifest(line, id)?;
-    let kinds = manifest.kinds.iter();
+    let kinds = manifest.kinds.iter().filter(|kind| kind.needs_newer_host().is_none());
     Some(
         kinds
             .map(|kind| {

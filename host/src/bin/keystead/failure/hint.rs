@@ -71,6 +71,9 @@ impl Found {
                 self.did_you_mean(kind, kinds);
                 self.there_are("its kinds are", kinds);
             }
+            Error::NewerKind { plugin, .. } => {
+                self.hint(format!("run `keystead plugin show {plugin}` to see what it needs"));
+            }
             Error::NoSuchAction { action, actions, .. } => {
                 self.did_you_mean(action, actions);
                 self.there_are("its actions are", actions);
@@ -114,6 +117,9 @@ impl Found {
             Error::Parameters { what, faults } => self.parameters(what, faults),
             Error::NotGranted { vault, .. } => self.hint(format!(
                 "run `keystead vault grant {vault}` to see what is new, and to grant it"
+            )),
+            Error::NotRequested { plugin, .. } => self.hint(format!(
+                "run `keystead plugin show {plugin}` to see what it can be granted"
             )),
             Error::ReachesOwn { .. } => self.hint("give the vault a folder of its own"),
             Error::InProcessForbidden { plugin } => self.hint(format!(

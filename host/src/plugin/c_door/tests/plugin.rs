@@ -50,7 +50,7 @@ fn opened(table: PluginTable, context: Context) -> vault::CVault {
     let name = VaultName::parse("v").unwrap();
     let mut request = api::OpenRequest::new(name, "k", parameters, soon());
     let secret = SecretBytes::new(b"old".to_vec());
-    request.session = Some(Session { secret, lifetime: Duration::from_secs(2) });
+    request.session = Some(Session::new(secret, Duration::from_secs(2)));
     request.host = Some(api::HostInfo::new("host", "1.2.3"));
     vault::open(Box::leak(Box::new(table)), &HOST, &request, context).unwrap()
 }
@@ -172,7 +172,7 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
         ]
     );
 
-    let answer = Answer { name: "pin".to_owned(), value: SecretText::new("12") };
+    let answer = Answer::new("pin", SecretText::new("12"));
     let unlock = api::UnlockRequest::new("id", vec![answer], soon());
     let session = vault.unlock(&unlock).unwrap().session.unwrap();
     assert_eq!(session.secret.expose(), b"session");
@@ -226,8 +226,8 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
     action.destructive = true;
     let kind = api::ParameterKind::Integer;
     let mut parameter = api::Parameter::required("how", kind, "how much");
-    parameter.default = "3".into();
-    action.parameters.push(parameter);
+    parameter.default = "3";
+    action.parameters.push(parameter.into());
     assert_eq!(vault.actions(&api::ActionsRequest::new(soon())).unwrap().actions, [action]);
     let mut parameters = Parameters::new();
     parameters.insert("how", ParameterValue::Integer(3));

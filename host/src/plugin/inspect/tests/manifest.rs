@@ -49,53 +49,65 @@ fn refuses_a_manifest_that_says_what_it_must_not() {
         let text = json_refusal(&json.replace(from, to));
         text.strip_prefix("E05.bad-manifest: the manifest is not valid: ").unwrap().to_owned()
     };
-    let rule = "1 to 64 lower-case letters, digits and dashes are allowed";
+    let rule = "expected 1 to 64 lower-case letters, digits and dashes";
     for id in ["", "Vendor", "-a", "a/b", "..", "a b"] {
         assert_eq!(refused("vendor-safe", id), format!("`id` is `{id}`: {rule}"));
     }
     refused("vendor-safe", &"a".repeat(65));
-    assert_eq!(refused("2.1.0", "2.1"), "`version` is `2.1`: not a semantic version");
+    let semantic = "expected a semantic version, such as `1.0.0`";
+    assert_eq!(refused("2.1.0", "2.1"), format!("`version` is `2.1`: {semantic}"));
+    assert_eq!(refused("\"api\":\"1.0.0\"", "\"api\":\"1\""), format!("`api` is `1`: {semantic}"));
+    for (text, code) in [("V\\u001b[2J", "001B"), ("V\u{202e}dtL", "202E")] {
+        let expected = format!("`vendor` has the character U+{code}: expected one plain line");
+        assert_eq!(refused("Vendor Ltd", text), expected);
+    }
     assert_eq!(
-        refused("\"api\":\"1.0.0\"", "\"api\":\"1\""),
-        "`api` is `1`: not a semantic version"
+        refused("Vendor Ltd", &"V".repeat(1_025)),
+        "`vendor` has 1025 bytes: expected at most 1024"
     );
-    assert_eq!(refused("Vendor Ltd", "V\\u001b[2J"), "`vendor` has the character U+001B");
-    assert_eq!(refused("Vendor Ltd", "V\u{202e}dtL"), "`vendor` has the character U+202E");
-    assert_eq!(refused("Vendor Ltd", &"V".repeat(1_025)), "`vendor` has more than 1024 bytes");
-    assert_eq!(refused("case-insensitive", "as it likes"), "`names` is `as it likes`");
+    assert_eq!(
+        refused("case-insensitive", "as it likes"),
+        format!("`kinds[0].names` is `as it likes`: {rule}")
+    );
     for template in
         ["{a.to}/..", "{a.to}/.ssh/", "{a.to}.key", "/srv/{a.to}", "{a.to}{a.of}", "{a.to}//"]
     {
         assert_eq!(
             refused("files:{path}", &format!("files:{template}")),
             format!(
-                "permission `files:{template}:rw` has more of a path than what is typed for an action"
+                "`permissions[0]`: permission `files:{template}:rw` has more of a path than what is typed for an action"
             )
         );
     }
     assert_eq!(
         refused("files:{path}", "files:{file}"),
-        "permission `files:{file}:rw` refers to a parameter that no kind has"
+        "`permissions[0]`: permission `files:{file}:rw` refers to a parameter that no kind has"
     );
     let kinds =
-        &json[json.find("[{\"name\":\"safe\"").unwrap()..json.find(",\"permissions\"").unwrap()];
+        &json[json.find("[{\"name\":\"safe\"").unwrap()..json.rfind(",\"permissions\"").unwrap()];
     let kind = &kinds[1..kinds.len() - 1];
-    assert_eq!(refused(kinds, "[]"), "`kinds` is empty");
-    assert_eq!(refused(kinds, &format!("[{kind},{kind}]")), "`kinds` has `safe` twice");
+    assert_eq!(
+        refused(kinds, "[]"),
+        "`kinds` is an empty list: expected a list with a kind of vault"
+    );
+    assert_eq!(
+        refused(kinds, &format!("[{kind},{kind}]")),
+        "`kinds[1].name` is `safe`: expected a name that no other kind has"
+    );
     assert_eq!(
         refused(kinds, &format!("[{}]", [kind; 33].join(","))),
-        "`kinds` has more than 32 entries"
+        "`kinds` has 33 entries: expected at most 32"
     );
     let from = json.find("[{\"name\":\"path\"").unwrap();
-    let parameters = &json[from..json.find("]}]").unwrap() + 1];
+    let parameters = &json[from..json.find("],\"permissions\":[]}]").unwrap() + 1];
     let parameter = &parameters[1..parameters.len() - 1];
     assert_eq!(
         refused(parameters, &format!("[{parameter},{parameter}]")),
-        "`parameters` has `path` twice"
+        "`kinds[0].parameters[1].name` is `path`: expected a name that no other parameter has"
     );
     assert_eq!(
         refused("\"default\":\"\"", "\"default\":\"/srv\""),
-        "the default of parameter `path`"
+        "`kinds[0].parameters[0].default` is `/srv`: expected none, for the parameter is required"
     );
     assert_eq!(
         json_refusal(&json.replace("\"schema\":1", "\"schema\":2")),
@@ -115,27 +127,142 @@ fn never_repeats_foreign_text_that_misleads_or_does_not_end() {
 }
 
 #[test]
-fn keeps_what_a_newer_plugin_says_apart() {
+fn mistake_is_told_with_path_and_what_was_expected() {
+    let refused = |rest: &str| {
+        let json = format!("{{\"id\":\"a\",\"version\":\"1.0.0\"{rest}}}");
+        let text = json_refusal(&json);
+        text.strip_prefix("E05.bad-manifest: the manifest is not valid: ").unwrap().to_owned()
+    };
+    let of_kind = |rest: &str| refused(&format!(",\"kinds\":[{{\"name\":\"k\"{rest}}}]"));
+    for (said, expected) in [
+        (refused(""), "`kinds` is missing: expected a list with a kind of vault"),
+        (refused(r#","kinds":"k""#), "`kinds` is `k`: expected a list"),
+        (refused(r#","kinds":["k"]"#), "`kinds[0]` is `k`: expected an object"),
+        (
+            refused(r#","kinds":[{}]"#),
+            "`kinds[0].name` is missing: expected 1 to 64 lower-case letters, digits and dashes",
+        ),
+        (of_kind(r#","description":5"#), "`kinds[0].description` is a number: expected a text"),
+        (of_kind(r#","values":[null]"#), "`kinds[0].values[0]` is null: expected a text"),
+        (
+            of_kind(r#","parameters":[{"name":"p","kind":"integer","default":"x"}]"#),
+            "`kinds[0].parameters[0].default` is `x`: expected a whole number",
+        ),
+        (
+            of_kind(r#","parameters":[{"name":"p","kind":"boolean","default":"1"}]"#),
+            "`kinds[0].parameters[0].default` is `1`: expected `true` or `false`",
+        ),
+        (
+            of_kind(r#","parameters":[{"name":"p"},{"name":"q","secret":"yes"}]"#),
+            "`kinds[0].parameters[1].secret` is `yes`: expected `true` or `false`",
+        ),
+        (
+            of_kind(r#","permissions":["files:{x}:r"]"#),
+            "`kinds[0].permissions[0]`: permission `files:{x}:r` refers to a parameter that its \
+             kind does not have",
+        ),
+        (
+            of_kind(r#","permissions":[["network"]]"#),
+            "`kinds[0].permissions[0]` is a list: expected a permission: a text, or an object \
+             with `permission`",
+        ),
+        (
+            refused(r#","kinds":[{"name":"k"}],"permissions":["files:/a"]"#),
+            "`permissions[0]`: permission `files:/a`: it ends neither with `:r` nor with `:rw`",
+        ),
+        (
+            refused(r#","kinds":[{"name":"k"}],"permissions":["camera:{x}"]"#),
+            "`permissions[0]` is `camera:{x}`: expected a permission whose parameters one of the \
+             kinds has",
+        ),
+        (refused(r#","schema":"1""#), "`schema` is `1`: expected a whole number"),
+    ] {
+        assert_eq!(said, expected);
+    }
+    assert_eq!(
+        json_refusal("[]"),
+        "E05.bad-manifest: the manifest is not valid: the whole is an empty list: expected an object"
+    );
+    assert_eq!(
+        json_refusal(r#"{"id":"a","id":"b"}"#),
+        "E05.manifest-not-json: the manifest is not JSON as expected: duplicate member `id` at \
+         line 1 column 19"
+    );
+}
+
+#[test]
+fn manifest_of_id_version_and_kinds_is_whole() {
+    let json = r#"{"id":"a","version":"0.1.0","kinds":[{"name":"k","parameters":[{"name":"p"}]}]}"#;
+    let manifest = Manifest::parse(json.as_bytes()).unwrap();
+    assert_eq!(manifest.api, semver::Version::new(1, 0, 0));
+    assert_eq!((&*manifest.description, manifest.permissions.len()), ("", 0));
+    let kind = &manifest.kinds[0];
+    assert_eq!((kind.names, &*kind.values), (NameRule::CaseSensitive, &[ValueKind::Text][..]));
+    assert_eq!(kind.parameters, [OwnedParameter::new("p", ParameterKind::Text, "")]);
+    assert!(kind.capabilities.is_empty() && kind.unknown.is_empty());
+}
+
+#[test]
+fn unknown_part_is_left_out_and_the_rest_stays() {
     let newer = json()
         .replace("\"schema\":1", "\"schema\":1,\"colour\":[\"teal\"]")
         .replace("\"capabilities\":[", "\"capabilities\":[\"rotate\",")
         .replace("\"values\":[", "\"values\":[\"link\",")
         .replace(
             "\"parameters\":[",
-            "\"parameters\":[{\"name\":\"wait\",\"kind\":\"duration\",\"description\":\"\",\
-             \"required\":false,\"secret\":false,\"default\":\"1s\"},",
+            "\"parameters\":[{\"name\":\"wait\",\"kind\":\"duration\",\"default\":\"1s\"},",
+        )
+        .replace(
+            "],\"permissions\":[]}]",
+            "],\"permissions\":[{\"permission\":\"camera\",\"optional\":true},\
+             \"files:/srv/{wait}:r\"]}]",
         );
     let manifest = Manifest::parse(newer.as_bytes()).unwrap();
     let kind = &manifest.kinds[0];
-    assert_eq!(kind.unknown, ["rotate", "link", "duration"]);
-    assert_eq!(kind.capabilities, [Capability::Write, Capability::Unlock]);
-    assert_eq!(kind.parameters.len(), 1);
-    let needed = newer.replace("\"\",\"required\":false", "\"\",\"required\":true");
+    assert_eq!(kind.needs_newer_host(), None);
     assert_eq!(
-        json_refusal(&needed),
-        "E06.parameter-kind: the parameter `wait` has the kind `duration`, which this host does \
-         not know"
+        manifest.left_out(),
+        [
+            "the capability `rotate`",
+            "values of the kind `link`",
+            "the parameter `wait` of the kind `duration`",
+            "the permission `camera`"
+        ]
+        .map(|what| format!("vaults of kind `safe` lack {what}: this host does not know it"))
     );
+    assert_eq!(kind.capabilities, [Capability::Write, Capability::Unlock]);
+    assert_eq!((kind.parameters.len(), kind.permissions.len()), (1, 1));
+}
+
+#[test]
+fn kind_that_needs_something_unknown_cannot_be_opened_and_others_can() {
+    for (kind, permissions, unknown) in [
+        (r#""names":"unicode""#, "", "the rule for names `unicode`"),
+        (
+            r#""parameters":[{"name":"wait","kind":"duration","required":true}]"#,
+            "",
+            "the parameter `wait` of the kind `duration`",
+        ),
+        (r#""permissions":["camera:{lens}"]"#, "", "the permission `camera:{lens}`"),
+        (r#""parameters":[{"name":"lens"}]"#, "camera:{lens}", "the permission `camera:{lens}`"),
+    ] {
+        let permissions = match permissions {
+            "" => String::new(),
+            one => format!("\"{one}\""),
+        };
+        let json = format!(
+            r#"{{"id":"a","version":"1.0.0","permissions":[{permissions}],
+            "kinds":[{{"name":"new",{kind}}},{{"name":"old"}}]}}"#
+        );
+        let manifest = Manifest::parse(json.as_bytes()).unwrap();
+        let needs = manifest.kind(None).unwrap().needs_newer_host().unwrap();
+        assert_eq!(needs.to_string(), unknown);
+        assert_eq!(manifest.kind(Some("old")).unwrap().needs_newer_host(), None);
+        assert_eq!(
+            manifest.left_out(),
+            [format!("vaults of kind `new` cannot be opened: this host does not know {unknown}")]
+        );
+    }
 }
 
 #[test]
@@ -179,7 +306,10 @@ fn a_permission_reads_as_plain_words_and_writes_as_it_was() {
         ("env:HTTPS_PROXY", "may read the environment variable HTTPS_PROXY"),
         ("exec:gpg", "may run the program gpg"),
         ("exec:/usr/bin/gpg", "may run the program /usr/bin/gpg"),
-        ("dbus", "may use the session bus, which acts as you"),
+        (
+            "dbus",
+            "may use the session bus and other sockets of yours, and so can run anything as you",
+        ),
         ("library:libpcsclite.so.1", "is linked with the library libpcsclite.so.1"),
     ] {
         let permission = Permission::parse(written).unwrap();
@@ -188,4 +318,59 @@ fn a_permission_reads_as_plain_words_and_writes_as_it_was() {
     }
     let permission = Permission::parse("files:/srv/{a}/{b}:r").unwrap();
     assert_eq!(permission.parameters().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn kind_requests_what_is_its_own_and_unknown_optional_is_left_out() {
+    let with = |requests: &str| {
+        json().replace("\"permissions\":[]}]", &format!("\"permissions\":[{requests}]}}]"))
+    };
+    let requests = r#""network",{"permission":"env:HOME","optional":true,"why":"greets"},"network",
+        {"permission":"levitate","optional":true}"#;
+    let manifest = Manifest::parse(with(requests).as_bytes()).unwrap();
+    let kind = &manifest.kinds[0];
+    let request =
+        |permission, optional, why: &str| Request { permission, optional, why: why.to_owned() };
+    let home = Permission::Env("HOME".to_owned());
+    assert_eq!(
+        kind.permissions,
+        [request(Permission::Network, false, ""), request(home.clone(), true, "greets")]
+    );
+    let levitate = Unknown::Permission { permission: "levitate".into(), optional: true };
+    assert_eq!(kind.unknown, [levitate]);
+    let all: Vec<_> = manifest.all_permissions().into_iter().map(Permission::text).collect();
+    assert_eq!(all, ["files:{path}:rw", "library:libvendor.so.1", "network", "env:HOME"]);
+    // Of plugins that were built before.
+    assert_eq!(Manifest::parse(old().as_bytes()).unwrap().kinds[0].permissions, []);
+
+    let refused = |requests: &str| json_refusal(&with(requests));
+    for (requests, why) in [
+        (
+            r#""files:{none}:r""#,
+            "permission `files:{none}:r` refers to a parameter that its kind does not have",
+        ),
+        (
+            r#""library:libx.so""#,
+            "a library is linked for vaults of every kind: expected it in `permissions` of the \
+             manifest",
+        ),
+    ] {
+        let text = format!(
+            "E05.bad-manifest: the manifest is not valid: `kinds[0].permissions[0]`: {why}"
+        );
+        assert_eq!(refused(requests), text);
+    }
+    let text = refused(r#"{"optional":true}"#);
+    assert!(
+        text.contains("`kinds[0].permissions[0].permission` is missing: expected a permission"),
+        "{text}"
+    );
+}
+
+/// Returns the JSON without the members that manifests did not always have.
+fn old() -> String {
+    let json = json();
+    let old = json.replace(",\"permissions\":[]}]", "}]");
+    assert_ne!(old, json);
+    old
 }

@@ -542,7 +542,7 @@ impl Vault for Faulty {
         }
         self.locked = false;
         let secret = api::SecretBytes::copy_of(b"session");
-        let session = api::Session { secret, lifetime: Duration::from_secs(60) };
+        let session = api::Session::new(secret, Duration::from_secs(60));
         Ok(api::Unlocked::new(Some(session)))
     }
 
@@ -559,7 +559,7 @@ impl Vault for Faulty {
     fn actions(&mut self, _: &api::ActionsRequest) -> api::Result<api::ActionList> {
         let mut action = api::Action::new("dig", "digs");
         let depth = api::Parameter::required("depth", api::ParameterKind::Integer, "how deep");
-        action.parameters = vec![depth];
+        action.parameters = vec![depth.into()];
         action.destructive = true;
         Ok(api::ActionList::new(vec![action]))
     }

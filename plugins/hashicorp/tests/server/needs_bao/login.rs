@@ -124,16 +124,14 @@ fn with_a_user_and_a_password() {
 
     // Another handle opens with the session alone, until the server takes the token no more.
     let reopened = |session| Opened::with("kv", &pairs, session).unwrap();
-    let copy = Session { secret: session.secret.duplicate(), lifetime: session.lifetime };
+    let copy = Session::new(session.secret.duplicate(), session.lifetime);
     assert_eq!(reopened(Some(copy)).value("x"), Value::text(CANARY));
     vault.0.lock(&LockRequest::new(crate::opened::soon())).unwrap();
     assert_eq!(vault.get("x").unwrap_err().kind(), ErrorKind::Locked);
     server.must("POST", &format!("sys/leases/revoke-prefix/auth/{name}/login"), &json!({}));
     assert_eq!(reopened(Some(session)).get("x").unwrap_err().kind(), ErrorKind::Locked);
-    let nonsense = Session {
-        secret: SecretBytes::copy_of(b"canary"),
-        lifetime: std::time::Duration::from_secs(60),
-    };
+    let nonsense =
+        Session::new(SecretBytes::copy_of(b"canary"), std::time::Duration::from_secs(60));
     assert_eq!(reopened(Some(nonsense)).get("x").unwrap_err().kind(), ErrorKind::Locked);
 }
 
@@ -200,11 +198,9 @@ fn a_token_of_which_little_is_left_is_renewed() {
     let url = server.url();
     // A session that says that of an hour ten seconds are left.
     let ends = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let session = |left: u128, token: &str| Session {
-        secret: SecretBytes::new(
-            format!("keystead-hashicorp-1 {} 3600 1 {token}", ends.as_millis() + left).into_bytes(),
-        ),
-        lifetime: std::time::Duration::from_secs(10),
+    let session = |left: u128, token: &str| {
+        let text = format!("keystead-hashicorp-1 {} 3600 1 {token}", ends.as_millis() + left);
+        Session::new(SecretBytes::new(text.into_bytes()), std::time::Duration::from_secs(10))
     };
     let pairs = [("address", &*url), ("prefix", &*folder)];
     let open = |left| Opened::with("kv", &pairs, Some(session(left, &token))).unwrap();

@@ -1,6 +1,6 @@
 //! A plugin file described, as `show`, `install` and `trust` do it: for people and as JSON.
 
-use keystead::plugin::inspect::{Here, Inspected, Kind, Permission};
+use keystead::plugin::inspect::{Here, Inspected, Kind, Permission, Request};
 use keystead::plugin::pins::Digest;
 use serde::Serialize;
 
@@ -17,11 +17,12 @@ pub(super) fn obstacle(inspected: &Inspected) -> Option<String> {
 /// Returns the description as lines for people.
 pub(super) fn lines(inspected: &Inspected, sha256: &Digest) -> Vec<String> {
     let manifest = &inspected.manifest;
+    let or_none = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     let mut lines = vec![
         format!("Plugin:      {} {}", manifest.id, manifest.version),
-        format!("Description: {}", manifest.description),
-        format!("Vendor:      {}", manifest.vendor),
-        format!("Licence:     {}", manifest.license),
+        format!("Description: {}", or_none(&manifest.description)),
+        format!("Vendor:      {}", or_none(&manifest.vendor)),
+        format!("Licence:     {}", or_none(&manifest.license)),
     ];
     if !manifest.homepage.is_empty() {
         lines.push(format!("Homepage:    {}", manifest.homepage));
@@ -34,15 +35,40 @@ pub(super) fn lines(inspected: &Inspected, sha256: &Digest) -> Vec<String> {
     lines.push(format!("File:        {} for {}{glibc}", inspected.format, inspected.machine));
     lines.push(format!("SHA-256:     {sha256}"));
     lines.push("Permissions:".to_owned());
-    if manifest.permissions.is_empty() {
-        lines.push("  none".to_owned());
+    let several = manifest.kinds.len() > 1;
+    let mut said: Vec<_> = manifest.permissions.iter().map(|one| format!("  {one}")).collect();
+    for kind in &manifest.kinds {
+        for request in &kind.permissions {
+            let of = if several { format!("as `{}` it ", kind.name) } else { String::new() };
+            said.push(format!("  {of}{}", requested(request)));
+        }
     }
-    lines.extend(manifest.permissions.iter().map(|permission| format!("  {permission}")));
+    if said.is_empty() {
+        said.push("  none".to_owned());
+    }
+    lines.append(&mut said);
     if !inspected.findings.is_empty() {
         lines.push("Findings:".to_owned());
         lines.extend(inspected.findings.iter().map(|finding| format!("  {finding}")));
     }
+    let left_out = manifest.left_out();
+    if !left_out.is_empty() {
+        lines.push("Newer than this host:".to_owned());
+        lines.extend(left_out.iter().map(|line| format!("  {line}")));
+    }
     lines
+}
+
+/// Returns a kind's own permission in plain words, and how one that is optional is granted.
+fn requested(request: &Request) -> String {
+    let mut line = request.permission.to_string();
+    if request.optional {
+        line += &format!(", if granted with `--grant {}`", request.permission.text());
+    }
+    if !request.why.is_empty() {
+        line += &format!(": {}", request.why);
+    }
+    line
 }
 
 /// Returns the kinds of vault as lines for people.
@@ -73,9 +99,6 @@ pub(super) fn kinds(inspected: &Inspected) -> Vec<String> {
             }
             let (name, description) = (&parameter.name, &parameter.description);
             lines.push(format!("    {name} ({}): {description}", notes.join(", ")));
-        }
-        if !kind.unknown.is_empty() {
-            lines.push(format!("  Newer than this host: {}", kind.unknown.join(", ")));
         }
     }
     lines
@@ -112,6 +135,8 @@ pub(super) struct Json<'a> {
     needed: &'a [String],
     permissions: Vec<PermissionJson>,
     findings: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<String>,
     kinds: Vec<KindJson<'a>>,
 }
 
@@ -122,6 +147,14 @@ struct PermissionJson {
 }
 
 #[derive(Serialize)]
+struct RequestJson<'a> {
+    #[serde(flatten)]
+    permission: PermissionJson,
+    optional: bool,
+    why: &'a str,
+}
+
+#[derive(Serialize)]
 struct KindJson<'a> {
     name: &'a str,
     description: &'a str,
@@ -129,6 +162,7 @@ struct KindJson<'a> {
     capabilities: Vec<&'static str>,
     values: Vec<&'static str>,
     parameters: Vec<Parameter<'a>>,
+    permissions: Vec<RequestJson<'a>>,
 }
 
 impl<'a> Json<'a> {
@@ -145,6 +179,15 @@ impl<'a> Json<'a> {
             capabilities: kind.capabilities.iter().map(|one| one.as_str()).collect(),
             values: kind.values.iter().map(|one| one.as_str()).collect(),
             parameters: kind.parameters.iter().map(Parameter::of).collect(),
+            permissions: kind
+                .permissions
+                .iter()
+                .map(|request| RequestJson {
+                    permission: permission(&request.permission),
+                    optional: request.optional,
+                    why: &request.why,
+                })
+                .collect(),
         };
         Self {
             id: &manifest.id,
@@ -160,8 +203,9 @@ impl<'a> Json<'a> {
             glibc: inspected.glibc.map(|(major, minor)| format!("{major}.{minor}")),
             sha256: sha256.to_string(),
             needed: &inspected.needed,
-            permissions: manifest.permissions.iter().map(permission).collect(),
+            permissions: manifest.all_permissions().into_iter().map(permission).collect(),
             findings: inspected.findings.iter().map(ToString::to_string).collect(),
+            left_out: manifest.left_out(),
             kinds: manifest.kinds.iter().map(kind).collect(),
         }
     }

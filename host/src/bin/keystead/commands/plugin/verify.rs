@@ -48,7 +48,17 @@ fn answer(scene: &Scene<'_>, one: &Verified) -> Result<(), Failure> {
         });
     }
     match &one.outcome {
-        Ok(sha256) => scene.ui.line(&format!("{name} ({layer}): ok, SHA-256 {sha256}")),
+        Ok(sha256) => {
+            scene.ui.line(&format!("{name} ({layer}): ok, SHA-256 {sha256}"))?;
+            let found =
+                PluginId::parse(name).ok().and_then(|id| scene.host.plugins().find(&id).ok());
+            // One that another layer overrides is not the one that is found.
+            let found = found.filter(|found| found.sha256() == sha256);
+            for line in found.iter().flat_map(|found| found.manifest().left_out()) {
+                scene.ui.warn(&format!("plugin `{name}`: {line}"));
+            }
+            Ok(())
+        }
         Err(error) => scene.ui.line(&format!("{name} ({layer}): failed: {}", in_one_line(error))),
     }
 }

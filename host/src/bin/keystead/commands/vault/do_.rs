@@ -184,7 +184,7 @@ pub(crate) struct Parameter<'a> {
 
 impl<'a> Parameter<'a> {
     /// Returns its JSON form.
-    pub(crate) fn of(parameter: &'a keystead_plugin_api::Parameter) -> Self {
+    pub(crate) fn of(parameter: &'a keystead_plugin_api::OwnedParameter) -> Self {
         let default = &*parameter.default;
         Self {
             name: &parameter.name,

@@ -1,5 +1,6 @@
 //! `keystead vault grant`: what a vault's plugin asks for now, shown and granted.
 
+use keystead::OptionalPermission;
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
@@ -11,23 +12,29 @@ use crate::failure::{Exit, Failure};
 ///
 /// A plugin that was upgraded, or whose parameters were changed, may ask for more than was granted
 /// when the vault was registered: the vault is not opened then. This shows what is new, and asks.
-/// What is no longer asked for is no longer granted.
+/// What is no longer asked for is no longer granted. An optional permission is granted where it is
+/// named, and stays granted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The vault
     #[arg(value_parser = vault_name)]
     name: VaultName,
+    /// An optional permission to grant as well; `keystead vault show VAULT` lists them
+    #[arg(value_name = "PERMISSION")]
+    permissions: Vec<String>,
 }
 
 pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let name = &args.name;
-    let plan = scene.host.plan_grant(name, scene.layer())?;
+    let plan = scene.host.plan_grant(name, scene.layer(), &args.permissions)?;
     let (more, plugin) = (plan.more().to_vec(), plan.entry().plugin.clone());
+    let optional = plan.optional().to_vec();
     let answer = Answer {
         schema: 1,
         name: name.as_str(),
         plugin: &plugin,
         permissions: &more,
+        optional: optional.iter().map(Optional::of).collect(),
         dry_run: scene.global.dry_run,
     };
     if more.is_empty() {
@@ -39,6 +46,9 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
             scene.ui.json(&answer)?;
         }
         scene.ui.note(&format!("Vault `{name}` grants all that its plugin asks for."));
+        for line in optional.iter().map(not_granted) {
+            scene.ui.note(&format!("  {line}"));
+        }
         return Ok(Exit::Done);
     }
     scene.ui.note(&format!("Plugin `{plugin}` as vault `{name}` asks for more:"));
@@ -68,5 +78,31 @@ struct Answer<'a> {
     name: &'a str,
     plugin: &'a str,
     permissions: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    optional: Vec<Optional<'a>>,
     dry_run: bool,
+}
+
+/// An optional permission that is not granted.
+#[derive(Serialize)]
+pub(super) struct Optional<'a> {
+    permission: &'a str,
+    text: &'a str,
+    why: &'a str,
+}
+
+impl<'a> Optional<'a> {
+    pub(super) fn of(optional: &'a OptionalPermission) -> Self {
+        let OptionalPermission { permission, text, why, .. } = optional;
+        Self { permission, text, why }
+    }
+}
+
+/// Returns the line for people about an optional permission that is not granted.
+pub(super) fn not_granted(optional: &OptionalPermission) -> String {
+    let OptionalPermission { permission, text, why, .. } = optional;
+    match why.is_empty() {
+        true => format!("{permission} (optional, not granted): {text}"),
+        false => format!("{permission} (optional, not granted): {text}: {why}"),
+    }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::super::get::vault_name;
 use super::super::{Scene, current_folder};
+use super::grant::{Optional, not_granted};
 use super::parameters;
 use crate::failure::{Exit, Failure};
 
@@ -29,6 +30,9 @@ pub(crate) struct Args {
     /// A parameter; `keystead plugin show PLUGIN` lists them
     #[arg(long, value_name = "NAME=VALUE")]
     param: Vec<String>,
+    /// An optional permission to grant; `keystead plugin show PLUGIN` lists them
+    #[arg(long, value_name = "PERMISSION")]
+    grant: Vec<String>,
     /// What the vault is for, in a line
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
@@ -91,6 +95,7 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
         plugin: args.plugin.id,
         kind: args.plugin.kind,
         parameters: parameters(args.param)?,
+        grants: args.grant,
         unlock: scene.unlock.take(),
         description: args.description,
         default: match (args.default, args.no_default) {
@@ -108,11 +113,18 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
     let (permissions, is_default) = (plan.permissions().to_vec(), plan.becomes_default());
     let plugin = plan.entry().plugin.clone();
     let name = &args.name;
+    let optional = plan.optional().to_vec();
+    for line in plan.left_out() {
+        scene.ui.warn(line);
+    }
 
-    if !permissions.is_empty() {
+    if !permissions.is_empty() || !optional.is_empty() {
         scene.ui.note(&format!("Plugin `{plugin}` as vault `{name}`:"));
         for permission in &permissions {
             scene.ui.note(&format!("  {permission}"));
+        }
+        for line in optional.iter().map(not_granted) {
+            scene.ui.note(&format!("  {line}"));
         }
     }
     if !scene.global.dry_run {
@@ -132,6 +144,7 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
             layer: scene.layer().as_str(),
             plugin: &plugin,
             permissions: &permissions,
+            optional: optional.iter().map(Optional::of).collect(),
             default: is_default,
             dry_run: scene.global.dry_run,
         })?;
@@ -154,6 +167,8 @@ struct Answer<'a> {
     layer: &'static str,
     plugin: &'a str,
     permissions: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    optional: Vec<Optional<'a>>,
     default: bool,
     dry_run: bool,
 }

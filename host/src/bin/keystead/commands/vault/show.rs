@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use keystead::OptionalPermission;
 use keystead::registry::{Entry, Setting};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
 use super::super::Scene;
 use super::super::get::vault_name;
+use super::grant::{Optional, not_granted};
 use super::list::plugin;
 use crate::failure::{Exit, Failure, in_one_line};
 
@@ -33,6 +35,9 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         .ok()
         .map(|kind| kind.capabilities.iter().map(|capability| capability.as_str()).collect());
 
+    // Where its plugin cannot be used, that is said below.
+    let optional = scene.host.optional_permissions(&entry).unwrap_or_default();
+
     if scene.ui.is_json() {
         scene.ui.json(&Json {
             schema: 1,
@@ -47,11 +52,12 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
             locked: entry.locked,
             capabilities: capabilities.as_deref(),
             grants: &entry.grants,
+            optional: optional.iter().map(Optional::of).collect(),
             parameters: entry.parameters.iter().map(|(k, v)| (k.as_str(), json(v))).collect(),
             unlock: entry.unlock.iter().map(|(k, v)| (k.as_str(), v.to_string())).collect(),
         })?;
     } else {
-        print(scene, &entry, info.is_default, layer, capabilities.as_deref())?;
+        print(scene, &entry, info.is_default, layer, capabilities.as_deref(), &optional)?;
     }
     match &vault.kind {
         Ok(_) => Ok(Exit::Done),
@@ -68,6 +74,7 @@ fn print(
     is_default: bool,
     layer: &str,
     capabilities: Option<&[&str]>,
+    optional: &[OptionalPermission],
 ) -> Result<(), Failure> {
     let mut lines = scene.ui.lines();
     let yes_no = |yes| if yes { "yes" } else { "no" };
@@ -102,6 +109,12 @@ fn print(
     }
     for grant in &entry.grants {
         lines.line(&format!("  {grant}"))?;
+    }
+    if !optional.is_empty() {
+        lines.line("Not granted:")?;
+    }
+    for line in optional.iter().map(not_granted) {
+        lines.line(&format!("  {line}"))?;
     }
     lines.finish()
 }
@@ -138,6 +151,8 @@ struct Json<'a> {
     locked: bool,
     capabilities: Option<&'a [&'a str]>,
     grants: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    optional: Vec<Optional<'a>>,
     parameters: BTreeMap<&'a str, serde_json::Value>,
     unlock: BTreeMap<&'a str, String>,
 }

@@ -1,0 +1,233 @@
+//! The members of a manifest's JSON. Each knows its path, so that a mistake is told with it and
+//! with what was expected there.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+
+use super::super::{Error, Result, text};
+
+/// A JSON value.
+#[derive(Debug)]
+pub(super) enum Json {
+    Null,
+    Boolean(bool),
+    Number(Option<u32>),
+    Text(String),
+    List(Vec<Json>),
+    Object(BTreeMap<String, Json>),
+}
+
+impl Json {
+    /// Parses a JSON text, in which no object has a member twice.
+    ///
+    /// # Errors
+    /// [`Error::ManifestNotJson`].
+    pub(super) fn parse(json: &[u8]) -> Result<Self> {
+        // Its text quotes what it met: foreign text, so it is not kept as a source.
+        serde_json::from_slice(json)
+            .map_err(|fault| Error::ManifestNotJson { what: text::shown(&fault.to_string()) })
+    }
+}
+
+/// One value, and where it stands; nothing where the manifest leaves it out.
+pub(super) struct Member<'json> {
+    path: String,
+    json: Option<&'json Json>,
+}
+
+impl<'json> Member<'json> {
+    /// Returns the manifest as a whole.
+    pub(super) fn whole(json: &'json Json) -> Self {
+        Self { path: String::new(), json: Some(json) }
+    }
+
+    /// Returns the member of this name.
+    ///
+    /// # Errors
+    /// Where this is no object.
+    pub(super) fn member(&self, name: &str) -> Result<Self> {
+        let Some(Json::Object(members)) = self.json else {
+            return Err(self.wrong("an object"));
+        };
+        let dot = if self.path.is_empty() { "" } else { "." };
+        Ok(Self { path: format!("{}{dot}{name}", self.path), json: members.get(name) })
+    }
+
+    /// Returns the entries of a list; none where it is left out.
+    ///
+    /// # Errors
+    /// Where this is no list, or has more entries than this.
+    pub(super) fn list(&self, most: usize) -> Result<Vec<Self>> {
+        match self.json {
+            None => Ok(Vec::new()),
+            Some(Json::List(list)) if list.len() > most => Err(Error::bad_manifest(format!(
+                "`{}` has {} entries: expected at most {most}",
+                self.path,
+                list.len()
+            ))),
+            Some(Json::List(list)) => {
+                let entry =
+                    |(at, json)| Self { path: format!("{}[{at}]", self.path), json: Some(json) };
+                Ok(list.iter().enumerate().map(entry).collect())
+            }
+            _ => Err(self.wrong("a list")),
+        }
+    }
+
+    /// Returns whether the manifest leaves it out.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.json.is_none()
+    }
+
+    /// Returns whether it is a text.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.json, Some(Json::Text(_)))
+    }
+
+    /// Returns a text, or this one where it is left out.
+    ///
+    /// # Errors
+    /// Where this is no text.
+    pub(super) fn text_or(&self, default: &'static str) -> Result<&'json str> {
+        match self.json {
+            None => Ok(default),
+            Some(Json::Text(text)) => Ok(text),
+            Some(_) => Err(self.wrong("a text")),
+        }
+    }
+
+    /// Returns a text that must be there.
+    ///
+    /// # Errors
+    /// Where this is no text.
+    pub(super) fn text(&self, expected: &str) -> Result<&'json str> {
+        match self.json {
+            Some(Json::Text(text)) => Ok(text),
+            _ => Err(self.wrong(expected)),
+        }
+    }
+
+    /// Returns a number, or this one where it is left out.
+    ///
+    /// # Errors
+    /// Where this is no number.
+    pub(super) fn number_or(&self, default: u32) -> Result<u32> {
+        match self.json {
+            None => Ok(default),
+            Some(Json::Number(Some(number))) => Ok(*number),
+            Some(_) => Err(self.wrong("a whole number")),
+        }
+    }
+
+    /// Returns a boolean; `false` where it is left out.
+    ///
+    /// # Errors
+    /// Where this is none.
+    pub(super) fn boolean(&self) -> Result<bool> {
+        match self.json {
+            None => Ok(false),
+            Some(Json::Boolean(yes)) => Ok(*yes),
+            Some(_) => Err(self.wrong("`true` or `false`")),
+        }
+    }
+
+    /// Returns the error of a member that is not what was expected.
+    pub(super) fn wrong(&self, expected: impl fmt::Display) -> Error {
+        let found: Cow<'_, str> = match self.json {
+            None => {
+                return Error::bad_manifest(format!(
+                    "`{}` is missing: expected {expected}",
+                    self.path
+                ));
+            }
+            Some(Json::Text(text)) => format!("`{}`", text::shown(text)).into(),
+            Some(Json::Null) => "null".into(),
+            Some(Json::Boolean(yes)) => yes.to_string().into(),
+            Some(Json::Number(_)) => "a number".into(),
+            Some(Json::List(list)) if list.is_empty() => "an empty list".into(),
+            Some(Json::List(_)) => "a list".into(),
+            Some(Json::Object(_)) => "an object".into(),
+        };
+        let path: Cow<'_, str> = match &*self.path {
+            "" => "the whole".into(),
+            path => format!("`{path}`").into(),
+        };
+        Error::bad_manifest(format!("{path} is {found}: expected {expected}"))
+    }
+
+    /// Returns the error of a member that has something it must not have.
+    pub(super) fn has(&self, what: impl fmt::Display) -> Error {
+        Error::bad_manifest(format!("`{}` has {what}", self.path))
+    }
+
+    /// Returns another error of a manifest with this member's path before it.
+    pub(super) fn because(&self, error: Error) -> Error {
+        match error {
+            Error::BadManifest { what } => Error::bad_manifest(format!("`{}`: {what}", self.path)),
+            other => other,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E>(self, yes: bool) -> Result<Json, E> {
+        Ok(Json::Boolean(yes))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Number(u32::try_from(number).ok()))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
+        Ok(Json::Number(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
+        Ok(Json::Number(None))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(Json::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut list = Vec::new();
+        while let Some(entry) = entries.next_element()? {
+            list.push(entry);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some((name, value)) = entries.next_entry::<String, Json>()? {
+            if members.contains_key(&name) {
+                return Err(de::Error::custom(format_args!("duplicate member `{name}`")));
+            }
+            members.insert(name, value);
+        }
+        Ok(Json::Object(members))
+    }
+}

@@ -1,0 +1,94 @@
+//! What a manifest says that is newer than this host, and what is left out because of it.
+
+use std::fmt;
+
+/// Something in the manifest's description of a kind of vault that this host does not know. What
+/// depends on it is left out: the thing itself or, where a vault cannot do without, the kind.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unknown {
+    /// A capability of this name.
+    Capability(String),
+    /// A kind of value of this name.
+    ValueKind(String),
+    /// A rule for names, of this name.
+    NameRule(String),
+    /// A parameter.
+    Parameter {
+        /// Its name.
+        name: String,
+        /// The name of its kind.
+        kind: String,
+        /// Whether a vault cannot do without it.
+        required: bool,
+    },
+    /// A permission.
+    Permission {
+        /// The permission as it is written, shortened.
+        permission: String,
+        /// Whether a vault opens without it.
+        optional: bool,
+    },
+}
+
+impl Unknown {
+    /// Returns whether the kind of vault as a whole is left out: this host cannot open it.
+    pub fn needs_newer_host(&self) -> bool {
+        match self {
+            Self::Capability(_) | Self::ValueKind(_) => false,
+            Self::NameRule(_) => true,
+            Self::Parameter { required, .. } => *required,
+            Self::Permission { optional, .. } => !*optional,
+        }
+    }
+
+    /// Returns it as one line that [`Unknown::parse`] reads.
+    pub(in crate::plugin) fn text(&self) -> String {
+        match self {
+            Self::Capability(name) => format!("capability {name}"),
+            Self::ValueKind(name) => format!("value {name}"),
+            Self::NameRule(name) => format!("names {name}"),
+            Self::Parameter { name, kind, required } => {
+                format!("parameter {required} {kind} {name}")
+            }
+            Self::Permission { permission, optional } => {
+                format!("permission {optional} {permission}")
+            }
+        }
+    }
+
+    /// Returns what [`Unknown::text`] wrote.
+    pub(in crate::plugin) fn parse(text: &str) -> Option<Self> {
+        let (what, rest) = text.split_once(' ')?;
+        let flag = || rest.split_once(' ').and_then(|(yes, rest)| Some((yes.parse().ok()?, rest)));
+        Some(match what {
+            "capability" => Self::Capability(rest.to_owned()),
+            "value" => Self::ValueKind(rest.to_owned()),
+            "names" => Self::NameRule(rest.to_owned()),
+            "parameter" => {
+                let (required, rest) = flag()?;
+                let (kind, name) = rest.split_once(' ')?;
+                Self::Parameter { name: name.to_owned(), kind: kind.to_owned(), required }
+            }
+            "permission" => {
+                let (optional, permission) = flag()?;
+                Self::Permission { permission: permission.to_owned(), optional }
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capability(name) => write!(f, "the capability `{name}`"),
+            Self::ValueKind(name) => write!(f, "values of the kind `{name}`"),
+            Self::NameRule(name) => write!(f, "the rule for names `{name}`"),
+            Self::Parameter { name, kind, .. } => {
+                write!(f, "the parameter `{name}` of the kind `{kind}`")
+            }
+            Self::Permission { permission, .. } => write!(f, "the permission `{permission}`"),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Many commands at once that each change a part of one secret: what one of them was told is done
+//! stays done.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::thread;
+
+use serde_json::{Value as Json, json};
+
+use super::sandbox::{Sandbox, files, hashicorp, plugin, store};
+use crate::bao::{Bao, ROOT, unique};
+
+/// How many commands run at once.
+const WRITERS: usize = 24;
+
+/// Runs commands at the same time, one for each number.
+fn at_once(command: impl Fn(usize) + Sync) {
+    thread::scope(|scope| {
+        for number in 0..WRITERS {
+            let command = &command;
+            scope.spawn(move || command(number));
+        }
+    });
+}
+
+/// Runs a command among others: which files they have at that moment is not looked at.
+fn run(sandbox: &Sandbox, words: &str, input: &str) -> Output {
+    let mut command = sandbox.command(words, &[]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// Runs a command that must succeed.
+fn succeed(sandbox: &Sandbox, words: &str, input: &str) {
+    let output = run(sandbox, words, input);
+    assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn answer(sandbox: &Sandbox, words: &str) -> Json {
+    serde_json::from_slice(sandbox.run(words, &[]).succeeds()).unwrap()
+}
+
+/// Changes one field each, and expects all of them.
+fn fields_are_kept(sandbox: &Sandbox) {
+    at_once(|number| {
+        succeed(
+            sandbox,
+            &format!("set shared --field f{number} --stdin"),
+            &format!("value {number}"),
+        );
+    });
+    let fields = answer(sandbox, "get shared --json");
+    let fields = fields["value"]["map"].as_object().unwrap();
+    assert_eq!(fields.len(), WRITERS, "{fields:?}");
+    for number in 0..WRITERS {
+        assert_eq!(fields[&format!("f{number}")]["text"], format!("value {number}"));
+    }
+}
+
+/// Sets one key of metadata each, and expects all of them.
+fn metadata_is_kept(sandbox: &Sandbox) {
+    sandbox.feed("x", "set described --stdin").succeeds();
+    at_once(|number| {
+        succeed(sandbox, &format!("meta set described k{number}={number}"), "");
+    });
+    let metadata = answer(sandbox, "show described --json");
+    let metadata = metadata["metadata"].as_object().unwrap();
+    let ours = metadata.keys().filter(|key| key.starts_with('k')).count();
+    assert_eq!(ours, WRITERS, "{metadata:?}");
+}
+
+/// Moves many secrets to one name of another vault, at once: one arrives, and every other one stays
+/// where it was.
+fn moved_secrets_are_kept(sandbox: &Sandbox) {
+    for number in 0..WRITERS {
+        sandbox.feed(&format!("value {number}"), &format!("set m{number} --stdin")).succeeds();
+    }
+    let from = "work";
+    at_once(|number| {
+        run(sandbox, &format!("move m{number} --as arrived --from {from} --to away"), "");
+    });
+    let arrived = sandbox.run("get -q arrived -V away", &[]).succeeds().to_vec();
+    let left: Vec<String> = (0..WRITERS)
+        .filter_map(|number| {
+            let words = format!("get -q m{number} -V {from}");
+            let got = sandbox.run(&words, &[]);
+            (got.status == 0).then(|| String::from_utf8(got.stdout.clone()).unwrap())
+        })
+        .collect();
+    assert_eq!(left.len(), WRITERS - 1, "{left:?}");
+    assert!(!left.contains(&String::from_utf8(arrived).unwrap()), "{left:?}");
+}
+
+/// Writes to a secret again and again while it is moved: the last value is where it was written, or
+/// went along.
+fn last_written_value_outlives_a_move(sandbox: &Sandbox) {
+    for round in 0..2 {
+        sandbox.feed("first", "set tracked --stdin").succeeds();
+        let last = thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut last = String::new();
+                for number in 0..8 {
+                    last = format!("value {round}.{number}");
+                    succeed(sandbox, "set tracked --stdin", &last);
+                }
+                last
+            });
+            for _ in 0..4 {
+                run(sandbox, "move tracked --from work --to away --replace", "");
+            }
+            writer.join().unwrap()
+        });
+        let is_last = |vault: &str| {
+            let answer = sandbox.run(&format!("get -q tracked -V {vault}"), &[]);
+            answer.status == 0 && answer.stdout == last.as_bytes()
+        };
+        assert!(is_last("work") || is_last("away"), "{last} is lost");
+    }
+}
+
+/// Returns a sandbox in which the vault `work` is of this plugin.
+fn work(plugin: &Path, id: &str, parameters: &str) -> Sandbox {
+    let sandbox = Sandbox::installed();
+    std::fs::write(sandbox.here("token.given"), ROOT).unwrap();
+    sandbox.run("plugin install --yes", &[plugin.to_str().unwrap()]).succeeds();
+    let register = format!("vault register work --plugin {id} --yes {parameters}");
+    sandbox.run(&register, &[]).succeeds();
+    sandbox.run("vault default work", &[]).succeeds();
+    sandbox.run("vault register away --plugin memory --param file=away.secrets", &[]).succeeds();
+    sandbox
+}
+
+#[test]
+fn memory_vault_loses_no_update() {
+    let sandbox = work(plugin(), "memory", "--param file=work.secrets");
+    fields_are_kept(&sandbox);
+    metadata_is_kept(&sandbox);
+    moved_secrets_are_kept(&sandbox);
+    last_written_value_outlives_a_move(&sandbox);
+}
+
+#[test]
+fn store_vault_loses_no_update() {
+    let sandbox = work(store(), "store", "--param key-file=work.key");
+    fields_are_kept(&sandbox);
+    metadata_is_kept(&sandbox);
+    moved_secrets_are_kept(&sandbox);
+    last_written_value_outlives_a_move(&sandbox);
+}
+
+#[test]
+fn files_vault_loses_no_update() {
+    let sandbox = work(files(), "files:read-write", "--param folder=work");
+    moved_secrets_are_kept(&sandbox);
+    last_written_value_outlives_a_move(&sandbox);
+}
+
+/// Returns a sandbox whose vault is a mount of this version of the KV engine.
+fn mounted(version: u32) -> Sandbox {
+    let (server, mount) = (Bao::shared(), unique("kv"));
+    let body = json!({ "type": "kv", "options": { "version": version.to_string() } });
+    server.must("POST", &format!("sys/mounts/{mount}"), &body);
+    let url = server.url();
+    let parameters = format!(
+        "--param address={url} --param token-file=token.given --param mount={mount} \
+         --param kv-version={version}"
+    );
+    work(hashicorp(), "hashicorp", &parameters)
+}
+
+#[test]
+fn needs_bao_kv_2_loses_no_update() {
+    let sandbox = mounted(2);
+    fields_are_kept(&sandbox);
+    metadata_is_kept(&sandbox);
+    moved_secrets_are_kept(&sandbox);
+    last_written_value_outlives_a_move(&sandbox);
+}
+
+/// The server cannot check a version here: the processes of one user take a lock.
+#[test]
+fn needs_bao_kv_1_loses_no_update_of_one_user() {
+    let sandbox = mounted(1);
+    fields_are_kept(&sandbox);
+}
