@@ -143,9 +143,10 @@ impl Dynamic {
     }
 }
 
-/// Returns the error of a name that no role can have.
+/// Returns the error of a name that no role can have: there is no such role.
 fn no_role(name: &str) -> Error {
-    Error::invalid(format!("no role of the server can have the name `{name}`"))
+    let message = format!("no role of the server can have the name `{name}`");
+    Error::new(ErrorKind::NotFound, message)
 }
 
 /// Returns the body that asks for a certificate of this name.

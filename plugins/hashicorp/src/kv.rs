@@ -115,8 +115,16 @@ impl Kv {
         )))
     }
 
+    /// Returns where a secret is that is there already: one whose name no path can be is not.
+    ///
+    /// # Errors
+    /// `NotFound` for a name that no path can be.
+    fn present(&self, name: &SecretName) -> Result<String> {
+        self.path(name).map_err(|_| Error::not_found())
+    }
+
     pub(crate) fn get(&mut self, server: &mut Server, request: &GetRequest) -> Result<Secret> {
-        let path = self.path(&request.name)?;
+        let path = self.present(&request.name)?;
         let deadline = request.deadline;
         match self.engine(server, deadline)? {
             Engine::Two => {
@@ -171,7 +179,7 @@ impl Kv {
         server: &mut Server,
         request: &RemoveRequest,
     ) -> Result<Removed> {
-        let path = self.path(&request.name)?;
+        let path = self.present(&request.name)?;
         let deadline = request.deadline;
         if self.engine(server, deadline)? == Engine::Two {
             let two = Two { mount: &self.mount };
@@ -191,7 +199,7 @@ impl Kv {
         server: &mut Server,
         request: &SetMetadataRequest,
     ) -> Result<MetadataWritten> {
-        let path = self.path(&request.name)?;
+        let path = self.present(&request.name)?;
         let two = self.two(server, "metadata", request.deadline)?;
         two.set_metadata(server, &path, request)
     }
@@ -213,7 +221,7 @@ impl Kv {
     /// Returns where a removed secret is. A name that the server has no place for was never there.
     fn removed_path(&self, name: &SecretName, id: Option<&str>) -> Result<String> {
         match id {
-            None => self.path(name).map_err(|_| Error::not_found()),
+            None => self.present(name),
             Some(_) => Err(Error::invalid("this vault gives removed secrets no ids")),
         }
     }
@@ -223,7 +231,7 @@ impl Kv {
         server: &mut Server,
         request: &VersionsRequest,
     ) -> Result<VersionPage> {
-        let path = self.path(&request.name)?;
+        let path = self.present(&request.name)?;
         let two = self.two(server, "earlier versions", request.deadline)?;
         let state = two.state(server, &path, request.deadline)?.ok_or_else(Error::not_found)?;
         if !state.is_alive() {
@@ -238,7 +246,7 @@ impl Kv {
         server: &mut Server,
         request: &DescribeRequest,
     ) -> Result<Entry> {
-        let path = self.path(&request.name)?;
+        let path = self.present(&request.name)?;
         let name = request.name.clone();
         if self.engine(server, request.deadline)? == Engine::One {
             self.one(server, &path, request.deadline)?.ok_or_else(Error::not_found)?;
