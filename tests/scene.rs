@@ -106,8 +106,21 @@ impl Scene {
     }
 
     pub(crate) fn register(&self, name: &str, id: &str, placement: Placement) -> VaultName {
+        self.register_with(name, id, placement, &[])
+    }
+
+    /// Registers a vault with parameters.
+    pub(crate) fn register_with(
+        &self,
+        name: &str,
+        id: &str,
+        placement: Placement,
+        parameters: &[(&str, String)],
+    ) -> VaultName {
         let name = VaultName::parse(name).unwrap();
         let mut new = Registration::new(name.clone(), id, PathBuf::from("/"));
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        new.parameters.extend(parameters);
         new.placement = Some(placement);
         let plan = self.host.plan_registration(new).unwrap();
         self.host.register(plan).unwrap();

@@ -22,6 +22,14 @@ pub trait Ask {
     /// [`Unanswered`], when nobody is there or somebody declines.
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered>;
 
+    /// Shows a person what a vault says and waits for: its sentence, the address to open. The host
+    /// does so once before a vault waits for something that a person does elsewhere, and again before
+    /// each time it asks the vault whether that is done; an error ends the waiting.
+    ///
+    /// # Errors
+    /// [`Unanswered`], when nobody is there or somebody breaks off.
+    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), Unanswered>;
+
     /// Returns whether somebody is there who could answer.
     fn is_there(&self) -> bool;
 
@@ -44,6 +52,8 @@ pub enum Unanswered {
     Nobody,
     /// Somebody was asked and broke off.
     Interrupted,
+    /// Another command shows a person what this vault waits for, until that is done.
+    Elsewhere,
     /// What was typed could not be read.
     Failed(String),
 }
@@ -58,6 +68,10 @@ impl Ask for Nobody {
     }
 
     fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        Err(Unanswered::Nobody)
+    }
+
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
         Err(Unanswered::Nobody)
     }
 

@@ -100,6 +100,31 @@ pub enum Error {
         /// The secret.
         name: SecretName,
     },
+    /// A field of a map was to get a value that is not of its type, and nothing said that this is
+    /// meant.
+    #[error(
+        "field `{field}` of secret `{name}` in vault `{vault}` is {present}, and the new value is not"
+    )]
+    FieldType {
+        /// The vault.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+        /// The field.
+        field: String,
+        /// What the field is.
+        present: String,
+    },
+    /// A field that is not there was to be made under a name that looks like a JSON pointer.
+    #[error("secret `{name}` in vault `{vault}` has no field of the name `{field}`")]
+    FieldPointer {
+        /// The vault.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+        /// The field.
+        field: String,
+    },
     /// Nothing says which vault is meant: none was named, and none is the default.
     #[error("no vault was named, and there is no default vault")]
     NoDefaultVault {
@@ -115,12 +140,16 @@ pub enum Error {
         name: SecretName,
     },
     /// The vault is locked, and nobody answered what it asks for.
-    #[error("vault `{vault}` is locked{}", unanswered(.why))]
+    #[error("vault `{vault}` is locked{}{}", said(.message), unanswered(.why))]
     Locked {
         /// The vault.
         vault: VaultName,
         /// What it asks for.
         prompts: Vec<Prompt>,
+        /// What it says to the person who unlocks it.
+        message: Option<String>,
+        /// The address that the person is to open.
+        url: Option<String>,
         /// Why there was no answer.
         why: Unanswered,
     },
@@ -347,6 +376,8 @@ impl Error {
             Self::NewerKind { .. } => "E06.newer-kind",
             Self::NoSuchAction { .. } => "E12.no-such-action",
             Self::NotAMap { .. } => "E12.not-a-map",
+            Self::FieldType { .. } => "E12.field-type",
+            Self::FieldPointer { .. } => "E12.field-pointer",
             Self::NoDefaultVault { .. } => "E01.no-default-vault",
             Self::SecretExists { .. } => "E12.secret-exists",
             Self::Locked { .. } => "E12.locked",
@@ -386,7 +417,9 @@ impl Error {
             | Self::NoSuchKind { .. }
             | Self::NoSuchAction { .. } => Class::NoSuch,
             Self::Trust(error) if error.is_not_installed() => Class::NoSuch,
-            Self::Locked { why: Unanswered::Nobody, .. } => Class::NeedsHuman,
+            Self::Locked { why: Unanswered::Nobody | Unanswered::Elsewhere, .. } => {
+                Class::NeedsHuman
+            }
             Self::Exchange(exchange::Error::NoPassword) => Class::NeedsHuman,
             Self::SearchIncomplete { .. } => Class::Partly,
             Self::Misbehaved { .. } => Class::Fault,
@@ -476,10 +509,15 @@ fn vaults(searched: &[VaultName]) -> String {
     }
 }
 
+fn said(message: &Option<String>) -> String {
+    message.as_ref().map_or_else(String::new, |message| format!(": {}", visible(message)))
+}
+
 fn unanswered(why: &Unanswered) -> String {
     match why {
         Unanswered::Nobody => String::new(),
         Unanswered::Interrupted => ", and unlocking was broken off".to_owned(),
+        Unanswered::Elsewhere => ", and another command waits for its login".to_owned(),
         Unanswered::Failed(why) => format!(", and the answer could not be read: {why}"),
     }
 }

@@ -3,6 +3,7 @@
 
 mod at_hand;
 mod conformance;
+mod denied;
 mod grant;
 mod open;
 mod register;
@@ -21,6 +22,7 @@ use keystead_plugin_api::{
 };
 
 pub use conformance::Check;
+pub use denied::{Denied, may_be_denial, tells_of_denial};
 pub use grant::{OptionalPermission, PlannedGrant};
 pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
 pub use session::{Renew, Unlocked, Unlocking};

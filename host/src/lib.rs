@@ -29,10 +29,12 @@ pub mod similar;
 pub use ask::{Ask, Nobody, Unanswered};
 pub use error::{Class, Error, Result};
 pub use host::{
-    Check, Host, OptionalPermission, PlannedGrant, PlannedRegistration, Registered, Registration,
-    Renew, Run, Unlocked, Unlocking, Unregistered, VaultDetails, VaultInfo,
+    Check, Denied, Host, OptionalPermission, PlannedGrant, PlannedRegistration, Registered,
+    Registration, Renew, Run, Unlocked, Unlocking, Unregistered, VaultDetails, VaultInfo,
+    may_be_denial, tells_of_denial,
 };
 pub use keystead_plugin_api as api;
 pub use options::{DEFAULT_TIMEOUT, Log, Options, Sources, UNLOCK_TIMEOUT};
-pub use secrets::{Described, Found, Listing, NewSecret, Place, PlannedAction, Unasked, Write};
+pub use secrets::{Described, FieldKind, Found, Listing, NewField, NewSecret, NoField};
+pub use secrets::{Place, PlannedAction, Unasked, Write};
 pub use secrets::{metadata, transfer};

@@ -15,6 +15,7 @@ pub mod inspect;
 pub mod loader;
 pub mod new;
 pub mod pins;
+pub(crate) mod replace;
 pub mod runner;
 pub mod trust;
 pub mod verdict;

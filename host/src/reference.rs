@@ -37,7 +37,7 @@ pub enum Reference {
         vault: Option<VaultName>,
         /// The secret's name.
         name: SecretName,
-        /// The part of a credential or map that is meant.
+        /// The part of the value that is meant.
         field: Option<Field>,
     },
     /// An environment variable.
@@ -50,7 +50,7 @@ pub enum Reference {
     Fd(u32),
 }
 
-/// The name of a part of a value: 1 to 1,024 bytes, no control characters.
+/// The name of a part of a value, or a JSON pointer to one: 1 to 1,024 bytes, no control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field(SecretName);
 
@@ -386,6 +386,10 @@ mod tests {
         else {
             panic!("has a vault or field")
         };
+        let pointer = Reference::parse("keystead://work/a#/b~1c/0").unwrap();
+        assert_eq!(pointer.to_string(), "keystead://work/a#/b~1c/0");
+        let Reference::Secret { field: Some(field), .. } = pointer else { panic!("no field") };
+        assert_eq!(field.as_str(), "/b~1c/0");
         let Reference::Command(command) =
             Reference::parse(r#"command:["pass", "show", "a b"]"#).unwrap()
         else {

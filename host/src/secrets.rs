@@ -3,6 +3,7 @@
 
 mod action;
 mod atomic;
+mod field;
 mod list;
 mod many;
 pub mod metadata;
@@ -12,17 +13,19 @@ pub mod transfer;
 mod write;
 
 use keystead_plugin_api::{
-    Credential, DescribeRequest, Entry, ErrorDetail, ErrorKind, GetRequest, Metadata, Secret,
-    SecretName, Value, VaultName, WriteMode,
+    DescribeRequest, Entry, ErrorDetail, ErrorKind, GetRequest, Metadata, Secret, SecretName,
+    Value, VaultName, WriteMode,
 };
 
 pub use action::PlannedAction;
+pub use field::{FieldKind, NewField, NoField};
 pub use many::Write;
 
 use crate::ask::{Ask, Nobody};
 use crate::error::{Error, Result};
 use crate::host::{Host, Run};
 pub(crate) use list::Walk;
+pub(crate) use write::unfit;
 
 /// Where a secret is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +89,7 @@ pub struct NewSecret {
     /// Its value.
     pub value: Value,
     /// The one field of a map that `value` is for; the others stay.
-    pub field: Option<String>,
+    pub field: Option<NewField>,
     /// Its metadata, instead of all there was; `None` leaves it.
     pub metadata: Option<Metadata>,
     /// What to do when the name is there already, or is not.
@@ -96,24 +99,16 @@ pub struct NewSecret {
 }
 
 impl Found {
-    /// Returns one field of the value: a map's key, or `user` and `password` of a
-    /// credential.
+    /// Returns one part of the value. It is that of exactly this name: a map's key, `user` and
+    /// `password` of a credential, a member of JSON that is an object or of a text that is one. Or it
+    /// is what a JSON pointer leads to (`/hosts/0`, RFC 6901), through maps, JSON and such texts.
+    ///
+    /// A JSON string is given as the text that it stands for.
     ///
     /// # Errors
-    /// The names of the fields there are, none for a value without fields.
-    pub fn into_field(self, field: &str) -> std::result::Result<Value, Vec<String>> {
-        match self.secret.value {
-            Value::Credential(Credential { user, .. }) if field == "user" => Ok(Value::text(user)),
-            Value::Credential(Credential { password, .. }) if field == "password" => {
-                Ok(Value::Text(password))
-            }
-            Value::Credential(_) => Err(vec!["user".into(), "password".into()]),
-            Value::Map(mut map) => match map.remove(field) {
-                Some(value) => Ok(value),
-                None => Err(map.iter().map(|(key, _)| key.to_owned()).collect()),
-            },
-            _ => Err(Vec::new()),
-        }
+    /// Why there is none. `null` is none.
+    pub fn into_field(self, field: &str) -> std::result::Result<Value, NoField> {
+        field::part(self.secret.value, field)
     }
 }
 

@@ -64,7 +64,7 @@ typedef struct keystead_host {
     uint32_t(KEYSTEAD_CALL *message)(keystead_reply reply, keystead_bytes text);
     /* With an error: after how long the same call may work. */
     uint32_t(KEYSTEAD_CALL *retry_after)(keystead_reply reply, uint64_t millis);
-    /* With KEYSTEAD_LOCKED: one challenge, and then its prompts, 1 to 16. */
+    /* With KEYSTEAD_LOCKED: one challenge, and then its prompts, 1 to 16; none where it waits. */
     uint32_t(KEYSTEAD_CALL *challenge)(keystead_reply reply, const keystead_challenge *challenge);
     uint32_t(KEYSTEAD_CALL *prompt)(keystead_reply reply, const keystead_prompt *prompt);
 
@@ -105,6 +105,25 @@ typedef struct keystead_host {
     /* get_many and set_many: ends the answer to the next of the requests, which is what was
      * passed since the last `result`. */
     uint32_t(KEYSTEAD_CALL *result)(keystead_reply reply, keystead_status status);
+
+    /* Reads the file of the permission replace:PATH. The host calls `take` once before this
+     * returns, also with an error, and wipes the content when `take` returns. A plugin's sandbox
+     * has no other way to the file. */
+    keystead_status(KEYSTEAD_CALL *read_file)(keystead_context context,
+                                              const keystead_read_file_request *request,
+                                              keystead_take_file take, void *own);
+    /* Replaces the file, or creates it: after a crash there is the old one or the new one. Owner,
+     * mode, access list and labels are kept. KEYSTEAD_CONFLICT where the file is no longer what
+     * was read: read it again. */
+    keystead_status(KEYSTEAD_CALL *replace_file)(keystead_context context,
+                                                 const keystead_replace_file_request *request,
+                                                 keystead_take_file take, void *own);
+    /* Returns 1 where a permission is granted, written as in a manifest with its parameters put in
+     * ("files:/srv/x:r", "network"), or where nothing restricts the plugin; 0 where it is not.
+     * After an open or a connect that failed it says what is missing: name the permission in the
+     * message, and answer KEYSTEAD_NOT_GRANTED. */
+    uint32_t(KEYSTEAD_CALL *is_granted)(keystead_context context, keystead_bytes permission);
+    const void *reserved; /* null */
 } keystead_host;
 
 /* A function of a vault. */
@@ -168,7 +187,7 @@ typedef struct keystead_plugin {
 
 /* The sizes of the first version: no table is smaller. */
 enum {
-    KEYSTEAD_HOST_V1_SIZE = offsetof(keystead_host, result) + sizeof(void(KEYSTEAD_CALL *)(void)),
+    KEYSTEAD_HOST_V1_SIZE = offsetof(keystead_host, reserved) + sizeof(const void *),
     KEYSTEAD_PLUGIN_V1_SIZE =
         offsetof(keystead_plugin, rules) + sizeof(void(KEYSTEAD_CALL *)(void))
 };

@@ -105,8 +105,8 @@ enum { KEYSTEAD_MODE_CREATE_ONLY = 1, KEYSTEAD_MODE_REPLACE = 2, KEYSTEAD_MODE_U
 /* Levels of the log. */
 enum { KEYSTEAD_LOG_WARNING = 1, KEYSTEAD_LOG_INFO = 2, KEYSTEAD_LOG_DEBUG = 3 };
 
-/* Kinds of a prompt, and its flags: the input is not shown; it is chosen now, and typed twice. */
-enum { KEYSTEAD_PROMPT_TEXT = 0, KEYSTEAD_PROMPT_CHOICE = 1, KEYSTEAD_PROMPT_YES_NO = 2 };
+/* Kinds of a prompt (0 is a line), and its flags: the input is not shown; it is chosen now, and typed twice. */
+enum { KEYSTEAD_PROMPT_LINE = 1, KEYSTEAD_PROMPT_CHOICE = 2, KEYSTEAD_PROMPT_YES_NO = 3 };
 enum { KEYSTEAD_PROMPT_FLAG_HIDDEN = 1, KEYSTEAD_PROMPT_FLAG_NEW = 2 };
 
 /* What a challenge waits for beside its prompts: nothing; something outside, so that the host
@@ -142,7 +142,9 @@ enum {
     KEYSTEAD_WITH_ID = 64,
     KEYSTEAD_WITH_CREATED = 128,
     KEYSTEAD_WITH_REMOVED = 256,
-    KEYSTEAD_WITH_RECOVERABLE_UNTIL = 512
+    KEYSTEAD_WITH_RECOVERABLE_UNTIL = 512,
+    KEYSTEAD_WITH_EXPECTED = 1024,
+    KEYSTEAD_WITH_FILE = 2048
 };
 
 /* Numbers that stand for a reply and for a vault's way to its host, so that the host notices one
@@ -356,12 +358,12 @@ typedef struct keystead_challenge {
     uint32_t size;
     uint32_t present;
     keystead_bytes id;      /* names the step; comes back with the answers */
-    keystead_bytes message; /* a sentence for the user */
-    keystead_bytes url;     /* what the user opens: https alone */
+    keystead_bytes message; /* a sentence for the user, not secret; 4,096 bytes at most */
+    keystead_bytes url;     /* what the user opens: https alone, ASCII, 2,048 bytes at most */
     uint32_t wait;
     uint32_t reserved;
-    uint64_t interval_millis; /* between two polls; 0: the host chooses */
-    uint64_t expires_millis;  /* how long the challenge can be answered; 0: not known */
+    uint64_t interval_millis; /* of KEYSTEAD_WAIT_POLL: between two calls; 1 s to 5 min are kept */
+    uint64_t expires_millis;  /* how long it may take in all; the host gives 15 min at most */
 } keystead_challenge;
 
 typedef struct keystead_prompt {
@@ -371,7 +373,7 @@ typedef struct keystead_prompt {
     uint32_t flags;
     keystead_bytes name;
     keystead_bytes label;
-    const keystead_bytes *choices; /* of KEYSTEAD_PROMPT_CHOICE */
+    const keystead_bytes *choices; /* of KEYSTEAD_PROMPT_CHOICE: 32 lines at most */
     size_t choice_count;
 } keystead_prompt;
 
@@ -474,6 +476,35 @@ typedef struct keystead_exec_output {
 } keystead_exec_output;
 
 typedef void(KEYSTEAD_CALL *keystead_take_output)(void *own, const keystead_exec_output *output);
+
+/* One file that the host reads, and replaces as a whole, for a plugin with the permission
+ * replace:PATH. */
+typedef struct keystead_read_file_request {
+    uint32_t size;
+    uint32_t present;
+    uint64_t deadline_millis;
+    keystead_bytes path; /* as it is granted: the value of the parameter */
+} keystead_read_file_request;
+
+typedef struct keystead_replace_file_request {
+    uint32_t size;
+    uint32_t present; /* expected */
+    uint64_t deadline_millis;
+    keystead_bytes path;
+    keystead_bytes expected; /* the version that this content is made from; absent to create it */
+    keystead_bytes content;  /* all of the new content, 16 MiB at most */
+} keystead_replace_file_request;
+
+/* The file as it is now. */
+typedef struct keystead_file {
+    uint32_t size;
+    uint32_t present;       /* file: there is one */
+    keystead_bytes content; /* of read_file */
+    keystead_bytes version; /* for `expected` */
+    keystead_bytes message; /* with an error: why */
+} keystead_file;
+
+typedef void(KEYSTEAD_CALL *keystead_take_file)(void *own, const keystead_file *file);
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,7 @@
 
 mod call;
 mod client;
+mod guard;
 mod host_side;
 mod plugin_side;
 mod table;
@@ -17,6 +18,7 @@ pub mod wire;
 
 pub use call::*;
 pub use client::*;
+pub use guard::{Guarded, Holds};
 pub use host_side::{open, open_linked, Library};
 pub use plugin_side::header;
 pub use table::*;

@@ -37,6 +37,7 @@ pub mod testing;
 #[doc(hidden)]
 pub mod abi;
 
+mod access;
 mod error;
 mod export;
 mod metadata;

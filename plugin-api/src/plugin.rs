@@ -180,6 +180,102 @@ impl Ownership {
     }
 }
 
+/// Asks the host for the file of a permission `replace:PATH`, as it is now.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct ReadFileRequest {
+    /// The path as it is granted: the value of the parameter that the permission names.
+    pub path: String,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl ReadFileRequest {
+    /// Asks for this file.
+    pub fn new(path: impl Into<String>, deadline: Deadline) -> Self {
+        Self { path: path.into(), deadline }
+    }
+}
+
+/// What is at the path.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct FileRead {
+    /// The file; nothing where there is none.
+    pub file: Option<FileContent>,
+}
+
+impl FileRead {
+    /// Returns what is at a path.
+    pub fn new(file: Option<FileContent>) -> Self {
+        Self { file }
+    }
+}
+
+/// A file as the host read it.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct FileContent {
+    /// What is in it, at most [`MAX_FILE_BYTES`].
+    pub content: SecretBytes,
+    /// The host's own word for this content, for [`ReplaceFileRequest::expected`]. Where it is the
+    /// same as before, so is the content.
+    pub version: String,
+}
+
+impl FileContent {
+    /// Returns this content.
+    pub fn new(content: SecretBytes, version: impl Into<String>) -> Self {
+        Self { content, version: version.into() }
+    }
+}
+
+/// The most bytes of a file that the host reads or replaces: 16 MiB.
+pub const MAX_FILE_BYTES: usize = crate::value::MAX_VALUE_BYTES;
+
+/// Asks the host to replace the file of a permission `replace:PATH` as a whole: after a crash there
+/// is the old file or the new one.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct ReplaceFileRequest {
+    /// The path as it is granted.
+    pub path: String,
+    /// The version that this content is made from; nothing to create the file. Where the file is
+    /// another by now, it is not replaced.
+    pub expected: Option<String>,
+    /// All of the new content, at most [`MAX_FILE_BYTES`].
+    pub content: SecretBytes,
+    /// Until when.
+    pub deadline: Deadline,
+}
+
+impl ReplaceFileRequest {
+    /// Puts this content in the place of that version.
+    pub fn new(
+        path: impl Into<String>,
+        expected: Option<String>,
+        content: SecretBytes,
+        deadline: Deadline,
+    ) -> Self {
+        Self { path: path.into(), expected, content, deadline }
+    }
+}
+
+/// The file was replaced, and is on the disk.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct FileReplaced {
+    /// The version of the new content.
+    pub version: String,
+}
+
+impl FileReplaced {
+    /// Returns this version.
+    pub fn new(version: impl Into<String>) -> Self {
+        Self { version: version.into() }
+    }
+}
+
 /// What the host does for a plugin. The host implements it; an author's tests may, too.
 pub trait Services: Send + Sync {
     /// Takes a line for the log.
@@ -205,6 +301,36 @@ pub trait Services: Send + Sync {
         let _ = path;
         Ok(None)
     }
+
+    /// Returns whether a permission is granted, which is written as in a manifest, without parameters;
+    /// `true` where nothing holds the plugin back: not in a sandbox.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is no permission.
+    fn is_granted(&self, permission: &str) -> Result<bool> {
+        let _ = permission;
+        Ok(true)
+    }
+
+    /// Returns a file that may be replaced.
+    ///
+    /// # Errors
+    /// As for [`Context::read_file`].
+    fn read_file(&self, request: ReadFileRequest) -> Result<FileRead> {
+        Err(not_granted("reading", &request.path))
+    }
+
+    /// Replaces a file as a whole.
+    ///
+    /// # Errors
+    /// As for [`Context::replace_file`].
+    fn replace_file(&self, request: ReplaceFileRequest) -> Result<FileReplaced> {
+        Err(not_granted("replacing", &request.path))
+    }
+}
+
+fn not_granted(what: &str, path: &str) -> Error {
+    Error::detailed(ErrorDetail::NotGranted, format!("{} `{}` is not granted", what, path))
 }
 
 /// A vault's way to its host: a log, and granted programs. Nothing else is reachable; no
@@ -260,6 +386,42 @@ impl Context {
     /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) where nothing can be seen there.
     pub fn ownership(&self, path: &str) -> Result<Option<Ownership>> {
         self.0.ownership(path)
+    }
+
+    /// Returns the file of a permission `replace:PATH`, read by the host: isolated or not, and however
+    /// often the file was replaced since the vault was opened.
+    ///
+    /// # Errors
+    /// [`ErrorDetail::NotGranted`] for a path that no permission `replace:PATH` grants,
+    /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) for one that leads where no
+    /// grant does, [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) where it cannot be read
+    /// or is no file, [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where it is too large.
+    pub fn read_file(&self, request: ReadFileRequest) -> Result<FileRead> {
+        self.0.read_file(request)
+    }
+
+    /// Replaces the file of a permission `replace:PATH` as a whole, or creates it. Its owner, mode,
+    /// access list and labels are kept. Keystead on this machine replaces it from one place at a time.
+    ///
+    /// # Errors
+    /// [`ErrorDetail::Conflict`] where the file is no longer what was read: read it again, and merge;
+    /// [`ErrorDetail::NotGranted`] and [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied)
+    /// as for [`Context::read_file`];
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) where it cannot be replaced: it
+    /// has a second name, something is mounted on it, its owner or an attribute cannot be kept, the disk is full;
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) where another process held it until the
+    /// deadline.
+    pub fn replace_file(&self, request: ReplaceFileRequest) -> Result<FileReplaced> {
+        let size = request.content.expose().len();
+        if size > MAX_FILE_BYTES {
+            let message = format!("a file of {} bytes; the most is {}", size, MAX_FILE_BYTES);
+            return Err(Error::invalid(message));
+        }
+        self.0.replace_file(request)
+    }
+
+    pub(crate) fn services(&self) -> &dyn Services {
+        &*self.0
     }
 
     /// Returns the services themselves.

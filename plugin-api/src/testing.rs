@@ -77,9 +77,9 @@ pub struct Declared {
     pub names: NameRule,
     /// Right answers to the prompts of a vault that is locked when it is opened.
     pub answers: Vec<Answer>,
-    /// How many secrets to write for a listing of many pages: 2,500 unless a vault is so
-    /// slow that its author settles for less.
-    pub many: usize,
+    /// How many secrets to write for a listing of many pages; absent: as many as the vault writes
+    /// in a few seconds, at most 2,500.
+    pub many: Option<usize>,
 }
 
 impl Declared {
@@ -94,7 +94,7 @@ impl Declared {
             values: values.into(),
             names,
             answers: Vec::new(),
-            many: 2_500,
+            many: None,
         }
     }
 
@@ -120,9 +120,12 @@ impl Declared {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The vault keeps the obligation, as far as can be seen from outside.
+    #[non_exhaustive]
     Passed {
         /// The obligation's name.
         obligation: &'static str,
+        /// With how many secrets it was tried, where that depends on the vault's speed.
+        tried: Option<usize>,
     },
     /// The vault breaks the obligation.
     Broken {
@@ -165,7 +168,7 @@ impl Outcome {
     /// Returns the name of the obligation that was checked.
     pub fn obligation(&self) -> &'static str {
         match self {
-            Self::Passed { obligation }
+            Self::Passed { obligation, .. }
             | Self::Broken { obligation, .. }
             | Self::NotApplicable { obligation, .. } => obligation,
         }
@@ -180,7 +183,10 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Passed { obligation } => write!(f, "{obligation}: passed"),
+            Self::Passed { obligation, tried: None } => write!(f, "{obligation}: passed"),
+            Self::Passed { obligation, tried: Some(tried) } => {
+                write!(f, "{obligation}: passed with {tried} secrets")
+            }
             Self::Broken { obligation, expected, found } => {
                 write!(f, "{obligation}: expected {expected}, found {found}")
             }
@@ -289,9 +295,10 @@ pub fn run(
             Some(why) => Err(Fault::Elsewhere { why }),
             None => (check.run)(&mut bench),
         };
+        let tried = bench.tried.take();
         bench.clean();
         report(&match verdict {
-            Ok(()) => Outcome::Passed { obligation },
+            Ok(()) => Outcome::Passed { obligation, tried },
             Err(Fault::Elsewhere { why }) => Outcome::NotApplicable { obligation, why },
             Err(Fault::Broken { expected, found }) => {
                 Outcome::Broken { obligation, expected, found: bench.redact(found) }

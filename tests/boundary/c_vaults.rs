@@ -19,7 +19,7 @@ fn kept(scene: &Scene, id: &str, placement: Placement, check: &Check) -> Vec<&'s
     let (mut kept, mut broken) = (Vec::new(), Vec::new());
     let id = PluginId::parse(id).unwrap();
     let report = &mut |outcome: &Outcome| match outcome {
-        Outcome::Passed { obligation } => kept.push(*obligation),
+        Outcome::Passed { obligation, .. } => kept.push(*obligation),
         Outcome::NotApplicable { .. } => {}
         other => broken.push(other.to_string()),
     };

@@ -148,6 +148,10 @@ impl Ask for Patient {
         true
     }
 
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+        Ok(())
+    }
+
     fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         self.0 += 1;
         let answers = challenge

@@ -185,8 +185,19 @@ exit code 0
 words
 bytes
 credential
+json
 map
 text
+
+"#]]
+    );
+    assert_data_eq!(
+        tab(&sandbox, "keystead set a --field f --as j"),
+        str![[r#"
+exit code 0
+--- stdout
+words
+json
 
 "#]]
     );

@@ -281,6 +281,12 @@ It is the default vault.
     let (granted, not) = text.split_once("Not granted:").unwrap();
     assert!(granted.contains("here/own/near:r") && !granted.contains("env:HOME"), "{text}");
     assert!(not.contains("  env:HOME (optional, not granted): "), "{text}");
+    // Registered anew as doctor says, it grants the same.
+    let file = sandbox.root().join("home/.config/keystead/vaults/able.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("folder = ", "colour = \"teal\"\nfolder = ")).unwrap();
+    let report = sandbox.run("doctor", &[]).to_string();
+    assert!(report.contains(" --grant 'files:{folder}/near:r' --replace"), "{report}");
 }
 
 #[test]

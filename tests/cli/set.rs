@@ -153,15 +153,15 @@ Hint: add `--kind bytes` to keep it as bytes
 }
 
 #[test]
-fn a_map_that_is_no_object_of_texts_is_refused_where_it_is_wrong() {
+fn map_that_is_no_json_object_is_refused_where_it_is_wrong() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
-        sandbox.feed("{\"port\":\n 5432}", "set a --kind map --stdin"),
+        sandbox.feed("{\"port\":\n 05432}", "set a --kind map --stdin"),
         str![[r#"
 exit code 1
 --- stderr
-Error: The map is not an object of texts and maps
-Caused by: line 2, column 2: a secret has no numbers: write it as a text, in double quotes
+Error: The map is no JSON object
+Caused by: line 2, column 2: not JSON at byte 1: something follows the text
 
 "#]]
     );
@@ -171,7 +171,7 @@ Caused by: line 2, column 2: a secret has no numbers: write it as a text, in dou
         str![[r#"
 exit code 1
 --- stderr
-Error: The map is not an object of texts and maps
+Error: The map is no JSON object
 Caused by: line 1, column 20: this name stands in the object twice
 
 "#]]
@@ -182,8 +182,8 @@ Caused by: line 1, column 20: this name stands in the object twice
         str![[r#"
 exit code 1
 --- stderr
-Error: The map is not an object of texts and maps
-Caused by: line 1, column 6: a text or an object must follow
+Error: The map is no JSON object
+Caused by: line 1, column 6: a value must follow
 
 "#]]
     );

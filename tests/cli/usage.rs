@@ -194,6 +194,11 @@ Print a secret's value
 Prints exactly its bytes; a newline follows only on a terminal. Of a credential
 it is the password; a map needs `--field` or `--json`.
 
+`--field` is the exact name of a part, or a JSON pointer (RFC 6901), such as
+`/hosts/0`: `~1` in it is a `/`, `~0` a `~`. It leads into maps, JSON, and texts
+that are a JSON object. A JSON string is printed as the text that it stands for;
+`null` is no such value, exit code 3.
+
 Without a vault the default vault is asked, then the others by name, and the
 first that has the secret answers. A vault earlier in that order that cannot be
 asked is an error, exit code 5, unless `--any` is given.
@@ -214,7 +219,7 @@ Options:
           The vault to ask
 
       --field <FIELD>
-          The part of a map or credential to print
+          The part to print, by its name or a JSON pointer
 
       --any
           Take the first vault that answers, even if one before it cannot be

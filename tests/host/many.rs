@@ -197,6 +197,14 @@ impl keystead::Ask for Asked {
         true
     }
 
+    fn show(
+        &mut self,
+        _: &keystead_plugin_api::VaultName,
+        _: &keystead_plugin_api::Challenge,
+    ) -> Result<(), keystead::Unanswered> {
+        Ok(())
+    }
+
     fn ask(
         &mut self,
         _: &keystead::api::VaultName,

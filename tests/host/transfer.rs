@@ -440,6 +440,10 @@ impl Ask for Meanwhile<'_> {
         true
     }
 
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+        Ok(())
+    }
+
     fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         (self.0)();
         let name = challenge.prompts[0].name.clone();
@@ -529,6 +533,10 @@ impl Ask for BreaksOff {
 
     fn is_there(&self) -> bool {
         true
+    }
+
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+        Ok(())
     }
 
     fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {

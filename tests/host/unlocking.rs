@@ -65,6 +65,10 @@ impl Ask for Script {
         true
     }
 
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+        Ok(())
+    }
+
     fn given(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
         let (_, reference) = self.given.iter().find(|(name, _)| *name == prompt.name)?;
         Some(Reference::parse(reference).unwrap())
@@ -208,6 +212,10 @@ fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
 
         fn is_there(&self) -> bool {
             true
+        }
+
+        fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+            Ok(())
         }
 
         fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
@@ -513,6 +521,10 @@ fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
 
             fn is_there(&self) -> bool {
                 true
+            }
+
+            fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+                Ok(())
             }
 
             fn ask(&mut self, own: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {

@@ -423,6 +423,10 @@ impl Ask for Person {
         true
     }
 
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+        Ok(())
+    }
+
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         let shown = |secret| if secret { "hidden" } else { "shown" };
         let prompts: Vec<_> = challenge

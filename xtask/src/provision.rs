@@ -31,6 +31,7 @@
 //! | `KEYSTEAD_TEST_PYTHON` | a Python 3 that has PyNaCl | `…needs_pynacl…` |
 //! | `KEYSTEAD_TEST_REDIS` | `redis-server` | `…needs_redis…` |
 //! | `KEYSTEAD_TEST_BAO` | OpenBao's `bao` | `…needs_bao…` |
+//! | `KEYSTEAD_TEST_OIDC` | a folder in which npm's oidc-provider is installed | `…needs_oidc…` |
 //! | `KEYSTEAD_TEST_NEXT_DEBIAN` | a root folder with the C library of Debian's next release | `…needs_next_debian…` |
 //! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
 //!
@@ -46,6 +47,7 @@ mod debian;
 mod go;
 pub(crate) mod kernels;
 mod next_debian;
+mod oidc;
 mod python;
 mod zig;
 
@@ -250,6 +252,15 @@ impl Tools {
                 why: error.to_string(),
                 command: bao::by_hand(),
                 marker: bao::MARKER,
+            }),
+        }
+        match oidc::provide(cache) {
+            Ok(path) => tools.variables.push((oidc::VARIABLE, path.into_os_string())),
+            Err(error) => tools.left_out.push(LeftOut {
+                what: "oidc-provider",
+                why: error.to_string(),
+                command: oidc::by_hand(),
+                marker: oidc::MARKER,
             }),
         }
         match next_debian::provide(cache) {

@@ -19,8 +19,19 @@ const PART: Part = Part {
 };
 
 /// The columns that are capabilities.
-const CAPABILITIES: [&str; 7] =
-    ["write", "rename", "metadata", "unlock", "versions", "actions", "unregister"];
+const CAPABILITIES: [&str; 11] = [
+    "write",
+    "rename",
+    "conditional",
+    "metadata",
+    "unlock",
+    "versions",
+    "list-removed",
+    "restore",
+    "purge",
+    "actions",
+    "unregister",
+];
 
 /// Compares the page with the manifests, or writes it.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {

@@ -154,6 +154,10 @@ impl Ask for InTurn<'_, '_> {
         self.0.borrow_mut().ask(vault, challenge)
     }
 
+    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+        self.0.borrow_mut().show(vault, challenge)
+    }
+
     fn wrong(&mut self, vault: &VaultName, message: &str) {
         self.0.borrow_mut().wrong(vault, message);
     }

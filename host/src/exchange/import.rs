@@ -16,6 +16,7 @@ use crate::plugin::inspect::Kind;
 use crate::secrets::Write;
 use crate::secrets::rules::Rules;
 use crate::secrets::transfer::same_value;
+use crate::secrets::unfit;
 
 /// The most rows that are held at once, as many as one call to a vault may have; and their
 /// most bytes, unless one alone has more.
@@ -215,8 +216,8 @@ impl Import<'_> {
         if let Some(first) = self.names.take(self.seal.text(&rules.sort_key(&name)), &at) {
             return done(at, None, Became::Broken(stood_before(&first)));
         }
-        let why = if !self.kind.values.contains(&kind) {
-            format!("this vault cannot hold a value of kind {kind}")
+        let why = if let Some(unfit) = unfit(&self.kind.values, &value) {
+            unfit
         } else if !metadata.is_empty() && !self.kind.capabilities.contains(&Capability::Metadata) {
             "this vault keeps no metadata".to_owned()
         } else if let Some(limit) = rules.limit(&name, Some(&value)) {

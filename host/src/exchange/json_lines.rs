@@ -134,6 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::secrets::transfer::same_value;
 
     fn rows(bytes: &[u8]) -> Vec<Result<Row, BadRow>> {
         JsonLines::new(bytes).map(Result::unwrap).collect()
@@ -242,7 +243,8 @@ mod tests {
             for (row, value) in rows.into_iter().zip(values) {
                 let row = row.unwrap();
                 prop_assert_eq!(&row.name, &name);
-                prop_assert_eq!(row.value, value);
+                // Harmful characters in JSON come back as escapes.
+                prop_assert!(same_value(&row.value, &value) && row.value.kind() == value.kind());
                 prop_assert_eq!(&row.metadata, &metadata);
             }
         }

@@ -55,7 +55,8 @@ fn one(text: &mut String, indent: &str, value: &Value) {
                 }
             }
         }
-        _ => unreachable!("there are four kinds"),
+        Value::Json(json) => writeln!(text, "{indent}json {}", json.expose()).unwrap(),
+        _ => unreachable!("there are five kinds"),
     }
 }
 

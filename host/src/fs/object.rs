@@ -126,6 +126,15 @@ impl Object {
         self.is_dir
     }
 
+    /// Returns what it is where it is no ordinary file, with its article.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn not_a_file(&self) -> Result<Option<&'static str>, Errno> {
+        let found = kind(&rustix::fs::fstat(&self.fd)?);
+        Ok((found != FileType::RegularFile).then(|| word(found)))
+    }
+
     /// Returns whether a path leads to this very object now.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         match (rustix::fs::stat(path), rustix::fs::fstat(&self.fd)) {
@@ -140,6 +149,16 @@ impl Object {
     /// What the system says.
     pub(crate) fn reopened(&self) -> Result<File, Errno> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        rustix::fs::open(path, flags, Mode::empty()).map(File::from)
+    }
+
+    /// Opens a file for reading and writing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn reopened_to_write(&self) -> Result<File, Errno> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let path = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
         rustix::fs::open(path, flags, Mode::empty()).map(File::from)
     }

@@ -6,18 +6,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use keystead_plugin_api::abi::{Guarded, Holds};
 use keystead_plugin_api::testing::{self, Declared, Outcome, Places, Subject};
 use keystead_plugin_api::{
-    Answer, Context, Deadline, Error as Refusal, Level, OpenRequest, ParameterKind,
-    Result as Reply, Services, Session, Vault, VaultName,
+    Answer, Context, Deadline, Error as Refusal, FileRead, FileReplaced, Level, OpenRequest,
+    ParameterKind, ReadFileRequest, ReplaceFileRequest, Result as Reply, Services, Session, Vault,
+    VaultName,
 };
 
 use super::{Host, grant, open};
 use crate::error::{Error, Result};
-use crate::plugin::grant::{Granted, Proof};
+use crate::plugin::grant::{Granted, Proof, writable_in};
 use crate::plugin::inspect::{Kind, Manifest};
 use crate::plugin::loader::{self, Loaded};
 use crate::plugin::pins::{InProcess, PluginId};
+use crate::plugin::replace::Files;
 use crate::plugin::runner::{CallError, Image, Launch, Runner, Setup};
 use crate::plugin::trust::Unpinned;
 use crate::reference::Reference;
@@ -120,7 +123,7 @@ impl Host {
             let value = self.follow(prompt, reference, &check.current)?;
             declared.answers.push(Answer::new(prompt.clone(), value));
         }
-        declared.many = check.many.unwrap_or(declared.many);
+        declared.many = check.many;
         let mut subject = Opener {
             host: self,
             manifest,
@@ -157,6 +160,12 @@ struct Opener<'a> {
 }
 
 impl Opener<'_> {
+    /// Returns a vault as it is used.
+    fn guarded<V: Holds + 'static>(&self, vault: V) -> Box<dyn Vault> {
+        let Kind { capabilities, values, .. } = self.kind;
+        Box::new(Guarded::new(vault, capabilities.clone(), values.clone()))
+    }
+
     fn typed(&self, vault: &str) -> BTreeMap<String, String> {
         let is_secret = |name: &str| {
             self.kind.parameters.iter().any(|parameter| parameter.secret && parameter.name == name)
@@ -186,6 +195,11 @@ impl Opener<'_> {
             .map_err(|faults| Error::Parameters { what: what.clone(), faults })?;
         entry.grants = self.check.granted();
         let asked = grant::expand(self.manifest, self.kind, &entry, home.as_deref())?;
+        let files = Files::among(&asked, || {
+            let writable = writable_in(&entry.grants).collect();
+            self.host.boundaries().with_writable(&name, writable)
+        });
+        let services = Shared { log: Arc::clone(&self.log), files };
         let parameters = self.host.parameters(&entry.parameters, &self.kind.parameters, &what)?;
         let deadline = Deadline::after(CALL);
         let mut request = OpenRequest::new(name.clone(), &self.kind.name, parameters, deadline);
@@ -193,7 +207,8 @@ impl Opener<'_> {
         request.session = session;
         match &self.runs {
             Runs::InProcess(loaded) => loaded
-                .open(&request, Context::new(Box::new(Shared(Arc::clone(&self.log)))))
+                .open(&request, Context::new(Box::new(services)))
+                .map(|vault| self.guarded(vault))
                 .map_err(NotOpen::Plugin),
             Runs::Isolated(image, proof) => {
                 let granted = Granted::check(*proof, asked, &entry.grants, &self.host.boundaries())
@@ -204,11 +219,11 @@ impl Opener<'_> {
                     image: image.clone(),
                     known: None,
                     granted,
-                    services: Arc::new(Shared(Arc::clone(&self.log))),
+                    services: Arc::new(services),
                     on_misbehaviour: Arc::new(|_| {}),
                 };
                 match Runner::open(setup, request) {
-                    Ok(runner) => Ok(Box::new(runner)),
+                    Ok(runner) => Ok(self.guarded(runner)),
                     Err(CallError::Plugin(answer)) => Err(NotOpen::Plugin(answer)),
                     Err(CallError::Runner(source)) => {
                         let plugin = self.manifest.id.clone();
@@ -272,11 +287,23 @@ impl Subject for Opener<'_> {
 /// Keeps what is logged.
 struct Recorder(Mutex<Vec<String>>);
 
-struct Shared(Arc<Recorder>);
+/// What the host does for one vault.
+struct Shared {
+    log: Arc<Recorder>,
+    files: Files,
+}
 
 impl Services for Shared {
     fn log(&self, _: Level, message: &str) {
-        let mut lines = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.log.0.lock().unwrap_or_else(PoisonError::into_inner);
         lines.push(message.to_owned());
+    }
+
+    fn read_file(&self, request: ReadFileRequest) -> Reply<FileRead> {
+        self.files.read(&request)
+    }
+
+    fn replace_file(&self, request: ReplaceFileRequest) -> Reply<FileReplaced> {
+        self.files.replace(&request)
     }
 }

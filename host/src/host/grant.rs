@@ -306,8 +306,8 @@ pub(super) fn by_default(
 ) -> Vec<Permission> {
     let values = templates(kind, entry, home);
     let own = data.map(|data| data.join(&entry.plugin));
-    let is_own = |permission: &Permission| match (permission, &own) {
-        (Permission::Files { template, .. }, Some(own)) => Path::new(template).starts_with(own),
+    let is_own = |permission: &Permission| match (permission.path(), &own) {
+        (Some(path), Some(own)) => Path::new(path).starts_with(own),
         _ => false,
     };
     let required =
@@ -353,7 +353,7 @@ pub(super) fn expand_action(
 /// absolute, and what stands further on is one name. Anything else would be another path than the
 /// one that was shown.
 fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<Fault> {
-    let Permission::Files { template, .. } = permission else { return Vec::new() };
+    let Some(template) = permission.path() else { return Vec::new() };
     let leading = template.strip_prefix('{').and_then(|rest| rest.split('}').next());
     let mut faults = Vec::new();
     for (at, name) in permission.parameters().enumerate() {

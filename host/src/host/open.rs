@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keystead_plugin_api::abi::Client;
+use keystead_plugin_api::abi::{Client, Guarded};
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    Context, Error as Refusal, ExecOutput, ExecRequest, HostInfo, Level, OpenRequest,
-    Result as Reply, Services, Vault, VaultName,
+    Context, Error as Refusal, ExecOutput, ExecRequest, FileRead, FileReplaced, HostInfo, Level,
+    OpenRequest, ReadFileRequest, ReplaceFileRequest, Result as Reply, Services, Vault, VaultName,
 };
 
 use super::session::{Binding, Course};
@@ -21,6 +21,7 @@ use crate::plugin::exec::{self, Programs};
 use crate::plugin::grant::{Boundaries, Error as Ungranted, Granted, writable_in};
 use crate::plugin::inspect::{Kind, Manifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
+use crate::plugin::replace::Files;
 use crate::plugin::runner::{CallError, Greeted, Image, Launch, Runner, Setup, Started};
 use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
 use crate::plugin::{self, loader, verdict};
@@ -41,14 +42,34 @@ pub(super) struct Open {
 /// Where the vault's code runs.
 enum Code {
     InProcess(Box<dyn Vault>),
-    Isolated(Box<Client<Runner>>),
+    Isolated(Box<Guarded<Client<Runner>>>),
+}
+
+/// A vault that may be asked for what its kind does not declare.
+enum Unguarded {
+    InProcess(Box<dyn Vault>),
+    Isolated(Client<Runner>),
+}
+
+impl Code {
+    fn of(vault: Unguarded, kind: &Kind) -> Self {
+        let (capabilities, values) = (kind.capabilities.clone(), kind.values.clone());
+        match vault {
+            Unguarded::InProcess(vault) => {
+                Self::InProcess(Box::new(Guarded::new(vault, capabilities, values)))
+            }
+            Unguarded::Isolated(runner) => {
+                Self::Isolated(Box::new(Guarded::new(runner, capabilities, values)))
+            }
+        }
+    }
 }
 
 impl Open {
     pub(super) fn vault(&mut self) -> &mut dyn Vault {
         match &mut self.code {
             Code::InProcess(vault) => &mut **vault,
-            Code::Isolated(runner) => &mut **runner,
+            Code::Isolated(vault) => &mut **vault,
         }
     }
 
@@ -59,14 +80,14 @@ impl Open {
 
     /// Whether what the last call answered was the runner's own error.
     pub(super) fn runner_failed(&self) -> bool {
-        matches!(&self.code, Code::Isolated(runner) if runner.carrier().has_failed())
+        matches!(&self.code, Code::Isolated(vault) if vault.inner().carrier().has_failed())
     }
 
     /// Returns whose fault a refusal is: the vault's own answer, the plugin's, the runner's.
     pub(super) fn error(&mut self, answer: Refusal) -> Error {
         let (vault, plugin) = (self.name.clone(), self.entry.plugin.clone());
-        if let Code::Isolated(runner) = &mut self.code
-            && let Some(source) = runner.carrier_mut().failure()
+        if let Code::Isolated(guarded) = &mut self.code
+            && let Some(source) = guarded.inner_mut().carrier_mut().failure()
         {
             return Error::Runner { vault, plugin, source };
         }
@@ -100,6 +121,10 @@ impl Host {
         let asked = grant::expand(manifest, kind, &entry, self.home().as_deref())?;
         let programs = Programs::among(&asked);
         let boundaries = (!programs.is_empty()).then(|| self.boundaries());
+        // What the plugin may write to counts also where the vault is not registered.
+        let files = Files::among(&asked, || {
+            self.boundaries().with_writable(name, writable_in(&entry.grants).collect())
+        });
         let ready = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
             Placement::Isolated => {
                 let mut entry = entry.clone();
@@ -138,6 +163,7 @@ impl Host {
         let services = VaultServices {
             vault: name.clone(),
             programs,
+            files,
             boundaries,
             home: self.home(),
             log: Arc::clone(&self.0.options.log),
@@ -160,6 +186,7 @@ impl Host {
             Some(ready) => self.isolated(&entry, &trusted, ready, request, services),
             None => self.in_process(&entry, &trusted, &request, services),
         };
+        let placed = placed.map(|vault| Code::of(vault, kind));
         match (placed, kept) {
             (Err(error), Some((key, serial))) if refuses_session(&error) => {
                 self.0.options.sessions.refused(&key, serial);
@@ -217,7 +244,7 @@ impl Host {
         ready: Ready,
         request: OpenRequest,
         services: VaultServices,
-    ) -> Result<Code> {
+    ) -> Result<Unguarded> {
         let (plugins, sha256) = (self.plugins().clone(), *trusted.sha256());
         let image = ready.image.map_or_else(|| copied(&entry.plugin, trusted), Ok)?;
         let setup = Setup {
@@ -237,7 +264,7 @@ impl Host {
                     // A cache, as in-process.
                     verdict::record_layout(trusted, runner.carrier().fit());
                 }
-                Ok(Code::Isolated(Box::new(runner)))
+                Ok(Unguarded::Isolated(runner))
             }
             Err(CallError::Plugin(answer)) => {
                 Err(Error::OpenRefused { plugin: entry.plugin.clone(), answer })
@@ -256,7 +283,7 @@ impl Host {
         trusted: &Trusted,
         request: &OpenRequest,
         services: VaultServices,
-    ) -> Result<Code> {
+    ) -> Result<Unguarded> {
         if trusted.in_process() == InProcess::Never {
             return Err(Error::InProcessForbidden { plugin: entry.plugin.clone() });
         }
@@ -270,7 +297,7 @@ impl Host {
         let vault = watch
             .call(|| loaded.open(request, Context::new(Box::new(services))))
             .map_err(|answer| Error::OpenRefused { plugin: entry.plugin.clone(), answer })?;
-        Ok(Code::InProcess(watch.around(vault)))
+        Ok(Unguarded::InProcess(watch.around(vault)))
     }
 }
 
@@ -382,6 +409,7 @@ pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<
 struct VaultServices {
     vault: VaultName,
     programs: Programs,
+    files: Files,
     /// What a program is kept off, where any is granted.
     boundaries: Option<Boundaries>,
     home: Option<PathBuf>,
@@ -401,5 +429,15 @@ impl Services for VaultServices {
         off.map_err(|error| Refusal::permission_denied(story(&error)))?;
         self.log(Level::Info, &exec::line(&request));
         in_the_host(|| exec::run(&request, self.home.as_deref()))
+    }
+
+    fn read_file(&self, request: ReadFileRequest) -> Reply<FileRead> {
+        in_the_host(|| self.files.read(&request))
+    }
+
+    fn replace_file(&self, request: ReplaceFileRequest) -> Reply<FileReplaced> {
+        self.files.permit(&request.path)?;
+        self.log(Level::Info, &format!("replaces the file {}", request.path));
+        in_the_host(|| self.files.replace(&request))
     }
 }

@@ -23,7 +23,7 @@ use crate::plugin::grant::HostUse;
 use crate::reference::{Field, Reference};
 use crate::registry::Setting;
 use crate::registry::schema::{self, Unready};
-use crate::secrets::Place;
+use crate::secrets::{NoField, Place};
 
 /// The most bytes that a file or descriptor may hold that a reference names: a key file
 /// or certificate chain is far smaller.
@@ -154,11 +154,12 @@ impl Host {
             None => found.secret.value,
             Some(field) => found
                 .into_field(field.as_str())
-                .map_err(|_| Why::Value(format!("the secret has no field `{}`", field.as_str())))?,
+                .map_err(|why| Why::Value(no_field(field.as_str(), &why)))?,
         };
         match value {
             Value::Text(text) => Ok(text),
             Value::Credential(credential) => Ok(credential.password),
+            Value::Json(json) => Ok(json.into_text()),
             Value::Bytes(bytes) => {
                 SecretText::from_bytes(bytes).map_err(|e| Why::Value(e.to_string()))
             }
@@ -215,6 +216,13 @@ enum Why {
     Vault(Box<Error>),
     /// It is there, and not what is needed.
     Value(String),
+}
+
+fn no_field(field: &str, why: &NoField) -> String {
+    match why {
+        NoField::Null => format!("the secret's field `{field}` is null"),
+        _ => format!("the secret has no field `{field}`"),
+    }
 }
 
 /// Reads a small file whole into memory that is wiped. A pipe may be slow until the

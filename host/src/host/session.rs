@@ -197,6 +197,15 @@ impl Host {
         self.kept(course, || self.session_key(open)).is_some()
     }
 
+    /// Takes the turn to ask somebody, where no other process has it, and returns whether it is ours.
+    pub(super) fn has_turn(&self, open: &Open, course: &mut Course) -> bool {
+        if open.binding.is_some() && course.asking.is_none() {
+            course.asking = self.0.options.sessions.asking(&open.name);
+            return course.asking.is_some();
+        }
+        true
+    }
+
     /// Returns whether another process had the turn.
     fn wait_to_ask(&self, open: &Open, ask: &mut dyn Ask, course: &mut Course) -> bool {
         let sessions = &self.0.options.sessions;

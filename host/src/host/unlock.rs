@@ -2,11 +2,12 @@
 //! registration, and for the rest by asking.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use keystead_plugin_api::{
-    Answer, Challenge, Deadline, Error as Refusal, ErrorKind, Result as Reply, SecretText,
-    UnlockRequest, Vault,
+    Answer, Challenge, Deadline, Error as Refusal, ErrorKind, Prompt, PromptKind, Result as Reply,
+    SecretText, UnlockRequest, Vault, Wait,
 };
 
 use super::open::Open;
@@ -61,13 +62,29 @@ impl Host {
         let mut given = Given::new();
         let mut wrong = 0;
         let mut left = Left(UNLOCK_TIMEOUT);
-        for _ in 0..MAX_STEPS {
+        let mut poll = None;
+        let mut steps = 0;
+        while steps < MAX_STEPS {
             let Some(challenge) = refusal.challenge().cloned() else {
                 return Err(open.error(refusal));
             };
             self.session_failed(open);
             let answers = self.answers(open, &challenge, &mut given, ask, course)?;
             let Some((answers, missing)) = answers else { return Ok(Called::Reopen) };
+            if challenge.wait != Wait::None {
+                if !self.attended(open, &challenge, ask, course)? {
+                    return Ok(Called::Reopen);
+                }
+                // A person does something elsewhere, and takes as long as that takes.
+                left = Left(UNLOCK_TIMEOUT);
+            }
+            if let Wait::Poll { interval, expires } = challenge.wait {
+                let poll = poll.get_or_insert_with(|| Poll::new(expires));
+                poll.pause(interval, open)?;
+            } else {
+                steps += 1;
+                poll = None;
+            }
             let unlocked = left.spend(|deadline| {
                 let request = UnlockRequest::new(challenge.id.clone(), answers, deadline);
                 open.vault().unlock(&request)
@@ -123,6 +140,35 @@ impl Host {
         }
     }
 
+    /// Shows a person what a vault waits for. Returns false where a session has come that makes it
+    /// needless.
+    ///
+    /// # Errors
+    /// That nobody is there, or that another command does so already.
+    fn attended(
+        &self,
+        open: &Open,
+        challenge: &Challenge,
+        ask: &mut dyn Ask,
+        course: &mut Course,
+    ) -> Result<bool> {
+        let locked = |why| locked(open, challenge, challenge.prompts.clone(), why);
+        if !ask.is_there() {
+            return Err(locked(Unanswered::Nobody));
+        }
+        match challenge.wait {
+            // It may take minutes: who comes meanwhile is told, and does not wait.
+            Wait::Poll { .. } if !self.has_turn(open, course) => {
+                return Err(locked(Unanswered::Elsewhere));
+            }
+            Wait::Poll { .. } => {}
+            _ if self.session_came(open, ask, course) => return Ok(false),
+            _ => {}
+        }
+        ask.show(&open.name, challenge).map_err(locked)?;
+        Ok(true)
+    }
+
     /// Returns an answer to each prompt, and how many of them were asked for; nothing where
     /// a session has come that makes them needless.
     fn answers(
@@ -144,6 +190,14 @@ impl Host {
                     continue;
                 };
                 let value = self.resolve(&prompt.name, &from)?;
+                if !prompt.takes(value.expose()) {
+                    let why = match prompt.kind {
+                        PromptKind::YesNo => "it is neither `yes` nor `no`".to_owned(),
+                        _ => format!("it is none of the choices: {}", prompt.choices.join(", ")),
+                    };
+                    let (parameter, reference) = (prompt.name.clone(), from);
+                    return Err(Error::Unresolved { parameter, reference, why });
+                }
                 given.insert(prompt.name.clone(), (from, value));
             }
             let value = given[&prompt.name].1.duplicate();
@@ -154,12 +208,13 @@ impl Host {
             if self.session_came(open, ask, course) {
                 return Ok(None);
             }
-            let locked =
-                |why| Error::Locked { vault: open.name.clone(), prompts: missing.clone(), why };
-            let asked = Challenge::new(challenge.id.clone(), missing.clone());
+            let locked = |why| locked(open, challenge, missing.clone(), why);
+            let mut asked = challenge.clone();
+            asked.prompts.clone_from(&missing);
             let typed = ask.ask(&open.name, &asked).map_err(locked)?;
             for prompt in &missing {
-                if !typed.iter().any(|answer| answer.name == prompt.name) {
+                let answer = typed.iter().find(|answer| answer.name == prompt.name);
+                if !answer.is_some_and(|answer| prompt.takes(answer.value.expose())) {
                     let why = "not every prompt was answered".to_owned();
                     return Err(locked(Unanswered::Failed(why)));
                 }
@@ -168,6 +223,38 @@ impl Host {
         }
         Ok(Some((answers, count)))
     }
+}
+
+/// How long a person has who does something elsewhere.
+struct Poll(Instant);
+
+impl Poll {
+    /// The shortest and the longest pause between two calls, whatever the vault says.
+    const PAUSES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(5 * 60);
+
+    /// The longest that it is waited for, whatever the vault says.
+    const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+    fn new(expires: Duration) -> Self {
+        Self(Instant::now() + expires.min(Self::LONGEST))
+    }
+
+    /// Waits until the vault may be asked again.
+    fn pause(&self, interval: Duration, open: &mut Open) -> Result<()> {
+        let pause = interval.clamp(*Self::PAUSES.start(), *Self::PAUSES.end());
+        if pause > self.0.saturating_duration_since(Instant::now()) {
+            let over = "what unlocks the vault was not done in time";
+            return Err(open.error(Refusal::new(ErrorKind::TimedOut, over)));
+        }
+        std::thread::sleep(pause);
+        Ok(())
+    }
+}
+
+/// Returns the error of a vault that stays locked.
+fn locked(open: &Open, challenge: &Challenge, prompts: Vec<Prompt>, why: Unanswered) -> Error {
+    let (message, url) = (challenge.message.clone(), challenge.url.clone());
+    Error::Locked { vault: open.name.clone(), prompts, message, url, why }
 }
 
 /// Returns the error of wrong answers, with the references that some of them came from.

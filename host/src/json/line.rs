@@ -5,7 +5,7 @@
 use keystead_plugin_api::{MAX_METADATA_ENTRIES, Metadata, MetadataValue, Value, ValueKind};
 
 use super::metadata::millis;
-use super::read::{Node, NodeKind, Reader, Wrong, as_value};
+use super::read::{NodeKind, Reader, Wrong, as_value};
 
 /// The schema that is written and read.
 pub const SCHEMA: i64 = 1;
@@ -136,7 +136,7 @@ impl Reader<'_> {
 
     fn metadata_value(&mut self) -> Result<MetadataValue, Fault> {
         let at = self.at;
-        let wrong = |why| Fault::Wrong(Wrong { at, why });
+        let wrong = |why| Fault::Wrong(Wrong::new(at, why));
         match self.peek() {
             Some(b'"') => Ok(MetadataValue::Text(self.string("")?.expose().to_owned())),
             Some(b't') if self.word("true") => Ok(MetadataValue::Boolean(true)),
@@ -166,14 +166,14 @@ impl Reader<'_> {
     fn value(&mut self) -> Result<Value, Fault> {
         let node = self.node(0)?;
         let is_form = match &node.kind {
-            NodeKind::Text(_) => false,
+            NodeKind::Text(_) | NodeKind::Other(_) => false,
+            NodeKind::Json { .. } => true,
             NodeKind::Object(members) => {
                 let keys: Vec<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
-                let is_object = |node: &Node| matches!(node.kind, NodeKind::Object(_));
                 match keys.as_slice() {
-                    ["map"] => is_object(&members[0].1),
+                    ["map"] => members[0].1.kind.is_object(),
                     ["text" | "base64"] | ["user", "password"] | ["password", "user"] => {
-                        !members.iter().any(|(_, node)| is_object(node))
+                        members.iter().all(|(_, node)| node.kind.is_text())
                     }
                     _ => false,
                 }
@@ -181,10 +181,10 @@ impl Reader<'_> {
         };
         if !is_form {
             let why = "a value is `{\"text\":...}`, `{\"base64\":...}`, \
-                       `{\"user\":...,\"password\":...}` or `{\"map\":{...}}`";
-            return Err(Fault::Wrong(Wrong { at: node.at, why }));
+                       `{\"user\":...,\"password\":...}`, `{\"map\":{...}}` or `{\"json\":...}`";
+            return Err(Fault::Wrong(Wrong::new(node.at, why)));
         }
-        let value = as_value(node)?;
+        let value = as_value(self.text, node)?;
         // Counted here, so that a row that no vault can hold is one line's fault.
         value.encoded_len().map_err(|fault| Fault::Whole(fault.message().to_owned()))?;
         Ok(value)
@@ -278,6 +278,11 @@ mod tests {
         assert_eq!(value("{\"text\":\"x\"}"), Value::text("x"));
         assert_eq!(value("{\"base64\":\"AAH/\"}"), Value::bytes(vec![0, 1, 255]));
         assert_eq!(value("{\"user\":\"u\",\"password\":\"p\"}"), Value::credential("u", "p"));
+        assert_eq!(value("{\"json\": [1.0, null]}"), Value::json("[1.0, null]").unwrap());
+        assert_eq!(value("{\"json\":{\"text\":\"x\"}}"), Value::json("{\"text\":\"x\"}").unwrap());
+        let Value::Map(map) = value("{\"map\":{\"n\":5,\"json\":\"j\"}}") else { panic!() };
+        assert_eq!(map.get("n"), Some(&Value::json("5").unwrap()));
+        assert_eq!(map.get("json"), Some(&Value::text("j")));
         let Value::Map(map) = value("{\"map\":{\"text\":{\"text\":\"t\"}}}") else { panic!() };
         assert_eq!(map.get("text"), Some(&Value::text("t")));
     }
@@ -329,7 +334,7 @@ mod tests {
             (
                 "\"value\":\"canary\"",
                 "column 32: a value is `{\"text\":...}`, `{\"base64\":...}`, \
-                 `{\"user\":...,\"password\":...}` or `{\"map\":{...}}`",
+                 `{\"user\":...,\"password\":...}`, `{\"map\":{...}}` or `{\"json\":...}`",
             ),
             ("\"value\":{\"base64\":\"canary\"}", "column 32: this is not base64"),
             (
@@ -350,8 +355,19 @@ mod tests {
         ] {
             assert_eq!(line(rest).unwrap_err(), why, "{rest}");
         }
-        for form in ["{\"link\":\"canary\"}", "{\"text\":{}}", "{\"map\":\"x\"}", "{\"user\":\"\"}"]
-        {
+        for form in [
+            "{\"link\":\"canary\"}",
+            "{\"text\":{}}",
+            "{\"text\":1}",
+            "{\"map\":\"x\"}",
+            "{\"map\":[]}",
+            "{\"user\":\"\"}",
+            "{\"user\":1,\"password\":\"\"}",
+            "{\"json\":1,\"text\":\"\"}",
+            "5",
+            "[]",
+            "null",
+        ] {
             assert!(line(&format!("\"value\":{form}")).is_err(), "{form}");
         }
     }

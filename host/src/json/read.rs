@@ -1,11 +1,12 @@
 //! A map from one JSON object: hostile until it is parsed, and secret. Neither the text nor
 //! any part of it is repeated in an error. serde_json would leave copies of what it unescapes.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
 use keystead_plugin_api::{
-    Credential, MAX_VALUE_DEPTH, MAX_VALUE_ENTRIES, Map, SecretBytes, SecretText, Value,
+    Credential, JsonText, MAX_VALUE_DEPTH, MAX_VALUE_ENTRIES, Map, SecretBytes, SecretText, Value,
 };
 use zeroize::Zeroizing;
 
@@ -19,7 +20,7 @@ const MAX_LEVELS: usize = 2 * MAX_VALUE_DEPTH;
 pub struct Fault {
     line: usize,
     column: usize,
-    why: &'static str,
+    why: Cow<'static, str>,
 }
 
 impl fmt::Display for Fault {
@@ -38,34 +39,57 @@ impl Fault {
 }
 
 /// Returns the map that a JSON object is: its members are the fields. A member is a text, or
-/// one of `{"text":…}`, `{"base64":…}`, `{"user":…,"password":…}`, `{"map":{…}}`; any other
-/// object is a map as well.
+/// one of `{"text":…}`, `{"base64":…}`, `{"user":…,"password":…}`, `{"map":{…}}`, `{"json":…}`; any
+/// other object is a map as well. Numbers, lists, `true`, `false` and `null` are JSON.
 ///
 /// # Errors
 /// The first thing that is wrong.
 pub fn map(text: &str) -> Result<Map, Fault> {
     let mut reader = Reader::new(text);
     let found = reader.document();
-    found.and_then(as_map).map_err(|wrong| wrong.fault(text))
+    found.and_then(|members| as_map(text, members)).map_err(|wrong| wrong.fault(text))
 }
 
 /// What JSON has that a value can be made of.
-pub(super) struct Node {
+pub(super) struct Node<'a> {
     pub(super) at: usize,
-    pub(super) kind: NodeKind,
+    pub(super) kind: NodeKind<'a>,
 }
 
-pub(super) enum NodeKind {
+pub(super) enum NodeKind<'a> {
     Text(SecretText),
-    Object(Vec<(String, Node)>),
+    Object(Vec<(String, Node<'a>)>),
+    /// What is neither text nor object.
+    Other(JsonText),
+    /// An object whose only member is `json`: that member's text, not checked yet, and where it
+    /// stands. It is JSON, unless the object is the one of `{"map":{…}}`.
+    Json {
+        raw: &'a str,
+        at: usize,
+        level: usize,
+    },
+}
+
+impl NodeKind<'_> {
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self, Self::Object(_) | Self::Json { .. })
+    }
 }
 
 pub(super) struct Wrong {
     pub(super) at: usize,
-    pub(super) why: &'static str,
+    pub(super) why: Cow<'static, str>,
 }
 
 impl Wrong {
+    pub(super) fn new(at: usize, why: &'static str) -> Self {
+        Self { at, why: Cow::Borrowed(why) }
+    }
+
     /// Says where in the text it is.
     pub(super) fn fault(self, text: &str) -> Fault {
         let before = &text[..self.at];
@@ -106,7 +130,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn document(&mut self) -> Result<Vec<(String, Node)>, Wrong> {
+    fn document(&mut self) -> Result<Vec<(String, Node<'a>)>, Wrong> {
         self.space();
         if self.peek() != Some(b'{') {
             return self.wrong("a map is one JSON object, `{...}`");
@@ -119,7 +143,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn object(&mut self, level: usize) -> Result<Vec<(String, Node)>, Wrong> {
+    fn object(&mut self, level: usize) -> Result<Vec<(String, Node<'a>)>, Wrong> {
         if level > MAX_LEVELS {
             return self.wrong("objects are nested too deep");
         }
@@ -148,7 +172,7 @@ impl<'a> Reader<'a> {
             let at = self.at;
             let key = self.string("a member's name in double quotes must follow")?;
             if !seen.insert(key.expose().to_owned()) {
-                return Err(Wrong { at, why: "this name stands in the object twice" }.into());
+                return Err(Wrong::new(at, "this name stands in the object twice").into());
             }
             self.space();
             if self.peek() != Some(b':') {
@@ -170,22 +194,92 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn node(&mut self, level: usize) -> Result<Node, Wrong> {
+    pub(super) fn node(&mut self, level: usize) -> Result<Node<'a>, Wrong> {
         let at = self.at;
         let kind = match self.peek() {
             Some(b'"') => NodeKind::Text(self.string("")?),
-            Some(b'{') => NodeKind::Object(self.object(level + 1)?),
-            Some(b'[') => return self.wrong("a secret has no arrays"),
-            Some(b'-' | b'0'..=b'9') => {
-                return self.wrong("a secret has no numbers: write it as a text, in double quotes");
+            Some(b'{') => match self.only_json(level)? {
+                Some(json) => json,
+                None => NodeKind::Object(self.object(level + 1)?),
+            },
+            Some(b'[' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                NodeKind::Other(checked(at, self.raw()?)?)
             }
-            Some(b't' | b'f' | b'n') => {
-                return self
-                    .wrong("a secret has no such value: write it as a text, in double quotes");
-            }
-            _ => return self.wrong("a text or an object must follow"),
+            _ => return self.wrong("a value must follow"),
         };
         Ok(Node { at, kind })
+    }
+
+    /// Takes an object whose only member is `json`; leaves any other where it is.
+    fn only_json(&mut self, level: usize) -> Result<Option<NodeKind<'a>>, Wrong> {
+        let start = self.at;
+        self.at += 1;
+        self.space();
+        if self.peek() == Some(b'"') && self.string("")?.expose() == "json" {
+            self.space();
+            if self.peek() == Some(b':') {
+                self.at += 1;
+                self.space();
+                let at = self.at;
+                let raw = self.raw()?;
+                self.space();
+                if self.peek() == Some(b'}') && !raw.is_empty() {
+                    self.at += 1;
+                    self.count()?;
+                    return Ok(Some(NodeKind::Json { raw, at, level }));
+                }
+            }
+        }
+        self.at = start;
+        Ok(None)
+    }
+
+    /// Goes behind a value, by its brackets and quotes alone: it is still to be checked.
+    fn raw(&mut self) -> Result<&'a str, Wrong> {
+        let (start, mut levels) = (self.at, 0_usize);
+        loop {
+            match self.peek() {
+                Some(b'"') => self.raw_string()?,
+                Some(b'{' | b'[') => {
+                    levels += 1;
+                    self.at += 1;
+                    continue;
+                }
+                Some(b'}' | b']') if levels > 0 => {
+                    levels -= 1;
+                    self.at += 1;
+                }
+                None if levels > 0 => return self.wrong("the text ends inside a value"),
+                None | Some(b'}' | b']') => break,
+                Some(byte) if levels > 0 || !b" \t\r\n,:".contains(&byte) => {
+                    self.at += 1;
+                    continue;
+                }
+                Some(_) => break,
+            }
+            if levels == 0 {
+                break;
+            }
+        }
+        Ok(&self.text[start..self.at])
+    }
+
+    fn raw_string(&mut self) -> Result<(), Wrong> {
+        self.at += 1;
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                // Neither half of an escape ends the string.
+                Some(b'\\') => self.at += 2,
+                Some(_) => self.at += 1,
+                None => {
+                    self.at = self.at.min(self.text.len());
+                    return self.wrong("the text ends inside a string");
+                }
+            }
+        }
+        self.at += 1;
+        Ok(())
     }
 
     /// Reads a string: once for its length, once into memory of exactly that length.
@@ -215,8 +309,8 @@ impl<'a> Reader<'a> {
             match bytes.get(at) {
                 Some(b'"') => return Ok(at),
                 Some(b'\\') => at += self.escape(at, &mut put)?,
-                Some(_) => return Err(Wrong { at, why: "a control character must be escaped" }),
-                None => return Err(Wrong { at, why: "the text ends inside a string" }),
+                Some(_) => return Err(Wrong::new(at, "a control character must be escaped")),
+                None => return Err(Wrong::new(at, "the text ends inside a string")),
             }
         }
     }
@@ -234,7 +328,7 @@ impl<'a> Reader<'a> {
             Some(b'r') => b'\r',
             Some(b't') => b'\t',
             Some(b'u') => {
-                let lone = Wrong { at, why: "half of a surrogate pair" };
+                let lone = Wrong::new(at, "half of a surrogate pair");
                 let first = self.hex(at)?;
                 let (code, len) = match first {
                     0xd800..=0xdbff if bytes[at + 6..].starts_with(b"\\u") => {
@@ -253,14 +347,14 @@ impl<'a> Reader<'a> {
                 put(&utf8[..len_utf8]);
                 return Ok(len);
             }
-            _ => return Err(Wrong { at, why: "there is no such escape" }),
+            _ => return Err(Wrong::new(at, "there is no such escape")),
         };
         put(&[one]);
         Ok(2)
     }
 
     fn hex(&self, at: usize) -> Result<u32, Wrong> {
-        let wrong = Wrong { at, why: "four hexadecimal digits must follow `\\u`" };
+        let wrong = Wrong::new(at, "four hexadecimal digits must follow `\\u`");
         let Some(digits) = self.text.as_bytes().get(at + 2..at + 6) else { return Err(wrong) };
         let mut code = 0;
         for &digit in digits {
@@ -287,50 +381,64 @@ impl<'a> Reader<'a> {
         while !self.text.is_char_boundary(at) {
             at -= 1;
         }
-        Err(Wrong { at, why })
+        Err(Wrong::new(at, why))
     }
 }
 
-fn as_map(members: Vec<(String, Node)>) -> Result<Map, Wrong> {
+/// Returns a piece of the text as JSON, which it may not be.
+fn checked(at: usize, raw: &str) -> Result<JsonText, Wrong> {
+    JsonText::parse(SecretText::new(raw))
+        .map_err(|fault| Wrong { at, why: Cow::Owned(fault.message().to_owned()) })
+}
+
+fn as_map<'a>(text: &'a str, members: Vec<(String, Node<'a>)>) -> Result<Map, Wrong> {
     let mut map = Map::new();
     for (key, node) in members {
-        map.insert(key, as_value(node)?);
+        map.insert(key, as_value(text, node)?);
     }
     Ok(map)
 }
 
-pub(super) fn as_value(node: Node) -> Result<Value, Wrong> {
+/// Returns the value that a node of this text is.
+pub(super) fn as_value<'a>(text: &'a str, node: Node<'a>) -> Result<Value, Wrong> {
     let mut members = match node.kind {
         NodeKind::Text(text) => return Ok(Value::Text(text)),
+        NodeKind::Other(json) => return Ok(Value::Json(json)),
+        NodeKind::Json { raw, at, .. } => return checked(at, raw).map(Value::Json),
         NodeKind::Object(members) => members,
     };
-    let form: Vec<(&str, bool)> = members
+    let form: Vec<(&str, bool, bool)> = members
         .iter()
-        .map(|(key, node)| (key.as_str(), matches!(node.kind, NodeKind::Text(_))))
+        .map(|(key, node)| (key.as_str(), node.kind.is_text(), node.kind.is_object()))
         .collect();
     match form.as_slice() {
-        [("text", true)] => Ok(Value::Text(text(members.pop()))),
-        [("base64", true)] => {
-            let bytes = base64::decode(text(members.pop()).expose());
-            bytes.map(Value::Bytes).ok_or(Wrong { at: node.at, why: "this is not base64" })
+        [("text", true, _)] => Ok(Value::Text(taken(members.pop()))),
+        [("base64", true, _)] => {
+            let bytes = base64::decode(taken(members.pop()).expose());
+            bytes.map(Value::Bytes).ok_or(Wrong::new(node.at, "this is not base64"))
         }
-        [("user", true), ("password", true)] => {
-            let password = text(members.pop());
-            Ok(credential(text(members.pop()), password))
+        [("user", true, _), ("password", true, _)] => {
+            let password = taken(members.pop());
+            Ok(credential(taken(members.pop()), password))
         }
-        [("password", true), ("user", true)] => {
-            let user = text(members.pop());
-            Ok(credential(user, text(members.pop())))
+        [("password", true, _), ("user", true, _)] => {
+            let user = taken(members.pop());
+            Ok(credential(user, taken(members.pop())))
         }
-        [("map", false)] => match members.pop() {
-            Some((_, Node { kind: NodeKind::Object(inner), .. })) => Ok(Value::Map(as_map(inner)?)),
+        [("map", _, true)] => match members.pop().map(|(_, node)| node.kind) {
+            Some(NodeKind::Object(inner)) => Ok(Value::Map(as_map(text, inner)?)),
+            Some(NodeKind::Json { at, level, .. }) => {
+                let mut reader = Reader { at, ..Reader::new(text) };
+                let node = reader.node(level + 1)?;
+                Ok(Value::Map(as_map(text, vec![("json".to_owned(), node)])?))
+            }
             _ => unreachable!("the form was looked at"),
         },
-        _ => Ok(Value::Map(as_map(members)?)),
+        _ => Ok(Value::Map(as_map(text, members)?)),
     }
 }
 
-fn text(member: Option<(String, Node)>) -> SecretText {
+fn taken(member: Option<(String, Node<'_>)>) -> SecretText {
     match member {
         Some((_, Node { kind: NodeKind::Text(text), .. })) => text,
         _ => unreachable!("the form was looked at"),
@@ -342,108 +450,4 @@ fn credential(user: SecretText, password: SecretText) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fault(text: &str) -> String {
-        map(text).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn members_are_texts_bytes_credentials_and_maps() {
-        let parsed = map(
-            "{\"a\": \"x\", \"b\":{\"base64\":\"AAH/\"},\n \"c\":{\"password\":\"p\",\"user\":\"u\"},\
-             \"d\":{\"e\":{\"f\":\"\"}}, \"g\":{\"map\":{\"text\":\"t\"}}, \"h\":{\"text\":\"t\"} }",
-        )
-        .unwrap();
-        assert_eq!(parsed.get("a"), Some(&Value::text("x")));
-        assert_eq!(parsed.get("b"), Some(&Value::bytes(vec![0, 1, 255])));
-        assert_eq!(parsed.get("c"), Some(&Value::credential("u", "p")));
-        let Some(Value::Map(d)) = parsed.get("d") else { panic!() };
-        let Some(Value::Map(e)) = d.get("e") else { panic!() };
-        assert_eq!(e.get("f"), Some(&Value::text("")));
-        let Some(Value::Map(g)) = parsed.get("g") else { panic!() };
-        assert_eq!(g.get("text"), Some(&Value::text("t")));
-        assert_eq!(parsed.get("h"), Some(&Value::text("t")));
-        assert!(map(" {} \n").unwrap().is_empty());
-    }
-
-    #[test]
-    fn escapes_stand_for_their_characters() {
-        let parsed = map(r#"{"k":"\"\\\/\b\f\n\r\té\u00e9\ud83d\ude00"}"#).unwrap();
-        assert_eq!(parsed.get("k"), Some(&Value::text("\"\\/\u{8}\u{c}\n\r\téé😀")));
-        for lone in [
-            r#"{"k":"\ud83d"}"#,
-            r#"{"k":"\ud83dx"}"#,
-            r#"{"k":"\ude00"}"#,
-            r#"{"k":"\ud83d\u0041"}"#,
-        ] {
-            assert!(fault(lone).ends_with("half of a surrogate pair"), "{lone}");
-        }
-    }
-
-    #[test]
-    fn a_name_that_stands_twice_is_refused_where_it_stands() {
-        assert_eq!(
-            fault("{\"a\":\"1\",\n \"a\":\"2\"}"),
-            "line 2, column 2: this name stands in the object twice"
-        );
-        assert!(fault("{\"a\":{\"b\":\"1\",\"\\u0062\":\"2\"}}").ends_with("twice"));
-    }
-
-    #[test]
-    fn whatever_else_json_has_is_refused() {
-        for text in [
-            "",
-            "[]",
-            "\"x\"",
-            "{",
-            "{}}",
-            "{\"a\"}",
-            "{\"a\":}",
-            "{\"a\":1}",
-            "{\"a\":true}",
-            "{\"a\":null}",
-            "{\"a\":[]}",
-            "{\"a\":\"\n\"}",
-            "{\"a\":\"",
-            "{\"a\":\"\\x\"}",
-            "{\"a\":\"\\u12\"}",
-            "{\"a\":\"\\u12é\"}",
-            "{\"a\":\"x\",}",
-            "{é}",
-            "{\"a\":{\"base64\":\"A\"}}",
-        ] {
-            assert!(map(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn depth_and_number_are_bounded() {
-        let deep = "{\"a\":".repeat(100_000);
-        assert!(fault(&deep).ends_with("nested too deep"));
-        let many: Vec<String> =
-            (0..=2 * MAX_VALUE_ENTRIES).map(|n| format!("\"{n}\":\"\"")).collect();
-        assert!(fault(&format!("{{{}}}", many.join(","))).ends_with("too many members"));
-    }
-
-    #[test]
-    fn a_fault_repeats_nothing_of_the_text() {
-        for text in ["{\"canary\":canary}", "canary", "{\"a\":\"canary\" canary}"] {
-            assert!(!fault(text).contains("canary"), "{text}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_text_makes_it_panic(text in ".*") {
-            let _ = map(&text);
-        }
-
-        #[test]
-        fn what_is_written_is_read(value in crate::json::write::tests::any_map()) {
-            let written = crate::json::write::map(&value);
-            proptest::prop_assert_eq!(map(std::str::from_utf8(&written).unwrap()).unwrap(), value);
-        }
-    }
-}
+mod tests;

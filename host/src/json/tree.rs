@@ -1,6 +1,7 @@
 //! Any JSON of others: where its parts lie, and one part at a time as a tree. What is read is
 //! hostile and may be secret: texts and numbers are kept in memory that is wiped.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use keystead_plugin_api::SecretText;
@@ -159,7 +160,11 @@ pub fn elements(text: &str, place: &Range<usize>) -> Result<Vec<Range<usize>>, F
 /// Why it is refused: broken, too deep, more than [`MAX_NODES`], or a name twice in an object.
 pub fn parse(text: &str, place: &Range<usize>) -> Result<Tree, &'static str> {
     let mut reader = Reader { text, at: place.start, left: MAX_NODES };
-    tree(&mut reader, 1).map_err(|wrong| wrong.why)
+    tree(&mut reader, 1).map_err(|wrong| match wrong.why {
+        Cow::Borrowed(why) => why,
+        // Of a value's JSON, which is none of a tree.
+        Cow::Owned(_) => "it is not JSON",
+    })
 }
 
 fn members_of(reader: &mut Reader<'_>) -> Result<Vec<(String, Range<usize>)>, Wrong> {

@@ -74,6 +74,11 @@ fn write(out: &mut Sink, value: &Value) {
             members(out, map);
             out.put(b"}");
         }
+        Value::Json(text) => {
+            out.put(b"{\"json\":");
+            json(out, text.expose());
+            out.put(b"}");
+        }
         // A kind of a later contract reaches nobody who was built with this one.
         _ => out.put(b"null"),
     }
@@ -102,6 +107,37 @@ fn string(out: &mut Sink, text: &str) {
     out.put(b"\"");
 }
 
+/// Puts out a JSON text as it is, but for what is harmful: in its strings that is escaped, and between
+/// them it is a line's end or a tab, and becomes a blank.
+fn json(out: &mut Sink, text: &str) {
+    let (mut is_string, mut is_escape, mut from) = (false, false, 0);
+    for (at, c) in text.char_indices() {
+        if is_harmful(c) {
+            out.put(&text.as_bytes()[from..at]);
+            from = at + c.len_utf8();
+            match is_string {
+                true => harmful(out, &text[at..from]),
+                false => out.put(b" "),
+            }
+        }
+        is_string ^= c == '"' && !is_escape;
+        is_escape = is_string && c == '\\' && !is_escape;
+    }
+    out.put(&text.as_bytes()[from..]);
+}
+
+fn harmful(out: &mut Sink, c: &str) {
+    let Ok(()) = escaped::pieces(c, is_harmful, |piece| {
+        out.put(piece);
+        Ok::<(), Infallible>(())
+    });
+}
+
+/// Returns a text as a JSON string.
+pub fn text(text: &str) -> Zeroizing<Vec<u8>> {
+    counted(|out| string(out, text))
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
@@ -114,9 +150,10 @@ pub(crate) mod tests {
             ".*".prop_map(Made::Text),
             proptest::collection::vec(any::<u8>(), 0..9).prop_map(Made::Bytes),
             (".*", ".*").prop_map(|(user, password)| Made::Credential(user, password)),
+            any_json().prop_map(Made::Json),
         ];
         let value = leaf.prop_recursive(3, 12, 4, |inner| {
-            proptest::collection::btree_map(".*", inner, 0..4).prop_map(Made::Map)
+            proptest::collection::btree_map(".*|json|map", inner, 0..4).prop_map(Made::Map)
         });
         proptest::collection::btree_map(".*", value, 0..4).prop_map(to_map)
     }
@@ -128,6 +165,29 @@ pub(crate) mod tests {
         Bytes(Vec<u8>),
         Credential(String, String),
         Map(std::collections::BTreeMap<String, Made>),
+        Json(String),
+    }
+
+    /// Any JSON text, in few lines or many; no two names of an object are one.
+    fn any_json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            ".*".prop_map(Into::into),
+        ];
+        let json = leaf.prop_recursive(3, 12, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                proptest::collection::btree_map(".*|json|text", inner, 0..4).prop_map(|members| {
+                    serde_json::Value::Object(members.into_iter().collect())
+                }),
+            ]
+        });
+        (json, any::<bool>()).prop_map(|(json, pretty)| match pretty {
+            true => format!("{json:#}"),
+            false => json.to_string(),
+        })
     }
 
     fn to_map(made: std::collections::BTreeMap<String, Made>) -> Map {
@@ -138,6 +198,7 @@ pub(crate) mod tests {
                 Made::Bytes(bytes) => Value::bytes(bytes),
                 Made::Credential(user, password) => Value::credential(user, password),
                 Made::Map(inner) => Value::Map(to_map(inner)),
+                Made::Json(text) => Value::json(text).unwrap(),
             };
             map.insert(key, value);
         }
@@ -156,5 +217,23 @@ pub(crate) mod tests {
              \"c\":{\"user\":\"u\",\"password\":\"p\\n\\u0001é\\u009b\\u202e\\udb40\\udc41\"}}}}\n"
         );
         assert_eq!(line.len(), line.capacity(), "it grew");
+    }
+
+    #[test]
+    fn json_keeps_its_text_but_for_harmful_characters() {
+        for (text, expected) in [
+            ("1.50e+02", "1.50e+02"),
+            (
+                "[ 1 ,\n\t\"a\\n\\\"\\\\\",\r\n{\"b\":null}]",
+                "[ 1 ,  \"a\\n\\\"\\\\\",  {\"b\":null}]",
+            ),
+            ("\"\u{9b}\u{202e}\u{7f}\u{e0041}é\"", "\"\\u009b\\u202e\\u007f\\udb40\\udc41é\""),
+            ("{\"\u{2028}\":\"\\ud800\"}", "{\"\\u2028\":\"\\ud800\"}"),
+        ] {
+            let line = object("{\"schema\":1}", &Value::json(text).unwrap());
+            let line = std::str::from_utf8(&line).unwrap();
+            assert_eq!(line, format!("{{\"schema\":1,\"value\":{{\"json\":{expected}}}}}\n"));
+        }
+        assert_eq!(*text("a\"\n"), b"\"a\\\"\\n\"");
     }
 }

@@ -16,8 +16,8 @@ use super::trust::{Trusted, Unpinned};
 use crate::fs;
 
 pub(crate) use boundary::{Boundaries, HostUse, writable_in};
-use object::resolve;
-pub(crate) use object::{GrantedPath, Made};
+pub(crate) use object::{GrantedPath, Made, replaced};
+use object::{check_replaced, resolve};
 
 /// The most paths that one vault may be granted: their descriptors travel in one message.
 pub const MAX_PATHS: usize = 150;
@@ -177,6 +177,8 @@ pub struct Granted {
     boundaries: Boundaries,
     permissions: Arc<[Permission]>,
     paths: Arc<Vec<GrantedPath>>,
+    /// Where the files lead that the host replaces, of those that lead elsewhere than their names say.
+    replaced: Arc<Vec<(String, PathBuf)>>,
     /// Files of the system that it relies on while it runs, and that are replaced as a whole.
     system: Arc<Vec<(&'static Path, Option<fs::object::Object>)>>,
 }
@@ -229,6 +231,7 @@ impl Granted {
             boundaries: Boundaries::default(),
             permissions: Arc::from([]),
             paths: Arc::default(),
+            replaced: Arc::default(),
             system: Arc::default(),
         }
     }
@@ -239,6 +242,7 @@ impl Granted {
         boundaries: Boundaries,
     ) -> Result<Self, Error> {
         let paths = resolve(&permissions, &boundaries)?;
+        let replaced = check_replaced(&permissions, &boundaries)?;
         let bytes: usize = paths.iter().map(|path| path.name().len() + 16).sum();
         if paths.len() > MAX_PATHS || bytes > MAX_PATH_BYTES {
             return Err(Error::TooManyPaths);
@@ -252,6 +256,7 @@ impl Granted {
             boundaries,
             permissions,
             paths: Arc::new(paths),
+            replaced: Arc::new(replaced),
             system: Arc::new(system),
         })
     }
@@ -307,9 +312,18 @@ impl Granted {
     ) -> Vec<Words> {
         let words = |permission: &Permission| {
             let text = permission.to_string();
-            let Permission::Files { template, .. } = permission else { return Words::Plain(text) };
-            let path = self.paths.iter().find(|path| path.name() == template);
-            match path.and_then(GrantedPath::elsewhere) {
+            let elsewhere = match permission {
+                Permission::Files { template, .. } => {
+                    let path = self.paths.iter().find(|path| path.name() == template);
+                    path.and_then(GrantedPath::elsewhere)
+                }
+                Permission::Replace { template } => {
+                    let path = self.replaced.iter().find(|(name, _)| name == template);
+                    path.map(|(_, path)| path.clone())
+                }
+                _ => None,
+            };
+            match elsewhere {
                 None => Words::Plain(text),
                 Some(path) => {
                     Words::Elsewhere(format!("{text}, which leads to {}", path.display()))
@@ -322,6 +336,21 @@ impl Granted {
     /// Returns whether this is among what is granted, as it is.
     pub(crate) fn has(&self, wanted: &Permission) -> bool {
         self.permissions.contains(wanted)
+    }
+
+    /// Returns whether this is granted, or more than it.
+    pub(crate) fn covers(&self, wanted: &Permission) -> bool {
+        let Permission::Files { template, access } = wanted else {
+            return self.permissions.iter().any(|one| one.covers(wanted));
+        };
+        self.paths.iter().filter(|path| path.access() >= *access).any(|path| {
+            let (name, wanted) = (Path::new(path.name()), Path::new(template));
+            let is_folder = || match path.object() {
+                Some(object) => object.is_dir(),
+                None => path.name().ends_with('/'),
+            };
+            name == wanted || wanted.starts_with(name) && is_folder()
+        })
     }
 
     /// Returns whether libraries of the system are granted.

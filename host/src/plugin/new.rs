@@ -1,5 +1,5 @@
-//! A new plugin's project, out of tree: the reference plugin under another name, with its
-//! test and a README. Its only dependency is keystead-plugin-api.
+//! A new plugin's project, out of tree: a small vault or the reference plugin in Rust, or a small
+//! vault in C. Its only dependency is keystead-plugin-api, or the C header.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -9,15 +9,42 @@ use keystead_plugin_api::manifest::API_VERSION;
 
 use super::pins::PluginId;
 
-/// The files that are made from templates of their own, and what they are made from.
-const TEMPLATES: [(&str, &str); 4] = [
-    ("Cargo.toml", include_str!("../../templates/plugin/Cargo.toml.in")),
+/// The files of a project, by name, and what they are made from.
+type Templates = &'static [(&'static str, &'static str)];
+
+const CARGO: (&str, &str) = ("Cargo.toml", include_str!("../../templates/plugin/Cargo.toml.in"));
+
+const IGNORED: (&str, &str) = (".gitignore", include_str!("../../templates/plugin/gitignore.in"));
+
+const SMALL: Templates = &[
+    CARGO,
     ("README.md", include_str!("../../templates/plugin/README.md.in")),
-    (".gitignore", include_str!("../../templates/plugin/gitignore.in")),
+    IGNORED,
+    ("src/lib.rs", include_str!("../../templates/plugin/lib.rs.in")),
+];
+
+const FULL: Templates = &[
+    CARGO,
+    ("README.md", include_str!("../../templates/plugin/README-full.md.in")),
+    IGNORED,
     ("tests/conformance.rs", include_str!("../../templates/plugin/conformance.rs.in")),
 ];
 
-/// The page that the project's `src/lib.rs` is made from.
+const C: Templates = &[
+    ("Makefile", include_str!("../../templates/plugin/Makefile.in")),
+    ("README.md", include_str!("../../templates/plugin/README-c.md.in")),
+    (".gitignore", "*.so\n"),
+    ("plugin.c", include_str!("../../templates/plugin/plugin.c.in")),
+];
+
+/// The contract as C has it.
+const HEADERS: Templates = &[
+    ("keystead_plugin.h", include_str!("../../../plugin-api/include/keystead_plugin.h")),
+    ("keystead_types.h", include_str!("../../../plugin-api/include/keystead_types.h")),
+    ("keystead_value.h", include_str!("../../../plugin-api/include/keystead_value.h")),
+];
+
+/// The page that the full project's `src/lib.rs` is made from.
 const PAGE: &str = include_str!("../../../plugin-api/docs/memory.rs");
 
 /// What the page leaves to other modules, as it is.
@@ -28,6 +55,19 @@ const MODULES: [(&str, &str); 5] = [
     ("secrets", include_str!("../../../plugins/memory/src/secrets.rs")),
     ("session", include_str!("../../../plugins/memory/src/session.rs")),
 ];
+
+/// What a project begins with.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Template {
+    /// A vault in one file of Rust that is only read.
+    #[default]
+    Small,
+    /// The reference plugin, in Rust: all that a vault can do.
+    Full,
+    /// A vault in one file of C that is only read.
+    C,
+}
 
 /// Where the project takes keystead-plugin-api from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,20 +135,34 @@ pub struct Project {
 }
 
 impl Project {
-    /// Makes the project of a plugin of this id.
+    /// Makes the project of a plugin of this id. One in C takes nothing from `api`: the headers are
+    /// copied into it.
     ///
     /// # Errors
     /// For an id that no crate can have, and where the contract is not where it should be.
-    pub fn new(id: &PluginId, api: &ApiDependency) -> Result<Self, Error> {
+    pub fn new(id: &PluginId, template: Template, api: &ApiDependency) -> Result<Self, Error> {
         let names = Names::of(id)?;
-        let api = dependency(api)?;
-        let mut files = Vec::with_capacity(TEMPLATES.len() + MODULES.len() + 1);
-        for (path, template) in TEMPLATES {
-            files.push((path.to_owned(), names.fill(template).replace("{{api}}", &api)));
-        }
-        files.push(("src/lib.rs".to_owned(), names.page()));
-        for (module, text) in MODULES {
-            files.push((format!("src/{module}.rs"), text.to_owned()));
+        let (templates, api) = match template {
+            Template::Small => (SMALL, dependency(api)?),
+            Template::Full => (FULL, dependency(api)?),
+            Template::C => (C, String::new()),
+        };
+        let made = templates.iter().map(|(path, template)| {
+            ((*path).to_owned(), names.fill(template).replace("{{api}}", &api))
+        });
+        let mut files: Vec<_> = made.collect();
+        match template {
+            Template::Small => {}
+            Template::Full => {
+                files.push(("src/lib.rs".to_owned(), names.page()));
+                for (module, text) in MODULES {
+                    files.push((format!("src/{module}.rs"), text.to_owned()));
+                }
+            }
+            Template::C => {
+                let headers = HEADERS.iter();
+                files.extend(headers.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
+            }
         }
         Ok(Self { files })
     }
@@ -248,15 +302,15 @@ mod tests {
     }
 
     fn made(folder: &Path, text: &str, api: &ApiDependency) -> Result<(), Error> {
-        Project::new(&id(text), api)?.write(folder)
+        Project::new(&id(text), Template::Small, api)?.write(folder)
     }
 
-    /// Slow the first time: a plugin's author builds the contract, too.
-    #[test]
-    fn a_new_project_builds_offline_and_passes_its_tests() {
+    /// Runs a project's tests. Slow the first time: a plugin's author builds the contract, too.
+    #[track_caller]
+    fn passes_its_tests(name: &str, template: Template, tests: usize) {
         let folder = tempfile::tempdir().unwrap();
         let project = folder.path().join("my vault");
-        made(&project, "my-vault", &this_api()).unwrap();
+        Project::new(&id(name), template, &this_api()).unwrap().write(&project).unwrap();
 
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/new-plugin");
         let tested = Command::new(env!("CARGO"))
@@ -269,21 +323,65 @@ mod tests {
         let said = String::from_utf8_lossy(&tested.stderr).into_owned()
             + &String::from_utf8_lossy(&tested.stdout);
         assert!(tested.status.success(), "{said}");
-        assert!(said.contains("3 passed"), "{said}");
+        assert!(said.contains(&format!("{tests} passed")), "{said}");
         assert!(!said.contains("warning"), "{said}");
     }
 
     #[test]
+    fn new_project_builds_offline_and_passes_its_test() {
+        passes_its_tests("my-notes", Template::Small, 1);
+    }
+
+    #[test]
+    fn full_project_builds_offline_and_passes_its_tests() {
+        passes_its_tests("my-vault", Template::Full, 3);
+    }
+
+    #[test]
+    fn new_project_is_one_file_of_at_most_60_lines() {
+        let project =
+            Project::new(&id("my-vault"), Template::Small, &ApiDependency::Published).unwrap();
+        let sources: Vec<_> =
+            project.files.iter().filter(|(path, _)| path.ends_with(".rs")).collect();
+        assert_eq!(sources.len(), 1);
+        assert!(sources[0].1.lines().count() <= 60, "{}", sources[0].1.lines().count());
+        let longest = sources[0].1.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(100), "{longest:?}");
+    }
+
+    #[test]
+    fn c_project_compiles_without_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = folder.path().join("my vault");
+        Project::new(&id("my-vault"), Template::C, &this_api()).unwrap().write(&project).unwrap();
+        let made = Command::new("make")
+            .arg("WARNINGS=-Wall -Wextra -Wpedantic -Wconversion -Werror")
+            .current_dir(&project)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let file = fs::read(project.join("my-vault.so")).unwrap();
+        let inspected = crate::plugin::inspect::inspect(&file).unwrap();
+        assert_eq!(inspected.manifest.id, "my-vault");
+        assert!(inspected.manifest.left_out().is_empty());
+    }
+
+    #[test]
     fn nothing_of_the_templates_is_left_in_a_project() {
-        let project = Project::new(&id("1pass"), &ApiDependency::Published).unwrap();
-        for (path, text) in &project.files {
+        let project = |template| {
+            Project::new(&id("1pass"), template, &ApiDependency::Published).unwrap().files
+        };
+        for (path, text) in
+            [Template::Small, Template::Full, Template::C].map(project).iter().flatten()
+        {
             for hole in ["{{id}}", "{{api}}", "{{crate}}", "{{type}}", "{{module}}", "{{library}}"]
             {
                 assert!(!text.contains(hole), "{hole} in {path}");
             }
             assert!(!text.contains("keystead_plugin_memory"), "{path}");
         }
-        let text = |name: &str| &project.files.iter().find(|(path, _)| path == name).unwrap().1;
+        let files = project(Template::Full);
+        let text = |name: &str| &files.iter().find(|(path, _)| path == name).unwrap().1;
         let page = text("src/lib.rs");
         assert!(
             page.contains("Manifest::new(\"1pass\", ") && page.contains("pub struct V1passVault")
@@ -298,7 +396,7 @@ mod tests {
 
     #[test]
     fn every_module_of_the_reference_plugin_is_in_a_project() {
-        let project = Project::new(&id("x"), &ApiDependency::Published).unwrap();
+        let project = Project::new(&id("x"), Template::Full, &ApiDependency::Published).unwrap();
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/memory/src");
         for entry in fs::read_dir(folder).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();

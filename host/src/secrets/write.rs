@@ -5,9 +5,10 @@ use std::sync::Arc;
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
     DescribeRequest, Error as Answer, Map, Metadata, RemoveRequest, Secret, SecretName, SetRequest,
-    Value, VaultName, WriteMode,
+    Value, ValueKind, VaultName, WriteMode,
 };
 
+use super::field::{self, Misfit, NewField};
 use super::{Found, NewSecret, Place, named};
 use crate::ask::Ask;
 use crate::error::{Error, Result};
@@ -24,8 +25,8 @@ impl Host {
         let vault = self.target(new.vault.as_ref())?;
         let kind = self.kind_to_write(&vault)?;
         can_write(&vault, &kind, new.metadata.as_ref())?;
-        if new.field.is_some() {
-            self.set_field(&vault, &kind, &new, ask)?;
+        if let Some(field) = &new.field {
+            self.set_field(&vault, &kind, &new, field, ask)?;
             return Ok(vault);
         }
         can_hold(&vault, &kind, &new.value)?;
@@ -105,12 +106,12 @@ impl Host {
         vault: &VaultName,
         kind: &Kind,
         new: &NewSecret,
+        field: &NewField,
         ask: &mut dyn Ask,
     ) -> Result<()> {
-        let field = new.field.as_deref().unwrap_or_default();
         let place = Place::Vault(vault.clone());
         self.atomically(vault, kind, &new.name, new.run, ask, &mut |guard, ask| {
-            let (mut map, version, mode) = match self.get(&new.name, &place, ask) {
+            let (map, version, mode) = match self.get(&new.name, &place, ask) {
                 Ok(Found { secret: Secret { value: Value::Map(map), version, .. }, .. }) => {
                     (map, version, WriteMode::Replace)
                 }
@@ -121,7 +122,14 @@ impl Host {
                 Err(Error::NoSuchSecret { .. }) => (Map::new(), None, WriteMode::CreateOnly),
                 Err(error) => return Err(error),
             };
-            map.insert(field, new.value.duplicate());
+            let value = field::changed(&map, field, &new.value).map_err(|misfit| {
+                let (vault, name, field) = (vault.clone(), new.name.clone(), field.name.clone());
+                match misfit {
+                    Misfit::Type(present) => Error::FieldType { vault, name, field, present },
+                    Misfit::Pointer => Error::FieldPointer { vault, name, field },
+                }
+            })?;
+            let map = field::put(map, &field.name, value);
             let value = Value::Map(map);
             can_hold(vault, kind, &value)?;
             if new.run == Run::Dry {
@@ -181,14 +189,54 @@ pub(super) fn can_write(vault: &VaultName, kind: &Kind, metadata: Option<&Metada
 /// Refuses a value that a vault of this kind cannot hold, or that exceeds a limit of every
 /// vault, and returns how many bytes its byte form has.
 pub(super) fn can_hold(vault: &VaultName, kind: &Kind, value: &Value) -> Result<usize> {
-    if !kind.values.contains(&value.kind()) {
-        let what = format!("this vault cannot hold a value of kind {}", value.kind());
+    if let Some(what) = unfit(&kind.values, value) {
         return Err(unsupported(vault, what));
     }
     value.encoded_len().map_err(|answer| Error::Refused { vault: vault.clone(), answer })
 }
 
+/// Returns why a vault that holds these kinds of value cannot hold this one.
+pub(crate) fn unfit(kinds: &[ValueKind], value: &Value) -> Option<String> {
+    let kind = value.kind();
+    if !kinds.contains(&kind) {
+        return Some(format!("this vault cannot hold a value of kind {kind}"));
+    }
+    // A plugin of before JSON knows it in no map either.
+    (!kinds.contains(&ValueKind::Json) && has_json(value))
+        .then(|| "this vault cannot hold JSON, which a field of the map is".to_owned())
+}
+
+fn has_json(value: &Value) -> bool {
+    match value {
+        Value::Json(_) => true,
+        Value::Map(map) => map.iter().any(|(_, value)| has_json(value)),
+        _ => false,
+    }
+}
+
 fn unsupported(vault: &VaultName, what: String) -> Error {
     let answer = keystead_plugin_api::Error::unsupported(what);
     Error::Refused { vault: vault.clone(), answer }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vault_without_json_takes_no_map_with_json() {
+        let map = |value: Value| {
+            let mut map = Map::new();
+            map.insert("a", value);
+            Value::Map(map)
+        };
+        let json = || Value::json("5").unwrap();
+        let old = [ValueKind::Text, ValueKind::Map];
+        assert_eq!(unfit(&old, &map(Value::text("5"))), None);
+        assert_eq!(unfit(ValueKind::ALL, &map(map(json()))), None);
+        for value in [map(json()), map(map(json())), json(), Value::bytes(Vec::new())] {
+            let why = unfit(&old, &value).unwrap();
+            assert!(why.starts_with("this vault cannot hold"), "{why}");
+        }
+    }
 }

@@ -75,6 +75,9 @@ numbered! {
         Log = 1 "log",
         Exec = 2 "exec",
         Ownership = 3 "ownership",
+        ReplaceFile = 4 "replace_file",
+        ReadFile = 5 "read_file",
+        IsGranted = 6 "is_granted",
     }
 }
 
@@ -248,6 +251,11 @@ pub fn serve_host(services: &dyn Services, service: u32, request: &[u8]) -> Secr
             Some(Service::Exec) => encode_reply(&services.exec(decode(request)?).map(cut_errors)),
             Some(Service::Ownership) => {
                 encode_reply(&services.ownership(&one::<String>(request)?).map(One))
+            }
+            Some(Service::ReplaceFile) => encode_reply(&services.replace_file(decode(request)?)),
+            Some(Service::ReadFile) => encode_reply(&services.read_file(decode(request)?)),
+            Some(Service::IsGranted) => {
+                encode_reply(&services.is_granted(&one::<String>(request)?).map(One))
             }
             None => wire::unknown_call(),
         })

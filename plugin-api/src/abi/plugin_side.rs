@@ -15,7 +15,10 @@ use super::table::*;
 use super::view::AbiBytes;
 use super::wire::{self, decode, encode, encode_reply, LogLine, One, Wire};
 use crate::error::{cut, Error, Result, MAX_MESSAGE_BYTES};
-use crate::plugin::{Context, ExecOutput, ExecRequest, Level, Ownership, Plugin, Services};
+use crate::plugin::{
+    Context, ExecOutput, ExecRequest, FileRead, FileReplaced, Level, Ownership, Plugin,
+    ReadFileRequest, ReplaceFileRequest, Services,
+};
 use crate::vault::Vault;
 
 /// Returns the exported header of this plugin. Called by
@@ -186,6 +189,22 @@ impl Services for HostServices {
         let path = One(path.to_owned());
         // A host that does not know it has no sandbox that hides owners.
         Ok(self.ask::<One<Option<_>>>(Service::Ownership, &path)?.and_then(|found| found.0))
+    }
+
+    fn is_granted(&self, permission: &str) -> Result<bool> {
+        // A host that does not know it says nothing of grants.
+        let permission = One(permission.to_owned());
+        Ok(self.ask::<One<bool>>(Service::IsGranted, &permission)?.map_or(true, |is| is.0))
+    }
+
+    fn read_file(&self, request: ReadFileRequest) -> Result<FileRead> {
+        let read = self.ask(Service::ReadFile, &request)?;
+        read.ok_or_else(|| Error::unsupported("this host reads no files for plugins"))
+    }
+
+    fn replace_file(&self, request: ReplaceFileRequest) -> Result<FileReplaced> {
+        let replaced = self.ask(Service::ReplaceFile, &request)?;
+        replaced.ok_or_else(|| Error::unsupported("this host replaces no files"))
     }
 }
 

@@ -101,6 +101,8 @@ pub(super) struct Bench<'a> {
     heard: Heard,
     first_open: FirstOpen,
     hangs: bool,
+    /// With how many secrets the present check tries the vault, where that depends on its speed.
+    pub(super) tried: Option<usize>,
 }
 
 /// What was seen when the vault was opened for the first time.
@@ -146,8 +148,10 @@ impl<'a> Bench<'a> {
             }
             Err(error) => return Err(error),
         };
-        let mut bench = Self { declared, subject, main, heard, first_open, hangs: false };
+        let mut bench =
+            Self { declared, subject, main, heard, first_open, hangs: false, tried: None };
         bench.clean_up_after_earlier_runs();
+        bench.lock_by_first_write();
         Ok(bench)
     }
 
@@ -251,6 +255,23 @@ impl<'a> Bench<'a> {
             }
         }
         text
+    }
+
+    /// Writes to a vault that was open although it may be locked: one that its first write makes is
+    /// locked from then on.
+    fn lock_by_first_write(&mut self) {
+        let declared = self.declared;
+        let may_lock = declared.can(Capability::Unlock) && !declared.answers.is_empty();
+        if !may_lock || self.first_open.locked.is_some() || !declared.can(Capability::Write) {
+            return;
+        }
+        let written = self.main.as_mut().map(|main| main.put(&sample::name("first")));
+        if let Some(Ok(_)) = written {
+            if let Ok(mut again) = self.open(VAULT, None) {
+                let asked = again.ask(|vault| vault.list(&ListRequest::new(soon())));
+                self.first_open.locked = asked.err().filter(|e| e.kind() == ErrorKind::Locked);
+            }
+        }
     }
 
     fn clean_up_after_earlier_runs(&mut self) {

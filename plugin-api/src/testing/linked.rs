@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{run, Declared, Outcome, Places, Subject};
+use crate::abi::Guarded;
 use crate::error::{Error, Result};
 use crate::manifest::{Kind, Manifest};
 use crate::name::VaultName;
@@ -107,9 +108,9 @@ impl<P: Plugin> Linked<P> {
         self
     }
 
-    /// Says how many secrets to write for a listing of many pages.
+    /// Says how many secrets to write for a listing of many pages, however long that takes.
     pub fn many(mut self, count: usize) -> Self {
-        self.declared.many = count;
+        self.declared.many = Some(count);
         self
     }
 
@@ -166,7 +167,8 @@ impl<P: Plugin> Subject for Linked<P> {
         let vault = VaultName::parse(vault)?;
         let mut request = OpenRequest::new(vault, self.kind.name, parameters, deadline);
         request.session = session;
-        P::open(request, Context::new(Box::new(Recorder(self.log.clone()))))
+        let vault = P::open(request, Context::new(Box::new(Recorder(self.log.clone()))))?;
+        Ok(Box::new(Guarded::new(vault, self.kind.capabilities, self.kind.values)))
     }
 
     fn places(&self) -> Places {

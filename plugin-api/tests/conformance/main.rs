@@ -80,7 +80,7 @@ fn each_broken_obligation_is_named_and_no_other() {
     for fault in testing::obligations() {
         let mut faulty = Faults::new(fault);
         let mut declared = faulty.declared();
-        declared.many = 50;
+        declared.many = Some(50);
         let outcomes = outcomes(&mut faulty, &declared);
         assert_eq!(broken(&outcomes), [fault], "{outcomes:#?}");
         let shown = outcomes.iter().find(|outcome| outcome.is_broken()).unwrap().to_string();
@@ -113,7 +113,7 @@ fn a_report_never_shows_the_answer_to_a_prompt() {
     }
     let faults = Faults::new("none");
     let mut declared = faults.declared();
-    declared.many = 1;
+    declared.many = Some(1);
     let outcomes = outcomes(&mut Telling(faults), &declared);
     assert_eq!(broken(&outcomes), ["no-secret-in-error"]);
     assert!(!format!("{outcomes:?}").contains(PASSWORD), "{outcomes:?}");
@@ -149,7 +149,7 @@ fn a_path_that_opening_makes_is_found() {
     let _ = std::fs::remove_file(&path);
     let faults = Faults::new("none");
     let mut declared = faults.declared();
-    declared.many = 1;
+    declared.many = Some(1);
     assert!(declared.can(Capability::Write));
     let outcomes = outcomes(&mut Making(faults, path), &declared);
     assert_eq!(broken(&outcomes), ["open-no-effect"]);

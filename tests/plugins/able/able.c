@@ -47,6 +47,58 @@ static const char *runs(const char *program) {
     return host->exec(context, &request, take, NULL) == KEYSTEAD_OK ? found : "refused";
 }
 
+static char version[200];
+
+static void take_file(void *own, const keystead_file *file) {
+    keystead_bytes said = file->message.size ? file->message : file->content;
+    (void)own;
+    snprintf(found, sizeof found, "%.*s", said.size ? (int)said.size : 7, said.size ? said.data : "nothing");
+    snprintf(version, sizeof version, "%.*s", (int)file->version.size,
+             file->version.size ? file->version.data : "");
+}
+
+/* Has the host read a file. */
+static const char *takes(const char *path) {
+    keystead_read_file_request request = {.size = sizeof request, .deadline_millis = 5000};
+    request.path = keystead_text(path);
+    host->read_file(context, &request, take_file, NULL);
+    return found;
+}
+
+/* Has the host put a text in the place of what was read last, which it keeps: `PATH;;TEXT`, and
+ * with `PATH;;` as many bytes as are too many. */
+static const char *puts_there(const char *target) {
+    keystead_replace_file_request request = {.size = sizeof request, .deadline_millis = 5000};
+    const char *text = strstr(target, ";;");
+    size_t most = 16 * 1024 * 1024;
+    char *large = NULL;
+    keystead_status status;
+    request.path = keystead_text(target);
+    request.path.size = (size_t)(text - target);
+    if (version[0]) {
+        request.expected = keystead_text(version);
+        request.present = KEYSTEAD_WITH_EXPECTED;
+    }
+    request.content = keystead_text(text + 2);
+    if (!text[2]) {
+        large = calloc(1, most + 1);
+        request.content.data = large;
+        request.content.size = most + 1;
+    }
+    status = host->replace_file(context, &request, take_file, NULL);
+    free(large);
+    return status == KEYSTEAD_OK ? "replaced" : status == KEYSTEAD_CONFLICT ? strcat(found, "!") : found;
+}
+
+/* Reads a file and replaces it with a text in one call: `PATH;;TEXT`. */
+static const char *takes_and_puts(const char *target) {
+    char path[1100];
+    const char *text = strstr(target, ";;");
+    snprintf(path, sizeof path, "%.*s", (int)(text - target), target);
+    takes(path);
+    return puts_there(target);
+}
+
 /* Connects to a name as a client does, and reads what the server greets with. */
 static const char *resolves(const char *port) {
     struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *list;
@@ -129,6 +181,11 @@ static const char *attempt(const char *what, const char *target) {
     if (same(what, "variable")) return getenv(target) ? getenv(target) : "none";
     if (same(what, "run")) return runs(target);
     if (same(what, "shell")) return scripts(target);
+    if (same(what, "file")) return takes(target);
+    if (same(what, "put")) return puts_there(target);
+    if (same(what, "swap")) return takes_and_puts(target);
+    if (same(what, "granted"))
+        return host->is_granted(context, keystead_text(target)) ? "granted" : "not granted";
     if (same(what, "bus")) return greets();
     if (same(what, "mapped")) return is_mapped_from();
     if (same(what, "thread")) {

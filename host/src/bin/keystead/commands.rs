@@ -28,6 +28,7 @@ use keystead_plugin_api::{Level, VaultName};
 
 use crate::cli::{Cli, Command, Global};
 use crate::environment::{Environment, Sources};
+use crate::failure::sandbox::with_grants;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
 use crate::similar::with_similar;
@@ -91,7 +92,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         Command::Completions(_) | Command::Man(_) => unreachable!("ran above"),
     };
     unlock.unasked().iter().for_each(|message| ui.warn(message));
-    done.map_err(|failure| with_similar(failure, &host, ui))
+    done.map_err(|failure| with_similar(with_grants(failure, &host), &host, ui))
 }
 
 impl<'a> Scene<'a> {

@@ -3,6 +3,7 @@
 //! belong to them, is in [`hint`].
 
 mod hint;
+pub(crate) mod sandbox;
 
 use std::error::Error;
 use std::fmt;

@@ -48,6 +48,13 @@ impl Progress {
         }
     }
 
+    /// Names what is being done now.
+    pub(crate) fn says(&self, what: &'static str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(what);
+        }
+    }
+
     /// Says or asks something in between, with the bar out of the way.
     pub(crate) fn aside<T>(&self, run: impl FnOnce() -> T) -> T {
         match &self.0 {
@@ -82,6 +89,10 @@ impl Ask for Asking<'_> {
 
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         self.0.aside(|| self.1.ask(vault, challenge))
+    }
+
+    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+        self.0.aside(|| self.1.show(vault, challenge))
     }
 
     fn wrong(&mut self, vault: &VaultName, message: &str) {

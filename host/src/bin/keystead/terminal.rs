@@ -10,7 +10,9 @@ use std::path::PathBuf;
 
 use keystead::reference::Reference;
 use keystead::{Ask, Unanswered};
-use keystead_plugin_api::{Answer, Challenge, Prompt, SecretBytes, SecretText, VaultName};
+use keystead_plugin_api::{
+    Answer, Challenge, Prompt, PromptKind, SecretBytes, SecretText, VaultName, Wait,
+};
 use rustix::termios::isatty;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -32,6 +34,8 @@ pub(crate) struct Terminal {
     waiting: Hush,
     unlock: Unlock,
     home: Option<PathBuf>,
+    /// What was shown last of a vault that waits.
+    shown: Option<Vec<String>>,
 }
 
 /// Why nothing was typed.
@@ -64,7 +68,7 @@ impl Terminal {
         } else {
             None
         };
-        Self { tty, waiting: Hush::default(), unlock, home }
+        Self { tty, waiting: Hush::default(), unlock, home, shown: None }
     }
 
     /// Says nothing of waiting any more once a question is asked.
@@ -135,6 +139,25 @@ impl Terminal {
         Ok(line)
     }
 
+    /// Asks for one of several lines: by its number, or as it is written.
+    fn choice(&self, prompt: &Prompt) -> Result<String, Untyped> {
+        for (at, choice) in prompt.choices.iter().enumerate() {
+            self.tell(&format!("  {}  {choice}", at + 1));
+        }
+        for _ in 0..MOST_CHOICES {
+            let typed = self.plain(&prompt.label)?;
+            let typed = typed.trim();
+            let number: Option<usize> = typed.parse().ok();
+            let chosen = number.and_then(|number| prompt.choices.get(number.checked_sub(1)?));
+            let is_it = |choice: &&String| *choice == typed;
+            if let Some(chosen) = prompt.choices.iter().find(is_it).or(chosen) {
+                return Ok(chosen.clone());
+            }
+            self.tell("No: that is none of them.");
+        }
+        Err(Untyped::Failed(io::Error::other("none of the choices was chosen")))
+    }
+
     /// Asks yes or no; only `y` or `yes` is yes.
     pub(crate) fn confirm(&self, question: &str) -> Result<bool, Untyped> {
         let answer = self.plain(&format!("{question} [y/N]"))?;
@@ -165,17 +188,41 @@ impl Ask for Terminal {
         if !challenge.prompts.iter().all(|prompt| prompt.new) {
             self.tell(&format!("Vault `{vault}` is locked."));
         }
+        if challenge.wait == Wait::None {
+            sentences(challenge).iter().for_each(|line| self.tell(line));
+        }
         let mut answers = Vec::with_capacity(challenge.prompts.len());
         for prompt in &challenge.prompts {
-            let typed = match prompt.secret {
-                true if prompt.new => self.hidden_twice(&prompt.label),
-                true => self.hidden(&prompt.label),
-                false => self.plain(&prompt.label).map(SecretText::new),
+            let typed = match prompt.kind {
+                PromptKind::Choice => self.choice(prompt).map(SecretText::new),
+                PromptKind::YesNo => self
+                    .confirm(&prompt.label)
+                    .map(|yes| SecretText::new(if yes { "yes" } else { "no" })),
+                _ if prompt.secret && prompt.new => self.hidden_twice(&prompt.label),
+                _ if prompt.secret => self.hidden(&prompt.label),
+                _ => self.plain(&prompt.label).map(SecretText::new),
             };
             let value = typed.map_err(unanswered)?;
             answers.push(Answer::new(prompt.name.clone(), value));
         }
         Ok(answers)
+    }
+
+    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+        self.askable().map_err(unanswered)?;
+        self.waiting.hush();
+        let mut lines = vec![format!("Vault `{vault}` is locked.")];
+        lines.extend(sentences(challenge));
+        lines.push(match challenge.wait {
+            Wait::System => "Waiting for what the system asks; Ctrl-C ends it.".to_owned(),
+            _ => "Waiting until that is done; Ctrl-C ends it.".to_owned(),
+        });
+        // A person reads it once, however often the vault is asked.
+        if self.shown.as_ref() != Some(&lines) {
+            lines.iter().for_each(|line| self.tell(line));
+            self.shown = Some(lines);
+        }
+        Ok(())
     }
 
     fn is_there(&self) -> bool {
@@ -191,6 +238,12 @@ impl Ask for Terminal {
     fn wrong(&mut self, _: &VaultName, message: &str) {
         self.tell(&format!("No: {message}."));
     }
+}
+
+/// Returns what a vault says to the person. An address is whole, and was checked to be plain.
+fn sentences(challenge: &Challenge) -> Vec<String> {
+    let url = challenge.url.as_ref().map(|url| format!("Open: {url}"));
+    challenge.message.iter().cloned().chain(url).collect()
 }
 
 fn unanswered(why: Untyped) -> Unanswered {

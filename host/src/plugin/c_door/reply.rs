@@ -58,7 +58,7 @@ pub(super) struct Reply {
     fault: Option<Error>,
     // Of the call, or of one of its several parts.
     pub(super) message: Option<String>,
-    challenge: Option<String>,
+    challenge: Option<Challenge>,
     prompts: Vec<Prompt>,
     wait: Option<Duration>,
     pub(super) value: Option<Value>,
@@ -148,10 +148,14 @@ impl Reply {
         let message = self.message.take();
         let error = match ErrorKind::from_code(status & 0xff) {
             Some(ErrorKind::Locked) => match self.challenge.take() {
-                Some(_) if self.prompts.is_empty() => {
-                    Error::internal("a challenge asks for nothing")
+                Some(mut challenge) => {
+                    challenge.prompts = std::mem::take(&mut self.prompts);
+                    challenge.message = challenge.message.or(message);
+                    match challenge.check() {
+                        Ok(()) => Error::locked(challenge),
+                        Err(fault) => Error::internal(fault.message()),
+                    }
                 }
-                Some(id) => Error::locked(Challenge::new(id, std::mem::take(&mut self.prompts))),
                 None => Error::internal("a challenge's id is missing"),
             },
             Some(kind) => match (kind, message) {
@@ -193,22 +197,15 @@ impl Reply {
         Self::once(&mut self.message, "a message", text.to_owned())
     }
 
-    pub(super) fn challenge(&mut self, id: &str) -> Result<()> {
-        Self::once(&mut self.challenge, "a challenge", id.to_owned())
+    pub(super) fn challenge(&mut self, challenge: Challenge) -> Result<()> {
+        Self::once(&mut self.challenge, "a challenge", challenge)
     }
 
-    pub(super) fn prompt(&mut self, name: &str, label: &str, flags: u32) -> Result<()> {
+    pub(super) fn prompt(&mut self, prompt: Prompt) -> Result<()> {
         if self.prompts.len() == Challenge::MAX_PROMPTS {
             let most = Challenge::MAX_PROMPTS;
             return Err(Error::internal(format!("a challenge has more than {most} prompts")));
         }
-        // An answer is found by its prompt's name.
-        if self.prompts.iter().any(|other| other.name == name) {
-            return Err(Error::internal(format!("a challenge asks for `{name}` twice")));
-        }
-        let mut prompt = Prompt::plain(name, label);
-        prompt.secret = flags & 1 != 0;
-        prompt.new = flags & 2 != 0;
         self.prompts.push(prompt);
         Ok(())
     }

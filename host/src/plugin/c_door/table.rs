@@ -29,6 +29,8 @@ pub(super) mod with {
     pub(in super::super) const CREATED: u32 = 128;
     pub(in super::super) const REMOVED: u32 = 256;
     pub(in super::super) const RECOVERABLE_UNTIL: u32 = 512;
+    pub(in super::super) const EXPECTED: u32 = 1024;
+    pub(in super::super) const FILE: u32 = 2048;
 }
 
 /// A plugin's open vault: only the plugin looks into it.
@@ -353,6 +355,38 @@ pub(super) struct ExecOutput {
     pub(super) message: Bytes,
 }
 
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct ReadFileRequest {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) deadline_millis: u64,
+    pub(super) path: Bytes,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct ReplaceFileRequest {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) deadline_millis: u64,
+    pub(super) path: Bytes,
+    pub(super) expected: Bytes,
+    pub(super) content: Bytes,
+}
+
+#[repr(C)]
+pub(super) struct FileTold {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) content: Bytes,
+    pub(super) version: Bytes,
+    pub(super) message: Bytes,
+}
+
+/// A plugin's function that is given a file.
+pub(super) type TakeFile = unsafe extern "C" fn(*mut c_void, *const FileTold);
+
 macro_rules! grown {
     ($($type:ty, $what:literal, $first:literal;)*) => {$(
         // SAFETY: all are `repr(C)`, begin with `size: u32`, and are made of numbers and pointers
@@ -377,6 +411,8 @@ grown! {
     Action, "an action", 48;
     Schema, "a parameter's schema", 64;
     ExecRequest, "a request of exec", 80;
+    ReadFileRequest, "a request of read_file", 32;
+    ReplaceFileRequest, "a request of replace_file", 64;
 }
 
 /// A plugin's function that is given an output.
@@ -417,6 +453,13 @@ pub(super) struct HostTable {
     pub(super) parameter: Told<Schema>,
     pub(super) session: unsafe extern "C" fn(u64, Bytes, u64) -> u32,
     pub(super) result: unsafe extern "C" fn(u64, u32) -> u32,
+    pub(super) read_file:
+        unsafe extern "C" fn(u64, *const ReadFileRequest, Option<TakeFile>, *mut c_void) -> u32,
+    pub(super) replace_file:
+        unsafe extern "C" fn(u64, *const ReplaceFileRequest, Option<TakeFile>, *mut c_void) -> u32,
+    pub(super) is_granted: unsafe extern "C" fn(u64, Bytes) -> u32,
+    /// Keeps the size of the table a multiple of 8 where pointers have 4 bytes.
+    pub(super) reserved: usize,
 }
 
 /// A function of a vault: its request, and where the answer goes.

@@ -6,6 +6,8 @@
 //! needs of each: that the plugin told the truth about its own memory. Numbers of contexts
 //! and replies are looked up and never followed.
 
+mod file;
+
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::panic::{self, AssertUnwindSafe};
@@ -16,7 +18,8 @@ use std::time::Duration;
 use keystead_plugin_api::{
     Deadline, Error, Level, MAX_EXEC_ARGUMENT_BYTES, MAX_EXEC_ARGUMENTS, MAX_MESSAGE_BYTES,
     MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES, MAX_SECRET_NAME_BYTES, MAX_SESSION_BYTES,
-    MetadataValue, NameEquality, Result, SecretBytes, Services, UnicodeTables, ValueKind,
+    MetadataValue, NameEquality, PromptKind, Result, SecretBytes, Services, UnicodeTables,
+    ValueKind,
 };
 
 use super::reply::*;
@@ -179,6 +182,10 @@ pub(super) static HOST: HostTable = HostTable {
     parameter,
     session,
     result,
+    read_file: file::read,
+    replace_file: file::replace,
+    is_granted: file::is_granted,
+    reserved: 0,
 };
 
 unsafe extern "C" fn log(context: u64, level: u32, line: Bytes) -> u32 {
@@ -303,38 +310,56 @@ unsafe extern "C" fn retry_after(reply: u64, millis: u64) -> u32 {
 unsafe extern "C" fn challenge(reply: u64, challenge: *const Challenge) -> u32 {
     tell(reply, |told| {
         // SAFETY: the module's promise.
-        let challenge = unsafe { grown(challenge) }?;
+        let it = unsafe { grown(challenge) }?;
         // SAFETY: the module's promise.
-        let id = unsafe { challenge.id.text("a challenge's id", MAX_LINE_BYTES) }?;
-        // Read and not shown yet: the contract has no place for them.
+        let id = unsafe { it.id.text("a challenge's id", MAX_LINE_BYTES) }?;
         // SAFETY: the module's promise.
-        unsafe { challenge.message.text("a challenge's message", MAX_LINE_BYTES) }?;
+        let message = unsafe { it.message.text("a challenge's message", MAX_MESSAGE_BYTES) }?;
+        let most = keystead_plugin_api::Challenge::MAX_URL_BYTES;
         // SAFETY: the module's promise.
-        unsafe { challenge.url.text("a challenge's url", MAX_LINE_BYTES) }?;
-        told.challenge(id)
+        let url = unsafe { it.url.text("a challenge's url", most) }?;
+        let plain = keystead_plugin_api::Challenge::new(id, Vec::new());
+        let plain = if message.is_empty() { plain } else { plain.message(message) };
+        let plain = if url.is_empty() { plain } else { plain.url(url) };
+        let interval = Duration::from_millis(it.interval_millis);
+        told.challenge(match it.wait {
+            0 => plain,
+            1 => plain.poll(interval, Duration::from_millis(it.expires_millis)),
+            2 => plain.system(),
+            kind => {
+                let unknown = format!("the vault waits in a way ({kind}) that is not known here");
+                return Err(Error::unsupported(unknown));
+            }
+        })
     })
 }
 
 unsafe extern "C" fn prompt(reply: u64, prompt: *const Prompt) -> u32 {
     tell(reply, |told| {
         // SAFETY: the module's promise.
-        let prompt = unsafe { grown(prompt) }?;
+        let it = unsafe { grown(prompt) }?;
         // SAFETY: the module's promise.
-        let name = unsafe { prompt.name.text("a prompt's name", MAX_LINE_BYTES) }?;
+        let name = unsafe { it.name.text("a prompt's name", MAX_LINE_BYTES) }?;
         // SAFETY: the module's promise.
-        let label = unsafe { prompt.label.text("a prompt's label", MAX_LINE_BYTES) }?;
-        if prompt.choice_count > MAX_ITEMS {
-            return Err(Error::internal(format!("a prompt has more than {MAX_ITEMS} choices")));
+        let label = unsafe { it.label.text("a prompt's label", MAX_LINE_BYTES) }?;
+        let most = keystead_plugin_api::Prompt::MAX_CHOICES;
+        if it.choice_count > most {
+            return Err(Error::internal(format!("a prompt has more than {most} choices")));
         }
-        // Read and not shown yet, as above.
-        for at in 0..prompt.choice_count {
+        let mut plain = keystead_plugin_api::Prompt::plain(name, label);
+        for at in 0..it.choice_count {
             // SAFETY: the module's promise: there are so many.
-            let choice = unsafe { checked(prompt.choices.wrapping_add(at)) };
+            let choice = unsafe { checked(it.choices.wrapping_add(at)) };
             let choice = choice.ok_or_else(|| Error::internal("a choice is missing"))?;
             // SAFETY: the module's promise.
-            unsafe { choice.text("a choice", MAX_LINE_BYTES) }?;
+            plain.choices.push(unsafe { choice.text("a choice", MAX_LINE_BYTES) }?.to_owned());
         }
-        told.prompt(name, label, prompt.flags)
+        (plain.secret, plain.new) = (it.flags & 1 != 0, it.flags & 2 != 0);
+        // What is not filled in is a line.
+        plain.kind = PromptKind::from_code(it.kind.max(1)).ok_or_else(|| {
+            Error::unsupported(format!("the prompt kind {} is not known here", it.kind))
+        })?;
+        told.prompt(plain)
     })
 }
 

@@ -15,7 +15,7 @@ use crate::fs::object::{
     HardLinked, Link, Object, Place, Shared, Target, look_up, name_of_one, shared_in,
 };
 use crate::plugin::exec;
-use crate::plugin::inspect::Permission;
+use crate::plugin::inspect::{FileAccess, Permission};
 
 /// The most names in a granted folder among which another name of a file of ours is looked for.
 const MAX_SEARCHED: usize = 100_000;
@@ -89,13 +89,17 @@ impl Boundaries {
 
     fn is_covered(&self, asked: &Permission, recorded: &[String]) -> Result<bool, Error> {
         let granted = recorded.iter().filter_map(|text| Permission::parse(text).ok());
-        let Permission::Files { template: wanted, access: wants } = asked else {
-            return Ok(granted.into_iter().any(|granted| granted.covers(asked)));
+        let (wanted, wants) = match asked {
+            Permission::Files { template, access } => (template, access),
+            // Who may write all in its folder may do that as well.
+            Permission::Replace { template } => (template, &FileAccess::ReadWrite),
+            _ => return Ok(granted.into_iter().any(|granted| granted.covers(asked))),
         };
+        let in_folder_only = matches!(asked, Permission::Replace { .. });
         let mut place = None;
         for granted in granted {
             let Permission::Files { template, access } = granted else { continue };
-            if access < *wants {
+            if access < *wants || in_folder_only && !template.ends_with('/') {
                 continue;
             }
             // One name is one object; whether it is a folder says what is there.
@@ -310,7 +314,9 @@ pub(super) fn io(path: &Path, error: Errno) -> Error {
 /// Returns the paths among these grants, as registrations record them, that may be written.
 pub(crate) fn writable_in(grants: &[String]) -> impl Iterator<Item = PathBuf> + '_ {
     // Not as a manifest has it: a path that was put in has braces, or whatever else a name may have.
-    grants
-        .iter()
-        .filter_map(|text| text.strip_prefix("files:")?.strip_suffix(":rw").map(PathBuf::from))
+    let path = |text: &'_ String| match text.strip_prefix("replace:") {
+        Some(path) => Some(PathBuf::from(path)),
+        None => text.strip_prefix("files:")?.strip_suffix(":rw").map(PathBuf::from),
+    };
+    grants.iter().filter_map(path)
 }

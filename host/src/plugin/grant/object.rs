@@ -64,6 +64,42 @@ impl From<crate::fs::Error> for Stop {
     }
 }
 
+/// Returns what is at the path of a file that the host replaces for a plugin, found as each grant is.
+///
+/// # Errors
+/// [`Error`]; what is there and is no file.
+pub(crate) fn replaced(path: &Path, boundaries: &Boundaries) -> Result<Target, Error> {
+    let target = look_up(path, &mut |link| boundaries.follow(path, link))?;
+    boundaries.keep_off_own(path, &target)?;
+    let system = rustix::fs::fstatfs(target.holder.as_fd()).map_err(|error| io(path, error))?;
+    // The host would read there what is of the host.
+    let found = match &target.object {
+        _ if system.f_type == rustix::fs::PROC_SUPER_MAGIC => Some("something of the kernel's"),
+        Some(object) => object.not_a_file().map_err(|error| io(path, error))?,
+        None => None,
+    };
+    match found {
+        Some(found) => Err(crate::fs::Error::NotAFile { path: path.to_owned(), found }.into()),
+        None => Ok(target),
+    }
+}
+
+/// Checks the files that the host replaces, and returns where each leads that leads elsewhere than its
+/// name says.
+pub(super) fn check_replaced(
+    permissions: &[Permission],
+    boundaries: &Boundaries,
+) -> Result<Vec<(String, PathBuf)>, Error> {
+    let mut elsewhere = Vec::new();
+    for permission in permissions {
+        let Permission::Replace { template } = permission else { continue };
+        let target = replaced(Path::new(template), boundaries)?;
+        let path = target.path().ok().filter(|path| path != Path::new(template));
+        elsewhere.extend(path.map(|path| (template.clone(), path)));
+    }
+    Ok(elsewhere)
+}
+
 /// Opens what these permissions are for. What may be written comes first, as it decides about links
 /// of the others.
 pub(super) fn resolve(

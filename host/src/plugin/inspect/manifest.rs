@@ -223,7 +223,7 @@ fn check_parameters(permission: &Permission, kinds: &[Kind], unknown: &str) -> R
             }
             return bad(unknown);
         };
-        if let Permission::Files { template, .. } = permission {
+        if let Some(template) = permission.path() {
             let begins = at == 0 && template.starts_with('{');
             let is_path = |one: &OwnedParameter| one.kind == ParameterKind::Path && !one.secret;
             if is_path(first) != begins || declared.any(|one| is_path(one) != begins) {

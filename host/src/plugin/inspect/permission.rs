@@ -36,6 +36,11 @@ pub enum Permission {
         /// What may be done with them.
         access: FileAccess,
     },
+    /// One file, which the host reads for the plugin and replaces as a whole.
+    Replace {
+        /// The path, absolute once its parameters are put in.
+        template: String,
+    },
     /// The network.
     Network,
     /// One variable of the host's environment.
@@ -81,6 +86,13 @@ impl Permission {
                 };
                 check_path(template.strip_suffix(FOLDER_OF).unwrap_or(template)).map_err(bad)?;
                 Ok(Self::Files { template: template.to_owned(), access })
+            }
+            ("replace", Some(template)) => {
+                check_path(template).map_err(bad)?;
+                if template.ends_with('/') {
+                    return Err(bad("it is of one file, and ends with `/`"));
+                }
+                Ok(Self::Replace { template: template.to_owned() })
             }
             ("env", Some(name)) => {
                 if !is_variable(name) {
@@ -146,6 +158,7 @@ impl Permission {
             Self::Files { template, access: FileAccess::ReadWrite } => {
                 format!("files:{template}:rw")
             }
+            Self::Replace { template } => format!("replace:{template}"),
             Self::Network => "network".to_owned(),
             Self::Env(name) => format!("env:{name}"),
             Self::Exec { program, variables } => {
@@ -185,6 +198,12 @@ impl Permission {
             Self::Files { template, access } => {
                 Self::Files { template: resolved(&fill(template)), access: *access }
             }
+            Self::Replace { template } => {
+                // Of `/` nothing is left, and it is no file.
+                let path = resolved(&fill(template));
+                let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(&path);
+                Self::Replace { template: path.to_owned() }
+            }
             Self::Exec { program, variables } => {
                 Self::Exec { program: fill(program), variables: variables.clone() }
             }
@@ -203,6 +222,11 @@ impl Permission {
                 let is_same = granted.trim_end_matches('/') == wanted.trim_end_matches('/');
                 (is_below || is_same) && may >= wants
             }
+            // Who may write all in its folder may do that as well.
+            (
+                Self::Files { template: granted, access: FileAccess::ReadWrite },
+                Self::Replace { template: wanted },
+            ) => granted.ends_with('/') && wanted.starts_with(granted.as_str()),
             (
                 Self::Exec { program: granted, variables: may },
                 Self::Exec { program: wanted, variables: wants },
@@ -216,11 +240,19 @@ impl Permission {
         self.parameters().any(|name| name.contains('.'))
     }
 
+    /// Returns the path, or its template, of a permission for files.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Files { template, .. } | Self::Replace { template } => Some(template),
+            _ => None,
+        }
+    }
+
     /// Returns the names of the parameters that the template refers to.
     pub fn parameters(&self) -> impl Iterator<Item = &str> {
         let template = match self {
-            Self::Files { template, .. } | Self::Exec { program: template, .. } => template,
-            _ => "",
+            Self::Exec { program, .. } => program,
+            other => other.path().unwrap_or_default(),
         };
         template.split('{').skip(1).filter_map(|part| part.split('}').next())
     }
@@ -246,6 +278,9 @@ impl fmt::Display for Permission {
                     None if template == "/" => f.write_str("under /"),
                     None => write!(f, "under {}", template.trim_end_matches('/')),
                 }
+            }
+            Self::Replace { template } => {
+                write!(f, "may read the file {template}, and have Keystead replace it as a whole")
             }
             Self::Network => f.write_str("may use the network"),
             Self::Env(name) => write!(f, "may read the environment variable {name}"),
@@ -392,6 +427,23 @@ mod tests {
     }
 
     #[test]
+    fn replaced_file_is_one_path_without_end() {
+        for (template, value, filled) in
+            [("{x}", "/a/b", "/a/b"), ("{x}", "/a//b/", "/a/b"), ("/a/{x}.kdbx", "b", "/a/b.kdbx")]
+        {
+            let values = BTreeMap::from([("x".to_owned(), value.to_owned())]);
+            let asked = Permission::parse(&format!("replace:{template}")).unwrap();
+            let asked = asked.filled_in(&values);
+            assert_eq!(asked.text(), format!("replace:{filled}"), "{template} {value}");
+            assert_eq!(Permission::parse(&asked.text()).unwrap(), asked);
+        }
+        for wrong in ["replace:", "replace:x", "replace:{x}/", "replace:{x}/..", "replace:/a/../b"]
+        {
+            assert_eq!(Permission::parse(wrong).unwrap_err().code(), "E05.bad-manifest", "{wrong}");
+        }
+    }
+
+    #[test]
     fn variables_of_a_program_are_named_each_once_and_none_is_reserved() {
         for (written, words) in [
             ("exec:op", "may run the program op"),
@@ -472,6 +524,7 @@ mod tests {
             ("files:/a:rw", "files:/a/:rw"),
             ("files:/a/:rw", "files:/a/b/c:rw"),
             ("files:/a/:r", "files:/a/b/:r"),
+            ("files:/a/:rw", "replace:/a/b"),
             ("network", "network"),
             ("exec:gpg", "exec:gpg"),
             ("exec:gpg:A,B", "exec:gpg"),
@@ -486,6 +539,10 @@ mod tests {
             ("files:/a:rw", "files:/a/b:r"),
             ("files:/a/b/:rw", "files:/a/:r"),
             ("network", "dbus"),
+            ("files:/a/:r", "replace:/a/b"),
+            ("files:/a/b:rw", "replace:/a/b"),
+            ("replace:/a", "replace:/a/b"),
+            ("replace:/a", "files:/a:r"),
             ("env:A", "env:B"),
             ("exec:gpg", "exec:gpg2"),
             ("exec:gpg", "exec:gpg:A"),

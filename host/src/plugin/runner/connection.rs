@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::super::Fit;
 use super::super::grant::{Granted, GrantedPath};
+use super::super::inspect::Permission;
 use super::eager::Eager;
 use super::ownership;
 use super::process::{Process, Starting, timespec};
@@ -403,6 +404,9 @@ fn poll(watched: &mut [PollFd<'_>], eager: Eager, left: Duration) -> Result<(), 
 enum Asked {
     Exec(api::ExecRequest),
     Ownership(String),
+    ReadFile(api::ReadFileRequest),
+    ReplaceFile(api::ReplaceFileRequest),
+    IsGranted(String),
 }
 
 impl Asked {
@@ -411,6 +415,9 @@ impl Asked {
         let read = match service {
             Some(Service::Exec) => wire::decode(asked).map(Self::Exec),
             Some(Service::Ownership) => wire::decode(asked).map(|One(path)| Self::Ownership(path)),
+            Some(Service::ReadFile) => wire::decode(asked).map(Self::ReadFile),
+            Some(Service::ReplaceFile) => wire::decode(asked).map(Self::ReplaceFile),
+            Some(Service::IsGranted) => wire::decode(asked).map(|One(text)| Self::IsGranted(text)),
             // A line for the log has no reply.
             Some(Service::Log) | None => return Err(Fault::new("a request for no service")),
         };
@@ -419,12 +426,28 @@ impl Asked {
 
     /// Does it, by the call's deadline, and returns the reply.
     fn serve(self, setup: &Setup, deadline: api::Deadline) -> api::SecretBytes {
+        let by = |own: api::Deadline| match own.remaining() > deadline.remaining() {
+            true => deadline,
+            false => own,
+        };
         match self {
             Self::Exec(mut program) => {
-                if program.deadline.remaining() > deadline.remaining() {
-                    program.deadline = deadline;
-                }
+                program.deadline = by(program.deadline);
                 wire::encode_reply(&setup.services.exec(program).map(cut_errors))
+            }
+            Self::ReadFile(mut request) => {
+                request.deadline = by(request.deadline);
+                wire::encode_reply(&setup.services.read_file(request))
+            }
+            Self::ReplaceFile(mut request) => {
+                request.deadline = by(request.deadline);
+                wire::encode_reply(&setup.services.replace_file(request))
+            }
+            Self::IsGranted(permission) => {
+                let granted = Permission::parse(&permission)
+                    .map(|permission| One(setup.granted.covers(&permission)))
+                    .map_err(|error| api::Error::invalid(error.to_string()));
+                wire::encode_reply(&granted)
             }
             Self::Ownership(path) => {
                 let owner = ownership::of(&setup.granted, &path);

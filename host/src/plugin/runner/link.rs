@@ -140,6 +140,18 @@ impl api::Services for Services {
         self.ask(Service::Exec, &request)
     }
 
+    fn is_granted(&self, permission: &str) -> api::Result<bool> {
+        self.ask::<One<_>>(Service::IsGranted, &One(permission.to_owned())).map(|is| is.0)
+    }
+
+    fn read_file(&self, request: api::ReadFileRequest) -> api::Result<api::FileRead> {
+        self.ask(Service::ReadFile, &request)
+    }
+
+    fn replace_file(&self, request: api::ReplaceFileRequest) -> api::Result<api::FileReplaced> {
+        self.ask(Service::ReplaceFile, &request)
+    }
+
     fn ownership(&self, path: &str) -> api::Result<Option<api::Ownership>> {
         if self.owners == Owners::Seen {
             return Ok(None);

@@ -64,6 +64,7 @@ enum Name {
 #[serde(rename_all = "kebab-case")]
 enum Ability {
     Files,
+    Replace,
     Network,
     Env,
     Exec,
@@ -188,6 +189,7 @@ impl Ability {
     fn of(permission: &Permission) -> Option<Self> {
         match permission {
             Permission::Files { .. } => Some(Self::Files),
+            Permission::Replace { .. } => Some(Self::Replace),
             Permission::Network => Some(Self::Network),
             Permission::Env(_) => Some(Self::Env),
             Permission::Exec { .. } => Some(Self::Exec),
@@ -241,7 +243,7 @@ mod tests {
     #[test]
     fn caps_what_plugins_ask_for() {
         let id = PluginId::parse("memory").unwrap();
-        let asks: Vec<_> = ["files:{path}:rw", "network"]
+        let asks: Vec<_> = ["files:{path}:rw", "network", "replace:{path}"]
             .iter()
             .map(|text| Permission::parse(text).unwrap())
             .collect();
@@ -249,12 +251,13 @@ mod tests {
             policy(text).unwrap().permit_permissions(&id, &asks.iter().collect::<Vec<_>>())
         };
         assert!(check("").is_ok());
-        assert!(check("permissions = ['network', 'files']").is_ok());
+        assert!(check("permissions = ['network', 'files', 'replace']").is_ok());
         assert_eq!(
             check("permissions = ['files']").unwrap_err().to_string(),
             "plugin `memory` asks for `network`, which the policy `/etc/keystead/policy.toml` \
              gives to no plugin"
         );
+        assert!(check("permissions = ['files', 'network']").is_err());
         assert!(check("permissions = []").is_err());
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{Reader, Wire, Writer, MAX_ITEMS, MAX_LINE_BYTES, MAX_PART_BYTES};
-use crate::error::{Error, ErrorCode, Result};
+use crate::error::{Error, ErrorCode, PromptKind, Result, Wait};
 use crate::metadata::{Metadata, MetadataValue, MAX_METADATA_ENTRIES};
 use crate::name::{SecretName, VaultName};
 use crate::parameters::{ParameterKind, ParameterValue, Parameters};
@@ -300,6 +300,60 @@ macro_rules! codes {
 codes! {
     WriteMode, "the write mode";
     ParameterKind, "the parameter kind";
+}
+
+/// A line, as every prompt was before there were others.
+impl Wire for PromptKind {
+    fn write(&self, w: &mut Writer<'_>) -> Result<()> {
+        self.code().write(w)
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self> {
+        let code = u32::read(r)?;
+        Self::from_code(code)
+            .ok_or_else(|| Error::unsupported(format!("the prompt kind {code} is not known here")))
+    }
+
+    fn is_absent(&self) -> bool {
+        *self == Self::Line
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::Line)
+    }
+}
+
+/// A kind, and what belongs to it.
+impl Wire for Wait {
+    fn write(&self, w: &mut Writer<'_>) -> Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::Poll { interval, expires } => {
+                1_u32.write(w)?;
+                interval.write(w)?;
+                expires.write(w)
+            }
+            Self::System => 2_u32.write(w),
+        }
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self> {
+        match u32::read(r)? {
+            1 => Ok(Self::Poll { interval: Duration::read(r)?, expires: Duration::read(r)? }),
+            2 => Ok(Self::System),
+            kind => Err(Error::unsupported(format!(
+                "the vault waits in a way ({kind}) that is not known here"
+            ))),
+        }
+    }
+
+    fn is_absent(&self) -> bool {
+        *self == Self::None
+    }
+
+    fn absent() -> Option<Self> {
+        Some(Self::None)
+    }
 }
 
 /// A level that is unknown here is for the plugin's author.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{record, MAX_ITEMS, MUST_BE_KNOWN};
+use super::{record, MAX_ITEMS, MAX_PART_BYTES, MUST_BE_KNOWN};
 use crate::error::{Challenge, Error, ErrorKind, Prompt, Result, MAX_MESSAGE_BYTES};
 use crate::metadata::{MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
 use crate::parameters::OwnedParameter;
@@ -95,10 +95,21 @@ records! {
         5 deadline,
     };
     ExecOutput { 1 status, 2 output <= MAX_VALUE_BYTES, 3 errors <= MAX_EXEC_ERRORS_BYTES };
+    ReadFileRequest { 1 path <= MAX_PART_BYTES, 2 deadline };
+    FileRead { 1 file };
+    FileContent { 1 content <= MAX_FILE_BYTES, 2 version };
+    ReplaceFileRequest {
+        1 path <= MAX_PART_BYTES,
+        2 expected,
+        3 content <= MAX_FILE_BYTES,
+        4 deadline,
+    };
+    FileReplaced { 1 version };
     Ownership { 1 owner, 2 is_read_only, 3 device, 4 inode };
-    Challenge { 1 id, 2 prompts }, then challenge;
+    Challenge { 1 id, 2 prompts, 3 message <= MAX_MESSAGE_BYTES, 4 url, 5 wait }, then challenge;
     Error { 1 code, 2 message, 3 retry_after, 4 challenge }, most MAX_ITEMS, then error;
-    Prompt { 1 name, 2 label, 3 secret, 4 new }, most Challenge::MAX_PROMPTS;
+    Prompt { 1 name, 2 label, 3 secret, 4 new, 5 kind, 6 choices },
+        most Challenge::MAX_PROMPTS, then prompt;
     LogLine { 1 level, 2 message };
 }
 
@@ -159,17 +170,16 @@ fn check_time(what: &str, time: Option<i64>) -> Result<()> {
 }
 
 fn challenge(challenge: Challenge) -> Result<Challenge> {
-    if challenge.prompts.is_empty() {
-        return Err(Error::invalid("a challenge asks for nothing"));
-    }
-    for (at, prompt) in challenge.prompts.iter().enumerate() {
-        // An answer is found by its prompt's name.
-        if challenge.prompts[..at].iter().any(|other| other.name == prompt.name) {
-            let name = &prompt.name;
-            return Err(Error::invalid(format!("a challenge asks for `{name}` twice")));
-        }
-    }
+    challenge.check()?;
     Ok(challenge)
+}
+
+fn prompt(prompt: Prompt) -> Result<Prompt> {
+    if prompt.choices.len() > Prompt::MAX_CHOICES {
+        let most = Prompt::MAX_CHOICES;
+        return Err(Error::invalid(format!("a prompt has more than {most} choices")));
+    }
+    Ok(prompt)
 }
 
 /// The longest wait before the same call may work that is believed: a day.

@@ -228,7 +228,7 @@ fn error_that_cannot_be_read_is_an_error_still() {
         (record().field(1, &number(1)).field(2, b"\xff"), "`message` is not UTF-8"),
         (locked, "`locked` comes without what would unlock the vault"),
         (challenged(3, &challenge), "a challenge asks for `p` twice"),
-        (challenged(3, &nothing), "a challenge asks for nothing"),
+        (challenged(3, &nothing), "a challenge asks for nothing and waits for nothing"),
     ] {
         let reply = [&[1], &error.0[..]].concat();
         assert_eq!(decode_reply::<()>(&reply), Err(Error::internal(message)));

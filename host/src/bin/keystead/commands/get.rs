@@ -4,7 +4,7 @@ use keystead::ids::privilege;
 use keystead::metadata::expires;
 use keystead::plugin::trust::Privilege;
 use keystead::reference::Reference;
-use keystead::{Found, Place, Unasked};
+use keystead::{Found, NoField, Place, Unasked};
 use keystead_plugin_api::{Metadata, SecretBytes, SecretName, Value, VaultName};
 use serde::Serialize;
 
@@ -19,6 +19,10 @@ use keystead::json::{escaped, write};
 ///
 /// Prints exactly its bytes; a newline follows only on a terminal. Of a credential it is the
 /// password; a map needs `--field` or `--json`.
+///
+/// `--field` is the exact name of a part, or a JSON pointer (RFC 6901), such as `/hosts/0`: `~1` in
+/// it is a `/`, `~0` a `~`. It leads into maps, JSON, and texts that are a JSON object. A JSON string
+/// is printed as the text that it stands for; `null` is no such value, exit code 3.
 ///
 /// Without a vault the default vault is asked, then the others by name, and the first that
 /// has the secret answers. A vault earlier in that order that cannot be asked is an error,
@@ -35,7 +39,7 @@ pub(crate) struct Args {
     /// The vault to ask
     #[arg(short = 'V', long, value_parser = vault_name)]
     vault: Option<VaultName>,
-    /// The part of a map or credential to print
+    /// The part to print, by its name or a JSON pointer
     #[arg(long)]
     field: Option<String>,
     /// Take the first vault that answers, even if one before it cannot be asked
@@ -188,13 +192,23 @@ pub(crate) fn place(vault: Option<&VaultName>, any: bool) -> Place {
 
 /// Returns one part of a value.
 fn part(found: Found, name: &SecretName, field: &str) -> Result<Value, Failure> {
-    let kind = found.secret.value.kind();
-    found.into_field(field).map_err(|fields| {
-        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    found.into_field(field).map_err(|why| {
         let failure = Failure::new(Exit::NoSuch, format!("`{name}` has no field `{field}`"));
-        match fields.as_slice() {
-            [] => failure.because(format!("it is a {kind} without fields")),
-            some => failure.hint(format!("add `--field F`, F being {}", listed(some))),
+        match why {
+            NoField::Unknown { fields } if fields.is_empty() => {
+                failure.because("it is a map without fields")
+            }
+            NoField::Unknown { fields } => {
+                let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+                failure.hint(format!("add `--field F`, F being {}", listed(&fields)))
+            }
+            NoField::NoFields(kind) => failure.because(format!("it is a {kind} without fields")),
+            NoField::NotInJson => failure.because("its JSON has nothing there"),
+            NoField::Null => failure.because("what is there is null"),
+            NoField::NoPointer => {
+                failure.because("no field has that name, and in a JSON pointer `~` is written `~0`")
+            }
+            _ => failure,
         }
     })
 }
@@ -205,6 +219,7 @@ pub(crate) fn print(ui: &Ui, name: &str, value: Value) -> Result<(), Failure> {
         Value::Text(text) => text.into_bytes(),
         Value::Bytes(bytes) => bytes,
         Value::Credential(credential) => credential.password.into_bytes(),
+        Value::Json(json) => json.into_bytes(),
         Value::Map(map) => {
             let fields: Vec<&str> = map.iter().map(|(key, _)| key).collect();
             return Err(is_map(name, &fields));

@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use keystead::NewSecret;
+use keystead::{FieldKind, NewField, NewSecret};
 use keystead_plugin_api::{
-    Credential, MAX_VALUE_BYTES, SecretBytes, SecretName, SecretText, Value, ValueKind, VaultName,
-    WriteMode,
+    Credential, JsonText, MAX_VALUE_BYTES, SecretBytes, SecretName, SecretText, Value, ValueKind,
+    VaultName, WriteMode,
 };
 use serde::Serialize;
 
@@ -26,8 +26,13 @@ const MAX_JSON: usize = 4 * MAX_VALUE_BYTES;
 /// The value is typed when asked for, or comes from `--stdin` or `--file`. It is never taken
 /// from the command line. Text from `--stdin` loses one final newline unless `--exact`.
 ///
-/// A map is one JSON object. Its members are texts, objects (maps again), or one of
-/// `{"base64":...}` and `{"user":...,"password":...}`.
+/// A map is one JSON object. Its members are any JSON, and stay as they are written: texts, numbers,
+/// lists, `true`, `false`, `null`, and objects, which are maps again. `{"base64":...}` is bytes,
+/// `{"user":...,"password":...}` a credential, `{"json":...}` JSON of any type.
+///
+/// `--field` keeps the type of what is there: a number is replaced by a number, a list by a list, a
+/// text by any text, and all other members stay byte for byte. `--as` says what the field becomes
+/// instead. A new field is a text.
 ///
 /// Metadata that is given replaces all there was; without any, what there was stays.
 #[derive(Debug, clap::Args)]
@@ -42,8 +47,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     kind: Option<Kind>,
     /// Change this field of a map, and keep the others
-    #[arg(long, conflicts_with_all = ["user", "no_clobber"])]
+    #[arg(long, conflicts_with = "no_clobber")]
     field: Option<String>,
+    /// What the field becomes, whatever it was
+    #[arg(long = "as", value_enum, value_name = "KIND", requires = "field")]
+    as_kind: Option<Kind>,
     /// Read the value from standard input
     #[arg(long, conflicts_with = "file")]
     stdin: bool,
@@ -75,6 +83,8 @@ enum Kind {
     Credential,
     /// Values by key, as a JSON object
     Map,
+    /// One JSON text
+    Json,
 }
 
 impl Kind {
@@ -84,12 +94,17 @@ impl Kind {
             Self::Bytes => ValueKind::Bytes.as_str(),
             Self::Credential => ValueKind::Credential.as_str(),
             Self::Map => ValueKind::Map.as_str(),
+            Self::Json => ValueKind::Json.as_str(),
         }
     }
 }
 
 pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
-    let kind = match (args.kind, &args.user) {
+    if let (Some(kind), Some(_)) = (args.kind, &args.field) {
+        return Err(Failure::usage("`--kind` is what the whole secret is, which is a map")
+            .hint(format!("add `--as {}` for what the field becomes", kind.name())));
+    }
+    let kind = match (args.kind.or(args.as_kind), &args.user) {
         (Some(kind), None) => kind,
         (None | Some(Kind::Credential), Some(_)) => Kind::Credential,
         (None, None) => Kind::Text,
@@ -101,27 +116,32 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     // What is wrong with the command line is said before anybody types a password.
     let metadata = metadata::collect(args.meta)?;
     let source = Source::of(args.stdin, args.exact, args.file, &scene)?;
+    let option = if args.field.is_some() { "--as" } else { "--kind" };
     let value = match kind {
-        Kind::Text => Value::Text(source.text(&scene, &format!("Value of `{}`", args.name))?),
+        Kind::Text => {
+            Value::Text(source.text(&scene, &format!("Value of `{}`", args.name), option)?)
+        }
+        Kind::Json => json(source.text(&scene, &format!("JSON of `{}`", args.name), option)?)?,
         Kind::Bytes => Value::Bytes(source.bytes("bytes")?),
         Kind::Credential => {
             let user = match args.user {
                 Some(user) => user,
                 None => user(&scene)?,
             };
-            let password = source.text(&scene, &format!("Password of `{}`", args.name))?;
+            let password = source.text(&scene, &format!("Password of `{}`", args.name), option)?;
             Value::Credential(Credential::new(user, password))
         }
         Kind::Map => map(&source.bytes("a map")?)?,
     };
 
+    let field_kind = args.as_kind.map_or(FieldKind::Kept, |_| FieldKind::New);
     let run = scene.run();
     let waiting = scene.waiting(args.vault.as_ref());
     let new = NewSecret {
         name: args.name.clone(),
         vault: args.vault,
         value,
-        field: args.field,
+        field: args.field.map(|name| NewField { name, kind: field_kind }),
         metadata,
         mode: if args.no_clobber { WriteMode::CreateOnly } else { WriteMode::Upsert },
         run,
@@ -186,10 +206,14 @@ impl Source {
         }
     }
 
-    fn text(&self, scene: &Scene<'_>, label: &str) -> Result<SecretText, Failure> {
+    fn text(&self, scene: &Scene<'_>, label: &str, option: &str) -> Result<SecretText, Failure> {
         match self {
-            Self::Standard(ending) => input::text(input::standard(MAX_VALUE_BYTES + 1)?, *ending),
-            Self::File(path) => input::text(input::file(path, MAX_VALUE_BYTES)?, Ending::Exact),
+            Self::Standard(ending) => {
+                input::text(input::standard(MAX_VALUE_BYTES + 1)?, *ending, option)
+            }
+            Self::File(path) => {
+                input::text(input::file(path, MAX_VALUE_BYTES)?, Ending::Exact, option)
+            }
             Self::Typed => twice(scene, label),
         }
     }
@@ -238,8 +262,13 @@ fn untyped(why: Untyped) -> Failure {
 fn map(json: &SecretBytes) -> Result<Value, Failure> {
     let text = std::str::from_utf8(json.expose())
         .map_err(|_| Failure::act("the map is not JSON").because("it is not UTF-8"))?;
-    let map = read::map(text).map_err(|fault| {
-        Failure::act("the map is not an object of texts and maps").because(fault)
-    })?;
+    let map = read::map(text)
+        .map_err(|fault| Failure::act("the map is no JSON object").because(fault))?;
     Ok(Value::Map(map))
+}
+
+fn json(text: SecretText) -> Result<Value, Failure> {
+    let json = JsonText::parse(text);
+    json.map(Value::Json)
+        .map_err(|fault| Failure::act("the value is no JSON").because(fault.message()))
 }

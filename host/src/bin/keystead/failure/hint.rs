@@ -79,6 +79,13 @@ impl Found {
                 self.there_are("its actions are", actions);
             }
             Error::NotAMap { .. } => self.hint("leave `--field` out to replace the whole value"),
+            Error::FieldType { .. } => self.hint(
+                "add `--as K` to change its type, K being `text`, `json`, `bytes`, `map` or `credential`",
+            ),
+            Error::FieldPointer { .. } => {
+                self.hint("set a whole field: what `get --field` finds inside of one cannot be set");
+                self.hint("add `--as text` for a new field of exactly this name");
+            }
             Error::NoDefaultVault { vaults } => match vaults.first() {
                 Some(vault) => {
                     self.hint("name a vault with `-V VAULT`");
@@ -87,7 +94,10 @@ impl Found {
                 None => self.hint(NO_VAULT),
             },
             Error::SecretExists { .. } => self.hint("leave `--no-clobber` out to replace it"),
-            Error::Locked { vault, prompts, why: Unanswered::Nobody } => {
+            Error::Locked { vault, prompts, url, why: Unanswered::Nobody, .. } => {
+                if let Some(url) = url {
+                    self.hint(format!("open {url}"));
+                }
                 self.locked(vault, prompts);
                 self.hint(unlock_first(vault));
             }
@@ -180,6 +190,11 @@ impl Found {
                 true => asks,
                 false => format!("{asks} ({label})"),
             });
+        }
+        if prompts.is_empty() {
+            self.causes.push("it waits for what a person does, and nobody is there".to_owned());
+            self.hint("run it at a terminal");
+            return;
         }
         if let Some(last) = self.causes.last_mut() {
             last.push_str(", and nobody can be asked");

@@ -41,11 +41,15 @@ pub(crate) fn file(path: &Path, most: usize) -> Result<SecretBytes, Failure> {
         .map_err(|fault| Failure::act("cannot read the value from its file").because(fault))
 }
 
-/// Returns the bytes as a text.
+/// Returns the bytes as a text. `option` is the one that can say that they are bytes.
 ///
 /// # Errors
 /// When they are not UTF-8.
-pub(crate) fn text(bytes: SecretBytes, ending: Ending) -> Result<SecretText, Failure> {
+pub(crate) fn text(
+    bytes: SecretBytes,
+    ending: Ending,
+    option: &str,
+) -> Result<SecretText, Failure> {
     let bytes = match (ending, bytes.expose().split_last()) {
         (Ending::LessOneNewline, Some((b'\n', rest))) => SecretBytes::copy_of(rest),
         _ => bytes,
@@ -53,7 +57,7 @@ pub(crate) fn text(bytes: SecretBytes, ending: Ending) -> Result<SecretText, Fai
     SecretText::from_bytes(bytes).map_err(|fault| {
         Failure::act("the value is no text")
             .because(fault)
-            .hint("add `--kind bytes` to keep it as bytes")
+            .hint(format!("add `{option} bytes` to keep it as bytes"))
     })
 }
 
@@ -119,10 +123,10 @@ mod tests {
     #[test]
     fn a_text_loses_one_newline_unless_it_is_exact() {
         let given = || SecretBytes::copy_of(b"a\n\n");
-        assert_eq!(text(given(), Ending::LessOneNewline).unwrap().expose(), "a\n");
-        assert_eq!(text(given(), Ending::Exact).unwrap().expose(), "a\n\n");
-        let empty = text(SecretBytes::copy_of(b"\n"), Ending::LessOneNewline).unwrap();
+        assert_eq!(text(given(), Ending::LessOneNewline, "--kind").unwrap().expose(), "a\n");
+        assert_eq!(text(given(), Ending::Exact, "--kind").unwrap().expose(), "a\n\n");
+        let empty = text(SecretBytes::copy_of(b"\n"), Ending::LessOneNewline, "--kind").unwrap();
         assert_eq!(empty.expose(), "");
-        assert!(text(SecretBytes::copy_of(&[0xff]), Ending::Exact).is_err());
+        assert!(text(SecretBytes::copy_of(&[0xff]), Ending::Exact, "--kind").is_err());
     }
 }

@@ -70,6 +70,8 @@ fn struct_at_null_or_misaligned_address_is_refused() {
     check::<Action>();
     check::<Schema>();
     check::<ExecRequest>();
+    check::<ReadFileRequest>();
+    check::<ReplaceFileRequest>();
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn prompt_with_false_choices_is_refused() {
     unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
         unsafe {
             let mut prompt = prompt("p", "P", 0);
-            (prompt.kind, (prompt.choices, prompt.choice_count)) = (1, CHOICES);
+            (prompt.kind, (prompt.choices, prompt.choice_count)) = (2, CHOICES);
             (HOST.challenge)(reply, &challenge("id"));
             (HOST.prompt)(reply, &prompt);
         }
@@ -107,9 +109,37 @@ fn prompt_with_false_choices_is_refused() {
     };
     assert_eq!(answer(ptr::null(), 2), "a choice is missing");
     assert_eq!(answer(ptr::without_provenance(3), 1), "a choice is missing");
-    assert_eq!(answer(ptr::null(), usize::MAX), "a prompt has more than 10000 choices");
+    assert_eq!(answer(ptr::null(), usize::MAX), "a prompt has more than 32 choices");
     assert_eq!(answer(&Bytes { data: ptr::null(), size: 1 }, 1), "a choice is missing");
-    assert_eq!(answer(ptr::null(), 0), "the vault is locked");
+    assert_eq!(answer(ptr::null(), 0), "a prompt is a choice between nothing");
+    assert_eq!(answer(&bytes("a"), 1), "the vault is locked");
+}
+
+#[test]
+fn challenge_of_an_unknown_or_false_form_is_refused() {
+    static mut FORM: (u32, u32, &str) = (0, 0, "");
+    unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
+        unsafe {
+            let (wait, kind, url) = FORM;
+            let own = Challenge { wait, url: bytes(url), ..challenge("id") };
+            (HOST.challenge)(reply, &own);
+            (HOST.prompt)(reply, &Prompt { kind, ..prompt("p", "P", 0) });
+        }
+        ErrorKind::Locked.code()
+    }
+    let mut vault = opened(PluginTable { get: Some(get), ..bare() }, &HOST);
+    for (wait, kind, url, said) in [
+        (0, 0, "", "the vault is locked"),
+        (2, 3, "https://a.example/x", "the vault is locked"),
+        (3, 0, "", "the vault waits in a way (3) that is not known here"),
+        (0, 4, "", "the prompt kind 4 is not known here"),
+        (0, 2, "", "a prompt is a choice between nothing"),
+        (0, 0, "http://a.example/", "a challenge's address is not `https`"),
+        (0, 0, "https://a@b/", "a challenge's address has no plain host name"),
+    ] {
+        unsafe { FORM = (wait, kind, url) };
+        assert_eq!(message(vault.get(&api::GetRequest::new(name("n"), soon()))), said);
+    }
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::process::{Command, Output};
 use super::super::reply::MAX_LINE_BYTES;
 use super::super::table::*;
 use keystead_plugin_api::manifest::{API_VERSION, section};
-use keystead_plugin_api::{ErrorDetail, ErrorKind, Level, ParameterKind, ValueKind, WriteMode};
+use keystead_plugin_api::{
+    ErrorDetail, ErrorKind, Level, ParameterKind, PromptKind, ValueKind, WriteMode,
+};
 
 pub(super) fn include() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-api/include")
@@ -183,8 +185,14 @@ fn the_header_lays_out_what_rust_lays_out() {
         HostTable as keystead_host {
             magic, size, flags, log, exec, message, retry_after, challenge, prompt, value, text,
             bytes, json, credential, metadata, secret, entry, next_cursor, written, removed,
-            version, removed_secret, rules, action, parameter, session, result,
+            version, removed_secret, rules, action, parameter, session, result, read_file,
+            replace_file, is_granted, reserved,
         }
+        ReadFileRequest as keystead_read_file_request { size, present, deadline_millis, path }
+        ReplaceFileRequest as keystead_replace_file_request {
+            size, present, deadline_millis, path, expected, content,
+        }
+        FileTold as keystead_file { size, present, content, version, message }
         PluginTable as keystead_plugin {
             magic, size, flags, open, close, get, list, describe, set, remove, set_metadata,
             unlock, lock, test, unregister, versions, actions, run_action, get_many, set_many,
@@ -201,7 +209,7 @@ fn the_headers_numbers_are_those_of_the_contract() {
         ("KEYSTEAD_MAGIC".to_owned(), MAGIC),
         ("KEYSTEAD_PLUGIN_V1_SIZE".to_owned(), PLUGIN_V1_BYTES as u64),
         // The first version's, for ever.
-        ("KEYSTEAD_HOST_V1_SIZE".to_owned(), 208),
+        ("KEYSTEAD_HOST_V1_SIZE".to_owned(), 240),
         named("OK", 0),
         named("NOT_FOUND", ErrorKind::NotFound.code()),
         named("ALREADY_EXISTS", ErrorKind::AlreadyExists.code()),
@@ -236,9 +244,9 @@ fn the_headers_numbers_are_those_of_the_contract() {
         named("METADATA_TIMESTAMP", 4),
         named("PROMPT_FLAG_HIDDEN", 1),
         named("PROMPT_FLAG_NEW", 2),
-        named("PROMPT_TEXT", 0),
-        named("PROMPT_CHOICE", 1),
-        named("PROMPT_YES_NO", 2),
+        named("PROMPT_LINE", PromptKind::Line.code()),
+        named("PROMPT_CHOICE", PromptKind::Choice.code()),
+        named("PROMPT_YES_NO", PromptKind::YesNo.code()),
         named("WAIT_NONE", 0),
         named("WAIT_POLL", 1),
         named("WAIT_SYSTEM", 2),
@@ -262,6 +270,8 @@ fn the_headers_numbers_are_those_of_the_contract() {
         named("WITH_CREATED", with::CREATED),
         named("WITH_REMOVED", with::REMOVED),
         named("WITH_RECOVERABLE_UNTIL", with::RECOVERABLE_UNTIL),
+        named("WITH_EXPECTED", with::EXPECTED),
+        named("WITH_FILE", with::FILE),
         named("VALUE_MAX_LEVELS", keystead_plugin_api::MAX_VALUE_DEPTH as u32),
         named("VALUE_MAX_MEMBERS", keystead_plugin_api::MAX_VALUE_ENTRIES as u32),
         named("VALUE_MAX_BYTES", keystead_plugin_api::MAX_VALUE_BYTES as u32),

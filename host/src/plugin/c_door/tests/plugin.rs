@@ -178,9 +178,11 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
     assert_eq!(session.secret.expose(), b"session");
     assert_eq!(session.lifetime, Duration::from_secs(60));
     let locked = vault.lock(&api::LockRequest::new(soon())).unwrap_err();
-    let prompts =
-        vec![api::Prompt::new_secret("pin", "The PIN"), api::Prompt::plain("user", "User")];
-    assert_eq!(locked, Error::locked(api::Challenge::new("id", prompts)));
+    let user = api::Prompt::choice("user", "User", ["a", "b"]);
+    let prompts = vec![api::Prompt::new_secret("pin", "The PIN"), user];
+    let step = api::Challenge::new("id", prompts).message("open this").url("https://example.com/");
+    let step = step.poll(Duration::from_secs(5), Duration::from_secs(60));
+    assert_eq!(locked, Error::locked(step));
     vault.test(&api::TestRequest::new(soon())).unwrap();
     vault.unregister(&api::UnregisterRequest::new(soon())).unwrap();
     assert_eq!(asked(), ["unlock id 1 pin 12", "lock", "plain true", "plain true"]);

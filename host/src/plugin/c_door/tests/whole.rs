@@ -249,7 +249,7 @@ unsafe extern "C" fn lock(_: State, _: *const PlainRequest, reply: u64) -> u32 {
         (HOST.prompt)(reply, &prompt("pin", "The PIN", 3));
         let choices = [bytes("a"), bytes("b")];
         let mut user = prompt("user", "User", 0);
-        (user.kind, user.choices, user.choice_count) = (1, choices.as_ptr(), 2);
+        (user.kind, user.choices, user.choice_count) = (2, choices.as_ptr(), 2);
         (HOST.prompt)(reply, &user);
     }
     ErrorKind::Locked.code()

@@ -302,6 +302,7 @@ fn a_permission_reads_as_plain_words_and_writes_as_it_was() {
     for (written, words) in [
         ("files:{path}:r", "may read files under {path}"),
         ("files:/srv/{name}:rw", "may read and write files under /srv/{name}"),
+        ("replace:{path}", "may read the file {path}, and have Keystead replace it as a whole"),
         ("network", "may use the network"),
         ("env:HTTPS_PROXY", "may read the environment variable HTTPS_PROXY"),
         ("exec:gpg", "may run the program gpg"),

@@ -93,7 +93,7 @@ fn version_1_as_far_as_it_goes() {
     let kind: Kind = MANIFEST.kinds[0];
     let mut declared = Declared::of(&kind);
     declared.capabilities = vec![Capability::Write, Capability::Unlock, Capability::Actions];
-    declared.many = 1_100;
+    declared.many = Some(1_100);
     let mut outcomes = Vec::new();
     run(&mut One { mount }, &declared, &mut |outcome| outcomes.push(outcome.clone())).unwrap();
     let without_version_2 = [

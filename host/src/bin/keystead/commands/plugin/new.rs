@@ -1,9 +1,9 @@
-//! `keystead plugin new`: the reference plugin as a project of one's own.
+//! `keystead plugin new`: a project for a plugin of one's own.
 
 use std::path::{Path, PathBuf};
 
 use keystead::Error;
-use keystead::plugin::new::{ApiDependency, Project};
+use keystead::plugin::new::{ApiDependency, Project, Template};
 use keystead::plugin::pins::PluginId;
 use serde::Serialize;
 
@@ -13,8 +13,8 @@ use crate::failure::{Exit, Failure};
 
 /// Write a plugin of your own, to start from
 ///
-/// The folder gets the reference plugin, which keeps secrets in memory or in a file, under
-/// an id of its own, with its tests and a README that says what comes next.
+/// The folder gets a vault in one file that is only read, with its test and a README that says what
+/// comes next. It works as it is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The folder, which must not be there yet or be empty
@@ -22,6 +22,12 @@ pub(crate) struct Args {
     /// The plugin's id, instead of the folder's name
     #[arg(long, value_parser = id)]
     id: Option<PluginId>,
+    /// Begin with the reference plugin, which has all that a vault can do
+    #[arg(long)]
+    full: bool,
+    /// Write it in C
+    #[arg(long, conflicts_with_all = ["full", "api_path"])]
+    c: bool,
     /// The folder of the crate `keystead-plugin-api`, instead of the one that was installed
     /// with keystead or the published one
     #[arg(long, value_name = "DIR")]
@@ -34,7 +40,13 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         Some(id) => id.clone(),
         None => named_by(&dir)?,
     };
-    let project = Project::new(&id, &api(args.api_path.as_deref(), scene)?).map_err(Error::from)?;
+    let template = match (args.full, args.c) {
+        (_, true) => Template::C,
+        (true, false) => Template::Full,
+        (false, false) => Template::Small,
+    };
+    let project =
+        Project::new(&id, template, &api(args.api_path.as_deref(), scene)?).map_err(Error::from)?;
     if scene.global.dry_run {
         project.check(&dir).map_err(Error::from)?;
     } else {

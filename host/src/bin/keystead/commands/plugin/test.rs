@@ -7,7 +7,7 @@ use keystead::Check;
 use keystead::plugin::inspect::Permission;
 use keystead::plugin::pins::PluginId;
 use keystead::registry::Placement;
-use keystead_plugin_api::testing::Outcome;
+use keystead_plugin_api::testing::{Outcome, obligations};
 use serde::Serialize;
 
 use super::super::vault::parameters;
@@ -17,6 +17,7 @@ use super::scratch::Scratch;
 use super::{Wanted, absolute, id_or_file};
 use crate::commands::get::listed;
 use crate::failure::{Exit, Failure};
+use crate::progress::Progress;
 use crate::text;
 
 /// Test a plugin against the contract
@@ -41,7 +42,8 @@ pub(crate) struct Args {
     /// What else the plugin may do: `network`, `files:PATH:r`, `exec:PROGRAM`
     #[arg(long, value_name = "PERMISSION", value_parser = permission)]
     grant: Vec<String>,
-    /// How many secrets to write for a listing of many pages: fewer where the vault is slow
+    /// How many secrets to write for a listing of many pages, instead of as many as the vault writes in
+    /// three seconds
     #[arg(long, value_name = "N")]
     many: Option<usize>,
     /// Where an installed plugin's code runs
@@ -89,10 +91,15 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
 
     let mut tally = Tally::default();
     let mut lost = None;
+    let mut names = obligations();
+    let progress = Progress::start(scene.ui, "", Some(obligations().count() as u64));
+    progress.says(names.next().unwrap_or_default());
     let report = &mut |outcome: &Outcome| {
         if lost.is_none() {
-            lost = tally.take(scene, outcome).err();
+            lost = progress.aside(|| tally.take(scene, outcome)).err();
         }
+        progress.step(1);
+        progress.says(names.next().unwrap_or_default());
     };
     let (id, checked): (PluginId, _) = match args.plugin {
         Wanted::Id(id) => {
@@ -120,18 +127,39 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
         // Nobody reads the answer any more, or it cannot be written.
         Some(lost) => Err(lost),
         None => {
-            checked.map_err(not_granted)?;
-            tally.verdict(scene, id.as_str())
+            let isolated = Placement::from(args.placement) == Placement::Isolated;
+            let granted = isolated.then(|| check.granted());
+            checked.map_err(|error| not_granted(error, granted.as_deref()))?;
+            tally.verdict(scene, id.as_str(), granted.as_deref())
         }
     }
 }
 
-/// Says how to grant what a tested plugin asks for: it is of no registered vault.
-fn not_granted(error: keystead::Error) -> Failure {
-    let keystead::Error::NotGranted { missing, .. } = &error else { return error.into() };
+/// Says how to grant what a tested plugin asks for, or may have been denied: it is of no registered
+/// vault.
+fn not_granted(error: keystead::Error, granted: Option<&[String]>) -> Failure {
+    let denied = match &error {
+        keystead::Error::OpenRefused { answer, .. } | keystead::Error::Refused { answer, .. } => {
+            keystead::may_be_denial(answer)
+        }
+        _ => false,
+    };
+    let keystead::Error::NotGranted { missing, .. } = &error else {
+        let granted = granted.filter(|_| denied);
+        return granted.into_iter().flat_map(more).fold(error.into(), Failure::hint);
+    };
     let options: Vec<_> = missing.iter().map(|one| format!("--grant '{one}'")).collect();
     let hint = format!("add `{}` to grant it for this test", options.join(" "));
     Failure::from(error).without_hints().hint(hint)
+}
+
+/// Says what the sandbox of a tested plugin grants, and how to grant more.
+fn more(granted: &[String]) -> [String; 2] {
+    [
+        format!("its sandbox grants {}", granted.join(", ")),
+        "add `--grant PERMISSION` to grant more for this test, or a parameter that names another path"
+            .to_owned(),
+    ]
 }
 
 /// Shows what the plugin is granted.
@@ -149,18 +177,25 @@ struct Tally {
     kept: usize,
     unchecked: usize,
     broken: Vec<&'static str>,
+    /// Whether the sandbox may be why one is broken or not checked.
+    denied: bool,
 }
 
 impl Tally {
     fn take(&mut self, scene: &Scene<'_>, outcome: &Outcome) -> Result<(), Failure> {
         let mut json = Json { schema: 1, obligation: outcome.obligation(), ..Json::default() };
         let line = match outcome {
-            Outcome::Passed { obligation } => {
+            Outcome::Passed { obligation, tried, .. } => {
                 self.kept += 1;
                 json.outcome = "kept";
-                format!("{obligation}: kept")
+                json.tried = *tried;
+                match tried {
+                    None => format!("{obligation}: kept"),
+                    Some(tried) => format!("{obligation}: kept, tried with {tried} secrets"),
+                }
             }
             Outcome::Broken { obligation, expected, found } => {
+                self.denied |= keystead::tells_of_denial(found);
                 self.broken.push(obligation);
                 json.outcome = "broken";
                 json.expected = Some(text::visible(expected));
@@ -168,6 +203,7 @@ impl Tally {
                 format!("{obligation}: BROKEN: expected {expected}, found {found}")
             }
             Outcome::NotApplicable { obligation, why } => {
+                self.denied |= keystead::tells_of_denial(why);
                 self.unchecked += 1;
                 json.outcome = "not checked";
                 json.why = Some(text::visible(why));
@@ -181,16 +217,24 @@ impl Tally {
         }
     }
 
-    fn verdict(self, scene: &Scene<'_>, id: &str) -> Result<Exit, Failure> {
-        let Self { kept, unchecked, broken } = self;
+    fn verdict(
+        self,
+        scene: &Scene<'_>,
+        id: &str,
+        granted: Option<&[String]>,
+    ) -> Result<Exit, Failure> {
+        let Self { kept, unchecked, broken, denied } = self;
+        let hints: Vec<_> = granted.filter(|_| denied).into_iter().flat_map(more).collect();
         let count = broken.len();
         scene.ui.note(&format!("{kept} kept, {count} broken, {unchecked} not checked."));
         if broken.is_empty() {
+            hints.iter().for_each(|hint| scene.ui.note(hint));
             return Ok(Exit::Done);
         }
         let names = listed(&broken).replace(" or ", " and ");
-        Err(Failure::act(format!("plugin `{id}` breaks the contract: {names}"))
-            .hint("each name stands in the documentation of the trait `Vault` or `Plugin`"))
+        let failure = Failure::act(format!("plugin `{id}` breaks the contract: {names}"))
+            .hint("each name stands in the documentation of the trait `Vault` or `Plugin`");
+        Err(hints.into_iter().fold(failure, Failure::hint))
     }
 }
 
@@ -199,6 +243,8 @@ struct Json {
     schema: u32,
     obligation: &'static str,
     outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tried: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     expected: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,129 @@
+//! The host's functions for a file that it replaces for a plugin, and for what is granted.
+//!
+//! # Safety
+//! As for [the module above](super).
+
+use std::ffi::c_void;
+use std::time::Duration;
+
+use keystead_plugin_api::{self as api, Deadline, Error, MAX_FILE_BYTES, Result, SecretBytes};
+
+use super::super::table::*;
+use super::{contained, host_of};
+
+/// The most bytes of a path: what Linux takes for one.
+const MAX_PATH_BYTES: usize = 4_096;
+
+/// The most bytes of a permission: a path, and a few words.
+const MAX_PERMISSION_BYTES: usize = MAX_PATH_BYTES + 64;
+
+/// The most bytes of a version: more than the host gives.
+const MAX_VERSION_BYTES: usize = 256;
+
+/// What the host says of a file.
+#[derive(Default)]
+struct Told {
+    content: Option<SecretBytes>,
+    version: Option<String>,
+}
+
+pub(super) unsafe extern "C" fn read(
+    context: u64,
+    request: *const ReadFileRequest,
+    take: Option<TakeFile>,
+    own: *mut c_void,
+) -> u32 {
+    let answer = contained(|| {
+        let vault = host_of(context).ok_or_else(|| Error::invalid("the context has ended"))?;
+        // SAFETY: the module's promise.
+        let request = unsafe { grown(request) }.map_err(invalid)?;
+        // SAFETY: the module's promise.
+        let path = unsafe { request.path.text("a path", MAX_PATH_BYTES) }.map_err(invalid)?;
+        let request = api::ReadFileRequest::new(path, deadline(request.deadline_millis));
+        let read = vault.services.read_file(request)?;
+        Ok(read.file.map_or_else(Told::default, |file| Told {
+            content: Some(file.content),
+            version: Some(file.version),
+        }))
+    });
+    // SAFETY: the plugin's own function with the plugin's own pointer.
+    unsafe { give(answer, take, own) }
+}
+
+pub(super) unsafe extern "C" fn replace(
+    context: u64,
+    request: *const ReplaceFileRequest,
+    take: Option<TakeFile>,
+    own: *mut c_void,
+) -> u32 {
+    let answer = contained(|| {
+        let vault = host_of(context).ok_or_else(|| Error::invalid("the context has ended"))?;
+        // SAFETY: the module's promise.
+        let request = unsafe { grown(request) }.map_err(invalid)?;
+        // SAFETY: the module's promise.
+        let path = unsafe { request.path.text("a path", MAX_PATH_BYTES) }.map_err(invalid)?;
+        let expected = if request.present & with::EXPECTED == 0 {
+            None
+        } else {
+            // SAFETY: the module's promise.
+            let expected = unsafe { request.expected.text("a version", MAX_VERSION_BYTES) };
+            Some(expected.map_err(invalid)?.to_owned())
+        };
+        // SAFETY: the module's promise.
+        let content = unsafe { request.content.read("a file's content", MAX_FILE_BYTES) };
+        let content = SecretBytes::copy_of(content.map_err(invalid)?);
+        let deadline = deadline(request.deadline_millis);
+        let request = api::ReplaceFileRequest::new(path, expected, content, deadline);
+        let replaced = vault.services.replace_file(request)?;
+        Ok(Told { content: None, version: Some(replaced.version) })
+    });
+    // SAFETY: the plugin's own function with the plugin's own pointer.
+    unsafe { give(answer, take, own) }
+}
+
+pub(super) unsafe extern "C" fn is_granted(context: u64, permission: Bytes) -> u32 {
+    let granted = contained(|| {
+        let vault = host_of(context)?;
+        // SAFETY: the module's promise.
+        let permission = unsafe { permission.text("a permission", MAX_PERMISSION_BYTES) }.ok()?;
+        vault.services.is_granted(permission).ok()
+    });
+    // Where it cannot be told, nothing is said to be missing.
+    u32::from(granted.flatten().unwrap_or(true))
+}
+
+fn invalid(fault: Error) -> Error {
+    Error::invalid(fault.message())
+}
+
+fn deadline(millis: u64) -> Deadline {
+    Deadline::after(Duration::from_millis(millis))
+}
+
+/// Gives an answer to the plugin and returns its status.
+///
+/// # Safety
+/// `take` is the plugin's own function, and takes `own`.
+unsafe fn give(answer: Option<Result<Told>>, take: Option<TakeFile>, own: *mut c_void) -> u32 {
+    let answer = answer.unwrap_or_else(|| Err(Error::internal("the host panicked")));
+    let size = size::<FileTold>();
+    let (status, given) = match &answer {
+        Ok(told) => {
+            let content = told.content.as_ref();
+            let content = content.map_or(Bytes::NONE, |content| Bytes::of(content.expose()));
+            let version = Bytes::optional(told.version.as_deref());
+            let present = if told.version.is_some() { with::FILE } else { 0 };
+            (0, FileTold { size, present, content, version, message: Bytes::NONE })
+        }
+        Err(error) => {
+            let message = Bytes::of(error.message().as_bytes());
+            let (content, version) = (Bytes::NONE, Bytes::NONE);
+            (error.number(), FileTold { size, present: 0, content, version, message })
+        }
+    };
+    if let Some(take) = take {
+        // SAFETY: the caller's; what it is given lives until `answer` ends.
+        unsafe { take(own, &given) };
+    }
+    status
+}

@@ -1,0 +1,373 @@
+//! Files that the host reads for a plugin and replaces as a whole: those of its permissions
+//! `replace:PATH`, in either placement. Each call finds the file anew, as a grant is found.
+
+mod attributes;
+mod temporary;
+#[cfg(test)]
+mod tests;
+mod version;
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, TryLockError};
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use keystead_plugin_api::{
+    Deadline, Error, ErrorDetail, FileContent, FileRead, FileReplaced, MAX_FILE_BYTES,
+    ReadFileRequest, ReplaceFileRequest, Result, SecretBytes,
+};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
+
+use super::grant::{Boundaries, replaced};
+use super::inspect::Permission;
+use crate::error::{story, visible};
+use crate::fs::object::{Object, Target};
+use crate::ids;
+use temporary::Temporary;
+use version::Version;
+
+/// How long is waited before a lock that another process holds is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How often a file is read again that another program writes to meanwhile.
+const TRIES: u32 = 5;
+
+/// The files that the host replaces for one plugin, and what it keeps off for that.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Files {
+    granted: BTreeSet<String>,
+    boundaries: Boundaries,
+}
+
+impl Files {
+    /// Returns the files among these permissions, all of which are granted.
+    pub(crate) fn among(granted: &[Permission], boundaries: impl FnOnce() -> Boundaries) -> Self {
+        let path = |permission: &Permission| match permission {
+            Permission::Replace { template } => Some(template.clone()),
+            _ => None,
+        };
+        let granted: BTreeSet<_> = granted.iter().filter_map(path).collect();
+        match granted.is_empty() {
+            true => Self::default(),
+            false => Self { granted, boundaries: boundaries() },
+        }
+    }
+
+    /// Checks that a path is that of one of the files, as it was granted.
+    ///
+    /// # Errors
+    /// [`ErrorDetail::NotGranted`].
+    pub(crate) fn permit(&self, path: &str) -> Result<()> {
+        if self.granted.contains(path) {
+            return Ok(());
+        }
+        let message = format!("replacing the file `{}` is not granted", visible(path));
+        Err(Error::detailed(ErrorDetail::NotGranted, message))
+    }
+
+    /// Reads one of the files.
+    ///
+    /// # Errors
+    /// As for [`keystead_plugin_api::Context::read_file`].
+    pub(crate) fn read(&self, request: &ReadFileRequest) -> Result<FileRead> {
+        self.permit(&request.path)?;
+        let path = Path::new(&request.path);
+        let Some(object) = self.find(path)?.object else { return Ok(FileRead::new(None)) };
+        let file = object.reopened().map_err(|error| failed("read", path, error))?;
+        let (content, version) = content_of(&file, path)?;
+        Ok(FileRead::new(Some(FileContent::new(content, version.text()))))
+    }
+
+    /// Replaces one of the files, or creates it.
+    ///
+    /// # Errors
+    /// As for [`keystead_plugin_api::Context::replace_file`].
+    pub(crate) fn replace(&self, request: &ReplaceFileRequest) -> Result<FileReplaced> {
+        self.permit(&request.path)?;
+        ids::check().map_err(|refusal| Error::permission_denied(refusal.to_string()))?;
+        let path = Path::new(&request.path);
+        let content = request.content.expose();
+        if content.len() > MAX_FILE_BYTES {
+            return Err(too_large(path, content.len() as u64));
+        }
+        let expected = request.expected.as_deref().map(Version::parse).transpose()?;
+        loop {
+            let target = self.find(path)?;
+            let new = New { path, content, deadline: request.deadline };
+            let done = match (&target.object, &expected) {
+                (Some(object), Some(expected)) => new.in_place_of(object, &target, expected)?,
+                (None, None) => Some(new.where_nothing_is(&target)?),
+                (Some(object), None) => {
+                    let file = object.reopened().map_err(|error| failed("read", path, error))?;
+                    return Err(changed(path, None, Some(&content_of(&file, path)?.1)));
+                }
+                (None, Some(expected)) => return Err(changed(path, Some(expected), None)),
+            };
+            if let Some(version) = done {
+                return Ok(FileReplaced::new(version.text()));
+            }
+            // Another process replaced it while this one waited.
+        }
+    }
+
+    fn find(&self, path: &Path) -> Result<Target> {
+        let found = replaced(path, &self.boundaries);
+        found.map_err(|error| Error::permission_denied(story(&error)))
+    }
+}
+
+/// What is to be at a path.
+struct New<'a> {
+    path: &'a Path,
+    content: &'a [u8],
+    deadline: Deadline,
+}
+
+impl New<'_> {
+    /// Puts it in the place of a file, if that is the version expected. Returns nothing where the
+    /// name stands for another file by now.
+    fn in_place_of(
+        &self,
+        object: &Object,
+        target: &Target,
+        expected: &Version,
+    ) -> Result<Option<Version>> {
+        let path = self.path;
+        let cannot = |error: Errno| failed("replace", path, error);
+        let name = last(target, path)?;
+        let folder = opened(&target.holder).map_err(cannot)?;
+        // One at a time. The lock is the file's own, so that nothing is left of it.
+        let held = Held::wait(object, path, self.deadline)?;
+        if !is_at(&held.0, &folder, name).map_err(cannot)? {
+            return Ok(None);
+        }
+        check_state(&held.0, path)?;
+        let (_, now) = content_of(&held.0, path)?;
+        if !now.has_content_of(expected) {
+            return Err(changed(path, Some(expected), Some(&now)));
+        }
+        let owner = rustix::fs::fstat(&held.0).map_err(cannot)?.st_uid;
+        let mut new = Temporary::make(&folder, name, owner, path, self.deadline)?;
+        new.fill(self.content).map_err(cannot)?;
+        attributes::keep(&held.0, new.file(), path)?;
+        new.sync().map_err(cannot)?;
+        match rustix::fs::renameat_with(&folder, new.name(), &folder, name, RenameFlags::EXCHANGE) {
+            Ok(()) => {
+                // What was there has the temporary name now. Where it is not what was compared,
+                // another program was faster, and its file goes back. Its number says nothing: a
+                // file of a lower layer may get another one when it is renamed.
+                let was = found_at(&folder, new.name(), path)?;
+                if !was.is_some_and(|was| was.has_content_of(expected)) {
+                    new.exchange_back(name).map_err(cannot)?;
+                    let now = found_at(&folder, name, path)?;
+                    return Err(changed(path, Some(expected), now.as_ref()));
+                }
+                new.remove_replaced();
+            }
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                if !is_at(&held.0, &folder, name).map_err(cannot)? {
+                    return Ok(None);
+                }
+                rustix::fs::renameat(&folder, new.name(), &folder, name).map_err(cannot)?;
+                new.has_moved();
+            }
+            Err(error) => return Err(cannot(error)),
+        }
+        rustix::fs::fsync(&folder).map_err(cannot)?;
+        let stat = rustix::fs::fstat(new.file()).map_err(cannot)?;
+        Ok(Some(Version::of(self.content, &stat)))
+    }
+
+    /// Puts it where nothing is.
+    fn where_nothing_is(&self, target: &Target) -> Result<Version> {
+        let path = self.path;
+        let cannot = |error: Errno| failed("create", path, error);
+        let name = last(target, path)?;
+        let folder = opened(&target.holder).map_err(cannot)?;
+        let owner = rustix::process::geteuid().as_raw();
+        let mut new = Temporary::make(&folder, name, owner, path, self.deadline)?;
+        new.fill(self.content).map_err(cannot)?;
+        new.sync().map_err(cannot)?;
+        match new.move_where_nothing_is(name) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => {
+                let now = found_at(&folder, name, path)?;
+                return Err(changed(path, None, now.as_ref()));
+            }
+            Err(error) => return Err(cannot(error)),
+        }
+        rustix::fs::fsync(&folder).map_err(cannot)?;
+        let stat = rustix::fs::fstat(new.file()).map_err(cannot)?;
+        Ok(Version::of(self.content, &stat))
+    }
+}
+
+/// A file that this process alone replaces.
+struct Held(File);
+
+impl Held {
+    fn wait(object: &Object, path: &Path, deadline: Deadline) -> Result<Self> {
+        let mut file = object.reopened().map_err(|error| failed("read", path, error))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) => wait(path, deadline)?,
+                // A file system over a network locks only what may be written.
+                Err(TryLockError::Error(error))
+                    if Errno::from_io_error(&error) == Some(Errno::BADF) =>
+                {
+                    file =
+                        object.reopened_to_write().map_err(|error| failed("lock", path, error))?;
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(Error::unavailable(format!(
+                        "cannot lock `{}`: {error}",
+                        path.display()
+                    )));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // A child that is being started may have the description for a moment.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Waits a moment for another process.
+///
+/// # Errors
+/// Late, at the deadline.
+fn wait(path: &Path, deadline: Deadline) -> Result<()> {
+    let left = deadline.remaining();
+    if left.is_zero() {
+        let path = path.display();
+        let message = format!("another process is replacing `{path}`");
+        return Err(Error::new(keystead_plugin_api::ErrorKind::TimedOut, message));
+    }
+    thread::sleep(left.min(PAUSE));
+    Ok(())
+}
+
+/// Returns the name of what is, or will be, in the folder of a target.
+fn last<'t>(target: &'t Target, path: &Path) -> Result<&'t OsString> {
+    match target.names.as_slice() {
+        [name] => Ok(name),
+        _ => Err(Error::unavailable(format!("the folder of `{}` is not there", path.display()))),
+    }
+}
+
+/// Opens a folder to be read, as is needed to write its changes to the disk.
+fn opened(folder: &Object) -> std::result::Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(folder.as_fd(), ".", flags, Mode::empty())
+}
+
+/// Returns whether a name of a folder stands for this very file.
+fn is_at(file: &File, folder: &OwnedFd, name: &OsStr) -> std::result::Result<bool, Errno> {
+    let there = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(there) => there,
+        Err(Errno::NOENT) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let own = rustix::fs::fstat(file)?;
+    Ok((there.st_dev, there.st_ino) == (own.st_dev, own.st_ino))
+}
+
+/// Checks that a file has one name, that nothing is mounted on it, and that it is no program with its
+/// owner's rights: the other name would keep the old content, what is mounted cannot be replaced, and
+/// the plugin would say what is run with these rights.
+fn check_state(file: &File, path: &Path) -> Result<()> {
+    let cannot =
+        |why: &str| Err(Error::unavailable(format!("cannot replace `{}`: {why}", path.display())));
+    let found = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+        .map_err(|error| failed("replace", path, error))?;
+    if found.stx_nlink > 1 {
+        return cannot("it has a second name (a hard link), which would keep the old content");
+    }
+    if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        return cannot("it is a mount point");
+    }
+    let has_capabilities = rustix::fs::fgetxattr_query(file, "security.capability").is_ok();
+    if found.stx_mode & 0o6000 != 0 || has_capabilities {
+        return cannot("it is a program that runs with rights of its own");
+    }
+    Ok(())
+}
+
+/// Returns all that is in a file, and its version. What is written to meanwhile is read again.
+fn content_of(file: &File, path: &Path) -> Result<(SecretBytes, Version)> {
+    let failed = |error: std::io::Error| {
+        Error::unavailable(format!("cannot read `{}`: {error}", path.display()))
+    };
+    let state = || rustix::fs::fstat(file).map_err(|error| failed(error.into()));
+    for _ in 0..TRIES {
+        let before = state()?;
+        let size = u64::try_from(before.st_size).unwrap_or(0);
+        if size > MAX_FILE_BYTES as u64 {
+            return Err(too_large(path, size));
+        }
+        // One byte more than there should be: growth shows, and no copy is left by growing.
+        let mut content = Vec::with_capacity(size as usize + 1);
+        let mut reader = file;
+        rustix::fs::seek(reader, rustix::fs::SeekFrom::Start(0))
+            .map_err(|error| failed(error.into()))?;
+        let read = reader.by_ref().take(size + 1).read_to_end(&mut content);
+        let content = SecretBytes::new(content);
+        read.map_err(failed)?;
+        let after = state()?;
+        let times = |stat: &rustix::fs::Stat| (stat.st_mtime, stat.st_mtime_nsec, stat.st_size);
+        if times(&before) == times(&after) && content.expose().len() as u64 == size {
+            let version = Version::of(content.expose(), &after);
+            return Ok((content, version));
+        }
+        thread::sleep(PAUSE);
+    }
+    Err(Error::unavailable(format!("another program is writing to `{}`", path.display())))
+}
+
+/// Returns the version of what a name of a folder stands for, for an error; nothing where it is not
+/// there, or no file.
+fn found_at(folder: &OwnedFd, name: &OsStr, path: &Path) -> Result<Option<Version>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+        Ok(found) => Ok(content_of(&File::from(found), path).ok().map(|(_, version)| version)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Says that a file is not what the plugin read, and what it is.
+fn changed(path: &Path, read: Option<&Version>, now: Option<&Version>) -> Error {
+    let was = match read {
+        Some(version) => format!("it had {version}"),
+        None => "it was not there".to_owned(),
+    };
+    let is = match now {
+        Some(version) => format!("has {version}"),
+        None => "is not there now".to_owned(),
+    };
+    let path = path.display();
+    let message = format!("`{path}` is no longer what the vault read: {was}, and {is}");
+    Error::detailed(ErrorDetail::Conflict, message)
+}
+
+fn too_large(path: &Path, size: u64) -> Error {
+    let path = path.display();
+    Error::invalid(format!("`{path}` has {size} bytes; the most is {MAX_FILE_BYTES}"))
+}
+
+fn failed(what: &str, path: &Path, error: Errno) -> Error {
+    let message = format!("cannot {what} `{}`: {error}", path.display());
+    match error {
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => Error::permission_denied(message),
+        _ => Error::unavailable(message),
+    }
+}

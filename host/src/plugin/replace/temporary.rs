@@ -1,0 +1,187 @@
+//! The new file before it has its name. It lies in the same folder, under a name that follows from the
+//! file's, and is locked while its process lives: what a killed one left is found and removed by the
+//! next.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, TryLockError};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use keystead_plugin_api::{Deadline, Error, Result};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use sha2::{Digest as _, Sha256};
+
+use super::{failed, is_at, wait};
+
+/// What each temporary name begins with.
+const PREFIX: &str = ".keystead-replace-";
+
+/// A new file, removed when it is dropped, unless it has its name.
+pub(super) struct Temporary<'f> {
+    folder: &'f OwnedFd,
+    name: OsString,
+    file: File,
+    /// Whether its file is to be removed by its temporary name.
+    is_there: bool,
+}
+
+/// Returns the temporary name of a file that is called this. Names are as long as they may be; its
+/// hash is not.
+pub(super) fn name_for(name: &OsStr) -> OsString {
+    let hash = Sha256::digest(name.as_encoded_bytes());
+    let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("{PREFIX}{hash}").into()
+}
+
+impl<'f> Temporary<'f> {
+    /// Makes an empty file for its user alone. What another process left there is removed, if it belongs
+    /// to the user or to `owner`; another process that is at it is waited for.
+    ///
+    /// # Errors
+    /// Late; somebody else's file has the name; what the system says.
+    pub(super) fn make(
+        folder: &'f OwnedFd,
+        name: &OsStr,
+        owner: u32,
+        path: &Path,
+        deadline: Deadline,
+    ) -> Result<Self> {
+        let cannot = |error: Errno| failed("replace", path, error);
+        let name = name_for(name);
+        loop {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+            let mode = Mode::from_raw_mode(crate::fs::PRIVATE_FILE);
+            match rustix::fs::openat(folder, &*name, flags | OFlags::CLOEXEC, mode) {
+                Ok(made) => {
+                    let file = File::from(made);
+                    let new = Self { folder, name: name.clone(), file, is_there: true };
+                    // Between the two another process may have taken it for a left-over.
+                    match new.file.try_lock() {
+                        Ok(()) if is_at(&new.file, folder, &name).map_err(cannot)? => {
+                            return Ok(new);
+                        }
+                        Ok(()) | Err(TryLockError::WouldBlock) => wait(path, deadline)?,
+                        Err(TryLockError::Error(error)) => {
+                            let path = path.display();
+                            let message = format!("cannot lock a new file for `{path}`: {error}");
+                            return Err(Error::unavailable(message));
+                        }
+                    }
+                }
+                Err(Errno::EXIST) => match remove_left_over(folder, &name, owner, path)? {
+                    LeftOver::Gone => {}
+                    LeftOver::InUse => wait(path, deadline)?,
+                },
+                Err(error) => return Err(cannot(error)),
+            }
+        }
+    }
+
+    /// Returns its temporary name.
+    pub(super) fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// Returns the file.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Writes all of its content.
+    pub(super) fn fill(&mut self, content: &[u8]) -> std::result::Result<(), Errno> {
+        let written = self.file.write_all(content);
+        written.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+    }
+
+    /// Has it written to the disk.
+    pub(super) fn sync(&self) -> std::result::Result<(), Errno> {
+        rustix::fs::fsync(&self.file)
+    }
+
+    /// Gives it a name that nothing has.
+    pub(super) fn move_where_nothing_is(&mut self, name: &OsStr) -> std::result::Result<(), Errno> {
+        let folder = self.folder;
+        match rustix::fs::renameat_with(folder, &*self.name, folder, name, RenameFlags::NOREPLACE) {
+            Ok(()) => self.has_moved(),
+            // Some file systems have only this, which leaves the first name for `drop`.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                rustix::fs::linkat(folder, &*self.name, folder, name, AtFlags::empty())?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Says that it has its name, and the temporary one is gone.
+    pub(super) fn has_moved(&mut self) {
+        self.is_there = false;
+    }
+
+    /// Removes the file that it took the place of.
+    pub(super) fn remove_replaced(&mut self) {
+        // Where that fails it is a left-over.
+        let _ = rustix::fs::unlinkat(self.folder, &*self.name, AtFlags::empty());
+        self.has_moved();
+    }
+
+    /// Gives the name back to what it was exchanged with, unless that has a successor already.
+    pub(super) fn exchange_back(&mut self, name: &OsStr) -> std::result::Result<(), Errno> {
+        let folder = self.folder;
+        let exchange =
+            || rustix::fs::renameat_with(folder, &*self.name, folder, name, RenameFlags::EXCHANGE);
+        exchange()?;
+        if !is_at(&self.file, folder, &self.name)? {
+            // Another program has replaced the new file meanwhile: what it put there stays.
+            exchange()?;
+            self.remove_replaced();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        // Not what somebody else put there.
+        if self.is_there && is_at(&self.file, self.folder, &self.name).unwrap_or(false) {
+            let _ = rustix::fs::unlinkat(self.folder, &*self.name, AtFlags::empty());
+        }
+        let _ = self.file.unlock();
+    }
+}
+
+/// What became of a file that had the temporary name.
+enum LeftOver {
+    Gone,
+    InUse,
+}
+
+/// Removes what a process left that was killed; leaves what another one is at.
+fn remove_left_over(folder: &OwnedFd, name: &OsStr, owner: u32, path: &Path) -> Result<LeftOver> {
+    let in_the_way = |error: &str| {
+        let (path, name) = (path.display(), name.display());
+        Error::unavailable(format!("cannot replace `{path}`: `{name}` is in the way: {error}"))
+    };
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let found = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+        Ok(found) => File::from(found),
+        Err(Errno::NOENT) => return Ok(LeftOver::Gone),
+        Err(error) => return Err(in_the_way(&error.to_string())),
+    };
+    let stat = rustix::fs::fstat(&found).map_err(|error| in_the_way(&error.to_string()))?;
+    let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let own = [rustix::process::geteuid().as_raw(), owner];
+    if !is_file || !own.contains(&stat.st_uid) {
+        return Err(in_the_way("it is not Keystead's"));
+    }
+    if found.try_lock().is_err() {
+        return Ok(LeftOver::InUse);
+    }
+    if is_at(&found, folder, name).unwrap_or(false) {
+        let removed = rustix::fs::unlinkat(folder, name, AtFlags::empty());
+        removed.map_err(|error| in_the_way(&error.to_string()))?;
+    }
+    let _ = found.unlock();
+    Ok(LeftOver::Gone)
+}

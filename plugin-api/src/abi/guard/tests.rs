@@ -1,0 +1,168 @@
+//! What is refused never reaches the vault.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::*;
+use crate::error::{Challenge, Prompt};
+use crate::metadata::{Metadata, MetadataValue};
+use crate::name::SecretName;
+use crate::parameters::Parameters;
+use crate::value::Value;
+
+/// Says yes to everything it is asked once it is unlocked, and keeps the calls.
+struct Yes {
+    calls: Arc<Mutex<Vec<&'static str>>>,
+    locked: Option<&'static str>,
+}
+
+impl Yes {
+    fn called(&self, call: &'static str) -> Result<()> {
+        self.calls.lock().unwrap().push(call);
+        match self.locked {
+            None => Ok(()),
+            Some(id) => {
+                let prompts = vec![Prompt::secret("password", "Password")];
+                Err(Error::locked(Challenge::new(id, prompts)))
+            }
+        }
+    }
+}
+
+impl Vault for Yes {
+    fn get(&mut self, _: &GetRequest) -> Result<Secret> {
+        self.called("get").map(|()| Secret::new(Value::text("x")))
+    }
+
+    fn list(&mut self, _: &ListRequest) -> Result<Page> {
+        self.called("list").map(|()| Page::default())
+    }
+
+    fn set(&mut self, _: SetRequest) -> Result<Written> {
+        self.called("set").map(|()| Written::new())
+    }
+
+    fn remove(&mut self, _: &RemoveRequest) -> Result<Removed> {
+        self.called("remove").map(|()| Removed::new())
+    }
+
+    fn unlock(&mut self, _: &UnlockRequest) -> Result<Unlocked> {
+        self.calls.lock().unwrap().push("unlock");
+        self.locked = match self.locked {
+            Some("first") => Some("second"),
+            _ => None,
+        };
+        self.called("unlocked").map(|()| Unlocked::default())
+    }
+
+    fn versions(&mut self, _: &VersionsRequest) -> Result<VersionPage> {
+        self.called("versions").map(|()| VersionPage::default())
+    }
+
+    fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
+        self.called("actions").map(|()| ActionList::new(vec![Action::new("tidy", "tidies")]))
+    }
+
+    fn run_action(&mut self, _: &ActionRequest) -> Result<ActionOutcome> {
+        self.called("run_action").map(|()| ActionOutcome::new("tidied"))
+    }
+}
+
+type Calls = Arc<Mutex<Vec<&'static str>>>;
+
+fn guarded(
+    locked: Option<&'static str>,
+    capabilities: &[Capability],
+) -> (Guarded<Box<dyn Vault>>, Calls) {
+    let calls = Calls::default();
+    let vault: Box<dyn Vault> = Box::new(Yes { calls: calls.clone(), locked });
+    (Guarded::new(vault, capabilities, [ValueKind::Text]), calls)
+}
+
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(5))
+}
+
+fn name() -> SecretName {
+    SecretName::parse("x").unwrap()
+}
+
+fn refused<T: fmt::Debug>(answer: Result<T>) -> ErrorKind {
+    answer.unwrap_err().kind()
+}
+
+fn set(value: Value) -> SetRequest {
+    SetRequest::new(name(), value, soon())
+}
+
+#[test]
+fn request_without_its_capability_is_unsupported_and_not_made() {
+    let (mut vault, calls) = guarded(None, &[]);
+    let mut get = GetRequest::new(name(), soon());
+    get.version = Some("1".into());
+    assert_eq!(refused(vault.get(&get)), ErrorKind::Unsupported);
+    let newest = GetRequest::new(name(), soon());
+    let many = vault.get_many(&GetManyRequest::new(vec![get, newest])).unwrap().results;
+    assert!(many[0].is_err() && many[1].is_ok());
+    assert_eq!(
+        refused(vault.versions(&VersionsRequest::new(name(), soon()))),
+        ErrorKind::Unsupported
+    );
+    assert_eq!(refused(vault.set(set(Value::text("x")))), ErrorKind::Unsupported);
+    let remove = RemoveRequest::new(name(), soon());
+    assert_eq!(refused(vault.remove(&remove)), ErrorKind::Unsupported);
+    let unlock = UnlockRequest::new("first", Vec::new(), soon());
+    assert_eq!(refused(vault.unlock(&unlock)), ErrorKind::Unsupported);
+    assert_eq!(refused(vault.lock(&LockRequest::new(soon()))), ErrorKind::Unsupported);
+    assert_eq!(vault.actions(&ActionsRequest::new(soon())).unwrap(), ActionList::default());
+    assert_eq!(*calls.lock().unwrap(), ["get"]);
+}
+
+#[test]
+fn value_and_metadata_beyond_what_is_declared_are_unsupported() {
+    let (mut vault, calls) = guarded(None, &[Capability::Write]);
+    assert_eq!(refused(vault.set(set(Value::bytes(vec![1])))), ErrorKind::Unsupported);
+    let mut about = Metadata::new();
+    about.insert("k", MetadataValue::Text("v".into())).unwrap();
+    let mut with = set(Value::text("x"));
+    with.metadata = Some(about);
+    assert_eq!(refused(vault.set(with)), ErrorKind::Unsupported);
+    assert!(calls.lock().unwrap().is_empty());
+    let mut without = set(Value::text("x"));
+    without.metadata = Some(Metadata::new());
+    vault.set(without).unwrap();
+
+    let many = vec![set(Value::bytes(vec![1])), set(Value::text("x"))];
+    let results = vault.set_many(SetManyRequest::new(many)).unwrap().results;
+    assert!(results[0].is_err() && results[1].is_ok());
+    let none = vec![set(Value::bytes(vec![1]))];
+    assert!(vault.set_many(SetManyRequest::new(none)).unwrap().results[0].is_err());
+    assert_eq!(*calls.lock().unwrap(), ["set", "set"]);
+}
+
+#[test]
+fn challenge_that_was_not_given_last_is_invalid() {
+    let (mut vault, calls) = guarded(Some("first"), &[Capability::Unlock]);
+    let unlock = |vault: &mut Guarded<_>, id: &str| {
+        vault.unlock(&UnlockRequest::new(id, Vec::new(), soon()))
+    };
+    assert_eq!(refused(unlock(&mut vault, "first")), ErrorKind::Invalid);
+    let get = GetRequest::new(name(), soon());
+    assert_eq!(refused(vault.get(&get)), ErrorKind::Locked);
+    assert_eq!(refused(unlock(&mut vault, "other")), ErrorKind::Invalid);
+    assert_eq!(refused(unlock(&mut vault, "first")), ErrorKind::Locked);
+    assert_eq!(refused(unlock(&mut vault, "first")), ErrorKind::Invalid);
+    unlock(&mut vault, "second").unwrap();
+    vault.get(&get).unwrap();
+    let calls = calls.lock().unwrap();
+    assert_eq!(*calls, ["get", "unlock", "unlocked", "unlock", "unlocked", "get"]);
+}
+
+#[test]
+fn unknown_action_is_unsupported_and_not_run() {
+    let (mut vault, calls) = guarded(None, &[Capability::Actions]);
+    let act = |id: &str| ActionRequest::new(id, Parameters::new(), soon());
+    assert_eq!(refused(vault.run_action(&act("sweep"))), ErrorKind::Unsupported);
+    vault.run_action(&act("tidy")).unwrap();
+    assert_eq!(*calls.lock().unwrap(), ["actions", "run_action"]);
+}

@@ -1,0 +1,119 @@
+//! What a person reads where a sandbox is in a plugin's way: which permission is missing, what is granted
+//! and how to grant more.
+
+use std::fs;
+use std::net::TcpListener;
+
+use snapbox::{assert_data_eq, str};
+
+use crate::cli::sandbox::Sandbox;
+use crate::plugin_files::{able, plugin};
+
+/// A home with the vault `work`, whose plugin may read `here/own`, and a file beside that.
+fn home() -> Sandbox {
+    let sandbox = Sandbox::empty();
+    fs::create_dir(sandbox.here("own")).unwrap();
+    for file in ["own/it", "beside"] {
+        fs::write(sandbox.here(file), "text").unwrap();
+    }
+    let file = plugin("reaches-out");
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    let register = "vault register work --plugin reaches-out --param folder=own";
+    sandbox.run(register, &[]).succeeds();
+    sandbox
+}
+
+fn on(sandbox: &Sandbox, what: &str, file: &str) -> String {
+    format!("{what}:{}", sandbox.here(file).display())
+}
+
+#[test]
+fn file_that_is_not_granted_is_named_with_its_permission_and_the_grants() {
+    let sandbox = home();
+    assert_eq!(sandbox.run("get", &[&on(&sandbox, "read", "own/it")]).succeeds(), b"done");
+    assert_data_eq!(
+        sandbox.run("get", &[&on(&sandbox, "read", "beside")]),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `work` answered: cannot read `[ROOT]/here/beside`: `files:[ROOT]/here/beside:r` is not granted
+Hint: vault `work` is sandboxed, and grants files:[ROOT]/here/own:r
+Hint: run `keystead vault grant work network` to grant that as well
+Hint: run `keystead plugin show reaches-out` to see what it can be granted; a path is granted by the parameter that names it
+Code: E12.not-granted
+
+"#]]
+    );
+    let answer = sandbox.run("get", &[&on(&sandbox, "write", "own/it")]);
+    let why = "/here/own/it:rw` is not granted";
+    assert!(answer.ends_with(1).stderr.contains(why), "{answer}");
+    // What is granted and not there is what it is.
+    let answer = sandbox.run("get", &[&on(&sandbox, "read", "own/none")]);
+    let why = "/here/own/none`: No such file or directory (os error 2)\n";
+    assert!(answer.ends_with(1).stderr.contains(why), "{answer}");
+}
+
+#[test]
+fn plain_denial_of_the_system_comes_with_the_grants() {
+    let sandbox = home();
+    let answer = sandbox.run("get", &[&on(&sandbox, "plain", "beside")]);
+    let stderr = &answer.ends_with(1).stderr;
+    assert!(stderr.contains("(os error "), "{answer}");
+    assert!(stderr.contains("\nHint: vault `work` is sandboxed, and grants files:"), "{answer}");
+    let json = sandbox.run("get --json", &[&on(&sandbox, "plain", "beside")]);
+    assert!(json.ends_with(1).stderr.contains("is sandboxed, and grants files:"), "{json}");
+    // Nothing is granted, and a plugin in C that says what `strerror` does is understood as well.
+    let file = able(sandbox.root(), &[]);
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    sandbox.run("vault register bare --plugin able", &[]).succeeds();
+    for (permission, granted) in [("network", "not granted"), ("nonsense", "granted")] {
+        let told = sandbox.run("get -V bare", &[&format!("granted:{permission}")]);
+        assert_eq!(told.succeeds(), granted.as_bytes());
+    }
+    // In the host's own process there is no sandbox to tell of.
+    sandbox.run("plugin trust reaches-out --danger-in-process --yes", &[]).succeeds();
+    let register = "vault register free --plugin reaches-out --placement in-process";
+    sandbox.run(register, &[]).succeeds();
+    assert_eq!(sandbox.run("get -V free", &[&on(&sandbox, "read", "beside")]).succeeds(), b"done");
+    let answer = sandbox.run("get -V free", &[&on(&sandbox, "read", "none")]);
+    let stderr = &answer.ends_with(1).stderr;
+    assert!(stderr.contains("(os error 2)") && !stderr.contains("sandbox"), "{answer}");
+}
+
+#[test]
+fn connection_needs_the_network_and_a_vault_that_opens_a_file_says_so() {
+    let sandbox = home();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let name = format!("connect:{}", server.local_addr().unwrap().port());
+    let answer = sandbox.run("get", &[&name]);
+    let stderr = &answer.ends_with(1).stderr;
+    assert!(stderr.contains("`network` is not granted\n"), "{answer}");
+    assert!(stderr.contains("run `keystead vault grant work network`"), "{answer}");
+    sandbox.run("vault grant work network --yes", &[]).succeeds();
+    assert_eq!(sandbox.run("get", &[&name]).succeeds(), b"done");
+    let first = on(&sandbox, "first", "beside").replacen(':', "=", 1);
+    let register = "vault register at-once --plugin reaches-out --param";
+    sandbox.run(register, &[&first]).succeeds();
+    let answer = sandbox.run("get read:/x -V at-once", &[]);
+    let stderr = &answer.ends_with(1).stderr;
+    assert!(stderr.contains("/here/beside:r` is not granted\n"), "{answer}");
+    assert!(stderr.contains("vault `at-once` is sandboxed, and grants nothing\n"), "{answer}");
+}
+
+#[test]
+fn plugin_test_says_what_its_sandbox_grants_where_it_is_in_the_way() {
+    let sandbox = home();
+    let file = plugin("reaches-out");
+    let first = on(&sandbox, "first", "beside").replacen(':', "=", 1);
+    let answer = sandbox.run("plugin test --param", &[&first, file.to_str().unwrap()]);
+    let stderr = &answer.ends_with(1).stderr;
+    assert!(answer.to_string().contains("/here/beside:r` is not granted)\n"), "{answer}");
+    assert!(stderr.contains("\nHint: its sandbox grants files:"), "{answer}");
+    assert!(stderr.contains("\nHint: add `--grant PERMISSION` to grant more"), "{answer}");
+    // Also of a vault that does not open for want of a file.
+    let missing = "plugin test --param folder=none --param first=none";
+    let answer = sandbox.run(missing, &[file.to_str().unwrap()]);
+    let stderr = &answer.ends_with(1).stderr;
+    assert!(stderr.contains("/none`: No such file or directory (os error 2)\n"), "{answer}");
+    assert!(stderr.contains("\nHint: its sandbox grants files:"), "{answer}");
+}
