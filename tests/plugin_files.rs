@@ -244,7 +244,7 @@ fn include() -> String {
     format!("-I{}", repository().join("plugin-api/include").display())
 }
 
-/// Returns the file of a plugin of the C door that breaks a rule: the one that these macros
+/// Returns the file of a plugin of the C ABI that breaks a rule: the one that these macros
 /// say, or whichever it is asked for.
 pub(crate) fn hostile(folder: &Path, macros: &[&str]) -> PathBuf {
     let mut options = vec![include()];
@@ -323,9 +323,9 @@ pub(crate) fn c_vault(folder: &Path) -> PathBuf {
 /// does not know. It has the secret `a` when it is opened.
 pub(crate) fn c_vault_of_later(folder: &Path) -> PathBuf {
     let source = fs::read_to_string(plugins().join("c-vault/c_vault.c")).unwrap();
-    let known = "    for (size_t at = 0; at < one->count; at++) host->metadata(";
-    let later = "    keystead_metadata later = {keystead_text(\"later\"), 99, 7, {0, 0}};\n    \
-                 host->metadata(reply, &later);\n";
+    let known = "    for (size_t at = 0; at < one->count; at++) v->host->metadata(";
+    let later = "    keystead_metadata later = {sizeof later, 99, {\"later\", 5}, 7, {0, 0}};\n    \
+                 v->host->metadata(reply, &later);\n";
     let opened = "    *vault = new;\n";
     let first = "    new->first = calloc(1, sizeof *new->first);\n    \
                  new->first->name = copy(keystead_text(\"a\"));\n    \

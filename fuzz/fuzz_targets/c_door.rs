@@ -1,4 +1,4 @@
-//! A plugin of the C door that tells its host whatever the input says.
+//! A plugin of the C ABI that tells its host whatever the input says.
 
 #![no_main]
 

@@ -33,8 +33,7 @@ pub use proto::{HeldVault, Locked, Status};
 
 use crate::fs::Lock;
 
-/// The most bytes of a session's secret: a key or a token has far fewer.
-pub const MAX_SESSION_BYTES: usize = 16 * 1024;
+pub use keystead_plugin_api::MAX_SESSION_BYTES;
 
 /// The most sessions that one agent keeps.
 pub const MAX_SESSIONS: usize = 64;

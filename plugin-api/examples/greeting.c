@@ -14,43 +14,49 @@ KEYSTEAD_MANIFEST(
     "{\"name\":\"words\",\"kind\":\"text\",\"description\":\"what it says\",\"required\":true,"
     "\"secret\":false,\"default\":\"\"}]}]}");
 
-static const keystead_host *host;
-
 struct keystead_vault {
+    const keystead_host *host;
     char *words;
 };
 
-static keystead_status open_vault(const keystead_open_request *request, keystead_context context,
-                                  keystead_reply reply, keystead_vault **vault) {
-    keystead_bytes words = request->parameters[0].text; /* required, and the only one */
+static keystead_status KEYSTEAD_CALL open_vault(const keystead_host *host, keystead_context context,
+                                                const keystead_open_request *request,
+                                                keystead_reply reply, keystead_vault **vault) {
+    const keystead_parameter *words =
+        keystead_find(request->parameters, request->parameter_count, "words");
     keystead_vault *new = malloc(sizeof *new);
     (void)context, (void)reply;
-    if (!new || !(new->words = calloc(1, words.size + 1))) {
+    if (!new || !(new->words = calloc(1, words->text.size + 1))) {
         free(new);
         return KEYSTEAD_UNAVAILABLE;
     }
-    memcpy(new->words, words.data, words.size);
+    keystead_copy(new->words, words->text); /* required, and so there */
+    new->host = host;
     *vault = new;
     return KEYSTEAD_OK;
 }
 
-static void close_vault(keystead_vault *vault) {
+static void KEYSTEAD_CALL close_vault(keystead_vault *vault) {
     free(vault->words);
     free(vault);
 }
 
-static keystead_status get(keystead_vault *vault, const keystead_get_request *request,
-                           keystead_reply reply) {
-    if (request->version.data) return KEYSTEAD_UNSUPPORTED;
+static keystead_status KEYSTEAD_CALL get(keystead_vault *vault,
+                                         const keystead_get_request *request,
+                                         keystead_reply reply) {
+    if (request->present & KEYSTEAD_WITH_VERSION) return KEYSTEAD_UNSUPPORTED;
     if (!keystead_is(request->name, "greeting")) return KEYSTEAD_NOT_FOUND;
-    host->text(reply, keystead_text(vault->words));
+    vault->host->text(reply, keystead_text(vault->words));
     return KEYSTEAD_OK;
 }
 
-static keystead_status list(keystead_vault *vault, const keystead_list_request *request,
-                            keystead_reply reply) {
-    (void)vault, (void)request;
-    host->entry(reply, keystead_text("greeting"), KEYSTEAD_VALUE_TEXT);
+static keystead_status KEYSTEAD_CALL list(keystead_vault *vault,
+                                          const keystead_list_request *request,
+                                          keystead_reply reply) {
+    keystead_entry entry = {.size = sizeof entry, .kind = KEYSTEAD_VALUE_TEXT};
+    (void)request;
+    entry.name = keystead_text("greeting");
+    vault->host->entry(reply, &entry);
     return KEYSTEAD_OK;
 }
 
@@ -63,7 +69,4 @@ static const keystead_plugin plugin = {
     .list = list,
 };
 
-const keystead_plugin *keystead_plugin_v1(const keystead_host *given) {
-    host = given;
-    return &plugin;
-}
+const keystead_plugin *KEYSTEAD_CALL keystead_plugin_v1(void) { return &plugin; }

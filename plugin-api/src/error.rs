@@ -392,8 +392,9 @@ impl Challenge {
         self
     }
 
-    /// Checks what every step keeps.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Checks what every step keeps: also for what comes through the C ABI.
+    #[doc(hidden)]
+    pub fn check(&self) -> Result<()> {
         if self.prompts.is_empty() && self.wait == Wait::None {
             return Err(Error::invalid("a challenge asks for nothing and waits for nothing"));
         }

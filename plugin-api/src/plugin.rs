@@ -129,6 +129,12 @@ impl ExecRequest {
     }
 }
 
+/// The most arguments, and the most variables, of a program that a plugin has the host run.
+pub const MAX_EXEC_ARGUMENTS: usize = 10_000;
+
+/// The most bytes of one of them: what Linux takes for one.
+pub const MAX_EXEC_ARGUMENT_BYTES: usize = 128 * 1024;
+
 /// The most bytes of a program's standard error that reach a plugin: 64 KiB.
 pub const MAX_EXEC_ERRORS_BYTES: usize = 64 * 1024;
 
@@ -429,6 +435,9 @@ impl fmt::Debug for Context {
         f.write_str("Context")
     }
 }
+
+/// The most bytes of a session's secret: a key or a token has far fewer.
+pub const MAX_SESSION_BYTES: usize = 16 * 1024;
 
 /// The longest a session may live: a day.
 pub const MAX_SESSION_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);

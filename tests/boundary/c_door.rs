@@ -1,4 +1,4 @@
-//! Plugins of the C door that break its rules: each is one clear error of one vault, in
+//! Plugins of the C ABI that break its rules: each is one clear error of one vault, in
 //! either placement where it can be told, and isolated where it cannot.
 
 use std::path::Path;
@@ -58,10 +58,15 @@ fn what_is_told_against_the_rules_is_one_error_of_that_call() {
             ("get", "not-utf-8", "the text is not UTF-8 from byte 0 on"),
             ("get", "short-form", "the value's bytes end too early"),
             ("get", "wide-map", "the value has more than 10000 entries"),
-            ("get", "null-metadata", "a piece of metadata is missing"),
-            ("get", "odd-metadata", "a piece of metadata is missing"),
+            ("get", "null-metadata", "a piece of metadata is null"),
+            ("get", "odd-metadata", "a piece of metadata is misaligned"),
+            ("get", "null-challenge", "a challenge is null"),
+            ("get", "short-entry", "an entry says that it has 8 bytes"),
+            ("get", "huge-entry", "an entry says that it has 4294967295 bytes"),
+            ("get", "choices", "a prompt has more than 32 choices"),
+            ("get", "written", "a written version was told to a call that asks for none"),
             ("get", "locked", "a challenge's id is missing"),
-            ("get", "locked-for-nothing", "a challenge asks for nothing"),
+            ("get", "locked-for-nothing", "a challenge asks for nothing and waits for nothing"),
             ("get", "prompt-twice", "a challenge asks for `prompt-twice` twice"),
             ("get", "prompts", "a challenge has more than 16 prompts"),
             ("get", "no-reply", "success was answered and no value"),
@@ -110,8 +115,8 @@ fn a_reply_that_is_used_after_its_call_is_told_at_the_next() {
         scene.get(&odd, "keep").unwrap();
         assert_eq!(
             told(&scene, "get", "use-kept"),
-            "E12.misbehaved: plugin `hostile` misbehaved in vault `odd`: something was told to a \
-             reply that had ended"
+            "E12.misbehaved: plugin `hostile` misbehaved in vault `odd`: the reply was used \
+             after its call returned"
         );
         assert_eq!(scene.get(&odd, "sound").unwrap().secret.value, Value::text("sound"));
         scene.end();
@@ -124,10 +129,10 @@ fn a_table_that_is_none_makes_a_faulty_vault() {
         (&["ANSWER=0"][..], "it is null"),
         (&["ANSWER=(uintptr_t)&table+1"], "its address is not one of a table"),
         (&["MAGIC=7"], "it does not begin as the header says"),
-        (&["SIZE=0"], "it has 0 bytes; the first version has 152"),
-        (&["SIZE=151"], "it has 151 bytes; the first version has 152"),
+        (&["SIZE=0"], "it has 0 bytes; the first version has 192"),
+        (&["SIZE=191"], "it has 191 bytes; the first version has 192"),
         (&["SIZE=65537"], "it says that it has 65537 bytes; the most is 65536"),
-        (&["SIZE=(size_t)-1"], "it says that it has 18446744073709551615 bytes; the most is 65536"),
+        (&["SIZE=(uint32_t)-1"], "it says that it has 4294967295 bytes; the most is 65536"),
         (&["GET_IS_NULL"], "its function `get` is null"),
     ] {
         let folder = folder();
@@ -137,7 +142,7 @@ fn a_table_that_is_none_makes_a_faulty_vault() {
             for _ in 0..2 {
                 let told = told(&scene, "get", "sound");
                 assert!(told.starts_with("E09.table: "), "{told}");
-                assert!(told.ends_with(&format!(" has no table of the C door: {fault}")), "{told}");
+                assert!(told.ends_with(&format!(" has no table of the C ABI: {fault}")), "{told}");
             }
             scene.end();
         }

@@ -1,4 +1,4 @@
-//! Whole vaults of the C door, in C and in Go: the same conformance suite as for every other
+//! Whole vaults of the C ABI, in C and in Go: the same conformance suite as for every other
 //! plugin, in both placements, and what a person sees of them.
 
 use std::fs;
@@ -54,7 +54,15 @@ fn passes(file: &Path, id: &str, check: impl Fn(&Scene) -> Check, more: &[&str])
 fn the_vault_in_c_keeps_every_promise() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = c_vault(folder.path());
-    let of_metadata = ["set-metadata-with-value", "set-metadata-replaces", "describe-as-listed"];
+    let of_metadata = [
+        "set-metadata-with-value",
+        "set-metadata-replaces",
+        "describe-as-listed",
+        "set-if-version",
+        "remove-if-version",
+        "set-metadata-if-version",
+        "rules-names",
+    ];
     let open = |scene: &Scene| {
         let mut check = Check::new(scene.apart());
         // Enough for a second page of the largest size.
@@ -89,11 +97,11 @@ fn the_vault_in_go_keeps_every_promise_needs_go() {
 }
 
 #[test]
-fn the_vault_in_c_has_at_most_200_lines() {
+fn vault_in_c_has_at_most_250_lines() {
     let text = fs::read_to_string(repository().join("tests/plugins/c-vault/c_vault.c")).unwrap();
     let (comment, code) = text.split_once("*/\n").unwrap();
     assert!(comment.contains("SPDX-License-Identifier"));
-    assert!(code.lines().count() <= 200, "{} lines", code.lines().count());
+    assert!(code.lines().count() <= 250, "{} lines", code.lines().count());
 }
 
 /// The page for authors shows code that was tested: that of the vaults above.
@@ -103,6 +111,8 @@ fn the_page_for_authors_shows_the_code_that_is_tested() {
     let page = read("docs/writing-a-plugin-in-c.md");
     let c = read("tests/plugins/c-vault/c_vault.c");
     let go = read("tests/plugins/go-vault/vault.go");
+    // The writer's part is compiled and run by a test of its own.
+    let c = c + &read("host/src/plugin/c_door/tests/writer.c");
     let mut shown = 0;
     for (language, source) in [("```c\n", &c), ("```go\n", &go)] {
         for block in page.split(language).skip(1) {

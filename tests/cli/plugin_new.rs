@@ -57,7 +57,7 @@ fn new_c_project_is_built_and_passes_plugin_test() {
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"id":"my-greeting","dir":"[ROOT]/here/my-greeting","files":["Makefile","README.md",".gitignore","plugin.c","keystead_plugin.h"],"dry_run":false}
+{"schema":1,"id":"my-greeting","dir":"[ROOT]/here/my-greeting","files":["Makefile","README.md",".gitignore","plugin.c","keystead_plugin.h","keystead_types.h","keystead_value.h"],"dry_run":false}
 
 "#]]
     );

@@ -1,6 +1,6 @@
 //! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
-//! needs root, and nothing on the system changes but for a C++ compiler, GnuPG, zsh, fish, groff,
-//! strace, dbus-daemon and systemd's programs, where they are missing and we are root. The
+//! needs root, and nothing on the system changes but for a C++ compiler, clang, lld, bindgen, GnuPG, zsh,
+//! fish, groff, strace, dbus-daemon and systemd's programs, where they are missing and we are root. The
 //! tests of Podman need root, who starts it also as another user: for others it is left out.
 //!
 //! What is found already (on PATH, or named by the variables below) is used as it is. The
@@ -17,6 +17,10 @@
 //! | `KEYSTEAD_TEST_HYPERFINE` | hyperfine | `…needs_hyperfine…` |
 //! | `KEYSTEAD_TEST_VALGRIND` | valgrind | `…needs_valgrind…` |
 //! | `KEYSTEAD_TEST_GO` | go | `…needs_go…` |
+//! | `KEYSTEAD_TEST_ZIG` | Zig | `…needs_zig…` |
+//! | `KEYSTEAD_TEST_CLANG` | clang | `…needs_clang…` |
+//! | `KEYSTEAD_TEST_LLD` | lld, as `lld-link` | `…needs_lld…` |
+//! | `KEYSTEAD_TEST_BINDGEN` | bindgen | `…needs_bindgen…` |
 //! | `KEYSTEAD_TEST_ZSH` | zsh | `…needs_zsh…` |
 //! | `KEYSTEAD_TEST_FISH` | fish | `…needs_fish…` |
 //! | `KEYSTEAD_TEST_GROFF` | groff | `…needs_groff…` |
@@ -45,6 +49,7 @@ pub(crate) mod kernels;
 mod next_debian;
 mod oidc;
 mod python;
+mod zig;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -165,9 +170,12 @@ const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.1
 /// Programs that are part of a system, not of a cache: they look for other files of theirs
 /// where packages put them. The variable, if a test asks for one; program, package, and the
 /// words in the names of the tests that need it.
-const SYSTEM: [(Option<&str>, &str, &str, &str); 8] = [
+const SYSTEM: [(Option<&str>, &str, &str, &str); 11] = [
     (None, COMPILER, "g++", "needs_cxx"),
     (None, "gpg", "gnupg", "needs_gpg"),
+    (Some("KEYSTEAD_TEST_CLANG"), "clang", "clang", "needs_clang"),
+    (Some("KEYSTEAD_TEST_LLD"), "lld-link", "lld", "needs_lld"),
+    (Some("KEYSTEAD_TEST_BINDGEN"), "bindgen", "bindgen", "needs_bindgen"),
     (Some("KEYSTEAD_TEST_ZSH"), "zsh", "zsh", "needs_zsh"),
     (Some("KEYSTEAD_TEST_FISH"), "fish", "fish", "needs_fish"),
     (Some("KEYSTEAD_TEST_GROFF"), "groff", "groff-base", "needs_groff"),
@@ -217,6 +225,15 @@ impl Tools {
                 why: error.to_string(),
                 command: go::by_hand(),
                 marker: go::MARKER,
+            }),
+        }
+        match zig::provide(cache) {
+            Ok(path) => tools.variables.push((zig::VARIABLE, path.into_os_string())),
+            Err(error) => tools.left_out.push(LeftOut {
+                what: "Zig",
+                why: error.to_string(),
+                command: zig::by_hand(),
+                marker: zig::MARKER,
             }),
         }
         match python::provide(cache) {

@@ -1,14 +1,15 @@
-//! The C door, ABI `c-1`: a plugin that is a table of C functions
+//! The C ABI, `c-1`: a plugin that is a table of C functions
 //! (`plugin-api/include/keystead_plugin.h`), as a plain vault.
 //!
 //! Here the table is taken and checked; `vault` calls it, `told` is called by it, `reply`
 //! checks what it tells, and `table` is the header as Rust sees it.
 //!
 //! # Safety
-//! What is believed of a plugin of this door, because it cannot be checked, is that its
+//! What is believed of a plugin of this ABI, because it cannot be checked, is that its
 //! pointers lead to memory of the length it says, and its functions to functions. Everything
 //! in that memory is read as from a stranger. docs/abi.md says what comes of a lie.
 
+mod bytes;
 #[doc(hidden)]
 pub mod fuzzing;
 mod lend;
@@ -30,8 +31,8 @@ use table::{MAGIC, MAX_PLUGIN_BYTES, PLUGIN_V1_BYTES, PluginTable};
 /// The symbol of a plugin's entry, with its NUL.
 pub(super) const ENTRY: &[u8] = b"keystead_plugin_v1\0";
 
-/// A plugin's entry: takes the host's table and gives its own.
-pub(super) type Entry = unsafe extern "C" fn(*const c_void) -> *const c_void;
+/// A plugin's entry: gives its table.
+pub(super) type Entry = unsafe extern "C" fn() -> *const c_void;
 
 /// A plugin's table, checked and copied. It is kept for the life of the process, as the
 /// plugin's code is.
@@ -46,11 +47,11 @@ pub(super) struct CPlugin(&'static PluginTable);
 /// # Errors
 /// What is wrong with the table, as the end of a sentence.
 pub(super) unsafe fn enter(entry: Entry) -> Result<(CPlugin, Fit), String> {
-    // SAFETY: passed on to the caller; the host's table is a static.
-    let table = unsafe { entry((&raw const told::HOST).cast()) };
+    // SAFETY: passed on to the caller.
+    let table = unsafe { entry() };
     // SAFETY: what the entry gives is a table, or null: passed on to the caller.
     let table = unsafe { copied(table.cast()) }?;
-    let fit = match table.size.cmp(&size_of::<PluginTable>()) {
+    let fit = match table.size.cmp(&table::size::<PluginTable>()) {
         std::cmp::Ordering::Less => Fit::PluginOlder,
         std::cmp::Ordering::Equal => Fit::Exact,
         std::cmp::Ordering::Greater => Fit::PluginNewer,
@@ -68,7 +69,7 @@ impl CPlugin {
         request: &OpenRequest,
         context: Context,
     ) -> PluginResult<Box<dyn Vault>> {
-        Ok(Box::new(vault::open(self.0, request, context)?))
+        Ok(Box::new(vault::open(self.0, &told::HOST, request, context)?))
     }
 }
 
@@ -76,14 +77,14 @@ impl CPlugin {
 #[repr(C)]
 struct Head {
     magic: u64,
-    size: usize,
+    size: u32,
 }
 
 /// Returns a copy of a table, with nothing where a shorter one ends.
 ///
 /// # Safety
 /// A pointer that is neither null nor misaligned must lead to 16 readable bytes, and to as
-/// many as the second eight of them say.
+/// many as the size in them says.
 unsafe fn copied(table: *const PluginTable) -> Result<PluginTable, String> {
     if table.is_null() {
         return Err("it is null".to_owned());
@@ -93,6 +94,7 @@ unsafe fn copied(table: *const PluginTable) -> Result<PluginTable, String> {
     }
     // SAFETY: neither null nor misaligned; passed on to the caller.
     let Head { magic, size } = unsafe { table.cast::<Head>().read() };
+    let size = size as usize;
     if magic != MAGIC {
         return Err("it does not begin as the header says".to_owned());
     }

@@ -67,7 +67,7 @@ pub enum Error {
         difference: String,
     },
     /// The plugin's C table cannot be used.
-    #[error("{path} has no table of the C door: {problem}")]
+    #[error("{path} has no table of the C ABI: {problem}")]
     Table {
         /// The file.
         path: PathBuf,
@@ -216,10 +216,10 @@ fn load_new(path: &Path, door: Abi, known: Option<Fit>) -> Result<Loaded, Error>
     }
 }
 
-/// Takes the table of a plugin of the C door. The check costs nothing worth keeping.
+/// Takes the table of a plugin of the C ABI. The check costs nothing worth keeping.
 fn enter_c(library: &Library, path: &Path) -> Result<Loaded, Error> {
     let own = || path.to_path_buf();
-    // SAFETY: the symbol is a function of this type, by the header of the C door; inspection
+    // SAFETY: the symbol is a function of this type, by the header of the C ABI; inspection
     // has found it in the file.
     let entry = unsafe { library.get::<c_door::Entry>(c_door::ENTRY) }
         .map_err(|_| Error::Symbol { path: own() })?;

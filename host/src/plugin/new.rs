@@ -38,7 +38,11 @@ const C: Templates = &[
 ];
 
 /// The contract as C has it.
-const HEADER: &str = include_str!("../../../plugin-api/include/keystead_plugin.h");
+const HEADERS: Templates = &[
+    ("keystead_plugin.h", include_str!("../../../plugin-api/include/keystead_plugin.h")),
+    ("keystead_types.h", include_str!("../../../plugin-api/include/keystead_types.h")),
+    ("keystead_value.h", include_str!("../../../plugin-api/include/keystead_value.h")),
+];
 
 /// The page that the full project's `src/lib.rs` is made from.
 const PAGE: &str = include_str!("../../../plugin-api/docs/memory.rs");
@@ -131,7 +135,7 @@ pub struct Project {
 }
 
 impl Project {
-    /// Makes the project of a plugin of this id. One in C takes nothing from `api`: the header is
+    /// Makes the project of a plugin of this id. One in C takes nothing from `api`: the headers are
     /// copied into it.
     ///
     /// # Errors
@@ -155,7 +159,10 @@ impl Project {
                     files.push((format!("src/{module}.rs"), text.to_owned()));
                 }
             }
-            Template::C => files.push(("keystead_plugin.h".to_owned(), HEADER.to_owned())),
+            Template::C => {
+                let headers = HEADERS.iter();
+                files.extend(headers.map(|(name, text)| ((*name).to_owned(), (*text).to_owned())));
+            }
         }
         Ok(Self { files })
     }

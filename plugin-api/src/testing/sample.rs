@@ -16,6 +16,10 @@ pub(super) fn name(rest: &str) -> SecretName {
         .expect("the names in this suite keep the rules")
 }
 
+/// The ends of names that are never written: one that most vaults could hold, and some that many could
+/// not. A vault's answer is the same.
+pub(super) const MISSING: [&str; 3] = ["missing", "missing//twice", "missing/../above"];
+
 /// Returns names that are harder to keep than most. Not every vault can hold them, but what
 /// it holds comes back as it was.
 pub(super) fn odd_names(rule: NameRule) -> Vec<SecretName> {

@@ -172,8 +172,12 @@ pub(super) fn set_metadata_replaces(bench: &mut Bench<'_>) -> Verdict {
 
 pub(super) fn set_metadata_missing(bench: &mut Bench<'_>) -> Verdict {
     bench.needs(Capability::Metadata)?;
-    let answer = bench.main().set_metadata(&sample::name("missing"), &sample::metadata());
-    expect_error(&answer, ErrorKind::NotFound, "`set_metadata` of a name that is not there")
+    for rest in sample::MISSING {
+        let answer = bench.main().set_metadata(&sample::name(rest), &sample::metadata());
+        let call = format!("`set_metadata` of `{}`, which is not there", sample::name(rest));
+        expect_error(&answer, ErrorKind::NotFound, &call)?;
+    }
+    Ok(())
 }
 
 pub(super) fn set_metadata_only(bench: &mut Bench<'_>) -> Verdict {
@@ -205,8 +209,12 @@ pub(super) fn remove_then_missing(bench: &mut Bench<'_>) -> Verdict {
 
 pub(super) fn remove_missing(bench: &mut Bench<'_>) -> Verdict {
     bench.needs(Capability::Write)?;
-    let answer = bench.main().remove(&sample::name("missing"));
-    expect_error(&answer, ErrorKind::NotFound, "`remove` of a name that is not there")
+    for rest in sample::MISSING {
+        let answer = bench.main().remove(&sample::name(rest));
+        let call = format!("`remove` of `{}`, which is not there", sample::name(rest));
+        expect_error(&answer, ErrorKind::NotFound, &call)?;
+    }
+    Ok(())
 }
 
 pub(super) fn remove_only_that(bench: &mut Bench<'_>) -> Verdict {

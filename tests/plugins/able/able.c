@@ -13,9 +13,9 @@ extern const char *zlibVersion(void);
 #endif
 
 static void take(void *own, const keystead_exec_output *output) {
-    keystead_bytes said = output->message.data ? output->message : output->output;
+    keystead_bytes said = output->message.size ? output->message : output->output;
     (void)own;
-    snprintf(found, sizeof found, "%.*s", (int)said.size, said.data);
+    snprintf(found, sizeof found, "%.*s", (int)said.size, said.size ? said.data : "");
 }
 
 /* Has a shell run a script, with one variable where the script ends with `;;NAME`. */
@@ -50,11 +50,11 @@ static const char *runs(const char *program) {
 static char version[200];
 
 static void take_file(void *own, const keystead_file *file) {
-    keystead_bytes said = file->message.data ? file->message : file->content;
+    keystead_bytes said = file->message.size ? file->message : file->content;
     (void)own;
-    snprintf(found, sizeof found, "%.*s", said.data ? (int)said.size : 7, said.data ? said.data : "nothing");
+    snprintf(found, sizeof found, "%.*s", said.size ? (int)said.size : 7, said.size ? said.data : "nothing");
     snprintf(version, sizeof version, "%.*s", (int)file->version.size,
-             file->version.data ? file->version.data : "");
+             file->version.size ? file->version.data : "");
 }
 
 /* Has the host read a file. */
@@ -75,7 +75,10 @@ static const char *puts_there(const char *target) {
     keystead_status status;
     request.path = keystead_text(target);
     request.path.size = (size_t)(text - target);
-    if (version[0]) request.expected = keystead_text(version);
+    if (version[0]) {
+        request.expected = keystead_text(version);
+        request.present = KEYSTEAD_WITH_EXPECTED;
+    }
     request.content = keystead_text(text + 2);
     if (!text[2]) {
         large = calloc(1, most + 1);

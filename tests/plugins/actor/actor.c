@@ -35,9 +35,11 @@ static keystead_status list(keystead_vault *vault, const keystead_list_request *
     return KEYSTEAD_OK;
 }
 
-static keystead_status open_vault(const keystead_open_request *request, keystead_context given,
-                                  keystead_reply reply, keystead_vault **vault) {
+static keystead_status open_vault(const keystead_host *own, keystead_context given,
+                                  const keystead_open_request *request, keystead_reply reply,
+                                  keystead_vault **vault) {
     static int state;
+    host = own;
     (void)request, (void)given, (void)reply;
     *vault = (keystead_vault *)&state;
     return KEYSTEAD_OK;
@@ -47,11 +49,15 @@ static void close_vault(keystead_vault *vault) { (void)vault; }
 
 static void tell(keystead_reply reply, const char *id, const char *name, uint32_t kind,
                  const char *preset) {
-    host->action(reply, keystead_text(id), keystead_text(""), 0);
-    host->parameter(reply, keystead_text(name), kind, 0, keystead_text(""), keystead_text(preset));
+    keystead_action action = {.size = sizeof action, .id = keystead_text(id)};
+    keystead_parameter_schema parameter = {.size = sizeof parameter, .kind = kind};
+    parameter.name = keystead_text(name);
+    parameter.preset = keystead_text(preset);
+    host->action(reply, &action);
+    host->parameter(reply, &parameter);
 }
 
-static keystead_status actions(keystead_vault *vault, const keystead_plain_request *request,
+static keystead_status actions(keystead_vault *vault, const keystead_actions_request *request,
                                keystead_reply reply) {
     (void)vault, (void)request;
     tell(reply, "preset", "file", KEYSTEAD_SCHEMA_PATH, TARGET);
@@ -82,8 +88,8 @@ static keystead_status act(keystead_vault *vault, const keystead_action_request 
     char path[1000] = "";
     (void)vault;
     if (request->parameter_count == 1)
-        snprintf(path, sizeof path, "%.*s", (int)request->parameters[0].text.size,
-                 request->parameters[0].text.data);
+        snprintf(path, sizeof path, "%.*s", (int)request->parameters[0]->text.size,
+                 request->parameters[0]->text.data);
     host->text(reply, keystead_text(uses(path)));
     return KEYSTEAD_OK;
 }
@@ -92,7 +98,4 @@ static const keystead_plugin table = {.magic = KEYSTEAD_MAGIC, .size = sizeof ta
                                       .open = open_vault, .close = close_vault, .get = not_found,
                                       .list = list, .actions = actions, .run_action = act};
 
-KEYSTEAD_EXPORT const keystead_plugin *keystead_plugin_v1(const keystead_host *given) {
-    host = given;
-    return &table;
-}
+const keystead_plugin *keystead_plugin_v1(void) { return &table; }

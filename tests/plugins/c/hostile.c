@@ -1,4 +1,4 @@
-/* A plugin of the C door that breaks one rule: which one says the macro that is defined, or
+/* A plugin of the C ABI that breaks one rule: which one says the macro that is defined, or
  * else the name of the secret that is asked for. */
 #include <stdlib.h>
 
@@ -31,6 +31,22 @@ static keystead_status sound(keystead_reply reply) {
     return KEYSTEAD_OK;
 }
 
+/* An entry of this name. */
+static uint32_t entry(keystead_reply reply, keystead_bytes name) {
+    keystead_entry entry = {.size = sizeof entry, .name = name};
+    return host->entry(reply, &entry);
+}
+
+static void challenge(keystead_reply reply, keystead_bytes id) {
+    keystead_challenge challenge = {.size = sizeof challenge, .id = id};
+    host->challenge(reply, &challenge);
+}
+
+static void prompt(keystead_reply reply, keystead_bytes name) {
+    keystead_prompt prompt = {.size = sizeof prompt, .name = name, .label = name};
+    host->prompt(reply, &prompt);
+}
+
 static keystead_status get(keystead_vault *vault, const keystead_get_request *request,
                            keystead_reply reply) {
     keystead_bytes name = request->name;
@@ -38,7 +54,7 @@ static keystead_status get(keystead_vault *vault, const keystead_get_request *re
     if (asked(name, "sound")) return sound(reply);
     if (asked(name, "no-value")) return KEYSTEAD_OK;
     if (asked(name, "two-values")) return sound(reply), sound(reply);
-    if (asked(name, "entry")) return host->entry(reply, name, 1), sound(reply);
+    if (asked(name, "entry")) return entry(reply, name), sound(reply);
     if (asked(name, "status")) return 4000;
     if (asked(name, "status-told"))
         return host->message(reply, keystead_text("in my own words")), 4000;
@@ -58,17 +74,35 @@ static keystead_status get(keystead_vault *vault, const keystead_get_request *re
     if (asked(name, "odd-metadata"))
         return host->metadata(reply, (const keystead_metadata *)(uintptr_t)3), sound(reply);
     if (asked(name, "locked")) return KEYSTEAD_LOCKED;
-    if (asked(name, "locked-for-nothing"))
-        return host->challenge(reply, name), KEYSTEAD_LOCKED;
+    if (asked(name, "locked-for-nothing")) return challenge(reply, name), KEYSTEAD_LOCKED;
     if (asked(name, "prompt-twice")) {
-        host->challenge(reply, name);
-        host->prompt(reply, name, name, 0);
-        return host->prompt(reply, name, name, 0), KEYSTEAD_LOCKED;
+        challenge(reply, name);
+        prompt(reply, name);
+        return prompt(reply, name), KEYSTEAD_LOCKED;
+    }
+    if (asked(name, "null-challenge")) return host->challenge(reply, NULL), KEYSTEAD_LOCKED;
+    if (asked(name, "short-entry")) {
+        keystead_entry entry = {.size = 8};
+        return host->entry(reply, &entry), sound(reply);
+    }
+    if (asked(name, "huge-entry")) {
+        keystead_entry entry = {.size = UINT32_MAX};
+        return host->entry(reply, &entry), sound(reply);
+    }
+    if (asked(name, "choices")) {
+        keystead_prompt prompt = {.size = sizeof prompt, .kind = KEYSTEAD_PROMPT_CHOICE,
+                                  .choice_count = SIZE_MAX};
+        challenge(reply, name);
+        return host->prompt(reply, &prompt), KEYSTEAD_LOCKED;
+    }
+    if (asked(name, "written")) {
+        keystead_written written = {.size = sizeof written, .present = KEYSTEAD_WITH_VERSION};
+        return host->written(reply, &written), sound(reply);
     }
     if (asked(name, "prompts")) {
         char id = 'a';
-        host->challenge(reply, name);
-        for (; id <= 'z'; id++) host->prompt(reply, lie(&id, 1), name, 0);
+        challenge(reply, name);
+        for (; id <= 'z'; id++) prompt(reply, lie(&id, 1));
         return KEYSTEAD_LOCKED;
     }
     if (asked(name, "no-reply"))
@@ -94,28 +128,30 @@ static keystead_status list(keystead_vault *vault, const keystead_list_request *
             digits[0] = (char)('0' + at / 100 % 10);
             digits[1] = (char)('0' + at / 10 % 10);
             digits[2] = (char)('0' + at % 10);
-            host->entry(reply, lie(digits, 3), 0);
+            entry(reply, lie(digits, 3));
         }
     if (asked(pattern, "still"))
-        host->next_cursor(reply, request->cursor.data ? request->cursor : keystead_text("still"));
+        host->next_cursor(reply, request->cursor.size ? request->cursor : keystead_text("still"));
     if (asked(pattern, "cycle"))
         host->next_cursor(reply, keystead_text(keystead_is(request->cursor, "a") ? "b" : "a"));
     if (asked(pattern, "long-cursor")) host->next_cursor(reply, lie("x", 5000));
     if (asked(pattern, "two-cursors")) host->next_cursor(reply, pattern), host->next_cursor(reply, pattern);
-    if (asked(pattern, "name")) host->entry(reply, keystead_text("\xff"), 0);
-    if (asked(pattern, "control")) host->entry(reply, keystead_text("a\x1b[2J"), 0);
-    if (asked(pattern, "empty")) host->entry(reply, keystead_text(""), 0);
+    if (asked(pattern, "name")) entry(reply, keystead_text("\xff"));
+    if (asked(pattern, "control")) entry(reply, keystead_text("a\x1b[2J"));
+    if (asked(pattern, "empty")) entry(reply, keystead_text(""));
     if (asked(pattern, "value")) host->text(reply, pattern);
     if (asked(pattern, "metadata")) {
-        keystead_metadata one = {{"a", 1}, KEYSTEAD_METADATA_INTEGER, 1, {NULL, 0}};
+        keystead_metadata one = {sizeof one, KEYSTEAD_METADATA_INTEGER, {"a", 1}, 1, {NULL, 0}};
         host->metadata(reply, &one);
     }
     return KEYSTEAD_OK;
 }
 
-static keystead_status open_vault(const keystead_open_request *request, keystead_context context,
-                                  keystead_reply reply, keystead_vault **vault) {
+static keystead_status open_vault(const keystead_host *own, keystead_context context,
+                                  const keystead_open_request *request, keystead_reply reply,
+                                  keystead_vault **vault) {
     static int state;
+    host = own;
     (void)request, (void)context, (void)reply;
 #ifdef OPENS_NOTHING
     return KEYSTEAD_OK;
@@ -157,8 +193,7 @@ static struct {
     {(void *)16},
 };
 
-KEYSTEAD_EXPORT const keystead_plugin *keystead_plugin_v1(const keystead_host *given) {
-    host = given;
+const keystead_plugin *keystead_plugin_v1(void) {
 #ifdef ANSWER
     return (const keystead_plugin *)(ANSWER);
 #else

@@ -4,7 +4,10 @@
  */
 #include "keystead_plugin.h"
 
-void tell_message(keystead_reply reply, char *start, size_t length);
-void tell_value(keystead_reply reply, uint32_t kind, char *start, size_t length);
-void tell_entry(keystead_reply reply, uint32_t kind, char *start, size_t length);
-void tell_next(keystead_reply reply, char *start, size_t length);
+/* The host that a call answers to: Go has no word for const. */
+typedef const keystead_host *answering;
+
+void answer_message(answering host, keystead_reply reply, char *start, size_t length);
+void answer_value(answering host, keystead_reply reply, uint32_t kind, char *start, size_t length);
+void answer_entry(answering host, keystead_reply reply, uint32_t kind, char *start, size_t length);
+void answer_next(answering host, keystead_reply reply, char *start, size_t length);

@@ -36,10 +36,10 @@ type status uint32
 func (s status) Error() string { return "" }
 
 // answered turns a function's error, or its panic, into the call's status.
-func answered(to C.keystead_reply, run func() error) (result C.keystead_status) {
+func answered(host C.answering, to C.keystead_reply, run func() error) (result C.keystead_status) {
 	defer func() {
 		if recover() != nil { // what it holds may be secret
-			say(to, "the plugin panicked")
+			say(host, to, "the plugin panicked")
 			result = C.KEYSTEAD_INTERNAL
 		}
 	}()
@@ -51,13 +51,13 @@ func answered(to C.keystead_reply, run func() error) (result C.keystead_status) 
 	case errors.As(err, &number):
 		return C.keystead_status(number)
 	}
-	say(to, err.Error())
+	say(host, to, err.Error())
 	return C.KEYSTEAD_UNAVAILABLE
 }
 
-func say(to C.keystead_reply, text string) {
+func say(host C.answering, to C.keystead_reply, text string) {
 	start, length := parts(text)
-	C.tell_message(to, start, length)
+	C.answer_message(host, to, start, length)
 }
 
 // parts lends a text to C for the length of one call.
@@ -131,8 +131,9 @@ func goOpen(file C.keystead_bytes) C.uintptr_t {
 func goClose(handle C.uintptr_t) { cgo.Handle(handle).Delete() }
 
 //export goGet
-func goGet(handle C.uintptr_t, name C.keystead_bytes, to C.keystead_reply) C.keystead_status {
-	return answered(to, func() error {
+func goGet(host C.answering, handle C.uintptr_t, name C.keystead_bytes,
+	to C.keystead_reply) C.keystead_status {
+	return answered(host, to, func() error {
 		secrets, err := of(handle).load()
 		if err != nil {
 			return err
@@ -142,22 +143,22 @@ func goGet(handle C.uintptr_t, name C.keystead_bytes, to C.keystead_reply) C.key
 			return status(C.KEYSTEAD_NOT_FOUND)
 		}
 		start, length := parts(string(found.Value))
-		C.tell_value(to, C.uint32_t(found.Kind), start, length)
+		C.answer_value(host, to, C.uint32_t(found.Kind), start, length)
 		return nil
 	})
 }
 
 //export goList
-func goList(handle C.uintptr_t, after C.keystead_bytes, limit C.size_t,
+func goList(host C.answering, handle C.uintptr_t, after C.keystead_bytes, limit C.uint32_t,
 	to C.keystead_reply) C.keystead_status {
-	return answered(to, func() error {
+	return answered(host, to, func() error {
 		secrets, err := of(handle).load()
 		if err != nil {
 			return err
 		}
 		names := make([]string, 0, len(secrets))
 		for name := range secrets {
-			if after.data == nil || name > text(after) {
+			if after.size == 0 || name > text(after) {
 				names = append(names, name)
 			}
 		}
@@ -165,26 +166,26 @@ func goList(handle C.uintptr_t, after C.keystead_bytes, limit C.size_t,
 		for at, name := range names {
 			if at == int(limit) {
 				start, length := parts(names[at-1])
-				C.tell_next(to, start, length)
+				C.answer_next(host, to, start, length)
 				break
 			}
 			start, length := parts(name)
-			C.tell_entry(to, C.uint32_t(secrets[name].Kind), start, length)
+			C.answer_entry(host, to, C.uint32_t(secrets[name].Kind), start, length)
 		}
 		return nil
 	})
 }
 
 //export goSet
-func goSet(handle C.uintptr_t, name, value C.keystead_bytes, kind, mode C.uint32_t,
-	to C.keystead_reply) C.keystead_status {
-	return answered(to, func() error {
+func goSet(host C.answering, handle C.uintptr_t, name, value C.keystead_bytes,
+	kind, mode C.uint32_t, to C.keystead_reply) C.keystead_status {
+	return answered(host, to, func() error {
 		return of(handle).change(func(secrets map[string]secret) error {
 			_, there := secrets[text(name)]
-			if there && mode == C.KEYSTEAD_CREATE_ONLY {
+			if there && mode == C.KEYSTEAD_MODE_CREATE_ONLY {
 				return status(C.KEYSTEAD_ALREADY_EXISTS)
 			}
-			if !there && mode == C.KEYSTEAD_REPLACE {
+			if !there && mode == C.KEYSTEAD_MODE_REPLACE {
 				return status(C.KEYSTEAD_NOT_FOUND)
 			}
 			secrets[text(name)] = secret{uint32(kind), []byte(text(value))}
@@ -194,8 +195,9 @@ func goSet(handle C.uintptr_t, name, value C.keystead_bytes, kind, mode C.uint32
 }
 
 //export goRemove
-func goRemove(handle C.uintptr_t, name C.keystead_bytes, to C.keystead_reply) C.keystead_status {
-	return answered(to, func() error {
+func goRemove(host C.answering, handle C.uintptr_t, name C.keystead_bytes,
+	to C.keystead_reply) C.keystead_status {
+	return answered(host, to, func() error {
 		return of(handle).change(func(secrets map[string]secret) error {
 			if _, there := secrets[text(name)]; !there {
 				return status(C.KEYSTEAD_NOT_FOUND)

@@ -6,12 +6,14 @@ static keystead_status endless(keystead_vault *vault, const keystead_list_reques
                                keystead_reply reply) {
     static unsigned long next;
     static char much[60000], name[32];
-    keystead_metadata one = {{"much", 4}, KEYSTEAD_METADATA_TEXT, 0, {much, sizeof much}};
+    keystead_metadata one = {sizeof one, KEYSTEAD_METADATA_TEXT, {"much", 4}, 0, {much, sizeof much}};
+    keystead_entry entry = {.size = sizeof entry, .kind = KEYSTEAD_VALUE_TEXT};
     (void)vault;
     memset(much, 'z', sizeof much);
     for (size_t at = 0; at < request->limit; at++) {
         snprintf(name, sizeof name, "%lu", next++);
-        host->entry(reply, keystead_text(name), KEYSTEAD_VALUE_TEXT);
+        entry.name = keystead_text(name);
+        host->entry(reply, &entry);
         host->metadata(reply, &one);
     }
     host->next_cursor(reply, keystead_text(name));

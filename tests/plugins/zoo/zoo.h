@@ -125,15 +125,17 @@ static keystead_status LIST(keystead_vault *vault, const keystead_list_request *
                             keystead_reply reply);
 #endif
 
-static keystead_status open_vault(const keystead_open_request *request, keystead_context given,
-                                  keystead_reply reply, keystead_vault **vault) {
+static keystead_status open_vault(const keystead_host *own_host, keystead_context given,
+                                  const keystead_open_request *request, keystead_reply reply,
+                                  keystead_vault **vault) {
     static int state;
     (void)reply;
     calls++;
+    host = own_host;
     context = given;
     if (request->parameter_count == 1)
-        snprintf(folder, sizeof folder, "%.*s", (int)request->parameters[0].text.size,
-                 request->parameters[0].text.data);
+        snprintf(folder, sizeof folder, "%.*s", (int)request->parameters[0]->text.size,
+                 request->parameters[0]->text.data);
     *vault = (keystead_vault *)&state;
     return KEYSTEAD_OK;
 }
@@ -144,7 +146,4 @@ static const keystead_plugin table = {.magic = KEYSTEAD_MAGIC, .size = sizeof ta
                                       .open = open_vault, .close = close_vault, .get = get,
                                       .list = LIST};
 
-KEYSTEAD_EXPORT const keystead_plugin *keystead_plugin_v1(const keystead_host *given) {
-    host = given;
-    return &table;
-}
+const keystead_plugin *keystead_plugin_v1(void) { return &table; }

@@ -1,4 +1,4 @@
-//! A door for the fuzz target: a plugin that tells the host whatever the input says, and
+//! For the fuzz target: a plugin that tells the host whatever the input says, and
 //! calls whose answers are held to the contract. Not part of the library's interface.
 
 use std::cell::RefCell;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use keystead_plugin_api as api;
 use keystead_plugin_api::{
-    Challenge, Context, Deadline, ErrorKind, MAX_CURSOR_BYTES, MAX_MESSAGE_BYTES, Parameters,
-    SecretName, Value, Vault, VaultName,
+    Context, Deadline, ErrorKind, MAX_CURSOR_BYTES, MAX_MESSAGE_BYTES, Parameters, SecretName,
+    Value, Vault, VaultName,
 };
 
 use super::table::*;
@@ -66,64 +66,146 @@ fn tell(reply: u64) -> u32 {
     loop {
         // The borrow ends before the host is called: nothing there comes back here.
         let Some(what) = SCRIPT.with_borrow_mut(Script::byte) else { return 0 };
-        let (a, b, number) = SCRIPT.with_borrow_mut(|script| match what % 20 {
+        let what = what % 28;
+        let (a, b, number) = SCRIPT.with_borrow_mut(|script| match what {
             0 => (Bytes::NONE, Bytes::NONE, u64::from(script.byte().unwrap_or(0))),
-            3 | 7 | 11..=16 => (script.some(), script.some(), script.number()),
+            3 | 7 | 11..=25 => (script.some(), script.some(), script.number()),
             _ => (script.some(), Bytes::NONE, u64::from(script.byte().unwrap_or(0))),
         });
-        let small = (number & 0xff) as u32;
-        let item = Item { name: a, kind: small, integer: number.cast_signed(), text: b };
-        let time = number.cast_signed();
         // SAFETY: every length that the host believes is that of bytes of the script, which
         // stays as it is until the call has returned; see `Script::some`.
-        let _ = unsafe { told(what % 20, reply, a, b, number, &item, &time) };
-        if what % 20 == 0 {
-            return small % 13;
+        let _ = unsafe { told(what, reply, a, b, number) };
+        if what == 0 {
+            return (number & 0xff) as u32 % 13;
         }
+    }
+}
+
+/// Returns the size that a struct of this type says it has: mostly the truth, sometimes less.
+fn said<T>(number: u64) -> u32 {
+    match number >> 56 {
+        1 => 0,
+        2 => size::<T>() - 1,
+        _ => size::<T>(),
     }
 }
 
 /// # Safety
 /// The bytes are as the script gives them.
 #[allow(clippy::multiple_unsafe_ops_per_block, reason = "one of many calls is made")]
-unsafe fn told(
-    what: u8,
-    reply: u64,
-    a: Bytes,
-    b: Bytes,
-    number: u64,
-    item: &Item,
-    time: &i64,
-) -> u32 {
+unsafe fn told(what: u8, reply: u64, a: Bytes, b: Bytes, number: u64) -> u32 {
     let small = (number & 0xff) as u32;
-    // SAFETY: passed on to the caller.
+    let signed = number.cast_signed();
+    let (kind, flags, present, reserved) = (small, small >> 4, (number >> 8) as u32, 0);
+    let secret = Secret { size: said::<Secret>(number), present, version: a };
+    // SAFETY: passed on to the caller. Each struct is whole, whatever size it says.
     unsafe {
         match what {
             1 => (HOST.message)(reply, a),
-            2 => (HOST.challenge)(reply, a),
-            3 => (HOST.prompt)(reply, a, b, small),
-            4 => (HOST.wait)(reply, number),
+            2 => (HOST.retry_after)(reply, number),
+            3 => {
+                let (message, url, wait, size) = (b, b, small, said::<Challenge>(number));
+                let (interval_millis, expires_millis) = (number, number);
+                let it = Challenge {
+                    size,
+                    present,
+                    id: a,
+                    message,
+                    url,
+                    wait,
+                    reserved,
+                    interval_millis,
+                    expires_millis,
+                };
+                (HOST.challenge)(reply, &it)
+            }
+            4 => {
+                let size = said::<Prompt>(number);
+                let (choices, choice_count) = (&raw const b, usize::from(small == 9));
+                let (name, label) = (a, a);
+                let it = Prompt { size, present, kind, flags, name, label, choices, choice_count };
+                (HOST.prompt)(reply, &it)
+            }
             5 => (HOST.value)(reply, small, a),
             6 => (HOST.text)(reply, a),
             7 => (HOST.credential)(reply, a, b),
             8 => (HOST.bytes)(reply, a),
-            9 => (HOST.entry)(reply, a, small),
+            9 => (HOST.json)(reply, a),
             10 => (HOST.next_cursor)(reply, a),
-            11 => (HOST.metadata)(reply, item),
+            11 => {
+                let (size, integer) = (said::<Item>(number), signed);
+                (HOST.metadata)(reply, &Item { size, kind, name: a, integer, text: b })
+            }
             12 => (HOST.session)(reply, a, number),
-            13 => (HOST.version)(reply, a, time),
-            14 => (HOST.action)(reply, a, b, small),
-            15 => (HOST.parameter)(reply, a, small, small >> 4, b, b),
+            13 => {
+                let (size, created) = (said::<Version>(number), signed);
+                let it = Version { size, present, id: a, created, flags, reserved };
+                (HOST.version)(reply, &it)
+            }
+            14 => {
+                let size = said::<Action>(number);
+                let it = Action { size, present, id: a, description: b, flags, reserved };
+                (HOST.action)(reply, &it)
+            }
+            15 => {
+                let size = said::<Schema>(number);
+                let (description, preset) = (b, b);
+                let it = Schema { size, present, kind, flags, name: a, description, preset };
+                (HOST.parameter)(reply, &it)
+            }
             16 => (HOST.text)(number, a),
             17 => (HOST.result)(reply, small % 13),
             18 => (HOST.metadata)(reply, ptr::null()),
-            19 => (HOST.version)(reply, a, ptr::null()),
+            19 => {
+                let size = said::<Entry>(number);
+                let it = Entry { size, present, name: a, kind, reserved, version: b };
+                (HOST.entry)(reply, &it)
+            }
+            20 => (HOST.secret)(reply, &secret),
+            21 => (HOST.written)(reply, &secret),
+            22 => {
+                let size = said::<Removed>(number);
+                (HOST.removed)(reply, &Removed { size, present, recoverable_until: signed })
+            }
+            23 => {
+                let size = said::<RemovedSecret>(number);
+                let (removed, recoverable_until) = (signed, signed);
+                let it =
+                    RemovedSecret { size, present, name: a, id: b, removed, recoverable_until };
+                (HOST.removed_secret)(reply, &it)
+            }
+            24 => {
+                let size = said::<Rules>(number);
+                let (names, folding, composition) = (small % 6, flags, small);
+                let (max_name_bytes, max_value_bytes, name_grammar) = (number, number, a);
+                let it = Rules {
+                    size,
+                    present,
+                    names,
+                    folding,
+                    composition,
+                    reserved,
+                    max_name_bytes,
+                    max_value_bytes,
+                    name_grammar,
+                };
+                (HOST.rules)(reply, &it)
+            }
+            25 => (HOST.entry)(reply, ptr::without_provenance(3)),
+            26 => (HOST.challenge)(reply, ptr::null()),
+            27 => (HOST.rules)(reply, ptr::null()),
             _ => 0,
         }
     }
 }
 
-unsafe extern "C" fn open(_: *const OpenRequest, _: u64, reply: u64, state: *mut State) -> u32 {
+unsafe extern "C" fn open(
+    _: *const HostTable,
+    _: u64,
+    _: *const OpenRequest,
+    reply: u64,
+    state: *mut State,
+) -> u32 {
     // SAFETY: the host gives a place for it.
     unsafe { state.write(8 as State) };
     tell(reply)
@@ -135,13 +217,10 @@ unsafe extern "C" fn call<R>(_: State, _: *const R, reply: u64) -> u32 {
     tell(reply)
 }
 
-unsafe extern "C" fn call_many<R>(_: State, _: *const *const R, _: usize, reply: u64) -> u32 {
-    tell(reply)
-}
-
 static PLUGIN: PluginTable = PluginTable {
     magic: MAGIC,
-    size: size_of::<PluginTable>(),
+    size: size::<PluginTable>(),
+    flags: CONDITIONAL,
     open: Some(open),
     close: Some(close),
     get: Some(call),
@@ -157,9 +236,13 @@ static PLUGIN: PluginTable = PluginTable {
     versions: Some(call),
     actions: Some(call),
     run_action: Some(call),
-    get_many: Some(call_many),
-    set_many: Some(call_many),
+    get_many: Some(call),
+    set_many: Some(call),
     rename: Some(call),
+    list_removed: Some(call),
+    restore: Some(call),
+    purge: Some(call),
+    rules: Some(call),
 };
 
 /// Opens a vault and calls it while the plugin tells what these bytes say.
@@ -171,7 +254,9 @@ pub fn answer(bytes: &[u8]) {
     let deadline = Deadline::after(Duration::from_secs(60));
     let name = VaultName::parse("v").expect("a good name");
     let request = api::OpenRequest::new(name, "k", Parameters::new(), deadline);
-    let Some(mut vault) = seen(vault::open(&PLUGIN, &request, Context::silent())) else { return };
+    let Some(mut vault) = seen(vault::open(&PLUGIN, &HOST, &request, Context::silent())) else {
+        return;
+    };
     let name = SecretName::parse("n").expect("a good name");
     let get = api::GetRequest::new(name.clone(), deadline);
     let describe = api::DescribeRequest::new(name.clone(), deadline);
@@ -180,7 +265,7 @@ pub fn answer(bytes: &[u8]) {
     let set = || api::SetRequest::new(name.clone(), Value::text("x"), deadline);
     while SCRIPT.with_borrow(|script| script.at < script.bytes.len()) {
         let Some(which) = SCRIPT.with_borrow_mut(Script::byte) else { return };
-        match which % 11 {
+        match which % 16 {
             0 => drop(seen(vault.get(&get)).map(|secret| secret.value.encode().expect("checked"))),
             1 => {
                 let mut request = api::ListRequest::new(deadline);
@@ -205,13 +290,24 @@ pub fn answer(bytes: &[u8]) {
                 let session = seen(vault.unlock(&request)).and_then(|it| it.session);
                 assert!(session.is_none_or(|it| it.lifetime <= api::MAX_SESSION_LIFETIME));
             }
-            7 => drop(seen(vault.versions(&versions))),
+            7 => {
+                let page = seen(vault.versions(&versions));
+                assert!(page.is_none_or(|page| page.versions.len() <= versions.limit));
+            }
             8 => drop(seen(vault.actions(&api::ActionsRequest::new(deadline)))),
             9 => {
                 let request = api::ActionRequest::new("a", Parameters::new(), deadline);
                 let outcome = seen(vault.run_action(&request));
                 assert!(outcome.is_none_or(|it| it.message.len() <= MAX_MESSAGE_BYTES));
             }
+            10 => {
+                let page = seen(vault.list_removed(&api::ListRemovedRequest::new(deadline)));
+                assert!(page.is_none_or(|page| page.secrets.len() <= api::MAX_PAGE_ENTRIES));
+            }
+            11 => drop(seen(vault.restore(&api::RestoreRequest::new(name.clone(), deadline)))),
+            12 => drop(seen(vault.purge(&api::PurgeRequest::new(name.clone(), deadline)))),
+            13 => drop(seen(vault.rules(&api::RulesRequest::new(deadline)))),
+            14 => drop(seen(vault.remove(&api::RemoveRequest::new(name.clone(), deadline)))),
             _ => drop(seen(vault.test(&api::TestRequest::new(deadline)))),
         }
     }
@@ -226,7 +322,7 @@ fn seen<T>(answer: api::Result<T>) -> Option<T> {
     assert!(error.message().len() <= MAX_MESSAGE_BYTES);
     assert_eq!(error.challenge().is_some(), error.kind() == ErrorKind::Locked);
     if let Some(challenge) = error.challenge() {
-        assert!((1..=Challenge::MAX_PROMPTS).contains(&challenge.prompts.len()));
+        assert!((1..=api::Challenge::MAX_PROMPTS).contains(&challenge.prompts.len()));
     }
     None
 }

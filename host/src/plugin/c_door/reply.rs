@@ -4,20 +4,18 @@
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    Action, Challenge, Credential, Entry, Error, ErrorKind, MAX_CURSOR_BYTES, MAX_MESSAGE_BYTES,
-    MAX_SESSION_LIFETIME, MAX_TIMESTAMP_MILLIS, MAX_VALUE_BYTES, MIN_TIMESTAMP_MILLIS, Metadata,
-    MetadataValue, OwnedParameter, ParameterKind, Prompt, Result, Secret, SecretBytes, SecretName,
-    SecretText, Session, Value, ValueKind, Version,
+    Action, Challenge, Credential, Entry, Error, ErrorKind, JsonText, MAX_CURSOR_BYTES,
+    MAX_MESSAGE_BYTES, MAX_SESSION_LIFETIME, MAX_TIMESTAMP_MILLIS, MAX_VALUE_BYTES,
+    MIN_TIMESTAMP_MILLIS, Metadata, MetadataValue, OwnedParameter, ParameterKind, Prompt, Removed,
+    RemovedSecret, Result, Rules, Secret, SecretBytes, SecretName, SecretText, Session, Value,
+    ValueKind, Version, Written,
 };
 
 /// The most bytes of an id, a label, a description: one line of text.
 pub(super) const MAX_LINE_BYTES: usize = 4_096;
 
-/// The most bytes of a session: a key file may be one.
-pub(super) const MAX_SESSION_BYTES: usize = 1024 * 1024;
-
-/// The most versions or actions in one answer, and parameters of all its actions.
-const MAX_ITEMS: usize = 10_000;
+/// The most actions in one answer, parameters of all its actions, and choices of a prompt.
+pub(super) const MAX_ITEMS: usize = 10_000;
 
 /// The longest wait before the same call may work that is believed: a day.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -35,7 +33,15 @@ pub(super) enum Asked {
     Entry,
     /// A session, or none.
     Session,
-    Versions,
+    /// Which version there is now.
+    Written,
+    /// Until when what was removed can be brought back.
+    Removed,
+    /// At most so many versions, and a cursor.
+    Versions(usize),
+    /// At most so many removed secrets, and a cursor.
+    RemovedPage(usize),
+    Rules,
     Actions,
     /// A message, and perhaps a value.
     Outcome,
@@ -52,21 +58,26 @@ pub(super) struct Reply {
     fault: Option<Error>,
     // Of the call, or of one of its several parts.
     pub(super) message: Option<String>,
-    challenge: Option<String>,
+    challenge: Option<Challenge>,
     prompts: Vec<Prompt>,
     wait: Option<Duration>,
     pub(super) value: Option<Value>,
     metadata: Metadata,
+    /// Which version the secret is that was read or written.
+    pub(super) version: Option<String>,
     // Of the call.
     pub(super) entries: Vec<Entry>,
     pub(super) next: Option<String>,
     pub(super) session: Option<Session>,
     pub(super) versions: Vec<Version>,
+    pub(super) removed: Option<Removed>,
+    pub(super) removed_secrets: Vec<RemovedSecret>,
+    pub(super) rules: Option<Rules>,
     pub(super) actions: Vec<Action>,
     /// How many parameters they have together.
     parameters: usize,
     pub(super) secrets: Vec<Result<Secret>>,
-    pub(super) results: Vec<Result<()>>,
+    pub(super) results: Vec<Result<Written>>,
 }
 
 impl Reply {
@@ -114,7 +125,16 @@ impl Reply {
         let metadata = std::mem::take(&mut self.metadata);
         let value = self.value.take();
         let value = value.ok_or_else(|| Error::internal("success was answered and no value"))?;
-        Ok(Secret::with_metadata(value, metadata))
+        let mut secret = Secret::with_metadata(value, metadata);
+        secret.version = self.version.take();
+        Ok(secret)
+    }
+
+    /// Returns which version was written.
+    pub(super) fn written(&mut self) -> Written {
+        let mut written = Written::new();
+        written.version = self.version.take();
+        written
     }
 
     /// Returns the one entry that was asked for.
@@ -128,10 +148,14 @@ impl Reply {
         let message = self.message.take();
         let error = match ErrorKind::from_code(status & 0xff) {
             Some(ErrorKind::Locked) => match self.challenge.take() {
-                Some(_) if self.prompts.is_empty() => {
-                    Error::internal("a challenge asks for nothing")
+                Some(mut challenge) => {
+                    challenge.prompts = std::mem::take(&mut self.prompts);
+                    challenge.message = challenge.message.or(message);
+                    match challenge.check() {
+                        Ok(()) => Error::locked(challenge),
+                        Err(fault) => Error::internal(fault.message()),
+                    }
                 }
-                Some(id) => Error::locked(Challenge::new(id, std::mem::take(&mut self.prompts))),
                 None => Error::internal("a challenge's id is missing"),
             },
             Some(kind) => match (kind, message) {
@@ -173,29 +197,22 @@ impl Reply {
         Self::once(&mut self.message, "a message", text.to_owned())
     }
 
-    pub(super) fn challenge(&mut self, id: &str) -> Result<()> {
-        Self::once(&mut self.challenge, "a challenge", id.to_owned())
+    pub(super) fn challenge(&mut self, challenge: Challenge) -> Result<()> {
+        Self::once(&mut self.challenge, "a challenge", challenge)
     }
 
-    pub(super) fn prompt(&mut self, name: &str, label: &str, flags: u32) -> Result<()> {
+    pub(super) fn prompt(&mut self, prompt: Prompt) -> Result<()> {
         if self.prompts.len() == Challenge::MAX_PROMPTS {
             let most = Challenge::MAX_PROMPTS;
             return Err(Error::internal(format!("a challenge has more than {most} prompts")));
         }
-        // An answer is found by its prompt's name.
-        if self.prompts.iter().any(|other| other.name == name) {
-            return Err(Error::internal(format!("a challenge asks for `{name}` twice")));
-        }
-        let mut prompt = Prompt::plain(name, label);
-        prompt.secret = flags & 1 != 0;
-        prompt.new = flags & 2 != 0;
         self.prompts.push(prompt);
         Ok(())
     }
 
-    pub(super) fn wait(&mut self, millis: u64) -> Result<()> {
+    pub(super) fn retry_after(&mut self, millis: u64) -> Result<()> {
         let wait = Duration::from_millis(millis).min(LONGEST_WAIT);
-        Self::once(&mut self.wait, "a wait", wait)
+        Self::once(&mut self.wait, "a time to retry after", wait)
     }
 
     /// Takes a value: what reads it is run only where one belongs.
@@ -212,9 +229,20 @@ impl Reply {
     /// Takes a piece of metadata; `value` is `None` for a kind that is unknown here.
     pub(super) fn metadata(&mut self, key: &str, value: Option<MetadataValue>) -> Result<()> {
         self.belongs("metadata", |asked| {
-            matches!(asked, Asked::Secret | Asked::Secrets(_) | Asked::Page(_) | Asked::Entry)
+            matches!(
+                asked,
+                Asked::Secret
+                    | Asked::Secrets(_)
+                    | Asked::Page(_)
+                    | Asked::Entry
+                    | Asked::Versions(_)
+            )
         })?;
         let place = match self.asked {
+            Some(Asked::Versions(_)) => match self.versions.last_mut() {
+                Some(version) => &mut version.metadata,
+                None => return Err(Error::internal("metadata was told before a version")),
+            },
             Some(Asked::Page(_) | Asked::Entry) => match self.entries.last_mut() {
                 Some(entry) => &mut entry.metadata,
                 None => return Err(Error::internal("metadata was told before an entry")),
@@ -231,7 +259,30 @@ impl Reply {
         }
     }
 
-    pub(super) fn entry(&mut self, name: &str, kind: u32) -> Result<()> {
+    /// Takes which version a secret is that was read.
+    pub(super) fn secret_version(&mut self, version: Option<&str>) -> Result<()> {
+        self.belongs("what is known of a secret", |asked| {
+            matches!(asked, Asked::Secret | Asked::Secrets(_))
+        })?;
+        self.keep_version(version)
+    }
+
+    /// Takes which version a secret has that was written.
+    pub(super) fn written_version(&mut self, version: Option<&str>) -> Result<()> {
+        self.belongs("a written version", |asked| {
+            matches!(asked, Asked::Written | Asked::Results(_))
+        })?;
+        self.keep_version(version)
+    }
+
+    fn keep_version(&mut self, version: Option<&str>) -> Result<()> {
+        match version {
+            Some(version) => Self::once(&mut self.version, "a version", version.to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn entry(&mut self, name: &str, kind: u32, version: Option<&str>) -> Result<()> {
         let most = match self.asked {
             Some(Asked::Page(limit)) => limit,
             _ => 1,
@@ -241,12 +292,16 @@ impl Reply {
             return Err(Error::internal(format!("the entries are more than {most}")));
         }
         let name = SecretName::parse(name)?;
-        self.entries.push(Entry::new(name, ValueKind::from_code(kind), Metadata::new()));
+        let mut entry = Entry::new(name, ValueKind::from_code(kind), Metadata::new());
+        entry.version = version.map(str::to_owned);
+        self.entries.push(entry);
         Ok(())
     }
 
     pub(super) fn next(&mut self, cursor: &str) -> Result<()> {
-        self.belongs("a cursor", |asked| matches!(asked, Asked::Page(_)))?;
+        self.belongs("a cursor", |asked| {
+            matches!(asked, Asked::Page(_) | Asked::Versions(_) | Asked::RemovedPage(_))
+        })?;
         Self::once(&mut self.next, "a cursor", cursor.to_owned())
     }
 
@@ -257,12 +312,55 @@ impl Reply {
         Self::once(&mut self.session, "a session", session)
     }
 
-    pub(super) fn version(&mut self, id: &str, created: Option<i64>) -> Result<()> {
-        self.belongs("a version", |asked| asked == Asked::Versions)?;
-        if created.is_some_and(|at| !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(&at)) {
-            return Err(Error::internal("a version's time is outside the years 1 to 9999"));
+    pub(super) fn removed(&mut self, recoverable_until: Option<i64>) -> Result<()> {
+        self.belongs("a removal", |asked| asked == Asked::Removed)?;
+        let mut removed = Removed::new();
+        removed.recoverable_until = time("the end of a removed secret", recoverable_until)?;
+        Self::once(&mut self.removed, "a removal", removed)
+    }
+
+    pub(super) fn version(
+        &mut self,
+        id: &str,
+        created: Option<i64>,
+        unreadable: bool,
+    ) -> Result<()> {
+        let Some(Asked::Versions(most)) = self.asked else {
+            return self.belongs("a version", |_| false);
+        };
+        if self.versions.len() == most {
+            return Err(Error::internal(format!("the versions are more than {most}")));
         }
-        push(&mut self.versions, "the versions", Version::new(id, created))
+        let mut version = Version::new(id, time("a version's time", created)?);
+        version.unreadable = unreadable;
+        self.versions.push(version);
+        Ok(())
+    }
+
+    pub(super) fn removed_secret(
+        &mut self,
+        name: &str,
+        id: Option<&str>,
+        removed: Option<i64>,
+        recoverable_until: Option<i64>,
+    ) -> Result<()> {
+        let Some(Asked::RemovedPage(most)) = self.asked else {
+            return self.belongs("a removed secret", |_| false);
+        };
+        if self.removed_secrets.len() == most {
+            return Err(Error::internal(format!("the removed secrets are more than {most}")));
+        }
+        let mut secret = RemovedSecret::new(SecretName::parse(name)?);
+        secret.id = id.map(str::to_owned);
+        secret.removed = time("the time of a removal", removed)?;
+        secret.recoverable_until = time("the end of a removed secret", recoverable_until)?;
+        self.removed_secrets.push(secret);
+        Ok(())
+    }
+
+    pub(super) fn rules(&mut self, rules: Rules) -> Result<()> {
+        self.belongs("rules", |asked| asked == Asked::Rules)?;
+        Self::once(&mut self.rules, "rules", rules)
     }
 
     pub(super) fn action(&mut self, id: &str, description: &str, lossy: bool) -> Result<()> {
@@ -315,13 +413,26 @@ impl Reply {
                 let result = failed.map_or_else(|| self.secret(), Err);
                 self.secrets.push(result);
             }
-            _ => self.results.push(failed.map_or(Ok(()), Err)),
+            _ => {
+                let result = failed.map_or_else(|| Ok(self.written()), Err);
+                self.results.push(result);
+            }
         }
         // Nothing of this part belongs to the next one.
         (self.message, self.challenge, self.wait) = (None, None, None);
         self.prompts.clear();
-        (self.value, self.metadata) = (None, Metadata::new());
+        (self.value, self.metadata, self.version) = (None, Metadata::new(), None);
         Ok(())
+    }
+}
+
+/// Returns a time that timestamps can be.
+fn time(what: &str, time: Option<i64>) -> Result<Option<i64>> {
+    match time {
+        Some(at) if !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(&at) => {
+            Err(Error::internal(format!("{what} is outside the years 1 to 9999")))
+        }
+        time => Ok(time),
     }
 }
 
@@ -346,6 +457,12 @@ pub(super) fn text_value(text: &[u8]) -> Result<Value> {
 /// Returns bytes as a value.
 pub(super) fn bytes_value(bytes: &[u8]) -> Value {
     Value::Bytes(SecretBytes::copy_of(bytes))
+}
+
+/// Returns a JSON text as a value.
+pub(super) fn json_value(text: &[u8]) -> Result<Value> {
+    let text = SecretText::from_bytes(SecretBytes::copy_of(text))?;
+    Ok(Value::Json(JsonText::parse(text)?))
 }
 
 /// Returns a credential as a value.

@@ -1,74 +1,37 @@
-//! What `keystead_plugin.h` declares, as Rust sees it: field by field, in its order. A test
-//! compares sizes, places and numbers with what a C compiler makes of the header.
+//! What `keystead_plugin.h` and `keystead_types.h` declare, as Rust sees it: field by field, in its
+//! order. A test compares sizes, places and numbers with what a C compiler makes of the headers.
 
 use std::ffi::c_void;
 
-use keystead_plugin_api::{Error, Result};
+pub(super) use super::bytes::{Bytes, Grown, grown};
 
 /// What both tables begin with: "KEYST-C1".
 pub(super) const MAGIC: u64 = 0x4b45_5953_542d_4331;
 
 /// The size that a plugin's table had in the first version: none is smaller.
-pub(super) const PLUGIN_V1_BYTES: usize = 152;
+pub(super) const PLUGIN_V1_BYTES: usize = 192;
 
 /// The most bytes a plugin's table may say it has: 8,000 functions are none of ours.
 pub(super) const MAX_PLUGIN_BYTES: usize = 64 * 1024;
 
-/// Bytes of the other side; a null start means that there are none at all.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bytes {
-    pub(super) data: *const u8,
-    pub(super) size: usize,
+/// A flag of a plugin's table: its writes check `if_version`.
+pub(super) const CONDITIONAL: u32 = 1;
+
+/// Bits of `present`.
+pub(super) mod with {
+    pub(in super::super) const VERSION: u32 = 1;
+    pub(in super::super) const IF_VERSION: u32 = 2;
+    pub(in super::super) const METADATA: u32 = 4;
+    pub(in super::super) const CURSOR: u32 = 8;
+    pub(in super::super) const PATTERN: u32 = 16;
+    pub(in super::super) const SESSION: u32 = 32;
+    pub(in super::super) const ID: u32 = 64;
+    pub(in super::super) const CREATED: u32 = 128;
+    pub(in super::super) const REMOVED: u32 = 256;
+    pub(in super::super) const RECOVERABLE_UNTIL: u32 = 512;
+    pub(in super::super) const EXPECTED: u32 = 1024;
+    pub(in super::super) const FILE: u32 = 2048;
 }
-
-impl Bytes {
-    pub(super) const NONE: Self = Self { data: std::ptr::null(), size: 0 };
-
-    /// Returns a view of these bytes; the caller keeps them alive.
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        // Of no bytes, a slice points nowhere: what is given to C can be copied from and compared.
-        let data = if bytes.is_empty() { std::ptr::from_ref(&NOTHING) } else { bytes.as_ptr() };
-        Self { data, size: bytes.len() }
-    }
-
-    /// Returns a view of this text, or of none.
-    pub(super) fn optional(text: Option<&str>) -> Self {
-        text.map_or(Self::NONE, |text| Self::of(text.as_bytes()))
-    }
-
-    /// Returns the bytes, at most `limit` of them.
-    ///
-    /// # Safety
-    /// A start that is not null must lead to `length` readable bytes that stay unchanged for
-    /// `'a`. This cannot be checked: in a runner a lie ends the runner, in the host's own
-    /// process it may end the host (docs/abi.md).
-    pub(super) unsafe fn read<'a>(self, what: &str, limit: usize) -> Result<&'a [u8]> {
-        if self.data.is_null() {
-            return Err(Error::internal(format!("{what} is missing")));
-        }
-        if self.size > limit {
-            let length = self.size;
-            return Err(Error::internal(format!("{what} has {length} bytes; the most is {limit}")));
-        }
-        // SAFETY: not null, and not longer than the caller vouches for; every limit is far
-        // below `isize::MAX`, and bytes have no alignment.
-        Ok(unsafe { std::slice::from_raw_parts(self.data, self.size) })
-    }
-
-    /// Returns the bytes as text.
-    ///
-    /// # Safety
-    /// As for [`Bytes::read`].
-    pub(super) unsafe fn text<'a>(self, what: &str, limit: usize) -> Result<&'a str> {
-        // SAFETY: passed on to the caller.
-        let bytes = unsafe { self.read(what, limit) }?;
-        std::str::from_utf8(bytes).map_err(|_| Error::internal(format!("{what} is not UTF-8")))
-    }
-}
-
-/// What bytes of length zero point to.
-static NOTHING: u8 = 0;
 
 /// A plugin's open vault: only the plugin looks into it.
 pub(super) type State = *mut c_void;
@@ -77,14 +40,17 @@ pub(super) type State = *mut c_void;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Item {
-    pub(super) name: Bytes,
+    pub(super) size: u32,
     pub(super) kind: u32,
+    pub(super) name: Bytes,
     pub(super) integer: i64,
     pub(super) text: Bytes,
 }
 
 #[repr(C)]
 pub(super) struct Answer {
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) name: Bytes,
     pub(super) value: Bytes,
 }
@@ -95,19 +61,22 @@ pub(super) struct Variable {
     pub(super) value: Bytes,
 }
 
+/// A request that has nothing but its deadline.
 #[repr(C)]
 pub(super) struct PlainRequest {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
 }
 
 #[repr(C)]
 pub(super) struct OpenRequest {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) vault: Bytes,
     pub(super) kind: Bytes,
-    pub(super) parameters: *const Item,
+    pub(super) parameters: *const *const Item,
     pub(super) parameter_count: usize,
     pub(super) session: Bytes,
     pub(super) session_millis: u64,
@@ -117,27 +86,69 @@ pub(super) struct OpenRequest {
 
 #[repr(C)]
 pub(super) struct GetRequest {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) name: Bytes,
     pub(super) version: Bytes,
 }
 
+/// Several requests.
 #[repr(C)]
-pub(super) struct SetRequest {
-    pub(super) size: usize,
+pub(super) struct ManyRequest<R> {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) requests: *const *const R,
+    pub(super) request_count: usize,
+}
+
+#[repr(C)]
+pub(super) struct ListRequest {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) deadline_millis: u64,
+    pub(super) cursor: Bytes,
+    pub(super) pattern: Bytes,
+    pub(super) prefix: Bytes,
+    pub(super) limit: u32,
+    pub(super) reserved: u32,
+}
+
+#[repr(C)]
+pub(super) struct DescribeRequest {
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) name: Bytes,
+}
+
+#[repr(C)]
+pub(super) struct SetRequest {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) deadline_millis: u64,
+    pub(super) name: Bytes,
+    pub(super) value: Bytes,
     pub(super) value_kind: u32,
     pub(super) mode: u32,
-    pub(super) value: Bytes,
-    pub(super) metadata: *const Item,
+    pub(super) metadata: *const *const Item,
     pub(super) metadata_count: usize,
+    pub(super) if_version: Bytes,
+}
+
+#[repr(C)]
+pub(super) struct RemoveRequest {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) deadline_millis: u64,
+    pub(super) name: Bytes,
+    pub(super) if_version: Bytes,
 }
 
 #[repr(C)]
 pub(super) struct RenameRequest {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) from: Bytes,
     pub(super) to: Bytes,
@@ -145,44 +156,187 @@ pub(super) struct RenameRequest {
 
 #[repr(C)]
 pub(super) struct SetMetadataRequest {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) name: Bytes,
-    pub(super) metadata: *const Item,
+    pub(super) metadata: *const *const Item,
     pub(super) metadata_count: usize,
-}
-
-#[repr(C)]
-pub(super) struct ListRequest {
-    pub(super) size: usize,
-    pub(super) deadline_millis: u64,
-    pub(super) cursor: Bytes,
-    pub(super) pattern: Bytes,
-    pub(super) limit: usize,
-    pub(super) prefix: Bytes,
+    pub(super) if_version: Bytes,
 }
 
 #[repr(C)]
 pub(super) struct UnlockRequest {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) challenge: Bytes,
-    pub(super) answers: *const Answer,
+    pub(super) answers: *const *const Answer,
     pub(super) answer_count: usize,
 }
 
 #[repr(C)]
+pub(super) struct VersionsRequest {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) deadline_millis: u64,
+    pub(super) name: Bytes,
+    pub(super) cursor: Bytes,
+    pub(super) limit: u32,
+    pub(super) reserved: u32,
+}
+
+#[repr(C)]
+pub(super) struct ListRemovedRequest {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) deadline_millis: u64,
+    pub(super) cursor: Bytes,
+    pub(super) limit: u32,
+    pub(super) reserved: u32,
+}
+
+/// A request of `restore` or `purge`.
+#[repr(C)]
+pub(super) struct RemovedOneRequest {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) deadline_millis: u64,
+    pub(super) name: Bytes,
+    pub(super) id: Bytes,
+    pub(super) version: Bytes,
+}
+
+#[repr(C)]
 pub(super) struct ActionRequest {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) action: Bytes,
-    pub(super) parameters: *const Item,
+    pub(super) parameters: *const *const Item,
     pub(super) parameter_count: usize,
 }
 
 #[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Challenge {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) id: Bytes,
+    pub(super) message: Bytes,
+    pub(super) url: Bytes,
+    pub(super) wait: u32,
+    pub(super) reserved: u32,
+    pub(super) interval_millis: u64,
+    pub(super) expires_millis: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Prompt {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) kind: u32,
+    pub(super) flags: u32,
+    pub(super) name: Bytes,
+    pub(super) label: Bytes,
+    pub(super) choices: *const Bytes,
+    pub(super) choice_count: usize,
+}
+
+/// What is known of a secret beside its value; also of one that was written.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Secret {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) version: Bytes,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) name: Bytes,
+    pub(super) kind: u32,
+    pub(super) reserved: u32,
+    pub(super) version: Bytes,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Removed {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) recoverable_until: i64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct RemovedSecret {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) name: Bytes,
+    pub(super) id: Bytes,
+    pub(super) removed: i64,
+    pub(super) recoverable_until: i64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Version {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) id: Bytes,
+    pub(super) created: i64,
+    pub(super) flags: u32,
+    pub(super) reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) names: u32,
+    pub(super) folding: u32,
+    pub(super) composition: u32,
+    pub(super) reserved: u32,
+    pub(super) max_name_bytes: u64,
+    pub(super) max_value_bytes: u64,
+    pub(super) name_grammar: Bytes,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Action {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) id: Bytes,
+    pub(super) description: Bytes,
+    pub(super) flags: u32,
+    pub(super) reserved: u32,
+}
+
+/// A parameter of an action's schema.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Schema {
+    pub(super) size: u32,
+    pub(super) present: u32,
+    pub(super) kind: u32,
+    pub(super) flags: u32,
+    pub(super) name: Bytes,
+    pub(super) description: Bytes,
+    pub(super) preset: Bytes,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
 pub(super) struct ExecRequest {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) program: Bytes,
     pub(super) arguments: *const Bytes,
@@ -194,26 +348,27 @@ pub(super) struct ExecRequest {
 
 #[repr(C)]
 pub(super) struct ExecOutput {
-    pub(super) size: usize,
+    pub(super) size: u32,
     pub(super) status: i32,
     pub(super) output: Bytes,
     pub(super) errors: Bytes,
     pub(super) message: Bytes,
 }
 
-/// A plugin's function that is given an output.
-pub(super) type Take = unsafe extern "C" fn(*mut c_void, *const ExecOutput);
-
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub(super) struct ReadFileRequest {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) path: Bytes,
 }
 
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub(super) struct ReplaceFileRequest {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) path: Bytes,
     pub(super) expected: Bytes,
@@ -222,7 +377,8 @@ pub(super) struct ReplaceFileRequest {
 
 #[repr(C)]
 pub(super) struct FileTold {
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) present: u32,
     pub(super) content: Bytes,
     pub(super) version: Bytes,
     pub(super) message: Bytes,
@@ -231,65 +387,121 @@ pub(super) struct FileTold {
 /// A plugin's function that is given a file.
 pub(super) type TakeFile = unsafe extern "C" fn(*mut c_void, *const FileTold);
 
+macro_rules! grown {
+    ($($type:ty, $what:literal, $first:literal;)*) => {$(
+        // SAFETY: all are `repr(C)`, begin with `size: u32`, and are made of numbers and pointers
+        // alone; a test of the headers compares their sizes, and finds no padding.
+        unsafe impl Grown for $type {
+            const WHAT: &'static str = $what;
+            const FIRST: usize = $first;
+        }
+    )*};
+}
+
+grown! {
+    Item, "a piece of metadata", 48;
+    Challenge, "a challenge", 80;
+    Prompt, "a prompt", 64;
+    Secret, "what is known of a secret", 24;
+    Entry, "an entry", 48;
+    Removed, "a removal", 16;
+    RemovedSecret, "a removed secret", 56;
+    Version, "a version", 40;
+    Rules, "the rules", 56;
+    Action, "an action", 48;
+    Schema, "a parameter's schema", 64;
+    ExecRequest, "a request of exec", 80;
+    ReadFileRequest, "a request of read_file", 32;
+    ReplaceFileRequest, "a request of replace_file", 64;
+}
+
+/// A plugin's function that is given an output.
+pub(super) type Take = unsafe extern "C" fn(*mut c_void, *const ExecOutput);
+
+/// A function of the host's that takes a struct of an answer.
+type Told<T> = unsafe extern "C" fn(u64, *const T) -> u32;
+
 /// The host's functions.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub(super) struct HostTable {
     pub(super) magic: u64,
-    pub(super) size: usize,
+    pub(super) size: u32,
+    pub(super) flags: u32,
     pub(super) log: unsafe extern "C" fn(u64, u32, Bytes) -> u32,
     pub(super) exec:
         unsafe extern "C" fn(u64, *const ExecRequest, Option<Take>, *mut c_void) -> u32,
     pub(super) message: unsafe extern "C" fn(u64, Bytes) -> u32,
-    pub(super) challenge: unsafe extern "C" fn(u64, Bytes) -> u32,
-    pub(super) prompt: unsafe extern "C" fn(u64, Bytes, Bytes, u32) -> u32,
-    pub(super) wait: unsafe extern "C" fn(u64, u64) -> u32,
+    pub(super) retry_after: unsafe extern "C" fn(u64, u64) -> u32,
+    pub(super) challenge: Told<Challenge>,
+    pub(super) prompt: Told<Prompt>,
     pub(super) value: unsafe extern "C" fn(u64, u32, Bytes) -> u32,
     pub(super) text: unsafe extern "C" fn(u64, Bytes) -> u32,
     pub(super) bytes: unsafe extern "C" fn(u64, Bytes) -> u32,
+    pub(super) json: unsafe extern "C" fn(u64, Bytes) -> u32,
     pub(super) credential: unsafe extern "C" fn(u64, Bytes, Bytes) -> u32,
-    pub(super) metadata: unsafe extern "C" fn(u64, *const Item) -> u32,
-    pub(super) entry: unsafe extern "C" fn(u64, Bytes, u32) -> u32,
+    pub(super) metadata: Told<Item>,
+    pub(super) secret: Told<Secret>,
+    pub(super) entry: Told<Entry>,
     pub(super) next_cursor: unsafe extern "C" fn(u64, Bytes) -> u32,
+    pub(super) written: Told<Secret>,
+    pub(super) removed: Told<Removed>,
+    pub(super) version: Told<Version>,
+    pub(super) removed_secret: Told<RemovedSecret>,
+    pub(super) rules: Told<Rules>,
+    pub(super) action: Told<Action>,
+    pub(super) parameter: Told<Schema>,
     pub(super) session: unsafe extern "C" fn(u64, Bytes, u64) -> u32,
-    pub(super) version: unsafe extern "C" fn(u64, Bytes, *const i64) -> u32,
-    pub(super) action: unsafe extern "C" fn(u64, Bytes, Bytes, u32) -> u32,
-    pub(super) parameter: unsafe extern "C" fn(u64, Bytes, u32, u32, Bytes, Bytes) -> u32,
     pub(super) result: unsafe extern "C" fn(u64, u32) -> u32,
     pub(super) read_file:
         unsafe extern "C" fn(u64, *const ReadFileRequest, Option<TakeFile>, *mut c_void) -> u32,
     pub(super) replace_file:
         unsafe extern "C" fn(u64, *const ReplaceFileRequest, Option<TakeFile>, *mut c_void) -> u32,
     pub(super) is_granted: unsafe extern "C" fn(u64, Bytes) -> u32,
+    /// Keeps the size of the table a multiple of 8 where pointers have 4 bytes.
+    pub(super) reserved: usize,
 }
 
-/// A function of a vault: what it is asked, and where the answer goes.
+/// A function of a vault: its request, and where the answer goes.
 pub(super) type Call<R> = unsafe extern "C" fn(State, *const R, u64) -> u32;
 
-/// A function of a vault that is asked several things at once.
-pub(super) type CallMany<R> = unsafe extern "C" fn(State, *const *const R, usize, u64) -> u32;
+/// A plugin's function that opens a vault.
+pub(super) type Open =
+    unsafe extern "C" fn(*const HostTable, u64, *const OpenRequest, u64, *mut State) -> u32;
 
 /// A plugin's functions. What a shorter table does not have is absent, as what is null.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct PluginTable {
     pub(super) magic: u64,
-    pub(super) size: usize,
-    pub(super) open: Option<unsafe extern "C" fn(*const OpenRequest, u64, u64, *mut State) -> u32>,
+    pub(super) size: u32,
+    pub(super) flags: u32,
+    pub(super) open: Option<Open>,
     pub(super) close: Option<unsafe extern "C" fn(State)>,
     pub(super) get: Option<Call<GetRequest>>,
     pub(super) list: Option<Call<ListRequest>>,
-    pub(super) describe: Option<Call<GetRequest>>,
+    pub(super) describe: Option<Call<DescribeRequest>>,
     pub(super) set: Option<Call<SetRequest>>,
-    pub(super) remove: Option<Call<GetRequest>>,
+    pub(super) remove: Option<Call<RemoveRequest>>,
     pub(super) set_metadata: Option<Call<SetMetadataRequest>>,
     pub(super) unlock: Option<Call<UnlockRequest>>,
     pub(super) lock: Option<Call<PlainRequest>>,
     pub(super) test: Option<Call<PlainRequest>>,
     pub(super) unregister: Option<Call<PlainRequest>>,
-    pub(super) versions: Option<Call<GetRequest>>,
+    pub(super) versions: Option<Call<VersionsRequest>>,
     pub(super) actions: Option<Call<PlainRequest>>,
     pub(super) run_action: Option<Call<ActionRequest>>,
-    pub(super) get_many: Option<CallMany<GetRequest>>,
-    pub(super) set_many: Option<CallMany<SetRequest>>,
+    pub(super) get_many: Option<Call<ManyRequest<GetRequest>>>,
+    pub(super) set_many: Option<Call<ManyRequest<SetRequest>>>,
     pub(super) rename: Option<Call<RenameRequest>>,
+    pub(super) list_removed: Option<Call<ListRemovedRequest>>,
+    pub(super) restore: Option<Call<RemovedOneRequest>>,
+    pub(super) purge: Option<Call<RemovedOneRequest>>,
+    pub(super) rules: Option<Call<PlainRequest>>,
+}
+
+/// Returns the size of a struct, as it stands at its beginning.
+pub(super) const fn size<T>() -> u32 {
+    // All are far smaller than 4 GiB.
+    size_of::<T>() as u32
 }

@@ -16,23 +16,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    Deadline, Error, Level, MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES,
-    MAX_SECRET_NAME_BYTES, MetadataValue, Result, SecretBytes, Services, ValueKind,
+    Deadline, Error, Level, MAX_EXEC_ARGUMENT_BYTES, MAX_EXEC_ARGUMENTS, MAX_MESSAGE_BYTES,
+    MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES, MAX_SECRET_NAME_BYTES, MAX_SESSION_BYTES,
+    MetadataValue, NameEquality, PromptKind, Result, SecretBytes, Services, UnicodeTables,
+    ValueKind,
 };
 
 use super::reply::*;
-use super::table::{Bytes, ExecOutput, ExecRequest, HostTable, Item, MAGIC, Take, Variable};
+use super::table::*;
 
-/// The most arguments of a program.
-const MAX_ARGUMENTS: usize = 10_000;
-
-/// The most bytes of one argument or of a program's name: what Linux takes for one.
-const MAX_ARGUMENT_BYTES: usize = 128 * 1024;
+/// What a version's name is called in errors.
+const A_VERSION: &str = "a version";
 
 /// How many bits of a number say which of a vault's calls it is.
 const CALL_BITS: u32 = 24;
 
-/// Every vault that a plugin of this door has open in this process, by its number.
+/// Every vault that a plugin of this ABI has open in this process, by its number.
 static OPEN: Mutex<Option<HashMap<u64, Arc<Shared>>>> = Mutex::new(None);
 
 /// One vault, as far as its plugin's calls of the host see it.
@@ -129,7 +128,7 @@ fn tell(reply: u64, tell: impl FnOnce(&mut Reply) -> Result<()>) -> u32 {
         match &mut current.reply {
             Some(told) if is_of_call => told.take(tell).then_some(()),
             told => {
-                let stray = Error::internal("something was told to a reply that had ended");
+                let stray = Error::internal("the reply was used after its call returned");
                 match told {
                     Some(told) => told.spoil(stray),
                     None => current.stray = Some(stray),
@@ -154,31 +153,39 @@ fn contained<T>(run: impl FnOnce() -> T) -> Option<T> {
     panic::catch_unwind(AssertUnwindSafe(run)).map_err(std::mem::forget).ok()
 }
 
-/// The host's table. A plugin keeps its address.
+/// The host's table. A plugin keeps its address as long as a vault is open.
 pub(super) static HOST: HostTable = HostTable {
     magic: MAGIC,
-    size: size_of::<HostTable>(),
+    size: size::<HostTable>(),
+    flags: 0,
     log,
     exec,
     message,
+    retry_after,
     challenge,
     prompt,
-    wait,
     value,
     text,
     bytes,
+    json,
     credential,
     metadata,
+    secret,
     entry,
     next_cursor,
-    session,
+    written,
+    removed,
     version,
+    removed_secret,
+    rules,
     action,
     parameter,
+    session,
     result,
     read_file: file::read,
     replace_file: file::replace,
     is_granted: file::is_granted,
+    reserved: 0,
 };
 
 unsafe extern "C" fn log(context: u64, level: u32, line: Bytes) -> u32 {
@@ -210,7 +217,7 @@ unsafe extern "C" fn exec(
         vault.services.exec(request)
     });
     let answer = answer.unwrap_or_else(|| Err(Error::internal("the host panicked")));
-    let size = size_of::<ExecOutput>();
+    let size = size::<ExecOutput>();
     let (status, given) = match &answer {
         Ok(output) => {
             let (text, errors) = (Bytes::of(output.output.expose()), output.errors.as_bytes());
@@ -235,49 +242,44 @@ unsafe extern "C" fn exec(
 /// # Safety
 /// As for the module.
 unsafe fn exec_request(request: *const ExecRequest) -> Result<keystead_plugin_api::ExecRequest> {
-    // SAFETY: the module's promise; null and misaligned are told apart.
-    let request = unsafe { checked(request) }.ok_or_else(|| Error::invalid("no request"))?;
-    if request.size < size_of::<ExecRequest>() {
-        return Err(Error::invalid(format!("a request of {} bytes", request.size)));
-    }
     let invalid = |fault: Error| Error::invalid(fault.message());
     // SAFETY: the module's promise.
-    let program = unsafe { request.program.text("a program", MAX_ARGUMENT_BYTES) };
+    let request: ExecRequest = unsafe { grown(request) }.map_err(invalid)?;
+    // SAFETY: the module's promise.
+    let program = unsafe { request.program.text("a program", MAX_EXEC_ARGUMENT_BYTES) };
     let program = program.map_err(invalid)?;
     let mut arguments = Vec::new();
-    if request.argument_count > MAX_ARGUMENTS {
-        return Err(Error::invalid(format!("more than {MAX_ARGUMENTS} arguments")));
+    if request.argument_count > MAX_EXEC_ARGUMENTS {
+        return Err(Error::invalid(format!("more than {MAX_EXEC_ARGUMENTS} arguments")));
     }
     for at in 0..request.argument_count {
         // SAFETY: the module's promise: there are so many.
         let argument = unsafe { checked(request.arguments.wrapping_add(at)) };
         let argument = argument.ok_or_else(|| Error::invalid("an argument is missing"))?;
         // SAFETY: the module's promise.
-        let argument = unsafe { argument.text("an argument", MAX_ARGUMENT_BYTES) };
+        let argument = unsafe { argument.text("an argument", MAX_EXEC_ARGUMENT_BYTES) };
         arguments.push(argument.map_err(invalid)?.to_owned());
     }
     let mut environment = Vec::new();
-    if request.variable_count > MAX_ARGUMENTS {
-        return Err(Error::invalid(format!("more than {MAX_ARGUMENTS} variables")));
+    if request.variable_count > MAX_EXEC_ARGUMENTS {
+        return Err(Error::invalid(format!("more than {MAX_EXEC_ARGUMENTS} variables")));
     }
     for at in 0..request.variable_count {
         // SAFETY: the module's promise: there are so many.
         let variable = unsafe { checked::<Variable>(request.variables.wrapping_add(at)) };
         let variable = variable.ok_or_else(|| Error::invalid("a variable is missing"))?;
         // SAFETY: the module's promise.
-        let name = unsafe { variable.name.text("a variable's name", MAX_ARGUMENT_BYTES) };
+        let name = unsafe { variable.name.text("a variable's name", MAX_EXEC_ARGUMENT_BYTES) };
         // SAFETY: the module's promise.
-        let value = unsafe { variable.value.text("a variable's value", MAX_ARGUMENT_BYTES) };
+        let value = unsafe { variable.value.text("a variable's value", MAX_EXEC_ARGUMENT_BYTES) };
         environment.push((name.map_err(invalid)?.to_owned(), value.map_err(invalid)?.to_owned()));
     }
     let deadline = Deadline::after(Duration::from_millis(request.deadline_millis));
     let mut plain = keystead_plugin_api::ExecRequest::new(program, arguments, deadline);
     plain.environment = environment;
-    if !request.input.data.is_null() {
-        // SAFETY: the module's promise.
-        let input = unsafe { request.input.read("a program's input", MAX_VALUE) };
-        plain.input = SecretBytes::copy_of(input.map_err(invalid)?);
-    }
+    // SAFETY: the module's promise.
+    let input = unsafe { request.input.read("a program's input", MAX_VALUE) };
+    plain.input = SecretBytes::copy_of(input.map_err(invalid)?);
     Ok(plain)
 }
 
@@ -301,23 +303,64 @@ unsafe extern "C" fn message(reply: u64, text: Bytes) -> u32 {
     tell(reply, |told| told.message(cut_message(read()?)?))
 }
 
-unsafe extern "C" fn challenge(reply: u64, id: Bytes) -> u32 {
-    // SAFETY: the module's promise.
-    tell(reply, |told| told.challenge(unsafe { id.text("a challenge's id", MAX_LINE_BYTES) }?))
+unsafe extern "C" fn retry_after(reply: u64, millis: u64) -> u32 {
+    tell(reply, |told| told.retry_after(millis))
 }
 
-unsafe extern "C" fn prompt(reply: u64, name: Bytes, label: Bytes, flags: u32) -> u32 {
+unsafe extern "C" fn challenge(reply: u64, challenge: *const Challenge) -> u32 {
     tell(reply, |told| {
         // SAFETY: the module's promise.
-        let name = unsafe { name.text("a prompt's name", MAX_LINE_BYTES) }?;
+        let it = unsafe { grown(challenge) }?;
         // SAFETY: the module's promise.
-        let label = unsafe { label.text("a prompt's label", MAX_LINE_BYTES) }?;
-        told.prompt(name, label, flags)
+        let id = unsafe { it.id.text("a challenge's id", MAX_LINE_BYTES) }?;
+        // SAFETY: the module's promise.
+        let message = unsafe { it.message.text("a challenge's message", MAX_MESSAGE_BYTES) }?;
+        let most = keystead_plugin_api::Challenge::MAX_URL_BYTES;
+        // SAFETY: the module's promise.
+        let url = unsafe { it.url.text("a challenge's url", most) }?;
+        let plain = keystead_plugin_api::Challenge::new(id, Vec::new());
+        let plain = if message.is_empty() { plain } else { plain.message(message) };
+        let plain = if url.is_empty() { plain } else { plain.url(url) };
+        let interval = Duration::from_millis(it.interval_millis);
+        told.challenge(match it.wait {
+            0 => plain,
+            1 => plain.poll(interval, Duration::from_millis(it.expires_millis)),
+            2 => plain.system(),
+            kind => {
+                let unknown = format!("the vault waits in a way ({kind}) that is not known here");
+                return Err(Error::unsupported(unknown));
+            }
+        })
     })
 }
 
-unsafe extern "C" fn wait(reply: u64, millis: u64) -> u32 {
-    tell(reply, |told| told.wait(millis))
+unsafe extern "C" fn prompt(reply: u64, prompt: *const Prompt) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let it = unsafe { grown(prompt) }?;
+        // SAFETY: the module's promise.
+        let name = unsafe { it.name.text("a prompt's name", MAX_LINE_BYTES) }?;
+        // SAFETY: the module's promise.
+        let label = unsafe { it.label.text("a prompt's label", MAX_LINE_BYTES) }?;
+        let most = keystead_plugin_api::Prompt::MAX_CHOICES;
+        if it.choice_count > most {
+            return Err(Error::internal(format!("a prompt has more than {most} choices")));
+        }
+        let mut plain = keystead_plugin_api::Prompt::plain(name, label);
+        for at in 0..it.choice_count {
+            // SAFETY: the module's promise: there are so many.
+            let choice = unsafe { checked(it.choices.wrapping_add(at)) };
+            let choice = choice.ok_or_else(|| Error::internal("a choice is missing"))?;
+            // SAFETY: the module's promise.
+            plain.choices.push(unsafe { choice.text("a choice", MAX_LINE_BYTES) }?.to_owned());
+        }
+        (plain.secret, plain.new) = (it.flags & 1 != 0, it.flags & 2 != 0);
+        // What is not filled in is a line.
+        plain.kind = PromptKind::from_code(it.kind.max(1)).ok_or_else(|| {
+            Error::unsupported(format!("the prompt kind {} is not known here", it.kind))
+        })?;
+        told.prompt(plain)
+    })
 }
 
 unsafe extern "C" fn value(reply: u64, kind: u32, value: Bytes) -> u32 {
@@ -346,6 +389,12 @@ unsafe extern "C" fn bytes(reply: u64, bytes: Bytes) -> u32 {
     tell(reply, |told| told.value(|| Ok(bytes_value(read()?))))
 }
 
+unsafe extern "C" fn json(reply: u64, text: Bytes) -> u32 {
+    // SAFETY: the module's promise.
+    let read = || unsafe { text.read("a JSON text", MAX_VALUE) };
+    tell(reply, |told| told.value(|| json_value(read()?)))
+}
+
 unsafe extern "C" fn credential(reply: u64, user: Bytes, password: Bytes) -> u32 {
     tell(reply, |told| {
         told.value(|| {
@@ -359,9 +408,8 @@ unsafe extern "C" fn credential(reply: u64, user: Bytes, password: Bytes) -> u32
 
 unsafe extern "C" fn metadata(reply: u64, metadata: *const Item) -> u32 {
     tell(reply, |told| {
-        // SAFETY: the module's promise; null and misaligned are told apart.
-        let item = unsafe { checked(metadata) };
-        let item = item.ok_or_else(|| Error::internal("a piece of metadata is missing"))?;
+        // SAFETY: the module's promise.
+        let item = unsafe { grown(metadata) }?;
         // SAFETY: the module's promise.
         let key = unsafe { item.name.text("a metadata key", MAX_METADATA_KEY_BYTES) }?;
         let value = match item.kind {
@@ -379,11 +427,45 @@ unsafe extern "C" fn metadata(reply: u64, metadata: *const Item) -> u32 {
     })
 }
 
-unsafe extern "C" fn entry(reply: u64, name: Bytes, kind: u32) -> u32 {
+/// Returns a field that is there where its bit says so.
+///
+/// # Safety
+/// As for the module.
+unsafe fn optional<'a>(present: u32, bit: u32, text: Bytes, what: &str) -> Result<Option<&'a str>> {
+    if present & bit == 0 {
+        return Ok(None);
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { text.text(what, MAX_LINE_BYTES) }.map(Some)
+}
+
+unsafe extern "C" fn secret(reply: u64, secret: *const Secret) -> u32 {
     tell(reply, |told| {
         // SAFETY: the module's promise.
-        let name = unsafe { name.text("a secret's name", MAX_SECRET_NAME_BYTES) }?;
-        told.entry(name, kind)
+        let it = unsafe { grown(secret) }?;
+        // SAFETY: the module's promise.
+        told.secret_version(unsafe { optional(it.present, with::VERSION, it.version, A_VERSION) }?)
+    })
+}
+
+unsafe extern "C" fn written(reply: u64, written: *const Secret) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let it = unsafe { grown(written) }?;
+        // SAFETY: the module's promise.
+        told.written_version(unsafe { optional(it.present, with::VERSION, it.version, A_VERSION) }?)
+    })
+}
+
+unsafe extern "C" fn entry(reply: u64, entry: *const Entry) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let entry = unsafe { grown(entry) }?;
+        // SAFETY: the module's promise.
+        let name = unsafe { entry.name.text("a secret's name", MAX_SECRET_NAME_BYTES) }?;
+        // SAFETY: the module's promise.
+        let version = unsafe { optional(entry.present, with::VERSION, entry.version, A_VERSION) }?;
+        told.entry(name, entry.kind, version)
     })
 }
 
@@ -392,53 +474,105 @@ unsafe extern "C" fn next_cursor(reply: u64, cursor: Bytes) -> u32 {
     tell(reply, |told| told.next(unsafe { cursor.text("the page's cursor", MAX_CURSOR) }?))
 }
 
+/// Returns a number that is there where its bit says so.
+fn number(present: u32, bit: u32, number: i64) -> Option<i64> {
+    (present & bit != 0).then_some(number)
+}
+
+unsafe extern "C" fn removed(reply: u64, removed: *const Removed) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let it = unsafe { grown(removed) }?;
+        told.removed(number(it.present, with::RECOVERABLE_UNTIL, it.recoverable_until))
+    })
+}
+
+unsafe extern "C" fn version(reply: u64, version: *const Version) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let version = unsafe { grown(version) }?;
+        // SAFETY: the module's promise.
+        let id = unsafe { version.id.text(A_VERSION, MAX_LINE_BYTES) }?;
+        let created = number(version.present, with::CREATED, version.created);
+        told.version(id, created, version.flags & 1 != 0)
+    })
+}
+
+unsafe extern "C" fn removed_secret(reply: u64, removed: *const RemovedSecret) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let it = unsafe { grown(removed) }?;
+        // SAFETY: the module's promise.
+        let name = unsafe { it.name.text("a secret's name", MAX_SECRET_NAME_BYTES) }?;
+        // SAFETY: the module's promise.
+        let id = unsafe { optional(it.present, with::ID, it.id, "a removed secret's id") }?;
+        let removed = number(it.present, with::REMOVED, it.removed);
+        let until = number(it.present, with::RECOVERABLE_UNTIL, it.recoverable_until);
+        told.removed_secret(name, id, removed, until)
+    })
+}
+
+unsafe extern "C" fn rules(reply: u64, rules: *const Rules) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let it = unsafe { grown(rules) }?;
+        // SAFETY: the module's promise.
+        let grammar = unsafe { it.name_grammar.text("the grammar of names", MAX_LINE_BYTES) }?;
+        told.rules(plain_rules(&it, grammar))
+    })
+}
+
+/// Returns rules as the contract has them. A rule for names that is unknown here is as good as none,
+/// and a limit that no number here can hold is none.
+fn plain_rules(rules: &Rules, grammar: &str) -> keystead_plugin_api::Rules {
+    let major = |number| u8::try_from(number).ok();
+    let tables = major(rules.folding).zip(major(rules.composition));
+    let tables = tables.map(|(folding, composition)| UnicodeTables::new(folding, composition));
+    let names = match (rules.names, tables) {
+        (1, _) => NameEquality::Exact,
+        (2, _) => NameEquality::AsciiCase,
+        (3, Some(tables)) => NameEquality::Composed(tables),
+        (4, Some(tables)) => NameEquality::ComposedCase(tables),
+        _ => NameEquality::Unknown,
+    };
+    let limit = |most: u64| usize::try_from(most).ok().filter(|most| *most > 0);
+    let mut plain = keystead_plugin_api::Rules::new(names);
+    plain.max_name_bytes = limit(rules.max_name_bytes);
+    plain.max_value_bytes = limit(rules.max_value_bytes);
+    plain.name_grammar = Some(grammar.to_owned()).filter(|text| !text.is_empty());
+    plain
+}
+
+unsafe extern "C" fn action(reply: u64, action: *const Action) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let action = unsafe { grown(action) }?;
+        // SAFETY: the module's promise.
+        let id = unsafe { action.id.text("an action's id", MAX_LINE_BYTES) }?;
+        // SAFETY: the module's promise.
+        let description = unsafe { action.description.text("a description", MAX_LINE_BYTES) }?;
+        told.action(id, description, action.flags & 1 != 0)
+    })
+}
+
+unsafe extern "C" fn parameter(reply: u64, parameter: *const Schema) -> u32 {
+    tell(reply, |told| {
+        // SAFETY: the module's promise.
+        let it = unsafe { grown(parameter) }?;
+        // SAFETY: the module's promise.
+        let name = unsafe { it.name.text("a parameter's name", MAX_LINE_BYTES) }?;
+        // SAFETY: the module's promise.
+        let description = unsafe { it.description.text("a description", MAX_LINE_BYTES) }?;
+        // SAFETY: the module's promise.
+        let preset = unsafe { it.preset.text("a parameter's default", MAX_LINE_BYTES) }?;
+        told.parameter(name, it.kind, it.flags, description, preset)
+    })
+}
+
 unsafe extern "C" fn session(reply: u64, secret: Bytes, millis: u64) -> u32 {
     tell(reply, |told| {
         // SAFETY: the module's promise.
         told.session(unsafe { secret.read("a session", MAX_SESSION_BYTES) }?, millis)
-    })
-}
-
-unsafe extern "C" fn version(reply: u64, id: Bytes, created: *const i64) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let id = unsafe { id.text("a version", MAX_LINE_BYTES) }?;
-        if created.is_null() {
-            return told.version(id, None);
-        }
-        // SAFETY: not null; the module's promise.
-        let created = unsafe { checked(created) };
-        let created = created.ok_or_else(|| Error::internal("a version's time is missing"))?;
-        told.version(id, Some(*created))
-    })
-}
-
-unsafe extern "C" fn action(reply: u64, id: Bytes, description: Bytes, destructive: u32) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let id = unsafe { id.text("an action's id", MAX_LINE_BYTES) }?;
-        // SAFETY: the module's promise.
-        let description = unsafe { description.text("a description", MAX_LINE_BYTES) }?;
-        told.action(id, description, destructive != 0)
-    })
-}
-
-unsafe extern "C" fn parameter(
-    reply: u64,
-    name: Bytes,
-    kind: u32,
-    flags: u32,
-    description: Bytes,
-    preset: Bytes,
-) -> u32 {
-    tell(reply, |told| {
-        // SAFETY: the module's promise.
-        let name = unsafe { name.text("a parameter's name", MAX_LINE_BYTES) }?;
-        // SAFETY: the module's promise.
-        let description = unsafe { description.text("a description", MAX_LINE_BYTES) }?;
-        // SAFETY: the module's promise.
-        let preset = unsafe { preset.text("a parameter's default", MAX_LINE_BYTES) }?;
-        told.parameter(name, kind, flags, description, preset)
     })
 }
 

@@ -6,12 +6,12 @@ use keystead_plugin_api as api;
 use keystead_plugin_api::abi::merged;
 use keystead_plugin_api::{Context, Error, MAX_GET_MANY, Result, Vault};
 
-use super::lend;
+use super::lend::{self, Lent};
 use super::reply::{Asked, Reply};
 use super::table::*;
 use super::told::Place;
 
-/// An open vault of a plugin of the C door.
+/// An open vault of a plugin of the C ABI.
 pub(super) struct CVault {
     table: &'static PluginTable,
     close: unsafe extern "C" fn(State),
@@ -36,6 +36,7 @@ impl Drop for CVault {
 /// Opens a vault of a plugin whose table has been checked.
 pub(super) fn open(
     table: &'static PluginTable,
+    host: &'static HostTable,
     request: &api::OpenRequest,
     context: Context,
 ) -> Result<CVault> {
@@ -46,24 +47,12 @@ pub(super) fn open(
     };
     let place = Place::take(context.into_services());
     let parameters = lend::parameters(&request.parameters);
-    let session = request.session.as_ref();
-    let lent = OpenRequest {
-        size: size_of::<OpenRequest>(),
-        deadline_millis: lend::left(request.deadline),
-        vault: Bytes::of(request.vault.as_str().as_bytes()),
-        kind: Bytes::of(request.kind.as_bytes()),
-        parameters: lend::items(&parameters),
-        parameter_count: parameters.len(),
-        session: session.map_or(Bytes::NONE, |session| Bytes::of(session.secret.expose())),
-        session_millis: session.map_or(0, |session| lend::millis(session.lifetime)),
-        host_name: Bytes::optional(request.host.as_ref().map(|host| host.name.as_str())),
-        host_version: Bytes::optional(request.host.as_ref().map(|host| host.version.as_str())),
-    };
+    let lent = lend::open(request, &parameters);
     let mut state: State = ptr::null_mut();
     let reply = place.begin(Asked::Done);
-    // SAFETY: the table is that of a plugin of this door; what it is given lives until it
+    // SAFETY: the table is that of a plugin of this ABI; what it is given lives until it
     // returns.
-    let status = unsafe { open(&lent, place.context(), reply, &mut state) };
+    let status = unsafe { open(host, place.context(), &lent, reply, &mut state) };
     let told = place.end(status);
     if status == 0 && !state.is_null() {
         // Made before a fault is looked at: what was opened is closed again.
@@ -84,18 +73,13 @@ impl CVault {
         self.place.end(status)
     }
 
-    /// Makes one call with several requests.
-    fn call_many<R>(
-        &mut self,
-        function: CallMany<R>,
-        requests: &[R],
-        asked: Asked,
-    ) -> Result<Reply> {
-        let each: Vec<*const R> = requests.iter().map(ptr::from_ref).collect();
-        let reply = self.place.begin(asked);
-        // SAFETY: as for `call`.
-        let status = unsafe { function(self.state, each.as_ptr(), each.len(), reply) };
-        self.place.end(status)
+    /// Refuses a condition where the plugin does not say that it checks one: a plugin that passes over
+    /// it would write over what another writer has written.
+    fn check_condition(&self, if_version: Option<&String>) -> Result<()> {
+        if if_version.is_some() && self.table.flags & CONDITIONAL == 0 {
+            return Err(Error::unsupported("this vault does not check versions"));
+        }
+        Ok(())
     }
 
     /// Returns this vault as one that does what the plain trait does by default.
@@ -127,26 +111,15 @@ impl Vault for CVault {
     }
 
     fn list(&mut self, request: &api::ListRequest) -> Result<api::Page> {
-        let lent = ListRequest {
-            size: size_of::<ListRequest>(),
-            deadline_millis: lend::left(request.deadline),
-            cursor: Bytes::optional(request.cursor.as_deref()),
-            pattern: Bytes::optional(request.pattern.as_deref()),
-            limit: request.limit,
-            prefix: Bytes::optional(request.prefix.as_deref()),
-        };
-        let told = self.call(self.list, &lent, Asked::Page(request.limit))?;
-        if told.next.is_some() && told.next == request.cursor {
-            return Err(Error::internal("the page's cursor does not advance"));
-        }
-        Ok(api::Page::new(told.entries, told.next))
+        let lent = lend::list(request);
+        let told = self.call(self.list, &lent, Asked::Page(lent.limit as usize))?;
+        Ok(api::Page::new(told.entries, advanced(told.next, request.cursor.as_deref())?))
     }
 
     fn describe(&mut self, request: &api::DescribeRequest) -> Result<api::Entry> {
         match self.table.describe {
             Some(describe) => {
-                let lent = lend::one(&request.name, request.deadline);
-                self.call(describe, &lent, Asked::Entry)?.entry_alone()
+                self.call(describe, &lend::describe(request), Asked::Entry)?.entry_alone()
             }
             None => self.bare().describe(request),
         }
@@ -156,24 +129,28 @@ impl Vault for CVault {
         let Some(set) = self.table.set else {
             return Err(Error::unsupported("this vault cannot be written to"));
         };
+        self.check_condition(request.if_version.as_ref())?;
         request.check_metadata()?;
         let value = request.value.encode()?;
-        let items = request.metadata.as_ref().map(lend::metadata).unwrap_or_default();
+        let items = lend::metadata(request.metadata.as_ref().unwrap_or(&api::Metadata::new()));
         let lent = lend::set(&request, value.expose(), &items);
-        self.call(set, &lent, Asked::Done).map(|_| api::Written::new())
+        Ok(self.call(set, &lent, Asked::Written)?.written())
     }
 
     fn set_many(&mut self, request: api::SetManyRequest) -> Result<api::SetManyResults> {
         api::SetRequest::check_many(&request.requests)?;
         let Some(set_many) = self.table.set_many else { return self.bare().set_many(request) };
         let requests = &request.requests;
-        let each = requests.iter();
-        let values: Vec<_> = each
-            .map(|request| request.check_metadata().and_then(|()| request.value.encode()))
-            .collect();
+        let value = |request: &api::SetRequest| {
+            self.check_condition(request.if_version.as_ref())?;
+            request.check_metadata()?;
+            request.value.encode()
+        };
+        let values: Vec<_> = requests.iter().map(value).collect();
+        let none = api::Metadata::new();
         let items: Vec<_> = requests
             .iter()
-            .map(|request| request.metadata.as_ref().map(lend::metadata).unwrap_or_default())
+            .map(|request| lend::metadata(request.metadata.as_ref().unwrap_or(&none)))
             .collect();
         let (mut lent, mut results) = (Vec::new(), Vec::new());
         for ((request, value), items) in requests.iter().zip(&values).zip(&items) {
@@ -185,61 +162,75 @@ impl Vault for CVault {
                 Err(error) => results.push(Err(error.clone())),
             }
         }
-        let answers = match lent.len() {
+        let lent = Lent::new(lent);
+        let answers = match lent.count() {
             0 => Vec::new(),
-            count => self.call_many(set_many, &lent, Asked::Results(count))?.results,
+            count => self.call(set_many, &lend::many(&lent), Asked::Results(count))?.results,
         };
-        let answers = answers.into_iter().map(|result| result.map(|()| api::Written::new()));
-        merged(results, answers.collect()).map(api::SetManyResults::new)
+        merged(results, answers).map(api::SetManyResults::new)
     }
 
     fn remove(&mut self, request: &api::RemoveRequest) -> Result<api::Removed> {
-        match self.table.remove {
-            Some(remove) => {
-                let lent = lend::one(&request.name, request.deadline);
-                self.call(remove, &lent, Asked::Done).map(|_| api::Removed::new())
-            }
-            None => self.bare().remove(request),
-        }
+        let Some(remove) = self.table.remove else { return self.bare().remove(request) };
+        self.check_condition(request.if_version.as_ref())?;
+        let told = self.call(remove, &lend::remove(request), Asked::Removed)?;
+        Ok(told.removed.unwrap_or_default())
     }
 
     fn rename(&mut self, request: &api::RenameRequest) -> Result<api::Renamed> {
         let Some(rename) = self.table.rename else { return self.bare().rename(request) };
-        let lent = RenameRequest {
-            size: size_of::<RenameRequest>(),
-            deadline_millis: lend::left(request.deadline),
-            from: Bytes::of(request.from.as_str().as_bytes()),
-            to: Bytes::of(request.to.as_str().as_bytes()),
-        };
-        self.call(rename, &lent, Asked::Done).map(|_| api::Renamed::new())
+        let mut renamed = api::Renamed::new();
+        renamed.version = self.call(rename, &lend::rename(request), Asked::Written)?.version;
+        Ok(renamed)
     }
 
     fn set_metadata(&mut self, request: api::SetMetadataRequest) -> Result<api::MetadataWritten> {
         let Some(set_metadata) = self.table.set_metadata else {
             return self.bare().set_metadata(request);
         };
+        self.check_condition(request.if_version.as_ref())?;
         request.metadata.check_complete()?;
         let items = lend::metadata(&request.metadata);
-        let lent = SetMetadataRequest {
-            size: size_of::<SetMetadataRequest>(),
-            deadline_millis: lend::left(request.deadline),
-            name: Bytes::of(request.name.as_str().as_bytes()),
-            metadata: lend::given(&items),
-            metadata_count: items.len(),
-        };
-        self.call(set_metadata, &lent, Asked::Done).map(|_| api::MetadataWritten::new())
+        let lent = lend::set_metadata(&request, &items);
+        let mut written = api::MetadataWritten::new();
+        written.version = self.call(set_metadata, &lent, Asked::Written)?.version;
+        Ok(written)
+    }
+
+    fn list_removed(&mut self, request: &api::ListRemovedRequest) -> Result<api::RemovedPage> {
+        let Some(list) = self.table.list_removed else { return self.bare().list_removed(request) };
+        let lent = lend::list_removed(request);
+        let told = self.call(list, &lent, Asked::RemovedPage(lent.limit as usize))?;
+        let next = advanced(told.next, request.cursor.as_deref())?;
+        Ok(api::RemovedPage::new(told.removed_secrets, next))
+    }
+
+    fn restore(&mut self, request: &api::RestoreRequest) -> Result<api::Restored> {
+        let Some(restore) = self.table.restore else { return self.bare().restore(request) };
+        let api::RestoreRequest { name, id, version, deadline, .. } = request;
+        let lent = lend::removed_one(name, id.as_ref(), version.as_ref(), *deadline);
+        let mut restored = api::Restored::new();
+        restored.version = self.call(restore, &lent, Asked::Written)?.version;
+        Ok(restored)
+    }
+
+    fn purge(&mut self, request: &api::PurgeRequest) -> Result<api::Purged> {
+        let Some(purge) = self.table.purge else { return self.bare().purge(request) };
+        let api::PurgeRequest { name, id, version, deadline, .. } = request;
+        let lent = lend::removed_one(name, id.as_ref(), version.as_ref(), *deadline);
+        self.call(purge, &lent, Asked::Done).map(|_| api::Purged::new())
+    }
+
+    fn rules(&mut self, request: &api::RulesRequest) -> Result<api::Rules> {
+        let Some(rules) = self.table.rules else { return self.bare().rules(request) };
+        let told = self.call(rules, &lend::plain(request.deadline), Asked::Rules)?;
+        told.rules.ok_or_else(|| Error::internal("success was answered and no rules"))
     }
 
     fn unlock(&mut self, request: &api::UnlockRequest) -> Result<api::Unlocked> {
         let Some(unlock) = self.table.unlock else { return self.bare().unlock(request) };
         let answers = lend::answers(&request.answers);
-        let lent = UnlockRequest {
-            size: size_of::<UnlockRequest>(),
-            deadline_millis: lend::left(request.deadline),
-            challenge: Bytes::of(request.challenge.as_bytes()),
-            answers: lend::items(&answers),
-            answer_count: answers.len(),
-        };
+        let lent = lend::unlock(request, &answers);
         Ok(api::Unlocked::new(self.call(unlock, &lent, Asked::Session)?.session))
     }
 
@@ -278,8 +269,9 @@ impl Vault for CVault {
             )));
         }
         let Some(get_many) = self.table.get_many else { return self.bare().get_many(request) };
-        let lent: Vec<GetRequest> = requests.iter().map(lend::get).collect();
-        let results = self.call_many(get_many, &lent, Asked::Secrets(lent.len()))?.secrets;
+        let lent = Lent::new(requests.iter().map(lend::get).collect());
+        let asked = Asked::Secrets(lent.count());
+        let results = self.call(get_many, &lend::many(&lent), asked)?.secrets;
         if results.len() != requests.len() {
             return Err(Error::internal(format!(
                 "{} secrets were asked for and {} came back",
@@ -291,14 +283,11 @@ impl Vault for CVault {
     }
 
     fn versions(&mut self, request: &api::VersionsRequest) -> Result<api::VersionPage> {
-        match self.table.versions {
-            Some(versions) => {
-                let lent = lend::one(&request.name, request.deadline);
-                let all = self.call(versions, &lent, Asked::Versions)?.versions;
-                api::VersionPage::of(all, request)
-            }
-            None => self.bare().versions(request),
-        }
+        let Some(versions) = self.table.versions else { return self.bare().versions(request) };
+        let lent = lend::versions(request);
+        let told = self.call(versions, &lent, Asked::Versions(lent.limit as usize))?;
+        let next = advanced(told.next, request.cursor.as_deref())?;
+        Ok(api::VersionPage::new(told.versions, next))
     }
 
     fn actions(&mut self, request: &api::ActionsRequest) -> Result<api::ActionList> {
@@ -314,16 +303,18 @@ impl Vault for CVault {
     fn run_action(&mut self, request: &api::ActionRequest) -> Result<api::ActionOutcome> {
         let Some(act) = self.table.run_action else { return self.bare().run_action(request) };
         let parameters = lend::parameters(&request.parameters);
-        let lent = ActionRequest {
-            size: size_of::<ActionRequest>(),
-            deadline_millis: lend::left(request.deadline),
-            action: Bytes::of(request.action.as_bytes()),
-            parameters: lend::items(&parameters),
-            parameter_count: parameters.len(),
-        };
+        let lent = lend::action(request, &parameters);
         let told = self.call(act, &lent, Asked::Outcome)?;
         let mut outcome = api::ActionOutcome::new(told.message.unwrap_or_default());
         outcome.value = told.value;
         Ok(outcome)
     }
+}
+
+/// Returns the next page's cursor, which differs from that of this page.
+fn advanced(next: Option<String>, cursor: Option<&str>) -> Result<Option<String>> {
+    if next.is_some() && next.as_deref() == cursor {
+        return Err(Error::internal("the page's cursor does not advance"));
+    }
+    Ok(next)
 }

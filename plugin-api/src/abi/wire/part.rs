@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorCode, PromptKind, Result, Wait};
 use crate::metadata::{Metadata, MetadataValue, MAX_METADATA_ENTRIES};
 use crate::name::{SecretName, VaultName};
 use crate::parameters::{ParameterKind, ParameterValue, Parameters};
-use crate::plugin::Level;
+use crate::plugin::{Level, MAX_EXEC_ARGUMENT_BYTES};
 use crate::value::{SecretBytes, SecretText, Value, ValueKind, MAX_VALUE_BYTES};
 use crate::vault::{Deadline, NameEquality, UnicodeTables, WriteMode};
 
@@ -600,7 +600,7 @@ impl Wire for (String, String) {
     fn read(r: &mut Reader<'_>) -> Result<Self> {
         let mut fields = r.fields();
         let pair =
-            (fields.get(1, "variable", None)?, fields.get(2, "variable", Some(MAX_PART_BYTES))?);
+            (fields.get(1, "variable", None)?, fields.get(2, "variable", Some(MAX_EXEC_ARGUMENT_BYTES))?);
         fields.end()?;
         Ok(pair)
     }

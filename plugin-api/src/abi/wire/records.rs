@@ -37,7 +37,7 @@ macro_rules! records {
 records! {
     OpenRequest { 1 vault, 2 kind, 3 parameters, 4 session, 5 deadline, 6 host };
     HostInfo { 1 name, 2 version };
-    Session { 1 secret, 2 lifetime }, then session;
+    Session { 1 secret <= MAX_SESSION_BYTES, 2 lifetime }, then session;
     GetRequest { 1 name, 2 version, 3 deadline, #[cfg(feature = "next")] 4 reason },
         most MAX_GET_MANY;
     Secret { 1 value, 2 metadata, 3 version, #[cfg(feature = "next")] 4 lease_millis },
@@ -89,7 +89,7 @@ records! {
     ActionOutcome { 1 message <= MAX_MESSAGE_BYTES, 2 value };
     ExecRequest {
         1 program,
-        2 arguments <= MAX_PART_BYTES,
+        2 arguments <= MAX_EXEC_ARGUMENT_BYTES,
         3 input <= MAX_VALUE_BYTES,
         4 environment,
         5 deadline,

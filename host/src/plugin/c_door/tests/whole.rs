@@ -1,4 +1,4 @@
-//! A plugin of the C door that does all there is: it notes what it is asked, and tells what
+//! A plugin of the C ABI that does all there is: it notes what it is asked, and tells what
 //! the tests of `plugin` expect.
 
 use std::cell::RefCell;
@@ -30,18 +30,28 @@ pub(super) fn bytes(text: &str) -> Bytes {
 }
 
 pub(super) unsafe fn shown(bytes: Bytes) -> String {
-    if bytes.data.is_null() {
+    // What is empty is null, never the address of nothing.
+    assert_eq!(bytes.data.is_null(), bytes.size == 0);
+    if bytes.size == 0 {
         return "-".to_owned();
     }
     unsafe { bytes.text("it", 1_000) }.unwrap().escape_debug().to_string()
 }
 
-unsafe fn items(items: *const Item, count: usize) -> String {
-    if items.is_null() {
+/// What is there where its bit says so.
+unsafe fn maybe(present: u32, bit: u32, bytes: Bytes) -> String {
+    if present & bit == 0 {
+        assert!(bytes.data.is_null());
         return "-".to_owned();
     }
+    format!("={}", unsafe { shown(bytes) })
+}
+
+unsafe fn items(items: *const *const Item, count: usize) -> String {
+    assert_eq!(items.is_null(), count == 0);
     let each = (0..count).map(|at| unsafe {
-        let item = &*items.add(at);
+        let item = &**items.add(at);
+        assert_eq!(item.size, size::<Item>());
         format!("{}:{}:{}:{}", shown(item.name), item.kind, item.integer, shown(item.text))
     });
     format!("[{}]", each.collect::<Vec<_>>().join(" "))
@@ -50,17 +60,20 @@ unsafe fn items(items: *const Item, count: usize) -> String {
 const STATE: State = 8 as State;
 
 unsafe extern "C" fn open(
-    request: *const OpenRequest,
+    host: *const HostTable,
     context: u64,
+    request: *const OpenRequest,
     reply: u64,
     state: *mut State,
 ) -> u32 {
     unsafe {
+        assert_eq!(((*host).magic, (*host).size), (MAGIC, size::<HostTable>()));
         let r = &*request;
         let parameters = items(r.parameters, r.parameter_count);
-        let (vault, kind, session) = (shown(r.vault), shown(r.kind), shown(r.session));
-        let millis = r.session_millis;
-        note(format!("open {vault} {kind} {parameters} {session} {millis}"), reply);
+        let (vault, kind, millis) = (shown(r.vault), shown(r.kind), r.session_millis);
+        let session = maybe(r.present, with::SESSION, r.session);
+        let host = format!("{}/{}", shown(r.host_name), shown(r.host_version));
+        note(format!("open {vault} {kind} {parameters} {session} {millis} {host}"), reply);
         state.write(STATE);
     }
     LAST.with_borrow_mut(|last| last.0 = context);
@@ -75,8 +88,69 @@ unsafe extern "C" fn get(_: State, request: *const GetRequest, reply: u64) -> u3
     unsafe {
         let r = &*request;
         let name = shown(r.name);
-        note(format!("get {name} {}", shown(r.version)), reply);
+        note(format!("get {name} {}", maybe(r.present, with::VERSION, r.version)), reply);
         tell_secret(&name, reply)
+    }
+}
+
+pub(super) fn item(key: &str, kind: u32, integer: i64, text: &str) -> Item {
+    Item { size: size::<Item>(), kind, name: bytes(key), integer, text: bytes(text) }
+}
+
+/// What is known of a secret that is this version.
+pub(super) fn version(text: &str) -> Secret {
+    Secret { size: size::<Secret>(), present: with::VERSION, version: bytes(text) }
+}
+
+/// An entry of this name, without a version.
+pub(super) fn entry(name: Bytes, kind: u32) -> Entry {
+    let size = size::<Entry>();
+    Entry { size, present: 0, name, kind, reserved: 0, version: Bytes::NONE }
+}
+
+/// A version of this name; the time of the epoch is one.
+pub(super) fn one_version(id: &str, created: Option<i64>) -> Version {
+    let (size, present) = (size::<Version>(), if created.is_some() { with::CREATED } else { 0 });
+    let created = created.unwrap_or(7);
+    Version { size, present, id: bytes(id), created, flags: 0, reserved: 0 }
+}
+
+/// An action that loses something, and a parameter of one.
+pub(super) fn action(id: &str, description: &str) -> Action {
+    let (size, id, description) = (size::<Action>(), bytes(id), bytes(description));
+    Action { size, present: 0, id, description, flags: 1, reserved: 0 }
+}
+
+pub(super) fn schema(name: &str, kind: u32, description: &str, preset: &str) -> Schema {
+    let (name, description, preset) = (bytes(name), bytes(description), bytes(preset));
+    Schema { size: size::<Schema>(), present: 0, kind, flags: 1, name, description, preset }
+}
+
+/// A step of unlocking, with everything that it may say.
+pub(super) fn challenge(id: &str) -> Challenge {
+    Challenge {
+        size: size::<Challenge>(),
+        present: 0,
+        id: bytes(id),
+        message: bytes("open this"),
+        url: bytes("https://example.com/"),
+        wait: 1,
+        reserved: 0,
+        interval_millis: 5_000,
+        expires_millis: 60_000,
+    }
+}
+
+pub(super) fn prompt(name: &str, label: &str, flags: u32) -> Prompt {
+    Prompt {
+        size: size::<Prompt>(),
+        present: 0,
+        kind: 0,
+        flags,
+        name: bytes(name),
+        label: bytes(label),
+        choices: ptr::null(),
+        choice_count: 0,
     }
 }
 
@@ -86,70 +160,82 @@ unsafe fn tell_secret(name: &str, reply: u64) -> u32 {
             "text" => (HOST.text)(reply, bytes("a text")),
             "bytes" => (HOST.bytes)(reply, Bytes::of(&[0, 255])),
             "credential" => (HOST.credential)(reply, bytes("user"), bytes("password")),
+            "json" => (HOST.json)(reply, bytes("[1.0]")),
             "form" => (HOST.value)(reply, 1, Bytes::of(b"\x02\0\0\0ab")),
             "slow" => {
                 (HOST.message)(reply, bytes("slow down"));
-                return (HOST.wait)(reply, 1_500) + ErrorKind::Unavailable.code();
+                return (HOST.retry_after)(reply, 1_500) + ErrorKind::Unavailable.code();
             }
             _ => return ErrorKind::NotFound.code(),
         };
         for (key, kind, integer, text) in
             [("t", 1, 0, "x"), ("i", 2, -4, ""), ("b", 3, 1, ""), ("at", 4, 5, "")]
         {
-            let item = Item { name: bytes(key), kind, integer, text: bytes(text) };
-            (HOST.metadata)(reply, &item);
+            (HOST.metadata)(reply, &item(key, kind, integer, text));
         }
-        told
+        told + (HOST.secret)(reply, &version("v1"))
     }
 }
 
 unsafe extern "C" fn list(_: State, request: *const ListRequest, reply: u64) -> u32 {
     unsafe {
         let r = &*request;
-        note(format!("list {} {} {}", shown(r.cursor), shown(r.pattern), r.limit), reply);
-        let first = r.cursor.data.is_null();
-        (HOST.entry)(reply, bytes(if first { "a" } else { "b" }), 1);
-        let unknown = Item { name: bytes("new"), kind: 9, integer: 0, text: Bytes::NONE };
-        (HOST.metadata)(reply, &unknown);
+        let cursor = maybe(r.present, with::CURSOR, r.cursor);
+        let pattern = maybe(r.present, with::PATTERN, r.pattern);
+        note(format!("list {cursor} {pattern} {} {}", shown(r.prefix), r.limit), reply);
+        let first = r.present & with::CURSOR == 0;
+        let mut found = entry(bytes(if first { "a" } else { "b" }), 1);
+        (found.present, found.version) = (with::VERSION, bytes("v1"));
+        (HOST.entry)(reply, &found);
+        (HOST.metadata)(reply, &item("new", 9, 0, ""));
         if first { (HOST.next_cursor)(reply, bytes("a")) } else { 0 }
     }
 }
 
-unsafe extern "C" fn describe(_: State, request: *const GetRequest, reply: u64) -> u32 {
+unsafe extern "C" fn describe(_: State, request: *const DescribeRequest, reply: u64) -> u32 {
     unsafe {
         note(format!("describe {}", shown((*request).name)), reply);
-        (HOST.entry)(reply, (*request).name, 99)
+        (HOST.entry)(reply, &entry((*request).name, 99))
     }
 }
 
 unsafe fn shown_set(r: &SetRequest) -> String {
     let value = unsafe { r.value.read("it", 1_000) }.unwrap();
+    let given = r.present & with::METADATA != 0;
     let metadata = unsafe { items(r.metadata, r.metadata_count) };
+    let metadata = if given { metadata } else { "-".to_owned() };
     let name = unsafe { shown(r.name) };
-    format!("{name} {} {value:?} {} {metadata}", r.value_kind, r.mode)
+    let expected = unsafe { maybe(r.present, with::IF_VERSION, r.if_version) };
+    format!("{name} {} {value:?} {} {metadata} {expected}", r.value_kind, r.mode)
 }
 
 pub(super) unsafe extern "C" fn set(_: State, request: *const SetRequest, reply: u64) -> u32 {
     note(format!("set {}", unsafe { shown_set(&*request) }), reply);
-    0
+    unsafe { (HOST.written)(reply, &version("v2")) }
 }
 
-unsafe extern "C" fn remove(_: State, request: *const GetRequest, reply: u64) -> u32 {
-    note(format!("remove {}", unsafe { shown((*request).name) }), reply);
-    0
+unsafe extern "C" fn remove(_: State, request: *const RemoveRequest, reply: u64) -> u32 {
+    unsafe {
+        let r = &*request;
+        let expected = maybe(r.present, with::IF_VERSION, r.if_version);
+        note(format!("remove {} {expected}", shown(r.name)), reply);
+        let (size, present) = (size::<Removed>(), with::RECOVERABLE_UNTIL);
+        (HOST.removed)(reply, &Removed { size, present, recoverable_until: 0 })
+    }
 }
 
 unsafe extern "C" fn set_metadata(_: State, r: *const SetMetadataRequest, reply: u64) -> u32 {
     let r = unsafe { &*r };
     let metadata = unsafe { items(r.metadata, r.metadata_count) };
-    note(format!("set_metadata {} {metadata}", unsafe { shown(r.name) }), reply);
-    0
+    let expected = unsafe { maybe(r.present, with::IF_VERSION, r.if_version) };
+    note(format!("set_metadata {} {metadata} {expected}", unsafe { shown(r.name) }), reply);
+    unsafe { (HOST.written)(reply, &version("v3")) }
 }
 
 unsafe extern "C" fn unlock(_: State, request: *const UnlockRequest, reply: u64) -> u32 {
     unsafe {
         let r = &*request;
-        let answer = &*r.answers;
+        let answer = &**r.answers;
         let (name, value) = (shown(answer.name), shown(answer.value));
         note(format!("unlock {} {} {name} {value}", shown(r.challenge), r.answer_count), reply);
         (HOST.session)(reply, bytes("session"), 60_000)
@@ -159,9 +245,12 @@ unsafe extern "C" fn unlock(_: State, request: *const UnlockRequest, reply: u64)
 unsafe extern "C" fn lock(_: State, _: *const PlainRequest, reply: u64) -> u32 {
     note("lock".to_owned(), reply);
     unsafe {
-        (HOST.challenge)(reply, bytes("id"));
-        (HOST.prompt)(reply, bytes("pin"), bytes("The PIN"), 3);
-        (HOST.prompt)(reply, bytes("user"), bytes("User"), 0);
+        (HOST.challenge)(reply, &challenge("id"));
+        (HOST.prompt)(reply, &prompt("pin", "The PIN", 3));
+        let choices = [bytes("a"), bytes("b")];
+        let mut user = prompt("user", "User", 0);
+        (user.kind, user.choices, user.choice_count) = (2, choices.as_ptr(), 2);
+        (HOST.prompt)(reply, &user);
     }
     ErrorKind::Locked.code()
 }
@@ -172,19 +261,79 @@ unsafe extern "C" fn plain(_: State, request: *const PlainRequest, reply: u64) -
     0
 }
 
-unsafe extern "C" fn versions(_: State, request: *const GetRequest, reply: u64) -> u32 {
+unsafe extern "C" fn versions(_: State, request: *const VersionsRequest, reply: u64) -> u32 {
     unsafe {
-        note(format!("versions {}", shown((*request).name)), reply);
-        (HOST.version)(reply, bytes("2"), &7);
-        (HOST.version)(reply, bytes("1"), ptr::null())
+        let r = &*request;
+        let cursor = maybe(r.present, with::CURSOR, r.cursor);
+        note(format!("versions {} {cursor} {}", shown(r.name), r.limit), reply);
+        (HOST.version)(reply, &one_version("2", Some(0)));
+        (HOST.metadata)(reply, &item("t", 1, 0, "x"));
+        (HOST.version)(reply, &Version { flags: 1, ..one_version("1", None) });
+        (HOST.next_cursor)(reply, bytes("1"))
     }
+}
+
+unsafe extern "C" fn list_removed(_: State, r: *const ListRemovedRequest, reply: u64) -> u32 {
+    unsafe {
+        let cursor = maybe((*r).present, with::CURSOR, (*r).cursor);
+        note(format!("list_removed {cursor} {}", (*r).limit), reply);
+        let (size, name) = (size::<RemovedSecret>(), bytes("gone"));
+        let all = with::ID | with::REMOVED | with::RECOVERABLE_UNTIL;
+        for (present, id) in [(all, bytes("7")), (0, Bytes::NONE)] {
+            let (removed, recoverable_until) = (0, 9);
+            let it = RemovedSecret { size, present, name, id, removed, recoverable_until };
+            (HOST.removed_secret)(reply, &it);
+        }
+        (HOST.next_cursor)(reply, bytes("c"))
+    }
+}
+
+unsafe fn removed_one(call: &str, r: *const RemovedOneRequest, reply: u64) {
+    unsafe {
+        let r = &*r;
+        let id = maybe(r.present, with::ID, r.id);
+        let version = maybe(r.present, with::VERSION, r.version);
+        note(format!("{call} {} {id} {version}", shown(r.name)), reply);
+    }
+}
+
+unsafe extern "C" fn restore(_: State, request: *const RemovedOneRequest, reply: u64) -> u32 {
+    unsafe {
+        removed_one("restore", request, reply);
+        (HOST.written)(reply, &version("v4"))
+    }
+}
+
+unsafe extern "C" fn purge(_: State, request: *const RemovedOneRequest, reply: u64) -> u32 {
+    unsafe { removed_one("purge", request, reply) };
+    0
+}
+
+/// The rules that are answered.
+pub(super) fn some_rules() -> Rules {
+    Rules {
+        size: size::<Rules>(),
+        present: 0,
+        names: 4,
+        folding: 15,
+        composition: 16,
+        reserved: 0,
+        max_name_bytes: 255,
+        max_value_bytes: 0,
+        name_grammar: bytes("letters"),
+    }
+}
+
+unsafe extern "C" fn rules(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+    note("rules".to_owned(), reply);
+    unsafe { (HOST.rules)(reply, &some_rules()) }
 }
 
 unsafe extern "C" fn actions(_: State, _: *const PlainRequest, reply: u64) -> u32 {
     note("actions".to_owned(), reply);
     unsafe {
-        (HOST.action)(reply, bytes("burn"), bytes("burns it"), 1);
-        (HOST.parameter)(reply, bytes("how"), 2, 1, bytes("how much"), bytes("3"))
+        (HOST.action)(reply, &action("burn", "burns it"));
+        (HOST.parameter)(reply, &schema("how", 2, "how much", "3"))
     }
 }
 
@@ -200,10 +349,10 @@ unsafe extern "C" fn act(_: State, request: *const ActionRequest, reply: u64) ->
 
 unsafe extern "C" fn get_many(
     _: State,
-    requests: *const *const GetRequest,
-    count: usize,
+    request: *const ManyRequest<GetRequest>,
     reply: u64,
 ) -> u32 {
+    let (requests, count) = unsafe { ((*request).requests, (*request).request_count) };
     note(format!("get_many {count}"), reply);
     for at in 0..count {
         unsafe {
@@ -219,14 +368,17 @@ unsafe extern "C" fn get_many(
 
 unsafe extern "C" fn set_many(
     _: State,
-    requests: *const *const SetRequest,
-    count: usize,
+    request: *const ManyRequest<SetRequest>,
     reply: u64,
 ) -> u32 {
+    let (requests, count) = unsafe { ((*request).requests, (*request).request_count) };
     note(format!("set_many {count}"), reply);
     for at in 0..count {
         unsafe {
             let name = shown((**requests.add(at)).name);
+            if name == "a" {
+                (HOST.written)(reply, &version("v5"));
+            }
             (HOST.result)(
                 reply,
                 if name == "bad" { ErrorKind::PermissionDenied.code() } else { 0 },
@@ -243,14 +395,15 @@ unsafe extern "C" fn rename(_: State, request: *const RenameRequest, reply: u64)
     // SAFETY: the host keeps the request alive until this returns.
     let (from, to) = unsafe { (shown((*request).from), shown((*request).to)) };
     note(format!("rename {from} {to}"), reply);
-    0
+    unsafe { (HOST.written)(reply, &version("")) }
 }
 
 /// A table with everything.
 pub(super) fn whole() -> PluginTable {
     PluginTable {
         magic: MAGIC,
-        size: size_of::<PluginTable>(),
+        size: size::<PluginTable>(),
+        flags: CONDITIONAL,
         open: Some(open),
         close: Some(close),
         get: Some(get),
@@ -269,6 +422,10 @@ pub(super) fn whole() -> PluginTable {
         get_many: Some(get_many),
         set_many: Some(set_many),
         rename: Some(rename),
+        list_removed: Some(list_removed),
+        restore: Some(restore),
+        purge: Some(purge),
+        rules: Some(rules),
     }
 }
 
@@ -289,6 +446,10 @@ pub(super) fn bare() -> PluginTable {
         get_many: None,
         set_many: None,
         rename: None,
+        list_removed: None,
+        restore: None,
+        purge: None,
+        rules: None,
         ..whole()
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use keystead_plugin_api::{self as api, Deadline, Error, MAX_FILE_BYTES, Result, SecretBytes};
 
-use super::super::table::{Bytes, FileTold, ReadFileRequest, ReplaceFileRequest, TakeFile};
-use super::{checked, contained, host_of};
+use super::super::table::*;
+use super::{contained, host_of};
 
 /// The most bytes of a path: what Linux takes for one.
 const MAX_PATH_BYTES: usize = 4_096;
@@ -35,9 +35,8 @@ pub(super) unsafe extern "C" fn read(
 ) -> u32 {
     let answer = contained(|| {
         let vault = host_of(context).ok_or_else(|| Error::invalid("the context has ended"))?;
-        // SAFETY: the module's promise; null and misaligned are told apart.
-        let request = unsafe { checked(request) }.ok_or_else(|| Error::invalid("no request"))?;
-        check_size(request.size, size_of::<ReadFileRequest>())?;
+        // SAFETY: the module's promise.
+        let request = unsafe { grown(request) }.map_err(invalid)?;
         // SAFETY: the module's promise.
         let path = unsafe { request.path.text("a path", MAX_PATH_BYTES) }.map_err(invalid)?;
         let request = api::ReadFileRequest::new(path, deadline(request.deadline_millis));
@@ -59,12 +58,11 @@ pub(super) unsafe extern "C" fn replace(
 ) -> u32 {
     let answer = contained(|| {
         let vault = host_of(context).ok_or_else(|| Error::invalid("the context has ended"))?;
-        // SAFETY: the module's promise; null and misaligned are told apart.
-        let request = unsafe { checked(request) }.ok_or_else(|| Error::invalid("no request"))?;
-        check_size(request.size, size_of::<ReplaceFileRequest>())?;
+        // SAFETY: the module's promise.
+        let request = unsafe { grown(request) }.map_err(invalid)?;
         // SAFETY: the module's promise.
         let path = unsafe { request.path.text("a path", MAX_PATH_BYTES) }.map_err(invalid)?;
-        let expected = if request.expected.data.is_null() {
+        let expected = if request.present & with::EXPECTED == 0 {
             None
         } else {
             // SAFETY: the module's promise.
@@ -102,31 +100,25 @@ fn deadline(millis: u64) -> Deadline {
     Deadline::after(Duration::from_millis(millis))
 }
 
-fn check_size(found: usize, needed: usize) -> Result<()> {
-    match found < needed {
-        true => Err(Error::invalid(format!("a request of {found} bytes"))),
-        false => Ok(()),
-    }
-}
-
 /// Gives an answer to the plugin and returns its status.
 ///
 /// # Safety
 /// `take` is the plugin's own function, and takes `own`.
 unsafe fn give(answer: Option<Result<Told>>, take: Option<TakeFile>, own: *mut c_void) -> u32 {
     let answer = answer.unwrap_or_else(|| Err(Error::internal("the host panicked")));
-    let size = size_of::<FileTold>();
+    let size = size::<FileTold>();
     let (status, given) = match &answer {
         Ok(told) => {
             let content = told.content.as_ref();
             let content = content.map_or(Bytes::NONE, |content| Bytes::of(content.expose()));
             let version = Bytes::optional(told.version.as_deref());
-            (0, FileTold { size, content, version, message: Bytes::NONE })
+            let present = if told.version.is_some() { with::FILE } else { 0 };
+            (0, FileTold { size, present, content, version, message: Bytes::NONE })
         }
         Err(error) => {
             let message = Bytes::of(error.message().as_bytes());
             let (content, version) = (Bytes::NONE, Bytes::NONE);
-            (error.number(), FileTold { size, content, version, message })
+            (error.number(), FileTold { size, present: 0, content, version, message })
         }
     };
     if let Some(take) = take {
