@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keystead_plugin_api::testing::{self, Declared, Outcome, Places, Subject};
@@ -12,7 +12,7 @@ use keystead_plugin_api::{
     Result as Reply, Services, Session, Vault, VaultName,
 };
 
-use super::{Host, grant, open};
+use super::{Host, grant, lock, open};
 use crate::error::{Error, Result};
 use crate::plugin::grant::{Granted, Proof};
 use crate::plugin::inspect::{Kind, Manifest};
@@ -121,15 +121,8 @@ impl Host {
             declared.answers.push(Answer::new(prompt.clone(), value));
         }
         declared.many = check.many.unwrap_or(declared.many);
-        let mut subject = Opener {
-            host: self,
-            manifest,
-            kind,
-            runs,
-            check,
-            fault: None,
-            log: Arc::new(Recorder(Mutex::default())),
-        };
+        let mut subject =
+            Opener { host: self, manifest, kind, runs, check, fault: None, heard: Arc::default() };
         let result = testing::run(&mut subject, &declared, report);
         result.map_err(|answer| match subject.fault.take() {
             Some(error) => error,
@@ -153,7 +146,7 @@ struct Opener<'a> {
     check: &'a Check,
     /// What kept the last vault from being opened, in the host's own terms.
     fault: Option<Error>,
-    log: Arc<Recorder>,
+    heard: Arc<Heard>,
 }
 
 impl Opener<'_> {
@@ -193,7 +186,7 @@ impl Opener<'_> {
         request.session = session;
         match &self.runs {
             Runs::InProcess(loaded) => loaded
-                .open(&request, Context::new(Box::new(Shared(Arc::clone(&self.log)))))
+                .open(&request, Context::new(Box::new(Recorder(Arc::clone(&self.heard)))))
                 .map_err(NotOpen::Plugin),
             Runs::Isolated(image, proof) => {
                 let granted = Granted::check(*proof, asked, &entry.grants, &self.host.boundaries())
@@ -204,7 +197,7 @@ impl Opener<'_> {
                     image: image.clone(),
                     known: None,
                     granted,
-                    services: Arc::new(Shared(Arc::clone(&self.log))),
+                    services: Arc::new(Recorder(Arc::clone(&self.heard))),
                     on_misbehaviour: Arc::new(|_| {}),
                 };
                 match Runner::open(setup, request) {
@@ -264,19 +257,35 @@ impl Subject for Opener<'_> {
         paths.map(|path| self.check.folder.join(path)).collect()
     }
 
+    fn kept_session(&mut self) -> Option<Session> {
+        lock(&self.heard.session).take()
+    }
+
     fn logged(&mut self) -> Vec<String> {
-        std::mem::take(&mut *self.log.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.heard.log))
     }
 }
 
-/// Keeps what is logged.
-struct Recorder(Mutex<Vec<String>>);
+/// What the vaults told their host.
+#[derive(Default)]
+struct Heard {
+    log: Mutex<Vec<String>>,
+    session: Mutex<Option<Session>>,
+}
 
-struct Shared(Arc<Recorder>);
+/// Services that keep what is logged and the last session.
+struct Recorder(Arc<Heard>);
 
-impl Services for Shared {
+impl Services for Recorder {
     fn log(&self, _: Level, message: &str) {
-        let mut lines = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(message.to_owned());
+        lock(&self.0.log).push(message.to_owned());
+    }
+
+    fn keep_session(&self, session: Session) {
+        *lock(&self.0.session) = Some(session);
+    }
+
+    fn forget_session(&self) {
+        *lock(&self.0.session) = None;
     }
 }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use keystead_plugin_api::abi::Client;
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    Context, Error as Refusal, ExecOutput, ExecRequest, HostInfo, Level, OpenRequest,
-    Result as Reply, Services, Vault, VaultName,
+    Context, Error as Refusal, ExecOutput, ExecRequest, HostInfo, Level, MAX_SESSION_BYTES,
+    OpenRequest, Result as Reply, Services, Session, Vault, VaultName,
 };
 
-use super::session::{Binding, Course};
+use super::session::{Binding, Course, Offered};
 use super::{Host, grant};
+use crate::agent::SessionKey;
 use crate::error::{Error, Result, story, visible};
 use crate::options::Log;
 use crate::paths::Layer;
@@ -35,6 +36,10 @@ pub(super) struct Open {
     pub(super) binding: Option<Binding>,
     /// The serial number of the kept session that it was opened with.
     pub(super) kept: Option<u64>,
+    /// Whether a person answered one of its prompts.
+    pub(super) by_person: bool,
+    /// What its plugin says of its session.
+    pub(super) offered: Arc<Offered>,
     code: Code,
 }
 
@@ -135,21 +140,25 @@ impl Host {
         let parameters = self.parameters(&entry.parameters, &kind.parameters, &what)?;
         let mut request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
         request.host = Some(this_host());
+        let offered = Arc::new(Offered::default());
         let services = VaultServices {
             vault: name.clone(),
+            offered: Arc::clone(&offered),
             programs,
             boundaries,
             home: self.home(),
             log: Arc::clone(&self.0.options.log),
         };
         let unlocks = kind.capabilities.contains(&Capability::Unlock);
-        let binding = layer.filter(|_| unlocks).map(|layer| Binding {
-            layer,
-            plugin: *trusted.sha256(),
-            kind: kind.name.clone(),
+        let binding = layer.filter(|_| unlocks || entry.keep_login).map(|layer| {
+            let beside = kind.parameters.iter().filter(|parameter| parameter.beside_login);
+            let beside: Vec<String> = beside.map(|parameter| parameter.name.clone()).collect();
+            let account = SessionKey::account(&entry, &beside, &request.parameters);
+            let (plugin, kind) = (*trusted.sha256(), kind.name.clone());
+            Binding { layer, plugin, kind, beside, account }
         });
         let kept = match &binding {
-            Some(binding) => self.kept(course, || Some(self.key_of(&entry, binding))),
+            Some(binding) => self.kept_or_turn(&entry, binding, course),
             None => None,
         };
         let kept = kept.map(|(key, kept)| {
@@ -168,7 +177,8 @@ impl Host {
             }
             (placed, kept) => {
                 let kept = kept.map(|(_, serial)| serial);
-                Ok(Open { name: name.clone(), entry, binding, kept, code: placed? })
+                let (name, code) = (name.clone(), placed?);
+                Ok(Open { name, entry, binding, kept, by_person: false, offered, code })
             }
         }
     }
@@ -381,6 +391,7 @@ pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<
 /// What the host does for one vault.
 struct VaultServices {
     vault: VaultName,
+    offered: Arc<Offered>,
     programs: Programs,
     /// What a program is kept off, where any is granted.
     boundaries: Option<Boundaries>,
@@ -401,5 +412,20 @@ impl Services for VaultServices {
         off.map_err(|error| Refusal::permission_denied(story(&error)))?;
         self.log(Level::Info, &exec::line(&request));
         in_the_host(|| exec::run(&request, self.home.as_deref()))
+    }
+
+    fn keep_session(&self, session: Session) {
+        let size = session.secret.len();
+        if size > MAX_SESSION_BYTES {
+            let message = format!(
+                "the plugin's session has {size} bytes and is dropped; the most is {MAX_SESSION_BYTES}"
+            );
+            return self.log(Level::Info, &message);
+        }
+        self.offered.keep(session);
+    }
+
+    fn forget_session(&self) {
+        self.offered.forget();
     }
 }

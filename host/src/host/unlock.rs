@@ -68,13 +68,14 @@ impl Host {
             self.session_failed(open);
             let answers = self.answers(open, &challenge, &mut given, ask, course)?;
             let Some((answers, missing)) = answers else { return Ok(Called::Reopen) };
+            open.by_person |= missing > 0;
             let unlocked = left.spend(|deadline| {
                 let request = UnlockRequest::new(challenge.id.clone(), answers, deadline);
                 open.vault().unlock(&request)
             });
             refusal = match unlocked {
-                Ok(unlocked) => {
-                    course.unlocked(unlocked.session);
+                Ok(_) => {
+                    course.unlocked();
                     match self.call_again(open, run) {
                         Ok(reply) => return Ok(Called::Done(reply)),
                         Err(refusal) => refusal,

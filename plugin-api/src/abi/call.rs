@@ -75,6 +75,8 @@ numbered! {
         Log = 1 "log",
         Exec = 2 "exec",
         Ownership = 3 "ownership",
+        KeepSession = 5 "keep_session",
+        ForgetSession = 6 "forget_session",
     }
 }
 
@@ -248,6 +250,14 @@ pub fn serve_host(services: &dyn Services, service: u32, request: &[u8]) -> Secr
             Some(Service::Exec) => encode_reply(&services.exec(decode(request)?).map(cut_errors)),
             Some(Service::Ownership) => {
                 encode_reply(&services.ownership(&one::<String>(request)?).map(One))
+            }
+            Some(Service::KeepSession) => {
+                services.keep_session(decode(request)?);
+                encode_reply(&Ok(()))
+            }
+            Some(Service::ForgetSession) => {
+                services.forget_session();
+                encode_reply(&Ok(()))
             }
             None => wire::unknown_call(),
         })

@@ -16,7 +16,7 @@ use super::view::AbiBytes;
 use super::wire::{self, decode, encode, encode_reply, LogLine, One, Wire};
 use crate::error::{cut, Error, Result, MAX_MESSAGE_BYTES};
 use crate::plugin::{Context, ExecOutput, ExecRequest, Level, Ownership, Plugin, Services};
-use crate::vault::Vault;
+use crate::vault::{Session, Vault};
 
 /// Returns the exported header of this plugin. Called by
 /// [`export_plugin!`](crate::export_plugin) in a `static`.
@@ -186,6 +186,15 @@ impl Services for HostServices {
         let path = One(path.to_owned());
         // A host that does not know it has no sandbox that hides owners.
         Ok(self.ask::<One<Option<_>>>(Service::Ownership, &path)?.and_then(|found| found.0))
+    }
+
+    fn keep_session(&self, session: Session) {
+        // A host that does not take it, or does not know sessions, keeps none.
+        let _ = self.ask::<()>(Service::KeepSession, &session);
+    }
+
+    fn forget_session(&self) {
+        let _ = self.ask::<()>(Service::ForgetSession, &());
     }
 }
 

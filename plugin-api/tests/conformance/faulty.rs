@@ -24,6 +24,8 @@ pub struct Place {
     count: usize,
     /// What only the handle that wrote it may see.
     unsaved: Vec<SecretName>,
+    /// What was handed to the host.
+    session: Option<Session>,
 }
 
 /// Opens vaults with one fault.
@@ -110,6 +112,10 @@ impl Subject for Faults {
         let locked = self.locked && session.is_none();
         let (capabilities, values) = (self.capabilities.clone(), self.values.clone());
         Ok(Box::new(Faulty { fault: self.fault, capabilities, values, locked, place }))
+    }
+
+    fn kept_session(&mut self) -> Option<Session> {
+        self.places.values().find_map(|place| place.lock().unwrap().session.take())
     }
 
     fn places(&self) -> Places {
@@ -423,7 +429,8 @@ impl Vault for Faulty {
         self.place.lock().unwrap().unlocked = true;
         let secret = SecretBytes::new(b"a session".to_vec());
         let session = Session::new(secret, Duration::from_secs(60));
-        Ok(Unlocked::new(Some(session)))
+        self.place.lock().unwrap().session = Some(session);
+        Ok(Unlocked::new())
     }
 
     fn lock(&mut self, _: &LockRequest) -> Result<Locked> {

@@ -202,8 +202,7 @@ pub fn answer(bytes: &[u8]) {
             }
             6 => {
                 let request = api::UnlockRequest::new("id", Vec::new(), deadline);
-                let session = seen(vault.unlock(&request)).and_then(|it| it.session);
-                assert!(session.is_none_or(|it| it.lifetime <= api::MAX_SESSION_LIFETIME));
+                drop(seen(vault.unlock(&request)));
             }
             7 => drop(seen(vault.versions(&versions))),
             8 => drop(seen(vault.actions(&api::ActionsRequest::new(deadline)))),

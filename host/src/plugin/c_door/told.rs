@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use keystead_plugin_api::{
     Deadline, Error, Level, MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES,
-    MAX_SECRET_NAME_BYTES, MetadataValue, Result, SecretBytes, Services, ValueKind,
+    MAX_SECRET_NAME_BYTES, MetadataValue, Result, SecretBytes, Services, Session, ValueKind,
 };
 
 use super::reply::*;
@@ -83,6 +83,11 @@ impl Place {
         }
         current.reply = Some(reply);
         self.context() | current.number
+    }
+
+    /// Hands a session to the host.
+    pub(super) fn keep_session(&self, session: Session) {
+        self.shared.services.keep_session(session);
     }
 
     /// Ends the call with its status, and returns what was told.

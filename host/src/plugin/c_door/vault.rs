@@ -240,7 +240,10 @@ impl Vault for CVault {
             answers: lend::items(&answers),
             answer_count: answers.len(),
         };
-        Ok(api::Unlocked::new(self.call(unlock, &lent, Asked::Session)?.session))
+        if let Some(session) = self.call(unlock, &lent, Asked::Session)?.session {
+            self.place.keep_session(session);
+        }
+        Ok(api::Unlocked::new())
     }
 
     fn lock(&mut self, request: &api::LockRequest) -> Result<api::Locked> {

@@ -403,6 +403,8 @@ fn poll(watched: &mut [PollFd<'_>], eager: Eager, left: Duration) -> Result<(), 
 enum Asked {
     Exec(api::ExecRequest),
     Ownership(String),
+    KeepSession(api::Session),
+    ForgetSession,
 }
 
 impl Asked {
@@ -411,6 +413,8 @@ impl Asked {
         let read = match service {
             Some(Service::Exec) => wire::decode(asked).map(Self::Exec),
             Some(Service::Ownership) => wire::decode(asked).map(|One(path)| Self::Ownership(path)),
+            Some(Service::KeepSession) => wire::decode(asked).map(Self::KeepSession),
+            Some(Service::ForgetSession) => wire::decode::<()>(asked).map(|()| Self::ForgetSession),
             // A line for the log has no reply.
             Some(Service::Log) | None => return Err(Fault::new("a request for no service")),
         };
@@ -429,6 +433,14 @@ impl Asked {
             Self::Ownership(path) => {
                 let owner = ownership::of(&setup.granted, &path);
                 wire::encode_reply(&owner.map(|it| One(Some(it))))
+            }
+            Self::KeepSession(session) => {
+                setup.services.keep_session(session);
+                wire::encode_reply(&Ok(()))
+            }
+            Self::ForgetSession => {
+                setup.services.forget_session();
+                wire::encode_reply(&Ok(()))
             }
         }
     }
