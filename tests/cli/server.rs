@@ -1,6 +1,8 @@
 //! A vault behind a server, as a person uses it: unlocked once, used for a while, locked; and two
 //! of them with two accounts.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value as Json, json};
 
 use super::sandbox::{CANARY, Sandbox, hashicorp};
@@ -236,5 +238,27 @@ fn needs_bao_get_without_keep_login_keeps_nothing() {
     assert!(told.contains("Vault `ci` is unlocked for 5 minutes."), "{told}");
     sandbox.run("get token -V ci", &[]).succeeds();
     assert_eq!(logins(&name), 3);
+    sandbox.run("agent stop", &[]).succeeds();
+}
+
+#[test]
+fn needs_bao_renewed_token_stays_unlocked_until_the_end_that_was_given() {
+    let sandbox = sandbox();
+    let user = account(&sandbox, "team", "isolated");
+    let short = json!({ "token_ttl": "15s", "token_max_ttl": "1h" });
+    Bao::shared().must("POST", &format!("auth/{user}/users/ann"), &short);
+    let unlock = "vault unlock team --unlock password=file:pass.given --for 25s";
+    let began = Instant::now();
+    sandbox.run(unlock, &[]).succeeds();
+    let sleep_until = |seconds| {
+        std::thread::sleep(Duration::from_secs(seconds).saturating_sub(began.elapsed()));
+    };
+    // Less than a third of the token's time is left: this process renews it, and hands it over.
+    sleep_until(11);
+    sandbox.run("get nothing -V team --no-input", &[]).ends_with(3);
+    sleep_until(17);
+    sandbox.run("get nothing -V team --no-input", &[]).ends_with(3);
+    sleep_until(26);
+    sandbox.run("get nothing -V team --no-input", &[]).ends_with(4);
     sandbox.run("agent stop", &[]).succeeds();
 }

@@ -429,3 +429,45 @@ impl Services for VaultServices {
         self.offered.forget();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use keystead_plugin_api::SecretBytes;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Lines(Mutex<Vec<String>>);
+
+    impl Log for Lines {
+        fn line(&self, vault: &VaultName, _: Level, message: &str) {
+            self.0.lock().unwrap().push(format!("{vault}: {message}"));
+        }
+    }
+
+    #[test]
+    fn session_over_the_limit_is_dropped_with_a_line_in_the_log() {
+        let (lines, offered) = (Arc::new(Lines::default()), Arc::new(Offered::default()));
+        let services = VaultServices {
+            vault: VaultName::parse("work").unwrap(),
+            offered: Arc::clone(&offered),
+            programs: Programs::among(&[]),
+            boundaries: None,
+            home: None,
+            log: Arc::clone(&lines) as Arc<dyn Log>,
+        };
+        let session =
+            |size| Session::new(SecretBytes::new(vec![b'c'; size]), Duration::from_secs(60));
+        services.keep_session(session(MAX_SESSION_BYTES));
+        assert!(lines.0.lock().unwrap().is_empty());
+        services.keep_session(session(MAX_SESSION_BYTES + 1));
+        assert_eq!(
+            *lines.0.lock().unwrap(),
+            ["work: the plugin's session has 16385 bytes and is dropped; the most is 16384"]
+        );
+        assert_eq!(offered.take().session.unwrap().secret.len(), MAX_SESSION_BYTES);
+    }
+}

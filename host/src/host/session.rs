@@ -73,11 +73,11 @@ pub(super) struct Binding {
 pub(super) struct Offered(Mutex<Offer>);
 
 #[derive(Default)]
-struct Offer {
+pub(super) struct Offer {
     /// Whether the session that the vault was opened with is good for nothing.
     forgets: bool,
     /// One that was handed over since.
-    session: Option<Session>,
+    pub(super) session: Option<Session>,
 }
 
 impl Offered {
@@ -91,7 +91,7 @@ impl Offered {
         *lock(&self.0) = Offer { forgets: true, session: None };
     }
 
-    fn take(&self) -> Offer {
+    pub(super) fn take(&self) -> Offer {
         std::mem::take(&mut *lock(&self.0))
     }
 }
@@ -315,5 +315,41 @@ impl Host {
             std::thread::sleep(PAUSE);
         }
         waited
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keystead_plugin_api::SecretBytes;
+
+    use super::*;
+
+    fn session(secret: &[u8]) -> Session {
+        Session::new(SecretBytes::copy_of(secret), Duration::from_secs(60))
+    }
+
+    #[test]
+    fn of_many_offered_sessions_one_is_held() {
+        let offered = Offered::default();
+        for number in 0..100_000_u32 {
+            offered.keep(session(&number.to_le_bytes()));
+        }
+        let offer = offered.take();
+        assert_eq!(offer.session.unwrap().secret.expose(), 99_999_u32.to_le_bytes());
+        assert!(!offer.forgets && offered.take().session.is_none());
+    }
+
+    #[test]
+    fn forgotten_session_takes_the_offered_one_along_but_no_later_one() {
+        let offered = Offered::default();
+        offered.keep(session(b"dead"));
+        offered.forget();
+        let offer = offered.take();
+        assert!(offer.forgets && offer.session.is_none());
+        offered.forget();
+        offered.keep(session(b"new"));
+        let offer = offered.take();
+        assert!(offer.forgets);
+        assert_eq!(offer.session.unwrap().secret.expose(), b"new");
     }
 }

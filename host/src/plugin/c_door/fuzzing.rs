@@ -202,7 +202,7 @@ pub fn answer(bytes: &[u8]) {
             }
             6 => {
                 let request = api::UnlockRequest::new("id", Vec::new(), deadline);
-                drop(seen(vault.unlock(&request)));
+                let _ = seen(vault.unlock(&request));
             }
             7 => drop(seen(vault.versions(&versions))),
             8 => drop(seen(vault.actions(&api::ActionsRequest::new(deadline)))),

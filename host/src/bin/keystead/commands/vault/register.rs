@@ -42,10 +42,7 @@ pub(crate) struct Args {
     /// Do not make it the default vault, even if it is the first
     #[arg(long)]
     no_default: bool,
-    /// Have the agent keep a login that needs no prompt
-    ///
-    /// The first command that logs in starts the agent; others use its session, for at most a day and
-    /// an hour without use.
+    /// Have the agent keep a login that needs no prompt, for all commands
     #[arg(long)]
     keep_login: bool,
     /// Keep it out of searches that name no vault
