@@ -12,6 +12,7 @@ mod metadata;
 mod permission;
 mod renaming;
 mod search;
+mod session;
 mod transfer;
 mod unlocking;
 

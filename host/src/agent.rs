@@ -3,7 +3,7 @@
 //!
 //! [`Client`] is the host's end; [`dispatch`] is the agent itself, the same binary behind a
 //! hidden argument. Both are given the folder of the socket: nothing is looked up here, and
-//! only [`Client::keep`] starts anything. For Linux.
+//! only [`Client::keep`] and [`Sessions::keep_login`] start anything. For Linux.
 
 mod client;
 mod error;
@@ -33,10 +33,14 @@ pub use proto::{HeldVault, Locked, Status};
 
 use crate::fs::Lock;
 
+/// The most bytes of a session's secret: the plugin API's own limit.
 pub use keystead_plugin_api::MAX_SESSION_BYTES;
 
 /// The most sessions that one agent keeps.
 pub const MAX_SESSIONS: usize = 64;
+
+/// The most vaults that use the sessions of one agent: all of their names fit into one answer.
+pub const MAX_VAULTS: usize = 128;
 
 /// How long an agent lives that keeps nothing: long enough to unlock the next vault.
 pub const LINGER: Duration = Duration::from_secs(60);
@@ -73,23 +77,58 @@ pub struct Kept {
     pub serial: u64,
 }
 
+/// How long an agent may take to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// A hundred times what a healthy agent needs: what is lost is at worst a prompt.
+    Short,
+    /// Long enough for a loaded machine: what would be lost is a login.
+    Long,
+}
+
 /// Where the host finds sessions that reopen unlocked vaults.
 pub trait Sessions: Send + Sync {
     /// Returns whether there may be any: asked before the work that a key costs.
     fn any(&self) -> bool;
 
-    /// Returns the session that is kept for exactly this key.
+    /// Returns the session that is kept for exactly this key, for use by this vault.
     ///
     /// # Errors
     /// Why that cannot be said. The host goes on without a session.
-    fn get(&self, key: &SessionKey) -> Result<Option<Kept>, Error>;
+    fn get(
+        &self,
+        key: &SessionKey,
+        vault: &VaultName,
+        patience: Patience,
+    ) -> Result<Option<Kept>, Error>;
 
-    /// Is told that the vault did not take this session.
+    /// Takes note that the vault did not accept this session.
     fn refused(&self, key: &SessionKey, serial: u64);
 
-    /// Takes the turn to ask a person to unlock this vault; `None` while another process
-    /// has it.
-    fn asking(&self, vault: &VaultName) -> Option<Asking>;
+    /// Replaces the secret of the session of this serial number. When it ends at the latest was
+    /// decided when it was first kept, and stays. Returns the new serial number; `None` where that
+    /// session is not kept any more.
+    ///
+    /// # Errors
+    /// Why it is not replaced.
+    fn renew(&self, key: &SessionKey, serial: u64, session: &Session)
+    -> Result<Option<u64>, Error>;
+
+    /// Keeps the session of a login that asked nobody, where one of this key is not kept yet.
+    /// Returns its serial number; `None` where it is not kept.
+    ///
+    /// # Errors
+    /// Why it is not kept.
+    fn keep_login(
+        &self,
+        key: &SessionKey,
+        vault: &VaultName,
+        session: &Session,
+    ) -> Result<Option<u64>, Error>;
+
+    /// Takes the turn to log in with this key, or to ask a person for it; `None` while another
+    /// process has it.
+    fn asking(&self, key: &SessionKey) -> Option<Asking>;
 
     /// Returns the folder that they are reached through, where there is one: no plugin may write
     /// there.

@@ -410,17 +410,22 @@ impl Host {
                 }
             }
             match state.as_mut().expect("just filled") {
-                State::Open(open) => match self.call_unlocking(open, ask, run, course)? {
-                    Called::Done(reply) => {
-                        done(open);
-                        if leaves(&state, course) {
-                            *state = None;
+                State::Open(open) => {
+                    let called = self.call_unlocking(open, ask, run, course);
+                    // Also of a call that failed: it may have logged in before.
+                    self.take_session(open, course);
+                    match called? {
+                        Called::Done(reply) => {
+                            done(open);
+                            if leaves(&state, course) {
+                                *state = None;
+                            }
+                            return Ok(reply);
                         }
-                        return Ok(reply);
+                        // Closed before it is opened again: a vault may allow one at a time.
+                        Called::Reopen => *state = None,
                     }
-                    // Closed before it is opened again: a vault may allow one at a time.
-                    Called::Reopen => *state = None,
-                },
+                }
                 State::Faulty(source) => {
                     let source = Arc::clone(source);
                     return Err(Error::Faulty { vault: name.clone(), source });

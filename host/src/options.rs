@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keystead_plugin_api::{Level, SecretBytes, SecretText, VaultName};
+use keystead_plugin_api::{Level, SecretBytes, SecretText, Session, VaultName};
 
-use crate::agent::{self, Asking, Kept, SessionKey, Sessions};
+use crate::agent::{self, Asking, Kept, Patience, SessionKey, Sessions};
 use crate::ids;
 use crate::paths::Paths;
 use crate::plugin::trust::Privilege;
@@ -124,13 +124,31 @@ impl Sessions for Nothing {
         false
     }
 
-    fn get(&self, _: &SessionKey) -> Result<Option<Kept>, agent::Error> {
+    fn get(
+        &self,
+        _: &SessionKey,
+        _: &VaultName,
+        _: Patience,
+    ) -> Result<Option<Kept>, agent::Error> {
+        Ok(None)
+    }
+
+    fn renew(&self, _: &SessionKey, _: u64, _: &Session) -> Result<Option<u64>, agent::Error> {
+        Ok(None)
+    }
+
+    fn keep_login(
+        &self,
+        _: &SessionKey,
+        _: &VaultName,
+        _: &Session,
+    ) -> Result<Option<u64>, agent::Error> {
         Ok(None)
     }
 
     fn refused(&self, _: &SessionKey, _: u64) {}
 
-    fn asking(&self, _: &VaultName) -> Option<Asking> {
+    fn asking(&self, _: &SessionKey) -> Option<Asking> {
         Some(Asking::default())
     }
 }

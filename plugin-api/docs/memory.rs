@@ -135,7 +135,8 @@ impl Vault for Memory {
             return Err(Error::permission_denied("the password is wrong"));
         }
         self.locked = false;
-        Ok(Unlocked::new(Some(crate::session::new(password))))
+        self.context.keep_session(crate::session::new(password));
+        Ok(Unlocked::new())
     }
 
     fn lock(&mut self, _: &LockRequest) -> Result<Locked> {

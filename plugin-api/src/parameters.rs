@@ -75,6 +75,8 @@ pub struct Parameter<Text = &'static str> {
     pub required: bool,
     /// Whether its value is secret.
     pub secret: bool,
+    /// Whether it has no part in the login: see [`Parameter::beside_login`].
+    pub beside_login: bool,
     /// The value where none is given, as it would be typed; empty for none.
     pub default: Text,
 }
@@ -89,7 +91,15 @@ impl Parameter {
         kind: ParameterKind,
         description: &'static str,
     ) -> Self {
-        Self { name, kind, description, required: false, secret: false, default: "" }
+        Self {
+            name,
+            kind,
+            description,
+            required: false,
+            secret: false,
+            beside_login: false,
+            default: "",
+        }
     }
 
     /// Returns a parameter that must be given.
@@ -98,7 +108,15 @@ impl Parameter {
         kind: ParameterKind,
         description: &'static str,
     ) -> Self {
-        Self { name, kind, description, required: true, secret: false, default: "" }
+        Self {
+            name,
+            kind,
+            description,
+            required: true,
+            secret: false,
+            beside_login: false,
+            default: "",
+        }
     }
 
     /// Returns a parameter that has this value where none is given, as it would be typed.
@@ -112,12 +130,28 @@ impl Parameter {
         default: &'static str,
         description: &'static str,
     ) -> Self {
-        Self { name, kind, description, required: false, secret: false, default }
+        Self {
+            name,
+            kind,
+            description,
+            required: false,
+            secret: false,
+            beside_login: false,
+            default,
+        }
     }
 
     /// Returns the parameter as one whose value is secret.
     pub const fn secret(mut self) -> Self {
         self.secret = true;
+        self
+    }
+
+    /// Returns the parameter as one that has no part in the login: a mount, a folder, a prefix. Vaults
+    /// that differ only in such parameters share one session. Where in doubt, leave it out: each
+    /// vault then has a session of its own.
+    pub const fn beside_login(mut self) -> Self {
+        self.beside_login = true;
         self
     }
 }
@@ -135,6 +169,7 @@ impl OwnedParameter {
             description: description.into(),
             required: false,
             secret: false,
+            beside_login: false,
             default: String::new(),
         }
     }
@@ -148,6 +183,7 @@ impl From<Parameter> for OwnedParameter {
             description: parameter.description.to_owned(),
             required: parameter.required,
             secret: parameter.secret,
+            beside_login: parameter.beside_login,
             default: parameter.default.to_owned(),
         }
     }

@@ -34,7 +34,8 @@ pub struct OpenRequest {
     pub kind: String,
     /// What its registration says, checked against the kind's schema, defaults filled in.
     pub parameters: Parameters,
-    /// What an earlier unlock gave out, where it has not run out.
+    /// What an earlier login handed to [`Context::keep_session`], where it has not run out. It may
+    /// come from another vault with the same login.
     pub session: Option<Session>,
     /// Until when.
     pub deadline: Deadline,
@@ -327,6 +328,16 @@ pub trait Services: Send + Sync {
     fn replace_file(&self, request: ReplaceFileRequest) -> Result<FileReplaced> {
         Err(not_granted("replacing", &request.path))
     }
+
+    /// Takes a session that reopens the vault without another login. The host decides whether it
+    /// keeps it, and a later one replaces it.
+    fn keep_session(&self, session: Session) {
+        drop(session);
+    }
+
+    /// Forgets the session that this vault was opened with or handed over: the vault does not take it
+    /// any more.
+    fn forget_session(&self) {}
 }
 
 fn not_granted(what: &str, path: &str) -> Error {
@@ -424,6 +435,21 @@ impl Context {
         &*self.0
     }
 
+    /// Hands over a session that reopens the vault without another login: after a login, and when a
+    /// session was renewed. From any call; a later one replaces it. The host decides whether to keep
+    /// it, and hands it to [`Plugin::open`] of this vault, and of others that log in the same way (see
+    /// [`Parameter::beside_login`](crate::Parameter::beside_login)). A host that keeps none, or is
+    /// older, drops it.
+    pub fn keep_session(&self, session: Session) {
+        self.0.keep_session(session);
+    }
+
+    /// Tells the host that the session of this vault is good for nothing any more: the server does
+    /// not take it, or the user changed what it was made from.
+    pub fn forget_session(&self) {
+        self.0.forget_session();
+    }
+
     /// Returns the services themselves.
     pub fn into_services(self) -> Box<dyn Services> {
         self.0
@@ -436,7 +462,8 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The most bytes of a session's secret: a key or a token has far fewer.
+/// The most bytes of a session's secret: 16 KiB. A key or a token has far fewer; the host drops a
+/// larger one and logs that.
 pub const MAX_SESSION_BYTES: usize = 16 * 1024;
 
 /// The longest a session may live: a day.

@@ -38,6 +38,12 @@ pub trait Subject {
     /// handles of each.
     fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>>;
 
+    /// Takes the session that a vault handed over last, to
+    /// [`Context::keep_session`](crate::Context::keep_session); none after `forget_session`.
+    fn kept_session(&mut self) -> Option<Session> {
+        None
+    }
+
     /// Says whether vaults of different names keep their secrets in different places.
     fn places(&self) -> Places {
         Places::PerhapsShared

@@ -27,7 +27,8 @@ macro_rules! bare_answers {
 }
 
 bare_answers! {
-    Locked, MetadataWritten, Purged, Removed, Renamed, Restored, TestReport, Unregistered, Written
+    Locked, MetadataWritten, Purged, Removed, Renamed, Restored, TestReport, Unlocked, Unregistered,
+    Written
 }
 
 /// Gives each answer to a write that may say its version a way to say it.

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use keystead_plugin_api::abi::{open_linked, Client, Library};
@@ -124,7 +125,8 @@ impl Vault for Kept {
     fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         self.answer = request.answer("password").map(SecretText::duplicate);
         let secret = SecretBytes::new(canary(SESSION_OUT));
-        Ok(Unlocked::new(Some(Session::new(secret, Duration::from_secs(60)))))
+        self.context.keep_session(Session::new(secret, Duration::from_secs(60)));
+        Ok(Unlocked::new())
     }
 
     fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
@@ -137,6 +139,9 @@ impl Vault for Kept {
     }
 }
 
+/// The session that the vault handed over.
+static KEPT: Mutex<Option<Session>> = Mutex::new(None);
+
 struct Tools;
 
 impl Services for Tools {
@@ -145,6 +150,10 @@ impl Services for Tools {
     fn exec(&self, request: ExecRequest) -> Result<ExecOutput> {
         assert_eq!(request.input.len(), LEN);
         Ok(ExecOutput::new(0, SecretBytes::new(canary(EXEC_OUT)), String::new()))
+    }
+
+    fn keep_session(&self, session: Session) {
+        *KEPT.lock().unwrap() = Some(session);
     }
 }
 
@@ -214,7 +223,8 @@ fn no_copy_of_a_secret_outlives_its_owner_on_either_side() {
     assert_eq!(written, [Ok(Written::new()), Err(Error::permission_denied("not that one"))]);
     let answers = vec![Answer::new("password", secret_text(ANSWER))];
     let unlock = UnlockRequest::new("c", answers, soon());
-    let session = vault.unlock(&unlock).unwrap().session.unwrap();
+    vault.unlock(&unlock).unwrap();
+    let session = KEPT.lock().unwrap().take().unwrap();
     let mut parameters = Parameters::new();
     parameters.insert("new", ParameterValue::Secret(secret_text(ACTION)));
     let act = ActionRequest::new("run", parameters, soon());

@@ -260,7 +260,7 @@ Would lock vault `SAFE`; nothing was changed
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"vault":"safe","forgotten":1,"dry_run":false}
+{"schema":1,"vault":"safe","forgotten":1,"vaults":["safe"],"dry_run":false}
 
 "#]]
     );
@@ -413,16 +413,44 @@ fn a_session_opens_nothing_but_what_it_was_made_for() {
 }
 
 #[test]
-fn a_session_that_the_vault_does_not_take_is_forgotten() {
+fn session_of_another_resolved_secret_is_not_used() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
     // The password changes behind the reference: the session was made for the old one.
     std::fs::write(home.0.here("pass.given"), format!("new {CANARY}")).unwrap();
+    assert_eq!(home.get(), 4);
     assert_eq!(home.kept(), "safe (15 minutes)");
-    assert_eq!(home.get(), 4);
-    assert_eq!(home.kept(), "");
     std::fs::write(home.0.here("pass.given"), CANARY).unwrap();
-    assert_eq!(home.get(), 4);
+    assert_eq!(home.get(), 3);
+}
+
+#[test]
+fn vaults_of_one_login_unlock_and_lock_together() {
+    let home = Home::new("isolated");
+    home.0.run(&SAFE.replace("register safe", "register twin"), &[]).succeeds();
+    home.0
+        .run(&SAFE.replace("register safe", "register other").replace("safe.s", "o.s"), &[])
+        .succeeds();
+    // The twin says nothing of where its code runs, so that it has another key.
+    home.unlock("vault unlock safe");
+    home.0.run("get nothing -V twin --no-input", &[]).ends_with(4);
+    let twin = SAFE.replace("register safe", "register twin") + " --placement isolated --replace";
+    home.0.run(&twin, &[]).succeeds();
+    home.0.run("get nothing -V twin --no-input", &[]).ends_with(3);
+    home.0.run("get nothing -V other --no-input", &[]).ends_with(4);
+    assert_eq!(home.kept(), "safe (15 minutes), twin (15 minutes, same login as `safe`)");
+    home.0.run("vault lock twin --dry-run", &[]).succeeds();
+    assert_data_eq!(
+        home.0.run("vault lock twin", &[]).to_string(),
+        str![[r#"
+exit code 0
+--- stderr
+Vault `twin` is locked.
+Vault `safe` is locked: it shares the login.
+
+"#]]
+    );
+    assert_eq!((home.get(), home.kept().as_str()), (4, ""));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A vault behind a server, as a person uses it: unlocked once, used for a while, locked; and two
 //! of them with two accounts.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value as Json, json};
 
 use super::sandbox::{CANARY, Sandbox, hashicorp};
@@ -57,6 +59,12 @@ fn needs_bao_a_vault_is_unlocked_once_until_it_is_locked_or_its_token_ends() {
     let prefix = format!("sys/leases/revoke-prefix/auth/{user}/login");
     Bao::shared().must("POST", &prefix, &Json::Null);
     sandbox.run("get db/token --no-input", &[]).ends_with(4);
+    let kept = sandbox.run("agent status --json", &[]);
+    let kept = String::from_utf8(kept.succeeds().to_vec()).unwrap();
+    assert!(
+        kept.contains("\"vaults\":[]"),
+        "a session that the server does not take stays: {kept}"
+    );
     sandbox.run("agent stop", &[]).succeeds();
     // What can be undone is.
     let answer = "--unlock password=file:pass.given";
@@ -93,4 +101,164 @@ fn needs_bao_two_vaults_with_two_accounts_never_mix() {
         assert_eq!(copied.succeeds(), format!("{CANARY} of {mine}").as_bytes());
         sandbox.run(&format!("get copied -V {mine} {answer}"), &[]).ends_with(3);
     }
+}
+
+/// Makes a role of AppRole that may use a folder of this name, and returns its role id. Its secret
+/// id, which is good for so many logins, is written to `ID.given`.
+fn role(sandbox: &Sandbox, name: &str, uses: u32) -> String {
+    let server = Bao::shared();
+    server.token_for("secret", name);
+    server.must("POST", &format!("sys/auth/{name}"), &json!({ "type": "approle" }));
+    let path = format!("auth/{name}/role/ci");
+    let role = json!({
+        "token_policies": [format!("secret-{name}")], "token_ttl": "1h", "secret_id_num_uses": uses,
+    });
+    server.must("POST", &path, &role);
+    let secret = server.must("POST", &format!("{path}/secret-id"), &json!({}));
+    let secret = secret["data"]["secret_id"].as_str().unwrap();
+    std::fs::write(sandbox.here(&format!("{name}.given")), secret).unwrap();
+    let id = server.must("GET", &format!("{path}/role-id"), &Json::Null);
+    id["data"]["role_id"].as_str().unwrap().to_owned()
+}
+
+/// Registers a vault of such a role.
+fn machine(sandbox: &Sandbox, vault: &str, name: &str, role: &str, more: &str) {
+    let words = format!(
+        "vault register {vault} --plugin hashicorp --param login=approle --param role={role} \
+         --param login-mount={name} --param secret-id=file:{name}.given --param prefix={name} \
+         --param address={} {more}",
+        Bao::shared().url()
+    );
+    sandbox.run(&words, &[]).succeeds();
+}
+
+/// Returns how many tokens the server has given out at a login mount.
+fn logins(name: &str) -> usize {
+    let server = Bao::shared();
+    let list = server.must("LIST", "auth/token/accessors", &Json::Null);
+    let accessors = list["data"]["keys"].as_array().unwrap().clone();
+    let of_it = accessors.iter().filter(|accessor| {
+        let asked = json!({ "accessor": accessor });
+        let (_, found) = server.ask("POST", "auth/token/lookup-accessor", Some(ROOT), &asked);
+        found["data"]["path"] == format!("auth/{name}/login")
+    });
+    of_it.count()
+}
+
+fn put(name: &str, value: &str) {
+    let body = json!({ "data": { "value": value } });
+    Bao::shared().must("POST", &format!("secret/data/{name}/token"), &body);
+}
+
+#[test]
+fn needs_bao_hundred_processes_with_keep_login_log_in_once() {
+    let sandbox = sandbox();
+    let name = unique("hundred");
+    let value = format!("{CANARY} of all");
+    // The server takes the secret id once: a second login would fail.
+    let id = role(&sandbox, &name, 1);
+    machine(&sandbox, "ci", &name, &id, "--keep-login");
+    put(&name, &value);
+    let shown = sandbox.run("vault show ci", &[]).to_string();
+    assert!(shown.contains("Keep login:   yes"), "{shown}");
+    let mut processes = Vec::new();
+    for _ in 0..100 {
+        let mut command = sandbox.command("-q get token -V ci --no-input --timeout 2m", &[]);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        processes.push(command.spawn().unwrap());
+    }
+    for process in processes {
+        let output = process.wait_with_output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.stdout.as_slice(), told.as_str()), (value.as_bytes(), ""));
+    }
+    assert_eq!(logins(&name), 1);
+    sandbox.run("agent stop", &[]).succeeds();
+}
+
+#[test]
+fn needs_bao_vaults_of_one_approle_share_its_login_until_one_is_locked() {
+    let sandbox = sandbox();
+    let name = unique("shared");
+    let id = role(&sandbox, &name, 0);
+    put(&name, CANARY);
+    for (vault, more) in [("one", "--keep-login"), ("two", "--keep-login --param kv-version=2")] {
+        machine(&sandbox, vault, &name, &id, more);
+        sandbox.run(&format!("get token -V {vault}"), &[]).succeeds();
+    }
+    assert_eq!(logins(&name), 1);
+    let told = sandbox.run("vault lock two", &[]).to_string();
+    assert!(told.contains("Vault `two` is locked.\nVault `one` is locked: it shares"), "{told}");
+    sandbox.run("get token -V one", &[]).succeeds();
+    assert_eq!(logins(&name), 2);
+    sandbox.run("agent stop", &[]).succeeds();
+}
+
+#[test]
+fn needs_bao_two_approles_never_use_each_others_login() {
+    let sandbox = sandbox();
+    let (mine, yours) = (unique("mine"), unique("yours"));
+    for (vault, name) in [("mine", &mine), ("yours", &yours)] {
+        let id = role(&sandbox, name, 1);
+        machine(&sandbox, vault, name, &id, "--keep-login");
+        put(name, &format!("{CANARY} of {vault}"));
+    }
+    // Both, each twice: the second time with the session that is kept.
+    for _ in 0..2 {
+        for vault in ["mine", "yours"] {
+            let got = sandbox.run(&format!("-q get token -V {vault}"), &[]);
+            assert_eq!(got.succeeds(), format!("{CANARY} of {vault}").as_bytes());
+        }
+    }
+    assert_eq!((logins(&mine), logins(&yours)), (1, 1));
+    // Another secret id behind the same reference is another account: its login is its own.
+    std::fs::copy(sandbox.here(&format!("{mine}.given")), sandbox.here("kept.given")).unwrap();
+    std::fs::write(sandbox.here(&format!("{mine}.given")), "no secret id").unwrap();
+    sandbox.run("get token -V mine", &[]).ends_with(1);
+    std::fs::copy(sandbox.here("kept.given"), sandbox.here(&format!("{mine}.given"))).unwrap();
+    sandbox.run("get token -V mine", &[]).succeeds();
+    sandbox.run("agent stop", &[]).succeeds();
+}
+
+#[test]
+fn needs_bao_get_without_keep_login_keeps_nothing() {
+    let sandbox = sandbox();
+    let name = unique("none");
+    let id = role(&sandbox, &name, 0);
+    machine(&sandbox, "ci", &name, &id, "");
+    put(&name, CANARY);
+    for _ in 0..2 {
+        sandbox.run("get token -V ci", &[]).succeeds();
+    }
+    assert_eq!(logins(&name), 2);
+    let status = sandbox.run("agent status", &[]).to_string();
+    assert!(status.contains("There is no agent."), "{status}");
+    // A person may have it kept for a while.
+    let told = sandbox.run("vault unlock ci --for 5m", &[]).to_string();
+    assert!(told.contains("Vault `ci` is unlocked for 5 minutes."), "{told}");
+    sandbox.run("get token -V ci", &[]).succeeds();
+    assert_eq!(logins(&name), 3);
+    sandbox.run("agent stop", &[]).succeeds();
+}
+
+#[test]
+fn needs_bao_renewed_token_stays_unlocked_until_the_end_that_was_given() {
+    let sandbox = sandbox();
+    let user = account(&sandbox, "team", "isolated");
+    let short = json!({ "token_ttl": "15s", "token_max_ttl": "1h" });
+    Bao::shared().must("POST", &format!("auth/{user}/users/ann"), &short);
+    let unlock = "vault unlock team --unlock password=file:pass.given --for 25s";
+    let began = Instant::now();
+    sandbox.run(unlock, &[]).succeeds();
+    let sleep_until = |seconds| {
+        std::thread::sleep(Duration::from_secs(seconds).saturating_sub(began.elapsed()));
+    };
+    // Less than a third of the token's time is left: this process renews it, and hands it over.
+    sleep_until(11);
+    sandbox.run("get nothing -V team --no-input", &[]).ends_with(3);
+    sleep_until(17);
+    sandbox.run("get nothing -V team --no-input", &[]).ends_with(3);
+    sleep_until(26);
+    sandbox.run("get nothing -V team --no-input", &[]).ends_with(4);
+    sandbox.run("agent stop", &[]).succeeds();
 }

@@ -159,7 +159,7 @@ Layer:        user
 Plugin:       memory:memory
 Placement:    isolated
 Searched:     no
-Capabilities: write, rename, metadata, unlock, actions
+Capabilities: write, rename, conditional, metadata, unlock, actions
 Parameters:
   file = [ROOT]/here/work.secrets
   locked = from env:PASS
@@ -175,7 +175,7 @@ Granted:
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","placement":"isolated","search":false,"locked":false,"capabilities":["write","rename","metadata","unlock","actions"],"grants":["files:[ROOT]/here/:rw"],"parameters":{"file":"[ROOT]/here/work.secrets","locked":{"from":"env:PASS"}},"unlock":{"password":"file:/run/pass"}}
+{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","placement":"isolated","search":false,"keep_login":false,"locked":false,"capabilities":["write","rename","conditional","metadata","unlock","actions"],"grants":["files:[ROOT]/here/:rw"],"parameters":{"file":"[ROOT]/here/work.secrets","locked":{"from":"env:PASS"}},"unlock":{"password":"file:/run/pass"}}
 
 "#]]
     );
@@ -266,7 +266,7 @@ Default:      yes
 Layer:        user
 Plugin:       memory
 Searched:     yes
-Capabilities: write, rename, metadata, unlock, actions
+Capabilities: write, rename, conditional, metadata, unlock, actions
 
 "#]]
     );

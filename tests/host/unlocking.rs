@@ -7,7 +7,7 @@ use std::time::Duration;
 use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
 use keystead::reference::Reference;
 use keystead::registry::Placement;
-use keystead::{Ask, Class, Error, Host, Nobody, Place, Unanswered};
+use keystead::{Ask, Class, Error, Host, Nobody, Place, Registration, Unanswered};
 
 use super::{
     filed, get, get_in, register, registration, scene, secret, set, vault, write,
@@ -16,15 +16,26 @@ use super::{
 use crate::plugin_files::plugin;
 use crate::scene::{Scene, story};
 
-const PASSWORD: &str = "canary-password";
+pub(super) const PASSWORD: &str = "canary-password";
 
 /// Registers a vault that is locked with the password, and returns it.
 fn locked(scene: &Scene, name: &str, unlock: &[(&str, &str)]) -> VaultName {
+    locked_as(scene, name, unlock, |_| {})
+}
+
+/// Does so with a registration that is changed before.
+pub(super) fn locked_as(
+    scene: &Scene,
+    name: &str,
+    unlock: &[(&str, &str)],
+    change: impl FnOnce(&mut Registration),
+) -> VaultName {
     write(&scene.path().join("password"), &format!("{PASSWORD}\n"));
     let from = format!("file:{}", scene.path().join("password").display());
     let parameters = [("locked", from.as_str()), ("file", name)];
     let mut new = registration(scene, name, &parameters, unlock);
     new.placement = Some(Placement::InProcess);
+    change(&mut new);
     register(&scene.host, new)
 }
 
@@ -45,7 +56,7 @@ fn locked_by_hand(scene: &Scene, vaults: &[(&str, &str)]) {
 
 /// Answers with these, one after another, and remembers what it was told.
 #[derive(Default)]
-struct Script {
+pub(super) struct Script {
     /// By prompt: references that were given for this call.
     given: Vec<(&'static str, String)>,
     answers: Vec<Result<Vec<Answer>, Unanswered>>,
@@ -54,7 +65,7 @@ struct Script {
 }
 
 impl Script {
-    fn typing(passwords: &[&str]) -> Self {
+    pub(super) fn typing(passwords: &[&str]) -> Self {
         let answer = |text: &&str| Ok(vec![Answer::new("password", SecretText::new(*text))]);
         Self { answers: passwords.iter().rev().map(answer).collect(), ..Self::default() }
     }
@@ -85,7 +96,7 @@ impl Ask for Script {
     }
 }
 
-fn ask(host: &Host, vault: &VaultName, script: &mut Script) -> keystead::Result<()> {
+pub(super) fn ask(host: &Host, vault: &VaultName, script: &mut Script) -> keystead::Result<()> {
     host.get(&secret("x"), &Place::Vault(vault.clone()), script).map(drop)
 }
 

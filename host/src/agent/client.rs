@@ -16,7 +16,8 @@ use zeroize::Zeroize;
 use super::peer::Peer;
 use super::proto::{MAX_FRAME_BYTES, Reply, Request, Secret};
 use super::{
-    Asking, Error, Kept, MAX_SESSION_BYTES, SessionKey, Sessions, Span, Status, place, process,
+    Asking, Error, Kept, MAX_SESSION_BYTES, Patience, SessionKey, Sessions, Span, Status, place,
+    process,
 };
 use crate::codec::Writer;
 use crate::host::lock;
@@ -46,12 +47,20 @@ pub struct Client {
     folder: PathBuf,
     /// When it was of no use to a `get`: the next vault does not wait for it again.
     given_up: Mutex<Option<Instant>>,
+    /// What an agent is started from for a login that asked nobody.
+    program: Option<PathBuf>,
 }
 
 impl Client {
     /// Returns a client for the agent of this folder. Looks for nothing.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), given_up: Mutex::default() }
+        Self { folder: folder.into(), given_up: Mutex::default(), program: None }
+    }
+
+    /// Lets [`Sessions::keep_login`] start an agent from this program, as for [`Client::keep`].
+    pub fn starting(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = Some(program.into());
+        self
     }
 
     /// Makes the folder, in which commands that ask for the same vault find each other.
@@ -72,28 +81,62 @@ impl Client {
         &self,
         program: &Path,
         key: &SessionKey,
+        vault: &VaultName,
         session: &Session,
         span: Span,
     ) -> Result<(Span, Status), Error> {
+        let kept = self.offer(Some(program), key, vault, session, span, Replace::Yes)?;
+        kept.map(|kept| (kept.span, kept.status)).ok_or(Error::HungUp)
+    }
+
+    /// Gives the agent a session to keep; `None` where there is no agent and none to be started, and
+    /// where one of its key is kept that it does not replace.
+    fn offer(
+        &self,
+        program: Option<&Path>,
+        key: &SessionKey,
+        vault: &VaultName,
+        session: &Session,
+        span: Span,
+        replace: Replace,
+    ) -> Result<Option<Offered>, Error> {
         let secret = session.secret.expose();
         if secret.len() > MAX_SESSION_BYTES {
             return Err(Error::TooLarge { len: secret.len() });
         }
-        let whole = span.whole.min(session.lifetime).min(MAX_SESSION_LIFETIME);
-        let idle = span.idle.min(whole);
-        let request = Request::Keep { key: key.clone(), secret: Secret(secret), whole, idle };
+        let most = span.whole.min(MAX_SESSION_LIFETIME);
+        let lifetime = session.lifetime.min(MAX_SESSION_LIFETIME);
+        let whole = most.min(lifetime);
+        let idle = span.idle.min(most);
+        let request = Request::Keep {
+            key: key.clone(),
+            vault: vault.clone(),
+            secret: Secret(secret),
+            whole: most,
+            lifetime,
+            idle,
+            replace: replace == Replace::Yes,
+        };
         let started = Instant::now();
         for _ in 0..OFFERS {
-            let status = self.start(program, started)?;
+            let status = match program {
+                Some(program) => self.start(program, started)?,
+                None => match self.status()? {
+                    Some(status) => status,
+                    None => return Ok(None),
+                },
+            };
             let kept = self.ask(&request, LONG_PATIENCE, |reply| match reply {
-                Reply::Kept => Some(Ok(())),
+                Reply::Kept(serial) => Some(Ok(Some(serial))),
+                Reply::None => Some(Ok(None)),
                 Reply::Full => Some(Err(Error::Full)),
                 _ => None,
             })?;
             // Else it ended just now, having kept nothing for too long, or by a signal. A
             // person has typed what is to be kept: another one is started, or joined.
             if let Some(kept) = kept {
-                return kept.map(|()| (Span { whole, idle }, status));
+                let span = Span { whole, idle: idle.min(whole) };
+                return Ok(kept?.map(|serial| Offered { serial, span, status }));
             }
         }
         Err(Error::HungUp)
@@ -116,20 +159,21 @@ impl Client {
         }
     }
 
-    /// Has the agent forget a vault's sessions, or all. Returns how many there were.
+    /// Has the agent forget the sessions that a vault uses, or all. Returns the vaults that used
+    /// them, by name: others may have shared a session with this one.
     ///
     /// # Errors
     /// Why that cannot be said.
-    pub fn forget(&self, vault: Option<&VaultName>) -> Result<u32, Error> {
+    pub fn forget(&self, vault: Option<&VaultName>) -> Result<Vec<VaultName>, Error> {
         let request = match vault {
             Some(vault) => Request::Forget(vault.clone()),
             None => Request::ForgetAll,
         };
         let forgotten = self.ask(&request, LONG_PATIENCE, |reply| match reply {
-            Reply::Forgotten(count) => Some(count),
+            Reply::Forgotten(vaults) => Some(vaults),
             _ => None,
         })?;
-        Ok(forgotten.unwrap_or(0))
+        Ok(forgotten.unwrap_or_default())
     }
 
     /// Returns how the agent is, where there is one.
@@ -182,8 +226,18 @@ impl Client {
         read: impl Fn(Reply<'_>) -> Option<T>,
     ) -> Result<Option<T>, Error> {
         let mut again = true;
+        let began = Instant::now();
         loop {
-            let Some((socket, _)) = self.connect()? else { return Ok(None) };
+            let (socket, _) = match self.connect() {
+                Ok(Some(connected)) => connected,
+                Ok(None) => return Ok(None),
+                // So many wait before us that there is no room for us to wait.
+                Err(Error::Late { .. }) if began.elapsed() < patience => {
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             match self.converse(&socket, request, patience, &read) {
                 // It ended before it had read this, and is gone by now; or it had to make
                 // room for others.
@@ -299,11 +353,21 @@ impl Sessions for Client {
         rustix::fs::access(&socket, Access::EXISTS).is_ok() && !self.has_given_up()
     }
 
-    fn get(&self, key: &SessionKey) -> Result<Option<Kept>, Error> {
+    fn get(
+        &self,
+        key: &SessionKey,
+        vault: &VaultName,
+        patience: Patience,
+    ) -> Result<Option<Kept>, Error> {
         if self.has_given_up() {
             return Ok(None);
         }
-        let got = self.ask(&Request::Get(key.clone()), PATIENCE, |reply| match reply {
+        let patience = match patience {
+            Patience::Short => PATIENCE,
+            Patience::Long => LONG_PATIENCE,
+        };
+        let request = Request::Get { key: key.clone(), vault: vault.clone() };
+        let got = self.ask(&request, patience, |reply| match reply {
             Reply::Session { serial, secret, left } => {
                 let secret = SecretBytes::copy_of(secret.0);
                 Some(Some(Kept { session: Session::new(secret, left), serial }))
@@ -323,10 +387,46 @@ impl Sessions for Client {
         let _ = self.ask(&request, PATIENCE, |_| Some(()));
     }
 
-    fn asking(&self, vault: &VaultName) -> Option<Asking> {
+    fn renew(
+        &self,
+        key: &SessionKey,
+        serial: u64,
+        session: &Session,
+    ) -> Result<Option<u64>, Error> {
+        let secret = session.secret.expose();
+        if secret.len() > MAX_SESSION_BYTES {
+            return Err(Error::TooLarge { len: secret.len() });
+        }
+        let lifetime = session.lifetime.min(MAX_SESSION_LIFETIME);
+        let request = Request::Renew { key: key.clone(), serial, secret: Secret(secret), lifetime };
+        let renewed = self.ask(&request, LONG_PATIENCE, |reply| match reply {
+            Reply::Kept(serial) => Some(Some(serial)),
+            Reply::None => Some(None),
+            _ => None,
+        })?;
+        Ok(renewed.flatten())
+    }
+
+    fn keep_login(
+        &self,
+        key: &SessionKey,
+        vault: &VaultName,
+        session: &Session,
+    ) -> Result<Option<u64>, Error> {
+        if session.lifetime.is_zero() {
+            return Ok(None);
+        }
+        let span = Span { whole: MAX_SESSION_LIFETIME, idle: Span::DEFAULT_IDLE };
+        let program = self.program.as_deref();
+        // Another process may have been faster, and a person's session ends when the person said.
+        let kept = self.offer(program, key, vault, session, span, Replace::No)?;
+        Ok(kept.map(|kept| kept.serial))
+    }
+
+    fn asking(&self, key: &SessionKey) -> Option<Asking> {
         // Where there can be no lock, everybody asks for himself.
         let Ok(folder) = place::make(&self.folder) else { return Some(Asking(None)) };
-        match place::asking(&folder, vault) {
+        match place::asking(&folder, key) {
             Ok(Some(lock)) => Some(Asking(Some(lock))),
             Ok(None) => None,
             Err(_) => Some(Asking(None)),
@@ -336,6 +436,20 @@ impl Sessions for Client {
     fn folder(&self) -> Option<PathBuf> {
         Some(self.folder.clone())
     }
+}
+
+/// Whether a session replaces one of its key.
+#[derive(PartialEq, Eq)]
+enum Replace {
+    Yes,
+    No,
+}
+
+/// A session that an agent has taken.
+struct Offered {
+    serial: u64,
+    span: Span,
+    status: Status,
 }
 
 /// A packet's worth of memory, of which what was used is wiped.

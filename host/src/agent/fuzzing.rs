@@ -8,7 +8,7 @@ use keystead_plugin_api::VaultName;
 use super::keep::Keep;
 use super::proto::{HeldVault, Locked, MAX_FRAME_BYTES, Reply, Request, Secret, Status};
 use super::server::Desk;
-use super::{MAX_SESSIONS, SessionKey};
+use super::{MAX_VAULTS, SessionKey};
 use crate::codec::Writer;
 use crate::paths::Layer;
 use crate::plugin::pins::Digest;
@@ -48,7 +48,7 @@ pub fn talk(mut bytes: &[u8]) {
             assert!(Reply::read(&answer) == Ok(reply), "an answer is read as another");
         }
         let held = desk.keep.vaults(now);
-        assert!(held.len() <= MAX_SESSIONS);
+        assert!(held.len() <= MAX_VAULTS);
         assert!(held.iter().all(|held| !held.idle_left.is_zero() && held.idle_left <= held.left));
     }
     drop(desk);
@@ -59,17 +59,26 @@ pub fn talk(mut bytes: &[u8]) {
 pub fn seeds() -> Vec<Vec<u8>> {
     let vault = VaultName::parse("work").expect("it keeps the rules");
     let key = SessionKey {
-        vault: vault.clone(),
         layer: Layer::User,
         plugin: Digest::of(b"plugin"),
         kind: "memory".to_owned(),
         registered: Digest::of(b"parameters"),
+        account: Digest::of(b"account"),
     };
     let (whole, idle) = (Duration::from_secs(9), Duration::from_secs(5));
-    let keep = || Request::Keep { key: key.clone(), secret: Secret(b"session"), whole, idle };
+    let keep = || Request::Keep {
+        key: key.clone(),
+        vault: vault.clone(),
+        secret: Secret(b"session"),
+        whole,
+        lifetime: whole,
+        idle,
+        replace: true,
+    };
     let requests = [
         keep(),
-        Request::Get(key.clone()),
+        Request::Get { key: key.clone(), vault: vault.clone() },
+        Request::Renew { key: key.clone(), serial: 1, secret: Secret(b"new"), lifetime: idle },
         Request::Status,
         Request::Refused { key: key.clone(), serial: 1 },
         keep(),
@@ -79,7 +88,13 @@ pub fn seeds() -> Vec<Vec<u8>> {
         keep(),
         Request::Stop,
     ];
-    let held = HeldVault { vault, layer: Layer::System, left: whole, idle_left: idle };
+    let held = HeldVault {
+        vault: vault.clone(),
+        layer: Layer::System,
+        session: 3,
+        left: whole,
+        idle_left: idle,
+    };
     let status = Status {
         process: 7,
         version: "1.2.3".to_owned(),
@@ -89,9 +104,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let replies = [
         Reply::Session { serial: 3, secret: Secret(b"session"), left: idle },
         Reply::None,
-        Reply::Kept,
+        Reply::Kept(3),
         Reply::Full,
-        Reply::Forgotten(2),
+        Reply::Forgotten(vec![vault.clone()]),
         Reply::Is(status),
         Reply::Stopping,
         Reply::OtherVersion,

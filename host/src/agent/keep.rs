@@ -7,7 +7,7 @@ use keystead_plugin_api::VaultName;
 use zeroize::Zeroize;
 
 use super::proto::HeldVault;
-use super::{MAX_SESSION_BYTES, MAX_SESSIONS, SessionKey};
+use super::{MAX_SESSION_BYTES, MAX_SESSIONS, MAX_VAULTS, SessionKey};
 
 /// All that is kept. Secrets lie in the block it is given, a slot each.
 pub(super) struct Keep<'m> {
@@ -18,8 +18,13 @@ pub(super) struct Keep<'m> {
 
 struct Held {
     key: SessionKey,
+    /// The vaults that it was kept for or given to.
+    vaults: Vec<VaultName>,
     serial: u64,
     len: usize,
+    /// When it is over, whatever the plugin renews.
+    limit: Duration,
+    /// When the plugin does not take it any more, or `limit`.
     ends: Duration,
     idle: Duration,
     used: Duration,
@@ -30,6 +35,17 @@ impl Held {
     fn over(&self) -> Duration {
         self.ends.min(self.used.saturating_add(self.idle))
     }
+}
+
+/// How long a session is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    /// At most this long, renewals included.
+    pub(super) whole: Duration,
+    /// For so long the plugin takes it.
+    pub(super) lifetime: Duration,
+    /// At most this long without being used.
+    pub(super) idle: Duration,
 }
 
 /// There is no room.
@@ -49,55 +65,100 @@ impl<'m> Keep<'m> {
         Self { block, slots: [const { None }; MAX_SESSIONS], next_serial: 1 }
     }
 
-    /// Keeps a session of at most [`MAX_SESSION_BYTES`], instead of the one of this key.
+    /// Keeps a session of at most [`MAX_SESSION_BYTES`], instead of the one of this key, and returns
+    /// its serial number. The vaults that used that one use this one.
     pub(super) fn put(
         &mut self,
         key: SessionKey,
+        vault: VaultName,
         secret: &[u8],
-        whole: Duration,
-        idle: Duration,
+        times: Times,
         now: Duration,
-    ) -> Result<(), Full> {
+    ) -> Result<u64, Full> {
         self.expire(now);
+        let old = self.slots.iter().flatten().find(|held| held.key == key);
+        let mut vaults = old.map_or_else(Vec::new, |held| held.vaults.clone());
+        if !vaults.contains(&vault) {
+            if self.vault_count() == MAX_VAULTS {
+                return Err(Full);
+            }
+            vaults.push(vault);
+        }
         self.forget(|held| held.key == key);
         let slot = self.slots.iter().position(Option::is_none).ok_or(Full)?;
         let place = self.memory(slot).get_mut(..secret.len()).ok_or(Full)?;
         place.copy_from_slice(secret);
-        let serial = self.next_serial;
-        self.next_serial += 1;
-        let ends = now.saturating_add(whole);
-        self.slots[slot] = Some(Held { key, serial, len: secret.len(), ends, idle, used: now });
-        Ok(())
+        let (serial, len) = (self.next_serial(), secret.len());
+        let limit = now.saturating_add(times.whole);
+        let ends = limit.min(now.saturating_add(times.lifetime));
+        let held = Held { key, vaults, serial, len, limit, ends, idle: times.idle, used: now };
+        self.slots[slot] = Some(held);
+        Ok(serial)
     }
 
-    /// Returns the session of exactly this key: its serial number, its secret, and how much
-    /// of its life is left.
+    /// Replaces the secret of a session, which ends no later than was said when it was put. Returns
+    /// its new serial number; nothing where the session of this key is another one.
+    pub(super) fn renew(
+        &mut self,
+        key: &SessionKey,
+        serial: u64,
+        secret: &[u8],
+        lifetime: Duration,
+        now: Duration,
+    ) -> Option<u64> {
+        self.expire(now);
+        if secret.len() > MAX_SESSION_BYTES {
+            return None;
+        }
+        let is_it = |held: &Held| held.serial == serial && held.key == *key;
+        let slot = self.slots.iter().position(|held| held.as_ref().is_some_and(is_it))?;
+        let new = self.next_serial();
+        let memory = self.memory(slot);
+        memory.zeroize();
+        memory[..secret.len()].copy_from_slice(secret);
+        let held = self.slots[slot].as_mut()?;
+        (held.serial, held.len, held.used) = (new, secret.len(), now);
+        held.ends = held.limit.min(now.saturating_add(lifetime));
+        Some(new)
+    }
+
+    /// Returns the session of exactly this key, for this vault: its serial number, its secret, and
+    /// how much of its life is left. Nothing where there is no room for the vault's name: what
+    /// uses a session can be locked by its name.
     pub(super) fn get(
         &mut self,
         key: &SessionKey,
+        vault: &VaultName,
         now: Duration,
     ) -> Option<(u64, &[u8], Duration)> {
         self.expire(now);
+        let is_full = self.vault_count() == MAX_VAULTS;
         let is_it = |held: &Option<Held>| held.as_ref().is_some_and(|held| held.key == *key);
         let slot = self.slots.iter().position(is_it)?;
         let held = self.slots[slot].as_mut()?;
+        if !held.vaults.contains(vault) {
+            if is_full {
+                return None;
+            }
+            held.vaults.push(vault.clone());
+        }
         held.used = now;
         let (serial, len, left) = (held.serial, held.len, held.ends.saturating_sub(now));
         Some((serial, &self.memory(slot)[..len], left))
     }
 
     /// Forgets one session, unless there is a newer one of its key.
-    pub(super) fn refused(&mut self, key: &SessionKey, serial: u64) -> u32 {
+    pub(super) fn refused(&mut self, key: &SessionKey, serial: u64) -> Vec<VaultName> {
         self.forget(|held| held.serial == serial && held.key == *key)
     }
 
-    /// Forgets a vault's sessions.
-    pub(super) fn forget_vault(&mut self, vault: &VaultName) -> u32 {
-        self.forget(|held| held.key.vault == *vault)
+    /// Forgets the sessions that a vault uses.
+    pub(super) fn forget_vault(&mut self, vault: &VaultName) -> Vec<VaultName> {
+        self.forget(|held| held.vaults.contains(vault))
     }
 
     /// Forgets everything.
-    pub(super) fn forget_all(&mut self) -> u32 {
+    pub(super) fn forget_all(&mut self) -> Vec<VaultName> {
         self.forget(|_| true)
     }
 
@@ -118,26 +179,42 @@ impl<'m> Keep<'m> {
             .slots
             .iter()
             .flatten()
-            .map(|held| HeldVault {
-                vault: held.key.vault.clone(),
-                layer: held.key.layer,
-                left: held.ends.saturating_sub(now),
-                idle_left: held.over().saturating_sub(now),
+            .flat_map(|held| {
+                held.vaults.iter().map(|vault| HeldVault {
+                    vault: vault.clone(),
+                    layer: held.key.layer,
+                    session: held.serial,
+                    left: held.ends.saturating_sub(now),
+                    idle_left: held.over().saturating_sub(now),
+                })
             })
             .collect();
         vaults.sort_by(|a, b| a.vault.cmp(&b.vault).then(a.layer.cmp(&b.layer)));
         vaults
     }
 
-    fn forget(&mut self, which: impl Fn(&Held) -> bool) -> u32 {
-        let mut count = 0;
+    fn next_serial(&mut self) -> u64 {
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        serial
+    }
+
+    fn vault_count(&self) -> usize {
+        self.slots.iter().flatten().map(|held| held.vaults.len()).sum()
+    }
+
+    /// Forgets sessions, and returns the vaults that used them, by name.
+    fn forget(&mut self, which: impl Fn(&Held) -> bool) -> Vec<VaultName> {
+        let mut vaults = Vec::new();
         for slot in 0..self.slots.len() {
             if let Some(held) = self.slots[slot].take_if(|held| which(held)) {
                 self.memory(slot)[..held.len].zeroize();
-                count += 1;
+                vaults.extend(held.vaults);
             }
         }
-        count
+        vaults.sort();
+        vaults.dedup();
+        vaults
     }
 
     fn memory(&mut self, slot: usize) -> &mut [u8] {
@@ -161,12 +238,20 @@ mod tests {
 
     fn key(vault: &str) -> SessionKey {
         SessionKey {
-            vault: VaultName::parse(vault).unwrap(),
             layer: Layer::User,
             plugin: Digest::of(b"plugin"),
             kind: "memory".into(),
-            registered: Digest::of(b"parameters"),
+            registered: Digest::of(vault.to_ascii_lowercase().as_bytes()),
+            account: Digest::of(b"account"),
         }
+    }
+
+    fn vault(name: &str) -> VaultName {
+        VaultName::parse(name).unwrap()
+    }
+
+    fn times(whole: Duration, idle: Duration) -> Times {
+        Times { whole, lifetime: whole, idle }
     }
 
     fn block() -> Box<[u8]> {
@@ -174,22 +259,22 @@ mod tests {
     }
 
     fn secret(keep: &mut Keep<'_>, key: &SessionKey, now: Duration) -> Option<Vec<u8>> {
-        keep.get(key, now).map(|(_, secret, _)| secret.to_vec())
+        keep.get(key, &vault("v"), now).map(|(_, secret, _)| secret.to_vec())
     }
 
     #[test]
     fn a_session_ends_after_its_whole_time_however_much_it_is_used() {
         let mut block = block();
         let mut keep = Keep::new(&mut block);
-        keep.put(key("a"), b"s", MINUTE * 3, MINUTE * 2, MINUTE).unwrap();
+        keep.put(key("a"), vault("a"), b"s", times(MINUTE * 3, MINUTE * 2), MINUTE).unwrap();
         for minute in 1..4 {
-            let (_, secret, left) = keep.get(&key("a"), MINUTE * minute).unwrap();
+            let (_, secret, left) = keep.get(&key("a"), &vault("a"), MINUTE * minute).unwrap();
             assert_eq!((secret, left), (&b"s"[..], MINUTE * (4 - minute)));
         }
         assert_eq!(keep.next_over(), Some(MINUTE * 4));
         let last = MINUTE * 4 - Duration::from_nanos(1);
-        assert!(keep.get(&key("a"), last).is_some());
-        assert!(keep.get(&key("a"), MINUTE * 4).is_none());
+        assert!(keep.get(&key("a"), &vault("a"), last).is_some());
+        assert!(keep.get(&key("a"), &vault("a"), MINUTE * 4).is_none());
         assert_eq!(keep.next_over(), None);
     }
 
@@ -197,45 +282,46 @@ mod tests {
     fn a_session_that_nobody_uses_ends_earlier() {
         let mut block = block();
         let mut keep = Keep::new(&mut block);
-        keep.put(key("a"), b"s", MINUTE * 100, MINUTE * 2, Duration::ZERO).unwrap();
-        assert!(keep.get(&key("a"), MINUTE).is_some());
+        keep.put(key("a"), vault("a"), b"s", times(MINUTE * 100, MINUTE * 2), Duration::ZERO)
+            .unwrap();
+        assert!(keep.get(&key("a"), &vault("a"), MINUTE).is_some());
         assert_eq!(keep.next_over(), Some(MINUTE * 3));
         // Looking at what is kept is no use.
         assert_eq!(keep.vaults(MINUTE * 2)[0].idle_left, MINUTE);
-        assert!(keep.get(&key("a"), MINUTE * 3).is_none());
+        assert!(keep.get(&key("a"), &vault("a"), MINUTE * 3).is_none());
     }
 
     #[test]
     fn only_the_whole_key_fits() {
         let mut block = block();
         let mut keep = Keep::new(&mut block);
-        keep.put(key("a"), b"s", MINUTE, MINUTE, Duration::ZERO).unwrap();
+        keep.put(key("a"), vault("a"), b"s", times(MINUTE, MINUTE), Duration::ZERO).unwrap();
         let others = [
             key("b"),
             SessionKey { layer: Layer::System, ..key("a") },
             SessionKey { plugin: Digest::of(b"other"), ..key("a") },
             SessionKey { kind: "other".into(), ..key("a") },
             SessionKey { registered: Digest::of(b"other"), ..key("a") },
+            SessionKey { account: Digest::of(b"other"), ..key("a") },
         ];
         for other in &others {
             assert_eq!(secret(&mut keep, other, Duration::ZERO), None, "{other:?}");
         }
-        // Vaults' names are compared without case.
-        assert_eq!(secret(&mut keep, &key("A"), Duration::ZERO).as_deref(), Some(&b"s"[..]));
+        assert_eq!(secret(&mut keep, &key("a"), Duration::ZERO).as_deref(), Some(&b"s"[..]));
     }
 
     #[test]
     fn a_refused_session_does_not_take_a_newer_one_with_it() {
         let mut block = block();
         let mut keep = Keep::new(&mut block);
-        keep.put(key("a"), b"old", MINUTE, MINUTE, Duration::ZERO).unwrap();
-        let old = keep.get(&key("a"), Duration::ZERO).unwrap().0;
-        keep.put(key("a"), b"new", MINUTE, MINUTE, Duration::ZERO).unwrap();
-        assert_eq!(keep.refused(&key("a"), old), 0);
-        let (new, secret, _) = keep.get(&key("a"), Duration::ZERO).unwrap();
+        keep.put(key("a"), vault("a"), b"old", times(MINUTE, MINUTE), Duration::ZERO).unwrap();
+        let old = keep.get(&key("a"), &vault("a"), Duration::ZERO).unwrap().0;
+        keep.put(key("a"), vault("a"), b"new", times(MINUTE, MINUTE), Duration::ZERO).unwrap();
+        assert_eq!(keep.refused(&key("a"), old), []);
+        let (new, secret, _) = keep.get(&key("a"), &vault("a"), Duration::ZERO).unwrap();
         assert_eq!(secret, b"new");
-        assert_eq!(keep.refused(&key("b"), new), 0);
-        assert_eq!(keep.refused(&key("a"), new), 1);
+        assert_eq!(keep.refused(&key("b"), new), []);
+        assert_eq!(keep.refused(&key("a"), new), [vault("a")]);
         assert!(keep.vaults(Duration::ZERO).is_empty());
     }
 
@@ -244,17 +330,25 @@ mod tests {
         let mut block = block();
         let mut keep = Keep::new(&mut block);
         let put = |keep: &mut Keep<'_>, name: &str, whole| {
-            keep.put(key(name), &[0xaa; MAX_SESSION_BYTES], whole, MINUTE, Duration::ZERO).unwrap();
+            keep.put(
+                key(name),
+                vault(name),
+                &[0xaa; MAX_SESSION_BYTES],
+                times(whole, MINUTE),
+                Duration::ZERO,
+            )
+            .unwrap();
         };
         put(&mut keep, "expires", Duration::from_secs(1));
         put(&mut keep, "named", MINUTE);
         put(&mut keep, "left", MINUTE);
-        keep.put(key("left"), b"shorter", MINUTE, MINUTE, Duration::ZERO).unwrap();
+        keep.put(key("left"), vault("left"), b"shorter", times(MINUTE, MINUTE), Duration::ZERO)
+            .unwrap();
         let marks = |keep: &Keep<'_>| keep.block.iter().filter(|byte| **byte == 0xaa).count();
         assert_eq!(marks(&keep), 2 * MAX_SESSION_BYTES);
         keep.expire(Duration::from_secs(1));
         assert_eq!(marks(&keep), MAX_SESSION_BYTES);
-        assert_eq!(keep.forget_vault(&VaultName::parse("NAMED").unwrap()), 1);
+        assert_eq!(keep.forget_vault(&vault("NAMED")), [vault("named")]);
         assert_eq!(marks(&keep), 0);
         assert_eq!(keep.vaults(Duration::ZERO).len(), 1);
         drop(keep);
@@ -267,16 +361,78 @@ mod tests {
         let mut keep = Keep::new(&mut block);
         let whole = |number: usize| if number == 0 { MINUTE } else { MINUTE * 9 };
         for number in 0..MAX_SESSIONS {
-            let key = key(&format!("v{number}"));
-            keep.put(key, &[number as u8], whole(number), MINUTE * 9, Duration::ZERO).unwrap();
+            let name = format!("v{number}");
+            let (key, times) = (key(&name), times(whole(number), MINUTE * 9));
+            keep.put(key, vault(&name), &[number as u8], times, Duration::ZERO).unwrap();
         }
-        let put =
-            |keep: &mut Keep<'_>, name: &str, now| keep.put(key(name), b"x", MINUTE, MINUTE, now);
+        let put = |keep: &mut Keep<'_>, name: &str, now| {
+            keep.put(key(name), vault(name), b"x", times(MINUTE, MINUTE), now)
+        };
         assert_eq!(put(&mut keep, "more", Duration::ZERO), Err(Full));
-        assert_eq!(put(&mut keep, "v7", Duration::ZERO), Ok(()), "its own place is free for it");
-        assert_eq!(put(&mut keep, "more", MINUTE), Ok(()), "what is over makes room");
+        assert!(put(&mut keep, "v7", Duration::ZERO).is_ok(), "its own place is free for it");
+        assert!(put(&mut keep, "more", MINUTE).is_ok(), "what is over makes room");
         assert_eq!(secret(&mut keep, &key("v9"), MINUTE), Some(vec![9]));
         let too_large = [0; MAX_SESSION_BYTES + 1];
-        assert_eq!(keep.put(key("v9"), &too_large, MINUTE, MINUTE, MINUTE), Err(Full));
+        assert_eq!(
+            keep.put(key("v9"), vault("v9"), &too_large, times(MINUTE, MINUTE), MINUTE),
+            Err(Full)
+        );
+    }
+
+    #[test]
+    fn vaults_of_one_key_share_a_session_and_lock_together() {
+        let mut block = block();
+        let mut keep = Keep::new(&mut block);
+        let long = times(MINUTE, MINUTE);
+        keep.put(key("a"), vault("one"), b"s", long, Duration::ZERO).unwrap();
+        assert!(keep.get(&key("a"), &vault("two"), Duration::ZERO).is_some());
+        keep.put(key("b"), vault("three"), b"t", long, Duration::ZERO).unwrap();
+        let held = keep.vaults(Duration::ZERO);
+        let names: Vec<_> = held.iter().map(|held| held.vault.as_str()).collect();
+        assert_eq!(names, ["one", "three", "two"]);
+        assert_eq!(held[0].session, held[2].session);
+        assert_ne!(held[0].session, held[1].session);
+        // A session that replaces it is used by the same vaults.
+        keep.put(key("a"), vault("two"), b"u", long, Duration::ZERO).unwrap();
+        assert_eq!(keep.forget_vault(&vault("two")), [vault("one"), vault("two")]);
+        assert_eq!(keep.forget_all(), [vault("three")]);
+    }
+
+    #[test]
+    fn renewed_session_ends_no_later_than_first_said() {
+        let mut block = block();
+        let mut keep = Keep::new(&mut block);
+        let times = Times { whole: MINUTE * 10, lifetime: MINUTE * 4, idle: MINUTE * 60 };
+        let old = keep.put(key("a"), vault("a"), b"longer", times, Duration::ZERO).unwrap();
+        let new = keep.renew(&key("a"), old, b"new", MINUTE * 4, MINUTE * 3).unwrap();
+        let (serial, secret, left) = keep.get(&key("a"), &vault("a"), MINUTE * 3).unwrap();
+        assert_eq!((serial, secret, left), (new, &b"new"[..], MINUTE * 4));
+        let last = keep.renew(&key("a"), new, b"last", MINUTE * 100, MINUTE * 6).unwrap();
+        assert_eq!(keep.get(&key("a"), &vault("a"), MINUTE * 6).unwrap().2, MINUTE * 4);
+        // Only the one of this serial number, of this key, while it is kept.
+        assert_eq!(keep.renew(&key("a"), new, b"x", MINUTE, MINUTE * 6), None);
+        assert_eq!(keep.renew(&key("b"), last, b"x", MINUTE, MINUTE * 6), None);
+        let too_large = [0; MAX_SESSION_BYTES + 1];
+        assert_eq!(keep.renew(&key("a"), last, &too_large, MINUTE, MINUTE * 6), None);
+        assert_eq!(keep.renew(&key("a"), last, b"x", MINUTE, MINUTE * 10), None);
+        drop(keep);
+        assert!(block.iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn vault_without_room_for_its_name_gets_no_session() {
+        let mut block = block();
+        let mut keep = Keep::new(&mut block);
+        let long = times(MINUTE, MINUTE);
+        keep.put(key("a"), vault("v0"), b"s", long, Duration::ZERO).unwrap();
+        for number in 1..MAX_VAULTS {
+            let name = vault(&format!("v{number}"));
+            assert!(keep.get(&key("a"), &name, Duration::ZERO).is_some());
+        }
+        assert!(keep.get(&key("a"), &vault("more"), Duration::ZERO).is_none());
+        assert!(keep.get(&key("a"), &vault("V7"), Duration::ZERO).is_some());
+        assert_eq!(keep.put(key("b"), vault("b"), b"s", long, Duration::ZERO), Err(Full));
+        assert!(keep.put(key("a"), vault("v1"), b"s", long, Duration::ZERO).is_ok());
+        assert_eq!(keep.forget_vault(&vault("v127")).len(), MAX_VAULTS);
     }
 }

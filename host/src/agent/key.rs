@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use keystead_plugin_api::VaultName;
+use keystead_plugin_api::Parameters;
+use zeroize::Zeroizing;
 
 use crate::paths::Layer;
 use crate::plugin::pins::Digest;
 use crate::registry::{Entry, Placement, Setting};
 
-/// What a session is bound to. Keys are compared whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a session is bound to: a login. Keys are compared whole. The vault's name is not in it:
+/// vaults that log in the same way share one session.
+#[derive(Clone, PartialEq, Eq)]
 pub struct SessionKey {
-    /// The vault's name.
-    pub vault: VaultName,
-    /// Where it is registered.
+    /// Where the vault is registered.
     pub layer: Layer,
     /// The hash of the plugin's file.
     pub plugin: Digest,
@@ -22,22 +22,32 @@ pub struct SessionKey {
     /// The hash of what is registered and decides what is opened: see
     /// [`SessionKey::registered()`].
     pub registered: Digest,
+    /// The hash of what the references among the parameters gave: another value is another account.
+    pub account: Digest,
+}
+
+impl std::fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The account is left out: it is made from secrets.
+        f.debug_struct("SessionKey")
+            .field("layer", &self.layer)
+            .field("plugin", &self.plugin)
+            .field("kind", &self.kind)
+            .field("registered", &self.registered)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SessionKey {
     /// Returns the hash of the plugin's id, the parameters as they are registered
-    /// (references unresolved), the grants, the placement, and the home that defaults with
-    /// `~/` start from. What describes a vault, or answers its prompts, is left out.
-    pub fn registered(entry: &Entry, home: Option<&Path>) -> Digest {
+    /// (references unresolved), the references that answer prompts, the grants, the placement, and
+    /// the home that defaults with `~/` start from. Parameters of these names are `beside` the
+    /// login, and left out; so is what describes a vault.
+    pub fn registered(entry: &Entry, beside: &[String], home: Option<&Path>) -> Digest {
         let mut text = Vec::with_capacity(512);
-        let mut part = |tag: u8, bytes: &[u8]| {
-            // With tag and length no two registrations have one text.
-            text.push(tag);
-            text.extend((bytes.len() as u64).to_le_bytes());
-            text.extend(bytes);
-        };
+        let mut part = |tag: u8, bytes: &[u8]| part(&mut text, tag, bytes);
         part(b'i', entry.plugin.as_bytes());
-        for (name, setting) in &entry.parameters {
+        for (name, setting) in entry.parameters.iter().filter(|(name, _)| !beside.contains(name)) {
             part(b'n', name.as_bytes());
             match setting {
                 Setting::Text(text) => part(b't', text.as_bytes()),
@@ -46,6 +56,10 @@ impl SessionKey {
                 Setting::Reference(reference) => part(b'r', reference.to_string().as_bytes()),
             }
         }
+        for (prompt, reference) in &entry.unlock {
+            part(b'u', prompt.as_bytes());
+            part(b'r', reference.to_string().as_bytes());
+        }
         for grant in &entry.grants {
             part(b'g', grant.as_bytes());
         }
@@ -53,11 +67,53 @@ impl SessionKey {
         part(b'h', home.map_or(&[][..], |home| home.as_os_str().as_encoded_bytes()));
         Digest::of(&text)
     }
+
+    /// Returns the hash of what the references among the parameters gave, but for those `beside` the
+    /// login.
+    pub fn account(entry: &Entry, beside: &[String], resolved: &Parameters) -> Digest {
+        // As long as a secret needs, so that it does not grow and leave copies.
+        let secrets = || {
+            entry.parameters.iter().filter_map(|(name, setting)| {
+                let is_login = matches!(setting, Setting::Reference(_)) && !beside.contains(name);
+                resolved.secret(name).filter(|_| is_login).map(|secret| (name, secret.expose()))
+            })
+        };
+        let room = |(name, secret): (&String, &str)| name.len() + secret.len() + 2 * PART_BYTES;
+        let mut text = Zeroizing::new(Vec::with_capacity(secrets().map(room).sum()));
+        for (name, secret) in secrets() {
+            part(&mut text, b'n', name.as_bytes());
+            part(&mut text, b's', secret.as_bytes());
+        }
+        Digest::of(&text)
+    }
+
+    /// Returns a name for the lock of those who log in with this key. Nothing of it is made from a
+    /// secret.
+    pub(super) fn lock_name(&self) -> String {
+        let mut text = Vec::with_capacity(256);
+        part(&mut text, b'l', self.layer.as_str().as_bytes());
+        part(&mut text, b'p', self.plugin.as_bytes());
+        part(&mut text, b'k', self.kind.as_bytes());
+        part(&mut text, b'r', self.registered.as_bytes());
+        format!("asking-{}.lock", &Digest::of(&text).to_string()[..32])
+    }
+}
+
+/// The bytes of a part beside its text: tag and length.
+const PART_BYTES: usize = 9;
+
+/// Adds a text behind its tag and length, so that no two lists of texts are one.
+fn part(to: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+    to.push(tag);
+    to.extend((bytes.len() as u64).to_le_bytes());
+    to.extend(bytes);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keystead_plugin_api::{ParameterValue, SecretText, VaultName};
+
     use crate::reference::Reference;
 
     fn entry(change: impl FnOnce(&mut Entry)) -> Digest {
@@ -65,7 +121,7 @@ mod tests {
         entry.parameters.insert("file".into(), Setting::Text("/a".into()));
         entry.grants.push("files:/a:rw".into());
         change(&mut entry);
-        SessionKey::registered(&entry, Some(Path::new("/home/ann")))
+        SessionKey::registered(&entry, &["beside".to_owned()], Some(Path::new("/home/ann")))
     }
 
     #[test]
@@ -83,8 +139,11 @@ mod tests {
             entry(|e| e.parameters.clear()),
             entry(|e| e.grants.push("network".into())),
             entry(|e| e.placement = Some(Placement::InProcess)),
+            entry(|e| drop(e.unlock.insert("password".into(), Reference::parse("env:A").unwrap()))),
+            entry(|e| drop(e.unlock.insert("password".into(), Reference::parse("env:B").unwrap()))),
             SessionKey::registered(
                 &Entry::new(VaultName::parse("work").unwrap(), "memory"),
+                &[],
                 Some(Path::new("/home/bob")),
             ),
         ];
@@ -109,12 +168,30 @@ mod tests {
     }
 
     #[test]
-    fn a_description_changes_nothing() {
+    fn key_ignores_name_description_and_parameters_beside_login() {
         let described = entry(|e| {
             e.description = "for work".into();
             e.search = false;
-            e.unlock.insert("password".into(), Reference::parse("env:PASS").unwrap());
+            e.name = VaultName::parse("other").unwrap();
+            e.parameters.insert("beside".into(), Setting::Text("mount".into()));
+            e.keep_login = true;
         });
         assert_eq!(described, entry(|_| {}));
+    }
+
+    #[test]
+    fn key_differs_with_resolved_secret() {
+        let of = |name: &str, secret: &str| {
+            let mut entry = Entry::new(VaultName::parse("work").unwrap(), "memory");
+            let from = Setting::Reference(Reference::parse("env:A").unwrap());
+            entry.parameters.insert(name.into(), from);
+            let mut resolved = Parameters::new();
+            resolved.insert(name, ParameterValue::Secret(SecretText::new(secret)));
+            SessionKey::account(&entry, &["beside".to_owned()], &resolved)
+        };
+        assert_eq!(of("token", "a"), of("token", "a"));
+        assert_ne!(of("token", "a"), of("token", "b"));
+        assert_ne!(of("token", "a"), of("other", "a"));
+        assert_eq!(of("beside", "a"), of("beside", "b"));
     }
 }

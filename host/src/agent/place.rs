@@ -1,16 +1,15 @@
 //! The folder that an agent is found in: its socket, the lock that says that one lives, and
-//! a lock for each vault that a person is being asked for.
+//! a lock for each login that a process makes or asks a person for.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use keystead_plugin_api::VaultName;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::Error;
+use super::{Error, SessionKey};
 use crate::fs::{Folder, Lock, PRIVATE_FILE, Rule};
 
 /// The socket's name.
@@ -42,10 +41,9 @@ pub(super) fn lock(folder: &Folder) -> Result<Option<Lock>, Error> {
     Ok(folder.try_lock(LOCK)?)
 }
 
-/// Takes the turn to ask a person for a vault; `None` where another process has it.
-pub(super) fn asking(folder: &Folder, vault: &VaultName) -> Result<Option<Lock>, Error> {
-    let name = format!("asking-{}.lock", vault.as_str().to_ascii_lowercase());
-    Ok(folder.try_lock(&name)?)
+/// Takes the turn to log in with a key; `None` where another process has it.
+pub(super) fn asking(folder: &Folder, key: &SessionKey) -> Result<Option<Lock>, Error> {
+    Ok(folder.try_lock(&key.lock_name())?)
 }
 
 /// Makes a socket and connects it. Waits for nothing.

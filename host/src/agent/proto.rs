@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use keystead_plugin_api::{MAX_SESSION_LIFETIME, VaultName};
 
-use super::{MAX_SESSION_BYTES, MAX_SESSIONS, SessionKey};
+use super::{MAX_SESSION_BYTES, MAX_VAULTS, SessionKey};
 use crate::codec::{Fault, Reader, Writer};
 use crate::paths::Layer;
 use crate::plugin::pins::Digest;
 
 /// The number of this protocol. An agent outlives an upgrade of the program.
-pub(super) const PROTOCOL: u8 = 1;
+pub(super) const PROTOCOL: u8 = 2;
 
 /// The most bytes of a frame: a session, and a key with its longest names beside it.
 pub(super) const MAX_FRAME_BYTES: usize = MAX_SESSION_BYTES + 1024;
@@ -31,6 +31,7 @@ const FORGET: u8 = 4;
 const FORGET_ALL: u8 = 5;
 const STATUS: u8 = 6;
 const STOP: u8 = 7;
+const RENEW: u8 = 8;
 
 const SESSION: u8 = 65;
 const NONE: u8 = 66;
@@ -45,20 +46,27 @@ const OTHER_VERSION: u8 = 255;
 /// What is asked of the agent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Request<'a> {
-    /// The session of exactly this key.
-    Get(SessionKey),
-    /// Keep a session, instead of the one of this key.
+    /// The session of exactly this key, for use by this vault.
+    Get { key: SessionKey, vault: VaultName },
+    /// Keep a session of this vault, instead of the one of this key.
     Keep {
         key: SessionKey,
+        vault: VaultName,
         secret: Secret<'a>,
-        /// At most this long in all.
+        /// At most this long, renewals included.
         whole: Duration,
+        /// For so long the plugin takes this secret.
+        lifetime: Duration,
         /// At most this long without being asked for.
         idle: Duration,
+        /// Whether it replaces one of this key that is kept already.
+        replace: bool,
     },
+    /// Keep this secret instead of the one of this serial number, for no longer in all.
+    Renew { key: SessionKey, serial: u64, secret: Secret<'a>, lifetime: Duration },
     /// The vault did not take this session.
     Refused { key: SessionKey, serial: u64 },
-    /// Forget a vault's sessions, whatever else their keys say.
+    /// Forget the sessions that a vault uses, whatever their keys say.
     Forget(VaultName),
     /// Forget everything.
     ForgetAll,
@@ -71,11 +79,17 @@ pub(super) enum Request<'a> {
 /// What the agent answers.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply<'a> {
-    Session { serial: u64, secret: Secret<'a>, left: Duration },
+    Session {
+        serial: u64,
+        secret: Secret<'a>,
+        left: Duration,
+    },
     None,
-    Kept,
+    /// A session is kept, under this serial number.
+    Kept(u64),
     Full,
-    Forgotten(u32),
+    /// The vaults whose sessions were forgotten.
+    Forgotten(Vec<VaultName>),
     Is(Status),
     Stopping,
     OtherVersion,
@@ -135,6 +149,8 @@ pub struct HeldVault {
     pub vault: VaultName,
     /// Where it is registered.
     pub layer: Layer,
+    /// The number of the session: vaults with one number share it.
+    pub session: u64,
     /// After this long it is forgotten, used or not.
     pub left: Duration,
     /// After this long it is forgotten unless it is used.
@@ -146,15 +162,26 @@ impl<'a> Request<'a> {
     pub(super) fn write(&self, w: &mut Writer<'_>) {
         w.u8(PROTOCOL);
         match self {
-            Self::Get(key) => {
+            Self::Get { key, vault } => {
                 w.u8(GET);
                 write_key(w, key);
+                w.text(vault.as_str());
             }
-            Self::Keep { key, secret, whole, idle } => {
+            Self::Keep { key, vault, secret, whole, lifetime, idle, replace } => {
                 w.u8(KEEP);
                 write_key(w, key);
+                w.text(vault.as_str());
                 w.span(*whole);
+                w.span(*lifetime);
                 w.span(*idle);
+                w.flag(*replace);
+                w.bytes(secret.0);
+            }
+            Self::Renew { key, serial, secret, lifetime } => {
+                w.u8(RENEW);
+                write_key(w, key);
+                w.u64(*serial);
+                w.span(*lifetime);
                 w.bytes(secret.0);
             }
             Self::Refused { key, serial } => {
@@ -179,11 +206,16 @@ impl<'a> Request<'a> {
             return Ok(None);
         }
         let request = match r.u8()? {
-            GET => Self::Get(key(r)?),
+            GET => Self::Get { key: key(r)?, vault: vault(r)? },
             KEEP => {
-                let key = key(r)?;
-                let (whole, idle) = (lifetime(r)?, lifetime(r)?);
-                Self::Keep { key, secret: secret(r)?, whole, idle }
+                let (key, vault) = (key(r)?, vault(r)?);
+                let (whole, lifetime, idle) = (span(r)?, span(r)?, span(r)?);
+                let replace = r.flag()?;
+                Self::Keep { key, vault, secret: secret(r)?, whole, lifetime, idle, replace }
+            }
+            RENEW => {
+                let (key, serial, lifetime) = (key(r)?, r.u64()?, span(r)?);
+                Self::Renew { key, serial, secret: secret(r)?, lifetime }
             }
             REFUSED => Self::Refused { key: key(r)?, serial: r.u64()? },
             FORGET => Self::Forget(vault(r)?),
@@ -209,11 +241,17 @@ impl<'a> Reply<'a> {
                 w.bytes(secret.0);
             }
             Self::None => w.u8(NONE),
-            Self::Kept => w.u8(KEPT),
+            Self::Kept(serial) => {
+                w.u8(KEPT);
+                w.u64(*serial);
+            }
             Self::Full => w.u8(FULL),
-            Self::Forgotten(count) => {
+            Self::Forgotten(vaults) => {
                 w.u8(FORGOTTEN);
-                w.u32(*count);
+                w.count(vaults.len());
+                for vault in vaults {
+                    w.text(vault.as_str());
+                }
             }
             Self::Is(status) => {
                 w.u8(IS);
@@ -224,6 +262,7 @@ impl<'a> Reply<'a> {
                 for held in &status.vaults {
                     w.text(held.vault.as_str());
                     write_layer(w, held.layer);
+                    w.u64(held.session);
                     w.span(held.left);
                     w.span(held.idle_left);
                 }
@@ -241,13 +280,16 @@ impl<'a> Reply<'a> {
         }
         let reply = match r.u8()? {
             SESSION => {
-                let (serial, left) = (r.u64()?, lifetime(r)?);
+                let (serial, left) = (r.u64()?, span(r)?);
                 Self::Session { serial, secret: secret(r)?, left }
             }
             NONE => Self::None,
-            KEPT => Self::Kept,
+            KEPT => Self::Kept(r.u64()?),
             FULL => Self::Full,
-            FORGOTTEN => Self::Forgotten(r.u32()?),
+            FORGOTTEN => {
+                let count = r.count(MAX_VAULTS, "too many vaults")?;
+                Self::Forgotten((0..count).map(|_| vault(r)).collect::<Result<_, _>>()?)
+            }
             IS => Self::Is(status(r)?),
             STOPPING => Self::Stopping,
             OTHER_VERSION => Self::OtherVersion,
@@ -259,20 +301,20 @@ impl<'a> Reply<'a> {
 }
 
 fn write_key(w: &mut Writer<'_>, key: &SessionKey) {
-    w.text(key.vault.as_str());
     write_layer(w, key.layer);
     w.raw(key.plugin.as_bytes());
     w.text(&key.kind);
     w.raw(key.registered.as_bytes());
+    w.raw(key.account.as_bytes());
 }
 
 fn key(r: &mut Reader<'_>) -> Result<SessionKey, Fault> {
     Ok(SessionKey {
-        vault: vault(r)?,
         layer: layer(r)?,
         plugin: Digest::from_bytes(r.array()?),
         kind: r.text(MAX_NAME_BYTES, "a kind of more than 64 bytes")?.to_owned(),
         registered: Digest::from_bytes(r.array()?),
+        account: Digest::from_bytes(r.array()?),
     })
 }
 
@@ -289,7 +331,7 @@ fn layer(r: &mut Reader<'_>) -> Result<Layer, Fault> {
     Ok(if r.flag()? { Layer::User } else { Layer::System })
 }
 
-fn lifetime(r: &mut Reader<'_>) -> Result<Duration, Fault> {
+fn span(r: &mut Reader<'_>) -> Result<Duration, Fault> {
     match r.span()? {
         span if span <= MAX_SESSION_LIFETIME => Ok(span),
         _ => Err(Fault::new("a lifetime of more than a day")),
@@ -305,14 +347,15 @@ fn status(r: &mut Reader<'_>) -> Result<Status, Fault> {
     let version = r.text(MAX_VERSION_BYTES, "a version of more than 64 bytes")?.to_owned();
     let locked = Locked::ALL.get(usize::from(r.u8()?)).copied();
     let locked = locked.ok_or_else(|| Fault::new("memory that is locked in an unknown way"))?;
-    let count = r.count(MAX_SESSIONS, "too many vaults")?;
+    let count = r.count(MAX_VAULTS, "too many vaults")?;
     let mut vaults = Vec::with_capacity(count);
     for _ in 0..count {
         vaults.push(HeldVault {
             vault: vault(r)?,
             layer: layer(r)?,
-            left: lifetime(r)?,
-            idle_left: lifetime(r)?,
+            session: r.u64()?,
+            left: span(r)?,
+            idle_left: span(r)?,
         });
     }
     Ok(Status { process, version, locked, vaults })

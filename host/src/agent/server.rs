@@ -15,7 +15,7 @@ use rustix::time::{
 use zeroize::Zeroize;
 
 use super::MAX_SESSION_BYTES;
-use super::keep::Keep;
+use super::keep::{Keep, Times};
 use super::peer::Peer;
 use super::place::Listener;
 use super::proto::{Locked, MAX_FRAME_BYTES, Reply, Request, Secret, Status};
@@ -248,17 +248,28 @@ impl Desk<'_> {
             self.used = now;
         }
         let reply = match request {
-            Request::Get(key) => match self.keep.get(&key, now) {
+            Request::Get { key, vault } => match self.keep.get(&key, &vault, now) {
                 Some((serial, secret, left)) => {
                     Reply::Session { serial, secret: Secret(secret), left }
                 }
                 None => Reply::None,
             },
-            Request::Keep { key, secret, whole, idle } => {
+            Request::Keep { key, vault, secret, whole, lifetime, idle, replace } => {
                 debug_assert!(secret.0.len() <= MAX_SESSION_BYTES);
-                match self.keep.put(key, secret.0, whole, idle, now) {
-                    Ok(()) => Reply::Kept,
-                    Err(_) => Reply::Full,
+                let times = Times { whole, lifetime, idle };
+                if !replace && self.keep.get(&key, &vault, now).is_some() {
+                    Reply::None
+                } else {
+                    match self.keep.put(key, vault, secret.0, times, now) {
+                        Ok(serial) => Reply::Kept(serial),
+                        Err(_) => Reply::Full,
+                    }
+                }
+            }
+            Request::Renew { key, serial, secret, lifetime } => {
+                match self.keep.renew(&key, serial, secret.0, lifetime, now) {
+                    Some(serial) => Reply::Kept(serial),
+                    None => Reply::None,
                 }
             }
             Request::Refused { key, serial } => Reply::Forgotten(self.keep.refused(&key, serial)),

@@ -34,13 +34,17 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     (root, path)
 }
 
+fn vault(name: &str) -> VaultName {
+    VaultName::parse(name).unwrap()
+}
+
 fn key(vault: &str) -> SessionKey {
     SessionKey {
-        vault: VaultName::parse(vault).unwrap(),
         layer: Layer::User,
         plugin: Digest::of(b"plugin"),
         kind: "memory".into(),
-        registered: Digest::of(b"parameters"),
+        registered: Digest::of(vault.to_ascii_lowercase().as_bytes()),
+        account: Digest::of(b"account"),
     }
 }
 
@@ -115,10 +119,11 @@ fn held(client: &Client) -> Vec<String> {
     status.vaults.iter().map(|held| held.vault.to_string()).collect()
 }
 
-fn keep(client: &Client, vault: &str, whole: Duration) {
+fn keep(client: &Client, name: &str, whole: Duration) {
     let span = Span { whole, idle: LONG };
     let program = Path::new(NO_PROGRAM);
-    client.keep(program, &key(vault), &session(b"canary-session"), span).unwrap();
+    let (key, name) = (key(name), vault(name));
+    client.keep(program, &key, &name, &session(b"canary-session"), span).unwrap();
 }
 
 #[test]
@@ -127,27 +132,27 @@ fn what_is_kept_is_given_back_for_its_own_key_until_it_is_forgotten() {
     let client = Client::new(&folder);
     assert!(!client.any());
     assert!(client.status().unwrap().is_none());
-    assert!(client.get(&key("a")).unwrap().is_none());
+    assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_none());
     assert!(!client.stop().unwrap());
 
     let mut agent = Agent::start(&folder, LONG);
     assert!(client.any());
     keep(&client, "a", LONG);
     keep(&client, "b", LONG);
-    let kept = client.get(&key("a")).unwrap().unwrap();
+    let kept = client.get(&key("a"), &vault("a"), Patience::Short).unwrap().unwrap();
     assert_eq!(kept.session.secret.expose(), b"canary-session");
     assert!(kept.session.lifetime <= LONG && kept.session.lifetime > LONG / 2);
     let other = SessionKey { plugin: Digest::of(b"other"), ..key("a") };
-    assert!(client.get(&other).unwrap().is_none());
+    assert!(client.get(&other, &vault("a"), Patience::Short).unwrap().is_none());
 
     client.refused(&key("a"), kept.serial + 100);
     assert_eq!(held(&client), ["a", "b"]);
     client.refused(&key("a"), kept.serial);
     assert_eq!(held(&client), ["b"]);
     keep(&client, "a", LONG);
-    assert_eq!(client.forget(Some(&VaultName::parse("A").unwrap())).unwrap(), 1);
-    assert_eq!(client.forget(None).unwrap(), 1);
-    assert_eq!(client.forget(None).unwrap(), 0);
+    assert_eq!(client.forget(Some(&vault("A"))).unwrap(), [vault("a")]);
+    assert_eq!(client.forget(None).unwrap(), [vault("b")]);
+    assert_eq!(client.forget(None).unwrap(), []);
     assert!(client.stop().unwrap());
     agent.join();
     assert!(!client.any(), "the socket is still there");
@@ -159,15 +164,20 @@ fn a_session_is_kept_no_longer_than_the_plugin_takes_it() {
     let _agent = Agent::start(&folder, LONG);
     let client = Client::new(&folder);
     let span = Span { whole: LONG * 60, idle: LONG * 60 };
-    let (kept, _) = client.keep(Path::new(NO_PROGRAM), &key("a"), &session(b"s"), span).unwrap();
+    let (kept, _) =
+        client.keep(Path::new(NO_PROGRAM), &key("a"), &vault("a"), &session(b"s"), span).unwrap();
     assert_eq!(kept, Span { whole: LONG, idle: LONG });
     assert!(client.status().unwrap().unwrap().vaults[0].left <= LONG);
 
     let large = session(&[7; MAX_SESSION_BYTES]);
-    client.keep(Path::new(NO_PROGRAM), &key("b"), &large, span).unwrap();
-    assert!(client.get(&key("b")).unwrap().unwrap().session.secret == large.secret);
+    client.keep(Path::new(NO_PROGRAM), &key("b"), &vault("b"), &large, span).unwrap();
+    assert!(
+        client.get(&key("b"), &vault("b"), Patience::Short).unwrap().unwrap().session.secret
+            == large.secret
+    );
     let larger = session(&[7; MAX_SESSION_BYTES + 1]);
-    let error = client.keep(Path::new(NO_PROGRAM), &key("b"), &larger, span).unwrap_err();
+    let error =
+        client.keep(Path::new(NO_PROGRAM), &key("b"), &vault("b"), &larger, span).unwrap_err();
     assert_eq!(error.code(), "E14.too-large");
 }
 
@@ -234,7 +244,7 @@ fn there_is_one_agent_and_what_a_killed_one_leaves_is_replaced() {
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     let client = Client::new(&folder);
     assert!(client.any());
-    assert!(client.get(&key("a")).unwrap().is_none());
+    assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_none());
     let _second = Agent::start(&folder, LONG);
     keep(&client, "a", LONG);
     let found = fs::symlink_metadata(&socket).unwrap();
@@ -261,7 +271,7 @@ fn a_path_longer_than_an_address_is_no_hindrance() {
     let _agent = Agent::start(&folder, LONG);
     let client = Client::new(&folder);
     keep(&client, "a", LONG);
-    assert!(client.get(&key("a")).unwrap().is_some());
+    assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_some());
 }
 
 #[test]
@@ -326,10 +336,10 @@ fn an_agent_that_hangs_or_talks_nonsense_is_asked_once() {
         let (_root, folder) = folder();
         let thread = pretender(&folder, answer);
         let client = Client::new(&folder);
-        let error = client.get(&key("a")).unwrap_err();
+        let error = client.get(&key("a"), &vault("a"), Patience::Short).unwrap_err();
         assert_eq!(error.code(), code, "{error}");
         assert!(!client.any(), "the next vault would wait as well");
-        assert!(client.get(&key("a")).unwrap().is_none());
+        assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_none());
         thread.join().unwrap();
     }
 }
@@ -413,9 +423,9 @@ fn what_was_typed_outlives_an_agent_that_ends_between_two_questions() {
         });
         let client = Client::new(&folder);
         let span = Span { whole: LONG, idle: LONG };
-        client.keep(&program, &key("a"), &session(b"canary-session"), span).unwrap();
+        client.keep(&program, &key("a"), &vault("a"), &session(b"canary-session"), span).unwrap();
         let _agent = next.join().unwrap();
-        let kept = client.get(&key("a")).unwrap().unwrap();
+        let kept = client.get(&key("a"), &vault("a"), Patience::Short).unwrap().unwrap();
         assert_eq!(kept.session.secret.expose(), b"canary-session");
     }
 }
@@ -427,7 +437,7 @@ fn an_agent_that_always_hangs_up_is_an_error_and_no_endless_wait() {
     let program = program(root.path(), "another", "started");
     let span = Span { whole: LONG, idle: LONG };
     let client = Client::new(&folder);
-    let error = client.keep(&program, &key("a"), &session(b"s"), span).unwrap_err();
+    let error = client.keep(&program, &key("a"), &vault("a"), &session(b"s"), span).unwrap_err();
     assert_eq!(error.code(), "E14.hung-up", "{error}");
     dies.join().unwrap();
     assert!(!root.path().join("started").exists(), "one was there");
@@ -445,9 +455,11 @@ fn an_agent_that_ends_while_it_is_asked_has_forgotten_everything() {
             dies.join().unwrap();
         };
         if hung_up == 1 {
-            with(&|client| assert_eq!(client.forget(None).unwrap(), 0));
+            with(&|client| assert_eq!(client.forget(None).unwrap(), []));
             with(&|client| assert!(client.status().unwrap().is_none()));
-            with(&|client| assert!(client.get(&key("a")).unwrap().is_none()));
+            with(&|client| {
+                assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_none())
+            });
             with(&|client| assert!(client.stop().unwrap()));
             assert!(!client.has_given_up());
         } else {
@@ -460,15 +472,14 @@ fn an_agent_that_ends_while_it_is_asked_has_forgotten_everything() {
 fn one_process_at_a_time_asks_for_a_vault() {
     let (_root, folder) = folder();
     let (one, other) = (Client::new(&folder), Client::new(&folder));
-    let vault = |name| VaultName::parse(name).unwrap();
     let nowhere = Client::new(folder.join("x".repeat(300)));
-    assert!(nowhere.asking(&vault("a")).is_some(), "where there can be no folder nobody waits");
-    let asking = one.asking(&vault("Work"));
+    assert!(nowhere.asking(&key("a")).is_some(), "where there can be no folder nobody waits");
+    let asking = one.asking(&key("Work"));
     assert!(asking.is_some());
-    assert!(other.asking(&vault("work")).is_none());
-    assert!(other.asking(&vault("home")).is_some());
+    assert!(other.asking(&key("work")).is_none());
+    assert!(other.asking(&key("home")).is_some());
     drop(asking);
-    assert!(other.asking(&vault("work")).is_some());
+    assert!(other.asking(&key("work")).is_some());
 }
 
 /// Runs something as another user, where this one is root and can.
@@ -509,7 +520,10 @@ fn neither_end_speaks_to_another_user() {
     open_wide(root.path(), &folder);
     let theirs = folder.clone();
     let (told, heard) = as_nobody(move || {
-        let told = Client::new(&theirs).get(&key("a")).unwrap_err().to_string();
+        let told = Client::new(&theirs)
+            .get(&key("a"), &vault("a"), Patience::Short)
+            .unwrap_err()
+            .to_string();
         // And one that does not look whom it speaks to.
         let socket = place::connect(&theirs).unwrap();
         let _ = rustix::net::send(&socket, &[PROTOCOL, 6], SendFlags::NOSIGNAL);
@@ -531,7 +545,7 @@ fn neither_end_speaks_to_another_user() {
     chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
     chown(root.path(), Some(NOBODY), Some(NOBODY)).unwrap();
     let _agent = Agent::start_as(&folder, LONG, Some(NOBODY));
-    let error = Client::new(&folder).get(&key("a")).unwrap_err();
+    let error = Client::new(&folder).get(&key("a"), &vault("a"), Patience::Short).unwrap_err();
     assert_eq!(error.code(), "E14.stranger");
     let error = Client::new(&folder).prepare().unwrap_err();
     assert_eq!(error.code(), "E02.owner", "root does not put a socket into somebody's folder");

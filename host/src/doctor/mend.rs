@@ -123,6 +123,9 @@ pub(super) fn register(
     if !entry.description.is_empty() {
         command += &format!(" --description {}", word(&entry.description));
     }
+    if entry.keep_login {
+        command += " --keep-login";
+    }
     if !entry.search {
         command += " --no-search";
     }

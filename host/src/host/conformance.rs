@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keystead_plugin_api::abi::{Guarded, Holds};
@@ -14,7 +14,7 @@ use keystead_plugin_api::{
     VaultName,
 };
 
-use super::{Host, grant, open};
+use super::{Host, grant, lock, open};
 use crate::error::{Error, Result};
 use crate::plugin::grant::{Granted, Proof, writable_in};
 use crate::plugin::inspect::{Kind, Manifest};
@@ -124,15 +124,8 @@ impl Host {
             declared.answers.push(Answer::new(prompt.clone(), value));
         }
         declared.many = check.many;
-        let mut subject = Opener {
-            host: self,
-            manifest,
-            kind,
-            runs,
-            check,
-            fault: None,
-            log: Arc::new(Recorder(Mutex::default())),
-        };
+        let mut subject =
+            Opener { host: self, manifest, kind, runs, check, fault: None, heard: Arc::default() };
         let result = testing::run(&mut subject, &declared, report);
         result.map_err(|answer| match subject.fault.take() {
             Some(error) => error,
@@ -156,7 +149,7 @@ struct Opener<'a> {
     check: &'a Check,
     /// What kept the last vault from being opened, in the host's own terms.
     fault: Option<Error>,
-    log: Arc<Recorder>,
+    heard: Arc<Heard>,
 }
 
 impl Opener<'_> {
@@ -199,7 +192,7 @@ impl Opener<'_> {
             let writable = writable_in(&entry.grants).collect();
             self.host.boundaries().with_writable(&name, writable)
         });
-        let services = Shared { log: Arc::clone(&self.log), files };
+        let services = Shared { heard: Arc::clone(&self.heard), files };
         let parameters = self.host.parameters(&entry.parameters, &self.kind.parameters, &what)?;
         let deadline = Deadline::after(CALL);
         let mut request = OpenRequest::new(name.clone(), &self.kind.name, parameters, deadline);
@@ -279,24 +272,39 @@ impl Subject for Opener<'_> {
         paths.map(|path| self.check.folder.join(path)).collect()
     }
 
+    fn kept_session(&mut self) -> Option<Session> {
+        lock(&self.heard.session).take()
+    }
+
     fn logged(&mut self) -> Vec<String> {
-        std::mem::take(&mut *self.log.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.heard.log))
     }
 }
 
-/// Keeps what is logged.
-struct Recorder(Mutex<Vec<String>>);
+/// What the vaults told their host.
+#[derive(Default)]
+struct Heard {
+    log: Mutex<Vec<String>>,
+    session: Mutex<Option<Session>>,
+}
 
 /// What the host does for one vault.
 struct Shared {
-    log: Arc<Recorder>,
+    heard: Arc<Heard>,
     files: Files,
 }
 
 impl Services for Shared {
     fn log(&self, _: Level, message: &str) {
-        let mut lines = self.log.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(message.to_owned());
+        lock(&self.heard.log).push(message.to_owned());
+    }
+
+    fn keep_session(&self, session: Session) {
+        *lock(&self.heard.session) = Some(session);
+    }
+
+    fn forget_session(&self) {
+        *lock(&self.heard.session) = None;
     }
 
     fn read_file(&self, request: ReadFileRequest) -> Reply<FileRead> {

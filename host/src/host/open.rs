@@ -8,11 +8,13 @@ use keystead_plugin_api::abi::{Client, Guarded};
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
     Context, Error as Refusal, ExecOutput, ExecRequest, FileRead, FileReplaced, HostInfo, Level,
-    OpenRequest, ReadFileRequest, ReplaceFileRequest, Result as Reply, Services, Vault, VaultName,
+    MAX_SESSION_BYTES, OpenRequest, ReadFileRequest, ReplaceFileRequest, Result as Reply, Services,
+    Session, Vault, VaultName,
 };
 
-use super::session::{Binding, Course};
+use super::session::{Binding, Course, Offered};
 use super::{Host, grant};
+use crate::agent::SessionKey;
 use crate::error::{Error, Result, story, visible};
 use crate::options::Log;
 use crate::paths::Layer;
@@ -36,6 +38,10 @@ pub(super) struct Open {
     pub(super) binding: Option<Binding>,
     /// The serial number of the kept session that it was opened with.
     pub(super) kept: Option<u64>,
+    /// Whether a person answered one of its prompts.
+    pub(super) by_person: bool,
+    /// What its plugin says of its session.
+    pub(super) offered: Arc<Offered>,
     code: Code,
 }
 
@@ -160,8 +166,10 @@ impl Host {
         let parameters = self.parameters(&entry.parameters, &kind.parameters, &what)?;
         let mut request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
         request.host = Some(this_host());
+        let offered = Arc::new(Offered::default());
         let services = VaultServices {
             vault: name.clone(),
+            offered: Arc::clone(&offered),
             programs,
             files,
             boundaries,
@@ -169,13 +177,15 @@ impl Host {
             log: Arc::clone(&self.0.options.log),
         };
         let unlocks = kind.capabilities.contains(&Capability::Unlock);
-        let binding = layer.filter(|_| unlocks).map(|layer| Binding {
-            layer,
-            plugin: *trusted.sha256(),
-            kind: kind.name.clone(),
+        let binding = layer.filter(|_| unlocks || entry.keep_login).map(|layer| {
+            let beside = kind.parameters.iter().filter(|parameter| parameter.beside_login);
+            let beside: Vec<String> = beside.map(|parameter| parameter.name.clone()).collect();
+            let account = SessionKey::account(&entry, &beside, &request.parameters);
+            let (plugin, kind) = (*trusted.sha256(), kind.name.clone());
+            Binding { layer, plugin, kind, beside, account }
         });
         let kept = match &binding {
-            Some(binding) => self.kept(course, || Some(self.key_of(&entry, binding))),
+            Some(binding) => self.kept_or_turn(&entry, binding, course),
             None => None,
         };
         let kept = kept.map(|(key, kept)| {
@@ -195,7 +205,8 @@ impl Host {
             }
             (placed, kept) => {
                 let kept = kept.map(|(_, serial)| serial);
-                Ok(Open { name: name.clone(), entry, binding, kept, code: placed? })
+                let (name, code) = (name.clone(), placed?);
+                Ok(Open { name, entry, binding, kept, by_person: false, offered, code })
             }
         }
     }
@@ -408,6 +419,7 @@ pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<
 /// What the host does for one vault.
 struct VaultServices {
     vault: VaultName,
+    offered: Arc<Offered>,
     programs: Programs,
     files: Files,
     /// What a program is kept off, where any is granted.
@@ -439,5 +451,63 @@ impl Services for VaultServices {
         self.files.permit(&request.path)?;
         self.log(Level::Info, &format!("replaces the file {}", request.path));
         in_the_host(|| self.files.replace(&request))
+    }
+
+    fn keep_session(&self, session: Session) {
+        let size = session.secret.len();
+        if size > MAX_SESSION_BYTES {
+            let message = format!(
+                "the plugin's session has {size} bytes and is dropped; the most is {MAX_SESSION_BYTES}"
+            );
+            return self.log(Level::Info, &message);
+        }
+        self.offered.keep(session);
+    }
+
+    fn forget_session(&self) {
+        self.offered.forget();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use keystead_plugin_api::SecretBytes;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Lines(Mutex<Vec<String>>);
+
+    impl Log for Lines {
+        fn line(&self, vault: &VaultName, _: Level, message: &str) {
+            self.0.lock().unwrap().push(format!("{vault}: {message}"));
+        }
+    }
+
+    #[test]
+    fn session_over_the_limit_is_dropped_with_a_line_in_the_log() {
+        let (lines, offered) = (Arc::new(Lines::default()), Arc::new(Offered::default()));
+        let services = VaultServices {
+            vault: VaultName::parse("work").unwrap(),
+            offered: Arc::clone(&offered),
+            programs: Programs::among(&[]),
+            files: Files::default(),
+            boundaries: None,
+            home: None,
+            log: Arc::clone(&lines) as Arc<dyn Log>,
+        };
+        let session =
+            |size| Session::new(SecretBytes::new(vec![b'c'; size]), Duration::from_secs(60));
+        services.keep_session(session(MAX_SESSION_BYTES));
+        assert!(lines.0.lock().unwrap().is_empty());
+        services.keep_session(session(MAX_SESSION_BYTES + 1));
+        assert_eq!(
+            *lines.0.lock().unwrap(),
+            ["work: the plugin's session has 16385 bytes and is dropped; the most is 16384"]
+        );
+        assert_eq!(offered.take().session.unwrap().secret.len(), MAX_SESSION_BYTES);
     }
 }

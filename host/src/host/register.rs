@@ -33,6 +33,8 @@ pub struct Registration {
     pub unlock: BTreeMap<String, Reference>,
     /// What the vault is for.
     pub description: String,
+    /// Whether the agent keeps the session of a login that asked nobody.
+    pub keep_login: bool,
     /// Whether searches ask it.
     pub search: bool,
     /// Where the plugin's code is to run; `None` for the host's choice.
@@ -59,6 +61,7 @@ impl Registration {
             grants: Vec::new(),
             unlock: BTreeMap::new(),
             description: String::new(),
+            keep_login: false,
             search: true,
             placement: None,
             default: DefaultChoice::First,
@@ -169,6 +172,7 @@ impl Host {
         entry.parameters = parameters;
         entry.unlock = unlock;
         entry.description = new.description;
+        entry.keep_login = new.keep_login;
         entry.search = new.search;
         entry.placement = new.placement;
         grant::choose(kind, &mut entry, &new.grants, home.as_deref())?;

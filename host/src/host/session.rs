@@ -1,13 +1,14 @@
 //! Sessions in a call: where one is looked for, what becomes of one that the vault does not
 //! take, and that of several processes one asks the person and the others look again.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use keystead_plugin_api::{Level, ListRequest, Session, VaultName};
 
-use super::Host;
 use super::open::Open;
-use crate::agent::{Asking, Kept, SessionKey};
+use super::{Host, lock};
+use crate::agent::{Asking, Kept, Patience, SessionKey};
 use crate::ask::Ask;
 use crate::error::{Error, Result, visible};
 use crate::paths::Layer;
@@ -44,9 +45,11 @@ pub enum Unlocking {
 }
 
 /// A session, and what it is for. As long as it lives, other processes wait that would ask
-/// a person for the same vault: hand the session over, then drop it.
+/// a person for the same login: hand the session over, then drop it.
 #[derive(Debug)]
 pub struct Unlocked {
+    /// The vault.
+    pub vault: VaultName,
     /// What it is bound to.
     pub key: SessionKey,
     /// What the plugin gave.
@@ -59,6 +62,38 @@ pub(super) struct Binding {
     pub(super) layer: Layer,
     pub(super) plugin: Digest,
     pub(super) kind: String,
+    /// The parameters that have no part in the login.
+    pub(super) beside: Vec<String>,
+    /// The hash of what the references among the others gave.
+    pub(super) account: Digest,
+}
+
+/// What a vault's plugin has said of its session and the host has not looked at yet: the last of it.
+#[derive(Default)]
+pub(super) struct Offered(Mutex<Offer>);
+
+#[derive(Default)]
+pub(super) struct Offer {
+    /// Whether the session that the vault was opened with is good for nothing.
+    forgets: bool,
+    /// One that was handed over since.
+    pub(super) session: Option<Session>,
+}
+
+impl Offered {
+    /// Takes a session, instead of the one before.
+    pub(super) fn keep(&self, session: Session) {
+        lock(&self.0).session = Some(session);
+    }
+
+    /// Takes note that there is none any more.
+    pub(super) fn forget(&self) {
+        *lock(&self.0) = Offer { forgets: true, session: None };
+    }
+
+    pub(super) fn take(&self) -> Offer {
+        std::mem::take(&mut *lock(&self.0))
+    }
 }
 
 /// How sessions are used in one call.
@@ -74,8 +109,12 @@ pub(super) struct Course {
     looked: bool,
     /// Held while a person is asked, and until what was answered has been used.
     asking: Option<Asking>,
-    /// Whether the vault was unlocked, and what it gave then.
-    unlocked: Option<Option<Session>>,
+    /// Whether the vault was unlocked.
+    unlocked: bool,
+    /// Whether this is `vault unlock`, which keeps the session that it is given.
+    keeps: bool,
+    /// The session that the plugin handed over last, where this keeps it.
+    session: Option<Session>,
 }
 
 impl Course {
@@ -84,9 +123,9 @@ impl Course {
         Self { more, shown, ..Self::default() }
     }
 
-    /// Takes what an unlocking gave. Of several steps the last one counts.
-    pub(super) fn unlocked(&mut self, session: Option<Session>) {
-        self.unlocked = Some(session);
+    /// Takes note that the vault was unlocked.
+    pub(super) fn unlocked(&mut self) {
+        self.unlocked = true;
     }
 }
 
@@ -97,7 +136,8 @@ impl Host {
     /// # Errors
     /// [`Error::NoSession`], where the plugin gives none; and as every call.
     pub fn unlock(&self, vault: &VaultName, renew: Renew, ask: &mut dyn Ask) -> Result<Unlocking> {
-        let mut course = Course { without: renew == Renew::Yes, ..Course::default() };
+        let without = renew == Renew::Yes;
+        let mut course = Course { without, keeps: true, ..Course::default() };
         // What was opened before may be unlocked already, and gives no session then.
         self.close(vault);
         let mut key = None;
@@ -117,16 +157,18 @@ impl Host {
                 by_session = open.kept.is_some();
             },
         )?;
-        match (course.unlocked, key) {
-            (Some(Some(session)), Some(key)) => {
-                Ok(Unlocking::Unlocked(Unlocked { key, session, _asking: course.asking }))
+        match (course.session, key) {
+            // A vault that asked for nothing may have logged in as well.
+            (Some(session), Some(key)) => {
+                let vault = vault.clone();
+                Ok(Unlocking::Unlocked(Unlocked { vault, key, session, _asking: course.asking }))
             }
-            (Some(_), _) => {
+            _ if course.unlocked => {
                 let plugin = self.entry(vault)?.plugin;
                 Err(Error::NoSession { vault: vault.clone(), plugin })
             }
-            (None, _) if by_session => Ok(Unlocking::Already),
-            (None, _) => Ok(Unlocking::NeverLocked),
+            _ if by_session => Ok(Unlocking::Already),
+            _ => Ok(Unlocking::NeverLocked),
         }
     }
 
@@ -139,11 +181,11 @@ impl Host {
     /// Returns what the session of a vault that is registered so is bound to.
     pub(super) fn key_of(&self, entry: &Entry, binding: &Binding) -> SessionKey {
         SessionKey {
-            vault: entry.name.clone(),
             layer: binding.layer,
             plugin: binding.plugin,
             kind: binding.kind.clone(),
-            registered: SessionKey::registered(entry, self.home().as_deref()),
+            registered: SessionKey::registered(entry, &binding.beside, self.home().as_deref()),
+            account: binding.account,
         }
     }
 
@@ -151,6 +193,7 @@ impl Host {
     /// can be none is one question whether there is an agent.
     pub(super) fn kept(
         &self,
+        entry: &Entry,
         course: &mut Course,
         key: impl FnOnce() -> Option<SessionKey>,
     ) -> Option<(SessionKey, Kept)> {
@@ -160,13 +203,70 @@ impl Host {
             return None;
         }
         let key = key()?;
-        match sessions.get(&key) {
+        let patience = if entry.keep_login { Patience::Long } else { Patience::Short };
+        match sessions.get(&key, &entry.name, patience) {
             Ok(kept) => kept.map(|kept| (key, kept)),
             Err(error) => {
                 // Without an agent everything goes on as if there were none.
                 let message = visible(&error.to_string());
-                self.0.options.log.line(&key.vault, Level::Info, &message);
+                self.0.options.log.line(&entry.name, Level::Info, &message);
                 None
+            }
+        }
+    }
+
+    /// Returns the session that is kept for a vault that logs in by itself, or takes the turn to log
+    /// in: one process does, the others wait for its session.
+    pub(super) fn kept_or_turn(
+        &self,
+        entry: &Entry,
+        binding: &Binding,
+        course: &mut Course,
+    ) -> Option<(SessionKey, Kept)> {
+        let key = || Some(self.key_of(entry, binding));
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let kept = self.kept(entry, course, key);
+            let waits = entry.keep_login && !course.without && course.asking.is_none();
+            if kept.is_some() || !waits || Instant::now() >= until {
+                return kept;
+            }
+            course.asking = self.0.options.sessions.asking(&self.key_of(entry, binding));
+            if course.asking.is_none() {
+                std::thread::sleep(PAUSE);
+            }
+            // With the turn as well: who had it may have logged in just now.
+        }
+    }
+
+    /// Decides what becomes of what the plugin said of its session during the last call.
+    pub(super) fn take_session(&self, open: &mut Open, course: &mut Course) {
+        let offer = open.offered.take();
+        if offer.forgets {
+            self.session_failed(open);
+            course.session = None;
+        }
+        let Some(session) = offer.session else { return };
+        let Some(key) = self.session_key(open) else { return };
+        let sessions = &self.0.options.sessions;
+        let kept = match open.kept {
+            // A renewal. One that is not kept any more was locked, and stays so.
+            Some(serial) => sessions.renew(&key, serial, &session),
+            None if course.keeps => {
+                course.session = Some(session);
+                return;
+            }
+            None if open.entry.keep_login && !open.by_person => {
+                sessions.keep_login(&key, &open.name, &session)
+            }
+            None => return,
+        };
+        match kept {
+            Ok(Some(serial)) => open.kept = Some(serial),
+            Ok(None) => {}
+            Err(error) => {
+                let message = visible(&error.to_string());
+                self.0.options.log.line(&open.name, Level::Info, &message);
             }
         }
     }
@@ -194,25 +294,28 @@ impl Host {
         } else if course.looked {
             return false;
         }
-        self.kept(course, || self.session_key(open)).is_some()
+        self.kept(&open.entry, course, || self.session_key(open)).is_some()
     }
 
     /// Takes the turn to ask somebody, where no other process has it, and returns whether it is ours.
     pub(super) fn has_turn(&self, open: &Open, course: &mut Course) -> bool {
-        if open.binding.is_some() && course.asking.is_none() {
-            course.asking = self.0.options.sessions.asking(&open.name);
-            return course.asking.is_some();
+        match self.session_key(open) {
+            Some(key) if course.asking.is_none() => {
+                course.asking = self.0.options.sessions.asking(&key);
+                course.asking.is_some()
+            }
+            _ => true,
         }
-        true
     }
 
     /// Returns whether another process had the turn.
     fn wait_to_ask(&self, open: &Open, ask: &mut dyn Ask, course: &mut Course) -> bool {
         let sessions = &self.0.options.sessions;
+        let Some(key) = self.session_key(open) else { return false };
         let until = Instant::now() + PATIENCE;
         let mut waited = false;
         while Instant::now() < until {
-            course.asking = sessions.asking(&open.name);
+            course.asking = sessions.asking(&key);
             if course.asking.is_some() {
                 break;
             }
@@ -223,5 +326,41 @@ impl Host {
             std::thread::sleep(PAUSE);
         }
         waited
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keystead_plugin_api::SecretBytes;
+
+    use super::*;
+
+    fn session(secret: &[u8]) -> Session {
+        Session::new(SecretBytes::copy_of(secret), Duration::from_secs(60))
+    }
+
+    #[test]
+    fn of_many_offered_sessions_one_is_held() {
+        let offered = Offered::default();
+        for number in 0..100_000_u32 {
+            offered.keep(session(&number.to_le_bytes()));
+        }
+        let offer = offered.take();
+        assert_eq!(offer.session.unwrap().secret.expose(), 99_999_u32.to_le_bytes());
+        assert!(!offer.forgets && offered.take().session.is_none());
+    }
+
+    #[test]
+    fn forgotten_session_takes_the_offered_one_along_but_no_later_one() {
+        let offered = Offered::default();
+        offered.keep(session(b"dead"));
+        offered.forget();
+        let offer = offered.take();
+        assert!(offer.forgets && offer.session.is_none());
+        offered.forget();
+        offered.keep(session(b"new"));
+        let offer = offered.take();
+        assert!(offer.forgets);
+        assert_eq!(offer.session.unwrap().secret.expose(), b"new");
     }
 }

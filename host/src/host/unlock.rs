@@ -71,6 +71,7 @@ impl Host {
             self.session_failed(open);
             let answers = self.answers(open, &challenge, &mut given, ask, course)?;
             let Some((answers, missing)) = answers else { return Ok(Called::Reopen) };
+            open.by_person |= missing > 0 || challenge.wait != Wait::None;
             if challenge.wait != Wait::None {
                 if !self.attended(open, &challenge, ask, course)? {
                     return Ok(Called::Reopen);
@@ -90,8 +91,8 @@ impl Host {
                 open.vault().unlock(&request)
             });
             refusal = match unlocked {
-                Ok(unlocked) => {
-                    course.unlocked(unlocked.session);
+                Ok(_) => {
+                    course.unlocked();
                     match self.call_again(open, run) {
                         Ok(reply) => return Ok(Called::Done(reply)),
                         Err(refusal) => refusal,

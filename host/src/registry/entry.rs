@@ -35,6 +35,8 @@ pub struct Entry {
     pub grants: Vec<String>,
     /// Where the plugin's code runs; `None` for the host's own choice.
     pub placement: Option<Placement>,
+    /// Whether the agent keeps the session of a login that asked nobody.
+    pub keep_login: bool,
     /// Whether the vault takes part in searches that name no vault.
     pub search: bool,
     /// What the vault is for, in the words of who registered it; may be empty.
@@ -87,6 +89,7 @@ const KEYS: &[&str] = &[
     "kind",
     "description",
     "placement",
+    "keep-login",
     "search",
     "locked",
     "grants",
@@ -105,6 +108,7 @@ impl Entry {
             unlock: BTreeMap::new(),
             grants: Vec::new(),
             placement: None,
+            keep_login: false,
             search: true,
             description: String::new(),
             locked: false,
@@ -131,6 +135,7 @@ impl Entry {
         entry.placement = table
             .text("placement", |p| Placement::parse(p).is_some(), "`isolated` or `in-process`")?
             .and_then(|placement| Placement::parse(&placement));
+        entry.keep_login = table.boolean("keep-login")?.unwrap_or(false);
         entry.search = table.boolean("search")?.unwrap_or(true);
         entry.locked = match layer {
             Layer::System => table.boolean("locked")?.unwrap_or(false),

@@ -16,6 +16,7 @@ pub(super) fn entry(entry: &Entry, old: Option<&str>) -> String {
     let description = entry.description.as_str();
     put(root, "description", (!description.is_empty()).then(|| description.into()));
     put(root, "placement", entry.placement.map(|placement| placement.as_str().into()));
+    put(root, "keep-login", entry.keep_login.then(|| true.into()));
     put(root, "search", (!entry.search).then(|| false.into()));
     put(root, "locked", entry.locked.then(|| true.into()));
     let grants: Array = entry.grants.iter().map(String::as_str).collect();

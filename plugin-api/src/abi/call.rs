@@ -78,6 +78,8 @@ numbered! {
         ReplaceFile = 4 "replace_file",
         ReadFile = 5 "read_file",
         IsGranted = 6 "is_granted",
+        KeepSession = 7 "keep_session",
+        ForgetSession = 8 "forget_session",
     }
 }
 
@@ -256,6 +258,14 @@ pub fn serve_host(services: &dyn Services, service: u32, request: &[u8]) -> Secr
             Some(Service::ReadFile) => encode_reply(&services.read_file(decode(request)?)),
             Some(Service::IsGranted) => {
                 encode_reply(&services.is_granted(&one::<String>(request)?).map(One))
+            }
+            Some(Service::KeepSession) => {
+                services.keep_session(decode(request)?);
+                encode_reply(&Ok(()))
+            }
+            Some(Service::ForgetSession) => {
+                services.forget_session();
+                encode_reply(&Ok(()))
             }
             None => wire::unknown_call(),
         })

@@ -19,7 +19,7 @@ use crate::plugin::{
     Context, ExecOutput, ExecRequest, FileRead, FileReplaced, Level, Ownership, Plugin,
     ReadFileRequest, ReplaceFileRequest, Services,
 };
-use crate::vault::Vault;
+use crate::vault::{Session, Vault};
 
 /// Returns the exported header of this plugin. Called by
 /// [`export_plugin!`](crate::export_plugin) in a `static`.
@@ -205,6 +205,15 @@ impl Services for HostServices {
     fn replace_file(&self, request: ReplaceFileRequest) -> Result<FileReplaced> {
         let replaced = self.ask(Service::ReplaceFile, &request)?;
         replaced.ok_or_else(|| Error::unsupported("this host replaces no files"))
+    }
+
+    fn keep_session(&self, session: Session) {
+        // A host that does not take it, or does not know sessions, keeps none.
+        let _ = self.ask::<()>(Service::KeepSession, &session);
+    }
+
+    fn forget_session(&self) {
+        let _ = self.ask::<()>(Service::ForgetSession, &());
     }
 }
 

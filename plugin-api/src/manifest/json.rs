@@ -61,14 +61,17 @@ impl<const N: usize> Writer<N> {
     }
 
     const fn parameter(self, parameter: &Parameter) -> Self {
-        self.raw("{\"name\":")
+        let mut out = self
+            .raw("{\"name\":")
             .string(parameter.name)
             .member("kind", parameter.kind.as_str())
             .member("description", parameter.description)
             .boolean("required", parameter.required)
-            .boolean("secret", parameter.secret)
-            .member("default", parameter.default)
-            .raw("}")
+            .boolean("secret", parameter.secret);
+        if parameter.beside_login {
+            out = out.boolean("login", false);
+        }
+        out.member("default", parameter.default).raw("}")
     }
 
     const fn kind(self, kind: &Kind) -> Self {

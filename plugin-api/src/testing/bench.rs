@@ -190,6 +190,11 @@ impl<'a> Bench<'a> {
         self.main.as_mut().expect("`obstacle` lets nobody here while it is missing")
     }
 
+    /// Takes the session that a vault handed over last.
+    pub(super) fn kept_session(&mut self) -> Option<Session> {
+        self.subject.kept_session()
+    }
+
     /// Opens one more handle, locked where the vault is.
     pub(super) fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Handle<'a>> {
         let opened = self.subject.open(vault, session);
@@ -342,13 +347,13 @@ impl<'a> Handle<'a> {
     }
 
     /// Answers this challenge, and those that follow from it, with the right answers.
-    pub(super) fn unlock(&mut self, locked: &Error) -> Result<Option<Session>> {
+    pub(super) fn unlock(&mut self, locked: &Error) -> Result<()> {
         let mut locked = locked.clone();
         for _ in 0..MAX_UNLOCK_STEPS {
             let request = self.answers(&locked, |answer| answer.to_owned())?;
             match self.ask(|vault| vault.unlock(&request)) {
                 Err(error) if error.kind() == ErrorKind::Locked => locked = error,
-                result => return result.map(|unlocked| unlocked.session),
+                result => return result.map(drop),
             }
         }
         Err(Error::internal(format!("it still asks after {MAX_UNLOCK_STEPS} right answers")))

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{run, Declared, Outcome, Places, Subject};
@@ -43,7 +43,7 @@ pub struct Linked<P> {
     parameters: Vec<(&'static Parameter, String)>,
     declared: Declared,
     places: Places,
-    log: Arc<Mutex<Vec<String>>>,
+    heard: Arc<Heard>,
     plugin: PhantomData<P>,
 }
 
@@ -60,7 +60,7 @@ impl<P: Plugin> Linked<P> {
             parameters: Vec::new(),
             declared: Declared::of(&kind),
             places: Places::PerhapsShared,
-            log: Arc::default(),
+            heard: Arc::default(),
             plugin: PhantomData,
         }
     }
@@ -167,7 +167,7 @@ impl<P: Plugin> Subject for Linked<P> {
         let vault = VaultName::parse(vault)?;
         let mut request = OpenRequest::new(vault, self.kind.name, parameters, deadline);
         request.session = session;
-        let vault = P::open(request, Context::new(Box::new(Recorder(self.log.clone()))))?;
+        let vault = P::open(request, Context::new(Box::new(Recorder(self.heard.clone()))))?;
         let Kind { capabilities, values, .. } = self.kind;
         Ok(Box::new(Guarded::new(vault, capabilities, values)))
     }
@@ -183,7 +183,11 @@ impl<P: Plugin> Subject for Linked<P> {
 
     fn logged(&mut self) -> Vec<String> {
         // A vault that panicked while it logged has left the lines before.
-        std::mem::take(&mut *self.log.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.heard.log))
+    }
+
+    fn kept_session(&mut self) -> Option<Session> {
+        lock(&self.heard.session).take()
     }
 }
 
@@ -207,11 +211,30 @@ fn parse(schema: &Parameter, value: &str) -> Result<ParameterValue> {
     })
 }
 
-/// Services that keep what is logged and run nothing.
-struct Recorder(Arc<Mutex<Vec<String>>>);
+/// What the vaults told their host.
+#[derive(Default)]
+struct Heard {
+    log: Mutex<Vec<String>>,
+    session: Mutex<Option<Session>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Services that keep what is logged and the last session, and run nothing.
+struct Recorder(Arc<Heard>);
 
 impl Services for Recorder {
     fn log(&self, _: Level, message: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
+        lock(&self.0.log).push(message.to_owned());
+    }
+
+    fn keep_session(&self, session: Session) {
+        *lock(&self.0.session) = Some(session);
+    }
+
+    fn forget_session(&self) {
+        *lock(&self.0.session) = None;
     }
 }

@@ -10,7 +10,7 @@ use super::sample;
 use crate::error::{Challenge, Error, ErrorKind, Result};
 use crate::manifest::Capability;
 use crate::name::SecretName;
-use crate::plugin::MAX_SESSION_LIFETIME;
+use crate::plugin::{MAX_SESSION_BYTES, MAX_SESSION_LIFETIME};
 use crate::vault::{
     DescribeRequest, GetManyRequest, GetRequest, ListRequest, LockRequest, Page, RemoveRequest,
     SetManyRequest, SetMetadataRequest, SetRequest, UnlockRequest, Vault, VersionsRequest,
@@ -42,18 +42,24 @@ pub(super) fn no_prompt(bench: &mut Bench<'_>) -> Verdict {
 pub(super) fn unlock_right(bench: &mut Bench<'_>) -> Verdict {
     bench.needs_lock()?;
     let (mut handle, locked) = open_locked(bench)?;
-    let session = match handle.unlock(&locked) {
-        Ok(session) => session,
+    // One that another check's handle handed over is not this one's.
+    drop(bench.kept_session());
+    match handle.unlock(&locked) {
+        Ok(()) => {}
         Err(error) if bench.declared.answers.is_empty() => return elsewhere(error.to_string()),
         Err(error) => {
             return broken("success from right answers", answer_of::<()>(&Err(error)));
         }
     };
     expect_success(list(&mut handle), "`list` after right answers")?;
-    let session = match session {
+    let session = match bench.kept_session() {
         Some(session) => session,
         None => return Ok(()),
     };
+    if session.secret.len() > MAX_SESSION_BYTES {
+        let expected = format!("a session of at most {MAX_SESSION_BYTES} bytes");
+        return broken(expected, format!("{} bytes", session.secret.len()));
+    }
     if session.lifetime.is_zero() || session.lifetime > MAX_SESSION_LIFETIME {
         let found = format!("{} s", session.lifetime.as_secs());
         return broken("a session that lives for up to a day", found);

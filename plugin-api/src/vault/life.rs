@@ -46,11 +46,12 @@ impl UnlockRequest {
     }
 }
 
-/// An opaque secret that reopens an unlocked vault without asking again.
+/// An opaque secret that reopens a vault without another login.
 #[non_exhaustive]
 #[derive(Debug)]
 pub struct Session {
-    /// What [`Plugin::open`](crate::Plugin::open) may be given back.
+    /// What [`Plugin::open`](crate::Plugin::open) may be given back: at most
+    /// [`MAX_SESSION_BYTES`](crate::MAX_SESSION_BYTES).
     pub secret: SecretBytes,
     /// For how long the vault will take it.
     pub lifetime: Duration,
@@ -63,20 +64,11 @@ impl Session {
     }
 }
 
-/// What came of an unlock.
+/// The answers were right. A session goes to
+/// [`Context::keep_session`](crate::Context::keep_session).
 #[non_exhaustive]
-#[derive(Debug, Default)]
-pub struct Unlocked {
-    /// What reopens the vault without asking again, where the vault gives that out.
-    pub session: Option<Session>,
-}
-
-impl Unlocked {
-    /// Returns that it is unlocked, and this session.
-    pub fn new(session: Option<Session>) -> Self {
-        Self { session }
-    }
-}
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unlocked {}
 
 /// Requests that say nothing but until when.
 macro_rules! plain_requests {

@@ -40,6 +40,15 @@ impl Services for Notes {
         errors.push_str("cut");
         Ok(ExecOutput::new(-7, request.input, errors))
     }
+
+    fn keep_session(&self, session: Session) {
+        let secret = String::from_utf8_lossy(session.secret.expose()).into_owned();
+        self.add(format!("keep {secret:?} for {:?}", session.lifetime));
+    }
+
+    fn forget_session(&self) {
+        self.add("forget the session".to_owned());
+    }
 }
 
 impl Drop for Notes {

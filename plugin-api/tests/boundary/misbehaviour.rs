@@ -65,11 +65,6 @@ impl Vault for Crook {
         Ok(SetManyResults::new(results.collect()))
     }
 
-    fn unlock(&mut self, _: &UnlockRequest) -> Result<Unlocked> {
-        let session = Session::new(SecretBytes::new(vec![1]), Duration::MAX);
-        Ok(Unlocked::new(Some(session)))
-    }
-
     fn versions(&mut self, _: &VersionsRequest) -> Result<VersionPage> {
         Ok(VersionPage::new(vec![Version::new("1", Some(i64::MAX))], None))
     }
@@ -153,9 +148,6 @@ fn times_are_cut_to_what_can_be_counted_with() {
     let day = Duration::from_secs(24 * 60 * 60);
     let later = crook("endless wait").get(&get("n")).unwrap_err();
     assert_eq!(later.retry_after(), Some(day));
-    let session = crook("").unlock(&UnlockRequest::new("", vec![], soon())).unwrap();
-    let session = session.session.unwrap();
-    assert_eq!(session.lifetime, day);
     let versions = crook("").versions(&versions("n"));
     assert_eq!(blamed(versions), "a version's time is outside the years 1 to 9999");
 }

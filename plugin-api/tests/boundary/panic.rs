@@ -97,7 +97,7 @@ impl Vault for Cracked {
     }
     fn unlock(&mut self, _: &UnlockRequest) -> Result<Unlocked> {
         self.call("unlock");
-        Ok(Unlocked::default())
+        Ok(Unlocked::new())
     }
     fn lock(&mut self, _: &LockRequest) -> Result<Locked> {
         self.call("lock");

@@ -108,10 +108,15 @@ impl Vault for Perch {
     fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         let answer = request.answer("password").map(|answer| answer.duplicate().into_bytes());
         match (request.challenge.as_str(), answer) {
-            ("", _) => Ok(Unlocked::new(None)),
+            ("", _) => {
+                self.context.forget_session();
+                Ok(Unlocked::new())
+            }
             (_, Some(secret)) => {
-                let session = Session::new(secret, Duration::from_secs(61));
-                Ok(Unlocked::new(Some(session)))
+                let endless = request.challenge == "endless";
+                let lifetime = if endless { Duration::MAX } else { Duration::from_secs(61) };
+                self.context.keep_session(Session::new(secret, lifetime));
+                Ok(Unlocked::new())
             }
             _ => Err(Error::permission_denied("no password")),
         }

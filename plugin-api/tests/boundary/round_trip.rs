@@ -264,17 +264,21 @@ fn what_is_written_at_once_is_bounded_in_number_and_in_bytes() {
 }
 
 #[test]
-fn unlocking_gives_a_session_or_none() {
-    let (mut vault, _) = parrot();
+fn session_crosses_to_the_host_by_its_service() {
+    let (mut vault, notes) = parrot();
+    notes.take();
     let answer = |name: &str| Answer::new(name, SecretText::new("hunter2"));
     let right = UnlockRequest::new("step 1", vec![answer("user"), answer("password")], soon());
-    let session = vault.unlock(&right).unwrap().session.unwrap();
-    assert_eq!(session.secret.expose(), b"hunter2");
-    assert_eq!(session.lifetime, Duration::from_secs(61));
+    vault.unlock(&right).unwrap();
+    assert_eq!(notes.take(), ["keep \"hunter2\" for 61s"]);
+    let endless = UnlockRequest::new("endless", vec![answer("password")], soon());
+    vault.unlock(&endless).unwrap();
+    assert_eq!(notes.take(), ["keep \"hunter2\" for 86400s"], "at most a day");
     let wrong = UnlockRequest::new("step 1", vec![answer("user")], soon());
     assert_eq!(vault.unlock(&wrong).unwrap_err().kind(), ErrorKind::PermissionDenied);
     let nothing = UnlockRequest::new("", vec![], soon());
-    assert!(vault.unlock(&nothing).unwrap().session.is_none());
+    vault.unlock(&nothing).unwrap();
+    assert_eq!(notes.take(), ["forget the session"]);
 }
 
 #[test]

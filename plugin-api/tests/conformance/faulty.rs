@@ -24,6 +24,8 @@ pub struct Place {
     count: usize,
     /// What only the handle that wrote it may see.
     unsaved: Vec<SecretName>,
+    /// What was handed to the host.
+    session: Option<Session>,
 }
 
 /// Opens vaults with one fault.
@@ -120,6 +122,10 @@ impl Subject for Faults {
         let (capabilities, values) = (self.capabilities.clone(), self.values.clone());
         let (fault, pause) = (self.fault, self.pause);
         Ok(Box::new(Faulty { fault, capabilities, values, locked, pause, place }))
+    }
+
+    fn kept_session(&mut self) -> Option<Session> {
+        self.places.values().find_map(|place| place.lock().unwrap().session.take())
     }
 
     fn places(&self) -> Places {
@@ -435,7 +441,8 @@ impl Vault for Faulty {
         self.place.lock().unwrap().unlocked = true;
         let secret = SecretBytes::new(b"a session".to_vec());
         let session = Session::new(secret, Duration::from_secs(60));
-        Ok(Unlocked::new(Some(session)))
+        self.place.lock().unwrap().session = Some(session);
+        Ok(Unlocked::new())
     }
 
     fn lock(&mut self, _: &LockRequest) -> Result<Locked> {

@@ -5,11 +5,10 @@
 use std::collections::BTreeMap;
 
 use keystead_plugin_api::{
-    Action, ActionList, ActionOutcome, ActionRequest, ActionsRequest, Context, Credential,
-    Deadline, Entry, Error, ErrorKind, GetRequest, ListRequest, LockRequest, Locked, Map, Metadata,
-    MetadataValue, Page, Parameter, ParameterKind, Parameters, Result, Secret, SecretBytes,
-    SecretName, SecretText, TestReport, TestRequest, UnlockRequest, Unlocked, Value, ValueKind,
-    Vault,
+    Action, ActionList, ActionOutcome, ActionRequest, ActionsRequest, Credential, Deadline, Entry,
+    Error, ErrorKind, GetRequest, ListRequest, LockRequest, Locked, Map, Metadata, MetadataValue,
+    Page, Parameter, ParameterKind, Parameters, Result, Secret, SecretBytes, SecretName,
+    SecretText, TestReport, TestRequest, UnlockRequest, Unlocked, Value, ValueKind, Vault,
 };
 use serde_json::value::RawValue;
 
@@ -32,7 +31,6 @@ pub(crate) struct Dynamic {
     mount: String,
     engine: Option<Engine>,
     made: BTreeMap<String, Made>,
-    context: Context,
 }
 
 /// What an engine makes.
@@ -55,12 +53,12 @@ struct Made {
 
 impl Dynamic {
     /// Returns the vault of these parameters.
-    pub(crate) fn new(server: Server, parameters: &Parameters, context: Context) -> Result<Self> {
+    pub(crate) fn new(server: Server, parameters: &Parameters) -> Result<Self> {
         let mount = folder("mount", parameters.text("mount").unwrap_or_default())?;
         if mount.is_empty() {
             return Err(Error::invalid("`mount` is empty"));
         }
-        Ok(Self { server, mount, engine: None, made: BTreeMap::new(), context })
+        Ok(Self { server, mount, engine: None, made: BTreeMap::new() })
     }
 
     fn engine(&mut self, deadline: Deadline) -> Result<Engine> {
@@ -255,7 +253,7 @@ impl Vault for Dynamic {
     }
 
     fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
-        vault::warn_of_clear_text(&self.server, &self.context);
+        vault::warn_of_clear_text(&self.server);
         self.names(request.deadline).map(|_| TestReport::new())
     }
 

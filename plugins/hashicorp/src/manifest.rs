@@ -51,58 +51,62 @@ macro_rules! parameters {
 }
 
 /// What the plugin says of itself; the host reads it without running the plugin.
-pub const MANIFEST: Manifest = Manifest::new("hashicorp", env!("CARGO_PKG_VERSION"))
-    .description("HashiCorp Vault and OpenBao")
-    .vendor("Keystead")
-    .license("MIT OR Apache-2.0")
-    .kinds(&[
-        Kind::new(KV, "secrets that a KV engine keeps, version 1 or 2")
-            .can(&[
-                Capability::Write,
-                Capability::Conditional,
-                Capability::Metadata,
-                Capability::Unlock,
-                Capability::Versions,
-                Capability::ListRemoved,
-                Capability::Restore,
-                Capability::Purge,
-                Capability::Actions,
-            ])
-            .values(&[
-                ValueKind::Text,
-                ValueKind::Bytes,
-                ValueKind::Credential,
-                ValueKind::Map,
-                ValueKind::Json,
-            ])
-            .parameters(parameters![
-                Parameter::defaulting(
-                    "mount",
-                    ParameterKind::Text,
-                    "secret",
-                    "where the KV engine is mounted",
-                ),
-                text("prefix", "the folder in the mount that is this vault"),
-                Parameter::optional(
-                    "kv-version",
-                    ParameterKind::Integer,
-                    "the engine's version, 1 or 2; asked of the server where it is not given",
-                ),
-            ]),
-        Kind::new(DYNAMIC, "credentials and certificates that an engine makes each time")
-            .can(&[Capability::Unlock, Capability::Actions])
-            .values(&[ValueKind::Credential, ValueKind::Map])
-            .parameters(parameters![Parameter::required(
+pub const MANIFEST: Manifest =
+    Manifest::new("hashicorp", env!("CARGO_PKG_VERSION"))
+        .description("HashiCorp Vault and OpenBao")
+        .vendor("Keystead")
+        .license("MIT OR Apache-2.0")
+        .kinds(&[
+            Kind::new(KV, "secrets that a KV engine keeps, version 1 or 2")
+                .can(&[
+                    Capability::Write,
+                    Capability::Conditional,
+                    Capability::Metadata,
+                    Capability::Unlock,
+                    Capability::Versions,
+                    Capability::ListRemoved,
+                    Capability::Restore,
+                    Capability::Purge,
+                    Capability::Actions,
+                ])
+                .values(&[
+                    ValueKind::Text,
+                    ValueKind::Bytes,
+                    ValueKind::Credential,
+                    ValueKind::Map,
+                    ValueKind::Json,
+                ])
+                .parameters(parameters![
+                    Parameter::defaulting(
+                        "mount",
+                        ParameterKind::Text,
+                        "secret",
+                        "where the KV engine is mounted",
+                    )
+                    .beside_login(),
+                    text("prefix", "the folder in the mount that is this vault").beside_login(),
+                    Parameter::optional(
+                        "kv-version",
+                        ParameterKind::Integer,
+                        "the engine's version, 1 or 2; asked of the server where it is not given",
+                    )
+                    .beside_login(),
+                ]),
+            Kind::new(DYNAMIC, "credentials and certificates that an engine makes each time")
+                .can(&[Capability::Unlock, Capability::Actions])
+                .values(&[ValueKind::Credential, ValueKind::Map])
+                .parameters(parameters![Parameter::required(
                 "mount",
                 ParameterKind::Text,
                 "where the engine is mounted: database, pki or another that makes credentials",
-            ),]),
-    ])
-    .permissions(&[
-        "network",
-        "files:{token-file}:r",
-        "files:{jwt-file}:r",
-        "files:{ca-file}:r",
-        "files:{client-cert-file}:r",
-        "files:{client-key-file}:r",
-    ]);
+            )
+            .beside_login(),]),
+        ])
+        .permissions(&[
+            "network",
+            "files:{token-file}:r",
+            "files:{jwt-file}:r",
+            "files:{ca-file}:r",
+            "files:{client-cert-file}:r",
+            "files:{client-key-file}:r",
+        ]);

@@ -2,8 +2,8 @@
 //! first needed, renewed while it lasts, and fetched anew where that needs nobody.
 
 use keystead_plugin_api::{
-    Deadline, Error, ErrorKind, OpenRequest, Result, SecretBytes, SecretText, UnlockRequest,
-    Unlocked,
+    Context, Deadline, Error, ErrorKind, OpenRequest, Result, SecretBytes, SecretText,
+    UnlockRequest, Unlocked,
 };
 use keystead_rest::{Address, Client, Method, Repeat, Reply, Request};
 
@@ -17,6 +17,7 @@ pub(crate) struct Server {
     settings: Settings,
     client: Option<Client>,
     ticket: Option<Ticket>,
+    context: Context,
 }
 
 /// One request to the server.
@@ -68,10 +69,15 @@ impl<'a> Ask<'a> {
 
 impl Server {
     /// Returns the server of a registration. Nothing is connected to.
-    pub(crate) fn new(request: &OpenRequest) -> Result<Self> {
+    pub(crate) fn new(request: &OpenRequest, context: Context) -> Result<Self> {
         let settings = Settings::read(&request.parameters)?;
         let ticket = request.session.as_ref().and_then(crate::session::read);
-        Ok(Self { settings, client: None, ticket })
+        Ok(Self { settings, client: None, ticket, context })
+    }
+
+    /// Returns the way to the host.
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     pub(crate) fn address(&self) -> &Address {
@@ -97,6 +103,9 @@ impl Server {
         }
         // The token is dead: once more with another, where one can be had.
         let Some(dead) = self.ticket.take() else { return Ok(reply) };
+        if dead.origin != Origin::Registered {
+            self.context.forget_session();
+        }
         match dead.origin {
             Origin::LoggedIn | Origin::Session => {
                 self.log_in(deadline)?;
@@ -198,7 +207,12 @@ impl Server {
                 Ok(())
             }
             Some(proof) => {
-                self.ticket = Some(self.exchange(&proof, Origin::LoggedIn, deadline)?);
+                let ticket = self.exchange(&proof, Origin::LoggedIn, deadline)?;
+                // One that has expired already is of use to nobody else.
+                if let Ok(session) = ticket.session() {
+                    self.context.keep_session(session);
+                }
+                self.ticket = Some(ticket);
                 Ok(())
             }
         }
@@ -252,6 +266,10 @@ impl Server {
             let answer = Answer::read(&reply, &self.settings.address)?;
             if let Some(auth) = answer.auth {
                 ticket.renewed(auth);
+                let is_ours = ticket.origin != Origin::Registered;
+                if let Some(session) = ticket.session().ok().filter(|_| is_ours) {
+                    self.context.keep_session(session);
+                }
             }
         }
         Ok(())
@@ -278,9 +296,9 @@ impl Server {
             let known = answer.data.and_then(|data| serde_json::from_str::<Known>(data.get()).ok());
             ticket.known(&known.ok_or_else(|| no_answer(self.address()))?);
         }
-        let session = ticket.session()?;
+        self.context.keep_session(ticket.session()?);
         self.ticket = Some(ticket);
-        Ok(Unlocked::new(session))
+        Ok(Unlocked::new())
     }
 
     /// Forgets the token.

@@ -51,7 +51,7 @@ mod tests {
         ticket.ends = Some(crate::now() + 60_000);
         ticket.span = Duration::from_secs(90);
         ticket.renewable = true;
-        let session = ticket.session().unwrap().unwrap();
+        let session = ticket.session().unwrap();
         assert!(session.lifetime <= Duration::from_secs(60));
         let again = read(&session).unwrap();
         assert_eq!((again.ends, again.span, again.renewable), (ticket.ends, ticket.span, true));

@@ -98,7 +98,7 @@ impl Ticket {
     }
 
     /// Returns a session that reopens the vault as long as the token is good, at most a day.
-    pub(crate) fn session(&self) -> Result<Option<Session>> {
+    pub(crate) fn session(&self) -> Result<Session> {
         let lifetime = match self.ends {
             None => MAX_SESSION_LIFETIME,
             Some(ends) => {
@@ -109,6 +109,6 @@ impl Ticket {
         if lifetime.is_zero() {
             return Err(Error::permission_denied("the token has expired already"));
         }
-        Ok(Some(Session::new(crate::session::write(self), lifetime)))
+        Ok(Session::new(crate::session::write(self), lifetime))
     }
 }

@@ -20,20 +20,20 @@ pub struct Hashicorp;
 
 impl Plugin for Hashicorp {
     fn open(request: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
-        let server = Server::new(&request)?;
+        let server = Server::new(&request, context)?;
         if request.kind == DYNAMIC {
-            return Ok(Box::new(Dynamic::new(server, &request.parameters, context)?));
+            return Ok(Box::new(Dynamic::new(server, &request.parameters)?));
         }
         let kv = Kv::new(&request.parameters)?;
-        Ok(Box::new(Keeper { server, kv, context }))
+        Ok(Box::new(Keeper { server, kv }))
     }
 }
 
 /// Warns of what others can read on the way.
-pub(crate) fn warn_of_clear_text(server: &Server, context: &Context) {
+pub(crate) fn warn_of_clear_text(server: &Server) {
     if server.address().is_clear() {
         let address = server.address();
-        context.warn(&format!(
+        server.context().warn(&format!(
             "{address} is asked without TLS: token and secrets can be read on the way"
         ));
     }
@@ -43,7 +43,6 @@ pub(crate) fn warn_of_clear_text(server: &Server, context: &Context) {
 struct Keeper {
     server: Server,
     kv: Kv,
-    context: Context,
 }
 
 impl Vault for Keeper {
@@ -99,13 +98,15 @@ impl Vault for Keeper {
     }
 
     fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
-        warn_of_clear_text(&self.server, &self.context);
+        warn_of_clear_text(&self.server);
         let version = match self.kv.test(&mut self.server, request.deadline)? {
             Engine::One => 1,
             Engine::Two => 2,
         };
         let (mount, address) = (self.kv.mount(), self.server.address());
-        self.context.info(&format!("the mount `{mount}` of {address} is KV version {version}"));
+        self.server
+            .context()
+            .info(&format!("the mount `{mount}` of {address} is KV version {version}"));
         Ok(TestReport::new())
     }
 

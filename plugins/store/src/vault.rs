@@ -185,7 +185,11 @@ impl Vault for Store {
 
     fn unlock(&mut self, request: &UnlockRequest) -> Result<Unlocked> {
         match request.challenge.as_str() {
-            PASSWORD => self.unlock_with(request).map(Some).map(Unlocked::new),
+            PASSWORD => {
+                let session = self.unlock_with(request)?;
+                self.context.keep_session(session);
+                Ok(Unlocked::new())
+            }
             NEW_VAULT if self.key_file.is_none() => {
                 let password = opening::chosen(request.answer(PASSWORD))?;
                 if self.file(request.deadline)?.is_some() {
@@ -196,12 +200,14 @@ impl Vault for Store {
                     let number = header.number()?;
                     Slot::password(number, "", &password, data, &header.store, deadline)
                 })?;
-                self.session(request.deadline).map(Some).map(Unlocked::new)
+                let session = self.session(request.deadline)?;
+                self.context.keep_session(session);
+                Ok(Unlocked::new())
             }
             action::NEW_PASSWORD if self.unlocked.is_some() => {
                 let password = request.answer(action::NEW_PASSWORD);
                 self.chosen = Some(opening::chosen(password)?);
-                Ok(Unlocked::new(None))
+                Ok(Unlocked::new())
             }
             _ => Err(Error::invalid("this vault did not give that challenge")),
         }

@@ -100,7 +100,8 @@ impl<'a> Scene<'a> {
         let environment = Environment::read(global.config_dir.as_deref())?;
         let share = environment.share;
         let program = environment.program;
-        let agent = environment.agent.map(|folder| Arc::new(Client::new(folder)));
+        let agent = environment.agent.map(|folder| Client::new(folder).starting(&program));
+        let agent = agent.map(Arc::new);
         let mut options = Options::new(environment.paths, program.clone());
         if let Some(agent) = &agent {
             options.sessions = Arc::clone(agent) as Arc<dyn Sessions>;

@@ -287,8 +287,7 @@ pub fn answer(bytes: &[u8]) {
             }
             6 => {
                 let request = api::UnlockRequest::new("id", Vec::new(), deadline);
-                let session = seen(vault.unlock(&request)).and_then(|it| it.session);
-                assert!(session.is_none_or(|it| it.lifetime <= api::MAX_SESSION_LIFETIME));
+                let _ = seen(vault.unlock(&request));
             }
             7 => {
                 let page = seen(vault.versions(&versions));

@@ -18,7 +18,7 @@ use std::time::Duration;
 use keystead_plugin_api::{
     Deadline, Error, Level, MAX_EXEC_ARGUMENT_BYTES, MAX_EXEC_ARGUMENTS, MAX_MESSAGE_BYTES,
     MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES, MAX_SECRET_NAME_BYTES, MAX_SESSION_BYTES,
-    MetadataValue, NameEquality, PromptKind, Result, SecretBytes, Services, UnicodeTables,
+    MetadataValue, NameEquality, PromptKind, Result, SecretBytes, Services, Session, UnicodeTables,
     ValueKind,
 };
 
@@ -84,6 +84,11 @@ impl Place {
         }
         current.reply = Some(reply);
         self.context() | current.number
+    }
+
+    /// Hands a session to the host.
+    pub(super) fn keep_session(&self, session: Session) {
+        self.shared.services.keep_session(session);
     }
 
     /// Ends the call with its status, and returns what was told.

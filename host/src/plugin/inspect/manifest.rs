@@ -421,6 +421,7 @@ fn parameter(member: &Member<'_>, unknown: &mut Vec<Unknown>) -> Result<Option<O
     let name = name(&member.member("name")?)?;
     let required = member.member("required")?.boolean()?;
     let secret = member.member("secret")?.boolean()?;
+    let login = member.member("login")?.boolean_or(true)?;
     let kind = member.member("kind")?;
     let Some(kind) = ParameterKind::parse(kind.text_or(ParameterKind::Text.as_str())?) else {
         let kind = self::name(&kind)?;
@@ -444,6 +445,7 @@ fn parameter(member: &Member<'_>, unknown: &mut Vec<Unknown>) -> Result<Option<O
     let mut parameter = OwnedParameter::new(name, kind, line(&member.member("description")?)?);
     parameter.required = required;
     parameter.secret = secret;
+    parameter.beside_login = !login;
     parameter.default = preset;
     Ok(Some(parameter))
 }

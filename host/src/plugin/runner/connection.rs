@@ -407,6 +407,8 @@ enum Asked {
     ReadFile(api::ReadFileRequest),
     ReplaceFile(api::ReplaceFileRequest),
     IsGranted(String),
+    KeepSession(api::Session),
+    ForgetSession,
 }
 
 impl Asked {
@@ -418,6 +420,8 @@ impl Asked {
             Some(Service::ReadFile) => wire::decode(asked).map(Self::ReadFile),
             Some(Service::ReplaceFile) => wire::decode(asked).map(Self::ReplaceFile),
             Some(Service::IsGranted) => wire::decode(asked).map(|One(text)| Self::IsGranted(text)),
+            Some(Service::KeepSession) => wire::decode(asked).map(Self::KeepSession),
+            Some(Service::ForgetSession) => wire::decode::<()>(asked).map(|()| Self::ForgetSession),
             // A line for the log has no reply.
             Some(Service::Log) | None => return Err(Fault::new("a request for no service")),
         };
@@ -452,6 +456,14 @@ impl Asked {
             Self::Ownership(path) => {
                 let owner = ownership::of(&setup.granted, &path);
                 wire::encode_reply(&owner.map(|it| One(Some(it))))
+            }
+            Self::KeepSession(session) => {
+                setup.services.keep_session(session);
+                wire::encode_reply(&Ok(()))
+            }
+            Self::ForgetSession => {
+                setup.services.forget_session();
+                wire::encode_reply(&Ok(()))
             }
         }
     }

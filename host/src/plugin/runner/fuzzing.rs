@@ -173,7 +173,7 @@ impl Vault for Echo {
         let prompt = |answer: &api::Answer| api::Prompt::secret(&answer.name, "again");
         let prompts: Vec<_> = request.answers.iter().map(prompt).collect();
         match prompts.is_empty() {
-            true => Ok(api::Unlocked::new(None)),
+            true => Ok(api::Unlocked::new()),
             false => Err(api::Error::locked(api::Challenge::new(&request.challenge, prompts))),
         }
     }

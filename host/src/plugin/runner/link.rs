@@ -158,6 +158,15 @@ impl api::Services for Services {
         }
         self.ask::<One<_>>(Service::Ownership, &One(path.to_owned())).map(|found| found.0)
     }
+
+    fn keep_session(&self, session: api::Session) {
+        // Outside of a call nobody takes it: the plugin hands it over again when it next renews it.
+        let _ = self.ask::<()>(Service::KeepSession, &session);
+    }
+
+    fn forget_session(&self) {
+        let _ = self.ask::<()>(Service::ForgetSession, &());
+    }
 }
 
 impl Services {

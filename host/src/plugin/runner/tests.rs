@@ -29,6 +29,11 @@ impl api::Services for Log {
         self.0.lock().unwrap().push(format!("{level:?}: {message}"));
     }
 
+    fn keep_session(&self, session: api::Session) {
+        let (size, lifetime) = (session.secret.len(), session.lifetime);
+        self.0.lock().unwrap().push(format!("a session of {size} bytes for {lifetime:?}"));
+    }
+
     fn exec(&self, request: api::ExecRequest) -> api::Result<api::ExecOutput> {
         match request.program.as_str() {
             "upper" => {
@@ -228,9 +233,8 @@ fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
     assert_eq!(refused.kind(), api::ErrorKind::PermissionDenied);
     assert_eq!(refused.retry_after(), Some(Duration::from_millis(1_500)));
     let right = api::UnlockRequest::new(&challenge.id, answer("canary"), amply());
-    let session = vault.unlock(&right).unwrap().session.unwrap();
-    assert_eq!(session.secret.expose(), b"session");
-    assert_eq!(session.lifetime, Duration::from_secs(60));
+    vault.unlock(&right).unwrap();
+    assert!(stage.log.lines().contains(&"a session of 7 bytes for 60s".to_owned()));
 
     vault.remove(&remove("a*")).unwrap();
     vault.test(&api::TestRequest::new(amply())).unwrap();

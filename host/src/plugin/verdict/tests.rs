@@ -7,7 +7,7 @@ fn verdict() -> Verdict {
         "vendor":"V","license":"MIT","homepage":"","kinds":[{"name":"one","description":"",
         "names":"case-insensitive","capabilities":["write","levitate"],"values":["text","map"],
         "parameters":[{"name":"path","kind":"path","description":"where it is","required":true,
-        "secret":false,"default":""},{"name":"wait","kind":"duration"}],"permissions":["dbus",
+        "secret":false,"login":false,"default":""},{"name":"wait","kind":"duration"}],"permissions":["dbus",
         "camera:{path}",{"permission":"rotate","optional":true},{"permission":"env:HOME",
         "optional":true,"why":"greets"}]},{"name":"two","description":"2","names":"case-sensitive",
         "capabilities":[],"values":["link"]},{"name":"three","names":"unicode"}],

@@ -13,7 +13,7 @@ use crate::plugin::inspect::{Abi, Kind, Manifest, Permission, Request, Unknown};
 use crate::plugin::pins::Digest;
 
 /// The first line: another version is no verdict.
-const FIRST: &str = "keystead-verdict 3";
+const FIRST: &str = "keystead-verdict 4";
 
 /// Returns the verdict as text, unless something in it would not be one line.
 pub(super) fn write(verdict: &Verdict) -> Option<String> {
@@ -65,6 +65,7 @@ pub(super) fn write(verdict: &Verdict) -> Option<String> {
             out.line("type", parameter.kind.as_str());
             out.line("required", parameter.required);
             out.line("secret", parameter.secret);
+            out.line("beside", parameter.beside_login);
             out.line("meaning", &parameter.description);
             out.line("default", &parameter.default);
         }
@@ -177,6 +178,7 @@ fn kind(name: String, lines: &mut Lines<'_>) -> Option<Kind> {
             OwnedParameter::new(name, ParameterKind::parse(lines.take("type")?)?, "");
         parameter.required = lines.parse("required")?;
         parameter.secret = lines.parse("secret")?;
+        parameter.beside_login = lines.parse("beside")?;
         parameter.description = lines.text("meaning")?;
         parameter.default = lines.text("default")?;
         kind.parameters.push(parameter);

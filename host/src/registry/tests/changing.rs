@@ -19,6 +19,7 @@ fn full(text: &str) -> Entry {
     entry.kind = Some("safe".into());
     entry.description = "\"quoted\", 'so', \\ and é".into();
     entry.placement = Some(Placement::Isolated);
+    entry.keep_login = true;
     entry.search = false;
     entry.grants = vec!["network".into()];
     let from = |text| Reference::parse(text).unwrap();

@@ -599,8 +599,10 @@ impl Wire for (String, String) {
 
     fn read(r: &mut Reader<'_>) -> Result<Self> {
         let mut fields = r.fields();
-        let pair =
-            (fields.get(1, "variable", None)?, fields.get(2, "variable", Some(MAX_EXEC_ARGUMENT_BYTES))?);
+        let pair = (
+            fields.get(1, "variable", None)?,
+            fields.get(2, "variable", Some(MAX_EXEC_ARGUMENT_BYTES))?,
+        );
         fields.end()?;
         Ok(pair)
     }

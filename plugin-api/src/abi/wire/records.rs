@@ -61,7 +61,7 @@ records! {
     MetadataWritten { 1 version };
     UnlockRequest { 1 challenge, 2 answers, 3 deadline };
     Answer { 1 name, 2 value }, most Challenge::MAX_PROMPTS;
-    Unlocked { 1 session };
+    Unlocked {};
     LockRequest { 1 deadline };
     Locked {};
     TestRequest { 1 deadline };
@@ -84,7 +84,7 @@ records! {
     ActionsRequest { 1 deadline };
     Action { 1 id, 2 description, 3 parameters, 4 destructive };
     ActionList { 1 actions };
-    OwnedParameter { 1 name, 2 kind, 3 description, 4 required, 5 secret, 6 default };
+    OwnedParameter { 1 name, 2 kind, 3 description, 4 required, 5 secret, 6 default, 7 beside_login };
     ActionRequest { 1 action, 2 parameters, 3 deadline };
     ActionOutcome { 1 message <= MAX_MESSAGE_BYTES, 2 value };
     ExecRequest {

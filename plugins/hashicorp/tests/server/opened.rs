@@ -1,11 +1,12 @@
 //! Vaults, opened as a host opens them.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    ActionRequest, Answer, Context, Deadline, Error, GetRequest, Metadata, OpenRequest,
+    ActionRequest, Answer, Context, Deadline, Error, GetRequest, Level, Metadata, OpenRequest,
     ParameterValue, Parameters, Plugin, RemoveRequest, Result, Secret, SecretName, SecretText,
-    Session, SetRequest, UnlockRequest, Value, Vault, VaultName, WriteMode,
+    Services, Session, SetRequest, UnlockRequest, Value, Vault, VaultName, WriteMode,
 };
 use keystead_plugin_hashicorp::{Hashicorp, MANIFEST};
 
@@ -46,7 +47,28 @@ pub(crate) fn parameters(kind: &str, pairs: &[(&str, &str)]) -> Parameters {
 }
 
 /// One open vault.
-pub(crate) struct Opened(pub(crate) Box<dyn Vault>);
+pub(crate) struct Opened(pub(crate) Box<dyn Vault>, Host);
+
+/// The host of a vault: the session that it was handed last, and how often one was handed over or
+/// forgotten.
+#[derive(Clone, Default)]
+pub(crate) struct Host(Arc<Mutex<(Option<Session>, Vec<&'static str>)>>);
+
+impl Services for Host {
+    fn log(&self, _: Level, _: &str) {}
+
+    fn keep_session(&self, session: Session) {
+        let mut held = self.0.lock().unwrap();
+        held.0 = Some(session);
+        held.1.push("keep");
+    }
+
+    fn forget_session(&self) {
+        let mut held = self.0.lock().unwrap();
+        held.0 = None;
+        held.1.push("forget");
+    }
+}
 
 impl Opened {
     pub(crate) fn new(pairs: &[(&str, &str)]) -> Self {
@@ -61,7 +83,9 @@ impl Opened {
         let vault = VaultName::parse("test").unwrap();
         let mut request = OpenRequest::new(vault, kind, parameters(kind, pairs), soon());
         request.session = session;
-        Hashicorp::open(request, Context::silent()).map(Self)
+        let host = Host::default();
+        let vault = Hashicorp::open(request, Context::new(Box::new(host.clone())))?;
+        Ok(Self(vault, host))
     }
 
     pub(crate) fn get(&mut self, secret: &str) -> Result<Secret> {
@@ -129,7 +153,18 @@ impl Opened {
         let answer = |(name, text): &(&str, &str)| Answer::new(*name, SecretText::new(*text));
         let answers = answers.iter().map(answer).collect();
         let request = UnlockRequest::new(&challenge.id, answers, soon());
-        self.0.unlock(&request).map(|unlocked| unlocked.session)
+        self.0.unlock(&request)?;
+        Ok(self.session())
+    }
+
+    /// Takes the session that the vault handed over last.
+    pub(crate) fn session(&self) -> Option<Session> {
+        self.1.0.lock().unwrap().0.take()
+    }
+
+    /// Takes what the vault said of sessions: `keep` and `forget`.
+    pub(crate) fn said(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.1.0.lock().unwrap().1)
     }
 }
 

@@ -111,7 +111,7 @@ impl Vault for Book {
         }
         self.ring(&format!("{}: {clerk} was here", self.vault))?;
         self.locked = false;
-        Ok(Unlocked::new(None))
+        Ok(Unlocked::new())
     }
 
     fn lock(&mut self, _: &LockRequest) -> Result<Locked> {

@@ -30,7 +30,7 @@ impl Vault for Locks {
 
     fn unlock(&mut self, _: &UnlockRequest) -> Result<Unlocked> {
         self.0 = 10;
-        Ok(Unlocked::new(None))
+        Ok(Unlocked::new())
     }
 }
 

@@ -179,7 +179,7 @@ impl Vault for Odd {
     }
 
     fn unlock(&mut self, _: &UnlockRequest) -> Result<Unlocked> {
-        Ok(Unlocked::new(None))
+        Ok(Unlocked::new())
     }
 
     fn get_many(&mut self, request: &GetManyRequest) -> Result<GetManyResults> {

@@ -55,7 +55,7 @@ impl Vault for TwoSteps {
         }
         self.0 += 1;
         self.open()?;
-        Ok(Unlocked::new(None))
+        Ok(Unlocked::new())
     }
 
     fn unregister(&mut self, _: &UnregisterRequest) -> Result<Unregistered> {

@@ -53,7 +53,7 @@ impl Vault for Steps {
         }
         self.0 += 1;
         self.open()?;
-        Ok(Unlocked::new(None))
+        Ok(Unlocked::new())
     }
 }
 

@@ -44,7 +44,12 @@ fn status(scene: &Scene<'_>) -> Result<Exit, Failure> {
             true => format!(", {} without use", duration::words(held.idle_left)),
             false => String::new(),
         };
-        lines.line(&format!("Vault:   {} ({whole}{idle})", held.vault))?;
+        let first = status.vaults.iter().find(|other| other.session == held.session);
+        let shared = match first.filter(|first| first.vault != held.vault) {
+            Some(first) => format!(", same login as `{}`", first.vault),
+            None => String::new(),
+        };
+        lines.line(&format!("Vault:   {} ({whole}{idle}{shared})", held.vault))?;
     }
     lines.finish()?;
     Ok(Exit::Done)
@@ -98,6 +103,7 @@ struct Json<'a> {
 struct Vault<'a> {
     vault: &'a str,
     layer: &'static str,
+    session: u64,
     seconds: u64,
     idle_seconds: u64,
 }
@@ -107,6 +113,7 @@ impl<'a> Json<'a> {
         let vault = |held: &'a HeldVault| Vault {
             vault: held.vault.as_str(),
             layer: held.layer.as_str(),
+            session: held.session,
             seconds: held.left.as_secs(),
             idle_seconds: held.idle_left.as_secs(),
         };

@@ -26,6 +26,11 @@ impl Services for Recorder {
         self.0.lock().unwrap().push(format!("{level:?} {message}"));
     }
 
+    fn keep_session(&self, session: Session) {
+        let line = format!("session {:?} {:?}", session.secret.expose(), session.lifetime);
+        self.0.lock().unwrap().push(line);
+    }
+
     fn exec(&self, request: api::ExecRequest) -> Result<api::ExecOutput> {
         if request.program != "program" {
             return Err(Error::permission_denied("not granted"));
@@ -94,7 +99,8 @@ fn metadata() -> Metadata {
 
 #[test]
 fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
-    let mut vault = opened(whole(), Context::silent());
+    let recorder = Recorder::default();
+    let mut vault = opened(whole(), Context::new(Box::new(recorder.clone())));
     let parameters = "[number:2:-1:- secret:4:0:s text:1:0:x yes:3:1:-]";
     assert_eq!(asked(), [format!("open v k {parameters} =old 2000 host/1.2.3")]);
 
@@ -174,9 +180,9 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
 
     let answer = Answer::new("pin", SecretText::new("12"));
     let unlock = api::UnlockRequest::new("id", vec![answer], soon());
-    let session = vault.unlock(&unlock).unwrap().session.unwrap();
-    assert_eq!(session.secret.expose(), b"session");
-    assert_eq!(session.lifetime, Duration::from_secs(60));
+    vault.unlock(&unlock).unwrap();
+    let session = recorder.0.lock().unwrap().pop().unwrap();
+    assert_eq!(session, "session [115, 101, 115, 115, 105, 111, 110] 60s");
     let locked = vault.lock(&api::LockRequest::new(soon())).unwrap_err();
     let user = api::Prompt::choice("user", "User", ["a", "b"]);
     let prompts = vec![api::Prompt::new_secret("pin", "The PIN"), user];

@@ -135,6 +135,14 @@ impl<'json> Member<'json> {
         }
     }
 
+    /// Returns a boolean, or this where there is none.
+    ///
+    /// # Errors
+    /// Where this is something else.
+    pub(super) fn boolean_or(&self, absent: bool) -> Result<bool> {
+        if self.json.is_none() { Ok(absent) } else { self.boolean() }
+    }
+
     /// Returns the error of a member that is not what was expected.
     pub(super) fn wrong(&self, expected: impl fmt::Display) -> Error {
         let found: Cow<'_, str> = match self.json {

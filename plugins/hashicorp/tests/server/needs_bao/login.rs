@@ -85,9 +85,13 @@ fn with_an_approle() {
     // A token that is revoked meanwhile is fetched anew.
     let mut vault = Opened::new(&given);
     vault.get("x").unwrap();
+    assert_eq!(vault.said(), ["keep"]);
+    let session = vault.session().unwrap();
+    assert_eq!(Opened::with("kv", &given, Some(session)).unwrap().value("x"), Value::text(CANARY));
     let mount = format!("auth/{name}/login");
     server.must("POST", &format!("sys/leases/revoke-prefix/{mount}"), &json!({}));
     assert_eq!(vault.value("x"), Value::text(CANARY));
+    assert_eq!(vault.said(), ["forget", "keep"]);
 }
 
 #[test]
@@ -206,8 +210,10 @@ fn a_token_of_which_little_is_left_is_renewed() {
     let open = |left| Opened::with("kv", &pairs, Some(session(left, &token))).unwrap();
     open(3_000_000).set("x", Value::text(CANARY)).unwrap();
     assert_eq!(renewal(&token), Json::Null, "there is time enough");
-    assert_eq!(open(10_000).value("x"), Value::text(CANARY));
+    let mut vault = open(10_000);
+    assert_eq!(vault.value("x"), Value::text(CANARY));
     assert!(renewal(&token).is_string());
+    assert_eq!(vault.said(), ["keep"], "the host gets what was renewed");
 }
 
 /// Returns a JWT with these claims, and the key that proves it.

@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// Do not make it the default vault, even if it is the first
     #[arg(long)]
     no_default: bool,
+    /// Have the agent keep a login that needs no prompt, for all commands
+    #[arg(long)]
+    keep_login: bool,
     /// Keep it out of searches that name no vault
     #[arg(long)]
     no_search: bool,
@@ -103,6 +106,7 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
             (false, true) => DefaultChoice::No,
             (false, false) => DefaultChoice::First,
         },
+        keep_login: args.keep_login,
         search: !args.no_search,
         replace: if args.replace { Replace::Whole } else { Replace::Never },
         placement: args.placement.map(Placement::from),

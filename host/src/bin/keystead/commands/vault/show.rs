@@ -49,6 +49,7 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
             description: &entry.description,
             placement: entry.placement.map(|placement| placement.as_str()),
             search: entry.search,
+            keep_login: entry.keep_login,
             locked: entry.locked,
             capabilities: capabilities.as_deref(),
             grants: &entry.grants,
@@ -89,6 +90,9 @@ fn print(
         lines.line(&format!("Placement:    {}", placement.as_str()))?;
     }
     lines.line(&format!("Searched:     {}", yes_no(entry.search)))?;
+    if entry.keep_login {
+        lines.line("Keep login:   yes")?;
+    }
     if let Some(capabilities) = capabilities {
         lines.line(&format!("Capabilities: {}", capabilities.join(", ")))?;
     }
@@ -148,6 +152,7 @@ struct Json<'a> {
     description: &'a str,
     placement: Option<&'static str>,
     search: bool,
+    keep_login: bool,
     locked: bool,
     capabilities: Option<&'a [&'a str]>,
     grants: &'a [String],

@@ -54,8 +54,13 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
                 idle: args.idle.unwrap_or(Span::DEFAULT_IDLE),
             };
             let program = scene.program();
-            let (span, agent) =
-                scene.agent()?.keep(program, &unlocked.key, &unlocked.session, span)?;
+            let (span, agent) = scene.agent()?.keep(
+                program,
+                &unlocked.key,
+                &unlocked.vault,
+                &unlocked.session,
+                span,
+            )?;
             if agent.locked == Locked::No {
                 scene.ui.warn(
                     "the agent's memory may be written to swap: \

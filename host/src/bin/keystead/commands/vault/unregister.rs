@@ -21,10 +21,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let name = &args.name;
     let gone = scene.host.unregister(name, scene.layer(), scene.run())?;
-    if let (Run::Real, Ok(agent)) = (scene.run(), scene.agent()) {
+    let locked = match (scene.run(), scene.agent()) {
         // What keeps it unlocked is of no use any more, and ends by itself where this fails.
-        let _ = agent.forget(Some(name));
-    }
+        (Run::Real, Ok(agent)) => agent.forget(Some(name)).unwrap_or_default(),
+        _ => Vec::new(),
+    };
     if let Some(warning) = &gone.warning {
         scene.ui.warn(&format!("the plugin was not told: {}", in_one_line(warning)));
     }
@@ -41,6 +42,9 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         &format!("Unregistered vault `{name}`; its secrets stay where they are."),
         &format!("Would unregister vault `{name}`"),
     );
+    for other in locked.iter().filter(|other| *other != name) {
+        scene.ui.note(&format!("Vault `{other}` is locked: it shares the login."));
+    }
     if gone.was_default && !scene.global.dry_run {
         scene.ui.note("There is no default vault now: `keystead vault default NAME` sets one.");
     }

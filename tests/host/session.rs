@@ -1,0 +1,148 @@
+//! What a host keeps of the sessions that vaults hand over.
+
+use std::sync::{Arc, Mutex};
+
+use keystead::agent::{Asking, Error, Kept, Patience, SessionKey, Sessions};
+use keystead::api::{Session, VaultName};
+use keystead::registry::Placement;
+use keystead::{Host, Nobody, Place, Renew, Unlocking};
+
+use super::unlocking::{PASSWORD, Script, ask, locked_as};
+use super::{options, scene};
+use crate::scene::Scene;
+
+/// Keeps what it is handed, and remembers what it was asked.
+#[derive(Default)]
+struct Fake {
+    held: Mutex<Vec<(SessionKey, u64, Session)>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl Fake {
+    fn note(&self, line: String) {
+        self.asked.lock().unwrap().push(line);
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().unwrap())
+    }
+}
+
+impl Sessions for Fake {
+    fn any(&self) -> bool {
+        !self.held.lock().unwrap().is_empty()
+    }
+
+    fn get(
+        &self,
+        key: &SessionKey,
+        vault: &VaultName,
+        patience: Patience,
+    ) -> Result<Option<Kept>, Error> {
+        self.note(format!("get for {vault}, {patience:?}"));
+        let held = self.held.lock().unwrap();
+        let found = held.iter().find(|(held, ..)| held == key);
+        Ok(found.map(|(_, serial, session)| {
+            let secret = session.secret.duplicate();
+            Kept { session: Session::new(secret, session.lifetime), serial: *serial }
+        }))
+    }
+
+    fn refused(&self, _: &SessionKey, serial: u64) {
+        self.note(format!("refused {serial}"));
+    }
+
+    fn renew(&self, _: &SessionKey, serial: u64, _: &Session) -> Result<Option<u64>, Error> {
+        self.note(format!("renew {serial}"));
+        Ok(None)
+    }
+
+    fn keep_login(
+        &self,
+        key: &SessionKey,
+        vault: &VaultName,
+        session: &Session,
+    ) -> Result<Option<u64>, Error> {
+        self.note(format!("keep for {vault}"));
+        let secret = session.secret.duplicate();
+        let copy = Session::new(secret, session.lifetime);
+        self.held.lock().unwrap().push((key.clone(), 7, copy));
+        Ok(Some(7))
+    }
+
+    fn asking(&self, _: &SessionKey) -> Option<Asking> {
+        self.note("turn".to_owned());
+        Some(Asking::default())
+    }
+}
+
+/// Returns a host over the scene's folders that keeps sessions here.
+fn host(scene: &Scene, sessions: &Arc<Fake>) -> Host {
+    let mut options = options(scene);
+    options.sessions = Arc::clone(sessions) as Arc<dyn Sessions>;
+    Host::new(options)
+}
+
+fn get(host: &Host, vault: &VaultName) -> &'static str {
+    let name = keystead::api::SecretName::parse("nothing").unwrap();
+    host.get(&name, &Place::Vault(vault.clone()), &mut Nobody).unwrap_err().code()
+}
+
+#[test]
+fn login_without_prompt_is_kept_only_with_keep_login() {
+    let scene = scene();
+    let from = format!("file:{}", scene.path().join("password").display());
+    let unlock = [("password", from.as_str())];
+    let fake = Arc::new(Fake::default());
+    let plain = locked_as(&scene, "plain", &unlock, |_| {});
+    assert_eq!(get(&host(&scene, &fake), &plain), "E12.no-such-secret");
+    assert_eq!(fake.take(), [""; 0]);
+
+    let keeps = locked_as(&scene, "keeps", &unlock, |new| new.keep_login = true);
+    assert_eq!(get(&host(&scene, &fake), &keeps), "E12.no-such-secret");
+    assert_eq!(fake.take(), ["turn", "keep for keeps"]);
+    // The next process opens with it, logs in no more, and takes no turn.
+    assert_eq!(get(&host(&scene, &fake), &keeps), "E12.no-such-secret");
+    assert_eq!(fake.take(), ["get for keeps, Long"]);
+    scene.end();
+}
+
+#[test]
+fn session_of_a_prompted_login_is_not_kept_by_get() {
+    let scene = scene();
+    let fake = Arc::new(Fake::default());
+    let keeps = locked_as(&scene, "keeps", &[], |new| new.keep_login = true);
+    let host = host(&scene, &fake);
+    let code = ask(&host, &keeps, &mut Script::typing(&[PASSWORD])).unwrap_err();
+    assert_eq!(code.code(), "E12.no-such-secret");
+    assert_eq!(fake.take(), ["turn"]);
+    // `vault unlock` is handed it, and keeps nothing itself.
+    let unlocking = host.unlock(&keeps, Renew::Yes, &mut Script::typing(&[PASSWORD])).unwrap();
+    assert!(matches!(unlocking, Unlocking::Unlocked(unlocked) if unlocked.vault == keeps));
+    assert!(fake.take().iter().all(|line| line == "turn"));
+    scene.end();
+}
+
+#[test]
+fn vault_with_another_name_and_the_same_login_has_the_same_key() {
+    let scene = scene();
+    let from = format!("file:{}", scene.path().join("password").display());
+    let unlock = [("password", from.as_str())];
+    let fake = Arc::new(Fake::default());
+    let of_one_file = |name| {
+        locked_as(&scene, name, &unlock, |new| {
+            new.keep_login = true;
+            new.parameters.insert("file".into(), "here/one/secrets".into());
+            new.placement = Some(Placement::InProcess);
+        })
+    };
+    let (one, two) = (of_one_file("one"), of_one_file("two"));
+    let apart = locked_as(&scene, "apart", &unlock, |new| new.keep_login = true);
+    for vault in [&one, &two, &apart] {
+        assert_eq!(get(&host(&scene, &fake), vault), "E12.no-such-secret");
+    }
+    let asked = fake.take();
+    let kept: Vec<_> = asked.iter().filter(|line| line.starts_with("keep")).collect();
+    assert_eq!(kept, ["keep for one", "keep for apart"]);
+    scene.end();
+}
