@@ -428,7 +428,7 @@ fn check_url(url: &str) -> Result<()> {
         Some(scheme) if scheme.eq_ignore_ascii_case("https://") => &url[8..],
         _ => return wrong("is not `https`"),
     };
-    let end = rest.find(|c| matches!(c, '/' | '?' | '#')).unwrap_or(rest.len());
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let authority = &rest[..end];
     let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '[' | ']');
     if authority.is_empty() || !authority.chars().all(is_host) {
