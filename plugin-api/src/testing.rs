@@ -78,7 +78,7 @@ pub struct Declared {
     /// Right answers to the prompts of a vault that is locked when it is opened.
     pub answers: Vec<Answer>,
     /// How many secrets to write for a listing of many pages; absent: as many as the vault writes
-    /// in a few seconds, at most 2,500.
+    /// in a second, at most 2,500.
     pub many: Option<usize>,
 }
 

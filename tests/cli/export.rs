@@ -326,12 +326,12 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 /// other would be most of the test.
 fn vault_file(secrets: impl Iterator<Item = (String, String)>) -> String {
     let hex = |text: &[u8]| text.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let mut file = format!("keystead-memory 1 {:016x}\n", 1);
+    let mut file = format!("keystead-memory 2 {:016x}\n", 1);
     let mut count = 0;
     for (name, text) in secrets {
         let length = u32::try_from(text.len()).unwrap().to_le_bytes();
         let value = [&length, text.as_bytes()].concat();
-        let line = format!("{} 1 {} -", hex(name.as_bytes()), hex(&value));
+        let line = format!("{} 1 {} - 37", hex(name.as_bytes()), hex(&value));
         let sum = line.as_bytes().chunks(8).fold(0xcbf2_9ce4_8422_2325_u64, |sum, chunk| {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);

@@ -78,14 +78,13 @@ fn moved_secrets_are_kept(sandbox: &Sandbox) {
     for number in 0..WRITERS {
         sandbox.feed(&format!("value {number}"), &format!("set m{number} --stdin")).succeeds();
     }
-    let from = "work";
     at_once(|number| {
-        run(sandbox, &format!("move m{number} --as arrived --from {from} --to away"), "");
+        run(sandbox, &format!("move m{number} --as arrived --from work --to away"), "");
     });
     let arrived = sandbox.run("get -q arrived -V away", &[]).succeeds().to_vec();
     let left: Vec<String> = (0..WRITERS)
         .filter_map(|number| {
-            let words = format!("get -q m{number} -V {from}");
+            let words = format!("get -q m{number} -V work");
             let got = sandbox.run(&words, &[]);
             (got.status == 0).then(|| String::from_utf8(got.stdout.clone()).unwrap())
         })

@@ -27,7 +27,7 @@ fn import_of_two_spellings_of_one_name_refuses_the_second() {
                 {\"schema\":1,\"name\":\"STRA\u{1e9e}E\",\"value\":{\"text\":\"two\"}}\n";
     std::fs::write(sandbox.here("rows.given"), rows).unwrap();
     let import = |vault: &str, more: &str| {
-        sandbox.run(&format!("import rows.given --format json-lines -V {vault} --yes {more}"), &[])
+        sandbox.run(&format!("import rows.given --from jsonl -V {vault} --yes {more}"), &[])
     };
     for more in ["", "--replace"] {
         let answer = import("folded", more);
@@ -47,11 +47,11 @@ fn case_sensitive_store_takes_its_own_backup() {
             .feed(format!("value of {name}"), &format!("set {name} -V exact --stdin"))
             .succeeds();
     }
-    sandbox.run("export backup.given --format json-lines -V exact --yes", &[]).succeeds();
+    sandbox.run("export -o backup.given --to jsonl -V exact --yes", &[]).succeeds();
     for name in ["Token", "token", "TOKEN"] {
         sandbox.run(&format!("remove {name} -V exact --yes"), &[]).succeeds();
     }
-    sandbox.run("import backup.given --format json-lines -V exact --yes", &[]).succeeds();
+    sandbox.run("import backup.given --from jsonl -V exact --yes", &[]).succeeds();
     for name in ["Token", "token", "TOKEN"] {
         let got = sandbox.run(&format!("get -q {name} -V exact"), &[]).succeeds().to_vec();
         assert_eq!(String::from_utf8(got).unwrap(), format!("value of {name}"));

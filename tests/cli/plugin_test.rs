@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::prompt::{at_terminal, end};
 use super::sandbox::{Sandbox, plugin as memory};
 use crate::plugin_files::plugin;
 
@@ -52,6 +53,25 @@ fn references_are_below_the_current_folder_and_paths_below_the_temporary_one() {
     let answer = sandbox.run(words, &[file()]);
     answer.succeeds();
     assert_eq!((entries(&sandbox, "tmp"), entries(&sandbox, "here")), (0, 1));
+}
+
+#[test]
+fn progress_is_shown_at_a_terminal_and_what_was_tried_in_the_report() {
+    let sandbox = Sandbox::empty();
+    let words = "plugin test --many 20 --param file={vault}.secrets";
+    let mut command = sandbox.command(words, &[file()]);
+    command.env("TERM", "xterm");
+    let (shown, code) = end(at_terminal(command));
+    assert_eq!(code, 0, "{shown}");
+    assert!(shown.contains("list-all: kept, tried with 20 secrets\n"), "{shown}");
+    let all = keystead::api::testing::obligations().count();
+    assert!(shown.contains(&format!("/{all}, ")), "{shown}");
+
+    let answer = sandbox.run(words, &[file(), "--json"]);
+    let json = String::from_utf8(answer.succeeds().to_vec()).unwrap();
+    let expected = r#"{"schema":1,"obligation":"list-all","outcome":"kept","tried":20}"#;
+    assert!(json.lines().any(|line| line == expected), "{json}");
+    assert!(!answer.stderr.contains(&format!("/{all}, ")), "{answer}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Installs, tests and measures Keystead: `cargo xtask install | test | bench | vaults`.
+//! Installs, tests and measures Keystead: `cargo xtask install | test | bench | vaults | obligations`.
 //!
 //! Only the words of the command line are read here; each command is a module of its name.
 #![forbid(unsafe_code)]
@@ -8,6 +8,7 @@
 mod bench;
 mod cache;
 mod install;
+mod obligations;
 mod part;
 mod process;
 mod provision;
@@ -34,6 +35,8 @@ Commands:
                              write the figure anew
   vaults [--write]           Compare the tables of docs/vaults.md with the plugins' manifests, as
                              `test` does; or write them anew
+  obligations [--write]      Compare docs/obligations.md with the contract's list, as `test` does; or
+                             write it anew
 ";
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "bench" => bench::run(rest),
         "install" => install::run(rest),
+        "obligations" => obligations::run(rest),
         "test" => test::run(rest),
         "vaults" => vaults::run(rest),
         "help" | "--help" | "-h" => {

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use crate::Result;
 use crate::bench::gate;
 use crate::cache::Cache;
+use crate::obligations;
 use crate::process::captured;
 use crate::provision::Tools;
 use crate::report::{Outcome, Report};
@@ -73,6 +74,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     report.step("sources: place of unsafe and abi_stable", || outcome(place::faults(&workspace)));
     report.step("dependencies: directions", || outcome(dependency::faults(&workspace)));
     report.step("documents: every error code", || outcome(errors::faults(&workspace)));
+    report.step("documents: obligations", || outcome(obligations::faults(&workspace)));
     report.step("documents: links", || outcome(docs::broken_links(&workspace)));
     if tools.has("cargo-deny") {
         report.command(
@@ -98,7 +100,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
         workspace
             .cargo()
             .args(["doc", "--workspace", "--no-deps"])
-            .env("RUSTDOCFLAGS", "-D warnings"),
+            .env("CARGO_ENCODED_RUSTDOCFLAGS", rustdoc_flags(&workspace)),
     );
     // The plugins' libraries and the binary, where the tests expect them.
     report.command("build", workspace.cargo().args(["build", "--workspace"]));
@@ -149,6 +151,13 @@ fn provided(workspace: &Workspace, cache: &Cache, tools: &mut Option<Tools>) -> 
         Some(missing) if env::var_os("CI").is_some_and(|ci| ci == "true") => Err(missing.into()),
         _ => Ok(()),
     }
+}
+
+/// Returns what rustdoc is told, as cargo takes it where a path may have spaces: warnings are errors,
+/// and the contract's pages show the contract.
+fn rustdoc_flags(workspace: &Workspace) -> String {
+    let header = workspace.root().join("plugin-api/docs/rustdoc.html");
+    ["-Dwarnings", "--html-in-header", &header.to_string_lossy()].join("\u{1f}")
 }
 
 /// Checks the format of every workspace of the checkout, as one step.

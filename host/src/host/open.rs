@@ -48,7 +48,7 @@ enum Code {
 /// A vault that may be asked for what its kind does not declare.
 enum Unguarded {
     InProcess(Box<dyn Vault>),
-    Isolated(Client<Runner>),
+    Isolated(Box<Client<Runner>>),
 }
 
 impl Code {
@@ -59,7 +59,7 @@ impl Code {
                 Self::InProcess(Box::new(Guarded::new(vault, capabilities, values)))
             }
             Unguarded::Isolated(runner) => {
-                Self::Isolated(Box::new(Guarded::new(runner, capabilities, values)))
+                Self::Isolated(Box::new(Guarded::new(*runner, capabilities, values)))
             }
         }
     }
@@ -264,7 +264,7 @@ impl Host {
                     // A cache, as in-process.
                     verdict::record_layout(trusted, runner.carrier().fit());
                 }
-                Ok(Unguarded::Isolated(runner))
+                Ok(Unguarded::Isolated(Box::new(runner)))
             }
             Err(CallError::Plugin(answer)) => {
                 Err(Error::OpenRefused { plugin: entry.plugin.clone(), answer })

@@ -98,8 +98,17 @@ impl<V: Holds> Guarded<V> {
         }
     }
 
+    /// A vault that does not look at the version would write whatever was there.
+    fn check_version(&self, version: &Option<String>) -> Result<()> {
+        match version {
+            Some(_) => self.needs(Capability::Conditional, "this vault compares no versions"),
+            None => Ok(()),
+        }
+    }
+
     fn check_set(&self, request: &SetRequest) -> Result<()> {
         self.needs(Capability::Write, NOT_WRITTEN)?;
+        self.check_version(&request.if_version)?;
         let kind = request.value.kind();
         if !self.values.contains(&kind) {
             return Err(Error::unsupported(format!("this vault holds no value of kind {kind}")));
@@ -152,6 +161,7 @@ impl<V: Holds> Vault for Guarded<V> {
 
     fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
         self.needs(Capability::Write, NOT_WRITTEN)?;
+        self.check_version(&request.if_version)?;
         self.call(|vault| vault.remove(request))
     }
 
@@ -162,6 +172,7 @@ impl<V: Holds> Vault for Guarded<V> {
 
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
         self.needs(Capability::Metadata, NO_METADATA)?;
+        self.check_version(&request.if_version)?;
         self.call(|vault| vault.set_metadata(request))
     }
 
@@ -228,6 +239,25 @@ impl<V: Holds> Vault for Guarded<V> {
             return Err(Error::unsupported(message));
         }
         self.call(|vault| vault.run_action(request))
+    }
+
+    fn list_removed(&mut self, request: &ListRemovedRequest) -> Result<RemovedPage> {
+        self.needs(Capability::ListRemoved, "this vault does not list what was removed")?;
+        self.call(|vault| vault.list_removed(request))
+    }
+
+    fn restore(&mut self, request: &RestoreRequest) -> Result<Restored> {
+        self.needs(Capability::Restore, "this vault brings nothing back")?;
+        self.call(|vault| vault.restore(request))
+    }
+
+    fn purge(&mut self, request: &PurgeRequest) -> Result<Purged> {
+        self.needs(Capability::Purge, "this vault removes nothing for good")?;
+        self.call(|vault| vault.purge(request))
+    }
+
+    fn rules(&mut self, request: &RulesRequest) -> Result<Rules> {
+        self.call(|vault| vault.rules(request))
     }
 
     #[cfg(feature = "next")]

@@ -166,7 +166,8 @@ pub(super) fn unsupported(bench: &mut Bench<'_>) -> Verdict {
             "`lock`",
         )?;
     }
-    let removed: [(Capability, &str, &dyn Fn(&mut dyn Vault) -> Result<()>); 3] = [
+    type Ask<'a> = &'a dyn Fn(&mut dyn Vault) -> Result<()>;
+    let removed: [(Capability, &str, Ask<'_>); 3] = [
         (Capability::ListRemoved, "`list_removed`", &|vault| {
             vault.list_removed(&ListRemovedRequest::new(soon())).map(drop)
         }),

@@ -168,7 +168,8 @@ impl<P: Plugin> Subject for Linked<P> {
         let mut request = OpenRequest::new(vault, self.kind.name, parameters, deadline);
         request.session = session;
         let vault = P::open(request, Context::new(Box::new(Recorder(self.log.clone()))))?;
-        Ok(Box::new(Guarded::new(vault, self.kind.capabilities, self.kind.values)))
+        let Kind { capabilities, values, .. } = self.kind;
+        Ok(Box::new(Guarded::new(vault, capabilities, values)))
     }
 
     fn places(&self) -> Places {

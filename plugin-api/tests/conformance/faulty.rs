@@ -32,6 +32,8 @@ pub struct Faults {
     pub capabilities: Vec<Capability>,
     pub values: Vec<ValueKind>,
     pub locked: bool,
+    /// How long a write takes.
+    pub pause: Duration,
     places: BTreeMap<String, Arc<Mutex<Place>>>,
 }
 
@@ -46,7 +48,14 @@ impl Faults {
         if fault == "set-kind" {
             values.retain(|kind| *kind != ValueKind::Map);
         }
-        Self { fault, capabilities, values, locked: true, places: BTreeMap::new() }
+        Self {
+            fault,
+            capabilities,
+            values,
+            locked: true,
+            pause: Duration::ZERO,
+            places: BTreeMap::new(),
+        }
     }
 
     pub fn declared(&self) -> Declared {
@@ -109,7 +118,8 @@ impl Subject for Faults {
         place.lock().unwrap().secrets.retain(|name, _| !unsaved.contains(name));
         let locked = self.locked && session.is_none();
         let (capabilities, values) = (self.capabilities.clone(), self.values.clone());
-        Ok(Box::new(Faulty { fault: self.fault, capabilities, values, locked, place }))
+        let (fault, pause) = (self.fault, self.pause);
+        Ok(Box::new(Faulty { fault, capabilities, values, locked, pause, place }))
     }
 
     fn places(&self) -> Places {
@@ -122,6 +132,7 @@ struct Faulty {
     capabilities: Vec<Capability>,
     values: Vec<ValueKind>,
     locked: bool,
+    pause: Duration,
     place: Arc<Mutex<Place>>,
 }
 
@@ -261,6 +272,7 @@ impl Vault for Faulty {
     }
 
     fn set(&mut self, request: SetRequest) -> Result<Written> {
+        std::thread::sleep(self.pause);
         self.needs(Capability::Write)?;
         if self.has("locked-no-effect") && self.locked {
             let value = request.value.duplicate();

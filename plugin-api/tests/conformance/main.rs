@@ -4,6 +4,7 @@
 mod faulty;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::testing::{self, Declared, Outcome, Subject};
@@ -86,6 +87,31 @@ fn each_broken_obligation_is_named_and_no_other() {
         let shown = outcomes.iter().find(|outcome| outcome.is_broken()).unwrap().to_string();
         assert!(shown.starts_with(&format!("{fault}: expected ")), "{shown}");
     }
+}
+
+#[test]
+fn slow_vault_is_tried_with_fewer_secrets_and_the_report_says_how_many() {
+    let tried = |outcomes: &[Outcome]| {
+        let list_all = outcomes.iter().find(|outcome| outcome.obligation() == "list-all");
+        match list_all {
+            Some(Outcome::Passed { tried: Some(tried), .. }) => *tried,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut slow = Faults::new("none");
+    slow.pause = Duration::from_millis(15);
+    let declared = slow.declared();
+    let found = outcomes(&mut slow, &declared);
+    assert_eq!(broken(&found), [""; 0], "{found:#?}");
+    let few = tried(&found);
+    // A second of pauses of 15 ms.
+    assert!((3..=67).contains(&few), "{few}");
+    let shown = found.iter().find(|outcome| outcome.obligation() == "list-all").unwrap();
+    assert_eq!(shown.to_string(), format!("list-all: passed with {few} secrets"));
+
+    let mut declared = slow.declared();
+    declared.many = Some(90);
+    assert_eq!(tried(&outcomes(&mut slow, &declared)), 90);
 }
 
 #[test]

@@ -105,7 +105,7 @@ impl Dynamic {
         if !reply.is_success() {
             let read = Answer::read(&reply, self.server.address());
             if read.as_ref().is_ok_and(|answer| answer.says("unsupported path")) {
-                return Err(no_role(name));
+                return Err(Error::not_found());
             }
             let unknown = read.is_ok_and(|answer| {
                 answer.is_nothing(&reply) || (reply.status == 400 && answer.says("unknown role"))
@@ -141,12 +141,6 @@ impl Dynamic {
         let keys = keys.ok_or_else(|| no_answer(self.server.address()))?;
         Ok(keys.into_iter().map(|key| format!("{prefix}{key}")).collect())
     }
-}
-
-/// Returns the error of a name that no role can have: there is no such role.
-fn no_role(name: &str) -> Error {
-    let message = format!("no role of the server can have the name `{name}`");
-    Error::new(ErrorKind::NotFound, message)
 }
 
 /// Returns the body that asks for a certificate of this name.
@@ -222,7 +216,7 @@ impl Vault for Dynamic {
         }
         let name = request.name.as_str();
         if !is_path(name) {
-            return Err(no_role(name));
+            return Err(Error::not_found());
         }
         let now = crate::now();
         self.made.retain(|_, made| made.again > now);

@@ -101,11 +101,19 @@ impl Kv {
         }
     }
 
+    /// Returns where a secret that may be there is.
+    ///
+    /// # Errors
+    /// `NotFound` for a name that no path can be: no secret has it.
+    pub(crate) fn path(&self, name: &SecretName) -> Result<String> {
+        self.new_path(name).map_err(|_| Error::not_found())
+    }
+
     /// Returns where a name is below the mount's `data/` or the like.
     ///
     /// # Errors
     /// `Invalid` for a name that no path can be.
-    pub(crate) fn path(&self, name: &SecretName) -> Result<String> {
+    fn new_path(&self, name: &SecretName) -> Result<String> {
         if is_path(name.as_str()) {
             return Ok(format!("{}{name}", self.prefix));
         }
@@ -115,16 +123,8 @@ impl Kv {
         )))
     }
 
-    /// Returns where a secret is that is there already: one whose name no path can be is not.
-    ///
-    /// # Errors
-    /// `NotFound` for a name that no path can be.
-    fn present(&self, name: &SecretName) -> Result<String> {
-        self.path(name).map_err(|_| Error::not_found())
-    }
-
     pub(crate) fn get(&mut self, server: &mut Server, request: &GetRequest) -> Result<Secret> {
-        let path = self.present(&request.name)?;
+        let path = self.path(&request.name)?;
         let deadline = request.deadline;
         match self.engine(server, deadline)? {
             Engine::Two => {
@@ -152,7 +152,7 @@ impl Kv {
     }
 
     pub(crate) fn set(&mut self, server: &mut Server, request: SetRequest) -> Result<Written> {
-        let path = self.path(&request.name)?;
+        let path = self.new_path(&request.name)?;
         field::check(&request.value)?;
         let deadline = request.deadline;
         if self.engine(server, deadline)? == Engine::Two {
@@ -179,7 +179,7 @@ impl Kv {
         server: &mut Server,
         request: &RemoveRequest,
     ) -> Result<Removed> {
-        let path = self.present(&request.name)?;
+        let path = self.path(&request.name)?;
         let deadline = request.deadline;
         if self.engine(server, deadline)? == Engine::Two {
             let two = Two { mount: &self.mount };
@@ -199,7 +199,7 @@ impl Kv {
         server: &mut Server,
         request: &SetMetadataRequest,
     ) -> Result<MetadataWritten> {
-        let path = self.present(&request.name)?;
+        let path = self.path(&request.name)?;
         let two = self.two(server, "metadata", request.deadline)?;
         two.set_metadata(server, &path, request)
     }
@@ -221,7 +221,7 @@ impl Kv {
     /// Returns where a removed secret is. A name that the server has no place for was never there.
     fn removed_path(&self, name: &SecretName, id: Option<&str>) -> Result<String> {
         match id {
-            None => self.present(name),
+            None => self.path(name),
             Some(_) => Err(Error::invalid("this vault gives removed secrets no ids")),
         }
     }
@@ -231,7 +231,7 @@ impl Kv {
         server: &mut Server,
         request: &VersionsRequest,
     ) -> Result<VersionPage> {
-        let path = self.present(&request.name)?;
+        let path = self.path(&request.name)?;
         let two = self.two(server, "earlier versions", request.deadline)?;
         let state = two.state(server, &path, request.deadline)?.ok_or_else(Error::not_found)?;
         if !state.is_alive() {
@@ -246,7 +246,7 @@ impl Kv {
         server: &mut Server,
         request: &DescribeRequest,
     ) -> Result<Entry> {
-        let path = self.present(&request.name)?;
+        let path = self.path(&request.name)?;
         let name = request.name.clone();
         if self.engine(server, request.deadline)? == Engine::One {
             self.one(server, &path, request.deadline)?.ok_or_else(Error::not_found)?;

@@ -76,6 +76,16 @@ fn with_a_password() {
     conforms(linked, &NEVER);
 }
 
+/// As `keystead plugin test` finds it: nobody made the vault.
+#[test]
+fn vault_of_its_first_write_is_tested_locked() {
+    let linked = Linked::new(&MANIFEST)
+        .parameter("path", folder("first-write").join("{vault}").to_str().unwrap())
+        .answer("password", "canary-password")
+        .many(20);
+    conforms(linked, &NEVER);
+}
+
 /// Makes a vault with a password.
 fn make(folder: &std::path::Path, vault: &str, password: &str) {
     let mut parameters = Parameters::new();

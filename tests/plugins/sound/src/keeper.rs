@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::{
-    Entry, Error, GetRequest, ListRequest, MetadataWritten, Page, RemoveRequest, Removed, Result,
-    Secret, SecretName, SetMetadataRequest, SetRequest, ValueKind, Vault, Written,
+    Entry, Error, GetRequest, ListRequest, MetadataWritten, NameEquality, Page, RemoveRequest,
+    Removed, Result, Rules, RulesRequest, Secret, SecretName, SetMetadataRequest, SetRequest,
+    ValueKind, Vault, Written,
 };
 
 /// A vault in order, with metadata and every kind of value.
@@ -14,6 +15,7 @@ pub struct Keeper {
     secrets: BTreeMap<String, (SecretName, Secret)>,
     sets: usize,
     key: fn(&str) -> String,
+    names: NameEquality,
     before_get: fn(&str) -> Result<()>,
     before_set: fn(usize, &mut SetRequest) -> Result<()>,
 }
@@ -24,6 +26,7 @@ impl Default for Keeper {
             secrets: BTreeMap::new(),
             sets: 0,
             key: str::to_owned,
+            names: NameEquality::Exact,
             before_get: |_| Ok(()),
             before_set: |_, _| Ok(()),
         }
@@ -50,6 +53,12 @@ impl Keeper {
         self
     }
 
+    /// Says that these names are one secret.
+    pub fn names(mut self, names: NameEquality) -> Self {
+        self.names = names;
+        self
+    }
+
     /// Does this before a secret is given out.
     pub fn before_get(mut self, run: fn(&str) -> Result<()>) -> Self {
         self.before_get = run;
@@ -69,6 +78,10 @@ impl Keeper {
 }
 
 impl Vault for Keeper {
+    fn rules(&mut self, _: &RulesRequest) -> Result<Rules> {
+        Ok(Rules::new(self.names))
+    }
+
     fn get(&mut self, request: &GetRequest) -> Result<Secret> {
         (self.before_get)(request.name.as_str())?;
         let key = (self.key)(request.name.as_str());

@@ -229,7 +229,8 @@ fn names_that_the_server_cannot_hold_are_refused_here() {
     for wrong in ["/a", "a/", "a//b", "..", "a/../../../sys/mounts", "a/./b", "a\u{202e}b"] {
         let answer = told(vault.set(wrong, Value::text(CANARY)));
         assert!(answer.starts_with("invalid: the server has no place for "), "{answer}");
-        assert_eq!(told(vault.get(wrong)), "not found: no such secret", "{wrong}");
+        // A search goes on to the next vault.
+        assert!(told(vault.get(wrong)).starts_with("not found: "), "{wrong}");
     }
     let shape = {
         let mut map = keystead_plugin_api::Map::new();

@@ -42,8 +42,8 @@ pub(crate) struct Args {
     /// What else the plugin may do: `network`, `files:PATH:r`, `exec:PROGRAM`
     #[arg(long, value_name = "PERMISSION", value_parser = permission)]
     grant: Vec<String>,
-    /// How many secrets to write for a listing of many pages, instead of as many as the vault writes in
-    /// three seconds
+    /// How many secrets to write for a listing of many pages, instead of as many as the vault writes
+    /// in a second
     #[arg(long, value_name = "N")]
     many: Option<usize>,
     /// Where an installed plugin's code runs
@@ -92,8 +92,8 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
     let mut tally = Tally::default();
     let mut lost = None;
     let mut names = obligations();
-    let progress = Progress::start(scene.ui, "", Some(obligations().count() as u64));
-    progress.says(names.next().unwrap_or_default());
+    let (first, count) = (names.next().unwrap_or_default(), obligations().count());
+    let progress = Progress::start(scene.ui, first, Some(count as u64));
     let report = &mut |outcome: &Outcome| {
         if lost.is_none() {
             lost = progress.aside(|| tally.take(scene, outcome)).err();
