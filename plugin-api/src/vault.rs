@@ -132,7 +132,7 @@ pub trait Vault: Send {
     /// Returns a secret's entry. By default it is looked for page by page.
     ///
     /// - **describe-as-listed**: it is the entry a listing has.
-    /// - **describe-missing**: a name that is not there is [`ErrorKind::NotFound`].
+    /// - **describe-missing**: a name that is not there is [`ErrorKind::NotFound`], as for `get`.
     fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
         let mut page = ListRequest::new(request.deadline);
         let mut cursors = HashSet::new();
@@ -195,7 +195,7 @@ pub trait Vault: Send {
     /// Removes a secret. For [`Capability::Write`](crate::manifest::Capability::Write).
     ///
     /// - **remove-then-missing**: afterwards it is [`ErrorKind::NotFound`].
-    /// - **remove-missing**: a name that is not there is [`ErrorKind::NotFound`].
+    /// - **remove-missing**: a name that is not there is [`ErrorKind::NotFound`], as for `get`.
     /// - **remove-only-that**: every other secret stays as it was.
     /// - **remove-if-version**: as **set-if-version**, with [`RemoveRequest::if_version`].
     fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
@@ -220,7 +220,7 @@ pub trait Vault: Send {
     /// [`Capability::Metadata`](crate::manifest::Capability::Metadata).
     ///
     /// - **set-metadata-replaces**: afterwards exactly this metadata is listed.
-    /// - **set-metadata-missing**: a name that is not there is [`ErrorKind::NotFound`].
+    /// - **set-metadata-missing**: a name that is not there is [`ErrorKind::NotFound`], as for `get`.
     /// - **set-metadata-only**: the value stays as it was.
     /// - **set-metadata-if-version**: as **set-if-version**, with
     ///   [`SetMetadataRequest::if_version`].
