@@ -125,9 +125,16 @@ fn in_c(words: &str) -> Result<String> {
         let linked = before.ends_with('[') && after.starts_with(']');
         text.push_str(if linked { &before[..before.len() - 1] } else { before });
         let named = match name.split_once("::") {
-            Some(("ErrorKind" | "WriteMode", one)) => constant(one),
-            Some(("Vault" | "GetRequest", one)) => one.to_owned(),
-            None if name == "Locked" => constant(name),
+            Some(("ErrorKind" | "ErrorDetail", one)) => constant("", one),
+            Some(("WriteMode", one)) => constant("_MODE", one),
+            Some(("NameEquality", one)) => constant("_NAMES", one),
+            Some(("Version", "unreadable")) => "KEYSTEAD_VERSION_FLAG_UNREADABLE".to_owned(),
+            Some((
+                "Vault" | "GetRequest" | "SetRequest" | "RemoveRequest" | "SetMetadataRequest",
+                one,
+            )) => one.to_owned(),
+            None if name == "Locked" => constant("", name),
+            None if name == "NameEquality" => "keystead_rules.names".to_owned(),
             None if !name.starts_with(char::is_uppercase) => name.to_owned(),
             _ => return Err(format!("`{name}` has no name in C: say it in xtask").into()),
         };
@@ -138,9 +145,9 @@ fn in_c(words: &str) -> Result<String> {
     Ok(text)
 }
 
-/// Returns `KEYSTEAD_NOT_FOUND` for `NotFound`.
-fn constant(name: &str) -> String {
-    let mut constant = String::from("KEYSTEAD");
+/// Returns `KEYSTEAD_NOT_FOUND` for `NotFound`, and with a group `KEYSTEAD_MODE_REPLACE` for `Replace`.
+fn constant(group: &str, name: &str) -> String {
+    let mut constant = format!("KEYSTEAD{group}");
     for letter in name.chars() {
         if letter.is_uppercase() {
             constant.push('_');
@@ -171,7 +178,7 @@ mod tests {
                      [`Vault::set`], or `Locked`; keep no `static`";
         assert_eq!(
             in_c(words).unwrap(),
-            "with `KEYSTEAD_CREATE_ONLY` it is `KEYSTEAD_ALREADY_EXISTS`, as after `set`, or \
+            "with `KEYSTEAD_MODE_CREATE_ONLY` it is `KEYSTEAD_ALREADY_EXISTS`, as after `set`, or \
              `KEYSTEAD_LOCKED`; keep no `static`"
         );
         assert!(in_c("a [`SecretName`]").is_err());

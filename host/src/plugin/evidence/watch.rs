@@ -6,10 +6,12 @@ use std::path::Path;
 
 use keystead_plugin_api::{
     ActionList, ActionOutcome, ActionRequest, ActionsRequest, DescribeRequest, Entry,
-    GetManyRequest, GetManyResults, GetRequest, ListRequest, LockRequest, Locked, MetadataWritten,
-    Page, RemoveRequest, Removed, Result, Secret, SetManyRequest, SetManyResults,
-    SetMetadataRequest, SetRequest, TestReport, TestRequest, UnlockRequest, Unlocked,
-    UnregisterRequest, Unregistered, Vault, VersionPage, VersionsRequest, Written,
+    GetManyRequest, GetManyResults, GetRequest, ListRemovedRequest, ListRequest, LockRequest,
+    Locked, MetadataWritten, Page, PurgeRequest, Purged, RemoveRequest, Removed, RemovedPage,
+    RenameRequest, Renamed, RestoreRequest, Restored, Result, Rules, RulesRequest, Secret,
+    SetManyRequest, SetManyResults, SetMetadataRequest, SetRequest, TestReport, TestRequest,
+    UnlockRequest, Unlocked, UnregisterRequest, Unregistered, Vault, VersionPage, VersionsRequest,
+    Written,
 };
 
 use super::super::trust::Marker;
@@ -133,6 +135,10 @@ impl Vault for Watched {
         self.call(|vault| vault.remove(request))
     }
 
+    fn rename(&mut self, request: &RenameRequest) -> Result<Renamed> {
+        self.call(|vault| vault.rename(request))
+    }
+
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
         self.call(|vault| vault.set_metadata(request))
     }
@@ -159,6 +165,22 @@ impl Vault for Watched {
 
     fn versions(&mut self, request: &VersionsRequest) -> Result<VersionPage> {
         self.call(|vault| vault.versions(request))
+    }
+
+    fn list_removed(&mut self, request: &ListRemovedRequest) -> Result<RemovedPage> {
+        self.call(|vault| vault.list_removed(request))
+    }
+
+    fn restore(&mut self, request: &RestoreRequest) -> Result<Restored> {
+        self.call(|vault| vault.restore(request))
+    }
+
+    fn purge(&mut self, request: &PurgeRequest) -> Result<Purged> {
+        self.call(|vault| vault.purge(request))
+    }
+
+    fn rules(&mut self, request: &RulesRequest) -> Result<Rules> {
+        self.call(|vault| vault.rules(request))
     }
 
     fn actions(&mut self, deadline: &ActionsRequest) -> Result<ActionList> {
