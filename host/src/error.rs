@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keystead_plugin_api::{Prompt, SecretName, VaultName};
+use keystead_plugin_api::{Challenge, SecretName, VaultName};
 
 use crate::ask::Unanswered;
 use crate::ids::MixedIds;
@@ -140,16 +140,12 @@ pub enum Error {
         name: SecretName,
     },
     /// The vault is locked, and nobody answered what it asks for.
-    #[error("vault `{vault}` is locked{}{}", said(.message), unanswered(.why))]
+    #[error("vault `{vault}` is locked{}{}", said(&.challenge.message), unanswered(.why))]
     Locked {
         /// The vault.
         vault: VaultName,
-        /// What it asks for.
-        prompts: Vec<Prompt>,
-        /// What it says to the person who unlocks it.
-        message: Option<String>,
-        /// The address that the person is to open.
-        url: Option<String>,
+        /// What it asks for that nothing has answered, what it says, and what it waits for.
+        challenge: Box<Challenge>,
         /// Why there was no answer.
         why: Unanswered,
     },

@@ -38,6 +38,7 @@ pub mod testing;
 pub mod abi;
 
 mod access;
+mod challenge;
 mod error;
 mod export;
 mod metadata;
@@ -47,6 +48,7 @@ mod plugin;
 mod value;
 mod vault;
 
+pub use challenge::*;
 pub use error::*;
 pub use metadata::*;
 pub use name::*;

@@ -76,7 +76,7 @@ fn metadata_is_kept(sandbox: &Sandbox) {
 /// where it was.
 fn moved_secrets_are_kept(sandbox: &Sandbox) {
     for number in 0..WRITERS {
-        sandbox.feed(&format!("value {number}"), &format!("set m{number} --stdin")).succeeds();
+        sandbox.feed(format!("value {number}"), &format!("set m{number} --stdin")).succeeds();
     }
     at_once(|number| {
         run(sandbox, &format!("move m{number} --as arrived --from work --to away"), "");

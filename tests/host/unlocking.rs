@@ -176,9 +176,12 @@ fn a_vault_that_nobody_unlocks_says_what_it_asks_for() {
         let error = ask(&scene.host, &vault, &mut script).unwrap_err();
         assert_eq!((error.code(), error.class()), ("E12.locked", class));
         assert_eq!(error.to_string(), told);
-        let Error::Locked { prompts, .. } = error else { panic!("{error:?}") };
-        assert_eq!(prompts.len(), 1);
-        assert_eq!((prompts[0].name.as_str(), prompts[0].secret), ("password", true));
+        let Error::Locked { challenge, .. } = error else { panic!("{error:?}") };
+        assert_eq!(challenge.prompts.len(), 1);
+        assert_eq!(
+            (challenge.prompts[0].name.as_str(), challenge.prompts[0].secret),
+            ("password", true)
+        );
     }
     // The plugin tests itself without its password; a vault that is locked is not well.
     let error = scene.host.test(&vault, &mut Nobody).unwrap_err();
@@ -371,8 +374,8 @@ fn whoever_is_not_there_is_told_of_the_missing_prompts_only() {
     let password = kept(&scene, "password", "canary-password");
     let vault = two_fields(&scene, &[("password", &password)]);
     let missing = |script: &mut Script| match ask_for(&scene, &vault, script).unwrap_err() {
-        Error::Locked { prompts, why: Unanswered::Nobody, .. } => {
-            prompts.into_iter().map(|prompt| prompt.name).collect::<Vec<_>>()
+        Error::Locked { challenge, why: Unanswered::Nobody, .. } => {
+            challenge.prompts.into_iter().map(|prompt| prompt.name).collect::<Vec<_>>()
         }
         error => panic!("{error:?}"),
     };

@@ -254,8 +254,9 @@ impl Poll {
 
 /// Returns the error of a vault that stays locked.
 fn locked(open: &Open, challenge: &Challenge, prompts: Vec<Prompt>, why: Unanswered) -> Error {
-    let (message, url) = (challenge.message.clone(), challenge.url.clone());
-    Error::Locked { vault: open.name.clone(), prompts, message, url, why }
+    let mut challenge = Box::new(challenge.clone());
+    challenge.prompts = prompts;
+    Error::Locked { vault: open.name.clone(), challenge, why }
 }
 
 /// Returns the error of wrong answers, with the references that some of them came from.

@@ -8,6 +8,7 @@
 //! A receiver skips fields that it does not know. Where that would change what a call does, the
 //! sender sets [`MUST_BE_KNOWN`] in the number, and the receiver answers `Unsupported` instead.
 
+mod kind;
 mod part;
 mod records;
 #[cfg(test)]

@@ -7,7 +7,8 @@ use super::bench::{
     Handle, Verdict, VAULT,
 };
 use super::sample;
-use crate::error::{Challenge, Error, ErrorKind, Result};
+use crate::challenge::Challenge;
+use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Capability;
 use crate::name::SecretName;
 use crate::plugin::{MAX_SESSION_BYTES, MAX_SESSION_LIFETIME};

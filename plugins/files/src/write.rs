@@ -250,7 +250,7 @@ fn is_of_this_tick(stat: &Stat) -> bool {
         SystemTime::now().duration_since(written).ok()
     });
     // Some clocks of files have one of two seconds: those are not waited for.
-    let nanoseconds = Duration::from_nanos(stat.st_mtime_nsec.try_into().unwrap_or(0));
+    let nanoseconds = Duration::from_nanos(stat.st_mtime_nsec);
     age.and_then(|age| age.checked_sub(nanoseconds)).is_none_or(|age| age < TICK)
 }
 

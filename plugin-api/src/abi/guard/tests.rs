@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::error::{Challenge, Prompt};
+use crate::challenge::{Challenge, Prompt};
 use crate::metadata::{Metadata, MetadataValue};
 use crate::name::SecretName;
 use crate::parameters::Parameters;

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{Reader, Wire, Writer, MAX_ITEMS, MAX_LINE_BYTES, MAX_PART_BYTES};
-use crate::error::{Error, ErrorCode, PromptKind, Result, Wait};
+use crate::error::{Error, ErrorCode, Result};
 use crate::metadata::{Metadata, MetadataValue, MAX_METADATA_ENTRIES};
 use crate::name::{SecretName, VaultName};
 use crate::parameters::{ParameterKind, ParameterValue, Parameters};
 use crate::plugin::{Level, MAX_EXEC_ARGUMENT_BYTES};
 use crate::value::{SecretBytes, SecretText, Value, ValueKind, MAX_VALUE_BYTES};
-use crate::vault::{Deadline, NameEquality, UnicodeTables, WriteMode};
+use crate::vault::{Deadline, WriteMode};
 
 impl Wire for () {
     fn write(&self, _: &mut Writer<'_>) -> Result<()> {
@@ -302,60 +302,6 @@ codes! {
     ParameterKind, "the parameter kind";
 }
 
-/// A line, as every prompt was before there were others.
-impl Wire for PromptKind {
-    fn write(&self, w: &mut Writer<'_>) -> Result<()> {
-        self.code().write(w)
-    }
-
-    fn read(r: &mut Reader<'_>) -> Result<Self> {
-        let code = u32::read(r)?;
-        Self::from_code(code)
-            .ok_or_else(|| Error::unsupported(format!("the prompt kind {code} is not known here")))
-    }
-
-    fn is_absent(&self) -> bool {
-        *self == Self::Line
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self::Line)
-    }
-}
-
-/// A kind, and what belongs to it.
-impl Wire for Wait {
-    fn write(&self, w: &mut Writer<'_>) -> Result<()> {
-        match self {
-            Self::None => Ok(()),
-            Self::Poll { interval, expires } => {
-                1_u32.write(w)?;
-                interval.write(w)?;
-                expires.write(w)
-            }
-            Self::System => 2_u32.write(w),
-        }
-    }
-
-    fn read(r: &mut Reader<'_>) -> Result<Self> {
-        match u32::read(r)? {
-            1 => Ok(Self::Poll { interval: Duration::read(r)?, expires: Duration::read(r)? }),
-            2 => Ok(Self::System),
-            kind => Err(Error::unsupported(format!(
-                "the vault waits in a way ({kind}) that is not known here"
-            ))),
-        }
-    }
-
-    fn is_absent(&self) -> bool {
-        *self == Self::None
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self::None)
-    }
-}
-
 /// A level that is unknown here is for the plugin's author.
 impl Wire for Level {
     fn write(&self, w: &mut Writer<'_>) -> Result<()> {
@@ -374,41 +320,6 @@ impl Wire for ErrorCode {
 
     fn read(r: &mut Reader<'_>) -> Result<Self> {
         u32::read(r).map(Self::from_number)
-    }
-}
-
-/// A rule that is unknown here is as good as none.
-impl Wire for NameEquality {
-    fn write(&self, w: &mut Writer<'_>) -> Result<()> {
-        let (code, tables) = match self {
-            Self::Unknown => (0_u32, None),
-            Self::Exact => (1, None),
-            Self::AsciiCase => (2, None),
-            Self::Composed(tables) => (3, Some(tables)),
-            Self::ComposedCase(tables) => (4, Some(tables)),
-        };
-        code.write(w)?;
-        if let Some(tables) = tables {
-            w.raw(&[tables.folding, tables.composition]);
-        }
-        Ok(())
-    }
-
-    fn read(r: &mut Reader<'_>) -> Result<Self> {
-        let code = u32::read(r)?;
-        let mut tables =
-            || r.array().map(|[folding, composition]| UnicodeTables::new(folding, composition));
-        Ok(match code {
-            1 => Self::Exact,
-            2 => Self::AsciiCase,
-            3 => Self::Composed(tables()?),
-            4 => Self::ComposedCase(tables()?),
-            _ => {
-                // Whatever a later rule has behind its number.
-                r.rest = &[];
-                Self::Unknown
-            }
-        })
     }
 }
 

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::{record, MAX_ITEMS, MAX_PART_BYTES, MUST_BE_KNOWN};
-use crate::error::{Challenge, Error, ErrorKind, Prompt, Result, MAX_MESSAGE_BYTES};
+use crate::challenge::{Challenge, Prompt};
+use crate::error::{Error, ErrorKind, Result, MAX_MESSAGE_BYTES};
 use crate::metadata::{MAX_TIMESTAMP_MILLIS, MIN_TIMESTAMP_MILLIS};
 use crate::parameters::OwnedParameter;
 use crate::plugin::*;

@@ -94,11 +94,11 @@ impl Found {
                 None => self.hint(NO_VAULT),
             },
             Error::SecretExists { .. } => self.hint("leave `--no-clobber` out to replace it"),
-            Error::Locked { vault, prompts, url, why: Unanswered::Nobody, .. } => {
-                if let Some(url) = url {
+            Error::Locked { vault, challenge, why: Unanswered::Nobody } => {
+                if let Some(url) = &challenge.url {
                     self.hint(format!("open {url}"));
                 }
-                self.locked(vault, prompts);
+                self.locked(vault, &challenge.prompts);
                 self.hint(unlock_first(vault));
             }
             Error::WrongAnswer { from, .. } => {
@@ -113,8 +113,8 @@ impl Found {
                 self.hint(format!("run `keystead vault show {vault}` to see its registration"));
             }
             Error::SearchIncomplete { vault, source, .. } => {
-                if let Error::Locked { prompts, why: Unanswered::Nobody, .. } = &**source {
-                    self.locked(vault, prompts);
+                if let Error::Locked { challenge, why: Unanswered::Nobody, .. } = &**source {
+                    self.locked(vault, &challenge.prompts);
                     self.hint(format!(
                         "a search asks for the default vault only: run `keystead vault unlock {vault}` first"
                     ));

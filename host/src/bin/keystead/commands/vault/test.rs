@@ -73,8 +73,8 @@ fn answer(scene: &Scene<'_>, name: &VaultName, error: Option<&Error>) -> Result<
     }
     match error {
         None => scene.ui.line(&format!("{name}: ok")),
-        Some(Error::Locked { prompts, why: Unanswered::Nobody, .. }) => {
-            let asked: Vec<&str> = prompts.iter().map(|prompt| &*prompt.name).collect();
+        Some(Error::Locked { challenge, why: Unanswered::Nobody, .. }) => {
+            let asked: Vec<&str> = challenge.prompts.iter().map(|prompt| &*prompt.name).collect();
             let asked = listed(&asked).replace(" or ", " and ");
             scene.ui.line(&format!(
                 "{name}: locked: it asks for {asked}; run `keystead vault unlock {name}` first"
