@@ -439,6 +439,10 @@ fn vaults_of_one_login_unlock_and_lock_together() {
     home.0.run("get nothing -V twin --no-input", &[]).ends_with(3);
     home.0.run("get nothing -V other --no-input", &[]).ends_with(4);
     assert_eq!(home.kept(), "safe (15 minutes), twin (15 minutes, same login as `safe`)");
+    let list = String::from_utf8(home.0.run("vault list", &[]).succeeds().to_vec()).unwrap();
+    let unlocked: Vec<_> = list.lines().filter(|line| line.contains("15 minutes")).collect();
+    assert!(unlocked.len() == 2 && unlocked[0].starts_with("safe"), "{list}");
+    assert!(unlocked[1].starts_with("twin") && unlocked[1].ends_with("\t15 minutes"), "{list}");
     home.0.run("vault lock twin --dry-run", &[]).succeeds();
     assert_data_eq!(
         home.0.run("vault lock twin", &[]).to_string(),

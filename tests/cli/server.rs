@@ -196,11 +196,18 @@ fn needs_bao_vaults_of_one_approle_share_its_login_until_one_is_locked() {
 
 #[test]
 fn needs_bao_two_approles_never_use_each_others_login() {
+    for placement in ["isolated", "in-process"] {
+        two_approles(placement);
+    }
+}
+
+fn two_approles(placement: &str) {
     let sandbox = sandbox();
     let (mine, yours) = (unique("mine"), unique("yours"));
+    let more = format!("--keep-login --placement {placement}");
     for (vault, name) in [("mine", &mine), ("yours", &yours)] {
         let id = role(&sandbox, name, 1);
-        machine(&sandbox, vault, name, &id, "--keep-login");
+        machine(&sandbox, vault, name, &id, &more);
         put(name, &format!("{CANARY} of {vault}"));
     }
     // Both, each twice: the second time with the session that is kept.

@@ -184,7 +184,7 @@ exit code 0
         str![[r#"
 exit code 0
 --- stdout
-{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","search":false,"error":null}
+{"schema":1,"name":"work","default":true,"layer":"user","plugin":"memory","kind":"memory","description":"the team's secrets","search":false,"unlocked_seconds":null,"error":null}
 
 "#]]
     );

@@ -1,29 +1,48 @@
 //! `keystead vault list`: every registration, the broken ones as well.
 
+use std::time::Duration;
+
 use keystead::VaultInfo;
+use keystead::agent::Sessions;
 use keystead::registry::Entry;
 use serde::Serialize;
 
 use super::super::Scene;
+use crate::duration;
 use crate::failure::{Exit, Failure, in_one_line};
 
 /// List vaults
 ///
-/// A registration that cannot be read is listed without its plugin, a warning, and exit
-/// code 5.
+/// A vault that the agent keeps unlocked is listed with the time that is left. A registration
+/// that cannot be read is listed without its plugin, a warning, and exit code 5.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let (vaults, faults) = scene.host.vaults()?;
+    // Vaults are listed as well where the agent cannot be asked.
+    let status = scene.agent().ok().filter(|agent| agent.any()).and_then(|a| a.status().ok());
+    let held = status.flatten().map_or_else(Vec::new, |status| status.vaults);
+    let left = |vault: &VaultInfo| {
+        let mut ours = held.iter().filter(|held| held.vault == vault.name);
+        ours.find(|held| Some(held.layer) == vault.layer).map(|held| held.left)
+    };
     let mut lines = scene.ui.lines();
     if scene.ui.is_json() {
         for vault in &vaults {
-            lines.json(&Json::of(vault))?;
+            lines.json(&Json::of(vault, left(vault)))?;
         }
     } else {
-        let rows: Vec<Vec<String>> = vaults.iter().map(row).collect();
-        lines.table(&["NAME", "DEFAULT", "LAYER", "PLUGIN", "DESCRIPTION"], &rows)?;
+        let mut header = vec!["NAME", "DEFAULT", "LAYER", "PLUGIN", "DESCRIPTION"];
+        let mut rows: Vec<Vec<String>> = vaults.iter().map(row).collect();
+        if vaults.iter().any(|vault| left(vault).is_some()) {
+            // Last, since scripts count the columns.
+            header.push("UNLOCKED");
+            for (row, vault) in rows.iter_mut().zip(&vaults) {
+                row.push(left(vault).map_or_else(String::new, duration::words));
+            }
+        }
+        lines.table(&header, &rows)?;
     }
     lines.finish()?;
 
@@ -74,11 +93,12 @@ struct Json<'a> {
     kind: Option<&'a str>,
     description: Option<&'a str>,
     search: Option<bool>,
+    unlocked_seconds: Option<u64>,
     error: Option<String>,
 }
 
 impl<'a> Json<'a> {
-    fn of(vault: &'a VaultInfo) -> Self {
+    fn of(vault: &'a VaultInfo, left: Option<Duration>) -> Self {
         let entry = vault.entry.as_ref().ok();
         Self {
             schema: 1,
@@ -89,6 +109,7 @@ impl<'a> Json<'a> {
             kind: entry.and_then(|entry| entry.kind.as_deref()),
             description: entry.map(|entry| entry.description.as_str()),
             search: entry.map(|entry| entry.search),
+            unlocked_seconds: left.map(|left| left.as_secs()),
             error: vault.entry.as_ref().err().map(|error| in_one_line(error)),
         }
     }
