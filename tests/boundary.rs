@@ -16,4 +16,5 @@ mod owners;
 mod pretender;
 mod replaced_file;
 mod skew;
+mod wrappers;
 mod zoo;

@@ -1,0 +1,33 @@
+//! What wraps a vault hands on every call of the contract: one that it forgets is answered by the
+//! trait's default, as if the vault could not do it.
+
+use crate::plugin_files::repository;
+
+/// Returns the names of the functions that are defined in a text, from this line on.
+fn functions(text: &str, from: &str) -> Vec<String> {
+    let text = text.split_once(from).expect("it is there").1;
+    let lines = text.lines().take_while(|line| *line != "}");
+    let name = |line: &str| {
+        let rest = line.strip_prefix("    fn ")?;
+        Some(rest.split(['(', '<']).next()?.to_owned())
+    };
+    lines.filter_map(name).collect()
+}
+
+#[test]
+fn wrappers_of_a_vault_hand_on_every_call() {
+    let read = |path: &str| std::fs::read_to_string(repository().join(path)).unwrap();
+    let calls = functions(&read("plugin-api/src/vault.rs"), "pub trait Vault: Send {");
+    assert!(calls.len() >= 20 && calls.contains(&"rules".to_owned()), "{calls:?}");
+    for (path, from) in [
+        ("plugin-api/src/abi/client.rs", "> Vault for Client<C> {"),
+        ("plugin-api/src/abi/guard.rs", "> Vault for Guarded<V> {"),
+        ("host/src/plugin/evidence/watch.rs", "impl Vault for Watched"),
+        ("host/src/plugin/c_door/vault.rs", "impl Vault for CVault {"),
+    ] {
+        let handed_on = functions(&read(path), from);
+        // What a later contract might have is not in C.
+        let missing = calls.iter().filter(|call| *call != "health" && !handed_on.contains(call));
+        assert_eq!(missing.collect::<Vec<_>>(), [""; 0], "{path}");
+    }
+}
