@@ -249,8 +249,9 @@ pub struct Renamed {
 pub struct RestoreRequest {
     /// Its name.
     pub name: SecretName,
-    /// Which of the removed secrets of that name, as [`RemovedSecret::id`](super::RemovedSecret::id) has it; the one that was
-    /// removed last where absent.
+    /// Which of the removed secrets of that name, as
+    /// [`RemovedSecret::id`](super::RemovedSecret::id) has it; the one that was removed last where
+    /// absent.
     pub id: Option<String>,
     /// Which version; absent: the secret as it was removed.
     pub version: Option<String>,
