@@ -43,8 +43,8 @@ Permissions:
 Findings:
   is not stripped: larger than it has to be
 Vault `memory`: forgets all when it is closed, unless it has a file
-  Can:   write, rename, metadata, unlock, actions
-  Holds: text, bytes, credential, map
+  Can:   write, rename, conditional, metadata, unlock, actions
+  Holds: text, bytes, credential, map, json
   Names: case-sensitive
   Parameters:
     file (path): keep secrets here, IN CLEAR TEXT

@@ -429,7 +429,7 @@ Code: E12.invalid
         str![[r#"
 exit code 1
 --- stderr
-Error: The map is not an object of texts and maps
+Error: The map is no JSON object
 Caused by: line 1, column 161: objects are nested too deep
 
 "#]]
@@ -463,7 +463,7 @@ Code: E12.invalid
         str![[r#"
 exit code 1
 --- stderr
-Error: The map is not an object of texts and maps
+Error: The map is no JSON object
 Caused by: line 1, column 448901: there are too many members
 
 "#]]
@@ -497,15 +497,15 @@ fn a_map_that_is_not_utf_8_or_names_a_key_twice() {
         str![[r#"
 exit code 1
 --- stderr
-Error: The map is not an object of texts and maps
+Error: The map is no JSON object
 Caused by: line 2, column 2: this name stands in the object twice
 exit code 1
 --- stderr
-Error: The map is not an object of texts and maps
+Error: The map is no JSON object
 Caused by: line 1, column 20: this name stands in the object twice
 exit code 1
 --- stderr
-Error: The map is not an object of texts and maps
+Error: The map is no JSON object
 Caused by: line 1, column 25: this name stands in the object twice
 exit code 1
 --- stderr

@@ -24,14 +24,14 @@ fn a_plugin_of_the_hosts_own_version_fits_exactly() {
         told_of(Contract::Today, Contract::Today),
         "\
 fit: exact
-get text: Secret { value: Text([redacted]), metadata: Metadata({}) }
+get text: Secret { value: Text([redacted]), metadata: Metadata({}), version: None }
 get link: not found: no such secret
 get throttled: not found: no such secret
 list: [(\"text\", Some(\"text\"))]
   logged: set one
   logged: set two
 set_many: [Ok(()), Ok(())]
-get two: Secret { value: Text([redacted]), metadata: Metadata({}) }
+get two: Secret { value: Text([redacted]), metadata: Metadata({}), version: None }
 "
     );
     let next = told_of(Contract::Next, Contract::Next);
@@ -46,9 +46,9 @@ fn a_newer_plugin_works_in_todays_host_without_what_the_host_does_not_know() {
         "\
 fit: exact
   logged: reason: None
-get text: Secret { value: Text([redacted]), metadata: Metadata({}) }
+get text: Secret { value: Text([redacted]), metadata: Metadata({}), version: None }
   logged: reason: None
-get link: unsupported: the value is of kind 5, unknown here
+get link: unsupported: the value is of kind 6, unknown here
   logged: reason: None
 get throttled: internal error: slow down
 list: [(\"link\", None), (\"text\", Some(\"text\"))]
@@ -56,7 +56,7 @@ list: [(\"link\", None), (\"text\", Some(\"text\"))]
   logged: set two
 set_many: [Ok(()), Ok(())]
   logged: reason: None
-get two: Secret { value: Text([redacted]), metadata: Metadata({}) }
+get two: Secret { value: Text([redacted]), metadata: Metadata({}), version: None }
 "
     );
 }
@@ -68,17 +68,17 @@ fn todays_plugin_works_in_tomorrows_host_and_refuses_what_it_does_not_know() {
         told_of(Contract::Next, Contract::Today),
         "\
 fit: exact
-get text: Secret { value: Text([redacted]), metadata: Metadata({}), lease_millis: None }
+get text: Secret { value: Text([redacted]), metadata: Metadata({}), version: None, lease_millis: None }
 get link: not found: no such secret
 get throttled: not found: no such secret
 list: [(\"text\", Some(\"text\"))]
   logged: set one
   logged: set two
 set_many: [Ok(()), Ok(())]
-get two: Secret { value: Text([redacted]), metadata: Metadata({}), lease_millis: None }
-set new-link: unsupported: the value is of kind 5, unknown here
+get two: Secret { value: Text([redacted]), metadata: Metadata({}), version: None, lease_millis: None }
+set new-link: unsupported: the value is of kind 6, unknown here
 get new-link: not found: no such secret
-set new-map: unsupported: the value is of kind 5, unknown here
+set new-map: unsupported: the value is of kind 6, unknown here
 get new-map: not found: no such secret
 health: {}
 "
@@ -158,7 +158,7 @@ fn a_type_that_has_changed_is_refused_in_one_line_with_path_and_sizes() {
 #[test]
 fn answer_with_a_field_that_must_be_known_is_refused_by_a_host_that_does_not_know_it() {
     let marked: Patch =
-        ("plugin-api/src/abi/wire/records.rs", "3 lease_millis", "0x8003 lease_millis");
+        ("plugin-api/src/abi/wire/records.rs", "4 lease_millis", "0x8004 lease_millis");
     let told = told(Contract::Today, &patched("skew", "marked", &[marked], NEXT));
     let refused = "get text: unsupported: `answer` has the field 3, which is not known here\n";
     assert!(told.contains(refused), "{told}");

@@ -32,7 +32,7 @@ Default:      yes
 Layer:        user
 Plugin:       store
 Searched:     yes
-Capabilities: write, rename, metadata, unlock, actions
+Capabilities: write, rename, conditional, metadata, unlock, actions
 Parameters:
   path = [ROOT]/home/.local/share/keystead/store/safe
 Granted:
