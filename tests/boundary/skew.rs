@@ -160,7 +160,7 @@ fn answer_with_a_field_that_must_be_known_is_refused_by_a_host_that_does_not_kno
     let marked: Patch =
         ("plugin-api/src/abi/wire/records.rs", "4 lease_millis", "0x8004 lease_millis");
     let told = told(Contract::Today, &patched("skew", "marked", &[marked], NEXT));
-    let refused = "get text: unsupported: `answer` has the field 3, which is not known here\n";
+    let refused = "get text: unsupported: `answer` has the field 4, which is not known here\n";
     assert!(told.contains(refused), "{told}");
 }
 

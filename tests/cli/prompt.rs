@@ -15,7 +15,8 @@ const PATIENCE: Option<u64> = Some(30_000);
 /// Starts a command at a terminal that shows what is typed, as people's terminals do.
 pub(crate) fn at_terminal(command: Command) -> PtySession {
     let mut shell = Command::new("sh");
-    shell.args(["-c", "stty echo && exec \"$0\" \"$@\""]).env_clear();
+    // Who starts the tests in the background has Ctrl-C ignored for all that they start.
+    shell.args(["-c", "stty echo && exec env --default-signal=INT \"$0\" \"$@\""]).env_clear();
     shell.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         shell.env(name, value.unwrap());
