@@ -88,7 +88,7 @@ fn blamed<T: std::fmt::Debug>(result: Result<T>) -> String {
 fn a_locked_vault_must_say_what_would_unlock_it() {
     for (how, message) in [
         ("no challenge", "`locked` comes without what would unlock the vault"),
-        ("no prompts", "a challenge asks for nothing"),
+        ("no prompts", "a challenge asks for nothing and waits for nothing"),
         ("many prompts", "`prompts` has more than 16 items"),
         ("twin prompts", "a challenge asks for `a` twice"),
         ("long prompt", "`name` has 4097 bytes; the most is 4096"),
