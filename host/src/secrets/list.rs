@@ -103,7 +103,8 @@ impl Host {
             found.extend(entries);
             Ok(())
         })?;
-        let rules = self.rules(vault, ask)?;
+        // What is there is worth more than the order it stands in.
+        let rules = self.rules(vault, ask).unwrap_or_default();
         let sorted = |entry: Entry| Sorted {
             key: rules.sort_key(&entry.name).into_owned(),
             described: Described { vault: vault.clone(), entry },

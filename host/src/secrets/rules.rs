@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use keystead_plugin_api::{RulesRequest, SecretName, Value, VaultName};
+use keystead_plugin_api::{NameEquality, RulesRequest, SecretName, Value, VaultName};
 
 use crate::ask::Ask;
 use crate::error::Result;
@@ -11,6 +11,13 @@ use crate::host::Host;
 /// What a vault says of all of its secrets.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules(keystead_plugin_api::Rules);
+
+impl Default for Rules {
+    /// Returns those of a vault that says nothing.
+    fn default() -> Self {
+        Self(keystead_plugin_api::Rules::new(NameEquality::Unknown))
+    }
+}
 
 impl Rules {
     /// Returns what names have in common that are one secret; `None` where only the vault knows.
