@@ -321,7 +321,8 @@ fn seen<T>(answer: api::Result<T>) -> Option<T> {
     assert!(error.message().len() <= MAX_MESSAGE_BYTES);
     assert_eq!(error.challenge().is_some(), error.kind() == ErrorKind::Locked);
     if let Some(challenge) = error.challenge() {
-        assert!((1..=api::Challenge::MAX_PROMPTS).contains(&challenge.prompts.len()));
+        assert!(challenge.prompts.len() <= api::Challenge::MAX_PROMPTS);
+        assert!(!challenge.prompts.is_empty() || challenge.wait != api::Wait::None);
     }
     None
 }
