@@ -21,6 +21,21 @@ pub const MIN_TIMESTAMP_MILLIS: i64 = -62_135_596_800_000;
 /// 9999-12-31T23:59:59.999Z, in milliseconds since 1970.
 pub const MAX_TIMESTAMP_MILLIS: i64 = 253_402_300_799_999;
 
+/// The keys that mean the same in every vault. A vault that knows one of these facts gives it under
+/// its key and of its type; what it has under other keys is its own.
+pub mod keys {
+    /// When the secret was first written: [`Timestamp`](super::MetadataValue::Timestamp).
+    pub const CREATED: &str = "created";
+    /// When it was last written: [`Timestamp`](super::MetadataValue::Timestamp).
+    pub const UPDATED: &str = "updated";
+    /// From when on it is not to be used any more: [`Timestamp`](super::MetadataValue::Timestamp).
+    pub const EXPIRES: &str = "expires";
+    /// What it is for: [`Text`](super::MetadataValue::Text).
+    pub const DESCRIPTION: &str = "description";
+    /// Words between commas, spaces around them not counted: [`Text`](super::MetadataValue::Text).
+    pub const TAGS: &str = "tags";
+}
+
 /// One piece of metadata.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]

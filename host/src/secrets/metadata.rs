@@ -8,7 +8,7 @@ mod change;
 
 use std::time::Duration;
 
-use keystead_plugin_api::{Metadata, MetadataValue};
+use keystead_plugin_api::{Metadata, MetadataValue, keys};
 
 pub use change::{Change, Changed, Edit};
 
@@ -25,15 +25,12 @@ pub enum Convention {
 
 /// The known keys.
 const KEYS: [(&str, Convention); 5] = [
-    ("created", Convention::Moment),
-    ("updated", Convention::Moment),
-    (EXPIRES, Convention::Moment),
-    ("description", Convention::Text),
-    (TAGS, Convention::Tags),
+    (keys::CREATED, Convention::Moment),
+    (keys::UPDATED, Convention::Moment),
+    (keys::EXPIRES, Convention::Moment),
+    (keys::DESCRIPTION, Convention::Text),
+    (keys::TAGS, Convention::Tags),
 ];
-
-const EXPIRES: &str = "expires";
-const TAGS: &str = "tags";
 
 impl Convention {
     /// Returns what is known of a key; `None` for a key that is anybody's.
@@ -52,7 +49,7 @@ impl Convention {
 
 /// Returns from when on a secret is not to be used any more, in milliseconds since 1970.
 pub fn expires(metadata: &Metadata) -> Option<i64> {
-    match metadata.get(EXPIRES) {
+    match metadata.get(keys::EXPIRES) {
         Some(MetadataValue::Timestamp(at)) => Some(*at),
         _ => None,
     }
@@ -60,7 +57,7 @@ pub fn expires(metadata: &Metadata) -> Option<i64> {
 
 /// Returns a secret's tags.
 pub fn tags(metadata: &Metadata) -> impl Iterator<Item = &str> {
-    let text = match metadata.get(TAGS) {
+    let text = match metadata.get(keys::TAGS) {
         Some(MetadataValue::Text(text)) => text.as_str(),
         _ => "",
     };
@@ -117,18 +114,18 @@ mod tests {
     #[test]
     fn tags_stand_between_commas() {
         let all = |text_of: &str| {
-            let metadata = text(TAGS, text_of);
+            let metadata = text(keys::TAGS, text_of);
             tags(&metadata).map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(all("prod, db ,,grün "), ["prod", "db", "grün"]);
         assert_eq!(all(""), [""; 0]);
-        assert_eq!(tags(&metadata(TAGS, MetadataValue::Integer(3))).count(), 0);
+        assert_eq!(tags(&metadata(keys::TAGS, MetadataValue::Integer(3))).count(), 0);
         assert_eq!(tags(&Metadata::new()).count(), 0);
         let filter = |wanted: &[&str]| Filter {
             tags: wanted.iter().map(|tag| (*tag).to_owned()).collect(),
             ..Filter::default()
         };
-        let both = text(TAGS, "prod,db");
+        let both = text(keys::TAGS, "prod,db");
         assert!(filter(&["db"]).matches(&both) && filter(&["db", "prod"]).matches(&both));
         assert!(!filter(&["d"]).matches(&both) && !filter(&["db", "x"]).matches(&both));
         assert!(filter(&[]).matches(&Metadata::new()));
@@ -143,7 +140,7 @@ mod tests {
             expired,
             tags: Vec::new(),
         };
-        let at = |millis| metadata(EXPIRES, MetadataValue::Timestamp(millis));
+        let at = |millis| metadata(keys::EXPIRES, MetadataValue::Timestamp(millis));
         for (at_millis, in_500, over, either) in [
             (now - 1, false, true, true),
             (now, false, true, true),
@@ -163,7 +160,9 @@ mod tests {
 
     #[test]
     fn a_value_of_another_type_decides_nothing() {
-        for odd in [text(EXPIRES, "2020-01-01"), metadata(EXPIRES, MetadataValue::Integer(1))] {
+        for odd in
+            [text(keys::EXPIRES, "2020-01-01"), metadata(keys::EXPIRES, MetadataValue::Integer(1))]
+        {
             assert_eq!(expires(&odd), None);
             let filter = Filter { now: 5, expired: true, ..Filter::default() };
             assert!(!filter.matches(&odd));

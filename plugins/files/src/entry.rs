@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use keystead_plugin_api::{
-    Entry, Error, MAX_VALUE_BYTES, Metadata, MetadataValue, Result, Secret, SecretBytes, SecretName,
+    Entry, Error, MAX_VALUE_BYTES, Metadata, MetadataValue, Result, Secret, SecretBytes,
+    SecretName, keys,
 };
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -201,6 +202,6 @@ fn metadata(stat: &Stat) -> Metadata {
     let at = stat.st_mtime.saturating_mul(1_000).saturating_add(millis);
     let mut metadata = Metadata::new();
     // A clock outside the years 1 to 9999 tells nothing.
-    let _ = metadata.insert("updated", MetadataValue::Timestamp(at));
+    let _ = metadata.insert(keys::UPDATED, MetadataValue::Timestamp(at));
     metadata
 }
