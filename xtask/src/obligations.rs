@@ -20,33 +20,12 @@ const SOURCES: [&str; 2] = ["plugin-api/src/plugin.rs", "plugin-api/src/vault.rs
 
 /// Compares the page with the list, or writes it.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
-    let workspace = Workspace::here()?;
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        [] => {
-            let faults = faults(&workspace)?;
-            faults.iter().for_each(|fault| eprintln!("{fault}"));
-            Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        ["--write"] => {
-            let page = workspace.root().join(PART.page);
-            let text = fs_err::read_to_string(&page)?;
-            fs_err::write(&page, PART.replaced(&text, &made(&workspace)?)?)?;
-            println!("written: {}", PART.page);
-            Ok(ExitCode::SUCCESS)
-        }
-        _ => Err("usage: cargo xtask obligations [--write]".into()),
-    }
+    PART.run("obligations", made, words)
 }
 
 /// Returns what is wrong with the page, one line a fault.
 pub(crate) fn faults(workspace: &Workspace) -> Result<Vec<String>> {
-    let text = fs_err::read_to_string(workspace.root().join(PART.page))?;
-    if PART.replaced(&text, &made(workspace)?)? == text {
-        return Ok(Vec::new());
-    }
-    let fault = "is not the contract's list: run `cargo xtask obligations --write`";
-    Ok(vec![format!("{}: {fault}", PART.page)])
+    PART.faults("obligations", made, workspace)
 }
 
 fn made(workspace: &Workspace) -> Result<String> {

@@ -1,6 +1,12 @@
 //! The part of a page that a task writes: between two lines, the rest is by people.
 
+use std::process::ExitCode;
+
 use crate::Result;
+use crate::workspace::Workspace;
+
+/// Makes the part from what it is about.
+type Make = fn(&Workspace) -> Result<String>;
 
 /// A part, by the lines around it.
 pub(crate) struct Part {
@@ -10,6 +16,41 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// Compares the page with what is made, or writes it: the command of this name.
+    pub(crate) fn run(&self, name: &str, make: Make, words: &[String]) -> Result<ExitCode> {
+        let workspace = Workspace::here()?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            [] => {
+                let faults = self.faults(name, make, &workspace)?;
+                faults.iter().for_each(|fault| eprintln!("{fault}"));
+                Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            ["--write"] => {
+                let page = workspace.root().join(self.page);
+                let text = fs_err::read_to_string(&page)?;
+                fs_err::write(&page, self.replaced(&text, &make(&workspace)?)?)?;
+                println!("written: {}", self.page);
+                Ok(ExitCode::SUCCESS)
+            }
+            _ => Err(format!("usage: cargo xtask {name} [--write]").into()),
+        }
+    }
+
+    /// Returns what is wrong with the page, one line a fault.
+    pub(crate) fn faults(
+        &self,
+        name: &str,
+        make: Make,
+        workspace: &Workspace,
+    ) -> Result<Vec<String>> {
+        let text = fs_err::read_to_string(workspace.root().join(self.page))?;
+        if self.replaced(&text, &make(workspace)?)? == text {
+            return Ok(Vec::new());
+        }
+        Ok(vec![format!("{}: is out of date: run `cargo xtask {name} --write`", self.page)])
+    }
+
     /// Returns the page with this part replaced.
     pub(crate) fn replaced(&self, page: &str, made: &str) -> Result<String> {
         let Self { page: name, begin, end } = self;

@@ -35,36 +35,17 @@ const CAPABILITIES: [&str; 11] = [
 
 /// Compares the page with the manifests, or writes it.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
-    let workspace = Workspace::here()?;
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        [] => {
-            let faults = faults(&workspace)?;
-            faults.iter().for_each(|fault| eprintln!("{fault}"));
-            Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        ["--write"] => {
-            let page = workspace.root().join(PART.page);
-            let text = fs_err::read_to_string(&page)?;
-            fs_err::write(&page, PART.replaced(&text, &tables(&manifests(&workspace)?)?)?)?;
-            println!("written: {}", PART.page);
-            Ok(ExitCode::SUCCESS)
-        }
-        _ => Err("usage: cargo xtask vaults [--write]".into()),
-    }
+    PART.run("vaults", made, words)
 }
 
 /// Returns what is wrong with the page, one line a fault.
 pub(crate) fn faults(workspace: &Workspace) -> Result<Vec<String>> {
-    let text = fs_err::read_to_string(workspace.root().join(PART.page))?;
-    let mut faults = Vec::new();
-    if PART.replaced(&text, &tables(&manifests(workspace)?)?)? != text {
-        faults.push(format!(
-            "{}: its tables are not those of the manifests: run `cargo xtask vaults --write`",
-            PART.page
-        ));
-    }
-    Ok(faults)
+    PART.faults("vaults", made, workspace)
+}
+
+/// Returns the tables of the manifests as they are now.
+fn made(workspace: &Workspace) -> Result<String> {
+    tables(&manifests(workspace)?)
 }
 
 /// Builds the plugins and returns what the host reads from each.

@@ -62,7 +62,7 @@ impl Host {
         let mut given = Given::new();
         let mut wrong = 0;
         let mut left = Left(UNLOCK_TIMEOUT);
-        let mut poll = None;
+        let (mut poll, mut end) = (None, None);
         let mut steps = 0;
         while steps < MAX_STEPS {
             let Some(challenge) = refusal.challenge().cloned() else {
@@ -80,7 +80,8 @@ impl Host {
                 left = Left(UNLOCK_TIMEOUT);
             }
             if let Wait::Poll { interval, expires } = challenge.wait {
-                let poll = poll.get_or_insert_with(|| Poll::new(expires));
+                let end = *end.get_or_insert_with(|| Instant::now() + Poll::LONGEST);
+                let poll = poll.get_or_insert_with(|| Poll::new(expires, end));
                 poll.pause(interval, open)?;
             } else {
                 steps += 1;
@@ -233,11 +234,12 @@ impl Poll {
     /// The shortest and the longest pause between two calls, whatever the vault says.
     const PAUSES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(5 * 60);
 
-    /// The longest that it is waited for, whatever the vault says.
+    /// The longest that one unlocking waits in all, whatever the vault says.
     const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-    fn new(expires: Duration) -> Self {
-        Self(Instant::now() + expires.min(Self::LONGEST))
+    /// Returns the time that one step has, which ends with that of the whole unlocking.
+    fn new(expires: Duration, end: Instant) -> Self {
+        Self((Instant::now() + expires.min(Self::LONGEST)).min(end))
     }
 
     /// Waits until the vault may be asked again.
@@ -271,6 +273,15 @@ fn denied_by(open: &Open, challenge: &Challenge, given: &Given, answer: Refusal)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_waits_of_one_unlocking_share_its_end() {
+        let end = Instant::now() + Duration::from_secs(60);
+        assert_eq!(Poll::new(Duration::MAX, end).0, end);
+        assert!(Poll::new(Duration::from_secs(5), end).0 < end);
+        let longest = Instant::now() + Poll::LONGEST;
+        assert!(Poll::new(Duration::MAX, longest + Poll::LONGEST).0 < longest + Poll::LONGEST);
+    }
 
     #[test]
     fn steps_of_one_unlocking_share_its_time() {

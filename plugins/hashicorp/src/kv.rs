@@ -281,11 +281,19 @@ impl Kv {
         self.two(server, "removed secrets", request.deadline)?;
         let look = Look::at(&request.cursor, request.limit, request.deadline);
         let (found, next) = self.walk(server, look)?;
-        let removed = |(name, state): (SecretName, Known)| match state {
-            Known::State(state) if state.is_recoverable() => Some(state.removed(name)),
-            _ => None,
-        };
-        Ok(RemovedPage::new(found.into_iter().filter_map(removed).collect(), next))
+        let mut removed = Vec::new();
+        for (name, state) in found {
+            match state {
+                Known::State(state) if state.is_recoverable() => removed.push(state.removed(name)),
+                Known::State(_) => {}
+                // Whether it was removed cannot be seen: that is not "it was not".
+                Known::Nothing => {
+                    let message = format!("the token may not read the metadata of `{name}`");
+                    return Err(Error::permission_denied(message));
+                }
+            }
+        }
+        Ok(RemovedPage::new(removed, next))
     }
 
     /// Returns one page of all names, and the cursor of the next.

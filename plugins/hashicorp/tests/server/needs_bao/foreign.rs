@@ -1,8 +1,8 @@
 //! What the server's own client writes is read here, and what is written here it reads.
 
 use keystead_plugin_api::{
-    DescribeRequest, Map, Metadata, MetadataValue, SetMetadataRequest, SetRequest, Value,
-    ValueKind, VersionsRequest, WriteMode,
+    DescribeRequest, ListRemovedRequest, Map, Metadata, MetadataValue, SetMetadataRequest,
+    SetRequest, Value, ValueKind, VersionsRequest, WriteMode,
 };
 use serde_json::{Value as Json, json};
 
@@ -220,6 +220,27 @@ fn versions_are_the_clients_and_actions_bring_them_back() {
     );
     let (status, _) = Bao::shared().root("GET", &format!("secret/metadata/{path}"), &Json::Null);
     assert_eq!(status, 404);
+}
+
+#[test]
+fn removed_secret_that_the_token_may_not_look_at_is_denied() {
+    let (mut vault, folder) = vault(&[]);
+    vault.set("x", Value::text("1")).unwrap();
+    vault.remove("x").unwrap();
+    let request = ListRemovedRequest::new(soon());
+    let removed = vault.0.list_removed(&request).unwrap().secrets;
+    assert_eq!(removed.len(), 1);
+    let rules = format!("path \"secret/metadata/{folder}/*\" {{ capabilities = [\"list\"] }}");
+    let (server, policy) = (Bao::shared(), unique("lists"));
+    server.must("PUT", &format!("sys/policies/acl/{policy}"), &json!({ "policy": rules }));
+    let token = server.token(&[&policy], "1h");
+    let url = server.url();
+    let pairs = [("address", &*url), ("token", &token), ("prefix", &folder), ("kv-version", "2")];
+    let answer = Opened::new(&pairs).0.list_removed(&request);
+    assert_eq!(
+        told(answer.map(|page| page.secrets)),
+        "permission denied: the token may not read the metadata of `x`"
+    );
 }
 
 #[test]
