@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::Mutex;
 use std::thread;
 
 use serde_json::{Value as Json, json};
@@ -184,4 +185,32 @@ fn needs_bao_kv_2_loses_no_update() {
 fn needs_bao_kv_1_loses_no_update_of_one_user() {
     let sandbox = mounted(1);
     fields_are_kept(&sandbox);
+    moved_secrets_are_kept(&sandbox);
+    one_of_many_creates(&sandbox);
+    // The other way: it is the server that many create one secret in.
+    for number in 0..WRITERS {
+        let words = format!("set a{number} --stdin -V away");
+        sandbox.feed(format!("value {number}"), &words).succeeds();
+    }
+    at_once(|number| {
+        run(&sandbox, &format!("move a{number} --as back --from away --to work"), "");
+    });
+    let left = (0..WRITERS)
+        .filter(|number| sandbox.run(&format!("get -q a{number} -V away"), &[]).status == 0)
+        .count();
+    assert_eq!(left, WRITERS - 1);
+}
+
+/// Creates one secret with many commands: one of them succeeds, and its value is there.
+fn one_of_many_creates(sandbox: &Sandbox) {
+    let created = Mutex::new(Vec::new());
+    at_once(|number| {
+        let value = format!("value {number}");
+        if run(sandbox, "set created --no-clobber --stdin", &value).status.success() {
+            created.lock().unwrap().push(value);
+        }
+    });
+    let created = created.into_inner().unwrap();
+    let there = sandbox.run("get -q created", &[]).succeeds().to_vec();
+    assert_eq!(created, [String::from_utf8(there).unwrap()]);
 }

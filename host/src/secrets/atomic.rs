@@ -1,8 +1,8 @@
 //! Changing what was read: read, change, and write only if no other writer was there in between.
 //!
 //! A vault with the capability `conditional` checks that itself, whichever program the other writer
-//! is. For all others this user's Keystead processes take a lock for each secret; what another
-//! program writes between reading and writing is lost there.
+//! is. This user's Keystead processes also take a lock for each secret; in a vault without that
+//! capability, what another program writes between reading and writing is lost.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    Deadline, Error as Answer, ErrorDetail, ErrorKind, ListRequest, ParameterKind, SecretName,
+    Deadline, Error as Answer, ErrorDetail, ErrorKind, GetRequest, ParameterKind, SecretName,
     VaultName,
 };
 use sha2::{Digest as _, Sha256};
@@ -37,9 +37,9 @@ const LOCKS: u8 = 64;
 /// What keeps other writers out while a change is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Guard {
-    /// The vault: what is written names the version that was read.
+    /// The vault, beside the lock: what is written names the version that was read.
     Version,
-    /// A lock among the processes of this user.
+    /// The lock among the processes of this user alone.
     Lock,
 }
 
@@ -79,46 +79,68 @@ impl Host {
         if run == Run::Dry {
             return change(Guard::Version, ask);
         }
-        if kind.capabilities.contains(&Capability::Conditional) {
-            for round in 0.. {
-                match change(Guard::Version, ask) {
-                    Err(error) if is_conflict(&error) && round < TRIES => {
-                        std::thread::sleep(pause(round));
-                    }
-                    // This one vault of its kind cannot: an old version of a server, for example.
-                    Err(error) if is_unsupported(&error) => break,
-                    done => return done,
-                }
-            }
-        }
-        for _ in 0..UNLOCKS {
-            let lock = self.lock_secret(vault, kind, name)?;
-            // Nobody is asked while others wait for the lock.
-            let done = change(Guard::Lock, &mut Nobody);
+        let mut guard = match kind.capabilities.contains(&Capability::Conditional) {
+            true => Guard::Version,
+            false => Guard::Lock,
+        };
+        let (mut round, mut unlocks) = (0, 0);
+        while unlocks < UNLOCKS {
+            // Also where the vault checks versions: that it creates a secret in one step, no
+            // capability says.
+            let lock = self.lock_secret(vault, kind, name, guard)?;
+            // No person is asked while other processes wait for the lock.
+            let done = change(guard, &mut Nobody);
             drop(lock);
             match done {
-                Err(Error::Locked { .. }) => self.call(vault, ask, &mut |open, deadline| {
-                    let mut first = ListRequest::new(deadline);
-                    first.limit = 1;
-                    open.list(&first).map(drop)
-                })?,
+                Err(Error::Locked { .. }) => {
+                    unlocks += 1;
+                    self.unlock_by_reading(vault, name, ask)?;
+                }
+                Err(error) if is_conflict(&error) && round < TRIES => {
+                    std::thread::sleep(pause(round));
+                    round += 1;
+                }
+                // This one vault of its kind cannot: an old version of a server, for example.
+                Err(error) if is_unsupported(&error) && guard == Guard::Version => {
+                    guard = Guard::Lock;
+                }
                 done => return done,
             }
         }
-        change(Guard::Lock, ask)
+        change(guard, ask)
     }
 
-    /// Takes the lock of a secret; none where this user has no folder for it.
+    /// Unlocks a vault if it is locked.
+    fn unlock_by_reading(
+        &self,
+        vault: &VaultName,
+        name: &SecretName,
+        ask: &mut dyn Ask,
+    ) -> Result<()> {
+        self.call(vault, ask, &mut |open, deadline| {
+            match open.get(&GetRequest::new(name.clone(), deadline)) {
+                Err(error) if error.challenge().is_some() => Err(error),
+                // What else it answers is not asked here.
+                _ => Ok(()),
+            }
+        })
+    }
+
+    /// Takes the lock of a secret; none where this user has no directory for it.
     fn lock_secret(
         &self,
         vault: &VaultName,
         kind: &Kind,
         name: &SecretName,
+        guard: Guard,
     ) -> Result<Option<Lock>> {
         let entry = self.entry(vault)?;
         let folder = self.options().paths.locks_dir();
         let folder = folder.map(|path| Folder::create(&path, Rule::User)).transpose()?;
         let Some(folder) = folder else {
+            if guard == Guard::Version {
+                return Ok(None);
+            }
             let message = "no folder for locks: a change that another process makes at the same \
                            time may be lost";
             let log = &self.options().log;

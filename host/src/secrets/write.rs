@@ -34,7 +34,15 @@ impl Host {
             self.check_mode(&vault, &new.name, new.mode, ask)?;
             return Ok(vault);
         }
-        self.write(&vault, &new, &new.value, (new.mode, None), ask)?;
+        let how = (new.mode, None);
+        if new.mode == WriteMode::CreateOnly {
+            // Not every vault looks and writes in one step.
+            self.atomically(&vault, &kind, &new.name, new.run, ask, &mut |_, ask| {
+                self.write(&vault, &new, &new.value, how.clone(), ask)
+            })?;
+        } else {
+            self.write(&vault, &new, &new.value, how, ask)?;
+        }
         Ok(vault)
     }
 

@@ -183,10 +183,7 @@ impl Plan {
                 (written, _) => written.map(|()| outcome),
             }
         };
-        let outcome = match looks {
-            true => host.atomically(to, &self.target, target, Run::Real, ask, &mut put)?,
-            false => put(Guard::Version, ask)?,
-        };
+        let outcome = host.atomically(to, &self.target, target, Run::Real, ask, &mut put)?;
         if matches!(outcome, Outcome::Same) {
             return Ok(outcome);
         }
