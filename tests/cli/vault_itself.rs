@@ -2,7 +2,37 @@
 
 use snapbox::{assert_data_eq, str};
 
-use super::sandbox::{CANARY, Sandbox};
+use super::sandbox::{CANARY, Sandbox, files};
+
+#[test]
+fn test_with_verbose_prints_the_rules_of_the_vault() {
+    let sandbox = Sandbox::installed();
+    sandbox.run("plugin install --yes", &[files().to_str().unwrap()]).succeeds();
+    sandbox.run("vault register app --plugin files:read-write --yes --param folder=app", &[]);
+    assert_data_eq!(
+        sandbox.run("vault test app -v", &[]),
+        str![[r#"
+exit code 0
+--- stdout
+app: ok
+  name equality: unknown; names: at most 255 bytes, what a file can be called
+--- stderr
+vault `app`: there is no folder yet: the first secret makes it
+
+"#]]
+    );
+    let long = "n".repeat(256);
+    assert_data_eq!(
+        sandbox.feed("value", &format!("set {long} --stdin -V app")),
+        str![[r#"
+exit code 1
+--- stderr
+Error: Vault `app` answered: its name has 256 bytes; this vault takes 255
+Code: E12.unsupported
+
+"#]]
+    );
+}
 
 #[test]
 fn each_vault_is_tested_and_the_exit_code_remembers() {
@@ -40,8 +70,8 @@ vault `work`: secrets are kept in clear text in [ROOT]/here/work.secrets
         str![[r#"
 exit code 5
 --- stdout
-{"schema":1,"vault":"home","ok":false,"code":"E12.damaged","error":"vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin"}
-{"schema":1,"vault":"work","ok":true,"code":null,"error":null}
+{"schema":1,"vault":"home","ok":false,"code":"E12.damaged","error":"vault `home` answered: [ROOT]/here/home.secrets, line 1: it was not written by this plugin","rules":null}
+{"schema":1,"vault":"work","ok":true,"code":null,"error":null,"rules":{"names":"exact","max_name_bytes":null,"name_grammar":null,"max_value_bytes":null}}
 --- stderr
 {"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/home.secrets","level":"warning","vault":"home"}
 {"schema":1,"log":"secrets are kept in clear text in [ROOT]/here/work.secrets","level":"warning","vault":"work"}
@@ -190,8 +220,8 @@ work: ok
         str![[r#"
 exit code 5
 --- stdout
-{"schema":1,"vault":"safe","ok":false,"code":"E12.locked","error":"vault `safe` is locked"}
-{"schema":1,"vault":"work","ok":true,"code":null,"error":null}
+{"schema":1,"vault":"safe","ok":false,"code":"E12.locked","error":"vault `safe` is locked","rules":null}
+{"schema":1,"vault":"work","ok":true,"code":null,"error":null,"rules":{"names":"exact","max_name_bytes":null,"name_grammar":null,"max_value_bytes":null}}
 
 "#]]
     );

@@ -32,17 +32,23 @@ impl Rules {
 
     /// Returns why the vault cannot hold a value under a name, by the limits that it has said.
     pub(crate) fn limit(&self, name: &SecretName, value: Option<&Value>) -> Option<String> {
-        let (length, most) = (name.as_str().len(), self.0.max_name_bytes);
-        if let Some(most) = most.filter(|most| length > *most) {
-            return Some(format!("its name has {length} bytes; this vault takes {most}"));
-        }
-        let size = value.and_then(|value| value.encoded_len().ok()).unwrap_or_default();
-        let most = self.0.max_value_bytes.filter(|most| size > *most)?;
-        Some(format!("its value has {size} bytes; this vault takes {most}"))
+        self.0.check(name, value).err().map(|error| error.message().to_owned())
     }
 }
 
 impl Host {
+    /// Returns what a vault says of all of its secrets: which names are one, and what it can hold.
+    ///
+    /// # Errors
+    /// What the vault answers, or that it cannot be opened.
+    pub fn vault_rules(
+        &self,
+        vault: &VaultName,
+        ask: &mut dyn Ask,
+    ) -> Result<keystead_plugin_api::Rules> {
+        self.rules(vault, ask).map(|rules| rules.0)
+    }
+
     /// Asks a vault for its rules.
     pub(crate) fn rules(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<Rules> {
         let rules =

@@ -1,5 +1,6 @@
 //! What a host refuses for a vault, so that not every vault has to: what its kind does not declare,
-//! actions it does not have, and answers to a challenge it did not give last.
+//! names and values beyond its limits, actions it does not have, and answers to a challenge it did not
+//! give last.
 
 #[cfg(feature = "next")]
 use std::collections::BTreeMap;
@@ -8,7 +9,8 @@ use std::fmt;
 use super::{merged, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Capability;
-use crate::value::ValueKind;
+use crate::name::SecretName;
+use crate::value::{Value, ValueKind};
 use crate::vault::*;
 
 /// What holds a vault.
@@ -41,6 +43,8 @@ pub struct Guarded<V> {
     challenge: Option<String>,
     /// The actions that it had last.
     actions: Vec<String>,
+    /// What it can hold, once it has said so.
+    rules: Option<Rules>,
 }
 
 impl<V: Holds> Guarded<V> {
@@ -56,6 +60,7 @@ impl<V: Holds> Guarded<V> {
             values: values.into(),
             challenge: None,
             actions: Vec::new(),
+            rules: None,
         }
     }
 
@@ -106,7 +111,21 @@ impl<V: Holds> Guarded<V> {
         }
     }
 
-    fn check_set(&self, request: &SetRequest) -> Result<()> {
+    /// A vault is asked for its limits before it is written to first. One that cannot say them now is
+    /// asked again.
+    fn check_limits(
+        &mut self,
+        name: &SecretName,
+        value: Option<&Value>,
+        deadline: Deadline,
+    ) -> Result<()> {
+        if self.rules.is_none() {
+            let _ = self.rules(&RulesRequest::new(deadline));
+        }
+        self.rules.as_ref().map_or(Ok(()), |rules| rules.check(name, value))
+    }
+
+    fn check_set(&mut self, request: &SetRequest) -> Result<()> {
         self.needs(Capability::Write, NOT_WRITTEN)?;
         self.check_version(&request.if_version)?;
         let kind = request.value.kind();
@@ -114,9 +133,12 @@ impl<V: Holds> Guarded<V> {
             return Err(Error::unsupported(format!("this vault holds no value of kind {kind}")));
         }
         match &request.metadata {
-            Some(metadata) if !metadata.is_empty() => self.needs(Capability::Metadata, NO_METADATA),
-            _ => Ok(()),
+            Some(metadata) if !metadata.is_empty() => {
+                self.needs(Capability::Metadata, NO_METADATA)?;
+            }
+            _ => {}
         }
+        self.check_limits(&request.name, Some(&request.value), request.deadline)
     }
 }
 
@@ -167,6 +189,7 @@ impl<V: Holds> Vault for Guarded<V> {
 
     fn rename(&mut self, request: &RenameRequest) -> Result<Renamed> {
         self.needs(Capability::Rename, "this vault renames no secrets")?;
+        self.check_limits(&request.to, None, request.deadline)?;
         self.call(|vault| vault.rename(request))
     }
 
@@ -257,7 +280,9 @@ impl<V: Holds> Vault for Guarded<V> {
     }
 
     fn rules(&mut self, request: &RulesRequest) -> Result<Rules> {
-        self.call(|vault| vault.rules(request))
+        let rules = self.call(|vault| vault.rules(request))?;
+        self.rules = Some(rules.clone());
+        Ok(rules)
     }
 
     #[cfg(feature = "next")]

@@ -1,5 +1,9 @@
 //! What holds for all secrets of one open vault: which names are one, and what it can hold.
 
+use crate::error::{Error, Result};
+use crate::name::SecretName;
+use crate::value::Value;
+
 #[cfg(feature = "unicode")]
 mod fold;
 
@@ -77,5 +81,28 @@ impl Rules {
     /// Returns rules with no more limits than the contract has.
     pub fn new(names: NameEquality) -> Self {
         Self { names, max_name_bytes: None, name_grammar: None, max_value_bytes: None }
+    }
+
+    /// Checks a name, and a value if there is one, against the limits in bytes. The grammar is words for
+    /// people: a vault checks that itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) with both numbers.
+    pub fn check(&self, name: &SecretName, value: Option<&Value>) -> Result<()> {
+        let length = name.as_str().len();
+        match self.max_name_bytes {
+            Some(most) if length > most => {
+                let message = format!("its name has {length} bytes; this vault takes {most}");
+                return Err(Error::unsupported(message));
+            }
+            _ => {}
+        }
+        match (self.max_value_bytes, value.map(Value::encoded_len)) {
+            (Some(most), Some(Ok(size))) if size > most => {
+                let message = format!("its value has {size} bytes; this vault takes {most}");
+                Err(Error::unsupported(message))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::value::Value;
 struct Yes {
     calls: Arc<Mutex<Vec<&'static str>>>,
     locked: Option<&'static str>,
+    rules: Rules,
 }
 
 impl Yes {
@@ -59,6 +60,15 @@ impl Vault for Yes {
         self.called("versions").map(|()| VersionPage::default())
     }
 
+    fn rename(&mut self, _: &RenameRequest) -> Result<Renamed> {
+        self.called("rename").map(|()| Renamed::new())
+    }
+
+    fn rules(&mut self, _: &RulesRequest) -> Result<Rules> {
+        // Not among the calls: when it is asked is the guard's own business.
+        Ok(self.rules.clone())
+    }
+
     fn actions(&mut self, _: &ActionsRequest) -> Result<ActionList> {
         self.called("actions").map(|()| ActionList::new(vec![Action::new("tidy", "tidies")]))
     }
@@ -75,7 +85,8 @@ fn guarded(
     capabilities: &[Capability],
 ) -> (Guarded<Box<dyn Vault>>, Calls) {
     let calls = Calls::default();
-    let vault: Box<dyn Vault> = Box::new(Yes { calls: calls.clone(), locked });
+    let vault: Box<dyn Vault> =
+        Box::new(Yes { calls: calls.clone(), locked, rules: Rules::new(NameEquality::Exact) });
     (Guarded::new(vault, capabilities, [ValueKind::Text]), calls)
 }
 
@@ -165,4 +176,27 @@ fn unknown_action_is_unsupported_and_not_run() {
     assert_eq!(refused(vault.run_action(&act("sweep"))), ErrorKind::Unsupported);
     vault.run_action(&act("tidy")).unwrap();
     assert_eq!(*calls.lock().unwrap(), ["actions", "run_action"]);
+}
+
+#[test]
+fn name_and_value_beyond_the_vaults_limits_are_unsupported() {
+    let calls = Calls::default();
+    let mut rules = Rules::new(NameEquality::Exact);
+    let small = Value::text("x").encoded_len().unwrap();
+    (rules.max_name_bytes, rules.max_value_bytes) = (Some(1), Some(small));
+    let vault: Box<dyn Vault> = Box::new(Yes { calls: calls.clone(), locked: None, rules });
+    let can = [Capability::Write, Capability::Rename];
+    let mut vault = Guarded::new(vault, can, [ValueKind::Text]);
+    let long = || SecretName::parse("xx").unwrap();
+    assert_eq!(refused(vault.set(set(Value::text("xx")))), ErrorKind::Unsupported);
+    let request = SetRequest::new(long(), Value::text("x"), soon());
+    assert_eq!(refused(vault.set(request)), ErrorKind::Unsupported);
+    let rename = RenameRequest::new(name(), long(), soon());
+    assert_eq!(refused(vault.rename(&rename)), ErrorKind::Unsupported);
+    assert!(calls.lock().unwrap().is_empty());
+    let many = vec![set(Value::text("xx")), set(Value::text("x"))];
+    let results = vault.set_many(SetManyRequest::new(many)).unwrap().results;
+    assert!(results[0].is_err() && results[1].is_ok());
+    vault.rename(&RenameRequest::new(name(), name(), soon())).unwrap();
+    assert_eq!(*calls.lock().unwrap(), ["set", "rename"]);
 }

@@ -81,7 +81,7 @@ records! {
     PurgeRequest { 1 name, 2 id, 3 version, 4 deadline };
     Purged {};
     RulesRequest { 1 deadline };
-    Rules { 1 names, 2 max_name_bytes, 3 name_grammar, 4 max_value_bytes };
+    Rules { 1 names, 2 max_name_bytes, 3 name_grammar <= MAX_MESSAGE_BYTES, 4 max_value_bytes };
     ActionsRequest { 1 deadline };
     Action { 1 id, 2 description, 3 parameters, 4 destructive };
     ActionList { 1 actions };

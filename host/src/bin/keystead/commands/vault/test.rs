@@ -1,18 +1,20 @@
 //! `keystead vault test`: whether vaults could do their work. Changes nothing.
 
 use keystead::{Ask, Error, Nobody, Unanswered};
-use keystead_plugin_api::VaultName;
+use keystead_plugin_api::{Rules, VaultName};
 use serde::Serialize;
 
 use super::super::Scene;
 use super::super::get::{listed, vault_name};
 use crate::failure::{Exit, Failure, in_one_line};
+use crate::ui::Talk;
 
 /// Test whether a vault could do its work
 ///
 /// Without a name all vaults are tested, and exit code 5 says that some failed. A vault that is
 /// locked could not do its work; only the one that is named, or the default one, asks to be
-/// unlocked. Nothing is changed.
+/// unlocked. Nothing is changed. `--verbose` and `--json` also print which names the vault takes, and
+/// its limits.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The vault
@@ -22,8 +24,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     if let Some(name) = &args.name {
-        test(&mut scene, name, Asked::Person)?;
-        answer(&scene, name, None)?;
+        let rules = test(&mut scene, name, Asked::Person)?;
+        answer(&scene, name, Ok(&rules))?;
         return Ok(Exit::Done);
     }
     let mut exit = Exit::Done;
@@ -39,7 +41,7 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         if tested.is_err() {
             exit = Exit::Partly;
         }
-        answer(&scene, &vault.name, tested.err().as_ref())?;
+        answer(&scene, &vault.name, tested.as_ref())?;
     }
     Ok(exit)
 }
@@ -50,18 +52,31 @@ enum Asked {
     Nobody,
 }
 
-fn test(scene: &mut Scene<'_>, name: &VaultName, asked: Asked) -> Result<(), Error> {
+/// Tests a vault, and returns its rules where that is of use.
+fn test(scene: &mut Scene<'_>, name: &VaultName, asked: Asked) -> Result<Option<Rules>, Error> {
     let waiting = scene.waiting(Some(name));
     let ask: &mut dyn Ask = match asked {
         Asked::Person => &mut scene.terminal,
         Asked::Nobody => &mut Nobody,
     };
-    let tested = scene.host.test(name, ask);
+    scene.host.test(name, ask)?;
+    let rules = match scene.ui.is_json() || scene.ui.talk() >= Talk::More {
+        true => Some(scene.host.vault_rules(name, ask)?),
+        false => None,
+    };
     drop(waiting);
-    tested
+    Ok(rules)
 }
 
-fn answer(scene: &Scene<'_>, name: &VaultName, error: Option<&Error>) -> Result<(), Failure> {
+fn answer(
+    scene: &Scene<'_>,
+    name: &VaultName,
+    tested: Result<&Option<Rules>, &Error>,
+) -> Result<(), Failure> {
+    let (rules, error) = match tested {
+        Ok(rules) => (rules.as_ref(), None),
+        Err(error) => (None, Some(error)),
+    };
     if scene.ui.is_json() {
         return scene.ui.json(&Answer {
             schema: 1,
@@ -69,10 +84,19 @@ fn answer(scene: &Scene<'_>, name: &VaultName, error: Option<&Error>) -> Result<
             ok: error.is_none(),
             code: error.map(Error::code),
             error: error.map(|error| in_one_line(error)),
+            rules: rules.map(|rules| JsonRules {
+                names: rules.names.as_str(),
+                max_name_bytes: rules.max_name_bytes,
+                name_grammar: rules.name_grammar.as_deref(),
+                max_value_bytes: rules.max_value_bytes,
+            }),
         });
     }
     match error {
-        None => scene.ui.line(&format!("{name}: ok")),
+        None => {
+            scene.ui.line(&format!("{name}: ok"))?;
+            rules.map_or(Ok(()), |rules| scene.ui.line(&described(rules)))
+        }
         Some(Error::Locked { challenge, why: Unanswered::Nobody, .. }) => {
             let asked: Vec<&str> = challenge.prompts.iter().map(|prompt| &*prompt.name).collect();
             let asked = listed(&asked).replace(" or ", " and ");
@@ -91,4 +115,30 @@ struct Answer<'a> {
     ok: bool,
     code: Option<&'static str>,
     error: Option<String>,
+    rules: Option<JsonRules<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonRules<'a> {
+    names: &'static str,
+    max_name_bytes: Option<usize>,
+    name_grammar: Option<&'a str>,
+    max_value_bytes: Option<usize>,
+}
+
+/// Returns a line about the rules of a vault.
+fn described(rules: &Rules) -> String {
+    let mut names = Vec::new();
+    if let Some(most) = rules.max_name_bytes {
+        names.push(format!("at most {most} bytes"));
+    }
+    names.extend(rules.name_grammar.clone());
+    let mut line = format!("  name equality: {}", rules.names.as_str());
+    if !names.is_empty() {
+        line.push_str(&format!("; names: {}", names.join(", ")));
+    }
+    if let Some(most) = rules.max_value_bytes {
+        line.push_str(&format!("; values: at most {most} bytes"));
+    }
+    line
 }
