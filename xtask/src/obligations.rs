@@ -118,10 +118,18 @@ fn in_c(words: &str) -> Result<String> {
             _ => return Err(format!("`{name}` has no name in C: say it in xtask").into()),
         };
         let _ = write!(text, "`{named}`");
-        rest = if linked { &after[1..] } else { after };
+        rest = if linked { after_link(&after[1..]) } else { after };
     }
     text.push_str(rest);
     Ok(text)
+}
+
+/// Returns what follows a link's text: its target in parentheses, if there is one, is skipped.
+fn after_link(rest: &str) -> &str {
+    match rest.strip_prefix('(').and_then(|target| target.split_once(')')) {
+        Some((_, rest)) => rest,
+        None => rest,
+    }
 }
 
 /// Returns `KEYSTEAD_NOT_FOUND` for `NotFound`, and with a group `KEYSTEAD_MODE_REPLACE` for `Replace`.
