@@ -38,7 +38,7 @@ const OF_WRITING: [&str; 6] = [
     "deadline",
 ];
 
-fn passes(file: &Path, id: &str, check: impl Fn(&Scene) -> Check, more: &[&str]) {
+pub(super) fn passes(file: &Path, id: &str, check: impl Fn(&Scene) -> Check, more: &[&str]) {
     for placement in [Placement::Isolated, Placement::InProcess] {
         let scene = Scene::new();
         scene.install(file);
@@ -54,6 +54,11 @@ fn passes(file: &Path, id: &str, check: impl Fn(&Scene) -> Check, more: &[&str])
 fn the_vault_in_c_keeps_every_promise() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = c_vault(folder.path());
+    keeps_every_promise(&file, folder.path());
+}
+
+/// Runs the suite on the vault in C, without a password and with one, which is in a file of the folder.
+pub(super) fn keeps_every_promise(file: &Path, folder: &Path) {
     let of_metadata = [
         "set-metadata-with-value",
         "set-metadata-replaces",
@@ -69,9 +74,9 @@ fn the_vault_in_c_keeps_every_promise() {
         check.many = Some(1_200);
         check
     };
-    passes(&file, "c-vault", open, &of_metadata);
+    passes(file, "c-vault", open, &of_metadata);
 
-    let password = folder.path().join("password");
+    let password = folder.join("password");
     fs::write(&password, "a password\n").unwrap();
     let reference = format!("file:{}", password.display());
     let locked = |scene: &Scene| {
@@ -81,7 +86,7 @@ fn the_vault_in_c_keeps_every_promise() {
         check
     };
     let of_locking = ["unlock-right", "unlock-wrong", "unlock-stale", "lock-locks", "no-prompt"];
-    passes(&file, "c-vault", locked, &of_locking);
+    passes(file, "c-vault", locked, &of_locking);
 }
 
 #[test]
