@@ -185,8 +185,8 @@ fn the_header_lays_out_what_rust_lays_out() {
         HostTable as keystead_host {
             magic, size, flags, log, exec, message, retry_after, challenge, prompt, value, text,
             bytes, json, credential, metadata, secret, entry, next_cursor, written, removed,
-            version, removed_secret, rules, action, parameter, session, result, read_file,
-            replace_file, is_granted, reserved,
+            version, removed_secret, rules, action, parameter, keep_session, result, read_file,
+            replace_file, is_granted, forget_session,
         }
         ReadFileRequest as keystead_read_file_request { size, present, deadline_millis, path }
         ReplaceFileRequest as keystead_replace_file_request {
