@@ -227,6 +227,7 @@ fn the_headers_numbers_are_those_of_the_contract() {
         named("RECOVERABLE", detailed(ErrorDetail::Recoverable)),
         named("NO_SUCH_VERSION", detailed(ErrorDetail::NoSuchVersion)),
         named("NOT_GRANTED", detailed(ErrorDetail::NotGranted)),
+        named("NAME_HELD", detailed(ErrorDetail::NameHeld)),
         named("MODE_CREATE_ONLY", WriteMode::CreateOnly.code()),
         named("MODE_REPLACE", WriteMode::Replace.code()),
         named("MODE_UPSERT", WriteMode::Upsert.code()),
