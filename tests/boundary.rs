@@ -10,6 +10,7 @@ mod file;
 mod home;
 mod in_process;
 mod isolated;
+mod kept;
 mod next_debian;
 mod out_of_tree;
 mod owners;

@@ -240,7 +240,7 @@ pub(crate) fn c_library(name: &str, folder: &Path, options: &[String]) -> PathBu
 }
 
 /// Returns where C finds the contract.
-fn include() -> String {
+pub(crate) fn include() -> String {
     format!("-I{}", repository().join("plugin-api/include").display())
 }
 
@@ -316,7 +316,7 @@ pub(crate) fn zoo(name: &str, folder: &Path, macros: &[String]) -> PathBuf {
 
 /// Returns the file of the vault in C, built as docs/writing-a-plugin-in-c.md says.
 pub(crate) fn c_vault(folder: &Path) -> PathBuf {
-    compiled(&folder.join("c_vault.so"), &plugins().join("c-vault/c_vault.c"))
+    compiled(&folder.join("c_vault.so"), &plugins().join("c-vault/c_vault.c"), &include())
 }
 
 /// Returns the file of the vault in C whose secrets all have metadata of a kind that this host
@@ -336,13 +336,14 @@ pub(crate) fn c_vault_of_later(folder: &Path) -> PathBuf {
     assert!(source.contains("&later") && source.contains("new->first->kind"));
     let changed = folder.join("later.c");
     fs::write(&changed, source).unwrap();
-    compiled(&folder.join("later.so"), &changed)
+    compiled(&folder.join("later.so"), &changed, &include())
 }
 
-fn compiled(file: &Path, source: &Path) -> PathBuf {
+/// Returns the file of this vault in C, built with the headers that an option of the compiler names.
+pub(crate) fn compiled(file: &Path, source: &Path, include: &str) -> PathBuf {
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-O2", "-shared", "-fPIC", "-s", "-Wall", "-Wextra", "-Werror"]);
-    cc.arg(include()).arg("-o").arg(file).arg(source);
+    cc.arg(include).arg("-o").arg(file).arg(source);
     succeed(&mut cc);
     file.to_path_buf()
 }

@@ -456,6 +456,7 @@ fn answer_code(answer: &keystead_plugin_api::Error) -> &'static str {
         Some(ErrorDetail::Certificate) => return "E12.certificate",
         Some(ErrorDetail::Conflict) => return "E12.conflict",
         Some(ErrorDetail::NotGranted) => return "E12.not-granted",
+        Some(ErrorDetail::NameHeld) => return "E12.name-held",
         // Recoverable and without such a version: reported as a secret that is not there.
         _ => {}
     }

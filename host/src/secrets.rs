@@ -13,8 +13,8 @@ pub mod transfer;
 mod write;
 
 use keystead_plugin_api::{
-    DescribeRequest, Entry, ErrorDetail, ErrorKind, GetRequest, Metadata, Secret, SecretName,
-    Value, VaultName, WriteMode,
+    DescribeRequest, Entry, ErrorKind, GetRequest, Metadata, Secret, SecretName, Value, VaultName,
+    WriteMode,
 };
 
 pub use action::PlannedAction;
@@ -236,11 +236,33 @@ fn named(error: Error, vault: &VaultName, name: &SecretName) -> Error {
             Error::NoSuchSecret { name: name.clone(), searched: vec![vault.clone()] }
         }
         Error::Refused { answer, .. }
-            if answer.kind() == ErrorKind::AlreadyExists
-                && answer.detail() != Some(ErrorDetail::Conflict) =>
+            if answer.kind() == ErrorKind::AlreadyExists && answer.detail().is_none() =>
         {
             Error::SecretExists { vault: vault.clone(), name: name.clone() }
         }
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keystead_plugin_api::{Error as Answer, ErrorDetail};
+
+    #[test]
+    fn only_plain_already_exists_becomes_a_secret_that_exists() {
+        let vault = VaultName::parse("v").unwrap();
+        let name = SecretName::parse("n").unwrap();
+        let held =
+            Answer::detailed(ErrorDetail::NameHeld, "`n` is removed and can be brought back");
+        for (answer, code, text) in [
+            (Answer::already_exists(), "E12.secret-exists", "n"),
+            (Answer::conflict(), "E12.conflict", "another version"),
+            (held, "E12.name-held", "`n` is removed and can be brought back"),
+        ] {
+            let error = named(Error::Refused { vault: vault.clone(), answer }, &vault, &name);
+            assert_eq!(error.code(), code);
+            assert!(error.to_string().contains(text), "{error}");
+        }
     }
 }

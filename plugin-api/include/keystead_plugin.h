@@ -99,8 +99,11 @@ typedef struct keystead_host {
     uint32_t(KEYSTEAD_CALL *action)(keystead_reply reply, const keystead_action *action);
     uint32_t(KEYSTEAD_CALL *parameter)(keystead_reply reply,
                                        const keystead_parameter_schema *parameter);
-    /* unlock: a secret that reopens the vault, good for so long, a day at most. */
-    uint32_t(KEYSTEAD_CALL *session)(keystead_reply reply, keystead_bytes secret, uint64_t millis);
+    /* Hands the host a secret that reopens the vault without another login, good for so long, a day
+     * at most, 16 KiB at most: after a login, and when it was renewed, from any call. A later one
+     * replaces it. The host decides whether it keeps it. Returns 0 where it was handed over. */
+    uint32_t(KEYSTEAD_CALL *keep_session)(keystead_context context, keystead_bytes secret,
+                                          uint64_t millis);
 
     /* get_many and set_many: ends the answer to the next of the requests, which is what was
      * passed since the last `result`. */
@@ -123,7 +126,8 @@ typedef struct keystead_host {
      * After an open or a connect that failed it says what is missing: name the permission in the
      * message, and answer KEYSTEAD_NOT_GRANTED. */
     uint32_t(KEYSTEAD_CALL *is_granted)(keystead_context context, keystead_bytes permission);
-    const void *reserved; /* null */
+    /* The session that the vault was opened with, or handed over, is good for nothing any more. */
+    uint32_t(KEYSTEAD_CALL *forget_session)(keystead_context context);
 } keystead_host;
 
 /* A function of a vault. */
@@ -187,7 +191,8 @@ typedef struct keystead_plugin {
 
 /* The sizes of the first version: no table is smaller. */
 enum {
-    KEYSTEAD_HOST_V1_SIZE = offsetof(keystead_host, reserved) + sizeof(const void *),
+    KEYSTEAD_HOST_V1_SIZE =
+        offsetof(keystead_host, forget_session) + sizeof(void(KEYSTEAD_CALL *)(void)),
     KEYSTEAD_PLUGIN_V1_SIZE =
         offsetof(keystead_plugin, rules) + sizeof(void(KEYSTEAD_CALL *)(void))
 };

@@ -51,7 +51,8 @@ enum {
     KEYSTEAD_CONFLICT = 0x302,        /* already exists: the secret has another version */
     KEYSTEAD_RECOVERABLE = 0x401,     /* not found: it was removed and can be brought back */
     KEYSTEAD_NO_SUCH_VERSION = 0x501, /* not found: the secret has no such version */
-    KEYSTEAD_NOT_GRANTED = 0x604      /* permission denied: the registration does not grant it */
+    KEYSTEAD_NOT_GRANTED = 0x604,     /* permission denied: the registration does not grant it */
+    KEYSTEAD_NAME_HELD = 0x702        /* already exists: a removed secret still has the name */
 };
 
 /* Value kinds. A value crosses as its kind and its byte form, 16 MiB at most. A *part* is a

@@ -107,6 +107,9 @@ pub enum ErrorDetail {
     NoSuchVersion = 5,
     /// [`ErrorKind::PermissionDenied`]: the vault's registration does not grant what this needs.
     NotGranted = 6,
+    /// [`ErrorKind::AlreadyExists`]: a secret that was removed, and can be brought back, still has the
+    /// name: no other can be made before it is brought back or removed for good.
+    NameHeld = 7,
 }
 
 impl ErrorDetail {
@@ -117,13 +120,14 @@ impl ErrorDetail {
         Self::Recoverable,
         Self::NoSuchVersion,
         Self::NotGranted,
+        Self::NameHeld,
     ];
 
     /// Returns the kind that it belongs to.
     pub fn kind(self) -> ErrorKind {
         match self {
             Self::Throttled | Self::Certificate => ErrorKind::Unavailable,
-            Self::Conflict => ErrorKind::AlreadyExists,
+            Self::Conflict | Self::NameHeld => ErrorKind::AlreadyExists,
             Self::Recoverable | Self::NoSuchVersion => ErrorKind::NotFound,
             Self::NotGranted => ErrorKind::PermissionDenied,
         }

@@ -1,8 +1,16 @@
-//! The promise in bytes: every type that crosses the boundary, as it is laid out here, and the
-//! numbers of calls and fields, compared with what was written down. A plugin built years ago relies on it.
+//! The promise in bytes, for both ABIs: every type that crosses the boundary, the numbers of calls and
+//! fields, the byte forms, and the C headers, compared with what was written down. A plugin built years
+//! ago relies on it. An addition at an end passes; all else fails, with the line to read.
 //!
 //! Only for the contract as it is: the feature `next` is there to differ.
 #![cfg(all(not(feature = "next"), target_pointer_width = "64"))]
+
+#[path = "layout/forms.rs"]
+mod forms;
+#[path = "layout/growth.rs"]
+mod growth;
+#[path = "layout/header.rs"]
+mod header;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
@@ -11,8 +19,7 @@ use std::path::Path;
 use abi_stable::std_types::UTypeId;
 use abi_stable::type_layout::{TLData, TLField, TypeLayout};
 use abi_stable::StableAbi;
-use keystead_plugin_api::abi::wire::RECORDS;
-use keystead_plugin_api::abi::{AbiPluginRef, Method, Service};
+use keystead_plugin_api::abi::AbiPluginRef;
 
 /// Where it is set, this test writes the file instead of comparing with it.
 const REGENERATE: &str = "KEYSTEAD_REGENERATE_LAYOUT";
@@ -106,54 +113,28 @@ fn dump(root: &'static TypeLayout) -> String {
     blocks.concat()
 }
 
-/// Returns the numbers of calls and services, and of the fields of each record.
-fn numbers() -> String {
-    let mut text = String::new();
-    let mut list = |what: &str, names: &mut dyn Iterator<Item = (u32, &'static str)>| {
-        writeln!(text, "{what}").unwrap();
-        names.for_each(|(number, name)| writeln!(text, "    {number} {name}").unwrap());
-    };
-    let codes = || 0..1_000;
-    let calls = codes().filter_map(|code| Some((code, Method::from_code(code)?.as_str())));
-    list("calls", &mut { calls });
-    let services = codes().filter_map(|code| Some((code, Service::from_code(code)?.as_str())));
-    list("services", &mut { services });
-    for (name, fields) in RECORDS {
-        list(name, &mut fields.iter().map(|(number, name)| (u32::from(*number), *name)));
-    }
-    text
-}
-
 #[test]
-fn layout_of_the_boundary_is_the_one_that_was_written_down() {
+fn layout_of_the_rust_abi_only_grows_at_its_ends() {
     compare("layout.golden", &dump(<AbiPluginRef as StableAbi>::LAYOUT));
 }
 
 #[test]
-fn numbers_of_calls_and_fields_are_those_that_were_written_down() {
-    compare("numbers.golden", &numbers());
+fn numbers_and_byte_forms_of_the_rust_abi_only_grow_at_their_ends() {
+    compare("numbers.golden", &forms::numbers());
 }
 
-fn compare(golden: &str, found: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(golden);
+#[test]
+fn headers_of_the_c_abi_only_grow_at_their_ends() {
+    compare("header.golden", &header::dump());
+}
+
+fn compare(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
     if std::env::var_os(REGENERATE).is_some() {
         std::fs::write(&path, found).unwrap();
         return;
     }
-    let golden = std::fs::read_to_string(&path).unwrap();
-    let first = golden.lines().zip(found.lines()).position(|(old, new)| old != new);
-    let line = first.unwrap_or_else(|| golden.lines().count().min(found.lines().count()));
-    assert!(
-        golden == found,
-        "the boundary has changed, first in line {} of {}:\n  was: {}\n  is:  {}\n\
-         Every plugin that is out there was built against what was. Fields may be appended to \
-         prefix types (behind the last one) and to records (with new numbers), and calls, services \
-         and types may be added; anything else breaks them, and needs a new major version.\n\
-         If the change is meant: write a decision record in docs/decisions, then run\n  \
-         {REGENERATE}=1 cargo test -p keystead-plugin-api --test layout\nand commit both.",
-        line + 1,
-        path.display(),
-        golden.lines().nth(line).unwrap_or("(nothing)"),
-        found.lines().nth(line).unwrap_or("(nothing)"),
-    );
+    let written = std::fs::read_to_string(&path).unwrap();
+    let faults = growth::faults(&format!("plugin-api/tests/{name}"), &written, found);
+    assert!(faults.is_empty(), "{}\n{}", faults.join("\n"), growth::HELP);
 }

@@ -38,7 +38,7 @@ const OF_WRITING: [&str; 6] = [
     "deadline",
 ];
 
-fn passes(file: &Path, id: &str, check: impl Fn(&Scene) -> Check, more: &[&str]) {
+pub(super) fn passes(file: &Path, id: &str, check: impl Fn(&Scene) -> Check, more: &[&str]) {
     for placement in [Placement::Isolated, Placement::InProcess] {
         let scene = Scene::new();
         scene.install(file);
@@ -54,6 +54,11 @@ fn passes(file: &Path, id: &str, check: impl Fn(&Scene) -> Check, more: &[&str])
 fn the_vault_in_c_keeps_every_promise() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let file = c_vault(folder.path());
+    keeps_every_promise(&file, folder.path());
+}
+
+/// Runs the suite on the vault in C, without a password and with one, which is in a file of the folder.
+pub(super) fn keeps_every_promise(file: &Path, folder: &Path) {
     let of_metadata = [
         "set-metadata-with-value",
         "set-metadata-replaces",
@@ -69,9 +74,9 @@ fn the_vault_in_c_keeps_every_promise() {
         check.many = Some(1_200);
         check
     };
-    passes(&file, "c-vault", open, &of_metadata);
+    passes(file, "c-vault", open, &of_metadata);
 
-    let password = folder.path().join("password");
+    let password = folder.join("password");
     fs::write(&password, "a password\n").unwrap();
     let reference = format!("file:{}", password.display());
     let locked = |scene: &Scene| {
@@ -81,7 +86,7 @@ fn the_vault_in_c_keeps_every_promise() {
         check
     };
     let of_locking = ["unlock-right", "unlock-wrong", "unlock-stale", "lock-locks", "no-prompt"];
-    passes(&file, "c-vault", locked, &of_locking);
+    passes(file, "c-vault", locked, &of_locking);
 }
 
 #[test]
@@ -104,24 +109,41 @@ fn vault_in_c_has_at_most_250_lines() {
     assert!(code.lines().count() <= 250, "{} lines", code.lines().count());
 }
 
-/// The page for authors shows code that was tested: that of the vaults above.
+/// The pages for authors show code that was tested: in C and Go that of the vaults above, in Rust that of
+/// the plugins of this repository.
 #[test]
-fn the_page_for_authors_shows_the_code_that_is_tested() {
+fn pages_for_authors_show_only_code_that_is_tested() {
     let read = |path: &str| fs::read_to_string(repository().join(path)).unwrap();
-    let page = read("docs/writing-a-plugin-in-c.md");
-    let c = read("tests/plugins/c-vault/c_vault.c");
-    let go = read("tests/plugins/go-vault/vault.go");
-    // The writer's part is compiled and run by a test of its own.
-    let c = c + &read("host/src/plugin/c_door/tests/writer.c");
-    let mut shown = 0;
-    for (language, source) in [("```c\n", &c), ("```go\n", &go)] {
-        for block in page.split(language).skip(1) {
+    for (page, language, sources, at_least) in [
+        // The writer's part is compiled and run by a test of its own.
+        (
+            "docs/writing-a-plugin-in-c.md",
+            "```c\n",
+            ["tests/plugins/c-vault/c_vault.c", "host/src/plugin/c_door/tests/writer.c"],
+            4,
+        ),
+        (
+            "docs/writing-a-plugin-in-c.md",
+            "```go\n",
+            ["tests/plugins/go-vault/vault.go", "tests/plugins/go-vault/glue.c"],
+            1,
+        ),
+        (
+            "docs/writing-a-plugin.md",
+            "```rust\n",
+            ["plugin-api/docs/memory.rs", "plugins/files/src/vault.rs"],
+            2,
+        ),
+    ] {
+        let sources = sources.map(read).concat();
+        let page = read(page);
+        let blocks: Vec<_> = page.split(language).skip(1).collect();
+        for block in &blocks {
             let block = block.split("```").next().unwrap();
-            assert!(source.contains(block), "this is in no vault:\n{block}");
-            shown += 1;
+            assert!(sources.contains(block), "this is in no plugin:\n{block}");
         }
+        assert!(blocks.len() >= at_least, "{} pieces of code in {language}", blocks.len());
     }
-    assert!(shown >= 5, "{shown} pieces of code");
 }
 
 #[test]

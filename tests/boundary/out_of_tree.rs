@@ -19,7 +19,7 @@ use crate::plugin_files::{
 use crate::scene::Scene;
 
 /// Where what is built stays from run to run.
-fn cache() -> PathBuf {
+pub(super) fn cache() -> PathBuf {
     std::env::var_os("KEYSTEAD_TEST_CACHE").map_or_else(target, PathBuf::from).join("out-of-tree")
 }
 
@@ -70,7 +70,12 @@ fn vendored(plugin: &Path) -> PathBuf {
 }
 
 /// Builds the plugin with this contract and returns its file.
-fn build(mut cargo: Command, compiler: &str, profile: &str, contract: Contract) -> PathBuf {
+pub(super) fn build(
+    mut cargo: Command,
+    compiler: &str,
+    profile: &str,
+    contract: Contract,
+) -> PathBuf {
     let (own, features) = match contract {
         Contract::Today => (cache().join(compiler), &[][..]),
         Contract::Next => {
@@ -101,7 +106,7 @@ fn matrix(compiler: &str, profiles: &[&str], command: impl Fn() -> Command) {
 }
 
 /// Installs the file and uses it, in both placements.
-fn use_it(file: &Path) {
+pub(super) fn use_it(file: &Path) {
     let scene = Scene::new();
     let id = scene.install(file);
     for (name, placement) in

@@ -1,4 +1,5 @@
-//! Installs, tests and measures Keystead: `cargo xtask install | test | bench | vaults | obligations`.
+//! Installs, tests and measures Keystead: `cargo xtask install | test | bench | vaults |
+//! obligations | contract`.
 //!
 //! Only the words of the command line are read here; each command is a module of its name.
 #![forbid(unsafe_code)]
@@ -7,6 +8,7 @@
 
 mod bench;
 mod cache;
+mod contract;
 mod install;
 mod obligations;
 mod part;
@@ -37,6 +39,9 @@ Commands:
                              `test` does; or write them anew
   obligations [--write]      Compare docs/obligations.md with the contract's list, as `test` does; or
                              write it anew
+  contract [--write]         Compare the boundary with the copies of the contract that plugins are built
+                             from in the tests, as `test` does: it may only grow at its ends. Or write
+                             down the boundary and the copy of this version anew, while it is a draft
 ";
 
 fn main() -> ExitCode {
@@ -47,6 +52,7 @@ fn main() -> ExitCode {
     };
     let done = match command.as_str() {
         "bench" => bench::run(rest),
+        "contract" => contract::run(rest),
         "install" => install::run(rest),
         "obligations" => obligations::run(rest),
         "test" => test::run(rest),

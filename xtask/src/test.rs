@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use crate::Result;
 use crate::bench::gate;
 use crate::cache::Cache;
+use crate::contract;
 use crate::obligations;
 use crate::process::captured;
 use crate::provision::Tools;
@@ -75,6 +76,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     report.step("dependencies: directions", || outcome(dependency::faults(&workspace)));
     report.step("documents: every error code", || outcome(errors::faults(&workspace)));
     report.step("documents: obligations", || outcome(obligations::faults(&workspace)));
+    report.step("contract: grows at its ends", || outcome(contract::faults(&workspace)));
     report.step("documents: links", || outcome(docs::broken_links(&workspace)));
     if tools.has("cargo-deny") {
         report.command(

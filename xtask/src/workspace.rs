@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::{Result, process};
 
-/// Folders that hold nothing anyone wrote.
-const GENERATED: [&str; 4] = ["target", "corpus", "artifacts", "node_modules"];
+/// Folders that hold nothing anyone wrote: `contract` has copies of the contract's earlier versions.
+const GENERATED: [&str; 5] = ["target", "corpus", "artifacts", "node_modules", "contract"];
 
 /// The crates of first-party plugins are named this and the plugin's id.
 pub(crate) const PLUGIN: &str = "keystead-plugin-";

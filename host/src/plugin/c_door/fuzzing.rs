@@ -136,7 +136,7 @@ unsafe fn told(what: u8, reply: u64, a: Bytes, b: Bytes, number: u64) -> u32 {
                 let (size, integer) = (said::<Item>(number), signed);
                 (HOST.metadata)(reply, &Item { size, kind, name: a, integer, text: b })
             }
-            12 => (HOST.session)(reply, a, number),
+            12 => (HOST.keep_session)(reply >> 24 << 24, a, number),
             13 => {
                 let (size, created) = (said::<Version>(number), signed);
                 let it = Version { size, present, id: a, created, flags, reserved };

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use keystead_plugin_api::{
     Action, Challenge, Credential, Entry, Error, ErrorKind, JsonText, MAX_CURSOR_BYTES,
-    MAX_MESSAGE_BYTES, MAX_SESSION_LIFETIME, MAX_TIMESTAMP_MILLIS, MAX_VALUE_BYTES,
-    MIN_TIMESTAMP_MILLIS, Metadata, MetadataValue, OwnedParameter, ParameterKind, Prompt, Removed,
-    RemovedSecret, Result, Rules, Secret, SecretBytes, SecretName, SecretText, Session, Value,
-    ValueKind, Version, Written,
+    MAX_MESSAGE_BYTES, MAX_TIMESTAMP_MILLIS, MAX_VALUE_BYTES, MIN_TIMESTAMP_MILLIS, Metadata,
+    MetadataValue, OwnedParameter, ParameterKind, Prompt, Removed, RemovedSecret, Result, Rules,
+    Secret, SecretBytes, SecretName, SecretText, Value, ValueKind, Version, Written,
 };
 
 /// The most bytes of an id, a label, a description: one line of text.
@@ -31,8 +30,6 @@ pub(super) enum Asked {
     Page(usize),
     /// One entry.
     Entry,
-    /// A session, or none.
-    Session,
     /// Which version there is now.
     Written,
     /// Until when what was removed can be brought back.
@@ -68,7 +65,6 @@ pub(super) struct Reply {
     // Of the call.
     pub(super) entries: Vec<Entry>,
     pub(super) next: Option<String>,
-    pub(super) session: Option<Session>,
     pub(super) versions: Vec<Version>,
     pub(super) removed: Option<Removed>,
     pub(super) removed_secrets: Vec<RemovedSecret>,
@@ -303,13 +299,6 @@ impl Reply {
             matches!(asked, Asked::Page(_) | Asked::Versions(_) | Asked::RemovedPage(_))
         })?;
         Self::once(&mut self.next, "a cursor", cursor.to_owned())
-    }
-
-    pub(super) fn session(&mut self, secret: &[u8], millis: u64) -> Result<()> {
-        self.belongs("a session", |asked| asked == Asked::Session)?;
-        let lifetime = Duration::from_millis(millis).min(MAX_SESSION_LIFETIME);
-        let session = Session::new(SecretBytes::copy_of(secret), lifetime);
-        Self::once(&mut self.session, "a session", session)
     }
 
     pub(super) fn removed(&mut self, recoverable_until: Option<i64>) -> Result<()> {

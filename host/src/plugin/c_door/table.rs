@@ -451,15 +451,14 @@ pub(super) struct HostTable {
     pub(super) rules: Told<Rules>,
     pub(super) action: Told<Action>,
     pub(super) parameter: Told<Schema>,
-    pub(super) session: unsafe extern "C" fn(u64, Bytes, u64) -> u32,
+    pub(super) keep_session: unsafe extern "C" fn(u64, Bytes, u64) -> u32,
     pub(super) result: unsafe extern "C" fn(u64, u32) -> u32,
     pub(super) read_file:
         unsafe extern "C" fn(u64, *const ReadFileRequest, Option<TakeFile>, *mut c_void) -> u32,
     pub(super) replace_file:
         unsafe extern "C" fn(u64, *const ReplaceFileRequest, Option<TakeFile>, *mut c_void) -> u32,
     pub(super) is_granted: unsafe extern "C" fn(u64, Bytes) -> u32,
-    /// Keeps the size of the table a multiple of 8 where pointers have 4 bytes.
-    pub(super) reserved: usize,
+    pub(super) forget_session: unsafe extern "C" fn(u64) -> u32,
 }
 
 /// A function of a vault: its request, and where the answer goes.

@@ -18,8 +18,8 @@ use std::time::Duration;
 use keystead_plugin_api::{
     Deadline, Error, Level, MAX_EXEC_ARGUMENT_BYTES, MAX_EXEC_ARGUMENTS, MAX_MESSAGE_BYTES,
     MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES, MAX_SECRET_NAME_BYTES, MAX_SESSION_BYTES,
-    MetadataValue, NameEquality, PromptKind, Result, SecretBytes, Services, Session, UnicodeTables,
-    ValueKind,
+    MAX_SESSION_LIFETIME, MetadataValue, NameEquality, PromptKind, Result, SecretBytes, Services,
+    Session, UnicodeTables, ValueKind,
 };
 
 use super::reply::*;
@@ -84,11 +84,6 @@ impl Place {
         }
         current.reply = Some(reply);
         self.context() | current.number
-    }
-
-    /// Hands a session to the host.
-    pub(super) fn keep_session(&self, session: Session) {
-        self.shared.services.keep_session(session);
     }
 
     /// Ends the call with its status, and returns what was told.
@@ -185,12 +180,12 @@ pub(super) static HOST: HostTable = HostTable {
     rules,
     action,
     parameter,
-    session,
+    keep_session,
     result,
     read_file: file::read,
     replace_file: file::replace,
     is_granted: file::is_granted,
-    reserved: 0,
+    forget_session,
 };
 
 unsafe extern "C" fn log(context: u64, level: u32, line: Bytes) -> u32 {
@@ -574,11 +569,29 @@ unsafe extern "C" fn parameter(reply: u64, parameter: *const Schema) -> u32 {
     })
 }
 
-unsafe extern "C" fn session(reply: u64, secret: Bytes, millis: u64) -> u32 {
-    tell(reply, |told| {
+unsafe extern "C" fn keep_session(context: u64, secret: Bytes, millis: u64) -> u32 {
+    let kept = contained(|| {
+        let vault = host_of(context)?;
         // SAFETY: the module's promise.
-        told.session(unsafe { secret.read("a session", MAX_SESSION_BYTES) }?, millis)
-    })
+        match unsafe { secret.read("a session", MAX_SESSION_BYTES) } {
+            Ok(secret) => {
+                let lifetime = Duration::from_millis(millis).min(MAX_SESSION_LIFETIME);
+                let session = Session::new(SecretBytes::copy_of(secret), lifetime);
+                vault.services.keep_session(session);
+                Some(())
+            }
+            Err(fault) => {
+                vault.services.log(Level::Warning, fault.message());
+                None
+            }
+        }
+    });
+    u32::from(kept.flatten().is_none())
+}
+
+unsafe extern "C" fn forget_session(context: u64) -> u32 {
+    let forgotten = contained(|| host_of(context).map(|vault| vault.services.forget_session()));
+    u32::from(forgotten.flatten().is_none())
 }
 
 unsafe extern "C" fn result(reply: u64, status: u32) -> u32 {

@@ -231,10 +231,7 @@ impl Vault for CVault {
         let Some(unlock) = self.table.unlock else { return self.bare().unlock(request) };
         let answers = lend::answers(&request.answers);
         let lent = lend::unlock(request, &answers);
-        if let Some(session) = self.call(unlock, &lent, Asked::Session)?.session {
-            self.place.keep_session(session);
-        }
-        Ok(api::Unlocked::new())
+        self.call(unlock, &lent, Asked::Done).map(|_| api::Unlocked::new())
     }
 
     fn lock(&mut self, request: &api::LockRequest) -> Result<api::Locked> {

@@ -12,8 +12,16 @@ use crate::plugin::*;
 use crate::value::MAX_VALUE_BYTES;
 use crate::vault::*;
 
-/// A record's name, and its fields' numbers and names.
-pub type Record = (&'static str, &'static [(u16, &'static str)]);
+/// A record's name, and its fields.
+pub type Record = (&'static str, &'static [Field]);
+
+/// A field's number, its name, and what says its type.
+pub type Field = (u16, &'static str, fn() -> &'static str);
+
+/// Returns the name of a field's type.
+fn type_of<T, F>(_: impl Fn(&T) -> &F) -> &'static str {
+    std::any::type_name::<F>()
+}
 
 macro_rules! records {
     ($(
@@ -27,10 +35,14 @@ macro_rules! records {
             $(, most $most)? $(, then $then)?
         } )*
 
-        /// All records, for the test that holds their numbers.
+        /// All records, for the test that holds their numbers and types.
         pub const RECORDS: &[Record] = &[ $( (
             stringify!($type),
-            &[ $( $(#[$attribute])* ($number $(| $flag)?, stringify!($field)) ),* ],
+            &[ $( $(#[$attribute])* (
+                $number $(| $flag)?,
+                stringify!($field),
+                || type_of(|record: &$type| &record.$field),
+            ) ),* ],
         ) ),* ];
     };
 }

@@ -192,7 +192,9 @@ fn part_of_another_calls_answer_is_refused() {
                 (HOST.rules)(reply, &some_rules()),
                 (HOST.entry)(reply, &entry(bytes("n"), 0)),
                 (HOST.action)(reply, &action("a", "")),
-                (HOST.session)(reply, bytes("s"), 1),
+                // A reply is no context.
+                (HOST.keep_session)(reply, bytes("s"), 1),
+                (HOST.forget_session)(reply),
                 (HOST.next_cursor)(reply, bytes("c")),
             ];
             WHAT = wrong.into_iter().filter(|refused| *refused == 1).count();
@@ -205,7 +207,7 @@ fn part_of_another_calls_answer_is_refused() {
     let mut vault = opened(PluginTable { get: Some(get), ..bare() }, &HOST);
     let fault = message(vault.get(&api::GetRequest::new(name("n"), soon())));
     assert_eq!(fault, "a written version was told to a call that asks for none");
-    assert_eq!(unsafe { WHAT }, 9);
+    assert_eq!(unsafe { WHAT }, 10);
 }
 
 #[test]

@@ -185,8 +185,8 @@ fn the_header_lays_out_what_rust_lays_out() {
         HostTable as keystead_host {
             magic, size, flags, log, exec, message, retry_after, challenge, prompt, value, text,
             bytes, json, credential, metadata, secret, entry, next_cursor, written, removed,
-            version, removed_secret, rules, action, parameter, session, result, read_file,
-            replace_file, is_granted, reserved,
+            version, removed_secret, rules, action, parameter, keep_session, result, read_file,
+            replace_file, is_granted, forget_session,
         }
         ReadFileRequest as keystead_read_file_request { size, present, deadline_millis, path }
         ReplaceFileRequest as keystead_replace_file_request {
@@ -227,6 +227,7 @@ fn the_headers_numbers_are_those_of_the_contract() {
         named("RECOVERABLE", detailed(ErrorDetail::Recoverable)),
         named("NO_SUCH_VERSION", detailed(ErrorDetail::NoSuchVersion)),
         named("NOT_GRANTED", detailed(ErrorDetail::NotGranted)),
+        named("NAME_HELD", detailed(ErrorDetail::NameHeld)),
         named("MODE_CREATE_ONLY", WriteMode::CreateOnly.code()),
         named("MODE_REPLACE", WriteMode::Replace.code()),
         named("MODE_UPSERT", WriteMode::Upsert.code()),

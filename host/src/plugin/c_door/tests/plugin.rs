@@ -31,6 +31,10 @@ impl Services for Recorder {
         self.0.lock().unwrap().push(line);
     }
 
+    fn forget_session(&self) {
+        self.0.lock().unwrap().push("forget".to_owned());
+    }
+
     fn exec(&self, request: api::ExecRequest) -> Result<api::ExecOutput> {
         if request.program != "program" {
             return Err(Error::permission_denied("not granted"));
@@ -511,4 +515,29 @@ fn a_table_that_is_none_is_refused_and_told_why() {
     // A newer one has more behind.
     let newer = (PluginTable { size: size::<PluginTable>() + 8, ..whole() }, 0_u64);
     assert!(unsafe { copied(&newer.0) }.is_ok());
+}
+
+#[test]
+fn session_is_handed_over_and_forgotten_in_any_call() {
+    unsafe extern "C" fn test(_: State, _: *const PlainRequest, _: u64) -> u32 {
+        let context = LAST.with_borrow(|last| last.0);
+        let large = vec![b'x'; api::MAX_SESSION_BYTES + 1];
+        let large = Bytes { data: large.as_ptr().cast(), size: large.len() };
+        unsafe {
+            assert_eq!((HOST.keep_session)(context, bytes("renewed"), u64::MAX), 0);
+            assert_eq!((HOST.keep_session)(context, large, 1), 1);
+            assert_eq!((HOST.keep_session)(0, bytes("nobody's"), 1), 1);
+            assert_eq!((HOST.forget_session)(context), 0);
+            assert_eq!((HOST.forget_session)(0), 1);
+        }
+        0
+    }
+    let recorder = Recorder::default();
+    let context = Context::new(Box::new(recorder.clone()));
+    let mut vault = opened(PluginTable { test: Some(test), ..bare() }, context);
+    vault.test(&api::TestRequest::new(soon())).unwrap();
+    let told = recorder.0.lock().unwrap().clone();
+    let renewed = format!("session {:?} {:?}", b"renewed", api::MAX_SESSION_LIFETIME);
+    assert_eq!((told[0].as_str(), told[2].as_str(), told.len()), (&*renewed, "forget", 3));
+    assert!(told[1].starts_with("Warning") && told[1].contains("a session"), "{}", told[1]);
 }

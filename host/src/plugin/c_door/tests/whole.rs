@@ -238,7 +238,7 @@ unsafe extern "C" fn unlock(_: State, request: *const UnlockRequest, reply: u64)
         let answer = &**r.answers;
         let (name, value) = (shown(answer.name), shown(answer.value));
         note(format!("unlock {} {} {name} {value}", shown(r.challenge), r.answer_count), reply);
-        (HOST.session)(reply, bytes("session"), 60_000)
+        (HOST.keep_session)(LAST.with_borrow(|last| last.0), bytes("session"), 60_000)
     }
 }
 

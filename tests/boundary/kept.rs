@@ -1,0 +1,82 @@
+//! Plugins as they were built with each version of the contract of which a copy is kept
+//! (`cargo xtask contract`): today's host loads them, and they keep what they kept. And their sources
+//! still build with today's contract.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use keystead::Check;
+
+use super::c_vaults;
+use super::out_of_tree::{build, cache, use_it};
+use super::skew::told;
+use crate::plugin_files::{
+    Contract, cargo, compiled, copy_folder, include, packaged_api, repository, succeed,
+};
+use crate::scene::Scene;
+
+/// Returns each version of which there is a copy, and where that is.
+fn versions() -> Vec<(String, PathBuf)> {
+    let copies = fs::read_dir(repository().join("tests/fixtures/contract")).unwrap();
+    let paths = copies.map(|entry| entry.unwrap().path());
+    let named = |path: PathBuf| (path.file_name().unwrap().to_str().unwrap().to_owned(), path);
+    let versions: Vec<_> = paths.map(named).collect();
+    assert!(!versions.is_empty(), "run `cargo xtask contract --write`");
+    versions
+}
+
+/// Copies the reference plugin of a copy to where it is built, with this plugin-api, and returns where.
+fn project(label: &str, copy: &Path, api: &Path) -> PathBuf {
+    let root = cache().join("source").join(label);
+    copy_folder(api, &root.join("plugin-api"));
+    copy_folder(&copy.join("plugins"), &root.join("plugins"));
+    root.join("plugins/outside")
+}
+
+#[test]
+fn plugin_in_rust_of_each_kept_contract_works_in_todays_host() {
+    for (version, copy) in versions() {
+        let label = format!("kept-{version}");
+        let plugin = project(&label, &copy, &copy.join("plugin-api"));
+        let file = build(cargo(&plugin), &label, "dev", Contract::Today);
+        use_it(&file);
+        for host in [Contract::Today, Contract::Next] {
+            let told = told(host, &file);
+            assert!(told.starts_with("fit: exact\n"), "{version} in {host:?}: {told}");
+            assert!(told.contains("\nset_many: [Ok(()), Ok(())]\n"), "{version}: {told}");
+        }
+        let in_file = |scene: &Scene| {
+            let mut check = Check::new(scene.apart());
+            check.parameters.insert("file".to_owned(), "{vault}.secrets".to_owned());
+            check.many = Some(300);
+            check
+        };
+        let more =
+            ["own-handle", "open-no-effect", "set-if-version", "rename-moves", "rules-names"];
+        c_vaults::passes(&file, "memory", in_file, &more);
+    }
+}
+
+#[test]
+fn vault_in_c_of_each_kept_header_works_in_todays_host() {
+    for (_, copy) in versions() {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let headers = format!("-I{}", copy.join("plugin-api/include").display());
+        let file = compiled(&folder.path().join("kept.so"), &copy.join("c_vault.c"), &headers);
+        c_vaults::keeps_every_promise(&file, folder.path());
+    }
+}
+
+#[test]
+fn sources_of_each_kept_contract_build_with_todays() {
+    for (version, copy) in versions() {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        compiled(&folder.path().join("kept.so"), &copy.join("c_vault.c"), &include());
+        let label = format!("kept-{version}-today");
+        let plugin = project(&label, &copy, packaged_api());
+        // Only checked: it is built as the tests of plugins out of the tree build today's.
+        let mut check = cargo(&plugin);
+        check.env("CARGO_TARGET_DIR", cache().join(&label));
+        succeed(check.args(["check", "--locked"]));
+    }
+}
