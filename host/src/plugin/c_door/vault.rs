@@ -189,7 +189,7 @@ impl Vault for CVault {
             return self.bare().set_metadata(request);
         };
         self.check_condition(request.if_version.as_ref())?;
-        request.metadata.check_complete()?;
+        request.metadata.check_writable()?;
         let items = lend::metadata(&request.metadata);
         let lent = lend::set_metadata(&request, &items);
         let mut written = api::MetadataWritten::new();
