@@ -166,8 +166,14 @@ def read_metadata(reader):
     metadata = {}
     for _ in range(reader.number("I")):
         key, kind = reader.text(), reader.number("B")
-        check(key not in metadata and kind in (1, 2, 3, 4), "metadata")
-        if kind == 1:
+        check(key not in metadata and kind > 0, "metadata")
+        if kind >= 5:
+            content, texts = Reader(reader.blob()), []
+            while kind == 5 and content.at < len(content.data):
+                texts.append(content.text())
+            if kind == 5:
+                metadata[key] = texts
+        elif kind == 1:
             metadata[key] = reader.text()
         elif kind == 4:
             metadata[key] = {"timestamp": moment(reader.number("q"))}

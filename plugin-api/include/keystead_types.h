@@ -92,13 +92,16 @@ enum {
 };
 enum { KEYSTEAD_SCHEMA_FLAG_REQUIRED = 1, KEYSTEAD_SCHEMA_FLAG_SECRET = 2 };
 
-/* Kinds of metadata. A timestamp is milliseconds since 1970 in UTC, years 1 to 9999. */
+/* Kinds of metadata, and its flag. A timestamp is milliseconds since 1970 in UTC, years 1 to 9999.
+ * Read-only is what the vault reports of itself: it is shown, never copied, and in no request. */
 enum {
     KEYSTEAD_METADATA_TEXT = 1,
     KEYSTEAD_METADATA_INTEGER = 2,
     KEYSTEAD_METADATA_BOOLEAN = 3, /* `integer` is 0 or 1 */
-    KEYSTEAD_METADATA_TIMESTAMP = 4
+    KEYSTEAD_METADATA_TIMESTAMP = 4,
+    KEYSTEAD_METADATA_TEXT_LIST = 5 /* `texts`, in order; none is a value too */
 };
+enum { KEYSTEAD_METADATA_FLAG_READ_ONLY = 1 };
 
 /* What a write does when a secret has the name already, or none has. */
 enum { KEYSTEAD_MODE_CREATE_ONLY = 1, KEYSTEAD_MODE_REPLACE = 2, KEYSTEAD_MODE_UPSERT = 3 };
@@ -128,9 +131,10 @@ enum {
 enum { KEYSTEAD_VERSION_FLAG_UNREADABLE = 1 };
 enum { KEYSTEAD_ACTION_FLAG_DESTRUCTIVE = 1 };
 
-/* Flags of a plugin's table: `set`, `set_many`, `remove` and `set_metadata` check `if_version`.
- * Without it the host refuses such a request and does not make the call. */
-enum { KEYSTEAD_PLUGIN_FLAG_CONDITIONAL = 1 };
+/* Flags of a plugin's table: `set`, `set_many`, `remove` and `set_metadata` check `if_version`;
+ * `set`, `set_many` and `set_metadata` keep KEYSTEAD_METADATA_TEXT_LIST. Without the flag the host
+ * refuses such a request and does not make the call. */
+enum { KEYSTEAD_PLUGIN_FLAG_CONDITIONAL = 1, KEYSTEAD_PLUGIN_FLAG_TEXT_LISTS = 2 };
 
 /* Bits of `present`, one for each field that may be absent. */
 enum {
@@ -183,6 +187,10 @@ typedef struct keystead_metadata { /* also what a plugin answers */
     keystead_bytes key;
     int64_t integer;
     keystead_bytes text;
+    const keystead_bytes *texts; /* of a list: 1,000 at most */
+    size_t text_count;
+    uint32_t flags;
+    uint32_t reserved;
 } keystead_metadata;
 
 typedef struct keystead_answer {

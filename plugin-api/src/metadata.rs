@@ -12,8 +12,12 @@ pub const MAX_METADATA_ENTRIES: usize = 256;
 /// The most bytes of a key, and of all of one secret's metadata.
 pub const MAX_METADATA_KEY_BYTES: usize = 256;
 
-/// The most bytes that keys and texts of one secret's metadata have together: 64 KiB.
+/// The most bytes that keys and texts of one secret's metadata have together: 64 KiB. A value that is
+/// no text counts as 8 bytes, and so does each text of a list, beside its own bytes.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
+
+/// The most texts in one list.
+pub const MAX_METADATA_TEXTS: usize = 1_000;
 
 /// 0001-01-01T00:00:00Z, in milliseconds since 1970.
 pub const MIN_TIMESTAMP_MILLIS: i64 = -62_135_596_800_000;
@@ -48,9 +52,16 @@ pub enum MetadataValue {
     Boolean(bool),
     /// A moment: milliseconds since 1970 in UTC, years 1 to 9999.
     Timestamp(i64),
+    /// Texts in their order, [`MAX_METADATA_TEXTS`] at most. An empty list is a value: it is not the
+    /// same as no such key.
+    TextList(Vec<String>),
 }
 
 /// What is known of a secret besides its value, by key, sorted by key.
+///
+/// An entry may be **read-only**: the vault reports it of itself, as the time of the last write or a
+/// lease. It is shown. It is never written, so no request has one; and it is not copied, since another
+/// vault reports its own.
 ///
 /// # Examples
 /// ```
@@ -58,14 +69,25 @@ pub enum MetadataValue {
 /// let mut metadata = Metadata::new();
 /// metadata.insert("env", MetadataValue::Text("dev".into())).unwrap();
 /// assert_eq!(metadata.get("env"), Some(&MetadataValue::Text("dev".into())));
+/// metadata.insert_read_only("updated", MetadataValue::Timestamp(0)).unwrap();
+/// assert!(metadata.is_read_only("updated"));
+/// assert_eq!(metadata.writable().get("updated"), None);
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
-    map: BTreeMap<String, MetadataValue>,
+    map: BTreeMap<String, Entry>,
     /// What keys and values have together, so that an insertion need not count them all.
     bytes: usize,
-    /// Whether the vault has more than this.
+    /// Whether the vault has more than this that a write would lose.
     incomplete: bool,
+    /// Whether it has more that is read-only.
+    more_read_only: bool,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Entry {
+    value: MetadataValue,
+    read_only: bool,
 }
 
 impl Metadata {
@@ -78,29 +100,55 @@ impl Metadata {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the key is empty, too long
-    /// or has control characters, a timestamp is outside years 1 to 9999, or the whole
-    /// exceeds [`MAX_METADATA_ENTRIES`] or [`MAX_METADATA_BYTES`].
+    /// or has control characters, a timestamp is outside years 1 to 9999, a list has more than
+    /// [`MAX_METADATA_TEXTS`], or the whole exceeds [`MAX_METADATA_ENTRIES`] or
+    /// [`MAX_METADATA_BYTES`].
     pub fn insert(
         &mut self,
         key: impl Into<String>,
         value: MetadataValue,
     ) -> Result<Option<MetadataValue>> {
-        let key = key.into();
+        self.put(key.into(), Entry { value, read_only: false })
+    }
+
+    /// Puts a read-only value under a key and returns the value it replaced: for vaults, in what they
+    /// answer.
+    ///
+    /// # Errors
+    /// As for [`insert`](Metadata::insert).
+    pub fn insert_read_only(
+        &mut self,
+        key: impl Into<String>,
+        value: MetadataValue,
+    ) -> Result<Option<MetadataValue>> {
+        self.put(key.into(), Entry { value, read_only: true })
+    }
+
+    fn put(&mut self, key: String, entry: Entry) -> Result<Option<MetadataValue>> {
+        let value = &entry.value;
         if key.is_empty() || key.len() > MAX_METADATA_KEY_BYTES || key.chars().any(char::is_control)
         {
             return Err(Error::invalid(format!(
                 "a metadata key is 1 to {MAX_METADATA_KEY_BYTES} bytes without control characters"
             )));
         }
-        if let MetadataValue::Timestamp(at) = value {
-            if !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(&at) {
+        match value {
+            MetadataValue::Timestamp(at)
+                if !(MIN_TIMESTAMP_MILLIS..=MAX_TIMESTAMP_MILLIS).contains(at) =>
+            {
                 return Err(Error::invalid(format!(
                     "the timestamp `{key}` is outside the years 1 to 9999"
                 )));
             }
+            MetadataValue::TextList(texts) if texts.len() > MAX_METADATA_TEXTS => {
+                return Err(Error::invalid(format!(
+                    "the list `{key}` has more than {MAX_METADATA_TEXTS} texts"
+                )));
+            }
+            _ => {}
         }
-        let replaced = self.map.get(&key).map_or(0, |old| key.len() + size(old));
-        let bytes = self.bytes - replaced + key.len() + size(&value);
+        let replaced = self.map.get(&key).map_or(0, |old| key.len() + size(&old.value));
+        let bytes = self.bytes - replaced + key.len() + size(value);
         if bytes > MAX_METADATA_BYTES {
             return Err(Error::invalid(format!(
                 "metadata has more than {MAX_METADATA_BYTES} bytes"
@@ -112,24 +160,29 @@ impl Metadata {
             )));
         }
         self.bytes = bytes;
-        Ok(self.map.insert(key, value))
+        Ok(self.map.insert(key, entry).map(|old| old.value))
     }
 
     /// Returns the value under this key.
     pub fn get(&self, key: &str) -> Option<&MetadataValue> {
-        self.map.get(key)
+        self.map.get(key).map(|entry| &entry.value)
+    }
+
+    /// Returns whether there is a read-only value under this key.
+    pub fn is_read_only(&self, key: &str) -> bool {
+        self.map.get(key).map_or(false, |entry| entry.read_only)
     }
 
     /// Takes the value under this key out.
     pub fn remove(&mut self, key: &str) -> Option<MetadataValue> {
-        let removed = self.map.remove(key)?;
+        let removed = self.map.remove(key)?.value;
         self.bytes -= key.len() + size(&removed);
         Some(removed)
     }
 
     /// Returns keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &MetadataValue)> {
-        self.map.iter().map(|(key, value)| (key.as_str(), value))
+        self.map.iter().map(|(key, entry)| (key.as_str(), &entry.value))
     }
 
     /// Returns how many keys there are.
@@ -142,17 +195,36 @@ impl Metadata {
         self.map.is_empty()
     }
 
-    /// Returns whether the vault has metadata of a kind that is unknown here, which is not among
-    /// these. They can be shown; writing them back is refused, since the others would be lost.
-    pub fn is_incomplete(&self) -> bool {
-        self.incomplete
+    /// Returns these without the read-only ones: what a copy takes along, and what is compared.
+    pub fn writable(&self) -> Self {
+        let mut writable = Self { incomplete: self.incomplete, ..Self::new() };
+        for (key, entry) in self.map.iter().filter(|(_, entry)| !entry.read_only) {
+            writable.bytes += key.len() + size(&entry.value);
+            writable.map.insert(key.clone(), entry.clone());
+        }
+        writable
     }
 
-    /// Checks that these are all that there are, before they are written.
+    /// Returns whether the vault has metadata that is unknown here: of another kind, which is not
+    /// among these, or with another mark. What is here can be shown; [`check_complete`] says whether
+    /// writing it back would lose something.
+    ///
+    /// [`check_complete`]: Metadata::check_complete
+    pub fn is_incomplete(&self) -> bool {
+        self.incomplete || self.more_read_only
+    }
+
+    /// Returns whether a write of these would lose something, and whether something read-only is
+    /// missing.
+    pub(crate) fn left_out(&self) -> (bool, bool) {
+        (self.incomplete, self.more_read_only)
+    }
+
+    /// Checks that these are all that can be written, so that a copy of them loses nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where they are
-    /// [incomplete](Metadata::is_incomplete).
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where something is unknown here that
+    /// is not read-only.
     pub fn check_complete(&self) -> Result<()> {
         if self.incomplete {
             return Err(Error::unsupported(
@@ -162,9 +234,28 @@ impl Metadata {
         Ok(())
     }
 
-    /// Notes that the vault has more metadata, of a kind that is unknown here.
+    /// Checks that a vault may be given these to write.
+    ///
+    /// # Errors
+    /// As for [`check_complete`](Metadata::check_complete), and
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where one is read-only.
+    pub fn check_writable(&self) -> Result<()> {
+        self.check_complete()?;
+        match self.map.iter().find(|(_, entry)| entry.read_only) {
+            Some((key, _)) => Err(Error::invalid(format!("the metadata `{key}` is read-only"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes that the vault has more metadata, of a kind or with a mark that is unknown here.
     pub fn mark_incomplete(&mut self) {
         self.incomplete = true;
+    }
+
+    /// Notes that the vault has more read-only metadata, of a kind that is unknown here: a write loses
+    /// nothing of it.
+    pub fn mark_more_read_only(&mut self) {
+        self.more_read_only = true;
     }
 
     /// Returns how many of [`MAX_METADATA_BYTES`] there are.
@@ -179,9 +270,17 @@ impl fmt::Debug for Metadata {
     }
 }
 
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)?;
+        f.write_str(if self.read_only { " (read-only)" } else { "" })
+    }
+}
+
 fn size(value: &MetadataValue) -> usize {
     match value {
         MetadataValue::Text(text) => text.len(),
+        MetadataValue::TextList(texts) => texts.iter().map(|text| text.len() + 8).sum(),
         _ => 8,
     }
 }
@@ -219,5 +318,71 @@ mod tests {
         for at in [MIN_TIMESTAMP_MILLIS - 1, MAX_TIMESTAMP_MILLIS + 1, i64::MIN, i64::MAX] {
             assert!(metadata.insert("at", MetadataValue::Timestamp(at)).is_err());
         }
+    }
+
+    #[test]
+    fn list_of_texts_keeps_order_and_limits_and_may_be_empty() {
+        let list = |texts: Vec<String>| MetadataValue::TextList(texts);
+        let mut metadata = Metadata::new();
+        let texts = vec!["b".to_owned(), String::new(), "a".to_owned(), "b".to_owned()];
+        metadata.insert("l", list(texts.clone())).unwrap();
+        assert_eq!(metadata.get("l"), Some(&list(texts)));
+        assert_eq!(metadata.bytes(), 1 + 4 * 8 + 3);
+        metadata.insert("l", list(Vec::new())).unwrap();
+        assert_eq!((metadata.bytes(), metadata.len()), (1, 1));
+        assert_ne!(metadata, Metadata::new());
+
+        for texts in [MAX_METADATA_TEXTS + 1, 100_000] {
+            let refused = metadata.insert("l", list(vec![String::new(); texts])).unwrap_err();
+            assert_eq!(refused.message(), "the list `l` has more than 1000 texts");
+        }
+        let most = list(vec![String::new(); MAX_METADATA_TEXTS]);
+        // Empty texts count as well: eight lists of a thousand are 64,000 bytes and their keys.
+        for n in 0..8 {
+            metadata.insert(n.to_string(), most.clone()).unwrap();
+        }
+        assert!(metadata.insert("9", most).is_err());
+        let long = list(vec!["x".repeat(MAX_METADATA_BYTES)]);
+        assert!(Metadata::new().insert("l", long).is_err());
+    }
+
+    #[test]
+    fn read_only_entry_is_shown_and_never_writable() {
+        let text = |text: &str| MetadataValue::Text(text.to_owned());
+        let mut plain = Metadata::new();
+        plain.insert("a", text("1")).unwrap();
+        plain.check_writable().unwrap();
+        let mut metadata = plain.clone();
+        metadata.insert_read_only("b", text("2")).unwrap();
+        assert_eq!((metadata.len(), metadata.get("b")), (2, Some(&text("2"))));
+        assert!(metadata.is_read_only("b"));
+        assert!(!metadata.is_read_only("a") && !metadata.is_read_only("c"));
+        assert_ne!(metadata, plain);
+        assert_eq!(metadata.writable(), plain);
+        assert_eq!(metadata.writable().bytes(), plain.bytes());
+        let refused = metadata.check_writable().unwrap_err();
+        assert_eq!(refused, Error::invalid("the metadata `b` is read-only"));
+        metadata.check_complete().unwrap();
+        let shown = format!("{metadata:?}");
+        assert_eq!(shown, r#"Metadata({"a": Text("1"), "b": Text("2") (read-only)})"#);
+
+        // The last insertion decides.
+        metadata.insert("b", text("2")).unwrap();
+        assert!(!metadata.is_read_only("b"));
+        metadata.check_writable().unwrap();
+        metadata.insert_read_only("a", text("1")).unwrap();
+        metadata.insert_read_only("b", text("1")).unwrap();
+        assert!(metadata.writable().is_empty());
+    }
+
+    #[test]
+    fn unknown_metadata_blocks_writes_unless_it_is_read_only() {
+        let mut metadata = Metadata::new();
+        metadata.mark_more_read_only();
+        assert!(metadata.is_incomplete() && !metadata.writable().is_incomplete());
+        metadata.check_complete().unwrap();
+        metadata.mark_incomplete();
+        assert!(metadata.writable().is_incomplete());
+        assert!(metadata.check_complete().is_err() && metadata.check_writable().is_err());
     }
 }

@@ -251,6 +251,7 @@ const CHECKS: &[Check] = &[
     Check { obligation: "set-metadata-replaces", run: write::set_metadata_replaces },
     Check { obligation: "set-metadata-missing", run: write::set_metadata_missing },
     Check { obligation: "set-metadata-only", run: write::set_metadata_only },
+    Check { obligation: "set-metadata-read-only", run: write::set_metadata_read_only },
     Check { obligation: "remove-then-missing", run: write::remove_then_missing },
     Check { obligation: "remove-missing", run: write::remove_missing },
     Check { obligation: "remove-only-that", run: write::remove_only_that },

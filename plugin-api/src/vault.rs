@@ -167,8 +167,8 @@ pub trait Vault: Send {
     ///   [`ErrorKind::NotFound`] and stays absent.
     /// - **set-kind**: a kind it cannot hold is [`ErrorKind::Unsupported`], before
     ///   anything is changed.
-    /// - **set-metadata-with-value**: metadata that is given replaces all there was;
-    ///   absent metadata leaves it; a vault without metadata refuses any but none.
+    /// - **set-metadata-with-value**: metadata that is given replaces all there was and is not
+    ///   read-only; absent metadata leaves it; a vault without metadata refuses any but none.
     /// - **set-if-version**: with [`SetRequest::if_version`] a secret that has another version is
     ///   [`ErrorDetail::Conflict`](crate::ErrorDetail::Conflict), one that is not there is
     ///   [`ErrorKind::NotFound`], and nothing is changed. Of writers with the same version one
@@ -220,9 +220,13 @@ pub trait Vault: Send {
     /// Replaces all metadata of a secret. For
     /// [`Capability::Metadata`](crate::manifest::Capability::Metadata).
     ///
-    /// - **set-metadata-replaces**: afterwards exactly this metadata is listed.
+    /// - **set-metadata-replaces**: afterwards exactly this metadata is listed, beside what is
+    ///   read-only.
     /// - **set-metadata-missing**: a name that is not there is [`ErrorKind::NotFound`], as for `get`.
     /// - **set-metadata-only**: the value stays as it was.
+    /// - **set-metadata-read-only**: what the vault reports as read-only stays there. A key of it
+    ///   that is given is [`ErrorKind::Invalid`], or becomes what was given and is no longer
+    ///   read-only; success never drops it.
     /// - **set-metadata-if-version**: as **set-if-version**, with
     ///   [`SetMetadataRequest::if_version`].
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {

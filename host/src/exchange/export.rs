@@ -24,7 +24,7 @@ const BATCH_BYTES: usize = 1024 * 1024;
 /// The forms that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
-    /// One JSON object a line: every kind, with metadata.
+    /// One JSON object a line: every kind, with the metadata that can be written.
     JsonLines,
     /// `KEY=VALUE`: texts only.
     Dotenv(Keys),
@@ -108,7 +108,7 @@ impl Export<'_> {
         secret: &Secret,
     ) -> Result<Exported, Error> {
         let line = match self.to {
-            To::JsonLines if secret.metadata.is_incomplete() => {
+            To::JsonLines if secret.metadata.check_complete().is_err() => {
                 let why = "it has metadata of a kind that is unknown here".to_owned();
                 return Ok(Exported::Unfit(why));
             }

@@ -122,7 +122,7 @@ pub fn write(name: &SecretName, vault: &VaultName, secret: &Secret) -> Zeroizing
         name: name.as_str(),
         vault: vault.as_str(),
         kind: secret.value.kind().as_str(),
-        metadata: metadata::Json(&secret.metadata),
+        metadata: metadata::Json(&secret.metadata.writable()),
     };
     let head = escaped::to_string(&head);
     write::object(&head, &secret.value)
@@ -208,6 +208,7 @@ mod tests {
             ".*".prop_map(MetadataValue::Text),
             any::<i64>().prop_map(MetadataValue::Integer),
             any::<bool>().prop_map(MetadataValue::Boolean),
+            proptest::collection::vec(".*", 0..4).prop_map(MetadataValue::TextList),
             (keystead_plugin_api::MIN_TIMESTAMP_MILLIS..=keystead_plugin_api::MAX_TIMESTAMP_MILLIS)
                 .prop_map(MetadataValue::Timestamp),
         ];
@@ -218,6 +219,19 @@ mod tests {
             }
             metadata
         })
+    }
+
+    #[test]
+    fn read_only_metadata_is_no_part_of_a_line() {
+        let mut metadata = Metadata::new();
+        metadata.insert("k", MetadataValue::TextList(Vec::new())).unwrap();
+        metadata.insert_read_only("updated", MetadataValue::Timestamp(0)).unwrap();
+        metadata.mark_more_read_only();
+        let secret = Secret::with_metadata(Value::text("x"), metadata);
+        let name = SecretName::parse("a").unwrap();
+        let bytes = write(&name, &VaultName::parse("work").unwrap(), &secret);
+        let line = std::str::from_utf8(&bytes).unwrap();
+        assert!(line.contains("\"metadata\":{\"k\":[]},"), "{line}");
     }
 
     proptest! {

@@ -161,7 +161,12 @@ fn metadata(hasher: &mut impl Hasher, of: &MetadataValue) {
             hasher.write_u8(4);
             hasher.write_i64(*at);
         }
-        _ => hasher.write_u8(5),
+        MetadataValue::TextList(texts) => {
+            hasher.write_u8(5);
+            hasher.write_usize(texts.len());
+            texts.iter().for_each(|of| text(hasher, of));
+        }
+        _ => hasher.write_u8(6),
     }
 }
 

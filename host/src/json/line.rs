@@ -2,7 +2,9 @@
 //! of it is repeated in an error. What a later version adds to a line is left out of
 //! account; a line of another schema is refused.
 
-use keystead_plugin_api::{MAX_METADATA_ENTRIES, Metadata, MetadataValue, Value, ValueKind};
+use keystead_plugin_api::{
+    MAX_METADATA_BYTES, MAX_METADATA_ENTRIES, Metadata, MetadataValue, Value, ValueKind,
+};
 
 use super::metadata::millis;
 use super::read::{NodeKind, Reader, Wrong, as_value};
@@ -14,8 +16,9 @@ pub const SCHEMA: i64 = 1;
 const MAX_UNKNOWN_LEVELS: usize = 64;
 
 /// How many members a line may have beside those of its value: four of metadata's most, for
-/// moments and for what a later version adds.
-const MORE_MEMBERS: usize = 4 * MAX_METADATA_ENTRIES;
+/// moments and for what a later version adds; and the texts of its lists, each of which counts 8
+/// bytes at least.
+const MORE_MEMBERS: usize = 4 * MAX_METADATA_ENTRIES + MAX_METADATA_BYTES / 8;
 
 /// A secret as a line has it.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ impl From<Wrong> for Fault {
 impl Reader<'_> {
     fn line(&mut self) -> Result<Line, Fault> {
         let (mut schema, mut name, mut kind) = (None, None, None);
-        let (mut value, mut metadata) = (None, Metadata::new());
+        let (mut value, mut metadata, mut read_only) = (None, Metadata::new(), Vec::new());
         self.space();
         if self.peek() != Some(b'{') {
             return Ok(self.wrong("a line is one JSON object, `{...}`")?);
@@ -74,6 +77,7 @@ impl Reader<'_> {
                     kind = Some(reader.string("")?.expose().to_owned());
                 }
                 "metadata" => metadata = reader.metadata()?,
+                "read_only" => read_only = reader.texts("these are keys: a list of texts")?,
                 "value" => value = Some(reader.value()?),
                 // `vault` says where it came from; where it goes to is not for a file to say.
                 _ => reader.skip(0)?,
@@ -85,6 +89,10 @@ impl Reader<'_> {
             return Ok(self.wrong("there is more after the object")?);
         }
         let missing = |member| Fault::Whole(format!("the member `{member}` is missing"));
+        // Another vault reported it of itself: this one reports its own.
+        for key in &read_only {
+            metadata.remove(key);
+        }
         schema.ok_or_else(|| missing("schema"))?;
         let name = name.ok_or_else(|| missing("name"))?;
         let value = value.ok_or_else(|| missing("value"))?;
@@ -159,7 +167,10 @@ impl Reader<'_> {
                     None => Err(wrong("a timestamp is a time such as `2030-01-31T18:00:00Z`")),
                 }
             }
-            _ => Err(wrong("metadata is a text, a whole number, `true`, `false` or a timestamp")),
+            Some(b'[') => self.texts("a list in metadata is of texts").map(MetadataValue::TextList),
+            _ => Err(wrong(
+                "metadata is a text, a whole number, `true`, `false`, a timestamp or a list of texts",
+            )),
         }
     }
 
@@ -190,6 +201,19 @@ impl Reader<'_> {
         Ok(value)
     }
 
+    /// Reads a list of texts.
+    fn texts(&mut self, expected: &'static str) -> Result<Vec<String>, Fault> {
+        if self.peek() != Some(b'[') {
+            return Ok(self.wrong(expected)?);
+        }
+        let mut texts = Vec::new();
+        self.items::<Fault>(&mut |reader| {
+            texts.push(reader.string(expected)?.expose().to_owned());
+            Ok(())
+        })?;
+        Ok(texts)
+    }
+
     /// Reads whatever JSON has, and forgets it.
     fn skip(&mut self, level: usize) -> Result<(), Fault> {
         if level > MAX_UNKNOWN_LEVELS {
@@ -199,14 +223,18 @@ impl Reader<'_> {
             Some(b'"') => self.string("").map(drop)?,
             Some(b'-' | b'0'..=b'9') => self.number().map(drop)?,
             Some(b'{') => return self.members::<Fault>(&mut |reader, _| reader.skip(level + 1)),
-            Some(b'[') => return self.items(level),
+            Some(b'[') => return self.items(&mut |reader| reader.skip(level + 1)),
             _ if self.word("true") || self.word("false") || self.word("null") => {}
             _ => return Ok(self.wrong("JSON must follow")?),
         }
         Ok(())
     }
 
-    fn items(&mut self, level: usize) -> Result<(), Fault> {
+    /// Reads a list, item by item.
+    fn items<E: From<Wrong>>(
+        &mut self,
+        each: &mut dyn FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.at += 1;
         self.space();
         if self.peek() == Some(b']') {
@@ -216,7 +244,7 @@ impl Reader<'_> {
         loop {
             self.space();
             self.count()?;
-            self.skip(level + 1)?;
+            each(self)?;
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,

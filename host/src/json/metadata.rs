@@ -1,5 +1,5 @@
-//! Metadata as a JSON object: texts, whole numbers, `true` and `false`; a moment is
-//! `{"timestamp":"2030-01-31T18:00:00Z"}`, so that it differs from a text.
+//! Metadata as a JSON object: texts, whole numbers, `true`, `false` and lists of texts; a moment
+//! is `{"timestamp":"2030-01-31T18:00:00Z"}`, so that it differs from a text.
 
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp};
@@ -21,11 +21,17 @@ impl Serialize for Json<'_> {
                 MetadataValue::Timestamp(at) => {
                     map.serialize_entry(key, &serde_json::json!({ "timestamp": moment(*at) }))?;
                 }
+                MetadataValue::TextList(texts) => map.serialize_entry(key, texts)?,
                 _ => map.serialize_entry(key, &())?,
             }
         }
         map.end()
     }
+}
+
+/// Returns the keys of what is read-only: what stands beside metadata in JSON as `read_only`.
+pub fn read_only(metadata: &Metadata) -> Vec<&str> {
+    metadata.iter().map(|(key, _)| key).filter(|key| metadata.is_read_only(key)).collect()
 }
 
 /// 1970, from which moments are counted. A `Timestamp` ends some hours before the year 9999
@@ -62,6 +68,7 @@ mod tests {
         let mut metadata = Metadata::new();
         for (key, value) in [
             ("b", MetadataValue::Boolean(true)),
+            ("l", MetadataValue::TextList(vec!["b".to_owned(), "a".to_owned()])),
             ("n", MetadataValue::Integer(3)),
             ("s", MetadataValue::Text("1970-01-02".to_owned())),
             ("t", MetadataValue::Timestamp(86_400_000)),
@@ -70,7 +77,7 @@ mod tests {
         }
         assert_eq!(
             serde_json::to_string(&Json(&metadata)).unwrap(),
-            "{\"b\":true,\"n\":3,\"s\":\"1970-01-02\",\"t\":{\"timestamp\":\"1970-01-02T00:00:00Z\"}}"
+            "{\"b\":true,\"l\":[\"b\",\"a\"],\"n\":3,\"s\":\"1970-01-02\",\"t\":{\"timestamp\":\"1970-01-02T00:00:00Z\"}}"
         );
     }
 

@@ -44,7 +44,8 @@ pub enum IfThere {
 /// What is copied of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carried {
-    /// Value and metadata; a target that keeps no metadata refuses a secret that has some.
+    /// Value and metadata, without what is read-only; a target that keeps no metadata refuses a
+    /// secret that has some.
     All,
     /// The value alone; what the target has of metadata stays as it is.
     ValueOnly,
@@ -334,14 +335,14 @@ impl Host {
         let value = secret.as_ref().map(|secret| &secret.value);
         reasons.extend(room.rules.limit(name, value).map(Reason::Limit));
         if transfer.carried == Carried::All
-            && !metadata.is_empty()
+            && !metadata.writable().is_empty()
             && !target.capabilities.contains(&Capability::Metadata)
         {
             reasons.push(Reason::Metadata);
         }
         // What is renamed keeps all that it has.
         if transfer.carried == Carried::All
-            && metadata.is_incomplete()
+            && metadata.check_complete().is_err()
             && !renames(transfer, target)
         {
             reasons.push(Reason::Incomplete);

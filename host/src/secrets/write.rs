@@ -9,6 +9,7 @@ use keystead_plugin_api::{
 };
 
 use super::field::{self, Misfit, NewField};
+use super::metadata::check_keys;
 use super::{Found, NewSecret, Place, named};
 use crate::ask::Ask;
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ impl Host {
         let vault = self.target(new.vault.as_ref())?;
         let kind = self.kind_to_write(&vault)?;
         can_write(&vault, &kind, new.metadata.as_ref())?;
+        self.check_metadata_keys(&vault, &new, ask)?;
         if let Some(field) = &new.field {
             self.set_field(&vault, &kind, &new, field, ask)?;
             return Ok(vault);
@@ -44,6 +46,25 @@ impl Host {
             self.write(&vault, &new, &new.value, how, ask)?;
         }
         Ok(vault)
+    }
+
+    /// Refuses metadata under a key that the vault reports as read-only of this secret. What it reports
+    /// of no secret yet, the vault itself refuses or takes.
+    fn check_metadata_keys(
+        &self,
+        vault: &VaultName,
+        new: &NewSecret,
+        ask: &mut dyn Ask,
+    ) -> Result<()> {
+        let Some(given) = new.metadata.as_ref().filter(|metadata| !metadata.is_empty()) else {
+            return Ok(());
+        };
+        // Whatever is wrong with the secret or the vault, the write says.
+        let Ok(found) = self.describe(&new.name, &Place::Vault(vault.clone()), ask) else {
+            return Ok(());
+        };
+        check_keys(&found.entry.metadata, given.iter().map(|(key, _)| key))
+            .map_err(|answer| Error::Refused { vault: vault.clone(), answer })
     }
 
     /// Writes a value in place of what there is by the mode, or of this version.

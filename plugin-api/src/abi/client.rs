@@ -202,7 +202,7 @@ impl<C: Carrier + Send> Vault for Client<C> {
     }
 
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
-        request.metadata.check_complete()?;
+        request.metadata.check_writable()?;
         self.call(Method::SetMetadata, &request, request.deadline)
     }
 

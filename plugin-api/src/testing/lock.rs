@@ -176,7 +176,7 @@ pub(super) fn locked_no_effect(bench: &mut Bench<'_>) -> Verdict {
         return elsewhere("a call after `lock` was not answered with `locked`: see lock-locks");
     }
     match handle.get(&kept) {
-        Ok(secret) if secret.value == value && secret.metadata.is_empty() => {}
+        Ok(secret) if secret.value == value && secret.metadata.writable().is_empty() => {}
         Ok(_) => return broken("the secret as it was", "another value or metadata"),
         Err(error) => return broken("the secret as it was", answer_of::<()>(&Err(error))),
     }

@@ -143,7 +143,7 @@ fn wide_map(odd: &str) -> Value {
     Value::Map(map)
 }
 
-/// Returns metadata of every type.
+/// Returns metadata of every kind.
 pub(super) fn metadata() -> Metadata {
     of_pairs(&[
         ("text", MetadataValue::Text("some text, ü".to_owned())),
@@ -152,6 +152,11 @@ pub(super) fn metadata() -> Metadata {
         ("yes", MetadataValue::Boolean(true)),
         ("no", MetadataValue::Boolean(false)),
         ("moment", MetadataValue::Timestamp(1_700_000_000_123)),
+        (
+            "texts",
+            MetadataValue::TextList(["b, \"c\"", "", "a", "b, \"c\""].map(String::from).into()),
+        ),
+        ("no-texts", MetadataValue::TextList(Vec::new())),
     ])
 }
 
@@ -163,7 +168,8 @@ pub(super) fn other_metadata() -> Metadata {
     ])
 }
 
-fn of_pairs(pairs: &[(&str, MetadataValue)]) -> Metadata {
+/// Returns metadata of these pairs.
+pub(super) fn of_pairs(pairs: &[(&str, MetadataValue)]) -> Metadata {
     let mut metadata = Metadata::new();
     for (key, value) in pairs {
         metadata.insert(*key, value.clone()).expect("within the limits");

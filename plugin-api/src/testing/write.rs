@@ -6,7 +6,7 @@ use super::bench::{
 use super::sample;
 use crate::error::ErrorKind;
 use crate::manifest::Capability;
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, MetadataValue};
 use crate::value::{Map, Value, ValueKind};
 use crate::vault::{Deadline, SetRequest, WriteMode};
 
@@ -144,7 +144,7 @@ pub(super) fn set_metadata_with_value(bench: &mut Bench<'_>) -> Verdict {
     for (given, expected, meaning) in steps {
         let answer = bench.main().set_with(&name, &value, given, WriteMode::Upsert);
         expect_success(answer, "`set` with metadata")?;
-        let found = prepared(bench.main().get(&name), "`get`")?.metadata;
+        let found = prepared(bench.main().get(&name), "`get`")?.metadata.writable();
         if found != *expected {
             return broken(format!("{meaning}, {expected:?}"), format!("{found:?}"));
         }
@@ -160,7 +160,7 @@ pub(super) fn set_metadata_replaces(bench: &mut Bench<'_>) -> Verdict {
     for metadata in [sample::metadata(), sample::other_metadata()] {
         expect_success(bench.main().set_metadata(&name, &metadata), "`set_metadata`")?;
         let listed = match bench.main().listed(&name)? {
-            Some(entry) => entry.metadata,
+            Some(entry) => entry.metadata.writable(),
             None => return elsewhere("the secret is not listed: see list-all"),
         };
         if listed != metadata {
@@ -191,6 +191,41 @@ pub(super) fn set_metadata_only(bench: &mut Bench<'_>) -> Verdict {
         Ok(_) => broken("the value as it was", "another"),
         Err(error) => broken("the value as it was", answer_of::<()>(&Err(error))),
     }
+}
+
+pub(super) fn set_metadata_read_only(bench: &mut Bench<'_>) -> Verdict {
+    bench.needs(Capability::Metadata)?;
+    bench.needs(Capability::Write)?;
+    let name = sample::name("read-only-metadata");
+    bench.main().put(&name)?;
+    let before = prepared(bench.main().get(&name), "`get`")?.metadata;
+    let own: Vec<String> = before
+        .iter()
+        .filter(|(key, _)| before.is_read_only(key))
+        .map(|(key, _)| key.to_owned())
+        .collect();
+    prepared(bench.main().set_metadata(&name, &sample::metadata()), "`set_metadata`")?;
+    let after = prepared(bench.main().get(&name), "`get`")?.metadata;
+    if let Some(key) = own.iter().find(|key| !after.is_read_only(key)) {
+        return broken(format!("`{key}` still there and read-only"), format!("{after:?}"));
+    }
+    for key in &own {
+        let given = sample::of_pairs(&[(key, MetadataValue::Text("given".to_owned()))]);
+        let call = format!("`set_metadata` of `{key}`, which is read-only");
+        let answer = bench.main().set_metadata(&name, &given);
+        if answer.is_err() {
+            expect_error(&answer, ErrorKind::Invalid, &call)?;
+            continue;
+        }
+        let found = prepared(bench.main().get(&name), "`get`")?.metadata;
+        if found.writable() != given {
+            return broken(
+                format!("`invalid` from {call}, or what was given"),
+                "success and neither",
+            );
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn remove_then_missing(bench: &mut Bench<'_>) -> Verdict {
@@ -257,7 +292,7 @@ pub(super) fn rename_moves(bench: &mut Bench<'_>) -> Verdict {
     if found.value != before.value {
         return broken("the value under the new name", "another value");
     }
-    if found.metadata != before.metadata {
+    if found.metadata.writable() != before.metadata.writable() {
         return broken("the metadata under the new name", "other metadata");
     }
     if bench.main().listed(&old)?.is_some() {

@@ -96,7 +96,8 @@ pub struct SetRequest {
     pub name: SecretName,
     /// Its new value.
     pub value: Value,
-    /// Its new metadata, instead of all there was; absent: what there was stays.
+    /// Its new metadata, instead of all there was; absent: what there was stays. None of it is
+    /// read-only, and what the vault reports of itself stays in any case.
     pub metadata: Option<Metadata>,
     /// What to do when the name is there already, or is not.
     pub mode: WriteMode,
@@ -124,12 +125,12 @@ impl SetRequest {
         Ok(self.name.as_str().len() + self.value.encoded_len()? + metadata)
     }
 
-    /// Checks that no metadata would be lost by this.
+    /// Checks that this loses no metadata and writes none that is read-only.
     ///
     /// # Errors
-    /// As for [`Metadata::check_complete`].
+    /// As for [`Metadata::check_writable`].
     pub fn check_metadata(&self) -> Result<()> {
-        self.metadata.as_ref().map_or(Ok(()), Metadata::check_complete)
+        self.metadata.as_ref().map_or(Ok(()), Metadata::check_writable)
     }
 
     /// Checks that these may be one call of [`Vault::set_many`].
@@ -306,7 +307,8 @@ pub struct Purged {}
 pub struct SetMetadataRequest {
     /// The secret's name.
     pub name: SecretName,
-    /// Its metadata, instead of all there was.
+    /// Its metadata, instead of all there was. None of it is read-only, and what the vault reports of
+    /// itself stays.
     pub metadata: Metadata,
     /// The version that it must still be, as [`Secret::version`](super::Secret::version) and
     /// [`Entry::version`](super::Entry::version) say it; absent: any. For

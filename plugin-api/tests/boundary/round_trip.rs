@@ -45,6 +45,8 @@ fn metadata() -> Metadata {
         ("yes", MetadataValue::Boolean(true)),
         ("no", MetadataValue::Boolean(false)),
         ("at", MetadataValue::Timestamp(MIN_TIMESTAMP_MILLIS)),
+        ("none", MetadataValue::TextList(Vec::new())),
+        ("texts", MetadataValue::TextList(["b", "", "ü\n", "b"].map(str::to_owned).to_vec())),
     ] {
         metadata.insert(key, value).unwrap();
     }

@@ -165,14 +165,30 @@ impl Faulty {
         Err(Error::locked(Challenge::new("password", prompts)))
     }
 
+    fn check_own(&self, metadata: &Metadata) -> Result<()> {
+        if metadata.get(OWN).is_some() && !self.has("set-metadata-read-only") {
+            return Err(Error::invalid("that is read-only"));
+        }
+        Ok(())
+    }
+
     fn writable(&self) -> Result<MutexGuard<'_, Place>> {
         self.needs(Capability::Write)?;
         self.place()
     }
 }
 
+/// What the vault reports of itself, whatever else it keeps.
+const OWN: &str = "keeper";
+
+fn with_own(metadata: &Metadata) -> Metadata {
+    let mut metadata = metadata.clone();
+    metadata.insert_read_only(OWN, MetadataValue::Text("this vault".to_owned())).unwrap();
+    metadata
+}
+
 fn copy(secret: &Secret) -> Secret {
-    let mut copy = Secret::with_metadata(secret.value.duplicate(), secret.metadata.clone());
+    let mut copy = Secret::with_metadata(secret.value.duplicate(), with_own(&secret.metadata));
     copy.version.clone_from(&secret.version);
     copy
 }
@@ -251,6 +267,7 @@ impl Vault for Faulty {
                     metadata.insert("preview", text).unwrap();
                 }
             }
+            let metadata = with_own(&metadata);
             let mut entry = Entry::new(name, Some(secret.value.kind()), metadata);
             entry.version.clone_from(&secret.version);
             entry
@@ -270,7 +287,8 @@ impl Vault for Faulty {
             Ok(secret) => {
                 let kind = secret.value.kind();
                 let kind = if self.has("describe-as-listed") { None } else { Some(kind) };
-                let mut entry = Entry::new(request.name.clone(), kind, secret.metadata.clone());
+                let metadata = with_own(&secret.metadata);
+                let mut entry = Entry::new(request.name.clone(), kind, metadata);
                 entry.version.clone_from(&secret.version);
                 Ok(entry)
             }
@@ -288,8 +306,9 @@ impl Vault for Faulty {
         if !self.values.contains(&request.value.kind()) && !self.has("set-kind") {
             return Err(Error::unsupported("not this kind"));
         }
-        if matches!(&request.metadata, Some(metadata) if !metadata.is_empty()) {
+        if let Some(metadata) = request.metadata.as_ref().filter(|metadata| !metadata.is_empty()) {
             self.needs(Capability::Metadata)?;
+            self.check_own(metadata)?;
         }
         if request.value.encoded_len()? > MAX_BYTES && !self.has("rules-limits") {
             return Err(Error::invalid("too large"));
@@ -409,6 +428,7 @@ impl Vault for Faulty {
         if !self.has("set-metadata-if-version") {
             expect(&place, &request.name, &request.if_version)?;
         }
+        self.check_own(&request.metadata)?;
         let version = place.version();
         let secret = match place.secrets.get_mut(&request.name) {
             None if self.has("set-metadata-missing") => return Ok(MetadataWritten::new()),

@@ -202,6 +202,6 @@ fn metadata(stat: &Stat) -> Metadata {
     let at = stat.st_mtime.saturating_mul(1_000).saturating_add(millis);
     let mut metadata = Metadata::new();
     // A clock outside the years 1 to 9999 tells nothing.
-    let _ = metadata.insert(keys::UPDATED, MetadataValue::Timestamp(at));
+    let _ = metadata.insert_read_only(keys::UPDATED, MetadataValue::Timestamp(at));
     metadata
 }

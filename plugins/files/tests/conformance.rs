@@ -25,7 +25,7 @@ const MANY: usize = 1_100;
 
 /// What a vault of this plugin never does: it is not locked, keeps no metadata and no versions,
 /// has no actions, gives no other names and does not mind being unregistered.
-const NEVER: [&str; 25] = [
+const NEVER: [&str; 26] = [
     "actions-named",
     "list-removed-restorable",
     "lock-locks",
@@ -44,6 +44,7 @@ const NEVER: [&str; 25] = [
     "set-metadata-if-version",
     "set-metadata-missing",
     "set-metadata-only",
+    "set-metadata-read-only",
     "set-metadata-replaces",
     "unlock-right",
     "unlock-stale",

@@ -164,20 +164,22 @@ fn made(answer: &Answer<'_>) -> Option<Result<Made>> {
         _ => None,
     };
     let mut metadata = Metadata::new();
-    let mut put = |key: &str, value| metadata.insert(key, value).map(drop);
     let described = (|| {
+        // The lease stays with this server; when the secret ends is as true of a copy.
+        let mut lease = |key: &str, value| metadata.insert_read_only(key, value).map(drop);
         if !answer.lease_id.is_empty() {
-            put("lease-id", MetadataValue::Text(answer.lease_id.clone()))?;
-            put("renewable", MetadataValue::Boolean(answer.renewable))?;
+            lease("lease-id", MetadataValue::Text(answer.lease_id.clone()))?;
+            lease("renewable", MetadataValue::Boolean(answer.renewable))?;
         }
         if answer.lease_duration > 0 {
             let seconds = i64::try_from(answer.lease_duration).unwrap_or(i64::MAX);
-            put("lease-seconds", MetadataValue::Integer(seconds))?;
+            lease("lease-seconds", MetadataValue::Integer(seconds))?;
         }
         if let Some(serial) = data.get("serial_number").and_then(|raw| as_string(raw)) {
-            put("serial-number", MetadataValue::Text(serial))?;
+            metadata.insert("serial-number", MetadataValue::Text(serial))?;
         }
-        ends.map_or(Ok(()), |ends| put("expires", MetadataValue::Timestamp(ends)))
+        let end = ends.map(|ends| metadata.insert("expires", MetadataValue::Timestamp(ends)));
+        end.transpose().map(drop)
     })();
     // A lease of ten thousand years is none.
     if let Err(error) = described {

@@ -1,12 +1,12 @@
 //! Metadata as the custom metadata of KV version 2, which is texts of up to 512 bytes. A text
 //! is itself; what is none says what it is: `integer:42`, `boolean:true`,
-//! `timestamp:2026-01-31T12:00:00.000Z`, and `json:"…"` a text with characters that the server
-//! would refuse, or one that looks like one of these.
+//! `timestamp:2026-01-31T12:00:00.000Z`, `json:["…","…"]` a list of texts, and `json:"…"` a text
+//! with characters that the server would refuse, or one that looks like one of these.
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
 use jiff::civil::DateTime;
+use jiff::{SignedDuration, Timestamp};
 use keystead_plugin_api::{Error, Metadata, MetadataValue, Result, ValueKind};
 
 /// The most entries that the server takes, without ours.
@@ -66,6 +66,10 @@ fn text(value: &MetadataValue) -> Result<String> {
                 .map_err(|_| Error::invalid("the timestamp is outside the years 1 to 9999"))?;
             format!("timestamp:{at:.3}Z")
         }
+        MetadataValue::TextList(texts) => {
+            let texts: Vec<String> = texts.iter().map(|text| escaped(text)).collect();
+            format!("json:[{}]", texts.join(","))
+        }
         _ => return Err(Error::unsupported("this vault cannot hold that kind of metadata")),
     })
 }
@@ -96,6 +100,9 @@ fn escaped(text: &str) -> String {
 fn typed(text: &str) -> Option<MetadataValue> {
     let (kind, rest) = text.split_once(':')?;
     Some(match kind {
+        "json" if rest.starts_with('[') => {
+            MetadataValue::TextList(serde_json::from_str(rest).ok()?)
+        }
         "json" => MetadataValue::Text(serde_json::from_str(rest).ok()?),
         "integer" => MetadataValue::Integer(rest.parse().ok()?),
         "boolean" => MetadataValue::Boolean(rest.parse().ok()?),
@@ -120,6 +127,15 @@ pub(crate) fn metadata(custom: &Custom) -> Result<Metadata> {
         })?;
     }
     Ok(metadata)
+}
+
+/// Puts beside a secret's metadata what the server reports of it: a time, read-only. Where the
+/// secret has a key of that name, that is what somebody wrote, and it stays.
+pub(crate) fn put_time(metadata: &mut Metadata, key: &str, time: &str) {
+    if let (None, Ok(at)) = (metadata.get(key), time.parse::<Timestamp>()) {
+        // A time that metadata cannot have, or one entry too many, is not worth the secret.
+        let _ = metadata.insert_read_only(key, MetadataValue::Timestamp(at.as_millisecond()));
+    }
 }
 
 /// Says of what kind this version's value is.
@@ -150,6 +166,9 @@ mod tests {
     #[test]
     fn every_type_comes_back_as_it_was() {
         let text = |text: &str| MetadataValue::Text(text.into());
+        let list = |texts: &[&str]| {
+            MetadataValue::TextList(texts.iter().map(|text| (*text).to_owned()).collect())
+        };
         for (value, kept) in [
             (text("some text, ü"), "some text, ü"),
             (text(""), "json:\"\""),
@@ -157,6 +176,10 @@ mod tests {
             (text("integer:five"), "integer:five"),
             (text("json:\"x\""), "json:\"json:\\u0022x\\u0022\""),
             (text("a\n\u{200b}😀\\"), "json:\"a\\u000a\\u200b\\ud83d\\ude00\\u005c\""),
+            (list(&["b", "", "a,\"ü"]), r#"json:["b","","a,\u0022\u00fc"]"#),
+            (list(&[]), "json:[]"),
+            (text("json:[\"x\"]"), r#"json:"json:[\u0022x\u0022]""#),
+            (text("json:[1]"), "json:[1]"),
             (MetadataValue::Integer(i64::MIN), "integer:-9223372036854775808"),
             (MetadataValue::Boolean(false), "boolean:false"),
             (MetadataValue::Timestamp(1_700_000_000_123), "timestamp:2023-11-14T22:13:20.123Z"),
@@ -183,11 +206,31 @@ mod tests {
         assert!(of("k", &"x".repeat(513)).is_err());
         assert!(of("a\u{200b}", "x").is_err());
         assert!(of(KIND, "1 text").is_err());
+        let mut long = Metadata::new();
+        let texts = MetadataValue::TextList(vec!["x".repeat(100); 5]);
+        long.insert("k", texts).unwrap();
+        let refused = custom(&long).unwrap_err();
+        assert_eq!(refused.message(), "this vault keeps at most 512 bytes of `k`");
         let mut many = Metadata::new();
         for n in 0..64 {
             many.insert(format!("k{n}"), MetadataValue::Integer(n)).unwrap();
         }
         assert!(custom(&many).is_err());
+    }
+
+    #[test]
+    fn time_of_the_server_is_read_only_and_hides_nothing() {
+        let mut metadata = Metadata::new();
+        metadata.insert("created", MetadataValue::Integer(3)).unwrap();
+        let own = metadata.clone();
+        put_time(&mut metadata, "created", "2023-11-14T22:13:20.123456789Z");
+        put_time(&mut metadata, "updated", "");
+        put_time(&mut metadata, "updated", "soon");
+        assert_eq!(metadata, own);
+        put_time(&mut metadata, "updated", "2023-11-14T22:13:20.123456789Z");
+        let at = MetadataValue::Timestamp(1_700_000_000_123);
+        assert_eq!(metadata.get("updated"), Some(&at));
+        assert!(metadata.is_read_only("updated") && !metadata.is_read_only("created"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! `<name> <kind> <value> <metadata> <version> <checksum>`, bytes in hexadecimal.
 //!
 //! Metadata is `-`, or `<key>=<type><value>` joined by commas, with the types `t`ext,
-//! `i`nteger, `b`oolean and `m`oment. The checksum is for accidents, not for attackers.
+//! `i`nteger, `b`oolean, `m`oment and `l`ist of texts, each behind a `+`. The checksum is for accidents, not for attackers.
 
 use keystead_plugin_api::{
     Error, Metadata, MetadataValue, Result, Secret, SecretBytes, SecretName, Value,
@@ -67,6 +67,9 @@ fn write_metadata(metadata: &Metadata) -> Result<String> {
             MetadataValue::Integer(number) => format!("i{number}"),
             MetadataValue::Boolean(yes) => format!("b{}", u8::from(*yes)),
             MetadataValue::Timestamp(at) => format!("m{at}"),
+            MetadataValue::TextList(texts) => {
+                texts.iter().fold("l".to_owned(), |list, text| list + "+" + &hex(text))
+            }
             _ => return Err(Error::unsupported(format!("the type of the metadata `{key}`"))),
         };
         parts.push(format!("{}={value}", hex(key)));
@@ -88,6 +91,7 @@ fn read_metadata(field: &str) -> Result<Metadata, &'static str> {
             (Some("b"), Some("0")) => MetadataValue::Boolean(false),
             (Some("b"), Some("1")) => MetadataValue::Boolean(true),
             (Some("m"), Some(value)) => MetadataValue::Timestamp(number(value)?),
+            (Some("l"), Some(value)) => MetadataValue::TextList(texts(value)?),
             _ => return Err("metadata of an unknown type"),
         };
         match metadata.insert(text(key.as_bytes())?, value) {
@@ -96,6 +100,14 @@ fn read_metadata(field: &str) -> Result<Metadata, &'static str> {
         }
     }
     Ok(metadata)
+}
+
+fn texts(list: &str) -> Result<Vec<String>, &'static str> {
+    let mut parts = list.split('+');
+    match parts.next() {
+        Some("") => parts.map(|part| text(part.as_bytes())).collect(),
+        _ => Err("a list without `+`"),
+    }
 }
 
 fn plain(field: &[u8]) -> Result<&str, &'static str> {
@@ -156,6 +168,9 @@ mod tests {
         metadata.insert("d", MetadataValue::Boolean(false)).unwrap();
         metadata.insert("e", MetadataValue::Timestamp(-1)).unwrap();
         metadata.insert("f", MetadataValue::Text(String::new())).unwrap();
+        metadata.insert("g", MetadataValue::TextList(Vec::new())).unwrap();
+        let texts = ["b", "", "a+,=", ""].map(str::to_owned).to_vec();
+        metadata.insert("h", MetadataValue::TextList(texts)).unwrap();
         let value = Value::credential("bob", "canary");
         let secret = Secret::with_metadata(value, metadata).of_version("7");
         (SecretName::parse("a b/ü").unwrap(), secret)

@@ -46,7 +46,12 @@ impl Overview {
         Entry::new(self.name, kind, self.metadata).of_version(seal::name(sealed))
     }
 
+    /// Returns its byte form.
+    ///
+    /// # Errors
+    /// `Unsupported` where it has metadata of a later version, which would be lost.
     fn write(&self) -> Result<Vec<u8>> {
+        self.metadata.check_complete()?;
         let size = 64 + self.name.as_str().len() + self.metadata.bytes() + self.metadata.len() * 16;
         let mut out = Vec::with_capacity(size);
         out.extend_from_slice(&self.version);
@@ -69,6 +74,13 @@ impl Overview {
                 MetadataValue::Timestamp(at) => {
                     out.push(4);
                     out.extend_from_slice(&at.to_le_bytes());
+                }
+                MetadataValue::TextList(texts) => {
+                    out.push(5);
+                    let size: usize = texts.iter().map(|text| 4 + text.len()).sum();
+                    let size = u32::try_from(size).expect("metadata is far below 4 GiB");
+                    out.extend_from_slice(&size.to_le_bytes());
+                    texts.iter().for_each(|text| put_text(&mut out, text));
                 }
                 _ => {
                     let message =
@@ -93,6 +105,16 @@ impl Overview {
                 2 => MetadataValue::Integer(reader.i64()?),
                 3 => MetadataValue::Boolean(reader.u8()? != 0),
                 4 => MetadataValue::Timestamp(reader.i64()?),
+                // From here on a value says its size, so that an unknown one can be left out.
+                kind @ 5.. => {
+                    let size = usize::try_from(reader.u32()?).ok()?;
+                    let content = reader.take(size)?;
+                    if kind != 5 {
+                        metadata.mark_incomplete();
+                        continue;
+                    }
+                    texts(content)?
+                }
                 _ => return None,
             };
             if metadata.insert(key, value).ok()?.is_some() {
@@ -101,6 +123,16 @@ impl Overview {
         }
         reader.is_empty().then_some(Self { name, kind, metadata, version })
     }
+}
+
+/// Returns the list of texts that fills these bytes.
+fn texts(content: &[u8]) -> Option<MetadataValue> {
+    let mut reader = Reader::new(content);
+    let mut texts = Vec::new();
+    while !reader.is_empty() {
+        texts.push(reader.text()?.to_owned());
+    }
+    Some(MetadataValue::TextList(texts))
 }
 
 impl RecordKeys {
@@ -161,6 +193,9 @@ mod tests {
         metadata.insert("yes", MetadataValue::Boolean(true)).unwrap();
         metadata.insert("no", MetadataValue::Boolean(false)).unwrap();
         metadata.insert("at", MetadataValue::Timestamp(1_651_363_200_000)).unwrap();
+        metadata.insert("empty", MetadataValue::TextList(Vec::new())).unwrap();
+        let texts = ["b", "", "a", "b"].map(str::to_owned).to_vec();
+        metadata.insert("list", MetadataValue::TextList(texts)).unwrap();
         let name = SecretName::parse("db/Password ü").unwrap();
         Overview::new(name, ValueKind::Text, metadata).unwrap()
     }
@@ -190,6 +225,30 @@ mod tests {
         assert!(keys.open_value(7, new, &sealed).is_err());
         // One part is not the other.
         assert!(keys.open_overview(7, &sealed).is_none());
+    }
+
+    #[test]
+    fn metadata_of_a_later_version_is_left_out_and_never_written_back() {
+        let mut metadata = Metadata::new();
+        metadata.insert("k", MetadataValue::TextList(vec!["canary".into()])).unwrap();
+        let name = SecretName::parse("n").unwrap();
+        let known = Overview::new(name, ValueKind::Text, metadata).unwrap();
+        let mut bytes = known.write().unwrap();
+        // Version, kind, name, count, key, and then the type.
+        let at = 8 + 4 + 5 + 4 + 5;
+        assert_eq!(bytes[at], 5);
+        bytes[at] = 6;
+        let later = Overview::read(&bytes).unwrap();
+        assert!(later.metadata.is_empty() && later.metadata.is_incomplete());
+        assert_eq!(later.write().unwrap_err().kind(), keystead_plugin_api::ErrorKind::Unsupported);
+        // Its size has to fit, and a list is nothing but texts.
+        bytes.pop();
+        assert!(Overview::read(&bytes).is_none());
+        for content in [&b"x"[..], &[9, 0, 0, 0, b'x'], &[1, 0, 0, 0, 0xff]] {
+            assert!(texts(content).is_none());
+        }
+        let empty = [0; 4].repeat(100_000);
+        assert!(Metadata::new().insert("k", texts(&empty).unwrap()).is_err());
     }
 
     #[test]

@@ -66,18 +66,28 @@ static void forget(secret *one) {
     free(one);
 }
 
-/* Replaces a secret's metadata by a copy in one block: the array, and then its texts. */
+/* Replaces a secret's metadata by a copy in one block: the array, then lists, then texts. */
 static keystead_status keep_metadata(secret *one, const keystead_metadata *const *new, size_t count) {
-    size_t at, room = (count + 1) * sizeof **new;
-    for (at = 0; at < count; at++) room += new[at]->key.size + new[at]->text.size;
-    keystead_metadata *own = malloc(room);
-    char *to = (char *)(own + count);
+    size_t at, n, listed = 0, room = (count + 1) * sizeof **new;
+    for (at = 0; at < count; at++) {
+        room += new[at]->key.size + new[at]->text.size;
+        for (n = 0; n < new[at]->text_count; n++) room += new[at]->texts[n].size;
+        listed += new[at]->text_count;
+    }
+    keystead_metadata *own = malloc(room + listed * sizeof(keystead_bytes));
     if (!own) return KEYSTEAD_UNAVAILABLE;
+    keystead_bytes *list = (keystead_bytes *)(own + count);
+    char *to = (char *)(list + listed);
     for (at = 0; at < count; at++) {
         own[at] = *new[at];
         own[at].size = sizeof own[at]; /* a newer host's may be longer */
         own[at].key.data = to, to = keystead_copy(to, new[at]->key);
         own[at].text.data = to, to = keystead_copy(to, new[at]->text);
+        own[at].texts = list;
+        for (n = 0; n < own[at].text_count; n++, list++) {
+            *list = new[at]->texts[n];
+            list->data = to, to = keystead_copy(to, *list);
+        }
     }
     free(one->metadata);
     one->metadata = own, one->count = count;
@@ -236,7 +246,8 @@ static keystead_status open_(const keystead_host *host, keystead_context context
 /* What is not here is null: the vault cannot do it, or the host knows how to do without. */
 static const keystead_plugin plugin = {
     .magic = KEYSTEAD_MAGIC, .size = sizeof(keystead_plugin),
-    .flags = KEYSTEAD_PLUGIN_FLAG_CONDITIONAL, .open = open_, .close = close_, .get = get,
+    .flags = KEYSTEAD_PLUGIN_FLAG_CONDITIONAL | KEYSTEAD_PLUGIN_FLAG_TEXT_LISTS,
+    .open = open_, .close = close_, .get = get,
     .list = list, .set = set, .remove = erase, .set_metadata = set_metadata, .unlock = unlock,
     .lock = lock, .rules = rules,
 };

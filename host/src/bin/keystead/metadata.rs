@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 pub(crate) use keystead::json::metadata::Json;
-pub(crate) use keystead::json::metadata::moment;
+pub(crate) use keystead::json::metadata::{moment, read_only};
 use keystead::metadata::Convention;
 use keystead_plugin_api::{Metadata, MetadataValue};
 
@@ -77,8 +77,20 @@ fn json(text: &str) -> Result<MetadataValue, String> {
             let whole = number.as_i64().map(MetadataValue::Integer);
             whole.ok_or_else(|| "a number must be whole, of 64 bits".to_owned())
         }
-        Ok(_) => Err("metadata is a text, a whole number, `true` or `false`".to_owned()),
-        Err(_) => Err("after `:=` must come JSON: `3`, `true` or `\"text\"`".to_owned()),
+        Ok(serde_json::Value::Array(items)) => {
+            let text = |item| match item {
+                serde_json::Value::String(text) => Some(text),
+                _ => None,
+            };
+            let texts = items.into_iter().map(text).collect::<Option<_>>();
+            texts.map(MetadataValue::TextList).ok_or_else(|| "a list is of texts".to_owned())
+        }
+        Ok(_) => {
+            Err("metadata is a text, a whole number, `true`, `false` or a list of texts".to_owned())
+        }
+        Err(_) => {
+            Err("after `:=` must come JSON: `3`, `true`, `\"text\"` or `[\"a\",\"b\"]`".to_owned())
+        }
     }
 }
 
@@ -102,6 +114,7 @@ pub(crate) fn shown(value: &MetadataValue) -> String {
         MetadataValue::Integer(number) => number.to_string(),
         MetadataValue::Boolean(yes) => yes.to_string(),
         MetadataValue::Timestamp(at) => moment(*at),
+        MetadataValue::TextList(texts) => serde_json::json!(texts).to_string(),
         _ => "?".to_owned(),
     }
 }
@@ -145,13 +158,20 @@ mod tests {
     }
 
     #[test]
-    fn three_forms_make_four_kinds() {
+    fn three_forms_make_five_kinds() {
         assert_eq!(value("env=dev"), Ok(MetadataValue::Text("dev".into())));
         assert_eq!(value("env="), Ok(MetadataValue::Text(String::new())));
         assert_eq!(value("a=b=c:=d"), Ok(MetadataValue::Text("b=c:=d".into())));
         assert_eq!(value("n:=-3"), Ok(MetadataValue::Integer(-3)));
         assert_eq!(value("n:=true"), Ok(MetadataValue::Boolean(true)));
         assert_eq!(value("n:=\"3\""), Ok(MetadataValue::Text("3".into())));
+        let list = |texts: &[&str]| {
+            MetadataValue::TextList(texts.iter().map(|text| (*text).to_owned()).collect())
+        };
+        assert_eq!(value(r#"l:=["b", "", "a=b,c"]"#), Ok(list(&["b", "", "a=b,c"])));
+        assert_eq!(value("l:=[]"), Ok(list(&[])));
+        assert_eq!(value("l=[]"), Ok(MetadataValue::Text("[]".into())));
+        assert_eq!(shown(&list(&["b", "a\"\n"])), r#"["b","a\"\n"]"#);
         assert_eq!(value("at@=1970-01-02"), Ok(MetadataValue::Timestamp(86_400_000)));
         assert_eq!(value("at@=1970-01-01T01:00:00.5+01:00"), Ok(MetadataValue::Timestamp(500)));
     }
@@ -206,6 +226,11 @@ mod tests {
             "n:=1.5",
             "n:=null",
             "n:=[1]",
+            "n:=[\"a\",1]",
+            "n:=[[\"a\"]]",
+            "n:=[\"a\"",
+            "n:={}",
+            "tags:=[\"a\"]",
             "n:=x",
             "n:=99999999999999999999",
             "at@=",

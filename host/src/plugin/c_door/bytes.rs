@@ -98,3 +98,35 @@ pub(super) unsafe fn grown<T: Grown>(pointer: *const T) -> Result<T> {
     // SAFETY: any bytes are a value of it, as the trait promises; the rest are zeroes.
     Ok(unsafe { copy.assume_init() })
 }
+
+/// Returns what a pointer leads to, unless it is null or misaligned.
+///
+/// # Safety
+/// Any other must lead to a `T` that stays unchanged for `'a`.
+pub(super) unsafe fn checked<'a, T>(pointer: *const T) -> Option<&'a T> {
+    if !pointer.is_aligned() {
+        return None;
+    }
+    // SAFETY: aligned, and passed on to the caller.
+    unsafe { pointer.as_ref() }
+}
+
+/// Returns texts that lie one behind the other.
+///
+/// # Safety
+/// As for [`Bytes::read`], of each; a start that is not null must lead to so many.
+pub(super) unsafe fn texts(
+    start: *const Bytes,
+    count: usize,
+    what: &str,
+    limit: usize,
+) -> Result<Vec<String>> {
+    let each = (0..count).map(|at| {
+        // SAFETY: passed on to the caller.
+        let text = unsafe { checked(start.wrapping_add(at)) };
+        let text = text.ok_or_else(|| Error::internal(format!("{what} is missing")))?;
+        // SAFETY: passed on to the caller.
+        unsafe { text.text(what, limit) }.map(str::to_owned)
+    });
+    each.collect()
+}

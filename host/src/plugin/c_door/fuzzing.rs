@@ -133,8 +133,13 @@ unsafe fn told(what: u8, reply: u64, a: Bytes, b: Bytes, number: u64) -> u32 {
             9 => (HOST.json)(reply, a),
             10 => (HOST.next_cursor)(reply, a),
             11 => {
-                let (size, integer) = (said::<Item>(number), signed);
-                (HOST.metadata)(reply, &Item { size, kind, name: a, integer, text: b })
+                let (size, integer) = (said::<Metadata>(number), signed);
+                let list = [a, b];
+                let (texts, text_count) = (list.as_ptr(), (small % 3) as usize);
+                let (key, text) = (a, b);
+                let it =
+                    Metadata { size, kind, key, integer, text, texts, text_count, flags, reserved };
+                (HOST.metadata)(reply, &it)
             }
             12 => (HOST.keep_session)(reply >> 24 << 24, a, number),
             13 => {

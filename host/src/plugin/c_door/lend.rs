@@ -14,12 +14,14 @@ pub(super) struct Lent<T> {
     /// Where the pointers lead: on the heap, and so in place when this moves.
     _structs: Vec<T>,
     pointers: Vec<*const T>,
+    /// The lists that structs lead to.
+    _lists: Vec<Vec<Bytes>>,
 }
 
 impl<T> Lent<T> {
     pub(super) fn new(structs: Vec<T>) -> Self {
         let pointers = structs.iter().map(std::ptr::from_ref).collect();
-        Self { _structs: structs, pointers }
+        Self { _structs: structs, pointers, _lists: Vec::new() }
     }
 
     /// Returns where the pointers are: null, where there are none.
@@ -120,7 +122,7 @@ pub(super) fn describe(request: &api::DescribeRequest) -> DescribeRequest {
 }
 
 /// Lends a write whose value's byte form is `value` and whose metadata are these items.
-pub(super) fn set(request: &api::SetRequest, value: &[u8], items: &Lent<Item>) -> SetRequest {
+pub(super) fn set(request: &api::SetRequest, value: &[u8], items: &Lent<Metadata>) -> SetRequest {
     SetRequest {
         size: size::<SetRequest>(),
         present: bit(request.metadata.as_ref(), with::METADATA)
@@ -158,7 +160,7 @@ pub(super) fn rename(request: &api::RenameRequest) -> RenameRequest {
 
 pub(super) fn set_metadata(
     request: &api::SetMetadataRequest,
-    items: &Lent<Item>,
+    items: &Lent<Metadata>,
 ) -> SetMetadataRequest {
     SetMetadataRequest {
         size: size::<SetMetadataRequest>(),
@@ -233,7 +235,6 @@ pub(super) fn action(request: &api::ActionRequest, parameters: &Lent<Item>) -> A
     }
 }
 
-/// Returns a parameter or piece of metadata.
 fn item(name: &str, (kind, integer, text): (u32, i64, Bytes)) -> Item {
     Item { size: size::<Item>(), kind, name: Bytes::of(name.as_bytes()), integer, text }
 }
@@ -253,18 +254,40 @@ pub(super) fn parameters(parameters: &Parameters) -> Lent<Item> {
     Lent::new(each.collect())
 }
 
-pub(super) fn metadata(metadata: &api::Metadata) -> Lent<Item> {
+pub(super) fn metadata(metadata: &api::Metadata) -> Lent<Metadata> {
+    let mut lists = Vec::new();
     let each = metadata.iter().map(|(key, value)| {
-        let content = match value {
-            MetadataValue::Text(text) => (1, 0, Bytes::of(text.as_bytes())),
-            MetadataValue::Integer(number) => (2, *number, Bytes::NONE),
-            MetadataValue::Boolean(yes) => (3, i64::from(*yes), Bytes::NONE),
-            MetadataValue::Timestamp(at) => (4, *at, Bytes::NONE),
-            _ => (0, 0, Bytes::NONE),
+        let mut lent = Metadata {
+            size: size::<Metadata>(),
+            kind: 0,
+            key: Bytes::of(key.as_bytes()),
+            integer: 0,
+            text: Bytes::NONE,
+            texts: std::ptr::null(),
+            text_count: 0,
+            flags: 0,
+            reserved: 0,
         };
-        item(key, content)
+        match value {
+            MetadataValue::Text(text) => (lent.kind, lent.text) = (1, Bytes::of(text.as_bytes())),
+            MetadataValue::Integer(number) => (lent.kind, lent.integer) = (2, *number),
+            MetadataValue::Boolean(yes) => (lent.kind, lent.integer) = (3, i64::from(*yes)),
+            MetadataValue::Timestamp(at) => (lent.kind, lent.integer) = (4, *at),
+            MetadataValue::TextList(texts) => {
+                lent.kind = 5;
+                if !texts.is_empty() {
+                    let list: Vec<_> =
+                        texts.iter().map(|text| Bytes::of(text.as_bytes())).collect();
+                    (lent.texts, lent.text_count) = (list.as_ptr(), list.len());
+                    lists.push(list);
+                }
+            }
+            _ => {}
+        }
+        lent
     });
-    Lent::new(each.collect())
+    let lent = Lent::new(each.collect());
+    Lent { _lists: lists, ..lent }
 }
 
 pub(super) fn answers(answers: &[api::Answer]) -> Lent<Answer> {

@@ -10,6 +10,8 @@ use keystead_plugin_api::{
     Secret, SecretBytes, SecretName, SecretText, Value, ValueKind, Version, Written,
 };
 
+use super::table::READ_ONLY;
+
 /// The most bytes of an id, a label, a description: one line of text.
 pub(super) const MAX_LINE_BYTES: usize = 4_096;
 
@@ -223,7 +225,12 @@ impl Reply {
     }
 
     /// Takes a piece of metadata; `value` is `None` for a kind that is unknown here.
-    pub(super) fn metadata(&mut self, key: &str, value: Option<MetadataValue>) -> Result<()> {
+    pub(super) fn metadata(
+        &mut self,
+        key: &str,
+        value: Option<MetadataValue>,
+        flags: u32,
+    ) -> Result<()> {
         self.belongs("metadata", |asked| {
             matches!(
                 asked,
@@ -245,11 +252,21 @@ impl Reply {
             },
             _ => &mut self.metadata,
         };
-        let Some(value) = value else {
+        let read_only = flags & READ_ONLY != 0;
+        if !read_only && (value.is_none() || flags != 0) {
             place.mark_incomplete();
-            return Ok(());
+        }
+        let replaced = match value {
+            Some(value) if read_only => place.insert_read_only(key, value)?,
+            Some(value) => place.insert(key, value)?,
+            None => {
+                if read_only {
+                    place.mark_more_read_only();
+                }
+                return Ok(());
+            }
         };
-        match place.insert(key, value)? {
+        match replaced {
             None => Ok(()),
             Some(_) => Err(Error::internal(format!("the metadata `{key}` was told twice"))),
         }

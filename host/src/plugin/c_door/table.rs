@@ -3,7 +3,7 @@
 
 use std::ffi::c_void;
 
-pub(super) use super::bytes::{Bytes, Grown, grown};
+pub(super) use super::bytes::{Bytes, Grown, checked, grown, texts};
 
 /// What both tables begin with: "KEYST-C1".
 pub(super) const MAGIC: u64 = 0x4b45_5953_542d_4331;
@@ -14,8 +14,12 @@ pub(super) const PLUGIN_V1_BYTES: usize = 192;
 /// The most bytes a plugin's table may say it has: 8,000 functions are none of ours.
 pub(super) const MAX_PLUGIN_BYTES: usize = 64 * 1024;
 
-/// A flag of a plugin's table: its writes check `if_version`.
+/// Flags of a plugin's table: its writes check `if_version`, and keep lists of texts.
 pub(super) const CONDITIONAL: u32 = 1;
+pub(super) const TEXT_LISTS: u32 = 2;
+
+/// A flag of metadata: it is read-only.
+pub(super) const READ_ONLY: u32 = 1;
 
 /// Bits of `present`.
 pub(super) mod with {
@@ -36,7 +40,7 @@ pub(super) mod with {
 /// A plugin's open vault: only the plugin looks into it.
 pub(super) type State = *mut c_void;
 
-/// A parameter, or a piece of metadata: they have one form.
+/// A parameter.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(super) struct Item {
@@ -45,6 +49,20 @@ pub(super) struct Item {
     pub(super) name: Bytes,
     pub(super) integer: i64,
     pub(super) text: Bytes,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Metadata {
+    pub(super) size: u32,
+    pub(super) kind: u32,
+    pub(super) key: Bytes,
+    pub(super) integer: i64,
+    pub(super) text: Bytes,
+    pub(super) texts: *const Bytes,
+    pub(super) text_count: usize,
+    pub(super) flags: u32,
+    pub(super) reserved: u32,
 }
 
 #[repr(C)]
@@ -131,7 +149,7 @@ pub(super) struct SetRequest {
     pub(super) value: Bytes,
     pub(super) value_kind: u32,
     pub(super) mode: u32,
-    pub(super) metadata: *const *const Item,
+    pub(super) metadata: *const *const Metadata,
     pub(super) metadata_count: usize,
     pub(super) if_version: Bytes,
 }
@@ -160,7 +178,7 @@ pub(super) struct SetMetadataRequest {
     pub(super) present: u32,
     pub(super) deadline_millis: u64,
     pub(super) name: Bytes,
-    pub(super) metadata: *const *const Item,
+    pub(super) metadata: *const *const Metadata,
     pub(super) metadata_count: usize,
     pub(super) if_version: Bytes,
 }
@@ -399,7 +417,7 @@ macro_rules! grown {
 }
 
 grown! {
-    Item, "a piece of metadata", 48;
+    Metadata, "a piece of metadata", 72;
     Challenge, "a challenge", 80;
     Prompt, "a prompt", 64;
     Secret, "what is known of a secret", 24;
@@ -440,7 +458,7 @@ pub(super) struct HostTable {
     pub(super) bytes: unsafe extern "C" fn(u64, Bytes) -> u32,
     pub(super) json: unsafe extern "C" fn(u64, Bytes) -> u32,
     pub(super) credential: unsafe extern "C" fn(u64, Bytes, Bytes) -> u32,
-    pub(super) metadata: Told<Item>,
+    pub(super) metadata: Told<Metadata>,
     pub(super) secret: Told<Secret>,
     pub(super) entry: Told<Entry>,
     pub(super) next_cursor: unsafe extern "C" fn(u64, Bytes) -> u32,

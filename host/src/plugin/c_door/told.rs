@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use keystead_plugin_api::{
     Deadline, Error, Level, MAX_EXEC_ARGUMENT_BYTES, MAX_EXEC_ARGUMENTS, MAX_MESSAGE_BYTES,
-    MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES, MAX_SECRET_NAME_BYTES, MAX_SESSION_BYTES,
-    MAX_SESSION_LIFETIME, MetadataValue, NameEquality, PromptKind, Result, SecretBytes, Services,
-    Session, UnicodeTables, ValueKind,
+    MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES, MAX_METADATA_TEXTS, MAX_SECRET_NAME_BYTES,
+    MAX_SESSION_BYTES, MAX_SESSION_LIFETIME, MetadataValue, NameEquality, PromptKind, Result,
+    SecretBytes, Services, Session, UnicodeTables, ValueKind,
 };
 
 use super::reply::*;
@@ -283,18 +283,6 @@ unsafe fn exec_request(request: *const ExecRequest) -> Result<keystead_plugin_ap
     Ok(plain)
 }
 
-/// Returns what a pointer leads to, unless it is null or misaligned.
-///
-/// # Safety
-/// Any other must lead to a `T` that stays unchanged for `'a`.
-unsafe fn checked<'a, T>(pointer: *const T) -> Option<&'a T> {
-    if !pointer.is_aligned() {
-        return None;
-    }
-    // SAFETY: aligned, and passed on to the caller.
-    unsafe { pointer.as_ref() }
-}
-
 unsafe extern "C" fn message(reply: u64, text: Bytes) -> u32 {
     // More is cut, not refused: what the plugin did is done. A length that no message has is
     // a lie, and nothing of it is read.
@@ -347,13 +335,8 @@ unsafe extern "C" fn prompt(reply: u64, prompt: *const Prompt) -> u32 {
             return Err(Error::internal(format!("a prompt has more than {most} choices")));
         }
         let mut plain = keystead_plugin_api::Prompt::plain(name, label);
-        for at in 0..it.choice_count {
-            // SAFETY: the module's promise: there are so many.
-            let choice = unsafe { checked(it.choices.wrapping_add(at)) };
-            let choice = choice.ok_or_else(|| Error::internal("a choice is missing"))?;
-            // SAFETY: the module's promise.
-            plain.choices.push(unsafe { choice.text("a choice", MAX_LINE_BYTES) }?.to_owned());
-        }
+        // SAFETY: the module's promise.
+        plain.choices = unsafe { texts(it.choices, it.choice_count, "a choice", MAX_LINE_BYTES) }?;
         (plain.secret, plain.new) = (it.flags & 1 != 0, it.flags & 2 != 0);
         // What is not filled in is a line.
         plain.kind = PromptKind::from_code(it.kind.max(1)).ok_or_else(|| {
@@ -406,12 +389,12 @@ unsafe extern "C" fn credential(reply: u64, user: Bytes, password: Bytes) -> u32
     })
 }
 
-unsafe extern "C" fn metadata(reply: u64, metadata: *const Item) -> u32 {
+unsafe extern "C" fn metadata(reply: u64, metadata: *const Metadata) -> u32 {
     tell(reply, |told| {
         // SAFETY: the module's promise.
         let item = unsafe { grown(metadata) }?;
         // SAFETY: the module's promise.
-        let key = unsafe { item.name.text("a metadata key", MAX_METADATA_KEY_BYTES) }?;
+        let key = unsafe { item.key.text("a metadata key", MAX_METADATA_KEY_BYTES) }?;
         let value = match item.kind {
             1 => {
                 // SAFETY: the module's promise.
@@ -421,9 +404,19 @@ unsafe extern "C" fn metadata(reply: u64, metadata: *const Item) -> u32 {
             2 => Some(MetadataValue::Integer(item.integer)),
             3 => Some(MetadataValue::Boolean(item.integer != 0)),
             4 => Some(MetadataValue::Timestamp(item.integer)),
+            5 => {
+                if item.text_count > MAX_METADATA_TEXTS {
+                    let most = MAX_METADATA_TEXTS;
+                    return Err(Error::internal(format!("a list has more than {most} texts")));
+                }
+                let (start, count) = (item.texts, item.text_count);
+                // SAFETY: the module's promise.
+                let list = unsafe { texts(start, count, "a text of a list", MAX_METADATA_BYTES) }?;
+                Some(MetadataValue::TextList(list))
+            }
             _ => None,
         };
-        told.metadata(key, value)
+        told.metadata(key, value, item.flags)
     })
 }
 

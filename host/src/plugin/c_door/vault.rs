@@ -82,6 +82,20 @@ impl CVault {
         Ok(())
     }
 
+    /// Refuses metadata that would be lost: a plugin that does not say that it keeps lists of texts may
+    /// take one for an empty text.
+    fn check_metadata(&self, metadata: &api::Metadata) -> Result<()> {
+        metadata.check_writable()?;
+        let list =
+            metadata.iter().find(|(_, value)| matches!(value, api::MetadataValue::TextList(_)));
+        match list {
+            Some((key, _)) if self.table.flags & TEXT_LISTS == 0 => {
+                Err(Error::unsupported(format!("this vault keeps no list of texts, as `{key}` is")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns this vault as one that does what the plain trait does by default.
     fn bare(&mut self) -> Bare<'_> {
         Bare(self)
@@ -130,7 +144,7 @@ impl Vault for CVault {
             return Err(Error::unsupported("this vault cannot be written to"));
         };
         self.check_condition(request.if_version.as_ref())?;
-        request.check_metadata()?;
+        request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_metadata(metadata))?;
         let value = request.value.encode()?;
         let items = lend::metadata(request.metadata.as_ref().unwrap_or(&api::Metadata::new()));
         let lent = lend::set(&request, value.expose(), &items);
@@ -143,7 +157,7 @@ impl Vault for CVault {
         let requests = &request.requests;
         let value = |request: &api::SetRequest| {
             self.check_condition(request.if_version.as_ref())?;
-            request.check_metadata()?;
+            request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_metadata(metadata))?;
             request.value.encode()
         };
         let values: Vec<_> = requests.iter().map(value).collect();
@@ -189,7 +203,7 @@ impl Vault for CVault {
             return self.bare().set_metadata(request);
         };
         self.check_condition(request.if_version.as_ref())?;
-        request.metadata.check_complete()?;
+        self.check_metadata(&request.metadata)?;
         let items = lend::metadata(&request.metadata);
         let lent = lend::set_metadata(&request, &items);
         let mut written = api::MetadataWritten::new();

@@ -21,16 +21,16 @@ pub struct Change {
     pub run: Run,
 }
 
-/// What is changed in metadata.
+/// What is changed in metadata. What the vault reports as read-only stays in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit {
     /// These keys get these values; the others stay.
     Merge(Metadata),
-    /// It is exactly this from then on.
+    /// It is exactly this from then on, beside what is read-only.
     Replace(Metadata),
     /// These keys go; the others stay.
     Remove(Vec<String>),
-    /// All keys go.
+    /// All keys go that are not read-only.
     Clear,
 }
 
@@ -39,7 +39,7 @@ pub enum Edit {
 pub struct Changed {
     /// The vault that has the secret.
     pub vault: VaultName,
-    /// Its metadata from then on.
+    /// Its metadata from then on, without what is read-only.
     pub metadata: Metadata,
     /// Whether it differs from what it was. Where it does not, nothing was written.
     pub differs: bool,
@@ -52,10 +52,18 @@ impl Edit {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](keystead_plugin_api::ErrorKind::Invalid) when it would be over
-    /// the limits; [`ErrorKind::Unsupported`](keystead_plugin_api::ErrorKind::Unsupported) when
+    /// the limits, or for a key that is read-only; [`ErrorKind::Unsupported`](keystead_plugin_api::ErrorKind::Unsupported) when
     /// what is unknown here would be lost.
     fn apply(&self, metadata: &Metadata) -> keystead_plugin_api::Result<(Metadata, Vec<String>)> {
-        let mut new = metadata.clone();
+        match self {
+            Self::Merge(given) | Self::Replace(given) => {
+                given.check_writable()?;
+                check_keys(metadata, given.iter().map(|(key, _)| key))?;
+            }
+            Self::Remove(keys) => check_keys(metadata, keys.iter().map(String::as_str))?,
+            Self::Clear => {}
+        }
+        let mut new = metadata.writable();
         let mut missing = Vec::new();
         match self {
             Self::Merge(more) => {
@@ -83,6 +91,19 @@ impl Edit {
     }
 }
 
+/// Checks that none of these keys is read-only in a secret's metadata.
+pub(crate) fn check_keys<'k>(
+    metadata: &Metadata,
+    mut keys: impl Iterator<Item = &'k str>,
+) -> keystead_plugin_api::Result<()> {
+    match keys.find(|key| metadata.is_read_only(key)) {
+        Some(key) => Err(keystead_plugin_api::Error::invalid(format!(
+            "the metadata `{key}` is read-only: the vault itself reports it"
+        ))),
+        None => Ok(()),
+    }
+}
+
 impl Host {
     /// Changes a secret's metadata. Its value is neither read nor written.
     ///
@@ -105,7 +126,7 @@ impl Host {
         self.atomically(&vault, &kind, &change.name, change.run, ask, &mut |guard, ask| {
             let old = self.describe(&change.name, &place, ask)?.entry;
             let (metadata, missing) = change.edit.apply(&old.metadata).map_err(refuse)?;
-            let differs = metadata != old.metadata;
+            let differs = metadata != old.metadata.writable();
             if differs && change.run == Run::Real {
                 let version = guard.version(&vault, old.version)?;
                 let written = self.call(&vault, ask, &mut |open, deadline| {
@@ -152,6 +173,45 @@ mod tests {
         ] {
             assert_eq!(edit.apply(&old).unwrap(), (new, missing), "{edit:?}");
         }
+    }
+
+    #[test]
+    fn an_edit_leaves_out_what_is_read_only_and_refuses_its_keys() {
+        let own = |mut metadata: Metadata| {
+            metadata.insert_read_only("own", MetadataValue::Integer(9)).unwrap();
+            metadata
+        };
+        let old = own(metadata(&[("a", 1), ("b", 2)]));
+        let remove =
+            |keys: &[&str]| Edit::Remove(keys.iter().map(|key| (*key).to_owned()).collect());
+        for (edit, new) in [
+            (Edit::Merge(metadata(&[("a", 3)])), metadata(&[("a", 3), ("b", 2)])),
+            (Edit::Replace(metadata(&[("c", 4)])), metadata(&[("c", 4)])),
+            (Edit::Replace(metadata(&[])), metadata(&[])),
+            (remove(&["a"]), metadata(&[("b", 2)])),
+            (Edit::Clear, metadata(&[])),
+        ] {
+            assert_eq!(edit.apply(&old).unwrap().0, new, "{edit:?}");
+        }
+        for edit in [
+            Edit::Merge(metadata(&[("a", 3), ("own", 9)])),
+            Edit::Replace(metadata(&[("own", 9)])),
+            remove(&["a", "own"]),
+        ] {
+            let refused = edit.apply(&old).unwrap_err();
+            let message = "the metadata `own` is read-only: the vault itself reports it";
+            assert_eq!(refused.message(), message, "{edit:?}");
+            // Where the vault reports no such key, it is one as any other.
+            edit.apply(&metadata(&[("a", 1)])).unwrap();
+        }
+        // Nothing is given as read-only, and nothing that is unknown here is lost.
+        assert!(Edit::Merge(own(metadata(&[]))).apply(&metadata(&[])).is_err());
+        let mut unknown = old.clone();
+        unknown.mark_more_read_only();
+        assert_eq!(remove(&["a"]).apply(&unknown).unwrap().0, metadata(&[("b", 2)]));
+        unknown.mark_incomplete();
+        assert!(remove(&["a"]).apply(&unknown).is_err());
+        assert!(Edit::Clear.apply(&unknown).is_ok());
     }
 
     #[test]

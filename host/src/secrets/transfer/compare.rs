@@ -1,13 +1,15 @@
 //! Whether two secrets are the same: kind, bytes and, where it is carried, metadata. The
-//! order of a map's keys is no part of it; metadata that is incomplete is the same as none.
+//! order of a map's keys is no part of it, nor is read-only metadata; metadata that is incomplete
+//! is the same as none.
 
 use keystead_plugin_api::{Map, Secret, Value};
 
 use super::Carried;
 
 pub(super) fn same(one: &Secret, other: &Secret, carried: Carried) -> bool {
-    let known = !one.metadata.is_incomplete() && !other.metadata.is_incomplete();
-    let metadata = carried == Carried::ValueOnly || (known && one.metadata == other.metadata);
+    let known = [one, other].iter().all(|secret| secret.metadata.check_complete().is_ok());
+    let metadata = carried == Carried::ValueOnly
+        || (known && one.metadata.writable() == other.metadata.writable());
     metadata && same_value(&one.value, &other.value)
 }
 
@@ -75,6 +77,12 @@ mod tests {
         assert!(!same(&plain, &described, Carried::All));
         assert!(same(&plain, &described, Carried::ValueOnly));
         assert!(same(&described, &described, Carried::All));
+        // Each vault reports its own.
+        let mut own = Secret::new(Value::text("canary"));
+        own.metadata.insert_read_only("n", MetadataValue::Integer(2)).unwrap();
+        own.metadata.mark_more_read_only();
+        assert!(same(&own, &plain, Carried::All) && same(&plain, &own, Carried::All));
+        assert!(!same(&own, &described, Carried::All));
         // Nobody knows what is missing.
         let mut unknown = Secret::new(Value::text("canary"));
         unknown.metadata.mark_incomplete();

@@ -127,7 +127,7 @@ impl Plan {
             secret.metadata.check_complete().map_err(refused)?;
         }
         if self.transfer.carried == Carried::All
-            && !secret.metadata.is_empty()
+            && !secret.metadata.writable().is_empty()
             && !self.keeps_metadata()
         {
             // It came after the plan was made.
@@ -205,7 +205,7 @@ impl Plan {
         ask: &mut dyn Ask,
     ) -> Result<()> {
         let carried = self.transfer.carried == Carried::All && self.keeps_metadata();
-        let metadata = carried.then_some(&secret.metadata);
+        let metadata = carried.then(|| secret.metadata.writable());
         write(host, &self.transfer.to, target, (&secret.value, metadata), how, ask)
     }
 
@@ -258,7 +258,7 @@ impl Plan {
             Ok(_) => return Ok(()),
             Err(error) => return Err(error),
         }
-        let metadata = self.keeps_metadata().then_some(&secret.metadata);
+        let metadata = self.keeps_metadata().then(|| secret.metadata.writable());
         let how = (WriteMode::CreateOnly, None);
         match write(host, to, target, (&secret.value, metadata), how, ask) {
             Ok(()) | Err(HostError::SecretExists { .. }) => {}
@@ -273,13 +273,13 @@ fn write(
     host: &Host,
     vault: &VaultName,
     name: &SecretName,
-    (value, metadata): (&Value, Option<&Metadata>),
+    (value, metadata): (&Value, Option<Metadata>),
     (mode, version): (WriteMode, Option<String>),
     ask: &mut dyn Ask,
 ) -> Result<()> {
     let written = host.call(vault, ask, &mut |open, deadline| {
         let mut request = SetRequest::new(name.clone(), value.duplicate(), deadline);
-        request.metadata = metadata.cloned();
+        request.metadata.clone_from(&metadata);
         request.mode = mode;
         request.if_version.clone_from(&version);
         open.set(request).map(drop)

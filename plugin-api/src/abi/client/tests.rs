@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::abi::wire::MUST_BE_KNOWN;
-use crate::{Metadata, SecretName, SecretText, Value};
+use crate::{Metadata, MetadataValue, SecretName, SecretText, Value};
 
 /// Answers every call with the same bytes, and keeps what it was asked.
 #[derive(Default)]
@@ -80,9 +80,21 @@ fn request_has_what_is_left_of_its_deadline_when_it_is_sent() {
 
 #[test]
 fn metadata_that_would_be_lost_reaches_no_vault() {
-    let mut vault = answering(vec![0]);
+    let mut incomplete = Metadata::new();
+    incomplete.mark_incomplete();
+    reaches_no_vault(&incomplete, ErrorKind::Unsupported);
+}
+
+#[test]
+fn read_only_metadata_reaches_no_vault() {
     let mut metadata = Metadata::new();
-    metadata.mark_incomplete();
+    metadata.insert("own", MetadataValue::Integer(1)).unwrap();
+    metadata.insert_read_only("updated", MetadataValue::Timestamp(0)).unwrap();
+    reaches_no_vault(&metadata, ErrorKind::Invalid);
+}
+
+fn reaches_no_vault(metadata: &Metadata, kind: ErrorKind) {
+    let mut vault = answering(vec![0]);
     let set = || {
         let mut set = SetRequest::new(name(), Value::text(""), soon());
         set.metadata = Some(metadata.clone());
@@ -93,7 +105,7 @@ fn metadata_that_would_be_lost_reaches_no_vault() {
     let answers =
         [vault.set(set()).map(drop), vault.set_metadata(change).map(drop), each.map(drop)];
     for answer in answers {
-        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(answer.unwrap_err().kind(), kind);
     }
     assert!(vault.carrier().requests.is_empty());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Reader, Wire, Writer, MAX_ITEMS, MAX_LINE_BYTES, MAX_PART_BYTES};
 use crate::error::{Error, ErrorCode, Result};
-use crate::metadata::{Metadata, MetadataValue, MAX_METADATA_ENTRIES};
+use crate::metadata::{Metadata, MetadataValue, MAX_METADATA_BYTES, MAX_METADATA_ENTRIES};
 use crate::name::{SecretName, VaultName};
 use crate::parameters::{ParameterKind, ParameterValue, Parameters};
 use crate::plugin::{Level, MAX_EXEC_ARGUMENT_BYTES};
@@ -347,6 +347,8 @@ struct Tagged<'a> {
     name: &'a str,
     kind: u32,
     content: &'a [u8],
+    /// Of metadata only.
+    flags: u32,
 }
 
 /// The numbers of kinds; those that parameters and metadata share are the same.
@@ -356,17 +358,23 @@ mod kind {
     pub(super) const BOOLEAN: u32 = 3;
     pub(super) const SECRET: u32 = 4;
     pub(super) const TIMESTAMP: u32 = 4;
+    pub(super) const TEXT_LIST: u32 = 5;
     /// What was left out of metadata: of no kind that is ever known.
     pub(super) const LEFT_OUT: u32 = u32::MAX;
 }
 
+/// A flag of metadata: the entry is read-only.
+const READ_ONLY: u32 = 1;
+
 impl<'a> Tagged<'a> {
     fn write(w: &mut Writer<'_>, name: &str, kind: u32, content: &[u8]) -> Result<()> {
-        w.sized(|w| {
-            w.bytes(1, name.as_bytes())?;
-            w.field(2, &kind)?;
-            w.bytes(3, content)
-        })
+        w.sized(|w| Self::write_fields(w, name, kind, content))
+    }
+
+    fn write_fields(w: &mut Writer<'_>, name: &str, kind: u32, content: &[u8]) -> Result<()> {
+        w.bytes(1, name.as_bytes())?;
+        w.field(2, &kind)?;
+        w.bytes(3, content)
     }
 
     /// Reads the next of a list.
@@ -379,13 +387,19 @@ impl<'a> Tagged<'a> {
         let name = fields.text(1, "name", MAX_LINE_BYTES)?;
         let kind = fields.get(2, "kind", None)?;
         let content = fields.bytes(3, "content", MAX_PART_BYTES)?;
+        let flags = fields.get::<Option<u32>>(4, "flags", None)?.unwrap_or(0);
         fields.end()?;
-        Ok(Some(Self { name, kind, content }))
+        Ok(Some(Self { name, kind, content, flags }))
     }
 
     fn text(&self) -> Result<&'a str> {
         std::str::from_utf8(self.content)
             .map_err(|_| Error::invalid(format!("`{}` is not UTF-8", self.name)))
+    }
+
+    fn texts(&self) -> Result<Vec<String>> {
+        let limit = Some(MAX_METADATA_BYTES);
+        Vec::read(&mut Reader { rest: self.content, what: "list", limit })
     }
 
     fn integer(&self) -> Result<i64> {
@@ -447,49 +461,85 @@ impl Wire for Parameters {
 }
 
 /// What is of a kind that is unknown here is left out when it is read, and remembered, also over a
-/// further boundary: what is incomplete is shown, and never written back.
+/// further boundary: what is incomplete is shown, and never written back. An entry with a flag that is
+/// unknown here is shown, and counts as incomplete. What is read-only is not written anyway.
 impl Wire for Metadata {
     fn write(&self, w: &mut Writer<'_>) -> Result<()> {
-        if self.is_incomplete() {
-            Tagged::write(w, "", kind::LEFT_OUT, &[])?;
+        let (incomplete, more_read_only) = self.left_out();
+        for (_, read_only) in [(incomplete, false), (more_read_only, true)].iter().filter(|it| it.0)
+        {
+            w.sized(|w| {
+                Tagged::write_fields(w, "", kind::LEFT_OUT, &[])?;
+                w.field(4, &read_only.then(|| READ_ONLY))
+            })?;
         }
-        self.iter().try_for_each(|(key, value)| match value {
-            MetadataValue::Text(text) => Tagged::write(w, key, kind::TEXT, text.as_bytes()),
-            MetadataValue::Integer(number) => {
-                Tagged::write(w, key, kind::INTEGER, &number.to_le_bytes())
-            }
-            MetadataValue::Boolean(yes) => {
-                Tagged::write(w, key, kind::BOOLEAN, &i64::from(*yes).to_le_bytes())
-            }
-            MetadataValue::Timestamp(at) => {
-                Tagged::write(w, key, kind::TIMESTAMP, &at.to_le_bytes())
-            }
+        self.iter().try_for_each(|(key, value)| {
+            w.sized(|w| {
+                match value {
+                    MetadataValue::Text(text) => {
+                        Tagged::write_fields(w, key, kind::TEXT, text.as_bytes())
+                    }
+                    MetadataValue::Integer(number) => {
+                        Tagged::write_fields(w, key, kind::INTEGER, &number.to_le_bytes())
+                    }
+                    MetadataValue::Boolean(yes) => {
+                        let number = i64::from(*yes).to_le_bytes();
+                        Tagged::write_fields(w, key, kind::BOOLEAN, &number)
+                    }
+                    MetadataValue::Timestamp(at) => {
+                        Tagged::write_fields(w, key, kind::TIMESTAMP, &at.to_le_bytes())
+                    }
+                    MetadataValue::TextList(texts) => {
+                        w.bytes(1, key.as_bytes())?;
+                        w.field(2, &kind::TEXT_LIST)?;
+                        // Written also where it is empty, as every content is.
+                        w.raw(&3_u16.to_le_bytes());
+                        w.sized(|w| w.list(texts.iter()))
+                    }
+                }?;
+                w.field(4, &self.is_read_only(key).then(|| READ_ONLY))
+            })
         })
     }
 
     fn read(r: &mut Reader<'_>) -> Result<Self> {
+        // Two more, for what was left out.
+        const MOST: usize = MAX_METADATA_ENTRIES + 2;
         let mut metadata = Self::new();
-        // One more, for what was left out.
-        for _ in 0..=MAX_METADATA_ENTRIES + 1 {
+        for _ in 0..=MOST {
             let one = match Tagged::next(r)? {
                 Some(one) => one,
                 None => return Ok(metadata),
             };
+            let read_only = one.flags & READ_ONLY != 0;
             let value = match one.kind {
                 kind::TEXT => MetadataValue::Text(one.text()?.to_owned()),
                 kind::INTEGER => MetadataValue::Integer(one.integer()?),
                 kind::BOOLEAN => MetadataValue::Boolean(one.yes()?),
                 kind::TIMESTAMP => MetadataValue::Timestamp(one.integer()?),
+                kind::TEXT_LIST => MetadataValue::TextList(one.texts()?),
                 _ => {
-                    metadata.mark_incomplete();
+                    if read_only {
+                        metadata.mark_more_read_only();
+                    } else {
+                        metadata.mark_incomplete();
+                    }
                     continue;
                 }
             };
-            if metadata.insert(one.name, value)?.is_some() {
+            let replaced = if read_only {
+                metadata.insert_read_only(one.name, value)?
+            } else {
+                if one.flags != 0 {
+                    metadata.mark_incomplete();
+                }
+                metadata.insert(one.name, value)?
+            };
+            if replaced.is_some() {
                 return Err(r.fault("has a key twice"));
             }
         }
-        Err(r.fault(&format!("has more than {} items", MAX_METADATA_ENTRIES + 1)))
+        Err(r.fault(&format!("has more than {MOST} items")))
     }
 
     fn is_absent(&self) -> bool {

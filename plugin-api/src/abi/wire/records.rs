@@ -152,7 +152,7 @@ fn set_request(request: SetRequest) -> Result<SetRequest> {
 }
 
 fn set_metadata_request(request: SetMetadataRequest) -> Result<SetMetadataRequest> {
-    request.metadata.check_complete()?;
+    request.metadata.check_writable()?;
     Ok(request)
 }
 

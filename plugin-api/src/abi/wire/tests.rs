@@ -128,6 +128,87 @@ fn unknown_metadata_is_left_out_and_never_written_back() {
     }
 }
 
+/// One piece of metadata with flags.
+fn flagged(name: &[u8], kind: u32, content: &[u8], flags: u32) -> Vec<u8> {
+    [tagged(name, kind, content), record().field(4, &number(flags)).0].concat()
+}
+
+fn described(list: Bytes) -> Result<Metadata> {
+    answered::<Entry>(record().field(1, b"a").field(3, &list.0)).map(|entry| entry.metadata)
+}
+
+#[test]
+fn flag_says_that_an_entry_is_read_only_and_an_unknown_flag_loses_nothing() {
+    let text = |text: &str| MetadataValue::Text(text.into());
+    let found = described(record().item(&flagged(b"k", 1, b"v", 1))).unwrap();
+    assert_eq!((found.get("k"), found.is_read_only("k")), (Some(&text("v")), true));
+    assert!(!found.is_incomplete());
+
+    // An entry with a flag of later is shown, and a write might lose the flag.
+    for flags in [2, 1 << 31, !1] {
+        let found = described(record().item(&flagged(b"k", 1, b"v", flags))).unwrap();
+        assert_eq!((found.get("k"), found.is_read_only("k")), (Some(&text("v")), false));
+        assert!(found.is_incomplete() && found.check_complete().is_err());
+    }
+    // What is read-only is not written, whatever other flags it has and of whatever kind it is.
+    let found = described(record().item(&flagged(b"k", 1, b"v", 3))).unwrap();
+    assert!(found.is_read_only("k") && !found.is_incomplete());
+    let found = described(record().item(&flagged(b"new", 77, b"?", 1))).unwrap();
+    assert!(found.is_incomplete() && found.is_empty());
+    found.check_complete().unwrap();
+    assert_eq!(found.writable(), Metadata::new());
+}
+
+#[test]
+fn read_only_on_every_key_and_what_was_left_out_cross_further_boundaries() {
+    let mut metadata = Metadata::new();
+    for n in 0..MAX_METADATA_ENTRIES {
+        metadata.insert_read_only(n.to_string(), MetadataValue::TextList(Vec::new())).unwrap();
+    }
+    for round in 0..4 {
+        if round & 1 != 0 {
+            metadata.mark_incomplete();
+        }
+        if round & 2 != 0 {
+            metadata.mark_more_read_only();
+        }
+        let entry = Entry::new(SecretName::parse("a").unwrap(), None, metadata.clone());
+        assert_eq!(decode::<Entry>(encode(&entry).unwrap().expose()).unwrap(), entry);
+    }
+}
+
+#[test]
+fn request_with_read_only_metadata_is_refused() {
+    let list = record().item(&flagged(b"k", 1, b"v", 1));
+    let alone = record().field(1, b"a").field(2, &list.0).field(3, &DEADLINE);
+    let fault = decode::<crate::SetMetadataRequest>(&alone.0).unwrap_err();
+    assert_eq!(fault, Error::invalid("the metadata `k` is read-only"));
+}
+
+#[test]
+fn list_of_texts_keeps_its_order_and_refuses_what_is_too_much() {
+    let texts = |texts: &[&[u8]]| texts.iter().fold(record(), |list, text| list.item(text)).0;
+    let list = |content: &[u8]| described(record().item(&tagged(b"k", 5, content)));
+    let found = list(&texts(&[b"b", b"", b"a", b"b"])).unwrap();
+    let expected = ["b", "", "a", "b"].map(str::to_owned).to_vec();
+    assert_eq!(found.get("k"), Some(&MetadataValue::TextList(expected)));
+    let found = list(b"").unwrap();
+    assert_eq!(found.get("k"), Some(&MetadataValue::TextList(Vec::new())));
+    // More than a line may have, and less than metadata.
+    let long = [b'x'; 50_000];
+    assert!(list(&texts(&[&long])).is_ok());
+
+    let faulty = |content: &[u8]| list(content).unwrap_err().message().to_owned();
+    assert_eq!(faulty(&texts(&[b"\xff"])), "`list` is not UTF-8");
+    assert_eq!(faulty(&texts(&[&[b'x'; 70_000]])), "`list` has 70000 bytes; the most is 65536");
+    assert_eq!(faulty(b"text"), "`list` ends too early");
+    assert_eq!(faulty(&u32::MAX.to_le_bytes()), "`list` ends too early");
+    assert_eq!(faulty(&texts(&[&b""[..]; 1_001])), "the list `k` has more than 1000 texts");
+    assert_eq!(faulty(&texts(&[&b""[..]; 100_000])), "`list` has more than 10000 items");
+    let twice = record().item(&tagged(b"k", 5, b"")).item(&flagged(b"k", 1, b"", 1));
+    assert_eq!(described(twice).unwrap_err().message(), "`metadata` has a key twice");
+}
+
 /// A list of metadata of a kind that nobody knows.
 fn of_later() -> Bytes {
     record().item(&tagged(b"new", 77, b"?"))
@@ -191,10 +272,10 @@ fn metadata_over_its_limits_is_the_plugins_fault() {
         .fold(record(), |list, n| list.item(&tagged(n.to_string().as_bytes(), 1, b"")));
     let fault = entry(many).unwrap_err();
     assert_eq!(fault, Error::internal("metadata has more than 256 entries"));
-    let unknown = (0..=MAX_METADATA_ENTRIES + 1)
+    let unknown = (0..=MAX_METADATA_ENTRIES + 2)
         .fold(record(), |list, n| list.item(&tagged(n.to_string().as_bytes(), 77, b"")));
     let fault = entry(unknown).unwrap_err();
-    assert_eq!(fault, Error::internal("`metadata` has more than 257 items"));
+    assert_eq!(fault, Error::internal("`metadata` has more than 258 items"));
     let twice = record().item(&tagged(b"a", 1, b"")).item(&tagged(b"a", 1, b""));
     assert_eq!(entry(twice).unwrap_err(), Error::internal("`metadata` has a key twice"));
 }

@@ -92,7 +92,7 @@ fn a_file_tells_when_it_was_written_and_nothing_else() {
     let at = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
     File::options().write(true).open(world.path("token")).unwrap().set_modified(at).unwrap();
     let mut expected = Metadata::new();
-    expected.insert("updated", MetadataValue::Timestamp(1_700_000_000_123)).unwrap();
+    expected.insert_read_only("updated", MetadataValue::Timestamp(1_700_000_000_123)).unwrap();
     let mut vault = world.read_only();
     let [entry] = &entries(&mut *vault)[..] else { panic!("not one") };
     assert_eq!((entry.name.as_str(), entry.kind, &entry.metadata), ("token", None, &expected));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use keystead_plugin_api::{Entry, RemovedSecret, Result, SecretName, Version};
+use keystead_plugin_api::{Entry, Metadata, RemovedSecret, Result, SecretName, Version, keys};
 use serde::Deserialize;
 
 use crate::metadata::{self, Custom};
@@ -16,6 +16,7 @@ pub(crate) struct State {
     pub(crate) current_version: u64,
     /// How often the metadata was written, where the server counts that: OpenBao does since 2.4.
     pub(crate) current_metadata_version: Option<u64>,
+    created_time: String,
     custom_metadata: Option<Custom>,
     versions: BTreeMap<String, One>,
 }
@@ -30,6 +31,11 @@ pub(crate) struct One {
 }
 
 impl One {
+    /// Puts when it was written beside a secret's metadata.
+    pub(crate) fn put_time(&self, metadata: &mut Metadata) {
+        metadata::put_time(metadata, keys::UPDATED, &self.created_time);
+    }
+
     /// Says whether it can be read. It may be given a moment to be deleted at beforehand.
     pub(crate) fn is_alive(&self) -> bool {
         let deleted = self.deletion_time.parse::<Timestamp>();
@@ -100,7 +106,12 @@ impl State {
     pub(crate) fn entry(&self, name: SecretName) -> Result<Entry> {
         let custom = self.custom();
         let kind = metadata::kind(&custom, self.current_version);
-        let entry = Entry::new(name, kind, metadata::metadata(&custom)?);
+        let mut about = metadata::metadata(&custom)?;
+        metadata::put_time(&mut about, keys::CREATED, &self.created_time);
+        if let Some(newest) = self.one(self.current_version) {
+            newest.put_time(&mut about);
+        }
+        let entry = Entry::new(name, kind, about);
         Ok(entry.of_version(self.version()))
     }
 }

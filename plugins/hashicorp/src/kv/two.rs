@@ -77,7 +77,9 @@ impl Two<'_> {
         let read = answer.data.and_then(|data| serde_json::from_str::<Read<'_>>(data.get()).ok());
         let read = read.ok_or_else(|| no_answer(address))?;
         let Some(fields) = read.data else { return Err(Error::not_found()) };
-        let metadata = metadata::metadata(&read.metadata.custom_metadata.unwrap_or_default())?;
+        let custom = read.metadata.custom_metadata.unwrap_or_default();
+        let mut metadata = metadata::metadata(&custom)?;
+        read.metadata.one.put_time(&mut metadata);
         let secret = Secret::with_metadata(field::read(fields)?, metadata);
         Ok(secret.of_version(read.metadata.version.to_string()))
     }

@@ -34,6 +34,11 @@ pub(crate) fn write(line: &Line) -> Result<SecretBytes> {
                 MetadataValue::Integer(number) => (b'i', number.to_le_bytes().to_vec()),
                 MetadataValue::Boolean(yes) => (b'b', vec![u8::from(*yes)]),
                 MetadataValue::Timestamp(at) => (b'm', at.to_le_bytes().to_vec()),
+                MetadataValue::TextList(texts) => {
+                    let mut bytes = Vec::new();
+                    texts.iter().for_each(|text| push(&mut bytes, text.as_bytes()));
+                    (b'l', bytes)
+                }
                 _ => return Err(Error::unsupported("a ledger has no such metadata")),
             };
             back.push(kind);
@@ -85,11 +90,20 @@ pub(crate) fn read(bytes: &[u8], at: usize) -> Result<Option<(Line, usize)>, &'s
             b"i" => MetadataValue::Integer(i64::from_le_bytes(body.array()?)),
             b"b" => MetadataValue::Boolean(body.array::<1>()? == [1]),
             b"m" => MetadataValue::Timestamp(i64::from_le_bytes(body.array()?)),
+            b"l" => MetadataValue::TextList(texts(body.bytes()?)?),
             _ => return Err("this is not metadata"),
         };
         metadata.insert(key, value).map_err(|_| "this is not metadata")?;
     }
     Ok(Some((Line::Set(name, value, metadata), end)))
+}
+
+fn texts(list: &[u8]) -> Result<Vec<String>, &'static str> {
+    let (mut list, mut texts) = (Body(list), Vec::new());
+    while !list.0.is_empty() {
+        texts.push(list.text()?.to_owned());
+    }
+    Ok(texts)
 }
 
 fn push(to: &mut Vec<u8>, bytes: &[u8]) {

@@ -123,6 +123,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
             field: field.as_deref(),
             kind: value.kind().as_str(),
             metadata: metadata::Json(&metadata),
+            read_only: metadata::read_only(&metadata),
         };
         let head = escaped::to_string(&head);
         scene.ui.answer(&write::object(&head, &value))?;
@@ -172,6 +173,8 @@ struct Head<'a> {
     field: Option<&'a str>,
     kind: &'static str,
     metadata: metadata::Json<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    read_only: Vec<&'a str>,
 }
 
 fn one_of<T>(option: Option<T>, reference: Option<T>, what: &str) -> Result<Option<T>, Failure> {

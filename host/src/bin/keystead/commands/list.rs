@@ -107,6 +107,8 @@ pub(crate) struct Json<'a> {
     vault: &'a str,
     kind: Option<&'static str>,
     metadata: metadata::Json<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    read_only: Vec<&'a str>,
 }
 
 impl<'a> Json<'a> {
@@ -118,6 +120,7 @@ impl<'a> Json<'a> {
             vault: vault.as_str(),
             kind: entry.kind.map(|kind| kind.as_str()),
             metadata: metadata::Json(&entry.metadata),
+            read_only: metadata::read_only(&entry.metadata),
         }
     }
 }

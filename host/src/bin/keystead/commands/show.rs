@@ -48,13 +48,15 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     let expires = expires(&described.entry.metadata);
     for (key, value) in described.entry.metadata.iter() {
         let shown = metadata::shown(value);
+        let mark = if described.entry.metadata.is_read_only(key) { " (read-only)" } else { "" };
         match (expires, key) {
             (Some(at), "expires") => {
                 let (now, verb) = (metadata::now(), "expired ");
                 let verb = if at <= now { verb } else { "" };
-                lines.line(&format!("  {key}: {shown} ({verb}{})", metadata::distance(at, now)))?;
+                let distance = metadata::distance(at, now);
+                lines.line(&format!("  {key}: {shown} ({verb}{distance}){mark}"))?;
             }
-            _ => lines.line(&format!("  {key}: {shown}"))?,
+            _ => lines.line(&format!("  {key}: {shown}{mark}"))?,
         }
     }
     lines.finish()?;

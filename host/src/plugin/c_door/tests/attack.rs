@@ -58,7 +58,7 @@ fn struct_at_null_or_misaligned_address_is_refused() {
         assert_eq!(message(odd), format!("{} is misaligned", T::WHAT));
         assert_eq!(T::FIRST, size_of::<T>(), "the first version of {}", T::WHAT);
     }
-    check::<Item>();
+    check::<Metadata>();
     check::<Challenge>();
     check::<Prompt>();
     check::<Secret>();
@@ -168,6 +168,82 @@ fn condition_that_the_table_does_not_check_is_unsupported() {
     assert_eq!(many[0].as_ref().unwrap_err().kind(), ErrorKind::Unsupported);
     assert!(many[1].is_ok());
     assert_eq!(asked(), ["set_many 1"]);
+}
+
+#[test]
+fn list_of_texts_that_the_table_does_not_keep_is_unsupported() {
+    let mut vault = opened(PluginTable { flags: CONDITIONAL, ..whole() }, &HOST);
+    asked();
+    let mut list = api::Metadata::new();
+    list.insert("l", api::MetadataValue::TextList(Vec::new())).unwrap();
+    let write = |metadata: &api::Metadata| {
+        let mut request = api::SetRequest::new(name("n"), Value::text("x"), soon());
+        request.metadata = Some(metadata.clone());
+        request
+    };
+    let change = api::SetMetadataRequest::new(name("n"), list.clone(), soon());
+    for refused in [vault.set(write(&list)).map(drop), vault.set_metadata(change).map(drop)] {
+        let expected = api::Error::unsupported("this vault keeps no list of texts, as `l` is");
+        assert_eq!(refused.unwrap_err(), expected);
+    }
+    assert_eq!(asked(), [] as [String; 0], "nothing was called");
+    let none = api::Metadata::new();
+    let many = api::SetManyRequest::new(vec![write(&list), write(&none)]);
+    let many = vault.set_many(many).unwrap().results;
+    assert_eq!(many[0].as_ref().unwrap_err().kind(), ErrorKind::Unsupported);
+    assert!(many[1].is_ok());
+    assert_eq!(asked(), ["set_many 1"]);
+}
+
+/// Returns what a plugin's piece of metadata is, or what is wrong with it.
+fn answered(piece: &Metadata) -> Result<api::Metadata> {
+    static mut PIECE: *const Metadata = ptr::null();
+    unsafe extern "C" fn describe(_: State, request: *const DescribeRequest, reply: u64) -> u32 {
+        unsafe {
+            (HOST.entry)(reply, &entry((*request).name, 1));
+            (HOST.metadata)(reply, PIECE)
+        }
+    }
+    let mut vault = opened(PluginTable { describe: Some(describe), ..bare() }, &HOST);
+    unsafe { PIECE = piece };
+    vault.describe(&api::DescribeRequest::new(name("n"), soon())).map(|entry| entry.metadata)
+}
+
+#[test]
+fn list_with_false_texts_is_refused() {
+    let list = |texts: *const Bytes, text_count| {
+        answered(&Metadata { texts, text_count, ..item("l", 5, 0, "") })
+    };
+    assert_eq!(message(list(ptr::null(), 2)), "a text of a list is missing");
+    assert_eq!(message(list(ptr::without_provenance(3), 1)), "a text of a list is missing");
+    assert_eq!(message(list(ptr::null(), usize::MAX)), "a list has more than 1000 texts");
+    let long = "x".repeat(api::MAX_METADATA_BYTES);
+    assert_eq!(message(list(&bytes(&long), 1)), "metadata has more than 65536 bytes");
+    let faulty = Bytes::of(b"\xff");
+    assert_eq!(message(list(&faulty, 1)), "a text of a list is not UTF-8");
+    let found = list(ptr::null(), 0).unwrap();
+    assert_eq!(found.get("l"), Some(&api::MetadataValue::TextList(Vec::new())));
+    // What another kind says of texts is not read.
+    let other = Metadata { text_count: 9, ..item("i", 2, 7, "") };
+    assert_eq!(answered(&other).unwrap().get("i"), Some(&api::MetadataValue::Integer(7)));
+}
+
+#[test]
+fn flag_of_later_shows_an_entry_and_blocks_its_write() {
+    let flagged = |kind, flags| answered(&Metadata { flags, ..item("k", kind, 7, "") }).unwrap();
+    for (kind, flags, shown, read_only, lossy) in [
+        (2, 0, 1, false, false),
+        (2, READ_ONLY, 1, true, false),
+        (2, 2, 1, false, true),
+        (2, READ_ONLY | 2, 1, true, false),
+        (9, 0, 0, false, true),
+        (9, READ_ONLY, 0, false, false),
+    ] {
+        let found = flagged(kind, flags);
+        let told = (found.len(), found.is_read_only("k"), found.check_complete().is_err());
+        assert_eq!(told, (shown, read_only, lossy), "kind {kind}, flags {flags}");
+        assert_eq!(found.is_incomplete(), lossy || kind == 9);
+    }
 }
 
 #[test]

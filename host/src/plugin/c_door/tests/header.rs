@@ -104,7 +104,9 @@ fn the_header_lays_out_what_rust_lays_out() {
         Bytes as keystead_bytes { data, size }
         Variable as keystead_variable { name, value }
         Item as keystead_parameter { size, kind, name, integer, text }
-        Item as keystead_metadata { size, kind, name = key, integer, text }
+        Metadata as keystead_metadata {
+            size, kind, key, integer, text, texts, text_count, flags, reserved,
+        }
         Answer as keystead_answer { size, present, name, value }
         OpenRequest as keystead_open_request {
             size, present, deadline_millis, vault, kind, parameters, parameter_count, session,
@@ -243,6 +245,8 @@ fn the_headers_numbers_are_those_of_the_contract() {
         named("METADATA_INTEGER", 2),
         named("METADATA_BOOLEAN", 3),
         named("METADATA_TIMESTAMP", 4),
+        named("METADATA_TEXT_LIST", 5),
+        named("METADATA_FLAG_READ_ONLY", READ_ONLY),
         named("PROMPT_FLAG_HIDDEN", 1),
         named("PROMPT_FLAG_NEW", 2),
         named("PROMPT_LINE", PromptKind::Line.code()),
@@ -256,6 +260,7 @@ fn the_headers_numbers_are_those_of_the_contract() {
         named("VERSION_FLAG_UNREADABLE", 1),
         named("ACTION_FLAG_DESTRUCTIVE", 1),
         named("PLUGIN_FLAG_CONDITIONAL", CONDITIONAL),
+        named("PLUGIN_FLAG_TEXT_LISTS", TEXT_LISTS),
         named("NAMES_UNKNOWN", 0),
         named("NAMES_EXACT", 1),
         named("NAMES_ASCII_CASE", 2),

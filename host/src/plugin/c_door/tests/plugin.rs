@@ -98,6 +98,16 @@ fn metadata() -> Metadata {
     metadata.insert("i", MetadataValue::Integer(-4)).unwrap();
     metadata.insert("b", MetadataValue::Boolean(true)).unwrap();
     metadata.insert("at", MetadataValue::Timestamp(5)).unwrap();
+    let texts = ["b", "", "a"].map(str::to_owned).to_vec();
+    metadata.insert("l", MetadataValue::TextList(texts)).unwrap();
+    metadata.insert("no-l", MetadataValue::TextList(Vec::new())).unwrap();
+    metadata
+}
+
+/// What a secret's metadata is answered as.
+fn answered() -> Metadata {
+    let mut metadata = metadata();
+    metadata.insert_read_only("own", MetadataValue::Integer(7)).unwrap();
     metadata
 }
 
@@ -115,7 +125,7 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
         ("form", Value::text("ab")),
         ("json", Value::json("[1.0]").unwrap()),
     ] {
-        let secret = api::Secret::with_metadata(value, metadata()).of_version("v1");
+        let secret = api::Secret::with_metadata(value, answered()).of_version("v1");
         assert_eq!(vault.get(&named(name)), Ok(secret));
     }
     asked();
@@ -169,7 +179,7 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
     let mut remove = removed("n");
     remove.if_version = Some("v1".to_owned());
     assert_eq!(vault.remove(&remove).unwrap().recoverable_until, Some(0));
-    let sorted = "[at:4:5:- b:3:1:- i:2:-4:- t:1:0:x]";
+    let sorted = "[at:4:5:- b:3:1:- i:2:-4:- l:5:0:b,-,a, no-l:5:0: t:1:0:x]";
     assert_eq!(
         asked(),
         [
@@ -250,7 +260,7 @@ fn every_call_reaches_the_plugin_and_comes_back_as_it_was_told() {
     let many = vault.get_many(&several(&["text", "none", "form"])).unwrap().results;
     assert_eq!(many[0].as_ref().unwrap().value, Value::text("a text"));
     assert_eq!(many[1], Err(Error::not_found()));
-    assert_eq!(many[2].as_ref().unwrap().metadata, metadata());
+    assert_eq!(many[2].as_ref().unwrap().metadata, answered());
     assert_eq!(many[2].as_ref().unwrap().version.as_deref(), Some("v1"));
     let mut large = write("large");
     large.value = Value::bytes(vec![0; api::MAX_VALUE_BYTES]);

@@ -57,6 +57,20 @@ unsafe fn items(items: *const *const Item, count: usize) -> String {
     format!("[{}]", each.collect::<Vec<_>>().join(" "))
 }
 
+unsafe fn pieces(pieces: *const *const Metadata, count: usize) -> String {
+    assert_eq!(pieces.is_null(), count == 0);
+    let each = (0..count).map(|at| unsafe {
+        let piece = &**pieces.add(at);
+        assert_eq!((piece.size, piece.flags), (size::<Metadata>(), 0));
+        assert_eq!(piece.texts.is_null(), piece.text_count == 0);
+        let texts = (0..piece.text_count).map(|at| format!("{},", shown(*piece.texts.add(at))));
+        let (key, text) = (shown(piece.key), shown(piece.text));
+        let texts = if piece.kind == 5 { texts.collect() } else { text };
+        format!("{key}:{}:{}:{texts}", piece.kind, piece.integer)
+    });
+    format!("[{}]", each.collect::<Vec<_>>().join(" "))
+}
+
 const STATE: State = 8 as State;
 
 unsafe extern "C" fn open(
@@ -93,8 +107,18 @@ unsafe extern "C" fn get(_: State, request: *const GetRequest, reply: u64) -> u3
     }
 }
 
-pub(super) fn item(key: &str, kind: u32, integer: i64, text: &str) -> Item {
-    Item { size: size::<Item>(), kind, name: bytes(key), integer, text: bytes(text) }
+pub(super) fn item(key: &str, kind: u32, integer: i64, text: &str) -> Metadata {
+    Metadata {
+        size: size::<Metadata>(),
+        kind,
+        key: bytes(key),
+        integer,
+        text: bytes(text),
+        texts: std::ptr::null(),
+        text_count: 0,
+        flags: 0,
+        reserved: 0,
+    }
 }
 
 /// What is known of a secret that is this version.
@@ -173,6 +197,11 @@ unsafe fn tell_secret(name: &str, reply: u64) -> u32 {
         {
             (HOST.metadata)(reply, &item(key, kind, integer, text));
         }
+        let list = [bytes("b"), Bytes::NONE, bytes("a")];
+        let (texts, text_count) = (list.as_ptr(), list.len());
+        (HOST.metadata)(reply, &Metadata { texts, text_count, ..item("l", 5, 0, "") });
+        (HOST.metadata)(reply, &item("no-l", 5, 0, ""));
+        (HOST.metadata)(reply, &Metadata { flags: READ_ONLY, ..item("own", 2, 7, "") });
         told + (HOST.secret)(reply, &version("v1"))
     }
 }
@@ -202,7 +231,7 @@ unsafe extern "C" fn describe(_: State, request: *const DescribeRequest, reply: 
 unsafe fn shown_set(r: &SetRequest) -> String {
     let value = unsafe { r.value.read("it", 1_000) }.unwrap();
     let given = r.present & with::METADATA != 0;
-    let metadata = unsafe { items(r.metadata, r.metadata_count) };
+    let metadata = unsafe { pieces(r.metadata, r.metadata_count) };
     let metadata = if given { metadata } else { "-".to_owned() };
     let name = unsafe { shown(r.name) };
     let expected = unsafe { maybe(r.present, with::IF_VERSION, r.if_version) };
@@ -226,7 +255,7 @@ unsafe extern "C" fn remove(_: State, request: *const RemoveRequest, reply: u64)
 
 unsafe extern "C" fn set_metadata(_: State, r: *const SetMetadataRequest, reply: u64) -> u32 {
     let r = unsafe { &*r };
-    let metadata = unsafe { items(r.metadata, r.metadata_count) };
+    let metadata = unsafe { pieces(r.metadata, r.metadata_count) };
     let expected = unsafe { maybe(r.present, with::IF_VERSION, r.if_version) };
     note(format!("set_metadata {} {metadata} {expected}", unsafe { shown(r.name) }), reply);
     unsafe { (HOST.written)(reply, &version("v3")) }
@@ -403,7 +432,7 @@ pub(super) fn whole() -> PluginTable {
     PluginTable {
         magic: MAGIC,
         size: size::<PluginTable>(),
-        flags: CONDITIONAL,
+        flags: CONDITIONAL | TEXT_LISTS,
         open: Some(open),
         close: Some(close),
         get: Some(get),

@@ -108,6 +108,7 @@ fn version_1_as_far_as_it_goes() {
         "set-metadata-if-version",
         "set-metadata-missing",
         "set-metadata-only",
+        "set-metadata-read-only",
         "set-metadata-replaces",
         "version-missing",
         "versions-gettable",

@@ -161,6 +161,12 @@ mod needs_redis {
         assert_eq!(secret.metadata.get("lease-seconds"), Some(&MetadataValue::Integer(3600)));
         assert_eq!(secret.metadata.get("renewable"), Some(&MetadataValue::Boolean(true)));
         assert!((3_400..=3_600).contains(&left(&secret.metadata)));
+        let own = ["lease-id", "lease-seconds", "renewable"];
+        assert!(own.iter().all(|key| secret.metadata.is_read_only(key)));
+        assert_eq!(
+            secret.metadata.writable().iter().map(|one| one.0).collect::<Vec<_>>(),
+            ["expires"]
+        );
         let lease = text(&secret.metadata, "lease-id");
         let (_, looked) =
             Bao::shared().root("PUT", "sys/leases/lookup", &json!({ "lease_id": lease }));

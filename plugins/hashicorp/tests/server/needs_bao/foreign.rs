@@ -143,7 +143,7 @@ fn metadata_is_the_clients_custom_metadata() {
     let mut expected = Metadata::new();
     expected.insert("owner", MetadataValue::Text("ann".into())).unwrap();
     expected.insert("count", MetadataValue::Integer(3)).unwrap();
-    assert_eq!(vault.get("x").unwrap().metadata, expected);
+    assert_eq!(vault.get("x").unwrap().metadata.writable(), expected);
 
     // And the other way; a kind that the client's own write has made stale is not told.
     expected.insert("owner", MetadataValue::Text("bob".into())).unwrap();
@@ -157,7 +157,42 @@ fn metadata_is_the_clients_custom_metadata() {
     assert_eq!(vault.0.describe(&request).unwrap().kind, Some(ValueKind::Bytes));
     Bao::shared().client(&["kv", "put", "-mount=secret", &path, "value=y"]);
     let described = vault.0.describe(&request).unwrap();
-    assert_eq!((described.kind, described.metadata), (None, expected));
+    assert_eq!((described.kind, described.metadata.writable()), (None, expected));
+}
+
+#[test]
+fn times_of_the_server_are_read_only_and_give_way_to_custom_metadata() {
+    let (mut vault, folder) = vault(&[]);
+    vault.set("x", Value::text("1")).unwrap();
+    vault.set("x", Value::text("2")).unwrap();
+    let path = format!("{folder}/x");
+    let read =
+        Bao::shared().client(&["kv", "metadata", "get", "-format=json", "-mount=secret", &path]);
+    let read: Json = serde_json::from_str(&read).unwrap();
+    let millis = |time: &Json| {
+        let at: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
+        MetadataValue::Timestamp(at.as_millisecond())
+    };
+    let created = millis(&read["data"]["created_time"]);
+    let updated = millis(&read["data"]["versions"]["2"]["created_time"]);
+    let request = DescribeRequest::new(name("x"), soon());
+    let described = vault.0.describe(&request).unwrap().metadata;
+    let listed = vault.0.list(&keystead_plugin_api::ListRequest::new(soon())).unwrap();
+    assert_eq!(listed.entries[0].metadata, described);
+    assert!(described.is_read_only("created") && described.is_read_only("updated"));
+    let found: Vec<_> = described.iter().collect();
+    assert_eq!(found, [("created", &created), ("updated", &updated)]);
+    // A value alone comes without when the secret was first written.
+    let got = vault.get("x").unwrap().metadata;
+    assert_eq!(got.iter().collect::<Vec<_>>(), [("updated", &updated)]);
+    assert!(got.is_read_only("updated"));
+
+    let mut own = Metadata::new();
+    own.insert("created", MetadataValue::Timestamp(0)).unwrap();
+    vault.0.set_metadata(SetMetadataRequest::new(name("x"), own.clone(), soon())).unwrap();
+    let described = vault.0.describe(&request).unwrap().metadata;
+    assert_eq!(described.writable(), own);
+    assert!(described.is_read_only("updated"));
 }
 
 #[test]
@@ -260,7 +295,7 @@ fn a_secret_written_over_a_deleted_one_is_new() {
     );
     vault.set_with("x", Value::text("3"), None, WriteMode::CreateOnly).unwrap();
     let secret = vault.get("x").unwrap();
-    assert_eq!((secret.value, secret.metadata), (Value::text("3"), Metadata::new()));
+    assert_eq!((secret.value, secret.metadata.writable()), (Value::text("3"), Metadata::new()));
 }
 
 #[test]
@@ -425,7 +460,7 @@ fn a_listing_needs_neither_details_nor_the_right_to_look() {
         let listed: Vec<_> = page
             .entries
             .iter()
-            .map(|entry| (entry.name.as_str(), entry.metadata.clone()))
+            .map(|entry| (entry.name.as_str(), entry.metadata.writable()))
             .collect();
         assert_eq!(listed, expected, "{rights}");
     }
