@@ -1,5 +1,5 @@
 //! The host: one object that answers for all registered vaults. Opens a vault when it is
-//! first asked, keeps it open, and lets one caller at a time speak to it.
+//! first asked, keeps it open, and lets one caller at a time speak to each of its handles.
 
 mod at_hand;
 mod conformance;
@@ -53,9 +53,12 @@ pub enum Run {
 
 /// All registered vaults behind one door.
 ///
-/// It is `Send + Sync`, and a clone is the same host. Calls to different vaults run at the
-/// same time, calls to one vault one after another. It never reads the environment and
-/// never touches a terminal.
+/// It is `Send + Sync`, and a clone is the same host. Every function may be called from any thread at
+/// any time. Calls to different vaults run at the same time. Calls to one vault run one after another,
+/// in any order, unless its kind declares `concurrent`: then up to eight run at the same time, and a
+/// person is asked by one of them. Only [`Ask`] is called by the thread whose call it is; it
+/// may call the host, but not the vault that it is asked for ([`Error::NeedsItself`]). The host never
+/// reads the environment and never touches a terminal.
 ///
 /// # Examples
 /// ```no_run

@@ -227,22 +227,20 @@ impl Host {
             let (plugin, kind) = (*trusted.sha256(), kind.name.clone());
             Binding { layer, plugin, kind, beside, account }
         });
-        let shared = further.and_then(|Further { session, kept, number, .. }| {
-            session.map(|session| (session, kept, number))
-        });
-        let kept = match &binding {
-            Some(binding) if shared.is_none() => self.kept_or_turn(&entry, binding, course),
-            _ => None,
+        let is_further = further.is_some();
+        let (mut by_person, mut session) = (false, 0);
+        let kept = match (further, &binding) {
+            (Some(Further { session: Some(of_handles), kept, by_person: by, number, .. }), _) => {
+                request.session = Some(of_handles);
+                (by_person, session) = (by, number);
+                kept.map(|serial| (None, serial))
+            }
+            (_, Some(binding)) => self.kept_or_turn(&entry, binding, course).map(|(key, kept)| {
+                request.session = Some(kept.session);
+                (Some(key), kept.serial)
+            }),
+            (_, None) => None,
         };
-        let mut kept = kept.map(|(key, kept)| {
-            request.session = Some(kept.session);
-            (Some(key), kept.serial)
-        });
-        let mut number = 0;
-        if let Some((session, serial, of_handles)) = shared {
-            (request.session, number) = (Some(session), of_handles);
-            kept = serial.map(|serial| (None, serial));
-        }
         let placed = match ready {
             Some(ready) => self.isolated(&entry, &trusted, ready, request, services),
             None => self.in_process(&entry, &trusted, &request, services),
@@ -251,6 +249,9 @@ impl Host {
         match (placed, kept) {
             (Err(error), Some((Some(key), serial))) if refuses_session(&error) => {
                 self.0.options.sessions.refused(&key, serial);
+                if is_further {
+                    return Err(error);
+                }
                 course.without = true;
                 self.open_as(layer, entry, course)
             }
@@ -262,10 +263,10 @@ impl Host {
                     entry,
                     binding,
                     kept,
-                    by_person: false,
+                    by_person,
                     offered,
                     template,
-                    session: number,
+                    session,
                     // One that is never locked needs no answer to tell.
                     answered: !unlocks,
                     process: code.process(),

@@ -251,11 +251,13 @@ impl Host {
             caller.shared(|common| common.forget(open.session));
         }
         let Some(session) = offer.session else { return };
-        let copy = Session::new(session.secret.duplicate(), session.lifetime);
+        let has_others = open.template.is_some();
+        let copy = has_others.then(|| Session::new(session.secret.duplicate(), session.lifetime));
         self.keep_session(open, course, session);
-        if open.template.is_some() {
-            let kept = open.kept;
-            open.session = caller.shared(|common| common.keep(copy, kept)).unwrap_or_default();
+        if let Some(copy) = copy {
+            let (kept, by_person) = (open.kept, open.by_person);
+            let number = caller.shared(|common| common.keep(copy, kept, by_person));
+            open.session = number.unwrap_or_default();
         }
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Further {
     pub(super) session: Option<Session>,
     /// The number that the agent keeps the session under.
     pub(super) kept: Option<u64>,
+    /// Whether a person answered a prompt for it.
+    pub(super) by_person: bool,
     /// The session's number among those of the vault's handles.
     pub(super) number: u64,
 }
@@ -66,6 +68,7 @@ struct Held {
     session: Session,
     since: Instant,
     kept: Option<u64>,
+    by_person: bool,
 }
 
 impl Held {
@@ -98,8 +101,10 @@ impl Common {
         let held = self.session.as_ref();
         let session = held.and_then(Held::left);
         let kept = held.and_then(|held| held.kept).filter(|_| session.is_some());
+        let by_person = held.is_some_and(|held| held.by_person);
         let number = self.number;
-        (is_further || session.is_some()).then_some(Further { template, session, kept, number })
+        let further = Further { template, session, kept, by_person, number };
+        (is_further || further.session.is_some()).then_some(further)
     }
 
     /// Begins anew, with a handle that was opened as the vault is registered now.
@@ -114,8 +119,8 @@ impl Common {
     }
 
     /// Keeps a session for further handles, and returns its number.
-    pub(super) fn keep(&mut self, session: Session, kept: Option<u64>) -> u64 {
-        self.session = Some(Held { session, since: Instant::now(), kept });
+    pub(super) fn keep(&mut self, session: Session, kept: Option<u64>, by_person: bool) -> u64 {
+        self.session = Some(Held { session, since: Instant::now(), kept, by_person });
         self.number += 1;
         self.number
     }
@@ -154,10 +159,12 @@ impl Host {
         if let Some(source) = faulty {
             return Err(Error::Faulty { vault: name.clone(), source });
         }
+        let further = further.filter(|_| !course.without);
         if is_further && further.is_none() {
+            caller.shared(|common| common.refused = true);
             return Ok(None);
         }
-        if let Some(further) = further.filter(|_| !course.without) {
+        if let Some(further) = further {
             let Further { template, number, .. } = &further;
             let (layer, entry, number) = (template.layer, template.entry.clone(), *number);
             course.further = Some(further);
@@ -214,5 +221,91 @@ impl Host {
         if open.template.is_some() && !open.answered {
             open.answered = caller.shared(|common| common.answered = true).is_some();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use keystead_plugin_api::{SecretBytes, VaultName};
+
+    use super::*;
+
+    fn session(seconds: u64) -> Session {
+        Session::new(SecretBytes::copy_of(b"canary"), Duration::from_secs(seconds))
+    }
+
+    /// Returns what handles have in common of a vault whose kind allows several.
+    fn concurrent() -> Common {
+        let entry = Entry::new(VaultName::parse("v").unwrap(), "p");
+        let (plugin, parameters) = (Digest::of(b"p"), Parameters::new());
+        let template = Template { layer: None, entry, plugin, parameters };
+        Common { template: Some(Arc::new(template)), answered: true, ..Common::default() }
+    }
+
+    #[test]
+    fn vault_has_further_handles_once_it_has_answered() {
+        let mut common = concurrent();
+        assert_eq!(common.most(), MAX_HANDLES);
+        common.answered = false;
+        assert_eq!(common.most(), 1);
+        assert_eq!(Common { answered: true, ..Common::default() }.most(), 1);
+    }
+
+    #[test]
+    fn unlocked_vault_has_further_handles_as_long_as_its_session_lasts() {
+        let mut common = concurrent();
+        common.unlock();
+        assert_eq!(common.most(), 1);
+        common.keep(session(0), None, true);
+        assert_eq!(common.most(), 1);
+        let number = common.keep(session(60), None, true);
+        assert_eq!(common.most(), MAX_HANDLES);
+        common.forget(number - 1);
+        assert_eq!(common.most(), MAX_HANDLES);
+        common.forget(number);
+        assert_eq!(common.most(), 1);
+    }
+
+    #[test]
+    fn further_handle_has_the_session_its_number_and_who_was_prompted() {
+        let mut common = concurrent();
+        assert!(common.further(false).is_none());
+        assert!(common.further(true).unwrap().session.is_none());
+        common.keep(session(60), Some(7), true);
+        for is_further in [true, false] {
+            let further = common.further(is_further).unwrap();
+            assert!(further.session.unwrap().lifetime <= Duration::from_secs(60));
+            assert_eq!((further.kept, further.by_person, further.number), (Some(7), true, 1));
+        }
+        common.keep(session(0), Some(8), true);
+        let further = common.further(true).unwrap();
+        assert!(further.session.is_none() && further.kept.is_none());
+    }
+
+    #[test]
+    fn locked_handle_is_opened_anew_with_a_session_that_it_did_not_have() {
+        let mut common = concurrent();
+        let old = common.keep(session(60), None, false);
+        let new = common.keep(session(60), None, false);
+        // Another session, or none since its process ended.
+        assert!(!common.needs_answers(Some(old), false) && !common.needs_answers(None, false));
+        assert!(common.session.is_some());
+        // Its own is of no use any more.
+        assert!(common.needs_answers(Some(new), false));
+        assert!(common.session.is_none() && !common.refused);
+    }
+
+    #[test]
+    fn further_handle_that_is_locked_asks_nobody_and_is_the_last() {
+        let mut common = concurrent();
+        let number = common.keep(session(60), None, false);
+        assert!(!common.needs_answers(Some(number), true));
+        assert_eq!(common.most(), 1);
+        // Unlocking the vault gives it another chance.
+        common.unlock();
+        common.keep(session(60), None, false);
+        assert_eq!(common.most(), MAX_HANDLES);
     }
 }
