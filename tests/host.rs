@@ -1,5 +1,6 @@
 //! The library without the command: what a program gets that embeds the host.
 
+mod callers;
 mod calls;
 mod conformance;
 mod doctor;

@@ -1,15 +1,16 @@
 //! The host: one object that answers for all registered vaults. Opens a vault when it is
-//! first asked, keeps it open, and lets one caller at a time speak to it.
+//! first asked, keeps it open, and lets one caller at a time speak to each of its handles.
 
 mod at_hand;
 mod conformance;
 mod denied;
 mod grant;
 mod open;
+mod pool;
 mod register;
 mod resolve;
 mod session;
-mod turns;
+mod share;
 mod unlock;
 
 use std::collections::{BTreeMap, HashMap};
@@ -37,8 +38,9 @@ use crate::plugin::inspect::{Kind, Permission};
 use crate::plugin::trust::Store;
 use crate::registry::{Entry, Placement, Registry};
 use open::Open;
+use pool::{Checkout, Pools};
 use session::Course;
-use turns::Turns;
+use share::{Caller, Common};
 
 /// Whether to do it, or only to say what would be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +53,12 @@ pub enum Run {
 
 /// All registered vaults behind one door.
 ///
-/// It is `Send + Sync`, and a clone is the same host. Calls to different vaults run at the
-/// same time, calls to one vault one after another. It never reads the environment and
-/// never touches a terminal.
+/// It is `Send + Sync`, and a clone is the same host. Every function may be called from any thread at
+/// any time. Calls to different vaults run at the same time. Calls to one vault run one after another,
+/// in any order, unless its kind declares `concurrent`: then up to eight run at the same time, and a
+/// person is asked by one of them. Only [`Ask`] is called by the thread whose call it is; it
+/// may call the host, but not the vault that it is asked for ([`Error::NeedsItself`]). The host never
+/// reads the environment and never touches a terminal.
 ///
 /// # Examples
 /// ```no_run
@@ -84,21 +89,10 @@ struct Inner {
     options: Options,
     registry: Registry,
     plugins: Store,
-    slots: Mutex<HashMap<VaultName, Slot>>,
-    turns: Turns,
+    pools: Pools<Box<Open>, Common>,
     temporary: Mutex<HashMap<VaultName, Entry>>,
     /// How many secrets each vault was written at once, and got done well in time.
     paces: Mutex<HashMap<VaultName, usize>>,
-}
-
-/// A vault's place: empty until it is first asked, and for one caller at a time.
-type Slot = Arc<Mutex<Option<State>>>;
-
-/// What opening a vault came to. A vault that cannot be opened stays, and answers every
-/// request with its error: skipping it in silence would let another vault answer for it.
-enum State {
-    Open(Box<Open>),
-    Faulty(Arc<Error>),
 }
 
 /// One vault as it is registered.
@@ -138,8 +132,7 @@ impl Host {
             options,
             registry,
             plugins,
-            slots: Mutex::default(),
-            turns: Turns::default(),
+            pools: Pools::default(),
             temporary: Mutex::default(),
             paces: Mutex::default(),
         }))
@@ -148,7 +141,7 @@ impl Host {
     /// Forgets open vaults and faulty ones: the next call to each opens it anew, as it is
     /// registered then. A call under way ends first, on its old vault.
     pub fn reload(&self) {
-        lock(&self.0.slots).clear();
+        self.0.pools.close_all();
     }
 
     /// Returns the plugins that are installed.
@@ -304,7 +297,7 @@ impl Host {
 
     /// Forgets an open vault, or a faulty one.
     fn close(&self, name: &VaultName) {
-        lock(&self.0.slots).remove(name);
+        self.0.pools.close(name);
     }
 
     /// Returns what a person opens to an isolated vault's plugin by typing these parameters of an
@@ -387,48 +380,58 @@ impl Host {
         done: &mut dyn FnMut(&Open),
     ) -> Result<T> {
         ids::check()?;
-        let slot = lock(&self.0.slots).entry(name.clone()).or_default().clone();
-        let Some(_turn) = self.0.turns.wait(Arc::as_ptr(&slot).addr()) else {
-            return Err(Error::NeedsItself { vault: name.clone() });
+        loop {
+            let Some(Checkout { handle, caller }) = &mut self.0.pools.enter(name) else {
+                return Err(Error::NeedsItself { vault: name.clone() });
+            };
+            if let Some(reply) = self.call_with_handle(handle, caller, ask, run, course, done)? {
+                return Ok(reply);
+            }
+        }
+    }
+
+    /// Makes a call with this caller's handle. Returns `None` where the caller has to wait for another
+    /// handle.
+    fn call_with_handle<T>(
+        &self,
+        handle: &mut Option<Box<Open>>,
+        caller: &mut Caller<'_>,
+        ask: &mut dyn Ask,
+        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
+        course: &mut Course,
+        done: &mut dyn FnMut(&Open),
+    ) -> Result<Option<T>> {
+        let leaves = |handle: &Option<Box<Open>>, course: &Course| {
+            !course.more.is_empty() && handle.as_ref().is_some_and(|open| open.is_isolated())
         };
-        let mut state = lock(&slot);
-        let leaves = |state: &Option<State>, course: &Course| {
-            !course.more.is_empty()
-                && matches!(state, Some(State::Open(open)) if open.is_isolated())
-        };
-        if leaves(&state, course) {
+        if leaves(handle, course) {
             // Its cage is as it is.
-            *state = None;
+            *handle = None;
         }
         loop {
-            if state.is_none() {
-                match self.open(name, course) {
-                    Ok(open) => *state = Some(State::Open(Box::new(open))),
-                    // Nothing to keep: a name that is registered meanwhile is found.
-                    Err(error @ Error::NoSuchVault { .. }) => return Err(error),
-                    Err(error) => *state = Some(State::Faulty(Arc::new(error))),
-                }
+            if handle.is_none() {
+                *handle = self.handle(caller, course)?;
             }
-            match state.as_mut().expect("just filled") {
-                State::Open(open) => {
-                    let called = self.call_unlocking(open, ask, run, course);
-                    // Also of a call that failed: it may have logged in before.
-                    self.take_session(open, course);
-                    match called? {
-                        Called::Done(reply) => {
-                            done(open);
-                            if leaves(&state, course) {
-                                *state = None;
-                            }
-                            return Ok(reply);
-                        }
-                        // Closed before it is opened again: a vault may allow one at a time.
-                        Called::Reopen => *state = None,
+            let Some(open) = handle else { return Ok(None) };
+            let called = self.call_unlocking(open, ask, run, course, caller);
+            // Also of a call that failed: it may have logged in before.
+            self.take_session(open, course, caller);
+            if matches!(called, Ok(Called::Done(_)) | Err(Error::Refused { .. })) {
+                self.has_answered(open, caller);
+            }
+            match called? {
+                Called::Done(reply) => {
+                    done(open);
+                    if leaves(handle, course) {
+                        *handle = None;
                     }
+                    return Ok(Some(reply));
                 }
-                State::Faulty(source) => {
-                    let source = Arc::clone(source);
-                    return Err(Error::Faulty { vault: name.clone(), source });
+                // Closed before it is opened again: a vault may allow one at a time.
+                Called::Reopen => *handle = None,
+                Called::OnAnother => {
+                    *handle = None;
+                    return Ok(None);
                 }
             }
         }
@@ -441,6 +444,8 @@ enum Called<T> {
     Done(T),
     /// There is a session to open it with.
     Reopen,
+    /// It is locked, and this handle is not the one to unlock it with.
+    OnAnother,
 }
 
 /// A panic elsewhere while the lock was held left plain data: nothing half-changed.

@@ -22,9 +22,10 @@
  *   the size before you copy (keystead_copy does). Whether something is there at all is told by
  *   its bit in `present`, never by a pointer. For texts and numbers without such a bit, empty
  *   and 0 mean none.
- * - Threads. The host makes one call of a vault at a time, each perhaps from another thread.
- *   Calls of different vaults, `open` and keystead_plugin_v1 may run at the same time. The
- *   host's functions may be called from any thread; those with a reply only during its call.
+ * - Threads. The host makes one call of what `open` gave at a time, each perhaps from another
+ *   thread. Calls of different vaults, of several handles of one vault whose kind declares
+ *   `concurrent`, `open` and keystead_plugin_v1 may run at the same time. The host's functions
+ *   may be called from any thread; those with a reply only during its call.
  * - Never let an exception or a panic leave a function, never call exit, never write to
  *   standard output.
  *

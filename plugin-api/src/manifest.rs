@@ -21,6 +21,9 @@ pub enum Capability {
     Rename,
     /// Writes and removes only what is still of a version that the caller has seen: `if_version`.
     Conditional,
+    /// Several handles of one vault can be open and called at once: see
+    /// [`Vault`](crate::Vault), **concurrent-calls** and what follows it.
+    Concurrent,
     /// Keeps metadata: `set` with metadata and `set_metadata`.
     Metadata,
     /// May be locked: `unlock` and `lock`.
@@ -45,6 +48,7 @@ impl Capability {
         Self::Write,
         Self::Rename,
         Self::Conditional,
+        Self::Concurrent,
         Self::Metadata,
         Self::Unlock,
         Self::Versions,
@@ -61,6 +65,7 @@ impl Capability {
             Self::Write => "write",
             Self::Rename => "rename",
             Self::Conditional => "conditional",
+            Self::Concurrent => "concurrent",
             Self::Metadata => "metadata",
             Self::Unlock => "unlock",
             Self::Versions => "versions",

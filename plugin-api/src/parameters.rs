@@ -268,4 +268,16 @@ impl Parameters {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Returns a copy: one more place in memory where secret parameters are, until it is wiped when
+    /// it is dropped.
+    pub fn duplicate(&self) -> Self {
+        let copy = |value: &ParameterValue| match value {
+            ParameterValue::Text(text) => ParameterValue::Text(text.clone()),
+            ParameterValue::Integer(number) => ParameterValue::Integer(*number),
+            ParameterValue::Boolean(yes) => ParameterValue::Boolean(*yes),
+            ParameterValue::Secret(secret) => ParameterValue::Secret(secret.duplicate()),
+        };
+        Self(self.0.iter().map(|(name, value)| (name.clone(), copy(value))).collect())
+    }
 }

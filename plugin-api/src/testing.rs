@@ -8,6 +8,7 @@
 
 mod bench;
 mod call;
+mod concurrent;
 mod life;
 mod linked;
 mod lock;
@@ -269,6 +270,9 @@ const CHECKS: &[Check] = &[
     Check { obligation: "rename-moves", run: write::rename_moves },
     Check { obligation: "rename-missing", run: write::rename_missing },
     Check { obligation: "rename-taken", run: write::rename_taken },
+    Check { obligation: "concurrent-calls", run: concurrent::concurrent_calls },
+    Check { obligation: "concurrent-shows", run: concurrent::concurrent_shows },
+    Check { obligation: "concurrent-cursors", run: concurrent::concurrent_cursors },
     Check { obligation: "test-read-only", run: life::test_read_only },
     Check { obligation: "unregister-keeps", run: life::unregister_keeps },
     Check { obligation: "actions-named", run: life::actions_named },

@@ -93,7 +93,10 @@ impl Deadline {
 
 /// One open vault.
 ///
-/// One caller at a time calls it (`&mut self`); it may move between threads. Of all calls:
+/// One caller at a time calls it (`&mut self`); it may move between threads. Two vaults may be called
+/// at the same time in one process, and of a kind that declares
+/// [`Concurrent`](crate::manifest::Capability::Concurrent) two handles of one vault as well. Of all
+/// calls:
 ///
 /// - **no-prompt**: it never asks a person, never reads a terminal, never writes to
 ///   standard output: it answers [`ErrorKind::Locked`] with what it needs.
@@ -106,6 +109,13 @@ impl Deadline {
 ///   shows. Keep state in the vault, not in a `static`.
 /// - **deadline**: it gives up with [`ErrorKind::TimedOut`] soon after the deadline.
 /// - **no-secret-in-error**: no message holds a secret's bytes.
+/// - **concurrent-calls**: handles of one vault whose kind declares `concurrent` are called at the
+///   same time, from several threads of one process and from several processes, and each call
+///   answers as if it were alone.
+/// - **concurrent-shows**: with `concurrent`, what a call of one handle has changed the next call of
+///   every other handle shows.
+/// - **concurrent-cursors**: with `concurrent`, a cursor that one handle gave is good in every other
+///   handle.
 pub trait Vault: Send {
     /// Returns a secret.
     ///

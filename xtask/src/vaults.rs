@@ -19,10 +19,11 @@ const PART: Part = Part {
 };
 
 /// The columns that are capabilities.
-const CAPABILITIES: [&str; 11] = [
+const CAPABILITIES: [&str; 12] = [
     "write",
     "rename",
     "conditional",
+    "concurrent",
     "metadata",
     "unlock",
     "versions",

@@ -13,6 +13,7 @@ use keystead_plugin_api::{
 };
 
 use super::session::{Binding, Course, Offered};
+use super::share::{Further, Template};
 use super::{Host, grant};
 use crate::agent::SessionKey;
 use crate::error::{Error, Result, story, visible};
@@ -42,6 +43,14 @@ pub(super) struct Open {
     pub(super) by_person: bool,
     /// What its plugin says of its session.
     pub(super) offered: Arc<Offered>,
+    /// How a further handle is opened; none where the vault has one handle.
+    pub(super) template: Option<Arc<Template>>,
+    /// The number of the session that it has, among those of the vault's handles; 0 for none.
+    pub(super) session: u64,
+    /// Whether it has answered a call.
+    pub(super) answered: bool,
+    /// The process that it was opened in.
+    process: Option<u32>,
     code: Code,
 }
 
@@ -69,6 +78,14 @@ impl Code {
             }
         }
     }
+
+    /// Returns the runner's process, where there is one.
+    fn process(&self) -> Option<u32> {
+        match self {
+            Self::InProcess(_) => None,
+            Self::Isolated(vault) => vault.inner().carrier().process_id(),
+        }
+    }
 }
 
 impl Open {
@@ -87,6 +104,11 @@ impl Open {
     /// Whether what the last call answered was the runner's own error.
     pub(super) fn runner_failed(&self) -> bool {
         matches!(&self.code, Code::Isolated(vault) if vault.inner().carrier().has_failed())
+    }
+
+    /// Whether its process is another one than it was opened in: what had unlocked it is gone.
+    pub(super) fn has_restarted(&self) -> bool {
+        self.code.process() != self.process
     }
 
     /// Returns whose fault a refusal is: the vault's own answer, the plugin's, the runner's.
@@ -123,6 +145,14 @@ impl Host {
         let trusted = self.plugins().find(&plugin_id(&entry.plugin)?)?;
         let manifest = trusted.manifest();
         let kind = kind_of(manifest, entry.kind.as_deref())?;
+        let further = course.further.take();
+        if let Some(further) = &further
+            && further.template.plugin != *trusted.sha256()
+        {
+            let (id, path) = (trusted.id().clone(), trusted.path().to_owned());
+            let (pinned, found) = (further.template.plugin, *trusted.sha256());
+            return Err(plugin::trust::Error::HashMismatch { id, path, pinned, found }.into());
+        }
 
         let asked = grant::expand(manifest, kind, &entry, self.home().as_deref())?;
         let programs = Programs::among(&asked);
@@ -163,7 +193,20 @@ impl Host {
             }
         };
         let what = format!("vault `{name}`");
-        let parameters = self.parameters(&entry.parameters, &kind.parameters, &what)?;
+        let parameters = match &further {
+            // What a reference gives may change, ask a person, or be read once only.
+            Some(further) => further.template.parameters.duplicate(),
+            None => self.parameters(&entry.parameters, &kind.parameters, &what)?,
+        };
+        let template = match &further {
+            Some(further) => Some(Arc::clone(&further.template)),
+            None if kind.capabilities.contains(&Capability::Concurrent) => {
+                let (entry, plugin) = (entry.clone(), *trusted.sha256());
+                let parameters = parameters.duplicate();
+                Some(Arc::new(Template { layer, entry, plugin, parameters }))
+            }
+            None => None,
+        };
         let mut request = OpenRequest::new(name.clone(), &kind.name, parameters, self.deadline());
         request.host = Some(this_host());
         let offered = Arc::new(Offered::default());
@@ -184,29 +227,51 @@ impl Host {
             let (plugin, kind) = (*trusted.sha256(), kind.name.clone());
             Binding { layer, plugin, kind, beside, account }
         });
-        let kept = match &binding {
-            Some(binding) => self.kept_or_turn(&entry, binding, course),
-            None => None,
+        let is_further = further.is_some();
+        let (mut by_person, mut session) = (false, 0);
+        let kept = match (further, &binding) {
+            (Some(Further { session: Some(of_handles), kept, by_person: by, number, .. }), _) => {
+                request.session = Some(of_handles);
+                (by_person, session) = (by, number);
+                kept.map(|serial| (None, serial))
+            }
+            (_, Some(binding)) => self.kept_or_turn(&entry, binding, course).map(|(key, kept)| {
+                request.session = Some(kept.session);
+                (Some(key), kept.serial)
+            }),
+            (_, None) => None,
         };
-        let kept = kept.map(|(key, kept)| {
-            request.session = Some(kept.session);
-            (key, kept.serial)
-        });
         let placed = match ready {
             Some(ready) => self.isolated(&entry, &trusted, ready, request, services),
             None => self.in_process(&entry, &trusted, &request, services),
         };
         let placed = placed.map(|vault| Code::of(vault, kind));
         match (placed, kept) {
-            (Err(error), Some((key, serial))) if refuses_session(&error) => {
+            (Err(error), Some((Some(key), serial))) if refuses_session(&error) => {
                 self.0.options.sessions.refused(&key, serial);
+                if is_further {
+                    return Err(error);
+                }
                 course.without = true;
                 self.open_as(layer, entry, course)
             }
             (placed, kept) => {
                 let kept = kept.map(|(_, serial)| serial);
                 let (name, code) = (name.clone(), placed?);
-                Ok(Open { name, entry, binding, kept, by_person: false, offered, code })
+                Ok(Open {
+                    name,
+                    entry,
+                    binding,
+                    kept,
+                    by_person,
+                    offered,
+                    template,
+                    session,
+                    // One that is never locked needs no answer to tell.
+                    answered: !unlocks,
+                    process: code.process(),
+                    code,
+                })
             }
         }
     }

@@ -269,7 +269,7 @@ impl Host {
     }
 
     fn forget(&self, name: &VaultName) {
-        super::lock(&self.0.slots).remove(name);
+        self.0.pools.close(name);
     }
 }
 

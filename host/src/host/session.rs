@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api::{Level, ListRequest, Session, VaultName};
 
 use super::open::Open;
+use super::share::{Caller, Further};
 use super::{Host, lock};
 use crate::agent::{Asking, Kept, Patience, SessionKey};
 use crate::ask::Ask;
@@ -105,6 +106,8 @@ pub(super) struct Course {
     pub(super) shown: Vec<Words>,
     /// Whether the vault is opened without a session that may be kept.
     pub(super) without: bool,
+    /// How the next handle is opened, where that is not as the vault is registered now.
+    pub(super) further: Option<Further>,
     /// Whether sessions were looked for since the call began.
     looked: bool,
     /// Held while a person is asked, and until what was answered has been used.
@@ -240,13 +243,26 @@ impl Host {
     }
 
     /// Decides what becomes of what the plugin said of its session during the last call.
-    pub(super) fn take_session(&self, open: &mut Open, course: &mut Course) {
+    pub(super) fn take_session(&self, open: &mut Open, course: &mut Course, caller: &Caller<'_>) {
         let offer = open.offered.take();
         if offer.forgets {
             self.session_failed(open);
             course.session = None;
+            caller.shared(|common| common.forget(open.session));
         }
         let Some(session) = offer.session else { return };
+        let has_others = open.template.is_some();
+        let copy = has_others.then(|| Session::new(session.secret.duplicate(), session.lifetime));
+        self.keep_session(open, course, session);
+        if let Some(copy) = copy {
+            let (kept, by_person) = (open.kept, open.by_person);
+            let number = caller.shared(|common| common.keep(copy, kept, by_person));
+            open.session = number.unwrap_or_default();
+        }
+    }
+
+    /// Decides who keeps a session beyond this host.
+    fn keep_session(&self, open: &mut Open, course: &mut Course, session: Session) {
         let Some(key) = self.session_key(open) else { return };
         let sessions = &self.0.options.sessions;
         let kept = match open.kept {

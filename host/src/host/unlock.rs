@@ -12,6 +12,7 @@ use keystead_plugin_api::{
 
 use super::open::Open;
 use super::session::Course;
+use super::share::Caller;
 use super::{Called, Host};
 use crate::ask::{Ask, Unanswered};
 use crate::error::{Error, Result};
@@ -54,11 +55,15 @@ impl Host {
         ask: &mut dyn Ask,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
         course: &mut Course,
+        caller: &mut Caller<'_>,
     ) -> Result<Called<T>> {
         let mut refusal = match self.call_again(open, run) {
             Ok(reply) => return Ok(Called::Done(reply)),
             Err(refusal) => refusal,
         };
+        if refusal.challenge().is_some() && !self.may_unlock(open, caller) {
+            return Ok(Called::OnAnother);
+        }
         let mut given = Given::new();
         let mut wrong = 0;
         let mut left = Left(UNLOCK_TIMEOUT);
@@ -94,6 +99,7 @@ impl Host {
             refusal = match unlocked {
                 Ok(_) => {
                     course.unlocked();
+                    self.was_unlocked(caller);
                     match self.call_again(open, run) {
                         Ok(reply) => return Ok(Called::Done(reply)),
                         Err(refusal) => refusal,

@@ -2,8 +2,9 @@
 //! that opens it. Its secrets outlive its handles, as those of most vaults do.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keystead_plugin_api::manifest::{Capability, NameRule};
 use keystead_plugin_api::testing::{Declared, Places, Subject};
@@ -26,6 +27,8 @@ pub struct Place {
     unsaved: Vec<SecretName>,
     /// What was handed to the host.
     session: Option<Session>,
+    /// How many handles were opened.
+    handles: usize,
 }
 
 /// Opens vaults with one fault.
@@ -36,6 +39,8 @@ pub struct Faults {
     pub locked: bool,
     /// How long a write takes.
     pub pause: Duration,
+    /// Calls that are under way, of those that must not meet.
+    busy: Arc<AtomicUsize>,
     places: BTreeMap<String, Arc<Mutex<Place>>>,
 }
 
@@ -56,6 +61,7 @@ impl Faults {
             values,
             locked: true,
             pause: Duration::ZERO,
+            busy: Arc::default(),
             places: BTreeMap::new(),
         }
     }
@@ -121,7 +127,12 @@ impl Subject for Faults {
         let locked = self.locked && session.is_none();
         let (capabilities, values) = (self.capabilities.clone(), self.values.clone());
         let (fault, pause) = (self.fault, self.pause);
-        Ok(Box::new(Faulty { fault, capabilities, values, locked, pause, place }))
+        place.lock().unwrap().handles += 1;
+        let number = place.lock().unwrap().handles;
+        let (busy, seen) = (Arc::clone(&self.busy), BTreeMap::new());
+        let faulty =
+            Faulty { fault, capabilities, values, locked, pause, place, number, busy, seen };
+        Ok(Box::new(faulty))
     }
 
     fn kept_session(&mut self) -> Option<Session> {
@@ -140,6 +151,11 @@ struct Faulty {
     locked: bool,
     pause: Duration,
     place: Arc<Mutex<Place>>,
+    /// Its number among the vault's handles.
+    number: usize,
+    busy: Arc<AtomicUsize>,
+    /// What it has read before, where it remembers that.
+    seen: BTreeMap<SecretName, Secret>,
 }
 
 impl Faulty {
@@ -170,6 +186,16 @@ impl Faulty {
             return Err(Error::invalid("that is read-only"));
         }
         Ok(())
+    }
+
+    /// Waits for another call that is under way at the same time, and returns whether there was one.
+    fn met_another(&self) -> bool {
+        let began = Instant::now();
+        self.busy.fetch_add(1, SeqCst);
+        while self.busy.load(SeqCst) < 2 && began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.busy.load(SeqCst) >= 2
     }
 
     fn writable(&self) -> Result<MutexGuard<'_, Place>> {
@@ -206,6 +232,14 @@ impl Vault for Faulty {
     fn get(&mut self, request: &GetRequest) -> Result<Secret> {
         if self.has("deadline") && request.deadline.remaining() < Duration::from_secs(1) {
             std::thread::sleep(Duration::from_secs(60));
+        }
+        if self.has("concurrent-shows") && request.name.as_str().contains("concurrent-shows") {
+            if let Some(seen) = self.seen.get(&request.name) {
+                return Ok(copy(seen));
+            }
+            let read = copy(self.place()?.newest(&request.name)?);
+            self.seen.insert(request.name.clone(), copy(&read));
+            return Ok(read);
         }
         let mut place = self.place()?;
         if let Some(version) = &request.version {
@@ -246,7 +280,15 @@ impl Vault for Faulty {
         if self.has("not-found-only") && request.pattern.is_some() {
             return Err(Error::not_found());
         }
-        let mut from: usize = request.cursor.as_deref().map_or(Ok(0), str::parse).unwrap();
+        let own = format!("{}-", self.number);
+        let cursor = match &request.cursor {
+            Some(cursor) if self.has("concurrent-cursors") => match cursor.strip_prefix(&own) {
+                Some(cursor) => Some(cursor),
+                None => return Err(Error::invalid("this handle did not give that cursor")),
+            },
+            cursor => cursor.as_deref(),
+        };
+        let mut from: usize = cursor.map_or(Ok(0), str::parse).unwrap();
         if self.has("list-advances") && from > PAGE {
             from = PAGE;
         }
@@ -275,7 +317,8 @@ impl Vault for Faulty {
         let lost = |name: &SecretName| self.has("list-all") && name.as_str().ends_with("00007");
         let entries: Vec<Entry> = place.secrets.iter().skip(from).take(count).map(entry).collect();
         let to = from + entries.len();
-        let next = (to < place.secrets.len()).then(|| to.to_string());
+        let prefix = if self.has("concurrent-cursors") { own.as_str() } else { "" };
+        let next = (to < place.secrets.len()).then(|| format!("{prefix}{to}"));
         Ok(Page::new(entries.into_iter().filter(|entry| !lost(&entry.name)).collect(), next))
     }
 
@@ -298,6 +341,11 @@ impl Vault for Faulty {
     fn set(&mut self, request: SetRequest) -> Result<Written> {
         std::thread::sleep(self.pause);
         self.needs(Capability::Write)?;
+        self.seen.remove(&request.name);
+        let meets = ["-calls-0", "-calls-1"].iter().any(|end| request.name.as_str().ends_with(end));
+        if self.has("concurrent-calls") && meets && self.met_another() {
+            return Err(Error::unavailable("another call is under way"));
+        }
         if self.has("locked-no-effect") && self.locked {
             let value = request.value.duplicate();
             self.place.lock().unwrap().insert(request.name.as_str(), value);
@@ -383,6 +431,7 @@ impl Vault for Faulty {
     }
 
     fn remove(&mut self, request: &RemoveRequest) -> Result<Removed> {
+        self.seen.remove(&request.name);
         let mut place = self.writable()?;
         if !self.has("remove-if-version") {
             expect(&place, &request.name, &request.if_version)?;

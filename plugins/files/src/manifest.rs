@@ -30,13 +30,14 @@ pub const MANIFEST: Manifest = Manifest::new("files", env!("CARGO_PKG_VERSION"))
     .license("MIT OR Apache-2.0")
     .kinds(&[
         Kind::new("read-only", "what others put there: Docker, Podman, Kubernetes, systemd")
+            .can(&[Capability::Concurrent])
             .values(&[ValueKind::Text, ValueKind::Bytes])
             .parameters(&[
                 Parameter::required(PATH, ParameterKind::Path, "the folder, such as /run/secrets"),
                 TRIM,
             ]),
         Kind::new(READ_WRITE, "a folder of your own, made where there is none")
-            .can(&[Capability::Write, Capability::Conditional])
+            .can(&[Capability::Write, Capability::Conditional, Capability::Concurrent])
             .values(&[ValueKind::Text, ValueKind::Bytes])
             .parameters(&[
                 Parameter::defaulting(

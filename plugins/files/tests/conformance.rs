@@ -74,6 +74,7 @@ fn a_folder_of_others() {
     }
     let linked = Linked::new(&MANIFEST).parameter("path", folder.to_str().unwrap());
     let written = [
+        "concurrent-shows",
         "get-empty",
         "get-what-was-set",
         "list-as-given",

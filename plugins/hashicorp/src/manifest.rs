@@ -61,6 +61,7 @@ pub const MANIFEST: Manifest =
                 .can(&[
                     Capability::Write,
                     Capability::Conditional,
+                    Capability::Concurrent,
                     Capability::Metadata,
                     Capability::Unlock,
                     Capability::Versions,

@@ -92,7 +92,8 @@ fn version_1_as_far_as_it_goes() {
     Bao::shared().must("POST", &format!("sys/mounts/{mount}"), &body);
     let kind: Kind = MANIFEST.kinds[0];
     let mut declared = Declared::of(&kind);
-    declared.capabilities = vec![Capability::Write, Capability::Unlock, Capability::Actions];
+    declared.capabilities =
+        vec![Capability::Write, Capability::Concurrent, Capability::Unlock, Capability::Actions];
     declared.many = Some(1_100);
     let mut outcomes = Vec::new();
     run(&mut One { mount }, &declared, &mut |outcome| outcomes.push(outcome.clone())).unwrap();

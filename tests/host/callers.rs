@@ -1,0 +1,297 @@
+//! Many callers of one vault: handles of a concurrent kind, up to as many as callers; one login and
+//! one account for all of them; and what ends one handle ends no other.
+
+mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
+use keystead::paths::Layer;
+use keystead::reference::Reference;
+use keystead::registry::Placement;
+use keystead::{Ask, FieldKind, Host, NewField, NewSecret, Nobody, Place, Run, Unanswered};
+
+use super::{PLACEMENTS, filed, get_in, new_secret, scene, secret, set, vault, write};
+use crate::bao::{Bao, ROOT, unique};
+use crate::cli::sandbox;
+use crate::plugin_files::plugin;
+use crate::scene::{Scene, story};
+use server::Server;
+
+/// How many threads call at once.
+const CALLERS: usize = 4;
+
+/// Registers a vault of the server and returns it.
+fn of_server(
+    scene: &Scene,
+    server: &Server,
+    placement: Placement,
+    parameters: &[(&str, &str)],
+) -> VaultName {
+    let id = scene.install(sandbox::hashicorp());
+    let own = [("address", server.url()), ("kv-version", "2".to_owned())];
+    let given = parameters.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    let parameters: Vec<_> = own.into_iter().chain(given).collect();
+    scene.register_with("kv", &id, placement, &parameters)
+}
+
+/// Writes a file and returns the reference to it.
+fn kept(scene: &Scene, name: &str, text: &str) -> String {
+    write(&scene.path().join(name), text);
+    format!("file:{}", scene.path().join(name).display())
+}
+
+/// Has as many threads get the secret `held` at once as callers.
+fn get_at_once(host: &Host, vault: &VaultName, ask: impl Fn() -> Box<dyn Ask> + Sync) {
+    thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            scope.spawn(|| {
+                let place = Place::Vault(vault.clone());
+                let found = host.get(&secret("held"), &place, &mut *ask());
+                found.unwrap_or_else(|error| panic!("{}", story(&error)));
+            });
+        }
+    });
+}
+
+fn nobody() -> Box<dyn Ask> {
+    Box::new(Nobody)
+}
+
+#[test]
+fn as_many_requests_are_in_flight_as_there_are_callers() {
+    for placement in PLACEMENTS {
+        let (scene, server) = (Scene::new(), Server::start());
+        let token = kept(&scene, "token", "token-of-file");
+        let vault = of_server(&scene, &server, placement, &[("token", &token)]);
+        scene.get(&vault, "first").unwrap();
+        server.want(CALLERS);
+        get_at_once(&scene.host, &vault, nobody);
+        assert_eq!(server.seen().most, CALLERS, "{placement:?}");
+        if placement == Placement::Isolated {
+            assert_eq!(scene.runners(), CALLERS);
+            // They stay for the next calls, and go with their vault.
+            server.want(CALLERS);
+            get_at_once(&scene.host, &vault, nobody);
+            assert_eq!((server.seen().most, scene.runners()), (CALLERS, CALLERS));
+            scene.host.unregister(&vault, Layer::User, Run::Real).unwrap();
+            assert_eq!(scene.runners(), 0);
+        }
+        scene.end();
+    }
+}
+
+#[test]
+fn login_without_a_prompt_is_made_once_for_all_handles() {
+    for placement in PLACEMENTS {
+        let (scene, server) = (Scene::new(), Server::start());
+        let id = kept(&scene, "secret-id", "canary-secret-id");
+        let login = [("login", "approle"), ("role", "app"), ("secret-id", id.as_str())];
+        let vault = of_server(&scene, &server, placement, &login);
+        scene.get(&vault, "first").unwrap();
+        server.want(CALLERS);
+        get_at_once(&scene.host, &vault, nobody);
+        let seen = server.seen();
+        assert_eq!((seen.most, seen.logins.len()), (CALLERS, 1), "{placement:?}");
+        assert!(seen.tokens.iter().all(|token| token == "token-1-of-approle"));
+        drop(seen);
+        scene.end();
+    }
+}
+
+/// Types this user and the password, and counts how often.
+struct Typing {
+    user: &'static str,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Ask for Typing {
+    fn is_there(&self) -> bool {
+        true
+    }
+
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+        Ok(())
+    }
+
+    fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
+        None
+    }
+
+    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        self.asked.fetch_add(1, SeqCst);
+        let answer = |prompt: &Prompt| match prompt.name.as_str() {
+            "user" => Answer::new("user", SecretText::new(self.user)),
+            name => Answer::new(name, SecretText::new("canary-password")),
+        };
+        Ok(challenge.prompts.iter().map(answer).collect())
+    }
+}
+
+#[test]
+fn person_is_asked_once_and_all_handles_are_of_the_account_that_was_typed() {
+    for placement in PLACEMENTS {
+        let (scene, server) = (Scene::new(), Server::start());
+        let vault = of_server(&scene, &server, placement, &[("login", "userpass")]);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let typing = |user: &'static str| {
+            let asked = &asked;
+            move || -> Box<dyn Ask> { Box::new(Typing { user, asked: Arc::clone(asked) }) }
+        };
+        // All of them at once at a vault that is locked: one is asked, the others wait for it.
+        server.want(1);
+        get_at_once(&scene.host, &vault, typing("alice"));
+        assert_eq!((asked.load(SeqCst), server.seen().logins.len()), (1, 1), "{placement:?}");
+        server.want(CALLERS);
+        get_at_once(&scene.host, &vault, typing("bob"));
+        let alice = "token-1-of-alice".to_owned();
+        {
+            let mut seen = server.seen();
+            assert_eq!((seen.most, &*seen.logins), (CALLERS, &["alice".to_owned()][..]));
+            assert!(seen.tokens.iter().all(|token| *token == alice), "{:?}", seen.tokens);
+            seen.revoked.push(alice);
+        }
+        // The session is dead for every handle: one caller is asked again, and nobody else.
+        server.want(1);
+        get_at_once(&scene.host, &vault, typing("bob"));
+        assert_eq!(asked.load(SeqCst), 2, "{placement:?}");
+        server.want(CALLERS);
+        get_at_once(&scene.host, &vault, nobody);
+        let seen = server.seen();
+        assert_eq!((seen.most, &*seen.logins), (CALLERS, &["alice".into(), "bob".into()][..]));
+        assert!(seen.tokens.iter().all(|token| token == "token-2-of-bob"), "{:?}", seen.tokens);
+        drop(seen);
+        scene.end();
+    }
+}
+
+#[test]
+fn unlocked_vault_without_a_session_has_one_handle() {
+    let scene = Scene::new();
+    let vault = scene.vault("v", &plugin("many-handles"), Placement::Isolated);
+    let asked = Arc::new(AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            scope.spawn(|| {
+                let mut ask = Typing { user: "alice", asked: Arc::clone(&asked) };
+                let place = Place::Vault(vault.clone());
+                scene.host.get(&secret("locked"), &place, &mut ask).unwrap();
+                scene.host.get(&secret("slow"), &place, &mut ask).unwrap();
+            });
+        }
+    });
+    assert_eq!((asked.load(SeqCst), scene.runners()), (1, 1));
+    scene.end();
+}
+
+#[test]
+fn crash_of_one_handle_counts_once_and_other_calls_go_on() {
+    let scene = Scene::new();
+    let vault = scene.vault("v", &plugin("many-handles"), Placement::Isolated);
+    let (crashed, calls) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let began = Instant::now();
+    let in_time = || assert!(began.elapsed() < Duration::from_secs(60), "it takes too long");
+    thread::scope(|scope| {
+        for _ in 1..CALLERS {
+            scope.spawn(|| {
+                while !crashed.load(SeqCst) {
+                    in_time();
+                    let found = scene.get(&vault, "slow");
+                    found.unwrap_or_else(|error| panic!("{}", story(&error)));
+                    calls.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        while scene.runners() < 2 {
+            in_time();
+            thread::sleep(Duration::from_millis(5));
+        }
+        let error = scene.get(&vault, "crash").unwrap_err();
+        assert_eq!(error.code(), "E11.died", "{}", story(&error));
+        let before = calls.load(SeqCst);
+        while calls.load(SeqCst) < before + 2 * CALLERS {
+            in_time();
+            thread::sleep(Duration::from_millis(5));
+        }
+        crashed.store(true, SeqCst);
+    });
+    scene.get(&vault, "slow").unwrap();
+    let counts = std::fs::read_dir(scene.path().join("data/crashes")).unwrap();
+    let counts: Vec<_> = counts.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(counts.len(), 1, "{counts:?}");
+    assert_eq!(std::fs::read_to_string(&counts[0]).unwrap().lines().count(), 1);
+    scene.end();
+}
+
+#[test]
+fn vaults_that_unlock_each_other_in_a_circle_refuse_every_caller() {
+    const VAULTS: usize = 3;
+    let scene = scene();
+    write(&scene.path().join("password"), "canary-password");
+    let from = scene.path().join("password");
+    for number in 0..VAULTS {
+        let text = format!(
+            "plugin = \"memory\"\nplacement = \"in-process\"\n\
+             [parameters]\nlocked = {{ from = \"file:{}\" }}\n\
+             [unlock]\npassword = \"keystead://v{}/x\"\n",
+            from.display(),
+            (number + 1) % VAULTS
+        );
+        super::write_registration(&scene, &format!("v{number}"), &text);
+    }
+    let beside = filed(&scene, "beside", Placement::InProcess);
+    set(&scene.host, &beside, "x", "there");
+    let (scene, (send, receive)) = (Arc::new(scene), std::sync::mpsc::channel());
+    for caller in 0..8 {
+        let (scene, send, beside) = (Arc::clone(&scene), send.clone(), beside.clone());
+        thread::spawn(move || {
+            for round in 0..50 {
+                let of_circle = vault(&format!("v{}", (caller + round) % VAULTS));
+                let error = get_in(&scene.host, &of_circle, "x").unwrap_err();
+                assert!(story(&error).contains("is needed to open or unlock itself"), "{error:?}");
+                assert_eq!(get_in(&scene.host, &beside, "x").unwrap(), "beside: there");
+            }
+            drop(scene);
+            send.send(()).unwrap();
+        });
+    }
+    drop(send);
+    for _ in 0..8 {
+        receive
+            .recv_timeout(Duration::from_secs(60))
+            .expect("a caller waits for ever, or panicked");
+    }
+    Arc::into_inner(scene).unwrap().end();
+}
+
+#[test]
+fn needs_bao_fields_that_threads_write_at_once_are_all_kept() {
+    const WRITERS: usize = 8;
+    let scene = Scene::new();
+    let id = scene.install(sandbox::hashicorp());
+    let parameters = [
+        ("address", Bao::shared().url()),
+        ("token", kept(&scene, "token", ROOT)),
+        ("prefix", unique("callers")),
+    ];
+    let vault = scene.register_with("kv", &id, Placement::Isolated, &parameters);
+    thread::scope(|scope| {
+        for number in 0..WRITERS {
+            let (host, vault) = (&scene.host, &vault);
+            scope.spawn(move || {
+                let name = format!("f{number}");
+                let field = Some(NewField { name, kind: FieldKind::New });
+                let text = number.to_string();
+                let new = NewSecret { field, ..new_secret(Some(vault), "shared", &text) };
+                host.set(new, &mut Nobody).unwrap_or_else(|error| panic!("{}", story(&error)));
+            });
+        }
+    });
+    let found = scene.get(&vault, "shared").unwrap();
+    let keystead::api::Value::Map(map) = &found.secret.value else { panic!("no map") };
+    assert_eq!(map.iter().count(), WRITERS);
+    scene.end();
+}
