@@ -183,6 +183,9 @@ pub trait Vault: Send {
     ///   [`ErrorDetail::Conflict`](crate::ErrorDetail::Conflict), one that is not there is
     ///   [`ErrorKind::NotFound`], and nothing is changed. Of writers with the same version one
     ///   succeeds.
+    ///
+    /// A name that a removed secret still has, which could be brought back, is
+    /// [`ErrorDetail::NameHeld`](crate::ErrorDetail::NameHeld).
     fn set(&mut self, request: SetRequest) -> Result<Written> {
         let _ = request;
         Err(Error::unsupported("this vault cannot be written to"))
