@@ -26,6 +26,7 @@ mod plugin;
 mod plugin_new;
 mod plugin_test;
 pub(crate) mod prompt;
+mod read_only;
 mod reference;
 mod rights;
 pub(crate) mod sandbox;

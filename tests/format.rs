@@ -111,7 +111,8 @@ fn another_reader_needs_pynacl_to_read_what_the_plugin_writes_today() {
                     --unlock password=file:pass.given";
     sandbox.run(register, &[]).succeeds();
     let meta = "--meta text=dev --meta number:=-3 --meta no:=false \
-                --meta at@=2026-11-22T10:00:00.25Z";
+                --meta at@=2026-11-22T10:00:00.25Z --meta none:=[] \
+                --meta list:=[\"b\",\"\",\"\u{fc}\"]";
     sandbox.feed(format!("{CANARY} text\n"), &format!("set db/Text --stdin {meta}")).succeeds();
     sandbox.feed("", "set empty --stdin").succeeds();
     sandbox.feed([0, 255, 10], "set b\u{fc}tes --kind bytes --stdin").succeeds();

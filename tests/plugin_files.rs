@@ -324,7 +324,8 @@ pub(crate) fn c_vault(folder: &Path) -> PathBuf {
 pub(crate) fn c_vault_of_later(folder: &Path) -> PathBuf {
     let source = fs::read_to_string(plugins().join("c-vault/c_vault.c")).unwrap();
     let known = "    for (size_t at = 0; at < one->count; at++) v->host->metadata(";
-    let later = "    keystead_metadata later = {sizeof later, 99, {\"later\", 5}, 7, {0, 0}};\n    \
+    let later = "    keystead_metadata later = {.size = sizeof later, .kind = 99};\n    \
+                 later.key = keystead_text(\"later\");\n    \
                  v->host->metadata(reply, &later);\n";
     let opened = "    *vault = new;\n";
     let first = "    new->first = calloc(1, sizeof *new->first);\n    \

@@ -83,6 +83,7 @@ fn somebody_elses_plugin_keeps_every_obligation_in_each_of_its_kinds() {
         if locked {
             check.parameters.insert("clerk".into(), "ann".into());
             check.parameters.insert("pin".into(), from("pin"));
+            check.parameters.insert("stamped".into(), "true".into());
             for field in ["clerk", "pin"] {
                 check.unlock.insert(field.into(), Reference::parse(&from(field)).unwrap());
             }

@@ -86,7 +86,7 @@ static keystead_status keep_metadata(secret *one, const keystead_metadata *const
         own[at].texts = list;
         for (n = 0; n < own[at].text_count; n++, list++) {
             *list = new[at]->texts[n];
-            list->data = to, to = keystead_copy(to, *list);
+            list->data = to, to = keystead_copy(to, new[at]->texts[n]);
         }
     }
     free(one->metadata);

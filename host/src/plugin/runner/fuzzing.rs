@@ -73,6 +73,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         ("i", api::MetadataValue::Integer(-1)),
         ("b", api::MetadataValue::Boolean(true)),
         ("at", api::MetadataValue::Timestamp(1)),
+        ("l", api::MetadataValue::TextList(vec!["x".into(), String::new()])),
     ] {
         metadata.insert(key, value).expect("it keeps the rules");
     }
@@ -109,7 +110,9 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seed(&mut seeds, call(Method::SetMany), &api::SetManyRequest::new(many));
     // Numbers that are neither a frame nor a call: the answers alone are read.
     let answer = |first: u8| first + 13 * 18;
-    let entry = api::Entry::new(name.clone(), Some(api::ValueKind::Map), metadata.clone());
+    let mut about = metadata.clone();
+    about.insert_read_only("own", api::MetadataValue::Integer(1)).expect("it keeps the rules");
+    let entry = api::Entry::new(name.clone(), Some(api::ValueKind::Map), about);
     let page = api::Page::new(vec![entry.clone(), entry.clone()], Some("next".into()));
     seed(&mut seeds, answer(0), &page);
     seed(&mut seeds, answer(1), &entry);

@@ -169,6 +169,8 @@ fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
     metadata.insert("i", api::MetadataValue::Integer(i64::MIN)).unwrap();
     metadata.insert("b", api::MetadataValue::Boolean(true)).unwrap();
     metadata.insert("at", api::MetadataValue::Timestamp(-1)).unwrap();
+    let texts = ["b", "", "a"].map(str::to_owned).to_vec();
+    metadata.insert("l", api::MetadataValue::TextList(texts)).unwrap();
 
     let mut written = set("a*", api::Value::credential("bob", "canary"));
     written.metadata = Some(metadata.clone());

@@ -470,7 +470,7 @@ impl Wire for Metadata {
         {
             w.sized(|w| {
                 Tagged::write_fields(w, "", kind::LEFT_OUT, &[])?;
-                w.field(4, &read_only.then(|| READ_ONLY))
+                w.field(4, &read_only.then_some(READ_ONLY))
             })?;
         }
         self.iter().try_for_each(|(key, value)| {
@@ -497,7 +497,7 @@ impl Wire for Metadata {
                         w.sized(|w| w.list(texts.iter()))
                     }
                 }?;
-                w.field(4, &self.is_read_only(key).then(|| READ_ONLY))
+                w.field(4, &self.is_read_only(key).then_some(READ_ONLY))
             })
         })
     }

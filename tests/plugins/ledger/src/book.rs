@@ -1,5 +1,5 @@
 //! A book: a ledger with a clerk, who may want to know who is there, notes visits at the
-//! bell, and has remarks.
+//! bell, has remarks, and may have a stamp: read-only metadata with the vault's name.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -7,12 +7,15 @@ use std::path::PathBuf;
 
 use keystead_plugin_api::{
     Challenge, Context, DescribeRequest, Entry, Error, GetRequest, ListRequest, LockRequest,
-    Locked, MetadataWritten, OpenRequest, Page, Prompt, RemoveRequest, Removed, Result, Secret,
-    SecretText, SetMetadataRequest, SetRequest, TestReport, TestRequest, UnlockRequest, Unlocked,
-    UnregisterRequest, Unregistered, Vault, VaultName, WriteMode, Written,
+    Locked, Metadata, MetadataValue, MetadataWritten, OpenRequest, Page, Prompt, RemoveRequest,
+    Removed, Result, Secret, SecretText, SetMetadataRequest, SetRequest, TestReport, TestRequest,
+    UnlockRequest, Unlocked, UnregisterRequest, Unregistered, Vault, VaultName, WriteMode, Written,
 };
 
 use crate::file::{Case, LedgerFile};
+
+/// The key of the stamp.
+const STAMP: &str = "stamp";
 
 struct Book {
     vault: VaultName,
@@ -22,6 +25,7 @@ struct Book {
     bell: Option<PathBuf>,
     shut: bool,
     remarks: i64,
+    stamped: bool,
     context: Context,
 }
 
@@ -43,6 +47,7 @@ pub(crate) fn open(
         bell: parameters.text("bell").map(PathBuf::from),
         shut: parameters.boolean("shut").unwrap_or(false),
         remarks: parameters.integer("remarks").unwrap_or(0),
+        stamped: parameters.boolean("stamped").unwrap_or(false),
         vault: request.vault,
         context,
     }))
@@ -57,6 +62,21 @@ impl Book {
         Err(Error::locked(Challenge::new("counter", prompts)))
     }
 
+    fn stamp(&self, metadata: &mut Metadata) -> Result<()> {
+        if self.stamped {
+            let stamp = MetadataValue::Text(self.vault.to_string());
+            metadata.insert_read_only(STAMP, stamp)?;
+        }
+        Ok(())
+    }
+
+    fn check_stamp(&self, metadata: &Metadata) -> Result<()> {
+        if self.stamped && metadata.get(STAMP).is_some() {
+            return Err(Error::invalid("only the book stamps"));
+        }
+        Ok(())
+    }
+
     /// Leaves a line at the bell, where there is one.
     fn ring(&self, line: &str) -> Result<()> {
         let Some(bell) = &self.bell else { return Ok(()) };
@@ -69,18 +89,25 @@ impl Book {
 
 impl Vault for Book {
     fn get(&mut self, request: &GetRequest) -> Result<Secret> {
-        self.file()?.get(request)
+        let mut secret = self.file()?.get(request)?;
+        self.stamp(&mut secret.metadata)?;
+        Ok(secret)
     }
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
-        self.file()?.list(request)
+        let mut page = self.file()?.list(request)?;
+        page.entries.iter_mut().try_for_each(|entry| self.stamp(&mut entry.metadata))?;
+        Ok(page)
     }
 
     fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
-        self.file()?.describe(request)
+        let mut entry = self.file()?.describe(request)?;
+        self.stamp(&mut entry.metadata)?;
+        Ok(entry)
     }
 
     fn set(&mut self, request: SetRequest) -> Result<Written> {
+        request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_stamp(metadata))?;
         self.file()?.set(request)
     }
 
@@ -89,6 +116,7 @@ impl Vault for Book {
     }
 
     fn set_metadata(&mut self, request: SetMetadataRequest) -> Result<MetadataWritten> {
+        self.check_stamp(&request.metadata)?;
         let file = self.file()?;
         let value = file.get(&GetRequest::new(request.name.clone(), request.deadline))?.value;
         let mut again = SetRequest::new(request.name, value, request.deadline);

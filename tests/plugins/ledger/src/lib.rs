@@ -37,6 +37,11 @@ const MANIFEST: Manifest = Manifest::new("ledger", env!("CARGO_PKG_VERSION"))
                 Parameter::optional("bell", ParameterKind::Path, "the file that visits go to"),
                 Parameter::optional("shut", ParameterKind::Boolean, "whether tests fail"),
                 Parameter::optional("remarks", ParameterKind::Integer, "how many tests make"),
+                Parameter::optional(
+                    "stamped",
+                    ParameterKind::Boolean,
+                    "whether the book has a stamp",
+                ),
             ]),
         Kind::new("slip", "a ledger of texts and bytes, where case does not matter in names")
             .can(&[Capability::Write])
