@@ -107,6 +107,10 @@ pub enum ErrorDetail {
     NoSuchVersion = 5,
     /// [`ErrorKind::PermissionDenied`]: the vault's registration does not grant what this needs.
     NotGranted = 6,
+    /// [`ErrorKind::PermissionDenied`]: another person has to approve it first. What a later minor version
+    /// might add.
+    #[cfg(feature = "next")]
+    Approval = 200,
 }
 
 impl ErrorDetail {
@@ -117,6 +121,8 @@ impl ErrorDetail {
         Self::Recoverable,
         Self::NoSuchVersion,
         Self::NotGranted,
+        #[cfg(feature = "next")]
+        Self::Approval,
     ];
 
     /// Returns the kind that it belongs to.
@@ -126,6 +132,8 @@ impl ErrorDetail {
             Self::Conflict => ErrorKind::AlreadyExists,
             Self::Recoverable | Self::NoSuchVersion => ErrorKind::NotFound,
             Self::NotGranted => ErrorKind::PermissionDenied,
+            #[cfg(feature = "next")]
+            Self::Approval => ErrorKind::PermissionDenied,
         }
     }
 }

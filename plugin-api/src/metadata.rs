@@ -48,6 +48,9 @@ pub enum MetadataValue {
     Boolean(bool),
     /// A moment: milliseconds since 1970 in UTC, years 1 to 9999.
     Timestamp(i64),
+    /// A digest. What a later minor version might add.
+    #[cfg(feature = "next")]
+    Digest(Vec<u8>),
 }
 
 /// What is known of a secret besides its value, by key, sorted by key.
@@ -182,6 +185,8 @@ impl fmt::Debug for Metadata {
 fn size(value: &MetadataValue) -> usize {
     match value {
         MetadataValue::Text(text) => text.len(),
+        #[cfg(feature = "next")]
+        MetadataValue::Digest(digest) => digest.len(),
         _ => 8,
     }
 }

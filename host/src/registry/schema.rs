@@ -292,6 +292,7 @@ fn defaults<'a>(
         .map(move |parameter| match typed(parameter, &parameter.default, base) {
             Ok(setting) => Ok((parameter.name.clone(), setting)),
             Err(fault @ Fault::NoHome { .. }) => Err(fault),
+            Err(fault) if parameter.kind == ParameterKind::Unknown => Err(fault),
             Err(_) => Err(Fault::BadDefault { name: shown(&parameter.name) }),
         })
 }

@@ -84,6 +84,8 @@ pub(super) fn get(request: &api::GetRequest) -> GetRequest {
         deadline_millis: left(request.deadline),
         name: name(&request.name),
         version: Bytes::optional(request.version.as_deref()),
+        #[cfg(feature = "next")]
+        reason: Bytes::optional(request.reason.as_deref()),
     }
 }
 
@@ -245,6 +247,8 @@ pub(super) fn parameters(parameters: &Parameters) -> Lent<Item> {
             ParameterValue::Integer(number) => (2, *number, Bytes::NONE),
             ParameterValue::Boolean(yes) => (3, i64::from(*yes), Bytes::NONE),
             ParameterValue::Secret(secret) => (4, 0, Bytes::of(secret.expose().as_bytes())),
+            #[cfg(feature = "next")]
+            ParameterValue::Url(url) => (200, 0, Bytes::of(url.as_bytes())),
             // A kind of a later contract: its number is none of this ABI.
             _ => (0, 0, Bytes::NONE),
         };
@@ -260,6 +264,8 @@ pub(super) fn metadata(metadata: &api::Metadata) -> Lent<Item> {
             MetadataValue::Integer(number) => (2, *number, Bytes::NONE),
             MetadataValue::Boolean(yes) => (3, i64::from(*yes), Bytes::NONE),
             MetadataValue::Timestamp(at) => (4, *at, Bytes::NONE),
+            #[cfg(feature = "next")]
+            MetadataValue::Digest(digest) => (200, 0, Bytes::of(digest)),
             _ => (0, 0, Bytes::NONE),
         };
         item(key, content)

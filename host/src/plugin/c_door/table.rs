@@ -17,6 +17,10 @@ pub(super) const MAX_PLUGIN_BYTES: usize = 64 * 1024;
 /// A flag of a plugin's table: its writes check `if_version`.
 pub(super) const CONDITIONAL: u32 = 1;
 
+/// A flag of a plugin's table: its writes know metadata of the kind *digest* and the mode *merge*.
+#[cfg(feature = "next")]
+pub(super) const NEXT: u32 = 0x100;
+
 /// Bits of `present`.
 pub(super) mod with {
     pub(in super::super) const VERSION: u32 = 1;
@@ -31,6 +35,8 @@ pub(super) mod with {
     pub(in super::super) const RECOVERABLE_UNTIL: u32 = 512;
     pub(in super::super) const EXPECTED: u32 = 1024;
     pub(in super::super) const FILE: u32 = 2048;
+    #[cfg(feature = "next")]
+    pub(in super::super) const LEASE: u32 = 0x10_0000;
 }
 
 /// A plugin's open vault: only the plugin looks into it.
@@ -91,6 +97,8 @@ pub(super) struct GetRequest {
     pub(super) deadline_millis: u64,
     pub(super) name: Bytes,
     pub(super) version: Bytes,
+    #[cfg(feature = "next")]
+    pub(super) reason: Bytes,
 }
 
 /// Several requests.
@@ -251,6 +259,8 @@ pub(super) struct Secret {
     pub(super) size: u32,
     pub(super) present: u32,
     pub(super) version: Bytes,
+    #[cfg(feature = "next")]
+    pub(super) lease_millis: u64,
 }
 
 #[repr(C)]
@@ -460,6 +470,10 @@ pub(super) struct HostTable {
     pub(super) is_granted: unsafe extern "C" fn(u64, Bytes) -> u32,
     /// Keeps the size of the table a multiple of 8 where pointers have 4 bytes.
     pub(super) reserved: usize,
+    #[cfg(feature = "next")]
+    pub(super) notify: unsafe extern "C" fn(u64, Bytes) -> u32,
+    #[cfg(feature = "next")]
+    pub(super) health: unsafe extern "C" fn(u64, Bytes, Bytes) -> u32,
 }
 
 /// A function of a vault: its request, and where the answer goes.
@@ -498,6 +512,8 @@ pub(super) struct PluginTable {
     pub(super) restore: Option<Call<RemovedOneRequest>>,
     pub(super) purge: Option<Call<RemovedOneRequest>>,
     pub(super) rules: Option<Call<PlainRequest>>,
+    #[cfg(feature = "next")]
+    pub(super) health: Option<Call<PlainRequest>>,
 }
 
 /// Returns the size of a struct, as it stands at its beginning.

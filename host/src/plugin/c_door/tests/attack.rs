@@ -127,12 +127,15 @@ fn challenge_of_an_unknown_or_false_form_is_refused() {
         }
         ErrorKind::Locked.code()
     }
+    let newer = |wants: &str| {
+        format!("unlocking needs a newer host: the vault {wants} that this one does not know")
+    };
     let mut vault = opened(PluginTable { get: Some(get), ..bare() }, &HOST);
     for (wait, kind, url, said) in [
         (0, 0, "", "the vault is locked"),
         (2, 3, "https://a.example/x", "the vault is locked"),
-        (3, 0, "", "the vault waits in a way (3) that is not known here"),
-        (0, 4, "", "the prompt kind 4 is not known here"),
+        (3, 0, "", &newer("waits in a way (3)")),
+        (0, 4, "", &newer("asks for a kind of answer (4)")),
         (0, 2, "", "a prompt is a choice between nothing"),
         (0, 0, "http://a.example/", "a challenge's address is not `https`"),
         (0, 0, "https://a@b/", "a challenge's address has no plain host name"),
