@@ -4,6 +4,7 @@
 
 mod header;
 pub(super) mod matrix;
+mod sanitizer;
 
 use std::path::Path;
 use std::process::Command;

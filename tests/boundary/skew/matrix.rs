@@ -69,8 +69,19 @@ pub(in super::super) fn check(
 ) -> String {
     let abi = if language == Language::C { &["c"][..] } else { &[] };
     let told = told_in(host.0, host.1, plugin.1, abi);
-    let cell = pair(language, plugin.0, host.0) + &line(&told);
-    assert!(TABLE.lines().any(|expected| expected == cell), "{built}, {host:?}: {cell}\n{told}");
+    check_line(&format!("{built}, host {:?}", host.1), language, plugin.0, host.0, &told)
+}
+
+/// Checks what a host said of a plugin, and returns its line of the table.
+pub(super) fn check_line(
+    built: &str,
+    language: Language,
+    plugin: Contract,
+    host: Contract,
+    told: &str,
+) -> String {
+    let cell = pair(language, plugin, host) + &line(told);
+    assert!(TABLE.lines().any(|expected| expected == cell), "{built}: {cell}\n{told}");
     cell
 }
 

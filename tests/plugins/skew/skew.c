@@ -81,6 +81,29 @@ static keystead_status new_answer(keystead_vault *v, keystead_bytes name, keyste
 }
 #endif
 
+#if defined(PLANTED_LENGTH)
+/* Says that a value has one byte more than there is. */
+static keystead_status planted(keystead_vault *v, keystead_bytes name, keystead_reply reply) {
+    char *data = malloc(64);
+    keystead_bytes text = {data, 65};
+    (void)name;
+    if (!data) return KEYSTEAD_UNAVAILABLE;
+    memset(data, 'x', 64);
+    v->host->text(reply, text);
+    free(data);
+    return KEYSTEAD_OK;
+}
+#elif defined(PLANTED_REQUEST)
+/* Reads of the last request, which has ended. */
+static keystead_status planted(keystead_vault *v, keystead_bytes name, keystead_reply reply) {
+    static keystead_bytes last;
+    keystead_bytes before = last;
+    last = name;
+    v->host->text(reply, keystead_text(before.size && before.data[0] == 'x' ? "x" : "y"));
+    return KEYSTEAD_OK;
+}
+#endif
+
 /* Answers one secret, or an error. */
 static keystead_status answer(keystead_vault *v, const keystead_get_request *r, keystead_reply to) {
 #ifdef KEYSTEAD_NEXT
@@ -107,7 +130,11 @@ static keystead_status answer(keystead_vault *v, const keystead_get_request *r, 
 }
 
 static keystead_status get(keystead_vault *v, const keystead_get_request *r, keystead_reply reply) {
+#if defined(PLANTED_LENGTH) || defined(PLANTED_REQUEST)
+    return planted(v, r->name, reply);
+#else
     return answer(v, r, reply);
+#endif
 }
 
 static keystead_status get_many(keystead_vault *v, const keystead_get_many_request *r,
