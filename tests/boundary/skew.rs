@@ -11,7 +11,9 @@ use std::process::Command;
 
 use keystead::plugin::inspect::inspect;
 
-use crate::plugin_files::{Contract, Patch, Profile, patched, plugin, skewed, skewed_in, succeed};
+use crate::plugin_files::{
+    Contract, Patch, Profile, patched, plugin, repository, skewed, skewed_in, succeed,
+};
 use crate::scene::Scene;
 
 /// Has a host of this contract load the plugin, and returns all that it says.
@@ -110,6 +112,31 @@ fn newer_plugins_manifest_leaves_out_what_todays_host_does_not_know() {
             needs("server", "the parameter `server` of the kind `url`"),
         ]
     );
+}
+
+/// The sources of the contract, without what authors' tests use.
+fn sources(folder: &Path, all: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("testing") && !path.ends_with("abi") {
+            sources(&path, all);
+        } else if path.is_file() && !path.ends_with("testing.rs") {
+            all.push(std::fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_enumeration_of_the_contract_has_a_variant_in_the_later_version() {
+    let mut all = Vec::new();
+    sources(&repository().join("plugin-api/src"), &mut all);
+    let enums = all.iter().flat_map(|text| text.split("\npub enum ").skip(1));
+    let enums: Vec<_> = enums.map(|text| text.split_once("\n}").unwrap().0).collect();
+    assert!(enums.len() >= 13, "{} enumerations were found", enums.len());
+    for text in enums {
+        let name = text.split(' ').next().unwrap();
+        assert!(text.contains("#[cfg(feature = \"next\")]"), "`{name}` has no new variant");
+    }
 }
 
 const NEXT: &[&str] = &["--features", "next"];

@@ -82,8 +82,8 @@ impl Permission {
                 let (template, access) = match rest.rsplit_once(':') {
                     Some((template, "r")) => (template, FileAccess::Read),
                     Some((template, "rw")) => (template, FileAccess::ReadWrite),
-                    // An access of a later contract.
-                    Some((_, word)) if is_word(word) => {
+                    // An access of a later contract, and no misspelling of these.
+                    Some((_, word)) if is_word(word) && word.contains(|c| c != 'r' && c != 'w') => {
                         return Err(Error::UnknownPermission { permission: text::shown(written) });
                     }
                     _ => return Err(bad("it ends neither with `:r` nor with `:rw`")),
