@@ -102,7 +102,7 @@ unsafe fn told(what: u8, reply: u64, a: Bytes, b: Bytes, number: u64) -> u32 {
         present,
         version: a,
         #[cfg(feature = "next")]
-        lease_millis: u64::from(number),
+        lease_millis: number,
     };
     // SAFETY: passed on to the caller. Each struct is whole, whatever size it says.
     unsafe {
