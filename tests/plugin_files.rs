@@ -112,36 +112,77 @@ pub(crate) enum Contract {
     Next,
 }
 
+impl Contract {
+    pub(crate) const ALL: [Self; 2] = [Self::Today, Self::Next];
+}
+
+/// How something is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    Debug,
+    Release,
+}
+
+impl Profile {
+    pub(crate) const ALL: [Self; 2] = [Self::Debug, Self::Release];
+
+    /// Returns the folder where cargo puts it.
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// Returns the plugin `skew` and the program `skew-host`, built with this contract.
 pub(crate) fn skewed(contract: Contract) -> (PathBuf, PathBuf) {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        for (name, features) in [("today", &[][..]), ("next", &["--features", "next"])] {
-            let folder = target().join(name);
+    skewed_in(contract, Profile::Debug)
+}
+
+/// Returns the same, built in this way.
+pub(crate) fn skewed_in(contract: Contract, profile: Profile) -> (PathBuf, PathBuf) {
+    static DEBUG: OnceLock<()> = OnceLock::new();
+    static RELEASE: OnceLock<()> = OnceLock::new();
+    let kept = |contract| {
+        let name = match contract {
+            Contract::Today => "today",
+            Contract::Next => "next",
+        };
+        target().join(name).join(profile.folder())
+    };
+    let (built, options) = match profile {
+        Profile::Debug => (&DEBUG, &[][..]),
+        Profile::Release => (&RELEASE, &["--release"][..]),
+    };
+    built.get_or_init(|| {
+        for contract in Contract::ALL {
+            let features = match contract {
+                Contract::Today => &[][..],
+                Contract::Next => &["--features", "next"],
+            };
+            let folder = kept(contract);
             fs::create_dir_all(&folder).unwrap();
             for package in ["skew", "skew-host"] {
                 let mut build = cargo(&plugins());
-                build.args(["build", "--locked", "-p", package]).args(features);
-                build_and_keep(&mut build, package, &folder);
+                build.args(["build", "--locked", "-p", package]).args(features).args(options);
+                build_and_keep(&mut build, package, profile, &folder);
             }
         }
     });
-    let folder = target().join(match contract {
-        Contract::Today => "today",
-        Contract::Next => "next",
-    });
+    let folder = kept(contract);
     (library(&folder, "skew"), folder.join("skew-host"))
 }
 
 /// Builds one package and keeps its file: what is built next in another way has its name.
-fn build_and_keep(build: &mut Command, package: &str, folder: &Path) {
+fn build_and_keep(build: &mut Command, package: &str, profile: Profile, folder: &Path) {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     succeed(build);
-    let debug = target().join("debug");
+    let from = target().join(profile.folder());
     let built = match package {
-        "skew-host" => debug.join(package),
-        plugin => library(&debug, plugin),
+        "skew-host" => from.join(package),
+        plugin => library(&from, plugin),
     };
     // A new file each time: the old one may be running.
     let (new, kept) = (folder.join("new"), folder.join(built.file_name().unwrap()));
@@ -173,7 +214,7 @@ pub(crate) fn patched(plugin: &str, label: &str, patches: &[Patch], features: &[
     );
     let mut build = cargo(&plugins);
     build.args(["build", "-p", plugin]).args(features);
-    build_and_keep(&mut build, plugin, &root);
+    build_and_keep(&mut build, plugin, Profile::Debug, &root);
     let file = library(&root, plugin);
     built.insert(label.to_owned(), file.clone());
     file

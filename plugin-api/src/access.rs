@@ -13,7 +13,7 @@ use crate::vault::Deadline;
 impl Context {
     /// Returns whether a permission is granted to this vault, as a manifest writes it with its
     /// parameters put in, such as `network` or `files:/srv/x:r`. `true` where nothing holds the plugin
-    /// back, and where the host cannot say.
+    /// back, and where the host cannot say; `false` for a permission that the host does not know.
     pub fn is_granted(&self, permission: &str) -> bool {
         self.services().is_granted(permission).unwrap_or(true)
     }

@@ -23,6 +23,27 @@ pub enum Wait {
     /// For what the operating system asks a person during that call of `unlock`: a touch, a
     /// fingerprint, a keyring's own dialog. At no other time may it ask.
     System,
+    /// For a touch of this key. What a later minor version might add.
+    #[cfg(feature = "next")]
+    Touch {
+        /// How long it may take.
+        expires: Duration,
+    },
+}
+
+impl Wait {
+    /// Returns the error where a vault waits in a way of this number, which is unknown here.
+    #[doc(hidden)]
+    pub fn unknown(code: u32) -> Error {
+        needs_newer_host("waits in a way", code)
+    }
+}
+
+/// Returns the error of a locked vault that only a newer host can unlock.
+fn needs_newer_host(wants: &str, code: u32) -> Error {
+    Error::unsupported(format!(
+        "unlocking needs a newer host: the vault {wants} ({code}) that this one does not know"
+    ))
 }
 
 /// What a locked vault wants: one step of unlocking.
@@ -149,17 +170,33 @@ pub enum PromptKind {
     Choice = 2,
     /// `yes` or `no`.
     YesNo = 3,
+    /// A few digits. What a later minor version might add.
+    #[cfg(feature = "next")]
+    Pin = 200,
 }
 
 impl PromptKind {
     /// Returns the kind of this number.
     pub fn from_code(code: u32) -> Option<Self> {
-        [Self::Line, Self::Choice, Self::YesNo].into_iter().find(|kind| *kind as u32 == code)
+        let all = [
+            Self::Line,
+            Self::Choice,
+            Self::YesNo,
+            #[cfg(feature = "next")]
+            Self::Pin,
+        ];
+        all.into_iter().find(|kind| *kind as u32 == code)
     }
 
     /// Returns the number that stands for this kind in the ABI.
     pub fn code(self) -> u32 {
         self as u32
+    }
+
+    /// Returns the error where a vault prompts for a kind of this number, which is unknown here.
+    #[doc(hidden)]
+    pub fn unknown(code: u32) -> Error {
+        needs_newer_host("asks for a kind of answer", code)
     }
 }
 
@@ -179,6 +216,9 @@ pub struct Prompt {
     pub kind: PromptKind,
     /// What a choice is between: at most [`Prompt::MAX_CHOICES`] lines, of which one is the answer.
     pub choices: Vec<String>,
+    /// Whether only digits are typed. What a later minor version might add.
+    #[cfg(feature = "next")]
+    pub digits: bool,
 }
 
 impl Prompt {
@@ -198,7 +238,16 @@ impl Prompt {
     /// Returns a field whose input is shown.
     pub fn plain(name: impl Into<String>, label: impl Into<String>) -> Self {
         let (name, label, kind) = (name.into(), label.into(), PromptKind::Line);
-        Self { name, label, secret: false, new: false, kind, choices: Vec::new() }
+        Self {
+            name,
+            label,
+            secret: false,
+            new: false,
+            kind,
+            choices: Vec::new(),
+            #[cfg(feature = "next")]
+            digits: false,
+        }
     }
 
     /// Returns a choice between these lines.
@@ -222,6 +271,8 @@ impl Prompt {
             PromptKind::Line => true,
             PromptKind::Choice => self.choices.iter().any(|choice| choice == answer),
             PromptKind::YesNo => matches!(answer, "yes" | "no"),
+            #[cfg(feature = "next")]
+            PromptKind::Pin => answer.bytes().all(|byte| byte.is_ascii_digit()),
         }
     }
 }

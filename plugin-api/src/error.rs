@@ -110,6 +110,10 @@ pub enum ErrorDetail {
     /// [`ErrorKind::AlreadyExists`]: a secret that was removed, and can be brought back, still has the
     /// name: no other can be made before it is brought back or removed for good.
     NameHeld = 7,
+    /// [`ErrorKind::PermissionDenied`]: another person has to approve it first. What a later minor version
+    /// might add.
+    #[cfg(feature = "next")]
+    Approval = 200,
 }
 
 impl ErrorDetail {
@@ -121,6 +125,8 @@ impl ErrorDetail {
         Self::NoSuchVersion,
         Self::NotGranted,
         Self::NameHeld,
+        #[cfg(feature = "next")]
+        Self::Approval,
     ];
 
     /// Returns the kind that it belongs to.
@@ -130,6 +136,8 @@ impl ErrorDetail {
             Self::Conflict | Self::NameHeld => ErrorKind::AlreadyExists,
             Self::Recoverable | Self::NoSuchVersion => ErrorKind::NotFound,
             Self::NotGranted => ErrorKind::PermissionDenied,
+            #[cfg(feature = "next")]
+            Self::Approval => ErrorKind::PermissionDenied,
         }
     }
 }

@@ -40,6 +40,9 @@ pub enum Capability {
     Actions,
     /// Wants to be told when a registration ends: `unregister`.
     Unregister,
+    /// Says when a secret changes. What a later minor version might add.
+    #[cfg(feature = "next")]
+    Watch,
 }
 
 impl Capability {
@@ -57,6 +60,8 @@ impl Capability {
         Self::Purge,
         Self::Actions,
         Self::Unregister,
+        #[cfg(feature = "next")]
+        Self::Watch,
     ];
 
     /// Returns the capability's name in manifests and messages.
@@ -74,6 +79,8 @@ impl Capability {
             Self::Purge => "purge",
             Self::Actions => "actions",
             Self::Unregister => "unregister",
+            #[cfg(feature = "next")]
+            Self::Watch => "watch",
         }
     }
 
@@ -84,12 +91,16 @@ impl Capability {
 }
 
 /// Whether names that differ only by case are one secret.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NameRule {
     /// `Token` and `token` are two secrets.
     CaseSensitive,
     /// `Token` and `token` are one.
     CaseInsensitive,
+    /// Names that differ by the width of characters are one, too. What a later minor version might add.
+    #[cfg(feature = "next")]
+    WidthInsensitive,
 }
 
 impl NameRule {
@@ -98,6 +109,8 @@ impl NameRule {
         match self {
             Self::CaseSensitive => "case-sensitive",
             Self::CaseInsensitive => "case-insensitive",
+            #[cfg(feature = "next")]
+            Self::WidthInsensitive => "width-insensitive",
         }
     }
 }

@@ -55,6 +55,9 @@ pub enum MetadataValue {
     /// Texts in their order, [`MAX_METADATA_TEXTS`] at most. An empty list is a value: it is not the
     /// same as no such key.
     TextList(Vec<String>),
+    /// A digest. What a later minor version might add.
+    #[cfg(feature = "next")]
+    Digest(Vec<u8>),
 }
 
 /// What is known of a secret besides its value, by key, sorted by key.
@@ -281,6 +284,8 @@ fn size(value: &MetadataValue) -> usize {
     match value {
         MetadataValue::Text(text) => text.len(),
         MetadataValue::TextList(texts) => texts.iter().map(|text| text.len() + 8).sum(),
+        #[cfg(feature = "next")]
+        MetadataValue::Digest(digest) => digest.len(),
         _ => 8,
     }
 }

@@ -10,6 +10,9 @@ use crate::value::SecretText;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum ParameterKind {
+    /// A kind that is unknown here: of a parameter of an action, which a newer plugin lists. No value
+    /// is one of it.
+    Unknown = 0,
     /// Any text without control characters.
     Text = 1,
     /// A whole number.
@@ -18,19 +21,32 @@ pub enum ParameterKind {
     Boolean = 3,
     /// An absolute path; the host expands `~/` and relative paths when it registers.
     Path = 4,
+    /// An address. What a later minor version might add.
+    #[cfg(feature = "next")]
+    Url = 200,
 }
 
 impl ParameterKind {
-    /// Every kind, in the order of their numbers.
-    pub const ALL: &'static [Self] = &[Self::Text, Self::Integer, Self::Boolean, Self::Path];
+    /// Every kind that is known, in the order of their numbers.
+    pub const ALL: &'static [Self] = &[
+        Self::Text,
+        Self::Integer,
+        Self::Boolean,
+        Self::Path,
+        #[cfg(feature = "next")]
+        Self::Url,
+    ];
 
     /// Returns the kind's name in manifests and messages.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Unknown => "unknown",
             Self::Text => "text",
             Self::Integer => "integer",
             Self::Boolean => "boolean",
             Self::Path => "path",
+            #[cfg(feature = "next")]
+            Self::Url => "url",
         }
     }
 
@@ -201,6 +217,9 @@ pub enum ParameterValue {
     Boolean(bool),
     /// The value of a parameter that is secret.
     Secret(SecretText),
+    /// An address. What a later minor version might add.
+    #[cfg(feature = "next")]
+    Url(String),
 }
 
 /// Parameter values by name, checked against the schema by the host.
@@ -277,6 +296,8 @@ impl Parameters {
             ParameterValue::Integer(number) => ParameterValue::Integer(*number),
             ParameterValue::Boolean(yes) => ParameterValue::Boolean(*yes),
             ParameterValue::Secret(secret) => ParameterValue::Secret(secret.duplicate()),
+            #[cfg(feature = "next")]
+            ParameterValue::Url(url) => ParameterValue::Url(url.clone()),
         };
         Self(self.0.iter().map(|(name, value)| (name.clone(), copy(value))).collect())
     }

@@ -83,12 +83,22 @@ pub enum Level {
     Info = 2,
     /// For the plugin's author.
     Debug = 3,
+    /// Each step. What a later minor version might add.
+    #[cfg(feature = "next")]
+    Trace = 200,
 }
 
 impl Level {
     /// Returns the level of this number.
     pub fn from_code(code: u32) -> Option<Self> {
-        [Self::Warning, Self::Info, Self::Debug].into_iter().find(|l| *l as u32 == code)
+        let all = [
+            Self::Warning,
+            Self::Info,
+            Self::Debug,
+            #[cfg(feature = "next")]
+            Self::Trace,
+        ];
+        all.into_iter().find(|l| *l as u32 == code)
     }
 
     /// Returns the number that stands for this level in the ABI.
@@ -338,6 +348,17 @@ pub trait Services: Send + Sync {
     /// Forgets the session that this vault was opened with or handed over: the vault does not take it
     /// any more.
     fn forget_session(&self) {}
+
+    /// Shows a person a line on the desktop. What a later minor version might add.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where there is no desktop, or an older
+    /// host.
+    #[cfg(feature = "next")]
+    fn notify(&self, line: &str) -> Result<()> {
+        let _ = line;
+        Err(Error::unsupported("this host notifies of nothing"))
+    }
 }
 
 fn not_granted(what: &str, path: &str) -> Error {
@@ -376,6 +397,21 @@ impl Context {
     /// Tells the plugin's author. Never a secret.
     pub fn debug(&self, message: &str) {
         self.0.log(Level::Debug, message);
+    }
+
+    /// Tells each step. What a later minor version might add.
+    #[cfg(feature = "next")]
+    pub fn trace(&self, message: &str) {
+        self.0.log(Level::Trace, message);
+    }
+
+    /// Shows a person a line on the desktop. What a later minor version might add.
+    ///
+    /// # Errors
+    /// As for [`Services::notify`].
+    #[cfg(feature = "next")]
+    pub fn notify(&self, line: &str) -> Result<()> {
+        self.0.notify(line)
     }
 
     /// Runs a program that the registration grants: code in the cage never forks.

@@ -66,7 +66,9 @@ fn plain_denial_of_the_system_comes_with_the_grants() {
     let file = able(sandbox.root(), &[]);
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
     sandbox.run("vault register bare --plugin able", &[]).succeeds();
-    for (permission, granted) in [("network", "not granted"), ("nonsense", "granted")] {
+    for (permission, granted) in
+        [("network", "not granted"), ("later", "not granted"), ("files:", "granted")]
+    {
         let told = sandbox.run("get -V bare", &[&format!("granted:{permission}")]);
         assert_eq!(told.succeeds(), granted.as_bytes());
     }

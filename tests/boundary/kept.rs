@@ -38,7 +38,7 @@ fn plugin_in_rust_of_each_kept_contract_works_in_todays_host() {
     for (version, copy) in versions() {
         let label = format!("kept-{version}");
         let plugin = project(&label, &copy, &copy.join("plugin-api"));
-        let file = build(cargo(&plugin), &label, "dev", Contract::Today);
+        let (file, _) = build(cargo(&plugin), &label, "dev", Contract::Today);
         use_it(&file);
         for host in [Contract::Today, Contract::Next] {
             let told = told(host, &file);

@@ -8,6 +8,7 @@ mod errors;
 mod fuzz;
 mod kernels;
 mod place;
+mod sanitizer;
 mod source;
 
 use std::env;
@@ -109,8 +110,10 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     report.step("documents: tables of docs/vaults.md", || outcome(vaults::faults(&workspace)));
     let mut tests = workspace.cargo();
     tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast", "--"]);
-    tests.args(tools.unmet().flat_map(|marker| ["--skip", marker]));
+    let unmet = tools.unmet().chain([sanitizer::MARKER]);
+    tests.args(unmet.flat_map(|marker| ["--skip", marker]));
     report.cargo_test("tests", tools.lend(&mut tests));
+    report.step("boundary under AddressSanitizer", || counted(sanitizer::run(&workspace, &tools)));
     report.cargo_test(
         "doctests",
         workspace.cargo().args(["test", "--workspace", "--doc", "--no-fail-fast"]),

@@ -292,6 +292,7 @@ fn defaults<'a>(
         .map(move |parameter| match typed(parameter, &parameter.default, base) {
             Ok(setting) => Ok((parameter.name.clone(), setting)),
             Err(fault @ Fault::NoHome { .. }) => Err(fault),
+            Err(fault) if parameter.kind == ParameterKind::Unknown => Err(fault),
             Err(_) => Err(Fault::BadDefault { name: shown(&parameter.name) }),
         })
 }
@@ -388,6 +389,7 @@ fn path(parameter: &OwnedParameter, text: &str, base: Base<'_>) -> Result<String
 fn fits(parameter: &OwnedParameter, setting: &Setting) -> Result<(), Fault> {
     let name = || shown(&parameter.name);
     match (setting, parameter.kind) {
+        (_, kind @ ParameterKind::Unknown) => Err(Fault::WrongKind { name: name(), kind }),
         (Setting::Reference(reference), _) if parameter.secret => match reference {
             Reference::Fd(_) => Err(Fault::Descriptor { name: name() }),
             Reference::File(path) if !path.as_path().is_absolute() => {

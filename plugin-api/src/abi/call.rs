@@ -80,6 +80,8 @@ numbered! {
         IsGranted = 6 "is_granted",
         KeepSession = 7 "keep_session",
         ForgetSession = 8 "forget_session",
+        #[cfg(feature = "next")]
+        Notify = 200 "notify",
     }
 }
 
@@ -267,6 +269,8 @@ pub fn serve_host(services: &dyn Services, service: u32, request: &[u8]) -> Secr
                 services.forget_session();
                 encode_reply(&Ok(()))
             }
+            #[cfg(feature = "next")]
+            Some(Service::Notify) => encode_reply(&services.notify(&one::<String>(request)?)),
             None => wire::unknown_call(),
         })
     };

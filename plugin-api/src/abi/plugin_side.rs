@@ -215,6 +215,12 @@ impl Services for HostServices {
     fn forget_session(&self) {
         let _ = self.ask::<()>(Service::ForgetSession, &());
     }
+
+    #[cfg(feature = "next")]
+    fn notify(&self, line: &str) -> Result<()> {
+        let notified = self.ask::<()>(Service::Notify, &One(line.to_owned()))?;
+        notified.ok_or_else(|| Error::unsupported("this host notifies of nothing"))
+    }
 }
 
 impl Drop for HostServices {

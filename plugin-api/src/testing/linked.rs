@@ -208,6 +208,9 @@ fn parse(schema: &Parameter, value: &str) -> Result<ParameterValue> {
         ParameterKind::Text | ParameterKind::Path => ParameterValue::Text(value.to_owned()),
         ParameterKind::Integer => ParameterValue::Integer(value.parse().map_err(|_| wrong())?),
         ParameterKind::Boolean => ParameterValue::Boolean(value.parse().map_err(|_| wrong())?),
+        #[cfg(feature = "next")]
+        ParameterKind::Url => ParameterValue::Url(value.to_owned()),
+        ParameterKind::Unknown => return Err(wrong()),
     })
 }
 

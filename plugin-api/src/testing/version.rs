@@ -251,6 +251,8 @@ pub(super) fn rules_names(bench: &mut Bench<'_>) -> Verdict {
         NameEquality::AsciiCase => (true, false),
         NameEquality::Composed(_) => (false, true),
         NameEquality::ComposedCase(_) => (true, true),
+        #[cfg(feature = "next")]
+        NameEquality::Width(_) => (false, false),
     };
     let pairs = [("rule-Case", "rule-case", case), ("rule-e\u{301}", "rule-\u{e9}", composed)];
     let (first, second) = (sample::plain(bench.declared, "1"), sample::plain(bench.declared, "2"));

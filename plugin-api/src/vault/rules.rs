@@ -40,6 +40,10 @@ pub enum NameEquality {
     /// Names that are the same once composed, each character case-folded alone (simple folding),
     /// and composed again.
     ComposedCase(UnicodeTables),
+    /// Names that are the same once characters of full width are of half. What a later minor version
+    /// might add.
+    #[cfg(feature = "next")]
+    Width(UnicodeTables),
 }
 
 impl NameEquality {
@@ -51,6 +55,8 @@ impl NameEquality {
             Self::AsciiCase => "ascii-case",
             Self::Composed(_) => "composed",
             Self::ComposedCase(_) => "composed-case",
+            #[cfg(feature = "next")]
+            Self::Width(_) => "width",
         }
     }
 }

@@ -28,12 +28,22 @@ pub enum WriteMode {
     Replace = 2,
     /// Either.
     Upsert = 3,
+    /// Keeps the members that are not written. What a later minor version might add.
+    #[cfg(feature = "next")]
+    Merge = 200,
 }
 
 impl WriteMode {
     /// Returns the mode of this number.
     pub fn from_code(code: u32) -> Option<Self> {
-        [Self::CreateOnly, Self::Replace, Self::Upsert].into_iter().find(|m| *m as u32 == code)
+        let all = [
+            Self::CreateOnly,
+            Self::Replace,
+            Self::Upsert,
+            #[cfg(feature = "next")]
+            Self::Merge,
+        ];
+        all.into_iter().find(|m| *m as u32 == code)
     }
 
     /// Returns the number that stands for this mode in the ABI.

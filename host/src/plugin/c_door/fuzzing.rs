@@ -97,7 +97,13 @@ unsafe fn told(what: u8, reply: u64, a: Bytes, b: Bytes, number: u64) -> u32 {
     let small = (number & 0xff) as u32;
     let signed = number.cast_signed();
     let (kind, flags, present, reserved) = (small, small >> 4, (number >> 8) as u32, 0);
-    let secret = Secret { size: said::<Secret>(number), present, version: a };
+    let secret = Secret {
+        size: said::<Secret>(number),
+        present,
+        version: a,
+        #[cfg(feature = "next")]
+        lease_millis: number,
+    };
     // SAFETY: passed on to the caller. Each struct is whole, whatever size it says.
     unsafe {
         match what {
@@ -248,6 +254,8 @@ static PLUGIN: PluginTable = PluginTable {
     restore: Some(call),
     purge: Some(call),
     rules: Some(call),
+    #[cfg(feature = "next")]
+    health: None,
 };
 
 /// Opens a vault and calls it while the plugin tells what these bytes say.

@@ -86,6 +86,8 @@ pub(super) fn get(request: &api::GetRequest) -> GetRequest {
         deadline_millis: left(request.deadline),
         name: name(&request.name),
         version: Bytes::optional(request.version.as_deref()),
+        #[cfg(feature = "next")]
+        reason: Bytes::optional(request.reason.as_deref()),
     }
 }
 
@@ -246,6 +248,8 @@ pub(super) fn parameters(parameters: &Parameters) -> Lent<Item> {
             ParameterValue::Integer(number) => (2, *number, Bytes::NONE),
             ParameterValue::Boolean(yes) => (3, i64::from(*yes), Bytes::NONE),
             ParameterValue::Secret(secret) => (4, 0, Bytes::of(secret.expose().as_bytes())),
+            #[cfg(feature = "next")]
+            ParameterValue::Url(url) => (200, 0, Bytes::of(url.as_bytes())),
             // A kind of a later contract: its number is none of this ABI.
             _ => (0, 0, Bytes::NONE),
         };
@@ -282,6 +286,8 @@ pub(super) fn metadata(metadata: &api::Metadata) -> Lent<Metadata> {
                     lists.push(list);
                 }
             }
+            #[cfg(feature = "next")]
+            MetadataValue::Digest(digest) => (lent.kind, lent.text) = (200, Bytes::of(digest)),
             _ => {}
         }
         lent

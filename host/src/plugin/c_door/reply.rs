@@ -42,6 +42,9 @@ pub(super) enum Asked {
     RemovedPage(usize),
     Rules,
     Actions,
+    /// How the vault is, by key.
+    #[cfg(feature = "next")]
+    Health,
     /// A message, and perhaps a value.
     Outcome,
     /// So many secrets, or errors.
@@ -64,6 +67,12 @@ pub(super) struct Reply {
     metadata: Metadata,
     /// Which version the secret is that was read or written.
     pub(super) version: Option<String>,
+    #[cfg(feature = "next")]
+    pub(super) lease: Option<u64>,
+    #[cfg(feature = "next")]
+    pub(super) health: std::collections::BTreeMap<String, String>,
+    /// Why this one of several secrets cannot be taken, although the others can.
+    refused: Option<Error>,
     // Of the call.
     pub(super) entries: Vec<Entry>,
     pub(super) next: Option<String>,
@@ -125,6 +134,10 @@ impl Reply {
         let value = value.ok_or_else(|| Error::internal("success was answered and no value"))?;
         let mut secret = Secret::with_metadata(value, metadata);
         secret.version = self.version.take();
+        #[cfg(feature = "next")]
+        {
+            secret.lease_millis = self.lease.take();
+        }
         Ok(secret)
     }
 
@@ -218,7 +231,18 @@ impl Reply {
         self.belongs("a value", |asked| {
             matches!(asked, Asked::Secret | Asked::Outcome | Asked::Secrets(_))
         })?;
-        let value = read()?;
+        let value = match read() {
+            Ok(value) => value,
+            // Of a later version: of several, this one alone.
+            Err(unknown)
+                if unknown.kind() == ErrorKind::Unsupported
+                    && matches!(self.asked, Some(Asked::Secrets(_))) =>
+            {
+                self.refused.get_or_insert(unknown);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         // A value that is told by its parts is as limited as one in its byte form.
         value.encoded_len()?;
         Self::once(&mut self.value, "a value", value)
@@ -293,6 +317,13 @@ impl Reply {
             Some(version) => Self::once(&mut self.version, "a version", version.to_owned()),
             None => Ok(()),
         }
+    }
+
+    #[cfg(feature = "next")]
+    pub(super) fn health(&mut self, key: &str, value: &str) -> Result<()> {
+        self.belongs("health", |asked| asked == Asked::Health)?;
+        self.health.insert(key.to_owned(), value.to_owned());
+        Ok(())
     }
 
     pub(super) fn entry(&mut self, name: &str, kind: u32, version: Option<&str>) -> Result<()> {
@@ -391,9 +422,8 @@ impl Reply {
         let Some(action) = self.actions.last_mut() else {
             return Err(Error::internal("a parameter was told before an action"));
         };
-        let kind = ParameterKind::from_code(kind).ok_or_else(|| {
-            Error::unsupported(format!("the parameter `{name}` is of a kind unknown here"))
-        })?;
+        // One that is unknown here is listed, and only that action cannot take it.
+        let kind = ParameterKind::from_code(kind).unwrap_or(ParameterKind::Unknown);
         let mut parameter = OwnedParameter::new(name, kind, description);
         parameter.required = flags & 1 != 0;
         parameter.secret = flags & 2 != 0;
@@ -416,6 +446,7 @@ impl Reply {
         let failed = (status != 0).then(|| self.error(status));
         match self.asked {
             Some(Asked::Secrets(_)) => {
+                let failed = failed.or_else(|| self.refused.take());
                 let result = failed.map_or_else(|| self.secret(), Err);
                 self.secrets.push(result);
             }
@@ -428,6 +459,7 @@ impl Reply {
         (self.message, self.challenge, self.wait) = (None, None, None);
         self.prompts.clear();
         (self.value, self.metadata, self.version) = (None, Metadata::new(), None);
+        self.refused = None;
         Ok(())
     }
 }

@@ -21,6 +21,10 @@ pub(super) const TEXT_LISTS: u32 = 2;
 /// A flag of metadata: it is read-only.
 pub(super) const READ_ONLY: u32 = 1;
 
+/// A flag of a plugin's table: its writes know metadata of the kind *digest* and the mode *merge*.
+#[cfg(feature = "next")]
+pub(super) const NEXT: u32 = 0x100;
+
 /// Bits of `present`.
 pub(super) mod with {
     pub(in super::super) const VERSION: u32 = 1;
@@ -35,6 +39,8 @@ pub(super) mod with {
     pub(in super::super) const RECOVERABLE_UNTIL: u32 = 512;
     pub(in super::super) const EXPECTED: u32 = 1024;
     pub(in super::super) const FILE: u32 = 2048;
+    #[cfg(feature = "next")]
+    pub(in super::super) const LEASE: u32 = 0x10_0000;
 }
 
 /// A plugin's open vault: only the plugin looks into it.
@@ -109,6 +115,8 @@ pub(super) struct GetRequest {
     pub(super) deadline_millis: u64,
     pub(super) name: Bytes,
     pub(super) version: Bytes,
+    #[cfg(feature = "next")]
+    pub(super) reason: Bytes,
 }
 
 /// Several requests.
@@ -269,6 +277,8 @@ pub(super) struct Secret {
     pub(super) size: u32,
     pub(super) present: u32,
     pub(super) version: Bytes,
+    #[cfg(feature = "next")]
+    pub(super) lease_millis: u64,
 }
 
 #[repr(C)]
@@ -477,6 +487,10 @@ pub(super) struct HostTable {
         unsafe extern "C" fn(u64, *const ReplaceFileRequest, Option<TakeFile>, *mut c_void) -> u32,
     pub(super) is_granted: unsafe extern "C" fn(u64, Bytes) -> u32,
     pub(super) forget_session: unsafe extern "C" fn(u64) -> u32,
+    #[cfg(feature = "next")]
+    pub(super) notify: unsafe extern "C" fn(u64, Bytes) -> u32,
+    #[cfg(feature = "next")]
+    pub(super) health: unsafe extern "C" fn(u64, Bytes, Bytes) -> u32,
 }
 
 /// A function of a vault: its request, and where the answer goes.
@@ -515,6 +529,8 @@ pub(super) struct PluginTable {
     pub(super) restore: Option<Call<RemovedOneRequest>>,
     pub(super) purge: Option<Call<RemovedOneRequest>>,
     pub(super) rules: Option<Call<PlainRequest>>,
+    #[cfg(feature = "next")]
+    pub(super) health: Option<Call<PlainRequest>>,
 }
 
 /// Returns the size of a struct, as it stands at its beginning.

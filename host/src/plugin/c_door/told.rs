@@ -6,20 +6,22 @@
 //! needs of each: that the plugin told the truth about its own memory. Numbers of contexts
 //! and replies are looked up and never followed.
 
+mod exec;
 mod file;
+#[cfg(feature = "next")]
+mod next;
 
 use std::collections::HashMap;
-use std::ffi::c_void;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keystead_plugin_api::{
-    Deadline, Error, Level, MAX_EXEC_ARGUMENT_BYTES, MAX_EXEC_ARGUMENTS, MAX_MESSAGE_BYTES,
-    MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES, MAX_METADATA_TEXTS, MAX_SECRET_NAME_BYTES,
-    MAX_SESSION_BYTES, MAX_SESSION_LIFETIME, MetadataValue, NameEquality, PromptKind, Result,
-    SecretBytes, Services, Session, UnicodeTables, ValueKind,
+    Error, Level, MAX_MESSAGE_BYTES, MAX_METADATA_BYTES, MAX_METADATA_KEY_BYTES,
+    MAX_METADATA_TEXTS, MAX_SECRET_NAME_BYTES, MAX_SESSION_BYTES, MAX_SESSION_LIFETIME,
+    MetadataValue, NameEquality, PromptKind, Result, SecretBytes, Services, Session, UnicodeTables,
+    ValueKind,
 };
 
 use super::reply::*;
@@ -159,7 +161,7 @@ pub(super) static HOST: HostTable = HostTable {
     size: size::<HostTable>(),
     flags: 0,
     log,
-    exec,
+    exec: exec::exec,
     message,
     retry_after,
     challenge,
@@ -186,6 +188,10 @@ pub(super) static HOST: HostTable = HostTable {
     replace_file: file::replace,
     is_granted: file::is_granted,
     forget_session,
+    #[cfg(feature = "next")]
+    notify: next::notify,
+    #[cfg(feature = "next")]
+    health: next::health,
 };
 
 unsafe extern "C" fn log(context: u64, level: u32, line: Bytes) -> u32 {
@@ -201,86 +207,6 @@ unsafe extern "C" fn log(context: u64, level: u32, line: Bytes) -> u32 {
         Some(())
     });
     u32::from(logged.flatten().is_none())
-}
-
-unsafe extern "C" fn exec(
-    context: u64,
-    request: *const ExecRequest,
-    take: Option<Take>,
-    own: *mut c_void,
-) -> u32 {
-    let answer = contained(|| {
-        let none = || Error::invalid("the context has ended");
-        let vault = host_of(context).ok_or_else(none)?;
-        // SAFETY: the module's promise.
-        let request = unsafe { exec_request(request) }?;
-        vault.services.exec(request)
-    });
-    let answer = answer.unwrap_or_else(|| Err(Error::internal("the host panicked")));
-    let size = size::<ExecOutput>();
-    let (status, given) = match &answer {
-        Ok(output) => {
-            let (text, errors) = (Bytes::of(output.output.expose()), output.errors.as_bytes());
-            let errors = Bytes::of(errors);
-            let status = output.status;
-            (0, ExecOutput { size, status, output: text, errors, message: Bytes::NONE })
-        }
-        Err(error) => {
-            let message = Bytes::of(error.message().as_bytes());
-            let (output, errors) = (Bytes::NONE, Bytes::NONE);
-            (error.number(), ExecOutput { size, status: 0, output, errors, message })
-        }
-    };
-    if let Some(take) = take {
-        // SAFETY: the plugin's own function with the plugin's own pointer; what it is given
-        // lives until `answer` ends.
-        unsafe { take(own, &given) };
-    }
-    status
-}
-
-/// # Safety
-/// As for the module.
-unsafe fn exec_request(request: *const ExecRequest) -> Result<keystead_plugin_api::ExecRequest> {
-    let invalid = |fault: Error| Error::invalid(fault.message());
-    // SAFETY: the module's promise.
-    let request: ExecRequest = unsafe { grown(request) }.map_err(invalid)?;
-    // SAFETY: the module's promise.
-    let program = unsafe { request.program.text("a program", MAX_EXEC_ARGUMENT_BYTES) };
-    let program = program.map_err(invalid)?;
-    let mut arguments = Vec::new();
-    if request.argument_count > MAX_EXEC_ARGUMENTS {
-        return Err(Error::invalid(format!("more than {MAX_EXEC_ARGUMENTS} arguments")));
-    }
-    for at in 0..request.argument_count {
-        // SAFETY: the module's promise: there are so many.
-        let argument = unsafe { checked(request.arguments.wrapping_add(at)) };
-        let argument = argument.ok_or_else(|| Error::invalid("an argument is missing"))?;
-        // SAFETY: the module's promise.
-        let argument = unsafe { argument.text("an argument", MAX_EXEC_ARGUMENT_BYTES) };
-        arguments.push(argument.map_err(invalid)?.to_owned());
-    }
-    let mut environment = Vec::new();
-    if request.variable_count > MAX_EXEC_ARGUMENTS {
-        return Err(Error::invalid(format!("more than {MAX_EXEC_ARGUMENTS} variables")));
-    }
-    for at in 0..request.variable_count {
-        // SAFETY: the module's promise: there are so many.
-        let variable = unsafe { checked::<Variable>(request.variables.wrapping_add(at)) };
-        let variable = variable.ok_or_else(|| Error::invalid("a variable is missing"))?;
-        // SAFETY: the module's promise.
-        let name = unsafe { variable.name.text("a variable's name", MAX_EXEC_ARGUMENT_BYTES) };
-        // SAFETY: the module's promise.
-        let value = unsafe { variable.value.text("a variable's value", MAX_EXEC_ARGUMENT_BYTES) };
-        environment.push((name.map_err(invalid)?.to_owned(), value.map_err(invalid)?.to_owned()));
-    }
-    let deadline = Deadline::after(Duration::from_millis(request.deadline_millis));
-    let mut plain = keystead_plugin_api::ExecRequest::new(program, arguments, deadline);
-    plain.environment = environment;
-    // SAFETY: the module's promise.
-    let input = unsafe { request.input.read("a program's input", MAX_VALUE) };
-    plain.input = SecretBytes::copy_of(input.map_err(invalid)?);
-    Ok(plain)
 }
 
 unsafe extern "C" fn message(reply: u64, text: Bytes) -> u32 {
@@ -314,10 +240,14 @@ unsafe extern "C" fn challenge(reply: u64, challenge: *const Challenge) -> u32 {
             0 => plain,
             1 => plain.poll(interval, Duration::from_millis(it.expires_millis)),
             2 => plain.system(),
-            kind => {
-                let unknown = format!("the vault waits in a way ({kind}) that is not known here");
-                return Err(Error::unsupported(unknown));
+            #[cfg(feature = "next")]
+            200 => {
+                let expires = Duration::from_millis(it.expires_millis);
+                let mut plain = plain;
+                plain.wait = keystead_plugin_api::Wait::Touch { expires };
+                plain
             }
+            code => return Err(keystead_plugin_api::Wait::unknown(code)),
         })
     })
 }
@@ -338,10 +268,13 @@ unsafe extern "C" fn prompt(reply: u64, prompt: *const Prompt) -> u32 {
         // SAFETY: the module's promise.
         plain.choices = unsafe { texts(it.choices, it.choice_count, "a choice", MAX_LINE_BYTES) }?;
         (plain.secret, plain.new) = (it.flags & 1 != 0, it.flags & 2 != 0);
+        #[cfg(feature = "next")]
+        {
+            plain.digits = it.flags & 0x100 != 0;
+        }
         // What is not filled in is a line.
-        plain.kind = PromptKind::from_code(it.kind.max(1)).ok_or_else(|| {
-            Error::unsupported(format!("the prompt kind {} is not known here", it.kind))
-        })?;
+        let kind = PromptKind::from_code(it.kind.max(1));
+        plain.kind = kind.ok_or_else(|| PromptKind::unknown(it.kind))?;
         told.prompt(plain)
     })
 }
@@ -414,6 +347,12 @@ unsafe extern "C" fn metadata(reply: u64, metadata: *const Metadata) -> u32 {
                 let list = unsafe { texts(start, count, "a text of a list", MAX_METADATA_BYTES) }?;
                 Some(MetadataValue::TextList(list))
             }
+            #[cfg(feature = "next")]
+            200 => {
+                // SAFETY: the module's promise.
+                let digest = unsafe { item.text.read("a digest", MAX_METADATA_BYTES) }?;
+                Some(MetadataValue::Digest(digest.to_vec()))
+            }
             _ => None,
         };
         told.metadata(key, value, item.flags)
@@ -437,7 +376,14 @@ unsafe extern "C" fn secret(reply: u64, secret: *const Secret) -> u32 {
         // SAFETY: the module's promise.
         let it = unsafe { grown(secret) }?;
         // SAFETY: the module's promise.
-        told.secret_version(unsafe { optional(it.present, with::VERSION, it.version, A_VERSION) }?)
+        told.secret_version(unsafe {
+            optional(it.present, with::VERSION, it.version, A_VERSION)
+        }?)?;
+        #[cfg(feature = "next")]
+        {
+            told.lease = (it.present & with::LEASE != 0).then_some(it.lease_millis);
+        }
+        Ok(())
     })
 }
 
@@ -526,6 +472,8 @@ fn plain_rules(rules: &Rules, grammar: &str) -> keystead_plugin_api::Rules {
         (2, _) => NameEquality::AsciiCase,
         (3, Some(tables)) => NameEquality::Composed(tables),
         (4, Some(tables)) => NameEquality::ComposedCase(tables),
+        #[cfg(feature = "next")]
+        (200, Some(tables)) => NameEquality::Width(tables),
         _ => NameEquality::Unknown,
     };
     let limit = |most: u64| usize::try_from(most).ok().filter(|most| *most > 0);

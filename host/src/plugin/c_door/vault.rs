@@ -96,6 +96,17 @@ impl CVault {
         }
     }
 
+    /// Refuses to write what the plugin does not say that it knows: it would keep something else.
+    #[cfg(feature = "next")]
+    fn check_next(&self, mode: api::WriteMode, metadata: Option<&api::Metadata>) -> Result<()> {
+        let is_digest = |value: &api::MetadataValue| matches!(value, api::MetadataValue::Digest(_));
+        let has_digest = metadata.is_some_and(|all| all.iter().any(|(_, value)| is_digest(value)));
+        if (mode == api::WriteMode::Merge || has_digest) && self.table.flags & NEXT == 0 {
+            return Err(Error::unsupported("the plugin was built before there was this"));
+        }
+        Ok(())
+    }
+
     /// Returns this vault as one that does what the plain trait does by default.
     fn bare(&mut self) -> Bare<'_> {
         Bare(self)
@@ -145,6 +156,8 @@ impl Vault for CVault {
         };
         self.check_condition(request.if_version.as_ref())?;
         request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_metadata(metadata))?;
+        #[cfg(feature = "next")]
+        self.check_next(request.mode, request.metadata.as_ref())?;
         let value = request.value.encode()?;
         let items = lend::metadata(request.metadata.as_ref().unwrap_or(&api::Metadata::new()));
         let lent = lend::set(&request, value.expose(), &items);
@@ -158,6 +171,8 @@ impl Vault for CVault {
         let value = |request: &api::SetRequest| {
             self.check_condition(request.if_version.as_ref())?;
             request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_metadata(metadata))?;
+            #[cfg(feature = "next")]
+            self.check_next(request.mode, request.metadata.as_ref())?;
             request.value.encode()
         };
         let values: Vec<_> = requests.iter().map(value).collect();
@@ -204,6 +219,8 @@ impl Vault for CVault {
         };
         self.check_condition(request.if_version.as_ref())?;
         self.check_metadata(&request.metadata)?;
+        #[cfg(feature = "next")]
+        self.check_next(api::WriteMode::Upsert, Some(&request.metadata))?;
         let items = lend::metadata(&request.metadata);
         let lent = lend::set_metadata(&request, &items);
         let mut written = api::MetadataWritten::new();
@@ -322,6 +339,17 @@ impl Vault for CVault {
         let mut outcome = api::ActionOutcome::new(told.message.unwrap_or_default());
         outcome.value = told.value;
         Ok(outcome)
+    }
+
+    #[cfg(feature = "next")]
+    fn health(
+        &mut self,
+        deadline: api::Deadline,
+    ) -> Result<std::collections::BTreeMap<String, String>> {
+        match self.table.health {
+            Some(health) => Ok(self.call(health, &lend::plain(deadline), Asked::Health)?.health),
+            None => self.bare().health(deadline),
+        }
     }
 }
 

@@ -82,6 +82,10 @@ impl Permission {
                 let (template, access) = match rest.rsplit_once(':') {
                     Some((template, "r")) => (template, FileAccess::Read),
                     Some((template, "rw")) => (template, FileAccess::ReadWrite),
+                    // An access of a later contract, and no misspelling of these.
+                    Some((_, word)) if is_word(word) && word.contains(|c| c != 'r' && c != 'w') => {
+                        return Err(Error::UnknownPermission { permission: text::shown(written) });
+                    }
                     _ => return Err(bad("it ends neither with `:r` nor with `:rw`")),
                 };
                 check_path(template.strip_suffix(FOLDER_OF).unwrap_or(template)).map_err(bad)?;
@@ -301,6 +305,11 @@ impl fmt::Display for Permission {
             Self::Library(name) => write!(f, "is linked with the library {name}"),
         }
     }
+}
+
+/// Returns whether this can be a word of a permission that is not known here.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
 /// Returns whether this is the name of an environment variable.

@@ -55,6 +55,30 @@ fn what_is_typed_becomes_values_of_the_right_kind() {
     assert_eq!(settings["cache"], Setting::Text("/srv/here/c/../d".into()));
 }
 
+/// As a newer plugin's action may have it.
+#[test]
+fn parameter_of_an_unknown_kind_is_never_given_and_hinders_no_other() {
+    let unknown = |name| Parameter::optional(name, ParameterKind::Unknown, "");
+    let schema = owned(&[
+        Parameter::optional("plain", ParameterKind::Text, ""),
+        unknown("new"),
+        unknown("hidden").secret(),
+    ]);
+    let plain = validate(&schema, &given(&[("plain", "x")]), base()).unwrap();
+    assert!(check(&schema, &plain, None).is_empty());
+    for (name, typed) in [("new", "x"), ("hidden", "env:TOKEN")] {
+        let faults = validate(&schema, &given(&[(name, typed)]), base()).unwrap_err();
+        let [Fault::WrongKind { kind, .. }] = &faults[..] else { panic!("{faults:?}") };
+        assert_eq!(*kind, ParameterKind::Unknown);
+        let said = faults[0].to_string();
+        assert!(said.ends_with("of a kind that this version of keystead does not know"), "{said}");
+    }
+    // A default is the host's to fill in, so that the action as a whole is not for this host.
+    let schema = owned(&[Parameter::defaulting("new", ParameterKind::Unknown, "x", "")]);
+    let faults = check(&schema, &BTreeMap::new(), None);
+    assert!(matches!(faults[..], [Fault::WrongKind { .. }]), "{faults:?}");
+}
+
 #[test]
 fn a_default_that_depends_on_the_vault_is_registered() {
     let path = Parameter::defaulting("path", ParameterKind::Path, "{data}/store/{vault}", "");

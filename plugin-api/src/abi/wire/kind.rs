@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Reader, Wire, Writer};
 use crate::challenge::{PromptKind, Wait};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::vault::{NameEquality, UnicodeTables};
 
 /// A rule that is unknown here is as good as none.
@@ -16,6 +16,8 @@ impl Wire for NameEquality {
             Self::AsciiCase => (2, None),
             Self::Composed(tables) => (3, Some(tables)),
             Self::ComposedCase(tables) => (4, Some(tables)),
+            #[cfg(feature = "next")]
+            Self::Width(tables) => (200, Some(tables)),
         };
         code.write(w)?;
         if let Some(tables) = tables {
@@ -33,6 +35,8 @@ impl Wire for NameEquality {
             2 => Self::AsciiCase,
             3 => Self::Composed(tables()?),
             4 => Self::ComposedCase(tables()?),
+            #[cfg(feature = "next")]
+            200 => Self::Width(tables()?),
             _ => {
                 // Whatever a later rule has behind its number.
                 r.rest = &[];
@@ -50,8 +54,7 @@ impl Wire for PromptKind {
 
     fn read(r: &mut Reader<'_>) -> Result<Self> {
         let code = u32::read(r)?;
-        Self::from_code(code)
-            .ok_or_else(|| Error::unsupported(format!("the prompt kind {code} is not known here")))
+        Self::from_code(code).ok_or_else(|| Self::unknown(code))
     }
 
     fn is_absent(&self) -> bool {
@@ -74,6 +77,11 @@ impl Wire for Wait {
                 expires.write(w)
             }
             Self::System => 2_u32.write(w),
+            #[cfg(feature = "next")]
+            Self::Touch { expires } => {
+                200_u32.write(w)?;
+                expires.write(w)
+            }
         }
     }
 
@@ -81,9 +89,9 @@ impl Wire for Wait {
         match u32::read(r)? {
             1 => Ok(Self::Poll { interval: Duration::read(r)?, expires: Duration::read(r)? }),
             2 => Ok(Self::System),
-            kind => Err(Error::unsupported(format!(
-                "the vault waits in a way ({kind}) that is not known here"
-            ))),
+            #[cfg(feature = "next")]
+            200 => Ok(Self::Touch { expires: Duration::read(r)? }),
+            code => Err(Wait::unknown(code)),
         }
     }
 

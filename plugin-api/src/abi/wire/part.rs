@@ -299,7 +299,17 @@ macro_rules! codes {
 
 codes! {
     WriteMode, "the write mode";
-    ParameterKind, "the parameter kind";
+}
+
+/// A parameter of an action. One that is unknown here is listed, and only that action cannot take it.
+impl Wire for ParameterKind {
+    fn write(&self, w: &mut Writer<'_>) -> Result<()> {
+        self.code().write(w)
+    }
+
+    fn read(r: &mut Reader<'_>) -> Result<Self> {
+        u32::read(r).map(|code| Self::from_code(code).unwrap_or(Self::Unknown))
+    }
 }
 
 /// A level that is unknown here is for the plugin's author.
@@ -359,6 +369,10 @@ mod kind {
     pub(super) const SECRET: u32 = 4;
     pub(super) const TIMESTAMP: u32 = 4;
     pub(super) const TEXT_LIST: u32 = 5;
+    #[cfg(feature = "next")]
+    pub(super) const URL: u32 = 200;
+    #[cfg(feature = "next")]
+    pub(super) const DIGEST: u32 = 200;
     /// What was left out of metadata: of no kind that is ever known.
     pub(super) const LEFT_OUT: u32 = u32::MAX;
 }
@@ -424,6 +438,8 @@ impl Wire for Parameters {
             ParameterValue::Secret(text) => {
                 Tagged::write(w, name, kind::SECRET, text.expose().as_bytes())
             }
+            #[cfg(feature = "next")]
+            ParameterValue::Url(url) => Tagged::write(w, name, kind::URL, url.as_bytes()),
         })
     }
 
@@ -439,6 +455,8 @@ impl Wire for Parameters {
                 kind::INTEGER => ParameterValue::Integer(one.integer()?),
                 kind::BOOLEAN => ParameterValue::Boolean(one.yes()?),
                 kind::SECRET => ParameterValue::Secret(SecretText::new(one.text()?)),
+                #[cfg(feature = "next")]
+                kind::URL => ParameterValue::Url(one.text()?.to_owned()),
                 kind => {
                     return Err(Error::unsupported(format!(
                         "the parameter `{}` is of kind {kind}, unknown here",
@@ -496,6 +514,10 @@ impl Wire for Metadata {
                         w.raw(&3_u16.to_le_bytes());
                         w.sized(|w| w.list(texts.iter()))
                     }
+                    #[cfg(feature = "next")]
+                    MetadataValue::Digest(digest) => {
+                        Tagged::write_fields(w, key, kind::DIGEST, digest)
+                    }
                 }?;
                 w.field(4, &self.is_read_only(key).then_some(READ_ONLY))
             })
@@ -518,6 +540,8 @@ impl Wire for Metadata {
                 kind::BOOLEAN => MetadataValue::Boolean(one.yes()?),
                 kind::TIMESTAMP => MetadataValue::Timestamp(one.integer()?),
                 kind::TEXT_LIST => MetadataValue::TextList(one.texts()?),
+                #[cfg(feature = "next")]
+                kind::DIGEST => MetadataValue::Digest(one.content.to_vec()),
                 _ => {
                     if read_only {
                         metadata.mark_more_read_only();

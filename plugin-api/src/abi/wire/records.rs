@@ -121,7 +121,10 @@ records! {
     Ownership { 1 owner, 2 is_read_only, 3 device, 4 inode };
     Challenge { 1 id, 2 prompts, 3 message <= MAX_MESSAGE_BYTES, 4 url, 5 wait }, then challenge;
     Error { 1 code, 2 message, 3 retry_after, 4 challenge }, most MAX_ITEMS, then error;
-    Prompt { 1 name, 2 label, 3 secret, 4 new, 5 kind, 6 choices },
+    Prompt {
+        1 name, 2 label, 3 secret, 4 new, 5 kind, 6 choices,
+        #[cfg(feature = "next")] 200 digits,
+    },
         most Challenge::MAX_PROMPTS, then prompt;
     LogLine { 1 level, 2 message };
 }

@@ -1,6 +1,6 @@
 //! The host's own loader in a program as small as can be: built with and without the
-//! feature `next`, it is tomorrow's host and today's. Loads the plugin it is given, makes
-//! every call that differs, and prints what came of each.
+//! feature `next`, it is tomorrow's host and today's. Loads the plugin it is given, of the C ABI where
+//! that is said, makes every call that differs, and prints a line about each.
 
 use std::time::Duration;
 
@@ -28,11 +28,11 @@ mod plugin {
             }
         }
 
-        pub(crate) struct Trusted(PathBuf, Digest);
+        pub(crate) struct Trusted(PathBuf, Digest, Abi);
 
         impl Trusted {
-            pub(crate) fn by_the_test(path: PathBuf) -> Self {
-                Self(path, Digest([0; 32]))
+            pub(crate) fn by_the_test(path: PathBuf, abi: Abi) -> Self {
+                Self(path, Digest([0; 32]), abi)
             }
 
             pub(crate) fn path(&self) -> &Path {
@@ -44,7 +44,7 @@ mod plugin {
             }
 
             pub(crate) fn abi(&self) -> Abi {
-                Abi::Rust
+                self.2
             }
 
             pub(crate) fn fit(&self) -> Option<Fit> {
@@ -53,7 +53,7 @@ mod plugin {
         }
     }
 
-    /// What the loader asks of inspection: which door it found.
+    /// What the loader asks of inspection: which ABI it found.
     pub(crate) mod inspect {
         #[derive(Clone, Copy)]
         pub(crate) enum Abi {
@@ -66,8 +66,14 @@ mod plugin {
 struct Printed;
 
 impl Services for Printed {
-    fn log(&self, _: Level, message: &str) {
-        println!("  logged: {message}");
+    fn log(&self, level: Level, message: &str) {
+        println!("  logged, {level:?}: {message}");
+    }
+
+    #[cfg(feature = "next")]
+    fn notify(&self, line: &str) -> Result<()> {
+        println!("  shown: {line}");
+        Ok(())
     }
 }
 
@@ -75,9 +81,13 @@ fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(10))
 }
 
-fn get(name: &str) -> GetRequest {
+fn name(text: &str) -> SecretName {
+    SecretName::parse(text).expect("a good name")
+}
+
+fn get(of: &str) -> GetRequest {
     #[allow(unused_mut)]
-    let mut request = GetRequest::new(SecretName::parse(name).expect("a good name"), soon());
+    let mut request = GetRequest::new(name(of), soon());
     #[cfg(feature = "next")]
     {
         request.reason = Some("a test".into());
@@ -85,16 +95,44 @@ fn get(name: &str) -> GetRequest {
     request
 }
 
-fn told<T: std::fmt::Debug>(what: &str, result: Result<T>) {
+fn set(of: &str, value: Value) -> SetRequest {
+    SetRequest::new(name(of), value, soon())
+}
+
+/// Prints what came of one thing: all of it, all but something, or nothing.
+fn told(what: &str, result: Result<Option<&str>>) {
     match result {
-        Ok(answer) => println!("{what}: {answer:?}"),
-        Err(error) => println!("{what}: {}: {error}", error.kind()),
+        Ok(None) => println!("{what}: works"),
+        Ok(Some(missing)) => println!("{what}: without {missing}"),
+        // The plugin has no such secret: it is older than what this is about.
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => println!("{what}: refused, {}: {error}", error.kind()),
     }
+}
+
+/// Prints what is understood of an error.
+fn told_error<T>(what: &str, result: Result<T>, as_meant: bool, missing: &str) {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(_) if as_meant => println!("{what}: works"),
+        Err(error) => println!("{what}: without {missing}, {}: {error}", error.kind()),
+        Ok(_) => println!("{what}: no error"),
+    }
+}
+
+fn open(loaded: plugin::loader::Loaded, parameters: Parameters) -> Result<Box<dyn Vault>> {
+    let vault = VaultName::parse("skew").expect("a good name");
+    let request = OpenRequest::new(vault, "vault", parameters, soon());
+    loaded.open(&request, Context::new(Box::new(Printed)))
 }
 
 fn main() {
     let path = std::env::args_os().nth(1).expect("a plugin");
-    let trusted = plugin::trust::Trusted::by_the_test(path.into());
+    let abi = match std::env::args().nth(2).as_deref() {
+        Some("c") => plugin::inspect::Abi::C,
+        _ => plugin::inspect::Abi::Rust,
+    };
+    let trusted = plugin::trust::Trusted::by_the_test(path.into(), abi);
     let loaded = match plugin::loader::load(&trusted) {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -103,38 +141,148 @@ fn main() {
         }
     };
     println!("fit: {}", loaded.fit().as_str());
-    let name = VaultName::parse("skew").expect("a good name");
-    let request = OpenRequest::new(name, "vault", Parameters::new(), soon());
-    let mut vault =
-        loaded.open(&request, Context::new(Box::new(Printed))).expect("the plugin opens a vault");
-    for name in ["text", "link", "throttled"] {
-        told(&format!("get {name}"), vault.get(&get(name)));
-    }
-    let page = vault.list(&ListRequest::new(soon()));
-    let kinds = page.map(|page| {
-        let entries = page.entries.into_iter();
-        entries.map(|e| (e.name.to_string(), e.kind.map(ValueKind::as_str))).collect::<Vec<_>>()
-    });
-    told("list", kinds);
-    let written =
-        ["one", "two"].map(|name| SetRequest::new(get(name).name, Value::text("x"), soon()));
-    let written = vault.set_many(SetManyRequest::new(written.into()));
-    let kept = |many: SetManyResults| {
-        let results = many.results.into_iter();
-        results.map(|result| result.map(drop)).collect::<Vec<_>>()
-    };
-    told("set_many", written.map(kept));
-    told("get two", vault.get(&get("two")));
+    let mut vault = open(loaded, Parameters::new()).expect("the plugin opens a vault");
+    reads(&mut *vault);
+    locked(&mut *vault);
+    writes(&mut *vault);
     #[cfg(feature = "next")]
-    {
-        let link = Value::Link(SecretText::new("text"));
+    next::writes(loaded, &mut *vault);
+}
+
+fn reads(vault: &mut dyn Vault) {
+    let text = vault.get(&get("text"));
+    told("get", text.as_ref().map_err(Clone::clone).map(lease));
+    if let Ok(text) = text {
+        let incomplete = text.metadata.is_incomplete();
+        told("metadata", Ok(incomplete.then_some("a kind of metadata")));
+        let back = SetMetadataRequest::new(name("text"), text.metadata, soon());
+        told("metadata back", vault.set_metadata(back).map(|_| None));
+    }
+    told("link", vault.get(&get("link")).map(|_| None));
+    let many = vault.get_many(&GetManyRequest::new(vec![get("text"), get("link")]));
+    told(
+        "get_many",
+        many.and_then(|many| {
+            let mut results = many.results.into_iter();
+            results.next().expect("one for each")?;
+            let link = results.next().expect("one for each");
+            let refused = link.is_err_and(|error| error.kind() != ErrorKind::NotFound);
+            Ok(refused.then_some("one of two"))
+        }),
+    );
+    let page = vault.list(&ListRequest::new(soon()));
+    told(
+        "list",
+        page.map(|page| {
+            let unknown = page.entries.iter().any(|entry| entry.kind.is_none());
+            unknown.then_some("a kind of value")
+        }),
+    );
+    let rules = vault.rules(&RulesRequest::new(soon()));
+    let unknown =
+        |rules: Rules| (rules.names == NameEquality::Unknown).then_some("the rule for names");
+    told("rules", rules.map(unknown));
+    let actions = vault.actions(&ActionsRequest::new(soon()));
+    told(
+        "actions",
+        actions.map(|list| {
+            assert_eq!(list.actions.len(), 2);
+            let mut parameters = list.actions.iter().flat_map(|action| &action.parameters);
+            let unknown = parameters.any(|one| one.kind == ParameterKind::Unknown);
+            unknown.then_some("a parameter")
+        }),
+    );
+    let notified = vault.get(&get("notify")).map(|secret| secret.value == Value::text("yes"));
+    told("notify", notified.map(|yes| (!yes).then_some("the service")));
+}
+
+#[cfg(not(feature = "next"))]
+fn lease(_: &Secret) -> Option<&'static str> {
+    None
+}
+
+#[cfg(feature = "next")]
+fn lease(secret: &Secret) -> Option<&'static str> {
+    secret.lease_millis.is_none().then_some("a lease")
+}
+
+/// What the vault answers instead of a secret.
+fn locked(vault: &mut dyn Vault) {
+    let throttled = vault.get(&get("throttled"));
+    let known = throttled.as_ref().is_err_and(|error| error.kind() != ErrorKind::Internal);
+    told_error("throttled", throttled, known, "its kind");
+    let approval = vault.get(&get("approval"));
+    let known = approval.as_ref().is_err_and(|error| error.detail().is_some());
+    told_error("approval", approval, known, "its detail");
+    for of in ["touch", "pin"] {
+        let refused = vault.get(&get(of)).expect_err("it is no secret");
+        told(of, if refused.challenge().is_some() { Ok(None) } else { Err(refused) });
+    }
+    let digits = vault.get(&get("digits")).expect_err("it is no secret");
+    told(
+        "digits",
+        match digits.challenge() {
+            Some(challenge) => {
+                assert!(challenge.prompts[0].secret, "what is typed would be shown");
+                Ok((!has_digits(&challenge.prompts[0])).then_some("the flag, and still hidden"))
+            }
+            None => Err(digits),
+        },
+    );
+}
+
+#[cfg(not(feature = "next"))]
+fn has_digits(_: &Prompt) -> bool {
+    false
+}
+
+#[cfg(feature = "next")]
+fn has_digits(prompt: &Prompt) -> bool {
+    prompt.digits
+}
+
+fn writes(vault: &mut dyn Vault) {
+    let written = ["one", "two"].map(|of| set(of, Value::text("x")));
+    let written = vault.set_many(SetManyRequest::new(written.into()));
+    told("set_many", written.map(|many| many.results.iter().any(Result::is_err).then_some("some")));
+    told("read back", vault.get(&get("two")).map(|_| None));
+}
+
+/// What only tomorrow's host can ask for.
+#[cfg(feature = "next")]
+mod next {
+    use super::*;
+
+    pub(crate) fn writes(loaded: plugin::loader::Loaded, vault: &mut dyn Vault) {
+        let link = || Value::Link(SecretText::new("text"));
+        told("set link", vault.set(set("new", link())).map(|_| None));
         let mut map = Map::new();
-        map.insert("inner", Value::Link(SecretText::new("text")));
-        for (name, value) in [("new-link", link), ("new-map", Value::Map(map))] {
-            let request = SetRequest::new(get(name).name, value, soon());
-            told(&format!("set {name}"), vault.set(request));
-            told(&format!("get {name}"), vault.get(&get(name)));
-        }
-        told("health", vault.health(soon()));
+        map.insert("inner", link());
+        told("set map", vault.set(set("new", Value::Map(map))).map(|_| None));
+        let mut merged = set("new", Value::text("x"));
+        merged.mode = WriteMode::Merge;
+        let plain = set("plain", Value::text("x"));
+        let many = vault.set_many(SetManyRequest::new(vec![merged, plain]));
+        told(
+            "merge",
+            many.and_then(|many| {
+                let mut results = many.results.into_iter();
+                let merged = results.next().expect("one for each").map(|_| None);
+                assert!(results.next().expect("one for each").is_ok(), "the other is written");
+                merged
+            }),
+        );
+        let mut metadata = Metadata::new();
+        metadata.insert("md", MetadataValue::Digest(vec![1])).expect("it fits");
+        let mut digest = set("new", Value::text("x"));
+        digest.metadata = Some(metadata.clone());
+        told("set digest", vault.set(digest).map(|_| None));
+        let digest = SetMetadataRequest::new(name("text"), metadata, soon());
+        told("digest", vault.set_metadata(digest).map(|_| None));
+        let health = vault.health(soon());
+        told("health", health.map(|health| health.is_empty().then_some("an answer")));
+        let mut parameters = Parameters::new();
+        parameters.insert("mirror", ParameterValue::Url("https://b.example/".into()));
+        told("parameter", open(loaded, parameters).map(|_| None));
     }
 }

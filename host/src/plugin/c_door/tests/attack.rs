@@ -127,12 +127,15 @@ fn challenge_of_an_unknown_or_false_form_is_refused() {
         }
         ErrorKind::Locked.code()
     }
+    let newer = |wants: &str| {
+        format!("unlocking needs a newer host: the vault {wants} that this one does not know")
+    };
     let mut vault = opened(PluginTable { get: Some(get), ..bare() }, &HOST);
     for (wait, kind, url, said) in [
         (0, 0, "", "the vault is locked"),
         (2, 3, "https://a.example/x", "the vault is locked"),
-        (3, 0, "", "the vault waits in a way (3) that is not known here"),
-        (0, 4, "", "the prompt kind 4 is not known here"),
+        (3, 0, "", &newer("waits in a way (3)")),
+        (0, 4, "", &newer("asks for a kind of answer (4)")),
         (0, 2, "", "a prompt is a choice between nothing"),
         (0, 0, "http://a.example/", "a challenge's address is not `https`"),
         (0, 0, "https://a@b/", "a challenge's address has no plain host name"),
@@ -388,4 +391,53 @@ fn random_answers_keep_the_contract() {
         }
         super::super::fuzzing::answer(&script);
     }
+}
+
+#[test]
+fn value_of_an_unknown_kind_is_refused_alone_among_several() {
+    unsafe extern "C" fn get_many(
+        _: State,
+        request: *const ManyRequest<GetRequest>,
+        reply: u64,
+    ) -> u32 {
+        unsafe {
+            for kind in [1, 77, 1] {
+                (HOST.value)(reply, kind, bytes("\u{1}\0\0\0a"));
+                (HOST.result)(reply, 0);
+            }
+            u32::from((*request).request_count != 3)
+        }
+    }
+    let mut vault = opened(PluginTable { get_many: Some(get_many), ..bare() }, &HOST);
+    let request = ["a", "b", "c"].map(|of| api::GetRequest::new(name(of), soon()));
+    let many = vault.get_many(&api::GetManyRequest::new(request.into())).unwrap().results;
+    let [first, unknown, third] = <[_; 3]>::try_from(many).unwrap();
+    assert_eq!(first.unwrap().value, Value::text("a"));
+    assert_eq!(third.unwrap().value, Value::text("a"));
+    let unknown = unknown.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Unsupported);
+    assert_eq!(unknown.message(), "the value is of kind 77, unknown here");
+}
+
+/// Has a plugin lie about a length, in a process of its own. The step `boundary under AddressSanitizer`
+/// of `cargo xtask test` runs this, so that all that it runs is known to be looked at.
+#[test]
+fn lie_about_a_length_is_found_by_the_sanitizer_needs_asan() {
+    const LIES: &str = "KEYSTEAD_TEST_LIES";
+    const OWN: &str =
+        "plugin::c_door::tests::attack::lie_about_a_length_is_found_by_the_sanitizer_needs_asan";
+    unsafe extern "C" fn get(_: State, _: *const GetRequest, reply: u64) -> u32 {
+        let own = vec![b'a'; 64].into_boxed_slice();
+        unsafe { (HOST.text)(reply, Bytes { data: own.as_ptr(), size: own.len() + 1 }) }
+    }
+    if std::env::var_os(LIES).is_some() {
+        let mut vault = opened(PluginTable { get: Some(get), ..bare() }, &HOST);
+        let _ = vault.get(&api::GetRequest::new(name("n"), soon()));
+        return;
+    }
+    let mut own = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = own.args(["--exact", OWN, "--nocapture"]).env(LIES, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "the sanitizer is not on: {said}");
+    assert!(said.contains("AddressSanitizer: heap-buffer-overflow"), "{said}");
 }

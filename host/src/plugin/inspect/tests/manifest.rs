@@ -267,7 +267,7 @@ fn kind_that_needs_something_unknown_cannot_be_opened_and_others_can() {
 
 #[test]
 fn refuses_a_permission_it_cannot_grant() {
-    for written in ["root", "network:all", "files", "rotate:x", ""] {
+    for written in ["root", "network:all", "files", "rotate:x", "", "files:/a:append"] {
         let error = Permission::parse(written).unwrap_err();
         assert_eq!(error.code(), "E07.unknown-permission", "{written}: {error}");
     }
