@@ -2,8 +2,8 @@
 //! plugins in hosts of all versions, which a test builds with it. Each proves by a planted fault that the
 //! sanitizer is on.
 //!
-//! The compiler has the sanitizer's library, and takes the option for it from nobody but itself unless
-//! `RUSTC_BOOTSTRAP` is set: no other toolchain is needed. What leaks is not looked for: a vault whose
+//! The toolchain has the sanitizer's library, and a stable compiler accepts the option for it where
+//! `RUSTC_BOOTSTRAP` is set: no other toolchain is needed. Leaks are not looked for: a vault whose
 //! plugin panicked is left as it is, and a library stays mapped.
 
 use std::process::Command;

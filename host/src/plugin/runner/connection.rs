@@ -424,6 +424,9 @@ impl Asked {
             Some(Service::ForgetSession) => wire::decode::<()>(asked).map(|()| Self::ForgetSession),
             // A line for the log has no reply.
             Some(Service::Log) | None => return Err(Fault::new("a request for no service")),
+            // No runner carries it on.
+            #[cfg(feature = "next")]
+            Some(Service::Notify) => return Err(Fault::new("a request for no service")),
         };
         read.map_err(|refused| Fault::value(&refused))
     }
