@@ -15,7 +15,7 @@ use keystead::registry::Placement;
 use keystead::{Host, NewSecret, Nobody, Options, Place, Registration, Run};
 
 /// How many calls a round has, whichever threads make them.
-const CALLS: u32 = 4_000;
+const CALLS: u32 = 20_000;
 
 /// How many rounds: each of one thread is beside one of four, so that both meet the same machine.
 const ROUNDS: usize = 7;

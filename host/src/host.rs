@@ -384,7 +384,12 @@ impl Host {
             let Some(Checkout { handle, caller }) = &mut self.0.pools.enter(name) else {
                 return Err(Error::NeedsItself { vault: name.clone() });
             };
-            if let Some(reply) = self.call_with_handle(handle, caller, ask, run, course, done)? {
+            let called = self.call_with_handle(handle, caller, ask, run, course, done);
+            if is_for_one_call(handle, course) {
+                // Also of a call that failed: a later one may not do what this one might.
+                *handle = None;
+            }
+            if let Some(reply) = called? {
                 return Ok(reply);
             }
         }
@@ -401,10 +406,7 @@ impl Host {
         course: &mut Course,
         done: &mut dyn FnMut(&Open),
     ) -> Result<Option<T>> {
-        let leaves = |handle: &Option<Box<Open>>, course: &Course| {
-            !course.more.is_empty() && handle.as_ref().is_some_and(|open| open.is_isolated())
-        };
-        if leaves(handle, course) {
+        if is_for_one_call(handle, course) {
             // Its cage is as it is.
             *handle = None;
         }
@@ -422,9 +424,6 @@ impl Host {
             match called? {
                 Called::Done(reply) => {
                     done(open);
-                    if leaves(handle, course) {
-                        *handle = None;
-                    }
                     return Ok(Some(reply));
                 }
                 // Closed before it is opened again: a vault may allow one at a time.
@@ -436,6 +435,11 @@ impl Host {
             }
         }
     }
+}
+
+/// Returns whether a handle is of a plugin that may do more in this call than in others.
+fn is_for_one_call(handle: &Option<Box<Open>>, course: &Course) -> bool {
+    !course.more.is_empty() && handle.as_ref().is_some_and(|open| open.is_isolated())
 }
 
 /// What a call to an open vault came to.

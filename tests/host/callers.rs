@@ -227,6 +227,27 @@ fn crash_of_one_handle_counts_once_and_other_calls_go_on() {
 }
 
 #[test]
+fn handle_that_may_do_more_in_one_call_ends_with_it() {
+    let scene = Scene::new();
+    let id = scene.install(sandbox::store());
+    let here = |name: &str| scene.apart().join(name).display().to_string();
+    let parameters = [("path", here("store")), ("key-file", here("key"))];
+    let vault = scene.register_with("v", &id, Placement::Isolated, &parameters);
+    set(&scene.host, &vault, "x", "kept");
+    for is_done in [true, false] {
+        assert_eq!(get_in(&scene.host, &vault, "x").unwrap(), "v: kept");
+        assert_eq!(scene.runners(), 1);
+        // The second time the file is there, which is an error.
+        let typed = [("to".to_owned(), here("backup"))].into();
+        let plan = scene.host.plan_action(&vault, "backup", &typed, scene.path(), &mut Nobody);
+        let done = scene.host.act(plan.unwrap(), &mut Nobody);
+        assert_eq!(done.is_ok(), is_done, "{done:?}");
+        assert_eq!(scene.runners(), 0);
+    }
+    scene.end();
+}
+
+#[test]
 fn vaults_that_unlock_each_other_in_a_circle_refuse_every_caller() {
     const VAULTS: usize = 3;
     let scene = scene();

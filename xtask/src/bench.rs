@@ -5,6 +5,7 @@
 //! Times are of the binary as installed; instructions of the same build with its symbols.
 
 mod cage;
+mod callers;
 mod callgrind;
 mod chart;
 mod data;
@@ -114,6 +115,9 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     }
     let memory = install::bare(&workspace, &prefix, "release", "memory")?;
     let caged = cage::Caged::measure(&workspace, &memory)?;
+    let files = callers::PLUGINS.map(|id| install::bare(&workspace, &prefix, "release", id));
+    let files = files.into_iter().collect::<Result<Vec<_>>>()?;
+    let callers = callers::Callers::measure(&workspace, &files)?;
     let peers = match scope {
         Scope::Quick => Peers::default(),
         Scope::Whole => peer::each(&cache, folder, &prefix, &mut |row| bench.measure(row))?,
@@ -122,7 +126,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
 
     let versions = versions(&workspace, &tools, &prefix)?;
     let Bench { measured, profiles, .. } = bench;
-    let mut findings = Findings { machine, versions, measured, caged, peers };
+    let mut findings = Findings { machine, versions, measured, caged, callers, peers };
     findings.sort();
     println!("{}", findings.text());
     print_steps(&profiles);

@@ -7,6 +7,7 @@ use crate::part::Part;
 use crate::workspace::Workspace;
 
 use super::cage::Caged;
+use super::callers::Callers;
 use super::chart;
 use super::machine::Machine;
 use super::peer::Peers;
@@ -27,6 +28,7 @@ pub(super) struct Findings {
     pub(super) versions: Vec<(String, String)>,
     pub(super) measured: Vec<Measured>,
     pub(super) caged: Caged,
+    pub(super) callers: Callers,
     pub(super) peers: Peers,
 }
 
@@ -73,6 +75,10 @@ impl Findings {
         let _ = writeln!(text, "\n{:<52}{:>10}{:>11}", "The cage", "", "at most");
         for [what, is, most] in self.caged.lines(&self.measured) {
             let _ = writeln!(text, "{what:<52}{is:>10}{most:>11}");
+        }
+        let _ = writeln!(text, "\n{:<52}{:>10}{:>11}", "Threads of one program", "one", "four");
+        for [what, one, four] in self.callers.lines() {
+            let _ = writeln!(text, "{what:<52}{one:>10}{four:>11}");
         }
         if !self.peers.left_out.is_empty() {
             let _ = writeln!(text, "\nleft out:\n  {}", self.peers.left_out.join("\n  "));
@@ -133,6 +139,10 @@ impl Findings {
         text.push_str("### The cage\n\n| | | at most |\n| --- | ---: | ---: |\n");
         for [what, is, most] in self.caged.lines(&self.measured) {
             let _ = writeln!(text, "| {what} | {is} | {most} |");
+        }
+        text.push_str("\n### Threads of one program\n\n| | one | four |\n| --- | ---: | ---: |\n");
+        for [what, one, four] in self.callers.lines() {
+            let _ = writeln!(text, "| {what} | {one} | {four} |");
         }
         text.push_str("\n### Versions\n\n| | |\n| --- | --- |\n");
         for (name, version) in &self.versions {
