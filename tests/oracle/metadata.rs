@@ -12,7 +12,7 @@ use crate::scene::story;
 fn listed(world: &World, vault: &VaultName, name: &str) -> Metadata {
     let mut listed = world.list(Some(vault), name);
     assert_eq!(listed.len(), 1);
-    listed.remove(0).entry.metadata
+    listed.remove(0).entry.metadata.writable()
 }
 
 /// Changes a secret's metadata alone.

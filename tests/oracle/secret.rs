@@ -24,7 +24,7 @@ oracle! {
         let described = world.host().describe(&secret_name("MyName"), &place, &mut Nobody).unwrap();
         assert_eq!(described.entry.name, SecretName::parse("MyName").unwrap());
         assert_eq!(described.entry.kind, Some(ValueKind::Text));
-        assert_eq!((described.vault, described.entry.metadata), (vault, about));
+        assert_eq!((described.vault, described.entry.metadata.writable()), (vault, about));
     }
 
     /// A write without a vault goes to the default one, and says which that is.
