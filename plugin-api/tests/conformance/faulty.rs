@@ -27,8 +27,6 @@ pub struct Place {
     unsaved: Vec<SecretName>,
     /// What was handed to the host.
     session: Option<Session>,
-    /// How many handles were opened.
-    handles: usize,
 }
 
 /// Opens vaults with one fault.
@@ -127,8 +125,7 @@ impl Subject for Faults {
         let locked = self.locked && session.is_none();
         let (capabilities, values) = (self.capabilities.clone(), self.values.clone());
         let (fault, pause) = (self.fault, self.pause);
-        place.lock().unwrap().handles += 1;
-        let number = place.lock().unwrap().handles;
+        let number = format!("{}-", place.lock().unwrap().version());
         let (busy, seen) = (Arc::clone(&self.busy), BTreeMap::new());
         let faulty =
             Faulty { fault, capabilities, values, locked, pause, place, number, busy, seen };
@@ -151,8 +148,7 @@ struct Faulty {
     locked: bool,
     pause: Duration,
     place: Arc<Mutex<Place>>,
-    /// Its number among the vault's handles.
-    number: usize,
+    number: String,
     busy: Arc<AtomicUsize>,
     /// What it has read before, where it remembers that.
     seen: BTreeMap<SecretName, Secret>,
@@ -280,15 +276,10 @@ impl Vault for Faulty {
         if self.has("not-found-only") && request.pattern.is_some() {
             return Err(Error::not_found());
         }
-        let own = format!("{}-", self.number);
-        let cursor = match &request.cursor {
-            Some(cursor) if self.has("concurrent-cursors") => match cursor.strip_prefix(&own) {
-                Some(cursor) => Some(cursor),
-                None => return Err(Error::invalid("this handle did not give that cursor")),
-            },
-            cursor => cursor.as_deref(),
-        };
-        let mut from: usize = cursor.map_or(Ok(0), str::parse).unwrap();
+        let own = if self.has("concurrent-cursors") { self.number.as_str() } else { "" };
+        let cursor = request.cursor.as_deref().map_or(Some("0"), |cursor| cursor.strip_prefix(own));
+        let cursor = cursor.ok_or_else(|| Error::invalid("not this handle's cursor"))?;
+        let mut from: usize = cursor.parse().unwrap();
         if self.has("list-advances") && from > PAGE {
             from = PAGE;
         }
@@ -317,8 +308,7 @@ impl Vault for Faulty {
         let lost = |name: &SecretName| self.has("list-all") && name.as_str().ends_with("00007");
         let entries: Vec<Entry> = place.secrets.iter().skip(from).take(count).map(entry).collect();
         let to = from + entries.len();
-        let prefix = if self.has("concurrent-cursors") { own.as_str() } else { "" };
-        let next = (to < place.secrets.len()).then(|| format!("{prefix}{to}"));
+        let next = (to < place.secrets.len()).then(|| format!("{own}{to}"));
         Ok(Page::new(entries.into_iter().filter(|entry| !lost(&entry.name)).collect(), next))
     }
 
