@@ -23,8 +23,9 @@ pub trait Ask {
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered>;
 
     /// Shows a person what a vault says and waits for: its sentence, the address to open. The host
-    /// does so once before a vault waits for something that a person does elsewhere, and again before
-    /// each time it asks the vault whether that is done; an error ends the waiting.
+    /// does so before a vault waits for something that a person does elsewhere, and again before
+    /// each time it asks the vault whether that is done; an error ends the waiting. The challenge has
+    /// the prompts that [`Ask::ask`] asks next, if any.
     ///
     /// # Errors
     /// [`Unanswered`], when nobody is there or somebody breaks off.

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use keystead_plugin_api::{Challenge, SecretName, VaultName};
+use keystead_plugin_api::{Challenge, MAX_MESSAGE_BYTES, SecretName, VaultName};
 
 use crate::ask::Unanswered;
 use crate::ids::MixedIds;
@@ -506,8 +506,10 @@ fn vaults(searched: &[VaultName]) -> String {
     }
 }
 
+/// Returns what a locked vault says, whole: it may be what a person has to do.
 fn said(message: &Option<String>) -> String {
-    message.as_ref().map_or_else(String::new, |message| format!(": {}", visible(message)))
+    let whole = |text: &String| crate::escape::message(text.trim(), MAX_MESSAGE_BYTES);
+    message.as_ref().map_or_else(String::new, |message| format!(": {}", whole(message)))
 }
 
 fn unanswered(why: &Unanswered) -> String {

@@ -65,7 +65,7 @@ typedef struct keystead_host {
     uint32_t(KEYSTEAD_CALL *message)(keystead_reply reply, keystead_bytes text);
     /* With an error: after how long the same call may work. */
     uint32_t(KEYSTEAD_CALL *retry_after)(keystead_reply reply, uint64_t millis);
-    /* With KEYSTEAD_LOCKED: one challenge, and then its prompts, 1 to 16; none where it waits. */
+    /* With KEYSTEAD_LOCKED: one challenge, and then its prompts, 16 at most; none only where it waits. */
     uint32_t(KEYSTEAD_CALL *challenge)(keystead_reply reply, const keystead_challenge *challenge);
     uint32_t(KEYSTEAD_CALL *prompt)(keystead_reply reply, const keystead_prompt *prompt);
 

@@ -115,7 +115,8 @@ enum { KEYSTEAD_PROMPT_FLAG_HIDDEN = 1, KEYSTEAD_PROMPT_FLAG_NEW = 2 };
 
 /* What a challenge waits for beside its prompts: nothing; something outside, so that the host
  * calls `unlock` again without answers until it is done (a login in a browser, a push on a
- * phone); or a dialog of the operating system during the next `unlock`. */
+ * phone); or a dialog of the operating system during the next `unlock`. Prompts are asked once,
+ * before the host waits: after their answers a challenge of the same id is "not yet". */
 enum { KEYSTEAD_WAIT_NONE = 0, KEYSTEAD_WAIT_POLL = 1, KEYSTEAD_WAIT_SYSTEM = 2 };
 
 /* Which names are one secret: see keystead_rules. */
@@ -372,7 +373,7 @@ typedef struct keystead_challenge {
     uint32_t wait;
     uint32_t reserved;
     uint64_t interval_millis; /* of KEYSTEAD_WAIT_POLL: between two calls; 1 s to 5 min are kept */
-    uint64_t expires_millis;  /* how long it may take in all; the host gives 15 min at most */
+    uint64_t expires_millis;  /* how long it may take in all; 15 min at most, and for 0 */
 } keystead_challenge;
 
 typedef struct keystead_prompt {

@@ -14,10 +14,15 @@ pub enum Wait {
     /// [`Vault::unlock`](crate::Vault::unlock) again, without answers, until that succeeds or fails.
     /// As long as it is undecided the vault answers `Locked` with such a challenge again, perhaps
     /// with a longer interval.
+    ///
+    /// Where the challenge has prompts, the host shows sentence and address, asks the prompts once, and
+    /// calls `unlock` with the answers at once. From then on a challenge of the same `id` is "not yet",
+    /// with or without its prompts; one with another `id` and prompts is a further step.
     Poll {
         /// How long to wait before the next call: 1 second to 5 minutes are kept.
         interval: Duration,
-        /// How long it may take in all: the host gives it at most 15 minutes.
+        /// How long it may take in all: the host gives it at most 15 minutes, and that for zero. When it
+        /// is over the host calls once more.
         expires: Duration,
     },
     /// For what the operating system asks a person during that call of `unlock`: a touch, a

@@ -8,7 +8,7 @@ use keystead::registry::Placement;
 use keystead::{Host, Nobody, Place, Renew, Unlocking};
 
 use super::unlocking::{PASSWORD, Script, ask, locked_as};
-use super::{options, scene};
+use super::{options, scene, write};
 use crate::scene::Scene;
 
 /// Keeps what it is handed, and remembers what it was asked.
@@ -120,6 +120,63 @@ fn session_of_a_prompted_login_is_not_kept_by_get() {
     let unlocking = host.unlock(&keeps, Renew::Yes, &mut Script::typing(&[PASSWORD])).unwrap();
     assert!(matches!(unlocking, Unlocking::Unlocked(unlocked) if unlocked.vault == keeps));
     assert!(fake.take().iter().all(|line| line == "turn"));
+    scene.end();
+}
+
+#[test]
+fn login_is_not_shared_with_other_answers_of_the_same_references() {
+    let scene = scene();
+    let answer = scene.path().join("answer");
+    let from = format!("file:{}", answer.display());
+    let fake = Arc::new(Fake::default());
+    let keeps = locked_as(&scene, "keeps", &[("password", &from)], |new| new.keep_login = true);
+    write(&answer, PASSWORD);
+    assert_eq!(get(&host(&scene, &fake), &keeps), "E12.no-such-secret");
+    assert_eq!(fake.take(), ["turn", "keep for keeps"]);
+    write(&answer, "another account");
+    assert_eq!(get(&host(&scene, &fake), &keeps), "E12.denied");
+    std::fs::remove_file(&answer).unwrap();
+    assert_eq!(get(&host(&scene, &fake), &keeps), "E01.unresolved");
+    // A registered answer that is not there keeps nothing, whatever unlocks the vault.
+    let mut here = Script::default();
+    here.given.push(("password", format!("file:{}", scene.path().join("password").display())));
+    ask(&host(&scene, &fake), &keeps, &mut here).unwrap_err();
+    assert!(fake.take().iter().all(|line| !line.starts_with("keep")));
+    write(&answer, PASSWORD);
+    assert_eq!(get(&host(&scene, &fake), &keeps), "E12.no-such-secret");
+    assert_eq!(fake.take(), ["get for keeps, Long"]);
+    scene.end();
+}
+
+#[test]
+fn vault_that_stays_open_logs_in_with_what_its_references_give_by_then() {
+    let scene = scene();
+    let answer = scene.path().join("answer");
+    let from = format!("file:{}", answer.display());
+    let fake = Arc::new(Fake::default());
+    let keeps = locked_as(&scene, "keeps", &[("password", &from)], |new| new.keep_login = true);
+    let host = host(&scene, &fake);
+    write(&answer, "wrong");
+    assert_eq!(get(&host, &keeps), "E12.denied");
+    write(&answer, PASSWORD);
+    assert_eq!(get(&host, &keeps), "E12.no-such-secret");
+    let kept: Vec<_> = fake.take().into_iter().filter(|line| line.starts_with("keep")).collect();
+    assert_eq!(kept, ["keep for keeps"]);
+    scene.end();
+}
+
+#[test]
+fn session_of_an_answer_for_one_call_is_not_kept_by_get() {
+    let scene = scene();
+    let fake = Arc::new(Fake::default());
+    let password = format!("file:{}", scene.path().join("password").display());
+    for (name, unlock) in [("plain", &[][..]), ("answered", &[("password", &*password)])] {
+        let keeps = locked_as(&scene, name, unlock, |new| new.keep_login = true);
+        let mut here = Script::default();
+        here.given.push(("password", password.clone()));
+        let error = ask(&host(&scene, &fake), &keeps, &mut here).unwrap_err();
+        assert_eq!((error.code(), fake.take()), ("E12.no-such-secret", vec!["turn".to_owned()]));
+    }
     scene.end();
 }
 

@@ -58,7 +58,7 @@ fn locked_by_hand(scene: &Scene, vaults: &[(&str, &str)]) {
 #[derive(Default)]
 pub(super) struct Script {
     /// By prompt: references that were given for this call.
-    given: Vec<(&'static str, String)>,
+    pub(super) given: Vec<(&'static str, String)>,
     answers: Vec<Result<Vec<Answer>, Unanswered>>,
     asked: Vec<String>,
     wrong: Vec<String>,

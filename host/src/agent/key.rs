@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use keystead_plugin_api::Parameters;
+use keystead_plugin_api::{Parameters, SecretText};
 use zeroize::Zeroizing;
 
 use crate::paths::Layer;
@@ -22,7 +22,8 @@ pub struct SessionKey {
     /// The hash of what is registered and decides what is opened: see
     /// [`SessionKey::registered()`].
     pub registered: Digest,
-    /// The hash of what the references among the parameters gave: another value is another account.
+    /// The hash of what the references gave, among the parameters and, with `keep-login`, those that
+    /// answer prompts: another value is another account.
     pub account: Digest,
 }
 
@@ -69,9 +70,16 @@ impl SessionKey {
     }
 
     /// Returns the hash of what the references among the parameters gave, but for those `beside` the
-    /// login.
-    pub fn account(entry: &Entry, beside: &[String], resolved: &Parameters) -> Digest {
+    /// login, and of these answers to prompts. A prompt without an answer is another account than
+    /// one with any.
+    pub fn account<'a>(
+        entry: &Entry,
+        beside: &[String],
+        resolved: &Parameters,
+        answers: impl Iterator<Item = (&'a String, &'a SecretText)> + Clone,
+    ) -> Digest {
         // As long as a secret needs, so that it does not grow and leave copies.
+        let answers = || answers.clone().map(|(prompt, answer)| (prompt, answer.expose()));
         let secrets = || {
             entry.parameters.iter().filter_map(|(name, setting)| {
                 let is_login = matches!(setting, Setting::Reference(_)) && !beside.contains(name);
@@ -79,10 +87,15 @@ impl SessionKey {
             })
         };
         let room = |(name, secret): (&String, &str)| name.len() + secret.len() + 2 * PART_BYTES;
-        let mut text = Zeroizing::new(Vec::with_capacity(secrets().map(room).sum()));
+        let mut text =
+            Zeroizing::new(Vec::with_capacity(secrets().chain(answers()).map(room).sum()));
         for (name, secret) in secrets() {
             part(&mut text, b'n', name.as_bytes());
             part(&mut text, b's', secret.as_bytes());
+        }
+        for (prompt, answer) in answers() {
+            part(&mut text, b'u', prompt.as_bytes());
+            part(&mut text, b'a', answer.as_bytes());
         }
         Digest::of(&text)
     }
@@ -187,11 +200,35 @@ mod tests {
             entry.parameters.insert(name.into(), from);
             let mut resolved = Parameters::new();
             resolved.insert(name, ParameterValue::Secret(SecretText::new(secret)));
-            SessionKey::account(&entry, &["beside".to_owned()], &resolved)
+            let answers = std::iter::empty();
+            SessionKey::account(&entry, &["beside".to_owned()], &resolved, answers)
         };
         assert_eq!(of("token", "a"), of("token", "a"));
         assert_ne!(of("token", "a"), of("token", "b"));
         assert_ne!(of("token", "a"), of("other", "a"));
         assert_eq!(of("beside", "a"), of("beside", "b"));
+    }
+
+    #[test]
+    fn key_differs_with_answers_to_prompts() {
+        let of = |answers: &[(&str, &str)]| {
+            let entry = Entry::new(VaultName::parse("work").unwrap(), "memory");
+            let answer = |(name, text): &(&str, &str)| ((*name).to_owned(), SecretText::new(*text));
+            let answers: Vec<_> = answers.iter().map(answer).collect();
+            let answers = answers.iter().map(|(name, text)| (name, text));
+            SessionKey::account(&entry, &[], &Parameters::new(), answers)
+        };
+        let all: [&[(&str, &str)]; 6] = [
+            &[],
+            &[("user", "a")],
+            &[("user", "b")],
+            &[("user", "")],
+            &[("password", "a")],
+            &[("user", "a"), ("password", "a")],
+        ];
+        for (at, answers) in all.iter().enumerate() {
+            assert_eq!(of(answers), of(answers));
+            assert!(all[..at].iter().all(|other| of(other) != of(answers)), "{at}");
+        }
     }
 }

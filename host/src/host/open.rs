@@ -14,8 +14,8 @@ use keystead_plugin_api::{
 
 use super::session::{Binding, Course, Offered};
 use super::share::{Further, Template};
+use super::unlock::Given;
 use super::{Host, grant};
-use crate::agent::SessionKey;
 use crate::error::{Error, Result, story, visible};
 use crate::options::Log;
 use crate::paths::Layer;
@@ -39,8 +39,12 @@ pub(super) struct Open {
     pub(super) binding: Option<Binding>,
     /// The serial number of the kept session that it was opened with.
     pub(super) kept: Option<u64>,
-    /// Whether a person answered one of its prompts.
-    pub(super) by_person: bool,
+    /// Whether an answer to one of its prompts came from this process's caller: from a person, or for
+    /// this call alone.
+    pub(super) by_caller: bool,
+    /// What the references that answer its prompts gave, until it is unlocked with that; none where they
+    /// are resolved when they are needed.
+    pub(super) answers: Option<Given>,
     /// What its plugin says of its session.
     pub(super) offered: Arc<Offered>,
     /// How a further handle is opened; none where the vault has one handle.
@@ -94,6 +98,12 @@ impl Open {
             Code::InProcess(vault) => &mut **vault,
             Code::Isolated(vault) => &mut **vault,
         }
+    }
+
+    /// Whether a login by its references may be kept.
+    pub(super) fn keeps_login(&self) -> bool {
+        self.entry.keep_login
+            && self.binding.as_ref().is_some_and(|binding| binding.login.may_be_kept)
     }
 
     /// Whether its code runs in a cage.
@@ -198,12 +208,24 @@ impl Host {
             Some(further) => further.template.parameters.duplicate(),
             None => self.parameters(&entry.parameters, &kind.parameters, &what)?,
         };
+        let unlocks = kind.capabilities.contains(&Capability::Unlock);
+        let layer_bound = layer.filter(|_| unlocks || entry.keep_login);
+        let beside = kind.parameters.iter().filter(|parameter| parameter.beside_login);
+        let beside: Vec<String> = beside.map(|parameter| parameter.name.clone()).collect();
+        let (login, answers) = match (&further, layer_bound) {
+            (_, None) => (None, None),
+            (Some(further), _) => (further.template.login, None),
+            (None, Some(_)) => {
+                let (login, answers) = self.login(&entry, &beside, &parameters);
+                (Some(login), answers)
+            }
+        };
         let template = match &further {
             Some(further) => Some(Arc::clone(&further.template)),
             None if kind.capabilities.contains(&Capability::Concurrent) => {
                 let (entry, plugin) = (entry.clone(), *trusted.sha256());
                 let parameters = parameters.duplicate();
-                Some(Arc::new(Template { layer, entry, plugin, parameters }))
+                Some(Arc::new(Template { layer, entry, plugin, parameters, login }))
             }
             None => None,
         };
@@ -219,20 +241,16 @@ impl Host {
             home: self.home(),
             log: Arc::clone(&self.0.options.log),
         };
-        let unlocks = kind.capabilities.contains(&Capability::Unlock);
-        let binding = layer.filter(|_| unlocks || entry.keep_login).map(|layer| {
-            let beside = kind.parameters.iter().filter(|parameter| parameter.beside_login);
-            let beside: Vec<String> = beside.map(|parameter| parameter.name.clone()).collect();
-            let account = SessionKey::account(&entry, &beside, &request.parameters);
+        let binding = layer_bound.zip(login).map(|(layer, login)| {
             let (plugin, kind) = (*trusted.sha256(), kind.name.clone());
-            Binding { layer, plugin, kind, beside, account }
+            Binding { layer, plugin, kind, beside, login }
         });
         let is_further = further.is_some();
-        let (mut by_person, mut session) = (false, 0);
+        let (mut by_caller, mut session) = (false, 0);
         let kept = match (further, &binding) {
-            (Some(Further { session: Some(of_handles), kept, by_person: by, number, .. }), _) => {
+            (Some(Further { session: Some(of_handles), kept, by_caller: by, number, .. }), _) => {
                 request.session = Some(of_handles);
-                (by_person, session) = (by, number);
+                (by_caller, session) = (by, number);
                 kept.map(|serial| (None, serial))
             }
             (_, Some(binding)) => self.kept_or_turn(&entry, binding, course).map(|(key, kept)| {
@@ -263,7 +281,8 @@ impl Host {
                     entry,
                     binding,
                     kept,
-                    by_person,
+                    by_caller,
+                    answers,
                     offered,
                     template,
                     session,

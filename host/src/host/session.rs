@@ -4,10 +4,11 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use keystead_plugin_api::{Level, ListRequest, Session, VaultName};
+use keystead_plugin_api::{Level, ListRequest, Parameters, Session, VaultName};
 
 use super::open::Open;
 use super::share::{Caller, Further};
+use super::unlock::Given;
 use super::{Host, lock};
 use crate::agent::{Asking, Kept, Patience, SessionKey};
 use crate::ask::Ask;
@@ -16,6 +17,7 @@ use crate::paths::Layer;
 use crate::plugin::grant::Words;
 use crate::plugin::inspect::Permission;
 use crate::plugin::pins::Digest;
+use crate::reference::Reference;
 use crate::registry::Entry;
 
 /// How long a command waits for another one that asks for the same vault. Then it asks as
@@ -65,8 +67,16 @@ pub(super) struct Binding {
     pub(super) kind: String,
     /// The parameters that have no part in the login.
     pub(super) beside: Vec<String>,
-    /// The hash of what the references among the others gave.
+    pub(super) login: Login,
+}
+
+/// What a vault logs in with, from its references.
+#[derive(Clone, Copy)]
+pub(super) struct Login {
+    /// See [`SessionKey::account()`].
     pub(super) account: Digest,
+    /// Whether `keep-login` may keep it: each reference that answers a prompt gave something.
+    pub(super) may_be_kept: bool,
 }
 
 /// What a vault's plugin has said of its session and the host has not looked at yet: the last of it.
@@ -175,6 +185,28 @@ impl Host {
         }
     }
 
+    /// Returns what a vault logs in with, and, with `keep-login`, what the references give that answer its
+    /// prompts, without those that give nothing now. For other vaults they are resolved once they are
+    /// needed: a program among them may prompt a person.
+    pub(super) fn login(
+        &self,
+        entry: &Entry,
+        beside: &[String],
+        parameters: &Parameters,
+    ) -> (Login, Option<Given>) {
+        let answers = entry.keep_login.then(|| {
+            let answer = |(prompt, from): (&String, &Reference)| {
+                let value = self.resolve(prompt, from).ok()?;
+                Some((prompt.clone(), (from.clone(), value)))
+            };
+            entry.unlock.iter().filter_map(answer).collect::<Given>()
+        });
+        let given = answers.iter().flatten().map(|(prompt, (_, answer))| (prompt, answer));
+        let account = SessionKey::account(entry, beside, parameters, given);
+        let count = answers.as_ref().map_or(0, Given::len);
+        (Login { account, may_be_kept: count == entry.unlock.len() }, answers)
+    }
+
     /// Returns what an open vault's session is bound to; none where it is registered for
     /// this process only, or never locked.
     pub(super) fn session_key(&self, open: &Open) -> Option<SessionKey> {
@@ -188,7 +220,7 @@ impl Host {
             plugin: binding.plugin,
             kind: binding.kind.clone(),
             registered: SessionKey::registered(entry, &binding.beside, self.home().as_deref()),
-            account: binding.account,
+            account: binding.login.account,
         }
     }
 
@@ -255,8 +287,8 @@ impl Host {
         let copy = has_others.then(|| Session::new(session.secret.duplicate(), session.lifetime));
         self.keep_session(open, course, session);
         if let Some(copy) = copy {
-            let (kept, by_person) = (open.kept, open.by_person);
-            let number = caller.shared(|common| common.keep(copy, kept, by_person));
+            let (kept, by_caller) = (open.kept, open.by_caller);
+            let number = caller.shared(|common| common.keep(copy, kept, by_caller));
             open.session = number.unwrap_or_default();
         }
     }
@@ -272,7 +304,7 @@ impl Host {
                 course.session = Some(session);
                 return;
             }
-            None if open.entry.keep_login && !open.by_person => {
+            None if open.keeps_login() && !open.by_caller => {
                 sessions.keep_login(&key, &open.name, &session)
             }
             None => return,

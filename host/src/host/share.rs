@@ -10,7 +10,7 @@ use keystead_plugin_api::{Level, Parameters, Session};
 use super::Host;
 use super::open::Open;
 use super::pool::{self, Shared};
-use super::session::Course;
+use super::session::{Course, Login};
 use crate::error::{Error, Result, visible};
 use crate::paths::Layer;
 use crate::plugin::pins::Digest;
@@ -30,6 +30,8 @@ pub(super) struct Template {
     /// The hash of the plugin.
     pub(super) plugin: Digest,
     pub(super) parameters: Parameters,
+    /// What the handles log in with, where a session of theirs can be kept.
+    pub(super) login: Option<Login>,
 }
 
 /// How a further handle is opened.
@@ -38,8 +40,8 @@ pub(super) struct Further {
     pub(super) session: Option<Session>,
     /// The number that the agent keeps the session under.
     pub(super) kept: Option<u64>,
-    /// Whether a person answered a prompt for it.
-    pub(super) by_person: bool,
+    /// Whether an answer to a prompt came from this process's caller.
+    pub(super) by_caller: bool,
     /// The session's number among those of the vault's handles.
     pub(super) number: u64,
 }
@@ -68,7 +70,7 @@ struct Held {
     session: Session,
     since: Instant,
     kept: Option<u64>,
-    by_person: bool,
+    by_caller: bool,
 }
 
 impl Held {
@@ -101,9 +103,9 @@ impl Common {
         let held = self.session.as_ref();
         let session = held.and_then(Held::left);
         let kept = held.and_then(|held| held.kept).filter(|_| session.is_some());
-        let by_person = held.is_some_and(|held| held.by_person);
+        let by_caller = held.is_some_and(|held| held.by_caller);
         let number = self.number;
-        let further = Further { template, session, kept, by_person, number };
+        let further = Further { template, session, kept, by_caller, number };
         (is_further || further.session.is_some()).then_some(further)
     }
 
@@ -119,8 +121,8 @@ impl Common {
     }
 
     /// Keeps a session for further handles, and returns its number.
-    pub(super) fn keep(&mut self, session: Session, kept: Option<u64>, by_person: bool) -> u64 {
-        self.session = Some(Held { session, since: Instant::now(), kept, by_person });
+    pub(super) fn keep(&mut self, session: Session, kept: Option<u64>, by_caller: bool) -> u64 {
+        self.session = Some(Held { session, since: Instant::now(), kept, by_caller });
         self.number += 1;
         self.number
     }
@@ -240,7 +242,7 @@ mod tests {
     fn concurrent() -> Common {
         let entry = Entry::new(VaultName::parse("v").unwrap(), "p");
         let (plugin, parameters) = (Digest::of(b"p"), Parameters::new());
-        let template = Template { layer: None, entry, plugin, parameters };
+        let template = Template { layer: None, entry, plugin, parameters, login: None };
         Common { template: Some(Arc::new(template)), answered: true, ..Common::default() }
     }
 
@@ -277,7 +279,7 @@ mod tests {
         for is_further in [true, false] {
             let further = common.further(is_further).unwrap();
             assert!(further.session.unwrap().lifetime <= Duration::from_secs(60));
-            assert_eq!((further.kept, further.by_person, further.number), (Some(7), true, 1));
+            assert_eq!((further.kept, further.by_caller, further.number), (Some(7), true, 1));
         }
         common.keep(session(0), Some(8), true);
         let further = common.further(true).unwrap();

@@ -31,7 +31,7 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 
 /// What references gave during one unlocking, by prompt. Kept for its length only: a
 /// descriptor can be read once, and a mistyped code must not run a program again.
-type Given = BTreeMap<String, (Reference, SecretText)>;
+pub(super) type Given = BTreeMap<String, (Reference, SecretText)>;
 
 /// What is left of the time that unlocking may take, for all of its steps: a vault that answers each
 /// at the last moment, and asks for one more, would hold its caller for as much again.
@@ -57,50 +57,92 @@ impl Host {
         course: &mut Course,
         caller: &mut Caller<'_>,
     ) -> Result<Called<T>> {
-        let mut refusal = match self.call_again(open, run) {
+        let mut refusal = match call_again(open, self.deadline(), run) {
             Ok(reply) => return Ok(Called::Done(reply)),
             Err(refusal) => refusal,
         };
         if refusal.challenge().is_some() && !self.may_unlock(open, caller) {
             return Ok(Called::OnAnother);
         }
+        let mut standing = match open.answers.take() {
+            Some(answers) => answers,
+            // Unlocked before, with what its session is bound to: what the references give by now may be
+            // another account.
+            None if open.binding.is_some() && open.entry.keep_login => {
+                self.session_failed(open);
+                return Ok(Called::Reopen);
+            }
+            None => Given::new(),
+        };
         let mut given = Given::new();
         let mut wrong = 0;
         let mut left = Left(UNLOCK_TIMEOUT);
         let (mut poll, mut end) = (None, None);
+        // The challenge that waits and whose prompts were answered last.
+        let mut answered = None;
         let mut steps = 0;
-        while steps < MAX_STEPS {
-            let Some(challenge) = refusal.challenge().cloned() else {
+        loop {
+            let Some(mut challenge) = refusal.challenge().cloned() else {
                 return Err(open.error(refusal));
             };
             self.session_failed(open);
-            let answers = self.answers(open, &challenge, &mut given, ask, course)?;
-            let Some((answers, missing)) = answers else { return Ok(Called::Reopen) };
-            open.by_person |= missing > 0 || challenge.wait != Wait::None;
-            if challenge.wait != Wait::None {
-                if !self.attended(open, &challenge, ask, course)? {
-                    return Ok(Called::Reopen);
+            let polls = matches!(challenge.wait, Wait::Poll { .. });
+            if polls && answered.as_ref() == Some(&challenge.id) {
+                // Not yet.
+                challenge.prompts.clear();
+            }
+            let is_pending = polls && challenge.prompts.is_empty();
+            if !is_pending {
+                if steps == MAX_STEPS {
+                    break;
                 }
+                steps += 1;
+            }
+            poll = match challenge.wait {
+                Wait::Poll { expires, .. } => {
+                    let end = *end.get_or_insert_with(|| Instant::now() + Poll::LONGEST);
+                    poll.filter(|_| is_pending).or_else(|| Some(Poll::new(expires, end)))
+                }
+                _ => None,
+            };
+            let sources = (&mut given, &mut standing);
+            let (mut answers, missing) = self.referenced(open, &challenge, sources, ask)?;
+            let count = missing.len();
+            open.by_caller |= count > 0 || challenge.wait != Wait::None;
+            let mut shown = challenge.clone();
+            shown.prompts = missing;
+            if challenge.wait != Wait::None && !self.attended(open, &shown, ask, course)? {
+                return Ok(Called::Reopen);
+            }
+            if count > 0 {
+                let Some(typed) = self.typed(open, &shown, ask, course)? else {
+                    return Ok(Called::Reopen);
+                };
+                answers.extend(typed);
+                shown.prompts.clear();
+                if challenge.wait != Wait::None {
+                    show(open, &shown, ask)?;
+                }
+            }
+            if challenge.wait != Wait::None {
                 // A person does something elsewhere, and takes as long as that takes.
                 left = Left(UNLOCK_TIMEOUT);
             }
-            if let Wait::Poll { interval, expires } = challenge.wait {
-                let end = *end.get_or_insert_with(|| Instant::now() + Poll::LONGEST);
-                let poll = poll.get_or_insert_with(|| Poll::new(expires, end));
-                poll.pause(interval, open)?;
-            } else {
-                steps += 1;
-                poll = None;
+            match (challenge.wait, &poll) {
+                (Wait::Poll { interval, .. }, Some(poll)) if is_pending => {
+                    poll.pause(interval, open)?;
+                }
+                _ => answered = polls.then(|| challenge.id.clone()),
             }
             let unlocked = left.spend(|deadline| {
                 let request = UnlockRequest::new(challenge.id.clone(), answers, deadline);
-                open.vault().unlock(&request)
+                call_again(open, deadline, &mut |vault, _| vault.unlock(&request))
             });
             refusal = match unlocked {
                 Ok(_) => {
                     course.unlocked();
                     self.was_unlocked(caller);
-                    match self.call_again(open, run) {
+                    match call_again(open, self.deadline(), run) {
                         Ok(reply) => return Ok(Called::Done(reply)),
                         Err(refusal) => refusal,
                     }
@@ -108,11 +150,11 @@ impl Host {
                 Err(denied) if denied.kind() == ErrorKind::PermissionDenied => {
                     wrong += 1;
                     // What was not typed would be as wrong again.
-                    if missing == 0 || wrong == MAX_WRONG_ANSWERS {
+                    if count == 0 || wrong == MAX_WRONG_ANSWERS {
                         return Err(denied_by(open, &challenge, &given, denied));
                     }
                     // Somebody types it again, and waits for it.
-                    left = Left(UNLOCK_TIMEOUT);
+                    (left, answered) = (Left(UNLOCK_TIMEOUT), None);
                     ask.wrong(&open.name, denied.message());
                     Refusal::locked(challenge)
                 }
@@ -124,28 +166,6 @@ impl Host {
             };
         }
         Err(open.error(Refusal::internal("the vault asks for more and more to be unlocked")))
-    }
-
-    /// Makes a call, and makes it again after as long as the vault says, while the deadline leaves
-    /// time for that.
-    fn call_again<T>(
-        &self,
-        open: &mut Open,
-        run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
-    ) -> Reply<T> {
-        let deadline = self.deadline();
-        loop {
-            let refusal = match run(open.vault(), deadline) {
-                Err(refusal) if refusal.kind() == ErrorKind::Unavailable => refusal,
-                answer => return answer,
-            };
-            // The pause before a plugin's process is started again is none of the vault's.
-            let wait = refusal.retry_after().filter(|_| !open.runner_failed());
-            match wait.map(|wait| wait.max(SHORTEST_WAIT)) {
-                Some(wait) if wait < deadline.remaining() => std::thread::sleep(wait),
-                _ => return Err(refusal),
-            }
-        }
     }
 
     /// Shows a person what a vault waits for. Returns false where a session has come that makes it
@@ -160,7 +180,7 @@ impl Host {
         ask: &mut dyn Ask,
         course: &mut Course,
     ) -> Result<bool> {
-        let locked = |why| locked(open, challenge, challenge.prompts.clone(), why);
+        let locked = |why| locked(open, challenge, why);
         if !ask.is_there() {
             return Err(locked(Unanswered::Nobody));
         }
@@ -173,31 +193,38 @@ impl Host {
             _ if self.session_came(open, ask, course) => return Ok(false),
             _ => {}
         }
-        ask.show(&open.name, challenge).map_err(locked)?;
+        show(open, challenge, ask)?;
         Ok(true)
     }
 
-    /// Returns an answer to each prompt, and how many of them were asked for; nothing where
-    /// a session has come that makes them needless.
-    fn answers(
+    /// Returns the answers that references give, those for this call before the registered ones, and the
+    /// prompts that are left. What was resolved when the vault was opened is not resolved again.
+    fn referenced(
         &self,
-        open: &Open,
+        open: &mut Open,
         challenge: &Challenge,
-        given: &mut Given,
+        (given, standing): (&mut Given, &mut Given),
         ask: &mut dyn Ask,
-        course: &mut Course,
-    ) -> Result<Option<(Vec<Answer>, usize)>> {
+    ) -> Result<(Vec<Answer>, Vec<Prompt>)> {
         let mut answers = Vec::with_capacity(challenge.prompts.len());
         let mut missing = Vec::new();
         for prompt in &challenge.prompts {
             if !given.contains_key(&prompt.name) {
                 let here = ask.given(&open.name, prompt);
-                let Some(from) = here.or_else(|| open.entry.unlock.get(&prompt.name).cloned())
-                else {
-                    missing.push(prompt.clone());
-                    continue;
+                open.by_caller |= here.is_some();
+                let resolved = standing.remove(&prompt.name).filter(|_| here.is_none());
+                let registered = || open.entry.unlock.get(&prompt.name).cloned();
+                let (from, value) = match (resolved, here.or_else(registered)) {
+                    (Some(resolved), _) => resolved,
+                    (None, Some(from)) => {
+                        let value = self.resolve(&prompt.name, &from)?;
+                        (from, value)
+                    }
+                    (None, None) => {
+                        missing.push(prompt.clone());
+                        continue;
+                    }
                 };
-                let value = self.resolve(&prompt.name, &from)?;
                 if !prompt.takes(value.expose()) {
                     let why = match prompt.kind {
                         PromptKind::YesNo => "it is neither `yes` nor `no`".to_owned(),
@@ -211,29 +238,68 @@ impl Host {
             let value = given[&prompt.name].1.duplicate();
             answers.push(Answer::new(prompt.name.clone(), value));
         }
-        let count = missing.len();
-        if count > 0 {
-            if self.session_came(open, ask, course) {
-                return Ok(None);
-            }
-            let locked = |why| locked(open, challenge, missing.clone(), why);
-            let mut asked = challenge.clone();
-            asked.prompts.clone_from(&missing);
-            let typed = ask.ask(&open.name, &asked).map_err(locked)?;
-            for prompt in &missing {
-                let answer = typed.iter().find(|answer| answer.name == prompt.name);
-                if !answer.is_some_and(|answer| prompt.takes(answer.value.expose())) {
-                    let why = "not every prompt was answered".to_owned();
-                    return Err(locked(Unanswered::Failed(why)));
-                }
-            }
-            answers.extend(typed);
+        Ok((answers, missing))
+    }
+
+    /// Returns a person's answer to each prompt; nothing where a session has come that makes them
+    /// needless.
+    fn typed(
+        &self,
+        open: &Open,
+        challenge: &Challenge,
+        ask: &mut dyn Ask,
+        course: &mut Course,
+    ) -> Result<Option<Vec<Answer>>> {
+        if self.session_came(open, ask, course) {
+            return Ok(None);
         }
-        Ok(Some((answers, count)))
+        let locked = |why| locked(open, challenge, why);
+        let typed = ask.ask(&open.name, challenge).map_err(locked)?;
+        for prompt in &challenge.prompts {
+            let answer = typed.iter().find(|answer| answer.name == prompt.name);
+            if !answer.is_some_and(|answer| prompt.takes(answer.value.expose())) {
+                let why = "not every prompt was answered".to_owned();
+                return Err(locked(Unanswered::Failed(why)));
+            }
+        }
+        Ok(Some(typed))
     }
 }
 
+/// Makes a call, and makes it again after as long as the vault says, while the deadline leaves time
+/// for that.
+fn call_again<T>(
+    open: &mut Open,
+    deadline: Deadline,
+    run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
+) -> Reply<T> {
+    loop {
+        let refusal = match run(open.vault(), deadline) {
+            Err(refusal) => refusal,
+            answer => return answer,
+        };
+        // The pause before a plugin's process is started again is none of the vault's.
+        match pause_asked(&refusal, deadline).filter(|_| !open.runner_failed()) {
+            Some(pause) => std::thread::sleep(pause),
+            None => return Err(refusal),
+        }
+    }
+}
+
+/// Returns how long a vault asks to wait before the same call is made again, where the deadline leaves
+/// time for that.
+pub(crate) fn pause_asked(refusal: &Refusal, deadline: Deadline) -> Option<Duration> {
+    let wait = refusal.retry_after().filter(|_| refusal.kind() == ErrorKind::Unavailable)?;
+    Some(wait.max(SHORTEST_WAIT)).filter(|wait| *wait < deadline.remaining())
+}
+
+/// Shows a person what a vault waits for.
+fn show(open: &Open, challenge: &Challenge, ask: &mut dyn Ask) -> Result<()> {
+    ask.show(&open.name, challenge).map_err(|why| locked(open, challenge, why))
+}
+
 /// How long a person has who does something elsewhere.
+#[derive(Clone, Copy)]
 struct Poll(Instant);
 
 impl Poll {
@@ -243,15 +309,20 @@ impl Poll {
     /// The longest that one unlocking waits in all, whatever the vault says.
     const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-    /// Returns the time that one step has, which ends with that of the whole unlocking.
+    /// Returns the time that one step has, which ends with that of the whole unlocking; a step without
+    /// an end has all of it.
     fn new(expires: Duration, end: Instant) -> Self {
-        Self((Instant::now() + expires.min(Self::LONGEST)).min(end))
+        match expires.is_zero() {
+            true => Self(end),
+            false => Self((Instant::now() + expires.min(Self::LONGEST)).min(end)),
+        }
     }
 
-    /// Waits until the vault may be asked again.
+    /// Waits until the vault may be asked again, for the last time when the time is over.
     fn pause(&self, interval: Duration, open: &mut Open) -> Result<()> {
-        let pause = interval.clamp(*Self::PAUSES.start(), *Self::PAUSES.end());
-        if pause > self.0.saturating_duration_since(Instant::now()) {
+        let left = self.0.saturating_duration_since(Instant::now());
+        let pause = interval.clamp(*Self::PAUSES.start(), *Self::PAUSES.end()).min(left);
+        if pause.is_zero() {
             let over = "what unlocks the vault was not done in time";
             return Err(open.error(Refusal::new(ErrorKind::TimedOut, over)));
         }
@@ -261,10 +332,8 @@ impl Poll {
 }
 
 /// Returns the error of a vault that stays locked.
-fn locked(open: &Open, challenge: &Challenge, prompts: Vec<Prompt>, why: Unanswered) -> Error {
-    let mut challenge = Box::new(challenge.clone());
-    challenge.prompts = prompts;
-    Error::Locked { vault: open.name.clone(), challenge, why }
+fn locked(open: &Open, challenge: &Challenge, why: Unanswered) -> Error {
+    Error::Locked { vault: open.name.clone(), challenge: Box::new(challenge.clone()), why }
 }
 
 /// Returns the error of wrong answers, with the references that some of them came from.

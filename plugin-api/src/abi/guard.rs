@@ -39,7 +39,7 @@ pub struct Guarded<V> {
     inner: V,
     capabilities: Vec<Capability>,
     values: Vec<ValueKind>,
-    /// The challenge that it gave last.
+    /// The challenge that it gave last, until it is unlocked.
     challenge: Option<String>,
     /// The actions that it had last.
     actions: Vec<String>,
@@ -204,11 +204,14 @@ impl<V: Holds> Vault for Guarded<V> {
         if self.challenge.as_deref() != Some(&*request.challenge) {
             return Err(Error::invalid("this vault did not give that challenge last"));
         }
-        self.call(|vault| vault.unlock(request))
+        let unlocked = self.call(|vault| vault.unlock(request))?;
+        self.challenge = None;
+        Ok(unlocked)
     }
 
     fn lock(&mut self, request: &LockRequest) -> Result<Locked> {
         self.needs(Capability::Unlock, NEVER_LOCKED)?;
+        self.challenge = None;
         self.call(|vault| vault.lock(request))
     }
 

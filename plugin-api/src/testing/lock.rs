@@ -7,7 +7,7 @@ use super::bench::{
     Handle, Verdict, VAULT,
 };
 use super::sample;
-use crate::challenge::Challenge;
+use crate::challenge::{Challenge, Wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Capability;
 use crate::name::SecretName;
@@ -25,12 +25,13 @@ pub(super) fn no_prompt(bench: &mut Bench<'_>) -> Verdict {
     if !bench.declared.can(Capability::Unlock) {
         return broken("no `locked` from a vault without `unlock`", "`locked`");
     }
-    let prompts = match locked.challenge() {
-        Some(challenge) => &challenge.prompts,
+    let (prompts, waits) = match locked.challenge() {
+        Some(challenge) => (&challenge.prompts, challenge.wait != Wait::None),
         None => return broken("a challenge with `locked`", "none"),
     };
-    if prompts.is_empty() || prompts.len() > Challenge::MAX_PROMPTS {
-        let expected = format!("1 to {} prompts with `locked`", Challenge::MAX_PROMPTS);
+    if prompts.is_empty() && !waits || prompts.len() > Challenge::MAX_PROMPTS {
+        let expected =
+            format!("1 to {} prompts with `locked`, or a wait", Challenge::MAX_PROMPTS);
         return broken(expected, prompts.len().to_string());
     }
     let names: BTreeSet<&str> = prompts.iter().map(|prompt| prompt.name.as_str()).collect();

@@ -185,10 +185,11 @@ impl Ask for Terminal {
     fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
         self.askable().map_err(unanswered)?;
         self.waiting.hush();
-        if !challenge.prompts.iter().all(|prompt| prompt.new) {
-            self.tell(&format!("Vault `{vault}` is locked."));
-        }
+        // What a vault waits for has been shown.
         if challenge.wait == Wait::None {
+            if !challenge.prompts.iter().all(|prompt| prompt.new) {
+                self.tell(&format!("Vault `{vault}` is locked."));
+            }
             sentences(challenge).iter().for_each(|line| self.tell(line));
         }
         let mut answers = Vec::with_capacity(challenge.prompts.len());
@@ -213,15 +214,17 @@ impl Ask for Terminal {
         self.waiting.hush();
         let mut lines = vec![format!("Vault `{vault}` is locked.")];
         lines.extend(sentences(challenge));
-        lines.push(match challenge.wait {
-            Wait::System => "Waiting for what the system asks; Ctrl-C ends it.".to_owned(),
-            _ => "Waiting until that is done; Ctrl-C ends it.".to_owned(),
-        });
-        // A person reads it once, however often the vault is asked.
-        if self.shown.as_ref() != Some(&lines) {
-            lines.iter().for_each(|line| self.tell(line));
-            self.shown = Some(lines);
+        if challenge.prompts.is_empty() {
+            lines.push(match challenge.wait {
+                Wait::System => "Waiting for what the system asks; Ctrl-C ends it.".to_owned(),
+                _ => "Waiting until that is done; Ctrl-C ends it.".to_owned(),
+            });
         }
+        // A person reads it once, however often the vault is asked.
+        let shown = self.shown.take().unwrap_or_default();
+        let new = lines.strip_prefix(shown.as_slice()).unwrap_or(&lines);
+        new.iter().for_each(|line| self.tell(line));
+        self.shown = Some(lines);
         Ok(())
     }
 

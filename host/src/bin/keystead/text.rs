@@ -2,8 +2,8 @@
 
 use keystead::escape::message;
 
-/// The most characters of one foreign line: more is no message any more.
-const MOST: usize = 4_096;
+/// The most characters of one foreign line: what a plugin may say at once, and what we say around it.
+const MOST: usize = keystead_plugin_api::MAX_MESSAGE_BYTES + 1_024;
 
 /// Returns a message as one line: what a terminal would obey or nobody would see is escaped,
 /// line breaks and tabs are spaces.

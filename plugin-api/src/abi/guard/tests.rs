@@ -164,9 +164,21 @@ fn challenge_that_was_not_given_last_is_invalid() {
     assert_eq!(refused(unlock(&mut vault, "first")), ErrorKind::Locked);
     assert_eq!(refused(unlock(&mut vault, "first")), ErrorKind::Invalid);
     unlock(&mut vault, "second").unwrap();
+    // It was answered: not a second time.
+    assert_eq!(refused(unlock(&mut vault, "second")), ErrorKind::Invalid);
     vault.get(&get).unwrap();
     let calls = calls.lock().unwrap();
     assert_eq!(*calls, ["get", "unlock", "unlocked", "unlock", "unlocked", "get"]);
+}
+
+#[test]
+fn challenge_of_before_lock_is_invalid() {
+    let (mut vault, calls) = guarded(Some("first"), &[Capability::Unlock]);
+    assert_eq!(refused(vault.get(&GetRequest::new(name(), soon()))), ErrorKind::Locked);
+    let _ = vault.lock(&LockRequest::new(soon()));
+    let request = UnlockRequest::new("first", Vec::new(), soon());
+    assert_eq!(refused(vault.unlock(&request)), ErrorKind::Invalid);
+    assert_eq!(*calls.lock().unwrap(), ["get"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use keystead::plugin::{inspect, pins, runner, trust};
 use keystead::registry::schema::Fault;
 use keystead::similar::similar;
 use keystead::{Class, Error, Unanswered, agent, exchange, fs, registry, transfer};
-use keystead_plugin_api::{Prompt, VaultName};
+use keystead_plugin_api::{Challenge, Prompt, VaultName};
 
 use super::{Failure, in_one_line};
 use crate::commands::get::listed;
@@ -94,12 +94,12 @@ impl Found {
                 None => self.hint(NO_VAULT),
             },
             Error::SecretExists { .. } => self.hint("leave `--no-clobber` out to replace it"),
-            Error::Locked { vault, challenge, why: Unanswered::Nobody } => {
-                if let Some(url) = &challenge.url {
-                    self.hint(format!("open {url}"));
+            Error::Locked { vault, challenge, why } => {
+                self.address(challenge);
+                if *why == Unanswered::Nobody {
+                    self.locked(vault, &challenge.prompts);
+                    self.hint(unlock_first(vault));
                 }
-                self.locked(vault, &challenge.prompts);
-                self.hint(unlock_first(vault));
             }
             Error::WrongAnswer { from, .. } => {
                 for (prompt, reference) in from {
@@ -114,6 +114,7 @@ impl Found {
             }
             Error::SearchIncomplete { vault, source, .. } => {
                 if let Error::Locked { challenge, why: Unanswered::Nobody, .. } = &**source {
+                    self.address(challenge);
                     self.locked(vault, &challenge.prompts);
                     self.hint(format!(
                         "a search asks for the default vault only: run `keystead vault unlock {vault}` first"
@@ -178,6 +179,12 @@ impl Found {
             Error::Trust(error) => self.trust(error),
             Error::Transfer(error) => self.transfer(error),
             _ => {}
+        }
+    }
+
+    fn address(&mut self, challenge: &Challenge) {
+        if let Some(url) = &challenge.url {
+            self.hint(format!("open {url}"));
         }
     }
 
