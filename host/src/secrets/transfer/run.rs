@@ -8,7 +8,7 @@ use keystead_plugin_api::{
 };
 
 use super::{
-    Action, Carried, Error, IfRefused, IfThere, Plan, Planned, Source, Transfer, compare,
+    Action, Carried, Error, IfRefused, IfThere, Plan, Planned, Renames, Source, Transfer, compare,
 };
 use crate::ask::Ask;
 use crate::error::{Error as HostError, Result};
@@ -85,7 +85,7 @@ impl Plan {
         if matches!(action, Action::Refused(_)) {
             return Ok(Outcome::Skipped);
         }
-        if self.renames && matches!(action, Action::Write) {
+        if self.renames != Renames::No && matches!(action, Action::Write) {
             let names = [name, target];
             let renamed = host.exclusively(from, &self.source, &names, ask, &mut |ask| {
                 let renamed = host.call(from, ask, &mut |open, deadline| {
@@ -95,6 +95,7 @@ impl Plan {
             });
             match renamed {
                 Ok(_) => return Ok(Outcome::Written),
+                Err(error) if self.renames == Renames::Spelling => return Err(error),
                 // The new name came since: what is there decides, below.
                 Err(HostError::SecretExists { .. }) => {}
                 // Its kind of vault renames, and this one does not.
