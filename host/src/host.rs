@@ -24,6 +24,7 @@ use keystead_plugin_api::{
 
 pub use conformance::Check;
 pub use denied::{Denied, may_be_denial, tells_of_denial};
+pub(crate) use grant::templates;
 pub use grant::{OptionalPermission, PlannedGrant};
 pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
 pub use session::{Renew, Unlocked, Unlocking};

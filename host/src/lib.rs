@@ -36,5 +36,5 @@ pub use host::{
 pub use keystead_plugin_api as api;
 pub use options::{DEFAULT_TIMEOUT, Log, Options, Sources, UNLOCK_TIMEOUT};
 pub use secrets::{Described, FieldKind, Found, Listing, NewField, NewSecret, NoField};
-pub use secrets::{Place, PlannedAction, Unasked, Write};
+pub use secrets::{Place, PlannedAction, Unasked, Write, has_wildcards};
 pub use secrets::{metadata, transfer};

@@ -20,6 +20,7 @@ use keystead_plugin_api::{
 pub use action::PlannedAction;
 pub use field::{FieldKind, NewField, NoField};
 pub use many::Write;
+pub use pattern::has_wildcards;
 
 use crate::ask::{Ask, Nobody};
 use crate::error::{Error, Result};

@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 
 use super::sandbox::{Sandbox, files, hashicorp, plugin, store};
 use crate::bao::{Bao, ROOT, unique};
+use crate::plugin_files::ledger;
 
 /// How many commands run at once.
 const WRITERS: usize = 24;
@@ -121,6 +122,30 @@ fn last_written_value_outlives_a_move(sandbox: &Sandbox) {
     }
 }
 
+/// Copies many secrets over one whose fields are changed meanwhile. The vault ends with the fields of
+/// one copy, as in some order of all commands, and no command fails.
+fn copies_and_fields_are_kept(sandbox: &Sandbox) {
+    for number in 0..WRITERS {
+        let copied = format!("{{\"origin\":\"c{number}\",\"c{number}\":\"copied\"}}");
+        sandbox.feed(copied, &format!("set c{number} -V away --kind map --stdin")).succeeds();
+    }
+    sandbox.feed("{}", "set copied --kind map --stdin").succeeds();
+    at_once(|number| {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let words = format!("copy c{number} --as copied --from away --to work --replace");
+                succeed(sandbox, &words, "");
+            });
+            succeed(sandbox, &format!("set copied --field f{number} --stdin"), "set");
+        });
+    });
+    let fields = answer(sandbox, "get copied --json");
+    let fields = fields["value"]["map"].as_object().unwrap();
+    let copies: Vec<_> = fields.iter().filter(|(_, field)| field["text"] == "copied").collect();
+    assert_eq!(copies.len(), 1, "{fields:?}");
+    assert_eq!(fields["origin"]["text"], *copies[0].0);
+}
+
 /// Returns a sandbox in which the vault `work` is of this plugin.
 fn work(plugin: &Path, id: &str, parameters: &str) -> Sandbox {
     let sandbox = Sandbox::installed();
@@ -140,6 +165,7 @@ fn memory_vault_loses_no_update() {
     metadata_is_kept(&sandbox);
     moved_secrets_are_kept(&sandbox);
     last_written_value_outlives_a_move(&sandbox);
+    copies_and_fields_are_kept(&sandbox);
 }
 
 #[test]
@@ -149,6 +175,7 @@ fn store_vault_loses_no_update() {
     metadata_is_kept(&sandbox);
     moved_secrets_are_kept(&sandbox);
     last_written_value_outlives_a_move(&sandbox);
+    copies_and_fields_are_kept(&sandbox);
 }
 
 #[test]
@@ -178,6 +205,7 @@ fn needs_bao_kv_2_loses_no_update() {
     metadata_is_kept(&sandbox);
     moved_secrets_are_kept(&sandbox);
     last_written_value_outlives_a_move(&sandbox);
+    copies_and_fields_are_kept(&sandbox);
 }
 
 /// The server cannot check a version here: the processes of one user take a lock.
@@ -186,6 +214,8 @@ fn needs_bao_kv_1_loses_no_update_of_one_user() {
     let sandbox = mounted(1);
     fields_are_kept(&sandbox);
     moved_secrets_are_kept(&sandbox);
+    last_written_value_outlives_a_move(&sandbox);
+    copies_and_fields_are_kept(&sandbox);
     one_of_many_creates(&sandbox);
     // The other way: it is the server that many create one secret in.
     for number in 0..WRITERS {
@@ -199,6 +229,49 @@ fn needs_bao_kv_1_loses_no_update_of_one_user() {
         .filter(|number| sandbox.run(&format!("get -q a{number} -V away"), &[]).status == 0)
         .count();
     assert_eq!(left, WRITERS - 1);
+}
+
+/// While another process has the locks, no command writes or removes, and each says why.
+#[test]
+fn every_write_waits_for_the_lock_of_its_secret() {
+    let sandbox = Sandbox::installed();
+    sandbox.run("plugin install --yes", &[ledger().to_str().unwrap()]).succeeds();
+    let register = "vault register work --plugin ledger:slip --yes --param ledger=work.secrets";
+    sandbox.run(register, &[]).succeeds();
+    sandbox.run("vault default work", &[]).succeeds();
+    sandbox.run("vault register away --plugin memory --param file=away.secrets", &[]).succeeds();
+    sandbox.feed("before", "set there --stdin").succeeds();
+    sandbox.feed("new", "set arrives -V away --stdin").succeeds();
+    let row = "{\"schema\":1,\"name\":\"imported\",\"value\":{\"text\":\"new\"}}\n";
+    std::fs::write(sandbox.here("rows.given"), row).unwrap();
+
+    let folder = sandbox.root().join("home/.local/share/keystead/locks");
+    let locks: Vec<_> = (0..64)
+        .map(|number| {
+            let file = std::fs::File::create(folder.join(format!("{number:02x}"))).unwrap();
+            file.lock().unwrap();
+            file
+        })
+        .collect();
+    for words in [
+        "set there --stdin",
+        "set new --stdin",
+        "remove there --yes",
+        "import rows.given --from jsonl --yes",
+        "copy arrives --from away --to work",
+        "move there --from work --to away",
+    ] {
+        let answer = sandbox.feed("after", &format!("{words} --timeout 200ms"));
+        answer.ends_with(1);
+        let why = "another Keystead process is changing this secret";
+        assert!(answer.to_string().contains(why), "{words}: {answer}");
+    }
+    assert_eq!(sandbox.run("get -q there", &[]).succeeds(), b"before");
+    for name in ["new", "imported", "arrives"] {
+        sandbox.run(&format!("get -q {name} -V work"), &[]).ends_with(3);
+    }
+    drop(locks);
+    sandbox.feed("after", "set there --stdin").succeeds();
 }
 
 /// Creates one secret with many commands: one of them succeeds, and its value is there.

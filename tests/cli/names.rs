@@ -1,6 +1,7 @@
 //! Which names are one secret is the open vault's answer: in imports, in copies, in listings.
 
 use super::sandbox::{Sandbox, store};
+use crate::plugin_files::ledger;
 
 /// Returns a sandbox with a vault `folded` and one `exact`, both of the plugin `store`.
 fn two_stores() -> Sandbox {
@@ -80,4 +81,143 @@ fn listing_is_sorted_by_the_vaults_rule() {
     }
     assert_eq!(names(&sandbox, "folded"), ["A", "a2", "b", "C"]);
     assert_eq!(names(&sandbox, "exact"), ["A", "C", "a2", "b"]);
+}
+
+/// Returns a sandbox with a vault `slip` that ignores case and does not say so, and one `exact`, in
+/// memory.
+fn slip() -> Sandbox {
+    let sandbox = Sandbox::installed();
+    sandbox.run("plugin install --yes", &[ledger().to_str().unwrap()]).succeeds();
+    let register = "vault register slip --plugin ledger:slip --yes --param ledger=slip.secrets";
+    sandbox.run(register, &[]).succeeds();
+    sandbox.run("vault register exact --plugin memory --param file=exact.secrets", &[]).succeeds();
+    sandbox
+}
+
+/// Each case: what the vault has at first, the rows, and how the import is called.
+#[test]
+fn import_of_two_spellings_refuses_the_second_where_only_the_vault_knows() {
+    for (there, names, more) in [
+        (Some("TOKEN"), ["Token", "token"], "--replace"),
+        (Some("TOKEN"), ["Token", "TOKEN"], "--replace"),
+        (Some("TOKEN"), ["TOKEN", "Token"], "--replace"),
+        (None, ["Token", "token"], "--replace"),
+        (None, ["Token", "token"], "--skip-existing"),
+        (Some("one"), ["ONE", "One"], "--replace"),
+    ] {
+        let sandbox = slip();
+        if let Some(there) = there {
+            // `one` has the value of the first row already: nothing is to be done for that.
+            let value = if there == "one" { "one" } else { "old" };
+            sandbox.feed(value, &format!("set {there} -V slip --stdin")).succeeds();
+        }
+        let row = |name: &str, value: &str| {
+            format!("{{\"schema\":1,\"name\":\"{name}\",\"value\":{{\"text\":\"{value}\"}}}}\n")
+        };
+        let rows = row(names[0], "one") + &row(names[1], "two");
+        std::fs::write(sandbox.here("rows.given"), rows).unwrap();
+        let import = format!("import rows.given --from jsonl -V slip --yes {more}");
+        let answer = sandbox.run(&import, &[]);
+        answer.ends_with(5);
+        let shown = answer.to_string();
+        assert!(shown.contains("its name stood in line 1 already"), "{names:?}: {shown}");
+        let name = names[0];
+        assert_eq!(sandbox.run(&format!("get -q {name} -V slip"), &[]).succeeds(), b"one");
+    }
+}
+
+#[test]
+fn listing_and_export_match_names_by_the_vaults_rule() {
+    let sandbox = two_stores();
+    for name in ["Token", "Stra\u{df}e"] {
+        for vault in ["folded", "exact"] {
+            sandbox.feed(name, &format!("set {name} -V {vault} --stdin")).succeeds();
+        }
+    }
+    let matching = |vault: &str, pattern: &str| {
+        let listed = sandbox.run("list -q -V", &[vault, pattern]).succeeds().to_vec();
+        let exported = sandbox.run("export -q --yes -V", &[vault, pattern]);
+        let text = String::from_utf8(listed).unwrap();
+        let names: Vec<String> =
+            text.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect();
+        let rows = String::from_utf8(exported.stdout.clone()).unwrap();
+        assert_eq!(rows.lines().count(), names.len(), "{vault} {pattern}: {exported}");
+        names
+    };
+    for pattern in ["Token", "token", "TOKEN", "tok*", "?OKEN", "*KEN"] {
+        assert_eq!(matching("folded", pattern), ["Token"], "{pattern}");
+    }
+    for pattern in ["stra\u{df}e", "STRA\u{1e9e}E", "STRA*E"] {
+        assert_eq!(matching("folded", pattern), ["Stra\u{df}e"], "{pattern}");
+    }
+    for pattern in ["Token", "Tok*"] {
+        assert_eq!(matching("exact", pattern), ["Token"], "{pattern}");
+    }
+    for pattern in ["tok*", "?OKEN"] {
+        assert!(matching("exact", pattern).is_empty(), "{pattern}");
+    }
+    sandbox.run("export -q --yes -V exact token", &[]).ends_with(3);
+}
+
+#[test]
+fn export_of_a_secret_that_is_not_there_is_no_such_secret() {
+    let sandbox = two_stores();
+    sandbox.feed("x", "set Token -V folded --stdin").succeeds();
+    for words in ["export NOSUCH", "export NOSUCH -V folded", "export NOSUCH --dry-run"] {
+        let answer = sandbox.run(&format!("{words} --yes"), &[]);
+        answer.ends_with(3);
+        assert!(answer.to_string().contains("NOSUCH"), "{answer}");
+    }
+    sandbox.run("export TOKEN -V folded --yes", &[]).succeeds();
+    sandbox.run("export NOSUCH* -V folded --yes", &[]).succeeds();
+    // A vault that cannot answer may have it.
+    std::fs::write(sandbox.here("bad.secrets"), "no vault").unwrap();
+    sandbox.run("vault register bad --plugin memory --param file=bad.secrets", &[]);
+    sandbox.run("export NOSUCH --yes", &[]).ends_with(5);
+}
+
+#[test]
+fn vault_that_does_not_say_its_rule_is_asked_for_a_name() {
+    let sandbox = slip();
+    sandbox.feed("x", "set Token -V slip --stdin").succeeds();
+    for words in ["list -q TOKEN -V slip", "export -q TOKEN -V slip --yes"] {
+        let answer = sandbox.run(words, &[]);
+        assert!(String::from_utf8_lossy(answer.succeeds()).contains("Token"), "{words}: {answer}");
+    }
+}
+
+#[test]
+fn copy_and_move_keep_the_vaults_spelling() {
+    let sandbox = two_stores();
+    for name in ["Copied", "Moved", "db*"] {
+        sandbox.feed("x", &format!("set {name} -V folded --stdin")).succeeds();
+    }
+    sandbox.feed("x", "set DB2 -V folded --stdin").succeeds();
+    sandbox.run("copy COPIED --from folded --to exact", &[]).succeeds();
+    sandbox.run("move moved --from folded --to exact", &[]).succeeds();
+    // A name that the pattern is, by the vault's rule, is the only one meant.
+    sandbox.run("copy --from folded --to exact", &["DB*"]).succeeds();
+    assert_eq!(names(&sandbox, "exact"), ["Copied", "Moved", "db*"]);
+    let slip = slip();
+    slip.feed("x", "set Token -V slip --stdin").succeeds();
+    slip.run("copy TOKEN --from slip --to exact", &[]).succeeds();
+    assert_eq!(names(&slip, "exact"), ["Token"]);
+}
+
+#[test]
+fn move_to_another_spelling_renames_where_the_vault_can() {
+    let sandbox = two_stores();
+    sandbox.feed("x", "set Token -V folded --stdin").succeeds();
+    sandbox.run("move Token --as TOKEN --from folded --to folded", &[]).succeeds();
+    assert_eq!(names(&sandbox, "folded"), ["TOKEN"]);
+    assert_eq!(sandbox.run("get -q token -V folded", &[]).succeeds(), b"x");
+    let move_ = |name: &str, words: &str| {
+        let answer = sandbox.run(&format!("move {name} --from folded --to folded {words}"), &[]);
+        answer.ends_with(1);
+        assert_eq!(sandbox.run("get -q token -V folded", &[]).succeeds(), b"x", "{answer}");
+    };
+    move_("token", "--as TOKEN");
+    // Without what it has beside its value it is a copy, which would replace itself.
+    move_("TOKEN", "--as Token --without-metadata");
+    assert_eq!(names(&sandbox, "folded"), ["TOKEN"]);
 }

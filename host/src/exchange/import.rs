@@ -63,6 +63,9 @@ pub struct Import<'a> {
     /// What the vault says of its names, and the names of this pass.
     rules: Option<Rules>,
     names: Names,
+    /// How the vault spells the secrets that rows of this pass are, where only it knows which names are
+    /// one.
+    spellings: Names,
 }
 
 /// A row, and what became of it, or would.
@@ -135,6 +138,7 @@ impl Host {
             looked: None,
             rules: None,
             names: Names::default(),
+            spellings: Names::default(),
         })
     }
 }
@@ -161,7 +165,7 @@ impl Import<'_> {
         ask: &mut dyn Ask,
         each: &mut dyn FnMut(Imported),
     ) -> Result<()> {
-        self.names = Names::default();
+        (self.names, self.spellings) = (Names::default(), Names::default());
         let mut prints = Prints::default();
         let mut batch = Batch::default();
         let rules = self.host.rules(&self.vault, ask)?;
@@ -230,7 +234,7 @@ impl Import<'_> {
 
     /// Asks the vault about the rows of a batch, or writes them, and tells of all.
     fn flush(
-        &self,
+        &mut self,
         mut batch: Batch,
         run: Run,
         prints: &mut Prints,
@@ -250,7 +254,7 @@ impl Import<'_> {
     }
 
     /// Decides what becomes of each row of a batch.
-    fn settle(&self, batch: &mut Batch, run: Run, ask: &mut dyn Ask) -> Result<()> {
+    fn settle(&mut self, batch: &mut Batch, run: Run, ask: &mut dyn Ask) -> Result<()> {
         let new: Vec<usize> =
             (0..batch.items.len()).filter(|&at| batch.items[at].2.is_row()).collect();
         let there = match run {
@@ -267,7 +271,7 @@ impl Import<'_> {
 
     /// Writes these rows of the batch, and returns those that are there already.
     fn write(
-        &self,
+        &mut self,
         batch: &mut Batch,
         which: &[usize],
         mode: WriteMode,
@@ -275,10 +279,13 @@ impl Import<'_> {
     ) -> Result<Vec<usize>> {
         let new: Vec<Write> = which.iter().map(|&at| batch.items[at].2.to_write(mode)).collect();
         let results = self.host.set_many(Some(&self.vault), &new, ask)?;
-        let (mut there, mut stopped) = (Vec::new(), None);
+        let (mut there, mut created, mut stopped) = (Vec::new(), Vec::new(), None);
         for (&at, result) in which.iter().zip(results) {
             let became = match result.map_err(of_one) {
-                Ok(()) if mode == WriteMode::CreateOnly => Became::New,
+                Ok(()) if mode == WriteMode::CreateOnly => {
+                    created.push(at);
+                    Became::New
+                }
                 Ok(()) => Became::Replaced,
                 Err(Ok(Error::SecretExists { .. })) if mode == WriteMode::CreateOnly => {
                     there.push(at);
@@ -292,25 +299,36 @@ impl Import<'_> {
             };
             batch.items[at].2.done(became);
         }
-        stopped.map_or(Ok(there), Err)
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        // A later row may find it under another name.
+        for item in created.into_iter().map(|at| &batch.items[at].2) {
+            self.other_row(item.name(), &item.at, ask)?;
+        }
+        Ok(there)
     }
 
-    /// Returns the row whose secret this one would replace, where only the vault knows that their
-    /// names are one.
-    fn other_row(&self, item: &Item, ask: &mut dyn Ask) -> Result<Option<Position>> {
-        let name = item.name();
-        if self.rules.as_ref().is_some_and(|rules| rules.key(name).is_some()) {
+    /// Returns the earlier row whose secret this one is, where only the vault knows that their names are
+    /// one. Nothing is asked where each row that is there is told anyway.
+    fn other_row(
+        &mut self,
+        name: &SecretName,
+        at: &Position,
+        ask: &mut dyn Ask,
+    ) -> Result<Option<Position>> {
+        let is_known = self.rules.as_ref().is_some_and(|rules| rules.key(name).is_some());
+        if is_known || self.if_there == IfThere::Tell {
             return Ok(None);
         }
-        let spelling = self.host.spelling(&self.vault, name, ask)?;
-        let other = spelling.filter(|spelling| spelling != name);
-        Ok(other.and_then(|other| self.names.find(self.seal.text(other.as_str()), &item.at)))
+        let Some(spelling) = self.host.spelling(&self.vault, name, ask)? else { return Ok(None) };
+        Ok(self.spellings.take(self.seal.text(spelling.as_str()), at))
     }
 
     /// Compares these rows of the batch with what the vault has, and returns those that are
     /// to be replaced.
     fn compare(
-        &self,
+        &mut self,
         batch: &mut Batch,
         which: &[usize],
         run: Run,
@@ -324,6 +342,12 @@ impl Import<'_> {
             let found = fetch(self.host, &self.vault, &names, ask)?;
             for (&at, found) in which.iter().zip(found) {
                 let item = &mut batch.items[at].2;
+                if matches!(found, Ok(Some(_)))
+                    && let Some(first) = self.other_row(item.name(), &item.at, ask)?
+                {
+                    item.done(Became::Broken(stood_before(&first)));
+                    continue;
+                }
                 let became = match (found, self.if_there) {
                     (Ok(None), _) if run == Run::Dry => Became::New,
                     // It was there when it was to be created, and is gone: somebody else is at work.
@@ -334,13 +358,10 @@ impl Import<'_> {
                     (Ok(Some(secret)), _) if item.is(&secret) => Became::Unchanged,
                     (Ok(Some(_)), IfThere::Tell) => Became::Different,
                     (Ok(Some(_)), IfThere::Skip) => Became::Skipped,
-                    (Ok(Some(_)), IfThere::Replace) => match self.other_row(item, ask)? {
-                        Some(first) => Became::Broken(stood_before(&first)),
-                        None => {
-                            replaced.push(at);
-                            continue;
-                        }
-                    },
+                    (Ok(Some(_)), IfThere::Replace) => {
+                        replaced.push(at);
+                        continue;
+                    }
                     (Err(error), _) => Became::Failed(error),
                 };
                 item.done(became);

@@ -370,7 +370,11 @@ fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<
 }
 
 /// The texts that templates are filled in with: what is registered, else the defaults.
-fn templates(kind: &Kind, entry: &Entry, home: Option<&Path>) -> BTreeMap<String, String> {
+pub(crate) fn templates(
+    kind: &Kind,
+    entry: &Entry,
+    home: Option<&Path>,
+) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();
     for parameter in &kind.parameters {
         let value = match entry.parameters.get(&parameter.name) {

@@ -1,26 +1,28 @@
 //! Changing what was read: read, change, and write only if no other writer was there in between.
 //!
 //! A vault with the capability `conditional` checks that itself, whichever program the other writer
-//! is. This user's Keystead processes also take a lock for each secret; in a vault without that
-//! capability, what another program writes between reading and writing is lost.
+//! is. This user's Keystead processes also take a lock for each secret, for every write and removal; in
+//! a vault without that capability, what another program writes between reading and writing is lost.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    Deadline, Error as Answer, ErrorDetail, ErrorKind, GetRequest, ParameterKind, SecretName,
-    VaultName,
+    Deadline, Error as Answer, ErrorDetail, ErrorKind, GetRequest, NameEquality, ParameterKind,
+    SecretName, UnicodeTables, VaultName,
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::ask::{Ask, Nobody};
 use crate::error::{Error, Result};
-use crate::fs::{Folder, Lock, Rule};
-use crate::host::{Host, Run};
+use crate::fs::{self, Folder, Lock, Rule};
+use crate::host::{Host, Run, templates};
 use crate::plugin::inspect::Kind;
-use crate::registry::{Entry, Setting};
+use crate::registry::Entry;
 
 /// How often a change is made again that other writers got in before.
 const TRIES: u32 = 100;
@@ -44,6 +46,14 @@ pub(super) enum Guard {
 }
 
 impl Guard {
+    /// Returns the guard that a kind of vault is meant to have. One vault of the kind may not.
+    fn of(kind: &Kind) -> Self {
+        match kind.capabilities.contains(&Capability::Conditional) {
+            true => Self::Version,
+            false => Self::Lock,
+        }
+    }
+
     /// Returns the version that a write is to name.
     ///
     /// # Errors
@@ -79,23 +89,10 @@ impl Host {
         if run == Run::Dry {
             return change(Guard::Version, ask);
         }
-        let mut guard = match kind.capabilities.contains(&Capability::Conditional) {
-            true => Guard::Version,
-            false => Guard::Lock,
-        };
-        let (mut round, mut unlocks) = (0, 0);
-        while unlocks < UNLOCKS {
-            // Also where the vault checks versions: that it creates a secret in one step, no
-            // capability says.
-            let lock = self.lock_secret(vault, kind, name, guard)?;
-            // No person is asked while other processes wait for the lock.
-            let done = change(guard, &mut Nobody);
-            drop(lock);
-            match done {
-                Err(Error::Locked { .. }) => {
-                    unlocks += 1;
-                    self.unlock_by_reading(vault, name, ask)?;
-                }
+        let (mut guard, mut round) = (Guard::of(kind), 0);
+        loop {
+            let change = &mut |ask: &mut dyn Ask| change(guard, ask);
+            match self.under_locks(vault, kind, guard, &[name], ask, change) {
                 Err(error) if is_conflict(&error) && round < TRIES => {
                     std::thread::sleep(pause(round));
                     round += 1;
@@ -107,7 +104,56 @@ impl Host {
                 done => return done,
             }
         }
-        change(guard, ask)
+    }
+
+    /// Writes or removes secrets while this process has their locks. Each write takes them, also one
+    /// that compares nothing: another process may have read what it replaces. Also in a vault that
+    /// checks versions: not each of its servers does, and whether it creates a secret in one step no
+    /// capability says.
+    ///
+    /// # Errors
+    /// What `write` answers; that another process kept a lock for longer than a call may take; that the
+    /// vault was locked again each time.
+    pub(super) fn exclusively<T>(
+        &self,
+        vault: &VaultName,
+        kind: &Kind,
+        names: &[&SecretName],
+        ask: &mut dyn Ask,
+        write: &mut dyn FnMut(&mut dyn Ask) -> Result<T>,
+    ) -> Result<T> {
+        self.under_locks(vault, kind, Guard::of(kind), names, ask, write)
+    }
+
+    fn under_locks<T>(
+        &self,
+        vault: &VaultName,
+        kind: &Kind,
+        guard: Guard,
+        names: &[&SecretName],
+        ask: &mut dyn Ask,
+        change: &mut dyn FnMut(&mut dyn Ask) -> Result<T>,
+    ) -> Result<T> {
+        let mut unlocks = 0;
+        loop {
+            let locks = self.lock_secrets(vault, kind, names, guard)?;
+            // No person is asked while other processes wait for the lock.
+            let done = change(&mut Nobody);
+            drop(locks);
+            match done {
+                Err(Error::Locked { .. }) if unlocks < UNLOCKS => {
+                    unlocks += 1;
+                    self.unlock_by_reading(vault, names[0], ask)?;
+                }
+                // Never without the locks, and not as if there were no terminal: answers were given.
+                Err(Error::Locked { vault, .. }) => {
+                    let message = "the vault is locked again each time, before the change is made";
+                    let answer = Answer::new(ErrorKind::Unavailable, message);
+                    return Err(Error::Refused { vault, answer });
+                }
+                done => return done,
+            }
+        }
     }
 
     /// Unlocks a vault if it is locked.
@@ -126,36 +172,63 @@ impl Host {
         })
     }
 
-    /// Takes the lock of a secret; none where this user has no directory for it.
-    fn lock_secret(
+    /// Takes the locks of secrets; none where this user has no directory for them. Every process takes
+    /// them in the same order, so that no two wait for each other.
+    fn lock_secrets(
         &self,
         vault: &VaultName,
         kind: &Kind,
-        name: &SecretName,
+        names: &[&SecretName],
         guard: Guard,
-    ) -> Result<Option<Lock>> {
+    ) -> Result<Vec<Lock>> {
         let entry = self.entry(vault)?;
-        let folder = self.options().paths.locks_dir();
-        let folder = folder.map(|path| Folder::create(&path, Rule::User)).transpose()?;
-        let Some(folder) = folder else {
-            if guard == Guard::Version {
-                return Ok(None);
-            }
+        let deadline = self.deadline();
+        match self.open_locks(
+            vault,
+            &address(&entry, kind, self.home().as_deref()),
+            names,
+            deadline,
+        ) {
+            Ok(Some(locks)) => return Ok(locks),
+            Ok(None) => {}
+            // A home that this process can only read.
+            Err(Error::Path(fs::Error::Io { source, .. })) if is_read_only(&source) => {}
+            Err(error) => return Err(error),
+        }
+        if guard == Guard::Lock {
             let message = "no folder for locks: a change that another process makes at the same \
                            time may be lost";
-            let log = &self.options().log;
-            log.line(vault, keystead_plugin_api::Level::Warning, message);
-            return Ok(None);
-        };
-        let number = bucket(&address(&entry, kind), name);
-        let deadline = self.deadline();
-        loop {
-            if let Some(lock) = folder.try_lock(&format!("{number:02x}"))? {
-                return Ok(Some(lock));
-            }
-            wait(vault, deadline)?;
+            self.options().log.line(vault, keystead_plugin_api::Level::Warning, message);
         }
+        Ok(Vec::new())
     }
+
+    fn open_locks(
+        &self,
+        vault: &VaultName,
+        address: &[String],
+        names: &[&SecretName],
+        deadline: Deadline,
+    ) -> Result<Option<Vec<Lock>>> {
+        let Some(path) = self.options().paths.locks_dir() else { return Ok(None) };
+        let folder = Folder::create(&path, Rule::User)?;
+        let numbers: BTreeSet<u8> = names.iter().map(|name| bucket(address, name)).collect();
+        let mut locks = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let lock = loop {
+                match folder.try_lock(&format!("{number:02x}"))? {
+                    Some(lock) => break lock,
+                    None => wait(vault, deadline)?,
+                }
+            };
+            locks.push(lock);
+        }
+        Ok(Some(locks))
+    }
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 /// Waits a moment for a lock.
@@ -188,23 +261,19 @@ fn pause(round: u32) -> Duration {
     Duration::from_micros(chance % (most + 1))
 }
 
-/// Returns what the registrations of one place have in common: plugin, kind, and the parameters that
-/// are not secret, paths as they lead and addresses in one spelling.
-fn address(entry: &Entry, kind: &Kind) -> Vec<String> {
-    let mut address = vec![entry.plugin.clone(), kind.name.clone()];
-    for (name, setting) in &entry.parameters {
-        let declared = kind.parameters.iter().find(|parameter| parameter.name == *name);
-        let is_path = declared.is_some_and(|parameter| parameter.kind == ParameterKind::Path);
-        let value = match setting {
-            Setting::Text(path) if is_path => resolved(Path::new(path)).display().to_string(),
-            Setting::Text(text) => one_spelling(text),
-            Setting::Integer(number) => number.to_string(),
-            Setting::Boolean(yes) => yes.to_string(),
-            Setting::Reference(_) => continue,
-        };
-        address.push(format!("{name}={value}"));
-    }
-    address
+/// Returns what the registrations of one place have in common: plugin, kind, and the first address, or
+/// where there is none the first path, in the manifest's order. The other parameters say how to log in or what
+/// part of a server is meant: vaults that differ in them alone share their locks, and wait more.
+fn address(entry: &Entry, kind: &Kind, home: Option<&Path>) -> [String; 3] {
+    let texts = templates(kind, entry, home);
+    let given =
+        || kind.parameters.iter().filter_map(|one| Some((one, texts.get(one.name.as_str())?)));
+    let url = given().find(|(_, text)| text.contains("://")).map(|(_, text)| one_spelling(text));
+    let path = || {
+        let (_, path) = given().find(|(one, _)| one.kind == ParameterKind::Path)?;
+        Some(resolved(Path::new(path)).display().to_string())
+    };
+    [entry.plugin.clone(), kind.name.clone(), url.or_else(path).unwrap_or_default()]
 }
 
 /// Returns where a path leads, as far as there is something.
@@ -231,21 +300,26 @@ fn one_spelling(text: &str) -> String {
     format!("{scheme}://{host}{}", path.trim_end_matches('/'))
 }
 
-/// Returns the lock that a secret has. Names that may be one secret have one: the vault's rule is not
-/// known here.
+/// Returns the lock that a secret has. Names that may be one secret have one, by the coarsest rule there
+/// is: the vault's own rule is not known here.
 fn bucket(address: &[String], name: &SecretName) -> u8 {
     let mut hash = Sha256::new();
     for part in address {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hash.update(name.as_str().to_lowercase());
+    let folded = NameEquality::ComposedCase(UnicodeTables::OURS).key(name.as_str());
+    hash.update(folded.expect("our own tables know every character").as_bytes());
     hash.finalize()[0] % LOCKS
 }
 
 #[cfg(test)]
 mod tests {
+    use keystead_plugin_api::manifest::NameRule;
+    use keystead_plugin_api::{OwnedParameter, Parameter};
+
     use super::*;
+    use crate::registry::Setting;
 
     #[test]
     fn addresses_of_one_server_have_one_spelling() {
@@ -267,6 +341,68 @@ mod tests {
         let one = resolved(&real.join("new/file"));
         assert_eq!(resolved(&folder.path().join("link/new/file")), one);
         assert_eq!(resolved(&folder.path().join("link/../real/new/file")), one);
+    }
+
+    /// Returns the address of a vault of a server or, without an address, of a folder.
+    fn of(given: &[(&str, &str)]) -> [String; 3] {
+        let parameter = |name, kind, default| {
+            OwnedParameter::from(Parameter::defaulting(name, kind, default, "what it is"))
+        };
+        let kind = Kind {
+            name: "kv".to_owned(),
+            description: String::new(),
+            names: NameRule::CaseSensitive,
+            capabilities: Vec::new(),
+            values: Vec::new(),
+            parameters: vec![
+                parameter("address", ParameterKind::Text, ""),
+                parameter("folder", ParameterKind::Path, "~/folder"),
+                parameter("user", ParameterKind::Text, ""),
+                parameter("token-file", ParameterKind::Path, ""),
+                parameter("proxy", ParameterKind::Text, ""),
+            ],
+            permissions: Vec::new(),
+            unknown: Vec::new(),
+        };
+        let mut entry = Entry::new(VaultName::parse("v").unwrap(), "plugin");
+        for (name, value) in given {
+            entry.parameters.insert((*name).to_owned(), Setting::Text((*value).to_owned()));
+        }
+        address(&entry, &kind, Some(Path::new("/nowhere")))
+    }
+
+    #[test]
+    fn registrations_of_one_server_that_differ_in_login_share_their_locks() {
+        let server = [("address", "https://vault.example")];
+        let one = of(&server);
+        for more in [("user", "ann"), ("token-file", "/t"), ("proxy", "http://proxy.example")] {
+            assert_eq!(of(&[server[0], more]), one, "{more:?}");
+        }
+        assert_ne!(of(&[("address", "https://other.example")]), one);
+    }
+
+    #[test]
+    fn default_that_is_written_out_is_the_same_address() {
+        let one = of(&[]);
+        assert_eq!(of(&[("folder", "/nowhere/folder"), ("user", "ann")]), one);
+        assert_ne!(of(&[("folder", "/elsewhere")]), one);
+    }
+
+    #[test]
+    fn names_that_may_be_one_secret_have_one_lock() {
+        let bucket = |name| bucket(&[], &SecretName::parse(name).unwrap());
+        for (one, other) in [
+            ("token", "TOKEN"),
+            ("caf\u{e9}", "CAFE\u{301}"),
+            ("ma\u{17f}t", "MAST"),
+            ("\u{3c3}", "\u{3c2}"),
+            ("\u{3a3}", "\u{3c2}"),
+            ("stra\u{df}e", "STRA\u{1e9e}E"),
+        ] {
+            assert_eq!(bucket(one), bucket(other), "{one} {other}");
+        }
+        let all: BTreeSet<u8> = (0..1_000).map(|n| bucket(&format!("n{n}"))).collect();
+        assert_eq!(all.len(), usize::from(LOCKS));
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::thread;
 
 use keystead_plugin_api::{Entry, Error as Refusal, ListRequest, Page, SecretName, VaultName};
 
-use super::pattern::Pattern;
-use super::{Described, Listing};
+use super::pattern::{Pattern, has_wildcards};
+use super::rules::Rules;
+use super::{Described, Listing, Place};
 use crate::ask::{Ask, Nobody};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::{Host, lock};
 
 /// How many empty pages in a row a listing may have: a vault that filters may well send
@@ -55,13 +56,31 @@ impl Host {
         ask: &mut dyn Ask,
         each: &mut dyn FnMut(Vec<Entry>) -> Result<()>,
     ) -> Result<()> {
-        let wanted = pattern.map(Pattern::new);
+        let rules = match pattern {
+            Some(_) => self.rules(vault, ask)?,
+            None => Rules::default(),
+        };
+        if let Some(name) = pattern
+            && !has_wildcards(name)
+            && rules.compares_as_written()
+        {
+            // The vault finds it by its own rule, and without listing all it has.
+            let Ok(name) = SecretName::parse(name) else { return Ok(()) };
+            return match self.describe(&name, &Place::Vault(vault.clone()), ask) {
+                Ok(found) => each(vec![found.entry]),
+                Err(Error::NoSuchSecret { .. }) => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
+        let wanted = pattern.map(|pattern| Pattern::new(pattern, &rules));
+        // The vault may compare by another rule than its own for names: it must leave nothing out.
+        let hint = pattern.filter(|_| rules.compares_as_written());
         let mut walk = Walk::default();
         loop {
             let page = self.call(vault, ask, &mut |open, deadline| {
                 let mut request = ListRequest::new(deadline);
                 request.cursor.clone_from(&walk.after);
-                request.pattern = pattern.map(str::to_owned);
+                request.pattern = hint.map(str::to_owned);
                 let page = open.list(&request)?;
                 walk.check(&page, request.limit)?;
                 Ok(page)
@@ -233,7 +252,6 @@ mod tests {
     use keystead_plugin_api::{Metadata, SecretName};
 
     use super::*;
-    use crate::error::Error;
 
     /// Few names, so that many are equal, with case pairs, wildcards and letters of several
     /// bytes among them.

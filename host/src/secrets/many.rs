@@ -92,12 +92,15 @@ impl Host {
             let pace = self.paces().get(&vault).copied().unwrap_or(FIRST);
             let some = &left[..fitting(left, pace)];
             let mut took = Duration::ZERO;
-            let answers = self.call(&vault, ask, &mut |open, deadline| {
-                let requests = some.iter().map(|(at, _)| new[*at].request(deadline)).collect();
-                let begun = Instant::now();
-                let answers = open.set_many(SetManyRequest::new(requests));
-                took = begun.elapsed();
-                answers
+            let names: Vec<&SecretName> = some.iter().map(|(at, _)| &new[*at].name).collect();
+            let answers = self.exclusively(&vault, &kind, &names, ask, &mut |ask| {
+                self.call(&vault, ask, &mut |open, deadline| {
+                    let requests = some.iter().map(|(at, _)| new[*at].request(deadline)).collect();
+                    let begun = Instant::now();
+                    let answers = open.set_many(SetManyRequest::new(requests));
+                    took = begun.elapsed();
+                    answers
+                })
             });
             let answers = match answers {
                 Ok(answers) => answers.results,

@@ -1,25 +1,36 @@
 //! Patterns over names: `*` for any run of characters, `?` for any one. A name that is the
-//! pattern itself always matches, so that a name with `*` in it can be named.
+//! pattern itself always matches, so that a name with `*` in it can be named. Characters are
+//! compared as the vault compares names.
+
+use super::rules::Rules;
 
 /// A pattern.
-pub(super) struct Pattern {
+pub(super) struct Pattern<'r> {
+    rules: &'r Rules,
     text: String,
     parts: Vec<char>,
 }
 
 /// Returns whether a pattern may match more than the name that it is itself.
-pub(super) fn has_wildcards(text: &str) -> bool {
+pub fn has_wildcards(text: &str) -> bool {
     text.contains(['*', '?'])
 }
 
-impl Pattern {
-    pub(super) fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), parts: text.chars().collect() }
+impl<'r> Pattern<'r> {
+    pub(super) fn new(text: &str, rules: &'r Rules) -> Self {
+        let text = rules.pattern_key(text).into_owned();
+        Self { rules, parts: text.chars().collect(), text }
+    }
+
+    /// Returns whether a name is the pattern itself.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.rules.pattern_key(name) == self.text
     }
 
     /// Returns whether a name matches. Time grows with the product of the lengths, never
     /// faster.
     pub(super) fn matches(&self, name: &str) -> bool {
+        let name = self.rules.pattern_key(name);
         if name == self.text {
             return true;
         }
@@ -55,7 +66,13 @@ impl Pattern {
 mod tests {
     use proptest::prelude::*;
 
+    use keystead_plugin_api::{NameEquality, UnicodeTables};
+
     use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        Pattern::new(pattern, &Rules::default()).matches(name)
+    }
 
     /// What a pattern means, in the plainest words: slow, and easy to believe.
     fn means(pattern: &[char], name: &[char]) -> bool {
@@ -80,7 +97,7 @@ mod tests {
         ) {
             let chars = |text: &str| text.chars().collect::<Vec<char>>();
             let expected = name == pattern || means(&chars(&pattern), &chars(&name));
-            prop_assert_eq!(Pattern::new(&pattern).matches(&name), expected);
+            prop_assert_eq!(matches(&pattern, &name), expected);
         }
 
         #[test]
@@ -88,13 +105,13 @@ mod tests {
             name in "\\PC{1,20}",
             cut in 0_usize..20,
         ) {
-            prop_assert!(Pattern::new(&name).matches(&name));
+            prop_assert!(matches(&name, &name));
             let kept = name.chars().take(cut).chain(['*']).collect::<String>();
-            prop_assert!(Pattern::new(&kept).matches(&name));
+            prop_assert!(matches(&kept, &name));
             let hidden: String = name.chars().map(|_| '?').collect();
-            prop_assert!(Pattern::new(&hidden).matches(&name));
+            prop_assert!(matches(&hidden, &name));
             let longer = format!("{hidden}?");
-            prop_assert!(!Pattern::new(&longer).matches(&name));
+            prop_assert!(!matches(&longer, &name));
         }
     }
 
@@ -113,21 +130,40 @@ mod tests {
             ("*word", "password", true),
             ("a", "A", false),
         ] {
-            assert_eq!(Pattern::new(pattern).matches(name), expected, "{pattern} {name}");
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }
     }
 
     #[test]
     fn a_name_with_a_star_is_found_by_itself() {
-        assert!(Pattern::new("a*").matches("a*"));
-        assert!(Pattern::new("[x]").matches("[x]"));
-        assert!(!Pattern::new("[x]").matches("x"));
+        assert!(matches("a*", "a*"));
+        assert!(matches("[x]", "[x]"));
+        assert!(!matches("[x]", "x"));
     }
 
     #[test]
     fn many_stars_do_not_take_for_ever() {
         let pattern = "*a".repeat(500);
-        assert!(!Pattern::new(&pattern).matches(&"a".repeat(499)));
-        assert!(!Pattern::new(&pattern).matches(&"b".repeat(1_000)));
+        assert!(!matches(&pattern, &"a".repeat(499)));
+        assert!(!matches(&pattern, &"b".repeat(1_000)));
+    }
+
+    #[test]
+    fn pattern_is_compared_by_the_rule_of_the_vault() {
+        let ours = UnicodeTables::OURS;
+        for (names, pattern, name, expected) in [
+            (NameEquality::AsciiCase, "tok*", "TOKEN", true),
+            (NameEquality::AsciiCase, "\u{e9}*", "\u{c9}a", false),
+            (NameEquality::Composed(ours), "caf?", "cafe\u{301}", true),
+            (NameEquality::Composed(ours), "tok*", "TOKEN", false),
+            (NameEquality::ComposedCase(ours), "*STRA\u{1e9e}E", "Stra\u{df}e", true),
+            // Other tables than ours: nearly the same.
+            (NameEquality::ComposedCase(UnicodeTables::new(1, 1)), "\u{c9}*", "\u{e9}a", true),
+            (NameEquality::Exact, "tok*", "TOKEN", false),
+        ] {
+            let rules = Rules::of(names);
+            let found = Pattern::new(pattern, &rules).matches(name);
+            assert_eq!(found, expected, "{names:?} {pattern} {name}");
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use keystead_plugin_api::{NameEquality, RulesRequest, SecretName, Value, VaultName};
+use keystead_plugin_api::{
+    NameEquality, RulesRequest, SecretName, UnicodeTables, Value, VaultName,
+};
 
 use crate::ask::Ask;
 use crate::error::Result;
@@ -20,6 +22,12 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// Returns those of a vault in which these names are one.
+    #[cfg(test)]
+    pub(super) fn of(names: NameEquality) -> Self {
+        Self(keystead_plugin_api::Rules::new(names))
+    }
+
     /// Returns what names have in common that are one secret; `None` where only the vault knows.
     pub(crate) fn key<'n>(&self, name: &'n SecretName) -> Option<Cow<'n, str>> {
         self.0.names.key(name.as_str())
@@ -28,6 +36,22 @@ impl Rules {
     /// Returns what names are sorted by.
     pub(crate) fn sort_key<'n>(&self, name: &'n SecretName) -> Cow<'n, str> {
         self.key(name).unwrap_or(Cow::Borrowed(name.as_str()))
+    }
+
+    /// Whether the host compares names as they are written: by that rule, or for want of one.
+    pub(super) fn compares_as_written(&self) -> bool {
+        matches!(self.0.names, NameEquality::Exact | NameEquality::Unknown)
+    }
+
+    /// Returns a name or a pattern as they are compared with each other. By other tables of Unicode
+    /// than ours few characters differ.
+    pub(super) fn pattern_key<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let names = match self.0.names {
+            NameEquality::Composed(_) => NameEquality::Composed(UnicodeTables::OURS),
+            NameEquality::ComposedCase(_) => NameEquality::ComposedCase(UnicodeTables::OURS),
+            names => names,
+        };
+        names.key(text).unwrap_or(Cow::Borrowed(text))
     }
 
     /// Returns why the vault cannot hold a value under a name, by the limits that it has said.

@@ -16,7 +16,7 @@ pub use run::{Outcome, Step};
 pub(crate) use compare::same_value;
 
 use super::named;
-use super::pattern::has_wildcards;
+use super::pattern::{Pattern, has_wildcards};
 use super::rules::Rules;
 use crate::ask::Ask;
 use crate::error::{Error as HostError, Result};
@@ -128,9 +128,18 @@ pub struct Plan {
     transfer: Transfer,
     source: Kind,
     target: Kind,
-    /// Whether a move is a renaming, which the vault does in one step.
-    renames: bool,
+    renames: Renames,
     planned: Vec<Planned>,
+}
+
+/// Whether a move is a renaming, which the vault does in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renames {
+    No,
+    /// To a name of another secret.
+    Name,
+    /// To another spelling of the same name: a copy would be the secret itself, and is never made.
+    Spelling,
 }
 
 /// What there is room for in the target.
@@ -226,9 +235,16 @@ impl Host {
             .map(|entry| transfer.rename.clone().unwrap_or_else(|| entry.name.clone()))
             .collect();
         let rules = self.rules(to, ask)?;
+        let renames = renames(&transfer, &target);
         if let ([entry], true) = (found.as_slice(), from == to)
             && self.is_one(to, &rules, (&entry.name, &targets[0]), ask)?
         {
+            if renames && entry.name.as_str() != targets[0].as_str() {
+                let (name, target_name) = (entry.name.clone(), targets[0].clone());
+                let planned = Planned { name, target: target_name, action: Action::Write };
+                let (planned, how) = (vec![planned], Renames::Spelling);
+                return Ok(Plan { transfer, source, target, renames: how, planned });
+            }
             let (vault, what) = (from.clone(), targets[0].to_string());
             return Err(Error::OntoItself { vault, what }.into());
         }
@@ -252,7 +268,7 @@ impl Host {
             let (pattern, vault) = (transfer.pattern, transfer.from);
             return Err(Error::NoMatch { pattern, vault }.into());
         }
-        let renames = renames(&transfer, &target);
+        let renames = if renames { Renames::Name } else { Renames::No };
         Ok(Plan { transfer, source, target, renames, planned })
     }
 
@@ -276,6 +292,8 @@ impl Host {
             // The vault finds it by its own rule, and without listing all it has.
             let name = SecretName::parse(pattern).map_err(|_| nothing())?;
             let secret = self.read(from, &name, ask)?;
+            // What finds it may be another spelling than the vault's.
+            let name = self.spelling(from, &name, ask)?.unwrap_or(name);
             return Ok(vec![Entry::new(name, Some(secret.value.kind()), secret.metadata)]);
         }
         let mut found = BTreeMap::new();
@@ -283,8 +301,10 @@ impl Host {
             found.extend(entries.into_iter().map(|entry| (entry.name.clone(), entry)));
             Ok(())
         })?;
-        let exact = SecretName::parse(pattern).ok().and_then(|name| found.remove(&name));
-        if let Some(exact) = exact {
+        let rules = self.rules(from, ask)?;
+        let itself = Pattern::new(pattern, &rules);
+        let exact = found.keys().find(|name| itself.is(name.as_str())).cloned();
+        if let Some(exact) = exact.and_then(|name| found.remove(&name)) {
             return Ok(vec![exact]);
         }
         if found.is_empty() {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    DescribeRequest, Error as Answer, Map, Metadata, RemoveRequest, Secret, SecretName, SetRequest,
-    Value, ValueKind, VaultName, WriteMode,
+    Error as Answer, Map, Metadata, RemoveRequest, Secret, SecretName, SetRequest, Value,
+    ValueKind, VaultName, WriteMode,
 };
 
 use super::field::{self, Misfit, NewField};
@@ -37,14 +37,9 @@ impl Host {
             return Ok(vault);
         }
         let how = (new.mode, None);
-        if new.mode == WriteMode::CreateOnly {
-            // Not every vault looks and writes in one step.
-            self.atomically(&vault, &kind, &new.name, new.run, ask, &mut |_, ask| {
-                self.write(&vault, &new, &new.value, how.clone(), ask)
-            })?;
-        } else {
-            self.write(&vault, &new, &new.value, how, ask)?;
-        }
+        self.exclusively(&vault, &kind, &[&new.name], ask, &mut |ask| {
+            self.write(&vault, &new, &new.value, how.clone(), ask)
+        })?;
         Ok(vault)
     }
 
@@ -98,14 +93,17 @@ impl Host {
         ask: &mut dyn Ask,
     ) -> Result<VaultName> {
         let vault = self.target(vault)?;
-        let result = self.call(&vault, ask, &mut |open, deadline| {
-            let name = name.clone();
-            match run {
-                Run::Real => open.remove(&RemoveRequest::new(name, deadline)).map(drop),
-                Run::Dry => open.describe(&DescribeRequest::new(name, deadline)).map(drop),
-            }
-        });
-        result.map_err(|error| named(error, &vault, name))?;
+        if run == Run::Dry {
+            self.describe(name, &Place::Vault(vault.clone()), ask)?;
+            return Ok(vault);
+        }
+        let kind = self.kind_to_write(&vault)?;
+        self.exclusively(&vault, &kind, &[name], ask, &mut |ask| {
+            let removed = self.call(&vault, ask, &mut |open, deadline| {
+                open.remove(&RemoveRequest::new(name.clone(), deadline)).map(drop)
+            });
+            removed.map_err(|error| named(error, &vault, name))
+        })?;
         Ok(vault)
     }
 

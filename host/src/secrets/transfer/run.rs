@@ -7,7 +7,9 @@ use keystead_plugin_api::{
     VaultName, WriteMode,
 };
 
-use super::{Action, Carried, Error, IfRefused, IfThere, Plan, Planned, Source, Transfer, compare};
+use super::{
+    Action, Carried, Error, IfRefused, IfThere, Plan, Planned, Renames, Source, Transfer, compare,
+};
 use crate::ask::Ask;
 use crate::error::{Error as HostError, Result};
 use crate::host::{Host, Run};
@@ -83,12 +85,17 @@ impl Plan {
         if matches!(action, Action::Refused(_)) {
             return Ok(Outcome::Skipped);
         }
-        if self.renames && matches!(action, Action::Write) {
-            let renamed = host.call(from, ask, &mut |open, deadline| {
-                open.rename(&RenameRequest::new(name.clone(), target.clone(), deadline))
+        if self.renames != Renames::No && matches!(action, Action::Write) {
+            let names = [name, target];
+            let renamed = host.exclusively(from, &self.source, &names, ask, &mut |ask| {
+                let renamed = host.call(from, ask, &mut |open, deadline| {
+                    open.rename(&RenameRequest::new(name.clone(), target.clone(), deadline))
+                });
+                renamed.map_err(|error| named(error, from, name))
             });
-            match renamed.map_err(|error| named(error, from, name)) {
+            match renamed {
                 Ok(_) => return Ok(Outcome::Written),
+                Err(error) if self.renames == Renames::Spelling => return Err(error),
                 // The new name came since: what is there decides, below.
                 Err(HostError::SecretExists { .. }) => {}
                 // Its kind of vault renames, and this one does not.
@@ -176,24 +183,24 @@ impl Plan {
                     if is_same(&host.read(to, target, ask)?) {
                         return Ok(Outcome::Same);
                     }
-                    Err(exists(to, target))
+                    return Err(exists(to, target));
                 }
                 // What was to be replaced is gone.
-                (Err(HostError::NoSuchSecret { .. }), WriteMode::Replace) => Err(conflict(to)),
-                (written, _) => written.map(|()| outcome),
+                (Err(HostError::NoSuchSecret { .. }), WriteMode::Replace) => {
+                    return Err(conflict(to));
+                }
+                (written, _) => written?,
+            }
+            // Before another process of this user can write there.
+            match host.read(to, target, ask) {
+                Ok(there) if is_same(&there) => Ok(outcome),
+                Ok(_) | Err(HostError::NoSuchSecret { .. }) => {
+                    Err(Error::NotKept { vault: to.clone(), name: target.clone() }.into())
+                }
+                Err(error) => Err(error),
             }
         };
-        let outcome = host.atomically(to, &self.target, target, Run::Real, ask, &mut put)?;
-        if matches!(outcome, Outcome::Same) {
-            return Ok(outcome);
-        }
-        match host.read(to, target, ask) {
-            Ok(there) if is_same(&there) => Ok(outcome),
-            Ok(_) | Err(HostError::NoSuchSecret { .. }) => {
-                Err(Error::NotKept { vault: to.clone(), name: target.clone() }.into())
-            }
-            Err(error) => Err(error),
-        }
+        host.atomically(to, &self.target, target, Run::Real, ask, &mut put)
     }
 
     fn write(
@@ -260,7 +267,10 @@ impl Plan {
         }
         let metadata = self.keeps_metadata().then(|| secret.metadata.writable());
         let how = (WriteMode::CreateOnly, None);
-        match write(host, to, target, (&secret.value, metadata), how, ask) {
+        let written = host.exclusively(to, &self.target, &[target], ask, &mut |ask| {
+            write(host, to, target, (&secret.value, metadata.clone()), how.clone(), ask)
+        });
+        match written {
             Ok(()) | Err(HostError::SecretExists { .. }) => {}
             Err(error) => return Err(error),
         }

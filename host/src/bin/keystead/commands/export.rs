@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use keystead::exchange::dotenv::Keys;
 use keystead::exchange::{Error, Exported, Output, Overwrite, To};
 use keystead::{Ask, Nobody, Run};
-use keystead_plugin_api::VaultName;
+use keystead_plugin_api::{SecretName, VaultName};
 use serde::Serialize;
 
 use super::Scene;
@@ -87,9 +87,12 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         _ => None,
     };
 
-    let counted = count(&args, &mut scene)?;
+    let Counted { counted, failed } = count(&args, &mut scene)?;
     let total: u64 = counted.iter().map(|(_, number)| number.unwrap_or_default()).sum();
-    let failed = counted.iter().any(|(_, number)| number.is_none());
+    if let (0, Some(name)) = (total, named(args.pattern.as_deref())) {
+        return Err(not_found(name, counted, failed).into());
+    }
+    let failed = failed.is_some();
     let whither = match &args.output {
         Some(path) if path != Path::new("-") => format!("`{}`", path.display()),
         _ => "standard output".to_owned(),
@@ -141,9 +144,37 @@ fn output(path: &Path, overwrite: Overwrite) -> Result<Output, Failure> {
     })
 }
 
-/// Returns how many secrets each vault has that are meant; `None` where it cannot be asked,
-/// which is said.
-fn count(args: &Args, scene: &mut Scene<'_>) -> Result<Vec<(VaultName, Option<u64>)>, Failure> {
+/// Returns the one secret that is meant, where it is not a pattern.
+fn named(pattern: Option<&str>) -> Option<SecretName> {
+    SecretName::parse(pattern.filter(|pattern| !keystead::has_wildcards(pattern))?).ok()
+}
+
+/// Returns the error of one secret that no vault has that was asked.
+fn not_found(
+    name: SecretName,
+    counted: Vec<(VaultName, Option<u64>)>,
+    failed: Option<(VaultName, keystead::Error)>,
+) -> keystead::Error {
+    match failed {
+        Some((vault, source)) => {
+            keystead::Error::SearchIncomplete { name, vault, source: Box::new(source) }
+        }
+        None => {
+            let searched = counted.into_iter().map(|(vault, _)| vault).collect();
+            keystead::Error::NoSuchSecret { name, searched }
+        }
+    }
+}
+
+/// How many secrets each vault has that are meant; `None` where it cannot be asked.
+struct Counted {
+    counted: Vec<(VaultName, Option<u64>)>,
+    /// The first of those that cannot be asked.
+    failed: Option<(VaultName, keystead::Error)>,
+}
+
+/// Counts the secrets that are meant, and says which vaults cannot be asked.
+fn count(args: &Args, scene: &mut Scene<'_>) -> Result<Counted, Failure> {
     let default = scene.host.default_vault()?;
     let vaults = match &args.vault {
         Some(vault) => vec![vault.clone()],
@@ -156,7 +187,7 @@ fn count(args: &Args, scene: &mut Scene<'_>) -> Result<Vec<(VaultName, Option<u6
         }
     };
     let progress = scene.progress("Listing", None);
-    let mut counted = Vec::new();
+    let (mut counted, mut failed) = (Vec::new(), None);
     for vault in vaults {
         let may_ask = args.vault.is_some() || default.as_ref() == Some(&vault);
         let mut number = 0;
@@ -174,11 +205,12 @@ fn count(args: &Args, scene: &mut Scene<'_>) -> Result<Vec<(VaultName, Option<u6
             Err(error) => {
                 let message = format!("vault `{vault}` is not exported: {}", in_one_line(&error));
                 progress.aside(|| scene.ui.warn(&message));
-                counted.push((vault, None));
+                counted.push((vault.clone(), None));
+                failed.get_or_insert((vault, error));
             }
         }
     }
-    Ok(counted)
+    Ok(Counted { counted, failed })
 }
 
 fn write(
