@@ -71,6 +71,7 @@ impl Permission {
         if written.len() > MAX_BYTES || written.chars().any(text::misleads) {
             return Err(bad("it is too long or has characters that mislead"));
         }
+        let unknown = || Error::UnknownPermission { permission: text::shown(written) };
         let (word, rest) = match written.split_once(':') {
             Some((word, rest)) => (word, Some(rest)),
             None => (written, None),
@@ -89,12 +90,16 @@ impl Permission {
             }
             ("replace", Some(template)) => {
                 check_path(template).map_err(bad)?;
+                // A folder's files are not replaced by this contract.
                 if template.ends_with('/') {
-                    return Err(bad("it is of one file, and ends with `/`"));
+                    return Err(unknown());
                 }
                 Ok(Self::Replace { template: template.to_owned() })
             }
             ("env", Some(name)) => {
+                if is_pattern(name) {
+                    return Err(unknown());
+                }
                 if !is_variable(name) {
                     return Err(bad("that is not the name of a variable"));
                 }
@@ -118,6 +123,12 @@ impl Permission {
                         None => (rest, None),
                     },
                 };
+                if list
+                    .and_then(|list| list.rsplit_once(':'))
+                    .is_some_and(|(_, word)| is_word(word))
+                {
+                    return Err(unknown());
+                }
                 let variables = list.map(variables).transpose().map_err(bad)?.unwrap_or_default();
                 if program.contains('/') || program.contains(['{', '}']) {
                     check_path(program).map_err(bad)?;
@@ -133,12 +144,13 @@ impl Permission {
                 }
                 Ok(Self::Library(name.to_owned()))
             }
-            _ => Err(Error::UnknownPermission { permission: text::shown(written) }),
+            _ => Err(unknown()),
         }
     }
 
     /// Returns the permission that a manifest asks for with this text: what [`Permission::parse`]
-    /// does, except that the program has no colon in it, which only a parameter may bring.
+    /// does, except that the program has no colon in it, which only a parameter may bring, and that
+    /// a word behind the path of a replaced file, as in `replace:{file}:word`, is of a later contract.
     ///
     /// # Errors
     /// Those of [`Permission::parse`].
@@ -147,6 +159,11 @@ impl Permission {
             Self::Exec { program, .. } if program.contains(':') => Err(Error::bad_manifest(
                 format!("permission `{}`: the program has a colon in it", text::shown(written)),
             )),
+            Self::Replace { template }
+                if template.rsplit_once(':').is_some_and(|(_, word)| is_word(word)) =>
+            {
+                Err(Error::UnknownPermission { permission: text::shown(written) })
+            }
             permission => Ok(permission),
         }
     }
@@ -303,6 +320,19 @@ impl fmt::Display for Permission {
     }
 }
 
+/// Returns whether this can be a word of a permission that is not known here.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+}
+
+/// Returns whether this is what a later contract may have after `env:`: a name with `*` in it, or a name
+/// and a word.
+fn is_pattern(text: &str) -> bool {
+    let (name, word) = text.split_once(':').unwrap_or((text, "word"));
+    let plain = name.replace('*', "");
+    is_variable(&format!("_{plain}")) && is_word(word) && (plain != name || text != name)
+}
+
 /// Returns whether this is the name of an environment variable.
 pub(crate) fn is_variable(name: &str) -> bool {
     let fits = |(at, byte): (usize, u8)| {
@@ -437,10 +467,15 @@ mod tests {
             assert_eq!(asked.text(), format!("replace:{filled}"), "{template} {value}");
             assert_eq!(Permission::parse(&asked.text()).unwrap(), asked);
         }
-        for wrong in ["replace:", "replace:x", "replace:{x}/", "replace:{x}/..", "replace:/a/../b"]
-        {
+        for wrong in ["replace:", "replace:x", "replace:{x}/..", "replace:/a/../b"] {
             assert_eq!(Permission::parse(wrong).unwrap_err().code(), "E05.bad-manifest", "{wrong}");
         }
+        // A path that a parameter brought may have a colon; one of a manifest's own is of a later contract.
+        for later in ["replace:{x}/", "replace:{x}:atomic", "replace:/a:b"] {
+            let code = Permission::parse_template(later).unwrap_err().code();
+            assert_eq!(code, "E07.unknown-permission", "{later}");
+        }
+        assert_eq!(Permission::parse("replace:/a:b").unwrap().text(), "replace:/a:b");
     }
 
     #[test]
