@@ -2,6 +2,7 @@
 //! been checked.
 
 mod member;
+mod passed_over;
 mod unknown;
 
 use std::collections::BTreeSet;
@@ -134,8 +135,20 @@ impl Manifest {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(json: &[u8]) -> Result<Self> {
+        Self::read(&Member::whole(&Json::parse(json)?))
+    }
+
+    /// Does what [`Manifest::parse`] does, and returns the paths of members that are passed over too.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn parse_whole(json: &[u8]) -> Result<(Self, Vec<String>)> {
         let json = Json::parse(json)?;
         let whole = Member::whole(&json);
+        Ok((Self::read(&whole)?, passed_over::in_whole(&whole)))
+    }
+
+    fn read(whole: &Member<'_>) -> Result<Self> {
         let schema = whole.member("schema")?.number_or(SCHEMA)?;
         if schema != SCHEMA {
             return Err(Error::ManifestVersion { found: schema, here: SCHEMA });

@@ -76,6 +76,16 @@ impl<'json> Member<'json> {
         Ok(Self { path: below(&self.path, name), json: members.get(name) })
     }
 
+    /// Returns the paths of the members that have none of these names.
+    pub(super) fn others(&self, known: &[&str]) -> impl Iterator<Item = String> {
+        let members = match self.json {
+            Some(Json::Object(members)) => Some(members),
+            _ => None,
+        };
+        let names = members.into_iter().flat_map(BTreeMap::keys);
+        names.filter(|name| !known.contains(&name.as_str())).map(|name| below(&self.path, name))
+    }
+
     /// Returns the entries of a list; none where it is left out.
     ///
     /// # Errors

@@ -347,6 +347,37 @@ fn unknown_part_of_any_form_leaves_out_only_what_depends_on_it() {
 }
 
 #[test]
+fn unknown_members_are_findings_with_their_paths() {
+    let json = r#"{"id":"a","version":"1.0.0","permisions":["network"],"kinds":[{"name":"k",
+        "capabilites":[],"parameters":[{"name":"p","require":true}],
+        "permissions":[{"permission":"network","optinal":true},{"socket":"x","optional":true}]}],
+        "permissions":[{"permission":"dbus","y\u001b":1}]}"#;
+    let file = Elf { block: Some(block(json)), ..Elf::default() }.build();
+    let findings = inspect(&file).unwrap().findings;
+    let members: Vec<_> = findings
+        .iter()
+        .filter_map(|finding| match finding {
+            Finding::UnknownMember(path) => Some(path.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        members,
+        [
+            "permisions",
+            "kinds[0].capabilites",
+            "kinds[0].parameters[0].require",
+            "kinds[0].permissions[0].optinal",
+            "permissions[0].y\u{fffd}"
+        ]
+    );
+    let shown = Finding::UnknownMember("permisions".to_owned()).to_string();
+    let expected =
+        "its manifest has the member `permisions`, which this host does not know and passes over";
+    assert_eq!(shown, expected);
+}
+
+#[test]
 fn object_in_the_top_level_list_is_a_request_of_each_kind_that_has_its_parameters() {
     let json = r#"{"id":"a","version":"1.0.0","permissions":[
         {"permission":"network","optional":true,"why":"icons"},{"permission":"dbus"},

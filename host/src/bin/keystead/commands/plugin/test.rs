@@ -4,7 +4,7 @@
 use std::io;
 
 use keystead::Check;
-use keystead::plugin::inspect::Permission;
+use keystead::plugin::inspect::{Finding, Inspected, Permission};
 use keystead::plugin::pins::PluginId;
 use keystead::registry::Placement;
 use keystead_plugin_api::testing::{Outcome, obligations};
@@ -103,6 +103,7 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
     };
     let (id, checked): (PluginId, _) = match args.plugin {
         Wanted::Id(id) => {
+            warn(scene, scene.host.plugins().reexamine(&id)?.inspected());
             if Placement::from(args.placement) == Placement::Isolated {
                 show(scene, id.as_str(), &check);
             }
@@ -119,6 +120,7 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
             let plugins = scene.host.plugins();
             let plugin = plugins.unpinned(plugins.examine(&absolute(&path)?)?)?;
             let id = plugin.candidate().id().clone();
+            warn(scene, plugin.candidate().inspected());
             show(scene, id.as_str(), &check);
             (id, scene.host.check_file(&plugin, &check, report))
         }
@@ -160,6 +162,14 @@ fn more(granted: &[String]) -> [String; 2] {
         "add `--grant PERMISSION` to grant more for this test, or a parameter that names another path"
             .to_owned(),
     ]
+}
+
+/// Says what the host leaves out of a manifest and passes over in it, which may be misspelt.
+fn warn(scene: &Scene<'_>, inspected: &Inspected) {
+    let members = inspected.findings.iter().filter(|one| matches!(one, Finding::UnknownMember(_)));
+    for line in members.map(ToString::to_string).chain(inspected.manifest.left_out()) {
+        scene.ui.warn(&line);
+    }
 }
 
 /// Shows what the plugin is granted.
