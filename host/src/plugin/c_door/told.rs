@@ -158,7 +158,7 @@ pub(super) static HOST: HostTable = HostTable {
     magic: MAGIC,
     size: size::<HostTable>(),
     flags: 0,
-    log,
+    log_line: log,
     exec,
     message,
     retry_after,
