@@ -124,7 +124,8 @@ typedef struct keystead_host {
                                                  const keystead_replace_file_request *request,
                                                  keystead_take_file take, void *own);
     /* Returns 1 where a permission is granted, written as in a manifest with its parameters put in
-     * ("files:/srv/x:r", "network"), or where nothing restricts the plugin; 0 where it is not.
+     * ("files:/srv/x:r", "network"), or where nothing restricts the plugin; 0 where it is not, and for
+     * what is no permission. A path is absolute.
      * After an open or a connect that failed it says what is missing: name the permission in the
      * message, and answer KEYSTEAD_NOT_GRANTED. */
     uint32_t(KEYSTEAD_CALL *is_granted)(keystead_context context, keystead_bytes permission);
@@ -288,7 +289,6 @@ static inline const keystead_parameter *keystead_find(const keystead_parameter *
     static const __attribute__((section(KEYSTEAD_SECTION), used, aligned(4)))
 #endif
 
-/* Puts the manifest into the file: once, at the top level of one source file. `json_text` is a
 /* A manifest is longer than the literals that a compiler must take. */
 #if defined(_MSC_VER) && !defined(__clang__)
 #define KEYSTEAD_LONG_LITERAL
@@ -301,11 +301,12 @@ static inline const keystead_parameter *keystead_find(const keystead_parameter *
     _Pragma("GCC diagnostic pop") struct keystead_manifest_block
 #endif
 
+/* Puts the manifest into the file: once, at the top level of one source file. `json_text` is a
  * string literal (docs/plugin-file.md has its members), 64 KiB at most, whose member `api` is
  * KEYSTEAD_API_VERSION. Keystead reads it without running anything. */
 #define KEYSTEAD_MANIFEST(json_text)                                                           \
-    struct keystead_manifest_block {                                                           \
     KEYSTEAD_LONG_LITERAL                                                                      \
+    struct keystead_manifest_block {                                                           \
         KEYSTEAD_NOTE_FIELDS                                                                   \
         char magic[8];                                                                         \
         uint32_t version, json_length;                                                         \

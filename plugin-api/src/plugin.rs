@@ -332,7 +332,7 @@ pub trait Services: Send + Sync {
     /// `true` where nothing holds the plugin back: not in a sandbox.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is no permission.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is no permission, and so not granted.
     fn is_granted(&self, permission: &str) -> Result<bool> {
         let _ = permission;
         Ok(true)

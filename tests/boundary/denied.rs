@@ -88,6 +88,34 @@ fn connection_needs_the_network_and_a_vault_that_opens_a_file_says_so() {
     let answer = sandbox.run("get", &[&name]);
     let stderr = &answer.ends_with(1).stderr;
     assert!(stderr.contains("`network` is not granted\n"), "{answer}");
+#[test]
+fn only_what_is_granted_is_said_to_be_however_its_path_is_written() {
+    let sandbox = Sandbox::empty();
+    let own = sandbox.here("own");
+    fs::write(&own, "text").unwrap();
+    let own = own.display().to_string();
+    let file = able(sandbox.root(), &[&format!("files:{own}:r")]);
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    sandbox.run("vault register work --plugin able --yes", &[]).succeeds();
+    let (dir, _) = own.rsplit_once('/').unwrap();
+    for (permission, granted) in [
+        (format!("files:{own}:r"), true),
+        (format!("files:{dir}/./x/../own:r"), true),
+        (format!("files:{own}:rw"), false),
+        ("files:/root/../etc/shadow:r".to_owned(), false),
+        ("files:/root/a{b:r".to_owned(), false),
+        (format!("files:{own}/../f/a:r"), false),
+        ("files:rel:r".to_owned(), false),
+        ("files:".to_owned(), false),
+        ("gpu".to_owned(), false),
+        ("network".to_owned(), false),
+    ] {
+        let told = sandbox.run("get -V work", &[&format!("granted:{permission}")]);
+        let expected: &[u8] = if granted { b"granted" } else { b"not granted" };
+        assert_eq!(told.succeeds(), expected, "{permission}");
+    }
+}
+
     assert!(stderr.contains("run `keystead vault grant work network`"), "{answer}");
     sandbox.run("vault grant work network --yes", &[]).succeeds();
     assert_eq!(sandbox.run("get", &[&name]).succeeds(), b"done");

@@ -448,10 +448,10 @@ impl Asked {
                 wire::encode_reply(&setup.services.replace_file(request))
             }
             Self::IsGranted(permission) => {
-                let granted = Permission::parse(&permission)
-                    .map(|permission| One(setup.granted.covers(&permission)))
-                    .map_err(|error| api::Error::invalid(error.to_string()));
-                wire::encode_reply(&granted)
+                // What is no permission, or none that is known here, was granted to no vault.
+                let granted = Permission::parse_filled_in(&permission)
+                    .is_some_and(|permission| setup.granted.covers(&permission));
+                wire::encode_reply(&Ok(One(granted)))
             }
             Self::Ownership(path) => {
                 let owner = ownership::of(&setup.granted, &path);
