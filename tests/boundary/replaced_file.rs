@@ -119,7 +119,7 @@ fn file_with_a_second_name_or_a_mount_on_it_is_left_alone() {
         str![[r#"
 exit code 1
 --- stderr
-Error: Vault `safe` answered: cannot replace `[ROOT]/home/safe.db`: it has a second name (a hard link), which would keep the old content
+Error: Vault `safe` answered: Keystead cannot replace `[ROOT]/home/safe.db`: it has a second name (a hard link), which would keep the old content
 Code: E12.unavailable
 
 "#]]

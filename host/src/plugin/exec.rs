@@ -19,6 +19,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::inspect::{is_reserved, is_variable};
 use super::runner::timespec;
+use crate::host::BY_HOST;
 use crate::ids;
 pub(crate) use granted::{Programs, line};
 
@@ -50,12 +51,12 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// or writes more than 16 MiB.
 pub(crate) fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutput> {
     ids::check().map_err(|refusal| Error::permission_denied(refusal.to_string()))?;
-    let program = find(&request.program)?;
     request.check()?;
+    let program = find(&request.program)?;
     request.environment.iter().try_for_each(|(name, value)| check_variable(name, value))?;
     let until = Instant::now() + request.deadline.remaining();
     let failed = |fault: &io::Error| {
-        Error::unavailable(format!("cannot run {}: {fault}", program.display()))
+        Error::unavailable(format!("{BY_HOST} run {}: {fault}", program.display()))
     };
     let mut running = Running::start(&program, request, home).map_err(|fault| failed(&fault))?;
     match running.attend(request.input.expose(), until).map_err(|fault| failed(&fault))? {
@@ -305,7 +306,6 @@ mod tests {
     }
 
     #[test]
-    #[test]
     fn program_runs_with_all_that_the_limits_allow_and_no_more() {
         let request = |program: &str, argument: usize, value: usize| {
             let deadline = Deadline::after(Duration::from_secs(20));
@@ -339,6 +339,7 @@ mod tests {
         assert_eq!(Errno::from_io_error(&fault), Some(Errno::TOOBIG));
     }
 
+    #[test]
     fn a_program_is_an_absolute_path_or_a_name_on_the_fixed_search_path() {
         let refused = |program| {
             let error = run(program, &[], b"").unwrap_err();
@@ -349,7 +350,8 @@ mod tests {
         let unavailable =
             "there is no `no-such-program` in /usr/local/bin, /usr/bin, /bin".to_owned();
         assert_eq!(refused("no-such-program"), (ErrorKind::Unavailable, unavailable));
-        let unavailable = "cannot run /dev/null: Permission denied (os error 13)".to_owned();
+        let unavailable =
+            "Keystead cannot run /dev/null: Permission denied (os error 13)".to_owned();
         assert_eq!(refused("/dev/null"), (ErrorKind::Unavailable, unavailable));
     }
 

@@ -28,6 +28,7 @@ use super::inspect::Permission;
 use crate::error::{story, visible};
 use crate::fs::object::{Object, Target};
 use crate::ids;
+use crate::host::BY_HOST;
 use temporary::Temporary;
 use version::Version;
 
@@ -117,7 +118,10 @@ impl Files {
 
     fn find(&self, path: &Path) -> Result<Target> {
         let found = replaced(path, &self.boundaries);
-        found.map_err(|error| Error::permission_denied(story(&error)))
+        found.map_err(|error| {
+            let (path, why) = (path.display(), story(&error));
+            Error::permission_denied(format!("{BY_HOST} use `{path}`: {why}"))
+        })
     }
 }
 
@@ -226,7 +230,7 @@ impl Held {
                 }
                 Err(TryLockError::Error(error)) => {
                     return Err(Error::unavailable(format!(
-                        "cannot lock `{}`: {error}",
+                        "{BY_HOST} lock `{}`: {error}",
                         path.display()
                     )));
                 }
@@ -286,8 +290,9 @@ fn is_at(file: &File, folder: &OwnedFd, name: &OsStr) -> std::result::Result<boo
 /// owner's rights: the other name would keep the old content, what is mounted cannot be replaced, and
 /// the plugin would say what is run with these rights.
 fn check_state(file: &File, path: &Path) -> Result<()> {
-    let cannot =
-        |why: &str| Err(Error::unavailable(format!("cannot replace `{}`: {why}", path.display())));
+    let cannot = |why: &str| {
+        Err(Error::unavailable(format!("{BY_HOST} replace `{}`: {why}", path.display())))
+    };
     let found = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
         .map_err(|error| failed("replace", path, error))?;
     if found.stx_nlink > 1 {
@@ -306,7 +311,7 @@ fn check_state(file: &File, path: &Path) -> Result<()> {
 /// Returns all that is in a file, and its version. What is written to meanwhile is read again.
 fn content_of(file: &File, path: &Path) -> Result<(SecretBytes, Version)> {
     let failed = |error: std::io::Error| {
-        Error::unavailable(format!("cannot read `{}`: {error}", path.display()))
+        Error::unavailable(format!("{BY_HOST} read `{}`: {error}", path.display()))
     };
     let state = || rustix::fs::fstat(file).map_err(|error| failed(error.into()));
     for _ in 0..TRIES {
@@ -365,7 +370,7 @@ fn too_large(path: &Path, size: u64) -> Error {
 }
 
 fn failed(what: &str, path: &Path, error: Errno) -> Error {
-    let message = format!("cannot {what} `{}`: {error}", path.display());
+    let message = format!("{BY_HOST} {what} `{}`: {error}", path.display());
     match error {
         Errno::ACCESS | Errno::PERM | Errno::ROFS => Error::permission_denied(message),
         _ => Error::unavailable(message),

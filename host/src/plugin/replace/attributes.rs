@@ -9,6 +9,8 @@ use keystead_plugin_api::{Error, Result};
 use rustix::fs::{Gid, Mode, Uid, XattrFlags};
 use rustix::io::Errno;
 
+use crate::host::BY_HOST;
+
 /// Checksums of the content, which the kernel makes for the new one.
 const OF_CONTENT: [&CStr; 2] = [c"security.ima", c"security.evm"];
 
@@ -21,7 +23,7 @@ const TRIES: u32 = 5;
 /// Unavailable, with what cannot be kept.
 pub(super) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
     let cannot = |what: &str, error: Errno| {
-        Error::unavailable(format!("cannot keep {what} of `{}`: {error}", path.display()))
+        Error::unavailable(format!("{BY_HOST} keep {what} of `{}`: {error}", path.display()))
     };
     let stat = |file: &File| rustix::fs::fstat(file).map_err(|error| cannot("the mode", error));
     let (from, to) = (stat(old)?, stat(new)?);

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::{failed, is_at, wait};
+use crate::host::BY_HOST;
 
 /// What each temporary name begins with.
 const PREFIX: &str = ".keystead-replace-";
@@ -65,7 +66,8 @@ impl<'f> Temporary<'f> {
                         Ok(()) | Err(TryLockError::WouldBlock) => wait(path, deadline)?,
                         Err(TryLockError::Error(error)) => {
                             let path = path.display();
-                            let message = format!("cannot lock a new file for `{path}`: {error}");
+                            let message =
+                                format!("{BY_HOST} lock a new file for `{path}`: {error}");
                             return Err(Error::unavailable(message));
                         }
                     }

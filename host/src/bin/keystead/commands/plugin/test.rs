@@ -89,7 +89,7 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
     check.unlock = scene.unlock.take();
     check.many = args.many;
 
-    let mut tally = Tally::default();
+    let mut tally = Tally { granted: check.granted(), ..Tally::default() };
     let mut lost = None;
     let mut names = obligations();
     let (first, count) = (names.next().unwrap_or_default(), obligations().count());
@@ -142,7 +142,7 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
 fn not_granted(error: keystead::Error, granted: Option<&[String]>) -> Failure {
     let denied = match &error {
         keystead::Error::OpenRefused { answer, .. } | keystead::Error::Refused { answer, .. } => {
-            keystead::may_be_denial(answer)
+            keystead::may_be_denial(answer, granted.unwrap_or_default())
         }
         _ => false,
     };
@@ -187,6 +187,8 @@ struct Tally {
     kept: usize,
     unchecked: usize,
     broken: Vec<&'static str>,
+    /// What its sandbox grants.
+    granted: Vec<String>,
     /// Whether the sandbox may be why one is broken or not checked.
     denied: bool,
 }
@@ -205,7 +207,7 @@ impl Tally {
                 }
             }
             Outcome::Broken { obligation, expected, found } => {
-                self.denied |= keystead::tells_of_denial(found);
+                self.denied |= keystead::tells_of_denial(found, &self.granted);
                 self.broken.push(obligation);
                 json.outcome = "broken";
                 json.expected = Some(text::visible(expected));
@@ -213,7 +215,7 @@ impl Tally {
                 format!("{obligation}: BROKEN: expected {expected}, found {found}")
             }
             Outcome::NotApplicable { obligation, why } => {
-                self.denied |= keystead::tells_of_denial(why);
+                self.denied |= keystead::tells_of_denial(why, &self.granted);
                 self.unchecked += 1;
                 json.outcome = "not checked";
                 json.why = Some(text::visible(why));
@@ -233,7 +235,7 @@ impl Tally {
         id: &str,
         granted: Option<&[String]>,
     ) -> Result<Exit, Failure> {
-        let Self { kept, unchecked, broken, denied } = self;
+        let Self { kept, unchecked, broken, denied, .. } = self;
         let hints: Vec<_> = granted.filter(|_| denied).into_iter().flat_map(more).collect();
         let count = broken.len();
         scene.ui.note(&format!("{kept} kept, {count} broken, {unchecked} not checked."));
