@@ -343,6 +343,21 @@ fn file_of_another_user_under_the_temporary_name_is_passed_by() {
 }
 
 #[test]
+fn new_file_is_opened_to_others_only_when_its_attributes_are_there() {
+    let home = Home::new();
+    let file = File::open(home.file()).unwrap();
+    fs::set_permissions(home.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    rustix::fs::fsetxattr(&file, "user.mark", b"x", XattrFlags::empty()).unwrap();
+    // A pipe has a mode, and takes no attributes.
+    let (_, pipe) = rustix::pipe::pipe().unwrap();
+    let pipe = File::from(pipe);
+    assert_eq!(pipe.metadata().unwrap().mode() & 0o7777, 0o600);
+    let error = attributes::keep(&file, &pipe, &home.file()).unwrap_err();
+    assert!(error.message().contains("keep the attribute `user.mark`"), "{error}");
+    assert_eq!(pipe.metadata().unwrap().mode() & 0o7777, 0o600);
+}
+
+#[test]
 fn process_that_holds_the_file_is_waited_for_until_the_deadline() {
     let home = Home::new();
     let version = home.version();
