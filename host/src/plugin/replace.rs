@@ -26,9 +26,10 @@ use rustix::io::Errno;
 use super::grant::{Boundaries, replaced};
 use super::inspect::Permission;
 use crate::error::{story, visible};
+use crate::fs::mount::Mounts;
 use crate::fs::object::{Object, Target};
-use crate::ids;
 use crate::host::BY_HOST;
+use crate::ids;
 use temporary::Temporary;
 use version::Version;
 
@@ -286,9 +287,9 @@ fn is_at(file: &File, folder: &OwnedFd, name: &OsStr) -> std::result::Result<boo
     Ok((there.st_dev, there.st_ino) == (own.st_dev, own.st_ino))
 }
 
-/// Checks that a file has one name, that nothing is mounted on it, and that it is no program with its
-/// owner's rights: the other name would keep the old content, what is mounted cannot be replaced, and
-/// the plugin would say what is run with these rights.
+/// Checks that a file has one name, that nothing is mounted on it, that it is mounted nowhere, and that it
+/// is no program with its owner's rights: another name or place would keep the old content, what is mounted
+/// cannot be replaced, and the plugin would say what is run with these rights.
 fn check_state(file: &File, path: &Path) -> Result<()> {
     let cannot = |why: &str| {
         Err(Error::unavailable(format!("{BY_HOST} replace `{}`: {why}", path.display())))
@@ -300,6 +301,12 @@ fn check_state(file: &File, path: &Path) -> Result<()> {
     }
     if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
         return cannot("it is a mount point");
+    }
+    if Mounts::read()
+        .and_then(|mounts| mounts.is_mounted(file.as_fd()))
+        .map_err(|error| failed("replace", path, error))?
+    {
+        return cannot("it is mounted at another place as well, which would keep the old content");
     }
     let has_capabilities = rustix::fs::fgetxattr_query(file, "security.capability").is_ok();
     if found.stx_mode & 0o6000 != 0 || has_capabilities {
