@@ -23,6 +23,7 @@ use keystead_plugin_api::{
 };
 
 pub use conformance::Check;
+pub(crate) use denied::BY_HOST;
 pub use denied::{Denied, may_be_denial, tells_of_denial};
 pub(crate) use grant::templates;
 pub use grant::{OptionalPermission, PlannedGrant};

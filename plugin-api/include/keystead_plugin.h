@@ -51,7 +51,8 @@ typedef struct keystead_host {
     uint32_t flags;
 
     /* A line for the log, never a secret; 4,096 bytes at most. */
-    uint32_t(KEYSTEAD_CALL *log)(keystead_context context, uint32_t level, keystead_bytes line);
+    uint32_t(KEYSTEAD_CALL *log_line)(keystead_context context, uint32_t level,
+                                      keystead_bytes line);
     /* Runs a granted program. The host calls `take` once before this returns, also where the
      * program was not run, and wipes the output when `take` returns. Returns KEYSTEAD_OK where
      * it was run, whatever its exit status, and why not where it was not. */
@@ -123,7 +124,8 @@ typedef struct keystead_host {
                                                  const keystead_replace_file_request *request,
                                                  keystead_take_file take, void *own);
     /* Returns 1 where a permission is granted, written as in a manifest with its parameters put in
-     * ("files:/srv/x:r", "network"), or where nothing restricts the plugin; 0 where it is not.
+     * ("files:/srv/x:r", "network"), or where nothing restricts the plugin; 0 where it is not, and for
+     * what is no permission. A path is absolute.
      * After an open or a connect that failed it says what is missing: name the permission in the
      * message, and answer KEYSTEAD_NOT_GRANTED. */
     uint32_t(KEYSTEAD_CALL *is_granted)(keystead_context context, keystead_bytes permission);
@@ -287,10 +289,23 @@ static inline const keystead_parameter *keystead_find(const keystead_parameter *
     static const __attribute__((section(KEYSTEAD_SECTION), used, aligned(4)))
 #endif
 
+/* A manifest is longer than the literals that a compiler must take. */
+#if defined(_MSC_VER) && !defined(__clang__)
+#define KEYSTEAD_LONG_LITERAL
+#define KEYSTEAD_LONG_LITERAL_END
+#else
+#define KEYSTEAD_LONG_LITERAL                                                                  \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverlength-strings\"")
+#define KEYSTEAD_LONG_LITERAL_END                                                              \
+    ;                                                                                          \
+    _Pragma("GCC diagnostic pop") struct keystead_manifest_block
+#endif
+
 /* Puts the manifest into the file: once, at the top level of one source file. `json_text` is a
  * string literal (docs/plugin-file.md has its members), 64 KiB at most, whose member `api` is
  * KEYSTEAD_API_VERSION. Keystead reads it without running anything. */
 #define KEYSTEAD_MANIFEST(json_text)                                                           \
+    KEYSTEAD_LONG_LITERAL                                                                      \
     struct keystead_manifest_block {                                                           \
         KEYSTEAD_NOTE_FIELDS                                                                   \
         char magic[8];                                                                         \
@@ -303,7 +318,8 @@ static inline const keystead_parameter *keystead_find(const keystead_parameter *
         1,                                                                                     \
         sizeof(json_text) - 1,                                                                 \
         "c-1",                                                                                 \
-        json_text}
+        json_text}                                                                             \
+    KEYSTEAD_LONG_LITERAL_END
 
 #ifdef __cplusplus
 }

@@ -440,7 +440,9 @@ typedef struct keystead_rules {
     uint32_t composition; /* and of its composition */
     uint32_t reserved;
     uint64_t max_name_bytes;  /* 0: 1,024 */
-    uint64_t max_value_bytes; /* 0: 16 MiB */
+    /* Of a text, of bytes and of JSON: the content; of a credential and a map: the byte form.
+     * 0: 16 MiB. */
+    uint64_t max_value_bytes;
     keystead_bytes name_grammar; /* for people: `letters, digits and dashes` */
 } keystead_rules;
 

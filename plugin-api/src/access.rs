@@ -1,10 +1,11 @@
 //! Opening files and connecting, with errors that name the permission that is missing. In a sandbox the
 //! system says no more than "permission denied", or that there is no such file.
 
+use std::env;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorDetail, ErrorKind, Result};
 use crate::plugin::Context;
@@ -13,9 +14,13 @@ use crate::vault::Deadline;
 impl Context {
     /// Returns whether a permission is granted to this vault, as a manifest writes it with its
     /// parameters put in, such as `network` or `files:/srv/x:r`. `true` where nothing holds the plugin
-    /// back, and where the host cannot say; `false` for a permission that the host does not know.
+    /// back, and where the host has no answer; `false` for what is no permission, or none that the host
+    /// knows. A path is absolute, and `..` in it takes back the part before it.
     pub fn is_granted(&self, permission: &str) -> bool {
-        self.services().is_granted(permission).unwrap_or(true)
+        match self.services().is_granted(permission) {
+            Ok(is_granted) => is_granted,
+            Err(error) => error.kind() != ErrorKind::Invalid,
+        }
     }
 
     /// Opens a file to be read.
@@ -25,7 +30,7 @@ impl Context {
     pub fn open_to_read(&self, path: impl AsRef<Path>) -> Result<File> {
         let path = path.as_ref();
         File::open(path).map_err(|error| {
-            let permission = format!("files:{}:r", path.display());
+            let permission = format!("files:{}:r", absolute(path).display());
             self.io_error(&format!("cannot read `{}`", path.display()), &permission, &error)
         })
     }
@@ -37,7 +42,7 @@ impl Context {
     pub fn open_to_write(&self, path: impl AsRef<Path>, options: &OpenOptions) -> Result<File> {
         let path = path.as_ref();
         options.open(path).map_err(|error| {
-            let permission = format!("files:{}:rw", path.display());
+            let permission = format!("files:{}:rw", absolute(path).display());
             self.io_error(&format!("cannot write `{}`", path.display()), &permission, &error)
         })
     }
@@ -81,6 +86,14 @@ impl Context {
             _ => ErrorKind::Unavailable,
         };
         Error::new(kind, format!("{}: {}", what, error))
+    }
+}
+
+/// Returns a path that a permission can name: below the current directory, unless it is absolute.
+fn absolute(path: &Path) -> PathBuf {
+    match env::current_dir() {
+        Ok(current) => current.join(path),
+        Err(_) => path.to_owned(),
     }
 }
 
@@ -130,8 +143,12 @@ mod tests {
             assert_eq!(error.detail(), Some(ErrorDetail::NotGranted));
             assert_eq!(error.message(), message);
         }
-        // What the host cannot say is not said.
-        assert!(context.is_granted("") && Context::silent().is_granted("network"));
+        // What is no permission is not granted; what the host cannot say is not said.
+        assert!(!context.is_granted("") && Context::silent().is_granted("network"));
+        let own = env::current_dir().unwrap();
+        let error = context.open_to_read("none/x").unwrap_err();
+        let expected = format!("`files:{}:r` is not granted", own.join("none/x").display());
+        assert!(error.message().ends_with(&expected), "{}", error);
         let error = io::Error::from(io::ErrorKind::PermissionDenied);
         let error = Context::silent().io_error("cannot x", "network", &error);
         assert_eq!((error.kind(), error.detail()), (ErrorKind::PermissionDenied, None));

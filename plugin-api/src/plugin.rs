@@ -138,13 +138,38 @@ impl ExecRequest {
             deadline,
         }
     }
+
+    /// Checks the limits of programs, arguments and variables, as the host does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) with both numbers.
+    pub fn check(&self) -> Result<()> {
+        let most = |what: &str, found: usize, most: usize| match found <= most {
+            true => Ok(()),
+            false => Err(Error::invalid(format!("{}: {}; the most is {}", what, found, most))),
+        };
+        most("the program's name in bytes", self.program.len(), MAX_EXEC_PROGRAM_BYTES)?;
+        most("arguments", self.arguments.len(), MAX_EXEC_ARGUMENTS)?;
+        most("variables", self.environment.len(), MAX_EXEC_ARGUMENTS)?;
+        for argument in &self.arguments {
+            most("an argument in bytes", argument.len(), MAX_EXEC_ARGUMENT_BYTES)?;
+        }
+        for (name, value) in &self.environment {
+            let size = name.len().saturating_add(value.len()).saturating_add(1);
+            most("a variable in bytes, with its name and `=`", size, MAX_EXEC_ARGUMENT_BYTES)?;
+        }
+        Ok(())
+    }
 }
 
 /// The most arguments, and the most variables, of a program that a plugin has the host run.
 pub const MAX_EXEC_ARGUMENTS: usize = 10_000;
 
-/// The most bytes of one of them: what Linux takes for one.
-pub const MAX_EXEC_ARGUMENT_BYTES: usize = 128 * 1024;
+/// The most bytes of one of them, a variable with its name and `=`: what Linux takes for one.
+pub const MAX_EXEC_ARGUMENT_BYTES: usize = 128 * 1024 - 1;
+
+/// The most bytes of a program's name or path: what Linux takes for a path.
+pub const MAX_EXEC_PROGRAM_BYTES: usize = 4_095;
 
 /// The most bytes of a program's standard error that reach a plugin: 64 KiB.
 pub const MAX_EXEC_ERRORS_BYTES: usize = 64 * 1024;
@@ -317,7 +342,7 @@ pub trait Services: Send + Sync {
     /// `true` where nothing holds the plugin back: not in a sandbox.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is no permission.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is no permission, and so not granted.
     fn is_granted(&self, permission: &str) -> Result<bool> {
         let _ = permission;
         Ok(true)

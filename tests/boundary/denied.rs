@@ -67,10 +67,22 @@ fn plain_denial_of_the_system_comes_with_the_grants() {
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
     sandbox.run("vault register bare --plugin able", &[]).succeeds();
     for (permission, granted) in
-        [("network", "not granted"), ("later", "not granted"), ("files:", "granted")]
+        [("network", "not granted"), ("later", "not granted"), ("files:", "not granted")]
     {
         let told = sandbox.run("get -V bare", &[&format!("granted:{permission}")]);
         assert_eq!(told.succeeds(), granted.as_bytes());
+    }
+    for (fails, why) in [
+        (on(&sandbox, "plain", "beside"), "/here/beside: No such file or directory\n"),
+        ("reach:vault.invalid".to_owned(), "cannot reach vault.invalid: "),
+    ] {
+        let answer = sandbox.run("get -V bare", &[&fails]);
+        let stderr = &answer.ends_with(1).stderr;
+        assert!(stderr.contains(why), "{answer}");
+        assert!(
+            stderr.contains("\nHint: vault `bare` is sandboxed, and grants nothing"),
+            "{answer}"
+        );
     }
     // In the host's own process there is no sandbox to tell of.
     sandbox.run("plugin trust reaches-out --danger-in-process --yes", &[]).succeeds();
@@ -80,6 +92,34 @@ fn plain_denial_of_the_system_comes_with_the_grants() {
     let answer = sandbox.run("get -V free", &[&on(&sandbox, "read", "none")]);
     let stderr = &answer.ends_with(1).stderr;
     assert!(stderr.contains("(os error 2)") && !stderr.contains("sandbox"), "{answer}");
+}
+
+#[test]
+fn only_what_is_granted_is_said_to_be_however_its_path_is_written() {
+    let sandbox = Sandbox::empty();
+    let own = sandbox.here("own");
+    fs::write(&own, "text").unwrap();
+    let own = own.display().to_string();
+    let file = able(sandbox.root(), &[&format!("files:{own}:r")]);
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    sandbox.run("vault register work --plugin able --yes", &[]).succeeds();
+    let (dir, _) = own.rsplit_once('/').unwrap();
+    for (permission, granted) in [
+        (format!("files:{own}:r"), true),
+        (format!("files:{dir}/./x/../own:r"), true),
+        (format!("files:{own}:rw"), false),
+        ("files:/root/../etc/shadow:r".to_owned(), false),
+        ("files:/root/a{b:r".to_owned(), false),
+        (format!("files:{own}/../f/a:r"), false),
+        ("files:rel:r".to_owned(), false),
+        ("files:".to_owned(), false),
+        ("gpu".to_owned(), false),
+        ("network".to_owned(), false),
+    ] {
+        let told = sandbox.run("get -V work", &[&format!("granted:{permission}")]);
+        let expected: &[u8] = if granted { b"granted" } else { b"not granted" };
+        assert_eq!(told.succeeds(), expected, "{permission}");
+    }
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn link_to_the_file_is_shown_and_followed_and_never_one_of_a_plugins() {
 }
 
 #[test]
-fn file_with_a_second_name_or_a_mount_on_it_is_left_alone() {
+fn file_with_a_second_name_or_a_mount_is_left_alone() {
     let sandbox = home("isolated");
     let file = file(&sandbox);
     sandbox.feed("one", "set a --stdin").succeeds();
@@ -119,23 +119,36 @@ fn file_with_a_second_name_or_a_mount_on_it_is_left_alone() {
         str![[r#"
 exit code 1
 --- stderr
-Error: Vault `safe` answered: cannot replace `[ROOT]/home/safe.db`: it has a second name (a hard link), which would keep the old content
+Error: Vault `safe` answered: Keystead cannot replace `[ROOT]/home/safe.db`: it has a second name (a hard link), which would keep the old content
 Code: E12.unavailable
 
 "#]]
     );
     fs::remove_file(sandbox.here("second")).unwrap();
-    let command = sandbox.command("set a --stdin", &[]);
-    let mut shell = Command::new("unshare");
-    shell.args(["--user", "--map-root-user", "--mount", "--", "/bin/sh", "-ec"]);
-    shell
-        .arg("cp $1 $1.other; mount --bind $1.other $1; rm $1.other; touch $1; shift; exec \"$@\"");
-    shell.arg("sh").arg(&file).arg(command.get_program()).args(command.get_args());
-    shell.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
-    shell.current_dir(command.get_current_dir().unwrap());
-    let answer = sandbox.answer(shell, b"two");
     // Nothing else is a mount point's only name: it is no second one either.
-    assert!(answer.ends_with(1).stderr.contains("it is a mount point"), "{answer}");
+    for (mounts, why) in [
+        ("cp $1 $1.other; mount --bind $1.other $1; rm $1.other; touch $1", "it is a mount point"),
+        (
+            "touch $1.other; mount --bind $1 $1.other",
+            "it is mounted at another place as well, which would keep the old content",
+        ),
+        (
+            "d=$(dirname $1); mount --bind $d $d; mount --bind $d/.local $d/.local; \
+             mount -o remount,bind,ro $d",
+            "/home/safe.db`: Read-only file system (os error 30)",
+        ),
+    ] {
+        let command = sandbox.command("set a --stdin", &[]);
+        let mut shell = Command::new("unshare");
+        shell.args(["--user", "--map-root-user", "--mount", "--", "/bin/sh", "-ec"]);
+        shell.arg(format!("{mounts}; shift; exec \"$@\""));
+        shell.arg("sh").arg(&file).arg(command.get_program()).args(command.get_args());
+        shell.env_clear().envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        shell.current_dir(command.get_current_dir().unwrap());
+        let answer = sandbox.answer(shell, b"two");
+        assert!(answer.ends_with(1).stderr.contains(why), "{answer}");
+        assert!(!answer.stderr.contains("is sandboxed"), "{answer}");
+    }
     assert_eq!(sandbox.run("get a", &[]).succeeds(), b"one");
 }
 

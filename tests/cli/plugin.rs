@@ -6,6 +6,7 @@ use std::process::Command;
 use snapbox::{assert_data_eq, str};
 
 use super::sandbox::{Sandbox, plugin};
+use crate::plugin_files::able_with;
 
 fn file() -> &'static str {
     plugin().to_str().unwrap()
@@ -486,4 +487,24 @@ Code: E01.no-such-kind
 
 "#]]
     );
+}
+
+#[test]
+fn misspelt_member_is_shown_with_its_path() {
+    let sandbox = Sandbox::empty();
+    let request = r#"{"permission":"network","optional":true,"wy":"greets"}"#;
+    let file = able_with(sandbox.root(), &[], request);
+    let file = file.to_str().unwrap();
+    let expected = "its manifest has the member `kinds[0].permissions[0].wy`, which this host does \
+        not know and passes over";
+    let shown = sandbox.run("plugin show", &[file]);
+    shown.succeeds();
+    assert!(shown.to_string().contains(expected), "{shown}");
+    let installed = sandbox.run("plugin install --yes", &[file]);
+    installed.succeeds();
+    assert!(installed.stderr.contains(expected), "{installed}");
+    for tested in [file, "able"] {
+        let tested = sandbox.run("plugin test", &[tested]);
+        assert!(tested.stderr.contains(&format!("Warning: {expected}\n")), "{tested}");
+    }
 }

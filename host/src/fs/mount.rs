@@ -101,6 +101,19 @@ impl Mounts {
         Ok(below.map(|mount| self.position_in(&mount, unescaped(mount.root), true)).collect())
     }
 
+    /// Returns whether this very file or folder is mounted anywhere: not one that it is in. What other
+    /// mount namespaces have is not seen.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn is_mounted(&self, fd: BorrowedFd<'_>) -> Result<bool, Errno> {
+        let own = self.position_by(fd, false)?;
+        let is_own = |mount: Mount<'_>| {
+            mount.device == own.device.as_slice() && unescaped(mount.root) == own.path
+        };
+        Ok(self.all().any(is_own))
+    }
+
     fn all(&self) -> impl Iterator<Item = Mount<'_>> {
         self.0.split(|byte| *byte == b'\n').filter_map(Mount::parse)
     }

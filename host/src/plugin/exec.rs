@@ -19,6 +19,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::inspect::{is_reserved, is_variable};
 use super::runner::timespec;
+use crate::host::BY_HOST;
 use crate::ids;
 pub(crate) use granted::{Programs, line};
 
@@ -50,11 +51,12 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// or writes more than 16 MiB.
 pub(crate) fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutput> {
     ids::check().map_err(|refusal| Error::permission_denied(refusal.to_string()))?;
+    request.check()?;
     let program = find(&request.program)?;
     request.environment.iter().try_for_each(|(name, value)| check_variable(name, value))?;
     let until = Instant::now() + request.deadline.remaining();
     let failed = |fault: &io::Error| {
-        Error::unavailable(format!("cannot run {}: {fault}", program.display()))
+        Error::unavailable(format!("{BY_HOST} run {}: {fault}", program.display()))
     };
     let mut running = Running::start(&program, request, home).map_err(|fault| failed(&fault))?;
     match running.attend(request.input.expose(), until).map_err(|fault| failed(&fault))? {
@@ -304,6 +306,40 @@ mod tests {
     }
 
     #[test]
+    fn program_runs_with_all_that_the_limits_allow_and_no_more() {
+        let request = |program: &str, argument: usize, value: usize| {
+            let deadline = Deadline::after(Duration::from_secs(20));
+            let mut request = ExecRequest::new(program, vec!["x".repeat(argument)], deadline);
+            request.environment.push(("NAME".to_owned(), "y".repeat(value)));
+            request
+        };
+        let most = keystead_plugin_api::MAX_EXEC_ARGUMENT_BYTES;
+        let of_name = "NAME=".len();
+        let ran = super::run(&request("/bin/true", most, most - of_name), None).unwrap();
+        assert_eq!(ran.status, 0);
+        let refused = |request: &ExecRequest| {
+            let error = super::run(request, None).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            error.message().to_owned()
+        };
+        let message = "an argument in bytes: 131072; the most is 131071";
+        assert_eq!(refused(&request("/bin/true", most + 1, 0)), message);
+        let message = "a variable in bytes, with its name and `=`: 131072; the most is 131071";
+        assert_eq!(refused(&request("/bin/true", 0, most - of_name + 1)), message);
+        let mut many = request("/bin/true", 0, 0);
+        many.arguments = vec![String::new(); 10_000];
+        assert_eq!(super::run(&many, None).unwrap().status, 0);
+        many.arguments.push(String::new());
+        assert_eq!(refused(&many), "arguments: 10001; the most is 10000");
+        let path = format!("/{}", "x".repeat(4_095));
+        let message = "the program's name in bytes: 4096; the most is 4095";
+        assert_eq!(refused(&request(&path, 0, 0)), message);
+        // The system's own limit is this one: its error would be another.
+        let fault = Command::new("/bin/true").arg("x".repeat(most + 1)).status().unwrap_err();
+        assert_eq!(Errno::from_io_error(&fault), Some(Errno::TOOBIG));
+    }
+
+    #[test]
     fn a_program_is_an_absolute_path_or_a_name_on_the_fixed_search_path() {
         let refused = |program| {
             let error = run(program, &[], b"").unwrap_err();
@@ -314,7 +350,8 @@ mod tests {
         let unavailable =
             "there is no `no-such-program` in /usr/local/bin, /usr/bin, /bin".to_owned();
         assert_eq!(refused("no-such-program"), (ErrorKind::Unavailable, unavailable));
-        let unavailable = "cannot run /dev/null: Permission denied (os error 13)".to_owned();
+        let unavailable =
+            "Keystead cannot run /dev/null: Permission denied (os error 13)".to_owned();
         assert_eq!(refused("/dev/null"), (ErrorKind::Unavailable, unavailable));
     }
 

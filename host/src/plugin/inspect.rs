@@ -139,7 +139,7 @@ impl fmt::Display for Abi {
 
 /// What is not wrong, and yet worth a line to whoever decides about the file.
 #[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Finding {
     /// More functions run while the file is loaded than the two of every Rust library.
     Constructors(usize),
@@ -147,6 +147,9 @@ pub enum Finding {
     WritableCode,
     /// The file still has its symbols.
     NotStripped,
+    /// The manifest has a member that this host does not know, at this path: it is misspelt, or of a
+    /// later contract.
+    UnknownMember(String),
 }
 
 impl fmt::Display for Finding {
@@ -160,6 +163,10 @@ impl fmt::Display for Finding {
             }
             Self::WritableCode => f.write_str("has memory that can be both written and run"),
             Self::NotStripped => f.write_str("is not stripped: larger than it has to be"),
+            Self::UnknownMember(path) => write!(
+                f,
+                "its manifest has the member `{path}`, which this host does not know and passes over"
+            ),
         }
     }
 }
@@ -216,11 +223,12 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspected> {
         _ => return Err(Error::NotLibrary { found: text::kind_of(bytes) }),
     };
     let (abi, json) = manifest::block(raw.block, raw.endian)?;
-    let manifest = Manifest::parse(json)?;
+    let (manifest, passed_over) = Manifest::parse_whole(json)?;
     entry::check(abi, &raw)?;
     if raw.constructors > RUST_CONSTRUCTORS {
         raw.findings.push(Finding::Constructors(raw.constructors));
     }
+    raw.findings.extend(passed_over.into_iter().map(Finding::UnknownMember));
     Ok(Inspected {
         manifest,
         format: raw.format,

@@ -26,7 +26,9 @@ use rustix::io::Errno;
 use super::grant::{Boundaries, replaced};
 use super::inspect::Permission;
 use crate::error::{story, visible};
+use crate::fs::mount::Mounts;
 use crate::fs::object::{Object, Target};
+use crate::host::BY_HOST;
 use crate::ids;
 use temporary::Temporary;
 use version::Version;
@@ -117,7 +119,10 @@ impl Files {
 
     fn find(&self, path: &Path) -> Result<Target> {
         let found = replaced(path, &self.boundaries);
-        found.map_err(|error| Error::permission_denied(story(&error)))
+        found.map_err(|error| {
+            let (path, why) = (path.display(), story(&error));
+            Error::permission_denied(format!("{BY_HOST} use `{path}`: {why}"))
+        })
     }
 }
 
@@ -226,7 +231,7 @@ impl Held {
                 }
                 Err(TryLockError::Error(error)) => {
                     return Err(Error::unavailable(format!(
-                        "cannot lock `{}`: {error}",
+                        "{BY_HOST} lock `{}`: {error}",
                         path.display()
                     )));
                 }
@@ -282,12 +287,13 @@ fn is_at(file: &File, folder: &OwnedFd, name: &OsStr) -> std::result::Result<boo
     Ok((there.st_dev, there.st_ino) == (own.st_dev, own.st_ino))
 }
 
-/// Checks that a file has one name, that nothing is mounted on it, and that it is no program with its
-/// owner's rights: the other name would keep the old content, what is mounted cannot be replaced, and
-/// the plugin would say what is run with these rights.
+/// Checks that a file has one name, that nothing is mounted on it, that it is mounted nowhere, and that it
+/// is no program with its owner's rights: another name or place would keep the old content, what is mounted
+/// cannot be replaced, and the plugin would say what is run with these rights.
 fn check_state(file: &File, path: &Path) -> Result<()> {
-    let cannot =
-        |why: &str| Err(Error::unavailable(format!("cannot replace `{}`: {why}", path.display())));
+    let cannot = |why: &str| {
+        Err(Error::unavailable(format!("{BY_HOST} replace `{}`: {why}", path.display())))
+    };
     let found = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
         .map_err(|error| failed("replace", path, error))?;
     if found.stx_nlink > 1 {
@@ -295,6 +301,12 @@ fn check_state(file: &File, path: &Path) -> Result<()> {
     }
     if found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
         return cannot("it is a mount point");
+    }
+    if Mounts::read()
+        .and_then(|mounts| mounts.is_mounted(file.as_fd()))
+        .map_err(|error| failed("replace", path, error))?
+    {
+        return cannot("it is mounted at another place as well, which would keep the old content");
     }
     let has_capabilities = rustix::fs::fgetxattr_query(file, "security.capability").is_ok();
     if found.stx_mode & 0o6000 != 0 || has_capabilities {
@@ -306,7 +318,7 @@ fn check_state(file: &File, path: &Path) -> Result<()> {
 /// Returns all that is in a file, and its version. What is written to meanwhile is read again.
 fn content_of(file: &File, path: &Path) -> Result<(SecretBytes, Version)> {
     let failed = |error: std::io::Error| {
-        Error::unavailable(format!("cannot read `{}`: {error}", path.display()))
+        Error::unavailable(format!("{BY_HOST} read `{}`: {error}", path.display()))
     };
     let state = || rustix::fs::fstat(file).map_err(|error| failed(error.into()));
     for _ in 0..TRIES {
@@ -365,7 +377,7 @@ fn too_large(path: &Path, size: u64) -> Error {
 }
 
 fn failed(what: &str, path: &Path, error: Errno) -> Error {
-    let message = format!("cannot {what} `{}`: {error}", path.display());
+    let message = format!("{BY_HOST} {what} `{}`: {error}", path.display());
     match error {
         Errno::ACCESS | Errno::PERM | Errno::ROFS => Error::permission_denied(message),
         _ => Error::unavailable(message),

@@ -78,8 +78,8 @@ pub struct Rules {
     pub max_name_bytes: Option<usize>,
     /// Which names the vault takes, in words for people: `letters, digits and dashes`.
     pub name_grammar: Option<String>,
-    /// The most bytes of a value in its byte form; absent:
-    /// [`MAX_VALUE_BYTES`](crate::MAX_VALUE_BYTES).
+    /// The most bytes of a value: of a text, of bytes and of JSON those of the content, of a credential
+    /// and of a map those of its byte form. Absent: [`MAX_VALUE_BYTES`](crate::MAX_VALUE_BYTES).
     pub max_value_bytes: Option<usize>,
 }
 
@@ -103,7 +103,13 @@ impl Rules {
             }
             _ => {}
         }
-        match (self.max_value_bytes, value.map(Value::encoded_len)) {
+        let size = value.map(|value| match value {
+            Value::Text(text) => Ok(text.expose().len()),
+            Value::Bytes(bytes) => Ok(bytes.expose().len()),
+            Value::Json(json) => Ok(json.expose().len()),
+            other => other.encoded_len(),
+        });
+        match (self.max_value_bytes, size) {
             (Some(most), Some(Ok(size))) if size > most => {
                 let message = format!("its value has {size} bytes; this vault takes {most}");
                 Err(Error::unsupported(message))

@@ -178,6 +178,19 @@ static const char *attempt(const char *what, const char *target) {
     }
     if (same(what, "connect")) return resolves(target);
     if (same(what, "ask")) return asks(target);
+    if (same(what, "plain")) {
+        int one = open(target, O_RDONLY | O_CLOEXEC);
+        if (one >= 0) return read_from(one);
+        snprintf(refusal, sizeof refusal, "cannot open %s: %s", target, strerror(errno));
+        return "";
+    }
+    if (same(what, "reach")) {
+        struct addrinfo *list;
+        int failed = getaddrinfo(target, "443", NULL, &list);
+        if (!failed) return freeaddrinfo(list), "done";
+        snprintf(refusal, sizeof refusal, "cannot reach %s: %s", target, gai_strerror(failed));
+        return "";
+    }
     if (same(what, "variable")) return getenv(target) ? getenv(target) : "none";
     if (same(what, "run")) return runs(target);
     if (same(what, "shell")) return scripts(target);

@@ -9,7 +9,7 @@ static const char *attempt(const char *what, const char *target) {
     line[4000] = '\n';
     for (int at = atoi(target); at > 0; at--) {
         if (same(what, "log"))
-            host->log(context, KEYSTEAD_LOG_DEBUG, text);
+            host->log_line(context, KEYSTEAD_LOG_DEBUG, text);
         else if (write(same(what, "stderr") ? 2 : 1, line, sizeof line) < 0)
             return outcome(-1);
     }

@@ -33,7 +33,7 @@ static const char *attempt(const char *what, const char *target) {
     fcntl(one, F_SETFL, 0);
     if (connection() < 0) return "no connection";
     for (int at = 0; at < 200; at++) /* so that the host is busy until our own end is closed */
-        host->log(context, KEYSTEAD_LOG_DEBUG, keystead_text("so that it is busy"));
+        host->log_line(context, KEYSTEAD_LOG_DEBUG, keystead_text("so that it is busy"));
     long handed = hand_over(one);
     if (handed < 0) return outcome(handed);
     close(one); /* the host's is the last */

@@ -10,7 +10,7 @@ static const char *attempt(const char *what, const char *target) {
     prctl(PR_SET_PDEATHSIG, 0);
     setsid();
     if (fork() == 0) setsid();
-    host->log(context, KEYSTEAD_LOG_WARNING, keystead_text("it is ready"));
+    host->log_line(context, KEYSTEAD_LOG_WARNING, keystead_text("it is ready"));
     for (;;) pass_millis(1000);
     return "never";
 }

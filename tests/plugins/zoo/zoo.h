@@ -95,6 +95,9 @@ static inline void pass_millis(long millis) {
     while (nanosleep(&time, &time) < 0 && errno == EINTR) {}
 }
 
+/* What `get` answers with as an error, where an attempt leaves something here. */
+static char refusal[1100];
+
 static keystead_status get(keystead_vault *vault, const keystead_get_request *request,
                            keystead_reply reply) {
     static char name[1100];
@@ -107,6 +110,11 @@ static keystead_status get(keystead_vault *vault, const keystead_get_request *re
     target = strchr(name, ':');
     if (target) *target++ = 0;
     answer = attempt(name, target ? target : "");
+    if (refusal[0]) {
+        host->message(reply, keystead_text(refusal));
+        refusal[0] = 0;
+        return KEYSTEAD_UNAVAILABLE;
+    }
     host->text(reply, keystead_text(answer ? answer : "an error without a name"));
     return KEYSTEAD_OK;
 }

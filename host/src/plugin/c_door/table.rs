@@ -456,7 +456,7 @@ pub(super) struct HostTable {
     pub(super) magic: u64,
     pub(super) size: u32,
     pub(super) flags: u32,
-    pub(super) log: unsafe extern "C" fn(u64, u32, Bytes) -> u32,
+    pub(super) log_line: unsafe extern "C" fn(u64, u32, Bytes) -> u32,
     pub(super) exec:
         unsafe extern "C" fn(u64, *const ExecRequest, Option<Take>, *mut c_void) -> u32,
     pub(super) message: unsafe extern "C" fn(u64, Bytes) -> u32,

@@ -160,7 +160,7 @@ pub(super) static HOST: HostTable = HostTable {
     magic: MAGIC,
     size: size::<HostTable>(),
     flags: 0,
-    log,
+    log_line: log,
     exec: exec::exec,
     message,
     retry_after,

@@ -2,6 +2,7 @@
 //! been checked.
 
 mod member;
+mod passed_over;
 mod unknown;
 
 use std::collections::BTreeSet;
@@ -134,8 +135,20 @@ impl Manifest {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(json: &[u8]) -> Result<Self> {
+        Self::read(&Member::whole(&Json::parse(json)?))
+    }
+
+    /// Does what [`Manifest::parse`] does, and returns the paths of members that are passed over too.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn parse_whole(json: &[u8]) -> Result<(Self, Vec<String>)> {
         let json = Json::parse(json)?;
         let whole = Member::whole(&json);
+        Ok((Self::read(&whole)?, passed_over::in_whole(&whole)))
+    }
+
+    fn read(whole: &Member<'_>) -> Result<Self> {
         let schema = whole.member("schema")?.number_or(SCHEMA)?;
         if schema != SCHEMA {
             return Err(Error::ManifestVersion { found: schema, here: SCHEMA });
@@ -159,23 +172,37 @@ impl Manifest {
         }
         let mut permissions = Vec::new();
         for entry in whole.member("permissions")?.list(MAX_LIST)? {
-            let Some(permission) = permission(&entry, entry.text("a permission")?)? else {
-                let needed = entry.text("a permission")?;
-                let mut needing: Vec<_> =
-                    kinds.iter_mut().filter(|kind| kind.has_all_parameters_of(needed)).collect();
-                if needing.is_empty() {
-                    return Err(entry.wrong("a permission whose parameters one of the kinds has"));
+            let request = match Requested::read(&entry)? {
+                Requested::Known(request) => request,
+                Requested::Unknown { shown, optional, parameters } => {
+                    // Where no kind has its parameters, the braces mean something else.
+                    let is_of_some = kinds.iter().any(|kind| kind.has_all(&parameters));
+                    for kind in &mut kinds {
+                        if !is_of_some || kind.has_all(&parameters) {
+                            let permission = shown.clone();
+                            kind.unknown.push(Unknown::Permission { permission, optional });
+                        }
+                    }
+                    continue;
                 }
-                for kind in &mut needing {
-                    let permission = text::shown(needed);
-                    kind.unknown.push(Unknown::Permission { permission, optional: false });
+            };
+            let permission = &request.permission;
+            check_parameters(permission, &kinds, "refers to a parameter that no kind has")
+                .map_err(|error| entry.because(error))?;
+            if request.optional && matches!(permission, Permission::Library(_)) {
+                let why = "a library is linked, and cannot be optional";
+                return Err(entry.because(Error::bad_manifest(why)));
+            }
+            if !request.optional && request.why.is_empty() {
+                if !permissions.contains(permission) {
+                    permissions.push(request.permission);
                 }
                 continue;
-            };
-            check_parameters(&permission, &kinds, "refers to a parameter that no kind has")
-                .map_err(|error| entry.because(error))?;
-            if !permissions.contains(&permission) {
-                permissions.push(permission);
+            }
+            // What is said of it is said of each kind that requests it.
+            let parameters: Vec<&str> = permission.parameters().collect();
+            for kind in kinds.iter_mut().filter(|kind| kind.has_all(&parameters)) {
+                kind.add(request.clone());
             }
         }
         Ok(Self {
@@ -267,14 +294,18 @@ impl Kind {
         let mut unknown = Vec::new();
         let own = name(&member.member("name")?)?;
         let rule = member.member("names")?;
-        let names = match rule.text_or("case-sensitive")? {
-            "case-sensitive" => NameRule::CaseSensitive,
-            "case-insensitive" => NameRule::CaseInsensitive,
-            _ => {
-                unknown.push(Unknown::NameRule(name(&rule)?));
-                NameRule::CaseSensitive
-            }
+        let parse = |written: &str| match written {
+            "case-sensitive" => Some(NameRule::CaseSensitive),
+            "case-insensitive" => Some(NameRule::CaseInsensitive),
+            _ => None,
         };
+        let mut names = NameRule::CaseSensitive;
+        if !rule.is_left_out() {
+            match is_known(&rule, parse)? {
+                Ok(rule) => names = rule,
+                Err(shown) => unknown.push(Unknown::NameRule(shown)),
+            }
+        }
         let capabilities = member.member("capabilities")?;
         let capabilities =
             known(&capabilities, Capability::parse, Unknown::Capability, &mut unknown)?;
@@ -303,38 +334,39 @@ impl Kind {
             unknown,
         };
         for entry in member.member("permissions")?.list(MAX_LIST)? {
-            let Some(request) = kind.request(&entry)? else { continue };
-            if !kind.permissions.iter().any(|other| other.permission == request.permission) {
-                kind.permissions.push(request);
+            if let Some(request) = kind.request(&entry)? {
+                kind.add(request);
             }
         }
         Ok(kind)
     }
 
+    /// Adds a request, unless the permission is requested already.
+    fn add(&mut self, request: Request) {
+        if !self.permissions.iter().any(|other| other.permission == request.permission) {
+            self.permissions.push(request);
+        }
+    }
+
     /// Reads a permission of this kind's own. One that is not known is put aside.
     fn request(&mut self, entry: &Member<'_>) -> Result<Option<Request>> {
-        let (written, optional, why) = if entry.is_text() {
-            (entry.text_or("")?, false, String::new())
-        } else if let Ok(written) = entry.member("permission") {
-            let (optional, why) = (entry.member("optional")?, entry.member("why")?);
-            (written.text("a permission")?, optional.boolean()?, line(&why)?)
-        } else {
-            return Err(entry.wrong("a permission: a text, or an object with `permission`"));
+        let request = match Requested::read(entry)? {
+            Requested::Known(request) => request,
+            Requested::Unknown { shown: permission, optional, .. } => {
+                self.unknown.push(Unknown::Permission { permission, optional });
+                return Ok(None);
+            }
         };
-        let Some(permission) = permission(entry, written)? else {
-            let permission = text::shown(written);
-            self.unknown.push(Unknown::Permission { permission, optional });
-            return Ok(None);
-        };
+        let permission = &request.permission;
         if matches!(permission, Permission::Library(_)) {
             return Err(entry.because(Error::bad_manifest(
                 "a library is linked for vaults of every kind: expected it in `permissions` of the manifest",
             )));
         }
         let unknown = "refers to a parameter that its kind does not have";
-        check_parameters(&permission, std::slice::from_ref(self), unknown)
+        check_parameters(permission, std::slice::from_ref(self), unknown)
             .map_err(|error| entry.because(error))?;
-        Ok(Some(Request { permission, optional, why }))
+        Ok(Some(request))
     }
 
     /// Returns whether this host left a parameter of this name out.
@@ -344,12 +376,57 @@ impl Kind {
             .any(|one| matches!(one, Unknown::Parameter { name, .. } if name == wanted))
     }
 
-    /// Returns whether a vault of this kind can have all parameters that a permission refers to.
-    fn has_all_parameters_of(&self, permission: &str) -> bool {
-        let mut names = permission.split('{').skip(1).filter_map(|part| part.split('}').next());
-        names.all(|name| {
-            self.has_left_out(name) || self.parameters.iter().any(|one| one.name == name)
+    /// Returns whether a vault of this kind can have all of these parameters. Those of actions are of any.
+    fn has_all<S: AsRef<str>>(&self, parameters: &[S]) -> bool {
+        parameters.iter().map(AsRef::as_ref).all(|name| {
+            name.contains('.')
+                || self.has_left_out(name)
+                || self.parameters.iter().any(|one| one.name == name)
         })
+    }
+}
+
+/// An entry of a list of permissions.
+enum Requested {
+    Known(Request),
+    Unknown {
+        /// The entry, shortened.
+        shown: String,
+        optional: bool,
+        /// What its text has in braces.
+        parameters: Vec<String>,
+    },
+}
+
+impl Requested {
+    /// Reads a text, or an object. An object of another form is not known.
+    fn read(entry: &Member<'_>) -> Result<Self> {
+        let (written, optional, why) = if entry.is_text() {
+            (entry.text_or("")?, false, String::new())
+        } else if entry.is_object() {
+            let (written, optional) = (entry.member("permission")?, entry.member("optional")?);
+            let optional = optional.boolean()?;
+            if !written.is_text() {
+                return Ok(Self::Unknown {
+                    shown: entry.shown(),
+                    optional,
+                    parameters: Vec::new(),
+                });
+            }
+            (written.text_or("")?, optional, line(&entry.member("why")?)?)
+        } else {
+            return Err(entry.wrong("a permission: a text, or an object with `permission`"));
+        };
+        match Permission::parse_template(written) {
+            Ok(permission) => Ok(Self::Known(Request { permission, optional, why })),
+            Err(Error::UnknownPermission { permission: shown }) => {
+                let parameters = written.split('{').skip(1);
+                let parameters =
+                    parameters.filter_map(|part| part.split('}').next()).map(str::to_owned);
+                Ok(Self::Unknown { shown, optional, parameters: parameters.collect() })
+            }
+            Err(error) => Err(entry.because(error)),
+        }
     }
 }
 
@@ -389,16 +466,6 @@ pub(super) fn block(block: &[u8], endian: Endianness) -> Result<(Abi, &[u8])> {
     Err(Error::UnknownAbi { found: text::shown(&String::from_utf8_lossy(abi)) })
 }
 
-/// Returns the permission that a manifest asks for with this text; nothing where this host does not
-/// know it.
-fn permission(member: &Member<'_>, written: &str) -> Result<Option<Permission>> {
-    match Permission::parse_template(written) {
-        Ok(permission) => Ok(Some(permission)),
-        Err(Error::UnknownPermission { .. }) => Ok(None),
-        Err(error) => Err(member.because(error)),
-    }
-}
-
 /// Keeps what is known, each once, and puts the rest aside.
 fn known<T: PartialEq>(
     member: &Member<'_>,
@@ -408,13 +475,30 @@ fn known<T: PartialEq>(
 ) -> Result<Vec<T>> {
     let mut found = Vec::new();
     for entry in member.list(MAX_LIST)? {
-        match parse(entry.text("a text")?) {
-            Some(value) if found.contains(&value) => {}
-            Some(value) => found.push(value),
-            None => unknown.push(aside(name(&entry)?)),
+        match is_known(&entry, &parse)? {
+            Ok(value) if found.contains(&value) => {}
+            Ok(value) => found.push(value),
+            Err(shown) => unknown.push(aside(shown)),
         }
     }
     Ok(found)
+}
+
+/// Returns what a member is, or how it is shown where this host does not know it: any line of text, and
+/// any object.
+fn is_known<T>(
+    member: &Member<'_>,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<std::result::Result<T, String>> {
+    if member.is_object() {
+        return Ok(Err(member.shown()));
+    }
+    let written = member.text("a text")?;
+    Ok(match parse(written) {
+        Some(value) => Ok(value),
+        None if line(member)?.is_empty() => return Err(member.wrong("a text that is not empty")),
+        None => Err(text::shown(written)),
+    })
 }
 
 fn parameter(member: &Member<'_>, unknown: &mut Vec<Unknown>) -> Result<Option<OwnedParameter>> {
@@ -423,10 +507,16 @@ fn parameter(member: &Member<'_>, unknown: &mut Vec<Unknown>) -> Result<Option<O
     let secret = member.member("secret")?.boolean()?;
     let login = member.member("login")?.boolean_or(true)?;
     let kind = member.member("kind")?;
-    let Some(kind) = ParameterKind::parse(kind.text_or(ParameterKind::Text.as_str())?) else {
-        let kind = self::name(&kind)?;
-        unknown.push(Unknown::Parameter { name, kind, required });
-        return Ok(None);
+    let known = match kind.is_left_out() {
+        true => Ok(ParameterKind::Text),
+        false => is_known(&kind, ParameterKind::parse)?,
+    };
+    let kind = match known {
+        Ok(kind) => kind,
+        Err(kind) => {
+            unknown.push(Unknown::Parameter { name, kind, required });
+            return Ok(None);
+        }
     };
     let default = member.member("default")?;
     let preset = line(&default)?;

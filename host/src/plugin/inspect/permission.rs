@@ -1,5 +1,8 @@
 //! What a plugin asks for, as its manifest writes it and as people read it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -71,6 +74,7 @@ impl Permission {
         if written.len() > MAX_BYTES || written.chars().any(text::misleads) {
             return Err(bad("it is too long or has characters that mislead"));
         }
+        let unknown = || Error::UnknownPermission { permission: text::shown(written) };
         let (word, rest) = match written.split_once(':') {
             Some((word, rest)) => (word, Some(rest)),
             None => (written, None),
@@ -93,12 +97,16 @@ impl Permission {
             }
             ("replace", Some(template)) => {
                 check_path(template).map_err(bad)?;
+                // A folder's files are not replaced by this contract.
                 if template.ends_with('/') {
-                    return Err(bad("it is of one file, and ends with `/`"));
+                    return Err(unknown());
                 }
                 Ok(Self::Replace { template: template.to_owned() })
             }
             ("env", Some(name)) => {
+                if is_pattern(name) {
+                    return Err(unknown());
+                }
                 if !is_variable(name) {
                     return Err(bad("that is not the name of a variable"));
                 }
@@ -122,6 +130,12 @@ impl Permission {
                         None => (rest, None),
                     },
                 };
+                if list
+                    .and_then(|list| list.rsplit_once(':'))
+                    .is_some_and(|(_, word)| is_word(word))
+                {
+                    return Err(unknown());
+                }
                 let variables = list.map(variables).transpose().map_err(bad)?.unwrap_or_default();
                 if program.contains('/') || program.contains(['{', '}']) {
                     check_path(program).map_err(bad)?;
@@ -137,12 +151,13 @@ impl Permission {
                 }
                 Ok(Self::Library(name.to_owned()))
             }
-            _ => Err(Error::UnknownPermission { permission: text::shown(written) }),
+            _ => Err(unknown()),
         }
     }
 
     /// Returns the permission that a manifest asks for with this text: what [`Permission::parse`]
-    /// does, except that the program has no colon in it, which only a parameter may bring.
+    /// does, except that the program has no colon in it, which only a parameter may bring, and that
+    /// a word behind the path of a replaced file, as in `replace:{file}:word`, is of a later contract.
     ///
     /// # Errors
     /// Those of [`Permission::parse`].
@@ -151,7 +166,30 @@ impl Permission {
             Self::Exec { program, .. } if program.contains(':') => Err(Error::bad_manifest(
                 format!("permission `{}`: the program has a colon in it", text::shown(written)),
             )),
+            Self::Replace { template }
+                if template.rsplit_once(':').is_some_and(|(_, word)| is_word(word)) =>
+            {
+                Err(Error::UnknownPermission { permission: text::shown(written) })
+            }
             permission => Ok(permission),
+        }
+    }
+
+    /// Returns the permission of this text, whose path is a path and no template: braces in it are its
+    /// own. Nothing for what is not known here and for a relative path.
+    pub(crate) fn parse_filled_in(written: &str) -> Option<Self> {
+        let path = |path: &str| path.starts_with('/').then(|| resolved(path));
+        if let Some(rest) = written.strip_prefix("files:") {
+            let (template, access) = match rest.rsplit_once(':')? {
+                (template, "r") => (template, FileAccess::Read),
+                (template, "rw") => (template, FileAccess::ReadWrite),
+                _ => return None,
+            };
+            return Some(Self::Files { template: path(template)?, access });
+        }
+        match written.strip_prefix("replace:") {
+            Some(template) => Some(Self::Replace { template: path(template)? }),
+            None => Self::parse(written).ok(),
         }
     }
 
@@ -312,6 +350,14 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
+/// Returns whether this is what a later contract may have after `env:`: a name with `*` in it, or a name
+/// and a word.
+fn is_pattern(text: &str) -> bool {
+    let (name, word) = text.split_once(':').unwrap_or((text, "word"));
+    let plain = name.replace('*', "");
+    is_variable(&format!("_{plain}")) && is_word(word) && (plain != name || text != name)
+}
+
 /// Returns whether this is the name of an environment variable.
 pub(crate) fn is_variable(name: &str) -> bool {
     let fits = |(at, byte): (usize, u8)| {
@@ -390,177 +436,4 @@ fn check_path(template: &str) -> std::result::Result<(), &'static str> {
         }
     }
     if open { Err("the braces are not in pairs") } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn templates_are_filled_in_part_by_part() {
-        let values = BTreeMap::from([("dir".to_owned(), "/srv/{sub}".to_owned())]);
-        let asked = Permission::parse("files:{dir}/{sub}:rw").unwrap();
-        assert_eq!(asked.filled_in(&values).text(), "files:/srv/{sub}/{sub}:rw");
-        assert_eq!(Permission::Network.filled_in(&values), Permission::Network);
-    }
-
-    #[test]
-    fn a_folder_ends_with_a_slash_and_a_files_folder_is_the_one_it_is_in() {
-        for (template, value, filled, shown) in [
-            ("{x}", "/a/b", "/a/b", "under /a/b"),
-            ("{x}/", "/a/b", "/a/b/", "under /a/b"),
-            ("{x}/", "/a//b/", "/a/b/", "under /a/b"),
-            ("{x}/..", "/a/b", "/a/", "under /a"),
-            ("{x}/..", "/a/b/", "/a/", "under /a"),
-            ("{x}/..", "/a", "/", "under /"),
-            ("{x}/", "/", "/", "under /"),
-            ("{x}/sub/..", "/a/b", "/a/b/", "under /a/b"),
-            ("{x}/..", "/a/b/c/..", "/a/", "under /a"),
-            ("{x}", "/a/./b/../c", "/a/c", "under /a/c"),
-            ("{x}", "/../a", "/a", "under /a"),
-        ] {
-            let values = BTreeMap::from([("x".to_owned(), value.to_owned())]);
-            let asked = Permission::parse(&format!("files:{template}:r")).unwrap();
-            let asked = asked.filled_in(&values);
-            assert_eq!(asked.text(), format!("files:{filled}:r"), "{template} {value}");
-            assert_eq!(asked.to_string(), format!("may read files {shown}"));
-        }
-        let asked = Permission::parse("files:{file}/..:rw").unwrap();
-        assert_eq!(asked.to_string(), "may read and write files in the folder of {file}");
-        assert_eq!(asked.text(), "files:{file}/..:rw");
-        for wrong in
-            ["files:{file}/../..:r", "files:{file}/../x:r", "files:..:r", "files:/..x/../:r"]
-        {
-            assert!(Permission::parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn replaced_file_is_one_path_without_end() {
-        for (template, value, filled) in
-            [("{x}", "/a/b", "/a/b"), ("{x}", "/a//b/", "/a/b"), ("/a/{x}.kdbx", "b", "/a/b.kdbx")]
-        {
-            let values = BTreeMap::from([("x".to_owned(), value.to_owned())]);
-            let asked = Permission::parse(&format!("replace:{template}")).unwrap();
-            let asked = asked.filled_in(&values);
-            assert_eq!(asked.text(), format!("replace:{filled}"), "{template} {value}");
-            assert_eq!(Permission::parse(&asked.text()).unwrap(), asked);
-        }
-        for wrong in ["replace:", "replace:x", "replace:{x}/", "replace:{x}/..", "replace:/a/../b"]
-        {
-            assert_eq!(Permission::parse(wrong).unwrap_err().code(), "E05.bad-manifest", "{wrong}");
-        }
-    }
-
-    #[test]
-    fn variables_of_a_program_are_named_each_once_and_none_is_reserved() {
-        for (written, words) in [
-            ("exec:op", "may run the program op"),
-            ("exec:op:A", "may run the program op and set its environment variable A"),
-            ("exec:{p}:A,B", "may run the program {p} and set its environment variables A and B"),
-            (
-                "exec:op:A,B,C",
-                "may run the program op and set its environment variables A, B and C",
-            ),
-        ] {
-            let permission = Permission::parse_template(written).unwrap();
-            assert_eq!(
-                (permission.text().as_str(), permission.to_string().as_str()),
-                (written, words)
-            );
-        }
-        for list in [
-            "",
-            "A,",
-            "A,,B",
-            "A,A",
-            "1A",
-            "A=B",
-            "A B",
-            "A:B",
-            "PATH",
-            "A,HOME",
-            "LD_PRELOAD",
-            "LD_X",
-            "GLIBC_TUNABLES",
-            ":",
-            "\u{e9}",
-        ] {
-            for program in ["sh", "/bin/sh", "{p}"] {
-                let written = format!("exec:{program}:{list}");
-                let error = Permission::parse(&written).unwrap_err();
-                assert_eq!(error.code(), "E05.bad-manifest", "{written}: {error}");
-            }
-        }
-    }
-
-    #[test]
-    fn program_with_colons_is_never_taken_for_one_with_variables() {
-        let asked = Permission::parse_template("exec:{program}:REGION").unwrap();
-        let plain = Permission::parse_template("exec:{program}").unwrap();
-        for (value, with, without) in [
-            ("/opt/a", "exec:/opt/a:REGION", "exec:/opt/a"),
-            ("/opt/a:B", "exec::/opt/a:B:REGION", "exec::/opt/a:B:"),
-            ("/opt/a:", "exec::/opt/a::REGION", "exec::/opt/a::"),
-            ("/opt/a:B,C:", "exec::/opt/a:B,C::REGION", "exec::/opt/a:B,C::"),
-        ] {
-            let values = BTreeMap::from([("program".to_owned(), value.to_owned())]);
-            for (asked, text) in [(&asked, with), (&plain, without)] {
-                let filled = asked.filled_in(&values);
-                assert_eq!(filled.text(), text);
-                assert_eq!(Permission::parse(text).unwrap(), filled, "{text}");
-                assert_eq!(
-                    Permission::parse_template(text).is_ok(),
-                    !value.contains(':'),
-                    "{text}"
-                );
-            }
-        }
-        // What no path is cannot be told from anything: it is never granted.
-        for text in ["exec::a:B:", "exec::a:", "exec::/a:B", "exec::", "exec::::"] {
-            assert!(Permission::parse(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_grant_covers_what_is_no_more_than_it() {
-        let covers = |granted: &str, asked: &str| {
-            Permission::parse(granted).unwrap().covers(&Permission::parse(asked).unwrap())
-        };
-        for (granted, asked) in [
-            ("files:/a/:rw", "files:/a/:rw"),
-            ("files:/a/:rw", "files:/a:r"),
-            ("files:/a:rw", "files:/a/:rw"),
-            ("files:/a/:rw", "files:/a/b/c:rw"),
-            ("files:/a/:r", "files:/a/b/:r"),
-            ("files:/a/:rw", "replace:/a/b"),
-            ("network", "network"),
-            ("exec:gpg", "exec:gpg"),
-            ("exec:gpg:A,B", "exec:gpg"),
-            ("exec:gpg:A,B", "exec:gpg:B"),
-            ("exec:gpg:A,B", "exec:gpg:B,A"),
-        ] {
-            assert!(covers(granted, asked), "{granted} {asked}");
-        }
-        for (granted, asked) in [
-            ("files:/a/:r", "files:/a/:rw"),
-            ("files:/a/:rw", "files:/ab:r"),
-            ("files:/a:rw", "files:/a/b:r"),
-            ("files:/a/b/:rw", "files:/a/:r"),
-            ("network", "dbus"),
-            ("files:/a/:r", "replace:/a/b"),
-            ("files:/a/b:rw", "replace:/a/b"),
-            ("replace:/a", "replace:/a/b"),
-            ("replace:/a", "files:/a:r"),
-            ("env:A", "env:B"),
-            ("exec:gpg", "exec:gpg2"),
-            ("exec:gpg", "exec:gpg:A"),
-            ("exec:gpg:A", "exec:gpg:A,B"),
-            ("exec:gpg:A,B", "exec:sh:A"),
-            ("exec::/a:B:", "exec:/a:B"),
-            ("exec:/a:B", "exec::/a:B:"),
-        ] {
-            assert!(!covers(granted, asked), "{granted} {asked}");
-        }
-    }
 }

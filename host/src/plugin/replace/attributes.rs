@@ -9,19 +9,22 @@ use keystead_plugin_api::{Error, Result};
 use rustix::fs::{Gid, Mode, Uid, XattrFlags};
 use rustix::io::Errno;
 
+use crate::host::BY_HOST;
+
 /// Checksums of the content, which the kernel makes for the new one.
 const OF_CONTENT: [&CStr; 2] = [c"security.ima", c"security.evm"];
 
 /// How often a list is read again that grows meanwhile.
 const TRIES: u32 = 5;
 
-/// Gives a new file all that an old one has beside its content.
+/// Gives a new file, which is its user's alone so far, all that an old one has beside its content. At no
+/// moment may more users open it than the old one.
 ///
 /// # Errors
 /// Unavailable, with what cannot be kept.
 pub(super) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
     let cannot = |what: &str, error: Errno| {
-        Error::unavailable(format!("cannot keep {what} of `{}`: {error}", path.display()))
+        Error::unavailable(format!("{BY_HOST} keep {what} of `{}`: {error}", path.display()))
     };
     let stat = |file: &File| rustix::fs::fstat(file).map_err(|error| cannot("the mode", error));
     let (from, to) = (stat(old)?, stat(new)?);
@@ -30,12 +33,16 @@ pub(super) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
         rustix::fs::fchown(new, Some(owner), Some(group))
             .map_err(|error| cannot("the owner", error))?;
     }
-    let mode = Mode::from_raw_mode(from.st_mode & 0o7777);
-    rustix::fs::fchmod(new, mode).map_err(|error| cannot("the mode", error))?;
-
     let names = |file: &File| names(file).map_err(|error| cannot("the attributes", error));
     let (wanted, inherited) = (names(old)?, names(new)?);
     let word = |name: &CStr| format!("the attribute `{}`", name.to_string_lossy());
+    // A folder's default access list is that of all new files in it. A label of the system's cannot be
+    // without a value.
+    let is_label = |name: &CStr| name.to_bytes().starts_with(b"security.");
+    for name in inherited.iter().filter(|name| !wanted.contains(name) && !is_label(name)) {
+        rustix::fs::fremovexattr(new, name.as_c_str())
+            .map_err(|error| cannot(&word(name), error))?;
+    }
     for name in &wanted {
         if OF_CONTENT.contains(&name.as_c_str()) {
             continue;
@@ -48,14 +55,10 @@ pub(super) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
                 .map_err(|error| cannot(&word(name), error))?;
         }
     }
-    // A folder's default access list is that of all new files in it. A label of the system's cannot be
-    // without a value.
-    let is_label = |name: &CStr| name.to_bytes().starts_with(b"security.");
-    for name in inherited.iter().filter(|name| !wanted.contains(name) && !is_label(name)) {
-        rustix::fs::fremovexattr(new, name.as_c_str())
-            .map_err(|error| cannot(&word(name), error))?;
-    }
 
+    // Last: until the access list is the old one's, the mode of the new file keeps everybody else out.
+    let mode = Mode::from_raw_mode(from.st_mode & 0o7777);
+    rustix::fs::fchmod(new, mode).map_err(|error| cannot("the mode", error))?;
     let is = stat(new)?;
     if (is.st_uid, is.st_gid, is.st_mode) != (from.st_uid, from.st_gid, from.st_mode) {
         return Err(cannot("the mode and the owner", Errno::PERM));

@@ -14,9 +14,14 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::{failed, is_at, wait};
+use crate::host::BY_HOST;
 
 /// What each temporary name begins with.
 const PREFIX: &str = ".keystead-replace-";
+
+/// How many temporary names a file has: the next one is taken where another user's file has the first,
+/// which this user may not be able to remove.
+const NAMES: u32 = 8;
 
 /// A new file, removed when it is dropped, unless it has its name.
 pub(super) struct Temporary<'f> {
@@ -27,20 +32,24 @@ pub(super) struct Temporary<'f> {
     is_there: bool,
 }
 
-/// Returns the temporary name of a file that is called this. Names are as long as they may be; its
+/// Returns a temporary name of a file that is called this. Names are as long as they may be; its
 /// hash is not.
-pub(super) fn name_for(name: &OsStr) -> OsString {
+pub(super) fn name_for(name: &OsStr, number: u32) -> OsString {
     let hash = Sha256::digest(name.as_encoded_bytes());
     let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{PREFIX}{hash}").into()
+    match number {
+        0 => format!("{PREFIX}{hash}").into(),
+        _ => format!("{PREFIX}{hash}-{number}").into(),
+    }
 }
 
 impl<'f> Temporary<'f> {
     /// Makes an empty file for its user alone. What another process left there is removed, if it belongs
-    /// to the user or to `owner`; another process that is at it is waited for.
+    /// to the user, to `owner` or to root; another process that is at it is waited for, and what cannot be
+    /// removed is passed by.
     ///
     /// # Errors
-    /// Late; somebody else's file has the name; what the system says.
+    /// Late; somebody else's files have all names; what the system says.
     pub(super) fn make(
         folder: &'f OwnedFd,
         name: &OsStr,
@@ -49,7 +58,8 @@ impl<'f> Temporary<'f> {
         deadline: Deadline,
     ) -> Result<Self> {
         let cannot = |error: Errno| failed("replace", path, error);
-        let name = name_for(name);
+        let (of, mut number) = (name, 0);
+        let mut name = name_for(of, number);
         loop {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
             let mode = Mode::from_raw_mode(crate::fs::PRIVATE_FILE);
@@ -65,14 +75,25 @@ impl<'f> Temporary<'f> {
                         Ok(()) | Err(TryLockError::WouldBlock) => wait(path, deadline)?,
                         Err(TryLockError::Error(error)) => {
                             let path = path.display();
-                            let message = format!("cannot lock a new file for `{path}`: {error}");
+                            let message =
+                                format!("{BY_HOST} lock a new file for `{path}`: {error}");
                             return Err(Error::unavailable(message));
                         }
                     }
                 }
-                Err(Errno::EXIST) => match remove_left_over(folder, &name, owner, path)? {
+                Err(Errno::EXIST) => match remove_left_over(folder, &name, owner) {
                     LeftOver::Gone => {}
                     LeftOver::InUse => wait(path, deadline)?,
+                    LeftOver::InTheWay(_) if number + 1 < NAMES => {
+                        number += 1;
+                        name = name_for(of, number);
+                    }
+                    LeftOver::InTheWay(why) => {
+                        let (path, name) = (path.display(), name.display());
+                        return Err(Error::unavailable(format!(
+                            "{BY_HOST} replace `{path}`: `{name}` is in the way: {why}"
+                        )));
+                    }
                 },
                 Err(error) => return Err(cannot(error)),
             }
@@ -155,33 +176,36 @@ impl Drop for Temporary<'_> {
 enum LeftOver {
     Gone,
     InUse,
+    /// It stays, and why.
+    InTheWay(String),
 }
 
-/// Removes what a process left that was killed; leaves what another one is at.
-fn remove_left_over(folder: &OwnedFd, name: &OsStr, owner: u32, path: &Path) -> Result<LeftOver> {
-    let in_the_way = |error: &str| {
-        let (path, name) = (path.display(), name.display());
-        Error::unavailable(format!("cannot replace `{path}`: `{name}` is in the way: {error}"))
-    };
+/// Removes what a process left that was killed; leaves what another one is at, and what may be somebody's.
+fn remove_left_over(folder: &OwnedFd, name: &OsStr, owner: u32) -> LeftOver {
+    let in_the_way = |error: Errno| LeftOver::InTheWay(error.to_string());
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let found = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
         Ok(found) => File::from(found),
-        Err(Errno::NOENT) => return Ok(LeftOver::Gone),
-        Err(error) => return Err(in_the_way(&error.to_string())),
+        Err(Errno::NOENT) => return LeftOver::Gone,
+        Err(error) => return in_the_way(error),
     };
-    let stat = rustix::fs::fstat(&found).map_err(|error| in_the_way(&error.to_string()))?;
+    let stat = match rustix::fs::fstat(&found) {
+        Ok(stat) => stat,
+        Err(error) => return in_the_way(error),
+    };
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    let own = [rustix::process::geteuid().as_raw(), owner];
+    let own = [rustix::process::geteuid().as_raw(), owner, 0];
     if !is_file || !own.contains(&stat.st_uid) {
-        return Err(in_the_way("it is not Keystead's"));
+        return LeftOver::InTheWay("it is not Keystead's".to_owned());
     }
     if found.try_lock().is_err() {
-        return Ok(LeftOver::InUse);
+        return LeftOver::InUse;
     }
-    if is_at(&found, folder, name).unwrap_or(false) {
-        let removed = rustix::fs::unlinkat(folder, name, AtFlags::empty());
-        removed.map_err(|error| in_the_way(&error.to_string()))?;
+    if is_at(&found, folder, name).unwrap_or(false)
+        && let Err(error) = rustix::fs::unlinkat(folder, name, AtFlags::empty())
+    {
+        return in_the_way(error);
     }
     let _ = found.unlock();
-    Ok(LeftOver::Gone)
+    LeftOver::Gone
 }

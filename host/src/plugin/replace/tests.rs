@@ -307,7 +307,7 @@ fn access_list() -> Vec<u8> {
 #[test]
 fn left_over_of_a_killed_process_is_removed() {
     let home = Home::new();
-    let left = home.at(temporary::name_for(NAME.as_ref()).to_str().unwrap());
+    let left = home.at(temporary::name_for(NAME.as_ref(), 0).to_str().unwrap());
     // Killed before the new file had its name, or after that and before the old one was removed.
     for owner in [None, Some(12_345)] {
         fs::write(&left, "half").unwrap();
@@ -318,18 +318,43 @@ fn left_over_of_a_killed_process_is_removed() {
         home.replace(home.version(), "new").unwrap();
         assert_eq!((home.text().as_str(), home.left_overs()), ("new", 0));
     }
-    // What is somebody else's is left where it is.
-    fs::create_dir(&left).unwrap();
-    let error = home.replace(home.version(), "newer").unwrap_err();
-    assert!(error.message().contains("is in the way"), "{error}");
-    fs::remove_dir(&left).unwrap();
+}
+
+#[test]
+fn file_of_another_user_under_the_temporary_name_is_passed_by() {
+    let home = Home::new();
+    let name = |number| home.at(temporary::name_for(NAME.as_ref(), number).to_str().unwrap());
+    fs::create_dir(name(0)).unwrap();
     if is_root() {
-        fs::write(&left, "").unwrap();
-        chown(&left, Some(777), None).unwrap();
-        let error = home.replace(home.version(), "newer").unwrap_err();
-        assert!(error.message().contains("it is not Keystead's"), "{error}");
-        assert!(left.exists());
+        fs::write(name(1), "").unwrap();
+        chown(name(1), Some(777), None).unwrap();
     }
+    home.replace(home.version(), "new").unwrap();
+    assert_eq!(home.text(), "new");
+    assert!(name(0).exists() && name(1).exists() == is_root());
+    // Not for ever.
+    for number in 1..8 {
+        let _ = fs::remove_file(name(number));
+        fs::create_dir(name(number)).unwrap();
+    }
+    let error = home.replace(home.version(), "newer").unwrap_err();
+    assert!(error.message().contains("is in the way: it is not Keystead's"), "{error}");
+    assert_eq!(home.text(), "new");
+}
+
+#[test]
+fn new_file_is_opened_to_others_only_when_its_attributes_are_there() {
+    let home = Home::new();
+    let file = File::open(home.file()).unwrap();
+    fs::set_permissions(home.file(), fs::Permissions::from_mode(0o644)).unwrap();
+    rustix::fs::fsetxattr(&file, "user.mark", b"x", XattrFlags::empty()).unwrap();
+    // A pipe has a mode, and takes no attributes.
+    let (_, pipe) = rustix::pipe::pipe().unwrap();
+    let pipe = File::from(pipe);
+    assert_eq!(pipe.metadata().unwrap().mode() & 0o7777, 0o600);
+    let error = attributes::keep(&file, &pipe, &home.file()).unwrap_err();
+    assert!(error.message().contains("keep the attribute `user.mark`"), "{error}");
+    assert_eq!(pipe.metadata().unwrap().mode() & 0o7777, 0o600);
 }
 
 #[test]
@@ -346,7 +371,7 @@ fn process_that_holds_the_file_is_waited_for_until_the_deadline() {
     assert_eq!(error.kind(), ErrorKind::TimedOut);
     // And so is one that creates it.
     let left =
-        File::create(home.at(temporary::name_for("new".as_ref()).to_str().unwrap())).unwrap();
+        File::create(home.at(temporary::name_for("new".as_ref(), 0).to_str().unwrap())).unwrap();
     left.lock().unwrap();
     thread::scope(|scope| {
         let replaced = scope.spawn(|| home.replace(version, "new"));

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use super::super::Fit;
 use super::super::grant::{Granted, GrantedPath};
-use super::super::inspect::{self, Permission};
+use super::super::inspect::Permission;
 use super::eager::Eager;
 use super::ownership;
 use super::process::{Process, Starting, timespec};
@@ -451,13 +451,10 @@ impl Asked {
                 wire::encode_reply(&setup.services.replace_file(request))
             }
             Self::IsGranted(permission) => {
-                let granted = match Permission::parse(&permission) {
-                    Ok(permission) => Ok(setup.granted.covers(&permission)),
-                    // What is not known here was granted to no vault.
-                    Err(inspect::Error::UnknownPermission { .. }) => Ok(false),
-                    Err(error) => Err(api::Error::invalid(error.to_string())),
-                };
-                wire::encode_reply(&granted.map(One))
+                // What is no permission, or none that is known here, was granted to no vault.
+                let granted = Permission::parse_filled_in(&permission)
+                    .is_some_and(|permission| setup.granted.covers(&permission));
+                wire::encode_reply(&Ok(One(granted)))
             }
             Self::Ownership(path) => {
                 let owner = ownership::of(&setup.granted, &path);

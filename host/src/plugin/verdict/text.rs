@@ -13,7 +13,7 @@ use crate::plugin::inspect::{Abi, Kind, Manifest, Permission, Request, Unknown};
 use crate::plugin::pins::Digest;
 
 /// The first line: another version is no verdict.
-const FIRST: &str = "keystead-verdict 4";
+const FIRST: &str = "keystead-verdict 5";
 
 /// Returns the verdict as text, unless something in it would not be one line.
 pub(super) fn write(verdict: &Verdict) -> Option<String> {

@@ -194,8 +194,7 @@ fn unknown_action_is_unsupported_and_not_run() {
 fn name_and_value_beyond_the_vaults_limits_are_unsupported() {
     let calls = Calls::default();
     let mut rules = Rules::new(NameEquality::Exact);
-    let small = Value::text("x").encoded_len().unwrap();
-    (rules.max_name_bytes, rules.max_value_bytes) = (Some(1), Some(small));
+    (rules.max_name_bytes, rules.max_value_bytes) = (Some(1), Some(1));
     let vault: Box<dyn Vault> = Box::new(Yes { calls: calls.clone(), locked: None, rules });
     let can = [Capability::Write, Capability::Rename];
     let mut vault = Guarded::new(vault, can, [ValueKind::Text]);

@@ -185,7 +185,7 @@ fn the_header_lays_out_what_rust_lays_out() {
         }
         ExecOutput as keystead_exec_output { size, status, output, errors, message }
         HostTable as keystead_host {
-            magic, size, flags, log, exec, message, retry_after, challenge, prompt, value, text,
+            magic, size, flags, log_line, exec, message, retry_after, challenge, prompt, value, text,
             bytes, json, credential, metadata, secret, entry, next_cursor, written, removed,
             version, removed_secret, rules, action, parameter, keep_session, result, read_file,
             replace_file, is_granted, forget_session,

@@ -34,6 +34,7 @@ static const keystead_host *used(const keystead_host *host, keystead_bytes value
     (void)keystead_writer_end(&writer, &value);
     if (!KEYSTEAD_HAS(host, result)) return NULL;
     (void)host->entry(0, &entry);
+    (void)host->log_line(0, KEYSTEAD_LOG_DEBUG, value);
     return host;
 }
 static keystead_status KEYSTEAD_CALL get(keystead_vault *vault,
@@ -131,6 +132,50 @@ fn object(
 fn headers_compile_without_warning_as_c() {
     for standard in C {
         object("cc".as_ref(), "c", standard, &[], USER);
+    }
+}
+
+#[test]
+fn manifest_of_64_kib_compiles_without_warning_and_others_literals_still_warn() {
+    let long = format!("KEYSTEAD_MANIFEST(\"{{\\\"x\\\":\\\"{}\\\"}}\");\n", "y".repeat(65_000));
+    let source = format!("#include \"keystead_plugin.h\"\n{long}");
+    for standard in C {
+        object("cc".as_ref(), "c", standard, &["-Woverlength-strings"], &source);
+    }
+    let own = format!(
+        "{source}extern const char own[];\nconst char own[] = \"{}\";\n",
+        "y".repeat(65_000)
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.c");
+    std::fs::write(&file, own).unwrap();
+    let mut command = Command::new("cc");
+    command.args([
+        "-std=c99",
+        "-pedantic",
+        "-Woverlength-strings",
+        "-Werror",
+        "-c",
+        "-o",
+        "/dev/null",
+    ]);
+    let answer = command.arg("-I").arg(include()).arg(&file).output().unwrap();
+    let stderr = String::from_utf8_lossy(&answer.stderr);
+    assert!(!answer.status.success() && stderr.contains("const char own"), "{stderr}");
+}
+
+/// Headers of C that have macros with arguments, some named as a host could name its functions.
+const MACROS: &str = "#include <assert.h>\n#include <ctype.h>\n#include <errno.h>\n\
+    #include <math.h>\n#include <setjmp.h>\n#include <signal.h>\n#include <stdarg.h>\n\
+    #include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <tgmath.h>\n\
+    #include <time.h>\n#include <sys/stat.h>\n#include <sys/wait.h>\n#include <unistd.h>\n";
+
+#[test]
+fn headers_compile_beside_every_macro_of_the_c_library() {
+    // `tgmath.h` itself is not free of what `-Wpadded` and the like say.
+    for standard in ["c99", "c11", "gnu17"] {
+        let source = format!("{MACROS}{USER}");
+        object("cc".as_ref(), "c", standard, &["-Wno-padded"], &source);
     }
 }
 

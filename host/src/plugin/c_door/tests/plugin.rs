@@ -354,7 +354,7 @@ fn a_reply_ends_with_its_call() {
     let line = "Warning the reply was used after its call returned";
     assert_eq!(*recorder.0.lock().unwrap(), [line]);
     assert_eq!(tell(stale), 1);
-    assert_eq!(unsafe { (HOST.log)(context, 1, bytes("late")) }, 1);
+    assert_eq!(unsafe { (HOST.log_line)(context, 1, bytes("late")) }, 1);
     assert_eq!(recorder.0.lock().unwrap().len(), 1);
 }
 
@@ -384,7 +384,7 @@ fn logs_and_programs_go_through_the_context() {
     let recorder = Recorder::default();
     let vault = opened(whole(), Context::new(Box::new(recorder.clone())));
     let context = LAST.with_borrow(|last| last.0);
-    let log = |level, line| assert_eq!(unsafe { (HOST.log)(context, level, line) }, 0);
+    let log = |level, line| assert_eq!(unsafe { (HOST.log_line)(context, level, line) }, 0);
     log(1, bytes("careful"));
     log(9, bytes("who knows"));
     log(2, Bytes::of(b"\xff"));

@@ -6,7 +6,9 @@
 use std::ffi::c_void;
 use std::time::Duration;
 
-use keystead_plugin_api::{self as api, Deadline, Error, MAX_FILE_BYTES, Result, SecretBytes};
+use keystead_plugin_api::{
+    self as api, Deadline, Error, ErrorKind, MAX_FILE_BYTES, Result, SecretBytes,
+};
 
 use super::super::table::*;
 use super::{contained, host_of};
@@ -83,13 +85,17 @@ pub(super) unsafe extern "C" fn replace(
 
 pub(super) unsafe extern "C" fn is_granted(context: u64, permission: Bytes) -> u32 {
     let granted = contained(|| {
-        let vault = host_of(context)?;
         // SAFETY: the module's promise.
-        let permission = unsafe { permission.text("a permission", MAX_PERMISSION_BYTES) }.ok()?;
-        vault.services.is_granted(permission).ok()
+        let permission = unsafe { permission.text("a permission", MAX_PERMISSION_BYTES) };
+        let Ok(permission) = permission else { return false };
+        match host_of(context).map(|vault| vault.services.is_granted(permission)) {
+            Some(Ok(is_granted)) => is_granted,
+            Some(Err(error)) => error.kind() != ErrorKind::Invalid,
+            None => true,
+        }
     });
-    // Where it cannot be told, nothing is said to be missing.
-    u32::from(granted.flatten().unwrap_or(true))
+    // Where there is no answer, nothing is said to be missing.
+    u32::from(granted.unwrap_or(true))
 }
 
 fn invalid(fault: Error) -> Error {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::Deserialize;
@@ -15,21 +16,41 @@ use super::super::{Error, Result, text};
 pub(super) enum Json {
     Null,
     Boolean(bool),
-    Number(Option<u32>),
+    Number(Option<serde_json::Number>),
     Text(String),
     List(Vec<Json>),
     Object(BTreeMap<String, Json>),
+    /// An object that has a member of this name twice.
+    Twice(String),
 }
 
 impl Json {
     /// Parses a JSON text, in which no object has a member twice.
     ///
     /// # Errors
-    /// [`Error::ManifestNotJson`].
+    /// [`Error::ManifestNotJson`]; [`Error::BadManifest`] with the path of a member that is there twice.
     pub(super) fn parse(json: &[u8]) -> Result<Self> {
         // Its text quotes what it met: foreign text, so it is not kept as a source.
-        serde_json::from_slice(json)
-            .map_err(|fault| Error::ManifestNotJson { what: text::shown(&fault.to_string()) })
+        let json: Self = serde_json::from_slice(json)
+            .map_err(|fault| Error::ManifestNotJson { what: text::shown(&fault.to_string()) })?;
+        match json.twice(String::new()) {
+            Some(path) => Err(Error::bad_manifest(format!("`{path}` is there twice"))),
+            None => Ok(json),
+        }
+    }
+
+    /// Returns the path of the first member that is there twice.
+    fn twice(&self, path: String) -> Option<String> {
+        match self {
+            Self::Twice(name) => Some(below(&path, name)),
+            Self::List(list) => {
+                list.iter().enumerate().find_map(|(at, json)| json.twice(format!("{path}[{at}]")))
+            }
+            Self::Object(members) => {
+                members.iter().find_map(|(name, json)| json.twice(below(&path, name)))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -53,8 +74,17 @@ impl<'json> Member<'json> {
         let Some(Json::Object(members)) = self.json else {
             return Err(self.wrong("an object"));
         };
-        let dot = if self.path.is_empty() { "" } else { "." };
-        Ok(Self { path: format!("{}{dot}{name}", self.path), json: members.get(name) })
+        Ok(Self { path: below(&self.path, name), json: members.get(name) })
+    }
+
+    /// Returns the paths of the members that have none of these names.
+    pub(super) fn others(&self, known: &[&str]) -> impl Iterator<Item = String> {
+        let members = match self.json {
+            Some(Json::Object(members)) => Some(members),
+            _ => None,
+        };
+        let names = members.into_iter().flat_map(BTreeMap::keys);
+        names.filter(|name| !known.contains(&name.as_str())).map(|name| below(&self.path, name))
     }
 
     /// Returns the entries of a list; none where it is left out.
@@ -88,6 +118,16 @@ impl<'json> Member<'json> {
         matches!(self.json, Some(Json::Text(_)))
     }
 
+    /// Returns whether it is an object.
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.json, Some(Json::Object(_)))
+    }
+
+    /// Returns it as JSON for people: shortened, and nothing in it misleads.
+    pub(super) fn shown(&self) -> String {
+        text::shown(&self.json.map(Json::to_string).unwrap_or_default())
+    }
+
     /// Returns a text, or this one where it is left out.
     ///
     /// # Errors
@@ -118,7 +158,10 @@ impl<'json> Member<'json> {
     pub(super) fn number_or(&self, default: u32) -> Result<u32> {
         match self.json {
             None => Ok(default),
-            Some(Json::Number(Some(number))) => Ok(*number),
+            Some(Json::Number(Some(number))) => {
+                let number = number.as_u64().and_then(|number| u32::try_from(number).ok());
+                number.ok_or_else(|| self.wrong("a whole number"))
+            }
             Some(_) => Err(self.wrong("a whole number")),
         }
     }
@@ -158,7 +201,7 @@ impl<'json> Member<'json> {
             Some(Json::Number(_)) => "a number".into(),
             Some(Json::List(list)) if list.is_empty() => "an empty list".into(),
             Some(Json::List(_)) => "a list".into(),
-            Some(Json::Object(_)) => "an object".into(),
+            Some(Json::Object(_) | Json::Twice(_)) => "an object".into(),
         };
         let path: Cow<'_, str> = match &*self.path {
             "" => "the whole".into(),
@@ -177,6 +220,38 @@ impl<'json> Member<'json> {
         match error {
             Error::BadManifest { what } => Error::bad_manifest(format!("`{}`: {what}", self.path)),
             other => other,
+        }
+    }
+}
+
+/// Returns the path of a member, whose name may be anybody's.
+fn below(path: &str, name: &str) -> String {
+    let dot = if path.is_empty() { "" } else { "." };
+    format!("{path}{dot}{}", text::shown(name))
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null | Self::Number(None) => f.write_str("null"),
+            Self::Boolean(yes) => yes.fmt(f),
+            Self::Number(Some(number)) => number.fmt(f),
+            Self::Text(text) => write!(f, "\"{text}\""),
+            Self::List(list) => {
+                f.write_str("[")?;
+                for (at, json) in list.iter().enumerate() {
+                    write!(f, "{}{json}", if at == 0 { "" } else { "," })?;
+                }
+                f.write_str("]")
+            }
+            Self::Object(members) => {
+                f.write_str("{")?;
+                for (at, (name, json)) in members.iter().enumerate() {
+                    write!(f, "{}\"{name}\":{json}", if at == 0 { "" } else { "," })?;
+                }
+                f.write_str("}")
+            }
+            Self::Twice(name) => write!(f, "{{\"{name}\":...}}"),
         }
     }
 }
@@ -205,15 +280,15 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
-        Ok(Json::Number(u32::try_from(number).ok()))
+        Ok(Json::Number(Some(number.into())))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Number(None))
+    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Number(Some(number.into())))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Number(None))
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        Ok(Json::Number(serde_json::Number::from_f64(number)))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Json, E> {
@@ -229,13 +304,17 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
-        let mut members = BTreeMap::new();
+        let (mut members, mut twice) = (BTreeMap::new(), None);
         while let Some((name, value)) = entries.next_entry::<String, Json>()? {
-            if members.contains_key(&name) {
-                return Err(de::Error::custom(format_args!("duplicate member `{name}`")));
+            match members.entry(name) {
+                Entry::Vacant(place) => {
+                    place.insert(value);
+                }
+                Entry::Occupied(first) => {
+                    twice.get_or_insert_with(|| first.key().clone());
+                }
             }
-            members.insert(name, value);
         }
-        Ok(Json::Object(members))
+        Ok(twice.map_or(Json::Object(members), Json::Twice))
     }
 }

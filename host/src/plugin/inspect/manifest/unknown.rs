@@ -7,17 +7,17 @@ use std::fmt;
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unknown {
-    /// A capability of this name.
+    /// A capability: its name, or the JSON of it, shortened. So are those below.
     Capability(String),
-    /// A kind of value of this name.
+    /// A kind of value.
     ValueKind(String),
-    /// A rule for names, of this name.
+    /// A rule for names.
     NameRule(String),
     /// A parameter.
     Parameter {
         /// Its name.
         name: String,
-        /// The name of its kind.
+        /// Its kind.
         kind: String,
         /// Whether a vault cannot do without it.
         required: bool,
@@ -49,7 +49,7 @@ impl Unknown {
             Self::ValueKind(name) => format!("value {name}"),
             Self::NameRule(name) => format!("names {name}"),
             Self::Parameter { name, kind, required } => {
-                format!("parameter {required} {kind} {name}")
+                format!("parameter {required} {name} {kind}")
             }
             Self::Permission { permission, optional } => {
                 format!("permission {optional} {permission}")
@@ -67,7 +67,7 @@ impl Unknown {
             "names" => Self::NameRule(rest.to_owned()),
             "parameter" => {
                 let (required, rest) = flag()?;
-                let (kind, name) = rest.split_once(' ')?;
+                let (name, kind) = rest.split_once(' ')?;
                 Self::Parameter { name: name.to_owned(), kind: kind.to_owned(), required }
             }
             "permission" => {

@@ -4,7 +4,7 @@
 use std::io;
 
 use keystead::Check;
-use keystead::plugin::inspect::Permission;
+use keystead::plugin::inspect::{Finding, Inspected, Permission};
 use keystead::plugin::pins::PluginId;
 use keystead::registry::Placement;
 use keystead_plugin_api::testing::{Outcome, obligations};
@@ -89,7 +89,7 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
     check.unlock = scene.unlock.take();
     check.many = args.many;
 
-    let mut tally = Tally::default();
+    let mut tally = Tally { granted: check.granted(), ..Tally::default() };
     let mut lost = None;
     let mut names = obligations();
     let (first, count) = (names.next().unwrap_or_default(), obligations().count());
@@ -103,6 +103,7 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
     };
     let (id, checked): (PluginId, _) = match args.plugin {
         Wanted::Id(id) => {
+            warn(scene, scene.host.plugins().reexamine(&id)?.inspected());
             if Placement::from(args.placement) == Placement::Isolated {
                 show(scene, id.as_str(), &check);
             }
@@ -119,6 +120,7 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
             let plugins = scene.host.plugins();
             let plugin = plugins.unpinned(plugins.examine(&absolute(&path)?)?)?;
             let id = plugin.candidate().id().clone();
+            warn(scene, plugin.candidate().inspected());
             show(scene, id.as_str(), &check);
             (id, scene.host.check_file(&plugin, &check, report))
         }
@@ -140,7 +142,7 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
 fn not_granted(error: keystead::Error, granted: Option<&[String]>) -> Failure {
     let denied = match &error {
         keystead::Error::OpenRefused { answer, .. } | keystead::Error::Refused { answer, .. } => {
-            keystead::may_be_denial(answer)
+            keystead::may_be_denial(answer, granted.unwrap_or_default())
         }
         _ => false,
     };
@@ -162,6 +164,14 @@ fn more(granted: &[String]) -> [String; 2] {
     ]
 }
 
+/// Says what the host leaves out of a manifest and passes over in it, which may be misspelt.
+fn warn(scene: &Scene<'_>, inspected: &Inspected) {
+    let members = inspected.findings.iter().filter(|one| matches!(one, Finding::UnknownMember(_)));
+    for line in members.map(ToString::to_string).chain(inspected.manifest.left_out()) {
+        scene.ui.warn(&line);
+    }
+}
+
 /// Shows what the plugin is granted.
 fn show(scene: &Scene<'_>, id: &str, check: &Check) {
     scene.ui.note(&format!("Plugin `{id}` is tested isolated:"));
@@ -177,6 +187,8 @@ struct Tally {
     kept: usize,
     unchecked: usize,
     broken: Vec<&'static str>,
+    /// What its sandbox grants.
+    granted: Vec<String>,
     /// Whether the sandbox may be why one is broken or not checked.
     denied: bool,
 }
@@ -195,7 +207,7 @@ impl Tally {
                 }
             }
             Outcome::Broken { obligation, expected, found } => {
-                self.denied |= keystead::tells_of_denial(found);
+                self.denied |= keystead::tells_of_denial(found, &self.granted);
                 self.broken.push(obligation);
                 json.outcome = "broken";
                 json.expected = Some(text::visible(expected));
@@ -203,7 +215,7 @@ impl Tally {
                 format!("{obligation}: BROKEN: expected {expected}, found {found}")
             }
             Outcome::NotApplicable { obligation, why } => {
-                self.denied |= keystead::tells_of_denial(why);
+                self.denied |= keystead::tells_of_denial(why, &self.granted);
                 self.unchecked += 1;
                 json.outcome = "not checked";
                 json.why = Some(text::visible(why));
@@ -223,7 +235,7 @@ impl Tally {
         id: &str,
         granted: Option<&[String]>,
     ) -> Result<Exit, Failure> {
-        let Self { kept, unchecked, broken, denied } = self;
+        let Self { kept, unchecked, broken, denied, .. } = self;
         let hints: Vec<_> = granted.filter(|_| denied).into_iter().flat_map(more).collect();
         let count = broken.len();
         scene.ui.note(&format!("{kept} kept, {count} broken, {unchecked} not checked."));
