@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::Deserialize;
@@ -305,10 +306,13 @@ impl<'de> Visitor<'de> for JsonVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Json, A::Error> {
         let (mut members, mut twice) = (BTreeMap::new(), None);
         while let Some((name, value)) = entries.next_entry::<String, Json>()? {
-            if members.contains_key(&name) {
-                twice.get_or_insert(name);
-            } else {
-                members.insert(name, value);
+            match members.entry(name) {
+                Entry::Vacant(entry) => {
+                    entry.insert(value);
+                }
+                Entry::Occupied(entry) => {
+                    twice.get_or_insert_with(|| entry.key().clone());
+                }
             }
         }
         Ok(twice.map_or(Json::Object(members), Json::Twice))
