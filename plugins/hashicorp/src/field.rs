@@ -49,7 +49,8 @@ fn is_known(value: &Value) -> Result<()> {
     }
 }
 
-/// Checks that a server which keeps numbers as 64-bit floats, as OpenBao does, changes none of them.
+/// Checks that a server which keeps numbers as 64-bit floats, as OpenBao does in KV version 2, changes none
+/// of them.
 ///
 /// # Errors
 /// `Unsupported` where it would.

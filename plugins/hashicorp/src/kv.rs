@@ -164,7 +164,6 @@ impl Kv {
         if request.if_version.is_some() {
             self.two(server, "versions", deadline)?;
         }
-        field::check_numbers(&request.value)?;
         // Version 1 cannot check and write in one step.
         if request.mode != WriteMode::Upsert {
             request.mode.check(self.one(server, &path, deadline)?.is_some())?;

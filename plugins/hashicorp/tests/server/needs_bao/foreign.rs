@@ -75,6 +75,30 @@ fn what_the_client_writes_is_read() {
 }
 
 #[test]
+fn field_beside_a_large_number_changes_on_version_1_which_keeps_it_and_not_on_2() {
+    let one = mount_one();
+    let server = Bao::shared();
+    let url = server.url();
+    let mut vault_one = Opened::new(&[("address", &url), ("token", ROOT), ("mount", &one)]);
+    let large = json!({ "large": 12_345_678_901_234_567_890_u64, "other": "old" });
+    server.must("POST", &format!("{one}/x"), &large);
+    let changed = |vault: &mut Opened| {
+        let Value::Map(mut fields) = vault.value("x") else { panic!("no map") };
+        fields.insert("other", Value::text("new"));
+        Value::Map(fields)
+    };
+    let written = changed(&mut vault_one);
+    vault_one.set("x", written).unwrap();
+    assert_eq!(vault_one.value("x"), changed(&mut vault_one));
+    let client = server.client(&["kv", "get", &format!("-mount={one}"), "-field=large", "x"]);
+    assert_eq!(client.trim(), "12345678901234567890");
+    let (mut vault_two, _) = vault(&[]);
+    let written = changed(&mut vault_one);
+    let refused = vault_two.set("x", written).unwrap_err().to_string();
+    assert!(refused.contains("more digits than the server keeps"), "{refused}");
+}
+
+#[test]
 fn what_is_written_here_the_client_reads() {
     let (mut vault, folder) = vault(&[]);
     let one = mount_one();
