@@ -30,8 +30,7 @@ pub(super) fn no_prompt(bench: &mut Bench<'_>) -> Verdict {
         None => return broken("a challenge with `locked`", "none"),
     };
     if prompts.is_empty() && !waits || prompts.len() > Challenge::MAX_PROMPTS {
-        let expected =
-            format!("1 to {} prompts with `locked`, or a wait", Challenge::MAX_PROMPTS);
+        let expected = format!("1 to {} prompts with `locked`, or a wait", Challenge::MAX_PROMPTS);
         return broken(expected, prompts.len().to_string());
     }
     let names: BTreeSet<&str> = prompts.iter().map(|prompt| prompt.name.as_str()).collect();
