@@ -16,6 +16,7 @@ mod search;
 mod session;
 mod transfer;
 mod unlocking;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -45,12 +45,14 @@ impl Class {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// None of the vaults that were asked has a secret of this name.
-    #[error("no secret `{name}` in {}", vaults(.searched))]
+    #[error("no secret `{name}` in {}{}", vaults(.searched), said_of_missing(.searched, .answers))]
     NoSuchSecret {
         /// The name.
         name: SecretName,
         /// Where it was looked for.
         searched: Vec<VaultName>,
+        /// What vaults said of it beyond that, such as that it can be brought back.
+        answers: Vec<(VaultName, keystead_plugin_api::Error)>,
     },
     /// No vault of this name is registered.
     #[error("no vault `{name}` is registered")]
@@ -504,6 +506,18 @@ fn vaults(searched: &[VaultName]) -> String {
             format!("the vaults {}", names.join(", "))
         }
     }
+}
+
+/// Returns what vaults said of a secret that they do not have.
+fn said_of_missing(
+    searched: &[VaultName],
+    answers: &[(VaultName, keystead_plugin_api::Error)],
+) -> String {
+    let said = answers.iter().map(|(vault, answer)| match searched {
+        [_] => format!(": {}", one_line(answer)),
+        _ => format!("; vault `{vault}`: {}", one_line(answer)),
+    });
+    said.collect()
 }
 
 /// Returns what a locked vault says, whole: it may be what a person has to do.

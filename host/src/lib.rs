@@ -22,6 +22,7 @@ pub mod paths;
 pub mod plugin;
 pub mod reference;
 pub mod registry;
+mod retry;
 mod secrets;
 mod shell;
 pub mod similar;

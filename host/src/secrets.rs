@@ -13,8 +13,8 @@ pub mod transfer;
 mod write;
 
 use keystead_plugin_api::{
-    DescribeRequest, Entry, ErrorKind, GetRequest, Metadata, Secret, SecretName, Value, VaultName,
-    WriteMode,
+    DescribeRequest, Entry, Error as Answer, ErrorKind, GetRequest, Metadata, Secret, SecretName,
+    Value, VaultName, WriteMode,
 };
 
 pub use action::PlannedAction;
@@ -163,13 +163,13 @@ impl Host {
             Place::Search(unasked) => *unasked,
         };
         let default = self.default_vault()?;
-        let mut searched = Vec::new();
+        let mut missed = Missed::default();
         let mut failed = None;
         // The default vault first: the others are not even looked up if it has the secret.
         if let Some(vault) = &default {
             match run(vault, ask) {
                 Ok(found) => return Ok((vault.clone(), found)),
-                Err(error) => self.miss(error, vault, &mut searched, &mut failed, unasked, name)?,
+                Err(error) => self.miss(error, vault, &mut missed, &mut failed, unasked, name)?,
             }
         }
         for vault in self.names()? {
@@ -178,16 +178,17 @@ impl Host {
             }
             match run(&vault, &mut Nobody) {
                 Ok(found) => return Ok((vault, found)),
-                Err(error) => {
-                    self.miss(error, &vault, &mut searched, &mut failed, unasked, name)?
-                }
+                Err(error) => self.miss(error, &vault, &mut missed, &mut failed, unasked, name)?,
             }
         }
         Err(match failed {
             Some((vault, source)) => {
                 Error::SearchIncomplete { name: name.clone(), vault, source: Box::new(source) }
             }
-            None => Error::NoSuchSecret { name: name.clone(), searched },
+            None => {
+                let Missed { searched, answers } = missed;
+                Error::NoSuchSecret { name: name.clone(), searched, answers }
+            }
         })
     }
 
@@ -197,13 +198,16 @@ impl Host {
         &self,
         error: Error,
         vault: &VaultName,
-        searched: &mut Vec<VaultName>,
+        missed: &mut Missed,
         failed: &mut Option<(VaultName, Error)>,
         unasked: Unasked,
         name: &SecretName,
     ) -> Result<()> {
         match named(error, vault, name) {
-            Error::NoSuchSecret { .. } => searched.push(vault.clone()),
+            Error::NoSuchSecret { answers, .. } => {
+                missed.searched.push(vault.clone());
+                missed.answers.extend(answers);
+            }
             // Where no other vault could have it, nothing is incomplete: what it says is all.
             error if self.is_searched_alone(vault)? => return Err(error),
             error if unasked == Unasked::Skipped => {
@@ -230,11 +234,21 @@ impl Host {
     }
 }
 
+/// The vaults that do not have a secret, and what they said of it beyond that.
+#[derive(Default)]
+struct Missed {
+    searched: Vec<VaultName>,
+    answers: Vec<(VaultName, Answer)>,
+}
+
 /// Puts the secret's name where the vault's own words have none.
 fn named(error: Error, vault: &VaultName, name: &SecretName) -> Error {
     match &error {
         Error::Refused { answer, .. } if answer.kind() == ErrorKind::NotFound => {
-            Error::NoSuchSecret { name: name.clone(), searched: vec![vault.clone()] }
+            // Its usual sentence says no more than that.
+            let says_more = answer.detail().is_some() || *answer != Answer::not_found();
+            let answers = says_more.then(|| (vault.clone(), answer.clone())).into_iter().collect();
+            Error::NoSuchSecret { name: name.clone(), searched: vec![vault.clone()], answers }
         }
         Error::Refused { answer, .. }
             if answer.kind() == ErrorKind::AlreadyExists && answer.detail().is_none() =>
@@ -248,7 +262,7 @@ fn named(error: Error, vault: &VaultName, name: &SecretName) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keystead_plugin_api::{Error as Answer, ErrorDetail};
+    use keystead_plugin_api::ErrorDetail;
 
     #[test]
     fn only_plain_already_exists_becomes_a_secret_that_exists() {
@@ -265,5 +279,33 @@ mod tests {
             assert_eq!(error.code(), code);
             assert!(error.to_string().contains(text), "{error}");
         }
+    }
+
+    #[test]
+    fn secret_that_is_not_there_keeps_what_its_vault_says_beyond_that() {
+        let vault = VaultName::parse("v").unwrap();
+        let name = SecretName::parse("gone").unwrap();
+        let until = "it was removed and can be brought back until\nFriday\u{1b}[2J";
+        for (answer, text) in [
+            (Answer::not_found(), "no secret `gone` in vault `v`"),
+            (
+                Answer::detailed(ErrorDetail::Recoverable, until),
+                "no secret `gone` in vault `v`: it was removed and can be brought back until \
+                 Friday\\u{1b}[2J",
+            ),
+            (
+                Answer::detailed(ErrorDetail::NoSuchVersion, "it has no version 7"),
+                "no secret `gone` in vault `v`: it has no version 7",
+            ),
+        ] {
+            let error = named(Error::Refused { vault: vault.clone(), answer }, &vault, &name);
+            assert_eq!((error.code(), error.to_string().as_str()), ("E12.no-such-secret", text));
+        }
+        let searched = vec![vault.clone(), VaultName::parse("w").unwrap()];
+        let answers = vec![(vault, Answer::detailed(ErrorDetail::Recoverable, "it was removed"))];
+        assert_eq!(
+            Error::NoSuchSecret { name, searched, answers }.to_string(),
+            "no secret `gone` in the vaults `v`, `w`; vault `v`: it was removed"
+        );
     }
 }

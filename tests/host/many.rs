@@ -227,3 +227,24 @@ fn a_vault_that_cannot_be_written_to_says_so_once() {
     let error = scene.host.set_many(None, &[write("x", "1")], &mut Nobody).unwrap_err();
     assert_eq!(error.code(), "E01.no-default-vault");
 }
+
+#[test]
+fn of_several_secrets_only_those_that_ask_to_wait_are_repeated() {
+    for writes in [true, false] {
+        let scene = Scene::new();
+        let vault = scene.vault("v", &plugin("asks-to-wait"), Placement::Isolated);
+        let names = ["b", "c", "slow", "d", "e"];
+        let results: Vec<_> = match writes {
+            true => {
+                let all = names.map(|name| write(name, "1"));
+                scene.host.set_many(Some(&vault), &all, &mut Nobody).unwrap()
+            }
+            false => {
+                let found = scene.host.get_many(&vault, &names.map(secret), &mut Nobody).unwrap();
+                found.into_iter().map(|found| found.map(drop)).collect()
+            }
+        };
+        assert_eq!(results.iter().map(told).collect::<Vec<_>>(), ["written"; 5]);
+        scene.end();
+    }
+}

@@ -353,7 +353,7 @@ impl Import<'_> {
                     // It was there when it was to be created, and is gone: somebody else is at work.
                     (Ok(None), _) => {
                         let (name, searched) = (item.name().clone(), vec![self.vault.clone()]);
-                        Became::Failed(Error::NoSuchSecret { name, searched })
+                        Became::Failed(Error::NoSuchSecret { name, searched, answers: vec![] })
                     }
                     (Ok(Some(secret)), _) if item.is(&secret) => Became::Unchanged,
                     (Ok(Some(_)), IfThere::Tell) => Became::Different,

@@ -30,6 +30,7 @@ use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
 use crate::plugin::{self, loader, verdict};
 use crate::reference::Reference;
 use crate::registry::{Entry, Placement, Setting};
+use crate::retry;
 
 /// An open vault.
 pub(super) struct Open {
@@ -166,7 +167,7 @@ impl Host {
 
         let asked = grant::expand(manifest, kind, &entry, self.home().as_deref())?;
         let programs = Programs::among(&asked);
-        let boundaries = (!programs.is_empty()).then(|| self.boundaries());
+        let boundaries = (!programs.is_empty()).then(|| Arc::new(self.boundaries()));
         // What the plugin may write to counts also where the vault is not registered.
         let files = Files::among(&asked, || {
             self.boundaries().with_writable(name, writable_in(&entry.grants).collect())
@@ -389,8 +390,8 @@ impl Host {
             // A cache: where it cannot be written the check is made again next time.
             verdict::record_layout(trusted, loaded.fit());
         }
-        let vault = watch
-            .call(|| loaded.open(request, Context::new(Box::new(services))))
+        let open = || loaded.open(request, Context::new(Box::new(services.clone())));
+        let vault = retry::again(request.deadline, || watch.call(open))
             .map_err(|answer| Error::OpenRefused { plugin: entry.plugin.clone(), answer })?;
         Ok(Unguarded::InProcess(watch.around(vault)))
     }
@@ -501,13 +502,14 @@ pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<
 }
 
 /// What the host does for one vault.
+#[derive(Clone)]
 struct VaultServices {
     vault: VaultName,
     offered: Arc<Offered>,
     programs: Programs,
     files: Files,
     /// What a program is kept off, where any is granted.
-    boundaries: Option<Boundaries>,
+    boundaries: Option<Arc<Boundaries>>,
     home: Option<PathBuf>,
     log: Arc<dyn Log>,
 }

@@ -18,6 +18,7 @@ use crate::ask::{Ask, Unanswered};
 use crate::error::{Error, Result};
 use crate::options::UNLOCK_TIMEOUT;
 use crate::reference::Reference;
+use crate::retry;
 
 /// The most steps one unlocking may have, wrong answers included.
 const MAX_STEPS: usize = 8;
@@ -25,9 +26,6 @@ const MAX_STEPS: usize = 8;
 /// How often a person may answer one step wrongly before the call gives up: what `sudo`
 /// allows.
 const MAX_WRONG_ANSWERS: usize = 3;
-
-/// The shortest wait before a call is made again, whatever the vault says.
-const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 
 /// What references gave during one unlocking, by prompt. Kept for its length only: a
 /// descriptor can be read once, and a mistyped code must not run a program again.
@@ -279,18 +277,11 @@ fn call_again<T>(
             answer => return answer,
         };
         // The pause before a plugin's process is started again is none of the vault's.
-        match pause_asked(&refusal, deadline).filter(|_| !open.runner_failed()) {
+        match retry::pause(&refusal, deadline).filter(|_| !open.runner_failed()) {
             Some(pause) => std::thread::sleep(pause),
             None => return Err(refusal),
         }
     }
-}
-
-/// Returns how long a vault asks to wait before the same call is made again, where the deadline leaves
-/// time for that.
-pub(crate) fn pause_asked(refusal: &Refusal, deadline: Deadline) -> Option<Duration> {
-    let wait = refusal.retry_after().filter(|_| refusal.kind() == ErrorKind::Unavailable)?;
-    Some(wait.max(SHORTEST_WAIT)).filter(|wait| *wait < deadline.remaining())
 }
 
 /// Shows a person what a vault waits for.

@@ -1,6 +1,7 @@
 //! Several secrets of one vault at once: in as few calls as the vault gets done in time, and
 //! with a result for each.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::ask::Ask;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plugin::inspect::Kind;
+use crate::retry;
 
 /// How many secrets the first call has: a vault that is in time with one alone shall be in
 /// time with many.
@@ -95,15 +97,23 @@ impl Host {
             let names: Vec<&SecretName> = some.iter().map(|(at, _)| &new[*at].name).collect();
             let answers = self.exclusively(&vault, &kind, &names, ask, &mut |ask| {
                 self.call(&vault, ask, &mut |open, deadline| {
-                    let requests = some.iter().map(|(at, _)| new[*at].request(deadline)).collect();
+                    let mut set = |places: &[usize]| {
+                        let requests = places.iter().map(|at| new[some[*at].0].request(deadline));
+                        let all = open.set_many(SetManyRequest::new(requests.collect()));
+                        all.map(|all| all.results)
+                    };
                     let begun = Instant::now();
-                    let answers = open.set_many(SetManyRequest::new(requests));
+                    let mut answers = set(&(0..some.len()).collect::<Vec<_>>())?;
                     took = begun.elapsed();
-                    answers
+                    // Of two writes to one name the second must stay the last.
+                    if are_distinct(names.iter().copied()) {
+                        retry::each(&mut answers, deadline, set);
+                    }
+                    Ok(answers)
                 })
             });
             let answers = match answers {
-                Ok(answers) => answers.results,
+                Ok(answers) => answers,
                 Err(error) if !written => return Err(error),
                 Err(error) => {
                     let source = Arc::new(error);
@@ -156,15 +166,19 @@ impl Host {
             (some, left) = left.split_at(pace.min(left.len()));
             let mut took = Duration::ZERO;
             let answers = self.call(vault, ask, &mut |open, deadline| {
-                let request = |name: &SecretName| GetRequest::new(name.clone(), deadline);
-                let requests = GetManyRequest::new(some.iter().map(request).collect());
+                let mut get = |places: &[usize]| {
+                    let requests =
+                        places.iter().map(|at| GetRequest::new(some[*at].clone(), deadline));
+                    open.get_many(&GetManyRequest::new(requests.collect())).map(|all| all.results)
+                };
                 let begun = Instant::now();
-                let answers = open.get_many(&requests);
+                let mut answers = get(&(0..some.len()).collect::<Vec<_>>())?;
                 took = begun.elapsed();
-                answers
+                retry::each(&mut answers, deadline, get);
+                Ok(answers)
             })?;
             pace = next_pace(pace, took, self.timeout()).min(MOST_READ);
-            let each = some.iter().zip(answers.results);
+            let each = some.iter().zip(answers);
             results.extend(
                 each.map(|(name, answer)| {
                     answer.map_err(|answer| told(answer, vault, &plugin, name))
@@ -183,6 +197,12 @@ impl Host {
             *pace = next_pace(*pace, took, self.timeout());
         }
     }
+}
+
+/// Whether no two of these could be one name to any vault that ignores case.
+fn are_distinct<'n>(mut names: impl Iterator<Item = &'n SecretName>) -> bool {
+    let mut seen = HashSet::new();
+    names.all(|name| seen.insert(name.as_str().to_lowercase()))
 }
 
 /// Returns how many of these fit into one call.

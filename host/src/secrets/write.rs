@@ -194,7 +194,7 @@ impl Host {
         match mode {
             WriteMode::CreateOnly if there => Err(Error::SecretExists { vault, name }),
             WriteMode::Replace if !there => {
-                Err(Error::NoSuchSecret { name, searched: vec![vault] })
+                Err(Error::NoSuchSecret { name, searched: vec![vault], answers: vec![] })
             }
             _ => Ok(()),
         }

@@ -23,7 +23,8 @@ pub(crate) fn with_similar(mut failure: Failure, host: &Host, ui: &Ui) -> Failur
     if !ui.tells_terminal() {
         return failure;
     }
-    let Some(Error::NoSuchSecret { name, searched }) = failure.error.downcast_ref::<Error>() else {
+    let Some(Error::NoSuchSecret { name, searched, .. }) = failure.error.downcast_ref::<Error>()
+    else {
         return failure;
     };
     let default = host.default_vault().ok().flatten();

@@ -15,6 +15,7 @@ use super::connection::{Answered, Connection, Greeted, Lost, Started};
 use super::error::UNLOADABLE;
 use super::proto::{Fault, Request};
 use super::{CallError, During, Ended, Error, Image, Launch, Namespaces};
+use crate::retry;
 
 /// How long a runner that closed its connection may take to end: what its exit takes on a
 /// busy machine.
@@ -120,19 +121,21 @@ impl Runner {
             died: now,
             failure: None,
         };
-        match runner.connect(greeted) {
-            Err(CallError::Plugin(refused)) => {
-                if may_want_to_make(&refused) {
-                    runner.made = runner.setup.granted.make_missing();
-                }
-                if runner.made.is_empty() {
-                    return Err(refused.into());
-                }
-                runner.renew()?;
-                runner.connect(None)?;
+        let mut connected = runner.connect(greeted);
+        while let Err(CallError::Plugin(refused)) = &connected {
+            let may_make = runner.made.is_empty() && may_want_to_make(refused);
+            if may_make {
+                runner.made = runner.setup.granted.make_missing();
             }
-            connected => connected?,
+            match retry::pause(refused, runner.request.deadline) {
+                Some(pause) => std::thread::sleep(pause),
+                None if may_make && !runner.made.is_empty() => {}
+                None => break,
+            }
+            runner.renew()?;
+            connected = runner.connect(None);
         }
+        connected?;
         Ok(Client::new(runner))
     }
 

@@ -1,14 +1,30 @@
 //! Answers the third call for a secret, and asks to wait a little at each before. For `long` it asks to
-//! wait for an hour, for `again` it never answers.
+//! wait for an hour, for `again` it never answers. Of several secrets it answers `slow` the second
+//! time, and all others once: whoever asks for them twice is refused.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use sound::api::{Error, ErrorDetail};
+use sound::api::{Error, ErrorDetail, GetRequest, Result, SecretName};
 use sound::Odd;
 
 static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+/// Which of the names were there.
+static SEEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+fn one_of_several(name: &SecretName) -> Result<()> {
+    let is_new = SEEN.lock().unwrap().insert(name.as_str().to_owned());
+    match (name.as_str(), is_new) {
+        ("slow", true) => Err(Error::detailed(ErrorDetail::Throttled, "not so fast")
+            .with_retry_after(Duration::from_millis(1))),
+        ("slow", false) | (_, true) => Ok(()),
+        (_, false) => Err(Error::corrupt("it was answered before")),
+    }
+}
 
 sound::plugin!("asks-to-wait", |_, context| {
     let odd = Odd::new(context).get(|context, request| {
@@ -19,6 +35,13 @@ sound::plugin!("asks-to-wait", |_, context| {
             _ => Duration::from_millis(1),
         };
         Err(Error::detailed(ErrorDetail::Throttled, "not so fast").with_retry_after(wait))
+    });
+    let several: fn(&[GetRequest]) -> _ = |requests| {
+        let one = |request: &GetRequest| one_of_several(&request.name).map(|()| sound::secret());
+        Ok(requests.iter().map(one).collect())
+    };
+    let odd = odd.get_many(several).set_many(|requests| {
+        Ok(requests.iter().map(|request| one_of_several(&request.name)).collect())
     });
     Ok(odd.boxed())
 });

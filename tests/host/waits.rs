@@ -1,0 +1,106 @@
+//! Vaults that wait for what a person does, and that ask their host to wait.
+
+use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
+use keystead::reference::Reference;
+use keystead::registry::Placement;
+use keystead::{Ask, Place, Unanswered};
+
+use super::{PLACEMENTS, secret, write};
+use crate::plugin_files::plugin;
+use crate::scene::{Scene, story};
+
+/// A person who answers each prompt, and the order in which that came.
+#[derive(Default)]
+struct Person(Vec<String>);
+
+impl Ask for Person {
+    fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
+        None
+    }
+
+    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        self.0.push("ask".to_owned());
+        let answer = |prompt: &Prompt| Answer::new(prompt.name.clone(), SecretText::new("1234"));
+        Ok(challenge.prompts.iter().map(answer).collect())
+    }
+
+    fn show(&mut self, _: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+        self.0.push(format!("show with {} prompts", challenge.prompts.len()));
+        Ok(())
+    }
+
+    fn is_there(&self) -> bool {
+        true
+    }
+}
+
+/// Registers a vault that waits so.
+fn waits(scene: &Scene, how: &str, placement: Placement) -> VaultName {
+    let id = scene.install(&plugin("waits"));
+    let file = scene.path().join("count");
+    write(&file, "");
+    let parameters = [("how", how.to_owned()), ("file", file.display().to_string())];
+    scene.register_with("w", &id, placement, &parameters)
+}
+
+fn get(scene: &Scene, vault: &VaultName, person: &mut Person) -> Result<(), String> {
+    let found = scene.host.get(&secret("a"), &Place::Vault(vault.clone()), person);
+    found.map(drop).map_err(|error| story(&error))
+}
+
+/// Returns how many answers each call of `unlock` had.
+fn unlocks(scene: &Scene) -> Vec<usize> {
+    let count = |line: String| line.split_once("unlock with ")?.1.split(' ').next()?.parse().ok();
+    scene.log.all().into_iter().filter_map(count).collect()
+}
+
+#[test]
+fn poll_with_a_prompt_shows_first_asks_once_and_sends_the_answer_at_once() {
+    let scene = Scene::new();
+    let vault = waits(&scene, "code", Placement::Isolated);
+    let mut person = Person::default();
+    get(&scene, &vault, &mut person).unwrap();
+    let (with, without) = ("show with 1 prompts", "show with 0 prompts");
+    assert_eq!(person.0, [with, "ask", without, without, without]);
+    assert_eq!(unlocks(&scene), [1, 0, 0]);
+    scene.end();
+}
+
+#[test]
+fn poll_that_prompts_anew_each_time_ends_after_eight_steps() {
+    let scene = Scene::new();
+    let vault = waits(&scene, "anew", Placement::Isolated);
+    let mut person = Person::default();
+    let error = get(&scene, &vault, &mut person).unwrap_err();
+    assert!(error.contains("the vault asks for more and more"), "{error}");
+    assert_eq!(person.0.iter().filter(|line| *line == "ask").count(), 8);
+    assert_eq!(unlocks(&scene), [1; 8]);
+    scene.end();
+}
+
+#[test]
+fn poll_is_tried_once_at_an_end_before_its_interval_and_without_an_end() {
+    for how in ["short", "endless"] {
+        let scene = Scene::new();
+        let vault = waits(&scene, how, Placement::Isolated);
+        let mut person = Person::default();
+        get(&scene, &vault, &mut person).unwrap();
+        assert_eq!((person.0.len(), unlocks(&scene)), (1, vec![0]), "{how}");
+        scene.end();
+    }
+}
+
+#[test]
+fn open_and_unlock_are_called_again_when_the_vault_asks_to_wait() {
+    for placement in PLACEMENTS {
+        for (how, calls) in [("busy", vec![]), ("throttled", vec![1, 1, 1])] {
+            let scene = Scene::new();
+            let vault = waits(&scene, how, placement);
+            let mut person = Person::default();
+            get(&scene, &vault, &mut person).unwrap();
+            let asked = usize::from(!calls.is_empty());
+            assert_eq!((unlocks(&scene), person.0.len()), (calls, asked), "{how} {placement:?}");
+            scene.end();
+        }
+    }
+}
