@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn names_that_may_be_one_secret_have_one_lock() {
-        let bucket = |name| bucket(&[], &SecretName::parse(name).unwrap());
+        let bucket = |name: &str| bucket(&[], &SecretName::parse(name).unwrap());
         for (one, other) in [
             ("token", "TOKEN"),
             ("caf\u{e9}", "CAFE\u{301}"),
