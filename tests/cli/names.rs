@@ -1,6 +1,6 @@
 //! Which names are one secret is the open vault's answer: in imports, in copies, in listings.
 
-use super::sandbox::{Sandbox, store};
+use super::sandbox::{Sandbox, files, store};
 use crate::plugin_files::ledger;
 
 /// Returns a sandbox with a vault `folded` and one `exact`, both of the plugin `store`.
@@ -220,4 +220,16 @@ fn move_to_another_spelling_renames_where_the_vault_can() {
     // Without what it has beside its value it is a copy, which would replace itself.
     move_("TOKEN", "--as Token --without-metadata");
     assert_eq!(names(&sandbox, "folded"), ["TOKEN"]);
+}
+
+#[test]
+fn refused_name_is_answered_with_the_names_that_the_vault_takes() {
+    let sandbox = Sandbox::installed();
+    sandbox.run("plugin install --yes", &[files().to_str().unwrap()]).succeeds();
+    let register = "vault register work --plugin files:read-write --yes --param folder=work";
+    sandbox.run(register, &[]).succeeds();
+    let answer = sandbox.feed("x", "set a/b -V work --stdin");
+    answer.ends_with(1);
+    let hint = "Hint: vault `work` takes as a name: what a file can be called";
+    assert!(answer.stderr.contains(hint), "{answer}");
 }

@@ -10,6 +10,7 @@ mod kinds;
 mod listing;
 mod manifest;
 mod name;
+mod spelling;
 mod trust;
 mod vault;
 mod write;

@@ -15,6 +15,7 @@ use crate::folder::{Folder, Layout, Read, Snapshot};
 use crate::listing::{self, Rest};
 use crate::manifest::{FOLDER, PATH, READ_WRITE, TRIM_NEWLINE};
 use crate::name;
+use crate::spelling;
 use crate::trust::{self, Outside};
 use crate::write::{Content, IfMissing, Writer};
 
@@ -100,8 +101,10 @@ impl Vault for Files {
     }
 
     fn describe(&mut self, request: &DescribeRequest) -> Result<Entry> {
-        self.one(&request.name, request.deadline, |snapshot, name| {
-            entry::file(snapshot, name).map(|stat| entry::listed(request.name.clone(), &stat))
+        self.one(&request.name, request.deadline, |snapshot, _| {
+            let stat = entry::file(snapshot, request.name.as_str())?;
+            let name = spelling::of(snapshot, &request.name, &stat)?;
+            Ok(entry::listed(name, &stat))
         })
     }
 

@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use keystead::{FieldKind, NewField, NewSecret};
+use keystead::{FieldKind, NewField, NewSecret, Nobody};
 use keystead_plugin_api::{
-    Credential, JsonText, MAX_VALUE_BYTES, SecretBytes, SecretName, SecretText, Value, ValueKind,
-    VaultName, WriteMode,
+    Credential, ErrorKind, JsonText, MAX_VALUE_BYTES, SecretBytes, SecretName, SecretText, Value,
+    ValueKind, VaultName, WriteMode,
 };
 use serde::Serialize;
 
@@ -146,7 +146,13 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         mode: if args.no_clobber { WriteMode::CreateOnly } else { WriteMode::Upsert },
         run,
     };
-    let vault = scene.host.set(new, &mut scene.terminal)?;
+    let vault = match scene.host.set(new, &mut scene.terminal) {
+        Ok(vault) => vault,
+        Err(error) => {
+            let grammar = grammar(&error, &scene);
+            return Err(grammar.into_iter().fold(Failure::from(error), Failure::hint));
+        }
+    };
     drop(waiting);
 
     let name = &args.name;
@@ -164,6 +170,16 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         &format!("Would set `{name}` in vault `{vault}`"),
     );
     Ok(Exit::Done)
+}
+
+/// Returns which names the vault takes, where it refuses the request as it is and says that.
+fn grammar(error: &keystead::Error, scene: &Scene<'_>) -> Option<String> {
+    let keystead::Error::Refused { vault, answer } = error else { return None };
+    if answer.kind() != ErrorKind::Invalid {
+        return None;
+    }
+    let names = scene.host.vault_rules(vault, &mut Nobody).ok()?.name_grammar?;
+    Some(format!("vault `{vault}` takes as a name: {names}"))
 }
 
 /// What a change to one secret answers with `--json`.
