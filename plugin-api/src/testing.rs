@@ -13,13 +13,17 @@ mod life;
 mod linked;
 mod lock;
 mod many;
+mod pace;
+mod pages;
 mod read;
 mod sample;
+mod stop;
 mod version;
 mod write;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use crate::error::Result;
 use crate::manifest::{Capability, Kind, NameRule};
@@ -27,7 +31,9 @@ use crate::value::{SecretText, ValueKind};
 use crate::vault::{Answer, Session, Vault};
 
 use bench::{Bench, Fault, Verdict};
+pub use call::MARGIN;
 pub use linked::{check, Linked};
+pub use stop::Stop;
 
 /// What the name of every secret starts with that the suite writes.
 pub const NAME_PREFIX: &str = "keystead-conformance-";
@@ -55,6 +61,11 @@ pub trait Subject {
     fn paths(&self, vault: &str) -> Vec<PathBuf> {
         let _ = vault;
         Vec::new()
+    }
+
+    /// Returns the time: the suite tries a slow vault with fewer secrets.
+    fn now(&self) -> Instant {
+        Instant::now()
     }
 
     /// Takes what the plugin has logged since the last call, where that is known.
@@ -85,8 +96,10 @@ pub struct Declared {
     /// Right answers to the prompts of a vault that is locked when it is opened.
     pub answers: Vec<Answer>,
     /// How many secrets to write for a listing of many pages; absent: as many as the vault writes
-    /// in a second, at most 2,500.
+    /// in half a second, at most 2,500.
     pub many: Option<usize>,
+    /// Stops the check.
+    pub stop: Stop,
 }
 
 impl Declared {
@@ -102,6 +115,7 @@ impl Declared {
             names,
             answers: Vec::new(),
             many: None,
+            stop: Stop::new(),
         }
     }
 
@@ -191,6 +205,9 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passed { obligation, tried: None } => write!(f, "{obligation}: passed"),
+            Self::Passed { obligation, tried: Some(1) } => {
+                write!(f, "{obligation}: passed with 1 secret")
+            }
             Self::Passed { obligation, tried: Some(tried) } => {
                 write!(f, "{obligation}: passed with {tried} secrets")
             }
@@ -276,7 +293,7 @@ const CHECKS: &[Check] = &[
     Check { obligation: "test-read-only", run: life::test_read_only },
     Check { obligation: "unregister-keeps", run: life::unregister_keeps },
     Check { obligation: "actions-named", run: life::actions_named },
-    Check { obligation: "act-unknown", run: life::act_unknown },
+    Check { obligation: "run-action-unknown", run: life::run_action_unknown },
     Check { obligation: "no-secret-in-error", run: call::no_secret_in_error },
 ];
 
@@ -288,7 +305,8 @@ pub fn obligations() -> impl Iterator<Item = &'static str> {
 /// Checks every obligation and reports one outcome for each, in the order of
 /// [`obligations`].
 ///
-/// Calls have the deadline of a minute each. A panic of the vault is not caught here.
+/// Calls have the deadline of a minute each. A panic of the vault is not caught here. A check that
+/// [`Declared::stop`] has stopped reports nothing more.
 ///
 /// # Errors
 /// What [`Subject::open`] answered when the vault does not open at all; nothing was
@@ -308,6 +326,9 @@ pub fn run(
         };
         let tried = bench.tried.take();
         bench.clean();
+        if declared.stop.is_stopped() {
+            break;
+        }
         report(&match verdict {
             Ok(()) => Outcome::Passed { obligation, tried },
             Err(Fault::Elsewhere { why }) => Outcome::NotApplicable { obligation, why },

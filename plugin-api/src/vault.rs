@@ -370,7 +370,7 @@ pub trait Vault: Send {
     /// Does one of its actions. For
     /// [`Capability::Actions`](crate::manifest::Capability::Actions).
     ///
-    /// - **act-unknown**: an action it does not have is [`ErrorKind::Unsupported`].
+    /// - **run-action-unknown**: an action it does not have is [`ErrorKind::Unsupported`].
     fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         Err(Error::unsupported(format!("this vault has no action `{}`", request.action)))
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keystead_plugin_api::abi::{Guarded, Holds};
-use keystead_plugin_api::testing::{self, Declared, Outcome, Places, Subject};
+use keystead_plugin_api::testing::{self, Declared, Outcome, Places, Stop, Subject};
 use keystead_plugin_api::{
     Answer, Context, Deadline, Error as Refusal, FileRead, FileReplaced, Level, OpenRequest,
     ParameterKind, ReadFileRequest, ReplaceFileRequest, Result as Reply, Services, Session, Vault,
@@ -50,6 +50,8 @@ pub struct Check {
     /// How many secrets are written for a listing of many pages; `None` for the suite's
     /// own number.
     pub many: Option<usize>,
+    /// Stops the check from another thread.
+    pub stop: Stop,
 }
 
 impl Check {
@@ -58,7 +60,16 @@ impl Check {
     pub fn new(folder: PathBuf) -> Self {
         let (parameters, unlock) = (BTreeMap::new(), BTreeMap::new());
         let current = folder.clone();
-        Self { kind: None, parameters, unlock, folder, current, grants: Vec::new(), many: None }
+        Self {
+            kind: None,
+            parameters,
+            unlock,
+            folder,
+            current,
+            grants: Vec::new(),
+            many: None,
+            stop: Stop::new(),
+        }
     }
 
     /// Returns all that an isolated plugin is granted, as manifests write it.
@@ -124,6 +135,7 @@ impl Host {
             declared.answers.push(Answer::new(prompt.clone(), value));
         }
         declared.many = check.many;
+        declared.stop = check.stop.clone();
         let mut subject =
             Opener { host: self, manifest, kind, runs, check, fault: None, heard: Arc::default() };
         let result = testing::run(&mut subject, &declared, report);
@@ -208,7 +220,9 @@ impl Opener<'_> {
                     .map_err(|error| grant::not_granted(&entry, error))?;
                 let runner = &self.host.0.options.runner;
                 let setup = Setup {
-                    launch: Launch::new(runner).with_granted(&self.check.grants),
+                    launch: Launch::new(runner)
+                        .with_granted(&self.check.grants)
+                        .with_grace(testing::MARGIN + Duration::from_secs(1)),
                     image: image.clone(),
                     known: None,
                     granted,

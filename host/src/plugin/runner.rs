@@ -29,6 +29,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::inspect::{Abi, Permission};
 use super::trust::{CopyError, Trusted, Unpinned};
@@ -59,6 +60,8 @@ pub struct Launch {
     arguments: Vec<OsString>,
     /// All of the program's environment.
     environment: Vec<(String, OsString)>,
+    /// How much later than its deadline a call may answer.
+    grace: Duration,
 }
 
 impl fmt::Debug for Launch {
@@ -77,7 +80,19 @@ impl Launch {
     /// Starts this keystead binary, given by its absolute path. A running keystead gives
     /// `/proc/self/exe`, which stays what it is when an upgrade replaces the file.
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), arguments: vec![ARGUMENT.into()], environment: Vec::new() }
+        Self {
+            program: program.into(),
+            arguments: vec![ARGUMENT.into()],
+            environment: Vec::new(),
+            grace: connection::GRACE,
+        }
+    }
+
+    /// Lets a call answer so much later than its deadline before the runner is ended.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
     }
 
     /// Gives it the variables of this process that are granted, where there are such, and with the

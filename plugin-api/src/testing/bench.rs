@@ -1,12 +1,13 @@
 //! What the checks work with: open vaults that unlock themselves, remember what they wrote
 //! so that it is removed again, and keep every message they heard.
 
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashSet};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::pages::{Endless, Walk};
 use super::{sample, Declared, Places, Subject, NAME_PREFIX};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::Capability;
@@ -27,6 +28,9 @@ pub(super) const SECOND_VAULT: &str = "keystead-conformance-2";
 
 /// How long an ordinary call may take: enough for a server at the other end of the world.
 const CALL: Duration = Duration::from_secs(60);
+
+/// How long a check that was stopped removes what it wrote.
+const CLEANING: Duration = Duration::from_secs(3);
 
 /// How many steps of unlocking are answered before the vault is taken to ask for ever.
 const MAX_UNLOCK_STEPS: usize = 8;
@@ -90,16 +94,30 @@ pub(super) fn soon() -> Deadline {
     Deadline::after(CALL)
 }
 
-/// Everything that was ever heard of a vault: its messages.
-type Heard = Rc<RefCell<Vec<String>>>;
+/// What all handles of a run have in common.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// Everything that was ever heard of a vault: its messages.
+    heard: RefCell<Vec<String>>,
+    /// Why the listing of the vault has no end, where that was found.
+    endless: Cell<Option<Endless>>,
+    /// How many calls were made.
+    pub(super) calls: Cell<u32>,
+    /// Until when what was written is removed, once the check has been stopped.
+    cleans_until: Cell<Option<Instant>>,
+}
 
 /// The vaults under test, and what is known of them so far.
 pub(super) struct Bench<'a> {
     pub(super) declared: &'a Declared,
-    subject: &'a mut dyn Subject,
+    pub(super) subject: &'a mut dyn Subject,
     main: Option<Handle<'a>>,
-    heard: Heard,
+    pub(super) watch: Rc<Watch>,
     first_open: FirstOpen,
+    /// When the check began.
+    pub(super) began: Instant,
+    /// How long all openings took.
+    pub(super) opening: Duration,
     hangs: bool,
     /// With how many secrets the present check tries the vault, where that depends on its speed.
     pub(super) tried: Option<usize>,
@@ -121,15 +139,17 @@ impl<'a> Bench<'a> {
     /// Opens the vault, unlocks it where it is locked, and removes what an earlier run may
     /// have left behind.
     pub(super) fn new(subject: &'a mut dyn Subject, declared: &'a Declared) -> Result<Self> {
-        let heard = Heard::default();
+        let watch = Rc::<Watch>::default();
+        let began = subject.now();
         let absent: Vec<PathBuf> =
             subject.paths(VAULT).into_iter().filter(|path| !path.exists()).collect();
         let opened = subject.open(VAULT, None);
+        let opening = subject.now().saturating_duration_since(began);
         let created = absent.into_iter().filter(|path| path.exists()).collect();
         let mut first_open = FirstOpen { refused: None, created, locked: None, stays_locked: None };
         let main = match opened {
             Ok(vault) => {
-                let mut main = Handle::new(vault, declared, heard.clone());
+                let mut main = Handle::new(vault, declared, watch.clone());
                 let asked = main.ask(|vault| vault.list(&ListRequest::new(soon())));
                 if let Err(error) = asked {
                     if error.kind() == ErrorKind::Locked {
@@ -142,14 +162,23 @@ impl<'a> Bench<'a> {
             Err(error)
                 if matches!(error.kind(), ErrorKind::Locked | ErrorKind::PermissionDenied) =>
             {
-                heard.borrow_mut().extend(texts(&error));
+                watch.heard.borrow_mut().extend(texts(&error));
                 first_open.refused = Some(error);
                 None
             }
             Err(error) => return Err(error),
         };
-        let mut bench =
-            Self { declared, subject, main, heard, first_open, hangs: false, tried: None };
+        let mut bench = Self {
+            declared,
+            subject,
+            main,
+            watch,
+            first_open,
+            began,
+            opening,
+            hangs: false,
+            tried: None,
+        };
         bench.clean_up_after_earlier_runs();
         bench.lock_by_first_write();
         Ok(bench)
@@ -197,11 +226,13 @@ impl<'a> Bench<'a> {
 
     /// Opens one more handle, locked where the vault is.
     pub(super) fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Handle<'a>> {
+        let before = self.subject.now();
         let opened = self.subject.open(vault, session);
+        self.opening += self.subject.now().saturating_duration_since(before);
         match opened {
-            Ok(vault) => Ok(Handle::new(vault, self.declared, self.heard.clone())),
+            Ok(vault) => Ok(Handle::new(vault, self.declared, self.watch.clone())),
             Err(error) => {
-                self.heard.borrow_mut().extend(texts(&error));
+                self.watch.heard.borrow_mut().extend(texts(&error));
                 Err(error)
             }
         }
@@ -248,8 +279,8 @@ impl<'a> Bench<'a> {
     /// Returns every message so far.
     pub(super) fn heard(&mut self) -> Vec<String> {
         let logged = self.subject.logged();
-        self.heard.borrow_mut().extend(logged);
-        self.heard.borrow().clone()
+        self.watch.heard.borrow_mut().extend(logged);
+        self.watch.heard.borrow().clone()
     }
 
     /// Returns the text without what a person would type to unlock the vault.
@@ -296,36 +327,27 @@ impl<'a> Bench<'a> {
 pub(super) struct Handle<'a> {
     vault: Option<Box<dyn Vault>>,
     declared: &'a Declared,
-    heard: Heard,
+    watch: Rc<Watch>,
     written: BTreeSet<SecretName>,
-}
-
-/// What a walk through all pages of a listing found.
-#[derive(Default)]
-pub(super) struct Walk {
-    pub(super) entries: Vec<Entry>,
-    /// The most entries that one page had.
-    pub(super) largest_page: usize,
-    /// The most bytes that a cursor had.
-    pub(super) longest_cursor: usize,
-    /// Whether a cursor came a second time; the walk ended there.
-    pub(super) stands_still: bool,
+    /// Whether it removes what it wrote, also where the check was stopped.
+    cleans: bool,
 }
 
 impl<'a> Handle<'a> {
-    fn new(vault: Box<dyn Vault>, declared: &'a Declared, heard: Heard) -> Self {
-        Self { vault: Some(vault), declared, heard, written: BTreeSet::new() }
+    fn new(vault: Box<dyn Vault>, declared: &'a Declared, watch: Rc<Watch>) -> Self {
+        Self { vault: Some(vault), declared, watch, written: BTreeSet::new(), cleans: false }
     }
 
     /// Calls the vault as it is, and keeps the message of a failure.
     pub(super) fn ask<T>(&mut self, call: impl FnOnce(&mut dyn Vault) -> Result<T>) -> Result<T> {
         let vault = match &mut self.vault {
-            Some(vault) => vault,
-            None => return Err(Error::timed_out()),
+            Some(vault) if self.cleans || !self.declared.stop.is_stopped() => vault,
+            _ => return Err(Error::timed_out()),
         };
+        self.watch.calls.set(self.watch.calls.get() + 1);
         let result = call(vault.as_mut());
         if let Err(error) = &result {
-            self.heard.borrow_mut().extend(texts(error));
+            self.watch.heard.borrow_mut().extend(texts(error));
         }
         result
     }
@@ -416,7 +438,10 @@ impl<'a> Handle<'a> {
     /// Notes a name that is going to be written, for it to be removed at the end.
     pub(super) fn will_write(&mut self, name: &SecretName) {
         debug_assert!(name.as_str().starts_with(NAME_PREFIX));
-        self.written.insert(name.clone());
+        // Once the check is stopped, nothing is written any more.
+        if !self.declared.stop.is_stopped() {
+            self.written.insert(name.clone());
+        }
     }
 
     /// Writes a value of a kind that the vault holds, for a check that is about something
@@ -442,45 +467,54 @@ impl<'a> Handle<'a> {
     }
 
     pub(super) fn remove(&mut self, name: &SecretName) -> Result<()> {
-        self.call(|vault| vault.remove(&RemoveRequest::new(name.clone(), soon())).map(drop))
+        let request = RemoveRequest::new(name.clone(), soon());
+        self.call(|vault| vault.remove(&request).map(drop))?;
+        self.written.remove(name);
+        Ok(())
     }
 
     pub(super) fn describe(&mut self, name: &SecretName) -> Result<Entry> {
+        if let Some(endless) = self.watch.endless.get() {
+            // By default it is looked for in the listing, until the deadline.
+            return Err(Error::unavailable(endless.why()));
+        }
         self.call(|vault| vault.describe(&DescribeRequest::new(name.clone(), soon())))
     }
 
-    /// Lists everything, page by page. Ends where a cursor comes again, and whatever a page
+    /// Lists everything, page by page. Ends where the listing does not advance, and whatever a page
     /// has too many of is kept: what that breaks has a check of its own.
     pub(super) fn walk(&mut self, limit: usize) -> Result<Walk> {
-        let mut walk = Walk::default();
-        let mut request = ListRequest::new(soon());
-        request.limit = limit;
-        let mut cursors = HashSet::new();
-        loop {
-            request.deadline = soon();
-            let page = self.call(|vault| vault.list(&request))?;
-            walk.largest_page = walk.largest_page.max(page.entries.len());
-            walk.entries.extend(page.entries);
-            let next = match page.next_cursor {
-                Some(next) => next,
-                None => return Ok(walk),
-            };
-            walk.longest_cursor = walk.longest_cursor.max(next.len());
-            if !cursors.insert(next.clone()) {
-                walk.stands_still = true;
-                return Ok(walk);
-            }
-            request.cursor = Some(next);
-        }
+        let mut walk = Walk::new(limit);
+        while walk.step(self)? {}
+        Ok(walk)
     }
 
     /// Lists everything, for a check that is about something else.
     pub(super) fn entries(&mut self) -> Result<Vec<Entry>, Fault> {
+        self.needs_listing()?;
         let walk = prepared(self.walk(MAX_PAGE_ENTRIES), "`list`")?;
-        if walk.stands_still {
-            return elsewhere("the listing does not advance: see list-advances");
-        }
+        walk.ended()?;
         Ok(walk.entries)
+    }
+
+    /// Skips the check where a listing was found to have no end.
+    pub(super) fn needs_listing(&self) -> Verdict {
+        self.watch.endless.get().map_or(Ok(()), |endless| elsewhere(endless.why()))
+    }
+
+    /// Returns why a listing has no end, where that was found.
+    pub(super) fn endless(&self) -> Option<Endless> {
+        self.watch.endless.get()
+    }
+
+    /// Notes that a listing has no end, so that no other check looks for it.
+    pub(super) fn note_endless(&self, endless: Endless) {
+        self.watch.endless.set(Some(endless));
+    }
+
+    /// Returns how many secrets the suite was told to write.
+    pub(super) fn own(&self) -> usize {
+        self.declared.many.unwrap_or(0)
     }
 
     /// Returns the entry of this name in a listing.
@@ -498,11 +532,27 @@ impl<'a> Handle<'a> {
         self.vault = Some(vault);
     }
 
-    /// Removes what was written. Failures are of no interest: what they break has a check.
+    /// Removes what was written. Failures are of no interest, unless the check was stopped: what they
+    /// break has a check.
     fn clean(&mut self) {
+        self.cleans = true;
         for name in std::mem::take(&mut self.written) {
-            let _ = self.remove(&name);
+            if !self.declared.stop.is_stopped() {
+                let _ = self.remove(&name);
+                continue;
+            }
+            let now = Instant::now();
+            let until = self.watch.cleans_until.get().unwrap_or(now + CLEANING);
+            self.watch.cleans_until.set(Some(until));
+            let removed = match now < until {
+                true => self.remove(&name),
+                false => Err(Error::timed_out()),
+            };
+            if removed.map_or_else(|error| error.kind() != ErrorKind::NotFound, |()| false) {
+                self.declared.stop.leave();
+            }
         }
+        self.cleans = false;
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn actions_named(bench: &mut Bench<'_>) -> Verdict {
     Ok(())
 }
 
-pub(super) fn act_unknown(bench: &mut Bench<'_>) -> Verdict {
+pub(super) fn run_action_unknown(bench: &mut Bench<'_>) -> Verdict {
     let request = ActionRequest::new("keystead-conformance-unknown", Default::default(), soon());
     let answer = bench.main().call(|vault| vault.run_action(&request));
     expect_error(&answer, ErrorKind::Unsupported, "an action that it does not have")

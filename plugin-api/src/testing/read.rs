@@ -1,12 +1,14 @@
 //! Obligations of `get`, `get_many`, `versions`, `list` and `describe`.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::bench::{
     answer_of, broken, elsewhere, expect_error, expect_success, prepared, soon, Bench, Fault,
     Verdict,
 };
+use super::pace::SAMPLE;
+use super::pages::Endless;
 use super::sample;
 use crate::error::{ErrorKind, Result};
 use crate::manifest::{Capability, NameRule};
@@ -27,7 +29,16 @@ pub(super) fn get_what_was_set(bench: &mut Bench<'_>) -> Verdict {
         let value = sample::of_kind(*kind, kind.as_str());
         expect_success(bench.main().set(&name, &value), &format!("`set` of a small {kind}"))?;
         expect_value(&value, bench.main().get(&name))?;
+    }
+    let (mut tried, mut left_out) = (declared.values.len(), false);
+    let share = bench.share(SAMPLE);
+    for kind in &declared.values {
         for (n, value) in sample::odd_values(*kind).iter().enumerate() {
+            if n > 0 && !bench.has_time(share) {
+                left_out = true;
+                break;
+            }
+            tried += 1;
             let name = sample::name(&format!("odd-value-{kind}-{n}"));
             if accepted(bench.main().set(&name, value), &sample::shape(value))? {
                 expect_value(value, bench.main().get(&name))?;
@@ -38,7 +49,13 @@ pub(super) fn get_what_was_set(bench: &mut Bench<'_>) -> Verdict {
     }
 
     let mut kept = Vec::new();
+    let share = bench.share(SAMPLE);
     for (n, name) in sample::odd_names(declared.names).into_iter().enumerate() {
+        if n > 0 && !bench.has_time(share) {
+            left_out = true;
+            break;
+        }
+        tried += 1;
         let value = sample::plain(declared, &format!("of the odd name {n}"));
         if accepted(bench.main().set(&name, &value), &format!("the name `{name}`"))? {
             kept.push((name, value));
@@ -51,6 +68,7 @@ pub(super) fn get_what_was_set(bench: &mut Bench<'_>) -> Verdict {
         let value = bench.main().put(&sample::name("fold"))?;
         expect_value(&value, bench.main().get(&sample::name("FOLD")))?;
     }
+    bench.tried = if left_out { Some(tried) } else { None };
     Ok(())
 }
 
@@ -85,7 +103,8 @@ pub(super) fn get_missing(bench: &mut Bench<'_>) -> Verdict {
         // Neither a longer name nor a pattern finds it.
         bench.main().put(&sample::name("missing-but-longer"))?;
     }
-    for rest in ["missing*", "missing-but-longe?"].iter().chain(&sample::MISSING) {
+    let patterns = bench.few(&["missing*", "missing-but-longe?"], 1);
+    for rest in patterns.iter().chain(bench.few(&sample::MISSING, 1)) {
         let answer = bench.main().get(&sample::name(rest));
         let call = format!("`get` of `{}`, which is not there", sample::name(rest));
         expect_error(&answer, ErrorKind::NotFound, &call)?;
@@ -182,21 +201,22 @@ pub(super) fn versions_gettable(bench: &mut Bench<'_>) -> Verdict {
 /// The most secrets for a listing of many pages: more than two of the largest pages.
 const MOST: usize = 2_500;
 
-/// How long writing secrets for one check may take: removing them takes about as long again.
-const WRITING: Duration = Duration::from_secs(1);
+/// How long writing secrets for a listing may take: removing them takes about as long again.
+const WRITING: Duration = Duration::from_millis(500);
 
-/// Writes up to this many secrets, as many as the vault writes in a second but no fewer than
+/// Writes up to this many secrets, as many as the vault writes within `time` but no fewer than
 /// `least`, and returns their names.
 fn write_some(
     bench: &mut Bench<'_>,
     what: &str,
     least: usize,
     most: usize,
+    time: Duration,
 ) -> Result<HashSet<SecretName>, Fault> {
     let mut names = HashSet::new();
-    let began = Instant::now();
+    let share = bench.share(time);
     for n in 0..most {
-        if n >= least && began.elapsed() > WRITING {
+        if n >= least && !bench.has_time(share) {
             break;
         }
         let name = sample::name(&format!("{what}-{n:05}"));
@@ -214,11 +234,11 @@ pub(super) fn list_all(bench: &mut Bench<'_>) -> Verdict {
             Some(many) => (many, many),
             None => (3, MOST),
         };
-        expected = write_some(bench, "many", least, most)?;
+        expected = write_some(bench, "many", least, most, WRITING)?;
     }
     let walk = expect_success(bench.main().walk(MAX_PAGE_ENTRIES), "`list`")?;
     if walk.stands_still {
-        return elsewhere("the listing does not advance: see list-advances");
+        walk.ended()?;
     }
     let mut times: BTreeMap<&SecretName, usize> = BTreeMap::new();
     for entry in &walk.entries {
@@ -227,6 +247,7 @@ pub(super) fn list_all(bench: &mut Bench<'_>) -> Verdict {
     if let Some((name, times)) = times.iter().find(|(_, times)| **times > 1) {
         return broken("every secret once", format!("`{name}` {times} times"));
     }
+    walk.ended()?;
     let lost = expected.iter().filter(|name| !times.contains_key(name)).count();
     match lost {
         0 => Ok(()),
@@ -236,8 +257,9 @@ pub(super) fn list_all(bench: &mut Bench<'_>) -> Verdict {
 
 pub(super) fn list_limit(bench: &mut Bench<'_>) -> Verdict {
     several(bench)?;
-    for limit in [1, 2, 7, MAX_PAGE_ENTRIES] {
-        let walk = prepared(bench.main().walk(limit), "`list`")?;
+    for &limit in bench.few(&[1, 7, 2, MAX_PAGE_ENTRIES], 2) {
+        let walk = bench.walk_some(limit)?;
+        bench.tried = Some(walk.entries.len()).filter(|_| bench.tried.is_some());
         if walk.largest_page > limit {
             let found = format!("a page of {}", walk.largest_page);
             return broken(format!("at most {limit} entries on a page"), found);
@@ -247,11 +269,19 @@ pub(super) fn list_limit(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn list_advances(bench: &mut Bench<'_>) -> Verdict {
+    let empty = || broken("a listing that advances", Endless::found());
+    if bench.main().endless() == Some(Endless::Empty) {
+        return empty();
+    }
     several(bench)?;
-    for limit in [1, 7] {
-        let walk = prepared(bench.main().walk(limit), "`list`")?;
+    for &limit in bench.few(&[1, 7], 1) {
+        let walk = bench.walk_some(limit)?;
+        bench.tried = Some(walk.entries.len()).filter(|_| bench.tried.is_some());
         if walk.stands_still {
             return broken("each page's `next` different from all before", "one a second time");
+        }
+        if walk.endless == Some(Endless::Empty) {
+            return empty();
         }
         if walk.longest_cursor > MAX_CURSOR_BYTES {
             let found = walk.longest_cursor.to_string();
@@ -265,7 +295,7 @@ pub(super) fn list_advances(bench: &mut Bench<'_>) -> Verdict {
 fn several(bench: &mut Bench<'_>) -> Verdict {
     if bench.declared.can(Capability::Write) {
         const SEVERAL: usize = 20;
-        if write_some(bench, "several", 8, SEVERAL)?.len() == SEVERAL {
+        if write_some(bench, "several", 3, SEVERAL, SAMPLE)?.len() == SEVERAL {
             bench.tried = None;
         }
     }
@@ -276,7 +306,12 @@ pub(super) fn list_as_given(bench: &mut Bench<'_>) -> Verdict {
     bench.needs(Capability::Write)?;
     let value = sample::plain(bench.declared, "as given");
     let mut given = Vec::new();
-    for name in sample::odd_names(bench.declared.names) {
+    let share = bench.share(SAMPLE);
+    for (n, name) in sample::odd_names(bench.declared.names).into_iter().enumerate() {
+        if n > 1 && !bench.has_time(share) {
+            bench.tried = Some(n);
+            break;
+        }
         if bench.main().set(&name, &value).is_ok() {
             given.push(name);
         }
@@ -291,7 +326,7 @@ pub(super) fn list_as_given(bench: &mut Bench<'_>) -> Verdict {
 
 pub(super) fn list_no_values(bench: &mut Bench<'_>) -> Verdict {
     bench.needs(Capability::Write)?;
-    for kind in &bench.declared.values {
+    for kind in bench.few(&bench.declared.values, 1) {
         let name = sample::name(&format!("unopened-{kind}"));
         prepared(bench.main().set(&name, &sample::of_kind(*kind, "unopened")), "`set`")?;
     }
@@ -321,7 +356,8 @@ pub(super) fn describe_as_listed(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn describe_missing(bench: &mut Bench<'_>) -> Verdict {
-    for rest in sample::MISSING {
+    bench.main().needs_listing()?;
+    for rest in bench.few(&sample::MISSING, 1) {
         let answer = bench.main().describe(&sample::name(rest));
         let call = format!("`describe` of `{}`, which is not there", sample::name(rest));
         expect_error(&answer, ErrorKind::NotFound, &call)?;
@@ -332,14 +368,16 @@ pub(super) fn describe_missing(bench: &mut Bench<'_>) -> Verdict {
 /// Returns names that are there: our own, or a few that were there before.
 fn some_names(bench: &mut Bench<'_>) -> Result<Vec<SecretName>, Fault> {
     if bench.declared.can(Capability::Write) {
-        let names: Vec<SecretName> = ["some-a", "some-b", "some-c"].map(sample::name).into();
-        for name in &names {
+        let names = ["some-a", "some-b", "some-c"].map(sample::name);
+        let names = bench.few(&names, 1);
+        for name in names {
             bench.main().put(name)?;
         }
-        return Ok(names);
+        return Ok(names.to_vec());
     }
     let names: Vec<SecretName> =
         bench.main().entries()?.into_iter().take(FEW).map(|entry| entry.name).collect();
+    let names = bench.few(&names, 1).to_vec();
     match names.is_empty() {
         true => elsewhere("the vault has no secrets and cannot be written to"),
         false => Ok(names),

@@ -4,6 +4,7 @@ use super::bench::{
     broken, elsewhere, expect_error, expect_success, prepared, Bench, Handle, Verdict,
 };
 use super::bench::{soon, Fault};
+use super::pages::{Endless, Next, Pages};
 use super::sample;
 use crate::error::{Error, ErrorDetail, ErrorKind, Result};
 use crate::manifest::Capability;
@@ -139,6 +140,7 @@ fn remove(handle: &mut Handle<'_>, name: &SecretName) -> Verdict {
 }
 
 fn restore(handle: &mut Handle<'_>, name: &SecretName) -> Result<()> {
+    handle.will_write(name);
     handle.call(|vault| vault.restore(&RestoreRequest::new(name.clone(), soon()))).map(drop)
 }
 
@@ -149,15 +151,19 @@ fn purge(handle: &mut Handle<'_>, name: &SecretName) -> Result<()> {
 /// Says whether a removed secret is listed.
 fn is_listed(handle: &mut Handle<'_>, name: &SecretName) -> Result<bool, Fault> {
     let mut request = ListRemovedRequest::new(soon());
+    let mut pages = Pages::default();
     loop {
+        request.deadline = soon();
         let page = prepared(handle.call(|vault| vault.list_removed(&request)), "`list_removed`")?;
         if page.secrets.iter().any(|removed| removed.name == *name) {
             return Ok(true);
         }
-        match page.next_cursor {
-            Some(next) if request.cursor.as_ref() != Some(&next) => request.cursor = Some(next),
-            Some(_) => return broken("a cursor that advances", "the same again"),
-            None => return Ok(false),
+        match pages.next(page.secrets.len(), page.next_cursor, handle.own()) {
+            Next::Page(next) => request.cursor = Some(next),
+            Next::End => return Ok(false),
+            Next::StandsStill => return broken("a cursor that advances", "the same again"),
+            Next::Empty => return broken("a listing that advances", Endless::found()),
+            Next::TooMany => return elsewhere(Endless::TooMany.why()),
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn set_atomic(bench: &mut Bench<'_>) -> Verdict {
     ];
     values.retain(holds);
     let name = sample::name("atomic");
-    for value in &values {
+    for value in bench.few(&values, 2) {
         prepared(bench.main().set(&name, value), "`set`")?;
         match bench.main().get(&name) {
             Ok(secret) if secret.value == *value => {}
@@ -99,9 +99,11 @@ pub(super) fn set_replace(bench: &mut Bench<'_>) -> Verdict {
 pub(super) fn set_kind(bench: &mut Bench<'_>) -> Verdict {
     bench.needs(Capability::Write)?;
     let mut checked = 0;
-    for kind in ValueKind::ALL.iter().filter(|kind| !bench.declared.values.contains(kind)) {
+    let undeclared = |kind: &&ValueKind| !bench.declared.values.contains(kind);
+    let undeclared: Vec<&ValueKind> = ValueKind::ALL.iter().filter(undeclared).collect();
+    for kind in bench.few(&undeclared, 1) {
         checked += 1;
-        let refused = sample::of_kind(*kind, "refused");
+        let refused = sample::of_kind(**kind, "refused");
         let call = format!("`set` of a {kind}, which it does not declare");
         let new = sample::name(&format!("kind-{kind}"));
         expect_error(&bench.main().set(&new, &refused), ErrorKind::Unsupported, &call)?;
@@ -172,7 +174,7 @@ pub(super) fn set_metadata_replaces(bench: &mut Bench<'_>) -> Verdict {
 
 pub(super) fn set_metadata_missing(bench: &mut Bench<'_>) -> Verdict {
     bench.needs(Capability::Metadata)?;
-    for rest in sample::MISSING {
+    for rest in bench.few(&sample::MISSING, 1) {
         let answer = bench.main().set_metadata(&sample::name(rest), &sample::metadata());
         let call = format!("`set_metadata` of `{}`, which is not there", sample::name(rest));
         expect_error(&answer, ErrorKind::NotFound, &call)?;
@@ -244,7 +246,7 @@ pub(super) fn remove_then_missing(bench: &mut Bench<'_>) -> Verdict {
 
 pub(super) fn remove_missing(bench: &mut Bench<'_>) -> Verdict {
     bench.needs(Capability::Write)?;
-    for rest in sample::MISSING {
+    for rest in bench.few(&sample::MISSING, 1) {
         let answer = bench.main().remove(&sample::name(rest));
         let call = format!("`remove` of `{}`, which is not there", sample::name(rest));
         expect_error(&answer, ErrorKind::NotFound, &call)?;
@@ -256,7 +258,7 @@ pub(super) fn remove_only_that(bench: &mut Bench<'_>) -> Verdict {
     bench.needs(Capability::Write)?;
     let removed = [sample::name("only"), sample::name("only-*")];
     let mut kept = Vec::new();
-    for rest in ["only-a", "only-b", "only/c", "onl", "not-only"] {
+    for rest in bench.few(&["only-a", "onl", "only-b", "only/c", "not-only"], 2) {
         let name = sample::name(rest);
         // A name that the vault refuses is of no use here.
         if let Ok(value) = bench.main().put(&name) {

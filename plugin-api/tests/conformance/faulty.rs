@@ -6,28 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use super::place::{expect, Place};
 use keystead_plugin_api::manifest::{Capability, NameRule};
-use keystead_plugin_api::testing::{Declared, Places, Subject};
+use keystead_plugin_api::testing::{Declared, Places, Stop, Subject};
 use keystead_plugin_api::*;
 
 /// The password of the vault, where it has one.
 pub const PASSWORD: &str = "canary-password";
 
-/// The most entries on a page, whatever is asked for: small, so that there are many pages.
+/// The most entries on a page unless a test says otherwise: small, so that there are many pages.
 const PAGE: usize = 10;
-
-/// Where the secrets of one vault are: all versions by name, the newest last.
-#[derive(Default)]
-pub struct Place {
-    secrets: BTreeMap<SecretName, Vec<Secret>>,
-    removed: BTreeMap<SecretName, Vec<Secret>>,
-    unlocked: bool,
-    count: usize,
-    /// What only the handle that wrote it may see.
-    unsaved: Vec<SecretName>,
-    /// What was handed to the host.
-    session: Option<Session>,
-}
 
 /// Opens vaults with one fault.
 pub struct Faults {
@@ -35,8 +23,10 @@ pub struct Faults {
     pub capabilities: Vec<Capability>,
     pub values: Vec<ValueKind>,
     pub locked: bool,
-    /// How long a write takes.
-    pub pause: Duration,
+    /// Which write stops the check, once it is done.
+    pub stops: Option<(&'static str, Stop)>,
+    /// The most entries on a page, whatever is asked for.
+    pub page: usize,
     /// Calls that are under way, of those that must not meet.
     busy: Arc<AtomicUsize>,
     places: BTreeMap<String, Arc<Mutex<Place>>>,
@@ -58,7 +48,8 @@ impl Faults {
             capabilities,
             values,
             locked: true,
-            pause: Duration::ZERO,
+            stops: None,
+            page: PAGE,
             busy: Arc::default(),
             places: BTreeMap::new(),
         }
@@ -90,24 +81,6 @@ impl Faults {
     }
 }
 
-impl Place {
-    fn insert(&mut self, key: &str, value: Value) {
-        let name = SecretName::parse(key).unwrap();
-        let version = self.version();
-        self.secrets.insert(name, vec![Secret::new(value).of_version(version)]);
-    }
-
-    /// Returns a version that no other write has.
-    fn version(&mut self) -> String {
-        self.count += 1;
-        format!("v{}", self.count)
-    }
-
-    fn newest(&self, name: &SecretName) -> Result<&Secret> {
-        self.secrets.get(name).and_then(|versions| versions.last()).ok_or_else(Error::not_found)
-    }
-}
-
 impl Subject for Faults {
     fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
         let place = self.place(vault);
@@ -124,11 +97,11 @@ impl Subject for Faults {
         place.lock().unwrap().secrets.retain(|name, _| !unsaved.contains(name));
         let locked = self.locked && session.is_none();
         let (capabilities, values) = (self.capabilities.clone(), self.values.clone());
-        let (fault, pause) = (self.fault, self.pause);
+        let (fault, stops, page) = (self.fault, self.stops.clone(), self.page);
         let number = format!("{}-", place.lock().unwrap().version());
         let (busy, seen) = (Arc::clone(&self.busy), BTreeMap::new());
         let faulty =
-            Faulty { fault, capabilities, values, locked, pause, place, number, busy, seen };
+            Faulty { fault, capabilities, values, locked, stops, page, place, number, busy, seen };
         Ok(Box::new(faulty))
     }
 
@@ -146,7 +119,8 @@ struct Faulty {
     capabilities: Vec<Capability>,
     values: Vec<ValueKind>,
     locked: bool,
-    pause: Duration,
+    stops: Option<(&'static str, Stop)>,
+    page: usize,
     place: Arc<Mutex<Place>>,
     number: String,
     busy: Arc<AtomicUsize>,
@@ -200,29 +174,8 @@ impl Faulty {
     }
 }
 
-/// What the vault reports of itself, whatever else it keeps.
-const OWN: &str = "keeper";
-
-fn with_own(metadata: &Metadata) -> Metadata {
-    let mut metadata = metadata.clone();
-    metadata.insert_read_only(OWN, MetadataValue::Text("this vault".to_owned())).unwrap();
-    metadata
-}
-
-fn copy(secret: &Secret) -> Secret {
-    let mut copy = Secret::with_metadata(secret.value.duplicate(), with_own(&secret.metadata));
-    copy.version.clone_from(&secret.version);
-    copy
-}
-
 /// The most bytes that a value may have.
 const MAX_BYTES: usize = 4 << 20;
-
-/// Checks the version that a caller expects.
-fn expect(place: &Place, name: &SecretName, version: &Option<String>) -> Result<()> {
-    let now = place.newest(name).ok().and_then(|secret| secret.version.as_deref());
-    check_version(version.as_deref(), now)
-}
 
 impl Vault for Faulty {
     fn get(&mut self, request: &GetRequest) -> Result<Secret> {
@@ -283,7 +236,7 @@ impl Vault for Faulty {
         if self.has("list-advances") && from > PAGE {
             from = PAGE;
         }
-        let mut count = request.limit.min(PAGE);
+        let mut count = request.limit.min(self.page);
         if self.has("list-limit") && count < PAGE {
             count += 1;
         }
@@ -306,6 +259,19 @@ impl Vault for Faulty {
             entry
         };
         let lost = |name: &SecretName| self.has("list-all") && name.as_str().ends_with("00007");
+        let for_ever = |entries| Ok(Page::new(entries, Some((from + 1).to_string())));
+        match self.fault {
+            "empty pages for ever" => return for_ever(Vec::new()),
+            "the same page for ever" if !place.secrets.is_empty() => {
+                return for_ever(place.secrets.iter().take(count).map(entry).collect());
+            }
+            "new names for ever" => {
+                let name = |n| SecretName::parse(&format!("new {}", from * PAGE + n)).unwrap();
+                let new = |n| Entry::new(name(n), None, Metadata::new());
+                return for_ever((0..count).map(new).collect());
+            }
+            _ => {}
+        }
         let entries: Vec<Entry> = place.secrets.iter().skip(from).take(count).map(entry).collect();
         let to = from + entries.len();
         let next = (to < place.secrets.len()).then(|| format!("{own}{to}"));
@@ -329,7 +295,11 @@ impl Vault for Faulty {
     }
 
     fn set(&mut self, request: SetRequest) -> Result<Written> {
-        std::thread::sleep(self.pause);
+        if let Some((name, stop)) = &self.stops {
+            if request.name.as_str() == *name {
+                stop.stop();
+            }
+        }
         self.needs(Capability::Write)?;
         self.seen.remove(&request.name);
         let meets = ["-calls-0", "-calls-1"].iter().any(|end| request.name.as_str().ends_with(end));
@@ -425,6 +395,9 @@ impl Vault for Faulty {
         let mut place = self.writable()?;
         if !self.has("remove-if-version") {
             expect(&place, &request.name, &request.if_version)?;
+        }
+        if self.has("removes nothing") {
+            return Err(Error::unavailable("not now"));
         }
         if self.has("remove-then-missing") && place.newest(&request.name).is_ok() {
             return Ok(Removed::new());
@@ -612,7 +585,7 @@ impl Vault for Faulty {
     fn run_action(&mut self, request: &ActionRequest) -> Result<ActionOutcome> {
         match request.action.as_str() {
             "do-it" => Ok(ActionOutcome::new("done")),
-            _ if self.has("act-unknown") => Ok(ActionOutcome::new("done?")),
+            _ if self.has("run-action-unknown") => Ok(ActionOutcome::new("done?")),
             _ => Err(Error::unsupported("no such action")),
         }
     }

@@ -27,7 +27,7 @@ use super::supervise::Setup;
 use super::words::Words;
 use super::{Bytes, Image, Launch};
 
-/// How much later than its deadline a call may answer: time for the vault's own `late`.
+/// How much later than its deadline a call may answer: time for the vault's own `timed out`.
 pub(super) const GRACE: Duration = Duration::from_millis(50);
 
 /// The most log lines that are taken during one call; a plugin that writes more would
@@ -196,14 +196,14 @@ impl Connection {
     }
 
     /// Makes a call and waits for its reply, which `read` is given, until its deadline and
-    /// [`GRACE`] are over.
+    /// the launch's grace are over.
     pub(super) fn call(
         &mut self,
         setup: &Setup,
         request: &Request<'_>,
         read: &mut dyn FnMut(&[u8]),
     ) -> Result<Answered, Lost> {
-        let until = Instant::now() + request.deadline().remaining() + GRACE;
+        let until = Instant::now() + request.deadline().remaining() + setup.launch.grace;
         self.lines = 0;
         self.looks = true;
         if self.greeted {

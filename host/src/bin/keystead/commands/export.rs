@@ -161,7 +161,7 @@ fn not_found(
         }
         None => {
             let searched = counted.into_iter().map(|(vault, _)| vault).collect();
-            keystead::Error::NoSuchSecret { name, searched }
+            keystead::Error::NoSuchSecret { name, searched, answers: Vec::new() }
         }
     }
 }
