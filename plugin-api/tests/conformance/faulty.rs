@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::place::{expect, Place};
+use crate::place::{copy, expect, with_own, Place, OWN};
 use keystead_plugin_api::manifest::{Capability, NameRule};
 use keystead_plugin_api::testing::{Declared, Places, Stop, Subject};
 use keystead_plugin_api::*;
