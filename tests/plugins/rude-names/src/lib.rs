@@ -17,7 +17,8 @@ fn rude(kind: &str) -> String {
 sound::plugin!("rude-names", |_, context| {
     Ok(Odd::new(context)
         .list(|_, request| {
-            let name = SecretName::parse(&rude(request.pattern.as_deref().unwrap_or("utf-8")))?;
+            let pattern = request.pattern.as_deref().unwrap_or("utf-8");
+            let name = SecretName::parse(&rude(pattern.trim_end_matches('*')))?;
             Ok(Page::new(vec![Entry::new(name, None, Metadata::new())], None))
         })
         .boxed())
