@@ -27,7 +27,7 @@ exit code 4
 Plugin:      memory [VERSION]
 Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
 Vendor:      Keystead
-Licence:     MIT OR Apache-2.0
+License:     MIT OR Apache-2.0
 Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
@@ -48,7 +48,7 @@ exit code 0
 Plugin:      memory [VERSION]
 Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
 Vendor:      Keystead
-Licence:     MIT OR Apache-2.0
+License:     MIT OR Apache-2.0
 Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
@@ -69,7 +69,7 @@ exit code 0
 Plugin:      memory [VERSION]
 Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
 Vendor:      Keystead
-Licence:     MIT OR Apache-2.0
+License:     MIT OR Apache-2.0
 Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
@@ -119,7 +119,7 @@ exit code 0
 Plugin:      memory [VERSION]
 Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
 Vendor:      Keystead
-Licence:     MIT OR Apache-2.0
+License:     MIT OR Apache-2.0
 Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
@@ -317,7 +317,7 @@ exit code 4
 Plugin:      memory [VERSION]
 Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
 Vendor:      Keystead
-Licence:     MIT OR Apache-2.0
+License:     MIT OR Apache-2.0
 Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
@@ -340,7 +340,7 @@ exit code 0
 Plugin:      memory [VERSION]
 Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
 Vendor:      Keystead
-Licence:     MIT OR Apache-2.0
+License:     MIT OR Apache-2.0
 Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
