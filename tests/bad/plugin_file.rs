@@ -34,7 +34,7 @@ exit code 0
 Plugin:      memory [VERSION]
 Description: Secrets in memory, or in a file in clear text: for tests and for plugin authors
 Vendor:      Keystead
-Licence:     MIT OR Apache-2.0
+License:     MIT OR Apache-2.0
 Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for aarch64, glibc 2.34 or newer
 SHA-256:     [SHA256]

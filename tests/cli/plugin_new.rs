@@ -71,6 +71,26 @@ exit code 0
 }
 
 #[test]
+fn vault_that_answers_late_is_no_broken_deadline() {
+    let sandbox = Sandbox::empty();
+    sandbox.run("plugin new late --c", &[]).succeeds();
+    let source = sandbox.here("late/plugin.c");
+    let text = std::fs::read_to_string(&source).unwrap();
+    let get = "    if (request->present & KEYSTEAD_WITH_VERSION) return KEYSTEAD_UNSUPPORTED;";
+    assert!(text.contains(get));
+    // Four times what the host waits for an ordinary call.
+    let late = format!(
+        "    if (request->deadline_millis < 100) nanosleep(&(struct timespec){{.tv_nsec = 200000000}}, 0);\n{get}"
+    );
+    std::fs::write(&source, format!("#include <time.h>\n{}", text.replace(get, &late))).unwrap();
+    succeed(Command::new("make").arg("CFLAGS=-std=gnu11").current_dir(sandbox.here("late")));
+    let file = sandbox.here("late/late.so");
+    let answer = sandbox.run("plugin test --param words=hello", &[file.to_str().unwrap()]);
+    let report = String::from_utf8_lossy(answer.succeeds());
+    assert!(report.contains("deadline: kept"), "{answer}");
+}
+
+#[test]
 fn full_and_c_exclude_each_other() {
     let answer = Sandbox::empty().run("plugin new x --full --c", &[]);
     assert!(answer.ends_with(2).stderr.contains("--full"), "{answer}");
@@ -85,6 +105,7 @@ fn new_project_is_written_once() {
 exit code 0
 --- stderr
 Wrote plugin `my-safe` to `[ROOT]/here/my-safe`; its README.md says what comes next.
+Its crate keystead-plugin-api comes from Cargo's registry: the first build needs the network, or `--api-path DIR` with a copy of the crate.
 
 "#]]
     );

@@ -45,8 +45,8 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// # Errors
 /// [`Invalid`](keystead_plugin_api::ErrorKind::Invalid) for a relative path and a variable that
 /// is none or changes what is run,
-/// [`Denied`](keystead_plugin_api::ErrorKind::PermissionDenied) in a process of mixed IDs,
-/// [`Late`](keystead_plugin_api::ErrorKind::TimedOut) at the deadline,
+/// [`PermissionDenied`](keystead_plugin_api::ErrorKind::PermissionDenied) in a process of mixed IDs,
+/// [`TimedOut`](keystead_plugin_api::ErrorKind::TimedOut) at the deadline,
 /// [`Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) where it cannot be started
 /// or writes more than 16 MiB.
 pub(crate) fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutput> {

@@ -107,7 +107,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// Which door a plugin has.
+/// Which ABI a plugin has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Abi {
     /// The Rust boundary, by abi_stable 0.11.
@@ -117,7 +117,7 @@ pub enum Abi {
 }
 
 impl Abi {
-    /// Returns the door's name, as the manifest's header has it.
+    /// Returns the ABI's name, as the manifest's header has it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rust => "abi_stable-0.11",
@@ -125,9 +125,9 @@ impl Abi {
         }
     }
 
-    /// Returns the door of this name.
+    /// Returns the ABI of this name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Rust, Self::C].into_iter().find(|door| door.as_str() == name)
+        [Self::Rust, Self::C].into_iter().find(|abi| abi.as_str() == name)
     }
 }
 
@@ -181,7 +181,7 @@ pub struct Inspected {
     pub format: Format,
     /// The machine it is for.
     pub machine: Machine,
-    /// Which door it has.
+    /// Which ABI it has.
     pub abi: Abi,
     /// The libraries it needs, as the file names them, in its order.
     pub needed: Vec<String>,

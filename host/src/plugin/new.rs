@@ -27,6 +27,7 @@ const FULL: Templates = &[
     CARGO,
     ("README.md", include_str!("../../templates/plugin/README-full.md.in")),
     IGNORED,
+    ("rustfmt.toml", include_str!("../../../rustfmt.toml")),
     ("tests/conformance.rs", include_str!("../../templates/plugin/conformance.rs.in")),
 ];
 
@@ -55,6 +56,13 @@ const MODULES: [(&str, &str); 5] = [
     ("secrets", include_str!("../../../plugins/memory/src/secrets.rs")),
     ("session", include_str!("../../../plugins/memory/src/session.rs")),
 ];
+
+/// What the vault's type is called in a project, whatever the plugin's id: so that no id makes a line
+/// longer.
+const TYPE: &str = "MyVault";
+
+/// What the kind of vault is called in a full project.
+const KIND: &str = "example";
 
 /// What a project begins with.
 #[non_exhaustive]
@@ -141,7 +149,14 @@ impl Project {
     /// # Errors
     /// For an id that no crate can have, and where the contract is not where it should be.
     pub fn new(id: &PluginId, template: Template, api: &ApiDependency) -> Result<Self, Error> {
-        let names = Names::of(id)?;
+        let names = Names::of(id);
+        if template != Template::C && names.krate == "keystead-plugin-api" {
+            return Err(Error::Id { id: id.clone(), krate: names.krate });
+        }
+        let api_path = match api {
+            ApiDependency::Path(path) => Some(path.as_path()),
+            ApiDependency::Published => None,
+        };
         let (templates, api) = match template {
             Template::Small => (SMALL, dependency(api)?),
             Template::Full => (FULL, dependency(api)?),
@@ -152,8 +167,9 @@ impl Project {
         });
         let mut files: Vec<_> = made.collect();
         match template {
-            Template::Small => {}
+            Template::Small => files.extend(rustdoc(api_path)),
             Template::Full => {
+                files.extend(rustdoc(api_path));
                 files.push(("src/lib.rs".to_owned(), names.page()));
                 for (module, text) in MODULES {
                     files.push((format!("src/{module}.rs"), text.to_owned()));
@@ -208,16 +224,11 @@ impl Project {
 struct Names<'a> {
     id: &'a str,
     krate: String,
-    kind: String,
 }
 
 impl<'a> Names<'a> {
-    fn of(id: &'a PluginId) -> Result<Self, Error> {
-        let krate = format!("keystead-plugin-{id}");
-        if krate == "keystead-plugin-api" {
-            return Err(Error::Id { id: id.clone(), krate });
-        }
-        Ok(Self { id: id.as_str(), krate, kind: type_name(id.as_str()) })
+    fn of(id: &'a PluginId) -> Self {
+        Self { id: id.as_str(), krate: format!("keystead-plugin-{id}") }
     }
 
     fn fill(&self, template: &str) -> String {
@@ -227,7 +238,6 @@ impl<'a> Names<'a> {
             .replace("{{crate}}", &self.krate)
             .replace("{{library}}", &format!("lib{module}.so"))
             .replace("{{module}}", &module)
-            .replace("{{type}}", &self.kind)
     }
 
     /// Returns the page as the root of a crate of its own.
@@ -236,31 +246,14 @@ impl<'a> Names<'a> {
         let modules: String =
             MODULES.iter().map(|(module, _)| format!("mod {module};\n")).collect();
         let rest = rest
-            .replace("\"memory\"", &format!("\"{}\"", self.id))
+            .replace("Manifest::new(\"memory\", env!(\"CARGO_PKG_VERSION\"))", "cargo_manifest!()")
+            .replace("\"memory\"", &format!("\"{KIND}\""))
             .replace(".vendor(\"Keystead\")", ".vendor(\"Your name\")")
-            .replace("Memory", &self.kind);
+            .replace("Memory", TYPE);
         let docs =
             docs.replace("Keystead's reference plugin", "Begun as Keystead's reference plugin");
         format!("{docs}\n#![forbid(unsafe_code)]\n\n{modules}\n{rest}")
     }
-}
-
-/// Returns `MyVault` for `my-vault`: a name that is none of the contract's.
-fn type_name(id: &str) -> String {
-    let mut name = String::new();
-    for part in id.split('-') {
-        let mut letters = part.chars();
-        name.extend(letters.next().map(|first| first.to_ascii_uppercase()));
-        name.extend(letters);
-    }
-    // `1password` begins with what no type does; `Vault`, `Plugin` and the like are taken.
-    if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
-        name.insert(0, 'V');
-    }
-    if name == "Vault" || !name.ends_with("Vault") {
-        name.push_str("Vault");
-    }
-    name
 }
 
 /// Returns what stands behind `keystead-plugin-api = ` in Cargo.toml.
@@ -280,6 +273,19 @@ fn dependency(api: &ApiDependency) -> Result<String, Error> {
             }
         }
     }
+}
+
+/// Returns the settings of Cargo with which `cargo doc` hides abi_stable's methods from the pages of
+/// the contract, where that comes from a folder. docs.rs hides them itself.
+fn rustdoc(api: Option<&Path>) -> Option<(String, String)> {
+    let header = api?.join("docs/rustdoc.html");
+    let text = header.to_str().filter(|_| header.is_file())?;
+    let header = toml_edit::Value::from(text);
+    let settings = format!(
+        "# The contract's pages without methods of abi_stable, which no author calls.\n\
+         [build]\nrustdocflags = [\"--html-in-header\", {header}]\n"
+    );
+    Some((".cargo/config.toml".to_owned(), settings))
 }
 
 /// Writes a file that was not there.
@@ -338,15 +344,60 @@ mod tests {
     }
 
     #[test]
-    fn new_project_is_one_file_of_at_most_60_lines() {
-        let project =
-            Project::new(&id("my-vault"), Template::Small, &ApiDependency::Published).unwrap();
-        let sources: Vec<_> =
-            project.files.iter().filter(|(path, _)| path.ends_with(".rs")).collect();
-        assert_eq!(sources.len(), 1);
-        assert!(sources[0].1.lines().count() <= 60, "{}", sources[0].1.lines().count());
-        let longest = sources[0].1.lines().map(|line| line.chars().count()).max();
-        assert!(longest <= Some(100), "{longest:?}");
+    fn pages_of_the_contract_in_a_new_project_hide_methods_of_abi_stable() {
+        let folder = tempfile::tempdir().unwrap();
+        made(folder.path(), "my-notes", &this_api()).unwrap();
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/new-plugin");
+        let documented = Command::new(env!("CARGO"))
+            .args(["doc", "--offline", "--quiet", "--no-deps", "-p", "keystead-plugin-api"])
+            .current_dir(folder.path())
+            .env("CARGO_TARGET_DIR", &target)
+            .env_remove("RUSTFLAGS")
+            .env_remove("RUSTDOCFLAGS")
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&documented.stderr);
+        assert!(documented.status.success(), "{errors}");
+        let page = target.join("doc/keystead_plugin_api/struct.Secret.html");
+        let page = fs::read_to_string(page).unwrap();
+        assert!(page.contains("id=\"blanket-implementations\""));
+        assert!(page.contains("#blanket-implementations, #blanket-implementations-list"));
+    }
+
+    /// Ids as short and as long as they can be, before and after the contract's crate by the alphabet.
+    fn ids() -> [String; 4] {
+        ["a".to_owned(), "z".to_owned(), "a".repeat(63), format!("z{}", "-y".repeat(31))]
+    }
+
+    #[test]
+    fn new_project_is_one_file_of_at_most_60_lines_whatever_its_id() {
+        for name in ids() {
+            let project =
+                Project::new(&id(&name), Template::Small, &ApiDependency::Published).unwrap();
+            let sources: Vec<_> =
+                project.files.iter().filter(|(path, _)| path.ends_with(".rs")).collect();
+            assert_eq!(sources.len(), 1);
+            assert!(sources[0].1.lines().count() <= 60, "{}", sources[0].1.lines().count());
+        }
+    }
+
+    #[test]
+    fn new_project_is_as_rustfmt_writes_it_whatever_its_id() {
+        for name in ids() {
+            for template in [Template::Small, Template::Full] {
+                let folder = tempfile::tempdir().unwrap();
+                let project = Project::new(&id(&name), template, &this_api()).unwrap();
+                project.write(folder.path()).unwrap();
+                let formatted = Command::new(env!("CARGO"))
+                    .args(["fmt", "--check"])
+                    .current_dir(folder.path())
+                    .output()
+                    .unwrap();
+                let shown = String::from_utf8_lossy(&formatted.stdout);
+                let errors = String::from_utf8_lossy(&formatted.stderr);
+                assert!(formatted.status.success(), "{name}: {shown}{errors}");
+            }
+        }
     }
 
     #[test]
@@ -383,9 +434,7 @@ mod tests {
         let files = project(Template::Full);
         let text = |name: &str| &files.iter().find(|(path, _)| path == name).unwrap().1;
         let page = text("src/lib.rs");
-        assert!(
-            page.contains("Manifest::new(\"1pass\", ") && page.contains("pub struct V1passVault")
-        );
+        assert!(page.contains("= cargo_manifest!()\n") && page.contains("pub struct MyVault"));
         assert!(!page.contains("\"memory\"") && !page.contains("Memory"), "{page}");
         assert!(page.contains(".vendor(\"Your name\")"), "{page}");
         let manifest: toml_edit::DocumentMut = text("Cargo.toml").parse().unwrap();
@@ -438,23 +487,12 @@ mod tests {
         let project = folder.path().join("project");
         let error = made(&project, "api", &this_api()).unwrap_err();
         assert_eq!(error.code(), "E01.plugin-id-reserved", "{error}");
+        // In C it is no crate.
+        Project::new(&id("api"), Template::C, &this_api()).unwrap();
         for path in [folder.path().to_owned(), PathBuf::from("relative"), project.join("none")] {
             let error = made(&project, "x", &ApiDependency::Path(path)).unwrap_err();
             assert_eq!(error.code(), "E02.no-api", "{error}");
         }
         assert!(!project.exists());
-    }
-
-    #[test]
-    fn a_type_is_named_like_a_type_and_like_nothing_of_the_contract() {
-        for (id, name) in [
-            ("my-vault", "MyVault"),
-            ("vault", "VaultVault"),
-            ("plugin", "PluginVault"),
-            ("a-b-", "ABVault"),
-            ("1password", "V1passwordVault"),
-        ] {
-            assert_eq!(type_name(id), name);
-        }
     }
 }

@@ -209,7 +209,7 @@ pub(super) fn deadline(bench: &mut Bench<'_>) -> Verdict {
         bench.main().put(&name)?;
     }
     let value = sample::plain(bench.declared, "deadline");
-    for &wait in bench.few(&[Duration::ZERO, Duration::from_millis(1)], 1) {
+    for wait in [Duration::ZERO, Duration::from_millis(1)] {
         let get = GetRequest::new(name.clone(), soon());
         in_time(bench, "`get`", wait, move |vault, deadline| {
             let mut get = get;
@@ -315,7 +315,7 @@ pub(super) fn no_secret_in_error(bench: &mut Bench<'_>) -> Verdict {
 fn provoke(bench: &mut Bench<'_>) {
     let declared = bench.declared;
     let name = sample::name("message");
-    for kind in bench.few(ValueKind::ALL, 2) {
+    for kind in ValueKind::ALL {
         let value = sample::of_kind(*kind, "message");
         for mode in [WriteMode::Replace, WriteMode::CreateOnly, WriteMode::CreateOnly] {
             let _ = bench.main().set_with(&name, &value, Some(&sample::metadata()), mode);

@@ -12,7 +12,7 @@ const EXTRAS: Duration = Duration::from_secs(4);
 pub(super) const SAMPLE: Duration = Duration::from_millis(250);
 
 /// From which duration of a call on each obligation is tried with as little as shows it.
-const SLOW: Duration = Duration::from_millis(10);
+const SLOW: Duration = Duration::from_millis(15);
 
 /// Until when a part of a check goes on.
 #[derive(Clone, Copy)]

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::place::{expect, Place};
 use crate::place::{copy, expect, with_own, Place, OWN};
 use keystead_plugin_api::manifest::{Capability, NameRule};
 use keystead_plugin_api::testing::{Declared, Places, Stop, Subject};

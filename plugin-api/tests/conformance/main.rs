@@ -139,12 +139,12 @@ fn slow_vault_is_checked_with_few_calls_and_the_report_says_how_many_secrets_wer
         (only_read, 200, 14),
         (ordinary, 1, 4),
         (ordinary, 20, 8),
-        (ordinary, 50, 14),
-        (ordinary, 200, 52),
+        (ordinary, 50, 15),
+        (ordinary, 200, 58),
         (with_everything, 1, 4),
         (with_everything, 20, 12),
-        (with_everything, 50, 26),
-        (with_everything, 200, 104),
+        (with_everything, 50, 28),
+        (with_everything, 200, 110),
     ];
     for (vaults, pause, most) in cases {
         let vaults = vaults();

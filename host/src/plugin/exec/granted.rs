@@ -35,7 +35,7 @@ impl Programs {
     /// Checks that a program is granted with all variables that it would have.
     ///
     /// # Errors
-    /// [`Denied`](keystead_plugin_api::ErrorKind::PermissionDenied), with the names of what is not granted.
+    /// [`PermissionDenied`](keystead_plugin_api::ErrorKind::PermissionDenied), with the names of what is not granted.
     pub(crate) fn permit(&self, request: &ExecRequest) -> Result<()> {
         let program = visible(&request.program);
         let Some(variables) = self.0.get(&request.program) else {

@@ -129,8 +129,8 @@ pub(in crate::plugin::runner) fn write_plugin(
 pub(in crate::plugin::runner) fn plugin(r: &mut Reader<'_>) -> Result<Plugin, Fault> {
     let file = r.text(MAX_PATH_BYTES, "a path of more than 8192 bytes")?.to_owned();
     let sha256 = r.array()?;
-    let door = Abi::parse(r.text(64, "a door of more than 64 bytes")?);
-    let door = door.ok_or_else(|| Fault::new("an unknown door"))?;
+    let door = Abi::parse(r.text(64, "an ABI of more than 64 bytes")?);
+    let door = door.ok_or_else(|| Fault::new("an unknown ABI"))?;
     let known = Fit::parse(r.text(64, "a fit of more than 64 bytes")?);
     r.end()?;
     Ok(Plugin { path: "".into(), file, sha256, door, known })

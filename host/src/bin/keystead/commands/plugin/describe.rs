@@ -22,7 +22,7 @@ pub(super) fn lines(inspected: &Inspected, sha256: &Digest) -> Vec<String> {
         format!("Plugin:      {} {}", manifest.id, manifest.version),
         format!("Description: {}", or_none(&manifest.description)),
         format!("Vendor:      {}", or_none(&manifest.vendor)),
-        format!("Licence:     {}", or_none(&manifest.license)),
+        format!("License:     {}", or_none(&manifest.license)),
     ];
     if !manifest.homepage.is_empty() {
         lines.push(format!("Homepage:    {}", manifest.homepage));

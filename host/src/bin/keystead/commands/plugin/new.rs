@@ -45,8 +45,8 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         (true, false) => Template::Full,
         (false, false) => Template::Small,
     };
-    let project =
-        Project::new(&id, template, &api(args.api_path.as_deref(), scene)?).map_err(Error::from)?;
+    let api = api(args.api_path.as_deref(), scene)?;
+    let project = Project::new(&id, template, &api).map_err(Error::from)?;
     if scene.global.dry_run {
         project.check(&dir).map_err(Error::from)?;
     } else {
@@ -62,6 +62,12 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         &format!("Wrote plugin `{id}` to `{shown}`; its README.md says what comes next."),
         &format!("Would write plugin `{id}` to `{shown}`"),
     );
+    if api == ApiDependency::Published && !args.c {
+        scene.ui.note(
+            "Its crate keystead-plugin-api comes from Cargo's registry: the first build needs the network, \
+             or `--api-path DIR` with a copy of the crate.",
+        );
+    }
     Ok(Exit::Done)
 }
 

@@ -8,7 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use keystead_plugin_api::testing::{NAME_PREFIX, Stop};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -16,26 +18,34 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 /// How often removing is tried again while a process that was killed still writes.
 const TRIES: usize = 5;
 
+/// How long a stopped check has for its end: longer than it removes secrets.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The directory; removed when dropped.
-pub(super) struct Scratch(Option<PathBuf>);
+pub(super) struct Scratch {
+    path: Option<PathBuf>,
+    signal: Arc<AtomicUsize>,
+}
 
 impl Scratch {
-    /// Makes it, for this user alone.
+    /// Makes it, for this user alone. The first signal that would end this process stops the check.
+    /// The second one, or a check that does not end, ends the process.
     ///
     /// # Errors
     /// What the system answers.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(stop: Stop) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("keystead-test-").tempdir()?;
         let path = directory.path().canonicalize()?;
-        remove_on_signal(path.clone())?;
+        let signal = Arc::default();
+        stop_on_signal(path.clone(), stop, Arc::clone(&signal))?;
         // Removed by us from here on: what a plugin made is no ordinary temporary directory.
         let _ = directory.keep();
-        Ok(Self(Some(path)))
+        Ok(Self { path: Some(path), signal })
     }
 
     /// Returns its path, without links.
     pub(super) fn path(&self) -> io::Result<PathBuf> {
-        self.0.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.path.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Removes it.
@@ -43,13 +53,18 @@ impl Scratch {
     /// # Errors
     /// What the system answers: something is left.
     pub(super) fn remove(mut self) -> io::Result<()> {
-        self.0.take().map_or(Ok(()), |path| remove_all(&path))
+        self.path.take().map_or(Ok(()), |path| remove_all(&path))
+    }
+
+    /// Returns the signal that has stopped the check.
+    pub(super) fn signal(&self) -> Option<i32> {
+        i32::try_from(self.signal.load(Ordering::SeqCst)).ok().filter(|signal| *signal != 0)
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Some(path) = self.0.take() {
+        if let Some(path) = self.path.take() {
             // Whoever wants to know whether it went removes it.
             let _ = remove_all(&path);
         }
@@ -126,10 +141,10 @@ fn names(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
     Ok(names)
 }
 
-/// Removes the directory where a signal would end this process, and ends it by that signal then.
-fn remove_on_signal(path: PathBuf) -> io::Result<()> {
+/// Stops the check at the first signal that would end this process. Where the check does not end, or a
+/// second signal comes, removes the directory and ends the process by that signal.
+fn stop_on_signal(path: PathBuf, stop: Stop, by: Arc<AtomicUsize>) -> io::Result<()> {
     let (mut caught, wake) = UnixStream::pair()?;
-    let by = Arc::new(AtomicUsize::new(0));
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         if is_ignored(signal) {
             continue;
@@ -141,6 +156,15 @@ fn remove_on_signal(path: PathBuf) -> io::Result<()> {
         if io::Read::read_exact(&mut caught, &mut [0]).is_err() {
             return;
         }
+        stop.stop();
+        if caught.set_read_timeout(Some(PATIENCE)).is_ok() {
+            // A second signal, or none for so long: the check does not end either way.
+            let _ = io::Read::read_exact(&mut caught, &mut [0]);
+        }
+        let _ = io::Write::write_all(
+            &mut io::stderr(),
+            format!("Stopped. {}\n", left("Secrets")).as_bytes(),
+        );
         for _ in 0..TRIES {
             match remove_all(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {}
@@ -151,6 +175,14 @@ fn remove_on_signal(path: PathBuf) -> io::Result<()> {
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     })?;
     Ok(())
+}
+
+/// Says what a stopped check may have left in the vault.
+pub(super) fn left(secrets: &str) -> String {
+    format!(
+        "{secrets} whose names begin with `{NAME_PREFIX}` may be left in the vault; \
+         the next test of it removes them."
+    )
 }
 
 /// Returns whether this process was started with a signal ignored, as by `nohup`.
@@ -169,7 +201,7 @@ mod tests {
 
     #[test]
     fn directory_goes_however_deep_it_is_and_whatever_may_not_be_read() {
-        let scratch = Scratch::new().unwrap();
+        let scratch = Scratch::new(Stop::new()).unwrap();
         let path = scratch.path().unwrap();
         let outside = tempfile::tempdir().unwrap();
         std::fs::set_permissions(outside.path(), PermissionsExt::from_mode(0o500)).unwrap();

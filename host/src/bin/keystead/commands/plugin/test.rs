@@ -7,13 +7,13 @@ use keystead::Check;
 use keystead::plugin::inspect::{Finding, Inspected, Permission};
 use keystead::plugin::pins::PluginId;
 use keystead::registry::Placement;
-use keystead_plugin_api::testing::{Outcome, obligations};
+use keystead_plugin_api::testing::{Outcome, Stop, obligations};
 use serde::Serialize;
 
 use super::super::vault::parameters;
 use super::super::vault::register::Where;
 use super::super::{Scene, current_folder};
-use super::scratch::Scratch;
+use super::scratch::{Scratch, left};
 use super::{Wanted, absolute, id_or_file};
 use crate::commands::get::listed;
 use crate::failure::{Exit, Failure};
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PERMISSION", value_parser = permission)]
     grant: Vec<String>,
     /// How many secrets to write for a listing of many pages, instead of as many as the vault writes
-    /// in a second
+    /// in half a second
     #[arg(long, value_name = "N")]
     many: Option<usize>,
     /// Where an installed plugin's code runs
@@ -64,12 +64,23 @@ pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let unusable = |error: io::Error| {
         Failure::act("cannot use a temporary directory").because(error.to_string())
     };
-    let scratch = Scratch::new().map_err(unusable)?;
+    let stop = Stop::new();
+    let scratch = Scratch::new(stop.clone()).map_err(unusable)?;
     let mut check = Check::new(scratch.path().map_err(unusable)?);
+    check.stop = stop.clone();
     check.current = current_folder()?;
     check.grants = args.grant.clone();
     let tested = test(args, check, scene);
-    if let Err(error) = scratch.remove() {
+    let signal = scratch.signal().filter(|_| stop.is_stopped());
+    if signal.is_some() && stop.left() > 0 {
+        scene.ui.note(&left(&format!("{} secrets", stop.left())));
+    }
+    let removed = scratch.remove();
+    if let Some(signal) = signal {
+        // What waits for this process, such as a shell's loop, sees what ended it.
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
+    if let Err(error) = removed {
         let left = "cannot remove the temporary directory";
         return match tested {
             Ok(_) => Err(Failure::act(left).because(error.to_string())),
@@ -132,6 +143,9 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
             let isolated = Placement::from(args.placement) == Placement::Isolated;
             let granted = isolated.then(|| check.granted());
             checked.map_err(|error| not_granted(error, granted.as_deref()))?;
+            if check.stop.is_stopped() {
+                return Ok(Exit::Act);
+            }
             tally.verdict(scene, id.as_str(), granted.as_deref())
         }
     }
@@ -203,6 +217,7 @@ impl Tally {
                 json.tried = *tried;
                 match tried {
                     None => format!("{obligation}: kept"),
+                    Some(1) => format!("{obligation}: kept, tried with 1 secret"),
                     Some(tried) => format!("{obligation}: kept, tried with {tried} secrets"),
                 }
             }
