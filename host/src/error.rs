@@ -538,3 +538,17 @@ fn unanswered(why: &Unanswered) -> String {
 fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentence_of_a_locked_vault_is_whole() {
+        let sentence = "x".repeat(MAX_MESSAGE_BYTES);
+        let challenge = Box::new(Challenge::new("c", Vec::new()).message(sentence.clone()));
+        let vault = VaultName::parse("v").unwrap();
+        let error = Error::Locked { vault, challenge, why: Unanswered::Nobody };
+        assert_eq!(error.to_string(), format!("vault `v` is locked: {sentence}"));
+    }
+}

@@ -408,3 +408,21 @@ fn replacing_several_asks_and_no_changes_nothing() {
     }
     sandbox.run("get a -V work", &[]).ends_with(3);
 }
+
+#[test]
+fn sentence_and_address_of_a_vault_that_waits_come_before_its_prompt() {
+    let sandbox = Sandbox::empty();
+    let file = crate::plugin_files::plugin("waits");
+    sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();
+    std::fs::write(sandbox.here("count"), "").unwrap();
+    let register = "vault register w --plugin waits --param how=code --param file=count --yes";
+    sandbox.run(register, &[]).succeeds();
+    let mut session = at_terminal(sandbox.command("get a -V w", &[]));
+    let shown = session.exp_string("Code: ").unwrap().replace('\r', "");
+    assert_eq!(shown.trim(), "Vault `w` is locked.\nlook\nOpen: https://a.example/");
+    session.send_line("1234").unwrap();
+    session.exp_string("Waiting until that is done; Ctrl-C ends it.").unwrap();
+    let (rest, code) = end(session);
+    assert_eq!(code, 0, "{rest}");
+    assert!(!rest.contains("look") && !rest.contains("Code"), "shown once: {rest}");
+}
