@@ -1,3 +1,5 @@
+//! Turns and handles: no circle waits for itself, no caller starves, and no more handles than the bound.
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier};
