@@ -20,7 +20,8 @@ fn told(scene: &Scene, call: &str, what: &str) -> String {
     let odd = keystead::api::VaultName::parse("odd").unwrap();
     let answer = match call {
         "get" => scene.get(&odd, what).map(drop),
-        _ => scene.list(&odd, Some(what)).map(drop),
+        // A pattern without a wildcard would be looked up and not listed.
+        _ => scene.list(&odd, Some(&format!("{what}*"))).map(drop),
     };
     let told = story(&answer.unwrap_err());
     let other = keystead::api::VaultName::parse("other").unwrap();

@@ -23,8 +23,9 @@ const WRITTEN: [&str; 3] = ["layout.golden", "numbers.golden", "header.golden"];
 
 /// What a plugin is built from beside plugin-api, and its place in a copy: that of the tests of plugins
 /// out of the tree.
-const SOURCES: [(&str, &str); 4] = [
+const SOURCES: [(&str, &str); 5] = [
     ("plugins/memory/src", "plugins/outside/src"),
+    ("tests/plugins/skew/src", "plugins/outside/skew"),
     ("tests/plugins/out-of-tree/Cargo.toml", "plugins/outside/Cargo.toml"),
     ("tests/plugins/out-of-tree/Cargo.lock", "plugins/outside/Cargo.lock"),
     ("tests/plugins/c-vault/c_vault.c", "c_vault.c"),

@@ -123,6 +123,7 @@ static keystead_status list(keystead_vault *vault, const keystead_list_request *
     char digits[4] = "000";
     keystead_bytes pattern = request->pattern;
     (void)vault;
+    if (pattern.size) pattern.size--; /* the wildcard at its end */
     if (asked(pattern, "over"))
         for (at = 0; at <= request->limit; at++) {
             digits[0] = (char)('0' + at / 100 % 10);
