@@ -22,7 +22,7 @@ static void say(keystead_vault *v, uint32_t level, const char *what, keystead_by
     if (of.size > 32) of.size = 32;
     end = keystead_copy(keystead_copy(line, keystead_text(what)), of);
     keystead_bytes bytes = {line, (size_t)(end - line)};
-    v->host->log(v->context, level, bytes);
+    v->host->log_line(v->context, level, bytes);
 }
 
 static keystead_status open(const keystead_host *host, keystead_context context,

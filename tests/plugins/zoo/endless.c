@@ -6,9 +6,11 @@ static keystead_status endless(keystead_vault *vault, const keystead_list_reques
                                keystead_reply reply) {
     static unsigned long next;
     static char much[60000], name[32];
-    keystead_metadata one = {sizeof one, KEYSTEAD_METADATA_TEXT, {"much", 4}, 0, {much, sizeof much}};
+    keystead_metadata one = {.size = sizeof one, .kind = KEYSTEAD_METADATA_TEXT};
     keystead_entry entry = {.size = sizeof entry, .kind = KEYSTEAD_VALUE_TEXT};
     (void)vault;
+    one.key = keystead_text("much");
+    one.text.data = much, one.text.size = sizeof much;
     memset(much, 'z', sizeof much);
     for (size_t at = 0; at < request->limit; at++) {
         snprintf(name, sizeof name, "%lu", next++);
