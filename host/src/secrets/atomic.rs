@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    Deadline, Error as Answer, ErrorDetail, ErrorKind, GetRequest, NameEquality, ParameterKind,
-    SecretName, UnicodeTables, VaultName,
+    Challenge, Deadline, Error as Answer, ErrorDetail, ErrorKind, GetRequest, NameEquality,
+    ParameterKind, SecretName, UnicodeTables, VaultName,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -141,9 +141,9 @@ impl Host {
             let done = change(&mut Nobody);
             drop(locks);
             match done {
-                Err(Error::Locked { .. }) if unlocks < UNLOCKS => {
+                Err(Error::Locked { challenge, .. }) if unlocks < UNLOCKS => {
                     unlocks += 1;
-                    self.unlock_by_reading(vault, names[0], ask)?;
+                    self.unlock_now(vault, names[0], *challenge, ask)?;
                 }
                 // Never without the locks, and not as if there were no terminal: answers were given.
                 Err(Error::Locked { vault, .. }) => {
@@ -156,18 +156,25 @@ impl Host {
         }
     }
 
-    /// Unlocks a vault if it is locked.
-    fn unlock_by_reading(
+    /// Unlocks a vault that has answered a change with a challenge, without making the change. Reading
+    /// shows the challenge of the handle that is used now; a vault that is locked only to writers, as
+    /// one that its first secret makes, does not give it there.
+    fn unlock_now(
         &self,
         vault: &VaultName,
         name: &SecretName,
+        challenge: Challenge,
         ask: &mut dyn Ask,
     ) -> Result<()> {
+        let mut given = Some(challenge);
         self.call(vault, ask, &mut |open, deadline| {
             match open.get(&GetRequest::new(name.clone(), deadline)) {
-                Err(error) if error.challenge().is_some() => Err(error),
-                // What else it answers is not asked here.
-                _ => Ok(()),
+                Err(error) if error.challenge().is_some() => {
+                    given = None;
+                    Err(error)
+                }
+                // What else it answers to reading is not looked at here.
+                _ => given.take().map_or(Ok(()), |challenge| Err(Answer::locked(challenge))),
             }
         })
     }
