@@ -45,10 +45,8 @@ oracle! {
                 .collect(),
         };
         assert_eq!((code, told), (0, expected));
-        assert_eq!(
-            answer,
-            "{\"schema\":1,\"vault\":\"work\",\"ok\":true,\"code\":null,\"error\":null}\n"
-        );
+        let ok = "{\"schema\":1,\"vault\":\"work\",\"ok\":true,\"code\":null,\"error\":null,\"rules\":{";
+        assert!(answer.starts_with(ok), "{answer}");
     }
 
     /// Metadata is text, a whole number, yes or no, or a moment. The types of the library

@@ -484,11 +484,11 @@ fn missing(answer: &Answer<'_>, version: Option<u64>) -> Error {
     match (deleted, version) {
         (Some(read), _) if !read.metadata.one.destroyed => Error::detailed(
             ErrorDetail::Recoverable,
-            format!("no such secret: its version {} is deleted", read.metadata.version),
+            format!("its version {} is deleted", read.metadata.version),
         ),
         (Some(read), _) => Error::new(
             ErrorKind::NotFound,
-            format!("no such secret: its version {} is destroyed", read.metadata.version),
+            format!("its version {} is destroyed", read.metadata.version),
         ),
         (None, Some(version)) => no_such_version(version),
         (None, None) => Error::not_found(),

@@ -247,7 +247,7 @@ fn versions_are_the_clients_and_actions_bring_them_back() {
 
     // Removing is what the client's `delete` is: it can be undone.
     vault.remove("x").unwrap();
-    assert_eq!(told(vault.get("x")), "not found: no such secret: its version 3 is deleted");
+    assert_eq!(told(vault.get("x")), "not found: its version 3 is deleted");
     assert_eq!(told(vault.remove("x")), "not found: no such secret");
     assert!(vault.names(1_000, None).is_empty());
     assert_eq!(vault.act("undelete", &[("name", "x")]).unwrap(), "version 3 of `x`: back");
