@@ -184,8 +184,8 @@ mod tests {
         };
         let made = tables(&[manifest(&["write", "actions"])]).unwrap();
         for line in [
-            "| `safe` | yes | | | | | | | | | yes | | text | case-sensitive |",
-            "| `safe:two` | | | | | | | | | | | | text | case-sensitive |",
+            "| `safe` | yes | | | | | | | | | | yes | | text | case-sensitive |",
+            "| `safe:two` | | | | | | | | | | | | | text | case-sensitive |",
             "| `two` | `at` | path | must be given | here \\| there |",
             "Asks for: nothing.",
         ] {

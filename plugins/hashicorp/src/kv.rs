@@ -28,11 +28,18 @@ struct Look<'a> {
     cursor: Option<&'a str>,
     limit: usize,
     deadline: Deadline,
+    /// Which of them are on the page.
+    wants: fn(&Known) -> bool,
 }
 
 impl<'a> Look<'a> {
-    fn at(cursor: &'a Option<String>, limit: usize, deadline: Deadline) -> Self {
-        Self { filter: None, cursor: cursor.as_deref(), limit, deadline }
+    fn at(
+        cursor: &'a Option<String>,
+        limit: usize,
+        deadline: Deadline,
+        wants: fn(&Known) -> bool,
+    ) -> Self {
+        Self { filter: None, cursor: cursor.as_deref(), limit, deadline, wants }
     }
 }
 
@@ -262,7 +269,15 @@ impl Kv {
         let filter = filter.as_deref().or(request.pattern.as_deref());
         let (found, next) = self.walk(
             server,
-            Look { filter, ..Look::at(&request.cursor, request.limit, request.deadline) },
+            Look {
+                filter,
+                ..Look::at(
+                    &request.cursor,
+                    request.limit,
+                    request.deadline,
+                    |known| !matches!(known, Known::State(state) if !state.is_alive()),
+                )
+            },
         )?;
         let entry = |(name, state): (SecretName, Known)| match state {
             Known::Nothing => Some(Ok(Entry::new(name, None, Metadata::new()))),
@@ -278,7 +293,12 @@ impl Kv {
         request: &ListRemovedRequest,
     ) -> Result<RemovedPage> {
         self.two(server, "removed secrets", request.deadline)?;
-        let look = Look::at(&request.cursor, request.limit, request.deadline);
+        let look = Look::at(
+            &request.cursor,
+            request.limit,
+            request.deadline,
+            |known| !matches!(known, Known::State(state) if !state.is_recoverable()),
+        );
         let (found, next) = self.walk(server, look)?;
         let mut removed = Vec::new();
         for (name, state) in found {
@@ -312,7 +332,7 @@ impl Kv {
             engine,
             detailed: &mut self.detailed,
         };
-        let (found, next) = walk.page(server, place, look.limit, look.deadline)?;
+        let (found, next) = walk.page(server, place, (look.limit, look.wants), look.deadline)?;
         self.walk = next.clone().map(|cursor| (cursor, walk));
         Ok((found, next))
     }

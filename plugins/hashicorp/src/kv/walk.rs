@@ -79,12 +79,13 @@ impl Walk {
         }
     }
 
-    /// Returns the next page.
+    /// Returns the next page of what is wanted. Names that are not wanted fill no page: of a vault in
+    /// which much was removed, most would be empty.
     pub(super) fn page(
         &mut self,
         server: &mut Server,
         mut place: Place<'_>,
-        limit: usize,
+        (limit, wants): (usize, fn(&Known) -> bool),
         deadline: Deadline,
     ) -> Result<(Vec<Found>, Option<String>)> {
         // Half of the time is for this page: the next one has a deadline of its own.
@@ -110,7 +111,9 @@ impl Walk {
             // Longer than a name may be, or with a character that it may not have.
             let Ok(name) = SecretName::parse(&full) else { continue };
             let known = known(server, &place, &name, state, deadline)?;
-            found.push((name, known));
+            if wants(&known) {
+                found.push((name, known));
+            }
             let done = self.folders.iter().all(|folder| folder.keys.is_empty());
             if found.len() == limit || half.has_passed() {
                 return Ok((found, Some(full).filter(|_| !done)));
