@@ -59,7 +59,7 @@ pub enum Run {
 /// any time. Calls to different vaults run at the same time. Calls to one vault run one after another,
 /// in any order, unless its kind declares `concurrent`: then up to eight run at the same time, and a
 /// person is asked by one of them. Only [`Ask`] is called by the thread whose call it is; it
-/// may call the host, but not the vault that it is asked for ([`Error::NeedsItself`]). The host never
+/// may call the host, but not the vault that it prompts for ([`Error::NeedsItself`]). The host never
 /// reads the environment and never touches a terminal.
 ///
 /// # Examples

@@ -284,7 +284,7 @@ impl<H, S: Shared> Pool<H, S> {
         Some(Taken { is_further: handle.is_none() && count > 0, handle })
     }
 
-    /// Returns how long a waiter may sleep that nobody wakes.
+    /// Returns how long a waiter sleeps unless another thread wakes it.
     fn limit(&mut self, me: ThreadId, waited: Duration) -> Option<Duration> {
         let first = self.waiters.front().is_some_and(|first| first.thread == me && first.woken);
         let look = first.then_some(LOOK);
@@ -310,7 +310,7 @@ impl<H, S: Shared> Pool<H, S> {
         }
     }
 
-    /// Takes a handle back. Returns one that nobody has used for long.
+    /// Takes a handle back. Returns one that has been idle for long.
     fn put_back(&mut self, handle: H) -> Option<H> {
         let now = Instant::now();
         self.idle.push((now, handle));

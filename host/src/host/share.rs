@@ -54,7 +54,7 @@ pub(super) struct Common {
     faulty: Option<Arc<Error>>,
     /// None where the kind allows one handle.
     template: Option<Arc<Template>>,
-    /// Whether a handle has answered: until then nobody knows whether the vault is locked.
+    /// Whether a handle has answered: until then it is unknown whether the vault is locked.
     answered: bool,
     /// Whether answers to prompts unlocked it.
     unlocked: bool,
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn further_handle_that_is_locked_asks_nobody_and_is_the_last() {
+    fn further_handle_that_is_locked_prompts_no_person_and_is_the_last() {
         let mut common = concurrent();
         let number = common.keep(session(60), None, false);
         assert!(!common.needs_answers(Some(number), true));

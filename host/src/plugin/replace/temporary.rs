@@ -180,7 +180,7 @@ enum LeftOver {
     InTheWay(String),
 }
 
-/// Removes what a process left that was killed; leaves what another one is at, and what may be somebody's.
+/// Removes what a killed process left; leaves a running process's files, and files that may be a user's.
 fn remove_left_over(folder: &OwnedFd, name: &OsStr, owner: u32) -> LeftOver {
     let in_the_way = |error: Errno| LeftOver::InTheWay(error.to_string());
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

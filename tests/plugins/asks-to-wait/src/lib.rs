@@ -1,6 +1,6 @@
 //! Answers the third call for a secret, and asks to wait a little at each before. For `long` it asks to
 //! wait for an hour, for `again` it never answers. Of several secrets it answers `slow` the second
-//! time, and all others once: whoever asks for them twice is refused.
+//! time, and all others once: a second request is refused.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
