@@ -35,7 +35,7 @@ pub use host::{
     may_be_denial, tells_of_denial,
 };
 pub use keystead_plugin_api as api;
-pub use options::{DEFAULT_TIMEOUT, Log, Options, Sources, UNLOCK_TIMEOUT};
+pub use options::{DEFAULT_TIMEOUT, Log, MAX_HANDLES, Options, Sources, UNLOCK_TIMEOUT};
 pub use secrets::{Described, FieldKind, Found, Listing, NewField, NewSecret, NoField};
 pub use secrets::{Place, PlannedAction, Unasked, Write, has_wildcards};
 pub use secrets::{metadata, transfer};

@@ -20,6 +20,10 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long unlocking may take, all of its steps together: key derivation is slow on purpose.
 pub const UNLOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The most handles of one vault: the threads of a small program at a server that takes its time.
+/// Each isolated one is a process with 3 MiB of its own and a connection to the server.
+pub const MAX_HANDLES: usize = 8;
+
 /// What a [`Host`](crate::Host) works with.
 #[derive(Clone)]
 pub struct Options {
@@ -44,6 +48,9 @@ pub struct Options {
     /// What no plugin may write to, beside what is in `paths`: where the same user's other commands find
     /// their registrations and pins, and the program itself.
     pub off_limits: Vec<PathBuf>,
+    /// How many handles of one concurrent vault may be open at once, 1 to [`MAX_HANDLES`]: as many
+    /// requests are in flight then. With 1 no copy of what the vault is opened with is kept.
+    pub max_handles: usize,
 }
 
 impl Options {
@@ -60,6 +67,7 @@ impl Options {
             sessions: Arc::new(Nothing),
             log: Arc::new(Nothing),
             off_limits: Vec::new(),
+            max_handles: MAX_HANDLES,
         }
     }
 }

@@ -14,10 +14,9 @@ use keystead_plugin_api::{
 
 use super::session::{Binding, Course, Offered};
 use super::share::{Further, Template};
-use super::unlock::Given;
-use super::{Host, grant};
+use super::{Host, grant, unlock::Given};
 use crate::error::{Error, Result, story, visible};
-use crate::options::Log;
+use crate::options::{Log, MAX_HANDLES};
 use crate::paths::Layer;
 use crate::plugin::evidence::{Watch, in_the_host};
 use crate::plugin::exec::{self, Programs};
@@ -221,12 +220,13 @@ impl Host {
                 (Some(login), answers)
             }
         };
+        let most = MAX_HANDLES.min(self.options().max_handles);
         let template = match &further {
             Some(further) => Some(Arc::clone(&further.template)),
-            None if kind.capabilities.contains(&Capability::Concurrent) => {
-                let (entry, plugin) = (entry.clone(), *trusted.sha256());
-                let parameters = parameters.duplicate();
-                Some(Arc::new(Template { layer, entry, plugin, parameters, login }))
+            None if most > 1 && kind.capabilities.contains(&Capability::Concurrent) => {
+                let (entry, parameters) = (entry.clone(), parameters.duplicate());
+                let plugin = *trusted.sha256();
+                Some(Arc::new(Template { layer, entry, plugin, parameters, login, most }))
             }
             None => None,
         };

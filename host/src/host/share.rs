@@ -16,10 +16,6 @@ use crate::paths::Layer;
 use crate::plugin::pins::Digest;
 use crate::registry::Entry;
 
-/// The most handles of one vault: the threads of a small program at a server that takes its time.
-/// Each isolated one is a process with 3 MiB of its own and a connection to the server.
-const MAX_HANDLES: usize = 8;
-
 /// One caller of a vault.
 pub(super) type Caller<'p> = pool::Caller<'p, Box<Open>, Common>;
 
@@ -32,6 +28,8 @@ pub(super) struct Template {
     pub(super) parameters: Parameters,
     /// What the handles log in with, where a session of theirs can be kept.
     pub(super) login: Option<Login>,
+    /// How many handles there may be.
+    pub(super) most: usize,
 }
 
 /// How a further handle is opened.
@@ -89,8 +87,8 @@ impl Shared for Common {
     fn most(&self) -> usize {
         // Without a session each further handle would ask a person again.
         let opens = !self.unlocked || self.session.as_ref().is_some_and(|held| !held.is_over());
-        match self.template {
-            Some(_) if self.answered && opens && !self.refused => MAX_HANDLES,
+        match &self.template {
+            Some(template) if self.answered && opens && !self.refused => template.most,
             _ => 1,
         }
     }
@@ -233,6 +231,7 @@ mod tests {
     use keystead_plugin_api::{SecretBytes, VaultName};
 
     use super::*;
+    use crate::options::MAX_HANDLES;
 
     fn session(seconds: u64) -> Session {
         Session::new(SecretBytes::copy_of(b"canary"), Duration::from_secs(seconds))
@@ -242,7 +241,8 @@ mod tests {
     fn concurrent() -> Common {
         let entry = Entry::new(VaultName::parse("v").unwrap(), "p");
         let (plugin, parameters) = (Digest::of(b"p"), Parameters::new());
-        let template = Template { layer: None, entry, plugin, parameters, login: None };
+        let most = MAX_HANDLES;
+        let template = Template { layer: None, entry, plugin, parameters, login: None, most };
         Common { template: Some(Arc::new(template)), answered: true, ..Common::default() }
     }
 

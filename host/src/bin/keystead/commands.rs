@@ -103,6 +103,8 @@ impl<'a> Scene<'a> {
         let agent = environment.agent.map(|folder| Client::new(folder).starting(&program));
         let agent = agent.map(Arc::new);
         let mut options = Options::new(environment.paths, program.clone());
+        // A command makes one call after the other.
+        options.max_handles = 1;
         if let Some(agent) = &agent {
             options.sessions = Arc::clone(agent) as Arc<dyn Sessions>;
         }

@@ -112,6 +112,7 @@ fn host(line: &Line<'_>) -> Option<Host> {
     let config_dir = line.given("config_dir").map(std::path::Path::new);
     let environment = Environment::read(config_dir).ok()?;
     let mut options = Options::new(environment.paths, environment.program);
+    options.max_handles = 1;
     options.privilege = environment.privilege;
     options.off_limits = environment.off_limits;
     options.default_vault = environment.default_vault;
