@@ -18,10 +18,11 @@ use super::lock;
 
 /// How long threads may take a handle again while others wait for it. Who is first in the queue waits
 /// this long and one call at most. A hundred times what it costs to wake a thread.
-const STREAK: Duration = Duration::from_millis(5);
+const STREAK: Duration = Duration::from_millis(10);
 
-/// How often the first in the queue looks during a streak: it may have ended early.
-const LOOK: Duration = Duration::from_micros(500);
+/// How often the first in the queue looks during a streak: it may have ended early. Each time, it takes
+/// the processor from a thread that calls.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// How long a caller waits for a handle before it opens a further one: most calls are shorter, and
 /// opening takes longer, up to a process that has to start.
