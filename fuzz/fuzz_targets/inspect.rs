@@ -6,7 +6,7 @@
 #![no_main]
 
 #[allow(dead_code)] // The tests use more of it.
-#[path = "../../host/src/plugin/inspect/fixture.rs"]
+#[path = "../../host/lib/src/plugin/inspect/fixture.rs"]
 mod fixture;
 
 mod change;

@@ -119,7 +119,7 @@ fn pages_for_authors_show_only_code_that_is_tested() {
         (
             "docs/writing-a-plugin-in-c.md",
             "```c\n",
-            ["tests/plugins/c-vault/c_vault.c", "host/src/plugin/c_door/tests/writer.c"],
+            ["tests/plugins/c-vault/c_vault.c", "host/lib/src/plugin/c_door/tests/writer.c"],
             4,
         ),
         (

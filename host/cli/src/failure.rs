@@ -2,6 +2,7 @@
 //! code; printed in one place. The conversion from the library's errors, with the hints that
 //! belong to them, is in [`hint`].
 
+mod exchange;
 mod hint;
 pub(crate) mod sandbox;
 

@@ -9,6 +9,7 @@ mod duration;
 mod environment;
 mod failure;
 mod metadata;
+mod new_plugin;
 mod progress;
 mod similar;
 mod terminal;

@@ -5,37 +5,38 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use keystead::plugin::pins::PluginId;
 use keystead_plugin_api::manifest::API_VERSION;
 
-use super::pins::PluginId;
+use crate::failure::{Exit, Failure};
 
 /// The files of a project, by name, and what they are made from.
 type Templates = &'static [(&'static str, &'static str)];
 
-const CARGO: (&str, &str) = ("Cargo.toml", include_str!("../../templates/plugin/Cargo.toml.in"));
+const CARGO: (&str, &str) = ("Cargo.toml", include_str!("../templates/plugin/Cargo.toml.in"));
 
-const IGNORED: (&str, &str) = (".gitignore", include_str!("../../templates/plugin/gitignore.in"));
+const IGNORED: (&str, &str) = (".gitignore", include_str!("../templates/plugin/gitignore.in"));
 
 const SMALL: Templates = &[
     CARGO,
-    ("README.md", include_str!("../../templates/plugin/README.md.in")),
+    ("README.md", include_str!("../templates/plugin/README.md.in")),
     IGNORED,
-    ("src/lib.rs", include_str!("../../templates/plugin/lib.rs.in")),
+    ("src/lib.rs", include_str!("../templates/plugin/lib.rs.in")),
 ];
 
 const FULL: Templates = &[
     CARGO,
-    ("README.md", include_str!("../../templates/plugin/README-full.md.in")),
+    ("README.md", include_str!("../templates/plugin/README-full.md.in")),
     IGNORED,
     ("rustfmt.toml", include_str!("../../../rustfmt.toml")),
-    ("tests/conformance.rs", include_str!("../../templates/plugin/conformance.rs.in")),
+    ("tests/conformance.rs", include_str!("../templates/plugin/conformance.rs.in")),
 ];
 
 const C: Templates = &[
-    ("Makefile", include_str!("../../templates/plugin/Makefile.in")),
-    ("README.md", include_str!("../../templates/plugin/README-c.md.in")),
+    ("Makefile", include_str!("../templates/plugin/Makefile.in")),
+    ("README.md", include_str!("../templates/plugin/README-c.md.in")),
     (".gitignore", "*.so\n"),
-    ("plugin.c", include_str!("../../templates/plugin/plugin.c.in")),
+    ("plugin.c", include_str!("../templates/plugin/plugin.c.in")),
 ];
 
 /// The contract as C has it.
@@ -67,7 +68,7 @@ const KIND: &str = "example";
 /// What a project begins with.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Template {
+pub(crate) enum Template {
     /// A vault in one file of Rust that is only read.
     #[default]
     Small,
@@ -79,7 +80,7 @@ pub enum Template {
 
 /// Where the project takes keystead-plugin-api from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ApiDependency {
+pub(crate) enum ApiDependency {
     /// The published crate, of the version that this host has.
     Published,
     /// A folder with its sources: an absolute path.
@@ -89,7 +90,7 @@ pub enum ApiDependency {
 /// Why no project was made.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The id's crate would have the name of the contract itself.
     #[error("a plugin cannot be named `{id}`: its crate would be `{krate}`")]
     Id {
@@ -126,7 +127,7 @@ pub enum Error {
 
 impl Error {
     /// Returns the error's stable code.
-    pub fn code(&self) -> &'static str {
+    fn code(&self) -> &'static str {
         match self {
             Self::Id { .. } => "E01.plugin-id-reserved",
             Self::NotEmpty { .. } => "E02.not-empty",
@@ -136,9 +137,17 @@ impl Error {
     }
 }
 
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = Some(error.code());
+        let (exit, error) = (Exit::Act, Box::new(error));
+        Self { exit, error, code, causes: Vec::new(), hints: Vec::new() }
+    }
+}
+
 /// The files of a new project, not written yet.
 #[derive(Debug)]
-pub struct Project {
+pub(crate) struct Project {
     files: Vec<(String, String)>,
 }
 
@@ -148,7 +157,11 @@ impl Project {
     ///
     /// # Errors
     /// For an id that no crate can have, and where the contract is not where it should be.
-    pub fn new(id: &PluginId, template: Template, api: &ApiDependency) -> Result<Self, Error> {
+    pub(crate) fn new(
+        id: &PluginId,
+        template: Template,
+        api: &ApiDependency,
+    ) -> Result<Self, Error> {
         let names = Names::of(id);
         if template != Template::C && names.krate == "keystead-plugin-api" {
             return Err(Error::Id { id: id.clone(), krate: names.krate });
@@ -184,7 +197,7 @@ impl Project {
     }
 
     /// Returns the files' names below the project's folder.
-    pub fn files(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|(path, _)| path.as_str())
     }
 
@@ -192,7 +205,7 @@ impl Project {
     ///
     /// # Errors
     /// Where there is something in it, or it cannot be read.
-    pub fn check(&self, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn check(&self, folder: &Path) -> Result<(), Error> {
         let not_empty = || Error::NotEmpty { path: folder.to_owned() };
         match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
             Ok(true) => Ok(()),
@@ -208,7 +221,7 @@ impl Project {
     /// # Errors
     /// Where the folder has something in it, nothing is written. What was written before
     /// the system refused stays.
-    pub fn write(&self, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
         self.check(folder)?;
         for (path, text) in &self.files {
             let path = folder.join(path);
@@ -303,7 +316,7 @@ mod tests {
     }
 
     fn this_api() -> ApiDependency {
-        let api = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-api");
+        let api = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin-api");
         ApiDependency::Path(api.canonicalize().unwrap())
     }
 
@@ -318,7 +331,7 @@ mod tests {
         let project = folder.path().join("my vault");
         Project::new(&id(name), template, &this_api()).unwrap().write(&project).unwrap();
 
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/new-plugin");
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/new-plugin");
         let tested = Command::new(env!("CARGO"))
             .args(["test", "--offline", "--quiet"])
             .current_dir(&project)
@@ -347,7 +360,7 @@ mod tests {
     fn pages_of_the_contract_in_a_new_project_hide_methods_of_abi_stable() {
         let folder = tempfile::tempdir().unwrap();
         made(folder.path(), "my-notes", &this_api()).unwrap();
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/new-plugin");
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/new-plugin");
         let documented = Command::new(env!("CARGO"))
             .args(["doc", "--offline", "--quiet", "--no-deps", "-p", "keystead-plugin-api"])
             .current_dir(folder.path())
@@ -412,7 +425,7 @@ mod tests {
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let file = fs::read(project.join("my-vault.so")).unwrap();
-        let inspected = crate::plugin::inspect::inspect(&file).unwrap();
+        let inspected = keystead::plugin::inspect::inspect(&file).unwrap();
         assert_eq!(inspected.manifest.id, "my-vault");
         assert!(inspected.manifest.left_out().is_empty());
     }
@@ -446,7 +459,7 @@ mod tests {
     #[test]
     fn every_module_of_the_reference_plugin_is_in_a_project() {
         let project = Project::new(&id("x"), Template::Full, &ApiDependency::Published).unwrap();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/memory/src");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/memory/src");
         for entry in fs::read_dir(folder).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let there = project.files().any(|file| file == format!("src/{name}"));

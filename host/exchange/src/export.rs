@@ -10,9 +10,9 @@ use super::dotenv::{self, Keys};
 use super::import::fetch;
 use super::print::Seal;
 use super::{Error, json_lines};
-use crate::ask::{Ask, Unanswered};
-use crate::host::Host;
-use crate::reference::Reference;
+use keystead::Host;
+use keystead::reference::Reference;
+use keystead::{Ask, Unanswered};
 
 /// How many values are asked for at once, as long as they are small.
 pub(super) const MOST_AT_ONCE: usize = 64;
@@ -40,7 +40,7 @@ pub enum Exported {
     /// The form cannot hold it: why.
     Unfit(String),
     /// The vault would not give it.
-    Refused(crate::Error),
+    Refused(keystead::Error),
 }
 
 /// Writes secrets, of one vault after the other.
@@ -52,14 +52,12 @@ pub struct Export<'a> {
     keys: HashSet<[u32; 4]>,
 }
 
-impl Host {
+impl<'a> Export<'a> {
     /// Returns an export of this form. What is written goes out at once and leaves no copy.
-    pub fn export<'a>(&'a self, to: To, out: &'a mut dyn Write) -> Export<'a> {
-        Export { host: self, to, out, seal: Seal::new(), keys: HashSet::new() }
+    pub fn new(host: &'a Host, to: To, out: &'a mut dyn Write) -> Self {
+        Self { host, to, out, seal: Seal::new(), keys: HashSet::new() }
     }
-}
 
-impl Export<'_> {
     /// Writes what a vault has and the pattern fits, in the vault's order, and tells of each.
     ///
     /// # Errors
@@ -70,7 +68,7 @@ impl Export<'_> {
         pattern: Option<&str>,
         ask: &mut dyn Ask,
         each: &mut dyn FnMut(&SecretName, Exported),
-    ) -> crate::Result<()> {
+    ) -> Result<(), Error> {
         let host = self.host;
         let mut at_once = MOST_AT_ONCE;
         let ask = RefCell::new(ask);

@@ -230,7 +230,7 @@ mod tests {
         fs_err::write(folder.path().join(".gpg-id"), "x").unwrap();
         assert_eq!(Form::recognise(folder.path(), None).ok(), Some(Form::Pass));
         let store =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/secretstore/no-password");
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/secretstore/no-password");
         assert_eq!(Form::recognise(Path::new(store), None).ok(), Some(Form::SecretStore));
     }
 }

@@ -1,22 +1,20 @@
 //! Rows on their way into a vault: what each would become, and then does. A look comes first
 //! where the rows can be read twice, and then only what was looked at is written.
 
+use std::borrow::Cow;
+
+use keystead::internals::{kind_to_write, same_value, target, unfit};
+use keystead::plugin::inspect::Kind;
+use keystead::{Ask, Error, Host, Place, Result, Run, Write};
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
-    ErrorKind, MAX_SET_MANY, Metadata, Secret, SecretName, Value, ValueKind, VaultName, WriteMode,
+    ErrorKind, MAX_SET_MANY, Metadata, Rules, Secret, SecretName, Value, ValueKind, VaultName,
+    WriteMode,
 };
 
 use super::export::MOST_AT_ONCE;
 use super::print::{Names, Prints, Seal};
 use super::{Position, Row, Rows};
-use crate::ask::Ask;
-use crate::error::{Error, Result};
-use crate::host::{Host, Run};
-use crate::plugin::inspect::Kind;
-use crate::secrets::Write;
-use crate::secrets::rules::Rules;
-use crate::secrets::transfer::same_value;
-use crate::secrets::unfit;
 
 /// The most rows that are held at once, as many as one call to a vault may have; and their
 /// most bytes, unless one alone has more.
@@ -38,11 +36,11 @@ pub enum IfThere {
 ///
 /// # Examples
 /// ```no_run
-/// # fn import(host: &keystead::Host) -> Result<(), keystead::Error> {
-/// use keystead::exchange::{Form, IfThere, Reading, Source, open};
+/// # fn import(host: &keystead::Host) -> Result<(), keystead_exchange::Error> {
 /// use keystead::{Nobody, Run};
+/// use keystead_exchange::{Form, IfThere, Import, Reading, Source, open};
 ///
-/// let mut import = host.import(None, "", IfThere::Tell)?;
+/// let mut import = Import::new(host, None, "", IfThere::Tell)?;
 /// for run in [Run::Dry, Run::Real] {
 ///     let file = std::fs::File::open("secrets.jsonl").expect("it is there");
 ///     let mut rows = open(Form::JsonLines, Source::File(file), &Reading::default())?;
@@ -109,27 +107,27 @@ impl Became {
     }
 }
 
-impl Host {
+impl<'a> Import<'a> {
     /// Returns an import into this vault, or the default one; each name gets this prefix.
     ///
     /// # Errors
     /// [`Error::NoDefaultVault`], [`Error::NoSuchVault`], or that the vault cannot be
     /// written to.
-    pub fn import(
-        &self,
+    pub fn new(
+        host: &'a Host,
         vault: Option<&VaultName>,
         prefix: &str,
         if_there: IfThere,
-    ) -> Result<Import<'_>> {
-        let vault = self.target(vault)?;
-        let kind = self.kind_to_write(&vault)?;
+    ) -> Result<Self> {
+        let vault = target(host, vault)?;
+        let kind = kind_to_write(host, &vault)?;
         if !kind.capabilities.contains(&Capability::Write) {
             let answer = keystead_plugin_api::Error::unsupported("this vault cannot be written to");
             return Err(Error::Refused { vault, answer });
         }
         let prefix = prefix.to_owned();
-        Ok(Import {
-            host: self,
+        Ok(Self {
+            host,
             vault,
             kind,
             prefix,
@@ -141,9 +139,7 @@ impl Host {
             spellings: Names::default(),
         })
     }
-}
 
-impl Import<'_> {
     /// Returns the vault that it goes into.
     pub fn vault(&self) -> &VaultName {
         &self.vault
@@ -164,13 +160,13 @@ impl Import<'_> {
         run: Run,
         ask: &mut dyn Ask,
         each: &mut dyn FnMut(Imported),
-    ) -> Result<()> {
+    ) -> std::result::Result<(), super::Error> {
         (self.names, self.spellings) = (Names::default(), Names::default());
         let mut prints = Prints::default();
         let mut batch = Batch::default();
-        let rules = self.host.rules(&self.vault, ask)?;
+        let rules = self.host.vault_rules(&self.vault, ask)?;
         self.rules = Some(rules.clone());
-        let changed = || Error::from(super::Error::Changed);
+        let changed = || super::Error::Changed;
         for (index, row) in rows.enumerate() {
             let row = row?;
             let print = self.seal.print(&row);
@@ -217,15 +213,15 @@ impl Import<'_> {
         };
         // Names that are one secret there would take each other's place. Where only the vault knows,
         // it is asked before anything is replaced.
-        if let Some(first) = self.names.take(self.seal.text(&rules.sort_key(&name)), &at) {
+        if let Some(first) = self.names.take(self.seal.text(&sort_key(rules, &name)), &at) {
             return done(at, None, Became::Broken(stood_before(&first)));
         }
         let why = if let Some(unfit) = unfit(&self.kind.values, &value) {
             unfit
         } else if !metadata.is_empty() && !self.kind.capabilities.contains(&Capability::Metadata) {
             "this vault keeps no metadata".to_owned()
-        } else if let Some(limit) = rules.limit(&name, Some(&value)) {
-            limit
+        } else if let Err(limit) = rules.check(&name, Some(&value)) {
+            limit.message().to_owned()
         } else {
             return Item { at, secret: Some((name, kind)), what: What::Row(value, metadata) };
         };
@@ -317,11 +313,16 @@ impl Import<'_> {
         at: &Position,
         ask: &mut dyn Ask,
     ) -> Result<Option<Position>> {
-        let is_known = self.rules.as_ref().is_some_and(|rules| rules.key(name).is_some());
+        let is_known =
+            self.rules.as_ref().is_some_and(|rules| rules.names.key(name.as_str()).is_some());
         if is_known || self.if_there == IfThere::Tell {
             return Ok(None);
         }
-        let Some(spelling) = self.host.spelling(&self.vault, name, ask)? else { return Ok(None) };
+        let spelling = match self.host.describe(name, &Place::Vault(self.vault.clone()), ask) {
+            Ok(described) => described.entry.name,
+            Err(Error::NoSuchSecret { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         Ok(self.spellings.take(self.seal.text(spelling.as_str()), at))
     }
 
@@ -369,6 +370,11 @@ impl Import<'_> {
         }
         Ok(replaced)
     }
+}
+
+/// Returns what names have in common that are one secret, as far as the rules tell.
+fn sort_key<'n>(rules: &Rules, name: &'n SecretName) -> Cow<'n, str> {
+    rules.names.key(name.as_str()).unwrap_or(Cow::Borrowed(name.as_str()))
 }
 
 fn stood_before(first: &Position) -> String {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::window::{More, Window};
 use super::{BadRow, Error, Position, Row, Rows};
-use crate::json::{escaped, line, metadata, write};
+use keystead::json::{escaped, line, metadata, write};
 
 /// The most bytes of a line: a value and metadata of the most bytes, all of them characters
 /// that JSON writes as six (`\u0000`), and as much again as metadata for names and signs.
@@ -134,7 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::secrets::transfer::same_value;
+    use keystead::internals::same_value;
 
     fn rows(bytes: &[u8]) -> Vec<Result<Row, BadRow>> {
         JsonLines::new(bytes).map(Result::unwrap).collect()
@@ -238,7 +238,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read(
             name in "[^\\p{Cc}]{1,20}",
-            map in crate::json::write::tests::any_map(),
+            map in crate::any::any_map(),
             text in ".*",
             metadata in any_metadata(),
         ) {

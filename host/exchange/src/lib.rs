@@ -1,8 +1,12 @@
-//! Secrets to and from the files of others: what an import reads and an export writes. The
-//! forms are read here; which vault they go to is decided by the caller.
+//! Secrets to and from the files of other programs: what an import reads and an export writes.
 //!
-//! A file is hostile until it is read, and secret: no error repeats any value of it.
+//! The forms are read here; which vault the secrets go to is decided by the caller. A file is
+//! hostile until it is read, and secret: no error repeats any value of it.
+#![forbid(unsafe_code)]
 
+#[cfg(test)]
+#[path = "../../lib/src/json/any.rs"]
+mod any;
 pub mod bitwarden;
 pub mod csv;
 mod distinct;
@@ -27,6 +31,7 @@ mod window;
 use std::fmt;
 use std::path::PathBuf;
 
+use keystead::Class;
 use keystead_plugin_api::{Metadata, SecretName, Value};
 
 pub use export::{Export, Exported, To};
@@ -79,9 +84,9 @@ impl fmt::Display for Position {
             Self::Line(line) => write!(f, "line {line}"),
             Self::Item(number, None) => write!(f, "item {number}"),
             Self::Item(number, Some(title)) => {
-                write!(f, "item {number}, `{}`", crate::error::visible(title))
+                write!(f, "item {number}, `{}`", keystead::internals::visible(title))
             }
-            Self::File(path) => f.write_str(&crate::error::visible(&path.to_string_lossy())),
+            Self::File(path) => f.write_str(&keystead::internals::visible(&path.to_string_lossy())),
         }
     }
 }
@@ -103,7 +108,8 @@ pub trait Rows: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>>
     }
 }
 
-/// Why a file as a whole cannot be read or written. No variant holds a value of it.
+/// Why a file as a whole cannot be read or written, or a vault cannot be used. No variant holds a
+/// value of the file.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -170,6 +176,15 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The vault that secrets go to or come from cannot be used.
+    #[error(transparent)]
+    Host(Box<keystead::Error>),
+}
+
+impl From<keystead::Error> for Error {
+    fn from(error: keystead::Error) -> Self {
+        Self::Host(Box::new(error))
+    }
 }
 
 impl Error {
@@ -188,6 +203,16 @@ impl Error {
             Self::Changed => "E13.changed",
             Self::Write(_) | Self::Output { .. } => "E13.unwritable",
             Self::Exists { .. } => "E13.exists",
+            Self::Host(error) => error.code(),
+        }
+    }
+
+    /// Returns who must act.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NoPassword => Class::NeedsHuman,
+            Self::Host(error) => error.class(),
+            _ => Class::CannotDo,
         }
     }
 }

@@ -15,7 +15,7 @@ use self::module::Module;
 use super::distinct::title;
 use super::item::{may_be_secret, sounds_secret};
 use super::{BadRow, Error, Position, Source, input};
-use crate::json::tree::{self, Tree};
+use keystead::json::tree::{self, Tree};
 
 pub use proposal::{Here, LeftOut, Proposal};
 
@@ -151,7 +151,7 @@ fn ours(module: Option<&Module>, name: &str, value: Tree) -> Result<(&'static st
     }
     let is_plain = !value.is_empty()
         && value.len() <= MAX_VALUE_BYTES
-        && crate::error::visible(value) == value
+        && keystead::internals::visible(value) == value
         && !value.chars().any(char::is_control);
     if is_plain { Ok((ours, value.to_owned())) } else { Err(Lost::Odd) }
 }

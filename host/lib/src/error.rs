@@ -9,7 +9,7 @@ use keystead_plugin_api::{Challenge, MAX_MESSAGE_BYTES, SecretName, VaultName};
 use crate::ask::Unanswered;
 use crate::ids::MixedIds;
 use crate::registry::schema;
-use crate::{agent, exchange, fs, plugin, reference, registry, transfer};
+use crate::{agent, fs, plugin, reference, registry, transfer};
 
 /// The result of every call to the host.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -347,15 +347,9 @@ pub enum Error {
     /// A plugin is not installed, not as it was pinned, or not allowed.
     #[error(transparent)]
     Trust(Box<plugin::trust::Error>),
-    /// No project of a new plugin was made.
-    #[error(transparent)]
-    NewPlugin(#[from] plugin::new::Error),
     /// A plugin file cannot be mapped, or its contract does not fit.
     #[error(transparent)]
     Load(#[from] plugin::loader::Error),
-    /// What is imported or exported cannot be read or written.
-    #[error(transparent)]
-    Exchange(#[from] exchange::Error),
     /// Secrets are not copied or moved.
     #[error(transparent)]
     Transfer(#[from] transfer::Error),
@@ -399,9 +393,7 @@ impl Error {
             Self::MixedIds(error) => error.code(),
             Self::Path(error) => error.code(),
             Self::Trust(error) => error.code(),
-            Self::NewPlugin(error) => error.code(),
             Self::Load(error) => error.code(),
-            Self::Exchange(error) => error.code(),
             Self::Transfer(error) => error.code(),
             Self::Agent(error) => error.code(),
         }
@@ -418,7 +410,6 @@ impl Error {
             Self::Locked { why: Unanswered::Nobody | Unanswered::Elsewhere, .. } => {
                 Class::NeedsHuman
             }
-            Self::Exchange(exchange::Error::NoPassword) => Class::NeedsHuman,
             Self::SearchIncomplete { .. } => Class::Partly,
             Self::Misbehaved { .. } => Class::Fault,
             Self::Runner { source, .. } if source.is_misbehaviour() => Class::Fault,
@@ -493,7 +484,7 @@ pub(crate) fn story(error: &dyn std::error::Error) -> String {
 }
 
 /// Returns foreign text as one line that can do nothing to a terminal.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     crate::escape::message(text.trim(), 1_000)
 }
 

@@ -1,6 +1,8 @@
 //! Values from and to JSON, in memory that is wiped. A value is `{"text":...}`,
 //! `{"base64":...}`, `{"user":...,"password":...}`, `{"map":{...}}` or `{"json":...}`.
 
+#[cfg(test)]
+pub(crate) mod any;
 pub mod base64;
 pub mod escaped;
 pub mod line;

@@ -13,7 +13,6 @@ pub mod grant;
 pub mod inspect;
 #[allow(unsafe_code)]
 pub mod loader;
-pub mod new;
 pub mod pins;
 pub(crate) mod replace;
 pub mod runner;

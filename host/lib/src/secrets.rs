@@ -26,7 +26,7 @@ use crate::ask::{Ask, Nobody};
 use crate::error::{Error, Result};
 use crate::host::{Host, Run};
 pub(crate) use list::Walk;
-pub(crate) use write::unfit;
+pub use write::unfit;
 
 /// Where a secret is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Words of a POSIX shell, for commands that are shown to be pasted.
 
 /// Returns one word.
-pub(crate) fn word(text: &str) -> String {
+pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use keystead::exchange::dotenv::Keys;
-use keystead::exchange::{Error, Exported, Output, Overwrite, To};
 use keystead::{Ask, Nobody, Run};
+use keystead_exchange::dotenv::Keys;
+use keystead_exchange::{Error, Export, Exported, Output, Overwrite, To};
 use keystead_plugin_api::{SecretName, VaultName};
 use serde::Serialize;
 
@@ -123,7 +123,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
                 )
                 .hint("name the vaults that can be asked with `-V`, or another file"));
             }
-            file.finish().map_err(keystead::Error::from)?;
+            file.finish()?;
         }
     }
     if scene.ui.is_json() && args.output.as_deref().is_some_and(|path| path != Path::new("-")) {
@@ -139,7 +139,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
 fn output(path: &Path, overwrite: Overwrite) -> Result<Output, Failure> {
     Output::create(path, overwrite).map_err(|error| {
         let exists = matches!(error, Error::Exists { .. });
-        let failure = Failure::from(keystead::Error::from(error));
+        let failure = Failure::from(error);
         if exists { failure.hint("add `--replace` to replace it") } else { failure }
     })
 }
@@ -197,7 +197,7 @@ fn count(args: &Args, scene: &mut Scene<'_>) -> Result<Counted, Failure> {
         let listed = scene.host.each_page(pattern, &vault, ask, &mut |entries| {
             number += entries.len() as u64;
             progress.step(entries.len() as u64);
-            Ok(())
+            Ok::<(), keystead::Error>(())
         });
         match listed {
             Ok(()) => counted.push((vault, Some(number))),
@@ -224,7 +224,7 @@ fn write(
     let default = scene.host.default_vault()?;
     let progress = scene.progress("Exporting", Some(total));
     let host = scene.host.clone();
-    let mut export = host.export(to, out);
+    let mut export = Export::new(&host, to, out);
     let mut tally = Tally::default();
     for vault in vaults {
         let may_ask = args.vault.is_some() || default.as_ref() == Some(*vault);
@@ -264,13 +264,9 @@ fn write(
 }
 
 /// Nothing is said where nobody reads any more.
-fn lost(error: keystead::Error) -> Failure {
+fn lost(error: Error) -> Failure {
     match error {
-        keystead::Error::Exchange(Error::Write(fault))
-            if fault.kind() == io::ErrorKind::BrokenPipe =>
-        {
-            Failure::closed()
-        }
+        Error::Write(fault) if fault.kind() == io::ErrorKind::BrokenPipe => Failure::closed(),
         error => error.into(),
     }
 }

@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use keystead::Run;
-use keystead::exchange::csv::{Column, Delimiter};
-use keystead::exchange::pass::{Gpg, Prompt};
-use keystead::exchange::{Became, Form, IfThere, Import, Reading, Rows, open};
+use keystead_exchange::csv::{Column, Delimiter};
+use keystead_exchange::pass::{Gpg, Prompt};
+use keystead_exchange::{Became, Form, IfThere, Import, Reading, Rows, open};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
@@ -118,7 +118,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
             .hint("add `--from secretstore` if it is one"));
     }
     let host = scene.host.clone();
-    let mut import = host.import(args.vault.as_ref(), &args.prefix, if_there)?;
+    let mut import = Import::new(&host, args.vault.as_ref(), &args.prefix, if_there)?;
     let owner = match form {
         Form::SecretStore => secretstore::owner(&args.source, args.user, &scene)?,
         _ => Default::default(),
@@ -163,11 +163,11 @@ fn pass(
     import: &mut Import<'_>,
     scene: &mut Scene<'_>,
     run: Run,
-    rows: Result<Box<dyn Rows>, keystead::exchange::Error>,
+    rows: Result<Box<dyn Rows>, keystead_exchange::Error>,
     to_do: Option<u64>,
 ) -> Result<Tally, Failure> {
     let what = if run == Run::Dry { "Reading" } else { "Importing" };
-    let mut rows = rows.map_err(keystead::Error::from)?;
+    let mut rows = rows?;
     let mut tally = Tally::default();
     // Once is enough: with a number, all of this has been looked at before.
     if to_do.is_none() {

@@ -3,7 +3,7 @@
 use keystead::plugin::{inspect, pins, runner, trust};
 use keystead::registry::schema::Fault;
 use keystead::similar::similar;
-use keystead::{Class, Error, Unanswered, agent, exchange, fs, registry, transfer};
+use keystead::{Class, Error, Unanswered, agent, fs, registry, transfer};
 use keystead_plugin_api::{Challenge, Prompt, VaultName};
 
 use super::{Failure, in_one_line};
@@ -148,28 +148,6 @@ impl Found {
             }
             Error::Runner { source: runner::Error::Late { .. }, .. } => {
                 self.hint("give it longer with `--timeout`");
-            }
-            Error::Exchange(exchange::Error::Encrypted { form }) => {
-                let how = match form.starts_with("Bitwarden") {
-                    true => "with `bw export --format json`, or in the application",
-                    false => "in the application",
-                };
-                self.hint(format!(
-                    "export it again without encryption ({how}), import that, and delete it"
-                ));
-            }
-            Error::Exchange(exchange::Error::UnknownTable) => self.hint(
-                "say which column is what: add `--column name=HEADER --column password=HEADER`",
-            ),
-            Error::Exchange(exchange::Error::WrongAccount { .. }) => self.hint(
-                "name the account that SecretStore ran as with `--user NAME`",
-            ),
-            Error::Exchange(exchange::Error::NoPassword) => {
-                self.causes.push("it asks for `password`, and nobody can be asked".into());
-                self.hint("run it at a terminal, or add `--unlock password=env:VAR`");
-            }
-            Error::Exchange(exchange::Error::NoProgram { .. }) => {
-                self.hint("install GnuPG: the package is called `gnupg`")
             }
             Error::NoSession { .. } => {
                 self.hint("register it with `--unlock FIELD=REFERENCE` to be asked no more");

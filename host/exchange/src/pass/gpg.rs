@@ -7,7 +7,7 @@ use std::time::Duration;
 use keystead_plugin_api::{Deadline, Error as Refusal, ErrorKind, ExecRequest, SecretBytes};
 
 use super::super::Error;
-use crate::plugin::exec;
+use keystead::internals::execute;
 
 /// Whether gpg may ask for a passphrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Gpg {
         let deadline = Deadline::after(self.timeout);
         let mut request = ExecRequest::new(self.program.clone(), arguments, deadline);
         request.input = SecretBytes::new(input);
-        exec::run(&request, self.home.as_deref())
+        execute(&request, self.home.as_deref())
     }
 }
 

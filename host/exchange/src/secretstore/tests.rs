@@ -10,7 +10,7 @@ use super::*;
 const PASSWORD: &str = "Correct-Horse 9";
 
 fn golden(kind: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/secretstore").join(kind)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/secretstore").join(kind)
 }
 
 fn unlocked(folder: &Path, user: &str, password: Option<&str>) -> Result<Entries, Error> {

@@ -8,7 +8,7 @@ use keystead_plugin_api::VaultName;
 use super::super::distinct::clean;
 use super::module::{Instead, Module};
 use super::{Lost, Registered, Registry};
-use crate::shell::word;
+use keystead::internals::word;
 
 const A_SECRET: &str = "it may be a secret, and is not shown";
 const A_SECRET_FOR_A_PLUGIN: &str =
@@ -159,7 +159,8 @@ impl<'a> Proposal<'a> {
                 command += &format!(" --param {}", word(&format!("{ours}={value}")));
             }
         }
-        let description: String = clean(&crate::error::visible(&self.registered.description));
+        let description: String =
+            clean(&keystead::internals::visible(&self.registered.description));
         if !description.is_empty() {
             // In one word, since it may begin with a dash.
             command += &format!(" {}", word(&format!("--description={description}")));

@@ -4,17 +4,16 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::keep::Keep;
 use super::place::{self, Listener};
@@ -166,15 +165,16 @@ fn say(words: &str) {
     }
 }
 
-/// Has signals arrive as bytes that can be waited for.
+/// Has the signals of this process, which is the agent and nothing else, arrive where they can be
+/// waited for.
 fn signals() -> std::io::Result<Signals> {
-    let (hang_up, ours) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(SIGHUP, ours)?;
-    let (end, ours) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(SIGTERM, ours.try_clone()?)?;
-    signal_hook::low_level::pipe::register(SIGINT, ours)?;
-    hang_up.set_nonblocking(true)?;
-    // `exec` hands on which ones the starter has blocked.
-    SigSet::empty().thread_set_mask()?;
-    Ok(Signals { hang_up, end })
+    let hang_up = SigSet::from_iter([Signal::SIGHUP]);
+    let end = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    // Only these: `exec` hands on which ones the starter has blocked.
+    SigSet::from_iter(hang_up.iter().chain(&end)).thread_set_mask()?;
+    let arriving = |signals| {
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        SignalFd::with_flags(signals, flags).map(OwnedFd::from)
+    };
+    Ok(Signals { hang_up: arriving(&hang_up)?, end: arriving(&end)? })
 }

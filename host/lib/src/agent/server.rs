@@ -1,9 +1,8 @@
 //! The agent's loop: lets clients in that are its own user's, answers them, and forgets what
 //! is over. One thread; nobody waits for a client that is slow.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
@@ -33,9 +32,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// What the system tells the process; each end becomes readable.
 pub(super) struct Signals {
     /// Forget everything.
-    pub(super) hang_up: UnixStream,
+    pub(super) hang_up: OwnedFd,
     /// Forget everything and end.
-    pub(super) end: UnixStream,
+    pub(super) end: OwnedFd,
 }
 
 /// The agent.
@@ -98,7 +97,7 @@ impl<'m> Server<'m> {
             }
             if ready.hang_up {
                 // As many as came: they mean the same.
-                let _ = (&signals.hang_up).read(&mut [0; 64]);
+                let _ = rustix::io::read(&signals.hang_up, &mut [0; 1024]);
                 self.desk.keep.forget_all();
                 self.desk.used = at;
             }

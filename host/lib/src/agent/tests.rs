@@ -67,7 +67,7 @@ impl Agent {
     fn start_as(folder: &Path, linger: Duration, user: Option<RawUid>) -> Self {
         let (hang_up, theirs) = UnixStream::pair().unwrap();
         let (end, end_theirs) = UnixStream::pair().unwrap();
-        let signals = Signals { hang_up: theirs, end: end_theirs };
+        let signals = Signals { hang_up: theirs.into(), end: end_theirs.into() };
         let folder = folder.to_owned();
         let (ready, served) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {

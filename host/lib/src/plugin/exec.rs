@@ -49,7 +49,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// [`TimedOut`](keystead_plugin_api::ErrorKind::TimedOut) at the deadline,
 /// [`Unavailable`](keystead_plugin_api::ErrorKind::Unavailable) where it cannot be started
 /// or writes more than 16 MiB.
-pub(crate) fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutput> {
+pub fn run(request: &ExecRequest, home: Option<&Path>) -> Result<ExecOutput> {
     ids::check().map_err(|refusal| Error::permission_denied(refusal.to_string()))?;
     request.check()?;
     let program = find(&request.program)?;

@@ -381,7 +381,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_field_of_any_value_is_found_or_not(
-            map in crate::json::write::tests::any_map(),
+            map in crate::json::any::any_map(),
             field in "(/|~0|~1|~|0|1|a|json|user){0,6}",
         ) {
             let keys: Vec<String> = map.iter().map(|(key, _)| key.to_owned()).collect();

@@ -49,13 +49,13 @@ impl Host {
     ///
     /// # Errors
     /// What the vault answers, or what `each` returns.
-    pub fn each_page(
+    pub fn each_page<E: From<Error>>(
         &self,
         pattern: Option<&str>,
         vault: &VaultName,
         ask: &mut dyn Ask,
-        each: &mut dyn FnMut(Vec<Entry>) -> Result<()>,
-    ) -> Result<()> {
+        each: &mut dyn FnMut(Vec<Entry>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         let rules = match pattern {
             Some(_) => self.rules(vault, ask)?,
             None => Rules::default(),
@@ -69,7 +69,7 @@ impl Host {
             return match self.describe(&name, &Place::Vault(vault.clone()), ask) {
                 Ok(found) => each(vec![found.entry]),
                 Err(Error::NoSuchSecret { .. }) => Ok(()),
-                Err(error) => Err(error),
+                Err(error) => Err(error.into()),
             };
         }
         let wanted = pattern.map(|pattern| Pattern::new(pattern, &rules));
@@ -120,7 +120,7 @@ impl Host {
         let mut found = Vec::new();
         self.each_page(pattern, vault, ask, &mut |entries| {
             found.extend(entries);
-            Ok(())
+            Ok::<(), Error>(())
         })?;
         // What is there is worth more than the order it stands in.
         let rules = self.rules(vault, ask).unwrap_or_default();

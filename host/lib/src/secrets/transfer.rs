@@ -13,7 +13,7 @@ use keystead_plugin_api::{Entry, ErrorKind, GetRequest, Secret, SecretName, Valu
 pub use error::{Error, Reason, Refusal};
 pub use run::{Outcome, Step};
 
-pub(crate) use compare::same_value;
+pub use compare::same_value;
 
 use super::named;
 use super::pattern::{Pattern, has_wildcards};
@@ -299,7 +299,7 @@ impl Host {
         let mut found = BTreeMap::new();
         self.each_page(Some(pattern), from, ask, &mut |entries| {
             found.extend(entries.into_iter().map(|entry| (entry.name.clone(), entry)));
-            Ok(())
+            Ok::<(), crate::Error>(())
         })?;
         let rules = self.rules(from, ask)?;
         let itself = Pattern::new(pattern, &rules);

@@ -223,7 +223,7 @@ pub(super) fn can_hold(vault: &VaultName, kind: &Kind, value: &Value) -> Result<
 }
 
 /// Returns why a vault that holds these kinds of value cannot hold this one.
-pub(crate) fn unfit(kinds: &[ValueKind], value: &Value) -> Option<String> {
+pub fn unfit(kinds: &[ValueKind], value: &Value) -> Option<String> {
     let kind = value.kind();
     if !kinds.contains(&kind) {
         return Some(format!("this vault cannot hold a value of kind {kind}"));

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use keystead::exchange::{Form, HEAD, Source};
+use keystead_exchange::{Form, HEAD, Source};
 
 use super::super::get::listed;
 use crate::failure::Failure;
@@ -53,7 +53,7 @@ impl Origin {
             Self::Stream(_) => Some(Vec::new().into()),
         };
         Form::recognise(path, head.as_ref().map(|head| head.as_slice())).map_err(|error| {
-            let mut failure = Failure::from(keystead::Error::from(error));
+            let mut failure = Failure::from(error);
             failure.hints.clear();
             let names: Vec<&str> = super::names().collect();
             failure.hint(format!("add `--from FORMAT`: {}", listed(&names)))
@@ -95,5 +95,5 @@ fn head(file: &mut File) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
 }
 
 fn unreadable(fault: io::Error) -> Failure {
-    keystead::Error::from(keystead::exchange::Error::Read(fault)).into()
+    keystead_exchange::Error::Read(fault).into()
 }

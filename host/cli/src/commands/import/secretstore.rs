@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use keystead::exchange::Error;
-use keystead::exchange::secretstore::{Owner, Store};
+use keystead_exchange::Error;
+use keystead_exchange::secretstore::{Owner, Store};
 use keystead_plugin_api::SecretText;
 
 use super::super::{Scene, current_folder};
@@ -31,7 +31,7 @@ pub(super) fn owner(
     let user = user.or_else(environment::account).ok_or_else(|| {
         Failure::usage("cannot tell what your account is called").hint("add `--user NAME`")
     })?;
-    let store = || Store::open(folder, &user).map_err(failure);
+    let store = || Store::open(folder, &user).map_err(Failure::from);
     if !store()?.has_password() {
         return Ok(Owner { user, password: None });
     }
@@ -39,7 +39,7 @@ pub(super) fn owner(
     if let Some(reference) = given {
         let password = scene.host.follow(PASSWORD, &reference, &current_folder()?)?;
         store()?.unlock(Some(&password)).map_err(|error| {
-            failure(error).hint(format!("the answer to `{PASSWORD}` came from `{reference}`"))
+            Failure::from(error).hint(format!("the answer to `{PASSWORD}` came from `{reference}`"))
         })?;
         return Ok(Owner { user, password: Some(password) });
     }
@@ -51,25 +51,21 @@ pub(super) fn owner(
             Err(error @ Error::WrongPassword) => {
                 wrong += 1;
                 if wrong == MAX_WRONG_ANSWERS {
-                    return Err(failure(error));
+                    return Err(error.into());
                 }
                 scene.terminal.tell(&format!("No: {error}."));
             }
-            Err(error) => return Err(failure(error)),
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
 fn ask(scene: &Scene<'_>) -> Result<SecretText, Failure> {
     scene.terminal.hidden("Password of the SecretStore").map_err(|why| match why {
-        Untyped::Nobody => failure(Error::NoPassword),
+        Untyped::Nobody => Error::NoPassword.into(),
         Untyped::Interrupted => Failure::act("nothing was changed"),
         Untyped::TooLong => Failure::act("the line is too long to be typed")
             .hint(format!("add `--unlock {PASSWORD}=file:FILE`")),
         Untyped::Failed(fault) => Failure::act("cannot ask at the terminal").because(fault),
     })
-}
-
-fn failure(error: Error) -> Failure {
-    keystead::Error::from(error).into()
 }

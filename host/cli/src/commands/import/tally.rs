@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keystead::exchange::{Became, Imported};
+use keystead_exchange::{Became, Imported};
 use serde::Serialize;
 
 use crate::failure::in_one_line;

@@ -5,9 +5,9 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use keystead::exchange::Source;
-use keystead::exchange::vaultinfo::{FILE, FOLDER, Here, Proposal, Registry, STORE_FOLDER, read};
 use keystead::plugin::pins::PluginId;
+use keystead_exchange::Source;
+use keystead_exchange::vaultinfo::{FILE, FOLDER, Here, Proposal, Registry, STORE_FOLDER, read};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, mut origin: Origin, scene: &Scene<'_>) -> Result<
         }
         None => read(origin.source()?),
     };
-    let registry = registry.map_err(keystead::Error::from)?;
+    let registry = registry?;
     let vaults: Vec<VaultName> =
         scene.host.vaults()?.0.into_iter().map(|vault| vault.name).collect();
     let plugin = |id: &str| {

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use keystead::Error;
-use keystead::plugin::new::{ApiDependency, Project, Template};
+use crate::new_plugin::{ApiDependency, Project, Template};
 use keystead::plugin::pins::PluginId;
 use serde::Serialize;
 
@@ -46,11 +45,11 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         (false, false) => Template::Small,
     };
     let api = api(args.api_path.as_deref(), scene)?;
-    let project = Project::new(&id, template, &api).map_err(Error::from)?;
+    let project = Project::new(&id, template, &api)?;
     if scene.global.dry_run {
-        project.check(&dir).map_err(Error::from)?;
+        project.check(&dir)?;
     } else {
-        project.write(&dir).map_err(Error::from)?;
+        project.write(&dir)?;
     }
     if scene.ui.is_json() {
         let (dir, dry_run) = (dir.display().to_string(), scene.global.dry_run);

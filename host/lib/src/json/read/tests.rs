@@ -175,7 +175,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(value in crate::json::write::tests::any_map()) {
+    fn what_is_written_is_read(value in crate::json::any::any_map()) {
         let written = crate::json::write::map(&value);
         let read = Value::Map(map(std::str::from_utf8(&written).unwrap()).unwrap());
         // Harmful characters in JSON come back as escapes.

@@ -14,7 +14,7 @@ pub(super) fn same(one: &Secret, other: &Secret, carried: Carried) -> bool {
 }
 
 /// Goes as deep as a value may: the boundary refuses more levels than 16.
-pub(crate) fn same_value(one: &Value, other: &Value) -> bool {
+pub fn same_value(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Map(one), Value::Map(other)) => {
             let (one, other) = (sorted(one), sorted(other));

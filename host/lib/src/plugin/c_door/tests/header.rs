@@ -12,7 +12,7 @@ use keystead_plugin_api::{
 };
 
 pub(super) fn include() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugin-api/include")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugin-api/include")
 }
 
 /// Returns the text of all headers.

@@ -57,7 +57,7 @@ fn every_number_is_in_go_by_cgo_needs_go() {
     go.current_dir(folder.path()).args(["run", "."]);
     go.env("CGO_ENABLED", "1").env("CGO_CFLAGS", format!("-I{}", include().display()));
     // The cache is kept for the next run.
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/go");
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins/go");
     go.env("GOCACHE", std::path::absolute(target.join("cache")).unwrap());
     go.env("GOPATH", std::path::absolute(target.join("path")).unwrap());
     go.env("GOENV", "off").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
