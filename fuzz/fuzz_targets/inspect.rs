@@ -13,7 +13,7 @@ mod change;
 
 use std::sync::LazyLock;
 
-use keystead::plugin::inspect::{Here, Manifest, Permission, inspect};
+use keystead::internals::plugin::inspect::{Here, Manifest, Permission, inspect};
 
 /// The good files that are changed.
 static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {

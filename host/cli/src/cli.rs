@@ -12,7 +12,7 @@ use clap::{
     ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 
-use keystead::similar::similar;
+use keystead::internals::similar;
 
 use crate::commands::{
     agent, completions, copy, doctor, export, get, import, list, man, meta, move_, plugin, remove,

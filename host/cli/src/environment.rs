@@ -7,9 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use keystead::ids::privilege;
+use keystead::internals::ids::privilege;
 use keystead::paths::Paths;
-use keystead::plugin::trust::Privilege;
+use keystead::trust::Privilege;
 use keystead_plugin_api::{MAX_VALUE_BYTES, SecretBytes, SecretText, VaultName};
 use zeroize::Zeroize;
 

@@ -196,7 +196,7 @@ impl Failure {
                 hints: &self.hints,
             },
         };
-        keystead::json::escaped::to_string(&object)
+        keystead::internals::json::escaped::to_string(&object)
     }
 }
 

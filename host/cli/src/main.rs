@@ -30,17 +30,17 @@ use ui::{Form, Ui};
 
 fn main() -> ExitCode {
     // Before anything is read: whoever starts a set-user-ID program chooses what it would find.
-    if let Err(refusal) = keystead::ids::check() {
+    if let Err(refusal) = keystead::internals::ids::check() {
         return ExitCode::from(Ui::refuse(&keystead::Error::from(refusal).into()).code());
     }
     // Neither runner nor agent is a command: they must not parse, read or say anything else.
-    if let Some(code) = keystead::plugin::runner::dispatch(std::env::args_os()) {
+    if let Some(code) = keystead::runner::dispatch(std::env::args_os()) {
         return code;
     }
     if let Some(code) = keystead::agent::dispatch(std::env::args_os()) {
         return code;
     }
-    if let Err(fault) = keystead::ids::give_up_gained() {
+    if let Err(fault) = keystead::internals::ids::give_up_gained() {
         let failure = Failure::act("cannot give up the capabilities of this program's file");
         return ExitCode::from(Ui::refuse(&failure.because(fault)).code());
     }

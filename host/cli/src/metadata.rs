@@ -5,9 +5,9 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-pub(crate) use keystead::json::metadata::Json;
-pub(crate) use keystead::json::metadata::{moment, read_only};
-use keystead::metadata::Convention;
+pub(crate) use keystead::internals::json::metadata::Json;
+pub(crate) use keystead::internals::json::metadata::{moment, read_only};
+use keystead::internals::metadata::Convention;
 use keystead_plugin_api::{Metadata, MetadataValue};
 
 use crate::failure::Failure;

@@ -5,7 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use keystead::plugin::pins::PluginId;
+use keystead::trust::PluginId;
 use keystead_plugin_api::manifest::API_VERSION;
 
 use crate::failure::{Exit, Failure};
@@ -425,7 +425,7 @@ mod tests {
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let file = fs::read(project.join("my-vault.so")).unwrap();
-        let inspected = keystead::plugin::inspect::inspect(&file).unwrap();
+        let inspected = keystead::internals::plugin::inspect::inspect(&file).unwrap();
         assert_eq!(inspected.manifest.id, "my-vault");
         assert!(inspected.manifest.left_out().is_empty());
     }

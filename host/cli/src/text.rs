@@ -1,6 +1,6 @@
 //! Foreign text made fit for a terminal and for one line of it.
 
-use keystead::escape::message;
+use keystead::internals::escape::message;
 
 /// The most characters of one foreign line: what a plugin may say at once, and what we say around it.
 const MOST: usize = keystead_plugin_api::MAX_MESSAGE_BYTES + 1_024;

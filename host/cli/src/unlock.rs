@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
-use keystead::ids::privilege;
-use keystead::plugin::trust::Privilege;
+use keystead::internals::ids::privilege;
 use keystead::reference::Reference;
+use keystead::trust::Privilege;
 
 use crate::commands::get::listed;
 use crate::commands::vault::standing;

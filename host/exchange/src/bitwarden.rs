@@ -10,7 +10,7 @@ use super::distinct::{Distinct, title};
 use super::item::Item;
 use super::left_out::{LeftOut, Thing};
 use super::{BadRow, Error, Position, Row, Rows, input};
-use keystead::json::tree::{self, Tree};
+use keystead::internals::json::tree::{self, Tree};
 
 pub(super) const FORM: &str = "a Bitwarden export";
 

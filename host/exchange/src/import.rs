@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
+use keystead::internals::plugin::inspect::Kind;
 use keystead::internals::{kind_to_write, same_value, target, unfit};
-use keystead::plugin::inspect::Kind;
 use keystead::{Ask, Error, Host, Place, Result, Run, Write};
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::window::{More, Window};
 use super::{BadRow, Error, Position, Row, Rows};
-use keystead::json::{escaped, line, metadata, write};
+use keystead::internals::json::{escaped, line, metadata, write};
 
 /// The most bytes of a line: a value and metadata of the most bytes, all of them characters
 /// that JSON writes as six (`\u0000`), and as much again as metadata for names and signs.

@@ -17,7 +17,7 @@ use super::distinct::{Distinct, clean, title};
 use super::item::Item;
 use super::left_out::{LeftOut, Thing};
 use super::{BadRow, Error, Position, Row, Rows, input};
-use keystead::json::tree::{self, MAX_PARTS, Tree};
+use keystead::internals::json::tree::{self, MAX_PARTS, Tree};
 
 pub(super) const FORM: &str = "a 1PUX export";
 

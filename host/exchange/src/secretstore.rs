@@ -22,7 +22,7 @@ use self::blob::{integer, to_utf16};
 use self::crypt::{IV_BYTES, KEY_BYTES, is_sealed, seal};
 use super::Error;
 use super::input::MAX_BYTES;
-use keystead::json::tree::{self, Tree};
+use keystead::internals::json::tree::{self, Tree};
 
 pub use crypt::Cipher;
 pub use entries::Entries;

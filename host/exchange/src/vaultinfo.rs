@@ -15,7 +15,7 @@ use self::module::Module;
 use super::distinct::title;
 use super::item::{may_be_secret, sounds_secret};
 use super::{BadRow, Error, Position, Source, input};
-use keystead::json::tree::{self, Tree};
+use keystead::internals::json::tree::{self, Tree};
 
 pub use proposal::{Here, LeftOut, Proposal};
 

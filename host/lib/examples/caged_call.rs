@@ -9,10 +9,10 @@ use keystead::api::{
     Deadline, ExecOutput, ExecRequest, GetRequest, Level, OpenRequest, Parameters, SecretName,
     Services, SetRequest, Value, Vault, VaultName,
 };
+use keystead::internals::plugin::grant::Granted;
+use keystead::internals::plugin::runner::{self, Image, Launch, Runner, Setup};
 use keystead::paths::Paths;
-use keystead::plugin::grant::Granted;
-use keystead::plugin::runner::{self, Image, Launch, Runner, Setup};
-use keystead::plugin::trust::{Privilege, Store};
+use keystead::trust::{Privilege, Store};
 
 /// How many calls are made before they are counted, and then.
 const CALLS: u32 = 20_000;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use keystead::Placement;
 use keystead::api::{SecretName, Value, VaultName, WriteMode};
+use keystead::internals::plugin::runner;
 use keystead::paths::Paths;
-use keystead::plugin::pins::InProcess;
-use keystead::plugin::runner;
-use keystead::plugin::trust::{self, IfTaken, Vouch};
-use keystead::registry::Placement;
+use keystead::trust::InProcess;
+use keystead::trust::{self, IfTaken, Vouch};
 use keystead::{Host, NewSecret, Nobody, Options, Place, Registration, Run};
 
 /// How many calls a round has, whichever threads make them.

@@ -10,14 +10,14 @@ use std::thread;
 
 use keystead::api::{SecretName, Value, VaultName, WriteMode};
 use keystead::paths::Paths;
-use keystead::plugin::pins::InProcess;
-use keystead::plugin::trust::{self, IfTaken, Vouch};
+use keystead::trust::InProcess;
+use keystead::trust::{self, IfTaken, Vouch};
 use keystead::{Host, NewSecret, Nobody, Options, Place, Registration, Run};
 
 fn main() -> ExitCode {
     // Isolated plugins run in this very program, started once more: first of all, so that
     // nothing else of ours happens there.
-    if let Some(code) = keystead::plugin::runner::dispatch(std::env::args_os()) {
+    if let Some(code) = keystead::runner::dispatch(std::env::args_os()) {
         return code;
     }
     match run() {

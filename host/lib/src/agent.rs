@@ -34,16 +34,16 @@ pub use proto::{HeldVault, Locked, Status};
 use crate::fs::Lock;
 
 /// The most bytes of a session's secret: the plugin API's own limit.
-pub use keystead_plugin_api::MAX_SESSION_BYTES;
+pub(crate) use keystead_plugin_api::MAX_SESSION_BYTES;
 
 /// The most sessions that one agent keeps.
-pub const MAX_SESSIONS: usize = 64;
+pub(crate) const MAX_SESSIONS: usize = 64;
 
 /// The most vaults that use the sessions of one agent: all of their names fit into one answer.
-pub const MAX_VAULTS: usize = 128;
+pub(crate) const MAX_VAULTS: usize = 128;
 
 /// How long an agent lives that keeps nothing: long enough to unlock the next vault.
-pub const LINGER: Duration = Duration::from_secs(60);
+pub(crate) const LINGER: Duration = Duration::from_secs(60);
 
 /// How long a session is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -90,7 +90,7 @@ impl Host {
     ///
     /// No plugin is run, no vault is opened, no reference is followed, nothing is written.
     /// Every plugin file is read and hashed, whatever was found out about it before.
-    pub fn diagnose(&self) -> Vec<Finding> {
+    pub(crate) fn diagnose(&self) -> Vec<Finding> {
         let survey = self.plugins().survey();
         let mut findings = Vec::new();
         self.folders(&survey, &mut findings);

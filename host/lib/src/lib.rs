@@ -9,33 +9,61 @@
 pub mod agent;
 mod ask;
 mod codec;
-pub mod doctor;
+mod doctor;
 mod error;
-pub mod escape;
-pub mod fs;
+mod escape;
+mod fs;
 mod host;
-pub mod ids;
+mod ids;
+#[doc(hidden)]
 pub mod internals;
-pub mod json;
+mod json;
 mod options;
 pub mod paths;
-pub mod plugin;
+mod plugin;
 pub mod reference;
-pub mod registry;
+mod registry;
 mod retry;
 mod secrets;
 mod shell;
-pub mod similar;
+mod similar;
+
+/// Metadata of a secret that is there: changed without its value.
+pub mod metadata {
+    pub use crate::secrets::metadata::{Change, Changed, Edit};
+}
+
+/// The process of an isolated plugin: this program, started again.
+pub mod runner {
+    pub use crate::plugin::runner::dispatch;
+}
+
+/// Secrets from one vault to another: what is copied or moved, what is planned, what became of it.
+pub mod transfer {
+    pub use crate::secrets::transfer::{
+        Action, Carried, Error, IfRefused, IfThere, Outcome, Plan, Planned, Reason, Refusal,
+        Source, Step, Transfer,
+    };
+}
+
+/// Installed plugins: a file is inspected, somebody vouches for it, and it is installed and pinned.
+pub mod trust {
+    pub use crate::plugin::inspect::{FileAccess, Permission};
+    pub use crate::plugin::pins::{Digest, InProcess, PluginId};
+    pub use crate::plugin::trust::{
+        Candidate, Error, IfTaken, Place, Privilege, Store, Trusted, Vouch, VouchedBy,
+    };
+}
 
 pub use ask::{Ask, Nobody, Unanswered};
 pub use error::{Class, Error, Result};
 pub use host::{
-    Check, Denied, Host, OptionalPermission, PlannedGrant, PlannedRegistration, Registered,
-    Registration, Renew, Run, Unlocked, Unlocking, Unregistered, VaultDetails, VaultInfo,
-    may_be_denial, tells_of_denial,
+    Host, OptionalPermission, PlannedGrant, PlannedRegistration, Registered, Registration, Renew,
+    Run, Unlocked, Unlocking, Unregistered, VaultDetails, VaultInfo,
 };
 pub use keystead_plugin_api as api;
 pub use options::{DEFAULT_TIMEOUT, Log, MAX_HANDLES, Options, Sources, UNLOCK_TIMEOUT};
+pub use plugin::inspect::{Kind, Request};
+pub use registry::{DefaultChoice, Entry, Placement, Replace, Setting};
 pub use secrets::{Described, FieldKind, Found, Listing, NewField, NewSecret, NoField};
-pub use secrets::{Place, PlannedAction, Unasked, Write, has_wildcards};
-pub use secrets::{metadata, transfer};
+pub use secrets::{Place, PlannedAction, Unasked, Write};

@@ -8,7 +8,7 @@ use keystead_plugin_api::{MAX_SECRET_NAME_BYTES, SecretName, VaultName};
 
 /// The most bytes a reference may have: a name of 1,024 bytes, percent-encoded, and a
 /// command line with room.
-pub const MAX_REFERENCE_BYTES: usize = 8 * 1_024;
+pub(crate) const MAX_REFERENCE_BYTES: usize = 8 * 1_024;
 
 /// A place to take a secret from.
 ///

@@ -6,10 +6,10 @@ mod atomic;
 mod field;
 mod list;
 mod many;
-pub mod metadata;
+pub(crate) mod metadata;
 mod pattern;
 pub(crate) mod rules;
-pub mod transfer;
+pub(crate) mod transfer;
 mod write;
 
 use keystead_plugin_api::{

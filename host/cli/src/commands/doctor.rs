@@ -1,7 +1,7 @@
 //! `keystead doctor`: what is wrong with what is installed and registered, and the command
 //! that mends each.
 
-use keystead::doctor::{Finding, Severity};
+use keystead::internals::doctor::{Finding, Severity};
 use serde::Serialize;
 
 use super::Scene;
@@ -17,7 +17,7 @@ use crate::ui::Lines;
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
-    let mut findings = scene.host.diagnose();
+    let mut findings = keystead::internals::diagnose(&scene.host);
     if let Some(dir) = &scene.global.config_dir {
         // A command that is pasted must mean the same folder.
         let option = format!(" --config-dir {}", quoted(&absolute(dir).to_string_lossy()));

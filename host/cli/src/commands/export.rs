@@ -146,7 +146,7 @@ fn output(path: &Path, overwrite: Overwrite) -> Result<Output, Failure> {
 
 /// Returns the one secret that is meant, where it is not a pattern.
 fn named(pattern: Option<&str>) -> Option<SecretName> {
-    SecretName::parse(pattern.filter(|pattern| !keystead::has_wildcards(pattern))?).ok()
+    SecretName::parse(pattern.filter(|pattern| !keystead::internals::has_wildcards(pattern))?).ok()
 }
 
 /// Returns the error of one secret that no vault has that was asked.

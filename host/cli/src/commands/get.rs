@@ -1,9 +1,9 @@
 //! `keystead get`: a secret's value, exactly its bytes.
 
-use keystead::ids::privilege;
-use keystead::metadata::expires;
-use keystead::plugin::trust::Privilege;
+use keystead::internals::ids::privilege;
+use keystead::internals::metadata::expires;
 use keystead::reference::Reference;
+use keystead::trust::Privilege;
 use keystead::{Found, NoField, Place, Unasked};
 use keystead_plugin_api::{Metadata, SecretBytes, SecretName, Value, VaultName};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::failure::{Exit, Failure};
 use crate::metadata;
 use crate::text;
 use crate::ui::{Talk, Ui};
-use keystead::json::{escaped, write};
+use keystead::internals::json::{escaped, write};
 
 /// Print a secret's value
 ///
@@ -152,7 +152,12 @@ fn elsewhere(reference: &Reference, scene: &Scene<'_>) -> Result<Exit, Failure> 
         reference: &'a str,
         kind: &'static str,
     }
-    let value = Value::Text(scene.host.follow("value", reference, &current_folder()?)?);
+    let value = Value::Text(keystead::internals::follow(
+        &scene.host,
+        "value",
+        reference,
+        &current_folder()?,
+    )?);
     let shown = reference.to_string();
     if scene.ui.is_json() {
         let head = Head { schema: 1, reference: &shown, kind: value.kind().as_str() };

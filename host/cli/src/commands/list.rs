@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keystead::Described;
-use keystead::metadata::Filter;
+use keystead::internals::metadata::Filter;
 use keystead_plugin_api::{Metadata, VaultName};
 use serde::Serialize;
 

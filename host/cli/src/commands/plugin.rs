@@ -13,7 +13,7 @@ mod verify;
 
 use std::path::PathBuf;
 
-use keystead::plugin::pins::PluginId;
+use keystead::trust::PluginId;
 
 use super::Scene;
 use crate::failure::{Exit, Failure};

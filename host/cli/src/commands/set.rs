@@ -16,7 +16,7 @@ use crate::failure::{Exit, Failure};
 use crate::metadata;
 use crate::terminal::Untyped;
 use crate::value::input::{self, Ending};
-use keystead::json::read;
+use keystead::internals::json::read;
 
 /// The most bytes of a map as JSON: escapes and base64 make it longer than the value.
 const MAX_JSON: usize = 4 * MAX_VALUE_BYTES;

@@ -1,6 +1,6 @@
 //! `keystead show`: what is known of a secret besides its value.
 
-use keystead::metadata::expires;
+use keystead::internals::metadata::expires;
 use keystead_plugin_api::{SecretName, VaultName};
 
 use super::Scene;

@@ -6,8 +6,8 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use clap::{Arg, ValueHint};
-use keystead::plugin::inspect::Manifest;
-use keystead::plugin::pins::PluginId;
+use keystead::internals::plugin::inspect::Manifest;
+use keystead::trust::PluginId;
 use keystead::{Host, Options};
 use keystead_plugin_api::{SecretName, VaultName};
 
@@ -146,14 +146,19 @@ fn secrets(line: &Line<'_>, prefix: &str, until: Instant) -> Option<Vec<Candidat
         let work = move || {
             let mut left = MOST;
             // A vault that is locked, broken or late has no names here.
-            let _ = host.names_at_hand(&vault, &prefix, &mut |name: SecretName| {
-                left -= 1;
-                let candidate = Candidate::new(name.as_str(), vault.as_str());
-                match sender.send(candidate).is_ok() && left > 0 {
-                    true => ControlFlow::Continue(()),
-                    false => ControlFlow::Break(()),
-                }
-            });
+            let _ = keystead::internals::names_at_hand(
+                &host,
+                &vault,
+                &prefix,
+                &mut |name: SecretName| {
+                    left -= 1;
+                    let candidate = Candidate::new(name.as_str(), vault.as_str());
+                    match sender.send(candidate).is_ok() && left > 0 {
+                        true => ControlFlow::Continue(()),
+                        false => ControlFlow::Break(()),
+                    }
+                },
+            );
         };
         // Where no thread is to be had the vault is passed over.
         if std::thread::Builder::new().spawn(work).is_err() {

@@ -1,9 +1,10 @@
 //! From the library's errors to what the user sees, each with what can be done about it.
 
-use keystead::plugin::{inspect, pins, runner, trust};
-use keystead::registry::schema::Fault;
-use keystead::similar::similar;
-use keystead::{Class, Error, Unanswered, agent, fs, registry, transfer};
+use keystead::internals::plugin::{inspect, pins, runner, trust};
+use keystead::internals::registry::schema::Fault;
+use keystead::internals::similar;
+use keystead::internals::{fs, registry};
+use keystead::{Class, Error, Unanswered, agent, transfer};
 use keystead_plugin_api::{Challenge, Prompt, VaultName};
 
 use super::{Failure, in_one_line};

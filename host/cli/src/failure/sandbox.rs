@@ -1,13 +1,17 @@
 //! What a vault's sandbox grants, said where its plugin may have met the walls of it: "permission denied"
 //! alone tells nobody what to do.
 
-use keystead::{Denied, Error, Host};
+use keystead::internals::Denied;
+use keystead::{Error, Host};
 
 use super::Failure;
 
 /// Adds what the vault of a failure is granted, and how to grant more.
 pub(crate) fn with_grants(failure: Failure, host: &Host) -> Failure {
-    let denied = failure.error.downcast_ref::<Error>().and_then(|error| host.denied(error));
+    let denied = failure
+        .error
+        .downcast_ref::<Error>()
+        .and_then(|error| keystead::internals::denied(host, error));
     match denied {
         Some(denied) => hints(&denied).into_iter().fold(failure, Failure::hint),
         None => failure,

@@ -15,7 +15,7 @@ use super::super::{BadRow, Error, Position, Row, Rows};
 use super::blob::{self, Type};
 use super::crypt::Cipher;
 use super::{FORM, metadata};
-use keystead::json::tree::{self, Tree};
+use keystead::internals::json::tree::{self, Tree};
 
 /// What the names of members begin with, before the map's own name.
 const MEMBER: &str = "psht:";

@@ -4,7 +4,7 @@ use keystead_plugin_api::{Metadata, MetadataValue};
 
 use super::super::item::moment;
 use super::super::left_out::{LeftOut, Thing};
-use keystead::json::tree::Tree;
+use keystead::internals::json::tree::Tree;
 
 const UNKNOWN: Thing =
     Thing("value of metadata of no known kind", "values of metadata of no known kind");
@@ -75,7 +75,7 @@ fn date(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keystead::json::tree;
+    use keystead::internals::json::tree;
 
     fn shown(json: &str) -> (Vec<String>, Vec<String>) {
         let mut left_out = LeftOut::default();

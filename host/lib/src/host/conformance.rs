@@ -84,7 +84,7 @@ impl Host {
     ///
     /// # Errors
     /// What keeps the vault from being opened at all; a broken obligation is an outcome.
-    pub fn check_file(
+    pub(crate) fn check_file(
         &self,
         plugin: &Unpinned,
         check: &Check,
@@ -100,7 +100,7 @@ impl Host {
     ///
     /// # Errors
     /// As for [`Host::check_file`], and when it may not run there.
-    pub fn check_installed(
+    pub(crate) fn check_installed(
         &self,
         id: &PluginId,
         placement: Placement,

@@ -45,7 +45,7 @@ const NO_NETWORK: [&str; 3] =
 impl Host {
     /// Returns what is granted to the vault that an error is of, where its plugin runs isolated and
     /// what it says may come from its sandbox.
-    pub fn denied(&self, error: &Error) -> Option<Denied> {
+    pub(crate) fn denied(&self, error: &Error) -> Option<Denied> {
         let (vault, denial) = denied_in(error, None)?;
         let entry = self.entry(&vault).ok()?;
         if !denial.fits(&entry.grants) {

@@ -99,7 +99,7 @@ impl Host {
     ///
     /// # Errors
     /// The plugin cannot be used, or has no such kind of vault.
-    pub fn optional_permissions(&self, entry: &Entry) -> Result<Vec<OptionalPermission>> {
+    pub(crate) fn optional_permissions(&self, entry: &Entry) -> Result<Vec<OptionalPermission>> {
         Ok(optional(&self.kind(entry)?, entry, self.home().as_deref()))
     }
 

@@ -46,7 +46,12 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::Unresolved`] or [`Error::UnresolvedSecret`]; neither holds what was read.
-    pub fn follow(&self, what: &str, reference: &Reference, folder: &Path) -> Result<SecretText> {
+    pub(crate) fn follow(
+        &self,
+        what: &str,
+        reference: &Reference,
+        folder: &Path,
+    ) -> Result<SecretText> {
         match reference.clone().anchored(folder, self.home().as_deref()) {
             Some(anchored) => self.resolve(what, &anchored),
             None => Err(Error::Unresolved {

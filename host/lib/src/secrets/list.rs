@@ -101,7 +101,11 @@ impl Host {
     ///
     /// # Errors
     /// What the vault answers.
-    pub fn first_names(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<Vec<SecretName>> {
+    pub(crate) fn first_names(
+        &self,
+        vault: &VaultName,
+        ask: &mut dyn Ask,
+    ) -> Result<Vec<SecretName>> {
         let page = self.call(vault, ask, &mut |open, deadline| {
             let request = ListRequest::new(deadline);
             let page = open.list(&request)?;

@@ -37,7 +37,8 @@ pub(super) fn owner(
     }
     let given = scene.unlock.answer_once(PASSWORD, None, None);
     if let Some(reference) = given {
-        let password = scene.host.follow(PASSWORD, &reference, &current_folder()?)?;
+        let password =
+            keystead::internals::follow(&scene.host, PASSWORD, &reference, &current_folder()?)?;
         store()?.unlock(Some(&password)).map_err(|error| {
             Failure::from(error).hint(format!("the answer to `{PASSWORD}` came from `{reference}`"))
         })?;

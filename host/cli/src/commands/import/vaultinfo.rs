@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use keystead::plugin::pins::PluginId;
+use keystead::trust::PluginId;
 use keystead_exchange::Source;
 use keystead_exchange::vaultinfo::{FILE, FOLDER, Here, Proposal, Registry, STORE_FOLDER, read};
 use keystead_plugin_api::VaultName;

@@ -1,7 +1,7 @@
 //! A plugin file described, as `show`, `install` and `trust` do it: for people and as JSON.
 
-use keystead::plugin::inspect::{Here, Inspected, Kind, Permission, Request};
-use keystead::plugin::pins::Digest;
+use keystead::internals::plugin::inspect::{Here, Inspected, Kind, Permission, Request};
+use keystead::trust::Digest;
 use serde::Serialize;
 
 use super::super::Scene;

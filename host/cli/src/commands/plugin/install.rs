@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use keystead::plugin::pins::InProcess;
-use keystead::plugin::trust::{IfTaken, Place, Vouch};
+use keystead::trust::InProcess;
+use keystead::trust::{IfTaken, Place, Vouch};
 use serde::Serialize;
 
 use super::super::Scene;

@@ -1,7 +1,7 @@
 //! `keystead plugin list`: every pin of every layer, and how it stands.
 
-use keystead::plugin::pins::{Entry, Pin};
-use keystead::plugin::trust::Listed;
+use keystead::internals::plugin::pins::{Entry, Pin};
+use keystead::internals::plugin::trust::Listed;
 use serde::Serialize;
 
 use super::super::Scene;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::new_plugin::{ApiDependency, Project, Template};
-use keystead::plugin::pins::PluginId;
+use keystead::trust::PluginId;
 use serde::Serialize;
 
 use super::super::Scene;

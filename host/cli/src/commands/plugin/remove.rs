@@ -1,6 +1,6 @@
 //! `keystead plugin remove`: takes a plugin of the user's away. Vaults' secrets stay.
 
-use keystead::plugin::pins::{Layer, PluginId};
+use keystead::internals::plugin::pins::{Layer, PluginId};
 use serde::Serialize;
 
 use super::super::Scene;

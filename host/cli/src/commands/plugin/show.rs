@@ -5,9 +5,9 @@ use std::io::Read;
 use std::path::Path;
 
 use fs_err::File;
-use keystead::fs::MAX_PLUGIN_BYTES;
-use keystead::plugin::inspect::{Inspected, inspect};
-use keystead::plugin::pins::{Digest, PluginId};
+use keystead::internals::fs::MAX_PLUGIN_BYTES;
+use keystead::internals::plugin::inspect::{Inspected, inspect};
+use keystead::trust::{Digest, PluginId};
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
@@ -41,9 +41,11 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
 fn installed(scene: &Scene<'_>, id: &PluginId) -> Result<Exit, Failure> {
     let pinned = scene.host.plugins().verify(Some(id))?;
     let Some(first) = pinned.into_iter().next() else {
-        return Err(
-            keystead::plugin::pins::Error::NotPinned { id: id.clone(), similar: None }.into()
-        );
+        return Err(keystead::internals::plugin::pins::Error::NotPinned {
+            id: id.clone(),
+            similar: None,
+        }
+        .into());
     };
     let Some(path) = &first.path else {
         return Err(match first.outcome {
@@ -116,7 +118,7 @@ fn look_at(path: &Path) -> Result<(Inspected, Digest), Failure> {
         .map_err(|fault| cannot(fault.to_string()))?;
     let inspected = inspect(&bytes).map_err(|source| {
         let path = path.to_owned();
-        Failure::from(keystead::plugin::trust::Error::Unfit { path, source }).without_hints()
+        Failure::from(keystead::trust::Error::Unfit { path, source }).without_hints()
     })?;
     Ok((inspected, Digest::of(&bytes)))
 }

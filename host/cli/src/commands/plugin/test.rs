@@ -3,10 +3,10 @@
 
 use std::io;
 
-use keystead::Check;
-use keystead::plugin::inspect::{Finding, Inspected, Permission};
-use keystead::plugin::pins::PluginId;
-use keystead::registry::Placement;
+use keystead::Placement;
+use keystead::internals::Check;
+use keystead::internals::plugin::inspect::{Finding, Inspected, Permission};
+use keystead::trust::PluginId;
 use keystead_plugin_api::testing::{Outcome, Stop, obligations};
 use serde::Serialize;
 
@@ -118,7 +118,13 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
             if Placement::from(args.placement) == Placement::Isolated {
                 show(scene, id.as_str(), &check);
             }
-            let checked = scene.host.check_installed(&id, args.placement.into(), &check, report);
+            let checked = keystead::internals::check_installed(
+                &scene.host,
+                &id,
+                args.placement.into(),
+                &check,
+                report,
+            );
             (id, checked)
         }
         Wanted::File(path) => {
@@ -133,7 +139,7 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
             let id = plugin.candidate().id().clone();
             warn(scene, plugin.candidate().inspected());
             show(scene, id.as_str(), &check);
-            (id, scene.host.check_file(&plugin, &check, report))
+            (id, keystead::internals::check_file(&scene.host, &plugin, &check, report))
         }
     };
     match lost {
@@ -156,7 +162,7 @@ fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure
 fn not_granted(error: keystead::Error, granted: Option<&[String]>) -> Failure {
     let denied = match &error {
         keystead::Error::OpenRefused { answer, .. } | keystead::Error::Refused { answer, .. } => {
-            keystead::may_be_denial(answer, granted.unwrap_or_default())
+            keystead::internals::may_be_denial(answer, granted.unwrap_or_default())
         }
         _ => false,
     };
@@ -222,7 +228,7 @@ impl Tally {
                 }
             }
             Outcome::Broken { obligation, expected, found } => {
-                self.denied |= keystead::tells_of_denial(found, &self.granted);
+                self.denied |= keystead::internals::tells_of_denial(found, &self.granted);
                 self.broken.push(obligation);
                 json.outcome = "broken";
                 json.expected = Some(text::visible(expected));
@@ -230,7 +236,7 @@ impl Tally {
                 format!("{obligation}: BROKEN: expected {expected}, found {found}")
             }
             Outcome::NotApplicable { obligation, why } => {
-                self.denied |= keystead::tells_of_denial(why, &self.granted);
+                self.denied |= keystead::internals::tells_of_denial(why, &self.granted);
                 self.unchecked += 1;
                 json.outcome = "not checked";
                 json.why = Some(text::visible(why));

@@ -1,7 +1,7 @@
 //! `keystead plugin trust`: accepts a plugin's file as it is now, after it changed or was
 //! quarantined.
 
-use keystead::plugin::pins::InProcess;
+use keystead::trust::InProcess;
 use serde::Serialize;
 
 use super::super::Scene;
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
 }
 
 /// Returns what is new against the pin, as lines for people.
-fn changes(candidate: &keystead::plugin::trust::Candidate) -> Vec<String> {
+fn changes(candidate: &keystead::trust::Candidate) -> Vec<String> {
     let Some(pin) = candidate.existing() else { return Vec::new() };
     if pin.sha256 == *candidate.sha256() {
         return vec!["It has not changed since it was pinned.".to_owned()];

@@ -1,7 +1,7 @@
 //! `keystead plugin verify`: reads and hashes installed plugins afresh. Nothing of them runs.
 
-use keystead::plugin::pins::PluginId;
-use keystead::plugin::trust::Verified;
+use keystead::internals::plugin::trust::Verified;
+use keystead::trust::PluginId;
 use serde::Serialize;
 
 use super::super::Scene;

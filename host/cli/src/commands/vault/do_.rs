@@ -7,7 +7,7 @@ use super::super::get::{self, vault_name};
 use super::super::{Scene, current_folder};
 use super::parameters;
 use crate::failure::{Exit, Failure};
-use keystead::json::{escaped, write};
+use keystead::internals::json::{escaped, write};
 
 /// Do what only this vault can do
 ///

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use keystead::Entry;
 use keystead::VaultInfo;
 use keystead::agent::Sessions;
-use keystead::registry::Entry;
 use serde::Serialize;
 
 use super::super::Scene;

@@ -2,7 +2,7 @@
 
 use keystead::Registration;
 use keystead::paths::Layer;
-use keystead::registry::{DefaultChoice, Placement, Replace};
+use keystead::{DefaultChoice, Placement, Replace};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keystead::OptionalPermission;
-use keystead::registry::{Entry, Setting};
+use keystead::{Entry, Setting};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
@@ -36,7 +36,8 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         .map(|kind| kind.capabilities.iter().map(|capability| capability.as_str()).collect());
 
     // Where its plugin cannot be used, that is said below.
-    let optional = scene.host.optional_permissions(&entry).unwrap_or_default();
+    let optional =
+        keystead::internals::optional_permissions(&scene.host, &entry).unwrap_or_default();
 
     if scene.ui.is_json() {
         scene.ui.json(&Json {
