@@ -15,7 +15,7 @@ mod memory;
 mod peer;
 mod place;
 mod process;
-mod proto;
+pub(crate) mod proto;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ pub use client::Client;
 pub use error::Error;
 pub use key::SessionKey;
 pub use process::dispatch;
-pub use proto::{HeldVault, Locked, Status};
+pub(crate) use proto::Status;
 
 use crate::fs::Lock;
 

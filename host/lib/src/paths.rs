@@ -84,48 +84,18 @@ impl Paths {
 
     /// Returns the file a vault of this name is registered in by us. A file that somebody
     /// else put there may be spelled with other case.
-    pub fn vault_file(&self, layer: Layer, name: &VaultName) -> Option<PathBuf> {
+    pub(crate) fn vault_file(&self, layer: Layer, name: &VaultName) -> Option<PathBuf> {
         Some(self.vaults_dir(layer)?.join(format!("{name}.toml")))
     }
 
     /// Returns the file that holds the layer's default vault.
-    pub fn config_file(&self, layer: Layer) -> Option<PathBuf> {
+    pub(crate) fn config_file(&self, layer: Layer) -> Option<PathBuf> {
         Some(self.config_dir(layer)?.join("config.toml"))
     }
 
-    /// Returns the administrator's policy.
-    pub fn policy_file(&self) -> PathBuf {
-        self.system_config.join("policy.toml")
-    }
-
-    /// Returns the folder of the plugins the user installed.
-    pub fn user_plugins_dir(&self) -> Option<PathBuf> {
-        Some(self.user_data.as_deref()?.join("plugins"))
-    }
-
-    /// Returns the folder of the pins the user made.
-    pub fn user_pins_dir(&self) -> Option<PathBuf> {
-        Some(self.user_data.as_deref()?.join("pins.d"))
-    }
-
     /// Returns the folder of the locks between this user's processes.
-    pub fn locks_dir(&self) -> Option<PathBuf> {
+    pub(crate) fn locks_dir(&self) -> Option<PathBuf> {
         Some(self.user_data.as_deref()?.join("locks"))
-    }
-
-    /// Returns the folder of the pins the administrator made.
-    pub fn system_pins_dir(&self) -> PathBuf {
-        self.system_config.join("pins.d")
-    }
-
-    /// Returns the packages' plugin folders, most specific first.
-    pub fn packaged_plugins_dirs(&self) -> impl Iterator<Item = PathBuf> + '_ {
-        self.packaged.iter().map(|folder| folder.join("plugins"))
-    }
-
-    /// Returns the packages' pin folders, most specific first.
-    pub fn packaged_pins_dirs(&self) -> impl Iterator<Item = PathBuf> + '_ {
-        self.packaged.iter().map(|folder| folder.join("pins.d"))
     }
 }
 
@@ -148,10 +118,5 @@ mod tests {
         );
         assert_eq!(paths.vault_file(Layer::User, &name), None);
         assert_eq!(paths.config_file(Layer::User), None);
-        assert_eq!(paths.user_plugins_dir(), None);
-        assert_eq!(
-            paths.packaged_pins_dirs().collect::<Vec<_>>(),
-            [Path::new("/usr/local/lib/keystead/pins.d"), Path::new("/usr/lib/keystead/pins.d")]
-        );
     }
 }

@@ -112,7 +112,7 @@ pub enum Error {
         "not a reference: it starts with none of `keystead://`, `env:`, `file:`, `command:`, `fd:`"
     )]
     Scheme,
-    /// The text is longer than [`MAX_REFERENCE_BYTES`].
+    /// The text is longer than 8 KiB.
     #[error("the reference has {bytes} bytes; the most is {MAX_REFERENCE_BYTES}")]
     TooLong {
         /// How many bytes it has.

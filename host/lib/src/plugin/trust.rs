@@ -90,6 +90,7 @@ impl Store {
     ///
     /// # Errors
     /// When the file is there and unsafe, or not understood.
+    #[doc(hidden)]
     pub fn policy(&self) -> Result<Policy, Error> {
         Policy::read(&Roots::new(&self.paths, self.privilege))
     }

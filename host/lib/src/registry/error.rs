@@ -158,7 +158,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A file or folder is missing rights, too large, in the wrong hands, or on a full or
-    /// read-only disk: see the errors of [`crate::fs`]. What was there before a write is
+    /// read-only disk: the errors of `fs`. What was there before a write is
     /// still there.
     #[error(transparent)]
     File(#[from] fs::Error),

@@ -49,6 +49,7 @@ impl Store {
     ///
     /// # Errors
     /// When the count is not safe or cannot be kept.
+    #[doc(hidden)]
     pub fn record_crash(&self, sha256: &Digest) -> Result<Crashes, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let Some(data) = roots.data_made() else { return Ok(Crashes::NotKept) };
@@ -61,6 +62,7 @@ impl Store {
     ///
     /// # Errors
     /// When the count is not safe or cannot be read.
+    #[doc(hidden)]
     pub fn is_quarantined(&self, sha256: &Digest) -> Result<bool, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         match roots.data()? {
@@ -77,6 +79,7 @@ impl Store {
     /// # Errors
     /// [`Error::Quarantined`] when what was left behind was a crash too many; or when the
     /// marker cannot be kept.
+    #[doc(hidden)]
     pub fn hold_marker(&self, trusted: &Trusted) -> Result<Option<Marker>, Error> {
         if trusted.vouched_by() == VouchedBy::Builtin {
             return Ok(None);

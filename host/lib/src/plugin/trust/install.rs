@@ -44,16 +44,19 @@ impl Candidate {
     }
 
     /// Returns the bytes.
+    #[doc(hidden)]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Returns what inspection found, with what is worth a line to whoever decides.
+    #[doc(hidden)]
     pub fn inspected(&self) -> &Inspected {
         &self.inspected
     }
 
     /// Returns the pin that the id has now.
+    #[doc(hidden)]
     pub fn existing(&self) -> Option<&Pin> {
         self.existing.as_ref()
     }
@@ -148,6 +151,7 @@ impl Store {
     /// # Errors
     /// What policy and quarantine have against it; where only the system's folders count, it is nothing
     /// of theirs.
+    #[doc(hidden)]
     pub fn unpinned(&self, candidate: Candidate) -> Result<Unpinned, Error> {
         if self.privilege != Privilege::Ordinary {
             return Err(Error::NoDataFolder);

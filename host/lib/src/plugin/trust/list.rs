@@ -42,6 +42,7 @@ impl Store {
     /// # Errors
     /// When a layer's folder or the policy is unsafe or cannot be read: a single pin's
     /// fault is told with that pin.
+    #[doc(hidden)]
     pub fn list(&self) -> Result<Vec<Listed>, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let policy = Policy::read(&roots)?;
@@ -74,6 +75,7 @@ impl Store {
     /// # Errors
     /// [`pins::Error::NotPinned`] when no layer has the id; or when a layer's folder is
     /// unsafe or cannot be read.
+    #[doc(hidden)]
     pub fn verify(&self, id: Option<&PluginId>) -> Result<Vec<Verified>, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let mut all = Vec::new();

@@ -104,26 +104,31 @@ impl Trusted {
     }
 
     /// Returns how much there has to be of a cage where it runs isolated.
+    #[doc(hidden)]
     pub fn cage(&self) -> Cage {
         self.terms.cage
     }
 
     /// Returns whether it has namespaces of its own where it runs isolated.
+    #[doc(hidden)]
     pub fn namespaces(&self) -> Namespaces {
         self.terms.namespaces
     }
 
     /// Returns what the plugin says of itself.
+    #[doc(hidden)]
     pub fn manifest(&self) -> &Manifest {
         &self.verdict.manifest
     }
 
     /// Returns which door it has.
+    #[doc(hidden)]
     pub fn abi(&self) -> Abi {
         self.verdict.abi
     }
 
     /// Returns how well its layout fits this host, if it was loaded before.
+    #[doc(hidden)]
     pub fn fit(&self) -> Option<Fit> {
         self.verdict.fit
     }
@@ -134,6 +139,7 @@ impl Trusted {
     }
 
     /// Returns the open file. Its position is nobody's: read it by offset.
+    #[doc(hidden)]
     pub fn file(&self) -> &File {
         self.file.as_file()
     }
@@ -143,6 +149,7 @@ impl Trusted {
     ///
     /// # Errors
     /// [`fs::Error::Changed`] when the file is no longer in the state that was proven.
+    #[doc(hidden)]
     pub fn bytes(&self) -> Result<Cow<'_, [u8]>, Error> {
         match &self.bytes {
             Some(bytes) => Ok(Cow::Borrowed(bytes)),
