@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use keystead::Placement;
 use keystead::Registration;
 use keystead::api::{Value, VaultName};
-use keystead::plugin::pins::PluginId;
-use keystead::registry::Placement;
+use keystead::trust::PluginId;
 
 use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::able;
