@@ -1,12 +1,13 @@
 //! What the checks work with: open vaults that unlock themselves, remember what they wrote
 //! so that it is removed again, and keep every message they heard.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::checks::Check;
 use super::pages::{Endless, Walk};
 use super::{sample, Declared, Places, Subject, NAME_PREFIX};
 use crate::error::{Error, ErrorKind, Result};
@@ -44,6 +45,8 @@ pub(super) enum Fault {
     Broken { expected: String, found: String },
     /// Something else stands in the way of checking it.
     Elsewhere { why: String },
+    /// A call that the check needs beforehand did not work.
+    Before { why: String },
 }
 
 /// Returns the verdict that an obligation is broken.
@@ -85,8 +88,16 @@ pub(super) fn expect_success<T>(result: Result<T>, call: &str) -> Result<T, Faul
 pub(super) fn prepared<T>(result: Result<T>, call: &str) -> Result<T, Fault> {
     match result {
         Ok(value) => Ok(value),
-        Err(error) => elsewhere(format!("{call} answered {}", answer_of::<T>(&Err(error)))),
+        Err(error) => {
+            let why = format!("{call} answered {}", answer_of::<T>(&Err(error)));
+            Err(Fault::Before { why })
+        }
     }
+}
+
+/// Says that a vault cannot do what a check is about.
+fn not_declared(capability: Capability) -> String {
+    format!("the vault does not declare `{}`", capability.as_str())
 }
 
 /// Returns the deadline of an ordinary call.
@@ -98,27 +109,44 @@ pub(super) fn soon() -> Deadline {
 #[derive(Default)]
 pub(super) struct Watch {
     /// Everything that was ever heard of a vault: its messages.
-    heard: RefCell<Vec<String>>,
+    heard: Mutex<Vec<String>>,
     /// Why the listing of the vault has no end, where that was found.
-    endless: Cell<Option<Endless>>,
+    endless: Mutex<Option<Endless>>,
     /// How many calls were made.
-    pub(super) calls: Cell<u32>,
+    pub(super) calls: AtomicU32,
     /// Until when what was written is removed, once the check has been stopped.
-    cleans_until: Cell<Option<Instant>>,
+    cleans_until: Mutex<Option<Instant>>,
+    /// Whether a vault did not come back from a call.
+    hangs: AtomicBool,
+    /// Whether calls that fail while they hold a secret were made.
+    provoked: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The vaults under test, and what is known of them so far.
 pub(super) struct Bench<'a> {
     pub(super) declared: &'a Declared,
-    pub(super) subject: &'a mut dyn Subject,
-    main: Option<Handle<'a>>,
-    pub(super) watch: Rc<Watch>,
-    first_open: FirstOpen,
+    pub(super) subject: &'a dyn Subject,
+    /// The name of the vault that most checks use.
+    pub(super) vault: String,
+    pub(super) main: Option<Handle<'a>>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) first_open: Arc<FirstOpen>,
     /// When the check began.
     pub(super) began: Instant,
     /// How long all openings took.
     pub(super) opening: Duration,
-    hangs: bool,
+    /// Until when checks begin, where they do not go on until everything was tried.
+    pub(super) until: Option<Instant>,
+    /// Whether each obligation is tried with as little as shows it, however long calls take now.
+    pub(super) slow: bool,
+    /// How long a call takes, where that was measured before there were several lanes.
+    pub(super) plan_pace: Option<Duration>,
+    /// Secrets that checks only read, which stay until the end.
+    pub(super) standing: Vec<SecretName>,
     /// With how many secrets the present check tries the vault, where that depends on its speed.
     pub(super) tried: Option<usize>,
 }
@@ -138,8 +166,8 @@ pub(super) struct FirstOpen {
 impl<'a> Bench<'a> {
     /// Opens the vault, unlocks it where it is locked, and removes what an earlier run may
     /// have left behind.
-    pub(super) fn new(subject: &'a mut dyn Subject, declared: &'a Declared) -> Result<Self> {
-        let watch = Rc::<Watch>::default();
+    pub(super) fn new(subject: &'a dyn Subject, declared: &'a Declared) -> Result<Self> {
+        let watch = Arc::<Watch>::default();
         let began = subject.now();
         let absent: Vec<PathBuf> =
             subject.paths(VAULT).into_iter().filter(|path| !path.exists()).collect();
@@ -162,7 +190,7 @@ impl<'a> Bench<'a> {
             Err(error)
                 if matches!(error.kind(), ErrorKind::Locked | ErrorKind::PermissionDenied) =>
             {
-                watch.heard.borrow_mut().extend(texts(&error));
+                lock(&watch.heard).extend(texts(&error));
                 first_open.refused = Some(error);
                 None
             }
@@ -171,22 +199,30 @@ impl<'a> Bench<'a> {
         let mut bench = Self {
             declared,
             subject,
+            vault: VAULT.to_owned(),
             main,
             watch,
-            first_open,
+            first_open: Arc::new(first_open),
             began,
             opening,
-            hangs: false,
+            until: declared.most.map(|most| began + most),
+            slow: false,
+            plan_pace: None,
+            standing: Vec::new(),
             tried: None,
         };
         bench.clean_up_after_earlier_runs();
-        bench.lock_by_first_write();
+        if let Some(locked) = bench.lock_by_first_write() {
+            let first = Arc::get_mut(&mut bench.first_open).expect("there are no lanes yet");
+            first.locked = Some(locked);
+        }
         Ok(bench)
     }
 
     /// Returns why this obligation cannot be checked, whatever it is: the vault does not
-    /// open, does not unlock, or hangs.
-    pub(super) fn obstacle(&self, obligation: &str) -> Option<String> {
+    /// open, does not unlock, hangs, or cannot do what it is about.
+    pub(super) fn obstacle(&self, check: &Check) -> Option<String> {
+        let obligation = check.obligation;
         const WITHOUT_VAULT: &[&str] = &["open-no-login"];
         const WHILE_LOCKED: &[&str] =
             &["no-prompt", "unlock-right", "unlock-wrong", "unlock-stale", "open-no-effect"];
@@ -196,13 +232,17 @@ impl<'a> Bench<'a> {
         if self.first_open.refused.is_some() {
             return Some("the vault does not open without a login: see open-no-login".to_owned());
         }
-        if self.hangs && obligation != "no-secret-in-error" {
+        if self.hangs_now() && obligation != "no-secret-in-error" {
             return Some("the vault hangs: see deadline".to_owned());
         }
         match &self.first_open.stays_locked {
             Some(_) if WHILE_LOCKED.contains(&obligation) => None,
             Some(why) => Some(format!("the vault is locked, and stays so: {why}")),
-            None => None,
+            None => {
+                let missing =
+                    check.needs.iter().find(|capability| !self.declared.can(**capability));
+                missing.map(|capability| not_declared(*capability))
+            }
         }
     }
 
@@ -224,6 +264,12 @@ impl<'a> Bench<'a> {
         self.subject.kept_session()
     }
 
+    /// Opens one more handle of the vault that most checks use, locked where the vault is.
+    pub(super) fn open_own(&mut self, session: Option<Session>) -> Result<Handle<'a>> {
+        let vault = self.vault.clone();
+        self.open(&vault, session)
+    }
+
     /// Opens one more handle, locked where the vault is.
     pub(super) fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Handle<'a>> {
         let before = self.subject.now();
@@ -232,7 +278,7 @@ impl<'a> Bench<'a> {
         match opened {
             Ok(vault) => Ok(Handle::new(vault, self.declared, self.watch.clone())),
             Err(error) => {
-                self.watch.heard.borrow_mut().extend(texts(&error));
+                lock(&self.watch.heard).extend(texts(&error));
                 Err(error)
             }
         }
@@ -243,7 +289,7 @@ impl<'a> Bench<'a> {
         if self.declared.can(capability) {
             return Ok(());
         }
-        elsewhere(format!("the vault does not declare `{}`", capability.as_str()))
+        elsewhere(not_declared(capability))
     }
 
     /// Skips the check where the vault was not locked when it was opened.
@@ -257,15 +303,26 @@ impl<'a> Bench<'a> {
 
     /// Returns whether the vault did not come back from a call.
     pub(super) fn hangs_now(&self) -> bool {
-        self.hangs
+        self.watch.hangs.load(SeqCst)
+    }
+
+    /// Returns whether calls that fail while they hold a secret were made.
+    pub(super) fn has_provoked(&self) -> bool {
+        self.watch.provoked.load(SeqCst)
+    }
+
+    /// Notes that such calls are made.
+    pub(super) fn note_provoked(&self) {
+        self.watch.provoked.store(true, SeqCst);
     }
 
     /// Notes that the vault did not come back from a call.
     pub(super) fn hangs(&mut self) {
-        self.hangs = true;
+        self.watch.hangs.store(true, SeqCst);
         // Another handle may hang the same way, with nobody to stop it.
         if let Some(main) = &mut self.main {
             main.written.clear();
+            main.standing.clear();
         }
     }
 
@@ -279,8 +336,8 @@ impl<'a> Bench<'a> {
     /// Returns every message so far.
     pub(super) fn heard(&mut self) -> Vec<String> {
         let logged = self.subject.logged();
-        self.watch.heard.borrow_mut().extend(logged);
-        self.watch.heard.borrow().clone()
+        lock(&self.watch.heard).extend(logged);
+        lock(&self.watch.heard).clone()
     }
 
     /// Returns the text without what a person would type to unlock the vault.
@@ -294,32 +351,35 @@ impl<'a> Bench<'a> {
     }
 
     /// Writes to a vault that was open although it may be locked: one that its first write makes is
-    /// locked from then on.
-    fn lock_by_first_write(&mut self) {
+    /// locked from then on. Returns what it says then.
+    fn lock_by_first_write(&mut self) -> Option<Error> {
         let declared = self.declared;
         let may_lock = declared.can(Capability::Unlock) && !declared.answers.is_empty();
         if !may_lock || self.first_open.locked.is_some() || !declared.can(Capability::Write) {
-            return;
+            return None;
         }
-        let written = self.main.as_mut().map(|main| main.put(&sample::name("first")));
-        if let Some(Ok(_)) = written {
-            if let Ok(mut again) = self.open(VAULT, None) {
-                let asked = again.ask(|vault| vault.list(&ListRequest::new(soon())));
-                self.first_open.locked = asked.err().filter(|e| e.kind() == ErrorKind::Locked);
-            }
-        }
+        self.main.as_mut()?.put(&sample::name("first")).ok()?;
+        let mut again = self.open_own(None).ok()?;
+        let asked = again.ask(|vault| vault.list(&ListRequest::new(soon())));
+        asked.err().filter(|error| error.kind() == ErrorKind::Locked)
     }
 
-    fn clean_up_after_earlier_runs(&mut self) {
+    /// Removes what is left of an earlier run, and returns whether the vault could be listed.
+    pub(super) fn clean_up_after_earlier_runs(&mut self) -> bool {
         if self.first_open.stays_locked.is_some() || !self.declared.can(Capability::Write) {
-            return;
+            return false;
         }
-        if let Some(main) = &mut self.main {
-            let listed = main.walk(MAX_PAGE_ENTRIES).map(|walk| walk.entries).unwrap_or_default();
-            let ours = |entry: &Entry| entry.name.as_str().starts_with(NAME_PREFIX);
-            main.written.extend(listed.into_iter().filter(ours).map(|entry| entry.name));
-            main.clean();
-        }
+        let main = match &mut self.main {
+            Some(main) => main,
+            None => return false,
+        };
+        let listed = main.walk(MAX_PAGE_ENTRIES);
+        let is_listed = listed.is_ok();
+        let ours = |entry: &Entry| entry.name.as_str().starts_with(NAME_PREFIX);
+        let listed = listed.map(|walk| walk.entries).unwrap_or_default().into_iter();
+        main.written.extend(listed.filter(ours).map(|entry| entry.name));
+        main.clean();
+        is_listed
     }
 }
 
@@ -327,15 +387,18 @@ impl<'a> Bench<'a> {
 pub(super) struct Handle<'a> {
     vault: Option<Box<dyn Vault>>,
     declared: &'a Declared,
-    watch: Rc<Watch>,
-    written: BTreeSet<SecretName>,
+    watch: Arc<Watch>,
+    pub(super) written: BTreeSet<SecretName>,
+    /// What it wrote for several checks, and removes last.
+    pub(super) standing: BTreeSet<SecretName>,
     /// Whether it removes what it wrote, also where the check was stopped.
     cleans: bool,
 }
 
 impl<'a> Handle<'a> {
-    fn new(vault: Box<dyn Vault>, declared: &'a Declared, watch: Rc<Watch>) -> Self {
-        Self { vault: Some(vault), declared, watch, written: BTreeSet::new(), cleans: false }
+    fn new(vault: Box<dyn Vault>, declared: &'a Declared, watch: Arc<Watch>) -> Self {
+        let (written, standing) = (BTreeSet::new(), BTreeSet::new());
+        Self { vault: Some(vault), declared, watch, written, standing, cleans: false }
     }
 
     /// Calls the vault as it is, and keeps the message of a failure.
@@ -344,10 +407,10 @@ impl<'a> Handle<'a> {
             Some(vault) if self.cleans || !self.declared.stop.is_stopped() => vault,
             _ => return Err(Error::timed_out()),
         };
-        self.watch.calls.set(self.watch.calls.get() + 1);
+        self.watch.calls.fetch_add(1, SeqCst);
         let result = call(vault.as_mut());
         if let Err(error) = &result {
-            self.watch.heard.borrow_mut().extend(texts(error));
+            lock(&self.watch.heard).extend(texts(error));
         }
         result
     }
@@ -474,7 +537,7 @@ impl<'a> Handle<'a> {
     }
 
     pub(super) fn describe(&mut self, name: &SecretName) -> Result<Entry> {
-        if let Some(endless) = self.watch.endless.get() {
+        if let Some(endless) = *lock(&self.watch.endless) {
             // By default it is looked for in the listing, until the deadline.
             return Err(Error::unavailable(endless.why()));
         }
@@ -499,17 +562,17 @@ impl<'a> Handle<'a> {
 
     /// Skips the check where a listing was found to have no end.
     pub(super) fn needs_listing(&self) -> Verdict {
-        self.watch.endless.get().map_or(Ok(()), |endless| elsewhere(endless.why()))
+        self.endless().map_or(Ok(()), |endless| elsewhere(endless.why()))
     }
 
     /// Returns why a listing has no end, where that was found.
     pub(super) fn endless(&self) -> Option<Endless> {
-        self.watch.endless.get()
+        *lock(&self.watch.endless)
     }
 
     /// Notes that a listing has no end, so that no other check looks for it.
     pub(super) fn note_endless(&self, endless: Endless) {
-        self.watch.endless.set(Some(endless));
+        *lock(&self.watch.endless) = Some(endless);
     }
 
     /// Returns how many secrets the suite was told to write.
@@ -542,8 +605,7 @@ impl<'a> Handle<'a> {
                 continue;
             }
             let now = Instant::now();
-            let until = self.watch.cleans_until.get().unwrap_or(now + CLEANING);
-            self.watch.cleans_until.set(Some(until));
+            let until = *lock(&self.watch.cleans_until).get_or_insert(now + CLEANING);
             let removed = match now < until {
                 true => self.remove(&name),
                 false => Err(Error::timed_out()),
@@ -558,6 +620,7 @@ impl<'a> Handle<'a> {
 
 impl Drop for Handle<'_> {
     fn drop(&mut self) {
+        self.written.append(&mut self.standing);
         self.clean();
     }
 }
