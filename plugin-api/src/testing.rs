@@ -10,6 +10,7 @@ mod bench;
 mod call;
 mod checks;
 mod concurrent;
+mod handle;
 mod lane;
 mod life;
 mod linked;
