@@ -26,6 +26,8 @@ pub struct Paced {
 pub struct Clock {
     /// How long a call takes.
     pause: Duration,
+    /// Whether a call really takes so long.
+    sleeps: bool,
     began: Instant,
     first: ThreadId,
     calls: Mutex<HashMap<ThreadId, u32>>,
@@ -34,6 +36,9 @@ pub struct Clock {
 impl Clock {
     /// Returns the time of this thread, in calls, after so many more that begin at this time or later.
     fn after(&self, earliest: u32, calls: u32) -> u32 {
+        if self.sleeps {
+            thread::sleep(self.pause * calls);
+        }
         let mut all = self.calls.lock().unwrap();
         let thread = thread::current().id();
         let latest = all.values().copied().max().unwrap_or(0);
@@ -54,8 +59,14 @@ impl Paced {
         Self {
             vaults,
             places,
-            clock: Arc::new(Clock { pause, began: Instant::now(), first, calls }),
+            clock: Arc::new(Clock { pause, sleeps: false, began: Instant::now(), first, calls }),
         }
+    }
+
+    /// Has calls really take so long, by the clock on the wall.
+    pub fn sleeping(mut self) -> Self {
+        Arc::get_mut(&mut self.clock).expect("nothing was opened").sleeps = true;
+        self
     }
 
     /// Returns how long all calls so far have taken.
@@ -80,7 +91,10 @@ impl Subject for Paced {
     }
 
     fn now(&self) -> Instant {
-        self.clock.began + self.spent()
+        match self.clock.sleeps {
+            true => Instant::now(),
+            false => self.clock.began + self.spent(),
+        }
     }
 }
 

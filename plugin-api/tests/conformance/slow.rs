@@ -1,7 +1,7 @@
 //! Vaults whose calls take long: the suite ends in time, says what it tried, and finds what it finds
 //! of a quick one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::testing::{self, Outcome, Places, Stop};
@@ -201,4 +201,26 @@ fn number_of_secrets_that_is_given_is_written_however_slow_the_vault_is() {
     assert!(tried(&found).contains(&("list-all", 90)), "{found:#?}");
     let shown = found.iter().find(|outcome| outcome.obligation() == "list-all").unwrap();
     assert_eq!(shown.to_string(), "list-all: passed with 90 secrets");
+}
+
+#[test]
+#[ignore = "it measures, for docs/writing-a-plugin.md, and takes minutes"]
+fn measured_by_the_clock_on_the_wall() {
+    type Case = (&'static str, fn() -> Faults);
+    let cases: [Case; 3] =
+        [("only read", only_read), ("written to", ordinary), ("everything", with_everything)];
+    for (what, vaults) in cases {
+        for beside in [Beside::Apart, Beside::Handles, Beside::Nobody] {
+            for pause in [1, 20, 50, 200] {
+                let slow = paced(vaults(), beside, pause).sleeping();
+                let mut declared = slow.vaults.declared();
+                declared.most = Some(Duration::from_secs(9));
+                let began = Instant::now();
+                let found = outcomes(&slow, &declared);
+                let (left, took) = (not_tried(&found).len(), began.elapsed());
+                assert_eq!(broken(&found), [""; 0], "{found:#?}");
+                println!("{what}, {beside:?}, {pause} ms: {took:.1?}, {left} not tried");
+            }
+        }
+    }
 }
