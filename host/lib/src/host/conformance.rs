@@ -50,6 +50,8 @@ pub struct Check {
     /// How many secrets are written for a listing of many pages; `None` for the suite's
     /// own number.
     pub many: Option<usize>,
+    /// How long the suite may take: what does not fit is not tried. `None` to try everything.
+    pub most: Option<Duration>,
     /// Stops the check from another thread.
     pub stop: Stop,
 }
@@ -68,6 +70,7 @@ impl Check {
             current,
             grants: Vec::new(),
             many: None,
+            most: None,
             stop: Stop::new(),
         }
     }
@@ -135,11 +138,12 @@ impl Host {
             declared.answers.push(Answer::new(prompt.clone(), value));
         }
         declared.many = check.many;
+        declared.most = check.most;
         declared.stop = check.stop.clone();
-        let mut subject =
-            Opener { host: self, manifest, kind, runs, check, fault: None, heard: Arc::default() };
-        let result = testing::run(&mut subject, &declared, report);
-        result.map_err(|answer| match subject.fault.take() {
+        let (fault, heard) = (Mutex::default(), Arc::default());
+        let subject = Opener { host: self, manifest, kind, runs, check, fault, heard };
+        let result = testing::run(&subject, &declared, report);
+        result.map_err(|answer| match lock(&subject.fault).take() {
             Some(error) => error,
             None => Error::OpenRefused { plugin: manifest.id.clone(), answer },
         })
@@ -160,7 +164,7 @@ struct Opener<'a> {
     runs: Runs,
     check: &'a Check,
     /// What kept the last vault from being opened, in the host's own terms.
-    fault: Option<Error>,
+    fault: Mutex<Option<Error>>,
     heard: Arc<Heard>,
 }
 
@@ -255,16 +259,16 @@ impl From<Error> for NotOpen {
 }
 
 impl Subject for Opener<'_> {
-    fn open(&mut self, vault: &str, session: Option<Session>) -> Reply<Box<dyn Vault>> {
+    fn open(&self, vault: &str, session: Option<Session>) -> Reply<Box<dyn Vault>> {
         match self.try_open(vault, session) {
             Ok(vault) => {
-                self.fault = None;
+                *lock(&self.fault) = None;
                 Ok(vault)
             }
             Err(NotOpen::Plugin(answer)) => Err(answer),
             Err(NotOpen::Host(error)) => {
                 let answer = Refusal::unavailable(error.to_string());
-                self.fault = Some(error);
+                *lock(&self.fault) = Some(error);
                 Err(answer)
             }
         }
@@ -286,11 +290,11 @@ impl Subject for Opener<'_> {
         paths.map(|path| self.check.folder.join(path)).collect()
     }
 
-    fn kept_session(&mut self) -> Option<Session> {
+    fn kept_session(&self) -> Option<Session> {
         lock(&self.heard.session).take()
     }
 
-    fn logged(&mut self) -> Vec<String> {
+    fn logged(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.heard.log))
     }
 }

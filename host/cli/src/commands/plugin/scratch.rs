@@ -153,18 +153,9 @@ fn stop_on_signal(path: PathBuf, stop: Stop, by: Arc<AtomicUsize>) -> io::Result
         signal_hook::low_level::pipe::register(signal, wake.try_clone()?)?;
     }
     std::thread::Builder::new().name("keystead-scratch".into()).spawn(move || {
-        if io::Read::read_exact(&mut caught, &mut [0]).is_err() {
+        if stopped_twice(&mut caught, &stop, PATIENCE, &mut io::stderr()).is_err() {
             return;
         }
-        stop.stop();
-        if caught.set_read_timeout(Some(PATIENCE)).is_ok() {
-            // A second signal, or none for so long: the check does not end either way.
-            let _ = io::Read::read_exact(&mut caught, &mut [0]);
-        }
-        let _ = io::Write::write_all(
-            &mut io::stderr(),
-            format!("Stopped. {}\n", left("Secrets")).as_bytes(),
-        );
         for _ in 0..TRIES {
             match remove_all(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {}
@@ -174,6 +165,26 @@ fn stop_on_signal(path: PathBuf, stop: Stop, by: Arc<AtomicUsize>) -> io::Result
         let signal = i32::try_from(by.load(Ordering::SeqCst)).unwrap_or(SIGTERM);
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     })?;
+    Ok(())
+}
+
+/// Stops the check at the first byte, and says that it was stopped at the second one, or after so long
+/// without one: the check does not end either way.
+///
+/// # Errors
+/// What reading the first byte answers.
+fn stopped_twice(
+    caught: &mut UnixStream,
+    stop: &Stop,
+    patience: Duration,
+    said: &mut impl io::Write,
+) -> io::Result<()> {
+    io::Read::read_exact(caught, &mut [0])?;
+    stop.stop();
+    if caught.set_read_timeout(Some(patience)).is_ok() {
+        let _ = io::Read::read_exact(caught, &mut [0]);
+    }
+    let _ = said.write_all(format!("Stopped. {}\n", left("Secrets")).as_bytes());
     Ok(())
 }
 
@@ -198,6 +209,25 @@ mod tests {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 
     use super::*;
+
+    #[test]
+    fn second_signal_ends_the_wait_for_the_check_and_says_what_may_be_left() {
+        let (mut caught, mut wake) = UnixStream::pair().unwrap();
+        let stop = Stop::new();
+        let stopped = stop.clone();
+        let waits = std::thread::spawn(move || {
+            let (hour, mut said) = (Duration::from_secs(3_600), Vec::new());
+            stopped_twice(&mut caught, &stopped, hour, &mut said).map(|()| said)
+        });
+        io::Write::write_all(&mut wake, &[0]).unwrap();
+        while !stop.is_stopped() {
+            std::thread::yield_now();
+        }
+        assert!(!waits.is_finished(), "one signal leaves the check its time");
+        io::Write::write_all(&mut wake, &[0]).unwrap();
+        let said = String::from_utf8(waits.join().unwrap().unwrap()).unwrap();
+        assert_eq!(said, format!("Stopped. {}\n", left("Secrets")));
+    }
 
     #[test]
     fn directory_goes_however_deep_it_is_and_whatever_may_not_be_read() {
