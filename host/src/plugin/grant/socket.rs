@@ -49,9 +49,14 @@ pub(super) fn resolve_sockets(
         let Permission::Socket { template } = permission else { continue };
         let path = Path::new(template);
         let target = look_up(path, &mut |link| boundaries.follow(path, link))?;
-        boundaries.keep_off_own(path, &target)?;
-        boundaries.keep_plugins_off_target(path, &target)?;
         let refused = |problem: String| Error::Socket { path: path.to_owned(), problem };
+        boundaries.keep_off_own(path, &target).map_err(|error| match error {
+            Error::OwnFolder { own, .. } => {
+                refused(format!("is Keystead's own: it lies in {}", own.display()))
+            }
+            other => other,
+        })?;
+        boundaries.keep_plugins_off_target(path, &target)?;
         if !has_bus && is_bus(&target) {
             let why = "is one where clients can have programs run as you: the permission for that \
                        is `dbus`";
