@@ -85,6 +85,9 @@ pub enum Lack {
     Truncate,
     /// No filter for system calls.
     Calls,
+    /// No way to have the host answer a call (Linux 5.9), or another filter around this process that
+    /// has one: sockets are granted to no isolated plugin.
+    Sockets,
     /// A landlock that is older than the one of Linux 6.12. The filter of system calls is there and
     /// has to hold alone what that would hold as well.
     Second(Older),
@@ -137,7 +140,7 @@ impl fmt::Display for Older {
 impl Lack {
     /// Says whether something is open therefore that the cage is to shut.
     pub const fn is_open(self) -> bool {
-        !matches!(self, Self::Second(_))
+        !matches!(self, Self::Second(_) | Self::Sockets)
     }
 }
 
@@ -158,6 +161,10 @@ impl fmt::Display for Lack {
             Self::Truncate => {
                 "the landlock of this kernel is older than Linux 6.2: plugins can empty files that \
                  you can write"
+            }
+            Self::Sockets => {
+                "Keystead cannot answer the connections of a plugin here, which takes Linux 5.9 and no \
+                 other filter around Keystead that answers calls"
             }
             Self::Calls => {
                 "this kernel filters no system calls: plugins can run programs and use the network"
@@ -286,7 +293,12 @@ pub fn lacking() -> Result<Vec<Lack>, String> {
         let reach = Reach::default();
         let rules =
             files::rules(&[], reach, None).map_err(|error| told("confine files", &error))?;
-        confine(rules, reach, walls::OVER_FILES).map(|(lacking, _)| lacking)
+        rustix::thread::set_no_new_privs(true)
+            .map_err(|error| step("give up new privileges", error))?;
+        let no_listener = listener::try_it().is_err().then_some(Lack::Sockets);
+        let (mut lacking, _) = confine(rules, reach, walls::OVER_FILES)?;
+        lacking.extend(no_listener);
+        Ok(lacking)
     });
     tried.join().unwrap_or_else(|_| Err("the trial of the cage panicked".to_owned()))
 }

@@ -40,25 +40,31 @@ fn a_folder_ends_with_a_slash_and_a_files_folder_is_the_one_it_is_in() {
 }
 
 #[test]
-fn replaced_file_is_one_path_without_end() {
-    for (template, value, filled) in
-        [("{x}", "/a/b", "/a/b"), ("{x}", "/a//b/", "/a/b"), ("/a/{x}.kdbx", "b", "/a/b.kdbx")]
-    {
-        let values = BTreeMap::from([("x".to_owned(), value.to_owned())]);
-        let asked = Permission::parse(&format!("replace:{template}")).unwrap();
-        let asked = asked.filled_in(&values);
-        assert_eq!(asked.text(), format!("replace:{filled}"), "{template} {value}");
-        assert_eq!(Permission::parse(&asked.text()).unwrap(), asked);
+fn replaced_file_and_socket_are_one_path_without_end() {
+    for word in ["replace", "socket"] {
+        for (template, value, filled) in
+            [("{x}", "/a/b", "/a/b"), ("{x}", "/a//b/", "/a/b"), ("/a/{x}.kdbx", "b", "/a/b.kdbx")]
+        {
+            let values = BTreeMap::from([("x".to_owned(), value.to_owned())]);
+            let asked = Permission::parse(&format!("{word}:{template}")).unwrap();
+            let asked = asked.filled_in(&values);
+            assert_eq!(asked.text(), format!("{word}:{filled}"), "{template} {value}");
+            assert_eq!(Permission::parse(&asked.text()).unwrap(), asked);
+        }
+        for wrong in ["", "x", "{x}/..", "/a/../b"] {
+            let error = Permission::parse(&format!("{word}:{wrong}")).unwrap_err();
+            assert_eq!(error.code(), "E05.bad-manifest", "{wrong}");
+        }
+        // A path that a parameter brought may have a colon; one of a manifest's own is of a later
+        // contract.
+        for later in ["{x}/", "{x}:atomic", "/a:b"] {
+            let error = Permission::parse_template(&format!("{word}:{later}")).unwrap_err();
+            assert_eq!(error.code(), "E07.unknown-permission", "{later}");
+        }
+        let with_colon = format!("{word}:/a:b");
+        assert_eq!(Permission::parse(&with_colon).unwrap().text(), with_colon);
     }
-    for wrong in ["replace:", "replace:x", "replace:{x}/..", "replace:/a/../b"] {
-        assert_eq!(Permission::parse(wrong).unwrap_err().code(), "E05.bad-manifest", "{wrong}");
-    }
-    // A path that a parameter brought may have a colon; one of a manifest's own is of a later contract.
-    for later in ["replace:{x}/", "replace:{x}:atomic", "replace:/a:b"] {
-        let code = Permission::parse_template(later).unwrap_err().code();
-        assert_eq!(code, "E07.unknown-permission", "{later}");
-    }
-    assert_eq!(Permission::parse("replace:/a:b").unwrap().text(), "replace:/a:b");
+    assert_eq!(Permission::parse("socket").unwrap_err().code(), "E07.unknown-permission");
 }
 
 #[test]
