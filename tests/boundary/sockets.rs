@@ -261,6 +261,38 @@ fn what_nobody_may_be_connected_to_is_refused_when_it_is_granted() {
 }
 
 #[test]
+fn service_of_another_user_may_listen_where_only_root_could_have_made_its_folder() {
+    const SERVICE: u32 = 64_321;
+    let is_root = rustix::process::geteuid().is_root();
+    assert!(is_root, "this test gives files to others: run it as root");
+    let (_folder, at) = elsewhere();
+    fs::create_dir(at.join("shared")).unwrap();
+    fs::set_permissions(at.join("shared"), fs::Permissions::from_mode(0o1777)).unwrap();
+    for (name, why) in [("own", None), ("shared/planted", Some("belongs to user id 64321"))] {
+        let path = at.join(name);
+        fs::create_dir(&path).unwrap();
+        greets_at(&path.join("socket"), "service");
+        for owned in [path.clone(), path.join("socket")] {
+            std::os::unix::fs::chown(owned, Some(SERVICE), Some(SERVICE)).unwrap();
+        }
+        let permission = format!("socket:{}", path.join("socket").display());
+        match why {
+            None => {
+                let able = Able::with(&[&permission]);
+                assert_eq!(able.on("stream", &path.join("socket")), "service");
+                able.scene.end();
+            }
+            Some(why) => {
+                let scene = Scene::new();
+                let id = scene.install(&able(scene.path(), &[&permission]));
+                let told = refusal(&scene, &id).unwrap_or_default();
+                assert!(told.contains(why), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
 fn socket_of_the_agent_is_granted_to_nobody() {
     let sandbox = Sandbox::empty();
     let agent = sandbox.here("run/keystead/agent");
