@@ -3,6 +3,7 @@
 
 mod folder;
 mod lock;
+mod maker;
 pub(crate) mod mount;
 pub(crate) mod object;
 mod owner;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use crate::ids::MixedIds;
 pub use folder::Folder;
 pub use lock::Lock;
+pub(crate) use walk::word;
 pub use walk::{Identity, OpenedFile, Rule};
 
 /// The most bytes a plugin file may have: 256 MiB, fifty times the largest debug build

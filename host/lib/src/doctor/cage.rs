@@ -46,6 +46,10 @@ fn without_namespaces(demanded: Namespaces, why: &str) -> Finding {
 }
 
 fn of_lack(lack: Lack, demanded: Cage) -> Finding {
+    if lack == Lack::Sockets {
+        let why = "a vault that is granted `socket:` is not opened isolated; nothing is open";
+        return Finding::new(Severity::Note, "E11.sandbox", lack.to_string()).because(why);
+    }
     if !lack.is_open() {
         let why = "nothing is open; the cage has one wall here where newer kernels have two";
         return Finding::new(Severity::Note, "E11.sandbox", lack.to_string()).because(why);

@@ -126,6 +126,14 @@ impl Object {
         self.is_dir
     }
 
+    /// Returns what it is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn found(&self) -> Result<FileType, Errno> {
+        Ok(kind(&rustix::fs::fstat(&self.fd)?))
+    }
+
     /// Returns what it is where it is no ordinary file, with its article.
     ///
     /// # Errors

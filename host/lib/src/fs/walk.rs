@@ -287,14 +287,7 @@ impl<'a> Walker<'a> {
     /// Checks who may change a folder or a file.
     pub(super) fn check(&self, stat: &Stat, at: &Path) -> Result<Shared, Error> {
         let path = || self.asked.to_owned();
-        if !self.allows(stat.st_uid) {
-            return Err(Error::Owner {
-                path: path(),
-                at: at.to_owned(),
-                owner: stat.st_uid,
-                allowed: self.allowed(),
-            });
-        }
+        self.check_owner(stat, at)?;
         let mode = stat.st_mode & 0o7777;
         if mode & 0o022 == 0 {
             return Ok(Shared::No);
@@ -317,6 +310,19 @@ impl<'a> Walker<'a> {
             return Err(Error::AccessList { path: path(), at: at.to_owned() });
         }
         Ok(Shared::No)
+    }
+
+    /// Checks who owns a folder or a file.
+    pub(super) fn check_owner(&self, stat: &Stat, at: &Path) -> Result<(), Error> {
+        if self.allows(stat.st_uid) {
+            return Ok(());
+        }
+        Err(Error::Owner {
+            path: self.asked.to_owned(),
+            at: at.to_owned(),
+            owner: stat.st_uid,
+            allowed: self.allowed(),
+        })
     }
 
     pub(super) fn check_link(&self, stat: &Stat, at: &Path) -> Result<(), Error> {
@@ -386,7 +392,7 @@ pub(super) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
-pub(super) fn word(kind: FileType) -> &'static str {
+pub(crate) fn word(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "a file",
         FileType::Directory => "a folder",

@@ -85,6 +85,8 @@ fn is_at_hand(entry: &Entry) -> bool {
         }
         _ => false,
     };
-    let reaches_out = |grant: &String| grant.starts_with("exec:") || grant == "dbus";
+    let reaches_out = |grant: &String| {
+        grant.starts_with("exec:") || grant.starts_with("socket:") || grant == "dbus"
+    };
     !entry.parameters.values().any(asks) && !entry.grants.iter().any(reaches_out)
 }

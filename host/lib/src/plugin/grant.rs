@@ -4,6 +4,7 @@
 
 mod boundary;
 mod object;
+mod socket;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use crate::fs;
 pub(crate) use boundary::{Boundaries, HostUse, writable_in};
 pub(crate) use object::{GrantedPath, Made, replaced};
 use object::{check_replaced, resolve};
+pub(crate) use socket::GrantedSocket;
+use socket::resolve_sockets;
 
 /// The most paths that one vault may be granted: their descriptors travel in one message.
 pub const MAX_PATHS: usize = 150;
@@ -86,13 +89,13 @@ pub enum Error {
         /// The vault.
         vault: VaultName,
     },
-    /// A program that the host would run could have been changed by a plugin.
+    /// A program that the host would run, or a socket, could have been changed by a plugin.
     #[error(
         "{path} lies in a folder that vault `{vault}` lets its plugin write to",
         path = path.display()
     )]
     Writable {
-        /// The program.
+        /// The program or the socket.
         path: PathBuf,
         /// The vault.
         vault: VaultName,
@@ -104,6 +107,14 @@ pub enum Error {
         path: PathBuf,
         /// The kernel's link.
         at: PathBuf,
+    },
+    /// What is at the path of a socket is none, or is one that no permission of that kind is for.
+    #[error("{path} {problem}", path = path.display())]
+    Socket {
+        /// The granted path.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// It cannot be told whether a plugin could have changed what a path leads to.
     #[error(
@@ -134,6 +145,7 @@ impl Error {
             Self::Link { .. } => "E07.link",
             Self::Writable { .. } => "E07.writable-program",
             Self::KernelLink { .. } => "E07.kernel-link",
+            Self::Socket { .. } => "E07.socket",
             Self::Registrations { .. } => "E07.registrations",
             Self::Path(error) => error.code(),
             Self::TooManyPaths => "E07.too-many-paths",
@@ -177,6 +189,7 @@ pub struct Granted {
     boundaries: Boundaries,
     permissions: Arc<[Permission]>,
     paths: Arc<Vec<GrantedPath>>,
+    sockets: Arc<Vec<GrantedSocket>>,
     /// Where the files lead that the host replaces, of those that lead elsewhere than their names say.
     replaced: Arc<Vec<(String, PathBuf)>>,
     /// Files of the system that it relies on while it runs, and that are replaced as a whole.
@@ -231,6 +244,7 @@ impl Granted {
             boundaries: Boundaries::default(),
             permissions: Arc::from([]),
             paths: Arc::default(),
+            sockets: Arc::default(),
             replaced: Arc::default(),
             system: Arc::default(),
         }
@@ -243,8 +257,12 @@ impl Granted {
     ) -> Result<Self, Error> {
         let paths = resolve(&permissions, &boundaries)?;
         let replaced = check_replaced(&permissions, &boundaries)?;
-        let bytes: usize = paths.iter().map(|path| path.name().len() + 16).sum();
-        if paths.len() > MAX_PATHS || bytes > MAX_PATH_BYTES {
+        let sockets = resolve_sockets(&permissions, &boundaries)?;
+        let names = paths.iter().map(GrantedPath::name);
+        let names = names.chain(sockets.iter().map(GrantedSocket::name));
+        let (mut count, mut bytes) = (0, 0);
+        names.for_each(|name| (count, bytes) = (count + 1, bytes + name.len() + 16));
+        if count > MAX_PATHS || bytes > MAX_PATH_BYTES {
             return Err(Error::TooManyPaths);
         }
         let relied_on: &[&str] =
@@ -256,6 +274,7 @@ impl Granted {
             boundaries,
             permissions,
             paths: Arc::new(paths),
+            sockets: Arc::new(sockets),
             replaced: Arc::new(replaced),
             system: Arc::new(system),
         })
@@ -276,6 +295,7 @@ impl Granted {
             None => rustix::fs::stat(path).is_ok(),
         };
         self.paths.iter().any(|path| moved(Path::new(path.name()), path.object()))
+            || self.sockets.iter().any(|one| moved(Path::new(one.name()), one.object()))
             || self.system.iter().any(|(path, object)| moved(path, object.as_ref()))
     }
 
@@ -304,6 +324,17 @@ impl Granted {
         &self.paths
     }
 
+    /// Returns the granted sockets.
+    pub(crate) fn sockets(&self) -> &[GrantedSocket] {
+        &self.sockets
+    }
+
+    /// Returns whether its process asks the host for each connection: sockets are granted, and not the
+    /// permission that lets it connect to all of them.
+    pub(crate) fn asks_to_connect(&self) -> bool {
+        !self.sockets.is_empty() && !self.has(&Permission::Dbus)
+    }
+
     /// Returns these permissions in plain words, each path with where it leads by links: whoever reads
     /// it is to know what is opened.
     pub(crate) fn words<'p>(
@@ -316,6 +347,10 @@ impl Granted {
                 Permission::Files { template, .. } => {
                     let path = self.paths.iter().find(|path| path.name() == template);
                     path.and_then(GrantedPath::elsewhere)
+                }
+                Permission::Socket { template } => {
+                    let socket = self.sockets.iter().find(|one| one.name() == template);
+                    socket.and_then(GrantedSocket::elsewhere)
                 }
                 Permission::Replace { template } => {
                     let path = self.replaced.iter().find(|(name, _)| name == template);

@@ -6,6 +6,7 @@
 //! up by [`dispatch`] before any command line is parsed. For Linux.
 
 mod child;
+mod connect;
 mod connection;
 mod eager;
 mod error;
@@ -38,6 +39,7 @@ use crate::ids;
 
 pub(crate) use child::close_inherited;
 pub(crate) use process::timespec;
+pub(crate) use sandbox::session_buses;
 
 pub use connection::{Greeted, Started};
 pub use error::{CallError, During, Ended, Error};

@@ -177,12 +177,25 @@ impl Boundaries {
             }
             Err(Stop::Error(error)) => return Err(error),
         };
-        if what == HostUse::Run
-            && let Some(vault) = self.writer(path, |mounts| Place::of(&target, mounts))?
-        {
-            return Err(Error::Writable { path: path.to_owned(), vault });
+        if what == HostUse::Run {
+            self.keep_plugins_off_target(path, &target)?;
         }
         Ok(Some(target))
+    }
+
+    /// Checks that no plugin could have put something else at a path that leads to this.
+    ///
+    /// # Errors
+    /// [`Error::Writable`], and what cannot be looked up.
+    pub(super) fn keep_plugins_off_target(
+        &self,
+        path: &Path,
+        target: &Target,
+    ) -> Result<(), Error> {
+        match self.writer(path, |mounts| Place::of(target, mounts))? {
+            Some(vault) => Err(Error::Writable { path: path.to_owned(), vault }),
+            None => Ok(()),
+        }
     }
 
     /// Checks that no plugin decides what is run where the host runs this program, a path or a name.

@@ -464,3 +464,47 @@ fn path_without_links_is_looked_up_as_with_them() {
     let root = look_up::<crate::fs::Error>(Path::new("/"), &mut |_| Ok(())).unwrap();
     assert!(root.object.unwrap().is_dir());
 }
+
+#[test]
+fn socket_that_a_plugin_could_have_exchanged_is_not_granted() {
+    let world = World::new(&["srv/other"]);
+    world.make(&["srv/other", "srv/mine"]);
+    let listen = |at: &str| std::os::unix::net::UnixListener::bind(world.root.join(at)).unwrap();
+    let _listening =
+        ["srv/other/socket", "srv/mine/socket", "home/.cache/keystead/agent"].map(|at| {
+            fs::create_dir_all(world.root.join(at).parent().unwrap()).unwrap();
+            listen(at)
+        });
+    symlink("../mine/socket", world.root.join("srv/other/link")).unwrap();
+    symlink("socket", world.root.join("srv/mine/link")).unwrap();
+    symlink("../other/socket", world.root.join("srv/mine/by-other")).unwrap();
+    symlink("../../home/.cache/keystead/agent", world.root.join("srv/mine/agent")).unwrap();
+    for (path, expected) in [
+        ("srv/mine/socket", "granted"),
+        ("srv/mine/link", "granted"),
+        ("srv/mine/none", "granted"),
+        ("srv/other/socket", "E07.writable-program"),
+        ("srv/other/none", "E07.writable-program"),
+        ("srv/mine/by-other", "E07.writable-program"),
+        ("srv/other/link", "E07.link"),
+        ("srv/mine/agent", "E07.socket"),
+        ("home/.cache/keystead/agent", "E07.socket"),
+        ("home/.config/keystead/none", "E07.socket"),
+        ("srv/mine", "E07.socket"),
+    ] {
+        let opened = world.open(&[&format!("socket:ROOT/{path}")]);
+        let told = opened.as_ref().map_or_else(Error::code, |granted| {
+            assert!(granted.asks_to_connect());
+            "granted"
+        });
+        assert_eq!(told, expected, "{path}");
+    }
+    let words = |path: &str| {
+        let permissions = world.permissions(&[&format!("socket:ROOT/{path}")]);
+        let granted = world.open(&[&format!("socket:ROOT/{path}")]).unwrap();
+        granted.words(permissions.iter())[0].clone()
+    };
+    let leads = format!("which leads to {}", world.root.join("srv/mine/socket").display());
+    assert!(words("srv/mine/link").text().ends_with(&leads));
+    assert!(matches!(words("srv/mine/socket"), Words::Plain(_)));
+}

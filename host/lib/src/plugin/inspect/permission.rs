@@ -55,6 +55,11 @@ pub enum Permission {
         /// The variables of its environment that the plugin may set, sorted.
         variables: Vec<String>,
     },
+    /// One Unix socket that somebody listens at.
+    Socket {
+        /// The path, absolute once its parameters are put in.
+        template: String,
+    },
     /// The session bus.
     Dbus,
     /// A shared library beyond the system's own, by the name the file needs it under.
@@ -102,6 +107,14 @@ impl Permission {
                     return Err(unknown());
                 }
                 Ok(Self::Replace { template: template.to_owned() })
+            }
+            ("socket", Some(template)) => {
+                check_path(template).map_err(bad)?;
+                // All sockets of a folder are of no permission of this contract.
+                if template.ends_with('/') {
+                    return Err(unknown());
+                }
+                Ok(Self::Socket { template: template.to_owned() })
             }
             ("env", Some(name)) => {
                 if is_pattern(name) {
@@ -157,7 +170,8 @@ impl Permission {
 
     /// Returns the permission that a manifest asks for with this text: what [`Permission::parse`]
     /// does, except that the program has no colon in it, which only a parameter may bring, and that
-    /// a word behind the path of a replaced file, as in `replace:{file}:word`, is of a later contract.
+    /// a word behind the path of a replaced file or a socket, as in `replace:{file}:word`, is of a later
+    /// contract.
     ///
     /// # Errors
     /// Those of [`Permission::parse`].
@@ -166,7 +180,7 @@ impl Permission {
             Self::Exec { program, .. } if program.contains(':') => Err(Error::bad_manifest(
                 format!("permission `{}`: the program has a colon in it", text::shown(written)),
             )),
-            Self::Replace { template }
+            Self::Replace { template } | Self::Socket { template }
                 if template.rsplit_once(':').is_some_and(|(_, word)| is_word(word)) =>
             {
                 Err(Error::UnknownPermission { permission: text::shown(written) })
@@ -187,8 +201,11 @@ impl Permission {
             };
             return Some(Self::Files { template: path(template)?, access });
         }
-        match written.strip_prefix("replace:") {
-            Some(template) => Some(Self::Replace { template: path(template)? }),
+        if let Some(template) = written.strip_prefix("replace:") {
+            return Some(Self::Replace { template: path(template)? });
+        }
+        match written.strip_prefix("socket:") {
+            Some(template) => Some(Self::Socket { template: path(template)? }),
             None => Self::parse(written).ok(),
         }
     }
@@ -211,6 +228,7 @@ impl Permission {
                     (false, false) => format!("exec:{program}:{variables}"),
                 }
             }
+            Self::Socket { template } => format!("socket:{template}"),
             Self::Dbus => "dbus".to_owned(),
             Self::Library(name) => format!("library:{name}"),
         }
@@ -236,16 +254,17 @@ impl Permission {
             }
             out
         };
+        let file = |template: &str| {
+            // Of `/` nothing is left, and it is no file.
+            let path = resolved(&fill(template));
+            path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(&path).to_owned()
+        };
         match self {
             Self::Files { template, access } => {
                 Self::Files { template: resolved(&fill(template)), access: *access }
             }
-            Self::Replace { template } => {
-                // Of `/` nothing is left, and it is no file.
-                let path = resolved(&fill(template));
-                let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(&path);
-                Self::Replace { template: path.to_owned() }
-            }
+            Self::Replace { template } => Self::Replace { template: file(template) },
+            Self::Socket { template } => Self::Socket { template: file(template) },
             Self::Exec { program, variables } => {
                 Self::Exec { program: fill(program), variables: variables.clone() }
             }
@@ -282,10 +301,12 @@ impl Permission {
         self.parameters().any(|name| name.contains('.'))
     }
 
-    /// Returns the path, or its template, of a permission for files.
+    /// Returns the path, or its template, of a permission for files or a socket.
     pub fn path(&self) -> Option<&str> {
         match self {
-            Self::Files { template, .. } | Self::Replace { template } => Some(template),
+            Self::Files { template, .. }
+            | Self::Replace { template }
+            | Self::Socket { template } => Some(template),
             _ => None,
         }
     }
@@ -337,6 +358,11 @@ impl fmt::Display for Permission {
                     }
                 }
             }
+            Self::Socket { template } => write!(
+                f,
+                "may connect to the socket {template}, and have the program that listens there do \
+                 all that it does for you"
+            ),
             Self::Dbus => f.write_str(
                 "may use the session bus and other sockets of yours, and so can run anything as you",
             ),

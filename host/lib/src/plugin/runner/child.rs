@@ -21,7 +21,7 @@ use super::link::{Confused, Link, Services};
 use super::proto::{
     BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, Told, numbered, plugin, write_unwelcome,
 };
-use super::sandbox::{self, NotEntered, Object, Owners};
+use super::sandbox::{self, Entered, NotEntered, Object, Owners};
 use super::socket::{Received, Wait};
 use crate::ids;
 
@@ -40,7 +40,7 @@ pub(super) struct Plugin {
 /// Shuts the runner in: told the host's process id, what is granted with its descriptors, and the
 /// plugin's file if it is one that is opened again from within.
 pub(super) type ShutIn<'a> =
-    dyn FnMut(u32, &Told, &[OwnedFd], Option<BorrowedFd<'_>>) -> Result<Owners, NotEntered> + 'a;
+    dyn FnMut(u32, &Told, &[OwnedFd], Option<BorrowedFd<'_>>) -> Result<Entered, NotEntered> + 'a;
 
 /// Loads a plugin and opens its vault.
 pub(super) type Open<'a> =
@@ -114,10 +114,10 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
                     access: *access,
                 })
                 .collect();
-            let owners = sandbox::enter(&objects, told, plugin)?;
+            let entered = sandbox::enter(&objects, told, plugin)?;
             // In a user namespace it had to be asked for anew.
             has_host(parent)?;
-            Ok(owners)
+            Ok(entered)
         };
     match serve(socket, shut_in, open) {
         Ok(()) => ExitCode::SUCCESS,
@@ -279,8 +279,10 @@ fn greet(
             // They lead to the outside: the plugin has rules for them, and opens them itself.
             descriptors.clear();
             match done {
-                Ok(owners) => {
-                    link.reply(0, Kind::Ready, 0, &|_| {})?;
+                Ok(Entered { owners, asking }) => {
+                    link.ready(&asking)?;
+                    // The host's alone: who has them answers what it asks itself.
+                    drop(asking);
                     let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
                     let Received::Frame(mut frame) = received else { return Ok(None) };
                     if frame.kind != Kind::Plugin {
@@ -318,7 +320,8 @@ mod tests {
             let mut asked = false;
             let shut_in = &mut |parent: u32, _: &Told, _: &[OwnedFd], _: Option<BorrowedFd<'_>>| {
                 asked = parent == 7;
-                refusal.clone().map_or(Ok(Owners::Seen), |problem| Err(problem.into()))
+                let entered = Entered { owners: Owners::Seen, asking: Vec::new() };
+                refusal.clone().map_or(Ok(entered), |problem| Err(problem.into()))
             };
             let open = &mut |_: &Plugin, _: api::OpenRequest, _: api::Context| {
                 Err(api::Error::unavailable("no plugin here").into())

@@ -13,8 +13,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
 use super::super::Fit;
-use super::super::grant::{Granted, GrantedPath};
+use super::super::grant::{Granted, GrantedPath, GrantedSocket};
 use super::super::inspect::Permission;
+use super::connect::Asking;
 use super::eager::Eager;
 use super::ownership;
 use super::process::{Process, Starting, timespec};
@@ -141,6 +142,7 @@ impl Started {
             return Err(io::Error::other("the plugin's file has changed since it was checked"));
         }
         let objects = granted.paths().iter().filter_map(GrantedPath::object);
+        let objects = objects.chain(granted.sockets().iter().filter_map(GrantedSocket::object));
         let mut with: Vec<_> = objects.map(AsFd::as_fd).collect();
         if let Some(Bytes::Roots(file, _)) = image.map(|image| &image.bytes) {
             with.push(file.as_fd());
@@ -227,7 +229,7 @@ impl Connection {
         };
         loop {
             self.wait(setup, PollFlags::IN, until)?;
-            let frame = match self.inbox.receive(self.socket.as_fd(), Wait::Never, limit)? {
+            let mut frame = match self.inbox.receive(self.socket.as_fd(), Wait::Never, limit)? {
                 Received::Frame(frame) => frame,
                 Received::Nothing => continue,
                 Received::Closed if sent == Sent::Closed && self.greeted => {
@@ -235,11 +237,21 @@ impl Connection {
                 }
                 Received::Closed => return Err(Lost::Closed),
             };
+            let descriptors = std::mem::take(&mut frame.descriptors);
             let r = &mut Reader::new(frame.body());
             let opens = request.method().is_none();
             match frame.kind {
                 Kind::Ready if !self.greeted && frame.id == 0 => {
                     r.end()?;
+                    match (setup.granted.asks_to_connect(), descriptors.is_empty()) {
+                        (false, true) => {}
+                        (true, false) => {
+                            let asking = Asking::new(descriptors)
+                                .ok_or(Fault::new("the wrong number of descriptors"))?;
+                            asking.answer(&setup.granted)?;
+                        }
+                        _ => return fault("the wrong number of descriptors"),
+                    }
                     self.greeted = true;
                 }
                 Kind::Unwelcome if !self.greeted && frame.id == 0 => {

@@ -91,6 +91,12 @@ impl Link {
         }
     }
 
+    /// Says that the plugin may come, with what the host answers its connections with.
+    pub(super) fn ready(&self, asking: &[OwnedFd]) -> Result<(), Confused> {
+        let with: Vec<_> = asking.iter().map(AsFd::as_fd).collect();
+        self.send(&Outgoing { id: 0, kind: Kind::Ready, limit: 0, with: &with }, &|_| {})
+    }
+
     pub(super) fn reply(
         &self,
         id: u64,
@@ -98,13 +104,20 @@ impl Link {
         limit: usize,
         write: &dyn Fn(&mut Writer<'_>),
     ) -> Result<(), Confused> {
+        self.send(&Outgoing { id, kind, limit, with: &[] }, write)
+    }
+
+    fn send(
+        &self,
+        outgoing: &Outgoing<'_>,
+        write: &dyn Fn(&mut Writer<'_>),
+    ) -> Result<(), Confused> {
         let mut outbox = self.outbox();
         outbox.call = None;
-        let outgoing = Outgoing { id, kind, limit, with: &[] };
         let socket = self.socket.as_fd();
-        match outbox.buffer.send(socket, &outgoing, Wait::Forever, write)? {
+        match outbox.buffer.send(socket, outgoing, Wait::Forever, write)? {
             Sent::TooLarge(_) => {
-                let outgoing = Outgoing { kind: Kind::TooMuch, ..outgoing };
+                let outgoing = Outgoing { kind: Kind::TooMuch, ..*outgoing };
                 outbox.buffer.send(socket, &outgoing, Wait::Forever, &|_| {})?;
                 Ok(())
             }

@@ -7,12 +7,14 @@
 mod calls;
 mod files;
 mod filter;
+mod listener;
 mod walls;
 
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use landlock::{ABI, LandlockStatus, RulesetCreated};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
@@ -21,9 +23,11 @@ use serde::Deserialize;
 use super::proto::Told;
 use crate::error::story;
 
+pub(super) use listener::{Listener, Outcome, Question};
 pub use walls::Namespaces;
 pub(super) use walls::Object;
 use walls::Walls;
+pub(crate) use walls::session_buses;
 
 /// The most memory that is mapped, in bytes. Go alone reserves 1 GiB that it never uses.
 const MAX_MAPPED: u64 = 8 << 30;
@@ -53,6 +57,8 @@ pub(super) struct Reach {
     pub(super) network: bool,
     /// The session bus.
     pub(super) bus: bool,
+    /// Sockets that the host connects it to.
+    pub(super) sockets: bool,
     /// The system's libraries.
     pub(super) libraries: bool,
 }
@@ -79,6 +85,9 @@ pub enum Lack {
     Truncate,
     /// No filter for system calls.
     Calls,
+    /// No way to have the host answer a call (Linux 5.9), or another filter around this process that
+    /// has one: sockets are granted to no isolated plugin.
+    Sockets,
     /// A landlock that is older than the one of Linux 6.12. The filter of system calls is there and
     /// has to hold alone what that would hold as well.
     Second(Older),
@@ -131,7 +140,7 @@ impl fmt::Display for Older {
 impl Lack {
     /// Says whether something is open therefore that the cage is to shut.
     pub const fn is_open(self) -> bool {
-        !matches!(self, Self::Second(_))
+        !matches!(self, Self::Second(_) | Self::Sockets)
     }
 }
 
@@ -153,6 +162,10 @@ impl fmt::Display for Lack {
                 "the landlock of this kernel is older than Linux 6.2: plugins can empty files that \
                  you can write"
             }
+            Self::Sockets => {
+                "Keystead cannot answer the connections of a plugin here, which takes Linux 5.9 and no \
+                 other filter around Keystead that answers calls"
+            }
             Self::Calls => {
                 "this kernel filters no system calls: plugins can run programs and use the network"
             }
@@ -172,11 +185,20 @@ pub(super) fn enter(
     objects: &[Object<'_>],
     grant: &Told,
     plugin: Option<BorrowedFd<'_>>,
-) -> Result<Owners, NotEntered> {
+) -> Result<Entered, NotEntered> {
     let Told { reach, cage, namespaces, .. } = *grant;
     let rules =
         files::rules(objects, reach, plugin).map_err(|error| told("confine files", &error))?;
-    // Before it is undumpable: this file belongs to root then. Where memory runs out, the
+    // Before it is undumpable: these files belong to root then.
+    let memory = match reach.sockets {
+        true => {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let memory = rustix::fs::open("/proc/self/mem", flags, Mode::empty());
+            Some(memory.map_err(|error| step("let the host see where it connects to", error))?)
+        }
+        false => None,
+    };
+    // And this one. Where memory runs out, the
     // plugin is what ends, and neither the host nor what else runs there.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     let walls = match namespaces {
@@ -209,14 +231,24 @@ pub(super) fn enter(
     ] {
         limit(resource, most)?;
     }
-    let lacking = confine(rules, reach, walls.unwrap_or(walls::OVER_FILES))?;
+    let (lacking, listener) = confine(rules, reach, walls.unwrap_or(walls::OVER_FILES))?;
+    let asking = listener.into_iter().chain(memory).collect();
+    let owners = if walls.is_some() { Owners::Hidden } else { Owners::Seen };
     match lacking.iter().find(|lack| lack.is_open()) {
         Some(lack) if cage == Cage::Whole => {
             Err(NotEntered::Other(format!("the policy demands a whole cage, and {lack}")))
         }
-        _ if walls.is_some() => Ok(Owners::Hidden),
-        _ => Ok(Owners::Seen),
+        _ => Ok(Entered { owners, asking }),
     }
+}
+
+/// A process that is shut in.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub(super) owners: Owners,
+    /// What the host answers connections with ([`Listener`] and the memory of this process), where it
+    /// is to.
+    pub(super) asking: Vec<OwnedFd>,
 }
 
 /// Whether a plugin sees who owns a file, and how it is mounted, as it is outside.
@@ -261,14 +293,24 @@ pub fn lacking() -> Result<Vec<Lack>, String> {
         let reach = Reach::default();
         let rules =
             files::rules(&[], reach, None).map_err(|error| told("confine files", &error))?;
-        confine(rules, reach, walls::OVER_FILES)
+        rustix::thread::set_no_new_privs(true)
+            .map_err(|error| step("give up new privileges", error))?;
+        let no_listener = listener::try_it().is_err().then_some(Lack::Sockets);
+        let (mut lacking, _) = confine(rules, reach, walls::OVER_FILES)?;
+        lacking.extend(no_listener);
+        Ok(lacking)
     });
     tried.join().unwrap_or_else(|_| Err("the trial of the cage panicked".to_owned()))
 }
 
 /// Gives up privileges, files and system calls, for this thread and those it starts, and
-/// returns what the kernel lacks for that.
-fn confine(rules: RulesetCreated, reach: Reach, kept: CapabilitySet) -> Result<Vec<Lack>, String> {
+/// returns what the kernel lacks for that, and where sockets are granted what the host answers
+/// connections with.
+fn confine(
+    rules: RulesetCreated,
+    reach: Reach,
+    kept: CapabilitySet,
+) -> Result<(Vec<Lack>, Option<OwnedFd>), String> {
     let mut lacking = Vec::new();
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| step("give up new privileges", error))?;
@@ -281,7 +323,16 @@ fn confine(rules: RulesetCreated, reach: Reach, kept: CapabilitySet) -> Result<V
             None
         }
     };
-    match seccompiler::apply_filter(&calls::filter(reach, std::process::id())) {
+    let program = calls::filter(reach, std::process::id());
+    if reach.sockets {
+        // Without it nothing would keep the plugin from any other socket.
+        let listener = listener::filter(&program).map_err(|error| {
+            step("have the host connect it to the sockets that it is granted", error)
+        })?;
+        lacking.extend(older.map(Lack::Second));
+        return Ok((lacking, Some(listener)));
+    }
+    match seccompiler::apply_filter(&program) {
         Ok(()) => {}
         Err(seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error))
             if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) =>
@@ -295,7 +346,7 @@ fn confine(rules: RulesetCreated, reach: Reach, kept: CapabilitySet) -> Result<V
     if !lacking.contains(&Lack::Calls) {
         lacking.extend(older.map(Lack::Second));
     }
-    Ok(lacking)
+    Ok((lacking, None))
 }
 
 /// Gives up all capabilities but these, and those that could come back.

@@ -29,6 +29,9 @@ const MAPPED_BYTES: usize = 4 * MAX_FRAME_BYTES;
 /// The most descriptors that travel with a frame: of the 253 that the kernel takes.
 pub(super) const MAX_DESCRIPTORS: usize = 200;
 
+/// How many descriptors a runner sends that has the host connect its plugin.
+pub(super) const ASKING: usize = 2;
+
 /// The pause after which sealing is given up; it doubles, so that all of them are twice as long.
 const LONGEST_PAUSE: Duration = Duration::from_millis(800);
 
@@ -210,7 +213,7 @@ impl Buffer {
         limit: impl Fn(Kind) -> usize,
     ) -> Result<Received<'_>, Trouble> {
         // Room for one more than any frame has: too many are seen, not silently closed.
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ASKING + 1))];
         self.receive_in(&mut space, socket, wait, limit)
     }
 
@@ -306,6 +309,7 @@ fn head(packet: &[u8], descriptors: Vec<OwnedFd>) -> Result<Head, Trouble> {
         _ if apart => 1,
         Kind::Hello => MAX_DESCRIPTORS,
         Kind::Plugin => 1,
+        Kind::Ready => ASKING,
         _ => 0,
     };
     if descriptors.len() > most {

@@ -4,6 +4,7 @@
 mod answers;
 mod cage;
 mod image;
+mod sockets;
 mod stand_in;
 mod walls;
 

@@ -68,6 +68,7 @@ enum Ability {
     Network,
     Env,
     Exec,
+    Socket,
     Dbus,
     Library,
 }
@@ -193,6 +194,7 @@ impl Ability {
             Permission::Network => Some(Self::Network),
             Permission::Env(_) => Some(Self::Env),
             Permission::Exec { .. } => Some(Self::Exec),
+            Permission::Socket { .. } => Some(Self::Socket),
             Permission::Dbus => Some(Self::Dbus),
             Permission::Library(_) => Some(Self::Library),
             _ => None,

@@ -40,25 +40,31 @@ fn a_folder_ends_with_a_slash_and_a_files_folder_is_the_one_it_is_in() {
 }
 
 #[test]
-fn replaced_file_is_one_path_without_end() {
-    for (template, value, filled) in
-        [("{x}", "/a/b", "/a/b"), ("{x}", "/a//b/", "/a/b"), ("/a/{x}.kdbx", "b", "/a/b.kdbx")]
-    {
-        let values = BTreeMap::from([("x".to_owned(), value.to_owned())]);
-        let asked = Permission::parse(&format!("replace:{template}")).unwrap();
-        let asked = asked.filled_in(&values);
-        assert_eq!(asked.text(), format!("replace:{filled}"), "{template} {value}");
-        assert_eq!(Permission::parse(&asked.text()).unwrap(), asked);
+fn replaced_file_and_socket_are_one_path_without_end() {
+    for word in ["replace", "socket"] {
+        for (template, value, filled) in
+            [("{x}", "/a/b", "/a/b"), ("{x}", "/a//b/", "/a/b"), ("/a/{x}.kdbx", "b", "/a/b.kdbx")]
+        {
+            let values = BTreeMap::from([("x".to_owned(), value.to_owned())]);
+            let asked = Permission::parse(&format!("{word}:{template}")).unwrap();
+            let asked = asked.filled_in(&values);
+            assert_eq!(asked.text(), format!("{word}:{filled}"), "{template} {value}");
+            assert_eq!(Permission::parse(&asked.text()).unwrap(), asked);
+        }
+        for wrong in ["", "x", "{x}/..", "/a/../b"] {
+            let error = Permission::parse(&format!("{word}:{wrong}")).unwrap_err();
+            assert_eq!(error.code(), "E05.bad-manifest", "{wrong}");
+        }
+        // A path that a parameter brought may have a colon; one of a manifest's own is of a later
+        // contract.
+        for later in ["{x}/", "{x}:atomic", "/a:b"] {
+            let error = Permission::parse_template(&format!("{word}:{later}")).unwrap_err();
+            assert_eq!(error.code(), "E07.unknown-permission", "{later}");
+        }
+        let with_colon = format!("{word}:/a:b");
+        assert_eq!(Permission::parse(&with_colon).unwrap().text(), with_colon);
     }
-    for wrong in ["replace:", "replace:x", "replace:{x}/..", "replace:/a/../b"] {
-        assert_eq!(Permission::parse(wrong).unwrap_err().code(), "E05.bad-manifest", "{wrong}");
-    }
-    // A path that a parameter brought may have a colon; one of a manifest's own is of a later contract.
-    for later in ["replace:{x}/", "replace:{x}:atomic", "replace:/a:b"] {
-        let code = Permission::parse_template(later).unwrap_err().code();
-        assert_eq!(code, "E07.unknown-permission", "{later}");
-    }
-    assert_eq!(Permission::parse("replace:/a:b").unwrap().text(), "replace:/a:b");
+    assert_eq!(Permission::parse("socket").unwrap_err().code(), "E07.unknown-permission");
 }
 
 #[test]
@@ -128,6 +134,8 @@ fn path_that_is_filled_in_is_normalised_and_braces_are_its_own() {
         ("files:/root/a{b:r", Some("files:/root/a{b:r")),
         ("files:/a//b/./c/:rw", Some("files:/a/b/c/:rw")),
         ("replace:/a/../b}", Some("replace:/b}")),
+        ("socket:/a/../b}", Some("socket:/b}")),
+        ("socket:x", None),
         ("network", Some("network")),
         ("files:rel:r", None),
         ("files:{x}:r", None),
@@ -155,6 +163,7 @@ fn a_grant_covers_what_is_no_more_than_it() {
         ("files:/a/:r", "files:/a/b/:r"),
         ("files:/a/:rw", "replace:/a/b"),
         ("network", "network"),
+        ("socket:/a/b", "socket:/a/b"),
         ("exec:gpg", "exec:gpg"),
         ("exec:gpg:A,B", "exec:gpg"),
         ("exec:gpg:A,B", "exec:gpg:B"),
@@ -172,6 +181,10 @@ fn a_grant_covers_what_is_no_more_than_it() {
         ("files:/a/b:rw", "replace:/a/b"),
         ("replace:/a", "replace:/a/b"),
         ("replace:/a", "files:/a:r"),
+        ("socket:/a", "socket:/a/b"),
+        ("files:/a/:rw", "socket:/a/b"),
+        ("dbus", "socket:/a"),
+        ("socket:/a", "dbus"),
         ("env:A", "env:B"),
         ("exec:gpg", "exec:gpg2"),
         ("exec:gpg", "exec:gpg:A"),

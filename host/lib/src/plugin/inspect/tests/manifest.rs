@@ -440,6 +440,11 @@ fn a_permission_reads_as_plain_words_and_writes_as_it_was() {
             "dbus",
             "may use the session bus and other sockets of yours, and so can run anything as you",
         ),
+        (
+            "socket:/run/pcscd/pcscd.comm",
+            "may connect to the socket /run/pcscd/pcscd.comm, and have the program that listens there \
+             do all that it does for you",
+        ),
         ("library:libpcsclite.so.1", "is linked with the library libpcsclite.so.1"),
     ] {
         let permission = Permission::parse(written).unwrap();

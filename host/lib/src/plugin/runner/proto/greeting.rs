@@ -23,6 +23,7 @@ const BUS: u32 = 4;
 const LIBRARIES: u32 = 8;
 const NO_NAMESPACES: u32 = 16;
 const MUST_HAVE_NAMESPACES: u32 = 32;
+const SOCKETS: u32 = 64;
 
 /// What a runner is told that its plugin may do. Its descriptors travel beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +64,20 @@ impl Greeting {
             (LIBRARIES, granted.has_libraries()),
             (NO_NAMESPACES, granted.namespaces() == Namespaces::Off),
             (MUST_HAVE_NAMESPACES, granted.namespaces() == Namespaces::Required),
+            (SOCKETS, granted.asks_to_connect()),
         ];
         w.u32(marks.iter().filter(|(_, is_set)| *is_set).map(|(mark, _)| mark).sum());
         let there = || granted.paths().iter().filter(|path| path.object().is_some());
-        w.count(there().count());
+        let sockets = || granted.sockets().iter().filter(|socket| socket.object().is_some());
+        w.count(there().count() + sockets().count());
         for path in there() {
             w.text(path.name());
             w.u32(u32::from(path.access() == FileAccess::ReadWrite));
+        }
+        // To be seen there, by programs that look before they connect.
+        for socket in sockets() {
+            w.text(socket.name());
+            w.u32(0);
         }
     }
 
@@ -85,11 +93,16 @@ impl Greeting {
         }
         let parent = r.u32()?;
         let marks = r.u32()?;
-        if marks >= MUST_HAVE_NAMESPACES << 1 {
+        if marks >= SOCKETS << 1 {
             return Err(Fault::new("an unknown mark"));
         }
         let has = |mark| marks & mark != 0;
-        let reach = Reach { network: has(NETWORK), bus: has(BUS), libraries: has(LIBRARIES) };
+        let reach = Reach {
+            network: has(NETWORK),
+            bus: has(BUS),
+            sockets: has(SOCKETS),
+            libraries: has(LIBRARIES),
+        };
         let cage = if has(WHOLE) { Cage::Whole } else { Cage::Possible };
         let namespaces = match (has(NO_NAMESPACES), has(MUST_HAVE_NAMESPACES)) {
             (false, false) => Namespaces::BestEffort,

@@ -318,6 +318,14 @@ pub(super) fn filter(reach: Reach, pid: u32) -> BpfProgram {
     if reach.network {
         answers.set(libc::SYS_sendto, Answer::Allowed);
     }
+    if reach.sockets {
+        // No socket of this process can be connected to another one by it: the host gives it what is
+        // connected already. An address lies in memory, where no filter sees it, so that the host
+        // is asked for each connection.
+        let unix = vec![is(libc::AF_UNIX), of(&[STREAM])];
+        answers.set(libc::SYS_socket, Answer::AllowedOrAsked(made(reach), vec![unix]));
+        answers.set(libc::SYS_connect, Answer::AllowedOrAsked(vec![], vec![vec![]]));
+    }
     answers.compiled()
 }
 
@@ -412,9 +420,45 @@ fn words(list: &[i32]) -> Vec<u32> {
 
 /// Returns what may be done with sockets.
 fn sockets(reach: Reach) -> Vec<InPart> {
-    let is = |family: i32| Test::word(0, [family as u32]);
-    let of = |types: &[u32]| Test::masked(1, TYPE, types.iter().copied());
-    let (mut made, mut connected) = (vec![], vec![]);
+    let connected = match reach.network || reach.bus || reach.sockets {
+        true => vec![vec![]],
+        false => vec![],
+    };
+    let network: &[u64] = if reach.network { IOCTLS_OF_NETWORK } else { &[] };
+    let options = OPTIONS.iter().map(|(level, options)| {
+        vec![Test::word(1, [*level as u32]), Test::word(2, words(options))]
+    });
+    let ioctls = IOCTLS.iter().chain(network).map(|one| *one as u32);
+    vec![
+        (libc::SYS_socket, made(reach)),
+        // Connected for good: a datagram could be sent from one of a pair to any name.
+        (libc::SYS_socketpair, vec![vec![is(libc::AF_UNIX), of(&[STREAM, PACKETS])]]),
+        // Descriptors that are on their way in it have no number: connections only, of libraries
+        // that write to them like that.
+        (libc::SYS_sendmsg, connected.clone()),
+        (libc::SYS_connect, connected),
+        // A name of a socket with a path or a name is bound by nobody: nor is a port.
+        (libc::SYS_bind, vec![]),
+        (libc::SYS_setsockopt, options.collect()),
+        // Without a network, to whom it is connected and nobody else.
+        (libc::SYS_sendto, vec![Test::null(4).into()]),
+        (libc::SYS_ioctl, vec![vec![Test::word(1, ioctls)]]),
+    ]
+}
+
+/// A socket of this family.
+fn is(family: i32) -> Test {
+    Test::word(0, [family as u32])
+}
+
+/// A socket of one of these types.
+fn of(types: &[u32]) -> Test {
+    Test::masked(1, TYPE, types.iter().copied())
+}
+
+/// Returns which sockets it makes itself.
+fn made(reach: Reach) -> Vec<Vec<Test>> {
+    let mut made = vec![];
     if reach.network {
         // TCP alone. A socket of UDP is given a port by the first thing that is done with it, a
         // connection that fails among it, and hears from everybody there.
@@ -430,29 +474,7 @@ fn sockets(reach: Reach) -> Vec<InPart> {
     if reach.bus {
         made.push(vec![is(libc::AF_UNIX), of(&[STREAM])]);
     }
-    if reach.network || reach.bus {
-        connected.push(vec![]);
-    }
-    let network: &[u64] = if reach.network { IOCTLS_OF_NETWORK } else { &[] };
-    let options = OPTIONS.iter().map(|(level, options)| {
-        vec![Test::word(1, [*level as u32]), Test::word(2, words(options))]
-    });
-    let ioctls = IOCTLS.iter().chain(network).map(|one| *one as u32);
-    vec![
-        (libc::SYS_socket, made),
-        // Connected for good: a datagram could be sent from one of a pair to any name.
-        (libc::SYS_socketpair, vec![vec![is(libc::AF_UNIX), of(&[STREAM, PACKETS])]]),
-        // Descriptors that are on their way in it have no number: connections only, of libraries
-        // that write to them like that.
-        (libc::SYS_sendmsg, connected.clone()),
-        (libc::SYS_connect, connected),
-        // A name of a socket with a path or a name is bound by nobody: nor is a port.
-        (libc::SYS_bind, vec![]),
-        (libc::SYS_setsockopt, options.collect()),
-        // Without a network, to whom it is connected and nobody else.
-        (libc::SYS_sendto, vec![Test::null(4).into()]),
-        (libc::SYS_ioctl, vec![vec![Test::word(1, ioctls)]]),
-    ]
+    made
 }
 
 #[cfg(test)]

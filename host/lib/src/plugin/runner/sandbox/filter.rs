@@ -13,6 +13,9 @@ pub(super) enum Answer {
     Allowed,
     /// It is made where one of these holds, else refused: each is a list of tests that all pass.
     AllowedIf(Vec<Vec<Test>>),
+    /// It is made where one of the first holds, another process answers it where one of the others
+    /// does, else it is refused.
+    AllowedOrAsked(Vec<Vec<Test>>, Vec<Vec<Test>>),
     /// `EPERM`.
     Refused,
     /// The process is killed.
@@ -151,14 +154,19 @@ fn leaf(answer: Option<&Answer>, program: &mut BpfProgram) {
         Some(Answer::Refused) => program.push(give(refusal)),
         Some(Answer::Killed) => program.push(give(libc::SECCOMP_RET_KILL_PROCESS)),
         Some(Answer::AllowedIf(ways)) => {
-            ways.iter().for_each(|way| way_through(way, program));
+            ways.iter().for_each(|way| way_through(way, libc::SECCOMP_RET_ALLOW, program));
+            program.push(give(refusal));
+        }
+        Some(Answer::AllowedOrAsked(allowed, asked)) => {
+            allowed.iter().for_each(|way| way_through(way, libc::SECCOMP_RET_ALLOW, program));
+            asked.iter().for_each(|way| way_through(way, libc::SECCOMP_RET_USER_NOTIF, program));
             program.push(give(refusal));
         }
     }
 }
 
-/// Adds what allows the call where all tests pass, and goes on behind itself otherwise.
-fn way_through(tests: &[Test], program: &mut BpfProgram) {
+/// Adds what answers the call so where all tests pass, and goes on behind itself otherwise.
+fn way_through(tests: &[Test], answer: u32, program: &mut BpfProgram) {
     // Where a test fails, the rest is skipped, up to here and one more.
     let mut failures = Vec::with_capacity(tests.len());
     for test in tests {
@@ -179,7 +187,7 @@ fn way_through(tests: &[Test], program: &mut BpfProgram) {
         failures.push(program.len());
         program.push(skip(0));
     }
-    program.push(give(libc::SECCOMP_RET_ALLOW));
+    program.push(give(answer));
     let end = program.len();
     for at in failures {
         program[at] = skip(end - at - 1);
@@ -257,11 +265,16 @@ pub(super) mod tests {
         answers.set(5, Answer::Killed);
         answers.set(7, with(4));
         answers.set(8, with(5));
+        answers.set(9, Answer::AllowedOrAsked(vec![vec![Test::word(0, [5])]], vec![vec![]]));
+        let asked = vec![vec![Test::word(0, [4])]];
+        answers.set(10, Answer::AllowedOrAsked(vec![vec![Test::word(0, [4])]], asked.clone()));
+        answers.set(11, Answer::AllowedOrAsked(vec![], vec![vec![Test::word(0, [5])]]));
         let program = answers.compiled();
         for call in (0..1_000).chain([u32::MAX, 0x4000_0000, 0x4000_0001]) {
             let expected = match call {
-                0 | 1 | 7 | 450 => libc::SECCOMP_RET_ALLOW,
-                2 | 8 => libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
+                0 | 1 | 7 | 10 | 450 => libc::SECCOMP_RET_ALLOW,
+                9 => libc::SECCOMP_RET_USER_NOTIF,
+                2 | 8 | 11 => libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
                 5 => libc::SECCOMP_RET_KILL_PROCESS,
                 _ => libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
             };

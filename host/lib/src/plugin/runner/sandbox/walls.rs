@@ -235,7 +235,7 @@ fn make_base(root: &Root, reach: Reach) -> io::Result<()> {
         others.into_iter().try_for_each(|path| mount(&path))?;
     }
     if reach.bus {
-        bus().into_iter().try_for_each(|path| mount(&path))?;
+        session_buses().into_iter().try_for_each(|path| mount(&path))?;
     }
     root.end_base()
 }
@@ -243,8 +243,8 @@ fn make_base(root: &Root, reach: Reach) -> io::Result<()> {
 /// Where the time zones are, to which the local one is a link.
 const ZONES: &str = "/usr/share/zoneinfo";
 
-/// Returns where the sockets of the session bus are, as the variables say that the host gave.
-fn bus() -> Vec<PathBuf> {
+/// Returns where the sockets of the session bus are, as this process's variables say.
+pub(crate) fn session_buses() -> Vec<PathBuf> {
     let addresses = std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default();
     let named = addresses.split(';').filter_map(|address| address.strip_prefix("unix:"));
     let paths = named.flat_map(|address| address.split(',')).filter_map(|part| {

@@ -66,6 +66,29 @@ fn what_is_given_reaches_no_further_than_it_says() {
 }
 
 #[test]
+fn with_sockets_the_host_answers_each_connection_and_what_makes_a_unix_socket() {
+    let ask = libc::SECCOMP_RET_USER_NOTIF;
+    let sockets = Reach { sockets: true, ..Reach::default() };
+    let both = Reach { network: true, ..sockets };
+    let stream = (libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK) as u64;
+    let (unix, inet) = (libc::AF_UNIX as u64, libc::AF_INET as u64);
+    for (call, arguments, expected, with_network) in [
+        (libc::SYS_connect, [3, 1, 1, 0, 0, 0], ask, ask),
+        (libc::SYS_socket, [unix, stream, 0, 0, 0, 0], ask, ask),
+        (libc::SYS_socket, [unix, libc::SOCK_DGRAM as u64, 0, 0, 0, 0], REFUSAL, REFUSAL),
+        (libc::SYS_socket, [unix, libc::SOCK_SEQPACKET as u64, 0, 0, 0, 0], REFUSAL, REFUSAL),
+        (libc::SYS_socket, [inet, stream, 0, 0, 0, 0], REFUSAL, libc::SECCOMP_RET_ALLOW),
+        (libc::SYS_socketpair, [unix, libc::SOCK_DGRAM as u64, 0, 0, 0, 0], REFUSAL, REFUSAL),
+        (libc::SYS_bind, [3, 1, 1, 0, 0, 0], REFUSAL, REFUSAL),
+        (libc::SYS_listen, [3, 1, 0, 0, 0, 0], REFUSAL, REFUSAL),
+        (libc::SYS_ioctl, [3, libc::SECCOMP_IOCTL_NOTIF_SEND, 0, 0, 0, 0], REFUSAL, REFUSAL),
+    ] {
+        assert_eq!(answered(sockets, call, arguments), expected, "{call} {arguments:?}");
+        assert_eq!(answered(both, call, arguments), with_network, "{call} {arguments:?}");
+    }
+}
+
+#[test]
 fn a_process_signals_and_sees_itself_alone() {
     let allows =
         |call, arguments| answered(Reach::default(), call, arguments) == libc::SECCOMP_RET_ALLOW;
@@ -105,7 +128,7 @@ fn is_allowed(reach: Reach, call: c_long, arguments: [u64; 6]) -> bool {
 }
 
 /// The most that a plugin can be granted.
-const ALL: Reach = Reach { network: true, bus: true, libraries: true };
+const ALL: Reach = Reach { network: true, bus: true, sockets: false, libraries: true };
 
 #[test]
 fn processor_time_of_others_is_not_told() {
