@@ -15,7 +15,7 @@ mod memory;
 mod peer;
 mod place;
 mod process;
-pub(crate) mod proto;
+mod proto;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ pub use client::Client;
 pub use error::Error;
 pub use key::SessionKey;
 pub use process::dispatch;
-pub(crate) use proto::Status;
+pub use proto::{HeldVault, Locked, Status};
 
 use crate::fs::Lock;
 

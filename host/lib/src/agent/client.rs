@@ -180,7 +180,6 @@ impl Client {
     ///
     /// # Errors
     /// Why that cannot be said.
-    #[doc(hidden)]
     pub fn status(&self) -> Result<Option<Status>, Error> {
         self.ask(&Request::Status, LONG_PATIENCE, |reply| match reply {
             Reply::Is(status) => Some(status),
@@ -193,7 +192,6 @@ impl Client {
     ///
     /// # Errors
     /// Why that cannot be said.
-    #[doc(hidden)]
     pub fn stop(&self) -> Result<bool, Error> {
         let mut was_there = false;
         loop {

@@ -97,6 +97,19 @@ fn words_of(pipe: OwnedFd, patience: Duration) -> std::io::Result<Option<String>
 
 /// Runs the agent and returns its exit code where these are an agent's arguments. Called
 /// first of all in `main`, before anything is opened and any thread is started.
+///
+/// # Examples
+/// ```
+/// use std::process::ExitCode;
+///
+/// fn main() -> ExitCode {
+///     if let Some(code) = keystead::agent::dispatch(std::env::args_os()) {
+///         return code;
+///     }
+///     // Here the program begins.
+///     ExitCode::SUCCESS
+/// }
+/// ```
 pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     if arguments.nth(1).is_none_or(|argument| argument != ARGUMENT) {
         return None;

@@ -203,6 +203,19 @@ enum Bytes {
 
 /// Runs the runner and returns its exit code where these are a runner's arguments.
 /// Called first of all in `main`, before anything is opened and any thread is started.
+///
+/// # Examples
+/// ```
+/// use std::process::ExitCode;
+///
+/// fn main() -> ExitCode {
+///     if let Some(code) = keystead::runner::dispatch(std::env::args_os()) {
+///         return code;
+///     }
+///     // Here the program begins.
+///     ExitCode::SUCCESS
+/// }
+/// ```
 pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     if arguments.nth(1)? != ARGUMENT {
         return None;
