@@ -11,8 +11,6 @@ mod error;
 pub mod fuzzing;
 mod keep;
 mod key;
-mod memory;
-mod peer;
 mod place;
 mod process;
 mod proto;

@@ -3,7 +3,6 @@
 
 mod folder;
 mod lock;
-pub(crate) mod mount;
 pub(crate) mod object;
 mod owner;
 #[cfg(test)]

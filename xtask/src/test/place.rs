@@ -15,9 +15,9 @@ const UNSAFE: [&str; 9] = [
     "host/lib/src/plugin/abi_check",
     "host/lib/src/plugin/c_door",
     "host/lib/src/plugin/runner/child",
-    "host/lib/src/plugin/runner/sandbox/walls/attributes",
+    "host/lib/src/platform/linux/sandbox/walls/attributes",
     "host/lib/src/plugin/evidence",
-    "host/lib/src/plugin/exec",
+    "host/lib/src/platform/linux/session",
     "host/lib/src/ids",
 ];
 

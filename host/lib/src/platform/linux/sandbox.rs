@@ -18,11 +18,10 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::Deserialize;
 
-use super::proto::Told;
 use crate::error::story;
 
 pub use walls::Namespaces;
-pub(super) use walls::Object;
+pub(crate) use walls::Object;
 use walls::Walls;
 
 /// The most memory that is mapped, in bytes. Go alone reserves 1 GiB that it never uses.
@@ -48,13 +47,13 @@ const MAX_DESCRIPTORS: u64 = 256;
 
 /// What a plugin can reach beyond its own files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Reach {
+pub(crate) struct Reach {
     /// Other machines.
-    pub(super) network: bool,
+    pub(crate) network: bool,
     /// The session bus.
-    pub(super) bus: bool,
+    pub(crate) bus: bool,
     /// The system's libraries.
-    pub(super) libraries: bool,
+    pub(crate) libraries: bool,
 }
 
 /// How much of the cage there has to be.
@@ -161,19 +160,20 @@ impl fmt::Display for Lack {
 }
 
 /// Binds this process to the one that started it: it is killed when that one ends.
-pub(super) fn tie_to_parent() -> Result<(), String> {
+pub(crate) fn tie_to_parent() -> Result<(), String> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| step("be killed with the host", error))
 }
 
 /// Shuts this process in, before any code of the plugin runs. It cannot be undone. Where the plugin
 /// is a file, that can be opened again.
-pub(super) fn enter(
+pub(crate) fn enter(
     objects: &[Object<'_>],
-    grant: &Told,
+    reach: Reach,
+    cage: Cage,
+    namespaces: Namespaces,
     plugin: Option<BorrowedFd<'_>>,
 ) -> Result<Owners, NotEntered> {
-    let Told { reach, cage, namespaces, .. } = *grant;
     let rules =
         files::rules(objects, reach, plugin).map_err(|error| told("confine files", &error))?;
     // Before it is undumpable: this file belongs to root then. Where memory runs out, the
@@ -221,7 +221,7 @@ pub(super) fn enter(
 
 /// Whether a plugin sees who owns a file, and how it is mounted, as it is outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owners {
+pub(crate) enum Owners {
     /// It does.
     Seen,
     /// The host has to be asked.
@@ -230,7 +230,7 @@ pub(super) enum Owners {
 
 /// Why a process is not shut in.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotEntered {
+pub(crate) enum NotEntered {
     /// It got no further than into its namespaces: another one may do without them.
     Namespaces(String),
     /// Anything else.
@@ -244,7 +244,7 @@ impl From<String> for NotEntered {
 }
 
 /// Tries the namespaces, in a process that is for nothing else.
-pub(super) fn try_walls() -> Result<(), String> {
+pub(crate) fn try_walls() -> Result<(), String> {
     match walls::enter(&[], Reach::default())? {
         Walls::Own(_) => Ok(()),
         Walls::None(why) => Err(why.to_string()),
