@@ -9,16 +9,15 @@ use crate::Result;
 use crate::workspace::Workspace;
 
 /// Files and folders that may say `unsafe`.
-const UNSAFE: [&str; 10] = [
+const UNSAFE: [&str; 9] = [
     "plugin-api/src/abi",
     "host/lib/src/plugin/loader",
     "host/lib/src/plugin/abi_check",
     "host/lib/src/plugin/c_door",
     "host/lib/src/plugin/runner/child",
-    "host/lib/src/plugin/runner/sandbox/listener",
-    "host/lib/src/plugin/runner/sandbox/walls/attributes",
+    "host/lib/src/platform/linux/sandbox/walls/attributes",
     "host/lib/src/plugin/evidence",
-    "host/lib/src/plugin/exec",
+    "host/lib/src/platform/linux/session",
     "host/lib/src/ids",
 ];
 

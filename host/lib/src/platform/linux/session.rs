@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 const ROUNDS: usize = 64;
 
 /// Has the command begin a session, and so a process group.
-pub(super) fn lead(command: &mut Command) {
+pub(crate) fn lead(command: &mut Command) {
     // SAFETY: between `fork` and `exec` it makes one system call, and touches neither memory nor
     // locks that other threads may have held.
     unsafe {
@@ -22,7 +22,7 @@ pub(super) fn lead(command: &mut Command) {
 
 /// Kills all of the session of a process that has not been reaped, so that nobody else has its
 /// number.
-pub(super) fn end(leader: Pid) {
+pub(crate) fn end(leader: Pid) {
     let _ = rustix::process::kill_process_group(leader, Signal::KILL);
     for _ in 0..ROUNDS {
         // Without `/proc` only the group is ended.

@@ -20,12 +20,11 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::Deserialize;
 
-use super::proto::Told;
 use crate::error::story;
 
-pub(super) use listener::{Listener, Outcome, Question};
+pub(crate) use listener::{Listener, Outcome, Question};
 pub use walls::Namespaces;
-pub(super) use walls::Object;
+pub(crate) use walls::Object;
 use walls::Walls;
 pub(crate) use walls::session_buses;
 
@@ -52,15 +51,15 @@ const MAX_DESCRIPTORS: u64 = 256;
 
 /// What a plugin can reach beyond its own files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Reach {
+pub(crate) struct Reach {
     /// Other machines.
-    pub(super) network: bool,
+    pub(crate) network: bool,
     /// The session bus.
-    pub(super) bus: bool,
+    pub(crate) bus: bool,
     /// Sockets that the host connects it to.
-    pub(super) sockets: bool,
+    pub(crate) sockets: bool,
     /// The system's libraries.
-    pub(super) libraries: bool,
+    pub(crate) libraries: bool,
 }
 
 /// How much of the cage there has to be.
@@ -174,19 +173,20 @@ impl fmt::Display for Lack {
 }
 
 /// Binds this process to the one that started it: it is killed when that one ends.
-pub(super) fn tie_to_parent() -> Result<(), String> {
+pub(crate) fn tie_to_parent() -> Result<(), String> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| step("be killed with the host", error))
 }
 
 /// Shuts this process in, before any code of the plugin runs. It cannot be undone. Where the plugin
 /// is a file, that can be opened again.
-pub(super) fn enter(
+pub(crate) fn enter(
     objects: &[Object<'_>],
-    grant: &Told,
+    reach: Reach,
+    cage: Cage,
+    namespaces: Namespaces,
     plugin: Option<BorrowedFd<'_>>,
 ) -> Result<Entered, NotEntered> {
-    let Told { reach, cage, namespaces, .. } = *grant;
     let rules =
         files::rules(objects, reach, plugin).map_err(|error| told("confine files", &error))?;
     // Before it is undumpable: these files belong to root then.
@@ -244,16 +244,16 @@ pub(super) fn enter(
 
 /// A process that is shut in.
 #[derive(Debug)]
-pub(super) struct Entered {
-    pub(super) owners: Owners,
+pub(crate) struct Entered {
+    pub(crate) owners: Owners,
     /// What the host answers connections with ([`Listener`] and the memory of this process), where it
     /// is to.
-    pub(super) asking: Vec<OwnedFd>,
+    pub(crate) asking: Vec<OwnedFd>,
 }
 
 /// Whether a plugin sees who owns a file, and how it is mounted, as it is outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Owners {
+pub(crate) enum Owners {
     /// It does.
     Seen,
     /// The host has to be asked.
@@ -262,7 +262,7 @@ pub(super) enum Owners {
 
 /// Why a process is not shut in.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotEntered {
+pub(crate) enum NotEntered {
     /// It got no further than into its namespaces: another one may do without them.
     Namespaces(String),
     /// Anything else.
@@ -276,7 +276,7 @@ impl From<String> for NotEntered {
 }
 
 /// Tries the namespaces, in a process that is for nothing else.
-pub(super) fn try_walls() -> Result<(), String> {
+pub(crate) fn try_walls() -> Result<(), String> {
     match walls::enter(&[], Reach::default())? {
         Walls::Own(_) => Ok(()),
         Walls::None(why) => Err(why.to_string()),

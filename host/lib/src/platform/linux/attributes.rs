@@ -22,7 +22,7 @@ const TRIES: u32 = 5;
 ///
 /// # Errors
 /// Unavailable, with what cannot be kept.
-pub(super) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
+pub(crate) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
     let cannot = |what: &str, error: Errno| {
         Error::unavailable(format!("{BY_HOST} keep {what} of `{}`: {error}", path.display()))
     };

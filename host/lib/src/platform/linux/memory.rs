@@ -7,7 +7,7 @@
 use rustix::mm::MlockAllFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::proto::Locked;
+use crate::agent::Locked;
 
 /// What must still be had after the block, where further mappings count towards the limit:
 /// an allocation that fails would end the process.
@@ -16,7 +16,7 @@ const HEADROOM: usize = 1024 * 1024;
 /// Makes this process's memory stay out of swap, as far as the system allows.
 ///
 /// Returns how far, and a block of this many bytes, all zero.
-pub(super) fn block(bytes: usize) -> (Locked, Box<[u8]>) {
+pub(crate) fn block(bytes: usize) -> (Locked, Box<[u8]>) {
     let limit = getrlimit(Resource::Memlock);
     if limit.current != limit.maximum {
         // Up to the hard limit a process may go by itself; where not, less is locked.

@@ -19,8 +19,8 @@ use rustix::fs::{Access, AtFlags, FileType, Stat, StatxAttributes, StatxFlags};
 use rustix::thread::CapabilitySet;
 use serde::Deserialize;
 
-use super::super::super::inspect::FileAccess;
 use super::{Reach, files, told};
+use crate::plugin::inspect::FileAccess;
 use root::{Root, Tree};
 
 /// The owner that the kernel shows for each user that a user namespace does not know.
@@ -45,13 +45,13 @@ const OWN_LIBRARIES: [&str; 2] = ["libgcc_s.so.1", "libm.so.6"];
 
 /// A granted file or directory.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::plugin::runner) struct Object<'a> {
+pub(crate) struct Object<'a> {
     /// The absolute path at which the plugin knows it.
-    pub(in crate::plugin::runner) path: &'a Path,
+    pub(crate) path: &'a Path,
     /// The object itself.
-    pub(in crate::plugin::runner) found: BorrowedFd<'a>,
+    pub(crate) found: BorrowedFd<'a>,
     /// What may be done with it.
-    pub(in crate::plugin::runner) access: FileAccess,
+    pub(crate) access: FileAccess,
 }
 
 /// What a runner is behind.

@@ -10,8 +10,8 @@ use landlock::{
 };
 use rustix::fs::{Mode, OFlags};
 
-use super::super::super::inspect::{ELF_BASE, FileAccess};
 use super::{Object, Reach};
+use crate::plugin::inspect::{ELF_BASE, FileAccess};
 
 /// The rights that are asked of the kernel, of those that it has: Linux 6.12 has all of them.
 /// Later ones change what a plugin may do, and are put in once they were tried.

@@ -16,16 +16,16 @@ use crate::plugin::runner::timespec;
 
 /// Whose process made the other end.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     /// Its user.
-    pub(super) user: u32,
+    pub(crate) user: u32,
     /// Its number; none where it is in a container that this one cannot look into.
     process: Option<Pid>,
 }
 
 impl Peer {
     /// Returns who made the other end.
-    pub(super) fn of(socket: &impl AsFd) -> io::Result<Self> {
+    pub(crate) fn of(socket: &impl AsFd) -> io::Result<Self> {
         let found = getsockopt(&socket.as_fd(), PeerCredentials)?;
         // The kernel says 0 for a process that it does not show us: a signal to that would
         // be one to ourselves.
@@ -33,7 +33,7 @@ impl Peer {
     }
 
     /// Returns whether it is this process's user, who has a number in this user namespace.
-    pub(super) fn is_us(&self) -> bool {
+    pub(crate) fn is_us(&self) -> bool {
         use rustix::process::{geteuid, getuid};
         self.user == geteuid().as_raw()
             && self.user == getuid().as_raw()
@@ -41,7 +41,7 @@ impl Peer {
     }
 
     /// Kills the process that holds the other end, where there still is one.
-    pub(super) fn kill(&self, socket: &OwnedFd) -> io::Result<()> {
+    pub(crate) fn kill(&self, socket: &OwnedFd) -> io::Result<()> {
         let Some(process) = self.process else {
             return Err(io::Error::other("its process is in another container"));
         };

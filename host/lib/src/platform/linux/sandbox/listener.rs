@@ -54,20 +54,20 @@ fn last() -> Errno {
 
 /// The end of a filter at which calls are answered.
 #[derive(Debug)]
-pub(in crate::plugin::runner) struct Listener(OwnedFd);
+pub(crate) struct Listener(OwnedFd);
 
 /// A call that waits for its answer.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::plugin::runner) struct Question {
+pub(crate) struct Question {
     id: u64,
     /// The call's number.
-    pub(in crate::plugin::runner) call: i32,
-    pub(in crate::plugin::runner) arguments: [u64; 6],
+    pub(crate) call: i32,
+    pub(crate) arguments: [u64; 6],
 }
 
 /// What comes of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::plugin::runner) enum Outcome {
+pub(crate) enum Outcome {
     /// It returns this number.
     Returns(u32),
     /// It fails.
@@ -77,12 +77,12 @@ pub(in crate::plugin::runner) enum Outcome {
 }
 
 impl Listener {
-    pub(in crate::plugin::runner) fn new(descriptor: OwnedFd) -> Self {
+    pub(crate) fn new(descriptor: OwnedFd) -> Self {
         Self(descriptor)
     }
 
     /// Waits for the next call; there is none any more where all processes of the filter have ended.
-    pub(in crate::plugin::runner) fn next(&self) -> Result<Option<Question>, Errno> {
+    pub(crate) fn next(&self) -> Result<Option<Question>, Errno> {
         loop {
             let mut watched = [PollFd::new(&self.0, PollFlags::IN)];
             match rustix::event::poll(&mut watched, None) {
@@ -111,14 +111,14 @@ impl Listener {
     }
 
     /// Returns whether a call still waits for its answer.
-    pub(in crate::plugin::runner) fn is_waiting(&self, question: &Question) -> bool {
+    pub(crate) fn is_waiting(&self, question: &Question) -> bool {
         let mut id = question.id;
         self.control(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &mut id).is_ok()
     }
 
     /// Gives the process that makes a call a descriptor, with this number or one that is free, and
     /// returns the number.
-    pub(in crate::plugin::runner) fn give(
+    pub(crate) fn give(
         &self,
         question: &Question,
         descriptor: BorrowedFd<'_>,
@@ -137,7 +137,7 @@ impl Listener {
     }
 
     /// Answers a call. One that does not wait any more needs no answer.
-    pub(in crate::plugin::runner) fn answer(&self, question: &Question, outcome: Outcome) {
+    pub(crate) fn answer(&self, question: &Question, outcome: Outcome) {
         let (val, error, flags) = match outcome {
             Outcome::Returns(number) => (i64::from(number), 0, 0),
             Outcome::Fails(error) => (0, -error.raw_os_error(), 0),

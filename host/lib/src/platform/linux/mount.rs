@@ -14,7 +14,7 @@ const MAX_LIST_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A place in a file system: which one, and the path from its own root.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Position {
+pub(crate) struct Position {
     device: Vec<u8>,
     path: PathBuf,
     /// Where what is written here really goes: of an overlay, into its upper folder.
@@ -23,7 +23,7 @@ pub(super) struct Position {
 
 impl Position {
     /// Returns the position of what these names would lead to from here.
-    pub(super) fn below(mut self, names: &[OsString]) -> Self {
+    pub(crate) fn below(mut self, names: &[OsString]) -> Self {
         self.path.extend(names);
         self.written = self.written.map(|written| Box::new(written.below(names)));
         self
@@ -31,7 +31,7 @@ impl Position {
 
     /// Returns whether it is the other position, or below it. Names that differ only by case count as
     /// one, as they may be one folder.
-    pub(super) fn is_within(&self, other: &Self) -> bool {
+    pub(crate) fn is_within(&self, other: &Self) -> bool {
         let is_written_below = self.written.as_ref().is_some_and(|own| own.is_below(other));
         self.is_below(other)
             || is_written_below
@@ -50,7 +50,7 @@ fn same(one: Component<'_>, other: Component<'_>) -> bool {
 }
 
 /// Returns whether two names may be one in a folder that folds case.
-pub(super) fn is_same(one: &OsStr, other: &OsStr) -> bool {
+pub(crate) fn is_same(one: &OsStr, other: &OsStr) -> bool {
     let folded = |name: &OsStr| {
         let seen: String = name.to_string_lossy().chars().filter(|c| !is_ignored(*c)).collect();
         // Both ways: the long s has no lower case of its own, and is an s where case is folded.
@@ -83,7 +83,7 @@ impl Mounts {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn position(&self, fd: BorrowedFd<'_>) -> Result<Position, Errno> {
+    pub(crate) fn position(&self, fd: BorrowedFd<'_>) -> Result<Position, Errno> {
         self.position_by(fd, true)
     }
 
@@ -92,7 +92,7 @@ impl Mounts {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn below(&self, fd: BorrowedFd<'_>) -> Result<Vec<Position>, Errno> {
+    pub(crate) fn below(&self, fd: BorrowedFd<'_>) -> Result<Vec<Position>, Errno> {
         let folder = path_of(fd)?;
         let below = self.all().filter(|mount| {
             let point = unescaped(mount.point);
@@ -144,7 +144,7 @@ impl Mounts {
 }
 
 /// Returns the path that an open file or folder has now.
-pub(super) fn path_of(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
+pub(crate) fn path_of(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
     let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
     Ok(PathBuf::from(OsString::from_vec(path)))
