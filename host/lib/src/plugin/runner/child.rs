@@ -114,8 +114,7 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
                     access: *access,
                 })
                 .collect();
-            let entered =
-                sandbox::enter(&objects, told.reach, told.cage, told.namespaces, plugin)?;
+            let entered = sandbox::enter(&objects, told.reach, told.cage, told.namespaces, plugin)?;
             // In a user namespace it had to be asked for anew.
             has_host(parent)?;
             Ok(entered)
