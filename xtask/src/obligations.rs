@@ -1,4 +1,4 @@
-//! `cargo xtask obligations`: docs/obligations.md, the obligations of a vault in the words of C, made
+//! `cargo xtask obligations`: docs/reference/obligations.md, the obligations of a vault in the words of C, made
 //! from the one list of them: the bullets on the traits `Plugin` and `Vault`.
 
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 
 /// What is made.
 const PART: Part = Part {
-    page: "docs/obligations.md",
+    page: "docs/reference/obligations.md",
     begin: "<!-- obligations: begin, written by `cargo xtask obligations --write` -->\n",
     end: "<!-- obligations: end -->\n",
 };

@@ -1,4 +1,4 @@
-//! `cargo xtask vaults`: the tables of docs/vaults.md, made from the manifests of the plugins of
+//! `cargo xtask vaults`: the tables of docs/reference/vault-kinds.md, made from the manifests of the plugins of
 //! this workspace as the host reads them from the built files.
 
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 
 /// What is made.
 const PART: Part = Part {
-    page: "docs/vaults.md",
+    page: "docs/reference/vault-kinds.md",
     begin: "<!-- manifests: begin, written by `cargo xtask vaults --write` -->\n",
     end: "<!-- manifests: end -->\n",
 };

@@ -51,7 +51,7 @@ pub(super) fn svg(measured: &[Measured], note: &str) -> String {
     ));
     line(format_args!("  <title id=\"t\">What one secret costs, as a whole process</title>"));
     line(format_args!(
-        "  <desc id=\"d\">Median times on a logarithmic scale; docs/speed.md has them as a table.</desc>"
+        "  <desc id=\"d\">Median times on a logarithmic scale; docs/reference/performance.md has them as a table.</desc>"
     ));
     line(format_args!("  <style>\n{STYLE}\n  </style>"));
     line(format_args!("  <rect class=\"page\" width=\"{WIDTH}\" height=\"{height}\"/>"));

@@ -1,4 +1,4 @@
-//! Tells what was measured: a table for the terminal, and the measured part of docs/speed.md.
+//! Tells what was measured: a table for the terminal, and the measured part of docs/reference/performance.md.
 
 use std::fmt::Write as _;
 
@@ -13,11 +13,11 @@ use super::machine::Machine;
 use super::peer::Peers;
 use super::row::{Measured, Race, Whose, duration};
 
-const CHART: &str = "docs/speed.svg";
+const CHART: &str = "docs/reference/performance.svg";
 
 /// What is written by `bench --write`.
 const PART: Part = Part {
-    page: "docs/speed.md",
+    page: "docs/reference/performance.md",
     begin: "<!-- measured: begin, written by `cargo xtask bench --write` -->\n",
     end: "<!-- measured: end -->\n",
 };

@@ -1,4 +1,4 @@
-//! Compares docs/errors.md with the sources: every code is there, none is there that no source
+//! Compares docs/reference/errors.md with the sources: every code is there, none is there that no source
 //! has, and each example reads as its error would print it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use crate::Result;
 use crate::workspace::Workspace;
 
 /// The list of all errors.
-const DOCUMENT: &str = "docs/errors.md";
+const DOCUMENT: &str = "docs/reference/errors.md";
 
 /// Where errors get their codes.
 const SOURCES: &str = "host/src";

@@ -1,4 +1,4 @@
-//! docs/cli.md: every command with its arguments, as one page.
+//! docs/reference/cli.md: every command with its arguments, as one page.
 
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Command};
