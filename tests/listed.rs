@@ -60,5 +60,8 @@ fn what_the_threat_model_is_shown_by_is_there() {
     assert!(named.len() > 40, "{named:?}");
     let missing: Vec<_> =
         named.iter().filter(|name| !all.contains(&format!("fn {name}()"))).collect();
-    assert!(missing.is_empty(), "docs/internals/threat-model.md names tests that are not there: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "docs/internals/threat-model.md names tests that are not there: {missing:?}"
+    );
 }
