@@ -17,5 +17,6 @@ mod owners;
 mod pretender;
 mod replaced_file;
 mod skew;
+mod sockets;
 mod wrappers;
 mod zoo;

@@ -27,10 +27,10 @@ use std::sync::OnceLock;
 
 use keystead::api::{SecretName, SecretText, Value, VaultName, WriteMode};
 use keystead::paths::Paths;
-use keystead::plugin::pins::Digest;
 use keystead::reference::Reference;
-use keystead::registry::{Placement, Replace};
+use keystead::trust::Digest;
 use keystead::{Host, NewSecret, Nobody, Options, Place, Registration, Run};
+use keystead::{Placement, Replace};
 
 use crate::plugin_files::{repository, succeed};
 use crate::scene::Scene;

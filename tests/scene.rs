@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use keystead::Placement;
 use keystead::api::{Level, SecretName, VaultName};
 use keystead::paths::Paths;
-use keystead::plugin::pins::{InProcess, PluginId};
-use keystead::plugin::trust::{self, IfTaken, Vouch};
-use keystead::registry::Placement;
+use keystead::trust::{self, IfTaken, Vouch};
+use keystead::trust::{InProcess, PluginId};
 use keystead::{Found, Host, Log, Nobody, Options, Place, Registration};
 
 /// One host. Its runners are told from all others by the name they are started under.

@@ -9,7 +9,7 @@ mod change;
 
 use std::sync::LazyLock;
 
-use keystead::agent::fuzzing::{seeds, talk};
+use keystead::internals::agent::fuzzing::{seeds, talk};
 
 static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(seeds);
 

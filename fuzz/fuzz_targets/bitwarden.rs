@@ -6,7 +6,7 @@
 mod change;
 mod rows;
 
-use keystead::exchange::bitwarden;
+use keystead_exchange::bitwarden;
 
 const GOOD: &str = include_str!("../../tests/fixtures/bitwarden.json");
 

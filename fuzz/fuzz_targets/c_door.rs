@@ -2,6 +2,6 @@
 
 #![no_main]
 
-use keystead::plugin::c_door::fuzzing::answer;
+use keystead::internals::plugin::c_door::fuzzing::answer;
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| answer(input));

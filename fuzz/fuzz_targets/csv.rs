@@ -4,7 +4,7 @@
 
 mod rows;
 
-use keystead::exchange::csv::{self, Column, Delimiter};
+use keystead_exchange::csv::{self, Column, Delimiter};
 
 /// Header rows of known programs.
 const KNOWN: [&str; 4] = [

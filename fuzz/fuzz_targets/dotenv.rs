@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use keystead::exchange::dotenv::{Dotenv, write};
+use keystead_exchange::dotenv::{Dotenv, write};
 use keystead_plugin_api::Value;
 
 /// Returns the values of a file that has no broken rows.

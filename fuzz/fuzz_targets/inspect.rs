@@ -6,14 +6,14 @@
 #![no_main]
 
 #[allow(dead_code)] // The tests use more of it.
-#[path = "../../host/src/plugin/inspect/fixture.rs"]
+#[path = "../../host/lib/src/plugin/inspect/fixture.rs"]
 mod fixture;
 
 mod change;
 
 use std::sync::LazyLock;
 
-use keystead::plugin::inspect::{Here, Manifest, Permission, inspect};
+use keystead::internals::plugin::inspect::{Here, Manifest, Permission, inspect};
 
 /// The good files that are changed.
 static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {

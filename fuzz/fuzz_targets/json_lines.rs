@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use keystead::exchange::json_lines::{self, JsonLines};
+use keystead_exchange::json_lines::{self, JsonLines};
 use keystead_plugin_api::{Secret, Value, VaultName};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

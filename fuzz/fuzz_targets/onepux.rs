@@ -4,14 +4,14 @@
 #![no_main]
 
 mod change;
-#[path = "../../host/src/exchange/onepux/packed.rs"]
+#[path = "../../host/exchange/src/onepux/packed.rs"]
 mod packed;
 mod rows;
 
 use std::io::Cursor;
 use std::sync::LazyLock;
 
-use keystead::exchange::onepux;
+use keystead_exchange::onepux;
 use packed::{Packed, zip};
 
 const GOOD: &str = include_str!("../../tests/fixtures/1password.json");

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use keystead::registry::schema::{self, Base};
+use keystead::internals::registry::schema::{self, Base};
 use keystead_plugin_api::{OwnedParameter, Parameter, ParameterKind, SecretText};
 
 static SCHEMA: LazyLock<Vec<OwnedParameter>> = LazyLock::new(|| {

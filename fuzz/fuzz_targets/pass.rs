@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use keystead::exchange::{Position, pass};
+use keystead_exchange::{Position, pass};
 use keystead_plugin_api::{SecretBytes, SecretName, Value};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

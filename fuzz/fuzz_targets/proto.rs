@@ -8,7 +8,7 @@ mod change;
 
 use std::sync::LazyLock;
 
-use keystead::plugin::runner::fuzzing::{read, seeds};
+use keystead::internals::plugin::runner::fuzzing::{read, seeds};
 
 static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(seeds);
 

@@ -8,7 +8,7 @@ mod change;
 use std::path::Path;
 
 use keystead::paths::Layer;
-use keystead::registry::Entry;
+use keystead::Entry;
 use keystead_plugin_api::VaultName;
 
 /// A good file, which most inputs are changes to.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use keystead::exchange::{Error, Rows};
+use keystead_exchange::{Error, Rows};
 use keystead_plugin_api::{MAX_VALUE_DEPTH, Value};
 
 /// Reads everything twice and looks at it.

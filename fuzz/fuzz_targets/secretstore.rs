@@ -5,12 +5,12 @@
 
 mod change;
 mod rows;
-#[path = "../../host/src/exchange/secretstore/written.rs"]
+#[path = "../../host/exchange/src/secretstore/written.rs"]
 mod written;
 
 use std::sync::LazyLock;
 
-use keystead::exchange::secretstore::{Cipher, Entries, Store};
+use keystead_exchange::secretstore::{Cipher, Entries, Store};
 use keystead_plugin_api::{SecretBytes, SecretText};
 use written::{IV, KEY, Lock, Written, list};
 

@@ -8,8 +8,8 @@ mod change;
 use std::io::Cursor;
 use std::path::Path;
 
-use keystead::exchange::Source;
-use keystead::exchange::vaultinfo::{Here, read};
+use keystead_exchange::Source;
+use keystead_exchange::vaultinfo::{Here, read};
 
 const GOOD: &str = r#"{"DefaultVaultName":"b","Vaults":{
     "a":{"ModuleName":"SecretManagement.KeePass","Description":"it's","VaultParameters":

@@ -69,6 +69,23 @@ impl Context {
         Err(failed(&last))
     }
 
+    /// Connects to the Unix socket of a permission `socket:PATH`. What a library of yours connects to
+    /// needs nothing of this: it calls `connect` as it always does.
+    ///
+    /// # Errors
+    /// As for [`Context::io_error`].
+    #[cfg(unix)]
+    pub fn connect_to_socket(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<std::os::unix::net::UnixStream> {
+        let path = path.as_ref();
+        std::os::unix::net::UnixStream::connect(path).map_err(|error| {
+            let permission = format!("socket:{}", absolute(path).display());
+            self.io_error(&format!("cannot connect to `{}`", path.display()), &permission, &error)
+        })
+    }
+
     /// Returns the error of an operation that needs a permission: for what a library of yours opens
     /// or connects. `what` is a lower-case fragment, such as "cannot read `/srv/x`".
     ///

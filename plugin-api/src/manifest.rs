@@ -239,7 +239,8 @@ pub struct Manifest {
     pub kinds: &'static [Kind],
     /// What every vault requests, whatever its kind, as templates over the parameters:
     /// `files:{path}:rw`, `network`, `env:NAME`, `exec:PROGRAM`, `exec:PROGRAM:VAR,VAR` with
-    /// variables that the plugin sets for the program, `dbus`, `library:SONAME`, and `replace:{path}`
+    /// variables that the plugin sets for the program, `socket:{path}` for one Unix socket that it
+    /// connects to, `dbus`, `library:SONAME`, and `replace:{path}`
     /// for one file that the host reads and replaces
     /// ([`Context::replace_file`](crate::Context::replace_file)). A vault requests those whose parameters its registration has. What one kind alone needs stands in
     /// [`Kind::permissions`].

@@ -8,7 +8,10 @@
 
 mod bench;
 mod call;
+mod checks;
 mod concurrent;
+mod handle;
+mod lane;
 mod life;
 mod linked;
 mod lock;
@@ -17,37 +20,40 @@ mod pace;
 mod pages;
 mod read;
 mod sample;
+mod schedule;
 mod stop;
 mod version;
 mod write;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::manifest::{Capability, Kind, NameRule};
 use crate::value::{SecretText, ValueKind};
 use crate::vault::{Answer, Session, Vault};
 
-use bench::{Bench, Fault, Verdict};
 pub use call::MARGIN;
+use checks::CHECKS;
 pub use linked::{check, Linked};
+pub use schedule::run;
 pub use stop::Stop;
 
 /// What the name of every secret starts with that the suite writes.
 pub const NAME_PREFIX: &str = "keystead-conformance-";
 
-/// Something that opens the vaults which are to be checked.
-pub trait Subject {
+/// Something that opens the vaults which are to be checked, from several threads.
+pub trait Subject: Sync {
     /// Opens the vault of this name, with the same parameters each time. The suite opens
     /// two names, `keystead-conformance` and `keystead-conformance-2`, and may hold several
-    /// handles of each.
-    fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>>;
+    /// handles of each. Where calls take long and vaults are in [different places](Places::Separate),
+    /// it tries further names, which end in `-3` to `-18`, and does without those that do not open.
+    fn open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>>;
 
     /// Takes the session that a vault handed over last, to
     /// [`Context::keep_session`](crate::Context::keep_session); none after `forget_session`.
-    fn kept_session(&mut self) -> Option<Session> {
+    fn kept_session(&self) -> Option<Session> {
         None
     }
 
@@ -69,7 +75,7 @@ pub trait Subject {
     }
 
     /// Takes what the plugin has logged since the last call, where that is known.
-    fn logged(&mut self) -> Vec<String> {
+    fn logged(&self) -> Vec<String> {
         Vec::new()
     }
 }
@@ -98,6 +104,9 @@ pub struct Declared {
     /// How many secrets to write for a listing of many pages; absent: as many as the vault writes
     /// in half a second, at most 2,500.
     pub many: Option<usize>,
+    /// How long the suite may take; absent: until everything was tried. What does not fit is
+    /// [not tried](Outcome::NotTried).
+    pub most: Option<Duration>,
     /// Stops the check.
     pub stop: Stop,
 }
@@ -115,6 +124,7 @@ impl Declared {
             names,
             answers: Vec::new(),
             many: None,
+            most: None,
             stop: Stop::new(),
         }
     }
@@ -164,6 +174,12 @@ pub enum Outcome {
         /// Why not.
         why: String,
     },
+    /// The obligation was not checked because there was no time left: see [`Declared::most`].
+    #[non_exhaustive]
+    NotTried {
+        /// The obligation's name.
+        obligation: &'static str,
+    },
 }
 
 /// Asserts that a vault keeps every obligation, and that each was checked but these.
@@ -175,7 +191,9 @@ pub fn assert_kept(outcomes: &[Outcome], not_applicable: &[&str]) {
     let mut skipped = Vec::new();
     for outcome in outcomes {
         assert!(!outcome.is_broken(), "{}", outcome);
-        if let Outcome::NotApplicable { obligation, .. } = outcome {
+        if let Outcome::NotApplicable { obligation, .. } | Outcome::NotTried { obligation } =
+            outcome
+        {
             skipped.push(*obligation);
         }
     }
@@ -191,7 +209,8 @@ impl Outcome {
         match self {
             Self::Passed { obligation, .. }
             | Self::Broken { obligation, .. }
-            | Self::NotApplicable { obligation, .. } => obligation,
+            | Self::NotApplicable { obligation, .. }
+            | Self::NotTried { obligation } => obligation,
         }
     }
 
@@ -217,125 +236,14 @@ impl fmt::Display for Outcome {
             Self::NotApplicable { obligation, why } => {
                 write!(f, "{obligation}: not checked, {why}")
             }
+            Self::NotTried { obligation } => {
+                write!(f, "{obligation}: not tried, there was no time left")
+            }
         }
     }
 }
-
-/// One obligation and the function that checks it.
-struct Check {
-    obligation: &'static str,
-    run: fn(&mut Bench<'_>) -> Verdict,
-}
-
-/// Every check. The one for deadlines goes first, since a vault that hangs would stop all
-/// others; the one for messages goes last, when most messages were seen.
-const CHECKS: &[Check] = &[
-    Check { obligation: "open-no-login", run: call::open_no_login },
-    Check { obligation: "open-no-effect", run: call::open_no_effect },
-    Check { obligation: "deadline", run: call::deadline },
-    Check { obligation: "no-prompt", run: lock::no_prompt },
-    Check { obligation: "unlock-right", run: lock::unlock_right },
-    Check { obligation: "unlock-wrong", run: lock::unlock_wrong },
-    Check { obligation: "unlock-stale", run: lock::unlock_stale },
-    Check { obligation: "lock-locks", run: lock::lock_locks },
-    Check { obligation: "locked-no-effect", run: lock::locked_no_effect },
-    Check { obligation: "open-own-handle", run: call::open_own_handle },
-    Check { obligation: "own-handle", run: call::own_handle },
-    Check { obligation: "not-found-only", run: call::not_found_only },
-    Check { obligation: "unsupported", run: call::unsupported },
-    Check { obligation: "get-what-was-set", run: read::get_what_was_set },
-    Check { obligation: "get-missing", run: read::get_missing },
-    Check { obligation: "get-empty", run: read::get_empty },
-    Check { obligation: "get-no-effect", run: read::get_no_effect },
-    Check { obligation: "get-many-each", run: read::get_many_each },
-    Check { obligation: "versions-gettable", run: read::versions_gettable },
-    Check { obligation: "version-missing", run: version::version_missing },
-    Check { obligation: "list-all", run: read::list_all },
-    Check { obligation: "list-limit", run: read::list_limit },
-    Check { obligation: "list-advances", run: read::list_advances },
-    Check { obligation: "list-as-given", run: read::list_as_given },
-    Check { obligation: "list-no-values", run: read::list_no_values },
-    Check { obligation: "describe-as-listed", run: read::describe_as_listed },
-    Check { obligation: "describe-missing", run: read::describe_missing },
-    Check { obligation: "set-atomic", run: write::set_atomic },
-    Check { obligation: "set-create-only", run: write::set_create_only },
-    Check { obligation: "set-replace", run: write::set_replace },
-    Check { obligation: "set-kind", run: write::set_kind },
-    Check { obligation: "set-metadata-with-value", run: write::set_metadata_with_value },
-    Check { obligation: "set-many-each", run: many::set_many_each },
-    Check { obligation: "set-many-order", run: many::set_many_order },
-    Check { obligation: "set-many-kept", run: many::set_many_kept },
-    Check { obligation: "set-many-refused", run: many::set_many_refused },
-    Check { obligation: "set-metadata-replaces", run: write::set_metadata_replaces },
-    Check { obligation: "set-metadata-missing", run: write::set_metadata_missing },
-    Check { obligation: "set-metadata-only", run: write::set_metadata_only },
-    Check { obligation: "set-metadata-read-only", run: write::set_metadata_read_only },
-    Check { obligation: "remove-then-missing", run: write::remove_then_missing },
-    Check { obligation: "remove-missing", run: write::remove_missing },
-    Check { obligation: "remove-only-that", run: write::remove_only_that },
-    Check { obligation: "set-if-version", run: version::set_if_version },
-    Check { obligation: "remove-if-version", run: version::remove_if_version },
-    Check { obligation: "set-metadata-if-version", run: version::set_metadata_if_version },
-    Check { obligation: "restore-brings-back", run: version::restore_brings_back },
-    Check { obligation: "restore-missing", run: version::restore_missing },
-    Check { obligation: "restore-taken", run: version::restore_taken },
-    Check { obligation: "list-removed-restorable", run: version::list_removed_restorable },
-    Check { obligation: "purge-for-good", run: version::purge_for_good },
-    Check { obligation: "purge-missing", run: version::purge_missing },
-    Check { obligation: "rules-names", run: version::rules_names },
-    Check { obligation: "rules-limits", run: version::rules_limits },
-    Check { obligation: "rename-moves", run: write::rename_moves },
-    Check { obligation: "rename-missing", run: write::rename_missing },
-    Check { obligation: "rename-taken", run: write::rename_taken },
-    Check { obligation: "concurrent-calls", run: concurrent::concurrent_calls },
-    Check { obligation: "concurrent-shows", run: concurrent::concurrent_shows },
-    Check { obligation: "concurrent-cursors", run: concurrent::concurrent_cursors },
-    Check { obligation: "test-read-only", run: life::test_read_only },
-    Check { obligation: "unregister-keeps", run: life::unregister_keeps },
-    Check { obligation: "actions-named", run: life::actions_named },
-    Check { obligation: "run-action-unknown", run: life::run_action_unknown },
-    Check { obligation: "no-secret-in-error", run: call::no_secret_in_error },
-];
 
 /// Returns the name of every obligation, in the order they are checked.
 pub fn obligations() -> impl Iterator<Item = &'static str> {
     CHECKS.iter().map(|check| check.obligation)
-}
-
-/// Checks every obligation and reports one outcome for each, in the order of
-/// [`obligations`].
-///
-/// Calls have the deadline of a minute each. A panic of the vault is not caught here. A check that
-/// [`Declared::stop`] has stopped reports nothing more.
-///
-/// # Errors
-/// What [`Subject::open`] answered when the vault does not open at all; nothing was
-/// checked then. (A vault that opens only for who has logged in breaks `open-no-login`,
-/// and is no such error.)
-pub fn run(
-    subject: &mut dyn Subject,
-    declared: &Declared,
-    report: &mut dyn FnMut(&Outcome),
-) -> Result<()> {
-    let mut bench = Bench::new(subject, declared)?;
-    for check in CHECKS {
-        let obligation = check.obligation;
-        let verdict = match bench.obstacle(obligation) {
-            Some(why) => Err(Fault::Elsewhere { why }),
-            None => (check.run)(&mut bench),
-        };
-        let tried = bench.tried.take();
-        bench.clean();
-        if declared.stop.is_stopped() {
-            break;
-        }
-        report(&match verdict {
-            Ok(()) => Outcome::Passed { obligation, tried },
-            Err(Fault::Elsewhere { why }) => Outcome::NotApplicable { obligation, why },
-            Err(Fault::Broken { expected, found }) => {
-                Outcome::Broken { obligation, expected, found: bench.redact(found) }
-            }
-        });
-    }
-    Ok(())
 }

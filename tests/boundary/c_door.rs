@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
+use keystead::Placement;
 use keystead::api::Value;
-use keystead::registry::Placement;
 
 use crate::plugin_files::{hostile, plugin};
 use crate::scene::{Scene, story};

@@ -4,10 +4,11 @@
 use std::fs;
 use std::path::Path;
 
+use keystead::Placement;
 use keystead::api::testing::Outcome;
-use keystead::plugin::pins::PluginId;
-use keystead::registry::Placement;
-use keystead::{Check, reference::Reference};
+use keystead::internals::Check;
+use keystead::reference::Reference;
+use keystead::trust::PluginId;
 
 use super::home::Home;
 use crate::plugin_files::{c_vault, c_vault_of_later, go_vault, repository};
@@ -23,7 +24,7 @@ fn kept(scene: &Scene, id: &str, placement: Placement, check: &Check) -> Vec<&'s
         Outcome::NotApplicable { .. } => {}
         other => broken.push(other.to_string()),
     };
-    scene.host.check_installed(&id, placement, check, report).unwrap();
+    keystead::internals::check_installed(&scene.host, &id, placement, check, report).unwrap();
     assert!(broken.is_empty(), "{placement:?}: {broken:#?}");
     kept
 }
@@ -119,7 +120,7 @@ fn pages_for_authors_show_only_code_that_is_tested() {
         (
             "docs/guides/writing-a-plugin-in-c.md",
             "```c\n",
-            ["tests/plugins/c-vault/c_vault.c", "host/src/plugin/c_door/tests/writer.c"],
+            ["tests/plugins/c-vault/c_vault.c", "host/lib/src/plugin/c_door/tests/writer.c"],
             4,
         ),
         (

@@ -9,25 +9,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use keystead::Placement;
 use keystead::Registration;
 use keystead::api::{Value, VaultName};
-use keystead::plugin::pins::PluginId;
-use keystead::registry::Placement;
+use keystead::trust::PluginId;
 
 use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::able;
 use crate::scene::Scene;
 
 /// A caged vault of the plugin that does what it is asked.
-struct Able {
-    scene: Scene,
-    vault: VaultName,
+pub(super) struct Able {
+    pub(super) scene: Scene,
+    pub(super) vault: VaultName,
     folder: PathBuf,
 }
 
 impl Able {
     /// Returns one that asks for these permissions, all of which are granted, and for its folder.
-    fn with(permissions: &[&str]) -> Self {
+    pub(super) fn with(permissions: &[&str]) -> Self {
         let scene = Scene::new();
         let folder = scene.path().join("own");
         let file = able(scene.path(), permissions);
@@ -45,14 +45,14 @@ impl Able {
     }
 
     /// Returns what came of asking for this.
-    fn does(&self, what: &str) -> String {
+    pub(super) fn does(&self, what: &str) -> String {
         match self.scene.get(&self.vault, what).unwrap().secret.value {
             Value::Text(text) => text.expose().to_owned(),
             value => panic!("{value:?}"),
         }
     }
 
-    fn on(&self, what: &str, path: &Path) -> String {
+    pub(super) fn on(&self, what: &str, path: &Path) -> String {
         self.does(&format!("{what}:{}", path.display()))
     }
 }
@@ -64,7 +64,7 @@ fn is_refusal(answer: &str) -> bool {
 }
 
 /// Returns a folder, with its path as the kernel has it.
-fn elsewhere() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn elsewhere() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = folder.path().canonicalize().unwrap();
     (folder, path)

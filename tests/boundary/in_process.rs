@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use keystead::Placement;
 use keystead::api::{Answer, Challenge, SecretName, SecretText, Value, VaultName};
-use keystead::registry::Placement;
 use keystead::{Ask, Nobody, Place, Unanswered};
 
 use crate::plugin_files::plugin;
@@ -103,7 +103,7 @@ fn a_plugin_answers_for_every_secret_it_was_asked_for() {
     };
     let scene = Scene::new();
     let trusted = scene.trusted(&plugin("count-wrong"));
-    let loaded = keystead::plugin::loader::load(&trusted).unwrap();
+    let loaded = keystead::internals::plugin::loader::load(&trusted).unwrap();
     let deadline = Deadline::after(AMPLE);
     let name = VaultName::parse("odd").unwrap();
     let request = OpenRequest::new(name, "vault", Parameters::new(), deadline);

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use keystead::Placement;
 use keystead::api::Value;
-use keystead::registry::Placement;
 
 use crate::plugin_files::plugin;
 use crate::scene::{Scene, story};

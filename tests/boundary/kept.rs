@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use keystead::Check;
+use keystead::internals::Check;
 
 use super::c_vaults;
 use super::out_of_tree::{build, cache, use_it};

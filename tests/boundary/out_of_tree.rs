@@ -8,8 +8,8 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use keystead::Placement;
 use keystead::api::{Metadata, SecretName, Value, WriteMode};
-use keystead::registry::Placement;
 use keystead::{NewSecret, Nobody, Place, Run};
 
 use super::skew::matrix::{Language, check};

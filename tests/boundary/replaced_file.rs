@@ -6,9 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
+use keystead::Placement;
 use keystead::Registration;
 use keystead::api::{Value, VaultName};
-use keystead::registry::Placement;
 use snapbox::{assert_data_eq, str};
 
 use crate::cli::sandbox::Sandbox;

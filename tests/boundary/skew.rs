@@ -9,7 +9,7 @@ mod sanitizer;
 use std::path::Path;
 use std::process::Command;
 
-use keystead::plugin::inspect::inspect;
+use keystead::internals::plugin::inspect::inspect;
 
 use crate::plugin_files::{
     Contract, Patch, Profile, patched, plugin, repository, skewed, skewed_in, succeed,
@@ -223,7 +223,7 @@ fn a_plugin_that_does_not_fit_leaves_the_next_one_alone() {
     let changed = patched("skew", "grown", &GROWN, &[]);
     let load = |file: &Path| {
         let scene = Scene::new();
-        keystead::plugin::loader::load(&scene.trusted(file))
+        keystead::internals::plugin::loader::load(&scene.trusted(file))
     };
     for _ in 0..2 {
         assert_eq!(load(&changed).unwrap_err().code(), "E09.layout");

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use keystead::registry::Placement;
+use keystead::Placement;
 use keystead::{Ask, Place, Unanswered};
 use keystead_plugin_api::{Answer, Challenge, Prompt, SecretName, Value, VaultName, Wait};
 

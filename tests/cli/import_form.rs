@@ -9,7 +9,7 @@ use snapbox::{assert_data_eq, str};
 use self::packed::{Packed, zip};
 use super::sandbox::{Answer, CANARY, Sandbox};
 
-#[path = "../../host/src/exchange/onepux/packed.rs"]
+#[path = "../../host/exchange/src/onepux/packed.rs"]
 mod packed;
 
 const BITWARDEN: &str = include_str!("../fixtures/bitwarden.json");

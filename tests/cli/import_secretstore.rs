@@ -8,13 +8,13 @@ use self::written::Written;
 use super::prompt::{at_terminal, end};
 use super::sandbox::{Answer, CANARY, Sandbox};
 
-#[path = "../../host/src/exchange/secretstore/written.rs"]
+#[path = "../../host/exchange/src/secretstore/written.rs"]
 mod written;
 
 /// Puts a store that SecretStore wrote, as the account `root`, into `here/store`.
 fn golden(sandbox: &Sandbox, kind: &str) {
     let from =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/secretstore").join(kind);
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/secretstore").join(kind);
     std::fs::create_dir(sandbox.here("store")).unwrap();
     for name in ["storeconfig", "storeaux", "storefile"] {
         std::fs::copy(from.join(name), sandbox.here("store").join(name)).unwrap();

@@ -129,7 +129,7 @@ fn foreign_text_is_escaped_on_a_terminal_and_dropped_nowhere() {
             command.arg(name);
         }
         let shown = shown(&sandbox, &command);
-        let raw = shown.chars().find(|c| keystead::escape::is_harmful(*c) && *c != '\n');
+        let raw = shown.chars().find(|c| keystead::internals::escape::is_harmful(*c) && *c != '\n');
         assert_eq!(raw, None, "{words}: {shown:?}");
         if let Ok(json) = serde_json::from_str::<serde_json::Value>(&shown) {
             assert_eq!(
@@ -154,7 +154,10 @@ fn foreign_text_is_escaped_on_a_terminal_and_dropped_nowhere() {
     assert_eq!((&json["name"], &json["metadata"]["note"]), (&name.into(), &note.into()));
     for words in ["get", "get --json", "vault do work", "list --tag", "vault show"] {
         let answer = sandbox.run(words, &[&format!("no{name}")]);
-        let raw = answer.stderr.chars().find(|c| keystead::escape::is_harmful(*c) && *c != '\n');
+        let raw = answer
+            .stderr
+            .chars()
+            .find(|c| keystead::internals::escape::is_harmful(*c) && *c != '\n');
         assert_eq!(raw, None, "{words}: {answer}");
     }
 }

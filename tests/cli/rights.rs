@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use keystead::paths::Paths;
-use keystead::plugin::pins::InProcess;
-use keystead::plugin::trust::{self, IfTaken, Privilege, Store, Vouch};
+use keystead::trust::InProcess;
+use keystead::trust::{self, IfTaken, Privilege, Store, Vouch};
 use rustix::fs::{StatVfsMountFlags, XattrFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 

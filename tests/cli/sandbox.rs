@@ -224,7 +224,7 @@ pub(crate) fn built(id: &str) -> PathBuf {
     let package = format!("keystead-plugin-{id}");
     let built = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--locked", "--package", &package])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+        .current_dir(crate::plugin_files::repository())
         .env("CARGO_TARGET_DIR", target)
         .status()
         .unwrap();

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use keystead::Placement;
 use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
 use keystead::paths::Layer;
 use keystead::reference::Reference;
-use keystead::registry::Placement;
 use keystead::{Ask, FieldKind, Host, NewField, NewSecret, Nobody, Place, Run, Unanswered};
 
 use super::{PLACEMENTS, filed, get_in, new_secret, scene, secret, set, vault, write};

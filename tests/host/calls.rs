@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use keystead::api::{Value, VaultName};
 use keystead::paths::Layer;
-use keystead::registry::{Placement, Replace};
 use keystead::{Class, Error, Host, Nobody, Place, Registration, Run};
+use keystead::{Placement, Replace};
 
 use super::{
     PLACEMENTS, filed, files, get, get_in, memory, options, register, registration, replacing,

@@ -2,13 +2,14 @@
 
 use std::fs;
 
+use keystead::Placement;
 use keystead::api::testing::Outcome;
 use keystead::api::{Value, VaultName};
-use keystead::plugin::pins::{InProcess, PluginId};
-use keystead::plugin::trust::{self, IfTaken, Vouch};
+use keystead::internals::Check;
 use keystead::reference::Reference;
-use keystead::registry::Placement;
-use keystead::{Check, Class, Error, Nobody, Registration};
+use keystead::trust::{self, IfTaken, Vouch};
+use keystead::trust::{InProcess, PluginId};
+use keystead::{Class, Error, Nobody, Registration};
 
 use super::{PLACEMENTS, memory, new_secret, scene, write};
 use crate::bao::{self, Bao};
@@ -43,8 +44,11 @@ fn the_reference_plugin_keeps_every_obligation_in_both_placements() {
     let scene = scene();
     let id = PluginId::parse("memory").unwrap();
     let check = check(&scene);
-    let [isolated, in_process] = PLACEMENTS
-        .map(|placement| run(|report| scene.host.check_installed(&id, placement, &check, report)));
+    let [isolated, in_process] = PLACEMENTS.map(|placement| {
+        run(|report| {
+            keystead::internals::check_installed(&scene.host, &id, placement, &check, report)
+        })
+    });
     assert_eq!(isolated, in_process);
     assert!(isolated.0 >= 30, "{isolated:?}");
     scene.end();
@@ -57,12 +61,16 @@ fn a_locked_vault_is_checked_with_its_password() {
     write(&scene.path().join("password"), "canary-password\n");
     let file = format!("file:{}", scene.path().join("password").display());
     let mut check = check(&scene);
-    let (_, unlocked) =
-        run(|report| scene.host.check_installed(&id, Placement::InProcess, &check, report));
+    let (_, unlocked) = run(|report| {
+        keystead::internals::check_installed(&scene.host, &id, Placement::InProcess, &check, report)
+    });
     check.parameters.insert("locked".into(), file.clone());
     check.unlock.insert("password".into(), Reference::parse(&file).unwrap());
-    let [isolated, in_process] = PLACEMENTS
-        .map(|placement| run(|report| scene.host.check_installed(&id, placement, &check, report)));
+    let [isolated, in_process] = PLACEMENTS.map(|placement| {
+        run(|report| {
+            keystead::internals::check_installed(&scene.host, &id, placement, &check, report)
+        })
+    });
     assert_eq!(isolated, in_process);
     assert!(isolated.1.len() < unlocked.len(), "{isolated:?} {unlocked:?}");
     scene.end();
@@ -89,7 +97,9 @@ fn somebody_elses_plugin_keeps_every_obligation_in_each_of_its_kinds() {
             }
         }
         let [isolated, in_process] = PLACEMENTS.map(|placement| {
-            run(|report| scene.host.check_installed(&id, placement, &check, report))
+            run(|report| {
+                keystead::internals::check_installed(&scene.host, &id, placement, &check, report)
+            })
         });
         assert_eq!(isolated, in_process);
         assert!(isolated.0 >= least, "{kind} {locked}: {isolated:?}");
@@ -114,7 +124,9 @@ fn the_plugin_files_keeps_every_obligation_in_each_of_its_kinds() {
         check.parameters.insert(parameter.into(), path.into());
         check.many = Some(40);
         let [isolated, in_process] = PLACEMENTS.map(|placement| {
-            run(|report| scene.host.check_installed(&id, placement, &check, report))
+            run(|report| {
+                keystead::internals::check_installed(&scene.host, &id, placement, &check, report)
+            })
         });
         assert_eq!(isolated, in_process);
         assert!(isolated.0 >= least, "{kind}: {isolated:?}");
@@ -160,7 +172,9 @@ fn needs_bao_a_folder_of_a_server_keeps_every_obligation_in_both_placements() {
     let [isolated, in_process] = PLACEMENTS.map(|placement| {
         let folder = bao::unique("placement");
         check.parameters.insert("prefix".into(), format!("{folder}/{{vault}}"));
-        run(|report| scene.host.check_installed(&id, placement, &check, report))
+        run(|report| {
+            keystead::internals::check_installed(&scene.host, &id, placement, &check, report)
+        })
     });
     assert_eq!(isolated, in_process);
     assert!(isolated.0 >= 33, "{isolated:?}");
@@ -173,7 +187,8 @@ fn a_file_that_is_not_installed_is_checked_and_stays_so() {
     let plugins = scene.host.plugins();
     let plugin = plugins.unpinned(plugins.examine(&memory()).unwrap()).unwrap();
     let check = check(&scene);
-    let (passed, _) = run(|report| scene.host.check_file(&plugin, &check, report));
+    let (passed, _) =
+        run(|report| keystead::internals::check_file(&scene.host, &plugin, &check, report));
     assert!(passed >= 30, "{passed}");
     let id = PluginId::parse("memory").unwrap();
     let error: Error = scene.host.plugins().find(&id).unwrap_err().into();
@@ -188,12 +203,14 @@ fn nothing_is_checked_in_this_process_without_a_word() {
     let vouch = Vouch { place: trust::Place::User, in_process: InProcess::Never };
     scene.host.plugins().install(candidate, &vouch, IfTaken::Refuse).unwrap();
     let id = PluginId::parse("memory").unwrap();
-    let error = scene
-        .host
-        .check_installed(&id, Placement::InProcess, &check(&scene), &mut |outcome| {
-            panic!("{outcome}")
-        })
-        .unwrap_err();
+    let error = keystead::internals::check_installed(
+        &scene.host,
+        &id,
+        Placement::InProcess,
+        &check(&scene),
+        &mut |outcome| panic!("{outcome}"),
+    )
+    .unwrap_err();
     assert_eq!(error.code(), "E07.in-process-forbidden");
 }
 
@@ -205,7 +222,8 @@ fn every_wrong_parameter_of_a_check_is_told_before_anything_runs() {
     check.parameters.insert("locked".into(), "hunter2".into());
     let plugins = scene.host.plugins();
     let plugin = plugins.unpinned(plugins.examine(&memory()).unwrap()).unwrap();
-    let error = scene.host.check_file(&plugin, &check, &mut |_| ()).unwrap_err();
+    let error =
+        keystead::internals::check_file(&scene.host, &plugin, &check, &mut |_| ()).unwrap_err();
     assert!(matches!(&error, Error::Parameters { faults, .. } if faults.len() == 2), "{error:?}");
     assert!(!format!("{error:?} {}", story(&error)).contains("hunter2"));
     assert_eq!(scene.runners(), 0);

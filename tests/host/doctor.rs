@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use keystead::doctor::{Finding, Severity};
+use keystead::internals::diagnose;
+use keystead::internals::doctor::{Finding, Severity};
 use keystead::paths::Paths;
 use keystead::{Host, Options};
 
@@ -44,12 +45,12 @@ fn is_administrator(findings: &[Finding]) -> bool {
 #[test]
 fn a_runner_that_cannot_be_started_is_found() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let findings = host(folder.path(), "/nonexistent/keystead").diagnose();
+    let findings = diagnose(&host(folder.path(), "/nonexistent/keystead"));
     let finding = find(&findings, "E11.spawn");
     assert_eq!(finding.severity, Severity::Error);
     assert_eq!(finding.causes, ["No such file or directory (os error 2)"]);
     assert_eq!(finding.mends[0].command, "ls -ld /nonexistent/keystead");
-    assert!(host(folder.path(), env!("CARGO_BIN_EXE_keystead")).diagnose().is_empty());
+    assert!(diagnose(&host(folder.path(), env!("CARGO_BIN_EXE_keystead"))).is_empty());
 }
 
 #[test]
@@ -58,13 +59,13 @@ fn a_registration_over_the_administrators_is_found() {
     let root = folder.path();
     register(root, "etc", "plugin = 'memory'");
     register(root, "config", "plugin = 'memory'");
-    let findings = host(root, env!("CARGO_BIN_EXE_keystead")).diagnose();
+    let findings = diagnose(&host(root, env!("CARGO_BIN_EXE_keystead")));
     let finding = find(&findings, "E01.shadowed");
     assert_eq!(finding.severity, Severity::Warning);
     assert_eq!(finding.mends[0].command, "keystead vault unregister work");
 
     register(root, "etc", "plugin = 'memory'\nlocked = true");
-    let findings = host(root, env!("CARGO_BIN_EXE_keystead")).diagnose();
+    let findings = diagnose(&host(root, env!("CARGO_BIN_EXE_keystead")));
     assert!(findings.iter().all(|finding| finding.code != "E01.shadowed"));
     let finding = find(&findings, "E01.locked");
     let file = root.join("config/vaults/work.toml").display().to_string();
@@ -78,7 +79,7 @@ fn a_policy_that_is_not_understood_is_found_and_nothing_after_it_is_hidden() {
     register(root, "config", "plugin = 'nosuch'\nkind = 7");
     std::fs::create_dir_all(root.join("etc")).unwrap();
     std::fs::write(root.join("etc/policy.toml"), "user-plugins = false\ndney = []").unwrap();
-    let findings = host(root, env!("CARGO_BIN_EXE_keystead")).diagnose();
+    let findings = diagnose(&host(root, env!("CARGO_BIN_EXE_keystead")));
     if !is_administrator(&findings) {
         return;
     }
@@ -97,13 +98,13 @@ fn a_plugin_that_is_forbidden_is_an_error_where_a_vault_needs_it() {
     std::fs::create_dir_all(root.join("etc/pins.d")).unwrap();
     let policy = root.join("etc/policy.toml");
     std::fs::write(&policy, "deny = ['memory']").unwrap();
-    let findings = scene.host.diagnose();
+    let findings = diagnose(&scene.host);
     if !is_administrator(&findings) {
         return;
     }
     assert_eq!(find(&findings, "E07.policy-denied").severity, Severity::Warning);
     register(root, "config", "plugin = 'memory'");
-    let findings = scene.host.diagnose();
+    let findings = diagnose(&scene.host);
     let finding = find(&findings, "E07.policy-denied");
     assert_eq!(finding.severity, Severity::Error);
     assert!(finding.why.ends_with("it is the plugin of vault `work`"), "{finding:?}");
@@ -111,7 +112,7 @@ fn a_plugin_that_is_forbidden_is_an_error_where_a_vault_needs_it() {
     std::fs::remove_file(policy).unwrap();
     let denial = root.join("etc/pins.d/memory.toml");
     std::fs::write(&denial, format!("schema = 1\nid = '{id}'\ndeny = true\n")).unwrap();
-    let findings = scene.host.diagnose();
+    let findings = diagnose(&scene.host);
     let finding = find(&findings, "E07.denied");
     assert_eq!(finding.severity, Severity::Error);
     assert_eq!(finding.mends[0].command, format!("rm {}", denial.display()));

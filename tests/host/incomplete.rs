@@ -1,10 +1,10 @@
 //! Secrets that have more metadata than this host can read: shown, and never written back.
 
 use keystead::api::{Metadata, MetadataValue};
-use keystead::exchange::{Exported, To};
 use keystead::metadata::{Change, Edit};
 use keystead::transfer::{Carried, Transfer};
 use keystead::{Nobody, Place, Run};
+use keystead_exchange::{Export, Exported, To};
 
 use super::transfer::{copy, moved, named, names, planned, run};
 use super::{PLACEMENTS, filed, get_in, scene, secret, set};
@@ -59,7 +59,7 @@ fn what_is_unknown_here_is_never_lost_by_a_write() {
 
         let mut out = Vec::new();
         let mut each = Vec::new();
-        let mut export = host.export(To::JsonLines, &mut out);
+        let mut export = Export::new(host, To::JsonLines, &mut out);
         export.vault(&later, None, &mut Nobody, &mut |_, exported| each.push(exported)).unwrap();
         assert!(matches!(&each[..], [Exported::Unfit(why)] if why == lost), "{each:?}");
         assert!(out.is_empty());

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use keystead::Placement;
 use keystead::api::{Metadata, MetadataValue, Value, VaultName};
-use keystead::registry::Placement;
 use keystead::{Error, Host, Nobody, Place};
 
 use super::{filed, new_secret, scene, secret};

@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use keystead::Placement;
 use keystead::api::VaultName;
-use keystead::registry::Placement;
 use keystead::{Listing, Nobody, Registration};
 
 use super::{PLACEMENTS, register};

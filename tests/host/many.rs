@@ -1,7 +1,7 @@
 //! Several secrets at once.
 
+use keystead::Placement;
 use keystead::api::{MAX_SET_MANY, Metadata, MetadataValue, Value, WriteMode};
-use keystead::registry::Placement;
 use keystead::{Class, Error, Nobody, Write};
 
 use super::{PLACEMENTS, filed, get_in, register, registration, scene, secret, set, text};

@@ -1,8 +1,8 @@
 //! Metadata alone: changed while the value stays, and refused where it cannot be kept.
 
+use keystead::Placement;
 use keystead::api::{Metadata, MetadataValue, Value};
 use keystead::metadata::{Change, Edit};
-use keystead::registry::Placement;
 use keystead::{Class, Host, Nobody, Place, Run};
 
 use super::{PLACEMENTS, filed, files, get_in, new_secret, scene, secret, vault};

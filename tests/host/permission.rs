@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 
-use keystead::plugin::pins::InProcess;
-use keystead::plugin::trust::{self, IfTaken, Vouch};
-use keystead::registry::Placement;
+use keystead::Placement;
+use keystead::trust::InProcess;
+use keystead::trust::{self, IfTaken, Vouch};
 use keystead::{Class, Error};
 
 use super::{

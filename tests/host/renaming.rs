@@ -1,6 +1,6 @@
 //! Moving within one vault that gives its secrets other names.
 
-use keystead::registry::Placement;
+use keystead::Placement;
 
 use super::scene;
 use super::transfer::{moved, named, names, run};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::mem::MaybeUninit;
 use std::path::Path;
 
+use keystead::Placement;
 use keystead::api::{Map, Metadata, MetadataValue, Value, WriteMode};
 use keystead::paths::Layer;
-use keystead::registry::Placement;
 use keystead::{Class, Error, Host, Nobody, Place, Run, Unasked};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use keystead::Placement;
 use keystead::agent::{Asking, Error, Kept, Patience, SessionKey, Sessions};
 use keystead::api::{Session, VaultName};
-use keystead::registry::Placement;
 use keystead::{Host, Nobody, Place, Renew, Unlocking};
 
 use super::unlocking::{PASSWORD, Script, ask, locked_as};

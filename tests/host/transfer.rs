@@ -1,10 +1,10 @@
 //! Copying and moving between vaults: what a plan refuses, what a run loses (nothing), and
 //! what it says when a vault fails on the way.
 
+use keystead::Placement;
 use keystead::api::{
     Answer, Challenge, Map, Metadata, MetadataValue, SecretText, Value, VaultName,
 };
-use keystead::registry::Placement;
 use keystead::transfer::{Action, Carried, Error, IfRefused, IfThere, Outcome, Source, Transfer};
 use keystead::{Ask, Class, Host, Nobody, Place, Unanswered};
 

@@ -4,9 +4,9 @@
 use std::thread;
 use std::time::Duration;
 
+use keystead::Placement;
 use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
 use keystead::reference::Reference;
-use keystead::registry::Placement;
 use keystead::{Ask, Class, Error, Host, Nobody, Place, Registration, Unanswered};
 
 use super::{

@@ -1,8 +1,8 @@
 //! Vaults that wait for what a person does, and that ask their host to wait.
 
+use keystead::Placement;
 use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
 use keystead::reference::Reference;
-use keystead::registry::Placement;
 use keystead::{Ask, Place, Unanswered};
 
 use super::{PLACEMENTS, secret, write};

@@ -1,7 +1,7 @@
 //! What can be seen of the command only: its streams, its exit code, what it takes.
 
+use keystead::Placement;
 use keystead::api::Value;
-use keystead::registry::Placement;
 
 use super::oracle;
 use super::world::{Kind, World};

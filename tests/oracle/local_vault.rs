@@ -7,8 +7,8 @@ use std::path::Path;
 
 use keystead::api::{Value, ValueKind};
 use keystead::paths::Layer;
-use keystead::registry::{Placement, Replace};
 use keystead::{Class, Error, Nobody, Registration};
+use keystead::{Placement, Replace};
 
 use super::oracle;
 use super::world::{Kind, Person, World, new, secret_name, vault_name};

@@ -1,8 +1,8 @@
 //! What stands beside a value.
 
+use keystead::Placement;
 use keystead::api::{Metadata, MetadataValue, Value, VaultName};
 use keystead::metadata::{Change, Changed, Edit};
-use keystead::registry::Placement;
 use keystead::{Class, Nobody, Run};
 
 use super::oracle;

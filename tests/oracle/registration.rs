@@ -2,8 +2,8 @@
 
 use keystead::api::{SecretName, Value, VaultName};
 use keystead::paths::Layer;
-use keystead::registry::{DefaultChoice, Placement, Replace};
 use keystead::{Class, Error, Nobody, Run};
+use keystead::{DefaultChoice, Placement, Replace};
 
 use super::oracle;
 use super::world::{Kind, World, new, vault_name};

@@ -2,8 +2,8 @@
 //! has.
 
 use keystead::Nobody;
+use keystead::Placement;
 use keystead::api::{MetadataValue, SecretName, Value, ValueKind};
-use keystead::registry::Placement;
 
 use super::oracle;
 use super::world::{Kind, World, metadata, new, secret_name};

@@ -1,7 +1,7 @@
 //! Vaults that want to know who is there, and vaults that never do.
 
+use keystead::Placement;
 use keystead::api::Value;
-use keystead::registry::Placement;
 use keystead::{Nobody, Place};
 
 use super::oracle;

@@ -1,8 +1,8 @@
 //! Five kinds of value, which are four here: a text is always protected in memory. Each is
 //! written, read, listed and removed.
 
+use keystead::Placement;
 use keystead::api::{Map, SecretName, Value, ValueKind};
-use keystead::registry::Placement;
 use keystead::{Class, Error, Nobody};
 
 use super::oracle;

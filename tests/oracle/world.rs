@@ -6,12 +6,12 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use keystead::Placement;
 use keystead::api::{
     Answer, Challenge, Metadata, MetadataValue, SecretName, SecretText, Value, ValueKind,
     VaultName, WriteMode,
 };
 use keystead::reference::Reference;
-use keystead::registry::Placement;
 use keystead::{Ask, Described, Host, NewSecret, Nobody, Place, Registration, Run, Unanswered};
 
 use serde_json::{Value as Json, json};

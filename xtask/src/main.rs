@@ -1,5 +1,5 @@
 //! Installs, tests and measures Keystead: `cargo xtask install | test | bench | vaults |
-//! obligations | contract`.
+//! obligations | library | contract`.
 //!
 //! Only the words of the command line are read here; each command is a module of its name.
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@ mod bench;
 mod cache;
 mod contract;
 mod install;
+mod library;
 mod obligations;
 mod part;
 mod process;
@@ -39,6 +40,8 @@ Commands:
                              `test` does; or write them anew
   obligations [--write]      Compare docs/reference/obligations.md with the contract's list, as `test` does; or
                              write it anew
+  library [--write]          Compare docs/reference/library.md with the library's public items and its crates, as
+                             `test` does; or write it anew
   contract [--write]         Compare the boundary with the copies of the contract that plugins are built
                              from in the tests, as `test` does: it may only grow at its ends. Or write
                              down the boundary and the copy of this version anew, while it is a draft
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "contract" => contract::run(rest),
         "install" => install::run(rest),
+        "library" => library::run(rest),
         "obligations" => obligations::run(rest),
         "test" => test::run(rest),
         "vaults" => vaults::run(rest),

@@ -18,6 +18,7 @@ use crate::Result;
 use crate::bench::gate;
 use crate::cache::Cache;
 use crate::contract;
+use crate::library;
 use crate::obligations;
 use crate::process::captured;
 use crate::provision::Tools;
@@ -105,6 +106,8 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
             .args(["doc", "--workspace", "--no-deps"])
             .env("CARGO_ENCODED_RUSTDOCFLAGS", rustdoc_flags(&workspace)),
     );
+    report
+        .step("documents: the library's items and crates", || outcome(library::faults(&workspace)));
     // The plugins' libraries and the binary, where the tests expect them.
     report.command("build", workspace.cargo().args(["build", "--workspace"]));
     report.step("documents: tables of docs/vaults.md", || outcome(vaults::faults(&workspace)));

@@ -53,7 +53,7 @@ fn made(workspace: &Workspace) -> Result<String> {
 fn manifests(workspace: &Workspace) -> Result<Vec<Value>> {
     let plugins = workspace.plugins()?;
     let mut build = workspace.cargo();
-    build.args(["build", "--locked", "--quiet", "--package", "keystead", "--bin", "keystead"]);
+    build.args(["build", "--locked", "--quiet", "--package", "keystead-cli", "--bin", "keystead"]);
     build.arg("--lib");
     for (name, _) in &plugins {
         build.args(["--package", name]);

@@ -4,7 +4,7 @@ use std::sync::{mpsc, Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use super::bench::{broken, elsewhere, prepared, soon, Bench, Fault, Handle, Verdict, VAULT};
+use super::bench::{broken, elsewhere, prepared, soon, Bench, Fault, Handle, Verdict};
 use super::pages::{Next, Pages};
 use super::sample;
 use crate::error::{Error, Result};
@@ -26,7 +26,6 @@ const LEAST_ROUNDS: usize = 1;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) fn concurrent_calls(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Concurrent)?;
     bench.main().needs_listing()?;
     let writes = bench.declared.can(Capability::Write);
     // What nobody changes meanwhile, and each handle must find as it is.
@@ -141,8 +140,6 @@ fn expect(vault: &mut dyn Vault, name: &SecretName, value: &Value) -> Result<(),
 }
 
 pub(super) fn concurrent_shows(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Concurrent)?;
-    bench.needs(Capability::Write)?;
     let (mut one, mut other) = (opened(bench)?, opened(bench)?);
     let name = sample::name("concurrent-shows");
     let expected = "what the last call of another handle left";
@@ -173,11 +170,8 @@ pub(super) fn concurrent_shows(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn concurrent_cursors(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Concurrent)?;
     if bench.declared.can(Capability::Write) {
-        for number in 0..3 {
-            bench.main().put(&sample::name(&format!("concurrent-cursors-{}", number)))?;
-        }
+        bench.standing()?;
     }
     let (mut one, mut other) = (opened(bench)?, opened(bench)?);
     let expected = bench.main().entries()?;
@@ -228,7 +222,7 @@ fn walk(vaults: &mut [&mut dyn Vault], limit: usize) -> Result<Vec<Entry>> {
 
 /// Returns one more handle, unlocked.
 fn opened<'a>(bench: &mut Bench<'a>) -> Result<Handle<'a>, Fault> {
-    let mut handle = prepared(bench.open(VAULT, None), "`open`")?;
+    let mut handle = prepared(bench.open_own(None), "`open`")?;
     let first = |vault: &mut dyn Vault| {
         let mut request = ListRequest::new(soon());
         request.limit = 1;

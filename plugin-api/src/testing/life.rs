@@ -2,17 +2,17 @@
 
 use std::collections::HashSet;
 
-use super::bench::{broken, expect_error, expect_success, prepared, soon, Bench, Verdict, VAULT};
+use super::bench::{broken, expect_error, expect_success, prepared, soon, Bench, Verdict};
 use super::sample;
 use crate::error::ErrorKind;
 use crate::manifest::Capability;
 use crate::vault::{ActionRequest, ActionsRequest, TestRequest, UnregisterRequest};
 
 pub(super) fn test_read_only(bench: &mut Bench<'_>) -> Verdict {
-    let name = sample::name("tested");
-    if bench.declared.can(Capability::Write) {
-        bench.main().put(&name)?;
-    }
+    let name = match bench.declared.can(Capability::Write) {
+        true => bench.standing()?.remove(0),
+        false => sample::name("tested"),
+    };
     let value = bench.main().peek(&name);
     let before = bench.main().entries()?;
     // What it says of the vault is the vault's business; it has its effect either way.
@@ -25,10 +25,8 @@ pub(super) fn test_read_only(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn unregister_keeps(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Unregister)?;
-    bench.needs(Capability::Write)?;
     let name = sample::name("unregistered");
-    let mut handle = prepared(bench.open(VAULT, None), "`open`")?;
+    let mut handle = prepared(bench.open_own(None), "`open`")?;
     let value = handle.put(&name)?;
     expect_success(
         handle.call(|vault| vault.unregister(&UnregisterRequest::new(soon()))),
@@ -38,7 +36,7 @@ pub(super) fn unregister_keeps(bench: &mut Bench<'_>) -> Verdict {
         return Ok(());
     }
     // The handle may be of no use afterwards; the secret is there for the next one.
-    let mut next = prepared(bench.open(VAULT, None), "`open`")?;
+    let mut next = prepared(bench.open_own(None), "`open`")?;
     match next.peek(&name) {
         Some(found) if found == value => Ok(()),
         _ => broken("the vault's secrets as they were", "a secret that is gone"),
@@ -46,7 +44,6 @@ pub(super) fn unregister_keeps(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn actions_named(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Actions)?;
     let asked = ActionsRequest::new(soon());
     let actions = expect_success(bench.main().call(|vault| vault.actions(&asked)), "`actions`")?;
     let mut seen = HashSet::new();

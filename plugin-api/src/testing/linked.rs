@@ -44,7 +44,7 @@ pub struct Linked<P> {
     declared: Declared,
     places: Places,
     heard: Arc<Heard>,
-    plugin: PhantomData<P>,
+    plugin: PhantomData<fn() -> P>,
 }
 
 impl<P: Plugin> Linked<P> {
@@ -122,7 +122,7 @@ impl<P: Plugin> Linked<P> {
         let nothing = Declared::new([], [], self.kind.names);
         let declared = std::mem::replace(&mut self.declared, nothing);
         let mut outcomes = Vec::new();
-        run(&mut self, &declared, &mut |outcome| outcomes.push(outcome.clone()))?;
+        run(&self, &declared, &mut |outcome| outcomes.push(outcome.clone()))?;
         Ok(outcomes)
     }
 
@@ -161,7 +161,7 @@ impl<P: Plugin> Linked<P> {
 }
 
 impl<P: Plugin> Subject for Linked<P> {
-    fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
+    fn open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
         let parameters = self.parameters(vault)?;
         let deadline = Deadline::after(Duration::from_secs(60));
         let vault = VaultName::parse(vault)?;
@@ -181,12 +181,12 @@ impl<P: Plugin> Subject for Linked<P> {
         paths.map(|(_, value)| PathBuf::from(of_vault(value, vault))).collect()
     }
 
-    fn logged(&mut self) -> Vec<String> {
+    fn logged(&self) -> Vec<String> {
         // A vault that panicked while it logged has left the lines before.
         std::mem::take(&mut *lock(&self.heard.log))
     }
 
-    fn kept_session(&mut self) -> Option<Session> {
+    fn kept_session(&self) -> Option<Session> {
         lock(&self.heard.session).take()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::bench::{
     answer_of, broken, elsewhere, expect_error, expect_success, prepared, soon, Bench, Fault,
-    Handle, Verdict, VAULT,
+    Handle, Verdict,
 };
 use super::sample;
 use crate::challenge::{Challenge, Wait};
@@ -65,7 +65,7 @@ pub(super) fn unlock_right(bench: &mut Bench<'_>) -> Verdict {
         let found = format!("{} s", session.lifetime.as_secs());
         return broken("a session that lives for up to a day", found);
     }
-    let mut reopened = expect_success(bench.open(VAULT, Some(session)), "`open` with a session")?;
+    let mut reopened = expect_success(bench.open_own(Some(session)), "`open` with a session")?;
     expect_success(list(&mut reopened), "`list` after `open` with a session")?;
     Ok(())
 }
@@ -149,7 +149,6 @@ fn first<T>(results: Vec<Result<T>>) -> Result<()> {
 
 pub(super) fn locked_no_effect(bench: &mut Bench<'_>) -> Verdict {
     bench.needs_lock()?;
-    bench.needs(Capability::Write)?;
     let (mut handle, locked) = open_locked(bench)?;
     prepared(handle.unlock(&locked), "`unlock`")?;
     let kept = sample::name("kept");
@@ -188,7 +187,7 @@ pub(super) fn locked_no_effect(bench: &mut Bench<'_>) -> Verdict {
 
 /// Opens one more handle and asks it something; it must be locked as the first one was.
 pub(super) fn open_locked<'a>(bench: &mut Bench<'a>) -> Result<(Handle<'a>, Error), Fault> {
-    let mut handle = prepared(bench.open(VAULT, None), "`open`")?;
+    let mut handle = prepared(bench.open_own(None), "`open`")?;
     match list(&mut handle) {
         Err(error) if error.kind() == ErrorKind::Locked => Ok((handle, error)),
         _ => elsewhere("the vault was not locked when it was opened once more"),

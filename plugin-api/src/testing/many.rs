@@ -2,11 +2,10 @@
 
 use super::bench::{
     answer_of, broken, elsewhere, expect_error, expect_success, prepared, soon, Bench, Fault,
-    Handle, Verdict, VAULT,
+    Handle, Verdict,
 };
 use super::{lock, sample};
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest::Capability;
 use crate::name::SecretName;
 use crate::value::Value;
 use crate::vault::{LockRequest, SetManyRequest, SetRequest, WriteMode, Written};
@@ -15,7 +14,6 @@ use crate::vault::{LockRequest, SetManyRequest, SetRequest, WriteMode, Written};
 type Write<'a> = (&'a SecretName, &'a Value, WriteMode);
 
 pub(super) fn set_many_each(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let cases = [
         ("new", WriteMode::CreateOnly),
         ("present", WriteMode::CreateOnly),
@@ -58,7 +56,6 @@ pub(super) fn set_many_each(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn set_many_order(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let twice = many_name("twice");
     let (first, second) = (sample::plain(bench.declared, "1"), sample::plain(bench.declared, "2"));
     let writes = [(&twice, &first, WriteMode::Upsert), (&twice, &second, WriteMode::Upsert)];
@@ -72,14 +69,13 @@ pub(super) fn set_many_order(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn set_many_kept(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let [one, of_many] = ["kept-one", "kept-of-many"].map(many_name);
     bench.main().put(&one)?;
     let value = sample::plain(bench.declared, "kept");
     for result in set_many(bench.main(), &[(&of_many, &value, WriteMode::Upsert)])? {
         prepared(result, "a write of `set_many`")?;
     }
-    let mut other = prepared(bench.open(VAULT, None), "a second `open`")?;
+    let mut other = prepared(bench.open_own(None), "a second `open`")?;
     match (other.peek(&one), other.peek(&of_many)) {
         (None, _) => elsewhere("another handle of the vault does not show what `set` wrote"),
         (_, Some(found)) if found == value => Ok(()),
@@ -92,7 +88,6 @@ pub(super) fn set_many_kept(bench: &mut Bench<'_>) -> Verdict {
 
 pub(super) fn set_many_refused(bench: &mut Bench<'_>) -> Verdict {
     bench.needs_lock()?;
-    bench.needs(Capability::Write)?;
     let (mut handle, locked) = lock::open_locked(bench)?;
     prepared(handle.unlock(&locked), "`unlock`")?;
     let [present, new] = ["refused", "refused-new"].map(many_name);

@@ -1,5 +1,6 @@
 //! How much a check tries: less where the calls of a vault take long.
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use super::bench::{prepared, Bench, Fault};
@@ -12,7 +13,7 @@ const EXTRAS: Duration = Duration::from_secs(4);
 pub(super) const SAMPLE: Duration = Duration::from_millis(250);
 
 /// From which duration of a call on each obligation is tried with as little as shows it.
-const SLOW: Duration = Duration::from_millis(15);
+const SLOW: Duration = Duration::from_millis(7);
 
 /// Until when a part of a check goes on.
 #[derive(Clone, Copy)]
@@ -28,16 +29,43 @@ impl Bench<'_> {
 
     /// Returns whether there is time for one more.
     pub(super) fn has_time(&self, share: Share) -> bool {
-        self.subject.now() < share.until
+        !self.slow && self.subject.now() < share.until
+    }
+
+    /// Returns how long a call takes, without those that open vaults: these start processes, which says
+    /// nothing of the vault's calls.
+    pub(super) fn pace(&self) -> Duration {
+        if let Some(pace) = self.plan_pace {
+            return pace;
+        }
+        let spent = self.subject.now().saturating_duration_since(self.began);
+        let calls = self.watch.calls.load(SeqCst);
+        spent.saturating_sub(self.opening).checked_div(calls).unwrap_or_default()
+    }
+
+    /// Returns whether each obligation is tried with as little as shows it.
+    pub(super) fn is_slow(&self) -> bool {
+        self.slow || self.pace() >= SLOW
+    }
+
+    /// Returns whether what takes so long ends in time, and what stays until the end is removed.
+    pub(super) fn has_time_for(&self, work: Duration) -> bool {
+        let end = self.subject.now() + work + self.pace() * self.standing_count();
+        self.until.map_or(true, |until| end <= until)
+    }
+
+    /// Does something that may take as long as it takes.
+    pub(super) fn without_end<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let until = self.until.take();
+        let result = work(self);
+        self.until = until;
+        result
     }
 
     /// Returns all of these, or the first ones where calls of the vault take long: each obligation is
     /// tried then, and the report says with how many.
     pub(super) fn few<'t, T>(&mut self, all: &'t [T], least: usize) -> &'t [T] {
-        let spent = self.subject.now().saturating_duration_since(self.began);
-        // Openings start processes, which says nothing of the vault's calls.
-        let spent = spent.saturating_sub(self.opening);
-        if all.len() <= least || spent < SLOW * self.watch.calls.get() {
+        if all.len() <= least || !self.is_slow() {
             return all;
         }
         self.tried = Some(least);

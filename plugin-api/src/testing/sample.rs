@@ -21,8 +21,10 @@ pub(super) fn name(rest: &str) -> SecretName {
 pub(super) const MISSING: [&str; 3] = ["missing", "missing//twice", "missing/../above"];
 
 /// Returns names that are harder to keep than most. Not every vault can hold them, but what
-/// it holds comes back as it was.
-pub(super) fn odd_names(rule: NameRule) -> Vec<SecretName> {
+/// it holds comes back as it was. Checks that may run at the same time have names of their own, by
+/// what these begin with.
+pub(super) fn odd_names(rule: NameRule, begin: &str) -> Vec<SecretName> {
+    let name = |rest: &str| name(&format!("{begin}{rest}"));
     let mut names: Vec<SecretName> = [
         "with spaces  and a final one ",
         "slash/../slash",
@@ -38,7 +40,7 @@ pub(super) fn odd_names(rule: NameRule) -> Vec<SecretName> {
     .into_iter()
     .map(name)
     .collect();
-    let longest = MAX_SECRET_NAME_BYTES - NAME_PREFIX.len();
+    let longest = MAX_SECRET_NAME_BYTES - NAME_PREFIX.len() - begin.len();
     names.push(name(&"n".repeat(longest)));
     names.push(name(&"é".repeat(longest / 2)));
     if rule == NameRule::CaseSensitive {

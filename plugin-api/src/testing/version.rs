@@ -25,8 +25,6 @@ fn expect_conflict<T>(result: &Result<T>, call: &str) -> Verdict {
 
 /// Writes a secret twice, and returns the version that is no longer its, and the one that is.
 fn two_versions(bench: &mut Bench<'_>, name: &SecretName) -> Result<(String, String), Fault> {
-    bench.needs(Capability::Write)?;
-    bench.needs(Capability::Conditional)?;
     let first = sample::plain(bench.declared, "first");
     let main = bench.main();
     prepared(main.set(name, &first), "`set`")?;
@@ -94,7 +92,6 @@ pub(super) fn remove_if_version(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn set_metadata_if_version(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Metadata)?;
     goes_by_version(bench, "set-metadata-if-version", "`set_metadata`", &|vault, name, version| {
         let mut request = SetMetadataRequest::new(name, sample::metadata(), soon());
         request.if_version = Some(version);
@@ -103,8 +100,6 @@ pub(super) fn set_metadata_if_version(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn version_missing(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Versions)?;
-    bench.needs(Capability::Write)?;
     let name = sample::name("version-missing");
     let main = bench.main();
     main.put(&name)?;
@@ -123,7 +118,6 @@ pub(super) fn version_missing(bench: &mut Bench<'_>) -> Verdict {
 
 /// Writes a secret and removes it.
 fn removed(bench: &mut Bench<'_>, tag: &str) -> Result<SecretName, Fault> {
-    bench.needs(Capability::Write)?;
     let name = sample::name(tag);
     bench.main().put(&name)?;
     remove(bench.main(), &name)?;
@@ -169,8 +163,6 @@ fn is_listed(handle: &mut Handle<'_>, name: &SecretName) -> Result<bool, Fault> 
 }
 
 pub(super) fn list_removed_restorable(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::ListRemoved)?;
-    bench.needs(Capability::Restore)?;
     let name = removed(bench, "list-removed")?;
     let main = bench.main();
     if !is_listed(main, &name)? {
@@ -184,8 +176,6 @@ pub(super) fn list_removed_restorable(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn restore_brings_back(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Restore)?;
-    bench.needs(Capability::Write)?;
     let name = sample::name("restored");
     let value = bench.main().put(&name)?;
     let main = bench.main();
@@ -199,13 +189,11 @@ pub(super) fn restore_brings_back(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn restore_missing(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Restore)?;
     let answer = restore(bench.main(), &sample::name("restore-missing"));
     expect_error(&answer, ErrorKind::NotFound, "`restore` of a name that there never was")
 }
 
 pub(super) fn restore_taken(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Restore)?;
     let name = removed(bench, "restore-taken")?;
     let there = sample::plain(bench.declared, "there now");
     let main = bench.main();
@@ -219,7 +207,6 @@ pub(super) fn restore_taken(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn purge_for_good(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Purge)?;
     let gone = removed(bench, "purged")?;
     let there = sample::name("purged-at-once");
     bench.main().put(&there)?;
@@ -242,13 +229,11 @@ pub(super) fn purge_for_good(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn purge_missing(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Purge)?;
     let answer = purge(bench.main(), &sample::name("purge-missing"));
     expect_error(&answer, ErrorKind::NotFound, "`purge` of a name that there never was")
 }
 
 pub(super) fn rules_names(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let rules = bench.main().call(|vault| vault.rules(&RulesRequest::new(soon())));
     let rules = prepared(rules, "`rules`")?;
     let (case, composed) = match rules.names {
@@ -288,7 +273,6 @@ pub(super) fn rules_names(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn rules_limits(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let rules = bench.main().call(|vault| vault.rules(&RulesRequest::new(soon())));
     let rules = prepared(rules, "`rules`")?;
     let is_refusal =

@@ -11,7 +11,6 @@ use crate::value::{Map, Value, ValueKind};
 use crate::vault::{Deadline, SetRequest, WriteMode};
 
 pub(super) fn set_atomic(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let holds = |value: &Value| bench.declared.values.contains(&value.kind());
     // Each shares something with the one before that a mix would keep.
     let long = sample::CANARY.repeat(100);
@@ -63,7 +62,6 @@ fn map_of(pairs: &[(&str, &str)]) -> Value {
 }
 
 pub(super) fn set_create_only(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let name = sample::name("create-only");
     let (first, second) = (sample::plain(bench.declared, "1"), sample::plain(bench.declared, "2"));
     let main = bench.main();
@@ -78,7 +76,6 @@ pub(super) fn set_create_only(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn set_replace(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let name = sample::name("replace");
     let value = sample::plain(bench.declared, "replaced");
     let main = bench.main();
@@ -97,7 +94,6 @@ pub(super) fn set_replace(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn set_kind(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let mut checked = 0;
     let undeclared = |kind: &&ValueKind| !bench.declared.values.contains(kind);
     let undeclared: Vec<&ValueKind> = ValueKind::ALL.iter().filter(undeclared).collect();
@@ -124,7 +120,6 @@ pub(super) fn set_kind(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn set_metadata_with_value(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let name = sample::name("metadata");
     let value = sample::plain(bench.declared, "with metadata");
     let (first, second) = (sample::metadata(), sample::other_metadata());
@@ -155,8 +150,6 @@ pub(super) fn set_metadata_with_value(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn set_metadata_replaces(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Metadata)?;
-    bench.needs(Capability::Write)?;
     let name = sample::name("replaced-metadata");
     bench.main().put(&name)?;
     for metadata in [sample::metadata(), sample::other_metadata()] {
@@ -173,7 +166,6 @@ pub(super) fn set_metadata_replaces(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn set_metadata_missing(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Metadata)?;
     for rest in bench.few(&sample::MISSING, 1) {
         let answer = bench.main().set_metadata(&sample::name(rest), &sample::metadata());
         let call = format!("`set_metadata` of `{}`, which is not there", sample::name(rest));
@@ -183,8 +175,6 @@ pub(super) fn set_metadata_missing(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn set_metadata_only(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Metadata)?;
-    bench.needs(Capability::Write)?;
     let name = sample::name("metadata-only");
     let value = bench.main().put(&name)?;
     prepared(bench.main().set_metadata(&name, &sample::metadata()), "`set_metadata`")?;
@@ -196,8 +186,6 @@ pub(super) fn set_metadata_only(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn set_metadata_read_only(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Metadata)?;
-    bench.needs(Capability::Write)?;
     let name = sample::name("read-only-metadata");
     bench.main().put(&name)?;
     let before = prepared(bench.main().get(&name), "`get`")?.metadata;
@@ -231,7 +219,6 @@ pub(super) fn set_metadata_read_only(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn remove_then_missing(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let name = sample::name("removed");
     bench.main().put(&name)?;
     expect_success(bench.main().remove(&name), "`remove`")?;
@@ -245,7 +232,6 @@ pub(super) fn remove_then_missing(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn remove_missing(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     for rest in bench.few(&sample::MISSING, 1) {
         let answer = bench.main().remove(&sample::name(rest));
         let call = format!("`remove` of `{}`, which is not there", sample::name(rest));
@@ -255,7 +241,6 @@ pub(super) fn remove_missing(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn remove_only_that(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
     let removed = [sample::name("only"), sample::name("only-*")];
     let mut kept = Vec::new();
     for rest in bench.few(&["only-a", "onl", "only-b", "only/c", "not-only"], 2) {
@@ -281,8 +266,6 @@ pub(super) fn remove_only_that(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn rename_moves(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
-    bench.needs(Capability::Rename)?;
     let [old, new] = ["rename-old", "rename-new"].map(sample::name);
     bench.main().put(&old)?;
     if bench.declared.can(Capability::Metadata) {
@@ -307,16 +290,12 @@ pub(super) fn rename_moves(bench: &mut Bench<'_>) -> Verdict {
 }
 
 pub(super) fn rename_missing(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
-    bench.needs(Capability::Rename)?;
     let [missing, new] = ["rename-missing", "rename-never"].map(sample::name);
     let answer = bench.main().rename(&missing, &new);
     expect_error(&answer, ErrorKind::NotFound, "`rename` of a name that is not there")
 }
 
 pub(super) fn rename_taken(bench: &mut Bench<'_>) -> Verdict {
-    bench.needs(Capability::Write)?;
-    bench.needs(Capability::Rename)?;
     let [from, to] = ["rename-from", "rename-to"].map(sample::name);
     let (moved, there) = (bench.main().put(&from)?, bench.main().put(&to)?);
     let answer = bench.main().rename(&from, &to);

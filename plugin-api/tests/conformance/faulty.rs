@@ -29,7 +29,7 @@ pub struct Faults {
     pub page: usize,
     /// Calls that are under way, of those that must not meet.
     busy: Arc<AtomicUsize>,
-    places: BTreeMap<String, Arc<Mutex<Place>>>,
+    places: Mutex<BTreeMap<String, Arc<Mutex<Place>>>>,
 }
 
 impl Faults {
@@ -51,7 +51,7 @@ impl Faults {
             stops: None,
             page: PAGE,
             busy: Arc::default(),
-            places: BTreeMap::new(),
+            places: Mutex::default(),
         }
     }
 
@@ -65,24 +65,29 @@ impl Faults {
     }
 
     /// Returns where the secrets of this vault are.
-    pub fn place(&mut self, vault: &str) -> Arc<Mutex<Place>> {
+    pub fn place(&self, vault: &str) -> Arc<Mutex<Place>> {
         let place = if self.fault == "own-handle" { "one for all" } else { vault };
-        self.places.entry(place.to_owned()).or_default().clone()
+        self.places.lock().unwrap().entry(place.to_owned()).or_default().clone()
     }
 
-    pub fn names(&mut self, vault: &str) -> Vec<String> {
+    pub fn names(&self, vault: &str) -> Vec<String> {
         let place = self.place(vault);
         let place = place.lock().unwrap();
         place.secrets.keys().map(|name| name.to_string()).collect()
     }
 
-    pub fn insert(&mut self, vault: &str, key: &str, value: Value) {
+    /// Returns the names of all vaults that were ever opened.
+    pub fn vaults(&self) -> Vec<String> {
+        self.places.lock().unwrap().keys().cloned().collect()
+    }
+
+    pub fn insert(&self, vault: &str, key: &str, value: Value) {
         self.place(vault).lock().unwrap().insert(key, value);
     }
 }
 
 impl Subject for Faults {
-    fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
+    fn open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
         let place = self.place(vault);
         if self.fault == "open-no-login" {
             return Err(Error::permission_denied("log in first"));
@@ -105,8 +110,8 @@ impl Subject for Faults {
         Ok(Box::new(faulty))
     }
 
-    fn kept_session(&mut self) -> Option<Session> {
-        self.places.values().find_map(|place| place.lock().unwrap().session.take())
+    fn kept_session(&self) -> Option<Session> {
+        self.places.lock().unwrap().values().find_map(|place| place.lock().unwrap().session.take())
     }
 
     fn places(&self) -> Places {

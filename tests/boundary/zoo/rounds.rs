@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use keystead::Placement;
 use keystead::api::{Value, VaultName};
-use keystead::registry::Placement;
 
 use super::place::Place;
 use super::run::{Cage, judge, pardon};

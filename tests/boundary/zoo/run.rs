@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use keystead::Placement;
 use keystead::api::{Value, VaultName};
-use keystead::plugin::pins::{InProcess, PluginId};
-use keystead::registry::Placement;
+use keystead::trust::{InProcess, PluginId};
 use keystead::{Found, Registration};
 
 use super::place::Place;

@@ -154,6 +154,8 @@ static const char *is_mapped_from(void) {
 
 static void *answer(void *own) { return own; }
 
+#include "sockets.h"
+
 static const char *attempt(const char *what, const char *target) {
     if (same(what, "read")) return read_from(open(target, O_RDONLY | O_CLOEXEC));
     if (same(what, "write")) {
@@ -212,5 +214,9 @@ static const char *attempt(const char *what, const char *target) {
 #ifdef WITH_LIBRARY
     if (same(what, "library")) return zlibVersion()[0] ? "done" : "none";
 #endif
+    {
+        const char *told = of_sockets(what, target);
+        if (told) return told;
+    }
     return "unknown";
 }

@@ -72,7 +72,7 @@ pub(super) fn host(workspace: &Workspace, plugins: &[Plugin], profile: &str) -> 
             "--profile",
             profile,
             "--package",
-            "keystead",
+            "keystead-cli",
             "--bin",
             "keystead",
         ])

@@ -1,4 +1,4 @@
-//! Checks that dependencies run one way: `bin -> host -> plugin-api <- plugins`.
+//! Checks that dependencies run one way: `cli -> exchange -> lib -> plugin-api <- plugins`.
 
 use std::path::Path;
 
@@ -9,6 +9,8 @@ use crate::workspace::Workspace;
 
 const API: &str = "keystead-plugin-api";
 const HOST: &str = "keystead";
+const EXCHANGE: &str = "keystead-exchange";
+const CLI: &str = "keystead-cli";
 const REFERENCE: &str = "keystead-plugin-memory";
 /// What plugins for vaults behind a server share; it knows no plugin.
 const REST: &str = "keystead-rest";
@@ -51,7 +53,11 @@ fn refused(from: &str, faulty: bool, arrow: &Arrow<'_>) -> Option<&'static str> 
     let plugin = from.starts_with(PLUGIN) && from != API;
     match arrow.to {
         XTASK => Some("nothing depends on xtask"),
-        HOST if from == API || plugin || faulty => Some("no plugin and no author sees the host"),
+        HOST | EXCHANGE | CLI if from == API || plugin || faulty => {
+            Some("no plugin and no author sees the host")
+        }
+        EXCHANGE | CLI if from == HOST => Some("the library knows none of its users"),
+        CLI => Some("nothing is built on the command line"),
         "abi_stable" if from != API && from != HOST && !faulty => {
             Some("only plugin-api and the host know abi_stable")
         }
@@ -65,9 +71,32 @@ fn refused(from: &str, faulty: bool, arrow: &Arrow<'_>) -> Option<&'static str> 
         to if arrow.ours && from == HOST && to != API && !arrow.dev => {
             Some("the host knows plugin-api only")
         }
+        to if from == HOST && !arrow.dev && is_for_people(to) => {
+            Some("the library speaks to no person and reads no file of another program")
+        }
+        to if to.starts_with(PLUGIN) && to != API && (from == EXCHANGE || from == CLI) => {
+            Some("plugins are loaded, not linked")
+        }
         _ if arrow.ours && from == XTASK => Some("xtask builds the others and links none of them"),
         _ => None,
     }
+}
+
+/// Says whether a crate is there for the command line, or to read and write files of other programs.
+fn is_for_people(name: &str) -> bool {
+    const CRATES: [&str; 10] = [
+        "aes",
+        "anstream",
+        "anstyle",
+        "cbc",
+        "hmac",
+        "indicatif",
+        "miniz_oxide",
+        "pbkdf2",
+        "sha1",
+        "signal-hook",
+    ];
+    CRATES.contains(&name) || name.starts_with("clap")
 }
 
 /// Returns the items of a JSON list, or none where there is no list.
@@ -101,5 +130,16 @@ mod tests {
         assert!(!allowed(REFERENCE, REST, true, false));
         assert!(!allowed(HOST, REST, true, true));
         assert!(!allowed(XTASK, HOST, true, false));
+        assert!(allowed(CLI, EXCHANGE, true, false));
+        assert!(allowed(CLI, HOST, true, false));
+        assert!(allowed(EXCHANGE, HOST, true, false));
+        assert!(!allowed(EXCHANGE, CLI, true, false));
+        assert!(!allowed(HOST, EXCHANGE, true, true));
+        assert!(!allowed(HOST, CLI, true, true));
+        assert!(!allowed(CLI, REFERENCE, true, true));
+        assert!(!allowed("keystead-plugin-hashicorp", EXCHANGE, true, false));
+        assert!(!allowed(HOST, "clap", false, false));
+        assert!(!allowed(HOST, "aes", false, false));
+        assert!(allowed(HOST, "signal-hook", false, true));
     }
 }

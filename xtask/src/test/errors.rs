@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 const DOCUMENT: &str = "docs/reference/errors.md";
 
 /// Where errors get their codes.
-const SOURCES: &str = "host/src";
+const SOURCES: &str = "host";
 
 /// What stands in a template where an error puts in its own words.
 const HOLE: char = '\0';

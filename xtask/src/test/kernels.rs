@@ -175,7 +175,17 @@ fn in_machine(
 /// `target`: that of the library, and that of the commands and plugins.
 fn built(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let mut build = workspace.cargo();
-    build.args(["test", "--package", "keystead", "--lib", "--test", "main", "--no-run"]);
+    build.args([
+        "test",
+        "--package",
+        "keystead",
+        "--package",
+        "keystead-cli",
+        "--lib",
+        "--test",
+        "main",
+        "--no-run",
+    ]);
     build.args(["--message-format", "json-render-diagnostics"]);
     let output = process::output(&mut build)?;
     if !output.status.success() {

@@ -9,23 +9,24 @@ use crate::Result;
 use crate::workspace::Workspace;
 
 /// Files and folders that may say `unsafe`.
-const UNSAFE: [&str; 9] = [
+const UNSAFE: [&str; 10] = [
     "plugin-api/src/abi",
-    "host/src/plugin/loader",
-    "host/src/plugin/abi_check",
-    "host/src/plugin/c_door",
-    "host/src/plugin/runner/child",
-    "host/src/plugin/runner/sandbox/walls/attributes",
-    "host/src/plugin/evidence",
-    "host/src/plugin/exec",
-    "host/src/ids",
+    "host/lib/src/plugin/loader",
+    "host/lib/src/plugin/abi_check",
+    "host/lib/src/plugin/c_door",
+    "host/lib/src/plugin/runner/child",
+    "host/lib/src/plugin/runner/sandbox/listener",
+    "host/lib/src/plugin/runner/sandbox/walls/attributes",
+    "host/lib/src/plugin/evidence",
+    "host/lib/src/plugin/exec",
+    "host/lib/src/ids",
 ];
 
 /// Files and folders that may say `abi_stable`: the last writes the boundary's layouts down.
 const ABI: [&str; 4] = [
     "plugin-api/src/abi",
-    "host/src/plugin/loader",
-    "host/src/plugin/abi_check",
+    "host/lib/src/plugin/loader",
+    "host/lib/src/plugin/abi_check",
     "plugin-api/tests/layout",
 ];
 
@@ -72,14 +73,12 @@ fn is_place(path: &str, places: &[&str]) -> bool {
 
 /// Says whether a file is the root of a library, a program or the tests.
 fn is_root(file: &Path) -> bool {
-    file.ends_with("src/lib.rs")
-        || file.ends_with("src/main.rs")
-        || file.ends_with("bin/keystead/main.rs")
+    file.ends_with("src/lib.rs") || file.ends_with("src/main.rs")
 }
 
 /// Says whether a crate root forbids unsafe code, or denies it where some of its files need it.
 fn shuts_unsafe(path: &str, code: &str) -> bool {
-    let needs_some = path == "host/src/lib.rs" || path == "plugin-api/src/lib.rs";
+    let needs_some = path == "host/lib/src/lib.rs" || path == "plugin-api/src/lib.rs";
     code.contains("#![forbid(unsafe_code)]")
         || (needs_some && code.contains("#![deny(unsafe_code)]"))
 }
@@ -197,6 +196,6 @@ mod tests {
         assert!(is_place("plugin-api/src/abi.rs", &UNSAFE));
         assert!(is_place("plugin-api/src/abi/value.rs", &UNSAFE));
         assert!(!is_place("plugin-api/src/abide.rs", &UNSAFE));
-        assert!(!is_place("host/src/plugin/runner/proto.rs", &UNSAFE));
+        assert!(!is_place("host/lib/src/plugin/runner/proto.rs", &UNSAFE));
     }
 }

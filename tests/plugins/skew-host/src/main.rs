@@ -7,7 +7,7 @@ use std::time::Duration;
 use keystead_plugin_api::*;
 
 #[allow(dead_code)]
-#[path = "../../../../host/src/plugin"]
+#[path = "../../../../host/lib/src/plugin"]
 mod plugin {
     pub(crate) mod abi_check;
     mod c_door;

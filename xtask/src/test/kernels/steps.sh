@@ -29,7 +29,7 @@ as() {
 }
 
 tests() {
-    cd "$ROOT/host" || exit 1
+    cd "$ROOT/host/lib" || exit 1
     file=$1
     shift
     # As many threads as there are processors, and a folder for what the compiler leaves.

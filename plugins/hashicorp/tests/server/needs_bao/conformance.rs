@@ -69,7 +69,7 @@ struct One {
 }
 
 impl Subject for One {
-    fn open(&mut self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
+    fn open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>> {
         let url = Bao::shared().url();
         let pairs =
             [("address", &*url), ("token", ROOT), ("mount", &self.mount), ("prefix", vault)];
@@ -96,7 +96,7 @@ fn version_1_as_far_as_it_goes() {
         vec![Capability::Write, Capability::Concurrent, Capability::Unlock, Capability::Actions];
     declared.many = Some(1_100);
     let mut outcomes = Vec::new();
-    run(&mut One { mount }, &declared, &mut |outcome| outcomes.push(outcome.clone())).unwrap();
+    run(&One { mount }, &declared, &mut |outcome| outcomes.push(outcome.clone())).unwrap();
     let without_version_2 = [
         "list-removed-restorable",
         "purge-for-good",

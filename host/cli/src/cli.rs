@@ -1,0 +1,396 @@
+//! The one command tree: completions, man pages and help come from it. A command that is
+//! asked for by its name is parsed with its own arguments only, since building the whole
+//! tree costs more than a `get` does.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
+
+use keystead::internals::similar;
+
+use crate::commands::{
+    agent, completions, copy, doctor, export, get, import, list, man, meta, move_, plugin, remove,
+    set, show, vault,
+};
+use crate::ui::Form;
+use crate::{duration, text};
+
+/// One door to every vault
+///
+/// Keystead keeps no secrets itself: vaults do, and each vault comes from a plugin. Install
+/// one, register a vault, then get, set, list and remove secrets.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keystead",
+    version,
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    max_term_width = 80,
+    after_help = "First steps: `keystead plugin list`, `keystead vault register NAME --plugin PLUGIN`, \
+                  `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says more.",
+    after_long_help = "First steps: `keystead plugin list`, `keystead vault register NAME --plugin PLUGIN`, \
+                  `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says more.\n\n\
+                  Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 no such secret, vault or \
+                  plugin, 4 somebody must answer, 5 partly done, 70 a fault of Keystead or a plugin."
+)]
+pub(crate) struct Cli {
+    /// Print version
+    #[arg(long, action = ArgAction::Version)]
+    version: Option<bool>,
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// Answer in JSON: one object, or one a line for lists; errors too, on standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Where the answer to a question of a locked vault comes from, such as
+    /// `password=env:VAR`, before what it is registered with; `vault register` keeps it
+    #[arg(long, global = true, value_name = "FIELD=REF")]
+    pub(crate) unlock: Vec<String>,
+    /// Never ask; what only a person can answer ends with exit code 4
+    #[arg(long, global = true)]
+    pub(crate) no_input: bool,
+    /// How long one call to a vault may take: `500ms`, `10s`, `2m`
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) timeout: Option<Duration>,
+    /// Say more; what plugins log as well. Twice for everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Say nothing but answers and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Color,
+    /// The folder of your registrations and settings, instead of the usual one
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) config_dir: Option<PathBuf>,
+    /// Change what holds for all users of this machine
+    #[arg(long, global = true)]
+    pub(crate) system: bool,
+    /// Answer yes to every question
+    #[arg(long, global = true)]
+    pub(crate) yes: bool,
+    /// Check everything, change nothing
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands, one file each.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Get(get::Args),
+    Set(set::Args),
+    #[command(visible_alias = "ls")]
+    List(list::Args),
+    Show(show::Args),
+    #[command(visible_alias = "rm")]
+    Remove(remove::Args),
+    #[command(visible_alias = "cp")]
+    Copy(copy::Args),
+    #[command(visible_alias = "mv")]
+    Move(move_::Args),
+    /// Change what is known of a secret besides its value
+    #[command(subcommand)]
+    Meta(meta::Command),
+    Import(import::Args),
+    Export(export::Args),
+    /// Register vaults, and look after them
+    #[command(subcommand)]
+    Vault(vault::Command),
+    /// Install plugins, look at them, and write one
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    Doctor(doctor::Args),
+    /// Look at the agent that keeps vaults unlocked, or stop it
+    #[command(subcommand)]
+    Agent(agent::Command),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// What came of the command line.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// A command to run.
+    Command(Box<Cli>),
+    /// Help or the version, which is an answer.
+    Answer(StyledStr),
+}
+
+/// Why the command line is no command.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// What clap says of it, and in which form it is to be told.
+    Wrong {
+        /// In clap's words.
+        text: StyledStr,
+        /// What `--json` among the arguments asks for, since none were understood.
+        form: Form,
+    },
+    /// `set` was given more than a name. What it was is not repeated: most likely a secret.
+    ValueAsArgument {
+        /// As above.
+        form: Form,
+    },
+}
+
+/// Parses the command line; the first argument is the program.
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, Stop> {
+    if let Some(cli) = at_hand(arguments) {
+        return Ok(Parsed::Command(Box::new(cli)));
+    }
+    let asked = without_help_word(arguments);
+    match Cli::try_parse_from(&asked) {
+        Ok(cli) => Ok(Parsed::Command(Box::new(cli))),
+        Err(error) if !error.use_stderr() => Ok(Parsed::Answer(error.render())),
+        Err(error) if is_value_for_set(&error, arguments) => {
+            Err(Stop::ValueAsArgument { form: form_of(arguments) })
+        }
+        Err(error) => {
+            let error = harmless(with_similar(error, &asked));
+            Err(Stop::Wrong { text: error.render(), form: form_of(arguments) })
+        }
+    }
+}
+
+/// Returns `keystead get --help` for `keystead help get`. A command of its own would have
+/// the whole tree below it once more.
+fn without_help_word(arguments: &[OsString]) -> Vec<OsString> {
+    let mut asked = arguments.to_vec();
+    if asked.get(1).is_some_and(|word| word == "help") {
+        asked.remove(1);
+        asked.push("--help".into());
+    }
+    asked
+}
+
+/// Returns the error with arguments that can do nothing to a terminal: a script may have
+/// them from elsewhere.
+fn harmless(mut error: clap::Error) -> clap::Error {
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::InvalidSubcommand]
+    {
+        let shown = match error.get(kind) {
+            Some(ContextValue::String(argument)) => ContextValue::String(text::visible(argument)),
+            Some(ContextValue::Strings(arguments)) => {
+                ContextValue::Strings(arguments.iter().map(|one| text::visible(one)).collect())
+            }
+            _ => continue,
+        };
+        error.insert(kind, shown);
+    }
+    error
+}
+
+/// Names the command that was meant. Clap compares how words begin, and sees none or several
+/// where two letters changed places.
+fn with_similar(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return error;
+    }
+    let Some(ContextValue::String(given)) = error.get(ContextKind::InvalidSubcommand) else {
+        return error;
+    };
+    let tree = tree();
+    let before = arguments.iter().skip(1).take_while(|word| *word != given.as_str());
+    let command =
+        before.fold(&tree, |command, word| command.find_subcommand(word).unwrap_or(command));
+    let names: Vec<&str> = command
+        .get_subcommands()
+        .flat_map(|nested| std::iter::once(nested.get_name()).chain(nested.get_visible_aliases()))
+        .collect();
+    if let Some(similar) = similar(given, names.iter().copied()) {
+        let similar = ContextValue::Strings(vec![similar.to_owned()]);
+        error.insert(ContextKind::SuggestedSubcommand, similar);
+    }
+    error
+}
+
+/// Returns the whole tree, for completions and man pages.
+pub(crate) fn tree() -> clap::Command {
+    Cli::command()
+}
+
+/// The options for every command that take a value.
+const VALUED: [&str; 4] = ["--unlock", "--timeout", "--color", "--config-dir"];
+
+/// The options for every command that take none.
+const FLAGS: [&str; 10] = [
+    "--json",
+    "--no-input",
+    "--verbose",
+    "-v",
+    "-vv",
+    "--quiet",
+    "-q",
+    "--system",
+    "--yes",
+    "--dry-run",
+];
+
+/// Parses a command by its own definition alone, whatever options for every command stand before
+/// it. `None` where there is anything to explain: help, an error, a command of several words.
+fn at_hand(arguments: &[OsString]) -> Option<Cli> {
+    let arguments = arguments.get(1..)?;
+    let mut at = 0;
+    let command = loop {
+        let word = arguments.get(at)?.to_str()?;
+        let name = word.split_once('=').map_or(word, |(name, _)| name);
+        match word {
+            _ if VALUED.contains(&word) => at += 2,
+            _ if VALUED.contains(&name) || FLAGS.contains(&word) => at += 1,
+            _ if word.starts_with('-') => return None,
+            command => break command,
+        }
+    };
+    // They mean the same behind it.
+    let mut ordered = arguments.to_vec();
+    ordered[..=at].rotate_right(1);
+    match command {
+        "get" => alone(&ordered, Command::Get),
+        "set" => alone(&ordered, Command::Set),
+        "list" | "ls" => alone(&ordered, Command::List),
+        "show" => alone(&ordered, Command::Show),
+        "remove" | "rm" => alone(&ordered, Command::Remove),
+        _ => None,
+    }
+}
+
+fn alone<A: Args + FromArgMatches>(
+    arguments: &[OsString],
+    command: fn(A) -> Command,
+) -> Option<Cli> {
+    let parser = clap::Command::new("keystead");
+    let parser = Global::augment_args(A::augment_args(parser));
+    let matches: ArgMatches = parser.try_get_matches_from(arguments).ok()?;
+    Some(Cli {
+        global: Global::from_arg_matches(&matches).ok()?,
+        command: command(A::from_arg_matches(&matches).ok()?),
+        version: None,
+    })
+}
+
+/// Returns what `--color` asks for where the arguments could not be understood.
+pub(crate) fn color_of(arguments: &[OsString]) -> Color {
+    let options: Vec<_> = arguments.iter().take_while(|argument| *argument != "--").collect();
+    let attached = options.iter().find_map(|option| option.to_str()?.strip_prefix("--color="));
+    let next = options.iter().position(|option| *option == "--color");
+    let next = next.and_then(|at| options.get(at + 1)?.to_str());
+    attached.or(next).and_then(|when| Color::from_str(when, false).ok()).unwrap_or(Color::Auto)
+}
+
+fn form_of(arguments: &[OsString]) -> Form {
+    let mut options = arguments.iter().take_while(|argument| *argument != "--");
+    if options.any(|argument| argument == "--json") { Form::Json } else { Form::Text }
+}
+
+fn is_value_for_set(error: &clap::Error, arguments: &[OsString]) -> bool {
+    let is_set = arguments.iter().skip(1).any(|argument| argument == "set");
+    let extra = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(extra)) => !extra.starts_with('-'),
+        _ => false,
+    };
+    is_set && extra && error.kind() == ErrorKind::UnknownArgument
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Vec<OsString> {
+        text.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_tree_is_sound() {
+        tree().debug_assert();
+    }
+
+    #[test]
+    fn a_command_parsed_alone_means_what_it_means_in_the_tree() {
+        for text in [
+            "keystead get a",
+            "keystead get a -V work --json",
+            "keystead get --any --timeout 3s -- -a",
+            "keystead get keystead://work/a#b -q",
+            "keystead set a --kind map --stdin --meta k=v --meta n:=3",
+            "keystead set a -Vwork --user bob --file /tmp/x --dry-run",
+            "keystead ls db/* --color never",
+            "keystead list --config-dir /x -vv",
+            "keystead list --expiring 30d --expired --tag a --tag b",
+            "keystead show a --any",
+            "keystead rm a --vault=work --yes",
+            "keystead -q get a",
+            "keystead --json --timeout 3s -vv --color=never list --tag a",
+            "keystead --unlock password=env:X --config-dir /x set a --stdin",
+        ] {
+            let alone = at_hand(&line(text)).unwrap_or_else(|| panic!("{text}"));
+            let whole = Cli::try_parse_from(line(text)).unwrap();
+            assert_eq!(format!("{alone:?}"), format!("{whole:?}"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_options_for_every_command_are_known_by_name() {
+        for argument in Global::augment_args(clap::Command::new("keystead")).get_arguments() {
+            let Some(long) = argument.get_long() else { continue };
+            let long = format!("--{long}");
+            let valued = argument.get_action().takes_values();
+            assert_eq!(VALUED.contains(&&*long), valued, "{long}");
+            assert_eq!(FLAGS.contains(&&*long), !valued, "{long}");
+        }
+    }
+
+    #[test]
+    fn what_must_be_explained_is_left_to_the_whole_tree() {
+        for text in [
+            "keystead get --help",
+            "keystead get",
+            "keystead get a --nojson",
+            "keystead",
+            "keystead -q",
+            "keystead --timeout",
+            "keystead --help get a",
+            "keystead -V work get a",
+            "keystead --vault=work get a",
+            "keystead -- get a",
+        ] {
+            assert!(at_hand(&line(text)).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_given_to_set_is_not_repeated() {
+        let stop = parse(&line("keystead set token hunter2")).unwrap_err();
+        assert!(matches!(stop, Stop::ValueAsArgument { form: Form::Text }));
+        let stop = parse(&line("keystead set token --nosuch")).unwrap_err();
+        assert!(matches!(stop, Stop::Wrong { form: Form::Text, .. }));
+        let stop = parse(&line("keystead set token --nosuch --json")).unwrap_err();
+        assert!(matches!(stop, Stop::Wrong { form: Form::Json, .. }));
+    }
+}

@@ -1,0 +1,131 @@
+//! `keystead doctor`: what is wrong with what is installed and registered, and the command
+//! that mends each.
+
+use keystead::internals::doctor::{Finding, Severity};
+use serde::Serialize;
+
+use super::Scene;
+use crate::failure::{Exit, Failure};
+use crate::text;
+use crate::ui::Lines;
+
+/// Find what is wrong with folders, plugins and registrations, and what mends it
+///
+/// Runs no plugin, opens no vault and changes nothing. Each finding comes with a command to
+/// paste. Exit code 1 where there are errors, 0 with warnings only or where all is sound.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+    let mut findings = keystead::internals::diagnose(&scene.host);
+    if let Some(dir) = &scene.global.config_dir {
+        // A command that is pasted must mean the same folder.
+        let option = format!(" --config-dir {}", quoted(&absolute(dir).to_string_lossy()));
+        for mend in findings.iter_mut().flat_map(|finding| &mut finding.mends) {
+            let command = mend.command.strip_prefix("sudo ").unwrap_or(&mend.command);
+            if command.starts_with("keystead ") {
+                mend.command += &option;
+            }
+        }
+    }
+    let errors = count(&findings, Severity::Error);
+    let warnings = count(&findings, Severity::Warning);
+    if scene.ui.is_json() {
+        scene.ui.json(&Answer {
+            schema: 1,
+            sound: errors + warnings == 0,
+            errors,
+            warnings,
+            findings: findings.iter().map(One::of).collect(),
+        })?;
+    } else {
+        let mut lines = scene.ui.lines();
+        for finding in &findings {
+            tell(&mut lines, finding)?;
+        }
+        lines.line(&match (errors, warnings) {
+            (0, 0) => "All is sound.".to_owned(),
+            _ => format!("{}, {}.", number(errors, "error"), number(warnings, "warning")),
+        })?;
+        lines.finish()?;
+    }
+    Ok(if errors == 0 { Exit::Done } else { Exit::Act })
+}
+
+fn tell(lines: &mut Lines, finding: &Finding) -> Result<(), Failure> {
+    let head = match finding.severity {
+        Severity::Error => "Error",
+        Severity::Warning => "Warning",
+        Severity::Note => "Note",
+    };
+    lines.line(&format!("{head}: {}", finding.what))?;
+    for cause in &finding.causes {
+        lines.line(&format!("  Cause: {cause}"))?;
+    }
+    if !finding.why.is_empty() {
+        lines.line(&format!("  Why:   {}", finding.why))?;
+    }
+    for (at, mend) in finding.mends.iter().enumerate() {
+        let head = if at == 0 { "Mend: " } else { "   or:" };
+        lines.line(&format!("  {head} {}", mend.command))?;
+        lines.line(&format!("         ({})", mend.does))?;
+    }
+    lines.line(&format!("  Code:  {}", finding.code))?;
+    lines.line("")
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings.iter().filter(|finding| finding.severity == severity).count()
+}
+
+fn number(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn absolute(dir: &std::path::Path) -> std::path::PathBuf {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
+}
+
+/// Returns one word for a POSIX shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", text::visible(word).replace('\'', "'\\''"))
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: u32,
+    sound: bool,
+    errors: usize,
+    warnings: usize,
+    findings: Vec<One<'a>>,
+}
+
+#[derive(Serialize)]
+struct One<'a> {
+    severity: &'static str,
+    code: &'static str,
+    what: &'a str,
+    causes: &'a [String],
+    why: &'a str,
+    mends: Vec<Command<'a>>,
+}
+
+#[derive(Serialize)]
+struct Command<'a> {
+    command: &'a str,
+    does: &'static str,
+}
+
+impl<'a> One<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        let mends = finding.mends.iter();
+        Self {
+            severity: finding.severity.as_str(),
+            code: finding.code,
+            what: &finding.what,
+            causes: &finding.causes,
+            why: &finding.why,
+            mends: mends.map(|m| Command { command: &m.command, does: m.does }).collect(),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! `keystead import`: secrets from a file of another program, or of our own, into a vault.
+
+mod origin;
+mod secretstore;
+mod tally;
+mod vaultinfo;
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use keystead::Run;
+use keystead_exchange::csv::{Column, Delimiter};
+use keystead_exchange::pass::{Gpg, Prompt};
+use keystead_exchange::{Became, Form, IfThere, Import, Reading, Rows, open};
+use keystead_plugin_api::VaultName;
+use serde::Serialize;
+
+use self::origin::Origin;
+use self::tally::Tally;
+use super::Scene;
+use super::get::vault_name;
+use crate::environment::ForGpg;
+use crate::failure::{Exit, Failure, capitalised};
+
+/// Take secrets over from a file
+///
+/// Shows first what would happen: what is new, what is there already, what cannot be
+/// imported and why. Then it asks. A secret that is there with another value is left alone
+/// unless `--replace` is given; what is broken is told with its line, and the rest goes in.
+///
+/// An import that was broken off can simply be made again.
+///
+/// `--from vaultinfo` is for the vaults that SecretManagement knows instead: it shows the
+/// commands that register them here, and changes nothing.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The file or folder; `-` for standard input
+    #[arg(value_name = "FILE")]
+    source: PathBuf,
+    /// What form it has; by default what its name or start says
+    #[arg(long = "from", value_name = "FORMAT", value_parser = what())]
+    what: Option<What>,
+    /// The vault to write to, instead of the default one
+    #[arg(short = 'V', long, value_parser = vault_name)]
+    vault: Option<VaultName>,
+    /// What to put before each name: `app/`
+    #[arg(long, default_value = "", hide_default_value = true)]
+    prefix: String,
+    /// Replace secrets that are there with another value
+    #[arg(long, conflicts_with = "skip_existing")]
+    replace: bool,
+    /// Leave secrets that are there as they are, and do not mention them
+    #[arg(long)]
+    skip_existing: bool,
+    /// What a column of a CSV table is: `name=Title`, `password=Secret`, `meta.team=Team`. A
+    /// role is name, folder, value, user, password, notes, totp, url, tags, favourite, created,
+    /// updated, expires, field.LABEL (secret) or meta.KEY (not secret). Tables of Chrome, Edge,
+    /// Firefox, Safari, KeePassXC, LastPass, Bitwarden and 1Password are known without
+    #[arg(long = "column", value_name = "ROLE=HEADER", value_parser = Column::parse)]
+    columns: Vec<Column>,
+    /// What stands between the fields of a CSV table, if its header row does not tell
+    #[arg(long, value_name = "WORD", value_parser = delimiter)]
+    delimiter: Option<Delimiter>,
+    /// Whose SecretStore it is: the name of the account, if it is not yours here
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+}
+
+/// What is taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// Secrets, in this form.
+    Secrets(Form),
+    /// The vaults that SecretManagement knows.
+    Vaults,
+}
+
+/// What `--from` calls the vaults.
+const VAULTS: &str = "vaultinfo";
+
+fn delimiter(text: &str) -> Result<Delimiter, String> {
+    Delimiter::parse(text).ok_or_else(|| "expected `comma`, `semicolon` or `tab`".to_owned())
+}
+
+/// Returns what can be named with `--from`.
+fn names() -> impl Iterator<Item = &'static str> {
+    Form::ALL.iter().map(|form| form.as_str()).chain([VAULTS])
+}
+
+/// Parses what is taken over for the command line.
+fn what() -> impl TypedValueParser<Value = What> {
+    PossibleValuesParser::new(names())
+        .map(|name| Form::parse(&name).map_or(What::Vaults, What::Secrets))
+}
+
+pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+    let if_there = match (args.replace, args.skip_existing) {
+        (true, _) => IfThere::Replace,
+        (_, true) => IfThere::Skip,
+        _ => IfThere::Tell,
+    };
+    let mut origin = Origin::open(&args.source)?;
+    let form = match args.what {
+        Some(What::Secrets(form)) => form,
+        None if !vaultinfo::is_registry(&args.source) => origin.form(&args.source)?,
+        Some(What::Vaults) | None => return vaultinfo::run(&args, origin, &scene),
+    };
+    if origin.is_read_once() && !scene.global.yes && !scene.global.dry_run {
+        return Err(Failure::usage("what is piped in can be read only once, and not shown first")
+            .hint("add `--dry-run` to see what would happen, or `--yes` to do it"));
+    }
+    if form != Form::Csv && !(args.columns.is_empty() && args.delimiter.is_none()) {
+        return Err(Failure::usage("`--column` and `--delimiter` are for CSV tables")
+            .hint("add `--from csv` if it is one"));
+    }
+    if form != Form::SecretStore && args.user.is_some() {
+        return Err(Failure::usage("`--user` is for a SecretStore")
+            .hint("add `--from secretstore` if it is one"));
+    }
+    let host = scene.host.clone();
+    let mut import = Import::new(&host, args.vault.as_ref(), &args.prefix, if_there)?;
+    let owner = match form {
+        Form::SecretStore => secretstore::owner(&args.source, args.user, &scene)?,
+        _ => Default::default(),
+    };
+    let (columns, delimiter) = (args.columns, args.delimiter);
+    let reading = Reading { columns, delimiter, gpg: gpg(&scene), owner };
+    let vault = import.vault().clone();
+
+    if origin.is_read_once() {
+        let run = scene.run();
+        let tally =
+            pass(&mut import, &mut scene, run, open(form, origin.source()?, &reading), None)?;
+        return finish(&scene, &vault, form, &tally);
+    }
+    let plan =
+        pass(&mut import, &mut scene, Run::Dry, open(form, origin.source()?, &reading), None)?;
+    let to_do = plan.new + plan.replaced;
+    if scene.run() == Run::Dry || to_do == 0 {
+        return finish(&scene, &vault, form, &plan);
+    }
+    scene.ui.note(&format!("To vault `{vault}`: {}.", plan.in_words(true)));
+    let question = format!("Import {} into vault `{vault}`?", secrets(to_do));
+    scene.consent(&question, "add `--yes` to import without being asked")?;
+    let rows = open(form, origin.source()?, &reading);
+    let tally = pass(&mut import, &mut scene, Run::Real, rows, Some(to_do))?;
+    finish(&scene, &vault, form, &tally)
+}
+
+/// Returns how gpg is run for a folder of `pass`: it may ask wherever we may.
+fn gpg(scene: &Scene<'_>) -> Gpg {
+    let ForGpg { home, keys, terminal } = ForGpg::read();
+    let prompt = match scene.global.no_input {
+        true => Prompt::Never,
+        false => Prompt::Pinentry { terminal },
+    };
+    let usual = Gpg::default();
+    Gpg { home, keys, prompt, timeout: scene.global.timeout.unwrap_or(usual.timeout), ..usual }
+}
+
+/// Reads all rows once, and says what is not fine.
+fn pass(
+    import: &mut Import<'_>,
+    scene: &mut Scene<'_>,
+    run: Run,
+    rows: Result<Box<dyn Rows>, keystead_exchange::Error>,
+    to_do: Option<u64>,
+) -> Result<Tally, Failure> {
+    let what = if run == Run::Dry { "Reading" } else { "Importing" };
+    let mut rows = rows?;
+    let mut tally = Tally::default();
+    // Once is enough: with a number, all of this has been looked at before.
+    if to_do.is_none() {
+        for line in rows.plan() {
+            scene.ui.note(&format!("{}.", capitalised(&line)));
+        }
+    }
+    let progress = scene.progress(what, to_do);
+    let mut ask = progress.asking(&mut scene.terminal);
+    let done = import.pass(&mut *rows, run, &mut ask, &mut |row| {
+        if to_do.is_none() || matches!(row.became, Became::New | Became::Replaced) {
+            progress.step(1);
+        }
+        tally.take(row, scene.ui, &progress);
+    });
+    drop(progress);
+    if tally.untold > 0 {
+        scene.ui.warn(&format!("and {} more", tally.untold));
+    }
+    tally.left_out = rows.left_out();
+    if to_do.is_none() && !tally.left_out.is_empty() {
+        scene.ui.note(&format!("Left out: {}.", tally.left_out.join(", ")));
+    }
+    match done {
+        Ok(()) => Ok(tally),
+        Err(error) => {
+            let failure = Failure::from(error);
+            Err(match (run, tally.new + tally.replaced) {
+                (Run::Real, done) if done > 0 => {
+                    scene.ui.note(&format!("{} were imported before that.", secrets(done)));
+                    failure.hint("run the same command again to import the rest")
+                }
+                _ => failure,
+            })
+        }
+    }
+}
+
+/// Says what was done, or would be.
+fn finish(
+    scene: &Scene<'_>,
+    vault: &VaultName,
+    form: Form,
+    tally: &Tally,
+) -> Result<Exit, Failure> {
+    if scene.ui.is_json() {
+        scene.ui.json(&Answer {
+            schema: 1,
+            vault: vault.as_str(),
+            form: form.as_str(),
+            dry_run: scene.global.dry_run,
+            tally,
+        })?;
+    }
+    scene.done(
+        &format!("Imported into vault `{vault}`: {}.", tally.in_words(false)),
+        &format!("Would import into vault `{vault}`: {}", tally.in_words(true)),
+    );
+    Ok(if tally.not_fine() > 0 { Exit::Partly } else { Exit::Done })
+}
+
+/// What `--json` answers.
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: u32,
+    vault: &'a str,
+    form: &'static str,
+    dry_run: bool,
+    #[serde(flatten)]
+    tally: &'a Tally,
+}
+
+fn secrets(number: u64) -> String {
+    if number == 1 { "1 secret".to_owned() } else { format!("{number} secrets") }
+}

@@ -1,0 +1,99 @@
+//! Where the rows of an import come from: opened once, and read from the start as often as
+//! it can be.
+
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use keystead_exchange::{Form, HEAD, Source};
+
+use super::super::get::listed;
+use crate::failure::Failure;
+use crate::value::input::Unbuffered;
+
+/// Where the rows come from.
+pub(super) enum Origin {
+    /// A file: it is opened once, so that its name cannot come to mean another one.
+    File(File),
+    Folder(PathBuf),
+    /// What can be read once.
+    Stream(Option<Box<dyn Read>>),
+}
+
+impl Origin {
+    /// Opens what is imported; `-` is the standard input.
+    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            return Ok(Self::Stream(Some(Box::new(Unbuffered::standard()))));
+        }
+        let failed = |fault: io::Error| {
+            Failure::act(format!("cannot open `{}`", path.display())).because(fault)
+        };
+        let file = File::open(path).map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        if found.is_dir() {
+            Ok(Self::Folder(path.to_owned()))
+        } else if found.is_file() {
+            Ok(Self::File(file))
+        } else {
+            Ok(Self::Stream(Some(Box::new(file))))
+        }
+    }
+
+    pub(super) fn is_read_once(&self) -> bool {
+        matches!(self, Self::Stream(_))
+    }
+
+    /// Returns what form it has, by its name or its start.
+    pub(super) fn form(&mut self, path: &Path) -> Result<Form, Failure> {
+        let head = match self {
+            Self::Folder(_) => None,
+            Self::File(file) => Some(head(file)?),
+            // What is looked at is gone.
+            Self::Stream(_) => Some(Vec::new().into()),
+        };
+        Form::recognise(path, head.as_ref().map(|head| head.as_slice())).map_err(|error| {
+            let mut failure = Failure::from(error);
+            failure.hints.clear();
+            let names: Vec<&str> = super::names().collect();
+            failure.hint(format!("add `--from FORMAT`: {}", listed(&names)))
+        })
+    }
+
+    /// Returns the rows' source, from its start.
+    pub(super) fn source(&mut self) -> Result<Source, Failure> {
+        match self {
+            Self::Folder(path) => Ok(Source::Folder(path.clone())),
+            Self::File(file) => {
+                let again = || -> io::Result<File> {
+                    let mut file = file.try_clone()?;
+                    file.rewind()?;
+                    Ok(file)
+                };
+                again().map(Source::File).map_err(unreadable)
+            }
+            Self::Stream(stream) => {
+                Ok(Source::Stream(stream.take().expect("a stream is read in one pass")))
+            }
+        }
+    }
+}
+
+fn head(file: &mut File) -> Result<zeroize::Zeroizing<Vec<u8>>, Failure> {
+    let mut head = zeroize::Zeroizing::new(vec![0; HEAD]);
+    let mut len = 0;
+    while len < HEAD {
+        match file.read(&mut head[len..]) {
+            Ok(0) => break,
+            Ok(read) => len += read,
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(fault) => return Err(unreadable(fault)),
+        }
+    }
+    head.truncate(len);
+    Ok(head)
+}
+
+fn unreadable(fault: io::Error) -> Failure {
+    keystead_exchange::Error::Read(fault).into()
+}

@@ -1,0 +1,120 @@
+//! What became of the rows of an import, counted; what is not fine is told at once.
+
+use std::collections::BTreeMap;
+
+use keystead_exchange::{Became, Imported};
+use serde::Serialize;
+
+use crate::failure::in_one_line;
+use crate::progress::Progress;
+use crate::ui::Ui;
+
+/// How many rows are told one by one; the others are counted.
+const MOST_TOLD: usize = 20;
+
+/// What became of all rows, or would.
+#[derive(Default, Serialize)]
+pub(super) struct Tally {
+    pub(super) new: u64,
+    pub(super) replaced: u64,
+    unchanged: u64,
+    skipped: u64,
+    different: u64,
+    broken: u64,
+    unfit: u64,
+    failed: u64,
+    /// Of what is new or replaced.
+    kinds: BTreeMap<&'static str, u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) left_out: Vec<String>,
+    #[serde(skip)]
+    told: usize,
+    #[serde(skip)]
+    pub(super) untold: u64,
+}
+
+impl Tally {
+    /// Counts a row, and tells of it where it is not fine.
+    pub(super) fn take(&mut self, row: Imported, ui: &Ui, progress: &Progress) {
+        let why = match row.became {
+            Became::New | Became::Replaced => {
+                match row.became {
+                    Became::New => self.new += 1,
+                    _ => self.replaced += 1,
+                }
+                if let Some((_, kind)) = row.secret {
+                    *self.kinds.entry(kind.as_str()).or_default() += 1;
+                }
+                return;
+            }
+            Became::Unchanged => {
+                self.unchanged += 1;
+                return;
+            }
+            Became::Skipped => {
+                self.skipped += 1;
+                return;
+            }
+            Became::Different => {
+                self.different += 1;
+                "another value or other metadata is there, and stays".to_owned()
+            }
+            Became::Broken(why) => {
+                self.broken += 1;
+                why
+            }
+            Became::Unfit(why) => {
+                self.unfit += 1;
+                why
+            }
+            Became::Failed(error) => {
+                self.failed += 1;
+                in_one_line(&error)
+            }
+        };
+        if row.told {
+            return;
+        }
+        if self.told == MOST_TOLD {
+            self.untold += 1;
+            return;
+        }
+        self.told += 1;
+        let at = match row.secret {
+            Some((name, _)) => format!("{}, `{name}`", row.at),
+            None => row.at.to_string(),
+        };
+        progress.aside(|| ui.warn(&format!("{at}: {why}")));
+    }
+
+    /// Returns how many rows are not as it was wished.
+    pub(super) fn not_fine(&self) -> u64 {
+        self.different + self.broken + self.unfit + self.failed
+    }
+
+    /// Returns all that there is, with each number and its word.
+    pub(super) fn in_words(&self, would: bool) -> String {
+        let kinds: Vec<String> =
+            self.kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+        let new = match kinds.is_empty() {
+            true => format!("{} new", self.new),
+            false if self.replaced == 0 => format!("{} new ({})", self.new, kinds.join(", ")),
+            false => {
+                format!("{} new and {} replaced ({})", self.new, self.replaced, kinds.join(", "))
+            }
+        };
+        let mut words = vec![new];
+        let refused = if would { "that cannot be imported" } else { "not imported" };
+        for (number, word) in [
+            (self.unchanged, "there already"),
+            (self.skipped, "left as they are"),
+            (self.different, "different from what is there"),
+            (self.broken + self.unfit + self.failed, refused),
+        ] {
+            if number > 0 {
+                words.push(format!("{number} {word}"));
+            }
+        }
+        words.join(", ")
+    }
+}

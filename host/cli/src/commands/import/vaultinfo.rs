@@ -1,0 +1,183 @@
+//! `keystead import --from vaultinfo`: the vaults that SecretManagement knows, as commands that
+//! register them here. Nothing is changed; what is printed is a script to read, and then to
+//! run.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use keystead::trust::PluginId;
+use keystead_exchange::Source;
+use keystead_exchange::vaultinfo::{FILE, FOLDER, Here, Proposal, Registry, STORE_FOLDER, read};
+use keystead_plugin_api::VaultName;
+use serde::Serialize;
+
+use super::super::Scene;
+use super::Args;
+use super::origin::Origin;
+use crate::failure::{Exit, Failure};
+use crate::text;
+
+/// Where SecretManagement keeps its folders, below the home.
+const SHARED: &str = ".secretmanagement";
+
+/// Returns whether this is the file, or a folder that it is in.
+pub(super) fn is_registry(path: &Path) -> bool {
+    file(path).is_some() || path.file_name().is_some_and(|name| name == FILE)
+}
+
+/// Returns the file in a folder.
+fn file(folder: &Path) -> Option<PathBuf> {
+    let places = [folder.join(FILE), folder.join(FOLDER).join(FILE)];
+    places.into_iter().find(|place| place.is_file())
+}
+
+pub(super) fn run(args: &Args, mut origin: Origin, scene: &Scene<'_>) -> Result<Exit, Failure> {
+    for (option, given) in [
+        ("--vault", args.vault.is_some()),
+        ("--prefix", !args.prefix.is_empty()),
+        ("--replace", args.replace),
+        ("--skip-existing", args.skip_existing),
+        ("--column", !args.columns.is_empty()),
+        ("--delimiter", args.delimiter.is_some()),
+        ("--user", args.user.is_some()),
+    ] {
+        if given {
+            return Err(Failure::usage(format!(
+                "`{option}` is not for `--from {}`",
+                super::VAULTS
+            ))
+            .hint("it writes to no vault, and only shows what to do"));
+        }
+    }
+    let found = file(&args.source);
+    let registry = match &found {
+        Some(path) => {
+            let failed =
+                |fault| Failure::act(format!("cannot open `{}`", path.display())).because(fault);
+            read(Source::File(File::open(path).map_err(failed)?))
+        }
+        None => read(origin.source()?),
+    };
+    let registry = registry?;
+    let vaults: Vec<VaultName> =
+        scene.host.vaults()?.0.into_iter().map(|vault| vault.name).collect();
+    let plugin = |id: &str| {
+        let found = scene.host.plugins().find(&PluginId::parse(id).ok()?).ok()?;
+        let kind = found.manifest().kind(None)?;
+        Some(kind.parameters.iter().map(|parameter| parameter.name.to_string()).collect())
+    };
+    let store = store(found.as_deref().unwrap_or(&args.source), scene);
+    let proposals = registry.proposals(&Here { plugin: &plugin, vaults: &vaults, store: &store });
+    if scene.ui.is_json() {
+        scene.ui.json(&Answer::of(&registry, &proposals))?;
+    } else {
+        tell(&proposals, scene)?;
+    }
+    let broken: Vec<_> = registry.vaults.iter().filter_map(|one| one.as_ref().err()).collect();
+    for bad in &broken {
+        scene.ui.warn(&bad.to_string());
+    }
+    scene.ui.note(match registry.vaults.is_empty() {
+        true => "No vault is registered there.",
+        false => "Nothing was registered: read the commands, and run those that you want.",
+    });
+    Ok(if broken.is_empty() { Exit::Done } else { Exit::Partly })
+}
+
+/// Returns the folder of SecretStore: beside that of the registry, or where it is by default.
+fn store(registry: &Path, scene: &Scene<'_>) -> PathBuf {
+    let registry = std::path::absolute(registry).ok();
+    let beside = registry.as_deref().and_then(|file| file.parent()?.parent());
+    let beside = beside.map(|shared| shared.join(STORE_FOLDER)).filter(|folder| folder.is_dir());
+    let usual = || Some(scene.home()?.join(SHARED).join(STORE_FOLDER));
+    let found = beside.or_else(usual);
+    // What a terminal would not show cannot be pasted either.
+    let is_plain = |path: &PathBuf| path.to_str().is_some_and(|path| text::visible(path) == path);
+    found.filter(is_plain).unwrap_or_else(|| Path::new("FOLDER").join(STORE_FOLDER))
+}
+
+/// Writes a script: what cannot be run here is a comment in it.
+fn tell(proposals: &[Proposal<'_>], scene: &Scene<'_>) -> Result<(), Failure> {
+    let mut lines = scene.ui.lines();
+    for (index, one) in proposals.iter().enumerate() {
+        if index > 0 {
+            lines.line("")?;
+        }
+        // A name may hold anything: as a comment it is one line.
+        let name = text::visible(&one.registered.name);
+        let default = if one.registered.is_default { ", the default vault" } else { "" };
+        let module = text::visible(&one.registered.module);
+        lines.line(&format!("# {name}: module {module}{default}"))?;
+        for note in &one.notes {
+            lines.line(&format!("#   {note}"))?;
+        }
+        for left in &one.left_out {
+            lines.line(&format!("#   without `{}`: {}", text::visible(left.name), left.why))?;
+        }
+        let comment = if one.is_ready { "" } else { "# " };
+        for command in &one.commands {
+            lines.line(&format!("{comment}{command}"))?;
+        }
+    }
+    lines.finish()
+}
+
+/// What `--json` answers.
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: u32,
+    vaults: Vec<Vault<'a>>,
+    broken: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Vault<'a> {
+    name: &'a str,
+    module: &'a str,
+    default: bool,
+    vault: &'a str,
+    plugin: Option<&'static str>,
+    /// Whether the commands can be run as they are.
+    ready: bool,
+    commands: &'a [String],
+    kept: &'a [&'a str],
+    left_out: Vec<LeftOut<'a>>,
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct LeftOut<'a> {
+    name: &'a str,
+    why: &'static str,
+}
+
+impl<'a> Answer<'a> {
+    fn of(registry: &Registry, proposals: &'a [Proposal<'a>]) -> Self {
+        let vault = |one: &'a Proposal<'a>| Vault {
+            name: &one.registered.name,
+            module: &one.registered.module,
+            default: one.registered.is_default,
+            vault: one.vault.as_str(),
+            plugin: one.plugin,
+            ready: one.is_ready,
+            commands: &one.commands,
+            kept: &one.kept,
+            left_out: one
+                .left_out
+                .iter()
+                .map(|left| LeftOut { name: left.name, why: left.why })
+                .collect(),
+            notes: &one.notes,
+        };
+        Self {
+            schema: 1,
+            vaults: proposals.iter().map(vault).collect(),
+            broken: registry
+                .vaults
+                .iter()
+                .filter_map(|one| one.as_ref().err())
+                .map(ToString::to_string)
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `keystead plugin`: plugin files, from looking at one to trusting it.
+
+mod describe;
+mod install;
+mod list;
+mod new;
+mod remove;
+mod scratch;
+mod show;
+mod test;
+mod trust;
+mod verify;
+
+use std::path::PathBuf;
+
+use keystead::trust::PluginId;
+
+use super::Scene;
+use crate::failure::{Exit, Failure};
+
+/// The commands about plugins.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    #[command(visible_alias = "ls")]
+    List(list::Args),
+    Show(show::Args),
+    Install(install::Args),
+    #[command(visible_alias = "rm")]
+    Remove(remove::Args),
+    Trust(trust::Args),
+    Verify(verify::Args),
+    Test(test::Args),
+    New(new::Args),
+}
+
+pub(crate) fn run(command: Command, scene: &Scene<'_>) -> Result<Exit, Failure> {
+    match command {
+        Command::List(args) => list::run(&args, scene),
+        Command::Show(args) => show::run(&args, scene),
+        Command::Install(args) => install::run(&args, scene),
+        Command::Remove(args) => remove::run(&args, scene),
+        Command::Trust(args) => trust::run(&args, scene),
+        Command::Verify(args) => verify::run(&args, scene),
+        Command::Test(args) => test::run(args, scene),
+        Command::New(args) => new::run(&args, scene),
+    }
+}
+
+/// An installed plugin, or a file that may be one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    Id(PluginId),
+    File(PathBuf),
+}
+
+/// Parses an id for the command line.
+fn id(text: &str) -> Result<PluginId, String> {
+    PluginId::parse(text).map_err(|fault| fault.to_string())
+}
+
+/// What can be an id is one: a file in the current folder is meant by `./NAME`.
+fn id_or_file(text: &str) -> Result<Wanted, String> {
+    match PluginId::parse(text) {
+        Ok(id) => Ok(Wanted::Id(id)),
+        Err(_) if text.is_empty() => Err("expected a plugin's id or a file".to_owned()),
+        Err(_) => Ok(Wanted::File(text.into())),
+    }
+}
+
+/// Returns a path as it is looked at: absolute, so that errors name one file for everyone.
+fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|fault| Failure::act(format!("cannot find `{}`", path.display())).because(fault))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_an_id_is_one_and_all_else_is_a_file() {
+        assert!(matches!(id_or_file("memory"), Ok(Wanted::Id(_))));
+        for file in ["./memory", "libmemory.so", "/usr/lib/x.so", "Memory", "-x"] {
+            assert_eq!(id_or_file(file), Ok(Wanted::File(file.into())));
+        }
+        assert!(id_or_file("").is_err());
+    }
+}

@@ -1,0 +1,57 @@
+//! `keystead plugin remove`: takes a plugin of the user's away. Vaults' secrets stay.
+
+use keystead::internals::plugin::pins::{Layer, PluginId};
+use serde::Serialize;
+
+use super::super::Scene;
+use super::id;
+use crate::commands::get::listed;
+use crate::failure::{Exit, Failure};
+
+/// Remove a plugin that you installed
+///
+/// The vaults that need it stay registered, and their secrets stay where they are.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The plugin's id
+    #[arg(value_parser = id)]
+    id: PluginId,
+}
+
+pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+    let id = &args.id;
+    let plugins = scene.host.plugins();
+    if scene.global.dry_run {
+        let all = plugins.list()?;
+        if !all.iter().any(|one| one.name == id.as_str() && one.layer == Layer::User) {
+            // The library says why, and nothing is there that it could remove.
+            plugins.remove(id)?;
+        }
+    } else {
+        plugins.remove(id)?;
+    }
+    let (vaults, _) = scene.host.vaults()?;
+    let needed: Vec<&str> = vaults
+        .iter()
+        .filter(|vault| vault.entry.as_ref().is_ok_and(|entry| entry.plugin == id.as_str()))
+        .map(|vault| vault.name.as_str())
+        .collect();
+    if scene.ui.is_json() {
+        let dry_run = scene.global.dry_run;
+        scene.ui.json(&Answer { schema: 1, id: id.as_str(), needed_by: &needed, dry_run })?;
+    }
+    scene.done(&format!("Removed plugin `{id}`."), &format!("Would remove plugin `{id}`"));
+    if !needed.is_empty() {
+        let vaults = listed(&needed).replace(" or ", " and ");
+        scene.ui.warn(&format!("it is needed by vault {vaults}"));
+    }
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: u32,
+    id: &'a str,
+    needed_by: &'a [&'a str],
+    dry_run: bool,
+}

@@ -1,0 +1,258 @@
+//! A temporary directory for one command, which leaves it behind neither when it ends nor when a
+//! signal ends it.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use keystead_plugin_api::testing::{NAME_PREFIX, Stop};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// How often removing is tried again while a process that was killed still writes.
+const TRIES: usize = 5;
+
+/// How long a stopped check has for its end: longer than it removes secrets.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The directory; removed when dropped.
+pub(super) struct Scratch {
+    path: Option<PathBuf>,
+    signal: Arc<AtomicUsize>,
+}
+
+impl Scratch {
+    /// Makes it, for this user alone. The first signal that would end this process stops the check.
+    /// The second one, or a check that does not end, ends the process.
+    ///
+    /// # Errors
+    /// What the system answers.
+    pub(super) fn new(stop: Stop) -> io::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("keystead-test-").tempdir()?;
+        let path = directory.path().canonicalize()?;
+        let signal = Arc::default();
+        stop_on_signal(path.clone(), stop, Arc::clone(&signal))?;
+        // Removed by us from here on: what a plugin made is no ordinary temporary directory.
+        let _ = directory.keep();
+        Ok(Self { path: Some(path), signal })
+    }
+
+    /// Returns its path, without links.
+    pub(super) fn path(&self) -> io::Result<PathBuf> {
+        self.path.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// What the system answers: something is left.
+    pub(super) fn remove(mut self) -> io::Result<()> {
+        self.path.take().map_or(Ok(()), |path| remove_all(&path))
+    }
+
+    /// Returns the signal that has stopped the check.
+    pub(super) fn signal(&self) -> Option<i32> {
+        i32::try_from(self.signal.load(Ordering::SeqCst)).ok().filter(|signal| *signal != 0)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.take() {
+            // Whoever wants to know whether it went removes it.
+            let _ = remove_all(&path);
+        }
+    }
+}
+
+/// Removes a directory with all that a plugin made in it: so deep that no path leads to its end, or
+/// without the right to look into it. What lies in a directory is moved up until there is nothing
+/// below it, so that neither descriptors nor the stack grow.
+fn remove_all(path: &Path) -> io::Result<()> {
+    let folder = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = rustix::fs::open(path, folder, Mode::empty())?;
+    let mut moved = 0_u64;
+    loop {
+        let names = names(&root)?;
+        if names.is_empty() {
+            return Ok(rustix::fs::rmdir(path)?);
+        }
+        for name in names {
+            if removed(&root, &name)? {
+                continue;
+            }
+            let inner = opened_up(&root, &name)?;
+            for below in self::names(&inner)? {
+                if removed(&inner, &below)? {
+                    continue;
+                }
+                // A directory is moved only by who may write to it.
+                drop(opened_up(&inner, &below)?);
+                loop {
+                    moved += 1;
+                    match rustix::fs::renameat(&inner, &below, &root, format!("moved-{moved}")) {
+                        Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+                        done => break done?,
+                    }
+                }
+            }
+            rustix::fs::unlinkat(&root, &name, AtFlags::REMOVEDIR)?;
+        }
+    }
+}
+
+/// Removes an entry, unless it is a directory that has something in it.
+fn removed(folder: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
+    match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(true),
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(error) => return Err(error),
+    }
+    match rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a directory in this one, with all rights for its owner.
+fn opened_up(folder: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = rustix::fs::openat(folder, name, place, Mode::empty())?;
+    // By its descriptor: should the name be a link by now, nothing else gets these rights.
+    rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), Mode::RWXU)?;
+    rustix::fs::openat(&held, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+fn names(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(folder)? {
+        let name = entry?.file_name().to_owned();
+        if !matches!(name.to_bytes(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Stops the check at the first signal that would end this process. Where the check does not end, or a
+/// second signal comes, removes the directory and ends the process by that signal.
+fn stop_on_signal(path: PathBuf, stop: Stop, by: Arc<AtomicUsize>) -> io::Result<()> {
+    let (mut caught, wake) = UnixStream::pair()?;
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        if is_ignored(signal) {
+            continue;
+        }
+        signal_hook::flag::register_usize(signal, Arc::clone(&by), signal.unsigned_abs() as usize)?;
+        signal_hook::low_level::pipe::register(signal, wake.try_clone()?)?;
+    }
+    std::thread::Builder::new().name("keystead-scratch".into()).spawn(move || {
+        if stopped_twice(&mut caught, &stop, PATIENCE, &mut io::stderr()).is_err() {
+            return;
+        }
+        for _ in 0..TRIES {
+            match remove_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {}
+                _ => break,
+            }
+        }
+        let signal = i32::try_from(by.load(Ordering::SeqCst)).unwrap_or(SIGTERM);
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    })?;
+    Ok(())
+}
+
+/// Stops the check at the first byte, and says that it was stopped at the second one, or after so long
+/// without one: the check does not end either way.
+///
+/// # Errors
+/// What reading the first byte answers.
+fn stopped_twice(
+    caught: &mut UnixStream,
+    stop: &Stop,
+    patience: Duration,
+    said: &mut impl io::Write,
+) -> io::Result<()> {
+    io::Read::read_exact(caught, &mut [0])?;
+    stop.stop();
+    if caught.set_read_timeout(Some(patience)).is_ok() {
+        let _ = io::Read::read_exact(caught, &mut [0]);
+    }
+    let _ = said.write_all(format!("Stopped. {}\n", left("Secrets")).as_bytes());
+    Ok(())
+}
+
+/// Says what a stopped check may have left in the vault.
+pub(super) fn left(secrets: &str) -> String {
+    format!(
+        "{secrets} whose names begin with `{NAME_PREFIX}` may be left in the vault; \
+         the next test of it removes them."
+    )
+}
+
+/// Returns whether this process was started with a signal ignored, as by `nohup`.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string(Path::new("/proc/self/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & 1 << (signal - 1) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn second_signal_ends_the_wait_for_the_check_and_says_what_may_be_left() {
+        let (mut caught, mut wake) = UnixStream::pair().unwrap();
+        let stop = Stop::new();
+        let stopped = stop.clone();
+        let waits = std::thread::spawn(move || {
+            let (hour, mut said) = (Duration::from_secs(3_600), Vec::new());
+            stopped_twice(&mut caught, &stopped, hour, &mut said).map(|()| said)
+        });
+        io::Write::write_all(&mut wake, &[0]).unwrap();
+        while !stop.is_stopped() {
+            std::thread::yield_now();
+        }
+        assert!(!waits.is_finished(), "one signal leaves the check its time");
+        io::Write::write_all(&mut wake, &[0]).unwrap();
+        let said = String::from_utf8(waits.join().unwrap().unwrap()).unwrap();
+        assert_eq!(said, format!("Stopped. {}\n", left("Secrets")));
+    }
+
+    #[test]
+    fn directory_goes_however_deep_it_is_and_whatever_may_not_be_read() {
+        let scratch = Scratch::new(Stop::new()).unwrap();
+        let path = scratch.path().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(outside.path(), PermissionsExt::from_mode(0o500)).unwrap();
+        std::os::unix::fs::symlink(outside.path(), path.join("link")).unwrap();
+        std::fs::write(path.join("moved-1"), "").unwrap();
+        let folder = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut at = rustix::fs::open(&path, folder, Mode::empty()).unwrap();
+        for depth in 0..3_000 {
+            rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+            if depth == 7 {
+                rustix::fs::mkdirat(&at, "e", Mode::RWXU).unwrap();
+            }
+            at = rustix::fs::openat(&at, "d", folder, Mode::empty()).unwrap();
+        }
+        std::fs::create_dir_all(path.join("shut/in/there")).unwrap();
+        std::fs::set_permissions(path.join("shut/in"), PermissionsExt::from_mode(0o300)).unwrap();
+        std::fs::set_permissions(path.join("shut"), PermissionsExt::from_mode(0o0)).unwrap();
+        std::fs::DirBuilder::new().mode(0o0).create(path.join("empty")).unwrap();
+        scratch.remove().unwrap();
+        assert!(!path.exists());
+        let mode = std::fs::metadata(outside.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o500, "a link leads nowhere");
+    }
+}

@@ -1,0 +1,290 @@
+//! `keystead set`: writes a secret whose value comes from a terminal, standard input or a
+//! file, and never from the command line, which others can read.
+
+use std::path::PathBuf;
+
+use keystead::{FieldKind, NewField, NewSecret, Nobody};
+use keystead_plugin_api::{
+    Credential, ErrorKind, JsonText, MAX_VALUE_BYTES, SecretBytes, SecretName, SecretText, Value,
+    ValueKind, VaultName, WriteMode,
+};
+use serde::Serialize;
+
+use super::Scene;
+use super::get::{secret_name, vault_name};
+use crate::failure::{Exit, Failure};
+use crate::metadata;
+use crate::terminal::Untyped;
+use crate::value::input::{self, Ending};
+use keystead::internals::json::read;
+
+/// The most bytes of a map as JSON: escapes and base64 make it longer than the value.
+const MAX_JSON: usize = 4 * MAX_VALUE_BYTES;
+
+/// Write a secret
+///
+/// The value is typed when asked for, or comes from `--stdin` or `--file`. It is never taken
+/// from the command line. Text from `--stdin` loses one final newline unless `--exact`.
+///
+/// A map is one JSON object. Its members are any JSON, and stay as they are written: texts, numbers,
+/// lists, `true`, `false`, `null`, and objects, which are maps again. `{"base64":...}` is bytes,
+/// `{"user":...,"password":...}` a credential, `{"json":...}` JSON of any type.
+///
+/// `--field` keeps the type of what is there: a number is replaced by a number, a list by a list, a
+/// text by any text, and all other members stay byte for byte. `--as` says what the field becomes
+/// instead. A new field is a text.
+///
+/// Metadata that is given replaces all there was; without any, what there was stays.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The secret's name
+    #[arg(value_parser = secret_name)]
+    name: SecretName,
+    /// The vault to write to, instead of the default one
+    #[arg(short = 'V', long, value_parser = vault_name)]
+    vault: Option<VaultName>,
+    /// What the value is; text, or a credential where `--user` is given
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
+    /// Change this field of a map, and keep the others
+    #[arg(long, conflicts_with = "no_clobber")]
+    field: Option<String>,
+    /// What the field becomes, whatever it was
+    #[arg(long = "as", value_enum, value_name = "KIND", requires = "field")]
+    as_kind: Option<Kind>,
+    /// Read the value from standard input
+    #[arg(long, conflicts_with = "file")]
+    stdin: bool,
+    /// Keep the newline at the end
+    #[arg(long, requires = "stdin")]
+    exact: bool,
+    /// Read the value from this file, as it is
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// The user name of a credential
+    #[arg(long)]
+    user: Option<String>,
+    /// Metadata, which is not secret: `K=TEXT`, `K:=JSON`, `K@=TIME`; `expires=TIME`
+    #[arg(long, value_name = "K=V")]
+    meta: Vec<metadata::Typed>,
+    /// Only write a secret that is not there yet
+    #[arg(long)]
+    no_clobber: bool,
+}
+
+/// The kinds of value that can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    /// Text in UTF-8
+    Text,
+    /// Any bytes
+    Bytes,
+    /// A user name and a password
+    Credential,
+    /// Values by key, as a JSON object
+    Map,
+    /// One JSON text
+    Json,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => ValueKind::Text.as_str(),
+            Self::Bytes => ValueKind::Bytes.as_str(),
+            Self::Credential => ValueKind::Credential.as_str(),
+            Self::Map => ValueKind::Map.as_str(),
+            Self::Json => ValueKind::Json.as_str(),
+        }
+    }
+}
+
+pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+    if let (Some(kind), Some(_)) = (args.kind, &args.field) {
+        return Err(Failure::usage("`--kind` is what the whole secret is, which is a map")
+            .hint(format!("add `--as {}` for what the field becomes", kind.name())));
+    }
+    let kind = match (args.kind.or(args.as_kind), &args.user) {
+        (Some(kind), None) => kind,
+        (None | Some(Kind::Credential), Some(_)) => Kind::Credential,
+        (None, None) => Kind::Text,
+        (Some(kind), Some(_)) => {
+            return Err(Failure::usage(format!("a {} has no user name", kind.name()))
+                .hint("add `--kind credential`, or leave `--user` out"));
+        }
+    };
+    // What is wrong with the command line is said before anybody types a password.
+    let metadata = metadata::collect(args.meta)?;
+    let source = Source::of(args.stdin, args.exact, args.file, &scene)?;
+    let option = if args.field.is_some() { "--as" } else { "--kind" };
+    let value = match kind {
+        Kind::Text => {
+            Value::Text(source.text(&scene, &format!("Value of `{}`", args.name), option)?)
+        }
+        Kind::Json => json(source.text(&scene, &format!("JSON of `{}`", args.name), option)?)?,
+        Kind::Bytes => Value::Bytes(source.bytes("bytes")?),
+        Kind::Credential => {
+            let user = match args.user {
+                Some(user) => user,
+                None => user(&scene)?,
+            };
+            let password = source.text(&scene, &format!("Password of `{}`", args.name), option)?;
+            Value::Credential(Credential::new(user, password))
+        }
+        Kind::Map => map(&source.bytes("a map")?)?,
+    };
+
+    let field_kind = args.as_kind.map_or(FieldKind::Kept, |_| FieldKind::New);
+    let run = scene.run();
+    let waiting = scene.waiting(args.vault.as_ref());
+    let new = NewSecret {
+        name: args.name.clone(),
+        vault: args.vault,
+        value,
+        field: args.field.map(|name| NewField { name, kind: field_kind }),
+        metadata,
+        mode: if args.no_clobber { WriteMode::CreateOnly } else { WriteMode::Upsert },
+        run,
+    };
+    let vault = match scene.host.set(new, &mut scene.terminal) {
+        Ok(vault) => vault,
+        Err(error) => {
+            let grammar = grammar(&error, &scene);
+            return Err(grammar.into_iter().fold(Failure::from(error), Failure::hint));
+        }
+    };
+    drop(waiting);
+
+    let name = &args.name;
+    if scene.ui.is_json() {
+        let dry_run = scene.global.dry_run;
+        scene.ui.json(&Changed {
+            schema: 1,
+            name: name.as_str(),
+            vault: vault.as_str(),
+            dry_run,
+        })?;
+    }
+    scene.done(
+        &format!("Set `{name}` in vault `{vault}`."),
+        &format!("Would set `{name}` in vault `{vault}`"),
+    );
+    Ok(Exit::Done)
+}
+
+/// Returns which names the vault takes, where it refuses the request as it is and says that.
+fn grammar(error: &keystead::Error, scene: &Scene<'_>) -> Option<String> {
+    let keystead::Error::Refused { vault, answer } = error else { return None };
+    if answer.kind() != ErrorKind::Invalid {
+        return None;
+    }
+    let names = scene.host.vault_rules(vault, &mut Nobody).ok()?.name_grammar?;
+    Some(format!("vault `{vault}` takes as a name: {names}"))
+}
+
+/// What a change to one secret answers with `--json`.
+#[derive(Serialize)]
+pub(crate) struct Changed<'a> {
+    pub(crate) schema: u32,
+    pub(crate) name: &'a str,
+    pub(crate) vault: &'a str,
+    pub(crate) dry_run: bool,
+}
+
+/// Where the value comes from.
+enum Source {
+    Standard(Ending),
+    File(PathBuf),
+    Typed,
+}
+
+impl Source {
+    fn of(
+        stdin: bool,
+        exact: bool,
+        file: Option<PathBuf>,
+        scene: &Scene<'_>,
+    ) -> Result<Self, Failure> {
+        match file {
+            Some(file) => Ok(Self::File(file)),
+            None if stdin && exact => Ok(Self::Standard(Ending::Exact)),
+            None if stdin => Ok(Self::Standard(Ending::LessOneNewline)),
+            None if scene.terminal.is_input() => Ok(Self::Typed),
+            None => {
+                let why = match scene.global.no_input {
+                    true => "`--no-input` was given",
+                    false => "there is no terminal",
+                };
+                Err(Failure::new(Exit::NeedsHuman, "the value is missing, and nobody can be asked")
+                    .because(why)
+                    .hint("add `--stdin` or `--file FILE`"))
+            }
+        }
+    }
+
+    fn text(&self, scene: &Scene<'_>, label: &str, option: &str) -> Result<SecretText, Failure> {
+        match self {
+            Self::Standard(ending) => {
+                input::text(input::standard(MAX_VALUE_BYTES + 1)?, *ending, option)
+            }
+            Self::File(path) => {
+                input::text(input::file(path, MAX_VALUE_BYTES)?, Ending::Exact, option)
+            }
+            Self::Typed => twice(scene, label),
+        }
+    }
+
+    fn bytes(&self, what: &str) -> Result<SecretBytes, Failure> {
+        match self {
+            Self::Standard(_) => input::standard(MAX_JSON),
+            Self::File(path) => input::file(path, MAX_JSON),
+            Self::Typed => Err(Failure::usage(format!("{what} cannot be typed"))
+                .hint("add `--stdin` or `--file FILE`")),
+        }
+    }
+}
+
+fn twice(scene: &Scene<'_>, label: &str) -> Result<SecretText, Failure> {
+    let first = scene.terminal.hidden(label).map_err(untyped)?;
+    let second = scene.terminal.hidden("Once more").map_err(untyped)?;
+    if first != second {
+        return Err(Failure::act("what was typed differs; nothing was changed"));
+    }
+    Ok(first)
+}
+
+fn user(scene: &Scene<'_>) -> Result<String, Failure> {
+    if !scene.terminal.is_there() {
+        return Err(Failure::new(
+            Exit::NeedsHuman,
+            "the user name is missing, and nobody can be asked",
+        )
+        .hint("add `--user NAME`"));
+    }
+    scene.terminal.plain("User name").map_err(untyped)
+}
+
+fn untyped(why: Untyped) -> Failure {
+    match why {
+        Untyped::Nobody => Failure::new(Exit::NeedsHuman, "nobody can be asked"),
+        Untyped::Interrupted => Failure::act("nothing was changed"),
+        Untyped::TooLong => {
+            Failure::act("the line is too long to be typed").hint("add `--stdin` or `--file FILE`")
+        }
+        Untyped::Failed(fault) => Failure::act("cannot ask at the terminal").because(fault),
+    }
+}
+
+fn map(json: &SecretBytes) -> Result<Value, Failure> {
+    let text = std::str::from_utf8(json.expose())
+        .map_err(|_| Failure::act("the map is not JSON").because("it is not UTF-8"))?;
+    let map = read::map(text)
+        .map_err(|fault| Failure::act("the map is no JSON object").because(fault))?;
+    Ok(Value::Map(map))
+}
+
+fn json(text: SecretText) -> Result<Value, Failure> {
+    let json = JsonText::parse(text);
+    json.map(Value::Json)
+        .map_err(|fault| Failure::act("the value is no JSON").because(fault.message()))
+}

@@ -1,0 +1,131 @@
+//! `keystead vault unlock`: asks once, and has the agent keep the vault unlocked.
+
+use std::time::Duration;
+
+use keystead::internals::agent::{Locked, Span};
+use keystead::{Renew, Unlocking};
+use keystead_plugin_api::VaultName;
+use keystead_plugin_api::manifest::Capability;
+use serde::Serialize;
+
+use super::super::Scene;
+use super::super::get::vault_name;
+use crate::duration;
+use crate::failure::{Exit, Failure};
+
+/// Unlock a vault for a while
+///
+/// What it asks for is asked once. A small process of yours, the agent, then keeps what
+/// reopens the vault, in memory only, until the time is over or `keystead vault lock`. A vault
+/// that is unlocked already is left so, unless `--for` or `--idle` say for how long.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The vault
+    #[arg(value_parser = vault_name)]
+    name: VaultName,
+    /// For how long in all; its plugin may allow less [default: 15m]
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse)]
+    whole: Option<Duration>,
+    /// For how long without being used [default: 1h]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    idle: Option<Duration>,
+}
+
+pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+    let name = &args.name;
+    if scene.global.dry_run {
+        return dry_run(name, &scene);
+    }
+    // Where commands that ask for the same vault find each other.
+    scene.agent()?.prepare()?;
+    // One that would take nothing is found out before a person has typed for it.
+    scene.agent()?.status()?;
+    let renew = if args.whole.or(args.idle).is_some() { Renew::Yes } else { Renew::No };
+    let waiting = scene.waiting(Some(name));
+    let unlocking = scene.host.unlock(name, renew, &mut scene.terminal);
+    drop(waiting);
+    let unlocking = unlocking.map_err(|error| Failure::from(error).without_unlocking(name))?;
+    let (state, span) = match unlocking {
+        Unlocking::NeverLocked => ("never-locked", None),
+        Unlocking::Already => ("already", left(name, &scene)?),
+        Unlocking::Unlocked(unlocked) => {
+            let span = Span {
+                whole: args.whole.unwrap_or(Span::DEFAULT_WHOLE),
+                idle: args.idle.unwrap_or(Span::DEFAULT_IDLE),
+            };
+            let program = scene.program();
+            let (span, agent) = scene.agent()?.keep(
+                program,
+                &unlocked.key,
+                &unlocked.vault,
+                &unlocked.session,
+                span,
+            )?;
+            if agent.locked == Locked::No {
+                scene.ui.warn(
+                    "the agent's memory may be written to swap: \
+                     the limit on locked memory (`ulimit -l`) is too small",
+                );
+            }
+            ("unlocked", Some(span))
+        }
+    };
+    if scene.ui.is_json() {
+        scene.ui.json(&Answer {
+            schema: 1,
+            vault: name.as_str(),
+            state,
+            seconds: span.map(|span| span.whole.as_secs()),
+            idle_seconds: span.map(|span| span.idle.as_secs()),
+        })?;
+    }
+    scene.ui.note(&match (state, span) {
+        ("unlocked", Some(span)) => format!("Vault `{name}` is unlocked for {}.", words(span)),
+        ("already", Some(span)) => {
+            format!("Vault `{name}` is unlocked already, for another {}.", words(span))
+        }
+        ("already", None) => format!("Vault `{name}` is unlocked already."),
+        _ => format!("Vault `{name}` asks for nothing: there is nothing to unlock."),
+    });
+    Ok(Exit::Done)
+}
+
+/// Says what would be done. No plugin runs, so that whether it is locked is not known.
+fn dry_run(name: &VaultName, scene: &Scene<'_>) -> Result<Exit, Failure> {
+    let kind = scene.host.vault(name)?.kind?;
+    let locks = kind.capabilities.contains(&Capability::Unlock);
+    if scene.ui.is_json() {
+        let state = if locks { "would-unlock" } else { "never-locked" };
+        let vault = name.as_str();
+        scene.ui.json(&Answer { schema: 1, vault, state, seconds: None, idle_seconds: None })?;
+    }
+    match locks {
+        true => scene.done("", &format!("Would unlock vault `{name}`")),
+        false => scene.done("", &format!("Vault `{name}` is never locked")),
+    }
+    Ok(Exit::Done)
+}
+
+/// Returns for how long the agent keeps a vault unlocked.
+fn left(name: &VaultName, scene: &Scene<'_>) -> Result<Option<Span>, Failure> {
+    let Some(status) = scene.agent()?.status()? else { return Ok(None) };
+    let held = status.vaults.iter().find(|held| held.vault == *name);
+    Ok(held.map(|held| Span { whole: held.left, idle: held.idle_left }))
+}
+
+fn words(span: Span) -> String {
+    let whole = duration::words(span.whole);
+    if span.idle < span.whole {
+        return format!("{whole}, and {} without use", duration::words(span.idle));
+    }
+    whole
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: u32,
+    vault: &'a str,
+    state: &'static str,
+    seconds: Option<u64>,
+    idle_seconds: Option<u64>,
+}

@@ -1,0 +1,354 @@
+//! The environment, read here and nowhere else: where folders are, which vault is meant,
+//! and what references take from variables and descriptors.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use keystead::internals::ids::privilege;
+use keystead::paths::Paths;
+use keystead::trust::Privilege;
+use keystead_plugin_api::{MAX_VALUE_BYTES, SecretBytes, SecretText, VaultName};
+use zeroize::Zeroize;
+
+use crate::duration;
+use crate::failure::Failure;
+use crate::value::input;
+
+/// The administrator's settings. No variable changes it: it holds the policy.
+const SYSTEM_CONFIG: &str = "/etc/keystead";
+
+/// Where packages put plugins and their pins.
+const PACKAGED: [&str; 2] = ["/usr/local/lib/keystead", "/usr/lib/keystead"];
+
+/// What the process was started with.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    /// The folders.
+    pub(crate) paths: Paths,
+    /// Where the agent's socket lies; `None` where there is no such user.
+    pub(crate) agent: Option<PathBuf>,
+    /// What was installed beside the program: `<prefix>/share/keystead`.
+    pub(crate) share: Option<PathBuf>,
+    /// This program, which also runs isolated plugins.
+    pub(crate) program: PathBuf,
+    /// Whether the program runs with more rights than who started it has.
+    pub(crate) privilege: Privilege,
+    /// What no plugin may write to although these folders are not this command's: the next one may be
+    /// run with other variables, or without `--config-dir`.
+    pub(crate) off_limits: Vec<PathBuf>,
+    /// `KEYSTEAD_VAULT`.
+    pub(crate) default_vault: Option<VaultName>,
+}
+
+/// What gpg takes from the environment, where it decrypts for an import.
+#[derive(Debug, Default)]
+pub(crate) struct ForGpg {
+    /// `HOME`.
+    pub(crate) home: Option<PathBuf>,
+    /// `GNUPGHOME`.
+    pub(crate) keys: Option<PathBuf>,
+    /// `GPG_TTY`, or else the terminal that a stream is.
+    pub(crate) terminal: Option<PathBuf>,
+}
+
+impl ForGpg {
+    /// Reads the environment: nothing of it where the program has more rights than its user.
+    pub(crate) fn read() -> Self {
+        if privilege() != Privilege::Ordinary {
+            return Self::default();
+        }
+        let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        Self {
+            home: absolute("HOME"),
+            keys: absolute("GNUPGHOME"),
+            terminal: absolute("GPG_TTY").or_else(terminal),
+        }
+    }
+}
+
+impl Environment {
+    /// Reads the environment. `config_dir` is the command line's, and goes before it.
+    ///
+    /// # Errors
+    /// A variable that is set to what cannot be meant.
+    pub(crate) fn read(config_dir: Option<&Path>) -> Result<Self, Failure> {
+        let privilege = privilege();
+        let program = std::env::current_exe()
+            .map_err(|fault| Failure::act("cannot find this program's own file").because(fault))?;
+        // Whoever starts a program with more rights chooses its variables and where it is linked to.
+        let ordinary = privilege == Privilege::Ordinary;
+        let variable = |name: &str| if ordinary { variable(name) } else { None };
+
+        let config_dir = match config_dir {
+            Some(_) if !ordinary => {
+                return Err(Failure::usage(
+                    "`--config-dir` is not for a program that has more rights than its user",
+                ));
+            }
+            Some(typed) => Some(std::path::absolute(typed).map_err(|fault| {
+                Failure::usage(format!("`{}` is no folder", typed.display())).because(fault)
+            })?),
+            None => None,
+        };
+        let default_vault = match variable("KEYSTEAD_VAULT") {
+            None => None,
+            Some(name) => {
+                let parsed = name.to_str().and_then(|name| VaultName::parse(name).ok());
+                Some(parsed.ok_or_else(|| {
+                    Failure::usage("`KEYSTEAD_VAULT` is not a vault's name")
+                        .hint("run `keystead vault list` to see the names")
+                })?)
+            }
+        };
+        let user_data = folder(&variable, "KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share")?;
+        let agent = agent(&variable, user_data.as_deref());
+        let mut off_limits = others(&variable);
+        off_limits.push(program.clone());
+        off_limits.extend(agent.clone());
+        Ok(Self {
+            off_limits,
+            agent,
+            paths: Paths {
+                system_config: SYSTEM_CONFIG.into(),
+                user_config: match config_dir {
+                    Some(given) => Some(given),
+                    None => folder(&variable, "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")?,
+                },
+                user_data,
+                packaged: packaged(ordinary.then_some(&program)),
+            },
+            share: prefix(&program).map(|prefix| prefix.join("share/keystead")),
+            program,
+            privilege,
+            default_vault,
+        })
+    }
+}
+
+/// Returns how long names may be looked for that nobody waits for, where `KEYSTEAD_NAMES_TIMEOUT` says so and
+/// leaves time to answer at all.
+pub(crate) fn names_timeout() -> Option<Duration> {
+    if privilege() != Privilege::Ordinary {
+        return None;
+    }
+    let text = variable("KEYSTEAD_NAMES_TIMEOUT")?;
+    duration::parse(text.to_str()?).ok().filter(|time| *time >= Duration::from_millis(100))
+}
+
+/// Returns what the account is called that this runs as: as the system's list has it, since
+/// that is what .NET goes by, or else `USER` or `LOGNAME`.
+pub(crate) fn account() -> Option<String> {
+    let user = rustix::process::geteuid().as_raw();
+    let listed = fs_err::read_to_string("/etc/passwd").ok();
+    let listed = listed.and_then(|list| named(&list, user));
+    let set = |name| match privilege() {
+        Privilege::Ordinary => variable(name)?.into_string().ok(),
+        Privilege::SetId => None,
+    };
+    listed.or_else(|| set("USER")).or_else(|| set("LOGNAME"))
+}
+
+/// Returns the name of this user in the text of a `passwd`.
+fn named(list: &str, user: u32) -> Option<String> {
+    list.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let found = fields.nth(1)?.parse::<u32>().ok()?;
+        (found == user && !name.is_empty()).then(|| name.to_owned())
+    })
+}
+
+/// Reads a variable; one that is empty counts as not set.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Returns the device of the terminal that a stream is.
+fn terminal() -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let streams = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
+    let name =
+        streams.into_iter().find_map(|one| rustix::termios::ttyname(one, Vec::new()).ok())?;
+    Some(OsString::from_vec(name.into_bytes()).into())
+}
+
+/// Returns one of the user's folders: our own variable, else the XDG rules (which pass over
+/// what is not absolute), else nothing.
+fn folder(
+    variable: &dyn Fn(&str) -> Option<OsString>,
+    own: &str,
+    xdg: &str,
+    in_home: &str,
+) -> Result<Option<PathBuf>, Failure> {
+    if let Some(own_dir) = variable(own).map(PathBuf::from) {
+        return match own_dir.is_absolute() {
+            true => Ok(Some(own_dir)),
+            false => Err(Failure::usage(format!(
+                "`{own}` is `{}`, which is not an absolute path",
+                own_dir.display()
+            ))),
+        };
+    }
+    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute(xdg).or_else(|| absolute("HOME").map(|home| home.join(in_home)));
+    Ok(base.map(|base| base.join("keystead")))
+}
+
+/// Returns where commands of this user look for registrations and pins, by each rule there is.
+fn others(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let by_rules = |own, xdg, in_home: &str| {
+        let xdg = absolute(xdg).map(|folder| folder.join("keystead"));
+        let home = absolute("HOME").map(|home| home.join(in_home).join("keystead"));
+        [absolute(own), xdg, home].into_iter().flatten()
+    };
+    let mut folders: Vec<PathBuf> =
+        by_rules("KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config").collect();
+    for data in by_rules("KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share") {
+        folders.extend(["plugins", "pins.d", "verdicts"].map(|name| data.join(name)));
+    }
+    folders
+}
+
+/// Returns the folder of the agent's socket: the user's own of this machine and boot, else
+/// one beside her data. Never one below `/tmp`: whoever makes a folder of that name there
+/// first can keep her from having an agent.
+fn agent(variable: &dyn Fn(&str) -> Option<OsString>, user_data: Option<&Path>) -> Option<PathBuf> {
+    let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    match runtime {
+        Some(runtime) => Some(runtime.join("keystead")),
+        None => Some(user_data?.join("agent")),
+    }
+}
+
+/// Returns where the program is installed: the folder of its `bin`.
+fn prefix(program: &Path) -> Option<&Path> {
+    program.parent()?.parent()
+}
+
+fn packaged(program: Option<&PathBuf>) -> Vec<PathBuf> {
+    let mut folders = Vec::with_capacity(PACKAGED.len() + 1);
+    if let Some(prefix) = program.and_then(|program| prefix(program)) {
+        folders.push(prefix.join("lib/keystead"));
+    }
+    for folder in PACKAGED {
+        if folders.iter().all(|known| known != Path::new(folder)) {
+            folders.push(folder.into());
+        }
+    }
+    folders
+}
+
+/// What references take from the environment: `env:VAR`, `fd:N`, `~/`.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// Whether the environment is the user's own to answer from.
+    pub(crate) privilege: Privilege,
+}
+
+impl keystead::Sources for Sources {
+    fn variable(&self, name: &str) -> Option<SecretText> {
+        if self.privilege != Privilege::Ordinary {
+            return None;
+        }
+        let text = std::env::var_os(name)?.into_string();
+        match text {
+            Ok(text) => Some(SecretText::new(text)),
+            Err(bytes) => {
+                bytes.into_encoded_bytes().zeroize();
+                None
+            }
+        }
+    }
+
+    fn descriptor(&self, number: u32) -> io::Result<SecretBytes> {
+        // By its name, since taking over a bare number cannot be proven safe.
+        let file = File::open(format!("/dev/fd/{number}"))?;
+        input::read_all(file, MAX_VALUE_BYTES)
+    }
+
+    fn home(&self) -> Option<PathBuf> {
+        if self.privilege != Privilege::Ordinary {
+            return None;
+        }
+        variable("HOME").map(PathBuf::from).filter(|home| home.is_absolute())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &'static [(&str, &str)]) -> impl Fn(&str) -> Option<OsString> {
+        |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+    }
+
+    fn config(variables: &'static [(&str, &str)]) -> Result<Option<PathBuf>, Failure> {
+        folder(&with(variables), "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")
+    }
+
+    #[test]
+    fn an_account_is_called_as_the_list_says() {
+        let list = "# x\nroot:x:0:0::/root:/bin/sh\n::7:\nbroken\nbob:x:1000:1000::/:/bin/sh\nalso:x:1000:";
+        assert_eq!(named(list, 1000).as_deref(), Some("bob"));
+        assert_eq!(named(list, 0).as_deref(), Some("root"));
+        assert_eq!(named(list, 7), None);
+        assert_eq!(named(list, 9), None);
+    }
+
+    #[test]
+    fn our_own_variable_goes_before_xdg_and_xdg_before_home() {
+        let all: &[_] = &[("KEYSTEAD_CONFIG_DIR", "/k"), ("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")];
+        assert_eq!(config(all).unwrap(), Some("/k".into()));
+        assert_eq!(
+            config(&[("XDG_CONFIG_HOME", "/x"), ("HOME", "/h")]).unwrap(),
+            Some("/x/keystead".into())
+        );
+        assert_eq!(config(&[("HOME", "/h")]).unwrap(), Some("/h/.config/keystead".into()));
+        assert_eq!(config(&[]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_relative_folder_is_an_error_for_ours_and_passed_over_for_xdg() {
+        assert!(config(&[("KEYSTEAD_CONFIG_DIR", "here")]).is_err());
+        assert_eq!(
+            config(&[("XDG_CONFIG_HOME", "x"), ("HOME", "/h")]).unwrap(),
+            Some("/h/.config/keystead".into())
+        );
+        assert_eq!(config(&[("HOME", "relative")]).unwrap(), None);
+    }
+
+    #[test]
+    fn folders_of_other_commands_are_those_of_every_rule() {
+        let variables: &[_] =
+            &[("KEYSTEAD_CONFIG_DIR", "/k"), ("HOME", "/h"), ("XDG_DATA_HOME", "x")];
+        let found = others(&with(variables));
+        let expected = ["/k", "/h/.config/keystead", "/h/.local/share/keystead/plugins"];
+        assert_eq!(found[..3], expected.map(PathBuf::from));
+        assert_eq!(found.len(), 5);
+        assert!(others(&with(&[])).is_empty());
+    }
+
+    #[test]
+    fn the_program_brings_its_own_packages_once() {
+        assert_eq!(
+            packaged(Some(&"/usr/bin/keystead".into())),
+            [Path::new("/usr/lib/keystead"), Path::new("/usr/local/lib/keystead")]
+        );
+        assert_eq!(packaged(Some(&"/opt/k/bin/keystead".into())).len(), 3);
+        assert_eq!(packaged(None), PACKAGED.map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_agent_is_in_the_runtime_folder_or_beside_the_data() {
+        let data = Path::new("/d");
+        let folder = |variables, data| agent(&with(variables), data);
+        assert_eq!(folder(&[("XDG_RUNTIME_DIR", "/r")], None), Some("/r/keystead".into()));
+        assert_eq!(folder(&[("XDG_RUNTIME_DIR", "r")], Some(data)), Some("/d/agent".into()));
+        assert_eq!(folder(&[], Some(data)), Some("/d/agent".into()));
+        assert_eq!(folder(&[], None), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! From the errors of an import or export to what the user sees, each with what can be done about it.
+
+use keystead_exchange::Error;
+
+use super::Failure;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        if let Error::Host(error) = error {
+            return Self::from(*error);
+        }
+        let (exit, code) = (error.class().into(), Some(error.code()));
+        let hint = hint(&error);
+        let causes = match error {
+            Error::NoPassword => vec!["it asks for `password`, and nobody can be asked".into()],
+            _ => Vec::new(),
+        };
+        Self { exit, error: Box::new(error), code, causes, hints: hint.into_iter().collect() }
+    }
+}
+
+/// Returns what to do about an error.
+fn hint(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::Encrypted { form } => {
+            let how = match form.starts_with("Bitwarden") {
+                true => "with `bw export --format json`, or in the application",
+                false => "in the application",
+            };
+            return Some(format!(
+                "export it again without encryption ({how}), import that, and delete it"
+            ));
+        }
+        Error::UnknownTable => {
+            "say which column is what: add `--column name=HEADER --column password=HEADER`"
+        }
+        Error::WrongAccount { .. } => "name the account that SecretStore ran as with `--user NAME`",
+        Error::NoPassword => "run it at a terminal, or add `--unlock password=env:VAR`",
+        Error::NoProgram { .. } => "install GnuPG: the package is called `gnupg`",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

@@ -1,0 +1,393 @@
+//! The two streams: standard output is the answer, standard error the conversation. All
+//! that is printed is printed here. A secret goes out unbuffered, so that no copy stays.
+
+use std::borrow::Cow;
+use std::io::{self, BufWriter, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use clap::builder::StyledStr;
+use keystead::internals::escape;
+use keystead::internals::json::escaped;
+use rustix::fd::BorrowedFd;
+use rustix::io::Errno;
+use serde::Serialize;
+
+use crate::cli::{Color, Global, Stop};
+use crate::failure::{Exit, Failure};
+use crate::terminal::ended_by;
+use crate::text;
+
+/// Where answers and messages go, and in which form.
+#[derive(Debug)]
+pub(crate) struct Ui {
+    form: Form,
+    color: ColorChoice,
+    talk: Talk,
+    answers_terminal: bool,
+}
+
+/// The form of answers and errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// How much is said on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Talk {
+    /// Errors only.
+    Quiet,
+    /// And what was done.
+    Usual,
+    /// And what plugins say.
+    More,
+    /// Everything.
+    All,
+}
+
+impl Ui {
+    /// Returns the streams as the command line wants them.
+    pub(crate) fn new(global: &Global) -> Self {
+        Self {
+            form: if global.json { Form::Json } else { Form::Text },
+            color: choice(global.color),
+            talk: match (global.quiet, global.verbose) {
+                (true, _) => Talk::Quiet,
+                (false, 0) => Talk::Usual,
+                (false, 1) => Talk::More,
+                (false, _) => Talk::All,
+            },
+            answers_terminal: rustix::termios::isatty(rustix::stdio::stdout()),
+        }
+    }
+
+    /// Returns the streams for what goes wrong before the command line is understood.
+    pub(crate) fn before_parsing(form: Form, color: Color) -> Self {
+        Self {
+            form,
+            color: choice(color),
+            talk: Talk::Usual,
+            answers_terminal: rustix::termios::isatty(rustix::stdio::stdout()),
+        }
+    }
+
+    /// Returns the form of answers and messages.
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Returns whether answers are JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.form == Form::Json
+    }
+
+    /// Returns whether the answer is read from a terminal.
+    pub(crate) fn answers_terminal(&self) -> bool {
+        self.answers_terminal
+    }
+
+    /// Returns whether a person reads what is said, as text.
+    pub(crate) fn tells_terminal(&self) -> bool {
+        self.form == Form::Text && rustix::termios::isatty(rustix::stdio::stderr())
+    }
+
+    /// Returns how much is said.
+    pub(crate) fn talk(&self) -> Talk {
+        self.talk
+    }
+
+    /// Writes these bytes to standard output, as they are and unbuffered.
+    ///
+    /// # Errors
+    /// [`Failure::closed`] when nobody reads any more.
+    pub(crate) fn answer(&self, bytes: &[u8]) -> Result<(), Failure> {
+        Stream::answer().write_all(bytes).map_err(lost)
+    }
+
+    /// Returns standard output, unbuffered, for secrets that go out one after the other.
+    pub(crate) fn stream(&self) -> impl Write {
+        Stream::answer()
+    }
+
+    /// Writes what completes a word. Where nobody reads it nothing is to be done.
+    pub(crate) fn candidates(answer: &str) {
+        let _ = Stream::answer().write_all(answer.as_bytes());
+    }
+
+    /// Writes one object as a line of JSON.
+    ///
+    /// # Errors
+    /// As [`Ui::answer`].
+    pub(crate) fn json(&self, object: &impl Serialize) -> Result<(), Failure> {
+        let line = escaped::to_string(object) + "\n";
+        self.answer(line.as_bytes())
+    }
+
+    /// Returns a buffered writer of many lines; finished with [`Lines::finish`].
+    pub(crate) fn lines(&self) -> Lines {
+        Lines { out: BufWriter::new(Stream::answer()), terminal: self.answers_terminal }
+    }
+
+    /// Writes a line that may hold foreign text, as [`Lines::line`] does.
+    ///
+    /// # Errors
+    /// As [`Ui::answer`].
+    pub(crate) fn line(&self, line: &str) -> Result<(), Failure> {
+        let mut lines = self.lines();
+        lines.line(line)?;
+        lines.finish()
+    }
+
+    /// Says what a plugin logged, in the form of the other messages.
+    pub(crate) fn logged(form: Form, vault: &str, level: &'static str, message: &str) {
+        let message = text::visible(message);
+        let line = match form {
+            Form::Text => format!("vault `{vault}`: {message}\n"),
+            Form::Json => {
+                #[derive(Serialize)]
+                struct Object<'a> {
+                    schema: u32,
+                    log: &'a str,
+                    level: &'static str,
+                    vault: &'a str,
+                }
+                let object = Object { schema: 1, log: &message, level, vault };
+                let line = escaped::to_string(&object);
+                format!("{line}\n")
+            }
+        };
+        // In one write, since other threads may log as well.
+        let _ = rustix::io::write(rustix::stdio::stderr(), line.as_bytes());
+    }
+
+    /// Says what was done, unless nothing is to be said.
+    pub(crate) fn note(&self, message: &str) {
+        if self.talk > Talk::Quiet && self.form == Form::Text {
+            self.say(&format!("{}\n", text::visible(message)));
+        }
+    }
+
+    /// Says what a person must know although the command goes on.
+    pub(crate) fn warn(&self, message: &str) {
+        let message = text::visible(message);
+        match self.form {
+            Form::Text => self.say(&format!("{WARNING}Warning:{WARNING:#} {message}\n")),
+            Form::Json => {
+                #[derive(Serialize)]
+                struct Object<'a> {
+                    schema: u32,
+                    warning: &'a str,
+                }
+                let object = Object { schema: 1, warning: &message };
+                let line = escaped::to_string(&object);
+                self.say(&format!("{line}\n"));
+            }
+        }
+    }
+
+    /// Says why the command ended early.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if failure.is_quiet() {
+            return;
+        }
+        match self.form {
+            Form::Text => self.say(&failure.styled()),
+            Form::Json => self.say(&format!("{}\n", failure.json())),
+        }
+    }
+
+    /// Says why this process does nothing at all. Nothing of its environment is read for that.
+    pub(crate) fn refuse(failure: &Failure) -> Exit {
+        let ui = Self {
+            form: Form::Text,
+            color: ColorChoice::Never,
+            talk: Talk::Quiet,
+            answers_terminal: false,
+        };
+        ui.failure(failure);
+        failure.exit
+    }
+
+    /// Says why the command line is no command.
+    pub(crate) fn usage(stop: &Stop, color: Color) -> Exit {
+        match stop {
+            Stop::Wrong { text, form: Form::Text } => {
+                let styled = text.ansi().to_string().replacen("error:", "Error:", 1);
+                Self::before_parsing(Form::Text, color).say(&styled);
+            }
+            Stop::Wrong { text, form: Form::Json } => {
+                let text = text.to_string();
+                let said = text.split("\n\n").next().unwrap_or_default();
+                let message = said.strip_prefix("error: ").unwrap_or(said);
+                Self::before_parsing(Form::Json, color).failure(&Failure::usage(message));
+            }
+            Stop::ValueAsArgument { form } => Self::before_parsing(*form, color).failure(
+                &Failure::usage("`set` takes one name, and no value on the command line")
+                    .because("other users of this machine can read a program's arguments")
+                    .hint("give the value with `--stdin` or `--file`, or type it when asked"),
+            ),
+        }
+        Exit::Usage
+    }
+
+    /// Answers with help or the version.
+    pub(crate) fn answer_styled(&self, text: &StyledStr) -> Exit {
+        let mut stream = AutoStream::new(io::stdout(), self.color);
+        match write!(stream, "{}", text.ansi()).and_then(|()| stream.flush()) {
+            Ok(()) => Exit::Done,
+            Err(fault) => {
+                let failure = lost(fault);
+                self.failure(&failure);
+                failure.exit
+            }
+        }
+    }
+
+    /// Where standard error is gone there is nobody to tell; and whoever has broken off knows.
+    fn say(&self, styled: &str) {
+        if ended_by().is_some() {
+            return;
+        }
+        let mut stream = AutoStream::new(io::stderr(), self.color);
+        let _ = stream.write_all(styled.as_bytes()).and_then(|()| stream.flush());
+    }
+}
+
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Lines on their way to standard output.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    out: BufWriter<Stream>,
+    terminal: bool,
+}
+
+impl Lines {
+    /// Writes a line that may hold foreign text: for a terminal what it would obey or nobody
+    /// would see is escaped, for a program what would break the line.
+    ///
+    /// # Errors
+    /// As [`Ui::answer`].
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
+        writeln!(self.out, "{}", self.escaped(line)).map_err(lost)
+    }
+
+    fn escaped<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.terminal {
+            true => escape::for_terminal(text),
+            false => escape::for_program(text),
+        }
+    }
+
+    /// Writes one object as a line of JSON.
+    ///
+    /// # Errors
+    /// As [`Ui::answer`].
+    pub(crate) fn json(&mut self, object: &impl Serialize) -> Result<(), Failure> {
+        escaped::to_writer(&mut self.out, object).map_err(lost)?;
+        self.out.write_all(b"\n").map_err(lost)
+    }
+
+    /// Writes rows as columns under a heading; for a program, rows of tabs and no heading.
+    ///
+    /// # Errors
+    /// As [`Ui::answer`].
+    pub(crate) fn table(&mut self, heading: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
+        if !self.terminal {
+            for row in rows {
+                let cells: Vec<_> = row.iter().map(|cell| self.escaped(cell)).collect();
+                writeln!(self.out, "{}", cells.join("\t")).map_err(lost)?;
+            }
+            return Ok(());
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let heading: Vec<String> = heading.iter().map(|&head| head.to_owned()).collect();
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.iter().map(|cell| escape::for_terminal(cell).into_owned()).collect())
+            .collect();
+        let widest = |column: usize| {
+            let cells = rows.iter().chain([&heading]).filter_map(|row| row.get(column));
+            cells.map(|cell| text::width(cell)).max().unwrap_or(0)
+        };
+        let mut widths: Vec<usize> = (0..heading.len()).map(widest).collect();
+        // The last column is for reading; names before it are for copying, and stay whole.
+        if let Some((last, before)) = widths.split_last_mut() {
+            let taken: usize = before.iter().map(|width| width + 2).sum();
+            *last = (*last).min(columns().saturating_sub(taken).max(LEAST));
+        }
+        for row in [&heading].into_iter().chain(&rows) {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                let cell = text::cut(cell, *width);
+                line.push_str(&cell);
+                line.push_str(&" ".repeat(width.saturating_sub(text::width(&cell)) + 2));
+            }
+            writeln!(self.out, "{}", line.trim_end()).map_err(lost)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// As [`Ui::answer`].
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(lost)
+    }
+}
+
+fn choice(color: Color) -> ColorChoice {
+    match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+}
+
+/// The least that is left of the last column, however narrow the terminal.
+const LEAST: usize = 8;
+
+/// Returns how wide the terminal is that answers go to.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout());
+    // What says nothing of its size is as wide as terminals always were.
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80)
+}
+
+/// A standard stream without the buffer that std puts before it.
+#[derive(Debug)]
+struct Stream(BorrowedFd<'static>);
+
+impl Stream {
+    fn answer() -> Self {
+        Self(rustix::stdio::stdout())
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Whoever has broken off wants no answer, as if nobody read it any more.
+        if ended_by().is_some() {
+            return Err(Errno::PIPE.into());
+        }
+        Ok(rustix::io::write(self.0, bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn lost(fault: io::Error) -> Failure {
+    match fault.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::PIPE) => Failure::closed(),
+        _ => Failure::act("cannot write to standard output").because(fault),
+    }
+}

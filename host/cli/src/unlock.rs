@@ -1,0 +1,121 @@
+//! `--unlock`: where this command line says that answers to locked vaults come from.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::rc::Rc;
+
+use keystead::internals::ids::privilege;
+use keystead::reference::Reference;
+use keystead::trust::Privilege;
+
+use crate::commands::get::listed;
+use crate::commands::vault::standing;
+use crate::failure::Failure;
+
+/// The answers that `--unlock` names, and what vaults have asked for so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unlock(Rc<RefCell<Named>>);
+
+#[derive(Debug, Default)]
+struct Named {
+    typed: BTreeMap<String, Reference>,
+    asked: BTreeSet<String>,
+}
+
+impl Unlock {
+    /// Returns what was typed as `FIELD=REFERENCE`.
+    ///
+    /// # Errors
+    /// What is not of that form; it is not repeated, since it may be a secret.
+    pub(crate) fn new(typed: Vec<String>) -> Result<Self, Failure> {
+        if !typed.is_empty() && privilege() != Privilege::Ordinary {
+            return Err(Failure::usage(
+                "`--unlock` is not for a program that has more rights than its user",
+            ));
+        }
+        let typed = standing(typed)?;
+        Ok(Self(Rc::new(RefCell::new(Named { typed, asked: BTreeSet::new() }))))
+    }
+
+    /// Takes the answers out, for a command that hands them on and opens no vault with them.
+    pub(crate) fn take(&self) -> BTreeMap<String, Reference> {
+        std::mem::take(&mut self.0.borrow_mut().typed)
+    }
+
+    /// Returns where the answer to a prompt comes from, with a path that stands on `folder`.
+    pub(crate) fn answer(
+        &self,
+        prompt: &str,
+        folder: Option<&Path>,
+        home: Option<&Path>,
+    ) -> Option<Reference> {
+        let mut named = self.0.borrow_mut();
+        named.asked.insert(prompt.to_owned());
+        let reference = named.typed.get(prompt)?.clone();
+        // Where the path cannot be made absolute, reading it says what is wrong.
+        match folder {
+            Some(folder) => reference.clone().anchored(folder, home).or(Some(reference)),
+            None => Some(reference),
+        }
+    }
+
+    /// As [`Unlock::answer`], for something that is no vault: none is given the answer as well.
+    pub(crate) fn answer_once(
+        &self,
+        prompt: &str,
+        folder: Option<&Path>,
+        home: Option<&Path>,
+    ) -> Option<Reference> {
+        let answer = self.answer(prompt, folder, home);
+        self.0.borrow_mut().typed.remove(prompt);
+        answer
+    }
+
+    /// Says of each answer that nobody asked for it: most likely it is misspelt.
+    pub(crate) fn unasked(&self) -> Vec<String> {
+        let named = self.0.borrow();
+        let asked: Vec<&str> = named.asked.iter().map(String::as_str).collect();
+        let instead = match asked[..] {
+            [] => "nothing was asked for".to_owned(),
+            _ => format!("what was asked for is {}", listed(&asked).replace(" or ", " and ")),
+        };
+        let unasked = named.typed.keys().filter(|field| !named.asked.contains(*field));
+        unasked
+            .map(|field| format!("{} of `--unlock` answered nothing: {instead}", listed(&[field])))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_given_once_is_given_to_nobody_else() {
+        let unlock = Unlock::new(vec!["password=env:A".into()]).unwrap();
+        assert!(unlock.answer_once("password", None, None).is_some());
+        assert_eq!(unlock.answer("password", None, None), None);
+        assert!(unlock.unasked().is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_nobody_asked_for_is_told_with_what_was_asked_for() {
+        let unlock = Unlock::new(vec!["pasword=env:A".into(), "code=file:b".into()]).unwrap();
+        assert_eq!(
+            unlock.unasked()[0],
+            "`code` of `--unlock` answered nothing: nothing was asked for"
+        );
+        assert_eq!(unlock.answer("password", None, None), None);
+        let code = unlock.answer("code", Some(Path::new("/here")), None);
+        assert_eq!(code, Some(Reference::parse("file:/here/b").unwrap()));
+        assert_eq!(
+            unlock.unasked(),
+            [
+                "`pasword` of `--unlock` answered nothing: what was asked for is `code` and `password`"
+            ]
+        );
+        assert_eq!(unlock.take().len(), 2);
+        assert!(unlock.unasked().is_empty());
+    }
+}

@@ -1,0 +1,162 @@
+//! Secrets on their way out of a vault, page by page, into JSON Lines or an environment file.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::io::Write;
+
+use keystead_plugin_api::{Answer, Challenge, Prompt, Secret, SecretName, VaultName};
+
+use super::dotenv::{self, Keys};
+use super::import::fetch;
+use super::print::Seal;
+use super::{Error, json_lines};
+use keystead::Host;
+use keystead::reference::Reference;
+use keystead::{Ask, Unanswered};
+
+/// How many values are asked for at once, as long as they are small.
+pub(super) const MOST_AT_ONCE: usize = 64;
+
+/// About how many bytes of values are held at once: after a batch that had more, the next
+/// one is smaller.
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// The forms that can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// One JSON object a line: every kind, with the metadata that can be written.
+    JsonLines,
+    /// `KEY=VALUE`: texts only.
+    Dotenv(Keys),
+}
+
+/// What became of a secret that was to be exported.
+#[derive(Debug)]
+pub enum Exported {
+    /// It was written.
+    Written,
+    /// It was listed, and is not there any more.
+    Gone,
+    /// The form cannot hold it: why.
+    Unfit(String),
+    /// The vault would not give it.
+    Refused(keystead::Error),
+}
+
+/// Writes secrets, of one vault after the other.
+pub struct Export<'a> {
+    host: &'a Host,
+    to: To,
+    out: &'a mut dyn Write,
+    seal: Seal,
+    keys: HashSet<[u32; 4]>,
+}
+
+impl<'a> Export<'a> {
+    /// Returns an export of this form. What is written goes out at once and leaves no copy.
+    pub fn new(host: &'a Host, to: To, out: &'a mut dyn Write) -> Self {
+        Self { host, to, out, seal: Seal::new(), keys: HashSet::new() }
+    }
+
+    /// Writes what a vault has and the pattern fits, in the vault's order, and tells of each.
+    ///
+    /// # Errors
+    /// [`Write`](Error::Write), or what the vault answers.
+    pub fn vault(
+        &mut self,
+        vault: &VaultName,
+        pattern: Option<&str>,
+        ask: &mut dyn Ask,
+        each: &mut dyn FnMut(&SecretName, Exported),
+    ) -> Result<(), Error> {
+        let host = self.host;
+        let mut at_once = MOST_AT_ONCE;
+        let ask = RefCell::new(ask);
+        host.each_page(pattern, vault, &mut InTurn(&ask), &mut |entries| {
+            let names: Vec<SecretName> = entries.into_iter().map(|entry| entry.name).collect();
+            let mut rest = names.as_slice();
+            while !rest.is_empty() {
+                let (batch, behind) = rest.split_at(at_once.min(rest.len()));
+                rest = behind;
+                let mut bytes = 0;
+                let found = fetch(host, vault, batch, &mut InTurn(&ask))?;
+                for (name, found) in batch.iter().zip(found) {
+                    let exported = match found {
+                        Ok(Some(secret)) => {
+                            bytes += secret.value.encoded_len().unwrap_or_default();
+                            self.write(vault, name, &secret)?
+                        }
+                        Ok(None) => Exported::Gone,
+                        Err(error) => Exported::Refused(error),
+                    };
+                    each(name, exported);
+                }
+                let average = (bytes / batch.len()).max(1);
+                at_once = (BATCH_BYTES / average).clamp(1, MOST_AT_ONCE);
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes one secret, where the form can hold it.
+    fn write(
+        &mut self,
+        vault: &VaultName,
+        name: &SecretName,
+        secret: &Secret,
+    ) -> Result<Exported, Error> {
+        let line = match self.to {
+            To::JsonLines if secret.metadata.check_complete().is_err() => {
+                let why = "it has metadata of a kind that is unknown here".to_owned();
+                return Ok(Exported::Unfit(why));
+            }
+            To::JsonLines => json_lines::write(name, vault, secret),
+            To::Dotenv(keys) => {
+                let key = match dotenv::key(name, keys) {
+                    Ok(key) => key,
+                    Err(why) => return Ok(Exported::Unfit(why.to_owned())),
+                };
+                let line = match dotenv::write(&key, &secret.value) {
+                    Ok(line) => line,
+                    Err(why) => return Ok(Exported::Unfit(why)),
+                };
+                if !self.keys.insert(self.seal.text(&key)) {
+                    let why = format!("its key `{key}` is another secret's already");
+                    return Ok(Exported::Unfit(why));
+                }
+                line
+            }
+        };
+        self.out.write_all(&line).map_err(Error::Write)?;
+        Ok(Exported::Written)
+    }
+}
+
+/// Whoever is asked, for the pages and for the values between them: never for both at once.
+struct InTurn<'a, 'b>(&'a RefCell<&'b mut dyn Ask>);
+
+impl Ask for InTurn<'_, '_> {
+    fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
+        self.0.borrow_mut().given(vault, prompt)
+    }
+
+    fn is_there(&self) -> bool {
+        self.0.borrow().is_there()
+    }
+
+    fn waits(&mut self, vault: &VaultName) {
+        self.0.borrow_mut().waits(vault);
+    }
+
+    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        self.0.borrow_mut().ask(vault, challenge)
+    }
+
+    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+        self.0.borrow_mut().show(vault, challenge)
+    }
+
+    fn wrong(&mut self, vault: &VaultName, message: &str) {
+        self.0.borrow_mut().wrong(vault, message);
+    }
+}

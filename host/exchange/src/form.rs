@@ -1,0 +1,236 @@
+//! The forms that can be imported: how each is recognised, and the one place that opens it.
+
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use super::dotenv::Dotenv;
+use super::json_lines::JsonLines;
+use super::{Error, Rows, bitwarden, csv, input, onepux, pass, secretstore};
+
+/// A form of file or folder that secrets are kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One JSON object a line.
+    JsonLines,
+    /// `KEY=VALUE`.
+    Dotenv,
+    /// Bitwarden's JSON.
+    Bitwarden,
+    /// 1Password's 1PUX.
+    OnePux,
+    /// A table.
+    Csv,
+    /// A folder of `pass`.
+    Pass,
+    /// The folder of PowerShell's SecretStore.
+    SecretStore,
+}
+
+/// What has to be known to read some forms.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// Which column of a table is what; without, a well-known table is recognised.
+    pub columns: Vec<csv::Column>,
+    /// What stands between the fields of a table; without, what its header row has most of.
+    pub delimiter: Option<csv::Delimiter>,
+    /// How a folder of `pass` is decrypted.
+    pub gpg: pass::Gpg,
+    /// Whose SecretStore it is, and its password.
+    pub owner: secretstore::Owner,
+}
+
+/// What is imported, at its start.
+pub enum Source {
+    /// A file.
+    File(File),
+    /// What can be read once: a pipe.
+    Stream(Box<dyn Read>),
+    /// A folder.
+    Folder(PathBuf),
+}
+
+/// How many bytes of a file's start tell its form.
+pub const HEAD: usize = 4_096;
+
+impl Form {
+    /// Every form, in the order in which they are listed.
+    pub const ALL: &'static [Self] = &[
+        Self::JsonLines,
+        Self::Dotenv,
+        Self::Bitwarden,
+        Self::OnePux,
+        Self::Csv,
+        Self::Pass,
+        Self::SecretStore,
+    ];
+
+    /// Returns the form's name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::JsonLines => "jsonl",
+            Self::Dotenv => "dotenv",
+            Self::Bitwarden => "bitwarden",
+            Self::OnePux => "1pux",
+            Self::Csv => "csv",
+            Self::Pass => "pass",
+            Self::SecretStore => "secretstore",
+        }
+    }
+
+    /// Returns the form of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|form| form.as_str() == name)
+    }
+
+    /// Returns the form of a file, by its name, or else by how it starts; of a folder where
+    /// there is no start.
+    ///
+    /// # Errors
+    /// [`Error::UnknownForm`] when no form fits, or several do.
+    pub fn recognise(path: &Path, head: Option<&[u8]>) -> Result<Self, Error> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        let only = |fits: &dyn Fn(Self) -> bool| {
+            let mut fitting = Self::ALL.iter().copied().filter(|form| fits(*form));
+            fitting.next().filter(|_| fitting.next().is_none())
+        };
+        if head.is_none() && path.join(".gpg-id").is_file() {
+            return Ok(Self::Pass);
+        }
+        if head.is_none() && secretstore::is_store(path) {
+            return Ok(Self::SecretStore);
+        }
+        let named = only(&|form| form.has_name(&name, head.is_none()));
+        let starts = || head.and_then(|head| only(&|form| form.starts(head)));
+        named.or_else(starts).ok_or(Error::UnknownForm)
+    }
+
+    /// Returns whether files of this form are commonly called so.
+    fn has_name(self, name: &str, is_folder: bool) -> bool {
+        match self {
+            Self::JsonLines => {
+                !is_folder && (name.ends_with(".jsonl") || name.ends_with(".ndjson"))
+            }
+            Self::Dotenv => !is_folder && (name.ends_with(".env") || name.starts_with(".env.")),
+            Self::OnePux => !is_folder && name.ends_with(".1pux"),
+            Self::Csv => !is_folder && (name.ends_with(".csv") || name.ends_with(".tsv")),
+            Self::Pass => is_folder && name == ".password-store",
+            Self::Bitwarden | Self::SecretStore => false,
+        }
+    }
+
+    /// Returns whether a file of this form may start so.
+    fn starts(self, head: &[u8]) -> bool {
+        let text = head.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let text = text.trim_start_matches('\u{feff}');
+        let begins_with = |member: &str| {
+            let inner = text.trim_start().strip_prefix('{').map(str::trim_start);
+            inner.is_some_and(|inner| inner.starts_with(member))
+        };
+        match self {
+            Self::Bitwarden => begins_with("\"encrypted\""),
+            Self::OnePux => {
+                let holds = |name: &[u8]| head.windows(name.len()).any(|found| found == name);
+                head.starts_with(b"PK\x03\x04")
+                    && (holds(b"export.attributes") || holds(b"export.data"))
+            }
+            Self::Csv => csv::is_known(head),
+            Self::Pass | Self::SecretStore => false,
+            Self::JsonLines => {
+                let line = text.trim_start().lines().next().unwrap_or_default();
+                let inner = line.strip_prefix('{').map(str::trim_start);
+                inner.is_some_and(|inner| inner.starts_with("\"schema\""))
+            }
+            Self::Dotenv => {
+                let said = |line: &&str| !line.is_empty() && !line.starts_with('#');
+                let line = text.lines().map(str::trim_start).find(said).unwrap_or_default();
+                let line = line.strip_prefix("export ").unwrap_or(line);
+                let key = line.split_once('=').map_or("", |(key, _)| key.trim_end());
+                !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            }
+        }
+    }
+}
+
+impl Source {
+    /// Returns the bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotOfForm`] for a folder.
+    pub(super) fn into_read(self, form: &'static str) -> Result<Box<dyn Read>, Error> {
+        match self {
+            Self::File(file) => Ok(Box::new(file)),
+            Self::Stream(stream) => Ok(stream),
+            Self::Folder(_) => Err(Error::NotOfForm { form, why: "it is a folder".to_owned() }),
+        }
+    }
+}
+
+/// Opens a source of this form: the one place where forms differ.
+///
+/// # Errors
+/// When it cannot be of this form.
+pub fn open(form: Form, source: Source, reading: &Reading) -> Result<Box<dyn Rows>, Error> {
+    match form {
+        Form::Bitwarden => Ok(Box::new(bitwarden::read(source.into_read(bitwarden::FORM)?)?)),
+        Form::OnePux => match source {
+            Source::File(file) => Ok(Box::new(onepux::read(file)?)),
+            // A zip is read from its end.
+            stream => {
+                let bytes = input::wiped(stream.into_read(onepux::FORM)?, onepux::FORM)?;
+                Ok(Box::new(onepux::read(Cursor::new(bytes))?))
+            }
+        },
+        Form::Csv => {
+            let from = source.into_read(csv::FORM)?;
+            Ok(Box::new(csv::read(from, &reading.columns, reading.delimiter)?))
+        }
+        Form::Pass => match source {
+            Source::Folder(folder) => Ok(Box::new(pass::read(&folder, reading.gpg.clone())?)),
+            _ => Err(Error::NotOfForm { form: pass::FORM, why: "it is no folder".into() }),
+        },
+        Form::SecretStore => match source {
+            Source::Folder(folder) => Ok(Box::new(secretstore::read(&folder, &reading.owner)?)),
+            _ => Err(Error::NotOfForm { form: secretstore::FORM, why: "it is no folder".into() }),
+        },
+        Form::JsonLines => Ok(Box::new(JsonLines::new(source.into_read("JSON Lines")?))),
+        Form::Dotenv => Ok(Box::new(Dotenv::new(source.into_read("an environment file")?))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_known_by_its_name_or_its_start() {
+        let of =
+            |name: &str, head: &str| Form::recognise(Path::new(name), Some(head.as_bytes())).ok();
+        for name in ["a.jsonl", "A.NDJSON", "x/b.jsonl"] {
+            assert_eq!(of(name, ""), Some(Form::JsonLines), "{name}");
+        }
+        for name in [".env", "prod.env", ".env.local"] {
+            assert_eq!(of(name, "{"), Some(Form::Dotenv), "{name}");
+        }
+        assert_eq!(of("x", "\u{feff}{ \"schema\": 1"), Some(Form::JsonLines));
+        assert_eq!(of("x", "# said\n\nexport A_1 = b"), Some(Form::Dotenv));
+        assert_eq!(of("x", "\u{feff}{\n  \"encrypted\": false,"), Some(Form::Bitwarden));
+        assert_eq!(of("x.json", "{\"encrypted\":true"), Some(Form::Bitwarden));
+        assert_eq!(of("A.1PUX", ""), Some(Form::OnePux));
+        assert_eq!(of("x", "PK\x03\x04......export.data"), Some(Form::OnePux));
+        assert_eq!(of("x.csv", "a=b"), Some(Form::Csv));
+        assert_eq!(of("x", "name,url,username,password\na,b,c,"), Some(Form::Csv));
+        for head in ["", "{\"items\":[]}", "name,password\n", "hunter2\n", "https://x/?a=b"] {
+            assert_eq!(of("x", head), None, "{head}");
+        }
+        assert!(Form::recognise(Path::new(".env"), None).is_err(), "a folder");
+        assert_eq!(Form::recognise(Path::new("/x/.password-store"), None).ok(), Some(Form::Pass));
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Form::recognise(folder.path(), None).is_err(), "it has no keys");
+        fs_err::write(folder.path().join(".gpg-id"), "x").unwrap();
+        assert_eq!(Form::recognise(folder.path(), None).ok(), Some(Form::Pass));
+        let store =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/secretstore/no-password");
+        assert_eq!(Form::recognise(Path::new(store), None).ok(), Some(Form::SecretStore));
+    }
+}

@@ -1,0 +1,481 @@
+//! Rows on their way into a vault: what each would become, and then does. A look comes first
+//! where the rows can be read twice, and then only what was looked at is written.
+
+use std::borrow::Cow;
+
+use keystead::internals::plugin::inspect::Kind;
+use keystead::internals::{kind_to_write, same_value, target, unfit};
+use keystead::{Ask, Error, Host, Place, Result, Run, Write};
+use keystead_plugin_api::manifest::Capability;
+use keystead_plugin_api::{
+    ErrorKind, MAX_SET_MANY, Metadata, Rules, Secret, SecretName, Value, ValueKind, VaultName,
+    WriteMode,
+};
+
+use super::export::MOST_AT_ONCE;
+use super::print::{Names, Prints, Seal};
+use super::{Position, Row, Rows};
+
+/// The most rows that are held at once, as many as one call to a vault may have; and their
+/// most bytes, unless one alone has more.
+const BATCH_ROWS: usize = MAX_SET_MANY;
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// What is done where a vault has another secret of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfThere {
+    /// It is left alone, and told.
+    Tell,
+    /// It is replaced.
+    Replace,
+    /// It is left alone, and that is fine.
+    Skip,
+}
+
+/// An import into one vault.
+///
+/// # Examples
+/// ```no_run
+/// # fn import(host: &keystead::Host) -> Result<(), keystead_exchange::Error> {
+/// use keystead::{Nobody, Run};
+/// use keystead_exchange::{Form, IfThere, Import, Reading, Source, open};
+///
+/// let mut import = Import::new(host, None, "", IfThere::Tell)?;
+/// for run in [Run::Dry, Run::Real] {
+///     let file = std::fs::File::open("secrets.jsonl").expect("it is there");
+///     let mut rows = open(Form::JsonLines, Source::File(file), &Reading::default())?;
+///     import.pass(&mut *rows, run, &mut Nobody, &mut |row| assert!(row.became.is_fine()))?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Import<'a> {
+    host: &'a Host,
+    vault: VaultName,
+    kind: Kind,
+    prefix: String,
+    if_there: IfThere,
+    seal: Seal,
+    /// What an earlier pass saw.
+    looked: Option<Prints>,
+    /// What the vault says of its names, and the names of this pass.
+    rules: Option<Rules>,
+    names: Names,
+    /// How the vault spells the secrets that rows of this pass are, where only it knows which names are
+    /// one.
+    spellings: Names,
+}
+
+/// A row, and what became of it, or would.
+#[derive(Debug)]
+pub struct Imported {
+    /// Where it stands.
+    pub at: Position,
+    /// The secret's name and kind, where it has them.
+    pub secret: Option<(SecretName, ValueKind)>,
+    /// What became of it.
+    pub became: Became,
+    /// Whether an earlier pass had to tell of this row as well.
+    pub told: bool,
+}
+
+/// What becomes of a row.
+#[derive(Debug)]
+pub enum Became {
+    /// A new secret.
+    New,
+    /// The vault has it already: the same value, and all of its metadata.
+    Unchanged,
+    /// It takes the place of another secret.
+    Replaced,
+    /// Another secret of its name is there and stays, as was asked for.
+    Skipped,
+    /// Another secret of its name is there and stays.
+    Different,
+    /// It is no secret: why.
+    Broken(String),
+    /// This vault can hold no such secret: why.
+    Unfit(String),
+    /// The vault refused this one.
+    Failed(Error),
+}
+
+impl Became {
+    /// Returns whether all is as it was wished.
+    pub fn is_fine(&self) -> bool {
+        matches!(self, Self::New | Self::Unchanged | Self::Replaced | Self::Skipped)
+    }
+}
+
+impl<'a> Import<'a> {
+    /// Returns an import into this vault, or the default one; each name gets this prefix.
+    ///
+    /// # Errors
+    /// [`Error::NoDefaultVault`], [`Error::NoSuchVault`], or that the vault cannot be
+    /// written to.
+    pub fn new(
+        host: &'a Host,
+        vault: Option<&VaultName>,
+        prefix: &str,
+        if_there: IfThere,
+    ) -> Result<Self> {
+        let vault = target(host, vault)?;
+        let kind = kind_to_write(host, &vault)?;
+        if !kind.capabilities.contains(&Capability::Write) {
+            let answer = keystead_plugin_api::Error::unsupported("this vault cannot be written to");
+            return Err(Error::Refused { vault, answer });
+        }
+        let prefix = prefix.to_owned();
+        Ok(Self {
+            host,
+            vault,
+            kind,
+            prefix,
+            if_there,
+            seal: Seal::new(),
+            looked: None,
+            rules: None,
+            names: Names::default(),
+            spellings: Names::default(),
+        })
+    }
+
+    /// Returns the vault that it goes into.
+    pub fn vault(&self) -> &VaultName {
+        &self.vault
+    }
+
+    /// Reads all rows, and says of each what it becomes. A pass after another one wants the
+    /// same rows, and stops before it writes anything that the other did not see.
+    ///
+    /// A secret is only ever created, unless it is to be replaced: an import that was broken
+    /// off can be made again.
+    ///
+    /// # Errors
+    /// [`Changed`](super::Error::Changed), what is wrong with the rows as a whole, or with
+    /// the vault. What was told before that is done.
+    pub fn pass(
+        &mut self,
+        rows: &mut dyn Rows,
+        run: Run,
+        ask: &mut dyn Ask,
+        each: &mut dyn FnMut(Imported),
+    ) -> std::result::Result<(), super::Error> {
+        (self.names, self.spellings) = (Names::default(), Names::default());
+        let mut prints = Prints::default();
+        let mut batch = Batch::default();
+        let rules = self.host.vault_rules(&self.vault, ask)?;
+        self.rules = Some(rules.clone());
+        let changed = || super::Error::Changed;
+        for (index, row) in rows.enumerate() {
+            let row = row?;
+            let print = self.seal.print(&row);
+            let told = match self.looked.as_ref().map(|looked| looked.get(index)) {
+                Some(Some((seen, told))) if seen == print => told,
+                Some(_) => return Err(changed()),
+                None => false,
+            };
+            prints.push(print);
+            let item = match row {
+                Ok(row) => self.item(row, &rules),
+                Err(bad) => {
+                    Item { at: bad.at, secret: None, what: What::Done(Became::Broken(bad.why)) }
+                }
+            };
+            batch.bytes += item.bytes();
+            batch.items.push((index, told, item));
+            if batch.is_full() {
+                self.flush(std::mem::take(&mut batch), run, &mut prints, ask, each)?;
+            }
+        }
+        if self.looked.as_ref().is_some_and(|looked| looked.len() != prints.len()) {
+            return Err(changed());
+        }
+        self.flush(batch, run, &mut prints, ask, each)?;
+        self.looked = Some(prints);
+        Ok(())
+    }
+
+    /// Decides what can be decided without the vault.
+    fn item(&mut self, row: Row, rules: &Rules) -> Item {
+        let Row { at, name, value, metadata } = row;
+        let kind = value.kind();
+        let done = |at, secret, became| Item { at, secret, what: What::Done(became) };
+        let named = if self.prefix.is_empty() {
+            Ok(name)
+        } else {
+            SecretName::parse(&format!("{}{name}", self.prefix))
+        };
+        let checked = named.and_then(|name| value.encoded_len().map(|_| name));
+        let name = match checked {
+            Ok(name) => name,
+            Err(fault) => return done(at, None, Became::Broken(fault.message().to_owned())),
+        };
+        // Names that are one secret there would take each other's place. Where only the vault knows,
+        // it is asked before anything is replaced.
+        if let Some(first) = self.names.take(self.seal.text(&sort_key(rules, &name)), &at) {
+            return done(at, None, Became::Broken(stood_before(&first)));
+        }
+        let why = if let Some(unfit) = unfit(&self.kind.values, &value) {
+            unfit
+        } else if !metadata.is_empty() && !self.kind.capabilities.contains(&Capability::Metadata) {
+            "this vault keeps no metadata".to_owned()
+        } else if let Err(limit) = rules.check(&name, Some(&value)) {
+            limit.message().to_owned()
+        } else {
+            return Item { at, secret: Some((name, kind)), what: What::Row(value, metadata) };
+        };
+        done(at, Some((name, kind)), Became::Unfit(why))
+    }
+
+    /// Asks the vault about the rows of a batch, or writes them, and tells of all.
+    fn flush(
+        &mut self,
+        mut batch: Batch,
+        run: Run,
+        prints: &mut Prints,
+        ask: &mut dyn Ask,
+        each: &mut dyn FnMut(Imported),
+    ) -> Result<()> {
+        let done = self.settle(&mut batch, run, ask);
+        for (index, told, Item { at, secret, what }) in batch.items {
+            // Where the vault failed in the middle, some rows are left as they were.
+            let What::Done(became) = what else { continue };
+            if !became.is_fine() {
+                prints.tell(index);
+            }
+            each(Imported { at, secret, became, told });
+        }
+        done
+    }
+
+    /// Decides what becomes of each row of a batch.
+    fn settle(&mut self, batch: &mut Batch, run: Run, ask: &mut dyn Ask) -> Result<()> {
+        let new: Vec<usize> =
+            (0..batch.items.len()).filter(|&at| batch.items[at].2.is_row()).collect();
+        let there = match run {
+            Run::Dry => new,
+            Run::Real => self.write(batch, &new, WriteMode::CreateOnly, ask)?,
+        };
+        let replaced = self.compare(batch, &there, run, ask)?;
+        match run {
+            Run::Dry => replaced.iter().for_each(|&at| batch.items[at].2.done(Became::Replaced)),
+            Run::Real => drop(self.write(batch, &replaced, WriteMode::Upsert, ask)?),
+        }
+        Ok(())
+    }
+
+    /// Writes these rows of the batch, and returns those that are there already.
+    fn write(
+        &mut self,
+        batch: &mut Batch,
+        which: &[usize],
+        mode: WriteMode,
+        ask: &mut dyn Ask,
+    ) -> Result<Vec<usize>> {
+        let new: Vec<Write> = which.iter().map(|&at| batch.items[at].2.to_write(mode)).collect();
+        let results = self.host.set_many(Some(&self.vault), &new, ask)?;
+        let (mut there, mut created, mut stopped) = (Vec::new(), Vec::new(), None);
+        for (&at, result) in which.iter().zip(results) {
+            let became = match result.map_err(of_one) {
+                Ok(()) if mode == WriteMode::CreateOnly => {
+                    created.push(at);
+                    Became::New
+                }
+                Ok(()) => Became::Replaced,
+                Err(Ok(Error::SecretExists { .. })) if mode == WriteMode::CreateOnly => {
+                    there.push(at);
+                    continue;
+                }
+                Err(Ok(error)) => Became::Failed(error),
+                Err(Err(error)) => {
+                    stopped.get_or_insert(error);
+                    continue;
+                }
+            };
+            batch.items[at].2.done(became);
+        }
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        // A later row may find it under another name.
+        for item in created.into_iter().map(|at| &batch.items[at].2) {
+            self.other_row(item.name(), &item.at, ask)?;
+        }
+        Ok(there)
+    }
+
+    /// Returns the earlier row whose secret this one is, where only the vault knows that their names are
+    /// one. Nothing is asked where each row that is there is told anyway.
+    fn other_row(
+        &mut self,
+        name: &SecretName,
+        at: &Position,
+        ask: &mut dyn Ask,
+    ) -> Result<Option<Position>> {
+        let is_known =
+            self.rules.as_ref().is_some_and(|rules| rules.names.key(name.as_str()).is_some());
+        if is_known || self.if_there == IfThere::Tell {
+            return Ok(None);
+        }
+        let spelling = match self.host.describe(name, &Place::Vault(self.vault.clone()), ask) {
+            Ok(described) => described.entry.name,
+            Err(Error::NoSuchSecret { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(self.spellings.take(self.seal.text(spelling.as_str()), at))
+    }
+
+    /// Compares these rows of the batch with what the vault has, and returns those that are
+    /// to be replaced.
+    fn compare(
+        &mut self,
+        batch: &mut Batch,
+        which: &[usize],
+        run: Run,
+        ask: &mut dyn Ask,
+    ) -> Result<Vec<usize>> {
+        let mut replaced = Vec::new();
+        // What the vault has may be larger than the rows are.
+        for which in which.chunks(MOST_AT_ONCE) {
+            let names: Vec<SecretName> =
+                which.iter().map(|&at| batch.items[at].2.name().clone()).collect();
+            let found = fetch(self.host, &self.vault, &names, ask)?;
+            for (&at, found) in which.iter().zip(found) {
+                let item = &mut batch.items[at].2;
+                if matches!(found, Ok(Some(_)))
+                    && let Some(first) = self.other_row(item.name(), &item.at, ask)?
+                {
+                    item.done(Became::Broken(stood_before(&first)));
+                    continue;
+                }
+                let became = match (found, self.if_there) {
+                    (Ok(None), _) if run == Run::Dry => Became::New,
+                    // It was there when it was to be created, and is gone: somebody else is at work.
+                    (Ok(None), _) => {
+                        let (name, searched) = (item.name().clone(), vec![self.vault.clone()]);
+                        Became::Failed(Error::NoSuchSecret { name, searched, answers: vec![] })
+                    }
+                    (Ok(Some(secret)), _) if item.is(&secret) => Became::Unchanged,
+                    (Ok(Some(_)), IfThere::Tell) => Became::Different,
+                    (Ok(Some(_)), IfThere::Skip) => Became::Skipped,
+                    (Ok(Some(_)), IfThere::Replace) => {
+                        replaced.push(at);
+                        continue;
+                    }
+                    (Err(error), _) => Became::Failed(error),
+                };
+                item.done(became);
+            }
+        }
+        Ok(replaced)
+    }
+}
+
+/// Returns what names have in common that are one secret, as far as the rules tell.
+fn sort_key<'n>(rules: &Rules, name: &'n SecretName) -> Cow<'n, str> {
+    rules.names.key(name.as_str()).unwrap_or(Cow::Borrowed(name.as_str()))
+}
+
+fn stood_before(first: &Position) -> String {
+    format!("its name stood in {first} already")
+}
+
+/// Rows that wait for the vault, and what was decided meanwhile.
+#[derive(Default)]
+struct Batch {
+    /// With each row's number, and whether an earlier pass told of it.
+    items: Vec<(usize, bool, Item)>,
+    bytes: usize,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.items.len() >= BATCH_ROWS || self.bytes >= BATCH_BYTES
+    }
+}
+
+struct Item {
+    at: Position,
+    secret: Option<(SecretName, ValueKind)>,
+    what: What,
+}
+
+enum What {
+    Row(Value, Metadata),
+    Done(Became),
+}
+
+impl Item {
+    fn is_row(&self) -> bool {
+        matches!(self.what, What::Row(..))
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.what {
+            // What is over the limits never becomes a row.
+            What::Row(value, _) => value.encoded_len().unwrap_or_default(),
+            What::Done(_) => 0,
+        }
+    }
+
+    fn name(&self) -> &SecretName {
+        &self.secret.as_ref().expect("a row has a name").0
+    }
+
+    fn done(&mut self, became: Became) {
+        self.what = What::Done(became);
+    }
+
+    /// Returns whether the vault's secret is all that this row would make it.
+    fn is(&self, secret: &Secret) -> bool {
+        match &self.what {
+            What::Row(value, metadata) => {
+                same_value(value, &secret.value)
+                    && metadata.iter().all(|(key, value)| secret.metadata.get(key) == Some(value))
+            }
+            What::Done(_) => false,
+        }
+    }
+
+    fn to_write(&self, mode: WriteMode) -> Write {
+        let What::Row(value, metadata) = &self.what else { unreachable!("only rows are written") };
+        Write {
+            name: self.name().clone(),
+            value: value.duplicate(),
+            metadata: Some(metadata.clone()).filter(|metadata| !metadata.is_empty()),
+            mode,
+        }
+    }
+}
+
+/// Returns the secrets of these names, `None` for those that are not there.
+pub(super) fn fetch(
+    host: &Host,
+    vault: &VaultName,
+    names: &[SecretName],
+    ask: &mut dyn Ask,
+) -> Result<Vec<Result<Option<Secret>>>> {
+    let found = host.get_many(vault, names, ask)?;
+    let one = |found| match found {
+        Ok(secret) => Ok(Ok(Some(secret))),
+        Err(Error::NoSuchSecret { .. }) => Ok(Ok(None)),
+        Err(error) => of_one(error).map(Err),
+    };
+    found.into_iter().map(one).collect()
+}
+
+/// Tells what a vault says of one secret from what ends the work with all.
+fn of_one(error: Error) -> Result<Error> {
+    match &error {
+        Error::SecretExists { .. } | Error::NoSuchSecret { .. } => Ok(error),
+        Error::Refused { answer, .. } => match answer.kind() {
+            ErrorKind::PermissionDenied
+            | ErrorKind::Unsupported
+            | ErrorKind::Invalid
+            | ErrorKind::Corrupt => Ok(error),
+            _ => Err(error),
+        },
+        _ => Err(error),
+    }
+}

@@ -1,0 +1,256 @@
+//! The file that an export writes: it has no name until it is whole. Nobody else can read
+//! it, and one that was not finished is gone, also when the process is killed.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::Error;
+use keystead::internals::fs::PRIVATE_FILE;
+
+/// Whether a file that is there may be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Never.
+    Never,
+    /// It is replaced when the new one is whole.
+    WhenWhole,
+}
+
+/// A file that is being written.
+#[derive(Debug)]
+pub struct Output {
+    path: PathBuf,
+    folder: OwnedFd,
+    file: File,
+    /// What it is called meanwhile, where the file system has no files without a name.
+    name: Option<String>,
+    overwrite: Overwrite,
+}
+
+impl Output {
+    /// Starts a file that will have this path.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], or [`Error::Output`] when the system refuses.
+    pub fn create(path: &Path, overwrite: Overwrite) -> Result<Self, Error> {
+        let failed = |source: io::Error| Error::Output { path: path.to_owned(), source };
+        let Some(name) = path.file_name() else {
+            return Err(failed(io::ErrorKind::InvalidFilename.into()));
+        };
+        // Said before anything is asked; what decides is the end.
+        match std::fs::symlink_metadata(path) {
+            Ok(_) if overwrite == Overwrite::Never => {
+                return Err(Error::Exists { path: path.to_owned() });
+            }
+            Ok(found) if !found.is_file() => {
+                return Err(failed(io::Error::other("it is there, and is no file")));
+            }
+            _ => {}
+        }
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let begin = || -> Result<_, Errno> {
+            let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+            let (file, name) = begin(&folder, name)?;
+            // The umask may have taken bits away.
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(PRIVATE_FILE))?;
+            Ok((folder, file, name))
+        };
+        let (folder, file, name) = begin().map_err(|fault| failed(fault.into()))?;
+        Ok(Self { path: path.to_owned(), folder, file: file.into(), name, overwrite })
+    }
+
+    /// Gives the file its name, once the disk has it.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], or [`Error::Output`] when the system refuses; there is no new file
+    /// then.
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.publish().map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists { path: self.path.clone() },
+            _ => Error::Output { path: self.path.clone(), source },
+        })
+    }
+
+    fn publish(&mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        let target = self.path.file_name().expect("looked at when it was made");
+        let place = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let link = |name: &OsStr| {
+            let flags = AtFlags::SYMLINK_FOLLOW;
+            rustix::fs::linkat(rustix::fs::CWD, &*place, &self.folder, name, flags)
+        };
+        match (self.name.take(), self.overwrite) {
+            (None, Overwrite::Never) => link(target)?,
+            (None, Overwrite::WhenWhole) => {
+                let name = (0..).map(|number| temporary(target, number));
+                let named = name.map(|name| (link(OsStr::new(&name)), name));
+                let (linked, name) = named
+                    .into_iter()
+                    .find(|(linked, _)| *linked != Err(Errno::EXIST))
+                    .expect("numbers do not end");
+                linked?;
+                self.name = Some(name.clone());
+                rustix::fs::renameat(&self.folder, &*name, &self.folder, target)?;
+                self.name = None;
+            }
+            (Some(name), overwrite) => {
+                self.name = Some(name.clone());
+                match overwrite {
+                    Overwrite::WhenWhole => {
+                        rustix::fs::renameat(&self.folder, &*name, &self.folder, target)?;
+                    }
+                    Overwrite::Never => {
+                        let flags = RenameFlags::NOREPLACE;
+                        rustix::fs::renameat_with(
+                            &self.folder,
+                            &*name,
+                            &self.folder,
+                            target,
+                            flags,
+                        )?;
+                    }
+                }
+                self.name = None;
+            }
+        }
+        Ok(rustix::fs::fsync(&self.folder)?)
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            // Best effort: what went wrong is told already.
+            let _ = rustix::fs::unlinkat(&self.folder, &**name, AtFlags::empty());
+        }
+    }
+}
+
+/// Begins a file without a name, or with one of its own where there are no others.
+fn begin(folder: &OwnedFd, target: &OsStr) -> Result<(OwnedFd, Option<String>), Errno> {
+    let mode = Mode::from_raw_mode(PRIVATE_FILE);
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    match rustix::fs::openat(folder, ".", flags, mode) {
+        Ok(file) => return Ok((file, None)),
+        // What systems say that have no such files.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {}
+        Err(fault) => return Err(fault),
+    }
+    named(folder, target)
+}
+
+fn named(folder: &OwnedFd, target: &OsStr) -> Result<(OwnedFd, Option<String>), Errno> {
+    let mode = Mode::from_raw_mode(PRIVATE_FILE);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    for number in 0.. {
+        let name = temporary(target, number);
+        match rustix::fs::openat(folder, &*name, flags, mode) {
+            Ok(file) => return Ok((file, Some(name))),
+            Err(Errno::EXIST) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    unreachable!("numbers do not end")
+}
+
+fn temporary(target: &OsStr, number: u32) -> String {
+    // The name may be as long as names can be, and need not be text.
+    let target: String = target.to_string_lossy().chars().take(40).collect();
+    format!(".{target}.{}-{number}.tmp", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// A file that has a name meanwhile, as on file systems without other ones.
+    fn with_a_name(path: &Path, overwrite: Overwrite) -> Output {
+        let mut output = Output::create(path, overwrite).unwrap();
+        let (file, name) = named(&output.folder, path.file_name().unwrap()).unwrap();
+        (output.file, output.name) = (file.into(), name);
+        output
+    }
+
+    #[test]
+    fn a_file_is_there_when_it_is_whole_and_for_nobody_else() {
+        for begin in [|path: &Path, how| Output::create(path, how).unwrap(), with_a_name] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("out");
+            let mut output = begin(&path, Overwrite::Never);
+            output.write_all(b"one").unwrap();
+            assert!(!path.exists());
+            output.finish().unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"one");
+            assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+            let mut output = begin(&path, Overwrite::WhenWhole);
+            output.write_all(b"two").unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"one");
+            output.finish().unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), b"two");
+            assert_eq!(names(folder.path()), ["out"]);
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_never_replaced_unless_that_was_said() {
+        for begin in [|path: &Path, how| Output::create(path, how).unwrap(), with_a_name] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("out");
+            let output = begin(&path, Overwrite::Never);
+            std::fs::write(&path, "another").unwrap();
+            assert!(matches!(output.finish(), Err(Error::Exists { .. })));
+            assert!(matches!(Output::create(&path, Overwrite::Never), Err(Error::Exists { .. })));
+            assert_eq!(std::fs::read(&path).unwrap(), b"another");
+            assert_eq!(names(folder.path()), ["out"]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_finished_leaves_nothing() {
+        for begin in [|path: &Path, how| Output::create(path, how).unwrap(), with_a_name] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut output = begin(&folder.path().join("out"), Overwrite::Never);
+            output.write_all(b"half").unwrap();
+            drop(output);
+            assert!(names(folder.path()).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_folder_or_a_link_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        for path in [folder.path(), &link] {
+            assert!(Output::create(path, Overwrite::WhenWhole).is_err());
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The vaults that are registered with PowerShell's SecretManagement: its file `vaultinfo`,
+//! and the registrations here that stand for them. Nothing is registered by it.
+//!
+//! A parameter there may be a secret that was written down. Only what is known to be none is
+//! taken from the file; of everything else no more than the name.
+
+mod module;
+mod proposal;
+
+use std::collections::HashSet;
+
+use keystead_plugin_api::SecretText;
+
+use self::module::Module;
+use super::distinct::title;
+use super::item::{may_be_secret, sounds_secret};
+use super::{BadRow, Error, Position, Source, input};
+use keystead::internals::json::tree::{self, Tree};
+
+pub use proposal::{Here, LeftOut, Proposal};
+
+pub(super) const FORM: &str = "a registry of SecretManagement";
+
+/// What the file is called.
+pub const FILE: &str = "vaultinfo";
+
+/// The folder that it is in.
+pub const FOLDER: &str = "secretvaultregistry";
+
+/// The folder beside that one which SecretStore has its files in.
+pub const STORE_FOLDER: &str = "localstore";
+
+/// The most vaults of one file: nobody registers a hundred.
+const MAX_VAULTS: usize = 1_000;
+
+/// The most bytes of a value that becomes a parameter: what a path has at most.
+const MAX_VALUE_BYTES: usize = 4_096;
+
+/// What is registered there.
+#[derive(Debug)]
+pub struct Registry {
+    /// Each vault, in the order of the file.
+    pub vaults: Vec<Result<Registered, BadRow>>,
+}
+
+/// One vault that is registered there.
+#[derive(Debug)]
+pub struct Registered {
+    /// Its name: any text.
+    pub name: String,
+    /// The module that it comes from.
+    pub module: String,
+    /// Its description; may be empty.
+    pub description: String,
+    /// Whether it is the default one.
+    pub is_default: bool,
+    /// Its parameters, in the order of the file.
+    parameters: Vec<Parameter>,
+}
+
+/// A parameter of a vault there.
+#[derive(Debug)]
+struct Parameter {
+    name: String,
+    /// What it is here.
+    ours: Result<(&'static str, String), Lost>,
+}
+
+/// Why a parameter is not taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// It may be a secret.
+    Secret,
+    /// Nothing is known that is like it.
+    Unknown,
+    /// It is no text of one line.
+    Odd,
+}
+
+/// Reads what is registered.
+///
+/// # Errors
+/// [`Error::Read`], or [`Error::NotOfForm`] where it is no such file.
+pub fn read(source: Source) -> Result<Registry, Error> {
+    let text = input::text(source.into_read(FORM)?, FORM)?;
+    let wrong = |why: String| Error::NotOfForm { form: FORM, why };
+    let members = tree::document(text.expose()).map_err(|fault| wrong(fault.to_string()))?;
+    let place = |name: &str| members.iter().find(|(present, _)| present == name);
+    let vaults = place("Vaults").filter(|(_, place)| text.expose()[place.start..].starts_with('{'));
+    let (_, vaults) = vaults.ok_or_else(|| wrong("it has no `Vaults`".into()))?;
+    let default = place("DefaultVaultName")
+        .and_then(|(_, place)| tree::parse(text.expose(), place).ok()?.into_text())
+        .map_or_else(String::new, |name| name.expose().to_lowercase());
+    let vaults = tree::members(text.expose(), vaults).map_err(|fault| wrong(fault.to_string()))?;
+    if vaults.len() > MAX_VAULTS {
+        return Err(wrong(format!("it has more than {MAX_VAULTS} vaults")));
+    }
+    let mut names = HashSet::new();
+    let vaults = vaults.into_iter().enumerate().map(|(index, (name, place))| {
+        let bad = |why: &str| BadRow {
+            at: Position::Item(index as u64 + 1, title(&name)),
+            why: why.to_owned(),
+        };
+        if !names.insert(name.to_lowercase()) {
+            return Err(bad("its name stands there twice"));
+        }
+        let is_default = !default.is_empty() && name.to_lowercase() == default;
+        match tree::parse(text.expose(), &place) {
+            Ok(from @ Tree::Object(_)) => {
+                Registered::new(name.clone(), from, is_default).map_err(bad)
+            }
+            Ok(_) => Err(bad("it is no object")),
+            Err(why) => Err(bad(why)),
+        }
+    });
+    Ok(Registry { vaults: vaults.collect() })
+}
+
+impl Registered {
+    fn new(name: String, mut from: Tree, is_default: bool) -> Result<Self, &'static str> {
+        let text = |tree: Option<SecretText>| tree.map(|text| text.expose().to_owned());
+        let module = text(from.take_text("ModuleName")).filter(|module| !module.is_empty());
+        let module = module.ok_or("it has no `ModuleName`")?;
+        let known = Module::find(&module);
+        let parameters = match from.take("VaultParameters") {
+            Some(Tree::Object(members)) => members
+                .into_iter()
+                .map(|(name, value)| Parameter { ours: ours(known, &name, value), name })
+                .collect(),
+            _ => Vec::new(),
+        };
+        let description = text(from.take_text("Description")).unwrap_or_default();
+        Ok(Self { name, module, description, is_default, parameters })
+    }
+}
+
+/// Returns what a parameter of a known module is here, with its value: nobody else's value is
+/// looked at.
+fn ours(module: Option<&Module>, name: &str, value: Tree) -> Result<(&'static str, String), Lost> {
+    let Some(ours) = module.and_then(|module| module.parameter(name)) else {
+        let harmless = matches!(value, Tree::Boolean(_) | Tree::Null);
+        let is_secret = sounds_secret(name) && !harmless;
+        return Err(if is_secret { Lost::Secret } else { Lost::Unknown });
+    };
+    let value = match &value {
+        Tree::Text(text) | Tree::Number(text) => text.expose(),
+        _ => return Err(Lost::Odd),
+    };
+    if may_be_secret(value) {
+        return Err(Lost::Secret);
+    }
+    let is_plain = !value.is_empty()
+        && value.len() <= MAX_VALUE_BYTES
+        && keystead::internals::visible(value) == value
+        && !value.chars().any(char::is_control);
+    if is_plain { Ok((ours, value.to_owned())) } else { Err(Lost::Odd) }
+}
+
+#[cfg(test)]
+mod tests;

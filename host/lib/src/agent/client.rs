@@ -1,0 +1,473 @@
+//! The host's end: one connection, one question, one answer, by a deadline.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use keystead_plugin_api::{MAX_SESSION_LIFETIME, SecretBytes, Session, VaultName};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::Access;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use zeroize::Zeroize;
+
+use super::peer::Peer;
+use super::proto::{MAX_FRAME_BYTES, Reply, Request, Secret};
+use super::{
+    Asking, Error, Kept, MAX_SESSION_BYTES, Patience, SessionKey, Sessions, Span, Status, place,
+    process,
+};
+use crate::codec::Writer;
+use crate::host::lock;
+use crate::ids;
+use crate::plugin::runner::timespec;
+
+/// How long a `get` waits for an agent: a hundred times what one needs that is well.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long a command waits that is about the agent itself.
+const LONG_PATIENCE: Duration = Duration::from_secs(5);
+
+/// For how long an agent that was of no use is not asked for sessions: longer than any one
+/// command, and not for ever in a program that stays.
+const GIVEN_UP: Duration = Duration::from_secs(60);
+
+/// The pause before an agent is looked for again that another process is starting.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// To how many agents a session is offered: one may end right after it has said that it is
+/// there, and the one that is started instead may be stopped as well.
+const OFFERS: usize = 3;
+
+/// Speaks to the agent whose socket lies in a folder, where there is one.
+#[derive(Debug)]
+pub struct Client {
+    folder: PathBuf,
+    /// When it was of no use to a `get`: the next vault does not wait for it again.
+    given_up: Mutex<Option<Instant>>,
+    /// What an agent is started from for a login that asked nobody.
+    program: Option<PathBuf>,
+}
+
+impl Client {
+    /// Returns a client for the agent of this folder. Looks for nothing.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), given_up: Mutex::default(), program: None }
+    }
+
+    /// Lets [`Sessions::keep_login`] start an agent from this program, as for [`Client::keep`].
+    pub fn starting(mut self, program: impl Into<PathBuf>) -> Self {
+        self.program = Some(program.into());
+        self
+    }
+
+    /// Makes the folder, in which commands that ask for the same vault find each other.
+    ///
+    /// # Errors
+    /// [`Error::OpenFolder`], [`Error::Folder`].
+    pub fn prepare(&self) -> Result<(), Error> {
+        place::make(&self.folder).map(drop)
+    }
+
+    /// Gives the agent a session to keep; where there is no agent, starts one from this
+    /// program: the `keystead` binary, or one that calls [`dispatch`](super::dispatch) first.
+    /// Returns for how long it is kept, and how the agent is.
+    ///
+    /// # Errors
+    /// Why it is not kept.
+    pub fn keep(
+        &self,
+        program: &Path,
+        key: &SessionKey,
+        vault: &VaultName,
+        session: &Session,
+        span: Span,
+    ) -> Result<(Span, Status), Error> {
+        let kept = self.offer(Some(program), key, vault, session, span, Replace::Yes)?;
+        kept.map(|kept| (kept.span, kept.status)).ok_or(Error::HungUp)
+    }
+
+    /// Gives the agent a session to keep; `None` where there is no agent and none to be started, and
+    /// where one of its key is kept that it does not replace.
+    fn offer(
+        &self,
+        program: Option<&Path>,
+        key: &SessionKey,
+        vault: &VaultName,
+        session: &Session,
+        span: Span,
+        replace: Replace,
+    ) -> Result<Option<Offered>, Error> {
+        let secret = session.secret.expose();
+        if secret.len() > MAX_SESSION_BYTES {
+            return Err(Error::TooLarge { len: secret.len() });
+        }
+        let most = span.whole.min(MAX_SESSION_LIFETIME);
+        let lifetime = session.lifetime.min(MAX_SESSION_LIFETIME);
+        let whole = most.min(lifetime);
+        let idle = span.idle.min(most);
+        let request = Request::Keep {
+            key: key.clone(),
+            vault: vault.clone(),
+            secret: Secret(secret),
+            whole: most,
+            lifetime,
+            idle,
+            replace: replace == Replace::Yes,
+        };
+        let started = Instant::now();
+        for _ in 0..OFFERS {
+            let status = match program {
+                Some(program) => self.start(program, started)?,
+                None => match self.status()? {
+                    Some(status) => status,
+                    None => return Ok(None),
+                },
+            };
+            let kept = self.ask(&request, LONG_PATIENCE, |reply| match reply {
+                Reply::Kept(serial) => Some(Ok(Some(serial))),
+                Reply::None => Some(Ok(None)),
+                Reply::Full => Some(Err(Error::Full)),
+                _ => None,
+            })?;
+            // Else it ended just now, having kept nothing for too long, or by a signal. A
+            // person has typed what is to be kept: another one is started, or joined.
+            if let Some(kept) = kept {
+                let span = Span { whole, idle: idle.min(whole) };
+                return Ok(kept?.map(|serial| Offered { serial, span, status }));
+            }
+        }
+        Err(Error::HungUp)
+    }
+
+    /// Starts an agent unless one lives.
+    fn start(&self, program: &Path, started: Instant) -> Result<Status, Error> {
+        self.prepare()?;
+        loop {
+            if let Some(status) = self.status()? {
+                return Ok(status);
+            }
+            if started.elapsed() > LONG_PATIENCE {
+                return Err(Error::Late { waited: LONG_PATIENCE });
+            }
+            match process::start(program, &self.folder, LONG_PATIENCE)? {
+                process::Started::Ready => {}
+                process::Started::Another => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+
+    /// Has the agent forget the sessions that a vault uses, or all. Returns the vaults that used
+    /// them, by name: others may have shared a session with this one.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub fn forget(&self, vault: Option<&VaultName>) -> Result<Vec<VaultName>, Error> {
+        let request = match vault {
+            Some(vault) => Request::Forget(vault.clone()),
+            None => Request::ForgetAll,
+        };
+        let forgotten = self.ask(&request, LONG_PATIENCE, |reply| match reply {
+            Reply::Forgotten(vaults) => Some(vaults),
+            _ => None,
+        })?;
+        Ok(forgotten.unwrap_or_default())
+    }
+
+    /// Returns how the agent is, where there is one.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    #[doc(hidden)]
+    pub fn status(&self) -> Result<Option<Status>, Error> {
+        self.ask(&Request::Status, LONG_PATIENCE, |reply| match reply {
+            Reply::Is(status) => Some(status),
+            _ => None,
+        })
+    }
+
+    /// Has the agent forget everything and end. One that does not answer, or is of another
+    /// version, is killed. Returns whether there was one.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    #[doc(hidden)]
+    pub fn stop(&self) -> Result<bool, Error> {
+        let mut was_there = false;
+        loop {
+            let Some((socket, peer)) = self.connect()? else { return Ok(was_there) };
+            let said = self.converse(&socket, &Request::Stop, LONG_PATIENCE, |reply| match reply {
+                Reply::Stopping => Some(()),
+                _ => None,
+            });
+            match said {
+                // It ends already, and is gone by now; or it had to make room for others.
+                Err(Error::HungUp) if !was_there => was_there = true,
+                Err(
+                    Error::HungUp
+                    | Error::Late { .. }
+                    | Error::OtherVersion
+                    | Error::Protocol { .. },
+                ) => {
+                    let killed = peer.kill(&socket).map_err(|e| self.io("stop what serves", e));
+                    return killed.map(|()| true);
+                }
+                said => return said.map(|()| true),
+            }
+        }
+    }
+
+    /// Makes one request. `read` takes the answers that fit it; `None` where no agent is.
+    /// Every request may be made twice.
+    fn ask<T>(
+        &self,
+        request: &Request<'_>,
+        patience: Duration,
+        read: impl Fn(Reply<'_>) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        let mut again = true;
+        let began = Instant::now();
+        loop {
+            let (socket, _) = match self.connect() {
+                Ok(Some(connected)) => connected,
+                Ok(None) => return Ok(None),
+                // So many wait before us that there is no room for us to wait.
+                Err(Error::Late { .. }) if began.elapsed() < patience => {
+                    std::thread::sleep(PAUSE);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            match self.converse(&socket, request, patience, &read) {
+                // It ended before it had read this, and is gone by now; or it had to make
+                // room for others.
+                Err(Error::HungUp) if again => again = false,
+                said => return said.map(Some),
+            }
+        }
+    }
+
+    /// Connects to a process of our own user, where one is there.
+    fn connect(&self) -> Result<Option<(OwnedFd, Peer)>, Error> {
+        ids::check()?;
+        let socket = match place::connect(&self.folder) {
+            Ok(socket) => socket,
+            Err(error) => {
+                return match Errno::from_io_error(&error) {
+                    // Nobody there, or left behind by an agent that was killed.
+                    Some(Errno::NOENT | Errno::NOTDIR | Errno::CONNREFUSED) => Ok(None),
+                    // So many wait before us that there is no room for us to wait.
+                    Some(Errno::AGAIN) => Err(Error::Late { waited: Duration::ZERO }),
+                    _ => Err(self.io("connect to", error)),
+                };
+            }
+        };
+        let peer = Peer::of(&socket).map_err(|e| self.io("look at", e))?;
+        if !peer.is_us() {
+            return Err(Error::Stranger { path: place::socket(&self.folder), uid: peer.user });
+        }
+        Ok(Some((socket, peer)))
+    }
+
+    fn converse<T>(
+        &self,
+        socket: &OwnedFd,
+        request: &Request<'_>,
+        patience: Duration,
+        read: impl Fn(Reply<'_>) -> Option<T>,
+    ) -> Result<T, Error> {
+        let mut frame = Frame::new();
+        let mut writer = Writer::new(&mut frame.bytes);
+        request.write(&mut writer);
+        let len = writer.wanted();
+        debug_assert!(len <= MAX_FRAME_BYTES, "names and sessions are bounded");
+        frame.used = len;
+        // The one packet of a new connection always has room.
+        rustix::net::send(socket, &frame.bytes[..len], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+            .map_err(|error| self.broken("write to", error))?;
+        let size = self.receive(socket, &mut frame, patience)?;
+        let reply = Reply::read(&frame.bytes[..size])
+            .map_err(|fault| Error::Protocol { what: fault.0.into_owned() })?;
+        if reply == Reply::OtherVersion {
+            return Err(Error::OtherVersion);
+        }
+        let odd = || Error::Protocol { what: "an answer of another kind".to_owned() };
+        read(reply).ok_or_else(odd)
+    }
+
+    /// Receives one packet and returns its size.
+    fn receive(
+        &self,
+        socket: &OwnedFd,
+        frame: &mut Frame,
+        patience: Duration,
+    ) -> Result<usize, Error> {
+        let until = Instant::now() + patience;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let mut watched = [PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)];
+            match rustix::event::poll(&mut watched, Some(&timespec(left))) {
+                Ok(0) => return Err(Error::Late { waited: patience }),
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(self.io("read from", error.into())),
+            }
+            let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+            match rustix::net::recv(socket, &mut *frame.bytes, flags) {
+                Ok((_, 0)) => return Err(Error::HungUp),
+                // The packet's own size, of which only so much was read.
+                Ok((read, size)) => {
+                    frame.used = frame.used.max(read);
+                    if size > read {
+                        let what = "a frame that is too large".to_owned();
+                        return Err(Error::Protocol { what });
+                    }
+                    return Ok(size);
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return Err(self.broken("read from", error)),
+            }
+        }
+    }
+
+    /// Returns what it means that a connection does not work any more.
+    fn broken(&self, action: &'static str, error: Errno) -> Error {
+        match error {
+            Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN => Error::HungUp,
+            error => self.io(action, error.into()),
+        }
+    }
+
+    fn io(&self, action: &'static str, source: io::Error) -> Error {
+        Error::Socket { action, path: place::socket(&self.folder), source }
+    }
+
+    pub(super) fn has_given_up(&self) -> bool {
+        lock(&self.given_up).is_some_and(|since| since.elapsed() < GIVEN_UP)
+    }
+}
+
+impl Sessions for Client {
+    fn any(&self) -> bool {
+        let socket = place::socket(&self.folder);
+        rustix::fs::access(&socket, Access::EXISTS).is_ok() && !self.has_given_up()
+    }
+
+    fn get(
+        &self,
+        key: &SessionKey,
+        vault: &VaultName,
+        patience: Patience,
+    ) -> Result<Option<Kept>, Error> {
+        if self.has_given_up() {
+            return Ok(None);
+        }
+        let patience = match patience {
+            Patience::Short => PATIENCE,
+            Patience::Long => LONG_PATIENCE,
+        };
+        let request = Request::Get { key: key.clone(), vault: vault.clone() };
+        let got = self.ask(&request, patience, |reply| match reply {
+            Reply::Session { serial, secret, left } => {
+                let secret = SecretBytes::copy_of(secret.0);
+                Some(Some(Kept { session: Session::new(secret, left), serial }))
+            }
+            Reply::None => Some(None),
+            _ => None,
+        });
+        if got.is_err() {
+            *lock(&self.given_up) = Some(Instant::now());
+        }
+        Ok(got?.flatten())
+    }
+
+    fn refused(&self, key: &SessionKey, serial: u64) {
+        let request = Request::Refused { key: key.clone(), serial };
+        // Where the agent does not hear of it, the vault refuses it once more.
+        let _ = self.ask(&request, PATIENCE, |_| Some(()));
+    }
+
+    fn renew(
+        &self,
+        key: &SessionKey,
+        serial: u64,
+        session: &Session,
+    ) -> Result<Option<u64>, Error> {
+        let secret = session.secret.expose();
+        if secret.len() > MAX_SESSION_BYTES {
+            return Err(Error::TooLarge { len: secret.len() });
+        }
+        let lifetime = session.lifetime.min(MAX_SESSION_LIFETIME);
+        let request = Request::Renew { key: key.clone(), serial, secret: Secret(secret), lifetime };
+        let renewed = self.ask(&request, LONG_PATIENCE, |reply| match reply {
+            Reply::Kept(serial) => Some(Some(serial)),
+            Reply::None => Some(None),
+            _ => None,
+        })?;
+        Ok(renewed.flatten())
+    }
+
+    fn keep_login(
+        &self,
+        key: &SessionKey,
+        vault: &VaultName,
+        session: &Session,
+    ) -> Result<Option<u64>, Error> {
+        if session.lifetime.is_zero() {
+            return Ok(None);
+        }
+        let span = Span { whole: MAX_SESSION_LIFETIME, idle: Span::DEFAULT_IDLE };
+        let program = self.program.as_deref();
+        // Another process may have been faster, and a person's session ends when the person said.
+        let kept = self.offer(program, key, vault, session, span, Replace::No)?;
+        Ok(kept.map(|kept| kept.serial))
+    }
+
+    fn asking(&self, key: &SessionKey) -> Option<Asking> {
+        // Where there can be no lock, everybody asks for himself.
+        let Ok(folder) = place::make(&self.folder) else { return Some(Asking(None)) };
+        match place::asking(&folder, key) {
+            Ok(Some(lock)) => Some(Asking(Some(lock))),
+            Ok(None) => None,
+            Err(_) => Some(Asking(None)),
+        }
+    }
+
+    fn folder(&self) -> Option<PathBuf> {
+        Some(self.folder.clone())
+    }
+}
+
+/// Whether a session replaces one of its key.
+#[derive(PartialEq, Eq)]
+enum Replace {
+    Yes,
+    No,
+}
+
+/// A session that an agent has taken.
+struct Offered {
+    serial: u64,
+    span: Span,
+    status: Status,
+}
+
+/// A packet's worth of memory, of which what was used is wiped.
+struct Frame {
+    bytes: Box<[u8]>,
+    used: usize,
+}
+
+impl Frame {
+    fn new() -> Self {
+        Self { bytes: vec![0; MAX_FRAME_BYTES].into_boxed_slice(), used: 0 }
+    }
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        self.bytes[..self.used].zeroize();
+    }
+}

@@ -1,0 +1,180 @@
+//! The agent's process: how the host starts it, and what it does before it serves.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
+
+use super::keep::Keep;
+use super::place::{self, Listener};
+use super::proto::MAX_FRAME_BYTES;
+use super::server::{Server, Signals};
+use super::{Error, LINGER, memory};
+use crate::error::{story, visible};
+use crate::ids;
+use crate::plugin::runner::{close_inherited, timespec};
+
+/// The first argument of an agent. No command has this name.
+const ARGUMENT: &str = "__agent";
+
+/// What an agent says first: it can be asked.
+const READY: &str = "ready";
+
+/// What an agent says first: there is one already.
+const ANOTHER: &str = "another";
+
+/// The most bytes that an agent says of itself.
+const MAX_WORDS: usize = 4_096;
+
+/// What became of an agent that was started.
+pub(super) enum Started {
+    /// It serves.
+    Ready,
+    /// It found that another lives, or is about to, and ended.
+    Another,
+}
+
+/// Starts an agent and waits until it serves, or says why not.
+pub(super) fn start(program: &Path, folder: &Path, patience: Duration) -> Result<Started, Error> {
+    ids::check()?;
+    let failed = |source| Error::Start { program: program.to_owned(), source };
+    let mut child = Command::new(program)
+        .arg(ARGUMENT)
+        .arg(folder)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
+    let words = OwnedFd::from(child.stdout.take().expect("it was asked to be piped"));
+    let said = words_of(words, patience).map_err(failed)?;
+    // It outlives most callers; one that stays must not keep its remains.
+    let reaper = std::thread::Builder::new().name("keystead-agent-end".into());
+    let _ = reaper.spawn(move || child.wait());
+    match said.as_deref() {
+        None => Err(Error::Late { waited: patience }),
+        Some(READY) => Ok(Started::Ready),
+        Some(ANOTHER) => Ok(Started::Another),
+        Some("") => Err(Error::GaveUp { problem: "it ended without a word".to_owned() }),
+        Some(problem) => Err(Error::GaveUp { problem: visible(problem) }),
+    }
+}
+
+/// Reads all that is written until the other end closes; `None` where that takes too long.
+fn words_of(pipe: OwnedFd, patience: Duration) -> std::io::Result<Option<String>> {
+    let until = Instant::now() + patience;
+    let mut pipe = File::from(pipe);
+    let mut said = Vec::new();
+    let mut buffer = [0; 512];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let mut watched = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
+        match rustix::event::poll(&mut watched, Some(&timespec(left))) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        match pipe.read(&mut buffer)? {
+            0 => return Ok(Some(String::from_utf8_lossy(&said).into_owned())),
+            read if said.len() < MAX_WORDS => said.extend(&buffer[..read]),
+            _ => {}
+        }
+    }
+}
+
+/// Runs the agent and returns its exit code where these are an agent's arguments. Called
+/// first of all in `main`, before anything is opened and any thread is started.
+pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    if arguments.nth(1).is_none_or(|argument| argument != ARGUMENT) {
+        return None;
+    }
+    if let Err(refusal) = ids::check_service() {
+        return Some(ids::refuse(refusal));
+    }
+    let folder = arguments.next().map(PathBuf::from);
+    let Some(folder) = folder.filter(|folder| folder.is_absolute()) else {
+        return Some(ExitCode::from(2));
+    };
+    Some(match run(&folder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            say(&problem);
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// Serves until there is nothing left to keep.
+fn run(folder: &Path) -> Result<(), String> {
+    let step = |what: &'static str| {
+        move |error: Errno| format!("cannot {what}: {}", std::io::Error::from(error))
+    };
+    close_inherited().map_err(|error| format!("cannot close what is open: {error}"))?;
+    // No terminal to hang up with; where it leads a session already, it has none either.
+    let _ = rustix::process::setsid();
+    rustix::process::chdir("/").map_err(step("go to the root folder"))?;
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let _ = rustix::thread::set_name(c"keystead-agent");
+    // Other processes of the same user can neither attach to it nor read its memory.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(step("become undumpable"))?;
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    rustix::process::setrlimit(Resource::Core, none).map_err(step("give up core files"))?;
+    rustix::thread::set_no_new_privs(true).map_err(step("give up new privileges"))?;
+
+    let signals = signals().map_err(|error| format!("cannot watch for signals: {error}"))?;
+    let (locked, mut block) = memory::block(Keep::BLOCK_BYTES + 2 * MAX_FRAME_BYTES);
+    let listener = listen(folder).map_err(|error| story(&error))?;
+    let Some(listener) = listener else {
+        say(ANOTHER);
+        return Ok(());
+    };
+    say(READY);
+    let ended = Server::new(listener, &mut block, locked, LINGER).and_then(|mut s| s.run(&signals));
+    ended.map_err(|error| error.to_string())
+}
+
+fn listen(folder: &Path) -> Result<Option<Listener>, Error> {
+    let folder = place::make(folder)?;
+    match place::lock(&folder)? {
+        Some(lock) => Listener::bind(folder, lock).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Says one thing to whoever started it, and lets go of its streams.
+fn say(words: &str) {
+    // Nobody may be there to read it, or to be told that it could not be said.
+    let _ = rustix::io::write(rustix::stdio::stdout(), words.as_bytes());
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    if let Ok(null) = rustix::fs::open("/dev/null", flags, Mode::empty()) {
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+/// Has the signals of this process, which is the agent and nothing else, arrive where they can be
+/// waited for.
+fn signals() -> std::io::Result<Signals> {
+    let hang_up = SigSet::from_iter([Signal::SIGHUP]);
+    let end = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    // Only these: `exec` hands on which ones the starter has blocked.
+    SigSet::from_iter(hang_up.iter().chain(&end)).thread_set_mask()?;
+    let arriving = |signals| {
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        SignalFd::with_flags(signals, flags).map(OwnedFd::from)
+    };
+    Ok(Signals { hang_up: arriving(&hang_up)?, end: arriving(&end)? })
+}

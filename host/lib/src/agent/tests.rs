@@ -1,0 +1,552 @@
+//! An agent in a thread, and its clients: good ones, strangers, and agents that are none.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use keystead_plugin_api::{SecretBytes, Session, VaultName};
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::{RawUid, Uid};
+
+use super::keep::Keep;
+use super::place::{self, Listener};
+use super::proto::{Locked, MAX_FRAME_BYTES, PROTOCOL};
+use super::server::{Server, Signals};
+use super::*;
+use crate::paths::Layer;
+use crate::plugin::pins::Digest;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// The user that owns nothing.
+const NOBODY: RawUid = 65_534;
+
+/// No program is started here: where one would be, that is a fault.
+const NO_PROGRAM: &str = "/nonexistent/keystead";
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("agent");
+    (root, path)
+}
+
+fn vault(name: &str) -> VaultName {
+    VaultName::parse(name).unwrap()
+}
+
+fn key(vault: &str) -> SessionKey {
+    SessionKey {
+        layer: Layer::User,
+        plugin: Digest::of(b"plugin"),
+        kind: "memory".into(),
+        registered: Digest::of(vault.to_ascii_lowercase().as_bytes()),
+        account: Digest::of(b"account"),
+    }
+}
+
+fn session(secret: &[u8]) -> Session {
+    Session::new(SecretBytes::copy_of(secret), LONG)
+}
+
+struct Agent {
+    hang_up: UnixStream,
+    end: UnixStream,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Agent {
+    fn start(folder: &Path, linger: Duration) -> Self {
+        Self::start_as(folder, linger, None)
+    }
+
+    /// Starts an agent in a thread, which may be another user's.
+    fn start_as(folder: &Path, linger: Duration, user: Option<RawUid>) -> Self {
+        let (hang_up, theirs) = UnixStream::pair().unwrap();
+        let (end, end_theirs) = UnixStream::pair().unwrap();
+        let signals = Signals { hang_up: theirs.into(), end: end_theirs.into() };
+        let folder = folder.to_owned();
+        let (ready, served) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            become_user(user);
+            let folder = place::make(&folder).unwrap();
+            let lock = place::lock(&folder).unwrap().unwrap();
+            let listener = Listener::bind(folder, lock).unwrap();
+            let mut block = vec![0; Keep::BLOCK_BYTES + 2 * MAX_FRAME_BYTES];
+            let mut server = Server::new(listener, &mut block, Locked::No, linger).unwrap();
+            ready.send(()).unwrap();
+            server.run(&signals).unwrap();
+        });
+        served.recv().unwrap();
+        Self { hang_up, end, thread: Some(thread) }
+    }
+
+    fn join(&mut self) {
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        use std::io::Write;
+        let _ = self.end.write_all(&[1]);
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(std::thread::panicking() || ended.is_ok());
+        }
+    }
+}
+
+fn become_user(user: Option<RawUid>) {
+    if let Some(uid) = user.map(Uid::from_raw) {
+        rustix::thread::set_thread_res_uid(uid, uid, uid).unwrap();
+    }
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + LONG;
+    while !done() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn held(client: &Client) -> Vec<String> {
+    let status = client.status().unwrap().unwrap();
+    status.vaults.iter().map(|held| held.vault.to_string()).collect()
+}
+
+fn keep(client: &Client, name: &str, whole: Duration) {
+    let span = Span { whole, idle: LONG };
+    let program = Path::new(NO_PROGRAM);
+    let (key, name) = (key(name), vault(name));
+    client.keep(program, &key, &name, &session(b"canary-session"), span).unwrap();
+}
+
+#[test]
+fn what_is_kept_is_given_back_for_its_own_key_until_it_is_forgotten() {
+    let (_root, folder) = folder();
+    let client = Client::new(&folder);
+    assert!(!client.any());
+    assert!(client.status().unwrap().is_none());
+    assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_none());
+    assert!(!client.stop().unwrap());
+
+    let mut agent = Agent::start(&folder, LONG);
+    assert!(client.any());
+    keep(&client, "a", LONG);
+    keep(&client, "b", LONG);
+    let kept = client.get(&key("a"), &vault("a"), Patience::Short).unwrap().unwrap();
+    assert_eq!(kept.session.secret.expose(), b"canary-session");
+    assert!(kept.session.lifetime <= LONG && kept.session.lifetime > LONG / 2);
+    let other = SessionKey { plugin: Digest::of(b"other"), ..key("a") };
+    assert!(client.get(&other, &vault("a"), Patience::Short).unwrap().is_none());
+
+    client.refused(&key("a"), kept.serial + 100);
+    assert_eq!(held(&client), ["a", "b"]);
+    client.refused(&key("a"), kept.serial);
+    assert_eq!(held(&client), ["b"]);
+    keep(&client, "a", LONG);
+    assert_eq!(client.forget(Some(&vault("A"))).unwrap(), [vault("a")]);
+    assert_eq!(client.forget(None).unwrap(), [vault("b")]);
+    assert_eq!(client.forget(None).unwrap(), []);
+    assert!(client.stop().unwrap());
+    agent.join();
+    assert!(!client.any(), "the socket is still there");
+}
+
+#[test]
+fn a_session_is_kept_no_longer_than_the_plugin_takes_it() {
+    let (_root, folder) = folder();
+    let _agent = Agent::start(&folder, LONG);
+    let client = Client::new(&folder);
+    let span = Span { whole: LONG * 60, idle: LONG * 60 };
+    let (kept, _) =
+        client.keep(Path::new(NO_PROGRAM), &key("a"), &vault("a"), &session(b"s"), span).unwrap();
+    assert_eq!(kept, Span { whole: LONG, idle: LONG });
+    assert!(client.status().unwrap().unwrap().vaults[0].left <= LONG);
+
+    let large = session(&[7; MAX_SESSION_BYTES]);
+    client.keep(Path::new(NO_PROGRAM), &key("b"), &vault("b"), &large, span).unwrap();
+    assert!(
+        client.get(&key("b"), &vault("b"), Patience::Short).unwrap().unwrap().session.secret
+            == large.secret
+    );
+    let larger = session(&[7; MAX_SESSION_BYTES + 1]);
+    let error =
+        client.keep(Path::new(NO_PROGRAM), &key("b"), &vault("b"), &larger, span).unwrap_err();
+    assert_eq!(error.code(), "E14.too-large");
+}
+
+#[test]
+fn an_agent_forgets_by_itself_and_ends_when_nothing_is_left() {
+    let (_root, folder) = folder();
+    let mut agent = Agent::start(&folder, Duration::from_millis(1_500));
+    let client = Client::new(&folder);
+    keep(&client, "a", Duration::from_millis(300));
+    // Nobody asks it any more: its own timer has to do it.
+    agent.join();
+    assert!(client.status().unwrap().is_none());
+    let names: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["agent.lock"]);
+}
+
+#[test]
+fn time_goes_on_while_the_machine_sleeps_and_nobody_sets_it() {
+    let (_root, folder) = folder();
+    let _agent = Agent::start(&folder, LONG);
+    assert!(Client::new(&folder).status().unwrap().is_some());
+    // Every timer of this process is an agent's: by the clock that counts from the machine's
+    // start, sleep included (`CLOCK_BOOTTIME`, 7), to a point in time.
+    let mut timers = 0;
+    for entry in fs::read_dir("/proc/self/fdinfo").unwrap() {
+        // Other tests' come and go.
+        let Ok(info) = fs::read_to_string(entry.unwrap().path()) else { continue };
+        if let Some(clock) = info.lines().find_map(|line| line.strip_prefix("clockid: ")) {
+            assert_eq!(clock, "7", "{info}");
+            timers += 1;
+        }
+    }
+    assert!(timers > 0);
+    let clock = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let before = Duration::try_from(clock).unwrap();
+    let now = super::server::now();
+    assert!(now >= before && now - before < LONG, "{now:?}, {before:?}");
+}
+
+#[test]
+fn a_hang_up_forgets_everything_and_the_agent_goes_on() {
+    use std::io::Write;
+    let (_root, folder) = folder();
+    let mut agent = Agent::start(&folder, LONG);
+    let client = Client::new(&folder);
+    for round in 0..3 {
+        keep(&client, "a", LONG);
+        agent.hang_up.write_all(&[1]).unwrap();
+        until(&format!("it keeps it, round {round}"), || held(&client).is_empty());
+    }
+}
+
+#[test]
+fn there_is_one_agent_and_what_a_killed_one_leaves_is_replaced() {
+    let (_root, folder) = folder();
+    let first = Agent::start(&folder, LONG);
+    let place = place::make(&folder).unwrap();
+    assert!(place::lock(&place).unwrap().is_none(), "a second one could begin");
+    drop(first);
+
+    // A socket that nobody listens at, as after a kill -9.
+    let socket = place::socket(&folder);
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let client = Client::new(&folder);
+    assert!(client.any());
+    assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_none());
+    let _second = Agent::start(&folder, LONG);
+    keep(&client, "a", LONG);
+    let found = fs::symlink_metadata(&socket).unwrap();
+    assert!(found.file_type().is_socket());
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
+fn a_folder_that_others_may_look_into_is_refused() {
+    let (_root, folder) = folder();
+    fs::create_dir(&folder).unwrap();
+    for mode in [0o755, 0o701, 0o770] {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+        let error = Client::new(&folder).prepare().unwrap_err();
+        assert!(["E14.open-folder", "E02.group-write"].contains(&error.code()), "{error}");
+    }
+}
+
+#[test]
+fn a_path_longer_than_an_address_is_no_hindrance() {
+    let (_root, folder) = folder();
+    let folder = folder.join("x".repeat(150));
+    let _agent = Agent::start(&folder, LONG);
+    let client = Client::new(&folder);
+    keep(&client, "a", LONG);
+    assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_some());
+}
+
+#[test]
+fn an_agent_is_not_kept_busy_by_clients_that_say_nothing_or_nonsense() {
+    let (_root, folder) = folder();
+    let _agent = Agent::start(&folder, LONG);
+    let client = Client::new(&folder);
+    keep(&client, "a", LONG);
+    let mut idle = Vec::new();
+    for number in 0..200_u8 {
+        if let Ok(socket) = place::connect(&folder) {
+            let nonsense = vec![number; usize::from(number) * 100];
+            let _ = rustix::net::send(&socket, &nonsense, SendFlags::NOSIGNAL);
+            idle.push(socket);
+        }
+    }
+    until("it has no time for us", || matches!(client.status(), Ok(Some(_))));
+    assert_eq!(held(&client), ["a"]);
+}
+
+/// Answers the first client with this, and nothing else to anybody.
+fn pretender(folder: &Path, answer: Option<Vec<u8>>) -> JoinHandle<Vec<OwnedFd>> {
+    let place = place::make(folder).unwrap();
+    let lock = place::lock(&place).unwrap().unwrap();
+    let listener = Listener::bind(place, lock).unwrap();
+    let (ready, listening) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        ready.send(()).unwrap();
+        let mut sockets = Vec::new();
+        while let (Some(answer), true) = (&answer, sockets.is_empty()) {
+            if let Some(socket) = listener.accept().unwrap() {
+                let mut watched = [rustix::event::PollFd::from_borrowed_fd(
+                    socket.as_fd(),
+                    rustix::event::PollFlags::IN,
+                )];
+                rustix::event::poll(&mut watched, None).unwrap();
+                let _ = rustix::net::send(&socket, answer, SendFlags::NOSIGNAL);
+                sockets.push(socket);
+            }
+        }
+        // Let in by nobody, if not answered.
+        std::thread::sleep(Duration::from_millis(if answer.is_some() { 0 } else { 600 }));
+        sockets
+    });
+    listening.recv().unwrap();
+    thread
+}
+
+#[test]
+fn an_agent_that_hangs_or_talks_nonsense_is_asked_once() {
+    let answers = [
+        (None, "E14.late"),
+        (Some(vec![PROTOCOL]), "E14.protocol"),
+        (Some(vec![PROTOCOL, 200]), "E14.protocol"),
+        (Some(vec![PROTOCOL, 67]), "E14.protocol"),
+        (Some([&[PROTOCOL, 65], &[0xff; 40][..]].concat()), "E14.protocol"),
+        (Some(vec![PROTOCOL; MAX_FRAME_BYTES + 1]), "E14.protocol"),
+        (Some(vec![PROTOCOL + 1, 65]), "E14.other-version"),
+        (Some(vec![PROTOCOL, 255]), "E14.other-version"),
+    ];
+    for (answer, code) in answers {
+        let (_root, folder) = folder();
+        let thread = pretender(&folder, answer);
+        let client = Client::new(&folder);
+        let error = client.get(&key("a"), &vault("a"), Patience::Short).unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        assert!(!client.any(), "the next vault would wait as well");
+        assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_none());
+        thread.join().unwrap();
+    }
+}
+
+/// Answers one client after another, each with the next of these, and hangs up on whoever
+/// gets none; then it is gone.
+fn dying(folder: &Path, answers: Vec<Option<Vec<u8>>>) -> JoinHandle<()> {
+    let place = place::make(folder).unwrap();
+    let lock = place::lock(&place).unwrap().unwrap();
+    let listener = Listener::bind(place, lock).unwrap();
+    std::thread::spawn(move || {
+        let mut last = None;
+        let count = answers.len();
+        for (at, answer) in answers.into_iter().enumerate() {
+            let socket = loop {
+                wait_for(&listener);
+                if let Some(socket) = listener.accept().unwrap() {
+                    break socket;
+                }
+            };
+            wait_for(&socket);
+            match answer {
+                Some(answer) => {
+                    // What nobody has read would break the connection before the answer.
+                    let mut request = [0_u8; 1024];
+                    rustix::net::recv(&socket, &mut request[..], RecvFlags::DONTWAIT).unwrap();
+                    rustix::net::send(&socket, &answer, SendFlags::NOSIGNAL).unwrap();
+                }
+                None if at + 1 == count => last = Some(socket),
+                None => {}
+            }
+        }
+        // As when a process ends: nobody is let in any more before the last one is let go.
+        drop(listener);
+        drop(last);
+    })
+}
+
+fn wait_for(what: &impl AsFd) {
+    let mut watched = [rustix::event::PollFd::new(what, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut watched, None).unwrap();
+}
+
+fn status() -> Vec<u8> {
+    let version = "1".to_owned();
+    let status = Status { process: 1, version, locked: Locked::No, vaults: Vec::new() };
+    let mut bytes = vec![0; MAX_FRAME_BYTES];
+    let mut writer = crate::codec::Writer::new(&mut bytes);
+    super::proto::Reply::Is(status).write(&mut writer);
+    let len = writer.wanted();
+    bytes.truncate(len);
+    bytes
+}
+
+/// A program that stands for the agent's: it says this, and leaves a file of this name.
+fn program(root: &Path, says: &str, leaves: &str) -> PathBuf {
+    let path = root.join("program");
+    let leaves = root.join(leaves);
+    fs::write(&path, format!("#!/bin/sh\n: > {}\nprintf {says}", leaves.display())).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+#[test]
+fn what_was_typed_outlives_an_agent_that_ends_between_two_questions() {
+    let end_of_it: [&[Option<Vec<u8>>]; 3] = [
+        // Before it is asked whether it is there, after it has said so, and after it is gone.
+        &[None],
+        &[Some(status()), None],
+        &[Some(status())],
+    ];
+    for answers in end_of_it {
+        let (root, folder) = folder();
+        let dies = dying(&folder, answers.to_vec());
+        let program = program(root.path(), "another", "started");
+        let (theirs, started) = (folder.clone(), root.path().join("started"));
+        let next = std::thread::spawn(move || {
+            dies.join().unwrap();
+            until("none is started", || started.exists());
+            Agent::start(&theirs, LONG)
+        });
+        let client = Client::new(&folder);
+        let span = Span { whole: LONG, idle: LONG };
+        client.keep(&program, &key("a"), &vault("a"), &session(b"canary-session"), span).unwrap();
+        let _agent = next.join().unwrap();
+        let kept = client.get(&key("a"), &vault("a"), Patience::Short).unwrap().unwrap();
+        assert_eq!(kept.session.secret.expose(), b"canary-session");
+    }
+}
+
+#[test]
+fn an_agent_that_always_hangs_up_is_an_error_and_no_endless_wait() {
+    let (root, folder) = folder();
+    let dies = dying(&folder, vec![Some(status()), None, None]);
+    let program = program(root.path(), "another", "started");
+    let span = Span { whole: LONG, idle: LONG };
+    let client = Client::new(&folder);
+    let error = client.keep(&program, &key("a"), &vault("a"), &session(b"s"), span).unwrap_err();
+    assert_eq!(error.code(), "E14.hung-up", "{error}");
+    dies.join().unwrap();
+    assert!(!root.path().join("started").exists(), "one was there");
+}
+
+#[test]
+fn an_agent_that_ends_while_it_is_asked_has_forgotten_everything() {
+    for hung_up in [1, 2] {
+        let answers = vec![None; hung_up];
+        let (_root, folder) = folder();
+        let client = Client::new(&folder);
+        let with = |ask: &dyn Fn(&Client)| {
+            let dies = dying(&folder, answers.clone());
+            ask(&client);
+            dies.join().unwrap();
+        };
+        if hung_up == 1 {
+            with(&|client| assert_eq!(client.forget(None).unwrap(), []));
+            with(&|client| assert!(client.status().unwrap().is_none()));
+            with(&|client| {
+                assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_none())
+            });
+            with(&|client| assert!(client.stop().unwrap()));
+            assert!(!client.has_given_up());
+        } else {
+            with(&|client| assert_eq!(client.forget(None).unwrap_err().code(), "E14.hung-up"));
+        }
+    }
+}
+
+#[test]
+fn one_process_at_a_time_asks_for_a_vault() {
+    let (_root, folder) = folder();
+    let (one, other) = (Client::new(&folder), Client::new(&folder));
+    let nowhere = Client::new(folder.join("x".repeat(300)));
+    assert!(nowhere.asking(&key("a")).is_some(), "where there can be no folder nobody waits");
+    let asking = one.asking(&key("Work"));
+    assert!(asking.is_some());
+    assert!(other.asking(&key("work")).is_none());
+    assert!(other.asking(&key("home")).is_some());
+    drop(asking);
+    assert!(other.asking(&key("work")).is_some());
+}
+
+/// Runs something as another user, where this one is root and can.
+fn as_nobody<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    std::thread::spawn(move || {
+        become_user(Some(NOBODY));
+        run()
+    })
+    .join()
+    .unwrap()
+}
+
+/// Opens what is closed to others, so that only the check of the peer is left.
+fn open_wide(root: &Path, folder: &Path) {
+    for path in [root, folder] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let socket = place::socket(folder);
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o666)).unwrap();
+}
+
+#[test]
+fn neither_end_speaks_to_another_user() {
+    let (root, folder) = folder();
+    if !rustix::process::geteuid().is_root() {
+        // Nobody can be become: the one user there is may speak to himself.
+        let _agent = Agent::start(&folder, LONG);
+        assert!(Client::new(&folder).status().unwrap().is_some());
+        return;
+    }
+    let agent = Agent::start(&folder, LONG);
+    keep(&Client::new(&folder), "a", LONG);
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let theirs = folder.clone();
+    let error = as_nobody(move || place::connect(&theirs).unwrap_err());
+    assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+
+    open_wide(root.path(), &folder);
+    let theirs = folder.clone();
+    let (told, heard) = as_nobody(move || {
+        let told = Client::new(&theirs)
+            .get(&key("a"), &vault("a"), Patience::Short)
+            .unwrap_err()
+            .to_string();
+        // And one that does not look whom it speaks to.
+        let socket = place::connect(&theirs).unwrap();
+        let _ = rustix::net::send(&socket, &[PROTOCOL, 6], SendFlags::NOSIGNAL);
+        let mut watched = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut watched, None).unwrap();
+        let mut buffer = [0_u8; 64];
+        let heard = rustix::net::recv(&socket, &mut buffer[..], RecvFlags::DONTWAIT);
+        (told, heard.map_or(0, |(_, size)| size))
+    });
+    assert!(told.ends_with("is served by user id 0"), "{told}");
+    assert_eq!(heard, 0);
+    assert_eq!(held(&Client::new(&folder)), ["a"]);
+    drop(agent);
+
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    chown(root.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let _agent = Agent::start_as(&folder, LONG, Some(NOBODY));
+    let error = Client::new(&folder).get(&key("a"), &vault("a"), Patience::Short).unwrap_err();
+    assert_eq!(error.code(), "E14.stranger");
+    let error = Client::new(&folder).prepare().unwrap_err();
+    assert_eq!(error.code(), "E02.owner", "root does not put a socket into somebody's folder");
+}

@@ -1,0 +1,135 @@
+//! What is wrong with what is installed and registered, why that matters, and what mends
+//! it. Looks at everything, runs no plugin, opens no vault and changes nothing.
+
+mod cage;
+mod folder;
+mod mend;
+mod plugin;
+mod vault;
+
+use crate::error::visible;
+use crate::host::Host;
+use crate::plugin::trust::Survey;
+
+pub use mend::Mend;
+
+/// How bad a [`Finding`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Something does not work, or is not used because it is not safe.
+    Error,
+    /// Everything works, and perhaps not as somebody thinks.
+    Warning,
+    /// Nothing is wrong, and it is good to know.
+    Note,
+}
+
+impl Severity {
+    /// Returns its name for people and for `--json`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// One thing that is wrong. Holds no secret and no value of a secret parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The stable code of the error that it is or leads to.
+    pub code: &'static str,
+    /// What is wrong, as a fragment without a full stop.
+    pub what: String,
+    /// Why it is so, the nearest cause first.
+    pub causes: Vec<String>,
+    /// Why it matters.
+    pub why: String,
+    /// What mends it: each by itself, the best first.
+    pub mends: Vec<Mend>,
+}
+
+impl Finding {
+    fn new(severity: Severity, code: &'static str, what: impl Into<String>) -> Self {
+        let (what, why) = (visible(&what.into()), String::new());
+        Self { severity, code, what, causes: Vec::new(), why, mends: Vec::new() }
+    }
+
+    /// Returns a finding in an error's own words.
+    fn of(severity: Severity, code: &'static str, error: &dyn std::error::Error) -> Self {
+        let mut finding = Self::new(severity, code, error.to_string());
+        let (mut last, mut next) = (error.to_string(), error.source());
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            // A transparent error says what its source says.
+            if text != last {
+                finding.causes.push(visible(&text));
+            }
+            (last, next) = (text, cause.source());
+        }
+        finding
+    }
+
+    fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
+
+    fn mended(mut self, by: impl IntoIterator<Item = Mend>) -> Self {
+        self.mends.extend(by);
+        self
+    }
+}
+
+impl Host {
+    /// Looks for what is wrong with folders, plugins and registrations: errors first, and
+    /// in each half folders before plugins before vaults. Nothing found is all sound.
+    ///
+    /// No plugin is run, no vault is opened, no reference is followed, nothing is written.
+    /// Every plugin file is read and hashed, whatever was found out about it before.
+    pub(crate) fn diagnose(&self) -> Vec<Finding> {
+        let survey = self.plugins().survey();
+        let mut findings = Vec::new();
+        self.folders(&survey, &mut findings);
+        findings.extend(cage::findings(survey.cage));
+        findings.extend(cage::of_namespaces(survey.namespaces, &self.options().runner));
+        self.all_plugins(&survey, &mut findings);
+        self.all_vaults(&survey, &mut findings);
+        // One unsafe folder stands in the way of many things.
+        let mut seen = Vec::new();
+        findings.retain(|finding| {
+            let is_new = !seen.contains(&(finding.code, finding.what.clone()));
+            seen.push((finding.code, finding.what.clone()));
+            is_new
+        });
+        findings.sort_by_key(|finding| finding.severity);
+        findings
+    }
+}
+
+/// Returns names as a list in words: "`a`, `b` and `c`".
+fn listed<T: std::fmt::Display>(names: &[T]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Returns the vaults that are registered with a plugin of this id.
+fn users_of(host: &Host, id: &str) -> Vec<keystead_plugin_api::VaultName> {
+    let vaults = host.vaults().map(|(vaults, _)| vaults).unwrap_or_default();
+    let uses = vaults
+        .into_iter()
+        .filter(|vault| vault.entry.as_ref().is_ok_and(|entry| entry.plugin == id));
+    uses.map(|vault| vault.name).collect()
+}
+
+/// Whether nothing more can be said of plugins than that their folders cannot be used.
+fn is_blind(survey: &Survey) -> bool {
+    !survey.faults.is_empty()
+}

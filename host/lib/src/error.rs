@@ -1,0 +1,545 @@
+//! What the library answers when it cannot do what was asked. The variants say who must
+//! act; [`Error::class`] says it in one word, [`Error::code`] names the cause for good.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use keystead_plugin_api::{Challenge, MAX_MESSAGE_BYTES, SecretName, VaultName};
+
+use crate::ask::Unanswered;
+use crate::ids::MixedIds;
+use crate::registry::schema;
+use crate::{agent, fs, plugin, reference, registry, transfer};
+
+/// The result of every call to the host.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Who must act on an error, and so how a program ends that meets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// It could not be done; the caller can act.
+    CannotDo,
+    /// There is no such secret, vault or plugin.
+    NoSuch,
+    /// A person is needed, and none is there.
+    NeedsHuman,
+    /// Part of it was done.
+    Partly,
+    /// A plugin misbehaved, or we did.
+    Fault,
+}
+
+impl Class {
+    /// Returns the class of an error whose cause this is: what was asked for is there, and
+    /// what it needs is not.
+    fn of_need(self) -> Self {
+        match self {
+            Self::NoSuch | Self::Partly => Self::CannotDo,
+            class => class,
+        }
+    }
+}
+
+/// Why the host could not do what was asked. No variant holds a secret.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// None of the vaults that were asked has a secret of this name.
+    #[error("no secret `{name}` in {}{}", vaults(.searched), said_of_missing(.searched, .answers))]
+    NoSuchSecret {
+        /// The name.
+        name: SecretName,
+        /// Where it was looked for.
+        searched: Vec<VaultName>,
+        /// What vaults said of it beyond that, such as that it can be brought back.
+        answers: Vec<(VaultName, keystead_plugin_api::Error)>,
+    },
+    /// No vault of this name is registered.
+    #[error("no vault `{name}` is registered")]
+    NoSuchVault {
+        /// The name.
+        name: VaultName,
+        /// A registered name that looks like it.
+        similar: Option<VaultName>,
+    },
+    /// The plugin has no kind of vault of this name.
+    #[error("plugin `{plugin}` has no kind of vault `{kind}`")]
+    NoSuchKind {
+        /// The plugin's id.
+        plugin: String,
+        /// The kind.
+        kind: String,
+        /// The kinds it has.
+        kinds: Vec<String>,
+    },
+    /// Vaults of this kind need what this host does not know.
+    #[error(
+        "plugin `{plugin}` needs a newer Keystead for vaults of kind `{kind}`: this one does not know {unknown}"
+    )]
+    NewerKind {
+        /// The plugin's id.
+        plugin: String,
+        /// The kind.
+        kind: String,
+        /// What the host does not know.
+        unknown: String,
+    },
+    /// The vault has no action of this id.
+    #[error("vault `{vault}` has no action `{action}`")]
+    NoSuchAction {
+        /// The vault.
+        vault: VaultName,
+        /// The action.
+        action: String,
+        /// The actions it has.
+        actions: Vec<String>,
+    },
+    /// A value that is not a map was to have one of its fields changed.
+    #[error("secret `{name}` in vault `{vault}` is not a map: it has no field to change")]
+    NotAMap {
+        /// The vault.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+    },
+    /// A field of a map was to get a value that is not of its type, and nothing said that this is
+    /// meant.
+    #[error(
+        "field `{field}` of secret `{name}` in vault `{vault}` is {present}, and the new value is not"
+    )]
+    FieldType {
+        /// The vault.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+        /// The field.
+        field: String,
+        /// What the field is.
+        present: String,
+    },
+    /// A field that is not there was to be made under a name that looks like a JSON pointer.
+    #[error("secret `{name}` in vault `{vault}` has no field of the name `{field}`")]
+    FieldPointer {
+        /// The vault.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+        /// The field.
+        field: String,
+    },
+    /// Nothing says which vault is meant: none was named, and none is the default.
+    #[error("no vault was named, and there is no default vault")]
+    NoDefaultVault {
+        /// The vaults there are.
+        vaults: Vec<VaultName>,
+    },
+    /// A write that must not replace anything met a secret of this name.
+    #[error("secret `{name}` exists in vault `{vault}`")]
+    SecretExists {
+        /// The vault.
+        vault: VaultName,
+        /// The secret.
+        name: SecretName,
+    },
+    /// The vault is locked, and nobody answered what it asks for.
+    #[error("vault `{vault}` is locked{}{}", said(&.challenge.message), unanswered(.why))]
+    Locked {
+        /// The vault.
+        vault: VaultName,
+        /// What it asks for that nothing has answered, what it says, and what it waits for.
+        challenge: Box<Challenge>,
+        /// Why there was no answer.
+        why: Unanswered,
+    },
+    /// The vault was unlocked, and its plugin hands out nothing that keeps it so.
+    #[error("vault `{vault}` cannot be kept unlocked: plugin `{plugin}` gives no session")]
+    NoSession {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+    },
+    /// The vault said no.
+    #[error("vault `{vault}` answered: {}", one_line(.answer))]
+    Refused {
+        /// The vault.
+        vault: VaultName,
+        /// In its own words.
+        answer: keystead_plugin_api::Error,
+    },
+    /// What the vault asked for was answered, and wrongly.
+    #[error("vault `{vault}` answered: {}", one_line(.answer))]
+    WrongAnswer {
+        /// The vault.
+        vault: VaultName,
+        /// In its own words.
+        answer: keystead_plugin_api::Error,
+        /// The prompts that were answered from references; the others were typed.
+        from: Vec<(String, reference::Reference)>,
+    },
+    /// The plugin broke its contract, or its process ended.
+    #[error("plugin `{plugin}` misbehaved in vault `{vault}`: {}", one_line(.answer))]
+    Misbehaved {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// What it did.
+        answer: keystead_plugin_api::Error,
+    },
+    /// The plugin's process failed.
+    #[error("plugin `{plugin}` failed in vault `{vault}`")]
+    Runner {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// How.
+        source: plugin::runner::Error,
+    },
+    /// There is no memory or descriptor left to hand the plugin's file to a runner.
+    #[error("plugin `{plugin}` cannot be handed to a runner")]
+    NoImage {
+        /// The plugin's id.
+        plugin: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The vault cannot be opened: each request to it is answered with this until it can.
+    #[error("vault `{vault}` cannot be opened")]
+    Faulty {
+        /// The vault.
+        vault: VaultName,
+        /// Why.
+        source: Arc<Error>,
+    },
+    /// The vault failed while several secrets were written; some were before.
+    #[error("vault `{vault}` failed in the middle: {}", if *.tried { "this secret may be written or not" } else { "this secret was not written" })]
+    Stopped {
+        /// The vault.
+        vault: VaultName,
+        /// Whether this secret was among those being written.
+        tried: bool,
+        /// How the vault failed.
+        source: Arc<Error>,
+    },
+    /// A vault that comes earlier in the search could not be asked: another vault's secret
+    /// of the same name is not the answer.
+    #[error("vault `{vault}` could not be asked for `{name}`")]
+    SearchIncomplete {
+        /// The secret.
+        name: SecretName,
+        /// The first vault that could not be asked.
+        vault: VaultName,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// Parameters do not fit the schema.
+    #[error("{} of {what} {} wrong", count(.faults.len(), "parameter"), if .faults.len() == 1 { "is" } else { "are" })]
+    Parameters {
+        /// Whose parameters they are.
+        what: String,
+        /// Every fault.
+        faults: Vec<schema::Fault>,
+    },
+    /// A reference could not be followed.
+    #[error("`{parameter}` could not be taken from `{reference}`: {why}")]
+    Unresolved {
+        /// The parameter or prompt it stands for.
+        parameter: String,
+        /// The reference.
+        reference: reference::Reference,
+        /// Why.
+        why: String,
+    },
+    /// A reference to a secret of another vault could not be followed.
+    #[error("`{parameter}` could not be taken from `{reference}`")]
+    UnresolvedSecret {
+        /// The parameter or prompt it stands for.
+        parameter: String,
+        /// The reference.
+        reference: reference::Reference,
+        /// What the vaults answered.
+        source: Box<Error>,
+    },
+    /// The vault is asked while the same caller has it opened or unlocked: references lead
+    /// in a circle, or a search that one of them makes comes to the vault itself.
+    #[error("vault `{vault}` is needed to open or unlock itself")]
+    NeedsItself {
+        /// The vault.
+        vault: VaultName,
+    },
+    /// The plugin asks for more than the registration grants.
+    #[error("plugin `{plugin}` asks for more than vault `{vault}` grants: {}", .missing.join(", "))]
+    NotGranted {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// What it asks for beyond that, as manifests write it.
+        missing: Vec<String>,
+    },
+    /// A user grants by name what the vault's kind does not request.
+    #[error(
+        "plugin `{plugin}` has no optional permission `{permission}` for vault `{vault}`: {}",
+        if optional.is_empty() { "it has none".to_owned() } else { format!("it has {}", optional.join(", ")) }
+    )]
+    NotRequested {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// The permission as typed.
+        permission: String,
+        /// The optional permissions of the vault's kind, as its manifest writes them.
+        optional: Vec<String>,
+    },
+    /// The plugin could write where Keystead keeps what plugins may do.
+    #[error(
+        "vault `{vault}` would let plugin `{plugin}` write under {}, and so to {}, which says what \
+         plugins may do",
+        path.display(),
+        own.display()
+    )]
+    ReachesOwn {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// Where it could write.
+        path: PathBuf,
+        /// The folder of Keystead's own.
+        own: PathBuf,
+    },
+    /// A path that the vault grants cannot be granted as it leads now.
+    #[error("vault `{vault}` cannot grant what plugin `{plugin}` asks for")]
+    Granting {
+        /// The vault.
+        vault: VaultName,
+        /// The plugin's id.
+        plugin: String,
+        /// Why.
+        source: Box<plugin::grant::Error>,
+    },
+    /// The registration asks for the host's own process, and nobody vouched for that.
+    #[error("plugin `{plugin}` may not run in the host's own process")]
+    InProcessForbidden {
+        /// The plugin's id.
+        plugin: String,
+    },
+    /// The plugin's `open` refused.
+    #[error("plugin `{plugin}` refused to open it: {}", one_line(.answer))]
+    OpenRefused {
+        /// The plugin's id.
+        plugin: String,
+        /// In its own words.
+        answer: keystead_plugin_api::Error,
+    },
+    /// What is registered cannot be read or changed.
+    #[error(transparent)]
+    Registry(registry::Error),
+    /// This process acts for two users at once.
+    #[error(transparent)]
+    MixedIds(#[from] MixedIds),
+    /// A path is not safe to use.
+    #[error(transparent)]
+    Path(#[from] fs::Error),
+    /// A plugin is not installed, not as it was pinned, or not allowed.
+    #[error(transparent)]
+    Trust(Box<plugin::trust::Error>),
+    /// A plugin file cannot be mapped, or its contract does not fit.
+    #[error(transparent)]
+    Load(#[from] plugin::loader::Error),
+    /// Secrets are not copied or moved.
+    #[error(transparent)]
+    Transfer(#[from] transfer::Error),
+    /// The agent could not be used.
+    #[error(transparent)]
+    Agent(#[from] agent::Error),
+}
+
+impl Error {
+    /// Returns the stable code of the cause: `E` and the family's number, a dot, a word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchSecret { .. } => "E12.no-such-secret",
+            Self::NoSuchVault { .. } => "E01.no-such-vault",
+            Self::NoSuchKind { .. } => "E01.no-such-kind",
+            Self::NewerKind { .. } => "E06.newer-kind",
+            Self::NoSuchAction { .. } => "E12.no-such-action",
+            Self::NotAMap { .. } => "E12.not-a-map",
+            Self::FieldType { .. } => "E12.field-type",
+            Self::FieldPointer { .. } => "E12.field-pointer",
+            Self::NoDefaultVault { .. } => "E01.no-default-vault",
+            Self::SecretExists { .. } => "E12.secret-exists",
+            Self::Locked { .. } => "E12.locked",
+            Self::NoSession { .. } => "E12.no-session",
+            Self::Refused { answer, .. } | Self::WrongAnswer { answer, .. } => answer_code(answer),
+            Self::Misbehaved { .. } => "E12.misbehaved",
+            Self::Runner { source, .. } => source.code(),
+            Self::NoImage { .. } => "E11.image",
+            Self::Faulty { source, .. } | Self::Stopped { source, .. } => source.code(),
+            Self::SearchIncomplete { .. } => "E12.search-incomplete",
+            Self::Parameters { .. } => "E01.parameters",
+            Self::Unresolved { .. } | Self::UnresolvedSecret { .. } => "E01.unresolved",
+            Self::NeedsItself { .. } => "E12.needs-itself",
+            Self::NotGranted { .. } => "E07.not-granted",
+            Self::NotRequested { .. } => "E07.not-requested",
+            Self::ReachesOwn { .. } => "E07.own-folder",
+            Self::Granting { source, .. } => source.code(),
+            Self::InProcessForbidden { .. } => "E07.in-process-forbidden",
+            Self::OpenRefused { .. } => "E10.open",
+            Self::Registry(error) => error.code(),
+            Self::MixedIds(error) => error.code(),
+            Self::Path(error) => error.code(),
+            Self::Trust(error) => error.code(),
+            Self::Load(error) => error.code(),
+            Self::Transfer(error) => error.code(),
+            Self::Agent(error) => error.code(),
+        }
+    }
+
+    /// Returns who must act.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::NoSuchSecret { .. }
+            | Self::NoSuchVault { .. }
+            | Self::NoSuchKind { .. }
+            | Self::NoSuchAction { .. } => Class::NoSuch,
+            Self::Trust(error) if error.is_not_installed() => Class::NoSuch,
+            Self::Locked { why: Unanswered::Nobody | Unanswered::Elsewhere, .. } => {
+                Class::NeedsHuman
+            }
+            Self::SearchIncomplete { .. } => Class::Partly,
+            Self::Misbehaved { .. } => Class::Fault,
+            Self::Runner { source, .. } if source.is_misbehaviour() => Class::Fault,
+            Self::OpenRefused { answer, .. }
+                if answer.kind() == keystead_plugin_api::ErrorKind::Internal =>
+            {
+                Class::Fault
+            }
+            Self::Faulty { source, .. } | Self::Stopped { source, .. } => source.class().of_need(),
+            Self::UnresolvedSecret { source, .. } => source.class().of_need(),
+            Self::Transfer(error) => error.class(),
+            _ => Class::CannotDo,
+        }
+    }
+}
+
+impl From<plugin::trust::Error> for Error {
+    fn from(error: plugin::trust::Error) -> Self {
+        Self::Trust(Box::new(error))
+    }
+}
+
+impl From<registry::Error> for Error {
+    fn from(error: registry::Error) -> Self {
+        match error {
+            registry::Error::NoSuchVault { name, similar } => Self::NoSuchVault { name, similar },
+            other => Self::Registry(other),
+        }
+    }
+}
+
+/// The code of what a vault answered.
+fn answer_code(answer: &keystead_plugin_api::Error) -> &'static str {
+    use keystead_plugin_api::{ErrorDetail, ErrorKind as Kind};
+    match answer.detail() {
+        Some(ErrorDetail::Throttled) => return "E12.throttled",
+        Some(ErrorDetail::Certificate) => return "E12.certificate",
+        Some(ErrorDetail::Conflict) => return "E12.conflict",
+        Some(ErrorDetail::NotGranted) => return "E12.not-granted",
+        Some(ErrorDetail::NameHeld) => return "E12.name-held",
+        // Recoverable and without such a version: reported as a secret that is not there.
+        _ => {}
+    }
+    match answer.kind() {
+        Kind::NotFound => "E12.not-found",
+        Kind::AlreadyExists => "E12.secret-exists",
+        Kind::Locked => "E12.locked",
+        Kind::PermissionDenied => "E12.denied",
+        Kind::Unavailable => "E12.unavailable",
+        Kind::Unsupported => "E12.unsupported",
+        Kind::Invalid => "E12.invalid",
+        Kind::Corrupt => "E12.damaged",
+        Kind::TimedOut => "E12.late",
+        _ => "E12.misbehaved",
+    }
+}
+
+/// Returns what a plugin wrote as one line that can do nothing to a terminal.
+pub(crate) fn one_line(error: &keystead_plugin_api::Error) -> String {
+    visible(error.message())
+}
+
+/// Returns an error with its causes, as one line.
+pub(crate) fn story(error: &dyn std::error::Error) -> String {
+    let mut story = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        story += &format!(": {error}");
+        cause = error.source();
+    }
+    story
+}
+
+/// Returns foreign text as one line that can do nothing to a terminal.
+pub fn visible(text: &str) -> String {
+    crate::escape::message(text.trim(), 1_000)
+}
+
+fn vaults(searched: &[VaultName]) -> String {
+    match searched {
+        [] => "any vault: none is registered".to_owned(),
+        [one] => format!("vault `{one}`"),
+        several => {
+            let names: Vec<_> = several.iter().map(|name| format!("`{name}`")).collect();
+            format!("the vaults {}", names.join(", "))
+        }
+    }
+}
+
+/// Returns what vaults said of a secret that they do not have.
+fn said_of_missing(
+    searched: &[VaultName],
+    answers: &[(VaultName, keystead_plugin_api::Error)],
+) -> String {
+    let said = answers.iter().map(|(vault, answer)| match searched {
+        [_] => format!(": {}", one_line(answer)),
+        _ => format!("; vault `{vault}`: {}", one_line(answer)),
+    });
+    said.collect()
+}
+
+/// Returns what a locked vault says, whole: it may be what a person has to do.
+fn said(message: &Option<String>) -> String {
+    let whole = |text: &String| crate::escape::message(text.trim(), MAX_MESSAGE_BYTES);
+    message.as_ref().map_or_else(String::new, |message| format!(": {}", whole(message)))
+}
+
+fn unanswered(why: &Unanswered) -> String {
+    match why {
+        Unanswered::Nobody => String::new(),
+        Unanswered::Interrupted => ", and unlocking was broken off".to_owned(),
+        Unanswered::Elsewhere => ", and another command waits for its login".to_owned(),
+        Unanswered::Failed(why) => format!(", and the answer could not be read: {why}"),
+    }
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentence_of_a_locked_vault_is_whole() {
+        let sentence = "x".repeat(MAX_MESSAGE_BYTES);
+        let challenge = Box::new(Challenge::new("c", Vec::new()).message(sentence.clone()));
+        let vault = VaultName::parse("v").unwrap();
+        let error = Error::Locked { vault, challenge, why: Unanswered::Nobody };
+        assert_eq!(error.to_string(), format!("vault `v` is locked: {sentence}"));
+    }
+}

@@ -1,0 +1,92 @@
+//! The names that are to be had without anybody's answer: for completion, which must never
+//! ask, run a program or change anything.
+
+use std::ops::ControlFlow;
+
+use keystead_plugin_api::{ListRequest, NameEquality, RulesRequest, SecretName, VaultName};
+
+use super::Host;
+use super::session::Course;
+use crate::error::Result;
+use crate::reference::Reference;
+use crate::registry::{Entry, Placement, Setting};
+use crate::secrets::Walk;
+
+impl Host {
+    /// Hands out the names of a vault's secrets that begin with this prefix by the vault's own rule
+    /// for names, in its own order, until there are no more or `each` breaks off.
+    ///
+    /// Nobody is asked, and standing answers are not used. A vault is passed over where
+    /// opening it would run a program or ask another vault: parameters taken from
+    /// `command:` or `keystead://`, a plugin that was granted programs or the session bus.
+    /// The plugin runs in a process of its own, whatever is registered, and is closed
+    /// again.
+    ///
+    /// # Errors
+    /// What is wrong with the registration or the plugin; that the vault is locked.
+    pub(crate) fn names_at_hand(
+        &self,
+        vault: &VaultName,
+        prefix: &str,
+        each: &mut dyn FnMut(SecretName) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let mut entry = self.entry(vault)?;
+        if !is_at_hand(&entry) {
+            return Ok(());
+        }
+        entry.unlock.clear();
+        // A caller that does not wait ends while a plugin hangs, and is not to end by a plugin's
+        // crash: neither harms anybody where the plugin has a process of its own.
+        entry.placement = Some(Placement::Isolated);
+        let mut open = self.open_as(None, entry, &mut Course::default())?;
+        let rules = open.vault().rules(&RulesRequest::new(self.deadline()));
+        let rules = rules.map_err(|refusal| open.error(refusal))?.names;
+        let key = |name: &str| match rules.key(name) {
+            Some(key) => key.into_owned(),
+            None => name.to_owned(),
+        };
+        let wanted = key(prefix);
+        // A vault that takes `a` and `A` for one name may yet filter by what is written.
+        let is_exact = matches!(rules, NameEquality::Exact | NameEquality::Unknown);
+        let mut walk = Walk::default();
+        loop {
+            let mut request = ListRequest::new(self.deadline());
+            request.cursor.clone_from(&walk.after);
+            request.prefix = is_exact.then(|| prefix.to_owned());
+            let listed = open.vault().list(&request).and_then(|page| {
+                walk.check(&page, request.limit)?;
+                Ok(page)
+            });
+            let page = match listed {
+                Ok(page) => page,
+                Err(refusal) => return Err(open.error(refusal)),
+            };
+            let last = walk.step(&page);
+            for entry in page.entries {
+                if !key(entry.name.as_str()).starts_with(&wanted) {
+                    continue;
+                }
+                if each(entry.name).is_break() {
+                    return Ok(());
+                }
+            }
+            if last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Whether opening the vault takes nothing but its plugin, variables and files.
+fn is_at_hand(entry: &Entry) -> bool {
+    let asks = |setting: &Setting| match setting {
+        Setting::Reference(reference) => {
+            !matches!(reference, Reference::Env(_) | Reference::File(_))
+        }
+        _ => false,
+    };
+    let reaches_out = |grant: &String| {
+        grant.starts_with("exec:") || grant.starts_with("socket:") || grant == "dbus"
+    };
+    !entry.parameters.values().any(asks) && !entry.grants.iter().any(reaches_out)
+}

@@ -1,0 +1,156 @@
+//! What a vault's sandbox grants, for an error that the sandbox may be the cause of.
+
+use keystead_plugin_api::{Error as Refusal, ErrorDetail, VaultName};
+
+use super::{Host, OptionalPermission, open};
+use crate::error::Error;
+use crate::registry::Placement;
+
+/// A vault whose plugin may have met the walls of its sandbox.
+#[non_exhaustive]
+#[derive(Debug)]
+pub struct Denied {
+    /// The vault.
+    pub vault: VaultName,
+    /// The plugin's id.
+    pub plugin: String,
+    /// What its registration grants.
+    pub grants: Vec<String>,
+    /// What it could grant beside that.
+    pub optional: Vec<OptionalPermission>,
+}
+
+/// What errors begin with that this host made of a file that it reads or replaces for a plugin, or of a
+/// program that it runs: the plugin passes them on, and no sandbox was in the way.
+pub(crate) const BY_HOST: &str = "Keystead cannot";
+
+/// How systems put it, and plugins that pass it on: refused; no such file, which a root directory of
+/// its own says of all that is not granted; a file system that can only be read; no such sockets.
+const NUMBERS: [u32; 6] = [1, 2, 13, 30, 97, 101];
+const WORDS: [&str; 7] = [
+    "is not granted",
+    "No such file or directory",
+    "Network is unreachable",
+    "Permission denied",
+    "Operation not permitted",
+    "Read-only file system",
+    "Address family not supported",
+];
+
+/// What name resolution says where the sandbox lets it reach no server. With the network granted it is
+/// something else.
+const NO_NETWORK: [&str; 3] =
+    ["Temporary failure in name resolution", "Name or service not known", "Could not resolve host"];
+
+impl Host {
+    /// Returns what is granted to the vault that an error is of, where its plugin runs isolated and
+    /// what it says may come from its sandbox.
+    pub(crate) fn denied(&self, error: &Error) -> Option<Denied> {
+        let (vault, denial) = denied_in(error, None)?;
+        let entry = self.entry(&vault).ok()?;
+        if !denial.fits(&entry.grants) {
+            return None;
+        }
+        let isolated = match entry.placement {
+            Some(placement) => placement == Placement::Isolated,
+            None => {
+                let trusted = self.plugins().find(&open::plugin_id(&entry.plugin).ok()?).ok()?;
+                open::usual_placement(&trusted) == Placement::Isolated
+            }
+        };
+        let optional = self.optional_permissions(&entry).unwrap_or_default();
+        isolated.then_some(Denied { vault, plugin: entry.plugin, grants: entry.grants, optional })
+    }
+}
+
+/// Returns the vault of an error by which its plugin may have met its sandbox, and what it met; `outer`
+/// is the vault that an error around it is of.
+fn denied_in(error: &Error, outer: Option<&VaultName>) -> Option<(VaultName, Denial)> {
+    match error {
+        Error::Refused { vault, answer } | Error::Misbehaved { vault, answer, .. } => {
+            Some((vault.clone(), Denial::of(answer)?))
+        }
+        Error::OpenRefused { answer, .. } => Some((outer?.clone(), Denial::of(answer)?)),
+        Error::Faulty { vault, source } | Error::Stopped { vault, source, .. } => {
+            denied_in(source, Some(vault))
+        }
+        Error::SearchIncomplete { vault, source, .. } => denied_in(source, Some(vault)),
+        Error::UnresolvedSecret { source, .. } => denied_in(source, None),
+        _ => None,
+    }
+}
+
+/// What a plugin's words may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Denial {
+    Any,
+    /// That the network is not granted, and nothing else.
+    Network,
+}
+
+impl Denial {
+    fn of(answer: &Refusal) -> Option<Self> {
+        match answer.detail() {
+            Some(ErrorDetail::NotGranted) => Some(Self::Any),
+            _ => Self::told(answer.message()),
+        }
+    }
+
+    fn told(message: &str) -> Option<Self> {
+        let has = |words: &[&str]| words.iter().any(|words| message.contains(words));
+        let has_number =
+            || NUMBERS.iter().any(|number| message.contains(&format!("(os error {number})")));
+        match () {
+            () if message.contains(BY_HOST) => None,
+            () if has(&NO_NETWORK) => Some(Self::Network),
+            () if has(&WORDS) || has_number() => Some(Self::Any),
+            () => None,
+        }
+    }
+
+    fn fits(self, grants: &[String]) -> bool {
+        self == Self::Any || !grants.iter().any(|grant| grant == "network")
+    }
+}
+
+/// Returns whether a plugin's answer may come from its sandbox, which grants this.
+pub fn may_be_denial(answer: &Refusal, grants: &[String]) -> bool {
+    Denial::of(answer).is_some_and(|denial| denial.fits(grants))
+}
+
+/// Returns whether a plugin's words may come from its sandbox, which grants this.
+pub fn tells_of_denial(message: &str, grants: &[String]) -> bool {
+    Denial::told(message).is_some_and(|denial| denial.fits(grants))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_sandbox_may_say_is_a_denial() {
+        for (answer, expected) in [
+            (Refusal::unavailable("cannot open /x: Permission denied (os error 13)"), true),
+            (Refusal::unavailable("cannot open /x: No such file or directory (os error 2)"), true),
+            (Refusal::unavailable("cannot open /x: No such file or directory"), true),
+            (Refusal::internal("connect: Operation not permitted"), true),
+            (Refusal::internal("connect: Network is unreachable"), true),
+            (
+                Refusal::permission_denied(
+                    "Keystead cannot replace `/x`: Operation not permitted (os error 1)",
+                ),
+                false,
+            ),
+            (Refusal::unavailable("getaddrinfo: Temporary failure in name resolution"), true),
+            (Refusal::detailed(ErrorDetail::NotGranted, "running `x` is not granted"), true),
+            (Refusal::permission_denied("the server refuses this token"), false),
+            (Refusal::unavailable("cannot open /x: Is a directory (os error 21)"), false),
+            (Refusal::not_found(), false),
+        ] {
+            assert_eq!(may_be_denial(&answer, &[]), expected, "{answer}");
+        }
+        let network = ["network".to_owned()];
+        assert!(!tells_of_denial("a.b: Temporary failure in name resolution", &network));
+        assert!(tells_of_denial("cannot open /x: No such file or directory", &network));
+    }
+}

@@ -1,0 +1,163 @@
+//! For Keystead's own crates and tests only, without any promise: what the command line, the import
+//! and export, the tests and the fuzz targets need beyond what a program that embeds the host does.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use keystead_plugin_api::testing::Outcome;
+use keystead_plugin_api::{SecretName, SecretText, VaultName};
+
+use crate::ask::Ask;
+use crate::doctor::Finding;
+use crate::error::{Error, Result};
+use crate::host::{Host, OptionalPermission};
+use crate::plugin::inspect::Kind;
+use crate::plugin::pins::PluginId;
+use crate::plugin::trust::Unpinned;
+use crate::reference::Reference;
+use crate::registry::{Entry, Placement};
+
+pub use crate::error::visible;
+pub use crate::host::{Check, Denied, may_be_denial, tells_of_denial};
+pub use crate::plugin::exec::run as execute;
+pub use crate::secrets::transfer::same_value;
+pub use crate::secrets::{has_wildcards, unfit};
+pub use crate::shell::word;
+pub use crate::similar::similar;
+
+/// The agent beyond [`Client`](crate::agent::Client).
+pub mod agent {
+    pub use crate::agent::proto::{HeldVault, Locked, Status};
+    pub use crate::agent::*;
+}
+
+/// What `doctor` finds and offers.
+pub mod doctor {
+    pub use crate::doctor::*;
+}
+
+/// Foreign text made harmless.
+pub mod escape {
+    pub use crate::escape::*;
+}
+
+/// Files, folders and locks.
+pub mod fs {
+    pub use crate::fs::*;
+}
+
+/// The rights of this process.
+pub mod ids {
+    pub use crate::ids::*;
+}
+
+/// JSON texts.
+pub mod json {
+    pub use crate::json::*;
+}
+
+/// Keys of metadata that mean the same everywhere.
+pub mod metadata {
+    pub use crate::secrets::metadata::*;
+}
+
+/// Plugin files, from their bytes to their process.
+pub mod plugin {
+    pub use crate::plugin::*;
+}
+
+/// The registry's files.
+pub mod registry {
+    pub use crate::registry::*;
+}
+
+/// Returns the vault that a write goes to.
+///
+/// # Errors
+/// [`NoDefaultVault`](Error::NoDefaultVault) where none is named and there is none.
+pub fn target(host: &Host, named: Option<&VaultName>) -> Result<VaultName> {
+    host.target(named)
+}
+
+/// Returns the kind of a vault.
+///
+/// # Errors
+/// The error that the vault answers every request with.
+pub fn kind_to_write(host: &Host, vault: &VaultName) -> Result<Kind> {
+    host.kind_to_write(vault)
+}
+
+/// Looks for what is wrong with folders, plugins and registrations.
+pub fn diagnose(host: &Host) -> Vec<Finding> {
+    host.diagnose()
+}
+
+/// Hands out the names of a vault's secrets that begin with this prefix, where that needs no prompt.
+///
+/// # Errors
+/// What is wrong with the registration or the plugin; that the vault is locked.
+pub fn names_at_hand(
+    host: &Host,
+    vault: &VaultName,
+    prefix: &str,
+    each: &mut dyn FnMut(SecretName) -> ControlFlow<()>,
+) -> Result<()> {
+    host.names_at_hand(vault, prefix, each)
+}
+
+/// Returns the names on the first page of a vault.
+///
+/// # Errors
+/// What the vault answers.
+pub fn first_names(host: &Host, vault: &VaultName, ask: &mut dyn Ask) -> Result<Vec<SecretName>> {
+    host.first_names(vault, ask)
+}
+
+/// Returns what is granted to the vault that an error is of, where that error may come from its
+/// plugin's sandbox.
+pub fn denied(host: &Host, error: &Error) -> Option<Denied> {
+    host.denied(error)
+}
+
+/// Returns what a vault's plugin could be granted beside what it needs.
+///
+/// # Errors
+/// The plugin cannot be used, or has no such kind of vault.
+pub fn optional_permissions(host: &Host, entry: &Entry) -> Result<Vec<OptionalPermission>> {
+    host.optional_permissions(entry)
+}
+
+/// Returns the secret text that a reference stands for.
+///
+/// # Errors
+/// That the reference cannot be followed.
+pub fn follow(host: &Host, what: &str, of: &Reference, folder: &Path) -> Result<SecretText> {
+    host.follow(what, of, folder)
+}
+
+/// Runs the conformance tests on a file that need not be installed.
+///
+/// # Errors
+/// What keeps the vault from being opened at all.
+pub fn check_file(
+    host: &Host,
+    plugin: &Unpinned,
+    check: &Check,
+    report: &mut dyn FnMut(&Outcome),
+) -> Result<()> {
+    host.check_file(plugin, check, report)
+}
+
+/// Runs the conformance tests on an installed plugin.
+///
+/// # Errors
+/// As for [`check_file`], and when it may not run there.
+pub fn check_installed(
+    host: &Host,
+    id: &PluginId,
+    placement: Placement,
+    check: &Check,
+    report: &mut dyn FnMut(&Outcome),
+) -> Result<()> {
+    host.check_installed(id, placement, check, report)
+}

@@ -1,0 +1,122 @@
+//! Where things are: the folders a caller gives the host. Never looked up in the environment here.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use keystead_plugin_api::VaultName;
+
+/// One of the two places a registration can come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// The administrator's: `/etc/keystead`.
+    System,
+    /// The user's own; it lies over the system layer.
+    User,
+}
+
+impl Layer {
+    /// Both layers, the lower one first.
+    pub const ALL: &'static [Self] = &[Self::System, Self::User];
+
+    /// Returns the layer's name in messages and in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The folders the host works in. The caller fills it, from the environment or not.
+///
+/// Every path is absolute: a relative one would make the answer depend on where the
+/// process happens to be. A folder that does not exist is an empty one.
+///
+/// # Examples
+/// ```
+/// use keystead::paths::{Layer, Paths};
+/// let paths = Paths {
+///     system_config: "/etc/keystead".into(),
+///     user_config: None,
+///     user_data: None,
+///     packaged: vec!["/usr/lib/keystead".into()],
+/// };
+/// assert!(paths.vaults_dir(Layer::System).unwrap().ends_with("keystead/vaults"));
+/// assert!(paths.vaults_dir(Layer::User).is_none());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// The administrator's settings, registrations and pins: `/etc/keystead`.
+    pub system_config: PathBuf,
+    /// The user's settings and registrations; `None` where there is no such user.
+    pub user_config: Option<PathBuf>,
+    /// The user's plugins, pins, verdicts and vaults; `None` where there is no such user.
+    pub user_data: Option<PathBuf>,
+    /// What packages installed, most specific first; each may hold `plugins/` and
+    /// `pins.d/`.
+    pub packaged: Vec<PathBuf>,
+}
+
+impl Paths {
+    /// Returns these folders without the user's.
+    pub(crate) fn of_the_system(self) -> Self {
+        Self { user_config: None, user_data: None, ..self }
+    }
+
+    /// Returns the folder of a layer's settings and registrations.
+    pub fn config_dir(&self, layer: Layer) -> Option<&Path> {
+        match layer {
+            Layer::System => Some(&self.system_config),
+            Layer::User => self.user_config.as_deref(),
+        }
+    }
+
+    /// Returns the folder with one file per registered vault.
+    pub fn vaults_dir(&self, layer: Layer) -> Option<PathBuf> {
+        Some(self.config_dir(layer)?.join("vaults"))
+    }
+
+    /// Returns the file a vault of this name is registered in by us. A file that somebody
+    /// else put there may be spelled with other case.
+    pub(crate) fn vault_file(&self, layer: Layer, name: &VaultName) -> Option<PathBuf> {
+        Some(self.vaults_dir(layer)?.join(format!("{name}.toml")))
+    }
+
+    /// Returns the file that holds the layer's default vault.
+    pub(crate) fn config_file(&self, layer: Layer) -> Option<PathBuf> {
+        Some(self.config_dir(layer)?.join("config.toml"))
+    }
+
+    /// Returns the folder of the locks between this user's processes.
+    pub(crate) fn locks_dir(&self) -> Option<PathBuf> {
+        Some(self.user_data.as_deref()?.join("locks"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_user_only_the_system_layer_has_files() {
+        let paths = Paths {
+            system_config: "/etc/keystead".into(),
+            user_config: None,
+            user_data: None,
+            packaged: vec!["/usr/local/lib/keystead".into(), "/usr/lib/keystead".into()],
+        };
+        let name = VaultName::parse("Work").unwrap();
+        assert_eq!(
+            paths.vault_file(Layer::System, &name),
+            Some("/etc/keystead/vaults/Work.toml".into())
+        );
+        assert_eq!(paths.vault_file(Layer::User, &name), None);
+        assert_eq!(paths.config_file(Layer::User), None);
+    }
+}

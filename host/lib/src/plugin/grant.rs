@@ -1,0 +1,425 @@
+//! What one plugin may do, from what a person granted to one vault: checked once, here, and open
+//! from then on. A [`Granted`] is what starts a runner; nothing else makes one. How a manifest's
+//! templates become permissions is the caller's.
+
+mod boundary;
+mod object;
+mod socket;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keystead_plugin_api::VaultName;
+
+use super::inspect::Permission;
+use super::runner::{Cage, Namespaces};
+use super::trust::{Trusted, Unpinned};
+use crate::fs;
+
+pub(crate) use boundary::{Boundaries, HostUse, writable_in};
+pub(crate) use object::{GrantedPath, Made, replaced};
+use object::{check_replaced, resolve};
+pub(crate) use socket::GrantedSocket;
+use socket::resolve_sockets;
+
+/// The most paths that one vault may be granted: their descriptors travel in one message.
+pub const MAX_PATHS: usize = 150;
+
+/// The most bytes that all of their names may have together: one packet, with what else is in it.
+const MAX_PATH_BYTES: usize = 48 * 1024;
+
+/// Why a plugin is granted nothing, and so not started.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The plugin asks for more than was granted.
+    #[error("it is not granted {}", .missing.join(", "))]
+    NotGranted {
+        /// What it asks for beyond that, as manifests write it.
+        missing: Vec<String>,
+    },
+    /// A path leads to where Keystead keeps what plugins may do.
+    #[error("{path} leads to {own}, which says what plugins may do", path = path.display(), own = own.display())]
+    OwnFolder {
+        /// The granted path.
+        path: PathBuf,
+        /// Keystead's own folder.
+        own: PathBuf,
+    },
+    /// A file in a granted folder is one of Keystead's own files under another name.
+    #[error(
+        "{name} in {path} is another name (a hard link) of {own}, a file of Keystead's own",
+        name = name.strip_prefix(path).unwrap_or(name).display(),
+        path = path.display(),
+        own = own.display()
+    )]
+    OwnFile {
+        /// The granted folder.
+        path: PathBuf,
+        /// Keystead's own file.
+        own: PathBuf,
+        /// Its other name.
+        name: PathBuf,
+    },
+    /// It cannot be told whether a granted folder has one of Keystead's own files under another name.
+    #[error(
+        "{own}, a file of Keystead's own, has another name (a hard link), which cannot be looked for in {path}: {problem}",
+        path = path.display(),
+        own = own.display()
+    )]
+    OwnFileUnknown {
+        /// The granted folder.
+        path: PathBuf,
+        /// Keystead's own file.
+        own: PathBuf,
+        /// Why it cannot be looked for.
+        problem: String,
+    },
+    /// A path leads through a link that a plugin could have put there.
+    #[error(
+        "{path} leads through the link {at}, which lies in a folder that vault `{vault}` lets its plugin write to",
+        path = path.display(),
+        at = at.display()
+    )]
+    Link {
+        /// The granted path.
+        path: PathBuf,
+        /// The link.
+        at: PathBuf,
+        /// The vault.
+        vault: VaultName,
+    },
+    /// A program that the host would run, or a socket, could have been changed by a plugin.
+    #[error(
+        "{path} lies in a folder that vault `{vault}` lets its plugin write to",
+        path = path.display()
+    )]
+    Writable {
+        /// The program or the socket.
+        path: PathBuf,
+        /// The vault.
+        vault: VaultName,
+    },
+    /// A program that the host would run is named by what is another one in each process.
+    #[error("{path} leads through {at}, which is not the same for each process", path = path.display(), at = at.display())]
+    KernelLink {
+        /// The program.
+        path: PathBuf,
+        /// The kernel's link.
+        at: PathBuf,
+    },
+    /// What is at the path of a socket is none, or is one that no permission of that kind is for.
+    #[error("{path} {problem}", path = path.display())]
+    Socket {
+        /// The granted path.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// It cannot be told whether a plugin could have changed what a path leads to.
+    #[error(
+        "{path} may be one that a plugin can change, and the registrations cannot be read: {problem}",
+        path = path.display()
+    )]
+    Registrations {
+        /// The path.
+        path: PathBuf,
+        /// Why the registrations cannot be read.
+        problem: String,
+    },
+    /// A path cannot be looked up, or leads through a link that others can change.
+    #[error(transparent)]
+    Path(#[from] fs::Error),
+    /// There are more paths, or longer ones, than a runner is told.
+    #[error("there are more than {MAX_PATHS} paths, or their names are too long")]
+    TooManyPaths,
+}
+
+impl Error {
+    /// Returns the stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotGranted { .. } => "E07.not-granted",
+            Self::OwnFolder { .. } => "E07.own-folder",
+            Self::OwnFile { .. } | Self::OwnFileUnknown { .. } => "E07.own-file",
+            Self::Link { .. } => "E07.link",
+            Self::Writable { .. } => "E07.writable-program",
+            Self::KernelLink { .. } => "E07.kernel-link",
+            Self::Socket { .. } => "E07.socket",
+            Self::Registrations { .. } => "E07.registrations",
+            Self::Path(error) => error.code(),
+            Self::TooManyPaths => "E07.too-many-paths",
+        }
+    }
+}
+
+/// Which plugin grants are for, and that it may be run at all: policy and quarantine were looked at
+/// when its proof was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof {
+    sha256: [u8; 32],
+    cage: Cage,
+    namespaces: Namespaces,
+}
+
+impl From<&Trusted> for Proof {
+    fn from(trusted: &Trusted) -> Self {
+        Self {
+            sha256: *trusted.sha256().as_bytes(),
+            cage: trusted.cage(),
+            namespaces: trusted.namespaces(),
+        }
+    }
+}
+
+impl From<&Unpinned> for Proof {
+    fn from(unpinned: &Unpinned) -> Self {
+        Self {
+            sha256: *unpinned.sha256().as_bytes(),
+            cage: unpinned.cage(),
+            namespaces: unpinned.namespaces(),
+        }
+    }
+}
+
+/// What one plugin may do in one vault, with each path open. A clone has the same files.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    proof: Proof,
+    boundaries: Boundaries,
+    permissions: Arc<[Permission]>,
+    paths: Arc<Vec<GrantedPath>>,
+    sockets: Arc<Vec<GrantedSocket>>,
+    /// Where the files lead that the host replaces, of those that lead elsewhere than their names say.
+    replaced: Arc<Vec<(String, PathBuf)>>,
+    /// Files of the system that it relies on while it runs, and that are replaced as a whole.
+    system: Arc<Vec<(&'static Path, Option<fs::object::Object>)>>,
+}
+
+/// What a permission is called for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Words {
+    /// As it is.
+    Plain(String),
+    /// With where its path leads by links.
+    Elsewhere(String),
+}
+
+impl Words {
+    /// Returns the words.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Elsewhere(text) => text,
+        }
+    }
+}
+
+/// The files that change while a machine runs and decide how names of the network are resolved.
+const FOR_NETWORK: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
+
+impl Granted {
+    /// Checks what a plugin asks for: a person granted it (`recorded`, as a registration or a command
+    /// line has it), and each path leads to where neither a link of others nor Keystead's own
+    /// folders are.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub(crate) fn check(
+        proof: impl Into<Proof>,
+        asked: Vec<Permission>,
+        recorded: &[String],
+        boundaries: &Boundaries,
+    ) -> Result<Self, Error> {
+        let missing = boundaries.beyond(&asked, recorded)?;
+        if !missing.is_empty() {
+            return Err(Error::NotGranted { missing });
+        }
+        Self::open(proof.into(), asked.into(), boundaries.clone())
+    }
+
+    /// Returns what a plugin may do that was granted nothing.
+    pub fn nothing(plugin: &Unpinned) -> Self {
+        Self {
+            proof: plugin.into(),
+            boundaries: Boundaries::default(),
+            permissions: Arc::from([]),
+            paths: Arc::default(),
+            sockets: Arc::default(),
+            replaced: Arc::default(),
+            system: Arc::default(),
+        }
+    }
+
+    fn open(
+        proof: Proof,
+        permissions: Arc<[Permission]>,
+        boundaries: Boundaries,
+    ) -> Result<Self, Error> {
+        let paths = resolve(&permissions, &boundaries)?;
+        let replaced = check_replaced(&permissions, &boundaries)?;
+        let sockets = resolve_sockets(&permissions, &boundaries)?;
+        let names = paths.iter().map(GrantedPath::name);
+        let names = names.chain(sockets.iter().map(GrantedSocket::name));
+        let (mut count, mut bytes) = (0, 0);
+        names.for_each(|name| (count, bytes) = (count + 1, bytes + name.len() + 16));
+        if count > MAX_PATHS || bytes > MAX_PATH_BYTES {
+            return Err(Error::TooManyPaths);
+        }
+        let relied_on: &[&str] =
+            if permissions.contains(&Permission::Network) { &FOR_NETWORK } else { &[] };
+        let opened = |path| (Path::new(path), fs::object::Object::open(Path::new(path)).ok());
+        let system = relied_on.iter().map(|path| opened(*path)).collect();
+        Ok(Self {
+            proof,
+            boundaries,
+            permissions,
+            paths: Arc::new(paths),
+            sockets: Arc::new(sockets),
+            replaced: Arc::new(replaced),
+            system: Arc::new(system),
+        })
+    }
+
+    /// Checks and opens the same paths as they lead now.
+    ///
+    /// # Errors
+    /// As for [`Granted::check`].
+    pub(crate) fn renew(&self) -> Result<Self, Error> {
+        Self::open(self.proof, Arc::clone(&self.permissions), self.boundaries.clone())
+    }
+
+    /// Returns whether a path leads to another file than the open one, or to one at all.
+    pub(crate) fn is_outdated(&self) -> bool {
+        let moved = |path: &Path, object: Option<&fs::object::Object>| match object {
+            Some(object) => !object.is_at(path),
+            None => rustix::fs::stat(path).is_ok(),
+        };
+        self.paths.iter().any(|path| moved(Path::new(path.name()), path.object()))
+            || self.sockets.iter().any(|one| moved(Path::new(one.name()), one.object()))
+            || self.system.iter().any(|(path, object)| moved(path, object.as_ref()))
+    }
+
+    /// Returns the hash of the plugin that this is for.
+    pub(crate) fn sha256(&self) -> &[u8; 32] {
+        &self.proof.sha256
+    }
+
+    /// Returns how much of a sandbox there has to be.
+    pub(crate) fn cage(&self) -> Cage {
+        self.proof.cage
+    }
+
+    /// Returns whether its process gets namespaces of its own.
+    pub(crate) fn namespaces(&self) -> Namespaces {
+        self.proof.namespaces
+    }
+
+    /// Leaves namespaces out from now on: they turned out to be half there.
+    pub(crate) fn do_without_namespaces(&mut self) {
+        self.proof.namespaces = Namespaces::Off;
+    }
+
+    /// Returns the granted paths.
+    pub(crate) fn paths(&self) -> &[GrantedPath] {
+        &self.paths
+    }
+
+    /// Returns the granted sockets.
+    pub(crate) fn sockets(&self) -> &[GrantedSocket] {
+        &self.sockets
+    }
+
+    /// Returns whether its process asks the host for each connection: sockets are granted, and not the
+    /// permission that lets it connect to all of them.
+    pub(crate) fn asks_to_connect(&self) -> bool {
+        !self.sockets.is_empty() && !self.has(&Permission::Dbus)
+    }
+
+    /// Returns these permissions in plain words, each path with where it leads by links: whoever reads
+    /// it is to know what is opened.
+    pub(crate) fn words<'p>(
+        &self,
+        permissions: impl Iterator<Item = &'p Permission>,
+    ) -> Vec<Words> {
+        let words = |permission: &Permission| {
+            let text = permission.to_string();
+            let elsewhere = match permission {
+                Permission::Files { template, .. } => {
+                    let path = self.paths.iter().find(|path| path.name() == template);
+                    path.and_then(GrantedPath::elsewhere)
+                }
+                Permission::Socket { template } => {
+                    let socket = self.sockets.iter().find(|one| one.name() == template);
+                    socket.and_then(GrantedSocket::elsewhere)
+                }
+                Permission::Replace { template } => {
+                    let path = self.replaced.iter().find(|(name, _)| name == template);
+                    path.map(|(_, path)| path.clone())
+                }
+                _ => None,
+            };
+            match elsewhere {
+                None => Words::Plain(text),
+                Some(path) => {
+                    Words::Elsewhere(format!("{text}, which leads to {}", path.display()))
+                }
+            }
+        };
+        permissions.map(words).collect()
+    }
+
+    /// Returns whether this is among what is granted, as it is.
+    pub(crate) fn has(&self, wanted: &Permission) -> bool {
+        self.permissions.contains(wanted)
+    }
+
+    /// Returns whether this is granted, or more than it.
+    pub(crate) fn covers(&self, wanted: &Permission) -> bool {
+        let Permission::Files { template, access } = wanted else {
+            return self.permissions.iter().any(|one| one.covers(wanted));
+        };
+        self.paths.iter().filter(|path| path.access() >= *access).any(|path| {
+            let (name, wanted) = (Path::new(path.name()), Path::new(template));
+            let is_folder = || match path.object() {
+                Some(object) => object.is_dir(),
+                None => path.name().ends_with('/'),
+            };
+            name == wanted || wanted.starts_with(name) && is_folder()
+        })
+    }
+
+    /// Returns whether libraries of the system are granted.
+    pub(crate) fn has_libraries(&self) -> bool {
+        self.permissions.iter().any(|one| matches!(one, Permission::Library(_)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+mod for_tests {
+    use super::*;
+
+    impl Granted {
+        /// Returns these permissions, for a plugin that nothing is known of.
+        pub(crate) fn for_tests(permissions: &[&str], sha256: [u8; 32], cage: Cage) -> Self {
+            let permissions: Vec<_> =
+                permissions.iter().map(|text| Permission::parse(text).unwrap()).collect();
+            let proof = Proof { sha256, cage, namespaces: Namespaces::BestEffort };
+            Self::open(proof, permissions.into(), Boundaries::default()).unwrap()
+        }
+
+        /// Returns the same with these namespaces.
+        pub(crate) fn with_namespaces(mut self, namespaces: Namespaces) -> Self {
+            self.proof.namespaces = namespaces;
+            self
+        }
+
+        /// Returns the same with this demanded of the sandbox.
+        pub(crate) fn with_cage(mut self, cage: Cage) -> Self {
+            self.proof.cage = cage;
+            self
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! Frames over a socket: one packet each; a large body lies in a sealed memfd beside it, where the
+//! host sends it, and comes in several packets, where a runner does ([`parts`]).
+//! Buffers are reused and wiped after each frame.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::parts::{self, Partial};
+use super::proto::{APART, Fault, HEADER_BYTES, Kind, MAX_FRAME_BYTES, Writer};
+
+/// What makes a memfd's bytes stay as they are while we read them.
+const SEALS: SealFlags =
+    SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
+
+/// What an allocation has that is mapped for itself: all of it is zero, and only what frames take
+/// of it is ever touched. A smaller one would be zeroed byte by byte, when it is made.
+const MAPPED_BYTES: usize = 4 * MAX_FRAME_BYTES;
+
+/// The most descriptors that travel with a frame: of the 253 that the kernel takes.
+pub(super) const MAX_DESCRIPTORS: usize = 200;
+
+/// How many descriptors a runner sends that has the host connect its plugin.
+pub(super) const ASKING: usize = 2;
+
+/// The pause after which sealing is given up; it doubles, so that all of them are twice as long.
+const LONGEST_PAUSE: Duration = Duration::from_millis(800);
+
+/// Returns the two ends of a connection, neither inherited by a program that is run.
+pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(rustix::net::socketpair(
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::SEQPACKET,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?)
+}
+
+/// Returns a memfd with these bytes that nobody can change any more.
+pub(super) fn sealed_memfd(bytes: &[u8]) -> io::Result<OwnedFd> {
+    sealed_memfd_with(|memfd| write_all(memfd, bytes))
+}
+
+/// Returns a memfd that nobody can change any more, with what is written to it before.
+pub(super) fn sealed_memfd_with<E: From<io::Error>>(
+    fill: impl FnOnce(&OwnedFd) -> Result<(), E>,
+) -> Result<OwnedFd, E> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    // Not to be run as a program, where the kernel can say so (6.3); dlopen maps it anyway.
+    let memfd = match rustix::fs::memfd_create(c"keystead", flags | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => rustix::fs::memfd_create(c"keystead", flags),
+        made => made,
+    }
+    .map_err(io::Error::from)?;
+    fill(&memfd)?;
+    seal(|| rustix::fs::fcntl_add_seals(&memfd, SEALS)).map_err(io::Error::from)?;
+    Ok(memfd)
+}
+
+/// Tries to seal until the kernel holds none of the pages any more: right after they were
+/// written it may, for a moment, for work of its own (`EBUSY`).
+fn seal(mut attempt: impl FnMut() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
+    let mut pause = Duration::from_micros(100);
+    loop {
+        match attempt() {
+            Err(Errno::BUSY) if pause < LONGEST_PAUSE => std::thread::sleep(pause),
+            done => return done,
+        }
+        pause *= 2;
+    }
+}
+
+/// Writes all of these bytes.
+fn write_all(file: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match rustix::io::write(file, rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Why nothing could be read.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The other end broke the rules.
+    Fault(Fault),
+    /// The system refused.
+    Io(io::Error),
+}
+
+impl From<Errno> for Trouble {
+    fn from(error: Errno) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+fn fault(what: &'static str) -> Trouble {
+    Trouble::Fault(Fault(what.into()))
+}
+
+/// Whether a call waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Until there is something, or room.
+    Forever,
+    /// Not at all.
+    Never,
+}
+
+/// What a send came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// The kernel has it.
+    Whole,
+    /// The body has this many bytes, more than the limit. Nothing was sent.
+    TooLarge(usize),
+    /// There is no room now, and [`Wait::Never`] was asked for.
+    NoRoom,
+    /// The other end is closed.
+    Closed,
+}
+
+/// A frame on its way out: what is said, and under which limit.
+pub(super) struct Outgoing<'a> {
+    pub(super) id: u64,
+    pub(super) kind: Kind,
+    /// The most bytes of the body.
+    pub(super) limit: usize,
+    /// What else travels with it; the body of a frame that has this must fit into a packet.
+    pub(super) with: &'a [BorrowedFd<'a>],
+}
+
+/// A packet's worth of memory.
+pub(super) struct Buffer {
+    bytes: Box<[u8]>,
+    /// Whether large bodies are sent in parts.
+    in_parts: bool,
+    /// What has come of a body in parts.
+    partial: Option<Partial>,
+}
+
+impl Buffer {
+    /// Returns an empty one.
+    pub(super) fn new() -> Self {
+        let bytes = vec![0; MAPPED_BYTES].into_boxed_slice();
+        Self { bytes, in_parts: false, partial: None }
+    }
+
+    /// Returns one that sends large bodies in parts, and waits for room for each.
+    pub(super) fn sending_in_parts() -> Self {
+        Self { in_parts: true, ..Self::new() }
+    }
+
+    fn packet(&mut self) -> &mut [u8] {
+        &mut self.bytes[..MAX_FRAME_BYTES]
+    }
+
+    /// Sends a frame. `write` is called twice where the body does not fit into a packet.
+    pub(super) fn send(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        outgoing: &Outgoing<'_>,
+        wait: Wait,
+        write: &dyn Fn(&mut Writer<'_>),
+    ) -> io::Result<Sent> {
+        let in_parts = self.in_parts;
+        let packet = self.packet();
+        let (header, body) = packet.split_at_mut(HEADER_BYTES);
+        let mut writer = Writer::new(body);
+        write(&mut writer);
+        let wanted = writer.wanted();
+        let sent = if wanted > outgoing.limit {
+            Ok(Sent::TooLarge(wanted))
+        } else if wanted <= body.len() {
+            put_header(header, outgoing.id, outgoing.kind as u8);
+            send_packet(socket, &packet[..HEADER_BYTES + wanted], outgoing.with, wait)
+        } else {
+            debug_assert!(outgoing.with.is_empty(), "it would be left out");
+            put_header(header, outgoing.id, outgoing.kind as u8 | APART);
+            let whole = whole(wanted, write);
+            if in_parts {
+                send_parts(socket, packet, &whole)
+            } else {
+                sealed_memfd(&whole).and_then(|memfd| {
+                    send_packet(socket, &packet[..HEADER_BYTES], &[memfd.as_fd()], wait)
+                })
+            }
+        };
+        let used = (HEADER_BYTES + wanted).min(MAX_FRAME_BYTES);
+        packet[..used].zeroize();
+        sent
+    }
+
+    /// Receives a frame; `limit` is the most bytes that a body of its kind may have.
+    pub(super) fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        wait: Wait,
+        limit: impl Fn(Kind) -> usize,
+    ) -> Result<Received<'_>, Trouble> {
+        // Room for one more than any frame has: too many are seen, not silently closed.
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(ASKING + 1))];
+        self.receive_in(&mut space, socket, wait, limit)
+    }
+
+    /// Receives the first frame of a host, which brings what is granted.
+    pub(super) fn receive_greeting(
+        &mut self,
+        socket: BorrowedFd<'_>,
+    ) -> Result<Received<'_>, Trouble> {
+        const ROOM: usize = rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + 1));
+        let mut space = [MaybeUninit::uninit(); ROOM];
+        self.receive_in(&mut space, socket, Wait::Forever, |_| 0)
+    }
+
+    fn receive_in(
+        &mut self,
+        space: &mut [MaybeUninit<u8>],
+        socket: BorrowedFd<'_>,
+        wait: Wait,
+        limit: impl Fn(Kind) -> usize,
+    ) -> Result<Received<'_>, Trouble> {
+        loop {
+            let (size, descriptors) = match receive_packet(space, socket, self.packet(), wait) {
+                Ok(packet) => packet,
+                // Sent when the other end closed with frames unread: what it had sent
+                // before is still to be had.
+                Err(Trouble::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    continue;
+                }
+                Err(Trouble::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Received::Nothing);
+                }
+                Err(trouble) => return Err(trouble),
+            };
+            if size == 0 {
+                return Ok(Received::Closed);
+            }
+            let head = head(&self.bytes[..size], descriptors);
+            let is_part = matches!(&head, Ok(head) if head.apart && head.descriptors.is_empty());
+            if !is_part && self.partial.is_none() {
+                let packet = Wiped(&mut self.bytes[..size]);
+                let Head { id, kind, apart, mut descriptors } = head?;
+                if !apart {
+                    let body = Body::Inside(packet);
+                    return Ok(Received::Frame(Frame { id, kind, body, descriptors }));
+                }
+                if size != HEADER_BYTES {
+                    return Err(fault("a frame with two bodies"));
+                }
+                let memfd = descriptors.pop().expect("what has none is a part");
+                let body = Body::Apart(read_sealed(&memfd, limit(kind))?);
+                return Ok(Received::Frame(Frame { id, kind, body, descriptors }));
+            }
+            let packet = Wiped(&mut self.bytes[..size]);
+            let Head { id, kind, .. } = head?;
+            if !is_part {
+                return Err(fault("a frame within another"));
+            }
+            let part = &packet.0[HEADER_BYTES..];
+            let partial = match self.partial.take() {
+                None => Partial::begin(id, kind, part, limit(kind)),
+                Some(mut begun) => begun.add(id, kind, part).map(|()| begun),
+            };
+            let partial = partial.map_err(Trouble::Fault)?;
+            if partial.is_whole() {
+                let body = Body::Apart(partial.into_body());
+                return Ok(Received::Frame(Frame { id, kind, body, descriptors: Vec::new() }));
+            }
+            self.partial = Some(partial);
+        }
+    }
+}
+
+/// What is in front of a body.
+struct Head {
+    id: u64,
+    kind: Kind,
+    apart: bool,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// Reads a packet's header, and sees how many descriptors it has.
+fn head(packet: &[u8], descriptors: Vec<OwnedFd>) -> Result<Head, Trouble> {
+    let Some((header, _)) = packet.split_at_checked(HEADER_BYTES) else {
+        return Err(fault("a frame without a header"));
+    };
+    let (id, code) = header.split_at(HEADER_BYTES - 1);
+    let id = u64::from_le_bytes(id.try_into().expect("a header is 8 bytes and one"));
+    let kind =
+        Kind::from_code(code[0] & !APART).ok_or_else(|| fault("a frame of an unknown kind"))?;
+    let apart = code[0] & APART != 0;
+    // How many these bring, their reader knows.
+    let most = match kind {
+        _ if apart => 1,
+        Kind::Hello => MAX_DESCRIPTORS,
+        Kind::Plugin => 1,
+        Kind::Ready => ASKING,
+        _ => 0,
+    };
+    if descriptors.len() > most {
+        return Err(fault("a frame with the wrong number of descriptors"));
+    }
+    Ok(Head { id, kind, apart, descriptors })
+}
+
+fn put_header(header: &mut [u8], id: u64, kind: u8) {
+    let (at_id, at_kind) = header.split_at_mut(HEADER_BYTES - 1);
+    at_id.copy_from_slice(&id.to_le_bytes());
+    at_kind[0] = kind;
+}
+
+fn whole(wanted: usize, write: &dyn Fn(&mut Writer<'_>)) -> Zeroizing<Vec<u8>> {
+    let mut whole = Zeroizing::new(vec![0; wanted]);
+    let mut writer = Writer::new(&mut whole);
+    write(&mut writer);
+    debug_assert_eq!(writer.wanted(), wanted);
+    whole
+}
+
+/// Sends a body in parts, each behind the header that this packet has.
+fn send_parts(socket: BorrowedFd<'_>, packet: &mut [u8], whole: &[u8]) -> io::Result<Sent> {
+    for (total, part) in parts::of(whole) {
+        let mut at = HEADER_BYTES;
+        for piece in [total.as_ref().map_or(&[][..], |total| total), part] {
+            packet[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
+        }
+        match send_packet(socket, &packet[..at], &[], Wait::Forever)? {
+            Sent::Whole => {}
+            other => return Ok(other),
+        }
+    }
+    Ok(Sent::Whole)
+}
+
+fn send_packet(
+    socket: BorrowedFd<'_>,
+    packet: &[u8],
+    with: &[BorrowedFd<'_>],
+    wait: Wait,
+) -> io::Result<Sent> {
+    let mut flags = SendFlags::NOSIGNAL;
+    flags.set(SendFlags::DONTWAIT, wait == Wait::Never);
+    loop {
+        // A runner has no descriptors to send, and may send none.
+        let sent = match with {
+            [] => rustix::net::send(socket, packet, flags),
+            descriptors => send_with(socket, packet, descriptors, flags),
+        };
+        return match sent {
+            Ok(_) => Ok(Sent::Whole),
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => Ok(Sent::NoRoom),
+            Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Ok(Sent::Closed),
+            Err(error) => Err(error.into()),
+        };
+    }
+}
+
+fn send_with(
+    socket: BorrowedFd<'_>,
+    packet: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> rustix::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        return Err(Errno::INVAL);
+    }
+    rustix::net::sendmsg(socket, &[IoSlice::new(packet)], &mut ancillary, flags)
+}
+
+fn receive_packet(
+    space: &mut [MaybeUninit<u8>],
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    wait: Wait,
+) -> Result<(usize, Vec<OwnedFd>), Trouble> {
+    let mut ancillary = RecvAncillaryBuffer::new(space);
+    let mut flags = RecvFlags::CMSG_CLOEXEC;
+    flags.set(RecvFlags::DONTWAIT, wait == Wait::Never);
+    let message = loop {
+        match rustix::net::recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags) {
+            Err(Errno::INTR) => {}
+            received => break received?,
+        }
+    };
+    let mut descriptors = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            descriptors.extend(rights);
+        }
+    }
+    if message.flags.contains(ReturnFlags::TRUNC) {
+        buffer.zeroize();
+        return Err(fault("a frame of more than 64 KiB"));
+    }
+    if message.flags.contains(ReturnFlags::CTRUNC) {
+        return Err(fault("a frame with the wrong number of descriptors"));
+    }
+    Ok((message.bytes, descriptors))
+}
+
+/// Reads a body that lies apart. The seals prove that it is memory, so that reading does
+/// not block, and that it stays as it is.
+fn read_sealed(memfd: &OwnedFd, limit: usize) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+    let sealed = rustix::fs::fcntl_get_seals(memfd).is_ok_and(|seals| seals.contains(SEALS));
+    if !sealed {
+        return Err(fault("a body that is not sealed"));
+    }
+    let size = rustix::fs::fstat(memfd)?.st_size;
+    let size = usize::try_from(size)
+        .ok()
+        .filter(|size| *size <= limit)
+        .ok_or_else(|| fault("a body that is too large"))?;
+    let mut body = Zeroizing::new(vec![0; size]);
+    let mut at = 0;
+    while at < size {
+        match rustix::io::pread(memfd, &mut body[at..], at as u64) {
+            Ok(0) => return Err(fault("a body that ends too early")),
+            Ok(count) => at += count,
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(body)
+}
+
+/// What a receive came to.
+pub(super) enum Received<'b> {
+    /// A frame, whole.
+    Frame(Frame<'b>),
+    /// There is none now, and [`Wait::Never`] was asked for.
+    Nothing,
+    /// The other end is closed, and all it sent has been read.
+    Closed,
+}
+
+/// A frame that came in. Its bytes are wiped when it goes.
+pub(super) struct Frame<'b> {
+    pub(super) id: u64,
+    pub(super) kind: Kind,
+    body: Body<'b>,
+    /// What travelled with it, for [`Kind::Hello`] and [`Kind::Plugin`].
+    pub(super) descriptors: Vec<OwnedFd>,
+}
+
+impl Frame<'_> {
+    /// Returns the body's bytes.
+    pub(super) fn body(&self) -> &[u8] {
+        match &self.body {
+            Body::Inside(packet) => &packet.0[HEADER_BYTES..],
+            Body::Apart(bytes) => bytes,
+        }
+    }
+
+    /// Returns the body's bytes, no longer in the buffer that they came in.
+    pub(super) fn into_body(self) -> Zeroizing<Vec<u8>> {
+        match self.body {
+            Body::Inside(packet) => Zeroizing::new(packet.0[HEADER_BYTES..].to_vec()),
+            Body::Apart(bytes) => bytes,
+        }
+    }
+}
+
+enum Body<'b> {
+    Inside(Wiped<'b>),
+    Apart(Zeroizing<Vec<u8>>),
+}
+
+struct Wiped<'b>(&'b mut [u8]);
+
+impl Drop for Wiped<'_> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests;

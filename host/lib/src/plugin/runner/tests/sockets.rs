@@ -1,0 +1,60 @@
+//! Sockets that the host connects a runner to: what is held, and that nothing of it stays.
+
+use std::os::unix::net::UnixListener;
+
+use super::*;
+
+/// What a plugin is told of any other socket.
+const REFUSED: &str = "Permission denied (os error 13)";
+
+/// A setup whose plugin may connect to a socket that somebody listens at.
+fn with_socket(folder: &Path) -> (Stage, UnixListener) {
+    let path = folder.join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let mut stage = stage("");
+    let permission = format!("socket:{}", path.display());
+    stage.setup.granted = Granted::for_tests(&[&permission], [7; 32], Cage::Possible);
+    (stage, listener)
+}
+
+#[test]
+fn without_a_filter_a_plugin_with_a_socket_is_not_started_whatever_the_policy_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut stage, _listener) = with_socket(folder.path());
+    stage.setup.launch.environment.push((stand_in::KERNEL.to_owned(), "filters".into()));
+    let refused = match Runner::open(stage.setup, request(amply())) {
+        Err(CallError::Runner(error)) => error,
+        opened => panic!("{opened:?}"),
+    };
+    assert_eq!(refused.code(), "E11.sandbox");
+    let text = refused.to_string();
+    assert!(text.contains("cannot have the host connect it to the sockets"), "{text}");
+    assert_eq!(*stage.blamed.lock().unwrap(), [""; 0]);
+}
+
+/// Returns how many threads of this process answer connections.
+fn answering() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names =
+        tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.trim_end() == "keystead-connec").count()
+}
+
+#[test]
+fn whoever_answers_its_connections_ends_with_the_runner() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stage, listener) = with_socket(folder.path());
+    let path = folder.path().join("socket").display().to_string();
+    for _ in 0..20 {
+        let mut runner = open(&stage);
+        assert_eq!(text(&mut runner, &format!("greet {path}")), "done");
+        assert_eq!(text(&mut runner, &format!("greet {path}.other")), REFUSED);
+        assert!(answering() > 0);
+        assert!(listener.accept().is_ok());
+    }
+    let until = Instant::now() + Duration::from_secs(10);
+    while answering() > 0 {
+        assert!(Instant::now() < until, "{} threads are left", answering());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,206 @@
+//! Trust: from a plugin's id to the one file it stands for, proven to be that file, and the
+//! acts that change it: install, trust, remove. Nothing of a plugin is run here.
+
+mod builtin;
+mod crash;
+mod error;
+mod install;
+mod list;
+mod policy;
+mod roots;
+mod survey;
+mod trusted;
+
+use std::path::Path;
+
+use crate::fs::OpenedFile;
+use crate::ids;
+use crate::paths::Paths;
+use crate::plugin::inspect::{self, Here, Inspected};
+use crate::plugin::pins::{Digest, InProcess, Layer, Pin, PluginId};
+use crate::plugin::verdict::{HostBuild, Verdict};
+
+pub use builtin::BUILTIN;
+pub use crash::{CRASH_WINDOW, CRASHES_TO_QUARANTINE, Crashes, Marker};
+pub use error::Error;
+pub use install::{Candidate, IfTaken, Place, Unpinned, Vouch};
+pub use list::{Listed, Verified};
+pub use policy::{Placement, Policy};
+pub(crate) use survey::{Survey, Surveyed};
+pub(crate) use trusted::CopyError;
+use trusted::Terms;
+pub use trusted::{Trusted, VouchedBy};
+
+use roots::Roots;
+
+/// What this process may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    /// It acts for the user who started it: her own folders count.
+    Ordinary,
+    /// The kernel started it with more rights than its user has, by file capabilities or by a
+    /// security module: only what root owns counts. A set-user-ID process is not served at all.
+    SetId,
+}
+
+/// The plugins of one machine and user, as pins and policy say.
+///
+/// It holds nothing open: each call sees the folders as they are then.
+#[derive(Debug, Clone)]
+pub struct Store {
+    paths: Paths,
+    privilege: Privilege,
+}
+
+impl Store {
+    /// Returns the store of these folders.
+    pub fn new(paths: &Paths, privilege: Privilege) -> Self {
+        let privilege = match ids::privilege() {
+            Privilege::Ordinary => privilege,
+            Privilege::SetId => Privilege::SetId,
+        };
+        Self { paths: paths.clone(), privilege }
+    }
+
+    /// Returns the plugin of this id, proven: its file is the pinned one by SHA-256, was
+    /// inspected, and fits this machine; or all this was so when file and host were last
+    /// as they are now.
+    ///
+    /// # Errors
+    /// What stands against it, of every family up to E07. A pin of a higher layer that is
+    /// not understood is never passed over in favour of a lower one.
+    pub fn find(&self, id: &PluginId) -> Result<Trusted, Error> {
+        match self.find_once(id) {
+            // An upgrade may have come between the pin and its file.
+            Err(Error::FileMissing { .. }) => self.find_once(id),
+            done => done,
+        }
+    }
+
+    fn find_once(&self, id: &PluginId) -> Result<Trusted, Error> {
+        let roots = Roots::new(&self.paths, self.privilege);
+        let policy = Policy::read(&roots)?;
+        let found = roots.pin(id)?.ok_or_else(|| roots.not_pinned(id))?;
+        self.permit(&roots, &policy, &found.pin)?;
+        let file = roots.locate(&found)?;
+        self.prove(&roots, &policy, found.pin, file)
+    }
+
+    /// Returns the administrator's policy.
+    ///
+    /// # Errors
+    /// When the file is there and unsafe, or not understood.
+    #[doc(hidden)]
+    pub fn policy(&self) -> Result<Policy, Error> {
+        Policy::read(&Roots::new(&self.paths, self.privilege))
+    }
+
+    /// Checks all that needs no look at the file.
+    fn permit(&self, roots: &Roots<'_>, policy: &Policy, pin: &Pin) -> Result<(), Error> {
+        roots.deny(&pin.id, &pin.sha256)?;
+        policy.permit(&pin.id, &pin.sha256, pin.layer)?;
+        if let Some(data) = roots.data()?
+            && crash::is_quarantined(data, &pin.sha256)?
+        {
+            return Err(Error::Quarantined { id: pin.id.clone(), sha256: pin.sha256 });
+        }
+        Ok(())
+    }
+
+    fn prove(
+        &self,
+        roots: &Roots<'_>,
+        policy: &Policy,
+        pin: Pin,
+        file: OpenedFile,
+    ) -> Result<Trusted, Error> {
+        let data = roots.data()?;
+        let host = HostBuild::current();
+        let identity = file.identity();
+        if let (Some(data), Some(host)) = (data, host)
+            && let Some(verdict) = Verdict::read(data, &pin.sha256, &identity, host)
+        {
+            return self.trusted(roots, policy, pin, file, verdict, None);
+        }
+
+        let (bytes, verdict) = judge(&pin, &file)?;
+        if let (Some(_), Some(data)) = (host, roots.data_made()) {
+            // A cache: where it cannot be written the work is done again next time.
+            let _ = verdict.write(&data);
+        }
+        self.trusted(roots, policy, pin, file, verdict, Some(bytes))
+    }
+
+    fn trusted(
+        &self,
+        roots: &Roots<'_>,
+        policy: &Policy,
+        pin: Pin,
+        file: OpenedFile,
+        verdict: Verdict,
+        bytes: Option<Vec<u8>>,
+    ) -> Result<Trusted, Error> {
+        if verdict.manifest.id != pin.id.as_str() {
+            return Err(Error::IdDiffers {
+                pinned: pin.id,
+                found: verdict.manifest.id,
+                path: file.path().to_owned(),
+            });
+        }
+        policy.permit_permissions(&pin.id, &verdict.manifest.all_permissions())?;
+        let builtin = pin.layer == Layer::Packaged && builtin::has(&pin.id, &pin.sha256);
+        let vouched_by = match pin.layer {
+            Layer::Packaged if builtin => VouchedBy::Builtin,
+            Layer::Packaged => VouchedBy::Packaged,
+            Layer::Administrator => VouchedBy::Administrator,
+            Layer::User => VouchedBy::User,
+        };
+        let allowed = builtin || pin.in_process == InProcess::Danger;
+        let in_process = match policy.placement {
+            Placement::Isolated => InProcess::Never,
+            Placement::AsRegistered if allowed => InProcess::Danger,
+            Placement::AsRegistered => InProcess::Never,
+        };
+        let data = roots.data_path().map(Path::to_owned);
+        let terms = Terms { in_process, cage: policy.cage, namespaces: policy.namespaces };
+        Ok(Trusted::new(pin.id, vouched_by, terms, file, verdict, bytes, data))
+    }
+}
+
+/// Reads a pinned file, hashes and inspects it.
+fn judge(pin: &Pin, file: &OpenedFile) -> Result<(Vec<u8>, Verdict), Error> {
+    let (bytes, found) = trusted::read_and_hash(file)?;
+    if found != pin.sha256 {
+        let (id, path) = (pin.id.clone(), file.path().to_owned());
+        return Err(Error::HashMismatch { id, path, pinned: pin.sha256, found });
+    }
+    let inspected = look_into(&bytes, file)?;
+    let verdict = Verdict {
+        sha256: found,
+        identity: file.identity(),
+        // Without a known host build there is no cache; the number is then never compared.
+        host: HostBuild::current().unwrap_or(HostBuild::UNKNOWN),
+        abi: inspected.abi,
+        fit: None,
+        manifest: inspected.manifest,
+    };
+    Ok((bytes, verdict))
+}
+
+/// Inspects a file's bytes, and whether it can be loaded here. Libraries beyond the system's
+/// are for the manifest to ask for and for whoever registers a vault to grant.
+fn look_into(bytes: &[u8], file: &OpenedFile) -> Result<Inspected, Error> {
+    let wrong = |source| Error::Unfit { path: file.path().to_owned(), source };
+    let inspected = inspect::inspect(bytes).map_err(wrong)?;
+    let here = Here::current().granting(&inspected.manifest.permissions);
+    inspected.check_here(&here).map_err(wrong)?;
+    Ok(inspected)
+}
+
+/// Returns the name of the file that holds the plugin of this hash.
+fn file_name(sha256: &Digest) -> String {
+    format!("{sha256}.{}", std::env::consts::DLL_EXTENSION)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! All that is pinned, and how it stands: shown and verified, never run.
+
+use std::path::PathBuf;
+
+use super::roots::Roots;
+use super::{Error, Policy, Store, look_into, trusted};
+use crate::plugin::pins::{self, Digest, Entry, Layer, PluginId};
+
+/// One pin, and how it stands.
+#[derive(Debug)]
+pub struct Listed {
+    /// The pin's name without `.toml`: an id, or for some denials a hash.
+    pub name: String,
+    /// The layer it lies in.
+    pub layer: Layer,
+    /// The pin's file.
+    pub path: PathBuf,
+    /// What it says; none when it is not understood, which is then the problem.
+    pub entry: Option<Entry>,
+    /// The layer whose pin of the same name counts instead.
+    pub shadowed_by: Option<Layer>,
+    /// Why the plugin could not be used now, as far as shows without reading its file.
+    pub problem: Option<Error>,
+}
+
+/// One pin whose file was read and hashed afresh.
+#[derive(Debug)]
+pub struct Verified {
+    /// The pin's name without `.toml`.
+    pub name: String,
+    /// The layer it lies in.
+    pub layer: Layer,
+    /// The file that was read, where there is one.
+    pub path: Option<PathBuf>,
+    /// The hash that file and pin share, or what is wrong.
+    pub outcome: Result<Digest, Error>,
+}
+
+impl Store {
+    /// Returns every pin of every layer, in the order they count, and by name in each.
+    ///
+    /// # Errors
+    /// When a layer's folder or the policy is unsafe or cannot be read: a single pin's
+    /// fault is told with that pin.
+    #[doc(hidden)]
+    pub fn list(&self) -> Result<Vec<Listed>, Error> {
+        let roots = Roots::new(&self.paths, self.privilege);
+        let policy = Policy::read(&roots)?;
+        let mut all: Vec<Listed> = Vec::new();
+        for root in roots.iter() {
+            let Some(book) = root.book()? else { continue };
+            for (name, entry) in book.entries()? {
+                let path = book.path(&name);
+                let shadowed_by = all.iter().find(|one| one.name == name).map(|one| one.layer);
+                let (entry, problem) = match entry {
+                    Err(error) => (None, Some(error.into())),
+                    Ok(Entry::Denial) => (Some(Entry::Denial), None),
+                    Ok(Entry::Pin(pin)) => {
+                        let found = roots.found(root, pin.clone(), path.clone());
+                        let stands = self
+                            .permit(&roots, &policy, &pin)
+                            .and_then(|()| roots.locate(&found).map(|_| ()));
+                        (Some(Entry::Pin(pin)), stands.err())
+                    }
+                };
+                all.push(Listed { name, layer: root.layer, path, entry, shadowed_by, problem });
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads and hashes the file of each pin afresh, without regard to verdicts: of this
+    /// id's, or of all.
+    ///
+    /// # Errors
+    /// [`pins::Error::NotPinned`] when no layer has the id; or when a layer's folder is
+    /// unsafe or cannot be read.
+    #[doc(hidden)]
+    pub fn verify(&self, id: Option<&PluginId>) -> Result<Vec<Verified>, Error> {
+        let roots = Roots::new(&self.paths, self.privilege);
+        let mut all = Vec::new();
+        for root in roots.iter() {
+            let Some(book) = root.book()? else { continue };
+            for (name, entry) in book.entries()? {
+                if id.is_some_and(|id| id.as_str() != name) {
+                    continue;
+                }
+                let layer = root.layer;
+                let (path, outcome) = match entry {
+                    Ok(Entry::Denial) => continue,
+                    Err(error) => (None, Err(error.into())),
+                    Ok(Entry::Pin(pin)) => {
+                        let found = roots.found(root, pin, book.path(&name));
+                        match roots.locate(&found) {
+                            Err(error) => (None, Err(error)),
+                            Ok(file) => {
+                                let path = file.path().to_owned();
+                                (Some(path), verify(&found.pin, &file))
+                            }
+                        }
+                    }
+                };
+                all.push(Verified { name, layer, path, outcome });
+            }
+        }
+        match id {
+            Some(id) if all.is_empty() => Err(roots.not_pinned(id)),
+            _ => Ok(all),
+        }
+    }
+}
+
+fn verify(pin: &pins::Pin, file: &crate::fs::OpenedFile) -> Result<Digest, Error> {
+    let (bytes, found) = trusted::read_and_hash(file)?;
+    let path = || file.path().to_owned();
+    if found != pin.sha256 {
+        let (id, pinned) = (pin.id.clone(), pin.sha256);
+        return Err(Error::HashMismatch { id, path: path(), pinned, found });
+    }
+    let inspected = look_into(&bytes, file)?;
+    if inspected.manifest.id != pin.id.as_str() {
+        let found = inspected.manifest.id;
+        return Err(Error::IdDiffers { pinned: pin.id.clone(), found, path: path() });
+    }
+    Ok(found)
+}

@@ -1,0 +1,311 @@
+//! What people do with secrets, over one vault or many: which vault is meant, in which
+//! order they are asked, and what it means when one of them cannot answer.
+
+mod action;
+mod atomic;
+mod field;
+mod list;
+mod many;
+pub(crate) mod metadata;
+mod pattern;
+pub(crate) mod rules;
+pub(crate) mod transfer;
+mod write;
+
+use keystead_plugin_api::{
+    DescribeRequest, Entry, Error as Answer, ErrorKind, GetRequest, Metadata, Secret, SecretName,
+    Value, VaultName, WriteMode,
+};
+
+pub use action::PlannedAction;
+pub use field::{FieldKind, NewField, NoField};
+pub use many::Write;
+pub use pattern::has_wildcards;
+
+use crate::ask::{Ask, Nobody};
+use crate::error::{Error, Result};
+use crate::host::{Host, Run};
+pub(crate) use list::Walk;
+pub use write::unfit;
+
+/// Where a secret is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In this vault.
+    Vault(VaultName),
+    /// In the default vault, then in the others by name. The first that has it answers.
+    Search(Unasked),
+}
+
+impl Place {
+    /// Returns a search that stops at a vault which cannot be asked.
+    pub fn anywhere() -> Self {
+        Self::Search(Unasked::Stops)
+    }
+}
+
+/// What a search does at a vault that is locked, broken or late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unasked {
+    /// It stops: what a later vault has under the same name is not the answer.
+    Stops,
+    /// It goes on: any vault's answer will do.
+    Skipped,
+}
+
+/// A secret, and where it was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The vault that has it.
+    pub vault: VaultName,
+    /// The secret.
+    pub secret: Secret,
+}
+
+/// A secret without its value, and where it was found.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// The vault that has it.
+    pub vault: VaultName,
+    /// What the vault tells of it.
+    pub entry: Entry,
+}
+
+/// What a listing found.
+#[derive(Debug)]
+pub struct Listing {
+    /// What there is, sorted by name, then by vault.
+    pub entries: Vec<Described>,
+    /// The vaults that could not be asked, and why.
+    pub failed: Vec<(VaultName, Error)>,
+}
+
+/// A secret to be written.
+#[derive(Debug)]
+pub struct NewSecret {
+    /// Its name.
+    pub name: SecretName,
+    /// The vault; `None` for the default one.
+    pub vault: Option<VaultName>,
+    /// Its value.
+    pub value: Value,
+    /// The one field of a map that `value` is for; the others stay.
+    pub field: Option<NewField>,
+    /// Its metadata, instead of all there was; `None` leaves it.
+    pub metadata: Option<Metadata>,
+    /// What to do when the name is there already, or is not.
+    pub mode: WriteMode,
+    /// Whether to write.
+    pub run: Run,
+}
+
+impl Found {
+    /// Returns one part of the value. It is that of exactly this name: a map's key, `user` and
+    /// `password` of a credential, a member of JSON that is an object or of a text that is one. Or it
+    /// is what a JSON pointer leads to (`/hosts/0`, RFC 6901), through maps, JSON and such texts.
+    ///
+    /// A JSON string is given as the text that it stands for.
+    ///
+    /// # Errors
+    /// Why there is none. `null` is none.
+    pub fn into_field(self, field: &str) -> std::result::Result<Value, NoField> {
+        field::part(self.secret.value, field)
+    }
+}
+
+impl Host {
+    /// Returns a secret.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchSecret`] when every vault that was to be asked was asked and none has
+    /// it; [`Error::SearchIncomplete`] when one of several could not be asked; what a named
+    /// vault answers, or the only one there is.
+    pub fn get(&self, name: &SecretName, place: &Place, ask: &mut dyn Ask) -> Result<Found> {
+        let (vault, secret) = self.first(name, place, ask, &mut |vault, ask| {
+            self.call(vault, ask, &mut |open, deadline| {
+                open.get(&GetRequest::new(name.clone(), deadline))
+            })
+        })?;
+        Ok(Found { vault, secret })
+    }
+
+    /// Returns what a vault tells of a secret besides its value.
+    ///
+    /// # Errors
+    /// As [`Host::get`].
+    pub fn describe(
+        &self,
+        name: &SecretName,
+        place: &Place,
+        ask: &mut dyn Ask,
+    ) -> Result<Described> {
+        let (vault, entry) = self.first(name, place, ask, &mut |vault, ask| {
+            self.call(vault, ask, &mut |open, deadline| {
+                open.describe(&DescribeRequest::new(name.clone(), deadline))
+            })
+        })?;
+        Ok(Described { vault, entry })
+    }
+
+    /// Asks vaults in order for the first answer.
+    fn first<T>(
+        &self,
+        name: &SecretName,
+        place: &Place,
+        ask: &mut dyn Ask,
+        run: &mut dyn FnMut(&VaultName, &mut dyn Ask) -> Result<T>,
+    ) -> Result<(VaultName, T)> {
+        let unasked = match place {
+            Place::Vault(vault) => {
+                let result = run(vault, ask).map_err(|error| named(error, vault, name));
+                return Ok((vault.clone(), result?));
+            }
+            Place::Search(unasked) => *unasked,
+        };
+        let default = self.default_vault()?;
+        let mut missed = Missed::default();
+        let mut failed = None;
+        // The default vault first: the others are not even looked up if it has the secret.
+        if let Some(vault) = &default {
+            match run(vault, ask) {
+                Ok(found) => return Ok((vault.clone(), found)),
+                Err(error) => self.miss(error, vault, &mut missed, &mut failed, unasked, name)?,
+            }
+        }
+        for vault in self.names()? {
+            if Some(&vault) == default.as_ref() || !self.is_searched(&vault) {
+                continue;
+            }
+            match run(&vault, &mut Nobody) {
+                Ok(found) => return Ok((vault, found)),
+                Err(error) => self.miss(error, &vault, &mut missed, &mut failed, unasked, name)?,
+            }
+        }
+        Err(match failed {
+            Some((vault, source)) => {
+                Error::SearchIncomplete { name: name.clone(), vault, source: Box::new(source) }
+            }
+            None => {
+                let Missed { searched, answers } = missed;
+                Error::NoSuchSecret { name: name.clone(), searched, answers }
+            }
+        })
+    }
+
+    /// Decides what a vault without the secret means for a search: it goes on, remembers
+    /// the failure, or ends.
+    fn miss(
+        &self,
+        error: Error,
+        vault: &VaultName,
+        missed: &mut Missed,
+        failed: &mut Option<(VaultName, Error)>,
+        unasked: Unasked,
+        name: &SecretName,
+    ) -> Result<()> {
+        match named(error, vault, name) {
+            Error::NoSuchSecret { answers, .. } => {
+                missed.searched.push(vault.clone());
+                missed.answers.extend(answers);
+            }
+            // Where no other vault could have it, nothing is incomplete: what it says is all.
+            error if self.is_searched_alone(vault)? => return Err(error),
+            error if unasked == Unasked::Skipped => {
+                failed.get_or_insert((vault.clone(), error));
+            }
+            error => {
+                return Err(Error::SearchIncomplete {
+                    name: name.clone(),
+                    vault: vault.clone(),
+                    source: Box::new(error),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn is_searched_alone(&self, vault: &VaultName) -> Result<bool> {
+        Ok(self.names()?.iter().all(|other| other == vault || !self.is_searched(other)))
+    }
+
+    /// A registration that cannot be read takes part: it may be the one that has it.
+    fn is_searched(&self, vault: &VaultName) -> bool {
+        self.entry(vault).map_or(true, |entry| entry.search)
+    }
+}
+
+/// The vaults that do not have a secret, and what they said of it beyond that.
+#[derive(Default)]
+struct Missed {
+    searched: Vec<VaultName>,
+    answers: Vec<(VaultName, Answer)>,
+}
+
+/// Puts the secret's name where the vault's own words have none.
+fn named(error: Error, vault: &VaultName, name: &SecretName) -> Error {
+    match &error {
+        Error::Refused { answer, .. } if answer.kind() == ErrorKind::NotFound => {
+            // Its usual sentence says no more than that.
+            let says_more = answer.detail().is_some() || *answer != Answer::not_found();
+            let answers = says_more.then(|| (vault.clone(), answer.clone())).into_iter().collect();
+            Error::NoSuchSecret { name: name.clone(), searched: vec![vault.clone()], answers }
+        }
+        Error::Refused { answer, .. }
+            if answer.kind() == ErrorKind::AlreadyExists && answer.detail().is_none() =>
+        {
+            Error::SecretExists { vault: vault.clone(), name: name.clone() }
+        }
+        _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keystead_plugin_api::ErrorDetail;
+
+    #[test]
+    fn only_plain_already_exists_becomes_a_secret_that_exists() {
+        let vault = VaultName::parse("v").unwrap();
+        let name = SecretName::parse("n").unwrap();
+        let held =
+            Answer::detailed(ErrorDetail::NameHeld, "`n` is removed and can be brought back");
+        for (answer, code, text) in [
+            (Answer::already_exists(), "E12.secret-exists", "n"),
+            (Answer::conflict(), "E12.conflict", "another version"),
+            (held, "E12.name-held", "`n` is removed and can be brought back"),
+        ] {
+            let error = named(Error::Refused { vault: vault.clone(), answer }, &vault, &name);
+            assert_eq!(error.code(), code);
+            assert!(error.to_string().contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn secret_that_is_not_there_keeps_what_its_vault_says_beyond_that() {
+        let vault = VaultName::parse("v").unwrap();
+        let name = SecretName::parse("gone").unwrap();
+        let until = "it was removed and can be brought back until\nFriday\u{1b}[2J";
+        for (answer, text) in [
+            (Answer::not_found(), "no secret `gone` in vault `v`"),
+            (
+                Answer::detailed(ErrorDetail::Recoverable, until),
+                "no secret `gone` in vault `v`: it was removed and can be brought back until \
+                 Friday\\u{1b}[2J",
+            ),
+            (
+                Answer::detailed(ErrorDetail::NoSuchVersion, "it has no version 7"),
+                "no secret `gone` in vault `v`: it has no version 7",
+            ),
+        ] {
+            let error = named(Error::Refused { vault: vault.clone(), answer }, &vault, &name);
+            assert_eq!((error.code(), error.to_string().as_str()), ("E12.no-such-secret", text));
+        }
+        let searched = vec![vault.clone(), VaultName::parse("w").unwrap()];
+        let answers = vec![(vault, Answer::detailed(ErrorDetail::Recoverable, "it was removed"))];
+        assert_eq!(
+            Error::NoSuchSecret { name, searched, answers }.to_string(),
+            "no secret `gone` in the vaults `v`, `w`; vault `v`: it was removed"
+        );
+    }
+}

@@ -1,0 +1,350 @@
+//! Listing: what one vault has, page by page, and what all of them have together.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::thread;
+
+use keystead_plugin_api::{Entry, Error as Refusal, ListRequest, Page, SecretName, VaultName};
+
+use super::pattern::{Pattern, has_wildcards};
+use super::rules::Rules;
+use super::{Described, Listing, Place};
+use crate::ask::{Ask, Nobody};
+use crate::error::{Error, Result};
+use crate::host::{Host, lock};
+
+/// How many empty pages in a row a listing may have: a vault that filters may well send
+/// some; one that sends nothing else would keep its caller for ever.
+const MAX_BARREN_PAGES: usize = 1_000;
+
+/// The most bytes of names and metadata that a vault may list: a million of the longest names. One
+/// that goes on and on would take the host's memory, page by page and each in time.
+const MAX_LISTED_BYTES: usize = 1 << 30;
+
+/// How many vaults are asked at the same time: they wait for disks and servers, not for
+/// processors, and each may be a process of its own.
+const AT_ONCE: usize = 16;
+
+impl Host {
+    /// Returns what the vaults have, without any value. A vault that cannot be asked hides
+    /// no other.
+    ///
+    /// # Errors
+    /// What is wrong with the registry; for a named vault, what it answers.
+    pub fn list(
+        &self,
+        pattern: Option<&str>,
+        vault: Option<&VaultName>,
+        ask: &mut dyn Ask,
+    ) -> Result<Listing> {
+        let results = match vault {
+            Some(vault) => vec![(vault.clone(), Ok(self.list_one(pattern, vault, ask)?))],
+            None => self.list_each(pattern, ask)?,
+        };
+        Ok(merged(results))
+    }
+
+    /// Hands out what a vault has, page by page in its own order: only what matches, and
+    /// never more than one page in memory.
+    ///
+    /// # Errors
+    /// What the vault answers, or what `each` returns.
+    pub fn each_page<E: From<Error>>(
+        &self,
+        pattern: Option<&str>,
+        vault: &VaultName,
+        ask: &mut dyn Ask,
+        each: &mut dyn FnMut(Vec<Entry>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let rules = match pattern {
+            Some(_) => self.rules(vault, ask)?,
+            None => Rules::default(),
+        };
+        if let Some(name) = pattern
+            && !has_wildcards(name)
+            && rules.compares_as_written()
+        {
+            // The vault finds it by its own rule, and without listing all it has.
+            let Ok(name) = SecretName::parse(name) else { return Ok(()) };
+            return match self.describe(&name, &Place::Vault(vault.clone()), ask) {
+                Ok(found) => each(vec![found.entry]),
+                Err(Error::NoSuchSecret { .. }) => Ok(()),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let wanted = pattern.map(|pattern| Pattern::new(pattern, &rules));
+        // The vault may compare by another rule than its own for names: it must leave nothing out.
+        let hint = pattern.filter(|_| rules.compares_as_written());
+        let mut walk = Walk::default();
+        loop {
+            let page = self.call(vault, ask, &mut |open, deadline| {
+                let mut request = ListRequest::new(deadline);
+                request.cursor.clone_from(&walk.after);
+                request.pattern = hint.map(str::to_owned);
+                let page = open.list(&request)?;
+                walk.check(&page, request.limit)?;
+                Ok(page)
+            })?;
+            let last = walk.step(&page);
+            let mut entries = page.entries;
+            if let Some(wanted) = &wanted {
+                entries.retain(|entry| wanted.matches(entry.name.as_str()));
+            }
+            each(entries)?;
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns the names on the first page of a vault: at most 1,000, in its own order.
+    ///
+    /// # Errors
+    /// What the vault answers.
+    pub(crate) fn first_names(
+        &self,
+        vault: &VaultName,
+        ask: &mut dyn Ask,
+    ) -> Result<Vec<SecretName>> {
+        let page = self.call(vault, ask, &mut |open, deadline| {
+            let request = ListRequest::new(deadline);
+            let page = open.list(&request)?;
+            Walk::default().check(&page, request.limit)?;
+            Ok(page)
+        })?;
+        Ok(page.entries.into_iter().map(|entry| entry.name).collect())
+    }
+
+    fn list_one(
+        &self,
+        pattern: Option<&str>,
+        vault: &VaultName,
+        ask: &mut dyn Ask,
+    ) -> Result<Vec<Sorted>> {
+        let mut found = Vec::new();
+        self.each_page(pattern, vault, ask, &mut |entries| {
+            found.extend(entries);
+            Ok::<(), Error>(())
+        })?;
+        // What is there is worth more than the order it stands in.
+        let rules = self.rules(vault, ask).unwrap_or_default();
+        let sorted = |entry: Entry| Sorted {
+            key: rules.sort_key(&entry.name).into_owned(),
+            described: Described { vault: vault.clone(), entry },
+        };
+        Ok(found.into_iter().map(sorted).collect())
+    }
+
+    /// Asks all vaults at the same time, each with its own deadline; only the default may
+    /// prompt.
+    fn list_each(
+        &self,
+        pattern: Option<&str>,
+        ask: &mut dyn Ask,
+    ) -> Result<Vec<(VaultName, Result<Vec<Sorted>>)>> {
+        let default = self.default_vault()?;
+        let (prompting, others): (Vec<_>, Vec<_>) =
+            self.names()?.into_iter().partition(|name| Some(name) == default.as_ref());
+        let threads = others.len().min(AT_ONCE);
+        let queue = Mutex::new(others.into_iter());
+        let results = Mutex::new(Vec::new());
+        // A function of its own: in the loop's head the queue would stay locked while a vault
+        // is asked, and one would be asked after the other.
+        let next = || lock(&queue).next();
+        let work = || {
+            while let Some(name) = next() {
+                let found = self.list_one(pattern, &name, &mut Nobody);
+                lock(&results).push((name, found));
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                // Where no thread is to be had, those there are do the work, or this one.
+                if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                    break;
+                }
+            }
+            for name in prompting {
+                let found = self.list_one(pattern, &name, ask);
+                lock(&results).push((name, found));
+            }
+            work();
+        });
+        Ok(results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+/// A secret of a listing, and what it is sorted by: what its name has in common with others that are
+/// one secret in its vault.
+struct Sorted {
+    key: String,
+    described: Described,
+}
+
+/// Returns what several vaults have as one listing.
+fn merged(results: Vec<(VaultName, Result<Vec<Sorted>>)>) -> Listing {
+    let (mut sorted, mut failed) = (Vec::new(), Vec::new());
+    for (name, result) in results {
+        match result {
+            Ok(entries) => sorted.extend(entries),
+            Err(error) => failed.push((name, error)),
+        }
+    }
+    sorted.sort_by(|a, b| {
+        let (one, other) = (&a.described, &b.described);
+        let by_name = a.key.cmp(&b.key).then_with(|| one.entry.name.cmp(&other.entry.name));
+        by_name.then_with(|| one.vault.cmp(&other.vault))
+    });
+    failed.sort_by(|a, b| a.0.cmp(&b.0));
+    Listing { entries: sorted.into_iter().map(|one| one.described).collect(), failed }
+}
+
+/// How far a listing has come, and whether the vault leads it on.
+#[derive(Default)]
+pub(crate) struct Walk {
+    /// The cursor of the next page.
+    pub(crate) after: Option<String>,
+    cursors: HashSet<String>,
+    barren: usize,
+    /// The bytes of all names, metadata and cursors so far.
+    told: usize,
+}
+
+impl Walk {
+    /// Says whether a page keeps the contract.
+    pub(crate) fn check(&self, page: &Page, limit: usize) -> Result<(), Refusal> {
+        if page.entries.len() > limit {
+            let entries = page.entries.len();
+            let message = format!("a page has {entries} entries; {limit} were asked for");
+            return Err(Refusal::internal(message));
+        }
+        if self.told > MAX_LISTED_BYTES {
+            let message = "a listing has more than 1 GiB of names and metadata";
+            return Err(Refusal::internal(message));
+        }
+        match &page.next_cursor {
+            Some(next) if self.cursors.contains(next) => {
+                Err(Refusal::internal("the cursor of a listing stands still"))
+            }
+            Some(_) if page.entries.is_empty() && self.barren == MAX_BARREN_PAGES => {
+                Err(Refusal::internal(format!(
+                    "{MAX_BARREN_PAGES} pages of a listing in a row were empty"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes on behind a page, and returns whether it was the last.
+    pub(crate) fn step(&mut self, page: &Page) -> bool {
+        let size = |entry: &Entry| entry.name.as_str().len() + entry.metadata.bytes();
+        self.told += page.entries.iter().map(size).sum::<usize>();
+        self.told += page.next_cursor.as_ref().map_or(0, String::len);
+        self.barren = if page.entries.is_empty() { self.barren + 1 } else { 0 };
+        if let Some(next) = &page.next_cursor {
+            self.cursors.insert(next.clone());
+        }
+        self.after.clone_from(&page.next_cursor);
+        self.after.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use keystead_plugin_api::{Metadata, SecretName};
+
+    use super::*;
+
+    /// Few names, so that many are equal, with case pairs, wildcards and letters of several
+    /// bytes among them.
+    fn names() -> impl Strategy<Value = String> {
+        "[aAbB*?\\[\\]/\u{e9}\u{c9}\u{17f}\u{1f511} -]{1,3}"
+    }
+
+    /// What a vault of this name answers.
+    type Answer = (String, Option<Vec<String>>);
+
+    fn answers() -> impl Strategy<Value = Vec<Answer>> {
+        let names = proptest::collection::vec(names(), 0..6);
+        let answer = ("[abAB][0-9]{0,1}", proptest::option::weighted(0.8, names));
+        proptest::collection::vec(answer, 0..5).prop_map(|mut answers: Vec<Answer>| {
+            // A vault is asked once, whatever the case of its name.
+            let mut seen = HashSet::new();
+            answers.retain(|(vault, _)| seen.insert(vault.to_ascii_lowercase()));
+            answers
+        })
+    }
+
+    fn results(answers: &[Answer]) -> Vec<(VaultName, Result<Vec<Sorted>>)> {
+        let of = |(vault, names): &Answer| {
+            let vault = VaultName::parse(vault).unwrap();
+            let described = |name: &String| Sorted {
+                key: name.to_ascii_lowercase(),
+                described: Described {
+                    vault: vault.clone(),
+                    entry: Entry::new(SecretName::parse(name).unwrap(), None, Metadata::new()),
+                },
+            };
+            let listed = match names {
+                Some(names) => Ok(names.iter().map(described).collect()),
+                None => Err(Error::NoSuchVault { name: vault.clone(), similar: None }),
+            };
+            (vault, listed)
+        };
+        answers.iter().map(of).collect()
+    }
+
+    /// The listing as one would make it by hand: again and again the least of what is left,
+    /// by its name in lower case, by the bytes of its name, then by its vault in lower case.
+    fn by_hand(answers: &[Answer]) -> (Vec<(String, String)>, Vec<String>) {
+        let mut left: Vec<(String, String)> = Vec::new();
+        let mut failed: Vec<String> = Vec::new();
+        for (vault, names) in answers {
+            match names {
+                Some(names) => {
+                    left.extend(names.iter().map(|name| (name.clone(), vault.clone())));
+                }
+                None => failed.push(vault.clone()),
+            }
+        }
+        let mut listed = Vec::new();
+        let key = |one: &(String, String)| {
+            (one.0.to_ascii_lowercase(), one.0.clone().into_bytes(), one.1.to_ascii_lowercase())
+        };
+        while !left.is_empty() {
+            let mut least = 0;
+            for at in 1..left.len() {
+                if key(&left[at]) < key(&left[least]) {
+                    least = at;
+                }
+            }
+            listed.push(left.remove(least));
+        }
+        failed.sort_by_key(|vault| vault.to_ascii_lowercase());
+        (listed, failed)
+    }
+
+    proptest! {
+        #[test]
+        fn a_listing_is_what_one_would_make_by_hand(answers in answers()) {
+            let listing = merged(results(&answers));
+            let listed: Vec<_> = listing
+                .entries
+                .iter()
+                .map(|one| (one.entry.name.to_string(), one.vault.to_string()))
+                .collect();
+            let failed: Vec<_> = listing.failed.iter().map(|(name, _)| name.to_string()).collect();
+            prop_assert_eq!((listed, failed), by_hand(&answers));
+        }
+
+        #[test]
+        fn a_listing_is_the_same_in_whichever_order_vaults_answer(answers in answers()) {
+            let told = |answers: &[Answer]| format!("{:?}", merged(results(answers)));
+            let mut turned = answers.clone();
+            turned.reverse();
+            prop_assert_eq!(told(&answers), told(&turned));
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! Copying and moving secrets between two vaults: first a plan, made by reading only, then
+//! its run. Nothing is written while anything in the plan cannot be done.
+
+mod compare;
+mod error;
+mod run;
+
+use std::collections::{BTreeMap, HashMap};
+
+use keystead_plugin_api::manifest::Capability;
+use keystead_plugin_api::{Entry, ErrorKind, GetRequest, Secret, SecretName, ValueKind, VaultName};
+
+pub use error::{Error, Reason, Refusal};
+pub use run::{Outcome, Step};
+
+pub use compare::same_value;
+
+use super::named;
+use super::pattern::{Pattern, has_wildcards};
+use super::rules::Rules;
+use crate::ask::Ask;
+use crate::error::{Error as HostError, Result};
+use crate::host::Host;
+use crate::plugin::inspect::Kind;
+
+/// What becomes of the secret that is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// It stays: a copy.
+    Kept,
+    /// It is removed once its copy was read back: a move.
+    Removed,
+}
+
+/// What is done where the target has another secret of the name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfThere {
+    /// The plan is refused.
+    Refuse,
+    /// It is replaced.
+    Replace,
+}
+
+/// What is copied of a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// Value and metadata, without what is read-only; a target that keeps no metadata refuses a
+    /// secret that has some.
+    All,
+    /// The value alone; what the target has of metadata stays as it is.
+    ValueOnly,
+}
+
+/// What is done about secrets that the target cannot have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfRefused {
+    /// Nothing is written.
+    Stop,
+    /// They are left out.
+    Skip,
+}
+
+/// What is to be copied or moved.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    /// The name of a secret, or a pattern with `*` and `?`. A secret whose name it is
+    /// exactly is the only one meant.
+    pub pattern: String,
+    /// The vault it is in.
+    pub from: VaultName,
+    /// The vault it goes to. The same one only with a new name.
+    pub to: VaultName,
+    /// What it is called there; for one secret only.
+    pub rename: Option<SecretName>,
+    /// Whether it is copied or moved.
+    pub source: Source,
+    /// What to do where the target has another secret of the name.
+    pub if_there: IfThere,
+    /// What is copied of it.
+    pub carried: Carried,
+    /// What to do about what the target cannot have.
+    pub if_refused: IfRefused,
+}
+
+impl Transfer {
+    /// Returns a copy that replaces nothing and loses nothing.
+    pub fn new(pattern: impl Into<String>, from: VaultName, to: VaultName) -> Self {
+        Self {
+            pattern: pattern.into(),
+            from,
+            to,
+            rename: None,
+            source: Source::Kept,
+            if_there: IfThere::Refuse,
+            carried: Carried::All,
+            if_refused: IfRefused::Stop,
+        }
+    }
+}
+
+/// One secret of a plan.
+#[derive(Debug)]
+pub struct Planned {
+    /// Its name in the source.
+    pub name: SecretName,
+    /// Its name in the target.
+    pub target: SecretName,
+    /// What is going to happen.
+    pub action: Action,
+}
+
+/// What is going to happen to a secret.
+#[derive(Debug)]
+pub enum Action {
+    /// It is written to the target, which does not have it.
+    Write,
+    /// It is written over another one in the target.
+    Replace,
+    /// The target has it already. A move removes it from the source.
+    Same,
+    /// The target cannot have it.
+    Refused(Vec<Reason>),
+}
+
+/// What a transfer is going to do, secret by secret and sorted by name.
+#[derive(Debug)]
+pub struct Plan {
+    transfer: Transfer,
+    source: Kind,
+    target: Kind,
+    renames: Renames,
+    planned: Vec<Planned>,
+}
+
+/// Whether a move is a renaming, which the vault does in one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renames {
+    No,
+    /// To a name of another secret.
+    Name,
+    /// To another spelling of the same name: a copy would be the secret itself, and is never made.
+    Spelling,
+}
+
+/// What there is room for in the target.
+struct Room<'a> {
+    kind: &'a Kind,
+    rules: &'a Rules,
+    /// Other names of the transfer that would be the same secret there.
+    clash: Vec<SecretName>,
+}
+
+impl Plan {
+    /// Returns what is to be copied or moved.
+    pub fn transfer(&self) -> &Transfer {
+        &self.transfer
+    }
+
+    /// Returns the secrets: at least one.
+    pub fn planned(&self) -> &[Planned] {
+        &self.planned
+    }
+
+    /// Returns whether the target keeps metadata.
+    fn keeps_metadata(&self) -> bool {
+        self.target.capabilities.contains(&Capability::Metadata)
+    }
+
+    /// Returns the error of a run that is not to leave anything out; `None` where nothing
+    /// is refused.
+    pub fn refused(&self) -> Option<Error> {
+        let refused = self.planned.iter().filter_map(|planned| match &planned.action {
+            Action::Refused(reasons) => Some(Refusal {
+                name: planned.name.clone(),
+                reasons: reasons.iter().map(ToString::to_string).collect(),
+            }),
+            _ => None,
+        });
+        let refused: Vec<Refusal> = refused.collect();
+        let any = |wanted: fn(&Reason) -> bool| {
+            self.planned.iter().any(|planned| match &planned.action {
+                Action::Refused(reasons) => reasons.iter().any(wanted),
+                _ => false,
+            })
+        };
+        (!refused.is_empty()).then(|| Error::Refused {
+            to: self.transfer.to.clone(),
+            total: self.planned.len(),
+            by_others: any(|reason| matches!(reason, Reason::Exists(_))),
+            by_metadata: any(|reason| matches!(reason, Reason::Metadata)),
+            refused,
+        })
+    }
+}
+
+impl Host {
+    /// Says what a transfer is going to do. Reads both vaults and writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoMatch`] and [`HostError::NoSuchSecret`] when there is nothing to copy,
+    /// [`Error::Several`] and [`Error::OntoItself`] when it makes no sense, and whatever
+    /// keeps either vault from being used at all. What is wrong with one secret is an
+    /// [`Action::Refused`] of the plan.
+    pub fn plan_transfer(&self, transfer: Transfer, ask: &mut dyn Ask) -> Result<Plan> {
+        let Transfer { from, to, .. } = &transfer;
+        if from == to && transfer.rename.is_none() {
+            let what = transfer.pattern.clone();
+            return Err(Error::OntoItself { vault: from.clone(), what }.into());
+        }
+        let target = self.kind_to_write(to)?;
+        let source = self.kind_to_write(from)?;
+        let writes = |kind: &Kind| kind.capabilities.contains(&Capability::Write);
+        for (vault, writes) in
+            [(to, writes(&target)), (from, writes(&source) || transfer.source == Source::Kept)]
+        {
+            if !writes {
+                let answer =
+                    keystead_plugin_api::Error::unsupported("this vault cannot be written to");
+                return Err(HostError::Refused { vault: vault.clone(), answer });
+            }
+        }
+
+        if transfer.source == Source::Removed && from != to && self.is_one_place(from, to)? {
+            let (from, to) = (from.clone(), to.clone());
+            return Err(Error::OnePlace { from, to }.into());
+        }
+
+        let found = self.matching(&transfer, ask)?;
+        if let (Some(_), [_, _, ..]) = (&transfer.rename, found.as_slice()) {
+            let (pattern, count) = (transfer.pattern.clone(), found.len());
+            return Err(Error::Several { pattern, count }.into());
+        }
+        let targets: Vec<SecretName> = found
+            .iter()
+            .map(|entry| transfer.rename.clone().unwrap_or_else(|| entry.name.clone()))
+            .collect();
+        let rules = self.rules(to, ask)?;
+        let renames = renames(&transfer, &target);
+        if let ([entry], true) = (found.as_slice(), from == to)
+            && self.is_one(to, &rules, (&entry.name, &targets[0]), ask)?
+        {
+            if renames && entry.name.as_str() != targets[0].as_str() {
+                let (name, target_name) = (entry.name.clone(), targets[0].clone());
+                let planned = Planned { name, target: target_name, action: Action::Write };
+                let (planned, how) = (vec![planned], Renames::Spelling);
+                return Ok(Plan { transfer, source, target, renames: how, planned });
+            }
+            let (vault, what) = (from.clone(), targets[0].to_string());
+            return Err(Error::OntoItself { vault, what }.into());
+        }
+
+        let keys = self.keys(to, &rules, &targets, ask)?;
+        let mut together: HashMap<&str, Vec<&SecretName>> = HashMap::new();
+        for (name, key) in targets.iter().zip(&keys) {
+            together.entry(key).or_default().push(name);
+        }
+        let mut planned = Vec::with_capacity(found.len());
+        for ((entry, name), key) in found.into_iter().zip(&targets).zip(&keys) {
+            let same = &together[key.as_str()];
+            let others = same.iter().filter(|other| **other != name);
+            let clash: Vec<SecretName> = others.map(|other| (*other).clone()).collect();
+            let room = Room { kind: &target, rules: &rules, clash };
+            if let Some(action) = self.action(&transfer, &room, &entry, name, ask)? {
+                planned.push(Planned { name: entry.name, target: name.clone(), action });
+            }
+        }
+        if planned.is_empty() {
+            let (pattern, vault) = (transfer.pattern, transfer.from);
+            return Err(Error::NoMatch { pattern, vault }.into());
+        }
+        let renames = if renames { Renames::Name } else { Renames::No };
+        Ok(Plan { transfer, source, target, renames, planned })
+    }
+
+    /// Returns whether two vaults are registered for the same place: what a move puts there
+    /// it would remove. Places that are written differently are found out in the run.
+    fn is_one_place(&self, one: &VaultName, other: &VaultName) -> Result<bool> {
+        let (one, other) = (self.entry(one)?, self.entry(other)?);
+        // Without parameters they may as well keep nothing together, as in memory.
+        Ok(!one.parameters.is_empty()
+            && one.parameters == other.parameters
+            && one.plugin == other.plugin
+            && self.kind(&one)?.name == self.kind(&other)?.name)
+    }
+
+    /// Returns the secrets that are meant, sorted, each once.
+    fn matching(&self, transfer: &Transfer, ask: &mut dyn Ask) -> Result<Vec<Entry>> {
+        let Transfer { pattern, from, .. } = transfer;
+        let nothing =
+            || HostError::from(Error::NoMatch { pattern: pattern.clone(), vault: from.clone() });
+        if !has_wildcards(pattern) {
+            // The vault finds it by its own rule, and without listing all it has.
+            let name = SecretName::parse(pattern).map_err(|_| nothing())?;
+            let secret = self.read(from, &name, ask)?;
+            // What finds it may be another spelling than the vault's.
+            let name = self.spelling(from, &name, ask)?.unwrap_or(name);
+            return Ok(vec![Entry::new(name, Some(secret.value.kind()), secret.metadata)]);
+        }
+        let mut found = BTreeMap::new();
+        self.each_page(Some(pattern), from, ask, &mut |entries| {
+            found.extend(entries.into_iter().map(|entry| (entry.name.clone(), entry)));
+            Ok::<(), crate::Error>(())
+        })?;
+        let rules = self.rules(from, ask)?;
+        let itself = Pattern::new(pattern, &rules);
+        let exact = found.keys().find(|name| itself.is(name.as_str())).cloned();
+        if let Some(exact) = exact.and_then(|name| found.remove(&name)) {
+            return Ok(vec![exact]);
+        }
+        if found.is_empty() {
+            return Err(nothing());
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Decides what is going to happen to one secret; `None` where it is gone since it was
+    /// listed.
+    fn action(
+        &self,
+        transfer: &Transfer,
+        room: &Room<'_>,
+        entry: &Entry,
+        name: &SecretName,
+        ask: &mut dyn Ask,
+    ) -> Result<Option<Action>> {
+        let Transfer { from, to, .. } = transfer;
+        let target = room.kind;
+        let mut reasons = Vec::new();
+        if !room.clash.is_empty() {
+            reasons.push(Reason::Clash(room.clash.clone()));
+        }
+        let there = match self.read(to, name, ask) {
+            Ok(there) => Some(there),
+            Err(HostError::NoSuchSecret { .. }) => None,
+            Err(error) => {
+                reasons.push(Reason::Target(Box::new(of_one_secret(error)?)));
+                None
+            }
+        };
+        // The value is read only where it decides something: what a run reads is the truth.
+        let secret = match (entry.kind, &there) {
+            (Some(_), None) => None,
+            _ => match self.read(from, &entry.name, ask) {
+                Ok(secret) => Some(secret),
+                Err(HostError::NoSuchSecret { .. }) => return Ok(None),
+                Err(error) => {
+                    reasons.push(Reason::Source(Box::new(of_one_secret(error)?)));
+                    None
+                }
+            },
+        };
+        let kind = secret.as_ref().map(|secret| secret.value.kind()).or(entry.kind);
+        let metadata = secret.as_ref().map_or(&entry.metadata, |secret| &secret.metadata);
+        reasons.extend(kind.and_then(|kind| cannot_hold(target, kind)));
+        let value = secret.as_ref().map(|secret| &secret.value);
+        reasons.extend(room.rules.limit(name, value).map(Reason::Limit));
+        if transfer.carried == Carried::All
+            && !metadata.writable().is_empty()
+            && !target.capabilities.contains(&Capability::Metadata)
+        {
+            reasons.push(Reason::Metadata);
+        }
+        // What is renamed keeps all that it has.
+        if transfer.carried == Carried::All
+            && metadata.check_complete().is_err()
+            && !renames(transfer, target)
+        {
+            reasons.push(Reason::Incomplete);
+        }
+        let action = match (there, secret) {
+            (Some(there), Some(secret)) if compare::same(&secret, &there, transfer.carried) => {
+                Action::Same
+            }
+            (Some(_), Some(_)) if transfer.if_there == IfThere::Replace => Action::Replace,
+            (Some(_), Some(_)) => {
+                reasons.push(Reason::Exists(name.clone()));
+                Action::Write
+            }
+            _ => Action::Write,
+        };
+        Ok(Some(if reasons.is_empty() { action } else { Action::Refused(reasons) }))
+    }
+
+    /// Returns for each name what it has in common with others that are one secret in a vault. Where
+    /// only the vault knows, it is asked how it spells each name that it has.
+    fn keys(
+        &self,
+        vault: &VaultName,
+        rules: &Rules,
+        names: &[SecretName],
+        ask: &mut dyn Ask,
+    ) -> Result<Vec<String>> {
+        let mut keys = Vec::with_capacity(names.len());
+        for name in names {
+            keys.push(match rules.key(name) {
+                Some(key) => key.into_owned(),
+                None if names.len() == 1 => name.to_string(),
+                None => {
+                    self.spelling(vault, name, ask)?.unwrap_or_else(|| name.clone()).to_string()
+                }
+            });
+        }
+        Ok(keys)
+    }
+
+    /// Returns whether two names are one secret of a vault, which has the first.
+    fn is_one(
+        &self,
+        vault: &VaultName,
+        rules: &Rules,
+        (one, other): (&SecretName, &SecretName),
+        ask: &mut dyn Ask,
+    ) -> Result<bool> {
+        Ok(match (rules.key(one), rules.key(other)) {
+            (Some(one), Some(other)) => one == other,
+            _ => {
+                one == other
+                    || self.spelling(vault, other, ask)? == self.spelling(vault, one, ask)?
+            }
+        })
+    }
+
+    /// Reads a secret from exactly this vault.
+    fn read(&self, vault: &VaultName, name: &SecretName, ask: &mut dyn Ask) -> Result<Secret> {
+        let secret = self.call(vault, ask, &mut |open, deadline| {
+            open.get(&GetRequest::new(name.clone(), deadline))
+        });
+        secret.map_err(|error| named(error, vault, name))
+    }
+}
+
+/// Tells what a vault says of one secret from what keeps the vault from being used.
+///
+/// # Errors
+/// The latter.
+fn of_one_secret(error: HostError) -> Result<HostError> {
+    match &error {
+        HostError::Refused { answer, .. } => match answer.kind() {
+            ErrorKind::Invalid
+            | ErrorKind::Unsupported
+            | ErrorKind::PermissionDenied
+            | ErrorKind::Corrupt => Ok(error),
+            _ => Err(error),
+        },
+        _ => Err(error),
+    }
+}
+
+fn cannot_hold(target: &Kind, kind: ValueKind) -> Option<Reason> {
+    (!target.values.contains(&kind)).then_some(Reason::Kind(kind))
+}
+
+/// Whether the vault itself gives these secrets their new names.
+fn renames(transfer: &Transfer, target: &Kind) -> bool {
+    transfer.source == Source::Removed
+        && transfer.from == transfer.to
+        && transfer.carried == Carried::All
+        && target.capabilities.contains(&Capability::Rename)
+}

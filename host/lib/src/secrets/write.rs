@@ -1,0 +1,269 @@
+//! Changing secrets: what a vault cannot hold is refused before anything is written.
+
+use std::sync::Arc;
+
+use keystead_plugin_api::manifest::Capability;
+use keystead_plugin_api::{
+    Error as Answer, Map, Metadata, RemoveRequest, Secret, SecretName, SetRequest, Value,
+    ValueKind, VaultName, WriteMode,
+};
+
+use super::field::{self, Misfit, NewField};
+use super::metadata::check_keys;
+use super::{Found, NewSecret, Place, named};
+use crate::ask::Ask;
+use crate::error::{Error, Result};
+use crate::host::{Host, Run};
+use crate::plugin::inspect::Kind;
+
+impl Host {
+    /// Writes a secret, and returns the vault it went to.
+    ///
+    /// # Errors
+    /// [`Error::NoDefaultVault`], [`Error::SecretExists`], or what the vault answers. What
+    /// the vault cannot hold is refused before anything is written.
+    pub fn set(&self, new: NewSecret, ask: &mut dyn Ask) -> Result<VaultName> {
+        let vault = self.target(new.vault.as_ref())?;
+        let kind = self.kind_to_write(&vault)?;
+        can_write(&vault, &kind, new.metadata.as_ref())?;
+        self.check_metadata_keys(&vault, &new, ask)?;
+        if let Some(field) = &new.field {
+            self.set_field(&vault, &kind, &new, field, ask)?;
+            return Ok(vault);
+        }
+        can_hold(&vault, &kind, &new.value)?;
+        if new.run == Run::Dry {
+            self.check_mode(&vault, &new.name, new.mode, ask)?;
+            return Ok(vault);
+        }
+        let how = (new.mode, None);
+        self.exclusively(&vault, &kind, &[&new.name], ask, &mut |ask| {
+            self.write(&vault, &new, &new.value, how.clone(), ask)
+        })?;
+        Ok(vault)
+    }
+
+    /// Refuses metadata under a key that the vault reports as read-only of this secret. What it reports
+    /// of no secret yet, the vault itself refuses or takes.
+    fn check_metadata_keys(
+        &self,
+        vault: &VaultName,
+        new: &NewSecret,
+        ask: &mut dyn Ask,
+    ) -> Result<()> {
+        let Some(given) = new.metadata.as_ref().filter(|metadata| !metadata.is_empty()) else {
+            return Ok(());
+        };
+        // Whatever is wrong with the secret or the vault, the write says.
+        let Ok(found) = self.describe(&new.name, &Place::Vault(vault.clone()), ask) else {
+            return Ok(());
+        };
+        check_keys(&found.entry.metadata, given.iter().map(|(key, _)| key))
+            .map_err(|answer| Error::Refused { vault: vault.clone(), answer })
+    }
+
+    /// Writes a value in place of what there is by the mode, or of this version.
+    fn write(
+        &self,
+        vault: &VaultName,
+        new: &NewSecret,
+        value: &Value,
+        (mode, if_version): (WriteMode, Option<String>),
+        ask: &mut dyn Ask,
+    ) -> Result<()> {
+        let result = self.call(vault, ask, &mut |open, deadline| {
+            let mut request = SetRequest::new(new.name.clone(), value.duplicate(), deadline);
+            request.metadata = new.metadata.clone();
+            request.mode = mode;
+            request.if_version.clone_from(&if_version);
+            open.set(request).map(drop)
+        });
+        result.map_err(|error| named(error, vault, &new.name))
+    }
+
+    /// Removes a secret, and returns the vault it was in.
+    ///
+    /// # Errors
+    /// [`Error::NoDefaultVault`], [`Error::NoSuchSecret`], or what the vault answers.
+    pub fn remove(
+        &self,
+        name: &SecretName,
+        vault: Option<&VaultName>,
+        run: Run,
+        ask: &mut dyn Ask,
+    ) -> Result<VaultName> {
+        let vault = self.target(vault)?;
+        if run == Run::Dry {
+            self.describe(name, &Place::Vault(vault.clone()), ask)?;
+            return Ok(vault);
+        }
+        let kind = self.kind_to_write(&vault)?;
+        self.exclusively(&vault, &kind, &[name], ask, &mut |ask| {
+            let removed = self.call(&vault, ask, &mut |open, deadline| {
+                open.remove(&RemoveRequest::new(name.clone(), deadline)).map(drop)
+            });
+            removed.map_err(|error| named(error, &vault, name))
+        })?;
+        Ok(vault)
+    }
+
+    /// Returns the kind of a vault, or the error that it answers every request with.
+    pub(crate) fn kind_to_write(&self, vault: &VaultName) -> Result<Kind> {
+        self.entry(vault).and_then(|entry| self.kind(&entry)).map_err(|error| match error {
+            Error::NoSuchVault { .. } => error,
+            error => Error::Faulty { vault: vault.clone(), source: Arc::new(error) },
+        })
+    }
+
+    /// Returns the vault that a write goes to.
+    pub(crate) fn target(&self, named: Option<&VaultName>) -> Result<VaultName> {
+        if let Some(name) = named {
+            return Ok(name.clone());
+        }
+        match self.default_vault()? {
+            Some(name) => Ok(name),
+            None => Err(Error::NoDefaultVault { vaults: self.names()? }),
+        }
+    }
+
+    /// Changes one field of a secret's map, and keeps what other writers do to the others meanwhile. A
+    /// secret that is not there becomes a map of that field alone.
+    fn set_field(
+        &self,
+        vault: &VaultName,
+        kind: &Kind,
+        new: &NewSecret,
+        field: &NewField,
+        ask: &mut dyn Ask,
+    ) -> Result<()> {
+        let place = Place::Vault(vault.clone());
+        self.atomically(vault, kind, &new.name, new.run, ask, &mut |guard, ask| {
+            let (map, version, mode) = match self.get(&new.name, &place, ask) {
+                Ok(Found { secret: Secret { value: Value::Map(map), version, .. }, .. }) => {
+                    (map, version, WriteMode::Replace)
+                }
+                Ok(_) => {
+                    let (vault, name) = (vault.clone(), new.name.clone());
+                    return Err(Error::NotAMap { vault, name });
+                }
+                Err(Error::NoSuchSecret { .. }) => (Map::new(), None, WriteMode::CreateOnly),
+                Err(error) => return Err(error),
+            };
+            let value = field::changed(&map, field, &new.value).map_err(|misfit| {
+                let (vault, name, field) = (vault.clone(), new.name.clone(), field.name.clone());
+                match misfit {
+                    Misfit::Type(present) => Error::FieldType { vault, name, field, present },
+                    Misfit::Pointer => Error::FieldPointer { vault, name, field },
+                }
+            })?;
+            let map = field::put(map, &field.name, value);
+            let value = Value::Map(map);
+            can_hold(vault, kind, &value)?;
+            if new.run == Run::Dry {
+                return Ok(());
+            }
+            let version = match mode {
+                WriteMode::CreateOnly => None,
+                _ => guard.version(vault, version)?,
+            };
+            let written = self.write(vault, new, &value, (mode, version), ask);
+            written.map_err(|error| match error {
+                // It came or went since it was read.
+                Error::SecretExists { .. } | Error::NoSuchSecret { .. } => {
+                    Error::Refused { vault: vault.clone(), answer: Answer::conflict() }
+                }
+                error => error,
+            })
+        })
+    }
+
+    /// Says what a write would say to the name being there or not.
+    fn check_mode(
+        &self,
+        vault: &VaultName,
+        name: &SecretName,
+        mode: WriteMode,
+        ask: &mut dyn Ask,
+    ) -> Result<()> {
+        let there = match self.describe(name, &Place::Vault(vault.clone()), ask) {
+            Ok(_) => true,
+            Err(Error::NoSuchSecret { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        let (vault, name) = (vault.clone(), name.clone());
+        match mode {
+            WriteMode::CreateOnly if there => Err(Error::SecretExists { vault, name }),
+            WriteMode::Replace if !there => {
+                Err(Error::NoSuchSecret { name, searched: vec![vault], answers: vec![] })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Refuses a write to a vault of this kind that cannot be written to, or keeps no metadata.
+pub(super) fn can_write(vault: &VaultName, kind: &Kind, metadata: Option<&Metadata>) -> Result<()> {
+    if !kind.capabilities.contains(&Capability::Write) {
+        return Err(unsupported(vault, "this vault cannot be written to".into()));
+    }
+    let has_metadata = metadata.is_some_and(|metadata| !metadata.is_empty());
+    if has_metadata && !kind.capabilities.contains(&Capability::Metadata) {
+        return Err(unsupported(vault, "this vault keeps no metadata".into()));
+    }
+    Ok(())
+}
+
+/// Refuses a value that a vault of this kind cannot hold, or that exceeds a limit of every
+/// vault, and returns how many bytes its byte form has.
+pub(super) fn can_hold(vault: &VaultName, kind: &Kind, value: &Value) -> Result<usize> {
+    if let Some(what) = unfit(&kind.values, value) {
+        return Err(unsupported(vault, what));
+    }
+    value.encoded_len().map_err(|answer| Error::Refused { vault: vault.clone(), answer })
+}
+
+/// Returns why a vault that holds these kinds of value cannot hold this one.
+pub fn unfit(kinds: &[ValueKind], value: &Value) -> Option<String> {
+    let kind = value.kind();
+    if !kinds.contains(&kind) {
+        return Some(format!("this vault cannot hold a value of kind {kind}"));
+    }
+    // A plugin of before JSON knows it in no map either.
+    (!kinds.contains(&ValueKind::Json) && has_json(value))
+        .then(|| "this vault cannot hold JSON, which a field of the map is".to_owned())
+}
+
+fn has_json(value: &Value) -> bool {
+    match value {
+        Value::Json(_) => true,
+        Value::Map(map) => map.iter().any(|(_, value)| has_json(value)),
+        _ => false,
+    }
+}
+
+fn unsupported(vault: &VaultName, what: String) -> Error {
+    let answer = keystead_plugin_api::Error::unsupported(what);
+    Error::Refused { vault: vault.clone(), answer }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vault_without_json_takes_no_map_with_json() {
+        let map = |value: Value| {
+            let mut map = Map::new();
+            map.insert("a", value);
+            Value::Map(map)
+        };
+        let json = || Value::json("5").unwrap();
+        let old = [ValueKind::Text, ValueKind::Map];
+        assert_eq!(unfit(&old, &map(Value::text("5"))), None);
+        assert_eq!(unfit(ValueKind::ALL, &map(map(json()))), None);
+        for value in [map(json()), map(map(json())), json(), Value::bytes(Vec::new())] {
+            let why = unfit(&old, &value).unwrap();
+            assert!(why.starts_with("this vault cannot hold"), "{why}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Words of a POSIX shell, for commands that are shown to be pasted.
+
+/// Returns one word.
+pub fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_one_word_for_a_shell() {
+        assert_eq!(word("/home/ada/a.toml"), "/home/ada/a.toml");
+        assert_eq!(word("a b"), "'a b'");
+        assert_eq!(word("it's $HOME"), "'it'\\''s $HOME'");
+        assert_eq!(word("~/x"), "'~/x'");
+        assert_eq!(word(""), "''");
+    }
+}
