@@ -7,6 +7,7 @@ mod docs;
 mod errors;
 mod fuzz;
 mod kernels;
+mod links;
 mod place;
 mod sanitizer;
 mod source;
@@ -79,7 +80,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     report.step("documents: every error code", || outcome(errors::faults(&workspace)));
     report.step("documents: obligations", || outcome(obligations::faults(&workspace)));
     report.step("contract: grows at its ends", || outcome(contract::faults(&workspace)));
-    report.step("documents: links", || outcome(docs::broken_links(&workspace)));
+    report.step("documents: links", || outcome(links::broken(&workspace)));
     if tools.has("cargo-deny") {
         report.command(
             "dependencies: licences, bans, sources",
