@@ -1,4 +1,4 @@
-//! The local vault's file is what docs/store-format.md says: a reader that was written from that
+//! The local vault's file is what docs/reference/store-format.md says: a reader that was written from that
 //! page, in another language and with another library of cryptography, reads what the plugin
 //! writes, and what it wrote in its first version.
 

@@ -51,7 +51,7 @@ fn what_the_threat_model_is_shown_by_is_there() {
     for folder in ["host", "plugin-api", "plugins", "tests"] {
         sources(&root.join(folder), &mut all);
     }
-    let page = std::fs::read_to_string(root.join("docs/threat-model.md")).unwrap();
+    let page = std::fs::read_to_string(root.join("docs/internals/threat-model.md")).unwrap();
     let is_test = |name: &&str| {
         let is_word = |c: char| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit();
         name.chars().all(is_word) && name.matches('_').count() > 2
@@ -60,5 +60,8 @@ fn what_the_threat_model_is_shown_by_is_there() {
     assert!(named.len() > 40, "{named:?}");
     let missing: Vec<_> =
         named.iter().filter(|name| !all.contains(&format!("fn {name}()"))).collect();
-    assert!(missing.is_empty(), "docs/threat-model.md names tests that are not there: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "docs/internals/threat-model.md names tests that are not there: {missing:?}"
+    );
 }

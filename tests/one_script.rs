@@ -1,4 +1,4 @@
-//! The script of docs/one-script.md, unchanged, over every kind of vault that can be written to.
+//! The script of docs/guides/scripting.md, unchanged, over every kind of vault that can be written to.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -43,7 +43,7 @@ vaults! {
 
 /// Returns the script as the page shows it being typed.
 fn script() -> String {
-    let page = fs::read_to_string(repository().join("docs/one-script.md")).unwrap();
+    let page = fs::read_to_string(repository().join("docs/guides/scripting.md")).unwrap();
     let (_, rest) = page.split_once("$ cat >rotate.sh <<'END'\n").unwrap();
     let (typed, _) = rest.split_once("> END\n").unwrap();
     let mut script = String::new();

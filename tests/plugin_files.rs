@@ -355,7 +355,7 @@ pub(crate) fn zoo(name: &str, folder: &Path, macros: &[String]) -> PathBuf {
     file
 }
 
-/// Returns the file of the vault in C, built as docs/writing-a-plugin-in-c.md says.
+/// Returns the file of the vault in C, built as docs/guides/writing-a-plugin-in-c.md says.
 pub(crate) fn c_vault(folder: &Path) -> PathBuf {
     compiled(&folder.join("c_vault.so"), &plugins().join("c-vault/c_vault.c"), &include())
 }
@@ -390,7 +390,7 @@ pub(crate) fn compiled(file: &Path, source: &Path, include: &str) -> PathBuf {
     file.to_path_buf()
 }
 
-/// Returns the file of the vault in Go, built as docs/writing-a-plugin-in-c.md says.
+/// Returns the file of the vault in Go, built as docs/guides/writing-a-plugin-in-c.md says.
 pub(crate) fn go_vault() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     let folder = target().join("go");

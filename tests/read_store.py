@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reads a local vault without Keystead: written from docs/store-format.md, not from its code.
+"""Reads a local vault without Keystead: written from docs/reference/store-format.md, not from its code.
 
     read_store.py FOLDER password|key-file|recovery-code < WHAT_OPENS_IT
 

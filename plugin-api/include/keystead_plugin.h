@@ -302,7 +302,7 @@ static inline const keystead_parameter *keystead_find(const keystead_parameter *
 #endif
 
 /* Puts the manifest into the file: once, at the top level of one source file. `json_text` is a
- * string literal (docs/plugin-file.md has its members), 64 KiB at most, whose member `api` is
+ * string literal (docs/reference/plugin-manifest.md has its members), 64 KiB at most, whose member `api` is
  * KEYSTEAD_API_VERSION. Keystead reads it without running anything. */
 #define KEYSTEAD_MANIFEST(json_text)                                                           \
     KEYSTEAD_LONG_LITERAL                                                                      \

@@ -118,19 +118,19 @@ fn pages_for_authors_show_only_code_that_is_tested() {
     for (page, language, sources, at_least) in [
         // The writer's part is compiled and run by a test of its own.
         (
-            "docs/writing-a-plugin-in-c.md",
+            "docs/guides/writing-a-plugin-in-c.md",
             "```c\n",
             ["tests/plugins/c-vault/c_vault.c", "host/lib/src/plugin/c_door/tests/writer.c"],
             4,
         ),
         (
-            "docs/writing-a-plugin-in-c.md",
+            "docs/guides/writing-a-plugin-in-c.md",
             "```go\n",
             ["tests/plugins/go-vault/vault.go", "tests/plugins/go-vault/glue.c"],
             1,
         ),
         (
-            "docs/writing-a-plugin.md",
+            "docs/guides/writing-a-plugin.md",
             "```rust\n",
             ["plugin-api/docs/memory.rs", "plugins/files/src/vault.rs"],
             2,

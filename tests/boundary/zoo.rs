@@ -1,6 +1,6 @@
 //! The zoo: plugins that do on purpose what a plugin must not, each asked in a runner and in a
 //! process of the command. A row is a file in tests/plugins/zoo, a constant here, and a line in
-//! docs/zoo.md; [`page`] sees that these are the same.
+//! docs/internals/sandbox.md; [`page`] sees that these are the same.
 
 mod calls;
 mod connections;
@@ -21,11 +21,11 @@ mod users;
 pub(super) struct Row {
     /// The file's name in tests/plugins/zoo, without its `.c`, and the plugin's id.
     pub(super) name: &'static str,
-    /// What it does, for docs/zoo.md.
+    /// What it does, for docs/internals/sandbox.md.
     pub(super) does: &'static str,
     /// What is tried, each with how it ends in the cage and in the host's own process.
     pub(super) tries: &'static [Try],
-    /// What a plugin in the host's own process can do therefore, for docs/zoo.md.
+    /// What a plugin in the host's own process can do therefore, for docs/internals/sandbox.md.
     pub(super) in_process: &'static str,
     /// How often it can be tried.
     pub(super) pace: Pace,

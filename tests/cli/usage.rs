@@ -313,7 +313,7 @@ fn the_page_of_all_commands_is_what_the_tree_gives() {
     let answer = sandbox.run("man --markdown", &[]);
     let page = String::from_utf8(answer.succeeds().to_vec()).unwrap();
     // Written anew by `SNAPSHOTS=overwrite`, as all that tests compare with.
-    assert_data_eq!(page, file!["../../docs/cli.md"].raw());
+    assert_data_eq!(page, file!["../../docs/reference/cli.md"].raw());
 }
 
 #[test]

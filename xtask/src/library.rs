@@ -1,4 +1,4 @@
-//! `cargo xtask library`: docs/library.md, the public items of the library and the crates that it is
+//! `cargo xtask library`: docs/reference/library.md, the public items of the library and the crates that it is
 //! built from, read from what rustdoc and cargo say of it. What is hidden in the documentation has no
 //! promise and is not listed.
 
@@ -13,7 +13,7 @@ use crate::workspace::{HOST, Workspace};
 
 /// What is made.
 pub(crate) const PART: Part =
-    Part { page: "docs/library.md", name: "library", command: "library", make: made };
+    Part { page: "docs/reference/library.md", name: "library", command: "library", make: made };
 
 /// The kinds of item, as the names of rustdoc's files begin, and as Rust has them.
 const KINDS: [(&str, &str); 9] = [

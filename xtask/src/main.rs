@@ -29,16 +29,17 @@ Commands:
   install [--prefix DIR]     Build host and plugins, try them, install them (default: ~/.local)
   test [--fuzz-seconds N]    Run everything CI runs (each fuzz target N seconds, default 60)
   test --list                Print the names of the suites that make up a test run
-  test NAME...               Run these suites only, such as `format clippy`, or `kernels`
+  test NAME...               Run these suites only, such as `format clippy`
+  test --platform NAME       Run what needs long set-up: `kernels`, `kernels:bookworm`, `kernels:trixie`
   bench [--quick]            Measure Keystead beside its floors and the peers that are installed
-  bench --write              Do so, and write docs/speed.md and docs/speed.svg
+  bench --write              Do so, and write docs/reference/performance.md and docs/reference/performance.svg
   bench --gate | --accept    Hold the instructions of a `get` to their figure, as `test` does; or
                              write the figure anew
-  vaults [--write]           Compare the tables of docs/vaults.md with the plugins' manifests, as
+  vaults [--write]           Compare the tables of docs/reference/vault-kinds.md with the plugins' manifests, as
                              `test` does; or write them anew
-  obligations [--write]      Compare docs/obligations.md with the contract's list, as `test` does; or
+  obligations [--write]      Compare docs/reference/obligations.md with the contract's list, as `test` does; or
                              write it anew
-  library [--write]          Compare docs/library.md with the library's public items and its crates, as
+  library [--write]          Compare docs/reference/library.md with the library's public items and its crates, as
                              `test` does; or write it anew
   contract [--write]         Compare the boundary with the copies of the contract that plugins are built
                              from in the tests, as `test` does: it may only grow at its ends. Or write

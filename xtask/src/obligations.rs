@@ -1,4 +1,4 @@
-//! `cargo xtask obligations`: docs/obligations.md, the obligations of a vault in the words of C, made
+//! `cargo xtask obligations`: docs/reference/obligations.md, the obligations of a vault in the words of C, made
 //! from the one list of them: the bullets on the traits `Plugin` and `Vault`.
 
 use std::fmt::Write as _;
@@ -8,8 +8,12 @@ use crate::part::Part;
 use crate::workspace::Workspace;
 
 /// What is made.
-pub(crate) const PART: Part =
-    Part { page: "docs/obligations.md", name: "obligations", command: "obligations", make: made };
+pub(crate) const PART: Part = Part {
+    page: "docs/reference/obligations.md",
+    name: "obligations",
+    command: "obligations",
+    make: made,
+};
 
 /// Where the list is.
 const SOURCES: [&str; 2] = ["plugin-api/src/plugin.rs", "plugin-api/src/vault.rs"];

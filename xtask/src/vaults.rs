@@ -1,4 +1,4 @@
-//! `cargo xtask vaults`: the tables of docs/vaults.md, made from the manifests of the plugins of
+//! `cargo xtask vaults`: the tables of docs/reference/vault-kinds.md, made from the manifests of the plugins of
 //! this workspace as the host reads them from the built files.
 
 use std::process::Command;
@@ -11,8 +11,12 @@ use crate::process::{stdout, succeed};
 use crate::workspace::{CLI, HOST, Workspace};
 
 /// What is made.
-pub(crate) const PART: Part =
-    Part { page: "docs/vaults.md", name: "manifests", command: "vaults", make: made };
+pub(crate) const PART: Part = Part {
+    page: "docs/reference/vault-kinds.md",
+    name: "manifests",
+    command: "vaults",
+    make: made,
+};
 
 /// The columns that are capabilities.
 #[rustfmt::skip]

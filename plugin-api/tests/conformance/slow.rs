@@ -204,7 +204,7 @@ fn number_of_secrets_that_is_given_is_written_however_slow_the_vault_is() {
 }
 
 #[test]
-#[ignore = "it measures, for docs/writing-a-plugin.md, and takes minutes"]
+#[ignore = "it measures, for docs/guides/writing-a-plugin.md, and takes minutes"]
 fn measured_by_the_clock_on_the_wall() {
     type Case = (&'static str, fn() -> Faults);
     let cases: [Case; 3] =

@@ -5,7 +5,7 @@
 pub(crate) const HELP: &str = "\
 Plugins are built against what was written down, and are never built again. Fields may be added behind
 the last one of what grows at its end, and calls, numbers, types and structs may be added. Undo the rest
-(docs/abi.md, `What never changes`). While the contract is a draft, `cargo xtask contract --write` writes
+(docs/reference/abi.md, `What never changes`). While the contract is a draft, `cargo xtask contract --write` writes
 it down anew.";
 
 /// A type, a record or a struct, with a line for each of its members.

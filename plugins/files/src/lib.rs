@@ -1,6 +1,6 @@
 //! A folder as a vault, one secret a file, raw: the secrets of Docker and Podman, Kubernetes
 //! volumes, systemd credentials; and folders of one's own, which are written to as well.
-//! docs/files.md has every rule.
+//! docs/guides/files.md has every rule.
 #![forbid(unsafe_code)]
 
 mod content;

@@ -1,5 +1,5 @@
 //! Keystead's plugin for HashiCorp Vault and OpenBao: secrets of a KV engine, version 1 or 2,
-//! and what other engines make on demand. docs/hashicorp.md is for those who use it.
+//! and what other engines make on demand. docs/guides/hashicorp.md is for those who use it.
 #![forbid(unsafe_code)]
 
 mod action;

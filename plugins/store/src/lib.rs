@@ -1,5 +1,5 @@
 //! Keystead's local vault: secrets in one file, sealed with XChaCha20-Poly1305 under a key that
-//! a password, a key file or a recovery code opens. docs/store-format.md has it byte by byte.
+//! a password, a key file or a recovery code opens. docs/reference/store-format.md has it byte by byte.
 #![forbid(unsafe_code)]
 
 mod action;

@@ -1,4 +1,4 @@
-//! docs/zoo.md has the table that the rows make, and each plugin of the zoo has a row.
+//! docs/internals/sandbox.md has the table that the rows make, and each plugin of the zoo has a row.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -54,7 +54,7 @@ fn line(row: &Row) -> String {
     });
     let inside = if inside.is_empty() { inside } else { format!(" ({inside})") };
     format!(
-        "| [`{name}`](../tests/plugins/zoo/{name}.c) | {} | {} | {}{inside} |",
+        "| [`{name}`](../../tests/plugins/zoo/{name}.c) | {} | {} | {}{inside} |",
         row.does,
         told(row.tries, |one| one.1),
         row.in_process,
@@ -64,10 +64,10 @@ fn line(row: &Row) -> String {
 
 #[test]
 fn the_table_is_what_is_tested() {
-    let page = std::fs::read_to_string(repository().join("docs/zoo.md")).unwrap();
+    let page = std::fs::read_to_string(repository().join("docs/internals/sandbox.md")).unwrap();
     let written: Vec<_> = page.lines().filter(|line| line.starts_with("| [`")).collect();
     let tested: Vec<_> = ALL.iter().flat_map(|rows| rows.iter()).map(line).collect();
-    assert_eq!(written, tested, "docs/zoo.md should have:\n{}\n", tested.join("\n"));
+    assert_eq!(written, tested, "docs/internals/sandbox.md should have:\n{}\n", tested.join("\n"));
 }
 
 #[test]

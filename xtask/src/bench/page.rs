@@ -1,4 +1,4 @@
-//! Prints what was measured: the measured part of docs/speed.md, by `page.md`, and its chart, by
+//! Prints what was measured: the measured part of docs/reference/performance.md, by `page.md`, and its chart, by
 //! `chart.svg`.
 
 use std::thread;
@@ -13,11 +13,11 @@ use crate::part::{Part, rendered};
 use crate::process::{command, stdout};
 use crate::workspace::Workspace;
 
-const CHART: &str = "docs/speed.svg";
+const CHART: &str = "docs/reference/performance.svg";
 
 /// What is written by `bench --write`.
 const PART: Part = Part {
-    page: "docs/speed.md",
+    page: "docs/reference/performance.md",
     name: "measured",
     command: "bench",
     make: |_| Err("it is measured, and not made".into()),

@@ -1,7 +1,7 @@
 //! The programs that are measured: the least that any could cost, ours, and those that others use to keep
 //! secrets. Each is a script of `programs/`, whose first lines say what it is.
 //!
-//! A peer that is not installed is left out. Nothing is installed here: `docs/speed.md` says
+//! A peer that is not installed is left out. Nothing is installed here: `docs/reference/performance.md` says
 //! how to.
 
 use std::net::TcpListener;

@@ -52,28 +52,8 @@ pub(super) fn executed(workspace: &Workspace, prefix: &Path) -> Result<Outcome> 
     Ok(outcome)
 }
 
-/// Returns the links of all documents that lead to no file of the checkout.
-pub(super) fn broken_links(workspace: &Workspace) -> Result<Vec<String>> {
-    let mut faults = Vec::new();
-    for document in documents(workspace)? {
-        let text = workspace.read(&document)?;
-        let dir = workspace.root().join(&document).parent().map(Path::to_owned).unwrap_or_default();
-        for (number, line) in text.lines().enumerate() {
-            let targets = line.split("](").skip(1).map(|rest| rest.split([')', '#', ' ']).next());
-            for target in targets.flatten() {
-                let is_elsewhere = target.contains("://") || target.starts_with("mailto:");
-                if !is_elsewhere && !dir.join(target).exists() {
-                    let document = document.display();
-                    faults.push(format!("{document}:{}: `{target}` is not there", number + 1));
-                }
-            }
-        }
-    }
-    Ok(faults)
-}
-
 /// Returns the documents, relative to the checkout.
-fn documents(workspace: &Workspace) -> Result<Vec<PathBuf>> {
+pub(super) fn documents(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let own = |file: &PathBuf| file.starts_with("docs") || file.as_os_str() == "README.md";
     Ok(workspace.files("md")?.into_iter().filter(own).collect())
 }

@@ -1,6 +1,6 @@
 //! Checks what no lint of the compiler, of clippy or of cargo-deny does: the shape of every Rust file,
 //! where `unsafe` may be allowed and `abi_stable` be used, the directions of dependencies, and that
-//! docs/errors.md has every error code.
+//! docs/reference/errors.md has every error code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -179,9 +179,9 @@ fn is_for_people(name: &str) -> bool {
     name.starts_with("clap") || formats.contains(&name) || terminal.contains(&name)
 }
 
-/// Checks that docs/errors.md has a heading for every error code of the sources, and no other.
+/// Checks that docs/reference/errors.md has a heading for every error code of the sources, and no other.
 pub(super) fn error_codes(workspace: &Workspace) -> Result<Vec<String>> {
-    const DOCUMENT: &str = "docs/errors.md";
+    const DOCUMENT: &str = "docs/reference/errors.md";
     let mut codes = BTreeSet::new();
     for (file, text) in files(workspace)? {
         let is_test = file.ends_with("tests.rs") || file.iter().any(|part| part == "tests");

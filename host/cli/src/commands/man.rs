@@ -1,4 +1,4 @@
-//! `keystead man`: the manual's pages and docs/cli.md, from the one tree.
+//! `keystead man`: the manual's pages and docs/reference/cli.md, from the one tree.
 
 mod markdown;
 
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// The folder, which is made where it is missing
     #[arg(long, required_unless_present = "markdown")]
     dir: Option<PathBuf>,
-    /// Print docs/cli.md instead
+    /// Print docs/reference/cli.md instead
     #[arg(long, hide = true, conflicts_with = "dir")]
     markdown: bool,
 }

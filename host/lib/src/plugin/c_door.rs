@@ -7,7 +7,7 @@
 //! # Safety
 //! What is believed of a plugin of this ABI, because it cannot be checked, is that its
 //! pointers lead to memory of the length it says, and its functions to functions. Everything
-//! in that memory is read as from a stranger. docs/abi.md says what comes of a lie.
+//! in that memory is read as from a stranger. docs/reference/abi.md says what comes of a lie.
 
 mod bytes;
 #[doc(hidden)]

@@ -132,7 +132,7 @@ mod tests {
         two("Ａ", "A");
     }
 
-    /// A vault's file says which tables its names were folded by (docs/store-format.md): newer ones
+    /// A vault's file says which tables its names were folded by (docs/reference/store-format.md): newer ones
     /// look elsewhere for a name that has a character which they added.
     #[test]
     fn tables_are_the_known_ones() {

@@ -119,7 +119,7 @@ fn a_write_to_a_damaged_file_takes_nothing_away_that_could_be_read() {
 
 #[test]
 fn a_write_to_a_large_damaged_file_hides_nothing() {
-    // It may damage what is beside it, and then says so (docs/limits.md).
+    // It may damage what is beside it, and then says so (docs/reference/limitations.md).
     let large = flip::large();
     let names: Vec<&str> = large.secrets.keys().map(String::as_str).collect();
     large.flipped(&flip::of_page_headers(&large), |home, turn| {

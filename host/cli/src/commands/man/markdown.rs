@@ -1,4 +1,4 @@
-//! docs/cli.md: every command with its arguments, as one page.
+//! docs/reference/cli.md: every command with its arguments, as one page.
 
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Command};
@@ -10,9 +10,8 @@ const WIDTH: usize = 96;
 pub(super) fn page(mut tree: Command) -> String {
     tree.build();
     let mut page = String::from(
-        "# Commands\n\nWritten from the command tree, which `--help` and the manual's pages come \
-         from as well; a test\ncompares. What each command means is told in the other pages \
-         ([README.md](README.md)).\n",
+        "# Commands\n\nWritten from the command tree, as `--help` and the manual pages are; a test \
+         compares them. The\n[guides](../README.md#guides) say what each command is for.\n",
     );
     command(&mut page, &tree, "keystead");
     page

@@ -32,7 +32,7 @@ impl Bytes {
     /// # Safety
     /// Where the size is not 0, a start that is not null must lead to `size` readable bytes that
     /// stay unchanged for `'a`. This cannot be checked: in a runner a lie ends the runner, in the
-    /// host's own process it may end the host (docs/abi.md).
+    /// host's own process it may end the host (docs/reference/abi.md).
     pub(super) unsafe fn read<'a>(self, what: &str, limit: usize) -> Result<&'a [u8]> {
         if self.size == 0 {
             return Ok(&[]);

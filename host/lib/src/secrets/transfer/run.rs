@@ -1,6 +1,6 @@
 //! Running a plan, secret by secret: read, write, read back, compare, and only then, for a
 //! move, remove. Killed at any point, every secret is whole in the source or the target: unless
-//! both are one place that is registered in two ways (docs/limits.md).
+//! both are one place that is registered in two ways (docs/reference/limitations.md).
 
 use keystead_plugin_api::{
     ErrorKind, Metadata, RemoveRequest, RenameRequest, Secret, SecretName, SetRequest, Value,
