@@ -29,7 +29,7 @@ use keystead::api::{SecretName, SecretText, Value, VaultName, WriteMode};
 use keystead::paths::Paths;
 use keystead::reference::Reference;
 use keystead::trust::Digest;
-use keystead::{Host, NewSecret, Nobody, Options, Place, Registration, Run};
+use keystead::{Host, NewRegistration, NewSecret, NonInteractive, Options, RunMode, SearchScope};
 use keystead::{Placement, Replace};
 
 use crate::plugin_files::{repository, succeed};
@@ -82,8 +82,8 @@ fn registration(
     name: &str,
     parameters: &[(&str, &str)],
     unlock: &[(&str, &str)],
-) -> Registration {
-    let mut new = Registration::new(vault(name), "memory", scene.path().to_path_buf());
+) -> NewRegistration {
+    let mut new = NewRegistration::new(vault(name), "memory", scene.path().to_path_buf());
     // Apart from Keystead's own folders, where no plugin may write.
     let owned = |(key, text): &(&str, &str)| match *key {
         "file" => ("file".to_owned(), format!("here/{text}")),
@@ -95,7 +95,7 @@ fn registration(
     new
 }
 
-fn register(host: &Host, new: Registration) -> VaultName {
+fn register(host: &Host, new: NewRegistration) -> VaultName {
     host.register(host.plan_registration(new).unwrap()).unwrap().name
 }
 
@@ -121,21 +121,21 @@ fn new_secret(vault: Option<&VaultName>, name: &str, text: &str) -> NewSecret {
         field: None,
         metadata: None,
         mode: WriteMode::Upsert,
-        run: Run::Real,
+        run: RunMode::Real,
     }
 }
 
 fn set(host: &Host, vault: &VaultName, name: &str, text: &str) {
-    host.set(new_secret(Some(vault), name, text), &mut Nobody).unwrap();
+    host.set(new_secret(Some(vault), name, text), &mut NonInteractive).unwrap();
 }
 
-fn get(host: &Host, name: &str, place: &Place) -> keystead::Result<String> {
-    let found = host.get(&secret(name), place, &mut Nobody)?;
+fn get(host: &Host, name: &str, place: &SearchScope) -> keystead::Result<String> {
+    let found = host.get(&secret(name), place, &mut NonInteractive)?;
     Ok(format!("{}: {}", found.vault, text(&found.secret.value)))
 }
 
 fn get_in(host: &Host, vault: &VaultName, name: &str) -> keystead::Result<String> {
-    get(host, name, &Place::Vault(vault.clone()))
+    get(host, name, &SearchScope::Vault(vault.clone()))
 }
 
 fn text(value: &Value) -> String {
@@ -178,7 +178,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Digest> {
 }
 
 /// Returns a registration that takes the place of the one of its name.
-fn replacing(mut new: Registration) -> Registration {
+fn replacing(mut new: NewRegistration) -> NewRegistration {
     new.replace = Replace::Whole;
     new
 }

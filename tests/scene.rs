@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use keystead::Placement;
 use keystead::api::{Level, SecretName, VaultName};
 use keystead::paths::Paths;
-use keystead::trust::{self, IfTaken, Vouch};
+use keystead::trust::{self, OnIdConflict, TrustDecision};
 use keystead::trust::{InProcess, PluginId};
-use keystead::{Found, Host, Log, Nobody, Options, Place, Registration};
+use keystead::{FoundSecret, Host, Log, NewRegistration, NonInteractive, Options, SearchScope};
 
 /// One host. Its runners are told from all others by the name they are started under.
 pub(crate) struct Scene {
@@ -88,8 +88,9 @@ impl Scene {
     pub(crate) fn install(&self, file: &Path) -> String {
         let candidate = self.host.plugins().examine(file).unwrap();
         let id = candidate.id().to_string();
-        let vouch = Vouch { place: trust::Place::User, in_process: InProcess::Danger };
-        self.host.plugins().install(candidate, &vouch, IfTaken::Refuse).unwrap();
+        let vouch =
+            TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Danger };
+        self.host.plugins().install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
         id
     }
 
@@ -118,7 +119,7 @@ impl Scene {
         parameters: &[(&str, String)],
     ) -> VaultName {
         let name = VaultName::parse(name).unwrap();
-        let mut new = Registration::new(name.clone(), id, PathBuf::from("/"));
+        let mut new = NewRegistration::new(name.clone(), id, PathBuf::from("/"));
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         new.parameters.extend(parameters);
         new.placement = Some(placement);
@@ -127,13 +128,13 @@ impl Scene {
         name
     }
 
-    pub(crate) fn get(&self, vault: &VaultName, name: &str) -> keystead::Result<Found> {
+    pub(crate) fn get(&self, vault: &VaultName, name: &str) -> keystead::Result<FoundSecret> {
         let name = SecretName::parse(name).unwrap();
-        self.host.get(&name, &Place::Vault(vault.clone()), &mut Nobody)
+        self.host.get(&name, &SearchScope::Vault(vault.clone()), &mut NonInteractive)
     }
 
     pub(crate) fn list(&self, vault: &VaultName, pattern: Option<&str>) -> keystead::Result<usize> {
-        let mut listing = self.host.list(pattern, Some(vault), &mut Nobody)?;
+        let mut listing = self.host.list(pattern, Some(vault), &mut NonInteractive)?;
         match listing.failed.pop() {
             Some((_, error)) => Err(error),
             None => Ok(listing.entries.len()),

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use keystead::NewRegistration;
 use keystead::Placement;
-use keystead::Registration;
 use keystead::api::{Value, VaultName};
 use keystead::trust::PluginId;
 
@@ -33,7 +33,7 @@ impl Able {
         let file = able(scene.path(), permissions);
         let id = scene.install(&file);
         let vault = VaultName::parse("caged").unwrap();
-        let mut new = Registration::new(vault.clone(), &id, PathBuf::from("/"));
+        let mut new = NewRegistration::new(vault.clone(), &id, PathBuf::from("/"));
         new.placement = Some(Placement::Isolated);
         // What it climbs back from is not granted, and need not be there for the plugin.
         let written = scene.path().join("elsewhere/../own");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use keystead::Placement;
 use keystead::api::{Answer, Challenge, SecretName, SecretText, Value, VaultName};
-use keystead::{Ask, Nobody, Place, Unanswered};
+use keystead::{NonInteractive, PromptError, Prompter, SearchScope};
 
 use crate::plugin_files::plugin;
 use crate::scene::{Scene, story};
@@ -125,7 +125,7 @@ fn a_call_that_hangs_holds_its_own_vault_only() {
     let (sender, answered) = std::sync::mpsc::channel();
     // Nothing can end it but the process: a deadline is advice here.
     std::thread::spawn(move || {
-        let _ = host.get(&name, &Place::Vault(odd), &mut Nobody);
+        let _ = host.get(&name, &SearchScope::Vault(odd), &mut NonInteractive);
         let _ = sender.send(());
     });
     assert!(answered.recv_timeout(Duration::from_millis(300)).is_err(), "it does not hang");
@@ -135,7 +135,7 @@ fn a_call_that_hangs_holds_its_own_vault_only() {
 /// Answers everything, and counts.
 struct Patient(usize);
 
-impl Ask for Patient {
+impl Prompter for Patient {
     fn given(
         &mut self,
         _: &VaultName,
@@ -148,11 +148,11 @@ impl Ask for Patient {
         true
     }
 
-    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
         Ok(())
     }
 
-    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, PromptError> {
         self.0 += 1;
         let answers = challenge
             .prompts
@@ -169,14 +169,15 @@ fn a_vault_that_stays_locked_stops_asking() {
         let odd = scene.vault("odd", &plugin("locked-for-ever"), placement);
         let mut ask = Patient(0);
         let name = SecretName::parse("a").unwrap();
-        let error = scene.host.get(&name, &Place::Vault(odd.clone()), &mut ask).unwrap_err();
+        let error = scene.host.get(&name, &SearchScope::Vault(odd.clone()), &mut ask).unwrap_err();
         assert_eq!(
             story(&error),
             "E12.misbehaved: plugin `locked-for-ever` misbehaved in vault `odd`: the vault asks \
              for more and more to be unlocked"
         );
         assert!((2..=8).contains(&ask.0), "asked {} times", ask.0);
-        let nobody = scene.host.get(&name, &Place::Vault(odd), &mut Nobody).unwrap_err();
+        let nobody =
+            scene.host.get(&name, &SearchScope::Vault(odd), &mut NonInteractive).unwrap_err();
         assert_eq!(nobody.code(), "E12.locked");
     }
 }
@@ -209,8 +210,8 @@ fn ended_by(test: &str, scene: &Scene) -> ExitStatus {
 fn be_ended(root: &Path) -> ! {
     let (host, _) = Scene::host_in(root, AMPLE);
     let name = SecretName::parse("a").unwrap();
-    let odd = Place::Vault(VaultName::parse("odd").unwrap());
-    let error = host.get(&name, &odd, &mut Nobody).unwrap_err();
+    let odd = SearchScope::Vault(VaultName::parse("odd").unwrap());
+    let error = host.get(&name, &odd, &mut NonInteractive).unwrap_err();
     // What the process was not ended by is told by its status.
     std::process::exit(if error.code() == "E07.quarantined" { 100 } else { 99 })
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use keystead::Placement;
 use keystead::api::{Metadata, SecretName, Value, WriteMode};
-use keystead::{NewSecret, Nobody, Place, Run};
+use keystead::{NewSecret, NonInteractive, RunMode, SearchScope};
 
 use super::skew::matrix::{Language, check};
 use crate::plugin_files::{
@@ -118,10 +118,13 @@ pub(super) fn use_it(file: &Path) {
             field: None,
             metadata: Some(Metadata::new()),
             mode: WriteMode::CreateOnly,
-            run: Run::Real,
+            run: RunMode::Real,
         };
-        scene.host.set(new, &mut Nobody).unwrap();
-        let found = scene.host.get(&secret, &Place::Vault(vault.clone()), &mut Nobody).unwrap();
+        scene.host.set(new, &mut NonInteractive).unwrap();
+        let found = scene
+            .host
+            .get(&secret, &SearchScope::Vault(vault.clone()), &mut NonInteractive)
+            .unwrap();
         assert_eq!(found.secret.value, Value::credential("bob", "hunter2"));
         assert_eq!(scene.list(&vault, None).unwrap(), 1);
         assert_eq!(scene.list(&vault, Some("x*")).unwrap(), 0);

@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::Command;
 
+use keystead::NewRegistration;
 use keystead::Placement;
-use keystead::Registration;
 use keystead::api::{Value, VaultName};
 use snapbox::{assert_data_eq, str};
 
@@ -213,7 +213,7 @@ fn plugin_in_c_sees_new_content_and_is_told_of_a_conflict_in_both_placements() {
         let asked = format!("replace:{}", path.display());
         let id = scene.install(&able(scene.path(), &[&asked]));
         let vault = VaultName::parse("safe").unwrap();
-        let mut new = Registration::new(vault.clone(), &id, PathBuf::from("/"));
+        let mut new = NewRegistration::new(vault.clone(), &id, PathBuf::from("/"));
         new.placement = Some(placement);
         let plan = scene.host.plan_registration(new).unwrap();
         scene.host.register(plan).unwrap();

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use keystead::api::{Value, VaultName};
-use keystead::{Placement, Registration};
+use keystead::{NewRegistration, Placement};
 
 use super::cage::{Able, elsewhere};
 use crate::cli::sandbox::Sandbox;
@@ -231,7 +231,7 @@ fn link_that_is_put_there_later_leads_the_plugin_nowhere_else() {
 
 /// Returns why a vault with this permission cannot be registered, or nothing.
 fn refusal(scene: &Scene, id: &str) -> Option<String> {
-    let mut new = Registration::new(VaultName::parse(id).unwrap(), id, PathBuf::from("/"));
+    let mut new = NewRegistration::new(VaultName::parse(id).unwrap(), id, PathBuf::from("/"));
     new.placement = Some(Placement::Isolated);
     let folder = scene.path().join("own").display().to_string();
     new.parameters.insert("folder".to_owned(), folder);

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use keystead::Placement;
-use keystead::{Ask, Place, Unanswered};
+use keystead::{PromptError, Prompter, SearchScope};
 use keystead_plugin_api::{Answer, Challenge, Prompt, SecretName, Value, VaultName, Wait};
 
 use super::prompt::{at_terminal, end};
@@ -166,16 +166,16 @@ struct Obedient<'p> {
     shown: usize,
 }
 
-impl Ask for Obedient<'_> {
+impl Prompter for Obedient<'_> {
     fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<keystead::reference::Reference> {
         None
     }
 
-    fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, PromptError> {
         panic!("it has no prompts")
     }
 
-    fn show(&mut self, _: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, _: &VaultName, challenge: &Challenge) -> Result<(), PromptError> {
         assert!(matches!(challenge.wait, Wait::Poll { .. }));
         self.shown += 1;
         if self.shown == 1 {
@@ -200,7 +200,12 @@ fn needs_oidc_login_is_renewed_without_a_person() {
         let mut person = Obedient { provider: &provider, shown: 0 };
         let mut get = || {
             let name = SecretName::parse("who").unwrap();
-            scene.host.get(&name, &Place::Vault(vault.clone()), &mut person).unwrap().secret.value
+            scene
+                .host
+                .get(&name, &SearchScope::Vault(vault.clone()), &mut person)
+                .unwrap()
+                .secret
+                .value
         };
         assert_eq!(get(), Value::text("alice"));
         std::thread::sleep(Duration::from_millis(2_500));

@@ -1,9 +1,9 @@
 //! `meta set` and `meta unset`, and what `show`, `list` and `get` make of known keys.
 
 use keystead::api::{Metadata, MetadataValue, SecretName, VaultName};
-use keystead::metadata::{Change, Edit};
+use keystead::metadata::{Change, MetadataEdit};
 use keystead::paths::Paths;
-use keystead::{Host, Nobody, Options, Run};
+use keystead::{Host, NonInteractive, Options, RunMode};
 use snapbox::{assert_data_eq, str};
 
 use super::sandbox::{CANARY, Sandbox};
@@ -39,10 +39,10 @@ fn write_odd(sandbox: &Sandbox, name: &str, entries: &[(&str, MetadataValue)]) {
     let change = Change {
         name: SecretName::parse(name).unwrap(),
         vault: Some(VaultName::parse("work").unwrap()),
-        edit: Edit::Replace(metadata),
-        run: Run::Real,
+        edit: MetadataEdit::Replace(metadata),
+        run: RunMode::Real,
     };
-    host.change_metadata(&change, &mut Nobody).unwrap();
+    host.change_metadata(&change, &mut NonInteractive).unwrap();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use keystead::paths::Paths;
 use keystead::trust::InProcess;
-use keystead::trust::{self, IfTaken, Privilege, Store, Vouch};
+use keystead::trust::{self, OnIdConflict, PluginStore, Privilege, TrustDecision};
 use rustix::fs::{StatVfsMountFlags, XattrFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
@@ -262,10 +262,13 @@ fn system_vault_of_a_capable_copy_is_opened_in_a_runner_without_capabilities() {
         user_data: None,
         packaged: vec![packaged.clone()],
     };
-    let store = Store::new(&paths, Privilege::Ordinary);
-    let vouch = Vouch { place: trust::Place::Packaged(packaged), in_process: InProcess::Never };
+    let store = PluginStore::new(&paths, Privilege::Ordinary);
+    let vouch = TrustDecision {
+        place: trust::InstallTarget::Packaged(packaged),
+        in_process: InProcess::Never,
+    };
     let candidate = store.examine(super::sandbox::plugin()).unwrap();
-    store.install(candidate, &vouch, IfTaken::Refuse).unwrap();
+    store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
     for name in ["passwd", "group"] {
         fs::copy(Path::new("/etc").join(name), root.join("etc").join(name)).unwrap();
     }

@@ -12,7 +12,10 @@ use keystead::Placement;
 use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
 use keystead::paths::Layer;
 use keystead::reference::Reference;
-use keystead::{Ask, FieldKind, Host, NewField, NewSecret, Nobody, Place, Run, Unanswered};
+use keystead::{
+    FieldKind, Host, NewField, NewSecret, NonInteractive, PromptError, Prompter, RunMode,
+    SearchScope,
+};
 
 use super::{PLACEMENTS, filed, get_in, new_secret, scene, secret, set, vault, write};
 use crate::bao::{Bao, ROOT, unique};
@@ -45,11 +48,11 @@ fn kept(scene: &Scene, name: &str, text: &str) -> String {
 }
 
 /// Has as many threads get the secret `held` at once as callers.
-fn get_at_once(host: &Host, vault: &VaultName, ask: impl Fn() -> Box<dyn Ask> + Sync) {
+fn get_at_once(host: &Host, vault: &VaultName, ask: impl Fn() -> Box<dyn Prompter> + Sync) {
     thread::scope(|scope| {
         for _ in 0..CALLERS {
             scope.spawn(|| {
-                let place = Place::Vault(vault.clone());
+                let place = SearchScope::Vault(vault.clone());
                 let found = host.get(&secret("held"), &place, &mut *ask());
                 found.unwrap_or_else(|error| panic!("{}", story(&error)));
             });
@@ -57,8 +60,8 @@ fn get_at_once(host: &Host, vault: &VaultName, ask: impl Fn() -> Box<dyn Ask> + 
     });
 }
 
-fn nobody() -> Box<dyn Ask> {
-    Box::new(Nobody)
+fn nobody() -> Box<dyn Prompter> {
+    Box::new(NonInteractive)
 }
 
 #[test]
@@ -77,7 +80,7 @@ fn as_many_requests_are_in_flight_as_there_are_callers() {
             server.want(CALLERS);
             get_at_once(&scene.host, &vault, nobody);
             assert_eq!((server.seen().most, scene.runners()), (CALLERS, CALLERS));
-            scene.host.unregister(&vault, Layer::User, Run::Real).unwrap();
+            scene.host.unregister(&vault, Layer::User, RunMode::Real).unwrap();
             assert_eq!(scene.runners(), 0);
         }
         scene.end();
@@ -108,12 +111,12 @@ struct Typing {
     asked: Arc<AtomicUsize>,
 }
 
-impl Ask for Typing {
+impl Prompter for Typing {
     fn is_there(&self) -> bool {
         true
     }
 
-    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
         Ok(())
     }
 
@@ -121,7 +124,7 @@ impl Ask for Typing {
         None
     }
 
-    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, PromptError> {
         self.asked.fetch_add(1, SeqCst);
         let answer = |prompt: &Prompt| match prompt.name.as_str() {
             "user" => Answer::new("user", SecretText::new(self.user)),
@@ -139,7 +142,7 @@ fn person_is_asked_once_and_all_handles_are_of_the_account_that_was_typed() {
         let asked = Arc::new(AtomicUsize::new(0));
         let typing = |user: &'static str| {
             let asked = &asked;
-            move || -> Box<dyn Ask> { Box::new(Typing { user, asked: Arc::clone(asked) }) }
+            move || -> Box<dyn Prompter> { Box::new(Typing { user, asked: Arc::clone(asked) }) }
         };
         // All of them at once at a vault that is locked: one is asked, the others wait for it.
         server.want(1);
@@ -177,7 +180,7 @@ fn unlocked_vault_without_a_session_has_one_handle() {
         for _ in 0..CALLERS {
             scope.spawn(|| {
                 let mut ask = Typing { user: "alice", asked: Arc::clone(&asked) };
-                let place = Place::Vault(vault.clone());
+                let place = SearchScope::Vault(vault.clone());
                 scene.host.get(&secret("locked"), &place, &mut ask).unwrap();
                 scene.host.get(&secret("slow"), &place, &mut ask).unwrap();
             });
@@ -239,8 +242,9 @@ fn handle_that_may_do_more_in_one_call_ends_with_it() {
         assert_eq!(scene.runners(), 1);
         // The second time the file is there, which is an error.
         let typed = [("to".to_owned(), here("backup"))].into();
-        let plan = scene.host.plan_action(&vault, "backup", &typed, scene.path(), &mut Nobody);
-        let done = scene.host.act(plan.unwrap(), &mut Nobody);
+        let plan =
+            scene.host.plan_action(&vault, "backup", &typed, scene.path(), &mut NonInteractive);
+        let done = scene.host.act(plan.unwrap(), &mut NonInteractive);
         assert_eq!(done.is_ok(), is_done, "{done:?}");
         assert_eq!(scene.runners(), 0);
     }
@@ -307,7 +311,8 @@ fn needs_bao_fields_that_threads_write_at_once_are_all_kept() {
                 let field = Some(NewField { name, kind: FieldKind::New });
                 let text = number.to_string();
                 let new = NewSecret { field, ..new_secret(Some(vault), "shared", &text) };
-                host.set(new, &mut Nobody).unwrap_or_else(|error| panic!("{}", story(&error)));
+                host.set(new, &mut NonInteractive)
+                    .unwrap_or_else(|error| panic!("{}", story(&error)));
             });
         }
     });

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use keystead::api::{Value, VaultName};
 use keystead::paths::Layer;
-use keystead::{Class, Error, Host, Nobody, Place, Registration, Run};
+use keystead::{Error, ErrorClass, Host, NewRegistration, NonInteractive, RunMode, SearchScope};
 use keystead::{Placement, Replace};
 
 use super::{
@@ -34,13 +34,13 @@ fn threads_share_a_host_and_its_vaults_never_mix() {
                             let expected = format!("{vault}: {vault}-{name}");
                             assert_eq!(get_in(&host, vault, &name).unwrap(), expected);
                         }
-                        host.list(None, None, &mut Nobody).unwrap();
+                        host.list(None, None, &mut NonInteractive).unwrap();
                     }
                 });
             }
         });
         for vault in &vaults {
-            let listing = scene.host.list(None, Some(vault), &mut Nobody).unwrap();
+            let listing = scene.host.list(None, Some(vault), &mut NonInteractive).unwrap();
             assert_eq!(listing.entries.len(), 4 * EACH);
         }
         let kept = |vault: &VaultName| {
@@ -80,7 +80,7 @@ fn a_faulty_vault_stays_so_until_the_host_is_reloaded() {
     for _ in 0..2 {
         let error = get_in(&scene.host, &a, "x").unwrap_err();
         assert!(matches!(error, Error::Faulty { .. }), "{error:?}");
-        assert_eq!((error.code(), error.class()), ("E03.not-pinned", Class::CannotDo));
+        assert_eq!((error.code(), error.class()), ("E03.not-pinned", ErrorClass::CannotDo));
     }
     scene.install(&memory());
     assert_eq!(get_in(&scene.host, &a, "x").unwrap_err().code(), "E03.not-pinned");
@@ -94,24 +94,24 @@ fn a_faulty_vault_answers_every_request_with_its_error() {
     let scene = Scene::new();
     write_registration(&scene, "a", "plugin = \"memory\"\n");
     let (host, a) = (&scene.host, vault("a"));
-    let (name, place) = (super::secret("x"), Place::Vault(a.clone()));
+    let (name, place) = (super::secret("x"), SearchScope::Vault(a.clone()));
     let errors = [
-        host.get(&name, &place, &mut Nobody).map(drop),
-        host.describe(&name, &place, &mut Nobody).map(drop),
-        host.set(super::new_secret(Some(&a), "x", "y"), &mut Nobody).map(drop),
-        host.remove(&name, Some(&a), Run::Real, &mut Nobody).map(drop),
-        host.remove(&name, Some(&a), Run::Dry, &mut Nobody).map(drop),
-        host.list(None, Some(&a), &mut Nobody).map(drop),
-        host.test(&a, &mut Nobody),
-        host.actions(&a, &mut Nobody).map(drop),
-        host.plan_action(&a, "x", &Default::default(), scene.path(), &mut Nobody).map(drop),
+        host.get(&name, &place, &mut NonInteractive).map(drop),
+        host.describe(&name, &place, &mut NonInteractive).map(drop),
+        host.set(super::new_secret(Some(&a), "x", "y"), &mut NonInteractive).map(drop),
+        host.remove(&name, Some(&a), RunMode::Real, &mut NonInteractive).map(drop),
+        host.remove(&name, Some(&a), RunMode::Dry, &mut NonInteractive).map(drop),
+        host.list(None, Some(&a), &mut NonInteractive).map(drop),
+        host.test(&a, &mut NonInteractive),
+        host.actions(&a, &mut NonInteractive).map(drop),
+        host.plan_action(&a, "x", &Default::default(), scene.path(), &mut NonInteractive).map(drop),
     ];
     for (at, result) in errors.into_iter().enumerate() {
         let error = result.unwrap_err();
         assert!(matches!(error, Error::Faulty { .. }), "request {at}: {error:?}");
-        assert_eq!((error.code(), error.class()), ("E03.not-pinned", Class::CannotDo));
+        assert_eq!((error.code(), error.class()), ("E03.not-pinned", ErrorClass::CannotDo));
     }
-    let listing = host.list(None, None, &mut Nobody).unwrap();
+    let listing = host.list(None, None, &mut NonInteractive).unwrap();
     assert_eq!(listing.failed.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a"]);
 }
 
@@ -135,15 +135,15 @@ fn a_vault_of_this_process_only_is_written_nowhere_and_stands_before_a_registere
     assert_eq!(host.vault(&a).unwrap().info.layer, None);
     assert_eq!(get_in(host, &a, "x").unwrap_err().code(), "E12.no-such-secret");
     set(host, &a, "y", "here");
-    assert_eq!(get(host, "y", &Place::anywhere()).unwrap(), "a: here");
+    assert_eq!(get(host, "y", &SearchScope::anywhere()).unwrap(), "a: here");
 
     let another = Host::new(options(&scene));
     assert_eq!(get_in(&another, &a, "y").unwrap_err().code(), "E12.no-such-secret");
     assert_eq!(get_in(&another, &a, "x").unwrap(), "a: registered");
 
-    host.unregister(&a, Layer::User, Run::Dry).unwrap();
+    host.unregister(&a, Layer::User, RunMode::Dry).unwrap();
     assert_eq!(get_in(host, &a, "y").unwrap(), "a: here");
-    host.unregister(&a, Layer::User, Run::Real).unwrap();
+    host.unregister(&a, Layer::User, RunMode::Real).unwrap();
     assert_eq!(get_in(host, &a, "x").unwrap(), "a: registered");
     assert_eq!(written(), before);
     drop(another);
@@ -172,7 +172,12 @@ fn a_vault_that_hangs_is_late_and_keeps_no_other_waiting() {
         late.join().unwrap()
     });
     assert!(started.elapsed() < Duration::from_millis(3_500), "{:?}", started.elapsed());
-    assert_eq!((error.code(), error.class()), ("E11.late", Class::CannotDo), "{}", story(&error));
+    assert_eq!(
+        (error.code(), error.class()),
+        ("E11.late", ErrorClass::CannotDo),
+        "{}",
+        story(&error)
+    );
     scene.end();
 }
 
@@ -201,16 +206,16 @@ fn call_is_made_again_when_the_vault_asks_to_wait_and_the_deadline_allows() {
 fn only_the_vault_that_is_unregistered_says_goodbye() {
     let scene = Scene::new();
     let a = scene.vault("a", &plugin("two-steps"), Placement::Isolated);
-    let mut same = Registration::new(a.clone(), "two-steps", scene.path().to_path_buf());
+    let mut same = NewRegistration::new(a.clone(), "two-steps", scene.path().to_path_buf());
     (same.layer, same.replace) = (Layer::System, Replace::Whole);
     register(&scene.host, same);
 
     // The user's registration lies over the one of the system layer, which nobody opened.
-    scene.host.unregister(&a, Layer::System, Run::Real).unwrap();
+    scene.host.unregister(&a, Layer::System, RunMode::Real).unwrap();
     assert_eq!(scene.log.all(), [""; 0]);
-    scene.host.unregister(&a, Layer::User, Run::Dry).unwrap();
+    scene.host.unregister(&a, Layer::User, RunMode::Dry).unwrap();
     assert_eq!(scene.log.all(), [""; 0]);
-    scene.host.unregister(&a, Layer::User, Run::Real).unwrap();
+    scene.host.unregister(&a, Layer::User, RunMode::Real).unwrap();
     assert_eq!(scene.log.all(), ["a Info: goodbye"]);
     scene.end();
 }
@@ -220,10 +225,10 @@ fn a_registration_is_forgotten_with_its_vault_and_its_data_stays() {
     let scene = scene();
     let a = filed(&scene, "a", Placement::Isolated);
     set(&scene.host, &a, "x", "kept");
-    let gone = scene.host.unregister(&a, Layer::User, Run::Real).unwrap();
+    let gone = scene.host.unregister(&a, Layer::User, RunMode::Real).unwrap();
     assert!(gone.was_default && gone.warning.is_none());
     let error = get_in(&scene.host, &a, "x").unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E01.no-such-vault", Class::NoSuch));
+    assert_eq!((error.code(), error.class()), ("E01.no-such-vault", ErrorClass::NoSuch));
     assert_eq!(scene.host.default_vault().unwrap(), None);
     let again = register(&scene.host, registration(&scene, "again", &[("file", "a")], &[]));
     let found = scene.get(&again, "x").unwrap();

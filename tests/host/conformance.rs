@@ -7,9 +7,9 @@ use keystead::api::testing::Outcome;
 use keystead::api::{Value, VaultName};
 use keystead::internals::Check;
 use keystead::reference::Reference;
-use keystead::trust::{self, IfTaken, Vouch};
+use keystead::trust::{self, OnIdConflict, TrustDecision};
 use keystead::trust::{InProcess, PluginId};
-use keystead::{Class, Error, Nobody, Registration};
+use keystead::{Error, ErrorClass, NewRegistration, NonInteractive};
 
 use super::{PLACEMENTS, memory, new_secret, scene, write};
 use crate::bao::{self, Bao};
@@ -140,7 +140,7 @@ fn bytes_that_are_utf8_come_back_as_bytes_in_either_placement() {
         let scene = Scene::new();
         let id = scene.install(sandbox::files());
         let name = VaultName::parse("own").unwrap();
-        let mut new = Registration::new(name.clone(), id, scene.path().to_path_buf());
+        let mut new = NewRegistration::new(name.clone(), id, scene.path().to_path_buf());
         new.placement = Some(placement);
         new.kind = Some("read-write".to_owned());
         let folder = scene.path().join("own");
@@ -149,7 +149,7 @@ fn bytes_that_are_utf8_come_back_as_bytes_in_either_placement() {
         for value in [Value::bytes(b"canary".to_vec()), Value::text("canary")] {
             let mut secret = new_secret(Some(&name), "key", "");
             secret.value = value.duplicate();
-            scene.host.set(secret, &mut Nobody).unwrap();
+            scene.host.set(secret, &mut NonInteractive).unwrap();
             assert_eq!(fs::read(folder.join("key")).unwrap(), b"canary");
             assert_eq!(scene.get(&name, "key").unwrap().secret.value, value, "{placement:?}");
         }
@@ -192,7 +192,7 @@ fn a_file_that_is_not_installed_is_checked_and_stays_so() {
     assert!(passed >= 30, "{passed}");
     let id = PluginId::parse("memory").unwrap();
     let error: Error = scene.host.plugins().find(&id).unwrap_err().into();
-    assert_eq!((error.code(), error.class()), ("E03.not-pinned", Class::NoSuch));
+    assert_eq!((error.code(), error.class()), ("E03.not-pinned", ErrorClass::NoSuch));
     scene.end();
 }
 
@@ -200,8 +200,8 @@ fn a_file_that_is_not_installed_is_checked_and_stays_so() {
 fn nothing_is_checked_in_this_process_without_a_word() {
     let scene = Scene::new();
     let candidate = scene.host.plugins().examine(&memory()).unwrap();
-    let vouch = Vouch { place: trust::Place::User, in_process: InProcess::Never };
-    scene.host.plugins().install(candidate, &vouch, IfTaken::Refuse).unwrap();
+    let vouch = TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Never };
+    scene.host.plugins().install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
     let id = PluginId::parse("memory").unwrap();
     let error = keystead::internals::check_installed(
         &scene.host,

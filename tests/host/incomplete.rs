@@ -1,10 +1,10 @@
 //! Secrets that have more metadata than this host can read: shown, and never written back.
 
 use keystead::api::{Metadata, MetadataValue};
-use keystead::metadata::{Change, Edit};
+use keystead::metadata::{Change, MetadataEdit};
 use keystead::transfer::{Carried, Transfer};
-use keystead::{Nobody, Place, Run};
-use keystead_exchange::{Export, Exported, To};
+use keystead::{NonInteractive, RunMode, SearchScope};
+use keystead_exchange::{Export, ExportFormat, ExportOutcome};
 
 use super::transfer::{copy, moved, named, names, planned, run};
 use super::{PLACEMENTS, filed, get_in, scene, secret, set};
@@ -21,25 +21,26 @@ fn what_is_unknown_here_is_never_lost_by_a_write() {
         let later = scene.vault("later", &file, placement);
         let other = filed(&scene, "other", placement);
         set(host, &later, "a", "canary");
-        let place = Place::Vault(later.clone());
-        let there = || host.describe(&secret("a"), &place, &mut Nobody).unwrap().entry.metadata;
+        let place = SearchScope::Vault(later.clone());
+        let there =
+            || host.describe(&secret("a"), &place, &mut NonInteractive).unwrap().entry.metadata;
         assert!(there().is_incomplete() && there().is_empty());
         assert_eq!(get_in(host, &later, "a").unwrap(), "later: canary");
 
         // Changed as a whole it would be lost; replaced it is what was asked for.
         let mut known = Metadata::new();
         known.insert("known", MetadataValue::Integer(1)).unwrap();
-        for run in [Run::Dry, Run::Real] {
-            let edit = Edit::Merge(known.clone());
+        for run in [RunMode::Dry, RunMode::Real] {
+            let edit = MetadataEdit::Merge(known.clone());
             let change = Change { name: secret("a"), vault: Some(later.clone()), edit, run };
-            let told = story(&host.change_metadata(&change, &mut Nobody).unwrap_err());
+            let told = story(&host.change_metadata(&change, &mut NonInteractive).unwrap_err());
             assert!(told.contains("would be lost by this"), "{told}");
         }
         assert!(there().is_empty());
-        let edit = Edit::Replace(known.clone());
-        let (vault, run_real) = (Some(later.clone()), Run::Real);
+        let edit = MetadataEdit::Replace(known.clone());
+        let (vault, run_real) = (Some(later.clone()), RunMode::Real);
         let change = Change { name: secret("a"), vault, edit, run: run_real };
-        host.change_metadata(&change, &mut Nobody).unwrap();
+        host.change_metadata(&change, &mut NonInteractive).unwrap();
         assert_eq!(there().len(), 1);
 
         let lost = "it has metadata of a kind that is unknown here";
@@ -59,9 +60,11 @@ fn what_is_unknown_here_is_never_lost_by_a_write() {
 
         let mut out = Vec::new();
         let mut each = Vec::new();
-        let mut export = Export::new(host, To::JsonLines, &mut out);
-        export.vault(&later, None, &mut Nobody, &mut |_, exported| each.push(exported)).unwrap();
-        assert!(matches!(&each[..], [Exported::Unfit(why)] if why == lost), "{each:?}");
+        let mut export = Export::new(host, ExportFormat::JsonLines, &mut out);
+        export
+            .vault(&later, None, &mut NonInteractive, &mut |_, exported| each.push(exported))
+            .unwrap();
+        assert!(matches!(&each[..], [ExportOutcome::Unfit(why)] if why == lost), "{each:?}");
         assert!(out.is_empty());
         scene.end();
     }

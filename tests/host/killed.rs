@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use keystead::Placement;
 use keystead::api::{Metadata, MetadataValue, Value, VaultName};
-use keystead::{Error, Host, Nobody, Place};
+use keystead::{Error, Host, NonInteractive, SearchScope};
 
 use super::{filed, new_secret, scene, secret};
 use crate::scene::Scene;
@@ -37,13 +37,14 @@ fn fill(host: &Host, vault: &VaultName) {
     for number in 0..SECRETS {
         let mut new = new_secret(Some(vault), &name(number), "");
         (new.value, new.metadata) = (value(number), Some(metadata(number)));
-        host.set(new, &mut Nobody).unwrap();
+        host.set(new, &mut NonInteractive).unwrap();
     }
 }
 
 /// Returns whether the vault has the secret, and sees that it has it whole.
 fn has(host: &Host, vault: &VaultName, number: usize) -> bool {
-    match host.get(&secret(&name(number)), &Place::Vault(vault.clone()), &mut Nobody) {
+    match host.get(&secret(&name(number)), &SearchScope::Vault(vault.clone()), &mut NonInteractive)
+    {
         Ok(found) => {
             assert_eq!(found.secret.value, value(number), "{vault}, {number}");
             assert_eq!(found.secret.metadata, metadata(number), "{vault}, {number}");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use keystead::Placement;
 use keystead::api::VaultName;
-use keystead::{Listing, Nobody, Registration};
+use keystead::{NewRegistration, NonInteractive, SecretListing};
 
 use super::{PLACEMENTS, register};
 use crate::plugin_files::plugin;
@@ -18,7 +18,7 @@ fn waiting(scene: &Scene, placement: Placement, names: &[String], vaults: usize)
     scene.install(&plugin("waits-for-others"));
     for name in names {
         let name = VaultName::parse(name).unwrap();
-        let mut new = Registration::new(name, "waits-for-others", scene.path().to_path_buf());
+        let mut new = NewRegistration::new(name, "waits-for-others", scene.path().to_path_buf());
         new.parameters.insert("folder".into(), "meeting".into());
         new.parameters.insert("vaults".into(), vaults.to_string());
         new.placement = Some(placement);
@@ -26,8 +26,8 @@ fn waiting(scene: &Scene, placement: Placement, names: &[String], vaults: usize)
     }
 }
 
-fn list(scene: &Scene) -> Listing {
-    scene.host.list(None, None, &mut Nobody).unwrap()
+fn list(scene: &Scene) -> SecretListing {
+    scene.host.list(None, None, &mut NonInteractive).unwrap()
 }
 
 #[test]

@@ -2,15 +2,15 @@
 
 use keystead::Placement;
 use keystead::api::{MAX_SET_MANY, Metadata, MetadataValue, Value, WriteMode};
-use keystead::{Class, Error, Nobody, Write};
+use keystead::{BatchWrite, Error, ErrorClass, NonInteractive};
 
 use super::{PLACEMENTS, filed, get_in, register, registration, scene, secret, set, text};
 use crate::plugin_files::plugin;
 use crate::scene::{Scene, story};
 
-fn write(name: &str, text: &str) -> Write {
+fn write(name: &str, text: &str) -> BatchWrite {
     let (name, value) = (secret(name), Value::text(text));
-    Write { name, value, metadata: None, mode: WriteMode::Upsert }
+    BatchWrite { name, value, metadata: None, mode: WriteMode::Upsert }
 }
 
 fn told(result: &keystead::Result<()>) -> String {
@@ -37,7 +37,7 @@ fn each_secret_has_its_own_result_and_what_cannot_be_held_is_not_sent() {
         let mut large = write("large", "");
         large.value = Value::bytes(vec![7; keystead::api::MAX_VALUE_BYTES]);
         let all = [described, taken, large, absent, write("twice", "1"), write("twice", "2")];
-        let results = scene.host.set_many(Some(&a), &all, &mut Nobody).unwrap();
+        let results = scene.host.set_many(Some(&a), &all, &mut NonInteractive).unwrap();
         assert_eq!(
             results.iter().map(told).collect::<Vec<_>>(),
             [
@@ -52,17 +52,17 @@ fn each_secret_has_its_own_result_and_what_cannot_be_held_is_not_sent() {
         );
         assert_eq!(get_in(&scene.host, &a, "taken").unwrap(), "a: canary old");
         assert_eq!(get_in(&scene.host, &a, "twice").unwrap(), "a: 2");
-        let listing = scene.host.list(Some("described"), Some(&a), &mut Nobody).unwrap();
+        let listing = scene.host.list(Some("described"), Some(&a), &mut NonInteractive).unwrap();
         assert_eq!(listing.entries[0].entry.metadata, metadata);
 
         let names = ["twice", "absent", "taken"].map(secret);
-        let found = scene.host.get_many(&a, &names, &mut Nobody).unwrap();
+        let found = scene.host.get_many(&a, &names, &mut NonInteractive).unwrap();
         assert_eq!(text(&found[0].as_ref().unwrap().value), "2");
         assert_eq!(text(&found[2].as_ref().unwrap().value), "canary old");
         let missing = found[1].as_ref().unwrap_err();
         assert_eq!(story(missing), "E12.no-such-secret: no secret `absent` in vault `a`");
-        assert!(scene.host.get_many(&a, &[], &mut Nobody).unwrap().is_empty());
-        assert!(scene.host.set_many(Some(&a), &[], &mut Nobody).unwrap().is_empty());
+        assert!(scene.host.get_many(&a, &[], &mut NonInteractive).unwrap().is_empty());
+        assert!(scene.host.set_many(Some(&a), &[], &mut NonInteractive).unwrap().is_empty());
         scene.end();
     }
 }
@@ -73,10 +73,10 @@ fn more_than_one_call_may_have_are_all_written_and_read_in_order() {
     let a = filed(&scene, "a", Placement::Isolated);
     let count = 2 * MAX_SET_MANY + 77;
     let all: Vec<_> = (0..count).map(|n| write(&format!("n{n}"), &format!("v{n}"))).collect();
-    let results = scene.host.set_many(Some(&a), &all, &mut Nobody).unwrap();
+    let results = scene.host.set_many(Some(&a), &all, &mut NonInteractive).unwrap();
     assert!(results.len() == count && results.iter().all(Result::is_ok));
     let names: Vec<_> = all.into_iter().map(|one| one.name).collect();
-    let found = scene.host.get_many(&a, &names, &mut Nobody).unwrap();
+    let found = scene.host.get_many(&a, &names, &mut NonInteractive).unwrap();
     assert_eq!(found.len(), count);
     for (n, found) in found.iter().enumerate() {
         assert_eq!(text(&found.as_ref().unwrap().value), format!("v{n}"));
@@ -94,10 +94,10 @@ fn large_secrets_go_in_calls_that_can_hold_them() {
         one
     };
     let all: Vec<_> = (0..5).map(large).collect();
-    let results = scene.host.set_many(Some(&a), &all, &mut Nobody).unwrap();
+    let results = scene.host.set_many(Some(&a), &all, &mut NonInteractive).unwrap();
     assert!(results.len() == 5 && results.iter().all(Result::is_ok), "{results:?}");
     let names: Vec<_> = all.iter().map(|one| one.name.clone()).collect();
-    let found = scene.host.get_many(&a, &names, &mut Nobody).unwrap();
+    let found = scene.host.get_many(&a, &names, &mut NonInteractive).unwrap();
     for (one, found) in all.iter().zip(&found) {
         assert!(found.as_ref().unwrap().value == one.value);
     }
@@ -110,11 +110,13 @@ fn a_locked_vault_answers_for_all_of_them_and_is_unlocked_once() {
     super::write(&scene.path().join("password"), "hunter2");
     let locked = [("locked", "file:password")];
     let shut = register(&scene.host, registration(&scene, "shut", &locked, &[]));
-    let error = scene.host.set_many(Some(&shut), &[write("x", "1")], &mut Nobody).unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.locked", Class::NeedsHuman));
+    let error =
+        scene.host.set_many(Some(&shut), &[write("x", "1")], &mut NonInteractive).unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E12.locked", ErrorClass::NeedsHuman));
     let standing = [("password", "file:password")];
     let open = register(&scene.host, registration(&scene, "open", &locked, &standing));
-    let results = scene.host.set_many(Some(&open), &[write("x", "1")], &mut Nobody).unwrap();
+    let results =
+        scene.host.set_many(Some(&open), &[write("x", "1")], &mut NonInteractive).unwrap();
     assert_eq!(results.iter().map(told).collect::<Vec<_>>(), ["written"]);
     scene.end();
 }
@@ -126,7 +128,7 @@ fn a_plugin_that_answers_for_fewer_misbehaves() {
         let odd = scene.vault("odd", &plugin("count-wrong"), placement);
         // One alone, then both others.
         let three = ["x", "y", "z"].map(|name| write(name, "1"));
-        let results = scene.host.set_many(Some(&odd), &three, &mut Nobody).unwrap();
+        let results = scene.host.set_many(Some(&odd), &three, &mut NonInteractive).unwrap();
         assert!(results[0].is_ok());
         for result in &results[1..] {
             let story = story(result.as_ref().unwrap_err());
@@ -140,8 +142,8 @@ fn a_plugin_that_answers_for_fewer_misbehaves() {
             );
         }
         let names = ["x", "y", "z"].map(secret);
-        let error = scene.host.get_many(&odd, &names, &mut Nobody).unwrap_err();
-        assert_eq!((error.code(), error.class()), ("E12.misbehaved", Class::Fault));
+        let error = scene.host.get_many(&odd, &names, &mut NonInteractive).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E12.misbehaved", ErrorClass::Fault));
         scene.end();
     }
 }
@@ -152,7 +154,7 @@ fn a_vault_that_fails_in_the_middle_says_what_was_written_and_what_was_not() {
     let odd = scene.vault("odd", &plugin("stops-writing"), Placement::Isolated);
     // Ends its process at the twentieth: in the third call, after one and four.
     let all: Vec<_> = (0..200).map(|n| write(&n.to_string(), "1")).collect();
-    let results = scene.host.set_many(Some(&odd), &all, &mut Nobody).unwrap();
+    let results = scene.host.set_many(Some(&odd), &all, &mut NonInteractive).unwrap();
     assert!(results[..5].iter().all(Result::is_ok));
     let prefix = "E11.died: vault `odd` failed in the middle: ";
     let cause = ": plugin `stops-writing` failed in vault `odd`: the plugin's process ended \
@@ -177,14 +179,14 @@ fn a_vault_that_locks_itself_in_the_middle_is_unlocked_again() {
     let results = scene.host.set_many(Some(&odd), &all, &mut asked).unwrap();
     assert_eq!(results.iter().map(told).filter(|told| told != "written").count(), 0);
     assert_eq!(asked.0, 4, "once for each ten");
-    let results = scene.host.set_many(Some(&odd), &all, &mut Nobody).unwrap_err();
+    let results = scene.host.set_many(Some(&odd), &all, &mut NonInteractive).unwrap_err();
     assert_eq!(results.code(), "E12.locked");
     scene.end();
 }
 
 struct Asked(usize);
 
-impl keystead::Ask for Asked {
+impl keystead::Prompter for Asked {
     fn given(
         &mut self,
         _: &keystead::api::VaultName,
@@ -201,7 +203,7 @@ impl keystead::Ask for Asked {
         &mut self,
         _: &keystead_plugin_api::VaultName,
         _: &keystead_plugin_api::Challenge,
-    ) -> Result<(), keystead::Unanswered> {
+    ) -> Result<(), keystead::PromptError> {
         Ok(())
     }
 
@@ -209,7 +211,7 @@ impl keystead::Ask for Asked {
         &mut self,
         _: &keystead::api::VaultName,
         challenge: &keystead::api::Challenge,
-    ) -> Result<Vec<keystead::api::Answer>, keystead::Unanswered> {
+    ) -> Result<Vec<keystead::api::Answer>, keystead::PromptError> {
         self.0 += 1;
         let answer = |prompt: &keystead::api::Prompt| {
             keystead::api::Answer::new(prompt.name.clone(), keystead::api::SecretText::new("yes"))
@@ -222,9 +224,10 @@ impl keystead::Ask for Asked {
 fn a_vault_that_cannot_be_written_to_says_so_once() {
     let scene = scene();
     let nowhere = super::vault("nowhere");
-    let error = scene.host.set_many(Some(&nowhere), &[write("x", "1")], &mut Nobody).unwrap_err();
+    let error =
+        scene.host.set_many(Some(&nowhere), &[write("x", "1")], &mut NonInteractive).unwrap_err();
     assert_eq!(error.code(), "E01.no-such-vault");
-    let error = scene.host.set_many(None, &[write("x", "1")], &mut Nobody).unwrap_err();
+    let error = scene.host.set_many(None, &[write("x", "1")], &mut NonInteractive).unwrap_err();
     assert_eq!(error.code(), "E01.no-default-vault");
 }
 
@@ -237,10 +240,11 @@ fn of_several_secrets_only_those_that_ask_to_wait_are_repeated() {
         let results: Vec<_> = match writes {
             true => {
                 let all = names.map(|name| write(name, "1"));
-                scene.host.set_many(Some(&vault), &all, &mut Nobody).unwrap()
+                scene.host.set_many(Some(&vault), &all, &mut NonInteractive).unwrap()
             }
             false => {
-                let found = scene.host.get_many(&vault, &names.map(secret), &mut Nobody).unwrap();
+                let found =
+                    scene.host.get_many(&vault, &names.map(secret), &mut NonInteractive).unwrap();
                 found.into_iter().map(|found| found.map(drop)).collect()
             }
         };

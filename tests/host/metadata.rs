@@ -2,8 +2,8 @@
 
 use keystead::Placement;
 use keystead::api::{Metadata, MetadataValue, Value};
-use keystead::metadata::{Change, Edit};
-use keystead::{Class, Host, Nobody, Place, Run};
+use keystead::metadata::{Change, MetadataEdit};
+use keystead::{ErrorClass, Host, NonInteractive, RunMode, SearchScope};
 
 use super::{PLACEMENTS, filed, files, get_in, new_secret, scene, secret, vault};
 use crate::plugin_files::plugin;
@@ -17,13 +17,13 @@ fn metadata(entries: &[(&str, i64)]) -> Metadata {
     metadata
 }
 
-fn change(vault_name: &str, name: &str, edit: Edit) -> Change {
-    Change { name: secret(name), vault: Some(vault(vault_name)), edit, run: Run::Real }
+fn change(vault_name: &str, name: &str, edit: MetadataEdit) -> Change {
+    Change { name: secret(name), vault: Some(vault(vault_name)), edit, run: RunMode::Real }
 }
 
 fn there(host: &Host, vault_name: &str, name: &str) -> Metadata {
-    let place = Place::Vault(vault(vault_name));
-    host.describe(&secret(name), &place, &mut Nobody).unwrap().entry.metadata
+    let place = SearchScope::Vault(vault(vault_name));
+    host.describe(&secret(name), &place, &mut NonInteractive).unwrap().entry.metadata
 }
 
 #[test]
@@ -34,23 +34,24 @@ fn metadata_changes_and_the_value_stays() {
         let a = filed(&scene, "a", placement);
         let mut new = new_secret(Some(&a), "x", "canary");
         new.metadata = Some(metadata(&[("one", 1)]));
-        host.set(new, &mut Nobody).unwrap();
-        let remove = |key: &str| Edit::Remove(vec![key.to_owned()]);
+        host.set(new, &mut NonInteractive).unwrap();
+        let remove = |key: &str| MetadataEdit::Remove(vec![key.to_owned()]);
         for (edit, expected, differs) in [
-            (Edit::Merge(metadata(&[("two", 2)])), &[("one", 1), ("two", 2)][..], true),
-            (Edit::Merge(metadata(&[("two", 2)])), &[("one", 1), ("two", 2)], false),
-            (Edit::Merge(metadata(&[("one", 3)])), &[("one", 3), ("two", 2)], true),
+            (MetadataEdit::Merge(metadata(&[("two", 2)])), &[("one", 1), ("two", 2)][..], true),
+            (MetadataEdit::Merge(metadata(&[("two", 2)])), &[("one", 1), ("two", 2)], false),
+            (MetadataEdit::Merge(metadata(&[("one", 3)])), &[("one", 3), ("two", 2)], true),
             (remove("one"), &[("two", 2)], true),
             (remove("one"), &[("two", 2)], false),
-            (Edit::Replace(metadata(&[("three", 3)])), &[("three", 3)], true),
-            (Edit::Clear, &[], true),
-            (Edit::Clear, &[], false),
+            (MetadataEdit::Replace(metadata(&[("three", 3)])), &[("three", 3)], true),
+            (MetadataEdit::Clear, &[], true),
+            (MetadataEdit::Clear, &[], false),
         ] {
             let before = files(scene.path());
-            let dry = Change { run: Run::Dry, ..change("a", "x", edit.clone()) };
-            let planned = host.change_metadata(&dry, &mut Nobody).unwrap();
+            let dry = Change { run: RunMode::Dry, ..change("a", "x", edit.clone()) };
+            let planned = host.change_metadata(&dry, &mut NonInteractive).unwrap();
             assert_eq!(files(scene.path()), before);
-            let changed = host.change_metadata(&change("a", "x", edit), &mut Nobody).unwrap();
+            let changed =
+                host.change_metadata(&change("a", "x", edit), &mut NonInteractive).unwrap();
             assert_eq!(planned.metadata, changed.metadata);
             assert_eq!((changed.metadata, changed.differs), (metadata(expected), differs));
             assert_eq!(there(host, "a", "x"), metadata(expected));
@@ -59,10 +60,12 @@ fn metadata_changes_and_the_value_stays() {
         }
         assert_eq!(get_in(host, &a, "x").unwrap(), "a: canary");
 
-        let none = Change { vault: None, ..change("a", "x", Edit::Clear) };
-        assert_eq!(host.change_metadata(&none, &mut Nobody).unwrap().vault, a);
-        let error = host.change_metadata(&change("a", "y", Edit::Clear), &mut Nobody).unwrap_err();
-        assert_eq!((error.code(), error.class()), ("E12.no-such-secret", Class::NoSuch));
+        let none = Change { vault: None, ..change("a", "x", MetadataEdit::Clear) };
+        assert_eq!(host.change_metadata(&none, &mut NonInteractive).unwrap().vault, a);
+        let error = host
+            .change_metadata(&change("a", "y", MetadataEdit::Clear), &mut NonInteractive)
+            .unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E12.no-such-secret", ErrorClass::NoSuch));
         scene.end();
     }
 }
@@ -73,10 +76,10 @@ fn no_value_is_opened_for_it() {
     let torn = scene.vault("torn", &plugin("holds-back"), Placement::Isolated);
     let mut new = new_secret(Some(&torn), "bad", "canary");
     new.value = Value::text("canary");
-    scene.host.set(new, &mut Nobody).unwrap();
+    scene.host.set(new, &mut NonInteractive).unwrap();
     assert_eq!(scene.get(&torn, "bad").unwrap_err().code(), "E12.damaged");
-    let edit = Edit::Merge(metadata(&[("one", 1)]));
-    scene.host.change_metadata(&change("torn", "bad", edit), &mut Nobody).unwrap();
+    let edit = MetadataEdit::Merge(metadata(&[("one", 1)]));
+    scene.host.change_metadata(&change("torn", "bad", edit), &mut NonInteractive).unwrap();
     assert_eq!(there(&scene.host, "torn", "bad"), metadata(&[("one", 1)]));
     scene.end();
 }
@@ -85,8 +88,8 @@ fn no_value_is_opened_for_it() {
 fn a_vault_that_keeps_no_metadata_says_so_before_it_is_opened() {
     let scene = Scene::new();
     scene.vault("plain", &plugin("in-order"), Placement::Isolated);
-    for edit in [Edit::Merge(metadata(&[("one", 1)])), Edit::Clear] {
-        let error = scene.host.change_metadata(&change("plain", "a", edit), &mut Nobody);
+    for edit in [MetadataEdit::Merge(metadata(&[("one", 1)])), MetadataEdit::Clear] {
+        let error = scene.host.change_metadata(&change("plain", "a", edit), &mut NonInteractive);
         assert_eq!(
             story(&error.unwrap_err()),
             "E12.unsupported: vault `plain` answered: this vault keeps no metadata"

@@ -5,8 +5,8 @@ use std::os::unix::fs::DirBuilderExt;
 
 use keystead::Placement;
 use keystead::trust::InProcess;
-use keystead::trust::{self, IfTaken, Vouch};
-use keystead::{Class, Error};
+use keystead::trust::{self, OnIdConflict, TrustDecision};
+use keystead::{Error, ErrorClass};
 
 use super::{
     filed, get_in, memory, register, registration, replacing, scene, set, vault, write,
@@ -36,7 +36,7 @@ fn a_plugin_that_asks_for_more_than_was_granted_is_not_opened() {
         write_registration(&scene, "a", &text(grants));
         scene.host.reload();
         let error = get_in(&scene.host, &vault("a"), "x").unwrap_err();
-        assert_eq!((error.code(), error.class()), ("E07.not-granted", Class::CannotDo));
+        assert_eq!((error.code(), error.class()), ("E07.not-granted", ErrorClass::CannotDo));
         assert_eq!(
             story(&error),
             format!(
@@ -64,7 +64,7 @@ fn a_registration_that_takes_anothers_place_is_granted_what_it_asks_for_now() {
     set(&scene.host, &a, "x", "old");
     let again = registration(&scene, "a", &[("file", "other")], &[]);
     let error = scene.host.plan_registration(again.clone()).unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E01.exists", Class::CannotDo));
+    assert_eq!((error.code(), error.class()), ("E01.exists", ErrorClass::CannotDo));
     let plan = scene.host.plan_registration(replacing(again)).unwrap();
     let other = scene.path().join("here");
     assert_eq!(plan.entry().grants, [format!("files:{}/:rw", other.display())]);
@@ -90,16 +90,16 @@ fn a_vault_without_a_file_asks_for_nothing() {
 fn nothing_runs_in_this_process_without_a_word() {
     let scene = Scene::new();
     let candidate = scene.host.plugins().examine(&memory()).unwrap();
-    let vouch = Vouch { place: trust::Place::User, in_process: InProcess::Never };
-    scene.host.plugins().install(candidate, &vouch, IfTaken::Refuse).unwrap();
+    let vouch = TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Never };
+    scene.host.plugins().install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
     let mut new = registration(&scene, "a", &[], &[]);
     new.placement = Some(Placement::InProcess);
     let error = scene.host.plan_registration(new).unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E07.in-process-forbidden", Class::CannotDo));
+    assert_eq!((error.code(), error.class()), ("E07.in-process-forbidden", ErrorClass::CannotDo));
     write_registration(&scene, "a", "plugin = \"memory\"\nplacement = \"in-process\"\n");
     let error = get_in(&scene.host, &vault("a"), "x").unwrap_err();
     assert!(matches!(&error, Error::Faulty { .. }), "{error:?}");
-    assert_eq!((error.code(), error.class()), ("E07.in-process-forbidden", Class::CannotDo));
+    assert_eq!((error.code(), error.class()), ("E07.in-process-forbidden", ErrorClass::CannotDo));
     scene.end();
 }
 
@@ -133,7 +133,12 @@ fn the_administrator_denies_plugins_and_permissions() {
         policy(&scene, text);
         let error = get_in(&scene.host, &a, "x").unwrap_err();
         assert!(matches!(&error, Error::Faulty { .. }), "{error:?}");
-        assert_eq!((error.code(), error.class()), (code, Class::CannotDo), "{}", story(&error));
+        assert_eq!(
+            (error.code(), error.class()),
+            (code, ErrorClass::CannotDo),
+            "{}",
+            story(&error)
+        );
         assert!(story(&error).contains("policy.toml"), "{}", story(&error));
         assert!(scene.host.plan_registration(registration(&scene, "b", &[], &[])).is_err());
     }

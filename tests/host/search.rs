@@ -7,7 +7,7 @@ use std::path::Path;
 use keystead::Placement;
 use keystead::api::{Map, Metadata, MetadataValue, Value, WriteMode};
 use keystead::paths::Layer;
-use keystead::{Class, Error, Host, Nobody, Place, Run, Unasked};
+use keystead::{Error, ErrorClass, Host, NonInteractive, OnUnavailable, RunMode, SearchScope};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 
@@ -34,23 +34,23 @@ fn the_default_vault_is_asked_first_then_the_others_by_name() {
     for vault in [&a, &b, &c] {
         set(host, vault, "not-in-default", "x");
     }
-    let anywhere = |name| get(host, name, &Place::anywhere());
+    let anywhere = |name| get(host, name, &SearchScope::anywhere());
     assert_eq!(anywhere("all").unwrap(), "z: x");
     assert_eq!(anywhere("not-in-default").unwrap(), "b: x");
     assert_eq!(anywhere("c").unwrap(), "c: own");
 
     let error = anywhere("a").unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.no-such-secret", Class::NoSuch));
+    assert_eq!((error.code(), error.class()), ("E12.no-such-secret", ErrorClass::NoSuch));
     assert_eq!(error.to_string(), "no secret `a` in the vaults `z`, `b`, `c`");
 
-    host.set_default(Some(&c), Layer::User, Run::Real).unwrap();
+    host.set_default(Some(&c), Layer::User, RunMode::Real).unwrap();
     assert_eq!(anywhere("all").unwrap(), "c: x");
     // Even a vault that searches pass over is the first where it is the default.
     let mut options = options(&scene);
     options.default_vault = Some(a.clone());
     let another = Host::new(options);
-    assert_eq!(get(&another, "all", &Place::anywhere()).unwrap(), "a: x");
-    assert_eq!(another.set(new_secret(None, "new", "x"), &mut Nobody).unwrap(), a);
+    assert_eq!(get(&another, "all", &SearchScope::anywhere()).unwrap(), "a: x");
+    assert_eq!(another.set(new_secret(None, "new", "x"), &mut NonInteractive).unwrap(), a);
     scene.end();
 }
 
@@ -62,12 +62,12 @@ fn a_vault_that_cannot_be_asked_ends_a_search_unless_any_answer_will_do() {
     set(host, &a, "early", "x");
     set(host, &c, "late", "x");
     write_registration(&scene, "b", "plugin = \"memory\"\nkind = \"no-such\"\n");
-    let anywhere = |name| get(host, name, &Place::anywhere());
-    let any = |name| get(host, name, &Place::Search(Unasked::Skipped));
+    let anywhere = |name| get(host, name, &SearchScope::anywhere());
+    let any = |name| get(host, name, &SearchScope::Search(OnUnavailable::Skipped));
 
     assert_eq!(anywhere("early").unwrap(), "a: x");
     let error = anywhere("late").unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.search-incomplete", Class::Partly));
+    assert_eq!((error.code(), error.class()), ("E12.search-incomplete", ErrorClass::Partly));
     assert_eq!(
         story(&error),
         "E12.search-incomplete: vault `b` could not be asked for `late`: vault `b` cannot be \
@@ -83,7 +83,7 @@ fn a_vault_that_cannot_be_asked_ends_a_search_unless_any_answer_will_do() {
     host.reload();
     assert!(matches!(anywhere("late").unwrap_err(), Error::SearchIncomplete { .. }));
     assert_eq!(any("late").unwrap(), "c: x");
-    let listing = host.list(None, None, &mut Nobody).unwrap();
+    let listing = host.list(None, None, &mut NonInteractive).unwrap();
     assert_eq!((listing.entries.len(), listing.failed.len()), (2, 1));
     scene.end();
 }
@@ -93,18 +93,18 @@ fn without_a_default_vault_a_write_says_which_vaults_there_are() {
     let scene = scene();
     let host = &scene.host;
     let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::InProcess));
-    host.set_default(None, Layer::User, Run::Real).unwrap();
+    host.set_default(None, Layer::User, RunMode::Real).unwrap();
     let refused = [
-        host.set(new_secret(None, "x", "y"), &mut Nobody).unwrap_err(),
-        host.remove(&secret("x"), None, Run::Real, &mut Nobody).unwrap_err(),
+        host.set(new_secret(None, "x", "y"), &mut NonInteractive).unwrap_err(),
+        host.remove(&secret("x"), None, RunMode::Real, &mut NonInteractive).unwrap_err(),
     ];
     for error in refused {
-        assert_eq!((error.code(), error.class()), ("E01.no-default-vault", Class::CannotDo));
+        assert_eq!((error.code(), error.class()), ("E01.no-default-vault", ErrorClass::CannotDo));
         assert!(
             matches!(error, Error::NoDefaultVault { vaults } if vaults == [a.clone(), b.clone()])
         );
     }
-    let error = host.set_default(Some(&vault("bb")), Layer::User, Run::Real).unwrap_err();
+    let error = host.set_default(Some(&vault("bb")), Layer::User, RunMode::Real).unwrap_err();
     assert!(
         matches!(&error, Error::NoSuchVault { similar: Some(similar), .. } if *similar == b
             || *similar == a),
@@ -133,8 +133,8 @@ fn what_a_vault_cannot_hold_is_refused_before_it_is_opened() {
         (described, "vault `plain` answered: this vault keeps no metadata"),
         (map, "vault `plain` answered: this vault cannot hold a value of kind map"),
     ] {
-        let error = host.set(new, &mut Nobody).unwrap_err();
-        assert_eq!((error.code(), error.class()), ("E12.unsupported", Class::CannotDo));
+        let error = host.set(new, &mut NonInteractive).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E12.unsupported", ErrorClass::CannotDo));
         assert_eq!(error.to_string(), why);
     }
     assert_eq!(scene.runners(), 0);
@@ -151,8 +151,8 @@ fn a_dry_run_says_what_a_run_would_and_changes_nothing() {
     let before = files(scene.path());
     let dry = |name, mode| {
         let mut new = new_secret(Some(&a), name, "y");
-        (new.mode, new.run) = (mode, Run::Dry);
-        host.set(new, &mut Nobody).map_err(|error| error.code())
+        (new.mode, new.run) = (mode, RunMode::Dry);
+        host.set(new, &mut NonInteractive).map_err(|error| error.code())
     };
     assert_eq!(dry("there", WriteMode::Upsert), Ok(a.clone()));
     assert_eq!(dry("new", WriteMode::Upsert), Ok(a.clone()));
@@ -160,13 +160,13 @@ fn a_dry_run_says_what_a_run_would_and_changes_nothing() {
     assert_eq!(dry("there", WriteMode::CreateOnly), Err("E12.secret-exists"));
     assert_eq!(dry("new", WriteMode::Replace), Err("E12.no-such-secret"));
     let remove = |name| {
-        let removed = host.remove(&secret(name), Some(&a), Run::Dry, &mut Nobody);
+        let removed = host.remove(&secret(name), Some(&a), RunMode::Dry, &mut NonInteractive);
         removed.map_err(|error| error.code())
     };
     assert_eq!(remove("there"), Ok(a.clone()));
     assert_eq!(remove("new"), Err("E12.no-such-secret"));
-    host.set_default(Some(&b), Layer::User, Run::Dry).unwrap();
-    assert!(host.unregister(&a, Layer::User, Run::Dry).unwrap().was_default);
+    host.set_default(Some(&b), Layer::User, RunMode::Dry).unwrap();
+    assert!(host.unregister(&a, Layer::User, RunMode::Dry).unwrap().was_default);
     let plan = host.plan_registration(registration(&scene, "c", &[("file", "c")], &[])).unwrap();
     drop(plan);
     assert!(host.plan_registration(registration(&scene, "a", &[], &[])).is_err());
@@ -187,10 +187,10 @@ fn of_fifty_registrations_the_default_vaults_is_the_only_one_that_is_opened() {
         }
         scene.host.reload();
         let opened = Opened::in_folder(&scene.path().join("config/vaults"));
-        assert_eq!(get(&scene.host, "here", &Place::anywhere()).unwrap(), "m: x");
+        assert_eq!(get(&scene.host, "here", &SearchScope::anywhere()).unwrap(), "m: x");
         assert_eq!(opened.names(), BTreeSet::from(["m.toml".to_owned()]));
         // What the default vault does not have is looked for in all of them.
-        get(&scene.host, "nowhere", &Place::anywhere()).unwrap_err();
+        get(&scene.host, "nowhere", &SearchScope::anywhere()).unwrap_err();
         assert_eq!(opened.names().len(), 49);
         scene.end();
     }

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use keystead::Placement;
-use keystead::agent::{Asking, Error, Kept, Patience, SessionKey, Sessions};
+use keystead::agent::{CachedSession, Error, Patience, PromptLock, SessionCache, SessionKey};
 use keystead::api::{Session, VaultName};
-use keystead::{Host, Nobody, Place, Renew, Unlocking};
+use keystead::{Host, IfUnlocked, NonInteractive, SearchScope, UnlockOutcome};
 
 use super::unlocking::{PASSWORD, Script, ask, locked_as};
 use super::{options, scene, write};
@@ -28,7 +28,7 @@ impl Fake {
     }
 }
 
-impl Sessions for Fake {
+impl SessionCache for Fake {
     fn any(&self) -> bool {
         !self.held.lock().unwrap().is_empty()
     }
@@ -38,13 +38,13 @@ impl Sessions for Fake {
         key: &SessionKey,
         vault: &VaultName,
         patience: Patience,
-    ) -> Result<Option<Kept>, Error> {
+    ) -> Result<Option<CachedSession>, Error> {
         self.note(format!("get for {vault}, {patience:?}"));
         let held = self.held.lock().unwrap();
         let found = held.iter().find(|(held, ..)| held == key);
         Ok(found.map(|(_, serial, session)| {
             let secret = session.secret.duplicate();
-            Kept { session: Session::new(secret, session.lifetime), serial: *serial }
+            CachedSession { session: Session::new(secret, session.lifetime), serial: *serial }
         }))
     }
 
@@ -70,22 +70,22 @@ impl Sessions for Fake {
         Ok(Some(7))
     }
 
-    fn asking(&self, _: &SessionKey) -> Option<Asking> {
+    fn asking(&self, _: &SessionKey) -> Option<PromptLock> {
         self.note("turn".to_owned());
-        Some(Asking::default())
+        Some(PromptLock::default())
     }
 }
 
 /// Returns a host over the scene's folders that keeps sessions here.
 fn host(scene: &Scene, sessions: &Arc<Fake>) -> Host {
     let mut options = options(scene);
-    options.sessions = Arc::clone(sessions) as Arc<dyn Sessions>;
+    options.sessions = Arc::clone(sessions) as Arc<dyn SessionCache>;
     Host::new(options)
 }
 
 fn get(host: &Host, vault: &VaultName) -> &'static str {
     let name = keystead::api::SecretName::parse("nothing").unwrap();
-    host.get(&name, &Place::Vault(vault.clone()), &mut Nobody).unwrap_err().code()
+    host.get(&name, &SearchScope::Vault(vault.clone()), &mut NonInteractive).unwrap_err().code()
 }
 
 #[test]
@@ -117,8 +117,8 @@ fn session_of_a_prompted_login_is_not_kept_by_get() {
     assert_eq!(code.code(), "E12.no-such-secret");
     assert_eq!(fake.take(), ["turn"]);
     // `vault unlock` is handed it, and keeps nothing itself.
-    let unlocking = host.unlock(&keeps, Renew::Yes, &mut Script::typing(&[PASSWORD])).unwrap();
-    assert!(matches!(unlocking, Unlocking::Unlocked(unlocked) if unlocked.vault == keeps));
+    let unlocking = host.unlock(&keeps, IfUnlocked::Yes, &mut Script::typing(&[PASSWORD])).unwrap();
+    assert!(matches!(unlocking, UnlockOutcome::Unlocked(unlocked) if unlocked.vault == keeps));
     assert!(fake.take().iter().all(|line| line == "turn"));
     scene.end();
 }

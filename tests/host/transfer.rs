@@ -5,8 +5,10 @@ use keystead::Placement;
 use keystead::api::{
     Answer, Challenge, Map, Metadata, MetadataValue, SecretText, Value, VaultName,
 };
-use keystead::transfer::{Action, Carried, Error, IfRefused, IfThere, Outcome, Source, Transfer};
-use keystead::{Ask, Class, Host, Nobody, Place, Unanswered};
+use keystead::transfer::{
+    Carried, Error, OnRejected, Outcome, Transfer, TransferAction, TransferConflict, TransferMode,
+};
+use keystead::{ErrorClass, Host, NonInteractive, PromptError, Prompter, SearchScope};
 
 use super::{
     PLACEMENTS, filed, files, get_in, new_secret, register, registration, scene, secret, set,
@@ -20,7 +22,7 @@ pub(super) fn copy(pattern: &str, from: &VaultName, to: &VaultName) -> Transfer 
 }
 
 pub(super) fn moved(pattern: &str, from: &VaultName, to: &VaultName) -> Transfer {
-    Transfer { source: Source::Removed, ..copy(pattern, from, to) }
+    Transfer { source: TransferMode::Removed, ..copy(pattern, from, to) }
 }
 
 pub(super) fn named(mut transfer: Transfer, name: &str) -> Transfer {
@@ -30,11 +32,15 @@ pub(super) fn named(mut transfer: Transfer, name: &str) -> Transfer {
 
 /// Runs a transfer, and returns each secret with what came of it.
 pub(super) fn run(host: &Host, transfer: Transfer) -> keystead::Result<Vec<String>> {
-    run_with(host, transfer, &mut Nobody)
+    run_with(host, transfer, &mut NonInteractive)
 }
 
-fn run_with(host: &Host, transfer: Transfer, ask: &mut dyn Ask) -> keystead::Result<Vec<String>> {
-    let plan = host.plan_transfer(transfer, &mut Nobody)?;
+fn run_with(
+    host: &Host,
+    transfer: Transfer,
+    ask: &mut dyn Prompter,
+) -> keystead::Result<Vec<String>> {
+    let plan = host.plan_transfer(transfer, &mut NonInteractive)?;
     let mut done = Vec::new();
     host.transfer(&plan, ask, &mut |step| {
         let outcome = match &step.outcome {
@@ -51,13 +57,13 @@ fn run_with(host: &Host, transfer: Transfer, ask: &mut dyn Ask) -> keystead::Res
 
 /// Returns what a plan says of each secret.
 pub(super) fn planned(host: &Host, transfer: Transfer) -> Vec<String> {
-    let plan = host.plan_transfer(transfer, &mut Nobody).unwrap();
+    let plan = host.plan_transfer(transfer, &mut NonInteractive).unwrap();
     let line = |one: &keystead::transfer::Planned| {
         let action = match &one.action {
-            Action::Write => "write".to_owned(),
-            Action::Replace => "replace".to_owned(),
-            Action::Same => "same".to_owned(),
-            Action::Refused(reasons) => {
+            TransferAction::Write => "write".to_owned(),
+            TransferAction::Replace => "replace".to_owned(),
+            TransferAction::Same => "same".to_owned(),
+            TransferAction::Refused(reasons) => {
                 reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
             }
         };
@@ -69,7 +75,7 @@ pub(super) fn planned(host: &Host, transfer: Transfer) -> Vec<String> {
 fn put(host: &Host, vault: &VaultName, name: &str, value: Value, metadata: Option<Metadata>) {
     let mut new = new_secret(Some(vault), name, "");
     (new.value, new.metadata) = (value, metadata);
-    host.set(new, &mut Nobody).unwrap();
+    host.set(new, &mut NonInteractive).unwrap();
 }
 
 fn metadata(text: &str) -> Metadata {
@@ -92,7 +98,7 @@ fn map() -> Value {
 
 /// Returns the names that a vault has.
 pub(super) fn names(host: &Host, vault: &VaultName) -> Vec<String> {
-    let listing = host.list(None, Some(vault), &mut Nobody).unwrap();
+    let listing = host.list(None, Some(vault), &mut NonInteractive).unwrap();
     listing.entries.into_iter().map(|one| one.entry.name.to_string()).collect()
 }
 
@@ -121,8 +127,8 @@ fn every_kind_goes_with_its_metadata_and_a_move_leaves_nothing_behind() {
         let same: Vec<String> = given().iter().map(|(name, _)| format!("{name}: same")).collect();
         let is_there = |vault: &VaultName| {
             for (name, value) in given() {
-                let place = Place::Vault(vault.clone());
-                let found = host.get(&secret(name), &place, &mut Nobody).unwrap();
+                let place = SearchScope::Vault(vault.clone());
+                let found = host.get(&secret(name), &place, &mut NonInteractive).unwrap();
                 assert_eq!(found.secret.value, value, "{name}");
                 assert_eq!(found.secret.metadata, metadata(name), "{name}");
             }
@@ -228,11 +234,11 @@ fn another_secret_in_its_place_is_refused_replaced_or_left_out() {
 
     let before = files(scene.path());
     let error = run(host, moved("*", &a, &b)).unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.transfer-refused", Class::CannotDo));
+    assert_eq!((error.code(), error.class()), ("E12.transfer-refused", ErrorClass::CannotDo));
     assert_eq!(error.to_string(), "nothing was written: vault `b` cannot have 2 of 4 secrets");
     assert_eq!(files(scene.path()), before);
 
-    let skip = Transfer { if_refused: IfRefused::Skip, ..moved("*", &a, &b) };
+    let skip = Transfer { if_refused: OnRejected::Skip, ..moved("*", &a, &b) };
     assert_eq!(
         run(host, skip).unwrap(),
         ["new: written", "other: skipped", "same: same", "told: skipped"]
@@ -240,12 +246,14 @@ fn another_secret_in_its_place_is_refused_replaced_or_left_out() {
     assert_eq!(names(host, &a), ["other", "told"]);
     assert_eq!(get_in(host, &b, "other").unwrap(), "b: of b");
 
-    let replace = Transfer { if_there: IfThere::Replace, ..moved("*", &a, &b) };
+    let replace = Transfer { if_there: TransferConflict::Replace, ..moved("*", &a, &b) };
     assert_eq!(run(host, replace).unwrap(), ["other: replaced", "told: replaced"]);
     assert_eq!(names(host, &a), [""; 0]);
     assert_eq!(get_in(host, &b, "other").unwrap(), "b: of a");
     // What was replaced is gone with its metadata.
-    let told = host.describe(&secret("told"), &Place::Vault(b.clone()), &mut Nobody).unwrap();
+    let told = host
+        .describe(&secret("told"), &SearchScope::Vault(b.clone()), &mut NonInteractive)
+        .unwrap();
     assert_eq!(told.entry.metadata, Metadata::new());
     scene.end();
 }
@@ -288,7 +296,7 @@ fn all_that_the_target_cannot_have_is_said_at_once_and_nothing_is_written() {
 
     let fixed = scene.vault("fixed", &plugin("two-steps"), Placement::Isolated);
     for transfer in [copy("plain", &a, &fixed), moved("x", &fixed, &a)] {
-        let error = host.plan_transfer(transfer, &mut Nobody).unwrap_err();
+        let error = host.plan_transfer(transfer, &mut NonInteractive).unwrap_err();
         assert_eq!(
             story(&error),
             "E12.unsupported: vault `fixed` answered: this vault cannot be written to"
@@ -306,12 +314,15 @@ fn metadata_is_left_behind_only_where_that_is_asked_for() {
     let host = &scene.host;
     let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::InProcess));
     put(host, &a, "x", Value::text("canary"), Some(metadata("of a")));
-    let value_only =
-        |transfer| Transfer { carried: Carried::ValueOnly, if_there: IfThere::Replace, ..transfer };
+    let value_only = |transfer| Transfer {
+        carried: Carried::ValueOnly,
+        if_there: TransferConflict::Replace,
+        ..transfer
+    };
     assert_eq!(run(host, value_only(copy("x", &a, &b))).unwrap(), ["x: written"]);
     let told = || {
-        let place = Place::Vault(b.clone());
-        host.describe(&secret("x"), &place, &mut Nobody).unwrap().entry.metadata
+        let place = SearchScope::Vault(b.clone());
+        host.describe(&secret("x"), &place, &mut NonInteractive).unwrap().entry.metadata
     };
     assert_eq!(told(), Metadata::new());
     put(host, &b, "x", Value::text("other"), Some(metadata("of b")));
@@ -417,7 +428,7 @@ fn what_the_source_does_not_give_out_is_never_written() {
         story(&run(host, moved("bad", &torn, &b)).unwrap_err()),
         format!("E12.damaged: {why}")
     );
-    let skip = Transfer { if_refused: IfRefused::Skip, ..moved("*", &torn, &b) };
+    let skip = Transfer { if_refused: OnRejected::Skip, ..moved("*", &torn, &b) };
     assert_eq!(run(host, skip).unwrap(), ["bad: skipped", "good: written"]);
     assert_eq!(names(host, &torn), ["bad"]);
     assert_eq!(names(host, &b), ["good"]);
@@ -427,7 +438,7 @@ fn what_the_source_does_not_give_out_is_never_written() {
 /// Does something when it is asked for a password: in the middle of a run.
 struct Meanwhile<'a>(&'a mut dyn FnMut());
 
-impl Ask for Meanwhile<'_> {
+impl Prompter for Meanwhile<'_> {
     fn given(
         &mut self,
         _: &VaultName,
@@ -440,11 +451,11 @@ impl Ask for Meanwhile<'_> {
         true
     }
 
-    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
         Ok(())
     }
 
-    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, PromptError> {
         (self.0)();
         let name = challenge.prompts[0].name.clone();
         Ok(vec![Answer::new(name, SecretText::new("canary-password"))])
@@ -517,7 +528,7 @@ fn what_came_to_the_target_after_the_plan_is_not_replaced() {
 /// Breaks off when it is asked for anything, and counts.
 struct BreaksOff(usize);
 
-impl Ask for BreaksOff {
+impl Prompter for BreaksOff {
     fn given(
         &mut self,
         _: &VaultName,
@@ -530,13 +541,13 @@ impl Ask for BreaksOff {
         true
     }
 
-    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
         Ok(())
     }
 
-    fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, PromptError> {
         self.0 += 1;
-        Err(Unanswered::Interrupted)
+        Err(PromptError::Interrupted)
     }
 }
 
@@ -581,7 +592,9 @@ fn two_registrations_of_one_place_lose_nothing() {
             "{error:?}"
         );
         for name in ["x", "y"] {
-            let found = host.get(&secret(name), &Place::Vault(a.clone()), &mut Nobody).unwrap();
+            let found = host
+                .get(&secret(name), &SearchScope::Vault(a.clone()), &mut NonInteractive)
+                .unwrap();
             assert_eq!(found.secret.value, Value::text("canary"));
             assert_eq!(found.secret.metadata, metadata(name));
         }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use keystead::Placement;
 use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
 use keystead::reference::Reference;
-use keystead::{Ask, Class, Error, Host, Nobody, Place, Registration, Unanswered};
+use keystead::{
+    Error, ErrorClass, Host, NewRegistration, NonInteractive, PromptError, Prompter, SearchScope,
+};
 
 use super::{
     filed, get, get_in, register, registration, scene, secret, set, vault, write,
@@ -28,7 +30,7 @@ pub(super) fn locked_as(
     scene: &Scene,
     name: &str,
     unlock: &[(&str, &str)],
-    change: impl FnOnce(&mut Registration),
+    change: impl FnOnce(&mut NewRegistration),
 ) -> VaultName {
     write(&scene.path().join("password"), &format!("{PASSWORD}\n"));
     let from = format!("file:{}", scene.path().join("password").display());
@@ -59,7 +61,7 @@ fn locked_by_hand(scene: &Scene, vaults: &[(&str, &str)]) {
 pub(super) struct Script {
     /// By prompt: references that were given for this call.
     pub(super) given: Vec<(&'static str, String)>,
-    answers: Vec<Result<Vec<Answer>, Unanswered>>,
+    answers: Vec<Result<Vec<Answer>, PromptError>>,
     asked: Vec<String>,
     wrong: Vec<String>,
 }
@@ -71,12 +73,12 @@ impl Script {
     }
 }
 
-impl Ask for Script {
+impl Prompter for Script {
     fn is_there(&self) -> bool {
         true
     }
 
-    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
         Ok(())
     }
 
@@ -85,7 +87,11 @@ impl Ask for Script {
         Some(Reference::parse(reference).unwrap())
     }
 
-    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(
+        &mut self,
+        vault: &VaultName,
+        challenge: &Challenge,
+    ) -> Result<Vec<Answer>, PromptError> {
         let labels: Vec<_> = challenge.prompts.iter().map(|prompt| prompt.label.as_str()).collect();
         self.asked.push(format!("{vault}: {}", labels.join(", ")));
         self.answers.pop().expect("it is asked no more often than it was meant to be")
@@ -97,7 +103,7 @@ impl Ask for Script {
 }
 
 pub(super) fn ask(host: &Host, vault: &VaultName, script: &mut Script) -> keystead::Result<()> {
-    host.get(&secret("x"), &Place::Vault(vault.clone()), script).map(drop)
+    host.get(&secret("x"), &SearchScope::Vault(vault.clone()), script).map(drop)
 }
 
 #[test]
@@ -128,7 +134,7 @@ fn a_wrong_standing_answer_is_given_once_and_nobody_is_asked() {
     let mut script = Script::default();
     let error = ask(&scene.host, &vault, &mut script).unwrap_err();
     assert_eq!(story(&error), "E12.denied: vault `a` answered: the password is wrong");
-    assert_eq!(error.class(), Class::CannotDo);
+    assert_eq!(error.class(), ErrorClass::CannotDo);
     assert!(script.asked.is_empty() && script.wrong.is_empty());
     assert!(!format!("{error:?}").contains("canary"));
     scene.end();
@@ -149,7 +155,7 @@ fn whoever_is_there_is_asked_and_may_be_wrong_twice() {
     scene.host.reload();
     let mut script = Script::typing(&["one", "two", "three"]);
     let error = ask(&scene.host, &vault, &mut script).unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.denied", Class::CannotDo));
+    assert_eq!((error.code(), error.class()), ("E12.denied", ErrorClass::CannotDo));
     assert_eq!((script.asked.len(), script.wrong.len()), (3, 2));
     scene.end();
 }
@@ -159,16 +165,16 @@ fn a_vault_that_nobody_unlocks_says_what_it_asks_for() {
     let scene = scene();
     let vault = locked(&scene, "a", &[]);
     let answers = [
-        (Err(Unanswered::Nobody), "vault `a` is locked", Class::NeedsHuman),
+        (Err(PromptError::Nobody), "vault `a` is locked", ErrorClass::NeedsHuman),
         (
-            Err(Unanswered::Interrupted),
+            Err(PromptError::Interrupted),
             "vault `a` is locked, and unlocking was broken off",
-            Class::CannotDo,
+            ErrorClass::CannotDo,
         ),
         (
             Ok(Vec::new()),
             "vault `a` is locked, and the answer could not be read: not every prompt was answered",
-            Class::CannotDo,
+            ErrorClass::CannotDo,
         ),
     ];
     for (answer, told, class) in answers {
@@ -184,10 +190,10 @@ fn a_vault_that_nobody_unlocks_says_what_it_asks_for() {
         );
     }
     // The plugin tests itself without its password; a vault that is locked is not well.
-    let error = scene.host.test(&vault, &mut Nobody).unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.locked", Class::NeedsHuman));
+    let error = scene.host.test(&vault, &mut NonInteractive).unwrap_err();
+    assert_eq!((error.code(), error.class()), ("E12.locked", ErrorClass::NeedsHuman));
     scene.host.test(&vault, &mut Script::typing(&[PASSWORD])).unwrap();
-    scene.host.test(&vault, &mut Nobody).unwrap();
+    scene.host.test(&vault, &mut NonInteractive).unwrap();
     scene.end();
 }
 
@@ -197,7 +203,7 @@ fn a_search_asks_for_the_default_vaults_password_only() {
     let first = locked(&scene, "a", &[]);
     locked(&scene, "b", &[]);
     let mut script = Script::typing(&[PASSWORD]);
-    let error = scene.host.get(&secret("x"), &Place::anywhere(), &mut script).unwrap_err();
+    let error = scene.host.get(&secret("x"), &SearchScope::anywhere(), &mut script).unwrap_err();
     assert_eq!(script.asked, [format!("{first}: Password")]);
     assert_eq!(
         story(&error),
@@ -215,7 +221,7 @@ fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
     let scene = Scene::new();
     let vault = scene.vault("odd", &plugin("locked-for-ever"), Placement::Isolated);
     struct Always(usize);
-    impl Ask for Always {
+    impl Prompter for Always {
         fn given(
             &mut self,
             _: &VaultName,
@@ -228,19 +234,19 @@ fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
             true
         }
 
-        fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+        fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
             Ok(())
         }
 
-        fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+        fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, PromptError> {
             self.0 += 1;
             Ok(vec![Answer::new("pin", SecretText::new("1234"))])
         }
     }
     let mut always = Always(0);
-    let place = Place::Vault(vault);
+    let place = SearchScope::Vault(vault);
     let error = scene.host.get(&secret("a"), &place, &mut always).unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.misbehaved", Class::Fault));
+    assert_eq!((error.code(), error.class()), ("E12.misbehaved", ErrorClass::Fault));
     assert_eq!(always.0, 8);
     scene.end();
 }
@@ -256,7 +262,7 @@ fn each_step_of_unlocking_is_answered_and_only_a_wrong_one_is_repeated() {
         answer("password", "canary-one"),
     ];
     let mut script = Script { answers, ..Script::default() };
-    let place = Place::Vault(vault.clone());
+    let place = SearchScope::Vault(vault.clone());
     scene.host.get(&secret("a"), &place, &mut script).unwrap();
     assert_eq!(script.asked, ["two: password", "two: code", "two: code"]);
     assert_eq!(script.wrong, ["two: that is wrong"]);
@@ -278,7 +284,7 @@ fn kept(scene: &Scene, name: &str, text: &str) -> String {
 }
 
 /// Returns what a person types into these fields at once.
-fn typing(fields: &[(&str, &str)]) -> Result<Vec<Answer>, Unanswered> {
+fn typing(fields: &[(&str, &str)]) -> Result<Vec<Answer>, PromptError> {
     let answer = |(name, text): &(&str, &str)| Answer::new(*name, SecretText::new(*text));
     Ok(fields.iter().map(answer).collect())
 }
@@ -321,7 +327,7 @@ fn wrong_answers_from_references_alone_are_given_once_and_say_where_they_came_fr
     let mut script = Script { given: vec![("user", user.clone())], ..Script::default() };
     let error = ask_for(&scene, &vault, &mut script).unwrap_err();
     assert_eq!(story(&error), "E12.denied: vault `odd` answered: the password is wrong");
-    assert_eq!(error.class(), Class::CannotDo);
+    assert_eq!(error.class(), ErrorClass::CannotDo);
     assert!(!format!("{error:?}").contains("canary"));
     let Error::WrongAnswer { from, .. } = error else { panic!("{error:?}") };
     let from: Vec<_> = from.iter().map(|(name, from)| (&**name, from.to_string())).collect();
@@ -374,12 +380,12 @@ fn whoever_is_not_there_is_told_of_the_missing_prompts_only() {
     let password = kept(&scene, "password", "canary-password");
     let vault = two_fields(&scene, &[("password", &password)]);
     let missing = |script: &mut Script| match ask_for(&scene, &vault, script).unwrap_err() {
-        Error::Locked { challenge, why: Unanswered::Nobody, .. } => {
+        Error::Locked { challenge, why: PromptError::Nobody, .. } => {
             challenge.prompts.into_iter().map(|prompt| prompt.name).collect::<Vec<_>>()
         }
         error => panic!("{error:?}"),
     };
-    let nobody = || vec![Err(Unanswered::Nobody)];
+    let nobody = || vec![Err(PromptError::Nobody)];
     let mut script = Script { answers: nobody(), ..Script::default() };
     assert_eq!(missing(&mut script), ["user"]);
     let given = vec![("user", kept(&scene, "user", "bob"))];
@@ -403,7 +409,7 @@ fn a_reference_that_leads_nowhere_is_the_error_and_nobody_is_asked_instead() {
 }
 
 fn ask_for(scene: &Scene, vault: &VaultName, script: &mut Script) -> keystead::Result<()> {
-    scene.host.get(&secret("a"), &Place::Vault(vault.clone()), script).map(drop)
+    scene.host.get(&secret("a"), &SearchScope::Vault(vault.clone()), script).map(drop)
 }
 
 #[test]
@@ -417,11 +423,11 @@ fn a_locked_vault_behind_a_reference_needs_a_person_as_the_vault_itself_does() {
         "E01.unresolved: `password` could not be taken from `keystead://keys/for/work`: vault \
          `keys` is locked"
     );
-    assert_eq!(error.class(), Class::NeedsHuman);
+    assert_eq!(error.class(), ErrorClass::NeedsHuman);
 
     locked_by_hand(&scene, &[("other", "keystead://gone/x")]);
     let error = get_in(&scene.host, &super::vault("other"), "x").unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E01.unresolved", Class::CannotDo));
+    assert_eq!((error.code(), error.class()), ("E01.unresolved", ErrorClass::CannotDo));
     scene.end();
 }
 
@@ -445,9 +451,9 @@ fn a_vault_that_needs_itself_is_an_error_and_never_a_wait() {
             let told = story(&error);
             assert!(told.starts_with("E01.unresolved: `password` could not"), "{told}");
             assert!(told.ends_with(needs), "{told}");
-            assert_eq!(error.class(), Class::CannotDo);
+            assert_eq!(error.class(), ErrorClass::CannotDo);
         }
-        let error = get(&scene.host, "x", &Place::anywhere()).unwrap_err();
+        let error = get(&scene.host, "x", &SearchScope::anywhere()).unwrap_err();
         assert!(story(&error).ends_with(needs), "{}", story(&error));
         scene.end();
     });
@@ -468,7 +474,7 @@ fn vaults_that_need_each_other_end_in_an_error_from_several_threads() {
                     for _ in 0..20 {
                         let error = get_in(host, &vault(name), "x").unwrap_err();
                         assert_eq!(error.code(), "E01.unresolved", "{}", story(&error));
-                        let listing = host.list(None, None, &mut Nobody).unwrap();
+                        let listing = host.list(None, None, &mut NonInteractive).unwrap();
                         assert_eq!((listing.entries.len(), listing.failed.len()), (0, 3));
                     }
                 });
@@ -491,7 +497,7 @@ fn a_parameter_that_needs_its_own_vault_makes_a_faulty_vault() {
             "E01.unresolved: vault `a` cannot be opened: `locked` could not be taken from \
              `keystead:///x`: vault `a` is needed to open or unlock itself"
         );
-        assert_eq!(error.class(), Class::CannotDo);
+        assert_eq!(error.class(), ErrorClass::CannotDo);
     });
 }
 
@@ -524,7 +530,7 @@ fn more_than_four_vaults_do_not_stand_behind_each_other() {
 fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
     within(|| {
         struct Back<'h>(&'h Host, Vec<String>);
-        impl Ask for Back<'_> {
+        impl Prompter for Back<'_> {
             fn given(
                 &mut self,
                 _: &VaultName,
@@ -537,11 +543,11 @@ fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
                 true
             }
 
-            fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+            fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
                 Ok(())
             }
 
-            fn ask(&mut self, own: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+            fn ask(&mut self, own: &VaultName, _: &Challenge) -> Result<Vec<Answer>, PromptError> {
                 self.1.push(story(&get_in(self.0, own, "x").unwrap_err()));
                 let found = get_in(self.0, &vault("keys"), "x").unwrap();
                 let value = SecretText::new(found.strip_prefix("keys: ").unwrap());
@@ -554,7 +560,7 @@ fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
         let own = locked(&scene, "own", &[]);
         let mut back = Back(&scene.host, Vec::new());
         let error =
-            scene.host.get(&secret("x"), &Place::Vault(own.clone()), &mut back).unwrap_err();
+            scene.host.get(&secret("x"), &SearchScope::Vault(own.clone()), &mut back).unwrap_err();
         assert_eq!(error.code(), "E12.no-such-secret");
         assert_eq!(back.1, ["E12.needs-itself: vault `own` is needed to open or unlock itself"]);
         scene.end();

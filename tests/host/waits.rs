@@ -3,7 +3,7 @@
 use keystead::Placement;
 use keystead::api::{Answer, Challenge, Prompt, SecretText, VaultName};
 use keystead::reference::Reference;
-use keystead::{Ask, Place, Unanswered};
+use keystead::{PromptError, Prompter, SearchScope};
 
 use super::{PLACEMENTS, secret, write};
 use crate::plugin_files::plugin;
@@ -13,18 +13,18 @@ use crate::scene::{Scene, story};
 #[derive(Default)]
 struct Person(Vec<String>);
 
-impl Ask for Person {
+impl Prompter for Person {
     fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
         None
     }
 
-    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(&mut self, _: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, PromptError> {
         self.0.push("ask".to_owned());
         let answer = |prompt: &Prompt| Answer::new(prompt.name.clone(), SecretText::new("1234"));
         Ok(challenge.prompts.iter().map(answer).collect())
     }
 
-    fn show(&mut self, _: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, _: &VaultName, challenge: &Challenge) -> Result<(), PromptError> {
         self.0.push(format!("show with {} prompts", challenge.prompts.len()));
         Ok(())
     }
@@ -44,7 +44,7 @@ fn waits(scene: &Scene, how: &str, placement: Placement) -> VaultName {
 }
 
 fn get(scene: &Scene, vault: &VaultName, person: &mut Person) -> Result<(), String> {
-    let found = scene.host.get(&secret("a"), &Place::Vault(vault.clone()), person);
+    let found = scene.host.get(&secret("a"), &SearchScope::Vault(vault.clone()), person);
     found.map(drop).map_err(|error| story(&error))
 }
 

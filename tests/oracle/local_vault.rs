@@ -7,7 +7,7 @@ use std::path::Path;
 
 use keystead::api::{Value, ValueKind};
 use keystead::paths::Layer;
-use keystead::{Class, Error, Nobody, Registration};
+use keystead::{Error, ErrorClass, NewRegistration, NonInteractive};
 use keystead::{Placement, Replace};
 
 use super::oracle;
@@ -96,7 +96,7 @@ oracle! {
         fs::remove_dir_all(world.folder("work")).unwrap();
         world.host().reload();
         assert!(world.list(Some(&vault), "*").is_empty());
-        assert!(world.get(&vault, "token").is_err_and(|error| error.class() == Class::NoSuch));
+        assert!(world.get(&vault, "token").is_err_and(|error| error.class() == ErrorClass::NoSuch));
         world.set(&vault, "token", Value::text("canary-5d1f"));
         assert_eq!(slots(world), "slot 1: key file\n");
     }
@@ -105,7 +105,7 @@ oracle! {
     /// what is said. Where one is named the registration stands for its owner.
     ss_10_a_vault_for_all_users_is_refused for store |world| {
         let folder = world.scene.path().to_path_buf();
-        let mut all = Registration::new(vault_name("work"), "store", folder);
+        let mut all = NewRegistration::new(vault_name("work"), "store", folder);
         all.layer = Layer::System;
         let error = world.host().plan_registration(all).unwrap_err();
         assert_eq!(error.code(), "E01.parameters");
@@ -189,10 +189,10 @@ oracle! {
         world.host().set(set, &mut person).unwrap();
         assert_eq!(person.asked, ["work: Password for the new vault (hidden)"]);
         world.host().reload();
-        let place = keystead::Place::Vault(vault.clone());
+        let place = keystead::SearchScope::Vault(vault.clone());
         let name = secret_name("token");
-        let error = world.host().get(&name, &place, &mut Nobody).unwrap_err();
-        assert_eq!((error.code(), error.class()), ("E12.locked", Class::NeedsHuman));
+        let error = world.host().get(&name, &place, &mut NonInteractive).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E12.locked", ErrorClass::NeedsHuman));
         for words in ["get token -V work", "list -V work", "remove token", "vault do work slots"] {
             let (code, answer, told) = world.command(&format!("{words} --no-input"), "");
             assert_eq!((code, &*answer), (4, ""), "{words}: {told}");

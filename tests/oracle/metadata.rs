@@ -2,8 +2,8 @@
 
 use keystead::Placement;
 use keystead::api::{Metadata, MetadataValue, Value, VaultName};
-use keystead::metadata::{Change, Changed, Edit};
-use keystead::{Class, Nobody, Run};
+use keystead::metadata::{Change, Changed, MetadataEdit};
+use keystead::{ErrorClass, NonInteractive, RunMode};
 
 use super::oracle;
 use super::world::{Kind, World, metadata, secret_name};
@@ -16,10 +16,15 @@ fn listed(world: &World, vault: &VaultName, name: &str) -> Metadata {
 }
 
 /// Changes a secret's metadata alone.
-fn edit(world: &World, vault: &VaultName, name: &str, edit: Edit) -> keystead::Result<Changed> {
+fn edit(
+    world: &World,
+    vault: &VaultName,
+    name: &str,
+    edit: MetadataEdit,
+) -> keystead::Result<Changed> {
     let (name, vault) = (secret_name(name), Some(vault.clone()));
-    let change = Change { name, vault, edit, run: Run::Real };
-    world.host().change_metadata(&change, &mut Nobody)
+    let change = Change { name, vault, edit, run: RunMode::Real };
+    world.host().change_metadata(&change, &mut NonInteractive)
 }
 
 /// Puts this metadata in the place of all there was.
@@ -29,7 +34,7 @@ fn change(
     name: &str,
     metadata: &Metadata,
 ) -> keystead::Result<Changed> {
-    edit(world, vault, name, Edit::Replace(metadata.clone()))
+    edit(world, vault, name, MetadataEdit::Replace(metadata.clone()))
 }
 
 fn text(text: &str) -> MetadataValue {
@@ -86,7 +91,7 @@ oracle! {
             }
         };
         let error = change(world, &vault, "TestMetadata", &about).unwrap_err();
-        assert_eq!(error.class(), Class::CannotDo);
+        assert_eq!(error.class(), ErrorClass::CannotDo);
         assert!(story(&error).ends_with(because), "{}", story(&error));
         if !matches!(world.kind, Kind::Slip | Kind::Files) {
             let code = if world.kind == Kind::Bao { "E12.denied" } else { "E12.damaged" };
@@ -134,7 +139,7 @@ oracle! {
     ss_16_metadata_of_what_is_not_there_is_not_found for both |world| {
         let vault = world.vault("work");
         let error = change(world, &vault, "nosuch", &metadata(&[("Id", text("x"))])).unwrap_err();
-        assert_eq!((error.code(), error.class()), ("E12.no-such-secret", Class::NoSuch));
+        assert_eq!((error.code(), error.class()), ("E12.no-such-secret", ErrorClass::NoSuch));
         assert!(world.list(Some(&vault), "*").is_empty());
     }
 
@@ -170,7 +175,7 @@ oracle! {
         assert_eq!(listed(world, &vault, "token"), after);
 
         let more = metadata(&[("Owner", text("ann"))]);
-        edit(world, &vault, "token", Edit::Merge(more.clone())).unwrap();
+        edit(world, &vault, "token", MetadataEdit::Merge(more.clone())).unwrap();
         let both = metadata(&[("Id", text("two")), ("Owner", text("ann"))]);
         assert_eq!(listed(world, &vault, "token"), both);
         change(world, &vault, "token", &more).unwrap();

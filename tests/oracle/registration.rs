@@ -2,8 +2,8 @@
 
 use keystead::api::{SecretName, Value, VaultName};
 use keystead::paths::Layer;
-use keystead::{Class, Error, Nobody, Run};
 use keystead::{DefaultChoice, Placement, Replace};
+use keystead::{Error, ErrorClass, NonInteractive, RunMode};
 
 use super::oracle;
 use super::world::{Kind, World, new, vault_name};
@@ -21,7 +21,7 @@ fn is_default(world: &World, vault: &VaultName) -> bool {
 }
 
 fn unregister(world: &World, vault: &VaultName) -> keystead::Unregistered {
-    world.host().unregister(vault, Layer::User, Run::Real).unwrap()
+    world.host().unregister(vault, Layer::User, RunMode::Real).unwrap()
 }
 
 oracle! {
@@ -34,7 +34,7 @@ oracle! {
             wrong.parameters.insert(name.into(), "true".into());
         }
         let error = world.host().plan_registration(wrong).unwrap_err();
-        assert_eq!((error.code(), error.class()), ("E01.parameters", Class::CannotDo));
+        assert_eq!((error.code(), error.class()), ("E01.parameters", ErrorClass::CannotDo));
         let Error::Parameters { faults, .. } = &error else { panic!("{error:?}") };
         let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -124,9 +124,9 @@ oracle! {
         if world.kind != Kind::Book {
             world.damage("work");
         }
-        let error = world.host().test(&vault, &mut Nobody).unwrap_err();
+        let error = world.host().test(&vault, &mut NonInteractive).unwrap_err();
         assert!(story(&error).ends_with(words), "{}", story(&error));
-        assert_eq!(error.class(), Class::CannotDo);
+        assert_eq!(error.class(), ErrorClass::CannotDo);
     }
 
     /// A vault that is the only one is the default.
@@ -172,7 +172,7 @@ oracle! {
     sm_30_a_registered_name_is_taken_over_only_on_demand for all |world| {
         world.vault("work");
         let error = world.host().plan_registration(world.registration("Work")).unwrap_err();
-        assert_eq!((error.code(), error.class()), ("E01.exists", Class::CannotDo));
+        assert_eq!((error.code(), error.class()), ("E01.exists", ErrorClass::CannotDo));
         let mut replacing = world.registration("other");
         (replacing.name, replacing.replace) = (vault_name("work"), Replace::Whole);
         let vault = world.register(replacing);
@@ -189,7 +189,7 @@ oracle! {
             new.parameters.insert("remarks".into(), "1".into());
         }
         let vault = world.register(new);
-        world.host().test(&vault, &mut Nobody).unwrap();
+        world.host().test(&vault, &mut NonInteractive).unwrap();
         let arrived = match world.kind {
             Kind::Memory => {
                 let file = world.file("work");
@@ -216,8 +216,8 @@ oracle! {
     sm_37_a_vault_that_is_not_there_cannot_be_the_default_one for most |world| {
         let vault = world.vault("work");
         let unknown = vault_name("wrok");
-        let error = world.host().set_default(Some(&unknown), Layer::User, Run::Real).unwrap_err();
-        assert_eq!((error.code(), error.class()), ("E01.no-such-vault", Class::NoSuch));
+        let error = world.host().set_default(Some(&unknown), Layer::User, RunMode::Real).unwrap_err();
+        assert_eq!((error.code(), error.class()), ("E01.no-such-vault", ErrorClass::NoSuch));
         assert!(matches!(&error, Error::NoSuchVault { similar: Some(near), .. } if *near == vault));
         assert!(is_default(world, &vault));
     }
@@ -225,7 +225,7 @@ oracle! {
     /// A vault is made the default one, and the one before is not any more.
     sm_38_a_vault_is_made_the_default_one for most |world| {
         let [first, second] = ["first", "second"].map(|name| world.vault(name));
-        world.host().set_default(Some(&second), Layer::User, Run::Real).unwrap();
+        world.host().set_default(Some(&second), Layer::User, RunMode::Real).unwrap();
         assert!(is_default(world, &second) && !is_default(world, &first));
     }
 
@@ -233,10 +233,10 @@ oracle! {
     /// names those there are.
     sm_39_the_default_is_cleared for most |world| {
         let vault = world.vault("work");
-        world.host().set_default(None, Layer::User, Run::Real).unwrap();
+        world.host().set_default(None, Layer::User, RunMode::Real).unwrap();
         assert!(!is_default(world, &vault));
         assert_eq!(world.host().default_vault().unwrap(), None);
-        let error = world.host().set(new(None, "a", Value::text("x"), None), &mut Nobody);
+        let error = world.host().set(new(None, "a", Value::text("x"), None), &mut NonInteractive);
         assert!(
             matches!(error.unwrap_err(), Error::NoDefaultVault { vaults } if vaults == [vault])
         );
@@ -246,9 +246,9 @@ oracle! {
     sm_40_what_is_set_in_the_default_vault_is_got_from_it_by_name for most |world| {
         world.vault("first");
         let vault = world.vault("second");
-        world.host().set_default(Some(&vault), Layer::User, Run::Real).unwrap();
+        world.host().set_default(Some(&vault), Layer::User, RunMode::Real).unwrap();
         let value = || Value::text("canary-5d1f {\"to\": 'the' letter} ");
-        world.host().set(new(None, "GetDefault", value(), None), &mut Nobody).unwrap();
+        world.host().set(new(None, "GetDefault", value(), None), &mut NonInteractive).unwrap();
         assert_eq!(world.get(&vault, "GetDefault").unwrap(), value());
     }
 

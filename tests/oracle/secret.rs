@@ -1,7 +1,7 @@
 //! Where a secret is looked for and written to when no vault is named, and what a listing
 //! has.
 
-use keystead::Nobody;
+use keystead::NonInteractive;
 use keystead::Placement;
 use keystead::api::{MetadataValue, SecretName, Value, ValueKind};
 
@@ -20,8 +20,8 @@ oracle! {
             ("data4", MetadataValue::Timestamp(1_700_000_000_123)),
         ]);
         world.set_with(&vault, "MyName", &about).unwrap();
-        let place = keystead::Place::Vault(vault.clone());
-        let described = world.host().describe(&secret_name("MyName"), &place, &mut Nobody).unwrap();
+        let place = keystead::SearchScope::Vault(vault.clone());
+        let described = world.host().describe(&secret_name("MyName"), &place, &mut NonInteractive).unwrap();
         assert_eq!(described.entry.name, SecretName::parse("MyName").unwrap());
         assert_eq!(described.entry.kind, Some(ValueKind::Text));
         assert_eq!((described.vault, described.entry.metadata.writable()), (vault, about));
@@ -31,7 +31,7 @@ oracle! {
     sm_26_a_secret_set_without_a_vault_goes_to_the_default_one for most |world| {
         let first = world.vault("zebra");
         let other = world.vault("aardvark");
-        let set = world.host().set(new(None, "TestDefault", Value::text("x"), None), &mut Nobody);
+        let set = world.host().set(new(None, "TestDefault", Value::text("x"), None), &mut NonInteractive);
         assert_eq!(set.unwrap(), first);
         assert_eq!(world.get(&first, "TestDefault").unwrap(), Value::text("x"));
         world.get(&other, "TestDefault").unwrap_err();

@@ -2,7 +2,7 @@
 
 use keystead::Placement;
 use keystead::api::Value;
-use keystead::{Nobody, Place};
+use keystead::{NonInteractive, SearchScope};
 
 use super::oracle;
 use super::world::{Kind, Person, World, new, reference, secret_name};
@@ -56,8 +56,8 @@ oracle! {
         let vault = world.register(new);
         let mut person = Person::new(Vec::new());
         world.set(&vault, "a", Value::text("canary-5d1f"));
-        world.host().get(&secret_name("a"), &Place::Vault(vault.clone()), &mut person).unwrap();
-        world.host().test(&vault, &mut Nobody).unwrap();
+        world.host().get(&secret_name("a"), &SearchScope::Vault(vault.clone()), &mut person).unwrap();
+        world.host().test(&vault, &mut NonInteractive).unwrap();
         assert!(person.asked.is_empty() && !mark.exists());
     }
 }

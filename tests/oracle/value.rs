@@ -3,7 +3,7 @@
 
 use keystead::Placement;
 use keystead::api::{Map, SecretName, Value, ValueKind};
-use keystead::{Class, Error, Nobody};
+use keystead::{Error, ErrorClass, NonInteractive};
 
 use super::oracle;
 use super::world::{Kind, World, new, vault_name};
@@ -65,9 +65,10 @@ fn lives_or_is_refused(world: &World, name: &str, value: &Value) {
         return lives_and_goes(world, name, value);
     }
     let vault = world.vault("work");
-    let refused = world.host().set(new(Some(&vault), name, value.duplicate(), None), &mut Nobody);
+    let refused =
+        world.host().set(new(Some(&vault), name, value.duplicate(), None), &mut NonInteractive);
     let error = refused.unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.unsupported", Class::CannotDo));
+    assert_eq!((error.code(), error.class()), ("E12.unsupported", ErrorClass::CannotDo));
     assert!(story(&error).contains(value.kind().as_str()), "{}", story(&error));
     assert!(!world.file("work").exists());
 }
@@ -124,7 +125,7 @@ oracle! {
         for (name, _) in values(world) {
             assert_eq!(world.remove(&vault, name).unwrap(), vault);
             let error = world.get(&vault, name).unwrap_err();
-            assert_eq!((error.code(), error.class()), ("E12.no-such-secret", Class::NoSuch));
+            assert_eq!((error.code(), error.class()), ("E12.no-such-secret", ErrorClass::NoSuch));
             // A vault that keeps versions may say more.
             let text = error.to_string();
             assert!(text.starts_with(&format!("no secret `{name}` in vault `work`")), "{text}");

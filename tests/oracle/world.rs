@@ -12,7 +12,10 @@ use keystead::api::{
     VaultName, WriteMode,
 };
 use keystead::reference::Reference;
-use keystead::{Ask, Described, Host, NewSecret, Nobody, Place, Registration, Run, Unanswered};
+use keystead::{
+    Host, ListedSecret, NewRegistration, NewSecret, NonInteractive, PromptError, Prompter, RunMode,
+    SearchScope,
+};
 
 use serde_json::{Value as Json, json};
 
@@ -153,9 +156,9 @@ impl World {
     }
 
     /// Returns a registration of a vault with a file of its own.
-    pub(super) fn registration(&self, name: &str) -> Registration {
+    pub(super) fn registration(&self, name: &str) -> NewRegistration {
         let folder = self.scene.path().to_path_buf();
-        let mut new = Registration::new(vault_name(name), self.plugin(), folder);
+        let mut new = NewRegistration::new(vault_name(name), self.plugin(), folder);
         new.placement = Some(self.placement);
         new.kind = match self.kind {
             Kind::Slip => Some("slip".to_owned()),
@@ -186,7 +189,7 @@ impl World {
     }
 
     /// Returns a registration of a vault that is locked with [`SECRET`].
-    pub(super) fn locked(&self, name: &str) -> Registration {
+    pub(super) fn locked(&self, name: &str) -> NewRegistration {
         let mut new = self.registration(name);
         let secret = self.secret_file();
         match self.kind {
@@ -243,7 +246,7 @@ impl World {
         fs::read_to_string(self.scene.path().join("bell.given")).unwrap_or_default()
     }
 
-    pub(super) fn register(&self, new: Registration) -> VaultName {
+    pub(super) fn register(&self, new: NewRegistration) -> VaultName {
         let plan = self.host().plan_registration(new).unwrap();
         self.host().register(plan).unwrap().name
     }
@@ -281,7 +284,7 @@ impl World {
     }
 
     pub(super) fn set(&self, vault: &VaultName, name: &str, value: Value) {
-        self.host().set(new(Some(vault), name, value, None), &mut Nobody).unwrap();
+        self.host().set(new(Some(vault), name, value, None), &mut NonInteractive).unwrap();
     }
 
     /// Sets a text with this metadata.
@@ -292,7 +295,7 @@ impl World {
         metadata: &Metadata,
     ) -> keystead::Result<VaultName> {
         let new = new(Some(vault), name, Value::text("canary-5d1f"), Some(metadata.clone()));
-        self.host().set(new, &mut Nobody)
+        self.host().set(new, &mut NonInteractive)
     }
 
     pub(super) fn get(&self, vault: &VaultName, name: &str) -> keystead::Result<Value> {
@@ -300,19 +303,20 @@ impl World {
     }
 
     pub(super) fn remove(&self, vault: &VaultName, name: &str) -> keystead::Result<VaultName> {
-        self.host().remove(&secret_name(name), Some(vault), Run::Real, &mut Nobody)
+        self.host().remove(&secret_name(name), Some(vault), RunMode::Real, &mut NonInteractive)
     }
 
     /// Lists what has this name, or matches it as a pattern.
-    pub(super) fn list(&self, vault: Option<&VaultName>, pattern: &str) -> Vec<Described> {
-        let listing = self.host().list(Some(pattern), vault, &mut Nobody).unwrap();
+    pub(super) fn list(&self, vault: Option<&VaultName>, pattern: &str) -> Vec<ListedSecret> {
+        let listing = self.host().list(Some(pattern), vault, &mut NonInteractive).unwrap();
         assert!(listing.failed.is_empty(), "{:?}", listing.failed);
         listing.entries
     }
 
     /// Looks for a secret where no vault is named.
     pub(super) fn search(&self, name: &str) -> keystead::Result<(VaultName, Value)> {
-        let found = self.host().get(&secret_name(name), &Place::anywhere(), &mut Nobody)?;
+        let found =
+            self.host().get(&secret_name(name), &SearchScope::anywhere(), &mut NonInteractive)?;
         Ok((found.vault, found.secret.value))
     }
 
@@ -386,7 +390,7 @@ pub(super) fn new(
         field: None,
         metadata,
         mode: WriteMode::Upsert,
-        run: Run::Real,
+        run: RunMode::Real,
     }
 }
 
@@ -410,7 +414,7 @@ impl Person {
     }
 }
 
-impl Ask for Person {
+impl Prompter for Person {
     fn given(
         &mut self,
         _: &VaultName,
@@ -423,11 +427,15 @@ impl Ask for Person {
         true
     }
 
-    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
         Ok(())
     }
 
-    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(
+        &mut self,
+        vault: &VaultName,
+        challenge: &Challenge,
+    ) -> Result<Vec<Answer>, PromptError> {
         let shown = |secret| if secret { "hidden" } else { "shown" };
         let prompts: Vec<_> = challenge
             .prompts

@@ -18,7 +18,7 @@ use crate::commands::{
     agent, completions, copy, doctor, export, get, import, list, man, meta, move_, plugin, remove,
     set, show, vault,
 };
-use crate::ui::Form;
+use crate::ui::OutputFormat;
 use crate::{duration, text};
 
 /// One door to every vault
@@ -145,23 +145,23 @@ pub(crate) enum Parsed {
 
 /// Why the command line is no command.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(crate) enum ParseError {
     /// What clap says of it, and in which form it is to be told.
     Wrong {
         /// In clap's words.
         text: StyledStr,
         /// What `--json` among the arguments asks for, since none were understood.
-        form: Form,
+        form: OutputFormat,
     },
     /// `set` was given more than a name. What it was is not repeated: most likely a secret.
     ValueAsArgument {
         /// As above.
-        form: Form,
+        form: OutputFormat,
     },
 }
 
 /// Parses the command line; the first argument is the program.
-pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, Stop> {
+pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, ParseError> {
     if let Some(cli) = at_hand(arguments) {
         return Ok(Parsed::Command(Box::new(cli)));
     }
@@ -170,11 +170,11 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, Stop> {
         Ok(cli) => Ok(Parsed::Command(Box::new(cli))),
         Err(error) if !error.use_stderr() => Ok(Parsed::Answer(error.render())),
         Err(error) if is_value_for_set(&error, arguments) => {
-            Err(Stop::ValueAsArgument { form: form_of(arguments) })
+            Err(ParseError::ValueAsArgument { form: form_of(arguments) })
         }
         Err(error) => {
             let error = harmless(with_similar(error, &asked));
-            Err(Stop::Wrong { text: error.render(), form: form_of(arguments) })
+            Err(ParseError::Wrong { text: error.render(), form: form_of(arguments) })
         }
     }
 }
@@ -304,9 +304,13 @@ pub(crate) fn color_of(arguments: &[OsString]) -> Color {
     attached.or(next).and_then(|when| Color::from_str(when, false).ok()).unwrap_or(Color::Auto)
 }
 
-fn form_of(arguments: &[OsString]) -> Form {
+fn form_of(arguments: &[OsString]) -> OutputFormat {
     let mut options = arguments.iter().take_while(|argument| *argument != "--");
-    if options.any(|argument| argument == "--json") { Form::Json } else { Form::Text }
+    if options.any(|argument| argument == "--json") {
+        OutputFormat::Json
+    } else {
+        OutputFormat::Text
+    }
 }
 
 fn is_value_for_set(error: &clap::Error, arguments: &[OsString]) -> bool {
@@ -387,10 +391,10 @@ mod tests {
     #[test]
     fn a_value_given_to_set_is_not_repeated() {
         let stop = parse(&line("keystead set token hunter2")).unwrap_err();
-        assert!(matches!(stop, Stop::ValueAsArgument { form: Form::Text }));
+        assert!(matches!(stop, ParseError::ValueAsArgument { form: OutputFormat::Text }));
         let stop = parse(&line("keystead set token --nosuch")).unwrap_err();
-        assert!(matches!(stop, Stop::Wrong { form: Form::Text, .. }));
+        assert!(matches!(stop, ParseError::Wrong { form: OutputFormat::Text, .. }));
         let stop = parse(&line("keystead set token --nosuch --json")).unwrap_err();
-        assert!(matches!(stop, Stop::Wrong { form: Form::Json, .. }));
+        assert!(matches!(stop, ParseError::Wrong { form: OutputFormat::Json, .. }));
     }
 }

@@ -21,9 +21,9 @@ pub(crate) mod vault;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keystead::agent::{Client, Sessions};
+use keystead::agent::{Client, SessionCache};
 use keystead::paths::Layer;
-use keystead::{Host, Options, Run};
+use keystead::{Host, Options, RunMode};
 use keystead_plugin_api::{Level, VaultName};
 
 use crate::cli::{Cli, Command, Global};
@@ -32,13 +32,13 @@ use crate::failure::sandbox::with_grants;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
 use crate::similar::with_similar;
-use crate::terminal::{Terminal, Untyped};
-use crate::ui::{Form, Talk, Ui};
+use crate::terminal::{InputError, Terminal};
+use crate::ui::{OutputFormat, Ui, Verbosity};
 use crate::unlock::Unlock;
 use crate::waiting::Waiting;
 
 /// What a command runs in.
-pub(crate) struct Scene<'a> {
+pub(crate) struct CommandContext<'a> {
     /// The streams.
     pub(crate) ui: &'a Ui,
     /// What every command takes.
@@ -68,10 +68,10 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         // These two need no vaults, and must work where there is no home.
         Command::Completions(args) => return completions::run(&args, ui),
         Command::Man(args) => {
-            let run = if cli.global.dry_run { Run::Dry } else { Run::Real };
+            let run = if cli.global.dry_run { RunMode::Dry } else { RunMode::Real };
             return man::run(&args, run, ui);
         }
-        _ => Scene::new(cli.global, ui)?,
+        _ => CommandContext::new(cli.global, ui)?,
     };
     let (host, unlock) = (scene.host.clone(), scene.unlock.clone());
     let done = match cli.command {
@@ -95,7 +95,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
     done.map_err(|failure| with_similar(with_grants(failure, &host), &host, ui))
 }
 
-impl<'a> Scene<'a> {
+impl<'a> CommandContext<'a> {
     fn new(mut global: Global, ui: &'a Ui) -> Result<Self, Failure> {
         let environment = Environment::read(global.config_dir.as_deref())?;
         let share = environment.share;
@@ -106,7 +106,7 @@ impl<'a> Scene<'a> {
         // A command makes one call after the other.
         options.max_handles = 1;
         if let Some(agent) = &agent {
-            options.sessions = Arc::clone(agent) as Arc<dyn Sessions>;
+            options.sessions = Arc::clone(agent) as Arc<dyn SessionCache>;
         }
         options.privilege = environment.privilege;
         options.off_limits = environment.off_limits;
@@ -150,8 +150,8 @@ impl<'a> Scene<'a> {
     }
 
     /// Returns whether anything is changed.
-    pub(crate) fn run(&self) -> Run {
-        if self.global.dry_run { Run::Dry } else { Run::Real }
+    pub(crate) fn run(&self) -> RunMode {
+        if self.global.dry_run { RunMode::Dry } else { RunMode::Real }
     }
 
     /// Returns the layer that is changed.
@@ -181,11 +181,11 @@ impl<'a> Scene<'a> {
         }
         match self.terminal.confirm(question) {
             Ok(true) => Ok(()),
-            Ok(false) | Err(Untyped::Interrupted) => Err(Failure::act("nothing was changed")),
-            Err(Untyped::Failed(fault)) => {
+            Ok(false) | Err(InputError::Interrupted) => Err(Failure::act("nothing was changed")),
+            Err(InputError::Failed(fault)) => {
                 Err(Failure::act("cannot ask at the terminal").because(fault))
             }
-            Err(Untyped::Nobody | Untyped::TooLong) => {
+            Err(InputError::Nobody | InputError::TooLong) => {
                 let message = format!("nobody can be asked: {question}");
                 Err(Failure::new(Exit::NeedsHuman, message).hint(otherwise))
             }
@@ -195,8 +195,8 @@ impl<'a> Scene<'a> {
     /// Says what was done, in the form that fits a dry run as well.
     pub(crate) fn done(&self, done: &str, would: &str) {
         match self.run() {
-            Run::Real => self.ui.note(done),
-            Run::Dry => self.ui.note(&format!("{would}; nothing was changed")),
+            RunMode::Real => self.ui.note(done),
+            RunMode::Dry => self.ui.note(&format!("{would}; nothing was changed")),
         }
     }
 }
@@ -212,16 +212,16 @@ pub(crate) fn current_folder() -> Result<PathBuf, Failure> {
 
 /// What plugins log, on standard error.
 struct PluginLog {
-    talk: Talk,
-    form: Form,
+    talk: Verbosity,
+    form: OutputFormat,
 }
 
 impl keystead::Log for PluginLog {
     fn line(&self, vault: &VaultName, level: Level, message: &str) {
         let (from, level) = match level {
-            Level::Warning => (Talk::Usual, "warning"),
-            Level::Info => (Talk::More, "information"),
-            _ => (Talk::All, "debug"),
+            Level::Warning => (Verbosity::Usual, "warning"),
+            Level::Info => (Verbosity::More, "information"),
+            _ => (Verbosity::All, "debug"),
         };
         if self.talk >= from {
             Ui::logged(self.form, vault.as_str(), level, message);

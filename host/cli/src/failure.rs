@@ -49,15 +49,15 @@ impl Exit {
     }
 }
 
-impl From<keystead::Class> for Exit {
-    fn from(class: keystead::Class) -> Self {
-        use keystead::Class;
+impl From<keystead::ErrorClass> for Exit {
+    fn from(class: keystead::ErrorClass) -> Self {
+        use keystead::ErrorClass;
         match class {
-            Class::CannotDo => Self::Act,
-            Class::NoSuch => Self::NoSuch,
-            Class::NeedsHuman => Self::NeedsHuman,
-            Class::Partly => Self::Partly,
-            Class::Fault => Self::Bug,
+            ErrorClass::CannotDo => Self::Act,
+            ErrorClass::NoSuch => Self::NoSuch,
+            ErrorClass::NeedsHuman => Self::NeedsHuman,
+            ErrorClass::Partly => Self::Partly,
+            ErrorClass::Fault => Self::Bug,
         }
     }
 }

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use cli::Parsed;
 use failure::{Exit, Failure};
 use rustix::process::DumpableBehavior;
-use ui::{Form, Ui};
+use ui::{OutputFormat, Ui};
 
 fn main() -> ExitCode {
     // Before anything is read: whoever starts a set-user-ID program chooses what it would find.
@@ -64,7 +64,8 @@ fn work(arguments: &[OsString]) -> Exit {
     let cli = match cli::parse(arguments) {
         Ok(Parsed::Command(cli)) => cli,
         Ok(Parsed::Answer(text)) => {
-            return Ui::before_parsing(Form::Text, cli::color_of(arguments)).answer_styled(&text);
+            return Ui::before_parsing(OutputFormat::Text, cli::color_of(arguments))
+                .answer_styled(&text);
         }
         Err(stop) => return Ui::usage(&stop, cli::color_of(arguments)),
     };

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keystead::reference::Reference;
-use keystead::{Ask, Unanswered};
+use keystead::{PromptError, Prompter};
 use keystead_plugin_api::{Answer, Challenge, Prompt, VaultName};
 
-use crate::ui::{Form, Talk, Ui};
+use crate::ui::{OutputFormat, Ui, Verbosity};
 
 /// How often the bar is drawn at most, times a second.
 const DRAWS: u8 = 10;
@@ -20,7 +20,7 @@ impl Progress {
     /// Starts a bar for this many things; without their number, one that only counts.
     pub(crate) fn start(ui: &Ui, what: &'static str, total: Option<u64>) -> Self {
         let watched = rustix::termios::isatty(rustix::stdio::stderr());
-        if !watched || ui.form() == Form::Json || ui.talk() == Talk::Quiet {
+        if !watched || ui.form() == OutputFormat::Json || ui.talk() == Verbosity::Quiet {
             return Self(None);
         }
         let template = match total {
@@ -65,16 +65,16 @@ impl Progress {
 }
 
 /// Whoever can be asked, with the bar out of the way meanwhile.
-pub(crate) struct Asking<'a>(&'a Progress, &'a mut dyn Ask);
+pub(crate) struct Asking<'a>(&'a Progress, &'a mut dyn Prompter);
 
 impl Progress {
     /// Returns whoever can be asked while this bar is there.
-    pub(crate) fn asking<'a>(&'a self, ask: &'a mut dyn Ask) -> Asking<'a> {
+    pub(crate) fn asking<'a>(&'a self, ask: &'a mut dyn Prompter) -> Asking<'a> {
         Asking(self, ask)
     }
 }
 
-impl Ask for Asking<'_> {
+impl Prompter for Asking<'_> {
     fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
         self.1.given(vault, prompt)
     }
@@ -87,11 +87,15 @@ impl Ask for Asking<'_> {
         self.0.aside(|| self.1.waits(vault));
     }
 
-    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(
+        &mut self,
+        vault: &VaultName,
+        challenge: &Challenge,
+    ) -> Result<Vec<Answer>, PromptError> {
         self.0.aside(|| self.1.ask(vault, challenge))
     }
 
-    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), PromptError> {
         self.0.aside(|| self.1.show(vault, challenge))
     }
 

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use keystead::internals::similar;
-use keystead::{Error, Host, Nobody};
+use keystead::{Error, Host, NonInteractive};
 use keystead_plugin_api::{SecretName, VaultName};
 
 use crate::environment;
@@ -44,8 +44,8 @@ fn look(host: &Host, vault: VaultName, given: String) -> Option<String> {
     let host = host.clone();
     let work = move || {
         // The vault has been asked, and is open; what it says now is nobody's business.
-        let names =
-            keystead::internals::first_names(&host, &vault, &mut Nobody).unwrap_or_default();
+        let names = keystead::internals::first_names(&host, &vault, &mut NonInteractive)
+            .unwrap_or_default();
         let texts: Vec<&str> = names.iter().map(SecretName::as_str).collect();
         let _ = sender.send(similar(&given, texts.iter().copied()).map(str::to_owned));
     };

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 
 use keystead::reference::Reference;
-use keystead::{Ask, Unanswered};
+use keystead::{PromptError, Prompter};
 use keystead_plugin_api::{
     Answer, Challenge, Prompt, PromptKind, SecretBytes, SecretText, VaultName, Wait,
 };
@@ -17,7 +17,7 @@ use rustix::termios::isatty;
 use zeroize::{Zeroize, Zeroizing};
 
 pub(crate) use quiet::ended_by;
-use quiet::{Key, Quiet};
+use quiet::{HiddenInput, Key};
 
 use crate::cli::Global;
 use crate::text;
@@ -40,7 +40,7 @@ pub(crate) struct Terminal {
 
 /// Why nothing was typed.
 #[derive(Debug)]
-pub(crate) enum Untyped {
+pub(crate) enum InputError {
     /// Nobody is there to ask.
     Nobody,
     /// Somebody broke off: Ctrl-C or another signal, which the process ends by; or the end of
@@ -52,7 +52,7 @@ pub(crate) enum Untyped {
     Failed(io::Error),
 }
 
-impl From<io::Error> for Untyped {
+impl From<io::Error> for InputError {
     fn from(fault: io::Error) -> Self {
         Self::Failed(fault)
     }
@@ -87,32 +87,32 @@ impl Terminal {
     }
 
     /// Returns the terminal, where somebody is there and has not broken off.
-    fn askable(&self) -> Result<&File, Untyped> {
+    fn askable(&self) -> Result<&File, InputError> {
         match (&self.tty, ended_by()) {
-            (_, Some(_)) => Err(Untyped::Interrupted),
+            (_, Some(_)) => Err(InputError::Interrupted),
             (Some(tty), None) => Ok(tty),
-            (None, None) => Err(Untyped::Nobody),
+            (None, None) => Err(InputError::Nobody),
         }
     }
 
     /// Asks for a line that is not shown.
-    pub(crate) fn hidden(&self, label: &str) -> Result<SecretText, Untyped> {
+    pub(crate) fn hidden(&self, label: &str) -> Result<SecretText, InputError> {
         let mut tty = self.askable()?;
         self.waiting.hush();
         let question = prompt(label);
-        let mut quiet = Quiet::start(tty, &question)?;
+        let mut quiet = HiddenInput::start(tty, &question)?;
         let line = read_hidden(|| quiet.key());
         // Without echo the cursor is still behind the question.
         let _ = tty.write_all(b"\n");
         drop(quiet);
         match ended_by() {
-            Some(_) => Err(Untyped::Interrupted),
+            Some(_) => Err(InputError::Interrupted),
             None => line,
         }
     }
 
     /// Asks for a line that is not shown and is chosen now, twice; again where the two differ.
-    pub(crate) fn hidden_twice(&self, label: &str) -> Result<SecretText, Untyped> {
+    pub(crate) fn hidden_twice(&self, label: &str) -> Result<SecretText, InputError> {
         for _ in 0..MOST_CHOICES {
             let chosen = self.hidden(label)?;
             if self.hidden(&format!("{} again", label.trim_end_matches([':', ' '])))? == chosen {
@@ -120,18 +120,18 @@ impl Terminal {
             }
             self.tell("No: the two are not the same.");
         }
-        Err(Untyped::Failed(io::Error::other("the two were never the same")))
+        Err(InputError::Failed(io::Error::other("the two were never the same")))
     }
 
     /// Asks for a line that is shown.
-    pub(crate) fn plain(&self, label: &str) -> Result<String, Untyped> {
+    pub(crate) fn plain(&self, label: &str) -> Result<String, InputError> {
         let mut tty = self.askable()?;
         self.waiting.hush();
         tty.write_all(prompt(label).as_bytes())?;
         let mut line = String::new();
         let read = BufReader::new(tty.take(MAX_LINE as u64)).read_line(&mut line)?;
         if read == 0 {
-            return Err(Untyped::Interrupted);
+            return Err(InputError::Interrupted);
         }
         if line.ends_with('\n') {
             line.pop();
@@ -140,7 +140,7 @@ impl Terminal {
     }
 
     /// Asks for one of several lines: by its number, or as it is written.
-    fn choice(&self, prompt: &Prompt) -> Result<String, Untyped> {
+    fn choice(&self, prompt: &Prompt) -> Result<String, InputError> {
         for (at, choice) in prompt.choices.iter().enumerate() {
             self.tell(&format!("  {}  {choice}", at + 1));
         }
@@ -155,11 +155,11 @@ impl Terminal {
             }
             self.tell("No: that is none of them.");
         }
-        Err(Untyped::Failed(io::Error::other("none of the choices was chosen")))
+        Err(InputError::Failed(io::Error::other("none of the choices was chosen")))
     }
 
     /// Asks yes or no; only `y` or `yes` is yes.
-    pub(crate) fn confirm(&self, question: &str) -> Result<bool, Untyped> {
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool, InputError> {
         let answer = self.plain(&format!("{question} [y/N]"))?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
@@ -176,13 +176,17 @@ impl Terminal {
 /// How often two lines that should be the same may differ, before the call gives up.
 const MOST_CHOICES: usize = 3;
 
-impl Ask for Terminal {
+impl Prompter for Terminal {
     fn given(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
         let folder = std::env::current_dir().ok();
         self.unlock.answer(&prompt.name, folder.as_deref(), self.home.as_deref())
     }
 
-    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(
+        &mut self,
+        vault: &VaultName,
+        challenge: &Challenge,
+    ) -> Result<Vec<Answer>, PromptError> {
         self.askable().map_err(unanswered)?;
         self.waiting.hush();
         // What a vault waits for has been shown.
@@ -209,7 +213,7 @@ impl Ask for Terminal {
         Ok(answers)
     }
 
-    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), PromptError> {
         self.askable().map_err(unanswered)?;
         self.waiting.hush();
         let mut lines = vec![format!("Vault `{vault}` is locked.")];
@@ -249,12 +253,12 @@ fn sentences(challenge: &Challenge) -> Vec<String> {
     challenge.message.iter().cloned().chain(url).collect()
 }
 
-fn unanswered(why: Untyped) -> Unanswered {
+fn unanswered(why: InputError) -> PromptError {
     match why {
-        Untyped::Nobody => Unanswered::Nobody,
-        Untyped::Interrupted => Unanswered::Interrupted,
-        Untyped::TooLong => Unanswered::Failed("the line is too long".to_owned()),
-        Untyped::Failed(fault) => Unanswered::Failed(fault.to_string()),
+        InputError::Nobody => PromptError::Nobody,
+        InputError::Interrupted => PromptError::Interrupted,
+        InputError::TooLong => PromptError::Failed("the line is too long".to_owned()),
+        InputError::Failed(fault) => PromptError::Failed(fault.to_string()),
     }
 }
 
@@ -266,7 +270,7 @@ fn prompt(label: &str) -> String {
 }
 
 /// Reads up to the end of the line, with the keys that line editing would know.
-fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, Untyped> {
+fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, InputError> {
     const END: u8 = 4;
     const BACKSPACE: [u8; 2] = [8, 127];
     const ERASE_LINE: u8 = 21;
@@ -276,7 +280,7 @@ fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, U
     loop {
         let byte = match key()? {
             Key::Byte(byte) => byte,
-            Key::End => return Err(Untyped::Interrupted),
+            Key::End => return Err(InputError::Interrupted),
             Key::Again => {
                 line.zeroize();
                 continue;
@@ -284,14 +288,14 @@ fn read_hidden(mut key: impl FnMut() -> io::Result<Key>) -> Result<SecretText, U
         };
         match byte {
             b'\n' | b'\r' => break,
-            END if line.is_empty() => return Err(Untyped::Interrupted),
+            END if line.is_empty() => return Err(InputError::Interrupted),
             END => break,
             ERASE_LINE => line.clear(),
             key if BACKSPACE.contains(&key) => {
                 // A character may have several bytes: all but the first look like 10xxxxxx.
                 while line.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
             }
-            _ if line.len() == MAX_LINE => return Err(Untyped::TooLong),
+            _ if line.len() == MAX_LINE => return Err(InputError::TooLong),
             key => line.push(key),
         }
     }
@@ -307,7 +311,7 @@ mod tests {
     /// Stands for a sleep of the process; no text in UTF-8 has it.
     const AGAIN: u8 = 0xff;
 
-    fn typed(keys: &[u8]) -> Result<String, Untyped> {
+    fn typed(keys: &[u8]) -> Result<String, InputError> {
         let mut keys = keys.iter().copied();
         let key = || {
             Ok(keys.next().map_or(Key::End, |key| match key {
@@ -334,7 +338,7 @@ mod tests {
     #[test]
     fn the_end_of_input_breaks_off() {
         for keys in [b"\x04".as_slice(), b"abc"] {
-            assert!(matches!(typed(keys), Err(Untyped::Interrupted)));
+            assert!(matches!(typed(keys), Err(InputError::Interrupted)));
         }
     }
 
@@ -349,7 +353,7 @@ mod tests {
         keys.push(b'\n');
         assert_eq!(typed(&keys).unwrap().len(), MAX_LINE);
         keys.insert(0, b'x');
-        assert!(matches!(typed(&keys), Err(Untyped::TooLong)));
+        assert!(matches!(typed(&keys), Err(InputError::TooLong)));
     }
 
     #[test]

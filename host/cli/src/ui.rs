@@ -13,7 +13,7 @@ use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use serde::Serialize;
 
-use crate::cli::{Color, Global, Stop};
+use crate::cli::{Color, Global, ParseError};
 use crate::failure::{Exit, Failure};
 use crate::terminal::ended_by;
 use crate::text;
@@ -21,15 +21,15 @@ use crate::text;
 /// Where answers and messages go, and in which form.
 #[derive(Debug)]
 pub(crate) struct Ui {
-    form: Form,
+    form: OutputFormat,
     color: ColorChoice,
-    talk: Talk,
+    talk: Verbosity,
     answers_terminal: bool,
 }
 
 /// The form of answers and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum OutputFormat {
     /// For people.
     Text,
     /// For programs.
@@ -38,7 +38,7 @@ pub(crate) enum Form {
 
 /// How much is said on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Talk {
+pub(crate) enum Verbosity {
     /// Errors only.
     Quiet,
     /// And what was done.
@@ -53,36 +53,36 @@ impl Ui {
     /// Returns the streams as the command line wants them.
     pub(crate) fn new(global: &Global) -> Self {
         Self {
-            form: if global.json { Form::Json } else { Form::Text },
+            form: if global.json { OutputFormat::Json } else { OutputFormat::Text },
             color: choice(global.color),
             talk: match (global.quiet, global.verbose) {
-                (true, _) => Talk::Quiet,
-                (false, 0) => Talk::Usual,
-                (false, 1) => Talk::More,
-                (false, _) => Talk::All,
+                (true, _) => Verbosity::Quiet,
+                (false, 0) => Verbosity::Usual,
+                (false, 1) => Verbosity::More,
+                (false, _) => Verbosity::All,
             },
             answers_terminal: rustix::termios::isatty(rustix::stdio::stdout()),
         }
     }
 
     /// Returns the streams for what goes wrong before the command line is understood.
-    pub(crate) fn before_parsing(form: Form, color: Color) -> Self {
+    pub(crate) fn before_parsing(form: OutputFormat, color: Color) -> Self {
         Self {
             form,
             color: choice(color),
-            talk: Talk::Usual,
+            talk: Verbosity::Usual,
             answers_terminal: rustix::termios::isatty(rustix::stdio::stdout()),
         }
     }
 
     /// Returns the form of answers and messages.
-    pub(crate) fn form(&self) -> Form {
+    pub(crate) fn form(&self) -> OutputFormat {
         self.form
     }
 
     /// Returns whether answers are JSON.
     pub(crate) fn is_json(&self) -> bool {
-        self.form == Form::Json
+        self.form == OutputFormat::Json
     }
 
     /// Returns whether the answer is read from a terminal.
@@ -92,11 +92,11 @@ impl Ui {
 
     /// Returns whether a person reads what is said, as text.
     pub(crate) fn tells_terminal(&self) -> bool {
-        self.form == Form::Text && rustix::termios::isatty(rustix::stdio::stderr())
+        self.form == OutputFormat::Text && rustix::termios::isatty(rustix::stdio::stderr())
     }
 
     /// Returns how much is said.
-    pub(crate) fn talk(&self) -> Talk {
+    pub(crate) fn talk(&self) -> Verbosity {
         self.talk
     }
 
@@ -143,11 +143,11 @@ impl Ui {
     }
 
     /// Says what a plugin logged, in the form of the other messages.
-    pub(crate) fn logged(form: Form, vault: &str, level: &'static str, message: &str) {
+    pub(crate) fn logged(form: OutputFormat, vault: &str, level: &'static str, message: &str) {
         let message = text::visible(message);
         let line = match form {
-            Form::Text => format!("vault `{vault}`: {message}\n"),
-            Form::Json => {
+            OutputFormat::Text => format!("vault `{vault}`: {message}\n"),
+            OutputFormat::Json => {
                 #[derive(Serialize)]
                 struct Object<'a> {
                     schema: u32,
@@ -166,7 +166,7 @@ impl Ui {
 
     /// Says what was done, unless nothing is to be said.
     pub(crate) fn note(&self, message: &str) {
-        if self.talk > Talk::Quiet && self.form == Form::Text {
+        if self.talk > Verbosity::Quiet && self.form == OutputFormat::Text {
             self.say(&format!("{}\n", text::visible(message)));
         }
     }
@@ -175,8 +175,8 @@ impl Ui {
     pub(crate) fn warn(&self, message: &str) {
         let message = text::visible(message);
         match self.form {
-            Form::Text => self.say(&format!("{WARNING}Warning:{WARNING:#} {message}\n")),
-            Form::Json => {
+            OutputFormat::Text => self.say(&format!("{WARNING}Warning:{WARNING:#} {message}\n")),
+            OutputFormat::Json => {
                 #[derive(Serialize)]
                 struct Object<'a> {
                     schema: u32,
@@ -195,17 +195,17 @@ impl Ui {
             return;
         }
         match self.form {
-            Form::Text => self.say(&failure.styled()),
-            Form::Json => self.say(&format!("{}\n", failure.json())),
+            OutputFormat::Text => self.say(&failure.styled()),
+            OutputFormat::Json => self.say(&format!("{}\n", failure.json())),
         }
     }
 
     /// Says why this process does nothing at all. Nothing of its environment is read for that.
     pub(crate) fn refuse(failure: &Failure) -> Exit {
         let ui = Self {
-            form: Form::Text,
+            form: OutputFormat::Text,
             color: ColorChoice::Never,
-            talk: Talk::Quiet,
+            talk: Verbosity::Quiet,
             answers_terminal: false,
         };
         ui.failure(failure);
@@ -213,19 +213,19 @@ impl Ui {
     }
 
     /// Says why the command line is no command.
-    pub(crate) fn usage(stop: &Stop, color: Color) -> Exit {
+    pub(crate) fn usage(stop: &ParseError, color: Color) -> Exit {
         match stop {
-            Stop::Wrong { text, form: Form::Text } => {
+            ParseError::Wrong { text, form: OutputFormat::Text } => {
                 let styled = text.ansi().to_string().replacen("error:", "Error:", 1);
-                Self::before_parsing(Form::Text, color).say(&styled);
+                Self::before_parsing(OutputFormat::Text, color).say(&styled);
             }
-            Stop::Wrong { text, form: Form::Json } => {
+            ParseError::Wrong { text, form: OutputFormat::Json } => {
                 let text = text.to_string();
                 let said = text.split("\n\n").next().unwrap_or_default();
                 let message = said.strip_prefix("error: ").unwrap_or(said);
-                Self::before_parsing(Form::Json, color).failure(&Failure::usage(message));
+                Self::before_parsing(OutputFormat::Json, color).failure(&Failure::usage(message));
             }
-            Stop::ValueAsArgument { form } => Self::before_parsing(*form, color).failure(
+            ParseError::ValueAsArgument { form } => Self::before_parsing(*form, color).failure(
                 &Failure::usage("`set` takes one name, and no value on the command line")
                     .because("other users of this machine can read a program's arguments")
                     .hint("give the value with `--stdin` or `--file`, or type it when asked"),

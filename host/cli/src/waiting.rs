@@ -9,7 +9,7 @@ use keystead::Host;
 use keystead_plugin_api::VaultName;
 
 use crate::text;
-use crate::ui::{Talk, Ui};
+use crate::ui::{Ui, Verbosity};
 
 /// After how long somebody starts to wonder.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ impl Waiting {
     pub(crate) fn start(ui: &Ui, host: &Host, vault: Option<&VaultName>) -> Self {
         let shared = Arc::new(Shared::default());
         let watched = rustix::termios::isatty(rustix::stdio::stderr());
-        if !watched || ui.talk() == Talk::Quiet || ui.is_json() {
+        if !watched || ui.talk() == Verbosity::Quiet || ui.is_json() {
             return Self { shared, thread: None };
         }
         let (host, vault, waited) = (host.clone(), vault.cloned(), Arc::clone(&shared));

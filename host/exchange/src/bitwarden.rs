@@ -24,7 +24,7 @@ const LINKED: Thing = Thing("field that repeats another", "fields that repeat an
 /// # Errors
 /// [`Error::Encrypted`], [`Error::Read`], or [`Error::NotOfForm`] where the text is longer
 /// than 64 MiB, no JSON, or no such export.
-pub fn read(file: impl Read) -> Result<Items, Error> {
+pub fn read(file: impl Read) -> Result<BitwardenItems, Error> {
     let text = input::text(file, FORM)?;
     let wrong = |why: String| Error::NotOfForm { form: FORM, why };
     let fault = |fault: tree::Fault| wrong(fault.to_string());
@@ -54,7 +54,7 @@ pub fn read(file: impl Read) -> Result<Items, Error> {
         }
     }
     let places = tree::elements(text.expose(), &items).map_err(fault)?;
-    Ok(Items {
+    Ok(BitwardenItems {
         text,
         places: places.into_iter().enumerate(),
         folders,
@@ -65,7 +65,7 @@ pub fn read(file: impl Read) -> Result<Items, Error> {
 
 /// The items of an export.
 #[derive(Debug)]
-pub struct Items {
+pub struct BitwardenItems {
     text: SecretText,
     places: std::iter::Enumerate<std::vec::IntoIter<Range<usize>>>,
     /// Folders and collections: their names by their ids.
@@ -74,7 +74,7 @@ pub struct Items {
     left_out: LeftOut,
 }
 
-impl Items {
+impl BitwardenItems {
     /// Returns what an item becomes; nothing for one of the trash.
     fn item(&mut self, number: u64, place: &Range<usize>) -> Option<Result<Row, BadRow>> {
         let mut from = match tree::parse(self.text.expose(), place) {
@@ -154,13 +154,13 @@ impl Items {
     }
 }
 
-impl Rows for Items {
+impl Rows for BitwardenItems {
     fn left_out(&self) -> Vec<String> {
         self.left_out.lines().collect()
     }
 }
 
-impl Iterator for Items {
+impl Iterator for BitwardenItems {
     type Item = Result<Result<Row, BadRow>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -12,7 +12,7 @@ use super::print::Seal;
 use super::{Error, json_lines};
 use keystead::Host;
 use keystead::reference::Reference;
-use keystead::{Ask, Unanswered};
+use keystead::{PromptError, Prompter};
 
 /// How many values are asked for at once, as long as they are small.
 pub(super) const MOST_AT_ONCE: usize = 64;
@@ -23,7 +23,7 @@ const BATCH_BYTES: usize = 1024 * 1024;
 
 /// The forms that can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum To {
+pub enum ExportFormat {
     /// One JSON object a line: every kind, with the metadata that can be written.
     JsonLines,
     /// `KEY=VALUE`: texts only.
@@ -32,7 +32,7 @@ pub enum To {
 
 /// What became of a secret that was to be exported.
 #[derive(Debug)]
-pub enum Exported {
+pub enum ExportOutcome {
     /// It was written.
     Written,
     /// It was listed, and is not there any more.
@@ -46,7 +46,7 @@ pub enum Exported {
 /// Writes secrets, of one vault after the other.
 pub struct Export<'a> {
     host: &'a Host,
-    to: To,
+    to: ExportFormat,
     out: &'a mut dyn Write,
     seal: Seal,
     keys: HashSet<[u32; 4]>,
@@ -54,20 +54,20 @@ pub struct Export<'a> {
 
 impl<'a> Export<'a> {
     /// Returns an export of this form. What is written goes out at once and leaves no copy.
-    pub fn new(host: &'a Host, to: To, out: &'a mut dyn Write) -> Self {
+    pub fn new(host: &'a Host, to: ExportFormat, out: &'a mut dyn Write) -> Self {
         Self { host, to, out, seal: Seal::new(), keys: HashSet::new() }
     }
 
     /// Writes what a vault has and the pattern fits, in the vault's order, and tells of each.
     ///
     /// # Errors
-    /// [`Write`](Error::Write), or what the vault answers.
+    /// [`BatchWrite`](Error::Write), or what the vault answers.
     pub fn vault(
         &mut self,
         vault: &VaultName,
         pattern: Option<&str>,
-        ask: &mut dyn Ask,
-        each: &mut dyn FnMut(&SecretName, Exported),
+        ask: &mut dyn Prompter,
+        each: &mut dyn FnMut(&SecretName, ExportOutcome),
     ) -> Result<(), Error> {
         let host = self.host;
         let mut at_once = MOST_AT_ONCE;
@@ -86,8 +86,8 @@ impl<'a> Export<'a> {
                             bytes += secret.value.encoded_len().unwrap_or_default();
                             self.write(vault, name, &secret)?
                         }
-                        Ok(None) => Exported::Gone,
-                        Err(error) => Exported::Refused(error),
+                        Ok(None) => ExportOutcome::Gone,
+                        Err(error) => ExportOutcome::Refused(error),
                     };
                     each(name, exported);
                 }
@@ -104,38 +104,38 @@ impl<'a> Export<'a> {
         vault: &VaultName,
         name: &SecretName,
         secret: &Secret,
-    ) -> Result<Exported, Error> {
+    ) -> Result<ExportOutcome, Error> {
         let line = match self.to {
-            To::JsonLines if secret.metadata.check_complete().is_err() => {
+            ExportFormat::JsonLines if secret.metadata.check_complete().is_err() => {
                 let why = "it has metadata of a kind that is unknown here".to_owned();
-                return Ok(Exported::Unfit(why));
+                return Ok(ExportOutcome::Unfit(why));
             }
-            To::JsonLines => json_lines::write(name, vault, secret),
-            To::Dotenv(keys) => {
+            ExportFormat::JsonLines => json_lines::write(name, vault, secret),
+            ExportFormat::Dotenv(keys) => {
                 let key = match dotenv::key(name, keys) {
                     Ok(key) => key,
-                    Err(why) => return Ok(Exported::Unfit(why.to_owned())),
+                    Err(why) => return Ok(ExportOutcome::Unfit(why.to_owned())),
                 };
                 let line = match dotenv::write(&key, &secret.value) {
                     Ok(line) => line,
-                    Err(why) => return Ok(Exported::Unfit(why)),
+                    Err(why) => return Ok(ExportOutcome::Unfit(why)),
                 };
                 if !self.keys.insert(self.seal.text(&key)) {
                     let why = format!("its key `{key}` is another secret's already");
-                    return Ok(Exported::Unfit(why));
+                    return Ok(ExportOutcome::Unfit(why));
                 }
                 line
             }
         };
         self.out.write_all(&line).map_err(Error::Write)?;
-        Ok(Exported::Written)
+        Ok(ExportOutcome::Written)
     }
 }
 
 /// Whoever is asked, for the pages and for the values between them: never for both at once.
-struct InTurn<'a, 'b>(&'a RefCell<&'b mut dyn Ask>);
+struct InTurn<'a, 'b>(&'a RefCell<&'b mut dyn Prompter>);
 
-impl Ask for InTurn<'_, '_> {
+impl Prompter for InTurn<'_, '_> {
     fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
         self.0.borrow_mut().given(vault, prompt)
     }
@@ -148,11 +148,15 @@ impl Ask for InTurn<'_, '_> {
         self.0.borrow_mut().waits(vault);
     }
 
-    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+    fn ask(
+        &mut self,
+        vault: &VaultName,
+        challenge: &Challenge,
+    ) -> Result<Vec<Answer>, PromptError> {
         self.0.borrow_mut().ask(vault, challenge)
     }
 
-    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), Unanswered> {
+    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), PromptError> {
         self.0.borrow_mut().show(vault, challenge)
     }
 

@@ -10,7 +10,7 @@ use super::{Error, Rows, bitwarden, csv, input, onepux, pass, secretstore};
 
 /// A form of file or folder that secrets are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ImportFormat {
     /// One JSON object a line.
     JsonLines,
     /// `KEY=VALUE`.
@@ -29,7 +29,7 @@ pub enum Form {
 
 /// What has to be known to read some forms.
 #[derive(Debug, Default)]
-pub struct Reading {
+pub struct ImportOptions {
     /// Which column of a table is what; without, a well-known table is recognised.
     pub columns: Vec<csv::Column>,
     /// What stands between the fields of a table; without, what its header row has most of.
@@ -41,7 +41,7 @@ pub struct Reading {
 }
 
 /// What is imported, at its start.
-pub enum Source {
+pub enum ImportSource {
     /// A file.
     File(File),
     /// What can be read once: a pipe.
@@ -53,7 +53,7 @@ pub enum Source {
 /// How many bytes of a file's start tell its form.
 pub const HEAD: usize = 4_096;
 
-impl Form {
+impl ImportFormat {
     /// Every form, in the order in which they are listed.
     pub const ALL: &'static [Self] = &[
         Self::JsonLines,
@@ -152,7 +152,7 @@ impl Form {
     }
 }
 
-impl Source {
+impl ImportSource {
     /// Returns the bytes.
     ///
     /// # Errors
@@ -170,31 +170,39 @@ impl Source {
 ///
 /// # Errors
 /// When it cannot be of this form.
-pub fn open(form: Form, source: Source, reading: &Reading) -> Result<Box<dyn Rows>, Error> {
+pub fn open(
+    form: ImportFormat,
+    source: ImportSource,
+    reading: &ImportOptions,
+) -> Result<Box<dyn Rows>, Error> {
     match form {
-        Form::Bitwarden => Ok(Box::new(bitwarden::read(source.into_read(bitwarden::FORM)?)?)),
-        Form::OnePux => match source {
-            Source::File(file) => Ok(Box::new(onepux::read(file)?)),
+        ImportFormat::Bitwarden => {
+            Ok(Box::new(bitwarden::read(source.into_read(bitwarden::FORM)?)?))
+        }
+        ImportFormat::OnePux => match source {
+            ImportSource::File(file) => Ok(Box::new(onepux::read(file)?)),
             // A zip is read from its end.
             stream => {
                 let bytes = input::wiped(stream.into_read(onepux::FORM)?, onepux::FORM)?;
                 Ok(Box::new(onepux::read(Cursor::new(bytes))?))
             }
         },
-        Form::Csv => {
+        ImportFormat::Csv => {
             let from = source.into_read(csv::FORM)?;
             Ok(Box::new(csv::read(from, &reading.columns, reading.delimiter)?))
         }
-        Form::Pass => match source {
-            Source::Folder(folder) => Ok(Box::new(pass::read(&folder, reading.gpg.clone())?)),
+        ImportFormat::Pass => match source {
+            ImportSource::Folder(folder) => Ok(Box::new(pass::read(&folder, reading.gpg.clone())?)),
             _ => Err(Error::NotOfForm { form: pass::FORM, why: "it is no folder".into() }),
         },
-        Form::SecretStore => match source {
-            Source::Folder(folder) => Ok(Box::new(secretstore::read(&folder, &reading.owner)?)),
+        ImportFormat::SecretStore => match source {
+            ImportSource::Folder(folder) => {
+                Ok(Box::new(secretstore::read(&folder, &reading.owner)?))
+            }
             _ => Err(Error::NotOfForm { form: secretstore::FORM, why: "it is no folder".into() }),
         },
-        Form::JsonLines => Ok(Box::new(JsonLines::new(source.into_read("JSON Lines")?))),
-        Form::Dotenv => Ok(Box::new(Dotenv::new(source.into_read("an environment file")?))),
+        ImportFormat::JsonLines => Ok(Box::new(JsonLines::new(source.into_read("JSON Lines")?))),
+        ImportFormat::Dotenv => Ok(Box::new(Dotenv::new(source.into_read("an environment file")?))),
     }
 }
 
@@ -204,33 +212,40 @@ mod tests {
 
     #[test]
     fn a_form_is_known_by_its_name_or_its_start() {
-        let of =
-            |name: &str, head: &str| Form::recognise(Path::new(name), Some(head.as_bytes())).ok();
+        let of = |name: &str, head: &str| {
+            ImportFormat::recognise(Path::new(name), Some(head.as_bytes())).ok()
+        };
         for name in ["a.jsonl", "A.NDJSON", "x/b.jsonl"] {
-            assert_eq!(of(name, ""), Some(Form::JsonLines), "{name}");
+            assert_eq!(of(name, ""), Some(ImportFormat::JsonLines), "{name}");
         }
         for name in [".env", "prod.env", ".env.local"] {
-            assert_eq!(of(name, "{"), Some(Form::Dotenv), "{name}");
+            assert_eq!(of(name, "{"), Some(ImportFormat::Dotenv), "{name}");
         }
-        assert_eq!(of("x", "\u{feff}{ \"schema\": 1"), Some(Form::JsonLines));
-        assert_eq!(of("x", "# said\n\nexport A_1 = b"), Some(Form::Dotenv));
-        assert_eq!(of("x", "\u{feff}{\n  \"encrypted\": false,"), Some(Form::Bitwarden));
-        assert_eq!(of("x.json", "{\"encrypted\":true"), Some(Form::Bitwarden));
-        assert_eq!(of("A.1PUX", ""), Some(Form::OnePux));
-        assert_eq!(of("x", "PK\x03\x04......export.data"), Some(Form::OnePux));
-        assert_eq!(of("x.csv", "a=b"), Some(Form::Csv));
-        assert_eq!(of("x", "name,url,username,password\na,b,c,"), Some(Form::Csv));
+        assert_eq!(of("x", "\u{feff}{ \"schema\": 1"), Some(ImportFormat::JsonLines));
+        assert_eq!(of("x", "# said\n\nexport A_1 = b"), Some(ImportFormat::Dotenv));
+        assert_eq!(of("x", "\u{feff}{\n  \"encrypted\": false,"), Some(ImportFormat::Bitwarden));
+        assert_eq!(of("x.json", "{\"encrypted\":true"), Some(ImportFormat::Bitwarden));
+        assert_eq!(of("A.1PUX", ""), Some(ImportFormat::OnePux));
+        assert_eq!(of("x", "PK\x03\x04......export.data"), Some(ImportFormat::OnePux));
+        assert_eq!(of("x.csv", "a=b"), Some(ImportFormat::Csv));
+        assert_eq!(of("x", "name,url,username,password\na,b,c,"), Some(ImportFormat::Csv));
         for head in ["", "{\"items\":[]}", "name,password\n", "hunter2\n", "https://x/?a=b"] {
             assert_eq!(of("x", head), None, "{head}");
         }
-        assert!(Form::recognise(Path::new(".env"), None).is_err(), "a folder");
-        assert_eq!(Form::recognise(Path::new("/x/.password-store"), None).ok(), Some(Form::Pass));
+        assert!(ImportFormat::recognise(Path::new(".env"), None).is_err(), "a folder");
+        assert_eq!(
+            ImportFormat::recognise(Path::new("/x/.password-store"), None).ok(),
+            Some(ImportFormat::Pass)
+        );
         let folder = tempfile::tempdir().unwrap();
-        assert!(Form::recognise(folder.path(), None).is_err(), "it has no keys");
+        assert!(ImportFormat::recognise(folder.path(), None).is_err(), "it has no keys");
         fs_err::write(folder.path().join(".gpg-id"), "x").unwrap();
-        assert_eq!(Form::recognise(folder.path(), None).ok(), Some(Form::Pass));
+        assert_eq!(ImportFormat::recognise(folder.path(), None).ok(), Some(ImportFormat::Pass));
         let store =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/secretstore/no-password");
-        assert_eq!(Form::recognise(Path::new(store), None).ok(), Some(Form::SecretStore));
+        assert_eq!(
+            ImportFormat::recognise(Path::new(store), None).ok(),
+            Some(ImportFormat::SecretStore)
+        );
     }
 }

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use keystead::internals::plugin::inspect::Kind;
+use keystead::internals::plugin::inspect::ParsedKind;
 use keystead::internals::{kind_to_write, same_value, target, unfit};
-use keystead::{Ask, Error, Host, Place, Result, Run, Write};
+use keystead::{BatchWrite, Error, Host, Prompter, Result, RunMode, SearchScope};
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{
     ErrorKind, MAX_SET_MANY, Metadata, Rules, Secret, SecretName, Value, ValueKind, VaultName,
@@ -23,7 +23,7 @@ const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// What is done where a vault has another secret of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IfThere {
+pub enum ImportConflict {
     /// It is left alone, and told.
     Tell,
     /// It is replaced.
@@ -37,14 +37,14 @@ pub enum IfThere {
 /// # Examples
 /// ```no_run
 /// # fn import(host: &keystead::Host) -> Result<(), keystead_exchange::Error> {
-/// use keystead::{Nobody, Run};
-/// use keystead_exchange::{Form, IfThere, Import, Reading, Source, open};
+/// use keystead::{NonInteractive, RunMode};
+/// use keystead_exchange::{Form, TransferConflict, Import, Reading, TransferMode, open};
 ///
-/// let mut import = Import::new(host, None, "", IfThere::Tell)?;
-/// for run in [Run::Dry, Run::Real] {
+/// let mut import = Import::new(host, None, "", TransferConflict::Tell)?;
+/// for run in [RunMode::Dry, RunMode::Real] {
 ///     let file = std::fs::File::open("secrets.jsonl").expect("it is there");
-///     let mut rows = open(Form::JsonLines, Source::File(file), &Reading::default())?;
-///     import.pass(&mut *rows, run, &mut Nobody, &mut |row| assert!(row.became.is_fine()))?;
+///     let mut rows = open(Form::JsonLines, TransferMode::File(file), &Reading::default())?;
+///     import.pass(&mut *rows, run, &mut NonInteractive, &mut |row| assert!(row.became.is_fine()))?;
 /// }
 /// # Ok(())
 /// # }
@@ -52,9 +52,9 @@ pub enum IfThere {
 pub struct Import<'a> {
     host: &'a Host,
     vault: VaultName,
-    kind: Kind,
+    kind: ParsedKind,
     prefix: String,
-    if_there: IfThere,
+    if_there: ImportConflict,
     seal: Seal,
     /// What an earlier pass saw.
     looked: Option<Prints>,
@@ -74,14 +74,14 @@ pub struct Imported {
     /// The secret's name and kind, where it has them.
     pub secret: Option<(SecretName, ValueKind)>,
     /// What became of it.
-    pub became: Became,
+    pub became: ImportOutcome,
     /// Whether an earlier pass had to tell of this row as well.
     pub told: bool,
 }
 
 /// What becomes of a row.
 #[derive(Debug)]
-pub enum Became {
+pub enum ImportOutcome {
     /// A new secret.
     New,
     /// The vault has it already: the same value, and all of its metadata.
@@ -100,7 +100,7 @@ pub enum Became {
     Failed(Error),
 }
 
-impl Became {
+impl ImportOutcome {
     /// Returns whether all is as it was wished.
     pub fn is_fine(&self) -> bool {
         matches!(self, Self::New | Self::Unchanged | Self::Replaced | Self::Skipped)
@@ -117,7 +117,7 @@ impl<'a> Import<'a> {
         host: &'a Host,
         vault: Option<&VaultName>,
         prefix: &str,
-        if_there: IfThere,
+        if_there: ImportConflict,
     ) -> Result<Self> {
         let vault = target(host, vault)?;
         let kind = kind_to_write(host, &vault)?;
@@ -157,8 +157,8 @@ impl<'a> Import<'a> {
     pub fn pass(
         &mut self,
         rows: &mut dyn Rows,
-        run: Run,
-        ask: &mut dyn Ask,
+        run: RunMode,
+        ask: &mut dyn Prompter,
         each: &mut dyn FnMut(Imported),
     ) -> std::result::Result<(), super::Error> {
         (self.names, self.spellings) = (Names::default(), Names::default());
@@ -178,9 +178,11 @@ impl<'a> Import<'a> {
             prints.push(print);
             let item = match row {
                 Ok(row) => self.item(row, &rules),
-                Err(bad) => {
-                    Item { at: bad.at, secret: None, what: What::Done(Became::Broken(bad.why)) }
-                }
+                Err(bad) => Item {
+                    at: bad.at,
+                    secret: None,
+                    what: What::Done(ImportOutcome::Broken(bad.why)),
+                },
             };
             batch.bytes += item.bytes();
             batch.items.push((index, told, item));
@@ -209,12 +211,12 @@ impl<'a> Import<'a> {
         let checked = named.and_then(|name| value.encoded_len().map(|_| name));
         let name = match checked {
             Ok(name) => name,
-            Err(fault) => return done(at, None, Became::Broken(fault.message().to_owned())),
+            Err(fault) => return done(at, None, ImportOutcome::Broken(fault.message().to_owned())),
         };
         // Names that are one secret there would take each other's place. Where only the vault knows,
         // it is asked before anything is replaced.
         if let Some(first) = self.names.take(self.seal.text(&sort_key(rules, &name)), &at) {
-            return done(at, None, Became::Broken(stood_before(&first)));
+            return done(at, None, ImportOutcome::Broken(stood_before(&first)));
         }
         let why = if let Some(unfit) = unfit(&self.kind.values, &value) {
             unfit
@@ -225,16 +227,16 @@ impl<'a> Import<'a> {
         } else {
             return Item { at, secret: Some((name, kind)), what: What::Row(value, metadata) };
         };
-        done(at, Some((name, kind)), Became::Unfit(why))
+        done(at, Some((name, kind)), ImportOutcome::Unfit(why))
     }
 
     /// Asks the vault about the rows of a batch, or writes them, and tells of all.
     fn flush(
         &mut self,
         mut batch: Batch,
-        run: Run,
+        run: RunMode,
         prints: &mut Prints,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
         each: &mut dyn FnMut(Imported),
     ) -> Result<()> {
         let done = self.settle(&mut batch, run, ask);
@@ -250,17 +252,19 @@ impl<'a> Import<'a> {
     }
 
     /// Decides what becomes of each row of a batch.
-    fn settle(&mut self, batch: &mut Batch, run: Run, ask: &mut dyn Ask) -> Result<()> {
+    fn settle(&mut self, batch: &mut Batch, run: RunMode, ask: &mut dyn Prompter) -> Result<()> {
         let new: Vec<usize> =
             (0..batch.items.len()).filter(|&at| batch.items[at].2.is_row()).collect();
         let there = match run {
-            Run::Dry => new,
-            Run::Real => self.write(batch, &new, WriteMode::CreateOnly, ask)?,
+            RunMode::Dry => new,
+            RunMode::Real => self.write(batch, &new, WriteMode::CreateOnly, ask)?,
         };
         let replaced = self.compare(batch, &there, run, ask)?;
         match run {
-            Run::Dry => replaced.iter().for_each(|&at| batch.items[at].2.done(Became::Replaced)),
-            Run::Real => drop(self.write(batch, &replaced, WriteMode::Upsert, ask)?),
+            RunMode::Dry => {
+                replaced.iter().for_each(|&at| batch.items[at].2.done(ImportOutcome::Replaced))
+            }
+            RunMode::Real => drop(self.write(batch, &replaced, WriteMode::Upsert, ask)?),
         }
         Ok(())
     }
@@ -271,23 +275,24 @@ impl<'a> Import<'a> {
         batch: &mut Batch,
         which: &[usize],
         mode: WriteMode,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<Vec<usize>> {
-        let new: Vec<Write> = which.iter().map(|&at| batch.items[at].2.to_write(mode)).collect();
+        let new: Vec<BatchWrite> =
+            which.iter().map(|&at| batch.items[at].2.to_write(mode)).collect();
         let results = self.host.set_many(Some(&self.vault), &new, ask)?;
         let (mut there, mut created, mut stopped) = (Vec::new(), Vec::new(), None);
         for (&at, result) in which.iter().zip(results) {
             let became = match result.map_err(of_one) {
                 Ok(()) if mode == WriteMode::CreateOnly => {
                     created.push(at);
-                    Became::New
+                    ImportOutcome::New
                 }
-                Ok(()) => Became::Replaced,
+                Ok(()) => ImportOutcome::Replaced,
                 Err(Ok(Error::SecretExists { .. })) if mode == WriteMode::CreateOnly => {
                     there.push(at);
                     continue;
                 }
-                Err(Ok(error)) => Became::Failed(error),
+                Err(Ok(error)) => ImportOutcome::Failed(error),
                 Err(Err(error)) => {
                     stopped.get_or_insert(error);
                     continue;
@@ -311,14 +316,15 @@ impl<'a> Import<'a> {
         &mut self,
         name: &SecretName,
         at: &Position,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<Option<Position>> {
         let is_known =
             self.rules.as_ref().is_some_and(|rules| rules.names.key(name.as_str()).is_some());
-        if is_known || self.if_there == IfThere::Tell {
+        if is_known || self.if_there == ImportConflict::Tell {
             return Ok(None);
         }
-        let spelling = match self.host.describe(name, &Place::Vault(self.vault.clone()), ask) {
+        let spelling = match self.host.describe(name, &SearchScope::Vault(self.vault.clone()), ask)
+        {
             Ok(described) => described.entry.name,
             Err(Error::NoSuchSecret { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -332,8 +338,8 @@ impl<'a> Import<'a> {
         &mut self,
         batch: &mut Batch,
         which: &[usize],
-        run: Run,
-        ask: &mut dyn Ask,
+        run: RunMode,
+        ask: &mut dyn Prompter,
     ) -> Result<Vec<usize>> {
         let mut replaced = Vec::new();
         // What the vault has may be larger than the rows are.
@@ -346,24 +352,28 @@ impl<'a> Import<'a> {
                 if matches!(found, Ok(Some(_)))
                     && let Some(first) = self.other_row(item.name(), &item.at, ask)?
                 {
-                    item.done(Became::Broken(stood_before(&first)));
+                    item.done(ImportOutcome::Broken(stood_before(&first)));
                     continue;
                 }
                 let became = match (found, self.if_there) {
-                    (Ok(None), _) if run == Run::Dry => Became::New,
+                    (Ok(None), _) if run == RunMode::Dry => ImportOutcome::New,
                     // It was there when it was to be created, and is gone: somebody else is at work.
                     (Ok(None), _) => {
                         let (name, searched) = (item.name().clone(), vec![self.vault.clone()]);
-                        Became::Failed(Error::NoSuchSecret { name, searched, answers: vec![] })
+                        ImportOutcome::Failed(Error::NoSuchSecret {
+                            name,
+                            searched,
+                            answers: vec![],
+                        })
                     }
-                    (Ok(Some(secret)), _) if item.is(&secret) => Became::Unchanged,
-                    (Ok(Some(_)), IfThere::Tell) => Became::Different,
-                    (Ok(Some(_)), IfThere::Skip) => Became::Skipped,
-                    (Ok(Some(_)), IfThere::Replace) => {
+                    (Ok(Some(secret)), _) if item.is(&secret) => ImportOutcome::Unchanged,
+                    (Ok(Some(_)), ImportConflict::Tell) => ImportOutcome::Different,
+                    (Ok(Some(_)), ImportConflict::Skip) => ImportOutcome::Skipped,
+                    (Ok(Some(_)), ImportConflict::Replace) => {
                         replaced.push(at);
                         continue;
                     }
-                    (Err(error), _) => Became::Failed(error),
+                    (Err(error), _) => ImportOutcome::Failed(error),
                 };
                 item.done(became);
             }
@@ -403,7 +413,7 @@ struct Item {
 
 enum What {
     Row(Value, Metadata),
-    Done(Became),
+    Done(ImportOutcome),
 }
 
 impl Item {
@@ -423,7 +433,7 @@ impl Item {
         &self.secret.as_ref().expect("a row has a name").0
     }
 
-    fn done(&mut self, became: Became) {
+    fn done(&mut self, became: ImportOutcome) {
         self.what = What::Done(became);
     }
 
@@ -438,9 +448,9 @@ impl Item {
         }
     }
 
-    fn to_write(&self, mode: WriteMode) -> Write {
+    fn to_write(&self, mode: WriteMode) -> BatchWrite {
         let What::Row(value, metadata) = &self.what else { unreachable!("only rows are written") };
-        Write {
+        BatchWrite {
             name: self.name().clone(),
             value: value.duplicate(),
             metadata: Some(metadata.clone()).filter(|metadata| !metadata.is_empty()),
@@ -454,7 +464,7 @@ pub(super) fn fetch(
     host: &Host,
     vault: &VaultName,
     names: &[SecretName],
-    ask: &mut dyn Ask,
+    ask: &mut dyn Prompter,
 ) -> Result<Vec<Result<Option<Secret>>>> {
     let found = host.get_many(vault, names, ask)?;
     let one = |found| match found {

@@ -31,12 +31,12 @@ mod window;
 use std::fmt;
 use std::path::PathBuf;
 
-use keystead::Class;
+use keystead::ErrorClass;
 use keystead_plugin_api::{Metadata, SecretName, Value};
 
-pub use export::{Export, Exported, To};
-pub use form::{Form, HEAD, Reading, Source, open};
-pub use import::{Became, IfThere, Import, Imported};
+pub use export::{Export, ExportFormat, ExportOutcome};
+pub use form::{HEAD, ImportFormat, ImportOptions, ImportSource, open};
+pub use import::{Import, ImportConflict, ImportOutcome, Imported};
 pub use output::{Output, Overwrite};
 
 /// One secret of a file.
@@ -208,11 +208,11 @@ impl Error {
     }
 
     /// Returns who must act.
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> ErrorClass {
         match self {
-            Self::NoPassword => Class::NeedsHuman,
+            Self::NoPassword => ErrorClass::NeedsHuman,
             Self::Host(error) => error.class(),
-            _ => Class::CannotDo,
+            _ => ErrorClass::CannotDo,
         }
     }
 }

@@ -25,7 +25,7 @@ const OTHERS: Thing =
 /// # Errors
 /// [`Error::NoProgram`] where there is no gpg, [`Error::Read`], or [`Error::NotOfForm`] where
 /// the folder has no file to decrypt, or more than 100,000.
-pub fn read(folder: &Path, gpg: Gpg) -> Result<Entries, Error> {
+pub fn read(folder: &Path, gpg: Gpg) -> Result<PassEntries, Error> {
     let all = folder::all(folder)?;
     if all.found.is_empty() {
         let why = "there is no `.gpg` file in it".into();
@@ -34,19 +34,19 @@ pub fn read(folder: &Path, gpg: Gpg) -> Result<Entries, Error> {
     gpg.is_there()?;
     let mut left_out = LeftOut::default();
     left_out.count(OTHERS, all.others);
-    Ok(Entries { found: all.found.into_iter(), gpg, names: Distinct::default(), left_out })
+    Ok(PassEntries { found: all.found.into_iter(), gpg, names: Distinct::default(), left_out })
 }
 
 /// The secrets of a folder.
 #[derive(Debug)]
-pub struct Entries {
+pub struct PassEntries {
     found: std::vec::IntoIter<Found>,
     gpg: Gpg,
     names: Distinct,
     left_out: LeftOut,
 }
 
-impl Entries {
+impl PassEntries {
     fn row(&mut self, found: Found) -> Result<Row, BadRow> {
         let at = Position::File(found.path.clone());
         let bad = |why: String| BadRow { at: at.clone(), why };
@@ -60,13 +60,13 @@ impl Entries {
     }
 }
 
-impl Rows for Entries {
+impl Rows for PassEntries {
     fn left_out(&self) -> Vec<String> {
         self.left_out.lines().collect()
     }
 }
 
-impl Iterator for Entries {
+impl Iterator for PassEntries {
     type Item = Result<Result<Row, BadRow>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -14,7 +14,7 @@ use keystead_plugin_api::SecretText;
 use self::module::Module;
 use super::distinct::title;
 use super::item::{may_be_secret, sounds_secret};
-use super::{BadRow, Error, Position, Source, input};
+use super::{BadRow, Error, ImportSource, Position, input};
 use keystead::internals::json::tree::{self, Tree};
 
 pub use proposal::{Here, LeftOut, Proposal};
@@ -38,14 +38,14 @@ const MAX_VALUE_BYTES: usize = 4_096;
 
 /// What is registered there.
 #[derive(Debug)]
-pub struct Registry {
+pub struct ForeignRegistry {
     /// Each vault, in the order of the file.
-    pub vaults: Vec<Result<Registered, BadRow>>,
+    pub vaults: Vec<Result<ForeignVault, BadRow>>,
 }
 
 /// One vault that is registered there.
 #[derive(Debug)]
-pub struct Registered {
+pub struct ForeignVault {
     /// Its name: any text.
     pub name: String,
     /// The module that it comes from.
@@ -81,7 +81,7 @@ enum Lost {
 ///
 /// # Errors
 /// [`Error::Read`], or [`Error::NotOfForm`] where it is no such file.
-pub fn read(source: Source) -> Result<Registry, Error> {
+pub fn read(source: ImportSource) -> Result<ForeignRegistry, Error> {
     let text = input::text(source.into_read(FORM)?, FORM)?;
     let wrong = |why: String| Error::NotOfForm { form: FORM, why };
     let members = tree::document(text.expose()).map_err(|fault| wrong(fault.to_string()))?;
@@ -107,16 +107,16 @@ pub fn read(source: Source) -> Result<Registry, Error> {
         let is_default = !default.is_empty() && name.to_lowercase() == default;
         match tree::parse(text.expose(), &place) {
             Ok(from @ Tree::Object(_)) => {
-                Registered::new(name.clone(), from, is_default).map_err(bad)
+                ForeignVault::new(name.clone(), from, is_default).map_err(bad)
             }
             Ok(_) => Err(bad("it is no object")),
             Err(why) => Err(bad(why)),
         }
     });
-    Ok(Registry { vaults: vaults.collect() })
+    Ok(ForeignRegistry { vaults: vaults.collect() })
 }
 
-impl Registered {
+impl ForeignVault {
     fn new(name: String, mut from: Tree, is_default: bool) -> Result<Self, &'static str> {
         let text = |tree: Option<SecretText>| tree.map(|text| text.expose().to_owned());
         let module = text(from.take_text("ModuleName")).filter(|module| !module.is_empty());

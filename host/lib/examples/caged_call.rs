@@ -12,7 +12,7 @@ use keystead::api::{
 use keystead::internals::plugin::grant::Granted;
 use keystead::internals::plugin::runner::{self, Image, Launch, Runner, Setup};
 use keystead::paths::Paths;
-use keystead::trust::{Privilege, Store};
+use keystead::trust::{PluginStore, Privilege};
 
 /// How many calls are made before they are counted, and then.
 const CALLS: u32 = 20_000;
@@ -52,7 +52,7 @@ fn measured() -> Result<(Duration, u64), Box<dyn std::error::Error>> {
         user_data: None,
         packaged: Vec::new(),
     };
-    let plugins = Store::new(&paths, Privilege::Ordinary);
+    let plugins = PluginStore::new(&paths, Privilege::Ordinary);
     let plugin = plugins.unpinned(plugins.examine(&std::path::absolute(file)?)?)?;
     let setup = Setup {
         launch: Launch::new("/proc/self/exe"),

@@ -11,8 +11,8 @@ use keystead::api::{SecretName, Value, VaultName, WriteMode};
 use keystead::internals::plugin::runner;
 use keystead::paths::Paths;
 use keystead::trust::InProcess;
-use keystead::trust::{self, IfTaken, Vouch};
-use keystead::{Host, NewSecret, Nobody, Options, Place, Registration, Run};
+use keystead::trust::{self, OnIdConflict, TrustDecision};
+use keystead::{Host, NewRegistration, NewSecret, NonInteractive, Options, RunMode, SearchScope};
 
 /// How many calls a round has, whichever threads make them.
 const CALLS: u32 = 20_000;
@@ -55,8 +55,8 @@ fn measured(file: &Path) -> Result<(String, Duration, Duration), Box<dyn std::er
     let host = Host::new(Options::new(paths, "/proc/self/exe".into()));
     let candidate = host.plugins().examine(&std::path::absolute(file)?)?;
     let id = candidate.id().to_string();
-    let vouch = Vouch { place: trust::Place::User, in_process: InProcess::Never };
-    host.plugins().install(candidate, &vouch, IfTaken::Refuse)?;
+    let vouch = TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Never };
+    host.plugins().install(candidate, &vouch, OnIdConflict::Refuse)?;
     let vault = registered(&host, &id, &root)?;
     let name = SecretName::parse("a")?;
     let new = NewSecret {
@@ -66,10 +66,10 @@ fn measured(file: &Path) -> Result<(String, Duration, Duration), Box<dyn std::er
         field: None,
         metadata: None,
         mode: WriteMode::Upsert,
-        run: Run::Real,
+        run: RunMode::Real,
     };
-    host.set(new, &mut Nobody)?;
-    let place = Place::Vault(vault);
+    host.set(new, &mut NonInteractive)?;
+    let place = SearchScope::Vault(vault);
     let round = |threads: u32| -> Result<Duration, Box<dyn std::error::Error>> {
         let begin = Instant::now();
         std::thread::scope(|scope| {
@@ -77,7 +77,7 @@ fn measured(file: &Path) -> Result<(String, Duration, Duration), Box<dyn std::er
                 .map(|_| {
                     scope.spawn(|| -> keystead::Result<()> {
                         for _ in 0..CALLS / threads {
-                            host.get(&name, &place, &mut Nobody)?;
+                            host.get(&name, &place, &mut NonInteractive)?;
                         }
                         Ok(())
                     })
@@ -102,7 +102,7 @@ fn measured(file: &Path) -> Result<(String, Duration, Duration), Box<dyn std::er
 fn registered(host: &Host, id: &str, root: &Path) -> Result<VaultName, Box<dyn std::error::Error>> {
     let folder: PathBuf = root.join("vault");
     std::fs::create_dir(&folder)?;
-    let mut new = Registration::new(VaultName::parse("measured")?, id, folder);
+    let mut new = NewRegistration::new(VaultName::parse("measured")?, id, folder);
     let parameters: &[(&str, &str)] = match id {
         "store" => &[("path", "store"), ("key-file", "key/file")],
         "files" => &[("folder", "files")],

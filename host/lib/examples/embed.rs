@@ -11,8 +11,8 @@ use std::thread;
 use keystead::api::{SecretName, Value, VaultName, WriteMode};
 use keystead::paths::Paths;
 use keystead::trust::InProcess;
-use keystead::trust::{self, IfTaken, Vouch};
-use keystead::{Host, NewSecret, Nobody, Options, Place, Registration, Run};
+use keystead::trust::{self, OnIdConflict, TrustDecision};
+use keystead::{Host, NewRegistration, NewSecret, NonInteractive, Options, RunMode, SearchScope};
 
 fn main() -> ExitCode {
     // Isolated plugins run in this very program, started once more: first of all, so that
@@ -52,11 +52,11 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     // The moment of trust: inspect, decide, and only then install.
     let candidate = host.plugins().examine(&plugin)?;
     let id = candidate.id().to_string();
-    let vouch = Vouch { place: trust::Place::User, in_process: InProcess::Never };
-    host.plugins().install(candidate, &vouch, IfTaken::Refuse)?;
+    let vouch = TrustDecision { place: trust::InstallTarget::User, in_process: InProcess::Never };
+    host.plugins().install(candidate, &vouch, OnIdConflict::Refuse)?;
 
     let name = VaultName::parse("app")?;
-    let plan = host.plan_registration(Registration::new(name.clone(), id, root.clone()))?;
+    let plan = host.plan_registration(NewRegistration::new(name.clone(), id, root.clone()))?;
     host.register_for_this_process(plan);
 
     // A host is `Send + Sync`: calls from several threads, a clone in each.
@@ -73,10 +73,10 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
                     field: None,
                     metadata: None,
                     mode: WriteMode::CreateOnly,
-                    run: Run::Real,
+                    run: RunMode::Real,
                 };
-                host.set(new, &mut Nobody)?;
-                let found = host.get(&secret, &Place::Vault(vault), &mut Nobody)?;
+                host.set(new, &mut NonInteractive)?;
+                let found = host.get(&secret, &SearchScope::Vault(vault), &mut NonInteractive)?;
                 assert_eq!(found.secret.value, Value::text(format!("value {number}")));
                 Ok(())
             })
@@ -85,7 +85,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     for thread in threads {
         thread.join().expect("no thread panics")?;
     }
-    let listing = host.list(None, Some(&name), &mut Nobody)?;
+    let listing = host.list(None, Some(&name), &mut NonInteractive)?;
     #[allow(clippy::print_stdout, reason = "an example talks")]
     for found in &listing.entries {
         println!("{}", found.entry.name);

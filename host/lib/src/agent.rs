@@ -27,7 +27,7 @@ pub use client::Client;
 pub use error::Error;
 pub use key::SessionKey;
 pub use process::dispatch;
-pub use proto::{HeldVault, Locked, Status};
+pub use proto::{MemoryLock, Status, UnlockedVault};
 
 use crate::fs::Lock;
 
@@ -45,14 +45,14 @@ pub(crate) const LINGER: Duration = Duration::from_secs(60);
 
 /// How long a session is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct SessionLimits {
     /// At most this long in all; the plugin's own limit may be shorter.
     pub whole: Duration,
     /// At most this long without being used.
     pub idle: Duration,
 }
 
-impl Span {
+impl SessionLimits {
     /// A quarter of an hour: what people know of `sudo`.
     pub const DEFAULT_WHOLE: Duration = Duration::from_secs(15 * 60);
 
@@ -60,7 +60,7 @@ impl Span {
     pub const DEFAULT_IDLE: Duration = Duration::from_secs(60 * 60);
 }
 
-impl Default for Span {
+impl Default for SessionLimits {
     fn default() -> Self {
         Self { whole: Self::DEFAULT_WHOLE, idle: Self::DEFAULT_IDLE }
     }
@@ -68,7 +68,7 @@ impl Default for Span {
 
 /// A session that is kept somewhere.
 #[derive(Debug)]
-pub struct Kept {
+pub struct CachedSession {
     /// The session; its lifetime is what is left of it.
     pub session: Session,
     /// What tells it from earlier and later ones of the same key.
@@ -85,7 +85,7 @@ pub enum Patience {
 }
 
 /// Where the host finds sessions that reopen unlocked vaults.
-pub trait Sessions: Send + Sync {
+pub trait SessionCache: Send + Sync {
     /// Returns whether there may be any: asked before the work that a key costs.
     fn any(&self) -> bool;
 
@@ -98,7 +98,7 @@ pub trait Sessions: Send + Sync {
         key: &SessionKey,
         vault: &VaultName,
         patience: Patience,
-    ) -> Result<Option<Kept>, Error>;
+    ) -> Result<Option<CachedSession>, Error>;
 
     /// Takes note that the vault did not accept this session.
     fn refused(&self, key: &SessionKey, serial: u64);
@@ -126,7 +126,7 @@ pub trait Sessions: Send + Sync {
 
     /// Takes the turn to log in with this key, or to ask a person for it; `None` while another
     /// process has it.
-    fn asking(&self, key: &SessionKey) -> Option<Asking>;
+    fn asking(&self, key: &SessionKey) -> Option<PromptLock>;
 
     /// Returns the folder that they are reached through, where there is one: no plugin may write
     /// there.
@@ -137,4 +137,4 @@ pub trait Sessions: Send + Sync {
 
 /// The turn to ask a person; given back when dropped.
 #[derive(Debug, Default)]
-pub struct Asking(#[expect(dead_code, reason = "held, not used")] Option<Lock>);
+pub struct PromptLock(#[expect(dead_code, reason = "held, not used")] Option<Lock>);

@@ -12,22 +12,22 @@ use crate::reference::Reference;
 /// ```
 /// use keystead::api::{Answer, Challenge, Prompt, VaultName};
 /// use keystead::reference::Reference;
-/// use keystead::{Ask, Unanswered};
+/// use keystead::{Prompter, PromptError};
 ///
 /// /// Answers every prompt from one variable, and shows nobody anything.
 /// struct FromVariable;
 ///
-/// impl Ask for FromVariable {
+/// impl Prompter for FromVariable {
 ///     fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
 ///         Reference::parse("env:WORK_PASSWORD").ok()
 ///     }
 ///
 ///     fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
-///         Err(Unanswered::Nobody)
+///         Err(PromptError::NonInteractive)
 ///     }
 ///
 ///     fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
-///         Err(Unanswered::Nobody)
+///         Err(PromptError::NonInteractive)
 ///     }
 ///
 ///     fn is_there(&self) -> bool {
@@ -35,7 +35,7 @@ use crate::reference::Reference;
 ///     }
 /// }
 /// ```
-pub trait Ask {
+pub trait Prompter {
     /// Returns where the answer to this prompt is to come from, where that was said for this
     /// call. It goes before what the vault is registered with.
     fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference>;
@@ -47,17 +47,18 @@ pub trait Ask {
     /// for it never ends.
     ///
     /// # Errors
-    /// [`Unanswered`], when nobody is there or somebody declines.
-    fn ask(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<Vec<Answer>, Unanswered>;
+    /// [`PromptError`], when nobody is there or somebody declines.
+    fn ask(&mut self, vault: &VaultName, challenge: &Challenge)
+    -> Result<Vec<Answer>, PromptError>;
 
     /// Shows a person what a vault says and waits for: its sentence, the address to open. The host
     /// does so before a vault waits for something that a person does elsewhere, and again before
     /// each time it asks the vault whether that is done; an error ends the waiting. The challenge has
-    /// the prompts that [`Ask::ask`] asks next, if any.
+    /// the prompts that [`Prompter::ask`] asks next, if any.
     ///
     /// # Errors
-    /// [`Unanswered`], when nobody is there or somebody breaks off.
-    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), Unanswered>;
+    /// [`PromptError`], when nobody is there or somebody breaks off.
+    fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), PromptError>;
 
     /// Returns whether somebody is there who could answer.
     fn is_there(&self) -> bool;
@@ -76,7 +77,7 @@ pub trait Ask {
 /// Why there is no answer.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unanswered {
+pub enum PromptError {
     /// Nobody is there to ask: no terminal, or the caller said not to.
     Nobody,
     /// Somebody was asked and broke off.
@@ -89,19 +90,19 @@ pub enum Unanswered {
 
 /// Asks nobody: every locked vault stays locked.
 #[derive(Debug, Clone, Copy)]
-pub struct Nobody;
+pub struct NonInteractive;
 
-impl Ask for Nobody {
+impl Prompter for NonInteractive {
     fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
         None
     }
 
-    fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
-        Err(Unanswered::Nobody)
+    fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, PromptError> {
+        Err(PromptError::Nobody)
     }
 
-    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
-        Err(Unanswered::Nobody)
+    fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
+        Err(PromptError::Nobody)
     }
 
     fn is_there(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::error::visible;
 use crate::host::Host;
 use crate::plugin::trust::Survey;
 
-pub use mend::Mend;
+pub use mend::Fix;
 
 /// How bad a [`Finding`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,7 +49,7 @@ pub struct Finding {
     /// Why it matters.
     pub why: String,
     /// What mends it: each by itself, the best first.
-    pub mends: Vec<Mend>,
+    pub mends: Vec<Fix>,
 }
 
 impl Finding {
@@ -78,7 +78,7 @@ impl Finding {
         self
     }
 
-    fn mended(mut self, by: impl IntoIterator<Item = Mend>) -> Self {
+    fn mended(mut self, by: impl IntoIterator<Item = Fix>) -> Self {
         self.mends.extend(by);
         self
     }

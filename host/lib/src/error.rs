@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keystead_plugin_api::{Challenge, MAX_MESSAGE_BYTES, SecretName, VaultName};
 
-use crate::ask::Unanswered;
+use crate::ask::PromptError;
 use crate::ids::MixedIds;
 use crate::registry::schema;
 use crate::{agent, fs, plugin, reference, registry, transfer};
@@ -18,18 +18,18 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// # Examples
 /// ```
-/// use keystead::{Class, Error};
+/// use keystead::{ErrorClass, Error};
 ///
 /// fn exit_code(error: &Error) -> u8 {
 ///     match error.class() {
-///         Class::NoSuch => 3,
-///         Class::NeedsHuman => 4,
+///         ErrorClass::NoSuch => 3,
+///         ErrorClass::NeedsHuman => 4,
 ///         _ => 1,
 ///     }
 /// }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
+pub enum ErrorClass {
     /// It could not be done; the caller can act.
     CannotDo,
     /// There is no such secret, vault or plugin.
@@ -42,7 +42,7 @@ pub enum Class {
     Fault,
 }
 
-impl Class {
+impl ErrorClass {
     /// Returns the class of an error whose cause this is: what was asked for is there, and
     /// what it needs is not.
     fn of_need(self) -> Self {
@@ -162,7 +162,7 @@ pub enum Error {
         /// What it asks for that nothing has answered, what it says, and what it waits for.
         challenge: Box<Challenge>,
         /// Why there was no answer.
-        why: Unanswered,
+        why: PromptError,
     },
     /// The vault was unlocked, and its plugin hands out nothing that keeps it so.
     #[error("vault `{vault}` cannot be kept unlocked: plugin `{plugin}` gives no session")]
@@ -253,7 +253,7 @@ pub enum Error {
         /// Whose parameters they are.
         what: String,
         /// Every fault.
-        faults: Vec<schema::Fault>,
+        faults: Vec<schema::ParameterError>,
     },
     /// A reference could not be followed.
     #[error("`{parameter}` could not be taken from `{reference}`: {why}")]
@@ -413,28 +413,28 @@ impl Error {
     }
 
     /// Returns who must act.
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> ErrorClass {
         match self {
             Self::NoSuchSecret { .. }
             | Self::NoSuchVault { .. }
             | Self::NoSuchKind { .. }
-            | Self::NoSuchAction { .. } => Class::NoSuch,
-            Self::Trust(error) if error.is_not_installed() => Class::NoSuch,
-            Self::Locked { why: Unanswered::Nobody | Unanswered::Elsewhere, .. } => {
-                Class::NeedsHuman
+            | Self::NoSuchAction { .. } => ErrorClass::NoSuch,
+            Self::Trust(error) if error.is_not_installed() => ErrorClass::NoSuch,
+            Self::Locked { why: PromptError::Nobody | PromptError::Elsewhere, .. } => {
+                ErrorClass::NeedsHuman
             }
-            Self::SearchIncomplete { .. } => Class::Partly,
-            Self::Misbehaved { .. } => Class::Fault,
-            Self::Runner { source, .. } if source.is_misbehaviour() => Class::Fault,
+            Self::SearchIncomplete { .. } => ErrorClass::Partly,
+            Self::Misbehaved { .. } => ErrorClass::Fault,
+            Self::Runner { source, .. } if source.is_misbehaviour() => ErrorClass::Fault,
             Self::OpenRefused { answer, .. }
                 if answer.kind() == keystead_plugin_api::ErrorKind::Internal =>
             {
-                Class::Fault
+                ErrorClass::Fault
             }
             Self::Faulty { source, .. } | Self::Stopped { source, .. } => source.class().of_need(),
             Self::UnresolvedSecret { source, .. } => source.class().of_need(),
             Self::Transfer(error) => error.class(),
-            _ => Class::CannotDo,
+            _ => ErrorClass::CannotDo,
         }
     }
 }
@@ -530,12 +530,12 @@ fn said(message: &Option<String>) -> String {
     message.as_ref().map_or_else(String::new, |message| format!(": {}", whole(message)))
 }
 
-fn unanswered(why: &Unanswered) -> String {
+fn unanswered(why: &PromptError) -> String {
     match why {
-        Unanswered::Nobody => String::new(),
-        Unanswered::Interrupted => ", and unlocking was broken off".to_owned(),
-        Unanswered::Elsewhere => ", and another command waits for its login".to_owned(),
-        Unanswered::Failed(why) => format!(", and the answer could not be read: {why}"),
+        PromptError::Nobody => String::new(),
+        PromptError::Interrupted => ", and unlocking was broken off".to_owned(),
+        PromptError::Elsewhere => ", and another command waits for its login".to_owned(),
+        PromptError::Failed(why) => format!(", and the answer could not be read: {why}"),
     }
 }
 
@@ -552,7 +552,7 @@ mod tests {
         let sentence = "x".repeat(MAX_MESSAGE_BYTES);
         let challenge = Box::new(Challenge::new("c", Vec::new()).message(sentence.clone()));
         let vault = VaultName::parse("v").unwrap();
-        let error = Error::Locked { vault, challenge, why: Unanswered::Nobody };
+        let error = Error::Locked { vault, challenge, why: PromptError::Nobody };
         assert_eq!(error.to_string(), format!("vault `v` is locked: {sentence}"));
     }
 }

@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::ids::MixedIds;
-pub use folder::Folder;
+pub use folder::SafeDir;
 pub use lock::Lock;
 pub(crate) use walk::word;
 pub use walk::{Identity, OpenedFile, Rule};
@@ -227,5 +227,5 @@ pub fn read_once(file: OpenedFile, most: u64) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// When the folder is not safe, or the system refuses.
 pub fn write_atomic(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    Folder::open(folder, Rule::User)?.write(name, bytes, mode)
+    SafeDir::open(folder, Rule::User)?.write(name, bytes, mode)
 }

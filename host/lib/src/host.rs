@@ -27,26 +27,26 @@ pub(crate) use denied::BY_HOST;
 pub use denied::{Denied, may_be_denial, tells_of_denial};
 pub(crate) use grant::templates;
 pub use grant::{OptionalPermission, PlannedGrant};
-pub use register::{PlannedRegistration, Registered, Registration, Unregistered};
-pub use session::{Renew, Unlocked, Unlocking};
+pub use register::{NewRegistration, PlannedRegistration, Registered, Unregistered};
+pub use session::{IfUnlocked, UnlockOutcome, UnlockedSession};
 
-use crate::ask::Ask;
+use crate::ask::Prompter;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::options::Options;
 use crate::paths::Layer;
 use crate::plugin::grant::Words;
-use crate::plugin::inspect::{Kind, Permission};
-use crate::plugin::trust::Store;
-use crate::registry::{Entry, Placement, Registry};
+use crate::plugin::inspect::{ParsedKind, Permission};
+use crate::plugin::trust::PluginStore;
+use crate::registry::{Placement, Registration, Registry};
 use open::Open;
 use pool::{Checkout, Pools};
-use session::Course;
+use session::CallSession;
 use share::{Caller, Common};
 
 /// Whether to do it, or only to say what would be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Run {
+pub enum RunMode {
     /// Do it.
     Real,
     /// Check everything and change nothing.
@@ -58,13 +58,13 @@ pub enum Run {
 /// It is `Send + Sync`, and a clone is the same host. Every function may be called from any thread at
 /// any time. Calls to different vaults run at the same time. Calls to one vault run one after another,
 /// in any order, unless its kind declares `concurrent`: then up to eight run at the same time, and a
-/// person is asked by one of them. Only [`Ask`] is called by the thread whose call it is; it
+/// person is asked by one of them. Only [`Prompter`] is called by the thread whose call it is; it
 /// may call the host, but not the vault that it prompts for ([`Error::NeedsItself`]). The host never
 /// reads the environment and never touches a terminal.
 ///
 /// # Examples
 /// ```no_run
-/// use keystead::{Host, Nobody, Options, Place};
+/// use keystead::{Host, NonInteractive, Options, SearchScope};
 /// use keystead::paths::Paths;
 /// use keystead_plugin_api::{SecretName, Value};
 ///
@@ -77,7 +77,7 @@ pub enum Run {
 /// };
 /// let host = Host::new(Options::new(paths, "/usr/bin/keystead".into()));
 /// let name = SecretName::parse("db/password").unwrap();
-/// let found = host.get(&name, &Place::anywhere(), &mut Nobody)?;
+/// let found = host.get(&name, &SearchScope::anywhere(), &mut NonInteractive)?;
 /// if let Value::Text(text) = &found.secret.value {
 ///     assert!(!text.expose().is_empty());
 /// }
@@ -90,9 +90,9 @@ pub struct Host(Arc<Inner>);
 struct Inner {
     options: Options,
     registry: Registry,
-    plugins: Store,
+    plugins: PluginStore,
     pools: Pools<Box<Open>, Common>,
-    temporary: Mutex<HashMap<VaultName, Entry>>,
+    temporary: Mutex<HashMap<VaultName, Registration>>,
     /// How many secrets each vault was written at once, and got done well in time.
     paces: Mutex<HashMap<VaultName, usize>>,
 }
@@ -107,7 +107,7 @@ pub struct VaultInfo {
     /// Whether it is the default vault.
     pub is_default: bool,
     /// Its registration, or why there is none.
-    pub entry: Result<Entry>,
+    pub entry: Result<Registration>,
 }
 
 /// One vault as it is registered, and what its plugin says of it now.
@@ -117,7 +117,7 @@ pub struct VaultDetails {
     pub info: VaultInfo,
     /// The kind of vault it is, as the plugin's manifest has it now, or why that cannot be
     /// said.
-    pub kind: Result<Kind>,
+    pub kind: Result<ParsedKind>,
 }
 
 impl Host {
@@ -147,7 +147,7 @@ impl Host {
     pub fn new(options: Options) -> Self {
         let options = options.for_this_process();
         let registry = Registry::open(&options.paths);
-        let plugins = Store::new(&options.paths, options.privilege);
+        let plugins = PluginStore::new(&options.paths, options.privilege);
         Self(Arc::new(Inner {
             options,
             registry,
@@ -169,19 +169,19 @@ impl Host {
     /// # Examples
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
-    /// use keystead::trust::{IfTaken, InProcess, Place, Vouch};
+    /// use keystead::trust::{OnIdConflict, InProcess, InstallTarget, TrustDecision};
     ///
     /// let candidate = host.plugins().examine("/home/ada/libnotes.so".as_ref())?;
     /// for permission in candidate.new_permissions() {
     ///     println!("it requests {permission}");
     /// }
     /// // Whoever may decide has agreed.
-    /// let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
-    /// host.plugins().install(candidate, &vouch, IfTaken::Refuse)?;
+    /// let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    /// host.plugins().install(candidate, &vouch, OnIdConflict::Refuse)?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn plugins(&self) -> &Store {
+    pub fn plugins(&self) -> &PluginStore {
         &self.0.plugins
     }
 
@@ -210,11 +210,11 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::NoSuchVault`], or what is wrong with the registry.
-    pub fn set_default(&self, name: Option<&VaultName>, layer: Layer, run: Run) -> Result<()> {
+    pub fn set_default(&self, name: Option<&VaultName>, layer: Layer, run: RunMode) -> Result<()> {
         let edit = self.0.registry.set_default(layer, name.cloned());
         match run {
-            Run::Dry => edit.plan()?,
-            Run::Real => edit.apply()?,
+            RunMode::Dry => edit.plan()?,
+            RunMode::Real => edit.apply()?,
         };
         Ok(())
     }
@@ -309,7 +309,7 @@ impl Host {
     /// What is wrong with it, in its plugin's words where it has any; and
     /// [`Error::Locked`], [`Error::Refused`] and the like where it is locked and that does not
     /// end: a plugin may test itself without what opens the vault.
-    pub fn test(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<()> {
+    pub fn test(&self, vault: &VaultName, ask: &mut dyn Prompter) -> Result<()> {
         let kind = self.entry(vault).and_then(|entry| self.kind(&entry));
         let locks = kind.is_ok_and(|kind| kind.capabilities.contains(&Capability::Unlock));
         let mut is_well = false;
@@ -342,12 +342,12 @@ impl Host {
     }
 
     /// Returns a vault's registration.
-    pub(crate) fn entry(&self, name: &VaultName) -> Result<Entry> {
+    pub(crate) fn entry(&self, name: &VaultName) -> Result<Registration> {
         Ok(self.layered(name)?.1)
     }
 
     /// Returns a vault's registration and its layer; none for this process only.
-    fn layered(&self, name: &VaultName) -> Result<(Option<Layer>, Entry)> {
+    fn layered(&self, name: &VaultName) -> Result<(Option<Layer>, Registration)> {
         if let Some(entry) = lock(&self.0.temporary).get(name) {
             return Ok((None, entry.clone()));
         }
@@ -378,7 +378,7 @@ impl Host {
                 let kind = open::kind_of(trusted.manifest(), entry.kind.as_deref())?;
                 let opens = grant::expand_action(trusted.manifest(), kind, action, typed)?;
                 let grants = opens.iter().map(Permission::text).collect();
-                let typed = Entry { grants, ..entry };
+                let typed = Registration { grants, ..entry };
                 let words = self.granted(&trusted, &typed, opens.clone())?.words(opens.iter());
                 Ok((opens, words))
             }
@@ -387,7 +387,7 @@ impl Host {
     }
 
     /// Returns the kind of vault that a registration means, from its plugin as it is now.
-    pub(crate) fn kind(&self, entry: &Entry) -> Result<Kind> {
+    pub(crate) fn kind(&self, entry: &Registration) -> Result<ParsedKind> {
         let trusted = self.0.plugins.find(&open::plugin_id(&entry.plugin)?)?;
         open::kind_of(trusted.manifest(), entry.kind.as_deref()).cloned()
     }
@@ -412,10 +412,10 @@ impl Host {
     pub(crate) fn call<T>(
         &self,
         name: &VaultName,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
     ) -> Result<T> {
-        self.call_in(name, ask, run, &mut Course::default(), &mut |_| {})
+        self.call_in(name, ask, run, &mut CallSession::default(), &mut |_| {})
     }
 
     /// Does what [`Host::call`] does; an isolated plugin may do this as well, for this call and no
@@ -424,19 +424,19 @@ impl Host {
         &self,
         name: &VaultName,
         (more, shown): (Vec<Permission>, Vec<Words>),
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
     ) -> Result<T> {
-        self.call_in(name, ask, run, &mut Course::with_more(more, shown), &mut |_| {})
+        self.call_in(name, ask, run, &mut CallSession::with_more(more, shown), &mut |_| {})
     }
 
     /// Does what [`Host::call`] does. `done` is shown the vault that has answered.
     fn call_in<T>(
         &self,
         name: &VaultName,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
-        course: &mut Course,
+        course: &mut CallSession,
         done: &mut dyn FnMut(&Open),
     ) -> Result<T> {
         ids::check()?;
@@ -461,9 +461,9 @@ impl Host {
         &self,
         handle: &mut Option<Box<Open>>,
         caller: &mut Caller<'_>,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
-        course: &mut Course,
+        course: &mut CallSession,
         done: &mut dyn FnMut(&Open),
     ) -> Result<Option<T>> {
         if is_for_one_call(handle, course) {
@@ -498,7 +498,7 @@ impl Host {
 }
 
 /// Returns whether a handle is of a plugin that may do more in this call than in others.
-fn is_for_one_call(handle: &Option<Box<Open>>, course: &Course) -> bool {
+fn is_for_one_call(handle: &Option<Box<Open>>, course: &CallSession) -> bool {
     !course.more.is_empty() && handle.as_ref().is_some_and(|open| open.is_isolated())
 }
 

@@ -7,15 +7,15 @@ use std::path::Path;
 use keystead_plugin_api::testing::Outcome;
 use keystead_plugin_api::{SecretName, SecretText, VaultName};
 
-use crate::ask::Ask;
+use crate::ask::Prompter;
 use crate::doctor::Finding;
 use crate::error::{Error, Result};
 use crate::host::{Host, OptionalPermission};
-use crate::plugin::inspect::Kind;
+use crate::plugin::inspect::ParsedKind;
 use crate::plugin::pins::PluginId;
 use crate::plugin::trust::Unpinned;
 use crate::reference::Reference;
-use crate::registry::{Entry, Placement};
+use crate::registry::{Placement, Registration};
 
 pub use crate::error::visible;
 pub use crate::host::{Check, Denied, may_be_denial, tells_of_denial};
@@ -82,7 +82,7 @@ pub fn target(host: &Host, named: Option<&VaultName>) -> Result<VaultName> {
 ///
 /// # Errors
 /// The error that the vault answers every request with.
-pub fn kind_to_write(host: &Host, vault: &VaultName) -> Result<Kind> {
+pub fn kind_to_write(host: &Host, vault: &VaultName) -> Result<ParsedKind> {
     host.kind_to_write(vault)
 }
 
@@ -108,7 +108,11 @@ pub fn names_at_hand(
 ///
 /// # Errors
 /// What the vault answers.
-pub fn first_names(host: &Host, vault: &VaultName, ask: &mut dyn Ask) -> Result<Vec<SecretName>> {
+pub fn first_names(
+    host: &Host,
+    vault: &VaultName,
+    ask: &mut dyn Prompter,
+) -> Result<Vec<SecretName>> {
     host.first_names(vault, ask)
 }
 
@@ -122,7 +126,7 @@ pub fn denied(host: &Host, error: &Error) -> Option<Denied> {
 ///
 /// # Errors
 /// The plugin cannot be used, or has no such kind of vault.
-pub fn optional_permissions(host: &Host, entry: &Entry) -> Result<Vec<OptionalPermission>> {
+pub fn optional_permissions(host: &Host, entry: &Registration) -> Result<Vec<OptionalPermission>> {
     host.optional_permissions(entry)
 }
 

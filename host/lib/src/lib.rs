@@ -3,7 +3,7 @@
 //! [`Host`] is the door: it finds a registered vault's plugin, proves the file, runs it in
 //! a process of its own or in this one, and speaks to it. This library never reads the
 //! environment, never prints, never asks a person and never ends the process: what it needs
-//! of these, its caller hands it ([`Options`], [`Ask`]).
+//! of these, its caller hands it ([`Options`], [`Prompter`]).
 #![deny(unsafe_code)]
 
 pub mod agent;
@@ -31,7 +31,7 @@ mod similar;
 
 /// Metadata of a secret that is there: changed without its value.
 pub mod metadata {
-    pub use crate::secrets::metadata::{Change, Changed, Edit};
+    pub use crate::secrets::metadata::{Change, Changed, MetadataEdit};
 }
 
 /// The process of an isolated plugin: this program, started again.
@@ -42,8 +42,8 @@ pub mod runner {
 /// Secrets from one vault to another: what is copied or moved, what is planned, what became of it.
 pub mod transfer {
     pub use crate::secrets::transfer::{
-        Action, Carried, Error, IfRefused, IfThere, Outcome, Plan, Planned, Reason, Refusal,
-        Source, Step, Transfer,
+        Carried, Error, OnRejected, Outcome, Planned, Reason, Refusal, Step, Transfer,
+        TransferAction, TransferConflict, TransferMode, TransferPlan,
     };
 }
 
@@ -52,19 +52,22 @@ pub mod trust {
     pub use crate::plugin::inspect::{FileAccess, Permission};
     pub use crate::plugin::pins::{Digest, InProcess, PluginId};
     pub use crate::plugin::trust::{
-        Candidate, Error, IfTaken, Place, Privilege, Store, Trusted, Vouch, VouchedBy,
+        Candidate, Error, InstallTarget, OnIdConflict, PluginStore, Privilege, TrustDecision,
+        TrustSource, Trusted,
     };
 }
 
-pub use ask::{Ask, Nobody, Unanswered};
-pub use error::{Class, Error, Result};
+pub use ask::{NonInteractive, PromptError, Prompter};
+pub use error::{Error, ErrorClass, Result};
 pub use host::{
-    Host, OptionalPermission, PlannedGrant, PlannedRegistration, Registered, Registration, Renew,
-    Run, Unlocked, Unlocking, Unregistered, VaultDetails, VaultInfo,
+    Host, IfUnlocked, NewRegistration, OptionalPermission, PlannedGrant, PlannedRegistration,
+    Registered, RunMode, UnlockOutcome, UnlockedSession, Unregistered, VaultDetails, VaultInfo,
 };
 pub use keystead_plugin_api as api;
 pub use options::{DEFAULT_TIMEOUT, Log, MAX_HANDLES, Options, Sources, UNLOCK_TIMEOUT};
-pub use plugin::inspect::{Kind, Request};
-pub use registry::{DefaultChoice, Entry, Placement, Replace, Setting};
-pub use secrets::{Described, FieldKind, Found, Listing, NewField, NewSecret, NoField};
-pub use secrets::{Place, PlannedAction, Unasked, Write};
+pub use plugin::inspect::{ParsedKind, Request};
+pub use registry::{DefaultChoice, Placement, Registration, Replace, Setting};
+pub use secrets::{BatchWrite, OnUnavailable, PlannedAction, SearchScope};
+pub use secrets::{
+    FieldKind, FoundSecret, ListedSecret, NewField, NewSecret, NoField, SecretListing,
+};

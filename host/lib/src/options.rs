@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use keystead_plugin_api::{Level, SecretBytes, SecretText, Session, VaultName};
 
-use crate::agent::{self, Asking, Kept, Patience, SessionKey, Sessions};
+use crate::agent::{self, CachedSession, Patience, PromptLock, SessionCache, SessionKey};
 use crate::ids;
 use crate::paths::Paths;
 use crate::plugin::trust::Privilege;
@@ -42,7 +42,7 @@ pub struct Options {
     pub sources: Arc<dyn Sources>,
     /// Where sessions are that reopen unlocked vaults: an
     /// [`agent::Client`](crate::agent::Client), or nowhere.
-    pub sessions: Arc<dyn Sessions>,
+    pub sessions: Arc<dyn SessionCache>,
     /// Where plugins' log lines go.
     pub log: Arc<dyn Log>,
     /// What no plugin may write to, beside what is in `paths`: where the same user's other commands find
@@ -141,7 +141,7 @@ impl Log for Nothing {
     fn line(&self, _: &VaultName, _: Level, _: &str) {}
 }
 
-impl Sessions for Nothing {
+impl SessionCache for Nothing {
     fn any(&self) -> bool {
         false
     }
@@ -151,7 +151,7 @@ impl Sessions for Nothing {
         _: &SessionKey,
         _: &VaultName,
         _: Patience,
-    ) -> Result<Option<Kept>, agent::Error> {
+    ) -> Result<Option<CachedSession>, agent::Error> {
         Ok(None)
     }
 
@@ -170,7 +170,7 @@ impl Sessions for Nothing {
 
     fn refused(&self, _: &SessionKey, _: u64) {}
 
-    fn asking(&self, _: &SessionKey) -> Option<Asking> {
-        Some(Asking::default())
+    fn asking(&self, _: &SessionKey) -> Option<PromptLock> {
+        Some(PromptLock::default())
     }
 }

@@ -19,4 +19,4 @@ pub mod runner;
 pub mod trust;
 pub mod verdict;
 
-pub use abi_check::Fit;
+pub use abi_check::AbiCompatibility;

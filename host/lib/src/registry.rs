@@ -18,16 +18,16 @@ use std::path::PathBuf;
 
 use keystead_plugin_api::VaultName;
 
-pub use edit::{Action, DefaultChoice, Edit, Plan, Replace, Step};
-pub use entry::{Entry, MAX_FILE_BYTES, Placement, SCHEMA, Setting};
-pub use error::{Error, Place};
+pub use edit::{DefaultChoice, Edit, EditPlan, FileAction, FileChange, Replace};
+pub use entry::{MAX_FILE_BYTES, Placement, Registration, SCHEMA, Setting};
+pub use error::{Error, FilePosition};
 
 use crate::ids;
 use crate::paths::{Layer, Paths};
 use crate::plugin::trust::Privilege;
 use crate::similar::similar;
 use config::Default;
-use layer::Shelf;
+use layer::LayerDir;
 
 /// The registered vaults: the user's over the administrator's.
 ///
@@ -42,9 +42,9 @@ pub struct Registry {
 
 /// All vaults, and what hides none of them.
 #[derive(Debug)]
-pub struct Listing {
+pub struct RegistryListing {
     /// Each name once, sorted without case.
-    pub vaults: Vec<Listed>,
+    pub vaults: Vec<RegisteredVault>,
     /// What is wrong beside them: a layer that cannot be read, a file with a name that is
     /// no vault's, a user's registration of a locked name.
     pub faults: Vec<Error>,
@@ -52,13 +52,13 @@ pub struct Listing {
 
 /// One vault in a [`Listing`].
 #[derive(Debug)]
-pub struct Listed {
+pub struct RegisteredVault {
     /// The name.
     pub name: VaultName,
     /// Where it is registered.
     pub layer: Layer,
     /// The registration, or why there is none.
-    pub entry: Result<Entry, Error>,
+    pub entry: Result<Registration, Error>,
 }
 
 impl Registry {
@@ -77,12 +77,12 @@ impl Registry {
     /// [`Error::NoSuchVault`], or what is wrong with its file. A damaged file of the
     /// administrator's is an error for users who registered the same name as well: it may
     /// have been locked.
-    pub fn entry(&self, name: &VaultName) -> Result<Entry, Error> {
+    pub fn entry(&self, name: &VaultName) -> Result<Registration, Error> {
         Ok(self.layered(name)?.1)
     }
 
     /// Does what [`Registry::entry`] does, and says in which layer it was found.
-    pub(crate) fn layered(&self, name: &VaultName) -> Result<(Layer, Entry), Error> {
+    pub(crate) fn layered(&self, name: &VaultName) -> Result<(Layer, Registration), Error> {
         if let Some((shelf, file)) = self.find(Layer::System, name)? {
             let (entry, _) = shelf.read(&file)?;
             if entry.locked {
@@ -113,8 +113,8 @@ impl Registry {
     }
 
     /// Returns all vaults with their registrations; what is broken hides nothing else.
-    pub fn all(&self) -> Listing {
-        let mut listing = Listing { vaults: Vec::new(), faults: Vec::new() };
+    pub fn all(&self) -> RegistryListing {
+        let mut listing = RegistryListing { vaults: Vec::new(), faults: Vec::new() };
         for layer in Layer::ALL {
             if let Err(fault) = self.list(*layer, &mut listing) {
                 listing.faults.push(fault);
@@ -169,7 +169,7 @@ impl Registry {
     /// Checks that no reference of a registered vault leads back to it.
     pub(crate) fn check_circle(
         &self,
-        entry: &Entry,
+        entry: &Registration,
         default: Option<&VaultName>,
     ) -> Result<(), Error> {
         circle::check(self, entry, default)
@@ -183,11 +183,11 @@ impl Registry {
         }
     }
 
-    fn shelf(&self, layer: Layer) -> Result<Option<Shelf>, Error> {
-        Shelf::open(&self.paths, layer)
+    fn shelf(&self, layer: Layer) -> Result<Option<LayerDir>, Error> {
+        LayerDir::open(&self.paths, layer)
     }
 
-    fn find(&self, layer: Layer, name: &VaultName) -> Result<Option<(Shelf, String)>, Error> {
+    fn find(&self, layer: Layer, name: &VaultName) -> Result<Option<(LayerDir, String)>, Error> {
         let Some(shelf) = self.shelf(layer)? else { return Ok(None) };
         Ok(shelf.find(name)?.map(|file| (shelf, file)))
     }
@@ -206,7 +206,7 @@ impl Registry {
     }
 
     /// Adds a layer's vaults to those of the layers below it.
-    fn list(&self, layer: Layer, listing: &mut Listing) -> Result<(), Error> {
+    fn list(&self, layer: Layer, listing: &mut RegistryListing) -> Result<(), Error> {
         let Some(shelf) = self.shelf(layer)? else { return Ok(()) };
         let files = shelf.files()?;
         listing.faults.extend(files.faults);
@@ -218,7 +218,7 @@ impl Registry {
                 continue;
             }
             let Some(below) = listing.vaults.iter_mut().find(|below| below.name == name) else {
-                listing.vaults.push(Listed { name, layer, entry });
+                listing.vaults.push(RegisteredVault { name, layer, entry });
                 continue;
             };
             match &below.entry {
@@ -226,7 +226,7 @@ impl Registry {
                     let system = self.system_path(&name);
                     listing.faults.push(Error::Locked { name, system, user: path });
                 }
-                Ok(_) => *below = Listed { name, layer, entry },
+                Ok(_) => *below = RegisteredVault { name, layer, entry },
                 // It may have been locked.
                 Err(_) => {}
             }

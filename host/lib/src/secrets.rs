@@ -19,12 +19,12 @@ use keystead_plugin_api::{
 
 pub use action::PlannedAction;
 pub use field::{FieldKind, NewField, NoField};
-pub use many::Write;
+pub use many::BatchWrite;
 pub use pattern::has_wildcards;
 
-use crate::ask::{Ask, Nobody};
+use crate::ask::{NonInteractive, Prompter};
 use crate::error::{Error, Result};
-use crate::host::{Host, Run};
+use crate::host::{Host, RunMode};
 pub(crate) use list::Walk;
 pub use write::unfit;
 
@@ -32,31 +32,31 @@ pub use write::unfit;
 ///
 /// # Examples
 /// ```
-/// use keystead::Place;
+/// use keystead::SearchScope;
 /// use keystead::api::VaultName;
 ///
-/// let one = Place::Vault(VaultName::parse("work").unwrap());
-/// assert!(matches!(one, Place::Vault(_)));
-/// assert!(!matches!(Place::anywhere(), Place::Vault(_)));
+/// let one = SearchScope::Vault(VaultName::parse("work").unwrap());
+/// assert!(matches!(one, SearchScope::Vault(_)));
+/// assert!(!matches!(SearchScope::anywhere(), SearchScope::Vault(_)));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum SearchScope {
     /// In this vault.
     Vault(VaultName),
     /// In the default vault, then in the others by name. The first that has it answers.
-    Search(Unasked),
+    Search(OnUnavailable),
 }
 
-impl Place {
+impl SearchScope {
     /// Returns a search that stops at a vault which cannot be asked.
     pub fn anywhere() -> Self {
-        Self::Search(Unasked::Stops)
+        Self::Search(OnUnavailable::Stops)
     }
 }
 
 /// What a search does at a vault that is locked, broken or late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unasked {
+pub enum OnUnavailable {
     /// It stops: what a later vault has under the same name is not the answer.
     Stops,
     /// It goes on: any vault's answer will do.
@@ -65,7 +65,7 @@ pub enum Unasked {
 
 /// A secret, and where it was found.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundSecret {
     /// The vault that has it.
     pub vault: VaultName,
     /// The secret.
@@ -74,7 +74,7 @@ pub struct Found {
 
 /// A secret without its value, and where it was found.
 #[derive(Debug, Clone)]
-pub struct Described {
+pub struct ListedSecret {
     /// The vault that has it.
     pub vault: VaultName,
     /// What the vault tells of it.
@@ -83,9 +83,9 @@ pub struct Described {
 
 /// What a listing found.
 #[derive(Debug)]
-pub struct Listing {
+pub struct SecretListing {
     /// What there is, sorted by name, then by vault.
-    pub entries: Vec<Described>,
+    pub entries: Vec<ListedSecret>,
     /// The vaults that could not be asked, and why.
     pub failed: Vec<(VaultName, Error)>,
 }
@@ -106,10 +106,10 @@ pub struct NewSecret {
     /// What to do when the name is there already, or is not.
     pub mode: WriteMode,
     /// Whether to write.
-    pub run: Run,
+    pub run: RunMode,
 }
 
-impl Found {
+impl FoundSecret {
     /// Returns one part of the value. It is that of exactly this name: a map's key, `user` and
     /// `password` of a credential, a member of JSON that is an object or of a text that is one. Or it
     /// is what a JSON pointer leads to (`/hosts/0`, RFC 6901), through maps, JSON and such texts.
@@ -135,10 +135,10 @@ impl Host {
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
     /// use keystead::api::SecretName;
-    /// use keystead::{Error, Nobody, Place};
+    /// use keystead::{Error, NonInteractive, SearchScope};
     ///
     /// let name = SecretName::parse("db/password").expect("it is a name");
-    /// match host.get(&name, &Place::anywhere(), &mut Nobody) {
+    /// match host.get(&name, &SearchScope::anywhere(), &mut NonInteractive) {
     ///     Ok(found) => println!("it is in vault {}", found.vault),
     ///     Err(Error::NoSuchSecret { searched, .. }) => println!("{} vaults have none", searched.len()),
     ///     Err(error) => return Err(error),
@@ -146,13 +146,18 @@ impl Host {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn get(&self, name: &SecretName, place: &Place, ask: &mut dyn Ask) -> Result<Found> {
+    pub fn get(
+        &self,
+        name: &SecretName,
+        place: &SearchScope,
+        ask: &mut dyn Prompter,
+    ) -> Result<FoundSecret> {
         let (vault, secret) = self.first(name, place, ask, &mut |vault, ask| {
             self.call(vault, ask, &mut |open, deadline| {
                 open.get(&GetRequest::new(name.clone(), deadline))
             })
         })?;
-        Ok(Found { vault, secret })
+        Ok(FoundSecret { vault, secret })
     }
 
     /// Returns what a vault tells of a secret besides its value.
@@ -164,11 +169,11 @@ impl Host {
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
     /// use keystead::api::{SecretName, VaultName};
-    /// use keystead::{Nobody, Place};
+    /// use keystead::{NonInteractive, SearchScope};
     ///
     /// let vault = VaultName::parse("work").expect("it is a name");
     /// let name = SecretName::parse("db/password").expect("it is a name");
-    /// let described = host.describe(&name, &Place::Vault(vault), &mut Nobody)?;
+    /// let described = host.describe(&name, &SearchScope::Vault(vault), &mut NonInteractive)?;
     /// println!("{} is in {}", described.entry.name, described.vault);
     /// # Ok(())
     /// # }
@@ -176,31 +181,31 @@ impl Host {
     pub fn describe(
         &self,
         name: &SecretName,
-        place: &Place,
-        ask: &mut dyn Ask,
-    ) -> Result<Described> {
+        place: &SearchScope,
+        ask: &mut dyn Prompter,
+    ) -> Result<ListedSecret> {
         let (vault, entry) = self.first(name, place, ask, &mut |vault, ask| {
             self.call(vault, ask, &mut |open, deadline| {
                 open.describe(&DescribeRequest::new(name.clone(), deadline))
             })
         })?;
-        Ok(Described { vault, entry })
+        Ok(ListedSecret { vault, entry })
     }
 
     /// Asks vaults in order for the first answer.
     fn first<T>(
         &self,
         name: &SecretName,
-        place: &Place,
-        ask: &mut dyn Ask,
-        run: &mut dyn FnMut(&VaultName, &mut dyn Ask) -> Result<T>,
+        place: &SearchScope,
+        ask: &mut dyn Prompter,
+        run: &mut dyn FnMut(&VaultName, &mut dyn Prompter) -> Result<T>,
     ) -> Result<(VaultName, T)> {
         let unasked = match place {
-            Place::Vault(vault) => {
+            SearchScope::Vault(vault) => {
                 let result = run(vault, ask).map_err(|error| named(error, vault, name));
                 return Ok((vault.clone(), result?));
             }
-            Place::Search(unasked) => *unasked,
+            SearchScope::Search(unasked) => *unasked,
         };
         let default = self.default_vault()?;
         let mut missed = Missed::default();
@@ -216,7 +221,7 @@ impl Host {
             if Some(&vault) == default.as_ref() || !self.is_searched(&vault) {
                 continue;
             }
-            match run(&vault, &mut Nobody) {
+            match run(&vault, &mut NonInteractive) {
                 Ok(found) => return Ok((vault, found)),
                 Err(error) => self.miss(error, &vault, &mut missed, &mut failed, unasked, name)?,
             }
@@ -240,7 +245,7 @@ impl Host {
         vault: &VaultName,
         missed: &mut Missed,
         failed: &mut Option<(VaultName, Error)>,
-        unasked: Unasked,
+        unasked: OnUnavailable,
         name: &SecretName,
     ) -> Result<()> {
         match named(error, vault, name) {
@@ -250,7 +255,7 @@ impl Host {
             }
             // Where no other vault could have it, nothing is incomplete: what it says is all.
             error if self.is_searched_alone(vault)? => return Err(error),
-            error if unasked == Unasked::Skipped => {
+            error if unasked == OnUnavailable::Skipped => {
                 failed.get_or_insert((vault.clone(), error));
             }
             error => {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use keystead::Placement;
 use keystead::api::{Value, VaultName};
 use keystead::trust::{InProcess, PluginId};
-use keystead::{Found, Registration};
+use keystead::{FoundSecret, NewRegistration};
 
 use super::place::Place;
 use super::{End, Pace, Row};
@@ -50,14 +50,14 @@ impl Cage {
     pub(super) fn register(scene: &Scene, name: &str, row: &Row, place: &Place) -> VaultName {
         let id = scene.install(&zoo(row.name, scene.path(), &place.macros()));
         let name = VaultName::parse(name).unwrap();
-        let mut new = Registration::new(name.clone(), id, PathBuf::from("/"));
+        let mut new = NewRegistration::new(name.clone(), id, PathBuf::from("/"));
         new.placement = Some(Placement::Isolated);
         new.parameters.insert("folder".into(), place.own().display().to_string());
         scene.host.register(scene.host.plan_registration(new).unwrap()).unwrap();
         name
     }
 
-    fn ask(&self, what: &str) -> keystead::Result<Found> {
+    fn ask(&self, what: &str) -> keystead::Result<FoundSecret> {
         self.scene.get(&self.odd, what)
     }
 
@@ -122,7 +122,7 @@ pub(super) fn pardon(scene: &Scene, row: &Row) {
 pub(super) fn judge(
     row: &Row,
     vault: &VaultName,
-    answer: &keystead::Result<Found>,
+    answer: &keystead::Result<FoundSecret>,
     end: End,
 ) -> Result<(), String> {
     let told = match answer {

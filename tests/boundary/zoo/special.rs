@@ -8,7 +8,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use keystead::api::{SecretName, VaultName};
-use keystead::{Nobody, Place as Where};
+use keystead::{NonInteractive, SearchScope as Where};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::End::ByHand;
@@ -141,7 +141,7 @@ fn a_connection_that_is_slow_to_close_does_not_hold_up_the_host() {
     let odd = Where::Vault(VaultName::parse("odd").unwrap());
     let (sender, answered) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let answer = host.get(&name, &odd, &mut Nobody).map(drop);
+        let answer = host.get(&name, &odd, &mut NonInteractive).map(drop);
         let _ = sender.send(answer.map_err(|error| crate::scene::story(&error)));
     });
     // Held up, it takes the minute.

@@ -1,10 +1,10 @@
 //! `keystead agent`: how the process is that keeps vaults unlocked, and its end. It is
 //! started by `keystead vault unlock`, and ends by itself.
 
-use keystead::agent::{HeldVault, Status};
+use keystead::agent::{Status, UnlockedVault};
 use serde::Serialize;
 
-use super::Scene;
+use super::CommandContext;
 use crate::duration;
 use crate::failure::{Exit, Failure};
 
@@ -17,17 +17,17 @@ pub(crate) enum Command {
     Stop,
 }
 
-pub(crate) fn run(command: &Command, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(command: &Command, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     match command {
         Command::Status => status(scene),
         Command::Stop => stop(scene),
     }
 }
 
-fn status(scene: &Scene<'_>) -> Result<Exit, Failure> {
+fn status(scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let status = scene.agent()?.status()?;
     if scene.ui.is_json() {
-        scene.ui.json(&Json::of(status.as_ref()))?;
+        scene.ui.json(&AgentOutput::of(status.as_ref()))?;
         return Ok(Exit::Done);
     }
     let Some(status) = status else {
@@ -57,15 +57,15 @@ fn status(scene: &Scene<'_>) -> Result<Exit, Failure> {
 
 /// Returns how much of the agent's memory stays out of swap, in words.
 fn memory(status: &Status) -> &'static str {
-    use keystead::agent::Locked;
+    use keystead::agent::MemoryLock;
     match status.locked {
-        Locked::Whole => "its memory is never written to swap",
-        Locked::Sessions => "the memory that sessions lie in is never written to swap",
-        Locked::No => "nothing; its memory may be written to swap (`ulimit -l` is too small)",
+        MemoryLock::Whole => "its memory is never written to swap",
+        MemoryLock::Sessions => "the memory that sessions lie in is never written to swap",
+        MemoryLock::No => "nothing; its memory may be written to swap (`ulimit -l` is too small)",
     }
 }
 
-fn stop(scene: &Scene<'_>) -> Result<Exit, Failure> {
+fn stop(scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let agent = scene.agent()?;
     let was = match scene.global.dry_run {
         true => agent.status()?.is_some(),
@@ -90,7 +90,7 @@ struct Stopped {
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct AgentOutput<'a> {
     schema: u32,
     running: bool,
     process: Option<u32>,
@@ -108,9 +108,9 @@ struct Vault<'a> {
     idle_seconds: u64,
 }
 
-impl<'a> Json<'a> {
+impl<'a> AgentOutput<'a> {
     fn of(status: Option<&'a Status>) -> Self {
-        let vault = |held: &'a HeldVault| Vault {
+        let vault = |held: &'a UnlockedVault| Vault {
             vault: held.vault.as_str(),
             layer: held.layer.as_str(),
             session: held.session,

@@ -1,9 +1,9 @@
 //! `keystead copy`: secrets from one vault to another.
 
-use keystead::transfer::Source;
+use keystead::transfer::TransferMode;
 
-use super::Scene;
-use super::transfer::{self, Which};
+use super::CommandContext;
+use super::transfer::{self, TransferArgs};
 use crate::failure::{Exit, Failure};
 
 /// Copy secrets from one vault to another
@@ -17,9 +17,9 @@ use crate::failure::{Exit, Failure};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    which: Which,
+    which: TransferArgs,
 }
 
-pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
-    transfer::run(args.which, Source::Kept, scene)
+pub(crate) fn run(args: Args, scene: CommandContext<'_>) -> Result<Exit, Failure> {
+    transfer::run(args.which, TransferMode::Kept, scene)
 }

@@ -4,7 +4,7 @@
 use keystead::internals::doctor::{Finding, Severity};
 use serde::Serialize;
 
-use super::Scene;
+use super::CommandContext;
 use crate::failure::{Exit, Failure};
 use crate::text;
 use crate::ui::Lines;
@@ -16,7 +16,7 @@ use crate::ui::Lines;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
-pub(crate) fn run(_: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(_: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let mut findings = keystead::internals::diagnose(&scene.host);
     if let Some(dir) = &scene.global.config_dir {
         // A command that is pasted must mean the same folder.
@@ -31,12 +31,12 @@ pub(crate) fn run(_: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let errors = count(&findings, Severity::Error);
     let warnings = count(&findings, Severity::Warning);
     if scene.ui.is_json() {
-        scene.ui.json(&Answer {
+        scene.ui.json(&DoctorOutput {
             schema: 1,
             sound: errors + warnings == 0,
             errors,
             warnings,
-            findings: findings.iter().map(One::of).collect(),
+            findings: findings.iter().map(DoctorItem::of).collect(),
         })?;
     } else {
         let mut lines = scene.ui.lines();
@@ -92,16 +92,16 @@ fn quoted(word: &str) -> String {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct DoctorOutput<'a> {
     schema: u32,
     sound: bool,
     errors: usize,
     warnings: usize,
-    findings: Vec<One<'a>>,
+    findings: Vec<DoctorItem<'a>>,
 }
 
 #[derive(Serialize)]
-struct One<'a> {
+struct DoctorItem<'a> {
     severity: &'static str,
     code: &'static str,
     what: &'a str,
@@ -116,7 +116,7 @@ struct Command<'a> {
     does: &'static str,
 }
 
-impl<'a> One<'a> {
+impl<'a> DoctorItem<'a> {
     fn of(finding: &'a Finding) -> Self {
         let mends = finding.mends.iter();
         Self {

@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use keystead::{Ask, Nobody, Run};
+use keystead::{NonInteractive, Prompter, RunMode};
 use keystead_exchange::dotenv::Keys;
-use keystead_exchange::{Error, Export, Exported, Output, Overwrite, To};
+use keystead_exchange::{Error, Export, ExportFormat, ExportOutcome, Output, Overwrite};
 use keystead_plugin_api::{SecretName, VaultName};
 use serde::Serialize;
 
-use super::Scene;
+use super::CommandContext;
 use super::get::vault_name;
 use crate::failure::{Exit, Failure, in_one_line};
 use crate::progress::Progress;
@@ -65,15 +65,15 @@ enum KeysArg {
     Upper,
 }
 
-pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let to = match (args.form, args.keys) {
-        (Form::Jsonl, None) => To::JsonLines,
+        (Form::Jsonl, None) => ExportFormat::JsonLines,
         (Form::Jsonl, Some(_)) => {
             return Err(Failure::usage("only an environment file has keys")
                 .hint("add `--to dotenv`, or leave `--keys` out"));
         }
-        (Form::Dotenv, Some(KeysArg::Upper)) => To::Dotenv(Keys::Upper),
-        (Form::Dotenv, _) => To::Dotenv(Keys::Same),
+        (Form::Dotenv, Some(KeysArg::Upper)) => ExportFormat::Dotenv(Keys::Upper),
+        (Form::Dotenv, _) => ExportFormat::Dotenv(Keys::Same),
     };
     let file = args.output.as_deref().filter(|path| *path != Path::new("-"));
     if args.output.is_none() && scene.ui.answers_terminal() {
@@ -83,7 +83,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     let overwrite = if args.replace { Overwrite::WhenWhole } else { Overwrite::Never };
     // Before anything is asked: that there is a place for it.
     let mut file = match file {
-        Some(path) if scene.run() == Run::Real => Some(output(path, overwrite)?),
+        Some(path) if scene.run() == RunMode::Real => Some(output(path, overwrite)?),
         _ => None,
     };
 
@@ -99,7 +99,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     };
     let plan = format!("{} to {whither}", in_words(&counted));
     let mut tally = Tally { exported: total, ..Tally::default() };
-    if scene.run() == Run::Real {
+    if scene.run() == RunMode::Real {
         let otherwise = "add `--yes` to export without being asked";
         scene.consent(&format!("Write the values of {plan}?"), otherwise)?;
         let answer = &mut scene.ui.stream();
@@ -128,7 +128,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     }
     if scene.ui.is_json() && args.output.as_deref().is_some_and(|path| path != Path::new("-")) {
         let dry_run = scene.global.dry_run;
-        scene.ui.json(&Answer { schema: 1, dry_run, tally: &tally })?;
+        scene.ui.json(&ExportOutput { schema: 1, dry_run, tally: &tally })?;
     }
     let done = format!("Exported {} to {whither}.", secrets(tally.exported));
     scene.done(&done, &format!("Would export {plan}"));
@@ -174,7 +174,7 @@ struct Counted {
 }
 
 /// Counts the secrets that are meant, and says which vaults cannot be asked.
-fn count(args: &Args, scene: &mut Scene<'_>) -> Result<Counted, Failure> {
+fn count(args: &Args, scene: &mut CommandContext<'_>) -> Result<Counted, Failure> {
     let default = scene.host.default_vault()?;
     let vaults = match &args.vault {
         Some(vault) => vec![vault.clone()],
@@ -192,7 +192,7 @@ fn count(args: &Args, scene: &mut Scene<'_>) -> Result<Counted, Failure> {
         let may_ask = args.vault.is_some() || default.as_ref() == Some(&vault);
         let mut number = 0;
         let mut asking = progress.asking(&mut scene.terminal);
-        let ask: &mut dyn Ask = if may_ask { &mut asking } else { &mut Nobody };
+        let ask: &mut dyn Prompter = if may_ask { &mut asking } else { &mut NonInteractive };
         let pattern = args.pattern.as_deref();
         let listed = scene.host.each_page(pattern, &vault, ask, &mut |entries| {
             number += entries.len() as u64;
@@ -215,8 +215,8 @@ fn count(args: &Args, scene: &mut Scene<'_>) -> Result<Counted, Failure> {
 
 fn write(
     args: &Args,
-    scene: &mut Scene<'_>,
-    to: To,
+    scene: &mut CommandContext<'_>,
+    to: ExportFormat,
     out: &mut dyn Write,
     vaults: &[&VaultName],
     total: u64,
@@ -229,25 +229,25 @@ fn write(
     for vault in vaults {
         let may_ask = args.vault.is_some() || default.as_ref() == Some(*vault);
         let mut asking = progress.asking(&mut scene.terminal);
-        let ask: &mut dyn Ask = if may_ask { &mut asking } else { &mut Nobody };
+        let ask: &mut dyn Prompter = if may_ask { &mut asking } else { &mut NonInteractive };
         let pattern = args.pattern.as_deref();
         export
             .vault(vault, pattern, ask, &mut |name, became| {
                 progress.step(1);
                 let why = match became {
-                    Exported::Written => {
+                    ExportOutcome::Written => {
                         tally.exported += 1;
                         return;
                     }
-                    Exported::Gone => {
+                    ExportOutcome::Gone => {
                         tally.gone += 1;
                         "is not there any more".to_owned()
                     }
-                    Exported::Unfit(why) => {
+                    ExportOutcome::Unfit(why) => {
                         tally.unfit += 1;
                         why
                     }
-                    Exported::Refused(error) => {
+                    ExportOutcome::Refused(error) => {
                         tally.refused += 1;
                         in_one_line(&error)
                     }
@@ -297,7 +297,7 @@ impl Tally {
 
 /// What `--json` answers where standard output is not what is exported.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct ExportOutput<'a> {
     schema: u32,
     dry_run: bool,
     #[serde(flatten)]

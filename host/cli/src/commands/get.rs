@@ -4,15 +4,15 @@ use keystead::internals::ids::privilege;
 use keystead::internals::metadata::expires;
 use keystead::reference::Reference;
 use keystead::trust::Privilege;
-use keystead::{Found, NoField, Place, Unasked};
+use keystead::{FoundSecret, NoField, OnUnavailable, SearchScope};
 use keystead_plugin_api::{Metadata, SecretBytes, SecretName, Value, VaultName};
 use serde::Serialize;
 
-use super::{Scene, current_folder};
+use super::{CommandContext, current_folder};
 use crate::failure::{Exit, Failure};
 use crate::metadata;
 use crate::text;
-use crate::ui::{Talk, Ui};
+use crate::ui::{Ui, Verbosity};
 use keystead::internals::json::{escaped, write};
 
 /// Print a secret's value
@@ -89,7 +89,7 @@ pub(crate) fn vault_name(text: &str) -> Result<VaultName, String> {
     VaultName::parse(text).map_err(|fault| fault.message().to_owned())
 }
 
-pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let (name, vault, field) = match Wanted::parse(&args.wanted, args.vault.is_some())? {
         Wanted::Secret { name, vault, field } => (name, vault, field),
         Wanted::Elsewhere(_) if args.field.is_some() => {
@@ -116,7 +116,7 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         None => found.secret.value,
     };
     if scene.ui.is_json() {
-        let head = Head {
+        let head = GetHeader {
             schema: 1,
             name: name.as_str(),
             vault: vault.as_str(),
@@ -135,9 +135,9 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
 }
 
 /// Says that a secret has expired; it is given out all the same.
-fn warn_if_expired(scene: &Scene<'_>, name: &str, metadata: &Metadata) {
+fn warn_if_expired(scene: &CommandContext<'_>, name: &str, metadata: &Metadata) {
     if let Some(at) = expires(metadata)
-        && scene.ui.talk() > Talk::Quiet
+        && scene.ui.talk() > Verbosity::Quiet
         && at <= metadata::now()
     {
         scene.ui.warn(&format!("`{name}` expired on {}", metadata::moment(at)));
@@ -145,9 +145,9 @@ fn warn_if_expired(scene: &Scene<'_>, name: &str, metadata: &Metadata) {
 }
 
 /// Prints what a reference stands for that leads to no vault.
-fn elsewhere(reference: &Reference, scene: &Scene<'_>) -> Result<Exit, Failure> {
+fn elsewhere(reference: &Reference, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     #[derive(Serialize)]
-    struct Head<'a> {
+    struct GetHeader<'a> {
         schema: u32,
         reference: &'a str,
         kind: &'static str,
@@ -160,7 +160,7 @@ fn elsewhere(reference: &Reference, scene: &Scene<'_>) -> Result<Exit, Failure> 
     )?);
     let shown = reference.to_string();
     if scene.ui.is_json() {
-        let head = Head { schema: 1, reference: &shown, kind: value.kind().as_str() };
+        let head = GetHeader { schema: 1, reference: &shown, kind: value.kind().as_str() };
         let head = escaped::to_string(&head);
         scene.ui.answer(&write::object(&head, &value))?;
     } else {
@@ -170,7 +170,7 @@ fn elsewhere(reference: &Reference, scene: &Scene<'_>) -> Result<Exit, Failure> 
 }
 
 #[derive(Serialize)]
-struct Head<'a> {
+struct GetHeader<'a> {
     schema: u32,
     name: &'a str,
     vault: &'a str,
@@ -190,16 +190,16 @@ fn one_of<T>(option: Option<T>, reference: Option<T>, what: &str) -> Result<Opti
 }
 
 /// Returns where a command looks for a secret.
-pub(crate) fn place(vault: Option<&VaultName>, any: bool) -> Place {
+pub(crate) fn place(vault: Option<&VaultName>, any: bool) -> SearchScope {
     match vault {
-        Some(vault) => Place::Vault(vault.clone()),
-        None if any => Place::Search(Unasked::Skipped),
-        None => Place::anywhere(),
+        Some(vault) => SearchScope::Vault(vault.clone()),
+        None if any => SearchScope::Search(OnUnavailable::Skipped),
+        None => SearchScope::anywhere(),
     }
 }
 
 /// Returns one part of a value.
-fn part(found: Found, name: &SecretName, field: &str) -> Result<Value, Failure> {
+fn part(found: FoundSecret, name: &SecretName, field: &str) -> Result<Value, Failure> {
     found.into_field(field).map_err(|why| {
         let failure = Failure::new(Exit::NoSuch, format!("`{name}` has no field `{field}`"));
         match why {

@@ -8,16 +8,18 @@ mod vaultinfo;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use keystead::Run;
+use keystead::RunMode;
 use keystead_exchange::csv::{Column, Delimiter};
 use keystead_exchange::pass::{Gpg, Prompt};
-use keystead_exchange::{Became, Form, IfThere, Import, Reading, Rows, open};
+use keystead_exchange::{
+    Import, ImportConflict, ImportFormat, ImportOptions, ImportOutcome, Rows, open,
+};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
 use self::origin::Origin;
 use self::tally::Tally;
-use super::Scene;
+use super::CommandContext;
 use super::get::vault_name;
 use crate::environment::ForGpg;
 use crate::failure::{Exit, Failure, capitalised};
@@ -70,7 +72,7 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
     /// Secrets, in this form.
-    Secrets(Form),
+    Secrets(ImportFormat),
     /// The vaults that SecretManagement knows.
     Vaults,
 }
@@ -84,20 +86,20 @@ fn delimiter(text: &str) -> Result<Delimiter, String> {
 
 /// Returns what can be named with `--from`.
 fn names() -> impl Iterator<Item = &'static str> {
-    Form::ALL.iter().map(|form| form.as_str()).chain([VAULTS])
+    ImportFormat::ALL.iter().map(|form| form.as_str()).chain([VAULTS])
 }
 
 /// Parses what is taken over for the command line.
 fn what() -> impl TypedValueParser<Value = What> {
     PossibleValuesParser::new(names())
-        .map(|name| Form::parse(&name).map_or(What::Vaults, What::Secrets))
+        .map(|name| ImportFormat::parse(&name).map_or(What::Vaults, What::Secrets))
 }
 
-pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let if_there = match (args.replace, args.skip_existing) {
-        (true, _) => IfThere::Replace,
-        (_, true) => IfThere::Skip,
-        _ => IfThere::Tell,
+        (true, _) => ImportConflict::Replace,
+        (_, true) => ImportConflict::Skip,
+        _ => ImportConflict::Tell,
     };
     let mut origin = Origin::open(&args.source)?;
     let form = match args.what {
@@ -109,22 +111,22 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         return Err(Failure::usage("what is piped in can be read only once, and not shown first")
             .hint("add `--dry-run` to see what would happen, or `--yes` to do it"));
     }
-    if form != Form::Csv && !(args.columns.is_empty() && args.delimiter.is_none()) {
+    if form != ImportFormat::Csv && !(args.columns.is_empty() && args.delimiter.is_none()) {
         return Err(Failure::usage("`--column` and `--delimiter` are for CSV tables")
             .hint("add `--from csv` if it is one"));
     }
-    if form != Form::SecretStore && args.user.is_some() {
+    if form != ImportFormat::SecretStore && args.user.is_some() {
         return Err(Failure::usage("`--user` is for a SecretStore")
             .hint("add `--from secretstore` if it is one"));
     }
     let host = scene.host.clone();
     let mut import = Import::new(&host, args.vault.as_ref(), &args.prefix, if_there)?;
     let owner = match form {
-        Form::SecretStore => secretstore::owner(&args.source, args.user, &scene)?,
+        ImportFormat::SecretStore => secretstore::owner(&args.source, args.user, &scene)?,
         _ => Default::default(),
     };
     let (columns, delimiter) = (args.columns, args.delimiter);
-    let reading = Reading { columns, delimiter, gpg: gpg(&scene), owner };
+    let reading = ImportOptions { columns, delimiter, gpg: gpg(&scene), owner };
     let vault = import.vault().clone();
 
     if origin.is_read_once() {
@@ -134,21 +136,21 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         return finish(&scene, &vault, form, &tally);
     }
     let plan =
-        pass(&mut import, &mut scene, Run::Dry, open(form, origin.source()?, &reading), None)?;
+        pass(&mut import, &mut scene, RunMode::Dry, open(form, origin.source()?, &reading), None)?;
     let to_do = plan.new + plan.replaced;
-    if scene.run() == Run::Dry || to_do == 0 {
+    if scene.run() == RunMode::Dry || to_do == 0 {
         return finish(&scene, &vault, form, &plan);
     }
     scene.ui.note(&format!("To vault `{vault}`: {}.", plan.in_words(true)));
     let question = format!("Import {} into vault `{vault}`?", secrets(to_do));
     scene.consent(&question, "add `--yes` to import without being asked")?;
     let rows = open(form, origin.source()?, &reading);
-    let tally = pass(&mut import, &mut scene, Run::Real, rows, Some(to_do))?;
+    let tally = pass(&mut import, &mut scene, RunMode::Real, rows, Some(to_do))?;
     finish(&scene, &vault, form, &tally)
 }
 
 /// Returns how gpg is run for a folder of `pass`: it may ask wherever we may.
-fn gpg(scene: &Scene<'_>) -> Gpg {
+fn gpg(scene: &CommandContext<'_>) -> Gpg {
     let ForGpg { home, keys, terminal } = ForGpg::read();
     let prompt = match scene.global.no_input {
         true => Prompt::Never,
@@ -161,12 +163,12 @@ fn gpg(scene: &Scene<'_>) -> Gpg {
 /// Reads all rows once, and says what is not fine.
 fn pass(
     import: &mut Import<'_>,
-    scene: &mut Scene<'_>,
-    run: Run,
+    scene: &mut CommandContext<'_>,
+    run: RunMode,
     rows: Result<Box<dyn Rows>, keystead_exchange::Error>,
     to_do: Option<u64>,
 ) -> Result<Tally, Failure> {
-    let what = if run == Run::Dry { "Reading" } else { "Importing" };
+    let what = if run == RunMode::Dry { "Reading" } else { "Importing" };
     let mut rows = rows?;
     let mut tally = Tally::default();
     // Once is enough: with a number, all of this has been looked at before.
@@ -178,7 +180,7 @@ fn pass(
     let progress = scene.progress(what, to_do);
     let mut ask = progress.asking(&mut scene.terminal);
     let done = import.pass(&mut *rows, run, &mut ask, &mut |row| {
-        if to_do.is_none() || matches!(row.became, Became::New | Became::Replaced) {
+        if to_do.is_none() || matches!(row.became, ImportOutcome::New | ImportOutcome::Replaced) {
             progress.step(1);
         }
         tally.take(row, scene.ui, &progress);
@@ -196,7 +198,7 @@ fn pass(
         Err(error) => {
             let failure = Failure::from(error);
             Err(match (run, tally.new + tally.replaced) {
-                (Run::Real, done) if done > 0 => {
+                (RunMode::Real, done) if done > 0 => {
                     scene.ui.note(&format!("{} were imported before that.", secrets(done)));
                     failure.hint("run the same command again to import the rest")
                 }
@@ -208,13 +210,13 @@ fn pass(
 
 /// Says what was done, or would be.
 fn finish(
-    scene: &Scene<'_>,
+    scene: &CommandContext<'_>,
     vault: &VaultName,
-    form: Form,
+    form: ImportFormat,
     tally: &Tally,
 ) -> Result<Exit, Failure> {
     if scene.ui.is_json() {
-        scene.ui.json(&Answer {
+        scene.ui.json(&ImportOutput {
             schema: 1,
             vault: vault.as_str(),
             form: form.as_str(),
@@ -231,7 +233,7 @@ fn finish(
 
 /// What `--json` answers.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct ImportOutput<'a> {
     schema: u32,
     vault: &'a str,
     form: &'static str,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use keystead::Described;
+use keystead::ListedSecret;
 use keystead::internals::metadata::Filter;
 use keystead_plugin_api::{Metadata, VaultName};
 use serde::Serialize;
 
-use super::Scene;
+use super::CommandContext;
 use super::get::vault_name;
 use crate::failure::{Exit, Failure, in_one_line};
 use crate::{duration, metadata};
@@ -45,7 +45,7 @@ fn tag(text: &str) -> Result<String, String> {
     }
 }
 
-pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let waiting = scene.waiting(args.vault.as_ref());
     let pattern = args.pattern.as_deref();
     let mut listing = scene.host.list(pattern, args.vault.as_ref(), &mut scene.terminal)?;
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     let mut lines = scene.ui.lines();
     if scene.ui.is_json() {
         for described in &listing.entries {
-            lines.json(&Json::of(described))?;
+            lines.json(&ListOutput::of(described))?;
         }
     } else {
         let rows: Vec<Vec<String>> = listing.entries.iter().map(row).collect();
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     Ok(if listing.failed.is_empty() { Exit::Done } else { Exit::Partly })
 }
 
-fn row(Described { vault, entry }: &Described) -> Vec<String> {
+fn row(ListedSecret { vault, entry }: &ListedSecret) -> Vec<String> {
     vec![
         entry.name.to_string(),
         vault.to_string(),
@@ -101,7 +101,7 @@ fn in_words(metadata: &Metadata) -> String {
 
 /// One secret in a listing, as JSON.
 #[derive(Serialize)]
-pub(crate) struct Json<'a> {
+pub(crate) struct ListOutput<'a> {
     schema: u32,
     name: &'a str,
     vault: &'a str,
@@ -111,9 +111,9 @@ pub(crate) struct Json<'a> {
     read_only: Vec<&'a str>,
 }
 
-impl<'a> Json<'a> {
+impl<'a> ListOutput<'a> {
     /// Returns the form of `list --json` and `show --json`.
-    pub(crate) fn of(Described { vault, entry }: &'a Described) -> Self {
+    pub(crate) fn of(ListedSecret { vault, entry }: &'a ListedSecret) -> Self {
         Self {
             schema: 1,
             name: entry.name.as_str(),

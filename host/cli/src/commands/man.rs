@@ -4,7 +4,7 @@ mod markdown;
 
 use std::path::PathBuf;
 
-use keystead::Run;
+use keystead::RunMode;
 
 use crate::cli;
 use crate::failure::{Exit, Failure};
@@ -23,12 +23,12 @@ pub(crate) struct Args {
     markdown: bool,
 }
 
-pub(crate) fn run(args: &Args, run: Run, ui: &Ui) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, run: RunMode, ui: &Ui) -> Result<Exit, Failure> {
     let Some(dir) = &args.dir else {
         ui.answer(markdown::page(cli::tree()).as_bytes())?;
         return Ok(Exit::Done);
     };
-    if run == Run::Dry {
+    if run == RunMode::Dry {
         ui.note(&format!("Would write the pages into `{}`; nothing was changed", dir.display()));
         return Ok(Exit::Done);
     }

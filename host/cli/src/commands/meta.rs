@@ -3,11 +3,11 @@
 pub(crate) mod set;
 pub(crate) mod unset;
 
-use keystead::metadata::{Change, Changed, Edit};
+use keystead::metadata::{Change, Changed, MetadataEdit};
 use keystead_plugin_api::{SecretName, VaultName};
 use serde::Serialize;
 
-use super::Scene;
+use super::CommandContext;
 use crate::failure::{Exit, Failure};
 use crate::metadata;
 
@@ -18,7 +18,7 @@ pub(crate) enum Command {
     Unset(unset::Args),
 }
 
-pub(crate) fn run(command: Command, scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(command: Command, scene: CommandContext<'_>) -> Result<Exit, Failure> {
     match command {
         Command::Set(args) => set::run(args, scene),
         Command::Unset(args) => unset::run(args, scene),
@@ -29,8 +29,8 @@ pub(crate) fn run(command: Command, scene: Scene<'_>) -> Result<Exit, Failure> {
 fn change(
     name: &SecretName,
     vault: Option<VaultName>,
-    edit: Edit,
-    mut scene: Scene<'_>,
+    edit: MetadataEdit,
+    mut scene: CommandContext<'_>,
 ) -> Result<Exit, Failure> {
     let waiting = scene.waiting(vault.as_ref());
     let change = Change { name: name.clone(), vault, edit, run: scene.run() };
@@ -38,7 +38,7 @@ fn change(
     drop(waiting);
 
     if scene.ui.is_json() {
-        scene.ui.json(&Json::of(name, &changed, scene.global.dry_run))?;
+        scene.ui.json(&MetaOutput::of(name, &changed, scene.global.dry_run))?;
     }
     let Changed { vault, missing, .. } = &changed;
     for key in missing {
@@ -56,7 +56,7 @@ fn change(
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct MetaOutput<'a> {
     schema: u32,
     name: &'a str,
     vault: &'a str,
@@ -66,7 +66,7 @@ struct Json<'a> {
     dry_run: bool,
 }
 
-impl<'a> Json<'a> {
+impl<'a> MetaOutput<'a> {
     fn of(name: &'a SecretName, changed: &'a Changed, dry_run: bool) -> Self {
         Self {
             schema: 1,

@@ -1,9 +1,9 @@
 //! `keystead move`: secrets from one vault to another, or one to another name.
 
-use keystead::transfer::Source;
+use keystead::transfer::TransferMode;
 
-use super::Scene;
-use super::transfer::{self, Which};
+use super::CommandContext;
+use super::transfer::{self, TransferArgs};
 use crate::failure::{Exit, Failure};
 
 /// Move secrets from one vault to another, or give one another name
@@ -14,9 +14,9 @@ use crate::failure::{Exit, Failure};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    which: Which,
+    which: TransferArgs,
 }
 
-pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
-    transfer::run(args.which, Source::Removed, scene)
+pub(crate) fn run(args: Args, scene: CommandContext<'_>) -> Result<Exit, Failure> {
+    transfer::run(args.which, TransferMode::Removed, scene)
 }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use keystead::trust::PluginId;
 
-use super::Scene;
+use super::CommandContext;
 use crate::failure::{Exit, Failure};
 
 /// The commands about plugins.
@@ -33,7 +33,7 @@ pub(crate) enum Command {
     New(new::Args),
 }
 
-pub(crate) fn run(command: Command, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(command: Command, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     match command {
         Command::List(args) => list::run(&args, scene),
         Command::Show(args) => show::run(&args, scene),

@@ -2,7 +2,7 @@
 
 use keystead_plugin_api::{SecretName, VaultName};
 
-use super::Scene;
+use super::CommandContext;
 use super::get::{secret_name, vault_name};
 use super::set::Changed;
 use crate::failure::{Exit, Failure};
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     vault: Option<VaultName>,
 }
 
-pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let (name, run) = (&args.name, scene.run());
     let waiting = scene.waiting(args.vault.as_ref());
     let vault = scene.host.remove(name, args.vault.as_ref(), run, &mut scene.terminal)?;

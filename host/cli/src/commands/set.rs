@@ -3,18 +3,18 @@
 
 use std::path::PathBuf;
 
-use keystead::{FieldKind, NewField, NewSecret, Nobody};
+use keystead::{FieldKind, NewField, NewSecret, NonInteractive};
 use keystead_plugin_api::{
     Credential, ErrorKind, JsonText, MAX_VALUE_BYTES, SecretBytes, SecretName, SecretText, Value,
     ValueKind, VaultName, WriteMode,
 };
 use serde::Serialize;
 
-use super::Scene;
+use super::CommandContext;
 use super::get::{secret_name, vault_name};
 use crate::failure::{Exit, Failure};
 use crate::metadata;
-use crate::terminal::Untyped;
+use crate::terminal::InputError;
 use crate::value::input::{self, Ending};
 use keystead::internals::json::read;
 
@@ -99,7 +99,7 @@ impl Kind {
     }
 }
 
-pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     if let (Some(kind), Some(_)) = (args.kind, &args.field) {
         return Err(Failure::usage("`--kind` is what the whole secret is, which is a map")
             .hint(format!("add `--as {}` for what the field becomes", kind.name())));
@@ -173,12 +173,12 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
 }
 
 /// Returns which names the vault takes, where it refuses the request as it is and says that.
-fn grammar(error: &keystead::Error, scene: &Scene<'_>) -> Option<String> {
+fn grammar(error: &keystead::Error, scene: &CommandContext<'_>) -> Option<String> {
     let keystead::Error::Refused { vault, answer } = error else { return None };
     if answer.kind() != ErrorKind::Invalid {
         return None;
     }
-    let names = scene.host.vault_rules(vault, &mut Nobody).ok()?.name_grammar?;
+    let names = scene.host.vault_rules(vault, &mut NonInteractive).ok()?.name_grammar?;
     Some(format!("vault `{vault}` takes as a name: {names}"))
 }
 
@@ -203,7 +203,7 @@ impl Source {
         stdin: bool,
         exact: bool,
         file: Option<PathBuf>,
-        scene: &Scene<'_>,
+        scene: &CommandContext<'_>,
     ) -> Result<Self, Failure> {
         match file {
             Some(file) => Ok(Self::File(file)),
@@ -222,7 +222,12 @@ impl Source {
         }
     }
 
-    fn text(&self, scene: &Scene<'_>, label: &str, option: &str) -> Result<SecretText, Failure> {
+    fn text(
+        &self,
+        scene: &CommandContext<'_>,
+        label: &str,
+        option: &str,
+    ) -> Result<SecretText, Failure> {
         match self {
             Self::Standard(ending) => {
                 input::text(input::standard(MAX_VALUE_BYTES + 1)?, *ending, option)
@@ -244,7 +249,7 @@ impl Source {
     }
 }
 
-fn twice(scene: &Scene<'_>, label: &str) -> Result<SecretText, Failure> {
+fn twice(scene: &CommandContext<'_>, label: &str) -> Result<SecretText, Failure> {
     let first = scene.terminal.hidden(label).map_err(untyped)?;
     let second = scene.terminal.hidden("Once more").map_err(untyped)?;
     if first != second {
@@ -253,7 +258,7 @@ fn twice(scene: &Scene<'_>, label: &str) -> Result<SecretText, Failure> {
     Ok(first)
 }
 
-fn user(scene: &Scene<'_>) -> Result<String, Failure> {
+fn user(scene: &CommandContext<'_>) -> Result<String, Failure> {
     if !scene.terminal.is_there() {
         return Err(Failure::new(
             Exit::NeedsHuman,
@@ -264,14 +269,14 @@ fn user(scene: &Scene<'_>) -> Result<String, Failure> {
     scene.terminal.plain("User name").map_err(untyped)
 }
 
-fn untyped(why: Untyped) -> Failure {
+fn untyped(why: InputError) -> Failure {
     match why {
-        Untyped::Nobody => Failure::new(Exit::NeedsHuman, "nobody can be asked"),
-        Untyped::Interrupted => Failure::act("nothing was changed"),
-        Untyped::TooLong => {
+        InputError::Nobody => Failure::new(Exit::NeedsHuman, "nobody can be asked"),
+        InputError::Interrupted => Failure::act("nothing was changed"),
+        InputError::TooLong => {
             Failure::act("the line is too long to be typed").hint("add `--stdin` or `--file FILE`")
         }
-        Untyped::Failed(fault) => Failure::act("cannot ask at the terminal").because(fault),
+        InputError::Failed(fault) => Failure::act("cannot ask at the terminal").because(fault),
     }
 }
 

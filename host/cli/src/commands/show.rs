@@ -3,9 +3,9 @@
 use keystead::internals::metadata::expires;
 use keystead_plugin_api::{SecretName, VaultName};
 
-use super::Scene;
+use super::CommandContext;
 use super::get::{place, secret_name, vault_name};
-use super::list::Json;
+use super::list::ListOutput;
 use crate::failure::{Exit, Failure};
 use crate::metadata;
 
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     any: bool,
 }
 
-pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let place = place(args.vault.as_ref(), args.any);
     let waiting = scene.waiting(args.vault.as_ref());
     let described = scene.host.describe(&args.name, &place, &mut scene.terminal)?;
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         scene.ui.warn("there is more metadata, of a kind that this version does not know");
     }
     if scene.ui.is_json() {
-        scene.ui.json(&Json::of(&described))?;
+        scene.ui.json(&ListOutput::of(&described))?;
         return Ok(Exit::Done);
     }
     let mut lines = scene.ui.lines();

@@ -2,20 +2,21 @@
 //! read it, and what came of it.
 
 use keystead::transfer::{
-    Action, Carried, IfRefused, IfThere, Outcome, Plan, Planned, Source, Step, Transfer,
+    Carried, OnRejected, Outcome, Planned, Step, Transfer, TransferAction, TransferConflict,
+    TransferMode, TransferPlan,
 };
-use keystead::{Error, Run};
+use keystead::{Error, RunMode};
 use keystead_plugin_api::{SecretName, VaultName};
 use serde::Serialize;
 
-use super::Scene;
+use super::CommandContext;
 use super::get::{secret_name, vault_name};
 use crate::failure::{Exit, Failure, in_one_line};
 use crate::progress::Progress;
 
 /// Which secrets go where.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Which {
+pub(crate) struct TransferArgs {
     /// The secret's name, or a pattern: `*` stands for any text, `?` for any character
     pattern: String,
     /// The vault they are in
@@ -47,31 +48,38 @@ pub(crate) struct Which {
     skip: bool,
 }
 
-pub(crate) fn run(which: Which, source: Source, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    which: TransferArgs,
+    source: TransferMode,
+    mut scene: CommandContext<'_>,
+) -> Result<Exit, Failure> {
     let (from, to) = vaults(&which, &scene)?;
     let mut transfer = Transfer::new(which.pattern, from, to);
     transfer.rename = which.name;
     transfer.source = source;
     if which.replace {
-        transfer.if_there = IfThere::Replace;
+        transfer.if_there = TransferConflict::Replace;
     }
     if which.without_metadata {
         transfer.carried = Carried::ValueOnly;
     }
     if which.skip {
-        transfer.if_refused = IfRefused::Skip;
+        transfer.if_refused = OnRejected::Skip;
     }
     let waiting = scene.waiting(Some(&transfer.from));
     let plan = scene.host.plan_transfer(transfer, &mut scene.terminal)?;
     drop(waiting);
     match scene.run() {
-        Run::Dry => show(&plan, &scene),
-        Run::Real => carry_out(&plan, scene),
+        RunMode::Dry => show(&plan, &scene),
+        RunMode::Real => carry_out(&plan, scene),
     }
 }
 
 /// Returns where the secrets are and where they go.
-fn vaults(which: &Which, scene: &Scene<'_>) -> Result<(VaultName, VaultName), Failure> {
+fn vaults(
+    which: &TransferArgs,
+    scene: &CommandContext<'_>,
+) -> Result<(VaultName, VaultName), Failure> {
     if let (Some(from), Some(to)) = (&which.from, &which.to) {
         return Ok((from.clone(), to.clone()));
     }
@@ -91,27 +99,28 @@ fn vaults(which: &Which, scene: &Scene<'_>) -> Result<(VaultName, VaultName), Fa
 }
 
 /// Answers with the plan.
-fn show(plan: &Plan, scene: &Scene<'_>) -> Result<Exit, Failure> {
+fn show(plan: &TransferPlan, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let mut lines = scene.ui.lines();
     let mut count = Count::default();
     let mut rows = Vec::new();
     let source = plan.transfer().source;
     for planned in plan.planned() {
         let (action, reasons) = match &planned.action {
-            Action::Write => (count.did(), Vec::new()),
-            Action::Replace => (count.replaced(), Vec::new()),
-            Action::Same => (count.same(source), Vec::new()),
-            Action::Refused(_) => (count.left_out(), reasons(planned)),
+            TransferAction::Write => (count.did(), Vec::new()),
+            TransferAction::Replace => (count.replaced(), Vec::new()),
+            TransferAction::Same => (count.same(source), Vec::new()),
+            TransferAction::Refused(_) => (count.left_out(), reasons(planned)),
         };
         if scene.ui.is_json() {
-            let mut json = Json::of(plan, planned, action);
+            let mut json = TransferOutput::of(plan, planned, action);
             (json.reasons, json.dry_run) = (reasons, true);
             lines.json(&json)?;
         } else {
             rows.push(vec![
                 planned.name.to_string(),
                 planned.target.to_string(),
-                if action == Deed::Replaced { "replace" } else { action.word(source) }.to_owned(),
+                if action == TransferStatus::Replaced { "replace" } else { action.word(source) }
+                    .to_owned(),
                 reasons.join("; "),
             ]);
         }
@@ -119,24 +128,25 @@ fn show(plan: &Plan, scene: &Scene<'_>) -> Result<Exit, Failure> {
     lines.table(&["NAME", "AS", "ACTION", "WHY NOT"], &rows)?;
     lines.finish()?;
     match plan.refused() {
-        Some(refused) if plan.transfer().if_refused == IfRefused::Stop => {
+        Some(refused) if plan.transfer().if_refused == OnRejected::Stop => {
             Err(Error::from(refused).into())
         }
         refused => {
-            scene.ui.note(&format!("{}; nothing was changed", count.in_words(plan, Run::Dry)));
+            scene.ui.note(&format!("{}; nothing was changed", count.in_words(plan, RunMode::Dry)));
             Ok(if refused.is_some() { Exit::Partly } else { Exit::Done })
         }
     }
 }
 
-fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+fn carry_out(plan: &TransferPlan, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let transfer = plan.transfer();
     let several = plan.planned().len() > 1;
-    let replaced = plan.planned().iter().filter(|one| matches!(one.action, Action::Replace));
+    let replaced =
+        plan.planned().iter().filter(|one| matches!(one.action, TransferAction::Replace));
     let replaced = replaced.count();
     // One secret that was named is replaced without a question, as `set` does it.
     if several && replaced > 0 {
-        if transfer.if_refused == IfRefused::Stop
+        if transfer.if_refused == OnRejected::Stop
             && let Some(refused) = plan.refused()
         {
             return Err(Error::from(refused).into());
@@ -147,7 +157,7 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         )?;
     }
 
-    let doing = if transfer.source == Source::Kept { "Copying" } else { "Moving" };
+    let doing = if transfer.source == TransferMode::Kept { "Copying" } else { "Moving" };
     let progress = match several {
         true => scene.progress(doing, Some(plan.planned().len() as u64)),
         false => Progress::none(),
@@ -157,7 +167,7 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     let ui = scene.ui;
     let mut ask = progress.asking(&mut scene.terminal);
     let ended = scene.host.transfer(plan, &mut ask, &mut |Step { planned, outcome }| {
-        let mut json = Json::of(plan, planned, count.add(&outcome, transfer.source));
+        let mut json = TransferOutput::of(plan, planned, count.add(&outcome, transfer.source));
         json.reasons = reasons(planned);
         let warn = |why: &str| {
             progress.aside(|| ui.warn(&format!("`{}`: {why}", planned.name)));
@@ -189,7 +199,7 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         });
     }
     if ended.is_ok() || count.all() > 0 {
-        scene.ui.note(&format!("{}.", count.in_words(plan, Run::Real)));
+        scene.ui.note(&format!("{}.", count.in_words(plan, RunMode::Real)));
     }
     ended?;
     written?;
@@ -199,14 +209,14 @@ fn carry_out(plan: &Plan, mut scene: Scene<'_>) -> Result<Exit, Failure> {
 /// Returns why the target cannot have a secret.
 fn reasons(planned: &Planned) -> Vec<String> {
     match &planned.action {
-        Action::Refused(reasons) => reasons.iter().map(ToString::to_string).collect(),
+        TransferAction::Refused(reasons) => reasons.iter().map(ToString::to_string).collect(),
         _ => Vec::new(),
     }
 }
 
 /// What is done with a secret, or was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Deed {
+enum TransferStatus {
     Done,
     Replaced,
     Same,
@@ -214,11 +224,11 @@ enum Deed {
     Failed,
 }
 
-impl Deed {
-    fn word(self, source: Source) -> &'static str {
+impl TransferStatus {
+    fn word(self, source: TransferMode) -> &'static str {
         match (self, source) {
-            (Self::Done | Self::Replaced, Source::Kept) => "copy",
-            (Self::Done | Self::Replaced, Source::Removed) => "move",
+            (Self::Done | Self::Replaced, TransferMode::Kept) => "copy",
+            (Self::Done | Self::Replaced, TransferMode::Removed) => "move",
             (Self::Same, _) => "unchanged",
             (Self::LeftOut, _) => "refused",
             (Self::Failed, _) => "failed",
@@ -237,7 +247,7 @@ struct Count {
 }
 
 impl Count {
-    fn add(&mut self, outcome: &Outcome, source: Source) -> Deed {
+    fn add(&mut self, outcome: &Outcome, source: TransferMode) -> TransferStatus {
         match outcome {
             Outcome::Written => self.did(),
             Outcome::Replaced => self.replaced(),
@@ -245,34 +255,34 @@ impl Count {
             Outcome::Skipped => self.left_out(),
             Outcome::Failed(_) => {
                 self.failed += 1;
-                Deed::Failed
+                TransferStatus::Failed
             }
         }
     }
 
-    fn did(&mut self) -> Deed {
+    fn did(&mut self) -> TransferStatus {
         self.done += 1;
-        Deed::Done
+        TransferStatus::Done
     }
 
-    fn replaced(&mut self) -> Deed {
+    fn replaced(&mut self) -> TransferStatus {
         self.done += 1;
         self.replaced += 1;
-        Deed::Replaced
+        TransferStatus::Replaced
     }
 
     /// What the target has already is still to be removed by a move.
-    fn same(&mut self, source: Source) -> Deed {
-        if source == Source::Removed {
+    fn same(&mut self, source: TransferMode) -> TransferStatus {
+        if source == TransferMode::Removed {
             return self.did();
         }
         self.same += 1;
-        Deed::Same
+        TransferStatus::Same
     }
 
-    fn left_out(&mut self) -> Deed {
+    fn left_out(&mut self) -> TransferStatus {
         self.left_out += 1;
-        Deed::LeftOut
+        TransferStatus::LeftOut
     }
 
     fn all(&self) -> usize {
@@ -280,13 +290,13 @@ impl Count {
     }
 
     /// Returns a sentence without its full stop.
-    fn in_words(&self, plan: &Plan, run: Run) -> String {
+    fn in_words(&self, plan: &TransferPlan, run: RunMode) -> String {
         let transfer = plan.transfer();
         let verb = match (transfer.source, run) {
-            (Source::Kept, Run::Real) => "Copied",
-            (Source::Kept, Run::Dry) => "Would copy",
-            (Source::Removed, Run::Real) => "Moved",
-            (Source::Removed, Run::Dry) => "Would move",
+            (TransferMode::Kept, RunMode::Real) => "Copied",
+            (TransferMode::Kept, RunMode::Dry) => "Would copy",
+            (TransferMode::Removed, RunMode::Real) => "Moved",
+            (TransferMode::Removed, RunMode::Dry) => "Would move",
         };
         let without = match transfer.carried {
             Carried::All => "",
@@ -333,7 +343,7 @@ fn secrets(number: usize) -> String {
 
 /// One secret, as a line of JSON.
 #[derive(Serialize)]
-struct Json<'a> {
+struct TransferOutput<'a> {
     schema: u32,
     name: &'a str,
     from: &'a str,
@@ -360,8 +370,8 @@ impl Fault {
     }
 }
 
-impl<'a> Json<'a> {
-    fn of(plan: &'a Plan, planned: &'a Planned, deed: Deed) -> Self {
+impl<'a> TransferOutput<'a> {
+    fn of(plan: &'a TransferPlan, planned: &'a Planned, deed: TransferStatus) -> Self {
         let transfer = plan.transfer();
         Self {
             schema: 1,
@@ -370,7 +380,7 @@ impl<'a> Json<'a> {
             to: transfer.to.as_str(),
             r#as: planned.target.as_str(),
             action: deed.word(transfer.source),
-            replaced: deed == Deed::Replaced,
+            replaced: deed == TransferStatus::Replaced,
             reasons: Vec::new(),
             error: None,
             dry_run: false,

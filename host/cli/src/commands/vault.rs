@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use keystead::reference::Reference;
 
-use super::Scene;
+use super::CommandContext;
 use crate::failure::{Exit, Failure};
 
 /// The commands about vaults.
@@ -34,7 +34,7 @@ pub(crate) enum Command {
     Do(do_::Args),
 }
 
-pub(crate) fn run(command: Command, scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(command: Command, scene: CommandContext<'_>) -> Result<Exit, Failure> {
     match command {
         Command::Register(args) => register::run(args, scene),
         Command::Unregister(args) => unregister::run(&args, &scene),

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use clap::{Arg, ValueHint};
-use keystead::internals::plugin::inspect::Manifest;
+use keystead::internals::plugin::inspect::ParsedManifest;
 use keystead::trust::PluginId;
 use keystead::{Host, Options};
 use keystead_plugin_api::{SecretName, VaultName};
@@ -249,7 +249,7 @@ fn parameters(line: &Line<'_>) -> Option<Vec<Candidate>> {
     )
 }
 
-fn manifest(line: &Line<'_>, id: &str) -> Option<Manifest> {
+fn manifest(line: &Line<'_>, id: &str) -> Option<ParsedManifest> {
     let id = PluginId::parse(id).ok()?;
     Some(host(line)?.plugins().find(&id).ok()?.manifest().clone())
 }

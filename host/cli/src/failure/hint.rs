@@ -1,10 +1,10 @@
 //! From the library's errors to what the user sees, each with what can be done about it.
 
 use keystead::internals::plugin::{inspect, pins, runner, trust};
-use keystead::internals::registry::schema::Fault;
+use keystead::internals::registry::schema::ParameterError;
 use keystead::internals::similar;
 use keystead::internals::{fs, registry};
-use keystead::{Class, Error, Unanswered, agent, transfer};
+use keystead::{Error, ErrorClass, PromptError, agent, transfer};
 use keystead_plugin_api::{Challenge, Prompt, VaultName};
 
 use super::{Failure, in_one_line};
@@ -15,7 +15,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut found = Found::default();
         found.look_into(&error);
-        if error.class() == Class::Fault && found.hints.is_empty() {
+        if error.class() == ErrorClass::Fault && found.hints.is_empty() {
             found.hint("please report it, with this whole message");
         }
         let (exit, code) = (error.class().into(), Some(error.code()));
@@ -97,7 +97,7 @@ impl Found {
             Error::SecretExists { .. } => self.hint("leave `--no-clobber` out to replace it"),
             Error::Locked { vault, challenge, why } => {
                 self.address(challenge);
-                if *why == Unanswered::Nobody {
+                if *why == PromptError::Nobody {
                     self.locked(vault, &challenge.prompts);
                     self.hint(unlock_first(vault));
                 }
@@ -114,7 +114,7 @@ impl Found {
                 self.hint(format!("run `keystead vault show {vault}` to see its registration"));
             }
             Error::SearchIncomplete { vault, source, .. } => {
-                if let Error::Locked { challenge, why: Unanswered::Nobody, .. } = &**source {
+                if let Error::Locked { challenge, why: PromptError::Nobody, .. } = &**source {
                     self.address(challenge);
                     self.locked(vault, &challenge.prompts);
                     self.hint(format!(
@@ -138,7 +138,7 @@ impl Found {
                 "leave `--placement` out, or run `keystead plugin trust {plugin} --danger-in-process`"
             )),
             Error::Misbehaved { plugin, .. } | Error::Runner { plugin, .. }
-                if error.class() == Class::Fault =>
+                if error.class() == ErrorClass::Fault =>
             {
                 self.hint(format!(
                     "tell who makes the plugin: `keystead plugin show {plugin}` names them"
@@ -209,10 +209,10 @@ impl Found {
         }
     }
 
-    fn parameters(&mut self, what: &str, faults: &[Fault]) {
+    fn parameters(&mut self, what: &str, faults: &[ParameterError]) {
         for fault in faults {
             self.causes.push(in_one_line(fault));
-            if let Fault::Unknown { similar: Some(similar), .. } = fault {
+            if let ParameterError::Unknown { similar: Some(similar), .. } = fault {
                 self.hint(format!("did you mean `{similar}`?"));
             }
         }

@@ -49,13 +49,13 @@ pub(super) enum Key {
 }
 
 /// The terminal without echo, line editing and signals from keys; as before when dropped.
-pub(super) struct Quiet<'a> {
+pub(super) struct HiddenInput<'a> {
     tty: &'a File,
     before: Termios,
     question: &'a str,
 }
 
-impl<'a> Quiet<'a> {
+impl<'a> HiddenInput<'a> {
     /// Asks this question.
     pub(super) fn start(tty: &'a File, question: &'a str) -> io::Result<Self> {
         let quiet = Self { tty, before: tcgetattr(tty)?, question };
@@ -143,7 +143,7 @@ impl<'a> Quiet<'a> {
     }
 }
 
-impl Drop for Quiet<'_> {
+impl Drop for HiddenInput<'_> {
     fn drop(&mut self) {
         self.give_back();
         if let Ok(signals) = Signals::get() {

@@ -7,7 +7,7 @@ use keystead_plugin_api::VaultName;
 
 use super::super::distinct::clean;
 use super::module::{Instead, Module};
-use super::{Lost, Registered, Registry};
+use super::{ForeignRegistry, ForeignVault, Lost};
 use keystead::internals::word;
 
 const A_SECRET: &str = "it may be a secret, and is not shown";
@@ -28,7 +28,7 @@ pub struct Here<'a> {
 #[derive(Debug)]
 pub struct Proposal<'a> {
     /// What it is there.
-    pub registered: &'a Registered,
+    pub registered: &'a ForeignVault,
     /// What it would be called here.
     pub vault: VaultName,
     /// The plugin, whether it is installed or not.
@@ -55,12 +55,12 @@ pub struct LeftOut<'a> {
     pub why: &'static str,
 }
 
-impl Registry {
+impl ForeignRegistry {
     /// Returns what stands for each vault that could be read, in the order of the file.
     pub fn proposals(&self, here: &Here<'_>) -> Vec<Proposal<'_>> {
-        let all: Vec<&Registered> =
+        let all: Vec<&ForeignVault> =
             self.vaults.iter().filter_map(|one| one.as_ref().ok()).collect();
-        let is_store = |one: &Registered| {
+        let is_store = |one: &ForeignVault| {
             Module::find(&one.module).is_some_and(|module| module.instead == Instead::Store)
         };
         // SecretStore has one store for each user, however often it is registered.
@@ -101,7 +101,7 @@ impl Registry {
 }
 
 impl<'a> Proposal<'a> {
-    fn new(registered: &'a Registered, vault: VaultName, here: &Here<'_>) -> Self {
+    fn new(registered: &'a ForeignVault, vault: VaultName, here: &Here<'_>) -> Self {
         let plugin = match Module::find(&registered.module).map(|module| module.instead) {
             Some(Instead::Store) => Some("store"),
             Some(Instead::Plugin(plugin)) => Some(plugin),

@@ -9,8 +9,8 @@ use snapbox::IntoData as _;
 
 use super::*;
 
-fn of(text: &str) -> Result<Registry, Error> {
-    read(Source::Stream(Box::new(Cursor::new(text.to_owned()))))
+fn of(text: &str) -> Result<ForeignRegistry, Error> {
+    read(ImportSource::Stream(Box::new(Cursor::new(text.to_owned()))))
 }
 
 /// Returns all that is proposed where these plugins are installed, with their parameters.
@@ -219,13 +219,13 @@ this is not a registry of SecretManagement: it has more than 1000 vaults
 "#]]
     );
     assert!(of("\u{feff}{\"Vaults\":{}}").unwrap().vaults.is_empty());
-    assert!(read(Source::Folder("/".into())).is_err());
+    assert!(read(ImportSource::Folder("/".into())).is_err());
 }
 
 #[test]
 fn changed_registries_are_read_or_refused() {
     super::super::shown::changed(WRITTEN.as_bytes(), |bytes| {
-        let Ok(registry) = read(Source::Stream(Box::new(Cursor::new(bytes.to_vec())))) else {
+        let Ok(registry) = read(ImportSource::Stream(Box::new(Cursor::new(bytes.to_vec())))) else {
             return;
         };
         let plugin = |_: &str| None;

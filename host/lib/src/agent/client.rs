@@ -15,8 +15,8 @@ use zeroize::Zeroize;
 
 use super::proto::{MAX_FRAME_BYTES, Reply, Request, Secret};
 use super::{
-    Asking, Error, Kept, MAX_SESSION_BYTES, Patience, SessionKey, Sessions, Span, Status, place,
-    process,
+    CachedSession, Error, MAX_SESSION_BYTES, Patience, PromptLock, SessionCache, SessionKey,
+    SessionLimits, Status, place, process,
 };
 use crate::codec::Writer;
 use crate::host::lock;
@@ -83,8 +83,8 @@ impl Client {
         key: &SessionKey,
         vault: &VaultName,
         session: &Session,
-        span: Span,
-    ) -> Result<(Span, Status), Error> {
+        span: SessionLimits,
+    ) -> Result<(SessionLimits, Status), Error> {
         let kept = self.offer(Some(program), key, vault, session, span, Replace::Yes)?;
         kept.map(|kept| (kept.span, kept.status)).ok_or(Error::HungUp)
     }
@@ -97,7 +97,7 @@ impl Client {
         key: &SessionKey,
         vault: &VaultName,
         session: &Session,
-        span: Span,
+        span: SessionLimits,
         replace: Replace,
     ) -> Result<Option<Offered>, Error> {
         let secret = session.secret.expose();
@@ -135,7 +135,7 @@ impl Client {
             // Else it ended just now, having kept nothing for too long, or by a signal. A
             // person has typed what is to be kept: another one is started, or joined.
             if let Some(kept) = kept {
-                let span = Span { whole, idle: idle.min(whole) };
+                let span = SessionLimits { whole, idle: idle.min(whole) };
                 return Ok(kept?.map(|serial| Offered { serial, span, status }));
             }
         }
@@ -347,7 +347,7 @@ impl Client {
     }
 }
 
-impl Sessions for Client {
+impl SessionCache for Client {
     fn any(&self) -> bool {
         let socket = place::socket(&self.folder);
         rustix::fs::access(&socket, Access::EXISTS).is_ok() && !self.has_given_up()
@@ -358,7 +358,7 @@ impl Sessions for Client {
         key: &SessionKey,
         vault: &VaultName,
         patience: Patience,
-    ) -> Result<Option<Kept>, Error> {
+    ) -> Result<Option<CachedSession>, Error> {
         if self.has_given_up() {
             return Ok(None);
         }
@@ -370,7 +370,7 @@ impl Sessions for Client {
         let got = self.ask(&request, patience, |reply| match reply {
             Reply::Session { serial, secret, left } => {
                 let secret = SecretBytes::copy_of(secret.0);
-                Some(Some(Kept { session: Session::new(secret, left), serial }))
+                Some(Some(CachedSession { session: Session::new(secret, left), serial }))
             }
             Reply::None => Some(None),
             _ => None,
@@ -416,20 +416,20 @@ impl Sessions for Client {
         if session.lifetime.is_zero() {
             return Ok(None);
         }
-        let span = Span { whole: MAX_SESSION_LIFETIME, idle: Span::DEFAULT_IDLE };
+        let span = SessionLimits { whole: MAX_SESSION_LIFETIME, idle: SessionLimits::DEFAULT_IDLE };
         let program = self.program.as_deref();
         // Another process may have been faster, and a person's session ends when the person said.
         let kept = self.offer(program, key, vault, session, span, Replace::No)?;
         Ok(kept.map(|kept| kept.serial))
     }
 
-    fn asking(&self, key: &SessionKey) -> Option<Asking> {
+    fn asking(&self, key: &SessionKey) -> Option<PromptLock> {
         // Where there can be no lock, everybody asks for himself.
-        let Ok(folder) = place::make(&self.folder) else { return Some(Asking(None)) };
+        let Ok(folder) = place::make(&self.folder) else { return Some(PromptLock(None)) };
         match place::asking(&folder, key) {
-            Ok(Some(lock)) => Some(Asking(Some(lock))),
+            Ok(Some(lock)) => Some(PromptLock(Some(lock))),
             Ok(None) => None,
-            Err(_) => Some(Asking(None)),
+            Err(_) => Some(PromptLock(None)),
         }
     }
 
@@ -448,7 +448,7 @@ enum Replace {
 /// A session that an agent has taken.
 struct Offered {
     serial: u64,
-    span: Span,
+    span: SessionLimits,
     status: Status,
 }
 

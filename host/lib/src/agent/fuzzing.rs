@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use keystead_plugin_api::VaultName;
 
-use super::keep::Keep;
-use super::proto::{HeldVault, Locked, MAX_FRAME_BYTES, Reply, Request, Secret, Status};
-use super::server::Desk;
+use super::keep::SessionTable;
+use super::proto::{MAX_FRAME_BYTES, MemoryLock, Reply, Request, Secret, Status, UnlockedVault};
+use super::server::RequestHandler;
 use super::{MAX_VAULTS, SessionKey};
 use crate::codec::Writer;
 use crate::paths::Layer;
 use crate::plugin::pins::Digest;
 
 /// What a block is like that has nothing in it.
-static ZEROES: [u8; Keep::BLOCK_BYTES] = [0; Keep::BLOCK_BYTES];
+static ZEROES: [u8; SessionTable::BLOCK_BYTES] = [0; SessionTable::BLOCK_BYTES];
 
 /// Gives an agent these frames, one after another, and reads each as an agent's as well.
 ///
@@ -25,9 +25,9 @@ static ZEROES: [u8; Keep::BLOCK_BYTES] = [0; Keep::BLOCK_BYTES];
 /// Where a reader panics, something is read back as something else than was written, or an
 /// agent keeps more than it may or for longer.
 pub fn talk(mut bytes: &[u8]) {
-    let mut block = vec![0; Keep::BLOCK_BYTES];
-    let keep = Keep::new(&mut block);
-    let mut desk = Desk { keep, locked: Locked::No, used: Duration::ZERO };
+    let mut block = vec![0; SessionTable::BLOCK_BYTES];
+    let keep = SessionTable::new(&mut block);
+    let mut desk = RequestHandler { keep, locked: MemoryLock::No, used: Duration::ZERO };
     let mut now = Duration::ZERO;
     while let Some(([seconds, low, high], rest)) = bytes.split_first_chunk() {
         let (frame, rest) = rest.split_at(rest.len().min(u16::from_le_bytes([*low, *high]).into()));
@@ -88,7 +88,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         keep(),
         Request::Stop,
     ];
-    let held = HeldVault {
+    let held = UnlockedVault {
         vault: vault.clone(),
         layer: Layer::System,
         session: 3,
@@ -98,7 +98,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let status = Status {
         process: 7,
         version: "1.2.3".to_owned(),
-        locked: Locked::Sessions,
+        locked: MemoryLock::Sessions,
         vaults: vec![held.clone(), held],
     };
     let replies = [

@@ -6,11 +6,11 @@ use std::time::Duration;
 use keystead_plugin_api::VaultName;
 use zeroize::Zeroize;
 
-use super::proto::HeldVault;
+use super::proto::UnlockedVault;
 use super::{MAX_SESSION_BYTES, MAX_SESSIONS, MAX_VAULTS, SessionKey};
 
 /// All that is kept. Secrets lie in the block it is given, a slot each.
-pub(super) struct Keep<'m> {
+pub(super) struct SessionTable<'m> {
     block: &'m mut [u8],
     slots: [Option<Held>; MAX_SESSIONS],
     next_serial: u64,
@@ -52,7 +52,7 @@ pub(super) struct Times {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
-impl<'m> Keep<'m> {
+impl<'m> SessionTable<'m> {
     /// The bytes that the block has.
     pub(super) const BLOCK_BYTES: usize = MAX_SESSIONS * MAX_SESSION_BYTES;
 
@@ -173,14 +173,14 @@ impl<'m> Keep<'m> {
     }
 
     /// Returns what is kept, without secrets, by name.
-    pub(super) fn vaults(&mut self, now: Duration) -> Vec<HeldVault> {
+    pub(super) fn vaults(&mut self, now: Duration) -> Vec<UnlockedVault> {
         self.expire(now);
         let mut vaults: Vec<_> = self
             .slots
             .iter()
             .flatten()
             .flat_map(|held| {
-                held.vaults.iter().map(|vault| HeldVault {
+                held.vaults.iter().map(|vault| UnlockedVault {
                     vault: vault.clone(),
                     layer: held.key.layer,
                     session: held.serial,
@@ -222,7 +222,7 @@ impl<'m> Keep<'m> {
     }
 }
 
-impl Drop for Keep<'_> {
+impl Drop for SessionTable<'_> {
     fn drop(&mut self) {
         self.forget_all();
     }
@@ -255,17 +255,17 @@ mod tests {
     }
 
     fn block() -> Box<[u8]> {
-        vec![0; Keep::BLOCK_BYTES].into_boxed_slice()
+        vec![0; SessionTable::BLOCK_BYTES].into_boxed_slice()
     }
 
-    fn secret(keep: &mut Keep<'_>, key: &SessionKey, now: Duration) -> Option<Vec<u8>> {
+    fn secret(keep: &mut SessionTable<'_>, key: &SessionKey, now: Duration) -> Option<Vec<u8>> {
         keep.get(key, &vault("v"), now).map(|(_, secret, _)| secret.to_vec())
     }
 
     #[test]
     fn a_session_ends_after_its_whole_time_however_much_it_is_used() {
         let mut block = block();
-        let mut keep = Keep::new(&mut block);
+        let mut keep = SessionTable::new(&mut block);
         keep.put(key("a"), vault("a"), b"s", times(MINUTE * 3, MINUTE * 2), MINUTE).unwrap();
         for minute in 1..4 {
             let (_, secret, left) = keep.get(&key("a"), &vault("a"), MINUTE * minute).unwrap();
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn a_session_that_nobody_uses_ends_earlier() {
         let mut block = block();
-        let mut keep = Keep::new(&mut block);
+        let mut keep = SessionTable::new(&mut block);
         keep.put(key("a"), vault("a"), b"s", times(MINUTE * 100, MINUTE * 2), Duration::ZERO)
             .unwrap();
         assert!(keep.get(&key("a"), &vault("a"), MINUTE).is_some());
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn only_the_whole_key_fits() {
         let mut block = block();
-        let mut keep = Keep::new(&mut block);
+        let mut keep = SessionTable::new(&mut block);
         keep.put(key("a"), vault("a"), b"s", times(MINUTE, MINUTE), Duration::ZERO).unwrap();
         let others = [
             key("b"),
@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn a_refused_session_does_not_take_a_newer_one_with_it() {
         let mut block = block();
-        let mut keep = Keep::new(&mut block);
+        let mut keep = SessionTable::new(&mut block);
         keep.put(key("a"), vault("a"), b"old", times(MINUTE, MINUTE), Duration::ZERO).unwrap();
         let old = keep.get(&key("a"), &vault("a"), Duration::ZERO).unwrap().0;
         keep.put(key("a"), vault("a"), b"new", times(MINUTE, MINUTE), Duration::ZERO).unwrap();
@@ -328,8 +328,8 @@ mod tests {
     #[test]
     fn what_is_forgotten_is_wiped() {
         let mut block = block();
-        let mut keep = Keep::new(&mut block);
-        let put = |keep: &mut Keep<'_>, name: &str, whole| {
+        let mut keep = SessionTable::new(&mut block);
+        let put = |keep: &mut SessionTable<'_>, name: &str, whole| {
             keep.put(
                 key(name),
                 vault(name),
@@ -344,7 +344,8 @@ mod tests {
         put(&mut keep, "left", MINUTE);
         keep.put(key("left"), vault("left"), b"shorter", times(MINUTE, MINUTE), Duration::ZERO)
             .unwrap();
-        let marks = |keep: &Keep<'_>| keep.block.iter().filter(|byte| **byte == 0xaa).count();
+        let marks =
+            |keep: &SessionTable<'_>| keep.block.iter().filter(|byte| **byte == 0xaa).count();
         assert_eq!(marks(&keep), 2 * MAX_SESSION_BYTES);
         keep.expire(Duration::from_secs(1));
         assert_eq!(marks(&keep), MAX_SESSION_BYTES);
@@ -358,14 +359,14 @@ mod tests {
     #[test]
     fn a_full_agent_takes_no_more_and_loses_nothing() {
         let mut block = block();
-        let mut keep = Keep::new(&mut block);
+        let mut keep = SessionTable::new(&mut block);
         let whole = |number: usize| if number == 0 { MINUTE } else { MINUTE * 9 };
         for number in 0..MAX_SESSIONS {
             let name = format!("v{number}");
             let (key, times) = (key(&name), times(whole(number), MINUTE * 9));
             keep.put(key, vault(&name), &[number as u8], times, Duration::ZERO).unwrap();
         }
-        let put = |keep: &mut Keep<'_>, name: &str, now| {
+        let put = |keep: &mut SessionTable<'_>, name: &str, now| {
             keep.put(key(name), vault(name), b"x", times(MINUTE, MINUTE), now)
         };
         assert_eq!(put(&mut keep, "more", Duration::ZERO), Err(Full));
@@ -382,7 +383,7 @@ mod tests {
     #[test]
     fn vaults_of_one_key_share_a_session_and_lock_together() {
         let mut block = block();
-        let mut keep = Keep::new(&mut block);
+        let mut keep = SessionTable::new(&mut block);
         let long = times(MINUTE, MINUTE);
         keep.put(key("a"), vault("one"), b"s", long, Duration::ZERO).unwrap();
         assert!(keep.get(&key("a"), &vault("two"), Duration::ZERO).is_some());
@@ -401,7 +402,7 @@ mod tests {
     #[test]
     fn renewed_session_ends_no_later_than_first_said() {
         let mut block = block();
-        let mut keep = Keep::new(&mut block);
+        let mut keep = SessionTable::new(&mut block);
         let times = Times { whole: MINUTE * 10, lifetime: MINUTE * 4, idle: MINUTE * 60 };
         let old = keep.put(key("a"), vault("a"), b"longer", times, Duration::ZERO).unwrap();
         let new = keep.renew(&key("a"), old, b"new", MINUTE * 4, MINUTE * 3).unwrap();
@@ -422,7 +423,7 @@ mod tests {
     #[test]
     fn vault_without_room_for_its_name_gets_no_session() {
         let mut block = block();
-        let mut keep = Keep::new(&mut block);
+        let mut keep = SessionTable::new(&mut block);
         let long = times(MINUTE, MINUTE);
         keep.put(key("a"), vault("v0"), b"s", long, Duration::ZERO).unwrap();
         for number in 1..MAX_VAULTS {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::paths::Layer;
 use crate::plugin::pins::Digest;
-use crate::registry::{Entry, Placement, Setting};
+use crate::registry::{Placement, Registration, Setting};
 
 /// What a session is bound to: a login. Keys are compared whole. The vault's name is not in it:
 /// vaults that log in the same way share one session.
@@ -44,7 +44,7 @@ impl SessionKey {
     /// (references unresolved), the references that answer prompts, the grants, the placement, and
     /// the home that defaults with `~/` start from. Parameters of these names are `beside` the
     /// login, and left out; so is what describes a vault.
-    pub fn registered(entry: &Entry, beside: &[String], home: Option<&Path>) -> Digest {
+    pub fn registered(entry: &Registration, beside: &[String], home: Option<&Path>) -> Digest {
         let mut text = Vec::with_capacity(512);
         let mut part = |tag: u8, bytes: &[u8]| part(&mut text, tag, bytes);
         part(b'i', entry.plugin.as_bytes());
@@ -73,7 +73,7 @@ impl SessionKey {
     /// login, and of these answers to prompts. A prompt without an answer is another account than
     /// one with any.
     pub fn account<'a>(
-        entry: &Entry,
+        entry: &Registration,
         beside: &[String],
         resolved: &Parameters,
         answers: impl Iterator<Item = (&'a String, &'a SecretText)> + Clone,
@@ -129,8 +129,8 @@ mod tests {
 
     use crate::reference::Reference;
 
-    fn entry(change: impl FnOnce(&mut Entry)) -> Digest {
-        let mut entry = Entry::new(VaultName::parse("work").unwrap(), "memory");
+    fn entry(change: impl FnOnce(&mut Registration)) -> Digest {
+        let mut entry = Registration::new(VaultName::parse("work").unwrap(), "memory");
         entry.parameters.insert("file".into(), Setting::Text("/a".into()));
         entry.grants.push("files:/a:rw".into());
         change(&mut entry);
@@ -155,7 +155,7 @@ mod tests {
             entry(|e| drop(e.unlock.insert("password".into(), Reference::parse("env:A").unwrap()))),
             entry(|e| drop(e.unlock.insert("password".into(), Reference::parse("env:B").unwrap()))),
             SessionKey::registered(
-                &Entry::new(VaultName::parse("work").unwrap(), "memory"),
+                &Registration::new(VaultName::parse("work").unwrap(), "memory"),
                 &[],
                 Some(Path::new("/home/bob")),
             ),
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn key_differs_with_resolved_secret() {
         let of = |name: &str, secret: &str| {
-            let mut entry = Entry::new(VaultName::parse("work").unwrap(), "memory");
+            let mut entry = Registration::new(VaultName::parse("work").unwrap(), "memory");
             let from = Setting::Reference(Reference::parse("env:A").unwrap());
             entry.parameters.insert(name.into(), from);
             let mut resolved = Parameters::new();
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn key_differs_with_answers_to_prompts() {
         let of = |answers: &[(&str, &str)]| {
-            let entry = Entry::new(VaultName::parse("work").unwrap(), "memory");
+            let entry = Registration::new(VaultName::parse("work").unwrap(), "memory");
             let answer = |(name, text): &(&str, &str)| ((*name).to_owned(), SecretText::new(*text));
             let answers: Vec<_> = answers.iter().map(answer).collect();
             let answers = answers.iter().map(|(name, text)| (name, text));

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::{Error, SessionKey};
-use crate::fs::{Folder, Lock, PRIVATE_FILE, Rule};
+use crate::fs::{Lock, PRIVATE_FILE, Rule, SafeDir};
 
 /// The socket's name.
 const SOCKET: &str = "agent";
@@ -27,8 +27,8 @@ pub(super) fn socket(folder: &Path) -> PathBuf {
 }
 
 /// Opens the folder, and makes it where it is missing: only its owner may look into it.
-pub(super) fn make(folder: &Path) -> Result<Folder, Error> {
-    let folder = Folder::create(folder, Rule::User)?;
+pub(super) fn make(folder: &Path) -> Result<SafeDir, Error> {
+    let folder = SafeDir::create(folder, Rule::User)?;
     let mode = folder.mode()?;
     if mode & 0o077 != 0 {
         return Err(Error::OpenFolder { path: folder.path().to_owned(), mode });
@@ -37,12 +37,12 @@ pub(super) fn make(folder: &Path) -> Result<Folder, Error> {
 }
 
 /// Takes the lock that a living agent holds; `None` where one lives.
-pub(super) fn lock(folder: &Folder) -> Result<Option<Lock>, Error> {
+pub(super) fn lock(folder: &SafeDir) -> Result<Option<Lock>, Error> {
     Ok(folder.try_lock(LOCK)?)
 }
 
 /// Takes the turn to log in with a key; `None` where another process has it.
-pub(super) fn asking(folder: &Folder, key: &SessionKey) -> Result<Option<Lock>, Error> {
+pub(super) fn asking(folder: &SafeDir, key: &SessionKey) -> Result<Option<Lock>, Error> {
     Ok(folder.try_lock(&key.lock_name())?)
 }
 
@@ -66,7 +66,7 @@ pub(super) fn connect(folder: &Path) -> io::Result<OwnedFd> {
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: OwnedFd,
-    folder: Folder,
+    folder: SafeDir,
     /// What was put into the folder: what lies there now may be another agent's.
     made: (u64, u64),
     /// Let go last.
@@ -75,7 +75,7 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Puts a socket into the folder, in place of one that a killed agent left.
-    pub(super) fn bind(folder: Folder, lock: Lock) -> Result<Self, Error> {
+    pub(super) fn bind(folder: SafeDir, lock: Lock) -> Result<Self, Error> {
         let path = socket(folder.path());
         let io =
             |action, error: io::Error| Error::Socket { action, path: path.clone(), source: error };
@@ -139,7 +139,7 @@ fn short(folder: &impl AsFd) -> io::Result<SocketAddrUnix> {
     Ok(SocketAddrUnix::new(format!("/proc/self/fd/{number}/{SOCKET}"))?)
 }
 
-fn identity(folder: &Folder) -> Result<(u64, u64), Errno> {
+fn identity(folder: &SafeDir) -> Result<(u64, u64), Errno> {
     let stat = rustix::fs::statat(folder, SOCKET, AtFlags::SYMLINK_NOFOLLOW)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Socket => Ok((stat.st_dev, stat.st_ino)),

@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
-use super::keep::Keep;
+use super::keep::SessionTable;
 use super::place::{self, Listener};
 use super::proto::MAX_FRAME_BYTES;
 use super::server::Server;
@@ -149,7 +149,7 @@ fn run(folder: &Path) -> Result<(), String> {
 
     let signals =
         signals::of_this_process().map_err(|error| format!("cannot watch for signals: {error}"))?;
-    let (locked, mut block) = memory::block(Keep::BLOCK_BYTES + 2 * MAX_FRAME_BYTES);
+    let (locked, mut block) = memory::block(SessionTable::BLOCK_BYTES + 2 * MAX_FRAME_BYTES);
     let listener = listen(folder).map_err(|error| story(&error))?;
     let Some(listener) = listener else {
         say(ANOTHER);

@@ -113,14 +113,14 @@ pub struct Status {
     /// The version of Keystead that it is.
     pub version: String,
     /// How much of its memory stays out of swap.
-    pub locked: Locked,
+    pub locked: MemoryLock,
     /// The vaults that it keeps a session of, by name.
-    pub vaults: Vec<HeldVault>,
+    pub vaults: Vec<UnlockedVault>,
 }
 
 /// How much of an agent's memory stays out of swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Locked {
+pub enum MemoryLock {
     /// All of it.
     Whole,
     /// The memory that sessions are kept in.
@@ -129,7 +129,7 @@ pub enum Locked {
     No,
 }
 
-impl Locked {
+impl MemoryLock {
     const ALL: [Self; 3] = [Self::Whole, Self::Sessions, Self::No];
 
     /// Returns its name in messages and in JSON.
@@ -144,7 +144,7 @@ impl Locked {
 
 /// A vault whose session is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldVault {
+pub struct UnlockedVault {
     /// Its name.
     pub vault: VaultName,
     /// Where it is registered.
@@ -257,7 +257,7 @@ impl<'a> Reply<'a> {
                 w.u8(IS);
                 w.u32(status.process);
                 w.text(&status.version);
-                w.u8(Locked::ALL.iter().position(|l| *l == status.locked).unwrap_or(0) as u8);
+                w.u8(MemoryLock::ALL.iter().position(|l| *l == status.locked).unwrap_or(0) as u8);
                 w.count(status.vaults.len());
                 for held in &status.vaults {
                     w.text(held.vault.as_str());
@@ -345,12 +345,12 @@ fn secret<'a>(r: &mut Reader<'a>) -> Result<Secret<'a>, Fault> {
 fn status(r: &mut Reader<'_>) -> Result<Status, Fault> {
     let process = r.u32()?;
     let version = r.text(MAX_VERSION_BYTES, "a version of more than 64 bytes")?.to_owned();
-    let locked = Locked::ALL.get(usize::from(r.u8()?)).copied();
+    let locked = MemoryLock::ALL.get(usize::from(r.u8()?)).copied();
     let locked = locked.ok_or_else(|| Fault::new("memory that is locked in an unknown way"))?;
     let count = r.count(MAX_VAULTS, "too many vaults")?;
     let mut vaults = Vec::with_capacity(count);
     for _ in 0..count {
-        vaults.push(HeldVault {
+        vaults.push(UnlockedVault {
             vault: vault(r)?,
             layer: layer(r)?,
             session: r.u64()?,

@@ -14,9 +14,9 @@ use rustix::time::{
 use zeroize::Zeroize;
 
 use super::MAX_SESSION_BYTES;
-use super::keep::{Keep, Times};
+use super::keep::{SessionTable, Times};
 use super::place::Listener;
-use super::proto::{Locked, MAX_FRAME_BYTES, Reply, Request, Secret, Status};
+use super::proto::{MAX_FRAME_BYTES, MemoryLock, Reply, Request, Secret, Status};
 use crate::codec::{Fault, Writer};
 use crate::platform::peer::Peer;
 use crate::platform::signals::Signals;
@@ -35,15 +35,15 @@ pub(super) struct Server<'m> {
     listener: Listener,
     /// Goes off when something is over, also after the machine has slept.
     timer: OwnedFd,
-    desk: Desk<'m>,
+    desk: RequestHandler<'m>,
     inbox: &'m mut [u8],
     outbox: &'m mut [u8],
-    clients: Vec<Client>,
+    clients: Vec<ClientConnection>,
     linger: Duration,
 }
 
 /// A client, and until when it may stay.
-struct Client {
+struct ClientConnection {
     socket: OwnedFd,
     until: Duration,
 }
@@ -61,14 +61,14 @@ impl<'m> Server<'m> {
     pub(super) fn new(
         listener: Listener,
         block: &'m mut [u8],
-        locked: Locked,
+        locked: MemoryLock,
         linger: Duration,
     ) -> io::Result<Self> {
-        let (sessions, frames) = block.split_at_mut(Keep::BLOCK_BYTES);
+        let (sessions, frames) = block.split_at_mut(SessionTable::BLOCK_BYTES);
         let (inbox, outbox) = frames.split_at_mut(MAX_FRAME_BYTES);
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let timer = rustix::time::timerfd_create(TimerfdClockId::Boottime, flags)?;
-        let desk = Desk { keep: Keep::new(sessions), locked, used: now() };
+        let desk = RequestHandler { keep: SessionTable::new(sessions), locked, used: now() };
         Ok(Self { listener, timer, desk, inbox, outbox, clients: Vec::new(), linger })
     }
 
@@ -162,7 +162,7 @@ impl<'m> Server<'m> {
         if self.clients.len() == MAX_CLIENTS {
             self.clients.remove(0);
         }
-        self.clients.push(Client { socket, until: now() + STAY });
+        self.clients.push(ClientConnection { socket, until: now() + STAY });
         Ok(())
     }
 
@@ -219,14 +219,14 @@ struct Ready {
 struct Gone;
 
 /// What requests are answered from.
-pub(super) struct Desk<'m> {
-    pub(super) keep: Keep<'m>,
-    pub(super) locked: Locked,
+pub(super) struct RequestHandler<'m> {
+    pub(super) keep: SessionTable<'m>,
+    pub(super) locked: MemoryLock,
     /// When something was last kept or looked after.
     pub(super) used: Duration,
 }
 
-impl Desk<'_> {
+impl RequestHandler<'_> {
     /// Answers a request.
     pub(super) fn answer(
         &mut self,

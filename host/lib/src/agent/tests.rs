@@ -12,9 +12,9 @@ use keystead_plugin_api::{SecretBytes, Session, VaultName};
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{RawUid, Uid};
 
-use super::keep::Keep;
+use super::keep::SessionTable;
 use super::place::{self, Listener};
-use super::proto::{Locked, MAX_FRAME_BYTES, PROTOCOL};
+use super::proto::{MAX_FRAME_BYTES, MemoryLock, PROTOCOL};
 use super::server::Server;
 use super::*;
 use crate::paths::Layer;
@@ -76,8 +76,8 @@ impl Agent {
             let folder = place::make(&folder).unwrap();
             let lock = place::lock(&folder).unwrap().unwrap();
             let listener = Listener::bind(folder, lock).unwrap();
-            let mut block = vec![0; Keep::BLOCK_BYTES + 2 * MAX_FRAME_BYTES];
-            let mut server = Server::new(listener, &mut block, Locked::No, linger).unwrap();
+            let mut block = vec![0; SessionTable::BLOCK_BYTES + 2 * MAX_FRAME_BYTES];
+            let mut server = Server::new(listener, &mut block, MemoryLock::No, linger).unwrap();
             ready.send(()).unwrap();
             server.run(&signals).unwrap();
         });
@@ -121,7 +121,7 @@ fn held(client: &Client) -> Vec<String> {
 }
 
 fn keep(client: &Client, name: &str, whole: Duration) {
-    let span = Span { whole, idle: LONG };
+    let span = SessionLimits { whole, idle: LONG };
     let program = Path::new(NO_PROGRAM);
     let (key, name) = (key(name), vault(name));
     client.keep(program, &key, &name, &session(b"canary-session"), span).unwrap();
@@ -164,10 +164,10 @@ fn a_session_is_kept_no_longer_than_the_plugin_takes_it() {
     let (_root, folder) = folder();
     let _agent = Agent::start(&folder, LONG);
     let client = Client::new(&folder);
-    let span = Span { whole: LONG * 60, idle: LONG * 60 };
+    let span = SessionLimits { whole: LONG * 60, idle: LONG * 60 };
     let (kept, _) =
         client.keep(Path::new(NO_PROGRAM), &key("a"), &vault("a"), &session(b"s"), span).unwrap();
-    assert_eq!(kept, Span { whole: LONG, idle: LONG });
+    assert_eq!(kept, SessionLimits { whole: LONG, idle: LONG });
     assert!(client.status().unwrap().unwrap().vaults[0].left <= LONG);
 
     let large = session(&[7; MAX_SESSION_BYTES]);
@@ -386,7 +386,7 @@ fn wait_for(what: &impl AsFd) {
 
 fn status() -> Vec<u8> {
     let version = "1".to_owned();
-    let status = Status { process: 1, version, locked: Locked::No, vaults: Vec::new() };
+    let status = Status { process: 1, version, locked: MemoryLock::No, vaults: Vec::new() };
     let mut bytes = vec![0; MAX_FRAME_BYTES];
     let mut writer = crate::codec::Writer::new(&mut bytes);
     super::proto::Reply::Is(status).write(&mut writer);
@@ -423,7 +423,7 @@ fn what_was_typed_outlives_an_agent_that_ends_between_two_questions() {
             Agent::start(&theirs, LONG)
         });
         let client = Client::new(&folder);
-        let span = Span { whole: LONG, idle: LONG };
+        let span = SessionLimits { whole: LONG, idle: LONG };
         client.keep(&program, &key("a"), &vault("a"), &session(b"canary-session"), span).unwrap();
         let _agent = next.join().unwrap();
         let kept = client.get(&key("a"), &vault("a"), Patience::Short).unwrap().unwrap();
@@ -436,7 +436,7 @@ fn an_agent_that_always_hangs_up_is_an_error_and_no_endless_wait() {
     let (root, folder) = folder();
     let dies = dying(&folder, vec![Some(status()), None, None]);
     let program = program(root.path(), "another", "started");
-    let span = Span { whole: LONG, idle: LONG };
+    let span = SessionLimits { whole: LONG, idle: LONG };
     let client = Client::new(&folder);
     let error = client.keep(&program, &key("a"), &vault("a"), &session(b"s"), span).unwrap_err();
     assert_eq!(error.code(), "E14.hung-up", "{error}");

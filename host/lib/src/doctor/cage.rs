@@ -3,10 +3,10 @@
 use super::{Finding, Severity};
 use std::path::Path;
 
-use crate::plugin::runner::{self, Cage, Lack, Namespaces};
+use crate::plugin::runner::{self, MissingFeature, Namespaces, SandboxLevel};
 
 /// Tries the cage, in a thread that ends with it.
-pub(super) fn findings(demanded: Cage) -> Vec<Finding> {
+pub(super) fn findings(demanded: SandboxLevel) -> Vec<Finding> {
     match runner::lacking() {
         Ok(lacking) => lacking.into_iter().map(|lack| of_lack(lack, demanded)).collect(),
         Err(problem) => {
@@ -45,8 +45,8 @@ fn without_namespaces(demanded: Namespaces, why: &str) -> Finding {
     Finding::new(severity, "E11.sandbox", what).because(means)
 }
 
-fn of_lack(lack: Lack, demanded: Cage) -> Finding {
-    if lack == Lack::Sockets {
+fn of_lack(lack: MissingFeature, demanded: SandboxLevel) -> Finding {
+    if lack == MissingFeature::Sockets {
         let why = "a vault that is granted `socket:` is not opened isolated; nothing is open";
         return Finding::new(Severity::Note, "E11.sandbox", lack.to_string()).because(why);
     }
@@ -55,11 +55,11 @@ fn of_lack(lack: Lack, demanded: Cage) -> Finding {
         return Finding::new(Severity::Note, "E11.sandbox", lack.to_string()).because(why);
     }
     let (severity, why) = match demanded {
-        Cage::Whole => (
+        SandboxLevel::Whole => (
             Severity::Error,
             "the policy demands a whole cage, so that no isolated plugin is loaded",
         ),
-        Cage::Possible => (
+        SandboxLevel::Possible => (
             Severity::Warning,
             "isolated plugins can do more than they were granted; `cage = \"whole\"` in the policy \
              refuses them here",
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_an_error_where_the_policy_demands_it() {
-        let finding = of_lack(Lack::Truncate, Cage::Possible);
+        let finding = of_lack(MissingFeature::Truncate, SandboxLevel::Possible);
         assert_eq!(finding.severity, Severity::Warning);
         assert!(finding.what.contains("Linux 6.2"), "{}", finding.what);
         let why = "the kernel refuses user namespaces to this user (EPERM)";
@@ -83,15 +83,15 @@ mod tests {
         assert_eq!((finding.severity, finding.code), (Severity::Warning, "E11.sandbox"));
         assert_eq!(finding.what, format!("isolated plugins get no namespaces of their own: {why}"));
         assert_eq!(without_namespaces(Namespaces::Required, why).severity, Severity::Error);
-        let finding = of_lack(Lack::Files, Cage::Whole);
+        let finding = of_lack(MissingFeature::Files, SandboxLevel::Whole);
         assert_eq!((finding.severity, finding.code), (Severity::Error, "E11.sandbox"));
         assert!(finding.why.contains("no isolated plugin is loaded"), "{}", finding.why);
     }
 
     #[test]
     fn what_one_wall_holds_where_others_have_two_is_a_note_whatever_is_demanded() {
-        for demanded in [Cage::Possible, Cage::Whole] {
-            let finding = of_lack(Lack::Second(Older::Tcp), demanded);
+        for demanded in [SandboxLevel::Possible, SandboxLevel::Whole] {
+            let finding = of_lack(MissingFeature::Second(Older::Tcp), demanded);
             assert_eq!(finding.severity, Severity::Note);
             assert_eq!(
                 finding.what,

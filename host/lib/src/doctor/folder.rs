@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
-use super::mend::{self, Mend};
+use super::mend::{self, Fix};
 use super::{Finding, Severity};
-use crate::fs::{self, Folder, Rule};
+use crate::fs::{self, Rule, SafeDir};
 use crate::host::Host;
 use crate::paths::Layer;
 use crate::plugin::trust::{self, Survey};
@@ -37,7 +37,7 @@ impl Host {
             findings.push(
                 Finding::new(Severity::Warning, "E02.left-over", what)
                     .because("nothing reads it; a process was ended while it wrote")
-                    .mended([Mend::about("rm", &path, "remove it")]),
+                    .mended([Fix::about("rm", &path, "remove it")]),
             );
         }
     }
@@ -45,7 +45,7 @@ impl Host {
 
 /// Returns what was left over among a layer's registrations.
 fn registrations(path: &Path) -> Result<Vec<std::path::PathBuf>, fs::Error> {
-    let Some(config) = Folder::open_if_there(path, Rule::User)? else { return Ok(Vec::new()) };
+    let Some(config) = SafeDir::open_if_there(path, Rule::User)? else { return Ok(Vec::new()) };
     let mut left_over = config.left_over()?;
     if let Some(vaults) = config.folder("vaults")? {
         left_over.extend(vaults.left_over()?);
@@ -56,8 +56,8 @@ fn registrations(path: &Path) -> Result<Vec<std::path::PathBuf>, fs::Error> {
 /// Returns what keeps the program for runners from being started.
 fn runner(program: &Path) -> Option<Finding> {
     let mend = match program.is_file() {
-        true => Mend::about("chmod a+x", program, "let it be started"),
-        false => Mend::about("ls -ld", program, "see what is there; then install Keystead again"),
+        true => Fix::about("chmod a+x", program, "let it be started"),
+        false => Fix::about("ls -ld", program, "see what is there; then install Keystead again"),
     };
     let refused = rustix::fs::access(program, Access::EXEC_OK).err();
     let cause = match refused {
@@ -100,7 +100,7 @@ fn of_trust(severity: Severity, error: &trust::Error) -> Finding {
         trust::Error::PolicyMalformed { path, line, .. } => {
             Finding::of(severity, error.code(), error)
                 .because("no plugin is used while it cannot be told what is forbidden")
-                .mended([Mend::edit(path, *line)])
+                .mended([Fix::edit(path, *line)])
         }
         other => Finding::of(severity, other.code(), other).because(UNUSABLE),
     }

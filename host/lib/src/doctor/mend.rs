@@ -6,14 +6,14 @@ use std::path::Path;
 
 use crate::fs;
 use crate::paths::Layer;
-use crate::plugin::inspect::Kind;
-use crate::registry::schema::{self, Fault};
-use crate::registry::{Entry, Setting};
+use crate::plugin::inspect::ParsedKind;
+use crate::registry::schema::{self, ParameterError};
+use crate::registry::{Registration, Setting};
 use crate::shell::word;
 
 /// A command that mends a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mend {
+pub struct Fix {
     /// The command, quoted for a POSIX shell. Words in capitals are to be filled in:
     /// `FILE`, `VALUE`, `REFERENCE`.
     pub command: String,
@@ -21,7 +21,7 @@ pub struct Mend {
     pub does: &'static str,
 }
 
-impl Mend {
+impl Fix {
     pub(super) fn new(command: impl Into<String>, does: &'static str) -> Self {
         Self { command: command.into(), does }
     }
@@ -49,64 +49,64 @@ impl Mend {
 
 /// Returns what mends a path that is not safe or cannot be used; nothing where trying again
 /// is all there is.
-pub(super) fn of_path(error: &fs::Error) -> Vec<Mend> {
+pub(super) fn of_path(error: &fs::Error) -> Vec<Fix> {
     use fs::Error;
     match error {
         Error::OthersWrite { at, .. }
         | Error::GroupWrite { at, .. }
         | Error::AccessList { at, .. } => {
-            vec![Mend::about(
+            vec![Fix::about(
                 "chmod go-w",
                 at,
                 "look at what is in it first: others could change it",
             )]
         }
-        Error::Owner { at, allowed, .. } => vec![Mend {
+        Error::Owner { at, allowed, .. } => vec![Fix {
             command: format!("sudo chown {} {}", user(allowed), word(&at.to_string_lossy())),
             does: "look at what is in it first: its owner could change it",
         }],
-        Error::LinkOwner { at, allowed, .. } => vec![Mend {
+        Error::LinkOwner { at, allowed, .. } => vec![Fix {
             command: format!("sudo chown -h {} {}", user(allowed), word(&at.to_string_lossy())),
             does: "look at where it leads first: its owner could point it elsewhere",
         }],
-        Error::SharedFolder { at, .. } => vec![Mend::new(
+        Error::SharedFolder { at, .. } => vec![Fix::new(
             format!("install -d -m 700 {}", word(&format!("{}/keystead", at.display()))),
             "have a folder of your own there, and name that one instead",
         )],
         Error::NotAFile { path, .. } | Error::TooLarge { path, .. } | Error::LinkLoop { path } => {
-            vec![Mend::put_away(path, "put it out of the way")]
+            vec![Fix::put_away(path, "put it out of the way")]
         }
-        Error::NotAFolder { at, .. } => vec![Mend::put_away(at, "put it out of the way")],
+        Error::NotAFolder { at, .. } => vec![Fix::put_away(at, "put it out of the way")],
         Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            vec![Mend::about("chmod u+rwX", path, "let its owner use it")]
+            vec![Fix::about("chmod u+rwX", path, "let its owner use it")]
         }
         Error::Io { path, .. } | Error::Missing { path } | Error::Changed { path } => {
-            vec![Mend::about("ls -ld", path, "see what is there")]
+            vec![Fix::about("ls -ld", path, "see what is there")]
         }
         Error::NotAbsolute { .. } | Error::Name { .. } | Error::MixedIds(_) => Vec::new(),
     }
 }
 
 /// Returns the command that shows what a plugin asks for now, and grants it.
-pub(super) fn grant(name: &str, layer: Layer, path: Option<&Path>) -> Mend {
+pub(super) fn grant(name: &str, layer: Layer, path: Option<&Path>) -> Fix {
     let command = in_layer(format!("keystead vault grant {name}"), layer, path);
-    Mend { command, does: "see what it asks for beyond that, and grant it" }
+    Fix { command, does: "see what it asks for beyond that, and grant it" }
 }
 
 /// Returns the command that ends a registration.
-pub(super) fn unregister(name: &str, layer: Layer, path: Option<&Path>) -> Mend {
+pub(super) fn unregister(name: &str, layer: Layer, path: Option<&Path>) -> Fix {
     let command = in_layer(format!("keystead vault unregister {name}"), layer, path);
-    Mend { command, does: "give the registration up; the vault's secrets stay where they are" }
+    Fix { command, does: "give the registration up; the vault's secrets stay where they are" }
 }
 
 /// Returns the command that registers a vault anew as it is, with what no longer fits its
 /// plugin's schema left out and what is missing to be filled in.
 pub(super) fn register(
-    entry: &Entry,
-    kind: Option<&Kind>,
+    entry: &Registration,
+    kind: Option<&ParsedKind>,
     layer: Layer,
     path: Option<&Path>,
-) -> Mend {
+) -> Fix {
     let mut command = format!("keystead vault register {} --plugin {}", entry.name, entry.plugin);
     if let Some(kind) = &entry.kind {
         command += &format!(":{kind}");
@@ -133,11 +133,11 @@ pub(super) fn register(
         command += &format!(" --placement {}", placement.as_str());
     }
     command += " --replace";
-    Mend { command: in_layer(command, layer, path), does: "register it anew" }
+    Fix { command: in_layer(command, layer, path), does: "register it anew" }
 }
 
 /// Returns the optional permissions that a registration grants, as they are typed.
-fn optional_grants(entry: &Entry, kind: &Kind) -> Vec<String> {
+fn optional_grants(entry: &Registration, kind: &ParsedKind) -> Vec<String> {
     let mut values = BTreeMap::new();
     for (name, setting) in &entry.parameters {
         if let Setting::Text(text) = setting {
@@ -152,7 +152,7 @@ fn optional_grants(entry: &Entry, kind: &Kind) -> Vec<String> {
 
 /// Returns the parameters as they are typed, of those that are right, and a word to fill in
 /// for those that must be given.
-fn settings(entry: &Entry, kind: Option<&Kind>) -> Vec<(String, String)> {
+fn settings(entry: &Registration, kind: Option<&ParsedKind>) -> Vec<(String, String)> {
     let faults = kind.map(|kind| schema::check(&kind.parameters, &entry.parameters, None));
     let faults = faults.unwrap_or_default();
     let wrong = |name: &str| faults.iter().any(|fault| named(fault) == Some(name));
@@ -179,22 +179,22 @@ fn settings(entry: &Entry, kind: Option<&Kind>) -> Vec<(String, String)> {
 }
 
 /// Returns the parameter that a fault is about, where leaving it out helps.
-fn named(fault: &Fault) -> Option<&str> {
+fn named(fault: &ParameterError) -> Option<&str> {
     match fault {
-        Fault::Unknown { name, .. }
-        | Fault::Reserved { name }
-        | Fault::WrongKind { name, .. }
-        | Fault::ControlCharacter { name }
-        | Fault::EmptyPath { name }
-        | Fault::RelativePath { name }
-        | Fault::NotAReference { name, .. }
-        | Fault::Descriptor { name }
-        | Fault::NotSecret { name }
-        | Fault::NotAName { name } => Some(name),
-        Fault::Missing { .. }
-        | Fault::NoHome { .. }
-        | Fault::NoDataFolder { .. }
-        | Fault::BadDefault { .. } => None,
+        ParameterError::Unknown { name, .. }
+        | ParameterError::Reserved { name }
+        | ParameterError::WrongKind { name, .. }
+        | ParameterError::ControlCharacter { name }
+        | ParameterError::EmptyPath { name }
+        | ParameterError::RelativePath { name }
+        | ParameterError::NotAReference { name, .. }
+        | ParameterError::Descriptor { name }
+        | ParameterError::NotSecret { name }
+        | ParameterError::NotAName { name } => Some(name),
+        ParameterError::Missing { .. }
+        | ParameterError::NoHome { .. }
+        | ParameterError::NoDataFolder { .. }
+        | ParameterError::BadDefault { .. } => None,
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::mend::Mend;
+use super::mend::Fix;
 use super::{Finding, Severity, folder, listed, users_of};
 use crate::host::Host;
 use crate::plugin::inspect;
-use crate::plugin::pins::{self, Layer};
+use crate::plugin::pins::{self, PinLayer};
 use crate::plugin::trust::{Error, Survey, Surveyed};
 use crate::shell::word;
 
@@ -31,7 +31,7 @@ impl Host {
                     .because(
                         "it is never used; an installation was broken off, or a pin was removed",
                     )
-                    .mended([Mend::about("rm", path, "remove it")]),
+                    .mended([Fix::about("rm", path, "remove it")]),
             );
         }
     }
@@ -45,7 +45,7 @@ fn is_forbidden(error: &Error) -> bool {
 fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
     let id = word(&one.name);
     let finding = Finding::of(severity, error.code(), error);
-    let own = one.layer == Layer::User;
+    let own = one.layer == PinLayer::User;
     let why = |finding: Finding, why: &str| finding.because(why);
     match error {
         Error::File(fault) | Error::Pin(pins::Error::File(fault)) => {
@@ -55,13 +55,13 @@ fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
             finding,
             "the administrator says that it must not run",
         )
-        .mended([Mend::about("rm", path, "as the administrator: allow it again")]),
+        .mended([Fix::about("rm", path, "as the administrator: allow it again")]),
         Error::Pin(pins::Error::Version { .. }) => {
             why(finding, "a newer Keystead wrote it, and may mean more by it than this one reads")
                 .mended(again(one))
         }
         Error::Pin(pins::Error::Malformed { line, .. }) => {
-            let edit = Mend::edit(&one.path, *line);
+            let edit = Fix::edit(&one.path, *line);
             why(finding, PIN).mended(again(one)).mended([edit])
         }
         Error::Pin(_) => why(finding, PIN).mended(again(one)),
@@ -73,12 +73,12 @@ fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
             );
             match own {
                 true => finding.mended([
-                    Mend::new(
+                    Fix::new(
                         format!("keystead plugin show {}", word(&path.to_string_lossy())),
                         "look at it without running it",
                     ),
-                    Mend::new(format!("keystead plugin trust {id}"), "accept it, if it is meant"),
-                    Mend::new(format!("keystead plugin remove {id}"), "be rid of it"),
+                    Fix::new(format!("keystead plugin trust {id}"), "accept it, if it is meant"),
+                    Fix::new(format!("keystead plugin remove {id}"), "be rid of it"),
                 ]),
                 false => finding.mended(again(one)),
             }
@@ -90,9 +90,8 @@ fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
             why(finding, "the pin was made for another file").mended(again(one))
         }
         Error::Quarantined { .. } => {
-            why(finding, "it does not run until somebody gives it another chance").mended([
-                Mend::new(format!("keystead plugin trust {id}"), "give it another chance"),
-            ])
+            why(finding, "it does not run until somebody gives it another chance")
+                .mended([Fix::new(format!("keystead plugin trust {id}"), "give it another chance")])
         }
         Error::Unfit { source, .. } => why(finding, unfit(source)).mended(again(one)),
         Error::UserPlugins { path, .. }
@@ -100,9 +99,9 @@ fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
         | Error::NotAllowed { path, .. }
         | Error::Permission { path, .. } => {
             let mends =
-                own.then(|| Mend::new(format!("keystead plugin remove {id}"), "be rid of it"));
+                own.then(|| Fix::new(format!("keystead plugin remove {id}"), "be rid of it"));
             why(finding, "the administrator's policy says that it must not run")
-                .mended([Mend::edit(path, 1)])
+                .mended([Fix::edit(path, 1)])
                 .mended(mends)
         }
         _ => why(finding, PIN).mended(again(one)),
@@ -113,16 +112,16 @@ const PIN: &str = "a pin that is not understood is never passed over, so that th
                    not run";
 
 /// Returns what puts a plugin in its place once more, or away.
-fn again(one: &Surveyed) -> Vec<Mend> {
-    if one.layer != Layer::User {
-        return vec![Mend::put_away(
+fn again(one: &Surveyed) -> Vec<Fix> {
+    if one.layer != PinLayer::User {
+        return vec![Fix::put_away(
             &one.path,
             "put the pin out of the way; installing its package again brings both back",
         )];
     }
     let id = word(&one.name);
     let Some(pin) = &one.pin else {
-        return vec![Mend::new(
+        return vec![Fix::new(
             format!("keystead plugin remove {id}"),
             "be rid of the pin; then install the plugin's file again",
         )];
@@ -130,8 +129,8 @@ fn again(one: &Surveyed) -> Vec<Mend> {
     let file = pin.source.as_deref().filter(|source| Path::new(source).is_file());
     let file = file.map_or_else(|| "FILE".to_owned(), word);
     vec![
-        Mend::new(format!("keystead plugin install {file}"), "install it again"),
-        Mend::new(format!("keystead plugin remove {id}"), "be rid of it"),
+        Fix::new(format!("keystead plugin install {file}"), "install it again"),
+        Fix::new(format!("keystead plugin remove {id}"), "be rid of it"),
     ]
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use keystead_plugin_api::VaultName;
 use keystead_plugin_api::manifest::Capability;
 
-use super::mend::{self, Mend};
+use super::mend::{self, Fix};
 use super::{Finding, Severity, folder, is_blind, listed};
 use crate::error::Error;
 use crate::host::{Host, VaultInfo};
@@ -15,13 +15,13 @@ use crate::plugin::pins::InProcess;
 use crate::plugin::trust::{Survey, Trusted};
 use crate::reference::Reference;
 use crate::registry::schema;
-use crate::registry::{self, Entry, Placement, Setting};
+use crate::registry::{self, Placement, Registration, Setting};
 
 const STALE: &str = "the vault answers every request with this error";
 
 /// A registration, and where it lies.
 struct Case<'a> {
-    entry: &'a Entry,
+    entry: &'a Registration,
     layer: Layer,
     path: Option<PathBuf>,
 }
@@ -73,12 +73,12 @@ impl Host {
             registry::Error::BadFileName { path } => {
                 Finding { severity: Severity::Warning, ..finding }
                     .because("no vault is registered by it")
-                    .mended([Mend::put_away(path, "put it out of the way")])
+                    .mended([Fix::put_away(path, "put it out of the way")])
             }
             registry::Error::Locked { user, .. } => {
                 Finding { severity: Severity::Warning, ..finding }
                     .because("commands ask the administrator's vault, not yours")
-                    .mended([Mend::put_away(user, "put your registration out of the way")])
+                    .mended([Fix::put_away(user, "put your registration out of the way")])
             }
             // Each layer's settings are looked at by themselves.
             _ if place_of(fault).is_some_and(|(path, _)| path.ends_with("config.toml")) => {
@@ -93,10 +93,10 @@ impl Host {
         let why = "commands that name no vault go to it, and fail";
         if let Some(name) = self.options().default_vault.as_ref().filter(|name| !is_there(name)) {
             let what = format!("`KEYSTEAD_VAULT` is `{name}`, and no such vault is registered");
-            let mut mends = vec![Mend::new("unset KEYSTEAD_VAULT", "have the usual default vault")];
+            let mut mends = vec![Fix::new("unset KEYSTEAD_VAULT", "have the usual default vault")];
             if let Some(similar) = self.registry().similar(name) {
                 let command = format!("export KEYSTEAD_VAULT={similar}");
-                mends.insert(0, Mend::new(command, "name the vault that looks like it"));
+                mends.insert(0, Fix::new(command, "name the vault that looks like it"));
             }
             findings.push(
                 Finding::new(Severity::Error, "E01.no-such-vault", what).because(why).mended(mends),
@@ -118,10 +118,10 @@ impl Host {
                             path.as_deref(),
                         )
                     };
-                    let mut mends = vec![Mend::new(default("--clear"), "have no default vault")];
+                    let mut mends = vec![Fix::new(default("--clear"), "have no default vault")];
                     if let Some(similar) = self.registry().similar(&name) {
                         let command = default(similar.as_str());
-                        mends.insert(0, Mend::new(command, "have the one that looks like it"));
+                        mends.insert(0, Fix::new(command, "have the one that looks like it"));
                     }
                     findings.push(
                         Finding::new(Severity::Error, "E01.no-such-vault", what)
@@ -133,7 +133,7 @@ impl Host {
                     findings.push(folder::of_path(Severity::Error, &fault));
                 }
                 Err(fault) => {
-                    let mends = place_of(&fault).map(|(path, line)| Mend::edit(path, line));
+                    let mends = place_of(&fault).map(|(path, line)| Fix::edit(path, line));
                     findings.push(
                         Finding::of(Severity::Error, fault.code(), &fault)
                             .because("which vault is the default one cannot be told")
@@ -173,7 +173,7 @@ impl Host {
                     .because(format!("vault `{name}` cannot be opened or unlocked without it"))
                     .mended(similar)
                     .mended([
-                        Mend::new(new, "register the vault that is missing"),
+                        Fix::new(new, "register the vault that is missing"),
                         case.unregister(),
                     ]),
             );
@@ -209,7 +209,7 @@ impl Host {
                 let what = format!("the administrator denies plugin `{id}` of vault `{name}`");
                 findings.push(
                     Finding::new(Severity::Error, "E07.denied", what).because(STALE).mended([
-                        Mend::about("rm", path, "as the administrator: allow it again"),
+                        Fix::about("rm", path, "as the administrator: allow it again"),
                         case.unregister(),
                     ]),
                 );
@@ -220,7 +220,7 @@ impl Host {
                 let what = format!("plugin `{id}` of vault `{name}` is not installed");
                 findings.push(
                     Finding::new(Severity::Error, "E03.not-pinned", what).because(STALE).mended([
-                        Mend::new("keystead plugin install FILE", "install it"),
+                        Fix::new("keystead plugin install FILE", "install it"),
                         case.unregister(),
                     ]),
                 );
@@ -235,7 +235,7 @@ impl Host {
         let (name, id) = (&entry.name, &entry.plugin);
         let manifest = trusted.manifest();
         let mut findings = Vec::new();
-        let mut add = |severity, code, what: String, why: &str, mends: Vec<Mend>| {
+        let mut add = |severity, code, what: String, why: &str, mends: Vec<Fix>| {
             findings.push(Finding::new(severity, code, what).because(why).mended(mends));
         };
         let Some(kind) = manifest.kind(entry.kind.as_deref()) else {
@@ -246,7 +246,7 @@ impl Host {
                 listed(&kinds)
             );
             let first = manifest.kinds.first();
-            let new = Entry { kind: first.map(|kind| kind.name.clone()), ..entry.clone() };
+            let new = Registration { kind: first.map(|kind| kind.name.clone()), ..entry.clone() };
             let again = mend::register(&new, first, case.layer, case.path.as_deref());
             add(Severity::Error, "E01.no-such-kind", what, STALE, vec![again, case.unregister()]);
             return findings;
@@ -290,10 +290,10 @@ impl Host {
             let what = format!(
                 "vault `{name}` is to run plugin `{id}` in the host's own process, and nobody allows that"
             );
-            let isolated = Entry { placement: None, ..entry.clone() };
+            let isolated = Registration { placement: None, ..entry.clone() };
             let isolated = mend::register(&isolated, Some(kind), case.layer, case.path.as_deref());
             let allow = format!("keystead plugin trust {id} --danger-in-process");
-            let allow = Mend::new(allow, "let it: it can then read all that Keystead can");
+            let allow = Fix::new(allow, "let it: it can then read all that Keystead can");
             add(Severity::Error, "E07.in-process-forbidden", what, STALE, vec![isolated, allow]);
         }
         if !entry.unlock.is_empty() && !kind.capabilities.contains(&Capability::Unlock) {
@@ -302,7 +302,7 @@ impl Host {
                 "vault `{name}` has standing answers for {}, and its kind of vault is never locked",
                 listed(&fields)
             );
-            let new = Entry { unlock: Default::default(), ..entry.clone() };
+            let new = Registration { unlock: Default::default(), ..entry.clone() };
             let new = mend::register(&new, Some(kind), case.layer, case.path.as_deref());
             let why = "they are never used, and name where a secret is kept";
             add(Severity::Warning, "E01.answer-unneeded", what, why, vec![new]);
@@ -312,12 +312,12 @@ impl Host {
 }
 
 impl Case<'_> {
-    fn unregister(&self) -> Mend {
+    fn unregister(&self) -> Fix {
         mend::unregister(self.entry.name.as_str(), self.layer, self.path.as_deref())
     }
 
     /// Returns the command that registers the vault anew with other references.
-    fn without_references(&self) -> Mend {
+    fn without_references(&self) -> Fix {
         let Ok(other) = Reference::parse("env:VARIABLE") else { return self.unregister() };
         let mut entry = self.entry.clone();
         for setting in entry.parameters.values_mut() {
@@ -331,12 +331,12 @@ impl Case<'_> {
             }
         }
         let again = mend::register(&entry, None, self.layer, self.path.as_deref());
-        Mend { does: "take its secret from elsewhere, such as a variable", ..again }
+        Fix { does: "take its secret from elsewhere, such as a variable", ..again }
     }
 }
 
 /// Returns a registration whose references name another vault.
-fn with_vault(entry: &Entry, from: &VaultName, to: &VaultName) -> Entry {
+fn with_vault(entry: &Registration, from: &VaultName, to: &VaultName) -> Registration {
     let mut entry = entry.clone();
     let renamed = |reference: &mut Reference| {
         if let Reference::Secret { vault: Some(vault), .. } = reference
@@ -365,13 +365,13 @@ fn broken(vault: &VaultInfo, layer: Layer, path: Option<&Path>, error: &Error) -
     match fault {
         registry::Error::File(fault) => folder::of_path(Severity::Error, fault),
         registry::Error::CaseCollision { second, .. } => {
-            finding.mended([Mend::put_away(second, "put one of them out of the way")])
+            finding.mended([Fix::put_away(second, "put one of them out of the way")])
         }
         registry::Error::MissingKey { path, .. } => {
-            finding.mended([Mend::edit(path, 1), unregister])
+            finding.mended([Fix::edit(path, 1), unregister])
         }
         _ => {
-            let edit = place_of(fault).map(|(path, line)| Mend::edit(path, line));
+            let edit = place_of(fault).map(|(path, line)| Fix::edit(path, line));
             finding.mended(edit).mended([unregister])
         }
     }

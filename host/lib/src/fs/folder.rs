@@ -22,7 +22,7 @@ const NAMES_AT_ONCE_BYTES: usize = 8 * 1024;
 
 /// A folder that only root and the user (or only root) can change.
 #[derive(Debug)]
-pub struct Folder {
+pub struct SafeDir {
     place: OwnedFd,
     path: PathBuf,
     rule: Rule,
@@ -30,7 +30,7 @@ pub struct Folder {
     uid: u32,
 }
 
-impl Folder {
+impl SafeDir {
     pub(super) fn proven(place: OwnedFd, path: PathBuf, rule: Rule, uid: u32) -> Self {
         Self { place, path, rule, uid }
     }
@@ -365,7 +365,7 @@ fn is_running(process: i32) -> bool {
     !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))
 }
 
-impl AsFd for Folder {
+impl AsFd for SafeDir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.place.as_fd()
     }

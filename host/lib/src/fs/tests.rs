@@ -131,8 +131,8 @@ fn refuses_a_folder_that_everyone_can_write() {
     assert_eq!(code(&place.path.join("below/p.so")), "ok", "sticky and only an ancestor");
     symlink("below/p.so", place.path.join("link.so")).unwrap();
     assert_eq!(code(&place.path.join("link.so")), "E02.shared-folder", "a link there");
-    assert!(Folder::open(&place.path.join("below"), Rule::User).is_ok());
-    assert_eq!(Folder::open(&place.path, Rule::User).unwrap_err().code(), "E02.shared-folder");
+    assert!(SafeDir::open(&place.path.join("below"), Rule::User).is_ok());
+    assert_eq!(SafeDir::open(&place.path, Rule::User).unwrap_err().code(), "E02.shared-folder");
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn the_system_rule_takes_root_s_files_only() {
     let path = place.file();
     let open = |rule| {
         let walker = Walker { asked: &path, rule, uid: NOBODY };
-        Folder::open_as(Walker { asked: path.parent().unwrap(), ..walker })?;
+        SafeDir::open_as(Walker { asked: path.parent().unwrap(), ..walker })?;
         let found = walker.walk()?;
         let walk::Found::Other { stat, real, .. } = found else { panic!("a folder") };
         walker.check(&stat, &real).map(|_| ())
@@ -249,7 +249,7 @@ fn refuses_links_that_lead_to_each_other() {
     assert_eq!(code(&place.path.join("here")), "E02.not-a-file");
     symlink("/", place.path.join("root")).unwrap();
     assert_eq!(code(&place.path.join("root")), "E02.not-a-file");
-    assert!(Folder::open(&place.path.join("root"), Rule::User).is_ok());
+    assert!(SafeDir::open(&place.path.join("root"), Rule::User).is_ok());
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn follows_a_home_that_is_a_link() {
     }
     let opened = walk::open(&place.path.join("home/ada/./p.so"), Rule::User).unwrap();
     assert_eq!(opened.path(), place.path.join("var/home/ada/p.so"));
-    let folder = Folder::create(&place.path.join("home/ada/x/y"), Rule::User).unwrap();
+    let folder = SafeDir::create(&place.path.join("home/ada/x/y"), Rule::User).unwrap();
     assert_eq!(folder.path(), place.path.join("var/home/ada/x/y"));
 }
 
@@ -281,7 +281,7 @@ fn refuses_what_is_not_a_file_without_waiting_for_it() {
     let socket = place.path.join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     assert_eq!(code(&socket), "E02.not-a-file");
-    let folder = Folder::open(&place.path, Rule::User).unwrap();
+    let folder = SafeDir::open(&place.path, Rule::User).unwrap();
     assert_eq!(folder.file("fifo").unwrap_err().code(), "E02.not-a-file");
 }
 
@@ -339,7 +339,7 @@ fn new_folders_and_files_have_their_modes_whatever_the_umask() {
     for mask in [0o000, 0o002, 0o077, 0o777] {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
         let top = own.join(format!("{mask:o}"));
-        let folder = Folder::create(&top.join("a"), Rule::User).unwrap();
+        let folder = SafeDir::create(&top.join("a"), Rule::User).unwrap();
         folder.write("f", b"x", 0o600).unwrap();
         folder.write("f", b"y", 0o400).unwrap();
         let plugins = folder.make_folder("plugins", 0o500).unwrap();
@@ -382,7 +382,7 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     else {
         return;
     };
-    let folder = Folder::open(&own, Rule::User).unwrap();
+    let folder = SafeDir::open(&own, Rule::User).unwrap();
     folder.write("f", b"old", 0o600).unwrap();
     std::fs::create_dir(own.join("busy")).unwrap();
     assert_eq!(folder.write("busy", b"new", 0o600).unwrap_err().code(), "E02.io");
@@ -395,7 +395,7 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
 #[test]
 fn a_name_in_a_folder_cannot_lead_out_of_it() {
     let place = place();
-    let folder = Folder::open(&place.path, Rule::User).unwrap();
+    let folder = SafeDir::open(&place.path, Rule::User).unwrap();
     for name in ["", ".", "..", "a/b", "../p.so", "/etc/passwd", "a\0b"] {
         assert_eq!(folder.file(name).unwrap_err().code(), "E02.name", "{name:?}");
         assert_eq!(folder.write(name, b"", 0o600).unwrap_err().code(), "E02.name");
@@ -407,7 +407,7 @@ fn a_name_in_a_folder_cannot_lead_out_of_it() {
 #[test]
 fn a_lock_keeps_a_second_one_out_until_it_is_dropped() {
     let place = place();
-    let folder = Folder::open(&place.path, Rule::User).unwrap();
+    let folder = SafeDir::open(&place.path, Rule::User).unwrap();
     let lock = folder.lock("lock").unwrap();
     assert!(folder.try_lock("lock").unwrap().is_none());
     drop(lock);
@@ -418,7 +418,7 @@ fn a_lock_keeps_a_second_one_out_until_it_is_dropped() {
 fn an_absent_folder_is_absent_even_where_the_way_is_unsafe() {
     let place = place();
     chmod(&place.path, 0o777);
-    assert!(Folder::open_if_there(&place.path.join("none"), Rule::User).unwrap().is_none());
-    let error = Folder::open_if_there(&place.path, Rule::User).unwrap_err();
+    assert!(SafeDir::open_if_there(&place.path.join("none"), Rule::User).unwrap().is_none());
+    let error = SafeDir::open_if_there(&place.path, Rule::User).unwrap_err();
     assert_eq!(error.code(), "E02.others-write");
 }

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Error, Folder, MAX_LINKS, MAX_PLUGIN_BYTES, owner};
+use super::{Error, MAX_LINKS, MAX_PLUGIN_BYTES, SafeDir, owner};
 use crate::ids;
 
 /// Whose files are good enough.
@@ -404,7 +404,7 @@ pub(crate) fn word(kind: FileType) -> &'static str {
     }
 }
 
-impl Folder {
+impl SafeDir {
     /// Opens a folder after the same walk as a file's; it must not be one that everyone
     /// may put files in.
     ///

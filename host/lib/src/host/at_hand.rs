@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use keystead_plugin_api::{ListRequest, NameEquality, RulesRequest, SecretName, VaultName};
 
 use super::Host;
-use super::session::Course;
+use super::session::CallSession;
 use crate::error::Result;
 use crate::reference::Reference;
-use crate::registry::{Entry, Placement, Setting};
+use crate::registry::{Placement, Registration, Setting};
 use crate::secrets::Walk;
 
 impl Host {
@@ -38,7 +38,7 @@ impl Host {
         // A caller that does not wait ends while a plugin hangs, and is not to end by a plugin's
         // crash: neither harms anybody where the plugin has a process of its own.
         entry.placement = Some(Placement::Isolated);
-        let mut open = self.open_as(None, entry, &mut Course::default())?;
+        let mut open = self.open_as(None, entry, &mut CallSession::default())?;
         let rules = open.vault().rules(&RulesRequest::new(self.deadline()));
         let rules = rules.map_err(|refusal| open.error(refusal))?.names;
         let key = |name: &str| match rules.key(name) {
@@ -78,7 +78,7 @@ impl Host {
 }
 
 /// Whether opening the vault takes nothing but its plugin, variables and files.
-fn is_at_hand(entry: &Entry) -> bool {
+fn is_at_hand(entry: &Registration) -> bool {
     let asks = |setting: &Setting| match setting {
         Setting::Reference(reference) => {
             !matches!(reference, Reference::Env(_) | Reference::File(_))

@@ -17,7 +17,7 @@ use keystead_plugin_api::{
 use super::{Host, grant, lock, open};
 use crate::error::{Error, Result};
 use crate::plugin::grant::{Granted, Proof, writable_in};
-use crate::plugin::inspect::{Kind, Manifest};
+use crate::plugin::inspect::{ParsedKind, ParsedManifest};
 use crate::plugin::loader::{self, Loaded};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::replace::Files;
@@ -25,7 +25,7 @@ use crate::plugin::runner::{CallError, Image, Launch, Runner, Setup};
 use crate::plugin::trust::Unpinned;
 use crate::reference::Reference;
 use crate::registry::schema::{self, Base};
-use crate::registry::{Entry, Placement};
+use crate::registry::{Placement, Registration};
 
 /// How long a call of the suite may take.
 const CALL: Duration = Duration::from_secs(60);
@@ -125,7 +125,7 @@ impl Host {
 
     fn check(
         &self,
-        manifest: &Manifest,
+        manifest: &ParsedManifest,
         runs: Runs,
         check: &Check,
         report: &mut dyn FnMut(&Outcome),
@@ -159,8 +159,8 @@ enum Runs {
 /// Opens vaults for the suite.
 struct Opener<'a> {
     host: &'a Host,
-    manifest: &'a Manifest,
-    kind: &'a Kind,
+    manifest: &'a ParsedManifest,
+    kind: &'a ParsedKind,
     runs: Runs,
     check: &'a Check,
     /// What kept the last vault from being opened, in the host's own terms.
@@ -171,7 +171,7 @@ struct Opener<'a> {
 impl Opener<'_> {
     /// Returns a vault as it is used.
     fn guarded<V: Holds + 'static>(&self, vault: V) -> Box<dyn Vault> {
-        let Kind { capabilities, values, .. } = self.kind;
+        let ParsedKind { capabilities, values, .. } = self.kind;
         Box::new(Guarded::new(vault, capabilities.clone(), values.clone()))
     }
 
@@ -199,7 +199,7 @@ impl Opener<'_> {
         let data = Some(folder.as_path());
         let base = Base { folder, home: home.as_deref(), data, vault: Some(&name) };
         let what = format!("kind `{}`", self.kind.name);
-        let mut entry = Entry::new(name.clone(), &self.manifest.id);
+        let mut entry = Registration::new(name.clone(), &self.manifest.id);
         entry.parameters = schema::validate(&self.kind.parameters, &self.typed(vault), base)
             .map_err(|faults| Error::Parameters { what: what.clone(), faults })?;
         entry.grants = self.check.granted();

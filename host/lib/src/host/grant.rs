@@ -12,10 +12,10 @@ use super::{Host, open};
 use crate::error::{Error, Result, visible};
 use crate::paths::{Layer, Paths};
 use crate::plugin::grant::{self, Boundaries, Granted, writable_in};
-use crate::plugin::inspect::{Kind, Manifest, Permission};
+use crate::plugin::inspect::{ParsedKind, ParsedManifest, Permission};
 use crate::plugin::trust::Trusted;
-use crate::registry::schema::Fault;
-use crate::registry::{DefaultChoice, Entry, Replace, Setting, schema};
+use crate::registry::schema::ParameterError;
+use crate::registry::{DefaultChoice, Registration, Replace, Setting, schema};
 
 /// What of the user's data folder decides which code runs, and is no plugin's. Vaults of ours keep
 /// their files in other folders there.
@@ -37,7 +37,7 @@ pub struct OptionalPermission {
 #[derive(Debug)]
 pub struct PlannedGrant {
     layer: Layer,
-    entry: Entry,
+    entry: Registration,
     more: Vec<String>,
     optional: Vec<OptionalPermission>,
 }
@@ -54,7 +54,7 @@ impl PlannedGrant {
     }
 
     /// Returns the registration as it will be written.
-    pub fn entry(&self) -> &Entry {
+    pub fn entry(&self) -> &Registration {
         &self.entry
     }
 }
@@ -112,7 +112,10 @@ impl Host {
     ///
     /// # Errors
     /// The plugin cannot be used, or has no such kind of vault.
-    pub(crate) fn optional_permissions(&self, entry: &Entry) -> Result<Vec<OptionalPermission>> {
+    pub(crate) fn optional_permissions(
+        &self,
+        entry: &Registration,
+    ) -> Result<Vec<OptionalPermission>> {
         Ok(optional(&self.kind(entry)?, entry, self.home().as_deref()))
     }
 
@@ -134,9 +137,9 @@ impl Host {
     /// As for [`Host::granted`].
     pub(crate) fn not_granted(
         &self,
-        entry: &Entry,
-        manifest: &Manifest,
-        kind: &Kind,
+        entry: &Registration,
+        manifest: &ParsedManifest,
+        kind: &ParsedKind,
     ) -> Result<Vec<String>> {
         let asked = expand(manifest, kind, entry, self.home().as_deref())?;
         let missing = self.boundaries().beyond(&asked, &entry.grants);
@@ -147,10 +150,15 @@ impl Host {
     ///
     /// # Errors
     /// As for [`Host::granted`].
-    pub(crate) fn check_grants(&self, trusted: &Trusted, entry: &Entry, kind: &Kind) -> Result<()> {
+    pub(crate) fn check_grants(
+        &self,
+        trusted: &Trusted,
+        entry: &Registration,
+        kind: &ParsedKind,
+    ) -> Result<()> {
         let asked = expand(trusted.manifest(), kind, entry, self.home().as_deref())?;
         let grants = asked.iter().map(Permission::text).collect();
-        let entry = Entry { grants, ..entry.clone() };
+        let entry = Registration { grants, ..entry.clone() };
         self.granted(trusted, &entry, asked).map(drop)
     }
 
@@ -161,7 +169,7 @@ impl Host {
     pub(super) fn granted(
         &self,
         trusted: &Trusted,
-        entry: &Entry,
+        entry: &Registration,
         asked: Vec<Permission>,
     ) -> Result<Granted> {
         Granted::check(trusted, asked, &entry.grants, &self.boundaries())
@@ -201,7 +209,7 @@ impl Host {
 }
 
 /// Returns why a vault's plugin is granted nothing, in the host's terms.
-pub(super) fn not_granted(entry: &Entry, error: grant::Error) -> Error {
+pub(super) fn not_granted(entry: &Registration, error: grant::Error) -> Error {
     let (vault, plugin) = (entry.name.clone(), entry.plugin.clone());
     match error {
         grant::Error::NotGranted { missing } => Error::NotGranted { vault, plugin, missing },
@@ -228,9 +236,9 @@ fn own_folders(paths: &Paths) -> Vec<PathBuf> {
 /// # Errors
 /// [`Error::Parameters`], where a parameter becomes a part of a path and is more than one name.
 pub(super) fn expand(
-    manifest: &Manifest,
-    kind: &Kind,
-    entry: &Entry,
+    manifest: &ParsedManifest,
+    kind: &ParsedKind,
+    entry: &Registration,
     home: Option<&Path>,
 ) -> Result<Vec<Permission>> {
     let values = templates(kind, entry, home);
@@ -256,7 +264,11 @@ pub(super) fn expand(
 }
 
 /// Returns the optional permissions of a registration that it does not grant.
-pub(super) fn optional(kind: &Kind, entry: &Entry, home: Option<&Path>) -> Vec<OptionalPermission> {
+pub(super) fn optional(
+    kind: &ParsedKind,
+    entry: &Registration,
+    home: Option<&Path>,
+) -> Vec<OptionalPermission> {
     let values = templates(kind, entry, home);
     let optional = kind.permissions.iter().filter(|request| request.optional);
     let possible = optional
@@ -278,8 +290,8 @@ pub(super) fn optional(kind: &Kind, entry: &Entry, home: Option<&Path>) -> Vec<O
 /// # Errors
 /// [`Error::NotRequested`].
 pub(super) fn choose(
-    kind: &Kind,
-    entry: &mut Entry,
+    kind: &ParsedKind,
+    entry: &mut Registration,
     chosen: &[String],
     home: Option<&Path>,
 ) -> Result<()> {
@@ -310,9 +322,9 @@ pub(super) fn choose(
 /// Returns what is asked for by a path that nobody typed: the plugin's own default, unless it lies in
 /// the folder that is this plugin's among the user's data.
 pub(super) fn by_default(
-    manifest: &Manifest,
-    kind: &Kind,
-    entry: &Entry,
+    manifest: &ParsedManifest,
+    kind: &ParsedKind,
+    entry: &Registration,
     typed: &BTreeMap<String, String>,
     home: Option<&Path>,
     data: Option<&Path>,
@@ -339,8 +351,8 @@ pub(super) fn by_default(
 /// # Errors
 /// As for [`expand`].
 pub(super) fn expand_action(
-    manifest: &Manifest,
-    kind: &Kind,
+    manifest: &ParsedManifest,
+    kind: &ParsedKind,
     action: &str,
     typed: &BTreeMap<String, String>,
 ) -> Result<Vec<Permission>> {
@@ -365,7 +377,7 @@ pub(super) fn expand_action(
 /// Returns what is wrong with the values of a template: a path stands at its beginning and is
 /// absolute, and what stands further on is one name. Anything else would be another path than the
 /// one that was shown.
-fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<Fault> {
+fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<ParameterError> {
     let Some(template) = permission.path() else { return Vec::new() };
     let leading = template.strip_prefix('{').and_then(|rest| rest.split('}').next());
     let mut faults = Vec::new();
@@ -376,7 +388,7 @@ fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<
             false => !value.is_empty() && !value.contains('/') && value != "." && value != "..",
         };
         if !fits {
-            faults.push(Fault::NotAName { name: name.to_owned() });
+            faults.push(ParameterError::NotAName { name: name.to_owned() });
         }
     }
     faults
@@ -384,8 +396,8 @@ fn faults_of(permission: &Permission, values: &BTreeMap<String, String>) -> Vec<
 
 /// The texts that templates are filled in with: what is registered, else the defaults.
 pub(crate) fn templates(
-    kind: &Kind,
-    entry: &Entry,
+    kind: &ParsedKind,
+    entry: &Registration,
     home: Option<&Path>,
 ) -> BTreeMap<String, String> {
     let mut values = BTreeMap::new();

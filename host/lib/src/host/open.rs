@@ -12,7 +12,7 @@ use keystead_plugin_api::{
     Session, Vault, VaultName,
 };
 
-use super::session::{Binding, Course, Offered};
+use super::session::{Binding, CallSession, Offered};
 use super::share::{Further, Template};
 use super::{Host, grant, unlock::Given};
 use crate::error::{Error, Result, story, visible};
@@ -21,20 +21,20 @@ use crate::paths::Layer;
 use crate::plugin::evidence::{Watch, in_the_host};
 use crate::plugin::exec::{self, Programs};
 use crate::plugin::grant::{Boundaries, Error as Ungranted, Granted, writable_in};
-use crate::plugin::inspect::{Kind, Manifest, Permission};
+use crate::plugin::inspect::{ParsedKind, ParsedManifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::replace::Files;
 use crate::plugin::runner::{CallError, Greeted, Image, Launch, Runner, Setup, Started};
-use crate::plugin::trust::{CopyError, Trusted, VouchedBy};
+use crate::plugin::trust::{CopyError, TrustSource, Trusted};
 use crate::plugin::{self, loader, verdict};
 use crate::reference::Reference;
-use crate::registry::{Entry, Placement, Setting};
+use crate::registry::{Placement, Registration, Setting};
 use crate::retry;
 
 /// An open vault.
 pub(super) struct Open {
     pub(super) name: VaultName,
-    pub(super) entry: Entry,
+    pub(super) entry: Registration,
     /// What a session of it is bound to; none where there can be none.
     pub(super) binding: Option<Binding>,
     /// The serial number of the kept session that it was opened with.
@@ -71,7 +71,7 @@ enum Unguarded {
 }
 
 impl Code {
-    fn of(vault: Unguarded, kind: &Kind) -> Self {
+    fn of(vault: Unguarded, kind: &ParsedKind) -> Self {
         let (capabilities, values) = (kind.capabilities.clone(), kind.values.clone());
         match vault {
             Unguarded::InProcess(vault) => {
@@ -138,7 +138,7 @@ impl Open {
 
 impl Host {
     /// Opens a vault as it is registered now, with the session that is kept for it.
-    pub(super) fn open(&self, name: &VaultName, course: &mut Course) -> Result<Open> {
+    pub(super) fn open(&self, name: &VaultName, course: &mut CallSession) -> Result<Open> {
         let (layer, entry) = self.layered(name)?;
         self.open_as(layer, entry, course)
     }
@@ -147,8 +147,8 @@ impl Host {
     pub(super) fn open_as(
         &self,
         layer: Option<Layer>,
-        entry: Entry,
-        course: &mut Course,
+        entry: Registration,
+        course: &mut CallSession,
     ) -> Result<Open> {
         let name = &entry.name.clone();
         let started = self.started(&entry);
@@ -298,7 +298,7 @@ impl Host {
 
     /// Checks that what is opened for one call has no program in it that the host runs for this plugin,
     /// for another one or for a reference: it could be written by this call, and run by a later one.
-    fn keep_off_programs(&self, entry: &Entry, more: &[Permission]) -> Result<()> {
+    fn keep_off_programs(&self, entry: &Registration, more: &[Permission]) -> Result<()> {
         let more: Vec<String> = more.iter().map(Permission::text).collect();
         let writable: Vec<PathBuf> = writable_in(&more).collect();
         if writable.is_empty() {
@@ -321,7 +321,7 @@ impl Host {
     /// Starts the runner of a vault that will need one. It is this program and knows of no
     /// plugin yet: it comes up while the plugin is looked up and its image is made. Where it
     /// cannot be started, it is tried again when it is needed.
-    fn started(&self, entry: &Entry) -> Option<Started> {
+    fn started(&self, entry: &Registration) -> Option<Started> {
         let isolated = match entry.placement {
             Some(placement) => placement == Placement::Isolated,
             None => !AT_HOME.contains(&entry.plugin.as_str()),
@@ -329,13 +329,13 @@ impl Host {
         isolated.then(|| Started::start(&self.launch(entry)).ok()).flatten()
     }
 
-    fn launch(&self, entry: &Entry) -> Launch {
+    fn launch(&self, entry: &Registration) -> Launch {
         Launch::new(&self.0.options.runner).with_granted(&entry.grants)
     }
 
     fn isolated(
         &self,
-        entry: &Entry,
+        entry: &Registration,
         trusted: &Trusted,
         ready: Ready,
         request: OpenRequest,
@@ -375,7 +375,7 @@ impl Host {
 
     fn in_process(
         &self,
-        entry: &Entry,
+        entry: &Registration,
         trusted: &Trusted,
         request: &OpenRequest,
         services: VaultServices,
@@ -403,7 +403,7 @@ pub(super) fn this_host() -> HostInfo {
 }
 
 /// Returns the programs that the host runs for a registration: for its plugin, and for references.
-fn programs_of(entry: &Entry) -> Vec<String> {
+fn programs_of(entry: &Registration) -> Vec<String> {
     let granted = entry.grants.iter().filter_map(|text| match Permission::parse(text) {
         Ok(Permission::Exec { program, .. }) => Some(program),
         Ok(_) => None,
@@ -462,7 +462,7 @@ const AT_HOME: [&str; 2] = ["store", "files"];
 
 /// Returns where a plugin's code runs that a registration says nothing of.
 pub(super) fn usual_placement(trusted: &Trusted) -> Placement {
-    let ours = trusted.vouched_by() == VouchedBy::Builtin
+    let ours = trusted.vouched_by() == TrustSource::Builtin
         && trusted.in_process() != InProcess::Never
         && AT_HOME.contains(&trusted.id().as_str());
     if ours { Placement::InProcess } else { Placement::Isolated }
@@ -485,7 +485,10 @@ pub(super) fn plugin_id(text: &str) -> Result<PluginId> {
 ///
 /// # Errors
 /// [`Error::NoSuchKind`]; [`Error::NewerKind`] where this host cannot open vaults of it.
-pub(super) fn kind_of<'m>(manifest: &'m Manifest, name: Option<&str>) -> Result<&'m Kind> {
+pub(super) fn kind_of<'m>(
+    manifest: &'m ParsedManifest,
+    name: Option<&str>,
+) -> Result<&'m ParsedKind> {
     let kind = manifest.kind(name).ok_or_else(|| Error::NoSuchKind {
         plugin: manifest.id.clone(),
         kind: name.unwrap_or_default().to_owned(),

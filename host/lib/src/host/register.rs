@@ -6,19 +6,19 @@ use std::path::PathBuf;
 
 use keystead_plugin_api::VaultName;
 
-use super::{Host, OptionalPermission, Run, VaultDetails, grant, open};
-use crate::ask::Nobody;
+use super::{Host, OptionalPermission, RunMode, VaultDetails, grant, open};
+use crate::ask::NonInteractive;
 use crate::error::{Error, Result};
 use crate::paths::Layer;
 use crate::plugin::inspect::Permission;
 use crate::plugin::pins::InProcess;
 use crate::reference::Reference;
-use crate::registry::schema::{self, Base, Fault};
-use crate::registry::{DefaultChoice, Entry, Placement, Replace};
+use crate::registry::schema::{self, Base, ParameterError};
+use crate::registry::{DefaultChoice, Placement, Registration, Replace};
 
 /// A vault to be registered, as its user typed it.
 #[derive(Debug, Clone)]
-pub struct Registration {
+pub struct NewRegistration {
     /// The name.
     pub name: VaultName,
     /// The plugin's id.
@@ -49,16 +49,16 @@ pub struct Registration {
     pub folder: PathBuf,
 }
 
-impl Registration {
+impl NewRegistration {
     /// Returns a registration of a plugin's first kind of vault in the user's layer,
     /// without parameters.
     ///
     /// # Examples
     /// ```
-    /// use keystead::{Placement, Registration};
+    /// use keystead::{Placement, NewRegistration};
     ///
     /// let name = keystead::api::VaultName::parse("work").unwrap();
-    /// let mut new = Registration::new(name, "store", "/home/ada".into());
+    /// let mut new = NewRegistration::new(name, "store", "/home/ada".into());
     /// new.placement = Some(Placement::Isolated);
     /// assert!(new.search);
     /// ```
@@ -85,7 +85,7 @@ impl Registration {
 /// A registration that was found to be right, and what it grants.
 #[derive(Debug)]
 pub struct PlannedRegistration {
-    entry: Entry,
+    entry: Registration,
     permissions: Vec<String>,
     by_default: Vec<String>,
     optional: Vec<OptionalPermission>,
@@ -120,7 +120,7 @@ impl PlannedRegistration {
     }
 
     /// Returns the registration as it will be written.
-    pub fn entry(&self) -> &Entry {
+    pub fn entry(&self) -> &Registration {
         &self.entry
     }
 
@@ -161,11 +161,11 @@ impl Host {
     /// # Examples
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
-    /// use keystead::Registration;
+    /// use keystead::NewRegistration;
     /// use keystead::api::VaultName;
     ///
     /// let name = VaultName::parse("work").expect("it is a name");
-    /// let mut new = Registration::new(name, "store", "/home/ada".into());
+    /// let mut new = NewRegistration::new(name, "store", "/home/ada".into());
     /// new.parameters.insert("path".to_owned(), "work.store".to_owned());
     /// let plan = host.plan_registration(new)?;
     /// for permission in plan.permissions() {
@@ -175,7 +175,7 @@ impl Host {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn plan_registration(&self, new: Registration) -> Result<PlannedRegistration> {
+    pub fn plan_registration(&self, new: NewRegistration) -> Result<PlannedRegistration> {
         let trusted = self.plugins().find(&open::plugin_id(&new.plugin)?)?;
         let manifest = trusted.manifest();
         let kind = open::kind_of(manifest, new.kind.as_deref())?;
@@ -195,7 +195,7 @@ impl Host {
         let parameters =
             schema::validate(&kind.parameters, &new.parameters, base).map_err(wrong)?;
         let unlock = anchored(new.unlock, base).map_err(wrong)?;
-        let mut entry = Entry::new(new.name, new.plugin);
+        let mut entry = Registration::new(new.name, new.plugin);
         entry.kind = new.kind;
         entry.parameters = parameters;
         entry.unlock = unlock;
@@ -265,19 +265,19 @@ impl Host {
     /// # Examples
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
-    /// use keystead::Run;
+    /// use keystead::RunMode;
     /// use keystead::paths::Layer;
     ///
     /// let name = keystead::api::VaultName::parse("work").expect("it is a name");
-    /// if let Some(warning) = host.unregister(&name, Layer::User, Run::Real)?.warning {
+    /// if let Some(warning) = host.unregister(&name, Layer::User, RunMode::Real)?.warning {
     ///     println!("{warning}");
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub fn unregister(&self, name: &VaultName, layer: Layer, run: Run) -> Result<Unregistered> {
+    pub fn unregister(&self, name: &VaultName, layer: Layer, run: RunMode) -> Result<Unregistered> {
         if super::lock(&self.0.temporary).contains_key(name) {
-            if run == Run::Real {
+            if run == RunMode::Real {
                 super::lock(&self.0.temporary).remove(name);
                 self.forget(name);
             }
@@ -286,7 +286,7 @@ impl Host {
         let edit = self.0.registry.unregister(layer, name.clone());
         edit.plan()?;
         let was_default = self.0.registry.default().ok().flatten().as_ref() == Some(name);
-        if run == Run::Dry {
+        if run == RunMode::Dry {
             return Ok(Unregistered { was_default, warning: None });
         }
         let warning = self.tell_unregistered(name, layer).err();
@@ -305,7 +305,7 @@ impl Host {
         if info.layer != Some(layer) || !kind.capabilities.contains(&Capability::Unregister) {
             return Ok(());
         }
-        self.call(name, &mut Nobody, &mut |vault, deadline| {
+        self.call(name, &mut NonInteractive, &mut |vault, deadline| {
             vault.unregister(&UnregisterRequest::new(deadline)).map(drop)
         })
     }
@@ -319,7 +319,7 @@ impl Host {
 fn anchored(
     typed: BTreeMap<String, Reference>,
     base: Base<'_>,
-) -> Result<BTreeMap<String, Reference>, Vec<Fault>> {
+) -> Result<BTreeMap<String, Reference>, Vec<ParameterError>> {
     let mut answers = BTreeMap::new();
     let mut faults = Vec::new();
     for (name, reference) in typed {
@@ -327,7 +327,7 @@ fn anchored(
             Some(reference) => {
                 answers.insert(name, reference);
             }
-            None => faults.push(Fault::NoHome { name }),
+            None => faults.push(ParameterError::NoHome { name }),
         }
     }
     if faults.is_empty() { Ok(answers) } else { Err(faults) }

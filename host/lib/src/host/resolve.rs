@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::Host;
-use crate::ask::Nobody;
+use crate::ask::NonInteractive;
 use crate::error::{Error, Result, story};
 use crate::fs::object::Target;
 use crate::ids;
@@ -23,7 +23,7 @@ use crate::plugin::grant::HostUse;
 use crate::reference::{Field, Reference};
 use crate::registry::Setting;
 use crate::registry::schema::{self, Unready};
-use crate::secrets::{NoField, Place};
+use crate::secrets::{NoField, SearchScope};
 
 /// The most bytes that a file or descriptor may hold that a reference names: a key file
 /// or certificate chain is far smaller.
@@ -153,8 +153,10 @@ impl Host {
         name: &SecretName,
         field: Option<&Field>,
     ) -> Result<SecretText, Why> {
-        let place = vault.map_or_else(Place::anywhere, |vault| Place::Vault(vault.clone()));
-        let found = self.get(name, &place, &mut Nobody).map_err(|e| Why::Vault(Box::new(e)))?;
+        let place =
+            vault.map_or_else(SearchScope::anywhere, |vault| SearchScope::Vault(vault.clone()));
+        let found =
+            self.get(name, &place, &mut NonInteractive).map_err(|e| Why::Vault(Box::new(e)))?;
         let value = match field {
             None => found.secret.value,
             Some(field) => found

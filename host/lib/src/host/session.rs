@@ -10,15 +10,15 @@ use super::open::Open;
 use super::share::{Caller, Further};
 use super::unlock::Given;
 use super::{Host, lock};
-use crate::agent::{Asking, Kept, Patience, SessionKey};
-use crate::ask::Ask;
+use crate::agent::{CachedSession, Patience, PromptLock, SessionKey};
+use crate::ask::Prompter;
 use crate::error::{Error, Result, visible};
 use crate::paths::Layer;
 use crate::plugin::grant::Words;
 use crate::plugin::inspect::Permission;
 use crate::plugin::pins::Digest;
 use crate::reference::Reference;
-use crate::registry::Entry;
+use crate::registry::Registration;
 
 /// How long a command waits for another one that asks for the same vault. Then it asks as
 /// well: the other terminal may be one that nobody looks at any more.
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Whether a vault that a session keeps unlocked is unlocked once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Renew {
+pub enum IfUnlocked {
     /// Yes: for a session of its own length.
     Yes,
     /// No: the one there is will do.
@@ -38,9 +38,9 @@ pub enum Renew {
 
 /// What became of unlocking a vault.
 #[derive(Debug)]
-pub enum Unlocking {
+pub enum UnlockOutcome {
     /// It was locked, and this session reopens it.
-    Unlocked(Unlocked),
+    Unlocked(UnlockedSession),
     /// A session that is kept has unlocked it already.
     Already,
     /// It asks for nothing.
@@ -50,14 +50,14 @@ pub enum Unlocking {
 /// A session, and what it is for. As long as it lives, other processes wait that would ask
 /// a person for the same login: hand the session over, then drop it.
 #[derive(Debug)]
-pub struct Unlocked {
+pub struct UnlockedSession {
     /// The vault.
     pub vault: VaultName,
     /// What it is bound to.
     pub key: SessionKey,
     /// What the plugin gave.
     pub session: Session,
-    _asking: Option<Asking>,
+    _asking: Option<PromptLock>,
 }
 
 /// What a vault's session is bound to, beside its registration.
@@ -109,7 +109,7 @@ impl Offered {
 
 /// How sessions are used in one call.
 #[derive(Default)]
-pub(super) struct Course {
+pub(super) struct CallSession {
     /// What the vault's plugin may do beyond what it was granted, in this course only.
     pub(super) more: Vec<Permission>,
     /// What a person was shown of that.
@@ -121,7 +121,7 @@ pub(super) struct Course {
     /// Whether sessions were looked for since the call began.
     looked: bool,
     /// Held while a person is asked, and until what was answered has been used.
-    asking: Option<Asking>,
+    asking: Option<PromptLock>,
     /// Whether the vault was unlocked.
     unlocked: bool,
     /// Whether this is `vault unlock`, which keeps the session that it is given.
@@ -130,7 +130,7 @@ pub(super) struct Course {
     session: Option<Session>,
 }
 
-impl Course {
+impl CallSession {
     /// Returns one in which the vault's plugin may do this as well.
     pub(super) fn with_more(more: Vec<Permission>, shown: Vec<Words>) -> Self {
         Self { more, shown, ..Self::default() }
@@ -153,11 +153,11 @@ impl Host {
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
     /// use keystead::agent::{Client, Span};
-    /// use keystead::{Nobody, Renew, Unlocking};
+    /// use keystead::{NonInteractive, IfUnlocked, UnlockOutcome};
     ///
     /// let agent = Client::new("/run/user/1000/keystead");
     /// let name = keystead::api::VaultName::parse("work").expect("it is a name");
-    /// if let Unlocking::Unlocked(one) = host.unlock(&name, Renew::No, &mut Nobody)? {
+    /// if let UnlockOutcome::Unlocked(one) = host.unlock(&name, IfUnlocked::No, &mut NonInteractive)? {
     ///     let program = "/proc/self/exe".as_ref();
     ///     let span = Span { whole: Span::DEFAULT_WHOLE, idle: Span::DEFAULT_IDLE };
     ///     agent.keep(program, &one.key, &one.vault, &one.session, span)?;
@@ -165,9 +165,14 @@ impl Host {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn unlock(&self, vault: &VaultName, renew: Renew, ask: &mut dyn Ask) -> Result<Unlocking> {
-        let without = renew == Renew::Yes;
-        let mut course = Course { without, keeps: true, ..Course::default() };
+    pub fn unlock(
+        &self,
+        vault: &VaultName,
+        renew: IfUnlocked,
+        ask: &mut dyn Prompter,
+    ) -> Result<UnlockOutcome> {
+        let without = renew == IfUnlocked::Yes;
+        let mut course = CallSession { without, keeps: true, ..CallSession::default() };
         // What was opened before may be unlocked already, and gives no session then.
         self.close(vault);
         let mut key = None;
@@ -191,14 +196,19 @@ impl Host {
             // A vault that asked for nothing may have logged in as well.
             (Some(session), Some(key)) => {
                 let vault = vault.clone();
-                Ok(Unlocking::Unlocked(Unlocked { vault, key, session, _asking: course.asking }))
+                Ok(UnlockOutcome::Unlocked(UnlockedSession {
+                    vault,
+                    key,
+                    session,
+                    _asking: course.asking,
+                }))
             }
             _ if course.unlocked => {
                 let plugin = self.entry(vault)?.plugin;
                 Err(Error::NoSession { vault: vault.clone(), plugin })
             }
-            _ if by_session => Ok(Unlocking::Already),
-            _ => Ok(Unlocking::NeverLocked),
+            _ if by_session => Ok(UnlockOutcome::Already),
+            _ => Ok(UnlockOutcome::NeverLocked),
         }
     }
 
@@ -207,7 +217,7 @@ impl Host {
     /// needed: a program among them may prompt a person.
     pub(super) fn login(
         &self,
-        entry: &Entry,
+        entry: &Registration,
         beside: &[String],
         parameters: &Parameters,
     ) -> (Login, Option<Given>) {
@@ -231,7 +241,7 @@ impl Host {
     }
 
     /// Returns what the session of a vault that is registered so is bound to.
-    pub(super) fn key_of(&self, entry: &Entry, binding: &Binding) -> SessionKey {
+    pub(super) fn key_of(&self, entry: &Registration, binding: &Binding) -> SessionKey {
         SessionKey {
             layer: binding.layer,
             plugin: binding.plugin,
@@ -245,10 +255,10 @@ impl Host {
     /// can be none is one question whether there is an agent.
     pub(super) fn kept(
         &self,
-        entry: &Entry,
-        course: &mut Course,
+        entry: &Registration,
+        course: &mut CallSession,
         key: impl FnOnce() -> Option<SessionKey>,
-    ) -> Option<(SessionKey, Kept)> {
+    ) -> Option<(SessionKey, CachedSession)> {
         course.looked = true;
         let sessions = &self.0.options.sessions;
         if course.without || !sessions.any() {
@@ -271,10 +281,10 @@ impl Host {
     /// in: one process does, the others wait for its session.
     pub(super) fn kept_or_turn(
         &self,
-        entry: &Entry,
+        entry: &Registration,
         binding: &Binding,
-        course: &mut Course,
-    ) -> Option<(SessionKey, Kept)> {
+        course: &mut CallSession,
+    ) -> Option<(SessionKey, CachedSession)> {
         let key = || Some(self.key_of(entry, binding));
         let until = Instant::now() + PATIENCE;
         loop {
@@ -292,7 +302,12 @@ impl Host {
     }
 
     /// Decides what becomes of what the plugin said of its session during the last call.
-    pub(super) fn take_session(&self, open: &mut Open, course: &mut Course, caller: &Caller<'_>) {
+    pub(super) fn take_session(
+        &self,
+        open: &mut Open,
+        course: &mut CallSession,
+        caller: &Caller<'_>,
+    ) {
         let offer = open.offered.take();
         if offer.forgets {
             self.session_failed(open);
@@ -311,7 +326,7 @@ impl Host {
     }
 
     /// Decides who keeps a session beyond this host.
-    fn keep_session(&self, open: &mut Open, course: &mut Course, session: Session) {
+    fn keep_session(&self, open: &mut Open, course: &mut CallSession, session: Session) {
         let Some(key) = self.session_key(open) else { return };
         let sessions = &self.0.options.sessions;
         let kept = match open.kept {
@@ -347,7 +362,12 @@ impl Host {
 
     /// Takes the turn to ask somebody, where there is somebody. Returns whether a session
     /// has come meanwhile: then the vault is opened with it instead.
-    pub(super) fn session_came(&self, open: &Open, ask: &mut dyn Ask, course: &mut Course) -> bool {
+    pub(super) fn session_came(
+        &self,
+        open: &Open,
+        ask: &mut dyn Prompter,
+        course: &mut CallSession,
+    ) -> bool {
         if open.binding.is_none() {
             return false;
         }
@@ -363,7 +383,7 @@ impl Host {
     }
 
     /// Takes the turn to ask somebody, where no other process has it, and returns whether it is ours.
-    pub(super) fn has_turn(&self, open: &Open, course: &mut Course) -> bool {
+    pub(super) fn has_turn(&self, open: &Open, course: &mut CallSession) -> bool {
         match self.session_key(open) {
             Some(key) if course.asking.is_none() => {
                 course.asking = self.0.options.sessions.asking(&key);
@@ -374,7 +394,7 @@ impl Host {
     }
 
     /// Returns whether another process had the turn.
-    fn wait_to_ask(&self, open: &Open, ask: &mut dyn Ask, course: &mut Course) -> bool {
+    fn wait_to_ask(&self, open: &Open, ask: &mut dyn Prompter, course: &mut CallSession) -> bool {
         let sessions = &self.0.options.sessions;
         let Some(key) = self.session_key(open) else { return false };
         let until = Instant::now() + PATIENCE;

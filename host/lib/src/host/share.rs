@@ -10,11 +10,11 @@ use keystead_plugin_api::{Level, Parameters, Session};
 use super::Host;
 use super::open::Open;
 use super::pool::{self, Shared};
-use super::session::{Course, Login};
+use super::session::{CallSession, Login};
 use crate::error::{Error, Result, visible};
 use crate::paths::Layer;
 use crate::plugin::pins::Digest;
-use crate::registry::Entry;
+use crate::registry::Registration;
 
 /// One caller of a vault.
 pub(super) type Caller<'p> = pool::Caller<'p, Box<Open>, Common>;
@@ -22,7 +22,7 @@ pub(super) type Caller<'p> = pool::Caller<'p, Box<Open>, Common>;
 /// How the first handle was opened.
 pub(super) struct Template {
     pub(super) layer: Option<Layer>,
-    pub(super) entry: Entry,
+    pub(super) entry: Registration,
     /// The hash of the plugin.
     pub(super) plugin: Digest,
     pub(super) parameters: Parameters,
@@ -150,7 +150,7 @@ impl Host {
     pub(super) fn handle(
         &self,
         caller: &mut Caller<'_>,
-        course: &mut Course,
+        course: &mut CallSession,
     ) -> Result<Option<Box<Open>>> {
         let name = &caller.vault.clone();
         let is_further = caller.is_further;
@@ -239,7 +239,7 @@ mod tests {
 
     /// Returns what handles have in common of a vault whose kind allows several.
     fn concurrent() -> Common {
-        let entry = Entry::new(VaultName::parse("v").unwrap(), "p");
+        let entry = Registration::new(VaultName::parse("v").unwrap(), "p");
         let (plugin, parameters) = (Digest::of(b"p"), Parameters::new());
         let most = MAX_HANDLES;
         let template = Template { layer: None, entry, plugin, parameters, login: None, most };

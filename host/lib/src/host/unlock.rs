@@ -11,10 +11,10 @@ use keystead_plugin_api::{
 };
 
 use super::open::Open;
-use super::session::Course;
+use super::session::CallSession;
 use super::share::Caller;
 use super::{Called, Host};
-use crate::ask::{Ask, Unanswered};
+use crate::ask::{PromptError, Prompter};
 use crate::error::{Error, Result};
 use crate::options::UNLOCK_TIMEOUT;
 use crate::reference::Reference;
@@ -50,9 +50,9 @@ impl Host {
     pub(super) fn call_unlocking<T>(
         &self,
         open: &mut Open,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
-        course: &mut Course,
+        course: &mut CallSession,
         caller: &mut Caller<'_>,
     ) -> Result<Called<T>> {
         let mut refusal = match call_again(open, self.deadline(), run) {
@@ -175,17 +175,17 @@ impl Host {
         &self,
         open: &Open,
         challenge: &Challenge,
-        ask: &mut dyn Ask,
-        course: &mut Course,
+        ask: &mut dyn Prompter,
+        course: &mut CallSession,
     ) -> Result<bool> {
         let locked = |why| locked(open, challenge, why);
         if !ask.is_there() {
-            return Err(locked(Unanswered::Nobody));
+            return Err(locked(PromptError::Nobody));
         }
         match challenge.wait {
             // It may take minutes: who comes meanwhile is told, and does not wait.
             Wait::Poll { .. } if !self.has_turn(open, course) => {
-                return Err(locked(Unanswered::Elsewhere));
+                return Err(locked(PromptError::Elsewhere));
             }
             Wait::Poll { .. } => {}
             _ if self.session_came(open, ask, course) => return Ok(false),
@@ -202,7 +202,7 @@ impl Host {
         open: &mut Open,
         challenge: &Challenge,
         (given, standing): (&mut Given, &mut Given),
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<(Vec<Answer>, Vec<Prompt>)> {
         let mut answers = Vec::with_capacity(challenge.prompts.len());
         let mut missing = Vec::new();
@@ -245,8 +245,8 @@ impl Host {
         &self,
         open: &Open,
         challenge: &Challenge,
-        ask: &mut dyn Ask,
-        course: &mut Course,
+        ask: &mut dyn Prompter,
+        course: &mut CallSession,
     ) -> Result<Option<Vec<Answer>>> {
         if self.session_came(open, ask, course) {
             return Ok(None);
@@ -257,7 +257,7 @@ impl Host {
             let answer = typed.iter().find(|answer| answer.name == prompt.name);
             if !answer.is_some_and(|answer| prompt.takes(answer.value.expose())) {
                 let why = "not every prompt was answered".to_owned();
-                return Err(locked(Unanswered::Failed(why)));
+                return Err(locked(PromptError::Failed(why)));
             }
         }
         Ok(Some(typed))
@@ -285,7 +285,7 @@ fn call_again<T>(
 }
 
 /// Shows a person what a vault waits for.
-fn show(open: &Open, challenge: &Challenge, ask: &mut dyn Ask) -> Result<()> {
+fn show(open: &Open, challenge: &Challenge, ask: &mut dyn Prompter) -> Result<()> {
     ask.show(&open.name, challenge).map_err(|why| locked(open, challenge, why))
 }
 
@@ -323,7 +323,7 @@ impl Poll {
 }
 
 /// Returns the error of a vault that stays locked.
-fn locked(open: &Open, challenge: &Challenge, why: Unanswered) -> Error {
+fn locked(open: &Open, challenge: &Challenge, why: PromptError) -> Error {
     Error::Locked { vault: open.name.clone(), challenge: Box::new(challenge.clone()), why }
 }
 

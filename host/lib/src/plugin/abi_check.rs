@@ -13,7 +13,7 @@ use keystead_plugin_api::abi::AbiPluginRef;
 
 /// How a plugin's contract relates to the host's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fit {
+pub enum AbiCompatibility {
     /// The same.
     Exact,
     /// The plugin has what the host does not know; it goes unused.
@@ -22,7 +22,7 @@ pub enum Fit {
     PluginOlder,
 }
 
-impl Fit {
+impl AbiCompatibility {
     /// Returns the name used in verdicts and messages.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -44,14 +44,14 @@ impl Fit {
 ///
 /// # Errors
 /// One line that leads from the root to what differs, with both sizes or types.
-pub(super) fn fit(plugin: &'static TypeLayout) -> Result<Fit, String> {
+pub(super) fn fit(plugin: &'static TypeLayout) -> Result<AbiCompatibility, String> {
     fit_of(<AbiPluginRef as StableAbi>::LAYOUT, plugin)
 }
 
 pub(super) fn fit_of(
     host: &'static TypeLayout,
     plugin: &'static TypeLayout,
-) -> Result<Fit, String> {
+) -> Result<AbiCompatibility, String> {
     // Fresh globals each time: the stock ones remember, and make the answer depend on
     // which plugin was loaded first. Stock abi_stable asks only one direction, and so
     // refuses every plugin that is older than its host.
@@ -60,9 +60,9 @@ pub(super) fn fit_of(
             .map_err(|_| "its layout description cannot be read".to_owned())
     };
     match (one_way(host, plugin)?, one_way(plugin, host)?) {
-        (Ok(()), Ok(())) => Ok(Fit::Exact),
-        (Ok(()), Err(_)) => Ok(Fit::PluginNewer),
-        (Err(_), Ok(())) => Ok(Fit::PluginOlder),
+        (Ok(()), Ok(())) => Ok(AbiCompatibility::Exact),
+        (Ok(()), Err(_)) => Ok(AbiCompatibility::PluginNewer),
+        (Err(_), Ok(())) => Ok(AbiCompatibility::PluginOlder),
         (Err(difference), Err(_)) => Err(one_line(&difference)),
     }
 }

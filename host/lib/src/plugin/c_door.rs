@@ -25,7 +25,7 @@ use std::mem::MaybeUninit;
 
 use keystead_plugin_api::{Context, OpenRequest, Result as PluginResult, Vault};
 
-use super::abi_check::Fit;
+use super::abi_check::AbiCompatibility;
 use table::{MAGIC, MAX_PLUGIN_BYTES, PLUGIN_V1_BYTES, PluginTable};
 
 /// The symbol of a plugin's entry, with its NUL.
@@ -46,15 +46,15 @@ pub(super) struct CPlugin(&'static PluginTable);
 ///
 /// # Errors
 /// What is wrong with the table, as the end of a sentence.
-pub(super) unsafe fn enter(entry: Entry) -> Result<(CPlugin, Fit), String> {
+pub(super) unsafe fn enter(entry: Entry) -> Result<(CPlugin, AbiCompatibility), String> {
     // SAFETY: passed on to the caller.
     let table = unsafe { entry() };
     // SAFETY: what the entry gives is a table, or null: passed on to the caller.
     let table = unsafe { copied(table.cast()) }?;
     let fit = match table.size.cmp(&table::size::<PluginTable>()) {
-        std::cmp::Ordering::Less => Fit::PluginOlder,
-        std::cmp::Ordering::Equal => Fit::Exact,
-        std::cmp::Ordering::Greater => Fit::PluginNewer,
+        std::cmp::Ordering::Less => AbiCompatibility::PluginOlder,
+        std::cmp::Ordering::Equal => AbiCompatibility::Exact,
+        std::cmp::Ordering::Greater => AbiCompatibility::PluginNewer,
     };
     Ok((CPlugin(Box::leak(Box::new(table))), fit))
 }

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use keystead_plugin_api::VaultName;
 
 use super::inspect::Permission;
-use super::runner::{Cage, Namespaces};
+use super::runner::{Namespaces, SandboxLevel};
 use super::trust::{Trusted, Unpinned};
 use crate::fs;
 
 pub(crate) use boundary::{Boundaries, HostUse, writable_in};
-pub(crate) use object::{GrantedPath, Made, replaced};
+pub(crate) use object::{CreatedPaths, GrantedPath, replaced};
 use object::{check_replaced, resolve};
 pub(crate) use socket::GrantedSocket;
 use socket::resolve_sockets;
@@ -158,7 +158,7 @@ impl Error {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Proof {
     sha256: [u8; 32],
-    cage: Cage,
+    cage: SandboxLevel,
     namespaces: Namespaces,
 }
 
@@ -305,7 +305,7 @@ impl Granted {
     }
 
     /// Returns how much of a sandbox there has to be.
-    pub(crate) fn cage(&self) -> Cage {
+    pub(crate) fn cage(&self) -> SandboxLevel {
         self.proof.cage
     }
 
@@ -403,7 +403,11 @@ mod for_tests {
 
     impl Granted {
         /// Returns these permissions, for a plugin that nothing is known of.
-        pub(crate) fn for_tests(permissions: &[&str], sha256: [u8; 32], cage: Cage) -> Self {
+        pub(crate) fn for_tests(
+            permissions: &[&str],
+            sha256: [u8; 32],
+            cage: SandboxLevel,
+        ) -> Self {
             let permissions: Vec<_> =
                 permissions.iter().map(|text| Permission::parse(text).unwrap()).collect();
             let proof = Proof { sha256, cage, namespaces: Namespaces::BestEffort };
@@ -417,7 +421,7 @@ mod for_tests {
         }
 
         /// Returns the same with this demanded of the sandbox.
-        pub(crate) fn with_cage(mut self, cage: Cage) -> Self {
+        pub(crate) fn with_cage(mut self, cage: SandboxLevel) -> Self {
             self.proof.cage = cage;
             self
         }

@@ -25,8 +25,8 @@ use object::Endianness;
 
 pub use error::Error;
 pub(crate) use here::ELF_BASE;
-pub use here::Here;
-pub use manifest::{Kind, Manifest, Request, Unknown};
+pub use here::LocalPlatform;
+pub use manifest::{ParsedKind, ParsedManifest, Request, Unknown};
 pub use permission::{FileAccess, Permission};
 pub(crate) use permission::{is_reserved, is_variable, resolved};
 
@@ -140,7 +140,7 @@ impl fmt::Display for Abi {
 /// What is not wrong, and yet worth a line to whoever decides about the file.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Finding {
+pub enum InspectionNote {
     /// More functions run while the file is loaded than the two of every Rust library.
     Constructors(usize),
     /// Memory of the plugin can be written and run.
@@ -152,7 +152,7 @@ pub enum Finding {
     UnknownMember(String),
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for InspectionNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Constructors(count) => {
@@ -176,7 +176,7 @@ impl fmt::Display for Finding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspected {
     /// What the plugin says of itself.
-    pub manifest: Manifest,
+    pub manifest: ParsedManifest,
     /// The form of the file.
     pub format: Format,
     /// The machine it is for.
@@ -190,7 +190,7 @@ pub struct Inspected {
     /// How many functions run while it is loaded, where the format lists them: 0 for PE.
     pub constructors: usize,
     /// What is worth a line to whoever decides about it.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<InspectionNote>,
 }
 
 /// What a format's reader took out of a file, not yet understood.
@@ -207,7 +207,7 @@ struct Raw<'data> {
     needed: Vec<String>,
     glibc: Option<(u32, u32)>,
     constructors: usize,
-    findings: Vec<Finding>,
+    findings: Vec<InspectionNote>,
 }
 
 /// Describes a plugin file from its bytes.
@@ -223,12 +223,12 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspected> {
         _ => return Err(Error::NotLibrary { found: text::kind_of(bytes) }),
     };
     let (abi, json) = manifest::block(raw.block, raw.endian)?;
-    let (manifest, passed_over) = Manifest::parse_whole(json)?;
+    let (manifest, passed_over) = ParsedManifest::parse_whole(json)?;
     entry::check(abi, &raw)?;
     if raw.constructors > RUST_CONSTRUCTORS {
-        raw.findings.push(Finding::Constructors(raw.constructors));
+        raw.findings.push(InspectionNote::Constructors(raw.constructors));
     }
-    raw.findings.extend(passed_over.into_iter().map(Finding::UnknownMember));
+    raw.findings.extend(passed_over.into_iter().map(InspectionNote::UnknownMember));
     Ok(Inspected {
         manifest,
         format: raw.format,

@@ -13,7 +13,7 @@ use keystead_plugin_api::abi::{self, AbiPluginRef, Client, Serve, Served};
 use keystead_plugin_api::{Context, OpenRequest, Result as PluginResult, Vault};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
-use super::abi_check::{self, Fit};
+use super::abi_check::{self, AbiCompatibility};
 use super::c_door::{self, CPlugin};
 use super::inspect::Abi;
 use super::trust::Trusted;
@@ -120,7 +120,7 @@ impl Error {
 #[derive(Clone, Copy)]
 pub struct Loaded {
     door: Door,
-    fit: Fit,
+    fit: AbiCompatibility,
 }
 
 /// What a plugin is entered through.
@@ -138,7 +138,7 @@ impl std::fmt::Debug for Loaded {
 
 impl Loaded {
     /// Returns how the plugin's contract relates to the host's.
-    pub fn fit(&self) -> Fit {
+    pub fn fit(&self) -> AbiCompatibility {
         self.fit
     }
 
@@ -187,7 +187,7 @@ pub(super) fn map(
     path: &Path,
     sha256: [u8; 32],
     door: Abi,
-    known: Option<Fit>,
+    known: Option<AbiCompatibility>,
 ) -> Result<Loaded, Error> {
     let mut cache = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let cache = cache.get_or_insert_with(HashMap::new);
@@ -199,7 +199,7 @@ pub(super) fn map(
     Ok(loaded)
 }
 
-fn load_new(path: &Path, door: Abi, known: Option<Fit>) -> Result<Loaded, Error> {
+fn load_new(path: &Path, door: Abi, known: Option<AbiCompatibility>) -> Result<Loaded, Error> {
     let own = || path.to_path_buf();
 
     // RTLD_NOW: a missing symbol is an error here, not the end of the process at the first
@@ -230,7 +230,7 @@ fn enter_c(library: &Library, path: &Path) -> Result<Loaded, Error> {
 }
 
 /// Takes the root of a plugin of the Rust door.
-fn enter(library: &Library, path: &Path, known: Option<Fit>) -> Result<Loaded, Error> {
+fn enter(library: &Library, path: &Path, known: Option<AbiCompatibility>) -> Result<Loaded, Error> {
     let own = || path.to_path_buf();
     // SAFETY: the symbol is the address of a static of this type, by the name that
     // abi_stable gives it; inspection has compared magic, version and size in the file.

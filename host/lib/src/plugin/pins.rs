@@ -8,7 +8,7 @@ mod text;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::fs::{self, Folder};
+use crate::fs::{self, SafeDir};
 
 pub use digest::Digest;
 pub use id::PluginId;
@@ -102,7 +102,7 @@ impl Error {
 
 /// Whose folder a pin lies in: the order is the order they are asked in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
+pub enum PinLayer {
     /// The administrator's, `/etc/keystead/pins.d`.
     Administrator,
     /// A package's, such as `/usr/lib/keystead/pins.d`.
@@ -111,7 +111,7 @@ pub enum Layer {
     User,
 }
 
-impl Layer {
+impl PinLayer {
     /// Returns the layer's name in pins and for people.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -139,7 +139,7 @@ pub struct Pin {
     /// The hash of the only file that the id stands for.
     pub sha256: Digest,
     /// The layer the pin was found in or is written to.
-    pub layer: Layer,
+    pub layer: PinLayer,
     /// Whether it may run in the host's process.
     pub in_process: InProcess,
     /// The file's length.
@@ -166,7 +166,7 @@ impl Pin {
 
 /// A pin, or an administrator's word that there shall be none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum PinEntry {
     /// The id stands for this file.
     Pin(Pin),
     /// The administrator denies the id or the hash that the file is named for.
@@ -174,21 +174,21 @@ pub enum Entry {
 }
 
 /// An entry's name without `.toml`, and what it says or why that is not understood.
-pub type NamedEntry = (String, Result<Entry, Error>);
+pub type NamedEntry = (String, Result<PinEntry, Error>);
 
 /// The folder of pins of one layer.
 #[derive(Debug)]
-pub struct Book {
-    layer: Layer,
-    folder: Folder,
+pub struct PinStore {
+    layer: PinLayer,
+    folder: SafeDir,
 }
 
-impl Book {
+impl PinStore {
     /// Returns the pins in the folder `pins.d` of this folder, if it has one.
     ///
     /// # Errors
     /// When the folder is there and not safe.
-    pub fn open(layer: Layer, root: &Folder) -> Result<Option<Self>, Error> {
+    pub fn open(layer: PinLayer, root: &SafeDir) -> Result<Option<Self>, Error> {
         Ok(root.folder(FOLDER)?.map(|folder| Self { layer, folder }))
     }
 
@@ -197,7 +197,7 @@ impl Book {
     /// # Errors
     /// When it says something that cannot be understood: never passed over in favour of a
     /// layer below.
-    pub fn entry(&self, id: &PluginId) -> Result<Option<Entry>, Error> {
+    pub fn entry(&self, id: &PluginId) -> Result<Option<PinEntry>, Error> {
         self.read(id.as_str())
     }
 
@@ -234,7 +234,7 @@ impl Book {
         Ok(entries)
     }
 
-    fn read(&self, stem: &str) -> Result<Option<Entry>, Error> {
+    fn read(&self, stem: &str) -> Result<Option<PinEntry>, Error> {
         let Some(bytes) = self.folder.read(&file_name(stem), MAX_BYTES)? else { return Ok(None) };
         text::read(&bytes, stem, self.layer, &self.path(stem)).map(Some)
     }

@@ -40,7 +40,7 @@ use crate::platform::memfd;
 pub(crate) use child::close_inherited;
 pub(crate) use process::timespec;
 
-pub use crate::platform::sandbox::{Cage, Lack, Namespaces, Older, lacking};
+pub use crate::platform::sandbox::{MissingFeature, Namespaces, Older, SandboxLevel, lacking};
 pub use connection::{Greeted, Started};
 pub use error::{CallError, During, Ended, Error};
 pub use supervise::{Runner, Setup};

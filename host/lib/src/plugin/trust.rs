@@ -16,20 +16,20 @@ use std::path::Path;
 use crate::fs::OpenedFile;
 use crate::ids;
 use crate::paths::Paths;
-use crate::plugin::inspect::{self, Here, Inspected};
-use crate::plugin::pins::{Digest, InProcess, Layer, Pin, PluginId};
+use crate::plugin::inspect::{self, Inspected, LocalPlatform};
+use crate::plugin::pins::{Digest, InProcess, Pin, PinLayer, PluginId};
 use crate::plugin::verdict::{HostBuild, Verdict};
 
 pub use builtin::BUILTIN;
-pub use crash::{CRASH_WINDOW, CRASHES_TO_QUARANTINE, Crashes, Marker};
+pub use crash::{CRASH_WINDOW, CRASHES_TO_QUARANTINE, CrashMarker, Crashes};
 pub use error::Error;
-pub use install::{Candidate, IfTaken, Place, Unpinned, Vouch};
-pub use list::{Listed, Verified};
-pub use policy::{Placement, Policy};
+pub use install::{Candidate, InstallTarget, OnIdConflict, TrustDecision, Unpinned};
+pub use list::{PinStatus, PinVerification};
+pub use policy::{PlacementPolicy, Policy};
 pub(crate) use survey::{Survey, Surveyed};
 pub(crate) use trusted::CopyError;
 use trusted::Terms;
-pub use trusted::{Trusted, VouchedBy};
+pub use trusted::{TrustSource, Trusted};
 
 use roots::Roots;
 
@@ -47,12 +47,12 @@ pub enum Privilege {
 ///
 /// It holds nothing open: each call sees the folders as they are then.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub struct PluginStore {
     paths: Paths,
     privilege: Privilege,
 }
 
-impl Store {
+impl PluginStore {
     /// Returns the store of these folders.
     pub fn new(paths: &Paths, privilege: Privilege) -> Self {
         let privilege = match ids::privilege() {
@@ -148,18 +148,18 @@ impl Store {
             });
         }
         policy.permit_permissions(&pin.id, &verdict.manifest.all_permissions())?;
-        let builtin = pin.layer == Layer::Packaged && builtin::has(&pin.id, &pin.sha256);
+        let builtin = pin.layer == PinLayer::Packaged && builtin::has(&pin.id, &pin.sha256);
         let vouched_by = match pin.layer {
-            Layer::Packaged if builtin => VouchedBy::Builtin,
-            Layer::Packaged => VouchedBy::Packaged,
-            Layer::Administrator => VouchedBy::Administrator,
-            Layer::User => VouchedBy::User,
+            PinLayer::Packaged if builtin => TrustSource::Builtin,
+            PinLayer::Packaged => TrustSource::Packaged,
+            PinLayer::Administrator => TrustSource::Administrator,
+            PinLayer::User => TrustSource::User,
         };
         let allowed = builtin || pin.in_process == InProcess::Danger;
         let in_process = match policy.placement {
-            Placement::Isolated => InProcess::Never,
-            Placement::AsRegistered if allowed => InProcess::Danger,
-            Placement::AsRegistered => InProcess::Never,
+            PlacementPolicy::Isolated => InProcess::Never,
+            PlacementPolicy::AsRegistered if allowed => InProcess::Danger,
+            PlacementPolicy::AsRegistered => InProcess::Never,
         };
         let data = roots.data_path().map(Path::to_owned);
         let terms = Terms { in_process, cage: policy.cage, namespaces: policy.namespaces };
@@ -192,7 +192,7 @@ fn judge(pin: &Pin, file: &OpenedFile) -> Result<(Vec<u8>, Verdict), Error> {
 fn look_into(bytes: &[u8], file: &OpenedFile) -> Result<Inspected, Error> {
     let wrong = |source| Error::Unfit { path: file.path().to_owned(), source };
     let inspected = inspect::inspect(bytes).map_err(wrong)?;
-    let here = Here::current().granting(&inspected.manifest.permissions);
+    let here = LocalPlatform::current().granting(&inspected.manifest.permissions);
     inspected.check_here(&here).map_err(wrong)?;
     Ok(inspected)
 }

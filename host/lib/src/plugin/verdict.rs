@@ -4,9 +4,9 @@
 
 mod text;
 
-use crate::fs::{self, Folder, Identity, Rule};
-use crate::plugin::Fit;
-use crate::plugin::inspect::{Abi, Manifest};
+use crate::fs::{self, Identity, Rule, SafeDir};
+use crate::plugin::AbiCompatibility;
+use crate::plugin::inspect::{Abi, ParsedManifest};
 use crate::plugin::pins::Digest;
 use crate::plugin::trust::Trusted;
 
@@ -28,8 +28,8 @@ pub(super) struct Verdict {
     pub(super) host: HostBuild,
     pub(super) abi: Abi,
     /// None until the file was loaded once.
-    pub(super) fit: Option<Fit>,
-    pub(super) manifest: Manifest,
+    pub(super) fit: Option<AbiCompatibility>,
+    pub(super) manifest: ParsedManifest,
 }
 
 /// Which build of the host: an inspection by another one may have had other rules.
@@ -67,7 +67,7 @@ impl HostBuild {
 impl Verdict {
     /// Returns the verdict on this file by this host, if there is one that holds.
     pub(super) fn read(
-        data: &Folder,
+        data: &SafeDir,
         sha256: &Digest,
         identity: &Identity,
         host: HostBuild,
@@ -81,7 +81,7 @@ impl Verdict {
 
     /// Remembers the verdict. A file that changed so recently that a further change could
     /// leave its times as they are is not remembered yet.
-    pub(super) fn write(&self, data: &Folder) -> Result<(), fs::Error> {
+    pub(super) fn write(&self, data: &SafeDir) -> Result<(), fs::Error> {
         if !self.identity.is_settled() {
             return Ok(());
         }
@@ -98,7 +98,7 @@ impl Verdict {
     }
 
     /// Forgets every host's verdict on this hash.
-    pub(super) fn forget(data: &Folder, sha256: &Digest) -> Result<(), fs::Error> {
+    pub(super) fn forget(data: &SafeDir, sha256: &Digest) -> Result<(), fs::Error> {
         let Some(folder) = data.folder(FOLDER)? else { return Ok(()) };
         for name in names_of(&folder, sha256)? {
             folder.remove(&name)?;
@@ -109,12 +109,12 @@ impl Verdict {
 
 /// Remembers how well a plugin's layout fits this host, which is found out when it is first
 /// loaded. A cache: where it cannot be kept, it is found out again.
-pub fn record_layout(trusted: &Trusted, fit: Fit) {
+pub fn record_layout(trusted: &Trusted, fit: AbiCompatibility) {
     let Some((verdict, data)) = trusted.verdict_with(fit) else { return };
     if verdict.host == HostBuild::UNKNOWN {
         return;
     }
-    if let Ok(data) = Folder::open(data, Rule::User) {
+    if let Ok(data) = SafeDir::open(data, Rule::User) {
         // A cache, as said above.
         let _ = verdict.write(&data);
     }
@@ -126,7 +126,7 @@ fn name(sha256: &Digest, host: HostBuild) -> String {
     format!("{sha256}.{:016x}", host.0)
 }
 
-fn names_of(folder: &Folder, sha256: &Digest) -> Result<Vec<String>, fs::Error> {
+fn names_of(folder: &SafeDir, sha256: &Digest) -> Result<Vec<String>, fs::Error> {
     let hash = sha256.to_string();
     let names = folder.names()?.into_iter().filter_map(|name| name.into_string().ok());
     Ok(names.filter(|name| name.starts_with(&hash)).collect())

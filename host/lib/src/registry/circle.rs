@@ -3,14 +3,14 @@
 
 use keystead_plugin_api::VaultName;
 
-use super::{Entry, Error, Registry};
+use super::{Error, Registration, Registry};
 use crate::reference::Reference;
 
 /// Checks that no reference of a new registration leads back to it. A reference without a
 /// vault leads to the default one; what a search may find is known only at run time.
 pub(super) fn check(
     registry: &Registry,
-    new: &Entry,
+    new: &Registration,
     default: Option<&VaultName>,
 ) -> Result<(), Error> {
     let mut seen = Vec::new();
@@ -23,8 +23,8 @@ pub(super) fn check(
 
 fn leads_back(
     registry: &Registry,
-    new: &Entry,
-    from: &Entry,
+    new: &Registration,
+    from: &Registration,
     default: Option<&VaultName>,
     way: &mut Vec<VaultName>,
     seen: &mut Vec<VaultName>,

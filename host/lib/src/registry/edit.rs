@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api::VaultName;
 
 use super::config::Default;
-use super::entry::{Entry, MAX_FILE_BYTES};
+use super::entry::{MAX_FILE_BYTES, Registration};
 use super::error::shown;
-use super::layer::{CONFIG, RULE, Shelf, VAULTS, file_of};
+use super::layer::{CONFIG, LayerDir, RULE, VAULTS, file_of};
 use super::{Error, Registry, circle, render};
-use crate::fs::{self, Folder, Lock};
+use crate::fs::{self, Lock, SafeDir};
 use crate::paths::Layer;
 use crate::reference::Reference;
 
@@ -53,21 +53,21 @@ pub struct Edit<'r> {
 
 #[derive(Debug)]
 enum Change {
-    Register { entry: Box<Entry>, replace: Replace, default: DefaultChoice },
+    Register { entry: Box<Registration>, replace: Replace, default: DefaultChoice },
     Unregister(VaultName),
     SetDefault(Option<VaultName>),
 }
 
 /// What a change does to files, in order. Empty where everything is as it should be.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct EditPlan {
     /// The files.
-    pub steps: Vec<Step>,
+    pub steps: Vec<FileChange>,
 }
 
 /// What happens to one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct FileChange {
     /// The file.
     pub path: PathBuf,
     /// Its text before; `None` where there is no file, or it goes away unread.
@@ -80,7 +80,7 @@ pub struct Step {
 
 /// What a [`Step`] comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum FileAction {
     /// The file is new.
     Create,
     /// The file has other text.
@@ -95,13 +95,13 @@ enum At {
     Vaults,
 }
 
-impl Step {
+impl FileChange {
     /// Returns what the step comes to.
-    pub fn action(&self) -> Action {
+    pub fn action(&self) -> FileAction {
         match (&self.before, &self.after) {
-            (_, None) => Action::Remove,
-            (None, Some(_)) => Action::Create,
-            (Some(_), Some(_)) => Action::Change,
+            (_, None) => FileAction::Remove,
+            (None, Some(_)) => FileAction::Create,
+            (Some(_), Some(_)) => FileAction::Change,
         }
     }
 }
@@ -111,7 +111,7 @@ impl Registry {
     pub fn register(
         &self,
         layer: Layer,
-        entry: Entry,
+        entry: Registration,
         replace: Replace,
         default: DefaultChoice,
     ) -> Edit<'_> {
@@ -136,7 +136,7 @@ impl Edit<'_> {
     ///
     /// # Errors
     /// As [`Edit::apply`], except for what only writing shows.
-    pub fn plan(&self) -> Result<Plan, Error> {
+    pub fn plan(&self) -> Result<EditPlan, Error> {
         let dir = self.registry.paths.config_dir(self.layer);
         let dir = dir.ok_or(Error::NoLayer { layer: self.layer })?;
         let planning = Planning {
@@ -144,7 +144,7 @@ impl Edit<'_> {
             layer: self.layer,
             dir,
             shelf: self.registry.shelf(self.layer)?,
-            plan: Plan::default(),
+            plan: EditPlan::default(),
         };
         match &self.change {
             Change::Register { entry, replace, default } => {
@@ -162,15 +162,15 @@ impl Edit<'_> {
     ///   [`Error::Cycle`], [`Error::Descriptor`]: the change does not fit what is there.
     /// - What is wrong with a file that would be changed: a damaged one is never rewritten.
     /// - [`Error::Busy`], [`Error::File`]: it could not be written; all is as it was.
-    pub fn apply(self) -> Result<Plan, Error> {
+    pub fn apply(self) -> Result<EditPlan, Error> {
         // What cannot be done or needs nothing leaves no folders behind.
         if self.plan()?.steps.is_empty() {
-            return Ok(Plan::default());
+            return Ok(EditPlan::default());
         }
         let dir = self.registry.paths.config_dir(self.layer);
         let dir = dir.ok_or(Error::NoLayer { layer: self.layer })?;
         let modes = Modes::of(self.layer);
-        let config = Folder::create_with(dir, RULE, modes.folder)?;
+        let config = SafeDir::create_with(dir, RULE, modes.folder)?;
         let vaults = config.make_folder(VAULTS, modes.folder)?;
         let _lock = lock(&config, LOCK_WAIT)?;
         // Others may have made changes since.
@@ -209,14 +209,14 @@ impl Modes {
     }
 }
 
-fn write(folder: &Folder, file: &str, text: Option<&str>, mode: u32) -> Result<(), fs::Error> {
+fn write(folder: &SafeDir, file: &str, text: Option<&str>, mode: u32) -> Result<(), fs::Error> {
     match text {
         Some(text) => folder.write(file, text.as_bytes(), mode),
         None => folder.remove(file).map(|_| ()),
     }
 }
 
-pub(super) fn lock(config: &Folder, wait: Duration) -> Result<Lock, Error> {
+pub(super) fn lock(config: &SafeDir, wait: Duration) -> Result<Lock, Error> {
     let end = Instant::now() + wait;
     let mut pause = Duration::from_millis(1);
     loop {
@@ -236,17 +236,17 @@ struct Planning<'a> {
     registry: &'a Registry,
     layer: Layer,
     dir: &'a Path,
-    shelf: Option<Shelf>,
-    plan: Plan,
+    shelf: Option<LayerDir>,
+    plan: EditPlan,
 }
 
 impl Planning<'_> {
     fn register(
         mut self,
-        entry: &Entry,
+        entry: &Registration,
         replace: Replace,
         default: DefaultChoice,
-    ) -> Result<Plan, Error> {
+    ) -> Result<EditPlan, Error> {
         let there = self.there(&entry.name, replace)?;
         let mut references = entry.references();
         if let Some((key, _)) = references.find(|(_, from)| matches!(from, Reference::Fd(_))) {
@@ -273,7 +273,7 @@ impl Planning<'_> {
         }
         // The fields of an entry are open to the caller: nothing is written that could not
         // be read again.
-        Entry::parse(entry.name.clone(), self.layer, &path, &text)?;
+        Registration::parse(entry.name.clone(), self.layer, &path, &text)?;
         self.step(At::Vaults, file, before, text);
         if becomes_default {
             self.default_step(&Default::Vault(entry.name.clone()))?;
@@ -281,7 +281,7 @@ impl Planning<'_> {
         Ok(self.plan)
     }
 
-    fn unregister(mut self, name: &VaultName) -> Result<Plan, Error> {
+    fn unregister(mut self, name: &VaultName) -> Result<EditPlan, Error> {
         // A damaged file can be taken away: it is asked for by name.
         let file = self.shelf.as_ref().map(|shelf| shelf.find(name)).transpose()?.flatten();
         let Some(file) = file else { return Err(self.not_here(name)) };
@@ -290,11 +290,17 @@ impl Planning<'_> {
             self.clear_default()?;
         }
         let path = self.dir.join(VAULTS).join(&file);
-        self.plan.steps.push(Step { path, before: None, after: None, place: At::Vaults, file });
+        self.plan.steps.push(FileChange {
+            path,
+            before: None,
+            after: None,
+            place: At::Vaults,
+            file,
+        });
         Ok(self.plan)
     }
 
-    fn set_default(mut self, name: Option<&VaultName>) -> Result<Plan, Error> {
+    fn set_default(mut self, name: Option<&VaultName>) -> Result<EditPlan, Error> {
         let Some(name) = name else {
             self.clear_default()?;
             return Ok(self.plan);
@@ -358,7 +364,7 @@ impl Planning<'_> {
     }
 
     fn default(&self) -> Result<(Default, Option<String>), Error> {
-        self.shelf.as_ref().map_or(Ok((Default::Unsaid, None)), Shelf::default)
+        self.shelf.as_ref().map_or(Ok((Default::Unsaid, None)), LayerDir::default)
     }
 
     /// Says that there is no default: in words where the layer below would have one.
@@ -392,6 +398,6 @@ impl Planning<'_> {
             At::Config => self.dir.join(&file),
             At::Vaults => self.dir.join(VAULTS).join(&file),
         };
-        self.plan.steps.push(Step { path, before, after: Some(after), place, file });
+        self.plan.steps.push(FileChange { path, before, after: Some(after), place, file });
     }
 }

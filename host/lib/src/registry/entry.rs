@@ -20,7 +20,7 @@ pub const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// A registration: which plugin answers for a vault, and with which parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct Registration {
     /// The vault's name: the file's, without `.toml`.
     pub name: VaultName,
     /// The plugin's id.
@@ -105,7 +105,7 @@ const KEYS: &[&str] = &[
     "unlock",
 ];
 
-impl Entry {
+impl Registration {
     /// Returns a registration without parameters.
     pub fn new(name: VaultName, plugin: impl Into<String>) -> Self {
         Self {

@@ -20,7 +20,7 @@ pub enum Error {
     #[error("{at}: {message}")]
     NotToml {
         /// Where in which file.
-        at: Place,
+        at: FilePosition,
         /// What the parser met or expected.
         message: String,
     },
@@ -28,7 +28,7 @@ pub enum Error {
     #[error("{at}: unknown key `{key}`")]
     UnknownKey {
         /// Where in which file.
-        at: Place,
+        at: FilePosition,
         /// The key, escaped where it is not plain, and cut.
         key: String,
         /// A known key that looks like it.
@@ -38,7 +38,7 @@ pub enum Error {
     #[error("{at}: `{key}` must be {expected}")]
     WrongValue {
         /// Where in which file.
-        at: Place,
+        at: FilePosition,
         /// The key, escaped where it is not plain, and cut.
         key: String,
         /// What would be right.
@@ -48,7 +48,7 @@ pub enum Error {
     #[error("{at}: `{key}` must be a reference")]
     WrongReference {
         /// Where in which file.
-        at: Place,
+        at: FilePosition,
         /// The key, escaped where it is not plain, and cut.
         key: String,
         /// Why it is none.
@@ -166,7 +166,7 @@ pub enum Error {
 
 /// A place in a file. Line and column count from 1, columns in characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct FilePosition {
     /// The file.
     pub path: PathBuf,
     /// The line.
@@ -175,7 +175,7 @@ pub struct Place {
     pub column: usize,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for FilePosition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "`{}`, line {}, column {}", self.path.display(), self.line, self.column)
     }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use keystead_plugin_api::VaultName;
 
 use super::config::{self, Default};
-use super::entry::{Entry, MAX_FILE_BYTES};
+use super::entry::{MAX_FILE_BYTES, Registration};
 use super::read::Document;
 use super::{Error, Paths};
-use crate::fs::{Folder, Rule};
+use crate::fs::{Rule, SafeDir};
 use crate::paths::Layer;
 
 pub(super) const CONFIG: &str = "config.toml";
@@ -22,10 +22,10 @@ const EXTENSION: &str = ".toml";
 pub(super) const RULE: Rule = Rule::User;
 
 /// A layer's folder, which passed the walk.
-pub(super) struct Shelf {
+pub(super) struct LayerDir {
     layer: Layer,
-    config: Folder,
-    vaults: Option<Folder>,
+    config: SafeDir,
+    vaults: Option<SafeDir>,
 }
 
 /// The files of one layer by vault.
@@ -34,11 +34,11 @@ pub(super) struct Files {
     pub(super) faults: Vec<Error>,
 }
 
-impl Shelf {
+impl LayerDir {
     /// Opens a layer; `None` where there is no such folder.
     pub(super) fn open(paths: &Paths, layer: Layer) -> Result<Option<Self>, Error> {
         let Some(path) = paths.config_dir(layer) else { return Ok(None) };
-        let Some(config) = Folder::open_if_there(path, RULE)? else { return Ok(None) };
+        let Some(config) = SafeDir::open_if_there(path, RULE)? else { return Ok(None) };
         let vaults = config.folder(VAULTS)?;
         Ok(Some(Self { layer, config, vaults }))
     }
@@ -70,7 +70,7 @@ impl Shelf {
     /// Returns the files of all vaults, and what is wrong with the others' names.
     pub(super) fn files(&self) -> Result<Files, Error> {
         let mut files = Files { vaults: BTreeMap::new(), faults: Vec::new() };
-        let names = self.vaults.as_ref().map_or_else(|| Ok(Vec::new()), Folder::names)?;
+        let names = self.vaults.as_ref().map_or_else(|| Ok(Vec::new()), SafeDir::names)?;
         for file in names {
             // Editors and package managers leave other files behind: `work.toml~`, `.rpmnew`.
             if !file.as_encoded_bytes().ends_with(EXTENSION.as_bytes()) {
@@ -97,7 +97,7 @@ impl Shelf {
     }
 
     /// Returns the registration in a file, and the file's text.
-    pub(super) fn read(&self, file: &str) -> Result<(Entry, String), Error> {
+    pub(super) fn read(&self, file: &str) -> Result<(Registration, String), Error> {
         let path = self.path(file);
         let Some(name) = name_of(file) else { return Err(Error::BadFileName { path }) };
         let bytes = match &self.vaults {
@@ -107,7 +107,7 @@ impl Shelf {
         // Removed since the folder was listed.
         let Some(bytes) = bytes else { return Err(Error::NoSuchVault { name, similar: None }) };
         let text = Document::utf8(&path, bytes)?;
-        Ok((Entry::parse(name, self.layer, &path, &text)?, text))
+        Ok((Registration::parse(name, self.layer, &path, &text)?, text))
     }
 
     /// Returns what the layer says about the default vault, and the file's text.

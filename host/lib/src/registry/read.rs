@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::entry::{SCHEMA, Setting};
 use super::error::shown;
-use super::{Error, Place};
+use super::{Error, FilePosition};
 use crate::reference::Reference;
 use crate::similar::similar;
 
@@ -49,12 +49,12 @@ impl<'a> Document<'a> {
         }
     }
 
-    fn place(self, offset: usize) -> Place {
+    fn place(self, offset: usize) -> FilePosition {
         let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
         let line = before.iter().filter(|b| **b == b'\n').count() + 1;
         let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
         let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-        Place { path: self.path.to_owned(), line, column }
+        FilePosition { path: self.path.to_owned(), line, column }
     }
 }
 

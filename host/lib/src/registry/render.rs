@@ -3,11 +3,11 @@
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use super::config::Default;
-use super::entry::{Entry, SCHEMA, Setting};
+use super::entry::{Registration, SCHEMA, Setting};
 
 /// Returns the text of a registration; of the old text, which must have been read without
 /// an error, everything is kept that is not replaced.
-pub(super) fn entry(entry: &Entry, old: Option<&str>) -> String {
+pub(super) fn entry(entry: &Registration, old: Option<&str>) -> String {
     let mut document = document(old);
     let root = document.as_table_mut();
     put(root, "schema", Some(SCHEMA.into()));

@@ -23,7 +23,7 @@ const RESERVED: &str = "verbose";
 /// The value itself is never repeated: it may be a secret under the wrong name.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum ParameterError {
     /// The plugin declares no parameter of this name.
     #[error("there is no parameter `{name}`")]
     Unknown {
@@ -117,7 +117,7 @@ pub enum Fault {
     },
 }
 
-impl Fault {
+impl ParameterError {
     /// Returns the stable code of this cause.
     pub fn code(&self) -> &'static str {
         match self {
@@ -143,7 +143,7 @@ impl Fault {
 #[derive(Debug)]
 pub enum Unready<E> {
     /// The registration does not fit the schema: every fault.
-    Faults(Vec<Fault>),
+    Faults(Vec<ParameterError>),
     /// A reference could not be resolved.
     Unresolved {
         /// The parameter.
@@ -176,7 +176,7 @@ pub fn validate(
     schema: &[OwnedParameter],
     given: &BTreeMap<String, String>,
     base: Base<'_>,
-) -> Result<BTreeMap<String, Setting>, Vec<Fault>> {
+) -> Result<BTreeMap<String, Setting>, Vec<ParameterError>> {
     let mut settings = BTreeMap::new();
     let mut faults = Vec::new();
     for (name, text) in given {
@@ -245,7 +245,7 @@ pub fn check(
     schema: &[OwnedParameter],
     registered: &BTreeMap<String, Setting>,
     home: Option<&Path>,
-) -> Vec<Fault> {
+) -> Vec<ParameterError> {
     settle(schema, registered, home).1
 }
 
@@ -254,7 +254,7 @@ fn settle(
     schema: &[OwnedParameter],
     registered: &BTreeMap<String, Setting>,
     home: Option<&Path>,
-) -> (BTreeMap<String, Setting>, Vec<Fault>) {
+) -> (BTreeMap<String, Setting>, Vec<ParameterError>) {
     let mut settings = BTreeMap::new();
     let mut faults = Vec::new();
     for (name, setting) in registered {
@@ -282,7 +282,7 @@ fn defaults<'a>(
     schema: &'a [OwnedParameter],
     given: impl Fn(&str) -> bool + 'a,
     home: Option<&'a Path>,
-) -> impl Iterator<Item = Result<(String, Setting), Fault>> + 'a {
+) -> impl Iterator<Item = Result<(String, Setting), ParameterError>> + 'a {
     // A default has no folder to be relative to.
     let base = Base { folder: Path::new(""), home, data: None, vault: None };
     schema
@@ -291,9 +291,9 @@ fn defaults<'a>(
         .filter(move |parameter| !given(&parameter.name))
         .map(move |parameter| match typed(parameter, &parameter.default, base) {
             Ok(setting) => Ok((parameter.name.clone(), setting)),
-            Err(fault @ Fault::NoHome { .. }) => Err(fault),
+            Err(fault @ ParameterError::NoHome { .. }) => Err(fault),
             Err(fault) if parameter.kind == ParameterKind::Unknown => Err(fault),
-            Err(_) => Err(Fault::BadDefault { name: shown(&parameter.name) }),
+            Err(_) => Err(ParameterError::BadDefault { name: shown(&parameter.name) }),
         })
 }
 
@@ -301,14 +301,14 @@ fn defaults<'a>(
 fn missing<'a>(
     schema: &'a [OwnedParameter],
     given: impl Fn(&str) -> bool + 'a,
-) -> impl Iterator<Item = Fault> + 'a {
+) -> impl Iterator<Item = ParameterError> + 'a {
     schema
         .iter()
         .filter(|parameter| {
             parameter.required && parameter.default.is_empty() || depends(parameter)
         })
         .filter(move |parameter| !given(&parameter.name))
-        .map(|parameter| Fault::Missing { name: shown(&parameter.name) })
+        .map(|parameter| ParameterError::Missing { name: shown(&parameter.name) })
 }
 
 /// Whether a default depends on the vault, or on where data is kept: such a one is filled in
@@ -318,19 +318,20 @@ pub(crate) fn depends(parameter: &OwnedParameter) -> bool {
 }
 
 /// Returns a default with what it depends on put in.
-fn filled_in(parameter: &OwnedParameter, base: Base<'_>) -> Result<String, Fault> {
+fn filled_in(parameter: &OwnedParameter, base: Base<'_>) -> Result<String, ParameterError> {
     let name = || shown(&parameter.name);
     let mut text = parameter.default.clone();
     if let Some(rest) = text.strip_prefix("{data}/") {
-        let data = base.data.ok_or_else(|| Fault::NoDataFolder { name: name() })?;
+        let data = base.data.ok_or_else(|| ParameterError::NoDataFolder { name: name() })?;
         let path = data.join(rest).into_os_string().into_string();
-        text = path.map_err(|_| Fault::WrongKind { name: name(), kind: ParameterKind::Path })?;
+        text = path
+            .map_err(|_| ParameterError::WrongKind { name: name(), kind: ParameterKind::Path })?;
     }
     let vault = base.vault.map_or_else(|| "vault".to_owned(), VaultName::folded);
     let text = text.replace("{vault}", &vault);
     // Whatever else stands in braces is not known here.
     match text.contains(['{', '}']) && !base.data.is_some_and(has_braces) {
-        true => Err(Fault::BadDefault { name: name() }),
+        true => Err(ParameterError::BadDefault { name: name() }),
         false => Ok(text),
     }
 }
@@ -339,27 +340,37 @@ fn has_braces(path: &Path) -> bool {
     path.to_string_lossy().contains(['{', '}'])
 }
 
-fn declared<'s>(schema: &'s [OwnedParameter], name: &str) -> Result<&'s OwnedParameter, Fault> {
+fn declared<'s>(
+    schema: &'s [OwnedParameter],
+    name: &str,
+) -> Result<&'s OwnedParameter, ParameterError> {
     if name.eq_ignore_ascii_case(RESERVED) {
-        return Err(Fault::Reserved { name: name.to_owned() });
+        return Err(ParameterError::Reserved { name: name.to_owned() });
     }
-    schema.iter().find(|parameter| parameter.name == name).ok_or_else(|| Fault::Unknown {
+    schema.iter().find(|parameter| parameter.name == name).ok_or_else(|| ParameterError::Unknown {
         name: shown(name),
         similar: similar(name, schema.iter().map(|parameter| &*parameter.name)).map(shown),
     })
 }
 
 /// Returns the setting that a typed text stands for.
-fn typed(parameter: &OwnedParameter, text: &str, base: Base<'_>) -> Result<Setting, Fault> {
+fn typed(
+    parameter: &OwnedParameter,
+    text: &str,
+    base: Base<'_>,
+) -> Result<Setting, ParameterError> {
     let name = || shown(&parameter.name);
     if parameter.secret {
-        let reference = Reference::parse(text)
-            .map_err(|source| Fault::NotAReference { name: name(), source: Some(source) })?;
+        let reference = Reference::parse(text).map_err(|source| ParameterError::NotAReference {
+            name: name(),
+            source: Some(source),
+        })?;
         let anchored = reference.anchored(base.folder, base.home);
-        let setting = Setting::Reference(anchored.ok_or_else(|| Fault::NoHome { name: name() })?);
+        let setting =
+            Setting::Reference(anchored.ok_or_else(|| ParameterError::NoHome { name: name() })?);
         return fits(parameter, &setting).map(|()| setting);
     }
-    let wrong = || Fault::WrongKind { name: name(), kind: parameter.kind };
+    let wrong = || ParameterError::WrongKind { name: name(), kind: parameter.kind };
     let setting = match parameter.kind {
         ParameterKind::Integer => Setting::Integer(text.parse().map_err(|_| wrong())?),
         ParameterKind::Boolean => Setting::Boolean(text.parse().map_err(|_| wrong())?),
@@ -371,49 +382,51 @@ fn typed(parameter: &OwnedParameter, text: &str, base: Base<'_>) -> Result<Setti
     fits(parameter, &setting).map(|()| setting)
 }
 
-fn path(parameter: &OwnedParameter, text: &str, base: Base<'_>) -> Result<String, Fault> {
+fn path(parameter: &OwnedParameter, text: &str, base: Base<'_>) -> Result<String, ParameterError> {
     let name = || shown(&parameter.name);
     if text.is_empty() {
-        return Err(Fault::EmptyPath { name: name() });
+        return Err(ParameterError::EmptyPath { name: name() });
     }
-    let absolute =
-        absolute(text, base.folder, base.home).ok_or_else(|| Fault::NoHome { name: name() })?;
+    let absolute = absolute(text, base.folder, base.home)
+        .ok_or_else(|| ParameterError::NoHome { name: name() })?;
     // Texts are UTF-8: a home or folder that is not cannot be registered.
     match absolute.into_os_string().into_string() {
         Ok(path) => Ok(path),
-        Err(_) => Err(Fault::WrongKind { name: name(), kind: ParameterKind::Path }),
+        Err(_) => Err(ParameterError::WrongKind { name: name(), kind: ParameterKind::Path }),
     }
 }
 
 /// Checks that a setting can be this parameter's.
-fn fits(parameter: &OwnedParameter, setting: &Setting) -> Result<(), Fault> {
+fn fits(parameter: &OwnedParameter, setting: &Setting) -> Result<(), ParameterError> {
     let name = || shown(&parameter.name);
     match (setting, parameter.kind) {
-        (_, kind @ ParameterKind::Unknown) => Err(Fault::WrongKind { name: name(), kind }),
+        (_, kind @ ParameterKind::Unknown) => Err(ParameterError::WrongKind { name: name(), kind }),
         (Setting::Reference(reference), _) if parameter.secret => match reference {
-            Reference::Fd(_) => Err(Fault::Descriptor { name: name() }),
+            Reference::Fd(_) => Err(ParameterError::Descriptor { name: name() }),
             Reference::File(path) if !path.as_path().is_absolute() => {
-                Err(Fault::RelativePath { name: name() })
+                Err(ParameterError::RelativePath { name: name() })
             }
             _ => Ok(()),
         },
-        (_, _) if parameter.secret => Err(Fault::NotAReference { name: name(), source: None }),
-        (Setting::Reference(_), _) => Err(Fault::NotSecret { name: name() }),
+        (_, _) if parameter.secret => {
+            Err(ParameterError::NotAReference { name: name(), source: None })
+        }
+        (Setting::Reference(_), _) => Err(ParameterError::NotSecret { name: name() }),
         (Setting::Integer(_), ParameterKind::Integer)
         | (Setting::Boolean(_), ParameterKind::Boolean) => Ok(()),
         (Setting::Text(text), ParameterKind::Text | ParameterKind::Path) => {
             let is_path = parameter.kind == ParameterKind::Path;
             if text.contains(char::is_control) {
-                Err(Fault::ControlCharacter { name: name() })
+                Err(ParameterError::ControlCharacter { name: name() })
             } else if is_path && text.is_empty() {
-                Err(Fault::EmptyPath { name: name() })
+                Err(ParameterError::EmptyPath { name: name() })
             } else if is_path && !Path::new(text).is_absolute() {
-                Err(Fault::RelativePath { name: name() })
+                Err(ParameterError::RelativePath { name: name() })
             } else {
                 Ok(())
             }
         }
-        (_, kind) => Err(Fault::WrongKind { name: name(), kind }),
+        (_, kind) => Err(ParameterError::WrongKind { name: name(), kind }),
     }
 }
 

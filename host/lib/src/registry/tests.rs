@@ -58,9 +58,14 @@ impl Sandbox {
         self.path(path).exists()
     }
 
-    fn register(&self, layer: Layer, text: &str) -> Result<Plan, Error> {
+    fn register(&self, layer: Layer, text: &str) -> Result<EditPlan, Error> {
         self.registry
-            .register(layer, Entry::new(name(text), "memory"), Replace::Never, DefaultChoice::First)
+            .register(
+                layer,
+                Registration::new(name(text), "memory"),
+                Replace::Never,
+                DefaultChoice::First,
+            )
             .apply()
     }
 

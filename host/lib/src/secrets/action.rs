@@ -7,7 +7,7 @@ use keystead_plugin_api::{
     Action, ActionOutcome, ActionRequest, ActionsRequest, ParameterKind, VaultName,
 };
 
-use crate::ask::Ask;
+use crate::ask::Prompter;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plugin::grant::Words;
@@ -50,7 +50,7 @@ impl Host {
     ///
     /// # Errors
     /// What the vault answers.
-    pub fn actions(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<Vec<Action>> {
+    pub fn actions(&self, vault: &VaultName, ask: &mut dyn Prompter) -> Result<Vec<Action>> {
         let list = self
             .call(vault, ask, &mut |open, deadline| open.actions(&ActionsRequest::new(deadline)));
         Ok(list?.actions)
@@ -67,11 +67,11 @@ impl Host {
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
     /// use std::collections::BTreeMap;
     ///
-    /// use keystead::Nobody;
+    /// use keystead::NonInteractive;
     ///
     /// let vault = keystead::api::VaultName::parse("work").expect("it is a name");
-    /// let plan = host.plan_action(&vault, "compact", &BTreeMap::new(), "/".as_ref(), &mut Nobody)?;
-    /// let outcome = host.act(plan, &mut Nobody)?;
+    /// let plan = host.plan_action(&vault, "compact", &BTreeMap::new(), "/".as_ref(), &mut NonInteractive)?;
+    /// let outcome = host.act(plan, &mut NonInteractive)?;
     /// # Ok(())
     /// # }
     /// ```
@@ -81,7 +81,7 @@ impl Host {
         action: &str,
         typed: &BTreeMap<String, String>,
         folder: &Path,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<PlannedAction> {
         let mut actions = self.actions(vault, ask)?;
         let Some(found) = actions.iter().position(|one| one.id == action) else {
@@ -116,7 +116,7 @@ impl Host {
     ///
     /// # Errors
     /// A reference that cannot be followed, or what the vault answers.
-    pub fn act(&self, plan: PlannedAction, ask: &mut dyn Ask) -> Result<ActionOutcome> {
+    pub fn act(&self, plan: PlannedAction, ask: &mut dyn Prompter) -> Result<ActionOutcome> {
         let PlannedAction { vault, action, settings, opens, words } = plan;
         let what = format!("action `{}`", action.id);
         // References are followed before the vault is held: they may lead to it.

@@ -17,12 +17,12 @@ use keystead_plugin_api::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::ask::{Ask, Nobody};
+use crate::ask::{NonInteractive, Prompter};
 use crate::error::{Error, Result};
-use crate::fs::{self, Folder, Lock, Rule};
-use crate::host::{Host, Run, templates};
-use crate::plugin::inspect::Kind;
-use crate::registry::Entry;
+use crate::fs::{self, Lock, Rule, SafeDir};
+use crate::host::{Host, RunMode, templates};
+use crate::plugin::inspect::ParsedKind;
+use crate::registry::Registration;
 
 /// How often a change is made again that other writers got in before.
 const TRIES: u32 = 100;
@@ -47,7 +47,7 @@ pub(super) enum Guard {
 
 impl Guard {
     /// Returns the guard that a kind of vault is meant to have. One vault of the kind may not.
-    fn of(kind: &Kind) -> Self {
+    fn of(kind: &ParsedKind) -> Self {
         match kind.capabilities.contains(&Capability::Conditional) {
             true => Self::Version,
             false => Self::Lock,
@@ -80,18 +80,18 @@ impl Host {
     pub(super) fn atomically<T>(
         &self,
         vault: &VaultName,
-        kind: &Kind,
+        kind: &ParsedKind,
         name: &SecretName,
-        run: Run,
-        ask: &mut dyn Ask,
-        change: &mut dyn FnMut(Guard, &mut dyn Ask) -> Result<T>,
+        run: RunMode,
+        ask: &mut dyn Prompter,
+        change: &mut dyn FnMut(Guard, &mut dyn Prompter) -> Result<T>,
     ) -> Result<T> {
-        if run == Run::Dry {
+        if run == RunMode::Dry {
             return change(Guard::Version, ask);
         }
         let (mut guard, mut round) = (Guard::of(kind), 0);
         loop {
-            let change = &mut |ask: &mut dyn Ask| change(guard, ask);
+            let change = &mut |ask: &mut dyn Prompter| change(guard, ask);
             match self.under_locks(vault, kind, guard, &[name], ask, change) {
                 Err(error) if is_conflict(&error) && round < TRIES => {
                     std::thread::sleep(pause(round));
@@ -117,10 +117,10 @@ impl Host {
     pub(super) fn exclusively<T>(
         &self,
         vault: &VaultName,
-        kind: &Kind,
+        kind: &ParsedKind,
         names: &[&SecretName],
-        ask: &mut dyn Ask,
-        write: &mut dyn FnMut(&mut dyn Ask) -> Result<T>,
+        ask: &mut dyn Prompter,
+        write: &mut dyn FnMut(&mut dyn Prompter) -> Result<T>,
     ) -> Result<T> {
         self.under_locks(vault, kind, Guard::of(kind), names, ask, write)
     }
@@ -128,17 +128,17 @@ impl Host {
     fn under_locks<T>(
         &self,
         vault: &VaultName,
-        kind: &Kind,
+        kind: &ParsedKind,
         guard: Guard,
         names: &[&SecretName],
-        ask: &mut dyn Ask,
-        change: &mut dyn FnMut(&mut dyn Ask) -> Result<T>,
+        ask: &mut dyn Prompter,
+        change: &mut dyn FnMut(&mut dyn Prompter) -> Result<T>,
     ) -> Result<T> {
         let mut unlocks = 0;
         loop {
             let locks = self.lock_secrets(vault, kind, names, guard)?;
             // No person is asked while other processes wait for the lock.
-            let done = change(&mut Nobody);
+            let done = change(&mut NonInteractive);
             drop(locks);
             match done {
                 Err(Error::Locked { challenge, .. }) if unlocks < UNLOCKS => {
@@ -164,7 +164,7 @@ impl Host {
         vault: &VaultName,
         name: &SecretName,
         challenge: Challenge,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<()> {
         let mut given = Some(challenge);
         self.call(vault, ask, &mut |open, deadline| {
@@ -184,7 +184,7 @@ impl Host {
     fn lock_secrets(
         &self,
         vault: &VaultName,
-        kind: &Kind,
+        kind: &ParsedKind,
         names: &[&SecretName],
         guard: Guard,
     ) -> Result<Vec<Lock>> {
@@ -218,7 +218,7 @@ impl Host {
         deadline: Deadline,
     ) -> Result<Option<Vec<Lock>>> {
         let Some(path) = self.options().paths.locks_dir() else { return Ok(None) };
-        let folder = Folder::create(&path, Rule::User)?;
+        let folder = SafeDir::create(&path, Rule::User)?;
         let numbers: BTreeSet<u8> = names.iter().map(|name| bucket(address, name)).collect();
         let mut locks = Vec::with_capacity(numbers.len());
         for number in numbers {
@@ -271,7 +271,7 @@ fn pause(round: u32) -> Duration {
 /// Returns what the registrations of one place have in common: plugin, kind, and the first address, or
 /// where there is none the first path, in the manifest's order. The other parameters say how to log in or what
 /// part of a server is meant: vaults that differ in them alone share their locks, and wait more.
-fn address(entry: &Entry, kind: &Kind, home: Option<&Path>) -> [String; 3] {
+fn address(entry: &Registration, kind: &ParsedKind, home: Option<&Path>) -> [String; 3] {
     let texts = templates(kind, entry, home);
     let given =
         || kind.parameters.iter().filter_map(|one| Some((one, texts.get(one.name.as_str())?)));
@@ -355,7 +355,7 @@ mod tests {
         let parameter = |name, kind, default| {
             OwnedParameter::from(Parameter::defaulting(name, kind, default, "what it is"))
         };
-        let kind = Kind {
+        let kind = ParsedKind {
             name: "kv".to_owned(),
             description: String::new(),
             names: NameRule::CaseSensitive,
@@ -371,7 +371,7 @@ mod tests {
             permissions: Vec::new(),
             unknown: Vec::new(),
         };
-        let mut entry = Entry::new(VaultName::parse("v").unwrap(), "plugin");
+        let mut entry = Registration::new(VaultName::parse("v").unwrap(), "plugin");
         for (name, value) in given {
             entry.parameters.insert((*name).to_owned(), Setting::Text((*value).to_owned()));
         }

@@ -8,8 +8,8 @@ use keystead_plugin_api::{Entry, Error as Refusal, ListRequest, Page, SecretName
 
 use super::pattern::{Pattern, has_wildcards};
 use super::rules::Rules;
-use super::{Described, Listing, Place};
-use crate::ask::{Ask, Nobody};
+use super::{ListedSecret, SearchScope, SecretListing};
+use crate::ask::{NonInteractive, Prompter};
 use crate::error::{Error, Result};
 use crate::host::{Host, lock};
 
@@ -35,7 +35,7 @@ impl Host {
     /// # Examples
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
-    /// let listing = host.list(Some("db/*"), None, &mut keystead::Nobody)?;
+    /// let listing = host.list(Some("db/*"), None, &mut keystead::NonInteractive)?;
     /// for secret in &listing.entries {
     ///     println!("{} in {}", secret.entry.name, secret.vault);
     /// }
@@ -49,8 +49,8 @@ impl Host {
         &self,
         pattern: Option<&str>,
         vault: Option<&VaultName>,
-        ask: &mut dyn Ask,
-    ) -> Result<Listing> {
+        ask: &mut dyn Prompter,
+    ) -> Result<SecretListing> {
         let results = match vault {
             Some(vault) => vec![(vault.clone(), Ok(self.list_one(pattern, vault, ask)?))],
             None => self.list_each(pattern, ask)?,
@@ -67,11 +67,11 @@ impl Host {
     /// # Examples
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
-    /// use keystead::{Error, Nobody};
+    /// use keystead::{Error, NonInteractive};
     ///
     /// let vault = keystead::api::VaultName::parse("work").expect("it is a name");
     /// let mut number = 0;
-    /// host.each_page::<Error>(None, &vault, &mut Nobody, &mut |entries| {
+    /// host.each_page::<Error>(None, &vault, &mut NonInteractive, &mut |entries| {
     ///     number += entries.len();
     ///     Ok(())
     /// })?;
@@ -82,7 +82,7 @@ impl Host {
         &self,
         pattern: Option<&str>,
         vault: &VaultName,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
         each: &mut dyn FnMut(Vec<Entry>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
         let rules = match pattern {
@@ -95,7 +95,7 @@ impl Host {
         {
             // The vault finds it by its own rule, and without listing all it has.
             let Ok(name) = SecretName::parse(name) else { return Ok(()) };
-            return match self.describe(&name, &Place::Vault(vault.clone()), ask) {
+            return match self.describe(&name, &SearchScope::Vault(vault.clone()), ask) {
                 Ok(found) => each(vec![found.entry]),
                 Err(Error::NoSuchSecret { .. }) => Ok(()),
                 Err(error) => Err(error.into()),
@@ -133,7 +133,7 @@ impl Host {
     pub(crate) fn first_names(
         &self,
         vault: &VaultName,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<Vec<SecretName>> {
         let page = self.call(vault, ask, &mut |open, deadline| {
             let request = ListRequest::new(deadline);
@@ -148,7 +148,7 @@ impl Host {
         &self,
         pattern: Option<&str>,
         vault: &VaultName,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<Vec<Sorted>> {
         let mut found = Vec::new();
         self.each_page(pattern, vault, ask, &mut |entries| {
@@ -159,7 +159,7 @@ impl Host {
         let rules = self.rules(vault, ask).unwrap_or_default();
         let sorted = |entry: Entry| Sorted {
             key: rules.sort_key(&entry.name).into_owned(),
-            described: Described { vault: vault.clone(), entry },
+            described: ListedSecret { vault: vault.clone(), entry },
         };
         Ok(found.into_iter().map(sorted).collect())
     }
@@ -169,7 +169,7 @@ impl Host {
     fn list_each(
         &self,
         pattern: Option<&str>,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<Vec<(VaultName, Result<Vec<Sorted>>)>> {
         let default = self.default_vault()?;
         let (prompting, others): (Vec<_>, Vec<_>) =
@@ -182,7 +182,7 @@ impl Host {
         let next = || lock(&queue).next();
         let work = || {
             while let Some(name) = next() {
-                let found = self.list_one(pattern, &name, &mut Nobody);
+                let found = self.list_one(pattern, &name, &mut NonInteractive);
                 lock(&results).push((name, found));
             }
         };
@@ -207,11 +207,11 @@ impl Host {
 /// one secret in its vault.
 struct Sorted {
     key: String,
-    described: Described,
+    described: ListedSecret,
 }
 
 /// Returns what several vaults have as one listing.
-fn merged(results: Vec<(VaultName, Result<Vec<Sorted>>)>) -> Listing {
+fn merged(results: Vec<(VaultName, Result<Vec<Sorted>>)>) -> SecretListing {
     let (mut sorted, mut failed) = (Vec::new(), Vec::new());
     for (name, result) in results {
         match result {
@@ -225,7 +225,7 @@ fn merged(results: Vec<(VaultName, Result<Vec<Sorted>>)>) -> Listing {
         by_name.then_with(|| one.vault.cmp(&other.vault))
     });
     failed.sort_by(|a, b| a.0.cmp(&b.0));
-    Listing { entries: sorted.into_iter().map(|one| one.described).collect(), failed }
+    SecretListing { entries: sorted.into_iter().map(|one| one.described).collect(), failed }
 }
 
 /// How far a listing has come, and whether the vault leads it on.
@@ -311,7 +311,7 @@ mod tests {
             let vault = VaultName::parse(vault).unwrap();
             let described = |name: &String| Sorted {
                 key: name.to_ascii_lowercase(),
-                described: Described {
+                described: ListedSecret {
                     vault: vault.clone(),
                     entry: Entry::new(SecretName::parse(name).unwrap(), None, Metadata::new()),
                 },

@@ -13,10 +13,10 @@ use keystead_plugin_api::{
 
 use super::named;
 use super::write::{can_hold, can_write};
-use crate::ask::Ask;
+use crate::ask::Prompter;
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::plugin::inspect::Kind;
+use crate::plugin::inspect::ParsedKind;
 use crate::retry;
 
 /// How many secrets the first call has: a vault that is in time with one alone shall be in
@@ -28,7 +28,7 @@ const MOST_READ: usize = 1_000;
 
 /// One of several secrets to be written.
 #[derive(Debug)]
-pub struct Write {
+pub struct BatchWrite {
     /// Its name.
     pub name: SecretName,
     /// Its value.
@@ -39,7 +39,7 @@ pub struct Write {
     pub mode: WriteMode,
 }
 
-impl Write {
+impl BatchWrite {
     fn request(&self, deadline: Deadline) -> SetRequest {
         let mut request = SetRequest::new(self.name.clone(), self.value.duplicate(), deadline);
         request.metadata.clone_from(&self.metadata);
@@ -48,7 +48,7 @@ impl Write {
     }
 
     /// Refuses what the vault cannot hold, and returns the bytes that a call counts of it.
-    fn check(&self, vault: &VaultName, kind: &Kind) -> Result<usize> {
+    fn check(&self, vault: &VaultName, kind: &ParsedKind) -> Result<usize> {
         can_write(vault, kind, self.metadata.as_ref())?;
         let value = can_hold(vault, kind, &self.value)?;
         Ok(self.name.as_str().len() + value + self.metadata.as_ref().map_or(0, Metadata::bytes))
@@ -71,15 +71,15 @@ impl Host {
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
     /// use keystead::api::{SecretName, Value, WriteMode};
-    /// use keystead::{Nobody, Write};
+    /// use keystead::{NonInteractive, BatchWrite};
     ///
-    /// let new = ["a", "b"].map(|name| Write {
+    /// let new = ["a", "b"].map(|name| BatchWrite {
     ///     name: SecretName::parse(name).expect("it is a name"),
     ///     value: Value::text("correct horse"),
     ///     metadata: None,
     ///     mode: WriteMode::CreateOnly,
     /// });
-    /// for result in host.set_many(None, &new, &mut Nobody)? {
+    /// for result in host.set_many(None, &new, &mut NonInteractive)? {
     ///     result?;
     /// }
     /// # Ok(())
@@ -88,8 +88,8 @@ impl Host {
     pub fn set_many(
         &self,
         vault: Option<&VaultName>,
-        new: &[Write],
-        ask: &mut dyn Ask,
+        new: &[BatchWrite],
+        ask: &mut dyn Prompter,
     ) -> Result<Vec<Result<()>>> {
         let vault = self.target(vault)?;
         let kind = self.kind_to_write(&vault)?;
@@ -175,7 +175,7 @@ impl Host {
     ///
     /// let vault = VaultName::parse("work").expect("it is a name");
     /// let names = ["a", "b"].map(|name| SecretName::parse(name).expect("it is a name"));
-    /// for (name, secret) in names.iter().zip(host.get_many(&vault, &names, &mut keystead::Nobody)?) {
+    /// for (name, secret) in names.iter().zip(host.get_many(&vault, &names, &mut keystead::NonInteractive)?) {
     ///     println!("{name}: a {}", secret?.value.kind());
     /// }
     /// # Ok(())
@@ -185,7 +185,7 @@ impl Host {
         &self,
         vault: &VaultName,
         names: &[SecretName],
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<Vec<Result<Secret>>> {
         let plugin = match names {
             [] => return Ok(Vec::new()),

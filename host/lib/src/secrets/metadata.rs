@@ -11,7 +11,7 @@ use std::time::Duration;
 use keystead_plugin_api::{Metadata, MetadataValue, keys};
 
 pub(crate) use change::check_keys;
-pub use change::{Change, Changed, Edit};
+pub use change::{Change, Changed, MetadataEdit};
 
 /// What the value under one of the known keys is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use keystead_plugin_api::{
     NameEquality, RulesRequest, SecretName, UnicodeTables, Value, VaultName,
 };
 
-use crate::ask::Ask;
+use crate::ask::Prompter;
 use crate::error::Result;
 use crate::host::Host;
 
@@ -68,13 +68,13 @@ impl Host {
     pub fn vault_rules(
         &self,
         vault: &VaultName,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<keystead_plugin_api::Rules> {
         self.rules(vault, ask).map(|rules| rules.0)
     }
 
     /// Asks a vault for its rules.
-    pub(crate) fn rules(&self, vault: &VaultName, ask: &mut dyn Ask) -> Result<Rules> {
+    pub(crate) fn rules(&self, vault: &VaultName, ask: &mut dyn Prompter) -> Result<Rules> {
         let rules =
             self.call(vault, ask, &mut |open, deadline| open.rules(&RulesRequest::new(deadline)));
         rules.map(Rules)
@@ -85,10 +85,10 @@ impl Host {
         &self,
         vault: &VaultName,
         name: &SecretName,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<Option<SecretName>> {
         use crate::error::Error;
-        match self.describe(name, &super::Place::Vault(vault.clone()), ask) {
+        match self.describe(name, &super::SearchScope::Vault(vault.clone()), ask) {
             Ok(described) => Ok(Some(described.entry.name)),
             Err(Error::NoSuchSecret { .. }) => Ok(None),
             Err(error) => Err(error),

@@ -18,14 +18,14 @@ pub use compare::same_value;
 use super::named;
 use super::pattern::{Pattern, has_wildcards};
 use super::rules::Rules;
-use crate::ask::Ask;
+use crate::ask::Prompter;
 use crate::error::{Error as HostError, Result};
 use crate::host::Host;
-use crate::plugin::inspect::Kind;
+use crate::plugin::inspect::ParsedKind;
 
 /// What becomes of the secret that is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
+pub enum TransferMode {
     /// It stays: a copy.
     Kept,
     /// It is removed once its copy was read back: a move.
@@ -34,7 +34,7 @@ pub enum Source {
 
 /// What is done where the target has another secret of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IfThere {
+pub enum TransferConflict {
     /// The plan is refused.
     Refuse,
     /// It is replaced.
@@ -53,7 +53,7 @@ pub enum Carried {
 
 /// What is done about secrets that the target cannot have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IfRefused {
+pub enum OnRejected {
     /// Nothing is written.
     Stop,
     /// They are left out.
@@ -73,13 +73,13 @@ pub struct Transfer {
     /// What it is called there; for one secret only.
     pub rename: Option<SecretName>,
     /// Whether it is copied or moved.
-    pub source: Source,
+    pub source: TransferMode,
     /// What to do where the target has another secret of the name.
-    pub if_there: IfThere,
+    pub if_there: TransferConflict,
     /// What is copied of it.
     pub carried: Carried,
     /// What to do about what the target cannot have.
-    pub if_refused: IfRefused,
+    pub if_refused: OnRejected,
 }
 
 impl Transfer {
@@ -88,12 +88,12 @@ impl Transfer {
     /// # Examples
     /// ```
     /// use keystead::api::VaultName;
-    /// use keystead::transfer::{IfThere, Transfer};
+    /// use keystead::transfer::{TransferConflict, Transfer};
     ///
     /// let [from, to] = ["old", "new"].map(|name| VaultName::parse(name).unwrap());
     /// let mut transfer = Transfer::new("db/*", from, to);
-    /// assert_eq!(transfer.if_there, IfThere::Refuse);
-    /// transfer.if_there = IfThere::Replace;
+    /// assert_eq!(transfer.if_there, TransferConflict::Refuse);
+    /// transfer.if_there = TransferConflict::Replace;
     /// ```
     pub fn new(pattern: impl Into<String>, from: VaultName, to: VaultName) -> Self {
         Self {
@@ -101,10 +101,10 @@ impl Transfer {
             from,
             to,
             rename: None,
-            source: Source::Kept,
-            if_there: IfThere::Refuse,
+            source: TransferMode::Kept,
+            if_there: TransferConflict::Refuse,
             carried: Carried::All,
-            if_refused: IfRefused::Stop,
+            if_refused: OnRejected::Stop,
         }
     }
 }
@@ -117,12 +117,12 @@ pub struct Planned {
     /// Its name in the target.
     pub target: SecretName,
     /// What is going to happen.
-    pub action: Action,
+    pub action: TransferAction,
 }
 
 /// What is going to happen to a secret.
 #[derive(Debug)]
-pub enum Action {
+pub enum TransferAction {
     /// It is written to the target, which does not have it.
     Write,
     /// It is written over another one in the target.
@@ -135,10 +135,10 @@ pub enum Action {
 
 /// What a transfer is going to do, secret by secret and sorted by name.
 #[derive(Debug)]
-pub struct Plan {
+pub struct TransferPlan {
     transfer: Transfer,
-    source: Kind,
-    target: Kind,
+    source: ParsedKind,
+    target: ParsedKind,
     renames: Renames,
     planned: Vec<Planned>,
 }
@@ -155,13 +155,13 @@ enum Renames {
 
 /// What there is room for in the target.
 struct Room<'a> {
-    kind: &'a Kind,
+    kind: &'a ParsedKind,
     rules: &'a Rules,
     /// Other names of the transfer that would be the same secret there.
     clash: Vec<SecretName>,
 }
 
-impl Plan {
+impl TransferPlan {
     /// Returns what is to be copied or moved.
     pub fn transfer(&self) -> &Transfer {
         &self.transfer
@@ -181,7 +181,7 @@ impl Plan {
     /// is refused.
     pub fn refused(&self) -> Option<Error> {
         let refused = self.planned.iter().filter_map(|planned| match &planned.action {
-            Action::Refused(reasons) => Some(Refusal {
+            TransferAction::Refused(reasons) => Some(Refusal {
                 name: planned.name.clone(),
                 reasons: reasons.iter().map(ToString::to_string).collect(),
             }),
@@ -190,7 +190,7 @@ impl Plan {
         let refused: Vec<Refusal> = refused.collect();
         let any = |wanted: fn(&Reason) -> bool| {
             self.planned.iter().any(|planned| match &planned.action {
-                Action::Refused(reasons) => reasons.iter().any(wanted),
+                TransferAction::Refused(reasons) => reasons.iter().any(wanted),
                 _ => false,
             })
         };
@@ -216,18 +216,22 @@ impl Host {
     /// # Examples
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
-    /// use keystead::Nobody;
+    /// use keystead::NonInteractive;
     /// use keystead::api::VaultName;
     /// use keystead::transfer::Transfer;
     ///
     /// let [from, to] = ["old", "new"].map(|name| VaultName::parse(name).expect("it is a name"));
-    /// let plan = host.plan_transfer(Transfer::new("db/*", from, to), &mut Nobody)?;
+    /// let plan = host.plan_transfer(Transfer::new("db/*", from, to), &mut NonInteractive)?;
     /// println!("{} secrets", plan.planned().len());
-    /// host.transfer(&plan, &mut Nobody, &mut |_| ())?;
+    /// host.transfer(&plan, &mut NonInteractive, &mut |_| ())?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn plan_transfer(&self, transfer: Transfer, ask: &mut dyn Ask) -> Result<Plan> {
+    pub fn plan_transfer(
+        &self,
+        transfer: Transfer,
+        ask: &mut dyn Prompter,
+    ) -> Result<TransferPlan> {
         let Transfer { from, to, .. } = &transfer;
         if from == to && transfer.rename.is_none() {
             let what = transfer.pattern.clone();
@@ -235,10 +239,11 @@ impl Host {
         }
         let target = self.kind_to_write(to)?;
         let source = self.kind_to_write(from)?;
-        let writes = |kind: &Kind| kind.capabilities.contains(&Capability::Write);
-        for (vault, writes) in
-            [(to, writes(&target)), (from, writes(&source) || transfer.source == Source::Kept)]
-        {
+        let writes = |kind: &ParsedKind| kind.capabilities.contains(&Capability::Write);
+        for (vault, writes) in [
+            (to, writes(&target)),
+            (from, writes(&source) || transfer.source == TransferMode::Kept),
+        ] {
             if !writes {
                 let answer =
                     keystead_plugin_api::Error::unsupported("this vault cannot be written to");
@@ -246,7 +251,7 @@ impl Host {
             }
         }
 
-        if transfer.source == Source::Removed && from != to && self.is_one_place(from, to)? {
+        if transfer.source == TransferMode::Removed && from != to && self.is_one_place(from, to)? {
             let (from, to) = (from.clone(), to.clone());
             return Err(Error::OnePlace { from, to }.into());
         }
@@ -267,9 +272,9 @@ impl Host {
         {
             if renames && entry.name.as_str() != targets[0].as_str() {
                 let (name, target_name) = (entry.name.clone(), targets[0].clone());
-                let planned = Planned { name, target: target_name, action: Action::Write };
+                let planned = Planned { name, target: target_name, action: TransferAction::Write };
                 let (planned, how) = (vec![planned], Renames::Spelling);
-                return Ok(Plan { transfer, source, target, renames: how, planned });
+                return Ok(TransferPlan { transfer, source, target, renames: how, planned });
             }
             let (vault, what) = (from.clone(), targets[0].to_string());
             return Err(Error::OntoItself { vault, what }.into());
@@ -295,7 +300,7 @@ impl Host {
             return Err(Error::NoMatch { pattern, vault }.into());
         }
         let renames = if renames { Renames::Name } else { Renames::No };
-        Ok(Plan { transfer, source, target, renames, planned })
+        Ok(TransferPlan { transfer, source, target, renames, planned })
     }
 
     /// Returns whether two vaults are registered for the same place: what a move puts there
@@ -310,7 +315,7 @@ impl Host {
     }
 
     /// Returns the secrets that are meant, sorted, each once.
-    fn matching(&self, transfer: &Transfer, ask: &mut dyn Ask) -> Result<Vec<Entry>> {
+    fn matching(&self, transfer: &Transfer, ask: &mut dyn Prompter) -> Result<Vec<Entry>> {
         let Transfer { pattern, from, .. } = transfer;
         let nothing =
             || HostError::from(Error::NoMatch { pattern: pattern.clone(), vault: from.clone() });
@@ -347,8 +352,8 @@ impl Host {
         room: &Room<'_>,
         entry: &Entry,
         name: &SecretName,
-        ask: &mut dyn Ask,
-    ) -> Result<Option<Action>> {
+        ask: &mut dyn Prompter,
+    ) -> Result<Option<TransferAction>> {
         let Transfer { from, to, .. } = transfer;
         let target = room.kind;
         let mut reasons = Vec::new();
@@ -395,16 +400,18 @@ impl Host {
         }
         let action = match (there, secret) {
             (Some(there), Some(secret)) if compare::same(&secret, &there, transfer.carried) => {
-                Action::Same
+                TransferAction::Same
             }
-            (Some(_), Some(_)) if transfer.if_there == IfThere::Replace => Action::Replace,
+            (Some(_), Some(_)) if transfer.if_there == TransferConflict::Replace => {
+                TransferAction::Replace
+            }
             (Some(_), Some(_)) => {
                 reasons.push(Reason::Exists(name.clone()));
-                Action::Write
+                TransferAction::Write
             }
-            _ => Action::Write,
+            _ => TransferAction::Write,
         };
-        Ok(Some(if reasons.is_empty() { action } else { Action::Refused(reasons) }))
+        Ok(Some(if reasons.is_empty() { action } else { TransferAction::Refused(reasons) }))
     }
 
     /// Returns for each name what it has in common with others that are one secret in a vault. Where
@@ -414,7 +421,7 @@ impl Host {
         vault: &VaultName,
         rules: &Rules,
         names: &[SecretName],
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<Vec<String>> {
         let mut keys = Vec::with_capacity(names.len());
         for name in names {
@@ -435,7 +442,7 @@ impl Host {
         vault: &VaultName,
         rules: &Rules,
         (one, other): (&SecretName, &SecretName),
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<bool> {
         Ok(match (rules.key(one), rules.key(other)) {
             (Some(one), Some(other)) => one == other,
@@ -447,7 +454,7 @@ impl Host {
     }
 
     /// Reads a secret from exactly this vault.
-    fn read(&self, vault: &VaultName, name: &SecretName, ask: &mut dyn Ask) -> Result<Secret> {
+    fn read(&self, vault: &VaultName, name: &SecretName, ask: &mut dyn Prompter) -> Result<Secret> {
         let secret = self.call(vault, ask, &mut |open, deadline| {
             open.get(&GetRequest::new(name.clone(), deadline))
         });
@@ -472,13 +479,13 @@ fn of_one_secret(error: HostError) -> Result<HostError> {
     }
 }
 
-fn cannot_hold(target: &Kind, kind: ValueKind) -> Option<Reason> {
+fn cannot_hold(target: &ParsedKind, kind: ValueKind) -> Option<Reason> {
     (!target.values.contains(&kind)).then_some(Reason::Kind(kind))
 }
 
 /// Whether the vault itself gives these secrets their new names.
-fn renames(transfer: &Transfer, target: &Kind) -> bool {
-    transfer.source == Source::Removed
+fn renames(transfer: &Transfer, target: &ParsedKind) -> bool {
+    transfer.source == TransferMode::Removed
         && transfer.from == transfer.to
         && transfer.carried == Carried::All
         && target.capabilities.contains(&Capability::Rename)

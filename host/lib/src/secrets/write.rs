@@ -10,11 +10,11 @@ use keystead_plugin_api::{
 
 use super::field::{self, Misfit, NewField};
 use super::metadata::check_keys;
-use super::{Found, NewSecret, Place, named};
-use crate::ask::Ask;
+use super::{FoundSecret, NewSecret, SearchScope, named};
+use crate::ask::Prompter;
 use crate::error::{Error, Result};
-use crate::host::{Host, Run};
-use crate::plugin::inspect::Kind;
+use crate::host::{Host, RunMode};
+use crate::plugin::inspect::ParsedKind;
 
 impl Host {
     /// Writes a secret, and returns the vault it went to.
@@ -27,7 +27,7 @@ impl Host {
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
     /// use keystead::api::{SecretName, Value, WriteMode};
-    /// use keystead::{NewSecret, Nobody, Run};
+    /// use keystead::{NewSecret, NonInteractive, RunMode};
     ///
     /// let new = NewSecret {
     ///     name: SecretName::parse("db/password").expect("it is a name"),
@@ -36,14 +36,14 @@ impl Host {
     ///     field: None,
     ///     metadata: None,
     ///     mode: WriteMode::Upsert,
-    ///     run: Run::Real,
+    ///     run: RunMode::Real,
     /// };
-    /// let vault = host.set(new, &mut Nobody)?;
+    /// let vault = host.set(new, &mut NonInteractive)?;
     /// println!("written to {vault}");
     /// # Ok(())
     /// # }
     /// ```
-    pub fn set(&self, new: NewSecret, ask: &mut dyn Ask) -> Result<VaultName> {
+    pub fn set(&self, new: NewSecret, ask: &mut dyn Prompter) -> Result<VaultName> {
         let vault = self.target(new.vault.as_ref())?;
         let kind = self.kind_to_write(&vault)?;
         can_write(&vault, &kind, new.metadata.as_ref())?;
@@ -53,7 +53,7 @@ impl Host {
             return Ok(vault);
         }
         can_hold(&vault, &kind, &new.value)?;
-        if new.run == Run::Dry {
+        if new.run == RunMode::Dry {
             self.check_mode(&vault, &new.name, new.mode, ask)?;
             return Ok(vault);
         }
@@ -70,13 +70,13 @@ impl Host {
         &self,
         vault: &VaultName,
         new: &NewSecret,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<()> {
         let Some(given) = new.metadata.as_ref().filter(|metadata| !metadata.is_empty()) else {
             return Ok(());
         };
         // Whatever is wrong with the secret or the vault, the write says.
-        let Ok(found) = self.describe(&new.name, &Place::Vault(vault.clone()), ask) else {
+        let Ok(found) = self.describe(&new.name, &SearchScope::Vault(vault.clone()), ask) else {
             return Ok(());
         };
         check_keys(&found.entry.metadata, given.iter().map(|(key, _)| key))
@@ -90,7 +90,7 @@ impl Host {
         new: &NewSecret,
         value: &Value,
         (mode, if_version): (WriteMode, Option<String>),
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<()> {
         let result = self.call(vault, ask, &mut |open, deadline| {
             let mut request = SetRequest::new(new.name.clone(), value.duplicate(), deadline);
@@ -111,10 +111,10 @@ impl Host {
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
     /// use keystead::api::SecretName;
-    /// use keystead::{Nobody, Run};
+    /// use keystead::{NonInteractive, RunMode};
     ///
     /// let name = SecretName::parse("db/password").expect("it is a name");
-    /// host.remove(&name, None, Run::Real, &mut Nobody)?;
+    /// host.remove(&name, None, RunMode::Real, &mut NonInteractive)?;
     /// # Ok(())
     /// # }
     /// ```
@@ -122,12 +122,12 @@ impl Host {
         &self,
         name: &SecretName,
         vault: Option<&VaultName>,
-        run: Run,
-        ask: &mut dyn Ask,
+        run: RunMode,
+        ask: &mut dyn Prompter,
     ) -> Result<VaultName> {
         let vault = self.target(vault)?;
-        if run == Run::Dry {
-            self.describe(name, &Place::Vault(vault.clone()), ask)?;
+        if run == RunMode::Dry {
+            self.describe(name, &SearchScope::Vault(vault.clone()), ask)?;
             return Ok(vault);
         }
         let kind = self.kind_to_write(&vault)?;
@@ -141,7 +141,7 @@ impl Host {
     }
 
     /// Returns the kind of a vault, or the error that it answers every request with.
-    pub(crate) fn kind_to_write(&self, vault: &VaultName) -> Result<Kind> {
+    pub(crate) fn kind_to_write(&self, vault: &VaultName) -> Result<ParsedKind> {
         self.entry(vault).and_then(|entry| self.kind(&entry)).map_err(|error| match error {
             Error::NoSuchVault { .. } => error,
             error => Error::Faulty { vault: vault.clone(), source: Arc::new(error) },
@@ -164,17 +164,17 @@ impl Host {
     fn set_field(
         &self,
         vault: &VaultName,
-        kind: &Kind,
+        kind: &ParsedKind,
         new: &NewSecret,
         field: &NewField,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<()> {
-        let place = Place::Vault(vault.clone());
+        let place = SearchScope::Vault(vault.clone());
         self.atomically(vault, kind, &new.name, new.run, ask, &mut |guard, ask| {
             let (map, version, mode) = match self.get(&new.name, &place, ask) {
-                Ok(Found { secret: Secret { value: Value::Map(map), version, .. }, .. }) => {
-                    (map, version, WriteMode::Replace)
-                }
+                Ok(FoundSecret {
+                    secret: Secret { value: Value::Map(map), version, .. }, ..
+                }) => (map, version, WriteMode::Replace),
                 Ok(_) => {
                     let (vault, name) = (vault.clone(), new.name.clone());
                     return Err(Error::NotAMap { vault, name });
@@ -192,7 +192,7 @@ impl Host {
             let map = field::put(map, &field.name, value);
             let value = Value::Map(map);
             can_hold(vault, kind, &value)?;
-            if new.run == Run::Dry {
+            if new.run == RunMode::Dry {
                 return Ok(());
             }
             let version = match mode {
@@ -216,9 +216,9 @@ impl Host {
         vault: &VaultName,
         name: &SecretName,
         mode: WriteMode,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<()> {
-        let there = match self.describe(name, &Place::Vault(vault.clone()), ask) {
+        let there = match self.describe(name, &SearchScope::Vault(vault.clone()), ask) {
             Ok(_) => true,
             Err(Error::NoSuchSecret { .. }) => false,
             Err(error) => return Err(error),
@@ -235,7 +235,11 @@ impl Host {
 }
 
 /// Refuses a write to a vault of this kind that cannot be written to, or keeps no metadata.
-pub(super) fn can_write(vault: &VaultName, kind: &Kind, metadata: Option<&Metadata>) -> Result<()> {
+pub(super) fn can_write(
+    vault: &VaultName,
+    kind: &ParsedKind,
+    metadata: Option<&Metadata>,
+) -> Result<()> {
     if !kind.capabilities.contains(&Capability::Write) {
         return Err(unsupported(vault, "this vault cannot be written to".into()));
     }
@@ -248,7 +252,7 @@ pub(super) fn can_write(vault: &VaultName, kind: &Kind, metadata: Option<&Metada
 
 /// Refuses a value that a vault of this kind cannot hold, or that exceeds a limit of every
 /// vault, and returns how many bytes its byte form has.
-pub(super) fn can_hold(vault: &VaultName, kind: &Kind, value: &Value) -> Result<usize> {
+pub(super) fn can_hold(vault: &VaultName, kind: &ParsedKind, value: &Value) -> Result<usize> {
     if let Some(what) = unfit(&kind.values, value) {
         return Err(unsupported(vault, what));
     }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use keystead_exchange::{Form, HEAD, Source};
+use keystead_exchange::{HEAD, ImportFormat, ImportSource};
 
 use super::super::get::listed;
 use crate::failure::Failure;
@@ -45,14 +45,14 @@ impl Origin {
     }
 
     /// Returns what form it has, by its name or its start.
-    pub(super) fn form(&mut self, path: &Path) -> Result<Form, Failure> {
+    pub(super) fn form(&mut self, path: &Path) -> Result<ImportFormat, Failure> {
         let head = match self {
             Self::Folder(_) => None,
             Self::File(file) => Some(head(file)?),
             // What is looked at is gone.
             Self::Stream(_) => Some(Vec::new().into()),
         };
-        Form::recognise(path, head.as_ref().map(|head| head.as_slice())).map_err(|error| {
+        ImportFormat::recognise(path, head.as_ref().map(|head| head.as_slice())).map_err(|error| {
             let mut failure = Failure::from(error);
             failure.hints.clear();
             let names: Vec<&str> = super::names().collect();
@@ -61,19 +61,19 @@ impl Origin {
     }
 
     /// Returns the rows' source, from its start.
-    pub(super) fn source(&mut self) -> Result<Source, Failure> {
+    pub(super) fn source(&mut self) -> Result<ImportSource, Failure> {
         match self {
-            Self::Folder(path) => Ok(Source::Folder(path.clone())),
+            Self::Folder(path) => Ok(ImportSource::Folder(path.clone())),
             Self::File(file) => {
                 let again = || -> io::Result<File> {
                     let mut file = file.try_clone()?;
                     file.rewind()?;
                     Ok(file)
                 };
-                again().map(Source::File).map_err(unreadable)
+                again().map(ImportSource::File).map_err(unreadable)
             }
             Self::Stream(stream) => {
-                Ok(Source::Stream(stream.take().expect("a stream is read in one pass")))
+                Ok(ImportSource::Stream(stream.take().expect("a stream is read in one pass")))
             }
         }
     }

@@ -7,10 +7,10 @@ use keystead_exchange::Error;
 use keystead_exchange::secretstore::{Owner, Store};
 use keystead_plugin_api::SecretText;
 
-use super::super::{Scene, current_folder};
+use super::super::{CommandContext, current_folder};
 use crate::environment;
 use crate::failure::Failure;
-use crate::terminal::Untyped;
+use crate::terminal::InputError;
 
 /// What `--unlock` calls the password.
 const PASSWORD: &str = "password";
@@ -26,7 +26,7 @@ const MAX_WRONG_ANSWERS: usize = 3;
 pub(super) fn owner(
     folder: &Path,
     user: Option<String>,
-    scene: &Scene<'_>,
+    scene: &CommandContext<'_>,
 ) -> Result<Owner, Failure> {
     let user = user.or_else(environment::account).ok_or_else(|| {
         Failure::usage("cannot tell what your account is called").hint("add `--user NAME`")
@@ -61,12 +61,12 @@ pub(super) fn owner(
     }
 }
 
-fn ask(scene: &Scene<'_>) -> Result<SecretText, Failure> {
+fn ask(scene: &CommandContext<'_>) -> Result<SecretText, Failure> {
     scene.terminal.hidden("Password of the SecretStore").map_err(|why| match why {
-        Untyped::Nobody => Error::NoPassword.into(),
-        Untyped::Interrupted => Failure::act("nothing was changed"),
-        Untyped::TooLong => Failure::act("the line is too long to be typed")
+        InputError::Nobody => Error::NoPassword.into(),
+        InputError::Interrupted => Failure::act("nothing was changed"),
+        InputError::TooLong => Failure::act("the line is too long to be typed")
             .hint(format!("add `--unlock {PASSWORD}=file:FILE`")),
-        Untyped::Failed(fault) => Failure::act("cannot ask at the terminal").because(fault),
+        InputError::Failed(fault) => Failure::act("cannot ask at the terminal").because(fault),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keystead_exchange::{Became, Imported};
+use keystead_exchange::{ImportOutcome, Imported};
 use serde::Serialize;
 
 use crate::failure::in_one_line;
@@ -37,9 +37,9 @@ impl Tally {
     /// Counts a row, and tells of it where it is not fine.
     pub(super) fn take(&mut self, row: Imported, ui: &Ui, progress: &Progress) {
         let why = match row.became {
-            Became::New | Became::Replaced => {
+            ImportOutcome::New | ImportOutcome::Replaced => {
                 match row.became {
-                    Became::New => self.new += 1,
+                    ImportOutcome::New => self.new += 1,
                     _ => self.replaced += 1,
                 }
                 if let Some((_, kind)) = row.secret {
@@ -47,27 +47,27 @@ impl Tally {
                 }
                 return;
             }
-            Became::Unchanged => {
+            ImportOutcome::Unchanged => {
                 self.unchanged += 1;
                 return;
             }
-            Became::Skipped => {
+            ImportOutcome::Skipped => {
                 self.skipped += 1;
                 return;
             }
-            Became::Different => {
+            ImportOutcome::Different => {
                 self.different += 1;
                 "another value or other metadata is there, and stays".to_owned()
             }
-            Became::Broken(why) => {
+            ImportOutcome::Broken(why) => {
                 self.broken += 1;
                 why
             }
-            Became::Unfit(why) => {
+            ImportOutcome::Unfit(why) => {
                 self.unfit += 1;
                 why
             }
-            Became::Failed(error) => {
+            ImportOutcome::Failed(error) => {
                 self.failed += 1;
                 in_one_line(&error)
             }

@@ -6,12 +6,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use keystead::trust::PluginId;
-use keystead_exchange::Source;
-use keystead_exchange::vaultinfo::{FILE, FOLDER, Here, Proposal, Registry, STORE_FOLDER, read};
+use keystead_exchange::ImportSource;
+use keystead_exchange::vaultinfo::{
+    FILE, FOLDER, ForeignRegistry, Here, Proposal, STORE_FOLDER, read,
+};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::Args;
 use super::origin::Origin;
 use crate::failure::{Exit, Failure};
@@ -31,7 +33,11 @@ fn file(folder: &Path) -> Option<PathBuf> {
     places.into_iter().find(|place| place.is_file())
 }
 
-pub(super) fn run(args: &Args, mut origin: Origin, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(super) fn run(
+    args: &Args,
+    mut origin: Origin,
+    scene: &CommandContext<'_>,
+) -> Result<Exit, Failure> {
     for (option, given) in [
         ("--vault", args.vault.is_some()),
         ("--prefix", !args.prefix.is_empty()),
@@ -54,7 +60,7 @@ pub(super) fn run(args: &Args, mut origin: Origin, scene: &Scene<'_>) -> Result<
         Some(path) => {
             let failed =
                 |fault| Failure::act(format!("cannot open `{}`", path.display())).because(fault);
-            read(Source::File(File::open(path).map_err(failed)?))
+            read(ImportSource::File(File::open(path).map_err(failed)?))
         }
         None => read(origin.source()?),
     };
@@ -69,7 +75,7 @@ pub(super) fn run(args: &Args, mut origin: Origin, scene: &Scene<'_>) -> Result<
     let store = store(found.as_deref().unwrap_or(&args.source), scene);
     let proposals = registry.proposals(&Here { plugin: &plugin, vaults: &vaults, store: &store });
     if scene.ui.is_json() {
-        scene.ui.json(&Answer::of(&registry, &proposals))?;
+        scene.ui.json(&VaultinfoOutput::of(&registry, &proposals))?;
     } else {
         tell(&proposals, scene)?;
     }
@@ -85,7 +91,7 @@ pub(super) fn run(args: &Args, mut origin: Origin, scene: &Scene<'_>) -> Result<
 }
 
 /// Returns the folder of SecretStore: beside that of the registry, or where it is by default.
-fn store(registry: &Path, scene: &Scene<'_>) -> PathBuf {
+fn store(registry: &Path, scene: &CommandContext<'_>) -> PathBuf {
     let registry = std::path::absolute(registry).ok();
     let beside = registry.as_deref().and_then(|file| file.parent()?.parent());
     let beside = beside.map(|shared| shared.join(STORE_FOLDER)).filter(|folder| folder.is_dir());
@@ -97,7 +103,7 @@ fn store(registry: &Path, scene: &Scene<'_>) -> PathBuf {
 }
 
 /// Writes a script: what cannot be run here is a comment in it.
-fn tell(proposals: &[Proposal<'_>], scene: &Scene<'_>) -> Result<(), Failure> {
+fn tell(proposals: &[Proposal<'_>], scene: &CommandContext<'_>) -> Result<(), Failure> {
     let mut lines = scene.ui.lines();
     for (index, one) in proposals.iter().enumerate() {
         if index > 0 {
@@ -124,7 +130,7 @@ fn tell(proposals: &[Proposal<'_>], scene: &Scene<'_>) -> Result<(), Failure> {
 
 /// What `--json` answers.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct VaultinfoOutput<'a> {
     schema: u32,
     vaults: Vec<Vault<'a>>,
     broken: Vec<String>,
@@ -151,8 +157,8 @@ struct LeftOut<'a> {
     why: &'static str,
 }
 
-impl<'a> Answer<'a> {
-    fn of(registry: &Registry, proposals: &'a [Proposal<'a>]) -> Self {
+impl<'a> VaultinfoOutput<'a> {
+    fn of(registry: &ForeignRegistry, proposals: &'a [Proposal<'a>]) -> Self {
         let vault = |one: &'a Proposal<'a>| Vault {
             name: &one.registered.name,
             module: &one.registered.module,

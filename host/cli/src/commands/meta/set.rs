@@ -1,9 +1,9 @@
 //! `keystead meta set`.
 
-use keystead::metadata::Edit;
+use keystead::metadata::MetadataEdit;
 use keystead_plugin_api::{SecretName, VaultName};
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::super::get::{secret_name, vault_name};
 use crate::failure::{Exit, Failure};
 use crate::metadata;
@@ -29,8 +29,9 @@ pub(crate) struct Args {
     replace: bool,
 }
 
-pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: Args, scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let metadata = metadata::collect(args.metadata)?.unwrap_or_default();
-    let edit = if args.replace { Edit::Replace(metadata) } else { Edit::Merge(metadata) };
+    let edit =
+        if args.replace { MetadataEdit::Replace(metadata) } else { MetadataEdit::Merge(metadata) };
     super::change(&args.name, args.vault, edit, scene)
 }

@@ -1,9 +1,9 @@
 //! `keystead meta unset`.
 
-use keystead::metadata::Edit;
+use keystead::metadata::MetadataEdit;
 use keystead_plugin_api::{SecretName, VaultName};
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::super::get::{secret_name, vault_name};
 use crate::failure::{Exit, Failure};
 
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     all: bool,
 }
 
-pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
-    let edit = if args.all { Edit::Clear } else { Edit::Remove(args.keys) };
+pub(crate) fn run(args: Args, scene: CommandContext<'_>) -> Result<Exit, Failure> {
+    let edit = if args.all { MetadataEdit::Clear } else { MetadataEdit::Remove(args.keys) };
     super::change(&args.name, args.vault, edit, scene)
 }

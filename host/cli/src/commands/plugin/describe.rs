@@ -1,16 +1,18 @@
 //! A plugin file described, as `show`, `install` and `trust` do it: for people and as JSON.
 
-use keystead::internals::plugin::inspect::{Here, Inspected, Kind, Permission, Request};
+use keystead::internals::plugin::inspect::{
+    Inspected, LocalPlatform, ParsedKind, Permission, Request,
+};
 use keystead::trust::Digest;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::super::vault::do_::Parameter;
 use crate::failure::in_one_line;
 
 /// Returns why the file cannot be used on this machine, if it cannot.
 pub(super) fn obstacle(inspected: &Inspected) -> Option<String> {
-    let here = Here::current().granting(&inspected.manifest.permissions);
+    let here = LocalPlatform::current().granting(&inspected.manifest.permissions);
     inspected.check_here(&here).err().map(|error| in_one_line(&error))
 }
 
@@ -106,7 +108,7 @@ pub(super) fn kinds(inspected: &Inspected) -> Vec<String> {
 
 /// Shows lines to whoever decides: where somebody is asked they are shown even with
 /// `--quiet` and `--json`.
-pub(super) fn present(scene: &Scene<'_>, lines: &[String]) {
+pub(super) fn present(scene: &CommandContext<'_>, lines: &[String]) {
     let decided = scene.global.yes || scene.global.dry_run;
     for line in lines {
         if !decided && scene.terminal.is_there() {
@@ -119,7 +121,7 @@ pub(super) fn present(scene: &Scene<'_>, lines: &[String]) {
 
 /// The description as JSON.
 #[derive(Serialize)]
-pub(super) struct Json<'a> {
+pub(super) struct PluginDescribeOutput<'a> {
     id: &'a str,
     version: String,
     api: String,
@@ -165,14 +167,14 @@ struct KindJson<'a> {
     permissions: Vec<RequestJson<'a>>,
 }
 
-impl<'a> Json<'a> {
+impl<'a> PluginDescribeOutput<'a> {
     pub(super) fn of(inspected: &'a Inspected, sha256: &Digest) -> Self {
         let manifest = &inspected.manifest;
         let permission = |permission: &Permission| PermissionJson {
             permission: permission.text(),
             text: permission.to_string(),
         };
-        let kind = |kind: &'a Kind| KindJson {
+        let kind = |kind: &'a ParsedKind| KindJson {
             name: &kind.name,
             description: &kind.description,
             names: kind.names.as_str(),

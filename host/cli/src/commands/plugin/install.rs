@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use keystead::trust::InProcess;
-use keystead::trust::{IfTaken, Place, Vouch};
+use keystead::trust::{InstallTarget, OnIdConflict, TrustDecision};
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::{absolute, describe};
 use crate::failure::{Exit, Failure};
 
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     file: PathBuf,
 }
 
-pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     if scene.global.system {
         return Err(Failure::usage("plugins for all users come in packages, not with `--system`"));
     }
@@ -35,8 +35,8 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     );
     // Rendered before the bytes go where they are to stay.
     let answer = scene.ui.is_json().then(|| {
-        let plugin = describe::Json::of(candidate.inspected(), candidate.sha256());
-        let answer = Answer { schema: 1, plugin, dry_run: scene.global.dry_run };
+        let plugin = describe::PluginDescribeOutput::of(candidate.inspected(), candidate.sha256());
+        let answer = PluginInstallOutput { schema: 1, plugin, dry_run: scene.global.dry_run };
         serde_json::to_value(answer).expect("our own types are JSON")
     });
 
@@ -45,8 +45,8 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
             &format!("Install plugin `{id}`?"),
             "add `--yes` to install it without being asked",
         )?;
-        let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
-        plugins.install(candidate, &vouch, IfTaken::Refuse)?;
+        let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+        plugins.install(candidate, &vouch, OnIdConflict::Refuse)?;
     }
     if let Some(answer) = answer {
         scene.ui.json(&answer)?;
@@ -57,9 +57,9 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
 
 /// What `install` and `trust` answer with `--json`.
 #[derive(Serialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct PluginInstallOutput<'a> {
     pub(super) schema: u32,
     #[serde(flatten)]
-    pub(super) plugin: describe::Json<'a>,
+    pub(super) plugin: describe::PluginDescribeOutput<'a>,
     pub(super) dry_run: bool,
 }

@@ -1,10 +1,10 @@
 //! `keystead plugin list`: every pin of every layer, and how it stands.
 
-use keystead::internals::plugin::pins::{Entry, Pin};
-use keystead::internals::plugin::trust::Listed;
+use keystead::internals::plugin::pins::{Pin, PinEntry};
+use keystead::internals::plugin::trust::PinStatus;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use crate::failure::{Exit, Failure, in_one_line};
 
 /// List plugins
@@ -14,12 +14,12 @@ use crate::failure::{Exit, Failure, in_one_line};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
-pub(super) fn run(_: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(super) fn run(_: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let all = scene.host.plugins().list()?;
     let mut lines = scene.ui.lines();
     if scene.ui.is_json() {
         for one in &all {
-            lines.json(&Json::of(one))?;
+            lines.json(&PluginListOutput::of(one))?;
         }
     } else {
         let rows: Vec<Vec<String>> = all.iter().map(row).collect();
@@ -37,7 +37,7 @@ pub(super) fn run(_: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn row(one: &Listed) -> Vec<String> {
+fn row(one: &PinStatus) -> Vec<String> {
     let version = pin(one).and_then(|pin| pin.version.as_ref());
     vec![
         one.name.clone(),
@@ -47,24 +47,24 @@ fn row(one: &Listed) -> Vec<String> {
     ]
 }
 
-fn pin(one: &Listed) -> Option<&Pin> {
+fn pin(one: &PinStatus) -> Option<&Pin> {
     match &one.entry {
-        Some(Entry::Pin(pin)) => Some(pin),
+        Some(PinEntry::Pin(pin)) => Some(pin),
         _ => None,
     }
 }
 
-fn state(one: &Listed) -> String {
+fn state(one: &PinStatus) -> String {
     match (&one.entry, &one.problem, one.shadowed_by) {
         (_, _, Some(layer)) => format!("overruled by {}", layer.as_str()),
-        (Some(Entry::Denial), _, None) => "denied".to_owned(),
+        (Some(PinEntry::Denial), _, None) => "denied".to_owned(),
         (_, Some(_), None) => "cannot be used".to_owned(),
         (_, None, None) => "installed".to_owned(),
     }
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct PluginListOutput<'a> {
     schema: u32,
     id: &'a str,
     layer: &'static str,
@@ -77,8 +77,8 @@ struct Json<'a> {
     error: Option<String>,
 }
 
-impl<'a> Json<'a> {
-    fn of(one: &'a Listed) -> Self {
+impl<'a> PluginListOutput<'a> {
+    fn of(one: &'a PinStatus) -> Self {
         let pin = pin(one);
         Self {
             schema: 1,

@@ -6,7 +6,7 @@ use crate::new_plugin::{ApiDependency, Project, Template};
 use keystead::trust::PluginId;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::{absolute, id};
 use crate::failure::{Exit, Failure};
 
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     api_path: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let dir = absolute(&args.dir)?;
     let id = match &args.id {
         Some(id) => id.clone(),
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     if scene.ui.is_json() {
         let (dir, dry_run) = (dir.display().to_string(), scene.global.dry_run);
         let files = project.files().collect();
-        scene.ui.json(&Answer { schema: 1, id: id.as_str(), dir, files, dry_run })?;
+        scene.ui.json(&PluginNewOutput { schema: 1, id: id.as_str(), dir, files, dry_run })?;
     }
     let shown = dir.display();
     scene.done(
@@ -80,7 +80,7 @@ fn named_by(dir: &Path) -> Result<PluginId, Failure> {
 }
 
 /// Returns where Cargo finds the crate of the contract.
-fn api(given: Option<&Path>, scene: &Scene<'_>) -> Result<ApiDependency, Failure> {
+fn api(given: Option<&Path>, scene: &CommandContext<'_>) -> Result<ApiDependency, Failure> {
     if let Some(dir) = given {
         return Ok(ApiDependency::Path(absolute(dir)?));
     }
@@ -89,7 +89,7 @@ fn api(given: Option<&Path>, scene: &Scene<'_>) -> Result<ApiDependency, Failure
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct PluginNewOutput<'a> {
     schema: u32,
     id: &'a str,
     dir: String,

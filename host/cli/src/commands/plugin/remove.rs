@@ -1,9 +1,9 @@
 //! `keystead plugin remove`: takes a plugin of the user's away. Vaults' secrets stay.
 
-use keystead::internals::plugin::pins::{Layer, PluginId};
+use keystead::internals::plugin::pins::{PinLayer, PluginId};
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::id;
 use crate::commands::get::listed;
 use crate::failure::{Exit, Failure};
@@ -18,12 +18,12 @@ pub(crate) struct Args {
     id: PluginId,
 }
 
-pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let id = &args.id;
     let plugins = scene.host.plugins();
     if scene.global.dry_run {
         let all = plugins.list()?;
-        if !all.iter().any(|one| one.name == id.as_str() && one.layer == Layer::User) {
+        if !all.iter().any(|one| one.name == id.as_str() && one.layer == PinLayer::User) {
             // The library says why, and nothing is there that it could remove.
             plugins.remove(id)?;
         }
@@ -38,7 +38,12 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         .collect();
     if scene.ui.is_json() {
         let dry_run = scene.global.dry_run;
-        scene.ui.json(&Answer { schema: 1, id: id.as_str(), needed_by: &needed, dry_run })?;
+        scene.ui.json(&PluginRemoveOutput {
+            schema: 1,
+            id: id.as_str(),
+            needed_by: &needed,
+            dry_run,
+        })?;
     }
     scene.done(&format!("Removed plugin `{id}`."), &format!("Would remove plugin `{id}`"));
     if !needed.is_empty() {
@@ -49,7 +54,7 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct PluginRemoveOutput<'a> {
     schema: u32,
     id: &'a str,
     needed_by: &'a [&'a str],

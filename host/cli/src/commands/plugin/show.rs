@@ -11,7 +11,7 @@ use keystead::trust::{Digest, PluginId};
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::{Wanted, absolute, describe, id_or_file};
 use crate::failure::{Exit, Failure, in_one_line};
 
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     plugin: Wanted,
 }
 
-pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     match &args.plugin {
         Wanted::File(path) => {
             let (inspected, sha256) = look_at(&absolute(path)?)?;
@@ -38,7 +38,7 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
 }
 
 /// Shows the file that counts for an id, and whether it can be used.
-fn installed(scene: &Scene<'_>, id: &PluginId) -> Result<Exit, Failure> {
+fn installed(scene: &CommandContext<'_>, id: &PluginId) -> Result<Exit, Failure> {
     let pinned = scene.host.plugins().verify(Some(id))?;
     let Some(first) = pinned.into_iter().next() else {
         return Err(keystead::internals::plugin::pins::Error::NotPinned {
@@ -63,16 +63,16 @@ fn installed(scene: &Scene<'_>, id: &PluginId) -> Result<Exit, Failure> {
 }
 
 fn print(
-    scene: &Scene<'_>,
+    scene: &CommandContext<'_>,
     inspected: &Inspected,
     sha256: &Digest,
     layer: Option<&str>,
     obstacle: Option<String>,
 ) -> Result<(), Failure> {
     if scene.ui.is_json() {
-        return scene.ui.json(&Json {
+        return scene.ui.json(&PluginShowOutput {
             schema: 1,
-            plugin: describe::Json::of(inspected, sha256),
+            plugin: describe::PluginDescribeOutput::of(inspected, sha256),
             layer,
             problem: obstacle.as_deref(),
         });
@@ -124,10 +124,10 @@ fn look_at(path: &Path) -> Result<(Inspected, Digest), Failure> {
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct PluginShowOutput<'a> {
     schema: u32,
     #[serde(flatten)]
-    plugin: describe::Json<'a>,
+    plugin: describe::PluginDescribeOutput<'a>,
     layer: Option<&'a str>,
     problem: Option<&'a str>,
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use keystead::Placement;
 use keystead::internals::Check;
-use keystead::internals::plugin::inspect::{Finding, Inspected, Permission};
+use keystead::internals::plugin::inspect::{Inspected, InspectionNote, Permission};
 use keystead::trust::PluginId;
 use keystead_plugin_api::testing::{Outcome, Stop, obligations};
 use serde::Serialize;
 
 use super::super::vault::parameters;
 use super::super::vault::register::Where;
-use super::super::{Scene, current_folder};
+use super::super::{CommandContext, current_folder};
 use super::scratch::{Scratch, left};
 use super::{Wanted, absolute, id_or_file};
 use crate::commands::get::listed;
@@ -70,7 +70,7 @@ fn permission(text: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(super) fn run(args: Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let unusable = |error: io::Error| {
         Failure::act("cannot use a temporary directory").because(error.to_string())
     };
@@ -104,7 +104,7 @@ pub(super) fn run(args: Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     tested
 }
 
-fn test(args: Args, mut check: Check, scene: &Scene<'_>) -> Result<Exit, Failure> {
+fn test(args: Args, mut check: Check, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     check.kind = args.kind;
     check.parameters = parameters(args.param)?;
     check.unlock = scene.unlock.take();
@@ -196,15 +196,16 @@ fn more(granted: &[String]) -> [String; 2] {
 }
 
 /// Says what the host leaves out of a manifest and passes over in it, which may be misspelt.
-fn warn(scene: &Scene<'_>, inspected: &Inspected) {
-    let members = inspected.findings.iter().filter(|one| matches!(one, Finding::UnknownMember(_)));
+fn warn(scene: &CommandContext<'_>, inspected: &Inspected) {
+    let members =
+        inspected.findings.iter().filter(|one| matches!(one, InspectionNote::UnknownMember(_)));
     for line in members.map(ToString::to_string).chain(inspected.manifest.left_out()) {
         scene.ui.warn(&line);
     }
 }
 
 /// Shows what the plugin is granted.
-fn show(scene: &Scene<'_>, id: &str, check: &Check) {
+fn show(scene: &CommandContext<'_>, id: &str, check: &Check) {
     scene.ui.note(&format!("Plugin `{id}` is tested isolated:"));
     let granted = check.granted();
     for permission in granted.iter().filter_map(|text| Permission::parse(text).ok()) {
@@ -226,8 +227,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn take(&mut self, scene: &Scene<'_>, outcome: &Outcome) -> Result<(), Failure> {
-        let mut json = Json { schema: 1, obligation: outcome.obligation(), ..Json::default() };
+    fn take(&mut self, scene: &CommandContext<'_>, outcome: &Outcome) -> Result<(), Failure> {
+        let mut json = PluginTestOutput {
+            schema: 1,
+            obligation: outcome.obligation(),
+            ..PluginTestOutput::default()
+        };
         let line = match outcome {
             Outcome::Passed { obligation, tried, .. } => {
                 self.kept += 1;
@@ -269,7 +274,7 @@ impl Tally {
 
     fn verdict(
         self,
-        scene: &Scene<'_>,
+        scene: &CommandContext<'_>,
         id: &str,
         granted: Option<&[String]>,
     ) -> Result<Exit, Failure> {
@@ -299,7 +304,7 @@ impl Tally {
 }
 
 #[derive(Default, Serialize)]
-struct Json {
+struct PluginTestOutput {
     schema: u32,
     obligation: &'static str,
     outcome: &'static str,

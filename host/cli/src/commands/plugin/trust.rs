@@ -4,7 +4,7 @@
 use keystead::trust::InProcess;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::{Wanted, absolute, describe, id_or_file};
 use crate::failure::{Exit, Failure};
 
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     danger_in_process: bool,
 }
 
-pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let plugins = scene.host.plugins();
     let candidate = match &args.plugin {
         Wanted::Id(id) => plugins.reexamine(id)?,
@@ -37,9 +37,10 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     };
     // Rendered before the bytes go where they are to stay.
     let answer = scene.ui.is_json().then(|| {
-        let plugin = describe::Json::of(candidate.inspected(), candidate.sha256());
+        let plugin = describe::PluginDescribeOutput::of(candidate.inspected(), candidate.sha256());
         let in_process = args.danger_in_process;
-        let answer = Answer { schema: 1, plugin, in_process, dry_run: scene.global.dry_run };
+        let answer =
+            PluginTrustOutput { schema: 1, plugin, in_process, dry_run: scene.global.dry_run };
         serde_json::to_value(answer).expect("our own types are JSON")
     });
 
@@ -77,10 +78,10 @@ fn changes(candidate: &keystead::trust::Candidate) -> Vec<String> {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct PluginTrustOutput<'a> {
     schema: u32,
     #[serde(flatten)]
-    plugin: describe::Json<'a>,
+    plugin: describe::PluginDescribeOutput<'a>,
     in_process: bool,
     dry_run: bool,
 }

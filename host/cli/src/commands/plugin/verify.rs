@@ -1,10 +1,10 @@
 //! `keystead plugin verify`: reads and hashes installed plugins afresh. Nothing of them runs.
 
-use keystead::internals::plugin::trust::Verified;
+use keystead::internals::plugin::trust::PinVerification;
 use keystead::trust::PluginId;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::id;
 use crate::failure::{Exit, Failure, in_one_line};
 
@@ -18,7 +18,7 @@ pub(crate) struct Args {
     id: Option<PluginId>,
 }
 
-pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let verified = scene.host.plugins().verify(args.id.as_ref())?;
     let mut failed = None;
     for one in verified {
@@ -32,11 +32,11 @@ pub(super) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     }
 }
 
-fn answer(scene: &Scene<'_>, one: &Verified) -> Result<(), Failure> {
+fn answer(scene: &CommandContext<'_>, one: &PinVerification) -> Result<(), Failure> {
     let (name, layer) = (&one.name, one.layer.as_str());
     let error = one.outcome.as_ref().err();
     if scene.ui.is_json() {
-        return scene.ui.json(&Answer {
+        return scene.ui.json(&PluginVerifyOutput {
             schema: 1,
             id: name,
             layer,
@@ -64,7 +64,7 @@ fn answer(scene: &Scene<'_>, one: &Verified) -> Result<(), Failure> {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct PluginVerifyOutput<'a> {
     schema: u32,
     id: &'a str,
     layer: &'static str,

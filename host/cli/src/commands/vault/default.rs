@@ -3,7 +3,7 @@
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::super::get::vault_name;
 use crate::failure::{Exit, Failure};
 
@@ -21,14 +21,18 @@ pub(crate) struct Args {
     clear: bool,
 }
 
-pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     if args.name.is_none() && !args.clear {
         return show(scene);
     }
     scene.host.set_default(args.name.as_ref(), scene.layer(), scene.run())?;
     if scene.ui.is_json() {
         let name = args.name.as_ref().map(VaultName::as_str);
-        scene.ui.json(&Answer { schema: 1, default: name, dry_run: scene.global.dry_run })?;
+        scene.ui.json(&VaultDefaultOutput {
+            schema: 1,
+            default: name,
+            dry_run: scene.global.dry_run,
+        })?;
     }
     match &args.name {
         Some(name) => scene.done(
@@ -40,11 +44,11 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn show(scene: &Scene<'_>) -> Result<Exit, Failure> {
+fn show(scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let default = scene.host.default_vault()?;
     if scene.ui.is_json() {
         let name = default.as_ref().map(VaultName::as_str);
-        scene.ui.json(&Answer { schema: 1, default: name, dry_run: false })?;
+        scene.ui.json(&VaultDefaultOutput { schema: 1, default: name, dry_run: false })?;
         return Ok(Exit::Done);
     }
     match default {
@@ -58,7 +62,7 @@ fn show(scene: &Scene<'_>) -> Result<Exit, Failure> {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct VaultDefaultOutput<'a> {
     schema: u32,
     default: Option<&'a str>,
     dry_run: bool,

@@ -4,7 +4,7 @@ use keystead_plugin_api::{Action, ActionOutcome, VaultName};
 use serde::Serialize;
 
 use super::super::get::{self, vault_name};
-use super::super::{Scene, current_folder};
+use super::super::{CommandContext, current_folder};
 use super::parameters;
 use crate::failure::{Exit, Failure};
 use keystead::internals::json::{escaped, write};
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     param: Vec<String>,
 }
 
-pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let name = &args.name;
     let Some(wanted) = &args.action else {
         let waiting = scene.waiting(Some(name));
@@ -75,11 +75,11 @@ pub(crate) fn run(args: Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn list(scene: &Scene<'_>, vault: &VaultName, actions: &[Action]) -> Result<(), Failure> {
+fn list(scene: &CommandContext<'_>, vault: &VaultName, actions: &[Action]) -> Result<(), Failure> {
     let mut lines = scene.ui.lines();
     if scene.ui.is_json() {
         for action in actions {
-            lines.json(&Json {
+            lines.json(&VaultActionOutput {
                 schema: 1,
                 vault: vault.as_str(),
                 action: &action.id,
@@ -119,13 +119,18 @@ fn list(scene: &Scene<'_>, vault: &VaultName, actions: &[Action]) -> Result<(), 
 }
 
 fn answer(
-    scene: &Scene<'_>,
+    scene: &CommandContext<'_>,
     vault: &VaultName,
     action: &str,
     outcome: ActionOutcome,
 ) -> Result<(), Failure> {
     if scene.ui.is_json() {
-        let head = Head { schema: 1, vault: vault.as_str(), action, message: &outcome.message };
+        let head = VaultActionHeader {
+            schema: 1,
+            vault: vault.as_str(),
+            action,
+            message: &outcome.message,
+        };
         return match &outcome.value {
             None => scene.ui.json(&head),
             Some(value) => {
@@ -144,7 +149,7 @@ fn answer(
 }
 
 #[derive(Serialize)]
-struct Head<'a> {
+struct VaultActionHeader<'a> {
     schema: u32,
     vault: &'a str,
     action: &'a str,
@@ -162,7 +167,7 @@ struct Would<'a> {
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct VaultActionOutput<'a> {
     schema: u32,
     vault: &'a str,
     action: &'a str,

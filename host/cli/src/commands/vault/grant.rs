@@ -4,7 +4,7 @@ use keystead::OptionalPermission;
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::super::get::vault_name;
 use crate::failure::{Exit, Failure};
 
@@ -24,12 +24,12 @@ pub(crate) struct Args {
     permissions: Vec<String>,
 }
 
-pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let name = &args.name;
     let plan = scene.host.plan_grant(name, scene.layer(), &args.permissions)?;
     let (more, plugin) = (plan.more().to_vec(), plan.entry().plugin.clone());
     let optional = plan.optional().to_vec();
-    let answer = Answer {
+    let answer = VaultGrantOutput {
         schema: 1,
         name: name.as_str(),
         plugin: &plugin,
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct VaultGrantOutput<'a> {
     schema: u32,
     name: &'a str,
     plugin: &'a str,

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use keystead::Entry;
+use keystead::Registration;
 use keystead::VaultInfo;
-use keystead::agent::Sessions;
+use keystead::agent::SessionCache;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use crate::duration;
 use crate::failure::{Exit, Failure, in_one_line};
 
@@ -18,7 +18,7 @@ use crate::failure::{Exit, Failure, in_one_line};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
-pub(crate) fn run(_: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(_: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let (vaults, faults) = scene.host.vaults()?;
     // Vaults are listed as well where the agent cannot be asked.
     let status = scene.agent().ok().filter(|agent| agent.any()).and_then(|a| a.status().ok());
@@ -30,7 +30,7 @@ pub(crate) fn run(_: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
     let mut lines = scene.ui.lines();
     if scene.ui.is_json() {
         for vault in &vaults {
-            lines.json(&Json::of(vault, left(vault)))?;
+            lines.json(&VaultListOutput::of(vault, left(vault)))?;
         }
     } else {
         let mut header = vec!["NAME", "DEFAULT", "LAYER", "PLUGIN", "DESCRIPTION"];
@@ -76,7 +76,7 @@ fn layer(vault: &VaultInfo) -> &'static str {
 }
 
 /// Returns the plugin and the kind of vault, as `--plugin` takes them.
-pub(crate) fn plugin(entry: &Entry) -> String {
+pub(crate) fn plugin(entry: &Registration) -> String {
     match &entry.kind {
         Some(kind) => format!("{}:{kind}", entry.plugin),
         None => entry.plugin.clone(),
@@ -84,7 +84,7 @@ pub(crate) fn plugin(entry: &Entry) -> String {
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct VaultListOutput<'a> {
     schema: u32,
     name: &'a str,
     default: bool,
@@ -97,7 +97,7 @@ struct Json<'a> {
     error: Option<String>,
 }
 
-impl<'a> Json<'a> {
+impl<'a> VaultListOutput<'a> {
     fn of(vault: &'a VaultInfo, left: Option<Duration>) -> Self {
         let entry = vault.entry.as_ref().ok();
         Self {

@@ -1,10 +1,10 @@
 //! `keystead vault lock`: has the agent forget what keeps vaults unlocked.
 
-use keystead::agent::HeldVault;
+use keystead::agent::UnlockedVault;
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::super::get::vault_name;
 use crate::failure::{Exit, Failure};
 
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     all: bool,
 }
 
-pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let agent = scene.agent()?;
     let name = args.name.as_ref();
     let vaults = if scene.global.dry_run {
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         scene.host.vault(name)?;
     }
     if scene.ui.is_json() {
-        scene.ui.json(&Answer {
+        scene.ui.json(&VaultLockOutput {
             schema: 1,
             vault: name.map(VaultName::as_str),
             forgotten,
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
 }
 
 /// Returns the vaults that locking this one, or all, would lock.
-fn affected(held: &[HeldVault], name: Option<&VaultName>) -> Vec<VaultName> {
+fn affected(held: &[UnlockedVault], name: Option<&VaultName>) -> Vec<VaultName> {
     let used = |session: u64| {
         let mut users = held.iter().filter(|held| held.session == session);
         name.is_none_or(|name| users.any(|held| held.vault == *name))
@@ -84,7 +84,7 @@ fn affected(held: &[HeldVault], name: Option<&VaultName>) -> Vec<VaultName> {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct VaultLockOutput<'a> {
     schema: u32,
     vault: Option<&'a str>,
     forgotten: usize,

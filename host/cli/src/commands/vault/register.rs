@@ -1,13 +1,13 @@
 //! `keystead vault register`: a vault's name, its plugin and its parameters.
 
-use keystead::Registration;
+use keystead::NewRegistration;
 use keystead::paths::Layer;
 use keystead::{DefaultChoice, Placement, Replace};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
 use super::super::get::vault_name;
-use super::super::{Scene, current_folder};
+use super::super::{CommandContext, current_folder};
 use super::grant::{Optional, not_granted};
 use super::parameters;
 use crate::failure::{Exit, Failure};
@@ -92,8 +92,8 @@ fn plugin(text: &str) -> Result<Plugin, String> {
     Ok(Plugin { id: id.to_owned(), kind: kind.map(str::to_owned) })
 }
 
-pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
-    let registration = Registration {
+pub(crate) fn run(args: Args, scene: CommandContext<'_>) -> Result<Exit, Failure> {
+    let registration = NewRegistration {
         name: args.name.clone(),
         plugin: args.plugin.id,
         kind: args.plugin.kind,
@@ -142,7 +142,7 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
         scene.host.register(plan)?;
     }
     if scene.ui.is_json() {
-        scene.ui.json(&Answer {
+        scene.ui.json(&VaultRegisterOutput {
             schema: 1,
             name: name.as_str(),
             layer: scene.layer().as_str(),
@@ -165,7 +165,7 @@ pub(crate) fn run(args: Args, scene: Scene<'_>) -> Result<Exit, Failure> {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct VaultRegisterOutput<'a> {
     schema: u32,
     name: &'a str,
     layer: &'static str,

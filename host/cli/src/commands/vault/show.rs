@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use keystead::OptionalPermission;
-use keystead::{Entry, Setting};
+use keystead::{Registration, Setting};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::super::get::vault_name;
 use super::grant::{Optional, not_granted};
 use super::list::plugin;
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     name: VaultName,
 }
 
-pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let vault = scene.host.vault(&args.name)?;
     let info = vault.info;
     let layer = info.layer.map_or("process", |layer| layer.as_str());
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
         keystead::internals::optional_permissions(&scene.host, &entry).unwrap_or_default();
 
     if scene.ui.is_json() {
-        scene.ui.json(&Json {
+        scene.ui.json(&VaultShowOutput {
             schema: 1,
             name: entry.name.as_str(),
             default: info.is_default,
@@ -71,8 +71,8 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
 }
 
 fn print(
-    scene: &Scene<'_>,
-    entry: &Entry,
+    scene: &CommandContext<'_>,
+    entry: &Registration,
     is_default: bool,
     layer: &str,
     capabilities: Option<&[&str]>,
@@ -143,7 +143,7 @@ fn json(setting: &Setting) -> serde_json::Value {
 }
 
 #[derive(Serialize)]
-struct Json<'a> {
+struct VaultShowOutput<'a> {
     schema: u32,
     name: &'a str,
     default: bool,

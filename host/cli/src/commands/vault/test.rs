@@ -1,13 +1,13 @@
 //! `keystead vault test`: whether vaults could do their work. Changes nothing.
 
-use keystead::{Ask, Error, Nobody, Unanswered};
+use keystead::{Error, NonInteractive, PromptError, Prompter};
 use keystead_plugin_api::{Rules, VaultName};
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::super::get::{listed, vault_name};
 use crate::failure::{Exit, Failure, in_one_line};
-use crate::ui::Talk;
+use crate::ui::Verbosity;
 
 /// Test whether a vault could do its work
 ///
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     name: Option<VaultName>,
 }
 
-pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     if let Some(name) = &args.name {
         let rules = test(&mut scene, name, Asked::Person)?;
         answer(&scene, name, Ok(&rules))?;
@@ -53,14 +53,18 @@ enum Asked {
 }
 
 /// Tests a vault, and returns its rules where that is of use.
-fn test(scene: &mut Scene<'_>, name: &VaultName, asked: Asked) -> Result<Option<Rules>, Error> {
+fn test(
+    scene: &mut CommandContext<'_>,
+    name: &VaultName,
+    asked: Asked,
+) -> Result<Option<Rules>, Error> {
     let waiting = scene.waiting(Some(name));
-    let ask: &mut dyn Ask = match asked {
+    let ask: &mut dyn Prompter = match asked {
         Asked::Person => &mut scene.terminal,
-        Asked::Nobody => &mut Nobody,
+        Asked::Nobody => &mut NonInteractive,
     };
     scene.host.test(name, ask)?;
-    let rules = match scene.ui.is_json() || scene.ui.talk() >= Talk::More {
+    let rules = match scene.ui.is_json() || scene.ui.talk() >= Verbosity::More {
         true => Some(scene.host.vault_rules(name, ask)?),
         false => None,
     };
@@ -69,7 +73,7 @@ fn test(scene: &mut Scene<'_>, name: &VaultName, asked: Asked) -> Result<Option<
 }
 
 fn answer(
-    scene: &Scene<'_>,
+    scene: &CommandContext<'_>,
     name: &VaultName,
     tested: Result<&Option<Rules>, &Error>,
 ) -> Result<(), Failure> {
@@ -78,7 +82,7 @@ fn answer(
         Err(error) => (None, Some(error)),
     };
     if scene.ui.is_json() {
-        return scene.ui.json(&Answer {
+        return scene.ui.json(&VaultTestOutput {
             schema: 1,
             vault: name.as_str(),
             ok: error.is_none(),
@@ -97,7 +101,7 @@ fn answer(
             scene.ui.line(&format!("{name}: ok"))?;
             rules.map_or(Ok(()), |rules| scene.ui.line(&described(rules)))
         }
-        Some(Error::Locked { challenge, why: Unanswered::Nobody, .. }) => {
+        Some(Error::Locked { challenge, why: PromptError::Nobody, .. }) => {
             let asked: Vec<&str> = challenge.prompts.iter().map(|prompt| &*prompt.name).collect();
             let asked = listed(&asked).replace(" or ", " and ");
             scene.ui.line(&format!(
@@ -109,7 +113,7 @@ fn answer(
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct VaultTestOutput<'a> {
     schema: u32,
     vault: &'a str,
     ok: bool,

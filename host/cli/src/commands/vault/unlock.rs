@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use keystead::agent::{Locked, Span};
-use keystead::{Renew, Unlocking};
+use keystead::agent::{MemoryLock, SessionLimits};
+use keystead::{IfUnlocked, UnlockOutcome};
 use keystead_plugin_api::VaultName;
 use keystead_plugin_api::manifest::Capability;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::super::get::vault_name;
 use crate::duration;
 use crate::failure::{Exit, Failure};
@@ -31,7 +31,7 @@ pub(crate) struct Args {
     idle: Option<Duration>,
 }
 
-pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Failure> {
     let name = &args.name;
     if scene.global.dry_run {
         return dry_run(name, &scene);
@@ -40,18 +40,18 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
     scene.agent()?.prepare()?;
     // One that would take nothing is found out before a person has typed for it.
     scene.agent()?.status()?;
-    let renew = if args.whole.or(args.idle).is_some() { Renew::Yes } else { Renew::No };
+    let renew = if args.whole.or(args.idle).is_some() { IfUnlocked::Yes } else { IfUnlocked::No };
     let waiting = scene.waiting(Some(name));
     let unlocking = scene.host.unlock(name, renew, &mut scene.terminal);
     drop(waiting);
     let unlocking = unlocking.map_err(|error| Failure::from(error).without_unlocking(name))?;
     let (state, span) = match unlocking {
-        Unlocking::NeverLocked => ("never-locked", None),
-        Unlocking::Already => ("already", left(name, &scene)?),
-        Unlocking::Unlocked(unlocked) => {
-            let span = Span {
-                whole: args.whole.unwrap_or(Span::DEFAULT_WHOLE),
-                idle: args.idle.unwrap_or(Span::DEFAULT_IDLE),
+        UnlockOutcome::NeverLocked => ("never-locked", None),
+        UnlockOutcome::Already => ("already", left(name, &scene)?),
+        UnlockOutcome::Unlocked(unlocked) => {
+            let span = SessionLimits {
+                whole: args.whole.unwrap_or(SessionLimits::DEFAULT_WHOLE),
+                idle: args.idle.unwrap_or(SessionLimits::DEFAULT_IDLE),
             };
             let program = scene.program();
             let (span, agent) = scene.agent()?.keep(
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
                 &unlocked.session,
                 span,
             )?;
-            if agent.locked == Locked::No {
+            if agent.locked == MemoryLock::No {
                 scene.ui.warn(
                     "the agent's memory may be written to swap: \
                      the limit on locked memory (`ulimit -l`) is too small",
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
         }
     };
     if scene.ui.is_json() {
-        scene.ui.json(&Answer {
+        scene.ui.json(&VaultUnlockOutput {
             schema: 1,
             vault: name.as_str(),
             state,
@@ -91,13 +91,19 @@ pub(crate) fn run(args: &Args, mut scene: Scene<'_>) -> Result<Exit, Failure> {
 }
 
 /// Says what would be done. No plugin runs, so that whether it is locked is not known.
-fn dry_run(name: &VaultName, scene: &Scene<'_>) -> Result<Exit, Failure> {
+fn dry_run(name: &VaultName, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let kind = scene.host.vault(name)?.kind?;
     let locks = kind.capabilities.contains(&Capability::Unlock);
     if scene.ui.is_json() {
         let state = if locks { "would-unlock" } else { "never-locked" };
         let vault = name.as_str();
-        scene.ui.json(&Answer { schema: 1, vault, state, seconds: None, idle_seconds: None })?;
+        scene.ui.json(&VaultUnlockOutput {
+            schema: 1,
+            vault,
+            state,
+            seconds: None,
+            idle_seconds: None,
+        })?;
     }
     match locks {
         true => scene.done("", &format!("Would unlock vault `{name}`")),
@@ -107,13 +113,13 @@ fn dry_run(name: &VaultName, scene: &Scene<'_>) -> Result<Exit, Failure> {
 }
 
 /// Returns for how long the agent keeps a vault unlocked.
-fn left(name: &VaultName, scene: &Scene<'_>) -> Result<Option<Span>, Failure> {
+fn left(name: &VaultName, scene: &CommandContext<'_>) -> Result<Option<SessionLimits>, Failure> {
     let Some(status) = scene.agent()?.status()? else { return Ok(None) };
     let held = status.vaults.iter().find(|held| held.vault == *name);
-    Ok(held.map(|held| Span { whole: held.left, idle: held.idle_left }))
+    Ok(held.map(|held| SessionLimits { whole: held.left, idle: held.idle_left }))
 }
 
-fn words(span: Span) -> String {
+fn words(span: SessionLimits) -> String {
     let whole = duration::words(span.whole);
     if span.idle < span.whole {
         return format!("{whole}, and {} without use", duration::words(span.idle));
@@ -122,7 +128,7 @@ fn words(span: Span) -> String {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct VaultUnlockOutput<'a> {
     schema: u32,
     vault: &'a str,
     state: &'static str,

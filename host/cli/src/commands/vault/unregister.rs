@@ -1,10 +1,10 @@
 //! `keystead vault unregister`: forgets a registration, and touches none of its secrets.
 
-use keystead::Run;
+use keystead::RunMode;
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
-use super::super::Scene;
+use super::super::CommandContext;
 use super::super::get::vault_name;
 use crate::failure::{Exit, Failure, in_one_line};
 
@@ -18,19 +18,19 @@ pub(crate) struct Args {
     name: VaultName,
 }
 
-pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let name = &args.name;
     let gone = scene.host.unregister(name, scene.layer(), scene.run())?;
     let locked = match (scene.run(), scene.agent()) {
         // What keeps it unlocked is of no use any more, and ends by itself where this fails.
-        (Run::Real, Ok(agent)) => agent.forget(Some(name)).unwrap_or_default(),
+        (RunMode::Real, Ok(agent)) => agent.forget(Some(name)).unwrap_or_default(),
         _ => Vec::new(),
     };
     if let Some(warning) = &gone.warning {
         scene.ui.warn(&format!("the plugin was not told: {}", in_one_line(warning)));
     }
     if scene.ui.is_json() {
-        scene.ui.json(&Answer {
+        scene.ui.json(&VaultUnregisterOutput {
             schema: 1,
             name: name.as_str(),
             layer: scene.layer().as_str(),
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, scene: &Scene<'_>) -> Result<Exit, Failure> {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct VaultUnregisterOutput<'a> {
     schema: u32,
     name: &'a str,
     layer: &'static str,

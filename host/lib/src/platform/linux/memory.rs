@@ -7,7 +7,7 @@
 use rustix::mm::MlockAllFlags;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::agent::Locked;
+use crate::agent::MemoryLock;
 
 /// What must still be had after the block, where further mappings count towards the limit:
 /// an allocation that fails would end the process.
@@ -16,7 +16,7 @@ const HEADROOM: usize = 1024 * 1024;
 /// Makes this process's memory stay out of swap, as far as the system allows.
 ///
 /// Returns how far, and a block of this many bytes, all zero.
-pub(crate) fn block(bytes: usize) -> (Locked, Box<[u8]>) {
+pub(crate) fn block(bytes: usize) -> (MemoryLock, Box<[u8]>) {
     let limit = getrlimit(Resource::Memlock);
     if limit.current != limit.maximum {
         // Up to the hard limit a process may go by itself; where not, less is locked.
@@ -27,12 +27,12 @@ pub(crate) fn block(bytes: usize) -> (Locked, Box<[u8]>) {
             // What is there now, and no longer what is to come: nothing secret goes there.
             let all = MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT;
             let whole = rustix::mm::mlockall(all).is_ok();
-            return (if whole { Locked::Whole } else { Locked::Sessions }, block);
+            return (if whole { MemoryLock::Whole } else { MemoryLock::Sessions }, block);
         }
         // The limit is smaller than the block: ordinary memory then, for the whole process.
         let _ = rustix::mm::munlockall();
     }
-    (Locked::No, vec![0; bytes].into_boxed_slice())
+    (MemoryLock::No, vec![0; bytes].into_boxed_slice())
 }
 
 fn reserve(bytes: usize) -> Option<Box<[u8]>> {

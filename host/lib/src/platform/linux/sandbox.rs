@@ -65,7 +65,7 @@ pub(crate) struct Reach {
 /// How much of the cage there has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Cage {
+pub enum SandboxLevel {
     /// As much as the kernel has.
     #[default]
     #[serde(skip)]
@@ -77,7 +77,7 @@ pub enum Cage {
 /// What a kernel does not have, and what is open for it.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lack {
+pub enum MissingFeature {
     /// No landlock: Linux 5.13, and not turned off.
     Files,
     /// No right of landlock to cut files short (Linux 6.2), and no filter that sees to it.
@@ -136,14 +136,14 @@ impl fmt::Display for Older {
     }
 }
 
-impl Lack {
+impl MissingFeature {
     /// Says whether something is open therefore that the cage is to shut.
     pub const fn is_open(self) -> bool {
         !matches!(self, Self::Second(_) | Self::Sockets)
     }
 }
 
-impl fmt::Display for Lack {
+impl fmt::Display for MissingFeature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Second(older) => {
@@ -183,7 +183,7 @@ pub(crate) fn tie_to_parent() -> Result<(), String> {
 pub(crate) fn enter(
     objects: &[Object<'_>],
     reach: Reach,
-    cage: Cage,
+    cage: SandboxLevel,
     namespaces: Namespaces,
     plugin: Option<BorrowedFd<'_>>,
 ) -> Result<Entered, NotEntered> {
@@ -235,7 +235,7 @@ pub(crate) fn enter(
     let asking = listener.into_iter().chain(memory).collect();
     let owners = if walls.is_some() { Owners::Hidden } else { Owners::Seen };
     match lacking.iter().find(|lack| lack.is_open()) {
-        Some(lack) if cage == Cage::Whole => {
+        Some(lack) if cage == SandboxLevel::Whole => {
             Err(NotEntered::Other(format!("the policy demands a whole cage, and {lack}")))
         }
         _ => Ok(Entered { owners, asking }),
@@ -288,14 +288,14 @@ pub(crate) fn try_walls() -> Result<(), String> {
 ///
 /// # Errors
 /// What the system answers where it lacks nothing and still refuses.
-pub fn lacking() -> Result<Vec<Lack>, String> {
+pub fn lacking() -> Result<Vec<MissingFeature>, String> {
     let tried = std::thread::spawn(|| {
         let reach = Reach::default();
         let rules =
             files::rules(&[], reach, None).map_err(|error| told("confine files", &error))?;
         rustix::thread::set_no_new_privs(true)
             .map_err(|error| step("give up new privileges", error))?;
-        let no_listener = listener::try_it().is_err().then_some(Lack::Sockets);
+        let no_listener = listener::try_it().is_err().then_some(MissingFeature::Sockets);
         let (mut lacking, _) = confine(rules, reach, walls::OVER_FILES)?;
         lacking.extend(no_listener);
         Ok(lacking)
@@ -310,7 +310,7 @@ fn confine(
     rules: RulesetCreated,
     reach: Reach,
     kept: CapabilitySet,
-) -> Result<(Vec<Lack>, Option<OwnedFd>), String> {
+) -> Result<(Vec<MissingFeature>, Option<OwnedFd>), String> {
     let mut lacking = Vec::new();
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| step("give up new privileges", error))?;
@@ -319,7 +319,7 @@ fn confine(
     let older = match confined.landlock {
         LandlockStatus::Available { effective_abi, .. } => Older::of(effective_abi),
         _ => {
-            lacking.push(Lack::Files);
+            lacking.push(MissingFeature::Files);
             None
         }
     };
@@ -329,7 +329,7 @@ fn confine(
         let listener = listener::filter(&program).map_err(|error| {
             step("have the host connect it to the sockets that it is granted", error)
         })?;
-        lacking.extend(older.map(Lack::Second));
+        lacking.extend(older.map(MissingFeature::Second));
         return Ok((lacking, Some(listener)));
     }
     match seccompiler::apply_filter(&program) {
@@ -337,14 +337,14 @@ fn confine(
         Err(seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error))
             if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) =>
         {
-            lacking.push(Lack::Calls);
+            lacking.push(MissingFeature::Calls);
             // A file is cut short by its path, or when it is opened for neither.
-            lacking.extend((older == Some(Older::Truncate)).then_some(Lack::Truncate));
+            lacking.extend((older == Some(Older::Truncate)).then_some(MissingFeature::Truncate));
         }
         Err(error) => return Err(told("filter system calls", &error)),
     }
-    if !lacking.contains(&Lack::Calls) {
-        lacking.extend(older.map(Lack::Second));
+    if !lacking.contains(&MissingFeature::Calls) {
+        lacking.extend(older.map(MissingFeature::Second));
     }
     Ok((lacking, None))
 }

@@ -41,10 +41,10 @@ const GROWN: &TypeLayout = <grown::TableRef as StableAbi>::LAYOUT;
 #[test]
 fn older_and_newer_plugins_fit_in_any_order() {
     for _ in 0..2 {
-        assert_eq!(fit_of(TODAY, TODAY), Ok(Fit::Exact));
-        assert_eq!(fit_of(TODAY, TOMORROW), Ok(Fit::PluginNewer));
-        assert_eq!(fit_of(TOMORROW, TODAY), Ok(Fit::PluginOlder));
-        assert_eq!(fit_of(TODAY, ASIDE), Ok(Fit::PluginNewer));
+        assert_eq!(fit_of(TODAY, TODAY), Ok(AbiCompatibility::Exact));
+        assert_eq!(fit_of(TODAY, TOMORROW), Ok(AbiCompatibility::PluginNewer));
+        assert_eq!(fit_of(TOMORROW, TODAY), Ok(AbiCompatibility::PluginOlder));
+        assert_eq!(fit_of(TODAY, ASIDE), Ok(AbiCompatibility::PluginNewer));
     }
 }
 

@@ -14,7 +14,7 @@ use keystead_plugin_api::{
     Written,
 };
 
-use super::super::trust::Marker;
+use super::super::trust::CrashMarker;
 use super::{Called, Kept};
 
 /// Watches over one vault's plugin. Of a plugin without a marker, which is the host's own,
@@ -24,12 +24,12 @@ pub(crate) struct Watch(Option<Marked>);
 /// Fields are dropped in order: nobody writes to a marker that is gone.
 struct Marked {
     place: Option<Kept>,
-    _marker: Marker,
+    _marker: CrashMarker,
 }
 
 impl Watch {
     /// Begins to watch.
-    pub(crate) fn start(marker: Option<Marker>) -> Self {
+    pub(crate) fn start(marker: Option<CrashMarker>) -> Self {
         Self(marker.map(|marker| Marked { place: Kept::take(&marker), _marker: marker }))
     }
 

@@ -160,7 +160,7 @@ fn opened(path: &Path, folders: &[Place], boundaries: &Boundaries) -> Result<Tar
 
 /// What was made for a plugin, in that order. Dropped, what is empty of it is taken away.
 #[derive(Debug, Default)]
-pub(crate) struct Made(Vec<MadeEntry>);
+pub(crate) struct CreatedPaths(Vec<MadeEntry>);
 
 #[derive(Debug)]
 struct MadeEntry {
@@ -169,7 +169,7 @@ struct MadeEntry {
     is_dir: bool,
 }
 
-impl Drop for Made {
+impl Drop for CreatedPaths {
     fn drop(&mut self) {
         self.undo();
     }
@@ -179,8 +179,8 @@ impl super::Granted {
     /// Makes what the plugin may write and is missing, with the folders above it: a folder, an
     /// empty file. What cannot be made stays missing, and the plugin says so, as it would without
     /// a sandbox.
-    pub(crate) fn make_missing(&self) -> Made {
-        let mut made = Made::default();
+    pub(crate) fn make_missing(&self) -> CreatedPaths {
+        let mut made = CreatedPaths::default();
         for path in self.paths.iter() {
             if path.access == FileAccess::ReadWrite && path.target.object.is_none() {
                 // Undone where only a part of it could be made, and nothing came of it.
@@ -191,7 +191,7 @@ impl super::Granted {
     }
 }
 
-impl Made {
+impl CreatedPaths {
     /// Whether it is nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -16,7 +16,7 @@ use object::{Endianness, elf};
 use keystead_plugin_api::manifest::section::{ELF_SECTION, NOTE_OWNER, NOTE_TYPE};
 
 use super::entry::{C_SYMBOL, Entry, RUST_SYMBOL};
-use super::{Error, Finding, Format, Machine, Raw, Result, text, within};
+use super::{Error, Format, InspectionNote, Machine, Raw, Result, text, within};
 use dynamic::Dynamic;
 pub(super) use dynamic::defined_versions;
 use image::{Image, Taken};
@@ -68,10 +68,10 @@ where
     let indirect = relocations::check(&image, &table, &dynamic.symbols, &mut taken)?;
     let mut findings = Vec::new();
     if image.loads().any(|load| load.flags.contains(elf::PF_W | elf::PF_X)) {
-        findings.push(Finding::WritableCode);
+        findings.push(InspectionNote::WritableCode);
     }
     if has_symbols(header, endian, bytes) {
-        findings.push(Finding::NotStripped);
+        findings.push(InspectionNote::NotStripped);
     }
     let listed = usize::try_from(dynamic.constructor_bytes / image.word()).unwrap_or(usize::MAX);
     Ok(Raw {

@@ -35,7 +35,7 @@ const MACHO_BASE: &[&str] = &["/System/Library/", "/usr/lib/"];
 
 /// What this machine, this system and this host are, and which libraries were granted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Here {
+pub struct LocalPlatform {
     /// The form of file that is loaded here.
     pub format: Format,
     /// This machine.
@@ -50,7 +50,7 @@ pub struct Here {
     pub granted_libraries: BTreeSet<String>,
 }
 
-impl Here {
+impl LocalPlatform {
     /// Returns what this process runs on, with no library granted.
     ///
     /// Reads the C library's file: for when a plugin is inspected, not for every call.
@@ -93,7 +93,7 @@ impl Inspected {
     ///
     /// # Errors
     /// The first of these that does not hold.
-    pub fn check_here(&self, here: &Here) -> Result<()> {
+    pub fn check_here(&self, here: &LocalPlatform) -> Result<()> {
         if self.format != here.format {
             return Err(Error::OtherPlatform { found: self.format, here: here.format });
         }

@@ -6,7 +6,7 @@ use object::{Endianness, macho};
 use keystead_plugin_api::manifest::section::MACHO_SECTION;
 
 use super::entry::{C_SYMBOL, Entry, RUST_SYMBOL};
-use super::{Error, Finding, Format, MAX_NEEDED, Machine, Raw, Result, text, within};
+use super::{Error, Format, InspectionNote, MAX_NEEDED, Machine, Raw, Result, text, within};
 
 /// Returns whether these bytes start a Mach-O file for one machine.
 pub(super) fn is_thin(bytes: &[u8]) -> bool {
@@ -86,7 +86,7 @@ struct Image<'data, Mach: MachHeader<Endian = Endianness>> {
     needed: Vec<String>,
     search_path: Option<String>,
     constructors: usize,
-    findings: Vec<Finding>,
+    findings: Vec<InspectionNote>,
 }
 
 impl<'data, Mach: MachHeader<Endian = Endianness>> Image<'data, Mach> {
@@ -140,9 +140,9 @@ impl<'data, Mach: MachHeader<Endian = Endianness>> Image<'data, Mach> {
         let protection = segment.initprot(endian);
         if protection.contains(macho::VM_PROT_WRITE)
             && protection.contains(macho::VM_PROT_EXECUTE)
-            && !self.findings.contains(&Finding::WritableCode)
+            && !self.findings.contains(&InspectionNote::WritableCode)
         {
-            self.findings.push(Finding::WritableCode);
+            self.findings.push(InspectionNote::WritableCode);
         }
         let sections =
             segment.sections(endian, sections).map_err(|fault| bad("Mach-O sections", fault))?;

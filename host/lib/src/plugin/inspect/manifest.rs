@@ -41,7 +41,7 @@ const MAX_TEXT: usize = 1_024;
 /// found in a file.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
+pub struct ParsedManifest {
     /// The plugin's id: `[a-z0-9][a-z0-9-]{0,63}`.
     pub id: String,
     /// The plugin's own version.
@@ -57,7 +57,7 @@ pub struct Manifest {
     /// Where people read more; may be empty.
     pub homepage: String,
     /// The kinds of vault it has: at least one, each name once.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<ParsedKind>,
     /// What every kind of vault requests, each once.
     pub permissions: Vec<Permission>,
 }
@@ -76,7 +76,7 @@ pub struct Request {
 /// One kind of vault a plugin has.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kind {
+pub struct ParsedKind {
     /// The kind's name, of the form of an id.
     pub name: String,
     /// What it is, in one line.
@@ -96,9 +96,9 @@ pub struct Kind {
     pub unknown: Vec<Unknown>,
 }
 
-impl Manifest {
+impl ParsedManifest {
     /// Returns the kind of this name, or the first where none is named.
-    pub fn kind(&self, name: Option<&str>) -> Option<&Kind> {
+    pub fn kind(&self, name: Option<&str>) -> Option<&ParsedKind> {
         match name {
             Some(name) => self.kinds.iter().find(|kind| kind.name == name),
             None => self.kinds.first(),
@@ -109,7 +109,7 @@ impl Manifest {
     /// own that it is of.
     pub fn requested_by<'m>(
         &'m self,
-        kind: &'m Kind,
+        kind: &'m ParsedKind,
     ) -> impl Iterator<Item = (&'m Permission, Option<&'m Request>)> {
         let of_all = self.permissions.iter().map(|permission| (permission, None));
         of_all.chain(kind.permissions.iter().map(|own| (&own.permission, Some(own))))
@@ -125,7 +125,7 @@ impl Manifest {
 
     /// Returns what this host leaves out because it does not know it: a sentence for each.
     pub fn left_out(&self) -> Vec<String> {
-        self.kinds.iter().flat_map(Kind::left_out).collect()
+        self.kinds.iter().flat_map(ParsedKind::left_out).collect()
     }
 
     /// Parses and checks the JSON of a manifest. Members it does not know are left alone, and what
@@ -162,9 +162,9 @@ impl Manifest {
         if entries.is_empty() {
             return Err(member.wrong("a list with a kind of vault"));
         }
-        let mut kinds: Vec<Kind> = Vec::with_capacity(entries.len());
+        let mut kinds: Vec<ParsedKind> = Vec::with_capacity(entries.len());
         for entry in &entries {
-            let kind = Kind::read(entry)?;
+            let kind = ParsedKind::read(entry)?;
             if kinds.iter().any(|other| other.name == kind.name) {
                 return Err(entry.member("name")?.wrong("a name that no other kind has"));
             }
@@ -222,7 +222,7 @@ impl Manifest {
 /// Checks what a permission's template refers to: parameters of a kind of vault, or, as
 /// `{ACTION.PARAMETER}`, what is typed for one action. What a path begins with is a parameter that is
 /// a path, and a path stands nowhere else.
-fn check_parameters(permission: &Permission, kinds: &[Kind], unknown: &str) -> Result<()> {
+fn check_parameters(permission: &Permission, kinds: &[ParsedKind], unknown: &str) -> Result<()> {
     let bad = |why: &str| {
         let permission = text::shown(&permission.text());
         Err(Error::bad_manifest(format!("permission `{permission}` {why}")))
@@ -270,7 +270,7 @@ fn is_action_id(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-impl Kind {
+impl ParsedKind {
     /// Returns why this host cannot open vaults of this kind, if it cannot.
     pub fn needs_newer_host(&self) -> Option<&Unknown> {
         self.unknown.iter().find(|unknown| unknown.needs_newer_host())

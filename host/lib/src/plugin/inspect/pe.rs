@@ -6,7 +6,7 @@ use object::{Endianness, LittleEndian as LE, pe};
 use keystead_plugin_api::manifest::section::PE_SECTION;
 
 use super::entry::{C_SYMBOL, Entry, RUST_SYMBOL};
-use super::{Error, Finding, Format, MAX_NEEDED, Machine, Raw, Result, text, within};
+use super::{Error, Format, InspectionNote, MAX_NEEDED, Machine, Raw, Result, text, within};
 
 /// The most sections: the Windows loader's own limit.
 const MAX_SECTIONS: usize = 96;
@@ -65,9 +65,9 @@ fn read_as<'data, Pe: ImageNtHeaders>(
         let flags = section.characteristics.get(LE);
         if flags.contains(pe::IMAGE_SCN_MEM_EXECUTE)
             && flags.contains(pe::IMAGE_SCN_MEM_WRITE)
-            && !findings.contains(&Finding::WritableCode)
+            && !findings.contains(&InspectionNote::WritableCode)
         {
-            findings.push(Finding::WritableCode);
+            findings.push(InspectionNote::WritableCode);
         }
         if section.raw_name() == PE_SECTION.as_bytes() {
             let data = section.pe_data(bytes).map_err(|fault| bad("PE section", fault))?;

@@ -22,14 +22,14 @@ fn refusal(bytes: &[u8]) -> String {
 
 /// Returns the refusal of a good file with this JSON in the place of its manifest.
 fn json_refusal(json: &str) -> String {
-    match Manifest::parse(json.as_bytes()) {
+    match ParsedManifest::parse(json.as_bytes()) {
         Err(error) => format!("{}: {error}", error.code()),
         Ok(manifest) => panic!("the manifest must be refused: {manifest:?}"),
     }
 }
 
-fn here() -> Here {
-    Here {
+fn here() -> LocalPlatform {
+    LocalPlatform {
         format: Format::Elf,
         machine: Machine::X86_64,
         glibc: Some((2, 36)),
@@ -38,7 +38,7 @@ fn here() -> Here {
     }
 }
 
-fn refusal_here(bytes: &[u8], here: &Here) -> String {
+fn refusal_here(bytes: &[u8], here: &LocalPlatform) -> String {
     let error = inspect(bytes).unwrap().check_here(here).expect_err("it must be refused");
     format!("{}: {error}", error.code())
 }
@@ -287,13 +287,13 @@ fn points_out_what_is_unusual() {
     let code = "__attribute__((constructor)) static void a(void) {}\n\
                 __attribute__((constructor)) static void b(void) {}";
     let found = inspect(&Elf { code, ..Elf::default() }.build()).unwrap();
-    assert_eq!(found.findings, [Finding::Constructors(3)]);
+    assert_eq!(found.findings, [InspectionNote::Constructors(3)]);
     assert_eq!(found.findings[0].to_string(), "runs 3 functions while it is loaded; 2 are usual");
 }
 
 #[test]
 fn a_good_plugin_can_be_loaded_on_the_machine_that_made_it() {
-    let here = Here::current();
+    let here = LocalPlatform::current();
     assert_eq!(here.api.major, 1);
     assert!(here.glibc.is_some_and(|version| version >= (2, 17)), "{here:?}");
     inspect(&GOOD).unwrap().check_here(&here).unwrap();
@@ -327,9 +327,9 @@ fn refuses_another_major_version_of_the_contract_only() {
     let with = |api: &str| {
         let json = json().replace("\"api\":\"1.0.0\"", &format!("\"api\":\"{api}\""));
         let mut found = inspect(&GOOD).unwrap();
-        found.manifest = Manifest::parse(json.as_bytes()).unwrap();
+        found.manifest = ParsedManifest::parse(json.as_bytes()).unwrap();
         found.machine = Machine::X86_64;
-        found.check_here(&Here { glibc: None, ..here() })
+        found.check_here(&LocalPlatform { glibc: None, ..here() })
     };
     with("1.0.0").unwrap();
     with("1.7.3").unwrap();
@@ -354,7 +354,7 @@ fn refuses_a_plugin_for_a_newer_c_library() {
         format!("{}: {error}", error.code()),
         "E06.glibc: the plugin needs glibc 2.99; this system has 2.36"
     );
-    found.check_here(&Here { glibc: None, ..here() }).unwrap();
+    found.check_here(&LocalPlatform { glibc: None, ..here() }).unwrap();
 }
 
 #[test]
@@ -363,7 +363,7 @@ fn a_library_beyond_the_systems_must_be_asked_for_and_granted() {
     let file = Elf { flags, ..Elf::default() }.build();
     let mut found = inspect(&file).unwrap();
     found.machine = Machine::X86_64;
-    let here = Here { glibc: None, ..here() };
+    let here = LocalPlatform { glibc: None, ..here() };
     assert_eq!(found.extra_libraries().collect::<Vec<_>>(), ["libvendor.so.1"]);
     let error = found.check_here(&here).unwrap_err();
     assert_eq!(

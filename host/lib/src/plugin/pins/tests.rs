@@ -11,7 +11,7 @@ fn pin() -> Pin {
     Pin {
         id: PluginId::parse("memory").unwrap(),
         sha256: Digest::parse(HASH).unwrap(),
-        layer: Layer::User,
+        layer: PinLayer::User,
         in_process: InProcess::Never,
         size: Some(4),
         version: Some("1.2.3".parse().unwrap()),
@@ -20,29 +20,31 @@ fn pin() -> Pin {
     }
 }
 
-fn read(text: &str, layer: Layer) -> Result<Entry, Error> {
+fn read(text: &str, layer: PinLayer) -> Result<PinEntry, Error> {
     text::read(text.as_bytes(), "memory", layer, Path::new("/pins.d/memory.toml"))
 }
 
 fn message(text: &str) -> String {
-    read(text, Layer::User).unwrap_err().to_string()
+    read(text, PinLayer::User).unwrap_err().to_string()
 }
 
 #[test]
 fn a_pin_is_read_back_as_it_was_written() {
     let mut pin = pin();
-    assert_eq!(read(&pin.to_toml(), Layer::User).unwrap(), Entry::Pin(pin.clone()));
+    assert_eq!(read(&pin.to_toml(), PinLayer::User).unwrap(), PinEntry::Pin(pin.clone()));
     pin.in_process = InProcess::Danger;
     pin.size = None;
     pin.when = None;
-    assert_eq!(read(&pin.to_toml(), Layer::User).unwrap(), Entry::Pin(pin));
+    assert_eq!(read(&pin.to_toml(), PinLayer::User).unwrap(), PinEntry::Pin(pin));
 }
 
 #[test]
 fn an_administrator_can_write_a_pin_of_four_lines() {
     let text =
         format!("schema = 1\nid = 'memory'\nsha256 = '{HASH}'\nvouched-by = 'administrator'\n");
-    let Entry::Pin(pin) = read(&text, Layer::Administrator).unwrap() else { panic!("a denial") };
+    let PinEntry::Pin(pin) = read(&text, PinLayer::Administrator).unwrap() else {
+        panic!("a denial")
+    };
     assert_eq!(pin.sha256, Digest::of(b"test"));
     assert_eq!(pin.in_process, InProcess::Never);
 }
@@ -56,7 +58,7 @@ fn a_pin_claims_no_other_layer() {
     );
     let denial = "schema = 1\nid = 'memory'\ndeny = true\n";
     assert!(message(denial).ends_with("only the administrator can say `deny`"));
-    assert_eq!(read(denial, Layer::Administrator).unwrap(), Entry::Denial);
+    assert_eq!(read(denial, PinLayer::Administrator).unwrap(), PinEntry::Denial);
 }
 
 #[test]
@@ -68,7 +70,7 @@ fn refuses_a_pin_that_is_not_understood_in_full() {
          expected one of `schema`, `id`, `sha256`, `vouched-by`, `deny`, `in-process`, `size`, \
          `version`, `source`, `when`"
     );
-    let code = |text: &str| read(text, Layer::User).unwrap_err().code();
+    let code = |text: &str| read(text, PinLayer::User).unwrap_err().code();
     assert_eq!(code(&good.replace("schema = 1", "schema = 2")), "E03.pin-version");
     assert_eq!(code(&good.replace("schema = 1\n", "")), "E03.pin-malformed");
     assert_eq!(code("= = ="), "E03.pin-malformed");
@@ -83,7 +85,7 @@ fn refuses_a_pin_that_is_not_understood_in_full() {
     ] {
         assert_eq!(code(&good.replacen(from, to, 1)), "E03.pin-invalid", "{from} -> {to}");
     }
-    let error = text::read(b"\xff", "memory", Layer::User, Path::new("/p")).unwrap_err();
+    let error = text::read(b"\xff", "memory", PinLayer::User, Path::new("/p")).unwrap_err();
     assert_eq!(error.code(), "E03.pin-invalid");
 }
 
@@ -100,15 +102,15 @@ fn an_id_is_safe_as_a_file_name_and_is_no_hash() {
 #[test]
 fn a_pin_that_does_not_parse_hides_no_other() {
     let folder = tempfile::tempdir().unwrap();
-    let root = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
-    assert!(Book::open(Layer::User, &root).unwrap().is_none());
+    let root = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    assert!(PinStore::open(PinLayer::User, &root).unwrap().is_none());
     let held = root.make_folder(FOLDER, 0o700).unwrap();
     held.write("memory.toml", pin().to_toml().as_bytes(), 0o600).unwrap();
     held.write("bad.toml", b"?", 0o600).unwrap();
     held.write("README", b"not a pin", 0o600).unwrap();
     held.write("large.toml", &vec![b'#'; 20_000], 0o600).unwrap();
-    let book = Book::open(Layer::User, &root).unwrap().unwrap();
-    assert_eq!(book.entry(&pin().id).unwrap(), Some(Entry::Pin(pin())));
+    let book = PinStore::open(PinLayer::User, &root).unwrap().unwrap();
+    assert_eq!(book.entry(&pin().id).unwrap(), Some(PinEntry::Pin(pin())));
     assert_eq!(book.entry(&PluginId::parse("none").unwrap()).unwrap(), None);
     let all = book.entries().unwrap();
     let told: Vec<_> = all
@@ -123,11 +125,11 @@ fn a_pin_that_does_not_parse_hides_no_other() {
 #[test]
 fn a_hash_is_denied_by_a_file_of_its_name() {
     let folder = tempfile::tempdir().unwrap();
-    let root = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let root = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
     let held = root.make_folder(FOLDER, 0o755).unwrap();
     let denial = format!("schema = 1\nsha256 = '{HASH}'\ndeny = true\n");
     held.write(&format!("{HASH}.toml"), denial.as_bytes(), 0o644).unwrap();
-    let book = Book::open(Layer::Administrator, &root).unwrap().unwrap();
+    let book = PinStore::open(PinLayer::Administrator, &root).unwrap().unwrap();
     assert!(book.denial(&Digest::of(b"test")).unwrap().is_some());
     assert!(book.denial(&Digest::of(b"tests")).unwrap().is_none());
     held.write(&format!("{HASH}.toml"), denial.replace("9f86", "9f87").as_bytes(), 0o644).unwrap();

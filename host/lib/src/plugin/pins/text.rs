@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml_edit::{DocumentMut, value};
 
-use super::{Digest, Entry, Error, InProcess, Layer, Pin, PluginId};
+use super::{Digest, Error, InProcess, Pin, PinEntry, PinLayer, PluginId};
 
 /// The version of the form this host writes, and the only one it reads.
 pub(super) const SCHEMA: i64 = 1;
@@ -28,7 +28,12 @@ struct Text {
 }
 
 /// Reads the pin of this layer whose file is named for `stem`.
-pub(super) fn read(bytes: &[u8], stem: &str, layer: Layer, path: &Path) -> Result<Entry, Error> {
+pub(super) fn read(
+    bytes: &[u8],
+    stem: &str,
+    layer: PinLayer,
+    path: &Path,
+) -> Result<PinEntry, Error> {
     let invalid = |what: String| Error::Invalid { path: path.to_owned(), what };
     let text = std::str::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
     let pin: Text = toml::from_str(text).map_err(|error| malformed(&error, text, path))?;
@@ -38,7 +43,7 @@ pub(super) fn read(bytes: &[u8], stem: &str, layer: Layer, path: &Path) -> Resul
     let hash = |text: &str| Digest::parse(text).map_err(|e| invalid(e.to_string()));
 
     if pin.deny {
-        if layer != Layer::Administrator {
+        if layer != PinLayer::Administrator {
             return Err(invalid("only the administrator can say `deny`".to_owned()));
         }
         let named = match (&pin.id, &pin.sha256) {
@@ -51,7 +56,7 @@ pub(super) fn read(bytes: &[u8], stem: &str, layer: Layer, path: &Path) -> Resul
         if named != stem {
             return Err(invalid(format!("it denies `{named}`, and is not named `{named}.toml`")));
         }
-        return Ok(Entry::Denial);
+        return Ok(PinEntry::Denial);
     }
 
     let missing = |key: &str| invalid(format!("`{key}` is missing"));
@@ -80,7 +85,7 @@ pub(super) fn read(bytes: &[u8], stem: &str, layer: Layer, path: &Path) -> Resul
             Some(text.parse().map_err(|_| invalid("`when` is not an RFC 3339 time".to_owned()))?)
         }
     };
-    Ok(Entry::Pin(Pin {
+    Ok(PinEntry::Pin(Pin {
         id,
         sha256: hash(&pin.sha256.ok_or_else(|| missing("sha256"))?)?,
         layer,

@@ -14,10 +14,10 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use rustix::fs::{Mode, OFlags};
 
-use super::super::abi_check::Fit;
+use super::super::abi_check::AbiCompatibility;
 use super::super::inspect::Abi;
 use super::super::loader;
-use super::link::{Confused, Link, Services};
+use super::link::{Link, ProtocolError, Services};
 use super::proto::{
     BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, Told, numbered, plugin, write_unwelcome,
 };
@@ -34,7 +34,7 @@ pub(super) struct Plugin {
     pub(super) sha256: [u8; 32],
     pub(super) door: Abi,
     /// What an earlier layout check of these bytes found.
-    pub(super) known: Option<Fit>,
+    pub(super) known: Option<AbiCompatibility>,
 }
 
 /// Shuts the runner in: told the host's process id, what is granted with its descriptors, and the
@@ -49,7 +49,7 @@ pub(super) type Open<'a> =
 /// A vault, and how its plugin fits.
 pub(super) struct Opened {
     pub(super) vault: Box<dyn Serve>,
-    pub(super) fit: Fit,
+    pub(super) fit: AbiCompatibility,
 }
 
 /// Why there is no vault.
@@ -200,7 +200,7 @@ pub(super) fn serve(
     socket: OwnedFd,
     shut_in: &mut ShutIn<'_>,
     open: &mut Open<'_>,
-) -> Result<(), Confused> {
+) -> Result<(), ProtocolError> {
     let link = Arc::new(Link::new(socket));
     // Open to the end of the process: dlopen knows the plugin by this descriptor's name.
     let Some((plugin, _bytes, owners)) = greet(&link, shut_in)? else { return Ok(()) };
@@ -238,13 +238,13 @@ pub(super) fn serve(
                     reply_error(&link, id, refused)?;
                 }
             }
-            _ => return Err(Confused),
+            _ => return Err(ProtocolError),
         }
     }
     Ok(())
 }
 
-fn reply_error(link: &Link, id: u64, refused: api::Error) -> Result<(), Confused> {
+fn reply_error(link: &Link, id: u64, refused: api::Error) -> Result<(), ProtocolError> {
     let reply = wire::encode_reply::<()>(&Err(refused));
     link.reply(id, Kind::Reply, MAX_VALUE_BODY, &|w| w.raw(reply.expose()))
 }
@@ -254,13 +254,13 @@ fn reply_error(link: &Link, id: u64, refused: api::Error) -> Result<(), Confused
 fn greet(
     link: &Link,
     shut_in: &mut ShutIn<'_>,
-) -> Result<Option<(Plugin, OwnedFd, Owners)>, Confused> {
+) -> Result<Option<(Plugin, OwnedFd, Owners)>, ProtocolError> {
     let mut inbox = link.inbox();
     let (greeting, mut descriptors) = {
         let received = inbox.receive_greeting(link.socket.as_fd())?;
         let Received::Frame(mut frame) = received else { return Ok(None) };
         if frame.kind != Kind::Hello {
-            return Err(Confused);
+            return Err(ProtocolError);
         }
         let descriptors = std::mem::take(&mut frame.descriptors);
         (Greeting::read(&mut Reader::new(frame.body()))?, descriptors)
@@ -273,7 +273,7 @@ fn greet(
             let file = match descriptors.len().checked_sub(told.paths.len()) {
                 Some(0) => None,
                 Some(1) => descriptors.pop(),
-                _ => return Err(Confused),
+                _ => return Err(ProtocolError),
             };
             let done = shut_in(parent, &told, &descriptors, file.as_ref().map(AsFd::as_fd));
             // They lead to the outside: the plugin has rules for them, and opens them itself.
@@ -286,11 +286,11 @@ fn greet(
                     let received = inbox.receive(link.socket.as_fd(), Wait::Forever, |_| 0)?;
                     let Received::Frame(mut frame) = received else { return Ok(None) };
                     if frame.kind != Kind::Plugin {
-                        return Err(Confused);
+                        return Err(ProtocolError);
                     }
                     let bytes = match (file, frame.descriptors.pop()) {
                         (Some(bytes), None) | (None, Some(bytes)) => bytes,
-                        _ => return Err(Confused),
+                        _ => return Err(ProtocolError),
                     };
                     let path = PathBuf::from(format!("/proc/self/fd/{}", bytes.as_raw_fd()));
                     let plugin = plugin(&mut Reader::new(frame.body()))?;

@@ -12,11 +12,11 @@ use keystead_plugin_api::abi::{Service, cut_errors};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 
-use super::super::Fit;
+use super::super::AbiCompatibility;
 use super::super::grant::{Granted, GrantedPath, GrantedSocket};
 use super::super::inspect::Permission;
 use super::connect::Asking;
-use super::eager::Eager;
+use super::eager::SpinWait;
 use super::ownership;
 use super::process::{Process, Starting, timespec};
 use super::proto::{
@@ -25,7 +25,7 @@ use super::proto::{
 };
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
 use super::supervise::Setup;
-use super::words::Words;
+use super::words::StderrReader;
 use super::{Bytes, Image, Launch};
 
 /// How much later than its deadline a call may answer: time for the vault's own `timed out`.
@@ -41,10 +41,10 @@ pub(super) struct Connection {
     socket: OwnedFd,
     inbox: Buffer,
     outbox: Buffer,
-    words: Words,
+    words: StderrReader,
     /// Whether it has greeted back: whether it has proven to be a runner.
     pub(super) greeted: bool,
-    eager: Eager,
+    eager: SpinWait,
     /// Whether this call has not looked yet: a plugin that says a little again and again keeps
     /// nobody awake.
     looks: bool,
@@ -55,7 +55,7 @@ pub(super) struct Connection {
 /// What came back from a call.
 pub(super) enum Answered {
     /// The vault is open: how its plugin fits.
-    Opened(Fit),
+    Opened(AbiCompatibility),
     /// A reply, with the vault's error where it is one.
     Replied(Option<api::Error>),
     /// The plugin does not know the call.
@@ -188,9 +188,9 @@ impl Connection {
             socket: ours,
             inbox: Buffer::new(),
             outbox,
-            words: Words::new(stderr)?,
+            words: StderrReader::new(stderr)?,
             greeted: false,
-            eager: Eager::new(),
+            eager: SpinWait::new(),
             looks: false,
             call: 0,
             lines: 0,
@@ -402,7 +402,7 @@ impl Connection {
     }
 }
 
-fn poll(watched: &mut [PollFd<'_>], eager: Eager, left: Duration) -> Result<(), Lost> {
+fn poll(watched: &mut [PollFd<'_>], eager: SpinWait, left: Duration) -> Result<(), Lost> {
     if eager.look(watched).map_err(io::Error::from)? {
         return Ok(());
     }

@@ -12,9 +12,9 @@ const MOMENT: Duration = Duration::from_micros(50);
 
 /// Who waits for the other end of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Eager(bool);
+pub(super) struct SpinWait(bool);
 
-impl Eager {
+impl SpinWait {
     /// Returns one that looks where the other end can run meanwhile: on more than one processor.
     pub(super) fn new() -> Self {
         Self(rustix::thread::sched_getaffinity(None).is_ok_and(|processors| processors.count() > 1))
@@ -58,27 +58,27 @@ mod tests {
     #[test]
     fn what_is_there_is_seen_and_what_is_not_is_given_up() {
         let (ours, theirs) = rustix::pipe::pipe().unwrap();
-        let sees = |eager: Eager| {
+        let sees = |eager: SpinWait| {
             let mut watched = [PollFd::from_borrowed_fd(ours.as_fd(), PollFlags::IN)];
             eager.look(&mut watched).unwrap()
         };
-        assert!(!sees(Eager(true)));
+        assert!(!sees(SpinWait(true)));
         rustix::io::write(&theirs, b"x").unwrap();
-        assert!(sees(Eager(true)));
+        assert!(sees(SpinWait(true)));
         // On one processor nobody is looked for: whoever is waited for cannot run meanwhile.
-        assert!(!sees(Eager(false)));
+        assert!(!sees(SpinWait(false)));
     }
 
     #[test]
     fn one_processor_is_no_reason_to_look() {
         let both = rustix::thread::sched_getaffinity(None).unwrap();
-        assert_eq!(Eager::new().0, both.count() > 1);
+        assert_eq!(SpinWait::new().0, both.count() > 1);
         let one = std::thread::spawn(move || {
             let first = (0..rustix::thread::CpuSet::MAX_CPU).find(|cpu| both.is_set(*cpu));
             let mut one = rustix::thread::CpuSet::new();
             one.set(first.unwrap());
             rustix::thread::sched_setaffinity(None, &one).unwrap();
-            Eager::new().0
+            SpinWait::new().0
         });
         assert!(!one.join().unwrap());
     }

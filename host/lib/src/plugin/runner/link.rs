@@ -11,28 +11,28 @@ use keystead_plugin_api::abi::wire::{self, LogLine, One, Wire};
 use rustix::event::{PollFd, PollFlags};
 use zeroize::Zeroizing;
 
-use super::eager::Eager;
+use super::eager::SpinWait;
 use super::proto::{Fault, Kind, MAX_VALUE_BODY, Writer, write_numbered};
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait};
 use crate::platform::sandbox::Owners;
 
 /// Why serving ended other than by the host's going.
 #[derive(Debug)]
-pub(super) struct Confused;
+pub(super) struct ProtocolError;
 
-impl From<Trouble> for Confused {
+impl From<Trouble> for ProtocolError {
     fn from(_: Trouble) -> Self {
         Self
     }
 }
 
-impl From<Fault> for Confused {
+impl From<Fault> for ProtocolError {
     fn from(_: Fault) -> Self {
         Self
     }
 }
 
-impl From<io::Error> for Confused {
+impl From<io::Error> for ProtocolError {
     fn from(_: io::Error) -> Self {
         Self
     }
@@ -46,7 +46,7 @@ pub(super) type Incoming = (u64, Kind, Zeroizing<Vec<u8>>);
 /// Who needs both locks takes `inbox` first.
 pub(super) struct Link {
     pub(super) socket: OwnedFd,
-    eager: Eager,
+    eager: SpinWait,
     inbox: Mutex<Buffer>,
     outbox: Mutex<Outbox>,
 }
@@ -61,7 +61,7 @@ impl Link {
     pub(super) fn new(socket: OwnedFd) -> Self {
         Self {
             socket,
-            eager: Eager::new(),
+            eager: SpinWait::new(),
             inbox: Mutex::new(Buffer::new()),
             outbox: Mutex::new(Outbox { buffer: Buffer::sending_in_parts(), call: None }),
         }
@@ -76,7 +76,7 @@ impl Link {
     }
 
     /// Waits for the next call; there is none where the host has gone.
-    pub(super) fn next(&self) -> Result<Option<Incoming>, Confused> {
+    pub(super) fn next(&self) -> Result<Option<Incoming>, ProtocolError> {
         let mut inbox = self.inbox();
         // What it comes to does not matter: what is not there yet is waited for.
         let _ = self.eager.look(&mut [PollFd::new(&self.socket, PollFlags::IN)]);
@@ -92,7 +92,7 @@ impl Link {
     }
 
     /// Says that the plugin may come, with what the host answers its connections with.
-    pub(super) fn ready(&self, asking: &[OwnedFd]) -> Result<(), Confused> {
+    pub(super) fn ready(&self, asking: &[OwnedFd]) -> Result<(), ProtocolError> {
         let with: Vec<_> = asking.iter().map(AsFd::as_fd).collect();
         self.send(&Outgoing { id: 0, kind: Kind::Ready, limit: 0, with: &with }, &|_| {})
     }
@@ -103,7 +103,7 @@ impl Link {
         kind: Kind,
         limit: usize,
         write: &dyn Fn(&mut Writer<'_>),
-    ) -> Result<(), Confused> {
+    ) -> Result<(), ProtocolError> {
         self.send(&Outgoing { id, kind, limit, with: &[] }, write)
     }
 
@@ -111,7 +111,7 @@ impl Link {
         &self,
         outgoing: &Outgoing<'_>,
         write: &dyn Fn(&mut Writer<'_>),
-    ) -> Result<(), Confused> {
+    ) -> Result<(), ProtocolError> {
         let mut outbox = self.outbox();
         outbox.call = None;
         let socket = self.socket.as_fd();

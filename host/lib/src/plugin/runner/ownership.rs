@@ -66,7 +66,7 @@ fn below_of(folder: BorrowedFd<'_>, path: &OsStr) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::runner::Cage;
+    use crate::plugin::runner::SandboxLevel;
     use api::ErrorKind;
 
     #[test]
@@ -84,7 +84,7 @@ mod tests {
             "network".to_owned(),
         ];
         let grants: Vec<&str> = grants.iter().map(String::as_str).collect();
-        let grants = Granted::for_tests(&grants, [0; 32], Cage::Possible);
+        let grants = Granted::for_tests(&grants, [0; 32], SandboxLevel::Possible);
         let of = |path: &str| of(&grants, &format!("{}/{path}", root.display()));
         let numbers = |path: &str| {
             let stat = rustix::fs::lstat(root.join(path)).unwrap();

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api as api;
 use keystead_plugin_api::abi::{Call, Carried, Carrier, Client, Method, wire};
 
-use super::super::grant::{Granted, Made};
-use super::super::{Fit, loader};
+use super::super::grant::{CreatedPaths, Granted};
+use super::super::{AbiCompatibility, loader};
 use super::child::NAMESPACES;
 use super::connection::{Answered, Connection, Greeted, Lost, Started};
 use super::error::UNLOADABLE;
@@ -39,7 +39,7 @@ pub struct Setup {
     pub image: Image,
     /// What an earlier layout check of the plugin found ([`Runner::fit`]): it is most of
     /// what loading costs.
-    pub known: Option<Fit>,
+    pub known: Option<AbiCompatibility>,
     /// What it may do, and how much there has to be of a cage.
     pub granted: Granted,
     /// What the host does for it.
@@ -76,7 +76,7 @@ pub struct Runner {
     since: Instant,
     connection: Option<Connection>,
     /// What was made for it, as long as nothing came of it. Goes with the runner.
-    made: Made,
+    made: CreatedPaths,
     deaths: u32,
     died: Instant,
     failure: Option<Error>,
@@ -112,7 +112,7 @@ impl Runner {
     ) -> Result<Client<Self>, CallError> {
         let now = Instant::now();
         let mut runner = Self {
-            made: Made::default(),
+            made: CreatedPaths::default(),
             setup,
             request,
             since: now,
@@ -140,7 +140,7 @@ impl Runner {
     }
 
     /// Returns how the plugin's contract relates to the host's.
-    pub fn fit(&self) -> Fit {
+    pub fn fit(&self) -> AbiCompatibility {
         self.setup.known.expect("it was opened, which tells")
     }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api::abi::Client;
 use keystead_plugin_api::{self as api, Vault};
 
-use super::super::Fit;
+use super::super::AbiCompatibility;
 use super::super::grant::Granted;
 use super::super::inspect::Abi;
 use super::*;
@@ -99,7 +99,7 @@ fn stage(plugin: &str) -> Stage {
         launch: stand_in::launch(),
         image: Image::seal(plugin.as_bytes(), [7; 32], Abi::Rust, "/plugins/faulty.so").unwrap(),
         known: None,
-        granted: Granted::for_tests(&["exec:upper"], [7; 32], Cage::Whole),
+        granted: Granted::for_tests(&["exec:upper"], [7; 32], SandboxLevel::Whole),
         services: Arc::clone(&log) as Arc<dyn api::Services>,
         on_misbehaviour: Arc::new(move |error| blame.lock().unwrap().push(error.to_string())),
     };
@@ -249,7 +249,7 @@ fn every_call_of_the_contract_reaches_the_vault_and_its_answer_comes_back() {
 fn parameters_and_fit_and_log_and_granted_programs_cross() {
     let stage = stage("");
     let mut runner = open(&stage);
-    assert_eq!(runner.carrier().fit(), Fit::PluginOlder);
+    assert_eq!(runner.carrier().fit(), AbiCompatibility::PluginOlder);
     assert_eq!(text(&mut runner, "parameters"), "as given canary -7 true");
     assert_eq!(
         text(&mut runner, "exec"),

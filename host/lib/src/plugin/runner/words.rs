@@ -15,13 +15,13 @@ const MAX_BYTES: usize = 64 * 1024;
 const MAX_AT_ONCE: usize = 64 * 1024;
 
 /// The reading end, and the line that has not ended yet.
-pub(super) struct Words {
+pub(super) struct StderrReader {
     pipe: Option<OwnedFd>,
     line: Vec<u8>,
     left: usize,
 }
 
-impl Words {
+impl StderrReader {
     /// Returns what reads this pipe without ever waiting for it.
     pub(super) fn new(pipe: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&pipe, true)?;

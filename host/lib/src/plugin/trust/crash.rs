@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::roots::Roots;
-use super::{Digest, Error, Store, Trusted, VouchedBy};
-use crate::fs::{self, Folder, Lock, PRIVATE_FILE, PRIVATE_FOLDER};
+use super::{Digest, Error, PluginStore, TrustSource, Trusted};
+use crate::fs::{self, Lock, PRIVATE_FILE, PRIVATE_FOLDER, SafeDir};
 
 /// How many crashes within [`CRASH_WINDOW`] quarantine a file.
 pub const CRASHES_TO_QUARANTINE: usize = 3;
@@ -44,7 +44,7 @@ pub enum Crashes {
     NotKept,
 }
 
-impl Store {
+impl PluginStore {
     /// Counts a crash of the plugin with this hash.
     ///
     /// # Errors
@@ -80,8 +80,8 @@ impl Store {
     /// [`Error::Quarantined`] when what was left behind was a crash too many; or when the
     /// marker cannot be kept.
     #[doc(hidden)]
-    pub fn hold_marker(&self, trusted: &Trusted) -> Result<Option<Marker>, Error> {
-        if trusted.vouched_by() == VouchedBy::Builtin {
+    pub fn hold_marker(&self, trusted: &Trusted) -> Result<Option<CrashMarker>, Error> {
+        if trusted.vouched_by() == TrustSource::Builtin {
             return Ok(None);
         }
         let roots = Roots::new(&self.paths, self.privilege);
@@ -110,26 +110,26 @@ impl Store {
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{mine}{}-{next}", std::process::id());
         let lock = folder.lock(&name)?;
-        Ok(Some(Marker { folder, name, lock }))
+        Ok(Some(CrashMarker { folder, name, lock }))
     }
 }
 
 /// A plugin runs in this process. Dropped when it no longer does.
 #[derive(Debug)]
-pub struct Marker {
-    folder: Folder,
+pub struct CrashMarker {
+    folder: SafeDir,
     name: String,
     lock: Lock,
 }
 
-impl AsFd for Marker {
+impl AsFd for CrashMarker {
     /// Where evidence of a crash goes: a byte is enough.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.lock.file().as_fd()
     }
 }
 
-impl Drop for Marker {
+impl Drop for CrashMarker {
     fn drop(&mut self) {
         // Should it stay, it is empty and tells of nothing.
         let _ = self.folder.remove(&self.name);
@@ -137,14 +137,14 @@ impl Drop for Marker {
 }
 
 /// Whether this hash is quarantined.
-pub(super) fn is_quarantined(data: &Folder, sha256: &Digest) -> Result<bool, fs::Error> {
+pub(super) fn is_quarantined(data: &SafeDir, sha256: &Digest) -> Result<bool, fs::Error> {
     let Some(folder) = data.folder(COUNTS)? else { return Ok(false) };
     let count = folder.read(&sha256.to_string(), MAX_BYTES)?;
     Ok(count.is_some_and(|count| count == QUARANTINED.as_bytes()))
 }
 
 /// Forgets the crashes of this hash.
-pub(super) fn forget(data: &Folder, sha256: &Digest) -> Result<(), fs::Error> {
+pub(super) fn forget(data: &SafeDir, sha256: &Digest) -> Result<(), fs::Error> {
     let _lock = data.lock(LOCK)?;
     match data.folder(COUNTS)? {
         Some(folder) => folder.remove(&sha256.to_string()).map(|_| ()),
@@ -161,7 +161,7 @@ fn evidence(left_over: &Lock) -> Option<u64> {
 
 /// Counts a crash at this time, as it is now. One that is long past, or in a future that a clock
 /// was set back from, is as old as it looks: the former counts no more, the latter is of now.
-fn record(data: &Folder, sha256: &Digest, crashed: u64, now: u64) -> Result<Crashes, fs::Error> {
+fn record(data: &SafeDir, sha256: &Digest, crashed: u64, now: u64) -> Result<Crashes, fs::Error> {
     let folder = data.make_folder(COUNTS, PRIVATE_FOLDER)?;
     let name = sha256.to_string();
     let text = folder.read(&name, MAX_BYTES)?.unwrap_or_default();
@@ -207,14 +207,14 @@ mod tests {
     use crate::fs::Rule;
 
     /// Counts a crash as it happens.
-    fn crash(data: &Folder, sha256: &Digest, now: u64) -> Result<Crashes, fs::Error> {
+    fn crash(data: &SafeDir, sha256: &Digest, now: u64) -> Result<Crashes, fs::Error> {
         record(data, sha256, now, now)
     }
 
     #[test]
     fn three_crashes_in_ten_minutes_quarantine_a_file_until_they_are_forgotten() {
         let folder = tempfile::tempdir().unwrap();
-        let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+        let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
         let (bad, good) = (Digest::of(b"bad"), Digest::of(b"good"));
         let window = CRASH_WINDOW.as_millis() as u64;
         assert_eq!(crash(&data, &bad, 1_000).unwrap(), Crashes::Counted(1));
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn a_crash_counts_at_its_own_time_and_not_when_it_is_found() {
         let folder = tempfile::tempdir().unwrap();
-        let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+        let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
         let hash = Digest::of(b"x");
         let window = CRASH_WINDOW.as_millis() as u64;
         let now = 5 * window;
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn a_damaged_count_is_begun_again() {
         let folder = tempfile::tempdir().unwrap();
-        let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+        let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
         let hash = Digest::of(b"x");
         let counts = data.make_folder(COUNTS, PRIVATE_FOLDER).unwrap();
         counts

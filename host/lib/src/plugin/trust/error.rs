@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::fs;
 use crate::plugin::inspect;
-use crate::plugin::pins::{self, Digest, Layer, PluginId};
+use crate::plugin::pins::{self, Digest, PinLayer, PluginId};
 
 /// Why a plugin is not trusted, or cannot be installed, trusted or removed.
 #[non_exhaustive]
@@ -60,19 +60,19 @@ pub enum Error {
         /// The id.
         id: PluginId,
         /// Whose pin it is.
-        layer: Layer,
+        layer: PinLayer,
         /// The pin that has it.
         path: PathBuf,
         /// The hash that is pinned.
         sha256: Digest,
     },
     /// The pin belongs to a package or to the administrator, and is theirs to change.
-    #[error("plugin `{id}` is pinned in `{path}`, which only the {owner} can change", path = path.display(), owner = match layer { Layer::Packaged => "package that brought it", _ => "administrator" })]
+    #[error("plugin `{id}` is pinned in `{path}`, which only the {owner} can change", path = path.display(), owner = match layer { PinLayer::Packaged => "package that brought it", _ => "administrator" })]
     NotYours {
         /// The plugin's id.
         id: PluginId,
         /// Whose pin it is.
-        layer: Layer,
+        layer: PinLayer,
         /// The pin.
         path: PathBuf,
     },

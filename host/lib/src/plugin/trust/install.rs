@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use super::roots::{Found, PLUGINS, Roots};
-use super::{Error, Policy, Privilege, Store, Trusted, crash, file_name, look_into, trusted};
-use crate::fs::{self, Folder, Lock, OpenedFile, Rule, walk};
+use super::{Error, PluginStore, Policy, Privilege, Trusted, crash, file_name, look_into, trusted};
+use crate::fs::{self, Lock, OpenedFile, Rule, SafeDir, walk};
 use crate::plugin::inspect::{Inspected, Permission};
-use crate::plugin::pins::{self, Digest, Entry, InProcess, Layer, Pin, PluginId};
-use crate::plugin::runner::{Cage, Namespaces};
+use crate::plugin::pins::{self, Digest, InProcess, Pin, PinEntry, PinLayer, PluginId};
+use crate::plugin::runner::{Namespaces, SandboxLevel};
 use crate::plugin::verdict::Verdict;
 
 /// The lock that pins and plugin files are changed under.
@@ -82,7 +82,7 @@ impl Candidate {
 #[derive(Debug)]
 pub struct Unpinned {
     candidate: Candidate,
-    cage: Cage,
+    cage: SandboxLevel,
     namespaces: Namespaces,
 }
 
@@ -98,7 +98,7 @@ impl Unpinned {
     }
 
     /// Returns how much of a sandbox there has to be.
-    pub(crate) fn cage(&self) -> Cage {
+    pub(crate) fn cage(&self) -> SandboxLevel {
         self.cage
     }
 
@@ -110,7 +110,7 @@ impl Unpinned {
 
 /// Where a plugin is installed, which is also who vouches for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum InstallTarget {
     /// Into the user's data folder.
     User,
     /// Into this one of the store's folders of packages, readable by everyone: for what builds and installs
@@ -120,23 +120,23 @@ pub enum Place {
 
 /// Who vouches for a plugin, and how far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vouch {
+pub struct TrustDecision {
     /// Where it is installed.
-    pub place: Place,
+    pub place: InstallTarget,
     /// Whether it may run in the host's process.
     pub in_process: InProcess,
 }
 
 /// What happens when the id stands for another file already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IfTaken {
+pub enum OnIdConflict {
     /// It is an error.
     Refuse,
     /// The new file takes its place: an upgrade. A pin of another layer is never replaced.
     Replace,
 }
 
-impl Store {
+impl PluginStore {
     /// Looks at a file that may become a plugin. Nothing is written.
     ///
     /// # Errors
@@ -156,15 +156,15 @@ impl Store {
         if self.privilege != Privilege::Ordinary {
             return Err(Error::NoDataFolder);
         }
-        let policy = self.permit_install(&candidate, Layer::User)?;
+        let policy = self.permit_install(&candidate, PinLayer::User)?;
         Ok(Unpinned { candidate, cage: policy.cage, namespaces: policy.namespaces })
     }
 
     /// Looks at the file of an installed plugin as it is now, changed or not: what
-    /// [`Store::trust`] would accept.
+    /// [`PluginStore::trust`] would accept.
     ///
     /// # Errors
-    /// When there is no pin or no file, or what [`Store::examine`] says.
+    /// When there is no pin or no file, or what [`PluginStore::examine`] says.
     pub fn reexamine(&self, id: &PluginId) -> Result<Candidate, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let found = roots.pin(id)?.ok_or_else(|| roots.not_pinned(id))?;
@@ -208,12 +208,12 @@ impl Store {
     pub fn install(
         &self,
         candidate: Candidate,
-        vouch: &Vouch,
-        taken: IfTaken,
+        vouch: &TrustDecision,
+        taken: OnIdConflict,
     ) -> Result<Trusted, Error> {
         let place = Destination::of(self, &vouch.place)?;
         self.permit_install(&candidate, place.layer)?;
-        let root = Folder::create_with(&place.path, place.rule, place.folder_mode)?;
+        let root = SafeDir::create_with(&place.path, place.rule, place.folder_mode)?;
         let lock = root.lock(LOCK)?;
         let pin = match self.taken(&candidate, &place, taken)? {
             Taken::ByTheSameElsewhere => None,
@@ -233,7 +233,7 @@ impl Store {
         self.find(&candidate.id)
     }
 
-    /// Accepts an installed plugin's file as it was looked at by [`Store::reexamine`], and
+    /// Accepts an installed plugin's file as it was looked at by [`PluginStore::reexamine`], and
     /// gives it another chance if it was quarantined.
     ///
     /// # Errors
@@ -247,7 +247,7 @@ impl Store {
             crash::forget(data, &candidate.sha256)?;
             crash::forget(data, &found.pin.sha256)?;
         }
-        if found.pin.layer != Layer::User {
+        if found.pin.layer != PinLayer::User {
             let asks_more = in_process == InProcess::Danger && found.pin.in_process != in_process;
             if candidate.sha256 != found.pin.sha256 || asks_more {
                 return Err(Error::NotYours { id, layer: found.pin.layer, path: found.path });
@@ -255,7 +255,11 @@ impl Store {
             return self.find(&id);
         }
         drop(roots);
-        self.install(candidate, &Vouch { place: Place::User, in_process }, IfTaken::Replace)
+        self.install(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process },
+            OnIdConflict::Replace,
+        )
     }
 
     /// Removes a plugin of the user's: the pin, then the file unless another pin has it.
@@ -264,16 +268,16 @@ impl Store {
     /// [`Error::NotYours`] when the pin is not the user's; when there is none; or what the
     /// system says.
     pub fn remove(&self, id: &PluginId) -> Result<(), Error> {
-        let place = Destination::of(self, &Place::User)?;
-        let Some(root) = Folder::open_if_there(&place.path, place.rule)? else {
+        let place = Destination::of(self, &InstallTarget::User)?;
+        let Some(root) = SafeDir::open_if_there(&place.path, place.rule)? else {
             return Err(self.not_removable(id));
         };
         let lock = root.lock(LOCK)?;
         let Some(pins) = root.folder(pins::FOLDER)? else { return Err(self.not_removable(id)) };
-        let book = pins::Book::open(Layer::User, &root)?;
+        let book = pins::PinStore::open(PinLayer::User, &root)?;
         // A pin that is not understood can be removed all the same; its file then stays.
         let sha256 = match book.map(|book| book.entry(id)) {
-            Some(Ok(Some(Entry::Pin(pin)))) => Some(pin.sha256),
+            Some(Ok(Some(PinEntry::Pin(pin)))) => Some(pin.sha256),
             _ => None,
         };
         if !pins.remove(&format!("{id}.toml"))? {
@@ -296,7 +300,7 @@ impl Store {
         }
     }
 
-    fn permit_install(&self, candidate: &Candidate, layer: Layer) -> Result<Policy, Error> {
+    fn permit_install(&self, candidate: &Candidate, layer: PinLayer) -> Result<Policy, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let policy = Policy::read(&roots)?;
         roots.deny(&candidate.id, &candidate.sha256)?;
@@ -317,25 +321,25 @@ impl Store {
         &self,
         candidate: &Candidate,
         place: &Destination,
-        taken: IfTaken,
+        taken: OnIdConflict,
     ) -> Result<Taken, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let ours = |path: &Path| path == place.path;
         for root in roots.iter() {
             // What packages bring does not depend on what users have.
-            if place.layer == Layer::Packaged && root.layer == Layer::User {
+            if place.layer == PinLayer::Packaged && root.layer == PinLayer::User {
                 continue;
             }
             let Some(book) = root.book()? else { continue };
             let path = book.path(candidate.id.as_str());
             match book.entry(&candidate.id) {
                 Ok(None) => {}
-                Ok(Some(Entry::Denial)) => {
+                Ok(Some(PinEntry::Denial)) => {
                     return Err(pins::Error::Denied { id: candidate.id.clone(), path }.into());
                 }
-                Ok(Some(Entry::Pin(pin))) => {
+                Ok(Some(PinEntry::Pin(pin))) => {
                     let same = pin.sha256 == candidate.sha256;
-                    if ours(root.path) && (same || taken == IfTaken::Replace) {
+                    if ours(root.path) && (same || taken == OnIdConflict::Replace) {
                         return Ok(Taken::Free { replaces: Some(pin.sha256) });
                     }
                     if same {
@@ -344,7 +348,7 @@ impl Store {
                     let (id, layer, sha256) = (candidate.id.clone(), pin.layer, pin.sha256);
                     return Err(Error::IdTaken { id, layer, path, sha256 });
                 }
-                Err(_) if ours(root.path) && taken == IfTaken::Replace => {}
+                Err(_) if ours(root.path) && taken == OnIdConflict::Replace => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -354,18 +358,18 @@ impl Store {
     /// Removes the file of a hash, and what was remembered of it, unless a pin still has it.
     fn discard(
         &self,
-        root: &Folder,
-        layer: Layer,
+        root: &SafeDir,
+        layer: PinLayer,
         sha256: &Digest,
         _lock: &Lock,
     ) -> Result<(), Error> {
-        if let Some(book) = pins::Book::open(layer, root)? {
+        if let Some(book) = pins::PinStore::open(layer, root)? {
             for (_, entry) in book.entries()? {
                 match entry {
-                    Ok(Entry::Pin(pin)) if pin.sha256 != *sha256 => {}
-                    Ok(Entry::Denial) => {}
+                    Ok(PinEntry::Pin(pin)) if pin.sha256 != *sha256 => {}
+                    Ok(PinEntry::Denial) => {}
                     // It has it, or might: a file too many harms nobody.
-                    Ok(Entry::Pin(_)) | Err(_) => return Ok(()),
+                    Ok(PinEntry::Pin(_)) | Err(_) => return Ok(()),
                 }
             }
         }
@@ -385,7 +389,7 @@ impl Store {
 }
 
 impl Candidate {
-    fn pin(&self, in_process: InProcess, layer: Layer) -> Pin {
+    fn pin(&self, in_process: InProcess, layer: PinLayer) -> Pin {
         let now = jiff::Timestamp::now();
         Pin {
             id: self.id.clone(),
@@ -410,7 +414,7 @@ enum Taken {
 
 /// Where an installation goes, and with which modes.
 struct Destination {
-    layer: Layer,
+    layer: PinLayer,
     path: PathBuf,
     rule: Rule,
     folder_mode: u32,
@@ -420,11 +424,11 @@ struct Destination {
 }
 
 impl Destination {
-    fn of(store: &Store, place: &Place) -> Result<Self, Error> {
+    fn of(store: &PluginStore, place: &InstallTarget) -> Result<Self, Error> {
         match place {
-            Place::User => match (&store.paths.user_data, store.privilege) {
+            InstallTarget::User => match (&store.paths.user_data, store.privilege) {
                 (Some(path), super::Privilege::Ordinary) => Ok(Self {
-                    layer: Layer::User,
+                    layer: PinLayer::User,
                     path: path.clone(),
                     rule: Rule::User,
                     folder_mode: fs::PRIVATE_FOLDER,
@@ -434,11 +438,11 @@ impl Destination {
                 }),
                 _ => Err(Error::NoDataFolder),
             },
-            Place::Packaged(path) if !store.paths.packaged.contains(path) => {
+            InstallTarget::Packaged(path) if !store.paths.packaged.contains(path) => {
                 Err(Error::NotAPluginFolder { path: path.clone() })
             }
-            Place::Packaged(path) => Ok(Self {
-                layer: Layer::Packaged,
+            InstallTarget::Packaged(path) => Ok(Self {
+                layer: PinLayer::Packaged,
                 path: path.clone(),
                 rule: Rule::User,
                 folder_mode: 0o755,
@@ -451,7 +455,7 @@ impl Destination {
 }
 
 /// Writes the bytes to the place named for their hash, unless they lie there already.
-fn store_bytes(root: &Folder, place: &Destination, candidate: &Candidate) -> Result<(), Error> {
+fn store_bytes(root: &SafeDir, place: &Destination, candidate: &Candidate) -> Result<(), Error> {
     let name = file_name(&candidate.sha256);
     let plugins = root.make_folder(PLUGINS, place.plugins_mode)?;
     let there = plugins.read(&name, candidate.bytes.len() as u64);
@@ -466,12 +470,12 @@ fn store_bytes(root: &Folder, place: &Destination, candidate: &Candidate) -> Res
 
 /// A folder that may be written to while this lives, and has its old mode again after.
 struct OpenedUp<'folder> {
-    folder: &'folder Folder,
+    folder: &'folder SafeDir,
     mode: u32,
 }
 
 impl<'folder> OpenedUp<'folder> {
-    fn new(folder: &'folder Folder) -> Result<Self, Error> {
+    fn new(folder: &'folder SafeDir) -> Result<Self, Error> {
         let mode = folder.mode()?;
         if mode & 0o200 == 0 {
             folder.set_mode(mode | 0o200)?;

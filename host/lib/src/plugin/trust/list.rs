@@ -3,50 +3,50 @@
 use std::path::PathBuf;
 
 use super::roots::Roots;
-use super::{Error, Policy, Store, look_into, trusted};
-use crate::plugin::pins::{self, Digest, Entry, Layer, PluginId};
+use super::{Error, PluginStore, Policy, look_into, trusted};
+use crate::plugin::pins::{self, Digest, PinEntry, PinLayer, PluginId};
 
 /// One pin, and how it stands.
 #[derive(Debug)]
-pub struct Listed {
+pub struct PinStatus {
     /// The pin's name without `.toml`: an id, or for some denials a hash.
     pub name: String,
     /// The layer it lies in.
-    pub layer: Layer,
+    pub layer: PinLayer,
     /// The pin's file.
     pub path: PathBuf,
     /// What it says; none when it is not understood, which is then the problem.
-    pub entry: Option<Entry>,
+    pub entry: Option<PinEntry>,
     /// The layer whose pin of the same name counts instead.
-    pub shadowed_by: Option<Layer>,
+    pub shadowed_by: Option<PinLayer>,
     /// Why the plugin could not be used now, as far as shows without reading its file.
     pub problem: Option<Error>,
 }
 
 /// One pin whose file was read and hashed afresh.
 #[derive(Debug)]
-pub struct Verified {
+pub struct PinVerification {
     /// The pin's name without `.toml`.
     pub name: String,
     /// The layer it lies in.
-    pub layer: Layer,
+    pub layer: PinLayer,
     /// The file that was read, where there is one.
     pub path: Option<PathBuf>,
     /// The hash that file and pin share, or what is wrong.
     pub outcome: Result<Digest, Error>,
 }
 
-impl Store {
+impl PluginStore {
     /// Returns every pin of every layer, in the order they count, and by name in each.
     ///
     /// # Errors
     /// When a layer's folder or the policy is unsafe or cannot be read: a single pin's
     /// fault is told with that pin.
     #[doc(hidden)]
-    pub fn list(&self) -> Result<Vec<Listed>, Error> {
+    pub fn list(&self) -> Result<Vec<PinStatus>, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let policy = Policy::read(&roots)?;
-        let mut all: Vec<Listed> = Vec::new();
+        let mut all: Vec<PinStatus> = Vec::new();
         for root in roots.iter() {
             let Some(book) = root.book()? else { continue };
             for (name, entry) in book.entries()? {
@@ -54,16 +54,16 @@ impl Store {
                 let shadowed_by = all.iter().find(|one| one.name == name).map(|one| one.layer);
                 let (entry, problem) = match entry {
                     Err(error) => (None, Some(error.into())),
-                    Ok(Entry::Denial) => (Some(Entry::Denial), None),
-                    Ok(Entry::Pin(pin)) => {
+                    Ok(PinEntry::Denial) => (Some(PinEntry::Denial), None),
+                    Ok(PinEntry::Pin(pin)) => {
                         let found = roots.found(root, pin.clone(), path.clone());
                         let stands = self
                             .permit(&roots, &policy, &pin)
                             .and_then(|()| roots.locate(&found).map(|_| ()));
-                        (Some(Entry::Pin(pin)), stands.err())
+                        (Some(PinEntry::Pin(pin)), stands.err())
                     }
                 };
-                all.push(Listed { name, layer: root.layer, path, entry, shadowed_by, problem });
+                all.push(PinStatus { name, layer: root.layer, path, entry, shadowed_by, problem });
             }
         }
         Ok(all)
@@ -76,7 +76,7 @@ impl Store {
     /// [`pins::Error::NotPinned`] when no layer has the id; or when a layer's folder is
     /// unsafe or cannot be read.
     #[doc(hidden)]
-    pub fn verify(&self, id: Option<&PluginId>) -> Result<Vec<Verified>, Error> {
+    pub fn verify(&self, id: Option<&PluginId>) -> Result<Vec<PinVerification>, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let mut all = Vec::new();
         for root in roots.iter() {
@@ -87,9 +87,9 @@ impl Store {
                 }
                 let layer = root.layer;
                 let (path, outcome) = match entry {
-                    Ok(Entry::Denial) => continue,
+                    Ok(PinEntry::Denial) => continue,
                     Err(error) => (None, Err(error.into())),
-                    Ok(Entry::Pin(pin)) => {
+                    Ok(PinEntry::Pin(pin)) => {
                         let found = roots.found(root, pin, book.path(&name));
                         match roots.locate(&found) {
                             Err(error) => (None, Err(error)),
@@ -100,7 +100,7 @@ impl Store {
                         }
                     }
                 };
-                all.push(Verified { name, layer, path, outcome });
+                all.push(PinVerification { name, layer, path, outcome });
             }
         }
         match id {

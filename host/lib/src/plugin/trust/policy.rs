@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::roots::Roots;
-use super::{Error, Layer};
+use super::{Error, PinLayer};
 use crate::plugin::inspect::Permission;
 use crate::plugin::pins::{Digest, PluginId};
-use crate::plugin::runner::{Cage, Namespaces};
+use crate::plugin::runner::{Namespaces, SandboxLevel};
 
 /// The policy's file in the administrator's folder.
 const FILE: &str = "policy.toml";
@@ -20,7 +20,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 /// Where plugins may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Placement {
+pub enum PlacementPolicy {
     /// Where pin and registration say.
     #[default]
     #[serde(skip)]
@@ -34,9 +34,9 @@ pub enum Placement {
 pub struct Policy {
     path: PathBuf,
     /// Where plugins may run.
-    pub placement: Placement,
+    pub placement: PlacementPolicy,
     /// How much of a cage isolated plugins must have.
-    pub cage: Cage,
+    pub cage: SandboxLevel,
     /// Whether isolated plugins have namespaces of their own.
     pub namespaces: Namespaces,
     user_plugins: UserPlugins,
@@ -79,9 +79,9 @@ struct Text {
     #[serde(default = "yes")]
     user_plugins: bool,
     #[serde(default)]
-    placement: Placement,
+    placement: PlacementPolicy,
     #[serde(default)]
-    cage: Cage,
+    cage: SandboxLevel,
     #[serde(default)]
     namespaces: Namespaces,
     permissions: Option<Vec<Ability>>,
@@ -143,7 +143,12 @@ impl Policy {
     }
 
     /// Refuses what may not be used at all.
-    pub(super) fn permit(&self, id: &PluginId, sha256: &Digest, layer: Layer) -> Result<(), Error> {
+    pub(super) fn permit(
+        &self,
+        id: &PluginId,
+        sha256: &Digest,
+        layer: PinLayer,
+    ) -> Result<(), Error> {
         let (id, path) = (id.clone(), self.path.clone());
         let listed = |list: &[Name]| {
             list.iter().any(|name| match name {
@@ -157,7 +162,7 @@ impl Policy {
         if self.allow.as_ref().is_some_and(|allow| !listed(allow)) {
             return Err(Error::NotAllowed { id, path });
         }
-        if layer == Layer::User && self.user_plugins == UserPlugins::Forbidden {
+        if layer == PinLayer::User && self.user_plugins == UserPlugins::Forbidden {
             return Err(Error::UserPlugins { id, path });
         }
         Ok(())
@@ -210,7 +215,7 @@ mod tests {
         Policy::parse(text.as_bytes(), Path::new("/etc/keystead/policy.toml"))
     }
 
-    fn permit(text: &str, layer: Layer) -> &'static str {
+    fn permit(text: &str, layer: PinLayer) -> &'static str {
         let id = PluginId::parse("memory").unwrap();
         let done = policy(text).unwrap().permit(&id, &Digest::of(b"x"), layer);
         done.map_or_else(|e| e.code(), |()| "ok")
@@ -218,28 +223,28 @@ mod tests {
 
     #[test]
     fn without_a_word_everything_is_allowed() {
-        assert_eq!(permit("", Layer::User), "ok");
-        assert_eq!(policy("").unwrap().placement, Placement::AsRegistered);
+        assert_eq!(permit("", PinLayer::User), "ok");
+        assert_eq!(policy("").unwrap().placement, PlacementPolicy::AsRegistered);
     }
 
     #[test]
     fn denies_and_allows_by_id_and_by_hash() {
         let hash = Digest::of(b"x");
-        assert_eq!(permit("deny = ['memory']", Layer::Administrator), "E07.policy-denied");
-        assert_eq!(permit(&format!("deny = ['{hash}']"), Layer::Packaged), "E07.policy-denied");
-        assert_eq!(permit("deny = ['other']", Layer::User), "ok");
-        assert_eq!(permit("allow = ['other']", Layer::Administrator), "E07.not-allowed");
-        assert_eq!(permit("allow = []", Layer::User), "E07.not-allowed");
-        assert_eq!(permit(&format!("allow = ['other', '{hash}']"), Layer::User), "ok");
+        assert_eq!(permit("deny = ['memory']", PinLayer::Administrator), "E07.policy-denied");
+        assert_eq!(permit(&format!("deny = ['{hash}']"), PinLayer::Packaged), "E07.policy-denied");
+        assert_eq!(permit("deny = ['other']", PinLayer::User), "ok");
+        assert_eq!(permit("allow = ['other']", PinLayer::Administrator), "E07.not-allowed");
+        assert_eq!(permit("allow = []", PinLayer::User), "E07.not-allowed");
+        assert_eq!(permit(&format!("allow = ['other', '{hash}']"), PinLayer::User), "ok");
         let both = "allow = ['memory']\ndeny = ['memory']";
-        assert_eq!(permit(both, Layer::User), "E07.policy-denied");
+        assert_eq!(permit(both, PinLayer::User), "E07.policy-denied");
     }
 
     #[test]
     fn forbids_plugins_that_users_installed_and_no_others() {
-        assert_eq!(permit("user-plugins = false", Layer::User), "E07.user-plugins");
-        assert_eq!(permit("user-plugins = false", Layer::Packaged), "ok");
-        assert_eq!(permit("user-plugins = true", Layer::User), "ok");
+        assert_eq!(permit("user-plugins = false", PinLayer::User), "E07.user-plugins");
+        assert_eq!(permit("user-plugins = false", PinLayer::Packaged), "ok");
+        assert_eq!(permit("user-plugins = true", PinLayer::User), "ok");
     }
 
     #[test]
@@ -282,8 +287,8 @@ mod tests {
         ] {
             assert_eq!(policy(text).unwrap_err().code(), "E07.policy-malformed", "{text}");
         }
-        assert_eq!(policy("cage = 'whole'").unwrap().cage, Cage::Whole);
-        assert_eq!(policy("").unwrap().cage, Cage::Possible);
+        assert_eq!(policy("cage = 'whole'").unwrap().cage, SandboxLevel::Whole);
+        assert_eq!(policy("").unwrap().cage, SandboxLevel::Possible);
         for (text, namespaces) in [
             ("", Namespaces::BestEffort),
             ("namespaces = 'off'", Namespaces::Off),
@@ -292,6 +297,6 @@ mod tests {
             assert_eq!(policy(text).unwrap().namespaces, namespaces, "{text}");
         }
         assert!(policy("namespaces = 'best-effort'").is_err());
-        assert_eq!(policy("placement = 'isolated'").unwrap().placement, Placement::Isolated);
+        assert_eq!(policy("placement = 'isolated'").unwrap().placement, PlacementPolicy::Isolated);
     }
 }

@@ -5,9 +5,9 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use super::{Error, Privilege, file_name};
-use crate::fs::{self, Folder, OpenedFile, Rule};
+use crate::fs::{self, OpenedFile, Rule, SafeDir};
 use crate::paths::Paths;
-use crate::plugin::pins::{self, Book, Digest, Entry, Layer, Pin, PluginId};
+use crate::plugin::pins::{self, Digest, Pin, PinEntry, PinLayer, PinStore, PluginId};
 use crate::similar::similar;
 
 /// The folder of plugin files in each root.
@@ -20,10 +20,10 @@ pub(super) struct Roots<'paths> {
 
 /// One layer's folder: `pins.d` and, but for the administrator's, `plugins` lie in it.
 pub(super) struct Root<'paths> {
-    pub(super) layer: Layer,
+    pub(super) layer: PinLayer,
     pub(super) path: &'paths Path,
     pub(super) rule: Rule,
-    folder: OnceCell<Option<Folder>>,
+    folder: OnceCell<Option<SafeDir>>,
 }
 
 /// A pin, and where it lies.
@@ -42,10 +42,10 @@ impl<'paths> Roots<'paths> {
             Privilege::Ordinary => Rule::User,
             Privilege::SetId => Rule::System,
         };
-        let mut all = vec![Root::new(Layer::Administrator, &paths.system_config, Rule::System)];
-        all.extend(paths.packaged.iter().map(|path| Root::new(Layer::Packaged, path, rule)));
+        let mut all = vec![Root::new(PinLayer::Administrator, &paths.system_config, Rule::System)];
+        all.extend(paths.packaged.iter().map(|path| Root::new(PinLayer::Packaged, path, rule)));
         if let (Privilege::Ordinary, Some(path)) = (privilege, &paths.user_data) {
-            all.push(Root::new(Layer::User, path, rule));
+            all.push(Root::new(PinLayer::User, path, rule));
         }
         Self { all }
     }
@@ -55,14 +55,14 @@ impl<'paths> Roots<'paths> {
     }
 
     /// The administrator's folder, if there is one.
-    pub(super) fn administrator(&self) -> Result<Option<&Folder>, fs::Error> {
+    pub(super) fn administrator(&self) -> Result<Option<&SafeDir>, fs::Error> {
         self.all[0].folder()
     }
 
     /// The user's data folder, if there is one that this process can enter: a process of
     /// another user that was left with this one's paths works without.
-    pub(super) fn data(&self) -> Result<Option<&Folder>, fs::Error> {
-        let Some(root) = self.all.iter().find(|root| root.layer == Layer::User) else {
+    pub(super) fn data(&self) -> Result<Option<&SafeDir>, fs::Error> {
+        let Some(root) = self.all.iter().find(|root| root.layer == PinLayer::User) else {
             return Ok(None);
         };
         match root.folder() {
@@ -77,14 +77,14 @@ impl<'paths> Roots<'paths> {
 
     /// The path of the user's data folder, whether it is there or not.
     pub(super) fn data_path(&self) -> Option<&'paths Path> {
-        self.all.iter().find(|root| root.layer == Layer::User).map(|root| root.path)
+        self.all.iter().find(|root| root.layer == PinLayer::User).map(|root| root.path)
     }
 
     /// The user's data folder, made where it is missing: what is found out about a packaged
     /// plugin is kept there as well, by users who never installed one. `None` where it
     /// cannot be.
-    pub(super) fn data_made(&self) -> Option<Folder> {
-        Folder::create(self.data_path()?, Rule::User).ok()
+    pub(super) fn data_made(&self) -> Option<SafeDir> {
+        SafeDir::create(self.data_path()?, Rule::User).ok()
     }
 
     /// Finds the pin that counts: the first, unless the administrator denies the id.
@@ -93,11 +93,11 @@ impl<'paths> Roots<'paths> {
             let Some(book) = root.book()? else { continue };
             match book.entry(id)? {
                 None => {}
-                Some(Entry::Denial) => {
+                Some(PinEntry::Denial) => {
                     let path = book.path(id.as_str());
                     return Err(pins::Error::Denied { id: id.clone(), path }.into());
                 }
-                Some(Entry::Pin(pin)) => {
+                Some(PinEntry::Pin(pin)) => {
                     return Ok(Some(Found { path: book.path(id.as_str()), pin, at }));
                 }
             }
@@ -111,7 +111,7 @@ impl<'paths> Roots<'paths> {
         let books = self.all.iter().filter_map(|root| root.book().ok().flatten());
         let names: Vec<String> = books
             .flat_map(|book| book.entries().unwrap_or_default())
-            .filter(|(_, entry)| matches!(entry, Ok(Entry::Pin(_))))
+            .filter(|(_, entry)| matches!(entry, Ok(PinEntry::Pin(_))))
             .map(|(name, _)| name)
             .collect();
         let similar = similar(id.as_str(), names.iter().map(String::as_str));
@@ -135,7 +135,7 @@ impl<'paths> Roots<'paths> {
         let others = (0..self.all.len()).filter(|at| *at != found.at);
         for at in std::iter::once(found.at).chain(others) {
             let root = &self.all[at];
-            if root.layer == Layer::Administrator {
+            if root.layer == PinLayer::Administrator {
                 continue;
             }
             let Some(folder) = root.folder()? else { continue };
@@ -155,21 +155,21 @@ impl<'paths> Roots<'paths> {
 }
 
 impl<'paths> Root<'paths> {
-    fn new(layer: Layer, path: &'paths Path, rule: Rule) -> Self {
+    fn new(layer: PinLayer, path: &'paths Path, rule: Rule) -> Self {
         Self { layer, path, rule, folder: OnceCell::new() }
     }
 
-    pub(super) fn folder(&self) -> Result<Option<&Folder>, fs::Error> {
+    pub(super) fn folder(&self) -> Result<Option<&SafeDir>, fs::Error> {
         if self.folder.get().is_none() {
-            let opened = Folder::open_if_there(self.path, self.rule)?;
+            let opened = SafeDir::open_if_there(self.path, self.rule)?;
             let _ = self.folder.set(opened);
         }
         Ok(self.folder.get().expect("it was set above").as_ref())
     }
 
-    pub(super) fn book(&self) -> Result<Option<Book>, Error> {
+    pub(super) fn book(&self) -> Result<Option<PinStore>, Error> {
         match self.folder()? {
-            Some(folder) => Ok(Book::open(self.layer, folder)?),
+            Some(folder) => Ok(PinStore::open(self.layer, folder)?),
             None => Ok(None),
         }
     }

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use super::roots::{PLUGINS, Root, Roots};
-use super::{Error, Policy, Store, Trusted, file_name, judge};
-use crate::fs::{self, Folder, OpenedFile};
-use crate::plugin::pins::{self, Entry, Layer, Pin};
-use crate::plugin::runner::{Cage, Namespaces};
+use super::{Error, PluginStore, Policy, Trusted, file_name, judge};
+use crate::fs::{self, OpenedFile, SafeDir};
+use crate::plugin::pins::{self, Pin, PinEntry, PinLayer};
+use crate::plugin::runner::{Namespaces, SandboxLevel};
 
 /// What a look at every plugin found.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub(crate) struct Survey {
     /// What is wrong with folders and with the policy.
     pub(crate) faults: Vec<Error>,
     /// What the policy demands of the cage.
-    pub(crate) cage: Cage,
+    pub(crate) cage: SandboxLevel,
     /// What the policy says of namespaces.
     pub(crate) namespaces: Namespaces,
     /// Every pin and denial, in the order they count.
@@ -32,7 +32,7 @@ pub(crate) struct Surveyed {
     /// The name without `.toml`.
     pub(crate) name: String,
     /// The layer it lies in.
-    pub(crate) layer: Layer,
+    pub(crate) layer: PinLayer,
     /// Its file.
     pub(crate) path: PathBuf,
     /// What it says, where that is a pin that is understood.
@@ -50,7 +50,7 @@ impl Survey {
     }
 }
 
-impl Store {
+impl PluginStore {
     /// Looks at every pin, every plugin file and the policy. Runs nothing, changes nothing.
     pub(crate) fn survey(&self) -> Survey {
         let roots = Roots::new(&self.paths, self.privilege);
@@ -88,8 +88,8 @@ impl Store {
             let path = book.path(&name);
             let (pin, outcome) = match entry {
                 Err(fault) => (None, Err(fault.into())),
-                Ok(Entry::Denial) => (None, Ok(None)),
-                Ok(Entry::Pin(pin)) => {
+                Ok(PinEntry::Denial) => (None, Ok(None)),
+                Ok(PinEntry::Pin(pin)) => {
                     let found = roots.found(root, pin.clone(), path.clone());
                     let proven = self
                         .permit(roots, policy, &pin)
@@ -118,12 +118,12 @@ impl Store {
 
 impl Survey {
     /// Looks for what lies in a layer's folders and belongs to nothing.
-    fn files(&mut self, layer: Layer, folder: &Folder) -> Result<(), fs::Error> {
+    fn files(&mut self, layer: PinLayer, folder: &SafeDir) -> Result<(), fs::Error> {
         self.left_over.extend(folder.left_over()?);
         if let Some(pins) = folder.folder(pins::FOLDER)? {
             self.left_over.extend(pins.left_over()?);
         }
-        if layer == Layer::Administrator {
+        if layer == PinLayer::Administrator {
             return Ok(());
         }
         let Some(plugins) = folder.folder(PLUGINS)? else { return Ok(()) };

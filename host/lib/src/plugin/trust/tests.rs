@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::*;
-use crate::plugin::Fit;
+use crate::plugin::AbiCompatibility;
 use crate::plugin::verdict::record_layout;
 
 /// How many bytes the fixture keeps for its manifest.
@@ -61,7 +61,7 @@ fn compile() -> Vec<u8> {
 struct Machine {
     folder: tempfile::TempDir,
     paths: Paths,
-    store: Store,
+    store: PluginStore,
 }
 
 fn machine() -> Machine {
@@ -76,7 +76,7 @@ fn machine_in(folder: tempfile::TempDir) -> Machine {
         user_data: Some(top.join("data")),
         packaged: vec![top.join("local"), top.join("lib")],
     };
-    let store = Store::new(&paths, Privilege::Ordinary);
+    let store = PluginStore::new(&paths, Privilege::Ordinary);
     Machine { folder, paths, store }
 }
 
@@ -91,18 +91,18 @@ impl Machine {
         path
     }
 
-    fn install_bytes(&self, bytes: &[u8], place: Place) -> Result<Trusted, Error> {
+    fn install_bytes(&self, bytes: &[u8], place: InstallTarget) -> Result<Trusted, Error> {
         let candidate = self.store.examine(&self.file("p.so", bytes))?;
-        let vouch = Vouch { place, in_process: InProcess::Never };
-        self.store.install(candidate, &vouch, IfTaken::Refuse)
+        let vouch = TrustDecision { place, in_process: InProcess::Never };
+        self.store.install(candidate, &vouch, OnIdConflict::Refuse)
     }
 
     fn install(&self, id: &str) -> Trusted {
-        self.install_bytes(&plugin(id, "1.0.0", ""), Place::User).unwrap()
+        self.install_bytes(&plugin(id, "1.0.0", ""), InstallTarget::User).unwrap()
     }
 
     fn package(&self, id: &str, at: usize) -> Trusted {
-        let place = Place::Packaged(self.paths.packaged[at].clone());
+        let place = InstallTarget::Packaged(self.paths.packaged[at].clone());
         self.install_bytes(&plugin(id, "1.0.0", ""), place).unwrap()
     }
 
@@ -149,12 +149,12 @@ fn installs_the_bytes_that_were_looked_at() {
     assert_eq!(candidate.new_permissions().len(), 1);
     // Exchanged between the look and the consent.
     std::fs::write(&path, plugin("memory", "6.6.6", "\"dbus\"")).unwrap();
-    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
-    let trusted = machine.store.install(candidate, &vouch, IfTaken::Refuse).unwrap();
+    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let trusted = machine.store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
     assert_eq!(trusted.manifest().version.to_string(), "1.2.3");
     assert_eq!(*trusted.sha256(), Digest::of(&bytes));
     assert_eq!(trusted.bytes().unwrap(), bytes);
-    assert_eq!(trusted.vouched_by(), VouchedBy::User);
+    assert_eq!(trusted.vouched_by(), TrustSource::User);
     assert_eq!(trusted.in_process(), InProcess::Never);
     assert_eq!(trusted.fit(), None);
     let plugins = machine.data().join("plugins");
@@ -172,10 +172,10 @@ fn a_verdict_spares_the_second_reading_and_remembers_the_layout() {
     let _ = std::fs::remove_dir_all(machine.data().join("verdicts"));
     let first = machine.store.find(&id("memory")).unwrap();
     assert!(by_its_bytes(&first), "proven by its bytes");
-    record_layout(&first, Fit::PluginOlder);
+    record_layout(&first, AbiCompatibility::PluginOlder);
     let second = machine.store.find(&id("memory")).unwrap();
     assert!(!by_its_bytes(&second), "proven by a verdict");
-    assert_eq!(second.fit(), Some(Fit::PluginOlder));
+    assert_eq!(second.fit(), Some(AbiCompatibility::PluginOlder));
     assert_eq!(second.manifest(), first.manifest());
     assert_eq!(second.bytes().unwrap(), plugin("memory", "1.0.0", ""));
 }
@@ -242,7 +242,7 @@ fn an_id_is_taken_once() {
     let machine = machine();
     machine.install("memory");
     let other = plugin("memory", "2.0.0", "\"network\"");
-    let error = machine.install_bytes(&other, Place::User).unwrap_err();
+    let error = machine.install_bytes(&other, InstallTarget::User).unwrap_err();
     assert_eq!(error.code(), "E07.id-taken");
     assert!(error.to_string().contains("pins.d/memory.toml"), "{error}");
     assert_eq!(machine.store.find(&id("memory")).unwrap().manifest().version.major, 1);
@@ -253,8 +253,8 @@ fn an_id_is_taken_once() {
     assert_eq!(candidate.existing().unwrap().version.as_ref().unwrap().major, 1);
     assert_eq!(candidate.new_permissions().len(), 1);
     assert!(candidate.dropped_permissions().is_empty());
-    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
-    let upgraded = machine.store.install(candidate, &vouch, IfTaken::Replace).unwrap();
+    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let upgraded = machine.store.install(candidate, &vouch, OnIdConflict::Replace).unwrap();
     assert_eq!(upgraded.manifest().version.major, 2);
     assert_eq!(std::fs::read_dir(machine.data().join("plugins")).unwrap().count(), 1);
 }
@@ -263,15 +263,15 @@ fn an_id_is_taken_once() {
 fn a_package_s_id_is_not_replaced_by_a_user() {
     let machine = machine();
     let packaged = machine.package("memory", 1);
-    assert_eq!(packaged.vouched_by(), VouchedBy::Packaged);
+    assert_eq!(packaged.vouched_by(), TrustSource::Packaged);
     assert_eq!(mode(packaged.path()), 0o444);
     let candidate =
         machine.store.examine(&machine.file("q.so", &plugin("memory", "9.0.0", ""))).unwrap();
-    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
-    let error = machine.store.install(candidate, &vouch, IfTaken::Replace).unwrap_err();
+    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let error = machine.store.install(candidate, &vouch, OnIdConflict::Replace).unwrap_err();
     assert_eq!(error.code(), "E07.id-taken");
     // The same file: nothing to pin.
-    assert_eq!(machine.install("memory").vouched_by(), VouchedBy::Packaged);
+    assert_eq!(machine.install("memory").vouched_by(), TrustSource::Packaged);
     assert!(!machine.data().join("pins.d").exists());
     assert_eq!(machine.store.remove(&id("memory")).unwrap_err().code(), "E07.not-yours");
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
@@ -290,7 +290,7 @@ fn the_administrator_s_pin_comes_first_and_her_denial_beats_all() {
     };
     machine.etc("pins.d/memory.toml", &pin("memory", user.sha256()));
     let found = machine.store.find(&id("memory")).unwrap();
-    assert_eq!(found.vouched_by(), VouchedBy::Administrator);
+    assert_eq!(found.vouched_by(), TrustSource::Administrator);
     assert_eq!(found.in_process(), InProcess::Danger);
     assert_eq!(found.path(), user.path(), "a file is found by its hash, wherever it lies");
 
@@ -306,7 +306,7 @@ fn the_administrator_s_pin_comes_first_and_her_denial_beats_all() {
     let denial = format!("schema = 1\nsha256 = '{hash}'\ndeny = true\n");
     machine.etc(&format!("pins.d/{hash}.toml"), &denial);
     assert_eq!(machine.code("memory"), "E07.denied");
-    let again = machine.install_bytes(&plugin("memory", "1.0.0", ""), Place::User);
+    let again = machine.install_bytes(&plugin("memory", "1.0.0", ""), InstallTarget::User);
     assert_eq!(again.unwrap_err().code(), "E07.denied");
 }
 
@@ -324,12 +324,12 @@ fn a_set_id_program_does_not_look_into_the_user_s_folders() {
     let machine = machine();
     machine.install("mine");
     machine.package("theirs", 0);
-    let store = Store::new(&machine.paths, Privilege::SetId);
+    let store = PluginStore::new(&machine.paths, Privilege::SetId);
     assert_eq!(store.find(&id("mine")).unwrap_err().code(), "E03.not-pinned");
     assert!(store.find(&id("theirs")).is_ok());
     let candidate = store.examine(&machine.file("p.so", &plugin("new", "1.0.0", ""))).unwrap();
-    let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
-    let error = store.install(candidate, &vouch, IfTaken::Refuse).unwrap_err();
+    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let error = store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap_err();
     assert_eq!(error.code(), "E02.no-data-folder");
     chown(machine.paths.packaged[0].join("plugins"), Some(65_534), None).unwrap();
     assert_eq!(store.find(&id("theirs")).unwrap_err().code(), "E02.owner");
@@ -339,7 +339,7 @@ fn a_set_id_program_does_not_look_into_the_user_s_folders() {
 fn the_policy_rules_over_every_pin() {
     let machine = machine();
     let bytes = plugin("memory", "1.0.0", "\"network\"");
-    machine.install_bytes(&bytes, Place::User).unwrap();
+    machine.install_bytes(&bytes, InstallTarget::User).unwrap();
     for (text, code) in [
         ("user-plugins = false", "E07.user-plugins"),
         ("deny = ['memory']", "E07.policy-denied"),
@@ -350,7 +350,7 @@ fn the_policy_rules_over_every_pin() {
     ] {
         machine.etc("policy.toml", text);
         assert_eq!(machine.code("memory"), code, "{text}");
-        let again = machine.install_bytes(&bytes, Place::User);
+        let again = machine.install_bytes(&bytes, InstallTarget::User);
         assert_eq!(again.map_or_else(|error| error.code(), |_| "ok"), code, "{text}");
     }
     machine.etc("policy.toml", "");
@@ -470,7 +470,7 @@ fn three_crashes_quarantine_a_plugin_until_it_is_trusted() {
     assert_eq!(machine.code("memory"), "ok");
     assert_eq!(crash(), Crashes::Quarantined);
     assert_eq!(machine.code("memory"), "E07.quarantined");
-    let again = machine.install_bytes(&plugin("memory", "1.0.0", ""), Place::User);
+    let again = machine.install_bytes(&plugin("memory", "1.0.0", ""), InstallTarget::User);
     assert_eq!(again.unwrap_err().code(), "E07.quarantined");
     assert!(!machine.store.is_quarantined(other.sha256()).unwrap());
     let candidate = machine.store.reexamine(&id("memory")).unwrap();

@@ -12,15 +12,15 @@ use rustix::io::Errno;
 
 use super::Error;
 use crate::fs::{self, Identity, OpenedFile, Rule};
-use crate::plugin::Fit;
-use crate::plugin::inspect::{Abi, Manifest};
+use crate::plugin::AbiCompatibility;
+use crate::plugin::inspect::{Abi, ParsedManifest};
 use crate::plugin::pins::{Digest, InProcess, PluginId};
-use crate::plugin::runner::{Cage, Namespaces};
+use crate::plugin::runner::{Namespaces, SandboxLevel};
 use crate::plugin::verdict::Verdict;
 
 /// Who says that a plugin may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum VouchedBy {
+pub enum TrustSource {
     /// The administrator.
     Administrator,
     /// A package that root or the user installed.
@@ -31,7 +31,7 @@ pub enum VouchedBy {
     User,
 }
 
-impl VouchedBy {
+impl TrustSource {
     /// Returns its name for people and for `--json`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl VouchedBy {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
     pub(super) in_process: InProcess,
-    pub(super) cage: Cage,
+    pub(super) cage: SandboxLevel,
     pub(super) namespaces: Namespaces,
 }
 
@@ -60,7 +60,7 @@ const LOCAL: [rustix::fs::FsWord; 6] =
 #[derive(Debug)]
 pub struct Trusted {
     id: PluginId,
-    vouched_by: VouchedBy,
+    vouched_by: TrustSource,
     terms: Terms,
     file: OpenedFile,
     verdict: Verdict,
@@ -73,7 +73,7 @@ pub struct Trusted {
 impl Trusted {
     pub(super) fn new(
         id: PluginId,
-        vouched_by: VouchedBy,
+        vouched_by: TrustSource,
         terms: Terms,
         file: OpenedFile,
         verdict: Verdict,
@@ -94,7 +94,7 @@ impl Trusted {
     }
 
     /// Returns who vouched for it.
-    pub fn vouched_by(&self) -> VouchedBy {
+    pub fn vouched_by(&self) -> TrustSource {
         self.vouched_by
     }
 
@@ -105,7 +105,7 @@ impl Trusted {
 
     /// Returns how much there has to be of a cage where it runs isolated.
     #[doc(hidden)]
-    pub fn cage(&self) -> Cage {
+    pub fn cage(&self) -> SandboxLevel {
         self.terms.cage
     }
 
@@ -117,7 +117,7 @@ impl Trusted {
 
     /// Returns what the plugin says of itself.
     #[doc(hidden)]
-    pub fn manifest(&self) -> &Manifest {
+    pub fn manifest(&self) -> &ParsedManifest {
         &self.verdict.manifest
     }
 
@@ -129,7 +129,7 @@ impl Trusted {
 
     /// Returns how well its layout fits this host, if it was loaded before.
     #[doc(hidden)]
-    pub fn fit(&self) -> Option<Fit> {
+    pub fn fit(&self) -> Option<AbiCompatibility> {
         self.verdict.fit
     }
 
@@ -190,7 +190,10 @@ impl Trusted {
     }
 
     /// Returns the verdict with this fit, and the folder it is kept in.
-    pub(in crate::plugin) fn verdict_with(&self, fit: Fit) -> Option<(Verdict, &Path)> {
+    pub(in crate::plugin) fn verdict_with(
+        &self,
+        fit: AbiCompatibility,
+    ) -> Option<(Verdict, &Path)> {
         let verdict = Verdict { fit: Some(fit), ..self.verdict.clone() };
         Some((verdict, self.data.as_deref()?))
     }

@@ -23,8 +23,8 @@ fn verdict() -> Verdict {
         },
         host: HostBuild(7),
         abi: Abi::Rust,
-        fit: Some(Fit::PluginOlder),
-        manifest: Manifest::parse(json).unwrap(),
+        fit: Some(AbiCompatibility::PluginOlder),
+        manifest: ParsedManifest::parse(json).unwrap(),
     }
 }
 
@@ -62,7 +62,7 @@ fn what_would_break_a_line_is_not_cached() {
 #[test]
 fn a_verdict_holds_for_one_state_of_one_file_and_one_host() {
     let folder = tempfile::tempdir().unwrap();
-    let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
     let v = verdict();
     assert!(Verdict::read(&data, &v.sha256, &v.identity, v.host).is_none());
     v.write(&data).unwrap();
@@ -90,7 +90,7 @@ fn a_verdict_holds_for_one_state_of_one_file_and_one_host() {
 #[test]
 fn a_file_that_changed_just_now_is_not_remembered() {
     let folder = tempfile::tempdir().unwrap();
-    let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
     let mut v = verdict();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     v.identity.changed = (i64::try_from(now.as_secs()).unwrap() + 1, 0);
@@ -101,7 +101,7 @@ fn a_file_that_changed_just_now_is_not_remembered() {
 #[test]
 fn verdicts_of_hosts_long_gone_do_not_pile_up() {
     let folder = tempfile::tempdir().unwrap();
-    let data = Folder::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
     let mut v = verdict();
     for host in 1..=100 {
         v.host = HostBuild(host);

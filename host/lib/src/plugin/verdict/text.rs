@@ -7,9 +7,9 @@ use std::str::FromStr;
 use keystead_plugin_api::manifest::{Capability, NameRule};
 use keystead_plugin_api::{OwnedParameter, ParameterKind, ValueKind};
 
-use super::{Fit, Fnv, HostBuild, Verdict};
+use super::{AbiCompatibility, Fnv, HostBuild, Verdict};
 use crate::fs::Identity;
-use crate::plugin::inspect::{Abi, Kind, Manifest, Permission, Request, Unknown};
+use crate::plugin::inspect::{Abi, ParsedKind, ParsedManifest, Permission, Request, Unknown};
 use crate::plugin::pins::Digest;
 
 /// The first line: another version is no verdict.
@@ -29,7 +29,7 @@ pub(super) fn write(verdict: &Verdict) -> Option<String> {
         ),
     );
     out.line("sha256", verdict.sha256);
-    out.line("fit", verdict.fit.map_or("unknown", Fit::as_str));
+    out.line("fit", verdict.fit.map_or("unknown", AbiCompatibility::as_str));
     out.line("abi", verdict.abi.as_str());
     let manifest = &verdict.manifest;
     out.line("id", &manifest.id);
@@ -117,11 +117,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Verdict> {
     let sha256 = Digest::parse(lines.take("sha256")?).ok()?;
     let fit = match lines.take("fit")? {
         "unknown" => None,
-        name => Some(Fit::parse(name)?),
+        name => Some(AbiCompatibility::parse(name)?),
     };
     let abi = lines.take("abi")?;
     let abi = Abi::parse(abi)?;
-    let mut manifest = Manifest {
+    let mut manifest = ParsedManifest {
         id: lines.text("id")?,
         version: lines.parse("version")?,
         api: lines.parse("api")?,
@@ -142,8 +142,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Verdict> {
     complete.then_some(Verdict { sha256, identity, host, abi, fit, manifest })
 }
 
-fn kind(name: String, lines: &mut Lines<'_>) -> Option<Kind> {
-    let mut kind = Kind {
+fn kind(name: String, lines: &mut Lines<'_>) -> Option<ParsedKind> {
+    let mut kind = ParsedKind {
         name,
         description: lines.text("about")?,
         names: match lines.take("names")? {

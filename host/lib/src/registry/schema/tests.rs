@@ -31,7 +31,7 @@ fn base() -> Base<'static> {
     }
 }
 
-fn faults(pairs: &[(&str, &str)], base: Base<'_>) -> Vec<Fault> {
+fn faults(pairs: &[(&str, &str)], base: Base<'_>) -> Vec<ParameterError> {
     validate(&schema(), &given(pairs), base).unwrap_err()
 }
 
@@ -68,7 +68,7 @@ fn parameter_of_an_unknown_kind_is_never_given_and_hinders_no_other() {
     assert!(check(&schema, &plain, None).is_empty());
     for (name, typed) in [("new", "x"), ("hidden", "env:TOKEN")] {
         let faults = validate(&schema, &given(&[(name, typed)]), base()).unwrap_err();
-        let [Fault::WrongKind { kind, .. }] = &faults[..] else { panic!("{faults:?}") };
+        let [ParameterError::WrongKind { kind, .. }] = &faults[..] else { panic!("{faults:?}") };
         assert_eq!(*kind, ParameterKind::Unknown);
         let said = faults[0].to_string();
         assert!(said.ends_with("of a kind that this version of keystead does not know"), "{said}");
@@ -76,7 +76,7 @@ fn parameter_of_an_unknown_kind_is_never_given_and_hinders_no_other() {
     // A default is the host's to fill in, so that the action as a whole is not for this host.
     let schema = owned(&[Parameter::defaulting("new", ParameterKind::Unknown, "x", "")]);
     let faults = check(&schema, &BTreeMap::new(), None);
-    assert!(matches!(faults[..], [Fault::WrongKind { .. }]), "{faults:?}");
+    assert!(matches!(faults[..], [ParameterError::WrongKind { .. }]), "{faults:?}");
 }
 
 #[test]
@@ -89,15 +89,15 @@ fn a_default_that_depends_on_the_vault_is_registered() {
     assert_eq!(settings["path"], Setting::Text("/data/keystead/store/work".into()));
     // A file of the registry that somebody wrote by hand has to say it.
     let name = || "path".to_owned();
-    let missing = vec![Fault::Missing { name: name() }];
+    let missing = vec![ParameterError::Missing { name: name() }];
     assert_eq!(check(&schema, &BTreeMap::new(), None), missing);
     let nobody = Base { data: None, ..base };
     let faults = validate(&schema, &BTreeMap::new(), nobody).unwrap_err();
-    assert_eq!(faults, [Fault::NoDataFolder { name: name() }]);
+    assert_eq!(faults, [ParameterError::NoDataFolder { name: name() }]);
     for bad in ["{other}/x", "{data}", "{data}x", "store/{vault}/{x}"] {
         let schema = owned(&[Parameter::defaulting("path", ParameterKind::Path, bad, "")]);
         let faults = validate(&schema, &BTreeMap::new(), base).unwrap_err();
-        assert_eq!(faults, [Fault::BadDefault { name: name() }], "{bad}");
+        assert_eq!(faults, [ParameterError::BadDefault { name: name() }], "{bad}");
     }
 }
 
@@ -125,7 +125,7 @@ fn every_fault_is_reported_at_once() {
             "E01.parameter-missing",
         ]
     );
-    let Fault::Unknown { similar, .. } = &found[3] else { panic!("{found:?}") };
+    let ParameterError::Unknown { similar, .. } = &found[3] else { panic!("{found:?}") };
     assert_eq!(similar.as_deref(), Some("port"));
     assert_eq!(found[6].to_string(), "parameter `url` is required");
 }
@@ -152,21 +152,21 @@ fn the_reserved_name_is_refused_even_where_a_plugin_declares_it() {
     let schema = owned(&[Parameter::optional("verbose", ParameterKind::Boolean, "")]);
     for name in ["verbose", "Verbose", "VERBOSE"] {
         let found = validate(&schema, &given(&[(name, "true")]), base()).unwrap_err();
-        assert_eq!(found, [Fault::Reserved { name: name.into() }]);
+        assert_eq!(found, [ParameterError::Reserved { name: name.into() }]);
     }
 }
 
 #[test]
 fn a_descriptor_cannot_be_registered() {
     let found = faults(&[("token", "fd:3"), ("url", "x")], base());
-    assert_eq!(found, [Fault::Descriptor { name: "token".into() }]);
+    assert_eq!(found, [ParameterError::Descriptor { name: "token".into() }]);
 }
 
 #[test]
 fn without_a_home_only_what_needs_it_is_a_fault() {
     let homeless = Base { folder: Path::new("/srv"), home: None, data: None, vault: None };
     let typed = [("token", "file:~/t"), ("url", "~/kept"), ("file", "~/f")];
-    let names = |name: &str| Fault::NoHome { name: name.into() };
+    let names = |name: &str| ParameterError::NoHome { name: name.into() };
     assert_eq!(faults(&typed, homeless), [names("file"), names("token"), names("cache")]);
     let typed = [("token", "file:t"), ("url", "x"), ("cache", "/c")];
     let settings = validate(&schema(), &given(&typed), homeless).unwrap();
@@ -217,12 +217,12 @@ fn a_hand_written_file_is_held_to_the_schema_before_anything_is_resolved() {
     assert_eq!(
         found,
         [
-            Fault::RelativePath { name: name("cache") },
-            Fault::WrongKind { name: name("file"), kind: ParameterKind::Path },
-            Fault::Unknown { name: name("other"), similar: None },
-            Fault::WrongKind { name: name("port"), kind: ParameterKind::Integer },
-            Fault::NotAReference { name: name("token"), source: None },
-            Fault::NotSecret { name: name("url") },
+            ParameterError::RelativePath { name: name("cache") },
+            ParameterError::WrongKind { name: name("file"), kind: ParameterKind::Path },
+            ParameterError::Unknown { name: name("other"), similar: None },
+            ParameterError::WrongKind { name: name("port"), kind: ParameterKind::Integer },
+            ParameterError::NotAReference { name: name("token"), source: None },
+            ParameterError::NotSecret { name: name("url") },
         ]
     );
     assert_eq!(check(&schema(), &settings, base().home), found);
@@ -248,6 +248,6 @@ fn a_default_that_is_no_value_is_the_plugins_fault() {
     ] {
         let schema = owned(&[Parameter::defaulting("p", kind, default, "")]);
         let found = validate(&schema, &given(&[]), base()).unwrap_err();
-        assert_eq!(found, [Fault::BadDefault { name: "p".into() }], "{default}");
+        assert_eq!(found, [ParameterError::BadDefault { name: "p".into() }], "{default}");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::fs::{Folder, Rule};
+use crate::fs::{Rule, SafeDir};
 use crate::reference::Reference;
 
 fn mode_of(path: &Path) -> u32 {
@@ -14,8 +14,8 @@ fn default_of(sandbox: &Sandbox) -> Option<String> {
     sandbox.registry.default().unwrap().map(|name| name.to_string())
 }
 
-fn full(text: &str) -> Entry {
-    let mut entry = Entry::new(name(text), "vendor-safe");
+fn full(text: &str) -> Registration {
+    let mut entry = Registration::new(name(text), "vendor-safe");
     entry.kind = Some("safe".into());
     entry.description = "\"quoted\", 'so', \\ and é".into();
     entry.placement = Some(Placement::Isolated);
@@ -45,8 +45,8 @@ fn what_is_registered_reads_back_the_same() {
     assert_eq!(
         actions,
         [
-            (Action::Create, &sandbox.path("user/vaults/Work.toml")),
-            (Action::Create, &sandbox.path("user/config.toml")),
+            (FileAction::Create, &sandbox.path("user/vaults/Work.toml")),
+            (FileAction::Create, &sandbox.path("user/config.toml")),
         ]
     );
     assert_eq!(sandbox.registry.entry(&name("work")).unwrap(), entry);
@@ -73,14 +73,14 @@ fn the_first_vault_becomes_the_default_unless_told_otherwise() {
     sandbox.register(Layer::User, "two").unwrap();
     assert_eq!(default_of(&sandbox).as_deref(), Some("one"));
     let register = |text: &str, default| {
-        let entry = Entry::new(name(text), "memory");
+        let entry = Registration::new(name(text), "memory");
         sandbox.registry.register(Layer::User, entry, Replace::Never, default).apply().unwrap()
     };
     register("three", DefaultChoice::Yes);
     assert_eq!(default_of(&sandbox).as_deref(), Some("three"));
 
     let sandbox = Sandbox::new();
-    let entry = Entry::new(name("one"), "memory");
+    let entry = Registration::new(name("one"), "memory");
     let edit = sandbox.registry.register(Layer::User, entry, Replace::Never, DefaultChoice::No);
     edit.apply().unwrap();
     assert_eq!(default_of(&sandbox), None);
@@ -134,7 +134,7 @@ fn the_administrators_name_is_taken_for_users_and_a_locked_one_for_good() {
     sandbox.put("system/vaults/fixed.toml", "plugin = \"m\"\nlocked = true");
     assert_eq!(sandbox.register(Layer::User, "Ours").unwrap_err().code(), "E01.exists");
     let replace = |text: &str| {
-        let entry = Entry::new(name(text), "mine");
+        let entry = Registration::new(name(text), "mine");
         let first = DefaultChoice::First;
         sandbox.registry.register(Layer::User, entry, Replace::Whole, first).apply()
     };
@@ -171,7 +171,7 @@ fn unregistering_another_vault_keeps_the_default() {
 fn unregistering_a_users_default_does_not_promote_the_administrators() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::System, "ours").unwrap();
-    let entry = Entry::new(name("mine"), "memory");
+    let entry = Registration::new(name("mine"), "memory");
     let edit = sandbox.registry.register(Layer::User, entry, Replace::Never, DefaultChoice::Yes);
     edit.apply().unwrap();
     sandbox.registry.unregister(Layer::User, name("mine")).apply().unwrap();
@@ -242,7 +242,7 @@ fn comments_and_spelling_survive_a_replacement() {
                gone = true\n\
                # the end\n";
     sandbox.put("user/vaults/work.toml", old);
-    let mut entry = Entry::new(name("work"), "vendor-safe");
+    let mut entry = Registration::new(name("work"), "vendor-safe");
     entry.parameters = [
         ("path".to_owned(), Setting::Text("/srv/safe".into())),
         ("port".to_owned(), Setting::Integer(2)),
@@ -282,7 +282,7 @@ fn comments_in_the_configuration_survive_a_change() {
 
 #[test]
 fn every_form_of_table_can_be_replaced() {
-    let mut entry = Entry::new(name("v"), "m");
+    let mut entry = Registration::new(name("v"), "m");
     entry.parameters = [("a".to_owned(), Setting::Integer(2))].into();
     entry.unlock = [("b".to_owned(), Reference::parse("env:B").unwrap())].into();
     for old in [
@@ -305,7 +305,7 @@ fn a_damaged_file_is_never_rewritten() {
     let sandbox = Sandbox::new();
     for bad in ["{", "schema = 2\n", "plugin = \"m\"\nx = 1\n"] {
         sandbox.put("user/vaults/bad.toml", bad);
-        let entry = Entry::new(name("bad"), "memory");
+        let entry = Registration::new(name("bad"), "memory");
         let first = DefaultChoice::First;
         let edit = sandbox.registry.register(Layer::User, entry, Replace::Whole, first);
         assert!(edit.apply().is_err());
@@ -324,8 +324,8 @@ fn a_damaged_file_is_never_rewritten() {
 #[test]
 fn what_could_not_be_read_again_is_not_written() {
     let sandbox = Sandbox::new();
-    let refused = |change: fn(&mut Entry)| {
-        let mut entry = Entry::new(name("v"), "m");
+    let refused = |change: fn(&mut Registration)| {
+        let mut entry = Registration::new(name("v"), "m");
         change(&mut entry);
         let first = DefaultChoice::First;
         let edit = sandbox.registry.register(Layer::User, entry, Replace::Never, first);
@@ -335,7 +335,7 @@ fn what_could_not_be_read_again_is_not_written() {
     assert_eq!(refused(|entry| entry.description = "a\nb".into()), "E01.wrong-value");
     assert_eq!(refused(|entry| entry.locked = true), "E01.wrong-value");
     assert_eq!(refused(|entry| entry.description = "x".repeat(70_000)), "E02.too-large");
-    let fd: fn(&mut Entry) = |entry| {
+    let fd: fn(&mut Registration) = |entry| {
         entry.unlock.insert("p".into(), Reference::Fd(3));
     };
     assert_eq!(refused(fd), "E01.descriptor");
@@ -354,8 +354,8 @@ fn a_plan_changes_nothing_and_is_what_happens() {
 
     let edit = registry.unregister(Layer::User, name("one"));
     let planned = edit.plan().unwrap();
-    let actions: Vec<_> = planned.steps.iter().map(Step::action).collect();
-    assert_eq!(actions, [Action::Change, Action::Remove]);
+    let actions: Vec<_> = planned.steps.iter().map(FileChange::action).collect();
+    assert_eq!(actions, [FileAction::Change, FileAction::Remove]);
     assert!(sandbox.exists("user/vaults/one.toml"));
     assert_eq!(default_of(&sandbox).as_deref(), Some("one"));
     assert_eq!(edit.apply().unwrap(), planned);
@@ -367,7 +367,7 @@ fn nothing_to_do_writes_nothing() {
     assert!(sandbox.registry.set_default(Layer::User, None).apply().unwrap().steps.is_empty());
     assert!(!sandbox.exists("user"));
     sandbox.register(Layer::User, "one").unwrap();
-    let entry = Entry::new(name("one"), "memory");
+    let entry = Registration::new(name("one"), "memory");
     let again =
         sandbox.registry.register(Layer::User, entry, Replace::Whole, DefaultChoice::Yes).apply();
     assert!(again.unwrap().steps.is_empty());
@@ -377,7 +377,7 @@ fn nothing_to_do_writes_nothing() {
 fn references_that_lead_back_are_refused() {
     let sandbox = Sandbox::new();
     let register = |vault: &str, to: &str| {
-        let mut entry = Entry::new(name(vault), "memory");
+        let mut entry = Registration::new(name(vault), "memory");
         entry.unlock.insert("password".into(), Reference::parse(to).unwrap());
         let first = DefaultChoice::First;
         sandbox.registry.register(Layer::User, entry, Replace::Whole, first).apply()
@@ -405,7 +405,7 @@ fn references_that_lead_back_are_refused() {
 fn a_lock_held_for_too_long_is_an_error_that_names_it() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "one").unwrap();
-    let config = Folder::open(&sandbox.path("user"), Rule::User).unwrap();
+    let config = SafeDir::open(&sandbox.path("user"), Rule::User).unwrap();
     let lock = || edit::lock(&config, Duration::from_millis(50));
     let held = lock().unwrap();
     let error = lock().unwrap_err();

@@ -22,7 +22,7 @@ fn child() {
     let (part, argument) = part.split_once(' ').unwrap_or((&part, ""));
     let answer = match part {
         "register" => {
-            let mut entry = Entry::new(name(argument), "memory");
+            let mut entry = Registration::new(name(argument), "memory");
             // More than one block, so that a limit strikes in the middle.
             entry.description = "x".repeat(5_000);
             registry
@@ -33,7 +33,7 @@ fn child() {
         "first" => registry
             .register(
                 Layer::User,
-                Entry::new(name(argument), "memory"),
+                Registration::new(name(argument), "memory"),
                 Replace::Never,
                 DefaultChoice::First,
             )
@@ -45,7 +45,7 @@ fn child() {
         "system" => registry
             .register(
                 Layer::System,
-                Entry::new(name(argument), "memory"),
+                Registration::new(name(argument), "memory"),
                 Replace::Never,
                 DefaultChoice::First,
             )

@@ -27,7 +27,7 @@ fn every_key_of_a_registration_is_read() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/Work.toml", FULL);
     let entry = sandbox.registry.entry(&name("work")).unwrap();
-    let mut expected = Entry::new(name("Work"), "vendor-safe");
+    let mut expected = Registration::new(name("Work"), "vendor-safe");
     assert_eq!(entry.name.as_str(), "Work");
     expected.kind = Some("safe".into());
     expected.description = "the team's safe".into();

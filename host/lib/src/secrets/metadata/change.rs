@@ -3,10 +3,10 @@
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{Metadata, SecretName, SetMetadataRequest, VaultName};
 
-use crate::ask::Ask;
+use crate::ask::Prompter;
 use crate::error::{Error, Result};
-use crate::host::{Host, Run};
-use crate::secrets::{Place, named};
+use crate::host::{Host, RunMode};
+use crate::secrets::{SearchScope, named};
 
 /// A change to a secret's metadata.
 #[derive(Debug, Clone)]
@@ -16,14 +16,14 @@ pub struct Change {
     /// The vault; `None` for the default one.
     pub vault: Option<VaultName>,
     /// What is changed.
-    pub edit: Edit,
+    pub edit: MetadataEdit,
     /// Whether to write.
-    pub run: Run,
+    pub run: RunMode,
 }
 
 /// What is changed in metadata. What the vault reports as read-only stays in any case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Edit {
+pub enum MetadataEdit {
     /// These keys get these values; the others stay.
     Merge(Metadata),
     /// It is exactly this from then on, beside what is read-only.
@@ -47,7 +47,7 @@ pub struct Changed {
     pub missing: Vec<String>,
 }
 
-impl Edit {
+impl MetadataEdit {
     /// Returns the metadata as it is changed, and the keys that were missing.
     ///
     /// # Errors
@@ -120,19 +120,19 @@ impl Host {
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
     /// use keystead::api::{Metadata, MetadataValue, SecretName};
     /// use keystead::metadata::{Change, Edit};
-    /// use keystead::{Nobody, Run};
+    /// use keystead::{NonInteractive, RunMode};
     ///
     /// let mut metadata = Metadata::new();
     /// metadata.insert("owner", MetadataValue::Text("ada".into())).expect("it can be metadata");
     /// let name = SecretName::parse("db/password").expect("it is a name");
-    /// let change = Change { name, vault: None, edit: Edit::Merge(metadata), run: Run::Real };
-    /// if host.change_metadata(&change, &mut Nobody)?.differs {
+    /// let change = Change { name, vault: None, edit: Edit::Merge(metadata), run: RunMode::Real };
+    /// if host.change_metadata(&change, &mut NonInteractive)?.differs {
     ///     println!("written");
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub fn change_metadata(&self, change: &Change, ask: &mut dyn Ask) -> Result<Changed> {
+    pub fn change_metadata(&self, change: &Change, ask: &mut dyn Prompter) -> Result<Changed> {
         let vault = self.target(change.vault.as_ref())?;
         let refuse = |answer| Error::Refused { vault: vault.clone(), answer };
         let kind = self.kind_to_write(&vault)?;
@@ -140,12 +140,12 @@ impl Host {
             let message = "this vault keeps no metadata";
             return Err(refuse(keystead_plugin_api::Error::unsupported(message)));
         }
-        let place = Place::Vault(vault.clone());
+        let place = SearchScope::Vault(vault.clone());
         self.atomically(&vault, &kind, &change.name, change.run, ask, &mut |guard, ask| {
             let old = self.describe(&change.name, &place, ask)?.entry;
             let (metadata, missing) = change.edit.apply(&old.metadata).map_err(refuse)?;
             let differs = metadata != old.metadata.writable();
-            if differs && change.run == Run::Real {
+            if differs && change.run == RunMode::Real {
                 let version = guard.version(&vault, old.version)?;
                 let written = self.call(&vault, ask, &mut |open, deadline| {
                     let (name, metadata) = (change.name.clone(), metadata.clone());
@@ -180,14 +180,18 @@ mod tests {
         let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
         for (edit, new, missing) in [
             (
-                Edit::Merge(metadata(&[("b", 3), ("c", 4)])),
+                MetadataEdit::Merge(metadata(&[("b", 3), ("c", 4)])),
                 metadata(&[("a", 1), ("b", 3), ("c", 4)]),
                 owned(&[]),
             ),
-            (Edit::Replace(metadata(&[("c", 4)])), metadata(&[("c", 4)]), owned(&[])),
-            (Edit::Remove(owned(&["x", "a"])), metadata(&[("b", 2)]), owned(&["x"])),
-            (Edit::Remove(owned(&["a", "a", "x", "x"])), metadata(&[("b", 2)]), owned(&["x"])),
-            (Edit::Clear, metadata(&[]), owned(&[])),
+            (MetadataEdit::Replace(metadata(&[("c", 4)])), metadata(&[("c", 4)]), owned(&[])),
+            (MetadataEdit::Remove(owned(&["x", "a"])), metadata(&[("b", 2)]), owned(&["x"])),
+            (
+                MetadataEdit::Remove(owned(&["a", "a", "x", "x"])),
+                metadata(&[("b", 2)]),
+                owned(&["x"]),
+            ),
+            (MetadataEdit::Clear, metadata(&[]), owned(&[])),
         ] {
             assert_eq!(edit.apply(&old).unwrap(), (new, missing), "{edit:?}");
         }
@@ -200,20 +204,21 @@ mod tests {
             metadata
         };
         let old = own(metadata(&[("a", 1), ("b", 2)]));
-        let remove =
-            |keys: &[&str]| Edit::Remove(keys.iter().map(|key| (*key).to_owned()).collect());
+        let remove = |keys: &[&str]| {
+            MetadataEdit::Remove(keys.iter().map(|key| (*key).to_owned()).collect())
+        };
         for (edit, new) in [
-            (Edit::Merge(metadata(&[("a", 3)])), metadata(&[("a", 3), ("b", 2)])),
-            (Edit::Replace(metadata(&[("c", 4)])), metadata(&[("c", 4)])),
-            (Edit::Replace(metadata(&[])), metadata(&[])),
+            (MetadataEdit::Merge(metadata(&[("a", 3)])), metadata(&[("a", 3), ("b", 2)])),
+            (MetadataEdit::Replace(metadata(&[("c", 4)])), metadata(&[("c", 4)])),
+            (MetadataEdit::Replace(metadata(&[])), metadata(&[])),
             (remove(&["a"]), metadata(&[("b", 2)])),
-            (Edit::Clear, metadata(&[])),
+            (MetadataEdit::Clear, metadata(&[])),
         ] {
             assert_eq!(edit.apply(&old).unwrap().0, new, "{edit:?}");
         }
         for edit in [
-            Edit::Merge(metadata(&[("a", 3), ("own", 9)])),
-            Edit::Replace(metadata(&[("own", 9)])),
+            MetadataEdit::Merge(metadata(&[("a", 3), ("own", 9)])),
+            MetadataEdit::Replace(metadata(&[("own", 9)])),
             remove(&["a", "own"]),
         ] {
             let refused = edit.apply(&old).unwrap_err();
@@ -223,13 +228,13 @@ mod tests {
             edit.apply(&metadata(&[("a", 1)])).unwrap();
         }
         // Nothing is given as read-only, and nothing that is unknown here is lost.
-        assert!(Edit::Merge(own(metadata(&[]))).apply(&metadata(&[])).is_err());
+        assert!(MetadataEdit::Merge(own(metadata(&[]))).apply(&metadata(&[])).is_err());
         let mut unknown = old.clone();
         unknown.mark_more_read_only();
         assert_eq!(remove(&["a"]).apply(&unknown).unwrap().0, metadata(&[("b", 2)]));
         unknown.mark_incomplete();
         assert!(remove(&["a"]).apply(&unknown).is_err());
-        assert!(Edit::Clear.apply(&unknown).is_ok());
+        assert!(MetadataEdit::Clear.apply(&unknown).is_ok());
     }
 
     #[test]
@@ -240,11 +245,11 @@ mod tests {
             metadata.insert(key, text).unwrap();
             metadata
         };
-        assert!(Edit::Merge(long("b")).apply(&long("a")).is_err());
-        assert!(Edit::Merge(long("a")).apply(&long("a")).is_ok());
+        assert!(MetadataEdit::Merge(long("b")).apply(&long("a")).is_err());
+        assert!(MetadataEdit::Merge(long("a")).apply(&long("a")).is_ok());
         let full: Vec<String> = (0..MAX_METADATA_ENTRIES).map(|n| n.to_string()).collect();
         let full: Vec<(&str, i64)> = full.iter().map(|key| (key.as_str(), 1)).collect();
-        assert!(Edit::Merge(metadata(&[("new", 1)])).apply(&metadata(&full)).is_err());
-        assert!(Edit::Merge(metadata(&[("0", 2)])).apply(&metadata(&full)).is_ok());
+        assert!(MetadataEdit::Merge(metadata(&[("new", 1)])).apply(&metadata(&full)).is_err());
+        assert!(MetadataEdit::Merge(metadata(&[("0", 2)])).apply(&metadata(&full)).is_ok());
     }
 }

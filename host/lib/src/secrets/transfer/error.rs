@@ -2,7 +2,7 @@
 
 use keystead_plugin_api::{SecretName, ValueKind, VaultName};
 
-use crate::error::{Class, Error as HostError};
+use crate::error::{Error as HostError, ErrorClass};
 
 /// Why the target cannot have a secret.
 #[non_exhaustive]
@@ -140,10 +140,10 @@ impl Error {
     }
 
     /// Returns who must act.
-    pub(crate) fn class(&self) -> Class {
+    pub(crate) fn class(&self) -> ErrorClass {
         match self {
-            Self::NoMatch { .. } => Class::NoSuch,
-            _ => Class::CannotDo,
+            Self::NoMatch { .. } => ErrorClass::NoSuch,
+            _ => ErrorClass::CannotDo,
         }
     }
 }

@@ -8,11 +8,12 @@ use keystead_plugin_api::{
 };
 
 use super::{
-    Action, Carried, Error, IfRefused, IfThere, Plan, Planned, Renames, Source, Transfer, compare,
+    Carried, Error, OnRejected, Planned, Renames, Transfer, TransferAction, TransferConflict,
+    TransferMode, TransferPlan, compare,
 };
-use crate::ask::Ask;
+use crate::ask::Prompter;
 use crate::error::{Error as HostError, Result};
-use crate::host::{Host, Run};
+use crate::host::{Host, RunMode};
 use crate::secrets::atomic::Guard;
 use crate::secrets::named;
 
@@ -57,11 +58,11 @@ impl Host {
     /// locked again and nobody unlocks it, that it cannot be opened, [`Error::Vanished`].
     pub fn transfer(
         &self,
-        plan: &Plan,
-        ask: &mut dyn Ask,
+        plan: &TransferPlan,
+        ask: &mut dyn Prompter,
         each: &mut dyn FnMut(Step<'_>),
     ) -> Result<()> {
-        if plan.transfer.if_refused == IfRefused::Stop
+        if plan.transfer.if_refused == OnRejected::Stop
             && let Some(refused) = plan.refused()
         {
             return Err(refused.into());
@@ -78,14 +79,14 @@ impl Host {
     }
 }
 
-impl Plan {
-    fn one(&self, host: &Host, planned: &Planned, ask: &mut dyn Ask) -> Result<Outcome> {
+impl TransferPlan {
+    fn one(&self, host: &Host, planned: &Planned, ask: &mut dyn Prompter) -> Result<Outcome> {
         let Planned { name, target, action } = planned;
         let from = &self.transfer.from;
-        if matches!(action, Action::Refused(_)) {
+        if matches!(action, TransferAction::Refused(_)) {
             return Ok(Outcome::Skipped);
         }
-        if self.renames != Renames::No && matches!(action, Action::Write) {
+        if self.renames != Renames::No && matches!(action, TransferAction::Write) {
             let names = [name, target];
             let renamed = host.exclusively(from, &self.source, &names, ask, &mut |ask| {
                 let renamed = host.call(from, ask, &mut |open, deadline| {
@@ -109,7 +110,7 @@ impl Plan {
             let secret = host.read(from, name, ask)?;
             self.check(&secret)?;
             let outcome = self.put(host, action, target, &secret, copied.as_ref(), ask)?;
-            if self.transfer.source == Source::Kept {
+            if self.transfer.source == TransferMode::Kept {
                 return Ok(outcome);
             }
             match self.take_away(host, name, &secret, ask) {
@@ -149,11 +150,11 @@ impl Plan {
     fn put(
         &self,
         host: &Host,
-        action: &Action,
+        action: &TransferAction,
         target: &SecretName,
         secret: &Secret,
         copied: Option<&Secret>,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<Outcome> {
         let to = &self.transfer.to;
         let is_same = |there: &Secret| compare::same(secret, there, self.transfer.carried);
@@ -161,14 +162,17 @@ impl Plan {
             copied.is_some_and(|copied| compare::same(copied, there, self.transfer.carried))
         };
         // What was planned may be true no longer: nothing is replaced that was not to be.
-        let looks = !matches!(action, Action::Write) || copied.is_some();
-        let mut put = |guard: Guard, ask: &mut dyn Ask| {
+        let looks = !matches!(action, TransferAction::Write) || copied.is_some();
+        let mut put = |guard: Guard, ask: &mut dyn Prompter| {
             let (mut outcome, mut mode, mut version) =
                 (Outcome::Written, WriteMode::CreateOnly, None);
             if looks {
                 match host.read(to, target, ask) {
                     Ok(there) if is_same(&there) => return Ok(Outcome::Same),
-                    Ok(there) if is_ours(&there) || self.transfer.if_there == IfThere::Replace => {
+                    Ok(there)
+                        if is_ours(&there)
+                            || self.transfer.if_there == TransferConflict::Replace =>
+                    {
                         (outcome, mode) = (Outcome::Replaced, WriteMode::Replace);
                         version = guard.version(to, there.version)?;
                     }
@@ -200,7 +204,7 @@ impl Plan {
                 Err(error) => Err(error),
             }
         };
-        host.atomically(to, &self.target, target, Run::Real, ask, &mut put)
+        host.atomically(to, &self.target, target, RunMode::Real, ask, &mut put)
     }
 
     fn write(
@@ -209,7 +213,7 @@ impl Plan {
         target: &SecretName,
         secret: &Secret,
         how: (WriteMode, Option<String>),
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<()> {
         let carried = self.transfer.carried == Carried::All && self.keeps_metadata();
         let metadata = carried.then(|| secret.metadata.writable());
@@ -222,10 +226,10 @@ impl Plan {
         host: &Host,
         name: &SecretName,
         secret: &Secret,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<()> {
         let from = &self.transfer.from;
-        host.atomically(from, &self.source, name, Run::Real, ask, &mut |guard, ask| {
+        host.atomically(from, &self.source, name, RunMode::Real, ask, &mut |guard, ask| {
             let version = match host.read(from, name, ask) {
                 Ok(now) if compare::same(secret, &now, Carried::All) => {
                     guard.version(from, now.version)?
@@ -257,7 +261,7 @@ impl Plan {
         host: &Host,
         target: &SecretName,
         secret: &Secret,
-        ask: &mut dyn Ask,
+        ask: &mut dyn Prompter,
     ) -> Result<()> {
         let Transfer { from, to, .. } = &self.transfer;
         match host.read(to, target, ask) {
@@ -285,7 +289,7 @@ fn write(
     name: &SecretName,
     (value, metadata): (&Value, Option<Metadata>),
     (mode, version): (WriteMode, Option<String>),
-    ask: &mut dyn Ask,
+    ask: &mut dyn Prompter,
 ) -> Result<()> {
     let written = host.call(vault, ask, &mut |open, deadline| {
         let mut request = SetRequest::new(name.clone(), value.duplicate(), deadline);

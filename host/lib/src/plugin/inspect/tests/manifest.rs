@@ -205,7 +205,7 @@ fn mistake_is_told_with_path_and_what_was_expected() {
 #[test]
 fn manifest_of_id_version_and_kinds_is_whole() {
     let json = r#"{"id":"a","version":"0.1.0","kinds":[{"name":"k","parameters":[{"name":"p"}]}]}"#;
-    let manifest = Manifest::parse(json.as_bytes()).unwrap();
+    let manifest = ParsedManifest::parse(json.as_bytes()).unwrap();
     assert_eq!(manifest.api, semver::Version::new(1, 0, 0));
     assert_eq!((&*manifest.description, manifest.permissions.len()), ("", 0));
     let kind = &manifest.kinds[0];
@@ -229,7 +229,7 @@ fn unknown_part_is_left_out_and_the_rest_stays() {
             "],\"permissions\":[{\"permission\":\"camera\",\"optional\":true},\
              \"files:/srv/{wait}:r\"]}]",
         );
-    let manifest = Manifest::parse(newer.as_bytes()).unwrap();
+    let manifest = ParsedManifest::parse(newer.as_bytes()).unwrap();
     let kind = &manifest.kinds[0];
     assert_eq!(kind.needs_newer_host(), None);
     assert_eq!(
@@ -266,7 +266,7 @@ fn kind_that_needs_something_unknown_cannot_be_opened_and_others_can() {
             r#"{{"id":"a","version":"1.0.0","permissions":[{permissions}],
             "kinds":[{{"name":"new",{kind}}},{{"name":"old"}}]}}"#
         );
-        let manifest = Manifest::parse(json.as_bytes()).unwrap();
+        let manifest = ParsedManifest::parse(json.as_bytes()).unwrap();
         let needs = manifest.kind(None).unwrap().needs_newer_host().unwrap();
         assert_eq!(needs.to_string(), unknown);
         assert_eq!(manifest.kind(Some("old")).unwrap().needs_newer_host(), None);
@@ -283,8 +283,8 @@ fn unknown_part_of_any_form_leaves_out_only_what_depends_on_it() {
         let json = format!(
             r#"{{"id":"a","version":"1.0.0",{whole}"kinds":[{{"name":"new"{kind}}},{{"name":"old"}}]}}"#
         );
-        let manifest =
-            Manifest::parse(json.as_bytes()).unwrap_or_else(|fault| panic!("{json}: {fault}"));
+        let manifest = ParsedManifest::parse(json.as_bytes())
+            .unwrap_or_else(|fault| panic!("{json}: {fault}"));
         (manifest.left_out(), manifest)
     };
     let lacks =
@@ -357,7 +357,7 @@ fn unknown_members_are_findings_with_their_paths() {
     let members: Vec<_> = findings
         .iter()
         .filter_map(|finding| match finding {
-            Finding::UnknownMember(path) => Some(path.as_str()),
+            InspectionNote::UnknownMember(path) => Some(path.as_str()),
             _ => None,
         })
         .collect();
@@ -371,7 +371,7 @@ fn unknown_members_are_findings_with_their_paths() {
             "permissions[0].y\u{fffd}"
         ]
     );
-    let shown = Finding::UnknownMember("permisions".to_owned()).to_string();
+    let shown = InspectionNote::UnknownMember("permisions".to_owned()).to_string();
     let expected =
         "its manifest has the member `permisions`, which this host does not know and passes over";
     assert_eq!(shown, expected);
@@ -383,7 +383,7 @@ fn object_in_the_top_level_list_is_a_request_of_each_kind_that_has_its_parameter
         {"permission":"network","optional":true,"why":"icons"},{"permission":"dbus"},
         {"permission":"files:{p}:r","optional":true}],
         "kinds":[{"name":"one","parameters":[{"name":"p","kind":"path"}]},{"name":"two"}]}"#;
-    let manifest = Manifest::parse(json.as_bytes()).unwrap();
+    let manifest = ParsedManifest::parse(json.as_bytes()).unwrap();
     assert_eq!(manifest.permissions, [Permission::Dbus]);
     let requests = |at: usize| {
         let all = manifest.kinds[at].permissions.iter();
@@ -462,7 +462,7 @@ fn kind_requests_what_is_its_own_and_unknown_optional_is_left_out() {
     };
     let requests = r#""network",{"permission":"env:HOME","optional":true,"why":"greets"},"network",
         {"permission":"levitate","optional":true}"#;
-    let manifest = Manifest::parse(with(requests).as_bytes()).unwrap();
+    let manifest = ParsedManifest::parse(with(requests).as_bytes()).unwrap();
     let kind = &manifest.kinds[0];
     let request =
         |permission, optional, why: &str| Request { permission, optional, why: why.to_owned() };
@@ -476,7 +476,7 @@ fn kind_requests_what_is_its_own_and_unknown_optional_is_left_out() {
     let all: Vec<_> = manifest.all_permissions().into_iter().map(Permission::text).collect();
     assert_eq!(all, ["files:{path}:rw", "library:libvendor.so.1", "network", "env:HOME"]);
     // Of plugins that were built before.
-    assert_eq!(Manifest::parse(old().as_bytes()).unwrap().kinds[0].permissions, []);
+    assert_eq!(ParsedManifest::parse(old().as_bytes()).unwrap().kinds[0].permissions, []);
 
     let refused = |requests: &str| json_refusal(&with(requests));
     for (requests, why) in [

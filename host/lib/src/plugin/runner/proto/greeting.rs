@@ -3,12 +3,12 @@
 
 use keystead_plugin_api as api;
 
-use super::super::super::abi_check::Fit;
+use super::super::super::abi_check::AbiCompatibility;
 use super::super::super::grant::Granted;
 use super::super::super::inspect::{Abi, FileAccess, Permission};
 use super::super::child::Plugin;
 use super::super::socket::MAX_DESCRIPTORS;
-use super::super::{Cage, Image, Namespaces};
+use super::super::{Image, Namespaces, SandboxLevel};
 use super::{BUILD, PROTOCOL};
 use crate::codec::{Fault, Reader, Writer};
 use crate::platform::sandbox::Reach;
@@ -29,7 +29,7 @@ const SOCKETS: u32 = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::plugin::runner) struct Told {
     pub(in crate::plugin::runner) reach: Reach,
-    pub(in crate::plugin::runner) cage: Cage,
+    pub(in crate::plugin::runner) cage: SandboxLevel,
     pub(in crate::plugin::runner) namespaces: Namespaces,
     /// Each path and what may be done with it, in the order of the descriptors.
     pub(in crate::plugin::runner) paths: Vec<(String, FileAccess)>,
@@ -58,7 +58,7 @@ impl Greeting {
         w.text(BUILD);
         w.u32(std::process::id());
         let marks = [
-            (WHOLE, granted.cage() == Cage::Whole),
+            (WHOLE, granted.cage() == SandboxLevel::Whole),
             (NETWORK, granted.has(&Permission::Network)),
             (BUS, granted.has(&Permission::Dbus)),
             (LIBRARIES, granted.has_libraries()),
@@ -103,7 +103,7 @@ impl Greeting {
             sockets: has(SOCKETS),
             libraries: has(LIBRARIES),
         };
-        let cage = if has(WHOLE) { Cage::Whole } else { Cage::Possible };
+        let cage = if has(WHOLE) { SandboxLevel::Whole } else { SandboxLevel::Possible };
         let namespaces = match (has(NO_NAMESPACES), has(MUST_HAVE_NAMESPACES)) {
             (false, false) => Namespaces::BestEffort,
             (true, false) => Namespaces::Off,
@@ -130,12 +130,12 @@ impl Greeting {
 pub(in crate::plugin::runner) fn write_plugin(
     w: &mut Writer<'_>,
     image: &Image,
-    known: Option<Fit>,
+    known: Option<AbiCompatibility>,
 ) {
     w.text(&image.file.to_string_lossy());
     w.raw(&image.sha256);
     w.text(image.door.as_str());
-    w.text(known.map_or("", Fit::as_str));
+    w.text(known.map_or("", AbiCompatibility::as_str));
 }
 
 /// Reads which plugin travels with the frame; it is not at a path yet.
@@ -144,13 +144,13 @@ pub(in crate::plugin::runner) fn plugin(r: &mut Reader<'_>) -> Result<Plugin, Fa
     let sha256 = r.array()?;
     let door = Abi::parse(r.text(64, "an ABI of more than 64 bytes")?);
     let door = door.ok_or_else(|| Fault::new("an unknown ABI"))?;
-    let known = Fit::parse(r.text(64, "a fit of more than 64 bytes")?);
+    let known = AbiCompatibility::parse(r.text(64, "a fit of more than 64 bytes")?);
     r.end()?;
     Ok(Plugin { path: "".into(), file, sha256, door, known })
 }
 
 /// Reads the answer to `open`: how the plugin fits.
-pub(in crate::plugin::runner) fn opened(r: &mut Reader<'_>) -> Result<Fit, Fault> {
+pub(in crate::plugin::runner) fn opened(r: &mut Reader<'_>) -> Result<AbiCompatibility, Fault> {
     let fit = r.text(64, "a fit of more than 64 bytes")?;
-    Fit::parse(fit).ok_or_else(|| Fault::new("an unknown fit"))
+    AbiCompatibility::parse(fit).ok_or_else(|| Fault::new("an unknown fit"))
 }

@@ -4,15 +4,16 @@ use super::*;
 
 #[test]
 fn what_the_kernel_lacks_is_left_out_unless_a_whole_cage_is_demanded() {
-    for (without, lack) in [("landlock", Lack::Files), ("filters", Lack::Calls)] {
+    for (without, lack) in [("landlock", MissingFeature::Files), ("filters", MissingFeature::Calls)]
+    {
         let Stage { mut setup, .. } = stage("");
         setup.launch.environment.push((stand_in::KERNEL.to_owned(), without.into()));
-        setup.granted = setup.granted.with_cage(Cage::Possible);
+        setup.granted = setup.granted.with_cage(SandboxLevel::Possible);
         assert_eq!(
             text(&mut Runner::open(setup.clone(), request(amply())).unwrap(), "folder"),
             "/"
         );
-        setup.granted = setup.granted.with_cage(Cage::Whole);
+        setup.granted = setup.granted.with_cage(SandboxLevel::Whole);
         let refused = match Runner::open(setup, request(amply())) {
             Err(CallError::Runner(error)) => error,
             opened => panic!("{opened:?}"),
@@ -30,7 +31,7 @@ fn what_the_kernel_lacks_is_left_out_unless_a_whole_cage_is_demanded() {
 #[test]
 fn grants_of_another_plugin_start_no_runner() {
     let Stage { mut setup, .. } = stage("");
-    setup.granted = Granted::for_tests(&[], [8; 32], Cage::Whole);
+    setup.granted = Granted::for_tests(&[], [8; 32], SandboxLevel::Whole);
     let refused = match Runner::open(setup, request(amply())) {
         Err(CallError::Runner(error)) => error,
         opened => panic!("{opened:?}"),

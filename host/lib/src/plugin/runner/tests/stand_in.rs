@@ -94,7 +94,8 @@ fn rounds() {
     let before = count();
     for round in 0..200 {
         let mut stage = stage("");
-        stage.setup.granted = Granted::for_tests(&["exec:upper", "network"], [7; 32], Cage::Whole);
+        stage.setup.granted =
+            Granted::for_tests(&["exec:upper", "network"], [7; 32], SandboxLevel::Whole);
         let mut runner = super::open(&stage);
         match round % 4 {
             0 => drop(runner),
@@ -133,7 +134,7 @@ fn open(
             let kept = BTreeMap::new();
             let vault = Box::new(Faulty { request, context, kept, locked: false, calls: 1 });
             let vault = Box::new(Served::new(vault));
-            Ok(child::Opened { vault, fit: plugin.known.unwrap_or(Fit::PluginOlder) })
+            Ok(child::Opened { vault, fit: plugin.known.unwrap_or(AbiCompatibility::PluginOlder) })
         }
     }
 }
