@@ -1,13 +1,13 @@
 //! What plugins do wrong, and what is left of it on the host's side.
 
 mod build;
-mod c_door;
+mod c_abi;
 mod c_vaults;
-mod cage;
 mod denied;
 mod exec;
 mod file;
 mod home;
+mod hostile;
 mod in_process;
 mod isolated;
 mod kept;
@@ -16,7 +16,7 @@ mod out_of_tree;
 mod owners;
 mod pretender;
 mod replaced_file;
+mod sandbox;
 mod skew;
 mod sockets;
 mod wrappers;
-mod zoo;

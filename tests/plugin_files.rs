@@ -287,10 +287,10 @@ pub(crate) fn include() -> String {
 
 /// Returns the file of a plugin of the C ABI that breaks a rule: the one that these macros
 /// say, or whichever it is asked for.
-pub(crate) fn hostile(folder: &Path, macros: &[&str]) -> PathBuf {
+pub(crate) fn rule_breaker(folder: &Path, macros: &[&str]) -> PathBuf {
     let mut options = vec![include()];
     options.extend(macros.iter().map(|text| format!("-D{text}")));
-    c_library("hostile", folder, &options)
+    c_library("rule_breaker", folder, &options)
 }
 
 /// Returns the file of the plugin that does what these permissions allow. It needs every library
@@ -327,11 +327,11 @@ fn gnu_c(id: &str) -> Command {
     cc
 }
 
-/// Returns the file of this plugin of the zoo, built with these macros: once, where it uses none.
-pub(crate) fn zoo(name: &str, folder: &Path, macros: &[String]) -> PathBuf {
+/// Returns the file of this plugin that is hostile, built with these macros: once, where it uses none.
+pub(crate) fn hostile(name: &str, folder: &Path, macros: &[String]) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<String, Vec<u8>>>> = Mutex::new(None);
     let file = folder.join(format!("{name}.so"));
-    let source = plugins().join("zoo").join(format!("{name}.c"));
+    let source = plugins().join("hostile").join(format!("{name}.c"));
     let build = || {
         let mut cc = gnu_c(name);
         cc.args(macros.iter().map(|text| format!("-D{text}"))).arg("-o").arg(&file);

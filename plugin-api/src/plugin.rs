@@ -439,7 +439,7 @@ impl Context {
         self.0.notify(line)
     }
 
-    /// Runs a program that the registration grants: code in the cage never forks.
+    /// Runs a program that the registration grants: code in the sandbox never forks.
     ///
     /// # Errors
     /// [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) for a program that is not granted,

@@ -120,7 +120,7 @@ fn pages_for_authors_show_only_code_that_is_tested() {
         (
             "docs/guides/writing-a-plugin-in-c.md",
             "```c\n",
-            ["tests/plugins/c-vault/c_vault.c", "host/lib/src/plugin/c_door/tests/writer.c"],
+            ["tests/plugins/c-vault/c_vault.c", "host/lib/src/plugin/c_abi/tests/writer.c"],
             4,
         ),
         (
@@ -148,7 +148,7 @@ fn pages_for_authors_show_only_code_that_is_tested() {
 }
 
 #[test]
-fn a_vault_of_the_c_door_is_used_like_any_other() {
+fn a_vault_of_the_c_abi_is_used_like_any_other() {
     let home = Home::new();
     let file = c_vault(home.path("").as_path());
     home.installs(&file, "c-vault");

@@ -154,7 +154,7 @@ fn kind_that_needs_a_newer_host_is_not_registered() {
 }
 
 #[test]
-fn a_door_that_is_not_ours_is_refused() {
+fn unknown_abi_is_rejected() {
     let home = Home::new();
     let old = "the plugin is built with abi_stable 0.10; this host needs 0.11";
     no_plugin(&home, &plugin("old-abi"), old, "E06.abi-stable");

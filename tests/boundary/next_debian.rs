@@ -1,4 +1,4 @@
-//! The first-party plugins in their cages on the C library of Debian's next release: other
+//! The first-party plugins in their sandboxes on the C library of Debian's next release: other
 //! system calls, another loader. The root folder has nothing but that library.
 
 use std::fs;
@@ -85,7 +85,7 @@ impl System {
 }
 
 #[test]
-fn needs_next_debian_needs_bao_first_party_plugins_run_caged_on_the_next_c_library() {
+fn needs_next_debian_needs_bao_first_party_plugins_run_sandboxed_on_the_next_c_library() {
     let system = System::new();
     let library = Path::new("usr/lib/x86_64-linux-gnu/libc.so.6");
     let next = fs::read(system.path(library.to_str().unwrap())).unwrap();

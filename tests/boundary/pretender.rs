@@ -29,7 +29,7 @@ fn a_header_in_c_crashes_its_own_process_and_no_sooner_than_it_is_used() {
     );
     let told = home.run(&["get", "a", "--vault", "odd", "-vv"]);
     assert!(told.contains("constructed"), "its constructor has not run: this test proves nothing");
-    assert!(!home.mark().exists(), "it has left its cage");
+    assert!(!home.mark().exists(), "it has left its sandbox");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn nothing_of_a_sound_plugin_runs_before_it_is_used_either() {
     assert_eq!(home.run(&["get", "a", "--vault", "odd"]), "exit 0\nsound");
     let told = home.run(&["get", "a", "--vault", "odd", "-vv"]);
     assert!(told.contains("constructed"), "its constructor has not run: this test proves nothing");
-    assert!(!mark().exists(), "it has left its cage");
+    assert!(!mark().exists(), "it has left its sandbox");
 }
 
 #[test]

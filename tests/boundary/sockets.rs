@@ -17,14 +17,14 @@ use std::thread;
 use keystead::api::{Value, VaultName};
 use keystead::{NewRegistration, Placement};
 
-use super::cage::{Able, elsewhere};
+use super::sandbox::{Able, elsewhere};
 use crate::cli::sandbox::Sandbox;
 use crate::plugin_files::{able, able_with};
 use crate::scene::{Scene, story};
 
 /// What the administrator may demand of the sandbox: all of it, what the machine has, no namespaces.
 const LEVELS: [&str; 3] =
-    ["cage = \"whole\"\nnamespaces = \"required\"", "", "namespaces = \"off\""];
+    ["sandbox = \"full\"\nnamespaces = \"required\"", "", "namespaces = \"off\""];
 
 /// Listens, greets each with this word, and counts them.
 fn greets(listener: UnixListener, word: &'static str) -> Arc<AtomicUsize> {

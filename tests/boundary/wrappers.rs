@@ -23,7 +23,7 @@ fn wrappers_of_a_vault_hand_on_every_call() {
         ("plugin-api/src/abi/client.rs", "> Vault for Client<C> {"),
         ("plugin-api/src/abi/guard.rs", "> Vault for Guarded<V> {"),
         ("host/lib/src/plugin/evidence/watch.rs", "impl Vault for Watched"),
-        ("host/lib/src/plugin/c_door/vault.rs", "impl Vault for CVault {"),
+        ("host/lib/src/plugin/c_abi/vault.rs", "impl Vault for CVault {"),
     ] {
         let handed_on = functions(&read(path), from);
         // What a later contract might have is not in C.

@@ -48,7 +48,8 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
             let is_quick = task == "--quick";
             let bench = Bench { workspace: &workspace, scratch: scratch.path(), plugins, is_quick };
             bench.programs(&tools, &bench.search_path(&cache, &prefix)?, &mut findings)?;
-            findings.sandbox = bench.example("caged_call", &bench.plugins[PLUGINS.len() - 1..])?;
+            findings.sandbox =
+                bench.example("sandboxed_call", &bench.plugins[PLUGINS.len() - 1..])?;
             findings.threads = bench.example("callers", &bench.plugins)?;
             findings.busy = findings.busy.max(page::busy()?);
             let text = findings.markdown()?;

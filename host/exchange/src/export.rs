@@ -61,7 +61,7 @@ impl<'a> Export<'a> {
     /// Writes what a vault has and the pattern fits, in the vault's order, and tells of each.
     ///
     /// # Errors
-    /// [`BatchWrite`](Error::Write), or what the vault answers.
+    /// [`Write`](Error::Write), or what the vault answers.
     pub fn vault(
         &mut self,
         vault: &VaultName,

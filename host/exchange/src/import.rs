@@ -38,12 +38,12 @@ pub enum ImportConflict {
 /// ```no_run
 /// # fn import(host: &keystead::Host) -> Result<(), keystead_exchange::Error> {
 /// use keystead::{NonInteractive, RunMode};
-/// use keystead_exchange::{Form, TransferConflict, Import, Reading, TransferMode, open};
+/// use keystead_exchange::{Import, ImportConflict, ImportFormat, ImportOptions, ImportSource, open};
 ///
-/// let mut import = Import::new(host, None, "", TransferConflict::Tell)?;
+/// let mut import = Import::new(host, None, "", ImportConflict::Tell)?;
 /// for run in [RunMode::Dry, RunMode::Real] {
 ///     let file = std::fs::File::open("secrets.jsonl").expect("it is there");
-///     let mut rows = open(Form::JsonLines, TransferMode::File(file), &Reading::default())?;
+///     let mut rows = open(ImportFormat::JsonLines, ImportSource::File(file), &ImportOptions::default())?;
 ///     import.pass(&mut *rows, run, &mut NonInteractive, &mut |row| assert!(row.became.is_fine()))?;
 /// }
 /// # Ok(())

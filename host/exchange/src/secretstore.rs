@@ -54,7 +54,7 @@ pub(super) fn is_store(folder: &Path) -> bool {
 /// Opens a store and unlocks it.
 ///
 /// # Errors
-/// Those of [`PluginStore::open`] and [`PluginStore::unlock`].
+/// Those of [`Store::open`] and [`PluginStore::unlock`].
 pub fn read(folder: &Path, owner: &Owner) -> Result<Entries, Error> {
     Store::open(folder, &owner.user)?.unlock(owner.password.as_ref())
 }
@@ -93,7 +93,7 @@ impl Store {
     /// Returns the store that these contents of the three files are.
     ///
     /// # Errors
-    /// As those of [`PluginStore::open`].
+    /// As those of [`Store::open`].
     pub fn new(user: &str, config: &[u8], key: &[u8], data: Vec<u8>) -> Result<Self, Error> {
         let ciphers: Vec<Cipher> =
             spellings(user).iter().map(|name| Cipher::of_account(name)).collect();

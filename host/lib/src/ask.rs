@@ -22,11 +22,11 @@ use crate::reference::Reference;
 ///         Reference::parse("env:WORK_PASSWORD").ok()
 ///     }
 ///
-///     fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+///     fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, PromptError> {
 ///         Err(PromptError::NonInteractive)
 ///     }
 ///
-///     fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+///     fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
 ///         Err(PromptError::NonInteractive)
 ///     }
 ///

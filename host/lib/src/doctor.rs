@@ -1,10 +1,10 @@
 //! What is wrong with what is installed and registered, why that matters, and what mends
 //! it. Looks at everything, runs no plugin, opens no vault and changes nothing.
 
-mod cage;
 mod folder;
 mod mend;
 mod plugin;
+mod sandbox;
 mod vault;
 
 use crate::error::visible;
@@ -94,8 +94,8 @@ impl Host {
         let survey = self.plugins().survey();
         let mut findings = Vec::new();
         self.folders(&survey, &mut findings);
-        findings.extend(cage::findings(survey.cage));
-        findings.extend(cage::of_namespaces(survey.namespaces, &self.options().runner));
+        findings.extend(sandbox::findings(survey.sandbox));
+        findings.extend(sandbox::of_namespaces(survey.namespaces, &self.options().runner));
         self.all_plugins(&survey, &mut findings);
         self.all_vaults(&survey, &mut findings);
         // One unsafe folder stands in the way of many things.

@@ -53,7 +53,7 @@ pub enum RunMode {
     Dry,
 }
 
-/// All registered vaults behind one door.
+/// The host of all registered vaults.
 ///
 /// It is `Send + Sync`, and a clone is the same host. Every function may be called from any thread at
 /// any time. Calls to different vaults run at the same time. Calls to one vault run one after another,
@@ -467,7 +467,7 @@ impl Host {
         done: &mut dyn FnMut(&Open),
     ) -> Result<Option<T>> {
         if is_for_one_call(handle, course) {
-            // Its cage is as it is.
+            // Its sandbox is as it is.
             *handle = None;
         }
         loop {

@@ -1,6 +1,6 @@
 //! The host: loads vault plugins that it has proven, and answers for all their vaults.
 //!
-//! [`Host`] is the door: it finds a registered vault's plugin, proves the file, runs it in
+//! [`Host`] is where to begin: it finds a registered vault's plugin, proves the file, runs it in
 //! a process of its own or in this one, and speaks to it. This library never reads the
 //! environment, never prints, never asks a person and never ends the process: what it needs
 //! of these, its caller hands it ([`Options`], [`Prompter`]).

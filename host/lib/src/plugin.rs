@@ -5,7 +5,7 @@ mod abi_check;
 // Runs and is run by foreign code.
 #[allow(unsafe_code)]
 #[doc(hidden)]
-pub mod c_door;
+pub mod c_abi;
 #[allow(unsafe_code)]
 pub(crate) mod evidence;
 pub(crate) mod exec;

@@ -263,7 +263,7 @@ pub(crate) fn created(dir: &OwnedFd, name: &str) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     let own = Mode::RUSR | Mode::WUSR;
     let file = rustix::fs::openat(dir, name, flags | OFlags::CLOEXEC, own)?;
-    // Where the umask took something away. The cage refuses it, and takes nothing of this.
+    // Where the umask took something away. The sandbox refuses it, and takes nothing of this.
     let made = rustix::fs::fstat(&file)?;
     if Mode::from_raw_mode(made.st_mode) != own {
         rustix::fs::fchmod(&file, own)?;

@@ -14,7 +14,7 @@ use crate::key::{KEY_BYTES, Key, fill};
 /// do: fewer could be guessed, more is some other file.
 const SIZES: std::ops::RangeInclusive<usize> = KEY_BYTES..=4_096;
 
-/// Returns the key of a file; `None` where there is no file, or an empty one: a cage can be left
+/// Returns the key of a file; `None` where there is no file, or an empty one: a sandbox can be left
 /// a file to be filled, and no way to make one.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! A kernel that lacks a part of the cage, made by a filter that every process below has.
+//! A kernel that lacks a part of the sandbox, made by a filter that every process below has.
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use snapbox::{assert_data_eq, str};
@@ -36,7 +36,7 @@ fn what_the_kernel_lacks_is_a_warning_and_plugins_run_all_the_same() {
 exit code 0
 --- stdout
 Warning: this kernel has no landlock (Linux 5.13 and later, unless it is turned off): plugins can open all files that you can
-  Why:   isolated plugins can do more than they were granted; `cage = "whole"` in the policy refuses them here
+  Why:   isolated plugins can do more than they were granted; `sandbox = "full"` in the policy refuses them here
   Code:  E11.sandbox
 
 0 errors, 1 warning.
@@ -52,7 +52,7 @@ Warning: this kernel has no landlock (Linux 5.13 and later, unless it is turned 
 exit code 0
 --- stdout
 Warning: this kernel filters no system calls: plugins can run programs and use the network
-  Why:   isolated plugins can do more than they were granted; `cage = "whole"` in the policy refuses them here
+  Why:   isolated plugins can do more than they were granted; `sandbox = "full"` in the policy refuses them here
   Code:  E11.sandbox
 
 0 errors, 1 warning.

@@ -240,7 +240,7 @@ fn names_may_differ_by_case_where_the_vault_was_made_so() {
     home.0.run("get token", &[]).ends_with(3);
 }
 
-/// Says whether nothing was made there but, for a plugin in a cage, the folder to make it in.
+/// Says whether nothing was made there but, for a plugin in a sandbox, the folder to make it in.
 fn holds_nothing(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut found| found.next().is_none()) || !folder.exists()
 }

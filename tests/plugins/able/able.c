@@ -1,12 +1,12 @@
 /* Does what it was granted: PERMISSIONS_ASKED is a string of permissions, each with a comma before
- * it. What it does is said by the secret's name, as in the zoo. */
+ * it. What it does is said by the secret's name, as in the hostile plugins. */
 #define PERMISSIONS PERMISSIONS_ASKED
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 
-#include "../zoo/zoo.h"
+#include "../hostile/hostile.h"
 
 #ifdef WITH_LIBRARY
 extern const char *zlibVersion(void);

@@ -44,6 +44,6 @@ const struct header _1as_0lib_1header_0root_bmodule_bloader = {
 __attribute__((constructor)) static void mark(void) {
     FILE *file = fopen(MARK, "w");
     if (file) fclose(file);
-    /* Its cage keeps it from that; this reaches the log. */
+    /* Its sandbox keeps it from that; this reaches the log. */
     fputs("constructed\n", stderr);
 }

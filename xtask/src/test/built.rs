@@ -22,7 +22,7 @@ const SLOWEST: u32 = 10;
 /// each.
 ///
 /// They are built without a sanitizer, and so they need no nightly compiler: nothing they reach
-/// is unsafe, but for `c_door`, where what is followed is what the target itself gives. Corpora
+/// is unsafe, but for `c_abi`, where what is followed is what the target itself gives. Corpora
 /// grow in the cache directory from run to run.
 pub(super) fn fuzz(
     workspace: &Workspace,
@@ -77,8 +77,8 @@ pub(super) fn sanitizer(workspace: &Workspace, tools: &Tools) -> Result<Outcome>
     for words in [
         "-p keystead-plugin-api --lib --test boundary".to_owned(),
         format!(
-            "-p {HOST} --lib -- plugin::abi_check plugin::c_door::tests::attack \
-             plugin::c_door::tests::plugin plugin::loader"
+            "-p {HOST} --lib -- plugin::abi_check plugin::c_abi::tests::attack \
+             plugin::c_abi::tests::plugin plugin::loader"
         ),
     ] {
         let mut tests = workspace.cargo(&format!("test {options}"));

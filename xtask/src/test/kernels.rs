@@ -22,7 +22,7 @@ const RELEASES: [(&str, &str, &str); 2] = [
         "Debian 12",
         "\
 Note: the landlock of this kernel does not know the cutting short of files (Linux 6.2), TCP ports (Linux 6.7), the controls of devices (Linux 6.10), signals and abstract sockets (Linux 6.12): the filter of system calls holds plugins there, and nothing behind it
-  Why:   nothing is open; the cage has one wall here where newer kernels have two
+  Why:   nothing is open; the sandbox has one wall here where newer kernels have two
   Code:  E11.sandbox
 
 All is sound.
@@ -37,7 +37,7 @@ const STEPS: [(&str, &str, bool); 6] = [
     ("user", "main job, by a user", false),
     ("runner", "tests of the runner", true),
     ("grants", "tests of the sandbox's grants", true),
-    ("zoo", "hostile plugins", true),
+    ("hostile", "hostile plugins", true),
     ("rounds", "hostile plugins, a hundred rounds", true),
 ];
 

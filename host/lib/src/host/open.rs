@@ -106,7 +106,7 @@ impl Open {
             && self.binding.as_ref().is_some_and(|binding| binding.login.may_be_kept)
     }
 
-    /// Whether its code runs in a cage.
+    /// Whether its code runs in a sandbox.
     pub(super) fn is_isolated(&self) -> bool {
         matches!(self.code, Code::Isolated(_))
     }

@@ -152,14 +152,14 @@ impl Host {
     /// # Examples
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
-    /// use keystead::agent::{Client, Span};
+    /// use keystead::agent::{Client, SessionLimits};
     /// use keystead::{NonInteractive, IfUnlocked, UnlockOutcome};
     ///
     /// let agent = Client::new("/run/user/1000/keystead");
     /// let name = keystead::api::VaultName::parse("work").expect("it is a name");
     /// if let UnlockOutcome::Unlocked(one) = host.unlock(&name, IfUnlocked::No, &mut NonInteractive)? {
     ///     let program = "/proc/self/exe".as_ref();
-    ///     let span = Span { whole: Span::DEFAULT_WHOLE, idle: Span::DEFAULT_IDLE };
+    ///     let span = SessionLimits { whole: SessionLimits::DEFAULT_WHOLE, idle: SessionLimits::DEFAULT_IDLE };
     ///     agent.keep(program, &one.key, &one.vault, &one.session, span)?;
     /// }
     /// # Ok(())

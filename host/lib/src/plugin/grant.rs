@@ -158,7 +158,7 @@ impl Error {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Proof {
     sha256: [u8; 32],
-    cage: SandboxLevel,
+    sandbox: SandboxLevel,
     namespaces: Namespaces,
 }
 
@@ -166,7 +166,7 @@ impl From<&Trusted> for Proof {
     fn from(trusted: &Trusted) -> Self {
         Self {
             sha256: *trusted.sha256().as_bytes(),
-            cage: trusted.cage(),
+            sandbox: trusted.sandbox(),
             namespaces: trusted.namespaces(),
         }
     }
@@ -176,7 +176,7 @@ impl From<&Unpinned> for Proof {
     fn from(unpinned: &Unpinned) -> Self {
         Self {
             sha256: *unpinned.sha256().as_bytes(),
-            cage: unpinned.cage(),
+            sandbox: unpinned.sandbox(),
             namespaces: unpinned.namespaces(),
         }
     }
@@ -305,8 +305,8 @@ impl Granted {
     }
 
     /// Returns how much of a sandbox there has to be.
-    pub(crate) fn cage(&self) -> SandboxLevel {
-        self.proof.cage
+    pub(crate) fn sandbox(&self) -> SandboxLevel {
+        self.proof.sandbox
     }
 
     /// Returns whether its process gets namespaces of its own.
@@ -406,11 +406,11 @@ mod for_tests {
         pub(crate) fn for_tests(
             permissions: &[&str],
             sha256: [u8; 32],
-            cage: SandboxLevel,
+            sandbox: SandboxLevel,
         ) -> Self {
             let permissions: Vec<_> =
                 permissions.iter().map(|text| Permission::parse(text).unwrap()).collect();
-            let proof = Proof { sha256, cage, namespaces: Namespaces::BestEffort };
+            let proof = Proof { sha256, sandbox, namespaces: Namespaces::BestEffort };
             Self::open(proof, permissions.into(), Boundaries::default()).unwrap()
         }
 
@@ -421,8 +421,8 @@ mod for_tests {
         }
 
         /// Returns the same with this demanded of the sandbox.
-        pub(crate) fn with_cage(mut self, cage: SandboxLevel) -> Self {
-            self.proof.cage = cage;
+        pub(crate) fn with_sandbox(mut self, sandbox: SandboxLevel) -> Self {
+            self.proof.sandbox = sandbox;
             self
         }
     }

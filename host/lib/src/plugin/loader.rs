@@ -14,7 +14,7 @@ use keystead_plugin_api::{Context, OpenRequest, Result as PluginResult, Vault};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
 use super::abi_check::{self, AbiCompatibility};
-use super::c_door::{self, CPlugin};
+use super::c_abi::{self, CPlugin};
 use super::inspect::Abi;
 use super::trust::Trusted;
 
@@ -119,13 +119,13 @@ impl Error {
 /// threads and destructors may outlive any handle.
 #[derive(Clone, Copy)]
 pub struct Loaded {
-    door: Door,
+    entry: EntryPoint,
     fit: AbiCompatibility,
 }
 
 /// What a plugin is entered through.
 #[derive(Clone, Copy)]
-enum Door {
+enum EntryPoint {
     Rust(AbiPluginRef),
     C(CPlugin),
 }
@@ -147,9 +147,9 @@ impl Loaded {
     /// # Errors
     /// What the plugin answers.
     pub fn open(&self, request: &OpenRequest, context: Context) -> PluginResult<Box<dyn Vault>> {
-        match self.door {
-            Door::Rust(root) => Ok(Box::new(Client::new(abi::open(root, request, context)?))),
-            Door::C(plugin) => plugin.open(request, context),
+        match self.entry {
+            EntryPoint::Rust(root) => Ok(Box::new(Client::new(abi::open(root, request, context)?))),
+            EntryPoint::C(plugin) => plugin.open(request, context),
         }
     }
 
@@ -159,9 +159,9 @@ impl Loaded {
         request: &OpenRequest,
         context: Context,
     ) -> PluginResult<Box<dyn Serve>> {
-        match self.door {
-            Door::Rust(root) => Ok(Box::new(abi::open(root, request, context)?)),
-            Door::C(plugin) => Ok(Box::new(Served::new(plugin.open(request, context)?))),
+        match self.entry {
+            EntryPoint::Rust(root) => Ok(Box::new(abi::open(root, request, context)?)),
+            EntryPoint::C(plugin) => Ok(Box::new(Served::new(plugin.open(request, context)?))),
         }
     }
 }
@@ -186,7 +186,7 @@ pub fn load(trusted: &Trusted) -> Result<Loaded, Error> {
 pub(super) fn map(
     path: &Path,
     sha256: [u8; 32],
-    door: Abi,
+    abi: Abi,
     known: Option<AbiCompatibility>,
 ) -> Result<Loaded, Error> {
     let mut cache = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -194,12 +194,12 @@ pub(super) fn map(
     if let Some(loaded) = cache.get(&sha256) {
         return Ok(*loaded);
     }
-    let loaded = load_new(path, door, known)?;
+    let loaded = load_new(path, abi, known)?;
     cache.insert(sha256, loaded);
     Ok(loaded)
 }
 
-fn load_new(path: &Path, door: Abi, known: Option<AbiCompatibility>) -> Result<Loaded, Error> {
+fn load_new(path: &Path, abi: Abi, known: Option<AbiCompatibility>) -> Result<Loaded, Error> {
     let own = || path.to_path_buf();
 
     // RTLD_NOW: a missing symbol is an error here, not the end of the process at the first
@@ -210,7 +210,7 @@ fn load_new(path: &Path, door: Abi, known: Option<AbiCompatibility>) -> Result<L
         .map_err(|fault| Error::Open { path: own(), message: reason(&fault) })?;
     // Never unmapped, on no way out of here: its constructors may have started threads.
     let library = ManuallyDrop::new(library);
-    match door {
+    match abi {
         Abi::Rust => enter(&library, path, known),
         Abi::C => enter_c(&library, path),
     }
@@ -221,15 +221,15 @@ fn enter_c(library: &Library, path: &Path) -> Result<Loaded, Error> {
     let own = || path.to_path_buf();
     // SAFETY: the symbol is a function of this type, by the header of the C ABI; inspection
     // has found it in the file.
-    let entry = unsafe { library.get::<c_door::Entry>(c_door::ENTRY) }
+    let entry = unsafe { library.get::<c_abi::Entry>(c_abi::ENTRY) }
         .map_err(|_| Error::Symbol { path: own() })?;
     // SAFETY: as above.
-    let (plugin, fit) = unsafe { c_door::enter(*entry) }
-        .map_err(|problem| Error::Table { path: own(), problem })?;
-    Ok(Loaded { door: Door::C(plugin), fit })
+    let (plugin, fit) =
+        unsafe { c_abi::enter(*entry) }.map_err(|problem| Error::Table { path: own(), problem })?;
+    Ok(Loaded { entry: EntryPoint::C(plugin), fit })
 }
 
-/// Takes the root of a plugin of the Rust door.
+/// Takes the root of a plugin of the Rust ABI.
 fn enter(library: &Library, path: &Path, known: Option<AbiCompatibility>) -> Result<Loaded, Error> {
     let own = || path.to_path_buf();
     // SAFETY: the symbol is the address of a static of this type, by the name that
@@ -255,7 +255,7 @@ fn enter(library: &Library, path: &Path, known: Option<AbiCompatibility>) -> Res
     // SAFETY: the layout fits: checked above, or earlier for the same bytes by this host.
     let root = unsafe { header.init_root_module_with_unchecked_layout::<AbiPluginRef>() }
         .map_err(|fault| Error::Root { path: own(), message: start_fault(&fault) })?;
-    Ok(Loaded { door: Door::Rust(root), fit })
+    Ok(Loaded { entry: EntryPoint::Rust(root), fit })
 }
 
 /// libloading's own text says only that loading failed; the reason is its source.

@@ -134,7 +134,7 @@ impl Launch {
 pub struct Image {
     bytes: Bytes,
     sha256: [u8; 32],
-    door: Abi,
+    abi: Abi,
     file: PathBuf,
 }
 
@@ -145,9 +145,9 @@ impl Image {
     /// The file is no longer what was proven; no memory or no descriptor is left.
     pub(crate) fn copy_of(trusted: &Trusted) -> Result<Self, CopyError> {
         let memfd = memfd::sealed_memfd_with(|to| trusted.copy_to(to))?;
-        let (sha256, door) = (*trusted.sha256().as_bytes(), trusted.abi());
+        let (sha256, abi) = (*trusted.sha256().as_bytes(), trusted.abi());
         let file = trusted.path().to_owned();
-        Ok(Self { bytes: Bytes::Sealed(Arc::new(memfd)), sha256, door, file })
+        Ok(Self { bytes: Bytes::Sealed(Arc::new(memfd)), sha256, abi, file })
     }
 
     /// Returns a trusted plugin's file itself, neither copied nor to be freed; nothing where others than
@@ -163,25 +163,25 @@ impl Image {
     /// No memory or no descriptor is left.
     pub fn of_unpinned(plugin: &Unpinned) -> io::Result<Self> {
         let candidate = plugin.candidate();
-        let (sha256, door) = (*candidate.sha256().as_bytes(), candidate.inspected().abi);
-        Self::seal(candidate.bytes(), sha256, door, candidate.path())
+        let (sha256, abi) = (*candidate.sha256().as_bytes(), candidate.inspected().abi);
+        Self::seal(candidate.bytes(), sha256, abi, candidate.path())
     }
 
     /// Messages name the file that the bytes were read from.
     fn seal(
         bytes: &[u8],
         sha256: [u8; 32],
-        door: Abi,
+        abi: Abi,
         file: impl Into<PathBuf>,
     ) -> io::Result<Self> {
         let bytes = Bytes::Sealed(Arc::new(memfd::sealed_memfd(bytes)?));
-        Ok(Self { bytes, sha256, door, file: file.into() })
+        Ok(Self { bytes, sha256, abi, file: file.into() })
     }
 
-    fn of_file(file: OpenedFile, sha256: [u8; 32], door: Abi) -> Self {
+    fn of_file(file: OpenedFile, sha256: [u8; 32], abi: Abi) -> Self {
         let identity = file.identity();
         let (opened, file) = file.into_parts();
-        Self { bytes: Bytes::Roots(Arc::new(opened), identity), sha256, door, file }
+        Self { bytes: Bytes::Roots(Arc::new(opened), identity), sha256, abi, file }
     }
 
     /// Whether it has the bytes that were proven. What cannot be told counts as no.

@@ -162,7 +162,7 @@ impl PluginStore {
             PlacementPolicy::AsRegistered => InProcess::Never,
         };
         let data = roots.data_path().map(Path::to_owned);
-        let terms = Terms { in_process, cage: policy.cage, namespaces: policy.namespaces };
+        let terms = Terms { in_process, sandbox: policy.sandbox, namespaces: policy.namespaces };
         Ok(Trusted::new(pin.id, vouched_by, terms, file, verdict, bytes, data))
     }
 }

@@ -10,7 +10,7 @@ use keystead_plugin_api::*;
 #[path = "../../../../host/lib/src/plugin"]
 mod plugin {
     pub(crate) mod abi_check;
-    mod c_door;
+    mod c_abi;
     pub(crate) mod loader;
 
     /// What the loader is given: here, whatever the test says.

@@ -46,7 +46,7 @@ macro_rules! plugin {
     };
 }
 
-/// Writes the manifest into the file and nothing else: for crates with a door of their own.
+/// Writes the manifest into the file and nothing else: for crates with an ABI entry of their own.
 #[macro_export]
 macro_rules! manifest_note {
     ($id:literal) => {

@@ -47,10 +47,10 @@ for one in $TESTS; do
     esac
 done
 # Those of the runner that are about the kernel: none that has a clock, or that takes minutes here.
-step runner tests "$unit" platform::linux::sandbox platform::linux::memfd plugin::runner::tests::cage \
+step runner tests "$unit" platform::linux::sandbox platform::linux::memfd plugin::runner::tests::sandbox \
     plugin::runner::socket plugin::runner::process
-step grants tests "$integration" boundary::cage --skip needs_
+step grants tests "$integration" boundary::sandbox --skip needs_
 export KEYSTEAD_TEST_ROUNDS_OF=100 KEYSTEAD_TEST_AMPLE=300
-step zoo tests "$integration" boundary::zoo --skip boundary::zoo::rounds \
-    --skip boundary::zoo::page --skip needs_
-step rounds tests "$integration" boundary::zoo::rounds
+step hostile tests "$integration" boundary::hostile --skip boundary::hostile::rounds \
+    --skip boundary::hostile::page --skip needs_
+step rounds tests "$integration" boundary::hostile::rounds

@@ -1,8 +1,8 @@
-//! The cage: what a runner gives up before it loads its plugin, from what was granted. It is
+//! The sandbox: what a runner gives up before it loads its plugin, from what was granted. It is
 //! taken once, and nothing opens it again: new privileges, debuggers, core files, memory and
 //! descriptors without end, files ([`files`]), system calls ([`calls`]).
 //!
-//! What a kernel does not have is left out, unless a whole cage is demanded: [`lacking`] tells.
+//! What a kernel does not have is left out, unless the full sandbox is demanded: [`lacking`] tells.
 
 mod calls;
 mod files;
@@ -62,16 +62,16 @@ pub(crate) struct Reach {
     pub(crate) libraries: bool,
 }
 
-/// How much of the cage there has to be.
+/// How much of the sandbox there has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SandboxLevel {
     /// As much as the kernel has.
     #[default]
     #[serde(skip)]
-    Possible,
+    BestEffort,
     /// All of it, or no plugin is loaded.
-    Whole,
+    Full,
 }
 
 /// What a kernel does not have, and what is open for it.
@@ -137,7 +137,7 @@ impl fmt::Display for Older {
 }
 
 impl MissingFeature {
-    /// Says whether something is open therefore that the cage is to shut.
+    /// Says whether something is open therefore that the sandbox is to shut.
     pub const fn is_open(self) -> bool {
         !matches!(self, Self::Second(_) | Self::Sockets)
     }
@@ -183,7 +183,7 @@ pub(crate) fn tie_to_parent() -> Result<(), String> {
 pub(crate) fn enter(
     objects: &[Object<'_>],
     reach: Reach,
-    cage: SandboxLevel,
+    sandbox: SandboxLevel,
     namespaces: Namespaces,
     plugin: Option<BorrowedFd<'_>>,
 ) -> Result<Entered, NotEntered> {
@@ -235,8 +235,8 @@ pub(crate) fn enter(
     let asking = listener.into_iter().chain(memory).collect();
     let owners = if walls.is_some() { Owners::Hidden } else { Owners::Seen };
     match lacking.iter().find(|lack| lack.is_open()) {
-        Some(lack) if cage == SandboxLevel::Whole => {
-            Err(NotEntered::Other(format!("the policy demands a whole cage, and {lack}")))
+        Some(lack) if sandbox == SandboxLevel::Full => {
+            Err(NotEntered::Other(format!("the policy demands the full sandbox, and {lack}")))
         }
         _ => Ok(Entered { owners, asking }),
     }
@@ -283,7 +283,7 @@ pub(crate) fn try_walls() -> Result<(), String> {
     }
 }
 
-/// Returns what this kernel lacks for the cage, what is open for it first: it is taken, without grants, by a thread that
+/// Returns what this kernel lacks for the sandbox, what is open for it first: it is taken, without grants, by a thread that
 /// ends with it.
 ///
 /// # Errors
@@ -300,7 +300,7 @@ pub fn lacking() -> Result<Vec<MissingFeature>, String> {
         lacking.extend(no_listener);
         Ok(lacking)
     });
-    tried.join().unwrap_or_else(|_| Err("the trial of the cage panicked".to_owned()))
+    tried.join().unwrap_or_else(|_| Err("the trial of the sandbox panicked".to_owned()))
 }
 
 /// Gives up privileges, files and system calls, for this thread and those it starts, and

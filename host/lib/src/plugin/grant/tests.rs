@@ -45,7 +45,7 @@ impl World {
     /// Opens these, which are recorded as they are asked for.
     fn open(&self, texts: &[&str]) -> Result<Granted, Error> {
         let namespaces = Namespaces::BestEffort;
-        let proof = Proof { sha256: [0; 32], cage: SandboxLevel::Possible, namespaces };
+        let proof = Proof { sha256: [0; 32], sandbox: SandboxLevel::BestEffort, namespaces };
         Granted::open(proof, self.permissions(texts).into(), self.boundaries.clone())
     }
 

@@ -119,7 +119,7 @@ pub enum Error {
         /// The newest that is understood.
         here: u32,
     },
-    /// The plugin has a door that this host does not know.
+    /// The plugin has an ABI that this host does not know.
     #[error("the plugin has the ABI `{found}`; this host knows `abi_stable-0.11` and `c-1`")]
     UnknownAbi {
         /// The name in the manifest's header.

@@ -32,7 +32,7 @@ pub(super) struct Plugin {
     /// The file they were read from, for messages.
     pub(super) file: String,
     pub(super) sha256: [u8; 32],
-    pub(super) door: Abi,
+    pub(super) abi: Abi,
     /// What an earlier layout check of these bytes found.
     pub(super) known: Option<AbiCompatibility>,
 }
@@ -78,7 +78,7 @@ pub(super) fn load(
     request: api::OpenRequest,
     context: api::Context,
 ) -> Result<Opened, NotOpened> {
-    let loaded = loader::map(&plugin.path, plugin.sha256, plugin.door, plugin.known);
+    let loaded = loader::map(&plugin.path, plugin.sha256, plugin.abi, plugin.known);
     let loaded = loaded.map_err(|fault| {
         // Its path means nothing outside this process.
         let problem = fault.to_string().replace(&plugin.path.display().to_string(), &plugin.file);
@@ -114,7 +114,8 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
                     access: *access,
                 })
                 .collect();
-            let entered = sandbox::enter(&objects, told.reach, told.cage, told.namespaces, plugin)?;
+            let entered =
+                sandbox::enter(&objects, told.reach, told.sandbox, told.namespaces, plugin)?;
             // In a user namespace it had to be asked for anew.
             has_host(parent)?;
             Ok(entered)

@@ -1,4 +1,4 @@
-//! A door for the fuzz target: what each end reads of the other, without a process. Not
+//! For the fuzz target: what each end reads of the other, without a process. Not
 //! part of the library's interface.
 
 use std::fmt::Debug;

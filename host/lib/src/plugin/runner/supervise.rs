@@ -40,7 +40,7 @@ pub struct Setup {
     /// What an earlier layout check of the plugin found ([`Runner::fit`]): it is most of
     /// what loading costs.
     pub known: Option<AbiCompatibility>,
-    /// What it may do, and how much there has to be of a cage.
+    /// What it may do, and how much there has to be of a sandbox.
     pub granted: Granted,
     /// What the host does for it.
     pub services: Arc<dyn api::Services>,

@@ -2,8 +2,8 @@
 //! plugin does wrong is chosen by the name of the secret that is asked for.
 
 mod answers;
-mod cage;
 mod image;
+mod sandbox;
 mod sockets;
 mod stand_in;
 mod walls;
@@ -99,7 +99,7 @@ fn stage(plugin: &str) -> Stage {
         launch: stand_in::launch(),
         image: Image::seal(plugin.as_bytes(), [7; 32], Abi::Rust, "/plugins/faulty.so").unwrap(),
         known: None,
-        granted: Granted::for_tests(&["exec:upper"], [7; 32], SandboxLevel::Whole),
+        granted: Granted::for_tests(&["exec:upper"], [7; 32], SandboxLevel::Full),
         services: Arc::clone(&log) as Arc<dyn api::Services>,
         on_misbehaviour: Arc::new(move |error| blame.lock().unwrap().push(error.to_string())),
     };
@@ -438,7 +438,7 @@ fn a_plugin_that_does_not_open_says_why() {
     // The loader's own code; one that it does not have is not believed.
     for (plugin, code) in [("unloadable", "E08.symbol"), ("unknown", "E11.unloadable")] {
         let unloadable = not_opened(plugin, amply());
-        assert_eq!(unloadable.to_string(), "/plugins/faulty.so has no door");
+        assert_eq!(unloadable.to_string(), "/plugins/faulty.so has no ABI");
         assert!(matches!(unloadable, CallError::Runner(error) if error.code() == code));
     }
     let died = not_opened("exit", amply());

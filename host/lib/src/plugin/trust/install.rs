@@ -82,7 +82,7 @@ impl Candidate {
 #[derive(Debug)]
 pub struct Unpinned {
     candidate: Candidate,
-    cage: SandboxLevel,
+    sandbox: SandboxLevel,
     namespaces: Namespaces,
 }
 
@@ -98,8 +98,8 @@ impl Unpinned {
     }
 
     /// Returns how much of a sandbox there has to be.
-    pub(crate) fn cage(&self) -> SandboxLevel {
-        self.cage
+    pub(crate) fn sandbox(&self) -> SandboxLevel {
+        self.sandbox
     }
 
     /// Returns whether its process gets namespaces of its own.
@@ -157,7 +157,7 @@ impl PluginStore {
             return Err(Error::NoDataFolder);
         }
         let policy = self.permit_install(&candidate, PinLayer::User)?;
-        Ok(Unpinned { candidate, cage: policy.cage, namespaces: policy.namespaces })
+        Ok(Unpinned { candidate, sandbox: policy.sandbox, namespaces: policy.namespaces })
     }
 
     /// Looks at the file of an installed plugin as it is now, changed or not: what

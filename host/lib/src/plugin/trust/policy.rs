@@ -35,8 +35,8 @@ pub struct Policy {
     path: PathBuf,
     /// Where plugins may run.
     pub placement: PlacementPolicy,
-    /// How much of a cage isolated plugins must have.
-    pub cage: SandboxLevel,
+    /// How much of a sandbox isolated plugins must have.
+    pub sandbox: SandboxLevel,
     /// Whether isolated plugins have namespaces of their own.
     pub namespaces: Namespaces,
     user_plugins: UserPlugins,
@@ -81,7 +81,7 @@ struct Text {
     #[serde(default)]
     placement: PlacementPolicy,
     #[serde(default)]
-    cage: SandboxLevel,
+    sandbox: SandboxLevel,
     #[serde(default)]
     namespaces: Namespaces,
     permissions: Option<Vec<Ability>>,
@@ -130,7 +130,7 @@ impl Policy {
         Ok(Self {
             path: path.to_owned(),
             placement: text.placement,
-            cage: text.cage,
+            sandbox: text.sandbox,
             namespaces: text.namespaces,
             user_plugins: match text.user_plugins {
                 true => UserPlugins::Allowed,
@@ -274,21 +274,21 @@ mod tests {
         assert_eq!(
             message("# ours\nuser-plugin = false"),
             "the policy `/etc/keystead/policy.toml` is malformed in line 2, column 1: unknown \
-             field `user-plugin`, expected one of `user-plugins`, `placement`, `cage`, \
+             field `user-plugin`, expected one of `user-plugins`, `placement`, `sandbox`, \
              `namespaces`, `permissions`, `allow`, `deny`"
         );
         assert!(message("deny = ['A']").contains("line 1, column 9: `A` is not a plugin's id"));
         for text in [
             "placement = 'as-registered'",
-            "cage = 'possible'",
+            "sandbox = 'best-effort'",
             "placement = 'x'",
             "permissions = ['all']",
             "?",
         ] {
             assert_eq!(policy(text).unwrap_err().code(), "E07.policy-malformed", "{text}");
         }
-        assert_eq!(policy("cage = 'whole'").unwrap().cage, SandboxLevel::Whole);
-        assert_eq!(policy("").unwrap().cage, SandboxLevel::Possible);
+        assert_eq!(policy("sandbox = 'full'").unwrap().sandbox, SandboxLevel::Full);
+        assert_eq!(policy("").unwrap().sandbox, SandboxLevel::BestEffort);
         for (text, namespaces) in [
             ("", Namespaces::BestEffort),
             ("namespaces = 'off'", Namespaces::Off),

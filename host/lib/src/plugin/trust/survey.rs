@@ -14,8 +14,8 @@ use crate::plugin::runner::{Namespaces, SandboxLevel};
 pub(crate) struct Survey {
     /// What is wrong with folders and with the policy.
     pub(crate) faults: Vec<Error>,
-    /// What the policy demands of the cage.
-    pub(crate) cage: SandboxLevel,
+    /// What the policy demands of the sandbox.
+    pub(crate) sandbox: SandboxLevel,
     /// What the policy says of namespaces.
     pub(crate) namespaces: Namespaces,
     /// Every pin and denial, in the order they count.
@@ -59,7 +59,7 @@ impl PluginStore {
             survey.faults.push(fault);
             Policy::default()
         });
-        survey.cage = policy.cage;
+        survey.sandbox = policy.sandbox;
         survey.namespaces = policy.namespaces;
         for root in roots.iter() {
             if let Err(fault) = self.survey_pins(&roots, &policy, root, &mut survey) {

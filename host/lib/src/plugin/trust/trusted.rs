@@ -47,7 +47,7 @@ impl TrustSource {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
     pub(super) in_process: InProcess,
-    pub(super) cage: SandboxLevel,
+    pub(super) sandbox: SandboxLevel,
     pub(super) namespaces: Namespaces,
 }
 
@@ -103,10 +103,10 @@ impl Trusted {
         self.terms.in_process
     }
 
-    /// Returns how much there has to be of a cage where it runs isolated.
+    /// Returns how much there has to be of a sandbox where it runs isolated.
     #[doc(hidden)]
-    pub fn cage(&self) -> SandboxLevel {
-        self.terms.cage
+    pub fn sandbox(&self) -> SandboxLevel {
+        self.terms.sandbox
     }
 
     /// Returns whether it has namespaces of its own where it runs isolated.
@@ -121,7 +121,7 @@ impl Trusted {
         &self.verdict.manifest
     }
 
-    /// Returns which door it has.
+    /// Returns which ABI it has.
     #[doc(hidden)]
     pub fn abi(&self) -> Abi {
         self.verdict.abi

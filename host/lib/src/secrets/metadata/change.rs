@@ -119,13 +119,13 @@ impl Host {
     /// ```no_run
     /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
     /// use keystead::api::{Metadata, MetadataValue, SecretName};
-    /// use keystead::metadata::{Change, Edit};
+    /// use keystead::metadata::{Change, MetadataEdit};
     /// use keystead::{NonInteractive, RunMode};
     ///
     /// let mut metadata = Metadata::new();
     /// metadata.insert("owner", MetadataValue::Text("ada".into())).expect("it can be metadata");
     /// let name = SecretName::parse("db/password").expect("it is a name");
-    /// let change = Change { name, vault: None, edit: Edit::Merge(metadata), run: RunMode::Real };
+    /// let change = Change { name, vault: None, edit: MetadataEdit::Merge(metadata), run: RunMode::Real };
     /// if host.change_metadata(&change, &mut NonInteractive)?.differs {
     ///     println!("written");
     /// }

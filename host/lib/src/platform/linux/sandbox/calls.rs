@@ -1,4 +1,4 @@
-//! Which system calls a caged plugin can make. What is not listed here does not exist for it
+//! Which system calls a sandboxed plugin can make. What is not listed here does not exist for it
 //! (`ENOSYS`, so that libraries fall back as on an older kernel); what reaches other processes,
 //! programs, sockets or the metadata of any path is refused (`EPERM`); what only an attack needs
 //! kills.
@@ -114,7 +114,7 @@ const REFUSED: &[c_long] = &[
     REMOVEXATTRAT, FILE_GETATTR, FILE_SETATTR,
     // The whole file system that a file is on.
     libc::SYS_syncfs, libc::SYS_sync_file_range,
-    // Identity, limits, the cage itself.
+    // Identity, limits, the sandbox itself.
     libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setreuid, libc::SYS_setregid,
     libc::SYS_setresuid, libc::SYS_setresgid, libc::SYS_setfsuid, libc::SYS_setfsgid,
     libc::SYS_setgroups, libc::SYS_capset, libc::SYS_setrlimit, libc::SYS_seccomp,

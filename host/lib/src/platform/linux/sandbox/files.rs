@@ -1,4 +1,4 @@
-//! Which files a caged plugin can open and make: landlock rules, from its grants and from what
+//! Which files a sandboxed plugin can open and make: landlock rules, from its grants and from what
 //! every program needs. A rule is of what is there now.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -29,7 +29,7 @@ const SOCKETS: u32 = 64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::plugin::runner) struct Told {
     pub(in crate::plugin::runner) reach: Reach,
-    pub(in crate::plugin::runner) cage: SandboxLevel,
+    pub(in crate::plugin::runner) sandbox: SandboxLevel,
     pub(in crate::plugin::runner) namespaces: Namespaces,
     /// Each path and what may be done with it, in the order of the descriptors.
     pub(in crate::plugin::runner) paths: Vec<(String, FileAccess)>,
@@ -58,7 +58,7 @@ impl Greeting {
         w.text(BUILD);
         w.u32(std::process::id());
         let marks = [
-            (WHOLE, granted.cage() == SandboxLevel::Whole),
+            (WHOLE, granted.sandbox() == SandboxLevel::Full),
             (NETWORK, granted.has(&Permission::Network)),
             (BUS, granted.has(&Permission::Dbus)),
             (LIBRARIES, granted.has_libraries()),
@@ -103,7 +103,7 @@ impl Greeting {
             sockets: has(SOCKETS),
             libraries: has(LIBRARIES),
         };
-        let cage = if has(WHOLE) { SandboxLevel::Whole } else { SandboxLevel::Possible };
+        let sandbox = if has(WHOLE) { SandboxLevel::Full } else { SandboxLevel::BestEffort };
         let namespaces = match (has(NO_NAMESPACES), has(MUST_HAVE_NAMESPACES)) {
             (false, false) => Namespaces::BestEffort,
             (true, false) => Namespaces::Off,
@@ -122,7 +122,7 @@ impl Greeting {
             paths.push((path, access));
         }
         r.end()?;
-        Ok(Self::Own { parent, told: Told { reach, cage, namespaces, paths } })
+        Ok(Self::Own { parent, told: Told { reach, sandbox, namespaces, paths } })
     }
 }
 
@@ -134,7 +134,7 @@ pub(in crate::plugin::runner) fn write_plugin(
 ) {
     w.text(&image.file.to_string_lossy());
     w.raw(&image.sha256);
-    w.text(image.door.as_str());
+    w.text(image.abi.as_str());
     w.text(known.map_or("", AbiCompatibility::as_str));
 }
 
@@ -142,11 +142,11 @@ pub(in crate::plugin::runner) fn write_plugin(
 pub(in crate::plugin::runner) fn plugin(r: &mut Reader<'_>) -> Result<Plugin, Fault> {
     let file = r.text(MAX_PATH_BYTES, "a path of more than 8192 bytes")?.to_owned();
     let sha256 = r.array()?;
-    let door = Abi::parse(r.text(64, "an ABI of more than 64 bytes")?);
-    let door = door.ok_or_else(|| Fault::new("an unknown ABI"))?;
+    let abi = Abi::parse(r.text(64, "an ABI of more than 64 bytes")?);
+    let abi = abi.ok_or_else(|| Fault::new("an unknown ABI"))?;
     let known = AbiCompatibility::parse(r.text(64, "a fit of more than 64 bytes")?);
     r.end()?;
-    Ok(Plugin { path: "".into(), file, sha256, door, known })
+    Ok(Plugin { path: "".into(), file, sha256, abi, known })
 }
 
 /// Reads the answer to `open`: how the plugin fits.

@@ -30,7 +30,7 @@ fn whatever_bytes_a_plugin_sends_over_the_runners_socket_its_process_is_killed_f
         let mut stage = stage("");
         // Those with descriptors can be sent by one that has connections.
         stage.setup.granted =
-            Granted::for_tests(&["exec:upper", "network"], [7; 32], SandboxLevel::Whole);
+            Granted::for_tests(&["exec:upper", "network"], [7; 32], SandboxLevel::Full);
         let mut runner = open(&stage);
         let pid = runner.carrier().process_id().unwrap().to_string();
         let failure = failure(&mut runner, name, amply());

@@ -95,7 +95,7 @@ fn rounds() {
     for round in 0..200 {
         let mut stage = stage("");
         stage.setup.granted =
-            Granted::for_tests(&["exec:upper", "network"], [7; 32], SandboxLevel::Whole);
+            Granted::for_tests(&["exec:upper", "network"], [7; 32], SandboxLevel::Full);
         let mut runner = super::open(&stage);
         match round % 4 {
             0 => drop(runner),
@@ -124,7 +124,7 @@ fn open(
     match std::fs::read_to_string(&plugin.path).unwrap().as_str() {
         "refuse" => Err(api::Error::unavailable("not today").into()),
         how @ ("unloadable" | "unknown") => {
-            let problem = format!("{} has no door", plugin.file);
+            let problem = format!("{} has no ABI", plugin.file);
             let code = if how == "unknown" { "E08.example" } else { "E08.symbol" };
             Err(child::NotOpened::Unloadable { code, problem })
         }

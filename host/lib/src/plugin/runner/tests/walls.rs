@@ -21,7 +21,7 @@ fn required(grants: &[String]) -> Option<Stage> {
 
 fn granted(grants: &[String], namespaces: Namespaces) -> Granted {
     let grants: Vec<&str> = grants.iter().map(String::as_str).collect();
-    Granted::for_tests(&grants, [7; 32], SandboxLevel::Possible).with_namespaces(namespaces)
+    Granted::for_tests(&grants, [7; 32], SandboxLevel::BestEffort).with_namespaces(namespaces)
 }
 
 /// A directory with something granted in it, and something that is not.

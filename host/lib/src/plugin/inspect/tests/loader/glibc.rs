@@ -154,7 +154,7 @@ fn said(bytes: &[u8], address: u64) -> Option<String> {
     for name in &raw.needed {
         line += &format!(" needed={name}");
     }
-    let data = raw.rust_entry.expect("it is a plugin of the Rust door").data;
+    let data = raw.rust_entry.expect("it is a plugin of the Rust ABI").data;
     // Where in the file the bytes begin that inspection took for the entry.
     let place = data.as_ptr() as usize - bytes.as_ptr() as usize;
     if File(bytes.to_vec()).place(address) != place {

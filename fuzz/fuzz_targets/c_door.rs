@@ -1,7 +1,0 @@
-//! A plugin of the C ABI that tells its host whatever the input says.
-
-#![no_main]
-
-use keystead::internals::plugin::c_door::fuzzing::answer;
-
-libfuzzer_sys::fuzz_target!(|input: &[u8]| answer(input));

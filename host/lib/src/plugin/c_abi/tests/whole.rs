@@ -1,0 +1,484 @@
+//! A plugin of the C ABI that does all there is: it notes what it is asked, and tells what
+//! the tests of `plugin` expect.
+
+use std::cell::RefCell;
+use std::ptr;
+
+use keystead_plugin_api::ErrorKind;
+
+use super::super::host_table::HOST;
+use super::super::table::*;
+
+thread_local! {
+    /// What the plugin was asked.
+    static ASKED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// The context and the last reply.
+    pub(super) static LAST: RefCell<(u64, u64)> = const { RefCell::new((0, 0)) };
+}
+
+pub(super) fn asked() -> Vec<String> {
+    ASKED.take()
+}
+
+fn note(text: String, reply: u64) {
+    ASKED.with_borrow_mut(|asked| asked.push(text));
+    LAST.with_borrow_mut(|last| last.1 = reply);
+}
+
+pub(super) fn bytes(text: &str) -> Bytes {
+    Bytes::of(text.as_bytes())
+}
+
+pub(super) unsafe fn shown(bytes: Bytes) -> String {
+    // What is empty is null, never the address of nothing.
+    assert_eq!(bytes.data.is_null(), bytes.size == 0);
+    if bytes.size == 0 {
+        return "-".to_owned();
+    }
+    unsafe { bytes.text("it", 1_000) }.unwrap().escape_debug().to_string()
+}
+
+/// What is there where its bit says so.
+unsafe fn maybe(present: u32, bit: u32, bytes: Bytes) -> String {
+    if present & bit == 0 {
+        assert!(bytes.data.is_null());
+        return "-".to_owned();
+    }
+    format!("={}", unsafe { shown(bytes) })
+}
+
+unsafe fn items(items: *const *const Item, count: usize) -> String {
+    assert_eq!(items.is_null(), count == 0);
+    let each = (0..count).map(|at| unsafe {
+        let item = &**items.add(at);
+        assert_eq!(item.size, size::<Item>());
+        format!("{}:{}:{}:{}", shown(item.name), item.kind, item.integer, shown(item.text))
+    });
+    format!("[{}]", each.collect::<Vec<_>>().join(" "))
+}
+
+unsafe fn pieces(pieces: *const *const Metadata, count: usize) -> String {
+    assert_eq!(pieces.is_null(), count == 0);
+    let each = (0..count).map(|at| unsafe {
+        let piece = &**pieces.add(at);
+        assert_eq!((piece.size, piece.flags), (size::<Metadata>(), 0));
+        assert_eq!(piece.texts.is_null(), piece.text_count == 0);
+        let texts = (0..piece.text_count).map(|at| format!("{},", shown(*piece.texts.add(at))));
+        let (key, text) = (shown(piece.key), shown(piece.text));
+        let texts = if piece.kind == 5 { texts.collect() } else { text };
+        format!("{key}:{}:{}:{texts}", piece.kind, piece.integer)
+    });
+    format!("[{}]", each.collect::<Vec<_>>().join(" "))
+}
+
+const STATE: State = 8 as State;
+
+unsafe extern "C" fn open(
+    host: *const HostTable,
+    context: u64,
+    request: *const OpenRequest,
+    reply: u64,
+    state: *mut State,
+) -> u32 {
+    unsafe {
+        assert_eq!(((*host).magic, (*host).size), (MAGIC, size::<HostTable>()));
+        let r = &*request;
+        let parameters = items(r.parameters, r.parameter_count);
+        let (vault, kind, millis) = (shown(r.vault), shown(r.kind), r.session_millis);
+        let session = maybe(r.present, with::SESSION, r.session);
+        let host = format!("{}/{}", shown(r.host_name), shown(r.host_version));
+        note(format!("open {vault} {kind} {parameters} {session} {millis} {host}"), reply);
+        state.write(STATE);
+    }
+    LAST.with_borrow_mut(|last| last.0 = context);
+    0
+}
+
+unsafe extern "C" fn close(_: State) {
+    note("close".to_owned(), 0);
+}
+
+unsafe extern "C" fn get(_: State, request: *const GetRequest, reply: u64) -> u32 {
+    unsafe {
+        let r = &*request;
+        let name = shown(r.name);
+        note(format!("get {name} {}", maybe(r.present, with::VERSION, r.version)), reply);
+        tell_secret(&name, reply)
+    }
+}
+
+pub(super) fn item(key: &str, kind: u32, integer: i64, text: &str) -> Metadata {
+    Metadata {
+        size: size::<Metadata>(),
+        kind,
+        key: bytes(key),
+        integer,
+        text: bytes(text),
+        texts: std::ptr::null(),
+        text_count: 0,
+        flags: 0,
+        reserved: 0,
+    }
+}
+
+/// What is known of a secret that is this version.
+pub(super) fn version(text: &str) -> Secret {
+    Secret { size: size::<Secret>(), present: with::VERSION, version: bytes(text) }
+}
+
+/// An entry of this name, without a version.
+pub(super) fn entry(name: Bytes, kind: u32) -> Entry {
+    let size = size::<Entry>();
+    Entry { size, present: 0, name, kind, reserved: 0, version: Bytes::NONE }
+}
+
+/// A version of this name; the time of the epoch is one.
+pub(super) fn one_version(id: &str, created: Option<i64>) -> Version {
+    let (size, present) = (size::<Version>(), if created.is_some() { with::CREATED } else { 0 });
+    let created = created.unwrap_or(7);
+    Version { size, present, id: bytes(id), created, flags: 0, reserved: 0 }
+}
+
+/// An action that loses something, and a parameter of one.
+pub(super) fn action(id: &str, description: &str) -> Action {
+    let (size, id, description) = (size::<Action>(), bytes(id), bytes(description));
+    Action { size, present: 0, id, description, flags: 1, reserved: 0 }
+}
+
+pub(super) fn schema(name: &str, kind: u32, description: &str, preset: &str) -> Schema {
+    let (name, description, preset) = (bytes(name), bytes(description), bytes(preset));
+    Schema { size: size::<Schema>(), present: 0, kind, flags: 1, name, description, preset }
+}
+
+/// A step of unlocking, with everything that it may say.
+pub(super) fn challenge(id: &str) -> Challenge {
+    Challenge {
+        size: size::<Challenge>(),
+        present: 0,
+        id: bytes(id),
+        message: bytes("open this"),
+        url: bytes("https://example.com/"),
+        wait: 1,
+        reserved: 0,
+        interval_millis: 5_000,
+        expires_millis: 60_000,
+    }
+}
+
+pub(super) fn prompt(name: &str, label: &str, flags: u32) -> Prompt {
+    Prompt {
+        size: size::<Prompt>(),
+        present: 0,
+        kind: 0,
+        flags,
+        name: bytes(name),
+        label: bytes(label),
+        choices: ptr::null(),
+        choice_count: 0,
+    }
+}
+
+unsafe fn tell_secret(name: &str, reply: u64) -> u32 {
+    unsafe {
+        let told = match name {
+            "text" => (HOST.text)(reply, bytes("a text")),
+            "bytes" => (HOST.bytes)(reply, Bytes::of(&[0, 255])),
+            "credential" => (HOST.credential)(reply, bytes("user"), bytes("password")),
+            "json" => (HOST.json)(reply, bytes("[1.0]")),
+            "form" => (HOST.value)(reply, 1, Bytes::of(b"\x02\0\0\0ab")),
+            "slow" => {
+                (HOST.message)(reply, bytes("slow down"));
+                return (HOST.retry_after)(reply, 1_500) + ErrorKind::Unavailable.code();
+            }
+            _ => return ErrorKind::NotFound.code(),
+        };
+        for (key, kind, integer, text) in
+            [("t", 1, 0, "x"), ("i", 2, -4, ""), ("b", 3, 1, ""), ("at", 4, 5, "")]
+        {
+            (HOST.metadata)(reply, &item(key, kind, integer, text));
+        }
+        let list = [bytes("b"), Bytes::NONE, bytes("a")];
+        let (texts, text_count) = (list.as_ptr(), list.len());
+        (HOST.metadata)(reply, &Metadata { texts, text_count, ..item("l", 5, 0, "") });
+        (HOST.metadata)(reply, &item("no-l", 5, 0, ""));
+        (HOST.metadata)(reply, &Metadata { flags: READ_ONLY, ..item("own", 2, 7, "") });
+        told + (HOST.secret)(reply, &version("v1"))
+    }
+}
+
+unsafe extern "C" fn list(_: State, request: *const ListRequest, reply: u64) -> u32 {
+    unsafe {
+        let r = &*request;
+        let cursor = maybe(r.present, with::CURSOR, r.cursor);
+        let pattern = maybe(r.present, with::PATTERN, r.pattern);
+        note(format!("list {cursor} {pattern} {} {}", shown(r.prefix), r.limit), reply);
+        let first = r.present & with::CURSOR == 0;
+        let mut found = entry(bytes(if first { "a" } else { "b" }), 1);
+        (found.present, found.version) = (with::VERSION, bytes("v1"));
+        (HOST.entry)(reply, &found);
+        (HOST.metadata)(reply, &item("new", 9, 0, ""));
+        if first { (HOST.next_cursor)(reply, bytes("a")) } else { 0 }
+    }
+}
+
+unsafe extern "C" fn describe(_: State, request: *const DescribeRequest, reply: u64) -> u32 {
+    unsafe {
+        note(format!("describe {}", shown((*request).name)), reply);
+        (HOST.entry)(reply, &entry((*request).name, 99))
+    }
+}
+
+unsafe fn shown_set(r: &SetRequest) -> String {
+    let value = unsafe { r.value.read("it", 1_000) }.unwrap();
+    let given = r.present & with::METADATA != 0;
+    let metadata = unsafe { pieces(r.metadata, r.metadata_count) };
+    let metadata = if given { metadata } else { "-".to_owned() };
+    let name = unsafe { shown(r.name) };
+    let expected = unsafe { maybe(r.present, with::IF_VERSION, r.if_version) };
+    format!("{name} {} {value:?} {} {metadata} {expected}", r.value_kind, r.mode)
+}
+
+pub(super) unsafe extern "C" fn set(_: State, request: *const SetRequest, reply: u64) -> u32 {
+    note(format!("set {}", unsafe { shown_set(&*request) }), reply);
+    unsafe { (HOST.written)(reply, &version("v2")) }
+}
+
+unsafe extern "C" fn remove(_: State, request: *const RemoveRequest, reply: u64) -> u32 {
+    unsafe {
+        let r = &*request;
+        let expected = maybe(r.present, with::IF_VERSION, r.if_version);
+        note(format!("remove {} {expected}", shown(r.name)), reply);
+        let (size, present) = (size::<Removed>(), with::RECOVERABLE_UNTIL);
+        (HOST.removed)(reply, &Removed { size, present, recoverable_until: 0 })
+    }
+}
+
+unsafe extern "C" fn set_metadata(_: State, r: *const SetMetadataRequest, reply: u64) -> u32 {
+    let r = unsafe { &*r };
+    let metadata = unsafe { pieces(r.metadata, r.metadata_count) };
+    let expected = unsafe { maybe(r.present, with::IF_VERSION, r.if_version) };
+    note(format!("set_metadata {} {metadata} {expected}", unsafe { shown(r.name) }), reply);
+    unsafe { (HOST.written)(reply, &version("v3")) }
+}
+
+unsafe extern "C" fn unlock(_: State, request: *const UnlockRequest, reply: u64) -> u32 {
+    unsafe {
+        let r = &*request;
+        let answer = &**r.answers;
+        let (name, value) = (shown(answer.name), shown(answer.value));
+        note(format!("unlock {} {} {name} {value}", shown(r.challenge), r.answer_count), reply);
+        (HOST.keep_session)(LAST.with_borrow(|last| last.0), bytes("session"), 60_000)
+    }
+}
+
+unsafe extern "C" fn lock(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+    note("lock".to_owned(), reply);
+    unsafe {
+        (HOST.challenge)(reply, &challenge("id"));
+        (HOST.prompt)(reply, &prompt("pin", "The PIN", 3));
+        let choices = [bytes("a"), bytes("b")];
+        let mut user = prompt("user", "User", 0);
+        (user.kind, user.choices, user.choice_count) = (2, choices.as_ptr(), 2);
+        (HOST.prompt)(reply, &user);
+    }
+    ErrorKind::Locked.code()
+}
+
+unsafe extern "C" fn plain(_: State, request: *const PlainRequest, reply: u64) -> u32 {
+    let left = unsafe { (*request).deadline_millis };
+    note(format!("plain {}", left > 1_000 && left <= 60_000), reply);
+    0
+}
+
+unsafe extern "C" fn versions(_: State, request: *const VersionsRequest, reply: u64) -> u32 {
+    unsafe {
+        let r = &*request;
+        let cursor = maybe(r.present, with::CURSOR, r.cursor);
+        note(format!("versions {} {cursor} {}", shown(r.name), r.limit), reply);
+        (HOST.version)(reply, &one_version("2", Some(0)));
+        (HOST.metadata)(reply, &item("t", 1, 0, "x"));
+        (HOST.version)(reply, &Version { flags: 1, ..one_version("1", None) });
+        (HOST.next_cursor)(reply, bytes("1"))
+    }
+}
+
+unsafe extern "C" fn list_removed(_: State, r: *const ListRemovedRequest, reply: u64) -> u32 {
+    unsafe {
+        let cursor = maybe((*r).present, with::CURSOR, (*r).cursor);
+        note(format!("list_removed {cursor} {}", (*r).limit), reply);
+        let (size, name) = (size::<RemovedSecret>(), bytes("gone"));
+        let all = with::ID | with::REMOVED | with::RECOVERABLE_UNTIL;
+        for (present, id) in [(all, bytes("7")), (0, Bytes::NONE)] {
+            let (removed, recoverable_until) = (0, 9);
+            let it = RemovedSecret { size, present, name, id, removed, recoverable_until };
+            (HOST.removed_secret)(reply, &it);
+        }
+        (HOST.next_cursor)(reply, bytes("c"))
+    }
+}
+
+unsafe fn removed_one(call: &str, r: *const RemovedOneRequest, reply: u64) {
+    unsafe {
+        let r = &*r;
+        let id = maybe(r.present, with::ID, r.id);
+        let version = maybe(r.present, with::VERSION, r.version);
+        note(format!("{call} {} {id} {version}", shown(r.name)), reply);
+    }
+}
+
+unsafe extern "C" fn restore(_: State, request: *const RemovedOneRequest, reply: u64) -> u32 {
+    unsafe {
+        removed_one("restore", request, reply);
+        (HOST.written)(reply, &version("v4"))
+    }
+}
+
+unsafe extern "C" fn purge(_: State, request: *const RemovedOneRequest, reply: u64) -> u32 {
+    unsafe { removed_one("purge", request, reply) };
+    0
+}
+
+/// The rules that are answered.
+pub(super) fn some_rules() -> Rules {
+    Rules {
+        size: size::<Rules>(),
+        present: 0,
+        names: 4,
+        folding: 15,
+        composition: 16,
+        reserved: 0,
+        max_name_bytes: 255,
+        max_value_bytes: 0,
+        name_grammar: bytes("letters"),
+    }
+}
+
+unsafe extern "C" fn rules(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+    note("rules".to_owned(), reply);
+    unsafe { (HOST.rules)(reply, &some_rules()) }
+}
+
+unsafe extern "C" fn actions(_: State, _: *const PlainRequest, reply: u64) -> u32 {
+    note("actions".to_owned(), reply);
+    unsafe {
+        (HOST.action)(reply, &action("burn", "burns it"));
+        (HOST.parameter)(reply, &schema("how", 2, "how much", "3"))
+    }
+}
+
+unsafe extern "C" fn act(_: State, request: *const ActionRequest, reply: u64) -> u32 {
+    unsafe {
+        let r = &*request;
+        let parameters = items(r.parameters, r.parameter_count);
+        note(format!("act {} {parameters}", shown(r.action)), reply);
+        (HOST.message)(reply, bytes("done"));
+        (HOST.text)(reply, bytes("a code"))
+    }
+}
+
+unsafe extern "C" fn get_many(
+    _: State,
+    request: *const ManyRequest<GetRequest>,
+    reply: u64,
+) -> u32 {
+    let (requests, count) = unsafe { ((*request).requests, (*request).request_count) };
+    note(format!("get_many {count}"), reply);
+    for at in 0..count {
+        unsafe {
+            let name = shown((**requests.add(at)).name);
+            if name != "unanswered" {
+                let status = tell_secret(&name, reply);
+                (HOST.result)(reply, status);
+            }
+        }
+    }
+    0
+}
+
+unsafe extern "C" fn set_many(
+    _: State,
+    request: *const ManyRequest<SetRequest>,
+    reply: u64,
+) -> u32 {
+    let (requests, count) = unsafe { ((*request).requests, (*request).request_count) };
+    note(format!("set_many {count}"), reply);
+    for at in 0..count {
+        unsafe {
+            let name = shown((**requests.add(at)).name);
+            if name == "a" {
+                (HOST.written)(reply, &version("v5"));
+            }
+            (HOST.result)(
+                reply,
+                if name == "bad" { ErrorKind::PermissionDenied.code() } else { 0 },
+            );
+            if name == "twice" {
+                (HOST.result)(reply, 0);
+            }
+        }
+    }
+    0
+}
+
+unsafe extern "C" fn rename(_: State, request: *const RenameRequest, reply: u64) -> u32 {
+    // SAFETY: the host keeps the request alive until this returns.
+    let (from, to) = unsafe { (shown((*request).from), shown((*request).to)) };
+    note(format!("rename {from} {to}"), reply);
+    unsafe { (HOST.written)(reply, &version("")) }
+}
+
+/// A table with everything.
+pub(super) fn whole() -> PluginTable {
+    PluginTable {
+        magic: MAGIC,
+        size: size::<PluginTable>(),
+        flags: CONDITIONAL | TEXT_LISTS,
+        open: Some(open),
+        close: Some(close),
+        get: Some(get),
+        list: Some(list),
+        describe: Some(describe),
+        set: Some(set),
+        remove: Some(remove),
+        set_metadata: Some(set_metadata),
+        unlock: Some(unlock),
+        lock: Some(lock),
+        test: Some(plain),
+        unregister: Some(plain),
+        versions: Some(versions),
+        actions: Some(actions),
+        run_action: Some(act),
+        get_many: Some(get_many),
+        set_many: Some(set_many),
+        rename: Some(rename),
+        list_removed: Some(list_removed),
+        restore: Some(restore),
+        purge: Some(purge),
+        rules: Some(rules),
+    }
+}
+
+/// A table with what every plugin has.
+pub(super) fn bare() -> PluginTable {
+    PluginTable {
+        describe: None,
+        set: None,
+        remove: None,
+        set_metadata: None,
+        unlock: None,
+        lock: None,
+        test: None,
+        unregister: None,
+        versions: None,
+        actions: None,
+        run_action: None,
+        get_many: None,
+        set_many: None,
+        rename: None,
+        list_removed: None,
+        restore: None,
+        purge: None,
+        rules: None,
+        ..whole()
+    }
+}

@@ -1,0 +1,362 @@
+//! A vault behind a C table as a plain [`Vault`].
+
+use std::ptr;
+
+use keystead_plugin_api as api;
+use keystead_plugin_api::abi::merged;
+use keystead_plugin_api::{Context, Error, MAX_GET_MANY, Result, Vault};
+
+use super::host_table::Place;
+use super::lend::{self, Lent};
+use super::reply::{Asked, Reply};
+use super::table::*;
+
+/// An open vault of a plugin of the C ABI.
+pub(super) struct CVault {
+    table: &'static PluginTable,
+    close: unsafe extern "C" fn(State),
+    get: Call<GetRequest>,
+    list: Call<ListRequest>,
+    state: State,
+    place: Place,
+}
+
+// SAFETY: the header says that each call may come from another thread, one at a time; the
+// state is the plugin's own, and the host only hands it back.
+unsafe impl Send for CVault {}
+
+impl Drop for CVault {
+    fn drop(&mut self) {
+        // SAFETY: the vault was opened once and is closed once, here; its place is given up
+        // afterwards.
+        unsafe { (self.close)(self.state) }
+    }
+}
+
+/// Opens a vault of a plugin whose table has been checked.
+pub(super) fn open(
+    table: &'static PluginTable,
+    host: &'static HostTable,
+    request: &api::OpenRequest,
+    context: Context,
+) -> Result<CVault> {
+    let (Some(open), Some(close), Some(get), Some(list)) =
+        (table.open, table.close, table.get, table.list)
+    else {
+        return Err(Error::internal("its table lacks what every plugin has"));
+    };
+    let place = Place::take(context.into_services());
+    let parameters = lend::parameters(&request.parameters);
+    let lent = lend::open(request, &parameters);
+    let mut state: State = ptr::null_mut();
+    let reply = place.begin(Asked::Done);
+    // SAFETY: the table is that of a plugin of this ABI; what it is given lives until it
+    // returns.
+    let status = unsafe { open(host, place.context(), &lent, reply, &mut state) };
+    let told = place.end(status);
+    if status == 0 && !state.is_null() {
+        // Made before a fault is looked at: what was opened is closed again.
+        let vault = CVault { table, close, get, list, state, place };
+        return told.map(|_| vault);
+    }
+    told?;
+    Err(Error::internal("the plugin opened a vault and gave none"))
+}
+
+impl CVault {
+    /// Makes one call and returns what was told.
+    fn call<R>(&mut self, function: Call<R>, request: &R, asked: Asked) -> Result<Reply> {
+        let reply = self.place.begin(asked);
+        // SAFETY: the state lives until `close`; the request lives until this returns;
+        // `&mut self` makes it the only call.
+        let status = unsafe { function(self.state, request, reply) };
+        self.place.end(status)
+    }
+
+    /// Refuses a condition where the plugin does not say that it checks one: a plugin that passes over
+    /// it would write over what another writer has written.
+    fn check_condition(&self, if_version: Option<&String>) -> Result<()> {
+        if if_version.is_some() && self.table.flags & CONDITIONAL == 0 {
+            return Err(Error::unsupported("this vault does not check versions"));
+        }
+        Ok(())
+    }
+
+    /// Refuses metadata that would be lost: a plugin that does not say that it keeps lists of texts may
+    /// take one for an empty text.
+    fn check_metadata(&self, metadata: &api::Metadata) -> Result<()> {
+        metadata.check_writable()?;
+        let list =
+            metadata.iter().find(|(_, value)| matches!(value, api::MetadataValue::TextList(_)));
+        match list {
+            Some((key, _)) if self.table.flags & TEXT_LISTS == 0 => {
+                Err(Error::unsupported(format!("this vault keeps no list of texts, as `{key}` is")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to write what the plugin does not say that it knows: it would keep something else.
+    #[cfg(feature = "next")]
+    fn check_next(&self, mode: api::WriteMode, metadata: Option<&api::Metadata>) -> Result<()> {
+        let is_digest = |value: &api::MetadataValue| matches!(value, api::MetadataValue::Digest(_));
+        let has_digest = metadata.is_some_and(|all| all.iter().any(|(_, value)| is_digest(value)));
+        if (mode == api::WriteMode::Merge || has_digest) && self.table.flags & NEXT == 0 {
+            return Err(Error::unsupported("the plugin was built before there was this"));
+        }
+        Ok(())
+    }
+
+    /// Returns this vault as one that does what the plain trait does by default.
+    fn bare(&mut self) -> Bare<'_> {
+        Bare(self)
+    }
+}
+
+/// Has get, list and set, so that the trait's own defaults stand for everything else.
+struct Bare<'v>(&'v mut CVault);
+
+impl Vault for Bare<'_> {
+    fn get(&mut self, request: &api::GetRequest) -> Result<api::Secret> {
+        self.0.get(request)
+    }
+
+    fn list(&mut self, request: &api::ListRequest) -> Result<api::Page> {
+        self.0.list(request)
+    }
+
+    fn set(&mut self, request: api::SetRequest) -> Result<api::Written> {
+        self.0.set(request)
+    }
+}
+
+impl Vault for CVault {
+    fn get(&mut self, request: &api::GetRequest) -> Result<api::Secret> {
+        self.call(self.get, &lend::get(request), Asked::Secret)?.secret()
+    }
+
+    fn list(&mut self, request: &api::ListRequest) -> Result<api::Page> {
+        let lent = lend::list(request);
+        let told = self.call(self.list, &lent, Asked::Page(lent.limit as usize))?;
+        Ok(api::Page::new(told.entries, advanced(told.next, request.cursor.as_deref())?))
+    }
+
+    fn describe(&mut self, request: &api::DescribeRequest) -> Result<api::Entry> {
+        match self.table.describe {
+            Some(describe) => {
+                self.call(describe, &lend::describe(request), Asked::Entry)?.entry_alone()
+            }
+            None => self.bare().describe(request),
+        }
+    }
+
+    fn set(&mut self, request: api::SetRequest) -> Result<api::Written> {
+        let Some(set) = self.table.set else {
+            return Err(Error::unsupported("this vault cannot be written to"));
+        };
+        self.check_condition(request.if_version.as_ref())?;
+        request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_metadata(metadata))?;
+        #[cfg(feature = "next")]
+        self.check_next(request.mode, request.metadata.as_ref())?;
+        let value = request.value.encode()?;
+        let items = lend::metadata(request.metadata.as_ref().unwrap_or(&api::Metadata::new()));
+        let lent = lend::set(&request, value.expose(), &items);
+        Ok(self.call(set, &lent, Asked::Written)?.written())
+    }
+
+    fn set_many(&mut self, request: api::SetManyRequest) -> Result<api::SetManyResults> {
+        api::SetRequest::check_many(&request.requests)?;
+        let Some(set_many) = self.table.set_many else { return self.bare().set_many(request) };
+        let requests = &request.requests;
+        let value = |request: &api::SetRequest| {
+            self.check_condition(request.if_version.as_ref())?;
+            request.metadata.as_ref().map_or(Ok(()), |metadata| self.check_metadata(metadata))?;
+            #[cfg(feature = "next")]
+            self.check_next(request.mode, request.metadata.as_ref())?;
+            request.value.encode()
+        };
+        let values: Vec<_> = requests.iter().map(value).collect();
+        let none = api::Metadata::new();
+        let items: Vec<_> = requests
+            .iter()
+            .map(|request| lend::metadata(request.metadata.as_ref().unwrap_or(&none)))
+            .collect();
+        let (mut lent, mut results) = (Vec::new(), Vec::new());
+        for ((request, value), items) in requests.iter().zip(&values).zip(&items) {
+            match value {
+                Ok(value) => {
+                    lent.push(lend::set(request, value.expose(), items));
+                    results.push(Ok(()));
+                }
+                Err(error) => results.push(Err(error.clone())),
+            }
+        }
+        let lent = Lent::new(lent);
+        let answers = match lent.count() {
+            0 => Vec::new(),
+            count => self.call(set_many, &lend::many(&lent), Asked::Results(count))?.results,
+        };
+        merged(results, answers).map(api::SetManyResults::new)
+    }
+
+    fn remove(&mut self, request: &api::RemoveRequest) -> Result<api::Removed> {
+        let Some(remove) = self.table.remove else { return self.bare().remove(request) };
+        self.check_condition(request.if_version.as_ref())?;
+        let told = self.call(remove, &lend::remove(request), Asked::Removed)?;
+        Ok(told.removed.unwrap_or_default())
+    }
+
+    fn rename(&mut self, request: &api::RenameRequest) -> Result<api::Renamed> {
+        let Some(rename) = self.table.rename else { return self.bare().rename(request) };
+        let mut renamed = api::Renamed::new();
+        renamed.version = self.call(rename, &lend::rename(request), Asked::Written)?.version;
+        Ok(renamed)
+    }
+
+    fn set_metadata(&mut self, request: api::SetMetadataRequest) -> Result<api::MetadataWritten> {
+        let Some(set_metadata) = self.table.set_metadata else {
+            return self.bare().set_metadata(request);
+        };
+        self.check_condition(request.if_version.as_ref())?;
+        self.check_metadata(&request.metadata)?;
+        #[cfg(feature = "next")]
+        self.check_next(api::WriteMode::Upsert, Some(&request.metadata))?;
+        let items = lend::metadata(&request.metadata);
+        let lent = lend::set_metadata(&request, &items);
+        let mut written = api::MetadataWritten::new();
+        written.version = self.call(set_metadata, &lent, Asked::Written)?.version;
+        Ok(written)
+    }
+
+    fn list_removed(&mut self, request: &api::ListRemovedRequest) -> Result<api::RemovedPage> {
+        let Some(list) = self.table.list_removed else { return self.bare().list_removed(request) };
+        let lent = lend::list_removed(request);
+        let told = self.call(list, &lent, Asked::RemovedPage(lent.limit as usize))?;
+        let next = advanced(told.next, request.cursor.as_deref())?;
+        Ok(api::RemovedPage::new(told.removed_secrets, next))
+    }
+
+    fn restore(&mut self, request: &api::RestoreRequest) -> Result<api::Restored> {
+        let Some(restore) = self.table.restore else { return self.bare().restore(request) };
+        let api::RestoreRequest { name, id, version, deadline, .. } = request;
+        let lent = lend::removed_one(name, id.as_ref(), version.as_ref(), *deadline);
+        let mut restored = api::Restored::new();
+        restored.version = self.call(restore, &lent, Asked::Written)?.version;
+        Ok(restored)
+    }
+
+    fn purge(&mut self, request: &api::PurgeRequest) -> Result<api::Purged> {
+        let Some(purge) = self.table.purge else { return self.bare().purge(request) };
+        let api::PurgeRequest { name, id, version, deadline, .. } = request;
+        let lent = lend::removed_one(name, id.as_ref(), version.as_ref(), *deadline);
+        self.call(purge, &lent, Asked::Done).map(|_| api::Purged::new())
+    }
+
+    fn rules(&mut self, request: &api::RulesRequest) -> Result<api::Rules> {
+        let Some(rules) = self.table.rules else { return self.bare().rules(request) };
+        let told = self.call(rules, &lend::plain(request.deadline), Asked::Rules)?;
+        told.rules.ok_or_else(|| Error::internal("success was answered and no rules"))
+    }
+
+    fn unlock(&mut self, request: &api::UnlockRequest) -> Result<api::Unlocked> {
+        let Some(unlock) = self.table.unlock else { return self.bare().unlock(request) };
+        let answers = lend::answers(&request.answers);
+        let lent = lend::unlock(request, &answers);
+        self.call(unlock, &lent, Asked::Done).map(|_| api::Unlocked::new())
+    }
+
+    fn lock(&mut self, request: &api::LockRequest) -> Result<api::Locked> {
+        let lent = lend::plain(request.deadline);
+        match self.table.lock {
+            Some(lock) => self.call(lock, &lent, Asked::Done).map(|_| api::Locked::new()),
+            None => self.bare().lock(request),
+        }
+    }
+
+    fn test(&mut self, request: &api::TestRequest) -> Result<api::TestReport> {
+        let lent = lend::plain(request.deadline);
+        match self.table.test {
+            Some(test) => self.call(test, &lent, Asked::Done).map(|_| api::TestReport::new()),
+            None => self.bare().test(request),
+        }
+    }
+
+    fn unregister(&mut self, request: &api::UnregisterRequest) -> Result<api::Unregistered> {
+        let lent = lend::plain(request.deadline);
+        match self.table.unregister {
+            Some(unregister) => {
+                self.call(unregister, &lent, Asked::Done).map(|_| api::Unregistered::new())
+            }
+            None => self.bare().unregister(request),
+        }
+    }
+
+    fn get_many(&mut self, request: &api::GetManyRequest) -> Result<api::GetManyResults> {
+        let requests = &request.requests;
+        if requests.len() > MAX_GET_MANY {
+            return Err(Error::invalid(format!(
+                "{} secrets were asked for at once; the most is {MAX_GET_MANY}",
+                requests.len()
+            )));
+        }
+        let Some(get_many) = self.table.get_many else { return self.bare().get_many(request) };
+        let lent = Lent::new(requests.iter().map(lend::get).collect());
+        let asked = Asked::Secrets(lent.count());
+        let results = self.call(get_many, &lend::many(&lent), asked)?.secrets;
+        if results.len() != requests.len() {
+            return Err(Error::internal(format!(
+                "{} secrets were asked for and {} came back",
+                requests.len(),
+                results.len()
+            )));
+        }
+        Ok(api::GetManyResults::new(results))
+    }
+
+    fn versions(&mut self, request: &api::VersionsRequest) -> Result<api::VersionPage> {
+        let Some(versions) = self.table.versions else { return self.bare().versions(request) };
+        let lent = lend::versions(request);
+        let told = self.call(versions, &lent, Asked::Versions(lent.limit as usize))?;
+        let next = advanced(told.next, request.cursor.as_deref())?;
+        Ok(api::VersionPage::new(told.versions, next))
+    }
+
+    fn actions(&mut self, request: &api::ActionsRequest) -> Result<api::ActionList> {
+        let lent = lend::plain(request.deadline);
+        match self.table.actions {
+            Some(actions) => {
+                Ok(api::ActionList::new(self.call(actions, &lent, Asked::Actions)?.actions))
+            }
+            None => self.bare().actions(request),
+        }
+    }
+
+    fn run_action(&mut self, request: &api::ActionRequest) -> Result<api::ActionOutcome> {
+        let Some(act) = self.table.run_action else { return self.bare().run_action(request) };
+        let parameters = lend::parameters(&request.parameters);
+        let lent = lend::action(request, &parameters);
+        let told = self.call(act, &lent, Asked::Outcome)?;
+        let mut outcome = api::ActionOutcome::new(told.message.unwrap_or_default());
+        outcome.value = told.value;
+        Ok(outcome)
+    }
+
+    #[cfg(feature = "next")]
+    fn health(
+        &mut self,
+        deadline: api::Deadline,
+    ) -> Result<std::collections::BTreeMap<String, String>> {
+        match self.table.health {
+            Some(health) => Ok(self.call(health, &lend::plain(deadline), Asked::Health)?.health),
+            None => self.bare().health(deadline),
+        }
+    }
+}
+
+/// Returns the next page's cursor, which differs from that of this page.
+fn advanced(next: Option<String>, cursor: Option<&str>) -> Result<Option<String>> {
+    if next.is_some() && next.as_deref() == cursor {
+        return Err(Error::internal("the page's cursor does not advance"));
+    }
+    Ok(next)
+}

@@ -1,0 +1,47 @@
+//! The sandbox where a kernel lacks something, and grants that mean nothing.
+
+use super::*;
+
+#[test]
+fn what_the_kernel_lacks_is_left_out_unless_a_whole_sandbox_is_demanded() {
+    for (without, lack) in [("landlock", MissingFeature::Files), ("filters", MissingFeature::Calls)]
+    {
+        let Stage { mut setup, .. } = stage("");
+        setup.launch.environment.push((stand_in::KERNEL.to_owned(), without.into()));
+        setup.granted = setup.granted.with_sandbox(SandboxLevel::BestEffort);
+        assert_eq!(
+            text(&mut Runner::open(setup.clone(), request(amply())).unwrap(), "folder"),
+            "/"
+        );
+        setup.granted = setup.granted.with_sandbox(SandboxLevel::Full);
+        let refused = match Runner::open(setup, request(amply())) {
+            Err(CallError::Runner(error)) => error,
+            opened => panic!("{opened:?}"),
+        };
+        assert_eq!(refused.code(), "E11.sandbox");
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "the runner could not shut itself in: the policy demands the full sandbox, and {lack}"
+            )
+        );
+    }
+}
+
+#[test]
+fn grants_of_another_plugin_start_no_runner() {
+    let Stage { mut setup, .. } = stage("");
+    setup.granted = Granted::for_tests(&[], [8; 32], SandboxLevel::Full);
+    let refused = match Runner::open(setup, request(amply())) {
+        Err(CallError::Runner(error)) => error,
+        opened => panic!("{opened:?}"),
+    };
+    assert!(crate::error::story(&refused).ends_with("the grants are for another plugin"));
+}
+
+#[test]
+fn this_kernel_leaves_nothing_open_and_trying_it_changes_nothing_here() {
+    let lacking = lacking().unwrap();
+    assert!(!lacking.iter().any(|lack| lack.is_open()), "{lacking:?}");
+    assert!(Command::new("/bin/true").status().unwrap().success());
+}

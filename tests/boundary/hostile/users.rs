@@ -1,0 +1,115 @@
+//! The sandbox of another user than root: what is refused by the kernel to root's capabilities is not
+//! what holds these rows.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use super::{ALL, End, Row};
+use crate::plugin_files::hostile;
+
+/// Nobody whom the machine knows.
+const USER: u32 = 65_531;
+
+/// The rows that depend on who asks, and need nothing but their own folder.
+const ROWS: [&str; 7] =
+    ["attributes", "attributes-read", "alters", "exhausts", "exhausts-granted", "hears", "signals"];
+
+/// A home of that user, with a copy of the command: where the tests lie, it may not even look.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_keystead"), root.path().join("keystead")).unwrap();
+        let home = Self(root);
+        home.folder("home");
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Makes a folder that is the user's.
+    fn folder(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        chown(&path, Some(USER), Some(USER)).unwrap();
+        path
+    }
+
+    fn run(&self, words: &str, more: &[&str]) -> Output {
+        let mut command = Command::new(self.path("keystead"));
+        command.args(words.split_whitespace()).args(more).uid(USER).gid(USER).env_clear();
+        command.env("HOME", self.path("home")).env("PATH", "/usr/bin:/bin").current_dir("/");
+        command.stdin(Stdio::null()).output().unwrap()
+    }
+
+    #[track_caller]
+    fn succeeds(&self, words: &str, more: &[&str]) {
+        let output = self.run(words, more);
+        assert!(output.status.success(), "{words}: {output:?}");
+    }
+}
+
+/// Returns the attempts of these rows with a granted folder, each with its row and with the words of
+/// which it answers one.
+pub(super) fn tries(folder: &Path) -> Vec<(&'static Row, String, &'static str)> {
+    let (granted, own) = (folder.display().to_string(), folder.join("here").display().to_string());
+    let rows = ALL.iter().flat_map(|rows| rows.iter()).filter(|row| ROWS.contains(&row.name));
+    let tries = rows.flat_map(|row| row.tries.iter().map(move |attempt| (row, attempt)));
+    let tries = tries.filter_map(|(row, (what, end, _))| {
+        let End::Says(words) = end else { return None };
+        let filled = what.replace("{own}", &own).replace("{granted}", &granted);
+        (!filled.contains('{')).then_some((row, filled, *words))
+    });
+    let tries: Vec<_> = tries.collect();
+    assert!(tries.len() > 80, "{} attempts", tries.len());
+    tries
+}
+
+/// The user's own folder as each attempt finds it.
+fn renew(own: &Path) {
+    for entry in fs::read_dir(own).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+    let here = own.join("here");
+    fs::write(&here, "own").unwrap();
+    chown(&here, Some(USER), Some(USER)).unwrap();
+}
+
+#[test]
+fn another_user_is_held_as_root_is() {
+    if !rustix::process::geteuid().is_root() {
+        // Every other test of the rows says it already.
+        return;
+    }
+    let home = Home::new();
+    let own = home.folder("own");
+    let mut wrong = Vec::new();
+    let mut installed = "";
+    for (row, what, words) in tries(&own) {
+        let name = row.name;
+        if installed != name {
+            installed = name;
+            let file = hostile(name, home.0.path(), &[]);
+            home.succeeds("plugin install --yes --quiet", &[file.to_str().unwrap()]);
+            let folder = format!("folder={}", own.display());
+            let register = format!("vault register {name} --placement isolated --plugin {name}");
+            home.succeeds(&register, &["--param", &folder]);
+        }
+        renew(&own);
+        let output = home.run("get -V", &[name, &what]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() || !words.split('|').any(|word| word == said) {
+            wrong.push(format!("{name} {what}: {said:?} and not {words}: {output:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
