@@ -121,7 +121,7 @@ fn new_secret(vault: Option<&VaultName>, name: &str, text: &str) -> NewSecret {
         field: None,
         metadata: None,
         mode: WriteMode::Upsert,
-        run: RunMode::Real,
+        run: RunMode::Apply,
     }
 }
 

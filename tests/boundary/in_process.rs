@@ -136,7 +136,7 @@ fn a_call_that_hangs_holds_its_own_vault_only() {
 struct Patient(usize);
 
 impl Prompter for Patient {
-    fn given(
+    fn answer_source(
         &mut self,
         _: &VaultName,
         _: &keystead::api::Prompt,
@@ -144,7 +144,7 @@ impl Prompter for Patient {
         None
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 

@@ -118,7 +118,7 @@ pub(super) fn use_it(file: &Path) {
             field: None,
             metadata: Some(Metadata::new()),
             mode: WriteMode::CreateOnly,
-            run: RunMode::Real,
+            run: RunMode::Apply,
         };
         scene.host.set(new, &mut NonInteractive).unwrap();
         let found = scene

@@ -167,7 +167,11 @@ struct Obedient<'p> {
 }
 
 impl Prompter for Obedient<'_> {
-    fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<keystead::reference::Reference> {
+    fn answer_source(
+        &mut self,
+        _: &VaultName,
+        _: &Prompt,
+    ) -> Option<keystead::reference::Reference> {
         None
     }
 
@@ -184,7 +188,7 @@ impl Prompter for Obedient<'_> {
         Ok(())
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 }

@@ -40,7 +40,7 @@ fn write_odd(sandbox: &Sandbox, name: &str, entries: &[(&str, MetadataValue)]) {
         name: SecretName::parse(name).unwrap(),
         vault: Some(VaultName::parse("work").unwrap()),
         edit: MetadataEdit::Replace(metadata),
-        run: RunMode::Real,
+        run: RunMode::Apply,
     };
     host.change_metadata(&change, &mut NonInteractive).unwrap();
 }

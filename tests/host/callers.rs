@@ -80,7 +80,7 @@ fn as_many_requests_are_in_flight_as_there_are_callers() {
             server.want(CALLERS);
             get_at_once(&scene.host, &vault, nobody);
             assert_eq!((server.seen().most, scene.runners()), (CALLERS, CALLERS));
-            scene.host.unregister(&vault, Layer::User, RunMode::Real).unwrap();
+            scene.host.unregister(&vault, Layer::User, RunMode::Apply).unwrap();
             assert_eq!(scene.runners(), 0);
         }
         scene.end();
@@ -112,7 +112,7 @@ struct Typing {
 }
 
 impl Prompter for Typing {
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 
@@ -120,7 +120,7 @@ impl Prompter for Typing {
         Ok(())
     }
 
-    fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
+    fn answer_source(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
         None
     }
 

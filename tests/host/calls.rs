@@ -99,8 +99,8 @@ fn a_faulty_vault_answers_every_request_with_its_error() {
         host.get(&name, &place, &mut NonInteractive).map(drop),
         host.describe(&name, &place, &mut NonInteractive).map(drop),
         host.set(super::new_secret(Some(&a), "x", "y"), &mut NonInteractive).map(drop),
-        host.remove(&name, Some(&a), RunMode::Real, &mut NonInteractive).map(drop),
-        host.remove(&name, Some(&a), RunMode::Dry, &mut NonInteractive).map(drop),
+        host.remove(&name, Some(&a), RunMode::Apply, &mut NonInteractive).map(drop),
+        host.remove(&name, Some(&a), RunMode::DryRun, &mut NonInteractive).map(drop),
         host.list(None, Some(&a), &mut NonInteractive).map(drop),
         host.test(&a, &mut NonInteractive),
         host.actions(&a, &mut NonInteractive).map(drop),
@@ -141,9 +141,9 @@ fn a_vault_of_this_process_only_is_written_nowhere_and_stands_before_a_registere
     assert_eq!(get_in(&another, &a, "y").unwrap_err().code(), "E12.no-such-secret");
     assert_eq!(get_in(&another, &a, "x").unwrap(), "a: registered");
 
-    host.unregister(&a, Layer::User, RunMode::Dry).unwrap();
+    host.unregister(&a, Layer::User, RunMode::DryRun).unwrap();
     assert_eq!(get_in(host, &a, "y").unwrap(), "a: here");
-    host.unregister(&a, Layer::User, RunMode::Real).unwrap();
+    host.unregister(&a, Layer::User, RunMode::Apply).unwrap();
     assert_eq!(get_in(host, &a, "x").unwrap(), "a: registered");
     assert_eq!(written(), before);
     drop(another);
@@ -211,11 +211,11 @@ fn only_the_vault_that_is_unregistered_says_goodbye() {
     register(&scene.host, same);
 
     // The user's registration lies over the one of the system layer, which nobody opened.
-    scene.host.unregister(&a, Layer::System, RunMode::Real).unwrap();
+    scene.host.unregister(&a, Layer::System, RunMode::Apply).unwrap();
     assert_eq!(scene.log.all(), [""; 0]);
-    scene.host.unregister(&a, Layer::User, RunMode::Dry).unwrap();
+    scene.host.unregister(&a, Layer::User, RunMode::DryRun).unwrap();
     assert_eq!(scene.log.all(), [""; 0]);
-    scene.host.unregister(&a, Layer::User, RunMode::Real).unwrap();
+    scene.host.unregister(&a, Layer::User, RunMode::Apply).unwrap();
     assert_eq!(scene.log.all(), ["a Info: goodbye"]);
     scene.end();
 }
@@ -225,7 +225,7 @@ fn a_registration_is_forgotten_with_its_vault_and_its_data_stays() {
     let scene = scene();
     let a = filed(&scene, "a", Placement::Isolated);
     set(&scene.host, &a, "x", "kept");
-    let gone = scene.host.unregister(&a, Layer::User, RunMode::Real).unwrap();
+    let gone = scene.host.unregister(&a, Layer::User, RunMode::Apply).unwrap();
     assert!(gone.was_default && gone.warning.is_none());
     let error = get_in(&scene.host, &a, "x").unwrap_err();
     assert_eq!((error.code(), error.class()), ("E01.no-such-vault", ErrorClass::NoSuch));

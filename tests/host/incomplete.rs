@@ -30,7 +30,7 @@ fn what_is_unknown_here_is_never_lost_by_a_write() {
         // Changed as a whole it would be lost; replaced it is what was asked for.
         let mut known = Metadata::new();
         known.insert("known", MetadataValue::Integer(1)).unwrap();
-        for run in [RunMode::Dry, RunMode::Real] {
+        for run in [RunMode::DryRun, RunMode::Apply] {
             let edit = MetadataEdit::Merge(known.clone());
             let change = Change { name: secret("a"), vault: Some(later.clone()), edit, run };
             let told = story(&host.change_metadata(&change, &mut NonInteractive).unwrap_err());
@@ -38,7 +38,7 @@ fn what_is_unknown_here_is_never_lost_by_a_write() {
         }
         assert!(there().is_empty());
         let edit = MetadataEdit::Replace(known.clone());
-        let (vault, run_real) = (Some(later.clone()), RunMode::Real);
+        let (vault, run_real) = (Some(later.clone()), RunMode::Apply);
         let change = Change { name: secret("a"), vault, edit, run: run_real };
         host.change_metadata(&change, &mut NonInteractive).unwrap();
         assert_eq!(there().len(), 1);

@@ -112,7 +112,7 @@ fn a_locked_vault_answers_for_all_of_them_and_is_unlocked_once() {
     let shut = register(&scene.host, registration(&scene, "shut", &locked, &[]));
     let error =
         scene.host.set_many(Some(&shut), &[write("x", "1")], &mut NonInteractive).unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.locked", ErrorClass::NeedsHuman));
+    assert_eq!((error.code(), error.class()), ("E12.locked", ErrorClass::NeedsInput));
     let standing = [("password", "file:password")];
     let open = register(&scene.host, registration(&scene, "open", &locked, &standing));
     let results =
@@ -187,7 +187,7 @@ fn a_vault_that_locks_itself_in_the_middle_is_unlocked_again() {
 struct Asked(usize);
 
 impl keystead::Prompter for Asked {
-    fn given(
+    fn answer_source(
         &mut self,
         _: &keystead::api::VaultName,
         _: &keystead::api::Prompt,
@@ -195,7 +195,7 @@ impl keystead::Prompter for Asked {
         None
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 

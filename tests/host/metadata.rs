@@ -18,7 +18,7 @@ fn metadata(entries: &[(&str, i64)]) -> Metadata {
 }
 
 fn change(vault_name: &str, name: &str, edit: MetadataEdit) -> Change {
-    Change { name: secret(name), vault: Some(vault(vault_name)), edit, run: RunMode::Real }
+    Change { name: secret(name), vault: Some(vault(vault_name)), edit, run: RunMode::Apply }
 }
 
 fn there(host: &Host, vault_name: &str, name: &str) -> Metadata {
@@ -47,7 +47,7 @@ fn metadata_changes_and_the_value_stays() {
             (MetadataEdit::Clear, &[], false),
         ] {
             let before = files(scene.path());
-            let dry = Change { run: RunMode::Dry, ..change("a", "x", edit.clone()) };
+            let dry = Change { run: RunMode::DryRun, ..change("a", "x", edit.clone()) };
             let planned = host.change_metadata(&dry, &mut NonInteractive).unwrap();
             assert_eq!(files(scene.path()), before);
             let changed =

@@ -43,7 +43,7 @@ fn the_default_vault_is_asked_first_then_the_others_by_name() {
     assert_eq!((error.code(), error.class()), ("E12.no-such-secret", ErrorClass::NoSuch));
     assert_eq!(error.to_string(), "no secret `a` in the vaults `z`, `b`, `c`");
 
-    host.set_default(Some(&c), Layer::User, RunMode::Real).unwrap();
+    host.set_default(Some(&c), Layer::User, RunMode::Apply).unwrap();
     assert_eq!(anywhere("all").unwrap(), "c: x");
     // Even a vault that searches pass over is the first where it is the default.
     let mut options = options(&scene);
@@ -63,11 +63,11 @@ fn a_vault_that_cannot_be_asked_ends_a_search_unless_any_answer_will_do() {
     set(host, &c, "late", "x");
     write_registration(&scene, "b", "plugin = \"memory\"\nkind = \"no-such\"\n");
     let anywhere = |name| get(host, name, &SearchScope::anywhere());
-    let any = |name| get(host, name, &SearchScope::Search(OnUnavailable::Skipped));
+    let any = |name| get(host, name, &SearchScope::Search(OnUnavailable::Skip));
 
     assert_eq!(anywhere("early").unwrap(), "a: x");
     let error = anywhere("late").unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.search-incomplete", ErrorClass::Partly));
+    assert_eq!((error.code(), error.class()), ("E12.search-incomplete", ErrorClass::Partial));
     assert_eq!(
         story(&error),
         "E12.search-incomplete: vault `b` could not be asked for `late`: vault `b` cannot be \
@@ -93,10 +93,10 @@ fn without_a_default_vault_a_write_says_which_vaults_there_are() {
     let scene = scene();
     let host = &scene.host;
     let [a, b] = ["a", "b"].map(|name| filed(&scene, name, Placement::InProcess));
-    host.set_default(None, Layer::User, RunMode::Real).unwrap();
+    host.set_default(None, Layer::User, RunMode::Apply).unwrap();
     let refused = [
         host.set(new_secret(None, "x", "y"), &mut NonInteractive).unwrap_err(),
-        host.remove(&secret("x"), None, RunMode::Real, &mut NonInteractive).unwrap_err(),
+        host.remove(&secret("x"), None, RunMode::Apply, &mut NonInteractive).unwrap_err(),
     ];
     for error in refused {
         assert_eq!((error.code(), error.class()), ("E01.no-default-vault", ErrorClass::CannotDo));
@@ -104,7 +104,7 @@ fn without_a_default_vault_a_write_says_which_vaults_there_are() {
             matches!(error, Error::NoDefaultVault { vaults } if vaults == [a.clone(), b.clone()])
         );
     }
-    let error = host.set_default(Some(&vault("bb")), Layer::User, RunMode::Real).unwrap_err();
+    let error = host.set_default(Some(&vault("bb")), Layer::User, RunMode::Apply).unwrap_err();
     assert!(
         matches!(&error, Error::NoSuchVault { similar: Some(similar), .. } if *similar == b
             || *similar == a),
@@ -151,7 +151,7 @@ fn a_dry_run_says_what_a_run_would_and_changes_nothing() {
     let before = files(scene.path());
     let dry = |name, mode| {
         let mut new = new_secret(Some(&a), name, "y");
-        (new.mode, new.run) = (mode, RunMode::Dry);
+        (new.mode, new.run) = (mode, RunMode::DryRun);
         host.set(new, &mut NonInteractive).map_err(|error| error.code())
     };
     assert_eq!(dry("there", WriteMode::Upsert), Ok(a.clone()));
@@ -160,13 +160,13 @@ fn a_dry_run_says_what_a_run_would_and_changes_nothing() {
     assert_eq!(dry("there", WriteMode::CreateOnly), Err("E12.secret-exists"));
     assert_eq!(dry("new", WriteMode::Replace), Err("E12.no-such-secret"));
     let remove = |name| {
-        let removed = host.remove(&secret(name), Some(&a), RunMode::Dry, &mut NonInteractive);
+        let removed = host.remove(&secret(name), Some(&a), RunMode::DryRun, &mut NonInteractive);
         removed.map_err(|error| error.code())
     };
     assert_eq!(remove("there"), Ok(a.clone()));
     assert_eq!(remove("new"), Err("E12.no-such-secret"));
-    host.set_default(Some(&b), Layer::User, RunMode::Dry).unwrap();
-    assert!(host.unregister(&a, Layer::User, RunMode::Dry).unwrap().was_default);
+    host.set_default(Some(&b), Layer::User, RunMode::DryRun).unwrap();
+    assert!(host.unregister(&a, Layer::User, RunMode::DryRun).unwrap().was_default);
     let plan = host.plan_registration(registration(&scene, "c", &[("file", "c")], &[])).unwrap();
     drop(plan);
     assert!(host.plan_registration(registration(&scene, "a", &[], &[])).is_err());

@@ -22,7 +22,7 @@ pub(super) fn copy(pattern: &str, from: &VaultName, to: &VaultName) -> Transfer 
 }
 
 pub(super) fn moved(pattern: &str, from: &VaultName, to: &VaultName) -> Transfer {
-    Transfer { source: TransferMode::Removed, ..copy(pattern, from, to) }
+    Transfer { source: TransferMode::Move, ..copy(pattern, from, to) }
 }
 
 pub(super) fn named(mut transfer: Transfer, name: &str) -> Transfer {
@@ -439,7 +439,7 @@ fn what_the_source_does_not_give_out_is_never_written() {
 struct Meanwhile<'a>(&'a mut dyn FnMut());
 
 impl Prompter for Meanwhile<'_> {
-    fn given(
+    fn answer_source(
         &mut self,
         _: &VaultName,
         _: &keystead::api::Prompt,
@@ -447,7 +447,7 @@ impl Prompter for Meanwhile<'_> {
         None
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 
@@ -529,7 +529,7 @@ fn what_came_to_the_target_after_the_plan_is_not_replaced() {
 struct BreaksOff(usize);
 
 impl Prompter for BreaksOff {
-    fn given(
+    fn answer_source(
         &mut self,
         _: &VaultName,
         _: &keystead::api::Prompt,
@@ -537,7 +537,7 @@ impl Prompter for BreaksOff {
         None
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 

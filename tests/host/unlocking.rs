@@ -74,7 +74,7 @@ impl Script {
 }
 
 impl Prompter for Script {
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 
@@ -82,7 +82,7 @@ impl Prompter for Script {
         Ok(())
     }
 
-    fn given(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
+    fn answer_source(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
         let (_, reference) = self.given.iter().find(|(name, _)| *name == prompt.name)?;
         Some(Reference::parse(reference).unwrap())
     }
@@ -97,7 +97,7 @@ impl Prompter for Script {
         self.answers.pop().expect("it is asked no more often than it was meant to be")
     }
 
-    fn wrong(&mut self, vault: &VaultName, message: &str) {
+    fn on_wrong_answer(&mut self, vault: &VaultName, message: &str) {
         self.wrong.push(format!("{vault}: {message}"));
     }
 }
@@ -165,7 +165,7 @@ fn a_vault_that_nobody_unlocks_says_what_it_asks_for() {
     let scene = scene();
     let vault = locked(&scene, "a", &[]);
     let answers = [
-        (Err(PromptError::Nobody), "vault `a` is locked", ErrorClass::NeedsHuman),
+        (Err(PromptError::NonInteractive), "vault `a` is locked", ErrorClass::NeedsInput),
         (
             Err(PromptError::Interrupted),
             "vault `a` is locked, and unlocking was broken off",
@@ -191,7 +191,7 @@ fn a_vault_that_nobody_unlocks_says_what_it_asks_for() {
     }
     // The plugin tests itself without its password; a vault that is locked is not well.
     let error = scene.host.test(&vault, &mut NonInteractive).unwrap_err();
-    assert_eq!((error.code(), error.class()), ("E12.locked", ErrorClass::NeedsHuman));
+    assert_eq!((error.code(), error.class()), ("E12.locked", ErrorClass::NeedsInput));
     scene.host.test(&vault, &mut Script::typing(&[PASSWORD])).unwrap();
     scene.host.test(&vault, &mut NonInteractive).unwrap();
     scene.end();
@@ -222,7 +222,7 @@ fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
     let vault = scene.vault("odd", &plugin("locked-for-ever"), Placement::Isolated);
     struct Always(usize);
     impl Prompter for Always {
-        fn given(
+        fn answer_source(
             &mut self,
             _: &VaultName,
             _: &keystead::api::Prompt,
@@ -230,7 +230,7 @@ fn a_vault_that_is_never_unlocked_is_not_asked_for_ever() {
             None
         }
 
-        fn is_there(&self) -> bool {
+        fn is_interactive(&self) -> bool {
             true
         }
 
@@ -380,12 +380,12 @@ fn whoever_is_not_there_is_told_of_the_missing_prompts_only() {
     let password = kept(&scene, "password", "canary-password");
     let vault = two_fields(&scene, &[("password", &password)]);
     let missing = |script: &mut Script| match ask_for(&scene, &vault, script).unwrap_err() {
-        Error::Locked { challenge, why: PromptError::Nobody, .. } => {
+        Error::Locked { challenge, why: PromptError::NonInteractive, .. } => {
             challenge.prompts.into_iter().map(|prompt| prompt.name).collect::<Vec<_>>()
         }
         error => panic!("{error:?}"),
     };
-    let nobody = || vec![Err(PromptError::Nobody)];
+    let nobody = || vec![Err(PromptError::NonInteractive)];
     let mut script = Script { answers: nobody(), ..Script::default() };
     assert_eq!(missing(&mut script), ["user"]);
     let given = vec![("user", kept(&scene, "user", "bob"))];
@@ -423,7 +423,7 @@ fn a_locked_vault_behind_a_reference_needs_a_person_as_the_vault_itself_does() {
         "E01.unresolved: `password` could not be taken from `keystead://keys/for/work`: vault \
          `keys` is locked"
     );
-    assert_eq!(error.class(), ErrorClass::NeedsHuman);
+    assert_eq!(error.class(), ErrorClass::NeedsInput);
 
     locked_by_hand(&scene, &[("other", "keystead://gone/x")]);
     let error = get_in(&scene.host, &super::vault("other"), "x").unwrap_err();
@@ -531,7 +531,7 @@ fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
     within(|| {
         struct Back<'h>(&'h Host, Vec<String>);
         impl Prompter for Back<'_> {
-            fn given(
+            fn answer_source(
                 &mut self,
                 _: &VaultName,
                 _: &keystead::api::Prompt,
@@ -539,7 +539,7 @@ fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
                 None
             }
 
-            fn is_there(&self) -> bool {
+            fn is_interactive(&self) -> bool {
                 true
             }
 

@@ -14,7 +14,7 @@ use crate::scene::{Scene, story};
 struct Person(Vec<String>);
 
 impl Prompter for Person {
-    fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
+    fn answer_source(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
         None
     }
 
@@ -29,13 +29,13 @@ impl Prompter for Person {
         Ok(())
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 }
 
 /// Registers a vault that waits so.
-fn waits(scene: &Scene, how: &str, placement: Placement) -> VaultName {
+fn on_wait(scene: &Scene, how: &str, placement: Placement) -> VaultName {
     let id = scene.install(&plugin("waits"));
     let file = scene.path().join("count");
     write(&file, "");
@@ -57,7 +57,7 @@ fn unlocks(scene: &Scene) -> Vec<usize> {
 #[test]
 fn poll_with_a_prompt_shows_first_asks_once_and_sends_the_answer_at_once() {
     let scene = Scene::new();
-    let vault = waits(&scene, "code", Placement::Isolated);
+    let vault = on_wait(&scene, "code", Placement::Isolated);
     let mut person = Person::default();
     get(&scene, &vault, &mut person).unwrap();
     let (with, without) = ("show with 1 prompts", "show with 0 prompts");
@@ -69,7 +69,7 @@ fn poll_with_a_prompt_shows_first_asks_once_and_sends_the_answer_at_once() {
 #[test]
 fn poll_that_prompts_anew_each_time_ends_after_eight_steps() {
     let scene = Scene::new();
-    let vault = waits(&scene, "anew", Placement::Isolated);
+    let vault = on_wait(&scene, "anew", Placement::Isolated);
     let mut person = Person::default();
     let error = get(&scene, &vault, &mut person).unwrap_err();
     assert!(error.contains("the vault asks for more and more"), "{error}");
@@ -82,7 +82,7 @@ fn poll_that_prompts_anew_each_time_ends_after_eight_steps() {
 fn poll_is_tried_once_at_an_end_before_its_interval_and_without_an_end() {
     for how in ["short", "endless"] {
         let scene = Scene::new();
-        let vault = waits(&scene, how, Placement::Isolated);
+        let vault = on_wait(&scene, how, Placement::Isolated);
         let mut person = Person::default();
         get(&scene, &vault, &mut person).unwrap();
         assert_eq!((person.0.len(), unlocks(&scene)), (1, vec![0]), "{how}");
@@ -95,7 +95,7 @@ fn open_and_unlock_are_called_again_when_the_vault_asks_to_wait() {
     for placement in PLACEMENTS {
         for (how, calls) in [("busy", vec![]), ("throttled", vec![1, 1, 1])] {
             let scene = Scene::new();
-            let vault = waits(&scene, how, placement);
+            let vault = on_wait(&scene, how, placement);
             let mut person = Person::default();
             get(&scene, &vault, &mut person).unwrap();
             let asked = usize::from(!calls.is_empty());

@@ -192,7 +192,7 @@ oracle! {
         let place = keystead::SearchScope::Vault(vault.clone());
         let name = secret_name("token");
         let error = world.host().get(&name, &place, &mut NonInteractive).unwrap_err();
-        assert_eq!((error.code(), error.class()), ("E12.locked", ErrorClass::NeedsHuman));
+        assert_eq!((error.code(), error.class()), ("E12.locked", ErrorClass::NeedsInput));
         for words in ["get token -V work", "list -V work", "remove token", "vault do work slots"] {
             let (code, answer, told) = world.command(&format!("{words} --no-input"), "");
             assert_eq!((code, &*answer), (4, ""), "{words}: {told}");

@@ -23,7 +23,7 @@ fn edit(
     edit: MetadataEdit,
 ) -> keystead::Result<Changed> {
     let (name, vault) = (secret_name(name), Some(vault.clone()));
-    let change = Change { name, vault, edit, run: RunMode::Real };
+    let change = Change { name, vault, edit, run: RunMode::Apply };
     world.host().change_metadata(&change, &mut NonInteractive)
 }
 

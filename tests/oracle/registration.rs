@@ -21,7 +21,7 @@ fn is_default(world: &World, vault: &VaultName) -> bool {
 }
 
 fn unregister(world: &World, vault: &VaultName) -> keystead::Unregistered {
-    world.host().unregister(vault, Layer::User, RunMode::Real).unwrap()
+    world.host().unregister(vault, Layer::User, RunMode::Apply).unwrap()
 }
 
 oracle! {
@@ -216,7 +216,7 @@ oracle! {
     sm_37_a_vault_that_is_not_there_cannot_be_the_default_one for most |world| {
         let vault = world.vault("work");
         let unknown = vault_name("wrok");
-        let error = world.host().set_default(Some(&unknown), Layer::User, RunMode::Real).unwrap_err();
+        let error = world.host().set_default(Some(&unknown), Layer::User, RunMode::Apply).unwrap_err();
         assert_eq!((error.code(), error.class()), ("E01.no-such-vault", ErrorClass::NoSuch));
         assert!(matches!(&error, Error::NoSuchVault { similar: Some(near), .. } if *near == vault));
         assert!(is_default(world, &vault));
@@ -225,7 +225,7 @@ oracle! {
     /// A vault is made the default one, and the one before is not any more.
     sm_38_a_vault_is_made_the_default_one for most |world| {
         let [first, second] = ["first", "second"].map(|name| world.vault(name));
-        world.host().set_default(Some(&second), Layer::User, RunMode::Real).unwrap();
+        world.host().set_default(Some(&second), Layer::User, RunMode::Apply).unwrap();
         assert!(is_default(world, &second) && !is_default(world, &first));
     }
 
@@ -233,7 +233,7 @@ oracle! {
     /// names those there are.
     sm_39_the_default_is_cleared for most |world| {
         let vault = world.vault("work");
-        world.host().set_default(None, Layer::User, RunMode::Real).unwrap();
+        world.host().set_default(None, Layer::User, RunMode::Apply).unwrap();
         assert!(!is_default(world, &vault));
         assert_eq!(world.host().default_vault().unwrap(), None);
         let error = world.host().set(new(None, "a", Value::text("x"), None), &mut NonInteractive);
@@ -246,7 +246,7 @@ oracle! {
     sm_40_what_is_set_in_the_default_vault_is_got_from_it_by_name for most |world| {
         world.vault("first");
         let vault = world.vault("second");
-        world.host().set_default(Some(&vault), Layer::User, RunMode::Real).unwrap();
+        world.host().set_default(Some(&vault), Layer::User, RunMode::Apply).unwrap();
         let value = || Value::text("canary-5d1f {\"to\": 'the' letter} ");
         world.host().set(new(None, "GetDefault", value(), None), &mut NonInteractive).unwrap();
         assert_eq!(world.get(&vault, "GetDefault").unwrap(), value());

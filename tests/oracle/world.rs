@@ -303,7 +303,7 @@ impl World {
     }
 
     pub(super) fn remove(&self, vault: &VaultName, name: &str) -> keystead::Result<VaultName> {
-        self.host().remove(&secret_name(name), Some(vault), RunMode::Real, &mut NonInteractive)
+        self.host().remove(&secret_name(name), Some(vault), RunMode::Apply, &mut NonInteractive)
     }
 
     /// Lists what has this name, or matches it as a pattern.
@@ -390,7 +390,7 @@ pub(super) fn new(
         field: None,
         metadata,
         mode: WriteMode::Upsert,
-        run: RunMode::Real,
+        run: RunMode::Apply,
     }
 }
 
@@ -415,7 +415,7 @@ impl Person {
 }
 
 impl Prompter for Person {
-    fn given(
+    fn answer_source(
         &mut self,
         _: &VaultName,
         _: &keystead::api::Prompt,
@@ -423,7 +423,7 @@ impl Prompter for Person {
         None
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         true
     }
 

@@ -68,7 +68,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Exit, Failure> {
         // These two need no vaults, and must work where there is no home.
         Command::Completions(args) => return completions::run(&args, ui),
         Command::Man(args) => {
-            let run = if cli.global.dry_run { RunMode::Dry } else { RunMode::Real };
+            let run = if cli.global.dry_run { RunMode::DryRun } else { RunMode::Apply };
             return man::run(&args, run, ui);
         }
         _ => CommandContext::new(cli.global, ui)?,
@@ -151,7 +151,7 @@ impl<'a> CommandContext<'a> {
 
     /// Returns whether anything is changed.
     pub(crate) fn run(&self) -> RunMode {
-        if self.global.dry_run { RunMode::Dry } else { RunMode::Real }
+        if self.global.dry_run { RunMode::DryRun } else { RunMode::Apply }
     }
 
     /// Returns the layer that is changed.
@@ -195,8 +195,8 @@ impl<'a> CommandContext<'a> {
     /// Says what was done, in the form that fits a dry run as well.
     pub(crate) fn done(&self, done: &str, would: &str) {
         match self.run() {
-            RunMode::Real => self.ui.note(done),
-            RunMode::Dry => self.ui.note(&format!("{would}; nothing was changed")),
+            RunMode::Apply => self.ui.note(done),
+            RunMode::DryRun => self.ui.note(&format!("{would}; nothing was changed")),
         }
     }
 }

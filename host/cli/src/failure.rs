@@ -55,8 +55,8 @@ impl From<keystead::ErrorClass> for Exit {
         match class {
             ErrorClass::CannotDo => Self::Act,
             ErrorClass::NoSuch => Self::NoSuch,
-            ErrorClass::NeedsHuman => Self::NeedsHuman,
-            ErrorClass::Partly => Self::Partly,
+            ErrorClass::NeedsInput => Self::NeedsHuman,
+            ErrorClass::Partial => Self::Partly,
             ErrorClass::Fault => Self::Bug,
         }
     }

@@ -75,16 +75,16 @@ impl Progress {
 }
 
 impl Prompter for Asking<'_> {
-    fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
-        self.1.given(vault, prompt)
+    fn answer_source(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
+        self.1.answer_source(vault, prompt)
     }
 
-    fn is_there(&self) -> bool {
-        self.1.is_there()
+    fn is_interactive(&self) -> bool {
+        self.1.is_interactive()
     }
 
-    fn waits(&mut self, vault: &VaultName) {
-        self.0.aside(|| self.1.waits(vault));
+    fn on_wait(&mut self, vault: &VaultName) {
+        self.0.aside(|| self.1.on_wait(vault));
     }
 
     fn ask(
@@ -99,8 +99,8 @@ impl Prompter for Asking<'_> {
         self.0.aside(|| self.1.show(vault, challenge))
     }
 
-    fn wrong(&mut self, vault: &VaultName, message: &str) {
-        self.0.aside(|| self.1.wrong(vault, message));
+    fn on_wrong_answer(&mut self, vault: &VaultName, message: &str) {
+        self.0.aside(|| self.1.on_wrong_answer(vault, message));
     }
 }
 

@@ -77,13 +77,13 @@ impl Terminal {
     }
 
     /// Returns whether somebody is there.
-    pub(crate) fn is_there(&self) -> bool {
+    pub(crate) fn is_interactive(&self) -> bool {
         self.tty.is_some()
     }
 
     /// Returns whether the standard input is a terminal.
     pub(crate) fn is_input(&self) -> bool {
-        self.is_there() && isatty(rustix::stdio::stdin())
+        self.is_interactive() && isatty(rustix::stdio::stdin())
     }
 
     /// Returns the terminal, where somebody is there and has not broken off.
@@ -177,7 +177,7 @@ impl Terminal {
 const MOST_CHOICES: usize = 3;
 
 impl Prompter for Terminal {
-    fn given(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
+    fn answer_source(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
         let folder = std::env::current_dir().ok();
         self.unlock.answer(&prompt.name, folder.as_deref(), self.home.as_deref())
     }
@@ -232,17 +232,17 @@ impl Prompter for Terminal {
         Ok(())
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         // Whoever has broken off does not wait for another command's question either.
         self.askable().is_ok()
     }
 
-    fn waits(&mut self, vault: &VaultName) {
+    fn on_wait(&mut self, vault: &VaultName) {
         self.waiting.hush();
         self.tell(&format!("Another command asks for vault `{vault}` just now; waiting for it."));
     }
 
-    fn wrong(&mut self, _: &VaultName, message: &str) {
+    fn on_wrong_answer(&mut self, _: &VaultName, message: &str) {
         self.tell(&format!("No: {message}."));
     }
 }
@@ -255,7 +255,7 @@ fn sentences(challenge: &Challenge) -> Vec<String> {
 
 fn unanswered(why: InputError) -> PromptError {
     match why {
-        InputError::Nobody => PromptError::Nobody,
+        InputError::Nobody => PromptError::NonInteractive,
         InputError::Interrupted => PromptError::Interrupted,
         InputError::TooLong => PromptError::Failed("the line is too long".to_owned()),
         InputError::Failed(fault) => PromptError::Failed(fault.to_string()),

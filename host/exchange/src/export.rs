@@ -136,16 +136,16 @@ impl<'a> Export<'a> {
 struct InTurn<'a, 'b>(&'a RefCell<&'b mut dyn Prompter>);
 
 impl Prompter for InTurn<'_, '_> {
-    fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
-        self.0.borrow_mut().given(vault, prompt)
+    fn answer_source(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference> {
+        self.0.borrow_mut().answer_source(vault, prompt)
     }
 
-    fn is_there(&self) -> bool {
-        self.0.borrow().is_there()
+    fn is_interactive(&self) -> bool {
+        self.0.borrow().is_interactive()
     }
 
-    fn waits(&mut self, vault: &VaultName) {
-        self.0.borrow_mut().waits(vault);
+    fn on_wait(&mut self, vault: &VaultName) {
+        self.0.borrow_mut().on_wait(vault);
     }
 
     fn ask(
@@ -160,7 +160,7 @@ impl Prompter for InTurn<'_, '_> {
         self.0.borrow_mut().show(vault, challenge)
     }
 
-    fn wrong(&mut self, vault: &VaultName, message: &str) {
-        self.0.borrow_mut().wrong(vault, message);
+    fn on_wrong_answer(&mut self, vault: &VaultName, message: &str) {
+        self.0.borrow_mut().on_wrong_answer(vault, message);
     }
 }

@@ -41,7 +41,7 @@ pub enum ImportConflict {
 /// use keystead_exchange::{Import, ImportConflict, ImportFormat, ImportOptions, ImportSource, open};
 ///
 /// let mut import = Import::new(host, None, "", ImportConflict::Tell)?;
-/// for run in [RunMode::Dry, RunMode::Real] {
+/// for run in [RunMode::DryRun, RunMode::Apply] {
 ///     let file = std::fs::File::open("secrets.jsonl").expect("it is there");
 ///     let mut rows = open(ImportFormat::JsonLines, ImportSource::File(file), &ImportOptions::default())?;
 ///     import.pass(&mut *rows, run, &mut NonInteractive, &mut |row| assert!(row.became.is_fine()))?;
@@ -256,15 +256,15 @@ impl<'a> Import<'a> {
         let new: Vec<usize> =
             (0..batch.items.len()).filter(|&at| batch.items[at].2.is_row()).collect();
         let there = match run {
-            RunMode::Dry => new,
-            RunMode::Real => self.write(batch, &new, WriteMode::CreateOnly, ask)?,
+            RunMode::DryRun => new,
+            RunMode::Apply => self.write(batch, &new, WriteMode::CreateOnly, ask)?,
         };
         let replaced = self.compare(batch, &there, run, ask)?;
         match run {
-            RunMode::Dry => {
+            RunMode::DryRun => {
                 replaced.iter().for_each(|&at| batch.items[at].2.done(ImportOutcome::Replaced))
             }
-            RunMode::Real => drop(self.write(batch, &replaced, WriteMode::Upsert, ask)?),
+            RunMode::Apply => drop(self.write(batch, &replaced, WriteMode::Upsert, ask)?),
         }
         Ok(())
     }
@@ -356,7 +356,7 @@ impl<'a> Import<'a> {
                     continue;
                 }
                 let became = match (found, self.if_there) {
-                    (Ok(None), _) if run == RunMode::Dry => ImportOutcome::New,
+                    (Ok(None), _) if run == RunMode::DryRun => ImportOutcome::New,
                     // It was there when it was to be created, and is gone: somebody else is at work.
                     (Ok(None), _) => {
                         let (name, searched) = (item.name().clone(), vec![self.vault.clone()]);

@@ -210,7 +210,7 @@ impl Error {
     /// Returns who must act.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::NoPassword => ErrorClass::NeedsHuman,
+            Self::NoPassword => ErrorClass::NeedsInput,
             Self::Host(error) => error.class(),
             _ => ErrorClass::CannotDo,
         }

@@ -66,7 +66,7 @@ fn measured(file: &Path) -> Result<(String, Duration, Duration), Box<dyn std::er
         field: None,
         metadata: None,
         mode: WriteMode::Upsert,
-        run: RunMode::Real,
+        run: RunMode::Apply,
     };
     host.set(new, &mut NonInteractive)?;
     let place = SearchScope::Vault(vault);

@@ -73,7 +73,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
                     field: None,
                     metadata: None,
                     mode: WriteMode::CreateOnly,
-                    run: RunMode::Real,
+                    run: RunMode::Apply,
                 };
                 host.set(new, &mut NonInteractive)?;
                 let found = host.get(&secret, &SearchScope::Vault(vault), &mut NonInteractive)?;

@@ -18,7 +18,7 @@ use crate::reference::Reference;
 /// struct FromVariable;
 ///
 /// impl Prompter for FromVariable {
-///     fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
+///     fn answer_source(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
 ///         Reference::parse("env:WORK_PASSWORD").ok()
 ///     }
 ///
@@ -30,7 +30,7 @@ use crate::reference::Reference;
 ///         Err(PromptError::NonInteractive)
 ///     }
 ///
-///     fn is_there(&self) -> bool {
+///     fn is_interactive(&self) -> bool {
 ///         false
 ///     }
 /// }
@@ -38,7 +38,7 @@ use crate::reference::Reference;
 pub trait Prompter {
     /// Returns where the answer to this prompt is to come from, where that was said for this
     /// call. It goes before what the vault is registered with.
-    fn given(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference>;
+    fn answer_source(&mut self, vault: &VaultName, prompt: &Prompt) -> Option<Reference>;
 
     /// Returns an answer to each of these prompts: those of a step that nothing else answers.
     ///
@@ -61,15 +61,15 @@ pub trait Prompter {
     fn show(&mut self, vault: &VaultName, challenge: &Challenge) -> Result<(), PromptError>;
 
     /// Returns whether somebody is there who could answer.
-    fn is_there(&self) -> bool;
+    fn is_interactive(&self) -> bool;
 
     /// Is told that another process asks for this vault just now, before that is waited for.
-    fn waits(&mut self, vault: &VaultName) {
+    fn on_wait(&mut self, vault: &VaultName) {
         let _ = vault;
     }
 
     /// Is told that an answer was wrong, before it is asked again.
-    fn wrong(&mut self, vault: &VaultName, message: &str) {
+    fn on_wrong_answer(&mut self, vault: &VaultName, message: &str) {
         let _ = (vault, message);
     }
 }
@@ -79,7 +79,7 @@ pub trait Prompter {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PromptError {
     /// Nobody is there to ask: no terminal, or the caller said not to.
-    Nobody,
+    NonInteractive,
     /// Somebody was asked and broke off.
     Interrupted,
     /// Another command shows a person what this vault waits for, until that is done.
@@ -93,19 +93,19 @@ pub enum PromptError {
 pub struct NonInteractive;
 
 impl Prompter for NonInteractive {
-    fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
+    fn answer_source(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
         None
     }
 
     fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, PromptError> {
-        Err(PromptError::Nobody)
+        Err(PromptError::NonInteractive)
     }
 
     fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), PromptError> {
-        Err(PromptError::Nobody)
+        Err(PromptError::NonInteractive)
     }
 
-    fn is_there(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         false
     }
 }

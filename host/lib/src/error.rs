@@ -23,7 +23,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// fn exit_code(error: &Error) -> u8 {
 ///     match error.class() {
 ///         ErrorClass::NoSuch => 3,
-///         ErrorClass::NeedsHuman => 4,
+///         ErrorClass::NeedsInput => 4,
 ///         _ => 1,
 ///     }
 /// }
@@ -35,9 +35,9 @@ pub enum ErrorClass {
     /// There is no such secret, vault or plugin.
     NoSuch,
     /// A person is needed, and none is there.
-    NeedsHuman,
+    NeedsInput,
     /// Part of it was done.
-    Partly,
+    Partial,
     /// A plugin misbehaved, or we did.
     Fault,
 }
@@ -47,7 +47,7 @@ impl ErrorClass {
     /// what it needs is not.
     fn of_need(self) -> Self {
         match self {
-            Self::NoSuch | Self::Partly => Self::CannotDo,
+            Self::NoSuch | Self::Partial => Self::CannotDo,
             class => class,
         }
     }
@@ -420,10 +420,10 @@ impl Error {
             | Self::NoSuchKind { .. }
             | Self::NoSuchAction { .. } => ErrorClass::NoSuch,
             Self::Trust(error) if error.is_not_installed() => ErrorClass::NoSuch,
-            Self::Locked { why: PromptError::Nobody | PromptError::Elsewhere, .. } => {
-                ErrorClass::NeedsHuman
+            Self::Locked { why: PromptError::NonInteractive | PromptError::Elsewhere, .. } => {
+                ErrorClass::NeedsInput
             }
-            Self::SearchIncomplete { .. } => ErrorClass::Partly,
+            Self::SearchIncomplete { .. } => ErrorClass::Partial,
             Self::Misbehaved { .. } => ErrorClass::Fault,
             Self::Runner { source, .. } if source.is_misbehaviour() => ErrorClass::Fault,
             Self::OpenRefused { answer, .. }
@@ -532,7 +532,7 @@ fn said(message: &Option<String>) -> String {
 
 fn unanswered(why: &PromptError) -> String {
     match why {
-        PromptError::Nobody => String::new(),
+        PromptError::NonInteractive => String::new(),
         PromptError::Interrupted => ", and unlocking was broken off".to_owned(),
         PromptError::Elsewhere => ", and another command waits for its login".to_owned(),
         PromptError::Failed(why) => format!(", and the answer could not be read: {why}"),
@@ -552,7 +552,7 @@ mod tests {
         let sentence = "x".repeat(MAX_MESSAGE_BYTES);
         let challenge = Box::new(Challenge::new("c", Vec::new()).message(sentence.clone()));
         let vault = VaultName::parse("v").unwrap();
-        let error = Error::Locked { vault, challenge, why: PromptError::Nobody };
+        let error = Error::Locked { vault, challenge, why: PromptError::NonInteractive };
         assert_eq!(error.to_string(), format!("vault `v` is locked: {sentence}"));
     }
 }

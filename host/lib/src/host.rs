@@ -48,9 +48,9 @@ use share::{Caller, Common};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunMode {
     /// Do it.
-    Real,
+    Apply,
     /// Check everything and change nothing.
-    Dry,
+    DryRun,
 }
 
 /// The host of all registered vaults.
@@ -213,8 +213,8 @@ impl Host {
     pub fn set_default(&self, name: Option<&VaultName>, layer: Layer, run: RunMode) -> Result<()> {
         let edit = self.0.registry.set_default(layer, name.cloned());
         match run {
-            RunMode::Dry => edit.plan()?,
-            RunMode::Real => edit.apply()?,
+            RunMode::DryRun => edit.plan()?,
+            RunMode::Apply => edit.apply()?,
         };
         Ok(())
     }

@@ -50,7 +50,7 @@ pub enum SearchScope {
 impl SearchScope {
     /// Returns a search that stops at a vault which cannot be asked.
     pub fn anywhere() -> Self {
-        Self::Search(OnUnavailable::Stops)
+        Self::Search(OnUnavailable::Fail)
     }
 }
 
@@ -58,9 +58,9 @@ impl SearchScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnUnavailable {
     /// It stops: what a later vault has under the same name is not the answer.
-    Stops,
+    Fail,
     /// It goes on: any vault's answer will do.
-    Skipped,
+    Skip,
 }
 
 /// A secret, and where it was found.
@@ -255,7 +255,7 @@ impl Host {
             }
             // Where no other vault could have it, nothing is incomplete: what it says is all.
             error if self.is_searched_alone(vault)? => return Err(error),
-            error if unasked == OnUnavailable::Skipped => {
+            error if unasked == OnUnavailable::Skip => {
                 failed.get_or_insert((vault.clone(), error));
             }
             error => {

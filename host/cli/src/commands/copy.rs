@@ -21,5 +21,5 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, scene: CommandContext<'_>) -> Result<Exit, Failure> {
-    transfer::run(args.which, TransferMode::Kept, scene)
+    transfer::run(args.which, TransferMode::Copy, scene)
 }

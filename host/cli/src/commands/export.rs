@@ -83,7 +83,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     let overwrite = if args.replace { Overwrite::WhenWhole } else { Overwrite::Never };
     // Before anything is asked: that there is a place for it.
     let mut file = match file {
-        Some(path) if scene.run() == RunMode::Real => Some(output(path, overwrite)?),
+        Some(path) if scene.run() == RunMode::Apply => Some(output(path, overwrite)?),
         _ => None,
     };
 
@@ -99,7 +99,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     };
     let plan = format!("{} to {whither}", in_words(&counted));
     let mut tally = Tally { exported: total, ..Tally::default() };
-    if scene.run() == RunMode::Real {
+    if scene.run() == RunMode::Apply {
         let otherwise = "add `--yes` to export without being asked";
         scene.consent(&format!("Write the values of {plan}?"), otherwise)?;
         let answer = &mut scene.ui.stream();

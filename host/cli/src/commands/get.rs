@@ -193,7 +193,7 @@ fn one_of<T>(option: Option<T>, reference: Option<T>, what: &str) -> Result<Opti
 pub(crate) fn place(vault: Option<&VaultName>, any: bool) -> SearchScope {
     match vault {
         Some(vault) => SearchScope::Vault(vault.clone()),
-        None if any => SearchScope::Search(OnUnavailable::Skipped),
+        None if any => SearchScope::Search(OnUnavailable::Skip),
         None => SearchScope::anywhere(),
     }
 }

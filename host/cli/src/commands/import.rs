@@ -135,17 +135,22 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
             pass(&mut import, &mut scene, run, open(form, origin.source()?, &reading), None)?;
         return finish(&scene, &vault, form, &tally);
     }
-    let plan =
-        pass(&mut import, &mut scene, RunMode::Dry, open(form, origin.source()?, &reading), None)?;
+    let plan = pass(
+        &mut import,
+        &mut scene,
+        RunMode::DryRun,
+        open(form, origin.source()?, &reading),
+        None,
+    )?;
     let to_do = plan.new + plan.replaced;
-    if scene.run() == RunMode::Dry || to_do == 0 {
+    if scene.run() == RunMode::DryRun || to_do == 0 {
         return finish(&scene, &vault, form, &plan);
     }
     scene.ui.note(&format!("To vault `{vault}`: {}.", plan.in_words(true)));
     let question = format!("Import {} into vault `{vault}`?", secrets(to_do));
     scene.consent(&question, "add `--yes` to import without being asked")?;
     let rows = open(form, origin.source()?, &reading);
-    let tally = pass(&mut import, &mut scene, RunMode::Real, rows, Some(to_do))?;
+    let tally = pass(&mut import, &mut scene, RunMode::Apply, rows, Some(to_do))?;
     finish(&scene, &vault, form, &tally)
 }
 
@@ -168,7 +173,7 @@ fn pass(
     rows: Result<Box<dyn Rows>, keystead_exchange::Error>,
     to_do: Option<u64>,
 ) -> Result<Tally, Failure> {
-    let what = if run == RunMode::Dry { "Reading" } else { "Importing" };
+    let what = if run == RunMode::DryRun { "Reading" } else { "Importing" };
     let mut rows = rows?;
     let mut tally = Tally::default();
     // Once is enough: with a number, all of this has been looked at before.
@@ -198,7 +203,7 @@ fn pass(
         Err(error) => {
             let failure = Failure::from(error);
             Err(match (run, tally.new + tally.replaced) {
-                (RunMode::Real, done) if done > 0 => {
+                (RunMode::Apply, done) if done > 0 => {
                     scene.ui.note(&format!("{} were imported before that.", secrets(done)));
                     failure.hint("run the same command again to import the rest")
                 }

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args, run: RunMode, ui: &Ui) -> Result<Exit, Failure> {
         ui.answer(markdown::page(cli::tree()).as_bytes())?;
         return Ok(Exit::Done);
     };
-    if run == RunMode::Dry {
+    if run == RunMode::DryRun {
         ui.note(&format!("Would write the pages into `{}`; nothing was changed", dir.display()));
         return Ok(Exit::Done);
     }

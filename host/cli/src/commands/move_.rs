@@ -18,5 +18,5 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, scene: CommandContext<'_>) -> Result<Exit, Failure> {
-    transfer::run(args.which, TransferMode::Removed, scene)
+    transfer::run(args.which, TransferMode::Move, scene)
 }

@@ -259,7 +259,7 @@ fn twice(scene: &CommandContext<'_>, label: &str) -> Result<SecretText, Failure>
 }
 
 fn user(scene: &CommandContext<'_>) -> Result<String, Failure> {
-    if !scene.terminal.is_there() {
+    if !scene.terminal.is_interactive() {
         return Err(Failure::new(
             Exit::NeedsHuman,
             "the user name is missing, and nobody can be asked",

@@ -70,8 +70,8 @@ pub(crate) fn run(
     let plan = scene.host.plan_transfer(transfer, &mut scene.terminal)?;
     drop(waiting);
     match scene.run() {
-        RunMode::Dry => show(&plan, &scene),
-        RunMode::Real => carry_out(&plan, scene),
+        RunMode::DryRun => show(&plan, &scene),
+        RunMode::Apply => carry_out(&plan, scene),
     }
 }
 
@@ -132,7 +132,9 @@ fn show(plan: &TransferPlan, scene: &CommandContext<'_>) -> Result<Exit, Failure
             Err(Error::from(refused).into())
         }
         refused => {
-            scene.ui.note(&format!("{}; nothing was changed", count.in_words(plan, RunMode::Dry)));
+            scene
+                .ui
+                .note(&format!("{}; nothing was changed", count.in_words(plan, RunMode::DryRun)));
             Ok(if refused.is_some() { Exit::Partly } else { Exit::Done })
         }
     }
@@ -157,7 +159,7 @@ fn carry_out(plan: &TransferPlan, mut scene: CommandContext<'_>) -> Result<Exit,
         )?;
     }
 
-    let doing = if transfer.source == TransferMode::Kept { "Copying" } else { "Moving" };
+    let doing = if transfer.source == TransferMode::Copy { "Copying" } else { "Moving" };
     let progress = match several {
         true => scene.progress(doing, Some(plan.planned().len() as u64)),
         false => Progress::none(),
@@ -199,7 +201,7 @@ fn carry_out(plan: &TransferPlan, mut scene: CommandContext<'_>) -> Result<Exit,
         });
     }
     if ended.is_ok() || count.all() > 0 {
-        scene.ui.note(&format!("{}.", count.in_words(plan, RunMode::Real)));
+        scene.ui.note(&format!("{}.", count.in_words(plan, RunMode::Apply)));
     }
     ended?;
     written?;
@@ -227,8 +229,8 @@ enum TransferStatus {
 impl TransferStatus {
     fn word(self, source: TransferMode) -> &'static str {
         match (self, source) {
-            (Self::Done | Self::Replaced, TransferMode::Kept) => "copy",
-            (Self::Done | Self::Replaced, TransferMode::Removed) => "move",
+            (Self::Done | Self::Replaced, TransferMode::Copy) => "copy",
+            (Self::Done | Self::Replaced, TransferMode::Move) => "move",
             (Self::Same, _) => "unchanged",
             (Self::LeftOut, _) => "refused",
             (Self::Failed, _) => "failed",
@@ -273,7 +275,7 @@ impl Count {
 
     /// What the target has already is still to be removed by a move.
     fn same(&mut self, source: TransferMode) -> TransferStatus {
-        if source == TransferMode::Removed {
+        if source == TransferMode::Move {
             return self.did();
         }
         self.same += 1;
@@ -293,10 +295,10 @@ impl Count {
     fn in_words(&self, plan: &TransferPlan, run: RunMode) -> String {
         let transfer = plan.transfer();
         let verb = match (transfer.source, run) {
-            (TransferMode::Kept, RunMode::Real) => "Copied",
-            (TransferMode::Kept, RunMode::Dry) => "Would copy",
-            (TransferMode::Removed, RunMode::Real) => "Moved",
-            (TransferMode::Removed, RunMode::Dry) => "Would move",
+            (TransferMode::Copy, RunMode::Apply) => "Copied",
+            (TransferMode::Copy, RunMode::DryRun) => "Would copy",
+            (TransferMode::Move, RunMode::Apply) => "Moved",
+            (TransferMode::Move, RunMode::DryRun) => "Would move",
         };
         let without = match transfer.carried {
             Carried::All => "",

@@ -97,7 +97,7 @@ impl Found {
             Error::SecretExists { .. } => self.hint("leave `--no-clobber` out to replace it"),
             Error::Locked { vault, challenge, why } => {
                 self.address(challenge);
-                if *why == PromptError::Nobody {
+                if *why == PromptError::NonInteractive {
                     self.locked(vault, &challenge.prompts);
                     self.hint(unlock_first(vault));
                 }
@@ -114,7 +114,7 @@ impl Found {
                 self.hint(format!("run `keystead vault show {vault}` to see its registration"));
             }
             Error::SearchIncomplete { vault, source, .. } => {
-                if let Error::Locked { challenge, why: PromptError::Nobody, .. } = &**source {
+                if let Error::Locked { challenge, why: PromptError::NonInteractive, .. } = &**source {
                     self.address(challenge);
                     self.locked(vault, &challenge.prompts);
                     self.hint(format!(

@@ -269,7 +269,7 @@ impl Host {
     /// use keystead::paths::Layer;
     ///
     /// let name = keystead::api::VaultName::parse("work").expect("it is a name");
-    /// if let Some(warning) = host.unregister(&name, Layer::User, RunMode::Real)?.warning {
+    /// if let Some(warning) = host.unregister(&name, Layer::User, RunMode::Apply)?.warning {
     ///     println!("{warning}");
     /// }
     /// # Ok(())
@@ -277,7 +277,7 @@ impl Host {
     /// ```
     pub fn unregister(&self, name: &VaultName, layer: Layer, run: RunMode) -> Result<Unregistered> {
         if super::lock(&self.0.temporary).contains_key(name) {
-            if run == RunMode::Real {
+            if run == RunMode::Apply {
                 super::lock(&self.0.temporary).remove(name);
                 self.forget(name);
             }
@@ -286,7 +286,7 @@ impl Host {
         let edit = self.0.registry.unregister(layer, name.clone());
         edit.plan()?;
         let was_default = self.0.registry.default().ok().flatten().as_ref() == Some(name);
-        if run == RunMode::Dry {
+        if run == RunMode::DryRun {
             return Ok(Unregistered { was_default, warning: None });
         }
         let warning = self.tell_unregistered(name, layer).err();

@@ -372,7 +372,7 @@ impl Host {
             return false;
         }
         let waited =
-            course.asking.is_none() && ask.is_there() && self.wait_to_ask(open, ask, course);
+            course.asking.is_none() && ask.is_interactive() && self.wait_to_ask(open, ask, course);
         if waited {
             // Whoever had the turn may have unlocked it, for as long as anyone could ask for.
             course.without = false;
@@ -405,7 +405,7 @@ impl Host {
                 break;
             }
             if !waited {
-                ask.waits(&open.name);
+                ask.on_wait(&open.name);
             }
             waited = true;
             std::thread::sleep(PAUSE);

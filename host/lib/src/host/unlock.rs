@@ -153,7 +153,7 @@ impl Host {
                     }
                     // Somebody types it again, and waits for it.
                     (left, answered) = (Left(UNLOCK_TIMEOUT), None);
-                    ask.wrong(&open.name, denied.message());
+                    ask.on_wrong_answer(&open.name, denied.message());
                     Refusal::locked(challenge)
                 }
                 Err(refusal) => {
@@ -179,8 +179,8 @@ impl Host {
         course: &mut CallSession,
     ) -> Result<bool> {
         let locked = |why| locked(open, challenge, why);
-        if !ask.is_there() {
-            return Err(locked(PromptError::Nobody));
+        if !ask.is_interactive() {
+            return Err(locked(PromptError::NonInteractive));
         }
         match challenge.wait {
             // It may take minutes: who comes meanwhile is told, and does not wait.
@@ -208,7 +208,7 @@ impl Host {
         let mut missing = Vec::new();
         for prompt in &challenge.prompts {
             if !given.contains_key(&prompt.name) {
-                let here = ask.given(&open.name, prompt);
+                let here = ask.answer_source(&open.name, prompt);
                 open.by_caller |= here.is_some();
                 let resolved = standing.remove(&prompt.name).filter(|_| here.is_none());
                 let registered = || open.entry.unlock.get(&prompt.name).cloned();

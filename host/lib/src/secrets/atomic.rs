@@ -86,7 +86,7 @@ impl Host {
         ask: &mut dyn Prompter,
         change: &mut dyn FnMut(Guard, &mut dyn Prompter) -> Result<T>,
     ) -> Result<T> {
-        if run == RunMode::Dry {
+        if run == RunMode::DryRun {
             return change(Guard::Version, ask);
         }
         let (mut guard, mut round) = (Guard::of(kind), 0);

@@ -27,9 +27,9 @@ use crate::plugin::inspect::ParsedKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransferMode {
     /// It stays: a copy.
-    Kept,
+    Copy,
     /// It is removed once its copy was read back: a move.
-    Removed,
+    Move,
 }
 
 /// What is done where the target has another secret of the name.
@@ -101,7 +101,7 @@ impl Transfer {
             from,
             to,
             rename: None,
-            source: TransferMode::Kept,
+            source: TransferMode::Copy,
             if_there: TransferConflict::Refuse,
             carried: Carried::All,
             if_refused: OnRejected::Stop,
@@ -242,7 +242,7 @@ impl Host {
         let writes = |kind: &ParsedKind| kind.capabilities.contains(&Capability::Write);
         for (vault, writes) in [
             (to, writes(&target)),
-            (from, writes(&source) || transfer.source == TransferMode::Kept),
+            (from, writes(&source) || transfer.source == TransferMode::Copy),
         ] {
             if !writes {
                 let answer =
@@ -251,7 +251,7 @@ impl Host {
             }
         }
 
-        if transfer.source == TransferMode::Removed && from != to && self.is_one_place(from, to)? {
+        if transfer.source == TransferMode::Move && from != to && self.is_one_place(from, to)? {
             let (from, to) = (from.clone(), to.clone());
             return Err(Error::OnePlace { from, to }.into());
         }
@@ -485,7 +485,7 @@ fn cannot_hold(target: &ParsedKind, kind: ValueKind) -> Option<Reason> {
 
 /// Whether the vault itself gives these secrets their new names.
 fn renames(transfer: &Transfer, target: &ParsedKind) -> bool {
-    transfer.source == TransferMode::Removed
+    transfer.source == TransferMode::Move
         && transfer.from == transfer.to
         && transfer.carried == Carried::All
         && target.capabilities.contains(&Capability::Rename)

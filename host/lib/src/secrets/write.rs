@@ -36,7 +36,7 @@ impl Host {
     ///     field: None,
     ///     metadata: None,
     ///     mode: WriteMode::Upsert,
-    ///     run: RunMode::Real,
+    ///     run: RunMode::Apply,
     /// };
     /// let vault = host.set(new, &mut NonInteractive)?;
     /// println!("written to {vault}");
@@ -53,7 +53,7 @@ impl Host {
             return Ok(vault);
         }
         can_hold(&vault, &kind, &new.value)?;
-        if new.run == RunMode::Dry {
+        if new.run == RunMode::DryRun {
             self.check_mode(&vault, &new.name, new.mode, ask)?;
             return Ok(vault);
         }
@@ -114,7 +114,7 @@ impl Host {
     /// use keystead::{NonInteractive, RunMode};
     ///
     /// let name = SecretName::parse("db/password").expect("it is a name");
-    /// host.remove(&name, None, RunMode::Real, &mut NonInteractive)?;
+    /// host.remove(&name, None, RunMode::Apply, &mut NonInteractive)?;
     /// # Ok(())
     /// # }
     /// ```
@@ -126,7 +126,7 @@ impl Host {
         ask: &mut dyn Prompter,
     ) -> Result<VaultName> {
         let vault = self.target(vault)?;
-        if run == RunMode::Dry {
+        if run == RunMode::DryRun {
             self.describe(name, &SearchScope::Vault(vault.clone()), ask)?;
             return Ok(vault);
         }
@@ -192,7 +192,7 @@ impl Host {
             let map = field::put(map, &field.name, value);
             let value = Value::Map(map);
             can_hold(vault, kind, &value)?;
-            if new.run == RunMode::Dry {
+            if new.run == RunMode::DryRun {
                 return Ok(());
             }
             let version = match mode {

@@ -111,7 +111,7 @@ pub(super) fn kinds(inspected: &Inspected) -> Vec<String> {
 pub(super) fn present(scene: &CommandContext<'_>, lines: &[String]) {
     let decided = scene.global.yes || scene.global.dry_run;
     for line in lines {
-        if !decided && scene.terminal.is_there() {
+        if !decided && scene.terminal.is_interactive() {
             scene.terminal.tell(line);
         } else {
             scene.ui.note(line);

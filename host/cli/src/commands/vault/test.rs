@@ -101,7 +101,7 @@ fn answer(
             scene.ui.line(&format!("{name}: ok"))?;
             rules.map_or(Ok(()), |rules| scene.ui.line(&described(rules)))
         }
-        Some(Error::Locked { challenge, why: PromptError::Nobody, .. }) => {
+        Some(Error::Locked { challenge, why: PromptError::NonInteractive, .. }) => {
             let asked: Vec<&str> = challenge.prompts.iter().map(|prompt| &*prompt.name).collect();
             let asked = listed(&asked).replace(" or ", " and ");
             scene.ui.line(&format!(

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
     let gone = scene.host.unregister(name, scene.layer(), scene.run())?;
     let locked = match (scene.run(), scene.agent()) {
         // What keeps it unlocked is of no use any more, and ends by itself where this fails.
-        (RunMode::Real, Ok(agent)) => agent.forget(Some(name)).unwrap_or_default(),
+        (RunMode::Apply, Ok(agent)) => agent.forget(Some(name)).unwrap_or_default(),
         _ => Vec::new(),
     };
     if let Some(warning) = &gone.warning {

@@ -125,7 +125,7 @@ impl Host {
     /// let mut metadata = Metadata::new();
     /// metadata.insert("owner", MetadataValue::Text("ada".into())).expect("it can be metadata");
     /// let name = SecretName::parse("db/password").expect("it is a name");
-    /// let change = Change { name, vault: None, edit: MetadataEdit::Merge(metadata), run: RunMode::Real };
+    /// let change = Change { name, vault: None, edit: MetadataEdit::Merge(metadata), run: RunMode::Apply };
     /// if host.change_metadata(&change, &mut NonInteractive)?.differs {
     ///     println!("written");
     /// }
@@ -145,7 +145,7 @@ impl Host {
             let old = self.describe(&change.name, &place, ask)?.entry;
             let (metadata, missing) = change.edit.apply(&old.metadata).map_err(refuse)?;
             let differs = metadata != old.metadata.writable();
-            if differs && change.run == RunMode::Real {
+            if differs && change.run == RunMode::Apply {
                 let version = guard.version(&vault, old.version)?;
                 let written = self.call(&vault, ask, &mut |open, deadline| {
                     let (name, metadata) = (change.name.clone(), metadata.clone());

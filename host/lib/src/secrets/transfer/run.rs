@@ -110,7 +110,7 @@ impl TransferPlan {
             let secret = host.read(from, name, ask)?;
             self.check(&secret)?;
             let outcome = self.put(host, action, target, &secret, copied.as_ref(), ask)?;
-            if self.transfer.source == TransferMode::Kept {
+            if self.transfer.source == TransferMode::Copy {
                 return Ok(outcome);
             }
             match self.take_away(host, name, &secret, ask) {
@@ -204,7 +204,7 @@ impl TransferPlan {
                 Err(error) => Err(error),
             }
         };
-        host.atomically(to, &self.target, target, RunMode::Real, ask, &mut put)
+        host.atomically(to, &self.target, target, RunMode::Apply, ask, &mut put)
     }
 
     fn write(
@@ -229,7 +229,7 @@ impl TransferPlan {
         ask: &mut dyn Prompter,
     ) -> Result<()> {
         let from = &self.transfer.from;
-        host.atomically(from, &self.source, name, RunMode::Real, ask, &mut |guard, ask| {
+        host.atomically(from, &self.source, name, RunMode::Apply, ask, &mut |guard, ask| {
             let version = match host.read(from, name, ask) {
                 Ok(now) if compare::same(secret, &now, Carried::All) => {
                     guard.version(from, now.version)?
