@@ -3,7 +3,6 @@
 mod action_grants;
 mod agent;
 mod agent_process;
-mod between;
 mod completion;
 mod copy;
 mod device_login;
@@ -35,6 +34,7 @@ mod server;
 mod set;
 mod store;
 mod surroundings;
+mod unavailable_vaults;
 mod unlock;
 mod usage;
 mod vault;

@@ -162,7 +162,7 @@ pub(crate) enum ParseError {
 
 /// Parses the command line; the first argument is the program.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Parsed, ParseError> {
-    if let Some(cli) = at_hand(arguments) {
+    if let Some(cli) = parse_fast(arguments) {
         return Ok(Parsed::Command(Box::new(cli)));
     }
     let asked = without_help_word(arguments);
@@ -255,7 +255,7 @@ const FLAGS: [&str; 10] = [
 
 /// Parses a command by its own definition alone, whatever options for every command stand before
 /// it. `None` where there is anything to explain: help, an error, a command of several words.
-fn at_hand(arguments: &[OsString]) -> Option<Cli> {
+fn parse_fast(arguments: &[OsString]) -> Option<Cli> {
     let arguments = arguments.get(1..)?;
     let mut at = 0;
     let command = loop {
@@ -353,7 +353,7 @@ mod tests {
             "keystead --json --timeout 3s -vv --color=never list --tag a",
             "keystead --unlock password=env:X --config-dir /x set a --stdin",
         ] {
-            let alone = at_hand(&line(text)).unwrap_or_else(|| panic!("{text}"));
+            let alone = parse_fast(&line(text)).unwrap_or_else(|| panic!("{text}"));
             let whole = Cli::try_parse_from(line(text)).unwrap();
             assert_eq!(format!("{alone:?}"), format!("{whole:?}"), "{text}");
         }
@@ -384,7 +384,7 @@ mod tests {
             "keystead --vault=work get a",
             "keystead -- get a",
         ] {
-            assert!(at_hand(&line(text)).is_none(), "{text}");
+            assert!(parse_fast(&line(text)).is_none(), "{text}");
         }
     }
 

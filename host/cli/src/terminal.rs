@@ -2,7 +2,7 @@
 //! memory that is wiped, with the terminal's own line editing off: that would keep a copy
 //! and cut a line after 4,095 bytes.
 
-mod quiet;
+mod hidden;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -16,8 +16,8 @@ use keystead_plugin_api::{
 use rustix::termios::isatty;
 use zeroize::{Zeroize, Zeroizing};
 
-pub(crate) use quiet::ended_by;
-use quiet::{HiddenInput, Key};
+pub(crate) use hidden::ended_by;
+use hidden::{HiddenInput, Key};
 
 use crate::cli::Global;
 use crate::text;

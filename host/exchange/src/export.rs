@@ -7,8 +7,8 @@ use std::io::Write;
 use keystead_plugin_api::{Answer, Challenge, Prompt, Secret, SecretName, VaultName};
 
 use super::dotenv::{self, Keys};
+use super::fingerprint::Seal;
 use super::import::fetch;
-use super::print::Seal;
 use super::{Error, json_lines};
 use keystead::Host;
 use keystead::reference::Reference;

@@ -13,7 +13,7 @@ use keystead_plugin_api::{
 };
 
 use super::export::MOST_AT_ONCE;
-use super::print::{Names, Prints, Seal};
+use super::fingerprint::{Names, Prints, Seal};
 use super::{Position, Row, Rows};
 
 /// The most rows that are held at once, as many as one call to a vault may have; and their

@@ -12,7 +12,8 @@ pub mod csv;
 mod distinct;
 pub mod dotenv;
 mod export;
-mod form;
+mod fingerprint;
+mod format;
 mod import;
 mod input;
 mod item;
@@ -21,7 +22,6 @@ mod left_out;
 pub mod onepux;
 mod output;
 pub mod pass;
-mod print;
 pub mod secretstore;
 #[cfg(test)]
 mod shown;
@@ -35,7 +35,7 @@ use keystead::ErrorClass;
 use keystead_plugin_api::{Metadata, SecretName, Value};
 
 pub use export::{Export, ExportFormat, ExportOutcome};
-pub use form::{HEAD, ImportFormat, ImportOptions, ImportSource, open};
+pub use format::{HEAD, ImportFormat, ImportOptions, ImportSource, open};
 pub use import::{Import, ImportConflict, ImportOutcome, Imported};
 pub use output::{Output, Overwrite};
 

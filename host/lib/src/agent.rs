@@ -9,12 +9,12 @@ mod client;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
-mod keep;
 mod key;
-mod place;
 mod process;
 mod proto;
 mod server;
+mod session_table;
+mod socket_dir;
 #[cfg(test)]
 mod tests;
 

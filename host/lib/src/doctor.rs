@@ -1,8 +1,8 @@
 //! What is wrong with what is installed and registered, why that matters, and what mends
 //! it. Looks at everything, runs no plugin, opens no vault and changes nothing.
 
-mod folder;
-mod mend;
+mod dir;
+mod fix;
 mod plugin;
 mod sandbox;
 mod vault;
@@ -11,7 +11,7 @@ use crate::error::visible;
 use crate::host::Host;
 use crate::plugin::trust::Survey;
 
-pub use mend::Fix;
+pub use fix::Fix;
 
 /// How bad a [`Finding`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use keystead_plugin_api::{Challenge, MAX_MESSAGE_BYTES, SecretName, VaultName};
 
-use crate::ask::PromptError;
 use crate::ids::MixedIds;
+use crate::prompter::PromptError;
 use crate::registry::schema;
 use crate::{agent, fs, plugin, reference, registry, transfer};
 

@@ -1,11 +1,11 @@
 //! Files as the host trusts them: found by a walk that checks who may change every
 //! component, read once, written whole or not at all. Not for a vault's own data.
 
-mod folder;
 mod lock;
 mod maker;
 pub(crate) mod object;
 mod owner;
+mod safe_dir;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod walk;
@@ -14,8 +14,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::ids::MixedIds;
-pub use folder::SafeDir;
 pub use lock::Lock;
+pub use safe_dir::SafeDir;
 pub(crate) use walk::word;
 pub use walk::{Identity, OpenedFile, Rule};
 

@@ -1,7 +1,7 @@
 //! The host: one object that answers for all registered vaults. Opens a vault when it is
 //! first asked, keeps it open, and lets one caller at a time speak to each of its handles.
 
-mod at_hand;
+mod completion;
 mod conformance;
 mod denied;
 mod grant;
@@ -30,7 +30,6 @@ pub use grant::{OptionalPermission, PlannedGrant};
 pub use register::{NewRegistration, PlannedRegistration, Registered, Unregistered};
 pub use session::{IfUnlocked, UnlockOutcome, UnlockedSession};
 
-use crate::ask::Prompter;
 use crate::error::{Error, Result};
 use crate::ids;
 use crate::options::Options;
@@ -38,6 +37,7 @@ use crate::paths::Layer;
 use crate::plugin::grant::Words;
 use crate::plugin::inspect::{ParsedKind, Permission};
 use crate::plugin::trust::PluginStore;
+use crate::prompter::Prompter;
 use crate::registry::{Placement, Registration, Registry};
 use open::Open;
 use pool::{Checkout, Pools};

@@ -7,13 +7,13 @@ use std::path::Path;
 use keystead_plugin_api::testing::Outcome;
 use keystead_plugin_api::{SecretName, SecretText, VaultName};
 
-use crate::ask::Prompter;
 use crate::doctor::Finding;
 use crate::error::{Error, Result};
 use crate::host::{Host, OptionalPermission};
 use crate::plugin::inspect::ParsedKind;
 use crate::plugin::pins::PluginId;
 use crate::plugin::trust::Unpinned;
+use crate::prompter::Prompter;
 use crate::reference::Reference;
 use crate::registry::{Placement, Registration};
 
@@ -101,7 +101,7 @@ pub fn names_at_hand(
     prefix: &str,
     each: &mut dyn FnMut(SecretName) -> ControlFlow<()>,
 ) -> Result<()> {
-    host.names_at_hand(vault, prefix, each)
+    host.names_without_prompt(vault, prefix, each)
 }
 
 /// Returns the names on the first page of a vault.

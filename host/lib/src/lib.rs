@@ -7,7 +7,6 @@
 #![deny(unsafe_code)]
 
 pub mod agent;
-mod ask;
 mod codec;
 mod doctor;
 mod error;
@@ -22,6 +21,7 @@ mod options;
 pub mod paths;
 mod platform;
 mod plugin;
+mod prompter;
 pub mod reference;
 mod registry;
 mod retry;
@@ -57,7 +57,6 @@ pub mod trust {
     };
 }
 
-pub use ask::{NonInteractive, PromptError, Prompter};
 pub use error::{Error, ErrorClass, Result};
 pub use host::{
     Host, IfUnlocked, NewRegistration, OptionalPermission, PlannedGrant, PlannedRegistration,
@@ -66,6 +65,7 @@ pub use host::{
 pub use keystead_plugin_api as api;
 pub use options::{DEFAULT_TIMEOUT, Log, MAX_HANDLES, Options, Sources, UNLOCK_TIMEOUT};
 pub use plugin::inspect::{ParsedKind, Request};
+pub use prompter::{NonInteractive, PromptError, Prompter};
 pub use registry::{DefaultChoice, Placement, Registration, Replace, Setting};
 pub use secrets::{BatchWrite, OnUnavailable, PlannedAction, SearchScope};
 pub use secrets::{

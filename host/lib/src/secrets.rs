@@ -22,9 +22,9 @@ pub use field::{FieldKind, NewField, NoField};
 pub use many::BatchWrite;
 pub use pattern::has_wildcards;
 
-use crate::ask::{NonInteractive, Prompter};
 use crate::error::{Error, Result};
 use crate::host::{Host, RunMode};
+use crate::prompter::{NonInteractive, Prompter};
 pub(crate) use list::Walk;
 pub use write::unfit;
 

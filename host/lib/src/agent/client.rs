@@ -16,7 +16,7 @@ use zeroize::Zeroize;
 use super::proto::{MAX_FRAME_BYTES, Reply, Request, Secret};
 use super::{
     CachedSession, Error, MAX_SESSION_BYTES, Patience, PromptLock, SessionCache, SessionKey,
-    SessionLimits, Status, place, process,
+    SessionLimits, Status, process, socket_dir,
 };
 use crate::codec::Writer;
 use crate::host::lock;
@@ -68,7 +68,7 @@ impl Client {
     /// # Errors
     /// [`Error::OpenFolder`], [`Error::Folder`].
     pub fn prepare(&self) -> Result<(), Error> {
-        place::make(&self.folder).map(drop)
+        socket_dir::make(&self.folder).map(drop)
     }
 
     /// Gives the agent a session to keep; where there is no agent, starts one from this
@@ -250,7 +250,7 @@ impl Client {
     /// Connects to a process of our own user, where one is there.
     fn connect(&self) -> Result<Option<(OwnedFd, Peer)>, Error> {
         ids::check()?;
-        let socket = match place::connect(&self.folder) {
+        let socket = match socket_dir::connect(&self.folder) {
             Ok(socket) => socket,
             Err(error) => {
                 return match Errno::from_io_error(&error) {
@@ -264,7 +264,7 @@ impl Client {
         };
         let peer = Peer::of(&socket).map_err(|e| self.io("look at", e))?;
         if !peer.is_us() {
-            return Err(Error::Stranger { path: place::socket(&self.folder), uid: peer.user });
+            return Err(Error::Stranger { path: socket_dir::socket(&self.folder), uid: peer.user });
         }
         Ok(Some((socket, peer)))
     }
@@ -339,7 +339,7 @@ impl Client {
     }
 
     fn io(&self, action: &'static str, source: io::Error) -> Error {
-        Error::Socket { action, path: place::socket(&self.folder), source }
+        Error::Socket { action, path: socket_dir::socket(&self.folder), source }
     }
 
     pub(super) fn has_given_up(&self) -> bool {
@@ -349,7 +349,7 @@ impl Client {
 
 impl SessionCache for Client {
     fn any(&self) -> bool {
-        let socket = place::socket(&self.folder);
+        let socket = socket_dir::socket(&self.folder);
         rustix::fs::access(&socket, Access::EXISTS).is_ok() && !self.has_given_up()
     }
 
@@ -425,8 +425,8 @@ impl SessionCache for Client {
 
     fn asking(&self, key: &SessionKey) -> Option<PromptLock> {
         // Where there can be no lock, everybody asks for himself.
-        let Ok(folder) = place::make(&self.folder) else { return Some(PromptLock(None)) };
-        match place::asking(&folder, key) {
+        let Ok(folder) = socket_dir::make(&self.folder) else { return Some(PromptLock(None)) };
+        match socket_dir::asking(&folder, key) {
             Ok(Some(lock)) => Some(PromptLock(Some(lock))),
             Ok(None) => None,
             Err(_) => Some(PromptLock(None)),

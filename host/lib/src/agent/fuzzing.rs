@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use keystead_plugin_api::VaultName;
 
-use super::keep::SessionTable;
 use super::proto::{MAX_FRAME_BYTES, MemoryLock, Reply, Request, Secret, Status, UnlockedVault};
 use super::server::RequestHandler;
+use super::session_table::SessionTable;
 use super::{MAX_VAULTS, SessionKey};
 use crate::codec::Writer;
 use crate::paths::Layer;

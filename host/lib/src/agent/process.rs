@@ -13,10 +13,10 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
-use super::keep::SessionTable;
-use super::place::{self, Listener};
 use super::proto::MAX_FRAME_BYTES;
 use super::server::Server;
+use super::session_table::SessionTable;
+use super::socket_dir::{self, Listener};
 use super::{Error, LINGER};
 use crate::error::{story, visible};
 use crate::ids;
@@ -161,8 +161,8 @@ fn run(folder: &Path) -> Result<(), String> {
 }
 
 fn listen(folder: &Path) -> Result<Option<Listener>, Error> {
-    let folder = place::make(folder)?;
-    match place::lock(&folder)? {
+    let folder = socket_dir::make(folder)?;
+    match socket_dir::lock(&folder)? {
         Some(lock) => Listener::bind(folder, lock).map(Some),
         None => Ok(None),
     }

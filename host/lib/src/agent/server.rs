@@ -14,9 +14,9 @@ use rustix::time::{
 use zeroize::Zeroize;
 
 use super::MAX_SESSION_BYTES;
-use super::keep::{SessionTable, Times};
-use super::place::Listener;
 use super::proto::{MAX_FRAME_BYTES, MemoryLock, Reply, Request, Secret, Status};
+use super::session_table::{SessionTable, Times};
+use super::socket_dir::Listener;
 use crate::codec::{Fault, Writer};
 use crate::platform::peer::Peer;
 use crate::platform::signals::Signals;

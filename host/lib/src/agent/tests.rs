@@ -12,10 +12,10 @@ use keystead_plugin_api::{SecretBytes, Session, VaultName};
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{RawUid, Uid};
 
-use super::keep::SessionTable;
-use super::place::{self, Listener};
 use super::proto::{MAX_FRAME_BYTES, MemoryLock, PROTOCOL};
 use super::server::Server;
+use super::session_table::SessionTable;
+use super::socket_dir::{self, Listener};
 use super::*;
 use crate::paths::Layer;
 use crate::platform::signals::Signals;
@@ -73,8 +73,8 @@ impl Agent {
         let (ready, served) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             become_user(user);
-            let folder = place::make(&folder).unwrap();
-            let lock = place::lock(&folder).unwrap().unwrap();
+            let folder = socket_dir::make(&folder).unwrap();
+            let lock = socket_dir::lock(&folder).unwrap().unwrap();
             let listener = Listener::bind(folder, lock).unwrap();
             let mut block = vec![0; SessionTable::BLOCK_BYTES + 2 * MAX_FRAME_BYTES];
             let mut server = Server::new(listener, &mut block, MemoryLock::No, linger).unwrap();
@@ -236,12 +236,12 @@ fn a_hang_up_forgets_everything_and_the_agent_goes_on() {
 fn there_is_one_agent_and_what_a_killed_one_leaves_is_replaced() {
     let (_root, folder) = folder();
     let first = Agent::start(&folder, LONG);
-    let place = place::make(&folder).unwrap();
-    assert!(place::lock(&place).unwrap().is_none(), "a second one could begin");
+    let place = socket_dir::make(&folder).unwrap();
+    assert!(socket_dir::lock(&place).unwrap().is_none(), "a second one could begin");
     drop(first);
 
     // A socket that nobody listens at, as after a kill -9.
-    let socket = place::socket(&folder);
+    let socket = socket_dir::socket(&folder);
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
     let client = Client::new(&folder);
     assert!(client.any());
@@ -283,7 +283,7 @@ fn an_agent_is_not_kept_busy_by_clients_that_say_nothing_or_nonsense() {
     keep(&client, "a", LONG);
     let mut idle = Vec::new();
     for number in 0..200_u8 {
-        if let Ok(socket) = place::connect(&folder) {
+        if let Ok(socket) = socket_dir::connect(&folder) {
             let nonsense = vec![number; usize::from(number) * 100];
             let _ = rustix::net::send(&socket, &nonsense, SendFlags::NOSIGNAL);
             idle.push(socket);
@@ -295,8 +295,8 @@ fn an_agent_is_not_kept_busy_by_clients_that_say_nothing_or_nonsense() {
 
 /// Answers the first client with this, and nothing else to anybody.
 fn pretender(folder: &Path, answer: Option<Vec<u8>>) -> JoinHandle<Vec<OwnedFd>> {
-    let place = place::make(folder).unwrap();
-    let lock = place::lock(&place).unwrap().unwrap();
+    let place = socket_dir::make(folder).unwrap();
+    let lock = socket_dir::lock(&place).unwrap().unwrap();
     let listener = Listener::bind(place, lock).unwrap();
     let (ready, listening) = std::sync::mpsc::channel();
     let thread = std::thread::spawn(move || {
@@ -348,8 +348,8 @@ fn an_agent_that_hangs_or_talks_nonsense_is_asked_once() {
 /// Answers one client after another, each with the next of these, and hangs up on whoever
 /// gets none; then it is gone.
 fn dying(folder: &Path, answers: Vec<Option<Vec<u8>>>) -> JoinHandle<()> {
-    let place = place::make(folder).unwrap();
-    let lock = place::lock(&place).unwrap().unwrap();
+    let place = socket_dir::make(folder).unwrap();
+    let lock = socket_dir::lock(&place).unwrap().unwrap();
     let listener = Listener::bind(place, lock).unwrap();
     std::thread::spawn(move || {
         let mut last = None;
@@ -498,7 +498,7 @@ fn open_wide(root: &Path, folder: &Path) {
     for path in [root, folder] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
     }
-    let socket = place::socket(folder);
+    let socket = socket_dir::socket(folder);
     fs::set_permissions(socket, fs::Permissions::from_mode(0o666)).unwrap();
 }
 
@@ -515,7 +515,7 @@ fn neither_end_speaks_to_another_user() {
     keep(&Client::new(&folder), "a", LONG);
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let theirs = folder.clone();
-    let error = as_nobody(move || place::connect(&theirs).unwrap_err());
+    let error = as_nobody(move || socket_dir::connect(&theirs).unwrap_err());
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
 
     open_wide(root.path(), &folder);
@@ -526,7 +526,7 @@ fn neither_end_speaks_to_another_user() {
             .unwrap_err()
             .to_string();
         // And one that does not look whom it speaks to.
-        let socket = place::connect(&theirs).unwrap();
+        let socket = socket_dir::connect(&theirs).unwrap();
         let _ = rustix::net::send(&socket, &[PROTOCOL, 6], SendFlags::NOSIGNAL);
         let mut watched = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut watched, None).unwrap();

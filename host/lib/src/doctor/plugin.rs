@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::mend::Fix;
-use super::{Finding, Severity, folder, listed, users_of};
+use super::fix::Fix;
+use super::{Finding, Severity, dir, listed, users_of};
 use crate::host::Host;
 use crate::plugin::inspect;
 use crate::plugin::pins::{self, PinLayer};
@@ -48,9 +48,7 @@ fn of(severity: Severity, one: &Surveyed, error: &Error) -> Finding {
     let own = one.layer == PinLayer::User;
     let why = |finding: Finding, why: &str| finding.because(why);
     match error {
-        Error::File(fault) | Error::Pin(pins::Error::File(fault)) => {
-            folder::of_path(severity, fault)
-        }
+        Error::File(fault) | Error::Pin(pins::Error::File(fault)) => dir::of_path(severity, fault),
         Error::Pin(pins::Error::Denied { path, .. }) => why(
             finding,
             "the administrator says that it must not run",

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use keystead_plugin_api::VaultName;
 use keystead_plugin_api::manifest::Capability;
 
-use super::mend::{self, Fix};
-use super::{Finding, Severity, folder, is_blind, listed};
+use super::fix::{self, Fix};
+use super::{Finding, Severity, dir, is_blind, listed};
 use crate::error::Error;
 use crate::host::{Host, VaultInfo};
 use crate::paths::Layer;
@@ -44,7 +44,7 @@ impl Host {
             findings.push(
                 Finding::new(Severity::Warning, "E01.shadowed", what)
                     .because("commands ask your vault, not the one that all users share")
-                    .mended([mend::unregister(name.as_str(), Layer::User, None)]),
+                    .mended([fix::unregister(name.as_str(), Layer::User, None)]),
             );
         }
         let mut circles: Vec<Vec<VaultName>> = Vec::new();
@@ -69,7 +69,7 @@ impl Host {
         };
         let finding = Finding::of(Severity::Error, fault.code(), fault);
         Some(match fault {
-            registry::Error::File(fault) => folder::of_path(Severity::Error, fault),
+            registry::Error::File(fault) => dir::of_path(Severity::Error, fault),
             registry::Error::BadFileName { path } => {
                 Finding { severity: Severity::Warning, ..finding }
                     .because("no vault is registered by it")
@@ -112,7 +112,7 @@ impl Host {
                         "the default vault of the {layer} layer, `{name}`, is not registered"
                     );
                     let default = |words: &str| {
-                        mend::in_layer(
+                        fix::in_layer(
                             format!("keystead vault default {words}"),
                             layer,
                             path.as_deref(),
@@ -130,7 +130,7 @@ impl Host {
                     );
                 }
                 Err(registry::Error::File(fault)) => {
-                    findings.push(folder::of_path(Severity::Error, &fault));
+                    findings.push(dir::of_path(Severity::Error, &fault));
                 }
                 Err(fault) => {
                     let mends = place_of(&fault).map(|(path, line)| Fix::edit(path, line));
@@ -165,7 +165,7 @@ impl Host {
             let similar = self.registry().similar(needed);
             let similar = similar.map(|similar| {
                 let entry = with_vault(entry, needed, &similar);
-                mend::register(&entry, None, case.layer, case.path.as_deref())
+                fix::register(&entry, None, case.layer, case.path.as_deref())
             });
             let new = format!("keystead vault register {needed} --plugin PLUGIN");
             findings.push(
@@ -247,7 +247,7 @@ impl Host {
             );
             let first = manifest.kinds.first();
             let new = Registration { kind: first.map(|kind| kind.name.clone()), ..entry.clone() };
-            let again = mend::register(&new, first, case.layer, case.path.as_deref());
+            let again = fix::register(&new, first, case.layer, case.path.as_deref());
             add(Severity::Error, "E01.no-such-kind", what, STALE, vec![again, case.unregister()]);
             return findings;
         };
@@ -257,7 +257,7 @@ impl Host {
             add(Severity::Error, "E06.newer-kind", what, &why, Vec::new());
             return findings;
         }
-        let again = || mend::register(entry, Some(kind), case.layer, case.path.as_deref());
+        let again = || fix::register(entry, Some(kind), case.layer, case.path.as_deref());
         let faults = schema::check(&kind.parameters, &entry.parameters, self.home().as_deref());
         if !faults.is_empty() {
             let what = format!("the parameters of vault `{name}` do not fit its plugin `{id}`");
@@ -274,7 +274,7 @@ impl Host {
                 "plugin `{id}` asks for more than vault `{name}` grants: {}",
                 missing.join(", ")
             );
-            let grant = mend::grant(name.as_str(), case.layer, case.path.as_deref());
+            let grant = fix::grant(name.as_str(), case.layer, case.path.as_deref());
             add(Severity::Error, "E07.not-granted", what, STALE, vec![grant, case.unregister()]);
         }
         if let Err(fault) = self.check_grants(trusted, entry, kind) {
@@ -291,7 +291,7 @@ impl Host {
                 "vault `{name}` is to run plugin `{id}` in the host's own process, and nobody allows that"
             );
             let isolated = Registration { placement: None, ..entry.clone() };
-            let isolated = mend::register(&isolated, Some(kind), case.layer, case.path.as_deref());
+            let isolated = fix::register(&isolated, Some(kind), case.layer, case.path.as_deref());
             let allow = format!("keystead plugin trust {id} --danger-in-process");
             let allow = Fix::new(allow, "let it: it can then read all that Keystead can");
             add(Severity::Error, "E07.in-process-forbidden", what, STALE, vec![isolated, allow]);
@@ -303,7 +303,7 @@ impl Host {
                 listed(&fields)
             );
             let new = Registration { unlock: Default::default(), ..entry.clone() };
-            let new = mend::register(&new, Some(kind), case.layer, case.path.as_deref());
+            let new = fix::register(&new, Some(kind), case.layer, case.path.as_deref());
             let why = "they are never used, and name where a secret is kept";
             add(Severity::Warning, "E01.answer-unneeded", what, why, vec![new]);
         }
@@ -313,7 +313,7 @@ impl Host {
 
 impl Case<'_> {
     fn unregister(&self) -> Fix {
-        mend::unregister(self.entry.name.as_str(), self.layer, self.path.as_deref())
+        fix::unregister(self.entry.name.as_str(), self.layer, self.path.as_deref())
     }
 
     /// Returns the command that registers the vault anew with other references.
@@ -330,7 +330,7 @@ impl Case<'_> {
                 *reference = other.clone();
             }
         }
-        let again = mend::register(&entry, None, self.layer, self.path.as_deref());
+        let again = fix::register(&entry, None, self.layer, self.path.as_deref());
         Fix { does: "take its secret from elsewhere, such as a variable", ..again }
     }
 }
@@ -359,11 +359,11 @@ fn broken(vault: &VaultInfo, layer: Layer, path: Option<&Path>, error: &Error) -
     let Error::Registry(fault) = error else {
         return Finding::of(Severity::Error, error.code(), error).because(STALE);
     };
-    let unregister = mend::unregister(name, layer, path);
+    let unregister = fix::unregister(name, layer, path);
     let finding = Finding::of(Severity::Error, fault.code(), fault)
         .because(format!("vault `{name}` answers every request with this error"));
     match fault {
-        registry::Error::File(fault) => folder::of_path(Severity::Error, fault),
+        registry::Error::File(fault) => dir::of_path(Severity::Error, fault),
         registry::Error::CaseCollision { second, .. } => {
             finding.mended([Fix::put_away(second, "put one of them out of the way")])
         }

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use keystead_plugin_api::VaultName;
 
 use super::{Host, OptionalPermission, RunMode, VaultDetails, grant, open};
-use crate::ask::NonInteractive;
 use crate::error::{Error, Result};
 use crate::paths::Layer;
 use crate::plugin::inspect::Permission;
 use crate::plugin::pins::InProcess;
+use crate::prompter::NonInteractive;
 use crate::reference::Reference;
 use crate::registry::schema::{self, Base, ParameterError};
 use crate::registry::{DefaultChoice, Placement, Registration, Replace};

@@ -14,12 +14,12 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::Host;
-use crate::ask::NonInteractive;
 use crate::error::{Error, Result, story};
 use crate::fs::object::Target;
 use crate::ids;
 use crate::plugin::exec;
 use crate::plugin::grant::HostUse;
+use crate::prompter::NonInteractive;
 use crate::reference::{Field, Reference};
 use crate::registry::Setting;
 use crate::registry::schema::{self, Unready};

@@ -11,12 +11,12 @@ use super::share::{Caller, Further};
 use super::unlock::Given;
 use super::{Host, lock};
 use crate::agent::{CachedSession, Patience, PromptLock, SessionKey};
-use crate::ask::Prompter;
 use crate::error::{Error, Result, visible};
 use crate::paths::Layer;
 use crate::plugin::grant::Words;
 use crate::plugin::inspect::Permission;
 use crate::plugin::pins::Digest;
+use crate::prompter::Prompter;
 use crate::reference::Reference;
 use crate::registry::Registration;
 

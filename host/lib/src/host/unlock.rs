@@ -14,9 +14,9 @@ use super::open::Open;
 use super::session::CallSession;
 use super::share::Caller;
 use super::{Called, Host};
-use crate::ask::{PromptError, Prompter};
 use crate::error::{Error, Result};
 use crate::options::UNLOCK_TIMEOUT;
+use crate::prompter::{PromptError, Prompter};
 use crate::reference::Reference;
 use crate::retry;
 

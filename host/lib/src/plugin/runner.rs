@@ -8,7 +8,6 @@
 mod child;
 mod connect;
 mod connection;
-mod eager;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -18,8 +17,9 @@ mod parts;
 mod process;
 mod proto;
 mod socket;
+mod spin;
+mod stderr;
 mod supervise;
-mod words;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -7,11 +7,11 @@ use keystead_plugin_api::{
     Action, ActionOutcome, ActionRequest, ActionsRequest, ParameterKind, VaultName,
 };
 
-use crate::ask::Prompter;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plugin::grant::Words;
 use crate::plugin::inspect::Permission;
+use crate::prompter::Prompter;
 use crate::registry::Setting;
 use crate::registry::schema::{self, Base};
 

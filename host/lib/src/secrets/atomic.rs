@@ -17,11 +17,11 @@ use keystead_plugin_api::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::ask::{NonInteractive, Prompter};
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock, Rule, SafeDir};
 use crate::host::{Host, RunMode, templates};
 use crate::plugin::inspect::ParsedKind;
+use crate::prompter::{NonInteractive, Prompter};
 use crate::registry::Registration;
 
 /// How often a change is made again that other writers got in before.

@@ -9,9 +9,9 @@ use keystead_plugin_api::{Entry, Error as Refusal, ListRequest, Page, SecretName
 use super::pattern::{Pattern, has_wildcards};
 use super::rules::Rules;
 use super::{ListedSecret, SearchScope, SecretListing};
-use crate::ask::{NonInteractive, Prompter};
 use crate::error::{Error, Result};
 use crate::host::{Host, lock};
+use crate::prompter::{NonInteractive, Prompter};
 
 /// How many empty pages in a row a listing may have: a vault that filters may well send
 /// some; one that sends nothing else would keep its caller for ever.

@@ -13,10 +13,10 @@ use keystead_plugin_api::{
 
 use super::named;
 use super::write::{can_hold, can_write};
-use crate::ask::Prompter;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::plugin::inspect::ParsedKind;
+use crate::prompter::Prompter;
 use crate::retry;
 
 /// How many secrets the first call has: a vault that is in time with one alone shall be in

@@ -6,9 +6,9 @@ use keystead_plugin_api::{
     NameEquality, RulesRequest, SecretName, UnicodeTables, Value, VaultName,
 };
 
-use crate::ask::Prompter;
 use crate::error::Result;
 use crate::host::Host;
+use crate::prompter::Prompter;
 
 /// What a vault says of all of its secrets.
 #[derive(Debug, Clone)]

@@ -18,10 +18,10 @@ pub use compare::same_value;
 use super::named;
 use super::pattern::{Pattern, has_wildcards};
 use super::rules::Rules;
-use crate::ask::Prompter;
 use crate::error::{Error as HostError, Result};
 use crate::host::Host;
 use crate::plugin::inspect::ParsedKind;
+use crate::prompter::Prompter;
 
 /// What becomes of the secret that is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

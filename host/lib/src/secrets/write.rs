@@ -11,10 +11,10 @@ use keystead_plugin_api::{
 use super::field::{self, Misfit, NewField};
 use super::metadata::check_keys;
 use super::{FoundSecret, NewSecret, SearchScope, named};
-use crate::ask::Prompter;
 use crate::error::{Error, Result};
 use crate::host::{Host, RunMode};
 use crate::plugin::inspect::ParsedKind;
+use crate::prompter::Prompter;
 
 impl Host {
     /// Writes a secret, and returns the vault it went to.

@@ -16,7 +16,6 @@ use super::super::AbiCompatibility;
 use super::super::grant::{Granted, GrantedPath, GrantedSocket};
 use super::super::inspect::Permission;
 use super::connect::Asking;
-use super::eager::SpinWait;
 use super::ownership;
 use super::process::{Process, Starting, timespec};
 use super::proto::{
@@ -24,8 +23,9 @@ use super::proto::{
     numbered, opened, unwelcome, write_plugin,
 };
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait, pair};
+use super::spin::SpinWait;
+use super::stderr::StderrReader;
 use super::supervise::Setup;
-use super::words::StderrReader;
 use super::{Bytes, Image, Launch};
 
 /// How much later than its deadline a call may answer: time for the vault's own `timed out`.

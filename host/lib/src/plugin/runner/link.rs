@@ -11,9 +11,9 @@ use keystead_plugin_api::abi::wire::{self, LogLine, One, Wire};
 use rustix::event::{PollFd, PollFlags};
 use zeroize::Zeroizing;
 
-use super::eager::SpinWait;
 use super::proto::{Fault, Kind, MAX_VALUE_BODY, Writer, write_numbered};
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait};
+use super::spin::SpinWait;
 use crate::platform::sandbox::Owners;
 
 /// Why serving ended other than by the host's going.

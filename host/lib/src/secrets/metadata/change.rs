@@ -3,9 +3,9 @@
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{Metadata, SecretName, SetMetadataRequest, VaultName};
 
-use crate::ask::Prompter;
 use crate::error::{Error, Result};
 use crate::host::{Host, RunMode};
+use crate::prompter::Prompter;
 use crate::secrets::{SearchScope, named};
 
 /// A change to a secret's metadata.

@@ -11,9 +11,9 @@ use super::{
     Carried, Error, OnRejected, Planned, Renames, Transfer, TransferAction, TransferConflict,
     TransferMode, TransferPlan, compare,
 };
-use crate::ask::Prompter;
 use crate::error::{Error as HostError, Result};
 use crate::host::{Host, RunMode};
+use crate::prompter::Prompter;
 use crate::secrets::atomic::Guard;
 use crate::secrets::named;
 

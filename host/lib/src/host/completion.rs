@@ -24,7 +24,7 @@ impl Host {
     ///
     /// # Errors
     /// What is wrong with the registration or the plugin; that the vault is locked.
-    pub(crate) fn names_at_hand(
+    pub(crate) fn names_without_prompt(
         &self,
         vault: &VaultName,
         prefix: &str,

@@ -30,7 +30,7 @@ macro_rules! oracle {
 
                 fn line($world: &World) $body
 
-                crate::oracle::oracle_tests! { $plugins }
+                crate::secretmanagement::oracle_tests! { $plugins }
             }
         )+
     };
@@ -38,40 +38,40 @@ macro_rules! oracle {
 
 macro_rules! oracle_tests {
     (all) => {
-        crate::oracle::oracle_tests! { both }
-        crate::oracle::oracle_tests! { bare }
+        crate::secretmanagement::oracle_tests! { both }
+        crate::secretmanagement::oracle_tests! { bare }
     };
     (most) => {
-        crate::oracle::oracle_tests! { both }
-        crate::oracle::oracle_tests! { files }
+        crate::secretmanagement::oracle_tests! { both }
+        crate::secretmanagement::oracle_tests! { files }
     };
     (bare) => {
-        crate::oracle::oracle_tests! { slip }
-        crate::oracle::oracle_tests! { files }
+        crate::secretmanagement::oracle_tests! { slip }
+        crate::secretmanagement::oracle_tests! { files }
     };
     (both) => {
-        crate::oracle::oracle_tests! { book }
-        crate::oracle::oracle_test! { memory_isolated Memory Isolated }
-        crate::oracle::oracle_test! { memory_in_process Memory InProcess }
-        crate::oracle::oracle_tests! { store }
-        crate::oracle::oracle_test! { needs_bao_isolated Bao Isolated }
-        crate::oracle::oracle_test! { needs_bao_in_process Bao InProcess }
+        crate::secretmanagement::oracle_tests! { book }
+        crate::secretmanagement::oracle_test! { memory_isolated Memory Isolated }
+        crate::secretmanagement::oracle_test! { memory_in_process Memory InProcess }
+        crate::secretmanagement::oracle_tests! { store }
+        crate::secretmanagement::oracle_test! { needs_bao_isolated Bao Isolated }
+        crate::secretmanagement::oracle_test! { needs_bao_in_process Bao InProcess }
     };
     (store) => {
-        crate::oracle::oracle_test! { store_isolated Store Isolated }
-        crate::oracle::oracle_test! { store_in_process Store InProcess }
+        crate::secretmanagement::oracle_test! { store_isolated Store Isolated }
+        crate::secretmanagement::oracle_test! { store_in_process Store InProcess }
     };
     (book) => {
-        crate::oracle::oracle_test! { book_isolated Book Isolated }
-        crate::oracle::oracle_test! { book_in_process Book InProcess }
+        crate::secretmanagement::oracle_test! { book_isolated Book Isolated }
+        crate::secretmanagement::oracle_test! { book_in_process Book InProcess }
     };
     (files) => {
-        crate::oracle::oracle_test! { files_isolated Files Isolated }
-        crate::oracle::oracle_test! { files_in_process Files InProcess }
+        crate::secretmanagement::oracle_test! { files_isolated Files Isolated }
+        crate::secretmanagement::oracle_test! { files_in_process Files InProcess }
     };
     (slip) => {
-        crate::oracle::oracle_test! { slip_isolated Slip Isolated }
-        crate::oracle::oracle_test! { slip_in_process Slip InProcess }
+        crate::secretmanagement::oracle_test! { slip_isolated Slip Isolated }
+        crate::secretmanagement::oracle_test! { slip_in_process Slip InProcess }
     };
 }
 

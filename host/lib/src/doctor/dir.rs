@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::fs::Access;
 
-use super::mend::{self, Fix};
+use super::fix::{self, Fix};
 use super::{Finding, Severity};
 use crate::fs::{self, Rule, SafeDir};
 use crate::host::Host;
@@ -87,7 +87,7 @@ pub(super) fn of_path(severity: Severity, error: &fs::Error) -> Finding {
     );
     Finding::of(severity, error.code(), error)
         .because(if is_unsafe { UNSAFE } else { UNUSABLE })
-        .mended(mend::of_path(error))
+        .mended(fix::of_path(error))
 }
 
 /// Returns a finding of what is wrong with all plugins of a layer.
