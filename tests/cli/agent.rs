@@ -159,7 +159,7 @@ fn without_a_terminal_it_says_what_is_missing() {
 exit code 4
 --- stderr
 Error: Vault `safe` is locked
-Caused by: it asks for `password`, and nobody can be asked
+Caused by: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
 Code: E12.locked
 
@@ -179,7 +179,7 @@ fn a_vault_that_is_never_locked_says_so() {
         str![[r#"
 exit code 0
 --- stderr
-Vault `open` asks for nothing: there is nothing to unlock.
+Vault `open` does not need unlocking.
 
 "#]]
     );
@@ -355,9 +355,9 @@ exit code 4
 --- stderr
 vault `safe`: the agent did not answer within 250 ms
 Error: Vault `safe` is locked
-Caused by: it asks for `password`, and nobody can be asked
+Caused by: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
-Hint: run `keystead vault unlock safe` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]

@@ -354,7 +354,7 @@ Code: E01.no-such-vault
         str![[r#"
 exit code 1
 --- stderr
-Error: `token` in vault `work` is both what is copied and where it goes
+Error: `token` in vault `work` is both source and destination
 Hint: add `--as NAME` for another name
 Code: E12.onto-itself
 
@@ -487,9 +487,9 @@ fn a_locked_vault_is_exit_code_4_where_nobody_can_be_asked() {
 exit code 4
 --- stderr
 Error: Vault `locked` is locked
-Caused by: it asks for `password`, and nobody can be asked
+Caused by: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `locked` with that
-Hint: run `keystead vault unlock locked` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock locked` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]
@@ -500,9 +500,9 @@ Code: E12.locked
 exit code 4
 --- stderr
 Error: Vault `locked` is locked
-Caused by: it asks for `password`, and nobody can be asked
+Caused by: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `locked` with that
-Hint: run `keystead vault unlock locked` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock locked` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]

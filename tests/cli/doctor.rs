@@ -44,7 +44,10 @@ impl Sandbox {
         }
         assert!(shell.status().unwrap().success(), "{command}");
         let after = self.doctor();
-        assert!(after.status == 0 && after.stdout == b"All is sound.\n", "{command}:\n{after}");
+        assert!(
+            after.status == 0 && after.stdout == b"No problems found.\n",
+            "{command}:\n{after}"
+        );
     }
 }
 
@@ -55,7 +58,7 @@ fn a_sound_home_has_no_faults() {
         str![[r#"
 exit code 0
 --- stdout
-All is sound.
+No problems found.
 
 "#]]
     );
@@ -82,7 +85,7 @@ exit code 1
 --- stdout
 Error: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.config/keystead/vaults` can be written by everyone (mode 0777)
   Why:   whoever can change it decides which code runs and where secrets go, so that nothing in it is used
-  Mend:  chmod go-w [ROOT]/home/.config/keystead/vaults
+  Fix:   chmod go-w [ROOT]/home/.config/keystead/vaults
          (look at what is in it first: others could change it)
   Code:  E02.others-write
 
@@ -105,7 +108,7 @@ exit code 1
 --- stdout
 Error: `[ROOT]/home/.config/keystead/vaults/work.toml` is not safe to use: `[ROOT]/home/.config/keystead/vaults/work.toml` can be written by everyone (mode 0666)
   Why:   whoever can change it decides which code runs and where secrets go, so that nothing in it is used
-  Mend:  chmod go-w [ROOT]/home/.config/keystead/vaults/work.toml
+  Fix:   chmod go-w [ROOT]/home/.config/keystead/vaults/work.toml
          (look at what is in it first: others could change it)
   Code:  E02.others-write
 
@@ -127,7 +130,7 @@ exit code 1
 --- stdout
 Error: `[ROOT]/home/.local/share/keystead/pins.d` is not safe to use: `[ROOT]/home/.local/share/keystead/pins.d` can be written by everyone (mode 0722)
   Why:   whoever can change it decides which code runs and where secrets go, so that nothing in it is used
-  Mend:  chmod go-w [ROOT]/home/.local/share/keystead/pins.d
+  Fix:   chmod go-w [ROOT]/home/.local/share/keystead/pins.d
          (look at what is in it first: others could change it)
   Code:  E02.others-write
 
@@ -150,7 +153,7 @@ exit code 1
 --- stdout
 Error: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` is not safe to use: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` can be written by everyone (mode 0522)
   Why:   whoever can change it decides which code runs and where secrets go, so that nothing in it is used; it is the plugin of vault `work`
-  Mend:  chmod go-w [ROOT]/home/.local/share/keystead/plugins/[SHA256].so
+  Fix:   chmod go-w [ROOT]/home/.local/share/keystead/plugins/[SHA256].so
          (look at what is in it first: others could change it)
   Code:  E02.others-write
 
@@ -173,7 +176,7 @@ exit code 1
 --- stdout
 Error: `[ROOT]/home/.config/keystead/vaults` leads through more than 40 symbolic links
   Why:   what it holds is not used, and commands that need it fail
-  Mend:  mv [ROOT]/home/.config/keystead/vaults [ROOT]/home/.config/keystead/vaults.old
+  Fix:   mv [ROOT]/home/.config/keystead/vaults [ROOT]/home/.config/keystead/vaults.old
          (put it out of the way)
   Code:  E02.link-loop
 
@@ -195,7 +198,7 @@ exit code 1
 --- stdout
 Error: `[ROOT]/home/.config/keystead/vaults/broken.toml`, line 2, column 10: string values must be quoted, expected literal string
   Why:   vault `broken` answers every request with this error
-  Mend:  ${EDITOR:-vi} +2 [ROOT]/home/.config/keystead/vaults/broken.toml
+  Fix:   ${EDITOR:-vi} +2 [ROOT]/home/.config/keystead/vaults/broken.toml
          (put it right there)
      or: keystead vault unregister broken
          (give the registration up; the vault's secrets stay where they are)
@@ -219,7 +222,7 @@ exit code 0
 --- stdout
 Warning: `[ROOT]/home/.config/keystead/vaults/a b's.toml` is not named after a vault
   Why:   no vault is registered by it
-  Mend:  mv '[ROOT]/home/.config/keystead/vaults/a b'/''s.toml' '[ROOT]/home/.config/keystead/vaults/a b'/''s.toml.old'
+  Fix:   mv '[ROOT]/home/.config/keystead/vaults/a b'/''s.toml' '[ROOT]/home/.config/keystead/vaults/a b'/''s.toml.old'
          (put it out of the way)
   Code:  E01.bad-file-name
 
@@ -241,7 +244,7 @@ exit code 1
 --- stdout
 Error: `[ROOT]/home/.config/keystead/vaults/Work.toml` and `[ROOT]/home/.config/keystead/vaults/work.toml` register the same vault: names are compared without case
   Why:   vault `Work` answers every request with this error
-  Mend:  mv [ROOT]/home/.config/keystead/vaults/work.toml [ROOT]/home/.config/keystead/vaults/work.toml.old
+  Fix:   mv [ROOT]/home/.config/keystead/vaults/work.toml [ROOT]/home/.config/keystead/vaults/work.toml.old
          (put one of them out of the way)
   Code:  E01.case-collision
 
@@ -267,7 +270,7 @@ Error: the parameters of vault `work` do not fit its plugin `memory`
   Cause: there is no parameter `flie`
   Cause: there is no parameter `size`
   Why:   the vault answers every request with this error
-  Mend:  keystead vault register work --plugin memory --param file=VALUE --replace
+  Fix:   keystead vault register work --plugin memory --param file=VALUE --replace
          (register it anew)
      or: keystead vault unregister work
          (give the registration up; the vault's secrets stay where they are)
@@ -291,7 +294,7 @@ exit code 1
 --- stdout
 Error: vault `work` is of kind `safe`, which plugin `memory` does not have: it has `memory`
   Why:   the vault answers every request with this error
-  Mend:  keystead vault register work --plugin memory:memory --replace
+  Fix:   keystead vault register work --plugin memory:memory --replace
          (register it anew)
      or: keystead vault unregister work
          (give the registration up; the vault's secrets stay where they are)
@@ -320,7 +323,7 @@ exit code 1
 --- stdout
 Error: plugin `memory` asks for more than vault `work` grants: files:[ROOT]/here/wide/:rw
   Why:   the vault answers every request with this error
-  Mend:  keystead vault grant work
+  Fix:   keystead vault grant work
          (see what it asks for beyond that, and grant it)
      or: keystead vault unregister work
          (give the registration up; the vault's secrets stay where they are)
@@ -345,7 +348,7 @@ exit code 1
 --- stdout
 Error: vault `work` is to run plugin `memory` in the host's own process, and nobody allows that
   Why:   the vault answers every request with this error
-  Mend:  keystead vault register work --plugin memory --replace
+  Fix:   keystead vault register work --plugin memory --replace
          (register it anew)
      or: keystead plugin trust memory --danger-in-process
          (let it: it can then read all that Keystead can)
@@ -371,7 +374,7 @@ exit code 1
 --- stdout
 Error: `locked` of vault `other` is taken from vault `wrok`, which is not registered
   Why:   vault `other` cannot be opened or unlocked without it
-  Mend:  keystead vault register other --plugin memory --param locked=keystead://work/pass --replace
+  Fix:   keystead vault register other --plugin memory --param locked=keystead://work/pass --replace
          (register it anew)
      or: keystead vault register wrok --plugin PLUGIN
          (register the vault that is missing)
@@ -402,7 +405,7 @@ exit code 1
 --- stdout
 Error: references lead in a circle: `one` -> `two` -> `one`
   Why:   none of these vaults can be opened or unlocked
-  Mend:  keystead vault register one --plugin memory --param locked=env:VARIABLE --replace
+  Fix:   keystead vault register one --plugin memory --param locked=env:VARIABLE --replace
          (take its secret from elsewhere, such as a variable)
      or: keystead vault unregister one
          (give the registration up; the vault's secrets stay where they are)
@@ -426,7 +429,7 @@ exit code 1
 --- stdout
 Error: the default vault of the user layer, `nosuch`, is not registered
   Why:   commands that name no vault go to it, and fail
-  Mend:  keystead vault default --clear
+  Fix:   keystead vault default --clear
          (have no default vault)
   Code:  E01.no-such-vault
 
@@ -444,7 +447,7 @@ exit code 1
 --- stdout
 Error: `KEYSTEAD_VAULT` is `wrok`, and no such vault is registered
   Why:   commands that name no vault go to it, and fail
-  Mend:  export KEYSTEAD_VAULT=work
+  Fix:   export KEYSTEAD_VAULT=work
          (name the vault that looks like it)
      or: unset KEYSTEAD_VAULT
          (have the usual default vault)
@@ -467,7 +470,7 @@ exit code 1
 --- stdout
 Error: `[ROOT]/home/.config/keystead/config.toml`, line 2, column 1: unknown key `defualt`
   Why:   which vault is the default one cannot be told
-  Mend:  ${EDITOR:-vi} +2 [ROOT]/home/.config/keystead/config.toml
+  Fix:   ${EDITOR:-vi} +2 [ROOT]/home/.config/keystead/config.toml
          (put it right there)
   Code:  E01.unknown-key
 
@@ -492,7 +495,7 @@ exit code 0
 --- stdout
 Warning: `[ROOT]/home/.config/keystead/vaults/.work.toml.4194305-0.tmp` was left behind half-written
   Why:   nothing reads it; a process was ended while it wrote
-  Mend:  rm [ROOT]/home/.config/keystead/vaults/.work.toml.4194305-0.tmp
+  Fix:   rm [ROOT]/home/.config/keystead/vaults/.work.toml.4194305-0.tmp
          (remove it)
   Code:  E02.left-over
 
@@ -517,7 +520,7 @@ exit code 1
 --- stdout
 Error: the default vault of the user layer, `nosuch`, is not registered
   Why:   commands that name no vault go to it, and fail
-  Mend:  keystead vault default --clear --config-dir '[ROOT]/here/it'/''s'
+  Fix:   keystead vault default --clear --config-dir '[ROOT]/here/it'/''s'
          (have no default vault)
   Code:  E01.no-such-vault
 

@@ -142,7 +142,7 @@ fn nobody_is_let_to_where_grants_are_kept() {
         str![[r#"
 exit code 1
 --- stderr
-Error: Vault `own` would let plugin `able` write under [ROOT]/home/, and so to [ROOT]/home/.config/keystead, which says what plugins may do
+Error: Vault `own` would let plugin `able` write under [ROOT]/home/, and so to [ROOT]/home/.config/keystead, which controls plugin permissions
 Hint: give the vault a folder of its own
 Code: E07.own-folder
 

@@ -218,7 +218,7 @@ fn where_nobody_can_be_asked_what_is_missing_is_named() {
 exit code 4
 --- stderr
 Error: This store is locked with a password
-Caused by: it asks for `password`, and nobody can be asked
+Caused by: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, or add `--unlock password=env:VAR`
 Code: E13.locked
 
@@ -231,7 +231,7 @@ Code: E13.locked
 exit code 4
 --- stderr
 {"schema":1,"warning":"`pasword` of `--unlock` answered nothing: what was asked for is `password`"}
-{"schema":1,"error":{"code":"E13.locked","exit":4,"message":"this store is locked with a password","causes":["it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, or add `--unlock password=env:VAR`"]}}
+{"schema":1,"error":{"code":"E13.locked","exit":4,"message":"this store is locked with a password","causes":["it asks for `password`, and prompting is not possible"],"hints":["run it at a terminal, or add `--unlock password=env:VAR`"]}}
 
 "#]]
     );
@@ -248,7 +248,7 @@ fn a_person_is_asked_three_times() {
     let mut session = at_terminal(sandbox.command("import store --user bob", &[]));
     session.exp_string("Password of the SecretStore: ").unwrap();
     session.send_line("wrong").unwrap();
-    session.exp_string("No: the password is wrong, or `storefile` is damaged").unwrap();
+    session.exp_string("the password is wrong, or `storefile` is damaged").unwrap();
     session.exp_string("Password of the SecretStore: ").unwrap();
     session.send_line(CANARY).unwrap();
     let shown = session.exp_string("Import 1 secret into vault `work`? [y/N]").unwrap();
@@ -291,9 +291,9 @@ fn the_stores_password_is_not_given_to_the_vault_as_well() {
 exit code 4
 --- stderr
 Error: Vault `safe` is locked
-Caused by: it asks for `password`, and nobody can be asked
+Caused by: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
-Hint: run `keystead vault unlock safe` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]

@@ -303,7 +303,10 @@ fn a_new_user_is_shown_the_first_steps() {
     let alone = sandbox.run("", &[]);
     alone.ends_with(2);
     // The commands between are the concern of `--help`, which is compared as a whole.
-    assert!(alone.stderr.starts_with("One door to every vault\n\nUsage: "), "{alone}");
+    assert!(
+        alone.stderr.starts_with("Get and set secrets in any vault through plugins\n\nUsage: "),
+        "{alone}"
+    );
     let (_, steps) = alone.stderr.rsplit_once("\n\n").unwrap();
     assert_data_eq!(
         steps,

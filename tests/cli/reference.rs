@@ -336,7 +336,7 @@ Caused by:
   3: `locked` could not be taken from `keystead://c/password`
   4: vault `c` cannot be opened
   5: `locked` could not be taken from `keystead://a/p`
-  6: vault `a` is needed to open or unlock itself
+  6: vault `a` depends on itself
 Hint: run `keystead vault show c` to see its registration
 Hint: run `keystead vault show b` to see its registration
 Hint: run `keystead vault show a` to see its registration

@@ -239,7 +239,7 @@ fn needs_bao_get_without_keep_login_keeps_nothing() {
     }
     assert_eq!(logins(&name), 2);
     let status = sandbox.run("agent status", &[]).to_string();
-    assert!(status.contains("There is no agent."), "{status}");
+    assert!(status.contains("The agent is not running."), "{status}");
     // A person may have it kept for a while.
     let told = sandbox.run("vault unlock ci --for 5m", &[]).to_string();
     assert!(told.contains("Vault `ci` is unlocked for 5 minutes."), "{told}");

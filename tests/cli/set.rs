@@ -38,7 +38,7 @@ fn without_a_terminal_the_value_must_come_from_somewhere() {
         str![[r#"
 exit code 4
 --- stderr
-Error: The value is missing, and nobody can be asked
+Error: The value is missing, and prompting is not possible
 Caused by: there is no terminal
 Hint: add `--stdin` or `--file FILE`
 
@@ -49,7 +49,7 @@ Hint: add `--stdin` or `--file FILE`
         str![[r#"
 exit code 4
 --- stderr
-Error: The value is missing, and nobody can be asked
+Error: The value is missing, and prompting is not possible
 Caused by: `--no-input` was given
 Hint: add `--stdin` or `--file FILE`
 
@@ -60,7 +60,7 @@ Hint: add `--stdin` or `--file FILE`
         str![[r#"
 exit code 4
 --- stderr
-Error: The user name is missing, and nobody can be asked
+Error: The user name is missing, and prompting is not possible
 Hint: add `--user NAME`
 
 "#]]

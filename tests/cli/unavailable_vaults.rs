@@ -78,7 +78,7 @@ exit code 5
 Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: vault `fishy` is locked
-  2: it asks for `password`, and nobody can be asked
+  2: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `fishy` with that
 Hint: a search asks for the default vault only: run `keystead vault unlock fishy` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
@@ -93,7 +93,7 @@ exit code 5
 Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: vault `fishy` is locked
-  2: it asks for `password`, and nobody can be asked
+  2: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `fishy` with that
 Hint: a search asks for the default vault only: run `keystead vault unlock fishy` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
@@ -327,7 +327,7 @@ exit code 5
 Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: vault `fishy` is locked
-  2: it asks for `pin`, and nobody can be asked
+  2: it asks for `pin`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock pin=env:VAR`, or register vault `fishy` with that
 Hint: a search asks for the default vault only: run `keystead vault unlock fishy` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`

@@ -96,9 +96,9 @@ fn what_is_missing_is_named_with_the_options_that_would_answer_it() {
 exit code 4
 --- stderr
 Error: Vault `odd` is locked
-Caused by: it asks for `user` (Your name), and nobody can be asked
+Caused by: it asks for `user` (Your name), and prompting is not possible
 Hint: run it at a terminal, add `--unlock user=env:VAR`, or register vault `odd` with that
-Hint: run `keystead vault unlock odd` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock odd` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]
@@ -110,9 +110,9 @@ Code: E12.locked
 exit code 4
 --- stderr
 Error: Vault `odd` is locked
-Caused by: it asks for `code` (The code on your device), and nobody can be asked
+Caused by: it asks for `code` (The code on your device), and prompting is not possible
 Hint: run it at a terminal, add `--unlock code=env:VAR`, or register vault `odd` with that
-Hint: run `keystead vault unlock odd` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock odd` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]
@@ -125,7 +125,7 @@ Code: E12.locked
         str![[r#"
 exit code 4
 --- stderr
-{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `odd` is locked","causes":["it asks for `user` (Your name)","it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, add `--unlock user=env:VAR --unlock password=env:VAR`, or register vault `odd` with that","run `keystead vault unlock odd` at a terminal to be asked once for a while"]}}
+{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `odd` is locked","causes":["it asks for `user` (Your name)","it asks for `password`, and prompting is not possible"],"hints":["run it at a terminal, add `--unlock user=env:VAR --unlock password=env:VAR`, or register vault `odd` with that","run `keystead vault unlock odd` in a terminal to unlock it for a limited time"]}}
 
 "#]]
     );
@@ -141,9 +141,9 @@ exit code 4
 --- stderr
 Warning: `pasword` of `--unlock` answered nothing: what was asked for is `password`
 Error: Vault `safe` is locked
-Caused by: it asks for `password`, and nobody can be asked
+Caused by: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
-Hint: run `keystead vault unlock safe` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]
@@ -198,7 +198,7 @@ exit code 5
 Error: Vault `other` could not be asked for `nosuch`
 Caused by:
   1: vault `other` is locked
-  2: it asks for `password`, and nobody can be asked
+  2: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `other` with that
 Hint: a search asks for the default vault only: run `keystead vault unlock other` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`

@@ -95,7 +95,7 @@ fn help_is_an_answer() {
         str![[r#"
 exit code 0
 --- stdout
-One door to every vault
+Get and set secrets in any vault through plugins
 
 Keystead keeps no secrets itself: vaults do, and each vault comes from a plugin.
 Install one, register a vault, then get, set, list and remove secrets.
@@ -104,23 +104,23 @@ Usage: keystead [OPTIONS] <COMMAND>
 
 Commands:
   get          Print a secret's value
-  set          Write a secret
-  list         List secrets: their names, vaults, kinds and metadata [alias: ls]
-  show         Show what is known of a secret besides its value
+  set          Create or replace a secret
+  list         List secrets [alias: ls]
+  show         Show a secret's details without its value
   remove       Remove a secret [alias: rm]
   copy         Copy secrets from one vault to another [alias: cp]
-  move         Move secrets from one vault to another, or give one another name
+  move         Move or rename secrets
                [alias: mv]
-  meta         Change what is known of a secret besides its value
-  import       Take secrets over from a file
-  export       Write secrets, with their values, to a file or a pipe
-  vault        Register vaults, and look after them
-  plugin       Install plugins, look at them, and write one
+  meta         Edit the metadata of a secret
+  import       Import secrets from a file or directory
+  export       Export secrets with their values to a file or pipe
+  vault        Manage vaults
+  plugin       Manage, test and create plugins
   doctor       Find what is wrong with folders, plugins and registrations, and
                what mends it
-  agent        Look at the agent that keeps vaults unlocked, or stop it
-  completions  Print completions for a shell
-  man          Write the manual's pages into a folder
+  agent        Manage the agent that keeps vaults unlocked
+  completions  Print a shell completion script
+  man          Write man pages to a directory
 
 Options:
       --version
@@ -129,7 +129,7 @@ Options:
   -h, --help
           Print help (see a summary with '-h')
 
-Everywhere:
+Global options:
       --json
           Answer in JSON: one object, or one a line for lists; errors too, on
           standard error
@@ -140,16 +140,16 @@ Everywhere:
           register` keeps it
 
       --no-input
-          Never ask; what only a person can answer ends with exit code 4
+          Never prompt; exit with code 4 if input is needed
 
       --timeout <DURATION>
           How long one call to a vault may take: `500ms`, `10s`, `2m`
 
   -v, --verbose...
-          Say more; what plugins log as well. Twice for everything
+          Increase verbosity (-vv for debug output)
 
   -q, --quiet
-          Say nothing but answers and errors
+          Print only results, warnings and errors
 
       --color <WHEN>
           When to use colours
@@ -166,13 +166,13 @@ Everywhere:
           one
 
       --system
-          Change what holds for all users of this machine
+          Change the system-wide configuration
 
       --yes
-          Answer yes to every question
+          Answer yes to all confirmations
 
       --dry-run
-          Check everything, change nothing
+          Show what would change, without changing it
 
 First steps: `keystead plugin list`, `keystead vault register NAME --plugin
 PLUGIN`, `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says
@@ -228,7 +228,7 @@ Options:
   -h, --help
           Print help (see a summary with '-h')
 
-Everywhere:
+Global options:
       --json
           Answer in JSON: one object, or one a line for lists; errors too, on
           standard error
@@ -239,16 +239,16 @@ Everywhere:
           register` keeps it
 
       --no-input
-          Never ask; what only a person can answer ends with exit code 4
+          Never prompt; exit with code 4 if input is needed
 
       --timeout <DURATION>
           How long one call to a vault may take: `500ms`, `10s`, `2m`
 
   -v, --verbose...
-          Say more; what plugins log as well. Twice for everything
+          Increase verbosity (-vv for debug output)
 
   -q, --quiet
-          Say nothing but answers and errors
+          Print only results, warnings and errors
 
       --color <WHEN>
           When to use colours
@@ -265,13 +265,13 @@ Everywhere:
           one
 
       --system
-          Change what holds for all users of this machine
+          Change the system-wide configuration
 
       --yes
-          Answer yes to every question
+          Answer yes to all confirmations
 
       --dry-run
-          Check everything, change nothing
+          Show what would change, without changing it
 
 "#]]
     );

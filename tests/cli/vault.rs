@@ -314,7 +314,7 @@ For more information, try '--help'.
         str![[r#"
 exit code 1
 --- stderr
-Error: Plugin `memory` may not run in the host's own process
+Error: Plugin `memory` is not allowed to run in-process
 Hint: leave `--placement` out, or run `keystead plugin trust memory --danger-in-process`
 Code: E07.in-process-forbidden
 

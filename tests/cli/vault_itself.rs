@@ -130,7 +130,7 @@ exit code 0
 exit code 4
 --- stderr
 Error: Nobody can be asked: Do `clear` in vault `work` (removes every secret)?
-Hint: something is lost by it: add `--yes` to do it all the same
+Hint: this action is destructive: add `--yes` to run it
 
 "#]]
     );
@@ -231,9 +231,9 @@ exit code 5
 exit code 4
 --- stderr
 Error: Vault `safe` is locked
-Caused by: it asks for `password`, and nobody can be asked
+Caused by: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
-Hint: run `keystead vault unlock safe` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]
@@ -269,9 +269,9 @@ fn a_locked_vault_without_a_terminal_says_how_to_answer() {
 exit code 4
 --- stderr
 Error: Vault `safe` is locked
-Caused by: it asks for `password`, and nobody can be asked
+Caused by: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
-Hint: run `keystead vault unlock safe` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]
@@ -281,7 +281,7 @@ Code: E12.locked
         str![[r#"
 exit code 4
 --- stderr
-{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and nobody can be asked"],"hints":["run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that","run `keystead vault unlock safe` at a terminal to be asked once for a while"]}}
+{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and prompting is not possible"],"hints":["run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that","run `keystead vault unlock safe` in a terminal to unlock it for a limited time"]}}
 
 "#]]
     );

@@ -147,7 +147,7 @@ $ keystead get -V odd a
 exit code 1
 --- stderr
 Error: Vault `odd` cannot be opened
-Caused by: plugin `segfaults` is quarantined because it crashed again and again (SHA-256 [SHA256]); `keystead plugin trust segfaults` gives it another chance
+Caused by: plugin `segfaults` is quarantined after repeated crashes (SHA-256 [SHA256]); `keystead plugin trust segfaults` gives it another chance
 Hint: run `keystead vault show odd` to see its registration
 Code: E07.quarantined
 $ keystead plugin trust segfaults --yes -q
@@ -162,7 +162,7 @@ Code: E11.died
 $ keystead doctor
 exit code 0
 --- stdout
-All is sound.
+No problems found.
 
 "#]]
     );
@@ -383,7 +383,7 @@ $ keystead get -V odd a
 exit code 1
 --- stderr
 Error: Vault `odd` cannot be opened
-Caused by: plugin `segfaults` is quarantined because it crashed again and again (SHA-256 [SHA256]); `keystead plugin trust segfaults` gives it another chance
+Caused by: plugin `segfaults` is quarantined after repeated crashes (SHA-256 [SHA256]); `keystead plugin trust segfaults` gives it another chance
 Hint: run `keystead vault show odd` to see its registration
 Code: E07.quarantined
 $ keystead get mine

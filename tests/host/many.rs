@@ -156,7 +156,7 @@ fn a_vault_that_fails_in_the_middle_says_what_was_written_and_what_was_not() {
     let all: Vec<_> = (0..200).map(|n| write(&n.to_string(), "1")).collect();
     let results = scene.host.set_many(Some(&odd), &all, &mut NonInteractive).unwrap();
     assert!(results[..5].iter().all(Result::is_ok));
-    let prefix = "E11.died: vault `odd` failed in the middle: ";
+    let prefix = "E11.died: vault `odd` failed during a batch write: ";
     let cause = ": plugin `stops-writing` failed in vault `odd`: the plugin's process ended \
                  during `set_many`: exit status 7";
     for (at, result) in results.iter().enumerate().skip(5) {

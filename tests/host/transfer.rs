@@ -187,16 +187,13 @@ fn one_secret_may_have_another_name_and_never_goes_onto_itself() {
         ),
         (
             moved("one", &a, &a),
-            "E12.onto-itself: `one` in vault `a` is both what is copied and where it goes",
+            "E12.onto-itself: `one` in vault `a` is both source and destination",
         ),
         (
             named(moved("one", &a, &a), "one"),
-            "E12.onto-itself: `one` in vault `a` is both what is copied and where it goes",
+            "E12.onto-itself: `one` in vault `a` is both source and destination",
         ),
-        (
-            copy("*", &a, &a),
-            "E12.onto-itself: `*` in vault `a` is both what is copied and where it goes",
-        ),
+        (copy("*", &a, &a), "E12.onto-itself: `*` in vault `a` is both source and destination"),
         (copy("x*", &a, &b), "E12.no-match: no secret in vault `a` matches `x*`"),
         (copy("", &a, &b), "E12.no-match: no secret in vault `a` matches ``"),
         (copy("x", &a, &b), "E12.no-such-secret: no secret `x` in vault `a`"),
@@ -378,7 +375,7 @@ fn a_target_that_keeps_another_value_is_found_out_and_the_source_keeps_it() {
         set(host, &a, "c", "canary");
         let why = |name: &str| {
             format!(
-                "{name}: E12.not-kept: vault `lies` did not keep `{name}` as it was written; the \
+                "{name}: E12.not-kept: vault `lies` did not return `{name}` as written; the \
                  source still has it"
             )
         };

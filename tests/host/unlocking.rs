@@ -168,7 +168,7 @@ fn a_vault_that_nobody_unlocks_says_what_it_asks_for() {
         (Err(PromptError::NonInteractive), "vault `a` is locked", ErrorClass::NeedsInput),
         (
             Err(PromptError::Interrupted),
-            "vault `a` is locked, and unlocking was broken off",
+            "vault `a` is locked: unlocking was cancelled",
             ErrorClass::CannotDo,
         ),
         (
@@ -445,7 +445,7 @@ fn a_vault_that_needs_itself_is_an_error_and_never_a_wait() {
                 ("there", "keystead://here/x"),
             ],
         );
-        let needs = "is needed to open or unlock itself";
+        let needs = "depends on itself";
         for name in ["alone", "first", "here", "there"] {
             let error = get_in(&scene.host, &vault(name), "x").unwrap_err();
             let told = story(&error);
@@ -495,7 +495,7 @@ fn a_parameter_that_needs_its_own_vault_makes_a_faulty_vault() {
         assert_eq!(
             story(&error),
             "E01.unresolved: vault `a` cannot be opened: `locked` could not be taken from \
-             `keystead:///x`: vault `a` is needed to open or unlock itself"
+             `keystead:///x`: vault `a` depends on itself"
         );
         assert_eq!(error.class(), ErrorClass::CannotDo);
     });
@@ -562,7 +562,7 @@ fn whoever_answers_may_ask_the_host_for_other_vaults_and_not_for_this_one() {
         let error =
             scene.host.get(&secret("x"), &SearchScope::Vault(own.clone()), &mut back).unwrap_err();
         assert_eq!(error.code(), "E12.no-such-secret");
-        assert_eq!(back.1, ["E12.needs-itself: vault `own` is needed to open or unlock itself"]);
+        assert_eq!(back.1, ["E12.needs-itself: vault `own` depends on itself"]);
         scene.end();
     });
 }

@@ -132,7 +132,7 @@ oracle! {
         assert_eq!(code, 0, "{told}");
         assert_eq!(
             told,
-            "Vault `work` asks for nothing: there is nothing to unlock.\n\
+            "Vault `work` does not need unlocking.\n\
              Warning: `password` of `--unlock` answered nothing: nothing was asked for\n"
         );
 
@@ -196,7 +196,7 @@ oracle! {
         for words in ["get token -V work", "list -V work", "remove token", "vault do work slots"] {
             let (code, answer, told) = world.command(&format!("{words} --no-input"), "");
             assert_eq!((code, &*answer), (4, ""), "{words}: {told}");
-            assert!(told.contains("it asks for `password`, and nobody can be asked"), "{told}");
+            assert!(told.contains("it asks for `password`, and prompting is not possible"), "{told}");
             assert!(told.contains("--unlock password=env:VAR"), "{told}");
         }
     }

@@ -21,7 +21,7 @@ use crate::commands::{
 use crate::ui::OutputFormat;
 use crate::{duration, text};
 
-/// One door to every vault
+/// Get and set secrets in any vault through plugins
 ///
 /// Keystead keeps no secrets itself: vaults do, and each vault comes from a plugin. Install
 /// one, register a vault, then get, set, list and remove secrets.
@@ -38,7 +38,7 @@ use crate::{duration, text};
     after_long_help = "First steps: `keystead plugin list`, `keystead vault register NAME --plugin PLUGIN`, \
                   `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says more.\n\n\
                   Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 no such secret, vault or \
-                  plugin, 4 somebody must answer, 5 partly done, 70 a fault of Keystead or a plugin."
+                  plugin, 4 input needed, 5 partial success, 70 internal error or plugin fault."
 )]
 pub(crate) struct Cli {
     /// Print version
@@ -52,40 +52,39 @@ pub(crate) struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Everywhere")]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Answer in JSON: one object, or one a line for lists; errors too, on standard error
+    /// Print output and errors as JSON (JSON Lines for lists)
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Where the answer to a question of a locked vault comes from, such as
-    /// `password=env:VAR`, before what it is registered with; `vault register` keeps it
+    /// Answer an unlock prompt from a reference: `password=env:VAR`
     #[arg(long, global = true, value_name = "FIELD=REF")]
     pub(crate) unlock: Vec<String>,
-    /// Never ask; what only a person can answer ends with exit code 4
+    /// Never prompt; exit with code 4 if input is needed
     #[arg(long, global = true)]
     pub(crate) no_input: bool,
-    /// How long one call to a vault may take: `500ms`, `10s`, `2m`
+    /// Time limit for each vault call: `500ms`, `10s`, `2m`
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
-    /// Say more; what plugins log as well. Twice for everything
+    /// Increase verbosity (-vv for debug output)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-    /// Say nothing but answers and errors
+    /// Print only results, warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Color,
-    /// The folder of your registrations and settings, instead of the usual one
+    /// User configuration directory
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) config_dir: Option<PathBuf>,
-    /// Change what holds for all users of this machine
+    /// Change the system-wide configuration
     #[arg(long, global = true)]
     pub(crate) system: bool,
-    /// Answer yes to every question
+    /// Answer yes to all confirmations
     #[arg(long, global = true)]
     pub(crate) yes: bool,
-    /// Check everything, change nothing
+    /// Show what would change, without changing it
     #[arg(long, global = true)]
     pub(crate) dry_run: bool,
 }
@@ -115,19 +114,19 @@ pub(crate) enum Command {
     Copy(copy::Args),
     #[command(visible_alias = "mv")]
     Move(move_::Args),
-    /// Change what is known of a secret besides its value
+    /// Edit the metadata of a secret
     #[command(subcommand)]
     Meta(meta::Command),
     Import(import::Args),
     Export(export::Args),
-    /// Register vaults, and look after them
+    /// Manage vaults
     #[command(subcommand)]
     Vault(vault::Command),
-    /// Install plugins, look at them, and write one
+    /// Manage, test and create plugins
     #[command(subcommand)]
     Plugin(plugin::Command),
     Doctor(doctor::Args),
-    /// Look at the agent that keeps vaults unlocked, or stop it
+    /// Manage the agent that keeps vaults unlocked
     #[command(subcommand)]
     Agent(agent::Command),
     Completions(completions::Args),

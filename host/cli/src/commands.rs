@@ -186,7 +186,7 @@ impl<'a> CommandContext<'a> {
                 Err(Failure::act("cannot ask at the terminal").because(fault))
             }
             Err(InputError::Nobody | InputError::TooLong) => {
-                let message = format!("nobody can be asked: {question}");
+                let message = format!("confirmation needed: {question}");
                 Err(Failure::new(Exit::NeedsHuman, message).hint(otherwise))
             }
         }

@@ -118,7 +118,7 @@ impl Terminal {
             if self.hidden(&format!("{} again", label.trim_end_matches([':', ' '])))? == chosen {
                 return Ok(chosen);
             }
-            self.tell("No: the two are not the same.");
+            self.tell("The entries do not match.");
         }
         Err(InputError::Failed(io::Error::other("the two were never the same")))
     }
@@ -239,11 +239,11 @@ impl Prompter for Terminal {
 
     fn on_wait(&mut self, vault: &VaultName) {
         self.waiting.hush();
-        self.tell(&format!("Another command asks for vault `{vault}` just now; waiting for it."));
+        self.tell(&format!("Waiting: another command is prompting for vault `{vault}`."));
     }
 
     fn on_wrong_answer(&mut self, _: &VaultName, message: &str) {
-        self.tell(&format!("No: {message}."));
+        self.tell(&format!("{message}. Try again."));
     }
 }
 

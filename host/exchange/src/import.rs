@@ -241,7 +241,7 @@ impl<'a> Import<'a> {
     ) -> Result<()> {
         let done = self.settle(&mut batch, run, ask);
         for (index, told, Item { at, secret, what }) in batch.items {
-            // Where the vault failed in the middle, some rows are left as they were.
+            // Where the vault failed during a batch write, some rows are left as they were.
             let What::Done(became) = what else { continue };
             if !became.is_fine() {
                 prints.tell(index);

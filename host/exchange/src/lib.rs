@@ -154,10 +154,10 @@ pub enum Error {
     #[error("its first row is not the header row of a known table")]
     UnknownTable,
     /// Neither its name nor its start tells the form.
-    #[error("cannot tell what form this is of")]
+    #[error("cannot detect the import format")]
     UnknownForm,
     /// It is read twice, and was changed meanwhile.
-    #[error("what is imported was changed after it was looked at")]
+    #[error("the import source changed after the preview")]
     Changed,
     /// What is exported cannot be written.
     #[error("cannot write what is exported")]

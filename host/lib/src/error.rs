@@ -141,7 +141,7 @@ pub enum Error {
         field: String,
     },
     /// Nothing says which vault is meant: none was named, and none is the default.
-    #[error("no vault was named, and there is no default vault")]
+    #[error("no vault given and no default vault set")]
     NoDefaultVault {
         /// The vaults there are.
         vaults: Vec<VaultName>,
@@ -165,7 +165,7 @@ pub enum Error {
         why: PromptError,
     },
     /// The vault was unlocked, and its plugin hands out nothing that keeps it so.
-    #[error("vault `{vault}` cannot be kept unlocked: plugin `{plugin}` gives no session")]
+    #[error("vault `{vault}` cannot stay unlocked: plugin `{plugin}` returned no session")]
     NoSession {
         /// The vault.
         vault: VaultName,
@@ -227,7 +227,7 @@ pub enum Error {
         source: Arc<Error>,
     },
     /// The vault failed while several secrets were written; some were before.
-    #[error("vault `{vault}` failed in the middle: {}", if *.tried { "this secret may be written or not" } else { "this secret was not written" })]
+    #[error("vault `{vault}` failed during a batch write: {}", if *.tried { "this secret may be written or not" } else { "this secret was not written" })]
     Stopped {
         /// The vault.
         vault: VaultName,
@@ -277,13 +277,13 @@ pub enum Error {
     },
     /// The vault is asked while the same caller has it opened or unlocked: references lead
     /// in a circle, or a search that one of them makes comes to the vault itself.
-    #[error("vault `{vault}` is needed to open or unlock itself")]
+    #[error("vault `{vault}` depends on itself")]
     NeedsItself {
         /// The vault.
         vault: VaultName,
     },
     /// The plugin asks for more than the registration grants.
-    #[error("plugin `{plugin}` asks for more than vault `{vault}` grants: {}", .missing.join(", "))]
+    #[error("plugin `{plugin}` requests permissions that vault `{vault}` does not grant: {}", .missing.join(", "))]
     NotGranted {
         /// The vault.
         vault: VaultName,
@@ -335,7 +335,7 @@ pub enum Error {
         source: Box<plugin::grant::Error>,
     },
     /// The registration asks for the host's own process, and nobody vouched for that.
-    #[error("plugin `{plugin}` may not run in the host's own process")]
+    #[error("plugin `{plugin}` is not allowed to run in-process")]
     InProcessForbidden {
         /// The plugin's id.
         plugin: String,
@@ -533,7 +533,7 @@ fn said(message: &Option<String>) -> String {
 fn unanswered(why: &PromptError) -> String {
     match why {
         PromptError::NonInteractive => String::new(),
-        PromptError::Interrupted => ", and unlocking was broken off".to_owned(),
+        PromptError::Interrupted => ": unlocking was cancelled".to_owned(),
         PromptError::Elsewhere => ", and another command waits for its login".to_owned(),
         PromptError::Failed(why) => format!(", and the answer could not be read: {why}"),
     }

@@ -1,5 +1,5 @@
 //! Recovery codes: 160 random bits that a person writes down, in letters and digits that
-//! look like no other, with a check group so that a slip of the pen is told from a wrong code.
+//! look like no other, with a check group so that a typing error and a wrong code give different errors.
 
 use keystead_plugin_api::{Result, SecretText};
 use zeroize::Zeroizing;

@@ -22,7 +22,7 @@ exit code 1
 --- stdout
 Error: plugin `memory` has changed since it was pinned: `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so` has SHA-256 [SHA256], and [SHA256] is pinned; if the change is meant, `keystead plugin trust memory` accepts it
   Why:   it is not the file that was vouched for, and does not run: an upgrade past Keystead, damage, or an attack; it is the plugin of vault `work`
-  Mend:  keystead plugin show [ROOT]/home/.local/share/keystead/plugins/[SHA256].so
+  Fix:   keystead plugin show [ROOT]/home/.local/share/keystead/plugins/[SHA256].so
          (look at it without running it)
      or: keystead plugin trust memory
          (accept it, if it is meant)
@@ -48,7 +48,7 @@ exit code 1
 --- stdout
 Error: plugin `memory` is pinned, and its file `[SHA256].so` is in no plugin folder
   Why:   a plugin without its file cannot run; it is the plugin of vault `work`
-  Mend:  keystead plugin install [PLUGIN]
+  Fix:   keystead plugin install [PLUGIN]
          (install it again)
      or: keystead plugin remove memory
          (be rid of it)
@@ -72,7 +72,7 @@ exit code 0
 --- stdout
 Warning: no pin stands for the plugin file `[ROOT]/home/.local/share/keystead/plugins/[SHA256].so`
   Why:   it is never used; an installation was broken off, or a pin was removed
-  Mend:  rm [ROOT]/home/.local/share/keystead/plugins/[SHA256].so
+  Fix:   rm [ROOT]/home/.local/share/keystead/plugins/[SHA256].so
          (remove it)
   Code:  E03.unpinned
 
@@ -94,7 +94,7 @@ exit code 1
 --- stdout
 Error: the pin `[ROOT]/home/.local/share/keystead/pins.d/memory.toml` is malformed in line 2, column 6: string values must be quoted, expected literal string
   Why:   a pin that is not understood is never passed over, so that the plugin does not run; it is the plugin of vault `work`
-  Mend:  keystead plugin remove memory
+  Fix:   keystead plugin remove memory
          (be rid of the pin; then install the plugin's file again)
      or: ${EDITOR:-vi} +2 [ROOT]/home/.local/share/keystead/pins.d/memory.toml
          (put it right there)
@@ -106,7 +106,7 @@ Error: the pin `[ROOT]/home/.local/share/keystead/pins.d/memory.toml` is malform
     );
     sandbox.run("plugin remove memory --yes", &[]).succeeds();
     sandbox.run(&format!("plugin install --yes {}", plugin().display()), &[]).succeeds();
-    assert_eq!(sandbox.doctor().succeeds(), b"All is sound.\n");
+    assert_eq!(sandbox.doctor().succeeds(), b"No problems found.\n");
 }
 
 #[test]
@@ -121,9 +121,9 @@ fn a_plugin_in_quarantine() {
         str![[r#"
 exit code 1
 --- stdout
-Error: plugin `memory` is quarantined because it crashed again and again (SHA-256 [SHA256]); `keystead plugin trust memory` gives it another chance
+Error: plugin `memory` is quarantined after repeated crashes (SHA-256 [SHA256]); `keystead plugin trust memory` gives it another chance
   Why:   it does not run until somebody gives it another chance; it is the plugin of vault `work`
-  Mend:  keystead plugin trust memory
+  Fix:   keystead plugin trust memory
          (give it another chance)
   Code:  E07.quarantined
 
@@ -145,7 +145,7 @@ exit code 1
 --- stdout
 Error: plugin `memory` of vault `work` is not installed
   Why:   the vault answers every request with this error
-  Mend:  keystead plugin install FILE
+  Fix:   keystead plugin install FILE
          (install it)
      or: keystead vault unregister work
          (give the registration up; the vault's secrets stay where they are)
@@ -176,7 +176,7 @@ exit code 0
 --- stdout
 Warning: vault `notes` has standing answers for `password`, and its kind of vault is never locked
   Why:   they are never used, and name where a secret is kept
-  Mend:  keystead vault register notes --plugin ledger:slip --param ledger=[ROOT]/here/l.secrets --replace
+  Fix:   keystead vault register notes --plugin ledger:slip --param ledger=[ROOT]/here/l.secrets --replace
          (register it anew)
   Code:  E01.answer-unneeded
 

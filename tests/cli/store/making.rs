@@ -85,7 +85,7 @@ Code: E12.unavailable
         str![[r#"
 exit code 0
 --- stderr
-Vault `safe` asks for nothing: there is nothing to unlock.
+Vault `safe` does not need unlocking.
 
 "#]]
     );
@@ -95,9 +95,9 @@ Vault `safe` asks for nothing: there is nothing to unlock.
 exit code 4
 --- stderr
 Error: Vault `Safe` is locked
-Caused by: it asks for `password` (Password for the new vault), and nobody can be asked
+Caused by: it asks for `password` (Password for the new vault), and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `Safe` with that
-Hint: run `keystead vault unlock Safe` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock Safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]
@@ -113,10 +113,10 @@ fn the_new_password_is_typed_twice_until_both_are_the_same_and_it_is_not_empty()
     std::fs::write(home.0.here("secret.given"), CANARY).unwrap();
     answer(&mut session, "Password for the new vault: ", CANARY);
     answer(&mut session, "Password for the new vault again: ", "another");
-    session.exp_string("No: the two are not the same.").unwrap();
+    session.exp_string("The entries do not match.").unwrap();
     answer(&mut session, "Password for the new vault: ", "");
     answer(&mut session, "Password for the new vault again: ", "");
-    session.exp_string("No: an empty password protects nothing.").unwrap();
+    session.exp_string("an empty password protects nothing. Try again.").unwrap();
     assert!(holds_nothing(&home.folder("safe")));
     answer(&mut session, "Password for the new vault: ", CANARY);
     answer(&mut session, "Password for the new vault again: ", CANARY);

@@ -58,7 +58,7 @@ Code: E12.denied
     );
     let mut session = home.terminal("get nosuch");
     answer(&mut session, "Password: ", "wrong");
-    session.exp_string("No: the password is wrong.").unwrap();
+    session.exp_string("the password is wrong. Try again.").unwrap();
     answer(&mut session, "Password: ", CANARY);
     assert_eq!(end(session).1, 3);
 }
@@ -76,9 +76,9 @@ exit code 4
 --- stderr
 vault `safe`: the key file [ROOT]/here/work.key is not there
 Error: Vault `safe` is locked
-Caused by: it asks for `password`, and nobody can be asked
+Caused by: it asks for `password`, and prompting is not possible
 Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
-Hint: run `keystead vault unlock safe` at a terminal to be asked once for a while
+Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
 "#]]
@@ -154,7 +154,7 @@ added slot 2: recovery code, `drawer`; write the code down, it is not shown agai
     let last = if code.ends_with('7') { "8" } else { "7" };
     let mistyped = format!("{}{last}", &code[..code.len() - 1]);
     answer(&mut session, "Password or recovery code: ", &mistyped);
-    session.exp_string("No: the recovery code is mistyped.").unwrap();
+    session.exp_string("the recovery code is mistyped. Try again.").unwrap();
     answer(&mut session, "Password or recovery code: ", &code);
     assert_eq!(end(session).1, 3);
 

@@ -12,10 +12,10 @@ fn a_password_is_changed_and_the_old_one_is_refused() {
     answer(&mut session, "Password: ", CANARY);
     answer(&mut session, "New password: ", "canary-new");
     answer(&mut session, "New password again: ", "canary-newt");
-    session.exp_string("No: the two are not the same.").unwrap();
+    session.exp_string("The entries do not match.").unwrap();
     answer(&mut session, "New password: ", "");
     answer(&mut session, "New password again: ", "");
-    session.exp_string("No: an empty password protects nothing.").unwrap();
+    session.exp_string("an empty password protects nothing. Try again.").unwrap();
     answer(&mut session, "New password: ", "canary-new");
     answer(&mut session, "New password again: ", "canary-new");
     let (rest, code) = end(session);
@@ -130,7 +130,7 @@ exit code 4
 --- stderr
 Warning: `password` of `--unlock` answered nothing: nothing was asked for
 Error: Nobody can be asked: Do `remove-slot` in vault `safe` (takes away one of the ways in; never the last one)?
-Hint: something is lost by it: add `--yes` to do it all the same
+Hint: this action is destructive: add `--yes` to run it
 
 "#]]
     );

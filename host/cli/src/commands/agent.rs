@@ -11,9 +11,9 @@ use crate::failure::{Exit, Failure};
 /// The commands about the agent.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Say whether the agent lives, and which vaults it keeps unlocked
+    /// Show the agent's state and its unlocked vaults
     Status,
-    /// Have the agent forget everything and end
+    /// Stop the agent and discard its sessions
     Stop,
 }
 
@@ -31,7 +31,7 @@ fn status(scene: &CommandContext<'_>) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let Some(status) = status else {
-        scene.ui.note("There is no agent.");
+        scene.ui.note("The agent is not running.");
         return Ok(Exit::Done);
     };
     let mut lines = scene.ui.lines();
@@ -77,7 +77,7 @@ fn stop(scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     }
     match was {
         true => scene.done("The agent has ended.", "Would end the agent"),
-        false => scene.ui.note("There is no agent."),
+        false => scene.ui.note("The agent is not running."),
     }
     Ok(Exit::Done)
 }

@@ -6,11 +6,11 @@ use crate::cli;
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
-/// Print completions for a shell
+/// Print a shell completion script
 ///
 /// bash: `source <(keystead completions bash)`, zsh: `source <(keystead completions zsh)`,
 /// fish: `keystead completions fish | source`. They complete commands, options, vaults,
-/// plugins and the names of secrets: those of vaults that are open without anybody's answer.
+/// plugins and the names of secrets: those from vaults that open without a prompt.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The shell

@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 use crate::text;
 use crate::ui::Lines;
 
-/// Find what is wrong with folders, plugins and registrations, and what mends it
+/// Find problems and suggest fixes
 ///
 /// Runs no plugin, opens no vault and changes nothing. Each finding comes with a command to
 /// paste. Exit code 1 where there are errors, 0 with warnings only or where all is sound.
@@ -44,7 +44,7 @@ pub(crate) fn run(_: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure>
             tell(&mut lines, finding)?;
         }
         lines.line(&match (errors, warnings) {
-            (0, 0) => "All is sound.".to_owned(),
+            (0, 0) => "No problems found.".to_owned(),
             _ => format!("{}, {}.", number(errors, "error"), number(warnings, "warning")),
         })?;
         lines.finish()?;
@@ -66,7 +66,7 @@ fn tell(lines: &mut Lines, finding: &Finding) -> Result<(), Failure> {
         lines.line(&format!("  Why:   {}", finding.why))?;
     }
     for (at, mend) in finding.mends.iter().enumerate() {
-        let head = if at == 0 { "Mend: " } else { "   or:" };
+        let head = if at == 0 { "Fix:  " } else { "   or:" };
         lines.line(&format!("  {head} {}", mend.command))?;
         lines.line(&format!("         ({})", mend.does))?;
     }

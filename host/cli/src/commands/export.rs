@@ -18,7 +18,7 @@ use crate::ui::Ui;
 /// How many secrets are told one by one; the others are counted.
 const MOST_TOLD: usize = 20;
 
-/// Write secrets, with their values, to a file or a pipe
+/// Export secrets with their values to a file or pipe
 ///
 /// Says first how many secrets of which vaults go where, and asks. The file is for its owner
 /// alone, and is there when it is whole. `jsonl` holds every kind of value and metadata, and

@@ -24,7 +24,7 @@ use super::get::vault_name;
 use crate::environment::ForGpg;
 use crate::failure::{Exit, Failure, capitalised};
 
-/// Take secrets over from a file
+/// Import secrets from a file or directory
 ///
 /// Shows first what would happen: what is new, what is there already, what cannot be
 /// imported and why. Then it asks. A secret that is there with another value is left alone
@@ -108,7 +108,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
         Some(What::Vaults) | None => return vaultinfo::run(&args, origin, &scene),
     };
     if origin.is_read_once() && !scene.global.yes && !scene.global.dry_run {
-        return Err(Failure::usage("what is piped in can be read only once, and not shown first")
+        return Err(Failure::usage("piped input cannot be previewed")
             .hint("add `--dry-run` to see what would happen, or `--yes` to do it"));
     }
     if form != ImportFormat::Csv && !(args.columns.is_empty() && args.delimiter.is_none()) {

@@ -12,7 +12,7 @@ use super::get::vault_name;
 use crate::failure::{Exit, Failure, in_one_line};
 use crate::{duration, metadata};
 
-/// List secrets: their names, vaults, kinds and metadata
+/// List secrets
 ///
 /// Without a vault all vaults are listed; one that cannot be asked is a warning, and exit
 /// code 5. For programs the columns are separated by tabs and have no heading; names are exact,

@@ -10,7 +10,7 @@ use crate::cli;
 use crate::failure::{Exit, Failure};
 use crate::ui::Ui;
 
-/// Write the manual's pages into a folder
+/// Write man pages to a directory
 ///
 /// One page a command: `man -l DIR/keystead-get.1`.
 #[derive(Debug, clap::Args)]

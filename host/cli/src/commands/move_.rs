@@ -6,7 +6,7 @@ use super::CommandContext;
 use super::transfer::{self, TransferArgs};
 use crate::failure::{Exit, Failure};
 
-/// Move secrets from one vault to another, or give one another name
+/// Move or rename secrets
 ///
 /// As `copy`; and once a secret was read back from the other vault and is the same there, it
 /// is removed from the first. Whenever it is stopped, each secret is whole in one of the two,

@@ -21,7 +21,7 @@ use keystead::internals::json::read;
 /// The most bytes of a map as JSON: escapes and base64 make it longer than the value.
 const MAX_JSON: usize = 4 * MAX_VALUE_BYTES;
 
-/// Write a secret
+/// Create or replace a secret
 ///
 /// The value is typed when asked for, or comes from `--stdin` or `--file`. It is never taken
 /// from the command line. Text from `--stdin` loses one final newline unless `--exact`.
@@ -215,9 +215,12 @@ impl Source {
                     true => "`--no-input` was given",
                     false => "there is no terminal",
                 };
-                Err(Failure::new(Exit::NeedsHuman, "the value is missing, and nobody can be asked")
-                    .because(why)
-                    .hint("add `--stdin` or `--file FILE`"))
+                Err(Failure::new(
+                    Exit::NeedsHuman,
+                    "the value is missing, and prompting is not possible",
+                )
+                .because(why)
+                .hint("add `--stdin` or `--file FILE`"))
             }
         }
     }
@@ -253,7 +256,7 @@ fn twice(scene: &CommandContext<'_>, label: &str) -> Result<SecretText, Failure>
     let first = scene.terminal.hidden(label).map_err(untyped)?;
     let second = scene.terminal.hidden("Once more").map_err(untyped)?;
     if first != second {
-        return Err(Failure::act("what was typed differs; nothing was changed"));
+        return Err(Failure::act("the values do not match; nothing was changed"));
     }
     Ok(first)
 }
@@ -262,7 +265,7 @@ fn user(scene: &CommandContext<'_>) -> Result<String, Failure> {
     if !scene.terminal.is_interactive() {
         return Err(Failure::new(
             Exit::NeedsHuman,
-            "the user name is missing, and nobody can be asked",
+            "the user name is missing, and prompting is not possible",
         )
         .hint("add `--user NAME`"));
     }

@@ -9,7 +9,7 @@ use super::list::ListOutput;
 use crate::failure::{Exit, Failure};
 use crate::metadata;
 
-/// Show what is known of a secret besides its value
+/// Show a secret's details without its value
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The secret's name

@@ -92,7 +92,7 @@ fn vaults(
         None => scene.host.default_vault()?,
     };
     let one = one.ok_or_else(|| {
-        Failure::usage("no vault was named, and there is no default vault")
+        Failure::usage("no vault given and no default vault set")
             .hint("add `-V VAULT`, or `--from VAULT --to VAULT`")
     })?;
     Ok((one.clone(), one))

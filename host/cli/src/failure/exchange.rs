@@ -12,7 +12,9 @@ impl From<Error> for Failure {
         let (exit, code) = (error.class().into(), Some(error.code()));
         let hint = hint(&error);
         let causes = match error {
-            Error::NoPassword => vec!["it asks for `password`, and nobody can be asked".into()],
+            Error::NoPassword => {
+                vec!["it asks for `password`, and prompting is not possible".into()]
+            }
             _ => Vec::new(),
         };
         Self { exit, error: Box::new(error), code, causes, hints: hint.into_iter().collect() }

@@ -43,7 +43,7 @@ impl From<pins::Error> for Failure {
 
 /// Returns the hint to have a vault unlocked before the command is run.
 pub(crate) fn unlock_first(vault: &VaultName) -> String {
-    format!("run `keystead vault unlock {vault}` at a terminal to be asked once for a while")
+    format!("run `keystead vault unlock {vault}` in a terminal to unlock it for a limited time")
 }
 
 /// What an error says beside its own text and sources.
@@ -141,17 +141,17 @@ impl Found {
                 if error.class() == ErrorClass::Fault =>
             {
                 self.hint(format!(
-                    "tell who makes the plugin: `keystead plugin show {plugin}` names them"
+                    "report this to the vendor shown by `keystead plugin show {plugin}`"
                 ));
             }
             Error::Runner { source: runner::Error::Died { .. }, .. } => {
-                self.hint("it was ended from outside, or there was no memory left: try again");
+                self.hint("the process was killed from outside or ran out of memory: try again");
             }
             Error::Runner { source: runner::Error::Late { .. }, .. } => {
                 self.hint("give it longer with `--timeout`");
             }
             Error::NoSession { .. } => {
-                self.hint("register it with `--unlock FIELD=REFERENCE` to be asked no more");
+                self.hint("register it with `--unlock FIELD=REFERENCE` to avoid prompts");
             }
             Error::Agent(error) => self.agent(error),
             Error::Registry(error) => self.registry(error),
@@ -183,7 +183,7 @@ impl Found {
             return;
         }
         if let Some(last) = self.causes.last_mut() {
-            last.push_str(", and nobody can be asked");
+            last.push_str(", and prompting is not possible");
         }
         let answer = |prompt: &Prompt| {
             let name = text::visible(&prompt.name);
@@ -192,7 +192,7 @@ impl Found {
         let answers: Vec<String> = prompts.iter().map(answer).collect();
         let answers = answers.join(" ");
         self.hint(format!(
-            "run it at a terminal, add `{answers}`, or register vault `{vault}` with that"
+            "run the command in a terminal, or pass `{answers}` here or to `keystead vault register`"
         ));
     }
 
@@ -302,10 +302,9 @@ impl Found {
     fn file(&mut self, error: &fs::Error) {
         use fs::Error;
         match error {
-            Error::OthersWrite { at, .. } | Error::GroupWrite { at, .. } => self.hint(format!(
-                "look at what is in it; then run `chmod go-w {}` to keep it to yourself",
-                at.display()
-            )),
+            Error::OthersWrite { at, .. } | Error::GroupWrite { at, .. } => {
+                self.hint(format!("check its contents, then run `chmod go-w {}`", at.display()))
+            }
             Error::Owner { .. } | Error::LinkOwner { .. } | Error::SharedFolder { .. } => {
                 self.hint("if you trust what is in it, copy it to a folder of your own");
             }

@@ -47,7 +47,7 @@ pub enum Error {
         waited: Duration,
     },
     /// The agent hung up before it answered: it ended, or had to make room.
-    #[error("the agent hung up without an answer")]
+    #[error("the agent closed the connection without replying")]
     HungUp,
     /// What answers at the socket is another user's process.
     #[error("the agent's socket `{path}` is served by user id {uid}", path = path.display())]

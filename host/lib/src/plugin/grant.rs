@@ -39,7 +39,7 @@ pub enum Error {
         missing: Vec<String>,
     },
     /// A path leads to where Keystead keeps what plugins may do.
-    #[error("{path} leads to {own}, which says what plugins may do", path = path.display(), own = own.display())]
+    #[error("{path} leads to {own}, which controls plugin permissions", path = path.display(), own = own.display())]
     OwnFolder {
         /// The granted path.
         path: PathBuf,

@@ -303,7 +303,7 @@ impl Host {
         Ok(TransferPlan { transfer, source, target, renames, planned })
     }
 
-    /// Returns whether two vaults are registered for the same place: what a move puts there
+    /// Returns whether two vaults use the same storage: what a move puts there
     /// it would remove. Places that are written differently are found out in the run.
     fn is_one_place(&self, one: &VaultName, other: &VaultName) -> Result<bool> {
         let (one, other) = (self.entry(one)?, self.entry(other)?);

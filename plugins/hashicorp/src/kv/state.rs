@@ -36,7 +36,7 @@ impl One {
         metadata::put_time(metadata, keys::UPDATED, &self.created_time);
     }
 
-    /// Says whether it can be read. It may be given a moment to be deleted at beforehand.
+    /// Says whether it can be read. A version can have a future deletion time.
     pub(crate) fn is_alive(&self) -> bool {
         let deleted = self.deletion_time.parse::<Timestamp>();
         !self.destroyed && deleted.map_or(true, |at| at > Timestamp::now())

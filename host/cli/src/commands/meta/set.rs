@@ -8,7 +8,7 @@ use super::super::get::{secret_name, vault_name};
 use crate::failure::{Exit, Failure};
 use crate::metadata;
 
-/// Set metadata of a secret; its value stays
+/// Set metadata without changing the value
 ///
 /// Keys that are not given stay as they are, unless `--replace`. Metadata is not secret:
 /// listings show it.

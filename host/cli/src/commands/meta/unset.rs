@@ -7,7 +7,7 @@ use super::super::CommandContext;
 use super::super::get::{secret_name, vault_name};
 use crate::failure::{Exit, Failure};
 
-/// Remove metadata from a secret; its value stays
+/// Remove metadata without changing the value
 ///
 /// A key that is not there is no error: afterwards it is not there.
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ use super::super::CommandContext;
 use super::{absolute, id};
 use crate::failure::{Exit, Failure};
 
-/// Write a plugin of your own, to start from
+/// Create a plugin project
 ///
 /// The folder gets a vault in one file that is only read, with its test and a README that says what
 /// comes next. It works as it is.

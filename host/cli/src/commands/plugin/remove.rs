@@ -8,7 +8,7 @@ use super::id;
 use crate::commands::get::listed;
 use crate::failure::{Exit, Failure};
 
-/// Remove a plugin that you installed
+/// Remove a plugin you installed
 ///
 /// The vaults that need it stay registered, and their secrets stay where they are.
 #[derive(Debug, clap::Args)]

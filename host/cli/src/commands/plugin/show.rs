@@ -15,7 +15,7 @@ use super::super::CommandContext;
 use super::{Wanted, absolute, describe, id_or_file};
 use crate::failure::{Exit, Failure, in_one_line};
 
-/// Show what a plugin says of itself
+/// Show a plugin's manifest without running it
 ///
 /// Nothing of it runs. A file may be for another machine: ELF, PE and Mach-O are read.
 #[derive(Debug, clap::Args)]

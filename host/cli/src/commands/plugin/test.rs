@@ -24,7 +24,7 @@ use crate::text;
 /// How long the suite may take by default: with what comes before and after it, ten seconds.
 const MOST: Duration = Duration::from_secs(9);
 
-/// Test a plugin against the contract
+/// Run the conformance tests on a plugin
 ///
 /// Runs the plugin's code, in a process of its own, and checks each obligation of the
 /// contract. It writes secrets of its own and removes them again: give it no vault that

@@ -8,7 +8,7 @@ use super::super::CommandContext;
 use super::{Wanted, absolute, describe, id_or_file};
 use crate::failure::{Exit, Failure};
 
-/// Accept a plugin's file as it is now
+/// Pin a plugin's current file and lift its quarantine
 ///
 /// For a plugin that has changed since it was installed, or was quarantined after crashes.
 /// Given a file, it takes the place of the installed plugin of its id.

@@ -8,7 +8,7 @@ use super::super::CommandContext;
 use super::id;
 use crate::failure::{Exit, Failure, in_one_line};
 
-/// Verify that installed plugins are the files that were trusted
+/// Verify installed plugins against their pins
 ///
 /// Without an id all plugins are verified, and exit code 5 says that some failed.
 #[derive(Debug, clap::Args)]

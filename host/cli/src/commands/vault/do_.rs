@@ -9,7 +9,7 @@ use super::parameters;
 use crate::failure::{Exit, Failure};
 use keystead::internals::json::{escaped, write};
 
-/// Do what only this vault can do
+/// List or run a vault's own actions
 ///
 /// Without an action the vault's actions are listed. One that loses something is asked about
 /// first, or needs `--yes`.
@@ -65,7 +65,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     if plan.action().destructive {
         scene.consent(
             &format!("Do `{wanted}` in vault `{name}` ({})?", plan.action().description),
-            "something is lost by it: add `--yes` to do it all the same",
+            "this action is destructive: add `--yes` to run it",
         )?;
     }
     let waiting = scene.waiting(Some(name));

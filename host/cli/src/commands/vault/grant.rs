@@ -8,7 +8,7 @@ use super::super::CommandContext;
 use super::super::get::vault_name;
 use crate::failure::{Exit, Failure};
 
-/// Grant what a vault's plugin asks for now
+/// Grant the permissions that a vault's plugin requests
 ///
 /// A plugin that was upgraded, or whose parameters were changed, may ask for more than was granted
 /// when the vault was registered: the vault is not opened then. This shows what is new, and asks.

@@ -8,7 +8,7 @@ use super::super::CommandContext;
 use super::super::get::vault_name;
 use crate::failure::{Exit, Failure};
 
-/// Lock a vault that was unlocked for a while, or all
+/// Lock one or all unlocked vaults
 ///
 /// The agent forgets at once what reopens it. Vaults that share its login are locked as well, and
 /// named. A vault that was not unlocked is no error.

@@ -9,7 +9,7 @@ use super::super::get::{listed, vault_name};
 use crate::failure::{Exit, Failure, in_one_line};
 use crate::ui::Verbosity;
 
-/// Test whether a vault could do its work
+/// Check that vaults are usable
 ///
 /// Without a name all vaults are tested, and exit code 5 says that some failed. A vault that is
 /// locked could not do its work; only the one that is named, or the default one, asks to be

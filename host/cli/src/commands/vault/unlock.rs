@@ -13,7 +13,7 @@ use super::super::get::vault_name;
 use crate::duration;
 use crate::failure::{Exit, Failure};
 
-/// Unlock a vault for a while
+/// Unlock a vault for a limited time
 ///
 /// What it asks for is asked once. A small process of yours, the agent, then keeps what
 /// reopens the vault, in memory only, until the time is over or `keystead vault lock`. A vault
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &Args, mut scene: CommandContext<'_>) -> Result<Exit, Fa
             format!("Vault `{name}` is unlocked already, for another {}.", words(span))
         }
         ("already", None) => format!("Vault `{name}` is unlocked already."),
-        _ => format!("Vault `{name}` asks for nothing: there is nothing to unlock."),
+        _ => format!("Vault `{name}` does not need unlocking."),
     });
     Ok(Exit::Done)
 }

@@ -8,7 +8,7 @@ use super::super::CommandContext;
 use super::super::get::vault_name;
 use crate::failure::{Exit, Failure, in_one_line};
 
-/// Forget a vault's registration
+/// Unregister a vault and keep its secrets
 ///
 /// Its secrets stay where they are. Where it was the default vault there is none afterwards.
 #[derive(Debug, clap::Args)]

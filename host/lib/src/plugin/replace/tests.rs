@@ -187,9 +187,9 @@ fn own_files_and_what_is_no_file_are_refused() {
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RUSR | Mode::WUSR).unwrap();
     home.boundaries = Boundaries::new(vec![home.at("keystead")], Arc::new(|| Ok(Vec::new())));
     for (path, why) in [
-        (home.at("keystead/vault.toml"), "which says what plugins may do"),
-        (home.at("keystead/none"), "which says what plugins may do"),
-        (home.at("keystead"), "which says what plugins may do"),
+        (home.at("keystead/vault.toml"), "which controls plugin permissions"),
+        (home.at("keystead/none"), "which controls plugin permissions"),
+        (home.at("keystead"), "which controls plugin permissions"),
         (home.at("pipe"), "is a pipe, not a file"),
         (PathBuf::from("/dev/null"), "is a device, not a file"),
         (PathBuf::from("/proc/self/environ"), "is something of the kernel's, not a file"),

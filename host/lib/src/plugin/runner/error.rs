@@ -37,7 +37,7 @@ pub enum Error {
         problem: String,
     },
     /// The runner could not shut itself in, so it did not load the plugin.
-    #[error("the runner could not shut itself in: {problem}")]
+    #[error("the runner could not enter its sandbox: {problem}")]
     Sandbox {
         /// Which step, and what the system said.
         problem: String,
@@ -60,7 +60,7 @@ pub enum Error {
         status: Ended,
     },
     /// The call was not done at its deadline, and the process was killed.
-    #[error("the plugin's process was late {call} and was killed after {} ms", after.as_millis())]
+    #[error("the plugin process timed out {call} and was killed after {} ms", after.as_millis())]
     Late {
         /// When.
         call: During,

@@ -48,7 +48,7 @@ pub(super) enum Kind {
     // To the host.
     /// The greeting was understood, and the runner has shut itself in.
     Ready = 1,
-    /// The greeting was not understood, or the runner could not shut itself in.
+    /// The greeting was not understood, or the runner could not enter its sandbox.
     Unwelcome = 2,
     /// The reply to a call, or the error of a vault that is not opened.
     Reply = 3,

@@ -124,7 +124,7 @@ pub enum Error {
     },
     /// The plugin crashed three times in ten minutes.
     #[error(
-        "plugin `{id}` is quarantined because it crashed again and again (SHA-256 {sha256}); `keystead plugin trust {id}` gives it another chance"
+        "plugin `{id}` is quarantined after repeated crashes (SHA-256 {sha256}); `keystead plugin trust {id}` gives it another chance"
     )]
     Quarantined {
         /// The plugin's id.
@@ -133,7 +133,7 @@ pub enum Error {
         sha256: Digest,
     },
     /// There is no folder for the user's data: a user without a home, or a set-id program.
-    #[error("there is no folder to keep plugins of your own in")]
+    #[error("no user data directory for plugins")]
     NoDataFolder,
     /// The folder to install into is not one that plugins are looked for in.
     #[error("`{path}` is not one of the folders that plugins are looked for in", path = path.display())]

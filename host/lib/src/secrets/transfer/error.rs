@@ -9,7 +9,7 @@ use crate::error::{Error as HostError, ErrorClass};
 #[derive(Debug, thiserror::Error)]
 pub enum Reason {
     /// It has another one of this name.
-    #[error("another secret is there as `{0}`")]
+    #[error("a different secret `{0}` exists")]
     Exists(SecretName),
     /// It cannot hold a value of this kind.
     #[error("this vault cannot hold a value of kind {0}")]
@@ -64,15 +64,15 @@ pub enum Error {
         count: usize,
     },
     /// Source and target are the same secret.
-    #[error("`{what}` in vault `{vault}` is both what is copied and where it goes")]
+    #[error("`{what}` in vault `{vault}` is both source and destination")]
     OntoItself {
         /// The vault.
         vault: VaultName,
         /// The secret or the pattern.
         what: String,
     },
-    /// Source and target are registered for the same place.
-    #[error("the vaults `{from}` and `{to}` are registered for the same place")]
+    /// Source and target use the same storage.
+    #[error("the vaults `{from}` and `{to}` use the same storage")]
     OnePlace {
         /// The vault they are in.
         from: VaultName,
@@ -95,7 +95,7 @@ pub enum Error {
     },
     /// The target gave back something else than was written to it, or nothing: another program may
     /// have been at it meanwhile, so that nobody is blamed.
-    #[error("vault `{vault}` did not keep `{name}` as it was written; the source still has it")]
+    #[error("vault `{vault}` did not return `{name}` as written; the source still has it")]
     NotKept {
         /// The target.
         vault: VaultName,
@@ -112,7 +112,7 @@ pub enum Error {
     },
     /// The secret went from the target as it was removed from the source: it was put back.
     #[error(
-        "`{name}` went from vault `{to}` as it was removed from vault `{from}`, and was put back into `{to}`"
+        "`{name}` also vanished from vault `{to}` when removed from vault `{from}`, and was restored"
     )]
     Vanished {
         /// The source.

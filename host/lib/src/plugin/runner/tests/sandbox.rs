@@ -22,7 +22,7 @@ fn what_the_kernel_lacks_is_left_out_unless_a_whole_sandbox_is_demanded() {
         assert_eq!(
             refused.to_string(),
             format!(
-                "the runner could not shut itself in: the policy demands the full sandbox, and {lack}"
+                "the runner could not enter its sandbox: the policy demands the full sandbox, and {lack}"
             )
         );
     }
