@@ -1,193 +1,173 @@
 //! `cargo xtask bench`: what Keystead costs as a whole process, in time and in instructions,
-//! beside the least any program could cost and beside what others use; and where the
-//! instructions go.
-//!
-//! Times are of the binary as installed; instructions of the same build with its symbols.
+//! beside the least any program could cost and beside what others use.
 
-mod cage;
-mod callers;
-mod callgrind;
-mod chart;
-mod data;
-mod floor;
 pub(crate) mod gate;
 mod home;
-mod machine;
 mod measure;
-mod own;
 mod page;
-mod peer;
-mod row;
-mod step;
+mod program;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::Result;
 use crate::cache::Cache;
-use crate::install;
-use crate::provision::Tools;
-use crate::workspace::Workspace;
+use crate::process::{command, last_line, stdout};
+use crate::provision::{Tools, on_search_path};
+use crate::workspace::{HOST, Workspace};
+use crate::{Result, install};
 
-use callgrind::Profile;
 use home::Home;
-use machine::{Machine, said};
-use measure::Meter;
-use own::{OWN, Own, Scope};
+use measure::{Measured, Meter};
 use page::Findings;
-use peer::Peers;
-use row::{Measured, Race, Row, Whose};
+use program::Program;
 
-/// What the command line asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Task {
-    /// Measure, and print.
-    Print(Scope),
-    /// Measure everything, and write docs/speed.md and its chart too.
-    Write,
-    /// Hold the instructions to the figure, as `cargo xtask test` does.
-    Gate,
-    /// Write the figure anew.
-    Accept,
-}
-
-impl Task {
-    fn parse(words: &[String]) -> Result<Self> {
-        match words {
-            [] => Ok(Self::Print(Scope::Whole)),
-            [word] if word == "--quick" => Ok(Self::Print(Scope::Quick)),
-            [word] if word == "--write" => Ok(Self::Write),
-            [word] if word == "--gate" => Ok(Self::Gate),
-            [word] if word == "--accept" => Ok(Self::Accept),
-            _ => Err("usage: cargo xtask bench [--quick | --write | --gate | --accept]".into()),
-        }
-    }
-}
+/// The plugins that are measured; the last in its sandbox, too.
+const PLUGINS: [&str; 3] = ["store", "files", "memory"];
 
 /// Measures and prints.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
-    let task = Task::parse(words)?;
-    let workspace = Workspace::here()?;
-    let cache = Cache::open()?;
-    let tools = {
-        let _lock = cache.lock()?;
-        Tools::for_bench(&cache)?
+    let task = match words {
+        [] => "",
+        [word] if ["--quick", "--write", "--gate", "--accept"].contains(&word.as_str()) => word,
+        _ => return Err("usage: cargo xtask bench [--quick | --write | --gate | --accept]".into()),
     };
+    let (workspace, cache) = (Workspace::here()?, Cache::open()?);
+    let tools = Tools::provide(&workspace, &cache, &["hyperfine", "valgrind"])?;
     if let Some(missing) = tools.missing() {
         return Err(missing.into());
     }
     let scratch = tempfile::Builder::new().prefix("keystead-bench-").tempdir()?;
-    let folder = scratch.path();
-    let prefix = folder.join("prefix");
-    let own: Vec<&Own> = OWN.iter().filter(|own| own.is_in(&workspace)).collect();
-    let first = own.first().ok_or("there is no plugin of ours to measure")?;
-    let plugin = install::bare(&workspace, &prefix, "release", first.id)?;
-    let scope = match task {
-        Task::Gate => {
-            print!("{}", gate::check(&workspace, &tools, &prefix)?);
-            return Ok(ExitCode::SUCCESS);
+    let prefix = scratch.path().join("prefix");
+    let plugins = install::bare(&workspace, &prefix, &PLUGINS)?;
+    match task {
+        "--gate" => print!("{}", gate::check(&workspace, &tools, &prefix)?),
+        "--accept" => gate::accept(&workspace, &tools, &prefix)?,
+        _ => {
+            let mut findings = Findings { busy: page::busy()?, ..Findings::default() };
+            let is_quick = task == "--quick";
+            let bench = Bench { workspace: &workspace, scratch: scratch.path(), plugins, is_quick };
+            bench.programs(&tools, &bench.search_path(&cache, &prefix)?, &mut findings)?;
+            findings.sandbox = bench.example("caged_call", &bench.plugins[PLUGINS.len() - 1..])?;
+            findings.threads = bench.example("callers", &bench.plugins)?;
+            findings.busy = findings.busy.max(page::busy()?);
+            let text = findings.markdown()?;
+            println!("\n{text}");
+            if task == "--write" {
+                findings.write(&workspace, &text)?;
+            }
         }
-        Task::Accept => {
-            gate::accept(&workspace, &tools, &prefix)?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        Task::Print(scope) => scope,
-        Task::Write => Scope::Whole,
-    };
-    let symbols = folder.join("symbols");
-    install::bare(&workspace, &symbols, "profiling", first.id)?;
-
-    let meter = Meter { tools: &tools, folder: folder.to_owned(), counted: search_path(&symbols) };
-    let mut bench = Bench { meter, measured: Vec::new(), profiles: Vec::new() };
-    let home = Home::new(folder.join("floors"), search_path(&prefix))?;
-    let floors = floor::rows(&cache, &workspace, &home, &plugin, scope)?;
-    let mut machine = Machine::look(folder)?;
-    for row in &floors {
-        bench.measure(row)?;
-    }
-    for own in own {
-        let home = Home::new(folder.join(own.id), search_path(&prefix))?;
-        let vaults = own.vaults(&home, scope)?;
-        for row in &vaults.rows {
-            bench.measure(row)?;
-        }
-    }
-    let memory = install::bare(&workspace, &prefix, "release", "memory")?;
-    let caged = cage::Caged::measure(&workspace, &memory)?;
-    let files = callers::PLUGINS.map(|id| install::bare(&workspace, &prefix, "release", id));
-    let files = files.into_iter().collect::<Result<Vec<_>>>()?;
-    let callers = callers::Callers::measure(&workspace, &files)?;
-    let peers = match scope {
-        Scope::Quick => Peers::default(),
-        Scope::Whole => peer::each(&cache, folder, &prefix, &mut |row| bench.measure(row))?,
-    };
-    machine.look_again()?;
-
-    let versions = versions(&workspace, &tools, &prefix)?;
-    let Bench { measured, profiles, .. } = bench;
-    let mut findings = Findings { machine, versions, measured, caged, callers, peers };
-    findings.sort();
-    println!("{}", findings.text());
-    print_steps(&profiles);
-    if task == Task::Write {
-        findings.write(&workspace)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What has been measured so far.
 struct Bench<'a> {
-    meter: Meter<'a>,
-    measured: Vec<Measured>,
-    /// Where the instructions of our small vaults go.
-    profiles: Vec<(String, Vec<Profile>)>,
+    workspace: &'a Workspace,
+    scratch: &'a Path,
+    plugins: Vec<PathBuf>,
+    /// Only floors and ours with one secret.
+    is_quick: bool,
 }
 
 impl Bench<'_> {
-    fn measure(&mut self, row: &Row) -> Result<()> {
-        // For who waits: it can take minutes.
-        eprintln!("measuring: {}", row.name);
-        let (measured, profiles) = self.meter.measure(row)?;
-        if row.whose == Whose::Ours && row.race == Race::One {
-            self.profiles.push((row.name.clone(), profiles));
-        }
-        self.measured.push(measured);
-        Ok(())
+    /// Returns the search path of all that is measured: us, the floors, what was installed for us alone,
+    /// and the caller's.
+    fn search_path(&self, cache: &Cache, prefix: &Path) -> Result<OsString> {
+        let floors = self.scratch.join("floors");
+        program::build_floors(self.workspace, &floors)?;
+        let mut paths = vec![prefix.join("bin"), floors];
+        paths.extend(["peers/bin", "peers/venv/bin"].map(|dir| cache.at(dir)));
+        paths.extend(std::env::split_paths(&cache.search_path()));
+        Ok(std::env::join_paths(paths)?)
     }
-}
 
-fn print_steps(profiles: &[(String, Vec<Profile>)]) {
-    for (name, profiles) in profiles {
-        for (process, profile) in ["", " (the runner)"].iter().zip(profiles) {
-            println!("\nwhere the instructions go: {name}{process}");
-            for (step, cost) in step::shares(profile) {
-                println!("{:>12.3} M  {step}", cost / 1e6);
+    /// Measures all programs that are here.
+    fn programs(&self, tools: &Tools, path: &OsString, findings: &mut Findings) -> Result<()> {
+        let meter = Meter { tools, dir: self.scratch };
+        let mut homes = 0;
+        let mut home = || {
+            homes += 1;
+            Home::new(self.scratch.join(format!("home-{homes}")), path.clone())
+        };
+        for program in Program::all(self.workspace)? {
+            let peer = program.about("peer").next();
+            let mut sizes = program.numbers("sizes");
+            if self.is_quick {
+                sizes.retain(|size| peer.is_none() && *size == 1);
+            }
+            if sizes.is_empty() {
+                continue;
+            }
+            let mut needs = program.about("needs").flat_map(|line| line.split(' '));
+            if let (Some(peer), Some(missing)) =
+                (peer, needs.find(|own| on_search_path(path, own).is_none()))
+            {
+                findings.left_out.push(format!("{peer}: there is no `{missing}` on PATH"));
+                continue;
+            }
+            let before = findings.measured.len();
+            for size in sizes {
+                match (self.measured(&meter, &program, home()?, size), peer) {
+                    (Ok(rows), _) => findings.measured.extend(rows),
+                    (Err(error), None) => return Err(error),
+                    (Err(error), Some(peer)) => {
+                        let error = error.to_string();
+                        findings
+                            .left_out
+                            .push(format!("{peer} with {size}: {}", last_line(&error)));
+                    }
+                }
+            }
+            if let Some(peer) = peer.filter(|_| findings.measured.len() > before) {
+                findings.versions.push((peer.to_owned(), program.version(&home()?)?));
             }
         }
+        let home = home()?;
+        let version = |line: &str| home.run(line).map(|text| text.trim().to_owned());
+        let of = |tool| version(&format!("{} --version", tools.path_of(tool)?.display()));
+        let root = self.workspace.root().display();
+        let commit = version(&format!("git -C {root} describe --always --dirty"))?;
+        let own = [
+            ("Keystead", format!("{}, commit {commit}", version("keystead --version")?)),
+            ("built by", stdout(&mut command("rustc --version"))?.trim().to_owned()),
+            ("C library", version("getconf GNU_LIBC_VERSION")?),
+            ("times by", of("KEYSTEAD_TEST_HYPERFINE")?),
+            ("instructions by", of("KEYSTEAD_TEST_VALGRIND")?),
+        ];
+        findings.versions.splice(0..0, own.map(|(name, version)| (name.to_owned(), version)));
+        Ok(())
+    }
+
+    /// Measures a program with so many secrets.
+    fn measured(
+        &self,
+        meter: &Meter<'_>,
+        program: &Program,
+        mut home: Home,
+        size: u64,
+    ) -> Result<Vec<Measured>> {
+        let plugin = ("PLUGIN", self.plugins[0].display().to_string());
+        let rows = program.ready(&mut home, size, &[plugin])?;
+        rows.into_iter().map(|row| meter.measure(&home, row)).collect()
+    }
+
+    /// Runs an example of the host with plugins, and returns the numbers of each of its lines.
+    fn example(&self, name: &str, plugins: &[PathBuf]) -> Result<Vec<[f64; 2]>> {
+        let line = format!("run --quiet --locked --release --package {HOST} --example {name} --");
+        let text = stdout(self.workspace.cargo(&line).args(plugins))?;
+        let numbers: Vec<f64> =
+            text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        match numbers.as_chunks() {
+            (lines, []) if lines.len() == plugins.len() => Ok(lines.to_vec()),
+            _ => Err(format!("{name} prints `{}`", text.trim()).into()),
+        }
     }
 }
 
-/// Returns the search path on which a prefix's host is.
-fn search_path(prefix: &Path) -> OsString {
-    let mut path = prefix.join("bin").into_os_string();
-    path.push(":/usr/bin:/bin");
-    path
-}
-
-/// Returns what we are, and what measured and built us.
-fn versions(workspace: &Workspace, tools: &Tools, prefix: &Path) -> Result<Vec<(String, String)>> {
-    let root = workspace.root().to_string_lossy().into_owned();
-    let commit = said(&["git", "-C", &root, "describe", "--always", "--dirty"])?;
-    let keystead = said(&[&prefix.join("bin/keystead").to_string_lossy(), "--version"])?;
-    let of = |variable: &str| -> Result<String> {
-        said(&[&tools.path_of(variable)?.to_string_lossy(), "--version"])
-    };
-    Ok(vec![
-        ("Keystead".into(), format!("{keystead}, commit {commit}")),
-        ("built by".into(), said(&["rustc", "--version"])?),
-        ("C library".into(), said(&["getconf", "GNU_LIBC_VERSION"])?),
-        ("times by".into(), of("KEYSTEAD_TEST_HYPERFINE")?),
-        ("instructions by".into(), of("KEYSTEAD_TEST_VALGRIND")?),
-    ])
+/// Returns a number as people read it: `1,000,000`.
+fn grouped(number: u64) -> String {
+    match number {
+        0..1000 => number.to_string(),
+        _ => format!("{},{:03}", grouped(number / 1000), number % 1000),
+    }
 }

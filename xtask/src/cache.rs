@@ -1,4 +1,4 @@
-//! The folder outside the checkout that keeps what is expensive to make again: tools,
+//! The directory outside the checkout that keeps what is expensive to make again: tools,
 //! other compilers, logs. Nothing in it is ever the only copy of anything.
 
 use std::env;
@@ -10,40 +10,55 @@ use sha2::{Digest, Sha256};
 
 use crate::Result;
 
-/// The cache folder: `$KEYSTEAD_CACHE`, else `$XDG_CACHE_HOME/keystead-ci`, else
-/// `~/.cache/keystead-ci`.
+/// The cache directory.
 pub(crate) struct Cache {
     root: PathBuf,
 }
 
 impl Cache {
-    /// Finds the folder and creates it where it is missing.
+    /// Finds `$KEYSTEAD_CACHE`, else `$XDG_CACHE_HOME/keystead-ci`, else `~/.cache/keystead-ci`, and
+    /// creates it where it is missing.
     pub(crate) fn open() -> Result<Self> {
-        let root = if let Some(own) = absolute("KEYSTEAD_CACHE") {
-            own
-        } else if let Some(xdg) = absolute("XDG_CACHE_HOME") {
-            xdg.join("keystead-ci")
-        } else if let Some(home) = absolute("HOME") {
-            home.join(".cache/keystead-ci")
-        } else {
-            return Err(
-                "no cache folder: set `KEYSTEAD_CACHE` or `HOME` to an absolute path".into()
-            );
-        };
+        // As the XDG rules ask: only absolute paths count.
+        let absolute =
+            |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let root = absolute("KEYSTEAD_CACHE")
+            .or_else(|| Some(absolute("XDG_CACHE_HOME")?.join("keystead-ci")))
+            .or_else(|| Some(absolute("HOME")?.join(".cache/keystead-ci")))
+            .ok_or("no cache directory: set `KEYSTEAD_CACHE` or `HOME` to an absolute path")?;
         fs_err::create_dir_all(&root)?;
         Ok(Self { root })
     }
 
-    /// Returns the folder itself.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    /// Returns a path below the directory.
+    pub(crate) fn at(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.root.join(name)
     }
 
-    /// Returns a folder in it, which is created where it is missing.
-    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.root.join(name);
-        fs_err::create_dir_all(&folder)?;
-        Ok(folder)
+    /// Returns a directory in it, which is created where it is missing.
+    pub(crate) fn dir(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.root.join(name);
+        fs_err::create_dir_all(&dir)?;
+        Ok(dir)
+    }
+
+    /// Makes a directory all at once: filled beside its place and renamed, so that one of the right
+    /// name is complete.
+    pub(crate) fn once(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let done = self.root.join(name);
+        if !done.is_dir() {
+            println!("making {} once", done.display());
+            let fresh = tempfile::Builder::new().prefix(".making-").tempdir_in(&self.root)?;
+            fill(fresh.path())?;
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            fs_err::set_permissions(fresh.path(), mode)?;
+            fs_err::rename(fresh.keep(), &done)?;
+        }
+        Ok(done)
     }
 
     /// Waits until no other run changes the cache, and keeps others waiting until dropped.
@@ -54,30 +69,20 @@ impl Cache {
     }
 
     /// Returns the search path with the tools kept here before all others.
-    pub(crate) fn tools_first(&self) -> OsString {
-        let mut path = self.root.join("tools/bin").into_os_string();
-        if let Some(inherited) = env::var_os("PATH") {
-            path.push(":");
-            path.push(inherited);
-        }
-        path
+    pub(crate) fn search_path(&self) -> OsString {
+        let inherited = env::var_os("PATH").unwrap_or_default();
+        let paths = [self.root.join("tools/bin")].into_iter().chain(env::split_paths(&inherited));
+        env::join_paths(paths).unwrap_or(inherited)
     }
 
-    /// Returns an emptied folder for the logs of one checkout.
+    /// Returns an emptied directory for the logs of one checkout.
     pub(crate) fn fresh_logs(&self, checkout: &Path) -> Result<PathBuf> {
         let digest = hex(&Sha256::digest(checkout.as_os_str().as_encoded_bytes()));
-        let logs = self.root.join("logs").join(&digest[..12]);
-        if logs.exists() {
-            fs_err::remove_dir_all(&logs)?;
-        }
-        fs_err::create_dir_all(&logs)?;
+        let logs = self.dir(&format!("logs/{}", &digest[..12]))?;
+        fs_err::remove_dir_all(&logs)?;
+        fs_err::create_dir(&logs)?;
         Ok(logs)
     }
-}
-
-/// Returns a variable's value where it is an absolute path, as the XDG rules ask.
-fn absolute(variable: &str) -> Option<PathBuf> {
-    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// Returns bytes as lower-case hexadecimal digits.

@@ -5,12 +5,12 @@
 #[path = "../../plugin-api/tests/layout/growth.rs"]
 mod growth;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
 
-use crate::Result;
-use crate::process::captured;
+use crate::process::{command, succeed};
 use crate::workspace::Workspace;
+use crate::{Result, part};
 
 /// Where the copies are, each in a folder of its version.
 const COPIES: &str = "tests/fixtures/contract";
@@ -34,15 +34,12 @@ const SOURCES: [(&str, &str); 5] = [
 /// Compares, or writes the copy of today's version.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     let workspace = Workspace::here()?;
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
+    match words {
         [] => {}
-        ["--write"] => write(&workspace)?,
+        [word] if word == "--write" => write(&workspace)?,
         _ => return Err("usage: cargo xtask contract [--write]".into()),
     }
-    let faults = faults(&workspace)?;
-    faults.iter().for_each(|fault| eprintln!("{fault}"));
-    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    part::report(&faults(&workspace)?)
 }
 
 /// Returns what has changed since each copy was made and is no addition, one line a fault.
@@ -71,69 +68,36 @@ pub(crate) fn faults(workspace: &Workspace) -> Result<Vec<String>> {
 
 /// Writes down the boundary as it is, and makes the copy of this version if that is a draft.
 fn write(workspace: &Workspace) -> Result<()> {
-    let mut layout = workspace.cargo();
-    layout.args(["test", "--quiet", "--package", "keystead-plugin-api", "--test", "layout"]);
+    let mut layout = workspace.cargo("test --quiet --package keystead-plugin-api --test layout");
     succeed(layout.env("KEYSTEAD_REGENERATE_LAYOUT", "1"))?;
     println!("written: plugin-api/tests/{{{}}}", WRITTEN.join(","));
 
-    let version = version(workspace)?;
-    if FROZEN.iter().any(|frozen| *frozen == version) {
+    let packages = workspace.packages("plugin-api/Cargo.toml")?;
+    let own = packages.iter().find(|package| package["name"] == "keystead-plugin-api");
+    let version = own.and_then(|package| package["version"].as_str());
+    let version = version.ok_or("plugin-api has no version")?;
+    if FROZEN.contains(&version) {
         println!("{version} is frozen: its copy stays as it is");
         return Ok(());
     }
-    let mut package = workspace.cargo();
-    package.args(["package", "--package", "keystead-plugin-api", "--locked", "--no-verify"]);
-    succeed(package.args(["--allow-dirty", "--quiet"]))?;
+    let package =
+        "package --package keystead-plugin-api --locked --no-verify --allow-dirty --quiet";
+    succeed(&mut workspace.cargo(package))?;
     let name = format!("keystead-plugin-api-{version}");
     let archive = workspace.target().join("package").join(format!("{name}.crate"));
-    let unpacked = tempfile::tempdir()?;
-    succeed(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(unpacked.path()))?;
-
-    let copy = workspace.root().join(COPIES).join(&version);
+    let copy = workspace.root().join(COPIES).join(version);
     if copy.exists() {
         fs_err::remove_dir_all(&copy)?;
     }
     // All that is packed but the name of the commit, which a copy in that commit cannot know.
-    fs_err::remove_file(unpacked.path().join(&name).join(".cargo_vcs_info.json")).or_else(
-        |error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) },
-    )?;
-    copy_all(&unpacked.path().join(name), &copy.join("plugin-api"))?;
+    let plugin_api = copy.join("plugin-api");
+    fs_err::create_dir_all(&plugin_api)?;
+    let mut unpack = command("tar -x -z --strip-components=1 --exclude=.cargo_vcs_info.json -f");
+    succeed(unpack.arg(archive).arg("-C").arg(plugin_api))?;
     for (from, to) in SOURCES {
-        copy_all(&workspace.root().join(from), &copy.join(to))?;
+        fs_err::create_dir_all(copy.join(to).parent().unwrap_or(&copy))?;
+        succeed(command("cp -r").arg(workspace.root().join(from)).arg(copy.join(to)))?;
     }
     println!("written: {COPIES}/{version}");
-    Ok(())
-}
-
-/// Returns the version of the contract.
-fn version(workspace: &Workspace) -> Result<String> {
-    let metadata = workspace.metadata("plugin-api/Cargo.toml")?;
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    let mut own = packages.filter(|package| package["name"] == "keystead-plugin-api");
-    let version = own.next().and_then(|package| package["version"].as_str());
-    Ok(version.ok_or("plugin-api has no version")?.to_owned())
-}
-
-fn succeed(command: &mut Command) -> Result<()> {
-    match captured(command) {
-        (true, _) => Ok(()),
-        (false, said) => Err(said.into()),
-    }
-}
-
-/// Copies a file, or a folder with all that is in it.
-fn copy_all(from: &Path, to: &Path) -> Result<()> {
-    if from.is_file() {
-        fs_err::create_dir_all(to.parent().unwrap_or(Path::new("")))?;
-        fs_err::copy(from, to)?;
-        return Ok(());
-    }
-    let mut entries: Vec<PathBuf> = Vec::new();
-    for entry in fs_err::read_dir(from)? {
-        entries.push(entry?.path());
-    }
-    for entry in entries {
-        copy_all(&entry, &to.join(entry.file_name().unwrap_or_default()))?;
-    }
     Ok(())
 }

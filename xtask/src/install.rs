@@ -7,28 +7,27 @@ mod tree;
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use crate::Result;
-use crate::process::{captured, output};
+use crate::process::stdout;
 use crate::workspace::Workspace;
 
 use build::Plugin;
 use tree::Stage;
 
-/// A shell, where its completions go below the prefix, and what makes it read them.
-struct Shell {
-    name: &'static str,
-    file: &'static str,
-}
+/// The mode of files that everyone may read.
+const READABLE: u32 = 0o644;
 
-const SHELLS: [Shell; 5] = [
-    Shell { name: "bash", file: "share/bash-completion/completions/keystead" },
-    Shell { name: "zsh", file: "share/zsh/site-functions/_keystead" },
-    Shell { name: "fish", file: "share/fish/vendor_completions.d/keystead.fish" },
-    Shell { name: "powershell", file: "share/keystead/keystead.ps1" },
-    Shell { name: "nushell", file: "share/nushell/vendor/autoload/keystead.nu" },
+/// Shells, and where the completions of each go below the prefix.
+const SHELLS: [(&str, &str); 5] = [
+    ("bash", "share/bash-completion/completions/keystead"),
+    ("zsh", "share/zsh/site-functions/_keystead"),
+    ("fish", "share/fish/vendor_completions.d/keystead.fish"),
+    ("powershell", "share/keystead/keystead.ps1"),
+    ("nushell", "share/nushell/vendor/autoload/keystead.nu"),
 ];
 
 /// Installs everything below a prefix.
@@ -37,7 +36,7 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     let workspace = Workspace::here()?;
     println!("building the plugins and the host for {}", prefix.display());
     let plugins = build::plugins(&workspace)?;
-    let host = build::host(&workspace, &plugins, "release")?;
+    let host = build::host(&workspace, &plugins)?;
 
     let stage = Stage::below(&prefix)?;
     fill(&stage, &host, &plugins)?;
@@ -46,41 +45,36 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
     let installed = stage.install(&prefix)?;
     tour::last_look(&prefix)?;
 
-    println!("\ninstalled below {}:", prefix.display());
-    for (folder, count) in by_folder(&installed, &prefix) {
-        println!("  {folder}: {count}");
+    let mut counts: BTreeMap<&OsStr, usize> = BTreeMap::new();
+    for dir in installed.iter().filter_map(|file| file.strip_prefix(&prefix).ok()?.iter().next()) {
+        *counts.entry(dir).or_default() += 1;
     }
-    if !is_on_path(&prefix.join("bin")) {
-        println!(
-            "\n{} is not on PATH yet. Add this line to your shell's start file:",
-            prefix.join("bin").display()
-        );
-        println!("  export PATH=\"{}:$PATH\"", prefix.join("bin").display());
+    println!("\ninstalled below {}:", prefix.display());
+    counts.iter().for_each(|(dir, count)| println!("  {}: {count} files", dir.display()));
+    let bin = prefix.join("bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    if !env::split_paths(&path).any(|own| own == bin) {
+        let bin = bin.display();
+        println!("\n{bin} is not on PATH yet. Add this line to your shell's start file:");
+        println!("  export PATH=\"{bin}:$PATH\"");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Installs the binary, built with some profile, and the plugins with their pins, but nothing
-/// for people; returns the file of one of the plugins.
-pub(crate) fn bare(
-    workspace: &Workspace,
-    prefix: &Path,
-    profile: &str,
-    wanted: &str,
-) -> Result<PathBuf> {
+/// Installs the binary and the plugins with their pins, but nothing for people; returns the files of
+/// some of the plugins.
+pub(crate) fn bare(workspace: &Workspace, prefix: &Path, wanted: &[&str]) -> Result<Vec<PathBuf>> {
     let plugins = build::plugins(workspace)?;
-    let host = build::host(workspace, &plugins, profile)?;
+    let host = build::host(workspace, &plugins)?;
     let stage = Stage::below(prefix)?;
     fill_with_binaries(&stage, &host, &plugins)?;
-    let installed = stage.install(prefix)?;
-    let wanted = plugins
-        .iter()
-        .find(|plugin| plugin.id == wanted)
-        .ok_or_else(|| format!("there is no plugin `{wanted}`"))?;
-    let file = installed
-        .into_iter()
-        .find(|file| file.file_stem().is_some_and(|stem| stem == wanted.sha256.as_str()));
-    Ok(file.ok_or_else(|| format!("the plugin `{}` was not installed", wanted.id))?)
+    stage.install(prefix)?;
+    let file = |id: &&str| {
+        let plugin = plugins.iter().find(|plugin| plugin.id == *id);
+        let plugin = plugin.ok_or_else(|| format!("there is no plugin `{id}`"))?;
+        Ok(prefix.join(plugin.place()))
+    };
+    wanted.iter().map(file).collect()
 }
 
 /// Returns the absolute folder to install below: `--prefix`, else `~/.local`.
@@ -105,9 +99,9 @@ fn prefix(words: &[String]) -> Result<PathBuf> {
 fn fill(stage: &Stage, host: &Path, plugins: &[Plugin]) -> Result<()> {
     let keystead = fill_with_binaries(stage, host, plugins)?;
     let home = tempfile::tempdir()?;
-    for shell in &SHELLS {
-        let text = printed(&keystead, home.path(), &["completions", shell.name])?;
-        stage.write(shell.file, text.as_bytes())?;
+    for (shell, file) in SHELLS {
+        let text = printed(&keystead, home.path(), &["completions", shell])?;
+        stage.put(file, text.as_bytes(), READABLE)?;
     }
     let pages = home.path().join("man1");
     fs_err::create_dir(&pages)?;
@@ -115,7 +109,7 @@ fn fill(stage: &Stage, host: &Path, plugins: &[Plugin]) -> Result<()> {
     for page in fs_err::read_dir(&pages)? {
         let page = page?.path();
         let name = page.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        stage.write(&format!("share/man/man1/{name}"), &fs_err::read(&page)?)?;
+        stage.put(&format!("share/man/man1/{name}"), &fs_err::read(&page)?, READABLE)?;
     }
     Ok(())
 }
@@ -125,7 +119,7 @@ fn fill_with_contract(stage: &Stage, workspace: &Workspace) -> Result<()> {
     for file in workspace.files_below("plugin-api")? {
         if !file.starts_with("plugin-api/tests") {
             let bytes = fs_err::read(workspace.root().join(&file))?;
-            stage.write(&format!("share/keystead/{}", file.display()), &bytes)?;
+            stage.put(&format!("share/keystead/{}", file.display()), &bytes, READABLE)?;
         }
     }
     Ok(())
@@ -134,60 +128,20 @@ fn fill_with_contract(stage: &Stage, workspace: &Workspace) -> Result<()> {
 /// Puts what runs into the stage and returns where the host is.
 fn fill_with_binaries(stage: &Stage, host: &Path, plugins: &[Plugin]) -> Result<PathBuf> {
     for plugin in plugins {
-        stage.copy(&plugin.file, &format!("lib/keystead/plugins/{}.so", plugin.sha256), 0o444)?;
-        stage.write(&format!("lib/keystead/pins.d/{}.toml", plugin.id), plugin.pin().as_bytes())?;
+        stage.put(&plugin.place(), &fs_err::read(&plugin.file)?, 0o444)?;
+        let pin = format!("lib/keystead/pins.d/{}.toml", plugin.id);
+        stage.put(&pin, plugin.pin().as_bytes(), READABLE)?;
     }
-    stage.copy(host, "bin/keystead", 0o755)
+    stage.put("bin/keystead", &fs_err::read(host)?, 0o755)
 }
 
 /// Runs the new binary in a bare environment and returns what it printed.
 fn printed(keystead: &Path, home: &Path, words: &[&str]) -> Result<String> {
     let mut command = Command::new(keystead);
     command.args(words).env_clear().env("HOME", home).current_dir(home);
-    let answer = output(&mut command)?;
-    if answer.status.success() && (!answer.stdout.is_empty() || words[0] == "man") {
-        return Ok(String::from_utf8(answer.stdout)?);
+    let text = stdout(&mut command)?;
+    if text.is_empty() && words[0] != "man" {
+        return Err(format!("the new binary does not answer `keystead {}`", words.join(" ")).into());
     }
-    let (_, said) = captured(&mut command);
-    Err(format!("the new binary does not answer `keystead {}`:\n{said}", words.join(" ")).into())
-}
-
-/// Returns what was installed in each folder: a name, or a number where there are many.
-fn by_folder(installed: &[PathBuf], prefix: &Path) -> BTreeMap<String, String> {
-    let contract = Path::new("share/keystead/plugin-api");
-    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for file in installed {
-        let file = file.strip_prefix(prefix).unwrap_or(file);
-        let folder = if file.starts_with(contract) { Some(contract) } else { file.parent() };
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        names.entry(folder.unwrap_or(file).display().to_string()).or_default().push(name);
-    }
-    let shown = |names: Vec<String>| match names.len() {
-        0..=3 => names.join(", "),
-        many => format!("{many} files"),
-    };
-    names.into_iter().map(|(folder, names)| (folder, shown(names))).collect()
-}
-
-/// Says whether a folder is on PATH.
-fn is_on_path(folder: &Path) -> bool {
-    env::var_os("PATH").is_some_and(|path| env::split_paths(&path).any(|own| own == folder))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(words: &[&str]) -> Vec<String> {
-        words.iter().map(|word| (*word).to_owned()).collect()
-    }
-
-    #[test]
-    fn both_spellings_of_prefix_are_read_and_made_absolute() {
-        assert_eq!(prefix(&words(&["--prefix", "/tmp/x"])).unwrap(), Path::new("/tmp/x"));
-        assert_eq!(prefix(&words(&["--prefix=/tmp/x"])).unwrap(), Path::new("/tmp/x"));
-        assert!(prefix(&words(&["--prefix", "x"])).unwrap().is_absolute());
-        assert!(prefix(&words(&["--prefix="])).is_err());
-        assert!(prefix(&words(&["--perfix", "x"])).is_err());
-    }
+    Ok(text)
 }

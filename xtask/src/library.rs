@@ -5,22 +5,15 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::ExitCode;
 
 use crate::Result;
 use crate::part::Part;
 use crate::process;
-use crate::workspace::Workspace;
+use crate::workspace::{HOST, Workspace};
 
 /// What is made.
-const PART: Part = Part {
-    page: "docs/reference/library.md",
-    begin: "<!-- library: begin, written by `cargo xtask library --write` -->\n",
-    end: "<!-- library: end -->\n",
-};
-
-/// The library's package.
-const PACKAGE: &str = "keystead";
+pub(crate) const PART: Part =
+    Part { page: "docs/reference/library.md", name: "library", command: "library", make: made };
 
 /// The kinds of item, as the names of rustdoc's files begin, and as Rust has them.
 const KINDS: [(&str, &str); 9] = [
@@ -35,24 +28,13 @@ const KINDS: [(&str, &str); 9] = [
     ("macro", "macro"),
 ];
 
-/// Compares the page with the library, or writes it.
-pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
-    PART.run("library", made, words)
-}
-
-/// Returns what is wrong with the page, one line a fault.
-pub(crate) fn faults(workspace: &Workspace) -> Result<Vec<String>> {
-    PART.faults("library", made, workspace)
-}
-
 fn made(workspace: &Workspace) -> Result<String> {
-    let mut doc = workspace.cargo();
-    doc.args(["doc", "--locked", "--quiet", "--package", PACKAGE, "--lib", "--no-deps"]);
-    let (done, said) = process::captured(&mut doc);
+    let line = format!("doc --locked --quiet --package {HOST} --lib --no-deps");
+    let (done, said) = process::captured(&mut workspace.cargo(&line));
     if !done {
         return Err(said.into());
     }
-    let folder = workspace.target().join("doc").join(PACKAGE);
+    let folder = workspace.target().join("doc").join(HOST);
     let items = items(&fs_err::read_to_string(folder.join("all.html"))?);
     let mut lines = BTreeSet::new();
     for item in &items {
@@ -66,8 +48,7 @@ fn made(workspace: &Workspace) -> Result<String> {
     let _ = writeln!(text, "## Public items\n\n{items} items, with {functions} functions:\n");
     let _ = writeln!(text, "```text");
     lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
-    let _ =
-        writeln!(text, "```\n\n## Crates\n\n`cargo tree -p {PACKAGE}` has {packages} packages:\n");
+    let _ = writeln!(text, "```\n\n## Crates\n\n`cargo tree -p {HOST}` has {packages} packages:\n");
     let _ = writeln!(text, "```text");
     said.lines().for_each(|line| text.push_str(&format!("{}\n", without_version(line))));
     text.push_str("```\n");
@@ -85,7 +66,7 @@ struct Item {
 
 impl Item {
     fn line(&self) -> String {
-        format!("{PACKAGE}::{} {}", self.path, self.kind)
+        format!("{HOST}::{} {}", self.path, self.kind)
     }
 }
 
@@ -108,7 +89,7 @@ fn functions(folder: &Path, item: &Item) -> Result<Vec<String>> {
     let page = fs_err::read_to_string(folder.join(&item.page))?;
     Ok(functions_in(&page)
         .into_iter()
-        .map(|name| format!("{PACKAGE}::{}::{name} fn", item.path))
+        .map(|name| format!("{HOST}::{}::{name} fn", item.path))
         .collect())
 }
 
@@ -122,14 +103,9 @@ fn functions_in(page: &str) -> Vec<&str> {
 
 /// Returns the tree of packages as cargo prints it.
 fn tree(workspace: &Workspace) -> Result<String> {
-    let mut tree = workspace.cargo();
-    tree.args(["tree", "--locked", "--package", PACKAGE, "--edges", "normal"]);
-    tree.args(["--target", "x86_64-unknown-linux-gnu", "--charset", "ascii"]);
-    let output = process::output(&mut tree)?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
-    Ok(String::from_utf8(output.stdout)?)
+    let target = "x86_64-unknown-linux-gnu";
+    let line = format!("tree --locked -p {HOST} --edges normal --target {target} --charset ascii");
+    process::stdout(&mut workspace.cargo(&line))
 }
 
 /// Returns the package of a line of the tree, with its version: it may have several lines.
@@ -145,43 +121,5 @@ fn without_version(line: &str) -> String {
     match line.find(" v") {
         Some(at) => format!("{}{end}", &line[..at]),
         None => line.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn items_of_the_list_are_found_with_their_pages() {
-        let list = "<a href=\"index.html\">x</a><ul><li><a href=\"struct.Host.html\">Host</a></li>\
-                    <li><a href=\"agent/fn.dispatch.html\">agent::dispatch</a></li></ul>";
-        let lines: Vec<String> = items(list).iter().map(Item::line).collect();
-        assert_eq!(lines, ["keystead::Host struct", "keystead::agent::dispatch fn"]);
-        assert_eq!(items(list)[1].page, "agent/fn.dispatch.html");
-    }
-
-    #[test]
-    fn functions_of_foreign_traits_are_not_an_items_own() {
-        let page = "<section id=\"tymethod.ask\"></section><section id=\"method.get\"></section>\
-                    <h2 id=\"trait-implementations\"><section id=\"method.fmt\"></section>";
-        assert_eq!(functions_in(page), ["ask", "get"]);
-    }
-
-    #[test]
-    fn package_is_one_in_all_its_lines() {
-        assert_eq!(package("|   |-- toml v1.0.0 (*)"), "toml v1.0.0");
-        assert_eq!(package("    `-- toml v1.0.0"), "toml v1.0.0");
-        assert_eq!(package("keystead v0.1.0 (/home/a/host/lib)"), "keystead v0.1.0");
-    }
-
-    #[test]
-    fn lines_of_the_tree_tell_neither_version_nor_place() {
-        assert_eq!(without_version("keystead v0.1.0 (/home/a/host/lib)"), "keystead");
-        assert_eq!(without_version("|   |-- toml v1.0.0 (*)"), "|   |-- toml (*)");
-        assert_eq!(
-            without_version("|   `-- serde_derive v1.0.0 (proc-macro)"),
-            "|   `-- serde_derive"
-        );
     }
 }

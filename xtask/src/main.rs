@@ -1,7 +1,4 @@
-//! Installs, tests and measures Keystead: `cargo xtask install | test | bench | vaults |
-//! obligations | library | contract`.
-//!
-//! Only the words of the command line are read here; each command is a module of its name.
+//! Installs, tests and measures Keystead. Only the words of the command line are read here; each command is a module of its name.
 #![forbid(unsafe_code)]
 // Talking to whoever typed the command is what this program is for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -31,7 +28,8 @@ Usage: cargo xtask <COMMAND>
 Commands:
   install [--prefix DIR]     Build host and plugins, try them, install them (default: ~/.local)
   test [--fuzz-seconds N]    Run everything CI runs (each fuzz target N seconds, default 60)
-  test --platform kernels    Boot older kernels and run what depends on them there
+  test --list                Print the names of the suites that make up a test run
+  test NAME...               Run these suites only, such as `format clippy`, or `kernels`
   bench [--quick]            Measure Keystead beside its floors and the peers that are installed
   bench --write              Do so, and write docs/reference/performance.md and docs/reference/performance.svg
   bench --gate | --accept    Hold the instructions of a `get` to their figure, as `test` does; or
@@ -49,32 +47,27 @@ Commands:
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let Some((command, rest)) = words.split_first() else {
-        eprint!("{HELP}");
-        return ExitCode::from(2);
-    };
-    let done = match command.as_str() {
+    let (command, rest) = words.split_first().map_or(("", &[][..]), |(word, rest)| (word, rest));
+    let is_help = rest.iter().any(|word| word == "--help");
+    let done = match if is_help { "help" } else { command } {
         "bench" => bench::run(rest),
         "contract" => contract::run(rest),
         "install" => install::run(rest),
-        "library" => library::run(rest),
-        "obligations" => obligations::run(rest),
+        "library" => library::PART.run(rest),
+        "obligations" => obligations::PART.run(rest),
         "test" => test::run(rest),
-        "vaults" => vaults::run(rest),
+        "vaults" => vaults::PART.run(rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
-            return ExitCode::SUCCESS;
+            Ok(ExitCode::SUCCESS)
         }
         other => {
             eprintln!("error: no command `{other}`\n\n{HELP}");
-            return ExitCode::from(2);
+            Ok(ExitCode::from(2))
         }
     };
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
 }

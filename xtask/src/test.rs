@@ -1,15 +1,11 @@
-//! `cargo xtask test`: everything CI runs, in one order, with one closing line.
+//! `cargo xtask test`: everything CI runs, in one order, with one closing line; or suites of it.
 //!
 //! A step that fails does not stop the others: one run tells everything that is wrong.
 
-mod dependency;
+mod built;
 mod docs;
-mod errors;
-mod fuzz;
 mod kernels;
 mod links;
-mod place;
-mod sanitizer;
 mod source;
 
 use std::env;
@@ -22,176 +18,200 @@ use crate::contract;
 use crate::library;
 use crate::obligations;
 use crate::process::captured;
-use crate::provision::Tools;
+use crate::provision::{Tools, markers};
 use crate::report::{Outcome, Report};
 use crate::vaults;
 use crate::workspace::Workspace;
 
-/// What the command line asks of a test run.
-struct Options {
+/// A part of the run that can be run by its name: what it is about, the tools it needs (`tests` are all
+/// that tests need), and what runs it.
+type Suite = (&'static str, &'static str, &'static [&'static str], fn(&mut Run) -> Result<()>);
+
+/// All suites, in the order in which they are run. Those of kernels run only by name.
+#[rustfmt::skip]
+const SUITES: &[Suite] = &[
+    ("sources", "shape of files, place of unsafe, directions", &[], sources),
+    ("documents", "error codes, obligations, links, tables", &[], documents),
+    ("contract", "the boundary grows at its ends", &[], |run| run.check("contract: grows at its ends", contract::faults)),
+    ("deny", "licences, bans, sources", &["cargo-deny"], deny),
+    ("format", "rustfmt, in every workspace", &[], format),
+    ("clippy", "no warning", &[], |run| run.cargo("clippy", "clippy --workspace --all-targets -- -D warnings")),
+    ("rustdoc", "no warning", &[], rustdoc),
+    ("tests", "tests that need no tool", &[], |run| tests(run, false)),
+    ("tools", "tests that need a tool or a server", &["tests"], |run| tests(run, true)),
+    ("sanitizer", "the boundary under AddressSanitizer", &[], sanitizer),
+    ("doctests", "examples in the sources", &[], doctests),
+    ("fuzz", "every fuzz target", &["cargo-fuzz", "c++"], fuzz),
+    ("install", "install, its tour, README and docs, gate", &["valgrind"], install),
+    ("kernels", "older kernels, emulated (only by name)", &["qemu", "kmod"], |run| kernels::run(run, "")),
+    ("kernels:bookworm", "that of Debian 12 alone", &["qemu", "kmod"], |run| kernels::run(run, "bookworm")),
+    ("kernels:trixie", "that of Debian 13 alone", &["qemu", "kmod"], |run| kernels::run(run, "trixie")),
+];
+
+/// What all suites of a run share.
+struct Run {
+    workspace: Workspace,
+    cache: Cache,
+    tools: Tools,
+    report: Report,
     /// How long each fuzz target runs.
     fuzz_seconds: u32,
-    /// Which releases' kernels are tested instead of all else.
-    kernels: Option<kernels::Which>,
 }
 
-impl Options {
-    fn parse(words: &[String]) -> Result<Self> {
-        let mut options = Self { fuzz_seconds: 60, kernels: None };
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--fuzz-seconds" => {
-                    let number = words.next().ok_or("`--fuzz-seconds` needs a number")?;
-                    options.fuzz_seconds = number
-                        .parse()
-                        .map_err(|_| format!("`{number}` is not a number of seconds"))?;
-                }
-                "--platform" => {
-                    let platform = words.next().map_or("", String::as_str);
-                    options.kernels = Some(kernels::Which::parse(platform)?);
-                }
-                other => return Err(format!("`test` knows no `{other}`").into()),
-            }
-        }
-        Ok(options)
-    }
-}
-
-/// Runs everything.
+/// Runs everything, or the suites that are named.
 pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
-    let options = Options::parse(words)?;
-    if let Some(which) = &options.kernels {
-        return kernels::run(which);
+    let mut suites: Vec<&Suite> = Vec::new();
+    let mut fuzz_seconds = 60;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == "--list" {
+            SUITES.iter().for_each(|(name, about, ..)| println!("{name:<18}{about}"));
+            return Ok(ExitCode::SUCCESS);
+        } else if word == "--fuzz-seconds" {
+            let number = words.next().and_then(|number| number.parse().ok());
+            fuzz_seconds = number.ok_or("`--fuzz-seconds` needs a number of seconds")?;
+        } else {
+            let suite = SUITES.iter().find(|(name, ..)| name == word);
+            suites.push(suite.ok_or_else(|| format!("no suite `{word}`: see `test --list`"))?);
+        }
     }
-    let workspace = Workspace::here()?;
-    let cache = Cache::open()?;
+    if suites.is_empty() {
+        suites = SUITES.iter().filter(|(name, ..)| !name.starts_with("kernels")).collect();
+    }
+    let (workspace, cache) = (Workspace::here()?, Cache::open()?);
     let mut report = Report::new(cache.fresh_logs(workspace.root())?);
-    let mut tools = None;
-    report.ready("tools", || match provided(&workspace, &cache, &mut tools) {
-        Ok(()) => Outcome::quiet(),
+    let names: Vec<&str> = suites.iter().flat_map(|(_, _, tools, _)| *tools).copied().collect();
+    let is_ci = env::var_os("CI").is_some_and(|ci| ci == "true");
+    let mut provided = None;
+    report.step("tools", |_| match Tools::provide(&workspace, &cache, &names) {
+        Ok(tools) => match provided.insert(tools).missing().filter(|_| is_ci) {
+            Some(missing) => Outcome::one(Err(missing.into())),
+            None => Outcome::default(),
+        },
         Err(error) => Outcome::one(Err(error)),
     });
-    let Some(tools) = tools else { return Ok(report.finish()) };
-
-    report.step("sources: shape of every file", || outcome(source::faults(&workspace)));
-    report.step("sources: place of unsafe and abi_stable", || outcome(place::faults(&workspace)));
-    report.step("dependencies: directions", || outcome(dependency::faults(&workspace)));
-    report.step("documents: every error code", || outcome(errors::faults(&workspace)));
-    report.step("documents: obligations", || outcome(obligations::faults(&workspace)));
-    report.step("contract: grows at its ends", || outcome(contract::faults(&workspace)));
-    report.step("documents: links", || outcome(links::broken(&workspace)));
-    if tools.has("cargo-deny") {
-        report.command(
-            "dependencies: licences, bans, sources",
-            tools.lend(workspace.cargo().args([
-                "deny",
-                "--all-features",
-                "check",
-                "bans",
-                "licenses",
-                "sources",
-            ])),
-        );
-    }
-
-    report.step("format", || counted(format(&workspace)));
-    report.command(
-        "clippy",
-        workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-    );
-    report.command(
-        "docs",
-        workspace
-            .cargo()
-            .args(["doc", "--workspace", "--no-deps"])
-            .env("CARGO_ENCODED_RUSTDOCFLAGS", rustdoc_flags(&workspace)),
-    );
-    report
-        .step("documents: the library's items and crates", || outcome(library::faults(&workspace)));
-    // The plugins' libraries and the binary, where the tests expect them.
-    report.command("build", workspace.cargo().args(["build", "--workspace"]));
-    report.step("documents: tables of docs/vaults.md", || outcome(vaults::faults(&workspace)));
-    let mut tests = workspace.cargo();
-    tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast", "--"]);
-    let unmet = tools.unmet().chain([sanitizer::MARKER]);
-    tests.args(unmet.flat_map(|marker| ["--skip", marker]));
-    report.cargo_test("tests", tools.lend(&mut tests));
-    report.step("boundary under AddressSanitizer", || counted(sanitizer::run(&workspace, &tools)));
-    report.cargo_test(
-        "doctests",
-        workspace.cargo().args(["test", "--workspace", "--doc", "--no-fail-fast"]),
-    );
-    if tools.can_fuzz() {
-        report.step("fuzz targets", || {
-            counted(fuzz::run(&workspace, &cache, &tools, options.fuzz_seconds))
-        });
-    }
-    let prefix = tempfile::Builder::new().prefix("keystead-prefix-").tempdir()?;
-    let mut install = workspace.cargo();
-    install.args(["xtask", "install", "--prefix"]).arg(prefix.path());
-    if report.command("install, with its tour", &mut install) {
-        report.step("README and docs, executed", || {
-            counted(docs::executed(&workspace, prefix.path()))
-        });
-        if tools.has("valgrind") {
-            let mut said = String::new();
-            report.step("instructions of a get, against the figure", || {
-                Outcome::one(
-                    gate::check(&workspace, &tools, prefix.path())
-                        .inspect(|text| said.clone_from(text)),
-                )
-            });
-            // What is a little more or less is for all to see, too.
-            print!("{said}");
+    let Some(tools) = provided else { return Ok(report.finish()) };
+    let missing = tools.missing();
+    let mut run = Run { workspace, cache, tools, report, fuzz_seconds };
+    for (name, _, _, suite) in suites {
+        if let Err(error) = suite(&mut run) {
+            run.report.step(name, |_| Outcome::one(Err(error)));
         }
     }
-    if let Some(missing) = tools.missing() {
+    if let Some(missing) = missing {
         println!("\n{missing}");
     }
-    Ok(report.finish())
+    Ok(run.report.finish())
 }
 
-/// Provides the tools; with `CI=true` what is left out is an error.
-fn provided(workspace: &Workspace, cache: &Cache, tools: &mut Option<Tools>) -> Result<()> {
-    let _lock = cache.lock()?;
-    let tools = tools.insert(Tools::for_tests(workspace, cache)?);
-    match tools.missing() {
-        Some(missing) if env::var_os("CI").is_some_and(|ci| ci == "true") => Err(missing.into()),
-        _ => Ok(()),
+impl Run {
+    /// Runs a check of the sources.
+    fn check(&mut self, name: &str, faults: fn(&Workspace) -> Result<Vec<String>>) -> Result<()> {
+        self.report.step(name, |_| Outcome::faults(faults(&self.workspace)));
+        Ok(())
+    }
+
+    /// Runs cargo with some words.
+    fn cargo(&mut self, name: &str, line: &str) -> Result<()> {
+        self.report.command(name, &mut self.workspace.cargo(line));
+        Ok(())
     }
 }
 
-/// Returns what rustdoc is told, as cargo takes it where a path may have spaces: warnings are errors,
-/// and the contract's pages show the contract.
-fn rustdoc_flags(workspace: &Workspace) -> String {
-    let header = workspace.root().join("plugin-api/docs/rustdoc.html");
-    ["-Dwarnings", "--html-in-header", &header.to_string_lossy()].join("\u{1f}")
+fn sources(run: &mut Run) -> Result<()> {
+    run.check("sources: shape of every file", source::shape)?;
+    run.check("sources: place of unsafe and abi_stable", source::places)?;
+    run.check("dependencies: directions", source::directions)
+}
+
+fn documents(run: &mut Run) -> Result<()> {
+    run.check("documents: every error code", source::error_codes)?;
+    run.check("documents: obligations", |workspace| obligations::PART.faults(workspace))?;
+    run.check("documents: links", links::broken)?;
+    run.check("documents: tables of docs/reference/vault-kinds.md", |workspace| {
+        vaults::PART.faults(workspace)
+    })
+}
+
+fn deny(Run { workspace, report, tools, .. }: &mut Run) -> Result<()> {
+    if tools.has("cargo-deny") {
+        let mut deny = workspace.cargo("deny --all-features check bans licenses sources");
+        report.command("dependencies: licences, bans, sources", tools.lend(&mut deny));
+    }
+    Ok(())
 }
 
 /// Checks the format of every workspace of the checkout, as one step.
-fn format(workspace: &Workspace) -> Result<Outcome> {
-    let mut wrong = String::new();
-    for manifest in workspace.manifests()? {
-        let mut fmt = workspace.cargo();
-        fmt.args(["fmt", "--all", "--check", "--manifest-path", &manifest]);
-        let (ok, said) = captured(&mut fmt);
-        if !ok {
-            wrong.push_str(&said);
+fn format(run: &mut Run) -> Result<()> {
+    run.check("format", |workspace| {
+        let manifests = workspace.manifests()?.into_iter();
+        let checked = manifests.map(|manifest| {
+            captured(workspace.cargo("fmt --all --check --manifest-path").arg(manifest))
+        });
+        Ok(checked.filter(|(ok, _)| !ok).map(|(_, printed)| printed).collect())
+    })
+}
+
+/// Warnings are errors, and the pages of plugin-api show the contract. Flags as cargo takes them where
+/// a path may have spaces.
+fn rustdoc(run: &mut Run) -> Result<()> {
+    let Run { workspace, report, .. } = run;
+    let header = workspace.root().join("plugin-api/docs/rustdoc.html");
+    let flags = format!("-Dwarnings\u{1f}--html-in-header\u{1f}{}", header.display());
+    let mut doc = workspace.cargo("doc --workspace --no-deps");
+    report.command("docs", doc.env("CARGO_ENCODED_RUSTDOCFLAGS", flags));
+    run.check("documents: the library's items and crates", |workspace| {
+        library::PART.faults(workspace)
+    })
+}
+
+/// Runs the tests that need a tool, or all others.
+fn tests(run: &mut Run, by_tools: bool) -> Result<()> {
+    // The plugins' libraries and the binary, where tests expect them.
+    run.cargo("build", "build --workspace")?;
+    let Run { workspace, report, tools, .. } = run;
+    let mut tests = workspace.cargo("test --workspace --all-targets --no-fail-fast --");
+    let mut skipped: Vec<&str> =
+        if by_tools { tools.unmet().collect() } else { markers().collect() };
+    skipped.push(built::ASAN);
+    tests.args(skipped.iter().flat_map(|marker| ["--skip", marker]));
+    tests.args(markers().filter(|_| by_tools));
+    let name = if by_tools { "tests that need a tool or a server" } else { "tests" };
+    report.cargo_test(name, tools.lend(&mut tests));
+    Ok(())
+}
+
+fn sanitizer(Run { workspace, report, tools, .. }: &mut Run) -> Result<()> {
+    report.counted("boundary under AddressSanitizer", || built::sanitizer(workspace, tools))
+}
+
+fn doctests(Run { workspace, report, .. }: &mut Run) -> Result<()> {
+    report.cargo_test("doctests", &mut workspace.cargo("test --workspace --doc --no-fail-fast"));
+    Ok(())
+}
+
+fn fuzz(Run { workspace, report, cache, tools, fuzz_seconds }: &mut Run) -> Result<()> {
+    if tools.has("cargo-fuzz") && tools.has("c++") {
+        report.counted("fuzz targets", || built::fuzz(workspace, cache, tools, *fuzz_seconds))?;
+    }
+    Ok(())
+}
+
+/// Installs, and tries what was installed.
+fn install(Run { workspace, report, tools, .. }: &mut Run) -> Result<()> {
+    let prefix = tempfile::Builder::new().prefix("keystead-prefix-").tempdir()?;
+    let mut install = workspace.cargo("xtask install --prefix");
+    if report.command("install, with its tour", install.arg(prefix.path())) {
+        report.counted("README and docs, executed", || docs::executed(workspace, prefix.path()))?;
+        if tools.has("valgrind") {
+            let mut printed = String::new();
+            report.step("instructions of a get, against the figure", |_| {
+                let checked = gate::check(workspace, tools, prefix.path());
+                Outcome::one(checked.inspect(|text| printed.clone_from(text)))
+            });
+            // What is a little more or less is for all to see, too.
+            print!("{printed}");
         }
     }
-    Ok(Outcome::one(if wrong.is_empty() { Ok(wrong) } else { Err(wrong.into()) }))
-}
-
-/// Turns what a check found into the outcome of its step.
-fn outcome(faults: Result<Vec<String>>) -> Outcome {
-    match faults {
-        Ok(faults) => Outcome::faults(&faults),
-        Err(error) => Outcome::one(Err(error)),
-    }
-}
-
-/// Returns the counts of a step, or one failure where it could not be run.
-fn counted(result: Result<Outcome>) -> Outcome {
-    result.unwrap_or_else(|error| Outcome::one(Err(error)))
+    Ok(())
 }

@@ -11,11 +11,9 @@ mod error;
 pub mod fuzzing;
 mod keep;
 mod key;
-mod memory;
-mod peer;
 mod place;
 mod process;
-pub(crate) mod proto;
+mod proto;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -29,7 +27,7 @@ pub use client::Client;
 pub use error::Error;
 pub use key::SessionKey;
 pub use process::dispatch;
-pub(crate) use proto::Status;
+pub use proto::{HeldVault, Locked, Status};
 
 use crate::fs::Lock;
 

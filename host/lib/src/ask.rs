@@ -7,6 +7,34 @@ use crate::reference::Reference;
 /// Answers a locked vault's challenge. The binary asks at the terminal; a library's caller
 /// may do what it likes. Whoever wraps another one hands on every question: that is why
 /// those with an answer have no default.
+///
+/// # Examples
+/// ```
+/// use keystead::api::{Answer, Challenge, Prompt, VaultName};
+/// use keystead::reference::Reference;
+/// use keystead::{Ask, Unanswered};
+///
+/// /// Answers every prompt from one variable, and shows nobody anything.
+/// struct FromVariable;
+///
+/// impl Ask for FromVariable {
+///     fn given(&mut self, _: &VaultName, _: &Prompt) -> Option<Reference> {
+///         Reference::parse("env:WORK_PASSWORD").ok()
+///     }
+///
+///     fn ask(&mut self, _: &VaultName, _: &Challenge) -> Result<Vec<Answer>, Unanswered> {
+///         Err(Unanswered::Nobody)
+///     }
+///
+///     fn show(&mut self, _: &VaultName, _: &Challenge) -> Result<(), Unanswered> {
+///         Err(Unanswered::Nobody)
+///     }
+///
+///     fn is_there(&self) -> bool {
+///         false
+///     }
+/// }
+/// ```
 pub trait Ask {
     /// Returns where the answer to this prompt is to come from, where that was said for this
     /// call. It goes before what the vault is registered with.

@@ -15,6 +15,19 @@ use crate::{agent, fs, plugin, reference, registry, transfer};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Who must act on an error, and so how a program ends that meets it.
+///
+/// # Examples
+/// ```
+/// use keystead::{Class, Error};
+///
+/// fn exit_code(error: &Error) -> u8 {
+///     match error.class() {
+///         Class::NoSuch => 3,
+///         Class::NeedsHuman => 4,
+///         _ => 1,
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
     /// It could not be done; the caller can act.

@@ -4,7 +4,6 @@
 mod folder;
 mod lock;
 mod maker;
-pub(crate) mod mount;
 pub(crate) mod object;
 mod owner;
 #[cfg(test)]

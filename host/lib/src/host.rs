@@ -126,6 +126,24 @@ impl Host {
     /// In a process that the kernel started with more rights than its user has, the user's folders
     /// do not count. In a set-user-ID or set-group-ID process every call of it is refused
     /// ([`Error::MixedIds`]).
+    ///
+    /// # Examples
+    /// ```
+    /// use keystead::paths::Paths;
+    /// use keystead::{Host, Options};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let paths = Paths {
+    ///     system_config: folder.path().join("etc"),
+    ///     user_config: Some(folder.path().join("config")),
+    ///     user_data: Some(folder.path().join("data")),
+    ///     packaged: Vec::new(),
+    /// };
+    /// let host = Host::new(Options::new(paths, "/proc/self/exe".into()));
+    /// let (vaults, faults) = host.vaults()?;
+    /// assert!(vaults.is_empty() && faults.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(options: Options) -> Self {
         let options = options.for_this_process();
         let registry = Registry::open(&options.paths);
@@ -147,6 +165,22 @@ impl Host {
     }
 
     /// Returns the plugins that are installed.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::trust::{IfTaken, InProcess, Place, Vouch};
+    ///
+    /// let candidate = host.plugins().examine("/home/ada/libnotes.so".as_ref())?;
+    /// for permission in candidate.new_permissions() {
+    ///     println!("it requests {permission}");
+    /// }
+    /// // Whoever may decide has agreed.
+    /// let vouch = Vouch { place: Place::User, in_process: InProcess::Never };
+    /// host.plugins().install(candidate, &vouch, IfTaken::Refuse)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn plugins(&self) -> &Store {
         &self.0.plugins
     }
@@ -190,6 +224,20 @@ impl Host {
     ///
     /// # Errors
     /// What is wrong with the registry, when it has nothing that can be told.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// let (vaults, faults) = host.vaults()?;
+    /// for vault in vaults {
+    ///     println!("{}{}", vault.name, if vault.is_default { " (default)" } else { "" });
+    /// }
+    /// for fault in faults {
+    ///     println!("left out: {fault}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn vaults(&self) -> Result<(Vec<VaultInfo>, Vec<Error>)> {
         // A damaged setting hides no vault.
         let (default, unsaid) = match self.default_vault() {
@@ -232,6 +280,16 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::NoSuchVault`], or what is wrong with the registry.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// let name = keystead::api::VaultName::parse("work").expect("it is a name");
+    /// let details = host.vault(&name)?;
+    /// println!("of plugin {}", details.info.entry?.plugin);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn vault(&self, name: &VaultName) -> Result<VaultDetails> {
         let (vaults, _) = self.vaults()?;
         let Some(info) = vaults.into_iter().find(|info| info.name == *name) else {

@@ -27,7 +27,6 @@ pub use crate::similar::similar;
 
 /// The agent beyond [`Client`](crate::agent::Client).
 pub mod agent {
-    pub use crate::agent::proto::{HeldVault, Locked, Status};
     pub use crate::agent::*;
 }
 

@@ -20,6 +20,7 @@ pub mod internals;
 mod json;
 mod options;
 pub mod paths;
+mod platform;
 mod plugin;
 pub mod reference;
 mod registry;

@@ -30,7 +30,7 @@ pub struct Options {
     /// Where things are.
     pub paths: Paths,
     /// The program that serves isolated plugins: the `keystead` binary, or a program that
-    /// calls [`plugin::runner::dispatch`](crate::plugin::runner::dispatch) first.
+    /// calls [`runner::dispatch`](crate::runner::dispatch) first.
     pub runner: PathBuf,
     /// Whether the process has rights that its user has not.
     pub privilege: Privilege,
@@ -102,6 +102,20 @@ pub trait Sources: Send + Sync {
 }
 
 /// Takes what plugins log. The message has no control characters and at most 4,096 bytes.
+///
+/// # Examples
+/// ```
+/// use keystead::Log;
+/// use keystead::api::{Level, VaultName};
+///
+/// struct Stderr;
+///
+/// impl Log for Stderr {
+///     fn line(&self, vault: &VaultName, _: Level, message: &str) {
+///         eprintln!("{vault}: {message}");
+///     }
+/// }
+/// ```
 pub trait Log: Send + Sync {
     /// Takes one line.
     fn line(&self, vault: &VaultName, level: Level, message: &str);

@@ -29,6 +29,16 @@ pub(crate) use list::Walk;
 pub use write::unfit;
 
 /// Where a secret is looked for.
+///
+/// # Examples
+/// ```
+/// use keystead::Place;
+/// use keystead::api::VaultName;
+///
+/// let one = Place::Vault(VaultName::parse("work").unwrap());
+/// assert!(matches!(one, Place::Vault(_)));
+/// assert!(!matches!(Place::anywhere(), Place::Vault(_)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// In this vault.
@@ -120,6 +130,22 @@ impl Host {
     /// [`Error::NoSuchSecret`] when every vault that was to be asked was asked and none has
     /// it; [`Error::SearchIncomplete`] when one of several could not be asked; what a named
     /// vault answers, or the only one there is.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::api::SecretName;
+    /// use keystead::{Error, Nobody, Place};
+    ///
+    /// let name = SecretName::parse("db/password").expect("it is a name");
+    /// match host.get(&name, &Place::anywhere(), &mut Nobody) {
+    ///     Ok(found) => println!("it is in vault {}", found.vault),
+    ///     Err(Error::NoSuchSecret { searched, .. }) => println!("{} vaults have none", searched.len()),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get(&self, name: &SecretName, place: &Place, ask: &mut dyn Ask) -> Result<Found> {
         let (vault, secret) = self.first(name, place, ask, &mut |vault, ask| {
             self.call(vault, ask, &mut |open, deadline| {
@@ -133,6 +159,20 @@ impl Host {
     ///
     /// # Errors
     /// As [`Host::get`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::api::{SecretName, VaultName};
+    /// use keystead::{Nobody, Place};
+    ///
+    /// let vault = VaultName::parse("work").expect("it is a name");
+    /// let name = SecretName::parse("db/password").expect("it is a name");
+    /// let described = host.describe(&name, &Place::Vault(vault), &mut Nobody)?;
+    /// println!("{} is in {}", described.entry.name, described.vault);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn describe(
         &self,
         name: &SecretName,

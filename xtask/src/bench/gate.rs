@@ -4,23 +4,21 @@
 //! Valgrind's processor is the same everywhere but for what it takes from the real one (AVX2 or
 //! not), and the count depends on the compiler and on glibc: these stand beside the figure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::Result;
-use crate::process::captured;
-use crate::provision::Tools;
-use crate::workspace::Workspace;
-
-use super::callgrind::Profile;
+use super::grouped;
 use super::home::Home;
-use super::machine::said;
-use super::own::{OWN, Own, get};
-use super::{data, measure};
+use super::measure::count;
+use super::program::Program;
+use crate::Result;
+use crate::process::{command, stdout, succeed};
+use crate::provision::Tools;
+use crate::workspace::{HOST, Workspace};
 
 /// Where the figure is.
 const FIGURE: &str = "xtask/src/bench/instructions.json";
@@ -32,202 +30,110 @@ const ACCEPT: &str = "cargo xtask bench --accept";
 /// by less than a thousandth: hash tables have another seed each time.
 const TOLERANCE_PERCENT: u64 = 3;
 
-/// Counts by case, and what they depend on.
-#[derive(Debug, PartialEq, Eq)]
-struct Counted {
-    by: BTreeMap<String, String>,
-    instructions: BTreeMap<String, u64>,
-}
-
-/// Compares what is installed below a prefix with the figure: what it says is for all to read,
+/// Compares what is installed below a prefix with the figure: what it returns is for all to read,
 /// and an error where it is too much.
 pub(crate) fn check(workspace: &Workspace, tools: &Tools, prefix: &Path) -> Result<String> {
-    let text = fs_err::read_to_string(workspace.root().join(FIGURE))?;
-    let figure = Counted::parse(&text)?;
-    compared(&figure, &Counted::of(workspace, tools, prefix)?)
+    let figure = serde_json::from_str(&workspace.read(FIGURE)?)?;
+    compared(&figure, &counted(workspace, tools, prefix)?)
 }
 
 /// Writes the figure anew.
 pub(super) fn accept(workspace: &Workspace, tools: &Tools, prefix: &Path) -> Result<()> {
-    let counted = Counted::of(workspace, tools, prefix)?;
-    fs_err::write(workspace.root().join(FIGURE), counted.text())?;
-    for (case, count) in &counted.instructions {
-        println!("{case}: {}", grouped(*count));
-    }
-    println!("written: {FIGURE}");
+    let counted = format!("{:#}\n", counted(workspace, tools, prefix)?);
+    fs_err::write(workspace.root().join(FIGURE), &counted)?;
+    println!("{counted}written: {FIGURE}");
     Ok(())
 }
 
-impl Counted {
-    /// Counts what is installed below a prefix.
-    fn of(workspace: &Workspace, tools: &Tools, prefix: &Path) -> Result<Self> {
-        // Names of one length, in a folder that is at one place on every machine: the host
-        // looks at every part of the way to a plugin.
-        let folder = tempfile::Builder::new().prefix("keystead-gate-").tempdir_in("/tmp")?;
-        let own = folder.path().join("prefix");
-        fs_err::create_dir(&own)?;
-        let mut copy = Command::new("cp");
-        copy.arg("-a").args(["bin", "lib"].map(|part| prefix.join(part))).arg(&own);
-        if let (false, said) = captured(&mut copy) {
-            return Err(said.into());
+/// Counts what is installed below a prefix: by case, and with what the counts depend on.
+fn counted(workspace: &Workspace, tools: &Tools, prefix: &Path) -> Result<Value> {
+    // Names of one length, in a directory that is at one place on every machine: the host
+    // looks at every part of the way to a plugin.
+    let dir = tempfile::Builder::new().prefix("keystead-gate-").tempdir_in("/tmp")?;
+    let own = dir.path().join("prefix");
+    fs_err::create_dir(&own)?;
+    let parts = ["bin", "lib"].map(|part| prefix.join(part));
+    succeed(Command::new("cp").arg("-a").args(parts).arg(&own))?;
+    let mut path = own.join("bin").into_os_string();
+    path.push(":/usr/bin:/bin");
+    let mut home = Home::new(dir.path().join("home"), path)?;
+    let mut instructions = BTreeMap::new();
+    for program in Program::all(workspace)?.iter().rev() {
+        for size in program.numbers("gated") {
+            let rows = program.ready(&mut home, size, &[("GATE", "yes".to_owned())])?;
+            let row = rows.first().ok_or("no command to count")?;
+            let line = row.line.replacen(HOST, &own.join("bin/keystead").to_string_lossy(), 1);
+            // The first fills the cache: under valgrind the running program has another name.
+            count(tools, &home, &line)?;
+            let name = row.name.split(", in-process").next().unwrap_or_default();
+            let case = format!("{name}, 1 of {}", grouped(size));
+            instructions.insert(case, count(tools, &home, &line)?);
         }
-        let home = Home::new(folder.path().join("home"), super::search_path(&own))?;
-        let mut instructions = BTreeMap::new();
-        for plugin in OWN.iter().filter(|own| own.is_in(workspace)) {
-            for secrets in plugin.gated {
-                let (case, count) = count(tools, &home, &own, plugin, *secrets)?;
-                instructions.insert(case, count);
-            }
-        }
-        let valgrind = tools.path_of("KEYSTEAD_TEST_VALGRIND")?;
-        let by = [
-            ("rustc", said(&["rustc", "--version"])?),
-            ("glibc", said(&["getconf", "GNU_LIBC_VERSION"])?),
-            ("valgrind", said(&[&valgrind.to_string_lossy(), "--version"])?),
-        ];
-        let by = by.map(|(tool, version)| (tool.to_owned(), version)).into();
-        Ok(Self { by, instructions })
     }
-
-    fn parse(text: &str) -> Result<Self> {
-        let json: Value = serde_json::from_str(text)?;
-        let table = |name: &str| json[name].as_object().ok_or(format!("{FIGURE} has no `{name}`"));
-        let mut counted = Self { by: BTreeMap::new(), instructions: BTreeMap::new() };
-        for (tool, version) in table("by")? {
-            let version = version.as_str().ok_or(format!("{FIGURE}: `{tool}` is no text"))?;
-            counted.by.insert(tool.clone(), version.to_owned());
-        }
-        for (case, count) in table("instructions")? {
-            let count = count.as_u64().ok_or(format!("{FIGURE}: `{case}` is no number"))?;
-            counted.instructions.insert(case.clone(), count);
-        }
-        Ok(counted)
-    }
-
-    fn text(&self) -> String {
-        let json = json!({ "by": self.by, "instructions": self.instructions });
-        format!("{json:#}\n")
-    }
-}
-
-/// Counts one case, its verdict cached.
-fn count(
-    tools: &Tools,
-    home: &Home,
-    prefix: &Path,
-    plugin: &Own,
-    secrets: usize,
-) -> Result<(String, u64)> {
-    let [vault, _] = plugin.register(home, secrets)?;
-    home.run(&plugin.import(home, &vault, secrets)?)?;
-    let mut last = 0;
-    // The first fills the cache: under valgrind the running program has another name.
-    for _ in 0..2 {
-        let out = tempfile::tempdir_in(home.at(""))?;
-        let valgrind = home.command(tools.path_of("KEYSTEAD_TEST_VALGRIND")?);
-        let mut valgrind = measure::callgrind(valgrind, out.path());
-        // Valgrind may have been started by a script that shows it libraries of its own: the
-        // loader of what is counted must not look for them.
-        valgrind.args(["/usr/bin/env", "-u", "LD_LIBRARY_PATH"]).arg(prefix.join("bin/keystead"));
-        if let (false, said) = captured(valgrind.args(&get(&vault, secrets)[1..])) {
-            return Err(said.into());
-        }
-        last = measure::read_profiles(out.path())?.iter().map(Profile::total).sum();
-    }
-    Ok((format!("keystead get, {}, 1 of {}", plugin.id, data::grouped(secrets)), last))
+    let valgrind = tools.path_of("KEYSTEAD_TEST_VALGRIND")?;
+    let version = |mut command: Command| stdout(&mut command).map(|text| text.trim().to_owned());
+    let by = json!({
+        "rustc": version(command("rustc --version"))?,
+        "glibc": version(command("getconf GNU_LIBC_VERSION"))?,
+        "valgrind": version(command(&format!("{} --version", valgrind.display())))?,
+    });
+    Ok(json!({ "by": by, "instructions": instructions }))
 }
 
 /// Compares counts with the figure.
-fn compared(figure: &Counted, counted: &Counted) -> Result<String> {
+fn compared(figure: &Value, counted: &Value) -> Result<String> {
+    let table = |value: &Value, name: &str| value[name].as_object().cloned().unwrap_or_default();
+    let (figures, counts) = (table(figure, "instructions"), table(counted, "instructions"));
     let mut text = String::new();
-    let (mut more, mut fewer, mut unknown) = (false, false, false);
-    for (case, count) in &counted.instructions {
-        let Some(figure) = figure.instructions.get(case) else {
-            let _ = writeln!(text, "{case}: {}, and there is no figure for it", grouped(*count));
-            unknown = true;
+    let (mut is_fault, mut is_fewer) = (false, false);
+    let cases: BTreeSet<&String> = figures.keys().chain(counts.keys()).collect();
+    for case in cases {
+        let number = |of: &serde_json::Map<String, Value>| of.get(case).and_then(Value::as_u64);
+        let (Some(figure), Some(count)) = (number(&figures), number(&counts)) else {
+            let _ = writeln!(text, "{case}: has a figure or a count, and not both");
+            is_fault = true;
             continue;
         };
-        let change = *count as f64 / *figure as f64 - 1.0;
-        more |= count * 100 > figure * (100 + TOLERANCE_PERCENT);
-        fewer |= count * 100 < figure * (100 - TOLERANCE_PERCENT);
-        let _ = writeln!(
-            text,
-            "{case}: {} instructions, the figure is {} ({:+.1} %)",
-            grouped(*count),
-            grouped(*figure),
-            change * 100.0
-        );
+        let change = (count as f64 / figure as f64 - 1.0) * 100.0;
+        is_fault |= count * 100 > figure * (100 + TOLERANCE_PERCENT);
+        is_fewer |= count * 100 < figure * (100 - TOLERANCE_PERCENT);
+        let (count, figure) = (grouped(count), grouped(figure));
+        let _ =
+            writeln!(text, "{case}: {count} instructions, the figure is {figure} ({change:+.1} %)");
     }
-    for case in figure.instructions.keys().filter(|case| !counted.instructions.contains_key(*case))
-    {
-        let _ = writeln!(text, "{case}: has a figure, and is not counted any more");
-        unknown = true;
-    }
-    let mut others = String::new();
-    for (tool, version) in counted.by.iter().filter(|(tool, own)| figure.by.get(*tool) != Some(own))
-    {
-        let was = figure.by.get(tool).map_or("nothing", String::as_str);
-        let _ = writeln!(others, "the figure was made with {was}, this with {version}");
-    }
-    if more || unknown {
-        text.push_str(&others);
-        if more {
-            let _ = writeln!(
-                text,
-                "that is more than {TOLERANCE_PERCENT} % above the figure in {FIGURE}"
-            );
+    if is_fault || is_fewer {
+        for (tool, version) in table(counted, "by") {
+            let was = &figure["by"][&tool];
+            if *was != version {
+                let _ = writeln!(text, "the figure was made with {was}, this with {version}");
+            }
         }
+    }
+    if is_fault {
+        let _ =
+            writeln!(text, "at most {TOLERANCE_PERCENT} % above the figure in {FIGURE} is allowed");
         let _ = write!(text, "where that is as it must be: `{ACCEPT}` writes the figure anew");
         return Err(text.into());
     }
-    if fewer {
-        text.push_str(&others);
+    if is_fewer {
         let _ = writeln!(text, "lower the figure, so that it holds what was gained: `{ACCEPT}`");
     }
     Ok(text)
-}
-
-fn grouped(count: u64) -> String {
-    data::grouped(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn counted(rustc: &str, cases: &[(&str, u64)]) -> Counted {
-        Counted {
-            by: [("rustc".to_owned(), rustc.to_owned())].into(),
-            instructions: cases.iter().map(|(case, count)| ((*case).to_owned(), *count)).collect(),
-        }
-    }
-
     #[test]
-    fn three_percent_more_is_too_much_and_three_percent_less_is_told() {
-        let figure = counted("rustc 1", &[("get", 1_000_000)]);
-        let said = |count| compared(&figure, &counted("rustc 1", &[("get", count)]));
-        let within = "get: 1,030,000 instructions, the figure is 1,000,000 (+3.0 %)\n";
-        assert_eq!(said(1_030_000).unwrap(), within);
-        let error = said(1_030_001).unwrap_err().to_string();
-        assert!(error.contains("more than 3 % above") && error.contains(ACCEPT), "{error}");
-        assert!(!said(970_000).unwrap().contains("lower"));
-        assert!(said(969_999).unwrap().contains(ACCEPT));
-    }
-
-    #[test]
-    fn another_compiler_is_named_and_a_case_on_one_side_alone_is_a_fault() {
-        let figure = counted("rustc 1", &[("get", 100)]);
-        let error =
-            compared(&figure, &counted("rustc 2", &[("get", 200)])).unwrap_err().to_string();
-        assert!(error.contains("made with rustc 1, this with rustc 2"), "{error}");
-        assert!(compared(&figure, &counted("rustc 1", &[("get", 100), ("new", 1)])).is_err());
-        assert!(compared(&figure, &counted("rustc 1", &[])).is_err());
-    }
-
-    #[test]
-    fn what_is_written_is_what_is_read() {
-        let figure = counted("rustc 1", &[("get", 100), ("b", 7)]);
-        assert_eq!(Counted::parse(&figure.text()).unwrap(), figure);
-        assert!(Counted::parse("{\"by\":{}}").is_err());
+    fn count_is_refused_three_percent_above_the_figure_or_without_one() {
+        let of = |count: u64| json!({ "by": { "rustc": count }, "instructions": { "get": count } });
+        let figure = of(1_000_000);
+        assert!(!compared(&figure, &of(1_030_000)).unwrap().contains(ACCEPT));
+        let error = compared(&figure, &of(1_030_001)).unwrap_err().to_string();
+        assert!(error.contains("made with 1000000, this with 1030001"), "{error}");
+        assert!(!compared(&figure, &of(970_000)).unwrap().contains(ACCEPT));
+        assert!(compared(&figure, &of(969_999)).unwrap().contains(ACCEPT));
+        assert!(compared(&figure, &json!({ "instructions": {} })).is_err());
     }
 }

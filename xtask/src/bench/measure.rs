@@ -1,19 +1,20 @@
-//! Measures a row: its time with hyperfine, its instructions with callgrind, its memory by
-//! looking.
+//! Measures a row: its time with hyperfine, its instructions with callgrind, its memory by looking.
+//!
+//! Instructions are counted by callgrind itself, without a bench crate: gungraun 0.20 (iai-callgrind
+//! before; Apache-2.0 OR MIT) counts programs too, but wants a bench target and a runner of its own
+//! installed, and compares with its own last run on the machine, where the gate compares with a figure
+//! in the repository. What is needed of callgrind is the line `totals:`.
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::process::{captured, family, last_line};
+use crate::process::{captured, last_line, succeed};
 use crate::provision::Tools;
 
-use super::callgrind::Profile;
-use super::row::{Also, Measured, Row, Runs, Whose};
+use super::home::Home;
 
 /// Runs whose median is taken: so many where all of them fit into the time for one row, and no
 /// fewer than the least.
@@ -21,186 +22,168 @@ const MOST_RUNS: f64 = 300.0;
 const LEAST_RUNS: f64 = 20.0;
 const MILLISECONDS_A_ROW: f64 = 15_000.0;
 
-/// What measures.
+/// One command to be measured, as a script of `programs/` names it.
+pub(super) struct Row {
+    pub(super) table: String,
+    /// `floor`, `ours` or `peer`.
+    pub(super) whose: String,
+    /// What is found out beside the time: `instructions` of all processes, `memory` of the process, which
+    /// is all where the command is run `once`, or `-`.
+    also: String,
+    /// What it must answer.
+    answer: Option<String>,
+    /// A command that is run before each run and not measured.
+    before: Option<String>,
+    pub(super) name: String,
+    /// The command: words without a space or a quote.
+    pub(super) line: String,
+}
+
+impl Row {
+    /// Parses what the function `row` of `prelude.sh` writes.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [table, whose, also, answer, before, name, line] = fields[..] else { return None };
+        let [table, whose, also, name, line] = [table, whose, also, name, line].map(str::to_owned);
+        let [answer, before] = [answer, before].map(|text| (text != "-").then(|| text.to_owned()));
+        Some(Self { table, whose, also, answer, before, name, line })
+    }
+}
+
+/// What a row came to. Times are in milliseconds.
+pub(super) struct Measured {
+    pub(super) row: Row,
+    pub(super) typed: String,
+    pub(super) median: f64,
+    pub(super) fastest: f64,
+    pub(super) runs: usize,
+    /// Instructions or memory.
+    pub(super) also: String,
+}
+
+/// What measures, with a directory for files that are read at once.
 pub(super) struct Meter<'a> {
     pub(super) tools: &'a Tools,
-    /// For files that are read at once.
-    pub(super) folder: PathBuf,
-    /// The search path on which the host is that is counted: the same build with its symbols.
-    pub(super) counted: OsString,
+    pub(super) dir: &'a Path,
 }
 
 impl Meter<'_> {
-    /// Measures a row, and returns the profiles of its processes beside, the first started
-    /// first.
-    pub(super) fn measure(&self, row: &Row) -> Result<(Measured, Vec<Profile>)> {
-        let mut measured = Measured {
-            race: row.race,
-            whose: row.whose,
-            name: row.name.clone(),
-            typed: row.typed(),
-            median: 0.0,
-            fastest: 0.0,
-            runs: 1,
-            instructions: None,
-            memory: None,
+    /// Measures a row.
+    pub(super) fn measure(&self, home: &Home, row: Row) -> Result<Measured> {
+        // For who waits: it can take minutes.
+        eprintln!("measuring: {}", row.name);
+        let mut typed: String =
+            home.variables.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+        typed += &row.line;
+        typed.extend(row.before.iter().map(|before| format!("   # before each: {before}")));
+        let dir = home.at("").to_string_lossy().trim_end_matches('/').to_owned();
+        let typed = typed.replace(&dir, "~");
+        let (once, memory) = first_run(home, &row)?;
+        let (mut median, mut fastest, mut runs) = (once, once, 1);
+        if row.also != "once" {
+            runs = (MILLISECONDS_A_ROW / once).clamp(LEAST_RUNS, MOST_RUNS) as usize;
+            (median, fastest) = self.times(home, &row, runs)?;
+        }
+        let also = match row.also.as_str() {
+            "instructions" => self.instructions(home, &row)?,
+            "-" => None,
+            _ => memory.map(|bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0)),
         };
-        let (once, memory) = tried(row)?;
-        if row.also == Also::Memory {
-            measured.memory = Some(memory);
-        }
-        match row.runs {
-            Runs::Once => (measured.median, measured.fastest) = (once, once),
-            Runs::Many => {
-                let runs = (MILLISECONDS_A_ROW / once).clamp(LEAST_RUNS, MOST_RUNS);
-                (measured.median, measured.fastest) = self.times(row, runs as usize)?;
-                measured.runs = runs as usize;
-            }
-        }
-        let mut profiles = Vec::new();
-        if row.also == Also::Instructions {
-            match self.profiles(row) {
-                Ok(counted) => {
-                    measured.instructions = Some(counted.iter().map(Profile::total).sum());
-                    profiles = counted;
-                }
-                // Some programs do not run on valgrind's processor.
-                Err(error) if row.whose == Whose::Peer => {
-                    eprintln!("{}: not counted: {}", row.name, last_line(&error.to_string()));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok((measured, profiles))
+        let also = also.unwrap_or_else(|| "–".into());
+        Ok(Measured { row, typed, median, fastest, runs, also })
     }
 
-    /// Returns the median and the shortest time of a row, in milliseconds.
-    fn times(&self, row: &Row, runs: usize) -> Result<(f64, f64)> {
-        let out = self.folder.join("times.json");
-        let mut hyperfine = row.home.command(self.tools.path_of("KEYSTEAD_TEST_HYPERFINE")?);
-        hyperfine.args(["--shell=none", "--style", "none", "--runs"]).arg(runs.to_string());
-        hyperfine.args(["--warmup", &(runs / 10).to_string(), "--export-json"]).arg(&out);
-        if let Some(before) = &row.before {
-            hyperfine.arg("--prepare").arg(quoted(before));
-        }
-        let (ok, output) = captured(hyperfine.arg(quoted(&row.words)));
-        if !ok {
-            return Err(output.into());
-        }
+    /// Returns the median and the shortest time of a row, by hyperfine.
+    fn times(&self, home: &Home, row: &Row, runs: usize) -> Result<(f64, f64)> {
+        let out = self.dir.join("times.json");
+        let program = self.tools.path_of("KEYSTEAD_TEST_HYPERFINE")?;
+        let mut hyperfine = home.command(&format!(
+            "{} --shell=none --style none --runs {runs} --warmup {} --export-json {}",
+            program.display(),
+            runs / 10,
+            out.display()
+        ));
+        hyperfine.args(row.before.iter().flat_map(|before| ["--prepare", before]));
+        succeed(hyperfine.arg(&row.line))?;
         let json: serde_json::Value = serde_json::from_slice(&fs_err::read(&out)?)?;
-        let seconds =
-            |name: &str| json["results"][0][name].as_f64().ok_or("hyperfine wrote no times");
-        Ok((seconds("median")? * 1e3, seconds("min")? * 1e3))
+        let of = |name: &str| json["results"][0][name].as_f64().ok_or("hyperfine wrote no times");
+        Ok((of("median")? * 1e3, of("min")? * 1e3))
     }
 
-    /// Runs a row under callgrind and returns the profile of each of its processes.
-    fn profiles(&self, row: &Row) -> Result<Vec<Profile>> {
+    fn instructions(&self, home: &Home, row: &Row) -> Result<Option<String>> {
         match &row.before {
-            Some(before) => drop(row.home.run(before)?),
-            // Once before, so that what is cached is cached: under valgrind too, where our
-            // running program has another name, and a verdict of its own.
-            None if row.whose == Whose::Ours => {
-                self.count(row, tempfile::tempdir_in(&self.folder)?.path())?;
-            }
+            Some(before) => drop(home.run(before)?),
+            // Once before, so that what is cached is cached: under valgrind our running program has
+            // another name, and a verdict of its own.
+            None if row.whose == "ours" => drop(count(self.tools, home, &row.line)?),
             None => {}
         }
-        let out = tempfile::tempdir_in(&self.folder)?;
-        self.count(row, out.path())?;
-        read_profiles(out.path())
-    }
-
-    /// Runs a row under callgrind, which writes into a folder.
-    fn count(&self, row: &Row, out: &Path) -> Result<()> {
-        let valgrind = self.tools.path_of("KEYSTEAD_TEST_VALGRIND")?;
-        let mut home = row.home.clone();
-        match row.whose {
-            Whose::Ours => home = home.with_path(&self.counted),
-            // The signals by which Go's runtime interrupts itself are more than callgrind bears.
-            _ => home.variables.push(("GODEBUG", "asyncpreemptoff=1".into())),
-        }
-        match captured(callgrind(home.command(valgrind), out).args(&row.words)) {
-            (true, _) => Ok(()),
-            (false, output) => Err(output.into()),
+        match count(self.tools, home, &row.line) {
+            Ok(count) => Ok(Some(format!("{:.3} M", count as f64 / 1e6))),
+            // Some programs do not run on valgrind's processor.
+            Err(error) if row.whose == "peer" => {
+                eprintln!("{}: not counted: {}", row.name, last_line(&error.to_string()));
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 }
 
-/// Makes valgrind count into a folder.
-///
-/// A runner is killed when its host has what it wanted, and then writes nothing. So it dumps
-/// what it has counted before each of its replies: after the last it may be gone already.
-pub(super) fn callgrind(mut valgrind: Command, out: &Path) -> Command {
-    valgrind.args(["--tool=callgrind", "--trace-children=yes"]);
-    valgrind.arg("--dump-before=keystead::plugin::runner::link::Link::reply");
-    valgrind.arg(format!("--callgrind-out-file={}/%p.out", out.display()));
-    valgrind
-}
-
-/// Reads what callgrind wrote into a folder, the first process first.
-pub(super) fn read_profiles(out: &Path) -> Result<Vec<Profile>> {
-    let mut dumps: BTreeMap<u32, BTreeMap<u32, String>> = BTreeMap::new();
-    for file in fs_err::read_dir(out)? {
-        let file = file?;
-        let name = file.file_name().to_string_lossy().into_owned();
-        let mut numbers = name.split('.').filter_map(|part| part.parse::<u32>().ok());
-        let process = numbers.next().ok_or_else(|| format!("callgrind wrote `{name}`"))?;
-        // The file without a number is written last.
-        let part = numbers.next().unwrap_or(u32::MAX);
-        let text = String::from_utf8_lossy(&fs_err::read(file.path())?).into_owned();
-        dumps.entry(process).or_default().insert(part, text);
+/// Returns the instructions of all processes that a command starts.
+pub(super) fn count(tools: &Tools, home: &Home, line: &str) -> Result<u64> {
+    let valgrind = tools.path_of("KEYSTEAD_TEST_VALGRIND")?;
+    let out = tempfile::tempdir_in(home.at(""))?;
+    // Valgrind may have been started by a script that shows it libraries of its own: the loader of what is
+    // counted must not look for them. And the signals by which Go's runtime interrupts itself are more
+    // than callgrind bears.
+    let mut command = home.command(&format!(
+        "{} --tool=callgrind --trace-children=yes --callgrind-out-file={}/%p.out \
+         /usr/bin/env -u LD_LIBRARY_PATH {line}",
+        valgrind.display(),
+        out.path().display()
+    ));
+    if let (false, printed) = captured(command.env("GODEBUG", "asyncpreemptoff=1")) {
+        return Err(printed.into());
     }
-    dumps
-        .into_values()
-        .map(|dumps| Profile::parse(&dumps.into_values().collect::<Vec<String>>()))
-        .collect()
+    let mut sum = 0;
+    for file in fs_err::read_dir(out.path())? {
+        let text = fs_err::read(file?.path())?;
+        let text = String::from_utf8_lossy(&text);
+        let totals = text.lines().filter_map(|line| line.strip_prefix("totals:"));
+        sum += totals.filter_map(|total| total.trim().parse::<u64>().ok()).sum::<u64>();
+    }
+    if sum == 0 { Err("callgrind wrote no totals".into()) } else { Ok(sum) }
 }
 
 /// Runs a row once: checks what it answers, and returns how long it took, in milliseconds, and
-/// the most memory that its processes had, in bytes.
-fn tried(row: &Row) -> Result<(f64, u64)> {
-    if let Some(before) = &row.before {
-        row.home.run(before)?;
-    }
-    let (program, rest) = row.words.split_first().ok_or("a row without a command")?;
-    let (answer, said) = (tempfile::NamedTempFile::new()?, tempfile::NamedTempFile::new()?);
-    let mut command = row.home.command(program);
-    command.args(rest).stdin(Stdio::null());
-    command.stdout(answer.reopen()?).stderr(said.reopen()?);
+/// the most memory that its process had, in bytes.
+fn first_run(home: &Home, row: &Row) -> Result<(f64, Option<u64>)> {
+    row.before.as_ref().map(|before| home.run(before)).transpose()?;
+    let (out, err) = (tempfile::NamedTempFile::new()?, tempfile::NamedTempFile::new()?);
+    let mut command = home.command(&row.line);
+    command.stdin(Stdio::null()).stdout(out.reopen()?).stderr(err.reopen()?);
     let began = Instant::now();
-    let mut child = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
-    let mut most: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut child = command.spawn().map_err(|error| format!("{}: {error}", row.line))?;
+    let mut memory = None;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
         }
-        if row.also == Also::Memory {
-            for id in family(child.id())? {
-                let memory = peak(id).unwrap_or_default();
-                most.entry(id).and_modify(|most| *most = memory.max(*most)).or_insert(memory);
-            }
-        }
+        let status =
+            fs_err::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        memory =
+            most.and_then(|kib| kib.trim().parse::<u64>().ok()).map(|kib| kib * 1024).or(memory);
         // Seldom enough not to be in the way of what takes long.
         let pause = began.elapsed() / 50;
         thread::sleep(pause.clamp(Duration::from_millis(1), Duration::from_millis(20)));
     };
     let took = began.elapsed().as_secs_f64() * 1e3;
-    let text = String::from_utf8_lossy(&fs_err::read(answer.path())?).into_owned();
+    let text = String::from_utf8_lossy(&fs_err::read(out.path())?).into_owned();
     if !status.success() || row.answer.as_ref().is_some_and(|wanted| wanted != text.trim_end()) {
-        let said = fs_err::read_to_string(said.path())?;
-        return Err(format!("{}: {status}: {text}{said}", row.typed()).into());
+        let printed = fs_err::read_to_string(err.path())?;
+        return Err(format!("{}: {status}: {text}{printed}", row.line).into());
     }
-    Ok((took, most.values().sum()))
-}
-
-/// Returns the most memory that a process had so far, in bytes, while it lives.
-fn peak(id: u32) -> Option<u64> {
-    let status = fs_err::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
-}
-
-/// Returns a command as hyperfine reads it.
-fn quoted(words: &[OsString]) -> String {
-    let quoted = |word: &OsStr| format!("'{}'", word.display());
-    words.iter().map(|word| quoted(word)).collect::<Vec<String>>().join(" ")
+    Ok((took, memory))
 }

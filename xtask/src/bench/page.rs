@@ -1,176 +1,166 @@
-//! Tells what was measured: a table for the terminal, and the measured part of docs/reference/performance.md.
+//! Prints what was measured: the measured part of docs/reference/performance.md, by `page.md`, and its chart, by
+//! `chart.svg`.
 
-use std::fmt::Write as _;
+use std::thread;
+use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use super::PLUGINS;
+use super::measure::Measured;
 use crate::Result;
-use crate::part::Part;
+use crate::part::{Part, rendered};
+use crate::process::{command, stdout};
 use crate::workspace::Workspace;
-
-use super::cage::Caged;
-use super::callers::Callers;
-use super::chart;
-use super::machine::Machine;
-use super::peer::Peers;
-use super::row::{Measured, Race, Whose, duration};
 
 const CHART: &str = "docs/reference/performance.svg";
 
 /// What is written by `bench --write`.
 const PART: Part = Part {
     page: "docs/reference/performance.md",
-    begin: "<!-- measured: begin, written by `cargo xtask bench --write` -->\n",
-    end: "<!-- measured: end -->\n",
+    name: "measured",
+    command: "bench",
+    make: |_| Err("it is measured, and not made".into()),
 };
 
+/// Tables by the words of the scripts. Bulk work has a scale of its own and is not drawn.
+const TABLES: [(&str, &str); 4] = [
+    ("one", "Read a secret, the only one there"),
+    ("many", "Read one secret of many"),
+    ("write", "Write a secret, onto the disk"),
+    ("bulk", "All secrets at once"),
+];
+
+/// The most that the sandbox may cost: milliseconds more than in-process, microseconds a call, and MiB
+/// of its process alone.
+const MOST: [f64; 3] = [2.0, 10.0, 3.0];
+
 /// All that one run found out.
+#[derive(Default)]
 pub(super) struct Findings {
-    pub(super) machine: Machine,
+    /// The share of the processors' time that others took: above 5 %, times are not to be compared with
+    /// those of another run.
+    pub(super) busy: f64,
     pub(super) versions: Vec<(String, String)>,
     pub(super) measured: Vec<Measured>,
-    pub(super) caged: Caged,
-    pub(super) callers: Callers,
-    pub(super) peers: Peers,
+    /// Of a plugin that is open in its sandbox: nanoseconds a call, and bytes that no other process has.
+    pub(super) sandbox: Vec<[f64; 2]>,
+    /// By plugin: nanoseconds a call with one thread, and with four.
+    pub(super) threads: Vec<[f64; 2]>,
+    /// What is not here, or would not do, and why.
+    pub(super) left_out: Vec<String>,
 }
 
 impl Findings {
-    /// Puts what is compared together, the fastest first.
-    pub(super) fn sort(&mut self) {
-        self.measured.sort_by(|a, b| {
-            (a.race as u8).cmp(&(b.race as u8)).then(a.median.total_cmp(&b.median))
-        });
-    }
-
-    /// Returns the rows of each race that was run.
-    fn races(&self) -> impl Iterator<Item = (Race, Vec<&Measured>)> {
-        Race::ALL
-            .into_iter()
-            .map(|race| (race, self.measured.iter().filter(|row| row.race == race).collect()))
-            .filter(|(_, rows): &(Race, Vec<&Measured>)| !rows.is_empty())
-    }
-
-    /// Returns the tables for a terminal.
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
-        for (race, rows) in self.races() {
-            let fourth = if race == Race::Bulk { "memory" } else { "instructions" };
-            let _ = writeln!(
-                text,
-                "\n{:<52}{:>10}{:>11}{fourth:>15}{:>6}",
-                race.title(),
-                "median",
-                "fastest",
-                "runs"
-            );
-            for row in rows {
-                let name = named(row);
-                let fourth = if race == Race::Bulk { row.memory() } else { row.instructions() };
-                let (median, fastest) = (duration(row.median), duration(row.fastest));
-                let _ = writeln!(
-                    text,
-                    "{name:<52}{median:>10}{fastest:>11}{fourth:>15}{:>6}",
-                    row.runs
-                );
-            }
-        }
-        let _ = writeln!(text, "\n{:<52}{:>10}{:>11}", "The cage", "", "at most");
-        for [what, is, most] in self.caged.lines(&self.measured) {
-            let _ = writeln!(text, "{what:<52}{is:>10}{most:>11}");
-        }
-        let _ = writeln!(text, "\n{:<52}{:>10}{:>11}", "Threads of one program", "one", "four");
-        for [what, one, four] in self.callers.lines() {
-            let _ = writeln!(text, "{what:<52}{one:>10}{four:>11}");
-        }
-        if !self.peers.left_out.is_empty() {
-            let _ = writeln!(text, "\nleft out:\n  {}", self.peers.left_out.join("\n  "));
-        }
-        if !self.machine.is_quiet() {
-            let _ = writeln!(text, "\nwarning: {}", self.warning());
-        }
-        text
-    }
-
-    fn warning(&self) -> String {
-        let busy = self.machine.busy * 100.0;
-        format!("the machine had other work ({busy:.0} % of its processors): times are provisional")
-    }
-
     /// Writes page and chart into the checkout.
-    pub(super) fn write(&self, workspace: &Workspace) -> Result<()> {
-        let page = workspace.root().join(PART.page);
-        let text = fs_err::read_to_string(&page)?;
-        fs_err::write(&page, PART.replaced(&text, &self.markdown())?)?;
-        fs_err::write(workspace.root().join(CHART), chart::svg(&self.measured, &self.note()))?;
-        println!("\nwritten: {}, {CHART}", PART.page);
+    pub(super) fn write(&self, workspace: &Workspace, text: &str) -> Result<()> {
+        PART.write(workspace, text)?;
+        let chart = rendered(include_str!("chart.svg"), &self.json()?)?;
+        fs_err::write(workspace.root().join(CHART), chart)?;
+        println!("written: {CHART}");
         Ok(())
     }
 
-    /// Returns the line below the chart's title.
-    fn note(&self) -> String {
-        let Machine { date, processor, .. } = &self.machine;
-        let provisional = if self.machine.is_quiet() { "" } else { "provisional, " };
-        format!("median, logarithmic; shorter is better; {provisional}{date}, {processor}")
+    /// Returns the measured part of the page.
+    pub(super) fn markdown(&self) -> Result<String> {
+        rendered(include_str!("page.md"), &self.json()?)
     }
 
-    fn markdown(&self) -> String {
-        let mut text = String::new();
-        let Machine { processor, cores, memory_gib, kernel, file_system, date, .. } = &self.machine;
-        if !self.machine.is_quiet() {
-            let _ = writeln!(text, "**Provisional**: {}.\n", self.warning());
-        }
-        let _ = writeln!(
-            text,
-            "Measured on {date}: {processor}, {cores} cores, {memory_gib} GiB, {kernel}, files on {file_system}.\n"
-        );
-        for (race, rows) in self.races() {
-            let fourth = if race == Race::Bulk { "most memory" } else { "instructions" };
-            let _ = writeln!(text, "### {}\n", race.title());
-            let _ = writeln!(text, "| | median | fastest | {fourth} | runs |");
-            let _ = writeln!(text, "| --- | ---: | ---: | ---: | ---: |");
-            for row in rows {
-                let fourth = if race == Race::Bulk { row.memory() } else { row.instructions() };
-                let (median, fastest) = (duration(row.median), duration(row.fastest));
-                let name = named(row);
-                let name = if row.whose == Whose::Ours { format!("**{name}**") } else { name };
-                let _ =
-                    writeln!(text, "| {name} | {median} | {fastest} | {fourth} | {} |", row.runs);
-            }
-            text.push('\n');
-        }
-        text.push_str("### The cage\n\n| | | at most |\n| --- | ---: | ---: |\n");
-        for [what, is, most] in self.caged.lines(&self.measured) {
-            let _ = writeln!(text, "| {what} | {is} | {most} |");
-        }
-        text.push_str("\n### Threads of one program\n\n| | one | four |\n| --- | ---: | ---: |\n");
-        for [what, one, four] in self.callers.lines() {
-            let _ = writeln!(text, "| {what} | {one} | {four} |");
-        }
-        text.push_str("\n### Versions\n\n| | |\n| --- | --- |\n");
-        for (name, version) in &self.versions {
-            let _ = writeln!(text, "| {name} | {version} |");
-        }
-        for peer in &self.peers.found {
-            let _ = writeln!(text, "| {} | {}: {} |", peer.name, peer.version, peer.kept);
-        }
-        if !self.peers.left_out.is_empty() {
-            let _ = writeln!(text, "\nLeft out:\n");
-            for left_out in &self.peers.left_out {
-                let _ = writeln!(text, "- {left_out}");
+    fn json(&self) -> Result<Value> {
+        let of = |table| {
+            let mut rows: Vec<&Measured> =
+                self.measured.iter().filter(|own| own.row.table == table).collect();
+            rows.sort_by(|a, b| a.median.total_cmp(&b.median));
+            rows
+        };
+        let drawn =
+            || self.measured.iter().filter(|own| own.row.table != "bulk").map(|own| own.median);
+        let least = drawn().fold(f64::INFINITY, f64::min) / 2.0;
+        let scale = (drawn().fold(least * 2.0, f64::max) / least).log10();
+        let mut height = 40;
+        let mut tables = Vec::new();
+        for (key, title) in TABLES {
+            let (rows, is_drawn) = (of(key), key != "bulk");
+            height += if rows.is_empty() || !is_drawn { 0 } else { 32 + rows.len() * 20 };
+            let rows = rows.into_iter().map(|own| {
+                let name = if own.row.whose == "floor" { format!("floor: {}", own.row.name) } else { own.row.name.clone() };
+                let label = if own.row.whose == "ours" { format!("**{name}**") } else { name.clone() };
+                let width = ((own.median / least).log10() / scale * 400.0).round();
+                json!({ "name": name, "label": label, "whose": own.row.whose, "typed": own.typed, "runs": own.runs,
+                    "median": duration(own.median), "fastest": duration(own.fastest), "also": own.also, "width": width })
+            });
+            let rows: Vec<Value> = rows.collect();
+            let also = if is_drawn { "instructions" } else { "most memory" };
+            if !rows.is_empty() {
+                tables.push(
+                    json!({ "title": title, "also": also, "is_drawn": is_drawn, "rows": rows }),
+                );
             }
         }
-        text.push_str(
-            "\n### Commands\n\nEach was run in a temporary home, `~` here.\n\n| | |\n| --- | --- |\n",
-        );
-        for row in &self.measured {
-            // A bar would end the cell.
-            let _ = writeln!(text, "| {} | `{}` |", named(row), row.typed.replace('|', "\\|"));
+        let micro = |nanoseconds: f64| format!("{:.1} µs", nanoseconds / 1e3);
+        let thread_rows = PLUGINS.iter().zip(&self.threads).map(|(id, [one, four])| {
+            [format!("a `get` of `{id}`, isolated"), micro(*one), micro(*four)]
+        });
+        let mut sandbox = Vec::new();
+        for plugin in PLUGINS.iter().chain(&["hashicorp"]) {
+            let median = |placement| {
+                let name = format!("keystead get, {plugin}, {placement}");
+                Some(self.measured.iter().find(|own| own.row.name == name)?.median)
+            };
+            if let (Some(own), Some(isolated)) = (median("in-process"), median("isolated")) {
+                let name = format!("`get` of `{plugin}`, more than in-process");
+                sandbox.push([name, duration(isolated - own), format!("{} ms", MOST[0])]);
+            }
         }
-        text
+        for [call, memory] in &self.sandbox {
+            sandbox.push(["a call to `memory`".into(), micro(*call), format!("{} µs", MOST[1])]);
+            let memory = format!("{:.1} MiB", memory / 1_048_576.0);
+            sandbox.push([
+                "memory of the process alone".into(),
+                memory,
+                format!("{} MiB", MOST[2]),
+            ]);
+        }
+        Ok(json!({
+            "busy": (self.busy * 100.0).round(),
+            "date": stdout(&mut command("date -u +%Y-%m-%d"))?.trim(),
+            "machine": stdout(command("sh -c").arg(MACHINE))?.trim(),
+            "height": height,
+            "tables": tables,
+            "sandbox": sandbox,
+            "threads": thread_rows.collect::<Vec<_>>(),
+            "versions": self.versions,
+            "left_out": self.left_out,
+        }))
     }
 }
 
-fn named(row: &Measured) -> String {
-    match row.whose {
-        Whose::Floor => format!("floor: {}", row.name),
-        _ => row.name.clone(),
+/// Prints what was measured on.
+const MACHINE: &str = "\
+echo \"$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, \
+$(awk '/MemTotal/ { printf \"%.0f\", $2 / 1048576 }' /proc/meminfo) GiB, $(uname -sr)\"";
+
+/// Returns milliseconds with as many digits as mean something.
+fn duration(milliseconds: f64) -> String {
+    match milliseconds {
+        short if short < 10.0 => format!("{short:.2} ms"),
+        middle if middle < 100.0 => format!("{middle:.1} ms"),
+        long if long < 1_000.0 => format!("{long:.0} ms"),
+        longer => format!("{:.2} s", longer / 1e3),
     }
+}
+
+/// Returns the share of all processors' time that was not idle, for three seconds in which we do nothing.
+pub(super) fn busy() -> Result<f64> {
+    let ticks = || -> Result<[u64; 2]> {
+        // `cpu  user nice system idle iowait irq softirq steal …`: guests are in user already.
+        let stat = fs_err::read_to_string("/proc/stat")?;
+        let times = stat.split_whitespace().skip(1).take(8).filter_map(|time| time.parse().ok());
+        let times: Vec<u64> = times.collect();
+        Ok([times[3] + times[4], times.iter().sum()])
+    };
+    let before = ticks()?;
+    thread::sleep(Duration::from_secs(3));
+    let after = ticks()?;
+    Ok(1.0 - (after[0] - before[0]) as f64 / (after[1] - before[1]).max(1) as f64)
 }

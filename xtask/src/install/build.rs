@@ -1,15 +1,13 @@
 //! Builds the first-party plugins and, with their hashes inside, the host.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::Result;
 use crate::cache::hex;
-use crate::process;
-use crate::workspace::{PLUGIN, Workspace};
+use crate::process::{command, stdout};
+use crate::workspace::{CLI, HOST, HOST_DIRS, PLUGIN, Workspace};
 
 /// A first-party plugin, built.
 pub(super) struct Plugin {
@@ -24,6 +22,11 @@ pub(super) struct Plugin {
 }
 
 impl Plugin {
+    /// Returns its place below the prefix.
+    pub(super) fn place(&self) -> String {
+        format!("lib/keystead/plugins/{}.so", self.sha256)
+    }
+
     /// Returns the pin that says who vouches for these bytes: the package that this
     /// installation is. Made from the host's own sources, it may run in the host's process.
     pub(super) fn pin(&self) -> String {
@@ -38,20 +41,16 @@ impl Plugin {
 /// Builds every crate of `plugins/`, small, and hashes what came out.
 pub(super) fn plugins(workspace: &Workspace) -> Result<Vec<Plugin>> {
     let packages = workspace.plugins()?;
-    let mut build = workspace.cargo();
-    build.args(["build", "--locked", "--profile", "plugin", "--lib"]);
-    for (name, _) in &packages {
-        build.args(["--package", name]);
-    }
-    let built = artifacts(&mut build)?;
+    let mut build = workspace.cargo("build --locked --profile plugin --lib");
+    build.args(packages.iter().flat_map(|(name, _)| ["--package", name]));
+    let built = workspace.artifacts(&mut build)?;
     let mut plugins = Vec::new();
     for (name, version) in packages {
         let library = name.replace('-', "_");
-        let file = built
-            .iter()
-            .find(|artifact| artifact["target"]["name"].as_str() == Some(&library))
-            .and_then(library_of)
-            .ok_or_else(|| format!("cargo built no shared library of {name}"))?;
+        let own = built.iter().find(|artifact| artifact["target"]["name"] == library.as_str());
+        let files = own.and_then(|artifact| artifact["filenames"].as_array()).into_iter().flatten();
+        let file = files.filter_map(|file| file.as_str()).find(|file| file.ends_with(".so"));
+        let file = PathBuf::from(file.ok_or_else(|| format!("cargo built no library of {name}"))?);
         let bytes = fs_err::read(&file)?;
         let id = name.strip_prefix(PLUGIN).unwrap_or(&name).to_owned();
         let sha256 = hex(&Sha256::digest(&bytes));
@@ -61,70 +60,34 @@ pub(super) fn plugins(workspace: &Workspace) -> Result<Vec<Plugin>> {
 }
 
 /// Builds the host, which vouches for these plugins itself, and returns its binary.
-pub(super) fn host(workspace: &Workspace, plugins: &[Plugin], profile: &str) -> Result<PathBuf> {
+pub(super) fn host(workspace: &Workspace, plugins: &[Plugin]) -> Result<PathBuf> {
     let hashes: Vec<String> =
         plugins.iter().map(|plugin| format!("{}={}", plugin.id, plugin.sha256)).collect();
-    let mut build = workspace.cargo();
-    build
-        .args([
-            "build",
-            "--locked",
-            "--profile",
-            profile,
-            "--package",
-            "keystead-cli",
-            "--bin",
-            "keystead",
-        ])
-        .env("KEYSTEAD_BUILTIN_PLUGINS", hashes.join(","))
-        .env("KEYSTEAD_BUILD_ID", build_id(workspace, plugins)?);
-    artifacts(&mut build)?
-        .iter()
-        .find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from))
-        .ok_or_else(|| "cargo built no binary `keystead`".into())
+    let hashes = hashes.join(",");
+    let mut build =
+        workspace.cargo(&format!("build --locked --release --package {CLI} --bin {HOST}"));
+    build.env("KEYSTEAD_BUILD_ID", build_id(workspace, &hashes)?);
+    build.env("KEYSTEAD_BUILTIN_PLUGINS", hashes);
+    let built = workspace.artifacts(&mut build)?;
+    let binary = built.iter().find_map(|artifact| artifact["executable"].as_str());
+    Ok(binary.ok_or("cargo built no binary of the host")?.into())
 }
 
 /// Returns a hash over all that the host is made of: verdicts cached by another build are
 /// not believed.
-fn build_id(workspace: &Workspace, plugins: &[Plugin]) -> Result<String> {
+fn build_id(workspace: &Workspace, plugins: &str) -> Result<String> {
     let mut hash = Sha256::new();
-    let mut add = |name: &[u8], bytes: &[u8]| {
-        // Lengths between them: two files cannot pass for one.
-        for part in [name, bytes] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-    };
     let mut files = vec![PathBuf::from("Cargo.toml"), PathBuf::from("Cargo.lock")];
-    for folder in ["host", "plugin-api"] {
-        files.extend(workspace.files_below(folder)?);
+    for dir in HOST_DIRS {
+        files.extend(workspace.files_below(dir)?);
     }
     for file in files {
-        add(file.as_os_str().as_encoded_bytes(), &fs_err::read(workspace.root().join(&file))?);
+        let bytes = fs_err::read(workspace.root().join(&file))?;
+        // With its length: two files cannot pass for one.
+        hash.update(format!("{}\0{}\0", file.display(), bytes.len()));
+        hash.update(bytes);
     }
-    let rustc = process::output(Command::new("rustc").arg("-vV").current_dir(workspace.root()))?;
-    add(b"rustc", &rustc.stdout);
-    for plugin in plugins {
-        add(plugin.id.as_bytes(), plugin.sha256.as_bytes());
-    }
+    hash.update(stdout(command("rustc -vV").current_dir(workspace.root()))?);
+    hash.update(plugins);
     Ok(hex(&hash.finalize()))
-}
-
-/// Runs a build, with its progress for all to see, and returns what it says it made.
-fn artifacts(build: &mut Command) -> Result<Vec<Value>> {
-    build.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
-    let output = process::output(build)?;
-    if !output.status.success() {
-        return Err(format!("the build failed ({})", output.status).into());
-    }
-    let lines = String::from_utf8(output.stdout)?;
-    let messages =
-        lines.lines().map(serde_json::from_str).collect::<std::result::Result<Vec<Value>, _>>()?;
-    Ok(messages.into_iter().filter(|message| message["reason"] == "compiler-artifact").collect())
-}
-
-/// Returns the shared library among the files of an artifact.
-fn library_of(artifact: &Value) -> Option<PathBuf> {
-    let files = artifact["filenames"].as_array()?;
-    files.iter().filter_map(Value::as_str).find(|file| file.ends_with(".so")).map(PathBuf::from)
 }

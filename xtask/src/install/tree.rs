@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::Result;
+use crate::workspace::files_below;
 
 /// Begins the names of stages.
 const STAGE: &str = ".keystead-install-";
@@ -43,17 +44,8 @@ impl Stage {
         self.folder.path()
     }
 
-    /// Copies a file into the stage.
-    pub(super) fn copy(&self, from: &Path, to: &str, mode: u32) -> Result<PathBuf> {
-        self.put(to, &fs_err::read(from)?, mode)
-    }
-
-    /// Writes a file that everyone may read.
-    pub(super) fn write(&self, to: &str, bytes: &[u8]) -> Result<PathBuf> {
-        self.put(to, bytes, 0o644)
-    }
-
-    fn put(&self, to: &str, bytes: &[u8], mode: u32) -> Result<PathBuf> {
+    /// Writes a file with a mode and returns its place in the stage.
+    pub(super) fn put(&self, to: &str, bytes: &[u8], mode: u32) -> Result<PathBuf> {
         let place = self.path().join(to);
         create_folders(place.parent().unwrap_or(&place))?;
         let mut file = fs_err::File::create_new(&place)?;
@@ -69,19 +61,11 @@ impl Stage {
     /// Plugins go first and pins next, so that no pin names a file that is not there; files
     /// that no pin names any more go last.
     pub(super) fn install(self, prefix: &Path) -> Result<Vec<PathBuf>> {
-        let mut files = Vec::new();
-        list(self.path(), &mut files)?;
-        let rank = |file: &Path| match file {
-            file if file.starts_with("lib/keystead/plugins") => 0,
-            file if file.starts_with("lib/keystead") => 1,
-            file if file.starts_with("bin") => 2,
-            _ => 3,
-        };
-        let mut files: Vec<PathBuf> = files
-            .iter()
-            .filter_map(|file| file.strip_prefix(self.path()).ok().map(Path::to_owned))
-            .collect();
-        files.sort_by(|a, b| (rank(a), a).cmp(&(rank(b), b)));
+        const ORDER: [&str; 3] = ["lib/keystead/plugins", "lib/keystead", "bin"];
+        let mut files = files_below(self.path(), |_| true)?;
+        // Those of no place of the order last.
+        let rank = |file: &Path| ORDER.iter().position(|dir| file.starts_with(dir)).unwrap_or(9);
+        files.sort_by_key(|file| rank(file));
         for folder in OURS {
             create_folders(&prefix.join(folder))?;
             fs_err::set_permissions(prefix.join(folder), Permissions::from_mode(FOLDER))?;
@@ -131,27 +115,10 @@ fn remove_unpinned(own: &Path) -> Result<()> {
     }
     for plugin in fs_err::read_dir(own.join("plugins"))? {
         let file = plugin?.path();
-        let is_hash =
-            |stem: &str| stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if file
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .is_some_and(|stem| is_hash(stem) && !pins.contains(stem))
-        {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let is_hash = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_hash && !pins.contains(&*stem) {
             fs_err::remove_file(file)?;
-        }
-    }
-    Ok(())
-}
-
-/// Adds all files below a folder to a list.
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    for entry in fs_err::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            list(&entry.path(), files)?;
-        } else {
-            files.push(entry.path());
         }
     }
     Ok(())
@@ -166,47 +133,39 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_in_place_until_all_is_staged_and_every_mode_is_ours() {
+    fn nothing_is_in_place_until_all_is_staged_and_every_mode_is_set() {
         let folder = tempfile::tempdir().unwrap();
         let prefix = folder.path().join("a/prefix");
         let stage = Stage::below(&prefix).unwrap();
-        stage.write("lib/keystead/pins.d/memory.toml", b"sha256 = \"x\"").unwrap();
-        stage.write("share/doc", b"text").unwrap();
+        stage.put("lib/keystead/pins.d/memory.toml", b"sha256 = \"x\"", 0o644).unwrap();
+        stage.put("share/doc", b"text", 0o444).unwrap();
         assert!(!prefix.join("lib").exists());
         stage.install(&prefix).unwrap();
-        assert_eq!(fs_err::read(prefix.join("share/doc")).unwrap(), b"text");
-        assert_eq!(mode(&prefix.join("share/doc")), 0o644);
+        assert_eq!(mode(&prefix.join("share/doc")), 0o444);
         for own in ["", "lib", "lib/keystead", "lib/keystead/plugins", "lib/keystead/pins.d"] {
             assert_eq!(mode(&prefix.join(own)), 0o755, "{own}");
         }
-        let left: Vec<_> =
-            fs_err::read_dir(&prefix).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 2, "{left:?}");
+        assert_eq!(fs_err::read_dir(&prefix).unwrap().count(), 2);
     }
 
     #[test]
-    fn a_plugin_file_goes_when_no_pin_names_it_and_stays_when_another_does() {
+    fn plugin_file_that_no_pin_names_is_removed() {
         let prefix = tempfile::tempdir().unwrap();
-        let [old, kept, new] = ["a", "b", "c"].map(|digit| digit.repeat(64));
+        let [old, kept] = ["a", "b"].map(|digit| digit.repeat(64));
         let own = prefix.path().join("lib/keystead");
         create_folders(&own.join("plugins")).unwrap();
         create_folders(&own.join("pins.d")).unwrap();
-        for file in [&old, &kept] {
-            fs_err::write(own.join("plugins").join(format!("{file}.so")), "").unwrap();
+        let file = |hash: &str| own.join(format!("plugins/{hash}.so"));
+        for hash in [&old, &kept] {
+            fs_err::write(file(hash), "").unwrap();
         }
         fs_err::write(own.join("pins.d/other.toml"), format!("sha256 = \"{kept}\"")).unwrap();
-        let stage = Stage::below(prefix.path()).unwrap();
-        stage.write(&format!("lib/keystead/plugins/{new}.so"), b"").unwrap();
-        stage
-            .write("lib/keystead/pins.d/memory.toml", format!("sha256 = \"{new}\"").as_bytes())
-            .unwrap();
-        stage.install(prefix.path()).unwrap();
-        let there = |file: &str| own.join("plugins").join(format!("{file}.so")).exists();
-        assert_eq!((there(&old), there(&kept), there(&new)), (false, true, true));
+        Stage::below(prefix.path()).unwrap().install(prefix.path()).unwrap();
+        assert_eq!((file(&old).exists(), file(&kept).exists()), (false, true));
     }
 
     #[test]
-    fn a_stage_left_by_a_killed_run_is_removed_and_a_running_one_is_not() {
+    fn stage_of_a_killed_run_is_removed_and_that_of_a_running_one_stays() {
         let prefix = tempfile::tempdir().unwrap();
         let stale = prefix.path().join(".keystead-install-stale");
         fs_err::create_dir(&stale).unwrap();

@@ -1,7 +1,7 @@
 //! `keystead agent`: how the process is that keeps vaults unlocked, and its end. It is
 //! started by `keystead vault unlock`, and ends by itself.
 
-use keystead::internals::agent::{HeldVault, Status};
+use keystead::agent::{HeldVault, Status};
 use serde::Serialize;
 
 use super::Scene;
@@ -57,7 +57,7 @@ fn status(scene: &Scene<'_>) -> Result<Exit, Failure> {
 
 /// Returns how much of the agent's memory stays out of swap, in words.
 fn memory(status: &Status) -> &'static str {
-    use keystead::internals::agent::Locked;
+    use keystead::agent::Locked;
     match status.locked {
         Locked::Whole => "its memory is never written to swap",
         Locked::Sessions => "the memory that sessions lie in is never written to swap",

@@ -13,7 +13,6 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use zeroize::Zeroize;
 
-use super::peer::Peer;
 use super::proto::{MAX_FRAME_BYTES, Reply, Request, Secret};
 use super::{
     Asking, Error, Kept, MAX_SESSION_BYTES, Patience, SessionKey, Sessions, Span, Status, place,
@@ -22,6 +21,7 @@ use super::{
 use crate::codec::Writer;
 use crate::host::lock;
 use crate::ids;
+use crate::platform::peer::Peer;
 use crate::plugin::runner::timespec;
 
 /// How long a `get` waits for an agent: a hundred times what one needs that is well.
@@ -180,7 +180,6 @@ impl Client {
     ///
     /// # Errors
     /// Why that cannot be said.
-    #[doc(hidden)]
     pub fn status(&self) -> Result<Option<Status>, Error> {
         self.ask(&Request::Status, LONG_PATIENCE, |reply| match reply {
             Reply::Is(status) => Some(status),
@@ -193,7 +192,6 @@ impl Client {
     ///
     /// # Errors
     /// Why that cannot be said.
-    #[doc(hidden)]
     pub fn stop(&self) -> Result<bool, Error> {
         let mut was_there = false;
         loop {

@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -18,10 +16,11 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use super::keep::Keep;
 use super::place::{self, Listener};
 use super::proto::MAX_FRAME_BYTES;
-use super::server::{Server, Signals};
-use super::{Error, LINGER, memory};
+use super::server::Server;
+use super::{Error, LINGER};
 use crate::error::{story, visible};
 use crate::ids;
+use crate::platform::{memory, signals};
 use crate::plugin::runner::{close_inherited, timespec};
 
 /// The first argument of an agent. No command has this name.
@@ -97,6 +96,19 @@ fn words_of(pipe: OwnedFd, patience: Duration) -> std::io::Result<Option<String>
 
 /// Runs the agent and returns its exit code where these are an agent's arguments. Called
 /// first of all in `main`, before anything is opened and any thread is started.
+///
+/// # Examples
+/// ```
+/// use std::process::ExitCode;
+///
+/// fn main() -> ExitCode {
+///     if let Some(code) = keystead::agent::dispatch(std::env::args_os()) {
+///         return code;
+///     }
+///     // Here the program begins.
+///     ExitCode::SUCCESS
+/// }
+/// ```
 pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     if arguments.nth(1).is_none_or(|argument| argument != ARGUMENT) {
         return None;
@@ -135,7 +147,8 @@ fn run(folder: &Path) -> Result<(), String> {
     rustix::process::setrlimit(Resource::Core, none).map_err(step("give up core files"))?;
     rustix::thread::set_no_new_privs(true).map_err(step("give up new privileges"))?;
 
-    let signals = signals().map_err(|error| format!("cannot watch for signals: {error}"))?;
+    let signals =
+        signals::of_this_process().map_err(|error| format!("cannot watch for signals: {error}"))?;
     let (locked, mut block) = memory::block(Keep::BLOCK_BYTES + 2 * MAX_FRAME_BYTES);
     let listener = listen(folder).map_err(|error| story(&error))?;
     let Some(listener) = listener else {
@@ -163,18 +176,4 @@ fn say(words: &str) {
     if let Ok(null) = rustix::fs::open("/dev/null", flags, Mode::empty()) {
         let _ = rustix::stdio::dup2_stdout(&null);
     }
-}
-
-/// Has the signals of this process, which is the agent and nothing else, arrive where they can be
-/// waited for.
-fn signals() -> std::io::Result<Signals> {
-    let hang_up = SigSet::from_iter([Signal::SIGHUP]);
-    let end = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
-    // Only these: `exec` hands on which ones the starter has blocked.
-    SigSet::from_iter(hang_up.iter().chain(&end)).thread_set_mask()?;
-    let arriving = |signals| {
-        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        SignalFd::with_flags(signals, flags).map(OwnedFd::from)
-    };
-    Ok(Signals { hang_up: arriving(&hang_up)?, end: arriving(&end)? })
 }

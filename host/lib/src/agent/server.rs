@@ -15,10 +15,11 @@ use zeroize::Zeroize;
 
 use super::MAX_SESSION_BYTES;
 use super::keep::{Keep, Times};
-use super::peer::Peer;
 use super::place::Listener;
 use super::proto::{Locked, MAX_FRAME_BYTES, Reply, Request, Secret, Status};
 use crate::codec::{Fault, Writer};
+use crate::platform::peer::Peer;
+use crate::platform::signals::Signals;
 
 /// The most clients at once; a further one takes the place of the oldest.
 const MAX_CLIENTS: usize = 64;
@@ -28,14 +29,6 @@ const STAY: Duration = Duration::from_secs(10);
 
 /// How often the agent looks whether its socket is still where clients look for it.
 const LOOK: Duration = Duration::from_secs(2);
-
-/// What the system tells the process; each end becomes readable.
-pub(super) struct Signals {
-    /// Forget everything.
-    pub(super) hang_up: OwnedFd,
-    /// Forget everything and end.
-    pub(super) end: OwnedFd,
-}
 
 /// The agent.
 pub(super) struct Server<'m> {

@@ -15,9 +15,10 @@ use rustix::process::{RawUid, Uid};
 use super::keep::Keep;
 use super::place::{self, Listener};
 use super::proto::{Locked, MAX_FRAME_BYTES, PROTOCOL};
-use super::server::{Server, Signals};
+use super::server::Server;
 use super::*;
 use crate::paths::Layer;
+use crate::platform::signals::Signals;
 use crate::plugin::pins::Digest;
 
 const LONG: Duration = Duration::from_secs(60);

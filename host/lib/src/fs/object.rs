@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
-use super::mount::{self, Mounts, Position};
 use super::walk::{Rule, Walker, components, kind, word};
 use super::{Error, MAX_LINKS};
+use crate::platform::mount::{self, Mounts, Position};
 
 /// The most folders that one path goes down: more than fit into the longest path.
 const MAX_DEPTH: usize = 2_048;

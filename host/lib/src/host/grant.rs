@@ -67,6 +67,19 @@ impl Host {
     /// # Errors
     /// The vault is not registered in that layer, or its plugin cannot be used;
     /// [`Error::ReachesOwn`], [`Error::NotRequested`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::paths::Layer;
+    ///
+    /// let name = keystead::api::VaultName::parse("work").expect("it is a name");
+    /// let plan = host.plan_grant(&name, Layer::User, &[])?;
+    /// println!("it requests {}, too", plan.more().join(", "));
+    /// host.grant(plan)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn plan_grant(
         &self,
         name: &VaultName,

@@ -52,6 +52,16 @@ pub struct Registration {
 impl Registration {
     /// Returns a registration of a plugin's first kind of vault in the user's layer,
     /// without parameters.
+    ///
+    /// # Examples
+    /// ```
+    /// use keystead::{Placement, Registration};
+    ///
+    /// let name = keystead::api::VaultName::parse("work").unwrap();
+    /// let mut new = Registration::new(name, "store", "/home/ada".into());
+    /// new.placement = Some(Placement::Isolated);
+    /// assert!(new.search);
+    /// ```
     pub fn new(name: VaultName, plugin: impl Into<String>, folder: PathBuf) -> Self {
         Self {
             name,
@@ -147,6 +157,24 @@ impl Host {
     /// The plugin is not there, has no such kind, may not run where it is to run;
     /// [`Error::Parameters`] with every fault at once; [`Error::NotRequested`]; the name is
     /// registered.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::Registration;
+    /// use keystead::api::VaultName;
+    ///
+    /// let name = VaultName::parse("work").expect("it is a name");
+    /// let mut new = Registration::new(name, "store", "/home/ada".into());
+    /// new.parameters.insert("path".to_owned(), "work.store".to_owned());
+    /// let plan = host.plan_registration(new)?;
+    /// for permission in plan.permissions() {
+    ///     println!("grants {permission}");
+    /// }
+    /// host.register(plan)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn plan_registration(&self, new: Registration) -> Result<PlannedRegistration> {
         let trusted = self.plugins().find(&open::plugin_id(&new.plugin)?)?;
         let manifest = trusted.manifest();
@@ -233,6 +261,20 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::NoSuchVault`], or what is wrong with the registry.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::Run;
+    /// use keystead::paths::Layer;
+    ///
+    /// let name = keystead::api::VaultName::parse("work").expect("it is a name");
+    /// if let Some(warning) = host.unregister(&name, Layer::User, Run::Real)?.warning {
+    ///     println!("{warning}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unregister(&self, name: &VaultName, layer: Layer, run: Run) -> Result<Unregistered> {
         if super::lock(&self.0.temporary).contains_key(name) {
             if run == Run::Real {

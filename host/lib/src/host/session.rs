@@ -148,6 +148,23 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::NoSession`], where the plugin gives none; and as every call.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::agent::{Client, Span};
+    /// use keystead::{Nobody, Renew, Unlocking};
+    ///
+    /// let agent = Client::new("/run/user/1000/keystead");
+    /// let name = keystead::api::VaultName::parse("work").expect("it is a name");
+    /// if let Unlocking::Unlocked(one) = host.unlock(&name, Renew::No, &mut Nobody)? {
+    ///     let program = "/proc/self/exe".as_ref();
+    ///     let span = Span { whole: Span::DEFAULT_WHOLE, idle: Span::DEFAULT_IDLE };
+    ///     agent.keep(program, &one.key, &one.vault, &one.session, span)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn unlock(&self, vault: &VaultName, renew: Renew, ask: &mut dyn Ask) -> Result<Unlocking> {
         let without = renew == Renew::Yes;
         let mut course = Course { without, keeps: true, ..Course::default() };

@@ -2,7 +2,6 @@
 //! search path, next to no environment, no terminal, bounded output, and an end at the deadline.
 
 mod granted;
-mod session;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,6 +20,7 @@ use super::inspect::{is_reserved, is_variable};
 use super::runner::timespec;
 use crate::host::BY_HOST;
 use crate::ids;
+use crate::platform::session;
 pub(crate) use granted::{Programs, line};
 
 /// Where a program that is no path is looked for: what any user of the machine would run.

@@ -24,7 +24,7 @@ use std::fmt;
 use object::Endianness;
 
 pub use error::Error;
-pub(in crate::plugin) use here::ELF_BASE;
+pub(crate) use here::ELF_BASE;
 pub use here::Here;
 pub use manifest::{Kind, Manifest, Request, Unknown};
 pub use permission::{FileAccess, Permission};

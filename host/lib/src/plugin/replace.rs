@@ -1,7 +1,6 @@
 //! Files that the host reads for a plugin and replaces as a whole: those of its permissions
 //! `replace:PATH`, in either placement. Each call finds the file anew, as a grant is found.
 
-mod attributes;
 mod temporary;
 #[cfg(test)]
 mod tests;
@@ -26,10 +25,11 @@ use rustix::io::Errno;
 use super::grant::{Boundaries, replaced};
 use super::inspect::Permission;
 use crate::error::{story, visible};
-use crate::fs::mount::Mounts;
 use crate::fs::object::{Object, Target};
 use crate::host::BY_HOST;
 use crate::ids;
+use crate::platform::attributes;
+use crate::platform::mount::Mounts;
 use temporary::Temporary;
 use version::Version;
 

@@ -17,7 +17,6 @@ mod ownership;
 mod parts;
 mod process;
 mod proto;
-mod sandbox;
 mod socket;
 mod supervise;
 mod words;
@@ -36,14 +35,14 @@ use super::inspect::{Abi, Permission};
 use super::trust::{CopyError, Trusted, Unpinned};
 use crate::fs::{Identity, OpenedFile};
 use crate::ids;
+use crate::platform::memfd;
 
 pub(crate) use child::close_inherited;
 pub(crate) use process::timespec;
-pub(crate) use sandbox::session_buses;
 
+pub use crate::platform::sandbox::{Cage, Lack, Namespaces, Older, lacking};
 pub use connection::{Greeted, Started};
 pub use error::{CallError, During, Ended, Error};
-pub use sandbox::{Cage, Lack, Namespaces, Older, lacking};
 pub use supervise::{Runner, Setup};
 
 /// The first argument of a runner. No command has this name.
@@ -145,7 +144,7 @@ impl Image {
     /// # Errors
     /// The file is no longer what was proven; no memory or no descriptor is left.
     pub(crate) fn copy_of(trusted: &Trusted) -> Result<Self, CopyError> {
-        let memfd = socket::sealed_memfd_with(|to| trusted.copy_to(to))?;
+        let memfd = memfd::sealed_memfd_with(|to| trusted.copy_to(to))?;
         let (sha256, door) = (*trusted.sha256().as_bytes(), trusted.abi());
         let file = trusted.path().to_owned();
         Ok(Self { bytes: Bytes::Sealed(Arc::new(memfd)), sha256, door, file })
@@ -175,7 +174,7 @@ impl Image {
         door: Abi,
         file: impl Into<PathBuf>,
     ) -> io::Result<Self> {
-        let bytes = Bytes::Sealed(Arc::new(socket::sealed_memfd(bytes)?));
+        let bytes = Bytes::Sealed(Arc::new(memfd::sealed_memfd(bytes)?));
         Ok(Self { bytes, sha256, door, file: file.into() })
     }
 
@@ -205,6 +204,19 @@ enum Bytes {
 
 /// Runs the runner and returns its exit code where these are a runner's arguments.
 /// Called first of all in `main`, before anything is opened and any thread is started.
+///
+/// # Examples
+/// ```
+/// use std::process::ExitCode;
+///
+/// fn main() -> ExitCode {
+///     if let Some(code) = keystead::runner::dispatch(std::env::args_os()) {
+///         return code;
+///     }
+///     // Here the program begins.
+///     ExitCode::SUCCESS
+/// }
+/// ```
 pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     if arguments.nth(1)? != ARGUMENT {
         return None;

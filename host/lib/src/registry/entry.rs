@@ -60,6 +60,14 @@ pub enum Setting {
 }
 
 /// Where a plugin's code runs.
+///
+/// # Examples
+/// ```
+/// use keystead::Placement;
+///
+/// assert_eq!(Placement::parse("isolated"), Some(Placement::Isolated));
+/// assert_eq!(Placement::Isolated.as_str(), "isolated");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
     /// In a child process.

@@ -61,6 +61,20 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::NoSuchAction`], [`Error::Parameters`], or what the vault answers.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use std::collections::BTreeMap;
+    ///
+    /// use keystead::Nobody;
+    ///
+    /// let vault = keystead::api::VaultName::parse("work").expect("it is a name");
+    /// let plan = host.plan_action(&vault, "compact", &BTreeMap::new(), "/".as_ref(), &mut Nobody)?;
+    /// let outcome = host.act(plan, &mut Nobody)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn plan_action(
         &self,
         vault: &VaultName,

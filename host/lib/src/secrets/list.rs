@@ -31,6 +31,20 @@ impl Host {
     ///
     /// # Errors
     /// What is wrong with the registry; for a named vault, what it answers.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// let listing = host.list(Some("db/*"), None, &mut keystead::Nobody)?;
+    /// for secret in &listing.entries {
+    ///     println!("{} in {}", secret.entry.name, secret.vault);
+    /// }
+    /// for (vault, error) in &listing.failed {
+    ///     println!("{vault}: {error}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list(
         &self,
         pattern: Option<&str>,
@@ -49,6 +63,21 @@ impl Host {
     ///
     /// # Errors
     /// What the vault answers, or what `each` returns.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::{Error, Nobody};
+    ///
+    /// let vault = keystead::api::VaultName::parse("work").expect("it is a name");
+    /// let mut number = 0;
+    /// host.each_page::<Error>(None, &vault, &mut Nobody, &mut |entries| {
+    ///     number += entries.len();
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn each_page<E: From<Error>>(
         &self,
         pattern: Option<&str>,

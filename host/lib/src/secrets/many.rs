@@ -66,6 +66,25 @@ impl Host {
     /// # Errors
     /// [`Error::NoDefaultVault`], or what the vault answers as long as it has said of no
     /// secret that it was written.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::api::{SecretName, Value, WriteMode};
+    /// use keystead::{Nobody, Write};
+    ///
+    /// let new = ["a", "b"].map(|name| Write {
+    ///     name: SecretName::parse(name).expect("it is a name"),
+    ///     value: Value::text("correct horse"),
+    ///     metadata: None,
+    ///     mode: WriteMode::CreateOnly,
+    /// });
+    /// for result in host.set_many(None, &new, &mut Nobody)? {
+    ///     result?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_many(
         &self,
         vault: Option<&VaultName>,
@@ -148,6 +167,20 @@ impl Host {
     ///
     /// # Errors
     /// What the vault answers to a call as a whole.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::api::{SecretName, VaultName};
+    ///
+    /// let vault = VaultName::parse("work").expect("it is a name");
+    /// let names = ["a", "b"].map(|name| SecretName::parse(name).expect("it is a name"));
+    /// for (name, secret) in names.iter().zip(host.get_many(&vault, &names, &mut keystead::Nobody)?) {
+    ///     println!("{name}: a {}", secret?.value.kind());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_many(
         &self,
         vault: &VaultName,

@@ -84,6 +84,17 @@ pub struct Transfer {
 
 impl Transfer {
     /// Returns a copy that replaces nothing and loses nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use keystead::api::VaultName;
+    /// use keystead::transfer::{IfThere, Transfer};
+    ///
+    /// let [from, to] = ["old", "new"].map(|name| VaultName::parse(name).unwrap());
+    /// let mut transfer = Transfer::new("db/*", from, to);
+    /// assert_eq!(transfer.if_there, IfThere::Refuse);
+    /// transfer.if_there = IfThere::Replace;
+    /// ```
     pub fn new(pattern: impl Into<String>, from: VaultName, to: VaultName) -> Self {
         Self {
             pattern: pattern.into(),
@@ -201,6 +212,21 @@ impl Host {
     /// [`Error::Several`] and [`Error::OntoItself`] when it makes no sense, and whatever
     /// keeps either vault from being used at all. What is wrong with one secret is an
     /// [`Action::Refused`] of the plan.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::Nobody;
+    /// use keystead::api::VaultName;
+    /// use keystead::transfer::Transfer;
+    ///
+    /// let [from, to] = ["old", "new"].map(|name| VaultName::parse(name).expect("it is a name"));
+    /// let plan = host.plan_transfer(Transfer::new("db/*", from, to), &mut Nobody)?;
+    /// println!("{} secrets", plan.planned().len());
+    /// host.transfer(&plan, &mut Nobody, &mut |_| ())?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn plan_transfer(&self, transfer: Transfer, ask: &mut dyn Ask) -> Result<Plan> {
         let Transfer { from, to, .. } = &transfer;
         if from == to && transfer.rename.is_none() {

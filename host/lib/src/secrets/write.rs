@@ -22,6 +22,27 @@ impl Host {
     /// # Errors
     /// [`Error::NoDefaultVault`], [`Error::SecretExists`], or what the vault answers. What
     /// the vault cannot hold is refused before anything is written.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::api::{SecretName, Value, WriteMode};
+    /// use keystead::{NewSecret, Nobody, Run};
+    ///
+    /// let new = NewSecret {
+    ///     name: SecretName::parse("db/password").expect("it is a name"),
+    ///     vault: None,
+    ///     value: Value::text("correct horse"),
+    ///     field: None,
+    ///     metadata: None,
+    ///     mode: WriteMode::Upsert,
+    ///     run: Run::Real,
+    /// };
+    /// let vault = host.set(new, &mut Nobody)?;
+    /// println!("written to {vault}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set(&self, new: NewSecret, ask: &mut dyn Ask) -> Result<VaultName> {
         let vault = self.target(new.vault.as_ref())?;
         let kind = self.kind_to_write(&vault)?;
@@ -85,6 +106,18 @@ impl Host {
     ///
     /// # Errors
     /// [`Error::NoDefaultVault`], [`Error::NoSuchSecret`], or what the vault answers.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::api::SecretName;
+    /// use keystead::{Nobody, Run};
+    ///
+    /// let name = SecretName::parse("db/password").expect("it is a name");
+    /// host.remove(&name, None, Run::Real, &mut Nobody)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remove(
         &self,
         name: &SecretName,

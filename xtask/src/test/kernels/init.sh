@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The first program of a machine that `cargo xtask test --platform kernels` boots: this machine's
+# The first program of a machine that `cargo xtask test kernels` boots: this machine's
 # files, with a disk of their own over them for what is written, and the steps of the test in them.
 # It speaks on the second serial line; the kernel has the first.
 /bin/busybox --install -s /bin

@@ -29,7 +29,7 @@ as() {
 }
 
 tests() {
-    cd "$ROOT/host/lib" || exit 1
+    cd "$HOST" || exit 1
     file=$1
     shift
     # As many threads as there are processors, and a folder for what the compiler leaves.
@@ -47,7 +47,7 @@ for one in $TESTS; do
     esac
 done
 # Those of the runner that are about the kernel: none that has a clock, or that takes minutes here.
-step runner tests "$unit" plugin::runner::sandbox plugin::runner::tests::cage \
+step runner tests "$unit" platform::linux::sandbox platform::linux::memfd plugin::runner::tests::cage \
     plugin::runner::socket plugin::runner::process
 step grants tests "$integration" boundary::cage --skip needs_
 export KEYSTEAD_TEST_ROUNDS_OF=100 KEYSTEAD_TEST_AMPLE=300

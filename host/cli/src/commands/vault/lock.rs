@@ -1,6 +1,6 @@
 //! `keystead vault lock`: has the agent forget what keeps vaults unlocked.
 
-use keystead::internals::agent::HeldVault;
+use keystead::agent::HeldVault;
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keystead::internals::agent::{Locked, Span};
+use keystead::agent::{Locked, Span};
 use keystead::{Renew, Unlocking};
 use keystead_plugin_api::VaultName;
 use keystead_plugin_api::manifest::Capability;

@@ -10,10 +10,10 @@ use rustix::io::Errno;
 
 use super::Error;
 use crate::fs;
-use crate::fs::mount::Mounts;
 use crate::fs::object::{
     HardLinked, Link, Object, Place, Shared, Target, look_up, name_of_one, shared_in,
 };
+use crate::platform::mount::Mounts;
 use crate::plugin::exec;
 use crate::plugin::inspect::{FileAccess, Permission};
 

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 
 use super::Error;
 use super::boundary::{Boundaries, io};
-use crate::fs::mount::Mounts;
 use crate::fs::object::{Object, Place, Target, look_up};
+use crate::platform::mount::Mounts;
 use crate::plugin::inspect::{FileAccess, Permission};
 
 /// A granted path, and what it leads to.

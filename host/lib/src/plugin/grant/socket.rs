@@ -7,8 +7,8 @@ use rustix::fs::FileType;
 use super::Error;
 use super::boundary::Boundaries;
 use crate::fs::object::{Object, Target, look_up};
+use crate::platform::sandbox::session_buses;
 use crate::plugin::inspect::Permission;
-use crate::plugin::runner::session_buses;
 
 /// Where clients can have programs started as root, or as somebody who may talk to root's services.
 const SYSTEM: [&str; 3] =

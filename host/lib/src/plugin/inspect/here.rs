@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Error, Format, Inspected, Machine, Permission, Result, elf, text};
 
 /// The libraries that are part of every glibc system, and that every Rust plugin may need.
-pub(in crate::plugin) const ELF_BASE: &[&str] = &[
+pub(crate) const ELF_BASE: &[&str] = &[
     "ld-linux-aarch64.so.1",
     "ld-linux-x86-64.so.2",
     "libc.so.6",

@@ -12,6 +12,14 @@ pub struct Digest([u8; 32]);
 
 impl Digest {
     /// Returns the hash of these bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// use keystead::trust::Digest;
+    ///
+    /// let digest = Digest::of(b"a plugin's bytes");
+    /// assert_eq!(Digest::parse(&digest.to_string()).unwrap(), digest);
+    /// ```
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }

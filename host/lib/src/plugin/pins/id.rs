@@ -13,6 +13,14 @@ impl PluginId {
     ///
     /// # Errors
     /// [`Error::Id`] when it does not.
+    ///
+    /// # Examples
+    /// ```
+    /// use keystead::trust::PluginId;
+    ///
+    /// assert_eq!(PluginId::parse("store").unwrap().as_str(), "store");
+    /// assert!(PluginId::parse("../store").is_err());
+    /// ```
     pub fn parse(text: &str) -> Result<Self, Error> {
         let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let well_formed = !text.is_empty()

@@ -21,9 +21,9 @@ use super::link::{Confused, Link, Services};
 use super::proto::{
     BUILD, Greeting, Kind, MAX_VALUE_BODY, Reader, Told, numbered, plugin, write_unwelcome,
 };
-use super::sandbox::{self, Entered, NotEntered, Object, Owners};
 use super::socket::{Received, Wait};
 use crate::ids;
+use crate::platform::sandbox::{self, Entered, NotEntered, Object, Owners};
 
 /// The plugin, as the greeting brings it.
 pub(super) struct Plugin {
@@ -114,7 +114,7 @@ pub(super) fn run(open: &mut Open<'_>) -> ExitCode {
                     access: *access,
                 })
                 .collect();
-            let entered = sandbox::enter(&objects, told, plugin)?;
+            let entered = sandbox::enter(&objects, told.reach, told.cage, told.namespaces, plugin)?;
             // In a user namespace it had to be asked for anew.
             has_host(parent)?;
             Ok(entered)

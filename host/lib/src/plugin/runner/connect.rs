@@ -20,7 +20,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::super::grant::Granted;
 use super::super::inspect::Permission;
-use super::sandbox::{Listener, Outcome, Question};
+use crate::platform::sandbox::{Listener, Outcome, Question};
 
 /// The most placeholders that are known, for what was set on them before they are connected.
 const MAX_PENDING: usize = 64;

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 use super::eager::Eager;
 use super::proto::{Fault, Kind, MAX_VALUE_BODY, Writer, write_numbered};
-use super::sandbox::Owners;
 use super::socket::{Buffer, Outgoing, Received, Sent, Trouble, Wait};
+use crate::platform::sandbox::Owners;
 
 /// Why serving ended other than by the host's going.
 #[derive(Debug)]

@@ -5,9 +5,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -17,10 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::parts::{self, Partial};
 use super::proto::{APART, Fault, HEADER_BYTES, Kind, MAX_FRAME_BYTES, Writer};
-
-/// What makes a memfd's bytes stay as they are while we read them.
-const SEALS: SealFlags =
-    SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
+use crate::platform::memfd::{SEALS, sealed_memfd};
 
 /// What an allocation has that is mapped for itself: all of it is zero, and only what frames take
 /// of it is ever touched. A smaller one would be zeroed byte by byte, when it is made.
@@ -32,9 +27,6 @@ pub(super) const MAX_DESCRIPTORS: usize = 200;
 /// How many descriptors a runner sends that has the host connect its plugin.
 pub(super) const ASKING: usize = 2;
 
-/// The pause after which sealing is given up; it doubles, so that all of them are twice as long.
-const LONGEST_PAUSE: Duration = Duration::from_millis(800);
-
 /// Returns the two ends of a connection, neither inherited by a program that is run.
 pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(rustix::net::socketpair(
@@ -43,54 +35,6 @@ pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
         rustix::net::SocketFlags::CLOEXEC,
         None,
     )?)
-}
-
-/// Returns a memfd with these bytes that nobody can change any more.
-pub(super) fn sealed_memfd(bytes: &[u8]) -> io::Result<OwnedFd> {
-    sealed_memfd_with(|memfd| write_all(memfd, bytes))
-}
-
-/// Returns a memfd that nobody can change any more, with what is written to it before.
-pub(super) fn sealed_memfd_with<E: From<io::Error>>(
-    fill: impl FnOnce(&OwnedFd) -> Result<(), E>,
-) -> Result<OwnedFd, E> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // Not to be run as a program, where the kernel can say so (6.3); dlopen maps it anyway.
-    let memfd = match rustix::fs::memfd_create(c"keystead", flags | MemfdFlags::NOEXEC_SEAL) {
-        Err(Errno::INVAL) => rustix::fs::memfd_create(c"keystead", flags),
-        made => made,
-    }
-    .map_err(io::Error::from)?;
-    fill(&memfd)?;
-    seal(|| rustix::fs::fcntl_add_seals(&memfd, SEALS)).map_err(io::Error::from)?;
-    Ok(memfd)
-}
-
-/// Tries to seal until the kernel holds none of the pages any more: right after they were
-/// written it may, for a moment, for work of its own (`EBUSY`).
-fn seal(mut attempt: impl FnMut() -> rustix::io::Result<()>) -> rustix::io::Result<()> {
-    let mut pause = Duration::from_micros(100);
-    loop {
-        match attempt() {
-            Err(Errno::BUSY) if pause < LONGEST_PAUSE => std::thread::sleep(pause),
-            done => return done,
-        }
-        pause *= 2;
-    }
-}
-
-/// Writes all of these bytes.
-fn write_all(file: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        match rustix::io::write(file, rest) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => rest = &rest[written..],
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }
 
 /// Why nothing could be read.

@@ -114,6 +114,24 @@ impl Host {
     /// # Errors
     /// That the vault keeps no metadata, before it is opened; [`Error::NoDefaultVault`],
     /// [`Error::NoSuchSecret`], or what the vault answers.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// # fn example(host: &keystead::Host) -> Result<(), keystead::Error> {
+    /// use keystead::api::{Metadata, MetadataValue, SecretName};
+    /// use keystead::metadata::{Change, Edit};
+    /// use keystead::{Nobody, Run};
+    ///
+    /// let mut metadata = Metadata::new();
+    /// metadata.insert("owner", MetadataValue::Text("ada".into())).expect("it can be metadata");
+    /// let name = SecretName::parse("db/password").expect("it is a name");
+    /// let change = Change { name, vault: None, edit: Edit::Merge(metadata), run: Run::Real };
+    /// if host.change_metadata(&change, &mut Nobody)?.differs {
+    ///     println!("written");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn change_metadata(&self, change: &Change, ask: &mut dyn Ask) -> Result<Changed> {
         let vault = self.target(change.vault.as_ref())?;
         let refuse = |answer| Error::Refused { vault: vault.clone(), answer };

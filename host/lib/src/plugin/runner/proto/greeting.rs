@@ -7,11 +7,11 @@ use super::super::super::abi_check::Fit;
 use super::super::super::grant::Granted;
 use super::super::super::inspect::{Abi, FileAccess, Permission};
 use super::super::child::Plugin;
-use super::super::sandbox::Reach;
 use super::super::socket::MAX_DESCRIPTORS;
 use super::super::{Cage, Image, Namespaces};
 use super::{BUILD, PROTOCOL};
 use crate::codec::{Fault, Reader, Writer};
+use crate::platform::sandbox::Reach;
 
 /// The most bytes of a path: what Linux takes for one, twice.
 const MAX_PATH_BYTES: usize = 8_192;

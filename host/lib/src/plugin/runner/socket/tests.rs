@@ -1,22 +1,10 @@
 //! Frames that arrive whole, and packets that are none.
 
+use rustix::fs::MemfdFlags;
+
 use super::*;
 
 const LIMIT: usize = 1_000_000;
-
-#[test]
-fn sealing_is_tried_again_while_the_kernel_is_busy_and_not_for_ever() {
-    let (mut busy, mut tries) = (3, 0);
-    seal(|| {
-        tries += 1;
-        busy -= 1;
-        if busy > 0 { Err(Errno::BUSY) } else { Ok(()) }
-    })
-    .unwrap();
-    assert_eq!(tries, 3);
-    assert_eq!(seal(|| Err(Errno::BUSY)), Err(Errno::BUSY));
-    assert_eq!(seal(|| Err(Errno::PERM)), Err(Errno::PERM));
-}
 
 fn send(socket: &OwnedFd, bytes: &[u8], limit: usize) -> Sent {
     let outgoing = Outgoing { id: 7, kind: Kind::Call, limit, with: &[] };
@@ -184,12 +172,4 @@ fn a_body_apart_must_be_sealed_memory_within_the_limit() {
     rustix::fs::fcntl_add_seals(&unsealed, SEALS).unwrap();
     raw(&a, &apart, &[unsealed.as_fd()]);
     assert_eq!(receive_fault(&b), "a body that is too large");
-}
-
-#[test]
-fn a_sealed_memfd_can_no_longer_be_changed() {
-    let memfd = sealed_memfd(b"plugin").unwrap();
-    assert!(rustix::io::pwrite(&memfd, b"other", 0).is_err());
-    assert!(rustix::fs::ftruncate(&memfd, 0).is_err());
-    assert!(rustix::fs::fcntl_add_seals(&memfd, SealFlags::FUTURE_WRITE).is_err());
 }

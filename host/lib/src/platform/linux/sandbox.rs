@@ -1,0 +1,412 @@
+//! The cage: what a runner gives up before it loads its plugin, from what was granted. It is
+//! taken once, and nothing opens it again: new privileges, debuggers, core files, memory and
+//! descriptors without end, files ([`files`]), system calls ([`calls`]).
+//!
+//! What a kernel does not have is left out, unless a whole cage is demanded: [`lacking`] tells.
+
+mod calls;
+mod files;
+mod filter;
+mod listener;
+mod walls;
+
+use std::fmt;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use landlock::{ABI, LandlockStatus, RulesetCreated};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use serde::Deserialize;
+
+use crate::error::story;
+
+pub(crate) use listener::{Listener, Outcome, Question};
+pub use walls::Namespaces;
+pub(crate) use walls::Object;
+use walls::Walls;
+pub(crate) use walls::session_buses;
+
+/// The most memory that is mapped, in bytes. Go alone reserves 1 GiB that it never uses.
+const MAX_MAPPED: u64 = 8 << 30;
+
+/// The most memory of its own that can be written, in bytes: values have 16 MiB at most, and a
+/// password's key takes 64 MiB to be derived. It ends what runs away; whoever means it takes memory
+/// that counts as mapped only.
+const MAX_DATA: u64 = 1 << 30;
+
+/// The most memory that is kept from being swapped, in bytes: a few of the largest values.
+const MAX_LOCKED: u64 = 64 << 20;
+
+/// The most signals that wait. The kernel counts those of all the user's processes, and compares
+/// them with this one's limit: others can still send theirs.
+const MAX_SIGNALS: u64 = 256;
+
+/// The largest file that can be written, in bytes: a plugin that runs away ends before a disk.
+const MAX_FILE: u64 = 16 << 30;
+
+/// The most descriptors.
+const MAX_DESCRIPTORS: u64 = 256;
+
+/// What a plugin can reach beyond its own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Reach {
+    /// Other machines.
+    pub(crate) network: bool,
+    /// The session bus.
+    pub(crate) bus: bool,
+    /// Sockets that the host connects it to.
+    pub(crate) sockets: bool,
+    /// The system's libraries.
+    pub(crate) libraries: bool,
+}
+
+/// How much of the cage there has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cage {
+    /// As much as the kernel has.
+    #[default]
+    #[serde(skip)]
+    Possible,
+    /// All of it, or no plugin is loaded.
+    Whole,
+}
+
+/// What a kernel does not have, and what is open for it.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// No landlock: Linux 5.13, and not turned off.
+    Files,
+    /// No right of landlock to cut files short (Linux 6.2), and no filter that sees to it.
+    Truncate,
+    /// No filter for system calls.
+    Calls,
+    /// No way to have the host answer a call (Linux 5.9), or another filter around this process that
+    /// has one: sockets are granted to no isolated plugin.
+    Sockets,
+    /// A landlock that is older than the one of Linux 6.12. The filter of system calls is there and
+    /// has to hold alone what that would hold as well.
+    Second(Older),
+}
+
+/// The newest landlock that a kernel is older than, of those that hold more than the one before:
+/// what it does not hold is this one's and that of all that come after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Older {
+    /// Than Linux 6.2, which knows the cutting short of files.
+    Truncate,
+    /// Than Linux 6.7, which knows ports of TCP.
+    Tcp,
+    /// Than Linux 6.10, which knows the controls of devices.
+    Devices,
+    /// Than Linux 6.12, which knows signals and abstract sockets.
+    Scopes,
+}
+
+impl Older {
+    /// Returns what this landlock leaves to the filter of system calls, if it is not the newest
+    /// that is asked for.
+    fn of(abi: ABI) -> Option<Self> {
+        Some(match abi {
+            ABI::Unsupported | ABI::V1 | ABI::V2 => Self::Truncate,
+            ABI::V3 => Self::Tcp,
+            ABI::V4 => Self::Devices,
+            ABI::V5 => Self::Scopes,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Older {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            (Self::Truncate, "6.2", "the cutting short of files"),
+            (Self::Tcp, "6.7", "TCP ports"),
+            (Self::Devices, "6.10", "the controls of devices"),
+            (Self::Scopes, "6.12", "signals and abstract sockets"),
+        ];
+        let without = all.iter().filter(|(older, ..)| self <= older);
+        for (at, (_, version, what)) in without.enumerate() {
+            write!(f, "{}{what} (Linux {version})", if at == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl Lack {
+    /// Says whether something is open therefore that the cage is to shut.
+    pub const fn is_open(self) -> bool {
+        !matches!(self, Self::Second(_) | Self::Sockets)
+    }
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Second(older) => {
+                return write!(
+                    f,
+                    "the landlock of this kernel does not know {older}: the filter of system calls \
+                     holds plugins there, and nothing behind it"
+                );
+            }
+            Self::Files => {
+                "this kernel has no landlock (Linux 5.13 and later, unless it is turned off): \
+                 plugins can open all files that you can"
+            }
+            Self::Truncate => {
+                "the landlock of this kernel is older than Linux 6.2: plugins can empty files that \
+                 you can write"
+            }
+            Self::Sockets => {
+                "Keystead cannot answer the connections of a plugin here, which takes Linux 5.9 and no \
+                 other filter around Keystead that answers calls"
+            }
+            Self::Calls => {
+                "this kernel filters no system calls: plugins can run programs and use the network"
+            }
+        })
+    }
+}
+
+/// Binds this process to the one that started it: it is killed when that one ends.
+pub(crate) fn tie_to_parent() -> Result<(), String> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| step("be killed with the host", error))
+}
+
+/// Shuts this process in, before any code of the plugin runs. It cannot be undone. Where the plugin
+/// is a file, that can be opened again.
+pub(crate) fn enter(
+    objects: &[Object<'_>],
+    reach: Reach,
+    cage: Cage,
+    namespaces: Namespaces,
+    plugin: Option<BorrowedFd<'_>>,
+) -> Result<Entered, NotEntered> {
+    let rules =
+        files::rules(objects, reach, plugin).map_err(|error| told("confine files", &error))?;
+    // Before it is undumpable: these files belong to root then.
+    let memory = match reach.sockets {
+        true => {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let memory = rustix::fs::open("/proc/self/mem", flags, Mode::empty());
+            Some(memory.map_err(|error| step("let the host see where it connects to", error))?)
+        }
+        false => None,
+    };
+    // And this one. Where memory runs out, the
+    // plugin is what ends, and neither the host nor what else runs there.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let walls = match namespaces {
+        Namespaces::Off => None,
+        Namespaces::BestEffort | Namespaces::Required => {
+            match walls::enter(objects, reach).map_err(NotEntered::Namespaces)? {
+                Walls::None(why) if namespaces == Namespaces::Required => {
+                    let problem = format!("the policy requires namespaces, and {why}");
+                    return Err(NotEntered::Other(problem));
+                }
+                Walls::None(_) => None,
+                Walls::Own(capabilities) => Some(capabilities),
+            }
+        }
+    };
+    // Who enters a user namespace may be untied by it.
+    tie_to_parent()?;
+    // Other processes of the same user can neither attach to it nor read its memory.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|error| step("become undumpable", error))?;
+    for (resource, most) in [
+        (Resource::Core, 0),
+        (Resource::As, MAX_MAPPED),
+        (Resource::Data, MAX_DATA),
+        (Resource::Fsize, MAX_FILE),
+        (Resource::Nofile, MAX_DESCRIPTORS),
+        (Resource::Memlock, MAX_LOCKED),
+        (Resource::Sigpending, MAX_SIGNALS),
+        (Resource::Msgqueue, 0),
+    ] {
+        limit(resource, most)?;
+    }
+    let (lacking, listener) = confine(rules, reach, walls.unwrap_or(walls::OVER_FILES))?;
+    let asking = listener.into_iter().chain(memory).collect();
+    let owners = if walls.is_some() { Owners::Hidden } else { Owners::Seen };
+    match lacking.iter().find(|lack| lack.is_open()) {
+        Some(lack) if cage == Cage::Whole => {
+            Err(NotEntered::Other(format!("the policy demands a whole cage, and {lack}")))
+        }
+        _ => Ok(Entered { owners, asking }),
+    }
+}
+
+/// A process that is shut in.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) owners: Owners,
+    /// What the host answers connections with ([`Listener`] and the memory of this process), where it
+    /// is to.
+    pub(crate) asking: Vec<OwnedFd>,
+}
+
+/// Whether a plugin sees who owns a file, and how it is mounted, as it is outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owners {
+    /// It does.
+    Seen,
+    /// The host has to be asked.
+    Hidden,
+}
+
+/// Why a process is not shut in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NotEntered {
+    /// It got no further than into its namespaces: another one may do without them.
+    Namespaces(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl From<String> for NotEntered {
+    fn from(problem: String) -> Self {
+        Self::Other(problem)
+    }
+}
+
+/// Tries the namespaces, in a process that is for nothing else.
+pub(crate) fn try_walls() -> Result<(), String> {
+    match walls::enter(&[], Reach::default())? {
+        Walls::Own(_) => Ok(()),
+        Walls::None(why) => Err(why.to_string()),
+    }
+}
+
+/// Returns what this kernel lacks for the cage, what is open for it first: it is taken, without grants, by a thread that
+/// ends with it.
+///
+/// # Errors
+/// What the system answers where it lacks nothing and still refuses.
+pub fn lacking() -> Result<Vec<Lack>, String> {
+    let tried = std::thread::spawn(|| {
+        let reach = Reach::default();
+        let rules =
+            files::rules(&[], reach, None).map_err(|error| told("confine files", &error))?;
+        rustix::thread::set_no_new_privs(true)
+            .map_err(|error| step("give up new privileges", error))?;
+        let no_listener = listener::try_it().is_err().then_some(Lack::Sockets);
+        let (mut lacking, _) = confine(rules, reach, walls::OVER_FILES)?;
+        lacking.extend(no_listener);
+        Ok(lacking)
+    });
+    tried.join().unwrap_or_else(|_| Err("the trial of the cage panicked".to_owned()))
+}
+
+/// Gives up privileges, files and system calls, for this thread and those it starts, and
+/// returns what the kernel lacks for that, and where sockets are granted what the host answers
+/// connections with.
+fn confine(
+    rules: RulesetCreated,
+    reach: Reach,
+    kept: CapabilitySet,
+) -> Result<(Vec<Lack>, Option<OwnedFd>), String> {
+    let mut lacking = Vec::new();
+    rustix::thread::set_no_new_privs(true)
+        .map_err(|error| step("give up new privileges", error))?;
+    give_up(kept).map_err(|error| step("give up capabilities", error))?;
+    let confined = rules.restrict_self().map_err(|error| told("confine files", &error))?;
+    let older = match confined.landlock {
+        LandlockStatus::Available { effective_abi, .. } => Older::of(effective_abi),
+        _ => {
+            lacking.push(Lack::Files);
+            None
+        }
+    };
+    let program = calls::filter(reach, std::process::id());
+    if reach.sockets {
+        // Without it nothing would keep the plugin from any other socket.
+        let listener = listener::filter(&program).map_err(|error| {
+            step("have the host connect it to the sockets that it is granted", error)
+        })?;
+        lacking.extend(older.map(Lack::Second));
+        return Ok((lacking, Some(listener)));
+    }
+    match seccompiler::apply_filter(&program) {
+        Ok(()) => {}
+        Err(seccompiler::Error::Prctl(error) | seccompiler::Error::Seccomp(error))
+            if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL)) =>
+        {
+            lacking.push(Lack::Calls);
+            // A file is cut short by its path, or when it is opened for neither.
+            lacking.extend((older == Some(Older::Truncate)).then_some(Lack::Truncate));
+        }
+        Err(error) => return Err(told("filter system calls", &error)),
+    }
+    if !lacking.contains(&Lack::Calls) {
+        lacking.extend(older.map(Lack::Second));
+    }
+    Ok((lacking, None))
+}
+
+/// Gives up all capabilities but these, and those that could come back.
+fn give_up(kept: CapabilitySet) -> Result<(), Errno> {
+    let has = rustix::thread::capabilities(None)?;
+    if has.effective.contains(CapabilitySet::SETPCAP) {
+        for capability in CapabilitySet::all().difference(kept).iter() {
+            match rustix::thread::remove_capability_from_bounding_set(capability) {
+                // A kernel that does not know it.
+                Ok(()) | Err(Errno::INVAL) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    if kept.contains(has.permitted) {
+        return Ok(());
+    }
+    let effective = has.effective & kept;
+    let permitted = has.permitted & kept;
+    let sets = CapabilitySets { effective, permitted, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, sets)
+}
+
+/// Lowers a limit for good, where it is not lower already.
+fn limit(resource: Resource, most: u64) -> Result<(), String> {
+    let now = rustix::process::getrlimit(resource);
+    let lower = |limit: Option<u64>| Some(limit.map_or(most, |limit| limit.min(most)));
+    let limit = Rlimit { current: lower(now.current), maximum: lower(now.maximum) };
+    match rustix::process::setrlimit(resource, limit) {
+        // An emulated kernel (valgrind's) keeps the outer limit for itself. The inner one counts,
+        // and the filter of calls keeps it where it is.
+        Err(Errno::PERM) => {
+            rustix::process::setrlimit(resource, Rlimit { maximum: now.maximum, ..limit })
+        }
+        set => set,
+    }
+    .map_err(|error| step("limit what it takes", error))
+}
+
+fn step(what: &str, error: Errno) -> String {
+    told(what, &std::io::Error::from(error))
+}
+
+fn told(what: &str, error: &dyn std::error::Error) -> String {
+    format!("cannot {what}: {}", story(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_a_landlock_the_more_it_leaves_to_the_filter() {
+        let all = [ABI::V1, ABI::V2, ABI::V3, ABI::V4, ABI::V5, ABI::V6].map(Older::of);
+        let older = [Older::Truncate, Older::Tcp, Older::Devices, Older::Scopes].map(Some);
+        assert_eq!(all, [older[0], older[0], older[1], older[2], older[3], None]);
+        assert_eq!(Older::Scopes.to_string(), "signals and abstract sockets (Linux 6.12)");
+        let told = Older::Truncate.to_string();
+        for version in ["6.2", "6.7", "6.10", "6.12"] {
+            assert!(told.contains(&format!("(Linux {version})")), "{told}");
+        }
+    }
+}

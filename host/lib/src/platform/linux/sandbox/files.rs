@@ -1,0 +1,161 @@
+//! Which files a caged plugin can open and make: landlock rules, from its grants and from what
+//! every program needs. A rule is of what is there now.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
+};
+use rustix::fs::{Mode, OFlags};
+
+use super::{Object, Reach};
+use crate::plugin::inspect::{ELF_BASE, FileAccess};
+
+/// The rights that are asked of the kernel, of those that it has: Linux 6.12 has all of them.
+/// Later ones change what a plugin may do, and are put in once they were tried.
+const RIGHTS: ABI = ABI::V6;
+
+/// What is read of a file.
+const READ_FILE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile});
+
+/// What is read of a folder.
+const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
+
+/// What is done with a file in place.
+const WRITE_FILE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFile | Truncate});
+
+/// What is done below a folder: no devices, pipes or sockets are made, and nothing is run.
+const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
+    ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | MakeSym | RemoveFile
+        | RemoveDir | Refer
+});
+
+/// What every program may open.
+const EVERYBODY: &[&str] =
+    &["/dev/zero", "/dev/random", "/dev/urandom", "/etc/localtime", "/usr/share/zoneinfo"];
+
+/// What a program reads of itself in /proc: not `net`, which tells of all sockets, nor `task`, which
+/// has it again.
+const OF_ITSELF: [&str; 5] = ["cgroup", "fd", "maps", "stat", "status"];
+
+/// What is read before a name of the network becomes a connection: how names are resolved, and
+/// whom a certificate may be from.
+pub(super) const FOR_NETWORK: &[&str] = &[
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/host.conf",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/services",
+    "/etc/protocols",
+    "/run/systemd/resolve",
+    "/etc/ssl/certs",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/certs",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/pki/ca-trust/extracted",
+    "/etc/ca-certificates",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+];
+
+/// Where the system's libraries are: for granted ones, and for those that resolve names.
+pub(super) const LIBRARIES: &[&str] =
+    &["/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"];
+
+/// What lies where the libraries are that every program may need.
+const C_LIBRARY: &str = "libc.so.6";
+
+/// Returns the rules of a plugin with these grants, and its own file where it is mapped from one.
+pub(super) fn rules(
+    objects: &[Object<'_>],
+    reach: Reach,
+    plugin: Option<BorrowedFd<'_>>,
+) -> Result<RulesetCreated, RulesetError> {
+    let mut ruleset = Ruleset::default()
+        .handle_access(AccessFs::from_all(RIGHTS))?
+        // Servers are nobody's: there is no rule that lets a port be bound.
+        .handle_access(AccessNet::BindTcp)?
+        .scope(Scope::Signal)?;
+    if !reach.network {
+        ruleset = ruleset.handle_access(AccessNet::ConnectTcp)?;
+    }
+    if !reach.bus {
+        ruleset = ruleset.scope(Scope::AbstractUnixSocket)?;
+    }
+    let mut rules = ruleset.create()?;
+    rules = allow(rules, Path::new("/dev/null"), WRITE_FILE, WRITE_FILE)?;
+    if let Some(plugin) = plugin {
+        rules = rules.add_rule(PathBeneath::new(plugin, READ_FILE))?;
+    }
+    for name in OF_ITSELF {
+        rules = allow(rules, &Path::new("/proc/self").join(name), READ, READ_FILE)?;
+    }
+    for path in EVERYBODY {
+        rules = allow(rules, Path::new(path), READ, READ_FILE)?;
+    }
+    for path in base_libraries() {
+        rules = allow(rules, &path, READ, READ_FILE)?;
+    }
+    if reach.network {
+        for path in FOR_NETWORK {
+            rules = allow(rules, Path::new(path), READ, READ_FILE)?;
+        }
+    }
+    if reach.network || reach.libraries {
+        for path in LIBRARIES {
+            rules = allow(rules, Path::new(path), READ, READ_FILE)?;
+        }
+    }
+    for object in objects {
+        let (folder, file) = match object.access {
+            FileAccess::Read => (READ, READ_FILE),
+            FileAccess::ReadWrite => (WRITE, WRITE_FILE),
+        };
+        rules = match is_folder(object.found) {
+            Some(is_folder) => rules
+                .add_rule(PathBeneath::new(object.found, if is_folder { folder } else { file }))?,
+            None => rules,
+        };
+    }
+    Ok(rules)
+}
+
+/// Returns where the libraries are that need no permission, whichever of them this program has
+/// itself.
+pub(super) fn base_libraries() -> Vec<PathBuf> {
+    let here = format!("/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let mut folders = [here.as_str(), "/lib64", "/usr/lib"].into_iter().map(Path::new);
+    let Some(folder) = folders.find(|folder| folder.join(C_LIBRARY).exists()) else {
+        return Vec::new();
+    };
+    // Both are there already, wherever a plugin is loaded.
+    let others = ELF_BASE.iter().filter(|name| **name != C_LIBRARY && !name.starts_with("ld-"));
+    others.map(|name| folder.join(name)).collect()
+}
+
+/// Allows what is at a path, if there is something.
+fn allow(
+    rules: RulesetCreated,
+    path: &Path,
+    folder: BitFlags<AccessFs>,
+    file: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, RulesetError> {
+    let Some((opened, is_folder)) = opened(path) else { return Ok(rules) };
+    rules.add_rule(PathBeneath::new(opened, if is_folder { folder } else { file }))
+}
+
+fn opened(path: &Path) -> Option<(OwnedFd, bool)> {
+    let opened = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let is_folder = is_folder(opened.as_fd())?;
+    Some((opened, is_folder))
+}
+
+fn is_folder(opened: BorrowedFd<'_>) -> Option<bool> {
+    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(opened).ok()?.st_mode);
+    Some(kind == rustix::fs::FileType::Directory)
+}
