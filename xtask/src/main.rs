@@ -29,7 +29,8 @@ Commands:
   install [--prefix DIR]     Build host and plugins, try them, install them (default: ~/.local)
   test [--fuzz-seconds N]    Run everything CI runs (each fuzz target N seconds, default 60)
   test --list                Print the names of the suites that make up a test run
-  test NAME...               Run these suites only, such as `format clippy`, or `kernels`
+  test NAME...               Run these suites only, such as `format clippy`
+  test --platform NAME       Run what needs long set-up: `kernels`, `kernels:bookworm`, `kernels:trixie`
   bench [--quick]            Measure Keystead beside its floors and the peers that are installed
   bench --write              Do so, and write docs/reference/performance.md and docs/reference/performance.svg
   bench --gate | --accept    Hold the instructions of a `get` to their figure, as `test` does; or

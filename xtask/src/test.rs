@@ -71,6 +71,11 @@ pub(crate) fn run(words: &[String]) -> Result<ExitCode> {
             let number = words.next().and_then(|number| number.parse().ok());
             fuzz_seconds = number.ok_or("`--fuzz-seconds` needs a number of seconds")?;
         } else {
+            // A platform is the suite of its name: what needs long set-up is run by name alone.
+            let word = match word == "--platform" {
+                true => words.next().ok_or("`--platform` needs a name")?,
+                false => word,
+            };
             let suite = SUITES.iter().find(|(name, ..)| name == word);
             suites.push(suite.ok_or_else(|| format!("no suite `{word}`: see `test --list`"))?);
         }
