@@ -14,9 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use keystead::Placement;
-use keystead::Registration;
 use keystead::api::{Value, VaultName};
+use keystead::{Placement, Registration};
 
 use super::cage::{Able, elsewhere};
 use crate::cli::sandbox::Sandbox;
