@@ -8,7 +8,7 @@ mod change;
 use std::path::Path;
 
 use keystead::paths::Layer;
-use keystead::Entry;
+use keystead::Registration;
 use keystead_plugin_api::VaultName;
 
 /// A good file, which most inputs are changes to.
@@ -28,10 +28,10 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let name = VaultName::parse("work").expect("a good name");
     let path = Path::new("/etc/keystead/vaults/work.toml");
     for layer in [Layer::System, Layer::User] {
-        let Ok(entry) = Entry::parse(name.clone(), layer, path, &text) else { continue };
+        let Ok(entry) = Registration::parse(name.clone(), layer, path, &text) else { continue };
         for old in [None, Some(text.as_str())] {
             let written = entry.to_toml(old);
-            let again = Entry::parse(name.clone(), layer, path, &written);
+            let again = Registration::parse(name.clone(), layer, path, &written);
             assert_eq!(again.expect("what is written can be read"), entry);
         }
     }

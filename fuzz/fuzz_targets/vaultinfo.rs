@@ -8,7 +8,7 @@ mod change;
 use std::io::Cursor;
 use std::path::Path;
 
-use keystead_exchange::Source;
+use keystead_exchange::ImportSource;
 use keystead_exchange::vaultinfo::{Here, read};
 
 const GOOD: &str = r#"{"DefaultVaultName":"b","Vaults":{
@@ -23,7 +23,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         0 => change::apply(GOOD.as_bytes().to_vec(), rest),
         _ => rest.to_vec(),
     };
-    let Ok(registry) = read(Source::Stream(Box::new(Cursor::new(text)))) else { return };
+    let Ok(registry) = read(ImportSource::Stream(Box::new(Cursor::new(text)))) else { return };
     let plugin = |id: &str| (id == "keepass").then(|| vec!["path".to_owned()]);
     let here = Here { plugin: &plugin, vaults: &[], store: Path::new("/store") };
     let mut names = std::collections::HashSet::new();
