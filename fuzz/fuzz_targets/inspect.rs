@@ -13,7 +13,7 @@ mod change;
 
 use std::sync::LazyLock;
 
-use keystead::internals::plugin::inspect::{Here, Manifest, Permission, inspect};
+use keystead::internals::plugin::inspect::{LocalPlatform, ParsedManifest, Permission, inspect};
 
 /// The good files that are changed.
 static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
@@ -37,7 +37,7 @@ static GOOD: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     ]
 });
 
-static HERE: LazyLock<Here> = LazyLock::new(Here::current);
+static HERE: LazyLock<LocalPlatform> = LazyLock::new(LocalPlatform::current);
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let Some((which, rest)) = input.split_first() else { return };
@@ -46,7 +46,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     if let Ok(found) = inspect(bytes) {
         let _ = found.check_here(&HERE);
     }
-    let _ = Manifest::parse(bytes);
+    let _ = ParsedManifest::parse(bytes);
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(permission) = Permission::parse(text)
     {

@@ -7,8 +7,8 @@ mod change;
 
 use std::path::Path;
 
-use keystead::paths::Layer;
 use keystead::Registration;
+use keystead::paths::Layer;
 use keystead_plugin_api::VaultName;
 
 /// A good file, which most inputs are changes to.

@@ -98,7 +98,7 @@ impl Found {
             Error::Locked { vault, challenge, why } => {
                 self.address(challenge);
                 if *why == PromptError::NonInteractive {
-                    self.locked(vault, &challenge.prompts);
+                    self.locked(&challenge.prompts);
                     self.hint(unlock_first(vault));
                 }
             }
@@ -116,7 +116,7 @@ impl Found {
             Error::SearchIncomplete { vault, source, .. } => {
                 if let Error::Locked { challenge, why: PromptError::NonInteractive, .. } = &**source {
                     self.address(challenge);
-                    self.locked(vault, &challenge.prompts);
+                    self.locked(&challenge.prompts);
                     self.hint(format!(
                         "a search asks for the default vault only: run `keystead vault unlock {vault}` first"
                     ));
@@ -168,7 +168,7 @@ impl Found {
     }
 
     /// Says what a locked vault asks for, and who could answer.
-    fn locked(&mut self, vault: &VaultName, prompts: &[Prompt]) {
+    fn locked(&mut self, prompts: &[Prompt]) {
         for prompt in prompts {
             let label = text::visible(&prompt.label);
             let asks = format!("it asks for {}", listed(&[&prompt.name]));
@@ -178,8 +178,8 @@ impl Found {
             });
         }
         if prompts.is_empty() {
-            self.causes.push("it waits for what a person does, and nobody is there".to_owned());
-            self.hint("run it at a terminal");
+            self.causes.push("it waits for a person, and prompting is not possible".to_owned());
+            self.hint("run it in a terminal");
             return;
         }
         if let Some(last) = self.causes.last_mut() {
