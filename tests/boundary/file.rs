@@ -226,7 +226,7 @@ fn a_file_that_others_may_change_is_refused() {
         &home,
         &file,
         "exit 1\nError: `[FILE]` is not safe to use: `[FILE]` can be written by everyone (mode \
-         0666)\nHint: look at what is in it; then run `chmod go-w [FILE]` to keep it to yourself\n\
+         0666)\nHint: check its contents, then run `chmod go-w [FILE]`\n\
          Code: E02.others-write\n",
     );
     let open = home.path("open");

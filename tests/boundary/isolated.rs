@@ -115,7 +115,7 @@ fn a_call_that_hangs_is_late_and_its_process_gone() {
     let (before, after) = told.split_once("killed after ").unwrap();
     assert_eq!(
         before,
-        "E11.late: plugin `hangs` failed in vault `odd`: the plugin's process was late during \
+        "E11.late: plugin `hangs` failed in vault `odd`: the plugin process timed out during \
          `get` and was "
     );
     let millis: u64 = after.strip_suffix(" ms").unwrap().parse().unwrap();
@@ -126,7 +126,7 @@ fn a_call_that_hangs_is_late_and_its_process_gone() {
 fn a_constructor_that_hangs_is_late_and_its_process_gone() {
     let told = misbehave("constructor-hangs", &Call::Get, SHORT);
     let expected = "E11.late: vault `odd` cannot be opened: plugin `constructor-hangs` failed in \
-                    vault `odd`: the plugin's process was late during `open`";
+                    vault `odd`: the plugin process timed out during `open`";
     assert!(told.starts_with(expected), "{told}");
 }
 

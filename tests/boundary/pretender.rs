@@ -23,7 +23,7 @@ fn a_header_in_c_crashes_its_own_process_and_no_sooner_than_it_is_used() {
          Caused by:\n  \
            1: plugin `fake` failed in vault `odd`\n  \
            2: the plugin's process ended during `open`: signal 11 (SIGSEGV)\n\
-         Hint: tell who makes the plugin: `keystead plugin show fake` names them\n\
+         Hint: report this to the vendor shown by `keystead plugin show fake`\n\
          Hint: run `keystead vault show odd` to see its registration\n\
          Code: E11.died\n"
     );

@@ -273,7 +273,7 @@ fn file_that_was_not_granted_is_not_opened() {
     let text = fs::read_to_string(&registration).unwrap();
     fs::write(&registration, text.replacen("replace:", "replace:/x", 1)).unwrap();
     let answer = sandbox.run("get a", &[]);
-    let not = "asks for more than vault `safe` grants: replace:";
+    let not = "requests permissions that vault `safe` does not grant: replace:";
     assert!(answer.ends_with(1).stderr.contains(not), "{answer}");
 }
 

@@ -160,7 +160,7 @@ exit code 4
 --- stderr
 Error: Vault `safe` is locked
 Caused by: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Code: E12.locked
 
 "#]]
@@ -227,7 +227,7 @@ fn a_plugin_without_sessions_says_that_it_cannot_be_kept_unlocked() {
     session.exp_string(": ").unwrap();
     session.send_line("canary-two").unwrap();
     let (rest, code) = end(session);
-    assert!(rest.contains("plugin `two-steps` gives no session"), "{rest}");
+    assert!(rest.contains("plugin `two-steps` returned no session"), "{rest}");
     assert!(rest.contains("Code: E12.no-session"), "{rest}");
     assert_eq!(code, 1);
 }
@@ -356,7 +356,7 @@ exit code 4
 vault `safe`: the agent did not answer within 250 ms
 Error: Vault `safe` is locked
 Caused by: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
@@ -467,7 +467,7 @@ fn of_several_at_once_one_asks() {
             .map(|words| home.terminal(words))
             .into();
     for other in &mut others {
-        other.exp_string("Another command asks for vault `safe` just now").unwrap();
+        other.exp_string("Waiting: another command is prompting for vault `safe`").unwrap();
     }
     // Whoever may not ask does not wait either.
     assert_eq!(home.get(), 4);
@@ -489,7 +489,7 @@ fn whoever_breaks_off_gives_the_turn_to_the_next() {
     let mut first = home.terminal("get nothing -V safe");
     first.exp_string("Password: ").unwrap();
     let mut second = home.terminal("get nothing -V safe");
-    second.exp_string("Another command asks").unwrap();
+    second.exp_string("Waiting: another command").unwrap();
     first.send_control('c').unwrap();
     assert_eq!(end(first).1, 130);
     second.exp_string("Password: ").unwrap();

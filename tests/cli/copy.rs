@@ -87,11 +87,11 @@ fn a_plan_is_the_answer_of_a_dry_run() {
 exit code 1
 --- stdout
 db/password	db/password	copy	
-db/user	db/user	refused	another secret is there as `db/user`
+db/user	db/user	refused	a different secret `db/user` exists
 token	token	copy	
 --- stderr
 Error: Nothing was written: vault `home` cannot have 1 of 3 secrets
-Caused by: `db/user`: another secret is there as `db/user`
+Caused by: `db/user`: a different secret `db/user` exists
 Hint: add `--replace` to replace what is there
 Hint: add `--skip` to leave these out and do the rest
 Code: E12.transfer-refused
@@ -104,7 +104,7 @@ Code: E12.transfer-refused
 exit code 5
 --- stdout
 {"schema":1,"name":"db/password","from":"work","to":"home","as":"db/password","action":"move","replaced":false,"dry_run":true}
-{"schema":1,"name":"db/user","from":"work","to":"home","as":"db/user","action":"refused","replaced":false,"reasons":["another secret is there as `db/user`"],"dry_run":true}
+{"schema":1,"name":"db/user","from":"work","to":"home","as":"db/user","action":"refused","replaced":false,"reasons":["a different secret `db/user` exists"],"dry_run":true}
 {"schema":1,"name":"token","from":"work","to":"home","as":"token","action":"move","replaced":false,"dry_run":true}
 
 "#]]
@@ -143,7 +143,7 @@ fn nothing_is_written_while_anything_is_refused_unless_it_is_left_out() {
 exit code 1
 --- stderr
 Error: Nothing was written: vault `home` cannot have 1 of 3 secrets
-Caused by: `db/user`: another secret is there as `db/user`
+Caused by: `db/user`: a different secret `db/user` exists
 Hint: add `--replace` to replace what is there
 Hint: add `--skip` to leave these out and do the rest
 Code: E12.transfer-refused
@@ -155,7 +155,7 @@ Code: E12.transfer-refused
         str![[r#"
 exit code 1
 --- stderr
-{"schema":1,"error":{"code":"E12.transfer-refused","exit":1,"message":"nothing was written: vault `home` cannot have 1 of 3 secrets","causes":["`db/user`: another secret is there as `db/user`"],"hints":["add `--replace` to replace what is there","add `--skip` to leave these out and do the rest"]}}
+{"schema":1,"error":{"code":"E12.transfer-refused","exit":1,"message":"nothing was written: vault `home` cannot have 1 of 3 secrets","causes":["`db/user`: a different secret `db/user` exists"],"hints":["add `--replace` to replace what is there","add `--skip` to leave these out and do the rest"]}}
 
 "#]]
     );
@@ -173,7 +173,7 @@ db/user	home	text
         str![[r#"
 exit code 5
 --- stderr
-Warning: `db/user`: another secret is there as `db/user`
+Warning: `db/user`: a different secret `db/user` exists
 Moved 2 secrets from vault `work` to vault `home`, 1 refused.
 
 "#]]
@@ -427,7 +427,7 @@ token	work	bytes
         str![[r#"
 exit code 1
 --- stderr
-Error: Vault `lies` did not keep `token` as it was written; the source still has it
+Error: Vault `lies` did not return `token` as written; the source still has it
 Hint: run `keystead show token -V lies` to see what is there
 Code: E12.not-kept
 
@@ -438,9 +438,9 @@ Code: E12.not-kept
         str![[r#"
 exit code 1
 --- stdout
-{"schema":1,"name":"token","from":"work","to":"lies","as":"token","action":"failed","replaced":false,"error":{"code":"E12.not-kept","message":"vault `lies` did not keep `token` as it was written; the source still has it"},"dry_run":false}
+{"schema":1,"name":"token","from":"work","to":"lies","as":"token","action":"failed","replaced":false,"error":{"code":"E12.not-kept","message":"vault `lies` did not return `token` as written; the source still has it"},"dry_run":false}
 --- stderr
-{"schema":1,"error":{"code":"E12.not-kept","exit":1,"message":"vault `lies` did not keep `token` as it was written; the source still has it","causes":[],"hints":["run `keystead show token -V lies` to see what is there"]}}
+{"schema":1,"error":{"code":"E12.not-kept","exit":1,"message":"vault `lies` did not return `token` as written; the source still has it","causes":[],"hints":["run `keystead show token -V lies` to see what is there"]}}
 
 "#]]
     );
@@ -488,7 +488,7 @@ exit code 4
 --- stderr
 Error: Vault `locked` is locked
 Caused by: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `locked` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: run `keystead vault unlock locked` in a terminal to unlock it for a limited time
 Code: E12.locked
 
@@ -501,7 +501,7 @@ exit code 4
 --- stderr
 Error: Vault `locked` is locked
 Caused by: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `locked` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: run `keystead vault unlock locked` in a terminal to unlock it for a limited time
 Code: E12.locked
 

@@ -321,7 +321,7 @@ fn grants_that_are_too_narrow() {
         str![[r#"
 exit code 1
 --- stdout
-Error: plugin `memory` asks for more than vault `work` grants: files:[ROOT]/here/wide/:rw
+Error: plugin `memory` requests permissions that vault `work` does not grant: files:[ROOT]/here/wide/:rw
   Why:   the vault answers every request with this error
   Fix:   keystead vault grant work
          (see what it asks for beyond that, and grant it)

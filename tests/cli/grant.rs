@@ -30,7 +30,7 @@ fn an_upgrade_that_asks_for_more_is_not_opened_before_it_is_granted() {
 exit code 1
 --- stderr
 Error: Vault `able` cannot be opened
-Caused by: plugin `able` asks for more than vault `able` grants: network, env:PATH
+Caused by: plugin `able` requests permissions that vault `able` does not grant: network, env:PATH
 Hint: run `keystead vault grant able` to see what is new, and to grant it
 Hint: run `keystead vault show able` to see its registration
 Code: E07.not-granted

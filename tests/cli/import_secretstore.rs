@@ -219,7 +219,7 @@ exit code 4
 --- stderr
 Error: This store is locked with a password
 Caused by: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, or add `--unlock password=env:VAR`
+Hint: run the command in a terminal, or add `--unlock password=env:VAR`
 Code: E13.locked
 
 "#]];
@@ -231,7 +231,7 @@ Code: E13.locked
 exit code 4
 --- stderr
 {"schema":1,"warning":"`pasword` of `--unlock` answered nothing: what was asked for is `password`"}
-{"schema":1,"error":{"code":"E13.locked","exit":4,"message":"this store is locked with a password","causes":["it asks for `password`, and prompting is not possible"],"hints":["run it at a terminal, or add `--unlock password=env:VAR`"]}}
+{"schema":1,"error":{"code":"E13.locked","exit":4,"message":"this store is locked with a password","causes":["it asks for `password`, and prompting is not possible"],"hints":["run the command in a terminal, or add `--unlock password=env:VAR`"]}}
 
 "#]]
     );
@@ -292,7 +292,7 @@ exit code 4
 --- stderr
 Error: Vault `safe` is locked
 Caused by: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 

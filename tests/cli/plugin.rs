@@ -224,7 +224,7 @@ fn a_file_others_can_change_is_not_installed_but_may_be_looked_at() {
 exit code 1
 --- stderr
 Error: `[ROOT]/here/open.so` is not safe to use: `[ROOT]/here/open.so` can be written by everyone (mode 0666)
-Hint: look at what is in it; then run `chmod go-w [ROOT]/here/open.so` to keep it to yourself
+Hint: check its contents, then run `chmod go-w [ROOT]/here/open.so`
 Code: E02.others-write
 
 "#]]

@@ -178,7 +178,7 @@ fn breaking_off_leaves_the_terminal_as_it_was() {
     session.exp_string("Password: ").unwrap();
     session.send_control('d').unwrap();
     let (rest, _) = end(session);
-    assert!(rest.contains("unlocking was broken off"), "{rest}");
+    assert!(rest.contains("unlocking was cancelled"), "{rest}");
     assert!(rest.contains("code 1\n"), "{rest}");
     assert!(rest.contains("the same"), "{rest}");
 

@@ -79,7 +79,7 @@ Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: vault `fishy` is locked
   2: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `fishy` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: a search asks for the default vault only: run `keystead vault unlock fishy` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
@@ -94,7 +94,7 @@ Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: vault `fishy` is locked
   2: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `fishy` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: a search asks for the default vault only: run `keystead vault unlock fishy` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
@@ -269,7 +269,7 @@ exit code 5
 Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: plugin `hangs` failed in vault `fishy`
-  2: the plugin's process was late during `get` and was killed after [TIME] ms
+  2: the plugin process timed out during `get` and was killed after [TIME] ms
 Hint: give it longer with `--timeout`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
@@ -295,7 +295,7 @@ exit code 5
 Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: plugin `list-hangs` failed in vault `fishy`
-  2: the plugin's process was late during `describe` and was killed after [TIME] ms
+  2: the plugin process timed out during `describe` and was killed after [TIME] ms
 Hint: give it longer with `--timeout`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
@@ -305,7 +305,7 @@ exit code 5
 first	early	text	
 last	late	text	
 --- stderr
-Warning: vault `fishy` is not listed: plugin `list-hangs` failed in vault `fishy`: the plugin's process was late during `list` and was killed after [TIME] ms
+Warning: vault `fishy` is not listed: plugin `list-hangs` failed in vault `fishy`: the plugin process timed out during `list` and was killed after [TIME] ms
 
 "#]]
     );
@@ -328,7 +328,7 @@ Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: vault `fishy` is locked
   2: it asks for `pin`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock pin=env:VAR`, or register vault `fishy` with that
+Hint: run the command in a terminal, or pass `--unlock pin=env:VAR` here or to `keystead vault register`
 Hint: a search asks for the default vault only: run `keystead vault unlock fishy` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
@@ -372,7 +372,7 @@ first	early	text
 last	late	text	
 --- stderr
 Warning: vault `cursor-still` is not listed: plugin `cursor-still` misbehaved in vault `cursor-still`: the page's cursor does not advance
-Warning: vault `list-hangs` is not listed: plugin `list-hangs` failed in vault `list-hangs`: the plugin's process was late during `list` and was killed after [TIME] ms
+Warning: vault `list-hangs` is not listed: plugin `list-hangs` failed in vault `list-hangs`: the plugin process timed out during `list` and was killed after [TIME] ms
 Warning: vault `page-over` is not listed: plugin `page-over` misbehaved in vault `page-over`: `entries` has more than 1000 items
 Warning: vault `panics-on-open` is not listed: vault `panics-on-open` cannot be opened: plugin `panics-on-open` refused to open it: the plugin panicked in `open` at panics-on-open/src/lib.rs:4
 

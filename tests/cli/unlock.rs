@@ -97,7 +97,7 @@ exit code 4
 --- stderr
 Error: Vault `odd` is locked
 Caused by: it asks for `user` (Your name), and prompting is not possible
-Hint: run it at a terminal, add `--unlock user=env:VAR`, or register vault `odd` with that
+Hint: run the command in a terminal, or pass `--unlock user=env:VAR` here or to `keystead vault register`
 Hint: run `keystead vault unlock odd` in a terminal to unlock it for a limited time
 Code: E12.locked
 
@@ -111,7 +111,7 @@ exit code 4
 --- stderr
 Error: Vault `odd` is locked
 Caused by: it asks for `code` (The code on your device), and prompting is not possible
-Hint: run it at a terminal, add `--unlock code=env:VAR`, or register vault `odd` with that
+Hint: run the command in a terminal, or pass `--unlock code=env:VAR` here or to `keystead vault register`
 Hint: run `keystead vault unlock odd` in a terminal to unlock it for a limited time
 Code: E12.locked
 
@@ -125,7 +125,7 @@ Code: E12.locked
         str![[r#"
 exit code 4
 --- stderr
-{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `odd` is locked","causes":["it asks for `user` (Your name)","it asks for `password`, and prompting is not possible"],"hints":["run it at a terminal, add `--unlock user=env:VAR --unlock password=env:VAR`, or register vault `odd` with that","run `keystead vault unlock odd` in a terminal to unlock it for a limited time"]}}
+{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `odd` is locked","causes":["it asks for `user` (Your name)","it asks for `password`, and prompting is not possible"],"hints":["run the command in a terminal, or pass `--unlock user=env:VAR --unlock password=env:VAR` here or to `keystead vault register`","run `keystead vault unlock odd` in a terminal to unlock it for a limited time"]}}
 
 "#]]
     );
@@ -142,7 +142,7 @@ exit code 4
 Warning: `pasword` of `--unlock` answered nothing: what was asked for is `password`
 Error: Vault `safe` is locked
 Caused by: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
@@ -199,7 +199,7 @@ Error: Vault `other` could not be asked for `nosuch`
 Caused by:
   1: vault `other` is locked
   2: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `other` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: a search asks for the default vault only: run `keystead vault unlock other` first
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete

@@ -109,15 +109,13 @@ Commands:
   show         Show a secret's details without its value
   remove       Remove a secret [alias: rm]
   copy         Copy secrets from one vault to another [alias: cp]
-  move         Move or rename secrets
-               [alias: mv]
+  move         Move or rename secrets [alias: mv]
   meta         Edit the metadata of a secret
   import       Import secrets from a file or directory
   export       Export secrets with their values to a file or pipe
   vault        Manage vaults
   plugin       Manage, test and create plugins
-  doctor       Find what is wrong with folders, plugins and registrations, and
-               what mends it
+  doctor       Find problems and suggest fixes
   agent        Manage the agent that keeps vaults unlocked
   completions  Print a shell completion script
   man          Write man pages to a directory
@@ -131,19 +129,16 @@ Options:
 
 Global options:
       --json
-          Answer in JSON: one object, or one a line for lists; errors too, on
-          standard error
+          Print output and errors as JSON (JSON Lines for lists)
 
       --unlock <FIELD=REF>
-          Where the answer to a question of a locked vault comes from, such as
-          `password=env:VAR`, before what it is registered with; `vault
-          register` keeps it
+          Answer an unlock prompt from a reference: `password=env:VAR`
 
       --no-input
           Never prompt; exit with code 4 if input is needed
 
       --timeout <DURATION>
-          How long one call to a vault may take: `500ms`, `10s`, `2m`
+          Time limit for each vault call: `500ms`, `10s`, `2m`
 
   -v, --verbose...
           Increase verbosity (-vv for debug output)
@@ -162,8 +157,7 @@ Global options:
           [default: auto]
 
       --config-dir <DIR>
-          The folder of your registrations and settings, instead of the usual
-          one
+          User configuration directory
 
       --system
           Change the system-wide configuration
@@ -179,8 +173,7 @@ PLUGIN`, `keystead set NAME`, `keystead get NAME`. `keystead help COMMAND` says
 more.
 
 Exit codes: 0 done, 1 could not be done, 2 wrong usage, 3 no such secret, vault
-or plugin, 4 somebody must answer, 5 partly done, 70 a fault of Keystead or a
-plugin.
+or plugin, 4 input needed, 5 partial success, 70 internal error or plugin fault.
 
 "#]]
     );
@@ -230,19 +223,16 @@ Options:
 
 Global options:
       --json
-          Answer in JSON: one object, or one a line for lists; errors too, on
-          standard error
+          Print output and errors as JSON (JSON Lines for lists)
 
       --unlock <FIELD=REF>
-          Where the answer to a question of a locked vault comes from, such as
-          `password=env:VAR`, before what it is registered with; `vault
-          register` keeps it
+          Answer an unlock prompt from a reference: `password=env:VAR`
 
       --no-input
           Never prompt; exit with code 4 if input is needed
 
       --timeout <DURATION>
-          How long one call to a vault may take: `500ms`, `10s`, `2m`
+          Time limit for each vault call: `500ms`, `10s`, `2m`
 
   -v, --verbose...
           Increase verbosity (-vv for debug output)
@@ -261,8 +251,7 @@ Global options:
           [default: auto]
 
       --config-dir <DIR>
-          The folder of your registrations and settings, instead of the usual
-          one
+          User configuration directory
 
       --system
           Change the system-wide configuration

@@ -129,7 +129,7 @@ exit code 0
         str![[r#"
 exit code 4
 --- stderr
-Error: Nobody can be asked: Do `clear` in vault `work` (removes every secret)?
+Error: Confirmation needed: Do `clear` in vault `work` (removes every secret)?
 Hint: this action is destructive: add `--yes` to run it
 
 "#]]
@@ -232,7 +232,7 @@ exit code 4
 --- stderr
 Error: Vault `safe` is locked
 Caused by: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
@@ -270,7 +270,7 @@ exit code 4
 --- stderr
 Error: Vault `safe` is locked
 Caused by: it asks for `password`, and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: run `keystead vault unlock safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 
@@ -281,7 +281,7 @@ Code: E12.locked
         str![[r#"
 exit code 4
 --- stderr
-{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and prompting is not possible"],"hints":["run it at a terminal, add `--unlock password=env:VAR`, or register vault `safe` with that","run `keystead vault unlock safe` in a terminal to unlock it for a limited time"]}}
+{"schema":1,"error":{"code":"E12.locked","exit":4,"message":"vault `safe` is locked","causes":["it asks for `password`, and prompting is not possible"],"hints":["run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`","run `keystead vault unlock safe` in a terminal to unlock it for a limited time"]}}
 
 "#]]
     );

@@ -154,7 +154,7 @@ $ keystead plugin install --yes --quiet memory.so
 exit code 1
 --- stderr
 Error: `[ROOT]/here/memory.so` is not safe to use: `[ROOT]/here/memory.so` can be written by the group with id 0 (mode 0775)
-Hint: look at what is in it; then run `chmod go-w [ROOT]/here/memory.so` to keep it to yourself
+Hint: check its contents, then run `chmod go-w [ROOT]/here/memory.so`
 Code: E02.group-write
 
 "#]]

@@ -157,7 +157,7 @@ exit code 70
 --- stderr
 Error: Plugin `segfaults` failed in vault `odd`
 Caused by: the plugin's process ended during `get`: signal 11 (SIGSEGV)
-Hint: tell who makes the plugin: `keystead plugin show segfaults` names them
+Hint: report this to the vendor shown by `keystead plugin show segfaults`
 Code: E11.died
 $ keystead doctor
 exit code 0

@@ -292,7 +292,7 @@ exit code 1
 --- stderr
 Error: Vault `broken` cannot be opened
 Caused by: `[ROOT]/home/.config/keystead/vaults/broken.toml` is not safe to use: `[ROOT]/home/.config/keystead/vaults/broken.toml` can be written by everyone (mode 0666)
-Hint: look at what is in it; then run `chmod go-w [ROOT]/home/.config/keystead/vaults/broken.toml` to keep it to yourself
+Hint: check its contents, then run `chmod go-w [ROOT]/home/.config/keystead/vaults/broken.toml`
 Hint: run `keystead vault show broken` to see its registration
 Code: E02.others-write
 $ keystead get a
@@ -320,27 +320,27 @@ $ keystead vault list
 exit code 1
 --- stderr
 Error: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.config/keystead/vaults` can be written by everyone (mode 0777)
-Hint: look at what is in it; then run `chmod go-w [ROOT]/home/.config/keystead/vaults` to keep it to yourself
+Hint: check its contents, then run `chmod go-w [ROOT]/home/.config/keystead/vaults`
 Code: E02.others-write
 $ keystead get -V work a
 exit code 1
 --- stderr
 Error: Vault `work` cannot be opened
 Caused by: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.config/keystead/vaults` can be written by everyone (mode 0777)
-Hint: look at what is in it; then run `chmod go-w [ROOT]/home/.config/keystead/vaults` to keep it to yourself
+Hint: check its contents, then run `chmod go-w [ROOT]/home/.config/keystead/vaults`
 Hint: run `keystead vault show work` to see its registration
 Code: E02.others-write
 $ keystead get a
 exit code 1
 --- stderr
 Error: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.config/keystead/vaults` can be written by everyone (mode 0777)
-Hint: look at what is in it; then run `chmod go-w [ROOT]/home/.config/keystead/vaults` to keep it to yourself
+Hint: check its contents, then run `chmod go-w [ROOT]/home/.config/keystead/vaults`
 Code: E02.others-write
 $ keystead vault register new --plugin memory
 exit code 1
 --- stderr
 Error: `[ROOT]/home/.config/keystead/vaults` is not safe to use: `[ROOT]/home/.config/keystead/vaults` can be written by everyone (mode 0777)
-Hint: look at what is in it; then run `chmod go-w [ROOT]/home/.config/keystead/vaults` to keep it to yourself
+Hint: check its contents, then run `chmod go-w [ROOT]/home/.config/keystead/vaults`
 Code: E02.others-write
 
 "#]]

@@ -70,14 +70,14 @@ $ keystead get -V odd a
 exit code 70
 --- stderr
 Error: Plugin `panics` misbehaved in vault `odd`: the plugin panicked in `get` at panics/src/lib.rs:7
-Hint: tell who makes the plugin: `keystead plugin show panics` names them
+Hint: report this to the vendor shown by `keystead plugin show panics`
 Code: E12.misbehaved
 $ keystead get a
 exit code 5
 --- stderr
 Error: Vault `odd` could not be asked for `a`
 Caused by: plugin `panics` misbehaved in vault `odd`: the plugin panicked in `get` at panics/src/lib.rs:7
-Hint: tell who makes the plugin: `keystead plugin show panics` names them
+Hint: report this to the vendor shown by `keystead plugin show panics`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead list
@@ -135,7 +135,7 @@ $ keystead get -V here a
 exit code 70
 --- stderr
 Error: Plugin `panics` misbehaved in vault `here`: the plugin panicked in `get` at panics/src/lib.rs:7
-Hint: tell who makes the plugin: `keystead plugin show panics` names them
+Hint: report this to the vendor shown by `keystead plugin show panics`
 Code: E12.misbehaved
 $ keystead get -V sound a
 exit code 0
@@ -156,7 +156,7 @@ exit code 70
 --- stderr
 Error: Plugin `exits` failed in vault `odd`
 Caused by: the plugin's process ended during `get`: exit status 7
-Hint: tell who makes the plugin: `keystead plugin show exits` names them
+Hint: report this to the vendor shown by `keystead plugin show exits`
 Code: E11.died
 $ keystead get -V sound a
 exit code 0
@@ -173,7 +173,7 @@ exit code 70
 --- stderr
 Error: Plugin `aborts` failed in vault `odd`
 Caused by: the plugin's process ended during `get`: signal 6 (SIGABRT)
-Hint: tell who makes the plugin: `keystead plugin show aborts` names them
+Hint: report this to the vendor shown by `keystead plugin show aborts`
 Code: E11.died
 $ keystead get -V sound a
 exit code 0
@@ -190,7 +190,7 @@ exit code 70
 --- stderr
 Error: Plugin `segfaults` failed in vault `odd`
 Caused by: the plugin's process ended during `get`: signal 11 (SIGSEGV)
-Hint: tell who makes the plugin: `keystead plugin show segfaults` names them
+Hint: report this to the vendor shown by `keystead plugin show segfaults`
 Code: E11.died
 $ keystead get -V sound a
 exit code 0
@@ -213,7 +213,7 @@ Error: Vault `odd` cannot be opened
 Caused by:
   1: plugin `constructor-exits` failed in vault `odd`
   2: the plugin's process ended during `open`: exit status 7
-Hint: tell who makes the plugin: `keystead plugin show constructor-exits` names them
+Hint: report this to the vendor shown by `keystead plugin show constructor-exits`
 Hint: run `keystead vault show odd` to see its registration
 Code: E11.died
 $ keystead list
@@ -256,7 +256,7 @@ $ keystead get -V odd a --timeout 1s
 exit code 1
 --- stderr
 Error: Plugin `hangs` failed in vault `odd`
-Caused by: the plugin's process was late during `get` and was killed after [TIME] ms
+Caused by: the plugin process timed out during `get` and was killed after [TIME] ms
 Hint: give it longer with `--timeout`
 Code: E11.late
 $ keystead list
@@ -281,7 +281,7 @@ exit code 1
 Error: Vault `odd` cannot be opened
 Caused by:
   1: plugin `constructor-hangs` failed in vault `odd`
-  2: the plugin's process was late during `open` and was killed after [TIME] ms
+  2: the plugin process timed out during `open` and was killed after [TIME] ms
 Hint: give it longer with `--timeout`
 Hint: run `keystead vault show odd` to see its registration
 Code: E11.late
@@ -290,7 +290,7 @@ exit code 5
 --- stdout
 a	sound	text	
 --- stderr
-Warning: vault `odd` is not listed: vault `odd` cannot be opened: plugin `constructor-hangs` failed in vault `odd`: the plugin's process was late during `open` and was killed after [TIME] ms
+Warning: vault `odd` is not listed: vault `odd` cannot be opened: plugin `constructor-hangs` failed in vault `odd`: the plugin process timed out during `open` and was killed after [TIME] ms
 
 "#]]
     );
@@ -314,7 +314,7 @@ $ keystead get -V odd a
 exit code 70
 --- stderr
 Error: Plugin `value-long` misbehaved in vault `odd`: the value has 16777217 bytes in its encoded form; the most is 16777216
-Hint: tell who makes the plugin: `keystead plugin show value-long` names them
+Hint: report this to the vendor shown by `keystead plugin show value-long`
 Code: E12.misbehaved
 $ keystead get -V sound a
 exit code 0
@@ -334,7 +334,7 @@ $ keystead list -V odd
 exit code 70
 --- stderr
 Error: Plugin `page-over` misbehaved in vault `odd`: `entries` has more than 1000 items
-Hint: tell who makes the plugin: `keystead plugin show page-over` names them
+Hint: report this to the vendor shown by `keystead plugin show page-over`
 Code: E12.misbehaved
 $ keystead list
 exit code 5
@@ -356,7 +356,7 @@ $ keystead list -V odd
 exit code 70
 --- stderr
 Error: Plugin `cursor-still` misbehaved in vault `odd`: the page's cursor does not advance
-Hint: tell who makes the plugin: `keystead plugin show cursor-still` names them
+Hint: report this to the vendor shown by `keystead plugin show cursor-still`
 Code: E12.misbehaved
 $ keystead list
 exit code 5
@@ -374,7 +374,7 @@ $ keystead list -V odd
 exit code 70
 --- stderr
 Error: Plugin `cursor-cycles` misbehaved in vault `odd`: the cursor of a listing stands still
-Hint: tell who makes the plugin: `keystead plugin show cursor-cycles` names them
+Hint: report this to the vendor shown by `keystead plugin show cursor-cycles`
 Code: E12.misbehaved
 $ keystead list
 exit code 5

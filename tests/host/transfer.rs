@@ -223,9 +223,9 @@ fn another_secret_in_its_place_is_refused_replaced_or_left_out() {
     put(host, &b, "told", Value::text("of a"), Some(metadata("x")));
     let expected = [
         "new: write",
-        "other: another secret is there as `other`",
+        "other: a different secret `other` exists",
         "same: same",
-        "told: another secret is there as `told`",
+        "told: a different secret `told` exists",
     ];
     assert_eq!(planned(host, copy("*", &a, &b)), expected);
 
@@ -353,7 +353,7 @@ fn names_that_the_target_takes_for_one_are_refused_together() {
     // What is there by the target's rule is there, however it is written.
     assert_eq!(
         planned(host, moved("token", &a, &folds)),
-        ["token: another secret is there as `token`"]
+        ["token: a different secret `token` exists"]
     );
     assert_eq!(names(host, &a), ["other", "token", "Ünder", "ünder"]);
     scene.end();

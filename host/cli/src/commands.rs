@@ -174,7 +174,7 @@ impl<'a> CommandContext<'a> {
     /// Asks before something is done that cannot be taken back, or that is trust.
     ///
     /// # Errors
-    /// When the answer is no, or nobody can be asked: `otherwise` says what to do then.
+    /// When the answer is no, or confirmation needed: `otherwise` says what to do then.
     pub(crate) fn consent(&self, question: &str, otherwise: &str) -> Result<(), Failure> {
         if self.global.yes {
             return Ok(());

@@ -139,7 +139,7 @@ pub(super) fn judge(
             *story == format!("{}the plugin's process ended during `get`: {how}", head("E11.died"))
         }),
         (Err(story), End::Late) => {
-            story.starts_with(&format!("{}the plugin's process was late", head("E11.late")))
+            story.starts_with(&format!("{}the plugin process timed out", head("E11.late")))
         }
         (Err(story), End::Protocol(what)) => {
             story.starts_with(&format!("{}the plugin's process broke", head("E11.protocol")))

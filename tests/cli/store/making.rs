@@ -96,7 +96,7 @@ exit code 4
 --- stderr
 Error: Vault `Safe` is locked
 Caused by: it asks for `password` (Password for the new vault), and prompting is not possible
-Hint: run it at a terminal, add `--unlock password=env:VAR`, or register vault `Safe` with that
+Hint: run the command in a terminal, or pass `--unlock password=env:VAR` here or to `keystead vault register`
 Hint: run `keystead vault unlock Safe` in a terminal to unlock it for a limited time
 Code: E12.locked
 

@@ -24,7 +24,7 @@ Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: plugin `exits` failed in vault `fishy`
   2: the plugin's process ended during `get`: exit status 7
-Hint: tell who makes the plugin: `keystead plugin show exits` names them
+Hint: report this to the vendor shown by `keystead plugin show exits`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead -q get last --any
@@ -48,7 +48,7 @@ Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: plugin `aborts` failed in vault `fishy`
   2: the plugin's process ended during `get`: signal 6 (SIGABRT)
-Hint: tell who makes the plugin: `keystead plugin show aborts` names them
+Hint: report this to the vendor shown by `keystead plugin show aborts`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead -q get last --any
@@ -72,7 +72,7 @@ Error: Vault `fishy` could not be asked for `last`
 Caused by:
   1: plugin `segfaults` failed in vault `fishy`
   2: the plugin's process ended during `get`: signal 11 (SIGSEGV)
-Hint: tell who makes the plugin: `keystead plugin show segfaults` names them
+Hint: report this to the vendor shown by `keystead plugin show segfaults`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead -q get last --any
@@ -94,7 +94,7 @@ exit code 5
 --- stderr
 Error: Vault `fishy` could not be asked for `last`
 Caused by: plugin `panics` misbehaved in vault `fishy`: the plugin panicked in `get` at panics/src/lib.rs:7
-Hint: tell who makes the plugin: `keystead plugin show panics` names them
+Hint: report this to the vendor shown by `keystead plugin show panics`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead -q get last --any
@@ -191,7 +191,7 @@ exit code 5
 --- stderr
 Error: Vault `fishy` could not be asked for `last`
 Caused by: plugin `cursor-still` misbehaved in vault `fishy`: the cursor of a listing stands still
-Hint: tell who makes the plugin: `keystead plugin show cursor-still` names them
+Hint: report this to the vendor shown by `keystead plugin show cursor-still`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead -q show last --any
@@ -225,7 +225,7 @@ exit code 5
 --- stderr
 Error: Vault `fishy` could not be asked for `last`
 Caused by: plugin `cursor-cycles` misbehaved in vault `fishy`: the cursor of a listing stands still
-Hint: tell who makes the plugin: `keystead plugin show cursor-cycles` names them
+Hint: report this to the vendor shown by `keystead plugin show cursor-cycles`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead -q show last --any
@@ -278,7 +278,7 @@ exit code 5
 --- stderr
 Error: Vault `fishy` could not be asked for `last`
 Caused by: plugin `value-long` misbehaved in vault `fishy`: the value has 16777217 bytes in its encoded form; the most is 16777216
-Hint: tell who makes the plugin: `keystead plugin show value-long` names them
+Hint: report this to the vendor shown by `keystead plugin show value-long`
 Hint: name a vault with `-V VAULT`, or take any that answers with `--any`
 Code: E12.search-incomplete
 $ keystead -q list

@@ -37,7 +37,7 @@ fn hint(error: &Error) -> Option<String> {
             "say which column is what: add `--column name=HEADER --column password=HEADER`"
         }
         Error::WrongAccount { .. } => "name the account that SecretStore ran as with `--user NAME`",
-        Error::NoPassword => "run it at a terminal, or add `--unlock password=env:VAR`",
+        Error::NoPassword => "run the command in a terminal, or add `--unlock password=env:VAR`",
         Error::NoProgram { .. } => "install GnuPG: the package is called `gnupg`",
         _ => return None,
     };

@@ -271,7 +271,7 @@ impl Host {
         let missing = self.not_granted(entry, manifest, kind).unwrap_or_default();
         if !missing.is_empty() {
             let what = format!(
-                "plugin `{id}` asks for more than vault `{name}` grants: {}",
+                "plugin `{id}` requests permissions that vault `{name}` does not grant: {}",
                 missing.join(", ")
             );
             let grant = fix::grant(name.as_str(), case.layer, case.path.as_deref());
