@@ -40,8 +40,8 @@ fn a_plugin_that_asks_for_more_than_was_granted_is_not_opened() {
         assert_eq!(
             story(&error),
             format!(
-                "E07.not-granted: vault `a` cannot be opened: plugin `memory` asks for more than \
-                 vault `a` grants: files:{}/:rw",
+                "E07.not-granted: vault `a` cannot be opened: plugin `memory` requests \
+                 permissions that vault `a` does not grant: files:{}/:rw",
                 file.parent().unwrap().display()
             )
         );
