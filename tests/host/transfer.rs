@@ -589,9 +589,8 @@ fn two_registrations_of_one_place_lose_nothing() {
             "{error:?}"
         );
         for name in ["x", "y"] {
-            let found = host
-                .get(&secret(name), &SearchScope::Vault(a.clone()), &mut NonInteractive)
-                .unwrap();
+            let scope = SearchScope::Vault(a.clone());
+            let found = host.get(&secret(name), &scope, &mut NonInteractive).unwrap();
             assert_eq!(found.secret.value, Value::text("canary"));
             assert_eq!(found.secret.metadata, metadata(name));
         }

@@ -3,7 +3,7 @@
 //!
 //! [`Client`] is the host's end; [`dispatch`] is the agent itself, the same binary behind a
 //! hidden argument. Both are given the folder of the socket: nothing is looked up here, and
-//! only [`Client::keep`] and [`Sessions::keep_login`] start anything. For Linux.
+//! only [`Client::keep`] and [`SessionCache::keep_login`] start anything. For Linux.
 
 mod client;
 mod error;

@@ -9,6 +9,7 @@ mod open;
 mod pool;
 mod register;
 mod resolve;
+mod services;
 mod session;
 mod share;
 mod unlock;

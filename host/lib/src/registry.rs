@@ -50,7 +50,7 @@ pub struct RegistryListing {
     pub faults: Vec<Error>,
 }
 
-/// One vault in a [`Listing`].
+/// One vault in a [`RegistryListing`].
 #[derive(Debug)]
 pub struct RegisteredVault {
     /// The name.

@@ -57,7 +57,7 @@ impl Client {
         Self { folder: folder.into(), given_up: Mutex::default(), program: None }
     }
 
-    /// Lets [`Sessions::keep_login`] start an agent from this program, as for [`Client::keep`].
+    /// Lets [`SessionCache::keep_login`] start an agent from this program, as for [`Client::keep`].
     pub fn starting(mut self, program: impl Into<PathBuf>) -> Self {
         self.program = Some(program.into());
         self

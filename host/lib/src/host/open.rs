@@ -6,21 +6,18 @@ use std::sync::Arc;
 
 use keystead_plugin_api::abi::{Client, Guarded};
 use keystead_plugin_api::manifest::Capability;
-use keystead_plugin_api::{
-    Context, Error as Refusal, ExecOutput, ExecRequest, FileRead, FileReplaced, HostInfo, Level,
-    MAX_SESSION_BYTES, OpenRequest, ReadFileRequest, ReplaceFileRequest, Result as Reply, Services,
-    Session, Vault, VaultName,
-};
+use keystead_plugin_api::{Context, Error as Refusal, HostInfo, OpenRequest, Vault, VaultName};
 
+use super::services::VaultServices;
 use super::session::{Binding, CallSession, Offered};
 use super::share::{Further, Template};
 use super::{Host, grant, unlock::Given};
-use crate::error::{Error, Result, story, visible};
-use crate::options::{Log, MAX_HANDLES};
+use crate::error::{Error, Result};
+use crate::options::MAX_HANDLES;
 use crate::paths::Layer;
-use crate::plugin::evidence::{Watch, in_the_host};
-use crate::plugin::exec::{self, Programs};
-use crate::plugin::grant::{Boundaries, Error as Ungranted, Granted, writable_in};
+use crate::plugin::evidence::Watch;
+use crate::plugin::exec::Programs;
+use crate::plugin::grant::{Error as Ungranted, Granted, writable_in};
 use crate::plugin::inspect::{ParsedKind, ParsedManifest, Permission};
 use crate::plugin::pins::{InProcess, PluginId};
 use crate::plugin::replace::Files;
@@ -501,102 +498,5 @@ pub(super) fn kind_of<'m>(
             kind: kind.name.clone(),
             unknown: unknown.to_string(),
         }),
-    }
-}
-
-/// What the host does for one vault.
-#[derive(Clone)]
-struct VaultServices {
-    vault: VaultName,
-    offered: Arc<Offered>,
-    programs: Programs,
-    files: Files,
-    /// What a program is kept off, where any is granted.
-    boundaries: Option<Arc<Boundaries>>,
-    home: Option<PathBuf>,
-    log: Arc<dyn Log>,
-}
-
-impl Services for VaultServices {
-    fn log(&self, level: Level, message: &str) {
-        in_the_host(|| self.log.line(&self.vault, level, &visible(message)));
-    }
-
-    fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
-        self.programs.permit(&request)?;
-        // One that a plugin could change would run outside of the sandbox what that plugin likes.
-        let boundaries = self.boundaries.as_ref().expect("a program is granted, so they are there");
-        let off = boundaries.keep_plugins_off_program(&request.program);
-        off.map_err(|error| Refusal::permission_denied(story(&error)))?;
-        self.log(Level::Info, &exec::line(&request));
-        in_the_host(|| exec::run(&request, self.home.as_deref()))
-    }
-
-    fn read_file(&self, request: ReadFileRequest) -> Reply<FileRead> {
-        in_the_host(|| self.files.read(&request))
-    }
-
-    fn replace_file(&self, request: ReplaceFileRequest) -> Reply<FileReplaced> {
-        self.files.permit(&request.path)?;
-        self.log(Level::Info, &format!("replaces the file {}", request.path));
-        in_the_host(|| self.files.replace(&request))
-    }
-
-    fn keep_session(&self, session: Session) {
-        let size = session.secret.len();
-        if size > MAX_SESSION_BYTES {
-            let message = format!(
-                "the plugin's session has {size} bytes and is dropped; the most is {MAX_SESSION_BYTES}"
-            );
-            return self.log(Level::Info, &message);
-        }
-        self.offered.keep(session);
-    }
-
-    fn forget_session(&self) {
-        self.offered.forget();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-    use std::time::Duration;
-
-    use keystead_plugin_api::SecretBytes;
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Lines(Mutex<Vec<String>>);
-
-    impl Log for Lines {
-        fn line(&self, vault: &VaultName, _: Level, message: &str) {
-            self.0.lock().unwrap().push(format!("{vault}: {message}"));
-        }
-    }
-
-    #[test]
-    fn session_over_the_limit_is_dropped_with_a_line_in_the_log() {
-        let (lines, offered) = (Arc::new(Lines::default()), Arc::new(Offered::default()));
-        let services = VaultServices {
-            vault: VaultName::parse("work").unwrap(),
-            offered: Arc::clone(&offered),
-            programs: Programs::among(&[]),
-            files: Files::default(),
-            boundaries: None,
-            home: None,
-            log: Arc::clone(&lines) as Arc<dyn Log>,
-        };
-        let session =
-            |size| Session::new(SecretBytes::new(vec![b'c'; size]), Duration::from_secs(60));
-        services.keep_session(session(MAX_SESSION_BYTES));
-        assert!(lines.0.lock().unwrap().is_empty());
-        services.keep_session(session(MAX_SESSION_BYTES + 1));
-        assert_eq!(
-            *lines.0.lock().unwrap(),
-            ["work: the plugin's session has 16385 bytes and is dropped; the most is 16384"]
-        );
-        assert_eq!(offered.take().session.unwrap().secret.len(), MAX_SESSION_BYTES);
     }
 }

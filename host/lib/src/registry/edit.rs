@@ -78,7 +78,7 @@ pub struct FileChange {
     file: String,
 }
 
-/// What a [`Step`] comes to.
+/// What a [`FileChange`] comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileAction {
     /// The file is new.

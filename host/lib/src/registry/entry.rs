@@ -160,7 +160,7 @@ impl Registration {
     }
 
     /// Returns the text of a file that holds this registration. Of an old text that
-    /// [`Entry::parse`] has read, comments, order and form are kept.
+    /// [`Registration::parse`] has read, comments, order and form are kept.
     pub fn to_toml(&self, old: Option<&str>) -> String {
         render::entry(self, old)
     }

@@ -211,7 +211,7 @@ impl Host {
     /// [`Error::NoMatch`] and [`HostError::NoSuchSecret`] when there is nothing to copy,
     /// [`Error::Several`] and [`Error::OntoItself`] when it makes no sense, and whatever
     /// keeps either vault from being used at all. What is wrong with one secret is an
-    /// [`Action::Refused`] of the plan.
+    /// [`TransferAction::Refused`] of the plan.
     ///
     /// # Examples
     /// ```no_run

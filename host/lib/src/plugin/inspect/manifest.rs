@@ -92,7 +92,7 @@ pub struct ParsedKind {
     /// What its vaults request beside what those of every kind do, each once.
     pub permissions: Vec<Request>,
     /// What this host does not know: it is left out above. A kind that cannot do without some of it
-    /// is not opened ([`Kind::needs_newer_host`]).
+    /// is not opened ([`ParsedKind::needs_newer_host`]).
     pub unknown: Vec<Unknown>,
 }
 
