@@ -323,7 +323,7 @@ pub(crate) fn able_with(folder: &Path, permissions: &[&str], requests: &str) -> 
 fn gnu_c(id: &str) -> Command {
     let mut cc = Command::new("cc");
     cc.args(["-std=gnu11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wl,-z,noexecstack"]);
-    cc.args(["-Wall", "-Wextra", "-Werror"]).arg(include()).arg(format!("-DZOO=\"{id}\""));
+    cc.args(["-Wall", "-Wextra", "-Werror"]).arg(include()).arg(format!("-DHOSTILE=\"{id}\""));
     cc
 }
 

@@ -17,7 +17,7 @@ mod plugin {
     pub(crate) mod trust {
         use std::path::{Path, PathBuf};
 
-        use super::abi_check::Fit;
+        use super::abi_check::AbiCompatibility;
         use super::inspect::Abi;
 
         pub(crate) struct Digest([u8; 32]);
@@ -47,7 +47,7 @@ mod plugin {
                 self.2
             }
 
-            pub(crate) fn fit(&self) -> Option<Fit> {
+            pub(crate) fn fit(&self) -> Option<AbiCompatibility> {
                 None
             }
         }
