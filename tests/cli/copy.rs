@@ -203,7 +203,7 @@ fn replacing_several_asks_and_replacing_one_that_is_named_does_not() {
         str![[r#"
 exit code 4
 --- stderr
-Error: Nobody can be asked: Replace 2 secrets in vault `home`?
+Error: Confirmation needed: Replace 2 secrets in vault `home`?
 Hint: add `--yes` to replace them, or `--dry-run` to see which they are
 
 "#]]

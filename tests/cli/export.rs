@@ -34,7 +34,7 @@ fn values_leave_only_after_somebody_said_so() {
         str![[r#"
 exit code 4
 --- stderr
-Error: Nobody can be asked: Write the values of 1 secret of vault `home` and 2 secrets of vault `work` to `x.given`?
+Error: Confirmation needed: Write the values of 1 secret of vault `home` and 2 secrets of vault `work` to `x.given`?
 Hint: add `--yes` to export without being asked
 
 "#]]

@@ -45,7 +45,7 @@ exit code 4
 Plugin `able` as vault `able` asks for more:
   may use the network
   may read the environment variable PATH
-Error: Nobody can be asked: Grant this to vault `able`?
+Error: Confirmation needed: Grant this to vault `able`?
 Hint: add `--yes` to grant it without being asked
 
 "#]]

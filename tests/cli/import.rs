@@ -48,7 +48,7 @@ exit code 4
 Warning: line 2, `b`: another value or other metadata is there, and stays
 Warning: line 4: column 1: a line is one JSON object, `{...}`
 To vault `work`: 2 new (1 credential, 1 text), 1 there already, 1 different from what is there, 1 that cannot be imported.
-Error: Nobody can be asked: Import 2 secrets into vault `work`?
+Error: Confirmation needed: Import 2 secrets into vault `work`?
 Hint: add `--yes` to import without being asked
 
 "#]]
@@ -109,7 +109,7 @@ fn a_file_that_is_changed_while_somebody_is_asked_is_not_written() {
     session.send_line("y").unwrap();
     let (rest, status) = end(session);
     assert_eq!(status, 1, "{rest}");
-    assert!(rest.contains("Error: What is imported was changed after it was looked at"), "{rest}");
+    assert!(rest.contains("Error: The import source changed after the preview"), "{rest}");
     assert!(rest.contains("Code: E13.changed"), "{rest}");
     sandbox.run("get b599", &[]).ends_with(3);
 
@@ -221,7 +221,7 @@ fn a_pipe_can_be_read_once_and_needs_a_word() {
         str![[r#"
 exit code 2
 --- stderr
-Error: What is piped in can be read only once, and not shown first
+Error: Piped input cannot be previewed
 Hint: add `--dry-run` to see what would happen, or `--yes` to do it
 
 "#]]
@@ -240,7 +240,7 @@ fn a_form_that_nobody_can_tell_is_asked_for() {
         str![[r#"
 exit code 1
 --- stderr
-Error: Cannot tell what form this is of
+Error: Cannot detect the import format
 Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv`, `pass`, `secretstore` or `vaultinfo`
 Code: E13.unknown-form
 

@@ -358,7 +358,7 @@ Code: E13.not-of-form
         str![[r#"
 exit code 1
 --- stderr
-Error: Cannot tell what form this is of
+Error: Cannot detect the import format
 Hint: add `--from FORMAT`: `jsonl`, `dotenv`, `bitwarden`, `1pux`, `csv`, `pass`, `secretstore` or `vaultinfo`
 Code: E13.unknown-form
 

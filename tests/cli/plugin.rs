@@ -36,7 +36,7 @@ Permissions:
   may read and write files in the folder of {file}
 Findings:
   is not stripped: larger than it has to be
-Error: Nobody can be asked: Install plugin `memory`?
+Error: Confirmation needed: Install plugin `memory`?
 Hint: add `--yes` to install it without being asked
 
 "#]]
@@ -328,7 +328,7 @@ Findings:
   is not stripped: larger than it has to be
 Pinned was SHA-256 [SHA256]
   new:     may read and write files in the folder of {file}
-Error: Nobody can be asked: Trust plugin `memory` as it is now?
+Error: Confirmation needed: Trust plugin `memory` as it is now?
 Hint: add `--yes` to trust it without being asked
 
 "#]]

@@ -71,7 +71,7 @@ fn set_writes_nothing_when_the_second_time_differs() {
     session.exp_string("Once more: ").unwrap();
     session.send_line("two").unwrap();
     let (rest, code) = end(session);
-    assert!(rest.contains("Error: What was typed differs; nothing was changed"), "{rest}");
+    assert!(rest.contains("Error: The values do not match; nothing was changed"), "{rest}");
     assert_eq!(code, 1);
     sandbox.run("get a", &[]).ends_with(3);
 }

@@ -362,7 +362,7 @@ Code: E01.no-such-vault
         str![[r#"
 exit code 1
 --- stderr
-Error: No vault was named, and there is no default vault
+Error: No vault given and no default vault set
 Hint: run `keystead vault register --help` to see how to have a vault
 Code: E01.no-default-vault
 

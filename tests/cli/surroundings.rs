@@ -45,7 +45,7 @@ fn without_any_folder_it_says_which_variable_to_set() {
         str![[r#"
 exit code 1
 --- stderr
-Error: There is no folder to keep plugins of your own in
+Error: No user data directory for plugins
 Hint: set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`
 Code: E02.no-data-folder
 

@@ -114,7 +114,7 @@ fn says_what_is_missing_without_any_folder() {
 $ keystead plugin install --yes --quiet memory.so
 exit code 1
 --- stderr
-Error: There is no folder to keep plugins of your own in
+Error: No user data directory for plugins
 Hint: set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`
 Code: E02.no-data-folder
 $ keystead vault list

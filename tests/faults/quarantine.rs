@@ -252,7 +252,7 @@ fn a_runner_that_is_ended_from_outside_accuses_nobody() {
         let number = signal.as_raw();
         let how = format!("the plugin's process ended during `list`: signal {number} (SIG");
         assert!(told.contains(&how), "{told}");
-        assert!(told.contains("Hint: it was ended from outside"), "{told}");
+        assert!(told.contains("Hint: the process was killed from outside"), "{told}");
         assert!(told.contains("Code: E11.died\n"), "{told}");
     }
     is_innocent(&sandbox);

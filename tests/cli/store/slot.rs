@@ -129,7 +129,7 @@ slot 4: recovery code
 exit code 4
 --- stderr
 Warning: `password` of `--unlock` answered nothing: nothing was asked for
-Error: Nobody can be asked: Do `remove-slot` in vault `safe` (takes away one of the ways in; never the last one)?
+Error: Confirmation needed: Do `remove-slot` in vault `safe` (takes away one of the ways in; never the last one)?
 Hint: this action is destructive: add `--yes` to run it
 
 "#]]
