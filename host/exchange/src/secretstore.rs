@@ -54,7 +54,7 @@ pub(super) fn is_store(folder: &Path) -> bool {
 /// Opens a store and unlocks it.
 ///
 /// # Errors
-/// Those of [`Store::open`] and [`PluginStore::unlock`].
+/// Those of [`Store::open`] and [`Store::unlock`].
 pub fn read(folder: &Path, owner: &Owner) -> Result<Entries, Error> {
     Store::open(folder, &owner.user)?.unlock(owner.password.as_ref())
 }
