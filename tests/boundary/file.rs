@@ -237,8 +237,7 @@ fn a_file_that_others_may_change_is_refused() {
         &home,
         &inside,
         "exit 1\nError: `[FILE]` is not safe to use: `[HOME]/open` can be written by everyone (mode \
-         0777)\nHint: look at what is in it; then run `chmod go-w [HOME]/open` to keep it to \
-         yourself\nCode: E02.others-write\n",
+         0777)\nHint: check its contents, then run `chmod go-w [HOME]/open`\nCode: E02.others-write\n",
     );
 }
 
@@ -267,8 +266,7 @@ fn a_file_or_link_of_somebody_else_is_refused() {
         &home,
         &group,
         "exit 1\nError: `[FILE]` is not safe to use: `[FILE]` can be written by the group with id \
-         65534 (mode 0664)\nHint: look at what is in it; then run `chmod go-w [FILE]` to keep it to \
-         yourself\nCode: E02.group-write\n",
+         65534 (mode 0664)\nHint: check its contents, then run `chmod go-w [FILE]`\nCode: E02.group-write\n",
     );
     let link = home.path("link.so");
     symlink(home.file("own.so", &bytes), &link).unwrap();
