@@ -242,7 +242,7 @@ fn optional_permission_is_granted_by_name_and_kept() {
         "  may read the environment variable PATH",
         "  may read the environment variable HOME, if granted with `--grant env:HOME`: greets you",
         "  may read files under {folder}/near, if granted with `--grant files:{folder}/near:r`",
-        "  vaults of kind `zoo` lack the permission `levitate:high`: this host does not know it",
+        "  vaults of kind `hostile` lack the permission `levitate:high`: this host does not know it",
     ] {
         assert!(shown.lines().any(|own| own == line), "{line} in\n{shown}");
     }
@@ -252,7 +252,7 @@ fn optional_permission_is_granted_by_name_and_kept() {
         str![[r#"
 exit code 0
 --- stderr
-Warning: vaults of kind `zoo` lack the permission `levitate:high`: this host does not know it
+Warning: vaults of kind `hostile` lack the permission `levitate:high`: this host does not know it
 Plugin `able` as vault `able`:
   may read and write files under [ROOT]/here/own
   may read the environment variable PATH
