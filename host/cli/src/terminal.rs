@@ -153,7 +153,7 @@ impl Terminal {
             if let Some(chosen) = prompt.choices.iter().find(is_it).or(chosen) {
                 return Ok(chosen.clone());
             }
-            self.tell("No: that is none of them.");
+            self.tell("That is not one of the choices. Try again.");
         }
         Err(InputError::Failed(io::Error::other("none of the choices was chosen")))
     }

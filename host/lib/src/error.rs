@@ -309,8 +309,8 @@ pub enum Error {
     },
     /// The plugin could write where Keystead keeps what plugins may do.
     #[error(
-        "vault `{vault}` would let plugin `{plugin}` write under {}, and so to {}, which says what \
-         plugins may do",
+        "vault `{vault}` would let plugin `{plugin}` write under {}, and so to {}, which \
+         controls plugin permissions",
         path.display(),
         own.display()
     )]

@@ -54,7 +54,7 @@ pub(super) fn owner(
                 if wrong == MAX_WRONG_ANSWERS {
                     return Err(error.into());
                 }
-                scene.terminal.tell(&format!("No: {error}."));
+                scene.terminal.tell(&format!("{error}. Try again."));
             }
             Err(error) => return Err(error.into()),
         }

@@ -36,7 +36,7 @@ pub enum Error {
         /// What it did instead of a greeting.
         problem: String,
     },
-    /// The runner could not shut itself in, so it did not load the plugin.
+    /// The runner could not enter its sandbox, so it did not load the plugin.
     #[error("the runner could not enter its sandbox: {problem}")]
     Sandbox {
         /// Which step, and what the system said.
