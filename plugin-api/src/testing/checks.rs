@@ -33,118 +33,100 @@ pub(super) enum Turn {
     Last,
 }
 
-type Run = fn(&mut Bench<'_>) -> Verdict;
-
-const fn first(obligation: &'static str, calls: u32, run: Run) -> Check {
-    Check { obligation, turn: Turn::First, calls, needs: &[], run }
-}
-
-const fn reads(
-    obligation: &'static str,
-    calls: u32,
-    needs: &'static [Capability],
-    run: Run,
-) -> Check {
-    Check { obligation, turn: Turn::Reads, calls, needs, run }
-}
-
-const fn writes(
-    obligation: &'static str,
-    calls: u32,
-    needs: &'static [Capability],
-    run: Run,
-) -> Check {
-    Check { obligation, turn: Turn::Writes, calls, needs, run }
-}
-
-const fn last(
-    obligation: &'static str,
-    calls: u32,
-    needs: &'static [Capability],
-    run: Run,
-) -> Check {
-    Check { obligation, turn: Turn::Last, calls, needs, run }
+/// A macro, since Rust 1.63 lets no constant function take a function of a mutable reference.
+macro_rules! check {
+    ($turn:ident, $obligation:literal, $calls:literal, $needs:expr, $run:path) => {
+        Check {
+            obligation: $obligation,
+            turn: Turn::$turn,
+            calls: $calls,
+            needs: $needs,
+            run: $run,
+        }
+    };
 }
 
 /// Every check. The one for deadlines is among the first, since a vault that hangs would stop all
 /// others; the one for messages goes last, when most messages were seen.
 pub(super) const CHECKS: &[Check] = &[
-    first("open-no-login", 0, call::open_no_login),
-    first("open-no-effect", 3, call::open_no_effect),
-    first("deadline", 7, call::deadline),
-    first("no-prompt", 0, lock::no_prompt),
-    first("unlock-right", 6, lock::unlock_right),
-    writes("unlock-wrong", 3, &[Unlock], lock::unlock_wrong),
-    writes("unlock-stale", 3, &[Unlock], lock::unlock_stale),
-    writes("lock-locks", 18, &[Unlock], lock::lock_locks),
-    writes("locked-no-effect", 14, &[Unlock, Write], lock::locked_no_effect),
-    writes("open-own-handle", 8, &[], call::open_own_handle),
-    writes("own-handle", 7, &[Write], call::own_handle),
-    writes("not-found-only", 10, &[], call::not_found_only),
-    writes("unsupported", 2, &[], call::unsupported),
-    writes("get-what-was-set", 26, &[Write], read::get_what_was_set),
-    reads("get-missing", 4, &[], read::get_missing),
-    writes("get-empty", 9, &[Write], read::get_empty),
-    reads("get-no-effect", 5, &[], read::get_no_effect),
-    reads("get-many-each", 4, &[], read::get_many_each),
-    writes("versions-gettable", 6, &[Versions], read::versions_gettable),
-    writes("version-missing", 3, &[Versions, Write], version::version_missing),
-    writes("list-all", 7, &[], read::list_all),
-    reads("list-limit", 5, &[], read::list_limit),
-    reads("list-advances", 3, &[], read::list_advances),
-    writes("list-as-given", 5, &[Write], read::list_as_given),
-    writes("list-no-values", 3, &[Write], read::list_no_values),
-    writes("describe-as-listed", 5, &[], read::describe_as_listed),
-    reads("describe-missing", 1, &[], read::describe_missing),
-    writes("set-atomic", 8, &[Write], write::set_atomic),
-    writes("set-create-only", 4, &[Write], write::set_create_only),
-    writes("set-replace", 6, &[Write], write::set_replace),
-    writes("set-kind", 8, &[Write], write::set_kind),
-    writes("set-metadata-with-value", 9, &[Write], write::set_metadata_with_value),
-    writes("set-many-each", 25, &[Write], many::set_many_each),
-    writes("set-many-order", 4, &[Write], many::set_many_order),
-    writes("set-many-kept", 9, &[Write], many::set_many_kept),
-    writes("set-many-refused", 13, &[Unlock, Write], many::set_many_refused),
-    writes("set-metadata-replaces", 6, &[Metadata, Write], write::set_metadata_replaces),
-    writes("set-metadata-missing", 1, &[Metadata], write::set_metadata_missing),
-    writes("set-metadata-only", 4, &[Metadata, Write], write::set_metadata_only),
-    writes("set-metadata-read-only", 6, &[Metadata, Write], write::set_metadata_read_only),
-    writes("remove-then-missing", 4, &[Write], write::remove_then_missing),
-    writes("remove-missing", 1, &[Write], write::remove_missing),
-    writes("remove-only-that", 10, &[Write], write::remove_only_that),
-    writes("set-if-version", 14, &[Write, Conditional], version::set_if_version),
-    writes("remove-if-version", 14, &[Write, Conditional], version::remove_if_version),
-    writes(
+    check!(First, "open-no-login", 0, &[], call::open_no_login),
+    check!(First, "open-no-effect", 3, &[], call::open_no_effect),
+    check!(First, "deadline", 7, &[], call::deadline),
+    check!(First, "no-prompt", 0, &[], lock::no_prompt),
+    check!(First, "unlock-right", 6, &[], lock::unlock_right),
+    check!(Writes, "unlock-wrong", 3, &[Unlock], lock::unlock_wrong),
+    check!(Writes, "unlock-stale", 3, &[Unlock], lock::unlock_stale),
+    check!(Writes, "lock-locks", 18, &[Unlock], lock::lock_locks),
+    check!(Writes, "locked-no-effect", 14, &[Unlock, Write], lock::locked_no_effect),
+    check!(Writes, "open-own-handle", 8, &[], call::open_own_handle),
+    check!(Writes, "own-handle", 7, &[Write], call::own_handle),
+    check!(Writes, "not-found-only", 10, &[], call::not_found_only),
+    check!(Writes, "unsupported", 2, &[], call::unsupported),
+    check!(Writes, "get-what-was-set", 26, &[Write], read::get_what_was_set),
+    check!(Reads, "get-missing", 4, &[], read::get_missing),
+    check!(Writes, "get-empty", 9, &[Write], read::get_empty),
+    check!(Reads, "get-no-effect", 5, &[], read::get_no_effect),
+    check!(Reads, "get-many-each", 4, &[], read::get_many_each),
+    check!(Writes, "versions-gettable", 6, &[Versions], read::versions_gettable),
+    check!(Writes, "version-missing", 3, &[Versions, Write], version::version_missing),
+    check!(Writes, "list-all", 7, &[], read::list_all),
+    check!(Reads, "list-limit", 5, &[], read::list_limit),
+    check!(Reads, "list-advances", 3, &[], read::list_advances),
+    check!(Writes, "list-as-given", 5, &[Write], read::list_as_given),
+    check!(Writes, "list-no-values", 3, &[Write], read::list_no_values),
+    check!(Writes, "describe-as-listed", 5, &[], read::describe_as_listed),
+    check!(Reads, "describe-missing", 1, &[], read::describe_missing),
+    check!(Writes, "set-atomic", 8, &[Write], write::set_atomic),
+    check!(Writes, "set-create-only", 4, &[Write], write::set_create_only),
+    check!(Writes, "set-replace", 6, &[Write], write::set_replace),
+    check!(Writes, "set-kind", 8, &[Write], write::set_kind),
+    check!(Writes, "set-metadata-with-value", 9, &[Write], write::set_metadata_with_value),
+    check!(Writes, "set-many-each", 25, &[Write], many::set_many_each),
+    check!(Writes, "set-many-order", 4, &[Write], many::set_many_order),
+    check!(Writes, "set-many-kept", 9, &[Write], many::set_many_kept),
+    check!(Writes, "set-many-refused", 13, &[Unlock, Write], many::set_many_refused),
+    check!(Writes, "set-metadata-replaces", 6, &[Metadata, Write], write::set_metadata_replaces),
+    check!(Writes, "set-metadata-missing", 1, &[Metadata], write::set_metadata_missing),
+    check!(Writes, "set-metadata-only", 4, &[Metadata, Write], write::set_metadata_only),
+    check!(Writes, "set-metadata-read-only", 6, &[Metadata, Write], write::set_metadata_read_only),
+    check!(Writes, "remove-then-missing", 4, &[Write], write::remove_then_missing),
+    check!(Writes, "remove-missing", 1, &[Write], write::remove_missing),
+    check!(Writes, "remove-only-that", 10, &[Write], write::remove_only_that),
+    check!(Writes, "set-if-version", 14, &[Write, Conditional], version::set_if_version),
+    check!(Writes, "remove-if-version", 14, &[Write, Conditional], version::remove_if_version),
+    check!(
+        Writes,
         "set-metadata-if-version",
         14,
         &[Metadata, Write, Conditional],
-        version::set_metadata_if_version,
+        version::set_metadata_if_version
     ),
-    writes("restore-brings-back", 6, &[Restore, Write], version::restore_brings_back),
-    writes("restore-missing", 2, &[Restore], version::restore_missing),
-    writes("restore-taken", 7, &[Restore, Write], version::restore_taken),
-    writes(
+    check!(Writes, "restore-brings-back", 6, &[Restore, Write], version::restore_brings_back),
+    check!(Writes, "restore-missing", 2, &[Restore], version::restore_missing),
+    check!(Writes, "restore-taken", 7, &[Restore, Write], version::restore_taken),
+    check!(
+        Writes,
         "list-removed-restorable",
         7,
         &[ListRemoved, Restore, Write],
-        version::list_removed_restorable,
+        version::list_removed_restorable
     ),
-    writes("purge-for-good", 14, &[Purge, Write], version::purge_for_good),
-    writes("purge-missing", 1, &[Purge], version::purge_missing),
-    writes("rules-names", 11, &[Write], version::rules_names),
-    writes("rules-limits", 5, &[Write], version::rules_limits),
-    writes("rename-moves", 9, &[Write, Rename], write::rename_moves),
-    writes("rename-missing", 2, &[Write, Rename], write::rename_missing),
-    writes("rename-taken", 7, &[Write, Rename], write::rename_taken),
-    writes("concurrent-calls", 14, &[Concurrent], concurrent::concurrent_calls),
-    writes("concurrent-shows", 21, &[Concurrent, Write], concurrent::concurrent_shows),
-    reads("concurrent-cursors", 9, &[Concurrent], concurrent::concurrent_cursors),
-    reads("test-read-only", 5, &[], life::test_read_only),
-    last("unregister-keeps", 7, &[Unregister, Write], life::unregister_keeps),
-    writes("actions-named", 1, &[Actions], life::actions_named),
-    writes("run-action-unknown", 1, &[], life::run_action_unknown),
-    last("no-secret-in-error", 11, &[], call::no_secret_in_error),
+    check!(Writes, "purge-for-good", 14, &[Purge, Write], version::purge_for_good),
+    check!(Writes, "purge-missing", 1, &[Purge], version::purge_missing),
+    check!(Writes, "rules-names", 11, &[Write], version::rules_names),
+    check!(Writes, "rules-limits", 5, &[Write], version::rules_limits),
+    check!(Writes, "rename-moves", 9, &[Write, Rename], write::rename_moves),
+    check!(Writes, "rename-missing", 2, &[Write, Rename], write::rename_missing),
+    check!(Writes, "rename-taken", 7, &[Write, Rename], write::rename_taken),
+    check!(Writes, "concurrent-calls", 14, &[Concurrent], concurrent::concurrent_calls),
+    check!(Writes, "concurrent-shows", 21, &[Concurrent, Write], concurrent::concurrent_shows),
+    check!(Reads, "concurrent-cursors", 9, &[Concurrent], concurrent::concurrent_cursors),
+    check!(Reads, "test-read-only", 5, &[], life::test_read_only),
+    check!(Last, "unregister-keeps", 7, &[Unregister, Write], life::unregister_keeps),
+    check!(Writes, "actions-named", 1, &[Actions], life::actions_named),
+    check!(Writes, "run-action-unknown", 1, &[], life::run_action_unknown),
+    check!(Last, "no-secret-in-error", 11, &[], call::no_secret_in_error),
 ];
 
 /// What the last check needs to have happened, and what may happen beside others.
-pub(super) const PROVOKE: Check = writes("no-secret-in-error", 11, &[Write], call::provoke);
+pub(super) const PROVOKE: Check = check!(Writes, "no-secret-in-error", 11, &[Write], call::provoke);
