@@ -61,8 +61,8 @@ impl Bao {
     }
 
     /// Starts a server with this configuration, which listens without TLS at `at`.
-    pub(crate) fn configured(at: String, folder: &Path, configuration: &str) -> Self {
-        let file = folder.join("server.hcl");
+    pub(crate) fn configured(at: String, dir: &Path, configuration: &str) -> Self {
+        let file = dir.join("server.hcl");
         std::fs::write(&file, configuration).unwrap();
         Self::start(at, &["server", &format!("-config={}", file.display())])
     }
@@ -139,14 +139,14 @@ impl Bao {
         Ok((status, answer.to_owned()))
     }
 
-    /// Returns a token that may do everything below this folder of a mount of version 2, and
+    /// Returns a token that may do everything below this directory of a mount of version 2, and
     /// nothing else.
-    pub(crate) fn token_for(&self, mount: &str, folder: &str) -> String {
-        let name = format!("{mount}-{folder}").replace('/', "-");
+    pub(crate) fn token_for(&self, mount: &str, dir: &str) -> String {
+        let name = format!("{mount}-{dir}").replace('/', "-");
         let rules = ["data", "metadata", "detailed-metadata", "delete", "undelete", "destroy"].map(
             |part| {
                 format!(
-                    "path \"{mount}/{part}/{folder}/*\" {{ capabilities = [\"create\", \"read\", \
+                    "path \"{mount}/{part}/{dir}/*\" {{ capabilities = [\"create\", \"read\", \
                  \"update\", \"delete\", \"list\"] }}\n"
                 )
             },

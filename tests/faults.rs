@@ -45,14 +45,14 @@ fn ordinary(command: &mut Command) {
     }
 }
 
-/// Gives a folder and all in it to the ordinary user.
+/// Gives a directory and all in it to the ordinary user.
 fn give_to_ordinary(path: &Path) {
     if is_root() {
         give(path, NOBODY);
     }
 }
 
-/// Gives a folder and all in it to somebody.
+/// Gives a directory and all in it to somebody.
 fn give(path: &Path, owner: u32) {
     lchown(path, Some(owner), Some(owner)).unwrap();
     if path.is_dir() && !path.is_symlink() {

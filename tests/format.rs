@@ -18,13 +18,13 @@ fn golden(file: &str) -> PathBuf {
     repository().join("plugins/store/tests/golden/v1").join(file)
 }
 
-/// Runs the reader on a vault's folder, with what opens it on its standard input.
-fn run(folder: &Path, opener: &str, given: &[u8]) -> Output {
+/// Runs the reader on a vault's directory, with what opens it on its standard input.
+fn run(dir: &Path, opener: &str, given: &[u8]) -> Output {
     let python = std::env::var_os("KEYSTEAD_TEST_PYTHON")
         .expect("KEYSTEAD_TEST_PYTHON names a Python that has PyNaCl; `cargo xtask test` sets it");
     let mut child = Command::new(python)
         .arg(repository().join("tests/read_store.py"))
-        .args([folder.as_os_str(), opener.as_ref()])
+        .args([dir.as_os_str(), opener.as_ref()])
         .env("PYTHONUTF8", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -37,8 +37,8 @@ fn run(folder: &Path, opener: &str, given: &[u8]) -> Output {
 
 /// Returns what the reader finds, by name.
 #[track_caller]
-fn read(folder: &Path, opener: &str, given: &[u8]) -> BTreeMap<String, Value> {
-    let output = run(folder, opener, given);
+fn read(dir: &Path, opener: &str, given: &[u8]) -> BTreeMap<String, Value> {
+    let output = run(dir, opener, given);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     by_name(&String::from_utf8(output.stdout).unwrap())
 }
@@ -52,15 +52,15 @@ fn by_name(lines: &str) -> BTreeMap<String, Value> {
 fn sandbox() -> (Sandbox, PathBuf) {
     let sandbox = Sandbox::empty();
     sandbox.run("plugin install --yes", &[store().to_str().unwrap()]).succeeds();
-    let folder = sandbox.here("vault");
-    (sandbox, folder)
+    let dir = sandbox.here("vault");
+    (sandbox, dir)
 }
 
-/// Puts the golden vault into a folder.
-fn unpack(folder: &Path) {
-    fs::create_dir(folder).unwrap();
-    fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).unwrap();
-    let file = folder.join("store.db");
+/// Puts the golden vault into a directory.
+fn unpack(dir: &Path) {
+    fs::create_dir(dir).unwrap();
+    fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).unwrap();
+    let file = dir.join("store.db");
     fs::copy(golden("store.db"), &file).unwrap();
     fs::set_permissions(file, PermissionsExt::from_mode(0o600)).unwrap();
 }
@@ -82,8 +82,8 @@ fn told(sandbox: &Sandbox) -> BTreeMap<String, Value> {
 
 #[test]
 fn another_reader_needs_pynacl_to_read_the_golden_file_by_each_of_its_slots() {
-    let (sandbox, folder) = sandbox();
-    unpack(&folder);
+    let (sandbox, dir) = sandbox();
+    unpack(&dir);
     let expected = by_name(&fs::read_to_string(golden("secrets.jsonl")).unwrap());
     for opener in ["password", "key-file", "recovery-code"] {
         let file = match opener {
@@ -92,7 +92,7 @@ fn another_reader_needs_pynacl_to_read_the_golden_file_by_each_of_its_slots() {
             _ => "golden.code",
         };
         let given = fs::read(golden(file)).unwrap();
-        assert_eq!(read(&folder, opener, &given), expected, "{opener}");
+        assert_eq!(read(&dir, opener, &given), expected, "{opener}");
     }
     // The command says the same of it.
     fs::copy(golden("golden.key"), sandbox.here("golden.key")).unwrap();
@@ -105,7 +105,7 @@ fn another_reader_needs_pynacl_to_read_the_golden_file_by_each_of_its_slots() {
 
 #[test]
 fn another_reader_needs_pynacl_to_read_what_the_plugin_writes_today() {
-    let (sandbox, folder) = sandbox();
+    let (sandbox, dir) = sandbox();
     fs::write(sandbox.here("pass.given"), format!("{CANARY} p\u{e4}ss")).unwrap();
     let register = "vault register safe --plugin store --param path=vault \
                     --unlock password=file:pass.given";
@@ -129,15 +129,15 @@ fn another_reader_needs_pynacl_to_read_what_the_plugin_writes_today() {
     let names: Vec<&str> = told.keys().map(String::as_str).collect();
     assert_eq!(names, ["b\u{fc}tes", "caf\u{e9}", "db/Text", "empty", "map", "\u{130}login"]);
     let pass = fs::read(sandbox.here("pass.given")).unwrap();
-    assert_eq!(read(&folder, "password", &pass), told);
+    assert_eq!(read(&dir, "password", &pass), told);
 
     // Each way in that is added, once it is.
     sandbox.run("vault do safe add-key-file --param file=new.given", &[]).succeeds();
     let key = fs::read(sandbox.here("new.given")).unwrap();
-    assert_eq!(read(&folder, "key-file", &key), told);
+    assert_eq!(read(&dir, "key-file", &key), told);
     let added = sandbox.run("vault do safe add-recovery-code", &[]);
-    assert_eq!(read(&folder, "recovery-code", added.succeeds()), told);
-    assert!(!run(&folder, "password", b"wrong").status.success());
+    assert_eq!(read(&dir, "recovery-code", added.succeeds()), told);
+    assert!(!run(&dir, "password", b"wrong").status.success());
 
     // The reader is no rubber stamp: what is missing is noticed.
     let python = std::env::var_os("KEYSTEAD_TEST_PYTHON").unwrap();
@@ -145,9 +145,9 @@ fn another_reader_needs_pynacl_to_read_what_the_plugin_writes_today() {
                   file.execute('DELETE FROM secret WHERE place = (SELECT max(place) FROM secret)'); \
                   file.commit()";
     let mut python = Command::new(python);
-    python.args(["-c", script]).arg(folder.join("store.db"));
+    python.args(["-c", script]).arg(dir.join("store.db"));
     assert!(python.status().unwrap().success());
-    let output = run(&folder, "key-file", &key);
+    let output = run(&dir, "key-file", &key);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said, "not as it should be: a secret is missing\n");
 }

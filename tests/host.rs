@@ -64,7 +64,7 @@ fn secret(name: &str) -> SecretName {
     SecretName::parse(name).unwrap()
 }
 
-/// Returns the host's options over a scene's folders.
+/// Returns the host's options over a scene's directories.
 fn options(scene: &Scene) -> Options {
     let root = scene.path();
     let paths = Paths {
@@ -84,7 +84,7 @@ fn registration(
     unlock: &[(&str, &str)],
 ) -> NewRegistration {
     let mut new = NewRegistration::new(vault(name), "memory", scene.path().to_path_buf());
-    // Apart from Keystead's own folders, where no plugin may write.
+    // Apart from Keystead's own directories, where no plugin may write.
     let owned = |(key, text): &(&str, &str)| match *key {
         "file" => ("file".to_owned(), format!("here/{text}")),
         key => (key.to_owned(), (*text).to_owned()),
@@ -147,9 +147,9 @@ fn text(value: &Value) -> String {
 
 /// Writes a registration as somebody with an editor does.
 fn write_registration(scene: &Scene, name: &str, text: &str) {
-    let folder = scene.path().join("config/vaults");
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).unwrap();
-    write(&folder.join(format!("{name}.toml")), &format!("schema = 1\n{text}"));
+    let dir = scene.path().join("config/vaults");
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).unwrap();
+    write(&dir.join(format!("{name}.toml")), &format!("schema = 1\n{text}"));
 }
 
 /// Writes a file that nobody else may read or write.
@@ -160,10 +160,10 @@ fn write(path: &Path, text: &str) {
     std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
 }
 
-/// Returns every file below a folder with the hash of its bytes.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Digest> {
+/// Returns every file below a directory with the hash of its bytes.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Digest> {
     let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
+    for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.ends_with("verdicts") {
             // A cache: what is written to it depends on how busy the machine is.

@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-/// Folders that are no part of this binary: workspaces of their own, and files for tests.
+/// Directories that are no part of this binary: workspaces of their own, and files for tests.
 const OTHERS: [&str; 2] = ["plugins", "fixtures"];
 
-fn check(folder: &Path, parent: &Path, missing: &mut Vec<String>) {
+fn check(dir: &Path, parent: &Path, missing: &mut Vec<String>) {
     let list = std::fs::read_to_string(parent).unwrap();
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         if path == parent || OTHERS.contains(&name.as_str()) {
             continue;
         }
         if path.is_dir() {
-            check(&path, &folder.join(format!("{name}.rs")), missing);
+            check(&path, &dir.join(format!("{name}.rs")), missing);
         } else if path.extension().is_some_and(|extension| extension == "rs")
             && !list.lines().any(|line| line.trim().ends_with(&format!("mod {name};")))
         {
@@ -31,9 +31,9 @@ fn every_test_file_is_listed() {
     assert!(missing.is_empty(), "not listed: {missing:?}");
 }
 
-/// Returns the Rust files below a folder, one behind the other.
-fn sources(folder: &Path, all: &mut String) {
-    for entry in std::fs::read_dir(folder).unwrap() {
+/// Returns the Rust files below a directory, one behind the other.
+fn sources(dir: &Path, all: &mut String) {
+    for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() && name != "target" {
@@ -48,8 +48,8 @@ fn sources(folder: &Path, all: &mut String) {
 fn what_the_threat_model_is_shown_by_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut all = String::new();
-    for folder in ["host", "plugin-api", "plugins", "tests"] {
-        sources(&root.join(folder), &mut all);
+    for dir in ["host", "plugin-api", "plugins", "tests"] {
+        sources(&root.join(dir), &mut all);
     }
     let page = std::fs::read_to_string(root.join("docs/internals/threat-model.md")).unwrap();
     let is_test = |name: &&str| {

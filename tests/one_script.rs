@@ -27,16 +27,16 @@ macro_rules! vaults {
 vaults! {
     memory_runs_the_script: "memory", |_| ((), "memory --param file=plain/secrets".into());
     store_runs_the_script: "store", |_| ((), "store --param path=safe --param key-file=safe.key".into());
-    files_run_the_script: "files", |_| ((), "files:read-write --param folder=folder".into());
+    files_run_the_script: "files", |_| ((), "files:read-write --param folder=directory".into());
     files_with_ended_lines_run_the_script: "files",
-        |_| ((), "files:read-write --param folder=folder --param trim-newline=true".into());
+        |_| ((), "files:read-write --param folder=directory --param trim-newline=true".into());
     needs_bao_openbao_runs_the_script: "hashicorp", |home| {
         let (server, token) = (Bao::shared(), home.join("token"));
         fs::write(&token, bao::ROOT).unwrap();
         fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
-        let (url, folder, token) = (server.url(), bao::unique("script"), token.display());
+        let (url, dir, token) = (server.url(), bao::unique("script"), token.display());
         (server, format!(
-            "hashicorp --param address={url} --param prefix={folder} --param token=file:{token}"
+            "hashicorp --param address={url} --param prefix={dir} --param token=file:{token}"
         ))
     };
 }

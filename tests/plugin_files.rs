@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Where everything that is built here goes: one folder, so that what the plugins share is
+/// Where everything that is built here goes: one directory, so that what the plugins share is
 /// built once.
 pub(crate) fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("plugins")
@@ -28,12 +28,12 @@ fn plugins() -> PathBuf {
 }
 
 /// Returns a cargo that nothing of this build leaks into.
-pub(crate) fn cargo(folder: &Path) -> Command {
-    cargo_of(env!("CARGO").as_ref(), folder)
+pub(crate) fn cargo(dir: &Path) -> Command {
+    cargo_of(env!("CARGO").as_ref(), dir)
 }
 
 /// Returns this other cargo, likewise.
-pub(crate) fn cargo_of(program: &OsStr, folder: &Path) -> Command {
+pub(crate) fn cargo_of(program: &OsStr, dir: &Path) -> Command {
     let mut cargo = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -45,7 +45,7 @@ pub(crate) fn cargo_of(program: &OsStr, folder: &Path) -> Command {
             cargo.env_remove(name);
         }
     }
-    cargo.current_dir(folder).env("CARGO_TARGET_DIR", target()).env("KEYSTEAD_TEST_MARK", mark());
+    cargo.current_dir(dir).env("CARGO_TARGET_DIR", target()).env("KEYSTEAD_TEST_MARK", mark());
     cargo
 }
 
@@ -60,11 +60,11 @@ pub(crate) fn succeed(command: &mut Command) -> Output {
     output
 }
 
-fn library(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!("lib{}.so", name.replace('-', "_")))
+fn library(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!("lib{}.so", name.replace('-', "_")))
 }
 
-/// Returns the file of the plugin in this folder of `tests/plugins`.
+/// Returns the file of the plugin in this directory of `tests/plugins`.
 pub(crate) fn plugin(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -95,11 +95,11 @@ pub(crate) fn packaged_api() -> &'static Path {
         // Built by those who use it: where it is, and with its own manifest.
         succeed(package.args(["package", "--locked", "--no-verify", "--allow-dirty", "--quiet"]));
         let name = format!("keystead-plugin-api-{}", keystead::api::manifest::API_VERSION);
-        let folder = target().join("package");
-        let unpacked = folder.join("unpacked");
+        let dir = target().join("package");
+        let unpacked = dir.join("unpacked");
         let _ = fs::remove_dir_all(&unpacked);
         fs::create_dir_all(&unpacked).unwrap();
-        let archive = folder.join(format!("{name}.crate"));
+        let archive = dir.join(format!("{name}.crate"));
         succeed(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(&unpacked));
         unpacked.join(name)
     })
@@ -126,8 +126,8 @@ pub(crate) enum Profile {
 impl Profile {
     pub(crate) const ALL: [Self; 2] = [Self::Debug, Self::Release];
 
-    /// Returns the folder where cargo puts it.
-    fn folder(self) -> &'static str {
+    /// Returns the directory where cargo puts it.
+    fn dir(self) -> &'static str {
         match self {
             Self::Debug => "debug",
             Self::Release => "release",
@@ -149,7 +149,7 @@ pub(crate) fn skewed_in(contract: Contract, profile: Profile) -> (PathBuf, PathB
             Contract::Today => "today",
             Contract::Next => "next",
         };
-        target().join(name).join(profile.folder())
+        target().join(name).join(profile.dir())
     };
     let (built, options) = match profile {
         Profile::Debug => (&DEBUG, &[][..]),
@@ -161,31 +161,31 @@ pub(crate) fn skewed_in(contract: Contract, profile: Profile) -> (PathBuf, PathB
                 Contract::Today => &[][..],
                 Contract::Next => &["--features", "next"],
             };
-            let folder = kept(contract);
-            fs::create_dir_all(&folder).unwrap();
+            let dir = kept(contract);
+            fs::create_dir_all(&dir).unwrap();
             for package in ["skew", "skew-host"] {
                 let mut build = cargo(&plugins());
                 build.args(["build", "--locked", "-p", package]).args(features).args(options);
-                build_and_keep(&mut build, package, profile, &folder);
+                build_and_keep(&mut build, package, profile, &dir);
             }
         }
     });
-    let folder = kept(contract);
-    (library(&folder, "skew"), folder.join("skew-host"))
+    let dir = kept(contract);
+    (library(&dir, "skew"), dir.join("skew-host"))
 }
 
 /// Builds one package and keeps its file: what is built next in another way has its name.
-fn build_and_keep(build: &mut Command, package: &str, profile: Profile, folder: &Path) {
+fn build_and_keep(build: &mut Command, package: &str, profile: Profile, dir: &Path) {
     static ONE: Mutex<()> = Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     succeed(build);
-    let from = target().join(profile.folder());
+    let from = target().join(profile.dir());
     let built = match package {
         "skew-host" => from.join(package),
         plugin => library(&from, plugin),
     };
     // A new file each time: the old one may be running.
-    let (new, kept) = (folder.join("new"), folder.join(built.file_name().unwrap()));
+    let (new, kept) = (dir.join("new"), dir.join(built.file_name().unwrap()));
     fs::copy(&built, &new).unwrap();
     fs::rename(&new, &kept).unwrap();
 }
@@ -203,8 +203,8 @@ pub(crate) fn patched(plugin: &str, label: &str, patches: &[Patch], features: &[
     }
     let root = target().join("patched").join(label);
     let (repository, plugins) = (repository(), root.join("tests/plugins"));
-    for folder in ["plugin-api/src", "plugin-api/docs", "tests/plugins"] {
-        copy_patched(&repository.join(folder), &root.join(folder), patches, &root);
+    for dir in ["plugin-api/src", "plugin-api/docs", "tests/plugins"] {
+        copy_patched(&repository.join(dir), &root.join(dir), patches, &root);
     }
     copy_file(
         &repository.join("plugin-api/Cargo.toml"),
@@ -229,8 +229,8 @@ pub(crate) fn unchecked(plugin: &str) -> PathBuf {
     patched(plugin, "unchecked", &[("plugin-api/src/name.rs", check, none)], &[])
 }
 
-/// Copies a folder with all that is in it.
-pub(crate) fn copy_folder(from: &Path, to: &Path) {
+/// Copies a directory with all that is in it.
+pub(crate) fn copy_dir(from: &Path, to: &Path) {
     copy_patched(from, to, &[], to);
 }
 
@@ -271,8 +271,8 @@ fn copy_file(from: &Path, to: &Path, patches: &[Patch], root: &Path) {
 }
 
 /// Returns a library made of this C file.
-pub(crate) fn c_library(name: &str, folder: &Path, options: &[String]) -> PathBuf {
-    let file = folder.join(format!("{name}.so"));
+pub(crate) fn c_library(name: &str, dir: &Path, options: &[String]) -> PathBuf {
+    let file = dir.join(format!("{name}.so"));
     let source = plugins().join("c").join(format!("{name}.c"));
     let mut cc = Command::new("cc");
     cc.args(["-shared", "-fPIC", "-Wl,-z,noexecstack", "-o"]).arg(&file).arg(source).args(options);
@@ -287,22 +287,22 @@ pub(crate) fn include() -> String {
 
 /// Returns the file of a plugin of the C ABI that breaks a rule: the one that these macros
 /// say, or whichever it is asked for.
-pub(crate) fn rule_breaker(folder: &Path, macros: &[&str]) -> PathBuf {
+pub(crate) fn rule_breaker(dir: &Path, macros: &[&str]) -> PathBuf {
     let mut options = vec![include()];
     options.extend(macros.iter().map(|text| format!("-D{text}")));
-    c_library("rule_breaker", folder, &options)
+    c_library("rule_breaker", dir, &options)
 }
 
 /// Returns the file of the plugin that does what these permissions allow. It needs every library
 /// that needs no permission, as one that was built for an older glibc does.
-pub(crate) fn able(folder: &Path, permissions: &[&str]) -> PathBuf {
-    able_with(folder, permissions, "")
+pub(crate) fn able(dir: &Path, permissions: &[&str]) -> PathBuf {
+    able_with(dir, permissions, "")
 }
 
 /// Returns the same, whose kind of vault requests these as well, as its manifest writes them.
-pub(crate) fn able_with(folder: &Path, permissions: &[&str], requests: &str) -> PathBuf {
+pub(crate) fn able_with(dir: &Path, permissions: &[&str], requests: &str) -> PathBuf {
     let asked: String = permissions.iter().map(|one| format!(",\\\"{one}\\\"")).collect();
-    let file = folder.join("able.so");
+    let file = dir.join("able.so");
     let mut cc = gnu_c("able");
     cc.arg(format!("-DPERMISSIONS_ASKED=\"{asked}\"")).arg("-o").arg(&file);
     cc.arg(format!("-DREQUESTS=\"{}\"", requests.replace('"', "\\\"")));
@@ -328,9 +328,9 @@ fn gnu_c(id: &str) -> Command {
 }
 
 /// Returns the file of this plugin that is hostile, built with these macros: once, where it uses none.
-pub(crate) fn hostile(name: &str, folder: &Path, macros: &[String]) -> PathBuf {
+pub(crate) fn hostile(name: &str, dir: &Path, macros: &[String]) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<String, Vec<u8>>>> = Mutex::new(None);
-    let file = folder.join(format!("{name}.so"));
+    let file = dir.join(format!("{name}.so"));
     let source = plugins().join("hostile").join(format!("{name}.c"));
     let build = || {
         let mut cc = gnu_c(name);
@@ -356,13 +356,13 @@ pub(crate) fn hostile(name: &str, folder: &Path, macros: &[String]) -> PathBuf {
 }
 
 /// Returns the file of the vault in C, built as docs/guides/writing-a-plugin-in-c.md says.
-pub(crate) fn c_vault(folder: &Path) -> PathBuf {
-    compiled(&folder.join("c_vault.so"), &plugins().join("c-vault/c_vault.c"), &include())
+pub(crate) fn c_vault(dir: &Path) -> PathBuf {
+    compiled(&dir.join("c_vault.so"), &plugins().join("c-vault/c_vault.c"), &include())
 }
 
 /// Returns the file of the vault in C whose secrets all have metadata of a kind that this host
 /// does not know. It has the secret `a` when it is opened.
-pub(crate) fn c_vault_of_later(folder: &Path) -> PathBuf {
+pub(crate) fn c_vault_of_later(dir: &Path) -> PathBuf {
     let source = fs::read_to_string(plugins().join("c-vault/c_vault.c")).unwrap();
     let known = "    for (size_t at = 0; at < one->count; at++) v->host->metadata(";
     let later = "    keystead_metadata later = {.size = sizeof later, .kind = 99};\n    \
@@ -376,9 +376,9 @@ pub(crate) fn c_vault_of_later(folder: &Path) -> PathBuf {
     let source = source.replacen(known, &format!("{later}{known}"), 1);
     let source = source.replacen(opened, &format!("{first}{opened}"), 1);
     assert!(source.contains("&later") && source.contains("new->first->kind"));
-    let changed = folder.join("later.c");
+    let changed = dir.join("later.c");
     fs::write(&changed, source).unwrap();
-    compiled(&folder.join("later.so"), &changed, &include())
+    compiled(&dir.join("later.so"), &changed, &include())
 }
 
 /// Returns the file of this vault in C, built with the headers that an option of the compiler names.
@@ -393,17 +393,17 @@ pub(crate) fn compiled(file: &Path, source: &Path, include: &str) -> PathBuf {
 /// Returns the file of the vault in Go, built as docs/guides/writing-a-plugin-in-c.md says.
 pub(crate) fn go_vault() -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
-    let folder = target().join("go");
-    let file = folder.join("go_vault.so");
+    let dir = target().join("go");
+    let file = dir.join("go_vault.so");
     BUILT.get_or_init(|| {
         let go = std::env::var_os("KEYSTEAD_TEST_GO").expect("`cargo xtask test` provides Go");
-        fs::create_dir_all(&folder).unwrap();
+        fs::create_dir_all(&dir).unwrap();
         let mut build = Command::new(go);
         build.current_dir(plugins().join("go-vault"));
         build.args(["build", "-buildvcs=false", "-buildmode=c-shared", "-trimpath"]);
         build.args(["-ldflags=-s -w", "-o"]);
         build.arg(&file).arg(".").env("CGO_CFLAGS", format!("-O2 {}", include()));
-        build.env("GOCACHE", folder.join("cache")).env("GOPATH", folder.join("path"));
+        build.env("GOCACHE", dir.join("cache")).env("GOPATH", dir.join("path"));
         build.env("GOENV", "off").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
         succeed(&mut build);
     });
@@ -412,18 +412,18 @@ pub(crate) fn go_vault() -> PathBuf {
 
 /// Returns the file of the plugin that says other things of its actions than its manifest, which asks
 /// for these permissions; `target` is the path of somebody else that it goes for.
-pub(crate) fn actor(folder: &Path, permissions: &[&str], target: &Path) -> PathBuf {
-    actor_with(folder, permissions, target, None)
+pub(crate) fn actor(dir: &Path, permissions: &[&str], target: &Path) -> PathBuf {
+    actor_with(dir, permissions, target, None)
 }
 
 /// Returns the same with a path for a parameter, `place`, that has this default.
 pub(crate) fn actor_with(
-    folder: &Path,
+    dir: &Path,
     permissions: &[&str],
     target: &Path,
     default: Option<&str>,
 ) -> PathBuf {
-    let file = folder.join("actor.so");
+    let file = dir.join("actor.so");
     let asked: Vec<String> = permissions.iter().map(|one| format!("\\\"{one}\\\"")).collect();
     let mut cc = gnu_c("actor");
     if let Some(default) = default {

@@ -1,4 +1,4 @@
-//! Podman, started by root or by another user, and a root folder for its containers that has
+//! Podman, started by root or by another user, and a root directory for its containers that has
 //! a shell, the command and the plugin `files`.
 
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ impl Mode {
     pub(crate) const BOTH: [Self; 2] = [Self::Rootful, Self::Rootless];
 }
 
-/// Podman with folders of its own, and a root folder for containers.
+/// Podman with directories of its own, and a root directory for containers.
 pub(crate) struct Podman {
     mode: Mode,
     root: tempfile::TempDir,
@@ -45,12 +45,12 @@ impl Podman {
         let podman = Self { mode, root: tempfile::tempdir().unwrap() };
         // Containers enter below it under other users.
         fs::set_permissions(podman.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        for folder in ["rootfs/bin", "own", "etc"] {
-            fs::create_dir_all(podman.path(folder)).unwrap();
+        for dir in ["rootfs/bin", "own", "etc"] {
+            fs::create_dir_all(podman.path(dir)).unwrap();
         }
-        for folder in ["home", "tmp", "root", "run", "user"] {
-            fs::DirBuilder::new().mode(0o700).create(podman.path(folder)).unwrap();
-            podman.hand_over(&podman.path(folder));
+        for dir in ["home", "tmp", "root", "run", "user"] {
+            fs::DirBuilder::new().mode(0o700).create(podman.path(dir)).unwrap();
+            podman.hand_over(&podman.path(dir));
         }
         podman.make_tmp();
         podman.write_settings();
@@ -64,7 +64,7 @@ impl Podman {
         self.root.path().join(name)
     }
 
-    /// Gives a file or folder, with all below it, to who starts Podman.
+    /// Gives a file or directory, with all below it, to who starts Podman.
     fn hand_over(&self, path: &Path) {
         if self.mode == Mode::Rootless {
             let owner = format!("{USER}:{USER}");
@@ -72,7 +72,7 @@ impl Podman {
         }
     }
 
-    /// Puts a program into the root folder, with the libraries that it is linked with.
+    /// Puts a program into the root directory, with the libraries that it is linked with.
     pub(crate) fn fill(&self, name: &str, program: &Path) {
         let root = self.path("rootfs");
         fs::copy(program, root.join(name)).unwrap();
@@ -142,23 +142,20 @@ impl Podman {
             writeln!(script, "cp '{}' '{place}'\nchmod 4755 '{place}'", program.display()).unwrap();
         }
         // The user may not pass where the tools are, as below root's home: what is in the way is
-        // hidden by an empty folder that has nothing but the tools, at their place.
+        // hidden by an empty directory that has nothing but the tools, at their place.
         let tools = ["KEYSTEAD_TEST_PODMAN", "KEYSTEAD_TEST_CONMON", "KEYSTEAD_TEST_RUNC"];
-        let folders = BTreeSet::from(tools.map(unpacked));
-        let shut: Vec<_> =
-            folders.iter().filter_map(|folder| Some((folder, shut_above(folder)?))).collect();
-        for (number, (folder, _)) in shut.iter().enumerate() {
+        let dirs = BTreeSet::from(tools.map(unpacked));
+        let shut: Vec<_> = dirs.iter().filter_map(|dir| Some((dir, shut_above(dir)?))).collect();
+        for (number, (dir, _)) in shut.iter().enumerate() {
             let kept = format!("{own}/{number}");
-            writeln!(script, "mkdir '{kept}'\nmount --bind '{}' '{kept}'", folder.display())
-                .unwrap();
+            writeln!(script, "mkdir '{kept}'\nmount --bind '{}' '{kept}'", dir.display()).unwrap();
         }
         for hidden in shut.iter().map(|(_, above)| above).collect::<BTreeSet<_>>() {
             writeln!(script, "mount -t tmpfs -o mode=0755 own '{}'", hidden.display()).unwrap();
         }
-        for (number, (folder, _)) in shut.iter().enumerate() {
-            let folder = folder.display();
-            writeln!(script, "mkdir -p '{folder}'\nmount --bind '{own}/{number}' '{folder}'")
-                .unwrap();
+        for (number, (dir, _)) in shut.iter().enumerate() {
+            let dir = dir.display();
+            writeln!(script, "mkdir -p '{dir}'\nmount --bind '{own}/{number}' '{dir}'").unwrap();
         }
         let etc = self.path("etc");
         writeln!(script, "mount --bind '{}' /etc", etc.display()).unwrap();
@@ -185,8 +182,8 @@ impl Podman {
         }
         command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
         command.env("CONTAINERS_CONF", self.path("containers.conf"));
-        for (option, folder) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
-            command.arg(option).arg(self.path(folder));
+        for (option, dir) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+            command.arg(option).arg(self.path(dir));
         }
         command.args(["--cgroup-manager", "cgroupfs", "--events-backend", "file"]);
         command.args(["--storage-driver", "vfs", "--runtime"]).arg(self.path("runtime"));
@@ -210,13 +207,13 @@ impl Podman {
         format!("--security-opt=seccomp={}", path.display())
     }
 
-    /// Removes what a container left in its root folder.
+    /// Removes what a container left in its root directory.
     pub(crate) fn sweep(&self) {
         fs::remove_dir_all(self.path("rootfs/tmp")).unwrap();
         self.make_tmp();
     }
 
-    /// Makes the folder that everybody in a container may write to.
+    /// Makes the directory that everybody in a container may write to.
     fn make_tmp(&self) {
         let tmp = self.path("rootfs/tmp");
         fs::create_dir_all(&tmp).unwrap();
@@ -232,7 +229,7 @@ impl Podman {
     }
 
     /// Returns the processes that rootless Podman left: one that keeps the user's namespaces, and
-    /// those that clean up behind a container. This folder is in their arguments or environment.
+    /// those that clean up behind a container. This directory is in their arguments or environment.
     fn left(&self) -> Vec<Pid> {
         let root = self.root.path().as_os_str().as_bytes();
         let is_ours = |process: &Path| {
@@ -271,15 +268,15 @@ impl Drop for Podman {
     }
 }
 
-/// Returns the folder that a program of the cache was unpacked into.
+/// Returns the directory that a program of the cache was unpacked into.
 fn unpacked(variable: &str) -> PathBuf {
     let tool = PathBuf::from(tool(variable));
     tool.parent().unwrap().parent().unwrap().to_path_buf()
 }
 
-/// Returns the first folder on the way to this one that another user may not pass.
-fn shut_above(folder: &Path) -> Option<PathBuf> {
-    let mut way: Vec<&Path> = folder.ancestors().skip(1).collect();
+/// Returns the first directory on the way to this one that another user may not pass.
+fn shut_above(dir: &Path) -> Option<PathBuf> {
+    let mut way: Vec<&Path> = dir.ancestors().skip(1).collect();
     way.reverse();
     let is_shut = |above: &&Path| fs::metadata(above).unwrap().mode() & 0o001 == 0;
     way.into_iter().find(is_shut).map(Path::to_path_buf)

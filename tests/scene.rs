@@ -1,4 +1,4 @@
-//! A host with folders, log and runners of its own.
+//! A host with directories, log and runners of its own.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use keystead::{FoundSecret, Host, Log, NewRegistration, NonInteractive, Options,
 
 /// One host. Its runners are told from all others by the name they are started under.
 pub(crate) struct Scene {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
     pub(crate) host: Host,
     pub(crate) log: Arc<Lines>,
 }
@@ -42,17 +42,17 @@ impl Log for Lines {
 impl Scene {
     /// Returns a host whose vaults have this long for a call.
     pub(crate) fn with_timeout(timeout: Duration) -> Self {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let root = folder.path().to_path_buf();
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let root = dir.path().to_path_buf();
         let (host, log) = Self::host_in(&root, timeout);
-        Self { folder, host, log }
+        Self { dir, host, log }
     }
 
     pub(crate) fn new() -> Self {
         Self::with_timeout(Duration::from_secs(20))
     }
 
-    /// Returns a host in a folder that another process may have as well.
+    /// Returns a host in a directory that another process may have as well.
     pub(crate) fn host_in(root: &Path, timeout: Duration) -> (Host, Arc<Lines>) {
         let runner = root.join("keystead");
         if !runner.exists() {
@@ -74,14 +74,14 @@ impl Scene {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.folder.path()
+        self.dir.path()
     }
 
-    /// Returns a folder where nothing of the host's own is.
+    /// Returns a directory where nothing of the host's own is.
     pub(crate) fn apart(&self) -> PathBuf {
-        let folder = self.path().join("apart");
-        std::fs::create_dir_all(&folder).unwrap();
-        folder
+        let dir = self.path().join("apart");
+        std::fs::create_dir_all(&dir).unwrap();
+        dir
     }
 
     /// Installs a plugin file and returns its id.
@@ -143,7 +143,7 @@ impl Scene {
 
     /// Returns how many processes this host's runners are.
     pub(crate) fn runners(&self) -> usize {
-        let own = self.folder.path().join("keystead");
+        let own = self.dir.path().join("keystead");
         let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let line = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
             let program = line.split(|byte| *byte == 0).next()?.to_vec();

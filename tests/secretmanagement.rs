@@ -15,7 +15,7 @@ mod world;
 
 /// Makes each line a module of its name, with a test for each plugin and placement, so that
 /// a failure names all three. `both` is the reference plugin, a book of the other one, the local
-/// vault and a folder of a real OpenBao; `most` a folder of files as well, and `all` a slip, too:
+/// vault and a directory of a real OpenBao; `most` a directory of files as well, and `all` a slip, too:
 /// these two, `bare`, keep no metadata, hold texts and bytes alone, and are never locked. `store`
 /// is the local vault alone.
 macro_rules! oracle {

@@ -31,7 +31,7 @@ libfuzzer_sys::fuzz_target!(|text: &str| {
     }
     let home = Some(Path::new("/home/a"));
     let data = Some(Path::new("/data/keystead"));
-    let base = Base { folder: Path::new("/srv/here"), home, data, vault: None };
+    let base = Base { dir: Path::new("/srv/here"), home, data, vault: None };
     match schema::validate(&SCHEMA, &given, base) {
         Err(faults) => {
             assert!(!faults.is_empty());

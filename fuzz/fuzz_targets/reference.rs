@@ -16,8 +16,8 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         Ok(reference) => {
             let written = reference.to_string();
             assert_eq!(Reference::parse(&written).as_ref(), Ok(&reference));
-            let folder = Path::new("/srv");
-            let anchored = reference.anchored(folder, None);
+            let dir = Path::new("/srv");
+            let anchored = reference.anchored(dir, None);
             if let Some(Reference::File(path)) = anchored {
                 assert!(path.as_path().is_absolute());
             }

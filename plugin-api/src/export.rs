@@ -60,7 +60,7 @@ macro_rules! export_plugin {
 /// use keystead_plugin_api::cargo_manifest;
 /// use keystead_plugin_api::manifest::{Kind, Manifest};
 /// const MANIFEST: Manifest =
-///     cargo_manifest!().id("notes").kinds(&[Kind::new("notes", "a folder of notes")]);
+///     cargo_manifest!().id("notes").kinds(&[Kind::new("notes", "a directory of notes")]);
 /// assert_eq!(MANIFEST.version, env!("CARGO_PKG_VERSION"));
 /// ```
 #[macro_export]

@@ -124,7 +124,7 @@ pub struct Kind {
     pub name: &'static str,
     /// What it is, in one line.
     pub description: &'static str,
-    /// What it can do beyond reading. One vault of it that cannot, since a server or a folder is
+    /// What it can do beyond reading. One vault of it that cannot, since a server or a directory is
     /// so, answers [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
     pub capabilities: &'static [Capability],
     /// Which values it can hold; of one that is only read, which it may give.

@@ -74,7 +74,7 @@ impl ParameterKind {
 /// # Examples
 /// ```
 /// use keystead_plugin_api::{Parameter, ParameterKind};
-/// const PATH: Parameter = Parameter::required("path", ParameterKind::Path, "the folder");
+/// const PATH: Parameter = Parameter::required("path", ParameterKind::Path, "the directory");
 /// const PIN: Parameter = Parameter::optional("pin", ParameterKind::Text, "the PIN").secret();
 /// assert!(PATH.required && PIN.secret);
 /// ```
@@ -137,7 +137,7 @@ impl Parameter {
 
     /// Returns a parameter that has this value where none is given, as it would be typed.
     ///
-    /// A path may begin with `~/`, for the user's home, or with `{data}/`, for the folder
+    /// A path may begin with `~/`, for the user's home, or with `{data}/`, for the directory
     /// where Keystead keeps the user's data, and hold `{vault}`, for the vault's name in
     /// lower case. What stands in braces the host puts in when it registers the vault.
     pub const fn defaulting(
@@ -163,7 +163,7 @@ impl Parameter {
         self
     }
 
-    /// Returns the parameter as one that has no part in the login: a mount, a folder, a prefix. Vaults
+    /// Returns the parameter as one that has no part in the login: a mount, a directory, a prefix. Vaults
     /// that differ only in such parameters share one session. Where in doubt, leave it out: each
     /// vault then has a session of its own.
     pub const fn beside_login(mut self) -> Self {

@@ -62,7 +62,7 @@ pub trait Subject: Sync {
         Places::PerhapsShared
     }
 
-    /// Returns the files and folders that the vault's parameters name: opening must not
+    /// Returns the files and directories that the vault's parameters name: opening must not
     /// make them.
     fn paths(&self, vault: &str) -> Vec<PathBuf> {
         let _ = vault;

@@ -11,7 +11,7 @@ use crate::scene::{Scene, story};
 
 const BOTH: [Placement; 2] = [Placement::Isolated, Placement::InProcess];
 
-fn folder() -> tempfile::TempDir {
+fn dir() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
@@ -38,8 +38,8 @@ fn scene(file: &Path, placement: Placement) -> Scene {
 
 #[test]
 fn what_is_told_against_the_rules_is_one_error_of_that_call() {
-    let folder = folder();
-    let file = rule_breaker(folder.path(), &[]);
+    let dir = dir();
+    let file = rule_breaker(dir.path(), &[]);
     for placement in BOTH {
         let scene = scene(&file, placement);
         let odd = keystead::api::VaultName::parse("odd").unwrap();
@@ -94,8 +94,8 @@ fn what_is_told_against_the_rules_is_one_error_of_that_call() {
 
 #[test]
 fn an_error_is_an_error_whatever_was_told_before_it() {
-    let folder = folder();
-    let file = rule_breaker(folder.path(), &[]);
+    let dir = dir();
+    let file = rule_breaker(dir.path(), &[]);
     for placement in BOTH {
         let scene = scene(&file, placement);
         assert!(told(&scene, "get", "success-and-error").starts_with("E12.no-such-secret: "));
@@ -108,8 +108,8 @@ fn an_error_is_an_error_whatever_was_told_before_it() {
 
 #[test]
 fn a_reply_that_is_used_after_its_call_is_told_at_the_next() {
-    let folder = folder();
-    let file = rule_breaker(folder.path(), &[]);
+    let dir = dir();
+    let file = rule_breaker(dir.path(), &[]);
     for placement in BOTH {
         let scene = scene(&file, placement);
         let odd = keystead::api::VaultName::parse("odd").unwrap();
@@ -136,8 +136,8 @@ fn a_table_that_is_none_makes_a_faulty_vault() {
         (&["SIZE=(uint32_t)-1"], "it says that it has 4294967295 bytes; the most is 65536"),
         (&["GET_IS_NULL"], "its function `get` is null"),
     ] {
-        let folder = folder();
-        let file = rule_breaker(folder.path(), macros);
+        let dir = dir();
+        let file = rule_breaker(dir.path(), macros);
         for placement in BOTH {
             let scene = scene(&file, placement);
             for _ in 0..2 {
@@ -152,8 +152,8 @@ fn a_table_that_is_none_makes_a_faulty_vault() {
 
 #[test]
 fn a_newer_table_is_used_as_far_as_it_is_known() {
-    let folder = folder();
-    let file = rule_breaker(folder.path(), &["SIZE=sizeof(table)"]);
+    let dir = dir();
+    let file = rule_breaker(dir.path(), &["SIZE=sizeof(table)"]);
     for placement in BOTH {
         let scene = scene(&file, placement);
         let odd = keystead::api::VaultName::parse("odd").unwrap();
@@ -168,8 +168,8 @@ fn what_is_no_vault_is_not_opened_and_not_closed() {
         ("OPENS_NOTHING", "the plugin opened a vault and gave none"),
         ("REFUSES_AND_OPENS", "not today"),
     ] {
-        let folder = folder();
-        let file = rule_breaker(folder.path(), &[name]);
+        let dir = dir();
+        let file = rule_breaker(dir.path(), &[name]);
         for placement in BOTH {
             let scene = scene(&file, placement);
             assert_eq!(
@@ -186,8 +186,8 @@ fn what_is_no_vault_is_not_opened_and_not_closed() {
 
 #[test]
 fn what_nobody_can_check_ends_the_plugins_own_process() {
-    let folder = folder();
-    let file = rule_breaker(folder.path(), &[]);
+    let dir = dir();
+    let file = rule_breaker(dir.path(), &[]);
     for (what, how) in [
         ("wild-pointer", "signal 11 (SIGSEGV)"),
         ("lying-length", "signal 11 (SIGSEGV)"),

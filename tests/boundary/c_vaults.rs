@@ -53,13 +53,13 @@ pub(super) fn passes(file: &Path, id: &str, check: impl Fn(&Scene) -> Check, mor
 
 #[test]
 fn the_vault_in_c_keeps_every_promise() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let file = c_vault(folder.path());
-    keeps_every_promise(&file, folder.path());
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = c_vault(dir.path());
+    keeps_every_promise(&file, dir.path());
 }
 
-/// Runs the suite on the vault in C, without a password and with one, which is in a file of the folder.
-pub(super) fn keeps_every_promise(file: &Path, folder: &Path) {
+/// Runs the suite on the vault in C, without a password and with one, which is in a file of the directory.
+pub(super) fn keeps_every_promise(file: &Path, dir: &Path) {
     let of_metadata = [
         "set-metadata-with-value",
         "set-metadata-replaces",
@@ -77,7 +77,7 @@ pub(super) fn keeps_every_promise(file: &Path, folder: &Path) {
     };
     passes(file, "c-vault", open, &of_metadata);
 
-    let password = folder.join("password");
+    let password = dir.join("password");
     fs::write(&password, "a password\n").unwrap();
     let reference = format!("file:{}", password.display());
     let locked = |scene: &Scene| {

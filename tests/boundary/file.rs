@@ -194,13 +194,13 @@ fn what_is_no_file_of_a_sensible_size_is_refused() {
     let pipe = home.path("pipe");
     succeed(Command::new("mkfifo").arg(&pipe));
     refused(&home, &pipe, "exit 1\nError: `[FILE]` is a pipe, not a file\nCode: E02.not-a-file\n");
-    let folder = home.path("folder");
-    fs::create_dir(&folder).unwrap();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let dir = home.path("folder");
+    fs::create_dir(&dir).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
     refused(
         &home,
-        &folder,
-        "exit 1\nError: `[FILE]` is a folder, not a file\nCode: E02.not-a-file\n",
+        &dir,
+        "exit 1\nError: `[FILE]` is a directory, not a file\nCode: E02.not-a-file\n",
     );
     let large = home.file("large.so", &fs::read(plugin("in-order")).unwrap());
     fs::File::options().write(true).open(&large).unwrap().set_len(2 << 30).unwrap();
@@ -256,7 +256,7 @@ fn a_file_or_link_of_somebody_else_is_refused() {
         &home,
         &foreign,
         "exit 1\nError: `[FILE]` is not safe to use: `[FILE]` belongs to user id 65534, not to \
-         root\nHint: if you trust what is in it, copy it to a folder of your own\n\
+         root\nHint: if you trust what is in it, copy it to a directory of your own\n\
          Code: E02.owner\n",
     );
     let group = home.file("group.so", &bytes);
@@ -275,7 +275,7 @@ fn a_file_or_link_of_somebody_else_is_refused() {
         &home,
         &link,
         "exit 1\nError: `[FILE]` leads through the symbolic link `[FILE]`, which belongs to user \
-         id 65534, not to root\nHint: if you trust what is in it, copy it to a folder of \
+         id 65534, not to root\nHint: if you trust what is in it, copy it to a directory of \
          your own\nCode: E02.link-owner\n",
     );
 }

@@ -11,7 +11,7 @@ use super::c_vaults;
 use super::out_of_tree::{build, cache, use_it};
 use super::skew::told;
 use crate::plugin_files::{
-    Contract, cargo, compiled, copy_folder, include, packaged_api, repository, succeed,
+    Contract, cargo, compiled, copy_dir, include, packaged_api, repository, succeed,
 };
 use crate::scene::Scene;
 
@@ -28,8 +28,8 @@ fn versions() -> Vec<(String, PathBuf)> {
 /// Copies the reference plugin of a copy to where it is built, with this plugin-api, and returns where.
 fn project(label: &str, copy: &Path, api: &Path) -> PathBuf {
     let root = cache().join("source").join(label);
-    copy_folder(api, &root.join("plugin-api"));
-    copy_folder(&copy.join("plugins"), &root.join("plugins"));
+    copy_dir(api, &root.join("plugin-api"));
+    copy_dir(&copy.join("plugins"), &root.join("plugins"));
     root.join("plugins/outside")
 }
 
@@ -60,18 +60,18 @@ fn plugin_in_rust_of_each_kept_contract_works_in_todays_host() {
 #[test]
 fn vault_in_c_of_each_kept_header_works_in_todays_host() {
     for (_, copy) in versions() {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let headers = format!("-I{}", copy.join("plugin-api/include").display());
-        let file = compiled(&folder.path().join("kept.so"), &copy.join("c_vault.c"), &headers);
-        c_vaults::keeps_every_promise(&file, folder.path());
+        let file = compiled(&dir.path().join("kept.so"), &copy.join("c_vault.c"), &headers);
+        c_vaults::keeps_every_promise(&file, dir.path());
     }
 }
 
 #[test]
 fn sources_of_each_kept_contract_build_with_todays() {
     for (version, copy) in versions() {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        compiled(&folder.path().join("kept.so"), &copy.join("c_vault.c"), &include());
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        compiled(&dir.path().join("kept.so"), &copy.join("c_vault.c"), &include());
         let label = format!("kept-{version}-today");
         let plugin = project(&label, &copy, packaged_api());
         // Only checked: it is built as the tests of plugins out of the tree build today's.

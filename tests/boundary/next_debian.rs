@@ -1,5 +1,5 @@
 //! The first-party plugins in their sandboxes on the C library of Debian's next release: other
-//! system calls, another loader. The root folder has nothing but that library.
+//! system calls, another loader. The root directory has nothing but that library.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,7 @@ struct System {
 impl System {
     fn new() -> Self {
         let library = std::env::var_os("KEYSTEAD_TEST_NEXT_DEBIAN")
-            .expect("KEYSTEAD_TEST_NEXT_DEBIAN names a root folder with a C library");
+            .expect("KEYSTEAD_TEST_NEXT_DEBIAN names a root directory with a C library");
         let root = tempfile::tempdir().unwrap();
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let system = Self { root };
@@ -27,8 +27,8 @@ impl System {
             .arg(system.path(""))
             .status();
         assert!(copied.unwrap().success());
-        for folder in ["bin", "proc", "dev", "etc", "tmp", "home"] {
-            fs::create_dir_all(system.path(folder)).unwrap();
+        for dir in ["bin", "proc", "dev", "etc", "tmp", "home"] {
+            fs::create_dir_all(system.path(dir)).unwrap();
         }
         fs::set_permissions(system.path("home"), fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(system.path("etc/hosts"), "127.0.0.1 localhost\n").unwrap();

@@ -14,7 +14,7 @@ use keystead::{NewSecret, NonInteractive, RunMode, SearchScope};
 
 use super::skew::matrix::{Language, check};
 use crate::plugin_files::{
-    Contract, Profile, cargo, cargo_of, copy_folder, copy_one, packaged_api, repository, succeed,
+    Contract, Profile, cargo, cargo_of, copy_dir, copy_one, packaged_api, repository, succeed,
     target,
 };
 use crate::scene::Scene;
@@ -24,7 +24,7 @@ pub(super) fn cache() -> PathBuf {
     std::env::var_os("KEYSTEAD_TEST_CACHE").map_or_else(target, PathBuf::from).join("out-of-tree")
 }
 
-/// A folder that is in no workspace, with plugin-api as its package has it and copies of the
+/// A directory that is in no workspace, with plugin-api as its package has it and copies of the
 /// reference plugin and of `skew`.
 struct Project {
     plugin: PathBuf,
@@ -38,16 +38,16 @@ fn project(compiler: &str) -> Project {
         let plugin = copied(&cache().join("source").join(compiler));
         return Project { plugin, _temporary: None };
     }
-    let folder = tempfile::tempdir().unwrap();
-    Project { plugin: copied(folder.path()), _temporary: Some(folder) }
+    let dir = tempfile::tempdir().unwrap();
+    Project { plugin: copied(dir.path()), _temporary: Some(dir) }
 }
 
 fn copied(root: &Path) -> PathBuf {
     let repository = repository();
-    copy_folder(packaged_api(), &root.join("plugin-api"));
+    copy_dir(packaged_api(), &root.join("plugin-api"));
     let plugin = root.join("plugins/outside");
-    copy_folder(&repository.join("plugins/memory/src"), &plugin.join("src"));
-    copy_folder(&repository.join("tests/plugins/skew/src"), &plugin.join("skew"));
+    copy_dir(&repository.join("plugins/memory/src"), &plugin.join("src"));
+    copy_dir(&repository.join("tests/plugins/skew/src"), &plugin.join("skew"));
     for file in ["Cargo.toml", "Cargo.lock"] {
         let fixture = repository.join("tests/plugins/out-of-tree").join(file);
         copy_one(&fixture, &plugin.join(file));
@@ -55,20 +55,20 @@ fn copied(root: &Path) -> PathBuf {
     plugin
 }
 
-/// Returns a folder with the sources of all that is in the lock: what an old cargo cannot
+/// Returns a directory with the sources of all that is in the lock: what an old cargo cannot
 /// fetch by itself, as registries do not speak its language any more.
 fn vendored(plugin: &Path) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     fs::read(plugin.join("Cargo.lock")).unwrap().hash(&mut hasher);
-    let folder = cache().join(format!("vendor-{:016x}", hasher.finish()));
-    if !folder.exists() {
+    let dir = cache().join(format!("vendor-{:016x}", hasher.finish()));
+    if !dir.exists() {
         let new = cache().join(format!("vendor-new-{}", std::process::id()));
         succeed(cargo(plugin).args(["vendor", "--locked", "--versioned-dirs"]).arg(&new));
         // Whole or not at all; somebody else's is as good.
-        let _ = fs::rename(&new, &folder);
+        let _ = fs::rename(&new, &dir);
         let _ = fs::remove_dir_all(&new);
     }
-    folder
+    dir
 }
 
 /// Builds the plugins with this contract and returns their files.
@@ -84,8 +84,8 @@ pub(super) fn build(
     };
     cargo.args(["build", "--locked", "--lib", "--examples", "--profile", profile]).args(features);
     succeed(cargo.env("CARGO_TARGET_DIR", &own));
-    let folder = own.join(if profile == "dev" { "debug" } else { profile });
-    (folder.join("liboutside.so"), folder.join("examples/libskew.so"))
+    let dir = own.join(if profile == "dev" { "debug" } else { profile });
+    (dir.join("liboutside.so"), dir.join("examples/libskew.so"))
 }
 
 /// Builds the plugins in each way with both contracts, and has hosts of both use them.
@@ -159,9 +159,9 @@ fn with_another(name: &str, profiles: &[&str], vendor: bool) {
         let mut other = cargo_of(&other_cargo, &project.plugin);
         other.env("RUSTC", &rustc).env_remove("RUSTUP_TOOLCHAIN");
         if let Some(sources) = &sources {
-            let folder = format!("source.vendored.directory={:?}", sources.display().to_string());
+            let dir = format!("source.vendored.directory={:?}", sources.display().to_string());
             other.args(["--offline", "--config", "source.crates-io.replace-with='vendored'"]);
-            other.args(["--config", &folder]);
+            other.args(["--config", &dir]);
         }
         other
     });

@@ -87,8 +87,8 @@ fn a_plugin_that_was_changed_after_it_was_installed_is_not_started() {
     let home = Home::new();
     home.installs(&plugin("in-order"), "in-order");
     assert_eq!(home.run(&["get", "a", "--vault", "odd"]), "exit 0\nsound");
-    let folder = home.path("home/.local/share/keystead/plugins");
-    let file = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let dir = home.path("home/.local/share/keystead/plugins");
+    let file = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
     let is_library = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "so");
     let file = file.filter(is_library).collect::<Vec<_>>().pop().unwrap();
     let mut bytes = fs::read(&file).unwrap();

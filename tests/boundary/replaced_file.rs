@@ -288,6 +288,6 @@ fn program_at_a_replaced_path_is_never_run() {
     sandbox.run("get", &[&command]).succeeds();
     sandbox.run("vault register safe --plugin one-file --param file=tool", &[]).succeeds();
     let answer = sandbox.run("get", &[&command]);
-    let why = "lies in a folder that vault `safe` lets its plugin write to";
+    let why = "lies in a directory that vault `safe` lets its plugin write to";
     assert!(answer.ends_with(1).stderr.contains(why), "{answer}");
 }

@@ -22,14 +22,14 @@ use crate::scene::Scene;
 pub(super) struct Able {
     pub(super) scene: Scene,
     pub(super) vault: VaultName,
-    folder: PathBuf,
+    dir: PathBuf,
 }
 
 impl Able {
-    /// Returns one that asks for these permissions, all of which are granted, and for its folder.
+    /// Returns one that asks for these permissions, all of which are granted, and for its directory.
     pub(super) fn with(permissions: &[&str]) -> Self {
         let scene = Scene::new();
-        let folder = scene.path().join("own");
+        let dir = scene.path().join("own");
         let file = able(scene.path(), permissions);
         let id = scene.install(&file);
         let vault = VaultName::parse("sandboxed").unwrap();
@@ -41,7 +41,7 @@ impl Able {
         let plan = scene.host.plan_registration(new).unwrap();
         assert_eq!(plan.permissions().len(), permissions.len() + 1);
         scene.host.register(plan).unwrap();
-        Self { scene, vault, folder }
+        Self { scene, vault, dir }
     }
 
     /// Returns what came of asking for this.
@@ -63,27 +63,27 @@ fn is_refusal(answer: &str) -> bool {
     matches!(answer, "EACCES" | "ENOENT" | "EROFS")
 }
 
-/// Returns a folder, with its path as the kernel has it.
+/// Returns a directory, with its path as the kernel has it.
 pub(super) fn elsewhere() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let path = folder.path().canonicalize().unwrap();
-    (folder, path)
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = dir.path().canonicalize().unwrap();
+    (dir, path)
 }
 
 #[test]
-fn a_folder_that_may_be_written_is_the_plugins_with_all_below_it() {
+fn a_dir_that_may_be_written_is_the_plugins_with_all_below_it() {
     let able = Able::with(&[]);
-    assert_eq!(able.on("list", &able.folder), "ENOENT");
-    assert!(!able.folder.exists(), "who only reads makes nothing");
-    fs::create_dir(&able.folder).unwrap();
-    assert_eq!(able.on("list", &able.folder), "nothing");
-    let file = able.folder.join("file");
+    assert_eq!(able.on("list", &able.dir), "ENOENT");
+    assert!(!able.dir.exists(), "who only reads makes nothing");
+    fs::create_dir(&able.dir).unwrap();
+    assert_eq!(able.on("list", &able.dir), "nothing");
+    let file = able.dir.join("file");
     for what in ["make", "write", "replace"] {
         assert_eq!(able.on(what, &file), "done", "{what}");
     }
     assert_eq!(able.on("read", &file), "replaced");
     assert_eq!(fs::read_to_string(&file).unwrap(), "replaced");
-    let (_folder, other) = elsewhere();
+    let (_dir, other) = elsewhere();
     fs::write(other.join("file"), "outside").unwrap();
     for what in ["read", "write", "list", "make", "replace"] {
         let path = if what == "list" { other.clone() } else { other.join("file") };
@@ -96,7 +96,7 @@ fn a_folder_that_may_be_written_is_the_plugins_with_all_below_it() {
 
 #[test]
 fn what_may_be_read_is_not_written() {
-    let (_folder, other) = elsewhere();
+    let (_dir, other) = elsewhere();
     fs::create_dir(other.join("below")).unwrap();
     fs::write(other.join("below/file"), "outside").unwrap();
     let able = Able::with(&[&format!("files:{}:r", other.display())]);
@@ -114,7 +114,7 @@ fn what_may_be_read_is_not_written() {
 
 #[test]
 fn one_file_is_written_in_place_and_what_lies_beside_it_stays_shut() {
-    let (_folder, other) = elsewhere();
+    let (_dir, other) = elsewhere();
     fs::write(other.join("beside"), "outside").unwrap();
     let file = other.join("new/file");
     let able = Able::with(&[&format!("files:{}:rw", file.display())]);
@@ -131,7 +131,7 @@ fn one_file_is_written_in_place_and_what_lies_beside_it_stays_shut() {
 
 #[test]
 fn a_file_that_is_replaced_or_comes_later_is_read_all_the_same() {
-    let (_folder, other) = elsewhere();
+    let (_dir, other) = elsewhere();
     let (token, fresh) = (other.join("token"), other.join("fresh"));
     let able = Able::with(&[&format!("files:{}:r", token.display())]);
     assert_eq!(able.on("read", &token), "ENOENT");
@@ -140,7 +140,7 @@ fn a_file_that_is_replaced_or_comes_later_is_read_all_the_same() {
         fs::rename(&fresh, &token).unwrap();
         assert_eq!(able.on("read", &token), text, "round {round}");
     }
-    // As Kubernetes does it: the name stays, and the folder behind a link is another.
+    // As Kubernetes does it: the name stays, and the directory behind a link is another.
     fs::remove_file(&token).unwrap();
     for generation in ["one", "two"] {
         fs::create_dir(other.join(generation)).unwrap();
@@ -247,7 +247,7 @@ impl Drop for Bus {
 
 #[test]
 fn the_session_bus_is_reached_where_it_is_granted_needs_dbus() {
-    let (_folder, other) = elsewhere();
+    let (_dir, other) = elsewhere();
     let path = other.join("bus");
     let _bus = Bus::at(&path);
     for (permissions, greeted) in [(&["dbus"][..], true), (&[][..], false)] {

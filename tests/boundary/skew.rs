@@ -115,8 +115,8 @@ fn newer_plugins_manifest_leaves_out_what_todays_host_does_not_know() {
 }
 
 /// The sources of the contract, without what authors' tests use.
-fn sources(folder: &Path, all: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
+fn sources(dir: &Path, all: &mut Vec<String>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.ends_with("testing") && !path.ends_with("abi") {
             sources(&path, all);

@@ -44,9 +44,9 @@ fn greets_at(path: &Path, word: &'static str) -> Arc<AtomicUsize> {
     greets(UnixListener::bind(path).unwrap(), word)
 }
 
-/// A folder with a socket that is granted, and others.
+/// A directory with a socket that is granted, and others.
 struct Sockets {
-    _folder: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     at: PathBuf,
     others: Vec<Arc<AtomicUsize>>,
     granted: Arc<AtomicUsize>,
@@ -56,7 +56,7 @@ struct Sockets {
 
 impl Sockets {
     fn new() -> Self {
-        let (folder, at) = elsewhere();
+        let (dir, at) = elsewhere();
         let granted = greets_at(&at.join("granted"), "granted");
         let mut others = vec![greets_at(&at.join("other"), "other")];
         let abstract_name = format!("keystead-test-{}", at.display()).replace('/', "-");
@@ -65,7 +65,7 @@ impl Sockets {
         others.push(greets(UnixListener::bind_addr(&address).unwrap(), "abstract"));
         let datagrams = UnixDatagram::bind(at.join("datagrams")).unwrap();
         datagrams.set_nonblocking(true).unwrap();
-        Self { _folder: folder, at, others, granted, datagrams, abstract_name }
+        Self { _dir: dir, at, others, granted, datagrams, abstract_name }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -112,9 +112,9 @@ fn granted_socket_is_connected_to_as_by_any_program() {
 #[test]
 fn no_other_socket_is_reached_whatever_is_tried() {
     let sockets = Sockets::new();
-    // A folder that may be read, with the other sockets in it.
-    let folder = format!("files:{}/:r", sockets.at.display());
-    let able = Able::with(&[&sockets.permission(), &folder]);
+    // A directory that may be read, with the other sockets in it.
+    let dir = format!("files:{}/:r", sockets.at.display());
+    let able = Able::with(&[&sockets.permission(), &dir]);
     let own_root = format!("/proc/self/root{}", sockets.path("other").display());
     let first_root = format!("/proc/1/root{}", sockets.path("other").display());
     symlink(sockets.path("other"), sockets.path("link")).unwrap();
@@ -233,8 +233,8 @@ fn link_that_is_put_there_later_leads_the_plugin_nowhere_else() {
 fn refusal(scene: &Scene, id: &str) -> Option<String> {
     let mut new = NewRegistration::new(VaultName::parse(id).unwrap(), id, PathBuf::from("/"));
     new.placement = Some(Placement::Isolated);
-    let folder = scene.path().join("own").display().to_string();
-    new.parameters.insert("folder".to_owned(), folder);
+    let dir = scene.path().join("own").display().to_string();
+    new.parameters.insert("folder".to_owned(), dir);
     scene.host.plan_registration(new).err().map(|error| story(&error))
 }
 
@@ -247,7 +247,7 @@ fn what_nobody_may_be_connected_to_is_refused_when_it_is_granted() {
     fs::write(sockets.path("file"), "text").unwrap();
     for (path, why) in [
         (sockets.path("file"), "is a file and no socket"),
-        (sockets.at.clone(), "is a folder and no socket"),
+        (sockets.at.clone(), "is a directory and no socket"),
         (PathBuf::from("/dev/null"), "and no socket"),
         (PathBuf::from("/run/dbus/system_bus_socket"), "the permission for that is `dbus`"),
         (shared.join("planted"), "can be written by everyone"),
@@ -260,11 +260,11 @@ fn what_nobody_may_be_connected_to_is_refused_when_it_is_granted() {
 }
 
 #[test]
-fn service_of_another_user_may_listen_where_only_root_could_have_made_its_folder() {
+fn service_of_another_user_may_listen_where_only_root_could_have_made_its_dir() {
     const SERVICE: u32 = 64_321;
     let is_root = rustix::process::geteuid().is_root();
     assert!(is_root, "this test gives files to others: run it as root");
-    let (_folder, at) = elsewhere();
+    let (_dir, at) = elsewhere();
     fs::create_dir(at.join("shared")).unwrap();
     fs::set_permissions(at.join("shared"), fs::Permissions::from_mode(0o1777)).unwrap();
     for (name, why) in [("own", None), ("shared/planted", Some("belongs to user id 64321"))] {

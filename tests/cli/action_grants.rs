@@ -99,7 +99,7 @@ For this action the plugin of vault `actor`:
 }
 
 #[test]
-fn typed_folder_with_a_granted_program_in_it_is_refused() {
+fn typed_dir_with_a_granted_program_in_it_is_refused() {
     // The plugin could write the program, and have the host run it outside of the sandbox.
     let root = Sandbox::empty();
     let tools = root.here("tools");
@@ -131,7 +131,7 @@ fn typed_folder_with_a_granted_program_in_it_is_refused() {
 
 #[test]
 fn typed_path_that_leads_elsewhere_is_opened_only_to_who_confirms_it() {
-    // The plugin may have put the link there when an earlier action opened the folder to it.
+    // The plugin may have put the link there when an earlier action opened the directory to it.
     let (sandbox, target) = home(&["files:{keep.to}:rw"]);
     std::os::unix::fs::symlink(&target, sandbox.here("out")).unwrap();
     let answer = sandbox.run("vault do actor keep --dry-run --param to=out", &[]);
@@ -146,7 +146,7 @@ fn typed_path_that_leads_elsewhere_is_opened_only_to_who_confirms_it() {
 }
 
 #[test]
-fn typed_path_into_our_own_folders_is_refused() {
+fn typed_path_into_our_own_dirs_is_refused() {
     let (sandbox, _) = home(&["files:{keep.to}:rw"]);
     let own = sandbox.root().join("home/.config/keystead/vaults/actor.toml");
     let before = std::fs::read(&own).unwrap();

@@ -336,8 +336,8 @@ fn an_agent_that_nobody_can_reach_any_more_ends() {
     let home = Home::new("in-process");
     home.unlock("vault unlock safe");
     let agent = home.agent().unwrap();
-    let folder = home.0.root().join("home/.local/share/keystead/agent");
-    std::fs::remove_dir_all(&folder).unwrap();
+    let dir = home.0.root().join("home/.local/share/keystead/agent");
+    std::fs::remove_dir_all(&dir).unwrap();
     until("it lives", || rustix::process::test_kill_process(agent).is_err());
     assert_eq!(home.get(), 4);
 }
@@ -485,7 +485,7 @@ fn of_several_at_once_one_asks() {
 #[test]
 fn whoever_breaks_off_gives_the_turn_to_the_next() {
     let home = Home::new("isolated");
-    // No agent has been there yet, nor its folder.
+    // No agent has been there yet, nor its directory.
     let mut first = home.terminal("get nothing -V safe");
     first.exp_string("Password: ").unwrap();
     let mut second = home.terminal("get nothing -V safe");

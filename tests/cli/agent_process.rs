@@ -126,16 +126,16 @@ fn another_user_gets_nothing_from_it() {
         // Nobody else can be become; what the library checks is tested there.
         return;
     }
-    let folder = home.0.root().join("home/.local/share/keystead");
+    let dir = home.0.root().join("home/.local/share/keystead");
     let status = |words: &str| {
         let mut command = home.0.command(words, &[]);
-        // The agent of the runtime folder is the one whose socket is there.
+        // The agent of the runtime directory is the one whose socket is there.
         command.env("XDG_RUNTIME_DIR", home.0.root().join("run")).uid(NOBODY).gid(NOBODY);
         command.output().unwrap()
     };
     let run = home.0.root().join("run");
     std::fs::create_dir(&run).unwrap();
-    std::os::unix::fs::symlink(folder.join("agent"), run.join("keystead")).unwrap();
+    std::os::unix::fs::symlink(dir.join("agent"), run.join("keystead")).unwrap();
     for words in ["agent status", "agent stop", "vault lock --all"] {
         let output = status(words);
         let told = String::from_utf8(output.stderr).unwrap();
@@ -254,12 +254,12 @@ fn an_agent_of_another_container_is_not_taken_for_ourselves() {
 }
 
 #[test]
-fn its_socket_lies_in_no_folder_that_is_not_its_users_alone() {
+fn its_socket_lies_in_no_dir_that_is_not_its_users_alone() {
     let home = Home::new("in-process");
     answers_itself(&home);
     let run = home.0.root().join("run");
     std::fs::create_dir(&run).unwrap();
-    let folder = run.join("keystead");
+    let dir = run.join("keystead");
     let elsewhere = home.0.root().join("elsewhere");
     let unlock = || {
         let mut command = home.0.command("vault unlock safe", &[]);
@@ -270,39 +270,39 @@ fn its_socket_lies_in_no_folder_that_is_not_its_users_alone() {
         let answer = unlock();
         assert_eq!(answer.status, 1, "{what}: {answer}");
         assert!(answer.stderr.contains(&format!("Code: {code}")), "{what}: {answer}");
-        assert!(!folder.join("agent").exists(), "{what}");
+        assert!(!dir.join("agent").exists(), "{what}");
     };
-    let open = |mode| std::fs::set_permissions(&folder, PermissionsExt::from_mode(mode)).unwrap();
+    let open = |mode| std::fs::set_permissions(&dir, PermissionsExt::from_mode(mode)).unwrap();
 
-    std::fs::write(&folder, "").unwrap();
+    std::fs::write(&dir, "").unwrap();
     refuses("a file", "E02.not-a-folder");
-    std::fs::remove_file(&folder).unwrap();
-    std::fs::create_dir(&folder).unwrap();
+    std::fs::remove_file(&dir).unwrap();
+    std::fs::create_dir(&dir).unwrap();
     open(0o755);
-    refuses("a folder that others may read", "E14.open-folder");
+    refuses("a directory that others may read", "E14.open-folder");
     open(0o777);
-    refuses("a folder that others may write", "E02.others-write");
+    refuses("a directory that others may write", "E02.others-write");
     if is_root() {
         open(0o700);
-        chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
-        refuses("another user's folder", "E02.owner");
-        // As in /tmp, where everybody makes links and folders.
-        std::fs::remove_dir(&folder).unwrap();
+        chown(&dir, Some(NOBODY), Some(NOBODY)).unwrap();
+        refuses("another user's directory", "E02.owner");
+        // As in /tmp, where everybody makes links and directories.
+        std::fs::remove_dir(&dir).unwrap();
         std::fs::create_dir(&elsewhere).unwrap();
         std::fs::set_permissions(&elsewhere, PermissionsExt::from_mode(0o700)).unwrap();
         std::fs::set_permissions(&run, PermissionsExt::from_mode(0o1777)).unwrap();
-        symlink(&elsewhere, &folder).unwrap();
-        std::os::unix::fs::lchown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+        symlink(&elsewhere, &dir).unwrap();
+        std::os::unix::fs::lchown(&dir, Some(NOBODY), Some(NOBODY)).unwrap();
         refuses("another user's link where everybody makes some", "E02.shared-folder");
-        std::fs::remove_file(&folder).unwrap();
+        std::fs::remove_file(&dir).unwrap();
         std::fs::set_permissions(&run, PermissionsExt::from_mode(0o700)).unwrap();
     } else {
-        std::fs::remove_dir(&folder).unwrap();
+        std::fs::remove_dir(&dir).unwrap();
     }
     // And where nothing is, it makes one of its own.
     unlock().succeeds();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&folder), mode(&folder.join("agent"))), (0o700, 0o600));
+    assert_eq!((mode(&dir), mode(&dir.join("agent"))), (0o700, 0o600));
     let mut stop = home.0.command("agent stop", &[]);
     stop.env("XDG_RUNTIME_DIR", &run);
     home.0.answer(stop, b"").succeeds();
@@ -337,10 +337,10 @@ fn as_user(home: &Home, mut command: Command) -> Answer {
     home.0.answer(command, b"")
 }
 
-/// Makes a folder and all that is in it the property of the user that owns nothing.
-fn give_to_nobody(folder: &Path) {
-    chown(folder, Some(NOBODY), Some(NOBODY)).unwrap();
-    for entry in std::fs::read_dir(folder).unwrap() {
+/// Makes a directory and all that is in it the property of the user that owns nothing.
+fn give_to_nobody(dir: &Path) {
+    chown(dir, Some(NOBODY), Some(NOBODY)).unwrap();
+    for entry in std::fs::read_dir(dir).unwrap() {
         let path: PathBuf = entry.unwrap().path();
         match path.is_dir() {
             true => give_to_nobody(&path),

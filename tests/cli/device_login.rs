@@ -23,11 +23,11 @@ struct Provider {
 impl Provider {
     /// Starts one whose codes live this long.
     fn new(life: u32) -> Self {
-        let folder = std::env::var_os("KEYSTEAD_TEST_OIDC");
-        let folder = folder.expect("`KEYSTEAD_TEST_OIDC` is a folder with oidc-provider");
+        let dir = std::env::var_os("KEYSTEAD_TEST_OIDC");
+        let dir = dir.expect("`KEYSTEAD_TEST_OIDC` is a directory with oidc-provider");
         let mut child = Command::new("node")
             .arg(plugin_files::repository().join("tests/fixtures/oidc/server.mjs"))
-            .arg(folder)
+            .arg(dir)
             .arg(life.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

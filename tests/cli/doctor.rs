@@ -74,10 +74,10 @@ exit code 0
 }
 
 #[test]
-fn a_folder_that_others_can_write() {
+fn a_dir_that_others_can_write() {
     let sandbox = Sandbox::with_work();
-    let folder = sandbox.config("vaults");
-    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).unwrap();
+    let dir = sandbox.config("vaults");
+    std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o777)).unwrap();
     assert_data_eq!(
         sandbox.doctor(),
         str![[r#"
@@ -508,7 +508,7 @@ Warning: `[ROOT]/home/.config/keystead/vaults/.work.toml.4194305-0.tmp` was left
 }
 
 #[test]
-fn a_command_to_paste_means_the_same_folder() {
+fn a_command_to_paste_means_the_same_dir() {
     let sandbox = Sandbox::installed();
     let dir = sandbox.here("it's");
     std::fs::create_dir(&dir).unwrap();
@@ -546,13 +546,13 @@ fn nothing_is_changed_and_nothing_run() {
 /// Returns every file with its time of change.
 fn tree(sandbox: &Sandbox) -> Vec<(PathBuf, std::time::SystemTime)> {
     let mut files = Vec::new();
-    let mut folders = vec![sandbox.root().to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
+    let mut dirs = vec![sandbox.root().to_path_buf()];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             let metadata = path.symlink_metadata().unwrap();
             if metadata.is_dir() {
-                folders.push(path.clone());
+                dirs.push(path.clone());
             }
             files.push((path, metadata.modified().unwrap()));
         }

@@ -5,7 +5,7 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::Sandbox;
 use crate::plugin_files::{able, able_with, actor_with};
 
-/// Returns a home with the vault `able`, whose plugin asks for its folder alone.
+/// Returns a home with the vault `able`, whose plugin asks for its directory alone.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::empty();
     install(&sandbox, "install", &[]);
@@ -96,8 +96,8 @@ fn a_parameter_that_is_changed_by_hand_is_granted_anew() {
     let other = sandbox.here("other");
     std::fs::create_dir(&other).unwrap();
     let changed = text.replace(
-        &format!("folder = \"{}\"", sandbox.here("own").display()),
-        &format!("folder = \"{}\" # moved", other.display()),
+        &format!("directory = \"{}\"", sandbox.here("own").display()),
+        &format!("directory = \"{}\" # moved", other.display()),
     );
     assert_ne!(text, changed);
     std::fs::write(&file, changed).unwrap();
@@ -131,9 +131,9 @@ Vault `able` grants what its plugin asks for.
 #[test]
 fn nobody_is_let_to_where_grants_are_kept() {
     let sandbox = sandbox();
-    for folder in ["", ".config", ".config/keystead", ".local/share/keystead/pins.d/x"] {
-        let folder = sandbox.root().join("home").join(folder);
-        let parameter = format!("folder={}", folder.display());
+    for dir in ["", ".config", ".config/keystead", ".local/share/keystead/pins.d/x"] {
+        let dir = sandbox.root().join("home").join(dir);
+        let parameter = format!("folder={}", dir.display());
         let answer = sandbox.run("vault register own --plugin able --param", &[&parameter]);
         assert!(answer.ends_with(1).stderr.contains("E07.own-folder"), "{answer}");
     }
@@ -143,7 +143,7 @@ fn nobody_is_let_to_where_grants_are_kept() {
 exit code 1
 --- stderr
 Error: Vault `own` would let plugin `able` write under [ROOT]/home/, and so to [ROOT]/home/.config/keystead, which controls plugin permissions
-Hint: give the vault a folder of its own
+Hint: give the vault a directory of its own
 Code: E07.own-folder
 
 "#]]
@@ -185,7 +185,7 @@ fn reference_leads_through_no_link_and_to_no_program_of_a_plugin() {
     for path in ["own/token", "own/dir/to/token"] {
         let answer = sandbox.run("get", &[&format!("file:{path}")]);
         let stderr = &answer.ends_with(1).stderr;
-        assert!(stderr.contains("lies in a folder that vault `able` lets"), "{answer}");
+        assert!(stderr.contains("lies in a directory that vault `able` lets"), "{answer}");
     }
     let tool = own.join("tool");
     std::fs::copy("/bin/echo", &tool).unwrap();
@@ -194,7 +194,7 @@ fn reference_leads_through_no_link_and_to_no_program_of_a_plugin() {
     for program in [&tool, &there] {
         let answer = sandbox.run("get", &[&format!("command:[\"{}\"]", program.display())]);
         let stderr = &answer.ends_with(1).stderr;
-        assert!(stderr.contains("lies in a folder that vault `able` lets"), "{answer}");
+        assert!(stderr.contains("lies in a directory that vault `able` lets"), "{answer}");
     }
 }
 
@@ -238,10 +238,10 @@ fn optional_permission_is_granted_by_name_and_kept() {
     let shown = sandbox.run("plugin show", &[file]).succeeds().to_vec();
     let shown = String::from_utf8(shown).unwrap();
     for line in [
-        "  may read and write files under {folder}",
+        "  may read and write files under {dir}",
         "  may read the environment variable PATH",
         "  may read the environment variable HOME, if granted with `--grant env:HOME`: greets you",
-        "  may read files under {folder}/near, if granted with `--grant files:{folder}/near:r`",
+        "  may read files under {dir}/near, if granted with `--grant files:{folder}/near:r`",
         "  vaults of kind `hostile` lack the permission `levitate:high`: this host does not know it",
     ] {
         assert!(shown.lines().any(|own| own == line), "{line} in\n{shown}");
@@ -284,7 +284,7 @@ It is the default vault.
     // Registered anew as doctor says, it grants the same.
     let file = sandbox.root().join("home/.config/keystead/vaults/able.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("folder = ", "colour = \"teal\"\nfolder = ")).unwrap();
+    std::fs::write(&file, text.replace("directory = ", "colour = \"teal\"\ndirectory = ")).unwrap();
     let report = sandbox.run("doctor", &[]).to_string();
     assert!(report.contains(" --grant 'files:{folder}/near:r' --replace"), "{report}");
 }

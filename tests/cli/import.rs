@@ -251,7 +251,7 @@ Code: E13.unknown-form
         str![[r#"
 exit code 1
 --- stderr
-Error: This is not an environment file: it is a folder
+Error: This is not an environment file: it is a directory
 Code: E13.not-of-form
 
 "#]]

@@ -232,7 +232,7 @@ Imported into vault `work`: 1 new (1 text).
         str![[r#"
 exit code 2
 --- stderr
-Error: invalid value 'colour=Title' for '--column <ROLE=HEADER>': a column is no `colour`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
+Error: invalid value 'colour=Title' for '--column <ROLE=HEADER>': a column is no `colour`, but one of name, directory, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
 
 For more information, try '--help'.
 
@@ -261,7 +261,7 @@ Hint: add `--from csv` if it is one
     );
 }
 
-/// Runs gpg with the keys of this folder.
+/// Runs gpg with the keys of this directory.
 fn gpg(keys: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new("gpg")
         .arg("--homedir")
@@ -279,7 +279,7 @@ fn gpg(keys: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_folder_of_pass_goes_in_and_what_gpg_refuses_is_told_needs_gpg() {
+fn a_dir_of_pass_goes_in_and_what_gpg_refuses_is_told_needs_gpg() {
     let sandbox = Sandbox::with_work();
     // Its agent's socket has a path of 108 bytes at most.
     let keys = tempfile::tempdir().unwrap();
@@ -340,21 +340,21 @@ Imported into vault `work`: 0 new, 3 not imported.
 }
 
 #[test]
-fn a_file_is_no_folder_and_a_folder_no_file() {
+fn a_file_is_no_dir_and_a_dir_no_file() {
     let sandbox = Sandbox::with_work();
     assert_data_eq!(
         import(&sandbox, "x", "--from pass --yes"),
         str![[r#"
 exit code 1
 --- stderr
-Error: This is not a password store: it is no folder
+Error: This is not a password store: it is no directory
 Code: E13.not-of-form
 
 "#]]
     );
     std::fs::create_dir(sandbox.here("folder")).unwrap();
     assert_data_eq!(
-        sandbox.run("import folder --yes", &[]),
+        sandbox.run("import directory --yes", &[]),
         str![[r#"
 exit code 1
 --- stderr
@@ -365,11 +365,11 @@ Code: E13.unknown-form
 "#]]
     );
     assert_data_eq!(
-        sandbox.run("import folder --yes --from 1pux", &[]),
+        sandbox.run("import directory --yes --from 1pux", &[]),
         str![[r#"
 exit code 1
 --- stderr
-Error: This is not a 1PUX export: it is a folder
+Error: This is not a 1PUX export: it is a directory
 Code: E13.not-of-form
 
 "#]]

@@ -41,7 +41,7 @@ fn what_secretstore_wrote_goes_in_with_all_five_types_and_metadata() {
     for (kind, unlock) in [("no-password", ""), ("with-password", "--unlock password=env:GOLDEN")] {
         let sandbox = Sandbox::with_work();
         golden(&sandbox, kind);
-        // Without `--from`: the folder is known by its files.
+        // Without `--from`: the directory is known by its files.
         assert_data_eq!(
             answer(&sandbox, &format!("import store --user root --dry-run {unlock}")),
             str![[r#"
@@ -335,7 +335,7 @@ Code: E13.not-of-form
         str![[r#"
 exit code 1
 --- stderr
-Error: This is not a SecretStore: it is no folder
+Error: This is not a SecretStore: it is no directory
 Code: E13.not-of-form
 
 "#]]

@@ -4,7 +4,7 @@ use snapbox::{assert_data_eq, str};
 
 use super::sandbox::{CANARY, Sandbox};
 
-/// Writes a registry and a folder of SecretStore, where SecretManagement has them.
+/// Writes a registry and a directory of SecretStore, where SecretManagement has them.
 fn there() -> Sandbox {
     let sandbox = Sandbox::with_work();
     let text = r#"{
@@ -147,11 +147,11 @@ Code: E13.not-of-form
     );
     std::fs::create_dir(sandbox.here("folder")).unwrap();
     assert_data_eq!(
-        sandbox.run("import folder --from vaultinfo", &[]),
+        sandbox.run("import directory --from vaultinfo", &[]),
         str![[r#"
 exit code 1
 --- stderr
-Error: This is not a registry of SecretManagement: it is a folder
+Error: This is not a registry of SecretManagement: it is a directory
 Code: E13.not-of-form
 
 "#]]

@@ -285,19 +285,19 @@ Exported 0 secrets to standard output.
 /// Runs against the real server: what others wrote there keeps its types.
 #[test]
 fn needs_bao_changed_field_of_a_server_leaves_all_others_as_they_were() {
-    let (server, folder) = (Bao::shared(), unique("typed"));
+    let (server, dir) = (Bao::shared(), unique("typed"));
     let sandbox = Sandbox::with_work();
     sandbox.run("plugin install --yes", &[hashicorp().to_str().unwrap()]).succeeds();
-    let token = server.token_for("secret", &folder);
+    let token = server.token_for("secret", &dir);
     let tokens = serde_json::json!({ "tokens": [null, token] }).to_string();
     sandbox.feed(tokens, "set server --kind json --stdin").succeeds();
     let words = format!(
-        "vault register team --plugin hashicorp --param prefix={folder} --param address={} --param \
+        "vault register team --plugin hashicorp --param prefix={dir} --param address={} --param \
          token=keystead://work/server#/tokens/1",
         server.url()
     );
     sandbox.run(&words, &[]).succeeds();
-    let path = format!("secret/data/{folder}/db");
+    let path = format!("secret/data/{dir}/db");
     let fields: serde_json::Value = serde_json::from_str(FIELDS).unwrap();
     server.must("POST", &path, &serde_json::json!({ "data": fields }));
 

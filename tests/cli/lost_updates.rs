@@ -246,10 +246,10 @@ fn every_write_waits_for_the_lock_of_its_secret() {
     let row = "{\"schema\":1,\"name\":\"imported\",\"value\":{\"text\":\"new\"}}\n";
     std::fs::write(sandbox.here("rows.given"), row).unwrap();
 
-    let folder = sandbox.root().join("home/.local/share/keystead/locks");
+    let dir = sandbox.root().join("home/.local/share/keystead/locks");
     let locks: Vec<_> = (0..64)
         .map(|number| {
-            let file = std::fs::File::create(folder.join(format!("{number:02x}"))).unwrap();
+            let file = std::fs::File::create(dir.join(format!("{number:02x}"))).unwrap();
             file.lock().unwrap();
             file
         })

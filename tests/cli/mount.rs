@@ -1,5 +1,5 @@
-//! Grants where one folder has two paths, because it is mounted twice or in layers: what is granted is
-//! decided on the folder. Each command runs in a mount namespace of its own, as root.
+//! Grants where one directory has two paths, because it is mounted twice or in layers: what is granted is
+//! decided on the directory. Each command runs in a mount namespace of its own, as root.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,13 +16,13 @@ fn mounted(sandbox: &Sandbox, mounts: &str, words: &str, more: &[&str]) -> Answe
     outer.arg(inner.get_program()).args(inner.get_args()).env_clear();
     let variables = inner.get_envs().filter_map(|(name, value)| Some((name, value?)));
     outer.envs(variables).env("ROOT", sandbox.root());
-    if let Some(folder) = inner.get_current_dir() {
-        outer.current_dir(folder);
+    if let Some(dir) = inner.get_current_dir() {
+        outer.current_dir(dir);
     }
     sandbox.answer(outer, b"")
 }
 
-/// Returns a home with the plugin `able` and, as vault `able`, its folder `own`.
+/// Returns a home with the plugin `able` and, as vault `able`, its directory `own`.
 fn home() -> Sandbox {
     let sandbox = Sandbox::empty();
     let file = able(sandbox.root(), &[]);
@@ -37,11 +37,11 @@ fn lists(path: &Path) -> String {
 }
 
 #[test]
-fn bind_mount_of_our_own_folders_is_not_granted() {
+fn bind_mount_of_our_own_dirs_is_not_granted() {
     let sandbox = home();
     std::fs::create_dir(sandbox.here("second")).unwrap();
     std::fs::create_dir_all(sandbox.root().join("data/settings")).unwrap();
-    for (mounts, folder) in [
+    for (mounts, dir) in [
         // What is above it, it, and a part of it, under another path.
         ("mount --bind $ROOT/home $ROOT/here/second", "second"),
         ("mount --bind $ROOT/home/.config $ROOT/here/second", "second"),
@@ -71,7 +71,7 @@ fn bind_mount_of_our_own_folders_is_not_granted() {
             "second/m",
         ),
     ] {
-        let parameter = format!("folder={folder}");
+        let parameter = format!("folder={dir}");
         let words = "vault register other --plugin able --param";
         let answer = mounted(&sandbox, mounts, words, &[&parameter]);
         assert!(answer.ends_with(1).stderr.contains("E07.own-folder"), "{mounts}: {answer}");
@@ -103,17 +103,17 @@ fn bind_mount_of_one_file_of_our_own_is_not_granted() {
 }
 
 #[test]
-fn link_in_a_folder_that_a_plugin_writes_under_another_path_is_not_followed() {
+fn link_in_a_dir_that_a_plugin_writes_under_another_path_is_not_followed() {
     let sandbox = home();
-    for folder in ["own/deep", "second", "secret"] {
-        std::fs::create_dir(sandbox.here(folder)).unwrap();
+    for dir in ["own/deep", "second", "secret"] {
+        std::fs::create_dir(sandbox.here(dir)).unwrap();
     }
     std::os::unix::fs::symlink("../../secret", sandbox.here("own/deep/link")).unwrap();
     let mounts = "mount --bind $ROOT/here/own/deep $ROOT/here/second";
     let words = "vault register other --plugin able --param folder=second/link";
     let answer = mounted(&sandbox, mounts, words, &[]);
     assert!(answer.ends_with(1).stderr.contains("E07.link"), "{answer}");
-    // It is mounted into the folder that the plugin writes.
+    // It is mounted into the directory that the plugin writes.
     std::fs::create_dir(sandbox.here("third")).unwrap();
     std::os::unix::fs::symlink("../secret", sandbox.here("third/link")).unwrap();
     let words = "vault register other --plugin able --param folder=third/link";
@@ -153,8 +153,8 @@ fn restored_home_has_the_grants_it_had() {
     std::fs::write(sandbox.here("own/file"), "kept").unwrap();
     let get = lists(&sandbox.here("own"));
     assert_eq!(sandbox.run("get", &[&get]).succeeds(), b"file");
-    for folder in ["home", "here/own"] {
-        let (from, to) = (sandbox.root().join(folder), sandbox.root().join("restored"));
+    for dir in ["home", "here/own"] {
+        let (from, to) = (sandbox.root().join(dir), sandbox.root().join("restored"));
         assert!(Command::new("cp").arg("-a").args([&from, &to]).status().unwrap().success());
         std::fs::remove_dir_all(&from).unwrap();
         std::fs::rename(&to, &from).unwrap();

@@ -12,7 +12,7 @@ fn file() -> &'static str {
     plugin().to_str().unwrap()
 }
 
-/// Puts a copy of the plugin into the current folder.
+/// Puts a copy of the plugin into the current directory.
 fn copy(sandbox: &Sandbox, name: &str) {
     std::fs::copy(plugin(), sandbox.here(name)).unwrap();
 }
@@ -33,7 +33,7 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files in the folder of {file}
+  may read and write files in the directory of {file}
 Findings:
   is not stripped: larger than it has to be
 Error: Confirmation needed: Install plugin `memory`?
@@ -54,7 +54,7 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files in the folder of {file}
+  may read and write files in the directory of {file}
 Findings:
   is not stripped: larger than it has to be
 Would install plugin `memory` [VERSION]; nothing was changed
@@ -75,7 +75,7 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files in the folder of {file}
+  may read and write files in the directory of {file}
 Findings:
   is not stripped: larger than it has to be
 Installed plugin `memory` [VERSION].
@@ -125,7 +125,7 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files in the folder of {file}
+  may read and write files in the directory of {file}
 Findings:
   is not stripped: larger than it has to be
 Installed:   user
@@ -271,8 +271,8 @@ Code: E05.not-a-library
 fn a_changed_file_is_not_used_until_it_is_trusted() {
     let sandbox = Sandbox::with_work();
     sandbox.feed("v", "set a --stdin").succeeds();
-    let folder = sandbox.root().join("home/.local/share/keystead/plugins");
-    let installed = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let dir = sandbox.root().join("home/.local/share/keystead/plugins");
+    let installed = std::fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
     let mut bytes = std::fs::read(&installed).unwrap();
     bytes.extend_from_slice(b"one more byte");
     std::fs::set_permissions(&installed, std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -323,11 +323,11 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files in the folder of {file}
+  may read and write files in the directory of {file}
 Findings:
   is not stripped: larger than it has to be
 Pinned was SHA-256 [SHA256]
-  new:     may read and write files in the folder of {file}
+  new:     may read and write files in the directory of {file}
 Error: Confirmation needed: Trust plugin `memory` as it is now?
 Hint: add `--yes` to trust it without being asked
 
@@ -346,11 +346,11 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for x86-64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files in the folder of {file}
+  may read and write files in the directory of {file}
 Findings:
   is not stripped: larger than it has to be
 Pinned was SHA-256 [SHA256]
-  new:     may read and write files in the folder of {file}
+  new:     may read and write files in the directory of {file}
 Plugin `memory` is trusted as it is now.
 
 "#]]

@@ -114,7 +114,7 @@ Its crate keystead-plugin-api comes from Cargo's registry: the first build needs
         str![[r#"
 exit code 1
 --- stderr
-Error: `[ROOT]/here/my-safe` is not an empty folder
+Error: `[ROOT]/here/my-safe` is not an empty directory
 Code: E02.not-empty
 
 "#]]
@@ -124,7 +124,7 @@ Code: E02.not-empty
         str![[r#"
 exit code 2
 --- stderr
-Error: The folder's name cannot be the plugin's id
+Error: The directory's name cannot be the plugin's id
 Caused by: `My_Safe` is not a plugin's id: lower-case letters, digits and dashes, at most 64
 Hint: add `--id ID`
 

@@ -12,8 +12,8 @@ fn file() -> &'static str {
     memory().to_str().unwrap()
 }
 
-fn entries(sandbox: &Sandbox, folder: &str) -> usize {
-    std::fs::read_dir(sandbox.root().join(folder)).unwrap().count()
+fn entries(sandbox: &Sandbox, dir: &str) -> usize {
+    std::fs::read_dir(sandbox.root().join(dir)).unwrap().count()
 }
 
 #[test]
@@ -26,8 +26,8 @@ fn tested_file_has_a_temporary_directory_and_what_is_granted() {
     let shown = answer.stderr.strip_prefix(shown).unwrap_or_else(|| panic!("{answer}"));
     let own = sandbox.root().join("tmp/keystead-test-");
     assert!(shown.starts_with(own.to_str().unwrap()), "{answer}");
-    for folder in ["tmp", "here", "home"] {
-        assert_eq!(entries(&sandbox, folder), 0, "{folder}");
+    for dir in ["tmp", "here", "home"] {
+        assert_eq!(entries(&sandbox, dir), 0, "{dir}");
     }
 
     let outside = format!("file={}", sandbox.here("{vault}.secrets").display());
@@ -45,7 +45,7 @@ fn tested_file_has_a_temporary_directory_and_what_is_granted() {
 }
 
 #[test]
-fn references_are_below_the_current_folder_and_paths_below_the_temporary_one() {
+fn references_are_below_the_current_dir_and_paths_below_the_temporary_one() {
     let sandbox = Sandbox::empty();
     std::fs::write(sandbox.here("password.txt"), "a password\n").unwrap();
     let words = "plugin test --many 20 --param file={vault}.secrets --param locked=file:password.txt \
@@ -88,7 +88,7 @@ fn slow_vault_is_not_tried_for_all_and_exit_code_and_report_say_so() {
 }
 
 #[test]
-fn grant_that_is_none_or_reaches_our_own_folders_is_refused() {
+fn grant_that_is_none_or_reaches_our_own_dirs_is_refused() {
     let sandbox = Sandbox::installed();
     for wrong in ["moon", "files:here:rw", "files:{file}:rw", "env:LD_PRELOAD"] {
         sandbox.run("plugin test --grant", &[wrong, file()]).ends_with(2);

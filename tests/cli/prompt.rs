@@ -341,7 +341,7 @@ fn installing_asks_and_no_means_no() {
     for (answer, code) in [("n", 1), ("", 1), ("yes", 0)] {
         let mut session =
             at_terminal(sandbox.command("plugin install -q", &[plugin().to_str().unwrap()]));
-        session.exp_string("may read and write files in the folder of {file}").unwrap();
+        session.exp_string("may read and write files in the directory of {file}").unwrap();
         session.exp_string("Install plugin `memory`? [y/N]: ").unwrap();
         session.send_line(answer).unwrap();
         assert_eq!(end(session).1, code);

@@ -37,7 +37,7 @@ fn get_takes_every_reference_and_prints_what_it_stands_for() {
     env.env("TOKEN", format!("{CANARY}-env"));
     assert_eq!(sandbox.answer(env, b"").succeeds(), format!("{CANARY}-env").as_bytes());
 
-    // A relative path stands on the folder the command is run in, `~` on the home.
+    // A relative path stands on the directory the command is run in, `~` on the home.
     assert_eq!(sandbox.run("get file:a.given", &[]).succeeds(), of_file);
     assert_eq!(sandbox.run("get file:~/../here/a.given", &[]).succeeds(), of_file);
 

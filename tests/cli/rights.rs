@@ -24,7 +24,7 @@ const USER: u32 = 12_345;
 const REFUSED: &str = "Error: The real, effective and saved IDs of this process differ, as in a \
                        set-user-ID program: Keystead does not run in it\nCode: E07.set-id\n";
 
-/// A folder that every user can enter, with a home of the user who starts the copies.
+/// A directory that every user can enter, with a home of the user who starts the copies.
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -33,12 +33,12 @@ impl Place {
         if !rustix::process::geteuid().is_root() {
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let home = folder.path().join("home");
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let home = dir.path().join("home");
         fs::create_dir(&home).unwrap();
         chown(&home, Some(USER), Some(USER)).unwrap();
-        Some(Self(folder))
+        Some(Self(dir))
     }
 
     /// Returns a copy of the command with this mode; it is the owner's where that is set-ID.
@@ -57,7 +57,7 @@ impl Place {
         let flags = rustix::fs::statvfs(&copy).unwrap().f_flag;
         assert!(
             !flags.contains(StatVfsMountFlags::NOSUID),
-            "this test makes set-ID programs: set TMPDIR to a folder that is not mounted nosuid"
+            "this test makes set-ID programs: set TMPDIR to a directory that is not mounted nosuid"
         );
         copy
     }
@@ -172,7 +172,7 @@ fn ids_that_differ_without_a_set_id_file_are_refused_as_well() {
 }
 
 #[test]
-fn with_file_capabilities_only_the_systems_folders_count() {
+fn with_file_capabilities_only_the_systems_dirs_count() {
     let Some(place) = Place::new() else { return };
     let plain = place.copy("plain", 0o755);
     let registration = place.home().join(".config/keystead/vaults/mine.toml");

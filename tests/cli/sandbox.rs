@@ -21,8 +21,8 @@ impl Sandbox {
     /// Returns a home with nothing in it.
     pub(crate) fn empty() -> Self {
         let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        for folder in ["home", "tmp", "here"] {
-            std::fs::create_dir(root.path().join(folder)).unwrap();
+        for dir in ["home", "tmp", "here"] {
+            std::fs::create_dir(root.path().join(dir)).unwrap();
         }
         Self { root }
     }
@@ -43,12 +43,12 @@ impl Sandbox {
         sandbox
     }
 
-    /// Returns the folder that all is in.
+    /// Returns the directory that all is in.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
     }
 
-    /// Returns a path in the folder that commands are run in.
+    /// Returns a path in the directory that commands are run in.
     pub(crate) fn here(&self, name: &str) -> PathBuf {
         self.root().join("here").join(name)
     }
@@ -106,8 +106,8 @@ impl Sandbox {
     /// Looks for secrets in all files but the vaults' own (`*.secrets`) and those a test
     /// gave (`*.given`).
     pub(crate) fn check_files(&self) {
-        fn look(folder: &Path) {
-            for entry in std::fs::read_dir(folder).unwrap() {
+        fn look(dir: &Path) {
+            for entry in std::fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
                 let name = path.file_name().unwrap().to_str().unwrap();
                 if path.is_dir() {
@@ -188,7 +188,7 @@ fn plain(text: &str, root: &str) -> String {
     out
 }
 
-/// Returns a folder where nothing waits for a disk, if there is one.
+/// Returns a directory where nothing waits for a disk, if there is one.
 pub(crate) fn fast() -> &'static Path {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory } else { Path::new(env!("CARGO_TARGET_TMPDIR")) }

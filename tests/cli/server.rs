@@ -18,7 +18,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Makes an account that may use a folder of its own name alone, below a login mount of that
+/// Makes an account that may use a directory of its own name alone, below a login mount of that
 /// name, and registers a vault of it.
 fn account(sandbox: &Sandbox, vault: &str, placement: &str) -> String {
     let (server, user) = (Bao::shared(), unique("person"));
@@ -103,7 +103,7 @@ fn needs_bao_two_vaults_with_two_accounts_never_mix() {
     }
 }
 
-/// Makes a role of AppRole that may use a folder of this name, and returns its role id. Its secret
+/// Makes a role of AppRole that may use a directory of this name, and returns its role id. Its secret
 /// id, which is good for so many logins, is written to `ID.given`.
 fn role(sandbox: &Sandbox, name: &str, uses: u32) -> String {
     let server = Bao::shared();

@@ -61,8 +61,8 @@ impl Home {
         at_terminal(self.0.command(words, &[]))
     }
 
-    /// Returns the folder that a vault has by default.
-    fn folder(&self, vault: &str) -> PathBuf {
+    /// Returns the directory that a vault has by default.
+    fn dir(&self, vault: &str) -> PathBuf {
         self.0.root().join("home/.local/share/keystead/store").join(vault)
     }
 }

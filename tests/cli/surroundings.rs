@@ -1,4 +1,4 @@
-//! What the command finds around it: folders, variables, a reader that has gone.
+//! What the command finds around it: directories, variables, a reader that has gone.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -8,7 +8,7 @@ use snapbox::{assert_data_eq, str};
 use super::sandbox::{CANARY, Sandbox, plugin};
 
 #[test]
-fn all_works_without_a_home_where_both_folders_are_given() {
+fn all_works_without_a_home_where_both_dirs_are_given() {
     let sandbox = Sandbox::empty();
     let run = |words: &str, more: &[&str], input: &str| {
         let mut command = sandbox.command(words, more);
@@ -33,7 +33,7 @@ fn all_works_without_a_home_where_both_folders_are_given() {
 }
 
 #[test]
-fn without_any_folder_it_says_which_variable_to_set() {
+fn without_any_dir_it_says_which_variable_to_set() {
     let sandbox = Sandbox::empty();
     let run = |words: &str, more: &[&str]| {
         let mut command = sandbox.command(words, more);
@@ -56,7 +56,7 @@ Code: E02.no-data-folder
         str![[r#"
 exit code 1
 --- stderr
-Error: There is no folder for the user layer
+Error: There is no directory for the user layer
 Hint: set `HOME`, or both `KEYSTEAD_CONFIG_DIR` and `KEYSTEAD_DATA_DIR`
 Code: E01.no-layer
 
@@ -76,7 +76,7 @@ Code: E12.no-such-secret
 }
 
 #[test]
-fn a_relative_folder_in_a_variable_is_refused_and_on_the_command_line_it_is_not() {
+fn a_relative_dir_in_a_variable_is_refused_and_on_the_command_line_it_is_not() {
     let sandbox = Sandbox::with_work();
     let mut command = sandbox.command("vault list", &[]);
     command.env("KEYSTEAD_CONFIG_DIR", "config");
@@ -150,22 +150,22 @@ fn colours_are_for_terminals_or_on_demand() {
 }
 
 #[test]
-fn nothing_in_a_projects_folder_is_used() {
+fn nothing_in_a_projects_dir_is_used() {
     let sandbox = Sandbox::empty();
     let registration = "plugin = \"memory\"\ngrants = []\n";
     // As many places as somebody could hope for.
-    for folder in ["", ".keystead/", "keystead/", ".config/keystead/", "etc/keystead/"] {
+    for dir in ["", ".keystead/", "keystead/", ".config/keystead/", "etc/keystead/"] {
         for (name, text) in [
             ("vaults/trap.toml", registration),
             ("config.toml", "default = \"trap\"\n"),
             ("keystead.toml", "default = \"trap\"\n"),
             ("pins.d/memory.toml", "in-process = \"danger\"\n"),
         ] {
-            let path = sandbox.here(&format!("{folder}{name}"));
+            let path = sandbox.here(&format!("{dir}{name}"));
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, text).unwrap();
         }
-        let plugins = sandbox.here(&format!("{folder}plugins"));
+        let plugins = sandbox.here(&format!("{dir}plugins"));
         std::fs::create_dir_all(&plugins).unwrap();
         std::fs::copy(super::sandbox::plugin(), plugins.join("memory.so")).unwrap();
     }

@@ -17,7 +17,7 @@ exit code 0
 app: ok
   name equality: unknown; names: at most 255 bytes, what a file can be called
 --- stderr
-vault `app`: there is no folder yet: the first secret makes it
+vault `app`: there is no directory yet: the first secret makes it
 
 "#]]
     );

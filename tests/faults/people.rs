@@ -97,7 +97,7 @@ exit code 0
 }
 
 #[test]
-fn says_what_is_missing_without_any_folder() {
+fn says_what_is_missing_without_any_dir() {
     let sandbox = with_memory();
     let lines = [
         "plugin install --yes --quiet memory.so",
@@ -140,8 +140,8 @@ Code: E03.not-pinned
 #[test]
 fn works_for_nobody_without_a_home() {
     let sandbox = with_memory();
-    for folder in ["config", "data"] {
-        std::fs::create_dir(sandbox.root().join(folder)).unwrap();
+    for dir in ["config", "data"] {
+        std::fs::create_dir(sandbox.root().join(dir)).unwrap();
     }
     give_to_ordinary(sandbox.root());
     let told = session_as(&sandbox, &TOUR, |command| {

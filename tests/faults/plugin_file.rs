@@ -39,7 +39,7 @@ Contract:    1.0.0 (abi_stable-0.11)
 File:        ELF for aarch64, glibc 2.34 or newer
 SHA-256:     [SHA256]
 Permissions:
-  may read and write files in the folder of {file}
+  may read and write files in the directory of {file}
 Findings:
   is not stripped: larger than it has to be
 Vault `memory`: forgets all when it is closed, unless it has a file
@@ -140,7 +140,7 @@ $ keystead plugin install --yes --quiet memory.so
 exit code 1
 --- stderr
 Error: `[ROOT]/here/memory.so` is not safe to use: `[ROOT]/here/memory.so` belongs to user id 12345, not to root or user id 65534
-Hint: if you trust what is in it, copy it to a folder of your own
+Hint: if you trust what is in it, copy it to a directory of your own
 Code: E02.owner
 
 "#]]

@@ -309,7 +309,7 @@ v<no newline>
 }
 
 #[test]
-fn a_folder_of_registrations_that_everyone_can_write() {
+fn a_dir_of_registrations_that_everyone_can_write() {
     let sandbox = with_secret();
     chmod(&vaults(&sandbox), 0o777);
     let lines = ["vault list", "get -V work a", "get a", "vault register new --plugin memory"];
@@ -441,14 +441,14 @@ Code: E01.not-toml
 }
 
 #[test]
-fn a_folder_that_belongs_to_somebody_else() {
+fn a_dir_that_belongs_to_somebody_else() {
     must_be_root();
     let sandbox = with_secret();
-    let folder = sandbox.root().join("home/.config/keystead");
-    give(&folder, STRANGER);
+    let dir = sandbox.root().join("home/.config/keystead");
+    give(&dir, STRANGER);
     let lines = ["vault list", "get -V work a", "get a", "vault register new --plugin memory"];
     let told = session_as(&sandbox, &lines, |command| {
-        command.env("KEYSTEAD_CONFIG_DIR", &folder);
+        command.env("KEYSTEAD_CONFIG_DIR", &dir);
     });
     assert_data_eq!(
         told,
@@ -457,27 +457,27 @@ $ keystead vault list
 exit code 1
 --- stderr
 Error: `[ROOT]/home/.config/keystead` is not safe to use: `[ROOT]/home/.config/keystead` belongs to user id 12345, not to root
-Hint: if you trust what is in it, copy it to a folder of your own
+Hint: if you trust what is in it, copy it to a directory of your own
 Code: E02.owner
 $ keystead get -V work a
 exit code 1
 --- stderr
 Error: Vault `work` cannot be opened
 Caused by: `[ROOT]/home/.config/keystead` is not safe to use: `[ROOT]/home/.config/keystead` belongs to user id 12345, not to root
-Hint: if you trust what is in it, copy it to a folder of your own
+Hint: if you trust what is in it, copy it to a directory of your own
 Hint: run `keystead vault show work` to see its registration
 Code: E02.owner
 $ keystead get a
 exit code 1
 --- stderr
 Error: `[ROOT]/home/.config/keystead` is not safe to use: `[ROOT]/home/.config/keystead` belongs to user id 12345, not to root
-Hint: if you trust what is in it, copy it to a folder of your own
+Hint: if you trust what is in it, copy it to a directory of your own
 Code: E02.owner
 $ keystead vault register new --plugin memory
 exit code 1
 --- stderr
 Error: `[ROOT]/home/.config/keystead` is not safe to use: `[ROOT]/home/.config/keystead` belongs to user id 12345, not to root
-Hint: if you trust what is in it, copy it to a folder of your own
+Hint: if you trust what is in it, copy it to a directory of your own
 Code: E02.owner
 
 "#]]

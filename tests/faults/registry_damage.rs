@@ -49,7 +49,7 @@ fn damaged(random: &mut Random) -> Vec<u8> {
     text
 }
 
-fn folder(sandbox: &Sandbox) -> PathBuf {
+fn dir(sandbox: &Sandbox) -> PathBuf {
     sandbox.root().join("home/.config/keystead")
 }
 
@@ -57,7 +57,7 @@ fn folder(sandbox: &Sandbox) -> PathBuf {
 fn fifty_accidents_are_explained_and_never_rewritten() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin -V work --quiet").succeeds();
-    let file = folder(&sandbox).join("vaults/broken.toml");
+    let file = dir(&sandbox).join("vaults/broken.toml");
     let mut random = Random(0x5eed_0003);
     let (mut refused, mut accepted) = (0, 0);
     for round in 0..50 {
@@ -91,7 +91,7 @@ fn fifty_accidents_are_explained_and_never_rewritten() {
 fn fifty_accidents_to_the_settings_are_explained_and_never_rewritten() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(CANARY, "set a --stdin -V work --quiet").succeeds();
-    let file = folder(&sandbox).join("config.toml");
+    let file = dir(&sandbox).join("config.toml");
     let good = std::fs::read(&file).unwrap();
     let mut random = Random(0x5eed_0004);
     let mut refused = 0;

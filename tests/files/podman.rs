@@ -1,5 +1,5 @@
 //! Secrets of Podman, which mounts them into a container as Docker does. Keystead runs inside,
-//! in a root folder that has nothing else but a shell.
+//! in a root directory that has nothing else but a shell.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};

@@ -1,4 +1,4 @@
-//! Credentials of systemd: sealed by `systemd-creds` with a host's key, opened into a folder of
+//! Credentials of systemd: sealed by `systemd-creds` with a host's key, opened into a directory of
 //! the form that a unit gets, and read by Keystead and by `systemd-creds` itself. No service
 //! manager runs here: what it does at a unit's start is done by its own program.
 
@@ -31,8 +31,8 @@ fn credentials_of_systemd_are_read_as_it_reads_them_needs_systemd() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
     answer(systemd_creds(root).arg("setup"), b"");
-    let folder = root.join("credentials");
-    fs::create_dir(&folder).unwrap();
+    let dir = root.join("credentials");
+    fs::create_dir(&dir).unwrap();
     for (name, content) in CREDENTIALS {
         let sealed = root.join(format!("{name}.cred"));
         let named = format!("--name={name}");
@@ -41,10 +41,10 @@ fn credentials_of_systemd_are_read_as_it_reads_them_needs_systemd() {
         answer(&mut seal, content);
         assert!(!fs::read(&sealed).unwrap().windows(6).any(|window| window == b"canary"));
         let mut open = systemd_creds(root);
-        answer(open.args(["decrypt", &named]).arg(&sealed).arg(folder.join(name)), b"");
-        mode(&folder.join(name), 0o400);
+        answer(open.args(["decrypt", &named]).arg(&sealed).arg(dir.join(name)), b"");
+        mode(&dir.join(name), 0o400);
     }
-    mode(&folder, 0o500);
+    mode(&dir, 0o500);
 
     let home = root.join("home");
     fs::create_dir(&home).unwrap();
@@ -57,7 +57,7 @@ fn credentials_of_systemd_are_read_as_it_reads_them_needs_systemd() {
         "exec \"$0\" vault register unit --plugin files --param path=\"$CREDENTIALS_DIRECTORY\"",
     ]);
     register.arg(env!("CARGO_BIN_EXE_keystead")).env_clear().env("HOME", &home);
-    answer(register.env("CREDENTIALS_DIRECTORY", &folder), b"");
+    answer(register.env("CREDENTIALS_DIRECTORY", &dir), b"");
 
     for (name, content) in CREDENTIALS {
         let own = answer(&mut keystead(&home, &format!("get {name}")), b"");
@@ -74,5 +74,5 @@ fn credentials_of_systemd_are_read_as_it_reads_them_needs_systemd() {
     let (code, _, told) = run(&mut keystead(&home, "set new --stdin"), b"canary");
     assert_eq!(code, Some(1));
     assert!(told.contains("E12.unsupported") && !told.contains("canary"), "{told}");
-    mode(&folder, 0o700);
+    mode(&dir, 0o700);
 }

@@ -143,14 +143,14 @@ fn bytes_that_are_utf8_come_back_as_bytes_in_either_placement() {
         let mut new = NewRegistration::new(name.clone(), id, scene.path().to_path_buf());
         new.placement = Some(placement);
         new.kind = Some("read-write".to_owned());
-        let folder = scene.path().join("own");
-        new.parameters.insert("folder".into(), folder.display().to_string());
+        let dir = scene.path().join("own");
+        new.parameters.insert("folder".into(), dir.display().to_string());
         scene.host.register(scene.host.plan_registration(new).unwrap()).unwrap();
         for value in [Value::bytes(b"canary".to_vec()), Value::text("canary")] {
             let mut secret = new_secret(Some(&name), "key", "");
             secret.value = value.duplicate();
             scene.host.set(secret, &mut NonInteractive).unwrap();
-            assert_eq!(fs::read(folder.join("key")).unwrap(), b"canary");
+            assert_eq!(fs::read(dir.join("key")).unwrap(), b"canary");
             assert_eq!(scene.get(&name, "key").unwrap().secret.value, value, "{placement:?}");
         }
         scene.end();
@@ -158,7 +158,7 @@ fn bytes_that_are_utf8_come_back_as_bytes_in_either_placement() {
 }
 
 #[test]
-fn needs_bao_a_folder_of_a_server_keeps_every_obligation_in_both_placements() {
+fn needs_bao_a_dir_of_a_server_keeps_every_obligation_in_both_placements() {
     let scene = Scene::new();
     let id = PluginId::parse(&scene.install(sandbox::hashicorp())).unwrap();
     write(&scene.path().join("token"), bao::ROOT);
@@ -170,8 +170,8 @@ fn needs_bao_a_folder_of_a_server_keeps_every_obligation_in_both_placements() {
         check.parameters.insert(name.into(), text);
     }
     let [isolated, in_process] = PLACEMENTS.map(|placement| {
-        let folder = bao::unique("placement");
-        check.parameters.insert("prefix".into(), format!("{folder}/{{vault}}"));
+        let dir = bao::unique("placement");
+        check.parameters.insert("prefix".into(), format!("{dir}/{{vault}}"));
         run(|report| {
             keystead::internals::check_installed(&scene.host, &id, placement, &check, report)
         })

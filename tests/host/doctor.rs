@@ -1,4 +1,4 @@
-//! What the diagnosis finds that the command's own folders cannot be made to have.
+//! What the diagnosis finds that the command's own directories cannot be made to have.
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn register(root: &Path, layer: &str, text: &str) {
     std::fs::write(vaults.join("work.toml"), text).unwrap();
 }
 
-/// Returns whether the administrator's folder is root's, as it is where root runs the tests.
+/// Returns whether the administrator's directory is root's, as it is where root runs the tests.
 /// Anybody else's is what is found.
 fn is_administrator(findings: &[Finding]) -> bool {
     let is_root = rustix::process::geteuid().is_root();
@@ -44,19 +44,19 @@ fn is_administrator(findings: &[Finding]) -> bool {
 
 #[test]
 fn a_runner_that_cannot_be_started_is_found() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let findings = diagnose(&host(folder.path(), "/nonexistent/keystead"));
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let findings = diagnose(&host(dir.path(), "/nonexistent/keystead"));
     let finding = find(&findings, "E11.spawn");
     assert_eq!(finding.severity, Severity::Error);
     assert_eq!(finding.causes, ["No such file or directory (os error 2)"]);
     assert_eq!(finding.mends[0].command, "ls -ld /nonexistent/keystead");
-    assert!(diagnose(&host(folder.path(), env!("CARGO_BIN_EXE_keystead"))).is_empty());
+    assert!(diagnose(&host(dir.path(), env!("CARGO_BIN_EXE_keystead"))).is_empty());
 }
 
 #[test]
 fn a_registration_over_the_administrators_is_found() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let root = folder.path();
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let root = dir.path();
     register(root, "etc", "plugin = 'memory'");
     register(root, "config", "plugin = 'memory'");
     let findings = diagnose(&host(root, env!("CARGO_BIN_EXE_keystead")));
@@ -74,8 +74,8 @@ fn a_registration_over_the_administrators_is_found() {
 
 #[test]
 fn a_policy_that_is_not_understood_is_found_and_nothing_after_it_is_hidden() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let root = folder.path();
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let root = dir.path();
     register(root, "config", "plugin = 'nosuch'\nkind = 7");
     std::fs::create_dir_all(root.join("etc")).unwrap();
     std::fs::write(root.join("etc/policy.toml"), "user-plugins = false\ndney = []").unwrap();

@@ -13,8 +13,8 @@ use crate::scene::story;
 
 #[test]
 fn what_is_unknown_here_is_never_lost_by_a_write() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let file = c_vault_of_later(folder.path());
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = c_vault_of_later(dir.path());
     for placement in PLACEMENTS {
         let scene = scene();
         let host = &scene.host;

@@ -13,8 +13,8 @@ use crate::scene::Scene;
 
 /// Registers vaults that answer once so many have been asked.
 fn waiting(scene: &Scene, placement: Placement, names: &[String], vaults: usize) {
-    let folder = scene.path().join("meeting");
-    fs::create_dir(&folder).unwrap();
+    let dir = scene.path().join("meeting");
+    fs::create_dir(&dir).unwrap();
     scene.install(&plugin("waits-for-others"));
     for name in names {
         let name = VaultName::parse(name).unwrap();

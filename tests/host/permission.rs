@@ -16,9 +16,9 @@ use crate::scene::{Scene, story};
 
 /// Writes the administrator's policy.
 fn policy(scene: &Scene, text: &str) {
-    let folder = scene.path().join("etc");
-    fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder).unwrap();
-    write(&folder.join("policy.toml"), text);
+    let dir = scene.path().join("etc");
+    fs::DirBuilder::new().recursive(true).mode(0o755).create(&dir).unwrap();
+    write(&dir.join("policy.toml"), text);
     scene.host.reload();
 }
 

@@ -186,7 +186,7 @@ fn of_fifty_registrations_the_default_vaults_is_the_only_one_that_is_opened() {
             write_registration(&scene, &format!("v{number}"), text);
         }
         scene.host.reload();
-        let opened = Opened::in_folder(&scene.path().join("config/vaults"));
+        let opened = Opened::in_dir(&scene.path().join("config/vaults"));
         assert_eq!(get(&scene.host, "here", &SearchScope::anywhere()).unwrap(), "m: x");
         assert_eq!(opened.names(), BTreeSet::from(["m.toml".to_owned()]));
         // What the default vault does not have is looked for in all of them.
@@ -196,13 +196,13 @@ fn of_fifty_registrations_the_default_vaults_is_the_only_one_that_is_opened() {
     }
 }
 
-/// The files of a folder that are opened, as the system tells it.
+/// The files of a directory that are opened, as the system tells it.
 struct Opened(rustix::fd::OwnedFd);
 
 impl Opened {
-    fn in_folder(folder: &Path) -> Self {
+    fn in_dir(dir: &Path) -> Self {
         let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
-        inotify::add_watch(&watch, folder, WatchFlags::OPEN).unwrap();
+        inotify::add_watch(&watch, dir, WatchFlags::OPEN).unwrap();
         Self(watch)
     }
 

@@ -76,7 +76,7 @@ impl SessionCache for Fake {
     }
 }
 
-/// Returns a host over the scene's folders that keeps sessions here.
+/// Returns a host over the scene's directories that keeps sessions here.
 fn host(scene: &Scene, sessions: &Arc<Fake>) -> Host {
     let mut options = options(scene);
     options.sessions = Arc::clone(sessions) as Arc<dyn SessionCache>;

@@ -33,7 +33,7 @@ oracle! {
                 line("warning", &format!("secrets are kept in clear text in {}", file.display()))
             }
             Kind::Store => line("warning", "there is no vault yet: the first secret makes it"),
-            Kind::Files => line("warning", "there is no folder yet: the first secret makes it"),
+            Kind::Files => line("warning", "there is no directory yet: the first secret makes it"),
             Kind::Bao => line("information", &world.remark()),
             _ => (1..=2)
                 .flat_map(|number| {

@@ -31,20 +31,20 @@ fn answer(world: &World, words: &str, input: &str) -> String {
 }
 
 oracle! {
-    /// Folder, file, journal and key file are their owner's alone, whatever the umask and the
-    /// folders above allow; a folder that is not there is made so. There, settings had a file
+    /// Directory, file, journal and key file are their owner's alone, whatever the umask and the
+    /// directories above allow; a directory that is not there is made so. There, settings had a file
     /// of their own (SS-02, SS-06): here they are the registration, which holds no secret, and
     /// the file's header. What somebody opened to others later is refused, not mended: it was
     /// open, and may have been read.
-    ss_01_08_the_folder_and_every_file_are_their_owners_alone for store |world| {
-        let open = world.folder("open");
+    ss_01_08_the_dir_and_every_file_are_their_owners_alone for store |world| {
+        let open = world.dir("open");
         fs::create_dir(&open).unwrap();
         set_mode(&open, 0o777);
-        let (between, folder) = (open.join("between"), open.join("between/work"));
+        let (between, dir) = (open.join("between"), open.join("between/work"));
         let key_file = open.join("keys/work.key");
         let mut registration = world.registration("work");
         let shown = |path: &Path| path.to_str().unwrap().to_owned();
-        registration.parameters.insert("path".into(), shown(&folder));
+        registration.parameters.insert("path".into(), shown(&dir));
         registration.parameters.insert("key-file".into(), shown(&key_file));
         world.register(registration);
         answer(world, "set token --stdin", "canary-5d1f");
@@ -52,20 +52,20 @@ oracle! {
         answer(world, "set token --stdin", "canary-5d1f again");
         assert_eq!(answer(world, "-q get token", ""), "canary-5d1f again");
 
-        for folder in [&between, &folder, &open.join("keys")] {
-            assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        for dir in [&between, &dir, &open.join("keys")] {
+            assert_eq!(mode(dir), 0o700, "{}", dir.display());
         }
         let mut files: Vec<_> =
-            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         files.sort();
         assert_eq!(files, ["store.db", "store.db-journal"]);
-        for file in [folder.join("store.db"), folder.join("store.db-journal"), key_file.clone()] {
+        for file in [dir.join("store.db"), dir.join("store.db-journal"), key_file.clone()] {
             assert_eq!(mode(&file), 0o600, "{}", file.display());
         }
 
         for (path, wrong, right) in [
-            (&folder, 0o701, 0o700),
-            (&folder.join("store.db"), 0o640, 0o600),
+            (&dir, 0o701, 0o700),
+            (&dir.join("store.db"), 0o640, 0o600),
             (&key_file, 0o604, 0o600),
         ] {
             set_mode(path, wrong);
@@ -80,20 +80,20 @@ oracle! {
 
     /// What a vault was set up with, without anybody being asked, is read back: where it is and
     /// what opens it. There it was `CurrentUser`, no password, no time after which it locks, no
-    /// prompts. A vault that is thrown away is one folder less, and the next write makes it anew.
+    /// prompts. A vault that is thrown away is one directory less, and the next write makes it anew.
     ss_09_what_a_vault_was_set_up_with_is_read_back for store |world| {
         let vault = world.vault("work");
         answer(world, "set token --stdin --no-input", "canary-5d1f");
         let shown: serde_json::Value =
             serde_json::from_str(&answer(world, "vault show work --json", "")).unwrap();
         assert_eq!(shown["layer"], "user");
-        assert_eq!(shown["parameters"]["path"], world.folder("work").to_str().unwrap());
-        let key_file = world.folder("work").with_extension("key");
+        assert_eq!(shown["parameters"]["path"], world.dir("work").to_str().unwrap());
+        let key_file = world.dir("work").with_extension("key");
         assert_eq!(shown["parameters"]["key-file"], key_file.to_str().unwrap());
         let slots = |world: &World| answer(world, "vault do work slots", "");
         assert_eq!(slots(world), "slot 1: key file\n");
 
-        fs::remove_dir_all(world.folder("work")).unwrap();
+        fs::remove_dir_all(world.dir("work")).unwrap();
         world.host().reload();
         assert!(world.list(Some(&vault), "*").is_empty());
         assert!(world.get(&vault, "token").is_err_and(|error| error.class() == ErrorClass::NoSuch));
@@ -101,11 +101,11 @@ oracle! {
         assert_eq!(slots(world), "slot 1: key file\n");
     }
 
-    /// A vault is one user's: a registration for all users has no folder by default, and that is
+    /// A vault is one user's: a registration for all users has no directory by default, and that is
     /// what is said. Where one is named the registration stands for its owner.
     ss_10_a_vault_for_all_users_is_refused for store |world| {
-        let folder = world.scene.path().to_path_buf();
-        let mut all = NewRegistration::new(vault_name("work"), "store", folder);
+        let dir = world.scene.path().to_path_buf();
+        let mut all = NewRegistration::new(vault_name("work"), "store", dir);
         all.layer = Layer::System;
         let error = world.host().plan_registration(all).unwrap_err();
         assert_eq!(error.code(), "E01.parameters");
@@ -113,7 +113,7 @@ oracle! {
         let told: Vec<_> = faults.iter().map(ToString::to_string).collect();
         assert_eq!(
             told,
-            ["parameter `path` is in one user's data folder by default, and here there is none"]
+            ["parameter `path` is in one user's data directory by default, and here there is none"]
         );
         let mut named = world.registration("work");
         named.layer = Layer::System;
@@ -182,7 +182,7 @@ oracle! {
         let (code, answer, told) = world.command("set token --stdin --no-input", "canary-5d1f");
         assert_eq!((code, &*answer), (4, ""), "{told}");
         assert!(told.contains("it asks for `password` (Password for the new vault)"), "{told}");
-        assert!(!world.folder("work").exists());
+        assert!(!world.dir("work").exists());
 
         let mut person = Person::new(world.right());
         let set = new(Some(&vault), "token", Value::text("canary-5d1f"), None);

@@ -71,7 +71,7 @@ oracle! {
                 [("fodler", "x"), ("trim-newline", "perhaps")],
                 2,
                 ("folder", "/dev/null"),
-                "E12.invalid: vault `work` answered: /dev/null is not a folder",
+                "E12.invalid: vault `work` answered: /dev/null is not a directory",
             ),
             Kind::Bao => (
                 [("adress", "x"), ("kv-version", "two")],
@@ -199,7 +199,7 @@ oracle! {
                 vec!["work Warning: there is no vault yet: the first secret makes it".to_owned()]
             }
             Kind::Files => {
-                vec!["work Warning: there is no folder yet: the first secret makes it".to_owned()]
+                vec!["work Warning: there is no directory yet: the first secret makes it".to_owned()]
             }
             Kind::Bao => vec![format!("work Info: {}", world.remark())],
             _ => vec![
@@ -271,7 +271,7 @@ oracle! {
 
         if world.kind == Kind::Book {
             let mut stuck = world.registration("stuck");
-            stuck.parameters.insert("bell".into(), "no/such/folder".into());
+            stuck.parameters.insert("bell".into(), "no/such/directory".into());
             let vault = world.register(stuck);
             let warning = unregister(world, &vault).warning.unwrap();
             assert!(story(&warning).contains("is stuck"), "{}", story(&warning));

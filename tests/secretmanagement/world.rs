@@ -35,9 +35,9 @@ pub(super) enum Kind {
     Slip,
     /// The local vault, with a key file; where it is locked, with a password.
     Store,
-    /// A folder with one secret a file: no metadata, texts and bytes alone, never locked.
+    /// A directory with one secret a file: no metadata, texts and bytes alone, never locked.
     Files,
-    /// A folder of OpenBao, with a token for it alone; where it is locked, with a password.
+    /// A directory of OpenBao, with a token for it alone; where it is locked, with a password.
     Bao,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct World {
     pub(super) scene: Scene,
     /// Where local vaults are: each write waits for the disk, and in memory for none.
     stores: tempfile::TempDir,
-    /// The folder of the server that the folders of this world's vaults are in.
+    /// The directory of the server that the directories of this world's vaults are in.
     pub(super) remote: String,
     pub(super) kind: Kind,
     pub(super) placement: Placement,
@@ -90,11 +90,11 @@ impl World {
         }
     }
 
-    /// Returns the file that a vault of this name keeps its secrets in, or their folder.
+    /// Returns the file that a vault of this name keeps its secrets in, or their directory.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         match self.kind {
-            Kind::Store => self.folder(name).join("store.db"),
-            Kind::Files => self.folder(name),
+            Kind::Store => self.dir(name).join("store.db"),
+            Kind::Files => self.dir(name),
             Kind::Memory => self.scene.path().join(format!("here/{name}.secrets")),
             _ => self.scene.path().join(format!("{name}.secrets")),
         }
@@ -120,14 +120,14 @@ impl World {
         self.remote_names(name).into_iter().map(read).collect::<String>().into_bytes()
     }
 
-    /// Returns what the server has in the folder of a vault.
+    /// Returns what the server has in the directory of a vault.
     fn remote_names(&self, name: &str) -> Vec<String> {
         let path = format!("secret/metadata/{}/{name}?list=true", self.remote);
         let (_, answer) = Bao::shared().root("GET", &path, &Json::Null);
         serde_json::from_value(answer["data"]["keys"].clone()).unwrap_or_default()
     }
 
-    /// Returns what a vault's file has in it, or its folder's files.
+    /// Returns what a vault's file has in it, or its directory's files.
     fn bytes(&self, name: &str) -> Vec<u8> {
         let file = self.file(name);
         if !file.is_dir() {
@@ -150,15 +150,15 @@ impl World {
         (self.kind != Kind::Files).then_some(kind)
     }
 
-    /// Returns the folder of a local vault, or of one of files.
-    pub(super) fn folder(&self, name: &str) -> PathBuf {
+    /// Returns the directory of a local vault, or of one of files.
+    pub(super) fn dir(&self, name: &str) -> PathBuf {
         self.stores.path().join(name)
     }
 
     /// Returns a registration of a vault with a file of its own.
     pub(super) fn registration(&self, name: &str) -> NewRegistration {
-        let folder = self.scene.path().to_path_buf();
-        let mut new = NewRegistration::new(vault_name(name), self.plugin(), folder);
+        let dir = self.scene.path().to_path_buf();
+        let mut new = NewRegistration::new(vault_name(name), self.plugin(), dir);
         new.placement = Some(self.placement);
         new.kind = match self.kind {
             Kind::Slip => Some("slip".to_owned()),
@@ -172,15 +172,15 @@ impl World {
             Kind::Store => {
                 let key = shown(self.stores.path().join(format!("{name}.key")));
                 new.parameters.insert("key-file".into(), key);
-                ("path", shown(self.folder(name)))
+                ("path", shown(self.dir(name)))
             }
-            Kind::Files => ("folder", shown(self.folder(name))),
+            Kind::Files => ("folder", shown(self.dir(name))),
             Kind::Bao => {
-                let folder = format!("{}/{name}", self.remote);
-                let token = Bao::shared().token_for("secret", &folder);
+                let dir = format!("{}/{name}", self.remote);
+                let token = Bao::shared().token_for("secret", &dir);
                 let token = self.private(&format!("{name}.token"), &token);
                 new.parameters.insert("token".into(), token);
-                new.parameters.insert("prefix".into(), folder);
+                new.parameters.insert("prefix".into(), dir);
                 ("address", Bao::shared().url())
             }
         };
@@ -211,7 +211,7 @@ impl World {
         new
     }
 
-    /// Makes an account at the server that may use the folder of a vault, with [`SECRET`].
+    /// Makes an account at the server that may use the directory of a vault, with [`SECRET`].
     fn remote_user(&self, name: &str) -> String {
         let user = format!("{}-{name}", self.remote);
         // Once is enough, and more often is refused.
@@ -256,7 +256,7 @@ impl World {
         self.register(self.registration(name))
     }
 
-    /// Writes over a vault's file what no plugin can read, or opens its folder to all; at a
+    /// Writes over a vault's file what no plugin can read, or opens its directory to all; at a
     /// server, ends the token.
     pub(super) fn damage(&self, name: &str) {
         if self.kind == Kind::Bao {
@@ -320,7 +320,7 @@ impl World {
         Ok((found.vault, found.secret.value))
     }
 
-    /// Runs the command over the same folders, and returns its exit code, standard output
+    /// Runs the command over the same directories, and returns its exit code, standard output
     /// and standard error.
     pub(super) fn command(&self, words: &str, input: &str) -> (i32, String, String) {
         self.command_with(":", words, input)

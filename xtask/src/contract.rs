@@ -12,7 +12,7 @@ use crate::process::{command, succeed};
 use crate::workspace::Workspace;
 use crate::{Result, part};
 
-/// Where the copies are, each in a folder of its version.
+/// Where the copies are, each in a directory of its version.
 const COPIES: &str = "tests/fixtures/contract";
 
 /// The versions that are frozen: their copies are never written again. All others are drafts.

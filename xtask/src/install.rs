@@ -77,17 +77,17 @@ pub(crate) fn bare(workspace: &Workspace, prefix: &Path, wanted: &[&str]) -> Res
     wanted.iter().map(file).collect()
 }
 
-/// Returns the absolute folder to install below: `--prefix`, else `~/.local`.
+/// Returns the absolute directory to install below: `--prefix`, else `~/.local`.
 fn prefix(words: &[String]) -> Result<PathBuf> {
     let given = match words {
         [] => None,
-        [flag, folder] if flag == "--prefix" => Some(folder.as_str()),
+        [flag, dir] if flag == "--prefix" => Some(dir.as_str()),
         [both] if both.starts_with("--prefix=") => both.strip_prefix("--prefix="),
         _ => return Err("usage: cargo xtask install [--prefix DIR]".into()),
     };
     match given {
         Some("") => Err("`--prefix` is empty".into()),
-        Some(folder) => Ok(std::path::absolute(folder)?),
+        Some(dir) => Ok(std::path::absolute(dir)?),
         None => match env::var_os("HOME").map(PathBuf::from) {
             Some(home) if home.is_absolute() => Ok(home.join(".local")),
             _ => Err("`HOME` is not an absolute path: say where with `--prefix DIR`".into()),

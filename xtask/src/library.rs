@@ -34,12 +34,12 @@ fn made(workspace: &Workspace) -> Result<String> {
     if !done {
         return Err(said.into());
     }
-    let folder = workspace.target().join("doc").join(HOST);
-    let items = items(&fs_err::read_to_string(folder.join("all.html"))?);
+    let dir = workspace.target().join("doc").join(HOST);
+    let items = items(&fs_err::read_to_string(dir.join("all.html"))?);
     let mut lines = BTreeSet::new();
     for item in &items {
         lines.insert(item.line());
-        lines.extend(functions(&folder, item)?);
+        lines.extend(functions(&dir, item)?);
     }
     let said = tree(workspace)?;
     let packages = said.lines().map(package).collect::<BTreeSet<_>>().len();
@@ -85,8 +85,8 @@ fn items(list: &str) -> Vec<Item> {
 
 /// Returns a line for each function of an item: what its own page has before the traits that it
 /// implements.
-fn functions(folder: &Path, item: &Item) -> Result<Vec<String>> {
-    let page = fs_err::read_to_string(folder.join(&item.page))?;
+fn functions(dir: &Path, item: &Item) -> Result<Vec<String>> {
+    let page = fs_err::read_to_string(dir.join(&item.page))?;
     Ok(functions_in(&page)
         .into_iter()
         .map(|name| format!("{HOST}::{}::{name} fn", item.path))
@@ -114,7 +114,7 @@ fn package(line: &str) -> &str {
     line.match_indices(' ').nth(1).map_or(line, |(end, _)| &line[..end])
 }
 
-/// Returns a line of the tree without the version, the folder and the kind of crate, which are the
+/// Returns a line of the tree without the version, the directory and the kind of crate, which are the
 /// lock file's or this checkout's.
 fn without_version(line: &str) -> String {
     let end = if line.ends_with("(*)") { " (*)" } else { "" };

@@ -100,7 +100,7 @@ impl<'a> CommandContext<'a> {
         let environment = Environment::read(global.config_dir.as_deref())?;
         let share = environment.share;
         let program = environment.program;
-        let agent = environment.agent.map(|folder| Client::new(folder).starting(&program));
+        let agent = environment.agent.map(|dir| Client::new(dir).starting(&program));
         let agent = agent.map(Arc::new);
         let mut options = Options::new(environment.paths, program.clone());
         // A command makes one call after the other.
@@ -131,10 +131,10 @@ impl<'a> CommandContext<'a> {
     /// Returns this user's agent, whether it lives or not.
     ///
     /// # Errors
-    /// Where there is no folder that its socket could lie in.
+    /// Where there is no directory that its socket could lie in.
     pub(crate) fn agent(&self) -> Result<&Client, Failure> {
         self.agent.as_deref().ok_or_else(|| {
-            Failure::act("there is no folder for the agent's socket")
+            Failure::act("there is no directory for the agent's socket")
                 .hint("set `XDG_RUNTIME_DIR` or `HOME`")
         })
     }
@@ -201,13 +201,13 @@ impl<'a> CommandContext<'a> {
     }
 }
 
-/// Returns the folder that relative paths on the command line stand on.
+/// Returns the directory that relative paths on the command line stand on.
 ///
 /// # Errors
 /// Where it is gone.
-pub(crate) fn current_folder() -> Result<PathBuf, Failure> {
+pub(crate) fn current_dir() -> Result<PathBuf, Failure> {
     std::env::current_dir()
-        .map_err(|fault| Failure::act("cannot find the current folder").because(fault))
+        .map_err(|fault| Failure::act("cannot find the current directory").because(fault))
 }
 
 /// What plugins log, on standard error.

@@ -1,4 +1,4 @@
-//! The environment, read here and nowhere else: where folders are, which vault is meant,
+//! The environment, read here and nowhere else: where directories are, which vault is meant,
 //! and what references take from variables and descriptors.
 
 use std::ffi::OsString;
@@ -26,7 +26,7 @@ const PACKAGED: [&str; 2] = ["/usr/local/lib/keystead", "/usr/lib/keystead"];
 /// What the process was started with.
 #[derive(Debug)]
 pub(crate) struct Environment {
-    /// The folders.
+    /// The directories.
     pub(crate) paths: Paths,
     /// Where the agent's socket lies; `None` where there is no such user.
     pub(crate) agent: Option<PathBuf>,
@@ -36,7 +36,7 @@ pub(crate) struct Environment {
     pub(crate) program: PathBuf,
     /// Whether the program runs with more rights than who started it has.
     pub(crate) privilege: Privilege,
-    /// What no plugin may write to although these folders are not this command's: the next one may be
+    /// What no plugin may write to although these directories are not this command's: the next one may be
     /// run with other variables, or without `--config-dir`.
     pub(crate) off_limits: Vec<PathBuf>,
     /// `KEYSTEAD_VAULT`.
@@ -89,7 +89,7 @@ impl Environment {
                 ));
             }
             Some(typed) => Some(std::path::absolute(typed).map_err(|fault| {
-                Failure::usage(format!("`{}` is no folder", typed.display())).because(fault)
+                Failure::usage(format!("`{}` is no directory", typed.display())).because(fault)
             })?),
             None => None,
         };
@@ -103,7 +103,7 @@ impl Environment {
                 })?)
             }
         };
-        let user_data = folder(&variable, "KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share")?;
+        let user_data = dir(&variable, "KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share")?;
         let agent = agent(&variable, user_data.as_deref());
         let mut off_limits = others(&variable);
         off_limits.push(program.clone());
@@ -115,7 +115,7 @@ impl Environment {
                 system_config: SYSTEM_CONFIG.into(),
                 user_config: match config_dir {
                     Some(given) => Some(given),
-                    None => folder(&variable, "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")?,
+                    None => dir(&variable, "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")?,
                 },
                 user_data,
                 packaged: packaged(ordinary.then_some(&program)),
@@ -175,9 +175,9 @@ fn terminal() -> Option<PathBuf> {
     Some(OsString::from_vec(name.into_bytes()).into())
 }
 
-/// Returns one of the user's folders: our own variable, else the XDG rules (which pass over
+/// Returns one of the user's directories: our own variable, else the XDG rules (which pass over
 /// what is not absolute), else nothing.
-fn folder(
+fn dir(
     variable: &dyn Fn(&str) -> Option<OsString>,
     own: &str,
     xdg: &str,
@@ -201,20 +201,20 @@ fn folder(
 fn others(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let by_rules = |own, xdg, in_home: &str| {
-        let xdg = absolute(xdg).map(|folder| folder.join("keystead"));
+        let xdg = absolute(xdg).map(|dir| dir.join("keystead"));
         let home = absolute("HOME").map(|home| home.join(in_home).join("keystead"));
         [absolute(own), xdg, home].into_iter().flatten()
     };
-    let mut folders: Vec<PathBuf> =
+    let mut dirs: Vec<PathBuf> =
         by_rules("KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config").collect();
     for data in by_rules("KEYSTEAD_DATA_DIR", "XDG_DATA_HOME", ".local/share") {
-        folders.extend(["plugins", "pins.d", "verdicts"].map(|name| data.join(name)));
+        dirs.extend(["plugins", "pins.d", "verdicts"].map(|name| data.join(name)));
     }
-    folders
+    dirs
 }
 
-/// Returns the folder of the agent's socket: the user's own of this machine and boot, else
-/// one beside her data. Never one below `/tmp`: whoever makes a folder of that name there
+/// Returns the directory of the agent's socket: the user's own of this machine and boot, else
+/// one beside her data. Never one below `/tmp`: whoever makes a directory of that name there
 /// first can keep her from having an agent.
 fn agent(variable: &dyn Fn(&str) -> Option<OsString>, user_data: Option<&Path>) -> Option<PathBuf> {
     let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
@@ -224,22 +224,22 @@ fn agent(variable: &dyn Fn(&str) -> Option<OsString>, user_data: Option<&Path>) 
     }
 }
 
-/// Returns where the program is installed: the folder of its `bin`.
+/// Returns where the program is installed: the directory of its `bin`.
 fn prefix(program: &Path) -> Option<&Path> {
     program.parent()?.parent()
 }
 
 fn packaged(program: Option<&PathBuf>) -> Vec<PathBuf> {
-    let mut folders = Vec::with_capacity(PACKAGED.len() + 1);
+    let mut dirs = Vec::with_capacity(PACKAGED.len() + 1);
     if let Some(prefix) = program.and_then(|program| prefix(program)) {
-        folders.push(prefix.join("lib/keystead"));
+        dirs.push(prefix.join("lib/keystead"));
     }
-    for folder in PACKAGED {
-        if folders.iter().all(|known| known != Path::new(folder)) {
-            folders.push(folder.into());
+    for dir in PACKAGED {
+        if dirs.iter().all(|known| known != Path::new(dir)) {
+            dirs.push(dir.into());
         }
     }
-    folders
+    dirs
 }
 
 /// What references take from the environment: `env:VAR`, `fd:N`, `~/`.
@@ -287,7 +287,7 @@ mod tests {
     }
 
     fn config(variables: &'static [(&str, &str)]) -> Result<Option<PathBuf>, Failure> {
-        folder(&with(variables), "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")
+        dir(&with(variables), "KEYSTEAD_CONFIG_DIR", "XDG_CONFIG_HOME", ".config")
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_folder_is_an_error_for_ours_and_passed_over_for_xdg() {
+    fn a_relative_dir_is_an_error_for_ours_and_passed_over_for_xdg() {
         assert!(config(&[("KEYSTEAD_CONFIG_DIR", "here")]).is_err());
         assert_eq!(
             config(&[("XDG_CONFIG_HOME", "x"), ("HOME", "/h")]).unwrap(),
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_other_commands_are_those_of_every_rule() {
+    fn dirs_of_other_commands_are_those_of_every_rule() {
         let variables: &[_] =
             &[("KEYSTEAD_CONFIG_DIR", "/k"), ("HOME", "/h"), ("XDG_DATA_HOME", "x")];
         let found = others(&with(variables));
@@ -343,12 +343,12 @@ mod tests {
     }
 
     #[test]
-    fn the_agent_is_in_the_runtime_folder_or_beside_the_data() {
+    fn the_agent_is_in_the_runtime_dir_or_beside_the_data() {
         let data = Path::new("/d");
-        let folder = |variables, data| agent(&with(variables), data);
-        assert_eq!(folder(&[("XDG_RUNTIME_DIR", "/r")], None), Some("/r/keystead".into()));
-        assert_eq!(folder(&[("XDG_RUNTIME_DIR", "r")], Some(data)), Some("/d/agent".into()));
-        assert_eq!(folder(&[], Some(data)), Some("/d/agent".into()));
-        assert_eq!(folder(&[], None), None);
+        let dir = |variables, data| agent(&with(variables), data);
+        assert_eq!(dir(&[("XDG_RUNTIME_DIR", "/r")], None), Some("/r/keystead".into()));
+        assert_eq!(dir(&[("XDG_RUNTIME_DIR", "r")], Some(data)), Some("/d/agent".into()));
+        assert_eq!(dir(&[], Some(data)), Some("/d/agent".into()));
+        assert_eq!(dir(&[], None), None);
     }
 }

@@ -83,7 +83,7 @@ pub(crate) enum Template {
 pub(crate) enum ApiDependency {
     /// The published crate, of the version that this host has.
     Published,
-    /// A folder with its sources: an absolute path.
+    /// A directory with its sources: an absolute path.
     Path(PathBuf),
 }
 
@@ -100,21 +100,21 @@ pub(crate) enum Error {
         krate: String,
     },
     /// There is something where the project should go.
-    #[error("`{path}` is not an empty folder", path = path.display())]
+    #[error("`{path}` is not an empty directory", path = path.display())]
     NotEmpty {
         /// The path.
         path: PathBuf,
     },
     /// There are no sources of the contract where they should be.
     #[error(
-        "`{path}` is not the absolute path of a folder with keystead-plugin-api in it",
+        "`{path}` is not the absolute path of a directory with keystead-plugin-api in it",
         path = path.display()
     )]
     NoApi {
         /// The path.
         path: PathBuf,
     },
-    /// A file or a folder of the project cannot be written.
+    /// A file or a directory of the project cannot be written.
     #[error("cannot write `{path}`", path = path.display())]
     Write {
         /// The path.
@@ -196,35 +196,35 @@ impl Project {
         Ok(Self { files })
     }
 
-    /// Returns the files' names below the project's folder.
+    /// Returns the files' names below the project's directory.
     pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|(path, _)| path.as_str())
     }
 
-    /// Checks that the project may go into this folder: it is empty or not there.
+    /// Checks that the project may go into this directory: it is empty or not there.
     ///
     /// # Errors
     /// Where there is something in it, or it cannot be read.
-    pub(crate) fn check(&self, folder: &Path) -> Result<(), Error> {
-        let not_empty = || Error::NotEmpty { path: folder.to_owned() };
-        match fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
+    pub(crate) fn check(&self, dir: &Path) -> Result<(), Error> {
+        let not_empty = || Error::NotEmpty { path: dir.to_owned() };
+        match fs::read_dir(dir).map(|mut entries| entries.next().is_none()) {
             Ok(true) => Ok(()),
             Ok(false) => Err(not_empty()),
             Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) if source.kind() == io::ErrorKind::NotADirectory => Err(not_empty()),
-            Err(source) => Err(Error::Write { path: folder.to_owned(), source }),
+            Err(source) => Err(Error::Write { path: dir.to_owned(), source }),
         }
     }
 
-    /// Writes the files into this folder, which is made where it is missing.
+    /// Writes the files into this directory, which is made where it is missing.
     ///
     /// # Errors
-    /// Where the folder has something in it, nothing is written. What was written before
+    /// Where the directory has something in it, nothing is written. What was written before
     /// the system refused stays.
-    pub(crate) fn write(&self, folder: &Path) -> Result<(), Error> {
-        self.check(folder)?;
+    pub(crate) fn write(&self, dir: &Path) -> Result<(), Error> {
+        self.check(dir)?;
         for (path, text) in &self.files {
-            let path = folder.join(path);
+            let path = dir.join(path);
             let made = path.parent().map_or(Ok(()), fs::create_dir_all);
             made.and_then(|()| write(&path, text))
                 .map_err(|source| Error::Write { path, source })?;
@@ -289,7 +289,7 @@ fn dependency(api: &ApiDependency) -> Result<String, Error> {
 }
 
 /// Returns the settings of Cargo with which `cargo doc` hides abi_stable's methods from the pages of
-/// the contract, where that comes from a folder. docs.rs hides them itself.
+/// the contract, where that comes from a directory. docs.rs hides them itself.
 fn rustdoc(api: Option<&Path>) -> Option<(String, String)> {
     let header = api?.join("docs/rustdoc.html");
     let text = header.to_str().filter(|_| header.is_file())?;
@@ -320,15 +320,15 @@ mod tests {
         ApiDependency::Path(api.canonicalize().unwrap())
     }
 
-    fn made(folder: &Path, text: &str, api: &ApiDependency) -> Result<(), Error> {
-        Project::new(&id(text), Template::Small, api)?.write(folder)
+    fn made(dir: &Path, text: &str, api: &ApiDependency) -> Result<(), Error> {
+        Project::new(&id(text), Template::Small, api)?.write(dir)
     }
 
     /// Runs a project's tests. Slow the first time: a plugin's author builds the contract, too.
     #[track_caller]
     fn passes_its_tests(name: &str, template: Template, tests: usize) {
-        let folder = tempfile::tempdir().unwrap();
-        let project = folder.path().join("my vault");
+        let dir = tempfile::tempdir().unwrap();
+        let project = dir.path().join("my vault");
         Project::new(&id(name), template, &this_api()).unwrap().write(&project).unwrap();
 
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/new-plugin");
@@ -358,12 +358,12 @@ mod tests {
 
     #[test]
     fn pages_of_the_contract_in_a_new_project_hide_methods_of_abi_stable() {
-        let folder = tempfile::tempdir().unwrap();
-        made(folder.path(), "my-notes", &this_api()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        made(dir.path(), "my-notes", &this_api()).unwrap();
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/new-plugin");
         let documented = Command::new(env!("CARGO"))
             .args(["doc", "--offline", "--quiet", "--no-deps", "-p", "keystead-plugin-api"])
-            .current_dir(folder.path())
+            .current_dir(dir.path())
             .env("CARGO_TARGET_DIR", &target)
             .env_remove("RUSTFLAGS")
             .env_remove("RUSTDOCFLAGS")
@@ -398,12 +398,12 @@ mod tests {
     fn new_project_is_as_rustfmt_writes_it_whatever_its_id() {
         for name in ids() {
             for template in [Template::Small, Template::Full] {
-                let folder = tempfile::tempdir().unwrap();
+                let dir = tempfile::tempdir().unwrap();
                 let project = Project::new(&id(&name), template, &this_api()).unwrap();
-                project.write(folder.path()).unwrap();
+                project.write(dir.path()).unwrap();
                 let formatted = Command::new(env!("CARGO"))
                     .args(["fmt", "--check"])
-                    .current_dir(folder.path())
+                    .current_dir(dir.path())
                     .output()
                     .unwrap();
                 let shown = String::from_utf8_lossy(&formatted.stdout);
@@ -415,8 +415,8 @@ mod tests {
 
     #[test]
     fn c_project_compiles_without_a_warning() {
-        let folder = tempfile::tempdir().unwrap();
-        let project = folder.path().join("my vault");
+        let dir = tempfile::tempdir().unwrap();
+        let project = dir.path().join("my vault");
         Project::new(&id("my-vault"), Template::C, &this_api()).unwrap().write(&project).unwrap();
         let made = Command::new("make")
             .arg("WARNINGS=-Wall -Wextra -Wpedantic -Wconversion -Werror")
@@ -459,8 +459,8 @@ mod tests {
     #[test]
     fn every_module_of_the_reference_plugin_is_in_a_project() {
         let project = Project::new(&id("x"), Template::Full, &ApiDependency::Published).unwrap();
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/memory/src");
-        for entry in fs::read_dir(folder).unwrap() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/memory/src");
+        for entry in fs::read_dir(dir).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let there = project.files().any(|file| file == format!("src/{name}"));
             assert!(there || !name.ends_with(".rs"), "{name} is missing");
@@ -469,11 +469,11 @@ mod tests {
 
     #[test]
     fn a_path_with_quotes_is_still_a_path_in_the_manifest() {
-        let folder = tempfile::tempdir().unwrap();
-        let api = folder.path().join("it's \"here\"\\");
+        let dir = tempfile::tempdir().unwrap();
+        let api = dir.path().join("it's \"here\"\\");
         fs::create_dir(&api).unwrap();
         fs::write(api.join("Cargo.toml"), "").unwrap();
-        let project = folder.path().join("a/b/project");
+        let project = dir.path().join("a/b/project");
         made(&project, "x", &ApiDependency::Path(api.clone())).unwrap();
         let manifest = fs::read_to_string(project.join("Cargo.toml")).unwrap();
         let manifest: toml_edit::DocumentMut = manifest.parse().unwrap();
@@ -483,26 +483,26 @@ mod tests {
 
     #[test]
     fn what_is_there_is_never_overwritten() {
-        let folder = tempfile::tempdir().unwrap();
-        let mine = folder.path().join("Cargo.toml");
+        let dir = tempfile::tempdir().unwrap();
+        let mine = dir.path().join("Cargo.toml");
         fs::write(&mine, "mine").unwrap();
-        for path in [folder.path(), mine.as_path()] {
+        for path in [dir.path(), mine.as_path()] {
             let error = made(path, "x", &this_api()).unwrap_err();
             assert_eq!(error.code(), "E02.not-empty", "{error}");
         }
         assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn a_wrong_id_or_a_folder_without_the_contract_makes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let project = folder.path().join("project");
+    fn a_wrong_id_or_a_dir_without_the_contract_makes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = dir.path().join("project");
         let error = made(&project, "api", &this_api()).unwrap_err();
         assert_eq!(error.code(), "E01.plugin-id-reserved", "{error}");
         // In C it is no crate.
         Project::new(&id("api"), Template::C, &this_api()).unwrap();
-        for path in [folder.path().to_owned(), PathBuf::from("relative"), project.join("none")] {
+        for path in [dir.path().to_owned(), PathBuf::from("relative"), project.join("none")] {
             let error = made(&project, "x", &ApiDependency::Path(path)).unwrap_err();
             assert_eq!(error.code(), "E02.no-api", "{error}");
         }

@@ -178,8 +178,8 @@ const MOST_CHOICES: usize = 3;
 
 impl Prompter for Terminal {
     fn answer_source(&mut self, _: &VaultName, prompt: &Prompt) -> Option<Reference> {
-        let folder = std::env::current_dir().ok();
-        self.unlock.answer(&prompt.name, folder.as_deref(), self.home.as_deref())
+        let dir = std::env::current_dir().ok();
+        self.unlock.answer(&prompt.name, dir.as_deref(), self.home.as_deref())
     }
 
     fn ask(

@@ -47,15 +47,15 @@ impl Unlock {
     pub(crate) fn answer(
         &self,
         prompt: &str,
-        folder: Option<&Path>,
+        dir: Option<&Path>,
         home: Option<&Path>,
     ) -> Option<Reference> {
         let mut named = self.0.borrow_mut();
         named.asked.insert(prompt.to_owned());
         let reference = named.typed.get(prompt)?.clone();
         // Where the path cannot be made absolute, reading it says what is wrong.
-        match folder {
-            Some(folder) => reference.clone().anchored(folder, home).or(Some(reference)),
+        match dir {
+            Some(dir) => reference.clone().anchored(dir, home).or(Some(reference)),
             None => Some(reference),
         }
     }
@@ -64,10 +64,10 @@ impl Unlock {
     pub(crate) fn answer_once(
         &self,
         prompt: &str,
-        folder: Option<&Path>,
+        dir: Option<&Path>,
         home: Option<&Path>,
     ) -> Option<Reference> {
-        let answer = self.answer(prompt, folder, home);
+        let answer = self.answer(prompt, dir, home);
         self.0.borrow_mut().typed.remove(prompt);
         answer
     }

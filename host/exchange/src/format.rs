@@ -8,7 +8,7 @@ use super::dotenv::Dotenv;
 use super::json_lines::JsonLines;
 use super::{Error, Rows, bitwarden, csv, input, onepux, pass, secretstore};
 
-/// A form of file or folder that secrets are kept in.
+/// A form of file or directory that secrets are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportFormat {
     /// One JSON object a line.
@@ -21,9 +21,9 @@ pub enum ImportFormat {
     OnePux,
     /// A table.
     Csv,
-    /// A folder of `pass`.
+    /// A directory of `pass`.
     Pass,
-    /// The folder of PowerShell's SecretStore.
+    /// The directory of PowerShell's SecretStore.
     SecretStore,
 }
 
@@ -34,7 +34,7 @@ pub struct ImportOptions {
     pub columns: Vec<csv::Column>,
     /// What stands between the fields of a table; without, what its header row has most of.
     pub delimiter: Option<csv::Delimiter>,
-    /// How a folder of `pass` is decrypted.
+    /// How a directory of `pass` is decrypted.
     pub gpg: pass::Gpg,
     /// Whose SecretStore it is, and its password.
     pub owner: secretstore::Owner,
@@ -46,8 +46,8 @@ pub enum ImportSource {
     File(File),
     /// What can be read once: a pipe.
     Stream(Box<dyn Read>),
-    /// A folder.
-    Folder(PathBuf),
+    /// A directory.
+    Dir(PathBuf),
 }
 
 /// How many bytes of a file's start tell its form.
@@ -83,7 +83,7 @@ impl ImportFormat {
         Self::ALL.iter().copied().find(|form| form.as_str() == name)
     }
 
-    /// Returns the form of a file, by its name, or else by how it starts; of a folder where
+    /// Returns the form of a file, by its name, or else by how it starts; of a directory where
     /// there is no start.
     ///
     /// # Errors
@@ -106,15 +106,13 @@ impl ImportFormat {
     }
 
     /// Returns whether files of this form are commonly called so.
-    fn has_name(self, name: &str, is_folder: bool) -> bool {
+    fn has_name(self, name: &str, is_dir: bool) -> bool {
         match self {
-            Self::JsonLines => {
-                !is_folder && (name.ends_with(".jsonl") || name.ends_with(".ndjson"))
-            }
-            Self::Dotenv => !is_folder && (name.ends_with(".env") || name.starts_with(".env.")),
-            Self::OnePux => !is_folder && name.ends_with(".1pux"),
-            Self::Csv => !is_folder && (name.ends_with(".csv") || name.ends_with(".tsv")),
-            Self::Pass => is_folder && name == ".password-store",
+            Self::JsonLines => !is_dir && (name.ends_with(".jsonl") || name.ends_with(".ndjson")),
+            Self::Dotenv => !is_dir && (name.ends_with(".env") || name.starts_with(".env.")),
+            Self::OnePux => !is_dir && name.ends_with(".1pux"),
+            Self::Csv => !is_dir && (name.ends_with(".csv") || name.ends_with(".tsv")),
+            Self::Pass => is_dir && name == ".password-store",
             Self::Bitwarden | Self::SecretStore => false,
         }
     }
@@ -156,12 +154,12 @@ impl ImportSource {
     /// Returns the bytes.
     ///
     /// # Errors
-    /// [`Error::NotOfForm`] for a folder.
+    /// [`Error::NotOfForm`] for a directory.
     pub(super) fn into_read(self, form: &'static str) -> Result<Box<dyn Read>, Error> {
         match self {
             Self::File(file) => Ok(Box::new(file)),
             Self::Stream(stream) => Ok(stream),
-            Self::Folder(_) => Err(Error::NotOfForm { form, why: "it is a folder".to_owned() }),
+            Self::Dir(_) => Err(Error::NotOfForm { form, why: "it is a directory".to_owned() }),
         }
     }
 }
@@ -192,14 +190,14 @@ pub fn open(
             Ok(Box::new(csv::read(from, &reading.columns, reading.delimiter)?))
         }
         ImportFormat::Pass => match source {
-            ImportSource::Folder(folder) => Ok(Box::new(pass::read(&folder, reading.gpg.clone())?)),
-            _ => Err(Error::NotOfForm { form: pass::FORM, why: "it is no folder".into() }),
+            ImportSource::Dir(dir) => Ok(Box::new(pass::read(&dir, reading.gpg.clone())?)),
+            _ => Err(Error::NotOfForm { form: pass::FORM, why: "it is no directory".into() }),
         },
         ImportFormat::SecretStore => match source {
-            ImportSource::Folder(folder) => {
-                Ok(Box::new(secretstore::read(&folder, &reading.owner)?))
+            ImportSource::Dir(dir) => Ok(Box::new(secretstore::read(&dir, &reading.owner)?)),
+            _ => {
+                Err(Error::NotOfForm { form: secretstore::FORM, why: "it is no directory".into() })
             }
-            _ => Err(Error::NotOfForm { form: secretstore::FORM, why: "it is no folder".into() }),
         },
         ImportFormat::JsonLines => Ok(Box::new(JsonLines::new(source.into_read("JSON Lines")?))),
         ImportFormat::Dotenv => Ok(Box::new(Dotenv::new(source.into_read("an environment file")?))),
@@ -232,15 +230,15 @@ mod tests {
         for head in ["", "{\"items\":[]}", "name,password\n", "hunter2\n", "https://x/?a=b"] {
             assert_eq!(of("x", head), None, "{head}");
         }
-        assert!(ImportFormat::recognise(Path::new(".env"), None).is_err(), "a folder");
+        assert!(ImportFormat::recognise(Path::new(".env"), None).is_err(), "a directory");
         assert_eq!(
             ImportFormat::recognise(Path::new("/x/.password-store"), None).ok(),
             Some(ImportFormat::Pass)
         );
-        let folder = tempfile::tempdir().unwrap();
-        assert!(ImportFormat::recognise(folder.path(), None).is_err(), "it has no keys");
-        fs_err::write(folder.path().join(".gpg-id"), "x").unwrap();
-        assert_eq!(ImportFormat::recognise(folder.path(), None).ok(), Some(ImportFormat::Pass));
+        let dir = tempfile::tempdir().unwrap();
+        assert!(ImportFormat::recognise(dir.path(), None).is_err(), "it has no keys");
+        fs_err::write(dir.path().join(".gpg-id"), "x").unwrap();
+        assert_eq!(ImportFormat::recognise(dir.path(), None).ok(), Some(ImportFormat::Pass));
         let store =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/secretstore/no-password");
         assert_eq!(

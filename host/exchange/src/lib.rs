@@ -74,7 +74,7 @@ pub enum Position {
     Line(u64),
     /// An item of a list, from 1, and its title where it has one that can be shown.
     Item(u64, Option<String>),
-    /// A file below the folder that is imported.
+    /// A file below the directory that is imported.
     File(PathBuf),
 }
 

@@ -26,7 +26,7 @@ pub enum Overwrite {
 #[derive(Debug)]
 pub struct Output {
     path: PathBuf,
-    folder: OwnedFd,
+    dir: OwnedFd,
     file: File,
     /// What it is called meanwhile, where the file system has no files without a name.
     name: Option<String>,
@@ -53,20 +53,20 @@ impl Output {
             }
             _ => {}
         }
-        let folder = match path.parent() {
-            Some(folder) if folder != Path::new("") => folder,
+        let dir = match path.parent() {
+            Some(dir) if dir != Path::new("") => dir,
             _ => Path::new("."),
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let begin = || -> Result<_, Errno> {
-            let folder = rustix::fs::open(folder, flags, Mode::empty())?;
-            let (file, name) = begin(&folder, name)?;
+            let dir = rustix::fs::open(dir, flags, Mode::empty())?;
+            let (file, name) = begin(&dir, name)?;
             // The umask may have taken bits away.
             rustix::fs::fchmod(&file, Mode::from_raw_mode(PRIVATE_FILE))?;
-            Ok((folder, file, name))
+            Ok((dir, file, name))
         };
-        let (folder, file, name) = begin().map_err(|fault| failed(fault.into()))?;
-        Ok(Self { path: path.to_owned(), folder, file: file.into(), name, overwrite })
+        let (dir, file, name) = begin().map_err(|fault| failed(fault.into()))?;
+        Ok(Self { path: path.to_owned(), dir, file: file.into(), name, overwrite })
     }
 
     /// Gives the file its name, once the disk has it.
@@ -87,7 +87,7 @@ impl Output {
         let place = format!("/proc/self/fd/{}", self.file.as_raw_fd());
         let link = |name: &OsStr| {
             let flags = AtFlags::SYMLINK_FOLLOW;
-            rustix::fs::linkat(rustix::fs::CWD, &*place, &self.folder, name, flags)
+            rustix::fs::linkat(rustix::fs::CWD, &*place, &self.dir, name, flags)
         };
         match (self.name.take(), self.overwrite) {
             (None, Overwrite::Never) => link(target)?,
@@ -100,30 +100,24 @@ impl Output {
                     .expect("numbers do not end");
                 linked?;
                 self.name = Some(name.clone());
-                rustix::fs::renameat(&self.folder, &*name, &self.folder, target)?;
+                rustix::fs::renameat(&self.dir, &*name, &self.dir, target)?;
                 self.name = None;
             }
             (Some(name), overwrite) => {
                 self.name = Some(name.clone());
                 match overwrite {
                     Overwrite::WhenWhole => {
-                        rustix::fs::renameat(&self.folder, &*name, &self.folder, target)?;
+                        rustix::fs::renameat(&self.dir, &*name, &self.dir, target)?;
                     }
                     Overwrite::Never => {
                         let flags = RenameFlags::NOREPLACE;
-                        rustix::fs::renameat_with(
-                            &self.folder,
-                            &*name,
-                            &self.folder,
-                            target,
-                            flags,
-                        )?;
+                        rustix::fs::renameat_with(&self.dir, &*name, &self.dir, target, flags)?;
                     }
                 }
                 self.name = None;
             }
         }
-        Ok(rustix::fs::fsync(&self.folder)?)
+        Ok(rustix::fs::fsync(&self.dir)?)
     }
 }
 
@@ -141,30 +135,30 @@ impl Drop for Output {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
             // Best effort: what went wrong is told already.
-            let _ = rustix::fs::unlinkat(&self.folder, &**name, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&self.dir, &**name, AtFlags::empty());
         }
     }
 }
 
 /// Begins a file without a name, or with one of its own where there are no others.
-fn begin(folder: &OwnedFd, target: &OsStr) -> Result<(OwnedFd, Option<String>), Errno> {
+fn begin(dir: &OwnedFd, target: &OsStr) -> Result<(OwnedFd, Option<String>), Errno> {
     let mode = Mode::from_raw_mode(PRIVATE_FILE);
     let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
-    match rustix::fs::openat(folder, ".", flags, mode) {
+    match rustix::fs::openat(dir, ".", flags, mode) {
         Ok(file) => return Ok((file, None)),
         // What systems say that have no such files.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => {}
         Err(fault) => return Err(fault),
     }
-    named(folder, target)
+    named(dir, target)
 }
 
-fn named(folder: &OwnedFd, target: &OsStr) -> Result<(OwnedFd, Option<String>), Errno> {
+fn named(dir: &OwnedFd, target: &OsStr) -> Result<(OwnedFd, Option<String>), Errno> {
     let mode = Mode::from_raw_mode(PRIVATE_FILE);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     for number in 0.. {
         let name = temporary(target, number);
-        match rustix::fs::openat(folder, &*name, flags, mode) {
+        match rustix::fs::openat(dir, &*name, flags, mode) {
             Ok(file) => return Ok((file, Some(name))),
             Err(Errno::EXIST) => {}
             Err(fault) => return Err(fault),
@@ -185,15 +179,15 @@ mod tests {
 
     use super::*;
 
-    fn names(folder: &Path) -> Vec<String> {
-        let entries = std::fs::read_dir(folder).unwrap();
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(dir).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
     /// A file that has a name meanwhile, as on file systems without other ones.
     fn with_a_name(path: &Path, overwrite: Overwrite) -> Output {
         let mut output = Output::create(path, overwrite).unwrap();
-        let (file, name) = named(&output.folder, path.file_name().unwrap()).unwrap();
+        let (file, name) = named(&output.dir, path.file_name().unwrap()).unwrap();
         (output.file, output.name) = (file.into(), name);
         output
     }
@@ -201,8 +195,8 @@ mod tests {
     #[test]
     fn a_file_is_there_when_it_is_whole_and_for_nobody_else() {
         for begin in [|path: &Path, how| Output::create(path, how).unwrap(), with_a_name] {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("out");
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("out");
             let mut output = begin(&path, Overwrite::Never);
             output.write_all(b"one").unwrap();
             assert!(!path.exists());
@@ -215,41 +209,41 @@ mod tests {
             assert_eq!(std::fs::read(&path).unwrap(), b"one");
             output.finish().unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), b"two");
-            assert_eq!(names(folder.path()), ["out"]);
+            assert_eq!(names(dir.path()), ["out"]);
         }
     }
 
     #[test]
     fn a_file_that_is_there_is_never_replaced_unless_that_was_said() {
         for begin in [|path: &Path, how| Output::create(path, how).unwrap(), with_a_name] {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("out");
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("out");
             let output = begin(&path, Overwrite::Never);
             std::fs::write(&path, "another").unwrap();
             assert!(matches!(output.finish(), Err(Error::Exists { .. })));
             assert!(matches!(Output::create(&path, Overwrite::Never), Err(Error::Exists { .. })));
             assert_eq!(std::fs::read(&path).unwrap(), b"another");
-            assert_eq!(names(folder.path()), ["out"]);
+            assert_eq!(names(dir.path()), ["out"]);
         }
     }
 
     #[test]
     fn what_is_not_finished_leaves_nothing() {
         for begin in [|path: &Path, how| Output::create(path, how).unwrap(), with_a_name] {
-            let folder = tempfile::tempdir().unwrap();
-            let mut output = begin(&folder.path().join("out"), Overwrite::Never);
+            let dir = tempfile::tempdir().unwrap();
+            let mut output = begin(&dir.path().join("out"), Overwrite::Never);
             output.write_all(b"half").unwrap();
             drop(output);
-            assert!(names(folder.path()).is_empty());
+            assert!(names(dir.path()).is_empty());
         }
     }
 
     #[test]
-    fn a_folder_or_a_link_is_not_replaced() {
-        let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("link");
+    fn a_dir_or_a_link_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
-        for path in [folder.path(), &link] {
+        for path in [dir.path(), &link] {
             assert!(Output::create(path, Overwrite::WhenWhole).is_err());
         }
     }

@@ -1,12 +1,12 @@
-//! The folder of `pass` and of gopass: a file encrypted with gpg for each secret.
+//! The directory of `pass` and of gopass: a file encrypted with gpg for each secret.
 
+mod dir;
 mod entry;
-mod folder;
 mod gpg;
 
 use std::path::Path;
 
-use self::folder::Found;
+use self::dir::Found;
 pub use self::gpg::{Gpg, Prompt};
 use super::distinct::Distinct;
 use super::left_out::{LeftOut, Thing};
@@ -19,14 +19,14 @@ pub(super) const FORM: &str = "a password store";
 const OTHERS: Thing =
     Thing("file that is not encrypted with gpg", "files that are not encrypted with gpg");
 
-/// Looks through a folder, and decrypts its files as they are asked for. The name of a secret
+/// Looks through a directory, and decrypts its files as they are asked for. The name of a secret
 /// is the path of its file, without `.gpg`.
 ///
 /// # Errors
 /// [`Error::NoProgram`] where there is no gpg, [`Error::Read`], or [`Error::NotOfForm`] where
-/// the folder has no file to decrypt, or more than 100,000.
-pub fn read(folder: &Path, gpg: Gpg) -> Result<PassEntries, Error> {
-    let all = folder::all(folder)?;
+/// the directory has no file to decrypt, or more than 100,000.
+pub fn read(dir: &Path, gpg: Gpg) -> Result<PassEntries, Error> {
+    let all = dir::all(dir)?;
     if all.found.is_empty() {
         let why = "there is no `.gpg` file in it".into();
         return Err(Error::NotOfForm { form: FORM, why });
@@ -37,7 +37,7 @@ pub fn read(folder: &Path, gpg: Gpg) -> Result<PassEntries, Error> {
     Ok(PassEntries { found: all.found.into_iter(), gpg, names: Distinct::default(), left_out })
 }
 
-/// The secrets of a folder.
+/// The secrets of a directory.
 #[derive(Debug)]
 pub struct PassEntries {
     found: std::vec::IntoIter<Found>,
@@ -54,7 +54,7 @@ impl PassEntries {
         let name = found.path.to_str().and_then(|path| path.strip_suffix(".gpg"));
         let name = name.ok_or_else(|| bad("its name is not UTF-8".into()))?;
         let name = self.names.name(&[name]).map_err(bad)?;
-        let encrypted = folder::content(&place).map_err(bad)?;
+        let encrypted = dir::content(&place).map_err(bad)?;
         let text = self.gpg.decrypt(encrypted).map_err(bad)?;
         decrypted(text, at.clone(), name)
     }

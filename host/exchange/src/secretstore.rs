@@ -1,4 +1,4 @@
-//! The folder of PowerShell's SecretStore: three encrypted files of one account, with a
+//! The directory of PowerShell's SecretStore: three encrypted files of one account, with a
 //! password or without. Read only: what it encrypts with is weak.
 //!
 //! `storeconfig` says whether there is a password, `storeaux` has the key, `storefile` all
@@ -46,17 +46,17 @@ pub struct Owner {
     pub password: Option<SecretText>,
 }
 
-/// Returns whether a folder has the three files.
-pub(super) fn is_store(folder: &Path) -> bool {
-    [CONFIG, KEY, DATA].iter().all(|name| folder.join(name).is_file())
+/// Returns whether a directory has the three files.
+pub(super) fn is_store(dir: &Path) -> bool {
+    [CONFIG, KEY, DATA].iter().all(|name| dir.join(name).is_file())
 }
 
 /// Opens a store and unlocks it.
 ///
 /// # Errors
 /// Those of [`Store::open`] and [`Store::unlock`].
-pub fn read(folder: &Path, owner: &Owner) -> Result<Entries, Error> {
-    Store::open(folder, &owner.user)?.unlock(owner.password.as_ref())
+pub fn read(dir: &Path, owner: &Owner) -> Result<Entries, Error> {
+    Store::open(dir, &owner.user)?.unlock(owner.password.as_ref())
 }
 
 /// A store of which is known whether it has a password.
@@ -84,10 +84,10 @@ impl Store {
     /// [`Error::Read`]; [`Error::WrongAccount`] where `storeconfig` is not that account's;
     /// [`Error::NotOfForm`] where a file is missing, has more than 64 MiB, holds what is not
     /// known, or `storeaux` is damaged.
-    pub fn open(folder: &Path, user: &str) -> Result<Self, Error> {
-        let config = content(folder, CONFIG, MAX_SMALL_BYTES)?;
-        let key = content(folder, KEY, MAX_SMALL_BYTES)?;
-        Self::new(user, &config, &key, content(folder, DATA, MAX_BYTES)?)
+    pub fn open(dir: &Path, user: &str) -> Result<Self, Error> {
+        let config = content(dir, CONFIG, MAX_SMALL_BYTES)?;
+        let key = content(dir, KEY, MAX_SMALL_BYTES)?;
+        Self::new(user, &config, &key, content(dir, DATA, MAX_BYTES)?)
     }
 
     /// Returns the store that these contents of the three files are.
@@ -210,11 +210,11 @@ fn split(data: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Reads one of the files.
-fn content(folder: &Path, name: &str, most: usize) -> Result<Vec<u8>, Error> {
+fn content(dir: &Path, name: &str, most: usize) -> Result<Vec<u8>, Error> {
     // A pipe in its place is not waited for.
     let flags = rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).expect("flags of open have 32 bits");
-    let path = folder.join(name);
+    let path = dir.join(name);
     let read = || -> io::Result<Option<Vec<u8>>> {
         let file = OpenOptions::new().read(true).custom_flags(flags).open(&path)?;
         if !file.metadata()?.is_file() {
@@ -230,7 +230,7 @@ fn content(folder: &Path, name: &str, most: usize) -> Result<Vec<u8>, Error> {
         Ok(None) => Err(wrong(format!("its `{name}` has more than {most} bytes"))),
         Err(fault) => Err(match fault.kind() {
             io::ErrorKind::NotFound => wrong(format!("it has no `{name}`")),
-            io::ErrorKind::NotADirectory => wrong("it is no folder".to_owned()),
+            io::ErrorKind::NotADirectory => wrong("it is no directory".to_owned()),
             _ => Error::Read(fault),
         }),
     }

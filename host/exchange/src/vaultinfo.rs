@@ -24,11 +24,11 @@ pub(super) const FORM: &str = "a registry of SecretManagement";
 /// What the file is called.
 pub const FILE: &str = "vaultinfo";
 
-/// The folder that it is in.
-pub const FOLDER: &str = "secretvaultregistry";
+/// The directory that it is in.
+pub const DIR: &str = "secretvaultregistry";
 
-/// The folder beside that one which SecretStore has its files in.
-pub const STORE_FOLDER: &str = "localstore";
+/// The directory beside that one which SecretStore has its files in.
+pub const STORE_DIR: &str = "localstore";
 
 /// The most vaults of one file: nobody registers a hundred.
 const MAX_VAULTS: usize = 1_000;

@@ -44,8 +44,8 @@ fn main() -> ExitCode {
 
 /// Returns a plugin's id, and the median time of a call with one thread and with four.
 fn measured(file: &Path) -> Result<(String, Duration, Duration), Box<dyn std::error::Error>> {
-    let folder = tempfile::tempdir()?;
-    let root = folder.path().canonicalize()?;
+    let dir = tempfile::tempdir()?;
+    let root = dir.path().canonicalize()?;
     let paths = Paths {
         system_config: root.join("etc"),
         user_config: Some(root.join("config")),
@@ -100,9 +100,9 @@ fn measured(file: &Path) -> Result<(String, Duration, Duration), Box<dyn std::er
 
 /// Registers a vault that opens without a prompt.
 fn registered(host: &Host, id: &str, root: &Path) -> Result<VaultName, Box<dyn std::error::Error>> {
-    let folder: PathBuf = root.join("vault");
-    std::fs::create_dir(&folder)?;
-    let mut new = NewRegistration::new(VaultName::parse("measured")?, id, folder);
+    let dir: PathBuf = root.join("vault");
+    std::fs::create_dir(&dir)?;
+    let mut new = NewRegistration::new(VaultName::parse("measured")?, id, dir);
     let parameters: &[(&str, &str)] = match id {
         "store" => &[("path", "store"), ("key-file", "key/file")],
         "files" => &[("folder", "files")],

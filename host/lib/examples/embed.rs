@@ -2,7 +2,7 @@
 //! no environment and touches no terminal; all it needs it is given here.
 //!
 //! `cargo run --example embed -- PLUGIN.so` installs the plugin file into a temporary
-//! folder, registers a vault for this process only, and keeps a secret in it.
+//! directory, registers a vault for this process only, and keeps a secret in it.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,8 +39,8 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     let plugin = std::env::args_os().nth(1).map(PathBuf::from).ok_or("usage: embed PLUGIN.so")?;
     let plugin = plugin.canonicalize()?;
-    let folder = tempfile::tempdir()?;
-    let root = folder.path().canonicalize()?;
+    let dir = tempfile::tempdir()?;
+    let root = dir.path().canonicalize()?;
     let paths = Paths {
         system_config: "/etc/keystead".into(),
         user_config: Some(root.join("config")),

@@ -2,7 +2,7 @@
 //! memory only, until they run out. No plugin's code runs in it, and it reads no file.
 //!
 //! [`Client`] is the host's end; [`dispatch`] is the agent itself, the same binary behind a
-//! hidden argument. Both are given the folder of the socket: nothing is looked up here, and
+//! hidden argument. Both are given the directory of the socket: nothing is looked up here, and
 //! only [`Client::keep`] and [`SessionCache::keep_login`] start anything. For Linux.
 
 mod client;
@@ -128,9 +128,9 @@ pub trait SessionCache: Send + Sync {
     /// process has it.
     fn asking(&self, key: &SessionKey) -> Option<PromptLock>;
 
-    /// Returns the folder that they are reached through, where there is one: no plugin may write
+    /// Returns the directory that they are reached through, where there is one: no plugin may write
     /// there.
-    fn folder(&self) -> Option<PathBuf> {
+    fn dir(&self) -> Option<PathBuf> {
         None
     }
 }

@@ -85,20 +85,20 @@ impl Finding {
 }
 
 impl Host {
-    /// Looks for what is wrong with folders, plugins and registrations: errors first, and
-    /// in each half folders before plugins before vaults. Nothing found is all sound.
+    /// Looks for what is wrong with directories, plugins and registrations: errors first, and
+    /// in each half directories before plugins before vaults. Nothing found is all sound.
     ///
     /// No plugin is run, no vault is opened, no reference is followed, nothing is written.
     /// Every plugin file is read and hashed, whatever was found out about it before.
     pub(crate) fn diagnose(&self) -> Vec<Finding> {
         let survey = self.plugins().survey();
         let mut findings = Vec::new();
-        self.folders(&survey, &mut findings);
+        self.dirs(&survey, &mut findings);
         findings.extend(sandbox::findings(survey.sandbox));
         findings.extend(sandbox::of_namespaces(survey.namespaces, &self.options().runner));
         self.all_plugins(&survey, &mut findings);
         self.all_vaults(&survey, &mut findings);
-        // One unsafe folder stands in the way of many things.
+        // One unsafe directory stands in the way of many things.
         let mut seen = Vec::new();
         findings.retain(|finding| {
             let is_new = !seen.contains(&(finding.code, finding.what.clone()));
@@ -129,7 +129,7 @@ fn users_of(host: &Host, id: &str) -> Vec<keystead_plugin_api::VaultName> {
     uses.map(|vault| vault.name).collect()
 }
 
-/// Whether nothing more can be said of plugins than that their folders cannot be used.
+/// Whether nothing more can be said of plugins than that their directories cannot be used.
 fn is_blind(survey: &Survey) -> bool {
     !survey.faults.is_empty()
 }

@@ -321,7 +321,7 @@ pub enum Error {
         plugin: String,
         /// Where it could write.
         path: PathBuf,
-        /// The folder of Keystead's own.
+        /// The directory of Keystead's own.
         own: PathBuf,
     },
     /// A path that the vault grants cannot be granted as it leads now.

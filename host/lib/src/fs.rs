@@ -26,13 +26,13 @@ pub const MAX_PLUGIN_BYTES: u64 = 256 * 1024 * 1024;
 /// The most symbolic links one walk follows: the kernel's own number.
 pub const MAX_LINKS: u32 = 40;
 
-/// The mode of a folder that is one user's own.
-pub const PRIVATE_FOLDER: u32 = 0o700;
+/// The mode of a directory that is one user's own.
+pub const PRIVATE_DIR: u32 = 0o700;
 
 /// The mode of a file that is one user's own.
 pub const PRIVATE_FILE: u32 = 0o600;
 
-/// Why a file or folder is not used.
+/// Why a file or directory is not used.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -43,13 +43,13 @@ pub enum Error {
         /// The path as given.
         path: PathBuf,
     },
-    /// There is nothing at the path, or a folder on the way does not exist.
+    /// There is nothing at the path, or a directory on the way does not exist.
     #[error("`{path}` does not exist", path = path.display())]
     Missing {
         /// The path as given.
         path: PathBuf,
     },
-    /// A name that should stand for one entry of a folder has a slash, is empty, or is `.`
+    /// A name that should stand for one entry of a directory has a slash, is empty, or is `.`
     /// or `..`.
     #[error("`{name}` is not a file name")]
     Name {
@@ -74,56 +74,56 @@ pub enum Error {
         /// Whose it may be, in words.
         allowed: String,
     },
-    /// The file or a folder on the way belongs to someone else.
+    /// The file or a directory on the way belongs to someone else.
     #[error("`{path}` is not safe to use: `{at}` belongs to user id {owner}, not to {allowed}", path = path.display(), at = at.display())]
     Owner {
         /// The path as given.
         path: PathBuf,
-        /// The file or folder that is wrong.
+        /// The file or directory that is wrong.
         at: PathBuf,
         /// Whose it is.
         owner: u32,
         /// Whose it may be, in words.
         allowed: String,
     },
-    /// The file or a folder on the way can be written by everyone.
+    /// The file or a directory on the way can be written by everyone.
     #[error("`{path}` is not safe to use: `{at}` can be written by everyone (mode {mode:04o})", path = path.display(), at = at.display())]
     OthersWrite {
         /// The path as given.
         path: PathBuf,
-        /// The file or folder that is wrong.
+        /// The file or directory that is wrong.
         at: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
-    /// The file or a folder on the way can be written by a group that is not the user's
+    /// The file or a directory on the way can be written by a group that is not the user's
     /// own private one.
     #[error("`{path}` is not safe to use: `{at}` can be written by the group with id {group} (mode {mode:04o})", path = path.display(), at = at.display())]
     GroupWrite {
         /// The path as given.
         path: PathBuf,
-        /// The file or folder that is wrong.
+        /// The file or directory that is wrong.
         at: PathBuf,
         /// The group.
         group: u32,
         /// Its permission bits.
         mode: u32,
     },
-    /// The file or a folder on the way has an access list, which may let more people
+    /// The file or a directory on the way has an access list, which may let more people
     /// write than its mode says.
     #[error("`{path}` is not safe to use: `{at}` can be written by its group and has an access list that may name others", path = path.display(), at = at.display())]
     AccessList {
         /// The path as given.
         path: PathBuf,
-        /// The file or folder that is wrong.
+        /// The file or directory that is wrong.
         at: PathBuf,
     },
-    /// The file lies directly in a folder that everyone may write to, such as `/tmp`.
+    /// The file lies directly in a directory that everyone may write to, such as `/tmp`.
     #[error("`{path}` lies directly in `{at}`, where everyone can put files", path = path.display(), at = at.display())]
-    SharedFolder {
+    SharedDir {
         /// The path as given.
         path: PathBuf,
-        /// The folder that everyone may write to.
+        /// The directory that everyone may write to.
         at: PathBuf,
     },
     /// What is at the path is not an ordinary file.
@@ -134,12 +134,12 @@ pub enum Error {
         /// What it is, with its article.
         found: &'static str,
     },
-    /// What is at the path, or on the way to it, is not a folder.
-    #[error("`{at}` is {found}, not a folder", at = at.display())]
-    NotAFolder {
+    /// What is at the path, or on the way to it, is not a directory.
+    #[error("`{at}` is {found}, not a directory", at = at.display())]
+    NotADir {
         /// The path as given.
         path: PathBuf,
-        /// What should have been a folder.
+        /// What should have been a directory.
         at: PathBuf,
         /// What it is, with its article.
         found: &'static str,
@@ -188,9 +188,9 @@ impl Error {
             Self::OthersWrite { .. } => "E02.others-write",
             Self::GroupWrite { .. } => "E02.group-write",
             Self::AccessList { .. } => "E02.access-list",
-            Self::SharedFolder { .. } => "E02.shared-folder",
+            Self::SharedDir { .. } => "E02.shared-folder",
             Self::NotAFile { .. } => "E02.not-a-file",
-            Self::NotAFolder { .. } => "E02.not-a-folder",
+            Self::NotADir { .. } => "E02.not-a-folder",
             Self::TooLarge { .. } => "E02.too-large",
             Self::Changed { .. } => "E02.changed",
             Self::MixedIds(error) => error.code(),
@@ -222,10 +222,10 @@ pub fn read_once(file: OpenedFile, most: u64) -> Result<Vec<u8>, Error> {
 }
 
 /// Writes the file as a whole: after a crash or a full disk there is the old file or the
-/// new one. The folder is walked as [`Rule::User`]; the file gets exactly this mode.
+/// new one. The directory is walked as [`Rule::User`]; the file gets exactly this mode.
 ///
 /// # Errors
-/// When the folder is not safe, or the system refuses.
-pub fn write_atomic(folder: &Path, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
-    SafeDir::open(folder, Rule::User)?.write(name, bytes, mode)
+/// When the directory is not safe, or the system refuses.
+pub fn write_atomic(dir: &Path, name: &str, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    SafeDir::open(dir, Rule::User)?.write(name, bytes, mode)
 }

@@ -124,7 +124,7 @@ pub struct VaultDetails {
 impl Host {
     /// Returns a host. Opens nothing and reads nothing.
     ///
-    /// In a process that the kernel started with more rights than its user has, the user's folders
+    /// In a process that the kernel started with more rights than its user has, the user's directories
     /// do not count. In a set-user-ID or set-group-ID process every call of it is refused
     /// ([`Error::MixedIds`]).
     ///
@@ -133,11 +133,11 @@ impl Host {
     /// use keystead::paths::Paths;
     /// use keystead::{Host, Options};
     ///
-    /// let folder = tempfile::tempdir()?;
+    /// let directory = tempfile::tempdir()?;
     /// let paths = Paths {
-    ///     system_config: folder.path().join("etc"),
-    ///     user_config: Some(folder.path().join("config")),
-    ///     user_data: Some(folder.path().join("data")),
+    ///     system_config: directory.path().join("etc"),
+    ///     user_config: Some(directory.path().join("config")),
+    ///     user_data: Some(directory.path().join("data")),
     ///     packaged: Vec::new(),
     /// };
     /// let host = Host::new(Options::new(paths, "/proc/self/exe".into()));
@@ -269,7 +269,7 @@ impl Host {
         let faults: Vec<_> = listing.faults.into_iter().map(Error::from).collect();
         match unsaid {
             Some(error) if vaults.is_empty() => Err(error),
-            // A folder that cannot be used is told once.
+            // A directory that cannot be used is told once.
             Some(error) if faults.iter().all(|fault| fault.to_string() != error.to_string()) => {
                 Ok((vaults, std::iter::once(error).chain(faults).collect()))
             }

@@ -101,7 +101,7 @@ fn decide(user: Ids, group: Ids) -> Result<(), MixedIds> {
     if user.are_one() && group.are_one() { Ok(()) } else { Err(MixedIds) }
 }
 
-/// Returns whose folders count in this process: only the system's where its program was started with
+/// Returns whose directories count in this process: only the system's where its program was started with
 /// more rights than its user has, by file capabilities or by a security module.
 pub fn privilege() -> Privilege {
     if check().is_ok() && !is_secure_execution() { Privilege::Ordinary } else { Privilege::SetId }

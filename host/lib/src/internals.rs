@@ -40,7 +40,7 @@ pub mod escape {
     pub use crate::escape::*;
 }
 
-/// Files, folders and locks.
+/// Files, directories and locks.
 pub mod fs {
     pub use crate::fs::*;
 }
@@ -86,7 +86,7 @@ pub fn kind_to_write(host: &Host, vault: &VaultName) -> Result<ParsedKind> {
     host.kind_to_write(vault)
 }
 
-/// Looks for what is wrong with folders, plugins and registrations.
+/// Looks for what is wrong with directories, plugins and registrations.
 pub fn diagnose(host: &Host) -> Vec<Finding> {
     host.diagnose()
 }
@@ -134,8 +134,8 @@ pub fn optional_permissions(host: &Host, entry: &Registration) -> Result<Vec<Opt
 ///
 /// # Errors
 /// That the reference cannot be followed.
-pub fn follow(host: &Host, what: &str, of: &Reference, folder: &Path) -> Result<SecretText> {
-    host.follow(what, of, folder)
+pub fn follow(host: &Host, what: &str, of: &Reference, dir: &Path) -> Result<SecretText> {
+    host.follow(what, of, dir)
 }
 
 /// Runs the conformance tests on a file that need not be installed.

@@ -1,4 +1,4 @@
-//! What a caller gives the host: folders, the program for runners, and the few things of
+//! What a caller gives the host: directories, the program for runners, and the few things of
 //! its surroundings that the library never looks up itself.
 
 use std::io;
@@ -73,7 +73,7 @@ impl Options {
 }
 
 impl Options {
-    /// Leaves out the user's folders where the kernel says that this process has more rights than
+    /// Leaves out the user's directories where the kernel says that this process has more rights than
     /// its user has.
     pub(crate) fn for_this_process(mut self) -> Self {
         if ids::privilege() != Privilege::Ordinary {

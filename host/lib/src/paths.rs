@@ -1,4 +1,4 @@
-//! Where things are: the folders a caller gives the host. Never looked up in the environment here.
+//! Where things are: the directories a caller gives the host. Never looked up in the environment here.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,10 +33,10 @@ impl fmt::Display for Layer {
     }
 }
 
-/// The folders the host works in. The caller fills it, from the environment or not.
+/// The directories the host works in. The caller fills it, from the environment or not.
 ///
 /// Every path is absolute: a relative one would make the answer depend on where the
-/// process happens to be. A folder that does not exist is an empty one.
+/// process happens to be. A directory that does not exist is an empty one.
 ///
 /// # Examples
 /// ```
@@ -64,12 +64,12 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// Returns these folders without the user's.
+    /// Returns these directories without the user's.
     pub(crate) fn of_the_system(self) -> Self {
         Self { user_config: None, user_data: None, ..self }
     }
 
-    /// Returns the folder of a layer's settings and registrations.
+    /// Returns the directory of a layer's settings and registrations.
     pub fn config_dir(&self, layer: Layer) -> Option<&Path> {
         match layer {
             Layer::System => Some(&self.system_config),
@@ -77,7 +77,7 @@ impl Paths {
         }
     }
 
-    /// Returns the folder with one file per registered vault.
+    /// Returns the directory with one file per registered vault.
     pub fn vaults_dir(&self, layer: Layer) -> Option<PathBuf> {
         Some(self.config_dir(layer)?.join("vaults"))
     }
@@ -93,7 +93,7 @@ impl Paths {
         Some(self.config_dir(layer)?.join("config.toml"))
     }
 
-    /// Returns the folder of the locks between this user's processes.
+    /// Returns the directory of the locks between this user's processes.
     pub(crate) fn locks_dir(&self) -> Option<PathBuf> {
         Some(self.user_data.as_deref()?.join("locks"))
     }

@@ -169,10 +169,10 @@ impl Reference {
 
     /// Returns the same reference with an absolute path where it names a file: against
     /// `home` for `~/`, else against `folder`. `None` where `~/` is used without a home, or
-    /// where the folder is not UTF-8 and the reference could not be written down.
-    pub fn anchored(self, folder: &Path, home: Option<&Path>) -> Option<Self> {
+    /// where the directory is not UTF-8 and the reference could not be written down.
+    pub fn anchored(self, dir: &Path, home: Option<&Path>) -> Option<Self> {
         let Self::File(path) = self else { return Some(self) };
-        let absolute = absolute(&path.0, folder, home)?;
+        let absolute = absolute(&path.0, dir, home)?;
         Some(Self::File(FilePath(absolute.to_str()?.to_owned())))
     }
 
@@ -187,11 +187,11 @@ impl Reference {
 
 /// Returns a path as people type it made absolute, without looking at any file: `..` stays,
 /// since what it means depends on links. `None` where `~` is used without a home.
-pub(crate) fn absolute(typed: &str, folder: &Path, home: Option<&Path>) -> Option<PathBuf> {
+pub(crate) fn absolute(typed: &str, dir: &Path, home: Option<&Path>) -> Option<PathBuf> {
     let joined = match typed.strip_prefix('~') {
         Some("") => home?.to_owned(),
         Some(rest) if rest.starts_with('/') => home?.join(rest.trim_start_matches('/')),
-        _ => folder.join(typed),
+        _ => dir.join(typed),
     };
     Some(joined.components().collect())
 }
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_anchored_at_home_or_at_the_folder() {
+    fn a_file_is_anchored_at_home_or_at_the_dir() {
         let anchored = |text: &str, home: Option<&str>| {
             let reference = Reference::parse(text).unwrap();
             let home = home.map(Path::new);

@@ -1,4 +1,4 @@
-//! Which vaults are registered: layers of folders, one file a vault. Reading one vault
+//! Which vaults are registered: layers of directories, one file a vault. Reading one vault
 //! parses one file; nothing is read before it is asked for.
 
 mod circle;
@@ -62,7 +62,7 @@ pub struct RegisteredVault {
 }
 
 impl Registry {
-    /// Returns the registry of these folders. Reads nothing.
+    /// Returns the registry of these directories. Reads nothing.
     pub fn open(paths: &Paths) -> Self {
         let paths = paths.clone();
         match ids::privilege() {
@@ -213,7 +213,7 @@ impl Registry {
         for (name, file) in files.vaults {
             let path = file.as_ref().map_or_else(|_| shelf.path(""), |file| shelf.path(file));
             let entry = file.and_then(|file| Ok(shelf.read(&file)?.0));
-            // Unregistered since the folder was listed.
+            // Unregistered since the directory was listed.
             if matches!(entry, Err(Error::NoSuchVault { .. })) {
                 continue;
             }

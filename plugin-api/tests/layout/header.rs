@@ -148,8 +148,8 @@ fn in_c(expressions: &[String]) -> Vec<i64> {
     let source = format!(
         "#include <stdio.h>\n#include \"keystead_value.h\"\nint main(void) {{\n{lines}    return 0;\n}}\n"
     );
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let (file, program) = (folder.join("header.c"), folder.join("header"));
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let (file, program) = (dir.join("header.c"), dir.join("header"));
     std::fs::write(&file, source).unwrap();
     run(compiler().arg(&file).arg("-o").arg(&program));
     run(&mut Command::new(&program)).lines().map(|line| line.parse().unwrap()).collect()

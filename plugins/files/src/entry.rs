@@ -1,4 +1,4 @@
-//! One file of a folder: what it is, without waiting for a pipe or following a link, and its
+//! One file of a directory: what it is, without waiting for a pipe or following a link, and its
 //! content as it was at one moment.
 
 use std::fs::File;
@@ -14,8 +14,8 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::content::{self, Mark, Newline};
+use crate::dir::Snapshot;
 use crate::failed;
-use crate::folder::Snapshot;
 use crate::kinds::Kinds;
 use crate::name::INDEX;
 use crate::trust;
@@ -26,8 +26,8 @@ const TRIES: usize = 5;
 /// What a name stands for.
 pub(crate) enum Look {
     Nothing,
-    /// A folder: not a secret.
-    Folder,
+    /// A directory: not a secret.
+    Dir,
     File(Stat),
     /// A link.
     Link,
@@ -40,7 +40,7 @@ pub(crate) fn look(snapshot: &Snapshot, name: &str) -> Result<Look> {
     match rustix::fs::statat(&snapshot.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Look::File(stat),
-            FileType::Directory => Look::Folder,
+            FileType::Directory => Look::Dir,
             FileType::Symlink => Look::Link,
             _ => Look::Special,
         }),
@@ -52,11 +52,11 @@ pub(crate) fn look(snapshot: &Snapshot, name: &str) -> Result<Look> {
 /// Returns the state of the file of this name.
 ///
 /// # Errors
-/// `NotFound` where there is nothing or a folder, `Denied` where there is what is no file.
+/// `NotFound` where there is nothing or a directory, `Denied` where there is what is no file.
 pub(crate) fn file(snapshot: &Snapshot, name: &str) -> Result<Stat> {
     match look(snapshot, name)? {
         Look::File(stat) => Ok(stat),
-        Look::Nothing | Look::Folder => Err(Error::not_found()),
+        Look::Nothing | Look::Dir => Err(Error::not_found()),
         Look::Link => Err(link(snapshot, name)),
         Look::Special => Err(special(snapshot, name)),
     }
@@ -149,7 +149,7 @@ fn try_read(snapshot: &Snapshot, name: &str, newline: Newline) -> Result<Option<
     Ok(Some(Secret::with_metadata(value, metadata(&before)).of_version(version(&before))))
 }
 
-/// Returns what the folder's index says of a file.
+/// Returns what the directory's index says of a file.
 fn marked(snapshot: &Snapshot, name: &str, stat: &Stat) -> Result<Mark> {
     let kinds = Kinds::of(snapshot);
     let kinds = kinds.map_err(|error| failed("read", &path(snapshot, INDEX), error))?;

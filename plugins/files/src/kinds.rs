@@ -1,10 +1,10 @@
-//! Which files of a folder hold bytes although they are UTF-8: an index beside them says so. The
+//! Which files of a directory hold bytes although they are UTF-8: an index beside them says so. The
 //! files themselves have nothing but their content, for whichever program reads them.
 //!
 //! A line of it is of one content: it names the file, its number, its size and when it was written.
 //! What another program writes in its place has another time, and is what its bytes are; what is
 //! renamed keeps its number, and a copy that keeps names and times keeps its kinds. Nothing in it
-//! tells of a content what the folder does not.
+//! tells of a content what the directory does not.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ use std::rc::Rc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use crate::folder::Snapshot;
+use crate::dir::Snapshot;
 use crate::name::{INDEX, NEW_INDEX};
 use crate::trust;
 use crate::write::created;
@@ -100,7 +100,7 @@ pub(crate) struct Kinds {
     is_whole: bool,
 }
 
-/// What was read of a folder's index last, and of which state of it.
+/// What was read of a directory's index last, and of which state of it.
 pub(crate) type Cache = RefCell<Option<Box<Cached>>>;
 
 pub(crate) struct Cached {
@@ -116,7 +116,7 @@ fn state(stat: &Stat) -> State {
 }
 
 impl Kinds {
-    /// Returns what the index of a folder says now. One that others could have written says
+    /// Returns what the index of a directory says now. One that others could have written says
     /// nothing.
     pub(crate) fn of(snapshot: &Snapshot) -> io::Result<Rc<Self>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;

@@ -1,11 +1,11 @@
-//! A folder as a vault, one secret a file, raw: the secrets of Docker and Podman, Kubernetes
-//! volumes, systemd credentials; and folders of one's own, which are written to as well.
+//! A directory as a vault, one secret a file, raw: the secrets of Docker and Podman, Kubernetes
+//! volumes, systemd credentials; and directories of one's own, which are written to as well.
 //! docs/guides/files.md has every rule.
 #![forbid(unsafe_code)]
 
 mod content;
+mod dir;
 mod entry;
-mod folder;
 mod kinds;
 mod listing;
 mod manifest;

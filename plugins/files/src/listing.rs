@@ -1,13 +1,13 @@
-//! What a folder has, read once and given out page by page: all pages are of one moment.
+//! What a directory has, read once and given out page by page: all pages are of one moment.
 
 use std::collections::VecDeque;
 
 use keystead_plugin_api::{Deadline, Entry, Error, ListRequest, Page, Result};
 use rustix::fs::Dir;
 
+use crate::dir::{Read, SecretsDir, Snapshot};
 use crate::entry::{self, Look};
 use crate::failed;
-use crate::folder::{Folder, Read, Snapshot};
 use crate::name;
 
 /// After how many files the clock is looked at.
@@ -19,7 +19,7 @@ pub(crate) struct Rest {
     entries: VecDeque<Entry>,
 }
 
-/// Everything in a folder.
+/// Everything in a directory.
 #[derive(Default)]
 pub(crate) struct Contents {
     /// Its secrets, sorted by name.
@@ -56,7 +56,7 @@ pub(crate) fn contents(snapshot: &Snapshot, deadline: Deadline) -> Result<Conten
         };
         match entry::look(snapshot, secret.as_str())? {
             Look::File(stat) => contents.entries.push(entry::listed(secret, &stat)),
-            Look::Folder => leave_out("is a folder"),
+            Look::Dir => leave_out("is a directory"),
             Look::Link => leave_out("is a link"),
             Look::Special => leave_out("is a pipe, a socket or a device"),
             // Removed a moment ago.
@@ -68,12 +68,12 @@ pub(crate) fn contents(snapshot: &Snapshot, deadline: Deadline) -> Result<Conten
     Ok(contents)
 }
 
-/// Returns a page, and leaves in `rest` what comes behind it. `None` where there is no folder.
+/// Returns a page, and leaves in `rest` what comes behind it. `None` where there is no directory.
 ///
 /// # Errors
 /// Those of [`contents`].
 pub(crate) fn page(
-    folder: &Folder,
+    dir: &SecretsDir,
     rest: &mut Option<Rest>,
     request: &ListRequest,
 ) -> Result<Option<Page>> {
@@ -81,7 +81,7 @@ pub(crate) fn page(
     let mut entries = match rest.take() {
         Some(rest) if Some(rest.cursor.as_str()) == after => rest.entries,
         _ => {
-            let read = folder.read(request.deadline, |snapshot| {
+            let read = dir.read(request.deadline, |snapshot| {
                 contents(snapshot, request.deadline).map(Read::Perhaps)
             })?;
             let Some(contents) = read else { return Ok(None) };

@@ -6,11 +6,11 @@ use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
 /// The kind of vault that is written to.
 pub(crate) const READ_WRITE: &str = "read-write";
 
-/// The parameter that names a folder to read. Not the same as [`FOLDER`]: a permission is asked
+/// The parameter that names a directory to read. Not the same as [`DIR`]: a permission is asked
 /// for wherever its parameters are given, and this one is for reading only.
 pub(crate) const PATH: &str = "path";
 
-/// The parameter that names a folder to read and write.
+/// The parameter that names a directory to read and write.
 pub(crate) const FOLDER: &str = "folder";
 
 /// The parameter that takes the last line end off a text.
@@ -25,7 +25,7 @@ const TRIM: Parameter = Parameter::defaulting(
 
 /// What the plugin says of itself; the host reads it without running the plugin.
 pub const MANIFEST: Manifest = Manifest::new("files", env!("CARGO_PKG_VERSION"))
-    .description("A folder with one secret a file, in clear text")
+    .description("A directory with one secret a file, in clear text")
     .vendor("Keystead")
     .license("MIT OR Apache-2.0")
     .kinds(&[
@@ -33,10 +33,14 @@ pub const MANIFEST: Manifest = Manifest::new("files", env!("CARGO_PKG_VERSION"))
             .can(&[Capability::Concurrent])
             .values(&[ValueKind::Text, ValueKind::Bytes])
             .parameters(&[
-                Parameter::required(PATH, ParameterKind::Path, "the folder, such as /run/secrets"),
+                Parameter::required(
+                    PATH,
+                    ParameterKind::Path,
+                    "the directory, such as /run/secrets",
+                ),
                 TRIM,
             ]),
-        Kind::new(READ_WRITE, "a folder of your own, made where there is none")
+        Kind::new(READ_WRITE, "a directory of your own, made where there is none")
             .can(&[Capability::Write, Capability::Conditional, Capability::Concurrent])
             .values(&[ValueKind::Text, ValueKind::Bytes])
             .parameters(&[
@@ -44,7 +48,7 @@ pub const MANIFEST: Manifest = Manifest::new("files", env!("CARGO_PKG_VERSION"))
                     FOLDER,
                     ParameterKind::Path,
                     "{data}/files/{vault}",
-                    "the folder, which is yours alone",
+                    "the directory, which is yours alone",
                 ),
                 TRIM,
             ]),

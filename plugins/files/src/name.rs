@@ -1,4 +1,4 @@
-//! Names of secrets as names of files in one folder: nothing that a path could be made of.
+//! Names of secrets as names of files in one directory: nothing that a path could be made of.
 
 use keystead_plugin_api::{Error, Result, SecretName};
 
@@ -6,12 +6,12 @@ use keystead_plugin_api::{Error, Result, SecretName};
 pub(crate) const MAX_BYTES: usize = 255;
 
 /// What names begin with that are never secrets: Kubernetes' own `..data` and `..2026_01_31…`,
-/// the folders `.` and `..`, the file that a write goes through, and the index of kinds. Kubernetes allows no key
+/// the directories `.` and `..`, the file that a write goes through, and the index of kinds. Kubernetes allows no key
 /// that begins so.
 const RESERVED: &str = "..";
 
 /// The name of a file that is being written, until it has its own. One is enough: who writes
-/// has the folder's lock.
+/// has the directory's lock.
 pub(crate) const TEMPORARY: &str = "..keystead-new";
 
 /// The file that says which others hold bytes ([`crate::kinds`]).
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_leads_out_of_the_folder() {
+    fn no_name_leads_out_of_the_dir() {
         let long = "n".repeat(256);
         for name in [
             ".",

@@ -1,15 +1,15 @@
-//! How a folder spells a name: some file systems find a file by another spelling than its own (vfat,
+//! How a directory spells a name: some file systems find a file by another spelling than its own (vfat,
 //! NTFS, ext4 with `casefold`), and give back the one that they were given.
 
 use keystead_plugin_api::{Result, SecretName};
 use rustix::fs::{Dir, Stat};
 
+use crate::dir::Snapshot;
 use crate::entry::{self, Look};
 use crate::failed;
-use crate::folder::Snapshot;
 use crate::name;
 
-/// Returns the name that the folder lists for a file that was found by this one.
+/// Returns the name that the directory lists for a file that was found by this one.
 ///
 /// # Errors
 /// What the system refuses.
@@ -81,7 +81,7 @@ mod tests {
         SecretName::parse(text).unwrap()
     }
 
-    /// Returns how a folder with these files, of which each is listed by its name, spells a name.
+    /// Returns how a directory with these files, of which each is listed by its name, spells a name.
     fn spelt_in(files: &[&str], folds: bool, asked: &str) -> (String, bool) {
         let key = |text: &str| if folds { text.to_lowercase() } else { text.to_owned() };
         let looked = std::cell::Cell::new(false);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn name_in_folding_folder_is_spelt_as_it_is_listed() {
+    fn name_in_folding_dir_is_spelt_as_it_is_listed() {
         for (asked, listed) in [
             ("TOKEN", "Token"),
             ("Token", "Token"),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn name_in_other_folder_is_the_one_asked_for_and_nothing_is_listed() {
+    fn name_in_other_dir_is_the_one_asked_for_and_nothing_is_listed() {
         for asked in ["Token", "TOKEN", "12-3"] {
             let spelt = spelt_in(&["Token", "TOKEN", "12-3"], false, asked);
             assert_eq!(spelt, (asked.to_owned(), false), "{asked}");

@@ -74,7 +74,7 @@ pub(crate) enum Mount {
 }
 
 impl Mount {
-    /// Returns how the file system of an open folder or file is mounted there.
+    /// Returns how the file system of an open directory or file is mounted there.
     fn of(open: impl AsFd) -> rustix::io::Result<Self> {
         let flags = rustix::fs::fstatvfs(open)?.f_flag;
         let read_only = flags.contains(StatVfsMountFlags::RDONLY);
@@ -87,9 +87,9 @@ pub(crate) fn mode(stat: &Stat) -> u32 {
     Mode::from_raw_mode(stat.st_mode).bits()
 }
 
-/// Checks that nobody but root and us put a folder's entries there. In a sticky folder others
+/// Checks that nobody but root and us put a directory's entries there. In a sticky directory others
 /// may add entries, as in those of Kubernetes, but not replace one: each entry's own owner tells.
-pub(crate) fn folder(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
+pub(crate) fn dir(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
     owner(path, stat, mount)?;
     let sticky = Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX);
     if sticky { Ok(()) } else { writers(path, stat, mount, "go-w") }
@@ -101,8 +101,8 @@ pub(crate) fn file(path: &Path, stat: &Stat, mount: Mount) -> Result<()> {
     writers(path, stat, mount, "go-w")
 }
 
-/// Checks that a folder that is written to is ours, and that nobody else may write there.
-pub(crate) fn own_folder(path: &Path, stat: &Stat) -> Result<()> {
+/// Checks that a directory that is written to is ours, and that nobody else may write there.
+pub(crate) fn own_dir(path: &Path, stat: &Stat) -> Result<()> {
     if stat.st_uid != us() || is_nobody() {
         return Err(not_ours(path, stat));
     }
@@ -154,10 +154,10 @@ mod tests {
         let path = Path::new("/run/secrets/token");
         for ours in [0, us] {
             file(path, &stat(ours, 0o400), Mount::Writable).unwrap();
-            folder(path, &stat(ours, 0o1777), Mount::Writable).unwrap();
+            dir(path, &stat(ours, 0o1777), Mount::Writable).unwrap();
         }
         let other = us + 1;
-        for check in [file, folder] {
+        for check in [file, dir] {
             let error = check(path, &stat(other, 0o700), Mount::Writable).unwrap_err();
             let words = format!(
                 "/run/secrets/token belongs to another user (number {other}), who may write there"
@@ -166,8 +166,8 @@ mod tests {
             // A file that Compose mounts is still its owner's outside.
             check(path, &stat(other, 0o666), Mount::ReadOnly).unwrap();
         }
-        own_folder(path, &stat(us, 0o755)).unwrap();
-        own_folder(path, &stat(other, 0o755)).unwrap_err();
-        own_folder(path, &stat(us, 0o1777)).unwrap_err();
+        own_dir(path, &stat(us, 0o755)).unwrap();
+        own_dir(path, &stat(other, 0o755)).unwrap_err();
+        own_dir(path, &stat(us, 0o1777)).unwrap_err();
     }
 }

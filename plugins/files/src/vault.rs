@@ -10,8 +10,8 @@ use keystead_plugin_api::{
 };
 
 use crate::content::{self, Mark, Newline};
+use crate::dir::{Layout, Read, SecretsDir, Snapshot};
 use crate::entry;
-use crate::folder::{Folder, Layout, Read, Snapshot};
 use crate::listing::{self, Rest};
 use crate::manifest::{FOLDER, PATH, READ_WRITE, TRIM_NEWLINE};
 use crate::name;
@@ -22,16 +22,16 @@ use crate::write::{Content, IfMissing, Writer};
 /// The most files that a test tells of one by one.
 const MOST_TOLD: usize = 20;
 
-/// A folder with one secret a file.
+/// A directory with one secret a file.
 pub struct Files {
-    folder: Folder,
+    dir: SecretsDir,
     access: Access,
     newline: Newline,
     rest: Option<Rest>,
     context: Arc<Context>,
 }
 
-/// What may be done with the folder.
+/// What may be done with the directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     /// It is somebody else's to fill: if it is not there, that is an error.
@@ -53,8 +53,8 @@ impl Plugin for Files {
             _ => Newline::Kept,
         };
         let context = Arc::new(context);
-        let folder = Folder::new(parameter, path, Outside::new(Arc::clone(&context)))?;
-        Ok(Box::new(Self { folder, access, newline, rest: None, context }))
+        let dir = SecretsDir::new(parameter, path, Outside::new(Arc::clone(&context)))?;
+        Ok(Box::new(Self { dir, access, newline, rest: None, context }))
     }
 }
 
@@ -71,7 +71,7 @@ impl Vault for Files {
         let requests = &request.requests;
         let Some(first) = requests.first() else { return Ok(GetManyResults::new(Vec::new())) };
         let newline = self.newline;
-        let read = self.folder.read(first.deadline, |snapshot| {
+        let read = self.dir.read(first.deadline, |snapshot| {
             let mut results = Vec::with_capacity(requests.len());
             for request in requests {
                 results.push(match newest(request).and_then(|()| file_name(&request.name)) {
@@ -94,7 +94,7 @@ impl Vault for Files {
     }
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
-        match listing::page(&self.folder, &mut self.rest, request)? {
+        match listing::page(&self.dir, &mut self.rest, request)? {
             Some(page) => Ok(page),
             None => self.missing().map(|_| Page::default()),
         }
@@ -119,7 +119,7 @@ impl Vault for Files {
     fn set_many(&mut self, request: SetManyRequest) -> Result<SetManyResults> {
         let requests = request.requests;
         let Some(first) = requests.first() else { return Ok(SetManyResults::new(Vec::new())) };
-        // Checked first: a folder is not made for what is refused.
+        // Checked first: a directory is not made for what is refused.
         let deadline = first.deadline;
         let new: Vec<_> = requests.into_iter().map(|request| self.new_file(request)).collect();
         if new.iter().all(Result::is_err) {
@@ -161,13 +161,13 @@ impl Vault for Files {
 
     fn test(&mut self, request: &TestRequest) -> Result<TestReport> {
         let deadline = request.deadline;
-        let tested = self.folder.read(deadline, |snapshot| {
-            // Something may be gone because the folder was swapped; that is told then.
+        let tested = self.dir.read(deadline, |snapshot| {
+            // Something may be gone because the directory was swapped; that is told then.
             self.tested(snapshot, deadline).map(Read::Perhaps)
         })?;
         let Some(Tested { told, refused }) = tested else {
             self.missing()?;
-            self.context.warn("there is no folder yet: the first secret makes it");
+            self.context.warn("there is no directory yet: the first secret makes it");
             return Ok(TestReport::new());
         };
         let more = told.len().saturating_sub(MOST_TOLD);
@@ -175,7 +175,7 @@ impl Vault for Files {
         if more > 0 {
             self.context.warn(&format!("{more} more are not told one by one"));
         }
-        let shown = self.folder.path().display();
+        let shown = self.dir.path().display();
         match refused {
             0 => Ok(TestReport::new()),
             1 => Err(Error::permission_denied(format!("one secret in {shown} cannot be read"))),
@@ -208,14 +208,14 @@ impl Files {
         ask: impl Fn(&Snapshot, &str) -> Result<T>,
     ) -> Result<T> {
         let name = file_name(name)?;
-        let found = self.folder.read(deadline, |snapshot| ask(snapshot, name).map(Read::Whole));
+        let found = self.dir.read(deadline, |snapshot| ask(snapshot, name).map(Read::Whole));
         match found? {
             Some(found) => Ok(found),
             None => Err(self.missing()?),
         }
     }
 
-    /// Returns the answer for a secret where there is no folder.
+    /// Returns the answer for a secret where there is no directory.
     ///
     /// # Errors
     /// `Unavailable` where others should have made it.
@@ -223,8 +223,8 @@ impl Files {
         match self.access {
             Access::ReadWrite => Ok(Error::not_found()),
             Access::Read => Err(Error::unavailable(format!(
-                "the folder {} is not there",
-                self.folder.path().display()
+                "the directory {} is not there",
+                self.dir.path().display()
             ))),
         }
     }
@@ -240,10 +240,10 @@ impl Files {
 
     fn writer(&self, if_missing: IfMissing, deadline: Deadline) -> Result<Option<Writer>> {
         self.writable()?;
-        Writer::take(&self.folder, if_missing, deadline)
+        Writer::take(&self.dir, if_missing, deadline)
     }
 
-    /// Returns what a request writes, once all is checked that can be without the folder.
+    /// Returns what a request writes, once all is checked that can be without the directory.
     fn new_file(&self, mut request: SetRequest) -> Result<NewFile> {
         self.writable()?;
         name::to_write(&request.name)?;
@@ -258,7 +258,7 @@ impl Files {
     /// Looks at everything in a snapshot; no content is read.
     fn tested(&self, snapshot: &Snapshot, deadline: Deadline) -> Result<Tested> {
         if self.access == Access::ReadWrite && snapshot.layout == Layout::Plain {
-            trust::own_folder(&snapshot.path, &snapshot.stat)?;
+            trust::own_dir(&snapshot.path, &snapshot.stat)?;
         }
         let contents = listing::contents(snapshot, deadline)?;
         let left_out = |what: &String| format!("left out: {what}");

@@ -1,5 +1,5 @@
 //! Writing: a new file takes the old one's place as a whole and for good. Who writes has the
-//! folder's lock; readers need none.
+//! directory's lock; readers need none.
 
 use std::cell::Cell;
 use std::fs::{DirBuilder, File};
@@ -17,14 +17,14 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 
 use crate::content::Mark;
+use crate::dir::{Layout, Read, SecretsDir, Snapshot};
 use crate::entry::{self, Look};
 use crate::failed;
-use crate::folder::{Folder, Layout, Read, Snapshot};
 use crate::kinds::{self, Kinds};
 use crate::name::TEMPORARY;
 use crate::trust;
 
-/// How long to wait before the folder's lock is asked for again.
+/// How long to wait before the directory's lock is asked for again.
 const LOCKED: Duration = Duration::from_millis(5);
 
 /// How long a tick of the clock of files is at most, where it is not of whole seconds.
@@ -33,10 +33,10 @@ const TICK: Duration = Duration::from_millis(20);
 /// How often it is waited for the clock that files are written by: some have one of two seconds.
 const TICKS: usize = 1_000;
 
-/// How often a folder is looked for that is taken away again.
+/// How often a directory is looked for that is taken away again.
 const TRIES: usize = 5;
 
-/// What becomes of a folder that is not there.
+/// What becomes of a directory that is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfMissing {
     /// It is made, with those above it.
@@ -54,9 +54,9 @@ pub(crate) struct Content<'a> {
     pub(crate) if_version: Option<&'a str>,
 }
 
-/// The right to write to a folder, as long as it lives.
+/// The right to write to a directory, as long as it lives.
 pub(crate) struct Writer {
-    folder: Snapshot,
+    dir: Snapshot,
     /// Whether the index has lines of what is no longer there.
     is_untidy: Cell<bool>,
     /// Whether it has more lines than before.
@@ -64,38 +64,38 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Waits for a folder's lock; `None` where there is no folder.
+    /// Waits for a directory's lock; `None` where there is no directory.
     ///
     /// # Errors
-    /// `Late` where another has the lock; `Denied` where the folder is not ours alone;
+    /// `Late` where another has the lock; `Denied` where the directory is not ours alone;
     /// `Unsupported` where it is a volume of Kubernetes.
     pub(crate) fn take(
-        folder: &Folder,
+        dir: &SecretsDir,
         if_missing: IfMissing,
         deadline: Deadline,
     ) -> Result<Option<Self>> {
         for _ in 0..TRIES {
-            let opened = folder.read(deadline, |snapshot| open(snapshot).map(Read::Whole))?;
+            let opened = dir.read(deadline, |snapshot| open(snapshot).map(Read::Whole))?;
             let Some(opened) = opened else {
                 if if_missing == IfMissing::Leave {
                     return Ok(None);
                 }
-                make(folder.path())?;
+                make(dir.path())?;
                 continue;
             };
             lock(&opened, deadline)?;
-            // Somebody may have put another folder in its place while we waited.
-            if folder.is_still(&opened) {
+            // Somebody may have put another directory in its place while we waited.
+            if dir.is_still(&opened) {
                 return Ok(Some(Self {
-                    folder: opened,
+                    dir: opened,
                     is_untidy: Cell::new(false),
                     adds: Cell::new(false),
                 }));
             }
         }
-        // A link to nothing, for example: no folder can be made in its place.
-        let shown = folder.path().display();
-        Err(Error::unavailable(format!("{shown} is no folder that stays, and none can be made")))
+        // A link to nothing, for example: no directory can be made in its place.
+        let shown = dir.path().display();
+        Err(Error::unavailable(format!("{shown} is no directory that stays, and none can be made")))
     }
 
     /// Writes one file. It is there for good once [`Writer::finish`] has succeeded.
@@ -104,16 +104,19 @@ impl Writer {
     /// `AlreadyExists` and `NotFound` by the mode and the version; `Denied` where the name is a
     /// link's or something's that is no file.
     pub(crate) fn write(&self, name: &str, new: &Content<'_>) -> Result<Written> {
-        let old = match (entry::look(&self.folder, name)?, new.mode) {
+        let old = match (entry::look(&self.dir, name)?, new.mode) {
             (Look::Nothing, WriteMode::Replace) => return Err(Error::not_found()),
             (Look::Nothing, _) => None,
             (_, WriteMode::CreateOnly) => return Err(Error::already_exists()),
             (Look::File(stat), _) => Some(stat),
-            (Look::Link, _) => return Err(entry::link(&self.folder, name)),
-            (Look::Special, _) => return Err(entry::special(&self.folder, name)),
-            (Look::Folder, _) => {
-                let shown = entry::path(&self.folder, name);
-                return Err(Error::permission_denied(format!("{} is a folder", shown.display())));
+            (Look::Link, _) => return Err(entry::link(&self.dir, name)),
+            (Look::Special, _) => return Err(entry::special(&self.dir, name)),
+            (Look::Dir, _) => {
+                let shown = entry::path(&self.dir, name);
+                return Err(Error::permission_denied(format!(
+                    "{} is a directory",
+                    shown.display()
+                )));
             }
         };
         check_version(new.if_version, old.as_ref().map(entry::version).as_deref())?;
@@ -122,14 +125,14 @@ impl Writer {
             Ok(Written::new().of_version(entry::version(&stat)))
         });
         if written.is_err() {
-            let _ = rustix::fs::unlinkat(&self.folder.dir, TEMPORARY, AtFlags::empty());
+            let _ = rustix::fs::unlinkat(&self.dir.dir, TEMPORARY, AtFlags::empty());
         }
         written
     }
 
     /// Writes a file that has no name yet that anybody looks for, and what the index says of it.
     fn prepare(&self, name: &str, new: &Content<'_>, old: Option<&Stat>) -> Result<Stat> {
-        let path = entry::path(&self.folder, name);
+        let path = entry::path(&self.dir, name);
         let wrong = |error: io::Error| failed("write", &path, error);
         let write = || self.temporary(new.bytes);
         let kinds = match new.mark {
@@ -148,20 +151,20 @@ impl Writer {
             None => {
                 self.adds.set(true);
                 // First, and for good: where nothing comes of the file, it says nothing.
-                kinds::add(&self.folder, name, &stat).map_err(wrong)?;
+                kinds::add(&self.dir, name, &stat).map_err(wrong)?;
             }
         }
         Ok(stat)
     }
 
     fn kinds(&self) -> Result<Rc<Kinds>> {
-        let kinds = Kinds::of(&self.folder);
-        kinds.map_err(|error| failed("read", &self.folder.path, error))
+        let kinds = Kinds::of(&self.dir);
+        kinds.map_err(|error| failed("read", &self.dir.path, error))
     }
 
     /// Writes the file, and returns its state.
     fn temporary(&self, content: &SecretBytes) -> io::Result<Stat> {
-        let mut file = created(&self.folder.dir, TEMPORARY)?;
+        let mut file = created(&self.dir.dir, TEMPORARY)?;
         file.write_all(content.expose())?;
         file.sync_all()?;
         Ok(rustix::fs::fstat(&file)?)
@@ -169,7 +172,7 @@ impl Writer {
 
     /// Gives the temporary file its name.
     fn publish(&self, name: &str, mode: WriteMode) -> Result<()> {
-        let dir = &self.folder.dir;
+        let dir = &self.dir.dir;
         let renamed = match mode {
             WriteMode::CreateOnly => {
                 match rustix::fs::renameat_with(dir, TEMPORARY, dir, name, RenameFlags::NOREPLACE) {
@@ -186,7 +189,7 @@ impl Writer {
         match renamed {
             Ok(()) => Ok(()),
             Err(Errno::EXIST) => Err(Error::already_exists()),
-            Err(error) => Err(failed("write", &entry::path(&self.folder, name), error)),
+            Err(error) => Err(failed("write", &entry::path(&self.dir, name), error)),
         }
     }
 
@@ -195,17 +198,17 @@ impl Writer {
     /// # Errors
     /// As for [`entry::file`], and by the version.
     pub(crate) fn remove(&self, name: &str, if_version: Option<&str>) -> Result<()> {
-        let old = entry::file(&self.folder, name)?;
+        let old = entry::file(&self.dir, name)?;
         check_version(if_version, Some(&entry::version(&old)))?;
         // What is written next under this name has another time than what is removed.
         if is_of_this_tick(&old) {
             std::thread::sleep(TICK);
         }
         self.is_untidy.set(self.is_untidy.get() || self.kinds()?.knows(name));
-        match rustix::fs::unlinkat(&self.folder.dir, name, AtFlags::empty()) {
+        match rustix::fs::unlinkat(&self.dir.dir, name, AtFlags::empty()) {
             Ok(()) => Ok(()),
             Err(Errno::NOENT) => Err(Error::not_found()),
-            Err(error) => Err(failed("remove", &entry::path(&self.folder, name), error)),
+            Err(error) => Err(failed("remove", &entry::path(&self.dir, name), error)),
         }
     }
 
@@ -213,11 +216,10 @@ impl Writer {
     pub(crate) fn finish(self) -> Result<()> {
         if self.is_untidy.get() || (self.adds.get() && self.kinds()?.is_stale()) {
             // Names that are gone are not kept in the index.
-            let tidied = kinds::tidy(&self.folder);
-            tidied.map_err(|error| failed("write", &self.folder.path, error))?;
+            let tidied = kinds::tidy(&self.dir);
+            tidied.map_err(|error| failed("write", &self.dir.path, error))?;
         }
-        rustix::fs::fsync(&self.folder.dir)
-            .map_err(|error| failed("write", &self.folder.path, error))
+        rustix::fs::fsync(&self.dir.dir).map_err(|error| failed("write", &self.dir.path, error))
     }
 }
 
@@ -271,7 +273,7 @@ pub(crate) fn created(dir: &OwnedFd, name: &str) -> io::Result<File> {
     Ok(File::from(file))
 }
 
-/// Opens a folder of a snapshot once more, if it is one to write to.
+/// Opens a directory of a snapshot once more, if it is one to write to.
 fn open(snapshot: &Snapshot) -> Result<Snapshot> {
     let path = &snapshot.path;
     if snapshot.layout == Layout::Kubernetes {
@@ -280,7 +282,7 @@ fn open(snapshot: &Snapshot) -> Result<Snapshot> {
             path.display()
         )));
     }
-    trust::own_folder(path, &snapshot.stat)?;
+    trust::own_dir(path, &snapshot.stat)?;
     let dir = rustix::io::fcntl_dupfd_cloexec(&snapshot.dir, 0);
     Ok(Snapshot {
         dir: dir.map_err(|error| failed("open", path, error))?,
@@ -292,31 +294,31 @@ fn open(snapshot: &Snapshot) -> Result<Snapshot> {
     })
 }
 
-/// Waits for the lock of an open folder.
-fn lock(folder: &Snapshot, deadline: Deadline) -> Result<()> {
+/// Waits for the lock of an open directory.
+fn lock(dir: &Snapshot, deadline: Deadline) -> Result<()> {
     loop {
-        match rustix::fs::flock(&folder.dir, FlockOperation::NonBlockingLockExclusive) {
+        match rustix::fs::flock(&dir.dir, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK) if deadline.has_passed() => return Err(Error::timed_out()),
             Err(Errno::WOULDBLOCK) => std::thread::sleep(LOCKED),
             Err(Errno::INTR) => {}
-            Err(error) => return Err(failed("lock", &folder.path, error)),
+            Err(error) => return Err(failed("lock", &dir.path, error)),
         }
     }
 }
 
-/// Makes a folder and those above it that are missing, for their owner alone and for good.
-fn make(folder: &Path) -> Result<()> {
-    let wrong = |error: io::Error| failed("make", folder, error);
-    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
-    for folder in missing.into_iter().rev() {
-        match DirBuilder::new().mode(0o700).create(folder) {
+/// Makes a directory and those above it that are missing, for their owner alone and for good.
+fn make(dir: &Path) -> Result<()> {
+    let wrong = |error: io::Error| failed("make", dir, error);
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+    for dir in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(dir) {
             Ok(()) => {}
             // Another process was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(wrong(error)),
         }
-        if let Some(above) = folder.parent() {
+        if let Some(above) = dir.parent() {
             File::open(above).and_then(|above| above.sync_all()).map_err(wrong)?;
         }
     }

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use keystead_plugin_api::testing::{Linked, assert_kept};
 use keystead_plugin_files::{Files, MANIFEST};
 
-/// Returns an empty folder.
-fn folder(test: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+/// Returns an empty directory.
+fn dir(test: &str) -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
 }
 
 /// Runs the suite and asserts that all is checked but these obligations.
@@ -55,11 +55,11 @@ const NEVER: [&str; 26] = [
 ];
 
 #[test]
-fn a_folder_of_ones_own() {
+fn a_dir_of_ones_own() {
     for (test, trim) in [("kept", "false"), ("trimmed", "true")] {
         let linked = Linked::new(&MANIFEST)
             .kind(&MANIFEST, "read-write")
-            .parameter("folder", folder(test).join("below/{vault}").to_str().unwrap())
+            .parameter("folder", dir(test).join("below/{vault}").to_str().unwrap())
             .parameter("trim-newline", trim)
             .many(MANY);
         conforms(linked, &NEVER);
@@ -67,12 +67,12 @@ fn a_folder_of_ones_own() {
 }
 
 #[test]
-fn a_folder_of_others() {
-    let folder = folder("others");
+fn a_dir_of_others() {
+    let dir = dir("others");
     for name in ["one", "two", "three"] {
-        std::fs::write(folder.join(name), format!("of {name}\n")).unwrap();
+        std::fs::write(dir.join(name), format!("of {name}\n")).unwrap();
     }
-    let linked = Linked::new(&MANIFEST).parameter("path", folder.to_str().unwrap());
+    let linked = Linked::new(&MANIFEST).parameter("path", dir.to_str().unwrap());
     let written = [
         "concurrent-shows",
         "get-empty",

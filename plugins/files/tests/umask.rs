@@ -18,12 +18,12 @@ fn a_new_file_is_for_its_owner_to_read_and_write_under_any_umask() {
     let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let soon = Deadline::after(Duration::from_secs(60));
     for (number, umask) in [0o000, 0o022, 0o277, 0o777].into_iter().enumerate() {
-        // A folder that nobody may enter could not be written to: it is there already.
-        let folder = root.path().join(number.to_string());
-        fs::create_dir(&folder).unwrap();
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        // A directory that nobody may enter could not be written to: it is there already.
+        let dir = root.path().join(number.to_string());
+        fs::create_dir(&dir).unwrap();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
         let mut parameters = Parameters::new();
-        let path = folder.to_str().unwrap().to_owned();
+        let path = dir.to_str().unwrap().to_owned();
         parameters.insert("folder", ParameterValue::Text(path));
         let name = VaultName::parse("work").unwrap();
         let request = OpenRequest::new(name, "read-write", parameters, soon);
@@ -34,7 +34,7 @@ fn a_new_file_is_for_its_owner_to_read_and_write_under_any_umask() {
         let set = vault.set(SetRequest::new(token, Value::text("canary"), soon));
         rustix::process::umask(before);
         set.unwrap();
-        let mode = fs::metadata(folder.join("token")).unwrap().permissions().mode();
+        let mode = fs::metadata(dir.join("token")).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o600, "umask {umask:03o}");
     }
 }

@@ -85,7 +85,7 @@ pub const MANIFEST: Manifest =
                         "where the KV engine is mounted",
                     )
                     .beside_login(),
-                    text("prefix", "the folder in the mount that is this vault").beside_login(),
+                    text("prefix", "the path in the mount that is this vault").beside_login(),
                     Parameter::optional(
                         "kv-version",
                         ParameterKind::Integer,

@@ -4,7 +4,7 @@
 //!
 //! A writer's *claim* is the file `.NAME.<random>.new` beside `NAME`. It becomes the new
 //! content, and renaming it to `NAME` is the only way to write. Who makes a claim and then
-//! sees no other claim in the folder may read, change and rename. Of two claims at the same
+//! sees no other claim in the directory may read, change and rename. Of two claims at the same
 //! time the later one's owner sees the earlier one, or finds it renamed, thus written. A
 //! claim that is old is removed by whoever waits for it: its owner, should it still be
 //! alive, then cannot rename it, and says that nothing was written. So removing a claim is
@@ -39,7 +39,7 @@ impl Claim {
     ///
     /// # Errors
     /// [`ErrorKind::TimedOut`](keystead_plugin_api::ErrorKind::TimedOut) when others wrote all the
-    /// time; another kind when the folder cannot be read or written.
+    /// time; another kind when the directory cannot be read or written.
     pub(crate) fn take(target: &Path, deadline: Deadline) -> Result<Self> {
         loop {
             // Looked at before, too: claims made for nothing keep the others waiting.
@@ -94,8 +94,8 @@ impl Claim {
         }
         // Without this a power failure could bring the old file back.
         #[cfg(unix)]
-        File::open(folder(&self.target))
-            .and_then(|folder| folder.sync_all())
+        File::open(dir(&self.target))
+            .and_then(|dir| dir.sync_all())
             .map_err(|error| failed("write", &self.target, &error))?;
         Ok(())
     }
@@ -110,10 +110,10 @@ impl Drop for Claim {
 
 /// Returns whether there are claims besides this one, after removing old ones.
 fn others(target: &Path, own: Option<&Path>) -> Result<bool> {
-    let unreadable = |error: io::Error| failed("read", folder(target), &error);
+    let unreadable = |error: io::Error| failed("read", dir(target), &error);
     let own_name = target.file_name().unwrap_or_default().to_string_lossy();
     let mut found = false;
-    for entry in fs::read_dir(folder(target)).map_err(unreadable)? {
+    for entry in fs::read_dir(dir(target)).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let path = entry.path();
         if is_claim(&entry.file_name().to_string_lossy(), &own_name) && Some(path.as_path()) != own
@@ -154,7 +154,7 @@ fn name(target: &Path, number: &str) -> OsString {
     name
 }
 
-fn folder(target: &Path) -> &Path {
+fn dir(target: &Path) -> &Path {
     target.parent().unwrap_or(target)
 }
 
@@ -170,9 +170,9 @@ mod tests {
 
     #[test]
     fn who_slept_until_another_took_over_writes_nothing() {
-        let folder = std::env::temp_dir().join(format!("keystead-claim-{:016x}", random()));
-        fs::create_dir(&folder).unwrap();
-        let target = folder.join("secrets");
+        let dir = std::env::temp_dir().join(format!("keystead-claim-{:016x}", random()));
+        fs::create_dir(&dir).unwrap();
+        let target = dir.join("secrets");
         let now = Deadline::after(Duration::ZERO);
 
         let mut asleep = Claim::take(&target, now).unwrap();
@@ -187,7 +187,7 @@ mod tests {
         next.commit().unwrap();
 
         assert_eq!(fs::read(&target).unwrap(), b"of the next");
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
-        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -87,15 +87,15 @@ impl SecretFile {
         }
     }
 
-    /// Makes the file's folder where it is missing, for its owner alone.
-    fn make_folder(&self) -> io::Result<()> {
+    /// Makes the file's directory where it is missing, for its owner alone.
+    fn make_dir(&self) -> io::Result<()> {
         match self.path.parent() {
-            Some(folder) if !folder.exists() => {
+            Some(dir) if !dir.exists() => {
                 let mut make = fs::DirBuilder::new();
                 make.recursive(true);
                 #[cfg(unix)]
                 std::os::unix::fs::DirBuilderExt::mode(&mut make, 0o700);
-                make.create(folder)
+                make.create(dir)
             }
             _ => Ok(()),
         }
@@ -109,7 +109,7 @@ impl SecretFile {
         deadline: Deadline,
         edit: impl FnOnce(&mut Map) -> Result<T>,
     ) -> Result<T> {
-        self.make_folder().map_err(|error| failed("make the folder of", &self.path, &error))?;
+        self.make_dir().map_err(|error| failed("make the directory of", &self.path, &error))?;
         let mut claim = Claim::take(&self.path, deadline)?;
         self.refresh(map)?;
         let done = edit(map)?;

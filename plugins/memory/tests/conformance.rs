@@ -5,12 +5,12 @@ use std::path::Path;
 use keystead_plugin_api::testing::{assert_kept, Linked};
 use keystead_plugin_memory::{Memory, MANIFEST};
 
-/// Returns a path in which `{vault}` stands for the vault, in an empty folder.
+/// Returns a path in which `{vault}` stands for the vault, in an empty directory.
 fn file(test: &str) -> String {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder.join("{vault}.secrets").to_str().unwrap().to_owned()
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir.join("{vault}.secrets").to_str().unwrap().to_owned()
 }
 
 /// Runs the suite and asserts that all is checked but these obligations.

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api::*;
 use keystead_plugin_memory::Memory;
 
-/// Returns an empty folder of this test's own.
-fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
+/// Returns an empty directory of this test's own.
+fn dir(test: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    dir
 }
 
 fn soon() -> Deadline {
@@ -43,21 +43,21 @@ fn get(vault: &mut dyn Vault, key: &str) -> Result<Value> {
     vault.get(&GetRequest::new(name(key), soon())).map(|secret| secret.value)
 }
 
-fn files(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
+fn files(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]
 fn a_secret_is_there_when_the_vault_is_opened_again() {
-    let folder = folder("again");
-    let file = folder.join("secrets");
+    let dir = dir("again");
+    let file = dir.join("secrets");
     let mut vault = open(&file);
     assert!(!file.exists(), "opening creates nothing");
     set(vault.as_mut(), "a", "1").unwrap();
     drop(vault);
     assert_eq!(get(open(&file).as_mut(), "a"), Ok(Value::text("1")));
-    assert_eq!(files(&folder), ["secrets"]);
+    assert_eq!(files(&dir), ["secrets"]);
 
     #[cfg(unix)]
     {
@@ -68,8 +68,8 @@ fn a_secret_is_there_when_the_vault_is_opened_again() {
 
 #[test]
 fn many_secrets_are_one_change_of_the_file_or_none() {
-    let folder = folder("many");
-    let file = folder.join("secrets");
+    let dir = dir("many");
+    let file = dir.join("secrets");
     let mut vault = open(&file);
     set(vault.as_mut(), "taken", "old").unwrap();
     let state = || (fs::read(&file).unwrap(), fs::metadata(&file).unwrap().modified().unwrap());
@@ -92,7 +92,7 @@ fn many_secrets_are_one_change_of_the_file_or_none() {
 
     // What cannot be written is nothing at all, not a part.
     let before = state();
-    fs::write(folder.join(".secrets.0123456789abcdef.new"), "another writer").unwrap();
+    fs::write(dir.join(".secrets.0123456789abcdef.new"), "another writer").unwrap();
     let late = Deadline::after(Duration::ZERO);
     let mut request = request("late", WriteMode::Upsert);
     request.deadline = late;
@@ -106,7 +106,7 @@ fn many_secrets_are_one_change_of_the_file_or_none() {
 
 #[test]
 fn what_another_vault_writes_is_seen_by_the_next_call() {
-    let file = folder("seen").join("secrets");
+    let file = dir("seen").join("secrets");
     let (mut one, mut other) = (open(&file), open(&file));
     for turn in 0..50 {
         set(one.as_mut(), "a", &turn.to_string()).unwrap();
@@ -120,7 +120,7 @@ fn what_another_vault_writes_is_seen_by_the_next_call() {
 
 #[test]
 fn a_damaged_file_is_an_error_with_its_line_and_is_never_overwritten() {
-    let file = folder("damaged").join("secrets");
+    let file = dir("damaged").join("secrets");
     let mut vault = open(&file);
     set(vault.as_mut(), "a", "canary-1").unwrap();
     set(vault.as_mut(), "b", "canary-2").unwrap();
@@ -164,7 +164,7 @@ fn a_damaged_file_is_an_error_with_its_line_and_is_never_overwritten() {
 
 #[test]
 fn no_cut_and_no_changed_byte_gives_a_wrong_value() {
-    let file = folder("bytes").join("secrets");
+    let file = dir("bytes").join("secrets");
     set(open(&file).as_mut(), "a", "canary").unwrap();
     let sound = fs::read(&file).unwrap();
     let first_line = sound.iter().position(|byte| *byte == b'\n').unwrap();
@@ -184,26 +184,26 @@ fn no_cut_and_no_changed_byte_gives_a_wrong_value() {
 
 #[test]
 fn what_is_not_a_file_is_refused_without_waiting() {
-    let folder = folder("odd");
+    let dir = dir("odd");
     for path in ["", "relative", "/", "/.."] {
         assert_eq!(try_open(Path::new(path)).err().unwrap().kind(), ErrorKind::Invalid, "{path}");
     }
-    let mut vault = open(&folder);
+    let mut vault = open(&dir);
     assert_eq!(get(vault.as_mut(), "a").unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(set(vault.as_mut(), "a", "1").unwrap_err().kind(), ErrorKind::Invalid);
 
     #[cfg(unix)]
     {
-        let pipe = folder.join("pipe");
+        let pipe = dir.join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let mut vault = open(&pipe);
         assert_eq!(get(vault.as_mut(), "a").unwrap_err().kind(), ErrorKind::Invalid);
         assert_eq!(set(vault.as_mut(), "a", "1").unwrap_err().kind(), ErrorKind::Invalid);
     }
 
-    // Below a file there can be no folder.
-    fs::write(folder.join("a file"), "").unwrap();
-    let mut vault = open(&folder.join("a file/secrets"));
+    // Below a file there can be no directory.
+    fs::write(dir.join("a file"), "").unwrap();
+    let mut vault = open(&dir.join("a file/secrets"));
     let error = set(vault.as_mut(), "a", "1").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.message().contains("a file"), "{error}");
@@ -211,15 +211,15 @@ fn what_is_not_a_file_is_refused_without_waiting() {
 
 #[cfg(unix)]
 #[test]
-fn a_folder_that_is_missing_is_made_by_the_first_secret_for_its_owner_alone() {
+fn a_dir_that_is_missing_is_made_by_the_first_secret_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
 
-    let folder = folder("missing").join("no such folder");
-    let mut vault = open(&folder.join("secrets"));
+    let dir = dir("missing").join("no such directory");
+    let mut vault = open(&dir.join("secrets"));
     assert_eq!(get(vault.as_mut(), "a").unwrap_err().kind(), ErrorKind::NotFound);
-    assert!(!folder.exists());
+    assert!(!dir.exists());
     set(vault.as_mut(), "a", "1").unwrap();
-    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 const SECRETS_EACH: usize = 25;
@@ -266,8 +266,8 @@ fn names(vault: &mut dyn Vault) -> Vec<String> {
 
 #[test]
 fn eight_processes_that_write_at_once_lose_nothing() {
-    let folder = folder("eight");
-    let file = folder.join("secrets");
+    let dir = dir("eight");
+    let file = dir.join("secrets");
     let writers: Vec<_> = (0..8).map(|id| spawn_writer(&file, id)).collect();
     for mut writer in writers {
         assert!(writer.wait().unwrap().success());
@@ -283,13 +283,13 @@ fn eight_processes_that_write_at_once_lose_nothing() {
         let made = names.iter().filter(|name| name.starts_with(&start)).count();
         assert_eq!(made, 1, "contested-{n} was made {made} times");
     }
-    assert_eq!(files(&folder), ["secrets"]);
+    assert_eq!(files(&dir), ["secrets"]);
 }
 
 #[test]
 fn a_killed_writer_damages_nothing_and_blocks_the_others_for_seconds_only() {
-    let folder = folder("killed");
-    let file = folder.join("secrets");
+    let dir = dir("killed");
+    let file = dir.join("secrets");
     set(open(&file).as_mut(), "kept", "canary").unwrap();
     for round in 0..20 {
         let mut writer = spawn_writer(&file, round);
@@ -299,25 +299,25 @@ fn a_killed_writer_damages_nothing_and_blocks_the_others_for_seconds_only() {
         assert_eq!(get(open(&file).as_mut(), "kept"), Ok(Value::text("canary")));
     }
     // As a process leaves it that is killed while it writes.
-    fs::write(folder.join(".secrets.0123456789abcdef.new"), "half a li").unwrap();
+    fs::write(dir.join(".secrets.0123456789abcdef.new"), "half a li").unwrap();
     let start = Instant::now();
     set(open(&file).as_mut(), "after", "1").unwrap();
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
-    assert_eq!(files(&folder), ["secrets"]);
+    assert_eq!(files(&dir), ["secrets"]);
 }
 
 #[test]
 fn a_writer_that_waits_for_another_gives_up_at_its_deadline() {
-    let folder = folder("waits");
-    let file = folder.join("secrets");
-    fs::write(folder.join(".secrets.0123456789abcdef.new"), "").unwrap();
+    let dir = dir("waits");
+    let file = dir.join("secrets");
+    fs::write(dir.join(".secrets.0123456789abcdef.new"), "").unwrap();
     // Neither is another file's claim, nor something that is named nearly like one.
-    fs::write(folder.join(".secrets2.0123456789abcdef.new"), "").unwrap();
-    fs::write(folder.join(".secrets.old.new"), "").unwrap();
+    fs::write(dir.join(".secrets2.0123456789abcdef.new"), "").unwrap();
+    fs::write(dir.join(".secrets.old.new"), "").unwrap();
     let mut vault = open(&file);
     let deadline = Deadline::after(Duration::from_millis(50));
     let error = vault.set(SetRequest::new(name("a"), Value::text("1"), deadline)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    fs::remove_file(folder.join(".secrets.0123456789abcdef.new")).unwrap();
+    fs::remove_file(dir.join(".secrets.0123456789abcdef.new")).unwrap();
     set(vault.as_mut(), "a", "1").unwrap();
 }

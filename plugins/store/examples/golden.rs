@@ -1,11 +1,11 @@
-//! Makes the golden files of this version of the format, in a new folder:
+//! Makes the golden files of this version of the format, in a new directory:
 //!
 //! ```sh
-//! cargo run -p keystead-plugin-store --example golden FOLDER
+//! cargo run -p keystead-plugin-store --example golden DIR
 //! ```
 //!
 //! Files that are committed stay as they are: they are what that version wrote. This is run
-//! again for a version that comes after it, into a folder of its own.
+//! again for a version that comes after it, into a directory of its own.
 #![allow(clippy::unwrap_used, reason = "whoever makes golden files looks at what happens")]
 
 use std::path::{Path, PathBuf};
@@ -33,10 +33,10 @@ fn act(vault: &mut dyn Vault, action: &str, parameters: Parameters) -> Option<Va
 }
 
 fn main() {
-    let folder = PathBuf::from(std::env::args().nth(1).expect("the folder is an argument"));
-    std::fs::create_dir(&folder).unwrap();
-    let folder = folder.canonicalize().unwrap();
-    let place = folder.join("vault");
+    let dir = PathBuf::from(std::env::args().nth(1).expect("the directory is an argument"));
+    std::fs::create_dir(&dir).unwrap();
+    let dir = dir.canonicalize().unwrap();
+    let place = dir.join("vault");
     let mut parameters = Parameters::new();
     parameters.insert("path", text(&place));
     let name = VaultName::parse("golden").unwrap();
@@ -60,7 +60,7 @@ fn main() {
     }
 
     let mut key_file = Parameters::new();
-    key_file.insert("file", text(&folder.join("golden.key")));
+    key_file.insert("file", text(&dir.join("golden.key")));
     key_file.insert("label", ParameterValue::Text("b\u{fc}ro".into()));
     act(&mut *vault, "add-key-file", key_file);
     let Some(Value::Text(code)) = act(&mut *vault, "add-recovery-code", Parameters::new()) else {
@@ -69,8 +69,8 @@ fn main() {
     act(&mut *vault, "verify", Parameters::new());
     drop(vault);
 
-    std::fs::rename(place.join("store.db"), folder.join("store.db")).unwrap();
+    std::fs::rename(place.join("store.db"), dir.join("store.db")).unwrap();
     std::fs::remove_dir_all(place).unwrap();
-    std::fs::write(folder.join("golden.code"), format!("{}\n", code.expose())).unwrap();
-    std::fs::write(folder.join("golden.password"), secrets::PASSWORD).unwrap();
+    std::fs::write(dir.join("golden.code"), format!("{}\n", code.expose())).unwrap();
+    std::fs::write(dir.join("golden.password"), secrets::PASSWORD).unwrap();
 }

@@ -14,7 +14,7 @@ use rusqlite::backup::{Backup, StepResult};
 
 use crate::chain::{self, HEAD};
 use crate::database::{self, damaged, fault};
-use crate::folder::{self, NewFile};
+use crate::dir::{self, NewFile};
 use crate::foreign;
 use crate::header::Header;
 use crate::key::Key;
@@ -354,7 +354,7 @@ fn backup(store: &mut Store, request: &ActionRequest) -> Result<ActionOutcome> {
     let Some((database, _)) = store.opened(deadline)? else { return Err(Error::not_found()) };
     let file = database.reading(deadline)?;
     foreign::no_journal(to)?;
-    if let Some(empty) = folder::open_empty(to)? {
+    if let Some(empty) = dir::open_empty(to)? {
         return fill_with_copy(file, to, &empty, deadline);
     }
     let exists = || Error::invalid(format!("{} exists", to.display()));
@@ -363,7 +363,7 @@ fn backup(store: &mut Store, request: &ActionRequest) -> Result<ActionOutcome> {
     }
     let (new, made) = NewFile::make(to)?;
     copy(file, new.temporary(), deadline)?;
-    made.sync_all().map_err(|error| folder::failed("write", to, &error))?;
+    made.sync_all().map_err(|error| dir::failed("write", to, &error))?;
     drop(made);
     match new.publish()? {
         true => Ok(wrote(to)),
@@ -371,7 +371,7 @@ fn backup(store: &mut Store, request: &ActionRequest) -> Result<ActionOutcome> {
     }
 }
 
-/// Writes a copy into an empty file: in a sandbox that is all that there is of the folder. What is
+/// Writes a copy into an empty file: in a sandbox that is all that there is of the directory. What is
 /// left of a copy that did not succeed is taken out again.
 fn fill_with_copy(
     file: &Connection,
@@ -379,7 +379,7 @@ fn fill_with_copy(
     empty: &File,
     deadline: Deadline,
 ) -> Result<ActionOutcome> {
-    let written = |error: std::io::Error| folder::failed("write", to, &error);
+    let written = |error: std::io::Error| dir::failed("write", to, &error);
     let copied = copy(file, to, deadline).and_then(|()| empty.sync_all().map_err(written));
     match copied {
         Ok(()) => Ok(wrote(to)),
@@ -392,7 +392,7 @@ fn fill_with_copy(
 
 fn wrote(to: &Path) -> ActionOutcome {
     ActionOutcome::new(format!(
-        "wrote {}; as `{}` in a folder of its own it is a vault",
+        "wrote {}; as `{}` in a directory of its own it is a vault",
         to.display(),
         database::FILE
     ))

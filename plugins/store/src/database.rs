@@ -17,12 +17,12 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 
 use crate::chain::HEAD;
 use crate::claim::{Claimed, FileId};
-use crate::folder::{self, NewFile};
+use crate::dir::{self, NewFile};
 use crate::foreign::{self, Until};
 use crate::header::VERSION;
 use crate::keys::Keys;
 
-/// The file's name in a vault's folder.
+/// The file's name in a vault's directory.
 pub(crate) const FILE: &str = "store.db";
 
 /// The most bytes of a header: 64 slots have 14 KiB.
@@ -59,28 +59,28 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the file in a vault's folder; `None` where there is none.
+    /// Opens the file in a vault's directory; `None` where there is none.
     ///
     /// # Errors
     /// `Denied` where others may use it, `Invalid` where it is no vault's file, `Unsupported`
     /// where a later version of this plugin wrote it, `Damaged`.
-    /// `Unavailable` where there was one before, or the folder holds other things: then it was
+    /// `Unavailable` where there was one before, or the directory holds other things: then it was
     /// moved away, and nobody is told that a secret is not there.
     /// `Late`.
-    pub(crate) fn open(in_folder: &Path, seen: bool, deadline: Deadline) -> Result<Option<Self>> {
-        let path = in_folder.join(FILE);
+    pub(crate) fn open(in_dir: &Path, seen: bool, deadline: Deadline) -> Result<Option<Self>> {
+        let path = in_dir.join(FILE);
         let mut found = identify(&path)?;
         if found.is_none() {
-            if !seen && !holds_other_things(in_folder)? {
+            if !seen && !holds_other_things(in_dir)? {
                 return Ok(None);
             }
-            // What the folder holds may be the vault that another process has made meanwhile.
+            // What the directory holds may be the vault that another process has made meanwhile.
             found = identify(&path)?;
         }
         let Some(id) = found else {
             return Err(Error::unavailable(format!("{} is gone", path.display())));
         };
-        folder::check(in_folder)?;
+        dir::check(in_dir)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         foreign::check_beside(&path)?;
         let until = Until::new(deadline);
@@ -100,10 +100,10 @@ impl Database {
     }
 
     /// Makes the file of a new vault; `false` where there is one.
-    pub(crate) fn create(in_folder: &Path, header: &[u8], keys: &Keys) -> Result<bool> {
-        folder::make(in_folder)?;
-        folder::check(in_folder)?;
-        let path = in_folder.join(FILE);
+    pub(crate) fn create(in_dir: &Path, header: &[u8], keys: &Keys) -> Result<bool> {
+        dir::make(in_dir)?;
+        dir::check(in_dir)?;
+        let path = in_dir.join(FILE);
         if let Err(error) = foreign::no_journal(&path) {
             // Or another process has made the vault meanwhile, and writes to it.
             return identify(&path)?.map(|_| false).ok_or(error);
@@ -129,7 +129,7 @@ impl Database {
             connection.close().map_err(|(_, error)| error)
         };
         made().map_err(|error| refused(&path, error))?;
-        file.sync_all().map_err(|error| folder::failed("write", &path, &error))?;
+        file.sync_all().map_err(|error| dir::failed("write", &path, &error))?;
         // Closed before anybody can open it: closing takes this process's locks away.
         drop(file);
         new.publish()
@@ -251,16 +251,16 @@ pub(crate) fn wait_until(file: &Connection, deadline: Deadline) -> Result<()> {
     file.busy_timeout(wait).map_err(|error| fault(file, error))
 }
 
-/// Says whether a folder without a vault's file has anything else in it. What begins with a dot
+/// Says whether a directory without a vault's file has anything else in it. What begins with a dot
 /// may be of a vault that was never made whole.
-fn holds_other_things(folder: &Path) -> Result<bool> {
-    let entries = match fs::read_dir(folder) {
+fn holds_other_things(dir: &Path) -> Result<bool> {
+    let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(folder::failed("read", folder, &error)),
+        Err(error) => return Err(dir::failed("read", dir, &error)),
     };
     for entry in entries {
-        let entry = entry.map_err(|error| folder::failed("read", folder, &error))?;
+        let entry = entry.map_err(|error| dir::failed("read", dir, &error))?;
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
             return Ok(true);
         }
@@ -358,8 +358,8 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
         ErrorCode::ReadOnly if failure.extended_code == SAYS_READ_ONLY && may_write(path) => {
             Error::corrupt(format!("{shown} is damaged: it says of itself that it is read-only"))
         }
-        ErrorCode::ReadOnly if failure.extended_code == FOLDER_READ_ONLY => {
-            Error::permission_denied(format!("cannot write beside {shown}: its folder may only be read"))
+        ErrorCode::ReadOnly if failure.extended_code == DIR_READ_ONLY => {
+            Error::permission_denied(format!("cannot write beside {shown}: its directory may only be read"))
         }
         ErrorCode::ReadOnly if failure.extended_code == SAYS_READ_ONLY => {
             Error::permission_denied(format!("cannot write {shown}: it may only be read"))
@@ -395,9 +395,9 @@ pub(crate) fn refused(path: &Path, error: rusqlite::Error) -> Error {
 const SAYS_READ_ONLY: i32 = 8;
 
 /// SQLite's `SQLITE_READONLY_DIRECTORY`: there is no room for a journal.
-const FOLDER_READ_ONLY: i32 = 8 | 6 << 8;
+const DIR_READ_ONLY: i32 = 8 | 6 << 8;
 
-/// SQLite's `SQLITE_IOERR` of a write, of making it last, of the folder's names, of cutting a file
+/// SQLite's `SQLITE_IOERR` of a write, of making it last, of the directory's names, of cutting a file
 /// and of removing one.
 const NOT_WRITTEN: [i32; 5] = [10 | 3 << 8, 10 | 4 << 8, 10 | 5 << 8, 10 | 6 << 8, 10 | 10 << 8];
 
@@ -410,12 +410,12 @@ fn identify(path: &Path) -> Result<Option<FileId>> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(folder::failed("read", path, &error)),
+        Err(error) => return Err(dir::failed("read", path, &error)),
     };
     if !found.is_file() {
         return Err(Error::invalid(format!("{} is not a file", path.display())));
     }
-    folder::private(path, &found, "600")?;
+    dir::private(path, &found, "600")?;
     // A journal lies beside one name of a file: under another, it would not be found.
     if found.nlink() > 1 {
         return Err(Error::permission_denied(format!(

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 
-use crate::folder;
+use crate::dir;
 
 /// The most bytes of one column: a value of the largest size, sealed, and room to spare.
 const MAX_BLOB_BYTES: i32 = MAX_VALUE_BYTES as i32 + 64 * 1024;
@@ -119,7 +119,7 @@ pub(crate) fn check_beside(path: &Path) -> Result<()> {
     if !found.is_file() {
         return Err(Error::permission_denied(format!("{shown} is not a file: move it away")));
     }
-    folder::private(&journal, &found, "600")?;
+    dir::private(&journal, &found, "600")?;
     if found.nlink() > 1 {
         return Err(Error::permission_denied(format!("{shown} has another name (a hard link)")));
     }
@@ -134,7 +134,7 @@ pub(crate) fn check_beside(path: &Path) -> Result<()> {
         // Its writer was done meanwhile.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
-        Err(error) => Err(folder::failed("read", &journal, &error)),
+        Err(error) => Err(dir::failed("read", &journal, &error)),
     }
 }
 
@@ -202,7 +202,7 @@ pub(crate) fn has_no_log(path: &Path) -> Result<()> {
         Ok(()) => Ok(()),
         // Too short: SQLite says what it is.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
-        Err(error) => Err(folder::failed("read", path, &error)),
+        Err(error) => Err(dir::failed("read", path, &error)),
     }
 }
 
@@ -216,6 +216,6 @@ fn there(path: &Path) -> Result<Option<fs::Metadata>> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(folder::failed("read", path, &error)),
+        Err(error) => Err(dir::failed("read", path, &error)),
     }
 }

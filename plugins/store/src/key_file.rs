@@ -7,7 +7,7 @@ use std::path::Path;
 use keystead_plugin_api::{Error, Result};
 use zeroize::Zeroizing;
 
-use crate::folder;
+use crate::dir;
 use crate::key::{KEY_BYTES, Key, fill};
 
 /// How many bytes a key file may have. All of them are the key, so that any random file will
@@ -20,7 +20,7 @@ const SIZES: std::ops::RangeInclusive<usize> = KEY_BYTES..=4_096;
 /// # Errors
 /// `Denied` where others may read it, `Invalid` where it cannot be a key.
 pub(crate) fn read(path: &Path) -> Result<Option<Key>> {
-    let refused = |error: io::Error| folder::failed("read", path, &error);
+    let refused = |error: io::Error| dir::failed("read", path, &error);
     let found = match std::fs::metadata(path) {
         Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -31,7 +31,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Key>> {
         return Err(Error::invalid(format!("the key file {} is not a file", path.display())));
     }
     let file = File::open(path).map_err(refused)?;
-    folder::private(path, &file.metadata().map_err(refused)?, "600")?;
+    dir::private(path, &file.metadata().map_err(refused)?, "600")?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(SIZES.end() + 1));
     file.take(*SIZES.end() as u64 + 1).read_to_end(&mut bytes).map_err(refused)?;
     if bytes.is_empty() {
@@ -54,7 +54,7 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key> {
         return Ok(key);
     }
     if let Some(parent) = path.parent() {
-        folder::make(parent)?;
+        dir::make(parent)?;
     }
     let mut random = Zeroizing::new([0; KEY_BYTES]);
     fill(&mut random[..])?;
@@ -68,7 +68,7 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key> {
     text.push(b'\n');
     // Where another process was faster, its file is the key.
     if !fill_empty(path, &text)? {
-        folder::write_new(path, &text)?;
+        dir::write_new(path, &text)?;
     }
     read(path)?
         .ok_or_else(|| Error::unavailable(format!("the key file {} is gone", path.display())))
@@ -76,7 +76,7 @@ pub(crate) fn read_or_make(path: &Path) -> Result<Key> {
 
 /// Writes into a file that is there and empty; `false` where there is none.
 fn fill_empty(path: &Path, text: &[u8]) -> Result<bool> {
-    let failed = |error: io::Error| folder::failed("write", path, &error);
+    let failed = |error: io::Error| dir::failed("write", path, &error);
     let mut file = match File::options().append(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -100,8 +100,8 @@ mod tests {
 
     #[test]
     fn a_key_file_is_made_once_for_its_owner_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys/work.key");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys/work.key");
         assert!(read(&path).unwrap().is_none());
         let key = read_or_make(&path).unwrap();
         assert_eq!(read_or_make(&path).unwrap().bytes(), key.bytes());
@@ -112,8 +112,8 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_filled_by_the_first_that_comes() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("work.key");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("work.key");
         std::fs::write(&path, "").unwrap();
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
         assert!(read(&path).unwrap().is_none());
@@ -135,8 +135,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_key_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
         let kind = |mode: u32, bytes: usize| {
             std::fs::write(&path, vec![b'x'; bytes]).unwrap();
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
@@ -148,6 +148,6 @@ mod tests {
         assert_eq!(kind(0o600, 4_097), Err(ErrorKind::Invalid));
         assert_eq!(kind(0o640, 64), Err(ErrorKind::PermissionDenied));
         assert_eq!(kind(0o604, 64), Err(ErrorKind::PermissionDenied));
-        assert_eq!(read(folder.path()).err().unwrap().kind(), ErrorKind::Invalid);
+        assert_eq!(read(dir.path()).err().unwrap().kind(), ErrorKind::Invalid);
     }
 }

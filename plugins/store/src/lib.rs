@@ -7,7 +7,7 @@ mod bytes;
 mod chain;
 mod claim;
 mod database;
-mod folder;
+mod dir;
 mod foreign;
 mod header;
 mod kdf;

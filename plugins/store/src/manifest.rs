@@ -3,7 +3,7 @@
 use keystead_plugin_api::manifest::{Capability, Kind, Manifest, NameRule};
 use keystead_plugin_api::{Parameter, ParameterKind, ValueKind};
 
-/// The parameter that names the vault's folder.
+/// The parameter that names the vault's directory.
 pub(crate) const PATH: &str = "path";
 
 /// The parameter that names a key file.
@@ -19,7 +19,7 @@ pub const MANIFEST: Manifest = Manifest::new("store", env!("CARGO_PKG_VERSION"))
     .license("MIT OR Apache-2.0")
     .kinds(&[Kind::new(
         "store",
-        "a folder with an encrypted file, opened by a password or a key file",
+        "a directory with an encrypted file, opened by a password or a key file",
     )
     .can(&[
         Capability::Write,
@@ -36,7 +36,7 @@ pub const MANIFEST: Manifest = Manifest::new("store", env!("CARGO_PKG_VERSION"))
             PATH,
             ParameterKind::Path,
             "{data}/store/{vault}",
-            "the vault's own folder",
+            "the vault's own directory",
         ),
         Parameter::optional(
             KEY_FILE,

@@ -1,4 +1,4 @@
-//! From a folder to an unlocked vault: the file opened, its header read, and a key found that
+//! From a directory to an unlocked vault: the file opened, its header read, and a key found that
 //! opens one of its slots.
 
 use std::path::{Path, PathBuf};

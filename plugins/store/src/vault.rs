@@ -30,7 +30,7 @@ use crate::slot::{Opener, Slot};
 
 /// One open vault.
 pub struct Store {
-    folder: PathBuf,
+    dir: PathBuf,
     pub(crate) key_file: Option<PathBuf>,
     case: Case,
     session: Option<Session>,
@@ -48,9 +48,9 @@ pub struct Store {
 impl Plugin for Store {
     fn open(request: OpenRequest, context: Context) -> Result<Box<dyn Vault>> {
         let path = |name: &str| request.parameters.text(name).map(PathBuf::from);
-        let folder = path(PATH).ok_or_else(|| Error::invalid("`path` is missing"))?;
+        let dir = path(PATH).ok_or_else(|| Error::invalid("`path` is missing"))?;
         let key_file = path(KEY_FILE);
-        for path in std::iter::once(&folder).chain(&key_file) {
+        for path in std::iter::once(&dir).chain(&key_file) {
             if !path.is_absolute() {
                 let message = format!("{} is not an absolute path", path.display());
                 return Err(Error::invalid(message));
@@ -62,7 +62,7 @@ impl Plugin for Store {
         };
         Ok(Box::new(Self {
             seen: request.session.is_some(),
-            folder,
+            dir,
             key_file,
             case,
             session: request.session,
@@ -269,7 +269,7 @@ impl Store {
             self.database = None;
         }
         if self.database.is_none() {
-            self.database = Database::open(&self.folder, self.seen, deadline)?;
+            self.database = Database::open(&self.dir, self.seen, deadline)?;
             self.known = false;
             self.seen |= self.database.is_some();
         }
@@ -290,7 +290,7 @@ impl Store {
         let database = self.database.as_mut().expect("just opened");
         if self.unlocked.is_none() || !self.known {
             let (header, bytes) = opening::header(database, deadline)?;
-            // Another vault may have taken the folder's place.
+            // Another vault may have taken the directory's place.
             self.unlocked.take_if(|unlocked| unlocked.store != header.store);
             if self.unlocked.is_none() {
                 let warn = |message: &str| self.context.warn(message);
@@ -330,7 +330,7 @@ impl Store {
         let number = slot.number;
         header.slots.push(slot);
         let keys = Keys::of(data);
-        if Database::create(&self.folder, &header.write(&keys.header), &keys)? {
+        if Database::create(&self.dir, &header.write(&keys.header), &keys)? {
             self.unlocked =
                 Some(OpenKeys { keys, store: header.store, case: header.case, slot: number });
         }

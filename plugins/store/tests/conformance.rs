@@ -11,12 +11,12 @@ use keystead_plugin_api::{
 };
 use keystead_plugin_store::{MANIFEST, Store};
 
-/// Returns an empty folder.
-fn folder(test: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
+/// Returns an empty directory.
+fn dir(test: &str) -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
 }
 
 /// Runs the suite and asserts that all is checked but these obligations.
@@ -48,8 +48,8 @@ const NEVER: [&str; 14] = [
 
 #[test]
 fn with_a_key_file() {
-    let folder = folder("key-file");
-    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let dir = dir("key-file");
+    let path = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     let linked = Linked::new(&MANIFEST)
         .parameter("path", &path("{vault}"))
         .parameter("key-file", &path("{vault}.key"))
@@ -68,12 +68,12 @@ fn with_a_key_file() {
 
 #[test]
 fn with_a_password() {
-    let folder = folder("password");
+    let dir = dir("password");
     for vault in ["keystead-conformance", "keystead-conformance-2"] {
-        make(&folder, vault, "canary-password");
+        make(&dir, vault, "canary-password");
     }
     let linked = Linked::new(&MANIFEST)
-        .parameter("path", folder.join("{vault}").to_str().unwrap())
+        .parameter("path", dir.join("{vault}").to_str().unwrap())
         .answer("password", "canary-password")
         .many(20);
     conforms(linked, &NEVER);
@@ -83,16 +83,16 @@ fn with_a_password() {
 #[test]
 fn vault_of_its_first_write_is_tested_locked() {
     let linked = Linked::new(&MANIFEST)
-        .parameter("path", folder("first-write").join("{vault}").to_str().unwrap())
+        .parameter("path", dir("first-write").join("{vault}").to_str().unwrap())
         .answer("password", "canary-password")
         .many(20);
     conforms(linked, &NEVER);
 }
 
 /// Makes a vault with a password.
-fn make(folder: &std::path::Path, vault: &str, password: &str) {
+fn make(dir: &std::path::Path, vault: &str, password: &str) {
     let mut parameters = Parameters::new();
-    let path = folder.join(vault).to_str().unwrap().to_owned();
+    let path = dir.join(vault).to_str().unwrap().to_owned();
     parameters.insert("path", ParameterValue::Text(path));
     let _: &Manifest = &MANIFEST;
     let soon = Deadline::after(std::time::Duration::from_secs(60));

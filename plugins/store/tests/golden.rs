@@ -27,23 +27,23 @@ fn name(text: &str) -> SecretName {
 
 /// A copy of the golden files: version control keeps no modes, and an old slot may be renewed.
 struct Copy {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Copy {
     fn new() -> Self {
         let own = PermissionsExt::from_mode(0o700);
-        let folder = tempfile::Builder::new().permissions(own).tempdir().unwrap();
+        let dir = tempfile::Builder::new().permissions(own).tempdir().unwrap();
         for file in ["store.db", "golden.key"] {
-            let to = folder.path().join(file);
+            let to = dir.path().join(file);
             fs::copy(golden(file), &to).unwrap();
             fs::set_permissions(&to, PermissionsExt::from_mode(0o600)).unwrap();
         }
-        Self { folder }
+        Self { dir }
     }
 
     fn path(&self, name: &str) -> ParameterValue {
-        ParameterValue::Text(self.folder.path().join(name).to_str().unwrap().to_owned())
+        ParameterValue::Text(self.dir.path().join(name).to_str().unwrap().to_owned())
     }
 
     fn open(&self, key_file: bool) -> Box<dyn Vault> {

@@ -26,16 +26,16 @@ impl Home {
         })
     }
 
-    fn folder(&self) -> PathBuf {
+    fn dir(&self) -> PathBuf {
         self.0.path().join("vault")
     }
 
     fn file(&self) -> PathBuf {
-        self.folder().join("store.db")
+        self.dir().join("store.db")
     }
 
     fn open(&self) -> Box<dyn Vault> {
-        open(&self.folder(), Some(&self.0.path().join("key")))
+        open(&self.dir(), Some(&self.0.path().join("key")))
     }
 
     /// Changes the file as somebody would who can write it.
@@ -44,10 +44,10 @@ impl Home {
     }
 }
 
-fn open(folder: &Path, key_file: Option<&Path>) -> Box<dyn Vault> {
+fn open(dir: &Path, key_file: Option<&Path>) -> Box<dyn Vault> {
     let mut parameters = Parameters::new();
     let text = |path: &Path| ParameterValue::Text(path.to_str().unwrap().to_owned());
-    parameters.insert("path", text(folder));
+    parameters.insert("path", text(dir));
     if let Some(key_file) = key_file {
         parameters.insert("key-file", text(key_file));
     }
@@ -102,8 +102,8 @@ fn a_file_that_was_moved_away_is_gone_and_holds_not_nothing() {
     fs::rename(&away, home.file()).unwrap();
     assert_eq!(get(&mut *vault, "a").as_deref(), Ok("canary-a"));
 
-    // Who opens it afterwards sees what was left in the folder.
-    fs::rename(home.file(), home.folder().join("store.db.old")).unwrap();
+    // Who opens it afterwards sees what was left in the directory.
+    fs::rename(home.file(), home.dir().join("store.db.old")).unwrap();
     let mut other = home.open();
     let gone = format!("{} is gone", home.file().display());
     assert_eq!(names(&mut *other).unwrap_err().message(), gone);
@@ -115,7 +115,7 @@ fn a_journal_that_was_left_behind_is_not_played_into_another_file() {
     let home = Home::new();
     set(&mut *home.open(), "a", "canary-a").unwrap();
     fs::remove_file(home.file()).unwrap();
-    let journal = home.folder().join("store.db-journal");
+    let journal = home.dir().join("store.db-journal");
     fs::write(&journal, b"of another file").unwrap();
     let refused = set(&mut *home.open(), "b", "x").unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
@@ -216,7 +216,7 @@ fn an_answer_that_was_not_asked_for_is_not_kept() {
     assert_eq!(fresh.unlock(&answer("new-vault")).unwrap_err().kind(), ErrorKind::Invalid);
     assert!(!home.0.path().join("other").exists());
     // Nobody who has not unlocked the vault chooses its next password.
-    let mut locked = open(&home.folder(), None);
+    let mut locked = open(&home.dir(), None);
     assert_eq!(locked.unlock(&answer("new-password")).unwrap_err().kind(), ErrorKind::Invalid);
 }
 

@@ -12,7 +12,7 @@ const NO_IF_THERE: super::End = Says("EPERM|ENOENT");
 /// A refusal by landlock, or by a root directory without that name, or that can only be read.
 const SHUT: super::End = Says("EACCES|ENOENT|EROFS");
 
-/// A refusal by landlock, of what would move a file from one folder to another.
+/// A refusal by landlock, of what would move a file from one directory to another.
 const APART: super::End = Says("EXDEV|EACCES|ENOENT|EROFS");
 
 /// What a file outside says.
@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "writes",
         does: "writes, makes, moves, links, removes and changes what belongs to others; its own \
-               folder it may use",
+               directory it may use",
         tries: &[
             ("append:{secret}", SHUT, Changes),
             ("create:{secret}", SHUT, Changes),
@@ -39,7 +39,7 @@ pub(super) const ROWS: &[Row] = &[
             ("fifo:{secret}", NO, Changes),
             ("socket:{secret}", NO, Changes),
             ("device:{secret}", NO, Untried),
-            ("nameless:{folder}", SHUT, Says("done|EOPNOTSUPP")),
+            ("nameless:{dir}", SHUT, Says("done|EOPNOTSUPP")),
             ("rename:{secret}", SHUT, Changes),
             ("rename-in:{secret}", APART, Changes),
             ("link-in:{secret}", APART, Changes),
@@ -126,7 +126,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "attributes-read",
-        does: "the same with its folder granted for reading only",
+        does: "the same with its directory granted for reading only",
         tries: &[
             ("user.hostile:{own}", NO, Says("fsetxattr done|fsetxattr EOPNOTSUPP")),
             ("system.posix_acl_access:{own}", NO, Untried),
@@ -144,7 +144,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "alters",
-        does: "changes what its own file or folder has besides content: mode, owner, times, flags, \
+        does: "changes what its own file or directory has besides content: mode, owner, times, flags, \
                clones, leases, hints, blocks behind its end; makes files with special modes, and \
                devices by renaming; has a whole file system written",
         tries: &[
@@ -181,13 +181,13 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "reads",
         does: "reads files of others: by their path, by links, by /proc, by a descriptor, by a \
-               handle; looks at folders, watches them",
+               handle; looks at directories, watches them",
         tries: &[
             ("open:{secret}", SHUT, READ),
             ("open:{vault}", SHUT, READ),
             ("open:{ssh}", SHUT, READ),
             ("open:{config}", SHUT, Untried),
-            ("folder:{plugins}", SHUT, Untried),
+            ("directory:{plugins}", SHUT, Untried),
             ("openat2:{secret}", Says("ENOSYS"), READ),
             ("neither:{secret}", NO, Says("done")),
             ("symlink:{secret}", SHUT, READ),
@@ -201,7 +201,7 @@ pub(super) const ROWS: &[Row] = &[
             ("handle:{secret}", NO, Says("outside|EPERM|EOPNOTSUPP|ESTALE")),
             ("map:{secret}", SHUT, READ),
             ("chdir:{secret}", Says("EACCES|ENOENT|EBADF"), READ),
-            ("folder:{folder}", SHUT, Says("done")),
+            ("directory:{dir}", SHUT, Says("done")),
             ("watch:{secret}", NO, Says("done")),
             ("stat:{secret}", Says("done|ENOENT"), Says("done")),
             ("open:{own}", Says("own"), Says("own")),
@@ -213,12 +213,12 @@ pub(super) const ROWS: &[Row] = &[
         name: "reads-granted",
         does: "reads, with the network granted, files beside those that a connection needs",
         tries: &[
-            ("folder:/etc/ssl/private", Says("EACCES|ENOENT"), Says("done|EACCES|ENOENT")),
-            ("folder:/etc/pki/tls/private", Says("EACCES|ENOENT"), Says("done|EACCES|ENOENT")),
+            ("directory:/etc/ssl/private", Says("EACCES|ENOENT"), Says("done|EACCES|ENOENT")),
+            ("directory:/etc/pki/tls/private", Says("EACCES|ENOENT"), Says("done|EACCES|ENOENT")),
             ("open:/etc/passwd", SHUT, Untried),
-            ("folder:/etc", SHUT, Says("done")),
+            ("directory:/etc", SHUT, Says("done")),
             ("open:{secret}", SHUT, READ),
-            ("folder:/etc/ssl/certs", Says("done|ENOENT"), Says("done|ENOENT")),
+            ("directory:/etc/ssl/certs", Says("done|ENOENT"), Says("done|ENOENT")),
             ("stat:/etc/resolv.conf", Says("done|ENOENT"), Says("done|ENOENT")),
         ],
         in_process: "not contained",
@@ -226,9 +226,9 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "widens",
-        does: "puts a link into its own folder, where it was granted a second folder, and waits \
+        does: "puts a link into its own directory, where it was granted a second directory, and waits \
                for its next process",
-        tries: &[("put:{folder}", Says("done"), Says("done")), ("read:secret", SHUT, READ)],
+        tries: &[("put:{dir}", Says("done"), Says("done")), ("read:secret", SHUT, READ)],
         in_process: "not contained: it needs no grants",
         pace: Pace::Anew,
     },

@@ -94,12 +94,12 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "fills",
-        does: "makes a file of so many MiB in its own folder",
+        does: "makes a file of so many MiB in its own directory",
         tries: &[
             ("file:20000", Dies("signal 25 (SIGXFSZ)"), Untried),
             ("file:1", Says("done"), Says("done")),
         ],
-        in_process: "not contained, as the sandbox does not either below 16 GiB: a granted folder \
+        in_process: "not contained, as the sandbox does not either below 16 GiB: a granted directory \
                      can be filled",
         pace: Pace::Quick,
     },

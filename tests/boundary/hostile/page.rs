@@ -72,8 +72,8 @@ fn the_table_is_what_is_tested() {
 
 #[test]
 fn each_plugin_of_the_hostile_has_a_row() {
-    let folder = repository().join("tests/plugins/hostile");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let dir = repository().join("tests/plugins/hostile");
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "c"));
     let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
     let files: BTreeSet<_> = files.map(|path| name(&path)).collect();

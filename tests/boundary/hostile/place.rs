@@ -56,13 +56,13 @@ impl Place {
     /// Makes everything anew that an attempt may have changed.
     pub(super) fn renew(&mut self) {
         let root = self.root.path();
-        for folder in ["outside", "own"] {
-            let _ = fs::remove_dir_all(root.join(folder));
+        for dir in ["outside", "own"] {
+            let _ = fs::remove_dir_all(root.join(dir));
         }
-        for folder in ["outside", "outside/empty", "outside/vault", "outside/.ssh", "own"] {
-            fs::create_dir_all(root.join(folder)).unwrap();
+        for dir in ["outside", "outside/empty", "outside/vault", "outside/.ssh", "own"] {
+            fs::create_dir_all(root.join(dir)).unwrap();
         }
-        // A second granted folder in the granted one.
+        // A second granted directory in the granted one.
         fs::create_dir(root.join("own/sub")).unwrap();
         for file in ["outside/secret", "outside/vault/secret", "outside/.ssh/id"] {
             fs::write(root.join(file), TOLD).unwrap();
@@ -82,7 +82,7 @@ impl Place {
         self.before = self.seen();
     }
 
-    /// The folder that is granted.
+    /// The directory that is granted.
     pub(super) fn own(&self) -> PathBuf {
         self.root.path().join("own")
     }
@@ -107,7 +107,7 @@ impl Place {
         [
             ("{secret}", path("outside/secret")),
             ("{empty}", path("outside/empty")),
-            ("{folder}", path("outside")),
+            ("{dir}", path("outside")),
             ("{vault}", path("outside/vault/secret")),
             ("{ssh}", path("outside/.ssh/id")),
             ("{own}", path("own/here")),

@@ -46,7 +46,7 @@ impl Sandboxed {
         Self { scene, row, odd, other }
     }
 
-    /// Installs a row and registers a vault of it, with its own folder.
+    /// Installs a row and registers a vault of it, with its own directory.
     pub(super) fn register(scene: &Scene, name: &str, row: &Row, place: &Place) -> VaultName {
         let id = scene.install(&hostile(row.name, scene.path(), &place.macros()));
         let name = VaultName::parse(name).unwrap();
@@ -228,9 +228,9 @@ pub(super) fn in_process(rows: &'static [Row]) {
         let file = hostile(row.name, sandbox.root(), &place.macros());
         sandbox.run("plugin install --yes --quiet", &[file.to_str().unwrap()]).succeeds();
         sandbox.run(TRUST, &[row.name]).succeeds();
-        let folder = format!("folder={}", place.own().display());
+        let dir = format!("folder={}", place.own().display());
         let register = format!("vault register odd --placement in-process --plugin {}", row.name);
-        sandbox.run(&register, &["--param", &folder]).succeeds();
+        sandbox.run(&register, &["--param", &dir]).succeeds();
         for (what, _, end) in row.tries.iter().filter(|(.., end)| !end.is_by_hand()) {
             renew(row, &mut place);
             let problem = attempt_inside(&sandbox, &place.filled_in(what), *end).err();

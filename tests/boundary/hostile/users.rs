@@ -13,7 +13,7 @@ use crate::plugin_files::hostile;
 /// Nobody whom the machine knows.
 const USER: u32 = 65_531;
 
-/// The rows that depend on who asks, and need nothing but their own folder.
+/// The rows that depend on who asks, and need nothing but their own directory.
 const ROWS: [&str; 7] =
     ["attributes", "attributes-read", "alters", "exhausts", "exhausts-granted", "hears", "signals"];
 
@@ -26,7 +26,7 @@ impl Home {
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::copy(env!("CARGO_BIN_EXE_keystead"), root.path().join("keystead")).unwrap();
         let home = Self(root);
-        home.folder("home");
+        home.dir("home");
         home
     }
 
@@ -34,8 +34,8 @@ impl Home {
         self.0.path().join(name)
     }
 
-    /// Makes a folder that is the user's.
-    fn folder(&self, name: &str) -> PathBuf {
+    /// Makes a directory that is the user's.
+    fn dir(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
@@ -57,10 +57,10 @@ impl Home {
     }
 }
 
-/// Returns the attempts of these rows with a granted folder, each with its row and with the words of
+/// Returns the attempts of these rows with a granted directory, each with its row and with the words of
 /// which it answers one.
-pub(super) fn tries(folder: &Path) -> Vec<(&'static Row, String, &'static str)> {
-    let (granted, own) = (folder.display().to_string(), folder.join("here").display().to_string());
+pub(super) fn tries(dir: &Path) -> Vec<(&'static Row, String, &'static str)> {
+    let (granted, own) = (dir.display().to_string(), dir.join("here").display().to_string());
     let rows = ALL.iter().flat_map(|rows| rows.iter()).filter(|row| ROWS.contains(&row.name));
     let tries = rows.flat_map(|row| row.tries.iter().map(move |attempt| (row, attempt)));
     let tries = tries.filter_map(|(row, (what, end, _))| {
@@ -73,7 +73,7 @@ pub(super) fn tries(folder: &Path) -> Vec<(&'static Row, String, &'static str)> 
     tries
 }
 
-/// The user's own folder as each attempt finds it.
+/// The user's own directory as each attempt finds it.
 fn renew(own: &Path) {
     for entry in fs::read_dir(own).unwrap() {
         let path = entry.unwrap().path();
@@ -91,7 +91,7 @@ fn another_user_is_held_as_root_is() {
         return;
     }
     let home = Home::new();
-    let own = home.folder("own");
+    let own = home.dir("own");
     let mut wrong = Vec::new();
     let mut installed = "";
     for (row, what, words) in tries(&own) {
@@ -100,9 +100,9 @@ fn another_user_is_held_as_root_is() {
             installed = name;
             let file = hostile(name, home.0.path(), &[]);
             home.succeeds("plugin install --yes --quiet", &[file.to_str().unwrap()]);
-            let folder = format!("folder={}", own.display());
+            let dir = format!("folder={}", own.display());
             let register = format!("vault register {name} --placement isolated --plugin {name}");
-            home.succeeds(&register, &["--param", &folder]);
+            home.succeeds(&register, &["--param", &dir]);
         }
         renew(&own);
         let output = home.run("get -V", &[name, &what]);

@@ -54,7 +54,7 @@ enum {
     (TYPES, "KEYSTEAD_API_VERSION \"1.0.0\"", "KEYSTEAD_API_VERSION \"1.1.0\""),
 ];
 
-/// Returns the folder of the headers of this version.
+/// Returns the directory of the headers of this version.
 fn include(contract: Contract) -> PathBuf {
     let today = repository().join("plugin-api/include");
     if contract == Contract::Today {
@@ -74,8 +74,8 @@ fn include(contract: Contract) -> PathBuf {
 }
 
 /// Compiles the plugin `skew` in C with the headers of this version, and these options.
-pub(super) fn compiled(contract: Contract, options: &[&str], folder: &Path) -> PathBuf {
-    let file = folder.join("skew_c.so");
+pub(super) fn compiled(contract: Contract, options: &[&str], dir: &Path) -> PathBuf {
+    let file = dir.join("skew_c.so");
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror"]).args(options);
     cc.arg(format!("-I{}", include(contract).display())).arg("-o").arg(&file);

@@ -87,7 +87,7 @@ pub(super) fn check_line(
 
 #[test]
 fn each_pair_of_versions_works_as_far_as_both_know_in_each_build() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     for host in Profile::ALL {
         let mut table = String::new();
         for (language, profile) in [
@@ -100,10 +100,10 @@ fn each_pair_of_versions_works_as_far_as_both_know_in_each_build() {
                 let file = match (language, profile) {
                     (Language::Rust, profile) => skewed_in(plugin, profile).0,
                     (Language::C, Profile::Debug) => {
-                        header::compiled(plugin, &["-O0", "-g"], folder.path())
+                        header::compiled(plugin, &["-O0", "-g"], dir.path())
                     }
                     (Language::C, Profile::Release) => {
-                        header::compiled(plugin, &["-O2", "-s"], folder.path())
+                        header::compiled(plugin, &["-O2", "-s"], dir.path())
                     }
                 };
                 for other in Contract::ALL {

@@ -22,37 +22,37 @@ fn built(contract: Contract) -> (PathBuf, PathBuf) {
     };
     // The target is named so that macros and build scripts are built without it.
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let folder = target().join("asan");
-    let kept = folder.join(name);
+    let dir = target().join("asan");
+    let kept = dir.join(name);
     fs::create_dir_all(&kept).unwrap();
     for (package, file) in [("skew", "libskew.so"), ("skew-host", "skew-host")] {
         let mut build = cargo(&repository().join("tests/plugins"));
         build.args(["build", "--locked", "-p", package, "--target", &triple]).args(features);
-        build.env("CARGO_TARGET_DIR", &folder).env("RUSTC_BOOTSTRAP", "1");
+        build.env("CARGO_TARGET_DIR", &dir).env("RUSTC_BOOTSTRAP", "1");
         // The libraries find the sanitizer in the host: it exports what it has.
         succeed(build.env("RUSTFLAGS", "-Zsanitizer=address -Clink-arg=-rdynamic"));
         // What is built next in another way has its name.
-        fs::copy(folder.join(&triple).join("debug").join(file), kept.join(file)).unwrap();
+        fs::copy(dir.join(&triple).join("debug").join(file), kept.join(file)).unwrap();
     }
     (kept.join("libskew.so"), kept.join("skew-host"))
 }
 
 /// Compiles the plugin in C with it. Its library is in the host, so that it is not linked here.
-fn built_in_c(contract: Contract, options: &[&str], folder: &Path) -> PathBuf {
+fn built_in_c(contract: Contract, options: &[&str], dir: &Path) -> PathBuf {
     let options = [&["-O1", "-g", "-fsanitize=address", "-c"], options].concat();
-    let object = header::compiled(contract, &options, folder);
-    let file = folder.join("skew_asan.so");
+    let object = header::compiled(contract, &options, dir);
+    let file = dir.join("skew_asan.so");
     succeed(Command::new("cc").arg("-shared").arg(&object).arg("-o").arg(&file));
     file
 }
 
 #[test]
 fn pairs_of_all_versions_are_clean_under_the_address_sanitizer_needs_asan() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let hosts = Contract::ALL.map(|contract| (contract, built(contract)));
     for (host, (_, program)) in &hosts {
         for (plugin, (file, _)) in &hosts {
-            let c = built_in_c(*plugin, &[], folder.path());
+            let c = built_in_c(*plugin, &[], dir.path());
             for (language, file, abi) in
                 [(matrix::Language::Rust, file, &[][..]), (matrix::Language::C, &c, &["c"])]
             {
@@ -70,7 +70,7 @@ fn pairs_of_all_versions_are_clean_under_the_address_sanitizer_needs_asan() {
         ("PLANTED_LENGTH", "AddressSanitizer: heap-buffer-overflow"),
         ("PLANTED_REQUEST", "AddressSanitizer: heap-use-after-free"),
     ] {
-        let own = folder.path().join(planted);
+        let own = dir.path().join(planted);
         fs::create_dir(&own).unwrap();
         let file = built_in_c(Contract::Today, &[&format!("-D{planted}")], &own);
         let output = run(program, &file, &["c"]);

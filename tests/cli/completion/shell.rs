@@ -124,8 +124,8 @@ fn fish_lists_every_name_needs_fish() {
         }
         shell.env("LC_ALL", "C.UTF-8").env("LINE", line);
         let own = env!("CARGO_BIN_EXE_keystead");
-        let folder = PathBuf::from(own).parent().unwrap().display().to_string();
-        shell.env("PATH", format!("{folder}:/usr/bin:/bin"));
+        let dir = PathBuf::from(own).parent().unwrap().display().to_string();
+        shell.env("PATH", format!("{dir}:/usr/bin:/bin"));
         shell.args(["--no-config", "-c", "keystead completions fish | source; complete -C $LINE"]);
         let output = shell.output().unwrap();
         assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));

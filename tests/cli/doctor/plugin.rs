@@ -46,7 +46,7 @@ fn a_pin_without_its_file() {
         str![[r#"
 exit code 1
 --- stdout
-Error: plugin `memory` is pinned, and its file `[SHA256].so` is in no plugin folder
+Error: plugin `memory` is pinned, and its file `[SHA256].so` is in no plugin directory
   Why:   a plugin without its file cannot run; it is the plugin of vault `work`
   Fix:   keystead plugin install [PLUGIN]
          (install it again)

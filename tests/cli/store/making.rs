@@ -8,7 +8,7 @@ use super::super::prompt::end;
 use super::{CANARY, Home, answer};
 
 #[test]
-fn a_vault_is_registered_with_a_folder_of_its_own_and_made_by_its_first_secret() {
+fn a_vault_is_registered_with_a_dir_of_its_own_and_made_by_its_first_secret() {
     let home = Home::new();
     assert_data_eq!(
         home.0.run("vault register Safe --plugin store", &[]),
@@ -40,7 +40,7 @@ Granted:
 
 "#]]
     );
-    assert!(!home.folder("safe").exists());
+    assert!(!home.dir("safe").exists());
     assert_data_eq!(
         home.0.run("list", &[]),
         str![[r#"
@@ -102,7 +102,7 @@ Code: E12.locked
 
 "#]]
     );
-    assert!(!home.folder("safe").exists(), "nobody chose a password");
+    assert!(!home.dir("safe").exists(), "nobody chose a password");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn the_new_password_is_typed_twice_until_both_are_the_same_and_it_is_not_empty()
     answer(&mut session, "Password for the new vault: ", "");
     answer(&mut session, "Password for the new vault again: ", "");
     session.exp_string("an empty password protects nothing. Try again.").unwrap();
-    assert!(holds_nothing(&home.folder("safe")));
+    assert!(holds_nothing(&home.dir("safe")));
     answer(&mut session, "Password for the new vault: ", CANARY);
     answer(&mut session, "Password for the new vault again: ", CANARY);
     let (rest, code) = end(session);
@@ -143,7 +143,7 @@ fn breaking_off_makes_no_vault() {
     session.exp_string("Password for the new vault: ").unwrap();
     session.send_control('c').unwrap();
     assert_eq!(end(session).1, 130);
-    assert!(holds_nothing(&home.folder("safe")));
+    assert!(holds_nothing(&home.dir("safe")));
 }
 
 #[test]
@@ -161,7 +161,7 @@ Code: E12.denied
 
 "#]]
     );
-    assert!(!home.folder("safe").exists());
+    assert!(!home.dir("safe").exists());
     assert_data_eq!(
         home.with(CANARY, "set a --stdin"),
         str![[r#"
@@ -240,7 +240,7 @@ fn names_may_differ_by_case_where_the_vault_was_made_so() {
     home.0.run("get token", &[]).ends_with(3);
 }
 
-/// Says whether nothing was made there but, for a plugin in a sandbox, the folder to make it in.
-fn holds_nothing(folder: &Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|mut found| found.next().is_none()) || !folder.exists()
+/// Says whether nothing was made there but, for a plugin in a sandbox, the directory to make it in.
+fn holds_nothing(dir: &Path) -> bool {
+    std::fs::read_dir(dir).is_ok_and(|mut found| found.next().is_none()) || !dir.exists()
 }

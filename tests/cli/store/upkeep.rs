@@ -18,7 +18,7 @@ everything is as it was written; secrets: 1
 
 "#]]
     );
-    let file = home.folder("safe").join("store.db");
+    let file = home.dir("safe").join("store.db");
     let mut bytes = std::fs::read(&file).unwrap();
     // Where values are: the last page.
     let last = bytes.len() - 10;
@@ -69,17 +69,17 @@ exit code 0
 --- stderr
 For this action the plugin of vault `safe`:
   may read and write files under [ROOT]/here/copy9.db
-wrote [ROOT]/here/copy9.db; as `store.db` in a folder of its own it is a vault
+wrote [ROOT]/here/copy9.db; as `store.db` in a directory of its own it is a vault
 
 "#]]
     );
     for copy in 0..4 {
         let from = home.0.here(&format!("copy{copy}.db"));
         assert_eq!(std::fs::metadata(&from).unwrap().permissions().mode() & 0o777, 0o600);
-        let folder = home.0.here(&format!("restored{copy}"));
-        std::fs::create_dir(&folder).unwrap();
-        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o700)).unwrap();
-        std::fs::rename(from, folder.join("store.db")).unwrap();
+        let dir = home.0.here(&format!("restored{copy}"));
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::rename(from, dir.join("store.db")).unwrap();
         let name = format!("copy{copy}");
         let register = format!(
             "vault register {name} --plugin store --param path=restored{copy} \
@@ -97,7 +97,7 @@ fn room_is_given_back() {
     std::fs::write(home.0.here("large.given"), vec![b'x'; 400_000]).unwrap();
     home.0.run("set large --file large.given", &[]).succeeds();
     home.0.run("remove large", &[]).succeeds();
-    let size = || std::fs::metadata(home.folder("safe").join("store.db")).unwrap().len();
+    let size = || std::fs::metadata(home.dir("safe").join("store.db")).unwrap().len();
     let before = size();
     let answer = home.0.run("vault do safe compact", &[]);
     answer.succeeds();

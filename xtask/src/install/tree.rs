@@ -1,4 +1,4 @@
-//! The files of an installation: staged in one hidden folder below the prefix, then renamed
+//! The files of an installation: staged in one hidden directory below the prefix, then renamed
 //! into place one by one, so that no file is ever there in part.
 //!
 //! Every mode is set outright: what is installed does not depend on the umask.
@@ -15,15 +15,15 @@ use crate::workspace::files_below;
 /// Begins the names of stages.
 const STAGE: &str = ".keystead-install-";
 
-/// Folders that are Keystead's alone: their mode is ours to set wherever they are found.
+/// Directories that are Keystead's alone: their mode is ours to set wherever they are found.
 const OURS: [&str; 3] = ["lib/keystead", "lib/keystead/plugins", "lib/keystead/pins.d"];
 
-/// Folders are for everyone to read and for their owner to change.
-const FOLDER: u32 = 0o755;
+/// Directories are for everyone to read and for their owner to change.
+const DIR: u32 = 0o755;
 
-/// A whole installation in a folder that nobody looks into yet.
+/// A whole installation in a directory that nobody looks into yet.
 pub(super) struct Stage {
-    folder: TempDir,
+    dir: TempDir,
     /// Held as long as this stage is alive: one that nobody holds was left by a killed run.
     _held: File,
 }
@@ -31,23 +31,23 @@ pub(super) struct Stage {
 impl Stage {
     /// Makes an empty stage below a prefix, on the same file system as the places to come.
     pub(super) fn below(prefix: &Path) -> Result<Self> {
-        create_folders(prefix)?;
+        create_dirs(prefix)?;
         remove_stale(prefix)?;
-        let folder = tempfile::Builder::new().prefix(STAGE).tempdir_in(prefix)?;
-        let held = File::open(folder.path())?;
+        let dir = tempfile::Builder::new().prefix(STAGE).tempdir_in(prefix)?;
+        let held = File::open(dir.path())?;
         held.lock()?;
-        Ok(Self { folder, _held: held })
+        Ok(Self { dir, _held: held })
     }
 
-    /// Returns the stage's folder, laid out as the prefix will be.
+    /// Returns the stage's directory, laid out as the prefix will be.
     pub(super) fn path(&self) -> &Path {
-        self.folder.path()
+        self.dir.path()
     }
 
     /// Writes a file with a mode and returns its place in the stage.
     pub(super) fn put(&self, to: &str, bytes: &[u8], mode: u32) -> Result<PathBuf> {
         let place = self.path().join(to);
-        create_folders(place.parent().unwrap_or(&place))?;
+        create_dirs(place.parent().unwrap_or(&place))?;
         let mut file = fs_err::File::create_new(&place)?;
         std::io::Write::write_all(&mut file, bytes)?;
         file.set_permissions(Permissions::from_mode(mode))?;
@@ -66,13 +66,13 @@ impl Stage {
         // Those of no place of the order last.
         let rank = |file: &Path| ORDER.iter().position(|dir| file.starts_with(dir)).unwrap_or(9);
         files.sort_by_key(|file| rank(file));
-        for folder in OURS {
-            create_folders(&prefix.join(folder))?;
-            fs_err::set_permissions(prefix.join(folder), Permissions::from_mode(FOLDER))?;
+        for dir in OURS {
+            create_dirs(&prefix.join(dir))?;
+            fs_err::set_permissions(prefix.join(dir), Permissions::from_mode(DIR))?;
         }
         for file in &files {
             let place = prefix.join(file);
-            create_folders(place.parent().unwrap_or(prefix))?;
+            create_dirs(place.parent().unwrap_or(prefix))?;
             fs_err::rename(self.path().join(file), place)?;
         }
         remove_unpinned(&prefix.join("lib/keystead"))?;
@@ -80,16 +80,16 @@ impl Stage {
     }
 }
 
-/// Creates the folders that are missing on the way to one, each with its mode set.
-fn create_folders(folder: &Path) -> Result<()> {
-    if folder.is_dir() {
+/// Creates the directories that are missing on the way to one, each with its mode set.
+fn create_dirs(dir: &Path) -> Result<()> {
+    if dir.is_dir() {
         return Ok(());
     }
-    if let Some(parent) = folder.parent() {
-        create_folders(parent)?;
+    if let Some(parent) = dir.parent() {
+        create_dirs(parent)?;
     }
-    fs_err::create_dir(folder)?;
-    fs_err::set_permissions(folder, Permissions::from_mode(FOLDER))?;
+    fs_err::create_dir(dir)?;
+    fs_err::set_permissions(dir, Permissions::from_mode(DIR))?;
     Ok(())
 }
 
@@ -134,8 +134,8 @@ mod tests {
 
     #[test]
     fn nothing_is_in_place_until_all_is_staged_and_every_mode_is_set() {
-        let folder = tempfile::tempdir().unwrap();
-        let prefix = folder.path().join("a/prefix");
+        let dir = tempfile::tempdir().unwrap();
+        let prefix = dir.path().join("a/prefix");
         let stage = Stage::below(&prefix).unwrap();
         stage.put("lib/keystead/pins.d/memory.toml", b"sha256 = \"x\"", 0o644).unwrap();
         stage.put("share/doc", b"text", 0o444).unwrap();
@@ -153,8 +153,8 @@ mod tests {
         let prefix = tempfile::tempdir().unwrap();
         let [old, kept] = ["a", "b"].map(|digit| digit.repeat(64));
         let own = prefix.path().join("lib/keystead");
-        create_folders(&own.join("plugins")).unwrap();
-        create_folders(&own.join("pins.d")).unwrap();
+        create_dirs(&own.join("plugins")).unwrap();
+        create_dirs(&own.join("pins.d")).unwrap();
         let file = |hash: &str| own.join(format!("plugins/{hash}.so"));
         for hash in [&old, &kept] {
             fs_err::write(file(hash), "").unwrap();

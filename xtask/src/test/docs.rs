@@ -5,7 +5,7 @@
 //! its whole output, both streams as a terminal shows them. `[..]` stands for anything within
 //! a line, `...` for any lines, and a last line `? 3` for the exit code where it is not 0. The
 //! blocks of one document run one after the other, in one temporary home that is shown as
-//! `/home/you`, with Keystead installed as `cargo xtask install` does it. Folder and exported
+//! `/home/you`, with Keystead installed as `cargo xtask install` does it. Directory and exported
 //! variables stay from command to command, as in a shell.
 
 use std::env;

@@ -19,7 +19,7 @@ pub(crate) struct Args {}
 pub(crate) fn run(_: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failure> {
     let mut findings = keystead::internals::diagnose(&scene.host);
     if let Some(dir) = &scene.global.config_dir {
-        // A command that is pasted must mean the same folder.
+        // A command that is pasted must mean the same directory.
         let option = format!(" --config-dir {}", quoted(&absolute(dir).to_string_lossy()));
         for mend in findings.iter_mut().flat_map(|finding| &mut finding.mends) {
             let command = mend.command.strip_prefix("sudo ").unwrap_or(&mend.command);

@@ -8,7 +8,7 @@ use keystead::{FoundSecret, NoField, OnUnavailable, SearchScope};
 use keystead_plugin_api::{Metadata, SecretBytes, SecretName, Value, VaultName};
 use serde::Serialize;
 
-use super::{CommandContext, current_folder};
+use super::{CommandContext, current_dir};
 use crate::failure::{Exit, Failure};
 use crate::metadata;
 use crate::text;
@@ -152,12 +152,8 @@ fn elsewhere(reference: &Reference, scene: &CommandContext<'_>) -> Result<Exit, 
         reference: &'a str,
         kind: &'static str,
     }
-    let value = Value::Text(keystead::internals::follow(
-        &scene.host,
-        "value",
-        reference,
-        &current_folder()?,
-    )?);
+    let value =
+        Value::Text(keystead::internals::follow(&scene.host, "value", reference, &current_dir()?)?);
     let shown = reference.to_string();
     if scene.ui.is_json() {
         let head = GetHeader { schema: 1, reference: &shown, kind: value.kind().as_str() };

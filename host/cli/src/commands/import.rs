@@ -36,7 +36,7 @@ use crate::failure::{Exit, Failure, capitalised};
 /// commands that register them here, and changes nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The file or folder; `-` for standard input
+    /// The file or directory; `-` for standard input
     #[arg(value_name = "FILE")]
     source: PathBuf,
     /// What form it has; by default what its name or start says
@@ -154,7 +154,7 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     finish(&scene, &vault, form, &tally)
 }
 
-/// Returns how gpg is run for a folder of `pass`: it may ask wherever we may.
+/// Returns how gpg is run for a directory of `pass`: it may ask wherever we may.
 fn gpg(scene: &CommandContext<'_>) -> Gpg {
     let ForGpg { home, keys, terminal } = ForGpg::read();
     let prompt = match scene.global.no_input {

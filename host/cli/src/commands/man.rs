@@ -15,7 +15,7 @@ use crate::ui::Ui;
 /// One page a command: `man -l DIR/keystead-get.1`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folder, which is made where it is missing
+    /// The directory, which is made where it is missing
     #[arg(long, required_unless_present = "markdown")]
     dir: Option<PathBuf>,
     /// Print docs/reference/cli.md instead

@@ -58,7 +58,7 @@ fn id(text: &str) -> Result<PluginId, String> {
     PluginId::parse(text).map_err(|fault| fault.to_string())
 }
 
-/// What can be an id is one: a file in the current folder is meant by `./NAME`.
+/// What can be an id is one: a file in the current directory is meant by `./NAME`.
 fn id_or_file(text: &str) -> Result<Wanted, String> {
     match PluginId::parse(text) {
         Ok(id) => Ok(Wanted::Id(id)),

@@ -133,7 +133,7 @@ impl Found {
             Error::NotRequested { plugin, .. } => self.hint(format!(
                 "run `keystead plugin show {plugin}` to see what it can be granted"
             )),
-            Error::ReachesOwn { .. } => self.hint("give the vault a folder of its own"),
+            Error::ReachesOwn { .. } => self.hint("give the vault a directory of its own"),
             Error::InProcessForbidden { plugin } => self.hint(format!(
                 "leave `--placement` out, or run `keystead plugin trust {plugin} --danger-in-process`"
             )),
@@ -225,14 +225,14 @@ impl Found {
     fn agent(&mut self, error: &agent::Error) {
         use agent::Error;
         match error {
-            Error::OpenFolder { path, .. } => {
+            Error::OpenDir { path, .. } => {
                 self.hint(format!("run `chmod 0700 {}`, if it is yours", path.display()));
             }
             Error::Full => self.hint("run `keystead vault lock --all` to have it forget them"),
             Error::Late { .. } | Error::OtherVersion | Error::Protocol { .. } => {
                 self.hint("run `keystead agent stop` to have a new one");
             }
-            Error::Folder(error) => self.file(error),
+            Error::Dir(error) => self.file(error),
             _ => {}
         }
     }
@@ -305,8 +305,8 @@ impl Found {
             Error::OthersWrite { at, .. } | Error::GroupWrite { at, .. } => {
                 self.hint(format!("check its contents, then run `chmod go-w {}`", at.display()))
             }
-            Error::Owner { .. } | Error::LinkOwner { .. } | Error::SharedFolder { .. } => {
-                self.hint("if you trust what is in it, copy it to a folder of your own");
+            Error::Owner { .. } | Error::LinkOwner { .. } | Error::SharedDir { .. } => {
+                self.hint("if you trust what is in it, copy it to a directory of your own");
             }
             _ => {}
         }
@@ -329,7 +329,7 @@ impl Found {
                 self.hint(format!("run `keystead plugin show {id}` to see what is installed"));
                 self.hint("run `keystead plugin trust FILE` to put the new file in its place");
             }
-            Error::NoDataFolder => self.hint(NO_HOME),
+            Error::NoDataDir => self.hint(NO_HOME),
             Error::File(error) | Error::Pin(pins::Error::File(error)) => self.file(error),
             _ => {}
         }

@@ -28,7 +28,7 @@ pub struct Gpg {
     pub program: String,
     /// The user's home.
     pub home: Option<PathBuf>,
-    /// The folder of its keys, instead of `.gnupg` in the home.
+    /// The directory of its keys, instead of `.gnupg` in the home.
     pub keys: Option<PathBuf>,
     /// Whether it may ask for a passphrase.
     pub prompt: Prompt,
@@ -68,7 +68,7 @@ impl Gpg {
         let mut arguments: Vec<String> = Vec::new();
         let path = |path: &PathBuf| {
             let path = path.to_str().map(str::to_owned);
-            path.ok_or("gpg's folder or terminal has a name that is not UTF-8")
+            path.ok_or("gpg's directory or terminal has a name that is not UTF-8")
         };
         if let Some(keys) = &self.keys {
             arguments.extend(["--homedir".into(), path(keys)?]);

@@ -10,14 +10,14 @@ use super::*;
 
 /// Keys and a store. Dropped, its agent is ended.
 struct Store {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Store {
     /// Makes keys: for whom, and behind which passphrase.
     fn new(keys: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Self { folder };
+        let dir = tempfile::tempdir().unwrap();
+        let store = Self { dir };
         for name in ["keys", "store"] {
             fs_err::create_dir(store.path(name)).unwrap();
         }
@@ -35,7 +35,7 @@ impl Store {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 
     fn gpg(&self, arguments: &[&str], input: &[u8]) -> Vec<u8> {
@@ -150,8 +150,8 @@ wifi.gpg: wifi (2)
 
 #[test]
 fn without_gpg_it_says_so_once() {
-    let folder = tempfile::tempdir().unwrap();
-    fs_err::write(folder.path().join("a.gpg"), b"x").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    fs_err::write(dir.path().join("a.gpg"), b"x").unwrap();
     let how = |program: &str| Gpg {
         program: program.into(),
         home: None,
@@ -159,19 +159,19 @@ fn without_gpg_it_says_so_once() {
         prompt: Prompt::Never,
         timeout: Duration::from_secs(10),
     };
-    let error = read(folder.path(), how("no-such-gpg")).unwrap_err();
+    let error = read(dir.path(), how("no-such-gpg")).unwrap_err();
     assert_eq!(
         format!("{}: {error}", error.code()),
         "E13.no-program: cannot run `no-such-gpg`: there is no `no-such-gpg` in /usr/local/bin, \
          /usr/bin, /bin"
     );
-    let error = read(folder.path(), how("/bin/false")).unwrap_err();
+    let error = read(dir.path(), how("/bin/false")).unwrap_err();
     assert_eq!(error.to_string(), "cannot run `/bin/false`: it ended with exit code 1");
 }
 
 #[test]
-fn a_folder_without_secrets_is_no_store() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_dir_without_secrets_is_no_store() {
+    let dir = tempfile::tempdir().unwrap();
     let how = Gpg {
         program: "gpg".into(),
         home: None,
@@ -179,16 +179,16 @@ fn a_folder_without_secrets_is_no_store() {
         prompt: Prompt::Never,
         timeout: Duration::from_secs(10),
     };
-    let error = read(folder.path(), how.clone()).unwrap_err();
+    let error = read(dir.path(), how.clone()).unwrap_err();
     assert_eq!(error.to_string(), "this is not a password store: there is no `.gpg` file in it");
-    let error = read(&folder.path().join("none"), how).unwrap_err();
+    let error = read(&dir.path().join("none"), how).unwrap_err();
     assert_eq!(error.code(), "E13.unreadable");
 }
 
 /// Returns why a gpg that says this did not decrypt.
-fn reason_of(folder: &Path, prompt: Prompt, said: &str) -> String {
+fn reason_of(dir: &Path, prompt: Prompt, said: &str) -> String {
     use std::os::unix::fs::PermissionsExt;
-    let program = folder.join("gpg");
+    let program = dir.join("gpg");
     let script = format!("#!/bin/sh\n[ \"$1\" = --version ] && exit 0\ncat >/dev/null\n{said}\n");
     fs_err::write(&program, script).unwrap();
     fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -204,7 +204,7 @@ fn reason_of(folder: &Path, prompt: Prompt, said: &str) -> String {
 
 #[test]
 fn the_reason_is_read_from_the_status_lines() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let ask = Prompt::Pinentry { terminal: Some("/dev/tty".into()) };
     let status = |text: &str| format!("printf '[GNUPG:] {text}\\n' >&2; exit 2");
     for (prompt, said, why) in [
@@ -220,6 +220,6 @@ fn the_reason_is_read_from_the_status_lines() {
         (&ask, "echo canary".into(), "gpg gave up with exit code 0"),
         (&ask, "exec sleep 30".into(), "gpg took longer than 1 s"),
     ] {
-        assert_eq!(reason_of(folder.path(), prompt.clone(), &said), why);
+        assert_eq!(reason_of(dir.path(), prompt.clone(), &said), why);
     }
 }

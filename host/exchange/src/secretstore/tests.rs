@@ -13,8 +13,8 @@ fn golden(kind: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/secretstore").join(kind)
 }
 
-fn unlocked(folder: &Path, user: &str, password: Option<&str>) -> Result<Entries, Error> {
-    read(folder, &Owner { user: user.into(), password: password.map(SecretText::new) })
+fn unlocked(dir: &Path, user: &str, password: Option<&str>) -> Result<Entries, Error> {
+    read(dir, &Owner { user: user.into(), password: password.map(SecretText::new) })
 }
 
 fn store(written: &Written, user: &str) -> Result<Store, Error> {
@@ -98,7 +98,7 @@ fn wrong_passwords_and_accounts_are_told_apart() {
     assert!(
         said(unlocked(&locked.join("none"), "root", None)).ends_with("it has no `storeconfig`")
     );
-    assert!(said(unlocked(&locked.join("storeaux"), "root", None)).ends_with("it is no folder"));
+    assert!(said(unlocked(&locked.join("storeaux"), "root", None)).ends_with("it is no directory"));
 }
 
 /// The three files of a golden store, and the password it has.
@@ -446,18 +446,18 @@ fn changed_stores_are_read_or_refused() {
 
 #[test]
 fn a_file_that_is_none_or_too_large_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    Written::new("BOB", None).write(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    Written::new("BOB", None).write(dir.path());
     fs_err::remove_file(at(super::KEY)).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, at(super::KEY), 0o600.into()).unwrap();
-    let error = Store::open(folder.path(), "bob").unwrap_err();
+    let error = Store::open(dir.path(), "bob").unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert_eq!(source, "`storeaux` is no file");
     fs_err::remove_file(at(super::KEY)).unwrap();
     let large = fs_err::File::create(at(super::KEY)).unwrap();
     large.set_len(MAX_SMALL_BYTES as u64 + 1).unwrap();
-    let said = said(Store::open(folder.path(), "bob"));
+    let said = said(Store::open(dir.path(), "bob"));
     assert!(said.ends_with("its `storeaux` has more than 65536 bytes"), "{said}");
 }
 

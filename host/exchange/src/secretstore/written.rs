@@ -127,11 +127,11 @@ impl Written {
         [&[32, 0, 0, 0][..], &hmac.finalize().into_bytes(), &sealed].concat()
     }
 
-    /// Writes the three files into a folder.
-    pub(crate) fn write(&self, folder: &Path) {
-        std::fs::create_dir_all(folder).unwrap();
+    /// Writes the three files into a directory.
+    pub(crate) fn write(&self, dir: &Path) {
+        std::fs::create_dir_all(dir).unwrap();
         for (name, bytes) in ["storeconfig", "storeaux", "storefile"].iter().zip(self.files()) {
-            std::fs::write(folder.join(name), bytes).unwrap();
+            std::fs::write(dir.join(name), bytes).unwrap();
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct Here<'a> {
     pub plugin: &'a dyn Fn(&str) -> Option<Vec<String>>,
     /// The names of the vaults that are registered.
     pub vaults: &'a [VaultName],
-    /// The folder of SecretStore.
+    /// The directory of SecretStore.
     pub store: &'a Path,
 }
 

@@ -219,7 +219,7 @@ this is not a registry of SecretManagement: it has more than 1000 vaults
 "#]]
     );
     assert!(of("\u{feff}{\"Vaults\":{}}").unwrap().vaults.is_empty());
-    assert!(read(ImportSource::Folder("/".into())).is_err());
+    assert!(read(ImportSource::Dir("/".into())).is_err());
 }
 
 #[test]

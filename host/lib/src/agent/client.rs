@@ -41,10 +41,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// there, and the one that is started instead may be stopped as well.
 const OFFERS: usize = 3;
 
-/// Speaks to the agent whose socket lies in a folder, where there is one.
+/// Speaks to the agent whose socket lies in a directory, where there is one.
 #[derive(Debug)]
 pub struct Client {
-    folder: PathBuf,
+    dir: PathBuf,
     /// When it was of no use to a `get`: the next vault does not wait for it again.
     given_up: Mutex<Option<Instant>>,
     /// What an agent is started from for a login that asked nobody.
@@ -52,9 +52,9 @@ pub struct Client {
 }
 
 impl Client {
-    /// Returns a client for the agent of this folder. Looks for nothing.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), given_up: Mutex::default(), program: None }
+    /// Returns a client for the agent of this directory. Looks for nothing.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), given_up: Mutex::default(), program: None }
     }
 
     /// Lets [`SessionCache::keep_login`] start an agent from this program, as for [`Client::keep`].
@@ -63,12 +63,12 @@ impl Client {
         self
     }
 
-    /// Makes the folder, in which commands that ask for the same vault find each other.
+    /// Makes the directory, in which commands that ask for the same vault find each other.
     ///
     /// # Errors
-    /// [`Error::OpenFolder`], [`Error::Folder`].
+    /// [`Error::OpenDir`], [`Error::Dir`].
     pub fn prepare(&self) -> Result<(), Error> {
-        socket_dir::make(&self.folder).map(drop)
+        socket_dir::make(&self.dir).map(drop)
     }
 
     /// Gives the agent a session to keep; where there is no agent, starts one from this
@@ -152,7 +152,7 @@ impl Client {
             if started.elapsed() > LONG_PATIENCE {
                 return Err(Error::Late { waited: LONG_PATIENCE });
             }
-            match process::start(program, &self.folder, LONG_PATIENCE)? {
+            match process::start(program, &self.dir, LONG_PATIENCE)? {
                 process::Started::Ready => {}
                 process::Started::Another => std::thread::sleep(PAUSE),
             }
@@ -250,7 +250,7 @@ impl Client {
     /// Connects to a process of our own user, where one is there.
     fn connect(&self) -> Result<Option<(OwnedFd, Peer)>, Error> {
         ids::check()?;
-        let socket = match socket_dir::connect(&self.folder) {
+        let socket = match socket_dir::connect(&self.dir) {
             Ok(socket) => socket,
             Err(error) => {
                 return match Errno::from_io_error(&error) {
@@ -264,7 +264,7 @@ impl Client {
         };
         let peer = Peer::of(&socket).map_err(|e| self.io("look at", e))?;
         if !peer.is_us() {
-            return Err(Error::Stranger { path: socket_dir::socket(&self.folder), uid: peer.user });
+            return Err(Error::Stranger { path: socket_dir::socket(&self.dir), uid: peer.user });
         }
         Ok(Some((socket, peer)))
     }
@@ -339,7 +339,7 @@ impl Client {
     }
 
     fn io(&self, action: &'static str, source: io::Error) -> Error {
-        Error::Socket { action, path: socket_dir::socket(&self.folder), source }
+        Error::Socket { action, path: socket_dir::socket(&self.dir), source }
     }
 
     pub(super) fn has_given_up(&self) -> bool {
@@ -349,7 +349,7 @@ impl Client {
 
 impl SessionCache for Client {
     fn any(&self) -> bool {
-        let socket = socket_dir::socket(&self.folder);
+        let socket = socket_dir::socket(&self.dir);
         rustix::fs::access(&socket, Access::EXISTS).is_ok() && !self.has_given_up()
     }
 
@@ -425,16 +425,16 @@ impl SessionCache for Client {
 
     fn asking(&self, key: &SessionKey) -> Option<PromptLock> {
         // Where there can be no lock, everybody asks for himself.
-        let Ok(folder) = socket_dir::make(&self.folder) else { return Some(PromptLock(None)) };
-        match socket_dir::asking(&folder, key) {
+        let Ok(dir) = socket_dir::make(&self.dir) else { return Some(PromptLock(None)) };
+        match socket_dir::asking(&dir, key) {
             Ok(Some(lock)) => Some(PromptLock(Some(lock))),
             Ok(None) => None,
             Err(_) => Some(PromptLock(None)),
         }
     }
 
-    fn folder(&self) -> Option<PathBuf> {
-        Some(self.folder.clone())
+    fn dir(&self) -> Option<PathBuf> {
+        Some(self.dir.clone())
     }
 }
 

@@ -12,17 +12,17 @@ use crate::ids::MixedIds;
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder of the socket can be read or written by others.
+    /// The directory of the socket can be read or written by others.
     #[error("`{path}` is open to others (mode {mode:04o}): the agent's socket must not lie there", path = path.display())]
-    OpenFolder {
-        /// The folder.
+    OpenDir {
+        /// The directory.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
-    /// The folder of the socket is not safe, or cannot be made.
+    /// The directory of the socket is not safe, or cannot be made.
     #[error(transparent)]
-    Folder(#[from] fs::Error),
+    Dir(#[from] fs::Error),
     /// This process acts for two users at once.
     #[error(transparent)]
     MixedIds(#[from] MixedIds),
@@ -91,8 +91,8 @@ impl Error {
     /// Returns the error's stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::OpenFolder { .. } => "E14.open-folder",
-            Self::Folder(error) => error.code(),
+            Self::OpenDir { .. } => "E14.open-folder",
+            Self::Dir(error) => error.code(),
             Self::MixedIds(error) => error.code(),
             Self::Start { .. } => "E14.start",
             Self::GaveUp { .. } => "E14.gave-up",

@@ -44,12 +44,12 @@ pub(super) enum Started {
 }
 
 /// Starts an agent and waits until it serves, or says why not.
-pub(super) fn start(program: &Path, folder: &Path, patience: Duration) -> Result<Started, Error> {
+pub(super) fn start(program: &Path, dir: &Path, patience: Duration) -> Result<Started, Error> {
     ids::check()?;
     let failed = |source| Error::Start { program: program.to_owned(), source };
     let mut child = Command::new(program)
         .arg(ARGUMENT)
-        .arg(folder)
+        .arg(dir)
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::null())
@@ -116,11 +116,11 @@ pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCod
     if let Err(refusal) = ids::check_service() {
         return Some(ids::refuse(refusal));
     }
-    let folder = arguments.next().map(PathBuf::from);
-    let Some(folder) = folder.filter(|folder| folder.is_absolute()) else {
+    let dir = arguments.next().map(PathBuf::from);
+    let Some(dir) = dir.filter(|dir| dir.is_absolute()) else {
         return Some(ExitCode::from(2));
     };
-    Some(match run(&folder) {
+    Some(match run(&dir) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             say(&problem);
@@ -130,14 +130,14 @@ pub fn dispatch(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCod
 }
 
 /// Serves until there is nothing left to keep.
-fn run(folder: &Path) -> Result<(), String> {
+fn run(dir: &Path) -> Result<(), String> {
     let step = |what: &'static str| {
         move |error: Errno| format!("cannot {what}: {}", std::io::Error::from(error))
     };
     close_inherited().map_err(|error| format!("cannot close what is open: {error}"))?;
     // No terminal to hang up with; where it leads a session already, it has none either.
     let _ = rustix::process::setsid();
-    rustix::process::chdir("/").map_err(step("go to the root folder"))?;
+    rustix::process::chdir("/").map_err(step("go to the root directory"))?;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let _ = rustix::thread::set_name(c"keystead-agent");
     // Other processes of the same user can neither attach to it nor read its memory.
@@ -150,7 +150,7 @@ fn run(folder: &Path) -> Result<(), String> {
     let signals =
         signals::of_this_process().map_err(|error| format!("cannot watch for signals: {error}"))?;
     let (locked, mut block) = memory::block(SessionTable::BLOCK_BYTES + 2 * MAX_FRAME_BYTES);
-    let listener = listen(folder).map_err(|error| story(&error))?;
+    let listener = listen(dir).map_err(|error| story(&error))?;
     let Some(listener) = listener else {
         say(ANOTHER);
         return Ok(());
@@ -160,10 +160,10 @@ fn run(folder: &Path) -> Result<(), String> {
     ended.map_err(|error| error.to_string())
 }
 
-fn listen(folder: &Path) -> Result<Option<Listener>, Error> {
-    let folder = socket_dir::make(folder)?;
-    match socket_dir::lock(&folder)? {
-        Some(lock) => Listener::bind(folder, lock).map(Some),
+fn listen(dir: &Path) -> Result<Option<Listener>, Error> {
+    let dir = socket_dir::make(dir)?;
+    match socket_dir::lock(&dir)? {
+        Some(lock) => Listener::bind(dir, lock).map(Some),
         None => Ok(None),
     }
 }

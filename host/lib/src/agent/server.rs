@@ -155,7 +155,7 @@ impl<'m> Server<'m> {
             }
             Err(error) => return Err(error),
         };
-        // The folder and the socket are closed to others already; this is the second lock.
+        // The directory and the socket are closed to others already; this is the second lock.
         if !Peer::of(&socket).is_ok_and(|peer| peer.is_us()) {
             return Ok(());
         }

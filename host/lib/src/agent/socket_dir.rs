@@ -1,4 +1,4 @@
-//! The folder that an agent is found in: its socket, the lock that says that one lives, and
+//! The directory that an agent is found in: its socket, the lock that says that one lives, and
 //! a lock for each login that a process makes or asks a person for.
 
 use std::io;
@@ -22,38 +22,38 @@ const LOCK: &str = "agent.lock";
 const BACKLOG: i32 = 64;
 
 /// Returns the socket's path.
-pub(super) fn socket(folder: &Path) -> PathBuf {
-    folder.join(SOCKET)
+pub(super) fn socket(dir: &Path) -> PathBuf {
+    dir.join(SOCKET)
 }
 
-/// Opens the folder, and makes it where it is missing: only its owner may look into it.
-pub(super) fn make(folder: &Path) -> Result<SafeDir, Error> {
-    let folder = SafeDir::create(folder, Rule::User)?;
-    let mode = folder.mode()?;
+/// Opens the directory, and makes it where it is missing: only its owner may look into it.
+pub(super) fn make(dir: &Path) -> Result<SafeDir, Error> {
+    let dir = SafeDir::create(dir, Rule::User)?;
+    let mode = dir.mode()?;
     if mode & 0o077 != 0 {
-        return Err(Error::OpenFolder { path: folder.path().to_owned(), mode });
+        return Err(Error::OpenDir { path: dir.path().to_owned(), mode });
     }
-    Ok(folder)
+    Ok(dir)
 }
 
 /// Takes the lock that a living agent holds; `None` where one lives.
-pub(super) fn lock(folder: &SafeDir) -> Result<Option<Lock>, Error> {
-    Ok(folder.try_lock(LOCK)?)
+pub(super) fn lock(dir: &SafeDir) -> Result<Option<Lock>, Error> {
+    Ok(dir.try_lock(LOCK)?)
 }
 
 /// Takes the turn to log in with a key; `None` where another process has it.
-pub(super) fn asking(folder: &SafeDir, key: &SessionKey) -> Result<Option<Lock>, Error> {
-    Ok(folder.try_lock(&key.lock_name())?)
+pub(super) fn asking(dir: &SafeDir, key: &SessionKey) -> Result<Option<Lock>, Error> {
+    Ok(dir.try_lock(&key.lock_name())?)
 }
 
 /// Makes a socket and connects it. Waits for nothing.
-pub(super) fn connect(folder: &Path) -> io::Result<OwnedFd> {
+pub(super) fn connect(dir: &Path) -> io::Result<OwnedFd> {
     let ours = unix_socket()?;
-    match SocketAddrUnix::new(socket(folder)) {
+    match SocketAddrUnix::new(socket(dir)) {
         Ok(address) => rustix::net::connect(&ours, &address)?,
         Err(Errno::NAMETOOLONG) => {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let opened = rustix::fs::open(folder, flags, Mode::empty())?;
+            let opened = rustix::fs::open(dir, flags, Mode::empty())?;
             rustix::net::connect(&ours, &short(&opened)?)?;
         }
         Err(error) => return Err(error.into()),
@@ -66,38 +66,38 @@ pub(super) fn connect(folder: &Path) -> io::Result<OwnedFd> {
 #[derive(Debug)]
 pub(super) struct Listener {
     socket: OwnedFd,
-    folder: SafeDir,
-    /// What was put into the folder: what lies there now may be another agent's.
+    dir: SafeDir,
+    /// What was put into the directory: what lies there now may be another agent's.
     made: (u64, u64),
     /// Let go last.
     _lock: Lock,
 }
 
 impl Listener {
-    /// Puts a socket into the folder, in place of one that a killed agent left.
-    pub(super) fn bind(folder: SafeDir, lock: Lock) -> Result<Self, Error> {
-        let path = socket(folder.path());
+    /// Puts a socket into the directory, in place of one that a killed agent left.
+    pub(super) fn bind(dir: SafeDir, lock: Lock) -> Result<Self, Error> {
+        let path = socket(dir.path());
         let io =
             |action, error: io::Error| Error::Socket { action, path: path.clone(), source: error };
         let ours = unix_socket().map_err(|e| io("make", e))?;
         // Nobody else makes one: we hold the lock.
-        folder.remove(SOCKET)?;
+        dir.remove(SOCKET)?;
         let put = || -> io::Result<(u64, u64)> {
-            // Relative to the folder that was proven, whatever has become of its path.
-            rustix::net::bind(&ours, &short(&folder)?)?;
+            // Relative to the directory that was proven, whatever has become of its path.
+            rustix::net::bind(&ours, &short(&dir)?)?;
             let mode = Mode::from_raw_mode(PRIVATE_FILE);
-            rustix::fs::chmodat(&folder, SOCKET, mode, AtFlags::empty())?;
+            rustix::fs::chmodat(&dir, SOCKET, mode, AtFlags::empty())?;
             rustix::net::listen(&ours, BACKLOG)?;
-            Ok(identity(&folder)?)
+            Ok(identity(&dir)?)
         };
         let made = put().map_err(|e| io("put up", e))?;
-        Ok(Self { socket: ours, folder, made, _lock: lock })
+        Ok(Self { socket: ours, dir, made, _lock: lock })
     }
 
-    /// Returns whether clients still find the socket. Who removes it, or its whole folder as
+    /// Returns whether clients still find the socket. Who removes it, or its whole directory as
     /// at the end of a login, means that this agent is not to be reached any more.
     pub(super) fn is_in_place(&self) -> bool {
-        identity(&self.folder).is_ok_and(|found| found == self.made)
+        identity(&self.dir).is_ok_and(|found| found == self.made)
     }
 
     /// Lets a client in, if one waits.
@@ -121,7 +121,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         if self.is_in_place() {
             // What stays is replaced by the next agent.
-            let _ = self.folder.remove(SOCKET);
+            let _ = self.dir.remove(SOCKET);
         }
     }
 }
@@ -132,15 +132,15 @@ fn unix_socket() -> io::Result<OwnedFd> {
     Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
 }
 
-/// Returns the socket's address by the number of its opened folder: a path may be longer
+/// Returns the socket's address by the number of its opened directory: a path may be longer
 /// than an address can be.
-fn short(folder: &impl AsFd) -> io::Result<SocketAddrUnix> {
-    let number = folder.as_fd().as_raw_fd();
+fn short(dir: &impl AsFd) -> io::Result<SocketAddrUnix> {
+    let number = dir.as_fd().as_raw_fd();
     Ok(SocketAddrUnix::new(format!("/proc/self/fd/{number}/{SOCKET}"))?)
 }
 
-fn identity(folder: &SafeDir) -> Result<(u64, u64), Errno> {
-    let stat = rustix::fs::statat(folder, SOCKET, AtFlags::SYMLINK_NOFOLLOW)?;
+fn identity(dir: &SafeDir) -> Result<(u64, u64), Errno> {
+    let stat = rustix::fs::statat(dir, SOCKET, AtFlags::SYMLINK_NOFOLLOW)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Socket => Ok((stat.st_dev, stat.st_ino)),
         _ => Err(Errno::NOTSOCK),

@@ -29,7 +29,7 @@ const NOBODY: RawUid = 65_534;
 /// No program is started here: where one would be, that is a fault.
 const NO_PROGRAM: &str = "/nonexistent/keystead";
 
-fn folder() -> (tempfile::TempDir, PathBuf) {
+fn dir() -> (tempfile::TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("agent");
     (root, path)
@@ -60,22 +60,22 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(folder: &Path, linger: Duration) -> Self {
-        Self::start_as(folder, linger, None)
+    fn start(dir: &Path, linger: Duration) -> Self {
+        Self::start_as(dir, linger, None)
     }
 
     /// Starts an agent in a thread, which may be another user's.
-    fn start_as(folder: &Path, linger: Duration, user: Option<RawUid>) -> Self {
+    fn start_as(dir: &Path, linger: Duration, user: Option<RawUid>) -> Self {
         let (hang_up, theirs) = UnixStream::pair().unwrap();
         let (end, end_theirs) = UnixStream::pair().unwrap();
         let signals = Signals { hang_up: theirs.into(), end: end_theirs.into() };
-        let folder = folder.to_owned();
+        let dir = dir.to_owned();
         let (ready, served) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             become_user(user);
-            let folder = socket_dir::make(&folder).unwrap();
-            let lock = socket_dir::lock(&folder).unwrap().unwrap();
-            let listener = Listener::bind(folder, lock).unwrap();
+            let dir = socket_dir::make(&dir).unwrap();
+            let lock = socket_dir::lock(&dir).unwrap().unwrap();
+            let listener = Listener::bind(dir, lock).unwrap();
             let mut block = vec![0; SessionTable::BLOCK_BYTES + 2 * MAX_FRAME_BYTES];
             let mut server = Server::new(listener, &mut block, MemoryLock::No, linger).unwrap();
             ready.send(()).unwrap();
@@ -129,14 +129,14 @@ fn keep(client: &Client, name: &str, whole: Duration) {
 
 #[test]
 fn what_is_kept_is_given_back_for_its_own_key_until_it_is_forgotten() {
-    let (_root, folder) = folder();
-    let client = Client::new(&folder);
+    let (_root, dir) = dir();
+    let client = Client::new(&dir);
     assert!(!client.any());
     assert!(client.status().unwrap().is_none());
     assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_none());
     assert!(!client.stop().unwrap());
 
-    let mut agent = Agent::start(&folder, LONG);
+    let mut agent = Agent::start(&dir, LONG);
     assert!(client.any());
     keep(&client, "a", LONG);
     keep(&client, "b", LONG);
@@ -161,9 +161,9 @@ fn what_is_kept_is_given_back_for_its_own_key_until_it_is_forgotten() {
 
 #[test]
 fn a_session_is_kept_no_longer_than_the_plugin_takes_it() {
-    let (_root, folder) = folder();
-    let _agent = Agent::start(&folder, LONG);
-    let client = Client::new(&folder);
+    let (_root, dir) = dir();
+    let _agent = Agent::start(&dir, LONG);
+    let client = Client::new(&dir);
     let span = SessionLimits { whole: LONG * 60, idle: LONG * 60 };
     let (kept, _) =
         client.keep(Path::new(NO_PROGRAM), &key("a"), &vault("a"), &session(b"s"), span).unwrap();
@@ -184,23 +184,23 @@ fn a_session_is_kept_no_longer_than_the_plugin_takes_it() {
 
 #[test]
 fn an_agent_forgets_by_itself_and_ends_when_nothing_is_left() {
-    let (_root, folder) = folder();
-    let mut agent = Agent::start(&folder, Duration::from_millis(1_500));
-    let client = Client::new(&folder);
+    let (_root, dir) = dir();
+    let mut agent = Agent::start(&dir, Duration::from_millis(1_500));
+    let client = Client::new(&dir);
     keep(&client, "a", Duration::from_millis(300));
     // Nobody asks it any more: its own timer has to do it.
     agent.join();
     assert!(client.status().unwrap().is_none());
     let names: Vec<_> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["agent.lock"]);
 }
 
 #[test]
 fn time_goes_on_while_the_machine_sleeps_and_nobody_sets_it() {
-    let (_root, folder) = folder();
-    let _agent = Agent::start(&folder, LONG);
-    assert!(Client::new(&folder).status().unwrap().is_some());
+    let (_root, dir) = dir();
+    let _agent = Agent::start(&dir, LONG);
+    assert!(Client::new(&dir).status().unwrap().is_some());
     // Every timer of this process is an agent's: by the clock that counts from the machine's
     // start, sleep included (`CLOCK_BOOTTIME`, 7), to a point in time.
     let mut timers = 0;
@@ -222,9 +222,9 @@ fn time_goes_on_while_the_machine_sleeps_and_nobody_sets_it() {
 #[test]
 fn a_hang_up_forgets_everything_and_the_agent_goes_on() {
     use std::io::Write;
-    let (_root, folder) = folder();
-    let mut agent = Agent::start(&folder, LONG);
-    let client = Client::new(&folder);
+    let (_root, dir) = dir();
+    let mut agent = Agent::start(&dir, LONG);
+    let client = Client::new(&dir);
     for round in 0..3 {
         keep(&client, "a", LONG);
         agent.hang_up.write_all(&[1]).unwrap();
@@ -234,56 +234,56 @@ fn a_hang_up_forgets_everything_and_the_agent_goes_on() {
 
 #[test]
 fn there_is_one_agent_and_what_a_killed_one_leaves_is_replaced() {
-    let (_root, folder) = folder();
-    let first = Agent::start(&folder, LONG);
-    let place = socket_dir::make(&folder).unwrap();
+    let (_root, dir) = dir();
+    let first = Agent::start(&dir, LONG);
+    let place = socket_dir::make(&dir).unwrap();
     assert!(socket_dir::lock(&place).unwrap().is_none(), "a second one could begin");
     drop(first);
 
     // A socket that nobody listens at, as after a kill -9.
-    let socket = socket_dir::socket(&folder);
+    let socket = socket_dir::socket(&dir);
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
-    let client = Client::new(&folder);
+    let client = Client::new(&dir);
     assert!(client.any());
     assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_none());
-    let _second = Agent::start(&folder, LONG);
+    let _second = Agent::start(&dir, LONG);
     keep(&client, "a", LONG);
     let found = fs::symlink_metadata(&socket).unwrap();
     assert!(found.file_type().is_socket());
     assert_eq!(found.permissions().mode() & 0o777, 0o600);
-    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
 }
 
 #[test]
-fn a_folder_that_others_may_look_into_is_refused() {
-    let (_root, folder) = folder();
-    fs::create_dir(&folder).unwrap();
+fn a_dir_that_others_may_look_into_is_refused() {
+    let (_root, dir) = dir();
+    fs::create_dir(&dir).unwrap();
     for mode in [0o755, 0o701, 0o770] {
-        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
-        let error = Client::new(&folder).prepare().unwrap_err();
+        fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+        let error = Client::new(&dir).prepare().unwrap_err();
         assert!(["E14.open-folder", "E02.group-write"].contains(&error.code()), "{error}");
     }
 }
 
 #[test]
 fn a_path_longer_than_an_address_is_no_hindrance() {
-    let (_root, folder) = folder();
-    let folder = folder.join("x".repeat(150));
-    let _agent = Agent::start(&folder, LONG);
-    let client = Client::new(&folder);
+    let (_root, dir) = dir();
+    let dir = dir.join("x".repeat(150));
+    let _agent = Agent::start(&dir, LONG);
+    let client = Client::new(&dir);
     keep(&client, "a", LONG);
     assert!(client.get(&key("a"), &vault("a"), Patience::Short).unwrap().is_some());
 }
 
 #[test]
 fn an_agent_is_not_kept_busy_by_clients_that_say_nothing_or_nonsense() {
-    let (_root, folder) = folder();
-    let _agent = Agent::start(&folder, LONG);
-    let client = Client::new(&folder);
+    let (_root, dir) = dir();
+    let _agent = Agent::start(&dir, LONG);
+    let client = Client::new(&dir);
     keep(&client, "a", LONG);
     let mut idle = Vec::new();
     for number in 0..200_u8 {
-        if let Ok(socket) = socket_dir::connect(&folder) {
+        if let Ok(socket) = socket_dir::connect(&dir) {
             let nonsense = vec![number; usize::from(number) * 100];
             let _ = rustix::net::send(&socket, &nonsense, SendFlags::NOSIGNAL);
             idle.push(socket);
@@ -294,8 +294,8 @@ fn an_agent_is_not_kept_busy_by_clients_that_say_nothing_or_nonsense() {
 }
 
 /// Answers the first client with this, and nothing else to anybody.
-fn pretender(folder: &Path, answer: Option<Vec<u8>>) -> JoinHandle<Vec<OwnedFd>> {
-    let place = socket_dir::make(folder).unwrap();
+fn pretender(dir: &Path, answer: Option<Vec<u8>>) -> JoinHandle<Vec<OwnedFd>> {
+    let place = socket_dir::make(dir).unwrap();
     let lock = socket_dir::lock(&place).unwrap().unwrap();
     let listener = Listener::bind(place, lock).unwrap();
     let (ready, listening) = std::sync::mpsc::channel();
@@ -334,9 +334,9 @@ fn an_agent_that_hangs_or_talks_nonsense_is_asked_once() {
         (Some(vec![PROTOCOL, 255]), "E14.other-version"),
     ];
     for (answer, code) in answers {
-        let (_root, folder) = folder();
-        let thread = pretender(&folder, answer);
-        let client = Client::new(&folder);
+        let (_root, dir) = dir();
+        let thread = pretender(&dir, answer);
+        let client = Client::new(&dir);
         let error = client.get(&key("a"), &vault("a"), Patience::Short).unwrap_err();
         assert_eq!(error.code(), code, "{error}");
         assert!(!client.any(), "the next vault would wait as well");
@@ -347,8 +347,8 @@ fn an_agent_that_hangs_or_talks_nonsense_is_asked_once() {
 
 /// Answers one client after another, each with the next of these, and hangs up on whoever
 /// gets none; then it is gone.
-fn dying(folder: &Path, answers: Vec<Option<Vec<u8>>>) -> JoinHandle<()> {
-    let place = socket_dir::make(folder).unwrap();
+fn dying(dir: &Path, answers: Vec<Option<Vec<u8>>>) -> JoinHandle<()> {
+    let place = socket_dir::make(dir).unwrap();
     let lock = socket_dir::lock(&place).unwrap().unwrap();
     let listener = Listener::bind(place, lock).unwrap();
     std::thread::spawn(move || {
@@ -413,16 +413,16 @@ fn what_was_typed_outlives_an_agent_that_ends_between_two_questions() {
         &[Some(status())],
     ];
     for answers in end_of_it {
-        let (root, folder) = folder();
-        let dies = dying(&folder, answers.to_vec());
+        let (root, dir) = dir();
+        let dies = dying(&dir, answers.to_vec());
         let program = program(root.path(), "another", "started");
-        let (theirs, started) = (folder.clone(), root.path().join("started"));
+        let (theirs, started) = (dir.clone(), root.path().join("started"));
         let next = std::thread::spawn(move || {
             dies.join().unwrap();
             until("none is started", || started.exists());
             Agent::start(&theirs, LONG)
         });
-        let client = Client::new(&folder);
+        let client = Client::new(&dir);
         let span = SessionLimits { whole: LONG, idle: LONG };
         client.keep(&program, &key("a"), &vault("a"), &session(b"canary-session"), span).unwrap();
         let _agent = next.join().unwrap();
@@ -433,11 +433,11 @@ fn what_was_typed_outlives_an_agent_that_ends_between_two_questions() {
 
 #[test]
 fn an_agent_that_always_hangs_up_is_an_error_and_no_endless_wait() {
-    let (root, folder) = folder();
-    let dies = dying(&folder, vec![Some(status()), None, None]);
+    let (root, dir) = dir();
+    let dies = dying(&dir, vec![Some(status()), None, None]);
     let program = program(root.path(), "another", "started");
     let span = SessionLimits { whole: LONG, idle: LONG };
-    let client = Client::new(&folder);
+    let client = Client::new(&dir);
     let error = client.keep(&program, &key("a"), &vault("a"), &session(b"s"), span).unwrap_err();
     assert_eq!(error.code(), "E14.hung-up", "{error}");
     dies.join().unwrap();
@@ -448,10 +448,10 @@ fn an_agent_that_always_hangs_up_is_an_error_and_no_endless_wait() {
 fn an_agent_that_ends_while_it_is_asked_has_forgotten_everything() {
     for hung_up in [1, 2] {
         let answers = vec![None; hung_up];
-        let (_root, folder) = folder();
-        let client = Client::new(&folder);
+        let (_root, dir) = dir();
+        let client = Client::new(&dir);
         let with = |ask: &dyn Fn(&Client)| {
-            let dies = dying(&folder, answers.clone());
+            let dies = dying(&dir, answers.clone());
             ask(&client);
             dies.join().unwrap();
         };
@@ -471,10 +471,10 @@ fn an_agent_that_ends_while_it_is_asked_has_forgotten_everything() {
 
 #[test]
 fn one_process_at_a_time_asks_for_a_vault() {
-    let (_root, folder) = folder();
-    let (one, other) = (Client::new(&folder), Client::new(&folder));
-    let nowhere = Client::new(folder.join("x".repeat(300)));
-    assert!(nowhere.asking(&key("a")).is_some(), "where there can be no folder nobody waits");
+    let (_root, dir) = dir();
+    let (one, other) = (Client::new(&dir), Client::new(&dir));
+    let nowhere = Client::new(dir.join("x".repeat(300)));
+    assert!(nowhere.asking(&key("a")).is_some(), "where there can be no directory nobody waits");
     let asking = one.asking(&key("Work"));
     assert!(asking.is_some());
     assert!(other.asking(&key("work")).is_none());
@@ -494,32 +494,32 @@ fn as_nobody<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
 }
 
 /// Opens what is closed to others, so that only the check of the peer is left.
-fn open_wide(root: &Path, folder: &Path) {
-    for path in [root, folder] {
+fn open_wide(root: &Path, dir: &Path) {
+    for path in [root, dir] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
     }
-    let socket = socket_dir::socket(folder);
+    let socket = socket_dir::socket(dir);
     fs::set_permissions(socket, fs::Permissions::from_mode(0o666)).unwrap();
 }
 
 #[test]
 fn neither_end_speaks_to_another_user() {
-    let (root, folder) = folder();
+    let (root, dir) = dir();
     if !rustix::process::geteuid().is_root() {
         // Nobody can be become: the one user there is may speak to himself.
-        let _agent = Agent::start(&folder, LONG);
-        assert!(Client::new(&folder).status().unwrap().is_some());
+        let _agent = Agent::start(&dir, LONG);
+        assert!(Client::new(&dir).status().unwrap().is_some());
         return;
     }
-    let agent = Agent::start(&folder, LONG);
-    keep(&Client::new(&folder), "a", LONG);
+    let agent = Agent::start(&dir, LONG);
+    keep(&Client::new(&dir), "a", LONG);
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let theirs = folder.clone();
+    let theirs = dir.clone();
     let error = as_nobody(move || socket_dir::connect(&theirs).unwrap_err());
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
 
-    open_wide(root.path(), &folder);
-    let theirs = folder.clone();
+    open_wide(root.path(), &dir);
+    let theirs = dir.clone();
     let (told, heard) = as_nobody(move || {
         let told = Client::new(&theirs)
             .get(&key("a"), &vault("a"), Patience::Short)
@@ -536,18 +536,18 @@ fn neither_end_speaks_to_another_user() {
     });
     assert!(told.ends_with("is served by user id 0"), "{told}");
     assert_eq!(heard, 0);
-    assert_eq!(held(&Client::new(&folder)), ["a"]);
+    assert_eq!(held(&Client::new(&dir)), ["a"]);
     drop(agent);
 
-    fs::remove_dir_all(&folder).unwrap();
-    fs::create_dir(&folder).unwrap();
+    fs::remove_dir_all(&dir).unwrap();
+    fs::create_dir(&dir).unwrap();
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
-    chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
+    chown(&dir, Some(NOBODY), Some(NOBODY)).unwrap();
     chown(root.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-    let _agent = Agent::start_as(&folder, LONG, Some(NOBODY));
-    let error = Client::new(&folder).get(&key("a"), &vault("a"), Patience::Short).unwrap_err();
+    let _agent = Agent::start_as(&dir, LONG, Some(NOBODY));
+    let error = Client::new(&dir).get(&key("a"), &vault("a"), Patience::Short).unwrap_err();
     assert_eq!(error.code(), "E14.stranger");
-    let error = Client::new(&folder).prepare().unwrap_err();
-    assert_eq!(error.code(), "E02.owner", "root does not put a socket into somebody's folder");
+    let error = Client::new(&dir).prepare().unwrap_err();
+    assert_eq!(error.code(), "E02.owner", "root does not put a socket into somebody's directory");
 }

@@ -1,4 +1,4 @@
-//! What is wrong with folders, with the policy and with the program for runners.
+//! What is wrong with directories, with the policy and with the program for runners.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::host::Host;
 use crate::paths::Layer;
 use crate::plugin::trust::{self, Survey};
 
-/// Why a folder or file that somebody else can change is an error.
+/// Why a directory or file that somebody else can change is an error.
 const UNSAFE: &str = "whoever can change it decides which code runs and where secrets go, so \
                       that nothing in it is used";
 
@@ -19,7 +19,7 @@ const UNSAFE: &str = "whoever can change it decides which code runs and where se
 const UNUSABLE: &str = "what it holds is not used, and commands that need it fail";
 
 impl Host {
-    pub(super) fn folders(&self, survey: &Survey, findings: &mut Vec<Finding>) {
+    pub(super) fn dirs(&self, survey: &Survey, findings: &mut Vec<Finding>) {
         findings.extend(runner(&self.options().runner));
         for fault in &survey.faults {
             findings.push(of_trust(Severity::Error, fault));
@@ -47,7 +47,7 @@ impl Host {
 fn registrations(path: &Path) -> Result<Vec<std::path::PathBuf>, fs::Error> {
     let Some(config) = SafeDir::open_if_there(path, Rule::User)? else { return Ok(Vec::new()) };
     let mut left_over = config.left_over()?;
-    if let Some(vaults) = config.folder("vaults")? {
+    if let Some(vaults) = config.dir("vaults")? {
         left_over.extend(vaults.left_over()?);
     }
     Ok(left_over)
@@ -82,7 +82,7 @@ pub(super) fn of_path(severity: Severity, error: &fs::Error) -> Finding {
             | Error::OthersWrite { .. }
             | Error::GroupWrite { .. }
             | Error::AccessList { .. }
-            | Error::SharedFolder { .. }
+            | Error::SharedDir { .. }
             | Error::LinkOwner { .. }
     );
     Finding::of(severity, error.code(), error)

@@ -69,14 +69,14 @@ pub(super) fn of_path(error: &fs::Error) -> Vec<Fix> {
             command: format!("sudo chown -h {} {}", user(allowed), word(&at.to_string_lossy())),
             does: "look at where it leads first: its owner could point it elsewhere",
         }],
-        Error::SharedFolder { at, .. } => vec![Fix::new(
+        Error::SharedDir { at, .. } => vec![Fix::new(
             format!("install -d -m 700 {}", word(&format!("{}/keystead", at.display()))),
-            "have a folder of your own there, and name that one instead",
+            "have a directory of your own there, and name that one instead",
         )],
         Error::NotAFile { path, .. } | Error::TooLarge { path, .. } | Error::LinkLoop { path } => {
             vec![Fix::put_away(path, "put it out of the way")]
         }
-        Error::NotAFolder { at, .. } => vec![Fix::put_away(at, "put it out of the way")],
+        Error::NotADir { at, .. } => vec![Fix::put_away(at, "put it out of the way")],
         Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
             vec![Fix::about("chmod u+rwX", path, "let its owner use it")]
         }
@@ -193,7 +193,7 @@ fn named(fault: &ParameterError) -> Option<&str> {
         | ParameterError::NotAName { name } => Some(name),
         ParameterError::Missing { .. }
         | ParameterError::NoHome { .. }
-        | ParameterError::NoDataFolder { .. }
+        | ParameterError::NoDataDir { .. }
         | ParameterError::BadDefault { .. } => None,
     }
 }

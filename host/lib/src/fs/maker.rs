@@ -9,19 +9,19 @@ use super::object::Target;
 use super::walk::{Rule, Shared, Walker};
 
 impl Target {
-    /// Checks that only root, the user, or a service with a folder of its own that root made for it
+    /// Checks that only root, the user, or a service with a directory of its own that root made for it
     /// could have put there what is there.
     ///
     /// # Errors
-    /// Who else could, by the modes and owners of the folders that it is in.
+    /// Who else could, by the modes and owners of the directories that it is in.
     pub(crate) fn check_who_could_make_it(&self, asked: &Path) -> Result<(), Error> {
         let io = |at: &Path, error: Errno| Error::io("look up", at, error);
         let walker = Walker::new(asked, Rule::User);
         let mut below = self.path().map_err(|error| io(asked, error))?;
         let mut is_holder = true;
-        while let Some(folder) = below.parent().map(Path::to_owned) {
-            let stat = rustix::fs::stat(&folder).map_err(|error| io(&folder, error))?;
-            match walker.check(&stat, &folder) {
+        while let Some(dir) = below.parent().map(Path::to_owned) {
+            let stat = rustix::fs::stat(&dir).map_err(|error| io(&dir, error))?;
+            match walker.check(&stat, &dir) {
                 Ok(Shared::No) => {}
                 // Whoever made what is in it owns that, and nobody else takes it away.
                 Ok(Shared::Yes) => {
@@ -32,7 +32,7 @@ impl Target {
                 Err(error) => return Err(error),
             }
             is_holder = false;
-            below = folder;
+            below = dir;
         }
         Ok(())
     }

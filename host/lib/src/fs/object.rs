@@ -1,4 +1,4 @@
-//! Which file or folder a path leads to, as an open descriptor, and whether one lies in another.
+//! Which file or directory a path leads to, as an open descriptor, and whether one lies in another.
 //! Paths are followed component by component, and whoever asks decides about each link; from then
 //! on only descriptors that are open at the same time are compared, never names or stored numbers.
 
@@ -15,10 +15,10 @@ use super::walk::{Rule, Walker, components, kind, word};
 use super::{Error, MAX_LINKS};
 use crate::platform::mount::{self, Mounts, Position};
 
-/// The most folders that one path goes down: more than fit into the longest path.
+/// The most directories that one path goes down: more than fit into the longest path.
 const MAX_DEPTH: usize = 2_048;
 
-/// A file or folder, held open: its numbers belong to it as long as this lives.
+/// A file or directory, held open: its numbers belong to it as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Object {
     fd: OwnedFd,
@@ -33,7 +33,7 @@ type Id = (u64, u64);
 pub(crate) struct Target {
     /// What is there; `None` where nothing is.
     pub(crate) object: Option<Object>,
-    /// The folder that it is in, or the last one on the way that exists.
+    /// The directory that it is in, or the last one on the way that exists.
     pub(crate) holder: Object,
     /// The names below `holder`: one where something is there, or of all that is missing.
     pub(crate) names: Vec<OsString>,
@@ -55,7 +55,7 @@ impl Target {
     }
 }
 
-/// A link on the way, and the folder that it lies in.
+/// A link on the way, and the directory that it lies in.
 pub(crate) struct Link<'a> {
     holder: &'a Object,
     /// The path of the link.
@@ -70,7 +70,7 @@ impl Link<'_> {
     /// Checks that only root and the user could have put the link where it is.
     ///
     /// # Errors
-    /// Who else could, by the folder's mode and the owners of both.
+    /// Who else could, by the directory's mode and the owners of both.
     pub(crate) fn check(&self, asked: &Path) -> Result<(), Error> {
         let walker = Walker::new(asked, Rule::User);
         let holder = self.path.parent().unwrap_or(Path::new("/"));
@@ -84,7 +84,7 @@ impl Link<'_> {
             .is_ok_and(|system| system.f_type == rustix::fs::PROC_SUPER_MAGIC)
     }
 
-    /// Returns where the folder is that it lies in.
+    /// Returns where the directory is that it lies in.
     ///
     /// # Errors
     /// What the system says.
@@ -121,7 +121,7 @@ impl Object {
         Self::new(rustix::fs::open(path, flags, Mode::empty())?)
     }
 
-    /// Returns whether it is a folder.
+    /// Returns whether it is a directory.
     pub(crate) fn is_dir(&self) -> bool {
         self.is_dir
     }
@@ -186,7 +186,7 @@ impl Object {
         rustix::fs::openat(&self.fd, name, flags, Mode::empty())
     }
 
-    /// Returns the numbers of a folder and of all folders above it.
+    /// Returns the numbers of a directory and of all directories above it.
     fn ids_upwards(&self) -> Result<Vec<Id>, Errno> {
         let mut ids = vec![self.id()?];
         let mut below: Option<OwnedFd> = None;
@@ -215,7 +215,7 @@ impl AsFd for Object {
 /// followed.
 ///
 /// # Errors
-/// Those of `follow`; more than [`MAX_LINKS`] links, a file where a folder should be, and what the
+/// Those of `follow`; more than [`MAX_LINKS`] links, a file where a directory should be, and what the
 /// system says.
 pub(crate) fn look_up<E: From<Error>>(
     path: &Path,
@@ -300,7 +300,7 @@ fn by_links<E: From<Error>>(
             }
             other => {
                 let (path, found) = (path.to_owned(), word(other));
-                return Err(Error::NotAFolder { path, at, found }.into());
+                return Err(Error::NotADir { path, at, found }.into());
             }
         }
     }
@@ -314,10 +314,10 @@ fn id(stat: &Stat) -> Id {
     (stat.st_dev, stat.st_ino)
 }
 
-/// How deep our own folders are looked through: they are three deep.
+/// How deep our own directories are looked through: they are three deep.
 const OWN_DEPTH: usize = 8;
 
-/// Where a target is: all folders that it lies in, as numbers of this moment, and its position in
+/// Where a target is: all directories that it lies in, as numbers of this moment, and its position in
 /// its file system, which a second mount of the same files does not hide.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -426,19 +426,19 @@ impl Place {
         std::iter::once(&self.position).chain(&self.mounted)
     }
 
-    /// Returns whether this is a file that has another name in this folder, or in one below it.
+    /// Returns whether this is a file that has another name in this directory, or in one below it.
     ///
     /// # Errors
-    /// What the system says of the folder.
-    pub(crate) fn is_named_in(&self, folder: &Path) -> Result<bool, Errno> {
+    /// What the system says of the directory.
+    pub(crate) fn is_named_in(&self, dir: &Path) -> Result<bool, Errno> {
         match (self.is_linked, self.ids.first()) {
-            (true, Some(id)) => has_entry(folder, *id),
+            (true, Some(id)) => has_entry(dir, *id),
             _ => Ok(false),
         }
     }
 }
 
-/// What in a folder leads to files that can be reached from elsewhere, too.
+/// What in a directory leads to files that can be reached from elsewhere, too.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     /// Its symbolic links.
@@ -463,13 +463,13 @@ impl HardLinked {
     }
 }
 
-/// Returns the symbolic links and the files with several names in a folder and in those below it.
+/// Returns the symbolic links and the files with several names in a directory and in those below it.
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn shared_in(folder: &Path) -> Result<Shared, Errno> {
+pub(crate) fn shared_in(dir: &Path) -> Result<Shared, Errno> {
     let mut shared = Shared::default();
-    each_entry(folder, OWN_DEPTH, &mut |path, stat| {
+    each_entry(dir, OWN_DEPTH, &mut |path, stat| {
         if kind(stat) == FileType::Symlink {
             shared.links.push(path.to_owned());
             let target = rustix::fs::stat(path);
@@ -481,18 +481,18 @@ pub(crate) fn shared_in(folder: &Path) -> Result<Shared, Errno> {
     Ok(shared)
 }
 
-/// Looks in a folder, and in those below it, for a name of one of these files. Returns that file and
+/// Looks in a directory, and in those below it, for a name of one of these files. Returns that file and
 /// the name.
 ///
 /// # Errors
 /// What the system says, [`Errno::OVERFLOW`] where there are more than `most` names.
 pub(crate) fn name_of_one<'f>(
     files: &'f [HardLinked],
-    folder: &Path,
+    dir: &Path,
     most: usize,
 ) -> Result<Option<(&'f HardLinked, PathBuf)>, Errno> {
     let (mut found, mut searched) = (None, 0);
-    each_entry(folder, usize::MAX, &mut |path, stat| {
+    each_entry(dir, usize::MAX, &mut |path, stat| {
         searched += 1;
         let file = files.iter().find(|file| file.id == id(stat));
         found = file.map(|file| (file, path.to_owned()));
@@ -501,21 +501,21 @@ pub(crate) fn name_of_one<'f>(
     Ok(found)
 }
 
-fn has_entry(folder: &Path, wanted: Id) -> Result<bool, Errno> {
-    each_entry(folder, OWN_DEPTH, &mut |_, stat| Ok(id(stat) == wanted))
+fn has_entry(dir: &Path, wanted: Id) -> Result<bool, Errno> {
+    each_entry(dir, OWN_DEPTH, &mut |_, stat| Ok(id(stat) == wanted))
 }
 
-/// Tells of all that is in a folder and in those below it, `depth` folders deep, until one is what is
+/// Tells of all that is in a directory and in those below it, `depth` directories deep, until one is what is
 /// wanted, and returns whether one was.
 fn each_entry(
-    folder: &Path,
+    dir: &Path,
     depth: usize,
     is_wanted: &mut dyn FnMut(&Path, &Stat) -> Result<bool, Errno>,
 ) -> Result<bool, Errno> {
-    let mut folders = vec![(folder.to_owned(), depth)];
-    while let Some((folder, depth)) = folders.pop() {
+    let mut dirs = vec![(dir.to_owned(), depth)];
+    while let Some((dir, depth)) = dirs.pop() {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = match rustix::fs::open(&folder, flags, Mode::empty()) {
+        let opened = match rustix::fs::open(&dir, flags, Mode::empty()) {
             Ok(opened) => opened,
             Err(Errno::NOENT | Errno::NOTDIR) => continue,
             Err(error) => return Err(error),
@@ -526,7 +526,7 @@ fn each_entry(
             if name == "." || name == ".." {
                 continue;
             }
-            let path = folder.join(name);
+            let path = dir.join(name);
             let stat = match rustix::fs::lstat(&path) {
                 Err(Errno::NOENT) => continue,
                 stat => stat?,
@@ -535,7 +535,7 @@ fn each_entry(
                 return Ok(true);
             }
             if kind(&stat) == FileType::Directory && depth > 0 {
-                folders.push((path, depth - 1));
+                dirs.push((path, depth - 1));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A folder that passed the walk: what is in it is opened, written and removed relative to
+//! A directory that passed the walk: what is in it is opened, written and removed relative to
 //! it, so that the way to it is proven once and not again for each file.
 
 use std::ffi::{OsStr, OsString};
@@ -14,13 +14,13 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use super::walk::{self, Found, OpenedFile, Rule, Shared, Walker};
-use super::{Error, Lock, PRIVATE_FILE, PRIVATE_FOLDER};
+use super::{Error, Lock, PRIVATE_DIR, PRIVATE_FILE};
 use crate::ids;
 
-/// How many bytes of a folder's list are asked for at once: some hundred names.
+/// How many bytes of a directory's list are asked for at once: some hundred names.
 const NAMES_AT_ONCE_BYTES: usize = 8 * 1024;
 
-/// A folder that only root and the user (or only root) can change.
+/// A directory that only root and the user (or only root) can change.
 #[derive(Debug)]
 pub struct SafeDir {
     place: OwnedFd,
@@ -35,20 +35,20 @@ impl SafeDir {
         Self { place, path, rule, uid }
     }
 
-    /// A walk that goes on in this folder.
+    /// A walk that goes on in this directory.
     fn walker<'path>(&self, path: &'path Path) -> Walker<'path> {
         Walker { asked: path, rule: self.rule, uid: self.uid }
     }
 
-    /// Returns the folder's path without links.
+    /// Returns the directory's path without links.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens the folder if there is one: costs one system call where there is none.
+    /// Opens the directory if there is one: costs one system call where there is none.
     ///
     /// # Errors
-    /// What the walk found wrong with a folder that exists.
+    /// What the walk found wrong with a directory that exists.
     pub fn open_if_there(path: &Path, rule: Rule) -> Result<Option<Self>, Error> {
         ids::check()?;
         if path.is_absolute() && matches!(rustix::fs::stat(path), Err(Errno::NOENT)) {
@@ -57,20 +57,20 @@ impl SafeDir {
         if_there(Self::open(path, rule))
     }
 
-    /// Opens the folder, and makes it, with mode 0700, and those above it where they are
+    /// Opens the directory, and makes it, with mode 0700, and those above it where they are
     /// missing.
     ///
     /// # Errors
     /// What the walk found wrong, also with the part of the way that existed; or what the
-    /// system said to a new folder.
+    /// system said to a new directory.
     pub fn create(path: &Path, rule: Rule) -> Result<Self, Error> {
-        Self::create_with(path, rule, PRIVATE_FOLDER)
+        Self::create_with(path, rule, PRIVATE_DIR)
     }
 
-    /// Does what [`Folder::create`] does, with this mode for new folders.
+    /// Does what [`Dir::create`] does, with this mode for new directories.
     ///
     /// # Errors
-    /// As [`Folder::create`].
+    /// As [`Dir::create`].
     pub fn create_with(path: &Path, rule: Rule, mode: u32) -> Result<Self, Error> {
         match Self::open(path, rule) {
             Err(error) if error.is_missing() => {}
@@ -79,26 +79,26 @@ impl SafeDir {
         let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::Missing { path: path.to_owned() });
         };
-        // A folder may be made in one that everyone can write to: it is then our own.
+        // A directory may be made in one that everyone can write to: it is then our own.
         let walker = Walker::new(above, rule);
         let above = match walker.walk() {
-            Ok(Found::Folder { place, .. }) => place,
+            Ok(Found::Dir { place, .. }) => place,
             Ok(Found::Other { stat, real, .. }) => {
                 let found = walk::word(walk::kind(&stat));
-                return Err(Error::NotAFolder { path: path.to_owned(), at: real, found });
+                return Err(Error::NotADir { path: path.to_owned(), at: real, found });
             }
             Err(error) if error.is_missing() => Self::create_with(above, rule, mode)?.place,
             Err(error) => return Err(error),
         };
-        make(&above, name, mode).map_err(|e| Error::io("make the folder", path, e))?;
+        make(&above, name, mode).map_err(|e| Error::io("make the directory", path, e))?;
         Self::open(path, rule)
     }
 
-    /// Opens a folder in this one, if there is one.
+    /// Opens a directory in this one, if there is one.
     ///
     /// # Errors
-    /// What is wrong with a folder that exists.
-    pub fn folder(&self, name: &str) -> Result<Option<Self>, Error> {
+    /// What is wrong with a directory that exists.
+    pub fn dir(&self, name: &str) -> Result<Option<Self>, Error> {
         let name = one_name(name)?;
         let path = self.path.join(name);
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -113,30 +113,30 @@ impl SafeDir {
             FileType::Symlink => return if_there(Self::open(&path, self.rule)),
             other => {
                 let found = walk::word(other);
-                return Err(Error::NotAFolder { path: path.clone(), at: path, found });
+                return Err(Error::NotADir { path: path.clone(), at: path, found });
             }
         }
         if self.walker(&path).check(&stat, &path)? == Shared::Yes {
-            return Err(Error::SharedFolder { path: path.clone(), at: path });
+            return Err(Error::SharedDir { path: path.clone(), at: path });
         }
         Ok(Some(Self::proven(place, path, self.rule, self.uid)))
     }
 
-    /// Opens a folder in this one, and makes it with this mode where it is missing.
+    /// Opens a directory in this one, and makes it with this mode where it is missing.
     ///
     /// # Errors
-    /// As [`Folder::folder`], or what the system said to a new folder.
-    pub fn make_folder(&self, name: &str, mode: u32) -> Result<Self, Error> {
-        if let Some(folder) = self.folder(name)? {
-            return Ok(folder);
+    /// As [`Dir::dir`], or what the system said to a new directory.
+    pub fn make_dir(&self, name: &str, mode: u32) -> Result<Self, Error> {
+        if let Some(dir) = self.dir(name)? {
+            return Ok(dir);
         }
         let path = self.path.join(name);
         make(&self.place, OsStr::new(name), mode)
-            .map_err(|e| Error::io("make the folder", &path, e))?;
-        self.folder(name)?.ok_or(Error::Missing { path })
+            .map_err(|e| Error::io("make the directory", &path, e))?;
+        self.dir(name)?.ok_or(Error::Missing { path })
     }
 
-    /// Opens a file in this folder for reading, if there is one.
+    /// Opens a file in this directory for reading, if there is one.
     ///
     /// # Errors
     /// What is wrong with a file that exists.
@@ -152,15 +152,15 @@ impl SafeDir {
         }
     }
 
-    /// Reads a whole file in this folder, if there is one.
+    /// Reads a whole file in this directory, if there is one.
     ///
     /// # Errors
-    /// As [`Folder::file`] and [`read_once`](super::read_once).
+    /// As [`Dir::file`] and [`read_once`](super::read_once).
     pub fn read(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
         self.file(name)?.map(|file| file.read(most)).transpose()
     }
 
-    /// Returns the names of what is in the folder, in order; without those that start with
+    /// Returns the names of what is in the directory, in order; without those that start with
     /// a dot, which are half-written files and editors' traces.
     ///
     /// # Errors
@@ -172,11 +172,11 @@ impl SafeDir {
         Ok(names)
     }
 
-    /// Hands out the names that [`Folder::names`] returns, in no order. Nothing is kept of
+    /// Hands out the names that [`Dir::names`] returns, in no order. Nothing is kept of
     /// them, so that one file is found among a thousand for little more than among one.
     ///
     /// # Errors
-    /// As [`Folder::names`].
+    /// As [`Dir::names`].
     pub fn each_name(&self, each: &mut dyn FnMut(&OsStr)) -> Result<(), Error> {
         let io = |e| Error::io("list", &self.path, e);
         let mut buffer = [MaybeUninit::uninit(); NAMES_AT_ONCE_BYTES];
@@ -192,7 +192,7 @@ impl SafeDir {
     }
 
     /// Returns the half-written files that processes left behind when they were ended in the
-    /// middle of [`Folder::write`]; not those of processes that still run.
+    /// middle of [`Dir::write`]; not those of processes that still run.
     ///
     /// # Errors
     /// When the system refuses.
@@ -213,7 +213,7 @@ impl SafeDir {
     }
 
     /// Writes a file as a whole: a temporary file beside it, synced, renamed over it, and
-    /// the folder synced. The file gets exactly this mode, whatever the umask.
+    /// the directory synced. The file gets exactly this mode, whatever the umask.
     ///
     /// # Errors
     /// When the system refuses; the old file is then untouched.
@@ -221,11 +221,11 @@ impl SafeDir {
         self.put(name, bytes, mode, Sync::Yes)
     }
 
-    /// Does what [`Folder::write`] does, without waiting for the disk: for what can be made
+    /// Does what [`Dir::write`] does, without waiting for the disk: for what can be made
     /// again, such as a cache.
     ///
     /// # Errors
-    /// As [`Folder::write`].
+    /// As [`Dir::write`].
     pub fn write_cache(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         self.put(name, bytes, PRIVATE_FILE, Sync::No)
     }
@@ -279,7 +279,7 @@ impl SafeDir {
         }
     }
 
-    /// Returns the folder's mode.
+    /// Returns the directory's mode.
     ///
     /// # Errors
     /// When the system refuses.
@@ -290,7 +290,7 @@ impl SafeDir {
         }
     }
 
-    /// Gives the folder this mode.
+    /// Gives the directory this mode.
     ///
     /// # Errors
     /// When the system refuses.
@@ -312,7 +312,7 @@ impl SafeDir {
     /// Takes the lock of this name if nobody has it.
     ///
     /// # Errors
-    /// As [`Folder::lock`].
+    /// As [`Dir::lock`].
     pub fn try_lock(&self, name: &str) -> Result<Option<Lock>, Error> {
         let (file, path) = self.lock_file(name)?;
         Lock::take(file, &path)
@@ -342,7 +342,7 @@ impl SafeDir {
         }
     }
 
-    /// The folder opened in the common way: a place alone cannot be listed or synced.
+    /// The directory opened in the common way: a place alone cannot be listed or synced.
     fn readable(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::openat(&self.place, ".", flags, Mode::empty())
@@ -388,7 +388,7 @@ fn fill(file: OwnedFd, bytes: &[u8], mode: u32, sync: Sync) -> std::io::Result<(
     Ok(())
 }
 
-/// Makes a folder with exactly this mode; one that is there already is left as it is.
+/// Makes a directory with exactly this mode; one that is there already is left as it is.
 fn make(holder: &OwnedFd, name: &OsStr, mode: u32) -> Result<(), Errno> {
     match rustix::fs::mkdirat(holder, name, Mode::from_raw_mode(mode)) {
         // The umask may have taken bits away.

@@ -14,20 +14,20 @@ const STRANGER: u32 = 12_345;
 const NOBODY: u32 = 65_534;
 
 struct Place {
-    _folder: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     path: PathBuf,
 }
 
-/// A folder below the sticky `/tmp`, mode 0755, with a file `p.so` in it.
+/// A directory below the sticky `/tmp`, mode 0755, with a file `p.so` in it.
 fn place() -> Place {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().canonicalize().unwrap().join("held");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().canonicalize().unwrap().join("held");
     std::fs::create_dir(&path).unwrap();
-    chmod(folder.path(), 0o755);
+    chmod(dir.path(), 0o755);
     chmod(&path, 0o755);
     std::fs::write(path.join("p.so"), b"plugin").unwrap();
     chmod(&path.join("p.so"), 0o644);
-    Place { _folder: folder, path }
+    Place { _dir: dir, path }
 }
 
 impl Place {
@@ -51,19 +51,19 @@ fn must_be_root() {
     );
 }
 
-/// Runs the named test again as an ordinary user, in the folder given; true in that child.
+/// Runs the named test again as an ordinary user, in the directory given; true in that child.
 pub(crate) fn as_nobody(test: &str, prepare: impl FnOnce(&Path)) -> Option<PathBuf> {
-    if let Some(folder) = std::env::var_os("KEYSTEAD_TEST_AS_NOBODY") {
+    if let Some(dir) = std::env::var_os("KEYSTEAD_TEST_AS_NOBODY") {
         assert_eq!(rustix::process::geteuid().as_raw(), NOBODY);
-        return Some(folder.into());
+        return Some(dir.into());
     }
     must_be_root();
-    let folder = tempfile::tempdir().unwrap();
-    let binary = folder.path().join("tests");
+    let dir = tempfile::tempdir().unwrap();
+    let binary = dir.path().join("tests");
     std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
-    let own = folder.path().join("own");
+    let own = dir.path().join("own");
     std::fs::create_dir(&own).unwrap();
-    chmod(folder.path(), 0o755);
+    chmod(dir.path(), 0o755);
     prepare(&own);
     chown(&own, Some(NOBODY), Some(NOBODY)).unwrap();
     let output = Command::new(&binary)
@@ -82,7 +82,7 @@ pub(crate) fn as_nobody(test: &str, prepare: impl FnOnce(&Path)) -> Option<PathB
 }
 
 #[test]
-fn reads_a_file_below_a_sticky_folder() {
+fn reads_a_file_below_a_sticky_dir() {
     let place = place();
     let opened = walk::open(&place.file(), Rule::User).unwrap();
     assert_eq!(opened.path(), place.file());
@@ -119,7 +119,7 @@ fn refuses_a_file_that_everyone_can_write() {
 }
 
 #[test]
-fn refuses_a_folder_that_everyone_can_write() {
+fn refuses_a_dir_that_everyone_can_write() {
     let place = place();
     chmod(&place.path, 0o777);
     assert_eq!(code(&place.file()), "E02.others-write");
@@ -136,7 +136,7 @@ fn refuses_a_folder_that_everyone_can_write() {
 }
 
 #[test]
-fn refuses_a_sticky_folder_of_someone_else() {
+fn refuses_a_sticky_dir_of_someone_else() {
     must_be_root();
     let place = place();
     chown(&place.path, Some(NOBODY), None).unwrap();
@@ -201,7 +201,7 @@ fn the_system_rule_takes_root_s_files_only() {
         let walker = Walker { asked: &path, rule, uid: NOBODY };
         SafeDir::open_as(Walker { asked: path.parent().unwrap(), ..walker })?;
         let found = walker.walk()?;
-        let walk::Found::Other { stat, real, .. } = found else { panic!("a folder") };
+        let walk::Found::Other { stat, real, .. } = found else { panic!("a directory") };
         walker.check(&stat, &real).map(|_| ())
     };
     assert!(open(Rule::User).is_ok());
@@ -258,13 +258,13 @@ fn follows_a_home_that_is_a_link() {
     std::fs::create_dir_all(place.path.join("var/home/ada")).unwrap();
     symlink("var/home", place.path.join("home")).unwrap();
     std::fs::write(place.path.join("var/home/ada/p.so"), b"").unwrap();
-    for folder in ["var", "var/home", "var/home/ada"] {
-        chmod(&place.path.join(folder), 0o755);
+    for dir in ["var", "var/home", "var/home/ada"] {
+        chmod(&place.path.join(dir), 0o755);
     }
     let opened = walk::open(&place.path.join("home/ada/./p.so"), Rule::User).unwrap();
     assert_eq!(opened.path(), place.path.join("var/home/ada/p.so"));
-    let folder = SafeDir::create(&place.path.join("home/ada/x/y"), Rule::User).unwrap();
-    assert_eq!(folder.path(), place.path.join("var/home/ada/x/y"));
+    let dir = SafeDir::create(&place.path.join("home/ada/x/y"), Rule::User).unwrap();
+    assert_eq!(dir.path(), place.path.join("var/home/ada/x/y"));
 }
 
 #[test]
@@ -281,8 +281,8 @@ fn refuses_what_is_not_a_file_without_waiting_for_it() {
     let socket = place.path.join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     assert_eq!(code(&socket), "E02.not-a-file");
-    let folder = SafeDir::open(&place.path, Rule::User).unwrap();
-    assert_eq!(folder.file("fifo").unwrap_err().code(), "E02.not-a-file");
+    let dir = SafeDir::open(&place.path, Rule::User).unwrap();
+    assert_eq!(dir.file("fifo").unwrap_err().code(), "E02.not-a-file");
 }
 
 #[test]
@@ -330,26 +330,26 @@ fn refuses_an_access_list_behind_a_private_group() {
 }
 
 #[test]
-fn new_folders_and_files_have_their_modes_whatever_the_umask() {
+fn new_dirs_and_files_have_their_modes_whatever_the_umask() {
     let Some(own) =
-        as_nobody("fs::tests::new_folders_and_files_have_their_modes_whatever_the_umask", |_| {})
+        as_nobody("fs::tests::new_dirs_and_files_have_their_modes_whatever_the_umask", |_| {})
     else {
         return;
     };
     for mask in [0o000, 0o002, 0o077, 0o777] {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
         let top = own.join(format!("{mask:o}"));
-        let folder = SafeDir::create(&top.join("a"), Rule::User).unwrap();
-        folder.write("f", b"x", 0o600).unwrap();
-        folder.write("f", b"y", 0o400).unwrap();
-        let plugins = folder.make_folder("plugins", 0o500).unwrap();
+        let dir = SafeDir::create(&top.join("a"), Rule::User).unwrap();
+        dir.write("f", b"x", 0o600).unwrap();
+        dir.write("f", b"y", 0o400).unwrap();
+        let plugins = dir.make_dir("plugins", 0o500).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
         assert_eq!(mode(&top), 0o700);
         assert_eq!(mode(&top.join("a")), 0o700);
         assert_eq!(mode(plugins.path()), 0o500);
         assert_eq!(mode(&top.join("a/f")), 0o400);
-        assert_eq!(folder.read("f", 10).unwrap().unwrap(), b"y");
-        assert_eq!(folder.names().unwrap(), ["f", "plugins"]);
+        assert_eq!(dir.read("f", 10).unwrap().unwrap(), b"y");
+        assert_eq!(dir.names().unwrap(), ["f", "plugins"]);
     }
 }
 
@@ -382,40 +382,40 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     else {
         return;
     };
-    let folder = SafeDir::open(&own, Rule::User).unwrap();
-    folder.write("f", b"old", 0o600).unwrap();
+    let dir = SafeDir::open(&own, Rule::User).unwrap();
+    dir.write("f", b"old", 0o600).unwrap();
     std::fs::create_dir(own.join("busy")).unwrap();
-    assert_eq!(folder.write("busy", b"new", 0o600).unwrap_err().code(), "E02.io");
-    folder.set_mode(0o500).unwrap();
-    assert_eq!(folder.write("f", b"new", 0o600).unwrap_err().code(), "E02.io");
-    assert_eq!(folder.read("f", 10).unwrap().unwrap(), b"old");
+    assert_eq!(dir.write("busy", b"new", 0o600).unwrap_err().code(), "E02.io");
+    dir.set_mode(0o500).unwrap();
+    assert_eq!(dir.write("f", b"new", 0o600).unwrap_err().code(), "E02.io");
+    assert_eq!(dir.read("f", 10).unwrap().unwrap(), b"old");
     assert_eq!(std::fs::read_dir(&own).unwrap().count(), 2);
 }
 
 #[test]
-fn a_name_in_a_folder_cannot_lead_out_of_it() {
+fn a_name_in_a_dir_cannot_lead_out_of_it() {
     let place = place();
-    let folder = SafeDir::open(&place.path, Rule::User).unwrap();
+    let dir = SafeDir::open(&place.path, Rule::User).unwrap();
     for name in ["", ".", "..", "a/b", "../p.so", "/etc/passwd", "a\0b"] {
-        assert_eq!(folder.file(name).unwrap_err().code(), "E02.name", "{name:?}");
-        assert_eq!(folder.write(name, b"", 0o600).unwrap_err().code(), "E02.name");
-        assert_eq!(folder.remove(name).unwrap_err().code(), "E02.name");
-        assert_eq!(folder.lock(name).unwrap_err().code(), "E02.name");
+        assert_eq!(dir.file(name).unwrap_err().code(), "E02.name", "{name:?}");
+        assert_eq!(dir.write(name, b"", 0o600).unwrap_err().code(), "E02.name");
+        assert_eq!(dir.remove(name).unwrap_err().code(), "E02.name");
+        assert_eq!(dir.lock(name).unwrap_err().code(), "E02.name");
     }
 }
 
 #[test]
 fn a_lock_keeps_a_second_one_out_until_it_is_dropped() {
     let place = place();
-    let folder = SafeDir::open(&place.path, Rule::User).unwrap();
-    let lock = folder.lock("lock").unwrap();
-    assert!(folder.try_lock("lock").unwrap().is_none());
+    let dir = SafeDir::open(&place.path, Rule::User).unwrap();
+    let lock = dir.lock("lock").unwrap();
+    assert!(dir.try_lock("lock").unwrap().is_none());
     drop(lock);
-    assert!(folder.try_lock("lock").unwrap().is_some());
+    assert!(dir.try_lock("lock").unwrap().is_some());
 }
 
 #[test]
-fn an_absent_folder_is_absent_even_where_the_way_is_unsafe() {
+fn an_absent_dir_is_absent_even_where_the_way_is_unsafe() {
     let place = place();
     chmod(&place.path, 0o777);
     assert!(SafeDir::open_if_there(&place.path.join("none"), Rule::User).unwrap().is_none());

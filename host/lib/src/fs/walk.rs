@@ -134,7 +134,7 @@ impl OpenedFile {
 
 /// Opens an ordinary file of at most [`MAX_PLUGIN_BYTES`] for reading.
 ///
-/// Devices, pipes, sockets and folders are refused by their type, before they are opened.
+/// Devices, pipes, sockets and directories are refused by their type, before they are opened.
 ///
 /// # Errors
 /// What the walk found wrong: every variant of [`Error`] names the component.
@@ -142,7 +142,7 @@ pub fn open(path: &Path, rule: Rule) -> Result<OpenedFile, Error> {
     let walker = Walker::new(path, rule);
     match walker.walk()? {
         Found::Other { holder, name, real, .. } => walker.open_file(holder.as_fd(), &name, real),
-        Found::Folder { .. } => {
+        Found::Dir { .. } => {
             Err(Error::NotAFile { path: path.to_owned(), found: word(FileType::Directory) })
         }
     }
@@ -150,13 +150,13 @@ pub fn open(path: &Path, rule: Rule) -> Result<OpenedFile, Error> {
 
 /// What a walk ends at.
 pub(super) enum Found {
-    /// A folder, checked.
-    Folder { place: OwnedFd, shared: Shared, real: PathBuf },
-    /// Anything else, not yet checked, and the checked folder that directly holds it.
+    /// A directory, checked.
+    Dir { place: OwnedFd, shared: Shared, real: PathBuf },
+    /// Anything else, not yet checked, and the checked directory that directly holds it.
     Other { holder: OwnedFd, name: OsString, stat: Stat, real: PathBuf },
 }
 
-/// Whether a folder is one that everyone may put files in, and only in.
+/// Whether a directory is one that everyone may put files in, and only in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shared {
     Yes,
@@ -189,7 +189,7 @@ impl<'a> Walker<'a> {
         while let Some(next) = pending.pop() {
             if next.as_bytes() == b".." {
                 // The parent was checked on the way down; it is checked again, because a
-                // walk may leave a folder by another way than it came.
+                // walk may leave a directory by another way than it came.
                 real.pop();
             } else {
                 real.push(&next);
@@ -200,7 +200,7 @@ impl<'a> Walker<'a> {
             let kind = kind(&entry_stat);
             if shared == Shared::Yes && pending.is_empty() && kind != FileType::Directory {
                 real.pop();
-                return Err(Error::SharedFolder { path: self.asked.to_owned(), at: real });
+                return Err(Error::SharedDir { path: self.asked.to_owned(), at: real });
             }
             match kind {
                 FileType::Symlink => {
@@ -229,7 +229,7 @@ impl<'a> Walker<'a> {
                     return Ok(Found::Other { holder: place, name: next, stat: entry_stat, real });
                 }
                 other => {
-                    return Err(Error::NotAFolder {
+                    return Err(Error::NotADir {
                         path: self.asked.to_owned(),
                         at: real,
                         found: word(other),
@@ -237,7 +237,7 @@ impl<'a> Walker<'a> {
                 }
             }
         }
-        Ok(Found::Folder { place, shared, real })
+        Ok(Found::Dir { place, shared, real })
     }
 
     fn root(&self) -> Result<(OwnedFd, Shared), Error> {
@@ -248,7 +248,7 @@ impl<'a> Walker<'a> {
         Ok((place, self.check(&stat, root)?))
     }
 
-    /// Opens one entry of a checked folder for reading, if it is a file that passes.
+    /// Opens one entry of a checked directory for reading, if it is a file that passes.
     pub(super) fn open_file(
         &self,
         holder: BorrowedFd<'_>,
@@ -284,7 +284,7 @@ impl<'a> Walker<'a> {
         Ok(OpenedFile { file: File::from(file), path: real, identity })
     }
 
-    /// Checks who may change a folder or a file.
+    /// Checks who may change a directory or a file.
     pub(super) fn check(&self, stat: &Stat, at: &Path) -> Result<Shared, Error> {
         let path = || self.asked.to_owned();
         self.check_owner(stat, at)?;
@@ -312,7 +312,7 @@ impl<'a> Walker<'a> {
         Ok(Shared::No)
     }
 
-    /// Checks who owns a folder or a file.
+    /// Checks who owns a directory or a file.
     pub(super) fn check_owner(&self, stat: &Stat, at: &Path) -> Result<(), Error> {
         if self.allows(stat.st_uid) {
             return Ok(());
@@ -395,7 +395,7 @@ pub(super) fn kind(stat: &Stat) -> FileType {
 pub(crate) fn word(kind: FileType) -> &'static str {
     match kind {
         FileType::RegularFile => "a file",
-        FileType::Directory => "a folder",
+        FileType::Directory => "a directory",
         FileType::Symlink => "a symbolic link",
         FileType::Fifo => "a pipe",
         FileType::Socket => "a socket",
@@ -405,7 +405,7 @@ pub(crate) fn word(kind: FileType) -> &'static str {
 }
 
 impl SafeDir {
-    /// Opens a folder after the same walk as a file's; it must not be one that everyone
+    /// Opens a directory after the same walk as a file's; it must not be one that everyone
     /// may put files in.
     ///
     /// # Errors
@@ -417,12 +417,12 @@ impl SafeDir {
     pub(super) fn open_as(walker: Walker<'_>) -> Result<Self, Error> {
         let asked = walker.asked.to_owned();
         match walker.walk()? {
-            Found::Folder { place, shared: Shared::No, real } => {
+            Found::Dir { place, shared: Shared::No, real } => {
                 Ok(Self::proven(place, real, walker.rule, walker.uid))
             }
-            Found::Folder { real, .. } => Err(Error::SharedFolder { path: asked, at: real }),
+            Found::Dir { real, .. } => Err(Error::SharedDir { path: asked, at: real }),
             Found::Other { stat, real, .. } => {
-                Err(Error::NotAFolder { path: asked, at: real, found: word(kind(&stat)) })
+                Err(Error::NotADir { path: asked, at: real, found: word(kind(&stat)) })
             }
         }
     }

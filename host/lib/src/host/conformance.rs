@@ -40,9 +40,9 @@ pub struct Check {
     pub parameters: BTreeMap<String, String>,
     /// Right answers to the prompts of a vault that is locked when it is opened.
     pub unlock: BTreeMap<String, Reference>,
-    /// A folder for the test alone, by its absolute path: the plugin may write there, relative paths
+    /// A directory for the test alone, by its absolute path: the plugin may write there, relative paths
     /// stand on it, and a default that lies among the user's data lies there.
-    pub folder: PathBuf,
+    pub dir: PathBuf,
     /// What relative paths in references stand on: an absolute path.
     pub current: PathBuf,
     /// What else the plugin may do where it runs isolated, as manifests write it.
@@ -58,15 +58,15 @@ pub struct Check {
 
 impl Check {
     /// Returns a check of the plugin's first kind of vault without parameters, which may write to this
-    /// folder and do nothing else.
-    pub fn new(folder: PathBuf) -> Self {
+    /// directory and do nothing else.
+    pub fn new(dir: PathBuf) -> Self {
         let (parameters, unlock) = (BTreeMap::new(), BTreeMap::new());
-        let current = folder.clone();
+        let current = dir.clone();
         Self {
             kind: None,
             parameters,
             unlock,
-            folder,
+            dir,
             current,
             grants: Vec::new(),
             many: None,
@@ -77,7 +77,7 @@ impl Check {
 
     /// Returns all that an isolated plugin is granted, as manifests write it.
     pub fn granted(&self) -> Vec<String> {
-        let own = format!("files:{}/:rw", self.folder.display());
+        let own = format!("files:{}/:rw", self.dir.display());
         std::iter::once(own).chain(self.grants.iter().cloned()).collect()
     }
 }
@@ -195,9 +195,9 @@ impl Opener<'_> {
     fn try_open(&self, vault: &str, session: Option<Session>) -> Result<Box<dyn Vault>, NotOpen> {
         let name = VaultName::parse(vault).map_err(NotOpen::Plugin)?;
         let home = self.host.home();
-        let folder = &self.check.folder;
-        let data = Some(folder.as_path());
-        let base = Base { folder, home: home.as_deref(), data, vault: Some(&name) };
+        let dir = &self.check.dir;
+        let data = Some(dir.as_path());
+        let base = Base { dir, home: home.as_deref(), data, vault: Some(&name) };
         let what = format!("kind `{}`", self.kind.name);
         let mut entry = Registration::new(name.clone(), &self.manifest.id);
         entry.parameters = schema::validate(&self.kind.parameters, &self.typed(vault), base)
@@ -287,7 +287,7 @@ impl Subject for Opener<'_> {
         let schema = self.kind.parameters.iter();
         let paths = schema.filter(|parameter| parameter.kind == ParameterKind::Path);
         let paths = paths.filter_map(|parameter| typed.get(&parameter.name));
-        paths.map(|path| self.check.folder.join(path)).collect()
+        paths.map(|path| self.check.dir.join(path)).collect()
     }
 
     fn kept_session(&self) -> Option<Session> {

@@ -17,8 +17,8 @@ use crate::plugin::trust::Trusted;
 use crate::registry::schema::ParameterError;
 use crate::registry::{DefaultChoice, Registration, Replace, Setting, schema};
 
-/// What of the user's data folder decides which code runs, and is no plugin's. Vaults of ours keep
-/// their files in other folders there.
+/// What of the user's data directory decides which code runs, and is no plugin's. Vaults of ours keep
+/// their files in other directories there.
 const OWN_DATA: [&str; 6] = ["plugins", "pins.d", "verdicts", "crashes", "running", "agent"];
 
 /// A permission that a vault opens without, and that its registration does not grant.
@@ -176,7 +176,7 @@ impl Host {
             .map_err(|error| not_granted(entry, error))
     }
 
-    /// Returns what grants are checked against: Keystead's own folders as they are called today, and
+    /// Returns what grants are checked against: Keystead's own directories as they are called today, and
     /// what registrations let plugins write to when that is asked for.
     pub(super) fn boundaries(&self) -> Boundaries {
         let host = Arc::downgrade(&self.0);
@@ -184,8 +184,8 @@ impl Host {
             let inner = host.upgrade().ok_or("the host is gone")?;
             Self(inner).writable_by_plugins()
         };
-        let mut own = own_folders(&self.options().paths);
-        own.extend(self.options().sessions.folder());
+        let mut own = own_dirs(&self.options().paths);
+        own.extend(self.options().sessions.dir());
         own.extend(self.options().off_limits.iter().cloned());
         own.sort();
         own.dedup();
@@ -213,13 +213,13 @@ pub(super) fn not_granted(entry: &Registration, error: grant::Error) -> Error {
     let (vault, plugin) = (entry.name.clone(), entry.plugin.clone());
     match error {
         grant::Error::NotGranted { missing } => Error::NotGranted { vault, plugin, missing },
-        grant::Error::OwnFolder { path, own } => Error::ReachesOwn { vault, plugin, path, own },
+        grant::Error::OwnDir { path, own } => Error::ReachesOwn { vault, plugin, path, own },
         source => Error::Granting { vault, plugin, source: Box::new(source) },
     }
 }
 
-/// Returns the folders that decide what plugins may do.
-fn own_folders(paths: &Paths) -> Vec<PathBuf> {
+/// Returns the directories that decide what plugins may do.
+fn own_dirs(paths: &Paths) -> Vec<PathBuf> {
     let mut own = vec![paths.system_config.clone()];
     own.extend(paths.user_config.clone());
     own.extend(paths.packaged.iter().cloned());
@@ -320,7 +320,7 @@ pub(super) fn choose(
 }
 
 /// Returns what is asked for by a path that nobody typed: the plugin's own default, unless it lies in
-/// the folder that is this plugin's among the user's data.
+/// the directory that is this plugin's among the user's data.
 pub(super) fn by_default(
     manifest: &ParsedManifest,
     kind: &ParsedKind,

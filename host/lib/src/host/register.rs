@@ -46,7 +46,7 @@ pub struct NewRegistration {
     /// Which layer it is written to.
     pub layer: Layer,
     /// What relative paths stand on: an absolute path.
-    pub folder: PathBuf,
+    pub dir: PathBuf,
 }
 
 impl NewRegistration {
@@ -62,7 +62,7 @@ impl NewRegistration {
     /// new.placement = Some(Placement::Isolated);
     /// assert!(new.search);
     /// ```
-    pub fn new(name: VaultName, plugin: impl Into<String>, folder: PathBuf) -> Self {
+    pub fn new(name: VaultName, plugin: impl Into<String>, dir: PathBuf) -> Self {
         Self {
             name,
             plugin: plugin.into(),
@@ -77,7 +77,7 @@ impl NewRegistration {
             default: DefaultChoice::First,
             replace: Replace::Never,
             layer: Layer::User,
-            folder,
+            dir,
         }
     }
 }
@@ -103,7 +103,7 @@ impl PlannedRegistration {
     }
 
     /// Returns those of them that the plugin's own defaults name, and nobody typed: what a person has
-    /// to confirm. A folder of the plugin's own among the user's data is not one of them.
+    /// to confirm. A directory of the plugin's own among the user's data is not one of them.
     pub fn by_default(&self) -> &[String] {
         &self.by_default
     }
@@ -183,13 +183,13 @@ impl Host {
             return Err(Error::InProcessForbidden { plugin: new.plugin });
         }
         let home = self.home();
-        // What is registered for every user is in nobody's own folder.
+        // What is registered for every user is in nobody's own directory.
         let data = match new.layer {
             Layer::System => None,
             _ => self.options().paths.user_data.as_deref(),
         };
         let vault = new.name.clone();
-        let base = Base { folder: &new.folder, home: home.as_deref(), data, vault: Some(&vault) };
+        let base = Base { dir: &new.dir, home: home.as_deref(), data, vault: Some(&vault) };
         let what = format!("vault `{}`", new.name);
         let wrong = |faults| Error::Parameters { what: what.clone(), faults };
         let parameters =
@@ -323,7 +323,7 @@ fn anchored(
     let mut answers = BTreeMap::new();
     let mut faults = Vec::new();
     for (name, reference) in typed {
-        match reference.anchored(base.folder, base.home) {
+        match reference.anchored(base.dir, base.home) {
             Some(reference) => {
                 answers.insert(name, reference);
             }

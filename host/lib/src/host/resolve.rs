@@ -50,9 +50,9 @@ impl Host {
         &self,
         what: &str,
         reference: &Reference,
-        folder: &Path,
+        dir: &Path,
     ) -> Result<SecretText> {
-        match reference.clone().anchored(folder, self.home().as_deref()) {
+        match reference.clone().anchored(dir, self.home().as_deref()) {
             Some(anchored) => self.resolve(what, &anchored),
             None => Err(Error::Unresolved {
                 parameter: what.to_owned(),

@@ -83,7 +83,7 @@ pub(crate) fn find(name: &str) -> Result<PathBuf> {
             "a program is an absolute path or a plain name, unlike `{name}`"
         )));
     }
-    let found = SEARCH_PATH.iter().map(|folder| Path::new(folder).join(name)).find(|path| {
+    let found = SEARCH_PATH.iter().map(|dir| Path::new(dir).join(name)).find(|path| {
         path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
     });
     found.ok_or_else(|| {
@@ -416,8 +416,8 @@ mod tests {
 
     #[test]
     fn the_deadline_ends_it_with_all_it_started() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("pid");
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
         // In a process group of its own, as an interactive shell's.
         let script = format!("set -m; sleep 1000 & echo $! > {}; wait", file.display());
         let started = Instant::now();

@@ -40,13 +40,13 @@ pub enum Error {
     },
     /// A path leads to where Keystead keeps what plugins may do.
     #[error("{path} leads to {own}, which controls plugin permissions", path = path.display(), own = own.display())]
-    OwnFolder {
+    OwnDir {
         /// The granted path.
         path: PathBuf,
-        /// Keystead's own folder.
+        /// Keystead's own directory.
         own: PathBuf,
     },
-    /// A file in a granted folder is one of Keystead's own files under another name.
+    /// A file in a granted directory is one of Keystead's own files under another name.
     #[error(
         "{name} in {path} is another name (a hard link) of {own}, a file of Keystead's own",
         name = name.strip_prefix(path).unwrap_or(name).display(),
@@ -54,21 +54,21 @@ pub enum Error {
         own = own.display()
     )]
     OwnFile {
-        /// The granted folder.
+        /// The granted directory.
         path: PathBuf,
         /// Keystead's own file.
         own: PathBuf,
         /// Its other name.
         name: PathBuf,
     },
-    /// It cannot be told whether a granted folder has one of Keystead's own files under another name.
+    /// It cannot be told whether a granted directory has one of Keystead's own files under another name.
     #[error(
         "{own}, a file of Keystead's own, has another name (a hard link), which cannot be looked for in {path}: {problem}",
         path = path.display(),
         own = own.display()
     )]
     OwnFileUnknown {
-        /// The granted folder.
+        /// The granted directory.
         path: PathBuf,
         /// Keystead's own file.
         own: PathBuf,
@@ -77,7 +77,7 @@ pub enum Error {
     },
     /// A path leads through a link that a plugin could have put there.
     #[error(
-        "{path} leads through the link {at}, which lies in a folder that vault `{vault}` lets its plugin write to",
+        "{path} leads through the link {at}, which lies in a directory that vault `{vault}` lets its plugin write to",
         path = path.display(),
         at = at.display()
     )]
@@ -91,7 +91,7 @@ pub enum Error {
     },
     /// A program that the host would run, or a socket, could have been changed by a plugin.
     #[error(
-        "{path} lies in a folder that vault `{vault}` lets its plugin write to",
+        "{path} lies in a directory that vault `{vault}` lets its plugin write to",
         path = path.display()
     )]
     Writable {
@@ -140,7 +140,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotGranted { .. } => "E07.not-granted",
-            Self::OwnFolder { .. } => "E07.own-folder",
+            Self::OwnDir { .. } => "E07.own-folder",
             Self::OwnFile { .. } | Self::OwnFileUnknown { .. } => "E07.own-file",
             Self::Link { .. } => "E07.link",
             Self::Writable { .. } => "E07.writable-program",
@@ -220,7 +220,7 @@ const FOR_NETWORK: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 impl Granted {
     /// Checks what a plugin asks for: a person granted it (`recorded`, as a registration or a command
     /// line has it), and each path leads to where neither a link of others nor Keystead's own
-    /// folders are.
+    /// directories are.
     ///
     /// # Errors
     /// [`Error`].
@@ -380,11 +380,11 @@ impl Granted {
         };
         self.paths.iter().filter(|path| path.access() >= *access).any(|path| {
             let (name, wanted) = (Path::new(path.name()), Path::new(template));
-            let is_folder = || match path.object() {
+            let is_dir = || match path.object() {
                 Some(object) => object.is_dir(),
                 None => path.name().ends_with('/'),
             };
-            name == wanted || wanted.starts_with(name) && is_folder()
+            name == wanted || wanted.starts_with(name) && is_dir()
         })
     }
 

@@ -1,5 +1,5 @@
 //! Pins: which file a plugin's id stands for, by hash, and who vouched for it. Three layers
-//! of folders, one TOML file for each id. What the file is like is not looked at here.
+//! of directories, one TOML file for each id. What the file is like is not looked at here.
 
 mod digest;
 mod id;
@@ -13,8 +13,8 @@ use crate::fs::{self, SafeDir};
 pub use digest::Digest;
 pub use id::PluginId;
 
-/// The folder of pins in each layer's own folder.
-pub const FOLDER: &str = "pins.d";
+/// The directory of pins in each layer's own directory.
+pub const DIR: &str = "pins.d";
 
 /// The most bytes a pin may have: a pin has eight short lines.
 const MAX_BYTES: u64 = 16 * 1024;
@@ -23,7 +23,7 @@ const MAX_BYTES: u64 = 16 * 1024;
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A folder of pins, or a pin, is not safe to use or cannot be read.
+    /// A directory of pins, or a pin, is not safe to use or cannot be read.
     #[error(transparent)]
     File(#[from] fs::Error),
     /// No layer has a pin for this id: the plugin was never installed.
@@ -100,7 +100,7 @@ impl Error {
     }
 }
 
-/// Whose folder a pin lies in: the order is the order they are asked in.
+/// Whose directory a pin lies in: the order is the order they are asked in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PinLayer {
     /// The administrator's, `/etc/keystead/pins.d`.
@@ -176,20 +176,20 @@ pub enum PinEntry {
 /// An entry's name without `.toml`, and what it says or why that is not understood.
 pub type NamedEntry = (String, Result<PinEntry, Error>);
 
-/// The folder of pins of one layer.
+/// The directory of pins of one layer.
 #[derive(Debug)]
 pub struct PinStore {
     layer: PinLayer,
-    folder: SafeDir,
+    dir: SafeDir,
 }
 
 impl PinStore {
-    /// Returns the pins in the folder `pins.d` of this folder, if it has one.
+    /// Returns the pins in the directory `pins.d` of this directory, if it has one.
     ///
     /// # Errors
-    /// When the folder is there and not safe.
+    /// When the directory is there and not safe.
     pub fn open(layer: PinLayer, root: &SafeDir) -> Result<Option<Self>, Error> {
-        Ok(root.folder(FOLDER)?.map(|folder| Self { layer, folder }))
+        Ok(root.dir(DIR)?.map(|dir| Self { layer, dir }))
     }
 
     /// Returns what the layer says of this id.
@@ -212,17 +212,17 @@ impl PinStore {
 
     /// Returns the path of the entry for this id or hash, whether there is one or not.
     pub fn path(&self, stem: &str) -> PathBuf {
-        self.folder.path().join(file_name(stem))
+        self.dir.path().join(file_name(stem))
     }
 
     /// Returns every entry with its name without `.toml`, and for each that cannot be
     /// understood its error.
     ///
     /// # Errors
-    /// When the folder cannot be listed.
+    /// When the directory cannot be listed.
     pub fn entries(&self) -> Result<Vec<NamedEntry>, Error> {
         let mut entries = Vec::new();
-        for name in self.folder.names()? {
+        for name in self.dir.names()? {
             let Some(stem) = stem(&name) else { continue };
             match self.read(&stem) {
                 Ok(Some(entry)) => entries.push((stem, Ok(entry))),
@@ -235,7 +235,7 @@ impl PinStore {
     }
 
     fn read(&self, stem: &str) -> Result<Option<PinEntry>, Error> {
-        let Some(bytes) = self.folder.read(&file_name(stem), MAX_BYTES)? else { return Ok(None) };
+        let Some(bytes) = self.dir.read(&file_name(stem), MAX_BYTES)? else { return Ok(None) };
         text::read(&bytes, stem, self.layer, &self.path(stem)).map(Some)
     }
 }

@@ -145,10 +145,10 @@ impl New<'_> {
         let path = self.path;
         let cannot = |error: Errno| failed("replace", path, error);
         let name = last(target, path)?;
-        let folder = opened(&target.holder).map_err(cannot)?;
+        let dir = opened(&target.holder).map_err(cannot)?;
         // One at a time. The lock is the file's own, so that nothing is left of it.
         let held = Held::wait(object, path, self.deadline)?;
-        if !is_at(&held.0, &folder, name).map_err(cannot)? {
+        if !is_at(&held.0, &dir, name).map_err(cannot)? {
             return Ok(None);
         }
         check_state(&held.0, path)?;
@@ -157,33 +157,33 @@ impl New<'_> {
             return Err(changed(path, Some(expected), Some(&now)));
         }
         let owner = rustix::fs::fstat(&held.0).map_err(cannot)?.st_uid;
-        let mut new = Temporary::make(&folder, name, owner, path, self.deadline)?;
+        let mut new = Temporary::make(&dir, name, owner, path, self.deadline)?;
         new.fill(self.content).map_err(cannot)?;
         attributes::keep(&held.0, new.file(), path)?;
         new.sync().map_err(cannot)?;
-        match rustix::fs::renameat_with(&folder, new.name(), &folder, name, RenameFlags::EXCHANGE) {
+        match rustix::fs::renameat_with(&dir, new.name(), &dir, name, RenameFlags::EXCHANGE) {
             Ok(()) => {
                 // What was there has the temporary name now. Where it is not what was compared,
                 // another program was faster, and its file goes back. Its number says nothing: a
                 // file of a lower layer may get another one when it is renamed.
-                let was = found_at(&folder, new.name(), path)?;
+                let was = found_at(&dir, new.name(), path)?;
                 if !was.is_some_and(|was| was.has_content_of(expected)) {
                     new.exchange_back(name).map_err(cannot)?;
-                    let now = found_at(&folder, name, path)?;
+                    let now = found_at(&dir, name, path)?;
                     return Err(changed(path, Some(expected), now.as_ref()));
                 }
                 new.remove_replaced();
             }
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                if !is_at(&held.0, &folder, name).map_err(cannot)? {
+                if !is_at(&held.0, &dir, name).map_err(cannot)? {
                     return Ok(None);
                 }
-                rustix::fs::renameat(&folder, new.name(), &folder, name).map_err(cannot)?;
+                rustix::fs::renameat(&dir, new.name(), &dir, name).map_err(cannot)?;
                 new.has_moved();
             }
             Err(error) => return Err(cannot(error)),
         }
-        rustix::fs::fsync(&folder).map_err(cannot)?;
+        rustix::fs::fsync(&dir).map_err(cannot)?;
         let stat = rustix::fs::fstat(new.file()).map_err(cannot)?;
         Ok(Some(Version::of(self.content, &stat)))
     }
@@ -193,20 +193,20 @@ impl New<'_> {
         let path = self.path;
         let cannot = |error: Errno| failed("create", path, error);
         let name = last(target, path)?;
-        let folder = opened(&target.holder).map_err(cannot)?;
+        let dir = opened(&target.holder).map_err(cannot)?;
         let owner = rustix::process::geteuid().as_raw();
-        let mut new = Temporary::make(&folder, name, owner, path, self.deadline)?;
+        let mut new = Temporary::make(&dir, name, owner, path, self.deadline)?;
         new.fill(self.content).map_err(cannot)?;
         new.sync().map_err(cannot)?;
         match new.move_where_nothing_is(name) {
             Ok(()) => {}
             Err(Errno::EXIST) => {
-                let now = found_at(&folder, name, path)?;
+                let now = found_at(&dir, name, path)?;
                 return Err(changed(path, None, now.as_ref()));
             }
             Err(error) => return Err(cannot(error)),
         }
-        rustix::fs::fsync(&folder).map_err(cannot)?;
+        rustix::fs::fsync(&dir).map_err(cannot)?;
         let stat = rustix::fs::fstat(new.file()).map_err(cannot)?;
         Ok(Version::of(self.content, &stat))
     }
@@ -262,23 +262,23 @@ fn wait(path: &Path, deadline: Deadline) -> Result<()> {
     Ok(())
 }
 
-/// Returns the name of what is, or will be, in the folder of a target.
+/// Returns the name of what is, or will be, in the directory of a target.
 fn last<'t>(target: &'t Target, path: &Path) -> Result<&'t OsString> {
     match target.names.as_slice() {
         [name] => Ok(name),
-        _ => Err(Error::unavailable(format!("the folder of `{}` is not there", path.display()))),
+        _ => Err(Error::unavailable(format!("the directory of `{}` is not there", path.display()))),
     }
 }
 
-/// Opens a folder to be read, as is needed to write its changes to the disk.
-fn opened(folder: &Object) -> std::result::Result<OwnedFd, Errno> {
+/// Opens a directory to be read, as is needed to write its changes to the disk.
+fn opened(dir: &Object) -> std::result::Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(folder.as_fd(), ".", flags, Mode::empty())
+    rustix::fs::openat(dir.as_fd(), ".", flags, Mode::empty())
 }
 
-/// Returns whether a name of a folder stands for this very file.
-fn is_at(file: &File, folder: &OwnedFd, name: &OsStr) -> std::result::Result<bool, Errno> {
-    let there = match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+/// Returns whether a name of a directory stands for this very file.
+fn is_at(file: &File, dir: &OwnedFd, name: &OsStr) -> std::result::Result<bool, Errno> {
+    let there = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(there) => there,
         Err(Errno::NOENT) => return Ok(false),
         Err(error) => return Err(error),
@@ -346,11 +346,11 @@ fn content_of(file: &File, path: &Path) -> Result<(SecretBytes, Version)> {
     Err(Error::unavailable(format!("another program is writing to `{}`", path.display())))
 }
 
-/// Returns the version of what a name of a folder stands for, for an error; nothing where it is not
+/// Returns the version of what a name of a directory stands for, for an error; nothing where it is not
 /// there, or no file.
-fn found_at(folder: &OwnedFd, name: &OsStr, path: &Path) -> Result<Option<Version>> {
+fn found_at(dir: &OwnedFd, name: &OsStr, path: &Path) -> Result<Option<Version>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+    match rustix::fs::openat(dir, name, flags, Mode::empty()) {
         Ok(found) => Ok(content_of(&File::from(found), path).ok().map(|(_, version)| version)),
         Err(_) => Ok(None),
     }

@@ -36,7 +36,7 @@ use roots::Roots;
 /// What this process may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Privilege {
-    /// It acts for the user who started it: her own folders count.
+    /// It acts for the user who started it: her own directories count.
     Ordinary,
     /// The kernel started it with more rights than its user has, by file capabilities or by a
     /// security module: only what root owns counts. A set-user-ID process is not served at all.
@@ -45,7 +45,7 @@ pub enum Privilege {
 
 /// The plugins of one machine and user, as pins and policy say.
 ///
-/// It holds nothing open: each call sees the folders as they are then.
+/// It holds nothing open: each call sees the directories as they are then.
 #[derive(Debug, Clone)]
 pub struct PluginStore {
     paths: Paths,
@@ -53,7 +53,7 @@ pub struct PluginStore {
 }
 
 impl PluginStore {
-    /// Returns the store of these folders.
+    /// Returns the store of these directories.
     pub fn new(paths: &Paths, privilege: Privilege) -> Self {
         let privilege = match ids::privilege() {
             Privilege::Ordinary => privilege,

@@ -10,8 +10,8 @@ use crate::plugin::inspect::{Abi, ParsedManifest};
 use crate::plugin::pins::Digest;
 use crate::plugin::trust::Trusted;
 
-/// The folder of verdicts in the user's data folder.
-pub(super) const FOLDER: &str = "verdicts";
+/// The directory of verdicts in the user's data directory.
+pub(super) const DIR: &str = "verdicts";
 
 /// How many hosts' verdicts on one file are kept: each rebuild of a host leaves one.
 const MAX_HOSTS: usize = 8;
@@ -72,7 +72,7 @@ impl Verdict {
         identity: &Identity,
         host: HostBuild,
     ) -> Option<Self> {
-        let bytes = data.folder(FOLDER).ok()??.read(&name(sha256, host), MAX_BYTES).ok()??;
+        let bytes = data.dir(DIR).ok()??.read(&name(sha256, host), MAX_BYTES).ok()??;
         let verdict = text::read(&bytes)?;
         let holds =
             verdict.sha256 == *sha256 && verdict.identity == *identity && verdict.host == host;
@@ -86,22 +86,22 @@ impl Verdict {
             return Ok(());
         }
         let Some(text) = text::write(self) else { return Ok(()) };
-        let folder = data.make_folder(FOLDER, fs::PRIVATE_FOLDER)?;
+        let dir = data.make_dir(DIR, fs::PRIVATE_DIR)?;
         let mine = name(&self.sha256, self.host);
-        let others = names_of(&folder, &self.sha256)?;
+        let others = names_of(&dir, &self.sha256)?;
         if others.len() >= MAX_HOSTS && !others.contains(&mine) {
             for other in others {
-                folder.remove(&other)?;
+                dir.remove(&other)?;
             }
         }
-        folder.write_cache(&mine, text.as_bytes())
+        dir.write_cache(&mine, text.as_bytes())
     }
 
     /// Forgets every host's verdict on this hash.
     pub(super) fn forget(data: &SafeDir, sha256: &Digest) -> Result<(), fs::Error> {
-        let Some(folder) = data.folder(FOLDER)? else { return Ok(()) };
-        for name in names_of(&folder, sha256)? {
-            folder.remove(&name)?;
+        let Some(dir) = data.dir(DIR)? else { return Ok(()) };
+        for name in names_of(&dir, sha256)? {
+            dir.remove(&name)?;
         }
         Ok(())
     }
@@ -126,9 +126,9 @@ fn name(sha256: &Digest, host: HostBuild) -> String {
     format!("{sha256}.{:016x}", host.0)
 }
 
-fn names_of(folder: &SafeDir, sha256: &Digest) -> Result<Vec<String>, fs::Error> {
+fn names_of(dir: &SafeDir, sha256: &Digest) -> Result<Vec<String>, fs::Error> {
     let hash = sha256.to_string();
-    let names = folder.names()?.into_iter().filter_map(|name| name.into_string().ok());
+    let names = dir.names()?.into_iter().filter_map(|name| name.into_string().ok());
     Ok(names.filter(|name| name.starts_with(&hash)).collect())
 }
 

@@ -163,29 +163,29 @@ impl Edit<'_> {
     /// - What is wrong with a file that would be changed: a damaged one is never rewritten.
     /// - [`Error::Busy`], [`Error::File`]: it could not be written; all is as it was.
     pub fn apply(self) -> Result<EditPlan, Error> {
-        // What cannot be done or needs nothing leaves no folders behind.
+        // What cannot be done or needs nothing leaves no directories behind.
         if self.plan()?.steps.is_empty() {
             return Ok(EditPlan::default());
         }
         let dir = self.registry.paths.config_dir(self.layer);
         let dir = dir.ok_or(Error::NoLayer { layer: self.layer })?;
         let modes = Modes::of(self.layer);
-        let config = SafeDir::create_with(dir, RULE, modes.folder)?;
-        let vaults = config.make_folder(VAULTS, modes.folder)?;
+        let config = SafeDir::create_with(dir, RULE, modes.dir)?;
+        let vaults = config.make_dir(VAULTS, modes.dir)?;
         let _lock = lock(&config, LOCK_WAIT)?;
         // Others may have made changes since.
         let plan = self.plan()?;
-        let folder = |place: At| match place {
+        let dir = |place: At| match place {
             At::Config => &config,
             At::Vaults => &vaults,
         };
         for (done, step) in plan.steps.iter().enumerate() {
-            let made = write(folder(step.place), &step.file, step.after.as_deref(), modes.file);
+            let made = write(dir(step.place), &step.file, step.after.as_deref(), modes.file);
             if let Err(error) = made {
                 for undo in plan.steps[..done].iter().rev() {
                     // Best effort: the error to tell is the first one.
                     let before = undo.before.as_deref();
-                    let _ = write(folder(undo.place), &undo.file, before, modes.file);
+                    let _ = write(dir(undo.place), &undo.file, before, modes.file);
                 }
                 return Err(error.into());
             }
@@ -196,23 +196,23 @@ impl Edit<'_> {
 
 /// A user's registrations are nobody else's business; the administrator's are for all.
 struct Modes {
-    folder: u32,
+    dir: u32,
     file: u32,
 }
 
 impl Modes {
     fn of(layer: Layer) -> Self {
         match layer {
-            Layer::System => Self { folder: 0o755, file: 0o644 },
-            Layer::User => Self { folder: fs::PRIVATE_FOLDER, file: fs::PRIVATE_FILE },
+            Layer::System => Self { dir: 0o755, file: 0o644 },
+            Layer::User => Self { dir: fs::PRIVATE_DIR, file: fs::PRIVATE_FILE },
         }
     }
 }
 
-fn write(folder: &SafeDir, file: &str, text: Option<&str>, mode: u32) -> Result<(), fs::Error> {
+fn write(dir: &SafeDir, file: &str, text: Option<&str>, mode: u32) -> Result<(), fs::Error> {
     match text {
-        Some(text) => folder.write(file, text.as_bytes(), mode),
-        None => folder.remove(file).map(|_| ()),
+        Some(text) => dir.write(file, text.as_bytes(), mode),
+        None => dir.remove(file).map(|_| ()),
     }
 }
 

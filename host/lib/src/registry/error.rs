@@ -145,8 +145,8 @@ pub enum Error {
         /// The vaults in order; the last one refers to the first.
         vaults: Vec<VaultName>,
     },
-    /// The caller gave no folder for this layer.
-    #[error("there is no folder for the {layer} layer")]
+    /// The caller gave no directory for this layer.
+    #[error("there is no directory for the {layer} layer")]
     NoLayer {
         /// The layer.
         layer: Layer,
@@ -157,7 +157,7 @@ pub enum Error {
         /// The lock file.
         path: PathBuf,
     },
-    /// A file or folder is missing rights, too large, in the wrong hands, or on a full or
+    /// A file or directory is missing rights, too large, in the wrong hands, or on a full or
     /// read-only disk: the errors of `fs`. What was there before a write is
     /// still there.
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! The folder of one layer: finds a vault's file by its name, reads it, lists them all.
+//! The directory of one layer: finds a vault's file by its name, reads it, lists them all.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,11 +17,11 @@ pub(super) const VAULTS: &str = "vaults";
 
 const EXTENSION: &str = ".toml";
 
-/// Whose files a layer may consist of. An administrator who gives a folder below `/etc` to
+/// Whose files a layer may consist of. An administrator who gives a directory below `/etc` to
 /// a user has decided so.
 pub(super) const RULE: Rule = Rule::User;
 
-/// A layer's folder, which passed the walk.
+/// A layer's directory, which passed the walk.
 pub(super) struct LayerDir {
     layer: Layer,
     config: SafeDir,
@@ -35,11 +35,11 @@ pub(super) struct Files {
 }
 
 impl LayerDir {
-    /// Opens a layer; `None` where there is no such folder.
+    /// Opens a layer; `None` where there is no such directory.
     pub(super) fn open(paths: &Paths, layer: Layer) -> Result<Option<Self>, Error> {
         let Some(path) = paths.config_dir(layer) else { return Ok(None) };
         let Some(config) = SafeDir::open_if_there(path, RULE)? else { return Ok(None) };
-        let vaults = config.folder(VAULTS)?;
+        let vaults = config.dir(VAULTS)?;
         Ok(Some(Self { layer, config, vaults }))
     }
 
@@ -104,7 +104,7 @@ impl LayerDir {
             Some(vaults) => vaults.read(file, MAX_FILE_BYTES)?,
             None => None,
         };
-        // Removed since the folder was listed.
+        // Removed since the directory was listed.
         let Some(bytes) = bytes else { return Err(Error::NoSuchVault { name, similar: None }) };
         let text = Document::utf8(&path, bytes)?;
         Ok((Registration::parse(name, self.layer, &path, &text)?, text))

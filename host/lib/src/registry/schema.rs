@@ -64,14 +64,14 @@ pub enum ParameterError {
         /// The name.
         name: String,
     },
-    /// A registered path is relative: it would mean another file in another folder.
+    /// A registered path is relative: it would mean another file in another directory.
     #[error("parameter `{name}` must be an absolute path")]
     RelativePath {
         /// The name.
         name: String,
     },
     /// A path starts with `~/`, and there is no home to put in its place.
-    #[error("parameter `{name}` starts with `~`, and there is no home folder")]
+    #[error("parameter `{name}` starts with `~`, and there is no home directory")]
     NoHome {
         /// The name.
         name: String,
@@ -96,10 +96,12 @@ pub enum ParameterError {
         /// The name.
         name: String,
     },
-    /// The plugin's default lies in a user's data folder, and there is no such user, or all of
+    /// The plugin's default lies in a user's data directory, and there is no such user, or all of
     /// them are meant.
-    #[error("parameter `{name}` is in one user's data folder by default, and here there is none")]
-    NoDataFolder {
+    #[error(
+        "parameter `{name}` is in one user's data directory by default, and here there is none"
+    )]
+    NoDataDir {
         /// The name.
         name: String,
     },
@@ -132,7 +134,7 @@ impl ParameterError {
             Self::NotAReference { .. } => "E01.parameter-not-a-reference",
             Self::Descriptor { .. } => "E01.parameter-descriptor",
             Self::NotSecret { .. } => "E01.parameter-not-secret",
-            Self::NoDataFolder { .. } => "E01.parameter-no-data-folder",
+            Self::NoDataDir { .. } => "E01.parameter-no-data-folder",
             Self::NotAName { .. } => "E01.parameter-not-a-name",
             Self::BadDefault { .. } => "E01.parameter-bad-default",
         }
@@ -153,14 +155,14 @@ pub enum Unready<E> {
     },
 }
 
-/// The folders that relative paths and `~/` stand on.
+/// The directories that relative paths and `~/` stand on.
 #[derive(Debug, Clone, Copy)]
 pub struct Base<'a> {
     /// Where relative paths begin: an absolute path.
-    pub folder: &'a Path,
+    pub dir: &'a Path,
     /// The user's home, where there is one.
     pub home: Option<&'a Path>,
-    /// The folder of the user's data, where there is such a user: `{data}` in a default.
+    /// The directory of the user's data, where there is such a user: `{data}` in a default.
     pub data: Option<&'a Path>,
     /// The vault that is registered: `{vault}` in a default.
     pub vault: Option<&'a VaultName>,
@@ -283,8 +285,8 @@ fn defaults<'a>(
     given: impl Fn(&str) -> bool + 'a,
     home: Option<&'a Path>,
 ) -> impl Iterator<Item = Result<(String, Setting), ParameterError>> + 'a {
-    // A default has no folder to be relative to.
-    let base = Base { folder: Path::new(""), home, data: None, vault: None };
+    // A default has no directory to be relative to.
+    let base = Base { dir: Path::new(""), home, data: None, vault: None };
     schema
         .iter()
         .filter(|parameter| !parameter.default.is_empty() && !depends(parameter))
@@ -322,7 +324,7 @@ fn filled_in(parameter: &OwnedParameter, base: Base<'_>) -> Result<String, Param
     let name = || shown(&parameter.name);
     let mut text = parameter.default.clone();
     if let Some(rest) = text.strip_prefix("{data}/") {
-        let data = base.data.ok_or_else(|| ParameterError::NoDataFolder { name: name() })?;
+        let data = base.data.ok_or_else(|| ParameterError::NoDataDir { name: name() })?;
         let path = data.join(rest).into_os_string().into_string();
         text = path
             .map_err(|_| ParameterError::WrongKind { name: name(), kind: ParameterKind::Path })?;
@@ -365,7 +367,7 @@ fn typed(
             name: name(),
             source: Some(source),
         })?;
-        let anchored = reference.anchored(base.folder, base.home);
+        let anchored = reference.anchored(base.dir, base.home);
         let setting =
             Setting::Reference(anchored.ok_or_else(|| ParameterError::NoHome { name: name() })?);
         return fits(parameter, &setting).map(|()| setting);
@@ -387,9 +389,9 @@ fn path(parameter: &OwnedParameter, text: &str, base: Base<'_>) -> Result<String
     if text.is_empty() {
         return Err(ParameterError::EmptyPath { name: name() });
     }
-    let absolute = absolute(text, base.folder, base.home)
+    let absolute = absolute(text, base.dir, base.home)
         .ok_or_else(|| ParameterError::NoHome { name: name() })?;
-    // Texts are UTF-8: a home or folder that is not cannot be registered.
+    // Texts are UTF-8: a home or directory that is not cannot be registered.
     match absolute.into_os_string().into_string() {
         Ok(path) => Ok(path),
         Err(_) => Err(ParameterError::WrongKind { name: name(), kind: ParameterKind::Path }),

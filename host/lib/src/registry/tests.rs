@@ -1,4 +1,4 @@
-//! The registry as a whole, on folders of its own.
+//! The registry as a whole, on directories of its own.
 
 mod changing;
 mod processes;
@@ -14,24 +14,24 @@ use tempfile::TempDir;
 use super::*;
 use crate::paths::{Layer, Paths};
 
-/// Both layers in a temporary folder.
+/// Both layers in a temporary directory.
 struct Sandbox {
-    folder: TempDir,
+    dir: TempDir,
     registry: Registry,
 }
 
 impl Sandbox {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let registry = Registry::open(&paths_in(folder.path()));
-        let sandbox = Self { folder, registry };
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::open(&paths_in(dir.path()));
+        let sandbox = Self { dir, registry };
         // Whatever the umask of who runs the tests.
         sandbox.mode("", 0o755);
         sandbox
     }
 
     fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
+        self.dir.path().join(path)
     }
 
     /// Puts a file down as configuration management would.
@@ -40,13 +40,13 @@ impl Sandbox {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         self.mode(&path, 0o644);
-        for folder in path.ancestors().skip(1).take_while(|folder| *folder != self.folder.path()) {
-            self.mode(folder, 0o755);
+        for dir in path.ancestors().skip(1).take_while(|dir| *dir != self.dir.path()) {
+            self.mode(dir, 0o755);
         }
     }
 
     fn mode(&self, path: impl AsRef<Path>, mode: u32) {
-        let path = self.folder.path().join(path);
+        let path = self.dir.path().join(path);
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
@@ -69,23 +69,23 @@ impl Sandbox {
             .apply()
     }
 
-    /// The error of one vault, with the sandbox's folder shortened to `.`.
+    /// The error of one vault, with the sandbox's directory shortened to `.`.
     fn fault(&self, vault: &str) -> String {
         let error = self.registry.entry(&name(vault)).unwrap_err();
         self.shown(&error)
     }
 
     fn shown(&self, error: &Error) -> String {
-        let real = self.folder.path().canonicalize().unwrap();
+        let real = self.dir.path().canonicalize().unwrap();
         let text = format!("{}: {error}", error.code());
-        text.replace(real.to_str().unwrap(), ".").replace(self.folder.path().to_str().unwrap(), ".")
+        text.replace(real.to_str().unwrap(), ".").replace(self.dir.path().to_str().unwrap(), ".")
     }
 }
 
-fn paths_in(folder: &Path) -> Paths {
+fn paths_in(dir: &Path) -> Paths {
     Paths {
-        system_config: folder.join("system"),
-        user_config: Some(folder.join("user")),
+        system_config: dir.join("system"),
+        user_config: Some(dir.join("user")),
         user_data: None,
         packaged: Vec::new(),
     }

@@ -38,7 +38,7 @@ impl PlannedAction {
     }
 
     /// Returns whether a path that was typed leads elsewhere by links. This plugin may have put one
-    /// there when it was granted the folder, for another action or before: whoever typed the path is
+    /// there when it was granted the directory, for another action or before: whoever typed the path is
     /// asked.
     pub fn leads_elsewhere(&self) -> bool {
         self.words.iter().any(|words| matches!(words, Words::Elsewhere(_)))
@@ -80,7 +80,7 @@ impl Host {
         vault: &VaultName,
         action: &str,
         typed: &BTreeMap<String, String>,
-        folder: &Path,
+        dir: &Path,
         ask: &mut dyn Prompter,
     ) -> Result<PlannedAction> {
         let mut actions = self.actions(vault, ask)?;
@@ -94,7 +94,7 @@ impl Host {
         let action = actions.swap_remove(found);
         let home = self.home();
         let data = self.options().paths.user_data.as_deref();
-        let base = Base { folder, home: home.as_deref(), data, vault: Some(vault) };
+        let base = Base { dir, home: home.as_deref(), data, vault: Some(vault) };
         let settings = schema::validate(&action.parameters, typed, base).map_err(|faults| {
             Error::Parameters { what: format!("action `{}`", action.id), faults }
         })?;

@@ -203,7 +203,7 @@ impl Host {
             Err(error) => return Err(error),
         }
         if guard == Guard::Lock {
-            let message = "no folder for locks: a change that another process makes at the same \
+            let message = "no directory for locks: a change that another process makes at the same \
                            time may be lost";
             self.options().log.line(vault, keystead_plugin_api::Level::Warning, message);
         }
@@ -218,12 +218,12 @@ impl Host {
         deadline: Deadline,
     ) -> Result<Option<Vec<Lock>>> {
         let Some(path) = self.options().paths.locks_dir() else { return Ok(None) };
-        let folder = SafeDir::create(&path, Rule::User)?;
+        let dir = SafeDir::create(&path, Rule::User)?;
         let numbers: BTreeSet<u8> = names.iter().map(|name| bucket(address, name)).collect();
         let mut locks = Vec::with_capacity(numbers.len());
         for number in numbers {
             let lock = loop {
-                match folder.try_lock(&format!("{number:02x}"))? {
+                match dir.try_lock(&format!("{number:02x}"))? {
                     Some(lock) => break lock,
                     None => wait(vault, deadline)?,
                 }
@@ -341,16 +341,16 @@ mod tests {
 
     #[test]
     fn paths_that_lead_to_one_place_are_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let real = folder.path().join("real");
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().join("real");
         std::fs::create_dir(&real).unwrap();
-        std::os::unix::fs::symlink(&real, folder.path().join("link")).unwrap();
+        std::os::unix::fs::symlink(&real, dir.path().join("link")).unwrap();
         let one = resolved(&real.join("new/file"));
-        assert_eq!(resolved(&folder.path().join("link/new/file")), one);
-        assert_eq!(resolved(&folder.path().join("link/../real/new/file")), one);
+        assert_eq!(resolved(&dir.path().join("link/new/file")), one);
+        assert_eq!(resolved(&dir.path().join("link/../real/new/file")), one);
     }
 
-    /// Returns the address of a vault of a server or, without an address, of a folder.
+    /// Returns the address of a vault of a server or, without an address, of a directory.
     fn of(given: &[(&str, &str)]) -> [String; 3] {
         let parameter = |name, kind, default| {
             OwnedParameter::from(Parameter::defaulting(name, kind, default, "what it is"))
@@ -363,7 +363,7 @@ mod tests {
             values: Vec::new(),
             parameters: vec![
                 parameter("address", ParameterKind::Text, ""),
-                parameter("folder", ParameterKind::Path, "~/folder"),
+                parameter("folder", ParameterKind::Path, "~/directory"),
                 parameter("user", ParameterKind::Text, ""),
                 parameter("token-file", ParameterKind::Path, ""),
                 parameter("proxy", ParameterKind::Text, ""),
@@ -391,7 +391,7 @@ mod tests {
     #[test]
     fn default_that_is_written_out_is_the_same_address() {
         let one = of(&[]);
-        assert_eq!(of(&[("folder", "/nowhere/folder"), ("user", "ann")]), one);
+        assert_eq!(of(&[("folder", "/nowhere/directory"), ("user", "ann")]), one);
         assert_ne!(of(&[("folder", "/elsewhere")]), one);
     }
 

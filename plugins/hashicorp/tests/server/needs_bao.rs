@@ -1,4 +1,4 @@
-//! What needs the server: each module starts from an empty folder or mount of its own.
+//! What needs the server: each module starts from an empty directory or mount of its own.
 
 mod conformance;
 mod dynamic;

@@ -10,10 +10,10 @@ use crate::vault::Home;
 /// Which role a process has.
 const ROLE: &str = "KEYSTEAD_TEST_ROLE";
 
-/// The folder it works in.
-const FOLDER: &str = "KEYSTEAD_TEST_FOLDER";
+/// The directory it works in.
+const DIR: &str = "KEYSTEAD_TEST_FOLDER";
 
-/// Returns this test binary in a role, to be run in a vault's folder.
+/// Returns this test binary in a role, to be run in a vault's directory.
 pub(crate) fn in_role(role: &str, home: &Home) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(arguments()).env_clear().envs(environment(role, home)).stdin(Stdio::null());
@@ -29,13 +29,13 @@ pub(crate) fn arguments() -> [&'static str; 4] {
 
 /// Returns the variables of a role.
 pub(crate) fn environment(role: &str, home: &Home) -> [(&'static str, String); 2] {
-    [(ROLE, role.to_owned()), (FOLDER, home.path().to_str().unwrap().to_owned())]
+    [(ROLE, role.to_owned()), (DIR, home.path().to_str().unwrap().to_owned())]
 }
 
 #[test]
 fn stands_in_when_it_is_started_by_another_test() {
     let Ok(role) = std::env::var(ROLE) else { return };
-    let home = Home::at(PathBuf::from(std::env::var_os(FOLDER).unwrap()));
+    let home = Home::at(PathBuf::from(std::env::var_os(DIR).unwrap()));
     let (role, argument) = role.split_once(' ').unwrap_or((&role, ""));
     match role {
         "writer" => crate::killed::write(&home, argument.parse().unwrap()),

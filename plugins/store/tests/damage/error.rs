@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use crate::vault::{self, Home, amply, chmod, get, list, set, verify};
 
-/// Returns an error's kind and its message, without the folder that is another each time.
+/// Returns an error's kind and its message, without the directory that is another each time.
 #[track_caller]
 pub(crate) fn told<T>(home: &Home, result: Result<T>) -> String {
     match result {
@@ -54,7 +54,7 @@ fn password(id: &str, password: &str) -> UnlockRequest {
 #[test]
 fn wrong_password_damage_newer_and_foreign_are_four_errors() {
     let home = Home::new();
-    let open = || vault::open(&home.folder(), None);
+    let open = || vault::open(&home.dir(), None);
     let ask = |vault: &mut dyn Vault| {
         let locked = set(vault, "a", Value::text("canary")).unwrap_err();
         locked.challenge().unwrap().id.clone()

@@ -239,19 +239,19 @@ fn write_ahead_log_is_refused_and_not_made() {
     let (home, _) = sound();
     let copy = tampered(&home, "log", "PRAGMA journal_mode=WAL");
     all_damaged(&copy, "a file that says it has a log");
-    assert_eq!(std::fs::read_dir(copy.folder()).unwrap().count(), 1, "a log was made");
+    assert_eq!(std::fs::read_dir(copy.dir()).unwrap().count(), 1, "a log was made");
 
     // Of a file that does not say so, and of one that says nothing.
     for log in [&b"anything"[..], b""] {
         let copy = home.copied();
-        std::fs::write(copy.folder().join("store.db-wal"), log).unwrap();
+        std::fs::write(copy.dir().join("store.db-wal"), log).unwrap();
         all_damaged(&copy, "a log beside it");
-        assert_eq!(std::fs::read(copy.folder().join("store.db-wal")).unwrap(), log);
+        assert_eq!(std::fs::read(copy.dir().join("store.db-wal")).unwrap(), log);
     }
     // One that comes to be there while the vault is open.
     let mut vault = home.open();
     assert!(get(&mut *vault, "text").is_ok());
-    std::fs::write(home.folder().join("store.db-wal"), b"").unwrap();
+    std::fs::write(home.dir().join("store.db-wal"), b"").unwrap();
     assert_eq!(get(&mut *vault, "text").unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
@@ -276,7 +276,7 @@ fn journal(pages: &[(u32, &[u8])], size: u32, page_size: u32) -> Vec<u8> {
 
 /// Puts a journal beside a vault's file.
 fn put_journal(home: &Home, bytes: &[u8]) {
-    let path = home.folder().join("store.db-journal");
+    let path = home.dir().join("store.db-journal");
     std::fs::write(&path, bytes).unwrap();
     chmod(&path, 0o600);
 }
@@ -314,7 +314,7 @@ fn journal_that_names_a_super_journal_deletes_nothing() {
     all_damaged(&home, "a super-journal");
     assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
     // With the vault open already, as well.
-    std::fs::remove_file(home.folder().join("store.db-journal")).unwrap();
+    std::fs::remove_file(home.dir().join("store.db-journal")).unwrap();
     let mut vault = home.open();
     assert!(get(&mut *vault, "text").is_ok());
     put_journal(&home, &bytes);
@@ -326,7 +326,7 @@ fn journal_that_names_a_super_journal_deletes_nothing() {
 fn journal_that_is_a_link_is_written_to_by_nobody() {
     let (home, before) = sound();
     let victim = home.path().join("victim");
-    let path = home.folder().join("store.db-journal");
+    let path = home.dir().join("store.db-journal");
     let hot = journal(&pages(&before), (before.len() / 4_096) as u32, 4_096);
     std::fs::remove_file(&path).unwrap();
     for content in [&b"precious"[..], b"", &hot] {
@@ -370,7 +370,7 @@ fn journal_that_we_cannot_have_written_is_not_played() {
     }
     // Open for others, as a copy may be: who made it is not known.
     put_journal(&home, &journal(&pages(&before), (before.len() / 4_096) as u32, 4_096));
-    chmod(&home.folder().join("store.db-journal"), 0o666);
+    chmod(&home.dir().join("store.db-journal"), 0o666);
     assert_eq!(get(&mut *home.open(), "text").unwrap_err().kind(), ErrorKind::PermissionDenied);
 }
 
@@ -419,7 +419,7 @@ fn unlock(vault: &mut dyn Vault, id: &str, deadline: Deadline) -> Result<(), Err
 #[test]
 fn header_that_asks_for_hours_is_refused_and_one_that_asks_for_much_ends_by_the_deadline() {
     let home = Home::new();
-    let open = || vault::open(&home.folder(), None);
+    let open = || vault::open(&home.dir(), None);
     let mut vault = open();
     let locked = set(&mut *vault, "text", Value::text("canary")).unwrap_err();
     unlock(&mut *vault, &locked.challenge().unwrap().id, amply()).unwrap();

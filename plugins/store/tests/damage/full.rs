@@ -84,7 +84,7 @@ fn is_full(error: &Error, what: &str) {
     assert!(said.starts_with("cannot write /") && says, "{what}: {error}");
 }
 
-/// Works on a small disk that the folder is: with any number of pages left.
+/// Works on a small disk that the directory is: with any number of pages left.
 pub(crate) fn on_a_small_disk(disk: &Home) {
     let ballast = disk.path().join("ballast");
     let mut refused = [0; 4];
@@ -263,12 +263,12 @@ fn content(home: &Home) -> Vec<u8> {
 }
 
 #[test]
-fn a_folder_or_a_file_that_may_only_be_read_is_read() {
-    for (folder, file, expected) in [
+fn a_dir_or_a_file_that_may_only_be_read_is_read() {
+    for (dir, file, expected) in [
         (
             0o500,
             0o600,
-            "permission denied: cannot write beside ~/vault/store.db: its folder may only be read",
+            "permission denied: cannot write beside ~/vault/store.db: its directory may only be read",
         ),
         (0o700, 0o400, "permission denied: cannot write ~/vault/store.db: it may only be read"),
         (0o500, 0o400, "permission denied: cannot write ~/vault/store.db: it may only be read"),
@@ -276,14 +276,14 @@ fn a_folder_or_a_file_that_may_only_be_read_is_read() {
         let home = Home::new();
         filled(&home);
         // As a backup has it: no journal of another time.
-        let _ = fs::remove_file(home.folder().join("store.db-journal"));
+        let _ = fs::remove_file(home.dir().join("store.db-journal"));
         chmod(&home.file(), file);
-        chmod(&home.folder(), folder);
+        chmod(&home.dir(), dir);
         let command = as_ordinary(&home);
         let before = content(&home);
         each_write_says(&in_role_through(command, "reading", &home), expected);
         assert_eq!(content(&home), before);
-        chmod(&home.folder(), 0o700);
+        chmod(&home.dir(), 0o700);
     }
 }
 
@@ -307,7 +307,7 @@ fn a_write_that_was_broken_off_is_no_state_to_read_where_it_cannot_be_undone() {
     let home = Home::new();
     filled(&home);
     let broken = broken_off(&home);
-    chmod(&broken.folder(), 0o500);
+    chmod(&broken.dir(), 0o500);
     let command = as_ordinary(&broken);
     let output = in_role_through(command, "broken-off", &broken);
     is_done(&output);
@@ -324,7 +324,7 @@ fn broken_off(home: &Home) -> Home {
     let transaction = raw.transaction().unwrap();
     transaction.execute("UPDATE value SET sealed = zeroblob(length(sealed))", []).unwrap();
     let copy = home.copied();
-    let journal = |home: &Home| -> PathBuf { home.folder().join("store.db-journal") };
+    let journal = |home: &Home| -> PathBuf { home.dir().join("store.db-journal") };
     fs::copy(journal(home), journal(&copy)).unwrap();
     chmod(&journal(&copy), 0o600);
     assert_eq!(fs::read(journal(&copy)).unwrap()[0], 0xd9, "the journal is not in force yet");

@@ -253,7 +253,7 @@ impl Scene {
         vault::set(&mut *vault, "later", Value::text("canary")).unwrap();
         verify(&mut *vault).unwrap();
         // One that nothing was to be undone from stays until then.
-        let journal = std::fs::metadata(self.home.folder().join("store.db-journal"));
+        let journal = std::fs::metadata(self.home.dir().join("store.db-journal"));
         assert_eq!(journal.map_or(0, |journal| journal.len()), 0, "a journal is left");
         (all, self.writers.iter().map(|writer| writer.steps).sum())
     }

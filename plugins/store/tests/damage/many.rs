@@ -43,7 +43,7 @@ fn eight(home: &Home, names: usize) {
 
 #[test]
 fn eight_processes_that_make_one_vault_and_set_a_hundred_names_each_lose_none() {
-    // Neither the vault nor its folder nor its key file is there.
+    // Neither the vault nor its directory nor its key file is there.
     let home = Home::new();
     eight(&home, NAMES);
     let mut vault = home.open();
@@ -59,7 +59,7 @@ fn eight_processes_that_make_one_vault_and_set_a_hundred_names_each_lose_none() 
     assert!((0..PROCESSES).any(|process| last == lasts(process)));
     assert_eq!(list(&mut *vault, 99).unwrap().len(), PROCESSES * NAMES + 1);
     verify(&mut *vault).unwrap();
-    let mut names: Vec<_> = std::fs::read_dir(home.folder())
+    let mut names: Vec<_> = std::fs::read_dir(home.dir())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();

@@ -19,7 +19,7 @@ fn text(text: &str) -> Value {
 fn two_registrations_of_one_file_in_one_process_share_it() {
     let home = with_a();
     let link = home.path().join("link");
-    symlink(home.folder(), &link).unwrap();
+    symlink(home.dir(), &link).unwrap();
     let mut one = home.open();
     let mut two = open(&link, Some(&home.key()));
     for round in 0..20 {
@@ -51,7 +51,7 @@ fn threads_that_make_one_vault_and_write_at_once_lose_nothing() {
         });
         assert_eq!(list(&mut *home.open(), 10).unwrap().len(), 8 * 6);
         verify(&mut *home.open()).unwrap();
-        let entries = fs::read_dir(home.folder()).unwrap();
+        let entries = fs::read_dir(home.dir()).unwrap();
         let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         assert!(names.iter().all(|name| !name.to_str().unwrap().ends_with(".new")), "{names:?}");
     }
@@ -70,14 +70,14 @@ fn what_others_may_use_is_refused_with_the_command_that_ends_it() {
     }
     chmod(&home.file(), 0o600);
     for (mode, shown) in [(0o755, "755"), (0o710, "710"), (0o701, "701")] {
-        chmod(&home.folder(), mode);
+        chmod(&home.dir(), mode);
         let expected = format!(
             "permission denied: others may use ~/vault (mode {shown}): run `chmod 700 ~/vault` \
              if that is not meant"
         );
         all_say(&home, &expected);
     }
-    chmod(&home.folder(), 0o700);
+    chmod(&home.dir(), 0o700);
     assert_eq!(get(&mut *home.open(), "a").unwrap().value, text("canary"));
 }
 
@@ -94,9 +94,9 @@ fn what_is_somebody_elses_is_refused() {
     };
     all_say(&home, &expected("~/vault/store.db"));
     lchown(home.file(), Some(0), None).unwrap();
-    lchown(home.folder(), Some(STRANGER), None).unwrap();
+    lchown(home.dir(), Some(STRANGER), None).unwrap();
     all_say(&home, &expected("~/vault"));
-    lchown(home.folder(), Some(0), None).unwrap();
+    lchown(home.dir(), Some(0), None).unwrap();
     lchown(home.key(), Some(STRANGER), None).unwrap();
     assert_eq!(told(&home, get(&mut *home.open(), "a")), expected("~/keys/key"));
     lchown(home.key(), Some(0), None).unwrap();

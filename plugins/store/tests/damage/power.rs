@@ -47,7 +47,7 @@ pub(crate) fn write(home: &Home, seed: u64) {
     }
 }
 
-/// Runs a writer in a folder, and returns what it did to it.
+/// Runs a writer in a directory, and returns what it did to it.
 fn recorded(home: &Home, seed: usize) -> Vec<Event> {
     let strace = std::env::var_os("KEYSTEAD_TEST_STRACE")
         .expect("`KEYSTEAD_TEST_STRACE` is the path of strace");
@@ -132,7 +132,7 @@ impl Told {
 fn fails_everywhere(
     start: &Disk,
     events: &[Event],
-    folder: &Path,
+    dir: &Path,
     mut told: Told,
     images: usize,
     random: &mut Random,
@@ -149,7 +149,7 @@ fn fails_everywhere(
         let mut due = images / changes + usize::from(random.below(changes) < images % changes);
         while due > 0 {
             let image = Home::new();
-            disk.fails(folder, image.path(), random);
+            disk.fails(dir, image.path(), random);
             let what: String = format!("after {at}: {event:?}").chars().take(120).collect();
             told.check(&image, &what);
             made += 1;
@@ -180,17 +180,17 @@ fn what_was_acknowledged_outlives_a_power_failure_needs_strace() {
 }
 
 #[test]
-fn a_vault_in_a_folder_that_was_made_a_moment_ago_outlives_a_power_failure_needs_strace() {
-    let mut random = Random::new("power and a new folder");
+fn a_vault_in_a_dir_that_was_made_a_moment_ago_outlives_a_power_failure_needs_strace() {
+    let mut random = Random::new("power and a new directory");
     let home = Home::new();
     let mut disk = Disk::of(home.path());
-    // By a process that was killed before it made the folders last.
+    // By a process that was killed before it made the directories last.
     let keys = home.key().parent().unwrap().to_owned();
-    for folder in [home.folder(), keys] {
-        if !folder.exists() {
-            std::fs::create_dir(&folder).unwrap();
-            vault::chmod(&folder, 0o700);
-            disk.happens(&Event::Mkdir(folder));
+    for dir in [home.dir(), keys] {
+        if !dir.exists() {
+            std::fs::create_dir(&dir).unwrap();
+            vault::chmod(&dir, 0o700);
+            disk.happens(&Event::Mkdir(dir));
         }
     }
     let events = recorded(&home, random.below(1 << 20));
@@ -207,7 +207,7 @@ fn what_was_acknowledged_outlives_a_second_failure_while_the_first_is_mended_nee
     let empty = Disk::of(home.path());
     let events = recorded(&home, random.below(1 << 20));
     let journal = |home: &Home| {
-        std::fs::read(home.folder().join("store.db-journal")).is_ok_and(|journal| {
+        std::fs::read(home.dir().join("store.db-journal")).is_ok_and(|journal| {
             // One that is played back, and not one that was never begun.
             journal.first().is_some_and(|byte| *byte != 0)
         })

@@ -1,4 +1,4 @@
-//! A vault of these tests: a folder of its own, and calls without ceremony.
+//! A vault of these tests: a directory of its own, and calls without ceremony.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ pub(crate) fn amply() -> Deadline {
     Deadline::after(AMPLY)
 }
 
-/// A folder with a vault's folder and a key file, both still to be made.
+/// A directory with a vault's directory and a key file, both still to be made.
 pub(crate) struct Home {
     path: PathBuf,
     /// Removed with it, where it is this process's own.
@@ -44,14 +44,14 @@ impl Home {
         &self.path
     }
 
-    /// Returns the vault's folder.
-    pub(crate) fn folder(&self) -> PathBuf {
+    /// Returns the vault's directory.
+    pub(crate) fn dir(&self) -> PathBuf {
         self.path().join("vault")
     }
 
     /// Returns the vault's file.
     pub(crate) fn file(&self) -> PathBuf {
-        self.folder().join("store.db")
+        self.dir().join("store.db")
     }
 
     /// Returns the key file.
@@ -60,7 +60,7 @@ impl Home {
     }
 
     pub(crate) fn open(&self) -> Box<dyn Vault> {
-        open(&self.folder(), Some(&self.key()))
+        open(&self.dir(), Some(&self.key()))
     }
 
     /// Makes another home with a copy of this one's key and file.
@@ -74,9 +74,9 @@ impl Home {
 
     /// Puts these bytes where the vault's file is.
     pub(crate) fn put(&self, bytes: &[u8]) {
-        if !self.folder().exists() {
-            std::fs::create_dir(self.folder()).unwrap();
-            chmod(&self.folder(), 0o700);
+        if !self.dir().exists() {
+            std::fs::create_dir(self.dir()).unwrap();
+            chmod(&self.dir(), 0o700);
         }
         std::fs::write(self.file(), bytes).unwrap();
         chmod(&self.file(), 0o600);
@@ -88,10 +88,10 @@ pub(crate) fn chmod(path: &Path, mode: u32) {
 }
 
 /// Opens a vault: nothing is read yet.
-pub(crate) fn open(folder: &Path, key: Option<&Path>) -> Box<dyn Vault> {
+pub(crate) fn open(dir: &Path, key: Option<&Path>) -> Box<dyn Vault> {
     let text = |path: &Path| ParameterValue::Text(path.to_str().unwrap().to_owned());
     let mut parameters = Parameters::new();
-    parameters.insert("path", text(folder));
+    parameters.insert("path", text(dir));
     if let Some(key) = key {
         parameters.insert("key-file", text(key));
     }

@@ -1,5 +1,5 @@
 //! Lists nothing until as many vaults as were agreed on have been asked, each of which leaves
-//! a file of its name in a folder that they share: whoever asks one after the other waits for
+//! a file of its name in a directory that they share: whoever asks one after the other waits for
 //! ever.
 #![forbid(unsafe_code)]
 
@@ -23,7 +23,7 @@ export_plugin! {
 
 struct Waits {
     name: String,
-    folder: PathBuf,
+    dir: PathBuf,
     vaults: i64,
 }
 
@@ -31,7 +31,7 @@ impl Plugin for Waits {
     fn open(request: OpenRequest, _: Context) -> Result<Box<dyn Vault>> {
         Ok(Box::new(Self {
             name: request.vault.to_string(),
-            folder: request.parameters.text("folder").unwrap_or_default().into(),
+            dir: request.parameters.text("folder").unwrap_or_default().into(),
             vaults: request.parameters.integer("vaults").unwrap_or_default(),
         }))
     }
@@ -44,8 +44,8 @@ impl Vault for Waits {
 
     fn list(&mut self, request: &ListRequest) -> Result<Page> {
         let failed = |fault: std::io::Error| Error::unavailable(fault.to_string());
-        fs::write(self.folder.join(&self.name), "").map_err(failed)?;
-        while (fs::read_dir(&self.folder).map_err(failed)?.count() as i64) < self.vaults {
+        fs::write(self.dir.join(&self.name), "").map_err(failed)?;
+        while (fs::read_dir(&self.dir).map_err(failed)?.count() as i64) < self.vaults {
             if request.deadline.has_passed() {
                 return Err(Error::timed_out());
             }

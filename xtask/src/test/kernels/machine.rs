@@ -24,7 +24,7 @@ pub(super) struct Machine {
     lines: Receiver<String>,
     /// The kernel's own words.
     console: PathBuf,
-    _folder: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl Machine {
@@ -36,17 +36,14 @@ impl Machine {
         tests: &[PathBuf],
         console: &Path,
     ) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("keystead-machine-").tempdir()?;
-        fs_err::create_dir(folder.path().join("job"))?;
+        let dir = tempfile::Builder::new().prefix("keystead-machine-").tempdir()?;
+        fs_err::create_dir(dir.path().join("job"))?;
         for (name, text) in FILES {
-            fs_err::write(folder.path().join(name), text)?;
+            fs_err::write(dir.path().join(name), text)?;
         }
-        fs_err::write(folder.path().join("job/variables"), variables(workspace, tests)?)?;
+        fs_err::write(dir.path().join("job/variables"), variables(workspace, tests)?)?;
         let mut boot = Command::new("/bin/sh");
-        boot.arg("boot.sh")
-            .env("KERNEL", kernel)
-            .env("CONSOLE", console)
-            .current_dir(folder.path());
+        boot.arg("boot.sh").env("KERNEL", kernel).env("CONSOLE", console).current_dir(dir.path());
         let mut child = boot.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or("it has no standard output")?;
         let mut log = File::create(console.with_extension("log"))?;
@@ -61,7 +58,7 @@ impl Machine {
                 }
             }
         });
-        Ok(Self { child, lines, console: console.to_owned(), _folder: folder })
+        Ok(Self { child, lines, console: console.to_owned(), _dir: dir })
     }
 
     /// Waits for the end of a step, and returns its exit code and what it said.

@@ -15,7 +15,7 @@ use crate::value::input::Unbuffered;
 pub(super) enum Origin {
     /// A file: it is opened once, so that its name cannot come to mean another one.
     File(File),
-    Folder(PathBuf),
+    Dir(PathBuf),
     /// What can be read once.
     Stream(Option<Box<dyn Read>>),
 }
@@ -32,7 +32,7 @@ impl Origin {
         let file = File::open(path).map_err(failed)?;
         let found = file.metadata().map_err(failed)?;
         if found.is_dir() {
-            Ok(Self::Folder(path.to_owned()))
+            Ok(Self::Dir(path.to_owned()))
         } else if found.is_file() {
             Ok(Self::File(file))
         } else {
@@ -47,7 +47,7 @@ impl Origin {
     /// Returns what form it has, by its name or its start.
     pub(super) fn form(&mut self, path: &Path) -> Result<ImportFormat, Failure> {
         let head = match self {
-            Self::Folder(_) => None,
+            Self::Dir(_) => None,
             Self::File(file) => Some(head(file)?),
             // What is looked at is gone.
             Self::Stream(_) => Some(Vec::new().into()),
@@ -63,7 +63,7 @@ impl Origin {
     /// Returns the rows' source, from its start.
     pub(super) fn source(&mut self) -> Result<ImportSource, Failure> {
         match self {
-            Self::Folder(path) => Ok(ImportSource::Folder(path.clone())),
+            Self::Dir(path) => Ok(ImportSource::Dir(path.clone())),
             Self::File(file) => {
                 let again = || -> io::Result<File> {
                     let mut file = file.try_clone()?;

@@ -7,7 +7,7 @@ use keystead_exchange::Error;
 use keystead_exchange::secretstore::{Owner, Store};
 use keystead_plugin_api::SecretText;
 
-use super::super::{CommandContext, current_folder};
+use super::super::{CommandContext, current_dir};
 use crate::environment;
 use crate::failure::Failure;
 use crate::terminal::InputError;
@@ -24,21 +24,21 @@ const MAX_WRONG_ANSWERS: usize = 3;
 /// That it is not this account's store, that nobody can be asked, or that the password is
 /// wrong.
 pub(super) fn owner(
-    folder: &Path,
+    dir: &Path,
     user: Option<String>,
     scene: &CommandContext<'_>,
 ) -> Result<Owner, Failure> {
     let user = user.or_else(environment::account).ok_or_else(|| {
         Failure::usage("cannot tell what your account is called").hint("add `--user NAME`")
     })?;
-    let store = || Store::open(folder, &user).map_err(Failure::from);
+    let store = || Store::open(dir, &user).map_err(Failure::from);
     if !store()?.has_password() {
         return Ok(Owner { user, password: None });
     }
     let given = scene.unlock.answer_once(PASSWORD, None, None);
     if let Some(reference) = given {
         let password =
-            keystead::internals::follow(&scene.host, PASSWORD, &reference, &current_folder()?)?;
+            keystead::internals::follow(&scene.host, PASSWORD, &reference, &current_dir()?)?;
         store()?.unlock(Some(&password)).map_err(|error| {
             Failure::from(error).hint(format!("the answer to `{PASSWORD}` came from `{reference}`"))
         })?;

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 use keystead::trust::PluginId;
 use keystead_exchange::ImportSource;
-use keystead_exchange::vaultinfo::{
-    FILE, FOLDER, ForeignRegistry, Here, Proposal, STORE_FOLDER, read,
-};
+use keystead_exchange::vaultinfo::{DIR, FILE, ForeignRegistry, Here, Proposal, STORE_DIR, read};
 use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
@@ -19,17 +17,17 @@ use super::origin::Origin;
 use crate::failure::{Exit, Failure};
 use crate::text;
 
-/// Where SecretManagement keeps its folders, below the home.
+/// Where SecretManagement keeps its directories, below the home.
 const SHARED: &str = ".secretmanagement";
 
-/// Returns whether this is the file, or a folder that it is in.
+/// Returns whether this is the file, or a directory that it is in.
 pub(super) fn is_registry(path: &Path) -> bool {
     file(path).is_some() || path.file_name().is_some_and(|name| name == FILE)
 }
 
-/// Returns the file in a folder.
-fn file(folder: &Path) -> Option<PathBuf> {
-    let places = [folder.join(FILE), folder.join(FOLDER).join(FILE)];
+/// Returns the file in a directory.
+fn file(dir: &Path) -> Option<PathBuf> {
+    let places = [dir.join(FILE), dir.join(DIR).join(FILE)];
     places.into_iter().find(|place| place.is_file())
 }
 
@@ -90,16 +88,16 @@ pub(super) fn run(
     Ok(if broken.is_empty() { Exit::Done } else { Exit::Partly })
 }
 
-/// Returns the folder of SecretStore: beside that of the registry, or where it is by default.
+/// Returns the directory of SecretStore: beside that of the registry, or where it is by default.
 fn store(registry: &Path, scene: &CommandContext<'_>) -> PathBuf {
     let registry = std::path::absolute(registry).ok();
     let beside = registry.as_deref().and_then(|file| file.parent()?.parent());
-    let beside = beside.map(|shared| shared.join(STORE_FOLDER)).filter(|folder| folder.is_dir());
-    let usual = || Some(scene.home()?.join(SHARED).join(STORE_FOLDER));
+    let beside = beside.map(|shared| shared.join(STORE_DIR)).filter(|dir| dir.is_dir());
+    let usual = || Some(scene.home()?.join(SHARED).join(STORE_DIR));
     let found = beside.or_else(usual);
     // What a terminal would not show cannot be pasted either.
     let is_plain = |path: &PathBuf| path.to_str().is_some_and(|path| text::visible(path) == path);
-    found.filter(is_plain).unwrap_or_else(|| Path::new("FOLDER").join(STORE_FOLDER))
+    found.filter(is_plain).unwrap_or_else(|| Path::new("FOLDER").join(STORE_DIR))
 }
 
 /// Writes a script: what cannot be run here is a comment in it.

@@ -12,13 +12,13 @@ use crate::failure::{Exit, Failure};
 
 /// Create a plugin project
 ///
-/// The folder gets a vault in one file that is only read, with its test and a README that says what
+/// The directory gets a vault in one file that is only read, with its test and a README that says what
 /// comes next. It works as it is.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The folder, which must not be there yet or be empty
+    /// The directory, which must not be there yet or be empty
     dir: PathBuf,
-    /// The plugin's id, instead of the folder's name
+    /// The plugin's id, instead of the directory's name
     #[arg(long, value_parser = id)]
     id: Option<PluginId>,
     /// Begin with the reference plugin, which has all that a vault can do
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// Write it in C
     #[arg(long, conflicts_with_all = ["full", "api_path"])]
     c: bool,
-    /// The folder of the crate `keystead-plugin-api`, instead of the one that was installed
+    /// The directory of the crate `keystead-plugin-api`, instead of the one that was installed
     /// with keystead or the published one
     #[arg(long, value_name = "DIR")]
     api_path: Option<PathBuf>,
@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
 fn named_by(dir: &Path) -> Result<PluginId, Failure> {
     let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     PluginId::parse(name).map_err(|fault| {
-        Failure::usage("the folder's name cannot be the plugin's id")
+        Failure::usage("the directory's name cannot be the plugin's id")
             .because(fault)
             .hint("add `--id ID`")
     })

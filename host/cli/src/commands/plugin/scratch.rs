@@ -75,8 +75,8 @@ impl Drop for Scratch {
 /// without the right to look into it. What lies in a directory is moved up until there is nothing
 /// below it, so that neither descriptors nor the stack grow.
 fn remove_all(path: &Path) -> io::Result<()> {
-    let folder = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let root = rustix::fs::open(path, folder, Mode::empty())?;
+    let dir = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = rustix::fs::open(path, dir, Mode::empty())?;
     let mut moved = 0_u64;
     loop {
         let names = names(&root)?;
@@ -108,13 +108,13 @@ fn remove_all(path: &Path) -> io::Result<()> {
 }
 
 /// Removes an entry, unless it is a directory that has something in it.
-fn removed(folder: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
-    match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
+fn removed(dir: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
+    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => return Ok(true),
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(error) => return Err(error),
     }
-    match rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR) {
+    match rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(false),
         Err(error) => Err(error),
@@ -122,17 +122,17 @@ fn removed(folder: &OwnedFd, name: &CStr) -> Result<bool, Errno> {
 }
 
 /// Opens a directory in this one, with all rights for its owner.
-fn opened_up(folder: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
+fn opened_up(dir: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
     let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let held = rustix::fs::openat(folder, name, place, Mode::empty())?;
+    let held = rustix::fs::openat(dir, name, place, Mode::empty())?;
     // By its descriptor: should the name be a link by now, nothing else gets these rights.
     rustix::fs::chmod(format!("/proc/self/fd/{}", held.as_raw_fd()), Mode::RWXU)?;
     rustix::fs::openat(&held, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-fn names(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
+fn names(dir: &OwnedFd) -> Result<Vec<CString>, Errno> {
     let mut names = Vec::new();
-    for entry in rustix::fs::Dir::read_from(folder)? {
+    for entry in rustix::fs::Dir::read_from(dir)? {
         let name = entry?.file_name().to_owned();
         if !matches!(name.to_bytes(), b"." | b"..") {
             names.push(name);
@@ -237,14 +237,14 @@ mod tests {
         std::fs::set_permissions(outside.path(), PermissionsExt::from_mode(0o500)).unwrap();
         std::os::unix::fs::symlink(outside.path(), path.join("link")).unwrap();
         std::fs::write(path.join("moved-1"), "").unwrap();
-        let folder = OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut at = rustix::fs::open(&path, folder, Mode::empty()).unwrap();
+        let dir = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut at = rustix::fs::open(&path, dir, Mode::empty()).unwrap();
         for depth in 0..3_000 {
             rustix::fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
             if depth == 7 {
                 rustix::fs::mkdirat(&at, "e", Mode::RWXU).unwrap();
             }
-            at = rustix::fs::openat(&at, "d", folder, Mode::empty()).unwrap();
+            at = rustix::fs::openat(&at, "d", dir, Mode::empty()).unwrap();
         }
         std::fs::create_dir_all(path.join("shut/in/there")).unwrap();
         std::fs::set_permissions(path.join("shut/in"), PermissionsExt::from_mode(0o300)).unwrap();

@@ -20,7 +20,7 @@ use crate::failure::{Exit, Failure, in_one_line};
 /// Nothing of it runs. A file may be for another machine: ELF, PE and Mach-O are read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// An installed plugin's id, or a file; a file in the current folder is `./NAME`
+    /// An installed plugin's id, or a file; a file in the current directory is `./NAME`
     #[arg(value_name = "ID|FILE", value_parser = id_or_file)]
     plugin: Wanted,
 }

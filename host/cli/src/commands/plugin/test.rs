@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::super::vault::parameters;
 use super::super::vault::register::Where;
-use super::super::{CommandContext, current_folder};
+use super::super::{CommandContext, current_dir};
 use super::scratch::{Scratch, left};
 use super::{Wanted, absolute, id_or_file};
 use crate::commands::get::listed;
@@ -37,7 +37,7 @@ const MOST: Duration = Duration::from_secs(9);
 /// parameters are below it. `--grant` allows more, in the words of the plugin's manifest.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A file, or an installed plugin's id; a file in the current folder is `./NAME`
+    /// A file, or an installed plugin's id; a file in the current directory is `./NAME`
     #[arg(value_name = "FILE|ID", value_parser = id_or_file)]
     plugin: Wanted,
     /// The kind of vault, where the plugin has several
@@ -78,7 +78,7 @@ pub(super) fn run(args: Args, scene: &CommandContext<'_>) -> Result<Exit, Failur
     let scratch = Scratch::new(stop.clone()).map_err(unusable)?;
     let mut check = Check::new(scratch.path().map_err(unusable)?);
     check.stop = stop.clone();
-    check.current = current_folder()?;
+    check.current = current_dir()?;
     check.grants = args.grant.clone();
     let tested = test(args, check, scene);
     let signal = scratch.signal().filter(|_| stop.is_stopped());

@@ -14,7 +14,7 @@ use crate::failure::{Exit, Failure};
 /// Given a file, it takes the place of the installed plugin of its id.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// An installed plugin's id, or a file; a file in the current folder is `./NAME`
+    /// An installed plugin's id, or a file; a file in the current directory is `./NAME`
     #[arg(value_name = "ID|FILE", value_parser = id_or_file)]
     plugin: Wanted,
     /// Let it run in keystead's own process, where it can do and read all that keystead can

@@ -4,7 +4,7 @@ use keystead_plugin_api::{Action, ActionOutcome, VaultName};
 use serde::Serialize;
 
 use super::super::get::{self, vault_name};
-use super::super::{CommandContext, current_folder};
+use super::super::{CommandContext, current_dir};
 use super::parameters;
 use crate::failure::{Exit, Failure};
 use keystead::internals::json::{escaped, write};
@@ -37,8 +37,8 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     let typed = parameters(args.param)?;
     // One that does not exist is the library's error to make.
     let waiting = scene.waiting(Some(name));
-    let folder = current_folder()?;
-    let plan = scene.host.plan_action(name, wanted, &typed, &folder, &mut scene.terminal)?;
+    let dir = current_dir()?;
+    let plan = scene.host.plan_action(name, wanted, &typed, &dir, &mut scene.terminal)?;
     drop(waiting);
     let permissions = plan.permissions();
     if !permissions.is_empty() {

@@ -7,7 +7,7 @@ use keystead_plugin_api::VaultName;
 use serde::Serialize;
 
 use super::super::get::vault_name;
-use super::super::{CommandContext, current_folder};
+use super::super::{CommandContext, current_dir};
 use super::grant::{Optional, not_granted};
 use super::parameters;
 use crate::failure::{Exit, Failure};
@@ -111,7 +111,7 @@ pub(crate) fn run(args: Args, scene: CommandContext<'_>) -> Result<Exit, Failure
         replace: if args.replace { Replace::Whole } else { Replace::Never },
         placement: args.placement.map(Placement::from),
         layer: scene.layer(),
-        folder: current_folder()?,
+        dir: current_dir()?,
     };
     let plan = scene.host.plan_registration(registration)?;
     let (permissions, is_default) = (plan.permissions().to_vec(), plan.becomes_default());

@@ -36,7 +36,7 @@ pub(crate) fn keep(old: &File, new: &File, path: &Path) -> Result<()> {
     let names = |file: &File| names(file).map_err(|error| cannot("the attributes", error));
     let (wanted, inherited) = (names(old)?, names(new)?);
     let word = |name: &CStr| format!("the attribute `{}`", name.to_string_lossy());
-    // A folder's default access list is that of all new files in it. A label of the system's cannot be
+    // A directory's default access list is that of all new files in it. A label of the system's cannot be
     // without a value.
     let is_label = |name: &CStr| name.to_bytes().starts_with(b"security.");
     for name in inherited.iter().filter(|name| !wanted.contains(name) && !is_label(name)) {

@@ -1,5 +1,5 @@
-//! Where an open file or folder is in its file system, by whichever mount it was reached: a bind
-//! mount shows a folder under a second path, and its `..` leads elsewhere.
+//! Where an open file or directory is in its file system, by whichever mount it was reached: a bind
+//! mount shows a directory under a second path, and its `..` leads elsewhere.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -17,7 +17,7 @@ const MAX_LIST_BYTES: u64 = 4 * 1024 * 1024;
 pub(crate) struct Position {
     device: Vec<u8>,
     path: PathBuf,
-    /// Where what is written here really goes: of an overlay, into its upper folder.
+    /// Where what is written here really goes: of an overlay, into its upper directory.
     written: Option<Box<Position>>,
 }
 
@@ -30,7 +30,7 @@ impl Position {
     }
 
     /// Returns whether it is the other position, or below it. Names that differ only by case count as
-    /// one, as they may be one folder.
+    /// one, as they may be one directory.
     pub(crate) fn is_within(&self, other: &Self) -> bool {
         let is_written_below = self.written.as_ref().is_some_and(|own| own.is_below(other));
         self.is_below(other)
@@ -49,7 +49,7 @@ fn same(one: Component<'_>, other: Component<'_>) -> bool {
     is_same(one.as_os_str(), other.as_os_str())
 }
 
-/// Returns whether two names may be one in a folder that folds case.
+/// Returns whether two names may be one in a directory that folds case.
 pub(crate) fn is_same(one: &OsStr, other: &OsStr) -> bool {
     let folded = |name: &OsStr| {
         let seen: String = name.to_string_lossy().chars().filter(|c| !is_ignored(*c)).collect();
@@ -59,7 +59,7 @@ pub(crate) fn is_same(one: &OsStr, other: &OsStr) -> bool {
     one == other || folded(one) == folded(other)
 }
 
-/// Returns whether a folder that folds case passes over this character.
+/// Returns whether a directory that folds case passes over this character.
 fn is_ignored(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
         | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
@@ -87,21 +87,21 @@ impl Mounts {
         self.position_by(fd, true)
     }
 
-    /// Returns the positions of what is mounted below an open folder: who may write there writes to
+    /// Returns the positions of what is mounted below an open directory: who may write there writes to
     /// these as well.
     ///
     /// # Errors
     /// What the system says.
     pub(crate) fn below(&self, fd: BorrowedFd<'_>) -> Result<Vec<Position>, Errno> {
-        let folder = path_of(fd)?;
+        let dir = path_of(fd)?;
         let below = self.all().filter(|mount| {
             let point = unescaped(mount.point);
-            point != folder && point.starts_with(&folder)
+            point != dir && point.starts_with(&dir)
         });
         Ok(below.map(|mount| self.position_in(&mount, unescaped(mount.root), true)).collect())
     }
 
-    /// Returns whether this very file or folder is mounted anywhere: not one that it is in. What other
+    /// Returns whether this very file or directory is mounted anywhere: not one that it is in. What other
     /// mount namespaces have is not seen.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl Mounts {
         let wanted = mount_of(fd)?;
         let path = path_of(fd)?;
         let Some(mount) = self.all().find(|one| one.id == wanted) else {
-            // In a `chroot` the list leaves out the mount that its root is a folder of.
+            // In a `chroot` the list leaves out the mount that its root is a directory of.
             let device = format!("mount {wanted}").into_bytes();
             return Ok(Position { device, path, written: None });
         };
@@ -143,7 +143,7 @@ impl Mounts {
     }
 }
 
-/// Returns the path that an open file or folder has now.
+/// Returns the path that an open file or directory has now.
 pub(crate) fn path_of(fd: BorrowedFd<'_>) -> Result<PathBuf, Errno> {
     let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let path = rustix::fs::readlink(link, Vec::new())?.into_bytes();
@@ -178,7 +178,7 @@ struct Mount<'l> {
     device: &'l [u8],
     root: &'l [u8],
     point: &'l [u8],
-    /// Of an overlay, the folder that is written to.
+    /// Of an overlay, the directory that is written to.
     upper: Option<&'l [u8]>,
 }
 
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_one_as_folders_that_fold_case_take_them() {
+    fn names_are_one_as_dirs_that_fold_case_take_them() {
         for other in
             ["KEYSTEAD", "keyſtead", "\u{212a}eystead", "key\u{200d}stead", "keystead\u{ad}"]
         {
@@ -273,10 +273,10 @@ mod tests {
     }
 
     #[test]
-    fn position_of_a_folder_ends_with_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let opened = std::fs::File::open(folder.path()).unwrap();
+    fn position_of_a_dir_ends_with_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = std::fs::File::open(dir.path()).unwrap();
         let found = Mounts::read().unwrap().position(std::os::fd::AsFd::as_fd(&opened)).unwrap();
-        assert!(found.path.ends_with(folder.path().file_name().unwrap()), "{found:?}");
+        assert!(found.path.ends_with(dir.path().file_name().unwrap()), "{found:?}");
     }
 }

@@ -33,8 +33,8 @@ fn dies(signal: Signal, evidence: &'static str) -> Left {
 
 /// Ends a process of this test in this way.
 fn end(test: &str, way: &str) -> (Left, Output) {
-    let folder = tempfile::tempdir().unwrap();
-    let marker = folder.path().join("marker");
+    let dir = tempfile::tempdir().unwrap();
+    let marker = dir.path().join("marker");
     // Whoever runs the tests in the background may have it ignored.
     let output = Command::new("env")
         .arg("--default-signal=INT")

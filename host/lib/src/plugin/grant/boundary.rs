@@ -1,5 +1,5 @@
-//! What no grant may reach, and what decides whether a link is followed: Keystead's own folders, and
-//! the folders that registrations let their plugins write to.
+//! What no grant may reach, and what decides whether a link is followed: Keystead's own directories, and
+//! the directories that registrations let their plugins write to.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::platform::mount::Mounts;
 use crate::plugin::exec;
 use crate::plugin::inspect::{FileAccess, Permission};
 
-/// The most names in a granted folder among which another name of a file of ours is looked for.
+/// The most names in a granted directory among which another name of a file of ours is looked for.
 const MAX_SEARCHED: usize = 100_000;
 
 /// Returns what registrations let their plugins write to: vault and path. The error is for people.
@@ -60,14 +60,14 @@ impl fmt::Debug for Boundaries {
 }
 
 impl Boundaries {
-    /// Returns the boundaries of a host with these folders of its own, whose registrations let their
+    /// Returns the boundaries of a host with these directories of its own, whose registrations let their
     /// plugins write to what `writable` says when it is asked.
     pub(crate) fn new(own: Vec<PathBuf>, writable: Arc<Writable>) -> Self {
         Self { own: own.into(), writable: Some(writable) }
     }
 
     /// Returns what is asked for beyond what was recorded as granted, as manifests write it. A path
-    /// is granted under its own name, or where it leads into a folder that is.
+    /// is granted under its own name, or where it leads into a directory that is.
     ///
     /// # Errors
     /// A path that is not granted under its own name and cannot be looked up.
@@ -91,18 +91,18 @@ impl Boundaries {
         let granted = recorded.iter().filter_map(|text| Permission::parse(text).ok());
         let (wanted, wants) = match asked {
             Permission::Files { template, access } => (template, access),
-            // Who may write all in its folder may do that as well.
+            // Who may write all in its directory may do that as well.
             Permission::Replace { template } => (template, &FileAccess::ReadWrite),
             _ => return Ok(granted.into_iter().any(|granted| granted.covers(asked))),
         };
-        let in_folder_only = matches!(asked, Permission::Replace { .. });
+        let in_dir_only = matches!(asked, Permission::Replace { .. });
         let mut place = None;
         for granted in granted {
             let Permission::Files { template, access } = granted else { continue };
-            if access < *wants || in_folder_only && !template.ends_with('/') {
+            if access < *wants || in_dir_only && !template.ends_with('/') {
                 continue;
             }
-            // One name is one object; whether it is a folder says what is there.
+            // One name is one object; whether it is a directory says what is there.
             if template.trim_end_matches('/') == wanted.trim_end_matches('/') {
                 return Ok(true);
             }
@@ -149,7 +149,7 @@ impl Boundaries {
     }
 
     /// Checks that no plugin decides what the host itself reads or runs at a path: no link on the way
-    /// is in a folder that a registration lets its plugin write to, nor is a program that is run.
+    /// is in a directory that a registration lets its plugin write to, nor is a program that is run.
     /// Returns what is there; `None` where a link of the kernel's own leads, as to a descriptor.
     ///
     /// # Errors
@@ -235,9 +235,9 @@ impl Boundaries {
         let unknown = |problem| Error::Registrations { path: path.to_owned(), problem };
         let mounts = Mounts::read().map_err(|error| unknown(error.to_string()))?;
         let place = place(&mounts).map_err(|error| io(path, error))?;
-        for (vault, folder) in writable().map_err(unknown)? {
-            match Place::at(&folder, &mounts) {
-                Ok(folder) if place.is_within(&folder) => return Ok(Some(vault)),
+        for (vault, dir) in writable().map_err(unknown)? {
+            match Place::at(&dir, &mounts) {
+                Ok(dir) if place.is_within(&dir) => return Ok(Some(vault)),
                 // Where we cannot get, no plugin that we run can write.
                 Ok(_) => {}
                 Err(error) if is_out_of_reach(&error) => {}
@@ -250,7 +250,7 @@ impl Boundaries {
     /// Checks that who may write to this target can change nothing of Keystead's own.
     ///
     /// # Errors
-    /// [`Error::OwnFolder`], [`Error::OwnFile`], [`Error::OwnFileUnknown`], and what cannot be looked up.
+    /// [`Error::OwnDir`], [`Error::OwnFile`], [`Error::OwnFileUnknown`], and what cannot be looked up.
     pub(super) fn keep_off_own(&self, path: &Path, target: &Target) -> Result<(), Error> {
         if self.own.is_empty() {
             return Ok(());
@@ -261,14 +261,14 @@ impl Boundaries {
             Err(error) if is_out_of_reach(&error) => Ok(false),
             done => done.map_err(Error::from),
         };
-        let is_folder = target.object.as_ref().is_some_and(Object::is_dir);
+        let is_dir = target.object.as_ref().is_some_and(Object::is_dir);
         for own in self.own.iter() {
             let named = || place.is_named_in(own).map_err(|error| io(own, error));
             let shared = || match shared_in(own) {
                 Err(Errno::ACCESS | Errno::LOOP | Errno::NAMETOOLONG) => Ok(Shared::default()),
                 done => done.map_err(|error| io(own, error)),
             };
-            let reaches = || Error::OwnFolder { path: path.to_owned(), own: own.clone() };
+            let reaches = || Error::OwnDir { path: path.to_owned(), own: own.clone() };
             if decides(own)? || named()? {
                 return Err(reaches());
             }
@@ -280,7 +280,7 @@ impl Boundaries {
                     return Err(reaches());
                 }
             }
-            if is_folder && !files.is_empty() {
+            if is_dir && !files.is_empty() {
                 keep_off_names(path, &files, MAX_SEARCHED)?;
             }
         }
@@ -288,7 +288,7 @@ impl Boundaries {
     }
 }
 
-/// Checks that none of Keystead's own files, which have other names (hard links), has one in a folder
+/// Checks that none of Keystead's own files, which have other names (hard links), has one in a directory
 /// that is to be granted.
 pub(super) fn keep_off_names(path: &Path, files: &[HardLinked], most: usize) -> Result<(), Error> {
     match name_of_one(files, path, most) {
@@ -310,9 +310,9 @@ pub(super) fn keep_off_names(path: &Path, files: &[HardLinked], most: usize) -> 
 /// Returns whether a plugin that this user runs could not get there either.
 fn is_out_of_reach(error: &fs::Error) -> bool {
     match error {
-        fs::Error::LinkLoop { .. }
-        | fs::Error::NotAFolder { .. }
-        | fs::Error::NotAbsolute { .. } => true,
+        fs::Error::LinkLoop { .. } | fs::Error::NotADir { .. } | fs::Error::NotAbsolute { .. } => {
+            true
+        }
         fs::Error::Io { source, .. } => {
             matches!(Errno::from_io_error(source), Some(Errno::ACCESS | Errno::NAMETOOLONG))
         }

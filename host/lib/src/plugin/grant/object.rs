@@ -1,4 +1,4 @@
-//! The granted paths as open files and folders, and what of them the host makes because it is
+//! The granted paths as open files and directories, and what of them the host makes because it is
 //! missing and may be written.
 
 use std::ffi::OsString;
@@ -23,7 +23,7 @@ pub(crate) struct GrantedPath {
 }
 
 impl GrantedPath {
-    /// Returns the path as it was granted, which the plugin knows it by. A folder's ends with `/`.
+    /// Returns the path as it was granted, which the plugin knows it by. A directory's ends with `/`.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -46,9 +46,9 @@ impl GrantedPath {
 
 /// Why a path is not opened.
 enum Stop {
-    /// It lies in a folder that the plugin itself may write: the rule of that folder is all it has.
+    /// It lies in a directory that the plugin itself may write: the rule of that directory is all it has.
     /// The plugin could have put a link there that leads out of it.
-    InOwnFolder,
+    InOwnDir,
     Error(Error),
 }
 
@@ -115,11 +115,11 @@ pub(super) fn resolve(
     files.sort_by_key(|(path, access)| (*access == FileAccess::Read, path.len()));
     let count = files.len();
     let mut paths: Vec<GrantedPath> = Vec::new();
-    let mut folders: Vec<Place> = Vec::new();
+    let mut dirs: Vec<Place> = Vec::new();
     for (path, access) in files {
-        let target = match opened(Path::new(path), &folders, boundaries) {
+        let target = match opened(Path::new(path), &dirs, boundaries) {
             Ok(target) => target,
-            Err(Stop::InOwnFolder) => continue,
+            Err(Stop::InOwnDir) => continue,
             Err(Stop::Error(error)) => return Err(error),
         };
         if access == FileAccess::ReadWrite {
@@ -128,8 +128,7 @@ pub(super) fn resolve(
             // Only where there are others: what they lead through is looked at.
             if is_dir && count > 1 {
                 let mounts = Mounts::read().map_err(|error| io(Path::new(path), error))?;
-                folders
-                    .push(Place::of(&target, &mounts).map_err(|error| io(Path::new(path), error))?);
+                dirs.push(Place::of(&target, &mounts).map_err(|error| io(Path::new(path), error))?);
             }
         }
         paths.push(GrantedPath { name: path.to_owned(), access, target });
@@ -137,22 +136,22 @@ pub(super) fn resolve(
     Ok(paths)
 }
 
-fn opened(path: &Path, folders: &[Place], boundaries: &Boundaries) -> Result<Target, Stop> {
-    let is_in_own = |place: &Place| folders.iter().any(|folder| place.is_within(folder));
+fn opened(path: &Path, dirs: &[Place], boundaries: &Boundaries) -> Result<Target, Stop> {
+    let is_in_own = |place: &Place| dirs.iter().any(|dir| place.is_within(dir));
     let mounts = || Mounts::read().map_err(|error| Stop::Error(io(path, error)));
     let target = look_up(path, &mut |link| {
-        if !folders.is_empty() {
+        if !dirs.is_empty() {
             let place = link.place(&mounts()?).map_err(|error| Stop::Error(io(path, error)))?;
             if is_in_own(&place) {
-                return Err(Stop::InOwnFolder);
+                return Err(Stop::InOwnDir);
             }
         }
         boundaries.follow(path, link).map_err(Stop::Error)
     })?;
-    if !folders.is_empty() {
+    if !dirs.is_empty() {
         let place = Place::of(&target, &mounts()?).map_err(|error| Stop::Error(io(path, error)))?;
         if is_in_own(&place) {
-            return Err(Stop::InOwnFolder);
+            return Err(Stop::InOwnDir);
         }
     }
     Ok(target)
@@ -176,7 +175,7 @@ impl Drop for CreatedPaths {
 }
 
 impl super::Granted {
-    /// Makes what the plugin may write and is missing, with the folders above it: a folder, an
+    /// Makes what the plugin may write and is missing, with the directories above it: a directory, an
     /// empty file. What cannot be made stays missing, and the plugin says so, as it would without
     /// a sandbox.
     pub(crate) fn make_missing(&self) -> CreatedPaths {
@@ -197,16 +196,16 @@ impl CreatedPaths {
         self.0.is_empty()
     }
 
-    /// Makes the missing names of a target, below the folder that was found and by no path: nobody
+    /// Makes the missing names of a target, below the directory that was found and by no path: nobody
     /// can put a link in their way.
-    fn make(&mut self, target: &Target, is_folder: bool) -> Result<(), Errno> {
+    fn make(&mut self, target: &Target, is_dir: bool) -> Result<(), Errno> {
         let Some((last, above)) = target.names.split_last() else { return Ok(()) };
         let mut holder = target.holder.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?;
         for name in above {
-            holder = self.make_folder(holder, name)?;
+            holder = self.make_dir(holder, name)?;
         }
-        if is_folder {
-            return self.make_folder(holder, last).map(drop);
+        if is_dir {
+            return self.make_dir(holder, last).map(drop);
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         match rustix::fs::openat(&holder, last, flags, Mode::from_raw_mode(crate::fs::PRIVATE_FILE))
@@ -218,8 +217,8 @@ impl CreatedPaths {
         Ok(())
     }
 
-    fn make_folder(&mut self, holder: OwnedFd, name: &OsString) -> Result<OwnedFd, Errno> {
-        let mode = Mode::from_raw_mode(crate::fs::PRIVATE_FOLDER);
+    fn make_dir(&mut self, holder: OwnedFd, name: &OsString) -> Result<OwnedFd, Errno> {
+        let mode = Mode::from_raw_mode(crate::fs::PRIVATE_DIR);
         let is_new = match rustix::fs::mkdirat(&holder, name, mode) {
             Ok(()) => true,
             Err(Errno::EXIST) => false,
@@ -242,7 +241,7 @@ impl CreatedPaths {
     pub(crate) fn undo(&mut self) {
         for MadeEntry { holder, name, is_dir } in self.0.drain(..).rev() {
             let _ = match is_dir {
-                // The system refuses it for a folder that has something in it.
+                // The system refuses it for a directory that has something in it.
                 true => rustix::fs::unlinkat(&holder, &name, AtFlags::REMOVEDIR),
                 false if is_empty_file(holder.as_fd(), &name) => {
                     rustix::fs::unlinkat(&holder, &name, AtFlags::empty())

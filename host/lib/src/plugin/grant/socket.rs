@@ -51,7 +51,7 @@ pub(super) fn resolve_sockets(
         let target = look_up(path, &mut |link| boundaries.follow(path, link))?;
         let refused = |problem: String| Error::Socket { path: path.to_owned(), problem };
         boundaries.keep_off_own(path, &target).map_err(|error| match error {
-            Error::OwnFolder { own, .. } => {
+            Error::OwnDir { own, .. } => {
                 refused(format!("is Keystead's own: it lies in {}", own.display()))
             }
             other => other,

@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::*;
 use crate::fs::object::{look_up, shared_in};
 
-/// A folder of a test with somebody's home, and the folders that are Keystead's own.
+/// A directory of a test with somebody's home, and the directories that are Keystead's own.
 struct World {
     root: PathBuf,
     boundaries: Boundaries,
-    _folder: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl World {
-    /// Returns one in which other registrations may write to these folders below its root.
+    /// Returns one in which other registrations may write to these directories below its root.
     fn new(writable: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
         for below in ["home/.config/keystead/vaults", "home/.local/share/keystead/pins.d", "srv"] {
             fs::create_dir_all(root.join(below)).unwrap();
         }
@@ -28,11 +28,11 @@ impl World {
         let other = VaultName::parse("other").unwrap();
         let listed =
             move || Ok(writable.iter().map(|path| (other.clone(), path.clone())).collect());
-        Self { root, boundaries: Boundaries::new(own, Arc::new(listed)), _folder: folder }
+        Self { root, boundaries: Boundaries::new(own, Arc::new(listed)), _dir: dir }
     }
 
-    fn make(&self, folders: &[&str]) {
-        for below in folders {
+    fn make(&self, dirs: &[&str]) {
+        for below in dirs {
             fs::create_dir_all(self.root.join(below)).unwrap();
         }
     }
@@ -74,11 +74,11 @@ impl World {
 }
 
 #[test]
-fn link_is_followed_only_out_of_folders_that_no_plugin_and_no_stranger_writes() {
+fn link_is_followed_only_out_of_dirs_that_no_plugin_and_no_stranger_writes() {
     let world = World::new(&["srv/other", "srv/missing"]);
     world.make(&["srv/other/deep", "srv/mine", "srv/target", "srv/open", "srv/sticky"]);
-    for (folder, mode) in [("srv/open", 0o777), ("srv/sticky", 0o1777)] {
-        fs::set_permissions(world.root.join(folder), fs::Permissions::from_mode(mode)).unwrap();
+    for (dir, mode) in [("srv/open", 0o777), ("srv/sticky", 0o1777)] {
+        fs::set_permissions(world.root.join(dir), fs::Permissions::from_mode(mode)).unwrap();
     }
     for below in ["srv/mine", "srv/other", "srv/other/deep", "srv/open", "srv/sticky"] {
         symlink(world.root.join("srv/target"), world.root.join(below).join("link")).unwrap();
@@ -106,14 +106,14 @@ fn link_is_followed_only_out_of_folders_that_no_plugin_and_no_stranger_writes() 
         }
     }
     // Everybody may put links there, and root and the user alone own these. A test that is not
-    // root's has a sticky folder that is not root's.
+    // root's has a sticky directory that is not root's.
     let sticky = world.opened(&["files:ROOT/srv/sticky/link:r"]);
     let is_root = rustix::process::geteuid().is_root();
     assert_eq!(sticky, if is_root { "srv/target" } else { "E02.others-write" });
 }
 
 #[test]
-fn link_in_a_folder_that_the_plugin_itself_writes_has_no_rule() {
+fn link_in_a_dir_that_the_plugin_itself_writes_has_no_rule() {
     let world = World::new(&[]);
     world.make(&["srv/own/sub", "srv/secret"]);
     symlink(world.root.join("srv/secret"), world.root.join("srv/own/link")).unwrap();
@@ -129,7 +129,7 @@ fn link_in_a_folder_that_the_plugin_itself_writes_has_no_rule() {
 }
 
 #[test]
-fn folder_with_another_name_of_a_file_of_our_own_is_not_granted_for_writing() {
+fn dir_with_another_name_of_a_file_of_our_own_is_not_granted_for_writing() {
     let world = World::new(&[]);
     world.make(&["srv/backup/deep/er", "srv/notes", "settings", "home/.config/keystead/vaults"]);
     let vault = world.root.join("home/.config/keystead/vaults/a.toml");
@@ -167,7 +167,7 @@ fn folder_with_another_name_of_a_file_of_our_own_is_not_granted_for_writing() {
 }
 
 #[test]
-fn folder_that_cannot_be_looked_through_for_another_name_is_not_granted_for_writing() {
+fn dir_that_cannot_be_looked_through_for_another_name_is_not_granted_for_writing() {
     let world = World::new(&[]);
     world.make(&["srv/many/1", "srv/many/2", "srv/many/2/3", "srv/elsewhere"]);
     let vault = world.root.join("home/.config/keystead/vaults/a.toml");
@@ -182,7 +182,7 @@ fn folder_that_cannot_be_looked_through_for_another_name_is_not_granted_for_writ
 }
 
 #[test]
-fn folders_of_our_own_are_reached_by_no_spelling() {
+fn dirs_of_our_own_are_reached_by_no_spelling() {
     let world = World::new(&[]);
     symlink(world.root.join("home"), world.root.join("ada")).unwrap();
     symlink("home/.config", world.root.join("settings")).unwrap();
@@ -360,7 +360,7 @@ fn file_that_is_replaced_is_seen_and_renewed() {
         fs::write(&token, "3").unwrap();
         assert!(before.is_outdated());
     }
-    // A volume of Kubernetes: the name stays, and `..data` leads to another folder.
+    // A volume of Kubernetes: the name stays, and `..data` leads to another directory.
     fs::remove_file(&token).unwrap();
     world.make(&["srv/..1", "srv/..2"]);
     for generation in ["..1", "..2"] {
@@ -409,22 +409,22 @@ fn link_that_is_swapped_while_it_is_looked_up_leads_nowhere_else() {
     world.make(&["srv/other/real", "srv/secret"]);
     let name = world.root.join("srv/other/name");
     fs::create_dir(&name).unwrap();
-    let (folder, link) = (world.root.join("srv/folder"), world.root.join("srv/link"));
+    let (dir, link) = (world.root.join("srv/directory"), world.root.join("srv/link"));
     symlink(world.root.join("srv/secret"), &link).unwrap();
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !ended.load(Ordering::Relaxed) {
-                fs::rename(&name, &folder).unwrap();
+                fs::rename(&name, &dir).unwrap();
                 fs::rename(&link, &name).unwrap();
                 fs::rename(&name, &link).unwrap();
-                fs::rename(&folder, &name).unwrap();
+                fs::rename(&dir, &name).unwrap();
             }
         });
         for _ in 0..2_000 {
-            // Looked up while nothing, a link or a folder is there: never what the link leads to.
+            // Looked up while nothing, a link or a directory is there: never what the link leads to.
             let found = world.opened(&["files:ROOT/srv/other/name/:rw"]);
-            let is_fine = ["nothing", "srv/other/name", "srv/folder", "E07.link"];
+            let is_fine = ["nothing", "srv/other/name", "srv/directory", "E07.link"];
             assert!(is_fine.contains(&&*found), "{found}");
         }
         ended.store(true, Ordering::Relaxed);
@@ -452,8 +452,8 @@ fn registrations_that_cannot_be_read_let_no_link_be_followed() {
 
 #[test]
 fn path_without_links_is_looked_up_as_with_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().canonicalize().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().canonicalize().unwrap();
     fs::write(path.join("file"), "").unwrap();
     for (wanted, names) in [("file", 1), ("none", 1), ("none/below", 2)] {
         let target = look_up::<crate::fs::Error>(&path.join(wanted), &mut |_| Ok(())).unwrap();

@@ -82,7 +82,7 @@ pub enum Error {
         /// The symbol.
         symbol: &'static str,
     },
-    /// The file names folders where its libraries are looked for: whoever can write there
+    /// The file names directories where its libraries are looked for: whoever can write there
     /// could add code.
     #[error("the library brings its own search path: {what}")]
     SearchPath {

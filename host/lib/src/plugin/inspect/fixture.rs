@@ -74,7 +74,7 @@ impl Default for Elf {
 
 impl Elf {
     pub(super) fn build(&self) -> Vec<u8> {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let mut code = String::from(
             "char *getenv(const char *);\nchar *probe(void) { return getenv(\"X\"); }\n",
         );
@@ -95,8 +95,8 @@ impl Elf {
             code += &format!("unsigned char {RUST_SYMBOL}[] = {};\n", array(header));
         }
         code += self.code;
-        compile(folder.path(), &code, self.flags);
-        std::fs::read(folder.path().join("plugin.so")).unwrap()
+        compile(dir.path(), &code, self.flags);
+        std::fs::read(dir.path().join("plugin.so")).unwrap()
     }
 }
 
@@ -105,11 +105,11 @@ fn array(bytes: &[u8]) -> String {
     format!("{{{}}}", numbers.join(","))
 }
 
-fn compile(folder: &Path, code: &str, flags: &[&str]) {
-    std::fs::write(folder.join("plugin.c"), code).unwrap();
-    std::fs::write(folder.join("vendor.c"), "int vendor;").unwrap();
+fn compile(dir: &Path, code: &str, flags: &[&str]) {
+    std::fs::write(dir.join("plugin.c"), code).unwrap();
+    std::fs::write(dir.join("vendor.c"), "int vendor;").unwrap();
     let run = |arguments: &[&str]| {
-        let done = Command::new("cc").args(arguments).current_dir(folder).output().unwrap();
+        let done = Command::new("cc").args(arguments).current_dir(dir).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     };
     if flags.contains(&"-lvendor") {

@@ -151,7 +151,7 @@ fn is_base(format: Format, name: &str) -> bool {
             PE_BASE.contains(&name.as_str()) || name.starts_with("api-ms-win-")
         }
         Format::MachO => {
-            MACHO_BASE.iter().any(|folder| name.starts_with(folder)) && !name.contains("/../")
+            MACHO_BASE.iter().any(|dir| name.starts_with(dir)) && !name.contains("/../")
         }
     }
 }

@@ -235,7 +235,7 @@ fn check_parameters(permission: &Permission, kinds: &[ParsedKind], unknown: &str
             let Permission::Files { template, .. } = permission else {
                 return bad("refers to an action's parameter, and is not for files");
             };
-            // Typing a path opens that path: neither its folder, nor what the manifest adds to it.
+            // Typing a path opens that path: neither its directory, nor what the manifest adds to it.
             if template.strip_suffix('/').unwrap_or(template) != format!("{{{wanted}}}") {
                 return bad("has more of a path than what is typed for an action");
             }

@@ -11,8 +11,8 @@ use super::{Error, Result, text};
 /// The most bytes a permission may have: a path of the longest kind, and some words.
 const MAX_BYTES: usize = 4_096 + 64;
 
-/// What ends the template of a file's folder.
-const FOLDER_OF: &str = "/..";
+/// What ends the template of a file's directory.
+const DIR_OF: &str = "/..";
 
 /// Whether files may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,11 +30,11 @@ pub enum FileAccess {
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Permission {
-    /// Files below a folder, or one file.
+    /// Files below a directory, or one file.
     Files {
-        /// The path, absolute once its parameters are put in: one that ends with `/` is a folder,
-        /// any other a folder or a file, whichever is there. At the end of a template `/..` is the
-        /// folder of a file.
+        /// The path, absolute once its parameters are put in: one that ends with `/` is a directory,
+        /// any other a directory or a file, whichever is there. At the end of a template `/..` is the
+        /// directory of a file.
         template: String,
         /// What may be done with them.
         access: FileAccess,
@@ -97,12 +97,12 @@ impl Permission {
                     }
                     _ => return Err(bad("it ends neither with `:r` nor with `:rw`")),
                 };
-                check_path(template.strip_suffix(FOLDER_OF).unwrap_or(template)).map_err(bad)?;
+                check_path(template.strip_suffix(DIR_OF).unwrap_or(template)).map_err(bad)?;
                 Ok(Self::Files { template: template.to_owned(), access })
             }
             ("replace", Some(template)) => {
                 check_path(template).map_err(bad)?;
-                // A folder's files are not replaced by this contract.
+                // A directory's files are not replaced by this contract.
                 if template.ends_with('/') {
                     return Err(unknown());
                 }
@@ -110,7 +110,7 @@ impl Permission {
             }
             ("socket", Some(template)) => {
                 check_path(template).map_err(bad)?;
-                // All sockets of a folder are of no permission of this contract.
+                // All sockets of a directory are of no permission of this contract.
                 if template.ends_with('/') {
                     return Err(unknown());
                 }
@@ -283,7 +283,7 @@ impl Permission {
                 let is_same = granted.trim_end_matches('/') == wanted.trim_end_matches('/');
                 (is_below || is_same) && may >= wants
             }
-            // Who may write all in its folder may do that as well.
+            // Who may write all in its directory may do that as well.
             (
                 Self::Files { template: granted, access: FileAccess::ReadWrite },
                 Self::Replace { template: wanted },
@@ -336,8 +336,8 @@ impl fmt::Display for Permission {
                     FileAccess::Read => "may read files ",
                     FileAccess::ReadWrite => "may read and write files ",
                 })?;
-                match template.strip_suffix(FOLDER_OF) {
-                    Some(file) => write!(f, "in the folder of {file}"),
+                match template.strip_suffix(DIR_OF) {
+                    Some(file) => write!(f, "in the directory of {file}"),
                     None if template == "/" => f.write_str("under /"),
                     None => write!(f, "under {}", template.trim_end_matches('/')),
                 }
@@ -422,10 +422,10 @@ pub(crate) fn steers_loading(name: &str) -> bool {
 }
 
 /// Returns a filled-in path without empty parts and without `..`: each is taken back with the part
-/// before it, so that at a template's end it leaves a file's folder. Where a link stands before it
+/// before it, so that at a template's end it leaves a file's directory. Where a link stands before it
 /// the system would go elsewhere, where nothing is granted.
 pub(crate) fn resolved(filled: &str) -> String {
-    let is_folder = filled.ends_with('/') || filled.ends_with(FOLDER_OF);
+    let is_dir = filled.ends_with('/') || filled.ends_with(DIR_OF);
     let mut parts = Vec::new();
     for part in filled.split('/') {
         match part {
@@ -435,7 +435,7 @@ pub(crate) fn resolved(filled: &str) -> String {
         }
     }
     let path = parts.join("/");
-    match (path.is_empty(), is_folder) {
+    match (path.is_empty(), is_dir) {
         (true, _) => "/".to_owned(),
         (false, true) => format!("/{path}/"),
         (false, false) => format!("/{path}"),

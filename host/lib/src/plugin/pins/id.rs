@@ -27,7 +27,7 @@ impl PluginId {
             && text.len() <= 64
             && text.bytes().all(good)
             && !text.starts_with('-');
-        // Denials of hashes and pins of ids lie in one folder.
+        // Denials of hashes and pins of ids lie in one directory.
         if !well_formed || Digest::parse(text).is_ok() {
             return Err(Error::Id { text: text.chars().take(80).collect() });
         }

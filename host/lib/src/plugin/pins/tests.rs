@@ -54,7 +54,7 @@ fn a_pin_claims_no_other_layer() {
     let text = pin().to_toml().replace("\"user\"", "\"administrator\"");
     assert_eq!(
         message(&text),
-        "the pin `/pins.d/memory.toml` is not valid: `vouched-by` is not `user`, whose folder it lies in"
+        "the pin `/pins.d/memory.toml` is not valid: `vouched-by` is not `user`, whose directory it lies in"
     );
     let denial = "schema = 1\nid = 'memory'\ndeny = true\n";
     assert!(message(denial).ends_with("only the administrator can say `deny`"));
@@ -101,10 +101,10 @@ fn an_id_is_safe_as_a_file_name_and_is_no_hash() {
 
 #[test]
 fn a_pin_that_does_not_parse_hides_no_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let root = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
     assert!(PinStore::open(PinLayer::User, &root).unwrap().is_none());
-    let held = root.make_folder(FOLDER, 0o700).unwrap();
+    let held = root.make_dir(DIR, 0o700).unwrap();
     held.write("memory.toml", pin().to_toml().as_bytes(), 0o600).unwrap();
     held.write("bad.toml", b"?", 0o600).unwrap();
     held.write("README", b"not a pin", 0o600).unwrap();
@@ -124,9 +124,9 @@ fn a_pin_that_does_not_parse_hides_no_other() {
 
 #[test]
 fn a_hash_is_denied_by_a_file_of_its_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
-    let held = root.make_folder(FOLDER, 0o755).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let root = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let held = root.make_dir(DIR, 0o755).unwrap();
     let denial = format!("schema = 1\nsha256 = '{HASH}'\ndeny = true\n");
     held.write(&format!("{HASH}.toml"), denial.as_bytes(), 0o644).unwrap();
     let book = PinStore::open(PinLayer::Administrator, &root).unwrap().unwrap();

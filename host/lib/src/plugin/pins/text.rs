@@ -68,7 +68,7 @@ pub(super) fn read(
     let vouched_by = pin.vouched_by.ok_or_else(|| missing("vouched-by"))?;
     if vouched_by != layer.as_str() {
         return Err(invalid(format!(
-            "`vouched-by` is not `{}`, whose folder it lies in",
+            "`vouched-by` is not `{}`, whose directory it lies in",
             layer.as_str()
         )));
     }

@@ -1,4 +1,4 @@
-//! The new file before it has its name. It lies in the same folder, under a name that follows from the
+//! The new file before it has its name. It lies in the same directory, under a name that follows from the
 //! file's, and is locked while its process lives: what a killed one left is found and removed by the
 //! next.
 
@@ -25,7 +25,7 @@ const NAMES: u32 = 8;
 
 /// A new file, removed when it is dropped, unless it has its name.
 pub(super) struct Temporary<'f> {
-    folder: &'f OwnedFd,
+    dir: &'f OwnedFd,
     name: OsString,
     file: File,
     /// Whether its file is to be removed by its temporary name.
@@ -51,7 +51,7 @@ impl<'f> Temporary<'f> {
     /// # Errors
     /// Late; somebody else's files have all names; what the system says.
     pub(super) fn make(
-        folder: &'f OwnedFd,
+        dir: &'f OwnedFd,
         name: &OsStr,
         owner: u32,
         path: &Path,
@@ -63,13 +63,13 @@ impl<'f> Temporary<'f> {
         loop {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
             let mode = Mode::from_raw_mode(crate::fs::PRIVATE_FILE);
-            match rustix::fs::openat(folder, &*name, flags | OFlags::CLOEXEC, mode) {
+            match rustix::fs::openat(dir, &*name, flags | OFlags::CLOEXEC, mode) {
                 Ok(made) => {
                     let file = File::from(made);
-                    let new = Self { folder, name: name.clone(), file, is_there: true };
+                    let new = Self { dir, name: name.clone(), file, is_there: true };
                     // Between the two another process may have taken it for a left-over.
                     match new.file.try_lock() {
-                        Ok(()) if is_at(&new.file, folder, &name).map_err(cannot)? => {
+                        Ok(()) if is_at(&new.file, dir, &name).map_err(cannot)? => {
                             return Ok(new);
                         }
                         Ok(()) | Err(TryLockError::WouldBlock) => wait(path, deadline)?,
@@ -81,7 +81,7 @@ impl<'f> Temporary<'f> {
                         }
                     }
                 }
-                Err(Errno::EXIST) => match remove_left_over(folder, &name, owner) {
+                Err(Errno::EXIST) => match remove_left_over(dir, &name, owner) {
                     LeftOver::Gone => {}
                     LeftOver::InUse => wait(path, deadline)?,
                     LeftOver::InTheWay(_) if number + 1 < NAMES => {
@@ -123,12 +123,12 @@ impl<'f> Temporary<'f> {
 
     /// Gives it a name that nothing has.
     pub(super) fn move_where_nothing_is(&mut self, name: &OsStr) -> std::result::Result<(), Errno> {
-        let folder = self.folder;
-        match rustix::fs::renameat_with(folder, &*self.name, folder, name, RenameFlags::NOREPLACE) {
+        let dir = self.dir;
+        match rustix::fs::renameat_with(dir, &*self.name, dir, name, RenameFlags::NOREPLACE) {
             Ok(()) => self.has_moved(),
             // Some file systems have only this, which leaves the first name for `drop`.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                rustix::fs::linkat(folder, &*self.name, folder, name, AtFlags::empty())?;
+                rustix::fs::linkat(dir, &*self.name, dir, name, AtFlags::empty())?;
             }
             Err(error) => return Err(error),
         }
@@ -143,17 +143,17 @@ impl<'f> Temporary<'f> {
     /// Removes the file that it took the place of.
     pub(super) fn remove_replaced(&mut self) {
         // Where that fails it is a left-over.
-        let _ = rustix::fs::unlinkat(self.folder, &*self.name, AtFlags::empty());
+        let _ = rustix::fs::unlinkat(self.dir, &*self.name, AtFlags::empty());
         self.has_moved();
     }
 
     /// Gives the name back to what it was exchanged with, unless that has a successor already.
     pub(super) fn exchange_back(&mut self, name: &OsStr) -> std::result::Result<(), Errno> {
-        let folder = self.folder;
+        let dir = self.dir;
         let exchange =
-            || rustix::fs::renameat_with(folder, &*self.name, folder, name, RenameFlags::EXCHANGE);
+            || rustix::fs::renameat_with(dir, &*self.name, dir, name, RenameFlags::EXCHANGE);
         exchange()?;
-        if !is_at(&self.file, folder, &self.name)? {
+        if !is_at(&self.file, dir, &self.name)? {
             // Another program has replaced the new file meanwhile: what it put there stays.
             exchange()?;
             self.remove_replaced();
@@ -165,8 +165,8 @@ impl<'f> Temporary<'f> {
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         // Not what somebody else put there.
-        if self.is_there && is_at(&self.file, self.folder, &self.name).unwrap_or(false) {
-            let _ = rustix::fs::unlinkat(self.folder, &*self.name, AtFlags::empty());
+        if self.is_there && is_at(&self.file, self.dir, &self.name).unwrap_or(false) {
+            let _ = rustix::fs::unlinkat(self.dir, &*self.name, AtFlags::empty());
         }
         let _ = self.file.unlock();
     }
@@ -181,10 +181,10 @@ enum LeftOver {
 }
 
 /// Removes what a killed process left; leaves a running process's files, and files that may be a user's.
-fn remove_left_over(folder: &OwnedFd, name: &OsStr, owner: u32) -> LeftOver {
+fn remove_left_over(dir: &OwnedFd, name: &OsStr, owner: u32) -> LeftOver {
     let in_the_way = |error: Errno| LeftOver::InTheWay(error.to_string());
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let found = match rustix::fs::openat(folder, name, flags, Mode::empty()) {
+    let found = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
         Ok(found) => File::from(found),
         Err(Errno::NOENT) => return LeftOver::Gone,
         Err(error) => return in_the_way(error),
@@ -201,8 +201,8 @@ fn remove_left_over(folder: &OwnedFd, name: &OsStr, owner: u32) -> LeftOver {
     if found.try_lock().is_err() {
         return LeftOver::InUse;
     }
-    if is_at(&found, folder, name).unwrap_or(false)
-        && let Err(error) = rustix::fs::unlinkat(folder, name, AtFlags::empty())
+    if is_at(&found, dir, name).unwrap_or(false)
+        && let Err(error) = rustix::fs::unlinkat(dir, name, AtFlags::empty())
     {
         return in_the_way(error);
     }

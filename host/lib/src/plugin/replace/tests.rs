@@ -125,7 +125,7 @@ fn missing_file_is_created_for_its_user_alone() {
     assert_eq!((home.version(), home.left_overs()), (Some(version), 0));
     assert_eq!(home.read_at("none/below/it").unwrap(), None);
     let error = home.replace_at("none/it", None, "new").unwrap_err();
-    assert!(error.message().contains("the folder of"), "{error}");
+    assert!(error.message().contains("the directory of"), "{error}");
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn mode_owner_attributes_and_access_list_are_kept() {
 }
 
 #[test]
-fn default_access_list_of_the_folder_is_not_inherited() {
+fn default_access_list_of_the_dir_is_not_inherited() {
     let home = Home::new();
     let name = "system.posix_acl_default";
     rustix::fs::setxattr(home.dir.path(), name, &access_list(), XattrFlags::empty()).unwrap();

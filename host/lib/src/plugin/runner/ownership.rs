@@ -57,10 +57,10 @@ fn ownership(found: BorrowedFd<'_>) -> io::Result<api::Ownership> {
     Ok(ownership)
 }
 
-fn below_of(folder: BorrowedFd<'_>, path: &OsStr) -> io::Result<OwnedFd> {
+fn below_of(dir: BorrowedFd<'_>, path: &OsStr) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    Ok(rustix::fs::openat2(folder, path, flags, Mode::empty(), resolve)?)
+    Ok(rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve)?)
 }
 
 #[cfg(test)]
@@ -71,8 +71,8 @@ mod tests {
 
     #[test]
     fn only_granted_objects_are_told_and_links_are_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
         std::fs::create_dir(root.join("granted")).unwrap();
         std::fs::write(root.join("granted/file"), "").unwrap();
         std::fs::write(root.join("beside"), "").unwrap();

@@ -93,7 +93,7 @@ pub(super) struct Starting(Option<mpsc::Receiver<io::Result<Child>>>);
 
 impl Starting {
     /// Has the program started, with this socket as its standard input, no more environment
-    /// than it is given, and `/` as its folder.
+    /// than it is given, and `/` as its directory.
     pub(super) fn new(launch: &Launch, socket: OwnedFd) -> io::Result<Self> {
         ids::check().map_err(io::Error::other)?;
         let mut command = Command::new(&launch.program);

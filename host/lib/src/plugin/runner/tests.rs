@@ -521,12 +521,12 @@ fn a_runner_needs_no_root() {
         // Every other test says it already.
         return;
     }
-    // From a folder that everybody can enter, wherever this was built.
-    let folder = tempfile::Builder::new()
+    // From a directory that everybody can enter, wherever this was built.
+    let dir = tempfile::Builder::new()
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .tempdir()
         .unwrap();
-    let program = folder.path().join("host");
+    let program = dir.path().join("host");
     let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status();
     assert!(copied.unwrap().success());
     let mut host = stand_in::host_at(&program, "rounds");

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use super::roots::Roots;
 use super::{Digest, Error, PluginStore, TrustSource, Trusted};
-use crate::fs::{self, Lock, PRIVATE_FILE, PRIVATE_FOLDER, SafeDir};
+use crate::fs::{self, Lock, PRIVATE_DIR, PRIVATE_FILE, SafeDir};
 
 /// How many crashes within [`CRASH_WINDOW`] quarantine a file.
 pub const CRASHES_TO_QUARANTINE: usize = 3;
@@ -18,10 +18,10 @@ pub const CRASHES_TO_QUARANTINE: usize = 3;
 /// How far apart crashes may lie and still count together.
 pub const CRASH_WINDOW: Duration = Duration::from_secs(600);
 
-/// The folder of counts in the user's data folder.
+/// The directory of counts in the user's data directory.
 const COUNTS: &str = "crashes";
 
-/// The folder of markers in the user's data folder.
+/// The directory of markers in the user's data directory.
 const MARKERS: &str = "running";
 
 /// The lock that counts and markers are changed under.
@@ -74,7 +74,7 @@ impl PluginStore {
     /// Marks that this process is about to run the plugin itself, and counts the crashes that
     /// earlier processes left evidence of, each at its own time. Nothing is marked for what the
     /// host was built with, and where
-    /// there is no folder for it.
+    /// there is no directory for it.
     ///
     /// # Errors
     /// [`Error::Quarantined`] when what was left behind was a crash too many; or when the
@@ -89,18 +89,18 @@ impl PluginStore {
         let data = &data;
         // Held from before a marker is made until it is locked: none is ever seen between.
         let _lock = data.lock(LOCK)?;
-        let folder = data.make_folder(MARKERS, PRIVATE_FOLDER)?;
+        let dir = data.make_dir(MARKERS, PRIVATE_DIR)?;
         let sha256 = trusted.sha256();
         let mine = format!("{sha256}.");
-        for name in folder.names()? {
+        for name in dir.names()? {
             let Some(name) = name.to_str().filter(|name| name.starts_with(&mine)) else {
                 continue;
             };
-            if let Some(left_over) = folder.try_lock(name)? {
+            if let Some(left_over) = dir.try_lock(name)? {
                 if let Some(crashed) = evidence(&left_over) {
                     record(data, sha256, crashed, now())?;
                 }
-                folder.remove(name)?;
+                dir.remove(name)?;
             }
         }
         if is_quarantined(data, sha256)? {
@@ -109,15 +109,15 @@ impl PluginStore {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{mine}{}-{next}", std::process::id());
-        let lock = folder.lock(&name)?;
-        Ok(Some(CrashMarker { folder, name, lock }))
+        let lock = dir.lock(&name)?;
+        Ok(Some(CrashMarker { dir, name, lock }))
     }
 }
 
 /// A plugin runs in this process. Dropped when it no longer does.
 #[derive(Debug)]
 pub struct CrashMarker {
-    folder: SafeDir,
+    dir: SafeDir,
     name: String,
     lock: Lock,
 }
@@ -132,22 +132,22 @@ impl AsFd for CrashMarker {
 impl Drop for CrashMarker {
     fn drop(&mut self) {
         // Should it stay, it is empty and tells of nothing.
-        let _ = self.folder.remove(&self.name);
+        let _ = self.dir.remove(&self.name);
     }
 }
 
 /// Whether this hash is quarantined.
 pub(super) fn is_quarantined(data: &SafeDir, sha256: &Digest) -> Result<bool, fs::Error> {
-    let Some(folder) = data.folder(COUNTS)? else { return Ok(false) };
-    let count = folder.read(&sha256.to_string(), MAX_BYTES)?;
+    let Some(dir) = data.dir(COUNTS)? else { return Ok(false) };
+    let count = dir.read(&sha256.to_string(), MAX_BYTES)?;
     Ok(count.is_some_and(|count| count == QUARANTINED.as_bytes()))
 }
 
 /// Forgets the crashes of this hash.
 pub(super) fn forget(data: &SafeDir, sha256: &Digest) -> Result<(), fs::Error> {
     let _lock = data.lock(LOCK)?;
-    match data.folder(COUNTS)? {
-        Some(folder) => folder.remove(&sha256.to_string()).map(|_| ()),
+    match data.dir(COUNTS)? {
+        Some(dir) => dir.remove(&sha256.to_string()).map(|_| ()),
         None => Ok(()),
     }
 }
@@ -162,9 +162,9 @@ fn evidence(left_over: &Lock) -> Option<u64> {
 /// Counts a crash at this time, as it is now. One that is long past, or in a future that a clock
 /// was set back from, is as old as it looks: the former counts no more, the latter is of now.
 fn record(data: &SafeDir, sha256: &Digest, crashed: u64, now: u64) -> Result<Crashes, fs::Error> {
-    let folder = data.make_folder(COUNTS, PRIVATE_FOLDER)?;
+    let dir = data.make_dir(COUNTS, PRIVATE_DIR)?;
     let name = sha256.to_string();
-    let text = folder.read(&name, MAX_BYTES)?.unwrap_or_default();
+    let text = dir.read(&name, MAX_BYTES)?.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     if text == QUARANTINED {
         return Ok(Crashes::Quarantined);
@@ -187,7 +187,7 @@ fn record(data: &SafeDir, sha256: &Digest, crashed: u64, now: u64) -> Result<Cra
     } else {
         times.iter().map(|time| format!("{time}\n")).collect()
     };
-    folder.write(&name, text.as_bytes(), PRIVATE_FILE)?;
+    dir.write(&name, text.as_bytes(), PRIVATE_FILE)?;
     Ok(if quarantined { Crashes::Quarantined } else { Crashes::Counted(times.len()) })
 }
 
@@ -213,8 +213,8 @@ mod tests {
 
     #[test]
     fn three_crashes_in_ten_minutes_quarantine_a_file_until_they_are_forgotten() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
         let (bad, good) = (Digest::of(b"bad"), Digest::of(b"good"));
         let window = CRASH_WINDOW.as_millis() as u64;
         assert_eq!(crash(&data, &bad, 1_000).unwrap(), Crashes::Counted(1));
@@ -232,8 +232,8 @@ mod tests {
 
     #[test]
     fn a_crash_counts_at_its_own_time_and_not_when_it_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
         let hash = Digest::of(b"x");
         let window = CRASH_WINDOW.as_millis() as u64;
         let now = 5 * window;
@@ -248,10 +248,10 @@ mod tests {
 
     #[test]
     fn a_damaged_count_is_begun_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
         let hash = Digest::of(b"x");
-        let counts = data.make_folder(COUNTS, PRIVATE_FOLDER).unwrap();
+        let counts = data.make_dir(COUNTS, PRIVATE_DIR).unwrap();
         counts
             .write(&hash.to_string(), b"\xff\n12x\n99999999999999999999\n-1\n500\n", 0o600)
             .unwrap();

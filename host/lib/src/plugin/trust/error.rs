@@ -10,7 +10,7 @@ use crate::plugin::pins::{self, Digest, PinLayer, PluginId};
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder on the way is not safe to use, or cannot be read or written.
+    /// A file or directory on the way is not safe to use, or cannot be read or written.
     #[error(transparent)]
     File(#[from] fs::Error),
     /// There is no pin, it is not understood, or the administrator denies it.
@@ -36,8 +36,8 @@ pub enum Error {
         /// The hash of the file as it is.
         found: Digest,
     },
-    /// The plugin is pinned, and its file is in none of the plugin folders.
-    #[error("plugin `{id}` is pinned, and its file `{name}` is in no plugin folder")]
+    /// The plugin is pinned, and its file is in none of the plugin directories.
+    #[error("plugin `{id}` is pinned, and its file `{name}` is in no plugin directory")]
     FileMissing {
         /// The plugin's id.
         id: PluginId,
@@ -132,13 +132,13 @@ pub enum Error {
         /// The hash that is quarantined.
         sha256: Digest,
     },
-    /// There is no folder for the user's data: a user without a home, or a set-id program.
+    /// There is no directory for the user's data: a user without a home, or a set-id program.
     #[error("no user data directory for plugins")]
-    NoDataFolder,
-    /// The folder to install into is not one that plugins are looked for in.
-    #[error("`{path}` is not one of the folders that plugins are looked for in", path = path.display())]
-    NotAPluginFolder {
-        /// The folder.
+    NoDataDir,
+    /// The directory to install into is not one that plugins are looked for in.
+    #[error("`{path}` is not one of the directories that plugins are looked for in", path = path.display())]
+    NotAPluginDir {
+        /// The directory.
         path: PathBuf,
     },
 }
@@ -166,8 +166,8 @@ impl Error {
             Self::Permission { .. } => "E07.permission",
             Self::PolicyMalformed { .. } => "E07.policy-malformed",
             Self::Quarantined { .. } => "E07.quarantined",
-            Self::NotAPluginFolder { .. } => "E02.not-a-plugin-folder",
-            Self::NoDataFolder => "E02.no-data-folder",
+            Self::NotAPluginDir { .. } => "E02.not-a-plugin-folder",
+            Self::NoDataDir => "E02.no-data-folder",
         }
     }
 }

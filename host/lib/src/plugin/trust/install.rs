@@ -111,9 +111,9 @@ impl Unpinned {
 /// Where a plugin is installed, which is also who vouches for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InstallTarget {
-    /// Into the user's data folder.
+    /// Into the user's data directory.
     User,
-    /// Into this one of the store's folders of packages, readable by everyone: for what builds and installs
+    /// Into this one of the store's directories of packages, readable by everyone: for what builds and installs
     /// host and plugins together.
     Packaged(PathBuf),
 }
@@ -149,12 +149,12 @@ impl PluginStore {
     /// Returns the proof that a file may be tested in a runner.
     ///
     /// # Errors
-    /// What policy and quarantine have against it; where only the system's folders count, it is nothing
+    /// What policy and quarantine have against it; where only the system's directories count, it is nothing
     /// of theirs.
     #[doc(hidden)]
     pub fn unpinned(&self, candidate: Candidate) -> Result<Unpinned, Error> {
         if self.privilege != Privilege::Ordinary {
-            return Err(Error::NoDataFolder);
+            return Err(Error::NoDataDir);
         }
         let policy = self.permit_install(&candidate, PinLayer::User)?;
         Ok(Unpinned { candidate, sandbox: policy.sandbox, namespaces: policy.namespaces })
@@ -213,7 +213,7 @@ impl PluginStore {
     ) -> Result<Trusted, Error> {
         let place = Destination::of(self, &vouch.place)?;
         self.permit_install(&candidate, place.layer)?;
-        let root = SafeDir::create_with(&place.path, place.rule, place.folder_mode)?;
+        let root = SafeDir::create_with(&place.path, place.rule, place.dir_mode)?;
         let lock = root.lock(LOCK)?;
         let pin = match self.taken(&candidate, &place, taken)? {
             Taken::ByTheSameElsewhere => None,
@@ -223,7 +223,7 @@ impl PluginStore {
         };
         store_bytes(&root, &place, &candidate)?;
         if let Some((pin, replaces)) = pin {
-            let pins = root.make_folder(pins::FOLDER, place.folder_mode)?;
+            let pins = root.make_dir(pins::DIR, place.dir_mode)?;
             pins.write(&pin.file_name(), pin.to_toml().as_bytes(), place.pin_mode)?;
             if let Some(old) = replaces.filter(|old| *old != pin.sha256) {
                 self.discard(&root, place.layer, &old, &lock)?;
@@ -273,7 +273,7 @@ impl PluginStore {
             return Err(self.not_removable(id));
         };
         let lock = root.lock(LOCK)?;
-        let Some(pins) = root.folder(pins::FOLDER)? else { return Err(self.not_removable(id)) };
+        let Some(pins) = root.dir(pins::DIR)? else { return Err(self.not_removable(id)) };
         let book = pins::PinStore::open(PinLayer::User, &root)?;
         // A pin that is not understood can be removed all the same; its file then stays.
         let sha256 = match book.map(|book| book.entry(id)) {
@@ -373,7 +373,7 @@ impl PluginStore {
                 }
             }
         }
-        if let Some(plugins) = root.folder(PLUGINS)? {
+        if let Some(plugins) = root.dir(PLUGINS)? {
             let opened = OpenedUp::new(&plugins)?;
             plugins.remove(&file_name(sha256))?;
             drop(opened);
@@ -417,7 +417,7 @@ struct Destination {
     layer: PinLayer,
     path: PathBuf,
     rule: Rule,
-    folder_mode: u32,
+    dir_mode: u32,
     plugins_mode: u32,
     plugin_mode: u32,
     pin_mode: u32,
@@ -431,21 +431,21 @@ impl Destination {
                     layer: PinLayer::User,
                     path: path.clone(),
                     rule: Rule::User,
-                    folder_mode: fs::PRIVATE_FOLDER,
+                    dir_mode: fs::PRIVATE_DIR,
                     plugins_mode: 0o500,
                     plugin_mode: 0o400,
                     pin_mode: fs::PRIVATE_FILE,
                 }),
-                _ => Err(Error::NoDataFolder),
+                _ => Err(Error::NoDataDir),
             },
             InstallTarget::Packaged(path) if !store.paths.packaged.contains(path) => {
-                Err(Error::NotAPluginFolder { path: path.clone() })
+                Err(Error::NotAPluginDir { path: path.clone() })
             }
             InstallTarget::Packaged(path) => Ok(Self {
                 layer: PinLayer::Packaged,
                 path: path.clone(),
                 rule: Rule::User,
-                folder_mode: 0o755,
+                dir_mode: 0o755,
                 plugins_mode: 0o755,
                 plugin_mode: 0o444,
                 pin_mode: 0o644,
@@ -457,7 +457,7 @@ impl Destination {
 /// Writes the bytes to the place named for their hash, unless they lie there already.
 fn store_bytes(root: &SafeDir, place: &Destination, candidate: &Candidate) -> Result<(), Error> {
     let name = file_name(&candidate.sha256);
-    let plugins = root.make_folder(PLUGINS, place.plugins_mode)?;
+    let plugins = root.make_dir(PLUGINS, place.plugins_mode)?;
     let there = plugins.read(&name, candidate.bytes.len() as u64);
     if matches!(there, Ok(Some(bytes)) if bytes == candidate.bytes) {
         return Ok(());
@@ -468,27 +468,27 @@ fn store_bytes(root: &SafeDir, place: &Destination, candidate: &Candidate) -> Re
     Ok(())
 }
 
-/// A folder that may be written to while this lives, and has its old mode again after.
-struct OpenedUp<'folder> {
-    folder: &'folder SafeDir,
+/// A directory that may be written to while this lives, and has its old mode again after.
+struct OpenedUp<'dir> {
+    dir: &'dir SafeDir,
     mode: u32,
 }
 
-impl<'folder> OpenedUp<'folder> {
-    fn new(folder: &'folder SafeDir) -> Result<Self, Error> {
-        let mode = folder.mode()?;
+impl<'dir> OpenedUp<'dir> {
+    fn new(dir: &'dir SafeDir) -> Result<Self, Error> {
+        let mode = dir.mode()?;
         if mode & 0o200 == 0 {
-            folder.set_mode(mode | 0o200)?;
+            dir.set_mode(mode | 0o200)?;
         }
-        Ok(Self { folder, mode })
+        Ok(Self { dir, mode })
     }
 }
 
 impl Drop for OpenedUp<'_> {
     fn drop(&mut self) {
-        // A folder left writable for its owner is less tidy, and no less safe from others.
+        // A directory left writable for its owner is less tidy, and no less safe from others.
         if self.mode & 0o200 == 0 {
-            let _ = self.folder.set_mode(self.mode);
+            let _ = self.dir.set_mode(self.mode);
         }
     }
 }

@@ -40,7 +40,7 @@ impl PluginStore {
     /// Returns every pin of every layer, in the order they count, and by name in each.
     ///
     /// # Errors
-    /// When a layer's folder or the policy is unsafe or cannot be read: a single pin's
+    /// When a layer's directory or the policy is unsafe or cannot be read: a single pin's
     /// fault is told with that pin.
     #[doc(hidden)]
     pub fn list(&self) -> Result<Vec<PinStatus>, Error> {
@@ -73,7 +73,7 @@ impl PluginStore {
     /// id's, or of all.
     ///
     /// # Errors
-    /// [`pins::Error::NotPinned`] when no layer has the id; or when a layer's folder is
+    /// [`pins::Error::NotPinned`] when no layer has the id; or when a layer's directory is
     /// unsafe or cannot be read.
     #[doc(hidden)]
     pub fn verify(&self, id: Option<&PluginId>) -> Result<Vec<PinVerification>, Error> {

@@ -11,7 +11,7 @@ use crate::plugin::inspect::Permission;
 use crate::plugin::pins::{Digest, PluginId};
 use crate::plugin::runner::{Namespaces, SandboxLevel};
 
-/// The policy's file in the administrator's folder.
+/// The policy's file in the administrator's directory.
 const FILE: &str = "policy.toml";
 
 /// The most bytes a policy may have: ten thousand hashes.
@@ -96,9 +96,9 @@ fn yes() -> bool {
 
 impl Policy {
     pub(super) fn read(roots: &Roots<'_>) -> Result<Self, Error> {
-        let Some(folder) = roots.administrator()? else { return Ok(Self::default()) };
-        match folder.read(FILE, MAX_BYTES)? {
-            Some(bytes) => Self::parse(&bytes, &folder.path().join(FILE)),
+        let Some(dir) = roots.administrator()? else { return Ok(Self::default()) };
+        match dir.read(FILE, MAX_BYTES)? {
+            Some(bytes) => Self::parse(&bytes, &dir.path().join(FILE)),
             None => Ok(Self::default()),
         }
     }

@@ -1,4 +1,4 @@
-//! The folders of one call: administrator's, packages', user's, each opened when it is first
+//! The directories of one call: administrator's, packages', user's, each opened when it is first
 //! needed and at most once.
 
 use std::cell::OnceCell;
@@ -10,20 +10,20 @@ use crate::paths::Paths;
 use crate::plugin::pins::{self, Digest, Pin, PinEntry, PinLayer, PinStore, PluginId};
 use crate::similar::similar;
 
-/// The folder of plugin files in each root.
+/// The directory of plugin files in each root.
 pub(super) const PLUGINS: &str = "plugins";
 
-/// All layers' folders, in the order they are asked in.
+/// All layers' directories, in the order they are asked in.
 pub(super) struct Roots<'paths> {
     all: Vec<Root<'paths>>,
 }
 
-/// One layer's folder: `pins.d` and, but for the administrator's, `plugins` lie in it.
+/// One layer's directory: `pins.d` and, but for the administrator's, `plugins` lie in it.
 pub(super) struct Root<'paths> {
     pub(super) layer: PinLayer,
     pub(super) path: &'paths Path,
     pub(super) rule: Rule,
-    folder: OnceCell<Option<SafeDir>>,
+    dir: OnceCell<Option<SafeDir>>,
 }
 
 /// A pin, and where it lies.
@@ -54,18 +54,18 @@ impl<'paths> Roots<'paths> {
         self.all.iter()
     }
 
-    /// The administrator's folder, if there is one.
+    /// The administrator's directory, if there is one.
     pub(super) fn administrator(&self) -> Result<Option<&SafeDir>, fs::Error> {
-        self.all[0].folder()
+        self.all[0].dir()
     }
 
-    /// The user's data folder, if there is one that this process can enter: a process of
+    /// The user's data directory, if there is one that this process can enter: a process of
     /// another user that was left with this one's paths works without.
     pub(super) fn data(&self) -> Result<Option<&SafeDir>, fs::Error> {
         let Some(root) = self.all.iter().find(|root| root.layer == PinLayer::User) else {
             return Ok(None);
         };
-        match root.folder() {
+        match root.dir() {
             Err(fs::Error::Io { source, .. })
                 if source.kind() == std::io::ErrorKind::PermissionDenied =>
             {
@@ -75,12 +75,12 @@ impl<'paths> Roots<'paths> {
         }
     }
 
-    /// The path of the user's data folder, whether it is there or not.
+    /// The path of the user's data directory, whether it is there or not.
     pub(super) fn data_path(&self) -> Option<&'paths Path> {
         self.all.iter().find(|root| root.layer == PinLayer::User).map(|root| root.path)
     }
 
-    /// The user's data folder, made where it is missing: what is found out about a packaged
+    /// The user's data directory, made where it is missing: what is found out about a packaged
     /// plugin is kept there as well, by users who never installed one. `None` where it
     /// cannot be.
     pub(super) fn data_made(&self) -> Option<SafeDir> {
@@ -138,8 +138,8 @@ impl<'paths> Roots<'paths> {
             if root.layer == PinLayer::Administrator {
                 continue;
             }
-            let Some(folder) = root.folder()? else { continue };
-            let Some(plugins) = folder.folder(PLUGINS)? else { continue };
+            let Some(dir) = root.dir()? else { continue };
+            let Some(plugins) = dir.dir(PLUGINS)? else { continue };
             if let Some(file) = plugins.file(&name)? {
                 return Ok(file);
             }
@@ -156,20 +156,20 @@ impl<'paths> Roots<'paths> {
 
 impl<'paths> Root<'paths> {
     fn new(layer: PinLayer, path: &'paths Path, rule: Rule) -> Self {
-        Self { layer, path, rule, folder: OnceCell::new() }
+        Self { layer, path, rule, dir: OnceCell::new() }
     }
 
-    pub(super) fn folder(&self) -> Result<Option<&SafeDir>, fs::Error> {
-        if self.folder.get().is_none() {
+    pub(super) fn dir(&self) -> Result<Option<&SafeDir>, fs::Error> {
+        if self.dir.get().is_none() {
             let opened = SafeDir::open_if_there(self.path, self.rule)?;
-            let _ = self.folder.set(opened);
+            let _ = self.dir.set(opened);
         }
-        Ok(self.folder.get().expect("it was set above").as_ref())
+        Ok(self.dir.get().expect("it was set above").as_ref())
     }
 
     pub(super) fn book(&self) -> Result<Option<PinStore>, Error> {
-        match self.folder()? {
-            Some(folder) => Ok(PinStore::open(self.layer, folder)?),
+        match self.dir()? {
+            Some(dir) => Ok(PinStore::open(self.layer, dir)?),
             None => Ok(None),
         }
     }

@@ -12,7 +12,7 @@ use crate::plugin::runner::{Namespaces, SandboxLevel};
 /// What a look at every plugin found.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    /// What is wrong with folders and with the policy.
+    /// What is wrong with directories and with the policy.
     pub(crate) faults: Vec<Error>,
     /// What the policy demands of the sandbox.
     pub(crate) sandbox: SandboxLevel,
@@ -20,7 +20,7 @@ pub(crate) struct Survey {
     pub(crate) namespaces: Namespaces,
     /// Every pin and denial, in the order they count.
     pub(crate) pins: Vec<Surveyed>,
-    /// Files in the plugin folders that no pin stands for.
+    /// Files in the plugin directories that no pin stands for.
     pub(crate) unpinned: Vec<PathBuf>,
     /// Half-written files.
     pub(crate) left_over: Vec<PathBuf>,
@@ -67,9 +67,9 @@ impl PluginStore {
             }
         }
         for root in roots.iter() {
-            // What keeps a folder from being opened was found out above.
-            let Ok(Some(folder)) = root.folder() else { continue };
-            if let Err(fault) = survey.files(root.layer, folder) {
+            // What keeps a directory from being opened was found out above.
+            let Ok(Some(dir)) = root.dir() else { continue };
+            if let Err(fault) = survey.files(root.layer, dir) {
                 survey.faults.push(fault.into());
             }
         }
@@ -117,16 +117,16 @@ impl PluginStore {
 }
 
 impl Survey {
-    /// Looks for what lies in a layer's folders and belongs to nothing.
-    fn files(&mut self, layer: PinLayer, folder: &SafeDir) -> Result<(), fs::Error> {
-        self.left_over.extend(folder.left_over()?);
-        if let Some(pins) = folder.folder(pins::FOLDER)? {
+    /// Looks for what lies in a layer's directories and belongs to nothing.
+    fn files(&mut self, layer: PinLayer, dir: &SafeDir) -> Result<(), fs::Error> {
+        self.left_over.extend(dir.left_over()?);
+        if let Some(pins) = dir.dir(pins::DIR)? {
             self.left_over.extend(pins.left_over()?);
         }
         if layer == PinLayer::Administrator {
             return Ok(());
         }
-        let Some(plugins) = folder.folder(PLUGINS)? else { return Ok(()) };
+        let Some(plugins) = dir.dir(PLUGINS)? else { return Ok(()) };
         self.left_over.extend(plugins.left_over()?);
         let pinned: Vec<String> =
             self.pins.iter().filter_map(|one| Some(file_name(&one.pin.as_ref()?.sha256))).collect();

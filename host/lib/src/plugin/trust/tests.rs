@@ -1,4 +1,4 @@
-//! From a file to proof and back, with real ELF files and real folders: what changes a
+//! From a file to proof and back, with real ELF files and real directories: what changes a
 //! file, a pin, a policy or an owner behind the store's back must show.
 
 mod people;
@@ -31,7 +31,7 @@ fn plugin(id: &str, version: &str, permissions: &str) -> Vec<u8> {
 }
 
 fn compile() -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let mut note = Vec::new();
     note.extend(9_u32.to_le_bytes());
     note.extend((32 + ROOM as u32).to_le_bytes());
@@ -48,18 +48,18 @@ fn compile() -> Vec<u8> {
          static const unsigned char note[] = {{{}}};\n",
         numbers.join(",")
     );
-    std::fs::write(folder.path().join("p.c"), code).unwrap();
+    std::fs::write(dir.path().join("p.c"), code).unwrap();
     let done = Command::new("cc")
         .args(["-shared", "-fPIC", "-s", "-o", "p.so", "p.c"])
-        .current_dir(folder.path())
+        .current_dir(dir.path())
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    std::fs::read(folder.path().join("p.so")).unwrap()
+    std::fs::read(dir.path().join("p.so")).unwrap()
 }
 
 struct Machine {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
     paths: Paths,
     store: PluginStore,
 }
@@ -68,8 +68,8 @@ fn machine() -> Machine {
     machine_in(tempfile::tempdir().unwrap())
 }
 
-fn machine_in(folder: tempfile::TempDir) -> Machine {
-    let top = folder.path().canonicalize().unwrap();
+fn machine_in(dir: tempfile::TempDir) -> Machine {
+    let top = dir.path().canonicalize().unwrap();
     let paths = Paths {
         system_config: top.join("etc"),
         user_config: None,
@@ -77,7 +77,7 @@ fn machine_in(folder: tempfile::TempDir) -> Machine {
         packaged: vec![top.join("local"), top.join("lib")],
     };
     let store = PluginStore::new(&paths, Privilege::Ordinary);
-    Machine { folder, paths, store }
+    Machine { dir, paths, store }
 }
 
 impl Machine {
@@ -86,7 +86,7 @@ impl Machine {
     }
 
     fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.folder.path().canonicalize().unwrap().join(name);
+        let path = self.dir.path().canonicalize().unwrap().join(name);
         std::fs::write(&path, bytes).unwrap();
         path
     }
@@ -311,7 +311,7 @@ fn the_administrator_s_pin_comes_first_and_her_denial_beats_all() {
 }
 
 #[test]
-fn the_administrator_s_folder_is_root_s_alone() {
+fn the_administrator_s_dir_is_root_s_alone() {
     let machine = machine();
     machine.install("memory");
     machine.etc("pins.d/x", "");
@@ -320,7 +320,7 @@ fn the_administrator_s_folder_is_root_s_alone() {
 }
 
 #[test]
-fn a_set_id_program_does_not_look_into_the_user_s_folders() {
+fn a_set_id_program_does_not_look_into_the_user_s_dirs() {
     let machine = machine();
     machine.install("mine");
     machine.package("theirs", 0);
@@ -454,7 +454,7 @@ fn refuses_what_is_no_plugin_or_not_safe() {
     let path = machine.file("p.so", &good);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
     assert_eq!(code(&path), "E02.others-write");
-    assert_eq!(code(&machine.folder.path().join("none.so")), "E02.missing");
+    assert_eq!(code(&machine.dir.path().join("none.so")), "E02.missing");
     let looks_like_hash = machine.file("h.so", &plugin(&"a".repeat(64), "1.0.0", ""));
     assert_eq!(code(&looks_like_hash), "E01.plugin-id");
     assert!(!machine.data().exists(), "looking writes nothing");
@@ -483,7 +483,7 @@ fn trusting_again_lifts_the_quarantine_of_a_package() {
     let machine = machine();
     let trusted = machine.package("memory", 0);
     for _ in 0..3 {
-        // A user without plugins of her own has a data folder all the same.
+        // A user without plugins of her own has a data directory all the same.
         std::fs::create_dir_all(machine.data()).unwrap();
         machine.store.record_crash(trusted.sha256()).unwrap();
     }

@@ -66,7 +66,7 @@ pub struct Trusted {
     verdict: Verdict,
     /// Where they were read for the proof.
     bytes: Option<Vec<u8>>,
-    /// The user's data folder, where verdicts lie.
+    /// The user's data directory, where verdicts lie.
     data: Option<PathBuf>,
 }
 
@@ -189,7 +189,7 @@ impl Trusted {
         unchanged(&self.file).map_err(|error| CopyError::From(error.into()))
     }
 
-    /// Returns the verdict with this fit, and the folder it is kept in.
+    /// Returns the verdict with this fit, and the directory it is kept in.
     pub(in crate::plugin) fn verdict_with(
         &self,
         fit: AbiCompatibility,

@@ -61,8 +61,8 @@ fn what_would_break_a_line_is_not_cached() {
 
 #[test]
 fn a_verdict_holds_for_one_state_of_one_file_and_one_host() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
     let v = verdict();
     assert!(Verdict::read(&data, &v.sha256, &v.identity, v.host).is_none());
     v.write(&data).unwrap();
@@ -79,7 +79,7 @@ fn a_verdict_holds_for_one_state_of_one_file_and_one_host() {
     assert!(other(|i| i.changed.0 += 1).is_none());
     assert!(Verdict::read(&data, &v.sha256, &v.identity, HostBuild(8)).is_none());
     // The right text under another hash's name.
-    let held = data.folder(FOLDER).unwrap().unwrap();
+    let held = data.dir(DIR).unwrap().unwrap();
     let wrong = Digest::of(b"other");
     held.write(&name(&wrong, v.host), text::write(&v).unwrap().as_bytes(), 0o600).unwrap();
     assert!(Verdict::read(&data, &wrong, &v.identity, v.host).is_none());
@@ -89,8 +89,8 @@ fn a_verdict_holds_for_one_state_of_one_file_and_one_host() {
 
 #[test]
 fn a_file_that_changed_just_now_is_not_remembered() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
     let mut v = verdict();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     v.identity.changed = (i64::try_from(now.as_secs()).unwrap() + 1, 0);
@@ -100,14 +100,14 @@ fn a_file_that_changed_just_now_is_not_remembered() {
 
 #[test]
 fn verdicts_of_hosts_long_gone_do_not_pile_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = SafeDir::open(&folder.path().canonicalize().unwrap(), Rule::User).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let data = SafeDir::open(&dir.path().canonicalize().unwrap(), Rule::User).unwrap();
     let mut v = verdict();
     for host in 1..=100 {
         v.host = HostBuild(host);
         v.write(&data).unwrap();
     }
     assert!(Verdict::read(&data, &v.sha256, &v.identity, v.host).is_some());
-    let held = data.folder(FOLDER).unwrap().unwrap();
+    let held = data.dir(DIR).unwrap().unwrap();
     assert!(held.names().unwrap().len() <= MAX_HOSTS);
 }

@@ -24,7 +24,7 @@ fn given(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 fn base() -> Base<'static> {
     Base {
-        folder: Path::new("/srv/here"),
+        dir: Path::new("/srv/here"),
         home: Some(Path::new("/home/a")),
         data: Some(Path::new("/data/keystead")),
         vault: None,
@@ -93,7 +93,7 @@ fn a_default_that_depends_on_the_vault_is_registered() {
     assert_eq!(check(&schema, &BTreeMap::new(), None), missing);
     let nobody = Base { data: None, ..base };
     let faults = validate(&schema, &BTreeMap::new(), nobody).unwrap_err();
-    assert_eq!(faults, [ParameterError::NoDataFolder { name: name() }]);
+    assert_eq!(faults, [ParameterError::NoDataDir { name: name() }]);
     for bad in ["{other}/x", "{data}", "{data}x", "store/{vault}/{x}"] {
         let schema = owned(&[Parameter::defaulting("path", ParameterKind::Path, bad, "")]);
         let faults = validate(&schema, &BTreeMap::new(), base).unwrap_err();
@@ -164,7 +164,7 @@ fn a_descriptor_cannot_be_registered() {
 
 #[test]
 fn without_a_home_only_what_needs_it_is_a_fault() {
-    let homeless = Base { folder: Path::new("/srv"), home: None, data: None, vault: None };
+    let homeless = Base { dir: Path::new("/srv"), home: None, data: None, vault: None };
     let typed = [("token", "file:~/t"), ("url", "~/kept"), ("file", "~/f")];
     let names = |name: &str| ParameterError::NoHome { name: name.into() };
     assert_eq!(faults(&typed, homeless), [names("file"), names("token"), names("cache")]);

@@ -57,9 +57,9 @@ fn a_users_files_are_private_and_the_administrators_are_for_all() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "mine").unwrap();
     sandbox.register(Layer::System, "ours").unwrap();
-    for (layer, folder, file) in [("user", 0o700, 0o600), ("system", 0o755, 0o644)] {
-        assert_eq!(mode_of(&sandbox.path(layer)), folder);
-        assert_eq!(mode_of(&sandbox.path(&format!("{layer}/vaults"))), folder);
+    for (layer, dir, file) in [("user", 0o700, 0o600), ("system", 0o755, 0o644)] {
+        assert_eq!(mode_of(&sandbox.path(layer)), dir);
+        assert_eq!(mode_of(&sandbox.path(&format!("{layer}/vaults"))), dir);
         assert_eq!(mode_of(&sandbox.path(&format!("{layer}/config.toml"))), file);
     }
     assert_eq!(mode_of(&sandbox.path("user/vaults/mine.toml")), 0o600);

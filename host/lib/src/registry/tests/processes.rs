@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use super::*;
 
 const PART: &str = "KEYSTEAD_TEST_PART";
-const FOLDER: &str = "KEYSTEAD_TEST_FOLDER";
+const DIR: &str = "KEYSTEAD_TEST_FOLDER";
 
 /// The user `nobody`, whom every machine has.
 const NOBODY: u32 = 65_534;
@@ -17,8 +17,8 @@ const NOBODY: u32 = 65_534;
 #[test]
 fn child() {
     let Ok(part) = std::env::var(PART) else { return };
-    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
-    let registry = Registry::open(&paths_in(&folder));
+    let dir = PathBuf::from(std::env::var_os(DIR).unwrap());
+    let registry = Registry::open(&paths_in(&dir));
     let (part, argument) = part.split_once(' ').unwrap_or((&part, ""));
     let answer = match part {
         "register" => {
@@ -62,7 +62,7 @@ fn child() {
 }
 
 fn command(sandbox: &Sandbox, part: &str) -> Command {
-    // The link, not the path: another user may not be able to reach the build folder.
+    // The link, not the path: another user may not be able to reach the build directory.
     arguments(Command::new("/proc/self/exe"), sandbox, part)
 }
 
@@ -71,7 +71,7 @@ fn arguments(mut command: Command, sandbox: &Sandbox, part: &str) -> Command {
         .args(["--exact", "registry::tests::processes::child", "--nocapture"])
         .env_clear()
         .env(PART, part)
-        .env(FOLDER, sandbox.folder.path())
+        .env(DIR, sandbox.dir.path())
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -79,15 +79,13 @@ fn arguments(mut command: Command, sandbox: &Sandbox, part: &str) -> Command {
     command
 }
 
-/// Returns what the child says, with the sandbox's folder shortened to `.`.
+/// Returns what the child says, with the sandbox's directory shortened to `.`.
 fn answer(sandbox: &Sandbox, output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
     let answer = text.lines().find_map(|line| line.strip_prefix("answer="));
     let answer = answer.unwrap_or_else(|| panic!("no answer: {output:?}"));
-    let real = sandbox.folder.path().canonicalize().unwrap();
-    answer
-        .replace(real.to_str().unwrap(), ".")
-        .replace(sandbox.folder.path().to_str().unwrap(), ".")
+    let real = sandbox.dir.path().canonicalize().unwrap();
+    answer.replace(real.to_str().unwrap(), ".").replace(sandbox.dir.path().to_str().unwrap(), ".")
 }
 
 /// Runs a part as a user for whom permissions count: where we are root, as `nobody`.
@@ -104,10 +102,10 @@ fn give_away(sandbox: &Sandbox) {
     if !is_root() {
         return;
     }
-    let mut folders = vec![sandbox.folder.path().to_owned()];
-    while let Some(path) = folders.pop() {
+    let mut dirs = vec![sandbox.dir.path().to_owned()];
+    while let Some(path) = dirs.pop() {
         if path.is_dir() && !path.ends_with("system") {
-            folders.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            dirs.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
         }
         if !path.starts_with(sandbox.path("system")) {
             chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -242,7 +240,7 @@ fn a_registration_of_another_user_is_refused_by_an_ordinary_one() {
 }
 
 #[test]
-fn a_read_only_folder_is_an_error_and_takes_back_what_was_done() {
+fn a_read_only_dir_is_an_error_and_takes_back_what_was_done() {
     let sandbox = Sandbox::new();
     sandbox.register(Layer::User, "one").unwrap();
     give_away(&sandbox);

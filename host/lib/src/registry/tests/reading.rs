@@ -190,7 +190,7 @@ fn a_hundred_megabytes_are_refused_unread() {
 fn what_is_not_an_ordinary_file_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.put("user/vaults/other.toml", "plugin = \"m\"");
-    fs::create_dir(sandbox.path("user/vaults/folder.toml")).unwrap();
+    fs::create_dir(sandbox.path("user/vaults/directory.toml")).unwrap();
     let fifo = sandbox.path("user/vaults/fifo.toml");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
     for vault in ["folder", "fifo"] {
@@ -324,7 +324,7 @@ fn a_damaged_file_of_the_administrator_is_not_overruled() {
 }
 
 #[test]
-fn folders_that_do_not_exist_are_empty() {
+fn dirs_that_do_not_exist_are_empty() {
     let sandbox = Sandbox::new();
     assert!(sandbox.registry.names().unwrap().is_empty());
     assert!(sandbox.registry.all().vaults.is_empty());
@@ -340,7 +340,7 @@ fn without_a_user_only_the_system_layer_counts() {
     sandbox.put("system/vaults/ours.toml", "plugin = \"m\"");
     sandbox.put("system/config.toml", "default = \"ours\"");
     sandbox.put("user/vaults/mine.toml", "plugin = \"m\"");
-    let paths = Paths { user_config: None, ..paths_in(sandbox.folder.path()) };
+    let paths = Paths { user_config: None, ..paths_in(sandbox.dir.path()) };
     let registry = Registry::open(&paths);
     assert_eq!(texts(&registry.names().unwrap()), ["ours"]);
     assert_eq!(registry.default().unwrap(), Some(name("ours")));

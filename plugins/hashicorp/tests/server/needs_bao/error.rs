@@ -46,8 +46,8 @@ fn what_is_not_mounted_and_what_is_no_kv_engine() {
 #[test]
 fn what_a_token_may_not_do_is_denied_and_not_missing() {
     let server = Bao::shared();
-    let folder = unique("denied");
-    let token = server.token_for("secret", &folder);
+    let dir = unique("denied");
+    let token = server.token_for("secret", &dir);
     let url = server.url();
     let mut vault = Opened::new(&[("address", &url), ("token", &token), ("prefix", "elsewhere")]);
     for (answer, verb, part) in [
@@ -90,12 +90,12 @@ fn a_token_that_has_expired_is_told_apart_from_one_that_may_not() {
 
 #[test]
 fn a_sealed_server_and_one_that_is_not_initialized() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let at = free();
     let configuration = format!(
         "storage \"inmem\" {{}}\nlistener \"tcp\" {{ address = \"{at}\"\n tls_disable = true }}\n"
     );
-    let server = Bao::configured(at, folder.path(), &configuration);
+    let server = Bao::configured(at, dir.path(), &configuration);
     let url = server.url();
     let ask = |token: &str| {
         let pairs = [("address", &*url), ("token", token), ("kv-version", "2")];
@@ -127,10 +127,10 @@ fn a_sealed_server_and_one_that_is_not_initialized() {
 
 #[test]
 fn a_standby_that_has_lost_its_leader() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let node = |name: &str| {
         let (at, cluster) = (free(), free());
-        let own = folder.path().join(name);
+        let own = dir.path().join(name);
         std::fs::create_dir_all(own.join("data")).unwrap();
         let configuration = format!(
             "storage \"raft\" {{ path = \"{}\"\n node_id = \"{name}\" }}\n\

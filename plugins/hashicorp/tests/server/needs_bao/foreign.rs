@@ -9,13 +9,13 @@ use serde_json::{Value as Json, json};
 use crate::bao::{Bao, ROOT, unique};
 use crate::opened::{CANARY, Opened, name, soon, told};
 
-/// Returns a vault in a folder of its own, and the folder.
+/// Returns a vault in a directory of its own, and the directory.
 fn vault(more: &[(&str, &str)]) -> (Opened, String) {
-    let folder = unique("foreign");
+    let dir = unique("foreign");
     let url = Bao::shared().url();
-    let mut pairs = vec![("address", &*url), ("token", ROOT), ("prefix", &folder)];
+    let mut pairs = vec![("address", &*url), ("token", ROOT), ("prefix", &dir)];
     pairs.extend(more);
-    (Opened::new(&pairs), folder)
+    (Opened::new(&pairs), dir)
 }
 
 /// Returns a new mount of version 1.
@@ -56,12 +56,12 @@ fn theirs() -> Vec<(&'static str, Vec<&'static str>, Value)> {
 
 #[test]
 fn what_the_client_writes_is_read() {
-    let (mut vault, folder) = vault(&[]);
+    let (mut vault, dir) = vault(&[]);
     let one = mount_one();
     let url = Bao::shared().url();
     let mut vault_one = Opened::new(&[("address", &url), ("token", ROOT), ("mount", &one)]);
     for (secret, fields, expected) in theirs() {
-        let path = format!("{folder}/{secret}");
+        let path = format!("{dir}/{secret}");
         Bao::shared().client(&[&["kv", "put", "-mount=secret", &path][..], &fields].concat());
         assert_eq!(vault.value(secret), expected, "{secret}");
         Bao::shared()
@@ -100,7 +100,7 @@ fn field_beside_a_large_number_changes_on_version_1_which_keeps_it_and_not_on_2(
 
 #[test]
 fn what_is_written_here_the_client_reads() {
-    let (mut vault, folder) = vault(&[]);
+    let (mut vault, dir) = vault(&[]);
     let one = mount_one();
     let url = Bao::shared().url();
     let mut vault_one = Opened::new(&[("address", &url), ("token", ROOT), ("mount", &one)]);
@@ -124,7 +124,7 @@ fn what_is_written_here_the_client_reads() {
         ),
     ] {
         vault.set(secret, value.duplicate()).unwrap();
-        let path = format!("{folder}/{secret}");
+        let path = format!("{dir}/{secret}");
         let read = Bao::shared().client(&["kv", "get", "-format=json", "-mount=secret", &path]);
         let read: Json = serde_json::from_str(&read).unwrap();
         assert_eq!(read["data"]["data"], expected);
@@ -138,9 +138,9 @@ fn what_is_written_here_the_client_reads() {
 
 #[test]
 fn a_field_that_the_client_changes_is_changed_and_the_rest_stays() {
-    let (mut vault, folder) = vault(&[]);
+    let (mut vault, dir) = vault(&[]);
     vault.set("map", map(vec![("b", Value::bytes(vec![1])), ("a", Value::text("2"))])).unwrap();
-    let path = format!("{folder}/map");
+    let path = format!("{dir}/map");
     Bao::shared().client(&["kv", "patch", "-mount=secret", &path, "a=new", "c=more"]);
     let expected = map(vec![
         ("b", Value::bytes(vec![1])),
@@ -152,8 +152,8 @@ fn a_field_that_the_client_changes_is_changed_and_the_rest_stays() {
 
 #[test]
 fn metadata_is_the_clients_custom_metadata() {
-    let (mut vault, folder) = vault(&[]);
-    let path = format!("{folder}/x");
+    let (mut vault, dir) = vault(&[]);
+    let path = format!("{dir}/x");
     Bao::shared().client(&["kv", "put", "-mount=secret", &path, "value=x"]);
     Bao::shared().client(&[
         "kv",
@@ -186,10 +186,10 @@ fn metadata_is_the_clients_custom_metadata() {
 
 #[test]
 fn times_of_the_server_are_read_only_and_give_way_to_custom_metadata() {
-    let (mut vault, folder) = vault(&[]);
+    let (mut vault, dir) = vault(&[]);
     vault.set("x", Value::text("1")).unwrap();
     vault.set("x", Value::text("2")).unwrap();
-    let path = format!("{folder}/x");
+    let path = format!("{dir}/x");
     let read =
         Bao::shared().client(&["kv", "metadata", "get", "-format=json", "-mount=secret", &path]);
     let read: Json = serde_json::from_str(&read).unwrap();
@@ -221,8 +221,8 @@ fn times_of_the_server_are_read_only_and_give_way_to_custom_metadata() {
 
 #[test]
 fn versions_are_the_clients_and_actions_bring_them_back() {
-    let (mut vault, folder) = vault(&[]);
-    let path = format!("{folder}/x");
+    let (mut vault, dir) = vault(&[]);
+    let path = format!("{dir}/x");
     for text in ["one", "two", "three"] {
         Bao::shared().client(&["kv", "put", "-mount=secret", &path, &format!("value={text}")]);
     }
@@ -283,18 +283,18 @@ fn versions_are_the_clients_and_actions_bring_them_back() {
 
 #[test]
 fn removed_secret_that_the_token_may_not_look_at_is_denied() {
-    let (mut vault, folder) = vault(&[]);
+    let (mut vault, dir) = vault(&[]);
     vault.set("x", Value::text("1")).unwrap();
     vault.remove("x").unwrap();
     let request = ListRemovedRequest::new(soon());
     let removed = vault.0.list_removed(&request).unwrap().secrets;
     assert_eq!(removed.len(), 1);
-    let rules = format!("path \"secret/metadata/{folder}/*\" {{ capabilities = [\"list\"] }}");
+    let rules = format!("path \"secret/metadata/{dir}/*\" {{ capabilities = [\"list\"] }}");
     let (server, policy) = (Bao::shared(), unique("lists"));
     server.must("PUT", &format!("sys/policies/acl/{policy}"), &json!({ "policy": rules }));
     let token = server.token(&[&policy], "1h");
     let url = server.url();
-    let pairs = [("address", &*url), ("token", &token), ("prefix", &folder), ("kv-version", "2")];
+    let pairs = [("address", &*url), ("token", &token), ("prefix", &dir), ("kv-version", "2")];
     let answer = Opened::new(&pairs).0.list_removed(&request);
     assert_eq!(
         told(answer.map(|page| page.secrets)),
@@ -324,14 +324,14 @@ fn a_secret_written_over_a_deleted_one_is_new() {
 
 #[test]
 fn of_many_who_create_at_once_one_does() {
-    let (_, folder) = vault(&[]);
+    let (_, dir) = vault(&[]);
     let url = Bao::shared().url();
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..8)
             .map(|number| {
-                let (url, folder) = (&url, &folder);
+                let (url, dir) = (&url, &dir);
                 scope.spawn(move || {
-                    let pairs = [("address", &**url), ("token", ROOT), ("prefix", folder)];
+                    let pairs = [("address", &**url), ("token", ROOT), ("prefix", dir)];
                     let mut vault = Opened::new(&pairs);
                     let mut set =
                         SetRequest::new(name("x"), Value::text(format!("{number}")), soon());
@@ -350,14 +350,13 @@ fn of_many_who_create_at_once_one_does() {
 
 #[test]
 fn of_many_who_write_at_once_all_do_and_each_is_a_version() {
-    let (mut vault, folder) = vault(&[]);
+    let (mut vault, dir) = vault(&[]);
     let url = Bao::shared().url();
     std::thread::scope(|scope| {
         for number in 0..4 {
-            let (url, folder) = (&url, &folder);
+            let (url, dir) = (&url, &dir);
             scope.spawn(move || {
-                let mut vault =
-                    Opened::new(&[("address", url), ("token", ROOT), ("prefix", folder)]);
+                let mut vault = Opened::new(&[("address", url), ("token", ROOT), ("prefix", dir)]);
                 vault.set("x", Value::text(format!("{number}"))).unwrap();
             });
         }
@@ -367,15 +366,15 @@ fn of_many_who_write_at_once_all_do_and_each_is_a_version() {
 }
 
 #[test]
-fn a_listing_goes_through_folders_in_order_whatever_the_size_of_its_pages() {
-    let (mut vault, folder) = vault(&[]);
+fn a_listing_goes_through_dirs_in_order_whatever_the_size_of_its_pages() {
+    let (mut vault, dir) = vault(&[]);
     let mut names =
         vec!["a", "a-b", "a/b", "a/b/c/d/e", "a.b", "b/*", "b/c", "c", "ü/x", "z/z/z/z/z/z"];
     for secret in &names {
         vault.set(secret, Value::text("x")).unwrap();
     }
-    // Beside the folder, and not in it.
-    Bao::shared().client(&["kv", "put", "-mount=secret", &format!("{folder}-other/x"), "value=x"]);
+    // Beside the directory, and not in it.
+    Bao::shared().client(&["kv", "put", "-mount=secret", &format!("{dir}-other/x"), "value=x"]);
     vault.set("b/gone", Value::text("x")).unwrap();
     vault.remove("b/gone").unwrap();
     names.sort_unstable();
@@ -387,7 +386,7 @@ fn a_listing_goes_through_folders_in_order_whatever_the_size_of_its_pages() {
     // A page that nobody has begun here is found by its cursor.
     for (at, after) in names.iter().enumerate() {
         let (mut fresh, mut request) =
-            (self::again(&folder), keystead_plugin_api::ListRequest::new(soon()));
+            (self::again(&dir), keystead_plugin_api::ListRequest::new(soon()));
         request.cursor = Some((*after).to_owned());
         let page = fresh.0.list(&request).unwrap();
         let rest: Vec<_> = page.entries.iter().map(|entry| entry.name.as_str()).collect();
@@ -395,18 +394,18 @@ fn a_listing_goes_through_folders_in_order_whatever_the_size_of_its_pages() {
     }
 }
 
-fn again(folder: &str) -> Opened {
-    Opened::new(&[("address", &Bao::shared().url()), ("token", ROOT), ("prefix", folder)])
+fn again(dir: &str) -> Opened {
+    Opened::new(&[("address", &Bao::shared().url()), ("token", ROOT), ("prefix", dir)])
 }
 
 #[test]
 fn two_vaults_with_two_accounts_never_mix() {
     let server = Bao::shared();
     let (mine, yours) = (unique("mine"), unique("yours"));
-    let tokens = [&mine, &yours].map(|folder| server.token_for("secret", folder));
+    let tokens = [&mine, &yours].map(|dir| server.token_for("secret", dir));
     let url = server.url();
-    let open = |token: &str, folder: &str| {
-        Opened::new(&[("address", &url), ("token", token), ("prefix", folder)])
+    let open = |token: &str, dir: &str| {
+        Opened::new(&[("address", &url), ("token", token), ("prefix", dir)])
     };
     let mut vaults = [open(&tokens[0], &mine), open(&tokens[1], &yours)];
     for (number, vault) in vaults.iter_mut().enumerate() {
@@ -416,7 +415,7 @@ fn two_vaults_with_two_accounts_never_mix() {
         assert_eq!(vault.value("x"), Value::text(format!("{CANARY} {number}")));
         assert_eq!(vault.names(10, None), ["x"]);
     }
-    // Each account is kept out of the other's folder by the server.
+    // Each account is kept out of the other's directory by the server.
     let mut crossed = open(&tokens[0], &yours);
     let denied =
         |verb: &str| format!("permission denied: the token may not {verb} `secret/data/{yours}/x`");
@@ -428,14 +427,14 @@ fn two_vaults_with_two_accounts_never_mix() {
 #[test]
 fn a_token_that_may_only_write_values_writes_them() {
     let server = Bao::shared();
-    let folder = unique("narrow");
+    let dir = unique("narrow");
     let rules = format!(
-        "path \"secret/data/{folder}/*\" {{ capabilities = [\"create\", \"read\", \"update\", \"delete\"] }}"
+        "path \"secret/data/{dir}/*\" {{ capabilities = [\"create\", \"read\", \"update\", \"delete\"] }}"
     );
-    server.must("PUT", &format!("sys/policies/acl/{folder}"), &json!({ "policy": rules }));
-    let token = server.token(&[&folder], "1h");
+    server.must("PUT", &format!("sys/policies/acl/{dir}"), &json!({ "policy": rules }));
+    let token = server.token(&[&dir], "1h");
     let url = server.url();
-    let mut vault = Opened::new(&[("address", &url), ("token", &token), ("prefix", &folder)]);
+    let mut vault = Opened::new(&[("address", &url), ("token", &token), ("prefix", &dir)]);
     vault.set_with("x", Value::text("1"), None, WriteMode::CreateOnly).unwrap();
     assert!(
         told(vault.set_with("x", Value::text("2"), None, WriteMode::CreateOnly))
@@ -462,7 +461,7 @@ fn a_token_that_may_only_write_values_writes_them() {
 #[test]
 fn a_listing_needs_neither_details_nor_the_right_to_look() {
     let server = Bao::shared();
-    let (mut writer, folder) = vault(&[]);
+    let (mut writer, dir) = vault(&[]);
     let mut about = Metadata::new();
     about.insert("owner", MetadataValue::Text("ann".into())).unwrap();
     writer.set_with("a/x", Value::text(CANARY), Some(about.clone()), WriteMode::Upsert).unwrap();
@@ -476,10 +475,10 @@ fn a_listing_needs_neither_details_nor_the_right_to_look() {
         ("\"list\"", ["a/x", "b", "gone"].map(|name| (name, Metadata::new())).into()),
     ] {
         let policy = unique("rights");
-        let rules = format!("path \"secret/metadata/{folder}/*\" {{ capabilities = [{rights}] }}");
+        let rules = format!("path \"secret/metadata/{dir}/*\" {{ capabilities = [{rights}] }}");
         server.must("PUT", &format!("sys/policies/acl/{policy}"), &json!({ "policy": rules }));
         let token = server.token(&["default", &policy], "1h");
-        let mut vault = Opened::new(&[("address", &url), ("token", &token), ("prefix", &folder)]);
+        let mut vault = Opened::new(&[("address", &url), ("token", &token), ("prefix", &dir)]);
         let page = vault.0.list(&keystead_plugin_api::ListRequest::new(soon())).unwrap();
         let listed: Vec<_> = page
             .entries

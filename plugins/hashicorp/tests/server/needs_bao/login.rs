@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use crate::bao::{Bao, ROOT, unique};
 use crate::opened::{CANARY, Opened, told};
 
-/// Mounts a login method under a name of its own, with a policy for a folder of that name.
+/// Mounts a login method under a name of its own, with a policy for a directory of that name.
 fn method(kind: &str) -> String {
     let server = Bao::shared();
     let name = unique(&format!("login-{kind}-"));
@@ -142,10 +142,10 @@ fn with_a_user_and_a_password() {
 #[test]
 fn with_a_token_that_is_typed() {
     let server = Bao::shared();
-    let folder = unique("typed");
-    let token = server.token_for("secret", &folder);
+    let dir = unique("typed");
+    let token = server.token_for("secret", &dir);
     let url = server.url();
-    let pairs = [("address", &*url), ("prefix", &*folder)];
+    let pairs = [("address", &*url), ("prefix", &*dir)];
     let mut vault = Opened::new(&pairs);
     let locked = vault.get("x").unwrap_err();
     for (wrong, words) in [
@@ -170,30 +170,30 @@ fn with_a_token_that_is_typed() {
 #[test]
 fn with_a_token_in_a_file_that_somebody_renews() {
     let server = Bao::shared();
-    let folder = unique("file");
+    let dir = unique("file");
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("token");
     let url = server.url();
     let shown = file.to_str().unwrap();
-    let pairs = [("address", &*url), ("token-file", shown), ("prefix", &folder)];
+    let pairs = [("address", &*url), ("token-file", shown), ("prefix", &dir)];
     let mut vault = Opened::new(&pairs);
     assert!(told(vault.get("x")).starts_with(&format!("unavailable: cannot read {shown}: ")));
     std::fs::write(&file, " \n").unwrap();
     assert_eq!(told(vault.get("x")), format!("invalid: {shown} holds no token"));
-    let first = server.token_for("secret", &folder);
+    let first = server.token_for("secret", &dir);
     std::fs::write(&file, format!("{first}\n")).unwrap();
     vault.set("x", Value::text(CANARY)).unwrap();
     server.must("POST", "auth/token/revoke", &json!({ "token": first }));
     assert!(told(vault.get("x")).contains("does not know the token"));
-    std::fs::write(&file, server.token_for("secret", &folder)).unwrap();
+    std::fs::write(&file, server.token_for("secret", &dir)).unwrap();
     assert_eq!(vault.value("x"), Value::text(CANARY));
 }
 
 #[test]
 fn a_token_of_which_little_is_left_is_renewed() {
     let server = Bao::shared();
-    let folder = unique("renewed");
-    let token = server.token_for("secret", &folder);
+    let dir = unique("renewed");
+    let token = server.token_for("secret", &dir);
     let renewal = |token: &str| {
         let looked = server.ask("GET", "auth/token/lookup-self", Some(token), &Json::Null).1;
         looked["data"]["last_renewal"].clone()
@@ -206,7 +206,7 @@ fn a_token_of_which_little_is_left_is_renewed() {
         let text = format!("keystead-hashicorp-1 {} 3600 1 {token}", ends.as_millis() + left);
         Session::new(SecretBytes::new(text.into_bytes()), std::time::Duration::from_secs(10))
     };
-    let pairs = [("address", &*url), ("prefix", &*folder)];
+    let pairs = [("address", &*url), ("prefix", &*dir)];
     let open = |left| Opened::with("kv", &pairs, Some(session(left, &token))).unwrap();
     open(3_000_000).set("x", Value::text(CANARY)).unwrap();
     assert_eq!(renewal(&token), Json::Null, "there is time enough");

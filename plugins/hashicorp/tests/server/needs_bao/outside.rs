@@ -16,21 +16,21 @@ struct Authority {
 }
 
 impl Authority {
-    fn new(folder: &Path, name: &str) -> Self {
+    fn new(dir: &Path, name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let file = folder.join(format!("{name}.pem"));
+        let file = dir.join(format!("{name}.pem"));
         std::fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
         Self { issuer: Issuer::new(params, key), file }
     }
 
-    fn sign(&self, folder: &Path, name: &str) -> (String, String) {
+    fn sign(&self, dir: &Path, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let files = ["pem", "key"].map(|end| folder.join(format!("signed-{name}.{end}")));
+        let files = ["pem", "key"].map(|end| dir.join(format!("signed-{name}.{end}")));
         std::fs::write(&files[0], certificate.pem()).unwrap();
         std::fs::write(&files[1], key.serialize_pem()).unwrap();
         let [certificate, key] = files.map(|file| file.to_str().unwrap().to_owned());

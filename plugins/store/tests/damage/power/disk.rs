@@ -12,7 +12,7 @@ use crate::vault::chmod;
 /// How much of a write is all or nothing.
 const SECTOR: usize = 512;
 
-/// A file or a folder, whatever it is called.
+/// A file or a directory, whatever it is called.
 type Node = usize;
 
 #[derive(Clone, Default)]
@@ -28,7 +28,7 @@ pub(crate) struct Disk {
 
 #[derive(Clone, Default)]
 struct File {
-    is_folder: bool,
+    is_dir: bool,
     lasting: Vec<u8>,
     pending: Vec<Pending>,
 }
@@ -48,7 +48,7 @@ enum Change {
 }
 
 impl Change {
-    fn folder(&self) -> &Path {
+    fn dir(&self) -> &Path {
         match self {
             Self::Add(path, _) | Self::Remove(path) | Self::Rename(path, _) => {
                 path.parent().unwrap()
@@ -70,16 +70,16 @@ impl Change {
 }
 
 impl Disk {
-    /// Returns a disk with what is in this folder, all of it for good.
-    pub(crate) fn of(folder: &Path) -> Self {
+    /// Returns a disk with what is in this directory, all of it for good.
+    pub(crate) fn of(dir: &Path) -> Self {
         let mut disk = Self::default();
-        disk.take(folder);
+        disk.take(dir);
         disk
     }
 
     fn take(&mut self, path: &Path) {
-        let mut file = File { is_folder: path.is_dir(), ..File::default() };
-        if file.is_folder {
+        let mut file = File { is_dir: path.is_dir(), ..File::default() };
+        if file.is_dir {
             for entry in std::fs::read_dir(path).unwrap() {
                 self.take(&entry.unwrap().path());
             }
@@ -117,8 +117,8 @@ impl Disk {
         true
     }
 
-    fn add(&mut self, path: &Path, is_folder: bool) {
-        self.nodes.push(File { is_folder, ..File::default() });
+    fn add(&mut self, path: &Path, is_dir: bool) {
+        self.nodes.push(File { is_dir, ..File::default() });
         self.now.insert(path.to_owned(), self.nodes.len() - 1);
         self.names.push(Change::Add(path.to_owned(), self.nodes.len() - 1));
     }
@@ -132,9 +132,9 @@ impl Disk {
         for pending in std::mem::take(&mut file.pending) {
             pending.apply(&mut file.lasting);
         }
-        if file.is_folder {
+        if file.is_dir {
             for change in std::mem::take(&mut self.names) {
-                match change.folder() == path {
+                match change.dir() == path {
                     true => change.apply(&mut self.lasting),
                     false => self.names.push(change),
                 }
@@ -142,7 +142,7 @@ impl Disk {
         }
     }
 
-    /// Takes the power away and writes what is left of a folder into another one.
+    /// Takes the power away and writes what is left of a directory into another one.
     pub(crate) fn fails(&self, from: &Path, into: &Path, random: &mut Random) {
         // From almost nothing to almost all.
         let share = random.below(101);
@@ -152,7 +152,7 @@ impl Disk {
                 change.apply(&mut names);
             }
         }
-        // A folder comes before what is in it; what is in one that is lost is lost.
+        // A directory comes before what is in it; what is in one that is lost is lost.
         for (path, node) in &names {
             let Ok(below) = path.strip_prefix(from) else { continue };
             let target = into.join(below);
@@ -160,7 +160,7 @@ impl Disk {
                 continue;
             }
             let file = &self.nodes[*node];
-            if file.is_folder {
+            if file.is_dir {
                 std::fs::DirBuilder::new().mode(0o700).create(&target).unwrap();
             } else {
                 std::fs::write(&target, file.left(share, random)).unwrap();

@@ -11,7 +11,7 @@ pub(crate) enum Event {
     Make(PathBuf),
     Write(PathBuf, usize, Vec<u8>),
     Truncate(PathBuf, usize),
-    /// Made all of a file, or a folder's names, last.
+    /// Made all of a file, or a directory's names, last.
     Sync(PathBuf),
     Rename(PathBuf, PathBuf),
     Unlink(PathBuf),
@@ -25,16 +25,16 @@ pub(crate) const CALLS: &str = "openat,open,creat,close,dup,dup2,dup3,write,writ
     sync_file_range,unlink,unlinkat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,mkdir,\
     mkdirat,rmdir,mmap";
 
-/// Reads a trace: what happened in this folder, and what was written to standard output.
-pub(crate) fn read(trace: &str, folder: &Path) -> Vec<Event> {
-    let mut reader = Reader { folder, files: HashMap::new(), events: Vec::new() };
+/// Reads a trace: what happened in this directory, and what was written to standard output.
+pub(crate) fn read(trace: &str, dir: &Path) -> Vec<Event> {
+    let mut reader = Reader { dir, files: HashMap::new(), events: Vec::new() };
     trace.lines().for_each(|line| reader.line(line));
     reader.events
 }
 
 struct Reader<'a> {
-    folder: &'a Path,
-    /// The files of the folder that are open, and where the next `write` goes.
+    dir: &'a Path,
+    /// The files of the directory that are open, and where the next `write` goes.
     files: HashMap<i32, (PathBuf, usize)>,
     events: Vec<Event>,
 }
@@ -122,13 +122,13 @@ impl Reader<'_> {
         arguments.iter().any(|argument| self.path(argument).is_some())
     }
 
-    /// Returns a path of the folder that is watched.
+    /// Returns a path of the directory that is watched.
     fn path(&self, argument: &str) -> Option<PathBuf> {
         if !argument.starts_with('"') {
             return None;
         }
         let path = PathBuf::from(String::from_utf8(bytes(argument)).ok()?);
-        path.starts_with(self.folder).then_some(path)
+        path.starts_with(self.dir).then_some(path)
     }
 }
 

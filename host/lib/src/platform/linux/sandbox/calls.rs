@@ -222,14 +222,14 @@ const OF_THREAD: u32 = (libc::CLONE_SETTLS
 const NOT_TO_ITSELF: [i32; 5] =
     [libc::SIGKILL, libc::SIGSTOP, libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
 
-/// The bits of a new file's mode that give whoever runs it another user's rights, or its folder
+/// The bits of a new file's mode that give whoever runs it another user's rights, or its directory
 /// other rules.
 const SPECIAL_MODE: u32 = 0o7000;
 
 /// What of a mode is for other users.
 const FOR_OTHERS: u32 = 0o077;
 
-/// The flags with which a file may be made by opening it. `O_TMPFILE` has the bit of a folder too.
+/// The flags with which a file may be made by opening it. `O_TMPFILE` has the bit of a directory too.
 const MAKES: u32 = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u32;
 
 /// How names may be changed: not with a device (`RENAME_WHITEOUT`) left where the old one was.
@@ -392,7 +392,7 @@ fn files_and_memory() -> Vec<InPart> {
     ]
 }
 
-/// Returns how files may be opened, and files and folders made. `openat2` has its words in memory.
+/// Returns how files may be opened, and files and directories made. `openat2` has its words in memory.
 fn makes() -> Vec<InPart> {
     let plain = |mode| vec![Test::masked(mode, SPECIAL_MODE, [0])];
     // Where nothing is made, the mode is whatever is in the register.

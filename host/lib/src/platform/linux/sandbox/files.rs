@@ -20,13 +20,13 @@ const RIGHTS: ABI = ABI::V6;
 /// What is read of a file.
 const READ_FILE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile});
 
-/// What is read of a folder.
+/// What is read of a directory.
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 
 /// What is done with a file in place.
 const WRITE_FILE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFile | Truncate});
 
-/// What is done below a folder: no devices, pipes or sockets are made, and nothing is run.
+/// What is done below a directory: no devices, pipes or sockets are made, and nothing is run.
 const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
     ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | MakeSym | RemoveFile
         | RemoveDir | Refer
@@ -112,13 +112,14 @@ pub(super) fn rules(
         }
     }
     for object in objects {
-        let (folder, file) = match object.access {
+        let (dir, file) = match object.access {
             FileAccess::Read => (READ, READ_FILE),
             FileAccess::ReadWrite => (WRITE, WRITE_FILE),
         };
-        rules = match is_folder(object.found) {
-            Some(is_folder) => rules
-                .add_rule(PathBeneath::new(object.found, if is_folder { folder } else { file }))?,
+        rules = match is_dir(object.found) {
+            Some(is_dir) => {
+                rules.add_rule(PathBeneath::new(object.found, if is_dir { dir } else { file }))?
+            }
             None => rules,
         };
     }
@@ -129,33 +130,33 @@ pub(super) fn rules(
 /// itself.
 pub(super) fn base_libraries() -> Vec<PathBuf> {
     let here = format!("/lib/{}-linux-gnu", std::env::consts::ARCH);
-    let mut folders = [here.as_str(), "/lib64", "/usr/lib"].into_iter().map(Path::new);
-    let Some(folder) = folders.find(|folder| folder.join(C_LIBRARY).exists()) else {
+    let mut dirs = [here.as_str(), "/lib64", "/usr/lib"].into_iter().map(Path::new);
+    let Some(dir) = dirs.find(|dir| dir.join(C_LIBRARY).exists()) else {
         return Vec::new();
     };
     // Both are there already, wherever a plugin is loaded.
     let others = ELF_BASE.iter().filter(|name| **name != C_LIBRARY && !name.starts_with("ld-"));
-    others.map(|name| folder.join(name)).collect()
+    others.map(|name| dir.join(name)).collect()
 }
 
 /// Allows what is at a path, if there is something.
 fn allow(
     rules: RulesetCreated,
     path: &Path,
-    folder: BitFlags<AccessFs>,
+    dir: BitFlags<AccessFs>,
     file: BitFlags<AccessFs>,
 ) -> Result<RulesetCreated, RulesetError> {
-    let Some((opened, is_folder)) = opened(path) else { return Ok(rules) };
-    rules.add_rule(PathBeneath::new(opened, if is_folder { folder } else { file }))
+    let Some((opened, is_dir)) = opened(path) else { return Ok(rules) };
+    rules.add_rule(PathBeneath::new(opened, if is_dir { dir } else { file }))
 }
 
 fn opened(path: &Path) -> Option<(OwnedFd, bool)> {
     let opened = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let is_folder = is_folder(opened.as_fd())?;
-    Some((opened, is_folder))
+    let is_dir = is_dir(opened.as_fd())?;
+    Some((opened, is_dir))
 }
 
-fn is_folder(opened: BorrowedFd<'_>) -> Option<bool> {
+fn is_dir(opened: BorrowedFd<'_>) -> Option<bool> {
     let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(opened).ok()?.st_mode);
     Some(kind == rustix::fs::FileType::Directory)
 }

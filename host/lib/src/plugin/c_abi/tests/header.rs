@@ -42,8 +42,8 @@ pub(super) fn told(command: &mut Command) -> Output {
 
 /// Runs a compiler on a source text.
 pub(super) fn compile(compiler: &str, language: &str, source: &str, options: &[&str], to: &Path) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("source");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("source");
     std::fs::write(&file, source).unwrap();
     let mut command = Command::new(compiler);
     command.args(["-Wall", "-Wextra", "-Werror", "-pedantic"]).args(options);
@@ -60,8 +60,8 @@ pub(super) fn in_c(expressions: &[String]) -> Vec<u64> {
          static void number(uint64_t n) {{ printf(\"%\" PRIu64 \"\\n\", n); }}\n\
          int main(void) {{\n{lines}    return 0;\n}}\n"
     );
-    let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("program");
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("program");
     compile("cc", "c", &source, &["-std=c11"], &program);
     let output = told(&mut Command::new(&program));
     String::from_utf8(output.stdout).unwrap().lines().map(|line| line.parse().unwrap()).collect()

@@ -13,13 +13,13 @@ fn numbers() -> Vec<(String, u64)> {
     names.into_iter().zip(values).collect()
 }
 
-fn written(folder: &Path, name: &str, text: &str) {
-    std::fs::write(folder.join(name), text).unwrap();
+fn written(dir: &Path, name: &str, text: &str) {
+    std::fs::write(dir.join(name), text).unwrap();
 }
 
 #[test]
 fn every_number_is_in_rust_by_bindgen_needs_bindgen() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let mut bindgen = Command::new(provided("KEYSTEAD_TEST_BINDGEN"));
     // Without what the C library declares beside.
     bindgen.args(["--no-layout-tests", "--allowlist-type", "keystead_.*", "--allowlist-var"]);
@@ -32,16 +32,16 @@ fn every_number_is_in_rust_by_bindgen_needs_bindgen() {
     let table = "pub static TABLE: fn(&keystead_plugin) -> u64 = |plugin| plugin.magic;\n\
                  pub fn size(host: &keystead_host) -> u32 { host.size }\n";
     let source = format!("#![allow(warnings)]\n{rust}\n{}{table}", uses.collect::<String>());
-    written(folder.path(), "bindings.rs", &source);
+    written(dir.path(), "bindings.rs", &source);
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut rustc = Command::new(rustc);
     rustc.args(["--edition=2021", "--crate-type=lib", "--emit=metadata", "bindings.rs"]);
-    told(rustc.current_dir(folder.path()));
+    told(rustc.current_dir(dir.path()));
 }
 
 #[test]
 fn every_number_is_in_go_by_cgo_needs_go() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let numbers = numbers();
     let lines = numbers.iter().map(|(name, value)| {
         format!("\tif uint64(C.{name}) != {value} {{\n\t\tpanic(\"{name}\")\n\t}}\n")
@@ -51,10 +51,10 @@ fn every_number_is_in_go_by_cgo_needs_go() {
          \tvar table C.keystead_plugin\n\ttable.magic = C.KEYSTEAD_MAGIC\n{}}}\n",
         lines.collect::<String>()
     );
-    written(folder.path(), "main.go", &source);
-    written(folder.path(), "go.mod", "module example/numbers\n\ngo 1.19\n");
+    written(dir.path(), "main.go", &source);
+    written(dir.path(), "go.mod", "module example/numbers\n\ngo 1.19\n");
     let mut go = Command::new(provided("KEYSTEAD_TEST_GO"));
-    go.current_dir(folder.path()).args(["run", "."]);
+    go.current_dir(dir.path()).args(["run", "."]);
     go.env("CGO_ENABLED", "1").env("CGO_CFLAGS", format!("-I{}", include().display()));
     // The cache is kept for the next run.
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins/go");
@@ -84,17 +84,17 @@ export fn keystead_plugin_v1() *const c.keystead_plugin {
 
 #[test]
 fn every_number_is_in_zig_needs_zig() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let numbers = numbers();
     let uses = numbers
         .iter()
         .map(|(name, value)| format!("    if (c.{name} != {value}) @compileError(\"{name}\");\n"));
     let source = format!("{ZIG}comptime {{\n{}}}\n", uses.collect::<String>());
-    written(folder.path(), "plugin.zig", &source);
+    written(dir.path(), "plugin.zig", &source);
     let mut zig = Command::new(provided("KEYSTEAD_TEST_ZIG"));
-    zig.current_dir(folder.path()).args(["build-lib", "-fno-emit-bin", "-lc", "plugin.zig"]);
+    zig.current_dir(dir.path()).args(["build-lib", "-fno-emit-bin", "-lc", "plugin.zig"]);
     zig.arg(format!("-I{}", include().display()));
-    let cache = folder.path().join("cache");
+    let cache = dir.path().join("cache");
     zig.env("ZIG_GLOBAL_CACHE_DIR", &cache).env("ZIG_LOCAL_CACHE_DIR", &cache);
     told(&mut zig);
 }

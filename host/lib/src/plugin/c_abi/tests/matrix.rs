@@ -114,14 +114,14 @@ fn object(
     more: &[&str],
     source: &str,
 ) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let (file, object) = (folder.path().join("source"), folder.path().join("object"));
+    let dir = tempfile::tempdir().unwrap();
+    let (file, object) = (dir.path().join("source"), dir.path().join("object"));
     std::fs::write(&file, source).unwrap();
-    std::fs::write(folder.path().join("string.h"), STRING).unwrap();
+    std::fs::write(dir.path().join("string.h"), STRING).unwrap();
     let mut command = Command::new(compiler);
     command.args(WARNINGS).arg(format!("-std={standard}")).args(more);
     if more.iter().any(|option| option.starts_with("--target=")) {
-        command.args(["-ffreestanding", "-nostdlibinc", "-isystem"]).arg(folder.path());
+        command.args(["-ffreestanding", "-nostdlibinc", "-isystem"]).arg(dir.path());
     }
     command.arg("-I").arg(include()).args(["-x", language, "-c"]).arg(&file).arg("-o").arg(&object);
     told(&mut command);
@@ -146,8 +146,8 @@ fn manifest_of_64_kib_compiles_without_warning_and_others_literals_still_warn() 
         "{source}extern const char own[];\nconst char own[] = \"{}\";\n",
         "y".repeat(65_000)
     );
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("own.c");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("own.c");
     std::fs::write(&file, own).unwrap();
     let mut command = Command::new("cc");
     command.args([
@@ -227,11 +227,11 @@ fn manifest_is_in_objects_of_every_target_needs_clang() {
 }
 
 /// Makes a library for Windows of the plugin that needs no C library.
-fn windows_library(language: &str, standard: &str, folder: &Path) -> PathBuf {
+fn windows_library(language: &str, standard: &str, dir: &Path) -> PathBuf {
     let clang = provided("KEYSTEAD_TEST_CLANG");
     let options = ["--target=x86_64-pc-windows-msvc", "-O2"];
     let object = object(&clang, language, standard, &options, BARE);
-    let (from, to) = (folder.join("bare.obj"), folder.join("bare.dll"));
+    let (from, to) = (dir.join("bare.obj"), dir.join("bare.dll"));
     std::fs::write(&from, object).unwrap();
     let mut link = Command::new(provided("KEYSTEAD_TEST_LLD"));
     // Drops what nothing refers to, as a release build does.
@@ -243,8 +243,8 @@ fn windows_library(language: &str, standard: &str, folder: &Path) -> PathBuf {
 #[test]
 fn manifest_of_windows_library_is_found_needs_clang_needs_lld() {
     for (language, standard) in [("c", "c99"), ("c++", "c++11")] {
-        let folder = tempfile::tempdir().unwrap();
-        let library = windows_library(language, standard, folder.path());
+        let dir = tempfile::tempdir().unwrap();
+        let library = windows_library(language, standard, dir.path());
         let found = inspect(&std::fs::read(library).unwrap()).unwrap();
         assert_eq!(found.manifest.id, "bare");
     }

@@ -8,8 +8,8 @@ use super::header::{compile, told};
 
 /// Compiles a program with the headers and returns what it prints.
 fn run(source: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("program");
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("program");
     let checked = ["-std=c99", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
     compile("cc", "c", source, &checked, &program);
     String::from_utf8(told(&mut Command::new(&program)).stdout).unwrap()

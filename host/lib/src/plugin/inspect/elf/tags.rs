@@ -94,7 +94,7 @@ const FLAGS: u64 = elf::DF_ORIGIN.0
     | elf::DF_STATIC_TLS.0;
 
 /// The flags a plugin may have in `DT_FLAGS_1`: plugins are bound at once and never unloaded
-/// in any case, and have no search path in which their own folder could be named.
+/// in any case, and have no search path in which their own directory could be named.
 const FLAGS_1: u64 = elf::DF_1_NOW.0 | elf::DF_1_NODELETE.0 | elf::DF_1_ORIGIN.0;
 
 /// The dynamic table, up to the entry that ends it.

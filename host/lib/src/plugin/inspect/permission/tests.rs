@@ -11,7 +11,7 @@ fn templates_are_filled_in_part_by_part() {
 }
 
 #[test]
-fn a_folder_ends_with_a_slash_and_a_files_folder_is_the_one_it_is_in() {
+fn a_dir_ends_with_a_slash_and_a_files_dir_is_the_one_it_is_in() {
     for (template, value, filled, shown) in [
         ("{x}", "/a/b", "/a/b", "under /a/b"),
         ("{x}/", "/a/b", "/a/b/", "under /a/b"),
@@ -32,7 +32,7 @@ fn a_folder_ends_with_a_slash_and_a_files_folder_is_the_one_it_is_in() {
         assert_eq!(asked.to_string(), format!("may read files {shown}"));
     }
     let asked = Permission::parse("files:{file}/..:rw").unwrap();
-    assert_eq!(asked.to_string(), "may read and write files in the folder of {file}");
+    assert_eq!(asked.to_string(), "may read and write files in the directory of {file}");
     assert_eq!(asked.text(), "files:{file}/..:rw");
     for wrong in ["files:{file}/../..:r", "files:{file}/../x:r", "files:..:r", "files:/..x/../:r"] {
         assert!(Permission::parse(wrong).is_err(), "{wrong}");

@@ -8,7 +8,7 @@ use crate::fs::{Rule, walk};
 
 /// A runner of a plugin that is a file of root's.
 struct OfRoots {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
     path: PathBuf,
     runner: Client<Runner>,
     blamed: Arc<Mutex<Vec<String>>>,
@@ -16,14 +16,14 @@ struct OfRoots {
 
 impl OfRoots {
     fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("plugin");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plugin");
         fs::write(&path, "").unwrap();
         let file = walk::open(&path, Rule::System).expect("this test is for root");
         let Stage { blamed, setup, .. } = stage("");
         let setup = Setup { image: Image::of_file(file, [7; 32], Abi::Rust), ..setup };
         let runner = Runner::open(setup, request(amply())).unwrap();
-        Self { folder, path, runner, blamed }
+        Self { dir, path, runner, blamed }
     }
 
     /// Ends the runner's process, so that the next call starts another one.
@@ -43,7 +43,7 @@ fn the_file_itself_is_what_the_runner_has_of_it() {
     let path = of_roots.path.display().to_string();
     assert_eq!(text(&mut of_roots.runner, "descriptors"), has(&path));
     // Replaced, it is still there for the next process, as it was.
-    let new = of_roots.folder.path().join("new");
+    let new = of_roots.dir.path().join("new");
     fs::write(&new, "another plugin").unwrap();
     fs::rename(new, &of_roots.path).unwrap();
     of_roots.end();

@@ -8,8 +8,8 @@ use super::*;
 const REFUSED: &str = "Permission denied (os error 13)";
 
 /// A setup whose plugin may connect to a socket that somebody listens at.
-fn with_socket(folder: &Path) -> (Stage, UnixListener) {
-    let path = folder.join("socket");
+fn with_socket(dir: &Path) -> (Stage, UnixListener) {
+    let path = dir.join("socket");
     let listener = UnixListener::bind(&path).unwrap();
     let mut stage = stage("");
     let permission = format!("socket:{}", path.display());
@@ -19,8 +19,8 @@ fn with_socket(folder: &Path) -> (Stage, UnixListener) {
 
 #[test]
 fn without_a_filter_a_plugin_with_a_socket_is_not_started_whatever_the_policy_says() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut stage, _listener) = with_socket(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let (mut stage, _listener) = with_socket(dir.path());
     stage.setup.launch.environment.push((stand_in::KERNEL.to_owned(), "filters".into()));
     let refused = match Runner::open(stage.setup, request(amply())) {
         Err(CallError::Runner(error)) => error,
@@ -42,9 +42,9 @@ fn answering() -> usize {
 
 #[test]
 fn whoever_answers_its_connections_ends_with_the_runner() {
-    let folder = tempfile::tempdir().unwrap();
-    let (stage, listener) = with_socket(folder.path());
-    let path = folder.path().join("socket").display().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let (stage, listener) = with_socket(dir.path());
+    let path = dir.path().join("socket").display().to_string();
     for _ in 0..20 {
         let mut runner = open(&stage);
         assert_eq!(text(&mut runner, &format!("greet {path}")), "done");

@@ -1,4 +1,4 @@
-//! Several at once, and people who are not root: races, umasks, missing and foreign folders.
+//! Several at once, and people who are not root: races, umasks, missing and foreign directories.
 
 use super::*;
 
@@ -50,7 +50,7 @@ fn of_twenty_files_for_one_id_one_wins_and_the_others_hear_of_it() {
 }
 
 #[test]
-fn works_without_a_folder_for_the_user() {
+fn works_without_a_dir_for_the_user() {
     let machine = machine();
     machine.package("memory", 0);
     let paths = Paths { user_data: None, ..machine.paths.clone() };
@@ -68,16 +68,16 @@ fn works_without_a_folder_for_the_user() {
 }
 
 #[test]
-fn an_unsafe_data_folder_is_an_error_and_not_passed_over() {
+fn an_unsafe_data_dir_is_an_error_and_not_passed_over() {
     let machine = machine();
     machine.install("memory");
     let loosen = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
-    for folder in ["", "pins.d", "plugins"] {
-        let path = machine.data().join(folder);
+    for dir in ["", "pins.d", "plugins"] {
+        let path = machine.data().join(dir);
         loosen(&path, 0o777);
-        assert_eq!(machine.code("memory"), "E02.others-write", "{folder}");
+        assert_eq!(machine.code("memory"), "E02.others-write", "{dir}");
         loosen(&path, 0o700);
     }
     assert_eq!(machine.code("memory"), "ok");
@@ -113,15 +113,15 @@ fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
         assert_eq!(machine.code("memory"), "E03.not-pinned");
         assert_eq!(mode(&plugins), 0o500);
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-        // For the temporary folder's own removal.
+        // For the temporary directory's own removal.
         std::fs::set_permissions(&plugins, std::fs::Permissions::from_mode(0o700)).unwrap();
     }
 }
 
 #[test]
-fn another_user_s_data_folder_is_worked_without() {
+fn another_user_s_data_dir_is_worked_without() {
     let Some(own) = crate::fs::tests::as_nobody(
-        "plugin::trust::tests::people::another_user_s_data_folder_is_worked_without",
+        "plugin::trust::tests::people::another_user_s_data_dir_is_worked_without",
         |own| std::fs::create_dir(own.join("root")).unwrap(),
     ) else {
         return;

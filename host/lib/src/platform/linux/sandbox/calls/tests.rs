@@ -184,7 +184,7 @@ fn nothing_of_a_file_but_its_content_can_be_changed_whatever_is_granted() {
 #[test]
 fn what_is_made_has_a_plain_mode() {
     let (create, nameless) = (libc::O_CREAT as u64 | 1, libc::O_TMPFILE as u64 | 1);
-    let folder = libc::O_DIRECTORY as u64;
+    let dir = libc::O_DIRECTORY as u64;
     for special in [0o4755, 0o2755, 0o1777, 0o6000, 0o7777] {
         for (call, arguments) in [
             (libc::SYS_openat, [3, 1, create, special, 0, 0]),
@@ -200,7 +200,7 @@ fn what_is_made_has_a_plain_mode() {
         }
         // The mode is nobody's where nothing is made.
         assert!(is_allowed(ALL, libc::SYS_openat, [3, 1, 0, special, 0, 0]));
-        assert!(is_allowed(ALL, libc::SYS_open, [1, folder, special, 0, 0, 0]));
+        assert!(is_allowed(ALL, libc::SYS_open, [1, dir, special, 0, 0, 0]));
     }
     assert_eq!(
         answered(ALL, libc::SYS_openat2, [0; 6]),

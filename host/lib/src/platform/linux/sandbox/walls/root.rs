@@ -28,7 +28,7 @@ pub(super) const WRITE: MountAttrFlags =
 /// A copy of a mount, with all that is mounted below it, that is nowhere yet.
 pub(super) struct Tree {
     mount: OwnedFd,
-    is_folder: bool,
+    is_dir: bool,
 }
 
 impl Tree {
@@ -36,8 +36,8 @@ impl Tree {
     /// whatever the flags say: it was named itself.
     pub(super) fn of(found: BorrowedFd<'_>, flags: MountAttrFlags) -> io::Result<Self> {
         let kind = FileType::from_raw_mode(rustix::fs::fstat(found)?.st_mode);
-        let is_folder = kind == FileType::Directory;
-        let (below, depth) = match is_folder {
+        let is_dir = kind == FileType::Directory;
+        let (below, depth) = match is_dir {
             true => (OpenTreeFlags::AT_RECURSIVE, Depth::All),
             false => (OpenTreeFlags::empty(), Depth::One),
         };
@@ -50,7 +50,7 @@ impl Tree {
             _ => flags,
         };
         attributes::set(mount.as_fd(), flags, Propagation::Private, depth)?;
-        Ok(Self { mount, is_folder })
+        Ok(Self { mount, is_dir })
     }
 }
 
@@ -85,10 +85,10 @@ impl Root {
     /// mounted: nothing here can lead elsewhere yet. What this system does not have is left out.
     pub(super) fn mount_base(&self, path: &Path, kind: FileType) -> io::Result<()> {
         let name = relative(path);
-        let is_folder = kind == FileType::Directory;
-        self.make(name, is_folder)?;
+        let is_dir = kind == FileType::Directory;
+        self.make(name, is_dir)?;
         // Half the work of copying it and moving the copy. This process is in that directory.
-        let mounted = match is_folder {
+        let mounted = match is_dir {
             true => rustix::mount::mount_bind_recursive(path, name),
             false => rustix::mount::mount_bind(path, name),
         };
@@ -110,8 +110,8 @@ impl Root {
     }
 
     /// Makes an empty file or a directory, with those above it.
-    fn make(&self, name: &Path, is_folder: bool) -> io::Result<()> {
-        let make = || match is_folder {
+    fn make(&self, name: &Path, is_dir: bool) -> io::Result<()> {
+        let make = || match is_dir {
             true => rustix::fs::mkdirat(&self.dir, name, Mode::from_raw_mode(0o755)),
             false => {
                 let (kind, mode) = (FileType::RegularFile, Mode::from_raw_mode(0o600));
@@ -163,17 +163,17 @@ impl Root {
             at = Some(next);
         }
         let here = at.as_ref().map_or(self.dir.as_fd(), AsFd::as_fd);
-        let target = self.entered(here, last, tree.is_folder)?;
+        let target = self.entered(here, last, tree.is_dir)?;
         let flags =
             MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
         Ok(move_mount(&tree.mount, "", &target, "", flags)?)
     }
 
     /// Opens a name, made if need be.
-    fn entered(&self, at: BorrowedFd<'_>, name: &OsStr, is_folder: bool) -> io::Result<OwnedFd> {
+    fn entered(&self, at: BorrowedFd<'_>, name: &OsStr, is_dir: bool) -> io::Result<OwnedFd> {
         let found = match open(at, name) {
             Err(Errno::NOENT) if rustix::fs::fstat(at)?.st_dev == self.device => {
-                if is_folder {
+                if is_dir {
                     rustix::fs::mkdirat(at, name, Mode::from_raw_mode(0o755))?;
                 } else {
                     let regular = FileType::RegularFile;
@@ -184,7 +184,7 @@ impl Root {
             found => found?,
         };
         let kind = FileType::from_raw_mode(rustix::fs::fstat(&found)?.st_mode);
-        if kind == FileType::Symlink || (kind == FileType::Directory) != is_folder {
+        if kind == FileType::Symlink || (kind == FileType::Directory) != is_dir {
             return Err(Errno::NOTDIR.into());
         }
         Ok(found)

@@ -120,15 +120,15 @@ impl File {
 }
 
 /// Returns what glibc makes of each file.
-fn load(folder: &std::path::Path, files: &[Vec<u8>]) -> Vec<String> {
-    let program = folder.join("walk");
-    std::fs::write(folder.join("walk.c"), include_str!("walk.c")).unwrap();
+fn load(dir: &std::path::Path, files: &[Vec<u8>]) -> Vec<String> {
+    let program = dir.join("walk");
+    std::fs::write(dir.join("walk.c"), include_str!("walk.c")).unwrap();
     let arguments = ["-o", "walk", "walk.c", "-ldl"];
-    let done = Command::new("cc").args(arguments).current_dir(folder).output().unwrap();
+    let done = Command::new("cc").args(arguments).current_dir(dir).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let mut paths = String::new();
     for (index, bytes) in files.iter().enumerate() {
-        let path = folder.join(format!("{index}.so"));
+        let path = dir.join(format!("{index}.so"));
         std::fs::write(&path, bytes).unwrap();
         paths += &format!("{}\n", path.display());
     }
@@ -176,8 +176,8 @@ fn compare(seed: u64, count: usize) -> (usize, usize) {
             accepted.push(file.0);
         }
     }
-    let folder = tempfile::tempdir().unwrap();
-    let lines = load(folder.path(), &accepted);
+    let dir = tempfile::tempdir().unwrap();
+    let lines = load(dir.path(), &accepted);
     let mut loaded = 0;
     let mut wrong = Vec::new();
     for (bytes, line) in accepted.iter().zip(&lines) {

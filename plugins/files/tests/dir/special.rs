@@ -1,4 +1,4 @@
-//! What is in a folder and is no file: links, pipes, sockets, folders; and names that would
+//! What is in a directory and is no file: links, pipes, sockets, directories; and names that would
 //! lead elsewhere. None of it is waited for, followed or written through.
 
 use std::fs;
@@ -130,7 +130,7 @@ fn a_pipe_that_takes_a_files_place_is_not_waited_for_either() {
 }
 
 #[test]
-fn a_name_cannot_leave_the_folder() {
+fn a_name_cannot_leave_the_dir() {
     let world = World::new();
     fs::write(world.above().join("outside"), "canary").unwrap();
     fs::create_dir(world.path("below")).unwrap();
@@ -163,7 +163,7 @@ fn files_that_no_secret_can_be_named_after_are_left_out_and_told_by_a_test() {
     fs::create_dir(world.path("below")).unwrap();
     mode(&world.path("below"), 0o700);
     for name in [&b"not-utf8-\xff"[..], b"two\nlines", b"\x1b[2Jclear"] {
-        fs::write(world.folder().join(std::ffi::OsStr::from_bytes(name)), "canary").unwrap();
+        fs::write(world.dir().join(std::ffi::OsStr::from_bytes(name)), "canary").unwrap();
     }
     let mut vault = world.read_only();
     assert_eq!(names(&mut *vault), ["token"]);
@@ -173,7 +173,7 @@ fn files_that_no_secret_can_be_named_after_are_left_out_and_told_by_a_test() {
         logged,
         [
             "left out: `\\u{1b}[2Jclear` is not UTF-8 or has control characters",
-            "left out: `below` is a folder",
+            "left out: `below` is a directory",
             "left out: `not-utf8-\u{fffd}` is not UTF-8 or has control characters",
             "left out: `two\\nlines` is not UTF-8 or has control characters",
         ]

@@ -1,5 +1,5 @@
 //! The files of a password store, in the order of their names. Links are followed to files of
-//! the same folder alone: one that leads elsewhere would import what was never put there.
+//! the same directory alone: one that leads elsewhere would import what was never put there.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -12,16 +12,16 @@ use keystead_plugin_api::MAX_VALUE_BYTES;
 use super::super::Error;
 use super::FORM;
 
-/// The most files, and as many folders: no person keeps so many by hand.
+/// The most files, and as many directories: no person keeps so many by hand.
 const MAX_FILES: usize = 100_000;
 
-/// The most folders within folders.
+/// The most directories within directories.
 const MAX_DEPTH: usize = 32;
 
 /// The most bytes of an encrypted file: the largest value, in armour.
 const MAX_FILE_BYTES: u64 = 3 * (MAX_VALUE_BYTES as u64) / 2;
 
-/// What is in a folder.
+/// What is in a directory.
 #[derive(Debug, Default)]
 pub(super) struct All {
     pub(super) found: Vec<Found>,
@@ -32,25 +32,25 @@ pub(super) struct All {
 /// A file to decrypt, or what cannot be one.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// Its path below the folder.
+    /// Its path below the directory.
     pub(super) path: PathBuf,
     /// Where its content is, or why that is not looked at.
     pub(super) place: Result<PathBuf, &'static str>,
 }
 
-/// Returns the files in a folder and the folders in it. What begins with a dot is no secret.
-pub(super) fn all(folder: &Path) -> Result<All, Error> {
-    let root = folder.canonicalize().map_err(Error::Read)?;
+/// Returns the files in a directory and the directories in it. What begins with a dot is no secret.
+pub(super) fn all(dir: &Path) -> Result<All, Error> {
+    let root = dir.canonicalize().map_err(Error::Read)?;
     let mut all = All::default();
-    // Folders yet to be looked at, and how deep each is.
-    let mut folders = vec![(PathBuf::new(), 0)];
+    // Directories yet to be looked at, and how deep each is.
+    let mut dirs = vec![(PathBuf::new(), 0)];
     let mut count = 0;
-    while let Some((within, depth)) = folders.pop() {
+    while let Some((within, depth)) = dirs.pop() {
         let listed = match root.join(&within).read_dir() {
             Ok(listed) => listed,
             Err(fault) if depth == 0 => return Err(Error::Read(fault)),
             Err(_) => {
-                all.found.push(Found { path: within, place: Err("the folder cannot be read") });
+                all.found.push(Found { path: within, place: Err("the directory cannot be read") });
                 continue;
             }
         };
@@ -70,9 +70,9 @@ pub(super) fn all(folder: &Path) -> Result<All, Error> {
             let place = root.join(&path);
             if kind.is_dir() {
                 if depth < MAX_DEPTH {
-                    folders.push((path, depth + 1));
+                    dirs.push((path, depth + 1));
                 } else {
-                    let place = Err("its folder is nested too deep");
+                    let place = Err("its directory is nested too deep");
                     all.found.push(Found { path, place });
                 }
             } else if kind.is_symlink() {
@@ -93,12 +93,12 @@ pub(super) fn all(folder: &Path) -> Result<All, Error> {
     Ok(all)
 }
 
-/// Returns the file that a link leads to, if it is one of the same folder.
+/// Returns the file that a link leads to, if it is one of the same directory.
 fn linked(root: &Path, link: &Path) -> Result<PathBuf, &'static str> {
     let target = link.canonicalize().map_err(|_| "it is a link that leads nowhere")?;
     match target.strip_prefix(root) {
-        Err(_) => Err("it is a link that leads out of the folder"),
-        Ok(_) if target.is_dir() => Err("it is a link to a folder"),
+        Err(_) => Err("it is a link that leads out of the directory"),
+        Ok(_) if target.is_dir() => Err("it is a link to a directory"),
         Ok(_) => Ok(target),
     }
 }
@@ -132,11 +132,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_files_of_the_folder_itself_are_found() {
+    fn only_files_of_the_dir_itself_are_found() {
         let outside = tempfile::tempdir().unwrap();
         fs_err::write(outside.path().join("canary.gpg"), "x").unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
         for name in [".git", ".extensions", "b", "b/c", "empty"] {
             fs_err::create_dir(at(name)).unwrap();
         }
@@ -152,7 +152,7 @@ mod tests {
         symlink("..", at("b/loop")).unwrap();
         symlink("nowhere", at("dangling.gpg")).unwrap();
         rustix::fs::mkfifoat(rustix::fs::CWD, at("fifo.gpg"), 0o600.into()).unwrap();
-        let all = all(folder.path()).unwrap();
+        let all = all(dir.path()).unwrap();
         let shown: Vec<_> = all
             .found
             .iter()
@@ -166,13 +166,13 @@ mod tests {
             [
                 "b.gpg",
                 "b/c/z.gpg",
-                "b/loop: it is a link to a folder",
+                "b/loop: it is a link to a directory",
                 "b/y.gpg",
                 "dangling.gpg: it is a link that leads nowhere",
                 "fifo.gpg: it is no file",
                 "inside.gpg",
-                "outside.gpg: it is a link that leads out of the folder",
-                "up: it is a link that leads out of the folder",
+                "outside.gpg: it is a link that leads out of the directory",
+                "up: it is a link that leads out of the directory",
             ]
         );
         assert_eq!(all.others, 3);
@@ -180,8 +180,8 @@ mod tests {
 
     #[test]
     fn what_took_the_place_of_a_file_is_not_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
         rustix::fs::mkfifoat(rustix::fs::CWD, at("fifo"), 0o600.into()).unwrap();
         assert_eq!(content(&at("fifo")).unwrap_err(), "it is no file");
         symlink("fifo", at("link")).unwrap();
@@ -192,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn folders_within_folders_have_an_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let deep = folder.path().join("d/".repeat(MAX_DEPTH + 1));
+    fn dirs_within_dirs_have_an_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("d/".repeat(MAX_DEPTH + 1));
         fs_err::create_dir_all(&deep).unwrap();
         fs_err::write(deep.join("x.gpg"), "x").unwrap();
-        let all = all(folder.path()).unwrap();
+        let all = all(dir.path()).unwrap();
         let [Found { place: Err(why), .. }] = all.found.as_slice() else { panic!("{all:?}") };
-        assert_eq!(*why, "its folder is nested too deep");
+        assert_eq!(*why, "its directory is nested too deep");
     }
 }

@@ -18,16 +18,16 @@ fn bits(world: &World, name: &str) -> u32 {
 }
 
 #[test]
-fn the_first_secret_makes_the_folder_for_its_owner_alone() {
+fn the_first_secret_makes_the_dir_for_its_owner_alone() {
     let world = World::new();
-    fs::remove_dir(world.folder()).unwrap();
+    fs::remove_dir(world.dir()).unwrap();
     let mut vault = world.read_write();
     assert_eq!(vault.remove(&to_remove("token")).unwrap_err().kind(), ErrorKind::NotFound);
     let mut replace = to_set("a/b", Value::text("canary"));
     refused(vault.set(replace), ErrorKind::Invalid, "cannot be the name of a file: it has a `/`");
     replace = to_set("token", Value::credential("bob", "canary"));
     refused(vault.set(replace), ErrorKind::Unsupported, "this is a credential");
-    assert!(!world.folder().exists(), "what was refused made it");
+    assert!(!world.dir().exists(), "what was refused made it");
 
     set(&mut *vault, "token", Value::text("canary")).unwrap();
     assert_eq!((bits(&world, ""), bits(&world, "token")), (0o700, 0o600));
@@ -58,14 +58,14 @@ fn what_a_killed_writer_left_is_no_secret_and_goes_with_the_next_write() {
     assert_eq!(get(&mut *vault, TEMPORARY).unwrap_err().kind(), ErrorKind::NotFound);
     refused(set(&mut *vault, TEMPORARY, Value::text("canary")), ErrorKind::Invalid, "begins with");
     set(&mut *vault, "token", Value::text("canary")).unwrap();
-    assert_eq!(fs::read_dir(world.folder()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(world.dir()).unwrap().count(), 1);
 }
 
 #[test]
-fn one_who_holds_the_folders_lock_is_waited_for_until_the_deadline() {
+fn one_who_holds_the_dirs_lock_is_waited_for_until_the_deadline() {
     let world = World::new();
     world.file("token", "canary-old");
-    let other = File::open(world.folder()).unwrap();
+    let other = File::open(world.dir()).unwrap();
     rustix::fs::flock(&other, FlockOperation::LockExclusive).unwrap();
     let mut vault = world.read_write();
     let mut late = to_set("token", Value::text("canary-new"));
@@ -81,7 +81,7 @@ fn one_who_holds_the_folders_lock_is_waited_for_until_the_deadline() {
 #[test]
 fn of_many_that_create_one_secret_one_does() {
     let world = World::new();
-    fs::remove_dir(world.folder()).unwrap();
+    fs::remove_dir(world.dir()).unwrap();
     let won: Vec<usize> = std::thread::scope(|scope| {
         let create = |number: usize| {
             let mut vault = world.read_write();
@@ -104,12 +104,12 @@ fn of_many_that_create_one_secret_one_does() {
 }
 
 #[test]
-fn a_link_to_nothing_is_not_taken_for_a_folder_that_could_be_made() {
+fn a_link_to_nothing_is_not_taken_for_a_dir_that_could_be_made() {
     let world = World::new();
-    fs::remove_dir(world.folder()).unwrap();
-    std::os::unix::fs::symlink("nowhere", world.folder()).unwrap();
+    fs::remove_dir(world.dir()).unwrap();
+    std::os::unix::fs::symlink("nowhere", world.dir()).unwrap();
     let mut vault = world.read_write();
-    let words = "is no folder that stays, and none can be made";
+    let words = "is no directory that stays, and none can be made";
     refused(set(&mut *vault, "token", Value::text("canary")), ErrorKind::Unavailable, words);
     assert_eq!(fs::read_dir(world.above()).unwrap().count(), 1);
 }
@@ -127,7 +127,7 @@ fn a_vault_of_others_is_not_written_to() {
         refused(answer, ErrorKind::Unsupported, words);
     }
     assert_eq!(fs::read(world.path("token")).unwrap(), b"canary");
-    assert_eq!(fs::read_dir(world.folder()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(world.dir()).unwrap().count(), 1);
 }
 
 #[test]

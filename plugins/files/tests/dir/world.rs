@@ -1,4 +1,4 @@
-//! A folder of its own for each test, and vaults over it.
+//! A directory of its own for each test, and vaults over it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use keystead_plugin_api::{
 };
 use keystead_plugin_files::Files;
 
-/// A folder with 0700, in one that is removed at the end.
+/// A directory with 0700, in one that is removed at the end.
 pub(crate) struct World {
     root: tempfile::TempDir,
     log: Arc<Mutex<Vec<String>>>,
@@ -31,22 +31,22 @@ impl World {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let world = Self { root, log: Arc::default() };
-        fs::create_dir(world.folder()).unwrap();
-        mode(&world.folder(), 0o700);
+        fs::create_dir(world.dir()).unwrap();
+        mode(&world.dir(), 0o700);
         world
     }
 
-    /// Returns the folder above the vault's.
+    /// Returns the directory above the vault's.
     pub(crate) fn above(&self) -> &Path {
         self.root.path()
     }
 
-    pub(crate) fn folder(&self) -> PathBuf {
+    pub(crate) fn dir(&self) -> PathBuf {
         self.root.path().join("secrets")
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder().join(name)
+        self.dir().join(name)
     }
 
     /// Writes a file as another program does.
@@ -69,7 +69,7 @@ impl World {
 
     fn open(&self, kind: &str, parameter: &str, trim: bool) -> Box<dyn Vault> {
         let mut parameters = Parameters::new();
-        let path = self.folder().to_str().unwrap().to_owned();
+        let path = self.dir().to_str().unwrap().to_owned();
         parameters.insert(parameter, ParameterValue::Text(path));
         parameters.insert("trim-newline", ParameterValue::Boolean(trim));
         let name = VaultName::parse("work").unwrap();

@@ -72,7 +72,7 @@ fn what_is_renamed_or_copied_with_its_time_stays_bytes_and_any_other_copy_is_a_t
     fs::rename(world.path("key"), world.path("renamed")).unwrap();
     assert_eq!(get(&mut *world.read_only(), "renamed").unwrap(), bytes());
 
-    // A folder that is restored has other numbers, and the names and times that it had.
+    // A directory that is restored has other numbers, and the names and times that it had.
     let restored = World::new();
     set(&mut *world.read_write(), "key", bytes()).unwrap();
     for name in ["key", INDEX] {

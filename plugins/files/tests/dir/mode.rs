@@ -35,12 +35,12 @@ fn a_file_that_others_may_write_is_refused_and_one_that_they_may_read_is_not() {
 }
 
 #[test]
-fn a_folder_that_others_may_write_is_refused_unless_it_is_sticky() {
+fn a_dir_that_others_may_write_is_refused_unless_it_is_sticky() {
     let world = World::new();
     world.file("token", "canary");
     for wrong in [0o770, 0o702, 0o777] {
-        mode(&world.folder(), wrong);
-        let words = format!("others may write {} (mode {wrong:03o})", world.folder().display());
+        mode(&world.dir(), wrong);
+        let words = format!("others may write {} (mode {wrong:03o})", world.dir().display());
         for mut vault in [world.read_only(), world.read_write()] {
             refused(get(&mut *vault, "token"), ErrorKind::PermissionDenied, &words);
             refused(vault.test(&to_test()), ErrorKind::PermissionDenied, &words);
@@ -52,7 +52,7 @@ fn a_folder_that_others_may_write_is_refused_unless_it_is_sticky() {
         );
     }
     // As Kubernetes mounts its volumes: others may add files there, but not replace one.
-    mode(&world.folder(), 0o1777);
+    mode(&world.dir(), 0o1777);
     get(&mut *world.read_only(), "token").unwrap();
     let mut own = world.read_write();
     refused(set(&mut *own, "b", Value::text("canary")), ErrorKind::PermissionDenied, "mode 1777");
@@ -69,8 +69,8 @@ fn a_test_tells_that_every_user_may_read() {
     }
     let mut vault = world.read_only();
     vault.test(&to_test()).unwrap();
-    assert!(world.logged().is_empty(), "nobody else may enter the folder");
-    mode(&world.folder(), 0o755);
+    assert!(world.logged().is_empty(), "nobody else may enter the directory");
+    mode(&world.dir(), 0o755);
     vault.test(&to_test()).unwrap();
     assert_eq!(world.logged(), ["every user may read 2 of the files"]);
 }

@@ -1,6 +1,6 @@
-//! The folder of a vault as it is at one moment. Kubernetes changes all files of a volume at
-//! once: it makes a new folder beside the old one and turns the link `..data`. So what belongs
-//! together is read from one open folder, and read again where it was swapped meanwhile.
+//! The directory of a vault as it is at one moment. Kubernetes changes all files of a volume at
+//! once: it makes a new directory beside the old one and turns the link `..data`. So what belongs
+//! together is read from one open directory, and read again where it was swapped meanwhile.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -16,17 +16,17 @@ use crate::failed;
 use crate::kinds;
 use crate::trust::{self, Outside};
 
-/// The link of a Kubernetes volume to the folder that holds its files now.
+/// The link of a Kubernetes volume to the directory that holds its files now.
 const DATA: &str = "..data";
 
-/// How long to wait before a folder that was just swapped is read again.
+/// How long to wait before a directory that was just swapped is read again.
 const SWAP: Duration = Duration::from_millis(1);
 
-/// How folders are opened: never through a link as their last part, but for the vault's own.
+/// How directories are opened: never through a link as their last part, but for the vault's own.
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Where a vault's files are.
-pub(crate) struct Folder {
+pub(crate) struct SecretsDir {
     path: PathBuf,
     outside: Outside,
 }
@@ -34,15 +34,15 @@ pub(crate) struct Folder {
 /// Who lays the files out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// They are in the folder itself.
+    /// They are in the directory itself.
     Plain,
-    /// They are in the folder that `..data` leads to, which is swapped as a whole.
+    /// They are in the directory that `..data` leads to, which is swapped as a whole.
     Kubernetes,
 }
 
-/// An open folder with the files of one moment.
+/// An open directory with the files of one moment.
 pub(crate) struct Snapshot {
-    /// The folder that holds the files.
+    /// The directory that holds the files.
     pub(crate) dir: OwnedFd,
     /// How people call it.
     pub(crate) path: PathBuf,
@@ -50,7 +50,7 @@ pub(crate) struct Snapshot {
     pub(crate) place: PathBuf,
     pub(crate) outside: Outside,
     pub(crate) layout: Layout,
-    /// The state of the folder itself.
+    /// The state of the directory itself.
     pub(crate) stat: Stat,
     /// What its index says.
     pub(crate) kinds: kinds::Cache,
@@ -72,11 +72,11 @@ enum Found {
     Swapped,
 }
 
-impl Folder {
-    /// Returns the folder at this path. Nothing is opened.
+impl SecretsDir {
+    /// Returns the directory at this path. Nothing is opened.
     ///
     /// # Errors
-    /// `Invalid` where it cannot be a folder's path.
+    /// `Invalid` where it cannot be a directory's path.
     pub(crate) fn new(parameter: &str, path: &str, outside: Outside) -> Result<Self> {
         let path = PathBuf::from(path);
         if !path.is_absolute() {
@@ -90,7 +90,7 @@ impl Folder {
         &self.path
     }
 
-    /// Reads from one snapshot; `None` where there is no folder. `read` is called again where
+    /// Reads from one snapshot; `None` where there is no directory. `read` is called again where
     /// the snapshot was swapped for another while it read.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl Folder {
         }
     }
 
-    /// Returns whether a snapshot is what is there now. While it is open no other folder has
+    /// Returns whether a snapshot is what is there now. While it is open no other directory has
     /// its number.
     pub(crate) fn is_still(&self, snapshot: &Snapshot) -> bool {
         let id = |stat: &Stat| (stat.st_dev, stat.st_ino);
@@ -133,13 +133,13 @@ impl Folder {
             Ok(dir) => dir,
             Err(Errno::NOENT) => return Ok(Found::Nothing),
             Err(Errno::NOTDIR) => {
-                return Err(Error::invalid(format!("{} is not a folder", path.display())));
+                return Err(Error::invalid(format!("{} is not a directory", path.display())));
             }
             Err(error) => return Err(failed("open", path, error)),
         };
         let outer = opened(dir, path, path.clone(), &self.outside, Layout::Plain)?;
         let Some(target) = data(&outer)? else { return Ok(Found::Snapshot(Box::new(outer))) };
-        // Not through another link: the name is of a folder beside it.
+        // Not through another link: the name is of a directory beside it.
         let flags = OPEN.union(OFlags::NOFOLLOW);
         match rustix::fs::openat(&outer.dir, target.as_slice(), flags, Mode::empty()) {
             Ok(dir) => {
@@ -154,7 +154,7 @@ impl Folder {
     }
 }
 
-/// Returns what an open folder is, if it is one to believe.
+/// Returns what an open directory is, if it is one to believe.
 fn opened(
     dir: OwnedFd,
     path: &Path,
@@ -164,7 +164,7 @@ fn opened(
 ) -> Result<Snapshot> {
     let stat = rustix::fs::fstat(&dir).map_err(|error| failed("read", path, error))?;
     let (stat, mount) = outside.seen(&place, stat, &dir)?;
-    trust::folder(path, &stat, mount)?;
+    trust::dir(path, &stat, mount)?;
     let outside = outside.clone();
     let kinds = kinds::Cache::default();
     Ok(Snapshot { dir, path: path.to_owned(), place, outside, layout, stat, kinds })
@@ -194,7 +194,7 @@ fn data(outer: &Snapshot) -> Result<Option<Vec<u8>>> {
 
 fn leads_out(path: &Path) -> Error {
     Error::permission_denied(format!(
-        "the link {} does not lead to a folder beside it, as those of Kubernetes do",
+        "the link {} does not lead to a directory beside it, as those of Kubernetes do",
         path.join(DATA).display()
     ))
 }

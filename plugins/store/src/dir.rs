@@ -1,4 +1,4 @@
-//! The folder of a vault: only its owner may enter it, it is on a disk of this machine, and what
+//! The directory of a vault: only its owner may enter it, it is on a disk of this machine, and what
 //! is made in it appears whole or not at all.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
@@ -25,27 +25,26 @@ const OF_A_NETWORK: [(u64, &str); 9] = [
     (0x0102_1997, "9P"),
 ];
 
-/// Checks that only its owner, who we are, may enter a folder, and that it is of this machine.
-pub(crate) fn check(folder: &Path) -> Result<()> {
-    let found = fs::metadata(folder).map_err(|error| failed("read", folder, &error))?;
+/// Checks that only its owner, who we are, may enter a directory, and that it is of this machine.
+pub(crate) fn check(dir: &Path) -> Result<()> {
+    let found = fs::metadata(dir).map_err(|error| failed("read", dir, &error))?;
     if !found.is_dir() {
-        return Err(Error::invalid(format!("{} is not a folder", folder.display())));
+        return Err(Error::invalid(format!("{} is not a directory", dir.display())));
     }
-    private(folder, &found, "700")?;
-    let system =
-        rustix::fs::statfs(folder).map_err(|error| failed("read", folder, &error.into()))?;
+    private(dir, &found, "700")?;
+    let system = rustix::fs::statfs(dir).map_err(|error| failed("read", dir, &error.into()))?;
     // The number's type differs between architectures; only 32 bits of it mean anything.
     let number = system.f_type as u64 & 0xffff_ffff;
     match OF_A_NETWORK.iter().find(|(known, _)| *known == number) {
         None => Ok(()),
         Some((_, name)) => Err(Error::unsupported(format!(
             "{} is on a network file system ({name}), whose locks cannot be relied on",
-            folder.display()
+            dir.display()
         ))),
     }
 }
 
-/// Checks that a file or folder is ours, and that nobody else may do anything with it.
+/// Checks that a file or directory is ours, and that nobody else may do anything with it.
 pub(crate) fn private(path: &Path, found: &Metadata, mode: &str) -> Result<()> {
     let shown = path.display();
     if found.uid() != rustix::process::geteuid().as_raw() {
@@ -63,25 +62,25 @@ pub(crate) fn private(path: &Path, found: &Metadata, mode: &str) -> Result<()> {
     }
 }
 
-/// Makes a folder and those above it that are missing, for its owner alone and for good.
-pub(crate) fn make(folder: &Path) -> Result<()> {
-    let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+/// Makes a directory and those above it that are missing, for its owner alone and for good.
+pub(crate) fn make(dir: &Path) -> Result<()> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
     // Another process may have made it a moment ago, and been killed before that was for good.
     if missing.is_empty() {
-        return match sync_folder_of(folder) {
+        return match sync_dir_of(dir) {
             // Where one may not look was not made by us.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-            synced => synced.map_err(|error| failed("make", folder, &error)),
+            synced => synced.map_err(|error| failed("make", dir, &error)),
         };
     }
-    for folder in missing.into_iter().rev() {
-        match DirBuilder::new().mode(0o700).create(folder) {
+    for dir in missing.into_iter().rev() {
+        match DirBuilder::new().mode(0o700).create(dir) {
             Ok(()) => {}
             // Another process was faster, and may be killed before it is made for good.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed("make", folder, &error)),
+            Err(error) => return Err(failed("make", dir, &error)),
         }
-        sync_folder_of(folder).map_err(|error| failed("make", folder, &error))?;
+        sync_dir_of(dir).map_err(|error| failed("make", dir, &error))?;
     }
     Ok(())
 }
@@ -139,7 +138,7 @@ impl NewFile {
             }
             Err(error) => return Err(written(error.into())),
         }
-        sync_folder_of(&self.path).map_err(written)?;
+        sync_dir_of(&self.path).map_err(written)?;
         Ok(true)
     }
 }
@@ -172,9 +171,9 @@ pub(crate) fn write_new(path: &Path, content: &[u8]) -> Result<bool> {
 }
 
 /// Without this a power failure could take a new file's name away.
-fn sync_folder_of(path: &Path) -> io::Result<()> {
+fn sync_dir_of(path: &Path) -> io::Result<()> {
     match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
+        Some(dir) => File::open(dir)?.sync_all(),
         None => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! Volumes of Kubernetes: a link `..data` to a folder that holds the files, swapped as a whole
+//! Volumes of Kubernetes: a link `..data` to a directory that holds the files, swapped as a whole
 //! while they are read.
 
 use std::fs;
@@ -31,14 +31,14 @@ fn publish(world: &World, generation: usize, files: &[(&str, &str)]) {
     symlink(&new, world.path("..data_tmp")).unwrap();
     fs::rename(world.path("..data_tmp"), world.path("..data")).unwrap();
     if let Some(old) = old {
-        fs::remove_dir_all(world.folder().join(old)).unwrap();
+        fs::remove_dir_all(world.dir().join(old)).unwrap();
     }
 }
 
 #[test]
 fn a_volume_has_its_keys_and_nothing_else() {
     let world = World::new();
-    mode(&world.folder(), 0o1777);
+    mode(&world.dir(), 0o1777);
     publish(&world, 1, &[("user", "bob"), (".dockerconfigjson", "{}"), ("password", "canary")]);
     let mut vault = world.read_only();
     assert_eq!(names(&mut *vault), [".dockerconfigjson", "password", "user"]);
@@ -148,7 +148,7 @@ fn the_pages_of_a_listing_are_of_one_generation() {
 }
 
 #[test]
-fn a_link_that_does_not_lead_to_a_folder_beside_it_is_refused() {
+fn a_link_that_does_not_lead_to_a_dir_beside_it_is_refused() {
     let world = World::new();
     let outside = world.above().join("..outside");
     fs::create_dir(&outside).unwrap();
@@ -160,7 +160,7 @@ fn a_link_that_does_not_lead_to_a_folder_beside_it_is_refused() {
     for target in targets {
         let _ = fs::remove_file(world.path("..data"));
         symlink(target, world.path("..data")).unwrap();
-        let words = "does not lead to a folder beside it";
+        let words = "does not lead to a directory beside it";
         refused(get(&mut *world.read_only(), "password"), ErrorKind::PermissionDenied, words);
         refused(
             world.read_only().list(&ListRequest::new(soon())),

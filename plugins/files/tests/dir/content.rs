@@ -101,11 +101,11 @@ fn a_file_tells_when_it_was_written_and_nothing_else() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_an_error_where_others_should_have_made_it() {
+fn a_dir_that_is_not_there_is_an_error_where_others_should_have_made_it() {
     let world = World::new();
-    fs::remove_dir(world.folder()).unwrap();
+    fs::remove_dir(world.dir()).unwrap();
     let mut vault = world.read_only();
-    let words = format!("the folder {} is not there", world.folder().display());
+    let words = format!("the directory {} is not there", world.dir().display());
     refused(get(&mut *vault, "token"), ErrorKind::Unavailable, &words);
     refused(vault.describe(&to_describe("token")), ErrorKind::Unavailable, &words);
     refused(vault.test(&to_test()), ErrorKind::Unavailable, &words);
@@ -121,10 +121,10 @@ fn a_folder_that_is_not_there_is_an_error_where_others_should_have_made_it() {
     assert_eq!(get(&mut *own, "token").unwrap_err().kind(), ErrorKind::NotFound);
     assert!(names(&mut *own).is_empty());
     own.test(&to_test()).unwrap();
-    assert_eq!(world.logged(), ["there is no folder yet: the first secret makes it"]);
-    assert!(!world.folder().exists());
+    assert_eq!(world.logged(), ["there is no directory yet: the first secret makes it"]);
+    assert!(!world.dir().exists());
 
-    // What is there is no folder.
-    fs::write(world.folder(), "canary").unwrap();
-    refused(get(&mut *vault, "token"), ErrorKind::Invalid, "is not a folder");
+    // What is there is no directory.
+    fs::write(world.dir(), "canary").unwrap();
+    refused(get(&mut *vault, "token"), ErrorKind::Invalid, "is not a directory");
 }

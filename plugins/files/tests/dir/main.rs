@@ -1,4 +1,4 @@
-//! Folders as others leave them, and what a vault makes of them.
+//! Directories as others leave them, and what a vault makes of them.
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
 mod content;
