@@ -263,12 +263,12 @@ fn system_vault_of_a_capable_copy_is_opened_in_a_runner_without_capabilities() {
         packaged: vec![packaged.clone()],
     };
     let store = PluginStore::new(&paths, Privilege::Ordinary);
-    let vouch = TrustDecision {
+    let decision = TrustDecision {
         place: trust::InstallTarget::Packaged(packaged),
         in_process: InProcess::Never,
     };
     let candidate = store.examine(super::sandbox::plugin()).unwrap();
-    store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
+    store.install(candidate, &decision, OnIdConflict::Refuse).unwrap();
     for name in ["passwd", "group"] {
         fs::copy(Path::new("/etc").join(name), root.join("etc").join(name)).unwrap();
     }

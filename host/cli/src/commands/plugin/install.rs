@@ -45,8 +45,8 @@ pub(super) fn run(args: &Args, scene: &CommandContext<'_>) -> Result<Exit, Failu
             &format!("Install plugin `{id}`?"),
             "add `--yes` to install it without being asked",
         )?;
-        let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-        plugins.install(candidate, &vouch, OnIdConflict::Refuse)?;
+        let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+        plugins.install(candidate, &decision, OnIdConflict::Refuse)?;
     }
     if let Some(answer) = answer {
         scene.ui.json(&answer)?;

@@ -81,7 +81,7 @@ impl PluginStore {
     /// marker cannot be kept.
     #[doc(hidden)]
     pub fn hold_marker(&self, trusted: &Trusted) -> Result<Option<CrashMarker>, Error> {
-        if trusted.vouched_by() == TrustSource::Builtin {
+        if trusted.trust_source() == TrustSource::Builtin {
             return Ok(None);
         }
         let roots = Roots::new(&self.paths, self.privilege);

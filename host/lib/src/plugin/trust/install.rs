@@ -208,17 +208,17 @@ impl PluginStore {
     pub fn install(
         &self,
         candidate: Candidate,
-        vouch: &TrustDecision,
+        decision: &TrustDecision,
         taken: OnIdConflict,
     ) -> Result<Trusted, Error> {
-        let place = Destination::of(self, &vouch.place)?;
+        let place = Destination::of(self, &decision.place)?;
         self.permit_install(&candidate, place.layer)?;
         let root = SafeDir::create_with(&place.path, place.rule, place.dir_mode)?;
         let lock = root.lock(LOCK)?;
         let pin = match self.taken(&candidate, &place, taken)? {
             Taken::ByTheSameElsewhere => None,
             Taken::Free { replaces } => {
-                Some((candidate.pin(vouch.in_process, place.layer), replaces))
+                Some((candidate.pin(decision.in_process, place.layer), replaces))
             }
         };
         store_bytes(&root, &place, &candidate)?;
@@ -399,7 +399,7 @@ impl Candidate {
             size: Some(self.bytes.len() as u64),
             version: Some(self.inspected.manifest.version.clone()),
             source: Some(self.path.to_string_lossy().into_owned()),
-            when: Some(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)),
+            trusted_at: Some(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)),
         }
     }
 }

@@ -8,12 +8,12 @@ fn twenty_threads_that_install_at_once_lose_nothing() {
     let sources: Vec<_> = (0..20)
         .map(|n| machine.file(&format!("{n}.so"), &plugin(&format!("p{n}"), "1.0.0", "")))
         .collect();
-    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
     std::thread::scope(|scope| {
         for source in &sources {
             scope.spawn(|| {
                 let candidate = machine.store.examine(source).unwrap();
-                machine.store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap();
+                machine.store.install(candidate, &decision, OnIdConflict::Refuse).unwrap();
             });
         }
     });
@@ -30,14 +30,14 @@ fn of_twenty_files_for_one_id_one_wins_and_the_others_hear_of_it() {
     let sources: Vec<_> = (0..20)
         .map(|n| machine.file(&format!("{n}.so"), &plugin("same", &format!("1.0.{n}"), "")))
         .collect();
-    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
     let codes: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = sources
             .iter()
             .map(|source| {
                 let install = || {
                     let candidate = machine.store.examine(source).unwrap();
-                    machine.store.install(candidate, &vouch, OnIdConflict::Refuse)
+                    machine.store.install(candidate, &decision, OnIdConflict::Refuse)
                 };
                 scope.spawn(move || install().map_or_else(|error| error.code(), |_| "ok"))
             })
@@ -61,8 +61,8 @@ fn works_without_a_dir_for_the_user() {
     assert_eq!(store.record_crash(trusted.sha256()).unwrap(), Crashes::NotKept);
     assert!(store.hold_marker(&trusted).unwrap().is_none());
     let candidate = store.examine(&machine.file("p.so", &plugin("new", "1.0.0", ""))).unwrap();
-    let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-    let error = store.install(candidate, &vouch, OnIdConflict::Refuse).unwrap_err();
+    let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+    let error = store.install(candidate, &decision, OnIdConflict::Refuse).unwrap_err();
     assert_eq!(error.code(), "E02.no-data-folder");
     assert_eq!(store.remove(&id("new")).unwrap_err().code(), "E02.no-data-folder");
 }
@@ -98,9 +98,9 @@ fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
             machine.store.examine(&path).unwrap()
         });
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
-        let vouch = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
-        machine.store.install(first, &vouch, OnIdConflict::Refuse).unwrap();
-        let trusted = machine.store.install(second, &vouch, OnIdConflict::Replace).unwrap();
+        let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
+        machine.store.install(first, &decision, OnIdConflict::Refuse).unwrap();
+        let trusted = machine.store.install(second, &decision, OnIdConflict::Replace).unwrap();
         assert_eq!(trusted.manifest().version.patch, 1);
         let plugins = machine.data().join("plugins");
         assert_eq!((mode(&plugins), mode(trusted.path())), (0o500, 0o400));
