@@ -81,6 +81,7 @@ fn told(sandbox: &Sandbox) -> BTreeMap<String, Value> {
 }
 
 #[test]
+#[ignore = "needs pynacl"]
 fn another_reader_needs_pynacl_to_read_the_golden_file_by_each_of_its_slots() {
     let (sandbox, dir) = sandbox();
     unpack(&dir);
@@ -104,6 +105,7 @@ fn another_reader_needs_pynacl_to_read_the_golden_file_by_each_of_its_slots() {
 }
 
 #[test]
+#[ignore = "needs pynacl"]
 fn another_reader_needs_pynacl_to_read_what_the_plugin_writes_today() {
     let (sandbox, dir) = sandbox();
     fs::write(sandbox.here("pass.given"), format!("{CANARY} p\u{e4}ss")).unwrap();

@@ -306,6 +306,7 @@ fn the_page_of_all_commands_is_what_the_tree_gives() {
 }
 
 #[test]
+#[ignore = "needs groff"]
 fn the_manual_is_set_without_a_warning_needs_groff() {
     let groff = std::env::var_os("KEYSTEAD_TEST_GROFF").expect("`cargo xtask test` provides groff");
     let sandbox = Sandbox::empty();

@@ -84,9 +84,10 @@ fn an_unsafe_data_dir_is_an_error_and_not_passed_over() {
 }
 
 #[test]
-fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
+#[ignore = "needs root"]
+fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask_needs_root() {
     let Some(own) = crate::fs::tests::as_nobody(
-        "plugin::trust::tests::people::an_ordinary_user_installs_upgrades_and_removes_under_any_umask",
+        "plugin::trust::tests::people::an_ordinary_user_installs_upgrades_and_removes_under_any_umask_needs_root",
         |_| {},
     ) else {
         return;
@@ -119,9 +120,10 @@ fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask() {
 }
 
 #[test]
-fn another_user_s_data_dir_is_worked_without() {
+#[ignore = "needs root"]
+fn another_user_s_data_dir_is_worked_without_needs_root() {
     let Some(own) = crate::fs::tests::as_nobody(
-        "plugin::trust::tests::people::another_user_s_data_dir_is_worked_without",
+        "plugin::trust::tests::people::another_user_s_data_dir_is_worked_without_needs_root",
         |own| std::fs::create_dir(own.join("root")).unwrap(),
     ) else {
         return;
