@@ -22,6 +22,7 @@ mod meta;
 mod mount;
 mod names;
 mod plugin;
+mod plugin_for_all_users;
 mod plugin_new;
 mod plugin_test;
 pub(crate) mod prompt;

@@ -232,7 +232,7 @@ Imported into vault `work`: 1 new (1 text).
         str![[r#"
 exit code 2
 --- stderr
-Error: invalid value 'colour=Title' for '--column <ROLE=HEADER>': a column is no `colour`, but one of name, directory, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
+Error: invalid value 'colour=Title' for '--column <ROLE=HEADER>': a column is no `colour`, but one of name, folder, value, user, password, notes, totp, url, tags, favourite, created, updated, expires, field.LABEL, meta.KEY
 
 For more information, try '--help'.
 
@@ -353,7 +353,7 @@ Code: E13.not-of-form
 
 "#]]
     );
-    std::fs::create_dir(sandbox.here("folder")).unwrap();
+    std::fs::create_dir(sandbox.here("directory")).unwrap();
     assert_data_eq!(
         sandbox.run("import directory --yes", &[]),
         str![[r#"

@@ -387,7 +387,7 @@ exit code 1
 --- stderr
 Error: The id `memory` is taken by the user pin `[ROOT]/home/.local/share/keystead/pins.d/memory.toml` of another file (SHA-256 [SHA256])
 Hint: run `keystead plugin show memory` to see what is installed
-Hint: run `keystead plugin trust FILE` to put the new file in its place
+Hint: run `keystead plugin upgrade FILE` to put the new file in its place
 Code: E07.id-taken
 
 "#]]

@@ -21,7 +21,10 @@ use crate::value::input;
 const SYSTEM_CONFIG: &str = "/etc/keystead";
 
 /// Where packages put plugins and their pins.
-const PACKAGED: [&str; 2] = ["/usr/local/lib/keystead", "/usr/lib/keystead"];
+const PACKAGED: [&str; 2] = [LOCAL, "/usr/lib/keystead"];
+
+/// Where an administrator installs plugins for all users.
+pub(crate) const LOCAL: &str = "/usr/local/lib/keystead";
 
 /// What the process was started with.
 #[derive(Debug)]

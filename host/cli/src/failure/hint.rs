@@ -327,7 +327,10 @@ impl Found {
             }
             Error::IdTaken { id, .. } => {
                 self.hint(format!("run `keystead plugin show {id}` to see what is installed"));
-                self.hint("run `keystead plugin trust FILE` to put the new file in its place");
+                self.hint("run `keystead plugin upgrade FILE` to put the new file in its place");
+            }
+            Error::NotYours { layer: pins::PinLayer::Administrator, .. } => {
+                self.hint("add `--system`, as root");
             }
             Error::NoDataDir => self.hint(NO_HOME),
             Error::File(error) | Error::Pin(pins::Error::File(error)) => self.file(error),

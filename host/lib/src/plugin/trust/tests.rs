@@ -218,7 +218,13 @@ fn a_file_changed_after_pinning_names_both_hashes_and_the_way_out() {
 
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
     assert_eq!(*candidate.sha256(), new);
-    let accepted = machine.store.trust(candidate, InProcess::Danger).unwrap();
+    let accepted = machine
+        .store
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Danger },
+        )
+        .unwrap();
     assert_eq!(*accepted.sha256(), new);
     assert_eq!(accepted.in_process(), InProcess::Danger);
     assert!(!trusted.path().exists(), "the old name is gone");
@@ -273,9 +279,18 @@ fn a_package_s_id_is_not_replaced_by_a_user() {
     // The same file: nothing to pin.
     assert_eq!(machine.install("memory").trust_source(), TrustSource::Packaged);
     assert!(!machine.data().join("pins.d").exists());
-    assert_eq!(machine.store.remove(&id("memory")).unwrap_err().code(), "E07.not-yours");
+    assert_eq!(
+        machine.store.remove(&id("memory"), &InstallTarget::User).unwrap_err().code(),
+        "E07.not-yours"
+    );
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
-    let error = machine.store.trust(candidate, InProcess::Danger).unwrap_err();
+    let error = machine
+        .store
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Danger },
+        )
+        .unwrap_err();
     assert_eq!(error.code(), "E07.not-yours");
 }
 
@@ -355,7 +370,13 @@ fn the_policy_rules_over_every_pin() {
     }
     machine.etc("policy.toml", "");
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
-    machine.store.trust(candidate, InProcess::Danger).unwrap();
+    machine
+        .store
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Danger },
+        )
+        .unwrap();
     machine.etc("policy.toml", "placement = 'isolated'");
     assert_eq!(machine.store.find(&id("memory")).unwrap().in_process(), InProcess::Never);
 }
@@ -380,18 +401,21 @@ fn removing_takes_pin_and_file_and_leaves_shared_files() {
     settle();
     machine.store.find(&id("memory")).unwrap();
     let kept = machine.install("kept");
-    machine.store.remove(&id("memory")).unwrap();
+    machine.store.remove(&id("memory"), &InstallTarget::User).unwrap();
     assert!(!trusted.path().exists());
     assert!(kept.path().exists());
     assert_eq!(mode(&machine.data().join("plugins")), 0o500);
     assert_eq!(std::fs::read_dir(machine.data().join("verdicts")).unwrap().count(), 0);
     assert_eq!(machine.code("memory"), "E03.not-pinned");
-    assert_eq!(machine.store.remove(&id("memory")).unwrap_err().code(), "E03.not-pinned");
+    assert_eq!(
+        machine.store.remove(&id("memory"), &InstallTarget::User).unwrap_err().code(),
+        "E03.not-pinned"
+    );
 
     std::fs::write(machine.data().join("pins.d/broken.toml"), "?").unwrap();
-    machine.store.remove(&id("kept")).unwrap();
+    machine.store.remove(&id("kept"), &InstallTarget::User).unwrap();
     assert!(kept.path().exists(), "the broken pin might have it");
-    machine.store.remove(&id("broken")).unwrap();
+    machine.store.remove(&id("broken"), &InstallTarget::User).unwrap();
     assert_eq!(machine.code("broken"), "E03.not-pinned");
 }
 
@@ -474,7 +498,13 @@ fn three_crashes_quarantine_a_plugin_until_it_is_trusted() {
     assert_eq!(again.unwrap_err().code(), "E07.quarantined");
     assert!(!machine.store.is_quarantined(other.sha256()).unwrap());
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
-    machine.store.trust(candidate, InProcess::Never).unwrap();
+    machine
+        .store
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Never },
+        )
+        .unwrap();
     assert_eq!(machine.code("memory"), "ok");
 }
 
@@ -489,7 +519,13 @@ fn trusting_again_lifts_the_quarantine_of_a_package() {
     }
     assert_eq!(machine.code("memory"), "E07.quarantined");
     let candidate = machine.store.reexamine(&id("memory")).unwrap();
-    machine.store.trust(candidate, InProcess::Never).unwrap();
+    machine
+        .store
+        .trust(
+            candidate,
+            &TrustDecision { place: InstallTarget::User, in_process: InProcess::Never },
+        )
+        .unwrap();
     assert_eq!(machine.code("memory"), "ok");
 }
 

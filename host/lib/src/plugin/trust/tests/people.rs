@@ -64,7 +64,10 @@ fn works_without_a_dir_for_the_user() {
     let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
     let error = store.install(candidate, &decision, OnIdConflict::Refuse).unwrap_err();
     assert_eq!(error.code(), "E02.no-data-folder");
-    assert_eq!(store.remove(&id("new")).unwrap_err().code(), "E02.no-data-folder");
+    assert_eq!(
+        store.remove(&id("new"), &InstallTarget::User).unwrap_err().code(),
+        "E02.no-data-folder"
+    );
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask_needs_root() {
         assert_eq!(machine.code("memory"), "ok");
         machine.store.record_crash(trusted.sha256()).unwrap();
         drop(machine.store.hold_marker(&trusted).unwrap().unwrap());
-        machine.store.remove(&id("memory")).unwrap();
+        machine.store.remove(&id("memory"), &InstallTarget::User).unwrap();
         assert_eq!(machine.code("memory"), "E03.not-pinned");
         assert_eq!(mode(&plugins), 0o500);
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
