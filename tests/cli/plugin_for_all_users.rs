@@ -41,7 +41,7 @@ fn session(script: &str) -> String {
         keystead() {{ HOME=/root ./keystead --yes \"$@\" || echo \"exit $?\"; }}
         user() {{ setpriv --reuid {USER} --regid {USER} --clear-groups ./keystead --yes \"$@\" || echo \"exit $?\"; }}
         {{ {script}
-        }} | sed 's/[0-9a-f]\\{{64\\}}/HASH/g'"
+        }} 2>&1 | sed 's/[0-9a-f]\\{{64\\}}/HASH/g'"
     );
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", &script]).env_clear().current_dir(root);
@@ -74,12 +74,6 @@ fn plugin_for_all_users_is_installed_upgraded_and_removed_needs_root() {
     snapbox::assert_data_eq!(
         told,
         snapbox::str![[r#"
-Error: Vault `notes` cannot be opened
-Caused by: no plugin `memory` is installed
-Hint: run `keystead plugin list` to see the plugins
-Hint: run `keystead plugin install FILE` to install one
-Hint: run `keystead vault show notes` to see its registration
-Code: E03.not-pinned
 755 root /usr/local/lib/keystead
 755 root /usr/local/lib/keystead/plugins
 444 root /usr/local/lib/keystead/plugins/HASH.so
@@ -94,6 +88,12 @@ source = "[ROOT]/memory.so"
 "layer":"administrator"
 kept1
 kept0
+Error: Vault `notes` cannot be opened
+Caused by: no plugin `memory` is installed
+Hint: run `keystead plugin list` to see the plugins
+Hint: run `keystead plugin install FILE` to install one
+Hint: run `keystead vault show notes` to see its registration
+Code: E03.not-pinned
 exit 1
 
 "#]]
@@ -121,28 +121,28 @@ fn plugin_for_all_users_is_roots_to_change_needs_root() {
         snapbox::str![[r#"
 Error: Only root can change the plugins of all users
 Hint: run the command as root, for example with `sudo`
+exit 1
 Error: Plugin `memory` is not installed
 Hint: run `keystead plugin install memory.so`
-Error: The id `memory` is taken by the administrator pin `/etc/keystead/pins.d/memory.toml` of another file (SHA-256 275fbc4ab08f65459e0abee28cdff4a8bdbfa04f38daf1d02bef7096210d4875)
+exit 1
+Error: The id `memory` is taken by the administrator pin `/etc/keystead/pins.d/memory.toml` of another file (SHA-256 HASH)
 Hint: run `keystead plugin show memory` to see what is installed
 Hint: run `keystead plugin upgrade FILE` to put the new file in its place
 Code: E07.id-taken
+exit 1
 Error: Plugin `memory` is pinned in `/etc/keystead/pins.d/memory.toml`, which only the administrator can change
 Hint: add `--system`, as root
 Code: E07.not-yours
+exit 1
 Error: Plugin `memory` is pinned in `/etc/keystead/pins.d/memory.toml`, which only the administrator can change
 Hint: add `--system`, as root
 Code: E07.not-yours
+exit 1
 Error: Only root can change the plugins of all users
 Hint: run the command as root, for example with `sudo`
+exit 1
 Error: The administrator denies plugin `bad` in `/etc/keystead/pins.d/bad.toml`
 Code: E07.denied
-exit 1
-exit 1
-exit 1
-exit 1
-exit 1
-exit 1
 exit 1
 bad.toml
 memory.toml
