@@ -19,7 +19,7 @@ use crate::registry::{DefaultChoice, Registration, Replace, Setting, schema};
 
 /// What of the user's data directory decides which code runs, and is no plugin's. Vaults of ours keep
 /// their files in other directories there.
-const OWN_DATA: [&str; 6] = ["plugins", "pins.d", "verdicts", "crashes", "running", "agent"];
+const OWN_DATA: [&str; 5] = ["plugins", "pins.d", "verdicts", "crashes", "agent"];
 
 /// A permission that a vault opens without, and that its registration does not grant.
 #[non_exhaustive]

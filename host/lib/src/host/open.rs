@@ -15,7 +15,6 @@ use super::{Host, grant, unlock::Given};
 use crate::error::{Error, Result};
 use crate::options::MAX_HANDLES;
 use crate::paths::Layer;
-use crate::plugin::evidence::Watch;
 use crate::plugin::exec::Programs;
 use crate::plugin::grant::{Error as Ungranted, Granted, writable_in};
 use crate::plugin::inspect::{ParsedKind, ParsedManifest, Permission};
@@ -380,17 +379,15 @@ impl Host {
         if trusted.in_process() == InProcess::Never {
             return Err(Error::InProcessForbidden { plugin: entry.plugin.clone() });
         }
-        let watch = Watch::start(self.plugins().hold_marker(trusted)?);
-        let loaded = watch.call(|| loader::load(trusted))?;
-        watch.look_for(trusted.path());
+        let loaded = loader::load(trusted)?;
         if trusted.fit().is_none() {
             // A cache: where it cannot be written the check is made again next time.
             verdict::record_layout(trusted, loaded.fit());
         }
         let open = || loaded.open(request, Context::new(Box::new(services.clone())));
-        let vault = retry::again(request.deadline, || watch.call(open))
+        let vault = retry::again(request.deadline, open)
             .map_err(|answer| Error::OpenRefused { plugin: entry.plugin.clone(), answer })?;
-        Ok(Unguarded::InProcess(watch.around(vault)))
+        Ok(Unguarded::InProcess(vault))
     }
 }
 

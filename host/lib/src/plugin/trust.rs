@@ -21,7 +21,7 @@ use crate::plugin::pins::{Digest, InProcess, Pin, PinLayer, PluginId};
 use crate::plugin::verdict::{HostBuild, Verdict};
 
 pub use builtin::BUILTIN;
-pub use crash::{CRASH_WINDOW, CRASHES_TO_QUARANTINE, CrashMarker, Crashes};
+pub use crash::{CRASH_WINDOW, CRASHES_TO_QUARANTINE, Crashes};
 pub use error::Error;
 pub use install::{Candidate, InstallTarget, OnIdConflict, TrustDecision, Unpinned};
 pub use list::{PinStatus, PinVerification};
