@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use keystead_plugin_api::{OwnedParameter, ParameterKind, VaultName};
 
-use super::{Host, open};
+use super::{Host, prepare};
 use crate::error::{Error, Result, visible};
 use crate::paths::{Layer, Paths};
 use crate::plugin::grant::{self, Boundaries, Granted, writable_in};
@@ -88,9 +88,9 @@ impl Host {
     ) -> Result<PlannedGrant> {
         // What is not there in this layer, or is locked, says so as when it were taken away.
         self.0.registry.unregister(layer, name.clone()).plan()?;
-        let (_, mut entry) = self.layered(name)?;
-        let trusted = self.plugins().find(&open::plugin_id(&entry.plugin)?)?;
-        let kind = open::kind_of(trusted.manifest(), entry.kind.as_deref())?;
+        let mut entry = Arc::unwrap_or_clone(self.layered(name)?.entry);
+        let trusted = self.trusted(&entry.plugin)?;
+        let kind = prepare::kind_of(trusted.manifest(), entry.kind.as_deref())?;
         let home = self.home();
         let before = entry.grants.clone();
         choose(kind, &mut entry, chosen, home.as_deref())?;

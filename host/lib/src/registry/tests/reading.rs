@@ -193,7 +193,7 @@ fn what_is_not_an_ordinary_file_is_refused() {
     fs::create_dir(sandbox.path("user/vaults/directory.toml")).unwrap();
     let fifo = sandbox.path("user/vaults/fifo.toml");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
-    for vault in ["folder", "fifo"] {
+    for vault in ["directory", "fifo"] {
         assert!(sandbox.fault(vault).starts_with("E02.not-a-file"), "{}", sandbox.fault(vault));
     }
     assert!(sandbox.registry.entry(&name("other")).is_ok());
