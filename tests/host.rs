@@ -10,6 +10,7 @@ mod killed;
 mod listing;
 mod many;
 mod metadata;
+mod once;
 mod permission;
 mod renaming;
 mod search;

@@ -22,7 +22,6 @@ fn wrappers_of_a_vault_hand_on_every_call() {
     for (path, from) in [
         ("plugin-api/src/abi/client.rs", "> Vault for Client<C> {"),
         ("plugin-api/src/abi/guard.rs", "> Vault for Guarded<V> {"),
-        ("host/lib/src/plugin/evidence/watch.rs", "impl Vault for Watched"),
         ("host/lib/src/plugin/c_abi/vault.rs", "impl Vault for CVault {"),
     ] {
         let handed_on = functions(&read(path), from);

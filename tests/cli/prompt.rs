@@ -232,10 +232,6 @@ fn nothing_is_answered_and_nobody_else_asked_after_an_interruption() {
 #[test]
 fn breaking_off_is_no_crash_of_the_plugin() {
     let sandbox = locked();
-    sandbox.run("plugin trust memory --danger-in-process --yes -q", &[]).succeeds();
-    let words = "vault register safe --plugin memory --param file=safe.secrets --replace -q \
-                 --param locked=file:pass.given --placement in-process";
-    sandbox.run(words, &[]).succeeds();
     // Three crashes are a quarantine.
     for signal in ["INT", "HUP", "TERM", "key"] {
         let mut session = script(&sandbox, COMPARED);

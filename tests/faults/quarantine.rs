@@ -1,8 +1,7 @@
-//! What quarantines a plugin, and what does not: real signals to real commands.
+//! What quarantines an isolated plugin, and what does not: real signals to real commands.
 
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,46 +14,32 @@ use crate::plugin_files::plugin;
 /// How often an innocent plugin is in a process that ends: three crashes would be enough.
 const ROUNDS: usize = 10;
 
-const IN_PROCESS: &str = "in-process";
-const ISOLATED: &str = "isolated";
-
-fn install(sandbox: &Sandbox, file: &Path, id: &str, placement: &str) {
+fn install(sandbox: &Sandbox, file: &Path) {
     sandbox.run("plugin install --yes -q", &[file.to_str().unwrap()]).succeeds();
-    trust(sandbox, id, placement);
-}
-
-fn trust(sandbox: &Sandbox, id: &str, placement: &str) {
-    let danger = if placement == IN_PROCESS { "--danger-in-process" } else { "" };
-    sandbox.run(&format!("plugin trust {id} --yes -q {danger}"), &[]).succeeds();
 }
 
 /// Returns a home with a vault `odd` of this plugin.
-fn with(id: &str, placement: &str) -> Sandbox {
+fn with(id: &str) -> Sandbox {
     let sandbox = Sandbox::empty();
-    install(&sandbox, &plugin(id), id, placement);
-    register(&sandbox, "odd", id, placement, "");
+    install(&sandbox, &plugin(id));
+    register(&sandbox, "odd", id, "");
     sandbox
 }
 
-fn register(sandbox: &Sandbox, vault: &str, id: &str, placement: &str, more: &str) {
-    let words = format!("vault register {vault} --plugin {id} --placement {placement} -q {more}");
+fn register(sandbox: &Sandbox, vault: &str, id: &str, more: &str) {
+    let words = format!("vault register {vault} --plugin {id} --placement isolated -q {more}");
     sandbox.run(&words, &[]).succeeds();
 }
 
 /// Returns a home with a vault `odd` whose listing leaves a file in `here/meet` and does not
 /// end; what it is asked for by name is not found.
-fn with_one_that_waits(placement: &str) -> Sandbox {
+fn with_one_that_waits() -> Sandbox {
     let sandbox = Sandbox::empty();
     std::fs::create_dir(sandbox.here("meet")).unwrap();
-    install(&sandbox, &plugin("waits-for-others"), "waits-for-others", placement);
+    install(&sandbox, &plugin("waits-for-others"));
     let more = "--param folder=meet --param vaults=2";
-    register(&sandbox, "odd", "waits-for-others", placement, more);
+    register(&sandbox, "odd", "waits-for-others", more);
     sandbox
-}
-
-/// How a command ends that may be ended by a signal.
-fn status(sandbox: &Sandbox, words: &str) -> ExitStatus {
-    sandbox.command(words, &[]).output().unwrap().status
 }
 
 fn data(sandbox: &Sandbox, name: &str) -> PathBuf {
@@ -66,8 +51,6 @@ fn data(sandbox: &Sandbox, name: &str) -> PathBuf {
 fn is_innocent(sandbox: &Sandbox) {
     sandbox.run("get -V odd nosuch", &[]).ends_with(3);
     assert!(!data(sandbox, "crashes").exists());
-    let left = std::fs::read_dir(data(sandbox, "running"));
-    assert_eq!(left.map_or(0, Iterator::count), 0, "what accuses nobody is swept away");
 }
 
 #[track_caller]
@@ -132,7 +115,7 @@ fn runner_of(command: &Child) -> u32 {
 
 #[test]
 fn three_crashes_in_its_own_process_until_it_is_trusted_again() {
-    let sandbox = with("segfaults", ISOLATED);
+    let sandbox = with("segfaults");
     for _ in 0..3 {
         let answer = sandbox.run("get -V odd a", &[]);
         assert!(answer.ends_with(70).stderr.contains("Code: E11.died\n"), "{answer}");
@@ -169,30 +152,23 @@ No problems found.
 }
 
 #[test]
-fn three_crashes_in_ours_until_it_is_trusted_again() {
-    for id in ["segfaults", "aborts", "thread-segfaults"] {
-        let sandbox = with(id, IN_PROCESS);
-        let signal = if id == "aborts" { Signal::ABORT } else { Signal::SEGV };
-        for _ in 0..2 {
-            for _ in 0..3 {
-                assert_eq!(
-                    status(&sandbox, "get -V odd a").signal(),
-                    Some(signal.as_raw()),
-                    "{id}"
-                );
-            }
+fn crash_counts_in_a_call_and_on_a_thread_of_the_plugin() {
+    for id in ["aborts", "exits", "overflows", "thread-segfaults"] {
+        let sandbox = with(id);
+        for _ in 0..3 {
             let answer = sandbox.run("get -V odd a", &[]);
-            let told = &answer.ends_with(1).stderr;
-            assert!(told.contains("Code: E07.quarantined\n"), "{answer}");
-            assert!(told.contains(&format!("`keystead plugin trust {id}`")), "{answer}");
-            trust(&sandbox, id, IN_PROCESS);
+            assert!(answer.ends_with(70).stderr.contains("Code: E11.died\n"), "{id}: {answer}");
         }
+        let answer = sandbox.run("get -V odd a", &[]);
+        let told = &answer.ends_with(1).stderr;
+        assert!(told.contains("Code: E07.quarantined\n"), "{id}: {answer}");
+        assert!(told.contains(&format!("`keystead plugin trust {id}`")), "{id}: {answer}");
     }
 }
 
 #[test]
 fn another_file_of_the_same_plugin_is_not_quarantined() {
-    let sandbox = with("segfaults", ISOLATED);
+    let sandbox = with("segfaults");
     for _ in 0..3 {
         sandbox.run("get -V odd a", &[]).ends_with(70);
     }
@@ -213,35 +189,8 @@ fn another_file_of_the_same_plugin_is_not_quarantined() {
 }
 
 #[test]
-fn a_command_that_is_ended_in_a_call_in_process_accuses_nobody() {
-    let sandbox = with_one_that_waits(IN_PROCESS);
-    let signals = [Signal::INT, Signal::TERM, Signal::KILL, Signal::HUP, Signal::QUIT];
-    for signal in signals {
-        for _ in 0..ROUNDS {
-            let mut command = in_call(&sandbox);
-            send(command.id(), signal);
-            let ended = command.wait().unwrap();
-            assert_eq!(ended.signal(), Some(signal.as_raw()));
-        }
-        is_innocent(&sandbox);
-    }
-}
-
-#[test]
-fn a_fault_that_is_sent_from_elsewhere_accuses_nobody() {
-    let sandbox = with_one_that_waits(IN_PROCESS);
-    for _ in 0..4 {
-        let mut command = in_call(&sandbox);
-        // As a service manager does that hears nothing.
-        send(command.id(), Signal::ABORT);
-        assert_eq!(command.wait().unwrap().signal(), Some(Signal::ABORT.as_raw()));
-    }
-    is_innocent(&sandbox);
-}
-
-#[test]
 fn a_runner_that_is_ended_from_outside_accuses_nobody() {
-    let sandbox = with_one_that_waits(ISOLATED);
+    let sandbox = with_one_that_waits();
     let signals = [Signal::TERM, Signal::INT, Signal::HUP, Signal::QUIT];
     for signal in [Signal::KILL; ROUNDS].into_iter().chain(signals) {
         let command = in_call(&sandbox);
@@ -260,7 +209,7 @@ fn a_runner_that_is_ended_from_outside_accuses_nobody() {
 
 #[test]
 fn interrupting_an_isolated_plugin_accuses_nobody() {
-    let sandbox = with_one_that_waits(ISOLATED);
+    let sandbox = with_one_that_waits();
     for _ in 0..4 {
         let command = attentive(&sandbox.command("list -V odd --timeout 10m", &[]));
         let mut terminal = rexpect::session::spawn_command(command, Some(60_000)).unwrap();
@@ -330,52 +279,25 @@ impl Drop for Small {
 #[ignore = "needs root"]
 fn running_out_of_memory_accuses_nobody_needs_root() {
     let small = Small::new();
-    let sandbox = with("hungry", ISOLATED);
+    let sandbox = with("hungry");
     for _ in 0..4 {
         let answer = sandbox.answer(small.command(&sandbox, "get -V odd a --timeout 10m"), b"");
         assert!(answer.ends_with(1).stderr.contains("signal 9 (SIGKILL)"), "{answer}");
     }
     assert!(!data(&sandbox, "crashes").exists());
-    trust(&sandbox, "hungry", IN_PROCESS);
-    register(&sandbox, "here", "hungry", IN_PROCESS, "");
-    for _ in 0..4 {
-        let output = small.command(&sandbox, "get -V here a --timeout 10m").output().unwrap();
-        assert_eq!(output.status.signal(), Some(Signal::KILL.as_raw()));
-        assert_eq!(std::fs::read_dir(data(&sandbox, "running")).unwrap().count(), 1);
-    }
-    assert!(!data(&sandbox, "crashes").exists());
 }
 
 #[test]
-fn eight_processes_that_load_at_once_accuse_nobody() {
-    let sandbox = with("in-order", IN_PROCESS);
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..60 {
-                    let output = sandbox.command("get -V odd a", &[]).output().unwrap();
-                    assert!(output.status.success(), "{output:?}");
-                }
-            });
-        }
-    });
-    assert!(!data(&sandbox, "crashes").exists());
-    assert_eq!(std::fs::read_dir(data(&sandbox, "running")).unwrap().count(), 0);
-}
-
-#[test]
-fn of_two_plugins_in_our_process_the_one_that_crashed_is_to_blame() {
-    let sandbox = with("segfaults", IN_PROCESS);
-    let memory = crate::cli::sandbox::plugin();
-    install(&sandbox, memory, "memory", IN_PROCESS);
-    register(&sandbox, "early", "memory", IN_PROCESS, "--param file=early.secrets --default");
+fn of_two_plugins_the_one_that_crashed_is_to_blame() {
+    let sandbox = with("segfaults");
+    install(&sandbox, crate::cli::sandbox::plugin());
+    register(&sandbox, "early", "memory", "--param file=early.secrets --default");
     sandbox.feed("v", "set mine -V early --stdin").succeeds();
     for _ in 0..3 {
         // Asked first, it does not have it, and is still open when the other one crashes.
-        assert_eq!(status(&sandbox, "get a").signal(), Some(Signal::SEGV.as_raw()));
-        let left = std::fs::read_dir(data(&sandbox, "running")).unwrap();
-        let left: Vec<_> = left.map(|entry| entry.unwrap().metadata().unwrap().len()).collect();
-        assert_eq!((left.len(), left.iter().sum::<u64>()), (2, 1));
+        let answer = sandbox.run("get a", &[]);
+        let told = &answer.ends_with(5).stderr;
+        assert!(told.contains("plugin `segfaults` failed in vault `odd`\n"), "{answer}");
     }
     assert_data_eq!(
         session(&sandbox, &["get -V odd a", "get mine", "get mine -V early"]),

@@ -285,11 +285,13 @@ fn alone<A: Args + FromArgMatches>(
     command: fn(A) -> Command,
 ) -> Option<Cli> {
     let parser = clap::Command::new("keystead");
-    let parser = Global::augment_args(A::augment_args(parser));
-    let matches: ArgMatches = parser.try_get_matches_from(arguments).ok()?;
+    // There is no command below this one that options could be handed on to.
+    let parser = Global::augment_args(A::augment_args(parser)).mut_args(|one| one.global(false));
+    let mut matches: ArgMatches = parser.try_get_matches_from(arguments).ok()?;
+    // Each takes its own out: the others would copy all of them first.
     Some(Cli {
-        global: Global::from_arg_matches(&matches).ok()?,
-        command: command(A::from_arg_matches(&matches).ok()?),
+        global: Global::from_arg_matches_mut(&mut matches).ok()?,
+        command: command(A::from_arg_matches_mut(&mut matches).ok()?),
         version: None,
     })
 }

@@ -7,6 +7,7 @@ mod denied;
 mod grant;
 mod open;
 mod pool;
+mod prepare;
 mod register;
 mod resolve;
 mod services;
@@ -28,6 +29,7 @@ pub(crate) use denied::BY_HOST;
 pub use denied::{Denied, may_be_denial, tells_of_denial};
 pub(crate) use grant::templates;
 pub use grant::{OptionalPermission, PlannedGrant};
+pub(crate) use prepare::{Prepared, VaultRef};
 pub use register::{NewRegistration, PlannedRegistration, Registered, Unregistered};
 pub use session::{IfUnlocked, UnlockOutcome, UnlockedSession};
 
@@ -39,7 +41,7 @@ use crate::plugin::grant::Words;
 use crate::plugin::inspect::{ParsedKind, Permission};
 use crate::plugin::trust::PluginStore;
 use crate::prompter::Prompter;
-use crate::registry::{Placement, Registration, Registry};
+use crate::registry::{OpenRegistry, Placement, Registration, Registry};
 use open::Open;
 use pool::{Checkout, Pools};
 use session::CallSession;
@@ -93,7 +95,7 @@ struct Inner {
     registry: Registry,
     plugins: PluginStore,
     pools: Pools<Box<Open>, Common>,
-    temporary: Mutex<HashMap<VaultName, Registration>>,
+    temporary: Mutex<HashMap<VaultName, Arc<Registration>>>,
     /// How many secrets each vault was written at once, and got done well in time.
     paces: Mutex<HashMap<VaultName, usize>>,
 }
@@ -201,9 +203,14 @@ impl Host {
     /// # Errors
     /// What is wrong with the registry.
     pub fn default_vault(&self) -> Result<Option<VaultName>> {
+        self.default_in(&self.0.registry.once())
+    }
+
+    /// Returns the default vault, from a registry of which parts may be open.
+    pub(crate) fn default_in(&self, registry: &OpenRegistry) -> Result<Option<VaultName>> {
         match &self.0.options.default_vault {
             Some(name) => Ok(Some(name.clone())),
-            None => Ok(self.0.registry.default()?),
+            None => Ok(registry.default()?),
         }
     }
 
@@ -241,12 +248,13 @@ impl Host {
     /// ```
     pub fn vaults(&self) -> Result<(Vec<VaultInfo>, Vec<Error>)> {
         // A damaged setting hides no vault.
-        let (default, unsaid) = match self.default_vault() {
+        let registry = self.0.registry.once();
+        let (default, unsaid) = match self.default_in(&registry) {
             Ok(default) => (default, None),
             Err(error) => (None, Some(error)),
         };
         let is_default = |name: &VaultName| default.as_ref() == Some(name);
-        let listing = self.0.registry.all();
+        let listing = registry.all();
         let temporary = lock(&self.0.temporary).clone();
         let mut vaults: Vec<_> = listing
             .vaults
@@ -263,7 +271,7 @@ impl Host {
             is_default: is_default(&name),
             name,
             layer: None,
-            entry: Ok(entry),
+            entry: Ok(Arc::unwrap_or_clone(entry)),
         }));
         vaults.sort_by(|a, b| a.name.cmp(&b.name));
         let faults: Vec<_> = listing.faults.into_iter().map(Error::from).collect();
@@ -296,11 +304,15 @@ impl Host {
         let Some(info) = vaults.into_iter().find(|info| info.name == *name) else {
             // The registry knows what is like it.
             return Err(self
-                .entry(name)
+                .layered(name)
                 .err()
                 .unwrap_or_else(|| Error::NoSuchVault { name: name.clone(), similar: None }));
         };
-        let kind = self.entry(name).and_then(|entry| self.kind(&entry));
+        let kind = match &info.entry {
+            Ok(entry) => self.kind(entry),
+            // Why there is none, once more.
+            Err(_) => self.layered(name).and_then(|registered| self.kind(&registered.entry)),
+        };
         Ok(VaultDetails { info, kind })
     }
 
@@ -311,8 +323,11 @@ impl Host {
     /// [`Error::Locked`], [`Error::Refused`] and the like where it is locked and that does not
     /// end: a plugin may test itself without what opens the vault.
     pub fn test(&self, vault: &VaultName, ask: &mut dyn Prompter) -> Result<()> {
-        let kind = self.entry(vault).and_then(|entry| self.kind(&entry));
-        let locks = kind.is_ok_and(|kind| kind.capabilities.contains(&Capability::Unlock));
+        let prepared = self.prepare(vault).ok();
+        let locks = prepared
+            .as_ref()
+            .is_some_and(|prepared| prepared.kind().capabilities.contains(&Capability::Unlock));
+        let vault = prepared.as_ref().map_or(VaultRef::Named(vault), VaultRef::Prepared);
         let mut is_well = false;
         self.call(vault, ask, &mut |open, deadline| {
             // Once: what it says of itself is logged, and this is run again when unlocked.
@@ -335,25 +350,16 @@ impl Host {
 
     /// Returns the names of all vaults, sorted.
     pub(crate) fn names(&self) -> Result<Vec<VaultName>> {
-        let mut names = self.0.registry.names()?;
+        self.names_in(&self.0.registry.once())
+    }
+
+    /// Returns the names of all vaults, sorted, from a registry of which parts may be open.
+    pub(crate) fn names_in(&self, registry: &OpenRegistry) -> Result<Vec<VaultName>> {
+        let mut names = registry.names()?;
         names.extend(lock(&self.0.temporary).keys().cloned());
         names.sort();
         names.dedup();
         Ok(names)
-    }
-
-    /// Returns a vault's registration.
-    pub(crate) fn entry(&self, name: &VaultName) -> Result<Registration> {
-        Ok(self.layered(name)?.1)
-    }
-
-    /// Returns a vault's registration and its layer; none for this process only.
-    fn layered(&self, name: &VaultName) -> Result<(Option<Layer>, Registration)> {
-        if let Some(entry) = lock(&self.0.temporary).get(name) {
-            return Ok((None, entry.clone()));
-        }
-        let (layer, entry) = self.0.registry.layered(name)?;
-        Ok((Some(layer), entry))
     }
 
     /// Forgets an open vault, or a faulty one.
@@ -365,32 +371,25 @@ impl Host {
     /// action, by the pinned manifest, and what it is called.
     ///
     /// # Errors
-    /// The plugin cannot be used; [`Error::Parameters`].
+    /// [`Error::Parameters`]; what may not be granted.
     pub(crate) fn opened_by_action(
         &self,
-        name: &VaultName,
+        prepared: &Prepared,
         action: &str,
         typed: &BTreeMap<String, String>,
     ) -> Result<(Vec<Permission>, Vec<Words>)> {
-        let entry = self.entry(name)?;
-        let trusted = self.0.plugins.find(&open::plugin_id(&entry.plugin)?)?;
-        match entry.placement.unwrap_or_else(|| open::usual_placement(&trusted)) {
+        match prepared.placement() {
             Placement::Isolated => {
-                let kind = open::kind_of(trusted.manifest(), entry.kind.as_deref())?;
-                let opens = grant::expand_action(trusted.manifest(), kind, action, typed)?;
+                let manifest = prepared.trusted.manifest();
+                let opens = grant::expand_action(manifest, prepared.kind(), action, typed)?;
                 let grants = opens.iter().map(Permission::text).collect();
-                let typed = Registration { grants, ..entry };
-                let words = self.granted(&trusted, &typed, opens.clone())?.words(opens.iter());
+                let typed = Registration { grants, ..prepared.entry().clone() };
+                let granted = self.granted(&prepared.trusted, &typed, opens.clone())?;
+                let words = granted.words(opens.iter());
                 Ok((opens, words))
             }
             Placement::InProcess => Ok((Vec::new(), Vec::new())),
         }
-    }
-
-    /// Returns the kind of vault that a registration means, from its plugin as it is now.
-    pub(crate) fn kind(&self, entry: &Registration) -> Result<ParsedKind> {
-        let trusted = self.0.plugins.find(&open::plugin_id(&entry.plugin)?)?;
-        open::kind_of(trusted.manifest(), entry.kind.as_deref()).cloned()
     }
 
     /// Returns how many secrets each vault was written at once.
@@ -410,25 +409,28 @@ impl Host {
 
     /// Makes one call to a vault: opens it where it is not open, unlocks it where it is
     /// locked and somebody answers, and then calls once more.
-    pub(crate) fn call<T>(
+    pub(crate) fn call<'v, T>(
         &self,
-        name: &VaultName,
+        vault: impl Into<VaultRef<'v>>,
         ask: &mut dyn Prompter,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
     ) -> Result<T> {
-        self.call_in(name, ask, run, &mut CallSession::default(), &mut |_| {})
+        let vault = vault.into();
+        self.call_in(vault.name(), ask, run, &mut CallSession::of(vault), &mut |_| {})
     }
 
     /// Does what [`Host::call`] does; an isolated plugin may do this as well, for this call and no
     /// other.
     pub(crate) fn call_with<T>(
         &self,
-        name: &VaultName,
+        vault: VaultRef<'_>,
         (more, shown): (Vec<Permission>, Vec<Words>),
         ask: &mut dyn Prompter,
         run: &mut dyn FnMut(&mut dyn Vault, Deadline) -> Reply<T>,
     ) -> Result<T> {
-        self.call_in(name, ask, run, &mut CallSession::with_more(more, shown), &mut |_| {})
+        let mut course = CallSession::of(vault);
+        (course.more, course.shown) = (more, shown);
+        self.call_in(vault.name(), ask, run, &mut course, &mut |_| {})
     }
 
     /// Does what [`Host::call`] does. `done` is shown the vault that has answered.

@@ -83,7 +83,7 @@ pub fn target(host: &Host, named: Option<&VaultName>) -> Result<VaultName> {
 /// # Errors
 /// The error that the vault answers every request with.
 pub fn kind_to_write(host: &Host, vault: &VaultName) -> Result<ParsedKind> {
-    host.kind_to_write(vault)
+    Ok(host.prepare(vault)?.kind().clone())
 }
 
 /// Looks for what is wrong with directories, plugins and registrations.

@@ -6,8 +6,6 @@ mod abi_check;
 #[allow(unsafe_code)]
 #[doc(hidden)]
 pub mod c_abi;
-#[allow(unsafe_code)]
-pub(crate) mod evidence;
 pub(crate) mod exec;
 pub mod grant;
 pub mod inspect;

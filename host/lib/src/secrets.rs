@@ -12,6 +12,8 @@ pub(crate) mod rules;
 pub(crate) mod transfer;
 mod write;
 
+use std::sync::Arc;
+
 use keystead_plugin_api::{
     DescribeRequest, Entry, Error as Answer, ErrorKind, GetRequest, Metadata, Secret, SecretName,
     Value, VaultName, WriteMode,
@@ -23,8 +25,9 @@ pub use many::BatchWrite;
 pub use pattern::has_wildcards;
 
 use crate::error::{Error, Result};
-use crate::host::{Host, RunMode};
+use crate::host::{Host, RunMode, VaultRef};
 use crate::prompter::{NonInteractive, Prompter};
+use crate::registry::OpenRegistry;
 pub(crate) use list::Walk;
 pub use write::unfit;
 
@@ -152,12 +155,22 @@ impl Host {
         place: &SearchScope,
         ask: &mut dyn Prompter,
     ) -> Result<FoundSecret> {
-        let (vault, secret) = self.first(name, place, ask, &mut |vault, ask| {
-            self.call(vault, ask, &mut |open, deadline| {
-                open.get(&GetRequest::new(name.clone(), deadline))
-            })
-        })?;
+        let get = &mut |vault: VaultRef<'_>, ask: &mut dyn Prompter| self.read(vault, name, ask);
+        let (vault, secret) = self.first(name, place, ask, get)?;
         Ok(FoundSecret { vault, secret })
+    }
+
+    /// Reads a secret of exactly this vault.
+    pub(crate) fn read(
+        &self,
+        vault: VaultRef<'_>,
+        name: &SecretName,
+        ask: &mut dyn Prompter,
+    ) -> Result<Secret> {
+        let secret = self.call(vault, ask, &mut |open, deadline| {
+            open.get(&GetRequest::new(name.clone(), deadline))
+        });
+        secret.map_err(|error| named(error, vault.name(), name))
     }
 
     /// Returns what a vault tells of a secret besides its value.
@@ -184,12 +197,23 @@ impl Host {
         place: &SearchScope,
         ask: &mut dyn Prompter,
     ) -> Result<ListedSecret> {
-        let (vault, entry) = self.first(name, place, ask, &mut |vault, ask| {
-            self.call(vault, ask, &mut |open, deadline| {
-                open.describe(&DescribeRequest::new(name.clone(), deadline))
-            })
-        })?;
+        let describe =
+            &mut |vault: VaultRef<'_>, ask: &mut dyn Prompter| self.described(vault, name, ask);
+        let (vault, entry) = self.first(name, place, ask, describe)?;
         Ok(ListedSecret { vault, entry })
+    }
+
+    /// Returns what exactly this vault tells of a secret besides its value.
+    pub(crate) fn described(
+        &self,
+        vault: VaultRef<'_>,
+        name: &SecretName,
+        ask: &mut dyn Prompter,
+    ) -> Result<Entry> {
+        let entry = self.call(vault, ask, &mut |open, deadline| {
+            open.describe(&DescribeRequest::new(name.clone(), deadline))
+        });
+        entry.map_err(|error| named(error, vault.name(), name))
     }
 
     /// Asks vaults in order for the first answer.
@@ -198,69 +222,68 @@ impl Host {
         name: &SecretName,
         place: &SearchScope,
         ask: &mut dyn Prompter,
-        run: &mut dyn FnMut(&VaultName, &mut dyn Prompter) -> Result<T>,
+        run: &mut dyn FnMut(VaultRef<'_>, &mut dyn Prompter) -> Result<T>,
     ) -> Result<(VaultName, T)> {
         let unasked = match place {
-            SearchScope::Vault(vault) => {
-                let result = run(vault, ask).map_err(|error| named(error, vault, name));
-                return Ok((vault.clone(), result?));
-            }
+            SearchScope::Vault(vault) => return Ok((vault.clone(), run(vault.into(), ask)?)),
             SearchScope::Search(unasked) => *unasked,
         };
-        let default = self.default_vault()?;
-        let mut missed = Missed::default();
-        let mut failed = None;
+        let registry = &Arc::new(self.registry().once());
+        let default = self.default_in(registry)?;
+        let mut search = Search { host: self, registry, name, unasked, missed: Missed::default() };
         // The default vault first: the others are not even looked up if it has the secret.
         if let Some(vault) = &default {
-            match run(vault, ask) {
+            match run(VaultRef::In(vault, registry), ask) {
                 Ok(found) => return Ok((vault.clone(), found)),
-                Err(error) => self.miss(error, vault, &mut missed, &mut failed, unasked, name)?,
+                Err(error) => search.miss(error, vault)?,
             }
         }
-        for vault in self.names()? {
-            if Some(&vault) == default.as_ref() || !self.is_searched(&vault) {
+        for vault in self.names_in(registry)? {
+            if Some(&vault) == default.as_ref() {
                 continue;
             }
-            match run(&vault, &mut NonInteractive) {
+            let registered = self.layered_in(registry, &vault);
+            let place = match &registered {
+                Ok(registered) if !registered.entry.search => continue,
+                Ok(registered) => VaultRef::Registered(&vault, registered),
+                // It may be the one that has it, and says what is wrong with it.
+                Err(_) => VaultRef::In(&vault, registry),
+            };
+            match run(place, &mut NonInteractive) {
                 Ok(found) => return Ok((vault, found)),
-                Err(error) => self.miss(error, &vault, &mut missed, &mut failed, unasked, name)?,
+                Err(error) => search.miss(error, &vault)?,
             }
         }
-        Err(match failed {
-            Some((vault, source)) => {
-                Error::SearchIncomplete { name: name.clone(), vault, source: Box::new(source) }
-            }
-            None => {
-                let Missed { searched, answers } = missed;
-                Error::NoSuchSecret { name: name.clone(), searched, answers }
-            }
-        })
+        Err(search.missed.into_error(name))
     }
+}
 
-    /// Decides what a vault without the secret means for a search: it goes on, remembers
-    /// the failure, or ends.
-    fn miss(
-        &self,
-        error: Error,
-        vault: &VaultName,
-        missed: &mut Missed,
-        failed: &mut Option<(VaultName, Error)>,
-        unasked: OnUnavailable,
-        name: &SecretName,
-    ) -> Result<()> {
-        match named(error, vault, name) {
+/// A search under way.
+struct Search<'s> {
+    host: &'s Host,
+    registry: &'s OpenRegistry,
+    name: &'s SecretName,
+    unasked: OnUnavailable,
+    missed: Missed,
+}
+
+impl Search<'_> {
+    /// Decides what a vault without the secret means: the search goes on, remembers the failure, or
+    /// ends.
+    fn miss(&mut self, error: Error, vault: &VaultName) -> Result<()> {
+        match error {
             Error::NoSuchSecret { answers, .. } => {
-                missed.searched.push(vault.clone());
-                missed.answers.extend(answers);
+                self.missed.searched.push(vault.clone());
+                self.missed.answers.extend(answers);
             }
             // Where no other vault could have it, nothing is incomplete: what it says is all.
-            error if self.is_searched_alone(vault)? => return Err(error),
-            error if unasked == OnUnavailable::Skip => {
-                failed.get_or_insert((vault.clone(), error));
+            error if self.is_alone(vault)? => return Err(error),
+            error if self.unasked == OnUnavailable::Skip => {
+                self.missed.failed.get_or_insert((vault.clone(), error));
             }
             error => {
                 return Err(Error::SearchIncomplete {
-                    name: name.clone(),
+                    name: self.name.clone(),
                     vault: vault.clone(),
                     source: Box::new(error),
                 });
@@ -269,13 +292,15 @@ impl Host {
         Ok(())
     }
 
-    fn is_searched_alone(&self, vault: &VaultName) -> Result<bool> {
-        Ok(self.names()?.iter().all(|other| other == vault || !self.is_searched(other)))
-    }
-
-    /// A registration that cannot be read takes part: it may be the one that has it.
-    fn is_searched(&self, vault: &VaultName) -> bool {
-        self.entry(vault).map_or(true, |entry| entry.search)
+    /// Whether no other vault takes part. A registration that cannot be read does: it may be the one
+    /// that has it.
+    fn is_alone(&self, vault: &VaultName) -> Result<bool> {
+        let is_searched = |other: &VaultName| {
+            let registered = self.host.layered_in(self.registry, other);
+            registered.map_or(true, |registered| registered.entry.search)
+        };
+        let names = self.host.names_in(self.registry)?;
+        Ok(names.iter().all(|other| other == vault || !is_searched(other)))
     }
 }
 
@@ -284,6 +309,20 @@ impl Host {
 struct Missed {
     searched: Vec<VaultName>,
     answers: Vec<(VaultName, Answer)>,
+    /// The first that could not be asked.
+    failed: Option<(VaultName, Error)>,
+}
+
+impl Missed {
+    fn into_error(self, name: &SecretName) -> Error {
+        let (name, Self { searched, answers, failed }) = (name.clone(), self);
+        match failed {
+            Some((vault, source)) => {
+                Error::SearchIncomplete { name, vault, source: Box::new(source) }
+            }
+            None => Error::NoSuchSecret { name, searched, answers },
+        }
+    }
 }
 
 /// Puts the secret's name where the vault's own words have none.

@@ -36,7 +36,7 @@ impl Host {
             findings.extend(self.beside(fault));
         }
         self.defaults(&vaults, findings);
-        for (name, path) in self.registry().shadowing() {
+        for (name, path) in self.registry().once().shadowing() {
             let what = format!(
                 "your registration of vault `{name}` in `{}` hides the administrator's",
                 path.display()
@@ -94,7 +94,7 @@ impl Host {
         if let Some(name) = self.options().default_vault.as_ref().filter(|name| !is_there(name)) {
             let what = format!("`KEYSTEAD_VAULT` is `{name}`, and no such vault is registered");
             let mut fixes = vec![Fix::new("unset KEYSTEAD_VAULT", "have the usual default vault")];
-            if let Some(similar) = self.registry().similar(name) {
+            if let Some(similar) = self.registry().once().similar(name) {
                 let command = format!("export KEYSTEAD_VAULT={similar}");
                 fixes.insert(0, Fix::new(command, "name the vault that looks like it"));
             }
@@ -104,7 +104,7 @@ impl Host {
                     .fixed_by(fixes),
             );
         }
-        for (layer, default) in self.registry().defaults() {
+        for (layer, default) in self.registry().once().defaults() {
             let path = self.options().paths.config_file(layer);
             match default {
                 Ok(None) => {}
@@ -121,7 +121,7 @@ impl Host {
                         )
                     };
                     let mut fixes = vec![Fix::new(default("--clear"), "have no default vault")];
-                    if let Some(similar) = self.registry().similar(&name) {
+                    if let Some(similar) = self.registry().once().similar(&name) {
                         let command = default(similar.as_str());
                         fixes.insert(0, Fix::new(command, "have the one that looks like it"));
                     }
@@ -164,7 +164,7 @@ impl Host {
             let what = format!(
                 "`{key}` of vault `{name}` is taken from vault `{needed}`, which is not registered"
             );
-            let similar = self.registry().similar(needed);
+            let similar = self.registry().once().similar(needed);
             let similar = similar.map(|similar| {
                 let entry = with_vault(entry, needed, &similar);
                 fix::register(&entry, None, case.layer, case.path.as_deref())
@@ -182,7 +182,7 @@ impl Host {
         }
         let default = self.default_vault().ok().flatten();
         if let Err(error @ registry::Error::Cycle { .. }) =
-            self.registry().check_circle(entry, default.as_ref())
+            self.registry().once().check_circle(entry, default.as_ref())
             && let registry::Error::Cycle { vaults: circle } = &error
         {
             let mut sorted = circle.clone();

@@ -27,11 +27,6 @@ impl Lock {
             Err(TryLockError::Error(source)) => Err(Error::io("lock", path, source)),
         }
     }
-
-    /// Returns the file that is locked.
-    pub(crate) fn file(&self) -> &File {
-        &self.file
-    }
 }
 
 impl Drop for Lock {

@@ -253,7 +253,7 @@ fn by_links<E: From<Error>>(
     let mut real = PathBuf::from("/");
     let mut holder = root()?;
     let mut links = 0;
-    let mut pending = components(path.as_os_str());
+    let mut pending: Vec<_> = components(path.as_os_str()).map(OsStr::to_owned).collect();
     while let Some(next) = pending.pop() {
         let at = if next == ".." { real.clone() } else { real.join(&next) };
         let entry = match holder.entry(&next) {
@@ -281,7 +281,7 @@ fn by_links<E: From<Error>>(
                     real = PathBuf::from("/");
                     holder = root()?;
                 }
-                pending.extend(components(&target));
+                pending.extend(components(&target).map(OsStr::to_owned));
             }
             FileType::Directory if pending.is_empty() && next != ".." => {
                 let object = Some(Object { fd: entry, is_dir: true });

@@ -1,6 +1,7 @@
 //! The walk from the root to a file: each link is resolved here, and each component is
 //! checked for who may change it before the next one is looked up below it.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
@@ -181,10 +182,12 @@ impl<'a> Walker<'a> {
         if !self.asked.is_absolute() {
             return Err(Error::NotAbsolute { path: self.asked.to_owned() });
         }
-        let mut real = PathBuf::from("/");
+        // Room for all of it, if no link leads on: it does not move as it grows.
+        let mut real = PathBuf::with_capacity(self.asked.as_os_str().len() + 1);
+        real.push("/");
         let (mut place, mut shared) = self.root()?;
         let mut links = 0;
-        let mut pending = components(self.asked.as_os_str());
+        let mut pending: Vec<_> = components(self.asked.as_os_str()).map(Cow::Borrowed).collect();
 
         while let Some(next) = pending.pop() {
             if next.as_bytes() == b".." {
@@ -217,7 +220,7 @@ impl<'a> Walker<'a> {
                         real = PathBuf::from("/");
                         (place, shared) = self.root()?;
                     }
-                    pending.extend(components(&target));
+                    pending.extend(components(&target).map(|name| Cow::Owned(name.to_owned())));
                 }
                 FileType::Directory => {
                     shared = self.check(&entry_stat, &real)?;
@@ -226,7 +229,8 @@ impl<'a> Walker<'a> {
                 // What it is says more than who owns it; the caller refuses the wrong kind
                 // before it looks at anything else.
                 _ if pending.is_empty() => {
-                    return Ok(Found::Other { holder: place, name: next, stat: entry_stat, real });
+                    let name = next.into_owned();
+                    return Ok(Found::Other { holder: place, name, stat: entry_stat, real });
                 }
                 other => {
                     return Err(Error::NotADir {
@@ -368,13 +372,11 @@ fn open_place(at: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
 }
 
 /// The components of a path, last one first. A final slash counts as nothing.
-pub(super) fn components(path: &OsStr) -> Vec<OsString> {
+pub(super) fn components(path: &OsStr) -> impl Iterator<Item = &OsStr> {
     path.as_bytes()
-        .split(|b| *b == b'/')
-        .rev()
+        .rsplit(|b| *b == b'/')
         .filter(|name| !name.is_empty() && *name != b".")
-        .map(|name| OsStr::from_bytes(name).to_owned())
-        .collect()
+        .map(OsStr::from_bytes)
 }
 
 /// Whether a POSIX access list says more than the mode. What cannot be told counts as yes.

@@ -2,10 +2,12 @@
 //! ask, run a program or change anything.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use keystead_plugin_api::{ListRequest, NameEquality, RulesRequest, SecretName, VaultName};
 
 use super::Host;
+use super::prepare::LayeredRegistration;
 use super::session::CallSession;
 use crate::error::Result;
 use crate::reference::Reference;
@@ -30,7 +32,7 @@ impl Host {
         prefix: &str,
         each: &mut dyn FnMut(SecretName) -> ControlFlow<()>,
     ) -> Result<()> {
-        let mut entry = self.entry(vault)?;
+        let mut entry = Arc::unwrap_or_clone(self.layered(vault)?.entry);
         if !is_at_hand(&entry) {
             return Ok(());
         }
@@ -38,7 +40,8 @@ impl Host {
         // A caller that does not wait ends while a plugin hangs, and is not to end by a plugin's
         // crash: neither harms anybody where the plugin has a process of its own.
         entry.placement = Some(Placement::Isolated);
-        let mut open = self.open_as(None, entry, &mut CallSession::default())?;
+        let registered = LayeredRegistration { layer: None, entry: Arc::new(entry) };
+        let mut open = self.open_as(registered, &mut CallSession::default())?;
         let rules = open.vault().rules(&RulesRequest::new(self.deadline()));
         let rules = rules.map_err(|refusal| open.error(refusal))?.names;
         let key = |name: &str| match rules.key(name) {
@@ -53,11 +56,7 @@ impl Host {
             let mut request = ListRequest::new(self.deadline());
             request.cursor.clone_from(&walk.after);
             request.prefix = is_exact.then(|| prefix.to_owned());
-            let listed = open.vault().list(&request).and_then(|page| {
-                walk.check(&page, request.limit)?;
-                Ok(page)
-            });
-            let page = match listed {
+            let page = match walk.page(open.vault(), &request) {
                 Ok(page) => page,
                 Err(refusal) => return Err(open.error(refusal)),
             };

@@ -14,7 +14,7 @@ use keystead_plugin_api::{
     VaultName,
 };
 
-use super::{Host, grant, lock, open};
+use super::{Host, grant, lock, open, prepare};
 use crate::error::{Error, Result};
 use crate::plugin::grant::{Granted, Proof, writable_in};
 use crate::plugin::inspect::{ParsedKind, ParsedManifest};
@@ -130,7 +130,7 @@ impl Host {
         check: &Check,
         report: &mut dyn FnMut(&Outcome),
     ) -> Result<()> {
-        let kind = open::kind_of(manifest, check.kind.as_deref())?;
+        let kind = prepare::kind_of(manifest, check.kind.as_deref())?;
         let mut declared =
             Declared::new(kind.capabilities.clone(), kind.values.clone(), kind.names);
         for (prompt, reference) in &check.unlock {

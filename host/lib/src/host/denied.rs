@@ -1,8 +1,10 @@
 //! What a vault's sandbox grants, for an error that the sandbox may be the cause of.
 
+use std::sync::Arc;
+
 use keystead_plugin_api::{Error as Refusal, ErrorDetail, VaultName};
 
-use super::{Host, OptionalPermission, open};
+use super::{Host, OptionalPermission, prepare};
 use crate::error::Error;
 use crate::registry::Placement;
 
@@ -47,15 +49,15 @@ impl Host {
     /// what it says may come from its sandbox.
     pub(crate) fn denied(&self, error: &Error) -> Option<Denied> {
         let (vault, denial) = denied_in(error, None)?;
-        let entry = self.entry(&vault).ok()?;
+        let entry = Arc::unwrap_or_clone(self.layered(&vault).ok()?.entry);
         if !denial.fits(&entry.grants) {
             return None;
         }
         let isolated = match entry.placement {
             Some(placement) => placement == Placement::Isolated,
             None => {
-                let trusted = self.plugins().find(&open::plugin_id(&entry.plugin).ok()?).ok()?;
-                open::usual_placement(&trusted) == Placement::Isolated
+                let trusted = self.trusted(&entry.plugin).ok()?;
+                prepare::usual_placement(&trusted) == Placement::Isolated
             }
         };
         let optional = self.optional_permissions(&entry).unwrap_or_default();

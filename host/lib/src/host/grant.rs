@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use keystead_plugin_api::{OwnedParameter, ParameterKind, VaultName};
 
-use super::{Host, open};
+use super::{Host, prepare};
 use crate::error::{Error, Result, visible};
 use crate::paths::{Layer, Paths};
 use crate::plugin::grant::{self, Boundaries, Granted, writable_in};
@@ -19,7 +19,7 @@ use crate::registry::{DefaultChoice, Registration, Replace, Setting, schema};
 
 /// What of the user's data directory decides which code runs, and is no plugin's. Vaults of ours keep
 /// their files in other directories there.
-const OWN_DATA: [&str; 6] = ["plugins", "pins.d", "verdicts", "crashes", "running", "agent"];
+const OWN_DATA: [&str; 5] = ["plugins", "pins.d", "verdicts", "crashes", "agent"];
 
 /// A permission that a vault opens without, and that its registration does not grant.
 #[non_exhaustive]
@@ -88,9 +88,9 @@ impl Host {
     ) -> Result<PlannedGrant> {
         // What is not there in this layer, or is locked, says so as when it were taken away.
         self.0.registry.unregister(layer, name.clone()).plan()?;
-        let (_, mut entry) = self.layered(name)?;
-        let trusted = self.plugins().find(&open::plugin_id(&entry.plugin)?)?;
-        let kind = open::kind_of(trusted.manifest(), entry.kind.as_deref())?;
+        let mut entry = Arc::unwrap_or_clone(self.layered(name)?.entry);
+        let trusted = self.trusted(&entry.plugin)?;
+        let kind = prepare::kind_of(trusted.manifest(), entry.kind.as_deref())?;
         let home = self.home();
         let before = entry.grants.clone();
         choose(kind, &mut entry, chosen, home.as_deref())?;

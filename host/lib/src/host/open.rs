@@ -1,6 +1,7 @@
 //! From a registration to an open vault: the plugin proven, its permissions granted, its
 //! parameters resolved, its code placed.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,21 +9,20 @@ use keystead_plugin_api::abi::{Client, Guarded};
 use keystead_plugin_api::manifest::Capability;
 use keystead_plugin_api::{Context, Error as Refusal, HostInfo, OpenRequest, Vault, VaultName};
 
+use super::prepare::{AT_HOME, Known, LayeredRegistration, Prepared};
 use super::services::VaultServices;
 use super::session::{Binding, CallSession, Offered};
 use super::share::{Further, Template};
 use super::{Host, grant, unlock::Given};
 use crate::error::{Error, Result};
 use crate::options::MAX_HANDLES;
-use crate::paths::Layer;
-use crate::plugin::evidence::Watch;
 use crate::plugin::exec::Programs;
 use crate::plugin::grant::{Error as Ungranted, Granted, writable_in};
-use crate::plugin::inspect::{ParsedKind, ParsedManifest, Permission};
-use crate::plugin::pins::{InProcess, PluginId};
+use crate::plugin::inspect::{ParsedKind, Permission};
+use crate::plugin::pins::InProcess;
 use crate::plugin::replace::Files;
 use crate::plugin::runner::{CallError, Greeted, Image, Launch, Runner, Setup, Started};
-use crate::plugin::trust::{CopyError, TrustSource, Trusted};
+use crate::plugin::trust::{CopyError, Trusted};
 use crate::plugin::{self, loader, verdict};
 use crate::reference::Reference;
 use crate::registry::{Placement, Registration, Setting};
@@ -31,7 +31,7 @@ use crate::retry;
 /// An open vault.
 pub(super) struct Open {
     pub(super) name: VaultName,
-    pub(super) entry: Registration,
+    pub(super) entry: Arc<Registration>,
     /// What a session of it is bound to; none where there can be none.
     pub(super) binding: Option<Binding>,
     /// The serial number of the kept session that it was opened with.
@@ -134,24 +134,41 @@ impl Open {
 }
 
 impl Host {
-    /// Opens a vault as it is registered now, with the session that is kept for it.
+    /// Opens a vault with the session that is kept for it: by what this call knows of it, else as it is
+    /// registered now.
     pub(super) fn open(&self, name: &VaultName, course: &mut CallSession) -> Result<Open> {
-        let (layer, entry) = self.layered(name)?;
-        self.open_as(layer, entry, course)
+        let registered = match course.known.take() {
+            Some(Known::Prepared(prepared)) => {
+                let started = self.started(prepared.entry());
+                return self.open_prepared(&prepared, started, course);
+            }
+            Some(Known::Registered(registered)) => registered,
+            Some(Known::In(registry)) => self.layered_in(&registry, name)?,
+            None => self.layered(name)?,
+        };
+        self.open_as(registered, course)
     }
 
     /// Opens a vault as this registration of a layer says; of none, without a session.
     pub(super) fn open_as(
         &self,
-        layer: Option<Layer>,
-        entry: Registration,
+        registered: LayeredRegistration,
         course: &mut CallSession,
     ) -> Result<Open> {
-        let name = &entry.name.clone();
-        let started = self.started(&entry);
-        let trusted = self.plugins().find(&plugin_id(&entry.plugin)?)?;
-        let manifest = trusted.manifest();
-        let kind = kind_of(manifest, entry.kind.as_deref())?;
+        let started = self.started(&registered.entry);
+        let name = registered.entry.name.clone();
+        self.open_prepared(&self.prepared(&name, registered)?, started, course)
+    }
+
+    fn open_prepared(
+        &self,
+        prepared: &Prepared,
+        started: Option<Started>,
+        course: &mut CallSession,
+    ) -> Result<Open> {
+        let Prepared { registered, trusted, .. } = prepared;
+        let (layer, entry, kind) = (registered.layer, prepared.entry(), prepared.kind());
+        let name = &entry.name;
         let further = course.further.take();
         if let Some(further) = &further
             && further.template.plugin != *trusted.sha256()
@@ -161,44 +178,14 @@ impl Host {
             return Err(plugin::trust::Error::HashMismatch { id, path, pinned, found }.into());
         }
 
-        let asked = grant::expand(manifest, kind, &entry, self.home().as_deref())?;
+        let asked = grant::expand(trusted.manifest(), kind, entry, self.home().as_deref())?;
         let programs = Programs::among(&asked);
         let boundaries = (!programs.is_empty()).then(|| Arc::new(self.boundaries()));
         // What the plugin may write to counts also where the vault is not registered.
         let files = Files::among(&asked, || {
             self.boundaries().with_writable(name, writable_in(&entry.grants).collect())
         });
-        let ready = match entry.placement.unwrap_or_else(|| usual_placement(&trusted)) {
-            Placement::Isolated => {
-                let mut entry = entry.clone();
-                // What a person typed for this one call is granted by that.
-                entry.grants.extend(course.more.iter().map(Permission::text));
-                self.keep_off_programs(&entry, &course.more)?;
-                let asked = asked.into_iter().chain(course.more.iter().cloned()).collect();
-                let granted = self.granted(&trusted, &entry, asked)?;
-                if granted.words(course.more.iter()) != course.shown {
-                    // A link was put there, or another one, since a person was shown where it leads.
-                    let path = path_among(&course.more);
-                    let changed = Ungranted::Path(crate::fs::Error::Changed { path });
-                    return Err(grant::not_granted(&entry, changed));
-                }
-                Some(Ready::new(started, granted, &trusted))
-            }
-            Placement::InProcess => {
-                // As a rule all is granted as it is asked for, and no path has to be looked up.
-                let is_plain = asked.iter().all(|one| entry.grants.contains(&one.text()));
-                let missing = match is_plain {
-                    true => Ok(Vec::new()),
-                    false => self.boundaries().beyond(&asked, &entry.grants),
-                };
-                let missing = missing.map_err(|error| grant::not_granted(&entry, error))?;
-                if !missing.is_empty() {
-                    let (vault, plugin) = (name.clone(), entry.plugin);
-                    return Err(Error::NotGranted { vault, plugin, missing });
-                }
-                None
-            }
-        };
+        let ready = self.ready(prepared, asked, started, course)?;
         let what = format!("vault `{name}`");
         let parameters = match &further {
             // What a reference gives may change, ask a person, or be read once only.
@@ -213,7 +200,7 @@ impl Host {
             (_, None) => (None, None),
             (Some(further), _) => (further.template.login, None),
             (None, Some(_)) => {
-                let (login, answers) = self.login(&entry, &beside, &parameters);
+                let (login, answers) = self.login(entry, &beside, &parameters);
                 (Some(login), answers)
             }
         };
@@ -221,9 +208,9 @@ impl Host {
         let template = match &further {
             Some(further) => Some(Arc::clone(&further.template)),
             None if most > 1 && kind.capabilities.contains(&Capability::Concurrent) => {
-                let (entry, parameters) = (entry.clone(), parameters.duplicate());
+                let (registered, parameters) = (registered.clone(), parameters.duplicate());
                 let plugin = *trusted.sha256();
-                Some(Arc::new(Template { layer, entry, plugin, parameters, login, most }))
+                Some(Arc::new(Template { registered, plugin, parameters, login, most }))
             }
             None => None,
         };
@@ -251,15 +238,15 @@ impl Host {
                 (by_caller, session) = (by, number);
                 kept.map(|serial| (None, serial))
             }
-            (_, Some(binding)) => self.kept_or_turn(&entry, binding, course).map(|(key, kept)| {
+            (_, Some(binding)) => self.kept_or_turn(entry, binding, course).map(|(key, kept)| {
                 request.session = Some(kept.session);
                 (Some(key), kept.serial)
             }),
             (_, None) => None,
         };
         let placed = match ready {
-            Some(ready) => self.isolated(&entry, &trusted, ready, request, services),
-            None => self.in_process(&entry, &trusted, &request, services),
+            Some(ready) => self.isolated(entry, trusted, ready, request, services),
+            None => self.in_process(entry, trusted, &request, services),
         };
         let placed = placed.map(|vault| Code::of(vault, kind));
         match (placed, kept) {
@@ -269,14 +256,14 @@ impl Host {
                     return Err(error);
                 }
                 course.without = true;
-                self.open_as(layer, entry, course)
+                self.open_prepared(prepared, self.started(entry), course)
             }
             (placed, kept) => {
                 let kept = kept.map(|(_, serial)| serial);
                 let (name, code) = (name.clone(), placed?);
                 Ok(Open {
                     name,
-                    entry,
+                    entry: Arc::clone(&registered.entry),
                     binding,
                     kept,
                     by_caller,
@@ -291,6 +278,45 @@ impl Host {
                 })
             }
         }
+    }
+
+    /// Checks that what a plugin asks for is granted, and opens it for one that runs isolated; none for
+    /// one that runs in-process.
+    fn ready(
+        &self,
+        prepared: &Prepared,
+        mut asked: Vec<Permission>,
+        started: Option<Started>,
+        course: &CallSession,
+    ) -> Result<Option<Ready>> {
+        let mut entry = Cow::Borrowed(prepared.entry());
+        if prepared.placement() == Placement::InProcess {
+            // As a rule all is granted as it is asked for, and no path has to be looked up.
+            if asked.iter().all(|one| entry.grants.contains(&one.text())) {
+                return Ok(None);
+            }
+            let missing = self.boundaries().beyond(&asked, &entry.grants);
+            let missing = missing.map_err(|error| grant::not_granted(&entry, error))?;
+            if missing.is_empty() {
+                return Ok(None);
+            }
+            let (vault, plugin) = (entry.name.clone(), entry.plugin.clone());
+            return Err(Error::NotGranted { vault, plugin, missing });
+        }
+        if !course.more.is_empty() {
+            // What a person typed for this one call is granted by that.
+            entry.to_mut().grants.extend(course.more.iter().map(Permission::text));
+            self.keep_off_programs(&entry, &course.more)?;
+            asked.extend(course.more.iter().cloned());
+        }
+        let granted = self.granted(&prepared.trusted, &entry, asked)?;
+        if granted.words(course.more.iter()) != course.shown {
+            // A link was put there, or another one, since a person was shown where it leads.
+            let path = path_among(&course.more);
+            let changed = Ungranted::Path(crate::fs::Error::Changed { path });
+            return Err(grant::not_granted(&entry, changed));
+        }
+        Ok(Some(Ready::new(started, granted, &prepared.trusted)))
     }
 
     /// Checks that what is opened for one call has no program in it that the host runs for this plugin,
@@ -380,17 +406,15 @@ impl Host {
         if trusted.in_process() == InProcess::Never {
             return Err(Error::InProcessForbidden { plugin: entry.plugin.clone() });
         }
-        let watch = Watch::start(self.plugins().hold_marker(trusted)?);
-        let loaded = watch.call(|| loader::load(trusted))?;
-        watch.look_for(trusted.path());
+        let loaded = loader::load(trusted)?;
         if trusted.fit().is_none() {
             // A cache: where it cannot be written the check is made again next time.
             verdict::record_layout(trusted, loaded.fit());
         }
         let open = || loaded.open(request, Context::new(Box::new(services.clone())));
-        let vault = retry::again(request.deadline, || watch.call(open))
+        let vault = retry::again(request.deadline, open)
             .map_err(|answer| Error::OpenRefused { plugin: entry.plugin.clone(), answer })?;
-        Ok(Unguarded::InProcess(watch.around(vault)))
+        Ok(Unguarded::InProcess(vault))
     }
 }
 
@@ -452,51 +476,10 @@ pub(super) fn copied(plugin: &str, trusted: &Trusted) -> Result<Image> {
     })
 }
 
-/// Plugins of ours that run in the host's process unless a registration says otherwise, as they
-/// were built with this host: they keep their secrets in files of the user, so that a process of
-/// their own would cost time and keep nothing away from them.
-const AT_HOME: [&str; 2] = ["store", "files"];
-
-/// Returns where a plugin's code runs that a registration says nothing of.
-pub(super) fn usual_placement(trusted: &Trusted) -> Placement {
-    let ours = trusted.trust_source() == TrustSource::Builtin
-        && trusted.in_process() != InProcess::Never
-        && AT_HOME.contains(&trusted.id().as_str());
-    if ours { Placement::InProcess } else { Placement::Isolated }
-}
-
 /// Whether an `open` may have failed because of its session: a vault should open and be
 /// locked then, but one that says no is no reason to keep it shut.
 fn refuses_session(error: &Error) -> bool {
     use keystead_plugin_api::ErrorKind::{Invalid, Locked, PermissionDenied};
     matches!(error, Error::OpenRefused { answer, .. }
         if matches!(answer.kind(), Invalid | Locked | PermissionDenied))
-}
-
-/// Returns a registered plugin's id.
-pub(super) fn plugin_id(text: &str) -> Result<PluginId> {
-    PluginId::parse(text).map_err(|error| plugin::trust::Error::from(error).into())
-}
-
-/// Returns the manifest's kind of this name, or its first.
-///
-/// # Errors
-/// [`Error::NoSuchKind`]; [`Error::NewerKind`] where this host cannot open vaults of it.
-pub(super) fn kind_of<'m>(
-    manifest: &'m ParsedManifest,
-    name: Option<&str>,
-) -> Result<&'m ParsedKind> {
-    let kind = manifest.kind(name).ok_or_else(|| Error::NoSuchKind {
-        plugin: manifest.id.clone(),
-        kind: name.unwrap_or_default().to_owned(),
-        kinds: manifest.kinds.iter().map(|kind| kind.name.clone()).collect(),
-    })?;
-    match kind.needs_newer_host() {
-        None => Ok(kind),
-        Some(unknown) => Err(Error::NewerKind {
-            plugin: manifest.id.clone(),
-            kind: kind.name.clone(),
-            unknown: unknown.to_string(),
-        }),
-    }
 }

@@ -3,10 +3,11 @@
 use keystead_plugin_api::UnregisterRequest;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use keystead_plugin_api::VaultName;
 
-use super::{Host, OptionalPermission, RunMode, VaultDetails, grant, open};
+use super::{Host, OptionalPermission, RunMode, VaultDetails, grant, prepare};
 use crate::error::{Error, Result};
 use crate::paths::Layer;
 use crate::plugin::inspect::Permission;
@@ -176,9 +177,9 @@ impl Host {
     /// # }
     /// ```
     pub fn plan_registration(&self, new: NewRegistration) -> Result<PlannedRegistration> {
-        let trusted = self.plugins().find(&open::plugin_id(&new.plugin)?)?;
+        let trusted = self.trusted(&new.plugin)?;
         let manifest = trusted.manifest();
-        let kind = open::kind_of(manifest, new.kind.as_deref())?;
+        let kind = prepare::kind_of(manifest, new.kind.as_deref())?;
         if new.placement == Some(Placement::InProcess) && trusted.in_process() == InProcess::Never {
             return Err(Error::InProcessForbidden { plugin: new.plugin });
         }
@@ -252,7 +253,7 @@ impl Host {
     /// sees it. It stands before a registered vault of the same name.
     pub fn register_for_this_process(&self, plan: PlannedRegistration) {
         let name = plan.entry.name.clone();
-        super::lock(&self.0.temporary).insert(name.clone(), plan.entry);
+        super::lock(&self.0.temporary).insert(name.clone(), Arc::new(plan.entry));
         self.forget(&name);
     }
 

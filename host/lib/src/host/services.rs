@@ -11,7 +11,6 @@ use keystead_plugin_api::{
 use super::session::Offered;
 use crate::error::{story, visible};
 use crate::options::Log;
-use crate::plugin::evidence::in_the_host;
 use crate::plugin::exec::{self, Programs};
 use crate::plugin::grant::Boundaries;
 use crate::plugin::replace::Files;
@@ -31,7 +30,7 @@ pub(super) struct VaultServices {
 
 impl Services for VaultServices {
     fn log(&self, level: Level, message: &str) {
-        in_the_host(|| self.log.line(&self.vault, level, &visible(message)));
+        self.log.line(&self.vault, level, &visible(message));
     }
 
     fn exec(&self, request: ExecRequest) -> Reply<ExecOutput> {
@@ -41,17 +40,17 @@ impl Services for VaultServices {
         let off = boundaries.keep_plugins_off_program(&request.program);
         off.map_err(|error| Refusal::permission_denied(story(&error)))?;
         self.log(Level::Info, &exec::line(&request));
-        in_the_host(|| exec::run(&request, self.home.as_deref()))
+        exec::run(&request, self.home.as_deref())
     }
 
     fn read_file(&self, request: ReadFileRequest) -> Reply<FileRead> {
-        in_the_host(|| self.files.read(&request))
+        self.files.read(&request)
     }
 
     fn replace_file(&self, request: ReplaceFileRequest) -> Reply<FileReplaced> {
         self.files.permit(&request.path)?;
         self.log(Level::Info, &format!("replaces the file {}", request.path));
-        in_the_host(|| self.files.replace(&request))
+        self.files.replace(&request)
     }
 
     fn keep_session(&self, session: Session) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use keystead_plugin_api::{Level, ListRequest, Parameters, Session, VaultName};
 
 use super::open::Open;
+use super::prepare::{Known, VaultRef};
 use super::share::{Caller, Further};
 use super::unlock::Given;
 use super::{Host, lock};
@@ -116,6 +117,8 @@ pub(super) struct CallSession {
     pub(super) shown: Vec<Words>,
     /// Whether the vault is opened without a session that may be kept.
     pub(super) without: bool,
+    /// What is known of the vault, until a handle is opened.
+    pub(super) known: Option<Known>,
     /// How the next handle is opened, where that is not as the vault is registered now.
     pub(super) further: Option<Further>,
     /// Whether sessions were looked for since the call began.
@@ -131,9 +134,9 @@ pub(super) struct CallSession {
 }
 
 impl CallSession {
-    /// Returns one in which the vault's plugin may do this as well.
-    pub(super) fn with_more(more: Vec<Permission>, shown: Vec<Words>) -> Self {
-        Self { more, shown, ..Self::default() }
+    /// Returns one that opens the vault, if it is not open, by what is known of it already.
+    pub(super) fn of(vault: VaultRef<'_>) -> Self {
+        Self { known: vault.known(), ..Self::default() }
     }
 
     /// Takes note that the vault was unlocked.
@@ -204,7 +207,7 @@ impl Host {
                 }))
             }
             _ if course.unlocked => {
-                let plugin = self.entry(vault)?.plugin;
+                let plugin = self.layered(vault)?.entry.plugin.clone();
                 Err(Error::NoSession { vault: vault.clone(), plugin })
             }
             _ if by_session => Ok(UnlockOutcome::Already),

@@ -10,19 +10,17 @@ use keystead_plugin_api::{Level, Parameters, Session};
 use super::Host;
 use super::open::Open;
 use super::pool::{self, Shared};
+use super::prepare::LayeredRegistration;
 use super::session::{CallSession, Login};
 use crate::error::{Error, Result, visible};
-use crate::paths::Layer;
 use crate::plugin::pins::Digest;
-use crate::registry::Registration;
 
 /// One caller of a vault.
 pub(super) type Caller<'p> = pool::Caller<'p, Box<Open>, Common>;
 
 /// How the first handle was opened.
 pub(super) struct Template {
-    pub(super) layer: Option<Layer>,
-    pub(super) entry: Registration,
+    pub(super) registered: LayeredRegistration,
     /// The hash of the plugin.
     pub(super) plugin: Digest,
     pub(super) parameters: Parameters,
@@ -166,9 +164,9 @@ impl Host {
         }
         if let Some(further) = further {
             let Further { template, number, .. } = &further;
-            let (layer, entry, number) = (template.layer, template.entry.clone(), *number);
+            let (registered, number) = (template.registered.clone(), *number);
             course.further = Some(further);
-            let opened = self.open_as(layer, entry, course);
+            let opened = self.open_as(registered, course);
             course.further = None;
             match opened {
                 Ok(open) => {
@@ -232,6 +230,7 @@ mod tests {
 
     use super::*;
     use crate::options::MAX_HANDLES;
+    use crate::registry::Registration;
 
     fn session(seconds: u64) -> Session {
         Session::new(SecretBytes::copy_of(b"canary"), Duration::from_secs(seconds))
@@ -239,10 +238,11 @@ mod tests {
 
     /// Returns what handles have in common of a vault whose kind allows several.
     fn concurrent() -> Common {
-        let entry = Registration::new(VaultName::parse("v").unwrap(), "p");
+        let entry = Arc::new(Registration::new(VaultName::parse("v").unwrap(), "p"));
+        let registered = LayeredRegistration { layer: None, entry };
         let (plugin, parameters) = (Digest::of(b"p"), Parameters::new());
         let most = MAX_HANDLES;
-        let template = Template { layer: None, entry, plugin, parameters, login: None, most };
+        let template = Template { registered, plugin, parameters, login: None, most };
         Common { template: Some(Arc::new(template)), answered: true, ..Common::default() }
     }
 

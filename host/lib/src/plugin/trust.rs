@@ -21,7 +21,7 @@ use crate::plugin::pins::{Digest, InProcess, Pin, PinLayer, PluginId};
 use crate::plugin::verdict::{HostBuild, Verdict};
 
 pub use builtin::BUILTIN;
-pub use crash::{CRASH_WINDOW, CRASHES_TO_QUARANTINE, CrashMarker, Crashes};
+pub use crash::{CRASH_WINDOW, CRASHES_TO_QUARANTINE, Crashes};
 pub use error::Error;
 pub use install::{Candidate, InstallTarget, OnIdConflict, TrustDecision, Unpinned};
 pub use list::{PinStatus, PinVerification};
@@ -81,7 +81,7 @@ impl PluginStore {
         let roots = Roots::new(&self.paths, self.privilege);
         let policy = Policy::read(&roots)?;
         let found = roots.pin(id)?.ok_or_else(|| roots.not_pinned(id))?;
-        self.permit(&roots, &policy, &found.pin)?;
+        permit(&roots, &policy, (id, &found.pin.sha256), found.pin.layer)?;
         let file = roots.locate(&found)?;
         self.prove(&roots, &policy, found.pin, file)
     }
@@ -93,18 +93,6 @@ impl PluginStore {
     #[doc(hidden)]
     pub fn policy(&self) -> Result<Policy, Error> {
         Policy::read(&Roots::new(&self.paths, self.privilege))
-    }
-
-    /// Checks all that needs no look at the file.
-    fn permit(&self, roots: &Roots<'_>, policy: &Policy, pin: &Pin) -> Result<(), Error> {
-        roots.deny(&pin.id, &pin.sha256)?;
-        policy.permit(&pin.id, &pin.sha256, pin.layer)?;
-        if let Some(data) = roots.data()?
-            && crash::is_quarantined(data, &pin.sha256)?
-        {
-            return Err(Error::Quarantined { id: pin.id.clone(), sha256: pin.sha256 });
-        }
-        Ok(())
     }
 
     fn prove(
@@ -164,6 +152,24 @@ impl PluginStore {
         let data = roots.data_path().map(Path::to_owned);
         let terms = Terms { in_process, sandbox: policy.sandbox, namespaces: policy.namespaces };
         Ok(Trusted::new(pin.id, trust_source, terms, file, verdict, bytes, data))
+    }
+}
+
+/// Refuses a plugin, pinned or about to be, that a denial, the policy or its quarantine is against: all
+/// that needs no look at its file.
+fn permit(
+    roots: &Roots<'_>,
+    policy: &Policy,
+    (id, sha256): (&PluginId, &Digest),
+    layer: PinLayer,
+) -> Result<(), Error> {
+    roots.deny(id, sha256)?;
+    policy.permit(id, sha256, layer)?;
+    match roots.data()? {
+        Some(data) if crash::is_quarantined(data, sha256)? => {
+            Err(Error::Quarantined { id: id.clone(), sha256: *sha256 })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -132,7 +132,8 @@ fn names_of(dir: &SafeDir, sha256: &Digest) -> Result<Vec<String>, fs::Error> {
     Ok(names.filter(|name| name.starts_with(&hash)).collect())
 }
 
-/// FNV-1a, 64 bits: finds damage, stops nobody. Whoever can write verdicts can write pins.
+/// FNV-1a of eight bytes at a time: finds damage, stops nobody. Whoever can write verdicts can write
+/// pins.
 struct Fnv(u64);
 
 impl Fnv {
@@ -141,9 +142,17 @@ impl Fnv {
     }
 
     fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
         }
+        for byte in rest {
+            self.mix(u64::from(*byte));
+        }
+    }
+
+    fn mix(&mut self, next: u64) {
+        self.0 = (self.0 ^ next).wrapping_mul(0x0100_0000_01b3);
     }
 }
 

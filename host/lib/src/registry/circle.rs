@@ -3,13 +3,13 @@
 
 use keystead_plugin_api::VaultName;
 
-use super::{Error, Registration, Registry};
+use super::{Error, OpenRegistry, Registration};
 use crate::reference::Reference;
 
 /// Checks that no reference of a new registration leads back to it. A reference without a
 /// vault leads to the default one; what a search may find is known only at run time.
 pub(super) fn check(
-    registry: &Registry,
+    registry: &OpenRegistry,
     new: &Registration,
     default: Option<&VaultName>,
 ) -> Result<(), Error> {
@@ -22,7 +22,7 @@ pub(super) fn check(
 }
 
 fn leads_back(
-    registry: &Registry,
+    registry: &OpenRegistry,
     new: &Registration,
     from: &Registration,
     default: Option<&VaultName>,

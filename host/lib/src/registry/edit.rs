@@ -10,7 +10,7 @@ use super::config::Default;
 use super::entry::{MAX_FILE_BYTES, Registration};
 use super::error::shown;
 use super::layer::{CONFIG, LayerDir, RULE, VAULTS, file_of};
-use super::{Error, Registry, circle, render};
+use super::{Error, OpenRegistry, Registry, circle, render};
 use crate::fs::{self, Lock, SafeDir};
 use crate::paths::Layer;
 use crate::reference::Reference;
@@ -140,10 +140,9 @@ impl Edit<'_> {
         let dir = self.registry.paths.config_dir(self.layer);
         let dir = dir.ok_or(Error::NoLayer { layer: self.layer })?;
         let planning = Planning {
-            registry: self.registry,
+            registry: self.registry.once(),
             layer: self.layer,
             dir,
-            shelf: self.registry.shelf(self.layer)?,
             plan: EditPlan::default(),
         };
         match &self.change {
@@ -233,10 +232,9 @@ pub(super) fn lock(config: &SafeDir, wait: Duration) -> Result<Lock, Error> {
 
 /// What is there now, and the steps so far.
 struct Planning<'a> {
-    registry: &'a Registry,
+    registry: OpenRegistry,
     layer: Layer,
     dir: &'a Path,
-    shelf: Option<LayerDir>,
     plan: EditPlan,
 }
 
@@ -261,7 +259,7 @@ impl Planning<'_> {
             true => Some(entry.name.clone()),
             false => self.registry.default().unwrap_or_default(),
         };
-        circle::check(self.registry, entry, default.as_ref())?;
+        circle::check(&self.registry, entry, default.as_ref())?;
 
         let file = there.as_ref().map_or_else(|| file_of(&entry.name), |(file, _)| file.clone());
         let before = there.map(|(_, text)| text);
@@ -283,7 +281,7 @@ impl Planning<'_> {
 
     fn unregister(mut self, name: &VaultName) -> Result<EditPlan, Error> {
         // A damaged file can be taken away: it is asked for by name.
-        let file = self.shelf.as_ref().map(|shelf| shelf.find(name)).transpose()?.flatten();
+        let file = self.registry.find(self.layer, name)?.map(|(_, file)| file);
         let Some(file) = file else { return Err(self.not_here(name)) };
         // The default goes first: one that names no vault would be an error everywhere.
         if self.default()?.0 == Default::Vault(name.clone()) {
@@ -319,10 +317,10 @@ impl Planning<'_> {
     fn there(&self, name: &VaultName, replace: Replace) -> Result<Option<(String, String)>, Error> {
         let path = self.dir.join(VAULTS);
         if self.layer == Layer::User
-            && let Some((shelf, file)) = self.registry.find(Layer::System, name)?
+            && let Some((below, file)) = self.registry.find(Layer::System, name)?
         {
-            let system = shelf.path(&file);
-            if shelf.read(&file)?.0.locked {
+            let system = below.path(&file);
+            if below.read(&file)?.0.locked {
                 let user = path.join(file_of(name));
                 return Err(Error::Locked { name: name.clone(), system, user });
             }
@@ -330,13 +328,12 @@ impl Planning<'_> {
                 return Err(Error::Exists { name: name.clone(), path: system });
             }
         }
-        let Some(shelf) = &self.shelf else { return Ok(None) };
-        match shelf.find(name)? {
-            Some(file) if replace == Replace::Never => {
-                Err(Error::Exists { name: name.clone(), path: shelf.path(&file) })
+        match self.registry.find(self.layer, name)? {
+            Some((there, file)) if replace == Replace::Never => {
+                Err(Error::Exists { name: name.clone(), path: there.path(&file) })
             }
             // A damaged file ends here.
-            Some(file) => shelf.read(&file).map(|(_, text)| Some((file, text))),
+            Some((there, file)) => there.read(&file).map(|(_, text)| Some((file, text))),
             None => Ok(None),
         }
     }
@@ -347,8 +344,8 @@ impl Planning<'_> {
             Layer::User => Layer::System,
         };
         match self.registry.find(found, name) {
-            Ok(Some((shelf, file))) => {
-                Error::OtherLayer { name: name.clone(), found, path: shelf.path(&file) }
+            Ok(Some((other, file))) => {
+                Error::OtherLayer { name: name.clone(), found, path: other.path(&file) }
             }
             _ => self.registry.no_such_vault(name),
         }
@@ -364,7 +361,7 @@ impl Planning<'_> {
     }
 
     fn default(&self) -> Result<(Default, Option<String>), Error> {
-        self.shelf.as_ref().map_or(Ok((Default::Unsaid, None)), LayerDir::default)
+        self.registry.dir(self.layer)?.map_or(Ok((Default::Unsaid, None)), LayerDir::default)
     }
 
     /// Says that there is no default: in words where the layer below would have one.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use keystead_plugin_api::{
     Action, ActionOutcome, ActionRequest, ActionsRequest, ParameterKind, VaultName,
 };
 
 use crate::error::{Error, Result};
-use crate::host::Host;
+use crate::host::{Host, Prepared, VaultRef};
 use crate::plugin::grant::Words;
 use crate::plugin::inspect::Permission;
 use crate::prompter::Prompter;
@@ -18,7 +19,7 @@ use crate::registry::schema::{self, Base};
 /// An action whose parameters were found to be right, and what they open.
 #[derive(Debug)]
 pub struct PlannedAction {
-    vault: VaultName,
+    vault: Arc<Prepared>,
     action: Action,
     settings: BTreeMap<String, Setting>,
     opens: Vec<Permission>,
@@ -51,6 +52,10 @@ impl Host {
     /// # Errors
     /// What the vault answers.
     pub fn actions(&self, vault: &VaultName, ask: &mut dyn Prompter) -> Result<Vec<Action>> {
+        self.actions_of(vault.into(), ask)
+    }
+
+    fn actions_of(&self, vault: VaultRef<'_>, ask: &mut dyn Prompter) -> Result<Vec<Action>> {
         let list = self
             .call(vault, ask, &mut |open, deadline| open.actions(&ActionsRequest::new(deadline)));
         Ok(list?.actions)
@@ -83,7 +88,8 @@ impl Host {
         dir: &Path,
         ask: &mut dyn Prompter,
     ) -> Result<PlannedAction> {
-        let mut actions = self.actions(vault, ask)?;
+        let prepared = self.prepare(vault)?;
+        let mut actions = self.actions_of((&prepared).into(), ask)?;
         let Some(found) = actions.iter().position(|one| one.id == action) else {
             return Err(Error::NoSuchAction {
                 vault: vault.clone(),
@@ -108,8 +114,8 @@ impl Host {
                 paths.insert(one.name.to_string(), path.clone());
             }
         }
-        let (opens, words) = self.opened_by_action(vault, &action.id, &paths)?;
-        Ok(PlannedAction { vault: vault.clone(), action, settings, opens, words })
+        let (opens, words) = self.opened_by_action(&prepared, &action.id, &paths)?;
+        Ok(PlannedAction { vault: prepared, action, settings, opens, words })
     }
 
     /// Does what was planned.
@@ -122,7 +128,7 @@ impl Host {
         // References are followed before the vault is held: they may lead to it.
         let parameters = self.parameters(&settings, &action.parameters, &what)?;
         let mut request = ActionRequest::new(action.id, parameters, self.deadline());
-        self.call_with(&vault, (opens, words), ask, &mut |open, deadline| {
+        self.call_with((&vault).into(), (opens, words), ask, &mut |open, deadline| {
             request.deadline = deadline;
             open.run_action(&request)
         })

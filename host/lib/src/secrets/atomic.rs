@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use keystead_plugin_api::manifest::Capability;
@@ -19,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 use crate::fs::{self, Lock, Rule, SafeDir};
-use crate::host::{Host, RunMode, templates};
+use crate::host::{Host, Prepared, RunMode, templates};
 use crate::plugin::inspect::ParsedKind;
 use crate::prompter::{NonInteractive, Prompter};
 use crate::registry::Registration;
@@ -79,8 +80,7 @@ impl Host {
     /// What `change` answers; the conflict where others always were quicker.
     pub(super) fn atomically<T>(
         &self,
-        vault: &VaultName,
-        kind: &ParsedKind,
+        prepared: &Arc<Prepared>,
         name: &SecretName,
         run: RunMode,
         ask: &mut dyn Prompter,
@@ -89,10 +89,10 @@ impl Host {
         if run == RunMode::DryRun {
             return change(Guard::Version, ask);
         }
-        let (mut guard, mut round) = (Guard::of(kind), 0);
+        let (mut guard, mut round) = (Guard::of(prepared.kind()), 0);
         loop {
             let change = &mut |ask: &mut dyn Prompter| change(guard, ask);
-            match self.under_locks(vault, kind, guard, &[name], ask, change) {
+            match self.under_locks(prepared, guard, &[name], ask, change) {
                 Err(error) if is_conflict(&error) && round < TRIES => {
                     std::thread::sleep(pause(round));
                     round += 1;
@@ -116,19 +116,17 @@ impl Host {
     /// vault was locked again each time.
     pub(super) fn exclusively<T>(
         &self,
-        vault: &VaultName,
-        kind: &ParsedKind,
+        prepared: &Arc<Prepared>,
         names: &[&SecretName],
         ask: &mut dyn Prompter,
         write: &mut dyn FnMut(&mut dyn Prompter) -> Result<T>,
     ) -> Result<T> {
-        self.under_locks(vault, kind, Guard::of(kind), names, ask, write)
+        self.under_locks(prepared, Guard::of(prepared.kind()), names, ask, write)
     }
 
     fn under_locks<T>(
         &self,
-        vault: &VaultName,
-        kind: &ParsedKind,
+        prepared: &Arc<Prepared>,
         guard: Guard,
         names: &[&SecretName],
         ask: &mut dyn Prompter,
@@ -136,14 +134,14 @@ impl Host {
     ) -> Result<T> {
         let mut unlocks = 0;
         loop {
-            let locks = self.lock_secrets(vault, kind, names, guard)?;
+            let locks = self.lock_secrets(prepared, names, guard)?;
             // No person is asked while other processes wait for the lock.
             let done = change(&mut NonInteractive);
             drop(locks);
             match done {
                 Err(Error::Locked { challenge, .. }) if unlocks < UNLOCKS => {
                     unlocks += 1;
-                    self.unlock_now(vault, names[0], *challenge, ask)?;
+                    self.unlock_now(prepared, names[0], *challenge, ask)?;
                 }
                 // Never without the locks, and not as if there were no terminal: answers were given.
                 Err(Error::Locked { vault, .. }) => {
@@ -161,13 +159,13 @@ impl Host {
     /// one that its first secret makes, does not give it there.
     fn unlock_now(
         &self,
-        vault: &VaultName,
+        prepared: &Arc<Prepared>,
         name: &SecretName,
         challenge: Challenge,
         ask: &mut dyn Prompter,
     ) -> Result<()> {
         let mut given = Some(challenge);
-        self.call(vault, ask, &mut |open, deadline| {
+        self.call(prepared, ask, &mut |open, deadline| {
             match open.get(&GetRequest::new(name.clone(), deadline)) {
                 Err(error) if error.challenge().is_some() => {
                     given = None;
@@ -183,19 +181,13 @@ impl Host {
     /// them in the same order, so that no two wait for each other.
     fn lock_secrets(
         &self,
-        vault: &VaultName,
-        kind: &ParsedKind,
+        prepared: &Prepared,
         names: &[&SecretName],
         guard: Guard,
     ) -> Result<Vec<Lock>> {
-        let entry = self.entry(vault)?;
-        let deadline = self.deadline();
-        match self.open_locks(
-            vault,
-            &address(&entry, kind, self.home().as_deref()),
-            names,
-            deadline,
-        ) {
+        let (vault, deadline) = (&prepared.name, self.deadline());
+        let address = address(prepared.entry(), prepared.kind(), self.home().as_deref());
+        match self.open_locks(vault, &address, names, deadline) {
             Ok(Some(locks)) => return Ok(locks),
             Ok(None) => {}
             // A home that this process can only read.

@@ -1,16 +1,18 @@
 //! Listing: what one vault has, page by page, and what all of them have together.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use keystead_plugin_api::{Entry, Error as Refusal, ListRequest, Page, SecretName, VaultName};
+use keystead_plugin_api::{
+    Entry, Error as Refusal, ListRequest, Page, SecretName, Vault, VaultName,
+};
 
 use super::pattern::{Pattern, has_wildcards};
 use super::rules::Rules;
-use super::{ListedSecret, SearchScope, SecretListing};
+use super::{ListedSecret, SecretListing};
 use crate::error::{Error, Result};
-use crate::host::{Host, lock};
+use crate::host::{Host, VaultRef, lock};
 use crate::prompter::{NonInteractive, Prompter};
 
 /// How many empty pages in a row a listing may have: a vault that filters may well send
@@ -52,7 +54,7 @@ impl Host {
         ask: &mut dyn Prompter,
     ) -> Result<SecretListing> {
         let results = match vault {
-            Some(vault) => vec![(vault.clone(), Ok(self.list_one(pattern, vault, ask)?))],
+            Some(vault) => vec![(vault.clone(), Ok(self.list_one(pattern, vault.into(), ask)?))],
             None => self.list_each(pattern, ask)?,
         };
         Ok(merged(results))
@@ -85,6 +87,17 @@ impl Host {
         ask: &mut dyn Prompter,
         each: &mut dyn FnMut(Vec<Entry>) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
+        self.each_page_of(pattern, vault.into(), ask, each)
+    }
+
+    /// See [`Host::each_page()`].
+    pub(super) fn each_page_of<E: From<Error>>(
+        &self,
+        pattern: Option<&str>,
+        vault: VaultRef<'_>,
+        ask: &mut dyn Prompter,
+        each: &mut dyn FnMut(Vec<Entry>) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
         let rules = match pattern {
             Some(_) => self.rules(vault, ask)?,
             None => Rules::default(),
@@ -95,8 +108,8 @@ impl Host {
         {
             // The vault finds it by its own rule, and without listing all it has.
             let Ok(name) = SecretName::parse(name) else { return Ok(()) };
-            return match self.describe(&name, &SearchScope::Vault(vault.clone()), ask) {
-                Ok(found) => each(vec![found.entry]),
+            return match self.described(vault, &name, ask) {
+                Ok(entry) => each(vec![entry]),
                 Err(Error::NoSuchSecret { .. }) => Ok(()),
                 Err(error) => Err(error.into()),
             };
@@ -110,9 +123,7 @@ impl Host {
                 let mut request = ListRequest::new(deadline);
                 request.cursor.clone_from(&walk.after);
                 request.pattern = hint.map(str::to_owned);
-                let page = open.list(&request)?;
-                walk.check(&page, request.limit)?;
-                Ok(page)
+                walk.page(open, &request)
             })?;
             let last = walk.step(&page);
             let mut entries = page.entries;
@@ -136,10 +147,7 @@ impl Host {
         ask: &mut dyn Prompter,
     ) -> Result<Vec<SecretName>> {
         let page = self.call(vault, ask, &mut |open, deadline| {
-            let request = ListRequest::new(deadline);
-            let page = open.list(&request)?;
-            Walk::default().check(&page, request.limit)?;
-            Ok(page)
+            Walk::default().page(open, &ListRequest::new(deadline))
         })?;
         Ok(page.entries.into_iter().map(|entry| entry.name).collect())
     }
@@ -147,11 +155,11 @@ impl Host {
     fn list_one(
         &self,
         pattern: Option<&str>,
-        vault: &VaultName,
+        vault: VaultRef<'_>,
         ask: &mut dyn Prompter,
     ) -> Result<Vec<Sorted>> {
         let mut found = Vec::new();
-        self.each_page(pattern, vault, ask, &mut |entries| {
+        self.each_page_of(pattern, vault, ask, &mut |entries| {
             found.extend(entries);
             Ok::<(), Error>(())
         })?;
@@ -159,7 +167,7 @@ impl Host {
         let rules = self.rules(vault, ask).unwrap_or_default();
         let sorted = |entry: Entry| Sorted {
             key: rules.sort_key(&entry.name).into_owned(),
-            described: ListedSecret { vault: vault.clone(), entry },
+            described: ListedSecret { vault: vault.name().clone(), entry },
         };
         Ok(found.into_iter().map(sorted).collect())
     }
@@ -171,9 +179,10 @@ impl Host {
         pattern: Option<&str>,
         ask: &mut dyn Prompter,
     ) -> Result<Vec<(VaultName, Result<Vec<Sorted>>)>> {
-        let default = self.default_vault()?;
+        let registry = &Arc::new(self.registry().once());
+        let default = self.default_in(registry)?;
         let (prompting, others): (Vec<_>, Vec<_>) =
-            self.names()?.into_iter().partition(|name| Some(name) == default.as_ref());
+            self.names_in(registry)?.into_iter().partition(|name| Some(name) == default.as_ref());
         let threads = others.len().min(AT_ONCE);
         let queue = Mutex::new(others.into_iter());
         let results = Mutex::new(Vec::new());
@@ -182,7 +191,8 @@ impl Host {
         let next = || lock(&queue).next();
         let work = || {
             while let Some(name) = next() {
-                let found = self.list_one(pattern, &name, &mut NonInteractive);
+                let found =
+                    self.list_one(pattern, VaultRef::In(&name, registry), &mut NonInteractive);
                 lock(&results).push((name, found));
             }
         };
@@ -194,7 +204,7 @@ impl Host {
                 }
             }
             for name in prompting {
-                let found = self.list_one(pattern, &name, ask);
+                let found = self.list_one(pattern, VaultRef::In(&name, registry), ask);
                 lock(&results).push((name, found));
             }
             work();
@@ -240,8 +250,18 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Says whether a page keeps the contract.
-    pub(crate) fn check(&self, page: &Page, limit: usize) -> Result<(), Refusal> {
+    /// Returns a page that keeps the contract.
+    pub(crate) fn page(
+        &self,
+        vault: &mut dyn Vault,
+        request: &ListRequest,
+    ) -> Result<Page, Refusal> {
+        let page = vault.list(request)?;
+        self.check(&page, request.limit)?;
+        Ok(page)
+    }
+
+    fn check(&self, page: &Page, limit: usize) -> Result<(), Refusal> {
         if page.entries.len() > limit {
             let entries = page.entries.len();
             let message = format!("a page has {entries} entries; {limit} were asked for");

@@ -14,7 +14,7 @@ use keystead_plugin_api::{
 use super::named;
 use super::write::{can_hold, can_write};
 use crate::error::{Error, Result};
-use crate::host::Host;
+use crate::host::{Host, VaultRef};
 use crate::plugin::inspect::ParsedKind;
 use crate::prompter::Prompter;
 use crate::retry;
@@ -91,15 +91,15 @@ impl Host {
         new: &[BatchWrite],
         ask: &mut dyn Prompter,
     ) -> Result<Vec<Result<()>>> {
-        let vault = self.target(vault)?;
-        let kind = self.kind_to_write(&vault)?;
-        can_write(&vault, &kind, None)?;
-        let plugin = self.entry(&vault)?.plugin;
+        let prepared = self.prepare_target(vault)?;
+        let vault = prepared.name.clone();
+        let (kind, plugin) = (prepared.kind(), &prepared.entry().plugin);
+        can_write(&vault, kind, None)?;
         let mut results: Vec<Option<Result<()>>> = Vec::with_capacity(new.len());
         // Where each that is sent stands, and its bytes.
         let mut left = Vec::with_capacity(new.len());
         for (at, one) in new.iter().enumerate() {
-            results.push(match one.check(&vault, &kind) {
+            results.push(match one.check(&vault, kind) {
                 Ok(bytes) => {
                     left.push((at, bytes));
                     None
@@ -114,8 +114,8 @@ impl Host {
             let some = &left[..fitting(left, pace)];
             let mut took = Duration::ZERO;
             let names: Vec<&SecretName> = some.iter().map(|(at, _)| &new[*at].name).collect();
-            let answers = self.exclusively(&vault, &kind, &names, ask, &mut |ask| {
-                self.call(&vault, ask, &mut |open, deadline| {
+            let answers = self.exclusively(&prepared, &names, ask, &mut |ask| {
+                self.call(&prepared, ask, &mut |open, deadline| {
                     let mut set = |places: &[usize]| {
                         let requests = places.iter().map(|at| new[some[*at].0].request(deadline));
                         let all = open.set_many(SetManyRequest::new(requests.collect()));
@@ -155,7 +155,7 @@ impl Host {
                 written |= answer.is_ok();
                 let name = &new[*at].name;
                 let answer = answer.map(drop);
-                results[*at] = Some(answer.map_err(|answer| told(answer, &vault, &plugin, name)));
+                results[*at] = Some(answer.map_err(|answer| told(answer, &vault, plugin, name)));
             }
             left = &left[done..];
         }
@@ -187,10 +187,11 @@ impl Host {
         names: &[SecretName],
         ask: &mut dyn Prompter,
     ) -> Result<Vec<Result<Secret>>> {
-        let plugin = match names {
-            [] => return Ok(Vec::new()),
-            _ => self.entry(vault)?.plugin,
-        };
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let registered = self.layered(vault)?;
+        let place = VaultRef::Registered(vault, &registered);
         let mut results = Vec::with_capacity(names.len());
         let mut left = names;
         let mut pace = FIRST;
@@ -198,7 +199,7 @@ impl Host {
             let some;
             (some, left) = left.split_at(pace.min(left.len()));
             let mut took = Duration::ZERO;
-            let answers = self.call(vault, ask, &mut |open, deadline| {
+            let answers = self.call(place, ask, &mut |open, deadline| {
                 let mut get = |places: &[usize]| {
                     let requests =
                         places.iter().map(|at| GetRequest::new(some[*at].clone(), deadline));
@@ -212,11 +213,9 @@ impl Host {
             })?;
             pace = next_pace(pace, took, self.timeout()).min(MOST_READ);
             let each = some.iter().zip(answers);
-            results.extend(
-                each.map(|(name, answer)| {
-                    answer.map_err(|answer| told(answer, vault, &plugin, name))
-                }),
-            );
+            results.extend(each.map(|(name, answer)| {
+                answer.map_err(|answer| told(answer, vault, &registered.entry.plugin, name))
+            }));
         }
         Ok(results)
     }

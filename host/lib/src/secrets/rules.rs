@@ -7,7 +7,7 @@ use keystead_plugin_api::{
 };
 
 use crate::error::Result;
-use crate::host::Host;
+use crate::host::{Host, VaultRef};
 use crate::prompter::Prompter;
 
 /// What a vault says of all of its secrets.
@@ -70,11 +70,11 @@ impl Host {
         vault: &VaultName,
         ask: &mut dyn Prompter,
     ) -> Result<keystead_plugin_api::Rules> {
-        self.rules(vault, ask).map(|rules| rules.0)
+        self.rules(vault.into(), ask).map(|rules| rules.0)
     }
 
     /// Asks a vault for its rules.
-    pub(crate) fn rules(&self, vault: &VaultName, ask: &mut dyn Prompter) -> Result<Rules> {
+    pub(crate) fn rules(&self, vault: VaultRef<'_>, ask: &mut dyn Prompter) -> Result<Rules> {
         let rules =
             self.call(vault, ask, &mut |open, deadline| open.rules(&RulesRequest::new(deadline)));
         rules.map(Rules)
@@ -83,13 +83,13 @@ impl Host {
     /// Returns how a vault spells a name that it has; `None` where it has no such secret.
     pub(crate) fn spelling(
         &self,
-        vault: &VaultName,
+        vault: VaultRef<'_>,
         name: &SecretName,
         ask: &mut dyn Prompter,
     ) -> Result<Option<SecretName>> {
         use crate::error::Error;
-        match self.describe(name, &super::SearchScope::Vault(vault.clone()), ask) {
-            Ok(described) => Ok(Some(described.entry.name)),
+        match self.described(vault, name, ask) {
+            Ok(entry) => Ok(Some(entry.name)),
             Err(Error::NoSuchSecret { .. }) => Ok(None),
             Err(error) => Err(error),
         }

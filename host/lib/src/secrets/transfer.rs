@@ -6,20 +6,20 @@ mod error;
 mod run;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use keystead_plugin_api::manifest::Capability;
-use keystead_plugin_api::{Entry, ErrorKind, GetRequest, Secret, SecretName, ValueKind, VaultName};
+use keystead_plugin_api::{Entry, ErrorKind, SecretName, ValueKind, VaultName};
 
 pub use error::{Error, Reason, Refusal};
 pub use run::{Outcome, Step};
 
 pub use compare::same_value;
 
-use super::named;
 use super::pattern::{Pattern, has_wildcards};
 use super::rules::Rules;
 use crate::error::{Error as HostError, Result};
-use crate::host::Host;
+use crate::host::{Host, Prepared};
 use crate::plugin::inspect::ParsedKind;
 use crate::prompter::Prompter;
 
@@ -137,8 +137,8 @@ pub enum TransferAction {
 #[derive(Debug)]
 pub struct TransferPlan {
     transfer: Transfer,
-    source: ParsedKind,
-    target: ParsedKind,
+    source: Arc<Prepared>,
+    target: Arc<Prepared>,
     renames: Renames,
     planned: Vec<Planned>,
 }
@@ -155,7 +155,8 @@ enum Renames {
 
 /// What there is room for in the target.
 struct Room<'a> {
-    kind: &'a ParsedKind,
+    source: &'a Arc<Prepared>,
+    target: &'a Arc<Prepared>,
     rules: &'a Rules,
     /// Other names of the transfer that would be the same secret there.
     clash: Vec<SecretName>,
@@ -174,7 +175,7 @@ impl TransferPlan {
 
     /// Returns whether the target keeps metadata.
     fn keeps_metadata(&self) -> bool {
-        self.target.capabilities.contains(&Capability::Metadata)
+        self.target.kind().capabilities.contains(&Capability::Metadata)
     }
 
     /// Returns the error of a run that is not to leave anything out; `None` where nothing
@@ -237,9 +238,8 @@ impl Host {
             let what = transfer.pattern.clone();
             return Err(Error::OntoItself { vault: from.clone(), what }.into());
         }
-        let target = self.kind_to_write(to)?;
-        let source = self.kind_to_write(from)?;
-        let writes = |kind: &ParsedKind| kind.capabilities.contains(&Capability::Write);
+        let (target, source) = (self.prepare(to)?, self.prepare(from)?);
+        let writes = |vault: &Prepared| vault.kind().capabilities.contains(&Capability::Write);
         for (vault, writes) in [
             (to, writes(&target)),
             (from, writes(&source) || transfer.source == TransferMode::Copy),
@@ -251,12 +251,12 @@ impl Host {
             }
         }
 
-        if transfer.source == TransferMode::Move && from != to && self.is_one_place(from, to)? {
+        if transfer.source == TransferMode::Move && from != to && are_one_place(&source, &target) {
             let (from, to) = (from.clone(), to.clone());
             return Err(Error::OnePlace { from, to }.into());
         }
 
-        let found = self.matching(&transfer, ask)?;
+        let found = self.matching(&transfer, &source, ask)?;
         if let (Some(_), [_, _, ..]) = (&transfer.rename, found.as_slice()) {
             let (pattern, count) = (transfer.pattern.clone(), found.len());
             return Err(Error::Several { pattern, count }.into());
@@ -265,10 +265,10 @@ impl Host {
             .iter()
             .map(|entry| transfer.rename.clone().unwrap_or_else(|| entry.name.clone()))
             .collect();
-        let rules = self.rules(to, ask)?;
-        let renames = renames(&transfer, &target);
+        let rules = self.rules((&target).into(), ask)?;
+        let renames = renames(&transfer, target.kind());
         if let ([entry], true) = (found.as_slice(), from == to)
-            && self.is_one(to, &rules, (&entry.name, &targets[0]), ask)?
+            && self.is_one(&target, &rules, (&entry.name, &targets[0]), ask)?
         {
             if renames && entry.name.as_str() != targets[0].as_str() {
                 let (name, target_name) = (entry.name.clone(), targets[0].clone());
@@ -280,7 +280,7 @@ impl Host {
             return Err(Error::OntoItself { vault, what }.into());
         }
 
-        let keys = self.keys(to, &rules, &targets, ask)?;
+        let keys = self.keys(&target, &rules, &targets, ask)?;
         let mut together: HashMap<&str, Vec<&SecretName>> = HashMap::new();
         for (name, key) in targets.iter().zip(&keys) {
             together.entry(key).or_default().push(name);
@@ -290,7 +290,7 @@ impl Host {
             let same = &together[key.as_str()];
             let others = same.iter().filter(|other| **other != name);
             let clash: Vec<SecretName> = others.map(|other| (*other).clone()).collect();
-            let room = Room { kind: &target, rules: &rules, clash };
+            let room = Room { source: &source, target: &target, rules: &rules, clash };
             if let Some(action) = self.action(&transfer, &room, &entry, name, ask)? {
                 planned.push(Planned { name: entry.name, target: name.clone(), action });
             }
@@ -303,36 +303,30 @@ impl Host {
         Ok(TransferPlan { transfer, source, target, renames, planned })
     }
 
-    /// Returns whether two vaults use the same storage: what a move puts there
-    /// it would remove. Places that are written differently are found out in the run.
-    fn is_one_place(&self, one: &VaultName, other: &VaultName) -> Result<bool> {
-        let (one, other) = (self.entry(one)?, self.entry(other)?);
-        // Without parameters they may as well keep nothing together, as in memory.
-        Ok(!one.parameters.is_empty()
-            && one.parameters == other.parameters
-            && one.plugin == other.plugin
-            && self.kind(&one)?.name == self.kind(&other)?.name)
-    }
-
     /// Returns the secrets that are meant, sorted, each once.
-    fn matching(&self, transfer: &Transfer, ask: &mut dyn Prompter) -> Result<Vec<Entry>> {
+    fn matching(
+        &self,
+        transfer: &Transfer,
+        source: &Arc<Prepared>,
+        ask: &mut dyn Prompter,
+    ) -> Result<Vec<Entry>> {
         let Transfer { pattern, from, .. } = transfer;
         let nothing =
             || HostError::from(Error::NoMatch { pattern: pattern.clone(), vault: from.clone() });
         if !has_wildcards(pattern) {
             // The vault finds it by its own rule, and without listing all it has.
             let name = SecretName::parse(pattern).map_err(|_| nothing())?;
-            let secret = self.read(from, &name, ask)?;
+            let secret = self.read(source.into(), &name, ask)?;
             // What finds it may be another spelling than the vault's.
-            let name = self.spelling(from, &name, ask)?.unwrap_or(name);
+            let name = self.spelling(source.into(), &name, ask)?.unwrap_or(name);
             return Ok(vec![Entry::new(name, Some(secret.value.kind()), secret.metadata)]);
         }
         let mut found = BTreeMap::new();
-        self.each_page(Some(pattern), from, ask, &mut |entries| {
+        self.each_page_of(Some(pattern), source.into(), ask, &mut |entries| {
             found.extend(entries.into_iter().map(|entry| (entry.name.clone(), entry)));
             Ok::<(), crate::Error>(())
         })?;
-        let rules = self.rules(from, ask)?;
+        let rules = self.rules(source.into(), ask)?;
         let itself = Pattern::new(pattern, &rules);
         let exact = found.keys().find(|name| itself.is(name.as_str())).cloned();
         if let Some(exact) = exact.and_then(|name| found.remove(&name)) {
@@ -354,13 +348,12 @@ impl Host {
         name: &SecretName,
         ask: &mut dyn Prompter,
     ) -> Result<Option<TransferAction>> {
-        let Transfer { from, to, .. } = transfer;
-        let target = room.kind;
+        let target = room.target.kind();
         let mut reasons = Vec::new();
         if !room.clash.is_empty() {
             reasons.push(Reason::Clash(room.clash.clone()));
         }
-        let there = match self.read(to, name, ask) {
+        let there = match self.read(room.target.into(), name, ask) {
             Ok(there) => Some(there),
             Err(HostError::NoSuchSecret { .. }) => None,
             Err(error) => {
@@ -371,7 +364,7 @@ impl Host {
         // The value is read only where it decides something: what a run reads is the truth.
         let secret = match (entry.kind, &there) {
             (Some(_), None) => None,
-            _ => match self.read(from, &entry.name, ask) {
+            _ => match self.read(room.source.into(), &entry.name, ask) {
                 Ok(secret) => Some(secret),
                 Err(HostError::NoSuchSecret { .. }) => return Ok(None),
                 Err(error) => {
@@ -418,7 +411,7 @@ impl Host {
     /// only the vault knows, it is asked how it spells each name that it has.
     fn keys(
         &self,
-        vault: &VaultName,
+        vault: &Arc<Prepared>,
         rules: &Rules,
         names: &[SecretName],
         ask: &mut dyn Prompter,
@@ -428,9 +421,10 @@ impl Host {
             keys.push(match rules.key(name) {
                 Some(key) => key.into_owned(),
                 None if names.len() == 1 => name.to_string(),
-                None => {
-                    self.spelling(vault, name, ask)?.unwrap_or_else(|| name.clone()).to_string()
-                }
+                None => self
+                    .spelling(vault.into(), name, ask)?
+                    .unwrap_or_else(|| name.clone())
+                    .to_string(),
             });
         }
         Ok(keys)
@@ -439,7 +433,7 @@ impl Host {
     /// Returns whether two names are one secret of a vault, which has the first.
     fn is_one(
         &self,
-        vault: &VaultName,
+        vault: &Arc<Prepared>,
         rules: &Rules,
         (one, other): (&SecretName, &SecretName),
         ask: &mut dyn Prompter,
@@ -448,18 +442,22 @@ impl Host {
             (Some(one), Some(other)) => one == other,
             _ => {
                 one == other
-                    || self.spelling(vault, other, ask)? == self.spelling(vault, one, ask)?
+                    || self.spelling(vault.into(), other, ask)?
+                        == self.spelling(vault.into(), one, ask)?
             }
         })
     }
+}
 
-    /// Reads a secret from exactly this vault.
-    fn read(&self, vault: &VaultName, name: &SecretName, ask: &mut dyn Prompter) -> Result<Secret> {
-        let secret = self.call(vault, ask, &mut |open, deadline| {
-            open.get(&GetRequest::new(name.clone(), deadline))
-        });
-        secret.map_err(|error| named(error, vault, name))
-    }
+/// Returns whether two vaults use the same storage: what a move puts there it would remove. Places
+/// that are written differently are found out in the run.
+fn are_one_place(one: &Prepared, other: &Prepared) -> bool {
+    let (first, second) = (one.entry(), other.entry());
+    // Without parameters they may as well keep nothing together, as in memory.
+    !first.parameters.is_empty()
+        && first.parameters == second.parameters
+        && first.plugin == second.plugin
+        && one.kind().name == other.kind().name
 }
 
 /// Tells what a vault says of one secret from what keeps the vault from being used.

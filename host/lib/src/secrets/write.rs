@@ -10,11 +10,12 @@ use keystead_plugin_api::{
 
 use super::field::{self, Misfit, NewField};
 use super::metadata::check_keys;
-use super::{FoundSecret, NewSecret, SearchScope, named};
+use super::{NewSecret, named};
 use crate::error::{Error, Result};
-use crate::host::{Host, RunMode};
+use crate::host::{Host, Prepared, RunMode, VaultRef};
 use crate::plugin::inspect::ParsedKind;
 use crate::prompter::Prompter;
+use crate::registry::OpenRegistry;
 
 impl Host {
     /// Writes a secret, and returns the vault it went to.
@@ -44,22 +45,22 @@ impl Host {
     /// # }
     /// ```
     pub fn set(&self, new: NewSecret, ask: &mut dyn Prompter) -> Result<VaultName> {
-        let vault = self.target(new.vault.as_ref())?;
-        let kind = self.kind_to_write(&vault)?;
-        can_write(&vault, &kind, new.metadata.as_ref())?;
-        self.check_metadata_keys(&vault, &new, ask)?;
+        let prepared = self.prepare_target(new.vault.as_ref())?;
+        let vault = prepared.name.clone();
+        can_write(&vault, prepared.kind(), new.metadata.as_ref())?;
+        self.check_metadata_keys(&prepared, &new, ask)?;
         if let Some(field) = &new.field {
-            self.set_field(&vault, &kind, &new, field, ask)?;
+            self.set_field(&prepared, &new, field, ask)?;
             return Ok(vault);
         }
-        can_hold(&vault, &kind, &new.value)?;
+        can_hold(&vault, prepared.kind(), &new.value)?;
         if new.run == RunMode::DryRun {
-            self.check_mode(&vault, &new.name, new.mode, ask)?;
+            self.check_mode(&prepared, &new.name, new.mode, ask)?;
             return Ok(vault);
         }
         let how = (new.mode, None);
-        self.exclusively(&vault, &kind, &[&new.name], ask, &mut |ask| {
-            self.write(&vault, &new, &new.value, how.clone(), ask)
+        self.exclusively(&prepared, &[&new.name], ask, &mut |ask| {
+            self.write(&prepared, &new, &new.value, how.clone(), ask)
         })?;
         Ok(vault)
     }
@@ -68,7 +69,7 @@ impl Host {
     /// of no secret yet, the vault itself refuses or takes.
     fn check_metadata_keys(
         &self,
-        vault: &VaultName,
+        prepared: &Arc<Prepared>,
         new: &NewSecret,
         ask: &mut dyn Prompter,
     ) -> Result<()> {
@@ -76,30 +77,30 @@ impl Host {
             return Ok(());
         };
         // Whatever is wrong with the secret or the vault, the write says.
-        let Ok(found) = self.describe(&new.name, &SearchScope::Vault(vault.clone()), ask) else {
+        let Ok(found) = self.described(prepared.into(), &new.name, ask) else {
             return Ok(());
         };
-        check_keys(&found.entry.metadata, given.iter().map(|(key, _)| key))
-            .map_err(|answer| Error::Refused { vault: vault.clone(), answer })
+        check_keys(&found.metadata, given.iter().map(|(key, _)| key))
+            .map_err(|answer| Error::Refused { vault: prepared.name.clone(), answer })
     }
 
     /// Writes a value in place of what there is by the mode, or of this version.
     fn write(
         &self,
-        vault: &VaultName,
+        prepared: &Arc<Prepared>,
         new: &NewSecret,
         value: &Value,
         (mode, if_version): (WriteMode, Option<String>),
         ask: &mut dyn Prompter,
     ) -> Result<()> {
-        let result = self.call(vault, ask, &mut |open, deadline| {
+        let result = self.call(prepared, ask, &mut |open, deadline| {
             let mut request = SetRequest::new(new.name.clone(), value.duplicate(), deadline);
             request.metadata = new.metadata.clone();
             request.mode = mode;
             request.if_version.clone_from(&if_version);
             open.set(request).map(drop)
         });
-        result.map_err(|error| named(error, vault, &new.name))
+        result.map_err(|error| named(error, &prepared.name, &new.name))
     }
 
     /// Removes a secret, and returns the vault it was in.
@@ -125,14 +126,15 @@ impl Host {
         run: RunMode,
         ask: &mut dyn Prompter,
     ) -> Result<VaultName> {
-        let vault = self.target(vault)?;
+        let registry = Arc::new(self.registry().once());
+        let vault = self.target_in(&registry, vault)?;
         if run == RunMode::DryRun {
-            self.describe(name, &SearchScope::Vault(vault.clone()), ask)?;
+            self.described(VaultRef::In(&vault, &registry), name, ask)?;
             return Ok(vault);
         }
-        let kind = self.kind_to_write(&vault)?;
-        self.exclusively(&vault, &kind, &[name], ask, &mut |ask| {
-            let removed = self.call(&vault, ask, &mut |open, deadline| {
+        let prepared = self.prepare_in(&registry, &vault)?;
+        self.exclusively(&prepared, &[name], ask, &mut |ask| {
+            let removed = self.call(&prepared, ask, &mut |open, deadline| {
                 open.remove(&RemoveRequest::new(name.clone(), deadline)).map(drop)
             });
             removed.map_err(|error| named(error, &vault, name))
@@ -140,41 +142,42 @@ impl Host {
         Ok(vault)
     }
 
-    /// Returns the kind of a vault, or the error that it answers every request with.
-    pub(crate) fn kind_to_write(&self, vault: &VaultName) -> Result<ParsedKind> {
-        self.entry(vault).and_then(|entry| self.kind(&entry)).map_err(|error| match error {
-            Error::NoSuchVault { .. } => error,
-            error => Error::Faulty { vault: vault.clone(), source: Arc::new(error) },
-        })
-    }
-
     /// Returns the vault that a write goes to.
     pub(crate) fn target(&self, named: Option<&VaultName>) -> Result<VaultName> {
+        self.target_in(&self.registry().once(), named)
+    }
+
+    fn target_in(&self, registry: &OpenRegistry, named: Option<&VaultName>) -> Result<VaultName> {
         if let Some(name) = named {
             return Ok(name.clone());
         }
-        match self.default_vault()? {
+        match self.default_in(registry)? {
             Some(name) => Ok(name),
-            None => Err(Error::NoDefaultVault { vaults: self.names()? }),
+            None => Err(Error::NoDefaultVault { vaults: self.names_in(registry)? }),
         }
+    }
+
+    /// Prepares the vault that a write goes to.
+    pub(super) fn prepare_target(&self, named: Option<&VaultName>) -> Result<Arc<Prepared>> {
+        let registry = self.registry().once();
+        self.prepare_in(&registry, &self.target_in(&registry, named)?)
     }
 
     /// Changes one field of a secret's map, and keeps what other writers do to the others meanwhile. A
     /// secret that is not there becomes a map of that field alone.
     fn set_field(
         &self,
-        vault: &VaultName,
-        kind: &ParsedKind,
+        prepared: &Arc<Prepared>,
         new: &NewSecret,
         field: &NewField,
         ask: &mut dyn Prompter,
     ) -> Result<()> {
-        let place = SearchScope::Vault(vault.clone());
-        self.atomically(vault, kind, &new.name, new.run, ask, &mut |guard, ask| {
-            let (map, version, mode) = match self.get(&new.name, &place, ask) {
-                Ok(FoundSecret {
-                    secret: Secret { value: Value::Map(map), version, .. }, ..
-                }) => (map, version, WriteMode::Replace),
+        let vault = &prepared.name;
+        self.atomically(prepared, &new.name, new.run, ask, &mut |guard, ask| {
+            let (map, version, mode) = match self.read(prepared.into(), &new.name, ask) {
+                Ok(Secret { value: Value::Map(map), version, .. }) => {
+                    (map, version, WriteMode::Replace)
+                }
                 Ok(_) => {
                     let (vault, name) = (vault.clone(), new.name.clone());
                     return Err(Error::NotAMap { vault, name });
@@ -191,7 +194,7 @@ impl Host {
             })?;
             let map = field::put(map, &field.name, value);
             let value = Value::Map(map);
-            can_hold(vault, kind, &value)?;
+            can_hold(vault, prepared.kind(), &value)?;
             if new.run == RunMode::DryRun {
                 return Ok(());
             }
@@ -199,7 +202,7 @@ impl Host {
                 WriteMode::CreateOnly => None,
                 _ => guard.version(vault, version)?,
             };
-            let written = self.write(vault, new, &value, (mode, version), ask);
+            let written = self.write(prepared, new, &value, (mode, version), ask);
             written.map_err(|error| match error {
                 // It came or went since it was read.
                 Error::SecretExists { .. } | Error::NoSuchSecret { .. } => {
@@ -213,17 +216,17 @@ impl Host {
     /// Says what a write would say to the name being there or not.
     fn check_mode(
         &self,
-        vault: &VaultName,
+        prepared: &Arc<Prepared>,
         name: &SecretName,
         mode: WriteMode,
         ask: &mut dyn Prompter,
     ) -> Result<()> {
-        let there = match self.describe(name, &SearchScope::Vault(vault.clone()), ask) {
+        let there = match self.described(prepared.into(), name, ask) {
             Ok(_) => true,
             Err(Error::NoSuchSecret { .. }) => false,
             Err(error) => return Err(error),
         };
-        let (vault, name) = (vault.clone(), name.clone());
+        let (vault, name) = (prepared.name.clone(), name.clone());
         match mode {
             WriteMode::CreateOnly if there => Err(Error::SecretExists { vault, name }),
             WriteMode::Replace if !there => {

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::roots::{Found, PLUGINS, Roots};
-use super::{Error, PluginStore, Policy, Privilege, Trusted, crash, file_name, look_into, trusted};
+use super::{
+    Error, PluginStore, Policy, Privilege, Trusted, crash, file_name, look_into, permit, trusted,
+};
 use crate::fs::{self, Lock, OpenedFile, Rule, SafeDir, walk};
 use crate::plugin::inspect::{Inspected, Permission};
 use crate::plugin::pins::{self, Digest, InProcess, Pin, PinEntry, PinLayer, PluginId};
@@ -318,14 +320,7 @@ impl PluginStore {
     fn permit_install(&self, candidate: &Candidate, layer: PinLayer) -> Result<Policy, Error> {
         let roots = Roots::new(&self.paths, self.privilege);
         let policy = Policy::read(&roots)?;
-        roots.deny(&candidate.id, &candidate.sha256)?;
-        if let Some(data) = roots.data()?
-            && crash::is_quarantined(data, &candidate.sha256)?
-        {
-            let (id, sha256) = (candidate.id.clone(), candidate.sha256);
-            return Err(Error::Quarantined { id, sha256 });
-        }
-        policy.permit(&candidate.id, &candidate.sha256, layer)?;
+        permit(&roots, &policy, (&candidate.id, &candidate.sha256), layer)?;
         policy
             .permit_permissions(&candidate.id, &candidate.inspected.manifest.all_permissions())?;
         Ok(policy)

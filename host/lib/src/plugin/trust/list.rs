@@ -57,9 +57,9 @@ impl PluginStore {
                     Ok(PinEntry::Denial) => (Some(PinEntry::Denial), None),
                     Ok(PinEntry::Pin(pin)) => {
                         let found = roots.found(root, pin.clone(), path.clone());
-                        let stands = self
-                            .permit(&roots, &policy, &pin)
-                            .and_then(|()| roots.locate(&found).map(|_| ()));
+                        let stands =
+                            super::permit(&roots, &policy, (&pin.id, &pin.sha256), pin.layer)
+                                .and_then(|()| roots.locate(&found).map(|_| ()));
                         (Some(PinEntry::Pin(pin)), stands.err())
                     }
                 };

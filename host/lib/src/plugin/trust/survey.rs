@@ -91,8 +91,7 @@ impl PluginStore {
                 Ok(PinEntry::Denial) => (None, Ok(None)),
                 Ok(PinEntry::Pin(pin)) => {
                     let found = roots.found(root, pin.clone(), path.clone());
-                    let proven = self
-                        .permit(roots, policy, &pin)
+                    let proven = super::permit(roots, policy, (&pin.id, &pin.sha256), pin.layer)
                         .and_then(|()| roots.locate(&found))
                         .and_then(|file| self.prove_afresh(roots, policy, pin.clone(), file));
                     (Some(pin), proven.map(Some))

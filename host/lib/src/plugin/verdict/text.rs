@@ -13,7 +13,7 @@ use crate::plugin::inspect::{Abi, ParsedKind, ParsedManifest, Permission, Reques
 use crate::plugin::pins::Digest;
 
 /// The first line: another version is no verdict.
-const FIRST: &str = "keystead-verdict 5";
+const FIRST: &str = "keystead-verdict 6";
 
 /// Returns the verdict as text, unless something in it would not be one line.
 pub(super) fn write(verdict: &Verdict) -> Option<String> {

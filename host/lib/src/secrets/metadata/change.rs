@@ -6,7 +6,7 @@ use keystead_plugin_api::{Metadata, SecretName, SetMetadataRequest, VaultName};
 use crate::error::{Error, Result};
 use crate::host::{Host, RunMode};
 use crate::prompter::Prompter;
-use crate::secrets::{SearchScope, named};
+use crate::secrets::named;
 
 /// A change to a secret's metadata.
 #[derive(Debug, Clone)]
@@ -133,21 +133,20 @@ impl Host {
     /// # }
     /// ```
     pub fn change_metadata(&self, change: &Change, ask: &mut dyn Prompter) -> Result<Changed> {
-        let vault = self.target(change.vault.as_ref())?;
+        let prepared = self.prepare_target(change.vault.as_ref())?;
+        let vault = prepared.name.clone();
         let refuse = |answer| Error::Refused { vault: vault.clone(), answer };
-        let kind = self.kind_to_write(&vault)?;
-        if !kind.capabilities.contains(&Capability::Metadata) {
+        if !prepared.kind().capabilities.contains(&Capability::Metadata) {
             let message = "this vault keeps no metadata";
             return Err(refuse(keystead_plugin_api::Error::unsupported(message)));
         }
-        let place = SearchScope::Vault(vault.clone());
-        self.atomically(&vault, &kind, &change.name, change.run, ask, &mut |guard, ask| {
-            let old = self.describe(&change.name, &place, ask)?.entry;
+        self.atomically(&prepared, &change.name, change.run, ask, &mut |guard, ask| {
+            let old = self.described((&prepared).into(), &change.name, ask)?;
             let (metadata, missing) = change.edit.apply(&old.metadata).map_err(refuse)?;
             let differs = metadata != old.metadata.writable();
             if differs && change.run == RunMode::Apply {
                 let version = guard.version(&vault, old.version)?;
-                let written = self.call(&vault, ask, &mut |open, deadline| {
+                let written = self.call(&prepared, ask, &mut |open, deadline| {
                     let (name, metadata) = (change.name.clone(), metadata.clone());
                     let mut request = SetMetadataRequest::new(name, metadata, deadline);
                     request.if_version.clone_from(&version);

@@ -2,6 +2,8 @@
 //! move, remove. Killed at any point, every secret is whole in the source or the target: unless
 //! both are one place that is registered in two ways (docs/reference/limitations.md).
 
+use std::sync::Arc;
+
 use keystead_plugin_api::{
     ErrorKind, Metadata, RemoveRequest, RenameRequest, Secret, SecretName, SetRequest, Value,
     VaultName, WriteMode,
@@ -12,7 +14,7 @@ use super::{
     TransferMode, TransferPlan, compare,
 };
 use crate::error::{Error as HostError, Result};
-use crate::host::{Host, RunMode};
+use crate::host::{Host, Prepared, RunMode};
 use crate::prompter::Prompter;
 use crate::secrets::atomic::Guard;
 use crate::secrets::named;
@@ -88,8 +90,8 @@ impl TransferPlan {
         }
         if self.renames != Renames::No && matches!(action, TransferAction::Write) {
             let names = [name, target];
-            let renamed = host.exclusively(from, &self.source, &names, ask, &mut |ask| {
-                let renamed = host.call(from, ask, &mut |open, deadline| {
+            let renamed = host.exclusively(&self.source, &names, ask, &mut |ask| {
+                let renamed = host.call(&self.source, ask, &mut |open, deadline| {
                     open.rename(&RenameRequest::new(name.clone(), target.clone(), deadline))
                 });
                 renamed.map_err(|error| named(error, from, name))
@@ -107,7 +109,7 @@ impl TransferPlan {
         }
         let mut copied: Option<Secret> = None;
         for _ in 0..ROUNDS {
-            let secret = host.read(from, name, ask)?;
+            let secret = host.read((&self.source).into(), name, ask)?;
             self.check(&secret)?;
             let outcome = self.put(host, action, target, &secret, copied.as_ref(), ask)?;
             if self.transfer.source == TransferMode::Copy {
@@ -167,7 +169,7 @@ impl TransferPlan {
             let (mut outcome, mut mode, mut version) =
                 (Outcome::Written, WriteMode::CreateOnly, None);
             if looks {
-                match host.read(to, target, ask) {
+                match host.read((&self.target).into(), target, ask) {
                     Ok(there) if is_same(&there) => return Ok(Outcome::Same),
                     Ok(there)
                         if is_ours(&there)
@@ -184,7 +186,7 @@ impl TransferPlan {
             match (self.write(host, target, secret, (mode, version), ask), mode) {
                 (Err(HostError::SecretExists { .. }), _) => {
                     // Another program was quicker, perhaps with the same.
-                    if is_same(&host.read(to, target, ask)?) {
+                    if is_same(&host.read((&self.target).into(), target, ask)?) {
                         return Ok(Outcome::Same);
                     }
                     return Err(exists(to, target));
@@ -196,7 +198,7 @@ impl TransferPlan {
                 (written, _) => written?,
             }
             // Before another process of this user can write there.
-            match host.read(to, target, ask) {
+            match host.read((&self.target).into(), target, ask) {
                 Ok(there) if is_same(&there) => Ok(outcome),
                 Ok(_) | Err(HostError::NoSuchSecret { .. }) => {
                     Err(Error::NotKept { vault: to.clone(), name: target.clone() }.into())
@@ -204,7 +206,7 @@ impl TransferPlan {
                 Err(error) => Err(error),
             }
         };
-        host.atomically(to, &self.target, target, RunMode::Apply, ask, &mut put)
+        host.atomically(&self.target, target, RunMode::Apply, ask, &mut put)
     }
 
     fn write(
@@ -217,7 +219,7 @@ impl TransferPlan {
     ) -> Result<()> {
         let carried = self.transfer.carried == Carried::All && self.keeps_metadata();
         let metadata = carried.then(|| secret.metadata.writable());
-        write(host, &self.transfer.to, target, (&secret.value, metadata), how, ask)
+        write(host, &self.target, target, (&secret.value, metadata), how, ask)
     }
 
     /// Removes from the source what the target has, unless somebody changed it meanwhile.
@@ -229,8 +231,8 @@ impl TransferPlan {
         ask: &mut dyn Prompter,
     ) -> Result<()> {
         let from = &self.transfer.from;
-        host.atomically(from, &self.source, name, RunMode::Apply, ask, &mut |guard, ask| {
-            let version = match host.read(from, name, ask) {
+        host.atomically(&self.source, name, RunMode::Apply, ask, &mut |guard, ask| {
+            let version = match host.read((&self.source).into(), name, ask) {
                 Ok(now) if compare::same(secret, &now, Carried::All) => {
                     guard.version(from, now.version)?
                 }
@@ -241,7 +243,7 @@ impl TransferPlan {
                 Err(HostError::NoSuchSecret { .. }) => return Ok(()),
                 Err(error) => return Err(error),
             };
-            let removed = host.call(from, ask, &mut |open, deadline| {
+            let removed = host.call(&self.source, ask, &mut |open, deadline| {
                 let mut request = RemoveRequest::new(name.clone(), deadline);
                 request.if_version.clone_from(&version);
                 open.remove(&request).map(drop)
@@ -264,15 +266,15 @@ impl TransferPlan {
         ask: &mut dyn Prompter,
     ) -> Result<()> {
         let Transfer { from, to, .. } = &self.transfer;
-        match host.read(to, target, ask) {
+        match host.read((&self.target).into(), target, ask) {
             Err(HostError::NoSuchSecret { .. }) => {}
             Ok(_) => return Ok(()),
             Err(error) => return Err(error),
         }
         let metadata = self.keeps_metadata().then(|| secret.metadata.writable());
         let how = (WriteMode::CreateOnly, None);
-        let written = host.exclusively(to, &self.target, &[target], ask, &mut |ask| {
-            write(host, to, target, (&secret.value, metadata.clone()), how.clone(), ask)
+        let written = host.exclusively(&self.target, &[target], ask, &mut |ask| {
+            write(host, &self.target, target, (&secret.value, metadata.clone()), how.clone(), ask)
         });
         match written {
             Ok(()) | Err(HostError::SecretExists { .. }) => {}
@@ -285,7 +287,7 @@ impl TransferPlan {
 
 fn write(
     host: &Host,
-    vault: &VaultName,
+    vault: &Arc<Prepared>,
     name: &SecretName,
     (value, metadata): (&Value, Option<Metadata>),
     (mode, version): (WriteMode, Option<String>),
@@ -298,7 +300,7 @@ fn write(
         request.if_version.clone_from(&version);
         open.set(request).map(drop)
     });
-    written.map_err(|error| named(error, vault, name))
+    written.map_err(|error| named(error, &vault.name, name))
 }
 
 fn conflict(vault: &VaultName) -> HostError {

@@ -59,7 +59,6 @@ fn works_without_a_dir_for_the_user() {
     record_layout(&trusted, AbiCompatibility::Exact);
     assert!(by_its_bytes(&store.find(&id("memory")).unwrap()));
     assert_eq!(store.record_crash(trusted.sha256()).unwrap(), Crashes::NotKept);
-    assert!(store.hold_marker(&trusted).unwrap().is_none());
     let candidate = store.examine(&machine.file("p.so", &plugin("new", "1.0.0", ""))).unwrap();
     let decision = TrustDecision { place: InstallTarget::User, in_process: InProcess::Never };
     let error = store.install(candidate, &decision, OnIdConflict::Refuse).unwrap_err();
@@ -112,7 +111,6 @@ fn an_ordinary_user_installs_upgrades_and_removes_under_any_umask_needs_root() {
         settle();
         assert_eq!(machine.code("memory"), "ok");
         machine.store.record_crash(trusted.sha256()).unwrap();
-        drop(machine.store.hold_marker(&trusted).unwrap().unwrap());
         machine.store.remove(&id("memory"), &InstallTarget::User).unwrap();
         assert_eq!(machine.code("memory"), "E03.not-pinned");
         assert_eq!(mode(&plugins), 0o500);
