@@ -11,11 +11,13 @@
 mod kind;
 mod part;
 mod records;
+mod tagged;
 #[cfg(test)]
 mod tests;
 
 pub use part::One;
 pub use records::{LogLine, RECORDS};
+pub use tagged::{take_metadata, Content, Kinded, Source, READ_ONLY};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::value::SecretBytes;

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keystead_plugin_api as api;
+use keystead_plugin_api::abi::wire::{Kinded, Source};
 use keystead_plugin_api::{
     Credential, Error, JsonText, Level, MAX_CURSOR_BYTES, MAX_MESSAGE_BYTES, MAX_METADATA_BYTES,
     MAX_METADATA_KEY_BYTES, MAX_SESSION_BYTES, MAX_SESSION_LIFETIME, MAX_VALUE_BYTES,
@@ -316,35 +317,37 @@ unsafe extern "C" fn credential(reply: u64, user: Bytes, password: Bytes) -> u32
     })
 }
 
+/// A piece of metadata of a plugin's. Whoever makes one keeps the module's promise.
+struct Piece(Metadata);
+
+impl Source for Piece {
+    fn bytes(&self) -> Result<&[u8]> {
+        // SAFETY: the module's promise.
+        unsafe { self.0.text.read("metadata", MAX_METADATA_BYTES) }
+    }
+
+    fn text(&self) -> Result<&str> {
+        // SAFETY: the module's promise.
+        unsafe { self.0.text.text("a metadata text", MAX_METADATA_BYTES) }
+    }
+
+    fn number(&self) -> Result<i64> {
+        Ok(self.0.integer)
+    }
+
+    fn texts(&self) -> Result<Vec<String>> {
+        // SAFETY: the module's promise.
+        unsafe { self.0.texts.texts("a list of texts", MAX_METADATA_BYTES) }
+    }
+}
+
 unsafe extern "C" fn metadata(reply: u64, metadata: *const Metadata) -> u32 {
     tell(reply, |told| {
         // SAFETY: the module's promise.
-        let item = unsafe { grown(metadata) }?;
+        let piece = Piece(unsafe { grown(metadata) }?);
         // SAFETY: the module's promise.
-        let key = unsafe { item.key.text("a metadata key", MAX_METADATA_KEY_BYTES) }?;
-        let value = match item.kind {
-            1 => {
-                // SAFETY: the module's promise.
-                let text = unsafe { item.text.text("a metadata text", MAX_METADATA_BYTES) }?;
-                Some(MetadataValue::Text(text.to_owned()))
-            }
-            2 => Some(MetadataValue::Integer(item.integer)),
-            3 => Some(MetadataValue::Boolean(item.integer != 0)),
-            4 => Some(MetadataValue::Timestamp(item.integer)),
-            5 => {
-                // SAFETY: the module's promise.
-                let list = unsafe { item.texts.texts("a list of texts", MAX_METADATA_BYTES) }?;
-                Some(MetadataValue::TextList(list))
-            }
-            #[cfg(feature = "next")]
-            200 => {
-                // SAFETY: the module's promise.
-                let digest = unsafe { item.text.read("a digest", MAX_METADATA_BYTES) }?;
-                Some(MetadataValue::Digest(digest.to_vec()))
-            }
-            _ => None,
-        };
-        told.metadata(key, value, item.flags)
+        let key = unsafe { piece.0.key.text("a metadata key", MAX_METADATA_KEY_BYTES) }?;
+        told.metadata(key, MetadataValue::read(piece.0.kind, &piece)?, piece.0.flags)
     })
 }
 

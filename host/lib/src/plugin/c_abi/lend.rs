@@ -7,9 +7,8 @@ use std::ptr;
 use std::time::Duration;
 
 use keystead_plugin_api as api;
-use keystead_plugin_api::{
-    Deadline, MetadataValue, ParameterValue, Result, SecretBytes, SecretText,
-};
+use keystead_plugin_api::abi::wire::{Content, Kinded};
+use keystead_plugin_api::{Deadline, Result, SecretBytes, SecretText};
 
 use super::table::*;
 
@@ -45,14 +44,18 @@ impl Kept {
         list
     }
 
-    fn texts(&mut self, texts: &[String]) -> Texts {
-        if texts.is_empty() {
-            return Texts::default();
-        }
+    /// Returns the content of a parameter or of metadata, as C has it: one of three fields.
+    fn content(&mut self, content: Content<'_>) -> (i64, Bytes, Texts) {
+        let texts = match content {
+            Content::Bytes(bytes) => return (0, Bytes::of(bytes), Texts::default()),
+            Content::Number(number) => return (number, Bytes::NONE, Texts::default()),
+            Content::Texts([]) => return (0, Bytes::NONE, Texts::default()),
+            Content::Texts(texts) => texts,
+        };
         let row: Vec<_> = texts.iter().map(|text| Bytes::of(text.as_bytes())).collect();
         let texts = Texts { start: row.as_ptr(), count: row.len() };
         self.0.push(Box::new(row));
-        texts
+        (0, Bytes::NONE, texts)
     }
 
     fn bytes(&mut self, bytes: SecretBytes) -> Bytes {
@@ -124,43 +127,23 @@ where
 impl Lend<List<Parameter>> for api::Parameters {
     fn lend(&self, kept: &mut Kept) -> Result<List<Parameter>> {
         let each = self.iter().map(|(name, value)| {
-            let (kind, integer, text) = match value {
-                ParameterValue::Text(text) => (1, 0, Bytes::of(text.as_bytes())),
-                ParameterValue::Integer(number) => (2, *number, Bytes::NONE),
-                ParameterValue::Boolean(yes) => (3, i64::from(*yes), Bytes::NONE),
-                ParameterValue::Secret(secret) => (4, 0, Bytes::of(secret.expose().as_bytes())),
-                #[cfg(feature = "next")]
-                ParameterValue::Url(url) => (200, 0, Bytes::of(url.as_bytes())),
-                // A kind of a later contract: its number is none of this ABI.
-                _ => (0, 0, Bytes::NONE),
-            };
+            let (kind, content) = value.content();
+            let (integer, text, _) = kept.content(content);
             let name = Bytes::of(name.as_bytes());
             Parameter { size: size::<Parameter>(), kind, name, integer, text }
         });
-        Ok(kept.list(each.collect()))
+        let each = each.collect();
+        Ok(kept.list(each))
     }
 }
 
 impl Lend<List<Metadata>> for api::Metadata {
     fn lend(&self, kept: &mut Kept) -> Result<List<Metadata>> {
         let each = self.iter().map(|(key, value)| {
+            let (kind, content) = value.content();
+            let (integer, text, texts) = kept.content(content);
             let (size, key) = (size::<Metadata>(), Bytes::of(key.as_bytes()));
-            let mut lent = Metadata { size, key, ..Metadata::default() };
-            match value {
-                MetadataValue::Text(text) => {
-                    (lent.kind, lent.text) = (1, Bytes::of(text.as_bytes()));
-                }
-                MetadataValue::Integer(number) => (lent.kind, lent.integer) = (2, *number),
-                MetadataValue::Boolean(yes) => (lent.kind, lent.integer) = (3, i64::from(*yes)),
-                MetadataValue::Timestamp(at) => (lent.kind, lent.integer) = (4, *at),
-                MetadataValue::TextList(texts) => {
-                    (lent.kind, lent.texts) = (5, kept.texts(texts));
-                }
-                #[cfg(feature = "next")]
-                MetadataValue::Digest(digest) => (lent.kind, lent.text) = (200, Bytes::of(digest)),
-                _ => {}
-            }
-            lent
+            Metadata { size, kind, key, integer, text, texts, flags: 0, reserved: 0 }
         });
         let each = each.collect();
         Ok(kept.list(each))

@@ -10,8 +10,6 @@ use keystead_plugin_api::{
     Version, Written,
 };
 
-use super::table::READ_ONLY;
-
 /// The longest wait before the same call may work that is believed: a day.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -269,24 +267,10 @@ impl Reply {
             },
             _ => &mut self.metadata,
         };
-        let read_only = flags & READ_ONLY != 0;
-        if !read_only && (value.is_none() || flags != 0) {
-            place.mark_incomplete();
+        if wire::take_metadata(place, key, value, flags)? {
+            return Err(Error::internal(format!("the metadata `{key}` was told twice")));
         }
-        let replaced = match value {
-            Some(value) if read_only => place.insert_read_only(key, value)?,
-            Some(value) => place.insert(key, value)?,
-            None => {
-                if read_only {
-                    place.mark_more_read_only();
-                }
-                return Ok(());
-            }
-        };
-        match replaced {
-            None => Ok(()),
-            Some(_) => Err(Error::internal(format!("the metadata `{key}` was told twice"))),
-        }
+        Ok(())
     }
 
     /// Takes what is known of a secret that was read.

@@ -28,9 +28,6 @@ pub(super) const MAX_PLUGIN_BYTES: usize = 64 * 1024;
 pub(super) const CONDITIONAL: u32 = 1;
 pub(super) const TEXT_LISTS: u32 = 2;
 
-/// A flag of metadata: it is read-only.
-pub(super) const READ_ONLY: u32 = 1;
-
 /// A flag of a plugin's table: its writes know metadata of the kind *digest* and the mode *merge*.
 #[cfg(feature = "next")]
 pub(super) const NEXT: u32 = 0x100;
@@ -61,6 +58,7 @@ macro_rules! twins {
         pub(super) fn layouts() -> Vec<Layout> {
             vec![ $( $( Layout {
                 rust: stringify!($type),
+                told: stringify!($($($first)*)?),
                 c: stringify!($c),
                 size: size_of::<$type>(),
                 fields: $type::fields(),
@@ -73,6 +71,8 @@ macro_rules! twins {
 #[cfg(test)]
 pub(super) struct Layout {
     pub(super) rust: &'static str,
+    /// The size of its first version, and more, where a plugin tells it.
+    pub(super) told: &'static str,
     pub(super) c: &'static str,
     pub(super) size: usize,
     pub(super) fields: Vec<LaidField>,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use super::super::table::*;
-use keystead_plugin_api::abi::wire::MAX_LINE_BYTES;
+use keystead_plugin_api::abi::wire::{MAX_LINE_BYTES, READ_ONLY};
 use keystead_plugin_api::manifest::{API_VERSION, section};
 use keystead_plugin_api::{
     ErrorDetail, ErrorKind, Level, ParameterKind, PromptKind, ValueKind, WriteMode,
@@ -209,6 +209,20 @@ fn the_header_declares_what_is_described() {
     }
     if writes {
         std::fs::write(&file, header).unwrap();
+    }
+}
+
+#[test]
+fn first_size_of_a_struct_is_that_of_the_first_version() {
+    let copy = "tests/fixtures/contract/1.0.0/plugin-api/tests/header.golden";
+    let copy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(copy);
+    let written = std::fs::read_to_string(copy).unwrap();
+    let told = layouts().into_iter().filter(|it| !it.told.is_empty());
+    let told = told.map(|it| (it.c, it.told.split(',').next().unwrap().trim().to_owned()));
+    let metadata = ("keystead_metadata", Metadata::FIRST.to_string());
+    for (c, first) in told.chain([metadata]) {
+        let line = format!("struct {c}: size {first}, grows at its end\n");
+        assert!(written.contains(&line), "`{line}` is not in the copy of 1.0.0");
     }
 }
 

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 
 use keystead_plugin_api::ErrorKind;
+use keystead_plugin_api::abi::wire::READ_ONLY;
 
 use super::super::host_table::HOST;
 use super::super::table::*;
