@@ -1,5 +1,8 @@
 //! Rows of a table, by RFC 4180: where each field lies, without copying it. Lines end with LF
 //! or CR LF; a quoted field may hold both, delimiters, and quotes written twice.
+//!
+//! Not `csv-core`: it takes a quote that is never closed, and whatever follows a closing one, without
+//! a word. Here that is a broken row with its line, since it would be a secret other than the one meant.
 
 use std::ops::Range;
 
