@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::dotenv::Dotenv;
 use super::json_lines::JsonLines;
-use super::{Error, Rows, bitwarden, csv, input, onepux, pass, secretstore};
+use super::{Error, Rows, bitwarden, csv, foreign, input, keepass, onepux, pass, secretstore};
 
 /// A form of file or directory that secrets are kept in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum ImportFormat {
     Bitwarden,
     /// 1Password's 1PUX.
     OnePux,
+    /// KeePass's XML.
+    KeePassXml,
     /// A table.
     Csv,
     /// A directory of `pass`.
@@ -60,6 +62,7 @@ impl ImportFormat {
         Self::Dotenv,
         Self::Bitwarden,
         Self::OnePux,
+        Self::KeePassXml,
         Self::Csv,
         Self::Pass,
         Self::SecretStore,
@@ -72,6 +75,7 @@ impl ImportFormat {
             Self::Dotenv => "dotenv",
             Self::Bitwarden => "bitwarden",
             Self::OnePux => "1pux",
+            Self::KeePassXml => "keepass-xml",
             Self::Csv => "csv",
             Self::Pass => "pass",
             Self::SecretStore => "secretstore",
@@ -87,7 +91,8 @@ impl ImportFormat {
     /// there is no start.
     ///
     /// # Errors
-    /// [`Error::UnknownForm`] when no form fits, or several do.
+    /// [`Error::Foreign`] when its first bytes are those of something else; [`Error::UnknownForm`] when no
+    /// form fits, or several do.
     pub fn recognise(path: &Path, head: Option<&[u8]>) -> Result<Self, Error> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let only = |fits: &dyn Fn(Self) -> bool| {
@@ -102,7 +107,13 @@ impl ImportFormat {
         }
         let named = only(&|form| form.has_name(&name, head.is_none()));
         let starts = || head.and_then(|head| only(&|form| form.starts(head)));
-        named.or_else(starts).ok_or(Error::UnknownForm)
+        match named.or_else(starts) {
+            Some(form) => Ok(form),
+            None => {
+                foreign::check(head.unwrap_or_default())?;
+                Err(Error::UnknownForm)
+            }
+        }
     }
 
     /// Returns whether files of this form are commonly called so.
@@ -113,7 +124,7 @@ impl ImportFormat {
             Self::OnePux => !is_dir && name.ends_with(".1pux"),
             Self::Csv => !is_dir && (name.ends_with(".csv") || name.ends_with(".tsv")),
             Self::Pass => is_dir && name == ".password-store",
-            Self::Bitwarden | Self::SecretStore => false,
+            Self::Bitwarden | Self::KeePassXml | Self::SecretStore => false,
         }
     }
 
@@ -132,12 +143,17 @@ impl ImportFormat {
                 head.starts_with(b"PK\x03\x04")
                     && (holds(b"export.attributes") || holds(b"export.data"))
             }
+            Self::KeePassXml => text.trim_start().starts_with('<') && text.contains("<KeePassFile"),
             Self::Csv => csv::is_known(head),
             Self::Pass | Self::SecretStore => false,
             Self::JsonLines => {
                 let line = text.trim_start().lines().next().unwrap_or_default();
                 let inner = line.strip_prefix('{').map(str::trim_start);
-                inner.is_some_and(|inner| inner.starts_with("\"schema\""))
+                // Of a file by hand the schema may be missing.
+                inner.is_some_and(|inner| {
+                    inner.starts_with("\"schema\"")
+                        || inner.starts_with("\"name\"") && inner.contains("\"value\"")
+                })
             }
             Self::Dotenv => {
                 let said = |line: &&str| !line.is_empty() && !line.starts_with('#');
@@ -185,6 +201,7 @@ pub fn open(
                 Ok(Box::new(onepux::read(Cursor::new(bytes))?))
             }
         },
+        ImportFormat::KeePassXml => Ok(Box::new(keepass::read(source.into_read(keepass::FORM)?)?)),
         ImportFormat::Csv => {
             let from = source.into_read(csv::FORM)?;
             Ok(Box::new(csv::read(from, &reading.columns, reading.delimiter)?))
@@ -220,6 +237,7 @@ mod tests {
             assert_eq!(of(name, "{"), Some(ImportFormat::Dotenv), "{name}");
         }
         assert_eq!(of("x", "\u{feff}{ \"schema\": 1"), Some(ImportFormat::JsonLines));
+        assert_eq!(of("x", "{\"name\":\"a\",\"value\":{"), Some(ImportFormat::JsonLines));
         assert_eq!(of("x", "# said\n\nexport A_1 = b"), Some(ImportFormat::Dotenv));
         assert_eq!(of("x", "\u{feff}{\n  \"encrypted\": false,"), Some(ImportFormat::Bitwarden));
         assert_eq!(of("x.json", "{\"encrypted\":true"), Some(ImportFormat::Bitwarden));
@@ -227,6 +245,10 @@ mod tests {
         assert_eq!(of("x", "PK\x03\x04......export.data"), Some(ImportFormat::OnePux));
         assert_eq!(of("x.csv", "a=b"), Some(ImportFormat::Csv));
         assert_eq!(of("x", "name,url,username,password\na,b,c,"), Some(ImportFormat::Csv));
+        assert_eq!(
+            of("x.xml", "<?xml version=\"1.0\"?>\n<KeePassFile>"),
+            Some(ImportFormat::KeePassXml)
+        );
         for head in ["", "{\"items\":[]}", "name,password\n", "hunter2\n", "https://x/?a=b"] {
             assert_eq!(of("x", head), None, "{head}");
         }

@@ -13,11 +13,13 @@ mod distinct;
 pub mod dotenv;
 mod export;
 mod fingerprint;
+mod foreign;
 mod format;
 mod import;
 mod input;
 mod item;
 pub mod json_lines;
+pub mod keepass;
 mod left_out;
 pub mod onepux;
 mod output;
@@ -101,6 +103,12 @@ pub trait Rows: Iterator<Item = Result<std::result::Result<Row, BadRow>, Error>>
         Vec::new()
     }
 
+    /// Returns whether a row's name is its key: of two rows with one name the last counts. Otherwise names
+    /// are made here, and there are no two.
+    fn is_keyed(&self) -> bool {
+        false
+    }
+
     /// Returns what has been left out so far, in lines: `2 items of the trash`. After the
     /// last row that is all.
     fn left_out(&self) -> Vec<String> {
@@ -150,9 +158,21 @@ pub enum Error {
     /// The password is not that of an encrypted store, or the store is damaged.
     #[error("the password is wrong, or `storefile` is damaged: both look the same")]
     WrongPassword,
-    /// Nobody said which column of a table is what, and its first row does not tell.
+    /// It is nothing that is read here, and its first bytes tell what it is.
+    #[error("this is {what}")]
+    Foreign {
+        /// What it is: `a zip archive`.
+        what: &'static str,
+        /// What to do about it: an imperative.
+        remedy: &'static str,
+    },
+    /// Nobody said which column of a table is what, and its first row is not exactly that of a known
+    /// export.
     #[error("its first row is not the header row of a known table")]
-    UnknownTable,
+    UnknownTable {
+        /// Its columns, where the first row is one of headers: otherwise it may be somebody's secret.
+        columns: Vec<String>,
+    },
     /// Neither its name nor its start tells the form.
     #[error("cannot detect the import format")]
     UnknownForm,
@@ -198,7 +218,8 @@ impl Error {
             Self::WrongAccount { .. } => "E13.wrong-account",
             Self::NoPassword => "E13.locked",
             Self::WrongPassword => "E13.wrong-password",
-            Self::UnknownTable => "E13.unknown-table",
+            Self::Foreign { .. } => "E13.foreign",
+            Self::UnknownTable { .. } => "E13.unknown-table",
             Self::UnknownForm => "E13.unknown-form",
             Self::Changed => "E13.changed",
             Self::Write(_) | Self::Output { .. } => "E13.unwritable",
