@@ -362,13 +362,16 @@ fn env_file_for_docker_has_no_quotes_and_refuses_line_breaks() {
     let sandbox = Sandbox::with_work();
     sandbox.feed(format!("{CANARY} 'a' #b"), "set ONE --stdin").succeeds();
     sandbox.feed(format!("{CANARY}\nmore"), "set TWO --stdin").succeeds();
-    assert_data_eq!(sandbox.run("export --to env-file --output x.given --yes", &[]), str![[r#"
+    assert_data_eq!(
+        sandbox.run("export --to env-file --output x.given --yes", &[]),
+        str![[r#"
 exit code 5
 --- stderr
 Warning: `TWO` in vault `work`: its value has line breaks, which a file for `--env-file` cannot hold
 Exported 1 secret to `x.given`.
 
-"#]]);
+"#]]
+    );
     let written = std::fs::read_to_string(sandbox.here("x.given")).unwrap();
     assert_eq!(written, format!("ONE={CANARY} 'a' #b\n"));
 }

@@ -135,7 +135,7 @@ fn broken_rows_are_told_with_their_lines_up_to_twenty_and_the_rest_goes_in() {
     let answer = import(&sandbox, rows.concat(), "--from jsonl --yes");
     answer.ends_with(5);
     assert_eq!(answer.stderr.matches("Warning: line").count(), 20);
-    assert!(answer.stderr.contains("Warning: line 39: the member `schema` is missing\n"));
+    assert!(answer.stderr.contains("Warning: line 39: the member `name` is missing\n"));
     assert!(answer.stderr.contains("Warning: and 5 more\n"));
     assert!(
         answer.stderr.contains("Imported into vault `work`: 25 new (25 text), 25 not imported.")
@@ -302,7 +302,7 @@ Imported into vault `work`: 2 new (2 text), 1 not imported.
 }
 
 #[test]
-fn of_two_names_that_are_one_in_the_vault_the_first_is_taken() {
+fn last_of_two_names_that_are_one_in_the_vault_counts() {
     let sandbox = Sandbox::installed();
     let file = plugin_files::plugin("folds-names");
     sandbox.run("plugin install --yes", &[file.to_str().unwrap()]).succeeds();

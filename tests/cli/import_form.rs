@@ -9,7 +9,7 @@ use snapbox::{assert_data_eq, str};
 use self::packed::{Packed, zip};
 use super::sandbox::{Answer, CANARY, Sandbox};
 
-#[path = "../../host/exchange/src/onepux/packed.rs"]
+#[path = "../../host/exchange/src/packed.rs"]
 mod packed;
 
 const BITWARDEN: &str = include_str!("../fixtures/bitwarden.json");
@@ -337,7 +337,9 @@ Imported into vault `work`: 0 new, 3 not imported, left out: 1 file that is not 
 fn foreign_files_and_unknown_tables_are_named_with_what_to_do() {
     let sandbox = Sandbox::with_work();
     let table = format!("name,url,username,password,totp\na,,bob,{CANARY},x\n");
-    assert_data_eq!(import(&sandbox, &table, "--from csv --yes"), str![[r#"
+    assert_data_eq!(
+        import(&sandbox, &table, "--from csv --yes"),
+        str![[r#"
 exit code 1
 --- stderr
 Error: Its first row is not the header row of a known table
@@ -345,24 +347,31 @@ Caused by: its columns are `name`, `url`, `username`, `password`, `totp`
 Hint: say which column is what: add `--column name=HEADER --column password=HEADER`
 Code: E13.unknown-table
 
-"#]]);
+"#]]
+    );
     let wide: Vec<u8> = table.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_data_eq!(import(&sandbox, wide, "--yes"), str![[r#"
+    assert_data_eq!(
+        import(&sandbox, wide, "--yes"),
+        str![[r#"
 exit code 1
 --- stderr
 Error: This is a text in UTF-16
 Hint: convert it: `iconv -f UTF-16 -t UTF-8 FILE > NEW`, and import that
 Code: E13.foreign
 
-"#]]);
-    assert_data_eq!(import(&sandbox, "PK\u{3}\u{4} x", "--from dotenv --yes"), str![[r#"
+"#]]
+    );
+    assert_data_eq!(
+        import(&sandbox, "PK\u{3}\u{4} x", "--from dotenv --yes"),
+        str![[r#"
 exit code 1
 --- stderr
 Error: This is a zip archive
 Hint: unpack it with `unzip FILE`, and import the file in it
 Code: E13.foreign
 
-"#]]);
+"#]]
+    );
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
+use keystead_plugin_api::SecretText;
+
 use super::dotenv::Dotenv;
 use super::json_lines::JsonLines;
 use super::{Error, Rows, bitwarden, csv, foreign, input, keepass, onepux, pass, secretstore};
@@ -40,6 +42,8 @@ pub struct ImportOptions {
     pub gpg: pass::Gpg,
     /// Whose SecretStore it is, and its password.
     pub owner: secretstore::Owner,
+    /// The password of an encrypted export.
+    pub password: Option<SecretText>,
 }
 
 /// What is imported, at its start.
@@ -137,7 +141,12 @@ impl ImportFormat {
             inner.is_some_and(|inner| inner.starts_with(member))
         };
         match self {
-            Self::Bitwarden => begins_with("\"encrypted\""),
+            // Its zip begins with the file that holds the items.
+            Self::Bitwarden => {
+                begins_with("\"encrypted\"")
+                    || head.starts_with(b"PK\x03\x04")
+                        && head.get(30..).is_some_and(|name| name.starts_with(b"data.json"))
+            }
             Self::OnePux => {
                 let holds = |name: &[u8]| head.windows(name.len()).any(|found| found == name);
                 head.starts_with(b"PK\x03\x04")
@@ -191,7 +200,8 @@ pub fn open(
 ) -> Result<Box<dyn Rows>, Error> {
     match form {
         ImportFormat::Bitwarden => {
-            Ok(Box::new(bitwarden::read(source.into_read(bitwarden::FORM)?)?))
+            let from = source.into_read(bitwarden::FORM)?;
+            Ok(Box::new(bitwarden::read(from, reading.password.as_ref())?))
         }
         ImportFormat::OnePux => match source {
             ImportSource::File(file) => Ok(Box::new(onepux::read(file)?)),
@@ -243,6 +253,8 @@ mod tests {
         assert_eq!(of("x.json", "{\"encrypted\":true"), Some(ImportFormat::Bitwarden));
         assert_eq!(of("A.1PUX", ""), Some(ImportFormat::OnePux));
         assert_eq!(of("x", "PK\x03\x04......export.data"), Some(ImportFormat::OnePux));
+        let zip = format!("PK\x03\x04{}data.json", "\0".repeat(26));
+        assert_eq!(of("x.zip", &zip), Some(ImportFormat::Bitwarden));
         assert_eq!(of("x.csv", "a=b"), Some(ImportFormat::Csv));
         assert_eq!(of("x", "name,url,username,password\na,b,c,"), Some(ImportFormat::Csv));
         assert_eq!(

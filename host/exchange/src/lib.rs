@@ -23,12 +23,15 @@ pub mod keepass;
 mod left_out;
 pub mod onepux;
 mod output;
+#[cfg(test)]
+mod packed;
 pub mod pass;
 pub mod secretstore;
 #[cfg(test)]
 mod shown;
 pub mod vaultinfo;
 mod window;
+mod zip;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -152,12 +155,15 @@ pub enum Error {
         /// The account.
         user: String,
     },
-    /// An encrypted store is locked with a password, and none was given.
-    #[error("this store is locked with a password")]
+    /// A store or an export is locked with a password, and none was given.
+    #[error("this is locked with a password")]
     NoPassword,
-    /// The password is not that of an encrypted store, or the store is damaged.
-    #[error("the password is wrong, or `storefile` is damaged: both look the same")]
-    WrongPassword,
+    /// The password is not that of a store or an export, or it is damaged.
+    #[error("the password is wrong, or {file} is damaged: both look the same")]
+    WrongPassword {
+        /// What may be damaged.
+        file: &'static str,
+    },
     /// It is nothing that is read here, and its first bytes tell what it is.
     #[error("this is {what}")]
     Foreign {
@@ -217,7 +223,7 @@ impl Error {
             Self::NoProgram { .. } => "E13.no-program",
             Self::WrongAccount { .. } => "E13.wrong-account",
             Self::NoPassword => "E13.locked",
-            Self::WrongPassword => "E13.wrong-password",
+            Self::WrongPassword { .. } => "E13.wrong-password",
             Self::Foreign { .. } => "E13.foreign",
             Self::UnknownTable { .. } => "E13.unknown-table",
             Self::UnknownForm => "E13.unknown-form",

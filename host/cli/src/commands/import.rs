@@ -1,5 +1,6 @@
 //! `keystead import`: secrets from a file of another program, or of our own, into a vault.
 
+mod locked;
 mod origin;
 mod secretstore;
 mod tally;
@@ -128,7 +129,8 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
         _ => Default::default(),
     };
     let (columns, delimiter) = (args.columns, args.delimiter);
-    let reading = ImportOptions { columns, delimiter, gpg: gpg(&scene), owner };
+    let password = locked::export(&mut origin, form, &scene)?;
+    let reading = ImportOptions { columns, delimiter, gpg: gpg(&scene), owner, password };
     let vault = import.vault().clone();
 
     if origin.is_read_once() {

@@ -51,7 +51,7 @@ impl Tree {
     pub fn take(&mut self, name: &str) -> Option<Self> {
         let Self::Object(members) = self else { return None };
         let at = members.iter().position(|(present, _)| present == name)?;
-        Some(members.swap_remove(at).1).filter(|tree| !matches!(tree, Self::Null))
+        Some(members.remove(at).1).filter(|tree| !matches!(tree, Self::Null))
     }
 
     /// Takes a text, or a number as it was written, out of an object.
