@@ -21,6 +21,7 @@ mod lost_updates;
 mod meta;
 mod mount;
 mod names;
+mod paste;
 mod plugin;
 mod plugin_new;
 mod plugin_test;

@@ -181,14 +181,12 @@ impl<'a> CommandContext<'a> {
         }
         match self.terminal.confirm(question) {
             Ok(true) => Ok(()),
-            Ok(false) | Err(InputError::Interrupted) => Err(Failure::act("nothing was changed")),
-            Err(InputError::Failed(fault)) => {
-                Err(Failure::act("cannot ask at the terminal").because(fault))
-            }
-            Err(InputError::Nobody | InputError::TooLong) => {
+            Ok(false) => Err(Failure::act("nothing was changed")),
+            Err(InputError::Nobody) => {
                 let message = format!("confirmation needed: {question}");
                 Err(Failure::new(Exit::NeedsHuman, message).hint(otherwise))
             }
+            Err(why) => Err(why.into()),
         }
     }
 

@@ -64,9 +64,9 @@ pub(super) fn owner(
 fn ask(scene: &CommandContext<'_>) -> Result<SecretText, Failure> {
     scene.terminal.hidden("Password of the SecretStore").map_err(|why| match why {
         InputError::Nobody => Error::NoPassword.into(),
-        InputError::Interrupted => Failure::act("nothing was changed"),
-        InputError::TooLong => Failure::act("the line is too long to be typed")
-            .hint(format!("add `--unlock {PASSWORD}=file:FILE`")),
-        InputError::Failed(fault) => Failure::act("cannot ask at the terminal").because(fault),
+        why @ (InputError::TooLong | InputError::SeveralLines) => {
+            Failure::from(why).hint(format!("add `--unlock {PASSWORD}=file:FILE`"))
+        }
+        why => why.into(),
     })
 }
