@@ -7,6 +7,7 @@ mod completion;
 mod copy;
 mod device_login;
 mod doctor;
+mod elsewhere;
 mod export;
 mod get;
 mod grant;

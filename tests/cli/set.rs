@@ -380,7 +380,7 @@ exit code 0
         str![[r#"
 exit code 2
 --- stderr
-Error: invalid value 'expires=soon' for '--meta <K=V>': expected a time such as `2030-01-31` or `2030-01-31T18:00:00Z`
+Error: invalid value 'expires=soon' for '--meta <K=V>': expected a time such as `2030-01-31`, `2030-01-31T18:00:00Z` or `90d`
 
 For more information, try '--help'.
 

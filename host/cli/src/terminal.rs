@@ -365,7 +365,7 @@ fn end_of_paste(line: &mut Vec<u8>, start: usize) -> Result<bool, InputError> {
     let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
     let ends = line[start..].iter().rev().take_while(|byte| is_end(byte)).count();
     line.truncate(line.len() - ends);
-    match line[start..].iter().any(|byte| is_end(byte)) {
+    match line[start..].iter().any(is_end) {
         true => Err(InputError::SeveralLines),
         false => Ok(ends > 0),
     }

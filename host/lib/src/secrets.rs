@@ -18,7 +18,7 @@ use keystead_plugin_api::{
 };
 
 pub use action::PlannedAction;
-pub use field::{FieldKind, NewField, NoField};
+pub use field::{FieldKind, NewField, NoField, single};
 pub use many::BatchWrite;
 pub use pattern::has_wildcards;
 
@@ -190,6 +190,21 @@ impl Host {
             })
         })?;
         Ok(ListedSecret { vault, entry })
+    }
+
+    /// Returns a vault other than this one that has a secret, of those that a search asks and that answer
+    /// without a prompt.
+    pub(crate) fn other_vault_with(
+        &self,
+        name: &SecretName,
+        than: &VaultName,
+    ) -> Option<VaultName> {
+        let has = |vault: &VaultName| {
+            let place = SearchScope::Vault(vault.clone());
+            self.describe(name, &place, &mut NonInteractive).is_ok()
+        };
+        let mut others = self.names().ok()?.into_iter();
+        others.find(|vault| vault != than && self.is_searched(vault) && has(vault))
     }
 
     /// Asks vaults in order for the first answer.

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use keystead::{ErrorClass, FieldKind, NewField, NewSecret, NonInteractive};
+use keystead::{ErrorClass, FieldKind, NewField, NewSecret, NonInteractive, SearchScope};
 use keystead_plugin_api::{
     Credential, ErrorKind, JsonText, MAX_VALUE_BYTES, SecretBytes, SecretName, SecretText, Value,
     ValueKind, VaultName, WriteMode,
@@ -121,6 +121,9 @@ pub(crate) fn run(args: Args, mut scene: CommandContext<'_>) -> Result<Exit, Fai
     let metadata = metadata::collect(args.meta)?;
     let source = Source::of(args.stdin, args.exact, args.file, &scene)?;
     check_vault(args.vault.as_ref(), &source, &scene)?;
+    if args.field.is_some() && args.vault.is_none() {
+        check_field(&args.name, &mut scene)?;
+    }
     let option = if args.field.is_some() { "--as" } else { "--kind" };
     let value = match kind {
         Kind::Text => {
@@ -200,6 +203,21 @@ fn check_vault(
             Err(error.into())
         }
         _ => Ok(()),
+    }
+}
+
+/// Refuses to begin a new map in the default vault for a secret that another vault has.
+fn check_field(name: &SecretName, scene: &mut CommandContext<'_>) -> Result<(), Failure> {
+    let vault = keystead::internals::target(&scene.host, None)?;
+    let place = SearchScope::Vault(vault.clone());
+    let missing = match scene.host.describe(name, &place, &mut scene.terminal) {
+        Err(error @ keystead::Error::NoSuchSecret { .. }) => error,
+        // Whatever else is wrong, the write says.
+        _ => return Ok(()),
+    };
+    match keystead::internals::other_vault_with(&scene.host, name, &vault) {
+        Some(_) => Err(missing.into()),
+        None => Ok(()),
     }
 }
 
