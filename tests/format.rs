@@ -116,7 +116,7 @@ fn another_reader_needs_pynacl_to_read_what_the_plugin_writes_today() {
                 --meta at@=2026-11-22T10:00:00.25Z --meta none:=[] \
                 --meta list:=[\"b\",\"\",\"\u{fc}\"]";
     sandbox.feed(format!("{CANARY} text\n"), &format!("set db/Text --stdin {meta}")).succeeds();
-    sandbox.feed("", "set empty --stdin").succeeds();
+    sandbox.feed("", "set empty --stdin --allow-empty").succeeds();
     sandbox.feed([0, 255, 10], "set b\u{fc}tes --kind bytes --stdin").succeeds();
     sandbox.feed(CANARY, "set \u{130}login --user b\u{f6}b --stdin").succeeds();
     let map = format!("{{\"a\":\"{CANARY}\",\"deeper\":{{\"b\":\"c\"}}}}");

@@ -296,7 +296,7 @@ fn what_was_exported_is_imported_as_it_was() {
         )
         .succeeds();
     sandbox.feed([0, 255, 10], "set bytes -V work --kind bytes --stdin").succeeds();
-    sandbox.feed("", "set empty -V work --stdin").succeeds();
+    sandbox.feed("", "set empty -V work --stdin --allow-empty").succeeds();
     sandbox.run("export -V work --output x.given --yes", &[]).succeeds();
     sandbox.run("vault register again --plugin memory --param file=again.secrets", &[]).succeeds();
     sandbox.run("import x.given -V again --yes", &[]).succeeds();

@@ -108,7 +108,7 @@ Commands:
   list         List secrets [alias: ls]
   show         Show a secret's details without its value
   remove       Remove a secret [alias: rm]
-  copy         Copy secrets from one vault to another [alias: cp]
+  copy         Copy secrets to another vault or name [alias: cp]
   move         Move or rename secrets [alias: mv]
   meta         Edit the metadata of a secret
   import       Import secrets from a file or directory
@@ -185,7 +185,8 @@ exit code 0
 Print a secret's value
 
 Prints exactly its bytes; a newline follows only on a terminal. Of a credential
-it is the password; a map needs `--field` or `--json`.
+it is the password; of a map the field `password`, else `value`, where that is a
+text or bytes. Any other map needs `--field` or `--json`.
 
 `--field` is the exact name of a part, or a JSON pointer (RFC 6901), such as
 `/hosts/0`: `~1` in it is a `/`, `~0` a `~`. It leads into maps, JSON, and texts

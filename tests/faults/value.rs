@@ -295,10 +295,10 @@ For more information, try '--help'.
 fn empty_values_are_values() {
     let sandbox = Sandbox::with_work();
     for (name, kind) in [("t", "text"), ("b", "bytes")] {
-        sandbox.feed("", &format!("set {name} --kind {kind} --stdin")).succeeds();
+        sandbox.feed("", &format!("set {name} --kind {kind} --stdin --allow-empty")).succeeds();
         assert_eq!(sandbox.run(&format!("get {name}"), &[]).succeeds(), b"");
     }
-    sandbox.feed("", "set c --user bob --stdin").succeeds();
+    sandbox.feed("", "set c --user bob --stdin --allow-empty").succeeds();
     sandbox.feed("{}", "set m --kind map --stdin").succeeds();
     assert_data_eq!(
         ["get t --json", "get b --json", "get c --json", "get m --json", "get nosuch --json"]

@@ -141,6 +141,12 @@ pub(crate) fn names_timeout() -> Option<Duration> {
     duration::parse(text.to_str()?).ok().filter(|time| *time >= Duration::from_millis(100))
 }
 
+/// Returns whether the terminal may be told to mark pastes: one that does not know how passes that over,
+/// unless it is said to obey nothing at all.
+pub(crate) fn marks_pastes() -> bool {
+    variable("TERM").is_some_and(|kind| kind != "dumb")
+}
+
 /// Returns what the account is called that this runs as: as the system's list has it, since
 /// that is what .NET goes by, or else `USER` or `LOGNAME`.
 pub(crate) fn account() -> Option<String> {

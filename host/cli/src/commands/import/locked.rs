@@ -93,9 +93,9 @@ fn given(scene: &CommandContext<'_>) -> Result<Option<(SecretText, String)>, Fai
 fn ask(scene: &CommandContext<'_>, question: &str) -> Result<SecretText, Failure> {
     scene.terminal.hidden(question).map_err(|why| match why {
         InputError::Nobody => Error::NoPassword.into(),
-        InputError::Interrupted => Failure::act("nothing was changed"),
-        InputError::TooLong => Failure::act("the line is too long to be typed")
-            .hint(format!("add `--unlock {PASSWORD}=file:FILE`")),
-        InputError::Failed(fault) => Failure::act("cannot ask at the terminal").because(fault),
+        why @ (InputError::TooLong | InputError::SeveralLines) => {
+            Failure::from(why).hint(format!("add `--unlock {PASSWORD}=file:FILE`"))
+        }
+        why => why.into(),
     })
 }
