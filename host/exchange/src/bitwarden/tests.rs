@@ -323,15 +323,6 @@ item 1, `xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...`: BAD: 
 }
 
 #[test]
-fn a_second_run_finds_the_same_names() {
-    let names = || -> Vec<_> {
-        let rows = read(EXPORT.as_bytes(), None).unwrap().filter_map(|row| row.unwrap().ok());
-        rows.map(|row| row.name).collect()
-    };
-    assert_eq!(names(), names());
-}
-
-#[test]
 fn no_change_of_an_export_makes_it_panic() {
     changed(EXPORT.as_bytes(), |bytes| {
         if let Ok(items) = read(bytes, None) {
